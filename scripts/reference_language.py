@@ -14,7 +14,7 @@ from rivya_flows.language import matrix
 from rivya_flows.language.brand import Brand, BrandCaptions, BrandEndCard
 from rivya_flows.language.expressions import evaluation, output_types, templates, values
 from rivya_flows.language.expressions.filters import FILTERS, TESTS, usage
-from rivya_flows.language.field_types import is_evaluated
+from rivya_flows.language.field_types import fields_of, keys_of
 from rivya_flows.language.syntax import patterns, source
 from rivya_flows.language.workflow import (
     Budget,
@@ -92,16 +92,17 @@ def words() -> str:
             parts.append(more + "\n")
         if model is Step:
             parts += _several()
-    kept = ", ".join(f"`{field.alias or name}`" for name, field in Defaults.model_fields.items())
+    kept = ", ".join(f"`{key}`" for key in keys_of(Defaults))
     parts.append("### `defaults`\n")
     parts.append(f"By kind of step: {kept}, as in a step. `x-…` keys are notes, anywhere.\n")
     for uses, kind in BUILT_IN.items():
         parts.append(f"### `with` of `{uses}`\n\n{kind.says}\n")
         parts.append(_keys(kind.takes))
         parts.append(f"It gives {_gives(kind)}.\n")
-        for key, part in kind.parts.items() if uses != "layout" else ():
-            parts.append(f"#### `{key}` of `{uses}`\n\n{says_of(part)}\n")
-            parts.append(_keys(part))
+        for key, field in fields_of(kind.takes).items() if uses != "layout" else ():
+            if field.inner is not None:
+                parts.append(f"#### `{key}` of `{uses}`\n\n{says_of(field.inner)}\n")
+                parts.append(_keys(field.inner))
     parts.append("### An asset\n")
     fields = ", ".join(f"`{name}`" for name in output_types.asset().fields or ())
     parts.append(
@@ -147,14 +148,14 @@ def limits() -> str:
 
 def _keys(model: type[BaseModel]) -> str:
     whole = _SCHEMA if model is Workflow else _SCHEMA["$defs"][model.__name__]
-    fields = {field.alias or name: field for name, field in model.model_fields.items()}
+    fields = fields_of(model)
     rows = []
     for key, form in whole["properties"].items():
         field = fields.get(key)
         takes = _takes(form)
-        if field is not None and is_evaluated(field) and key != "default":
+        if field is not None and field.is_evaluated and key != "default":
             takes = "*computed*" if key == "key" else f"{takes}, *computed*"
-        needed = field is not None and field.is_required()
+        needed = field is not None and field.info.is_required()
         if key == "with":
             takes, needed = "a map, see below", True
         rows.append((f"`{key}`", takes, _unless(form, needed), form["description"]))

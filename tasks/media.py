@@ -11,22 +11,21 @@ from pathlib import Path
 from typing import Any
 
 from prefect import task
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from rivya_flows.app.asset_ingest import take
 from rivya_flows.app.runner import Run
 from rivya_flows.app.signing import title_of
 from rivya_flows.assets import Asset, as_asset
 from rivya_flows.errors import MediaError, UsageError
+from rivya_flows.language.field_types import EVALUATED
 from rivya_flows.language.final_cut import media_in, with_media
 from rivya_flows.media.decoding import lay_out, render
-from rivya_flows.media.edit import Composition, Layout, Rendered
+from rivya_flows.media.edit import COMPOSITION, LAYOUT, Composition, Layout, Rendered
 from rivya_flows.media.rendered import GIF, POSTER, clean_name, film_names
 from rivya_flows.planning.queue.actions import Work
 from rivya_flows.steps.candidates import available, chosen_keys, pick_outputs
 from rivya_flows.tasks.files import fetched
-
-_COMPOSITION, _LAYOUT = TypeAdapter(Composition), TypeAdapter(Layout)
 
 
 @task(name="compose")
@@ -44,7 +43,7 @@ async def compose_media(run: Run, work: Work) -> dict[str, Any]:
         if (key := keys[0]) != "clips":
             clips = [{"media": one} for one in _listed(made[key])]
             made = {**made, "clips": clips, "given_as": key}
-        return _COMPOSITION.validate_python(made)
+        return COMPOSITION.validate_python(made, context=EVALUATED)
 
     return await _drawn(run, work, given, composition_of)
 
@@ -55,7 +54,7 @@ async def lay_out_media(run: Run, work: Work) -> dict[str, Any]:
     given = _without_nulls(work.arguments)
     if "image" not in given:
         raise MediaError("there is no picture: `image` has no medium")
-    return await _drawn(run, work, given, _LAYOUT.validate_python)
+    return await _drawn(run, work, given, partial(LAYOUT.validate_python, context=EVALUATED))
 
 
 async def _drawn(

@@ -48,6 +48,7 @@ from rivya_flows.planning.queue.events import (
     Event,
     ItemCompleted,
     ItemFailed,
+    JobSeen,
     OtherRun,
     PoolRefused,
     PoolTotal,
@@ -308,8 +309,6 @@ async def drive(run: Run, resumed: RunResumed) -> None:
 AT_ONCE = 16
 """Questions that are open at the same moment."""
 
-_FIELDS = {"status", "model", "reserved_credits", "final_credits"}
-
 
 async def reconcile_jobs(run: Run) -> None:
     """Records what the service says about this run's jobs; free, and never fails a run."""
@@ -346,7 +345,7 @@ async def _record_answers(run: Run, jobs: Mapping[str, Generation | None]) -> No
         pools = await in_thread(partial(Pools(engine).matching, row.labels, row.service))
     event = ServiceAsked(
         jobs={
-            task_id: None if job is None else job.model_dump(mode="json", include=_FIELDS)
+            task_id: job and JobSeen.model_validate(job, from_attributes=True)
             for task_id, job in jobs.items()
         },
         others=sum(one.most for one in others),

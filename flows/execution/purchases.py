@@ -7,9 +7,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any, TypedDict, cast
 
 from rivya_flows.app.runner import Run
 from rivya_flows.assets import MediaKind
@@ -153,7 +153,7 @@ def _may_have_bought(error: APIError) -> bool:
 
 
 def _closing(
-    error: APIError, bought: Purchase, of: Mapping[str, Any], *, late: bool
+    error: APIError, bought: Purchase, of: _Named, *, late: bool
 ) -> PurchaseRefused | PurchaseUncertain | None:
     """The event that closes a purchase after a failed call; None if it stays open."""
     if isinstance(error, NotSentError) and bought.sent == "never":
@@ -187,8 +187,15 @@ async def _send(run: Run, action: Buy) -> Generation | ChatCompletion:
     return await run.call(complete_chat, "chat", action, action.body, key, retry)
 
 
-def _of(action: Buy | Collect) -> dict[str, Any]:
-    """What names its purchase in events."""
+class _Named(TypedDict):
+    """What names a purchase in its events."""
+
+    step: str
+    key: str
+    n: int
+
+
+def _of(action: Buy | Collect) -> _Named:
     return {"step": action.step, "key": action.key, "n": action.n}
 
 

@@ -114,7 +114,7 @@ def test_a_run_buys_from_the_paid_kind_once_and_its_receipt_has_the_row(
 
 def test_the_price_of_the_paid_kind_is_known_before_a_run() -> None:
     kind = installed()["translate"]
-    assert (kind.own_price.min, kind.own_price.max, kind.buys) == (3, 3, True)
+    assert (kind.own_price.min, kind.own_price.max) == (3, 3)
     assert not installed()["count_words"].buys
 
 

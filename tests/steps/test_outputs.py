@@ -8,6 +8,7 @@ import pytest
 
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.spec.names import NamesInScope
+from rivya_flows.spec.written import WrittenSpec
 from rivya_flows.steps.registry import BUILT_IN
 
 EXPECT: dict[str, Any] = {
@@ -20,5 +21,5 @@ EXPECT: dict[str, Any] = {
 @pytest.mark.parametrize("uses", BUILT_IN)
 def test_each_kind_has_the_same_output_fields_in_check_and_in_a_run(uses: str) -> None:
     kind = BUILT_IN[uses]
-    shape = kind.gives(EXPECT, NamesInScope({}, shipped()))
+    shape = kind.gives(EXPECT, NamesInScope(WrittenSpec({}), shipped()))
     assert set(shape.fields or ()) == {*kind.outputs, "status", "credits"}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from functools import cache
+from types import UnionType
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -17,6 +19,7 @@ from pydantic import (
     ValidationInfo,
 )
 from pydantic.fields import FieldInfo
+from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import core_schema
 
 from rivya_flows.language.expressions.output_types import Kind, Unknown
@@ -135,6 +138,53 @@ class Takes:
         return not (self.choices or self.is_examined or self.kinds in (("map",), ("boolean",)))
 
 
-def is_evaluated(field: FieldInfo) -> bool:
-    """Whether the values of a field of `with` may have expressions in them."""
-    return field.annotation is Any or any(isinstance(one, Computable) for one in field.metadata)
+class SpecField(NamedTuple):
+    """What a key of a map in a spec holds.
+
+    Attributes:
+        info: The field of its model.
+        takes: What a computed value of it must be; None where the type of the field says it.
+        inner: The model of the map in it, or of each map in its list.
+        by_name: Whether it maps names to such maps.
+    """
+
+    info: FieldInfo
+    takes: Takes | None
+    inner: type[SpecModel] | None
+    by_name: bool
+
+    @property
+    def is_evaluated(self) -> bool:
+        """Whether its values may have expressions in them; apart from those of the maps inside."""
+        marked = any(isinstance(one, Computable) for one in self.info.metadata)
+        return marked or self.info.annotation is Any
+
+
+@cache
+def fields_of(model: type[BaseModel]) -> Mapping[str, SpecField]:
+    """The keys of a map in a spec, as written; without fields that are no keys."""
+    found: dict[str, SpecField] = {}
+    for name, info in model.model_fields.items():
+        if not any(type(one) is SkipJsonSchema for one in info.metadata):
+            takes = next((one for one in info.metadata if isinstance(one, Takes)), None)
+            by_name = get_origin(info.annotation) is dict
+            held = get_args(info.annotation)[1] if by_name else info.annotation
+            inner = _model_in(held, _AROUND if by_name else (*_AROUND, tuple))
+            found[info.alias or name] = SpecField(info, takes, inner, by_name)
+    return found
+
+
+def keys_of(model: type[BaseModel]) -> tuple[str, ...]:
+    """The keys of a map in a spec, as written."""
+    return tuple(fields_of(model))
+
+
+def _model_in(annotation: Any, around: tuple[Any, ...]) -> type[SpecModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, SpecModel):
+        return None if annotation is SpecModel else annotation
+    inside = get_args(annotation) if get_origin(annotation) in around else ()
+    return next((found for one in inside if (found := _model_in(one, around))), None)
+
+
+_AROUND = (Annotated, Union, UnionType)
+"""What stands around the model of a map."""

@@ -61,6 +61,7 @@ _INPUT_TYPES = {
 """Hints for types of other languages."""
 _TIMES = ("timeout", "patience", "interval")
 CHAT = "gemini-2-5-flash-chat"
+"""A chat model, as an example."""
 EXAMPLES = {
     "version": "1",
     "name": "my-campaign",

@@ -8,83 +8,51 @@ from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import Any
 
-_WORDS: Mapping[str, tuple[str, ...]] = {
-    "crossfade": ("fade",),
-    "dissolve": ("fade",),
-    "wipe": ("slide",),
-    "zoom-in": ("push-in",),
-    "zoom-out": ("pull-out",),
-    "fill": ("crop",),
-    "cover": ("crop",),
-    "contain": ("pad",),
-    "fit": ("pad",),
-    "letterbox": ("pad",),
-    "thumbnail": ("poster",),
-    "box": ("plate",),
-    "outline": ("plain",),
-    "vertical": ("9:16",),
-    "portrait": ("9:16",),
-    "story": ("9:16",),
-    "1080x1920": ("9:16",),
-    "horizontal": ("16:9",),
-    "landscape": ("16:9",),
-    "widescreen": ("16:9",),
-    "1920x1080": ("16:9",),
-    "square": ("1:1",),
-    "1080x1080": ("1:1",),
-    "logo": ("image",),
-    "duration": ("seconds",),
-    "volume": ("level",),
-    "type": ("kind",),
-    "video": ("media",),
-    "image": ("media",),
-    "file": ("media", "audio", "image"),
-    "lang": ("language",),
-    **dict.fromkeys(("voice", "voiceover", "voice_over", "speech"), ("narration",)),
-    **dict.fromkeys(("soundtrack", "background_music", "bgm"), ("music",)),
-    **dict.fromkeys(("subtitle", "subtitles"), ("captions",)),
-    "vote": ("judge",),
-    "ai": ("judge",),
-    "llm": ("judge",),
-    "auto": ("judge",),
-    "manual": ("human",),
-    "person": ("human",),
-    "ask": ("human",),
-    "random": ("first",),
-    "score": ("best", "by"),
-    "rank": ("best",),
-    "top": ("best", "count"),
-    "key": ("by",),
-    "sort_by": ("by",),
-    "desc": ("max",),
-    "descending": ("max",),
-    "highest": ("max", "best"),
-    "asc": ("min",),
-    "ascending": ("min",),
-    "lowest": ("min",),
-    "max_rounds": ("rounds",),
-    "retries": ("rounds",),
-    "retry": ("regenerate",),
-    "again": ("regenerate",),
-    "n": ("count",),
-    "number": ("count",),
-    "limit": ("count",),
-    "rubric": ("criteria",),
-    "criterion": ("criteria",),
-    "threshold": ("least",),
-    "min_score": ("least",),
-    "minimum": ("least",),
-    "signature": ("sign",),
-    "signed": ("sign",),
-    "alternatives": ("fallback",),
-    "backup": ("fallback",),
-    "or_else": ("fallback",),
-    "str": ("string",),
-    "int": ("integer",),
-    "float": ("number",),
-    "bool": ("boolean",),
-}
-"""What each may mean, the likeliest first."""
+_WORDS = [
+    line.split(": ")
+    for line in """\
+fade: crossfade dissolve
+slide: wipe
+push-in: zoom-in
+pull-out: zoom-out
+crop: fill cover
+pad: contain fit letterbox
+poster: thumbnail
+plate: box
+plain: outline
+9:16: vertical portrait story 1080x1920
+16:9: horizontal landscape widescreen 1920x1080
+1:1: square 1080x1080
+seconds: duration
+level: volume
+kind: type
+media: video image file
+audio: file
+image: logo file
+language: lang
+narration: voice voiceover voice_over speech
+music: soundtrack background_music bgm
+captions: subtitle subtitles
+judge: vote ai llm auto
+human: manual person ask
+first: random
+max: desc descending highest
+min: asc ascending lowest
+best: score rank top highest
+by: score key sort_by
+count: top n number limit
+rounds: max_rounds retries
+regenerate: retry again
+criteria: rubric criterion
+least: threshold min_score minimum
+sign: signature signed
+fallback: alternatives backup or_else
+string: str
+integer: int
+number: float
+boolean: bool""".splitlines()
+]
+"""Each word of the language, and what people write instead; the likeliest first where one has several."""
 
 _SHARES = ("width", "warn_at")
 """Numbers that are shares, 0 to 1."""
@@ -98,7 +66,8 @@ _NUMBER = re.compile(r"\s*(-?\d{1,9}(?:\.\d{1,9})?)\s*(%|[A-Za-z]*)\s*")
 
 def own_word(word: str, choices: Collection[str]) -> str | None:
     """The one of the choices that a word of another tool means."""
-    return next((one for one in _WORDS.get(word.lower(), ()) if one in choices), None)
+    word = word.lower()
+    return next((own for own, others in _WORDS if word in others.split() and own in choices), None)
 
 
 def number_hint(key: str, value: str, wanted: str) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Literal
 
 Part = Literal["steps", "on_failure", "finally"]
 
@@ -15,15 +15,6 @@ _WHEN: Mapping[Part, str] = {
     "on_failure": "after `steps`, if one of them failed",
     "finally": "at the very end",
 }
-
-
-def written_steps(data: Mapping[str, Any]) -> Iterator[tuple[Part, str, dict[str, Any]]]:
-    """Part, id and keys of each step of a spec; values that are not maps are skipped."""
-    for part in PARTS:
-        held = data.get(part)
-        for step_id, step in held.items() if isinstance(held, dict) else ():
-            if isinstance(step, dict):
-                yield part, step_id, step
 
 
 def seen_from(part: Part) -> tuple[Part, ...]:

@@ -33,6 +33,8 @@ class Input(SpecModel):
 
     Attributes:
         type: The type of its values.
+        title: Label of the field.
+        description: Help text of the field.
         of: The type of the items of a list.
         values: The choices of an enum.
         default: The value when none is given. A file path is relative to the folder of the spec.
@@ -129,6 +131,7 @@ class Step(SpecModel):
         id: Its key in the file.
         uses: Kind of the step, or the name of a function of your own.
         with_: Its arguments.
+        title: Display name of the step.
         matrix: `{axis: list}`: one item for each combination. `exclude` takes combinations out,
             `include` adds values to them, or further items.
         foreach: A list, or an expression that gives one.
@@ -150,7 +153,7 @@ class Step(SpecModel):
         cache: The cache mode of this step; the default is that of the spec.
     """
 
-    id: Name
+    id: SkipJsonSchema[Name]
     uses: str
     with_: SerializeAsAny[SpecModel] = Field(alias="with")
     title: str | None = None
@@ -392,10 +395,6 @@ class Workflow(SpecModel):
     def all_steps(self) -> dict[str, Step]:
         """All steps by id, those of `steps` first."""
         return {**self.steps, **self.on_failure, **self.finally_}
-
-
-FOUND = ("includes", "texts", "branding")
-"""Fields of a workflow that are no keys of its file."""
 
 
 class Included(SpecModel):

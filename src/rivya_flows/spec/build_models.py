@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from rivya_flows.catalogue.catalogue import certain
 from rivya_flows.language.brand import Brand
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
+from rivya_flows.language.field_types import fields_of
 from rivya_flows.language.model_errors import EXAMPLES, must_be, report_error
 from rivya_flows.language.step_groups import PARTS, Part
 from rivya_flows.language.syntax.tree import Mapping, Path, plain
@@ -140,9 +141,8 @@ def _step(part: Part, name: str, step: Any, report: DiagnosticCollector) -> Step
         arguments = _empty(model)
     else:
         arguments = _part(model, written, (*path, "with"), report)
-    for argument, field in model.model_fields.items() if isinstance(written, dict) else ():
-        key = field.alias or argument
-        if field.is_required() and key in written and written[key] is None:
+    for key, field in fields_of(model).items() if isinstance(written, dict) else ():
+        if field.info.is_required() and key in written and written[key] is None:
             hint = f"write a value after `{key}:`"
             report.add((*path, "with", key), "missing-key", f"{key!r} is empty", hint, key=True)
     # The workflow reports a name of the wrong form: it knows what kind of name it is.

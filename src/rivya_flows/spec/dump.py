@@ -6,9 +6,10 @@ from typing import Any
 
 import yaml
 
+from rivya_flows.language.field_types import keys_of
 from rivya_flows.language.step_groups import PARTS
 from rivya_flows.language.syntax.source import read_scalar
-from rivya_flows.language.workflow import FOUND, Workflow
+from rivya_flows.language.workflow import Workflow
 from rivya_flows.steps.registry import known_kind
 
 
@@ -17,7 +18,8 @@ def dump(workflow: Workflow) -> str:
 
     Default values are left out, and `defaults` are written into each step.
     """
-    data = workflow.model_dump(by_alias=True, exclude_defaults=True, exclude=set(FOUND))
+    written = workflow.model_dump(by_alias=True, exclude_defaults=True)
+    data = {key: written[key] for key in keys_of(Workflow) if key in written}
     for part in PARTS:
         for step_id, step in data.get(part, {}).items():
             del step["id"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath, PurePosixPath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.brand import Brand
@@ -13,10 +13,11 @@ from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.output_types import Shape
 from rivya_flows.language.expressions.resolve import is_computed
 from rivya_flows.language.inputs import fit, hint_for
-from rivya_flows.language.step_groups import PARTS, Part, written_steps
+from rivya_flows.language.step_groups import PARTS
 from rivya_flows.language.syntax.source import MAX_BYTES
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.workflow import Included, Workflow
+from rivya_flows.spec.written import WrittenSpec
 
 MAX_LEVELS = 8
 MAX_STEPS = 10_000
@@ -128,19 +129,16 @@ class IncludeSources:
 
 
 def find_includes(
-    data: Mapping[str, Any], place: Place, sources: IncludeSources, report: DiagnosticCollector
+    spec: WrittenSpec, place: Place, sources: IncludeSources, report: DiagnosticCollector
 ) -> dict[str, tuple[Included | None, Checked]]:
     """What each `include` step includes, by step id; reports includes that are not valid."""
     found: dict[str, tuple[Included | None, Checked]] = {}
-    for part, step_id, step in written_steps(data):
-        if step.get("uses") != "include":
-            continue
-        arguments = step.get("with")
-        written = arguments.get("spec") if isinstance(arguments, dict) else None
+    for step in spec.steps:
+        written = (step.arguments or {}).get("spec") if step.get("uses") == "include" else None
         if isinstance(written, str) and written:
-            one = _include(written, (part, step_id, "with", "spec"), place, sources, report)
+            one = _include(written, (*step.path, "with", "spec"), place, sources, report)
             if one is not None:
-                found[step_id] = one
+                found[step.id] = one
     return found
 
 
@@ -191,30 +189,27 @@ def path_beside(
 
 
 def check_expanded(
-    data: Mapping[str, Any],
-    found: Mapping[str, tuple[Included | None, Checked]],
-    report: DiagnosticCollector,
+    spec: WrittenSpec, found: Mapping[str, Included], report: DiagnosticCollector
 ) -> None:
     """Reports names that two inlined steps would share, and too many steps."""
-    taken: dict[str, tuple[Part, str]] = {s: (part, s) for part, s, _ in written_steps(data)}
+    taken = {step.id: step.path for step in spec.steps}
     count = len(taken)
-    for part, step_id, _ in written_steps(data):
-        included = found.get(step_id, (None, None))[0]
-        if included is None:
+    for step in spec.steps:
+        if (included := found.get(step.id)) is None:
             continue
         # Counted before they are listed: includes that include a file twice grow exponentially.
         count += size_of(included.workflow)
         if count > MAX_STEPS:
             message = f"more than {MAX_STEPS:,} steps, those of included specs counted"
             hint = "remove steps, or run some of them as a spec of their own"
-            report.add((part, step_id, "with", "spec"), "too-large", message, hint)
+            report.add((*step.path, "with", "spec"), "too-large", message, hint)
             return
-        for name in names_in(included.workflow, step_id):
+        for name in names_in(included.workflow, step.id):
             if name in taken:
                 message = f"{name!r} is also the name of an included step"
                 hint = "rename one of them"
                 report.add(taken[name], "duplicate-name", message, hint, key=True)
-            taken.setdefault(name, (part, step_id))
+            taken.setdefault(name, step.path)
 
 
 def size_of(workflow: Workflow) -> int:
@@ -251,18 +246,18 @@ def names_in(workflow: Workflow, space: str = "") -> Iterator[str]:
 
 
 def check_given(
-    data: Mapping[str, Any],
-    found: Mapping[str, tuple[Included | None, Checked]],
+    spec: WrittenSpec,
+    found: Mapping[str, Included],
     folder: FilePath | None,
     report: DiagnosticCollector,
 ) -> None:
     """Reports inputs of an include that are unknown, missing, or literals that do not fit."""
-    for part, step_id, step in written_steps(data):
-        included, arguments = found.get(step_id, (None, None))[0], step.get("with")
-        if included is None or not isinstance(arguments, dict):
+    for step in spec.steps:
+        included, arguments = found.get(step.id), step.arguments
+        if included is None or arguments is None:
             continue
         declared = included.workflow.inputs
-        path: Path = (part, step_id, "with", "inputs")
+        path: Path = (*step.path, "with", "inputs")
         given = arguments.get("inputs")
         given = given if isinstance(given, dict) else {}
         for name, value in given.items():

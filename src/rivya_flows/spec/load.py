@@ -11,7 +11,7 @@ from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.diagnostics import LINTS, Diagnostic
 from rivya_flows.errors import SpecError
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
-from rivya_flows.language.step_groups import PARTS, written_steps
+from rivya_flows.language.step_groups import PARTS
 from rivya_flows.language.syntax import source
 from rivya_flows.language.syntax.tree import Mapping, Mark, Node, Path, Scalar, Sequence, plain
 from rivya_flows.language.workflow import Workflow
@@ -40,6 +40,7 @@ from rivya_flows.spec.named_texts import (
 from rivya_flows.spec.names import NamesInScope
 from rivya_flows.spec.normalize import normalized
 from rivya_flows.spec.step_order import check_order
+from rivya_flows.spec.written import WrittenSpec
 
 # Text that is not evaluated. Elsewhere the models refuse an expression, or it is evaluated.
 _PLAIN_TEXTS = (
@@ -110,7 +111,7 @@ def lint(text: str, *, file: str, workflow: Workflow) -> tuple[Diagnostic, ...]:
     root, _ = source.read(text.removeprefix("\ufeff"))
     if isinstance(root, Mapping):
         report.root = tree = normalized(root, report)
-        warn(plain(tree), workflow, report)
+        warn(WrittenSpec(plain(tree)), workflow, report)
     return tuple(one for one in report.diagnostics if one.code in LINTS)
 
 
@@ -138,41 +139,39 @@ def _check_one(
         return Checked(None, diagnostics=report.diagnostics)
     report.root = tree = normalized(root, report)
     workflow = build(tree, report)
-    data = plain(tree)
+    spec = WrittenSpec(plain(tree))
     own = read_brand(workflow.brand, file, place, sources, report)
-    brand = place.brand if data.get("brand") is None else own.brand
-    texts = {**own.texts, **read_subtitles(data, place, sources, report)}
-    found = find_includes(data, replace(place, brand=brand), sources, report)
-    names = NamesInScope(
-        data, catalogue, {step_id: one.outputs for step_id, (_, one) in found.items()}, brand
-    )
+    brand = place.brand if spec.values.get("brand") is None else own.brand
+    texts = {**own.texts, **read_subtitles(spec, place, sources, report)}
+    found = find_includes(spec, replace(place, brand=brand), sources, report)
+    included = {step_id: one for step_id, (one, _) in found.items() if one is not None}
+    outputs = {step_id: one.outputs for step_id, (_, one) in found.items()}
+    names = NamesInScope(spec, catalogue, outputs, brand)
     _check_places(tree, report)
-    check_step_keys(data, report)
-    check_loops(data, names, report)
-    wanted = {name: one.workflow.inputs for name, (one, _) in found.items() if one is not None}
-    check_references(data, names, report, wanted)
+    check_step_keys(spec, report)
+    check_loops(names, report)
+    wanted = {step_id: one.workflow.inputs for step_id, one in included.items()}
+    check_references(names, report, wanted)
     if sources.texts is None:
         # A run or a deployment that an earlier version accepted goes on.
-        check_conditions(data, names, report)
-    check_order(data, report)
-    check_requests(data, names, catalogue, folder, report)
+        check_conditions(names, report)
+    check_order(spec, report)
+    check_requests(names, folder, report)
     check_declarations(workflow.inputs, folder, report)
     if sources.texts is None:
         check_deployments(workflow, report)
-    check_given(data, found, folder, report)
-    check_expanded(data, found, report)
-    if brand is not None or data.get("brand") is None:
-        check_end_cards(data, brand, report)
+    check_given(spec, included, folder, report)
+    check_expanded(spec, included, report)
+    if brand is not None or spec.values.get("brand") is None:
+        check_end_cards(spec, brand, report)
     inner = [problem for _, one in found.values() for problem in one.diagnostics]
-    inner += own.diagnostics
-    problems = (*report.diagnostics, *dict.fromkeys(inner))
-    included = {
-        data[part][step_id]["with"]["spec"]: found[step_id][0]
-        for part, step_id, _ in written_steps(data)
-        if step_id in found
-    }
-    whole = workflow.model_copy(update={"includes": included, "texts": texts, "branding": brand})
-    return Checked(None if problems else whole, names.outputs(), problems)
+    problems = (*report.diagnostics, *dict.fromkeys([*inner, *own.diagnostics]))
+    if problems:
+        return Checked(None, names.outputs(), problems)
+    steps = workflow.all_steps
+    includes = {str(getattr(steps[name].with_, "spec", "")): one for name, one in included.items()}
+    read = {"includes": includes, "texts": texts, "branding": brand}
+    return Checked(workflow.model_copy(update=read), names.outputs())
 
 
 _NOTHING = Scalar(Mark(0, 0, 0), None, 0)

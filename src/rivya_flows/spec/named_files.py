@@ -35,7 +35,7 @@ def _named(workflow: Workflow, folder: str, *, own: bool) -> Iterator[str]:
     for step in workflow.all_steps.values():
         kind = known_kind(step.uses)
         for arguments in (step.with_, *step.fallback):
-            for medium in kind.files(arguments.model_dump()) if kind else ():
+            for medium in kind.files(arguments.model_dump(by_alias=True)) if kind else ():
                 yield from (folder + path for path in _paths(medium.value))
         if isinstance(step.with_, IncludeWith) and step.with_.spec in workflow.includes:
             inner = workflow.includes[step.with_.spec].workflow

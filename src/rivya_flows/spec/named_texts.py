@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath, PurePath, PurePosixPath
-from typing import Any
 
 from pydantic import ValidationError
 
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.brand import Brand
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
-from rivya_flows.language.field_types import EVALUATED
+from rivya_flows.language.field_types import EVALUATED, keys_of
 from rivya_flows.language.final_cut import CaptionsWith
-from rivya_flows.language.step_groups import written_steps
 from rivya_flows.language.subtitles import parse_subtitles
 from rivya_flows.language.syntax import media_references, source
 from rivya_flows.language.syntax.tree import Mapping as Tree, Path, plain
 from rivya_flows.language.wording import shown
 from rivya_flows.spec.build_models import model_at
 from rivya_flows.spec.includes import IncludeSources, Place, TextFile, path_beside
-from rivya_flows.spec.normalize import TOP_KEYS, keys_of, normalized_brand
+from rivya_flows.spec.normalize import TOP_KEYS, known_in
+from rivya_flows.spec.written import WrittenSpec
 from rivya_flows.steps.cut_rules import CARD_KEYS, end_card_problems
 
 _BRAND = TextFile("a brand file", "bad-brand", "brand.yaml")
@@ -107,7 +106,7 @@ def _brand_in(text: str, report: DiagnosticCollector) -> Brand | None:
             report.add((), "bad-brand", message, "start with `name: Aurora`")
         return None
     report.root = root
-    report.root = tree = normalized_brand(root, (), report)
+    report.root = tree = known_in(Brand, report, root, ())
     return model_at(Brand, plain(tree), (), report)
 
 
@@ -142,20 +141,19 @@ def _check_media(
 
 
 def read_subtitles(
-    data: Mapping[str, Any], place: Place, sources: IncludeSources, report: DiagnosticCollector
+    spec: WrittenSpec, place: Place, sources: IncludeSources, report: DiagnosticCollector
 ) -> dict[str, str]:
     """The texts of the subtitle files that steps name, by path from the outermost folder.
 
     None are read where neither texts nor folder are at hand.
     """
     texts: dict[str, str] = {}
-    for part, step_id, step in written_steps(data):
-        arguments = step.get("with")
-        captions = arguments.get("captions") if isinstance(arguments, dict) else None
+    for step in spec.steps:
+        captions = (step.arguments or {}).get("captions")
         written = captions.get("file") if isinstance(captions, dict) else None
         if not isinstance(written, str) or "${{" in written:
             continue  # reported with the arguments
-        at: Path = (part, step_id, "with", "captions", "file")
+        at: Path = (*step.path, "with", "captions", "file")
         path = path_beside(written, at, place, _SUBTITLES, report)
         if path is None:
             continue
@@ -193,14 +191,10 @@ def _wrong_subtitles(text: str) -> str | None:
     return None
 
 
-def check_end_cards(
-    data: Mapping[str, Any], brand: Brand | None, report: DiagnosticCollector
-) -> None:
+def check_end_cards(spec: WrittenSpec, brand: Brand | None, report: DiagnosticCollector) -> None:
     """Reports end cards that show nothing, neither of their own nor of the brand."""
     card = brand.end_card if brand else None
     if brand is not None and (brand.logo or any(getattr(card, key, None) for key in CARD_KEYS)):
         return
-    for part, step_id, step in written_steps(data):
-        arguments = step.get("with")
-        if isinstance(arguments, dict):
-            report.add_inside((part, step_id, "with"), end_card_problems(arguments))
+    for step in spec.steps:
+        report.add_inside((*step.path, "with"), end_card_problems(step.arguments or {}))

@@ -19,11 +19,12 @@ from rivya_flows.language.expressions.output_types import (
     of_include,
     of_input,
 )
-from rivya_flows.language.expressions.resolve import references
+from rivya_flows.language.expressions.resolve import Reference, is_computed, references
 from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.matrix import LOOPS, SPECIAL, written_keys
 from rivya_flows.language.step_groups import PARTS, Part, later, seen_from
-from rivya_flows.steps.registry import known_kind
+from rivya_flows.language.syntax.tree import Path
+from rivya_flows.spec.written import WrittenSpec, WrittenStep
 
 RESERVED = ("inputs", "steps", "matrix", "zip", "none", "true", "false", "null", "not", "and", "or",
             "in", "is", "if", "else")  # fmt: skip
@@ -38,45 +39,44 @@ class NamesInScope:
 
     def __init__(
         self,
-        data: Mapping[str, Any],
+        spec: WrittenSpec,
         catalogue: Catalogue,
         included: Mapping[str, Mapping[str, Shape]] | None = None,
         brand: Brand | None = None,
     ) -> None:
-        self.brand = brand
+        self.spec, self.brand = spec, brand
         self._branded: dict[str, Shape] = {}
-        if brand is not None or data.get("brand") is not None:  # a wrong brand may have anything
+        if (
+            brand is not None or spec.values.get("brand") is not None
+        ):  # a wrong brand may have anything
             self._branded = {"brand": shape_of_brand(brand) if brand is not None else ANY}
         self._included = included or {}
-        self._outputs = data.get("outputs")
-        self._steps: dict[str, dict[str, Any]] = {}
-        self._parts: dict[str, Part] = {}
-        for part in PARTS:
-            for step_id, step in _maps(data.get(part)).items():
-                self._steps.setdefault(step_id, step)
-                self._parts.setdefault(step_id, part)
+        self._steps: dict[str, WrittenStep] = {}
+        for step in spec.steps:
+            self._steps.setdefault(step.id, step)
         self.catalogue = catalogue
         self._shapes: dict[str, Shape] = {}
         self._open: set[str] = set()
-        inputs = {name: of_input(one) for name, one in _maps(data.get("inputs")).items()}
-        self.inputs = map_of(inputs)
+        self._inside: dict[Path, Scope] = {}
+        self.inputs = map_of({name: of_input(one) for name, one in spec.inputs.items()})
         self._seen = {part: self._steps_of(seen_from(part)) for part in PARTS}
 
     def everywhere(self, part: Part = PARTS[-1]) -> Scope:
         """The scope of a fan-out's list in this part; of the last part: that of an output."""
         return {"inputs": self.inputs, "steps": self._seen[part], **self._branded}
 
-    def inside(self, step_id: str) -> Scope:
+    def inside(self, step: WrittenStep) -> Scope:
         """The scope of a step's arguments, with its loop variables."""
-        step = self._steps.get(step_id, {})
-        scope = dict(self.everywhere(self._parts.get(step_id, PARTS[-1])))
-        if (matrix := step.get("matrix")) is not None:
-            scope["matrix"] = self._axes(matrix)
-        if (rows := step.get("zip")) is not None:
-            scope["zip"] = self._axes(rows)
+        if step.path in self._inside:
+            return self._inside[step.path]
+        scope = dict(self.everywhere(step.part))
+        for loop in ("matrix", "zip"):
+            if (axes := step.get(loop)) is not None:
+                scope[loop] = self._axes(axes)
         if (loop := step.get("foreach")) is not None:
-            name = step.get("as", "item")
+            name = step.variable
             scope[name if isinstance(name, str) else "item"] = self.member(loop)
+        self._inside[step.path] = scope
         return scope
 
     def step(self, step_id: str) -> Shape:
@@ -93,19 +93,17 @@ class NamesInScope:
             waiting.pop()
             if here not in self._shapes:
                 self._open.add(here)
-                self._shapes[here] = self._step(here, self._steps[here])
+                self._shapes[here] = self._step(self._steps[here])
             self._open.discard(here)
         return self._shapes.get(step_id, ANY)
 
     def _taken_from(self, step_id: str) -> list[str]:
         """Steps that the shape of a step depends on, and that are not inferred yet."""
         step = self._steps[step_id]
-        arguments = step.get("with")
-        kind = known_kind(step.get("uses"))
-        reads = kind.reads if kind else ()
-        given = [arguments.get(name) for name in reads] if isinstance(arguments, dict) else []
+        reads = step.kind.reads if step.kind else ()
+        given = [(step.arguments or {}).get(name) for name in reads]
         try:
-            found = references([*given, step.get("matrix"), step.get("zip"), step.get("foreach")])
+            found = references([*given, *map(step.get, LOOPS)])
         except ExpressionError:
             return []  # reported with the expressions
         named = {one.path[0] for one in found if one.namespace == "steps" and one.path}
@@ -115,28 +113,25 @@ class NamesInScope:
 
     def outputs(self) -> dict[str, Shape]:
         """The outputs of the spec."""
-        written = self._outputs if isinstance(self._outputs, dict) else {}
-        return {name: self.shape_of(value) for name, value in written.items()}
+        return {name: self.shape_of(value) for name, value in self.spec.outputs.items()}
 
     def _steps_of(self, parts: tuple[Part, ...]) -> Shape:
-        hidden = {step: later(part) for step, part in self._parts.items() if part not in parts}
-        known = {step: None for step, part in self._parts.items() if part in parts}
+        steps = self._steps.items()
+        hidden = {name: later(step.part) for name, step in steps if step.part not in parts}
+        known = {name: None for name, step in steps if step.part in parts}
         return Shape("map", _Lazy(self, known), lacks=hidden)
 
-    def _step(self, step_id: str, step: Mapping[str, Any]) -> Shape:
-        written = step.get("with")
-        arguments = written if isinstance(written, dict) else {}
-        kind = known_kind(step.get("uses"))
-        if step_id in self._included:
-            return of_include(self._included[step_id])
-        single = ANY if kind is None else kind.gives(arguments, self)
-        if all(step.get(loop) is None for loop in LOOPS):
+    def _step(self, step: WrittenStep) -> Shape:
+        if step.id in self._included:
+            return of_include(self._included[step.id])
+        single = ANY if step.kind is None else step.kind.gives(step.arguments or {}, self)
+        if not step.loops:
             return single
-        axes = step.get("zip") if step.get("matrix") is None else step["matrix"]
-        over = ANY if step.get("foreach") is None else self.member(step["foreach"])
+        axes = step.get("zip") if step.get("matrix") is None else step.get("matrix")
+        over = ANY if step.get("foreach") is None else self.member(step.get("foreach"))
         return of_fan_out(
             single,
-            written_keys(step),
+            written_keys(step.keys),
             None if axes is None else self._axes(axes),
             by_place=over.kind == "asset" and step.get("key") is None,
         )
@@ -152,6 +147,28 @@ class NamesInScope:
             for key, value in rule.items() if isinstance(rule, dict) else ():
                 axes[key] = joined([axes.get(key, of_data(value)), of_data(value)])
         return map_of(axes)
+
+    def possible(self, name: Reference, step: WrittenStep | None) -> tuple[tuple[Any, ...], bool]:
+        """The literal values that an input or an axis of a step may have; whether it has no others."""
+        whole, found = False, list[Any]()
+        match name.namespace, name.path:
+            case "inputs", (held,):
+                declared = self.spec.inputs.get(held, {})
+                whole = declared.get("type") == "enum"
+                values = declared.get("values") if whole else [declared.get("default")]
+                found, whole = (values, whole) if isinstance(values, list) else ([], False)
+            case ("matrix" | "zip") as loop, (axis,) if step and isinstance(step.get(loop), dict):
+                values, rules = step.get(loop).get(axis, []), step.get(loop).get("include") or []
+                listed = (
+                    [one for one in rules if isinstance(one, dict)]
+                    if isinstance(rules, list)
+                    else []
+                )
+                whole = isinstance(values, list) and len(listed) == len(rules)
+                found = list(values) if isinstance(values, list) else []
+                found += [rule[axis] for rule in listed if axis in rule]
+        plain = tuple(one for one in found if one is not None and not is_computed(one))
+        return plain, whole and len(plain) == len(found)
 
     def member(self, values: Any) -> Shape:
         """The shape of the items of a list, literal or computed."""
@@ -181,9 +198,3 @@ class _Lazy(Mapping[str, Shape]):
 
     def __len__(self) -> int:
         return len(self._known)
-
-
-def _maps(value: Any) -> dict[str, dict[str, Any]]:
-    if not isinstance(value, dict):
-        return {}
-    return {name: part if isinstance(part, dict) else {} for name, part in value.items()}

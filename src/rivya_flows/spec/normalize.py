@@ -7,52 +7,34 @@ from __future__ import annotations
 
 import re
 import typing
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
 from pydantic import BaseModel
 
-from rivya_flows.language.brand import Brand, BrandCaptions, BrandEndCard
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
+from rivya_flows.language.field_types import fields_of, keys_of
 from rivya_flows.language.matrix import LOOP_KEYS, LOOPS
 from rivya_flows.language.other_words import own_word
 from rivya_flows.language.step_groups import PARTS
-from rivya_flows.language.syntax.tree import Mapping, Node, Path, Scalar, Sequence, plain
-from rivya_flows.language.workflow import (
-    FOUND,
-    Budget,
-    Concurrency,
-    Defaults,
-    Deploy,
-    Fallback,
-    Input,
-    Retry,
-    Schedule,
-    Step,
-    Trigger,
-    Workflow,
-    WorkPool,
-)
+from rivya_flows.language.syntax.tree import Mapping, Mark, Node, Path, Scalar, Sequence, plain
+from rivya_flows.language.workflow import Defaults, Resources, Step, Workflow
 from rivya_flows.steps import registry
 from rivya_flows.steps.include import Include
 from rivya_flows.steps.kind import Kind
 
 _MERGED = ("with", "params", "retry")
-_Change = Callable[[Mapping, Path], Mapping]
+_Hints = typing.Mapping[str, str]
+"""What to do with unknown keys."""
 
+_OWN_KEYS = keys_of(Workflow)
+_FIRST_PART = _OWN_KEYS.index(PARTS[0])
+TOP_KEYS = (*_OWN_KEYS[:_FIRST_PART], "defaults", *_OWN_KEYS[_FIRST_PART:])
+"""The keys of a spec."""
 
-def keys_of(model: type[BaseModel]) -> tuple[str, ...]:
-    """The keys of a model as written in a file."""
-    return tuple(field.alias or name for name, field in model.model_fields.items())
-
-
-TOP_KEYS = ("version", "name", "title", "description", "inputs", "brand", "budget", "labels",
-            "concurrency", "cache", "defaults", *PARTS, "outputs", "deploy")  # fmt: skip
-_STEP_KEYS = tuple(key for key in keys_of(Step) if key != "id")
-assert set(keys_of(Workflow)) - set(FOUND) < set(TOP_KEYS), (
-    "a new key of Workflow needs a place here"
-)
+_READ_APART = (None, Step, Resources)
+"""Models of maps that are read otherwise."""
 
 _OF_A_BRAND = dict.fromkeys(
     ("color", "colour", "colors", "colours", "font", "background"),
@@ -68,13 +50,8 @@ def normalized(root: Mapping, report: DiagnosticCollector) -> Mapping:
 
     Unknown keys are reported; the root of `report` must be `root`.
     """
-    top = _known(root, TOP_KEYS, (), report, _of_steps(root))
-    each(top, "inputs", partial(known_in, keys_of(Input), report))
-    if isinstance(brand := top.get("brand"), Mapping):
-        _put(top, "brand", normalized_brand(brand, ("brand",), report))
-    inside(top, "budget", keys_of(Budget), (), report)
-    inside(top, "concurrency", keys_of(Concurrency), (), report)
-    each(top, "defaults", lambda node, path: _default(node, path, report))
+    top = known_in(Workflow, report, root, (), _of_steps(root), keys=TOP_KEYS)
+    _each(top, "defaults", lambda node, path: _default(node, path, report))
     defaults = top.get("defaults")
     if isinstance(defaults, Mapping):
         for kind in defaults.pairs.keys() - registry.BUILT_IN.keys():
@@ -82,23 +59,14 @@ def normalized(root: Mapping, report: DiagnosticCollector) -> Mapping:
                 known = registry.names()
                 report.unknown(("defaults", kind), "unknown-uses", "kind of step", known)
     for part in PARTS:
-        each(top, part, lambda node, path: _step(node, path, defaults, report))
-    each(top, "outputs", lambda node, path: node)
-    each(top, "deploy", lambda node, path: _deploy(node, path, report))
+        _each(top, part, lambda node, path: _step(node, path, defaults, report))
+    _each(top, "outputs", lambda node, path: node)
     return top
-
-
-def normalized_brand(node: Mapping, path: Path, report: DiagnosticCollector) -> Mapping:
-    """The map of a brand at `path`, without `x-` keys and unknown keys, which are reported."""
-    brand = _known(node, keys_of(Brand), path, report)
-    inside(brand, "end_card", keys_of(BrandEndCard), path, report)
-    inside(brand, "captions", keys_of(BrandCaptions), path, report)
-    return brand
 
 
 def _of_steps(root: Mapping) -> dict[str, str]:
     """The hint for each key of the root that is not indented as far as its step."""
-    hints = dict.fromkeys(_STEP_KEYS, "indent it: it belongs to a step below `steps:`")
+    hints = dict.fromkeys(keys_of(Step), "indent it: it belongs to a step below `steps:`")
     for key, (_, node) in root.pairs.items():
         if isinstance(node, Mapping) and "uses" in node.pairs:
             hints[key] = "indent it: it is a step and belongs below `steps:`"
@@ -110,16 +78,12 @@ def _step(node: Mapping, path: Path, defaults: Node | None, report: DiagnosticCo
     kind = registry.known_kind(uses.value) if isinstance(uses, Scalar) else None
     below = "write it below `with:`"
     elsewhere = dict.fromkeys(keys_of(kind.takes), below) if kind else {}
-    if uses is None and path[-1] in _STEP_KEYS:
+    if uses is None and path[-1] in keys_of(Step):
         elsewhere = dict.fromkeys(node.pairs, f"indent `{path[-1]}:`: it belongs to the step above")
-    step = _known(node, _STEP_KEYS, path, report, elsewhere)
-    inside(step, "retry", keys_of(Retry), path, report)
-    fallback = partial(known_in, keys_of(Fallback), report)
-    each(step, "fallback", fallback, (*path, "fallback"))
+    step = known_in(Step, report, node, path, elsewhere)
     if kind is None:
         return step
-    inside(step, "with", keys_of(kind.takes), path, report, kind.elsewhere)
-    _inner_parts(step, kind, path, report)
+    _arguments(step, kind, path, report)
     given = defaults.get(kind.uses) if isinstance(defaults, Mapping) else None
     merged = _merged(_meant(given, step, kind), step) if isinstance(given, Mapping) else step
     _write_out_prompts(merged)
@@ -162,60 +126,54 @@ def _is_nothing(node: Node | None) -> bool:
 
 
 def _default(node: Mapping, path: Path, report: DiagnosticCollector) -> Mapping:
-    known = _known(node, keys_of(Defaults), path, report)
-    inside(known, "retry", keys_of(Retry), path, report)
+    known = known_in(Defaults, report, node, path)
     if kind := registry.known_kind(str(path[-1])):
-        inside(known, "with", keys_of(kind.takes), path, report)
-        _inner_parts(known, kind, path, report)
+        _arguments(known, kind, path, report, told=False)
     return known
 
 
-def _inner_parts(top: Mapping, kind: Kind, path: Path, report: DiagnosticCollector) -> None:
-    """Keeps the known keys of the maps inside `with`."""
-    arguments = top.get("with")
-    if not isinstance(arguments, Mapping):
-        return
-    hints = _OF_A_BRAND if kind.takes_brand else {}
-    for key, model in kind.parts.items():
-        keys = tuple(one for one in keys_of(model) if one != "cues")
-        if isinstance(arguments.get(key), Mapping):
-            inside(arguments, key, keys, (*path, "with"), report, lambda _: hints)
-        else:
-            part = partial(known_in, keys, report, elsewhere=hints)
-            each(arguments, key, part, (*path, "with", key))
-
-
-def _deploy(node: Mapping, path: Path, report: DiagnosticCollector) -> Mapping:
-    deploy = _known(node, keys_of(Deploy), path, report)
-    for key, known in (("schedules", keys_of(Schedule)), ("triggers", keys_of(Trigger))):
-        each(deploy, key, partial(known_in, known, report), (*path, key))
-    inside(deploy, "work_pool", keys_of(WorkPool), path, report)
-    return deploy
+def _arguments(
+    step: Mapping, kind: Kind, path: Path, report: DiagnosticCollector, *, told: bool = True
+) -> None:
+    """Keeps the known keys of `with`; those of other places are `told` where they belong."""
+    if isinstance(held := step.get("with"), Mapping):
+        hints = kind.elsewhere(held.pairs) if told else {}
+        inside = _OF_A_BRAND if kind.takes_brand else {}
+        known = known_in(kind.takes, report, held, (*path, "with"), hints, inside)
+        _put(step, "with", known)
 
 
 def known_in(
-    keys: tuple[str, ...],
+    model: type[BaseModel],
     report: DiagnosticCollector,
     node: Mapping,
     path: Path,
-    elsewhere: typing.Mapping[str, str] | None = None,
+    hints: _Hints | None = None,
+    inside: _Hints | None = None,
+    keys: tuple[str, ...] = (),
 ) -> Mapping:
-    """The map without `x-` keys and unknown keys, which are reported."""
-    return _known(node, keys, path, report, elsewhere)
+    """The map without `x-` keys and keys that the model lacks, and without those of the maps inside.
 
-
-def inside(
-    top: Mapping,
-    key: str,
-    known: tuple[str, ...],
-    path: Path,
-    report: DiagnosticCollector,
-    hints: Callable[[Collection[str]], typing.Mapping[str, str]] | None = None,
-) -> None:
-    """Keeps the known keys of the map at `key`; `hints` gives what to do with others."""
-    if isinstance(held := top.get(key), Mapping):
-        found = hints(held.pairs) if hints else None
-        _put(top, key, _known(held, known, (*path, key), report, found))
+    Unknown keys are reported, with the hint in `hints`, or in `inside` for those of maps inside. `keys`
+    are all that are known, if the model has not all of them.
+    """
+    fields, known = fields_of(model), keys or keys_of(model)
+    change = partial(known_in, hints=inside)
+    pairs: dict[str, tuple[Mark, Node]] = {}
+    for key, (mark, held) in node.pairs.items():
+        if key in known:
+            field = fields.get(key)
+            if field is not None and field.inner not in _READ_APART:
+                held = _changed(
+                    held, (*path, key), partial(change, field.inner, report), by_name=field.by_name
+                )
+            pairs[key] = (mark, held)
+        elif not key.startswith("x-"):
+            fix = (hints or {}).get(key)
+            if fix is None and (own := own_word(key, known)):
+                fix = f"did you mean {own!r}? there are: {', '.join(known)}"
+            report.unknown((*path, key), "unknown-key", "key", known, fix=fix)
+    return Mapping(node.mark, pairs)
 
 
 def _merged(under: Mapping, over: Mapping) -> Mapping:
@@ -231,42 +189,33 @@ def _merged(under: Mapping, over: Mapping) -> Mapping:
     return Mapping(over.mark, pairs)
 
 
-def _known(
-    node: Mapping,
-    keys: Iterable[str],
-    path: Path,
-    report: DiagnosticCollector,
-    elsewhere: typing.Mapping[str, str] | None = None,
-) -> Mapping:
-    """The map without notes and unknown keys, which are reported with the hint in `elsewhere`."""
-    known, pairs = tuple(keys), {}
-    for key, pair in node.pairs.items():
-        if key in known:
-            pairs[key] = pair
-        elif not key.startswith("x-"):
-            fix = (elsewhere or {}).get(key)
-            if fix is None and (own := own_word(key, known)):
-                fix = f"did you mean {own!r}? there are: {', '.join(known)}"
-            report.unknown((*path, key), "unknown-key", "key", known, fix=fix)
-    return Mapping(node.mark, pairs)
+_Change = Callable[[Mapping, Path], Mapping]
 
 
-def each(top: Mapping, key: str, change: _Change, path: Path | None = None) -> None:
-    """Changes every map inside the map or list at `key`; `top` is a fresh copy."""
-    path, held = path or (key,), top.get(key)
-    if isinstance(held, Mapping):
-        pairs = {
-            name: (mark, change(node, (*path, name)) if isinstance(node, Mapping) else node)
-            for name, (mark, node) in held.pairs.items()
-            if not name.startswith("x-")
-        }
-        _put(top, key, Mapping(held.mark, pairs))
-    elif isinstance(held, Sequence):
+def _each(top: Mapping, key: str, change: _Change) -> None:
+    """Changes every map inside the map at `key`; `top` is a fresh copy."""
+    if isinstance(held := top.get(key), Mapping):
+        _put(top, key, _changed(held, (key,), change, by_name=True))
+
+
+def _changed(held: Node, path: Path, change: _Change, *, by_name: bool) -> Node:
+    """A map, each map in a list, or each one that a map holds `by_name`, after a change."""
+    if isinstance(held, Sequence):
         members = [
             change(node, (*path, index)) if isinstance(node, Mapping) else node
             for index, node in enumerate(held.members)
         ]
-        _put(top, key, Sequence(held.mark, members))
+        return Sequence(held.mark, members)
+    if not isinstance(held, Mapping):
+        return held
+    if not by_name:
+        return change(held, path)
+    pairs = {
+        name: (mark, change(node, (*path, name)) if isinstance(node, Mapping) else node)
+        for name, (mark, node) in held.pairs.items()
+        if not name.startswith("x-")
+    }
+    return Mapping(held.mark, pairs)
 
 
 def _put(mapping: Mapping, key: str, node: Node) -> None:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
-from typing import Any
 
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.resolve import references
 from rivya_flows.language.expressions.values import ExpressionError
-from rivya_flows.language.step_groups import PARTS, Part, later, seen_from, written_steps
+from rivya_flows.language.step_groups import PARTS, Part, later, seen_from
+from rivya_flows.spec.written import WrittenSpec, WrittenStep
 
 _MAX_NAMES = 12
 _MAX_CYCLES = 10
 
 
-def upstream(step: Mapping[str, Any]) -> tuple[str, ...]:
+def upstream(step: WrittenStep) -> tuple[str, ...]:
     """Ids that a step refers to or needs, in the order written, known or not."""
     named: dict[str, None] = {}
     for key in ("matrix", "foreach", "zip", "if", "with", "key", "fallback"):
@@ -26,30 +26,23 @@ def upstream(step: Mapping[str, Any]) -> tuple[str, ...]:
         for reference in sorted(found):
             if reference.namespace == "steps" and reference.path:
                 named[reference.path[0]] = None
-    needs = step.get("needs")
-    for name in needs if isinstance(needs, list) else ():
-        if isinstance(name, str):
-            named[name] = None
-    return tuple(named)
+    return tuple(named | {name: None for _, name in step.needs})
 
 
-def check_order(data: Mapping[str, Any], report: DiagnosticCollector) -> None:
+def check_order(spec: WrittenSpec, report: DiagnosticCollector) -> None:
     """Reports duplicate step names, `needs` that cannot be met, and every cycle."""
     parts: dict[str, Part] = {}
-    for part, step_id, _ in written_steps(data):
-        if parts.setdefault(step_id, part) != part:
-            message = f"{step_id!r} is already the name of a step in `{parts[step_id]}`"
-            hint = "rename one of them"
-            report.add((part, step_id), "duplicate-name", message, hint, key=True)
+    for step in spec.steps:
+        if parts.setdefault(step.id, step.part) != step.part:
+            message = f"{step.id!r} is already the name of a step in `{parts[step.id]}`"
+            report.add(step.path, "duplicate-name", message, "rename one of them", key=True)
     edges: dict[Part, dict[str, list[str]]] = {part: {} for part in PARTS}
-    for part, step_id, step in written_steps(data):
-        edges[part][step_id] = [name for name in upstream(step) if parts.get(name) == part]
-        needs = step.get("needs")
-        for index, name in enumerate(needs if isinstance(needs, list) else ()):
-            if not isinstance(name, str):
-                continue
-            place = (part, step_id, "needs", index)
-            seen = seen_from(part)
+    for step in spec.steps:
+        seen = seen_from(step.part)
+        own = [name for name in upstream(step) if parts.get(name) == step.part]
+        edges[step.part][step.id] = own
+        for index, name in step.needs:
+            place = (*step.path, "needs", index)
             if name not in parts:
                 known = (one for one, other in parts.items() if other in seen)
                 report.unknown(place, "unknown-step", "step", known, value=name)

@@ -23,6 +23,7 @@ from rivya_flows.language.expressions.output_types import (
 )
 from rivya_flows.language.expressions.resolve import is_computed
 from rivya_flows.language.field_types import COMPUTED, SpecModel, Takes, Value
+from rivya_flows.language.model_errors import CHAT
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import shown
 from rivya_flows.steps.answers import TURNS, instruction
@@ -36,8 +37,6 @@ from rivya_flows.steps.request import (
     model_known_later,
     priced_by,
 )
-
-_EXAMPLE = "gemini-2-5-flash-chat"
 
 EFFORTS = ("default", "minimal", "low", "medium", "high", "xhigh")
 """The values of `reasoning_effort`."""
@@ -81,7 +80,7 @@ class Chat(Kind):
     takes = ChatWith
     outputs = ("text", "json", "session_id", "usage")
     idle = ("regenerate", "fallback", "timeout")
-    route = "chat"
+    buys = True
     passes_on = True
     is_quick = True
 
@@ -92,7 +91,7 @@ class Chat(Kind):
         media = given.media("attachments", world.files)
         given.report(_no_images(media))
         request = None
-        for model in given.models(world.catalogue, self.uses, _EXAMPLE):
+        for model in given.models(world.catalogue, self.uses, CHAT):
             if isinstance(message, Unknown):
                 given.report(check_least_length(model, message.least + added))
             elif "message" in given.values or not given.is_written:  # else the model reports it
@@ -116,7 +115,7 @@ class Chat(Kind):
             model.id,
             "",
             media.media,
-            self.route,
+            "chat",
             price(model, {}, message),
             content_hash(
                 ["chat", world.service, asked, [m.source for m in media.media]], media.media
@@ -154,7 +153,7 @@ class Chat(Kind):
             yield Diagnostic("wrong-value", message, hint, path=("session",))
 
     def example_of(self, argument: str) -> str | None:
-        return _EXAMPLE if argument == "model" else None
+        return CHAT if argument == "model" else None
 
     def models(self, catalogue: Catalogue) -> Sequence[Model]:
         return callable_models(catalogue, self.uses)

@@ -24,7 +24,16 @@ from rivya_flows.language.expressions.output_types import (
     list_of,
     map_of,
 )
-from rivya_flows.language.field_types import COMPUTABLE, EVALUATED, Number, SpecModel, Takes, Value
+from rivya_flows.language.field_types import (
+    COMPUTABLE,
+    EVALUATED,
+    Number,
+    SpecModel,
+    Takes,
+    Value,
+    fields_of,
+    keys_of,
+)
 from rivya_flows.language.final_cut import (
     CUT_PARTS,
     MAX_CLIPS,
@@ -171,7 +180,6 @@ class Cut(Kind):
     """Finishes media on this machine; 0 credits."""
 
     idle = ("retry", "regenerate", "fallback", "max_parallel")
-    parts = CUT_PARTS
     takes_brand = True
     row = ("by", "captions", "poster", "gif", "loudness", "lost")
     media: str
@@ -197,14 +205,10 @@ class Cut(Kind):
         return media_in(arguments)
 
     def elsewhere(self, keys: Collection[str]) -> Mapping[str, str]:
-        own = [one.alias or name for name, one in self.takes.model_fields.items()]
+        own = keys_of(self.takes)
         hints: dict[str, str] = {}
         for key in keys:
-            parts = [
-                part
-                for part, model in CUT_PARTS.items()
-                if any(key == (one.alias or name) for name, one in model.model_fields.items())
-            ]
+            parts = [part for part, model in CUT_PARTS.items() if key in fields_of(model)]
             if parts and key not in own and not nearest(key, own):
                 hints[key] = f"write it inside {' or '.join(map('`{}`'.format, parts))}"
         if "title" in hints:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from rivya_flows.catalogue.catalogue import Catalogue, Model, nearest
+from rivya_flows.catalogue.catalogue import Catalogue, Model, Param, nearest
 from rivya_flows.catalogue.prices import Price, price
 from rivya_flows.catalogue.request_checks import (
     check_least_length,
@@ -26,9 +26,9 @@ from rivya_flows.language.expressions.output_types import (
     has_unknown,
     list_of,
 )
-from rivya_flows.language.field_types import Flag, SpecModel, Takes, Value
+from rivya_flows.language.field_types import Flag, SpecModel, Takes, Value, keys_of
 from rivya_flows.language.wording import an
-from rivya_flows.steps.given import Given, GivenMedia, World, reference_problems
+from rivya_flows.steps.given import Given, GivenMedia, World, member_shapes, reference_problems
 from rivya_flows.steps.kind import Kind, Names, given_fields
 from rivya_flows.steps.request import (
     ItemRequest,
@@ -76,7 +76,7 @@ class Generate(Kind):
     takes = GenerateWith
     outputs = ("asset", "assets", "task_id")
     idle = ()
-    route = "generation"
+    buys = True
     row = ("alternative",)
 
     def request(self, given: Given, world: World) -> ItemRequest | None:
@@ -114,7 +114,7 @@ class Generate(Kind):
             model.id,
             model.category,
             media.media,
-            self.route,
+            "generation",
             price(model, params, prompt),
             content_hash(["generation", *identity], media.media),
             priced_by(model, params, prompt),
@@ -154,7 +154,7 @@ class Generate(Kind):
         return given_fields({"asset": made, "assets": list_of(made), "task_id": WORDS})
 
     def elsewhere(self, keys: Collection[str]) -> Mapping[str, str]:
-        known = [one.alias or name for name, one in self.takes.model_fields.items()]
+        known = keys_of(self.takes)
         own = f"there are: {', '.join(known)}; parameters of the model belong in `params:`"
         unknown = [key for key in keys if key not in known][:_MAX_HINTS]
         return {key: own for key in unknown if len(key) > _MAX_KEY or not nearest(key, known)}
@@ -184,7 +184,11 @@ def _params(model: Model, given: Given) -> dict[str, Any]:
     given.report(wrong)
     for key in unknown:
         value, param = params[key], model.param(key)
-        if param is None or not isinstance(value, Unknown):
+        if param is None:
+            continue
+        if param.type == "array":
+            given.report(_member_problems(model, param, value))
+        if not isinstance(value, Unknown):
             continue
         if param.type in _SINGLE and value.shape.kind in ("asset", "list", "map"):
             message = f"{key!r} must be a single value, but this is {an(value.shape.kind)}"
@@ -205,6 +209,28 @@ def _params(model: Model, given: Given) -> dict[str, Any]:
         }
         given.report(found.values())
     return coerced
+
+
+def _member_problems(model: Model, param: Param, value: Any) -> Iterator[Diagnostic]:
+    """What is wrong with a list of maps that is computed, or has computed members."""
+    keys, path = (*param.item_optional, *param.item_required), ("params", param.key)
+    for index, shape in member_shapes(value) if keys else ():
+        is_computed = index is None or isinstance(value[index], Unknown)
+        place = path if index is None else (*path, index)
+        if is_computed and shape.kind not in ("any", "map"):
+            message = f"{param.key}[{index}] must be a map, but this is {an(shape.kind)}"
+            if index is None:
+                message = (
+                    f"{param.key!r} takes a list of maps, but this is a list of {shape.kind} values"
+                )
+            yield Diagnostic(
+                "bad-param", message, f"each item is {{{', '.join(keys)}}}", path=place
+            )
+    if isinstance(value, list):
+        computed = dict.fromkeys(keys, "computed")
+        known = [computed if isinstance(one, Unknown) else one for one in value]
+        found = coerce_params(model, {param.key: known})[1]
+        yield from (one for one in found if one.path == path)
 
 
 def _reference_item(medium: Medium, file: UploadedFile) -> dict[str, str | float]:

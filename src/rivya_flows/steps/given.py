@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import reduce
 from typing import Any, Literal
 
 from rivya_flows.assets import Asset
@@ -26,7 +26,7 @@ from rivya_flows.language.expressions.output_types import (
     of_data,
 )
 from rivya_flows.language.expressions.values import ExpressionError, as_text
-from rivya_flows.language.field_types import SpecModel, Takes
+from rivya_flows.language.field_types import SpecModel, Takes, fields_of
 from rivya_flows.language.other_words import own_word
 from rivya_flows.language.syntax.media_references import kind_of
 from rivya_flows.language.syntax.tree import Path
@@ -63,12 +63,14 @@ class GivenMedia:
         kinds: Of each medium; None where it is not known.
         is_whole: Whether each is one medium for certain, and there are no others.
         each: The kind of every medium of a list whose length is not known; None if there is none.
+        least: How many such a list has at least.
     """
 
     media: tuple[Medium, ...] = ()
     kinds: tuple[str | None, ...] = ()
     is_whole: bool = True
     each: str | None = None
+    least: int = 0
 
 
 class Given:
@@ -97,9 +99,9 @@ class Given:
         self.written, self.scope = written or {}, scope or {}
         self.problems: list[Diagnostic] = []
         self.is_written, self.is_complete = stage == "written", stage == "complete"
-        for name, meaning in arguments_of(takes):
-            if name in self.values:
-                self.report(_misfits(name, self.values[name], meaning, self.is_written))
+        for name, one in fields_of(takes).items():
+            if one.takes is not None and name in self.values:
+                self.report(_misfits(name, self.values[name], one.takes, self.is_written))
 
     def get(self, name: str) -> Any:
         """A value; None if it is not given."""
@@ -129,19 +131,33 @@ class Given:
         """Whether an argument has a value in every run: a literal, or the name of media."""
         return _is_certain(self.values.get(name))
 
-    def models(self, catalogue: Catalogue, uses: str, example: str) -> list[Model]:
-        """The models that `model` may name; others are reported."""
+    def models(
+        self,
+        catalogue: Catalogue,
+        uses: str,
+        example: str,
+        at: tuple[str, ...] = (),
+        instead: str | None = None,
+    ) -> list[Model]:
+        """The models that `model` may name, in a map at a place below `with`; others are reported.
+
+        `instead` is the hint for a model of another kind of step.
+        """
         found: list[Model] = []
-        named = self.values.get("model")
+        holder: Any = reduce(lambda held, key: held[key], at, self.values)
+        named = holder.get("model")
         for one in named.possible if isinstance(named, Unknown) else (named,):
             if one is None or (isinstance(named, Unknown) and isinstance(one, dict | list)):
                 continue
             if not isinstance(one, str):
                 message = f"a model must be an id, not {shown(one)}"
-                self.problem("unknown-model", message, f"write its id, such as {example}", "model")
+                hint = f"write its id, such as {example}"
+                self.problem("unknown-model", message, hint, *at, "model")
                 continue
             wrong = check_model(catalogue, one, uses)
-            self.report(wrong)
+            for refused in wrong:
+                own = instead if instead and refused.code == "wrong-route" else refused.hint
+                self.report([replace(refused, hint=own, path=(*at, *refused.path))])
             found += () if wrong else (catalogue.models[one],)
         return found
 
@@ -182,8 +198,9 @@ def reference_problems(model: Model, given: GivenMedia, *, is_given: bool) -> It
         if len(given.media) < len(given.kinds):
             sizes, types = [], []
         yield from check_references(model, given.kinds, sizes, types)
-    elif given.each is not None:
-        for one in check_references(model, [given.each]):
+    elif given.each is not None or given.least:
+        kinds = [given.each, *[None] * (given.least - 1)]
+        for one in check_references(model, kinds, is_whole=not given.least):
             yield replace(one, path=one.path[:1])
     elif is_given and model.references is None:
         yield from check_references(model, ["image"])
@@ -195,8 +212,9 @@ def _of_unknown(value: Unknown) -> GivenMedia:
     shape = value.shape
     if value.is_name and shape.kind in ("asset", "text"):
         return GivenMedia(kinds=(shape.media,))
-    listed = shape.member if value.is_name and shape.kind == "list" else None
-    return GivenMedia(is_whole=False, each=None if listed is None else listed.media)
+    known = (value.is_name or value.made) and shape.kind == "list" and shape.member is not None
+    each = shape.member.media if known and shape.member else None
+    return GivenMedia(is_whole=False, each=each, least=value.made.least if value.made else 0)
 
 
 def _is_certain(value: Any) -> bool:
@@ -205,17 +223,6 @@ def _is_certain(value: Any) -> bool:
     if isinstance(value, Unknown):
         return value.is_name and value.shape.kind in ("asset", "list")
     return value is not None
-
-
-@cache
-def arguments_of(takes: type[SpecModel]) -> tuple[tuple[str, Takes], ...]:
-    """The arguments of a kind of step whose values are computed, by name as written."""
-    return tuple(
-        (one.alias or name, meaning)
-        for name, one in takes.model_fields.items()
-        for meaning in one.metadata
-        if isinstance(meaning, Takes)
-    )
 
 
 def written_shape(value: Any) -> Shape:

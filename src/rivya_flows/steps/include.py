@@ -32,12 +32,9 @@ class Include(Kind):
     outputs = ("outputs",)
     idle = ("matrix", "foreach", "as", "zip", "key", "max_items", "allow_failures", "retry",
             "regenerate", "fallback", "timeout", "max_parallel", "cache")  # fmt: skip
+    buys = True
     is_for_results = False
     passes_on = True
-
-    @property
-    def buys(self) -> bool:
-        return True
 
     @property
     def name(self) -> str:

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from rivya_flows.catalogue.catalogue import Catalogue, Model
 from rivya_flows.catalogue.prices import price
-from rivya_flows.catalogue.request_checks import check_chat, check_model
+from rivya_flows.catalogue.request_checks import check_chat
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.canonical import canonical
 from rivya_flows.language.expressions.operations import TEXTS, repair
@@ -30,6 +30,7 @@ from rivya_flows.language.field_types import (
     SpecModel,
     Value,
 )
+from rivya_flows.language.model_errors import CHAT
 from rivya_flows.language.wording import an, shown
 from rivya_flows.steps.answers import AnswerError, instruction, read
 from rivya_flows.steps.candidates import Candidate, is_available
@@ -110,27 +111,15 @@ def judge_of(
             message = f"{place[0]!r} takes text, but this is {an(value.shape.kind)}"
             given.problem("wrong-type", message, repair(TEXTS, value.shape), "judge", *place)
     length = sum(len(one) for one in (given.get("question"), *listed) if isinstance(one, str))
+    instead = "pick a chat model that takes pictures: `rivya-flows models`"
     found: Model | None = None
-    for one in named.possible if isinstance(named, Unknown) else (named,):
-        if one is None:
-            continue  # the model of the step reports it
-        if not isinstance(one, str):
-            message = f"a model must be an id, not {shown(one)}"
-            hint = "write its id, such as gemini-2-5-flash-chat"
-            given.problem("unknown-model", message, hint, "judge", "model")
-            continue
-        for wrong in check_model(world.catalogue, one, "chat"):
-            instead = "pick a chat model that takes pictures: `rivya-flows models`"
-            own = instead if wrong.code == "wrong-route" else wrong.hint
-            given.report([replace(wrong, hint=own, path=("judge", *wrong.path))])
-        found = world.catalogue.get(one)
-        if found is not None and found.category == "chat":
-            given.report(_too_much(found, length, pictured="image" in media))
-            if not given.is_written and not has_unknown([given.get("question"), listed]):
-                try:
-                    judge_message(given.values, (), found.max_prompt_length)
-                except ItemRequestError as error:
-                    given.problem("wrong-value", str(error), None, "judge", "criteria")
+    for found in given.models(world.catalogue, "chat", CHAT, ("judge",), instead):
+        given.report(_too_much(found, length, pictured="image" in media))
+        if not given.is_written and not has_unknown([given.get("question"), listed]):
+            try:
+                judge_message(given.values, (), found.max_prompt_length)
+            except ItemRequestError as error:
+                given.problem("wrong-value", str(error), None, "judge", "criteria")
     return found
 
 

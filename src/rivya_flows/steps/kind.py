@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from rivya_flows.assets import as_asset
 from rivya_flows.catalogue.catalogue import Catalogue, Model
@@ -22,12 +22,12 @@ from rivya_flows.language.expressions.output_types import (
     Shape,
     map_of,
 )
-from rivya_flows.language.field_types import SpecModel, Takes, Value
+from rivya_flows.language.field_types import SpecModel, Takes, Value, fields_of
 from rivya_flows.language.final_cut import CutMedium
 from rivya_flows.language.syntax.tree import Path as TreePath
 from rivya_flows.language.wording import an
-from rivya_flows.steps.given import Given, World, arguments_of
-from rivya_flows.steps.request import ItemRequest, Route, UploadedFile
+from rivya_flows.steps.given import Given, World
+from rivya_flows.steps.request import ItemRequest, UploadedFile
 
 UNPAID = ("regenerate", "fallback", "timeout", "max_parallel", "cache")
 """Keys of a step that have no effect where nothing is bought."""
@@ -74,10 +74,9 @@ class Kind:
         outputs: Its output fields; every step has `status` and `credits` too.
         credits: What one item costs; 0 is free, or priced by a request.
         idle: Keys of a step that have no effect.
-        parts: Models of the maps, or lists of maps, in `with`.
         reads: The arguments that the shapes of its outputs depend on.
         evaluates: The arguments that it evaluates itself, as they are written.
-        route: Where it buys; None if it is free, or if a request decides.
+        buys: Whether a request of it may buy something of the service.
         takes_brand: Whether a brand gives what `with` leaves out.
         is_for_results: Whether it is of no use if nothing uses its outputs.
         passes_on: Whether its outputs are media of other steps.
@@ -93,10 +92,9 @@ class Kind:
     outputs: tuple[str, ...] = ()
     credits: int = 0
     idle: tuple[str, ...] = ("fallback",)
-    parts: ClassVar[Mapping[str, type[SpecModel]]] = {}
     reads: tuple[str, ...] = ()
     evaluates: tuple[str, ...] = ()
-    route: Route | None = None
+    buys: bool = False
     takes_brand: bool = False
     is_for_results: bool = True
     passes_on: bool = False
@@ -104,11 +102,6 @@ class Kind:
     row: tuple[str, ...] = ()
     is_quick: bool = False
     brackets: tuple[str, str] = ("[", "]")
-
-    @property
-    def buys(self) -> bool:
-        """Whether it may cost credits."""
-        return self.credits > 0 or self.route is not None
 
     @property
     def own_price(self) -> Price:
@@ -178,12 +171,14 @@ class Kind:
 
     def files(self, arguments: Mapping[str, Any]) -> Iterator[CutMedium]:
         """The files that the arguments name, each with the kinds of media that it may be."""
-        for name, takes in arguments_of(self.takes):
-            written = arguments.get(name) if takes.is_file else None
+        for name, field in fields_of(self.takes).items():
+            takes, written = field.takes, arguments.get(name)
+            if takes is None or not takes.is_file or written is None:
+                continue
             if isinstance(written, list):
                 for index, one in enumerate(written):
                     yield CutMedium((name, index), one, takes.media)
-            elif written is not None:
+            else:
                 yield CutMedium((name,), written, takes.media)
 
     def idle_defaults(self, own: Mapping[str, Any], defaults: Mapping[str, Any]) -> Collection[str]:
@@ -205,8 +200,8 @@ class Kind:
 
     def needed(self) -> str | None:
         """An argument without which a step is wrong; None if all may be left out."""
-        fields = self.takes.model_fields.items()
-        return next((one.alias or name for name, one in fields if one.is_required()), None)
+        fields = fields_of(self.takes).items()
+        return next((key for key, one in fields if one.info.is_required()), None)
 
     def example_of(self, argument: str) -> str | None:
         """An example of an argument, where a general one would be wrong."""

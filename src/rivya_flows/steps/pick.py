@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -16,6 +16,7 @@ from rivya_flows.language.expressions.output_types import (
     TEXT,
     WORDS,
     Shape,
+    Unknown,
     asset,
     joined,
     list_of,
@@ -139,17 +140,13 @@ class Pick(Kind):
     takes = PickWith
     outputs = ("asset", "key", "item", "items", "assets")
     idle = ("retry", *UNPAID)
-    parts: ClassVar[Mapping[str, type[SpecModel]]] = {"judge": JudgeWith, "none": NoneWith}
     reads = ("from",)
     evaluates = ("by",)
+    buys = True
     passes_on = True
     row = ("choice",)
     is_quick = True
     brackets = ("{{", "}}")
-
-    @property
-    def buys(self) -> bool:
-        return True
 
     def request(self, given: Given, world: World) -> ItemRequest | None:
         mode, judge, candidates = given.get("mode"), given.get("judge"), given.get("from")
@@ -165,6 +162,13 @@ class Pick(Kind):
                 key = "by" if setting == "best" else setting
                 message = f"`mode: {setting}` needs {key!r}"
                 given.problem("missing-key", message, _NEEDED[key], "mode")
+        made, count = (
+            candidates.made if isinstance(candidates, Unknown) else None,
+            given.get("count"),
+        )
+        if made and isinstance(count, int) and made.most < count:
+            message = f"{count} are to be picked, and {made.step} makes {made.most}"
+            given.problem("wrong-candidates", message, None, "count")
         if not given.is_complete or given.problems:
             return None
         arguments = {**given.values, "from": _candidates(candidates)}

@@ -16,7 +16,7 @@ from rivya_flows.assets import Asset, as_asset
 from rivya_flows.catalogue.catalogue import Catalogue, Model
 from rivya_flows.catalogue.prices import Price
 from rivya_flows.language.canonical import canonical, digest
-from rivya_flows.language.syntax.media_references import is_uploaded, is_url
+from rivya_flows.language.syntax.media_references import is_uploaded, is_url, kind_of
 from rivya_flows.language.wording import shown
 from rivya_flows.steps.candidates import Candidate
 
@@ -56,16 +56,17 @@ def media_of(
 
 
 def medium_of(value: Any, kind: str, files: Mapping[str, Asset], argument: str) -> Medium:
-    """The medium that an asset, a text or a map describes; of this kind, if it says none.
+    """The medium that an asset, a text or a map describes; of this kind, if neither it nor the extension
+    of its URL says another.
 
     Raises:
         ItemRequestError: It describes none.
     """
     value = named_file(value, files)
     if isinstance(value, str) and (is_url(value) or is_uploaded(value)):
-        return Medium(value, kind)
+        return Medium(value, kind_of(value, kind) or kind)
     if isinstance(value, Mapping) and isinstance(value.get("kind"), str | None):
-        kind = value.get("kind") or kind
+        kind = value.get("kind") or kind_of(str(value.get("url") or ""), kind) or kind
         asset = as_asset({**value, "kind": kind})
         if asset is not None and asset.sha256:
             return Medium(asset.sha256, kind, asset, asset.mime_type)

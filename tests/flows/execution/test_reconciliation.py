@@ -11,7 +11,7 @@ import pytest
 
 from rivya_flows.app.report import RunReporter
 from rivya_flows.app.runner import Run
-from rivya_flows.cli.receipt import wallet
+from rivya_flows.cli.runs import wallet
 from rivya_flows.client.types import Generation
 from rivya_flows.flows.execution.engine import reconcile_jobs
 from rivya_flows.ledger.summary import notes, troubles
@@ -68,9 +68,9 @@ def at_its_end(
     return sum("/api/v1/generations/" in record.getMessage() for record in caplog.records), recorded
 
 
-def costs(recorded: ServiceAsked | None) -> list[int]:
+def costs(recorded: ServiceAsked | None) -> list[int | None]:
     assert recorded is not None
-    return [job["final_credits"] for job in recorded.jobs.values() if job]
+    return [job.final_credits for job in recorded.jobs.values() if job]
 
 
 def test_jobs_whose_end_was_seen_are_recorded_without_another_question(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.spec.load import check
 from rivya_flows.spec.names import NamesInScope
+from rivya_flows.spec.written import WrittenSpec
 
 
 def test_names_of_loops_are_known_inside_them() -> None:
@@ -126,7 +127,7 @@ def lookups(picks: int) -> int:
         for n in range(picks)
     }
     CountedName.found = 0
-    NamesInScope({"steps": steps}, shipped()).step(f"p{picks - 1}")
+    NamesInScope(WrittenSpec({"steps": steps}), shipped()).step(f"p{picks - 1}")
     return CountedName.found
 
 

@@ -184,7 +184,7 @@ def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> lis
         pytest.param(
             'uses: generate, with: {model: nano-banana-2, prompt: "${{ steps.script.text }}", '
             'references: ["${{ inputs.photo }}", "${{ steps.stills.items[0].asset }}"]}',
-            {"photo": {"url": "https://a.b/c.mp4"}},
+            {"photo": {"url": "https://a.b/c"}},
             "",
             id="an address may be anything",
         ),
@@ -273,7 +273,7 @@ def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> lis
             "uses: generate, with: {model: veo3-1-lite, prompt: x, "
             'references: "${{ steps.stills.assets }}"}',
             {"words": ["a", "b", "c"]},
-            "a: 3 reference files; 'veo3-1-lite' takes 2",
+            "a: 3 reference files; 'veo3-1-lite' takes at most 2; Up to 2 images of at most 10 MB each.",
             id="more references than a model takes",
         ),
         pytest.param(
@@ -295,6 +295,12 @@ def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> lis
             {"word": "too long"},
             "a: the input 'shape' of a: 8 characters is more than 5",
             id="an input of an included spec",
+        ),
+        pytest.param(
+            'uses: generate, with: {model: nano-banana, prompt: x, references: ["${{ inputs.word }}"]}',
+            {"word": "https://example.com/a.mp4?x=1"},
+            "a: 'nano-banana' does not take video references; it takes image",
+            id="a film by its URL for a model of pictures",
         ),
         pytest.param(
             f'zip: {{a: "${{{{ inputs.words }}}}", b: [1, 2, 3]}}, {PICTURE}}}',

@@ -44,3 +44,20 @@ def test_what_a_chat_model_cannot_do_is_allowed_where_it_may_not_be_asked_for(wa
     inputs = "inputs:\n  search: {type: boolean, default: false}\n  photo: {type: file, kind: image, required: false}\n"
     chat = f"  s: {{uses: chat, with: {{model: claude-sonnet-4-6-chat, message: Hi, {wanted}}}}}\n"
     assert diagnostics_of(HEAD + inputs + "steps:\n" + chat) == ()
+
+
+@pytest.mark.parametrize(
+    ("dialogue", "message"),
+    [
+        ("['${{ inputs.words }}']", "dialogue[0] must be a map, but this is a list"),
+        ("'${{ inputs.words }}'", "'dialogue' takes a list of maps, but this is a list of text"),
+        ("['${{ item }}', {txet: b}]", "dialogue[1] has no 'text'"),
+        ("[{text: '${{ inputs.words[0] }}'}, '${{ item }}']", ""),
+    ],
+)
+def test_computed_members_of_a_list_of_maps_must_be_maps(dialogue: str, message: str) -> None:
+    inputs = "inputs: {words: {type: list, of: string}, lines: {type: list}}\nsteps:\n"
+    voice = f"{{model: elevenlabs-dialogue-v3, params: {{dialogue: {dialogue}}}}}"
+    step = f"  p: {{uses: generate, foreach: '${{{{ inputs.lines }}}}', with: {voice}}}\n"
+    found = diagnostics_of(HEAD + inputs + step)
+    assert [message in one.message for one in found] == ([True] if message else [])

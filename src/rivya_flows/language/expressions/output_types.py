@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from rivya_flows.language.matrix import ItemKey, shared_keys
 from rivya_flows.language.syntax.media_references import is_uploaded
@@ -47,6 +47,14 @@ class Shape:
     session_of: str | None = None
 
 
+class Made(NamedTuple):
+    """The step that makes the members of a list, and how many at least and at most."""
+
+    step: str
+    least: int
+    most: int
+
+
 @dataclass(frozen=True)
 class Unknown:
     """A value that is not known yet.
@@ -58,6 +66,7 @@ class Unknown:
         written: The text that it is computed from.
         is_name: Whether it is a name such as `steps.hero.asset`, and not computed any further: it is there
             in every run.
+        made: Of all items or media of a step that fans out: what the plan says of them; else None.
     """
 
     shape: Shape = Shape()
@@ -65,6 +74,7 @@ class Unknown:
     possible: tuple[Any, ...] = ()
     written: str = ""
     is_name: bool = False
+    made: Made | None = None
 
 
 def has_unknown(value: Any) -> bool:

@@ -34,12 +34,12 @@ def is_uploaded(text: str) -> bool:
     return _FILE_ID.match(text) is not None
 
 
-def kind_of(text: str) -> str | None:
-    """The kind of media by the extension of a path or URL; None if unknown."""
+def kind_of(text: str, likely: str | None = None) -> str | None:
+    """The kind of media by the extension of a path or URL, `likely` if it may be that; None if unknown."""
     name = text.split("?", 1)[0].split("#", 1)[0] if is_url(text) else text
     suffix = PurePath(name).suffix.lower()
     kinds = [kind for kind, suffixes in SUFFIXES.items() if suffix in suffixes]
-    return kinds[0] if kinds else None
+    return likely if likely in kinds else kinds[0] if kinds else None
 
 
 def written_path(value: Any) -> str | None:

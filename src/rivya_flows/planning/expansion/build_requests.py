@@ -56,8 +56,10 @@ def build_request(
     if request is None:
         raise ItemRequestError("the request cannot be made")
     if kind.takes_brand:
-        size = memory_of(request.arguments)
-        _refuse_size("captions", size, room)
+        size = 0
+        for name, value in request.arguments.items():
+            size += memory_of(value)
+            _refuse_size(name, size, room)
     return replace(request, size=size)
 
 

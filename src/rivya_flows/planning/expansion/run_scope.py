@@ -17,7 +17,7 @@ from rivya_flows.planning.expansion.namespaces import (
     scope_in,
     steps_in,
 )
-from rivya_flows.planning.plan import PlannedStep
+from rivya_flows.planning.plan import PlannedStep, Variables
 from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase
 from rivya_flows.planning.queue.state import State, StepState, step_status
 from rivya_flows.spec.includes import inlined_name
@@ -66,13 +66,38 @@ def fields_of(state: State, name: str) -> dict[str, Any]:
     return fields
 
 
-def ended_fields(state: State, planned: PlannedStep) -> dict[str, Any]:
-    """The output fields, by id, of the steps of the same spec that a step waits for and that have ended."""
-    return {
+def known_scope(state: State, planned: PlannedStep) -> dict[str, Any]:
+    """What of the scope of a step is known: inputs, steps that have ended, and the brand.
+
+    Raises:
+        UsesNull, ExpressionError: An input of an included spec has no value.
+    """
+    space, names = state.plan.spaces[planned.space], planned.reads
+    if space.outer is not None:
+        outer = space.outer
+        names = frozenset(
+            name
+            for name in names
+            if all(state.steps[one].settled for one in steps_in(outer, space.given(name)))
+        )
+    steps = {
         state.planned(name).step.id: fields_of(state, name)
         for name in planned.upstream
         if state.steps[name].settled and state.planned(name).space == planned.space
     }
+    inputs = inputs_for(space, names, known_of(state))
+    return {"inputs": inputs, "steps": steps, **brand_in(space, state.plan.files)}
+
+
+def known_variables(state: State, planned: PlannedStep, item: ItemState) -> Variables:
+    """The loop variables of an item, also of one that follows an item which has ended."""
+    source = planned.itemwise and state.steps[planned.itemwise].items
+    if item.variables or not planned.itemwise or not source or item.key not in source.table:
+        return item.variables
+    followed = source.get(item.key)
+    if followed.phase not in TERMINAL:
+        return item.variables
+    return {planned.step.as_: item_fields(state.planned(planned.itemwise), followed)}
 
 
 def _spent_inside(state: State, space: str) -> int:

@@ -8,7 +8,14 @@ from typing import Any
 
 from jinja2 import nodes
 
-from rivya_flows.language.expressions.output_types import has_unknown, is_place
+from rivya_flows.language.expressions.output_types import (
+    ANY,
+    Made,
+    Unknown,
+    has_unknown,
+    is_place,
+    list_of,
+)
 from rivya_flows.language.expressions.resolve import (
     ExpressionError,
     UsesNull,
@@ -20,6 +27,7 @@ from rivya_flows.language.expressions.resolve import (
 from rivya_flows.language.expressions.values import as_text
 from rivya_flows.language.matrix import OwnKey
 from rivya_flows.language.wording import cut, shown
+from rivya_flows.planning.expansion.build_requests import kind_of_step, written_arguments
 from rivya_flows.planning.expansion.expand import items_from
 from rivya_flows.planning.expansion.partial_evaluation import (
     PartlyKnown,
@@ -28,7 +36,10 @@ from rivya_flows.planning.expansion.partial_evaluation import (
     known_result,
 )
 from rivya_flows.planning.plan import PlannedItem, PlannedStep, RunPlan
+from rivya_flows.planning.queue.state import State, item_range
 from rivya_flows.spec.includes import inlined_name
+from rivya_flows.spec.names import NamesInScope
+from rivya_flows.spec.written import WrittenSpec
 from rivya_flows.steps.cut import ComposeWith, LayoutWith
 
 _MAX_SHOWN = 20
@@ -82,18 +93,25 @@ def _known_name(argument: nodes.Expr, scope: Scope) -> str | None:
     return as_text(name) if isinstance(name, str | int | float) else None
 
 
-def least_media(plan: RunPlan, planned: PlannedStep, argument: str) -> int:
-    """Minimum number of media in an argument that is all ``assets`` of one fan-out; else 0.
+def as_planned(state: State, planned: PlannedStep, written: Any, known: Any) -> Any:
+    """What the plan says of a value that is all items or media of a step; the value if it is no such one."""
+    named = whole_reference(written) if isinstance(known, Unknown) else None
+    if named is None or named.namespace != "steps" or named.path[1:] not in _WHOLE:
+        return known
+    name = inlined_name(planned.space, named.path[0])
+    source = state.plan.steps.get(name)
+    if source is None:
+        return known
+    names = NamesInScope(WrittenSpec({}), state.plan.catalogue)
+    single = kind_of_step(source.step).gives(written_arguments(source.step), names)
+    member = (single.fields or {}).get("asset", ANY) if named.path[1] == "assets" else single
+    least, most = item_range(state, name)
+    # An item may make several media; one that may fail counts as none.
+    made = Made(name, least if source.items and _is_whole(state.plan, source) else 0, most)
+    return Unknown(list_of(member), made=made)
 
-    An item may make several media; one that may fail counts as none.
-    """
-    named = whole_reference(getattr(planned.step.with_, argument))
-    if named is None or named.namespace != "steps" or named.path[1:] != ("assets",):
-        return 0
-    source = plan.steps.get(inlined_name(planned.space, named.path[0]))
-    if source is None or source.items is None:
-        return 0
-    return len(source.items) if _is_whole(plan, source) else 0
+
+_WHOLE = (("items",), ("assets",))
 
 
 def _is_whole(plan: RunPlan, source: PlannedStep) -> bool:

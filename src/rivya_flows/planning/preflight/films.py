@@ -15,9 +15,8 @@ from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull
 from rivya_flows.language.expressions.values import is_number
 from rivya_flows.planning.expansion.build_requests import written_arguments
 from rivya_flows.planning.expansion.item_arguments import expand_step
-from rivya_flows.planning.expansion.namespaces import brand_in
-from rivya_flows.planning.expansion.partial_evaluation import Scope, known_part
-from rivya_flows.planning.expansion.run_scope import ended_fields, item_fields
+from rivya_flows.planning.expansion.partial_evaluation import known_part
+from rivya_flows.planning.expansion.run_scope import known_scope, known_variables
 from rivya_flows.planning.plan import PlannedStep
 from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase
 from rivya_flows.planning.queue.state import State
@@ -99,28 +98,17 @@ def films(state: State) -> dict[tuple[str, str], Film]:
 
 def _arguments(state: State, planned: PlannedStep, item: ItemState) -> dict[str, Any]:
     """Its arguments as far as they are known, with `Unknown` for what is not."""
-    scope = _scope(state, planned, item)
     found: dict[str, Any] = {}
+    try:
+        scope = {**known_scope(state, planned), **known_variables(state, planned, item)}
+    except (UsesNull, ExpressionError):
+        scope = {}
     for name, written in written_arguments(planned.step).items():
         try:
             found[name] = known_part(written, scope)
         except (UsesNull, ExpressionError):
             found[name] = Unknown()
     return found
-
-
-def _scope(state: State, planned: PlannedStep, item: ItemState) -> Scope:
-    space, itemwise = state.plan.spaces[planned.space], planned.itemwise
-    variables: Mapping[str, Any] = item.variables
-    if itemwise is not None and not variables:
-        followed = state.steps[itemwise].items
-        if followed is not None and item.key in followed.table:
-            one = followed.get(item.key)
-            if one.phase is Phase.COMPLETED:
-                variables = {planned.step.as_: item_fields(state.planned(itemwise), one)}
-    own = {} if planned.space else {"inputs": state.plan.inputs}
-    own["steps"] = ended_fields(state, planned)
-    return {**own, **brand_in(space, state.plan.files), **variables}
 
 
 def _bought(model: Model | None, arguments: Mapping[str, Any]) -> dict[str, Any]:

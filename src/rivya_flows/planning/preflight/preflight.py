@@ -13,10 +13,7 @@ from typing import Any
 
 from rivya_flows.language.expressions.output_types import (
     Unknown,
-    asset,
     has_unknown,
-    list_of,
-    map_of,
 )
 from rivya_flows.language.expressions.resolve import (
     ExpressionError,
@@ -36,18 +33,17 @@ from rivya_flows.planning.expansion.build_requests import (
 from rivya_flows.planning.expansion.expand import fan_out_of, items_from
 from rivya_flows.planning.expansion.namespaces import Space, brand_in, inputs_for, steps_in
 from rivya_flows.planning.expansion.partial_evaluation import Scope, known_part
-from rivya_flows.planning.expansion.run_scope import ended_fields, known_of
-from rivya_flows.planning.plan import PlannedStep, candidates_step
+from rivya_flows.planning.expansion.run_scope import known_of, known_scope
+from rivya_flows.planning.plan import PlannedStep
 from rivya_flows.planning.preflight.fan_out_validation import (
-    least_media,
+    as_planned,
     missing_computed_members,
     missing_members,
     with_followed_items,
 )
 from rivya_flows.planning.preflight.films import films
 from rivya_flows.planning.queue.item_state import ItemState, Phase
-from rivya_flows.planning.queue.state import State, item_range, step_status
-from rivya_flows.steps.generate import GenerateWith
+from rivya_flows.planning.queue.state import State, step_status
 from rivya_flows.steps.given import World
 from rivya_flows.steps.include import IncludeWith
 from rivya_flows.steps.notify import NotifyWith
@@ -70,7 +66,7 @@ def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
                     yield step_id, "", reason
             continue
         try:
-            scope = _known_scope(state, space, planned)
+            scope = known_scope(state, planned)
         except (UsesNull, ExpressionError):
             continue  # the run skips the step, or its include reports it
         try:
@@ -123,9 +119,9 @@ def certain_callbacks(state: State) -> Iterator[tuple[str, Any, Any]]:
         if not isinstance(planned.step.with_, NotifyWith):
             continue
         try:
-            scope = _known_scope(state, space, planned)
+            scope = known_scope(state, planned)
             for item in _items(state, step_id, space, scope):
-                known = _known_arguments(planned, {**scope, **item.variables})
+                known = _known_arguments(state, planned, {**scope, **item.variables})
                 if known is not None:
                     given = (known.arguments.get(name) for name in ("url", "secret"))
                     url, secret = (None if has_unknown(one) else one for one in given)
@@ -179,15 +175,6 @@ def _unfit(state: State, space: Space) -> Iterator[str]:
                 yield str(error)
 
 
-def _known_scope(state: State, space: Space, planned: PlannedStep) -> dict[str, Any]:
-    inputs, known = state.plan.inputs, known_of(state)
-    if space.outer is not None:
-        names = [one for one in planned.reads if not steps_in(space.outer, space.given(one))]
-        inputs = inputs_for(space, names, known)
-    steps = ended_fields(state, planned)
-    return {"inputs": inputs, "steps": steps, **brand_in(space, known.files)}
-
-
 def _items(state: State, step_id: str, space: Space, scope: Scope) -> Sequence[ItemState]:
     """The known items; one without variables represents unknown ones."""
     items, planned = state.steps[step_id].items, state.planned(step_id)
@@ -218,7 +205,7 @@ class _Known:
     reasons: tuple[str, ...] = ()
 
 
-def _known_arguments(planned: PlannedStep, scope: Scope) -> _Known | None:
+def _known_arguments(state: State, planned: PlannedStep, scope: Scope) -> _Known | None:
     """The known arguments; None if the item is or may be skipped."""
     step = planned.step
     arguments: dict[str, Any] = {}
@@ -231,7 +218,8 @@ def _known_arguments(planned: PlannedStep, scope: Scope) -> _Known | None:
     for name, written in written_arguments(step).items():
         try:
             if written is not None:
-                arguments[name] = known_part(written, scope)
+                known = known_part(written, scope)
+                arguments[name] = as_planned(state, planned, written, known)
         except UsesNull:
             return None
         except ExpressionError as error:
@@ -248,7 +236,7 @@ def _reasons(state: State, planned: PlannedStep, scope: Scope) -> list[str] | No
     kind = None
     for number, step in enumerate(alternatives_of(planned.step)):
         alternative = replace(planned, step=step)
-        known = _known_arguments(alternative, scope)
+        known = _known_arguments(state, alternative, scope)
         if known is None:
             return None
         found = list(known.reasons)
@@ -281,40 +269,10 @@ def _request_problems(
         ItemRequestError, ExpressionError: An argument is invalid.
     """
     step, plan = planned.step, state.plan
-    if isinstance(step.with_, PickWith):
-        yield from _too_few(state, planned)
-        if made := _made_by(state, planned):
-            shape = list_of(map_of({"asset": asset(made)}))
-            arguments = {**arguments, "from": Unknown(shape)}
     world = World(plan.catalogue, files=plan.files_of(planned), house=plan.house_of(planned))
     given = given_of(step, arguments, {}, "planned")
     examine(kind_of_step(step), given, world)
     yield from (one.sentence for one in given.problems)
-    model = plan.catalogue.get(str(arguments.get("model")))
-    limit = model.references.max_files if model and model.references else None
-    is_generated = isinstance(step.with_, GenerateWith)
-    count = least_media(plan, planned, "references") if is_generated else 0
-    if model and limit is not None and count > limit:
-        yield f"{count} reference files; {model.id!r} takes {limit}"
-
-
-def _too_few(state: State, planned: PlannedStep) -> Iterator[str]:
-    """Whether fewer items are made than a pick takes."""
-    name, with_ = candidates_step(planned), planned.step.with_
-    if name is not None and isinstance(with_, PickWith):
-        most = item_range(state, name)[1]
-        if most < with_.count:
-            yield f"{with_.count} are to be picked, and {name} makes {most}"
-
-
-def _made_by(state: State, planned: PlannedStep) -> str | None:
-    """The kind of media that the candidates of a pick have; None if that is known during the run."""
-    name = candidates_step(planned)
-    with_ = None if name is None else state.spec(name).with_
-    if not isinstance(with_, GenerateWith) or not isinstance(with_.model, str):
-        return None
-    model = state.plan.catalogue.get(with_.model)
-    return None if model is None else model.category
 
 
 def _unknown_values(by: Any, scope: Scope) -> Iterator[str]:

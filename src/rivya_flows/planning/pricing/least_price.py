@@ -8,12 +8,11 @@ from typing import Any
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, references
 from rivya_flows.planning.expansion.build_requests import alternatives_of, written_arguments
 from rivya_flows.planning.expansion.item_arguments import evaluate_items, expand_step
-from rivya_flows.planning.expansion.namespaces import brand_in
 from rivya_flows.planning.expansion.partial_evaluation import known_part
-from rivya_flows.planning.expansion.run_scope import fields_of, item_fields
+from rivya_flows.planning.expansion.run_scope import known_scope, known_variables
 from rivya_flows.planning.plan import PlannedStep, candidates_step
 from rivya_flows.planning.pricing.written_prices import written_prices
-from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase
+from rivya_flows.planning.queue.item_state import ItemState, Phase
 from rivya_flows.planning.queue.state import State, step_status
 from rivya_flows.steps.generate import GenerateWith
 from rivya_flows.steps.upload import UploadWith
@@ -86,7 +85,7 @@ def _least_of_items(state: State, step_id: str, *, certain: bool) -> Iterator[in
     """The least of each item; None for one that a null skips."""
     planned = state.planned(step_id)
     shared: int | None = None
-    known = _known_scope(state, planned) if certain else {}
+    known = known_scope(state, planned) if certain else {}
     for item in state.steps[step_id].items or ():
         if item.phase not in _UNBOUGHT or (_may_be_cached(state, step_id) and not item.asked_cache):
             yield 0
@@ -95,7 +94,7 @@ def _least_of_items(state: State, step_id: str, *, certain: bool) -> Iterator[in
             yield min(one.price.min for one in requests) if not item.request.chats else 0
         elif not certain:
             yield 0
-        elif not _is_wanted(planned, {**known, **_variables(state, planned, item)}):
+        elif not _is_wanted(planned, {**known, **known_variables(state, planned, item)}):
             yield None
         elif item.variables:
             yield _least_written(state, planned, item)
@@ -111,27 +110,6 @@ def _least_written(state: State, planned: PlannedStep, item: ItemState) -> int:
 def _may_be_cached(state: State, step_id: str) -> bool:
     mode = state.spec(step_id).cache or state.cache or state.plan.workflow.cache
     return (state.fork is not None or mode == "spec") and step_id not in state.again
-
-
-def _known_scope(state: State, planned: PlannedStep) -> dict[str, Any]:
-    """What the arguments of a step see that is known: inputs, and the steps that have ended."""
-    ended = (name for name in planned.upstream if state.steps[name].settled)
-    return {
-        "inputs": state.plan.inputs,
-        "steps": {name: fields_of(state, name) for name in ended},
-        **brand_in(state.plan.spaces[planned.space], state.plan.files),
-    }
-
-
-def _variables(state: State, planned: PlannedStep, item: ItemState) -> Mapping[str, Any]:
-    """The loop variables of an item, also of one that follows an item which has ended."""
-    source = planned.itemwise and state.steps[planned.itemwise].items
-    if item.variables or not planned.itemwise or not source or item.key not in source.table:
-        return item.variables
-    followed = source.get(item.key)
-    if followed.phase not in TERMINAL:
-        return item.variables
-    return {planned.step.as_: item_fields(state.planned(planned.itemwise), followed)}
 
 
 def _is_wanted(planned: PlannedStep, scope: Mapping[str, Any]) -> bool:

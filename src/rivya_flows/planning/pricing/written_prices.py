@@ -12,9 +12,8 @@ from rivya_flows.catalogue.prices import Price, price
 from rivya_flows.language.expressions.output_types import Unknown
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, is_computed
 from rivya_flows.planning.expansion.build_requests import alternatives_of, kind_of_step
-from rivya_flows.planning.expansion.namespaces import brand_in, inputs_for, steps_in
 from rivya_flows.planning.expansion.partial_evaluation import known_value
-from rivya_flows.planning.expansion.run_scope import known_of
+from rivya_flows.planning.expansion.run_scope import known_scope
 from rivya_flows.planning.plan import PlannedStep, Variables, candidates_step
 from rivya_flows.planning.queue.item_state import ItemState
 from rivya_flows.planning.queue.state import State, item_range
@@ -42,28 +41,17 @@ def written_prices(
 def _written_price(
     state: State, planned: PlannedStep, variables: Variables, rejected: int
 ) -> tuple[str | None, Price]:
-    space = state.plan.spaces[planned.space]
-    own_brand = brand_in(space, state.plan.files)
-    scope = {"inputs": _known_inputs(state, planned), **own_brand, **variables}
+    scope: dict[str, Any] = {"inputs": {}, "steps": {}}
+    with contextlib.suppress(ExpressionError, UsesNull):
+        scope = known_scope(state, planned)
+    scope |= variables
     if isinstance(planned.step.with_, PickWith):
         return written_judge_price(state, planned, scope, rejected)
     kind = kind_of_step(planned.step)
-    known = {name: _known(value, scope) for name, value in planned.step.with_.model_dump().items()}
+    written = planned.step.with_.model_dump(by_alias=True)
+    known = {name: _known(value, scope) for name, value in written.items()}
     world = World(state.plan.catalogue, house=state.plan.house_of(planned))
     return kind.expected_price(known, world)
-
-
-def _known_inputs(state: State, planned: PlannedStep) -> dict[str, Any]:
-    """Inputs of the step's spec that are known."""
-    space, known = state.plan.spaces[planned.space], known_of(state)
-    if space.outer is None:
-        return dict(state.plan.inputs)
-    found: dict[str, Any] = {}
-    for name in planned.reads:
-        if all(state.steps[one].settled for one in steps_in(space.outer, space.given(name))):
-            with contextlib.suppress(ExpressionError, UsesNull):
-                found |= inputs_for(space, [name], known)
-    return found
 
 
 def _known(written: Any, scope: Mapping[str, Any]) -> Any:

@@ -16,17 +16,16 @@ from rivya_flows.language.expressions.resolve import (
     Reference,
     as_reference,
     expressions_in,
-    is_computed,
     references,
     tree_references,
 )
 from rivya_flows.language.expressions.templates import NAMESPACES, template
 from rivya_flows.language.expressions.values import ExpressionError, InferenceError
-from rivya_flows.language.step_groups import Part, written_steps
+from rivya_flows.language.step_groups import Part
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, shown
 from rivya_flows.spec.names import NamesInScope
-from rivya_flows.steps.registry import known_kind
+from rivya_flows.spec.written import WrittenSpec, WrittenStep
 
 STATUSES = ("completed", "cached", "skipped", "failed")
 """How a step ends: what an expression sees of each step that its own step waits for."""
@@ -41,37 +40,31 @@ _AGREE = {"eq": True, "in": True, "ne": False, "notin": False}
 """Whether an operator holds where its two sides agree."""
 
 
-def check_conditions(
-    data: Mapping[str, Any], names: NamesInScope, report: DiagnosticCollector
-) -> None:
+def check_conditions(names: NamesInScope, report: DiagnosticCollector) -> None:
     """Reports comparisons with values that never occur, and conditions that never hold.
 
     Only what is certain: statuses of steps, values of enum inputs, literal axes, and types.
     """
-    parts: dict[str, Part] = {step_id: part for part, step_id, _ in written_steps(data)}
-    for part, step_id, step in written_steps(data):
+    parts = {step.id: step.part for step in names.spec.steps}
+    for step in names.spec.steps:
         if report.dropped:
             return
         for key in _EVALUATED:
-            place = (part, step_id, key)
-            _check_values(step.get(key), place, data, step, parts, names.inside(step_id), report)
-        _check_status(step, part, step_id, parts, report)
-    outputs = data.get("outputs")
-    _check_values(outputs, ("outputs",), data, {}, parts, names.everywhere(), report)
+            _check_values(step.get(key), (*step.path, key), names, step, report)
+        _check_status(step, parts, report)
+    _check_values(names.spec.values.get("outputs"), ("outputs",), names, None, report)
 
 
 def _check_values(
     value: Any,
-    path: tuple[str | int, ...],
-    data: Mapping[str, Any],
-    step: Mapping[str, Any],
-    parts: Mapping[str, Part],
-    scope: Scope,
+    path: Path,
+    names: NamesInScope,
+    step: WrittenStep | None,
     report: DiagnosticCollector,
 ) -> None:
     if isinstance(value, dict | list):
         for name, one in value.items() if isinstance(value, dict) else enumerate(value):
-            _check_values(one, (*path, name), data, step, parts, scope, report)
+            _check_values(one, (*path, name), names, step, report)
         return
     try:
         found = tuple(expressions_in(value))
@@ -81,12 +74,11 @@ def _check_values(
         for tree in (expression.tree, *expression.tree.find_all(nodes.Compare)):
             if not isinstance(tree, nodes.Compare):
                 continue
+            scope = names.everywhere() if step is None else names.inside(step)
             errors = list(_unequal_types(tree, scope))
             for reference, operator, constants in _compared(tree):
-                possible = _possible(reference, data, step, parts)
-                wrong = [
-                    one for one in constants if one is not None and one not in (possible or ())
-                ]
+                possible = _possible(reference, names, step)
+                wrong = [one for one in constants if one is not None and one not in possible]
                 if possible and wrong:
                     errors = [_never(reference, operator, one, possible) for one in wrong]
             for error in errors:
@@ -157,54 +149,22 @@ def _plain_reference(tree: nodes.Node) -> Reference | None:
 
 
 def _possible(
-    reference: Reference,
-    data: Mapping[str, Any],
-    step: Mapping[str, Any],
-    parts: Mapping[str, Part],
-) -> tuple[Any, ...] | None:
-    """All values that a name can have; None where they are not known."""
-    match reference.namespace, reference.path:
-        case "steps", (name, "status") if name in parts:
-            return STATUSES
-        case "inputs", (name,):
-            inputs = data.get("inputs")
-            declared = inputs.get(name) if isinstance(inputs, dict) else None
-            if not isinstance(declared, dict) or declared.get("type") != "enum":
-                return None
-            return _scalars(declared.get("values"))
-        case ("matrix" | "zip") as loop, (axis,):
-            axes = step.get(loop)
-            return _axis(axes, axis) if isinstance(axes, dict) else None
-        case _:
-            return None
-
-
-def _axis(axes: Mapping[str, Any], axis: str) -> tuple[Any, ...] | None:
-    rules = axes.get("include") or []
-    if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
-        return None
-    written = axes.get(axis, [])
-    added = [rule[axis] for rule in rules if axis in rule]
-    return _scalars([*written, *added]) if isinstance(written, list) else None
-
-
-def _scalars(values: Any) -> tuple[Any, ...] | None:
-    """The values, if they are literal, plain and not very many."""
-    if not isinstance(values, list) or not 0 < len(values) <= _MAX_VALUES:
-        return None
-    plain = all(isinstance(one, str | int | float) and not is_computed(one) for one in values)
-    return tuple(values) if plain else None
+    reference: Reference, names: NamesInScope, step: WrittenStep | None
+) -> tuple[Any, ...]:
+    """All values that a name can have; empty where they are not known."""
+    if reference.namespace == "steps":
+        known = any(reference.path == (one.id, "status") for one in names.spec.steps)
+        return STATUSES if known else ()
+    found, whole = names.possible(reference, step)
+    plain = whole and all(isinstance(one, str | int | float) for one in found)
+    return found if plain and len(found) <= _MAX_VALUES else ()
 
 
 def _check_status(
-    step: Mapping[str, Any],
-    part: Part,
-    step_id: str,
-    parts: Mapping[str, Part],
-    report: DiagnosticCollector,
+    step: WrittenStep, parts: Mapping[str, Part], report: DiagnosticCollector
 ) -> None:
     """Reports an `if` that needs the failure of a step with which this step is skipped."""
-    condition, needs = step.get("if"), step.get("needs")
+    condition = step.get("if")
     try:
         if not isinstance(condition, str) or not template(condition).whole:
             return
@@ -212,11 +172,11 @@ def _check_status(
         read = references([step.get(key) for key in _EVALUATED])
     except ExpressionError:
         return
-    needed = needs if isinstance(needs, list) else []
+    needed = [name for _, name in step.needs]
     asked = [one.path[0] for one in tree_references(expression.tree) if one.path[1:] == ("status",)]
     for name in sorted(set(asked)):
         others = [str(one) for one in read if _reads_more(one, name)]
-        if parts.get(name) != part or not (others or name in needed):
+        if parts.get(name) != step.part or not (others or name in needed):
             continue
         ends = [one for one in STATUSES if one != "failed"]
         if all(_truth(expression.tree, name, one) is False for one in ends):
@@ -225,7 +185,7 @@ def _check_status(
             hint = f"read nothing of {name!r} but its status, or move the step to `on_failure`"
             about = f"steps.{name}.status"
             report.expression(
-                (part, step_id, "if"),
+                (*step.path, "if"),
                 InferenceError("useless-condition", message, hint, about),
                 expression,
             )
@@ -254,21 +214,18 @@ def _truth(tree: nodes.Node, name: str, status: str) -> bool | None:
     return None
 
 
-def check_step_keys(data: Mapping[str, Any], report: DiagnosticCollector) -> None:
+def check_step_keys(spec: WrittenSpec, report: DiagnosticCollector) -> None:
     """Reports conditions that are none, and keys that have no effect on a kind of step."""
-    for part, step_id, step in written_steps(data):
-        path: Path = (part, step_id)
-        _check_condition(step, data.get("inputs"), (*path, "if"), report)
-        kind = known_kind(step.get("uses"))
-        for key in kind.idle if kind else ():
-            if kind and key in step:
-                message = f"{key!r} has no effect on {kind.name}"
-                report.add((*path, key), "needless-key", message, kind.idle_hint(key), key=True)
+    for step in spec.steps:
+        _check_condition(step, spec, report)
+        for key in step.kind.idle if step.kind else ():
+            if step.kind and key in step.keys:
+                message = f"{key!r} has no effect on {step.kind.name}"
+                hint = step.kind.idle_hint(key)
+                report.add((*step.path, key), "needless-key", message, hint, key=True)
 
 
-def _check_condition(
-    step: Mapping[str, Any], inputs: Any, path: Path, report: DiagnosticCollector
-) -> None:
+def _check_condition(step: WrittenStep, spec: WrittenSpec, report: DiagnosticCollector) -> None:
     value = step.get("if")
     if value is None or isinstance(value, bool):
         return
@@ -278,11 +235,16 @@ def _check_condition(
                 return
         except ExpressionError:
             return  # reported with the expressions
-    hint = "write one expression" if "${{" in str(value) else _condition_hint(value, step, inputs)
-    report.add(path, "bad-condition", "a condition must be one expression, true or false", hint)
+    hint = "write one expression" if "${{" in str(value) else _condition_hint(value, step, spec)
+    report.add(
+        (*step.path, "if"),
+        "bad-condition",
+        "a condition must be one expression, true or false",
+        hint,
+    )
 
 
-def _condition_hint(value: Any, step: Mapping[str, Any], inputs: Any) -> str:
+def _condition_hint(value: Any, step: WrittenStep, spec: WrittenSpec) -> str:
     """The value in braces, if that is an expression of known names; else an example."""
     named: set[str] = set()
     if isinstance(value, str) and len(value) < 60 and '"' not in value:
@@ -290,6 +252,5 @@ def _condition_hint(value: Any, step: Mapping[str, Any], inputs: Any) -> str:
             named = {one.namespace for one in references(f"${{{{ {value} }}}}")}
             if named and named <= {*NAMESPACES, step.get("as")}:
                 return f'write "${{{{ {value} }}}}"'
-    known = inputs if isinstance(inputs, dict) else {}
-    name = next((one for one in sorted(named) if one in known), "NAME")
+    name = next((one for one in sorted(named) if one in spec.inputs), "NAME")
     return f"write \"${{{{ inputs.{name} == 'value' }}}}\""

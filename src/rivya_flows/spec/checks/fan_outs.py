@@ -10,39 +10,37 @@ from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
 from rivya_flows.language.expressions.resolve import is_computed, references
 from rivya_flows.language.expressions.templates import bare_name, template
 from rivya_flows.language.expressions.values import ExpressionError
-from rivya_flows.language.matrix import LOOPS, MAX_ITEMS, SPECIAL, unequal
-from rivya_flows.language.step_groups import written_steps
+from rivya_flows.language.matrix import MAX_ITEMS, SPECIAL, unequal
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, shown
 from rivya_flows.spec.names import RESERVED, NamesInScope
+from rivya_flows.spec.written import WrittenStep
 
 _LIST_HINT = "write [first, second], or one expression that gives a list"
 
 
-def check_loops(data: Mapping[str, Any], names: NamesInScope, report: DiagnosticCollector) -> None:
+def check_loops(names: NamesInScope, report: DiagnosticCollector) -> None:
     """Reports fan-outs that are not valid."""
-    for part, step_id, step in written_steps(data):
-        _check_step(step, (part, step_id), names, report)
+    for step in names.spec.steps:
+        _check_step(step, names, report)
 
 
-def _check_step(
-    step: Mapping[str, Any], path: Path, names: NamesInScope, report: DiagnosticCollector
-) -> None:
-    present = [loop for loop in LOOPS if step.get(loop) is not None]
+def _check_step(step: WrittenStep, names: NamesInScope, report: DiagnosticCollector) -> None:
+    present, path = step.loops, step.path
     for extra in present[1:]:
         message = (
             f"a step can have only one of matrix, foreach and zip, not {present[0]} and {extra}"
         )
         report.add((*path, extra), "two-loops", message, "split it into two steps", key=True)
-    if isinstance(step.get("matrix"), dict):
-        _check_matrix(step["matrix"], (*path, "matrix"), names, report)
-        _check_alike(step, (*path, "matrix"), report)
-    if isinstance(step.get("zip"), dict):
-        _check_zip(step["zip"], (*path, "zip"), names, report)
+    if isinstance(matrix := step.get("matrix"), dict):
+        _check_matrix(matrix, (*path, "matrix"), names, report)
+        _check_alike(matrix, step, report)
+    if isinstance(rows := step.get("zip"), dict):
+        _check_zip(rows, (*path, "zip"), names, report)
     if (loop := step.get("foreach")) is not None:
         _check_list(loop, (*path, "foreach"), "foreach", names, report)
     for key, needed in (("as", "foreach"), ("max_items", "foreach")):
-        if key in step and needed not in present:
+        if key in step.keys and needed not in present:
             message = f"{key!r} has no effect without {needed}"
             report.add((*path, key), "needless-key", message, "remove it", key=True)
     for key in ("key", "allow_failures"):
@@ -51,24 +49,23 @@ def _check_step(
             report.add((*path, key), "needless-key", message, "remove it", key=True)
     if present and _is_constant(step):
         message = "'key' is the same for all items"
-        of = f"{present[0]}.NAME" if present[0] != "foreach" else step.get("as", "item")
+        of = f"{present[0]}.NAME" if present[0] != "foreach" else step.variable
         report.add(
             (*path, "key"), "wrong-value", message, f'name the item in it: "${{{{ {of} }}}}"'
         )
     if step.get("as") in RESERVED or (step.get("as") == "brand" and "brand" in names.everywhere()):
-        message = f"{step['as']!r} is reserved and cannot name a loop variable"
+        message = f"{step.variable!r} is reserved and cannot name a loop variable"
         report.add((*path, "as"), "bad-name", message, "use another name, such as `as: shot`")
 
 
-def _is_constant(step: Mapping[str, Any]) -> bool:
+def _is_constant(step: WrittenStep) -> bool:
     """Whether a `key` gives several items one key: it reads nothing of them."""
-    loop = (step.get("as", "item"), "matrix", "zip")
-    over = next(step[name] for name in LOOPS if step.get(name) is not None)
+    loop, over = (step.variable, "matrix", "zip"), step.get(step.loops[0])
     lists = list(over.values()) if isinstance(over, dict) else [over]
     if step.get("key") is None or all(isinstance(one, list) and len(one) < 2 for one in lists):
         return False
     try:
-        return not any(one.namespace in loop for one in references(step["key"]))
+        return not any(one.namespace in loop for one in references(step.get("key")))
     except ExpressionError:
         return False  # reported with the expressions
 
@@ -91,20 +88,23 @@ def _check_matrix(
             _check_rules(matrix[name], (*path, name), axes, report)
 
 
-def _check_alike(step: Mapping[str, Any], path: Path, report: DiagnosticCollector) -> None:
+def _check_alike(matrix: Mapping[str, Any], step: WrittenStep, report: DiagnosticCollector) -> None:
     """Reports axes with maps and other values of which the step reads a key of the maps."""
     try:
         read = {
-            one.path[0] for one in references(step) if one.namespace == "matrix" and one.path[1:]
+            one.path[0]
+            for one in references(step.keys)
+            if one.namespace == "matrix" and one.path[1:]
         }
     except ExpressionError:
         return  # reported with the expressions
-    for axis, values in step["matrix"].items():
+    for axis, values in matrix.items():
         listed = values if axis in read and isinstance(values, list) else []
         others = [one for one in listed if not isinstance(one, dict) and not is_computed(one)]
         if others and len(others) < len(listed):
             message = f"the step reads a key of {axis!r}, and {shown(others[0])} has none"
-            report.add((*path, axis), "wrong-type", message, "write a map with this key for each")
+            place = (*step.path, "matrix", axis)
+            report.add(place, "wrong-type", message, "write a map with this key for each")
 
 
 def _check_rules(

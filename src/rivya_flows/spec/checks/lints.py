@@ -10,9 +10,10 @@ from typing import Any
 from rivya_flows.fonts import missing_characters, named
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.resolve import references, whole_reference
-from rivya_flows.language.step_groups import PARTS, written_steps
+from rivya_flows.language.step_groups import PARTS
 from rivya_flows.language.workflow import Step, Workflow
 from rivya_flows.spec.includes import included_by
+from rivya_flows.spec.written import WrittenSpec
 from rivya_flows.steps.chat import ChatWith
 from rivya_flows.steps.cut import Cut
 from rivya_flows.steps.cut_rules import drawn_texts
@@ -21,16 +22,11 @@ from rivya_flows.steps.registry import known_kind
 _EXPRESSION = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
 
 
-def warn(data: Mapping[str, Any], workflow: Workflow, report: DiagnosticCollector) -> None:
+def warn(spec: WrittenSpec, workflow: Workflow, report: DiagnosticCollector) -> None:
     """Reports inputs and steps that nothing uses, empty defaults, a spec that gives nothing, and characters
-    that no font has.
-
-    Args:
-        data: The plain normalized values of the spec.
-        workflow: What it describes; it has no mistakes.
-        report: Where to.
+    that no font has; the spec has no mistakes.
     """
-    read = references([data.get(part) for part in (*PARTS, "outputs", "labels")])
+    read = references([spec.values.get(part) for part in (*PARTS, "outputs", "labels")])
     inputs = {one.path[0] if one.path else None for one in read if one.namespace == "inputs"}
     for name in workflow.inputs if None not in inputs else ():
         if name not in inputs:
@@ -38,13 +34,13 @@ def warn(data: Mapping[str, Any], workflow: Workflow, report: DiagnosticCollecto
             hint = f"write ${{{{ inputs.{name} }}}} where it belongs, or remove it"
             report.add(("inputs", name), "unused-input", message, hint, key=True)
     for name, declared in workflow.inputs.items():
-        if declared.required and "default" in data["inputs"][name] and declared.default is None:
+        if declared.required and "default" in spec.inputs[name] and declared.default is None:
             message = f"the default of {name!r} is empty, so every run must give a value"
             none = ', `default: ""`' if declared.type in ("string", "text") else ""
             hint = f"write a value{none}, or delete the line"
             report.add(("inputs", name, "default"), "empty-default", message, hint, key=True)
     steps = workflow.all_steps
-    parts = {step_id: part for part, step_id, _ in written_steps(data)}
+    parts = {step.id: step.part for step in spec.steps}
     for step_id, missing in _without_font(workflow):
         message = f"no font has {named(missing)}: left out of the picture"
         hint = "write other characters, or draw these in an image"

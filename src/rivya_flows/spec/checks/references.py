@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -25,10 +25,9 @@ from rivya_flows.language.expressions.output_types import (
 from rivya_flows.language.expressions.resolve import is_computed, references
 from rivya_flows.language.expressions.templates import NAMESPACES, Template, template
 from rivya_flows.language.expressions.values import ExpressionError, InferenceError
-from rivya_flows.language.field_types import Takes, is_evaluated
+from rivya_flows.language.field_types import fields_of
 from rivya_flows.language.final_cut import CUT_PARTS
 from rivya_flows.language.matrix import LOOPS
-from rivya_flows.language.step_groups import written_steps
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, shown
 from rivya_flows.language.workflow import MAX_LABEL_VALUE, Input, is_label_value
@@ -36,7 +35,6 @@ from rivya_flows.spec.names import NamesInScope
 from rivya_flows.steps.given import any_of, word_problems
 from rivya_flows.steps.include import Include
 from rivya_flows.steps.kind import Kind
-from rivya_flows.steps.registry import known_kind
 
 _PLAIN = {
     "{{": "{{ }} without a dollar sign",
@@ -48,7 +46,6 @@ _ONE_BRACE = re.compile(r"(\$\{)(?!\{)")
 
 
 def check_references(
-    data: Mapping[str, Any],
     names: NamesInScope,
     report: DiagnosticCollector,
     wanted: Mapping[str, Mapping[str, Input]],
@@ -57,32 +54,25 @@ def check_references(
 
     `wanted` has the inputs of the spec that each `include` step includes.
     """
-    for part, step_id, step in written_steps(data):
-        path: Path = (part, step_id)
-        outside, inside = names.everywhere(part), names.inside(step_id)
+    for step in names.spec.steps:
+        outside, inside = names.everywhere(step.part), names.inside(step)
         for loop in LOOPS:
-            check_expressions(step.get(loop), (*path, loop), outside, report)
+            check_expressions(step.get(loop), (*step.path, loop), outside, report)
         for key in ("if", "key"):
-            check_expressions(step.get(key), (*path, key), inside, report)
-        arguments, kind = step.get("with"), known_kind(step.get("uses"))
-        if not isinstance(arguments, dict) or kind is None:
+            check_expressions(step.get(key), (*step.path, key), inside, report)
+        kind, arguments = step.kind, step.arguments
+        if arguments is None or kind is None:
             continue
-        _check_arguments(kind, arguments, (*path, "with"), inside, report)
-        fallbacks = step.get("fallback")
-        for index, one in enumerate(fallbacks if isinstance(fallbacks, list) else ()):
-            if isinstance(one, dict) and "fallback" not in kind.idle:
-                own = _without(arguments.get("prompt"), one)
-                _check_arguments(kind, own, (*path, "fallback", index), inside, report)
+        _check_arguments(kind, arguments, (*step.path, "with"), inside, report)
+        for index, one in step.fallbacks:
+            own = _without(arguments.get("prompt"), one)
+            _check_arguments(kind, own, (*step.path, "fallback", index), inside, report)
         if isinstance(kind, Include):
-            _check_given(
-                arguments.get("inputs"),
-                wanted.get(step_id, {}),
-                (*path, "with", "inputs"),
-                inside,
-                report,
-            )
-    _check_labels(data, names, report)
-    for name, value in _maps_values(data.get("outputs")):
+            place: Path = (*step.path, "with", "inputs")
+            given = arguments.get("inputs")
+            _check_given(given, wanted.get(step.id, {}), place, inside, report)
+    _check_labels(names, report)
+    for name, value in names.spec.outputs.items():
         if value is None:
             hint = "write ${{ steps.NAME.asset }} after it, or remove it"
             report.add(("outputs", name), "wrong-value", f"the output {name!r} is empty", hint)
@@ -90,14 +80,11 @@ def check_references(
         _lint_bare(value, ("outputs", name), names.everywhere(), report)
 
 
-def _check_labels(
-    data: Mapping[str, Any], names: NamesInScope, report: DiagnosticCollector
-) -> None:
+def _check_labels(names: NamesInScope, report: DiagnosticCollector) -> None:
     """Labels are known before a run starts, and are shown everywhere."""
-    declared = data.get("inputs")
-    steps = {step_id: "a label may use inputs alone" for _, step_id, _ in written_steps(data)}
+    steps = {step.id: "a label may use inputs alone" for step in names.spec.steps}
     scope = {"inputs": names.inputs, "steps": map_of({}, steps)}
-    for name, value in _maps_values(data.get("labels")):
+    for name, value in names.spec.items("labels"):
         path: Path = ("labels", name)
         if not isinstance(value, str):
             continue
@@ -113,8 +100,8 @@ def _check_labels(
             report.add(path, "wrong-type", message, repair(TEXTS, shape))
         with suppress(ExpressionError):
             for one in references(value):
-                of = declared.get(one.path[0]) if isinstance(declared, dict) and one.path else None
-                if isinstance(of, dict) and of.get("type") == "secret":
+                of = names.spec.inputs.get(one.path[0], {}) if one.path else {}
+                if of.get("type") == "secret":
                     message = f"the input {one.path[0]!r} names a secret, and labels are shown"
                     report.add(path, "bad-secret", message, "use another input, or write a text")
 
@@ -141,13 +128,11 @@ def _check_arguments(
 def computed_arguments(kind: Kind) -> tuple[tuple[str, bool], ...]:
     """The arguments with expressions in them, and whether a text in each is sent as it is written."""
     found: list[tuple[str, bool]] = []
-    for name, field in kind.takes.model_fields.items():
-        key = field.alias or name
-        part = kind.parts.get(key)
-        inside = part is not None and any(map(is_evaluated, part.model_fields.values()))
-        if key not in kind.evaluates and (inside or is_evaluated(field)):
-            sent = (one.is_sent for one in field.metadata if isinstance(one, Takes))
-            found.append((key, key in CUT_PARTS or any(sent)))
+    for key, field in fields_of(kind.takes).items():
+        parts = fields_of(field.inner).values() if field.inner else ()
+        if key not in kind.evaluates and any(one.is_evaluated for one in (field, *parts)):
+            is_sent = field.takes is not None and field.takes.is_sent
+            found.append((key, key in CUT_PARTS or is_sent))
     return tuple(found)
 
 
@@ -155,7 +140,7 @@ def _check_given(
     given: Any, wanted: Mapping[str, Input], path: Path, scope: Scope, report: DiagnosticCollector
 ) -> None:
     """Computed values for the inputs of an included spec."""
-    for name, value in _maps_values(given):
+    for name, value in given.items() if isinstance(given, dict) else ():
         shape = check_expressions(value, (*path, name), scope, report)
         declared = wanted.get(name)
         whole = isinstance(value, str) and "${{" in value
@@ -251,7 +236,3 @@ def _lint_bare(value: Any, path: Path, scope: Scope, report: DiagnosticCollector
             place = path if index is None else (*path, index)
             message = f"{shown(one.strip())} is plain text and would be sent as is"
             report.add(place, "missing-dollar", message, f"write ${{{{ {one.strip()} }}}}")
-
-
-def _maps_values(value: Any) -> Iterator[tuple[str, Any]]:
-    yield from value.items() if isinstance(value, dict) else ()

@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any
 
-from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.inference import is_bare, known_shape
@@ -19,17 +18,16 @@ from rivya_flows.language.expressions.resolve import is_computed, whole_referenc
 from rivya_flows.language.expressions.templates import template
 from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.final_cut import CutMedium
-from rivya_flows.language.step_groups import Part, written_steps
 from rivya_flows.language.syntax import media_references
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, shown
 from rivya_flows.spec.checks.references import check_expressions, computed_arguments
 from rivya_flows.spec.names import NamesInScope
+from rivya_flows.spec.written import WrittenStep
 from rivya_flows.steps.cut_rules import wrong_kind
 from rivya_flows.steps.given import Given, World
 from rivya_flows.steps.house import House
 from rivya_flows.steps.kind import Kind
-from rivya_flows.steps.registry import known_kind
 
 _MAX_VALUES = 50
 _OF_MODELS = {"unknown-model", "model-unavailable", "missing-prompt", "prompt-too-long", "unknown-param",
@@ -39,26 +37,21 @@ _MODELS = "`rivya-flows models ID` shows what a model takes"
 
 
 def check_requests(
-    data: Mapping[str, Any],
-    names: NamesInScope,
-    catalogue: Catalogue,
-    folder: FilePath | None,
-    report: DiagnosticCollector,
+    names: NamesInScope, folder: FilePath | None, report: DiagnosticCollector
 ) -> None:
     """Reports arguments that a kind of step does not take, or that the service would refuse.
 
     Files are not checked where the folder of the spec is None.
     """
-    for part, step_id, step in written_steps(data):
+    for step in names.spec.steps:
         if report.dropped:
             return
-        kind, arguments = known_kind(step.get("uses")), step.get("with")
-        if kind is None or not isinstance(arguments, dict):
+        if step.kind is None or step.arguments is None:
             continue
-        written = Written(part, step_id, step, arguments, data, names, catalogue, report)
-        found = list(written.problems(kind, arguments, folder))
-        report.add_inside((part, step_id, "with"), found)
-        _check_fallbacks(written, kind, found, folder, report)
+        written = Written(step, step.arguments, names, report)
+        found = list(written.problems(step.kind, step.arguments, folder))
+        report.add_inside((*step.path, "with"), found)
+        _check_fallbacks(written, step.kind, found, folder, report)
 
 
 class Written:
@@ -66,26 +59,21 @@ class Written:
 
     def __init__(
         self,
-        part: Part,
-        step_id: str,
-        step: Mapping[str, Any],
+        step: WrittenStep,
         arguments: Mapping[str, Any],
-        data: Mapping[str, Any],
         names: NamesInScope,
-        catalogue: Catalogue,
         report: DiagnosticCollector,
     ) -> None:
-        self.step, self.arguments = step, arguments
-        self.siblings: Mapping[str, Any] = data[part]
-        self.scope: Scope = names.inside(step_id)
-        self.path: Path = (part, step_id)
-        self._inputs, self._report = _map(data.get("inputs")), report
-        self.catalogue = catalogue
-        self._world = World(catalogue, house=House(names.brand))
+        self.written, self.arguments = step, arguments
+        self.step: Mapping[str, Any] = step.keys
+        self.siblings: Mapping[str, Any] = dict(names.spec.items(step.part))
+        self.scope: Scope = names.inside(step)
+        self.names, self._report = names, report
+        self._world = World(names.catalogue, house=House(names.brand))
 
     def infer(self, value: Any, path: Path, scope: Scope) -> Shape:
         """The shape of a computed value at a place in `with`; its mistakes are reported."""
-        return check_expressions(value, (*self.path, "with", *path), scope, self._report)
+        return check_expressions(value, (*self.written.path, "with", *path), scope, self._report)
 
     def problems(
         self, kind: Kind, arguments: Mapping[str, Any], folder: FilePath | None
@@ -123,26 +111,8 @@ class Written:
             least = sum(len(part) for part in parts.parts if isinstance(part, str))
             return Unknown(TEXT, least, written=value)
         shape, named = known_shape(value, self.scope), whole_reference(value)
-        possible = () if named is None else self._possible(named.namespace, named.path)
-        return Unknown(shape, 0, possible, value, named is not None)
-
-    def _possible(self, namespace: str, path: tuple[str, ...]) -> tuple[Any, ...]:
-        """The literal values that a name may have."""
-        if len(path) != 1:
-            return ()
-        name, held, found = path[0], self.step.get(namespace), list[Any]()
-        if namespace in ("matrix", "zip") and isinstance(held, dict):
-            values, added = held.get(name), held.get("include")
-            found = list(values) if isinstance(values, list) else []
-            for rule in added if isinstance(added, list) else ():
-                if isinstance(rule, dict) and name in rule:
-                    found.append(rule[name])
-        elif namespace == "inputs":
-            declared = _map(self._inputs.get(name))
-            values = declared.get("values") if declared.get("type") == "enum" else None
-            found = list(values) if isinstance(values, list) else [declared.get("default")]
-        plain = [one for one in found if one is not None and not is_computed(one)]
-        return tuple(plain[:_MAX_VALUES])
+        possible = self.names.possible(named, self.written)[0] if named else ()
+        return Unknown(shape, 0, possible[:_MAX_VALUES], value, named is not None)
 
     def _file_problems(self, medium: CutMedium, folder: FilePath | None) -> Iterator[Diagnostic]:
         """Whether a literal file exists, and is of one of the kinds, if there are any."""
@@ -171,10 +141,6 @@ class Written:
             yield Diagnostic("bad-file", str(error), hint, path=path)
 
 
-def _map(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
 def _check_fallbacks(
     written: Written,
     kind: Kind,
@@ -185,22 +151,17 @@ def _check_fallbacks(
     """Reports alternatives that the service would refuse: each is a request of its own, with what
     `with` adds to it.
     """
-    listed = written.step.get("fallback")
-    if "fallback" in kind.idle or not isinstance(listed, list):
-        return
     reported = {(one.code, one.message) for one in found}
-    media = set(_media(written.evaluate(kind, written.arguments), written.catalogue))
-    for index, one in enumerate(listed):
-        if not isinstance(one, dict):
-            continue  # reported by the model of the step
-        place: Path = (*written.path, "fallback", index)
+    media = set(_media(written, kind, written.arguments))
+    for index, one in written.written.fallbacks:
+        place: Path = (*written.written.path, "fallback", index)
         own = {key: value for key, value in one.items() if value is not None}
         if not own:
             message = f"item {index + 1} of 'fallback' changes nothing"
             hint = "write what is different, such as {model: seedream-5-lite}, or remove it"
             report.add(place, "missing-key", message, hint)
             continue
-        instead = set(_media(written.evaluate(kind, own), written.catalogue))
+        instead = set(_media(written, kind, own))
         if media and (others := sorted(instead - media)):
             message = f"{shown(own['model'])} makes {an(others[0])}, but the step makes "
             message += " or ".join(an(one) for one in sorted(media))
@@ -215,10 +176,10 @@ def _check_fallbacks(
                 report.add((*place, next(iter(own))), problem.code, problem.message, hint)
 
 
-def _media(given: Given, catalogue: Catalogue) -> Iterator[str]:
+def _media(written: Written, kind: Kind, arguments: Mapping[str, Any]) -> Iterator[str]:
     """The kinds of media that the models of a request make, as far as they are known."""
-    named = given.get("model")
+    named = written.evaluate(kind, arguments).get("model")
     for one in named.possible if isinstance(named, Unknown) else (named,):
-        model = catalogue.get(one) if isinstance(one, str) else None
+        model = written.names.catalogue.get(one) if isinstance(one, str) else None
         if model is not None and model.category != "chat":
             yield model.category

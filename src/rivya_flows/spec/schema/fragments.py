@@ -24,25 +24,6 @@ _DURATION = r"^(?=.*[1-9])\s*((\d{1,9}(\.\d{1,6})?(ms|[smhdw]))+|P[0-9TWDHMS]+)\
 
 _ATTRIBUTE = re.compile(r"    (\w+(?:, \w+)*): (.*)")
 
-_KEYS: Mapping[tuple[str, str], str] = {
-    ("Workflow", "version"): "Version of the spec language: 1.",
-    ("Workflow", "name"): "Name of the spec: lowercase letters, digits, `_` and `-`.",
-    ("Workflow", "title"): "Display name of the spec.",
-    ("Workflow", "description"): "What the campaign produces, in a sentence or two.",
-    ("Workflow", "inputs"): "What changes from run to run: the fields of the run form, in order.",
-    ("Workflow", "budget"): "The most that a run may spend.",
-    ("Workflow", "concurrency"): "How many runs of a group of specs go on at once.",
-    ("Workflow", "cache"): "Which finished work to reuse: `run` that of this run when it is resumed, "
-    "`spec` also that of earlier runs of this spec, `off` none.",
-    ("Workflow", "steps"): "The steps, by name. References define their order.",
-    ("Workflow", "outputs"): "The results of a run, by name.",
-    ("Workflow", "deploy"): "Prefect deployments of this spec.",
-    ("Input", "title"): "Label of the field.",
-    ("Input", "description"): "Help text of the field.",
-    ("Step", "title"): "Display name of the step.",
-}  # fmt: skip
-"""Descriptions of keys that the docstring of their model lacks, by model and spelling."""
-
 
 def computed() -> Schema:
     """A text with an expression in it."""
@@ -96,15 +77,15 @@ def of_models(
 def _map_of(
     model: type[BaseModel], raw: Schema, instead: Mapping[tuple[str, str], Schema]
 ) -> Schema:
-    words, name = _words_for(model), model.__name__
+    words, name = _attributes(model.__doc__ or ""), model.__name__
     properties = {}
     for key, value in raw["properties"].items():
         own = instead.get((name, key))
         if own == {}:
             continue
         shown = {"title": value.get("title", key.capitalize())}
-        if key in words:
-            shown["description"] = words[key]
+        if text := words.get(key) or words.get(f"{key}_"):  # `with_`: a keyword of Python
+            shown["description"] = text
         if value.get("default") is not None and "$ref" not in value:
             shown["default"] = value["default"]
         properties[key] = {**shown, **(own if own is not None else _tidied(value))}
@@ -205,18 +186,6 @@ def words_of(model: type[BaseModel]) -> str | None:
     if not model.__doc__:
         return None
     return " ".join(inspect.cleandoc(model.__doc__).partition("\n\n")[0].split())
-
-
-def _words_for(model: type[BaseModel]) -> dict[str, str]:
-    """What is said of each key of a model, by its spelling in a file."""
-    text = _attributes(model.__doc__ or "")
-    said = {}
-    for name, field in model.model_fields.items():
-        key = field.alias or name
-        words = text.get(name) or _KEYS.get((model.__name__, key))
-        if words:
-            said[key] = words
-    return said
 
 
 def _attributes(docstring: str) -> dict[str, str]:

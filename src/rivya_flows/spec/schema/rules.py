@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from rivya_flows.catalogue.catalogue import Model
 from rivya_flows.language.cut_terms import FORMATS, Extra
-from rivya_flows.language.field_types import COMPUTED, QUANTITY, WHOLE, Takes
+from rivya_flows.language.field_types import COMPUTED, QUANTITY, WHOLE, Takes, fields_of
 from rivya_flows.language.final_cut import MAX_CLIPS, MAX_FORMATS
 from rivya_flows.language.matrix import SPECIAL
 from rivya_flows.language.workflow import MAX_FALLBACKS, Fallback, Resources
@@ -57,7 +57,6 @@ _FORMS: Mapping[tuple[str, str], Schema] = {
             {"type": ["string", "null"], "not": computed()},
         ]
     },
-    ("Step", "id"): {},
     ("Step", "with"): {"type": "object"},
     ("Step", "matrix"): {
         "type": ["object", "null"],
@@ -153,16 +152,15 @@ def argument_forms(kinds: Kinds, models: Callables) -> dict[tuple[str, str], Sch
     """Forms of the arguments that are evaluated, by class name and spelling."""
     forms: dict[tuple[str, str], Schema] = {}
     for uses, kind in kinds.items():
-        for name, field in kind.takes.model_fields.items():
-            key = field.alias or name
-            takes = next((one for one in field.metadata if isinstance(one, Takes)), Takes())
-            if field.annotation is not Any:
+        for key, field in fields_of(kind.takes).items():
+            if field.info.annotation is not Any:
                 continue
-            form = kind.form_of(key) or _argument(takes)
+            form = kind.form_of(key) or _argument(field.takes or Takes())
             if key == "model" and uses in models:
                 form = model_ids(models[uses])
-            forms[kind.takes.__name__, key] = form if field.is_required() else or_null(form)
-            if "fallback" not in kind.idle and key in Fallback.model_fields:
+            required = field.info.is_required()
+            forms[kind.takes.__name__, key] = form if required else or_null(form)
+            if "fallback" not in kind.idle and key in fields_of(Fallback):
                 forms["Fallback", key] = or_null(form)
     forms["JudgeWith", "model"] = model_ids(models["chat"])
     return {place: form for place, form in forms.items() if form}
@@ -185,8 +183,8 @@ def needed_arguments(kinds: Kinds, models: Callables) -> dict[str, Schema]:
     needed: dict[str, Schema] = {}
     for uses, kind in kinds.items():
         arguments: Schema = {}
-        fields = kind.takes.model_fields.items()
-        required = [field.alias or name for name, field in fields if field.is_required()]
+        fields = fields_of(kind.takes).items()
+        required = [key for key, field in fields if field.info.is_required()]
         if required:
             arguments["required"] = required
         if rules := needs(models.get(uses, ())):
