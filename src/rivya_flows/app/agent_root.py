@@ -22,7 +22,6 @@ from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.language.inputs import hint_for
 from rivya_flows.language.syntax.media_references import resolve
 from rivya_flows.language.workflow import Workflow
-from rivya_flows.ledger.quotes import QUOTE_ID, Quote
 from rivya_flows.planning.questions.open_questions import Choice, answerable, name_of
 from rivya_flows.planning.questions.reading_answers import read_answers
 from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven, RunFrozen, Stamped
