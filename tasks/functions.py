@@ -7,8 +7,9 @@ import contextvars
 import inspect
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +78,11 @@ async def call_function(
                 # Omitted arguments take the default of the function.
                 typed = {key: kind.types[key].validate_python(one) for key, one in local.items()}
                 typed |= {key: extra[key] for key in kind.extra}
-                given = await _called(kind.call, name, typed, timeout_seconds)
+                given = await _called(partial(kind.call, **typed), name, timeout_seconds)
                 dumped = kind.result.model_validate(given).model_dump()
             else:
-                dumped = await _called(
-                    kind.work, name, {"arguments": local, **extra}, timeout_seconds
-                )
+                work = partial(kind.work, arguments=local, **extra)
+                dumped = await _called(work, name, timeout_seconds)
         except RivyaFlowsError:
             raise
         except Exception as error:  # a foreign function raises anything
@@ -95,14 +95,9 @@ async def call_function(
     return plain
 
 
-async def _called(
-    call: Callable[..., Any], name: str, typed: dict[str, Any], seconds: float | None
-) -> Any:
-    if inspect.iscoroutinefunction(call):
-        work = _contained(call, typed)
-    else:
-        work = _in_thread(call, name, typed)
-    task = asyncio.create_task(work)  # of its own: a function may cancel its task
+async def _called(work: Callable[[], Any], name: str, seconds: float | None) -> Any:
+    running = _contained(work) if inspect.iscoroutinefunction(work) else _in_thread(work, name)
+    task = asyncio.create_task(running)  # of its own: a function may cancel its task
     limit = asyncio.timeout(seconds)
     try:
         async with limit:
@@ -170,17 +165,17 @@ def _stored(assets: AssetStore, asset: Asset) -> Path | None:
         return None
 
 
-async def _contained(call: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+async def _contained(work: Callable[[], Awaitable[Any]]) -> Any:
     """Call a coroutine function; what would end the event loop, as `SystemExit`, is an error."""
     try:
-        return await call(**arguments)
+        return await work()
     except (Exception, asyncio.CancelledError):
         raise
     except BaseException as raised:
         raise RuntimeError(repr(raised)) from raised
 
 
-async def _in_thread(call: Callable[..., Any], name: str, arguments: dict[str, Any]) -> Any:
+async def _in_thread(work: Callable[[], Any], name: str) -> Any:
     """Call a function in a daemon thread.
 
     When this is cancelled, as by a timeout, the function runs on: a thread cannot be stopped. Unlike
@@ -190,13 +185,13 @@ async def _in_thread(call: Callable[..., Any], name: str, arguments: dict[str, A
     done.set_running_or_notify_cancel()  # from now on it cannot be cancelled
     context = contextvars.copy_context()
 
-    def work() -> None:
+    def run() -> None:
         try:
-            done.set_result(context.run(call, **arguments))
+            done.set_result(context.run(work))
         except BaseException as raised:
             # No future takes a `StopIteration`, and a `SystemExit` must not end this process.
             plain = isinstance(raised, Exception) and not isinstance(raised, StopIteration)
             done.set_exception(raised if plain else RuntimeError(repr(raised)))
 
-    threading.Thread(target=work, name=name, daemon=True).start()
+    threading.Thread(target=run, name=name, daemon=True).start()
     return await asyncio.wrap_future(done)

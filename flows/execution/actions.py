@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from rivya_flows.app.run_context import ServiceConnection
-from rivya_flows.app.runner import OfItem, Run
+from rivya_flows.app.runner import Run
 from rivya_flows.assets import Asset, MediaKind, as_asset
 from rivya_flows.errors import APIError, UsageError
 from rivya_flows.flows.execution.purchases import buy, call_free, collect
@@ -124,7 +124,7 @@ async def _upload(run: Run, action: Work) -> dict[str, Any]:
 
 async def _uploaded(
     run: Run,
-    of: OfItem,
+    of: UploadMedium | Work,
     source: str,
     media: str,
     model: str | None,

@@ -21,8 +21,8 @@ from rivya_flows.client.retries import RetryPolicy
 from rivya_flows.client.types import Generation
 from rivya_flows.errors import APIError, UsageError
 from rivya_flows.planning.questions.open_questions import Choice
-from rivya_flows.planning.queue.actions import Question
-from rivya_flows.planning.queue.events import Event, RunResumed, Unpaid
+from rivya_flows.planning.queue.actions import Buy, Collect, Question, UploadMedium, Work
+from rivya_flows.planning.queue.events import Event, ItemFailed, RunResumed, Unpaid
 from rivya_flows.planning.queue.state import State
 from rivya_flows.settings import Settings
 from rivya_flows.store.leases import HeldLease
@@ -77,18 +77,6 @@ class Calls(Protocol):
         self, task: Any, stage: str, step: str, key: str, work: Callable[[], Awaitable[T]]
     ) -> T:
         """What `work` gives, which calls the function of the task."""
-
-
-class OfItem(Protocol):
-    """Says which item it is for."""
-
-    @property
-    def step(self) -> str:
-        """Its step."""
-
-    @property
-    def key(self) -> str:
-        """Its key."""
 
 
 class Wakes(Protocol):
@@ -188,7 +176,7 @@ class Run:
         self,
         task: TaskOf[Concatenate[Run, P], T],
         stage: str,
-        of: OfItem,
+        of: UploadMedium | Buy | Collect | Work | ItemFailed,
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
