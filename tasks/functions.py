@@ -81,7 +81,12 @@ async def call_function(
                 given = await _called(partial(kind.call, **typed), name, timeout_seconds)
                 dumped = kind.result.model_validate(given).model_dump()
             else:
-                work = partial(kind.work, arguments=local, **extra)
+                work = partial(
+                    kind.work,
+                    arguments=local,
+                    folder=Path(folder),
+                    idempotency_key=idempotency_key,
+                )
                 dumped = await _called(work, name, timeout_seconds)
         except RivyaFlowsError:
             raise
