@@ -22,7 +22,7 @@ from rivya_flows.app.prepare import Market, Prepared, RunRequest, prepare
 from rivya_flows.app.report import RunReporter
 from rivya_flows.app.run import ForkOptions, fork_request
 from rivya_flows.app.run_context import RunContext, ServiceConnection, SharedUploads
-from rivya_flows.app.runner import Asker, Listener, Run, RunOptions, ignore_event, now
+from rivya_flows.app.runner import Asker, Listener, Run, RunOptions, ignore, now
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.client.client import RivyaClient
@@ -200,7 +200,7 @@ class Studio:
         bomb: Bomb | None = None,
         calls: DirectCalls | None = None,
         ask: Asker | None = None,
-        listen: Listener = ignore_event,
+        listen: Listener = ignore,
         conflict_seconds: float = 30.0,
         resend_hours: float = 20,
         renewal_seconds: float = 10,

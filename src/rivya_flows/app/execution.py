@@ -20,8 +20,7 @@ from rivya_flows.app.runner import (
     Run,
     Runner,
     RunOptions,
-    ignore_event,
-    ignore_rendering,
+    ignore,
 )
 from rivya_flows.errors import RivyaFlowsError, UsageError
 from rivya_flows.planning.questions.open_questions import Choice, name_of
@@ -53,11 +52,11 @@ class Observer:
             raises CancelledError once the report is written.
     """
 
-    notify: Callable[[str], object] = lambda _: None
-    begins: Callable[[str], object] = lambda _: None
-    listen: Listener = ignore_event
-    usual: Callable[[Mapping[str, float]], object] = lambda _: None
-    rendering: Rendering = ignore_rendering
+    notify: Callable[[str], object] = ignore
+    begins: Callable[[str], object] = ignore
+    listen: Listener = ignore
+    usual: Callable[[Mapping[str, float]], object] = ignore
+    rendering: Rendering = ignore
     ask: QuestionHandler | None = None
     answers: Mapping[str, Choice] = field(default_factory=dict)
     confirm: Confirm | None = None

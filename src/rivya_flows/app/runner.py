@@ -50,12 +50,8 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
-def ignore_event(event: object, state: State) -> None:
-    """A listener that does nothing."""
-
-
-def ignore_rendering(step: str, key: str, share: float) -> None:
-    """Does nothing with it."""
+def ignore(*_: object) -> None:
+    """Hears nothing."""
 
 
 def now() -> datetime:
@@ -128,9 +124,9 @@ class Run:
     reporter: RunReporter
     options: RunOptions = field(default_factory=RunOptions)
     ask: Asker | None = None
-    listen: Listener = ignore_event
-    rendering: Rendering = ignore_rendering
-    notify: Callable[[str], object] = lambda _: None
+    listen: Listener = ignore
+    rendering: Rendering = ignore
+    notify: Callable[[str], object] = ignore
     in_batch: bool = False
     outlasts: bool = False
     lease: HeldLease = field(init=False)
