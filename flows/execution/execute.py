@@ -20,7 +20,6 @@ from rivya_flows.flows.execution.job_notifications import listen_for_jobs
 from rivya_flows.flows.execution.run_events import announce
 from rivya_flows.flows.execution.run_log import (
     ServiceOutage,
-    combine,
     log_events,
     log_rendering,
     start_line,
@@ -138,8 +137,9 @@ async def _run_engine(run: Run, page: Page) -> None:
             # Free, and what the graph begins with: which models there are at this moment.
             await calls.begin(list_models)
             page.show_plan(run.state)
-            heard = combine(calls.listen, page.show_progress, tracing.listen, run.listen)
-            run.listen = log_events(logger, heard)
+            run.listen = log_events(
+                logger, calls.listen, page.show_progress, tracing.listen, run.listen
+            )
             run.rendering = log_rendering(logger, run.rendering)
             try:
                 await drive(run, resumed)
