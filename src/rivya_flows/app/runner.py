@@ -99,7 +99,7 @@ class RunOptions:
         return RunResumed(at=now(), resend_hours=resend_hours, trace_id=trace_id, **vars(self))
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Run:
     """One execution of a run that is in the store: what its caller asks, and all that its tasks reach.
 
@@ -133,7 +133,7 @@ class Run:
     client: RivyaClient = field(init=False)
     calls: Calls = field(init=False)
     began: datetime = field(init=False)
-    state: State = field(init=False, repr=False)
+    state: State = field(init=False)
     slots: HeldSlots = field(default_factory=HeldSlots)
     wakes: Wakes | None = None
     on_poll: Callable[[APIError | None], None] | None = None
