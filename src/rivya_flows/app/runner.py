@@ -106,7 +106,7 @@ class Run:
     Attributes:
         ask: Puts questions to a person; None where there is no one.
         outlasts: Ends without an end of the run where the service is away: somebody executes it again.
-        lease, client, calls: Set by the runner; `began` and `state` by the engine.
+        lease, client, calls, state: Set by the runner; `began` by the engine. `state` follows each event.
         wakes: Ends waits early by webhooks; None if they are off.
         on_poll: Hears each poll of a job, and why it brought no news.
         signing: Signs what `compose` and `layout` make; None leaves it unsigned.
