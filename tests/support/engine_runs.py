@@ -30,7 +30,7 @@ from rivya_flows.client.runtime import FastClock
 from rivya_flows.flows.execution.engine import Engine
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.planning.queue.state import State
-from rivya_flows.settings import Settings
+from rivya_flows.settings import Settings, settings_with
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.cache_index import CacheIndex
 from rivya_flows.store.journal import Journal
@@ -133,7 +133,7 @@ class Studio:
     @cached_property
     def settings(self) -> Settings:
         """What is read from the environment; once, since no test here changes it."""
-        return Settings(rivya_flows_data=self.folder)
+        return settings_with({"rivya_flows_data": self.folder})
 
     @contextmanager
     def context(self, bomb: Bomb) -> Iterator[RunContext]:

@@ -14,7 +14,6 @@ import pytest
 
 from rivya_flows.client.callbacks import CALLBACK_SCHEME
 from rivya_flows.client.webhook_signatures import sign_webhook
-from rivya_flows.settings import Settings
 from rivya_sandbox.service.admin import set_faults
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Studio, studio_at
@@ -45,10 +44,8 @@ outputs:
 @pytest.fixture
 def studio(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
     monkeypatch.setenv("HOOK_SECRET", "whsec_of_the_backend")
-    studio = studio_at(tmp_path / "studio", sandbox.base_url, sandbox.api_key)
-    allowed = {"rivya_flows_allow_private_notify": True}
-    studio.settings = studio.settings.model_copy(update=allowed)
-    return studio
+    monkeypatch.setenv("RIVYA_FLOWS_ALLOW_PRIVATE_NOTIFY", "true")
+    return studio_at(tmp_path / "studio", sandbox.base_url, sandbox.api_key)
 
 
 @contextmanager
@@ -122,8 +119,10 @@ def test_a_backend_that_refuses_fails_its_step_and_not_the_paid_ones(studio: Stu
     assert "answered 404" in receipt["steps"][-1]["items"][0]["reason"]
 
 
-def test_without_the_setting_this_machine_is_not_called(studio: Studio) -> None:
-    studio.settings = Settings(rivya_flows_data=studio.folder)
+def test_without_the_setting_this_machine_is_not_called(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RIVYA_FLOWS_ALLOW_PRIVATE_NOTIFY")
     with backend() as (url, got):
         state = studio.run(SPEC, inputs={"hook": url})
     assert (state.ended, got) == ("failed", [])
