@@ -64,16 +64,16 @@ def media(folder: Path) -> Path:
 def cut(folder: Path, out: Path) -> None:
     composition = Composition(
         clips=(
-            Clip(folder / "a.mp4", seconds=3.6),
-            Clip(folder / "c.png", seconds=2.8, motion="push-in"),
-            Clip(folder / "b.mp4", seconds=3.0),
+            Clip(media=folder / "a.mp4", seconds=3.6),
+            Clip(media=folder / "c.png", seconds=2.8, motion="push-in"),
+            Clip(media=folder / "b.mp4", seconds=3.0),
         ),
-        transition=Transition("fade", 0.4),
+        transition=Transition(kind="fade", seconds=0.4),
         narration=folder / "voice.mp3",
-        music=Music(folder / "music.mp3"),
-        captions=Captions(_WORDS),
+        music=Music(audio=folder / "music.mp3"),
+        captions=Captions(text=_WORDS),
         overlays=(Overlay(image=folder / "logo.png"),),
-        end_card=EndCard("Aurora", "Order today", seconds=1.4),
+        end_card=EndCard(title="Aurora", line="Order today", seconds=1.4),
         formats=_SIZES,
     )
     render(composition, out, lambda share: None)

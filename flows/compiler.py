@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # a run has no deployment to make
     from rivya_flows.app.results import Receipt
 
 ENTRYPOINT_MODULE = "rivya_flows.flows.campaigns"
+_OF_MODULE = {"entrypoint_type": EntrypointType.MODULE_PATH}
 _MADE_UP = re.compile("[A-Za-z]+-[A-Za-z]+")
 """A flow run's name that nobody may have typed: its server and the form of its UI join two words."""
 
@@ -116,17 +117,13 @@ class CampaignFlow(Flow[..., Coroutine[Any, Any, Any]]):
         self, name: str, **options: Any
     ) -> RunnerDeployment:
         """As that of `Flow`, with the entrypoint of the module and not that of a file."""
-        return await super().ato_deployment(name, **_of_module(options))
+        return await super().ato_deployment(name, **{**options, **_OF_MODULE})
 
     def to_deployment(  # type: ignore[override]  # its options are passed on
         self, name: str, **options: Any
     ) -> Any:
         """As `ato_deployment`; gives the deployment itself outside of asynchronous code."""
-        return super().to_deployment(name, **_of_module(options))
-
-
-def _of_module(options: dict[str, Any]) -> dict[str, Any]:
-    return {**options, "entrypoint_type": EntrypointType.MODULE_PATH}
+        return super().to_deployment(name, **{**options, **_OF_MODULE})
 
 
 Execute = Callable[..., Awaitable[Outcome]]

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from prefect import Task
     from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.objects import (
-        ConcurrencyLeaseHolder,
         DeploymentSchedule,
         FlowRun,
         State,
@@ -141,30 +140,6 @@ async def is_on_sqlite(client: PrefectClient, flow: str) -> bool:
     return await found(flow) and not await found(flow.replace("-", r"\-"))
 
 
-async def take_slots(
-    client: PrefectClient,
-    limits: list[str],
-    lease_seconds: float,
-    holder: ConcurrencyLeaseHolder | None,
-) -> UUID | None:
-    """Takes one slot of each limit, or none of any; the id of the lease, None if one is full.
-
-    Read from server/api/concurrency_limits_v2.py: full is HTTP 423, and a lease is answered as
-    ``{"lease_id": …}``. If it changes, runs in a concurrency group end with `LimitError`.
-    """
-    from prefect.exceptions import PrefectHTTPStatusError
-
-    try:
-        answer = await client.increment_concurrency_slots_with_lease(
-            limits, 1, "concurrency", lease_seconds, holder
-        )
-    except PrefectHTTPStatusError as error:
-        if error.response.status_code == HTTPStatus.LOCKED:
-            return None
-        raise
-    return UUID(answer.json()["lease_id"])
-
-
 def schedule_slug(run: FlowRun) -> str | None:
     """The slug of the schedule that made a flow run; None if no schedule made it.
 
@@ -178,11 +153,9 @@ def schedule_slug(run: FlowRun) -> str | None:
 
 def made_by(run: FlowRun, schedules: Iterable[DeploymentSchedule]) -> DeploymentSchedule | None:
     """The schedule that made a flow run, also by its slug: deploying again may give it another id. None: no such."""
-    slug, made = schedule_slug(run), run.created_by.id if run.created_by else None
-    for one in schedules:
-        if made == one.id or (slug is not None and slug == one.slug):
-            return one
-    return None
+    slug, made = schedule_slug(run), run.created_by and run.created_by.id
+    own = (one for one in schedules if made == one.id or (slug and slug == one.slug))
+    return next(own, None)
 
 
 async def dates_of(

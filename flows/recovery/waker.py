@@ -8,7 +8,6 @@ one: its database is locked, its queue is full, it restarts. This module reads t
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -42,7 +41,6 @@ from rivya_flows.store.suspended_runs import is_overdue, maybe_overdue, record_s
 from rivya_flows.store.tables import LEASES
 
 SWEEP = timedelta(minutes=15)
-_logger = logging.getLogger(__name__)
 
 
 @flow(name=WAKER, retries=0, persist_result=False)
@@ -57,7 +55,7 @@ async def wake_overdue() -> State[None]:
         for flow_run_id in await restart_lost_runs(journal.engine):
             logger.info("%s: died unnoticed; restarted", flow_run_id)
         now = datetime.now(UTC)
-        for run_id, flow_run_id in await _suspended(maybe_overdue(journal, now)):
+        for run_id, flow_run_id in await _in_state(maybe_overdue(journal, now), StateType.PAUSED):
             if is_overdue(journal, run_id, now) and await wake(flow_run_id):
                 woken += 1
                 logger.info("%s: resumed after its deadline", run_id)
@@ -67,40 +65,33 @@ async def wake_overdue() -> State[None]:
     return Completed(message=f"{woken} resumed" if woken else "nothing is overdue")
 
 
-async def _suspended(run_ids: Sequence[str]) -> list[tuple[str, UUID]]:
-    """The runs whose flow run is suspended now; a run of the command line has none."""
+async def _in_state(run_ids: Sequence[str], state: StateType) -> list[tuple[str, UUID]]:
+    """The runs whose flow run is in this state now, with it; a run of the command line has none."""
     flow_runs = {found: run_id for run_id in run_ids if (found := flow_run_of(run_id))}
     ids = list(flow_runs)
-    waiting: list[tuple[str, UUID]] = []
+    there: list[tuple[str, UUID]] = []
+    if not ids:
+        return there
     async with get_client() as client:
         for first in range(0, len(ids), PAGE):
-            some = flow_runs_with(ids=ids[first : first + PAGE], states=[StateType.PAUSED])
+            some = flow_runs_with(ids=ids[first : first + PAGE], states=[state])
             page = await client.read_flow_runs(flow_run_filter=some, limit=PAGE)
-            waiting += [(flow_runs[one.id], one.id) for one in page]
-    return waiting
+            there += [(flow_runs[one.id], one.id) for one in page]
+    return there
 
 
 async def record_cancellations(journal: Journal) -> tuple[str, ...]:
     """Closes the waiting runs whose flow runs were cancelled in Prefect, without a process; returns their ids."""
-    closed = []
+    leases = Leases(journal.engine)
     waiting = await in_thread(partial(waiting_runs, journal))
-    if not waiting:
-        return ()
-    async with get_client() as client:
-        for run_id in waiting:
-            flow_run_id = flow_run_of(run_id)
-            if flow_run_id is None:
-                continue
-            try:
-                found = await client.read_flow_run(flow_run_id)
-            except Exception as error:  # deleted, or the server is away
-                _logger.debug("flow run %s was not read: %s", flow_run_id, error)
-                continue
-            cancelled = found.state is not None and found.state.is_cancelled()
-            close = partial(close_cancelled, journal, Leases(journal.engine), run_id)
-            if cancelled and await in_thread(close):
-                closed.append(run_id)
-    return tuple(closed)
+    cancelled = [run_id for run_id, _ in await _in_state(waiting, StateType.CANCELLED)]
+    return tuple(
+        [
+            one
+            for one in cancelled
+            if await in_thread(partial(close_cancelled, journal, leases, one))
+        ]
+    )
 
 
 PATIENCE = timedelta(minutes=5)

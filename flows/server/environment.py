@@ -141,17 +141,12 @@ def point(wanted: Mapping[str, str | None]) -> dict[str, str | None]:
 
 
 @contextmanager
-def pointed_at(wanted: Mapping[str, str]) -> Iterator[None]:
+def pointed_at(wanted: Mapping[str, str | None]) -> Iterator[None]:
     replaced = point(wanted)
     try:
         yield
     finally:
-        restore(replaced)
-
-
-def restore(replaced: Mapping[str, str | None]) -> None:
-    set_variables(replaced)
-    _reread_settings()
+        point(replaced)
 
 
 async def health_problem(client: PrefectClient) -> Exception | None:

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +22,6 @@ from prefect.client.schemas.objects import ConcurrencyLeaseHolder
 from prefect.runtime import flow_run
 
 from rivya_flows.errors import RivyaFlowsError
-from rivya_flows.flows.prefect_internals import take_slots
 from rivya_flows.language.workflow import Concurrency
 
 Logger = logging.Logger | logging.LoggerAdapter[Any]
@@ -114,23 +114,36 @@ async def _slot(client: PrefectClient, names: list[str], logger: Logger) -> UUID
     failures = 0
     while True:
         try:
-            lease = await take_slots(client, names, LEASE_SECONDS, holder)
+            answer = await client.increment_concurrency_slots_with_lease(
+                names, 1, "concurrency", LEASE_SECONDS, holder
+            )
         except Exception as error:
-            failures += 1
-            if failures == _FAILURES:
-                raise LimitError(f"{_named(names)}: no slot could be taken: {error}") from error
-        else:
-            failures = 0
-            if lease is not None:
-                if waits:
-                    logger.info("has its turn: %s", _named(names))
-                return lease
-            if not waits:
+            if _is_full(error):
+                failures = 0
+                if not waits:
+                    logger.info(
+                        "waiting for a slot: %s is full; nothing is bought until then",
+                        _named(names),
+                    )
                 waits = True
-                logger.info(
-                    "waiting for a slot: %s is full; nothing is bought until then", _named(names)
-                )
+            else:
+                failures += 1
+                if failures == _FAILURES:
+                    words = f"{_named(names)}: no slot could be taken: {error}"
+                    raise LimitError(words) from error
+        else:
+            if waits:
+                logger.info("has its turn: %s", _named(names))
+            return UUID(answer.json()["lease_id"])
         await asyncio.sleep(ASK_SECONDS)
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether a limit has no free slot, as the server's answer says."""
+    return (
+        isinstance(error, prefect.exceptions.PrefectHTTPStatusError)
+        and error.response.status_code == HTTPStatus.LOCKED
+    )
 
 
 async def _renew(client: PrefectClient, lease: UUID, logger: Logger) -> None:

@@ -158,13 +158,16 @@ class Loopback:
             connection.close()
 
 
+def proven(home: Path, port: int | None) -> Loopback | None:
+    """The server on a port (None or 0: no server), once it answers and proves that it is the one of `home`."""
+    server = Loopback(port, server_auth(home)) if port else None
+    return server if server is not None and server.healthy() else None
+
+
 def left_running(data: Path) -> Loopback | None:
     """The server that `up` left running in a data folder; None unless it lives and proves it."""
     part = registry.read(data).part("server")
-    if part is None:
-        return None
-    server = Loopback(urlsplit(part.url).port or 0, server_auth(data / "prefect"))
-    return server if server.healthy() else None
+    return proven(data / "prefect", urlsplit(part.url).port) if part else None
 
 
 def entrance(data: Path) -> str:

@@ -31,11 +31,10 @@ from rivya_flows.errors import UsageError
 from rivya_flows.flows.prefect_internals import send_pending
 from rivya_flows.flows.server.environment import (
     client_environment,
-    point,
-    restore,
+    pointed_at,
     server_environment,
 )
-from rivya_flows.flows.server.local_api import Loopback, server_auth
+from rivya_flows.flows.server.local_api import Loopback, proven, server_auth
 from rivya_flows.flows.server.server_process import (
     STAYS,
     USERS,
@@ -65,7 +64,7 @@ class LocalServer:
         self._began = datetime.now(UTC)
         self._users: IO[bytes] | None = None
         self._process: StartedProcess | None = None
-        self._replaced: dict[str, str | None] | None = None
+        self._pointed = contextlib.ExitStack()
 
     @classmethod
     def start(cls, data: Path, *, idle_seconds: float = 0) -> LocalServer:
@@ -87,7 +86,7 @@ class LocalServer:
     async def ready(self, *, timeout_seconds: float = READY_SECONDS) -> str:
         """The API's URL, once the server answers; from then on this process uses it."""
         deadline = time.monotonic() + timeout_seconds
-        while not (server := await asyncio.to_thread(self._answering)):
+        while not (server := await asyncio.to_thread(proven, self.home, self.port)):
             if self._process is not None and self._process.exit_code is not None:
                 raise self._failed(f"ended with code {self._process.exit_code}")
             if time.monotonic() > deadline:
@@ -97,9 +96,8 @@ class LocalServer:
             await asyncio.sleep(LOOK_SECONDS)
         await send_pending(SEND_SECONDS)  # Prefect's senders stay with the server they began with
         self._proven = server
-        self._replaced = point(
-            client_environment(self.api_url, self.home, variables(), auth=server.auth)
-        )
+        client = client_environment(self.api_url, self.home, variables(), auth=server.auth)
+        self._pointed.enter_context(pointed_at(client))
         return self.api_url
 
     async def stop(self) -> None:
@@ -113,9 +111,7 @@ class LocalServer:
                         await asyncio.to_thread(self._proven.settle, self._began)
         finally:
             self._proven = None
-            if self._replaced is not None:
-                restore(self._replaced)
-                self._replaced = None
+            self._pointed.close()
             self._leave()
             if ends:
                 await asyncio.to_thread(end_idle, self.home)
@@ -126,11 +122,6 @@ class LocalServer:
         return known is not None and lives(self.home) and server_auth(self.home) == known.auth
 
     # --- joining and leaving -------------------------------------------------------------------
-
-    def _answering(self) -> Loopback | None:
-        """The server, once it answers and proves that it knows the password of the folder."""
-        server = Loopback(self.port, server_auth(self.home))
-        return server if self.port and server.healthy() else None
 
     def _join(self) -> None:
         """Join a running server or start one; does nothing while another process starts or ends it."""

@@ -28,6 +28,7 @@ class UpOptions:
     """The options of `up`.
 
     Attributes:
+        settings: Say also whether everything buys from the local sandbox, as without a key.
         port: Of the Prefect server; None: the last one, else 4200, else a free one; 0: a free one.
         receiver_port: Of the receiver; None: the last one, else 8710, else a free one; 0: a free one.
         postgres: SQLAlchemy URL of Prefect's database with an asynchronous driver; None: SQLite.
@@ -39,7 +40,6 @@ class UpOptions:
 
     settings: Settings
     variables: Mapping[str, str]
-    sandbox: bool
     specs: tuple[Path, ...]
     port: int | None = None
     postgres: str | None = None
@@ -64,13 +64,9 @@ class UpOptions:
         )
 
     @property
-    def buyer(self) -> Settings:
-        """The settings with which its worker buys."""
-        return (
-            self.settings.model_copy(update={"rivya_api_key": None})
-            if self.sandbox
-            else self.settings
-        )
+    def sandbox(self) -> bool:
+        """Whether everything buys from the local sandbox."""
+        return self.settings.rivya_flows_sandbox
 
     @property
     def rehearses(self) -> bool:

@@ -54,8 +54,8 @@ class Checked:
 def check(options: UpOptions, tell: Callable[[str], None]) -> Checked:
     """Refuse specs that cannot be deployed, and say what they start by itself, before anything starts."""
     worker = registry.read(options.data).part("worker")
-    if worker and worker.account != account(options.buyer, worker.mark):
-        raise buys_elsewhere(worker, source(options.buyer), "up")
+    if worker and worker.account != account(options.settings, worker.mark):
+        raise buys_elsewhere(worker, source(options.settings), "up")
     if not options.rehearses:
         refuse_unknown_names()
 

@@ -358,8 +358,8 @@ class _Starter:
             settings=hashed_settings(wanted, mark),
             registered=registers,
             rehearses=self.options.rehearses,
-            account=account(self.options.buyer, mark),
-            source=source(self.options.buyer),
+            account=account(self.options.settings, mark),
+            source=source(self.options.settings),
         )
         registry.add(self.options.data, part)
         self.status.parts[name] = part

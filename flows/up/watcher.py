@@ -9,8 +9,8 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -77,23 +77,33 @@ def _parts(data: Path) -> tuple[registry.ManagedProcess, ...]:
     return parts if mine else ()
 
 
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Handle SIGTERM like Ctrl-C."""
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def main() -> None:
     """Watch until SIGTERM, by the options of a descriptor: a list of processes would show their passwords."""
     with os.fdopen(int(sys.argv[1])) as pipe:
         given = json.load(pipe)
-    options = UpOptions(read_settings(), variables_for_children(), specs=(), **given).restarting()
-    signal.signal(signal.SIGTERM, _interrupt)
+    settings = read_settings().model_copy(update={"rivya_flows_sandbox": given.pop("sandbox")})
+    options = UpOptions(settings, variables_for_children(), specs=(), **given).restarting()
     handler = logging.StreamHandler()
     plain = logging.Formatter("%(asctime)s %(message)s")
     handler.setFormatter(JsonLines() if is_json() else plain)
     _log.addHandler(handler)
     _log.propagate = False  # else Prefect's handler, once it is imported, writes each line again
-    with suppress(KeyboardInterrupt):
+    with terminable(), suppress(KeyboardInterrupt):
         watch(options.data, lambda: bring_up(options, _tell), _tell)
-
-
-def _interrupt(*_: Any) -> None:
-    raise KeyboardInterrupt
 
 
 def _tell(line: str) -> None:

@@ -79,38 +79,43 @@ def end_of(key: str) -> str:
     return f"…{key[-4:] if len(key) >= _SHORTEST_SHOWN else ''}"
 
 
-def ignored_of_folder() -> dict[str, Place]:
-    """Settings that ``.env`` sets although it may not; they are ignored."""
-    refused = NEVER_OF_THE_FOLDER | {"prefect_api_url"}
-    known = Settings.model_fields.keys() - OF_THE_FOLDER - BETWEEN_PROCESSES - refused
-    found = read_env_file().items()
-    return {name: entry.place for name, entry in found if name.lower() in known}
+class Doubt(NamedTuple):
+    """A variable that does not do what it seems to, where it is set, and what to do.
 
-
-def overridden_of_folder() -> dict[str, Place]:
-    """Settings of ``.env`` for which the environment has another value, which counts."""
-    own = {name.upper(): value for name, value in environment.variables().items() if value}
-    return {
-        upper: entry.place
-        for name, entry in read_env_file().items()
-        if (upper := name.upper()).lower() in OF_THE_FOLDER
-        and own.get(upper, entry.value) != entry.value
-    }
-
-
-class UnknownName(NamedTuple):
-    """A variable that is like a setting and is none, where it is set, and what to do.
-
-    `is_ours`: it begins with ``RIVYA``, so that nothing real is bought beside it.
+    `is_ours`: it begins with ``RIVYA`` and is no setting, so that nothing real is bought beside it.
     """
 
     name: str
     where: str
+    words: str
     hint: str
-    is_ours: bool
+    is_ours: bool = False
 
 
-def unknown_names() -> list[UnknownName]:
+def ignored_of_folder() -> list[Doubt]:
+    """Settings that ``.env`` sets although it may not; they are ignored."""
+    refused = NEVER_OF_THE_FOLDER | {"prefect_api_url"}
+    known = Settings.model_fields.keys() - OF_THE_FOLDER - BETWEEN_PROCESSES - refused
+    found = [(name, *one.place) for name, one in read_env_file().items() if name.lower() in known]
+    words, hint = "is ignored in a file of a folder", "set it in the environment, and"
+    return [
+        Doubt(name, where, f"{name} {words}", f"{hint} {remove}") for name, where, remove in found
+    ]
+
+
+def overridden_of_folder() -> list[Doubt]:
+    """Settings of ``.env`` for which the environment has another value, which counts."""
+    own = {name.upper(): value for name, value in environment.variables().items() if value}
+    file = {name.upper(): entry for name, entry in read_env_file().items()}
+    words = "has another value in the environment, which counts"
+    return [
+        Doubt(name, one.place.where, f"{name} {words}", f"`unset {name}`, or {one.place.remove}")
+        for name, one in file.items()
+        if name.lower() in OF_THE_FOLDER and own.get(name, one.value) != one.value
+    ]
+
+
+def unknown_names() -> list[Doubt]:
     """Variables that begin with ``RIVYA``, or like it, and are no setting, of the environment and of ``.env``."""
     known = {name.upper() for name in Settings.model_fields.keys() - BETWEEN_PROCESSES}
     own = {name for name, value in environment.variables().items() if value}
@@ -127,7 +132,7 @@ def unknown_names() -> list[UnknownName]:
     return [one for one in found if one is not None]
 
 
-def _unknown(name: str, place: Place, known: set[str]) -> UnknownName | None:
+def _unknown(name: str, place: Place, known: set[str]) -> Doubt | None:
     """What is wrong with a name; None if it is a setting, or somebody else's."""
     upper = name.upper()
     if upper in known or not upper.startswith(_LIKE_OURS):
@@ -144,7 +149,8 @@ def _unknown(name: str, place: Place, known: set[str]) -> UnknownName | None:
         hint += "; a variable of yours needs a name that does not begin with RIVYA"
     else:
         return None
-    return UnknownName(name, place.where, hint, is_ours)
+    words = f"{name} is no setting, and changes nothing"
+    return Doubt(name, place.where, words, hint, is_ours)
 
 
 def _meant(upper: str, known: set[str]) -> str | None:

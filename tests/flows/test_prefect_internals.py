@@ -437,18 +437,6 @@ async def test_a_server_on_sqlite_is_known_from_its_answers(prefect_server: str)
         assert not await internals.is_on_sqlite(client, "is-not-there")
 
 
-@pytest.mark.prefect
-async def test_a_full_limit_gives_no_lease() -> None:
-    name = f"limit-{uuid.uuid4().hex[:8]}"
-    async with get_client() as client:
-        await client.upsert_global_concurrency_limit_by_name(name, 1)
-        lease = await internals.take_slots(client, [name], 60, None)
-        assert isinstance(lease, uuid.UUID)
-        assert await internals.take_slots(client, [name], 60, None) is None
-        await client.release_concurrency_slots_with_lease(lease)
-        assert await internals.take_slots(client, [name], 60, None)
-
-
 async def test_the_servers_schedules_take_the_fields_of_the_clients() -> None:
     begin = datetime(2026, 11, 30, tzinfo=UTC)
     for schedule in (

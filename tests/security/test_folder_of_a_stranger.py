@@ -132,9 +132,7 @@ def test_processes_of_up_get_settings_and_the_path_of_secrets_and_no_other_varia
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     env_file("HOOK=https://mine.example/1", "PYTHONPATH=.", "LD_PRELOAD=x.so", "RIVYA_API_KEY=k")
-    options = UpOptions(
-        settings=read_settings(), variables=variables_for_children(), sandbox=False, specs=()
-    )
+    options = UpOptions(settings=read_settings(), variables=variables_for_children(), specs=())
     made = working_environment(options, {}, public_url="", webhooks=False)
     assert made["RIVYA_API_KEY"] == "k"
     assert made.get("PYTHONPATH") == os.environ.get("PYTHONPATH")

@@ -141,11 +141,9 @@ def _tell(done: Deployed, *, prune: bool, only_plan: bool) -> None:
         show(f"{change.name}: {_would(change.done, only_plan)}")
         if change.job_variables and change.done != "unchanged":
             show(f"  set by its spec: {', '.join(change.job_variables)}")
-        for what, of in (("schedule", change.schedules), ("trigger", change.triggers)):
-            for name, became in of.items():
-                if became != "unchanged" and change.done != "made":
-                    named = name.rpartition(": ")[2] if what == "trigger" else name
-                    show(f"  {named}: {_would(became, only_plan)}")
+        for name, became in {**change.schedules, **change.triggers}.items():
+            if became != "unchanged" and change.done != "made":
+                show(f"  {name.rpartition(': ')[2]}: {_would(became, only_plan)}")
     # Without --prune, do not list the other specs of a folder if only some of it was given.
     for name in done.left if prune else done.stale:
         why = "its folder was not given as a whole" if prune else "--prune removes it"

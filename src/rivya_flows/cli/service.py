@@ -31,17 +31,12 @@ def settings(*, uses_data: bool = True) -> Settings:
     found = read_settings()
     refuse_prefect_files(found.rivya_flows_trust_folder)
     if uses_data:
-        for name, (where, remove) in ignored_of_folder().items():
-            tell(
-                f"note: {where}: {name} is ignored in a file of a folder;"
-                f" set it in the environment, and {remove}"
-            )
+        for one in ignored_of_folder():
+            tell(f"note: {one.where}: {one.words}; {one.hint}")
         for one in unknown_names():
             if one.name not in _TOLD:
                 _TOLD.add(one.name)
-                tell(
-                    f"warning: {one.where}: {one.name} is no setting, and changes nothing: {one.hint}"
-                )
+                tell(f"warning: {one.where}: {one.words}: {one.hint}")
         secure_data(found.data)
     return found if found.prefect_api_url else _of_profile(found)
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,14 +64,15 @@ def up(
     from rivya_flows.flows.up.end import take_down
     from rivya_flows.flows.up.options import UpOptions, database_url, messages_url
     from rivya_flows.flows.up.start import bring_up
-    from rivya_flows.flows.up.watcher import watch
+    from rivya_flows.flows.up.watcher import terminable, watch
     from rivya_flows.settings import variables_for_children
 
     found = settings()
+    if sandbox or found.rivya_api_key is None:
+        found = found.model_copy(update={"rivya_flows_sandbox": True})
     wanted = UpOptions(
         settings=found,
         variables=variables_for_children(),
-        sandbox=sandbox or found.rivya_flows_sandbox or found.rivya_api_key is None,
         specs=_spec_paths(named, folder, found.rivya_flows_specs),
         port=port,
         postgres=None if postgres is None else database_url(postgres),
@@ -87,7 +85,7 @@ def up(
         tell(
             "note: `run` and `deploy` use that Prefect server (PREFECT_API_URL, or a profile), not this one"
         )
-    with _terminable():
+    with terminable():
         status = bring_up(wanted, tell)
         link = entrance(found.data)
         opened = opens and show_page(link)
@@ -169,20 +167,6 @@ def _show(status: UpStatus, link: str, *, opened: bool, has_specs: bool) -> None
     else:
         show("Deployed   nothing: write a spec with `rivya-flows init`, then run `up` again")
     show("Stop       rivya-flows down")
-
-
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """Handle SIGTERM like Ctrl-C."""
-
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @command(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,12 +53,8 @@ class Card(NamedTuple):
     rendering: Rendering | None
 
 
-class Offer(NamedTuple):
-    """A candidate with its media, and the answer that picks it."""
-
-    candidate: Candidate | EarlierCandidate
-    media: list[SheetMedium]
-    answer: str = ""
+Offers = list[tuple[Candidate | EarlierCandidate, list[SheetMedium]]]
+"""Candidates with their media."""
 
 
 class Asked(NamedTuple):
@@ -72,15 +68,26 @@ class Asked(NamedTuple):
     name: str
     item: Item
     choice: Choice
-    numbered: bool
-    offers: list[Offer]
-    earlier: list[tuple[int, list[Offer]]]
+    offers: Offers
+    earlier: list[tuple[int, Offers]]
+
+    @property
+    def keys(self) -> list[str]:
+        return [one.key for one in self.choice.candidates]
+
+    @property
+    def numbered(self) -> bool:
+        """Whether candidates are picked by their numbers."""
+        return are_numbered(self.keys)
 
     @property
     def blank(self) -> str:
         """What stands for an answer in the command."""
-        keys = [one.candidate.key for one in self.offers]
-        return blank_answer(keys, min(self.choice.count, len(keys) or 1))
+        return blank_answer(self.keys, min(self.choice.count, len(self.keys) or 1))
+
+    def answer(self, one: Candidate) -> str:
+        """What picks a candidate."""
+        return one_line(str(one.n) if self.numbered else one.key)
 
 
 def contact_sheet(
@@ -237,29 +244,20 @@ def _batch_card(row: SheetRow, embedder: Embedder) -> BatchCard:
 
 def _questions(receipt: Receipt, embedder: Embedder) -> Iterator[Asked]:
     """The open questions of a run; none unless a person may answer."""
+
+    def shown(candidates: Iterable[Candidate | EarlierCandidate]) -> Offers:
+        return [(one, embedder.of_hash(one.sha256)) for one in candidates]
+
     for step, item in receipt.each():
         if (choice := item.choice) and choice.waiting:
-            numbered = are_numbered([one.key for one in choice.candidates])
-            offers = [
-                Offer(
-                    one, embedder.of_hash(one.sha256), one_line(str(one.n) if numbered else one.key)
-                )
-                for one in choice.candidates
-            ]
+            offers = shown(choice.candidates)
             earlier = [
-                (
-                    number,
-                    [
-                        Offer(one, embedder.of_hash(one.sha256))
-                        for one in choice.earlier
-                        if one.round == number
-                    ],
-                )
+                (number, shown(one for one in choice.earlier if one.round == number))
                 for number in reversed(range(choice.round))
             ]
             # A terminal would act on what a pasted name has; such a name then fits no question.
             name = one_line(label(step.id, item.key))
-            yield Asked(name, item, choice, numbered, offers, [one for one in earlier if one[1]])
+            yield Asked(name, item, choice, offers, [one for one in earlier if one[1]])
 
 
 def _card(item: Item, embedder: Embedder) -> Card:

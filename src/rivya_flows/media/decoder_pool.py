@@ -7,6 +7,7 @@ decodes when this process ends, ends with it.
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import contextlib
 import json
@@ -23,7 +24,7 @@ from concurrent.futures import CancelledError, Future, InvalidStateError
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
 from pydantic import BaseModel, ConfigDict
@@ -37,6 +38,7 @@ _START_SECONDS = 60  # includes loading FFmpeg and Pillow
 _NOT_STARTED = "the process that decodes media could not be started"
 _PERCENT = re.compile(rb"[0-9]{1,2}\n")
 _MAX_WORDS = 2_000
+T = TypeVar("T")
 _STARTS = "import sys; sys.path[:] = sys.argv[1:]; from rivya_flows.media.decoder_process import main; main()"
 
 
@@ -50,7 +52,7 @@ class Decoder:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.call: Call | None = None
+        self.call: Call[Any] | None = None
         self._read = b""
         # Isolated: neither variables nor the current folder decide what is imported.
         command = [sys.executable, "-I", "-c", _STARTS, *filter(None, sys.path)]
@@ -139,23 +141,43 @@ class Decoder:
 
 
 @dataclass(eq=False)
-class Call:
+class Call(Generic[T]):
     """What is asked about one medium.
 
     Attributes:
         about: The file that errors name: the input, or the output.
-        read: The result for what was found, which is untrusted; a `ValueError` refuses it.
+        read: The result for what was found, which is untrusted; a `ValueError` or `OSError` refuses it.
         decoder: The one that answered it last, or answers it now.
     """
 
     name: str
     about: Path
     arguments: Mapping[str, object]
-    read: Callable[[Any], Any]
+    read: Callable[[Any], T]
     hears: Callable[[float], object] | None = None
-    result: Future[Any] = field(default_factory=Future, init=False)
+    result: Future[T] = field(default_factory=Future, init=False)
     ended: bool = field(default=False, init=False)
     decoder: Decoder | None = field(default=None, init=False)
+
+    def submit(self) -> Future[T]:
+        """Give it to the pool of its kind; the future is done when it is answered."""
+        return _POOLS.setdefault(LIMITS[self.name].kind, Pool()).submit(self)
+
+    def wait(self) -> T:
+        """The result; an interrupted wait ends the decoding."""
+        try:
+            return self.submit().result()
+        except BaseException:  # Ctrl-C above all
+            self.end()
+            raise
+
+    async def wait_async(self) -> T:
+        """As `wait`, without blocking the event loop."""
+        try:
+            return await asyncio.wrap_future(self.submit())
+        except BaseException:
+            self.end()
+            raise
 
     def end(self) -> None:
         """Nobody waits for it any more: end its decoding."""
@@ -165,7 +187,7 @@ class Call:
                 if decoder.call is self:
                     decoder.end()
 
-    def answer(self, decoder: Decoder) -> Any:
+    def answer(self, decoder: Decoder) -> T:
         """The result, from a decoder.
 
         Raises:
@@ -188,7 +210,7 @@ class Call:
             response = _Response.model_validate_json(line or b"{}")
             if response.answer:
                 return self.read(_Answer.model_validate_json(response.answer).found_or_raised())
-        except ValueError:
+        except (ValueError, OSError):
             raise crashed(self.about) from None
         if line is None or response.signal == signal.SIGALRM:
             raise beyond(self.about, f"{limits.seconds:g} s of work", f"MAX_{limits.kind}_SECONDS")
@@ -201,7 +223,7 @@ class Call:
         """Set the error as the result; a poster that cannot be drawn is None."""
         with contextlib.suppress(InvalidStateError):  # it was cancelled
             if self.name == "poster" and isinstance(error, MediaError):
-                self.result.set_result(None)
+                self.result.set_result(None)  # type: ignore[arg-type]  # which a poster may be
             else:
                 self.result.set_exception(error)
 
@@ -210,11 +232,11 @@ class Pool:
     """Threads for one kind of work."""
 
     def __init__(self) -> None:
-        self._waiting: SimpleQueue[Call] = SimpleQueue()
+        self._waiting: SimpleQueue[Call[Any]] = SimpleQueue()
         self._lock = threading.Lock()
         self._threads = self._free = 0  # those that wait, less the calls that wait for them
 
-    def submit(self, call: Call) -> Future[Any]:
+    def submit(self, call: Call[T]) -> Future[T]:
         with self._lock:
             self._free -= 1
             if self._free < 0 and self._threads < MAX_DECODINGS:
@@ -246,11 +268,6 @@ class Pool:
 
 _POOLS: dict[str, Pool] = {}
 _ALIVE: WeakSet[Decoder] = WeakSet()
-
-
-def submit(call: Call) -> Future[Any]:
-    """Give a call to the pool of its kind; the future is done when it is answered."""
-    return _POOLS.setdefault(LIMITS[call.name].kind, Pool()).submit(call)
 
 
 @atexit.register

@@ -23,7 +23,7 @@ from pydantic import TypeAdapter
 from rivya_flows.assets import Probe
 from rivya_flows.media.bounds import MAX_POSTERS, POSTER_SIDE
 from rivya_flows.media.content_credentials import Credentials
-from rivya_flows.media.decoder_pool import Call, crashed, submit
+from rivya_flows.media.decoder_pool import Call
 from rivya_flows.media.edit import Composition, Layout, Rendered
 from rivya_flows.media.rendered import checked_probe, checked_rendered
 
@@ -31,7 +31,7 @@ _COMPOSITION, _LAYOUT = Path("the composition"), Path("the layout")  # as errors
 _PROBE = TypeAdapter(Probe)
 _CREDENTIALS = TypeAdapter(Credentials | None)
 
-_POSTERS: dict[str, Future[Any]] = {}
+_POSTERS: dict[str, Future[bytes | None]] = {}
 os.register_at_fork(after_in_child=_POSTERS.clear)
 
 _Form = Literal["jpeg", "webp"]
@@ -43,17 +43,15 @@ def probe(path: Path) -> Probe:
     Raises:
         MediaError: It is missing, empty, of an unknown type, too large, broken or truncated.
     """
-    found: Probe = _answer(_probe_of(path))
-    return found
+    return _probe_of(path).wait()
 
 
 async def probed(path: Path) -> Probe:
     """Probe a file from an event loop; cancelling ends the decoding."""
-    found: Probe = await _answer_async(_probe_of(path))
-    return found
+    return await _probe_of(path).wait_async()
 
 
-def _probe_of(path: Path) -> Call:
+def _probe_of(path: Path) -> Call[Probe]:
     def read(found: Any) -> Probe:
         return checked_probe(_PROBE.validate_python(found))
 
@@ -65,21 +63,20 @@ def poster(path: Path, side: int = POSTER_SIDE, form: _Form = "jpeg") -> bytes |
 
     `side` is the most pixels of its longer side.
     """
-    found: bytes | None = _answer(_poster_of(path, side, form))
-    return found
+    return _poster_of(path, side, form).wait()
 
 
-def draw_poster(sha256: str, path: Path) -> Future[Any]:
+def draw_poster(sha256: str, path: Path) -> Future[bytes | None]:
     """Start to draw the poster of a film or picture as WebP in the background, once in a process."""
     drawn = _POSTERS.get(sha256)
     if drawn is None:
-        drawn = _POSTERS[sha256] = submit(_poster_of(path, POSTER_SIDE, "webp"))
+        drawn = _POSTERS[sha256] = _poster_of(path, POSTER_SIDE, "webp").submit()
         if len(_POSTERS) > MAX_POSTERS:
             _POSTERS.pop(next(iter(_POSTERS)), None)
     return drawn
 
 
-def _poster_of(path: Path, side: int, form: _Form) -> Call:
+def _poster_of(path: Path, side: int, form: _Form) -> Call[bytes | None]:
     def read(found: Any) -> bytes | None:
         return base64.b64decode(found, validate=True) if isinstance(found, str) else None
 
@@ -92,9 +89,7 @@ def credentials(path: Path) -> Credentials | None:
     Raises:
         MediaError: It cannot be read, or is of an unknown kind.
     """
-    call = Call("credentials", path, {"path": str(path)}, _CREDENTIALS.validate_python)
-    found: Credentials | None = _answer(call)
-    return found
+    return Call("credentials", path, {"path": str(path)}, _CREDENTIALS.validate_python).wait()
 
 
 async def render(
@@ -133,30 +128,10 @@ async def _rendered(
 
     dumped = TypeAdapter(type(work)).dump_json(work, warnings=False).decode()
     arguments = {"work": dumped, "folder": str(folder)}
-    call = Call(name, about, arguments, lambda found: found, hears=heard)
+    call = Call(name, about, arguments, lambda found: checked_rendered(found, work, folder), heard)
     folder.mkdir(parents=True)
     with contextlib.ExitStack() as unless_rendered:
         unless_rendered.callback(shutil.rmtree, folder, ignore_errors=True)
-        found = await _answer_async(call)
-        try:
-            rendered = checked_rendered(found, work, folder)
-        except (ValueError, OSError) as error:
-            raise crashed(about) from error
+        rendered = await call.wait_async()
         unless_rendered.pop_all()
     return rendered
-
-
-def _answer(call: Call) -> Any:
-    try:
-        return submit(call).result()
-    except BaseException:  # Ctrl-C above all
-        call.end()
-        raise
-
-
-async def _answer_async(call: Call) -> Any:
-    try:
-        return await asyncio.wrap_future(submit(call))
-    except BaseException:
-        call.end()
-        raise

@@ -6,7 +6,7 @@ import asyncio
 import re
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -118,7 +118,7 @@ _OF_REPORT = {
 
 @dataclass(frozen=True)
 class _Page:
-    """A page as it was rendered: by its last entry, at a time of the clock."""
+    """A page as it was rendered: by its last entry, at a monotonic time."""
 
     seq: int
     at: float
@@ -132,7 +132,6 @@ class Reports:
     journal: Journal
     assets: AssetStore
     secret: str
-    clock: Callable[[], float] = time.monotonic
     _pages: OrderedDict[str, _Page] = field(default_factory=OrderedDict)
     _rendering: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -146,7 +145,7 @@ class Reports:
         return not_found() if page is None else HTMLResponse(page, headers=_OF_REPORT)
 
     def _page(self, run_id: str) -> str | None:
-        known, now = self._pages.pop(run_id, None), self.clock()
+        known, now = self._pages.pop(run_id, None), time.monotonic()
         if (
             known is None
             or now - known.at > KEPT_SECONDS

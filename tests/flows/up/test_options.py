@@ -21,8 +21,12 @@ CLIENT = {"PREFECT_API_URL": "http://127.0.0.1:4200/api"}
 
 
 def options(tmp_path: Path, *specs: Path, sandbox: bool = False, **variables: str) -> UpOptions:
-    settings = Settings(rivya_flows_data=tmp_path / "data", rivya_api_key=SecretStr("rk_real"))
-    return UpOptions(settings=settings, variables=variables, sandbox=sandbox, specs=specs)
+    settings = Settings(
+        rivya_flows_data=tmp_path / "data",
+        rivya_api_key=SecretStr("rk_real"),
+        rivya_flows_sandbox=sandbox,
+    )
+    return UpOptions(settings=settings, variables=variables, specs=specs)
 
 
 def working(tmp_path: Path, *, sandbox: bool = False, **variables: str) -> dict[str, str]:

@@ -34,9 +34,7 @@ deploy: [{name: by-hand}]
 
 
 def test_up_waits_for_the_server_of_a_run_and_does_not_replace_it(tmp_path: Path) -> None:
-    options = UpOptions(
-        Settings(rivya_flows_data=tmp_path), {}, sandbox=False, specs=(), port=0, receiver_port=0
-    )
+    options = UpOptions(Settings(rivya_flows_data=tmp_path), {}, specs=(), port=0, receiver_port=0)
     options.prefect_home.mkdir()
     told: list[str] = []
     with (options.prefect_home / LOCK).open("a") as lock:
@@ -82,7 +80,7 @@ def told_of_the_receiver(
 ) -> list[str]:
     """What `up` says, then its error, where it does not start since a run has the server."""
     settings = Settings(rivya_flows_data=data, rivya_flows_public_url=public_url)
-    wanted = UpOptions(settings, {}, sandbox=False, specs=(), port=0, **options)
+    wanted = UpOptions(settings, {}, specs=(), port=0, **options)
     wanted.prefect_home.mkdir()
     registry.write(data, LeftRunning(ports={"receiver": last} if last else {}))
     told: list[str] = []
@@ -156,9 +154,12 @@ def test_nothing_is_deployed_for_a_worker_that_buys_elsewhere(
     assert me is not None
     options = {
         one: UpOptions(
-            Settings(rivya_flows_data=tmp_path, rivya_api_key=SecretStr(one) if one else None),
+            Settings(
+                rivya_flows_data=tmp_path,
+                rivya_api_key=SecretStr(one) if one else None,
+                rivya_flows_sandbox=one is None,
+            ),
             {},
-            sandbox=one is None,
             specs=(),
         )
         for one in (worker_key, key)
@@ -169,8 +170,8 @@ def test_nothing_is_deployed_for_a_worker_that_buys_elsewhere(
         pid=me.pid,
         birth=me.birth,
         mark="m",
-        account=account(of_worker.buyer, "m"),
-        source=source(of_worker.buyer),
+        account=account(of_worker.settings, "m"),
+        source=source(of_worker.settings),
     )
     registry.write(tmp_path, registry.read(tmp_path).with_part(worker))
     refused = pytest.raises(UsageError, match=words) if words else contextlib.nullcontext()

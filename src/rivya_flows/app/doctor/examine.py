@@ -300,15 +300,9 @@ def _suspicious(variables: Mapping[str, str]) -> Iterator[Check]:
         value = variables.get(name, "").strip().lower()
         if value in values if values else value not in ("", "0"):
             yield warning("settings", f"{name}={variables[name]}: {effect}", hint)
-    for each in unknown_names():
-        words = f"{each.where}: {each.name} is no setting, and changes nothing"
-        yield (problem if each.is_ours else warning)("settings", words, each.hint)
-    for name, (where, remove) in overridden_of_folder().items():
-        words = f"{where}: {name} has another value in the environment, which counts"
-        yield warning("settings", words, f"`unset {name}`, or {remove}")
-    for name, (where, remove) in ignored_of_folder().items():
-        words = f"{where}: {name} is ignored in a file of a folder"
-        yield warning("settings", words, f"set it in the environment, and {remove}")
+    for one in (*unknown_names(), *overridden_of_folder(), *ignored_of_folder()):
+        doubt = problem if one.is_ours else warning
+        yield doubt("settings", f"{one.where}: {one.words}", one.hint)
 
 
 def places_of_settings() -> Iterator[Check]:
