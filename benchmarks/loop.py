@@ -21,35 +21,34 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from benchmarks.postgresql import running
-from prefect import Task
 
 from rivya_flows.app.prepare import Market, RunRequest, prepare
+from rivya_flows.app.report import RunReporter
 from rivya_flows.app.run_context import RunContext, ServiceConnection
-from rivya_flows.app.runner import RunOptions
+from rivya_flows.app.runner import Run
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.assets import Asset
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.types import Generation
-from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.flows.execution.engine import Engine
-from rivya_flows.planning.queue.queue import replay
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.cache_index import CacheIndex
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
 from rivya_flows.tasks.generations import CollectedJob
-from rivya_flows.tasks.session import Session, using
+
+T = TypeVar("T")
 
 AWAY_SECONDS = 5.0
 JOB_SECONDS = 2.0
@@ -154,16 +153,19 @@ class _Service:
     jobs: int = 0
 
     async def __call__(
-        self, task: Task[..., Any], stage: str, step: str, key: str, arguments: Mapping[str, Any]
-    ) -> Any:
+        self, task: object, stage: str, step: str, key: str, work: Callable[[], Awaitable[T]]
+    ) -> T:
         if stage == "buy":
             await asyncio.sleep(0.05)
             self.jobs += 1
-            return Generation(id=f"task_{self.jobs}", status="queued", reserved_credits=1)
+            bought = Generation(id=f"task_{self.jobs}", status="queued", reserved_credits=1)
+            return cast("T", bought)
         await asyncio.sleep(JOB_SECONDS)
-        job = Generation(id=arguments["task_id"], status="succeeded", final_credits=1)
-        sha256 = f"{int(arguments['task_id'].removeprefix('task_')):064x}"
-        return CollectedJob(job, (Asset(kind="image", sha256=sha256),))
+        assert isinstance(work, partial)
+        _, task_id, *_ = work.args
+        job = Generation(id=task_id, status="succeeded", final_credits=1)
+        sha256 = f"{int(task_id.removeprefix('task_')):064x}"
+        return cast("T", CollectedJob(job, (Asset(kind="image", sha256=sha256),)))
 
     async def retrieve(self) -> Any:
         """The balance."""
@@ -195,12 +197,12 @@ async def executed(url: str, folder: Path, items: int, parallel: int) -> Blocked
         )
         journal.create(ready.frozen, folder)
         client = cast("RivyaClient", SimpleNamespace(credits=service))
-        async with context.leases.held(run_id) as lease:
-            run = Run(run_id, context, lease, service)
-            state = replay(entry.event for entry in journal.entries(run_id))
-            with using(Session(client, assets, folder)):
-                async with watched() as blocked:
-                    ended = await Engine(run, state).run(RunOptions().resumed(20))
+        row = journal.run(run_id)
+        assert row is not None
+        run = Run(context, RunReporter(journal, assets, row))
+        run.client, run.calls, run.state = client, service, run.reporter.follow()
+        async with context.leases.held(run_id) as run.lease, watched() as blocked:
+            ended = await Engine(run).run(run.resumed())
         assert (ended.ended, service.jobs) == ("completed", items), ended.ended
         return blocked
 

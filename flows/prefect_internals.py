@@ -239,13 +239,22 @@ class Boxed:
 def task_named(
     task: Task[..., Any], name: str, function: Callable[..., Awaitable[Any]]
 ) -> Task[..., Any]:
-    """The task under a name of its own that calls another function with the same signature.
+    """The task under a name of its own that calls another function, without arguments.
 
     Read from task_engine.py, which calls `task.fn`, and tasks.py, which formats the run's name
     with `str.format`. If it changes, task runs end without the result that the run waits for, or
     a key with braces fails.
     """
-    named = task.with_options(name=name, task_run_name=name.replace("{", "{{").replace("}", "}}"))
+    from prefect.cache_policies import NO_CACHE
+
+    named = task.with_options(
+        name=name,
+        task_run_name=name.replace("{", "{{").replace("}", "}}"),
+        # The journal alone records a run; Prefect's retries would multiply those of the transport.
+        cache_policy=NO_CACHE,
+        persist_result=False,
+        retries=0,
+    )
     named.fn = function
     return named
 

@@ -110,8 +110,7 @@ async def run_id_here(
     if run is None or run.parent_task_run_id is None or call is None or parent is None:
         return RunId(run_id_of(str(run.id) if run else "direct"))
     own = {name: value for name, value in inputs.items() if value != workflow.inputs[name].default}
-    # Without a wallet as in earlier versions, whose runs are found again.
-    name, given = workflow.name, _digest(own if wallet is None else [own, wallet])
+    name, given = workflow.name, _digest([own, wallet])
     outermost, between = await _outermost(parent)
     counts = call_counts(call.flow)
     if call.run_key is not None:

@@ -10,7 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from prefect.client.schemas.objects import State
@@ -30,6 +30,8 @@ STATUSES = ("done", "running", "failed", "stopped")
 """Of the call of an item."""
 
 _MOST_NAMED = 3
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -102,15 +104,13 @@ class TaskGroup:
         """Its task run once that has begun; None if it could not."""
         return await asyncio.shield(self._id)
 
-    async def call(
-        self, key: str, function: Callable[..., Awaitable[Any]], arguments: Mapping[str, Any]
-    ) -> Any:
+    async def call(self, key: str, work: Callable[[], Awaitable[T]]) -> T:
         self._left.discard(key)
         row = self.rows[key] = Row()
         try:
-            row.result = await function(**arguments)
+            found = row.result = await work()
             row.status = "done"
-            return row.result
+            return found
         except RivyaFlowsError as error:
             row.status, row.message = "failed", str(error)
             raise

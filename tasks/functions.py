@@ -7,7 +7,9 @@ import contextvars
 import inspect
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,14 @@ from prefect import task
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from rivya_flows.app.asset_ingest import kept
+from rivya_flows.app.runner import Run
 from rivya_flows.assets import Asset, as_asset, looks_like_asset
 from rivya_flows.errors import LostMediumError, RivyaFlowsError, UsageError
 from rivya_flows.steps.function import BrokenKindError, Function
 from rivya_flows.steps.kind import Kind
 from rivya_flows.steps.registry import kind_of
+from rivya_flows.store.assets import AssetStore
 from rivya_flows.tasks.files import fetched
-from rivya_flows.tasks.session import PLAIN, session
 
 
 class FunctionError(RivyaFlowsError):
@@ -37,12 +40,13 @@ class FunctionError(RivyaFlowsError):
         return self.message
 
 
-@task(name="function", **PLAIN)
+@task(name="function")
 async def call_function(
+    run: Run,
     name: str,
-    arguments: dict[str, Any],
-    idempotency_key: str = "",
-    timeout_seconds: float | None = None,
+    arguments: Mapping[str, Any],
+    idempotency_key: str,
+    timeout_seconds: float | None,
 ) -> dict[str, Any]:
     """Call a registered function; one that is not a coroutine function runs in a thread.
 
@@ -63,10 +67,10 @@ async def call_function(
         MediaError: A file argument or result is not a medium.
     """
     kind = _known(name)
-    local = {key: await _local(kind, key, value) for key, value in arguments.items()}
+    local = {key: await _local(run, kind, key, value) for key, value in arguments.items()}
     # A thread that runs on after its timeout may still write there.
     with tempfile.TemporaryDirectory(
-        dir=session().scratch, prefix="function-", ignore_cleanup_errors=True
+        dir=run.context.scratch, prefix="function-", ignore_cleanup_errors=True
     ) as folder:
         try:
             extra = {"folder": Path(folder), "idempotency_key": idempotency_key}
@@ -74,17 +78,21 @@ async def call_function(
                 # Omitted arguments take the default of the function.
                 typed = {key: kind.types[key].validate_python(one) for key, one in local.items()}
                 typed |= {key: extra[key] for key in kind.extra}
-                given = await _called(kind.call, name, typed, timeout_seconds)
+                given = await _called(partial(kind.call, **typed), name, timeout_seconds)
                 dumped = kind.result.model_validate(given).model_dump()
             else:
-                dumped = await _called(
-                    kind.work, name, {"arguments": local, **extra}, timeout_seconds
+                work = partial(
+                    kind.work,
+                    arguments=local,
+                    folder=Path(folder),
+                    idempotency_key=idempotency_key,
                 )
+                dumped = await _called(work, name, timeout_seconds)
         except RivyaFlowsError:
             raise
         except Exception as error:  # a foreign function raises anything
             raise FunctionError(f"{name}: {type(error).__name__}: {error}") from error
-        with_assets = await _with_assets(dumped)
+        with_assets = await _with_assets(run.context.assets, dumped)
     try:
         plain: dict[str, Any] = to_jsonable_python(with_assets)
     except PydanticSerializationError as error:
@@ -92,14 +100,9 @@ async def call_function(
     return plain
 
 
-async def _called(
-    call: Callable[..., Any], name: str, typed: dict[str, Any], seconds: float | None
-) -> Any:
-    if inspect.iscoroutinefunction(call):
-        work = _contained(call, typed)
-    else:
-        work = _in_thread(call, name, typed)
-    task = asyncio.create_task(work)  # of its own: a function may cancel its task
+async def _called(work: Callable[[], Any], name: str, seconds: float | None) -> Any:
+    running = _contained(work) if inspect.iscoroutinefunction(work) else _in_thread(work, name)
+    task = asyncio.create_task(running)  # of its own: a function may cancel its task
     limit = asyncio.timeout(seconds)
     try:
         async with limit:
@@ -125,87 +128,75 @@ def _known(name: str) -> Kind:
     return kind
 
 
-async def _local(kind: Kind, key: str, value: Any) -> Any:
+async def _local(run: Run, kind: Kind, key: str, value: Any) -> Any:
     if isinstance(kind, Function) and kind.wants_files(key, value):
-        value = await fetched(value)
-    return await asyncio.to_thread(_local_copies, value)
+        value = await fetched(run, value)
+    return await asyncio.to_thread(_local_copies, run.context.assets, value)
 
 
-def _local_copies(value: Any) -> Any:
+def _local_copies(assets: AssetStore, value: Any) -> Any:
     """Set the path of every asset to a file on this machine."""
     if isinstance(value, list):
-        return [_local_copies(one) for one in value]
+        return [_local_copies(assets, one) for one in value]
     if isinstance(value, dict):
-        changed = {key: _local_copies(one) for key, one in value.items()}
+        changed = {key: _local_copies(assets, one) for key, one in value.items()}
         if looks_like_asset(value):
-            changed["path"] = str(session().assets.local_path(str(value["sha256"])))
+            changed["path"] = str(assets.local_path(str(value["sha256"])))
         return changed
     return value
 
 
-async def _with_assets(value: Any) -> Any:
+async def _with_assets(assets: AssetStore, value: Any) -> Any:
     """Replace every file in a result with an asset."""
     if isinstance(value, Path):
-        return (await kept(session().assets, value)).as_json()
+        return (await kept(assets, value)).as_json()
     if isinstance(value, Asset):
         value = value.model_dump()
-    if (asset := as_asset(value)) and (stored := await asyncio.to_thread(_stored, asset)):
-        rest = {key: await _with_assets(one) for key, one in value.items() if key != "path"}
+    if (asset := as_asset(value)) and (stored := await asyncio.to_thread(_stored, assets, asset)):
+        rest = {key: await _with_assets(assets, one) for key, one in value.items() if key != "path"}
         return {**asset.as_json(), **rest, "path": str(stored)}
     if isinstance(value, list | tuple):
-        return [await _with_assets(one) for one in value]
+        return [await _with_assets(assets, one) for one in value]
     if isinstance(value, dict):
-        return {key: await _with_assets(one) for key, one in value.items()}
+        return {key: await _with_assets(assets, one) for key, one in value.items()}
     return value
 
 
-def _stored(asset: Asset) -> Path | None:
+def _stored(assets: AssetStore, asset: Asset) -> Path | None:
     """The file of an asset that is in the store; None for one that a function invented."""
     try:
-        return session().assets.local_path(asset.sha256)
+        return assets.local_path(asset.sha256)
     except LostMediumError:
         return None
 
 
-async def _contained(call: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+async def _contained(work: Callable[[], Awaitable[Any]]) -> Any:
     """Call a coroutine function; what would end the event loop, as `SystemExit`, is an error."""
     try:
-        return await call(**arguments)
+        return await work()
     except (Exception, asyncio.CancelledError):
         raise
     except BaseException as raised:
         raise RuntimeError(repr(raised)) from raised
 
 
-async def _in_thread(call: Callable[..., Any], name: str, arguments: dict[str, Any]) -> Any:
+async def _in_thread(work: Callable[[], Any], name: str) -> Any:
     """Call a function in a daemon thread.
 
     When this is cancelled, as by a timeout, the function runs on: a thread cannot be stopped. Unlike
     with `asyncio.to_thread`, it then keeps neither the event loop nor the process alive.
     """
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[Any] = loop.create_future()
+    done: Future[Any] = Future()
+    done.set_running_or_notify_cancel()  # from now on it cannot be cancelled
     context = contextvars.copy_context()
 
-    def settle(result: Any, error: BaseException | None) -> None:
-        if done.done():
-            return  # cancelled
-        if error is None:
-            done.set_result(result)
-        else:
-            done.set_exception(error)
-
-    def work() -> None:
-        result: Any = None
-        error: Exception | None = None
+    def run() -> None:
         try:
-            result = context.run(call, **arguments)
-        except StopIteration as raised:  # a future refuses this one
-            error = RuntimeError(f"it raised {raised!r}")
-        except BaseException as raised:  # also `SystemExit`, which must not end this process
-            error = raised if isinstance(raised, Exception) else RuntimeError(repr(raised))
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(settle, result, error)
+            done.set_result(context.run(work))
+        except BaseException as raised:
+            # No future takes a `StopIteration`, and a `SystemExit` must not end this process.
+            plain = isinstance(raised, Exception) and not isinstance(raised, StopIteration)
+            done.set_exception(raised if plain else RuntimeError(repr(raised)))
 
-    threading.Thread(target=work, name=name, daemon=True).start()
-    return await done
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return await asyncio.wrap_future(done)

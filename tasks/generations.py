@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from typing import Any
 from prefect import task
 
 from rivya_flows.app.asset_ingest import of_kept, take
+from rivya_flows.app.runner import Run
 from rivya_flows.assets import Asset, MediaKind
 from rivya_flows.client.downloads import Download
-from rivya_flows.client.retries import RetryPolicy
+from rivya_flows.client.retries import ONCE, RetryPolicy
 from rivya_flows.client.types import ChatCompletion, Generation
 from rivya_flows.errors import (
     APIError,
@@ -29,7 +30,6 @@ from rivya_flows.errors import (
     RivyaFlowsError,
 )
 from rivya_flows.planning.queue.events import BroughtFile
-from rivya_flows.tasks.session import PLAIN, session
 
 MAX_RESULT_BYTES = 2**30
 """Size of one result; a gigabyte is more than any model of the catalogue makes."""
@@ -77,39 +77,39 @@ class CollectedJob:
     assets: tuple[Asset, ...]
 
 
-@task(name="buy", **PLAIN)
+@task(name="buy")
 async def submit_generation(
-    body: str, idempotency_key: str, attempts: int = 5, patience: float | None = None
+    run: Run, body: str, idempotency_key: str, retry: RetryPolicy
 ) -> Generation:
     """Buy one job.
 
     Args:
         idempotency_key: Identifies the purchase; the service charges once per key.
-        patience: Seconds in all, or None for the client's default.
 
     Raises:
         APIStatusError: The service refused it.
         APIConnectionError: No response; the job may have been accepted.
     """
-    job = await session().client.generations.create(
-        body.encode(), idempotency_key=idempotency_key, retry=policy(attempts, patience)
+    job = await run.client.generations.create(
+        body.encode(), idempotency_key=idempotency_key, retry=retry
     )
-    session().accepted[job.id] = time.monotonic()
+    run.accepted[job.id] = time.monotonic()
     return job
 
 
-@task(name="chat", **PLAIN)
+@task(name="chat")
 async def complete_chat(
-    body: str, idempotency_key: str, attempts: int = 5, patience: float | None = None
+    run: Run, body: str, idempotency_key: str, retry: RetryPolicy
 ) -> ChatCompletion:
     """Buy one answer; as `submit_generation`."""
-    return await session().client.chat.complete(
-        body.encode(), idempotency_key=idempotency_key, retry=policy(attempts, patience)
+    return await run.client.chat.complete(
+        body.encode(), idempotency_key=idempotency_key, retry=retry
     )
 
 
-@task(name="collect", **PLAIN)
+@task(name="collect")
 async def collect_generation(
+    run: Run,
     task_id: str,
     media: MediaKind,
     model: str | None = None,
@@ -132,14 +132,14 @@ async def collect_generation(
             downloaded is kept.
         APIError: Its state is still unknown after the timeout; the job goes on.
     """
-    ended = await _ended(task_id, media, model, timeout_seconds, earlier_seconds)
-    session().seen[task_id] = ended
+    ended = await _ended(run, task_id, media, model, timeout_seconds, earlier_seconds)
+    run.seen[task_id] = ended
     if ended.status == "failed":
         raise JobFailedError(ended)
     urls = ended.result.urls if ended.result else ()
     if not urls:
         raise CollectError(ended, "the job succeeded but names no result")
-    downloads = _Downloads(task_id, {one.index: one for one in files})
+    downloads = _Downloads(run, task_id, {one.index: one for one in files})
     try:
         return CollectedJob(ended, tuple(await downloads.collect(urls)))
     except RivyaFlowsError as error:
@@ -147,41 +147,41 @@ async def collect_generation(
 
 
 async def _ended(
+    run: Run,
     task_id: str,
     media: MediaKind,
     model: str | None,
     timeout_seconds: float | None,
     earlier_seconds: float | None,
 ) -> Generation:
-    opened = session()
-    wakes, age = opened.wakes, earlier_seconds
+    wakes, age = run.wakes, earlier_seconds
     if age is None:
-        age = time.monotonic() - opened.accepted.pop(task_id, time.monotonic())
+        age = time.monotonic() - run.accepted.pop(task_id, time.monotonic())
     # A time in which nobody waited, and a sandbox was down perhaps, is none that such a job usually takes.
-    on_end = functools.partial(opened.watched.__setitem__, task_id)
+    on_end = functools.partial(run.watched.__setitem__, task_id)
     wait = functools.partial(
-        opened.client.generations.wait,
+        run.client.generations.wait,
         task_id,
         kind=media,
         model=model,
         age_seconds=max(0.0, age),
         timeout_seconds=timeout_seconds,
         on_end=on_end if earlier_seconds is None else None,
-        on_poll=opened.on_poll,
+        on_poll=run.on_poll,
     )
     if wakes is None:
         return await wait()
     # A job that ended while no receiver listened would otherwise wait for the next slow poll.
-    if earlier_seconds is not None and (ended := await _ended_already(task_id)):
+    if earlier_seconds is not None and (ended := await _ended_already(run, task_id)):
         return ended
     with wakes.waiting(task_id) as wake:
         return await wait(wake=wake, slow=wakes.slow)
 
 
-async def _ended_already(task_id: str) -> Generation | None:
+async def _ended_already(run: Run, task_id: str) -> Generation | None:
     """The job if it has ended; None also if the service cannot tell at this moment."""
     try:
-        found = await session().client.generations.retrieve(task_id, retry=RetryPolicy(attempts=1))
+        found = await run.client.generations.retrieve(task_id, retry=ONCE)
     except APIError as error:
         if not error.retryable and not isinstance(error, NotFoundError):
             raise
@@ -189,28 +189,17 @@ async def _ended_already(task_id: str) -> Generation | None:
     return found if found.ended else None
 
 
-@task(name="models", task_run_name="models", **PLAIN)
-async def list_models() -> dict[str, Any]:
+@task(name="models")
+async def list_models(run: Run) -> Mapping[str, Any]:
     """The whole response of ``GET /models``: free, needs no key."""
-    return dict((await session().client.models.list()).payload)
-
-
-async def balance() -> int:
-    """Current credits. Not a task: a run reads it often and shares the answers."""
-    return (await session().client.credits.retrieve()).current_credits
-
-
-def policy(attempts: int, patience: float | None) -> RetryPolicy:
-    """The retry policy of one request."""
-    if patience is None:
-        return RetryPolicy(attempts=attempts)
-    return RetryPolicy(attempts=attempts, patience_seconds=patience)
+    return (await run.client.models.list()).payload
 
 
 @dataclass(frozen=True)
 class _Downloads:
     """The results of a job that are kept on this machine."""
 
+    run: Run
     task_id: str
     files: dict[int, BroughtFile]
 
@@ -225,7 +214,8 @@ class _Downloads:
         Raises:
             MediaError: Some cannot be decoded; all are kept. Or they are too many, or too large together.
         """
-        results, job_bytes = session().max_results, session().max_job_bytes
+        settings = self.run.context.settings
+        results, job_bytes = settings.rivya_flows_max_results, settings.rivya_flows_max_job_bytes
         if len(urls) > results:
             raise MediaError(
                 f"the job names {len(urls):,} results, and at most {results:,} of one job are"
@@ -254,7 +244,7 @@ class _Downloads:
         if known is None:
             return None
         try:
-            return await of_kept(session().assets, known.sha256, url=url)
+            return await of_kept(self.run.context.assets, known.sha256, url=url)
         except LostMediumError:
             del self.files[index]
         except MediaError:
@@ -262,11 +252,11 @@ class _Downloads:
         return None
 
     async def _fetch(self, index: int, url: str) -> Asset:
-        assets = session().assets
+        assets = self.run.context.assets
         target, earlier = assets.incoming(), self.files.get(index)
         try:
-            async with session().downloads:
-                got = await _download(self.task_id, index, url, target)
+            async with self.run.downloads:
+                got = await self._download(index, url, target)
             try:
                 asset = await take(assets, target, got.sha256, url=url)
             except MediaError as error:
@@ -283,6 +273,20 @@ class _Downloads:
         finally:
             target.unlink(missing_ok=True)
 
+    async def _download(self, index: int, url: str, target: Path) -> Download:
+        client = self.run.client
+        try:
+            return await client.download(url, target, max_bytes=MAX_RESULT_BYTES)
+        except APIStatusError as error:
+            if error.status not in _GONE:
+                raise
+            # Result addresses may be short-lived: the job tells fresh ones.
+            again = await client.generations.retrieve(self.task_id)
+            urls = again.result.urls if again.result else ()
+            if index >= len(urls) or urls[index] == url:
+                raise
+            return await client.download(urls[index], target, max_bytes=MAX_RESULT_BYTES)
+
     def _note(self, index: int, url: str, got: Download) -> None:
         self.files[index] = BroughtFile(
             task_id=self.task_id,
@@ -296,18 +300,3 @@ class _Downloads:
 def _undecoded(error: MediaError, path: Path, index: int, digest: str) -> MediaError:
     reason = error.message.removeprefix(f"{path}: ")
     return MediaError(f"result {index + 1}: {reason}; its bytes are kept as {digest}", error.hint)
-
-
-async def _download(task_id: str, index: int, url: str, target: Path) -> Download:
-    client = session().client
-    try:
-        return await client.download(url, target, max_bytes=MAX_RESULT_BYTES)
-    except APIStatusError as error:
-        if error.status not in _GONE:
-            raise
-        # Result addresses may be short-lived: the job tells fresh ones.
-        again = await client.generations.retrieve(task_id)
-        urls = again.result.urls if again.result else ()
-        if index >= len(urls) or urls[index] == url:
-            raise
-        return await client.download(urls[index], target, max_bytes=MAX_RESULT_BYTES)

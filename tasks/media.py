@@ -4,126 +4,164 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from prefect import task
+from pydantic import ValidationError
 
 from rivya_flows.app.asset_ingest import take
-from rivya_flows.app.compositions import (
-    composition_of,
-    film_outputs,
-    given,
-    layout_of,
-    layout_outputs,
-)
+from rivya_flows.app.runner import Run
 from rivya_flows.app.signing import title_of
 from rivya_flows.assets import Asset, as_asset
 from rivya_flows.errors import MediaError, UsageError
-from rivya_flows.language.final_cut import media_in
+from rivya_flows.language.field_types import EVALUATED
+from rivya_flows.language.final_cut import media_in, with_media
 from rivya_flows.media.decoding import lay_out, render
-from rivya_flows.media.edit import Composition, Layout, Rendered
-from rivya_flows.steps.candidates import available, pick_outputs
+from rivya_flows.media.edit import COMPOSITION, LAYOUT, Composition, Layout, Rendered
+from rivya_flows.media.rendered import GIF, POSTER, clean_name, film_names
+from rivya_flows.planning.queue.actions import Work
+from rivya_flows.steps.candidates import available, chosen_keys, pick_outputs
 from rivya_flows.tasks.files import fetched
-from rivya_flows.tasks.session import PLAIN, session, tell_progress
 
 
-@task(name="compose", **PLAIN)
-async def compose_media(
-    video: Any = None,
-    images: Any = None,
-    audio: Any = None,
-    loudness: float = -16.0,
-    fit: str = "hold",
-    timeout_seconds: float | None = None,
-    **more: Any,
-) -> dict[str, Any]:
-    """Compose a film from clips, or from a film or stills, and sounds; gives the outputs of the step.
-
-    Args:
-        audio: Sounds to mix, one or a list; None keeps the sound of the film.
-        loudness: Of the result, in LUFS.
-        timeout_seconds: None is `MAX_COMPOSE_SECONDS`.
-    """
-    if video is None and not images and not more.get("clips"):
+@task(name="compose")
+async def compose_media(run: Run, work: Work) -> dict[str, Any]:
+    """Compose a film from clips, or from a film or stills, and sounds; gives the outputs of the step."""
+    listed = {key: _listed(work.arguments.get(key)) for key in ("images", "audio")}
+    given = _without_nulls({"loudness": -16.0, "fit": "hold", **work.arguments, **listed})
+    keys = [key for key in ("clips", "video", "images") if given.get(key)]
+    if not keys:
         raise MediaError("there is no picture: none of `clips`, `video` and `images` has a medium")
-    arguments = {"video": video, "images": _listed(images), "audio": _listed(audio)}
-    arguments |= {"loudness": loudness, "fit": fit, **more}
-    draw = partial(render, progress=tell_progress)
-    return await _drawn(
-        "composition", timeout_seconds, arguments, composition_of, draw, film_outputs
-    )
+    if len(keys) > 1:
+        raise MediaError("expected one of clips, a film and stills", "give one of the three")
+
+    def composition_of(made: dict[str, Any]) -> Composition:
+        if (key := keys[0]) != "clips":
+            clips = [{"media": one} for one in _listed(made[key])]
+            made = {**made, "clips": clips, "given_as": key}
+        return COMPOSITION.validate_python(made, context=EVALUATED)
+
+    return await _drawn(run, work, given, composition_of)
 
 
-@task(name="layout", **PLAIN)
-async def lay_out_media(timeout_seconds: float | None = None, **arguments: Any) -> dict[str, Any]:
-    """Lay pictures and text over a still, once for each format; gives the outputs of the step.
-
-    `timeout_seconds`: None is `MAX_COMPOSE_SECONDS`.
-    """
-    if arguments.get("image") is None:
+@task(name="layout")
+async def lay_out_media(run: Run, work: Work) -> dict[str, Any]:
+    """Lay pictures and text over a still, once for each format; as `compose_media`."""
+    given = _without_nulls(work.arguments)
+    if "image" not in given:
         raise MediaError("there is no picture: `image` has no medium")
-    return await _drawn("layout", timeout_seconds, arguments, layout_of, lay_out, layout_outputs)
-
-
-_Sources = Sequence[tuple[Asset, Path]]
-W = TypeVar("W", Composition, Layout)
+    return await _drawn(run, work, given, partial(LAYOUT.validate_python, context=EVALUATED))
 
 
 async def _drawn(
-    what: str,
-    timeout_seconds: float | None,
+    run: Run,
+    work: Work,
     arguments: dict[str, Any],
-    work_of: Callable[[Mapping[str, Any], Sequence[Path]], W],
-    draw: Callable[[W, Path], Awaitable[Rendered]],
-    outputs_of: Callable[[W, Rendered, Mapping[str, Asset]], dict[str, Any]],
+    made_of: Callable[[dict[str, Any]], Composition | Layout],
 ) -> dict[str, Any]:
-    """The outputs of what is drawn from arguments, whose media are in the store then."""
-    arguments = given(arguments)
-    target = session().assets.incoming()  # a folder that is not made yet
+    """The outputs of what is drawn; `made_of` gets the arguments with a path for each medium."""
+    seconds = run.state.spec(work.step).timeout
+    target = run.context.assets.incoming()  # a folder that is not made yet
     try:
-        sources = await _sources(arguments)
-        work = replace(work_of(arguments, [path for _, path in sources]), shrink=session().shrink)
+        sources = await _sources(run, arguments)
+        paths = (path for _, path in sources)
         try:
-            async with asyncio.timeout(timeout_seconds):
-                made = await draw(work, target)
+            film = replace(made_of(with_media(arguments, lambda _: next(paths))), shrink=run.shrink)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise MediaError(
+                f"{where}: {first['msg']}", "correct the `with` of the step"
+            ) from error
+        try:
+            async with asyncio.timeout(seconds):
+                if isinstance(film, Composition):
+                    progress = partial(run.rendering, work.step, work.key)
+                    made = await render(film, target, progress)
+                else:
+                    made = await lay_out(film, target)
         except TimeoutError as error:
-            message = f"the {what} took longer than {timeout_seconds:g} s"
+            message = f"the {type(film).__name__.lower()} took longer than {seconds:g} s"
             raise MediaError(message, "raise the step's `timeout`") from error
-        kept = await _taken(target, made, arguments, sources)
-        return outputs_of(work, _told(made, sources), kept)
+        kept = await _taken(run, target, made, arguments, [asset for asset, _ in sources])
+        return _outputs(film, made, kept, _lost(made, sources))
     finally:
         shutil.rmtree(target, ignore_errors=True)
 
 
-async def _sources(arguments: Mapping[str, Any]) -> _Sources:
+async def _sources(run: Run, arguments: Mapping[str, Any]) -> Sequence[tuple[Asset, Path]]:
     """Each medium of arguments in turn, with its file; what is elsewhere is fetched."""
-    kept = await fetched([one.value for one in media_in(arguments)])
-    return await asyncio.to_thread(lambda: [*map(_source, kept)])
+
+    def found(value: Any) -> tuple[Asset, Path]:
+        asset = as_asset(value)
+        if asset is None:
+            raise MediaError(f"not a kept medium: {str(value)[:60]!r}")
+        return asset, run.context.assets.local_path(asset.sha256)
+
+    kept = await fetched(run, [one.value for one in media_in(arguments)])
+    return await asyncio.to_thread(lambda: [*map(found, kept)])
 
 
-def _told(made: Rendered, sources: _Sources) -> Rendered:
-    """The same with names that people know, where the store names files by their hash."""
-    lost = made.lost
+def _lost(made: Rendered, sources: Sequence[tuple[Asset, Path]]) -> list[str]:
+    """What is lost, with names that people know, where the store names files by their hash."""
+    lost = [*made.lost]
     for asset, path in sources:
-        lost = tuple(one.replace(path.name, title_of(asset)) for one in lost)
-    return replace(made, lost=lost)
+        lost = [one.replace(path.name, title_of(asset)) for one in lost]
+    return lost
 
 
 async def _taken(
-    folder: Path, made: Rendered, arguments: Mapping[str, Any], sources: _Sources
+    run: Run, folder: Path, made: Rendered, arguments: Mapping[str, Any], sources: Sequence[Asset]
 ) -> dict[str, Asset]:
     """The files of a rendering, signed if the run signs, and moved into the store."""
-    kept, assets = {}, [asset for asset, _ in sources]
+    kept = {}
     for name, found in made.media.items():
         path = folder / name
-        if (signing := session().signing) is not None:
-            found = await asyncio.to_thread(signing.signed, path, found, arguments, assets)
-        kept[name] = await take(session().assets, path, found=found)
+        if run.signing is not None:
+            found = await asyncio.to_thread(run.signing.signed, path, found, arguments, sources)
+        kept[name] = await take(run.context.assets, path, found=found)
     return kept
+
+
+def _outputs(
+    film: Composition | Layout, made: Rendered, kept: Mapping[str, Asset], lost: list[str]
+) -> dict[str, Any]:
+    found = {name: asset.as_json() for name, asset in kept.items()}
+    is_film = isinstance(film, Composition)
+    names = film_names(film.formats, ".mp4" if is_film else ".png")
+    first = kept[names[0]]
+    formats = film.formats or [f"{first.width}x{first.height}"]
+    clean = [{"clean": found.get(clean_name(name))} if is_film else {} for name in names]
+    by = {
+        one: {"asset": found[name], **more}
+        for one, name, more in zip(formats, names, clean, strict=True)
+    }
+    outputs: dict[str, Any] = {
+        "asset": found[names[0]],
+        "assets": [found[name] for name in names],
+        "by": by,
+    }
+    if isinstance(film, Composition):
+        cues = {"cues": [cue._asdict() for cue in made.cues], "estimated": made.estimated}
+        outputs |= {
+            "captions": film.captions and {**cues, "language": film.captions.language},
+            "poster": found.get(POSTER),
+            "gif": found.get(GIF),
+            "loudness": made.loudness and asdict(made.loudness),
+        }
+    return {**outputs, "lost": lost}
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_nulls(one) for key, one in value.items() if one is not None}
+    if isinstance(value, list | tuple):
+        return [_without_nulls(one) for one in value if one is not None]
+    return value
 
 
 def _listed(value: Any) -> list[Any]:
@@ -132,26 +170,20 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _source(value: Any) -> tuple[Asset, Path]:
-    asset = as_asset(value)
-    if asset is None:
-        raise MediaError(f"not a kept medium: {str(value)[:60]!r}")
-    return asset, session().assets.local_path(asset.sha256)
-
-
-@task(name="pick", **PLAIN)
-async def miss_pick(reason: str) -> None:
+@task(name="pick")
+async def miss_pick(run: Run, reason: str) -> None:
     """Fail a pick that nobody answered, so that the graph shows it."""
     raise UsageError(reason, "Retry the run, then answer")
 
 
-@task(name="pick", **PLAIN)
-async def pick_one(candidates: list[dict[str, Any]], keys: list[str]) -> dict[str, Any]:
-    """Choose some of several candidates, by their keys in the order of choice.
+@task(name="pick")
+async def pick_one(run: Run, work: Work) -> dict[str, Any]:
+    """Choose some of several candidates.
 
     Returns:
         ``{"asset", "key", "item"}`` of the first one, ``{"items", "assets"}`` of all.
     """
+    candidates, keys = work.arguments["from"], chosen_keys(work.arguments)
     picked = pick_outputs(candidates, keys)
     if picked is None:
         known = ", ".join(str(one.get("key")) for one in available(candidates))

@@ -6,36 +6,52 @@ from typing import Any
 
 from prefect import task
 
-from rivya_flows.client.callbacks import callback_id, post_callback
+from rivya_flows.app.runner import Run
+from rivya_flows.assets import looks_like_asset
+from rivya_flows.client.callbacks import post_callback
 from rivya_flows.language.canonical import canonical
 from rivya_flows.language.syntax.secret_names import names_secret
-from rivya_flows.settings import read_settings
-from rivya_flows.tasks.generations import policy
+from rivya_flows.planning.expansion.run_scope import outputs_of
+from rivya_flows.planning.queue.actions import Work
+from rivya_flows.planning.queue.queue import is_failing
+from rivya_flows.planning.queue.state import State
 from rivya_flows.tasks.secret_values import revealed
-from rivya_flows.tasks.session import PLAIN
 
 
-@task(name="notify", **PLAIN)
-async def post_notice(
-    url: str,
-    notice: dict[str, Any],
-    secret: str | None = None,
-    attempts: int = 5,
-    patience: float | None = None,
-) -> dict[str, Any]:
-    """Post a notification as JSON, signed if there is a secret.
-
-    Args:
-        url: The URL, or the name of a secret that holds it.
-        secret: ``env:NAME`` or ``block:NAME``, never the secret itself; None does not sign.
-        patience: Seconds in all, or None for the client's default.
-    """
-    body = canonical(notice).encode()
-    status = await post_callback(
+@task(name="notify")
+async def post_notice(run: Run, work: Work) -> dict[str, Any]:
+    """Post the state of the run as JSON, signed if the step names a secret."""
+    url, secret = str(work.arguments["url"]), work.arguments.get("secret")
+    await post_callback(
         await revealed(url) if names_secret(url) else url,
-        body,
+        canonical(_notice(run.state, work)).encode(),
         None if secret is None else await revealed(secret),
-        retry=policy(attempts, patience),
-        allow_private=read_settings().rivya_flows_allow_private_notify,
+        retry=run.retry(work.step),
+        allow_private=run.context.settings.rivya_flows_allow_private_notify,
     )
-    return {"status": status, "id": callback_id(body)}
+    return {}
+
+
+def _notice(state: State, work: Work) -> dict[str, Any]:
+    part = state.planned(work.step).part
+    status = "failed" if is_failing(state) else "completed"
+    return {
+        "run_id": state.run_id,
+        "name": state.plan.workflow.name,
+        "step": work.step,
+        "key": work.key,
+        "status": "running" if part == "steps" else status,
+        "outputs": _without_paths(outputs_of(state).values),
+        "credits": {"spent": state.spent, "saved": state.saved, "budget": state.cap},
+        "body": work.arguments.get("body"),
+    }
+
+
+def _without_paths(value: Any) -> Any:
+    """Remove the paths of assets, which mean nothing on another machine."""
+    if isinstance(value, list):
+        return [_without_paths(one) for one in value]
+    if isinstance(value, dict):
+        left_out = {"path"} if looks_like_asset(value) else set()
+        return {key: _without_paths(value[key]) for key in value if key not in left_out}
+    return value

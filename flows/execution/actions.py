@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
-from weakref import WeakKeyDictionary
+from typing import Any, cast
 
-from prefect import Task
-
-from rivya_flows.assets import Asset, as_asset, looks_like_asset
+from rivya_flows.app.run_context import ServiceConnection
+from rivya_flows.app.runner import Run
+from rivya_flows.assets import Asset, MediaKind, as_asset
 from rivya_flows.errors import APIError, UsageError
-from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.flows.execution.purchases import buy, call_free, collect
-from rivya_flows.planning.expansion.run_scope import outputs_of
-from rivya_flows.planning.questions.open_questions import decide_at_deadline, question_asked
+from rivya_flows.planning.questions.open_questions import (
+    decide_at_deadline,
+    question_asked,
+)
 from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.planning.queue.actions import (
     Action,
@@ -42,15 +41,13 @@ from rivya_flows.planning.queue.events import (
     QuestionsLeft,
     RunEnded,
 )
-from rivya_flows.planning.queue.queue import is_failing
-from rivya_flows.planning.queue.state import State
-from rivya_flows.steps.candidates import chosen_keys
 from rivya_flows.steps.request import UploadedFile
 from rivya_flows.tasks.files import Upload, upload_file
-from rivya_flows.tasks.generations import balance
 from rivya_flows.tasks.media import compose_media, lay_out_media, miss_pick, pick_one
 from rivya_flows.tasks.notify import post_notice
-from rivya_flows.tasks.session import hearing
+
+_TASKS = {one.name: one for one in (pick_one, compose_media, lay_out_media, post_notice)}
+"""Free work of a built-in kind."""
 
 
 @dataclass
@@ -61,93 +58,50 @@ class _Reading:
     sent: bool = False
 
 
-_LAST: WeakKeyDictionary[asyncio.AbstractEventLoop, _Reading] = WeakKeyDictionary()
+_READINGS: dict[tuple[asyncio.AbstractEventLoop, ServiceConnection], _Reading] = {}
+"""The last one of each wallet, until it is over."""
 
 
-async def read_balance(run: Run, action: ReadBalance) -> AsyncGenerator[Event]:
-    """Report the balance; None if the service does not answer, which never stops a run."""
+async def read_balance(run: Run, action: ReadBalance) -> BalanceRead:
+    """The balance; None if the service does not answer, which never stops a run."""
     try:
-        credits = await _shared()
+        credits = await _shared(run)
     except APIError:
         credits = None
-    yield BalanceRead(step=action.step, phase=action.phase, credits=credits)
+    return BalanceRead(step=action.step, phase=action.phase, credits=credits)
 
 
-async def _shared() -> int:
-    loop = asyncio.get_running_loop()
-    reading = _LAST.get(loop)
+async def _shared(run: Run) -> int:
+    wallet = (asyncio.get_running_loop(), run.context.service)
+    reading = _READINGS.get(wallet)
     if reading is None or reading.sent:
         earlier = None if reading is None else reading.task
-        reading = _LAST[loop] = _Reading()
-        reading.task = loop.create_task(_read(reading, earlier))
+        reading = new = _READINGS[wallet] = _Reading()
+
+        def forget(_: object) -> None:
+            if _READINGS.get(wallet) is new:
+                del _READINGS[wallet]
+
+        reading.task = asyncio.create_task(_read(run, reading, earlier))
+        reading.task.add_done_callback(forget)
     assert reading.task is not None  # set when the reading is created
     return await asyncio.shield(reading.task)
 
 
-async def _read(reading: _Reading, earlier: asyncio.Task[int] | None) -> int:
+async def _read(run: Run, reading: _Reading, earlier: asyncio.Task[int] | None) -> int:
     """Read once no other read runs, so that callers in the meantime share the next one."""
     if earlier is not None and not earlier.done():
         await asyncio.wait([earlier])
     reading.sent = True
-    return await balance()
+    return (await run.client.credits.retrieve()).current_credits
 
 
-async def notify(run: Run, action: Work) -> dict[str, Any]:
-    arguments = {
-        "url": str(action.arguments["url"]),
-        "notice": notice(run.current(), action),
-        "secret": action.arguments.get("secret"),
-        **run.current().spec(action.step).retry.model_dump(),
-    }
-    await run.calls(post_notice, "notify", action.step, action.key, arguments)
-    return {}
-
-
-def notice(state: State, action: Work) -> dict[str, Any]:
-    """The document: the current state of the run, and the `body` of the step."""
-    part = state.planned(action.step).part
-    status = "failed" if is_failing(state) else "completed"
-    return {
-        "run_id": state.run_id,
-        "name": state.plan.workflow.name,
-        "step": action.step,
-        "key": action.key,
-        "status": "running" if part == "steps" else status,
-        "outputs": _without_paths(outputs_of(state).values),
-        "credits": {"spent": state.spent, "saved": state.saved, "budget": state.cap},
-        "body": action.arguments.get("body"),
-    }
-
-
-def _without_paths(value: Any) -> Any:
-    """Remove the paths of assets, which mean nothing on another machine."""
-    if isinstance(value, list):
-        return [_without_paths(one) for one in value]
-    if isinstance(value, dict):
-        left_out = {"path"} if looks_like_asset(value) else set()
-        return {key: _without_paths(value[key]) for key in value if key not in left_out}
-    return value
-
-
-async def upload_reference(run: Run, action: UploadMedium) -> AsyncGenerator[Event]:
-    """Upload one medium, once for each model of a run."""
-    done = await _uploaded(
-        run, action, action.source, action.media, action.model, asset=action.asset
-    )
-    yield FileUploaded(
-        source=action.source,
-        media=action.media,
-        model=action.model,
-        file=UploadedFile.model_validate(done.file.model_dump()),
-        asset=done.asset,
-    )
-
-
-async def work(run: Run, action: Work) -> AsyncGenerator[Event]:
-    began = time.monotonic()
-    outputs = await _WORK.get(action.uses, call_free)(run, action)
-    seconds = round(time.monotonic() - began, 3)
-    yield ItemCompleted(step=action.step, key=action.key, outputs=outputs, work_seconds=seconds)
+async def _work(run: Run, action: Work) -> dict[str, Any]:
+    if action.uses == "upload":
+        return await _upload(run, action)
+    if (task := _TASKS.get(action.uses)) is not None:
+        return await run.call(task, action.uses, action, action)
+    return await call_free(run, action)
 
 
 async def _upload(run: Run, action: Work) -> dict[str, Any]:
@@ -156,7 +110,7 @@ async def _upload(run: Run, action: Work) -> dict[str, Any]:
     if isinstance(source, dict):
         source = asset.sha256 if asset else source.get("file_id") or source.get("url")
     media = action.arguments.get("kind") or (asset.kind if asset else "image")
-    done = await _uploaded(run, action, source, media, action.arguments.get("model"), asset=asset)
+    done = await _uploaded(run, action, source, media, action.arguments.get("model"), asset)
     file, kept = done.file, done.asset
     if kept:
         made = {**kept.as_json(), "url": file.url}
@@ -168,56 +122,25 @@ async def _upload(run: Run, action: Work) -> dict[str, Any]:
 
 async def _uploaded(
     run: Run,
-    action: UploadMedium | Work,
+    of: UploadMedium | Work,
     source: str,
     media: str,
     model: str | None,
-    *,
     asset: Asset | None,
 ) -> Upload:
-    arguments = {
-        "source": source,
-        "media": media,
-        "model": model,
-        "asset": asset,
-        **run.current().spec(action.step).retry.model_dump(),
-    }
-    done: Upload = await run.calls(upload_file, "upload", action.step, action.key, arguments)
-    return done
-
-
-async def _pick(run: Run, action: Work) -> dict[str, Any]:
-    keys = list(chosen_keys(action.arguments))
-    arguments = {"candidates": action.arguments["from"], "keys": keys}
-    picked: dict[str, Any] = await run.calls(pick_one, "pick", action.step, action.key, arguments)
-    return picked
-
-
-async def _rendered(run: Run, action: Work, *, task: Task[..., Any]) -> dict[str, Any]:
-    arguments = {**action.arguments, "timeout_seconds": run.current().spec(action.step).timeout}
-    with hearing(partial(run.rendering, action.step, action.key)):
-        outputs: dict[str, Any] = await run.calls(
-            task, action.uses, action.step, action.key, arguments
-        )
-    return outputs
-
-
-_WORK: dict[str, Callable[[Run, Work], Awaitable[dict[str, Any]]]] = {
-    "upload": _upload,
-    "pick": _pick,
-    "compose": partial(_rendered, task=compose_media),
-    "layout": partial(_rendered, task=lay_out_media),
-    "notify": notify,
-}
+    retry = run.retry(of.step)
+    return await run.call(
+        upload_file, "upload", of, source, cast("MediaKind", media), model, asset, retry
+    )
 
 
 async def ask(run: Run, action: Ask) -> AsyncGenerator[Event]:
     """Report each answer as soon as it is given, and what deadlines decide; left questions stay open."""
     for question in action.questions:
-        state = run.current()
+        state = run.state
         if question.name not in state.deadlines:
             yield question_asked(question, run.clock(), state.missed.get(question.name))
-    for question in run.current().asking:
+    for question in run.state.asking:
         try:
             choice = await _answer(run, question)
         except TimeoutError:
@@ -229,16 +152,11 @@ async def ask(run: Run, action: Ask) -> AsyncGenerator[Event]:
         yield choice.event(question, run.clock())
 
 
-async def expire(run: Run, action: Expire) -> AsyncGenerator[Event]:
-    for event in action.events:
-        yield await _decided(run, event)
-
-
-async def _decided(run: Run, event: AnswerGiven | ItemFailed) -> Event:
+async def _decided(run: Run, event: AnswerGiven | ItemFailed) -> AnswerGiven | ItemFailed:
     """The event, once a pick that fails by it has failed in Prefect's graph too."""
     if isinstance(event, ItemFailed):
         with suppress(UsageError):
-            await run.calls(miss_pick, "pick", event.step, event.key, {"reason": event.message})
+            await run.call(miss_pick, "pick", event, event.message)
     return event
 
 
@@ -255,30 +173,35 @@ async def _answer(run: Run, question: Question) -> Answer | None:
 def events_of(run: Run, action: Action) -> AsyncGenerator[Event]:
     """The events of an action; the generator resumes only after its last event was written."""
     match action:
-        case ReadBalance():
-            return read_balance(run, action)
-        case UploadMedium():
-            return upload_reference(run, action)
-        case AskCache():
-            return _ask_cache(run, action)
+        case Ask():
+            return ask(run, action)
         case Buy():
             return buy(run, action)
         case Collect():
             return collect(run, action)
-        case Work():
-            return work(run, action)
-        case Ask():
-            return ask(run, action)
+        case _:
+            return _done(run, action)
+
+
+async def _done(
+    run: Run, action: ReadBalance | UploadMedium | AskCache | Work | Expire | EndRun
+) -> AsyncGenerator[Event]:
+    match action:
+        case ReadBalance():
+            yield await read_balance(run, action)
+        case UploadMedium(source=source, media=media, model=model):
+            done = await _uploaded(run, action, source, media, model, action.asset)
+            file = UploadedFile.model_validate(done.file.model_dump())
+            yield FileUploaded(source=source, media=media, model=model, file=file, asset=done.asset)
+        case AskCache():  # the outputs of an equal request, if their media are intact
+            yield await asyncio.to_thread(run.look_up, action)
+        case Work(step=step, key=key):
+            began = time.monotonic()
+            outputs = await _work(run, action)
+            seconds = round(time.monotonic() - began, 3)
+            yield ItemCompleted(step=step, key=key, outputs=outputs, work_seconds=seconds)
         case Expire():
-            return expire(run, action)
+            for event in action.events:
+                yield await _decided(run, event)
         case EndRun():
-            return _end(run, action)
-
-
-async def _ask_cache(run: Run, action: AskCache) -> AsyncGenerator[Event]:
-    """Report the outputs of an equal request, if their media are intact."""
-    yield await asyncio.to_thread(run.look_up, action)
-
-
-async def _end(run: Run, action: EndRun) -> AsyncGenerator[Event]:
-    yield RunEnded(status=action.status, at=run.clock())
+            yield RunEnded(status=action.status, at=run.clock())

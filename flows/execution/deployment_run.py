@@ -41,7 +41,7 @@ from rivya_flows.app.prepare import (
 from rivya_flows.app.report import RunReport, RunReporter
 from rivya_flows.app.results import Receipt, receipt_of
 from rivya_flows.app.run_context import RunContext, WalletCredentials, known_run
-from rivya_flows.app.runner import Execution
+from rivya_flows.app.runner import Run
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.flows.absence import can_try_later
@@ -219,8 +219,8 @@ async def run_deployment(
             driven = await context.leases.until_free(run_id)
             row = await in_thread(partial(known_run, context, run_id))
             reporter = RunReporter(context.journal, context.assets, row, in_folder=False)
-            execution = Execution(context, reporter, outlasts=await can_try_later())
-            report = await _execute(execution, workflow, driven=driven)
+            run = Run(context, reporter, outlasts=await can_try_later())
+            report = await _execute(run, workflow, driven=driven)
             waits = None
             while report.status == "suspended":
                 waits = await in_thread(partial(suspension_of, context, run_id))
@@ -254,18 +254,18 @@ async def _paused(
             continues = await pause(context, waits, reporter)
     except STOPPED:
         with contextlib.suppress(RivyaFlowsError):  # what stopped it matters more
-            await end_cancelled(context, reporter)
+            await end_cancelled(Run(context, reporter))
         raise
     if continues:
-        return await _execute(Execution(context, reporter), workflow, driven=False)
-    return await end_cancelled(context, reporter)
+        return await _execute(Run(context, reporter), workflow, driven=False)
+    return await end_cancelled(Run(context, reporter))
 
 
-async def _execute(execution: Execution, workflow: Workflow, *, driven: bool) -> RunReport:
+async def _execute(run: Run, workflow: Workflow, *, driven: bool) -> RunReport:
     """Executes a run, or shows it if it ended and Prefect does not know that yet."""
-    state = await in_thread(execution.reporter.follow)
+    state = await in_thread(run.reporter.follow)
     if state.ended is not None:
-        receipt = execution.reporter.receipt()
+        receipt = run.reporter.receipt()
         match state.ended:
             case "completed":  # else a process died before it compared the books
                 shown = receipt.agreement is not None and not is_owed(receipt)
@@ -274,8 +274,8 @@ async def _execute(execution: Execution, workflow: Workflow, *, driven: bool) ->
             case _:
                 shown = not await _is_known(state.now)
         if shown or driven:
-            return await show_ended(execution)
-    return await execute_run(execution, workflow.concurrency)
+            return await show_ended(run)
+    return await execute_run(run, workflow.concurrency)
 
 
 async def _is_known(ended_at: datetime) -> bool:

@@ -7,17 +7,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
-from types import MappingProxyType
 from typing import Any
 
 from prefect.exceptions import TerminationSignal
 
+from rivya_flows.app.runner import Run
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.types import Generation
 from rivya_flows.errors import (
@@ -31,7 +29,6 @@ from rivya_flows.errors import (
 )
 from rivya_flows.flows.absence import is_absence
 from rivya_flows.flows.execution.actions import events_of
-from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.flows.prefect_internals import goes_on_elsewhere
 from rivya_flows.ledger.receipt import credits_of
 from rivya_flows.ledger.reconciliation import jobs_to_ask
@@ -70,23 +67,15 @@ from rivya_flows.store.database import in_thread, to_its_end
 from rivya_flows.store.pools import Pools
 
 
-@dataclass(frozen=True, eq=False)
-class _Entry:
-    written: Future[tuple[Stamped, ...]]
-    counted: asyncio.Future[None]
-
-
 class EventFeed:
     """The events of one execution, in the order of its journal; `count` gets each once it is durable."""
 
     def __init__(self, run: Run, count: Callable[[Stamped], None]) -> None:
         self._run = run
         self._count = count
-        self._loop = asyncio.get_running_loop()
-        # The thread that writes has none of its own, and actions need that of the run.
-        self._context = contextvars.copy_context()
-        self._entered: set[asyncio.Future[None]] = set()
-        self._durable: deque[_Entry] = deque()
+        self._context = contextvars.copy_context()  # actions that follow need that of the run
+        self._turn = asyncio.Lock()
+        self._counting: set[asyncio.Task[None]] = set()
         self._closed = False
 
     async def feed(self, *events: Event) -> None:
@@ -103,39 +92,21 @@ class EventFeed:
         if self._closed:
             raise asyncio.CancelledError
         self._closed = isinstance(events[-1], RunEnded)
-        counted: asyncio.Future[None] = self._loop.create_future()
-        written = self._run.context.journal.submit(self._run.run_id, events, self._run.lease.fence)
-        entry = _Entry(written, counted)
-        tell = partial(self._loop.call_soon_threadsafe, context=self._context)
-        written.add_done_callback(lambda _: tell(self._is_durable, entry))
-        # Last: a signal that interrupts the lines above leaves nothing that nobody ends.
-        self._entered.add(counted)
-        counted.add_done_callback(self._entered.discard)
-        await asyncio.shield(counted)
+        run = self._run
+        written = run.context.journal.submit(run.run_id, events, run.lease.fence)
+        counting = asyncio.create_task(self._counted(written), context=self._context)
+        self._counting.add(counting)
+        counting.add_done_callback(self._counting.discard)
+        await asyncio.shield(counting)
+
+    async def _counted(self, written: Future[tuple[Stamped, ...]]) -> None:
+        async with self._turn:  # in the order of the journal, and the loop turns between two
+            for stamped in await asyncio.wrap_future(written):
+                self._count(stamped)
 
     async def settled(self) -> None:
         """Returns when all that was fed counts or has failed, however often this is cancelled."""
-        await to_its_end(asyncio.gather(*self._entered, return_exceptions=True))
-
-    def _is_durable(self, entry: _Entry) -> None:
-        self._durable.append(entry)
-        if len(self._durable) == 1:
-            self._loop.call_soon(self._next)
-
-    def _next(self) -> None:
-        """Applies the oldest entry; one for each iteration of the event loop, which has other work."""
-        entry = self._durable[0]
-        try:
-            for stamped in entry.written.result():
-                self._count(stamped)
-        except BaseException as error:
-            entry.counted.set_exception(error)
-        else:
-            entry.counted.set_result(None)
-        finally:
-            self._durable.popleft()
-            if self._durable:
-                self._loop.call_soon(self._next)
+        await to_its_end(asyncio.gather(*self._counting, return_exceptions=True))
 
 
 class Remembered:
@@ -165,7 +136,7 @@ class Remembered:
 
 def _bought(run: Run, event: Event) -> Iterator[NewResult]:
     """The bought or composed results that an event brought."""
-    state = run.current()
+    state = run.state
     if isinstance(event, ItemCompleted | ChatAnswered):
         item = state.item(event.step, event.key)
         # The index had no result, or one whose media are lost: replace it.
@@ -184,7 +155,7 @@ def _result_of(
     # An item that fell back may have failed purchases and outputs from the cache.
     made = not item.cached and (item.purchases or not request.model)
     if made and request.request_hash and not request.is_function:
-        name = claimed_hash(run.current(), step_id, item)
+        name = claimed_hash(run.state, step_id, item)
         cost = sum(one.held for one in item.purchases if one.alternative == item.alternative)
         yield NewResult(name, run.run_id, item.outputs or {}, cost, replace)
 
@@ -197,11 +168,10 @@ _STOPS = (LeaseLostError, StoreLostError, StoreUnreachableError)
 
 
 class Engine:
-    """Executes one run in one event loop, which never waits for the store."""
+    """Executes one run, from its `state` on, in one event loop, which never waits for the store."""
 
-    def __init__(self, run: Run, state: State) -> None:
+    def __init__(self, run: Run) -> None:
         self._run = run
-        self._run.state = state
         self._driver: asyncio.Task[Any] | None = None
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._working: set[asyncio.Task[None]] = set()
@@ -230,20 +200,19 @@ class Engine:
         except STOPPED:
             with contextlib.suppress(*STOPPED):  # a second one does not keep the end back
                 await self._stop()
-            if run.current().ended is None and not goes_on_elsewhere():
+            if run.state.ended is None and not goes_on_elsewhere():
                 await self._events.feed(RunEnded(status="cancelled", at=run.clock()))
             raise
         finally:
             await self._stop()
-        return run.current()
+        return run.state
 
     def _count(self, entry: Stamped) -> None:
         """Apply an event that is on disk to the queue, and start the actions that follow."""
         run, event = self._run, entry.event
-        state = run.current()
-        actions = step(state, event)
-        run.record(entry, state)
-        run.listen(event, state)
+        actions = step(run.state, event)
+        run.reporter.record(entry, run.state)
+        run.listen(event, run.state)
         self._remembered.add(event)
         if isinstance(event, RunEnded) and not self._over.done():
             self._over.set_result(None)
@@ -331,57 +300,60 @@ def _outcome(
     return ItemFailed(**of, code=error.code, message=str(error))
 
 
+async def drive(run: Run, resumed: RunResumed) -> None:
+    """Executes a run to its end, then compares ledger, jobs and wallet."""
+    if (await Engine(run).run(resumed)).ended in ("completed", "failed"):
+        await reconcile_jobs(run)
+
+
 AT_ONCE = 16
 """Questions that are open at the same moment."""
 
 
-async def reconcile_jobs(
-    run: Run, client: RivyaClient, seen: Mapping[str, Generation] = MappingProxyType({})
-) -> None:
+async def reconcile_jobs(run: Run) -> None:
     """Records what the service says about this run's jobs; free, and never fails a run."""
-    asked = jobs_to_ask(run.current())
-    jobs = {task_id: seen[task_id] for task_id in asked if _is_final(seen.get(task_id))}
-    unseen = iter([task_id for task_id in asked if task_id not in jobs])
-    told: dict[str, Generation | None] = {**jobs}
+    asked = jobs_to_ask(run.state)
+    jobs: dict[str, Generation | None] = {
+        one: run.seen[one] for one in asked if _is_final(run.seen.get(one))
+    }
+    unseen = iter([one for one in asked if one not in jobs])
 
     async def ask() -> None:
         for task_id in unseen:
-            told[task_id] = await _job(client, task_id)
+            jobs[task_id] = await _job(run.client, task_id)
 
     try:
         async with asyncio.TaskGroup() as group:
             for _ in range(min(AT_ONCE, len(asked) - len(jobs))):
                 group.create_task(ask())
     except* RivyaFlowsError:  # also for an id that fits in no URL
-        told.clear()
-    if told or not asked:
-        seen_jobs = {
-            task_id: (job := told[task_id]) and JobSeen.model_validate(job, from_attributes=True)
-            for task_id in asked
-        }
-        others: tuple[OtherRun, ...] = ()
-        if (credits_of(run.current()).unexplained or 0) > 0:
-            with suppress(StoreError):
-                engine, state = run.context.journal.engine, run.current()
-                others = await in_thread(
-                    partial(spent_by_others, engine, run.run_id, state.service, state.wallet)
-                )
-        pools: tuple[PoolTotal, ...] = ()
+        jobs.clear()
+    if jobs or not asked:
+        await _record_answers(run, {one: jobs[one] for one in asked})
+
+
+async def _record_answers(run: Run, jobs: Mapping[str, Generation | None]) -> None:
+    engine, state, row = run.context.journal.engine, run.state, run.reporter.row
+    others: tuple[OtherRun, ...] = ()
+    if (credits_of(state).unexplained or 0) > 0:
         with suppress(StoreError):
-            pools = await in_thread(partial(_pools, run))
-        spent = sum(one.most for one in others)
-        most = others[:MOST_OTHER_RUNS]
-        event = ServiceAsked(jobs=seen_jobs, others=spent, other_runs=most, pools=pools)
-        fence = run.lease.fence
-        entry = await in_thread(partial(run.context.journal.append, run.run_id, event, fence))
-        run.record(entry, run.current())
-
-
-def _pools(run: Run) -> tuple[PoolTotal, ...]:
-    row = run.context.journal.run(run.run_id)
-    return (
-        () if row is None else Pools(run.context.journal.engine).matching(row.labels, row.service)
+            others = await in_thread(
+                partial(spent_by_others, engine, run.run_id, state.service, state.wallet)
+            )
+    pools: tuple[PoolTotal, ...] = ()
+    with suppress(StoreError):
+        pools = await in_thread(partial(Pools(engine).matching, row.labels, row.service))
+    event = ServiceAsked(
+        jobs={
+            task_id: job and JobSeen.model_validate(job, from_attributes=True)
+            for task_id, job in jobs.items()
+        },
+        others=sum(one.most for one in others),
+        other_runs=others[:MOST_OTHER_RUNS],
+        pools=pools,
     )
+    append = partial(run.context.journal.append, run.run_id, event, run.lease.fence)
+    run.reporter.record(await in_thread(append), state)
 
 
 def _is_final(job: Generation | None) -> bool:

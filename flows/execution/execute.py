@@ -9,19 +9,17 @@ from functools import partial
 
 from prefect import get_client
 
-from rivya_flows.app.report import RunReport, RunReporter
+from rivya_flows.app.model_slots import HeldSlots, shared_slots
+from rivya_flows.app.report import RunReport
 from rivya_flows.app.resume import restore_media
-from rivya_flows.app.run_context import RunContext
-from rivya_flows.app.runner import Execution
+from rivya_flows.app.runner import Run, now
 from rivya_flows.app.signing import Signing, signer_of
 from rivya_flows.errors import RivyaFlowsError
-from rivya_flows.flows.execution.active_run import Run, now
-from rivya_flows.flows.execution.engine import STOPPED, Engine, reconcile_jobs
+from rivya_flows.flows.execution.engine import STOPPED, drive
 from rivya_flows.flows.execution.job_notifications import listen_for_jobs
 from rivya_flows.flows.execution.run_events import announce
 from rivya_flows.flows.execution.run_log import (
     ServiceOutage,
-    combine,
     log_events,
     log_rendering,
     start_line,
@@ -33,16 +31,14 @@ from rivya_flows.flows.recovery.orphans import close_cancelled, earlier_task_run
 from rivya_flows.flows.run_ids import flow_run_here
 from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.flows.run_page.artifacts import Page, open_page
-from rivya_flows.flows.server.limits import HeldSlots, shared_slots, turn
+from rivya_flows.flows.server.limits import turn
 from rivya_flows.flows.stopping import caught_terminations
 from rivya_flows.language.workflow import Concurrency
 from rivya_flows.store.database import in_thread
-from rivya_flows.store.leases import HeldLease
 from rivya_flows.tasks.generations import list_models
-from rivya_flows.tasks.session import Session, using
 
 
-async def execute_run(execution: Execution, concurrency: Concurrency | None) -> RunReport:
+async def execute_run(run: Run, concurrency: Concurrency | None) -> RunReport:
     """Executes a frozen run to its end; must be called inside a flow run.
 
     Args:
@@ -53,67 +49,65 @@ async def execute_run(execution: Execution, concurrency: Concurrency | None) -> 
         APIError: The service is away, and this execution outlasts that or had not begun.
         LimitError: Prefect did not say whether it is the run's turn; nothing was bought.
     """
-    context, reporter = execution.context, execution.reporter
-    logger = run_logger()
+    context, logger = run.context, run_logger()
     with caught_terminations():
         try:
             its_turn = turn(concurrency, context.settings.rivya_flows_global_limit, logger)
-            opened = open_page(context, reporter.row.name, logger)
+            opened = open_page(context, run.reporter.row.name, logger)
             # Until the end is announced: a second process that Prefect began meanwhile waits for that.
-            driving = context.leases.held(reporter.row.run_id)
-            async with its_turn, opened as page, driving as lease:
+            driving = context.leases.held(run.run_id)
+            async with its_turn, opened as page, driving as run.lease:
                 try:
-                    await _run_engine(execution, page, lease)
-                    return await _show_end(execution, page)
+                    await _run_engine(run, page)
+                    return await _show_end(run, page)
                 except STOPPED:
                     with contextlib.suppress(RivyaFlowsError):  # what stopped it matters more
-                        await _show_end(execution, page, again=True)
+                        await _show_end(run, page, again=True)
                     raise
         except STOPPED:
             # Cancelled while it waited for its turn: an engine writes its end itself.
             with contextlib.suppress(RivyaFlowsError):
-                await end_cancelled(context, reporter, in_batch=execution.in_batch)
+                await end_cancelled(run)
             raise
 
 
-async def end_cancelled(
-    context: RunContext, reporter: RunReporter, *, in_batch: bool = False
-) -> RunReport:
+async def end_cancelled(run: Run) -> RunReport:
     """Journals and announces that a run which waits was cancelled; nothing if it has ended otherwise."""
-    close = partial(close_cancelled, context.journal, context.leases, reporter.row.run_id)
-    closed = await in_thread(close)
-    report = await asyncio.to_thread(reporter.write)
+    context = run.context
+    closed = await in_thread(partial(close_cancelled, context.journal, context.leases, run.run_id))
+    report = await asyncio.to_thread(run.reporter.write)
     if closed:
-        await announce(context, report.receipt, in_batch=in_batch)
+        await announce(context, report.receipt, in_batch=run.in_batch)
     return report
 
 
-async def show_ended(execution: Execution) -> RunReport:
+async def show_ended(run: Run) -> RunReport:
     """Shows a run that has ended on the page of this flow run, and announces its end unless that was done."""
-    row, logger = execution.reporter.row, run_logger()
-    await earlier_task_runs(row.run_id, now())
-    async with open_page(execution.context, row.name, logger) as page:
-        report = await _show_end(execution, page, again=True)
-    logger.info("%s is %s; nothing is executed again", row.run_id, report.status)
+    logger = run_logger()
+    await earlier_task_runs(run.run_id, now())
+    async with open_page(run.context, run.reporter.row.name, logger) as page:
+        report = await _show_end(run, page, again=True)
+    logger.info("%s is %s; nothing is executed again", run.run_id, report.status)
     return report
 
 
-async def _show_end(execution: Execution, page: Page, *, again: bool = False) -> RunReport:
+async def _show_end(run: Run, page: Page, *, again: bool = False) -> RunReport:
     """As `show_ended`, of a run that this process executed unless `again`."""
-    report = await asyncio.to_thread(execution.reporter.write)
+    report = await asyncio.to_thread(run.reporter.write)
     page.show_outputs(report.receipt)
     if report.state.ended is not None:  # not of one that continues elsewhere
-        await announce(execution.context, report.receipt, again=again, in_batch=execution.in_batch)
+        await announce(run.context, report.receipt, again=again, in_batch=run.in_batch)
     return report
 
 
-async def _run_engine(execution: Execution, page: Page, lease: HeldLease) -> None:
-    context, run_id, logger = execution.context, execution.reporter.row.run_id, run_logger()
+async def _run_engine(run: Run, page: Page) -> None:
+    context, reporter, logger = run.context, run.reporter, run_logger()
     settings = context.settings
     # Refused before anything is bought.
     signer = await asyncio.to_thread(signer_of, settings)
+    run.signing = None if signer is None else Signing(signer, run.run_id)
     began = now()
-    earlier = await earlier_task_runs(run_id, began)
+    earlier = await earlier_task_runs(run.run_id, began)
     listening = listen_for_jobs(
         # Webhooks are those of the process's key: jobs of another wallet would wait for nothing.
         settings,
@@ -124,59 +118,34 @@ async def _run_engine(execution: Execution, page: Page, lease: HeldLease) -> Non
 
     def tell(words: str) -> None:
         logger.warning("%s", words)
-        execution.notify(words)
+        run.notify(words)
 
-    outage = ServiceOutage(context.service.base_url, tell)
-    async with context.client() as client, listening as wakes:
-        await context.recall_durations(client)
-        session = Session(
-            client,
-            context.assets,
-            context.scratch,
-            wakes,
-            shared=partial(context.uploads.once, run_id),
-            on_poll=outage.polled,
-            signing=None if signer is None else Signing(signer, run_id),
-            max_results=settings.rivya_flows_max_results,
-            max_job_bytes=settings.rivya_flows_max_job_bytes,
-        )
-        with using(session), traced(run_id, execution.reporter.row.name) as tracing:
-            state = await take_answers(context, lease, execution.reporter)
-            options = execution.options
-            resumed = options.resumed(settings.rivya_flows_resend_hours, tracing.trace_id)
-            if state.tally.ended:  # `prepare` has seen the media of a first execution
-                restored = partial(restore_media, context.assets, execution.reporter)
-                await in_thread(partial(restored, state, resumed))
-            await _tag_flow_run(execution.reporter.frozen.labels)
-            logger.info("%s", start_line(state))
-            calls = PrefectCalls(
-                state.plan, earlier, page.show_result, page.show_group, lambda: run.current()
-            )
+    run.on_poll = ServiceOutage(context.service.base_url, tell).polled
+    run.slots = HeldSlots(shared_slots(settings.rivya_flows_model_parallel))
+    async with context.client() as run.client, listening as run.wakes:
+        await context.recall_durations(run.client)
+        with traced(run.run_id, reporter.row.name) as tracing:
+            run.state = await take_answers(context, run.lease, reporter)
+            resumed = run.resumed(tracing.trace_id)
+            if run.state.tally.ended:  # `prepare` has seen the media of a first execution
+                restored = partial(restore_media, context.assets, reporter, run.state, resumed)
+                await in_thread(restored)
+            await _tag_flow_run(reporter.frozen.labels)
+            logger.info("%s", start_line(run.state))
+            calls = PrefectCalls(run, earlier, page.show_result, page.show_group)
+            run.calls = calls
             # Free, and what the graph begins with: which models there are at this moment.
             await calls.begin(list_models)
-            page.show_plan(state)
-            run = Run(
-                run_id=run_id,
-                context=context,
-                lease=lease,
-                calls=calls,
-                ask=execution.ask,
-                record=execution.reporter.record,
-                listen=log_events(
-                    logger,
-                    combine(calls.listen, page.show_progress, tracing.listen, execution.listen),
-                ),
-                rendering=log_rendering(logger, execution.rendering),
-                slots=HeldSlots(shared_slots(settings.rivya_flows_model_parallel)),
-                outlasts=execution.outlasts,
+            page.show_plan(run.state)
+            run.listen = log_events(
+                logger, calls.listen, page.show_progress, tracing.listen, run.listen
             )
+            run.rendering = log_rendering(logger, run.rendering)
             try:
-                await Engine(run, state).run(resumed)
+                await drive(run, resumed)
             finally:
                 await calls.end()
-            if run.current().ended in ("completed", "failed"):
-                await reconcile_jobs(run, client, session.seen)
-    await earlier_task_runs(run_id, began)
+    await earlier_task_runs(run.run_id, began)
 
 
 async def _tag_flow_run(labels: Mapping[str, str]) -> None:

@@ -40,14 +40,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class JobWakes:
-    """The waits of all runs that share a subscription, and the newest events."""
+    """The waits of all runs of an event loop that share a subscription, and the newest events."""
 
     poll_seconds: float
     listeners: list[Tell] = field(default_factory=list)
     _waits: dict[str, list[asyncio.Event]] = field(default_factory=dict)
     _notified: OrderedDict[str, None] = field(default_factory=OrderedDict)
-    _connected: asyncio.Event = field(default_factory=asyncio.Event)
     tried: asyncio.Event = field(default_factory=asyncio.Event)
+    users: int = 0
+    listening: asyncio.Task[None] | None = None
+    _is_connected: bool = False
     _misses: int = 0
 
     @contextmanager
@@ -68,8 +70,7 @@ class JobWakes:
 
     def slow(self) -> float | None:
         """Seconds between two polls of a job; None while webhooks cannot be relied on."""
-        reliable = self._connected.is_set() and self._misses < MISSES
-        return self.poll_seconds if reliable else None
+        return self.poll_seconds if self._is_connected and self._misses < MISSES else None
 
     def hear(self, task_ids: Iterable[str]) -> None:
         """Wakes the waits for jobs that events name now."""
@@ -89,10 +90,9 @@ class JobWakes:
     def connected(self, yes: bool) -> None:
         """Records that the subscription was made, failed or was lost."""
         self.tried.set()
-        if yes:
-            self._connected.set()
-        elif self._connected.is_set():
-            self._connected.clear()
+        lost = self._is_connected and not yes
+        self._is_connected = yes
+        if lost:
             self._wake_all()
 
     def _missed(self) -> None:
@@ -141,34 +141,24 @@ async def listen_for_jobs(
             wakes.listeners.remove(tell)
 
 
-@dataclass
-class _Subscription:
-    """The subscription of one event loop, and the number of runs that share it."""
-
-    wakes: JobWakes
-    task: asyncio.Task[None]
-    users: int = 0
-
-
-_SUBSCRIPTIONS: dict[asyncio.AbstractEventLoop, _Subscription] = {}
+_SUBSCRIPTIONS: dict[asyncio.AbstractEventLoop, JobWakes] = {}
 
 
 @asynccontextmanager
 async def _shared(poll_seconds: float) -> AsyncIterator[JobWakes]:
     loop = asyncio.get_running_loop()
-    if loop not in _SUBSCRIPTIONS:
-        wakes = JobWakes(poll_seconds)
-        _SUBSCRIPTIONS[loop] = _Subscription(wakes, asyncio.create_task(_listen(wakes)))
-    subscription = _SUBSCRIPTIONS[loop]
-    subscription.users += 1
+    if (wakes := _SUBSCRIPTIONS.get(loop)) is None:
+        wakes = _SUBSCRIPTIONS[loop] = JobWakes(poll_seconds)
+        wakes.listening = asyncio.create_task(_listen(wakes))
+    wakes.users += 1
     try:
-        yield subscription.wakes
+        yield wakes
     finally:
-        subscription.users -= 1
-        if subscription.users == 0:
+        wakes.users -= 1
+        if wakes.users == 0 and wakes.listening is not None:
             del _SUBSCRIPTIONS[loop]
-            subscription.task.cancel()
-            await asyncio.gather(subscription.task, return_exceptions=True)
+            wakes.listening.cancel()
+            await asyncio.gather(wakes.listening, return_exceptions=True)
 
 
 async def _listen(wakes: JobWakes) -> None:
@@ -202,9 +192,7 @@ async def prefect_events() -> AsyncIterator[Emit]:
     async with get_client() as client:
 
         async def emit(notifications: Sequence[JobNotification]) -> None:
-            events = [
-                event_of(notification).model_dump(mode="json") for notification in notifications
-            ]
+            events = [event_of(one).model_dump(mode="json") for one in notifications]
             # Prefect's own events client buffers; only a request shows whether the server
             # accepted them. It raises if not.
             await client.request("POST", "/events", json=events)
@@ -214,18 +202,12 @@ async def prefect_events() -> AsyncIterator[Emit]:
 
 def event_of(notification: JobNotification) -> Event:
     """The event of a notification; the same notification gives the same event id."""
-    about = {
-        "prefect.resource.id": EVENT_PREFIX + notification.task_id,
-        "prefect.resource.name": notification.task_id,
-    }
-    payload = {
-        "task_id": notification.task_id,
-        "status": notification.status,
-        "model": notification.model,
-    }
+    task_id, status = notification.task_id, notification.status
     return Event(
         id=uuid.uuid5(_NAMESPACE, notification.event_id),
-        event=EVENT_PREFIX + notification.status,
-        resource=Resource(about),
-        payload=payload,
+        event=EVENT_PREFIX + status,
+        resource=Resource(
+            {"prefect.resource.id": EVENT_PREFIX + task_id, "prefect.resource.name": task_id}
+        ),
+        payload={"task_id": task_id, "status": status, "model": notification.model},
     )

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from rivya_flows.app.batch.summary import BatchResult
     from rivya_flows.app.report import RunReport
     from rivya_flows.app.run_context import RunContext, WalletCredentials
-    from rivya_flows.app.runner import Execution
+    from rivya_flows.app.runner import Run
     from rivya_flows.language.workflow import Workflow
     from rivya_flows.settings import Settings
 
@@ -125,20 +125,20 @@ class LocalRunner:
             gc.freeze()
             gc.enable()
 
-    async def execute(self, execution: Execution) -> RunReport:
+    async def execute(self, run: Run) -> RunReport:
         # Here and not above: importing Prefect takes longer than a server needs to begin.
         from rivya_flows.flows.compiler import compile_flow, outcome_of
         from rivya_flows.flows.execution.execute import execute_run
         from rivya_flows.store.database import in_thread
 
-        workflow = (await in_thread(execution.reporter.follow)).plan.workflow
-        frozen = execution.reporter.frozen
+        workflow = (await in_thread(run.reporter.follow)).plan.workflow
+        frozen = run.reporter.frozen
 
         failures: list[RivyaFlowsError] = []
 
         async def execute(**_: Any) -> RunReport:
             try:
-                return await execute_run(execution, workflow.concurrency)
+                return await execute_run(run, workflow.concurrency)
             except RivyaFlowsError as error:
                 failures.append(error)
                 raise

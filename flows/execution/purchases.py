@@ -9,8 +9,10 @@ import contextlib
 import json
 from collections.abc import AsyncGenerator
 from datetime import datetime, timedelta
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
+from rivya_flows.app.runner import Run
+from rivya_flows.assets import MediaKind
 from rivya_flows.client.errors import (
     NotSentError,
     RefusedAfterSilenceError,
@@ -19,7 +21,6 @@ from rivya_flows.client.errors import (
 from rivya_flows.client.types import ChatCompletion, Generation
 from rivya_flows.errors import APIError, APIStatusError
 from rivya_flows.flows.absence import is_absence
-from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.planning.queue.actions import Buy, Collect, Work
 from rivya_flows.planning.queue.events import (
     ChatAnswered,
@@ -37,14 +38,12 @@ from rivya_flows.planning.queue.items import Purchase
 from rivya_flows.planning.queue.refusals import CONFLICT, meaning_of_refusal
 from rivya_flows.tasks.functions import call_function
 from rivya_flows.tasks.generations import (
-    CollectedJob,
     CollectError,
     JobFailedError,
     collect_generation,
     complete_chat,
     submit_generation,
 )
-from rivya_flows.tasks.session import session
 
 
 async def call_free(run: Run, action: Work) -> dict[str, Any]:
@@ -67,19 +66,8 @@ async def call_paid(run: Run, action: Buy) -> AsyncGenerator[Event]:
 async def _called(
     run: Run, action: Buy | Work, name: str, arguments: dict[str, Any], idempotency_key: str
 ) -> dict[str, Any]:
-    given: dict[str, Any] = await run.calls(
-        call_function,
-        name,
-        action.step,
-        action.key,
-        {
-            "name": name,
-            "arguments": arguments,
-            "idempotency_key": idempotency_key,
-            "timeout_seconds": run.current().spec(action.step).timeout,
-        },
-    )
-    return given
+    timeout = run.state.spec(action.step).timeout
+    return await run.call(call_function, name, action, name, arguments, idempotency_key, timeout)
 
 
 async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
@@ -87,7 +75,7 @@ async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
 
     A job whose acceptance counts keeps the slot until it is collected; any other outcome releases it.
     """
-    request = run.current().item(action.step, action.key).request
+    request = run.state.item(action.step, action.key).request
     paid_model = None if request is None or action.bought.route == "function" else request.model
     if action.rest is not None:  # first, since purchases of other models wait for that alone
         yield _intent(run, action)
@@ -156,7 +144,7 @@ async def _send_intended(run: Run, action: Buy) -> AsyncGenerator[Event]:
 
 
 def _purchase(run: Run, action: Buy) -> Purchase:
-    purchases = run.current().item(action.step, action.key).purchases
+    purchases = run.state.item(action.step, action.key).purchases
     return next(one for one in purchases if one.n == action.n)
 
 
@@ -195,18 +183,12 @@ def _closing(
 
 
 async def _send(run: Run, action: Buy) -> Generation | ChatCompletion:
-    arguments = {
-        "body": action.bought.body,
-        "idempotency_key": action.bought.idempotency_key,
-        **run.current().spec(action.step).retry.model_dump(),
-    }
+    bought, retry = action.bought, run.retry(action.step)
     task, stage = (
-        (submit_generation, "buy")
-        if action.bought.route == "generation"
-        else (complete_chat, "chat")
+        (submit_generation, "buy") if bought.route == "generation" else (complete_chat, "chat")
     )
-    sent: Generation | ChatCompletion = await run.calls(
-        task, stage, action.step, action.key, arguments
+    sent: Generation | ChatCompletion = await run.call(
+        task, stage, action, bought.body, bought.idempotency_key, retry
     )
     return sent
 
@@ -257,23 +239,23 @@ async def collect(run: Run, action: Collect) -> AsyncGenerator[Event]:
     Raises:
         CollectError: The host of a result is away, and the run outlasts that.
     """
-    item = run.current().item(action.step, action.key)
+    item = run.state.item(action.step, action.key)
     model = None if item.request is None else item.request.model
     run.slots.under_way(action, model)
     bought = None if item.last is None else item.last.intended_at
     earlier = bought is not None and bought < run.began
-    arguments = {
-        "task_id": action.task_id,
-        "media": action.media,
-        "model": model,
-        "timeout_seconds": action.timeout_seconds,
-        "earlier_seconds": (run.clock() - bought).total_seconds() if bought and earlier else None,
-        "files": action.files,
-    }
     failed = None
     try:
-        done: CollectedJob = await run.calls(
-            collect_generation, "collect", action.step, action.key, arguments
+        done = await run.call(
+            collect_generation,
+            "collect",
+            action,
+            action.task_id,
+            cast("MediaKind", action.media),
+            model,
+            action.timeout_seconds,
+            (run.clock() - bought).total_seconds() if bought and earlier else None,
+            action.files,
         )
     except JobFailedError as error:
         yield _ended(run, action, error.generation)
@@ -299,9 +281,9 @@ def _ended(run: Run, action: Collect, job: Generation) -> JobEnded:
     final = job.final_credits
     if final is None:
         # A cost that the service did not report counts as what was set aside.
-        bought = run.current().item(action.step, action.key).last
+        bought = run.state.item(action.step, action.key).last
         final = bought.held if bought else 0
-    watched = session().watched.pop(action.task_id, None)
+    watched = run.watched.pop(action.task_id, None)
     return JobEnded(
         **_of(action),
         status=job.status,

@@ -19,6 +19,7 @@ from prefect.context import FlowRunContext
 from prefect.events import Event, emit_event
 from prefect.events.filters import EventFilter, EventIDFilter
 from prefect.settings import get_current_settings
+from pydantic import BaseModel, ConfigDict
 
 from rivya_flows.app.publishing import addresses_of, report_of
 from rivya_flows.app.run_context import RunContext
@@ -29,13 +30,14 @@ from rivya_flows.flows.recovery.automations import EVENT_PREFIX, LAST_HEARTBEAT,
 from rivya_flows.flows.recovery.orphans import close_cancelled
 from rivya_flows.flows.run_ids import can_be_suspended, flow_run_of, run_id_of
 from rivya_flows.ledger.continuing import next_step
-from rivya_flows.ledger.model import Choice, Receipt, iso
+from rivya_flows.ledger.model import Choice, Moment, Receipt
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.ledger.summary import how_picked, told, troubles
 from rivya_flows.planning.markdown import link, picture, text
 from rivya_flows.planning.names import listed
 from rivya_flows.planning.questions.open_questions import utc_minute
 from rivya_flows.planning.questions.presentation import deadline_words, what_follows
+from rivya_flows.planning.queue.events import AnsweredBy
 from rivya_flows.printable import one_line
 from rivya_flows.settings import read_settings
 from rivya_flows.store.database import in_thread
@@ -59,6 +61,59 @@ _logger = logging.getLogger(__name__)
 Address = Callable[[Asset], str | None]
 
 
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class _Candidate(_Part):
+    n: int
+    key: str
+    kind: str | None
+    url: str | None
+
+
+class _Question(_Part):
+    question: str | None
+    deadline: Moment | None
+    then: str | None
+    candidates: tuple[_Candidate, ...]
+
+
+class _Choice(_Part):
+    picked: tuple[str, ...]
+    by: AnsweredBy | None
+    how: str
+    notes: tuple[str, ...]
+
+
+class _Credits(_Part):
+    spent: int | None
+    saved: int = 0
+    budget: int | None = None
+
+
+class EndPayload(_Part):
+    """What the event of a run's end carries; each medium has its URL."""
+
+    run_id: str
+    name: str
+    title: str
+    status: str
+    sentence: str
+    credits: _Credits
+    outputs: dict[str, Any] = {}
+    picked: dict[str, dict[str, Any]] = {}
+    choices: dict[str, _Choice] = {}
+    questions: dict[str, _Question] = {}
+    troubles: tuple[str, ...] = ()
+    report: str | None = None
+    next: str | None = None
+    markdown: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")
+
+
 async def announce(
     context: RunContext,
     receipt: Receipt,
@@ -77,7 +132,7 @@ async def announce(
         again: An earlier process may have sent it: then not, if the server has it.
     """
 
-    def payload() -> dict[str, Any]:
+    def payload() -> EndPayload:
         address = addresses_of(context, receipt.media)
         report, deployed = report_of(context, receipt.run_id), can_be_suspended()
         return payload_of(receipt, address, report, deployed=deployed)
@@ -101,22 +156,16 @@ async def announce_failure(error: Exception, status: Literal["cancelled", "faile
         with contextlib.suppress(Exception):  # store or settings may be why it fails
             spent = await in_thread(partial(_recorded, failed, status))
     hint = getattr(error, "hint", None)
-    found: dict[str, Any] = {
-        "run_id": failed.run_id,
-        "name": name,
-        "title": name,
-        "status": status,
-        "sentence": reason if spent is None else f"{reason}; {credits_of(spent)}",
-        "credits": {"spent": spent, "saved": 0, "budget": None},
-        "outputs": {},
-        "picked": {},
-        "choices": {},
-        "questions": {},
-        "troubles": [],
-        "report": None,
-        "next": "; ".join(filter(None, (hint, "then Retry, in the menu of the run"))),
-    }
-    await _send(lambda: {**found, "markdown": _markdown(found, text(found["next"]))}, uuid4())
+    found = EndPayload(
+        run_id=failed.run_id,
+        name=name,
+        title=name,
+        status=status,
+        sentence=reason if spent is None else f"{reason}; {credits_of(spent)}",
+        credits=_Credits(spent=spent),
+        next="; ".join(filter(None, (hint, "then Retry, in the menu of the run"))),
+    )
+    await _send(lambda: _with_message(found, text(found.next)), uuid4())
 
 
 def end_heartbeats() -> None:
@@ -173,7 +222,7 @@ def _recorded(failed: FailedStart, status: str) -> int:
 
 
 async def _send(
-    payload: Callable[[], dict[str, Any]],
+    payload: Callable[[], EndPayload],
     end: UUID,
     prefix: str = EVENT_PREFIX,
     *,
@@ -189,11 +238,11 @@ async def _send(
         event = Event(
             id=end,
             occurred=datetime.now(UTC),
-            event=prefix + found["status"],
+            event=prefix + found.status,
             resource=resource_of(found, run),
             # Prefect adds those of a deployment; a run without one has the tag only here.
             related=[OURS],
-            payload=found,
+            payload=found.as_json(),
         )
         if event.size_bytes > get_current_settings().server.events.maximum_size_bytes:
             event.payload["outputs"] = {}  # the server would drop the event
@@ -230,22 +279,22 @@ def _flow_run() -> FlowRun | None:
     return context.flow_run if context else None
 
 
-def resource_of(payload: Mapping[str, Any], run: FlowRun) -> dict[str, str]:
+def resource_of(payload: EndPayload, run: FlowRun) -> dict[str, str]:
     """What the event is about: the flow run, with the labels that automations match."""
     return {
         "prefect.resource.id": f"prefect.flow-run.{run.id}",
-        "prefect.resource.name": run.name or payload["run_id"],
+        "prefect.resource.name": run.name or payload.run_id,
         # As on Prefect's own event of this end, so that a message tells both once.
         RUN_COUNT_LABEL: str(run.run_count),
-        "rivya-flows.campaign": payload["name"],
-        "rivya-flows.run-id": payload["run_id"],
+        "rivya-flows.campaign": payload.name,
+        "rivya-flows.run-id": payload.run_id,
     }
 
 
 def payload_of(
     receipt: Receipt, address: Address, report: str | None, *, deployed: bool
-) -> dict[str, Any]:
-    """The payload: plain values, each medium with its URL.
+) -> EndPayload:
+    """The payload.
 
     Args:
         address: The URL of an asset for a browser; None if it has none.
@@ -253,22 +302,33 @@ def payload_of(
     """
     following = next_step(receipt, deployed=deployed)
     credits = receipt.credits
-    found: dict[str, Any] = {
-        "run_id": receipt.run_id,
-        "name": receipt.name,
-        "title": receipt.title or receipt.name,
-        "status": receipt.status,
-        "sentence": told(receipt),
-        "credits": {"spent": credits.spent, "saved": credits.saved, "budget": credits.budget},
-        "outputs": {name: _value(value, address) for name, value in receipt.outputs.items()},
-        "picked": _picked(receipt, address),
-        "choices": _choices(receipt),
-        "questions": _questions(receipt, address),
-        "troubles": troubles(receipt)[:_MAX_TROUBLES],
-        "report": report,
-        "next": None if following is None else str(following),
-    }
-    return {**found, "markdown": _markdown(found, following.markdown if following else "")}
+    found = EndPayload(
+        run_id=receipt.run_id,
+        name=receipt.name,
+        title=receipt.title or receipt.name,
+        status=receipt.status,
+        sentence=told(receipt),
+        credits=_Credits(spent=credits.spent, saved=credits.saved, budget=credits.budget),
+        outputs={name: _value(value, address) for name, value in receipt.outputs.items()},
+        picked={
+            step.id: _medium(asset, address)
+            for step, item in receipt.each()
+            if step.uses == "pick"
+            for asset in item.media[:1]
+        },
+        choices={
+            name: _Choice(
+                picked=choice.picked, by=choice.by, how=how_picked(choice), notes=choice.notes
+            )
+            for name, choice in itertools.islice(receipt.choices(), _MAX_MEDIA)
+            if choice.picked
+        },
+        questions=_questions(receipt, address),
+        troubles=tuple(troubles(receipt)[:_MAX_TROUBLES]),
+        report=report,
+        next=None if following is None else str(following),
+    )
+    return _with_message(found, following.markdown if following else "")
 
 
 def _value(value: Any, address: Address) -> Any:
@@ -285,49 +345,25 @@ def _medium(asset: Asset, address: Address) -> dict[str, Any]:
     return {**asset.model_dump(include=_TOLD), "url": address(asset)}
 
 
-def _picked(receipt: Receipt, address: Address) -> dict[str, Any]:
-    """The medium of each `pick`, by step."""
-    return {
-        step.id: _medium(asset, address)
-        for step, item in receipt.each()
-        if step.uses == "pick"
-        for asset in item.media[:1]
-    }
-
-
-def _choices(receipt: Receipt) -> dict[str, Any]:
-    """What each `pick` chose, who did, and what they had asked for in earlier rounds."""
-    return {
-        name: {
-            "picked": list(choice.picked),
-            "by": choice.by and choice.by.model_dump(mode="json"),
-            "how": how_picked(choice),
-            "notes": list(choice.notes),
-        }
-        for name, choice in itertools.islice(receipt.choices(), _MAX_MEDIA)
-        if choice.picked
-    }
-
-
-def _questions(receipt: Receipt, address: Address) -> dict[str, Any]:
+def _questions(receipt: Receipt, address: Address) -> dict[str, _Question]:
     """What the run asks, until when, what happens then, and the candidates with their numbers."""
     waiting = ((name, one) for name, one in receipt.choices() if one.waiting)
     return {
-        name: {
-            "question": choice.question,
-            "deadline": choice.deadline and iso(choice.deadline),
-            "then": choice.then and _then(receipt, choice),
-            "candidates": [
-                {
-                    "n": one.n,
-                    "key": one.key,
-                    "kind": asset and asset.kind,
-                    "url": asset and address(asset),
-                }
+        name: _Question(
+            question=choice.question,
+            deadline=choice.deadline,
+            then=_then(receipt, choice) if choice.then else None,
+            candidates=tuple(
+                _Candidate(
+                    n=one.n,
+                    key=one.key,
+                    kind=asset.kind if asset else None,
+                    url=address(asset) if asset else None,
+                )
                 for one in choice.candidates[:_MAX_MEDIA]
                 for asset in (receipt.media.get(one.sha256 or ""),)
-            ],
-        }
+            ),
+        )
         for name, choice in itertools.islice(waiting, _MAX_MEDIA)
     }
 
@@ -340,38 +376,36 @@ def _then(receipt: Receipt, choice: Choice) -> str:
     return f"{words}, and {what_follows(receipt.credits.left)}"
 
 
-def _question_lines(name: str, found: Mapping[str, Any]) -> Iterator[str]:
+def _question_lines(name: str, found: _Question) -> Iterator[str]:
     """A question as lines of a message."""
-    yield f"**{text(name)}**: {text(found['question'])}"
-    if found["deadline"] and found["then"]:
-        deadline = datetime.fromisoformat(found["deadline"])
-        yield text(f"Open until {utc_minute(deadline)}; after that {found['then']}.")
-    named = [(f"{one['n']} {one['key']}", one["url"]) for one in found["candidates"]]
+    yield f"**{text(name)}**: {text(found.question)}"
+    if found.deadline and found.then:
+        yield text(f"Open until {utc_minute(found.deadline)}; after that {found.then}.")
+    named = [(f"{one.n} {one.key}", one.url) for one in found.candidates]
     yield " · ".join(link(words, url) if url else text(words) for words, url in named)
-    pictures = [one for one in found["candidates"] if one["kind"] == "image" and one["url"]]
-    for one in pictures[:_MAX_PICTURES]:
-        yield picture(f"{one['n']} {one['key']}", one["url"])
+    pictures = [(one, one.url) for one in found.candidates if one.kind == "image" and one.url]
+    for one, url in pictures[:_MAX_PICTURES]:
+        yield picture(f"{one.n} {one.key}", url)
 
 
-def _markdown(found: Mapping[str, Any], following: str) -> str:
-    """The same as a message for people."""
-    status = "waits for an answer" if found["status"] == "suspended" else found["status"]
-    lines = [f"**{text(found['title'])}** {status}: {text(found['sentence'])}"]
-    for name, question in found["questions"].items():
+def _with_message(found: EndPayload, following: str) -> EndPayload:
+    """The same with a message for people."""
+    status = "waits for an answer" if found.status == "suspended" else found.status
+    lines = [f"**{text(found.title)}** {status}: {text(found.sentence)}"]
+    for name, question in found.questions.items():
         lines += _question_lines(name, question)
-    for step, medium in found["picked"].items():
-        if medium["url"]:
-            lines.append(picture(f"picked: {step}", medium["url"], to=medium["url"]))
-    for name, choice in found["choices"].items():
-        if choice["by"] is not None:
-            lines.append(
-                f"* {text(name)}: {text(listed(choice['picked']))}, picked by {text(choice['how'])}"
-            )
-    media = [(name, one) for name, value in found["outputs"].items() for one in assets_in(value)]
+    for step, medium in found.picked.items():
+        if url := medium["url"]:
+            lines.append(picture(f"picked: {step}", url, to=url))
+    for name, choice in found.choices.items():
+        if choice.by is not None:
+            words = f"{text(listed(choice.picked))}, picked by {text(choice.how)}"
+            lines.append(f"* {text(name)}: {words}")
+    media = [(name, one) for name, value in found.outputs.items() for one in assets_in(value)]
     lines += [f"* {link(name, one.url)}" for name, one in media if one.url]
-    lines += [f"* {text(trouble)}" for trouble in found["troubles"]]
-    if found["report"]:
-        lines.append(link("Contact sheet", found["report"]))
+    lines += [f"* {text(trouble)}" for trouble in found.troubles]
+    if found.report:
+        lines.append(link("Contact sheet", found.report))
     if following:
         lines.append(following)
-    return "\n".join(lines)
+    return found.model_copy(update={"markdown": "\n".join(lines)})

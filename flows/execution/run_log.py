@@ -45,7 +45,7 @@ from rivya_flows.planning.queue.state import State
 Logger = logging.Logger | logging.LoggerAdapter[Any]
 
 
-def log_events(logger: Logger, then: Listener) -> Listener:
+def log_events(logger: Logger, *then: Listener) -> Listener:
     """A listener that logs events and passes each on."""
     warned = False
     refusing: set[str] = set()  # a fan-out may have hundreds of refused items
@@ -72,7 +72,8 @@ def log_events(logger: Logger, then: Listener) -> Listener:
         if not warned and (warning := budget_warning(state)):
             warned = True
             logger.warning("%s", warning)
-        then(event, state)
+        for one in then:
+            one(event, state)
 
     return listen
 
@@ -87,14 +88,6 @@ def log_rendering(logger: Logger, then: Rendering) -> Rendering:
             logged[step, key] = quarter
             logger.info("%s: rendering %d %%", short_label(step, key), 25 * quarter)
         then(step, key, share)
-
-    return listen
-
-
-def combine(*listeners: Listener) -> Listener:
-    def listen(event: Event, state: State) -> None:
-        for one in listeners:
-            one(event, state)
 
     return listen
 

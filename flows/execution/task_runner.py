@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from functools import partial
+from typing import Any, TypeVar
 from uuid import UUID
 
 from prefect import Task, get_client
@@ -16,18 +16,20 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Failed
 from prefect.utilities.annotations import allow_failure
 
+from rivya_flows.app.runner import Run
 from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.flows.paging import UNFINISHED, flow_runs_with, read_task_runs
 from rivya_flows.flows.prefect_internals import Boxed, task_named
 from rivya_flows.flows.task_groups import ItemRange, TaskGroup, ranges_of
 from rivya_flows.planning.names import label
-from rivya_flows.planning.plan import RunPlan
 from rivya_flows.planning.queue.events import Event, OfItem
 from rivya_flows.planning.queue.items import TERMINAL
 from rivya_flows.planning.queue.state import State as RunState
 
 HEARD_SECONDS = 30.0
 """The server has recorded the end of a task run by then, if it heard of it."""
+
+T = TypeVar("T")
 
 _logger = logging.getLogger(__name__)
 
@@ -39,22 +41,21 @@ class PrefectCalls:
     """The `Calls` of a run: each call is a task run with its dependencies, or a part of that of a group.
 
     Args:
+        run: Its `state` has the plan.
         earlier: Names and ids of the task runs of earlier executions, in order: finished work has
             no new task run, and later work still depends on it in the graph.
     """
 
     def __init__(
         self,
-        plan: RunPlan,
+        run: Run,
         earlier: Iterable[tuple[str, UUID]],
         shown: Shown,
         shown_group: Callable[[TaskGroup, str], None],
-        state: Callable[[], RunState],
     ) -> None:
-        self._plan = plan
+        self._run = run
         self._shown = shown
         self._shown_group = shown_group
-        self._state = state
         self._ranges: dict[str, dict[str, ItemRange]] = {}
         self._groups: dict[tuple[str, str], dict[str, TaskGroup]] = {}
         self._begun: set[UUID] = set()
@@ -68,13 +69,19 @@ class PrefectCalls:
             self._last.setdefault(step, {})[key.removesuffix("]")] = _known(task_run_id)
             self._earlier.add(task_run_id)
 
-    async def begin(self, task: Task[..., Any]) -> Any:
-        self._root = await self._called(task, task.name, {}, [])
-        return await _result(self._root)
+    async def begin(self, task: Task[[Run], Coroutine[Any, Any, T]]) -> T:
+        self._root = await self._called(task, task.name, partial(task.fn, self._run), [])
+        result: T = await _result(self._root)
+        return result
 
     async def __call__(
-        self, task: Task[..., Any], stage: str, step: str, key: str, arguments: Mapping[str, Any]
-    ) -> Any:
+        self,
+        task: Task[..., Any],
+        stage: str,
+        step: str,
+        key: str,
+        work: Callable[[], Awaitable[T]],
+    ) -> T:
         """Run the task under a name such as ``stills[neon] buy``, or in the task run of a group."""
         if (items := self._range(step, key)) is not None:
             group = self._group(task, stage, items, key)
@@ -82,13 +89,13 @@ class PrefectCalls:
             if begun is not None and begun not in self._begun:
                 self._begun.add(begun)
                 self._last.setdefault(step, {})[items.name] = _known(begun)
-            return await group.call(key, task.fn, arguments)
+            return await group.call(key, work)
         upstream = self._rooted(self._upstream(step, key))
-        state = await self._called(task, f"{label(step, key)} {stage}", arguments, upstream)
+        state = await self._called(task, f"{label(step, key)} {stage}", work, upstream)
         self._last.setdefault(step, {})[key] = state
         if state.is_cancelled():
             raise asyncio.CancelledError
-        result = await _result(state)
+        result: T = await _result(state)
         self._shown(_id(state), stage, step, key, result)
         return result
 
@@ -113,12 +120,10 @@ class PrefectCalls:
         self,
         task: Task[..., Any],
         name: str,
-        arguments: Mapping[str, Any],
+        work: Callable[[], Awaitable[Any]],
         upstream: list[State[Any]],
-        function: Callable[..., Awaitable[Any]] | None = None,
     ) -> State[Any]:
-        state: State[Any] = await task_named(task, name, function or _boxed(task.fn))(
-            **arguments,
+        state: State[Any] = await task_named(task, name, _boxed(work))(
             # Otherwise a failed upstream state leaves this task pending for ever.
             wait_for=[allow_failure(one) for one in upstream],
             return_state=True,
@@ -146,7 +151,7 @@ class PrefectCalls:
 
     def _range(self, step: str, key: str) -> ItemRange | None:
         if step not in self._ranges:
-            found = self._state().steps[step]
+            found = self._run.state.steps[step]
             if not found.expanded:
                 return None
             self._ranges[step] = ranges_of(step, [*found.items])
@@ -162,11 +167,11 @@ class PrefectCalls:
                 _id(state): state for key in items.keys for state in self._upstream(items.step, key)
             }
             upstream, name = self._rooted([*found.values()]), group.name
-            group.begin(lambda function: self._called(task, name, {}, upstream, function))
+            group.begin(lambda work: self._called(task, name, work, upstream))
             assert group.task is not None  # it has begun
             self._ending.append(group.task)
             for key in items.keys:  # `listen` hears of those that end from now on
-                if key != first and self._state().item(items.step, key).phase in TERMINAL:
+                if key != first and self._run.state.item(items.step, key).phase in TERMINAL:
                     group.leave_out(key)
         return group
 
@@ -184,9 +189,9 @@ class PrefectCalls:
         own = self._last.get(step, {}).get(self._place(step, key))
         if own is not None:
             return [own]
-        planned = self._plan.steps[step]
+        planned = self._run.state.plan.steps[step]
         found: dict[UUID | None, State[Any]] = {}
-        for name in sorted(self._plan.follows(step) or self._ends_before(planned.part)):
+        for name in sorted(self._run.state.plan.follows(step) or self._ends_before(planned.part)):
             follows = name == planned.itemwise and name not in planned.whole
             for state in self._states(name, key if follows else None):
                 found[_id(state)] = state
@@ -200,22 +205,22 @@ class PrefectCalls:
             return [items[place]]
         if items:
             return list(items.values())
-        before = self._plan.follows(step)
+        before = self._run.state.plan.follows(step)
         return [state for name in before for state in self._states(name, None)]
 
     def _ends_before(self, part: str) -> set[str]:
         """For steps of later parts: the steps of the main part that no other step depends on."""
         if part == "steps":
             return set()
-        main = self._plan.parts["steps"]
-        return set(main) - {name for step in main for name in self._plan.follows(step)}
+        main = self._run.state.plan.parts["steps"]
+        return set(main) - {name for step in main for name in self._run.state.plan.follows(step)}
 
 
-def _boxed(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    @functools.wraps(function)
-    async def boxed(**arguments: Any) -> Any:
+def _boxed(work: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
+    async def boxed() -> Any:
         try:
-            return Boxed(await function(**arguments))
+            found = await work()
+            return found if isinstance(found, State) else Boxed(found)
         except asyncio.CancelledError:
             return Cancelled(message="the run was stopped; bought jobs continue")
         except RivyaFlowsError as error:

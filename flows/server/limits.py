@@ -1,5 +1,4 @@
-"""Limits concurrent runs over all workers, by Prefect's global concurrency limits, and the concurrent jobs
-of one model in this process.
+"""Limits concurrent runs over all workers, by Prefect's global concurrency limits.
 
 A slot of a run is a lease on the server, renewed while the run executes. Prefect's own `concurrency` waits
 longer: it asks again after up to 30 s, holds a killed run's slot for 300 s, and keeps a cancelled
@@ -11,8 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import weakref
-from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Any
@@ -26,7 +23,6 @@ from prefect.runtime import flow_run
 
 from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.language.workflow import Concurrency
-from rivya_flows.planning.queue.actions import Buy, Collect
 
 Logger = logging.Logger | logging.LoggerAdapter[Any]
 
@@ -181,87 +177,3 @@ async def _release(client: PrefectClient, lease: UUID, logger: Logger) -> None:
 
 def _named(names: list[str]) -> str:
     return " and ".join(f"the limit {name!r}" for name in names)
-
-
-class ModelSlots:
-    """Slots of models, in first-come order: `limit` concurrent jobs of one model, at least 1; None: no limit."""
-
-    def __init__(self, limit: int | None = None) -> None:
-        self._limit = limit
-        self._taken: Counter[str] = Counter()
-        self._waiting: defaultdict[str, deque[asyncio.Future[None]]] = defaultdict(deque)
-
-    def taken(self, model: str) -> int:
-        return self._taken[model]
-
-    async def take(self, model: str) -> None:
-        if self._limit is None or self._taken[model] < self._limit:
-            self._taken[model] += 1
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting[model].append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            # It got the slot and was cancelled at the same moment.
-            if turn.done() and not turn.cancelled():
-                self.give_back(model)
-            raise
-
-    def count(self, model: str) -> None:
-        """Take a slot for a job that runs already, even beyond the limit."""
-        self._taken[model] += 1
-
-    def give_back(self, model: str) -> None:
-        self._taken[model] -= 1
-        waiting = self._waiting[model]
-        while waiting and (self._limit is None or self._taken[model] < self._limit):
-            turn = waiting.popleft()
-            if not turn.done():
-                self._taken[model] += 1
-                turn.set_result(None)
-
-
-class HeldSlots:
-    """The slots of one run's jobs, held from before the purchase until the results are downloaded."""
-
-    def __init__(self, slots: ModelSlots | None = None) -> None:
-        self._slots = slots or ModelSlots()
-        self._held: dict[tuple[str, str, int], str] = {}
-
-    async def before_buying(self, action: Buy, model: str | None) -> None:
-        """Wait for a slot; a purchase that may have been made already does not wait."""
-        if action.intended:
-            self.under_way(action, model)
-        elif model is not None and _job(action) not in self._held:
-            await self._slots.take(model)
-            self._held[_job(action)] = model
-
-    def under_way(self, action: Buy | Collect, model: str | None) -> None:
-        """Count a job that an earlier execution bought."""
-        if model is not None and _job(action) not in self._held:
-            self._slots.count(model)
-            self._held[_job(action)] = model
-
-    def over(self, action: Buy | Collect) -> None:
-        if (model := self._held.pop(_job(action), None)) is not None:
-            self._slots.give_back(model)
-
-    def all_over(self) -> None:
-        """Give back all slots when the execution of the run ends."""
-        while self._held:
-            self._slots.give_back(self._held.popitem()[1])
-
-
-def _job(action: Buy | Collect) -> tuple[str, str, int]:
-    return action.step, action.key, action.n
-
-
-_SHARED: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, ModelSlots] = (
-    weakref.WeakKeyDictionary()
-)
-
-
-def shared_slots(limit: int) -> ModelSlots:
-    """The slots of all runs of this process; its first run sets the limit."""
-    return _SHARED.setdefault(asyncio.get_running_loop(), ModelSlots(limit))

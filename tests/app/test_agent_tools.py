@@ -14,12 +14,12 @@ from pydantic import BaseModel
 from rivya_flows.app import agent_results as of
 from rivya_flows.app.agent_results import Reply
 from rivya_flows.app.agent_tools import LABEL, AgentTools
+from rivya_flows.app.runner import Runner
 from rivya_flows.errors import QuoteError, SpecError, StoreError, UsageError
 from rivya_flows.settings import Settings
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import bought
 from support.engine_runs import Bomb, Studio, customer
-from support.runners import BareRunner
 
 LAUNCH = """
 version: 1
@@ -46,7 +46,7 @@ class Started(AgentTools):
         pass
 
 
-class Nobody(BareRunner):
+class Nobody(Runner):
     async def execute(self, execution: Any) -> Any:
         raise AssertionError
 

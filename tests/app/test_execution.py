@@ -11,22 +11,21 @@ import pytest
 
 from rivya_flows.app.execution import Observer, execute, run_folder
 from rivya_flows.app.report import RunReport
-from rivya_flows.app.runner import Execution, RunOptions
+from rivya_flows.app.runner import Run, Runner, RunOptions
 from rivya_flows.errors import UsageError
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio, customer, stills
-from support.runners import BareRunner
 
 
 @dataclass
-class FakeRunner(BareRunner):
+class FakeRunner(Runner):
     """A `Runner` that does what it is given instead of executing a flow."""
 
     work: Callable[[], Awaitable[object]]
 
-    async def execute(self, execution: Execution) -> RunReport:
+    async def execute(self, run: Run) -> RunReport:
         await self.work()
-        return execution.reporter.write()
+        return run.reporter.write()
 
 
 @pytest.fixture

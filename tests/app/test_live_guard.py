@@ -25,7 +25,7 @@ from rivya_flows.app.report import RunReport
 from rivya_flows.app.resume import ResumeOptions, resume
 from rivya_flows.app.run import run
 from rivya_flows.app.run_context import ServiceConnection, open_context
-from rivya_flows.app.runner import Execution
+from rivya_flows.app.runner import Run, Runner
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.errors import NotConfirmedError, UsageError
 from rivya_flows.flows.execution.deployment_run import _begin
@@ -37,7 +37,6 @@ from rivya_sandbox.service.startup import Sandbox
 from support.batches import ROWS, Observer as BatchObserver, batch_options
 from support.cli_calls import buy_from
 from support.engine_runs import Bomb, customer, stills
-from support.runners import BareRunner
 
 KEY = "rvya_sk_0123456789abcdef"
 REAL = ServiceConnection("https://rivya.ai", SecretStr(KEY), "https://rivya.ai", 1.0)
@@ -202,10 +201,10 @@ class ReachedError(Exception):
     """A run would begin to buy."""
 
 
-class Unprepared(BareRunner):
+class Unprepared(Runner):
     """A runner that only says that it was reached."""
 
-    async def execute(self, execution: Execution) -> RunReport:
+    async def execute(self, run: Run) -> RunReport:
         raise ReachedError
 
 

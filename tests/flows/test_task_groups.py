@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -58,10 +59,10 @@ async def test_a_group_ends_with_its_last_item_and_names_those_that_failed() -> 
     group = group_of(count, lambda _, key: heard.append(key))
     await group.begun()
     for number in range(count - 1):
-        assert await group.call(str(number), made, {"key": "x"}) == "x"
+        assert await group.call(str(number), partial(made, "x")) == "x"
     assert not group.over
     with pytest.raises(UsageError):
-        await group.call(str(count - 1), refused, {"key": "y"})
+        await group.call(str(count - 1), partial(refused, "y"))
     assert await end_of(group) == ("FAILED", f"1 of {count} failed; stills[{count - 1}]: no y")
     assert heard == [str(number) for number in range(count)]
 
@@ -70,7 +71,7 @@ async def test_a_group_shows_its_items_in_their_order_whichever_was_called_first
     group = group_of(MOST_SINGLE + 1)
     for key in ("2", "0", "1"):
         with pytest.raises(UsageError):
-            await group.call(key, refused, {"key": key})
+            await group.call(key, partial(refused, key))
     assert [*group.ordered] == ["0", "1", "2"]
     group.end()
     expected = "3 of 3 failed; stills[0]: no 0; stills[1]: no 1; stills[2]: no 2"
@@ -80,7 +81,7 @@ async def test_a_group_shows_its_items_in_their_order_whichever_was_called_first
 async def test_a_group_does_not_wait_for_items_that_ended_without_a_call() -> None:
     count = MOST_SINGLE + 1
     group = group_of(count)
-    await group.call("0", made, {"key": "x"})
+    await group.call("0", partial(made, "x"))
     for number in range(1, count):
         group.leave_out(str(number))
     assert await end_of(group) == ("COMPLETED", "1 item")
@@ -88,8 +89,8 @@ async def test_a_group_does_not_wait_for_items_that_ended_without_a_call() -> No
 
 async def test_a_group_of_a_stopped_run_is_cancelled() -> None:
     group = group_of(MOST_SINGLE + 1)
-    await group.call("0", made, {"key": "x"})
-    waiting = asyncio.create_task(group.call("1", endless, {}))
+    await group.call("0", partial(made, "x"))
+    waiting = asyncio.create_task(group.call("1", endless))
     await asyncio.sleep(0)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
@@ -107,4 +108,4 @@ async def test_without_a_task_run_the_items_are_called_all_the_same() -> None:
     group = TaskGroup(ranges_of("stills", keys)["0"], "collect", lambda *_: None)
     group.begin(broken)
     assert await group.begun() is None
-    assert await group.call("0", made, {"key": "x"}) == "x"
+    assert await group.call("0", partial(made, "x")) == "x"

@@ -11,11 +11,11 @@ from mcp import Client, types
 
 from frozen.golden import compare, hash_of, normal
 from rivya_flows.app.agent_tools import AgentTools
+from rivya_flows.app.runner import Runner
 from rivya_flows.cli.mcp import server_of
 from rivya_flows.settings import Settings
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Studio, customer
-from support.runners import BareRunner
 
 SPEC = """
 version: 1
@@ -49,7 +49,7 @@ class Started(AgentTools):
         pass
 
 
-class Nobody(BareRunner):
+class Nobody(Runner):
     async def execute(self, execution: Any) -> Any:
         raise AssertionError
 

@@ -13,14 +13,13 @@ from rivya_flows.app.batch.scheduler import Batch
 from rivya_flows.app.batch.summary import BatchResult
 from rivya_flows.app.prepare import RunRequest
 from rivya_flows.app.report import RunReport
-from rivya_flows.app.runner import Execution
+from rivya_flows.app.runner import Run, Runner
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.planning.queue.events import Event, RunFrozen
 from rivya_flows.planning.queue.state import State
 from rivya_sandbox.service.admin import ledger
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio
-from support.runners import BareRunner
 
 SPEC = """
 version: 1
@@ -64,7 +63,7 @@ class Observer:
 
 
 @dataclass(frozen=True)
-class EngineRunner(BareRunner):
+class EngineRunner(Runner):
     """Executes rows with the engine of a studio, without Prefect.
 
     Attributes:
@@ -74,19 +73,19 @@ class EngineRunner(BareRunner):
     studio: Studio
     bombs: Mapping[str, Bomb]
 
-    async def execute(self, execution: Execution) -> RunReport:
-        run_id = execution.reporter.row.run_id
-        frozen = execution.context.journal.entries(run_id)[0].event
+    async def execute(self, run: Run) -> RunReport:
+        run_id = run.reporter.row.run_id
+        frozen = run.context.journal.entries(run_id)[0].event
         assert isinstance(frozen, RunFrozen)
         bomb = self.bombs.get(frozen.inputs["product"])
         await self.studio.execute(
             run_id,
-            execution.options,
+            run.options,
             bomb=bomb,
-            listen=execution.listen,
-            uploads=execution.context.uploads,
+            listen=run.listen,
+            uploads=run.context.uploads,
         )
-        return execution.reporter.write()
+        return run.reporter.write()
 
 
 def batch_options(

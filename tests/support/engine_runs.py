@@ -6,42 +6,40 @@ import asyncio
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from prefect import Task
 from pydantic import SecretStr
 
 from rivya_flows.app.catalogue_cache import read_catalogue
+from rivya_flows.app.model_slots import HeldSlots, ModelSlots
 from rivya_flows.app.prepare import Market, Prepared, RunRequest, prepare
+from rivya_flows.app.report import RunReporter
 from rivya_flows.app.run import ForkOptions, fork_request
 from rivya_flows.app.run_context import RunContext, ServiceConnection, SharedUploads
-from rivya_flows.app.runner import Asker, Listener, RunOptions, ignore_event
+from rivya_flows.app.runner import Asker, Listener, Run, RunOptions, ignore, now
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.runtime import FastClock
-from rivya_flows.flows.execution.active_run import Run, now
 from rivya_flows.flows.execution.engine import Engine
-from rivya_flows.flows.server.limits import HeldSlots, ModelSlots
 from rivya_flows.ledger.receipt import receipt
-from rivya_flows.planning.queue.queue import replay
 from rivya_flows.planning.queue.state import State
-from rivya_flows.settings import Settings
+from rivya_flows.settings import Settings, settings_with
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.cache_index import CacheIndex
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
-from rivya_flows.tasks.session import Session, using
 from rivya_sandbox.service.admin import add_credits, create_key, ledger, set_faults
 from rivya_sandbox.service.startup import Sandbox
 
 _NUMBERS = itertools.count()
+T = TypeVar("T")
 PAID = ("buy", "chat")
 
 
@@ -101,16 +99,16 @@ class DirectCalls:
     called: list[str] = field(default_factory=list)
 
     async def __call__(
-        self, task: Task[..., Any], stage: str, step: str, key: str, arguments: Mapping[str, Any]
-    ) -> Any:
+        self, task: object, stage: str, step: str, key: str, work: Callable[[], Awaitable[T]]
+    ) -> T:
         self.bomb.check()
         self.called.append(f"{step}[{key}] {stage}")
         if stage not in PAID:
-            return await task.fn(**arguments)
+            return await work()
         self.bomb.posts += 1
         number = self.bomb.posts
         self.bomb.at_post(number)
-        answer = await task.fn(**arguments)
+        answer = await work()
         self.bomb.at_post(-number)
         return answer
 
@@ -135,7 +133,7 @@ class Studio:
     @cached_property
     def settings(self) -> Settings:
         """What is read from the environment; once, since no test here changes it."""
-        return Settings(rivya_flows_data=self.folder)
+        return settings_with({"rivya_flows_data": self.folder})
 
     @contextmanager
     def context(self, bomb: Bomb) -> Iterator[RunContext]:
@@ -202,7 +200,7 @@ class Studio:
         bomb: Bomb | None = None,
         calls: DirectCalls | None = None,
         ask: Asker | None = None,
-        listen: Listener = ignore_event,
+        listen: Listener = ignore,
         conflict_seconds: float = 30.0,
         resend_hours: float = 20,
         renewal_seconds: float = 10,
@@ -213,38 +211,32 @@ class Studio:
     ) -> State | None:
         """One execution, as `rivya_flows.flows.execution.execute` makes it; None where the bomb stopped it."""
         bomb = bomb or Bomb()
-        wish = wish or RunOptions()
         with self.context(bomb) as context:
-            state = replay(entry.event for entry in context.journal.entries(run_id))
+            if uploads is not None:
+                context = replace(context, uploads=uploads)
+            row = context.journal.run(run_id)
+            assert row is not None
+            run = Run(
+                context,
+                RunReporter(context.journal, context.assets, row),
+                wish or RunOptions(),
+                ask,
+                listen,
+                conflict_seconds=conflict_seconds,
+                conflict_pause_seconds=0.05,
+                slots=HeldSlots(slots),
+                outlasts=outlasts,
+                clock=clock,
+            )
+            run.state = run.reporter.follow()
+            run.calls = calls or DirectCalls(bomb)
             # A killed process leaves its lease; here the process lives on, and releases it.
             held = context.leases.held(run_id, renewal_seconds)
-            async with held as lease, self.client() as client:
-                opened = Session(
-                    client,
-                    context.assets,
-                    context.scratch,
-                    shared=partial((uploads or context.uploads).once, run_id),
-                    max_results=self.settings.rivya_flows_max_results,
-                    max_job_bytes=self.settings.rivya_flows_max_job_bytes,
-                )
-                with using(opened):
-                    run = Run(
-                        run_id=run_id,
-                        context=context,
-                        lease=lease,
-                        calls=calls or DirectCalls(bomb),
-                        ask=ask,
-                        listen=listen,
-                        conflict_seconds=conflict_seconds,
-                        conflict_pause_seconds=0.05,
-                        slots=HeldSlots(slots),
-                        outlasts=outlasts,
-                        clock=clock,
-                    )
-                    try:
-                        return await Engine(run, state).run(wish.resumed(resend_hours))
-                    except KilledError:
-                        return None
+            async with held as run.lease, self.client() as run.client:
+                try:
+                    return await Engine(run).run(run.options.resumed(resend_hours))
+                except KilledError:
+                    return None
 
     def receipt(self, run_id: str) -> dict[str, Any]:
         """The receipt of a run."""

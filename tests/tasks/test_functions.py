@@ -6,7 +6,6 @@ import hashlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
@@ -15,7 +14,6 @@ from rivya_flows.errors import LostMediumError
 from rivya_flows.steps.function import LocalAsset
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.tasks import functions
-from rivya_flows.tasks.session import Session, using
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Studio, studio_at
 from support.function_steps import HEAD, Installer, installing
@@ -144,12 +142,9 @@ def test_files_named_by_address_or_id_are_fetched_for_a_function(studio: Studio)
 
 
 @pytest.fixture
-def stored(tmp_path: Path) -> Iterator[AssetStore]:
-    """The store of a session, in which functions find and leave media."""
-    store = AssetStore((tmp_path / "assets").as_uri(), tmp_path / "copies")
-    client: Any = None  # no function asks the service
-    with using(Session(client, store, tmp_path)):
-        yield store
+def stored(tmp_path: Path) -> AssetStore:
+    """The store in which functions find and leave media."""
+    return AssetStore((tmp_path / "assets").as_uri(), tmp_path / "copies")
 
 
 @pytest.mark.parametrize("width", [8, "x"])
@@ -158,7 +153,7 @@ def test_the_path_of_what_looks_like_an_asset_is_never_believed(
 ) -> None:
     claimed = {"kind": "image", "sha256": "a" * 64, "path": "/etc/hostname", "width": width}
     with pytest.raises(LostMediumError):
-        functions._local_copies({"picture": [claimed]})
+        functions._local_copies(stored, {"picture": [claimed]})
 
 
 async def test_a_file_that_a_function_made_is_kept_whatever_hash_it_claims(
@@ -166,7 +161,9 @@ async def test_a_file_that_a_function_made_is_kept_whatever_hash_it_claims(
 ) -> None:
     path = tmp_path / "a.png"
     Image.new("RGB", (8, 8)).save(path)
-    made = await functions._with_assets(LocalAsset(kind="image", path=path, sha256="1" * 64))
+    made = await functions._with_assets(
+        stored, LocalAsset(kind="image", path=path, sha256="1" * 64)
+    )
     assert made["path"]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -176,5 +173,7 @@ async def test_an_asset_that_a_function_returns_keeps_its_further_fields(
     path = tmp_path / "a.png"
     Image.new("RGB", (8, 8)).save(path)
     sha256 = stored.put(path)
-    made = await functions._with_assets({"kind": "image", "sha256": sha256, "caption": "A lamp"})
+    made = await functions._with_assets(
+        stored, {"kind": "image", "sha256": sha256, "caption": "A lamp"}
+    )
     assert (made["sha256"], made["caption"]) == (sha256, "A lamp")

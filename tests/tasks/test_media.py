@@ -3,40 +3,57 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from rivya_flows.app.asset_ingest import keep
+from rivya_flows.app.runner import Run
 from rivya_flows.app.signing import Signing, signer_of, verify
 from rivya_flows.assets import as_asset
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.errors import MediaError
+from rivya_flows.planning.queue.actions import Work
+from rivya_flows.planning.queue.state import State
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.tasks.media import compose_media, lay_out_media
-from rivya_flows.tasks.session import Session, hearing, using
 from support.composed_media import still, tone
+from support.task_runs import run_of
 
 CUES = [{"start": 0.0, "end": 0.4, "text": "Wake up"}]
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[AssetStore]:
-    """The store of a session."""
-    assets = AssetStore((tmp_path / "assets").as_uri(), tmp_path)
-    with using(Session(RivyaClient("key"), assets, tmp_path)):
-        yield assets
+def store(tmp_path: Path) -> AssetStore:
+    return AssetStore((tmp_path / "assets").as_uri(), tmp_path)
+
+
+@pytest.fixture
+def run(store: AssetStore, tmp_path: Path) -> Run:
+    return limited(run_of(RivyaClient("key"), store, tmp_path), None)
 
 
 def kept(store: AssetStore, path: Path) -> dict[str, Any]:
     return keep(store, path).as_json()
 
 
-def composed(**arguments: Any) -> dict[str, Any]:
-    return asyncio.run(compose_media.fn(**arguments))
+def composed(run: Run, **arguments: Any) -> dict[str, Any]:
+    return asyncio.run(compose_media.fn(run, Work("spot", "", "compose", arguments)))
+
+
+def laid_out(run: Run, **arguments: Any) -> dict[str, Any]:
+    return asyncio.run(lay_out_media.fn(run, Work("cards", "", "layout", arguments)))
+
+
+def limited(run: Run, seconds: float | None) -> Run:
+    """The run with this timeout of its steps."""
+    step: Any = SimpleNamespace(timeout=seconds)
+    run.state = cast("State", SimpleNamespace(spec=lambda _: step))
+    return run
 
 
 def incoming(store: AssetStore) -> list[Path]:
@@ -45,19 +62,20 @@ def incoming(store: AssetStore) -> list[Path]:
 
 
 def test_a_composition_gives_each_format_and_what_was_asked_for_beside_it(
-    store: AssetStore, tmp_path: Path
+    run: Run, store: AssetStore, tmp_path: Path
 ) -> None:
     hero = kept(store, still(tmp_path / "a.png", (96, 64)))
     shares: list[float] = []
-    with hearing(shares.append):
-        made = composed(
-            clips=[{"media": hero, "seconds": 0.5, "motion": None}, None],
-            captions={"text": "", "cues": CUES, "language": "hi"},
-            end_card=None,
-            formats=["1:1", "16:9"],
-            extras=["poster", "gif", "srt", "clean"],
-            loudness=None,
-        )
+    run.rendering = lambda _step, _key, share: shares.append(share)
+    made = composed(
+        run,
+        clips=[{"media": hero, "seconds": 0.5, "motion": None}, None],
+        captions={"text": "", "cues": CUES, "language": "hi"},
+        end_card=None,
+        formats=["1:1", "16:9"],
+        extras=["poster", "gif", "srt", "clean"],
+        loudness=None,
+    )
     assert [*made["by"]] == ["1:1", "16:9"]
     assert made["asset"] == made["assets"][0] == made["by"]["1:1"]["asset"]
     assert made["assets"][1] == made["by"]["16:9"]["asset"]
@@ -71,23 +89,25 @@ def test_a_composition_gives_each_format_and_what_was_asked_for_beside_it(
 
 
 def test_images_with_a_sound_are_one_film_whichever_way_they_are_given(
-    store: AssetStore, tmp_path: Path
+    run: Run, store: AssetStore, tmp_path: Path
 ) -> None:
     images = [kept(store, still(tmp_path / "a.png", (96, 64)))]
     audio = kept(store, tone(tmp_path / "a.wav"))
-    made = composed(images=images, audio=audio, look={"colours": ["#112233"]}, reframe="crop")
+    made = composed(run, images=images, audio=audio, look={"colours": ["#112233"]}, reframe="crop")
     assert [*made["by"]] == ["96x64"]
     assert made["by"]["96x64"] == {"asset": made["asset"], "clean": None}
     assert [made[name] for name in ("captions", "poster", "gif", "lost")] == [None, None, None, []]
     assert made["loudness"]["lufs"] == pytest.approx(-16, abs=1)
-    again = composed(images=images[0], audio=[audio])
+    again = composed(run, images=images[0], audio=[audio])
     assert again["asset"]["sha256"] == made["asset"]["sha256"]
     assert incoming(store) == []
 
 
-def test_a_layout_gives_a_picture_of_each_format(store: AssetStore, tmp_path: Path) -> None:
+def test_a_layout_gives_a_picture_of_each_format(
+    run: Run, store: AssetStore, tmp_path: Path
+) -> None:
     hero = kept(store, still(tmp_path / "a.png", (96, 64)))
-    made = asyncio.run(lay_out_media.fn(image=hero, formats=["1:1", "4:5"], overlays=[]))
+    made = laid_out(run, image=hero, formats=["1:1", "4:5"], overlays=[])
     sizes = {
         name: (one["asset"]["width"], one["asset"]["height"]) for name, one in made["by"].items()
     }
@@ -108,28 +128,28 @@ def test_a_layout_gives_a_picture_of_each_format(store: AssetStore, tmp_path: Pa
     ],
 )
 def test_a_composition_that_is_wrong_says_where(
-    arguments: dict[str, Any], words: str, store: AssetStore, tmp_path: Path
+    arguments: dict[str, Any], words: str, run: Run, store: AssetStore, tmp_path: Path
 ) -> None:
     hero = kept(store, still(tmp_path / "a.png", (96, 64)))
     for clip in arguments.get("clips", ()):
         clip["media"] = hero if clip["media"] == "HERO" else clip["media"]
     with pytest.raises(MediaError, match=words):
-        composed(**{key: hero if one == "HERO" else one for key, one in arguments.items()})
+        composed(run, **{key: hero if one == "HERO" else one for key, one in arguments.items()})
 
 
-@pytest.mark.parametrize("task", [compose_media, lay_out_media])
+@pytest.mark.parametrize("draw", [composed, laid_out])
 def test_what_takes_longer_than_the_timeout_of_its_step_leaves_nothing(
-    task: Any, store: AssetStore, tmp_path: Path
+    draw: Callable[..., dict[str, Any]], run: Run, store: AssetStore, tmp_path: Path
 ) -> None:
     hero = kept(store, still(tmp_path / "a.png", (96, 64)))
-    given = {"image": hero} if task is lay_out_media else {"clips": [{"media": hero}]}
+    given = {"image": hero} if draw is laid_out else {"clips": [{"media": hero}]}
     with pytest.raises(MediaError, match=r"took longer than 0\.001 s"):
-        asyncio.run(task.fn(**given, formats=["16:9"], timeout_seconds=0.001))
+        draw(limited(run, 0.001), **given, formats=["16:9"])
     assert incoming(store) == []
 
 
 def test_what_a_signing_run_makes_is_signed_before_it_is_kept(
-    store: AssetStore, tmp_path: Path
+    run: Run, store: AssetStore, tmp_path: Path
 ) -> None:
     pytest.importorskip("c2pa", reason="needs the extra c2pa")
     from support.certificates import write_chain
@@ -138,13 +158,12 @@ def test_what_a_signing_run_makes_is_signed_before_it_is_kept(
     signer = signer_of(Settings(rivya_flows_c2pa_certificate=chain, rivya_flows_c2pa_key=key))
     assert signer is not None
     hero = kept(store, still(tmp_path / "a.png", (96, 64)))
-    signing = Signing(signer, "run_0123")
-    with using(Session(RivyaClient("key"), store, tmp_path, signing=signing)):
-        made = [
-            composed(images=[hero], audio=[kept(store, tone(tmp_path / "v.wav"))]),
-            composed(clips=[{"media": hero, "seconds": 0.5}], formats=["1:1"]),
-            asyncio.run(lay_out_media.fn(image=hero, formats=["1:1"])),
-        ]
+    run.signing = Signing(signer, "run_0123")
+    made = [
+        composed(run, images=[hero], audio=[kept(store, tone(tmp_path / "v.wav"))]),
+        composed(run, clips=[{"media": hero, "seconds": 0.5}], formats=["1:1"]),
+        laid_out(run, image=hero, formats=["1:1"]),
+    ]
     for outputs in made:
         asset = as_asset(outputs["asset"])
         assert asset is not None

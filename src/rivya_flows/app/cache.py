@@ -6,6 +6,7 @@ import threading
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from rivya_flows.assets import Asset, assets_in, output_assets
@@ -21,16 +22,6 @@ from rivya_flows.store.journal import Journal
 
 YOUNG = timedelta(days=1)
 """Media younger than this are never deleted: a running run may not have named them yet."""
-
-
-def look_up(
-    results: CacheIndex, assets: AssetStore, cache_key: str
-) -> tuple[dict[str, Any], int] | None:
-    """Outputs and cost of an equal request; None if there is none, or its media are lost."""
-    found = results.find(cache_key)
-    return (
-        (dict(found.outputs), found.credits) if found and is_intact(assets, found.outputs) else None
-    )
 
 
 def is_intact(assets: AssetStore, outputs: Mapping[str, Any]) -> bool:
@@ -62,19 +53,24 @@ class Reuse:
     def __call__(self, asked: AskCache) -> CacheAnswered:
         """The outputs of an equal request, if their media are intact; may read whole journals."""
         name = asked.request_hash
-        answer = CacheAnswered(step=asked.step, key=asked.key, request_hash=name, outputs=None)
+        answer = partial(CacheAnswered, step=asked.step, key=asked.key, request_hash=name)
         if asked.run_id is not None:
             taken = self._of(asked.run_id).get(name)
             # A fallback that made it may read otherwise here, although the step as written does not.
             is_equal = taken is not None and taken.request_hash in asked.hashes
             if taken and is_equal:
                 if is_intact(self._assets, taken.outputs):
-                    which = asked.hashes.index(taken.request_hash)
-                    facts = {"run_id": taken.run_id, "alternative": which}
-                    return _found(answer, taken.outputs, taken.credits, **facts)
+                    return answer(
+                        outputs=dict(taken.outputs),
+                        saved=taken.credits,
+                        run_id=taken.run_id,
+                        alternative=asked.hashes.index(taken.request_hash),
+                    )
                 self.lost.add((asked.step, asked.key))
-        found = look_up(self._results, self._assets, name) if asked.index else None
-        return _found(answer, *found) if found else answer
+        found = self._results.find(name) if asked.index else None
+        if found and is_intact(self._assets, found.outputs):
+            return answer(outputs=dict(found.outputs), saved=found.credits)
+        return answer(outputs=None)
 
     def _of(self, run_id: str) -> dict[str, Finished]:
         with self._reading:  # all items of a fork ask at once
@@ -92,12 +88,6 @@ class Reuse:
             again |= state.again
             run_id = state.fork.run_id if state.fork else None
         return found
-
-
-def _found(
-    answer: CacheAnswered, outputs: Mapping[str, Any], saved: int, **facts: Any
-) -> CacheAnswered:
-    return answer.model_copy(update={"outputs": dict(outputs), "saved": saved, **facts})
 
 
 @dataclass(frozen=True)

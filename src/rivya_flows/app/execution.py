@@ -15,13 +15,12 @@ from rivya_flows.app.report import RunReport, RunReporter
 from rivya_flows.app.run_context import RunContext, known_run
 from rivya_flows.app.runner import (
     Asker,
-    Execution,
     Listener,
     Rendering,
+    Run,
     Runner,
     RunOptions,
-    ignore_event,
-    ignore_rendering,
+    ignore,
 )
 from rivya_flows.errors import RivyaFlowsError, UsageError
 from rivya_flows.planning.questions.question import Answer, Question
@@ -52,11 +51,11 @@ class Observer:
             raises CancelledError once the report is written.
     """
 
-    notify: Callable[[str], object] = lambda _: None
-    begins: Callable[[str], object] = lambda _: None
-    listen: Listener = ignore_event
-    usual: Callable[[Mapping[str, float]], object] = lambda _: None
-    rendering: Rendering = ignore_rendering
+    notify: Callable[[str], object] = ignore
+    begins: Callable[[str], object] = ignore
+    listen: Listener = ignore
+    usual: Callable[[Mapping[str, float]], object] = ignore
+    rendering: Rendering = ignore
     ask: QuestionHandler | None = None
     answers: Mapping[str, Answer] = field(default_factory=dict)
     confirm: Confirm | None = None
@@ -104,7 +103,7 @@ async def execute(
     try:
         with observer.progress():
             async with runner.started(context.settings, observer.notify):
-                execution = Execution(
+                run = Run(
                     context,
                     reporter,
                     options,
@@ -113,7 +112,7 @@ async def execute(
                     observer.rendering,
                     observer.notify,
                 )
-                return await runner.execute(execution)
+                return await runner.execute(run)
     except asyncio.CancelledError:
         if observer.absorb_cancel is None:
             await in_thread(partial(end_as_cancelled, context, reporter))

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from rivya_flows.app.runner import Run
 from rivya_flows.client.types import Credits
 from rivya_flows.flows.execution.actions import read_balance
 from rivya_flows.planning.queue.actions import ReadBalance
-from rivya_flows.planning.queue.events import BalanceRead
-from rivya_flows.tasks.session import Session, using
+from support.task_runs import run_of
 
 
 @dataclass
@@ -35,34 +34,29 @@ class Wallet:
         return Credits(current_credits=held)
 
 
-async def told(step: str) -> int | None:
-    run: Any = None  # a reading needs nothing of it
-    [event] = [one async for one in read_balance(run, ReadBalance(step, "after"))]
-    assert isinstance(event, BalanceRead)
-    return event.credits
+async def told(run: Run, step: str) -> int | None:
+    return (await read_balance(run, ReadBalance(step, "after"))).credits
 
 
-def of(wallet: Wallet, folder: Path) -> Session:
-    client: Any = type("Client", (), {"credits": wallet})
-    assets: Any = None
-    return Session(client, assets, folder)
+def of(wallet: Wallet, folder: Path) -> Run:
+    return run_of(type("Client", (), {"credits": wallet}), None, folder)
 
 
 async def test_a_reading_that_is_under_way_is_not_taken_for_what_was_settled_meanwhile(
     tmp_path: Path,
 ) -> None:
     wallet = Wallet()
-    with using(of(wallet, tmp_path)):
-        first = asyncio.create_task(told("one"))
-        await wallet.came.wait()
-        wallet.holds = 7
-        later = [asyncio.create_task(told(step)) for step in ("two", "three")]
-        assert [await one for one in (first, *later)] == [10, 7, 7]
+    run = of(wallet, tmp_path)
+    first = asyncio.create_task(told(run, "one"))
+    await wallet.came.wait()
+    wallet.holds = 7
+    later = [asyncio.create_task(told(run, step)) for step in ("two", "three")]
+    assert [await one for one in (first, *later)] == [10, 7, 7]
     assert wallet.asked == 2, "who asked meanwhile shares the next one"
 
 
 async def test_steps_that_begin_together_share_one_reading(tmp_path: Path) -> None:
     wallet = Wallet()
-    with using(of(wallet, tmp_path)):
-        assert await asyncio.gather(*map(told, "abcd")) == [10] * 4
+    run = of(wallet, tmp_path)
+    assert await asyncio.gather(*(told(run, step) for step in "abcd")) == [10] * 4
     assert wallet.asked == 1

@@ -24,7 +24,7 @@ from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.database import open_engine
 from rivya_flows.store.received_events import NEWEST, Received
 from rivya_flows.tasks.generations import JobFailedError, collect_generation
-from rivya_flows.tasks.session import Session, using
+from support.task_runs import run_of
 
 SLOW = 60.0
 JOB = {"id": "task_1", "status": "succeeded", "model": "z-image"}
@@ -161,8 +161,9 @@ async def test_a_job_bought_before_is_looked_at_at_once_although_its_event_was_l
     job.status = "failed"
     async with job.client() as client:
         assets = AssetStore(tmp_path.as_uri(), tmp_path)
-        with using(Session(client, assets, tmp_path, job_wakes)), pytest.raises(JobFailedError):
-            await collect_generation.fn("task_1", "image", earlier_seconds=60.0)
+        run = run_of(client, assets, tmp_path, wakes=job_wakes)
+        with pytest.raises(JobFailedError):
+            await collect_generation.fn(run, "task_1", "image", earlier_seconds=60.0)
     assert (job.looks, job.sleeps) == (1, [])
 
 
@@ -172,16 +173,16 @@ async def test_a_job_bought_before_that_has_not_ended_is_waited_for_like_others(
     job, job_wakes = Job(), hearing()
     async with job.client() as client:
         assets = AssetStore(tmp_path.as_uri(), tmp_path)
-        with using(Session(client, assets, tmp_path, job_wakes)):
-            collecting = asyncio.create_task(
-                collect_generation.fn("task_1", "image", earlier_seconds=60.0)
-            )
-            while not job.sleeps:
-                await asyncio.sleep(0)
-            job.status = "failed"
-            job_wakes.hear(["task_1"])
-            with pytest.raises(JobFailedError):
-                await collecting
+        run = run_of(client, assets, tmp_path, wakes=job_wakes)
+        collecting = asyncio.create_task(
+            collect_generation.fn(run, "task_1", "image", earlier_seconds=60.0)
+        )
+        while not job.sleeps:
+            await asyncio.sleep(0)
+        job.status = "failed"
+        job_wakes.hear(["task_1"])
+        with pytest.raises(JobFailedError):
+            await collecting
     assert (job.looks, job.sleeps) == (2, [SLOW])
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import select, update
 from rivya_flows.app.execution import Observer
 from rivya_flows.app.prepare import RunRequest
 from rivya_flows.app.run import run
-from rivya_flows.app.runner import Execution
+from rivya_flows.app.runner import Run
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.errors import LeaseLostError
 from rivya_flows.flows.execution.local_runner import LocalRunner
@@ -79,7 +79,7 @@ async def test_the_journal_of_a_run_is_read_beside_the_event_loop_of_the_others(
 
     reporter = Reporter()
     with pytest.raises(ReadError):
-        await LocalRunner().execute(Execution(cast("Any", None), cast("Any", reporter)))
+        await LocalRunner().execute(Run(cast("Any", None), cast("Any", reporter)))
     assert reporter.thread not in (None, threading.current_thread())
 
 

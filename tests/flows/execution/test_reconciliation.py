@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from rivya_flows.app.report import RunReporter
+from rivya_flows.app.runner import Run
 from rivya_flows.cli.runs import wallet
 from rivya_flows.client.types import Generation
-from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.flows.execution.engine import reconcile_jobs
 from rivya_flows.ledger.summary import notes, troubles
 from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.planning.queue.events import ServiceAsked
-from rivya_flows.planning.queue.queue import replay
 from rivya_flows.store.pools import Pool, Pools
 from rivya_sandbox.service.startup import Sandbox
-from support.engine_runs import Bomb, DirectCalls, Studio, customer, order, stills
+from support.engine_runs import Bomb, Studio, customer, order, stills
 from support.receipts import parsed
 
 Change = Callable[[Generation], Generation | None]
@@ -49,17 +49,17 @@ def at_its_end(
 
     async def reconciled() -> ServiceAsked | None:
         with studio.context(Bomb()) as context:
-            state = replay(entry.event for entry in context.journal.entries("run-1"))
-            bought = [one for _, item in state.each() for one in item.purchases]
+            row = context.journal.run("run-1")
+            assert row is not None
+            run = Run(context, RunReporter(context.journal, context.assets, row))
+            run.state = run.reporter.follow()
+            bought = [one for _, item in run.state.each() for one in item.purchases]
             ids = [str(one.task_id) for one in bought]
-            calls = DirectCalls(Bomb())
-            async with context.leases.held("run-1") as lease, studio.client() as client:
-                run = Run("run-1", context, lease, calls)
-                run.state = state
-                ended = {one: await client.generations.retrieve(one) for one in ids}
-                known = {one: job for one in ids if (job := seen(ended[one])) is not None}
+            async with context.leases.held("run-1") as run.lease, studio.client() as run.client:
+                ended = {one: await run.client.generations.retrieve(one) for one in ids}
+                run.seen = {one: job for one in ids if (job := seen(ended[one])) is not None}
                 caplog.set_level(logging.DEBUG, "rivya_flows.wire")
-                await reconcile_jobs(run, client, known)
+                await reconcile_jobs(run)
             last = context.journal.entries("run-1")[-1].event
             return last if isinstance(last, ServiceAsked) else None
 

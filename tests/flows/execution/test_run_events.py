@@ -60,7 +60,7 @@ def address(asset: Asset) -> str | None:
 def test_the_payload_has_addresses_and_no_paths_of_this_machine() -> None:
     payload = payload_of(
         parsed(RECEIPT), address, "https://media.example/report.html", deployed=True
-    )
+    ).as_json()
     assert payload["picked"]["hero"]["url"] == "https://media.example/aaaa"
     assert payload["outputs"]["still"]["url"] == "https://media.example/aaaa"
     assert len(payload["outputs"]["words"]) == 2_000
@@ -79,7 +79,8 @@ def test_the_payload_says_who_picked_and_after_which_notes() -> None:
     choice = {**CHOICE, "picked": ["neon"], "by": by, "notes": ["warmer *light*"]}
     steps = [{**RECEIPT["steps"][0], "items": [{**RECEIPT["steps"][0]["items"][0]}]}]
     steps[0]["items"][0]["choice"] = choice
-    payload = payload_of(parsed({**RECEIPT, "steps": steps}), address, None, deployed=True)
+    made = payload_of(parsed({**RECEIPT, "steps": steps}), address, None, deployed=True)
+    payload = made.as_json()
     assert payload["choices"]["hero"] == {
         "picked": ["neon"],
         "by": by,
@@ -98,7 +99,8 @@ def test_a_message_has_no_marks_of_code_in_the_words_of_a_choice() -> None:
 def test_automations_match_these_names() -> None:
     assert EVENT_PREFIX == "rivya-flows.run."
     run = FlowRun(id=UUID(int=1), flow_id=UUID(int=2), name="launch: Lamp", run_count=3)
-    assert resource_of(RECEIPT, run) == {
+    payload = payload_of(parsed(RECEIPT), address, None, deployed=True)
+    assert resource_of(payload, run) == {
         "prefect.resource.id": f"prefect.flow-run.{UUID(int=1)}",
         "prefect.resource.name": "launch: Lamp",
         "prefect.run-count": "3",
@@ -111,7 +113,7 @@ def ended(status: str, *, deployed: bool = True, code: str = "", **choice: Any) 
     item = {**RECEIPT["steps"][0]["items"][0], "code": code, "choice": {**CHOICE, **choice}}
     steps = [{**RECEIPT["steps"][0], "status": status, "items": [item]}]
     receipt = {**RECEIPT, "status": status, "steps": steps, "assets": [STILL]}
-    return payload_of(parsed(receipt), address, None, deployed=deployed)
+    return payload_of(parsed(receipt), address, None, deployed=deployed).as_json()
 
 
 def test_the_payload_says_what_to_do_next() -> None:

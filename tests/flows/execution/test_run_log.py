@@ -6,7 +6,6 @@ import logging
 
 import pytest
 
-from rivya_flows.app.runner import ignore_event
 from rivya_flows.flows.execution.run_log import log_events, log_rendering
 from rivya_flows.planning.queue.events import PurchaseIntended, PurchaseRefused
 from rivya_flows.planning.queue.queue import step
@@ -50,7 +49,7 @@ def log_of(
     run: Rehearsal, caplog: pytest.LogCaptureFixture, level: int = logging.WARNING
 ) -> list[str]:
     """What the log says of what happened so far, from a level on."""
-    listen, state = log_events(logging.getLogger("run"), ignore_event), initial_state(run.start)
+    listen, state = log_events(logging.getLogger("run")), initial_state(run.start)
     with caplog.at_level(level):
         for event in run.journal[1:]:
             step(state, event)

@@ -16,15 +16,18 @@ from prefect.flow_engine import run_flow
 from prefect.runtime import flow_run as prefect_flow_run
 from prefect.states import AwaitingRetry
 
+from rivya_flows.app.runner import Run
 from rivya_flows.flows import campaigns
 from rivya_flows.flows.execution import task_runner
 from rivya_flows.flows.execution.task_runner import PrefectCalls
 from rivya_flows.flows.task_groups import GROUP, MOST_SINGLE
 from rivya_flows.planning.queue.queue import replay
+from rivya_flows.planning.queue.state import State
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
 from support.naive_service import frozen
 from support.prefect_workers import Server, eventually
+from support.task_runs import run_of
 
 pytestmark = pytest.mark.prefect
 
@@ -263,12 +266,18 @@ def nothing(*_: Any) -> None:
     """Shows nothing of a task run."""
 
 
+def run_at(state: State) -> Run:
+    run = run_of(None, None, Path())
+    run.state = state
+    return run
+
+
 async def test_an_item_follows_the_group_of_its_own_item_of_an_earlier_execution() -> None:
     text = MANY.replace("style: [", f"style: [{', '.join(map(str, range(100, 100 + GROUP)))}, ")
     state = replay([frozen(text)])
     groups = [f"stills[1-{GROUP} of 151] collect", f"stills[{GROUP + 1}-151 of 151] collect"]
     earlier = [(name, uuid.uuid4()) for name in groups]
-    calls = PrefectCalls(state.plan, earlier, nothing, nothing, lambda: state)
+    calls = PrefectCalls(run_at(state), earlier, nothing, nothing)
     for key, (_, group) in (("100", earlier[0]), ("7", earlier[1])):
         found = calls._upstream("variants", key)
         assert [one.state_details.task_run_id for one in found] == [group]
@@ -281,13 +290,13 @@ async def test_an_end_that_the_server_has_lost_is_told_again_at_the_end_of_the_r
     states = list[str]()
 
     @task(name="still buy")
-    async def work() -> None:
+    async def work(run: Run) -> None:
         """Ends well."""
 
     @flow
     async def losing() -> None:
         state = replay([frozen(SERIES)])
-        calls = PrefectCalls(state.plan, (), nothing, nothing, lambda: state)
+        calls = PrefectCalls(run_at(state), (), nothing, nothing)
         await calls.begin(work)
         here = str(prefect_flow_run.id)
         one = await asyncio.to_thread(recorded, here)

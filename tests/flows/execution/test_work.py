@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from PIL import Image
-from prefect import Task
 
 from rivya_flows.planning.queue.state import State
-from rivya_flows.tasks.session import hearing
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, DirectCalls, KilledError, Studio, studio_at
 from support.receipts import check
 
+T = TypeVar("T")
 HEAD = "version: 1\nname: own-media\n"
 OWN = HEAD + "inputs: {photo: {type: file, kind: image}}\n"
 STILL = f"""{HEAD}steps:
@@ -135,16 +135,18 @@ class KilledWhileItRenders(DirectCalls):
     """The process dies in the middle of the first composition."""
 
     async def __call__(
-        self, task: Task[..., Any], stage: str, step: str, key: str, arguments: Mapping[str, Any]
-    ) -> Any:
+        self, task: object, stage: str, step: str, key: str, work: Callable[[], Awaitable[T]]
+    ) -> T:
         if stage != "compose":
-            return await super().__call__(task, stage, step, key, arguments)
+            return await super().__call__(task, stage, step, key, work)
 
-        def die(share: float) -> None:
+        def die(*_: object) -> None:
             rendering.cancel()
 
-        with hearing(die):
-            rendering = asyncio.create_task(task.fn(**arguments))
+        assert isinstance(work, partial)
+        run, _ = work.args
+        run.rendering = die
+        rendering = asyncio.create_task(work.func(*work.args))
         await asyncio.wait([rendering])
         assert rendering.cancelled()
         self.bomb.exploded = True

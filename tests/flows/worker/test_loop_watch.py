@@ -48,7 +48,7 @@ def watched(work: Callable[[], Coroutine[Any, Any, None]]) -> Iterator[LoopWatch
 
 
 def test_a_step_function_that_blocks_the_loop_is_named_with_its_line() -> None:
-    with watched(lambda: functions._contained(cut_slowly, {})) as watch:
+    with watched(lambda: functions._contained(cut_slowly)) as watch:
         assert watch.look() == Alive()  # it has not been asked before
         alive = watch.look()
     assert alive.step is not None

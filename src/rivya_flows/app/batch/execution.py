@@ -32,7 +32,7 @@ from rivya_flows.app.execution import end_as_cancelled, make_folder, run_folder,
 from rivya_flows.app.live_guard import Confirm, confirm_live
 from rivya_flows.app.report import RunReporter, write_whole
 from rivya_flows.app.run_context import RunContext, known_run
-from rivya_flows.app.runner import Execution, Runner, RunOptions
+from rivya_flows.app.runner import Run, Runner, RunOptions
 from rivya_flows.errors import APIError, RivyaFlowsError, StoreError
 from rivya_flows.planning.queue.events import Event, OtherRun
 from rivya_flows.planning.queue.state import State
@@ -226,8 +226,8 @@ def _row_runner(
             known = reporter.seq
             try:
                 options = RunOptions(budget=start.cap)
-                execution = Execution(context, reporter, options, listen=listen, in_batch=True)
-                await runner.execute(execution)
+                run = Run(context, reporter, options, listen=listen, in_batch=True)
+                await runner.execute(run)
             except asyncio.CancelledError:
                 await in_thread(partial(end_as_cancelled, context, reporter))
                 raise

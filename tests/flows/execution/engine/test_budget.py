@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from rivya_flows.app.model_slots import ModelSlots
 from rivya_flows.app.prepare import refuse_over
 from rivya_flows.app.runner import RunOptions
 from rivya_flows.client.types import ChatMessage
 from rivya_flows.errors import BudgetError
-from rivya_flows.flows.server.limits import ModelSlots
 from rivya_flows.ledger.continuing import continuation
 from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.planning.queue.events import Event, Unpaid
@@ -103,8 +103,8 @@ class Most:
 class Listing(DirectCalls):
     """Lets the chat name fifty pictures."""
 
-    async def __call__(self, task: Any, stage: str, step: str, key: str, arguments: Any) -> Any:
-        answer = await super().__call__(task, stage, step, key, arguments)
+    async def __call__(self, task: Any, stage: str, step: str, key: str, work: Any) -> Any:
+        answer = await super().__call__(task, stage, step, key, work)
         if stage == "chat":
             listed = ", ".join(f'"picture {number}"' for number in range(50))
             message = ChatMessage(content=f'{{"pictures": [{listed}]}}')
@@ -195,8 +195,8 @@ steps:
 class Silent(DirectCalls):
     """A service that tells what it takes only at the end."""
 
-    async def __call__(self, task: Any, stage: str, step: str, key: str, arguments: Any) -> Any:
-        answer = await super().__call__(task, stage, step, key, arguments)
+    async def __call__(self, task: Any, stage: str, step: str, key: str, work: Any) -> Any:
+        answer = await super().__call__(task, stage, step, key, work)
         return answer.model_copy(update={"reserved_credits": 0}) if stage == "buy" else answer
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from itertools import chain, product, repeat
 from pathlib import Path
@@ -45,11 +45,12 @@ EITHER = pytest.mark.parametrize("text", [stills(1), LINE], ids=["generation", "
 
 
 @pytest.fixture
-def studio(shared_sandbox: Sandbox, tmp_path: Path) -> TroubledStudio:
+async def studio(shared_sandbox: Sandbox, tmp_path: Path) -> AsyncIterator[TroubledStudio]:
     order(shared_sandbox)
     known = customer(shared_sandbox, tmp_path / "studio")
-    trouble = Trouble(httpx.AsyncHTTPTransport(verify=False))
-    return TroubledStudio(known.folder, known.service, known.account, trouble=trouble)
+    async with httpx.AsyncHTTPTransport(verify=False) as service:
+        trouble = Trouble(service)
+        yield TroubledStudio(known.folder, known.service, known.account, trouble=trouble)
 
 
 @contextmanager

@@ -38,8 +38,8 @@ class Instead(DirectCalls):
 
     answers: list[str | None] = field(default_factory=list)
 
-    async def __call__(self, task: Any, stage: str, step: str, key: str, arguments: Any) -> Any:
-        answer = await super().__call__(task, stage, step, key, arguments)
+    async def __call__(self, task: Any, stage: str, step: str, key: str, work: Any) -> Any:
+        answer = await super().__call__(task, stage, step, key, work)
         instead = self.answers.pop(0) if stage == "chat" and self.answers else None
         if instead is None:
             return answer

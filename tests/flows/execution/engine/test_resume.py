@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import sqlalchemy
-from prefect import Task
 from sqlalchemy.exc import OperationalError
 
 from rivya_flows.app.run_context import RunContext, known_run
@@ -33,6 +33,8 @@ from support.engine_runs import (
     stills,
 )
 from support.samples import is_thorough
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -93,14 +95,17 @@ def test_a_wait_knows_whether_its_job_was_bought_before_this_execution(studio: S
     class Calls(DirectCalls):
         async def __call__(
             self,
-            task: Task[..., Any],
+            task: object,
             stage: str,
             step: str,
             key: str,
-            arguments: Mapping[str, Any],
-        ) -> Any:
-            told.extend([arguments["earlier_seconds"] is not None] if stage == "collect" else [])
-            return await super().__call__(task, stage, step, key, arguments)
+            work: Callable[[], Awaitable[T]],
+        ) -> T:
+            if stage == "collect":
+                assert isinstance(work, partial)
+                *_, earlier_seconds, _ = work.args
+                told.append(earlier_seconds is not None)
+            return await super().__call__(task, stage, step, key, work)
 
     accepted: list[Event] = []
 

@@ -6,8 +6,8 @@ import asyncio
 from pathlib import Path
 from typing import Literal
 
+from rivya_flows.app.model_slots import HeldSlots, ModelSlots
 from rivya_flows.errors import StoreError
-from rivya_flows.flows.server.limits import HeldSlots, ModelSlots
 from rivya_flows.planning.queue.actions import Buy
 from rivya_flows.planning.queue.events import (
     ItemCompleted,
