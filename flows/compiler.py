@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
+import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
@@ -18,19 +18,13 @@ from prefect.types.entrypoint import EntrypointType
 from rivya_flows.errors import LeaseLostError, RivyaFlowsError
 from rivya_flows.flows.absence import try_later
 from rivya_flows.flows.credentials import name_of, refuse_unsaved, wallet_of
-from rivya_flows.flows.prefect_internals import is_made_up
-from rivya_flows.flows.run_form import (
-    CREDENTIALS,
-    docstring_of,
-    inputs_from,
-    run_name,
-    signature_of,
-)
+from rivya_flows.flows.run_form import CREDENTIALS, inputs_from, run_name, signature_of
 from rivya_flows.flows.run_ids import called, can_be_suspended, flow_run_here
 from rivya_flows.flows.stopping import StoppedError, stoppable
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.planning.markdown import paragraphs
 from rivya_flows.printable import one_line, printable
+from rivya_flows.store.deployments import DeployedSpec
 
 if TYPE_CHECKING:  # a run has no deployment to make
     from prefect.deployments.runner import RunnerDeployment
@@ -38,6 +32,8 @@ if TYPE_CHECKING:  # a run has no deployment to make
     from rivya_flows.app.results import Receipt
 
 ENTRYPOINT_MODULE = "rivya_flows.flows.campaigns"
+_MADE_UP = re.compile("[A-Za-z]+-[A-Za-z]+")
+"""A flow run's name that nobody may have typed: its server and the form of its UI join two words."""
 
 
 class Outcome(Protocol):
@@ -134,7 +130,8 @@ def _of_module(options: dict[str, Any]) -> dict[str, Any]:
 
 
 Execute = Callable[..., Awaitable[Outcome]]
-"""Called as ``execute(workflow=…, spec_text=…, inputs=…, wallet=…)`` inside the flow run."""
+"""Called as ``execute(workflow=…, spec_text=…, inputs=…, wallet=…)`` inside the flow run: with the given
+inputs by their own names, and the wallet of the credentials, or None for the key of the process."""
 
 Announce = Callable[[Exception, Literal["cancelled", "failed"]], Awaitable[None]]
 
@@ -145,14 +142,13 @@ async def _tell_nobody(error: Exception, status: str) -> None:
     """A command tells its user itself."""
 
 
-def spec_version(spec_text: str) -> str:
-    """The version of a flow: changes with the spec's text and with nothing else."""
-    return "sha256:" + hashlib.sha256(spec_text.encode()).hexdigest()[:12]
-
-
 def attribute_of(name: str) -> str:
     """The attribute of `rivya_flows.flows.campaigns` that serves the spec called `name`."""
     return name.replace("-", "_")
+
+
+_COMPLETED = {"completed": "Completed", "suspended": "AwaitingAnswer", "skipped": "Skipped"}
+"""The state's name by the run's status."""
 
 
 def end_state(outcome: Outcome) -> State[Any]:
@@ -162,18 +158,11 @@ def end_state(outcome: Outcome) -> State[Any]:
     a deployment can be suspended, and then `execute` has suspended it and not returned.
     """
     words = one_line(outcome.sentence)  # Prefect logs it
-    match outcome.status:
-        case "completed":
-            return Completed(message=words, data=outcome)
-        case "suspended":
-            return Completed(name="AwaitingAnswer", message=words, data=outcome)
-        case "skipped":
-            return Completed(name="Skipped", message=words, data=outcome)
-        case "cancelled":
-            return Cancelled(message=words, data=RunEndedError(outcome))
-        case _:
-            # Prefect can raise the data of a failed state only if it is an exception.
-            return Failed(message=words, data=RunEndedError(outcome))
+    if outcome.status in _COMPLETED:
+        return Completed(name=_COMPLETED[outcome.status], message=words, data=outcome)
+    ended = Cancelled if outcome.status == "cancelled" else Failed
+    # Prefect can raise the data of a failed state only if it is an exception.
+    return ended(message=words, data=RunEndedError(outcome))
 
 
 def failed(error: Exception) -> State[Any]:
@@ -215,15 +204,8 @@ def compile_flow(
     """An asynchronous flow whose parameters are the workflow's inputs, and `credentials`.
 
     Called with ``return_state=True`` it gives the state of `end_state`; without, the outcome, or
-    `RunEndedError` for a run that did not complete.
-
-    Args:
-        attribute: Where `rivya_flows.flows.campaigns` serves it; None derives it from the name.
-        version: Of the flow; None derives it from the text.
-        execute: Does the run. It gets the given inputs by their own names, and fills in the
-            defaults; and the wallet of the credentials, or None for the key of the process.
-        announce: Called in the flow run with the error that ends it, if `execute` raises one, and
-            with the status.
+    `RunEndedError` for a run that did not complete. `attribute` and `version` of None come from name
+    and text. `announce` gets the error that ends the run, if `execute` raises one.
     """
 
     async def campaign(**parameters: Any) -> State[Any]:
@@ -249,7 +231,7 @@ def compile_flow(
 
     def name_of_this_run() -> str:
         run = flow_run_here()
-        if run is not None and not is_made_up(run.name):
+        if run is not None and not _MADE_UP.fullmatch(run.name):
             return run.name  # a person gave it, or an earlier execution
         due = run.expected_start_time if run is not None and run.auto_scheduled else None
         given = flow_run.parameters or {}
@@ -259,13 +241,13 @@ def compile_flow(
     # Prefect finds a flow again by module and qualified name, and reads the form off the rest.
     campaign.__module__ = ENTRYPOINT_MODULE
     campaign.__name__ = campaign.__qualname__ = attribute or attribute_of(workflow.name)
-    campaign.__doc__ = docstring_of(workflow)
+    campaign.__doc__ = one_line(workflow.title or workflow.name)
     campaign.__signature__ = signature_of(workflow)  # type: ignore[attr-defined]  # read by inspect
 
     return CampaignFlow(
         campaign,
         name=workflow.name,
-        version=version or spec_version(spec_text),
+        version=version or DeployedSpec(workflow.name, spec_text).version,
         description=paragraphs(workflow.description or workflow.title or workflow.name),
         flow_run_name=name_of_this_run,
         # Attempts must not multiply: the journal alone knows what is already bought.

@@ -11,10 +11,8 @@ Importing this module does not import Prefect: a server starts while Prefect is 
 from __future__ import annotations
 
 import asyncio
-import functools
 import json
 import logging
-import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -187,12 +185,6 @@ def made_by(run: FlowRun, schedules: Iterable[DeploymentSchedule]) -> Deployment
     return None
 
 
-_BY_THE_UI = re.compile(
-    "(Awesome|Rustic|Small|Gorgeous|Fantastic|Sleek|Intelligent|Unbranded|Refined|Licensed|Generic"
-    "|Practical|Ergonomic|Handcrafted|Tasty|Handmade|Incredible)-"
-)
-
-
 async def dates_of(
     schedule: SCHEDULE_TYPES, most: int, begin: datetime, end: datetime | None = None
 ) -> list[datetime]:
@@ -209,25 +201,6 @@ async def dates_of(
         datetime.fromtimestamp(one.timestamp(), begin.tzinfo)
         for one in await of_server.get_dates(most, begin, end)
     ]
-
-
-def is_made_up(name: str) -> bool:
-    """Whether Prefect made up the name of a flow run, so that nobody has typed it.
-
-    Read from utilities/names.py: the server joins two words of `coolname`. Read from the form of
-    server/ui-v2: an adjective of these with a capital letter, and an animal. If it changes, runs keep
-    the names that Prefect makes up.
-    """
-    first, _, second = name.partition("-")
-    return _BY_THE_UI.match(name) is not None or {first, second} <= _made_up_words()
-
-
-@functools.cache
-def _made_up_words() -> frozenset[str]:
-    from coolname import data  # Prefect's dependency
-
-    lists: dict[str, Any] = data.config
-    return frozenset(word for one in lists.values() for word in one.get("words", ()))
 
 
 # --- Flow runs and task runs ----------------------------------------------------------------------
@@ -342,6 +315,16 @@ async def send_event(event: Event) -> None:
         answer.raise_for_status()
 
 
+def _senders() -> tuple[Any, ...]:
+    """The classes of the threads that send events and logs; none while Prefect is not imported."""
+    if "prefect.events.worker" not in sys.modules:
+        return ()
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    return EventsWorker, APILogWorker
+
+
 async def send_pending(seconds: float) -> None:
     """Sends the events and logs that Prefect's threads in this process still hold.
 
@@ -349,12 +332,7 @@ async def send_pending(seconds: float) -> None:
     is drained by `drain_all`, and warns on the logger of its class name about what it still holds.
     If it changes, the last events and log lines of a run are lost.
     """
-    if "prefect.events.worker" not in sys.modules:
-        return
-    from prefect.events.worker import EventsWorker
-    from prefect.logging.handlers import APILogWorker
-
-    for worker in (EventsWorker, APILogWorker):
+    for worker in _senders():
         logger = logging.getLogger(worker.__name__)
         level = logger.level
         logger.setLevel(logging.ERROR)
@@ -373,13 +351,7 @@ def drop_pending() -> None:
     other, and the process would not exit before. Read from _internal/concurrency/services.py:
     a service ends when its task is cancelled. If it changes, such a process exits late.
     """
-    if "prefect.events.worker" not in sys.modules:
-        return
-    from prefect.events.worker import EventsWorker
-    from prefect.logging.handlers import APILogWorker
-
-    workers: list[Any] = [EventsWorker, APILogWorker]
-    for service in [one for worker in workers for one in worker._instances.values()]:
+    for service in [one for worker in _senders() for one in worker._instances.values()]:
         if service._task is not None and service._loop is not None:
             with suppress(RuntimeError):  # its loop has ended
                 service._loop.call_soon_threadsafe(service._task.cancel)

@@ -1,7 +1,7 @@
-"""The run form: a workflow's inputs as the signature and docstring that Prefect reads.
+"""The run form: a workflow's inputs as the signature that Prefect reads.
 
-Prefect reads types and limits from annotations, defaults from plain values, and descriptions from a
-Google docstring; a `pydantic.Field` as default would reach the running flow as a value.
+Prefect reads types, limits and words from annotations and defaults from plain values; a `pydantic.Field`
+as default would reach the running flow as a value.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, JsonValue
 
 from rivya_flows.flows.credentials import RivyaCredentials
 from rivya_flows.flows.prefect_internals import RESERVED_PARAMETERS
@@ -29,19 +29,19 @@ _WALLET = Annotated[
     Field(
         json_schema_extra={
             "title": "Wallet",
+            "description": "The credentials to buy with; None: the key of the worker.",
             # The server refuses a key itself, which it would store as text; a saved block is a reference.
             "not": {"type": "object", "required": ["api_key"]},
         }
     ),
 ]
-_ABOUT_WALLET = "The credentials to buy with; None: the key of the worker."
 
 _ADVICE = {
     "file": "An http(s) URL, or the id of an uploaded file.",
     "secret": "A reference such as env:NAME or block:NAME, never the secret itself.",
 }
 
-_SCALARS: dict[str, Any] = {
+_SCALARS: dict[str, type] = {
     "string": str,
     "text": str,
     "integer": int,
@@ -52,6 +52,11 @@ _SCALARS: dict[str, Any] = {
     "secret": str,
 }
 
+
+_BOUNDS = {
+    **dict.fromkeys(("string", "text", "list"), ("min_length", "max_length")),
+    **dict.fromkeys(("integer", "number"), ("ge", "le")),
+}
 
 # More choices make a menu that nobody can read; more files make a pattern that is slow to check.
 _MOST_CHOICES = 200
@@ -85,32 +90,18 @@ def parameter_names(workflow: Workflow) -> dict[str, str]:
 def signature_of(workflow: Workflow) -> inspect.Signature:
     """Keyword-only parameters with annotations and plain defaults: the inputs, then `credentials`."""
     names = parameter_names(workflow)
+    parameters = {
+        names[name]: (_default(given), _annotation(name, given))
+        for name, given in workflow.inputs.items()
+    }
+    parameters[CREDENTIALS] = (None, _WALLET)
+    kind = inspect.Parameter.KEYWORD_ONLY
     return inspect.Signature(
         [
-            inspect.Parameter(
-                names[name],
-                inspect.Parameter.KEYWORD_ONLY,
-                default=_default(given),
-                annotation=_annotation(name, given),
-            )
-            for name, given in workflow.inputs.items()
-        ]
-        + [
-            inspect.Parameter(
-                CREDENTIALS, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_WALLET
-            )
+            inspect.Parameter(name, kind, default=default, annotation=annotation)
+            for name, (default, annotation) in parameters.items()
         ]
     )
-
-
-def docstring_of(workflow: Workflow) -> str:
-    """A Google docstring: the title, then a line for each described input."""
-    names = parameter_names(workflow)
-    lines = [_one_line(workflow.title or workflow.name)]
-    described = {names[name]: _description(given) for name, given in workflow.inputs.items()}
-    described[CREDENTIALS] = _ABOUT_WALLET
-    arguments = [f"    {name}: {words}" for name, words in described.items() if words]
-    return "\n".join([*lines, "", "Args:", *arguments])
 
 
 def shown_form(schema: dict[str, Any], workflow: Workflow, page: str | None) -> dict[str, Any]:
@@ -194,64 +185,50 @@ def _default(given: Input) -> Any:
 
 
 def _annotation(name: str, given: Input) -> Any:
-    bare: Any
-    limits: dict[str, Any] = {}
-    shown: dict[str, Any] = {"title": given.title or name.replace("_", " ").capitalize()}
-    if given.type == "list":
-        bare = list[_member(given)]  # type: ignore[misc]  # known at run time only
-        limits = _limits(given, "min_length", "max_length", whole=True)
-    elif given.type == "enum":
-        bare, more = _choice(given)
-        shown |= more
-    else:
-        bare = _SCALARS[given.type]
-        if given.type in ("string", "text"):
-            limits = _limits(given, "min_length", "max_length", whole=True)
-        elif given.type in ("integer", "number"):
-            limits = _limits(given, "ge", "le", whole=given.type == "integer")
-        shown |= _pattern(given.type, given.default)
+    bare, shown = _typed(given, given.type)
+    shown |= {"title": given.title or name.replace("_", " ").capitalize()}
+    if words := _description(given):
+        shown["description"] = words
     if not given.required and given.default is None:
         bare = bare | None
-    return Annotated[bare, Field(**limits, json_schema_extra=shown)]
+    return Annotated[bare, Field(**_limits(given), json_schema_extra=shown)]
 
 
-def _member(given: Input) -> Any:
-    of = given.of or "string"
-    bare, shown = _choice(given) if of == "enum" else (_SCALARS[of], _pattern(of, given.default))
-    return Annotated[bare, Field(json_schema_extra=shown)] if shown else bare
-
-
-def _pattern(kind: str, default: Any) -> dict[str, Any]:
-    """The pattern that the server checks; empty for none."""
-    pattern = _PATTERNS.get(kind)
-    if pattern is None:
-        return {}
-    # The form also sends defaults: for a file, a path in the spec's folder.
-    defaults = default if isinstance(default, list | tuple) else [default]
-    files = [one for one in defaults if kind == "file" and isinstance(one, str)]
-    if len(files) > _MOST_FILES:
-        return {}
-    # Exactly these texts; browsers refuse some escapes of `re.escape`.
-    also = "".join("|" + re.sub(r"[\\^$.|?*+()\[\]{}]", r"\\\g<0>", one) for one in files)
-    return {"pattern": f"^(?:{pattern}{also})$"}
-
-
-def _choice(given: Input) -> tuple[Any, dict[str, Any]]:
-    """The type and schema of an enum; the form checks at most `_MOST_CHOICES` values."""
+def _typed(given: Input, kind: str) -> tuple[Any, dict[str, JsonValue]]:
+    """The type of an input, or of the members of a list, and what the schema has beside it."""
+    if kind == "list":
+        of, beside = _typed(given, given.of or "string")
+        return list[Annotated[of, Field(json_schema_extra=beside)]], {}  # type: ignore[valid-type]  # known at run time only
+    if kind != "enum":
+        pattern = _pattern(kind, given.default)
+        return _SCALARS[kind], {"pattern": pattern} if pattern else {}
     if len(given.values) > _MOST_CHOICES:
         kinds = {type(value) for value in given.values}
         return (kinds.pop() if len(kinds) == 1 else Any), {}
     # A Literal cannot contain floats.
     if any(isinstance(value, float) for value in given.values):
-        return float, {"enum": list(given.values)}
+        return float, {"enum": [*given.values]}
     return Literal[given.values], {}
 
 
-def _limits(given: Input, least: str, most: str, *, whole: bool) -> dict[str, float]:
-    bounds = {least: given.min, most: given.max}
+def _pattern(kind: str, default: object) -> str | None:
+    """The pattern that the server checks."""
+    pattern = _PATTERNS.get(kind)
+    # The form also sends defaults: for a file, a path in the spec's folder.
+    defaults = default if isinstance(default, list | tuple) else [default]
+    files = [one for one in defaults if kind == "file" and isinstance(one, str)]
+    if pattern is None or len(files) > _MOST_FILES:
+        return None
+    # Exactly these texts; browsers refuse some escapes of `re.escape`.
+    also = "".join("|" + re.sub(r"[\\^$.|?*+()\[\]{}]", r"\\\g<0>", one) for one in files)
+    return f"^(?:{pattern}{also})$"
+
+
+def _limits(given: Input) -> dict[str, Any]:
+    bounds = zip(_BOUNDS.get(given.type, ()), (given.min, given.max), strict=False)
     return {
-        word: int(bound) if whole and bound == int(bound) else bound
-        for word, bound in bounds.items()
+        word: int(bound) if given.type != "number" and bound == int(bound) else bound
+        for word, bound in bounds
         if bound is not None
     }
 

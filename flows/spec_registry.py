@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from prefect.runtime import flow_run
 from prefect.settings import get_current_settings
 
 from rivya_flows.app.shared_store_checks import shown_url
-from rivya_flows.app.spec_file import SpecFile, load_spec, read_spec, specs_at
+from rivya_flows.app.spec_file import SpecFile, deployed_file, load_spec, read_spec, specs_at
 from rivya_flows.catalogue.catalogue import nearest
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import RivyaFlowsError, StoreError
@@ -22,24 +23,21 @@ from rivya_flows.flows.compiler import CampaignFlow, attribute_of, compile_flow,
 from rivya_flows.flows.execution.deployment_run import run_deployment
 from rivya_flows.flows.execution.run_events import announce_failure
 from rivya_flows.flows.run_ids import run_id_of
+from rivya_flows.language.workflow import Workflow
 from rivya_flows.planning.queue.events import RunFrozen
 from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.settings import Settings, read_settings
 from rivya_flows.store.deployments import DeployedSpec, deployed_spec, version_of
 from rivya_flows.store.journal import Journal
 
-_compile = functools.partial(compile_flow, announce=announce_failure)
-
 _FILE = "file"
 """Begins an attribute that names a file by its path."""
 
 
 def spec_folders() -> tuple[Path, ...]:
-    """The folders of specs; the first one that has a spec wins.
+    """The folder of ``RIVYA_FLOWS_SPECS``, ``specs`` here, and ``specs`` of a checkout; the first one that has a spec wins.
 
-    The folder of ``RIVYA_FLOWS_SPECS``, ``specs`` in the current folder, and ``specs`` of the
-    checkout that this package was installed from: a worker runs in a temporary folder, so it
-    finds only the first and the last.
+    A worker runs in a temporary folder, so it finds only the first and the last.
     """
     named = read_settings().rivya_flows_specs
     beside = Path(__file__).resolve().parent.parent / "specs"
@@ -99,12 +97,8 @@ def _on_disk(attribute: str) -> CampaignFlow:
 def flow_of_file(path: Path) -> CampaignFlow:
     """The flow of a spec anywhere; processes of its deployments find the file by the attribute."""
     spec = read_spec(path)
-    return _compile(
-        load_spec(spec, shipped()),
-        spec_text=spec.text,
-        attribute=_FILE + re.sub(r"[^A-Za-z0-9]", lambda match: f"_{ord(match[0]):X}_", str(path)),
-        execute=functools.partial(run_deployment, spec=spec),
-    )
+    attribute = _FILE + re.sub(r"[^A-Za-z0-9]", lambda match: f"_{ord(match[0]):X}_", str(path))
+    return _flow(attribute, load_spec(spec, shipped()), spec.text, spec)
 
 
 def _file_of(attribute: str) -> Path | None:
@@ -115,6 +109,24 @@ def _file_of(attribute: str) -> Path | None:
     return Path(re.sub(r"_([0-9A-F]+)_", lambda match: chr(int(match[1], 16)), written))
 
 
+def _flow(
+    attribute: str,
+    workflow: Workflow,
+    text: str,
+    spec: SpecFile | None,
+    version: str | None = None,
+    notes: tuple[str, ...] = (),
+) -> CampaignFlow:
+    return compile_flow(
+        workflow,
+        spec_text=text,
+        attribute=attribute,
+        version=version,
+        execute=functools.partial(run_deployment, spec=spec, notes=notes),
+        announce=announce_failure,
+    )
+
+
 def _begun(attribute: str, flow_run_id: str, journal: Journal) -> CampaignFlow | None:
     """The flow of a run that has begun, with the form and the steps of its beginning."""
     run_id = run_id_of(flow_run_id)
@@ -122,10 +134,7 @@ def _begun(attribute: str, flow_run_id: str, journal: Journal) -> CampaignFlow |
         return None
     frozen = journal.entries(run_id)[0].event
     assert isinstance(frozen, RunFrozen)  # a journal begins with it
-    workflow = initial_state(frozen).plan.workflow
-    return _compile(
-        workflow, spec_text=frozen.spec_text, attribute=attribute, execute=run_deployment
-    )
+    return _flow(attribute, initial_state(frozen).plan.workflow, frozen.spec_text, None)
 
 
 def _deployed(attribute: str, journal: Journal, settings: Settings) -> CampaignFlow | None:
@@ -142,14 +151,9 @@ def _deployed(attribute: str, journal: Journal, settings: Settings) -> CampaignF
         )
     if attribute_of(spec.name) != attribute:
         raise AttributeError(f"expected {attribute!r}, but the deployed spec is {spec.name!r}")
-    read = SpecFile(spec.text, f"{spec.name}.yaml", None, spec.includes, spec.files)
-    return _compile(
-        load_spec(read, shipped()),
-        spec_text=spec.text,
-        attribute=attribute,
-        version=spec.version,
-        execute=functools.partial(run_deployment, spec=read, notes=_edits(attribute, spec)),
-    )
+    read = deployed_file(spec)
+    workflow = load_spec(read, shipped())
+    return _flow(attribute, workflow, spec.text, read, spec.version, _edits(attribute, spec))
 
 
 def _edits(attribute: str, spec: DeployedSpec) -> tuple[str, ...]:
@@ -174,7 +178,10 @@ def _edits(attribute: str, spec: DeployedSpec) -> tuple[str, ...]:
 def _found(attribute: str) -> CampaignFlow:
     files = spec_files()
     if attribute not in files:
-        raise AttributeError(_not_found(attribute, files))
+        looked = ", ".join(map(str, spec_folders()))
+        close = nearest(attribute, files)
+        advice = f"did you mean {close!r}?" if close else "set RIVYA_FLOWS_SPECS to its folder"
+        raise AttributeError(f"no spec for {attribute!r} in {looked}; {advice}")
     path = files[attribute]
     # An included spec may be edited while the one that includes it is not.
     stamps = tuple(one.stat().st_mtime_ns for one in sorted(path.parent.rglob("*.yaml")))
@@ -185,23 +192,8 @@ def _found(attribute: str) -> CampaignFlow:
 def _compiled(path: Path, text: str, _stamps: tuple[int, ...]) -> CampaignFlow:
     spec = SpecFile(text, str(path), path.parent)
     workflow = load_spec(spec, shipped())
-    if attribute_of(workflow.name) != attribute_of(path.stem):
+    name = workflow.name
+    if attribute_of(name) != attribute_of(path.stem):
         # Deployments are named after the spec, and are looked up here by file.
-        raise AttributeError(
-            f"{path}: its name is {workflow.name!r}; call the file {workflow.name}.yaml"
-        )
-    return _compile(
-        workflow,
-        spec_text=text,
-        attribute=attribute_of(workflow.name),
-        execute=functools.partial(
-            run_deployment, spec=SpecFile(text, f"{workflow.name}.yaml", path.parent)
-        ),
-    )
-
-
-def _not_found(attribute: str, files: dict[str, Path]) -> str:
-    looked = ", ".join(str(folder) for folder in spec_folders())
-    close = nearest(attribute, files)
-    advice = f"did you mean {close!r}?" if close else "set RIVYA_FLOWS_SPECS to its folder"
-    return f"no spec for {attribute!r} in {looked}; {advice}"
+        raise AttributeError(f"{path}: its name is {name!r}; call the file {name}.yaml")
+    return _flow(attribute_of(name), workflow, text, replace(spec, name=f"{name}.yaml"))

@@ -14,7 +14,7 @@ import rivya_flows
 from rivya_flows import errors
 from rivya_flows.cli import failures
 
-CODES = ROOT / "src" / "rivya_flows" / "cli" / "error_codes.json"
+CODES = ROOT / "src" / "rivya_flows" / "error_codes.json"
 _PAGE = PAGES / "errors.md"
 _SECTION = re.compile(r"^### `([a-z-]+)`\n\n(.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[([^]]+)\]\([^)]+\)")

@@ -78,13 +78,13 @@ def tools() -> str:
     """Each tool for agents with its arguments and the fields of its result."""
     parts = []
     unbound: Any = AgentTools  # only docstrings and types are read
-    for name, tool in mcp.served(unbound).items():
+    for name, (tool, *_) in mcp.served(unbound).items():
         parts.append(f"### Tool `{name}`\n\n{tool.description}\n")
-        given = tool.arguments.model_json_schema()
+        given = tool.input_schema
         if given.get("properties"):
             rows = list(_rows(given, "", given.get("$defs", {}), optional=True))
             parts.append(table(("argument", "type", "meaning"), rows))
-        made = tool.result.model_json_schema()
+        made = tool.output_schema or {}
         parts.append(table(_HEAD, list(_rows(made, "", made.get("$defs", {})))))
     return "\n".join(parts)
 

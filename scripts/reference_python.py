@@ -9,6 +9,8 @@ from typing import Any
 import griffe
 from reference_tables import in_one_line, package, table
 
+import rivya_flows
+
 _RESOURCES = {
     "models": "resources.Models",
     "credits": "resources.Wallet",
@@ -24,7 +26,7 @@ _RESOURCES = {
 
 def names() -> str:
     """A section for each name of `rivya_flows.__all__`: functions, then classes, then errors."""
-    public = [name for name in _public() if not name.startswith("__")]
+    public = [name for name in rivya_flows.__all__ if not name.startswith("__")]
     functions = [name for name in public if name[0].islower() and f"a{name}" in public]
     functions += [name for name in public if name[0].islower() and name not in _paired(functions)]
     errors = [name for name in public if name.endswith("Error")]
@@ -50,11 +52,6 @@ def calls() -> str:
     own = list(_calls(whole["client.client.ApiCalls"], "client"))
     parts.append(f"**`client`**\n\n{_table_of_calls(own)}")
     return "\n".join(parts)
-
-
-def _public() -> list[str]:
-    exported = package().exports or []
-    return sorted(str(name) for name in exported)
 
 
 def _object(name: str) -> Any:

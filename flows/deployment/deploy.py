@@ -4,47 +4,50 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import WorkPool
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
-from rivya_flows.app.live_guard import Confirm, agree_to_spending, is_rehearsal
+from rivya_flows.app.live_guard import (
+    Confirm,
+    account,
+    agree_to_spending,
+    buys_elsewhere,
+    is_rehearsal,
+    source,
+)
 from rivya_flows.app.processes import registry
 from rivya_flows.app.publishing import upload_page
 from rivya_flows.app.shared_store_checks import shown_url, this_machine, unshared
-from rivya_flows.app.up.options import account, buys_elsewhere, source
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.environment import variables
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.credentials import RivyaCredentials
-from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL, first_block
+from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL, JobVariables, first_block
 from rivya_flows.flows.deployment.desired import (
     DesiredDeployment,
     GivenSpecs,
     desired_deployments,
     read_specs,
 )
-from rivya_flows.flows.deployment.existing import (
+from rivya_flows.flows.deployment.spending import deployed_spending
+from rivya_flows.flows.deployment.sync import (
+    Change,
     ExistingDeployment,
     delete_orphans,
     read_existing,
+    reconcile,
+    remove,
     unspecified,
 )
-from rivya_flows.flows.deployment.reconcile import (
-    Change,
-    automations_of,
-    job_fields,
-    reconcile,
-)
-from rivya_flows.flows.deployment.spending import deployed_spending
 from rivya_flows.flows.deployment.work_pools import (
     deploy_waker,
     ensure_work_pool,
@@ -82,12 +85,8 @@ class DeployOptions:
     prune: bool = False
     dry: bool = False
     single_machine: bool = False
-    job_variables: Mapping[str, Any] = field(default_factory=dict)
+    job_variables: JobVariables = field(default_factory=JobVariables)
     sources: GivenSpecs | None = None
-
-    @property
-    def default_pool(self) -> str:
-        return self.work_pool or WORK_POOL
 
 
 @dataclass(frozen=True)
@@ -172,45 +171,56 @@ async def check_server(client: PrefectClient) -> None:
 async def _deploy(
     client: PrefectClient, sources: GivenSpecs, options: DeployOptions, settings: Settings
 ) -> Deployed:
+    default = options.work_pool or WORK_POOL
     pools = {
-        one.work_pool.name if one.work_pool else options.default_pool
+        one.work_pool.name if one.work_pool else default
         for source in sources.specs.values()
         for one in source.workflow.deploy
     }
     await _check_shared(pools, options, settings)
-    there = await _read_pools(client, pools, options.default_pool)
+    there = await _read_pools(client, pools, default)
     made = tuple(name for name, pool in there.items() if pool is None)
     if made and not options.dry:
-        await ensure_work_pool(options.default_pool)
+        await ensure_work_pool(default)
     existing = await read_existing(client, sources.specs)
     with scratch() as folder:
         url = (folder / "kept").as_uri() if options.dry else settings.assets_url
-        assets = AssetStore(url, folder)
         desired = desired_deployments(
             sources,
             shipped(),
-            assets,
+            AssetStore(url, folder),
             work_pool=options.work_pool,
             upload_page=upload_page(settings, str(client.api_url)),
             job_variables=options.job_variables,
         )
-    _refuse_foreign(desired, existing)
-    _refuse_lacking(desired, existing, there)
+    _refuse(desired, existing, there)
     if not options.dry:  # where workers read them
         with closing(Journal(settings.store_url)) as journal:
             for spec in {one.spec.hash: one.spec for one in desired}.values():
                 keep_spec(journal.engine, spec)
-    gone = unspecified(
+    stale, unsure = unspecified(
         existing.values(),
         {one.name for one in desired},
         set(sources.specs),
         {one.collection for one in sources.specs.values()} | sources.covered,
         sources.covered,
     )
-    changes = await _reconcile(client, desired, existing, options)
+
+    async def reconciled(one: DesiredDeployment) -> Change:
+        found = existing[one.name].deployment if one.name in existing else None
+        try:
+            return await reconcile(client, one, found, prune=options.prune, dry=options.dry)
+        except PrefectHTTPStatusError as error:
+            raise _refused(f"deployment {one.name}", error) from error
+
+    async def removed(one: ExistingDeployment) -> Change:
+        if not options.dry:
+            await remove(client, one)
+        return Change(one.name, "removed", id=one.deployment.id)
+
+    changes = await _bounded(desired, reconciled)
     if options.prune:
-        stale = [existing[name] for name in gone.stale]
-        changes += await _bounded(stale, lambda one: _remove(client, one, dry=options.dry))
+        changes += await _bounded([existing[name] for name in stale], removed)
         if not options.dry:
             await delete_orphans(client)
     moved = None
@@ -219,11 +229,11 @@ async def _deploy(
         await RivyaCredentials.aregister_type_and_schema(client=client)
         # Campaigns need these too: crashed runs restart, and deadlines of questions act.
         await ensure_automations(heartbeat_seconds=configured_heartbeat())
-        moved = await deploy_waker(sorted(pools, key=lambda one: one != options.default_pool))
+        moved = await deploy_waker(sorted(pools, key=lambda one: one != default))
     return Deployed(
         changes=changes,
-        left=gone.unsure if options.prune else tuple(sorted({*gone.stale, *gone.unsure})),
-        stale=() if options.prune else gone.stale,
+        left=unsure if options.prune else tuple(sorted({*stale, *unsure})),
+        stale=() if options.prune else stale,
         without={
             name: first_block(one.workflow)
             for name, one in sources.specs.items()
@@ -243,11 +253,9 @@ async def _check_shared(pools: Iterable[str], options: DeployOptions, settings: 
     if not options.single_machine:
         for pool in pools:
             machines |= await machines_of(pool)
-    found = unshared(settings, machines)
-    if found:
-        hints = "; ".join(f"for {one.setting}: {one.hint}" for one in found)
+    if found := unshared(settings, machines):
         alone = "" if machines == {this_machine()} else ", or say --single-machine if they are here"
-        raise UsageError("; ".join(map(str, found)), hints + alone)
+        raise UsageError(found[0], found[1] + alone)
 
 
 async def _read_pools(
@@ -269,31 +277,24 @@ async def _read_pools(
     return found
 
 
-def _refuse_foreign(
-    desired: Iterable[DesiredDeployment], existing: Mapping[str, ExistingDeployment]
+def _refuse(
+    desired: Iterable[DesiredDeployment],
+    existing: Mapping[str, ExistingDeployment],
+    pools: Mapping[str, WorkPool | None],
 ) -> None:
+    """Refuses deployments whose name somebody else took, or whose containers lack this package."""
+    there = {name: one.deployment for name, one in existing.items()}
     foreign = [
-        one.name
-        for one in desired
-        if one.name in existing and OWNER_TAG not in existing[one.name].deployment.tags
+        one.name for one in desired if one.name in there and OWNER_TAG not in there[one.name].tags
     ]
     if foreign:
         raise UsageError(
             f"not made by rivya-flows: {', '.join(foreign)}",
             "rename the entry of `deploy`, or delete that deployment; nothing was deployed",
         )
-
-
-def _refuse_lacking(
-    desired: Iterable[DesiredDeployment],
-    existing: Mapping[str, ExistingDeployment],
-    pools: Mapping[str, WorkPool | None],
-) -> None:
-    """Refuses deployments whose containers could not import this package."""
     for one in desired:
         pool = pools[one.work_pool]
-        there = existing[one.name].deployment if one.name in existing else None
-        if pool and lacks_package(pool, job_fields(one, there)["job_variables"]):
+        if pool and lacks_package(pool, one.all_job_variables(there.get(one.name))):
             raise UsageError(
                 f"{one.name}: the {pool.type} pool {pool.name!r} runs it in Prefect's own image,"
                 " which does not have rivya-flows",
@@ -302,61 +303,16 @@ def _refuse_lacking(
             )
 
 
-async def _reconcile(
-    client: PrefectClient,
-    desired: Sequence[DesiredDeployment],
-    existing: Mapping[str, ExistingDeployment],
-    options: DeployOptions,
-) -> list[Change]:
-    flows = {one.flow: one.deployment.flow_id for one in existing.values()}
-    new = sorted({one.workflow.name for one in desired} - set(flows))
-    if not options.dry:
-        flows |= dict(zip(new, await _bounded(new, client.create_flow_from_name), strict=True))
-
-    async def one(wanted: DesiredDeployment) -> Change:
-        there = existing[wanted.name].deployment if wanted.name in existing else None
-        flow_id = flows.get(wanted.workflow.name)
-        try:
-            return await reconcile(
-                client, wanted, flow_id, there, prune=options.prune, dry=options.dry
-            )
-        except PrefectHTTPStatusError as error:
-            raise _refused(f"deployment {wanted.name}", error) from error
-
-    return await _bounded(desired, one)
-
-
-async def _remove(client: PrefectClient, stale: ExistingDeployment, *, dry: bool) -> Change:
-    deployment_id = stale.deployment.id
-    if not dry:
-        for automation in (await automations_of(client, deployment_id, stale.name)).values():
-            await client.delete_automation(automation.id)
-        with suppress(ObjectNotFound):  # somebody was faster
-            # Paused first: a scheduler that reads it from here on plans no run of it.
-            await client.pause_deployment(deployment_id)
-            await client.delete_deployment(deployment_id)  # with its schedules and planned runs
-    return Change(stale.name, "removed", id=deployment_id)
-
-
 async def _bounded(values: Sequence[T], call: Callable[[T], Awaitable[R]]) -> list[R]:
     """Calls it for all values, `_AT_ONCE` at a time; raises the first error when no call is left halfway."""
-    slots = asyncio.Semaphore(_AT_ONCE)
-    results: dict[int, R] = {}
-    errors: list[Exception] = []
-
-    async def one(place: int, value: T) -> None:
-        async with slots:
-            if errors:
-                return
-            try:
-                results[place] = await call(value)
-            except Exception as error:
-                errors.append(error)
-
-    await asyncio.gather(*(one(place, value) for place, value in enumerate(values)))
-    if errors:
-        raise errors[0]
-    return [results[place] for place in range(len(values))]
+    results: list[R] = []
+    for begin in range(0, len(values), _AT_ONCE):
+        calls = map(call, values[begin : begin + _AT_ONCE])
+        for done in await asyncio.gather(*calls, return_exceptions=True):
+            if isinstance(done, BaseException):
+                raise done
+            results.append(done)
+    return results
 
 
 def _refused(where: str, error: PrefectHTTPStatusError) -> UsageError:

@@ -1,222 +1,54 @@
-"""The deployments that specs ask for, with their schedules: all read and checked before anything is sent.
-
-The most dates in a day and in a month is calculated from what a schedule says, not from its next dates: a
-year without a leap day, or between two `RDATE`, is no bound of the following ones.
-
-A server looks for the next dates in its event loop, one candidate after the other, from 2020 on if a rule
-has no DTSTART: ``FREQ=SECONDLY`` blocks it for minutes, a 31st of February for seconds, each time it plans
-runs. Source: `prefect.server.schemas.schedules.RRuleSchedule`.
-"""
+"""The deployments that specs ask for: all read and checked before anything is sent."""
 
 from __future__ import annotations
 
-import math
-from calendar import monthrange
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
-from zoneinfo import ZoneInfo
+from uuid import UUID
 
-from dateutil.rrule import DAILY, WEEKLY, YEARLY, rrule, rruleset, rrulestr
-from prefect.client.schemas.schedules import (
-    DEFAULT_ANCHOR_DATE,
-    SCHEDULE_TYPES,
-    CronSchedule,
-    IntervalSchedule,
-    RRuleSchedule,
-)
-from pydantic import ValidationError
+from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate
+from prefect.client.schemas.objects import ConcurrencyLimitStrategy, ConcurrencyOptions
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.events.actions import RunDeployment
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.events.schemas.events import ResourceSpecification
 
 from rivya_flows.app.prepare import Market, RunRequest, prepare
 from rivya_flows.app.spec_file import NO_SPEC, SpecFile, carried, is_tests, read_spec, specs_at
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.errors import Diagnostic, MediaError, RivyaFlowsError, SpecError, UsageError
-from rivya_flows.flows.deploy_blocks import WORK_POOL
-from rivya_flows.flows.prefect_internals import dates_of
-from rivya_flows.language.syntax.cron import Cron, read_cron
-from rivya_flows.language.workflow import Deploy, Schedule, Workflow
+from rivya_flows.flows.compiler import compile_flow
+from rivya_flows.flows.deploy_blocks import (
+    COLLECTION_VARIABLE,
+    OWNER_TAG,
+    SET_VARIABLE,
+    SPEC_VARIABLE,
+    WORK_POOL,
+    JobVariables,
+    collision_of,
+    entrypoint_of,
+    parameters_of,
+    slug_of,
+    tags_of,
+    trigger_name,
+    trigger_parameters,
+)
+from rivya_flows.flows.deployment.schedules import prefect_schedule, schedule_problems
+from rivya_flows.flows.run_form import CREDENTIALS, shown_form, upload_link
+from rivya_flows.language.workflow import Deploy, Workflow
 from rivya_flows.ledger.phrases import credits_of, total_of
+from rivya_flows.planning.markdown import paragraphs
 from rivya_flows.spec.includes import included_texts
 from rivya_flows.spec.load import check
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.deployments import DeployedSpec
 
-LONGEST_SCHEDULE = 500
-"""Characters of a `cron` or an `rrule`."""
-
-MOST_TIMES_A_DAY = 24
-EARLIEST_YEAR = 2000
-_DAY, _LONGEST_MONTH = 86_400, 31
-_WEEKS, _WEEKS_OF_MONTH = 53, 5
-_BEGIN, _YEARS = datetime(2024, 1, 1), 50  # 40 years lie between two Mondays that are leap days
-
-
-def prefect_schedule(schedule: Schedule) -> SCHEDULE_TYPES:
-    """The schedule as Prefect's; intervals count from midnight of Monday, 2024-01-01.
-
-    Whole days keep their hour when clocks change. Other intervals are in UTC: in another zone Prefect
-    plans those over a day again, an hour beside the runs that it has planned.
-    """
-    written = schedule.cron or schedule.rrule or ""
-    if len(written) > LONGEST_SCHEDULE:
-        raise UsageError(
-            f"a schedule has {len(written):,} characters; at most {LONGEST_SCHEDULE} are allowed"
-        )
-    zone: dict[str, Any] = {"timezone": schedule.timezone} if schedule.timezone else {}
-    if schedule.cron is not None:
-        return CronSchedule(cron=schedule.cron.strip(), **zone)
-    if schedule.rrule is not None:
-        if wrong := _rule_problem(schedule.rrule):
-            raise UsageError(wrong)
-        return RRuleSchedule(rrule=schedule.rrule, **zone)
-    anchor = datetime(2024, 1, 1, tzinfo=ZoneInfo(schedule.timezone or "UTC"))
-    if (schedule.interval or 0) % _DAY:
-        zone = {"timezone": "UTC"}
-    return IntervalSchedule.model_validate(
-        {"interval": schedule.interval, "anchor_date": anchor, **zone}
-    )
-
-
-@dataclass(frozen=True)
-class Dates:
-    """When a schedule starts runs."""
-
-    next: datetime
-    a_day: int
-    a_month: int
-
-
-async def dates_from(schedule: Schedule, now: datetime) -> Dates | None:
-    """The dates of a checked schedule from a moment on; None if there are none."""
-    made, zone = prefect_schedule(schedule), ZoneInfo(schedule.timezone or "UTC")
-    found = await dates_of(made, 1, now.astimezone(zone))
-    if not found:
-        return None
-    midnights = [datetime(now.year, 1, 1, tzinfo=zone) + timedelta(days=n) for n in range(731)]
-    if (every := schedule.interval) is not None:
-        longer = 0.0
-        if every % _DAY:  # a day on which clocks go back has more of them
-            offsets = [(one.utcoffset() or timedelta()).total_seconds() for one in midnights]
-            longer = max(offsets) - min(offsets)
-        most = [math.ceil((days * _DAY + longer) / every) for days in (1, _LONGEST_MONTH)]
-        return Dates(found[0], *most)
-    if schedule.cron is not None:
-        cron = read_cron(schedule.cron.strip())
-        times, a_day = cron.times, len(cron.times)
-        a_month = a_day * _days_of_cron(cron)
-    else:
-        times, a_day, a_month = _most_of_rule(_parsed(schedule.rrule or ""))
-    if any(map(_is_skipped_beside, midnights)):
-        # Clocks skip the first or the last hour of a day: its dates move to the next day or the last.
-        moved = sum(one.hour in (0, 23) for one in times)
-        a_day, a_month = a_day + moved, a_month + moved
-    return Dates(found[0], a_day, a_month)
-
-
-def _is_skipped_beside(midnight: datetime) -> bool:
-    """Whether no clock shows a midnight, or the moment before."""
-    return any(
-        one.astimezone(UTC).astimezone(one.tzinfo).replace(tzinfo=None) != one.replace(tzinfo=None)
-        for one in (midnight, midnight - timedelta(seconds=1))
-    )
-
-
-def _days_of_cron(cron: Cron) -> int:
-    """Most days in a month: those of the month, those of the week, or both together."""
-    longest = _longest(cron.months)
-    if cron.days is None and cron.weekdays is None and not cron.nth_weekdays:
-        return longest
-    of_week = _weekdays(cron.weekdays or (), longest) + cron.nth_weekdays
-    return min(longest, (cron.days or 0) + of_week)
-
-
-def _most_of_rule(rules: rruleset) -> tuple[list[time], int, int]:
-    """The times of day of a parsed recurrence, and its most dates in a day and in a month."""
-    rule: Any = rules._rrule[0]
-    longest, times = _longest(rule._bymonth), list(rule._timeset)
-    weekdays, positions = rule._byweekday or (), len(rule._bysetpos or ())
-    length = {DAILY: 1, WEEKLY: 7}.get(rule._freq)  # of a period; a month has a part of two of them
-    periods = math.ceil((longest + length - 1) / (length * rule._interval)) if length else 1
-    days = (
-        longest,
-        periods * min(length, len(weekdays) or 7) if length else longest,
-        _weekdays(weekdays, longest) + len(rule._bynweekday or ()),
-        len(rule._bymonthday) + len(rule._bynmonthday),
-        len(rule._byyearday or ()),
-        7 * len(rule._byweekno or ()),
-    )  # each is a bound of its own; 0: the rule has no such part
-    a_day = min(filter(None, (len(times), positions, rule._count)))
-    a_month = len(times) * min(filter(None, days))
-    a_month = min(filter(None, (a_month, periods * positions, rule._count)))
-    further: list[datetime] = rules._rdate
-    times += [one.time() for one in further]
-    a_day += max(Counter(one.date() for one in further).values(), default=0)
-    a_month += max(Counter((one.year, one.month) for one in further).values(), default=0)
-    return times, a_day, a_month
-
-
-def _longest(months: Collection[int] | None) -> int:
-    """Days of the longest of these months, None for all of them, in a leap year."""
-    return max(monthrange(2024, month)[1] for month in months or (1,))
-
-
-def _weekdays(weekdays: Collection[int], longest: int) -> int:
-    """Most dates on these weekdays in a month: four of each, and of those after the 28th."""
-    after = range(longest - 28)
-    return 4 * len(weekdays) + max(
-        sum((first + n) % 7 in weekdays for n in after) for first in range(7)
-    )
-
-
-def schedule_problems(workflow: Workflow, file: str) -> Iterator[Diagnostic]:
-    """What is wrong with a spec's schedules that only Prefect knows, such as RFC 5545."""
-    for deploy in workflow.deploy:
-        for number, schedule in enumerate(deploy.schedules, 1):
-            try:
-                prefect_schedule(schedule)
-            except (ValidationError, UsageError) as error:
-                reason = str(error)
-                if isinstance(error, ValidationError):
-                    reason = error.errors(include_url=False, include_input=False)[0]["msg"]
-                message = f"deploy {deploy.name!r}: schedule {number}: {reason}"
-                hint = "see schedules in docs/reference/spec.md"
-                yield Diagnostic("bad-schedule", message, hint, file=file)
-
-
-def _rule_problem(text: str) -> str | None:
-    """Why a rule cannot be parsed, or would block Prefect's server; None if neither."""
-    try:
-        rules = _parsed(text)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        return f"the rule cannot be parsed: {error}"
-    found: list[Any] = rules._rrule
-    if len(found) != 1 or rules._exrule or found[0]._freq > DAILY:
-        return "a rule has one FREQ, of DAILY, WEEKLY, MONTHLY, YEARLY; `interval` can be shorter"
-    rule = found[0]
-    if len(rule._timeset) > MOST_TIMES_A_DAY:
-        return f"a rule gives at most {MOST_TIMES_A_DAY} times a day; `interval` can give more"
-    if rule._interval < 1:
-        return "INTERVAL is at least 1"
-    if rule._byeaster:
-        return "BYEASTER is not of RFC 5545"
-    most = _WEEKS if rule._freq == YEARLY and not rule._bymonth else _WEEKS_OF_MONTH
-    if any(abs(nth) > most for _, nth in rule._bynweekday or ()):
-        return f"BYDAY counts to {most} at most in this rule"
-    if rule._dtstart.year < EARLIEST_YEAR:
-        return f"DTSTART is before {EARLIEST_YEAR}"
-    last = _BEGIN.replace(year=_BEGIN.year + _YEARS)
-    dates: rrule = rule.replace(dtstart=_BEGIN, count=None, until=last)
-    if next(iter(dates), None) is None:
-        return f"the rule gives no date within {_YEARS} years"
-    return None
-
-
-def _parsed(text: str) -> rruleset:
-    return rrulestr(text, dtstart=DEFAULT_ANCHOR_DATE, forceset=True)
+_QUEUE = "work queue"
+"""Stands among the names of the job variables that a spec set."""
 
 
 @dataclass(frozen=True)
@@ -241,15 +73,112 @@ class DesiredDeployment:
     spec: DeployedSpec
     work_pool: str
     collection: str
-    schedules: tuple[SCHEDULE_TYPES, ...]
     price: str = ""
     upload_page: str | None = None
-    job_variables: Mapping[str, Any] = field(default_factory=dict)
+    job_variables: JobVariables = field(default_factory=JobVariables)
 
     @property
     def name(self) -> str:
         """As Prefect names it: ``flow/deployment``."""
         return f"{self.workflow.name}/{self.deploy.name}"
+
+    @property
+    def schedules(self) -> dict[str, DeploymentScheduleCreate]:
+        """Its schedules by slug."""
+        made = [
+            DeploymentScheduleCreate(
+                schedule=prefect_schedule(one), active=one.active, slug=slug_of(number)
+            )
+            for number, one in enumerate(self.deploy.schedules)
+        ]
+        return {one.slug or "": one for one in made}
+
+    def automations(self, deployment_id: UUID) -> dict[str, AutomationCore]:
+        """The automations of its triggers by name."""
+        made = [
+            AutomationCore(
+                name=trigger_name(self.workflow, self.deploy, number),
+                description=f"Runs {self.name} on the event {one.event}.",
+                enabled=one.active,
+                tags=[OWNER_TAG],
+                trigger=EventTrigger(
+                    expect={one.event},
+                    match=ResourceSpecification.model_validate(one.match),
+                    posture=Posture.Reactive,  # the default, but an update requires it
+                ),
+                actions=[
+                    RunDeployment(
+                        source="selected",
+                        deployment_id=deployment_id,
+                        parameters=trigger_parameters(self.workflow, one),
+                    )
+                ],
+            )
+            for number, one in enumerate(self.deploy.triggers)
+        ]
+        return {one.name: one for one in made}
+
+    def fields(self, there: DeploymentResponse | None) -> DeploymentUpdate:
+        """What else Prefect gets, with what stays of the deployment that is there."""
+        workflow, deploy = self.workflow, self.deploy
+        form = compile_flow(workflow, spec_text=self.spec.text, execute=_never)
+        parameters = parameters_of(workflow, deploy.inputs)
+        schema = form.parameters.model_dump_for_openapi()
+        # What the entry gives is the default here, and not that of the spec: calls that `prefect sdk
+        # generate` writes leave a parameter out that equals its default.
+        for name, value in parameters.items():
+            schema["properties"][name]["default"] = value
+        if "required" in schema:
+            schema["required"] = [name for name in schema["required"] if name not in parameters]
+        wallet = there.parameters.get(CREDENTIALS) if there else None
+        described = (
+            self.price,
+            paragraphs(deploy.description) if deploy.description else form.description,
+            upload_link(workflow, self.upload_page),
+        )
+        limit = deploy.concurrency_limit
+        collision = ConcurrencyLimitStrategy(collision_of(deploy))
+        queue = deploy.work_pool.queue if deploy.work_pool else None
+        variables = self.all_job_variables(there)
+        made = DeploymentUpdate(
+            version=self.spec.version,
+            description="\n\n".join(filter(None, described)),
+            tags=tags_of(deploy),
+            entrypoint=entrypoint_of(workflow),
+            pull_steps=[],
+            work_pool_name=self.work_pool,
+            parameters=parameters | ({CREDENTIALS: wallet} if isinstance(wallet, dict) else {}),
+            parameter_openapi_schema={
+                **shown_form(schema, workflow, self.upload_page),
+                # So that the server refuses a mistyped name, before a worker does.
+                "additionalProperties": False,
+            },
+            enforce_parameter_schema=True,
+            concurrency_limit=limit,
+            concurrency_options=ConcurrencyOptions(collision_strategy=collision) if limit else None,
+            job_variables={**variables.others, "env": {**variables.env}},
+        )
+        if queue or _QUEUE in JobVariables.of(there).of_spec:
+            made.work_queue_name = queue or "default"
+        return made
+
+    def all_job_variables(self, there: DeploymentResponse | None) -> JobVariables:
+        """Those given now over those of the spec over those that are there and that no spec set."""
+        pool, given, before = self.deploy.work_pool, self.job_variables, JobVariables.of(there)
+        own = pool.resources if pool else {}
+        kept = {name: one for name, one in before.others.items() if name not in before.of_spec}
+        env = {**before.env, **given.env}
+        env |= {SPEC_VARIABLE: self.spec.hash, COLLECTION_VARIABLE: self.collection}
+        env.pop(SET_VARIABLE, None)
+        names = [name for name in own if name not in given.others]
+        names += [_QUEUE] if pool and pool.queue else []
+        if names:
+            env[SET_VARIABLE] = json.dumps(sorted(names))
+        return JobVariables({**kept, **own, **given.others}, env)
+
+
+async def _never(**_: object) -> Any:
+    raise RuntimeError("this flow was compiled for its form only")
 
 
 def read_specs(
@@ -319,7 +248,7 @@ def desired_deployments(
     *,
     work_pool: str | None,
     upload_page: str | None = None,
-    job_variables: Mapping[str, Any] = MappingProxyType({}),
+    job_variables: JobVariables | None = None,
 ) -> list[DesiredDeployment]:
     """The deployments of the specs; puts the media that the specs name into the asset store."""
     problems: list[Diagnostic] = []
@@ -344,10 +273,9 @@ def desired_deployments(
                 spec=spec,
                 work_pool=deploy.work_pool.name if deploy.work_pool else work_pool or WORK_POOL,
                 collection=source.collection,
-                schedules=tuple(map(prefect_schedule, deploy.schedules)),
                 price=_price(source, deploy, catalogue, assets),
                 upload_page=upload_page,
-                job_variables=job_variables,
+                job_variables=job_variables or JobVariables(),
             )
             for deploy in source.workflow.deploy
         ]

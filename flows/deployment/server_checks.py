@@ -10,7 +10,7 @@ from typing import Any
 
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
+from prefect.client.schemas.filters import DeploymentFilter
 from prefect.client.schemas.objects import WorkerStatus
 from prefect.events.schemas.automations import EventTrigger
 from prefect.exceptions import ObjectNotFound
@@ -18,9 +18,9 @@ from prefect.exceptions import ObjectNotFound
 from rivya_flows.app.doctor.checks import Check, ok, problem, warning
 from rivya_flows.app.shared_store_checks import shown_url, this_machine, unshared
 from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL
-from rivya_flows.flows.deployment.work_pools import machines_of, workers_online
+from rivya_flows.flows.deployment.work_pools import WAKER_NAME, machines_of, workers_online
 from rivya_flows.flows.prefect_internals import LEASES_ON_DISK, is_on_sqlite
-from rivya_flows.flows.questions.suspension import WAKER, WAKER_DEPLOYMENT
+from rivya_flows.flows.questions.suspension import WAKER
 from rivya_flows.flows.recovery.automations import (
     LOST,
     MISSED_HEARTBEATS,
@@ -63,7 +63,7 @@ async def server_checks(settings: Settings) -> AsyncIterator[Check]:
             )
         else:
             yield ok("prefect server", f"{shown_url(str(client.api_url))}, version {version}")
-        ours = DeploymentFilter(tags=DeploymentFilterTags(all_=[OWNER_TAG]))
+        ours = DeploymentFilter.model_validate({"tags": {"all_": [OWNER_TAG]}})
         found = await client.read_deployments(deployment_filter=ours, limit=200)
         deployed = {one.work_pool_name for one in found if one.work_pool_name}
         workers = 0
@@ -144,14 +144,8 @@ async def _server_settings(client: PrefectClient, workers: int) -> AsyncIterator
 
 
 async def _sharing(settings: Settings, pool: str) -> Check:
-    machines = await machines_of(pool)
-    found = unshared(settings, {*machines, this_machine()})
-    if found:
-        return problem(
-            "sharing",
-            f"{pool}: " + "; ".join(map(str, found)),
-            "; ".join(f"for {one.setting}: {one.hint}" for one in found),
-        )
+    if found := unshared(settings, {*await machines_of(pool), this_machine()}):
+        return problem("sharing", f"{pool}: {found[0]}", found[1])
     return ok("sharing", f"the workers of {pool} reach the store and the media")
 
 
@@ -183,7 +177,7 @@ async def _automations(client: PrefectClient) -> Check:
 async def _waker(client: PrefectClient, settings: Settings) -> Check:
     name = "waker"
     try:
-        found = await client.read_deployment_by_name(f"{WAKER}/{WAKER_DEPLOYMENT}")
+        found = await client.read_deployment_by_name(WAKER_NAME)
     except ObjectNotFound:
         return warning(name, "missing: nothing enforces the deadlines of questions", _DEPLOY)
     if found.paused or not any(one.active for one in found.schedules):

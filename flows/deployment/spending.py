@@ -16,12 +16,12 @@ from prefect.client.schemas.schedules import (
 from prefect.events.schemas.automations import EventTrigger
 
 from rivya_flows.app.live_guard import DeployedSpending, Start
-from rivya_flows.app.spec_file import SpecFile, load_spec
+from rivya_flows.app.spec_file import deployed_file, load_spec
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError, UsageError
-from rivya_flows.flows.deployment.desired import GivenSpecs, dates_from
-from rivya_flows.flows.deployment.existing import ExistingDeployment, read_existing
-from rivya_flows.flows.deployment.reconcile import automations_of
+from rivya_flows.flows.deployment.desired import GivenSpecs
+from rivya_flows.flows.deployment.schedules import dates_from
+from rivya_flows.flows.deployment.sync import ExistingDeployment, automations_of, read_existing
 from rivya_flows.language.workflow import Deploy, Schedule, Step, Workflow
 from rivya_flows.steps.registry import known_kind
 from rivya_flows.store.deployments import deployed_spec
@@ -76,8 +76,7 @@ def _executed(journal: Journal, deployed: ExistingDeployment) -> Workflow | None
     if spec is None:
         return None
     with suppress(SpecError):
-        file = SpecFile(spec.text, f"{spec.name}.yaml", None, spec.includes, spec.files)
-        return load_spec(file, shipped())
+        return load_spec(deployed_file(spec), shipped())
     return None
 
 

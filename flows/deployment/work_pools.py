@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from prefect import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
@@ -23,7 +22,7 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.schedules import Interval
 
 from rivya_flows.app.shared_store_checks import UNKNOWN_MACHINE, machine_of, this_machine
-from rivya_flows.flows.deploy_blocks import OWNER_TAG
+from rivya_flows.flows.deploy_blocks import OWNER_TAG, JobVariables
 from rivya_flows.flows.questions.suspension import WAKER, WAKER_DEPLOYMENT
 from rivya_flows.flows.recovery.waker import SWEEP
 from rivya_flows.hosts import is_loopback
@@ -92,17 +91,14 @@ async def machines_of(pool: str) -> set[str]:
     return found
 
 
-def lacks_package(pool: WorkPool, job_variables: Mapping[str, Any]) -> bool:
+def lacks_package(pool: WorkPool, variables: JobVariables) -> bool:
     """Whether a run with these job variables gets Prefect's own image, which lacks this package."""
-    template: Mapping[str, Any] = pool.base_job_template.get("variables", {}).get("properties", {})
+    template = pool.base_job_template.get("variables", {}).get("properties", {})
     if "image" not in template:  # processes, or an image that the template alone decides
         return False
-
-    def value(name: str) -> Any:
-        return job_variables.get(name) or template.get(name, {}).get("default")
-
-    environment = {**template.get("env", {}).get("default", {}), **(value("env") or {})}
-    image = value("image")
+    defaults = {name: template.get(name, {}).get("default") for name in ("env", "image")}
+    environment = {**(defaults["env"] or {}), **variables.env}
+    image = variables.others.get("image") or defaults["image"]
     return not environment.get(_INSTALLS) and (not image or bool(_PREFECTS_IMAGE.match(str(image))))
 
 
@@ -133,7 +129,7 @@ async def deploy_waker(pools: Sequence[str]) -> str | None:
     pool = before or pools[0]
     if not await _has_worker(pool):
         pool = next(iter([one for one in pools if await _has_worker(one)]), pool)
-    wanted = _wanted_waker(pool, dict(there.job_variables or {}) if there else {})
+    wanted = _wanted_waker(pool, there)
     if there is None or _waker_differs(wanted, there):
         await wanted.aapply()
     if before is None or pool == before:
@@ -148,7 +144,7 @@ async def _has_worker(pool: str) -> bool:
         return False
 
 
-def _wanted_waker(pool: str, job_variables: dict[str, Any]) -> RunnerDeployment:
+def _wanted_waker(pool: str, there: DeploymentResponse | None) -> RunnerDeployment:
     return RunnerDeployment.from_entrypoint(
         "rivya_flows.flows.recovery.waker:wake_overdue",
         name=WAKER_DEPLOYMENT,
@@ -163,7 +159,7 @@ def _wanted_waker(pool: str, job_variables: dict[str, Any]) -> RunnerDeployment:
         ),
         tags=[WAKER_DEPLOYMENT, OWNER_TAG],
         work_pool_name=pool,
-        job_variables=job_variables,  # that an operator may have set
+        job_variables=there.job_variables if there else {},  # that an operator may have set
     )
 
 

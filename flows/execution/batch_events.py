@@ -11,7 +11,7 @@ from typing import Any
 
 from prefect.events import Event
 
-from rivya_flows.app.batch.summary import BatchResult, rerun_with
+from rivya_flows.app.batch.summary import BatchResult, RowReport, rerun_with
 from rivya_flows.app.publishing import addresses_of, report_of
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.assets import assets_in
@@ -55,9 +55,9 @@ async def announce_batch(context: RunContext, result: BatchResult) -> None:
 def payload_of(context: RunContext, result: BatchResult) -> dict[str, Any]:
     """The payload: plain values, for automations and as a message."""
     document = result.as_json()
-    first = next(iter(result.receipts.values()), None)
+    first = next((row.receipt for row in result.rows if row.receipt), None)
     name = first.name if first else result.batch_id
-    rows = [_row(context, result, row) for row in result.rows]
+    rows = [_row(context, row) for row in result.rows]
     rows.sort(key=lambda row: row["status"] == "completed")  # what asks for a person comes first
     counts = Counter(row["status"] for row in rows)
     others = [f"{counts[one]} {_WORDS.get(one, one)}" for one in counts if one != "completed"]
@@ -75,13 +75,16 @@ def payload_of(context: RunContext, result: BatchResult) -> dict[str, Any]:
     return {**found, "markdown": "\n".join(_lines(found, rows, rerun_with(result)))}
 
 
-def _row(context: RunContext, result: BatchResult, row: Mapping[str, Any]) -> dict[str, Any]:
-    receipt, run_id = result.receipts.get(row["run_id"]), row["run_id"]
-    address = addresses_of(context, receipt.media if receipt else {})
-    stills = (one for one in assets_in(row["outputs"]) if one.kind == "image")
+def _row(context: RunContext, row: RowReport) -> dict[str, Any]:
+    address = addresses_of(context, row.receipt.media if row.receipt else {})
+    stills = (one for one in assets_in(row.outputs) if one.kind == "image")
     return {
-        **{name: row[name] for name in ("name", "run_id", "status", "credits", "reason")},
-        "report": report_of(context, run_id) if receipt else None,
+        "name": row.state.name,
+        "run_id": row.state.run_id,
+        "status": row.status,
+        "credits": row.state.spent,
+        "reason": row.reason,
+        "report": report_of(context, row.state.run_id) if row.receipt else None,
         "picture": next(filter(None, map(address, stills)), None),
     }
 

@@ -51,6 +51,7 @@ from rivya_flows.planning.queue.events import (
     Event,
     ItemCompleted,
     ItemFailed,
+    JobSeen,
     OtherRun,
     PoolRefused,
     PoolTotal,
@@ -332,8 +333,6 @@ def _outcome(
 AT_ONCE = 16
 """Questions that are open at the same moment."""
 
-_FIELDS = {"status", "model", "reserved_credits", "final_credits"}
-
 
 async def reconcile_jobs(
     run: Run, client: RivyaClient, seen: Mapping[str, Generation] = MappingProxyType({})
@@ -355,9 +354,9 @@ async def reconcile_jobs(
     except* RivyaFlowsError:  # also for an id that fits in no URL
         told.clear()
     if told or not asked:
-        wire = {
-            task_id: None if job is None else job.model_dump(mode="json", include=_FIELDS)
-            for task_id, job in ((one, told[one]) for one in asked)
+        seen_jobs = {
+            task_id: (job := told[task_id]) and JobSeen.model_validate(job, from_attributes=True)
+            for task_id in asked
         }
         others: tuple[OtherRun, ...] = ()
         if (credits_of(run.current()).unexplained or 0) > 0:
@@ -371,7 +370,7 @@ async def reconcile_jobs(
             pools = await in_thread(partial(_pools, run))
         spent = sum(one.most for one in others)
         most = others[:MOST_OTHER_RUNS]
-        event = ServiceAsked(jobs=wire, others=spent, other_runs=most, pools=pools)
+        event = ServiceAsked(jobs=seen_jobs, others=spent, other_runs=most, pools=pools)
         fence = run.lease.fence
         entry = await in_thread(partial(run.context.journal.append, run.run_id, event, fence))
         run.record(entry, run.current())

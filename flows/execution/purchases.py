@@ -7,9 +7,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypedDict
 
 from rivya_flows.client.errors import (
     NotSentError,
@@ -165,7 +165,7 @@ def _may_have_bought(error: APIError) -> bool:
 
 
 def _closing(
-    error: APIError, bought: Purchase, of: Mapping[str, Any], *, late: bool
+    error: APIError, bought: Purchase, of: _Named, *, late: bool
 ) -> PurchaseRefused | PurchaseUncertain | None:
     """The event that closes a purchase after a failed call; None if it stays open."""
     if isinstance(error, NotSentError) and bought.sent == "never":
@@ -207,8 +207,15 @@ async def _send(run: Run, action: Buy) -> Generation | ChatCompletion:
     return sent
 
 
-def _of(action: Buy | Collect) -> dict[str, Any]:
-    """What names its purchase in events."""
+class _Named(TypedDict):
+    """What names a purchase in its events."""
+
+    step: str
+    key: str
+    n: int
+
+
+def _of(action: Buy | Collect) -> _Named:
     return {"step": action.step, "key": action.key, "n": action.n}
 
 

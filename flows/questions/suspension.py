@@ -24,7 +24,7 @@ from prefect.input import RunInput
 from prefect.runtime import deployment, flow_run
 from prefect.states import Scheduled
 
-from rivya_flows.app.publishing import addresses_of, report_of, still_of
+from rivya_flows.app.publishing import addresses_of, report_of, stills_of
 from rivya_flows.app.report import RunReporter
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.errors import StoreError
@@ -32,9 +32,8 @@ from rivya_flows.flows.prefect_internals import last_response, resume_suspended
 from rivya_flows.flows.questions.resume_form import chosen_values, empty_response, resume_form
 from rivya_flows.flows.run_ids import flow_run_of
 from rivya_flows.flows.run_logger import run_logger
-from rivya_flows.ledger.provenance import Recorded, media_of, recorded_asset
+from rivya_flows.ledger.provenance import media_of
 from rivya_flows.media.bounds import DIALOG_SIDE
-from rivya_flows.media.decoding import poster
 from rivya_flows.planning.markdown import link
 from rivya_flows.planning.questions.open_questions import Choice, first_deadline, open_questions
 from rivya_flows.planning.questions.presentation import (
@@ -78,29 +77,12 @@ def suspension_of(context: RunContext, run_id: str) -> Suspension:
     state = _state_of(context, run_id)
     questions = open_questions(state)
     media = media_of(state)
-    small = _small_pictures(context, media)
+    sides = {"image": DIALOG_SIDE, "video": DIALOG_SIDE}
+    small = stills_of(context, media, sides, _MOST_PICTURES)
     page = questions_page(state, questions, addresses_of(context, media), small)
     if sheet := report_of(context, run_id):
         page = f"{link('Compare them large on the contact sheet', sheet)}\n\n{page}"
     return Suspension(run_id, questions, page)
-
-
-def _small_pictures(context: RunContext, media: Recorded) -> Callable[[object], str | None]:
-    """Gives the address of a small picture of the first media that it is asked for."""
-    drawn: dict[str, str | None] = {}
-
-    def small(value: object) -> str | None:
-        asset = recorded_asset(value, media)
-        if asset is None or asset.kind == "audio":
-            return None
-        if asset.sha256 not in drawn:
-            if len(drawn) >= _MOST_PICTURES:
-                return None
-            draw = partial(poster, side=DIALOG_SIDE)
-            drawn[asset.sha256] = still_of(context, asset.sha256, draw)
-        return drawn[asset.sha256]
-
-    return small
 
 
 async def suspend(waits: Suspension) -> None:

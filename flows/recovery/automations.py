@@ -14,7 +14,8 @@ The server runs four of them, for flow runs with our tag only:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from http import HTTPStatus
@@ -62,7 +63,7 @@ ENOUGH = f"{OWNER_TAG}: crashed too often"
 UNBEGUN = f"{OWNER_TAG}: never began, start again"
 NAMES = (LOST, AGAIN, ENOUGH, UNBEGUN)
 
-_ANY = "prefect.flow-run.*"
+_RUN = "prefect.flow-run"
 _SLACK_SECONDS = 10.0
 
 
@@ -115,88 +116,82 @@ def configured_heartbeat() -> float | None:
 
 
 def automations(heartbeat_seconds: float, again_seconds: float) -> list[AutomationCore]:
-    silence = timedelta(seconds=MISSED_HEARTBEATS * heartbeat_seconds + _SLACK_SECONDS)
-    again = ChangeFlowRunState(
-        state=StateType.SCHEDULED,
-        name="AwaitingRetry",
-        message="its process ended unexpectedly; it resumes from its journal",
-    )
+    silence = MISSED_HEARTBEATS * heartbeat_seconds + _SLACK_SECONDS
+    period = f"{CRASHES_SECONDS / 60:g} minutes"
+    counts = [str(count) for count in range(EXECUTIONS)]
     return [
         _automation(
             LOST,
             "Marks a run as crashed if its worker and its process are gone.",
             # Any event of a run is a sign of life, its end or its suspension. A process may die
             # between Running and its first heartbeat. Its last heartbeat may come after its end.
-            _silence(
-                {"prefect.flow-run.Running", "prefect.flow-run.heartbeat"},
-                silence,
-                or_hears=LAST_HEARTBEAT,
-            ),
+            _silence(silence, "Running", "heartbeat", or_hears=LAST_HEARTBEAT),
             ChangeFlowRunState(state=StateType.CRASHED, message="its heartbeat stopped"),
         ),
         _automation(
             AGAIN,
             f"Restarts a crashed run, at most {EXECUTIONS} times.",
-            _silence(
-                {"prefect.flow-run.Crashed"},
-                timedelta(seconds=again_seconds),
-                {RUN_COUNT_LABEL: [str(count) for count in range(EXECUTIONS)]},
-            ),
-            again,
+            _silence(again_seconds, "Crashed", counts=counts),
+            _again("its process ended unexpectedly; it resumes from its journal"),
         ),
         _automation(
             ENOUGH,
-            f"Ends a run that crashed {CRASHES} times in {CRASHES_SECONDS / 60:g} minutes.",
-            EventTrigger(
-                **_of_ours(),
-                expect={"prefect.flow-run.Crashed"},
-                posture=Posture.Reactive,
-                threshold=CRASHES,
-                within=timedelta(seconds=CRASHES_SECONDS),
-            ),
+            f"Ends a run that crashed {CRASHES} times in {period}.",
+            _trigger(Posture.Reactive, CRASHES, CRASHES_SECONDS, {f"{_RUN}.Crashed"}),
             ChangeFlowRunState(
                 state=StateType.FAILED,
-                message=f"crashed {CRASHES} times in {CRASHES_SECONDS / 60:g} minutes; not restarted"
-                " automatically; see its log, then Retry",
+                message=f"crashed {CRASHES} times in {period}; not restarted automatically;"
+                " see its log, then Retry",
             ),
         ),
         _automation(
             UNBEGUN,
             "Restarts a run whose worker died before the run began.",
             # A worker of Prefect's own sets Submitting while it starts the process.
-            _silence(
-                {"prefect.flow-run.Pending", "prefect.flow-run.Submitting"},
-                timedelta(seconds=PENDING_SECONDS),
-            ),
-            again.model_copy(update={"message": "its worker never started it"}),
+            _silence(PENDING_SECONDS, "Pending", "Submitting"),
+            _again("its worker never started it"),
         ),
     ]
 
 
+def _again(message: str) -> ChangeFlowRunState:
+    return ChangeFlowRunState(state=StateType.SCHEDULED, name="AwaitingRetry", message=message)
+
+
 def _silence(
-    after: set[str],
-    within: timedelta,
-    match: dict[str, str | list[str]] | None = None,
-    or_hears: str = _ANY,
+    seconds: float, *after: str, or_hears: str = f"{_RUN}.*", counts: Collection[str] = ()
 ) -> EventTrigger:
-    """Fires if a flow run has no event of Prefect, nor `or_hears`, for a time after one of these."""
-    return EventTrigger(
-        **_of_ours(match or {}),
-        after=after,
-        expect={_ANY, or_hears},
-        posture=Posture.Proactive,
-        threshold=1,
-        within=within,
-    )
+    """Fires if a flow run has no event of Prefect, nor `or_hears`, for a time after one of these.
+
+    `counts` are those of its executions; none: any.
+    """
+    events = {f"{_RUN}.{one}" for one in after}
+    expected = {f"{_RUN}.*", or_hears}
+    return _trigger(Posture.Proactive, 1, seconds, expected, events, counts)
 
 
-def _of_ours(match: dict[str, str | list[str]] | None = None) -> dict[str, Any]:
+def _trigger(
+    posture: Posture,
+    threshold: int,
+    seconds: float,
+    expect: set[str],
+    after: Collection[str] = (),
+    counts: Collection[str] = (),
+) -> EventTrigger:
     """For each flow run with our tag."""
-    return {
-        "match": ResourceSpecification({"prefect.resource.id": _ANY, **(match or {})}),
-        "match_related": ResourceSpecification({**OURS}),
-        "for_each": {"prefect.resource.id"},
-    }
+    match: dict[str, str | list[str]] = {"prefect.resource.id": f"{_RUN}.*"}
+    if counts:
+        match[RUN_COUNT_LABEL] = [*counts]
+    return EventTrigger(
+        match=ResourceSpecification(match),
+        match_related=ResourceSpecification({**OURS}),
+        for_each={"prefect.resource.id"},
+        after={*after},
+        expect=expect,
+        posture=posture,
+        threshold=threshold,
+        within=timedelta(seconds=seconds),
+    )
 
 
 def _automation(
@@ -229,11 +224,10 @@ async def ensure(
     return "changed"
 
 
-def comparable(automation: AutomationCore) -> dict[str, Any]:
-    """What we set of an automation, in the same order for the same content."""
+def comparable(automation: AutomationCore) -> str:
+    """What we set of an automation, as JSON, in the same order for the same content."""
     ours = {"name", "description", "enabled", "tags", "trigger", "actions"}
-    found: dict[str, Any] = _in_order(automation.model_dump(mode="json", include=ours))
-    return found
+    return json.dumps(_in_order(automation.model_dump(mode="json", include=ours)), sort_keys=True)
 
 
 def _in_order(value: Any) -> Any:

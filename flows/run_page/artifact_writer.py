@@ -79,11 +79,9 @@ class ArtifactWriter:
         once: bool = False,
         changes: bool = False,
     ) -> None:
-        """Queues an artifact; a newer one replaces a queued one of the same key and task run.
+        """Queues an artifact of a task run (None: the flow run), in place of one of its key that is queued.
 
-        Args:
-            task_run_id: The task run that shows it; None: the flow run.
-            changes: A newer one follows soon: a short run writes only its last one.
+        With `changes` a newer one follows soon: a short run writes only its last one.
         """
         if self._refused < _GIVES_UP_AFTER:
             self._queue[key, task_run_id] = _Queued(draw, once)

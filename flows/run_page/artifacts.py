@@ -7,75 +7,58 @@ run.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 from uuid import UUID
 
 from prefect.runtime import flow_run
 
-from rivya_flows.app.prepare import verdict
-from rivya_flows.app.publishing import addresses_of, report_of, still_of
+from rivya_flows.app.publishing import addresses_of, report_of, stills_of
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.assets import Asset, assets_in, output_assets, rendered_as
-from rivya_flows.catalogue.prices import Price
 from rivya_flows.client.types import ChatCompletion
 from rivya_flows.flows.prefect_internals import executed_before
 from rivya_flows.flows.run_ids import can_be_suspended
-from rivya_flows.flows.run_page.artifact import Artifact, artifact_key
-from rivya_flows.flows.run_page.artifact_writer import HURRY_SECONDS, ArtifactWriter, Logger
-from rivya_flows.flows.run_page.ending import draw_ledger, draw_outputs
-from rivya_flows.flows.run_page.media import draw_asset, draw_group, draw_text
+from rivya_flows.flows.run_page.artifact import (
+    Artifact,
+    artifact_key,
+    draw_asset,
+    draw_group,
+    draw_text,
+)
+from rivya_flows.flows.run_page.artifact_writer import HURRY_SECONDS, ArtifactWriter, Draw, Logger
+from rivya_flows.flows.run_page.drawing import draw_ledger, draw_outputs, draw_plan, draw_progress
 from rivya_flows.flows.task_groups import TaskGroup
 from rivya_flows.ledger.model import Receipt
-from rivya_flows.ledger.phrases import credits_of, total_of
 from rivya_flows.ledger.provenance import media_of
 from rivya_flows.media.bounds import POSTER_SIDE, SMALL_SIDE
-from rivya_flows.media.decoding import poster
-from rivya_flows.planning.markdown import Marked, table, text
-from rivya_flows.planning.mermaid import mermaid
 from rivya_flows.planning.names import label
-from rivya_flows.planning.plan import RunPlan
-from rivya_flows.planning.pricing.estimate import (
-    RUNTIME,
-    Estimate,
-    ItemEstimate,
-    StepEstimate,
-    estimate,
-    rehearse,
-)
+from rivya_flows.planning.pricing.estimate import estimate, rehearse
 from rivya_flows.planning.queue.events import Event
-from rivya_flows.planning.queue.item_state import Phase
-from rivya_flows.planning.queue.state import State, StepState
+from rivya_flows.planning.queue.state import State
 from rivya_flows.tasks.files import Upload
 from rivya_flows.tasks.generations import CollectedJob
 
 MOST_REHEARSED = 1_000
 """A plan with more items is shown without a look into the cache, which would take minutes."""
 
-MOST_PLANNED, _MOST_STEPS = 200, 6
-"""Items in the table of a plan, and steps at work that are named."""
-
 MOST_NODES = 500
 """Media shown on task runs; the contact sheet shows all of them."""
 
 
 class Page:
-    """The artifacts of a run.
-
-    Args:
-        writer: Writes the artifacts; None shows nothing.
-    """
+    """The artifacts of a run; without a writer it shows nothing."""
 
     def __init__(self, context: RunContext, campaign: str, writer: ArtifactWriter | None) -> None:
         self._context = context
         self._campaign = campaign
         self._writer = writer
         self._nodes = 0
-        self._posters: dict[str, str | None] = {}
         self._media: dict[str, Asset] = {}
         self._address = addresses_of(context, self._media)
+        sides = {"image": SMALL_SIDE, "video": POSTER_SIDE}
+        self._poster = stills_of(context, self._media, sides)
 
     def show_plan(self, state: State, balance: int | None = None) -> None:
         """Shows the plan with its prices before anything is bought."""
@@ -158,21 +141,10 @@ class Page:
             ),
         )
 
-    def _put(self, name: str, draw: Any, *, once: bool = False, changes: bool = False) -> None:
+    def _put(self, name: str, draw: Draw, *, once: bool = False, changes: bool = False) -> None:
         if self._writer is not None:
             key = artifact_key(self._campaign, name)
             self._writer.put(key, draw, once=once, changes=changes)
-
-    def _poster(self, asset: Asset) -> str | None:
-        """The URL of a film's still or of a small picture, stored beside the media; None without."""
-        digest = asset.sha256
-        if digest not in self._media or not self._context.settings.rivya_flows_public_url:
-            return None
-        if digest not in self._posters:
-            side = POSTER_SIDE if asset.kind == "video" else SMALL_SIDE
-            draw = partial(poster, side=side)
-            self._posters[digest] = still_of(self._context, digest, draw)
-        return self._posters[digest]
 
 
 @contextlib.asynccontextmanager
@@ -202,105 +174,3 @@ def _shown(stage: str, result: Any) -> Any:
         return output_assets(result)
     # The picked items have their other media too.
     return result["assets"] if stage == "pick" and isinstance(result, Mapping) else result
-
-
-def draw_plan(plan: RunPlan, priced: Estimate) -> Artifact:
-    """A Mermaid graph with prices, a table of the items, the totals, and whether they fit the budget."""
-    rows = [row for step in priced.steps for row in _rows(step)]
-    more = len(rows) - MOST_PLANNED
-    head = ("item", "model", "credits", "")
-    lines = [
-        f"```mermaid\n{mermaid(plan, priced)}\n```",
-        "",
-        table(head, rows[:MOST_PLANNED], right=[2]),
-        *([f"\nand {more} more items"] if more > 0 else []),
-        "",
-        _money(priced),
-        *(["", text(verdict(priced))] if priced.budget is not None else []),
-    ]
-    return Artifact("markdown", "\n".join(lines), "The steps and their prices")
-
-
-def _rows(step: StepEstimate) -> Iterator[tuple[object, ...]]:
-    if step.skipped:
-        yield (step.id, "", "", f"skipped: {step.skipped}")
-        return
-    for item in step.items:
-        name = f"{step.id} × …" if item.key == RUNTIME else label(step.id, item.key)
-        yield (name, item.model or Marked(f"*{text(step.uses)}*"), _cost(item.price), _note(item))
-
-
-def _cost(price: Price) -> str:
-    if price.max is None:
-        return f"{price.min} or more"
-    return str(price.min) if price.min == price.max else f"{price.min} to {price.max}"
-
-
-def _note(item: ItemEstimate) -> str:
-    if item.cached:
-        before = item.price.assumption if item.taken_from else "bought before"
-        return f"{before}, saves {item.saved}" if item.saved else str(before)
-    return "" if item.price.max == 0 else item.price.assumption or ""
-
-
-def _money(priced: Estimate) -> str:
-    parts = [f"**{text(total_of(priced))}**"]
-    if priced.spent:
-        parts.append(f"{priced.spent} spent before")
-    if priced.saved:
-        parts.append(f"{priced.saved} saved")
-    if priced.budget is not None:
-        parts.append(f"budget {priced.budget}")
-    if priced.balance is not None:
-        parts.append(f"balance {priced.balance}")
-    return ", ".join(parts)
-
-
-def draw_progress(state: State) -> Artifact:
-    """The share of the known items that have ended, the active steps and the credits so far.
-
-    The percentage can fall when a fan-out adds items.
-    """
-    done = total = 0
-    for step_id in state.plan.parts["steps"]:
-        items = state.steps[step_id].items
-        total += 1 if items is None else len(items)
-        done += state.steps[step_id].tally.ended
-    percent = 100.0 if state.ended == "completed" else round(100 * done / max(total, 1), 1)
-    summary = f"{done} of {total} done{_active_steps(state)}; {_credits(state)}"
-    return Artifact("progress", percent, summary)
-
-
-def _active_steps(state: State) -> str:
-    if state.ended:
-        return f", {state.ended}"
-    active = [
-        words
-        for step_id, step in state.steps.items()
-        if (words := _step(step_id, step)) is not None
-    ]
-    more = len(active) - _MOST_STEPS
-    shown = active[:_MOST_STEPS] + ([f"{more} more steps"] if more > 0 else [])
-    return f"; {', '.join(shown)}" if shown else ""
-
-
-def _step(step_id: str, step: StepState) -> str | None:
-    items, tally = step.items, step.tally
-    if items is None or not tally.in_flight:
-        return None
-    if len(items) == 1:
-        return f"{step_id} {_DOES[items[0].phase]}"
-    return f"{step_id} {tally.ended} of {len(items)}"
-
-
-_DOES = {
-    Phase.LOOKING: "looks up an earlier result",
-    Phase.UPLOADING: "is uploading",
-    Phase.BUYING: "is buying",
-    Phase.RUNNING: "is running",
-}
-
-
-def _credits(state: State) -> str:
-    saved = f", {state.saved} saved" if state.saved else ""
-    return f"{credits_of(state.spent)}{saved}"

@@ -213,50 +213,37 @@ async def told_outages(
             server that may come back, to which the run's state is sent until Prefect gives up.
         look_seconds: How often to look; twice without success is an outage.
     """
-    away = asyncio.Event()
-    watching = asyncio.create_task(_watch(api_url, tell, lives, look_seconds, away))
+    shown, failures = api_url.removesuffix("/api"), 0
+
+    async def watch() -> None:
+        nonlocal failures
+        while True:
+            await asyncio.sleep(look_seconds)
+            if lives() if lives is not None else await asyncio.to_thread(accepts, api_url):
+                if failures > 1:
+                    tell(f"the Prefect server at {shown} answers again")
+                failures = 0
+                continue
+            failures += 1
+            if lives is not None:
+                tell(
+                    f"the Prefect server at {shown} died: this run goes on, and what it makes is safe;"
+                    " its page in Prefect stays as it is now"
+                )
+                with pointed_at(_GIVES_UP):
+                    await asyncio.Event().wait()  # until the end of the block
+            if failures == 2:
+                tell(
+                    f"the Prefect server at {shown} does not answer: this run goes on, and what it"
+                    " makes is safe; at its end it waits some minutes for the server, which shall record it"
+                )
+
+    watching = asyncio.create_task(watch())
     try:
         yield
     finally:
         watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watching
-        if away.is_set():
+        if failures:
             drop_pending()
-
-
-async def _watch(
-    api_url: str,
-    tell: Callable[[str], object],
-    lives: Callable[[], bool] | None,
-    seconds: float,
-    away: asyncio.Event,
-) -> None:
-    failures = 0
-    shown = api_url.removesuffix("/api")
-    while True:
-        await asyncio.sleep(seconds)
-        if lives is None:
-            answered = await asyncio.to_thread(accepts, api_url)
-        else:
-            answered = lives()
-        if answered:
-            if failures > 1:
-                tell(f"the Prefect server at {shown} answers again")
-            failures = 0
-            away.clear()
-            continue
-        failures += 1
-        away.set()
-        if lives is not None:
-            tell(
-                f"the Prefect server at {shown} died: this run goes on, and what it makes is safe;"
-                " its page in Prefect stays as it is now"
-            )
-            with pointed_at(_GIVES_UP):
-                await asyncio.Event().wait()  # until the end of the block
-        if failures == 2:
-            tell(
-                f"the Prefect server at {shown} does not answer: this run goes on, and what it"
-                " makes is safe; at its end it waits some minutes for the server, which shall record it"
-            )

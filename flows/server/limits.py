@@ -190,8 +190,6 @@ class ModelSlots:
         try:
             await turn
         except asyncio.CancelledError:
-            with contextlib.suppress(ValueError):
-                self._waiting[model].remove(turn)
             # It got the slot and was cancelled at the same moment.
             if turn.done() and not turn.cancelled():
                 self.give_back(model)
@@ -220,32 +218,30 @@ class HeldSlots:
 
     async def before_buying(self, action: Buy, model: str | None) -> None:
         """Wait for a slot; a purchase that may have been made already does not wait."""
-        of = (action.step, action.key, action.n)
-        if model is None or of in self._held:
-            return
         if action.intended:
-            self._slots.count(model)
-        else:
+            self.under_way(action, model)
+        elif model is not None and _job(action) not in self._held:
             await self._slots.take(model)
-        self._held[of] = model
+            self._held[_job(action)] = model
 
-    def under_way(self, action: Collect, model: str | None) -> None:
+    def under_way(self, action: Buy | Collect, model: str | None) -> None:
         """Count a job that an earlier execution bought."""
-        of = (action.step, action.key, action.n)
-        if model is not None and of not in self._held:
+        if model is not None and _job(action) not in self._held:
             self._slots.count(model)
-            self._held[of] = model
+            self._held[_job(action)] = model
 
     def over(self, action: Buy | Collect) -> None:
-        model = self._held.pop((action.step, action.key, action.n), None)
-        if model is not None:
+        if (model := self._held.pop(_job(action), None)) is not None:
             self._slots.give_back(model)
 
     def all_over(self) -> None:
         """Give back all slots when the execution of the run ends."""
-        for model in self._held.values():
-            self._slots.give_back(model)
-        self._held.clear()
+        while self._held:
+            self._slots.give_back(self._held.popitem()[1])
+
+
+def _job(action: Buy | Collect) -> tuple[str, str, int]:
+    return action.step, action.key, action.n
 
 
 _SHARED: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, ModelSlots] = (

@@ -165,3 +165,11 @@ def left_running(data: Path) -> Loopback | None:
         return None
     server = Loopback(urlsplit(part.url).port or 0, server_auth(data / "prefect"))
     return server if server.healthy() else None
+
+
+def entrance(data: Path) -> str:
+    """A URL that opens the pages of the server of `up` in one browser, once."""
+    server = left_running(data)
+    if server is None:
+        raise ConnectionError("the Prefect server does not answer")
+    return server.entrance()

@@ -39,6 +39,7 @@ from rivya_flows.flows.server.local_api import Loopback, server_auth
 from rivya_flows.flows.server.server_process import (
     STAYS,
     USERS,
+    end_idle,
     kind_of,
     lives,
     running,
@@ -46,16 +47,14 @@ from rivya_flows.flows.server.server_process import (
 )
 
 SEND_SECONDS = 10.0
-STOP_SECONDS = 10.0
 LOOK_SECONDS = 0.1
 
 
 class LocalServer:
     """One user's share in the Prefect server of a data folder.
 
-    `start` returns at once; `ready` waits for the server and points this process at it; `stop` leaves it. The
-    last user ends a server that does not wait for another, once its last rows are written. `port` is 0 until
-    it is known.
+    `start` returns at once; `ready` waits for the server and points this process at it; `stop` leaves it. A
+    server ends by itself when its last user has left, or some time later. `port` is 0 until it is known.
     """
 
     def __init__(self, home: Path, idle_seconds: float = 0) -> None:
@@ -85,10 +84,6 @@ class LocalServer:
     def api_url(self) -> str:
         return f"http://127.0.0.1:{self.port}/api"
 
-    @property
-    def log(self) -> Path:
-        return self.home / "server.log"
-
     async def ready(self, *, timeout_seconds: float = READY_SECONDS) -> str:
         """The API's URL, once the server answers; from then on this process uses it."""
         deadline = time.monotonic() + timeout_seconds
@@ -97,7 +92,7 @@ class LocalServer:
                 raise self._failed(f"ended with code {self._process.exit_code}")
             if time.monotonic() > deadline:
                 raise self._failed(f"did not answer within {timeout_seconds:g} s")
-            if not (self.port and self._alive()):
+            if not (self.port and lives(self.home)):
                 self._join()
             await asyncio.sleep(LOOK_SECONDS)
         await send_pending(SEND_SECONDS)  # Prefect's senders stay with the server they began with
@@ -108,29 +103,27 @@ class LocalServer:
         return self.api_url
 
     async def stop(self) -> None:
-        """End this share, and with the last one a server that does not wait; safe to call twice."""
-        stays = self._proven is not None and self._idle_seconds > 0
+        """End this share, and wait for the end of a server that has no other and does not wait; safe to call twice."""
+        ends = self._proven is not None and not self._idle_seconds
         try:
             if self._proven is not None and self.serves():
                 with contextlib.suppress(OSError, http.client.HTTPException):
                     await send_pending(SEND_SECONDS)
-                    if not stays:
+                    if ends:
                         await asyncio.to_thread(self._proven.settle, self._began)
         finally:
             self._proven = None
             if self._replaced is not None:
                 restore(self._replaced)
                 self._replaced = None
-            try:
-                if not stays:
-                    await self._end()
-            finally:
-                self._leave()
+            self._leave()
+            if ends:
+                await asyncio.to_thread(end_idle, self.home)
 
     def serves(self) -> bool:
         """Whether the server that was `ready` still lives: the next one has another password."""
         known = self._proven
-        return known is not None and self._alive() and server_auth(self.home) == known.auth
+        return known is not None and lives(self.home) and server_auth(self.home) == known.auth
 
     # --- joining and leaving -------------------------------------------------------------------
 
@@ -145,7 +138,7 @@ class LocalServer:
             self.home.mkdir(parents=True, exist_ok=True)
             if self._users is None:
                 self._users = (self.home / USERS).open("a+b")
-            # A server that shuts down, or the last user who ends it, holds this exclusively.
+            # A server that shuts down, or a `down` that ends it, holds this exclusively.
             if try_lock(self._users, fcntl.LOCK_SH):
                 with (self.home / "start.lock").open("a") as starting:
                     if try_lock(starting):
@@ -159,9 +152,9 @@ class LocalServer:
             ) from error
 
     def _find_or_start(self) -> None:
-        port = self._own_port
+        port, log = self._own_port, self.home / "server.log"
         environment = server_environment(self.home, port, variables())
-        started = start_server(self.home, port, environment, self.log, ends_with_users=True)
+        started = start_server(self.home, port, environment, log, ends_with_users=True)
         if started is not None:
             self._process, self.port = started, port
         elif found := running(self.home):
@@ -179,18 +172,6 @@ class LocalServer:
         self._leave()
         return True
 
-    def _alive(self) -> bool:
-        """Whether the server's process exists: it holds its lock while it does."""
-        if self._process is not None:
-            return self._process.exit_code is None
-        return lives(self.home)
-
-    async def _end(self) -> None:
-        """End a server that this process started and nobody else uses; others end by themselves."""
-        if self._process is not None and self._users is not None and try_lock(self._users):
-            # Nobody can join while the lock is held.
-            await asyncio.to_thread(self._process.end, grace_seconds=STOP_SECONDS)
-
     def _leave(self) -> None:
         self._process = None
         if self._users is not None:
@@ -200,7 +181,7 @@ class LocalServer:
 
     def _failed(self, what: str) -> UsageError:
         hint = ", or set PREFECT_API_URL to a server that runs"
-        return start_error("prefect server", what, self.log, hint)
+        return start_error("prefect server", what, self.home / "server.log", hint)
 
 
 @contextlib.asynccontextmanager

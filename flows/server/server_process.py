@@ -10,14 +10,14 @@ import json
 import os
 import sqlite3
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 
-from rivya_flows.app.processes.locks import LOOK_SECONDS, set_idle_seconds, try_lock, watch
+from rivya_flows.app.processes.bound import with_users
+from rivya_flows.app.processes.locks import LOOK_SECONDS, set_idle_seconds, try_lock
 from rivya_flows.app.processes.supervisor import (
-    ProcessSpec,
     StartedProcess,
     is_json,
     start,
@@ -38,7 +38,6 @@ END_SECONDS = 20.0
 STAYS = "stays"
 """The kind of a server that `up` started: it ignores its users, and every run joins it."""
 
-_NO_USERS = "-"
 _SQLITE = "sqlite+aiosqlite:///"
 _MODULE = "rivya_flows.flows.server.server_process"
 
@@ -52,23 +51,21 @@ def start_server(
     ends_with_users: bool,
 ) -> StartedProcess | None:
     """Start a server as the owner of `LOCK`; None if another one holds it."""
-    users, kind = _NO_USERS, STAYS
-    if ends_with_users:
-        users, kind = str(home / USERS), kind_of(environment)
     descriptor = os.open(home / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     with os.fdopen(descriptor, "r+b") as lock:
         if not try_lock(lock, fcntl.LOCK_EX):
             return None
         lock.truncate()
-        spec = ProcessSpec(
+        kind = kind_of(environment) if ends_with_users else STAYS
+        command = (_MODULE, f"{port} {kind}", str(descriptor))
+        return start(
             "prefect server",
-            (_MODULE, users, f"{port} {kind}", str(descriptor)),
+            with_users(home / USERS, *command) if ends_with_users else command,
             environment,
             log,
             folder=home,  # Prefect reads .env and prefect.toml of the current folder
             descriptors=(descriptor,),  # it stays locked until the child ends
         )
-        return start(spec)
 
 
 def kind_of(environment: Mapping[str, str]) -> str:
@@ -113,22 +110,26 @@ def end_idle(home: Path) -> bool:
     return is_idle(home, end=True) and wait_until(lambda: not lives(home), END_SECONDS)
 
 
-def main() -> None:
-    """Serve on a loopback port, if it has users until they are gone.
+@contextlib.contextmanager
+def kept_from_runs(home: Path) -> Iterator[bool]:
+    """Whether no run uses the server of `up`; then none begins to in the block."""
+    with (home / USERS).open("a+b") as users:
+        yield try_lock(users)
 
-    Arguments of the command: the lock file of the users, or `_NO_USERS`; port and kind, as they
-    are written into `LOCK`; and the descriptor of `LOCK`, which the parent has locked for this
-    process.
+
+def main() -> None:
+    """Serve on a loopback port.
+
+    Arguments of the command: port and kind, as they are written into `LOCK`; and the descriptor of
+    `LOCK`, which the parent has locked for this process.
     """
     gc.disable()  # its imports make 500,000 objects that stay
-    users, shown, lock = sys.argv[1:]
+    shown, lock = sys.argv[1:]
     port = shown.partition(" ")[0]
     # Before the port, so that whoever finds a server finds its password.
     auth = new_auth(Path(variables()["PREFECT_HOME"]))
     set_variables({"PREFECT_SERVER_API_AUTH_STRING": auth})
     os.pwrite(int(lock), shown.encode(), 0)
-    if users != _NO_USERS:
-        watch(Path(users))
     url = variables()["PREFECT_SERVER_DATABASE_CONNECTION_URL"]
     if url.startswith(_SQLITE):
         give_space_back(Path(url.removeprefix(_SQLITE)))

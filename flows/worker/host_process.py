@@ -90,32 +90,15 @@ ALIVE_SECONDS = 5.0
 _logger = logging.getLogger("prefect.rivya_flows.worker")
 
 
-class _Executions:
-    def __init__(self, shared: SharedRuns, outbox: queue.SimpleQueue[Message | None]) -> None:
-        self._shared = shared
-        self._outbox = outbox
-        self._stops: dict[str, StopRequest] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+async def _serve(inbox: asyncio.Queue[Message], outbox: queue.SimpleQueue[Message | None]) -> None:
+    stops: dict[str, StopRequest] = {}
 
-    def hear(self, message: Message) -> None:
-        match message:
-            case Execute(flow_run):
-                stop = self._stops[flow_run] = StopRequest()
-                task = asyncio.create_task(self._execute(message, stop))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-            case Cancel(flow_run):
-                if flow_run in self._stops:
-                    self._stops[flow_run].make()
-            case _:
-                raise ValueError(f"unexpected {message}")
-
-    async def _execute(self, order: Execute, stop: StopRequest) -> None:
+    async def execute(order: Execute, stop: StopRequest) -> None:
         ended = Ended(order.flow_run)
         try:
             settings = read_settings().model_copy(update={"rivya_flows_spec": order.spec})
             with stopped_by(stop):
-                known = await self._shared.execute(
+                known = await shared.execute(
                     UUID(order.flow_run),
                     lambda: flow_for_run(order.attribute, order.flow_run, settings),
                 )
@@ -124,18 +107,21 @@ class _Executions:
         except BaseException as error:  # whatever ended it: the worker must hear of it
             lines = "".join(traceback.format_exception(error))[-LONGEST_TEXT:]
             ended = Ended(order.flow_run, f"{type(error).__name__}: {error}"[:LONGEST_TEXT], lines)
-        del self._stops[order.flow_run]
-        self._outbox.put(ended)
+        del stops[order.flow_run]
+        outbox.put(ended)
 
-
-async def _serve(inbox: asyncio.Queue[Message], outbox: queue.SimpleQueue[Message | None]) -> None:
     async with (
         SharedRuns() as shared,
         told_outages(str(shared.client.api_url).rstrip("/"), _logger.warning),
+        asyncio.TaskGroup() as executions,
     ):
-        executions = _Executions(shared, outbox)
         while True:
-            executions.hear(await inbox.get())
+            match await inbox.get():
+                case Execute() as order:
+                    stop = stops[order.flow_run] = StopRequest()
+                    executions.create_task(execute(order, stop))
+                case Cancel(flow_run) if flow_run in stops:
+                    stops[flow_run].make()
 
 
 def _read(

@@ -15,123 +15,86 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rivya_flows.app.results import Plan, PlanItem, Receipt
-    from rivya_flows.assets import Asset
-    from rivya_flows.client.calls import RawResponse
-    from rivya_flows.client.client import RivyaClient, SyncRivyaClient
-    from rivya_flows.client.options import RequestOptions
-    from rivya_flows.client.retries import RetryPolicy
-    from rivya_flows.diagnostics import Diagnostic
+    from rivya_flows.app.results import Plan as Plan, PlanItem as PlanItem, Receipt as Receipt
+    from rivya_flows.assets import Asset as Asset
+    from rivya_flows.client.calls import RawResponse as RawResponse
+    from rivya_flows.client.client import (
+        RivyaClient as RivyaClient,
+        SyncRivyaClient as SyncRivyaClient,
+    )
+    from rivya_flows.client.options import RequestOptions as RequestOptions
+    from rivya_flows.client.retries import RetryPolicy as RetryPolicy
+    from rivya_flows.diagnostics import Diagnostic as Diagnostic
     from rivya_flows.errors import (
-        APIConnectionError,
-        APIError,
-        APIStatusError,
-        AuthenticationError,
-        BadRequestError,
-        BudgetError,
-        ConflictError,
-        InsufficientCreditsError,
-        InternalServerError,
-        LeaseLostError,
-        MediaError,
-        NotFoundError,
-        PermissionDeniedError,
-        RateLimitError,
-        RivyaFlowsError,
-        SpecError,
-        StoreError,
-        UsageError,
+        APIConnectionError as APIConnectionError,
+        APIError as APIError,
+        APIStatusError as APIStatusError,
+        AuthenticationError as AuthenticationError,
+        BadRequestError as BadRequestError,
+        BudgetError as BudgetError,
+        ConflictError as ConflictError,
+        InsufficientCreditsError as InsufficientCreditsError,
+        InternalServerError as InternalServerError,
+        LeaseLostError as LeaseLostError,
+        MediaError as MediaError,
+        NotFoundError as NotFoundError,
+        PermissionDeniedError as PermissionDeniedError,
+        RateLimitError as RateLimitError,
+        RivyaFlowsError as RivyaFlowsError,
+        SpecError as SpecError,
+        StoreError as StoreError,
+        UsageError as UsageError,
     )
-    from rivya_flows.flows.compiler import RunEndedError
-    from rivya_flows.flows.credentials import RivyaCredentials
-    from rivya_flows.language.workflow import Workflow
+    from rivya_flows.flows.compiler import RunEndedError as RunEndedError
+    from rivya_flows.flows.credentials import RivyaCredentials as RivyaCredentials
+    from rivya_flows.language.workflow import Workflow as Workflow
     from rivya_flows.python_api import (
-        afork,
-        aoutputs_of,
-        aplan,
-        aresume,
-        arun,
-        campaign,
-        check,
-        fork,
-        load,
-        none_of_these,
-        outputs_of,
-        plan,
-        resume,
-        run,
+        afork as afork,
+        aoutputs_of as aoutputs_of,
+        aplan as aplan,
+        aresume as aresume,
+        arun as arun,
+        campaign as campaign,
+        check as check,
+        fork as fork,
+        load as load,
+        none_of_these as none_of_these,
+        outputs_of as outputs_of,
+        plan as plan,
+        resume as resume,
+        run as run,
     )
-    from rivya_flows.steps.function import LocalAsset
-    from rivya_flows.version import __version__
+    from rivya_flows.steps.function import LocalAsset as LocalAsset
+    from rivya_flows.version import __version__ as __version__
 
-__all__ = [
-    "APIConnectionError",
-    "APIError",
-    "APIStatusError",
-    "Asset",
-    "AuthenticationError",
-    "BadRequestError",
-    "BudgetError",
-    "ConflictError",
-    "Diagnostic",
-    "InsufficientCreditsError",
-    "InternalServerError",
-    "LeaseLostError",
-    "LocalAsset",
-    "MediaError",
-    "NotFoundError",
-    "PermissionDeniedError",
-    "Plan",
-    "PlanItem",
-    "RateLimitError",
-    "RawResponse",
-    "Receipt",
-    "RequestOptions",
-    "RetryPolicy",
-    "RivyaClient",
-    "RivyaCredentials",
-    "RivyaFlowsError",
-    "RunEndedError",
-    "SpecError",
-    "StoreError",
-    "SyncRivyaClient",
-    "UsageError",
-    "Workflow",
-    "__version__",
-    "afork",
-    "aoutputs_of",
-    "aplan",
-    "aresume",
-    "arun",
-    "campaign",
-    "check",
-    "fork",
-    "load",
-    "none_of_these",
-    "outputs_of",
-    "plan",
-    "resume",
-    "run",
-]
-
-_MODULES = {
-    "Plan": "rivya_flows.app.results",
-    "PlanItem": "rivya_flows.app.results",
-    "Receipt": "rivya_flows.app.results",
-    "Asset": "rivya_flows.assets",
-    "RivyaClient": "rivya_flows.client.client",
-    "SyncRivyaClient": "rivya_flows.client.client",
-    "RawResponse": "rivya_flows.client.calls",
-    "RequestOptions": "rivya_flows.client.options",
-    "RetryPolicy": "rivya_flows.client.retries",
-    "Diagnostic": "rivya_flows.diagnostics",
-    "RunEndedError": "rivya_flows.flows.compiler",
-    "RivyaCredentials": "rivya_flows.flows.credentials",
-    "LocalAsset": "rivya_flows.steps.function",
-    "Workflow": "rivya_flows.language.workflow",
-    "__version__": "rivya_flows.version",
+_NAMES = {
+    "app.results": "Plan PlanItem Receipt",
+    "assets": "Asset",
+    "client.calls": "RawResponse",
+    "client.client": "RivyaClient SyncRivyaClient",
+    "client.options": "RequestOptions",
+    "client.retries": "RetryPolicy",
+    "diagnostics": "Diagnostic",
+    "errors": (
+        "APIConnectionError APIError APIStatusError AuthenticationError BadRequestError "
+        "BudgetError ConflictError InsufficientCreditsError InternalServerError "
+        "LeaseLostError MediaError NotFoundError PermissionDeniedError RateLimitError "
+        "RivyaFlowsError SpecError StoreError UsageError"
+    ),
+    "flows.compiler": "RunEndedError",
+    "flows.credentials": "RivyaCredentials",
+    "language.workflow": "Workflow",
+    "python_api": (
+        "afork aoutputs_of aplan aresume arun campaign check fork load none_of_these "
+        "outputs_of plan resume run"
+    ),
+    "steps.function": "LocalAsset",
+    "version": "__version__",
 }
-"""Where names are defined; the other ones with a capital are errors, the rest functions."""
+"""The public names by the module that defines them."""
+
+_MODULES = {name: module for module, names in _NAMES.items() for name in names.split()}
+__all__ = sorted(_MODULES)
 
 
 def __getattr__(name: str) -> Any:
@@ -140,10 +103,9 @@ def __getattr__(name: str) -> Any:
     Raises:
         AttributeError: It is not public, and no module that was imported.
     """
-    if name not in __all__:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    default = "rivya_flows.errors" if name[0].isupper() else "rivya_flows.python_api"
-    value = getattr(importlib.import_module(_MODULES.get(name, default)), name)
+    value = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
     globals()[name] = value
     return value
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
 from typing import Any
 
 from rivya_flows.printable import one_line
@@ -99,26 +102,10 @@ def _width(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in shown)
 
 
-CODES = (
-    "bad-address", "bad-arguments", "bad-brand", "bad-captions", "bad-condition", "bad-expect",
-    "bad-expression", "bad-file", "bad-include", "bad-input", "bad-name", "bad-option",
-    "bad-param", "bad-rehearsal", "bad-schedule", "bad-secret", "broken-step", "budget-too-small", "chat-cannot",
-    "complex-key", "cycle", "duplicate-key", "duplicate-name", "empty-default", "empty-list",
-    "expression-not-allowed", "many-documents", "merge-key", "missing-characters", "missing-dollar", "missing-input",
-    "missing-key", "missing-param", "missing-prompt", "model-unavailable", "needless-key",
-    "no-outputs", "no-rows", "not-a-spec", "not-csv", "not-inputs", "not-text", "number", "operator-only",
-    "out-of-range", "out-of-scope", "prompt-too-long", "references-refused", "repeated-column",
-    "reserved-secret", "tab", "tag", "text-condition", "too-deep", "too-large", "too-many-problems",
-    "too-many-references", "too-many-rows", "two-loops", "unequal-lists", "unknown-alias",
-    "unknown-code", "unknown-field", "unknown-input", "unknown-key", "unknown-model",
-    "unknown-name", "unknown-output", "unknown-param", "unknown-step", "unknown-uses",
-    "unknown-variable", "unnamed-step", "unquoted-expression", "unreadable",
-    "unused-input", "unused-step",
-    "useless-condition", "wrong-candidates", "wrong-cells", "wrong-choice", "wrong-default",
-    "wrong-fallback", "wrong-input", "wrong-route", "wrong-type", "wrong-value",
-    "wrong-version", "yaml-syntax",
-)  # fmt: skip
-"""Every code; `docs/reference/errors.md` explains them, and a test compares both with the source."""
+CODES: Mapping[str, tuple[str, str]] = json.loads(
+    Path(__file__).with_name("error_codes.json").read_text("utf-8")
+)
+"""What each code means, and how to fix it, as `scripts/reference` takes it from docs/reference/errors.md."""
 
 LINTS = (
     "budget-too-small", "empty-default", "missing-characters", "no-outputs", "text-condition",

@@ -91,9 +91,8 @@ def entry_of(name: str) -> Entry | None:
 def settings_of_folder(chosen: Mapping[str, object], *, checked: bool = True) -> Mapping[str, str]:
     """The settings that ``.env`` sets and may set, by name.
 
-    Raises:
-        UsageError: The file would send a key from elsewhere to its address, move the journal, or
-            configure Prefect, which reads that file by itself.
+    Refuses a file that would send a key from elsewhere to its address, move the journal, or configure
+    Prefect, which reads that file by itself.
     """
     found = {name.lower(): entry for name, entry in read_env_file().items()}
     trusts = _trusts(chosen.get("rivya_flows_trust_folder"))
@@ -168,10 +167,7 @@ def refuse_prefect_files(trusted: Path | None) -> None:
 
     They name the server that gets prompts and keys, and can let Prefect call any code. Prefect
     reads them when it is imported, in the current folder alone, and we cannot prevent it.
-
-    Raises:
-        UsageError: There is such a file, and the folder is not the one that is trusted.
-            (`settings_of_folder` looks at ``.env``.)
+    `settings_of_folder` looks at ``.env``.
     """
     if _trusts(trusted):
         return

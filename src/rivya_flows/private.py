@@ -61,10 +61,8 @@ def secure_data(data: Path) -> None:
 def private_folder(folder: Path, setting: str = "RIVYA_FLOWS_DATA") -> None:
     """Create a folder that only its owner can enter, or restrict an existing one.
 
-    Raises:
-        UsageError: It is a link or not a folder, it belongs to another user, or every user can
-            write into it, so its content may be somebody else's. Or it cannot be created or
-            opened.
+    Refuses a link, a folder of another user, and one that every user can write into: its content may be
+    somebody else's.
     """
     hint = f"set {setting} to a folder of your own"
     try:

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import annotated_types
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_core import PydanticCustomError
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    InitSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
 
 from rivya_flows import environment
 from rivya_flows.errors import UsageError
@@ -69,19 +62,40 @@ MAX_JOB_BYTES = 4 * 2**30
 """Most bytes of all results of one job together."""
 
 
-class Settings(BaseSettings):
+def _form(is_right: Callable[[Any], object], words: str) -> AfterValidator:
+    """Refuses a value of another form, with these words."""
+
+    def checked(value: Any) -> Any:
+        if value is not None and not is_right(value):
+            raise PydanticCustomError(_WRONG_FORM, words)
+        return value
+
+    return AfterValidator(checked)
+
+
+# "." would trust whatever folder a command is called in.
+_ABSOLUTE = _form(Path.is_absolute, "must be the absolute path of a folder")
+_A_URL = _form(lambda url: _URL.match(url.strip()), "takes a URL, such as https://rivya.ai")
+_A_ROOT = _form(
+    lambda url: not url.strip().rstrip("/").endswith("/api"),
+    "is the address of the service without /api",
+)
+_A_PAIR = _form(lambda auth: all(auth.get_secret_value().partition(":")), "takes name:password")
+
+
+class Settings(BaseModel):
     """What a user can set; docs/reference/settings.md is written from this class.
 
     A comment ``# Topic:`` begins a part of that page, and the text below a field is its row.
     """
 
-    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     # Topic: The service
     rivya_api_key: SecretStr | None = None
     """The key of the service. None: the Prefect block `rivya-api-key` if a Prefect server is set,
     else commands use the local sandbox and workers refuse."""
-    rivya_base_url: str = "https://rivya.ai"
+    rivya_base_url: Annotated[str, _A_URL, _A_ROOT] = "https://rivya.ai"
     """URL of the service. With a key it must be `https://`, except on this machine."""
     rivya_flows_sandbox: bool = False
     """Everything uses the local sandbox of the data folder, also where there is a key. A worker
@@ -114,7 +128,7 @@ class Settings(BaseSettings):
     rivya_flows_spec: str | None = None
     """SHA-256 of the deployed spec that a worker's process runs; `deploy` sets it for each
     deployment. None: the spec's file as it is."""
-    rivya_flows_trust_folder: Path | None = None
+    rivya_flows_trust_folder: Annotated[Path | None, _ABSOLUTE] = None
     """The absolute path of a folder whose files may configure Prefect. It counts in that folder
     only. None: no folder is trusted."""
 
@@ -150,14 +164,14 @@ class Settings(BaseSettings):
     What still runs then continues on another worker. 0: it stops at once."""
 
     # Topic: The receiver and webhooks
-    rivya_flows_public_url: str | None = None
+    rivya_flows_public_url: Annotated[str | None, _A_URL] = None
     """Where a browser reaches the receiver (`up`, `webhooks listen`), which serves media. None: that of
     `up` where it runs; else pages link to the service's own URLs while those are valid."""
     rivya_flows_webhooks: bool = False
     """A receiver passes the service's webhooks on, so jobs are polled rarely."""
     rivya_flows_webhook_poll_seconds: float = Field(default=60, gt=0)
     """The poll interval while `RIVYA_FLOWS_WEBHOOKS` is on, in seconds."""
-    rivya_flows_metrics_auth: SecretStr | None = None
+    rivya_flows_metrics_auth: Annotated[SecretStr | None, _A_PAIR] = None
     """`name:password` for the receiver's `/metrics`. None: the receiver serves no metrics."""
     rivya_flows_allow_private_notify: bool = False
     """A `notify` step may call this machine and private networks too."""
@@ -181,49 +195,6 @@ class Settings(BaseSettings):
     """PEM file with its key: PKCS#8, without a password, mode 0600. None: nothing is
     signed."""
 
-    @field_validator("rivya_flows_trust_folder")
-    @classmethod
-    def _is_absolute(cls, folder: Path | None) -> Path | None:
-        # "." would trust whatever folder a command is called in.
-        if folder is not None and not folder.is_absolute():
-            raise PydanticCustomError(_WRONG_FORM, "must be the absolute path of a folder")
-        return folder
-
-    @field_validator("rivya_base_url", "rivya_flows_public_url")
-    @classmethod
-    def _is_url(cls, url: str | None) -> str | None:
-        if url is not None and not _URL.match(url.strip()):
-            raise PydanticCustomError(_WRONG_FORM, "takes a URL, such as https://rivya.ai")
-        return url
-
-    @field_validator("rivya_base_url")
-    @classmethod
-    def _is_root(cls, url: str) -> str:
-        if url.strip().rstrip("/").endswith("/api"):
-            words = "is the address of the service without /api"
-            raise PydanticCustomError(_WRONG_FORM, words)
-        return url
-
-    @field_validator("rivya_flows_metrics_auth")
-    @classmethod
-    def _is_pair(cls, auth: SecretStr | None) -> SecretStr | None:
-        if auth is not None and not all(auth.get_secret_value().partition(":")):
-            raise PydanticCustomError(_WRONG_FORM, "takes name:password")
-        return auth
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment, then what ``.env`` may set."""
-        folder = settings_of_folder(env_settings() | init_settings())
-        return init_settings, env_settings, InitSettingsSource(settings_cls, dict(folder))
-
     @property
     def data(self) -> Path:
         """The data folder, absolute."""
@@ -241,14 +212,12 @@ class Settings(BaseSettings):
 
 
 def read_settings() -> Settings:
-    """The current settings.
+    """The current settings: those of the environment, then what ``.env`` may set.
 
-    Raises:
-        UsageError: ``.env`` sets what it may not, or cannot be read; or a setting has a value that it
-            cannot have, which is not shown: it could be a key in the wrong place.
+    A wrong value is not shown: it could be a key in the wrong place.
     """
     try:
-        return Settings()
+        return settings_with({})
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         name = str(first["loc"][0])
@@ -260,28 +229,26 @@ def read_settings() -> Settings:
         ) from None
 
 
-class _Usable(Settings):
-    """Settings from given values alone."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        *_: PydanticBaseSettingsSource,
-        **_by_name: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (init_settings,)
+def settings_with(given: Mapping[str, object]) -> Settings:
+    """The settings with values that count before all others; a wrong one is a `ValidationError`."""
+    own = {**_of_environment(), **given}
+    return Settings.model_validate({**settings_of_folder(own), **own})
 
 
 def usable_settings() -> Settings:
     """What the environment sets rightly, without ``.env``: what is left where `read_settings` fails."""
-    given = EnvSettingsSource(Settings)()
+    own = _of_environment()
     try:
-        return _Usable(**given)
+        return Settings.model_validate(own)
     except ValidationError as error:
         wrong = {one["loc"][0] for one in error.errors(include_input=False)}
-        return _Usable(**{name: value for name, value in given.items() if name not in wrong})
+        return Settings.model_validate({name: own[name] for name in own.keys() - wrong})
+
+
+def _of_environment() -> dict[str, str]:
+    """The settings of the environment by name; an empty one is not set."""
+    own = {name.lower(): value for name, value in environment.variables().items() if value}
+    return {name: own[name] for name in own.keys() & Settings.model_fields.keys()}
 
 
 def takes(name: str) -> str:
@@ -301,11 +268,7 @@ def takes(name: str) -> str:
 
 
 def read_secret(name: str) -> SecretStr | None:
-    """A secret that a spec names, from the environment or ``.env``; None if it is not set.
-
-    Raises:
-        UsageError: ``.env`` cannot be read.
-    """
+    """A secret that a spec names, from the environment or ``.env``; None if it is not set."""
     own = environment.variables()
     if found := own.get(name):
         return SecretStr(found)
@@ -318,9 +281,6 @@ def variables_for_children() -> dict[str, str]:
 
     From ``.env`` they get the settings that it may set, and its path, to look up secrets of specs.
     Any other variable of it, such as ``PYTHONPATH``, could change what code they run.
-
-    Raises:
-        UsageError: The file cannot be read.
     """
     file = Path(".env")
     folder = {name.upper(): value for name, value in settings_of_folder({}, checked=False).items()}

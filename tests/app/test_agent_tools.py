@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from rivya_flows.app import agent_results as of
 from rivya_flows.app.agent_results import Reply
@@ -76,17 +76,22 @@ def structured(reply: Reply[BaseModel]) -> dict[str, Any]:
     return reply.result.model_dump(mode="json")
 
 
+async def planned_of(
+    tools: AgentTools, spec: str = "specs/launch.yaml", **more: Any
+) -> dict[str, Any]:
+    return structured(await tools.plan(**{"spec": spec, "inputs": {}, "labels": {}, **more}))
+
+
 async def quoted(tools: AgentTools, spec: str = "specs/launch.yaml", **more: Any) -> str:
-    reply = await tools.plan(of.PlanArguments(spec=spec, **more))
-    return str(structured(reply)["quote"])
+    return str((await planned_of(tools, spec, **more))["quote"])
 
 
 async def began(tools: AgentTools, quote: str) -> str:
-    return str(structured(await tools.run(of.RunArguments(quote=quote)))["run"])
+    return str(structured(await tools.run(quote=quote))["run"])
 
 
 async def status(tools: AgentTools, run: str) -> Reply[Any]:
-    return await tools.status(of.OfRun(run=run))
+    return await tools.status(run=run)
 
 
 async def suspended(tools: AgentTools, studio: Studio) -> str:
@@ -99,9 +104,7 @@ async def test_an_agent_plans_runs_answers_and_reads_the_receipt(
     tools: AgentTools, studio: Studio, shared_sandbox: Sandbox
 ) -> None:
     before = bought(shared_sandbox)
-    planned = structured(
-        await tools.plan(of.PlanArguments(spec="specs/launch.yaml", labels={"via": "me"}))
-    )
+    planned = await planned_of(tools, labels={"via": "me"})
     assert (planned["credits"], planned["at_most"]) == ({"min": 2, "max": 8}, 6)
     key = studio.service.api_key
     assert key is not None
@@ -121,14 +124,14 @@ async def test_an_agent_plans_runs_answers_and_reads_the_receipt(
     assert all(one.jpeg.startswith(b"\xff\xd8") for one in asked.pictures)
     assert all(Path(one["file"]).is_relative_to(tools.root) for one in question["choices"])
 
-    answered = of.AnswerArguments(run=run, step="hero", choice="neon")
-    await tools.answer(answered)
+    answered = {"run": run, "step": "hero", "choice": "neon"}
+    await tools.answer(**answered)
     assert structured(await status(tools, run))["state"] == "running"
     await studio.execute(run)
-    again = await tools.answer(answered)
+    again = await tools.answer(**answered)
     assert again.lines[-1] == f"it was answered so already; {run} is completed"
     assert studio.receipt(run)["labels"] == {"via": "mcp"}
-    told = structured(await tools.receipt(of.OfRun(run=run)))
+    told = structured(await tools.receipt(run=run))
     assert (told["status"], told["credits"]["spent"]) == ("completed", 2)
     assert Path(told["outputs"]["hero"]["path"]).is_relative_to(tools.root)
     assert told["choices"][0].startswith("hero: neon, picked by an agent over MCP")
@@ -137,7 +140,7 @@ async def test_an_agent_plans_runs_answers_and_reads_the_receipt(
 async def test_a_quote_is_run_once_also_by_two_servers(
     tools: AgentTools, shared_sandbox: Sandbox
 ) -> None:
-    quote = of.RunArguments(quote=await quoted(tools))
+    quote = await quoted(tools)
     other = Started(tools.settings, tools.root, tools.runner)
     ends = await asyncio.gather(tools.run(quote), other.run(quote), return_exceptions=True)
     assert sorted(type(one).__name__ for one in ends) == ["QuoteError", "Reply"]
@@ -147,7 +150,7 @@ async def test_a_quote_is_run_once_also_by_two_servers(
 
 
 async def test_a_spec_that_changed_after_its_quote_is_not_run(tools: AgentTools) -> None:
-    quote = of.RunArguments(quote=await quoted(tools))
+    quote = await quoted(tools)
     spec = tools.root / "specs" / "launch.yaml"
     spec.write_text(LAUNCH.replace("[studio, neon]", "[studio, neon, street]"))
     with pytest.raises(QuoteError, match=r"launch\.yaml: its text has changed"):
@@ -160,16 +163,14 @@ async def test_a_spec_that_changed_after_its_quote_is_not_run(tools: AgentTools)
 )
 async def test_what_is_no_id_of_a_quote_names_no_file(tools: AgentTools, quote: str) -> None:
     with pytest.raises(UsageError, match="there is no quote") as caught:
-        await tools.run(of.RunArguments(quote=quote))
+        await tools.run(quote=quote)
     assert caught.value.hint == "make one with `plan`"
 
 
 async def test_without_a_quote_nothing_is_run(tools: AgentTools) -> None:
     with pytest.raises(UsageError, match="there is no quote"):
-        await tools.run(of.RunArguments(quote="0" * 32))
-    with pytest.raises(ValidationError):
-        of.RunArguments.model_validate({"quote": "0" * 32, "budget": 1_000})
-    planned = structured(await tools.plan(of.PlanArguments(spec="specs/launch.yaml", budget=1)))
+        await tools.run(quote="0" * 32)
+    planned = await planned_of(tools, budget=1)
     assert planned["quote"] is None
     assert planned["refused"].startswith("over the budget: at least 2 credits")
 
@@ -186,10 +187,10 @@ async def test_a_spec_outside_the_root_is_refused(
     (tools.root / "loop.yaml").symlink_to("loop.yaml")
     spec = spec.replace("{outside}", str(tmp_path / "private.yaml"))
     with pytest.raises(UsageError):
-        await tools.check_spec(of.CheckArguments(spec=spec))
+        await tools.check_spec(spec=spec)
     with pytest.raises(UsageError):
-        await tools.plan(of.PlanArguments(spec=spec))
-    listed = structured(await tools.list_specs(of.NoArguments()))["specs"]
+        await planned_of(tools, spec)
+    listed = structured(await tools.list_specs())["specs"]
     assert [one["path"] for one in listed] == ["specs/launch.yaml"]
 
 
@@ -209,7 +210,7 @@ async def test_a_file_outside_the_root_is_no_input(
 async def test_a_link_out_of_the_root_that_is_made_after_the_plan_reads_and_writes_nothing(
     tools: AgentTools, tmp_path: Path, shared_sandbox: Sandbox
 ) -> None:
-    quote, before = of.RunArguments(quote=await quoted(tools)), bought(shared_sandbox)
+    quote, before = await quoted(tools), bought(shared_sandbox)
     runs, spec = tools.root / "runs", tools.root / "specs" / "launch.yaml"
     runs.symlink_to(tmp_path)
     with pytest.raises(UsageError, match="'runs' is outside the root"):  # it could not be shown
@@ -225,10 +226,10 @@ async def test_a_link_out_of_the_root_that_is_made_after_the_plan_reads_and_writ
 
 async def test_a_pipe_in_the_root_does_not_hold_the_server(tools: AgentTools) -> None:
     os.mkfifo(tools.root / "specs" / "pipe.yaml")
-    listed = structured(await tools.list_specs(of.NoArguments()))
+    listed = structured(await tools.list_specs())
     assert [one["path"] for one in listed["specs"]] == ["specs/launch.yaml"]
     with pytest.raises(UsageError, match=r"pipe\.yaml' is not a file"):
-        await tools.check_spec(of.CheckArguments(spec="specs/pipe.yaml"))
+        await tools.check_spec(spec="specs/pipe.yaml")
 
 
 async def test_a_quote_is_run_under_its_own_id_and_in_its_own_root(tools: AgentTools) -> None:
@@ -236,10 +237,10 @@ async def test_a_quote_is_run_under_its_own_id_and_in_its_own_root(tools: AgentT
     folder = tools.settings.data / "mcp" / "quotes"
     (folder / f"{other}.json").replace(folder / f"{one}.json")
     with pytest.raises(UsageError, match="there is no quote"):
-        await tools.run(of.RunArguments(quote=one))
+        await tools.run(quote=one)
     elsewhere = Started(tools.settings, tools.root / "specs" / "deeper", tools.runner)
     with pytest.raises(UsageError, match="is outside the root"):
-        await elsewhere.run(of.RunArguments(quote=await quoted(tools)))
+        await elsewhere.run(quote=await quoted(tools))
 
 
 async def test_a_text_is_a_spec_whose_paths_lie_in_the_root(
@@ -248,7 +249,7 @@ async def test_a_text_is_a_spec_whose_paths_lie_in_the_root(
     (tmp_path / "brand.yaml").write_text("prompt: warm light\n")
     (tools.root / "brand.yaml").symlink_to(tmp_path / "brand.yaml")
     branded = LAUNCH.replace("budget:", "brand: brand.yaml\nbudget:")
-    found = structured(await tools.check_spec(of.CheckArguments(spec=branded)))
+    found = structured(await tools.check_spec(spec=branded))
     assert [one["code"] for one in found["problems"]] == ["bad-brand"]
     (tools.root / "brand.yaml").unlink()
     (tools.root / "brand.yaml").write_text("prompt: warm light\n")
@@ -280,9 +281,9 @@ async def test_runs_of_other_folders_are_not_there(
     await studio.start(LAUNCH, "run-theirs")
     for call in (tools.status, tools.receipt):
         with pytest.raises(UsageError, match="there is no run 'run-theirs'"):
-            await call(of.OfRun(run="run-theirs"))
+            await call(run="run-theirs")
     with pytest.raises(UsageError, match="there is no run 'run-theirs'"):
-        await tools.answer(of.AnswerArguments(run="run-theirs", step="hero", choice="neon"))
+        await tools.answer(run="run-theirs", step="hero", choice="neon")
 
 
 @pytest.mark.parametrize("quote", [None, "0" * 32])
@@ -295,19 +296,19 @@ async def test_a_run_of_a_person_is_not_answered_by_an_agent(
     assert structured(await status(wide, "run-1"))["questions"]
     for answer in ({"choice": "neon"}, {"none": "warmer"}):
         with pytest.raises(UsageError, match="was not started by an agent"):
-            await wide.answer(of.AnswerArguments(run="run-1", step="hero", **answer))
+            await wide.answer(run="run-1", step="hero", **answer)
     await studio.execute("run-1")
     assert structured(await status(wide, "run-1"))["credits"]["spent"] == 2
 
 
 async def test_none_of_these_buys_within_the_quote_alone(tools: AgentTools, studio: Studio) -> None:
     run = await suspended(tools, studio)
-    none = of.AnswerArguments(run=run, step="hero", none="warmer")
+    none = {"run": run, "step": "hero", "none": "warmer"}
     for spent in (4, 6):
-        await tools.answer(none)
+        await tools.answer(**none)
         await studio.execute(run)
         assert structured(await status(tools, run))["credits"]["spent"] == spent
-    await tools.answer(none)
+    await tools.answer(**none)
     await studio.execute(run)
     found = structured(await status(tools, run))
     assert (found["state"], found["credits"]) == (
@@ -319,13 +320,13 @@ async def test_an_agent_cannot_raise_the_budget(tools: AgentTools, studio: Studi
     spec = LAUNCH.replace("credits: 6", "credits: 2, on_exceed: pause")
     run = await began(tools, await quoted(tools, spec=spec))
     await studio.execute(run)
-    await tools.answer(of.AnswerArguments(run=run, step="hero", none=""))
+    await tools.answer(run=run, step="hero", none="")
     await studio.execute(run)
     found = structured(await status(tools, run))
     assert [one["step"] for one in found["questions"]] == ["budget"]
     with pytest.raises(UsageError, match="an agent can answer no alone"):
-        await tools.answer(of.AnswerArguments(run=run, step="budget", choice="yes"))
-    await tools.answer(of.AnswerArguments(run=run, step="budget", choice="no"))
+        await tools.answer(run=run, step="budget", choice="yes")
+    await tools.answer(run=run, step="budget", choice="no")
     await studio.execute(run)
     assert structured(await status(tools, run))["credits"]["spent"] == 2
 
@@ -340,14 +341,14 @@ async def test_a_wrong_answer_changes_nothing(
 ) -> None:
     run = await suspended(tools, studio)
     with pytest.raises(UsageError):
-        await tools.answer(of.AnswerArguments(run=run, step="hero", **answer))
+        await tools.answer(run=run, step="hero", **answer)
     assert structured(await status(tools, run))["state"] == "suspended"
 
 
 async def test_one_of_two_different_answers_counts(tools: AgentTools, studio: Studio) -> None:
     run = await suspended(tools, studio)
-    answers = [of.AnswerArguments(run=run, step="hero", choice=key) for key in ("neon", "studio")]
-    ends = await asyncio.gather(*map(tools.answer, answers), return_exceptions=True)
+    answers = [tools.answer(run, "hero", key) for key in ("neon", "studio")]
+    ends = await asyncio.gather(*answers, return_exceptions=True)
     assert sum(isinstance(one, Reply) for one in ends) == 1
     assert sum(isinstance(one, UsageError | StoreError) for one in ends) == 1
 

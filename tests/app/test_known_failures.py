@@ -9,7 +9,7 @@ import pytest
 
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.errors import SpecError, UsageError
-from rivya_flows.settings import Settings
+from rivya_flows.settings import read_settings
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import Terminal, bought, buy_from
 from support.prepared_specs import prepared
@@ -26,7 +26,7 @@ finally:
 
 
 def start(text: str, folder: Path, *, here: bool = True, **inputs: Any) -> None:
-    driver = Settings() if here else None
+    driver = read_settings() if here else None
     prepared(SpecFile(text, "spec.yaml", None), inputs, folder, machine=driver)
 
 

@@ -16,10 +16,17 @@ import pytest
 from PIL import Image
 
 from rivya_flows.app.prepare import Prepared, RunRequest, prepare_here
-from rivya_flows.app.quotes import MAX_BYTES, QuoteFile, prepare_quote, read_quote, write_quote
+from rivya_flows.app.quotes import (
+    MAX_BYTES,
+    Quote,
+    QuoteFile,
+    prepare_quote,
+    read_quote,
+    signature_of,
+    write_quote,
+)
 from rivya_flows.app.spec_file import read_spec
 from rivya_flows.errors import BudgetError, LostMediumError, QuoteError, UsageError
-from rivya_flows.ledger.quotes import Quote, signature_of
 from rivya_flows.planning.queue.events import RunFrozen
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.secrets import shared_secret

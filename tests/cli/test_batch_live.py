@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from rivya_flows.app.batch.rows import BatchRow
 from rivya_flows.app.batch.scheduler import Batch, RowState
-from rivya_flows.app.batch.summary import BatchResult, WalletChange
+from rivya_flows.app.batch.summary import BatchResult, RowReport, WalletChange
 from rivya_flows.cli.batch_live import BatchProgress, next_steps
 from rivya_flows.cli.interrupts import Interrupts
 
@@ -18,8 +19,7 @@ def test_a_batch_that_a_pool_ended_names_the_pool_and_the_command_that_raises_it
         codes = frozenset({"over_budget"})
         rows = tuple(
             RowState(
-                f"run-{n}",
-                f"row {n}",
+                BatchRow(f"run-{n}", f"row {n}"),
                 8 // len(reasons),
                 8,
                 status="over_budget",
@@ -28,10 +28,9 @@ def test_a_batch_that_a_pool_ended_names_the_pool_and_the_command_that_raises_it
             )
             for n, reason in enumerate(reasons, 1)
         )
-        wallet, path = WalletChange(9, 9, 0), Path()
-        return [
-            *next_steps(BatchResult("b", Batch(rows, 4), (), {}, {}, path, path, wallet, False))
-        ]
+        reports = [RowReport(row, row.status, row.reason) for row in rows]
+        wallet = WalletChange(9, 9, 0)
+        return [*next_steps(BatchResult("b", Batch(rows, 4), reports, Path(), wallet, False))]
 
     pool = "needs at least 2 credits; the pool acme has 1 left"
     raised = "raise the pool acme, or wait for its next period if it has one: rivya-flows budgets set acme --credits N"
@@ -45,11 +44,15 @@ async def test_the_end_of_each_row_is_told_once(capsys: pytest.CaptureFixture[st
     task = asyncio.current_task()
     assert task is not None
     progress = BatchProgress(Interrupts(task))
-    old = RowState("run-0", "Sofa", 0, 0, status="completed", spent=9)
-    waiting = RowState("run-1", "Lamp", 1, 1)
-    done = RowState("run-1", "Lamp", 1, 1, status="completed", spent=1)
+    old = RowState(BatchRow("run-0", "Sofa"), 0, 0, status="completed", spent=9)
+    waiting = RowState(BatchRow("run-1", "Lamp"), 1, 1)
+    done = RowState(BatchRow("run-1", "Lamp"), 1, 1, status="completed", spent=1)
     refused = RowState(
-        "run-2", "NL-7 Desk", 5, 5, status="over_budget", reason="needs at least 5 credits"
+        BatchRow("run-2", "NL-7 Desk"),
+        5,
+        5,
+        status="over_budget",
+        reason="needs at least 5 credits",
     )
     for row in (waiting, done):
         progress.changed(Batch((old, row, refused), 4))

@@ -80,8 +80,8 @@ def test_unclear_prune_is_refused(call: Terminal, options: list[str], words: str
 @pytest.mark.usefixtures("filled")
 def test_old_runs_are_pruned_by_days(call: Terminal) -> None:
     words = " UTC: 1 result, 0 media would be deleted; 0 bytes would be freed\n"
-    for age in ("30d", "30", "720h", "4w"):
-        said = call("store", "prune", "--older-than", age, "--plan")
+    for age, *yes in (("30d",), ("30",), ("720h",), ("4w",), ("30d", "--yes")):
+        said = call("store", "prune", "--older-than", age, "--plan", *yes)
         assert said.out.startswith("0 runs ended before ")
         assert said.out.endswith(words)
         assert "Journals, receipts and spending stay." in said.err

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.settings import Settings
+from rivya_flows.settings import read_settings
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.secrets import signing_secrets
 from rivya_sandbox.service.serve import running
@@ -34,7 +34,7 @@ def receiver() -> Iterator[Receiver]:
 
 def kept() -> list[str]:
     """The signing secrets in the store."""
-    with closing(Journal(Settings().store_url)) as journal:
+    with closing(Journal(read_settings().store_url)) as journal:
         return [secret.get_secret_value() for secret in signing_secrets(journal.engine)]
 
 

@@ -16,7 +16,6 @@ from prefect._sdk.renderer import render_sdk
 
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.flows.deployment.desired import desired_deployments, read_specs
-from rivya_flows.flows.deployment.reconcile import fields_of
 from rivya_flows.store.assets import AssetStore
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
@@ -33,7 +32,7 @@ def generated(folder: Path, *specs: Path) -> ModuleType:
     wanted = desired_deployments(read_specs(specs, shipped()), shipped(), assets, work_pool=None)
     flows: dict[str, FlowInfo] = {}
     for one in wanted:
-        schema = fields_of(one, None)["parameter_openapi_schema"]
+        schema = one.fields(None).parameter_openapi_schema
         flow = flows.setdefault(one.workflow.name, FlowInfo(one.workflow.name))
         flow.deployments.append(DeploymentInfo(one.deploy.name, flow.name, one.name, schema))
     data = SDKData(SDKGenerationMetadata("2026-11-28", "3.9"), flows)

@@ -16,9 +16,9 @@ from rivya_flows.flows.compiler import (
     attribute_of,
     compile_flow,
     outcome_of,
-    spec_version,
 )
 from rivya_flows.language.workflow import Input, Workflow
+from rivya_flows.store.deployments import DeployedSpec
 
 WORKFLOW = Workflow(
     version=1,
@@ -65,10 +65,11 @@ def test_a_flow_bears_the_name_and_place_of_its_spec() -> None:
 
 
 def test_the_version_follows_the_text_of_the_spec() -> None:
-    assert compiled().version == spec_version("version: 1")
-    assert compiled(text="version: 1\n").version != spec_version("version: 1")
-    assert spec_version("version: 1").startswith("sha256:")
-    assert len(spec_version("")) == len("sha256:") + 12
+    version = compiled().version
+    assert version == DeployedSpec("another-name", "version: 1").version
+    assert compiled(text="version: 1\n").version != version
+    assert version.startswith("sha256:")
+    assert len(version) == len("sha256:") + 12
 
 
 def test_hyphens_become_underscores_in_an_attribute() -> None:
@@ -103,7 +104,7 @@ async def test_the_server_shows_a_run_under_the_name_of_its_inputs() -> None:
     async with get_client() as client:
         run = await client.read_flow_run(UUID(str(state.state_details.flow_run_id)))
     assert run.name == "spring-sale: Oak desk"
-    assert run.flow_version == spec_version("version: 1")
+    assert run.flow_version == compiled().version
 
 
 @pytest.mark.prefect

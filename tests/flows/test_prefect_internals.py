@@ -35,7 +35,6 @@ from prefect.input import keyset_from_paused_state
 from prefect.runtime import flow_run
 from prefect.server.database.configurations import AioSqliteConfiguration
 from prefect.states import AwaitingRetry, Completed, Paused, Running, Suspended
-from prefect.utilities.names import generate_slug
 from prefect.workers.base import BaseWorker
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
 from sqlalchemy import text
@@ -448,18 +447,6 @@ async def test_a_full_limit_gives_no_lease() -> None:
         assert await internals.take_slots(client, [name], 60, None) is None
         await client.release_concurrency_slots_with_lease(lease)
         assert await internals.take_slots(client, [name], 60, None)
-
-
-def test_a_name_that_prefect_makes_up_is_known_from_one_that_a_person_types() -> None:
-    assert all(internals.is_made_up(generate_slug(2)) for _ in range(500))
-    form = next((PACKAGE / "server" / "ui-v2" / "assets").glob("deployment_._id.run-V*.js"))
-    adjectives = re.search(r"=\[((?:`[A-Z][a-z]+`,?){9,40})\];", form.read_text("utf-8"))
-    assert adjectives is not None
-    assert all(
-        internals.is_made_up(f"{one}-Zebu") for one in adjectives[1].replace("`", "").split(",")
-    )
-    for typed in ("summer-sale", "For the shop", "rustic", "Rustic", "a-b-c", "launch: Lamp", ""):
-        assert not internals.is_made_up(typed)
 
 
 async def test_the_servers_schedules_take_the_fields_of_the_clients() -> None:

@@ -11,7 +11,6 @@ from prefect.utilities.callables import parameter_schema
 
 from rivya_flows.flows.compiler import compile_flow
 from rivya_flows.flows.run_form import (
-    docstring_of,
     inputs_from,
     parameter_names,
     run_name,
@@ -34,7 +33,6 @@ def form(made: Workflow) -> Mapping[str, Any]:
     async def campaign(**parameters: Any) -> None: ...
 
     campaign.__signature__ = signature_of(made)  # type: ignore[attr-defined]  # read by inspect
-    campaign.__doc__ = docstring_of(made)
     return parameter_schema(campaign).model_dump_for_openapi()
 
 

@@ -15,10 +15,12 @@ from hypothesis import given, strategies as st
 from rivya_flows.ledger.phrases import model_of
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.planning.queue.events import (
+    JobSeen,
     PurchaseIntended,
     PurchaseUnanswered,
     RunEnded,
     RunFrozen,
+    ServiceAsked,
 )
 from rivya_flows.planning.queue.queue import replay
 from support.campaigns import a_set, campaign, until
@@ -193,8 +195,9 @@ def test_the_agreement_stands_in_the_receipt_where_the_service_was_asked() -> No
     rehearsal.run()
     assert receipt_of(rehearsal)["agreement"] is None
     [row] = receipt_of(rehearsal)["ledger"]
-    job = {"id": row["task_id"], "status": "succeeded", "model": "z-image", "final_credits": 1}
-    document = receipt(stamped(rehearsal.journal), {row["task_id"]: job}).as_json()
+    job = JobSeen(status="succeeded", model="z-image", final_credits=1)
+    asked = ServiceAsked(jobs={row["task_id"]: job})
+    document = receipt(stamped([*rehearsal.journal, asked])).as_json()
     check(document)
     assert document["agreement"]["compared"] == 1
     assert [one["kind"] for one in document["agreement"]["differences"]] == ["wallet"]

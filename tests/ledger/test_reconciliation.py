@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 import pytest
 
-from rivya_flows.ledger.model import Difference, Purchase
-from rivya_flows.ledger.reconciliation import jobs_to_ask, reconcile
+from rivya_flows.ledger.model import Agreement, Credits, Difference, Purchase
+from rivya_flows.ledger.reconciliation import explained, jobs_to_ask, reconcile
+from rivya_flows.planning.queue.events import JobSeen
 from support.naive_service import NaiveService, Rehearsal, frozen
 from support.receipts import whole
 
@@ -39,11 +41,38 @@ def job(**changed: Any) -> dict[str, Any]:
     } | (changed)
 
 
+def agreement(
+    rows: Sequence[Purchase],
+    jobs: Mapping[str, dict[str, Any] | None],
+    before: int | None,
+    after: int | None,
+    others: int = 0,
+) -> Agreement:
+    spent = sum(one.held for one in rows)
+    unexplained, of_others = explained(before, after, spent, others)
+    credits = Credits.model_validate(
+        whole(
+            "credits",
+            {
+                "before": before,
+                "after": after,
+                "spent": spent,
+                "unexplained": unexplained,
+                "others": of_others,
+            },
+        )
+    )
+    seen = {
+        name: None if job is None else JobSeen.model_validate(job) for name, job in jobs.items()
+    }
+    return reconcile(rows, seen, credits)
+
+
 def test_three_that_tell_the_same_agree() -> None:
     chat = row("chat_1", route="chat", status="answered", final=2)
     failed = row("task_2", status="failed", final=0)
     jobs = {"task_1": job(), "task_2": job(status="failed", final_credits=0)}
-    found = reconcile([chat, row(), failed], jobs, 100, 95)
+    found = agreement([chat, row(), failed], jobs, 100, 95)
     assert found.agrees
     assert found.model_dump(mode="json") == {
         "agrees": True,
@@ -77,7 +106,7 @@ OPEN = {"status": "accepted", "final": None}
 def test_a_job_that_the_service_tells_otherwise_is_named(
     kind: str, ours: dict[str, Any], theirs: dict[str, Any] | None, words: str
 ) -> None:
-    [found] = reconcile([row(**ours)], {"task_1": theirs}, None, None).differences
+    [found] = agreement([row(**ours)], {"task_1": theirs}, None, None).differences
     assert (found.kind, found.task_id, found.step, found.key, found.n) == (
         kind,
         "task_1",
@@ -90,29 +119,29 @@ def test_a_job_that_the_service_tells_otherwise_is_named(
 
 def test_a_job_that_still_runs_is_no_difference() -> None:
     jobs = {"task_1": job(status="processing", final_credits=0)}
-    assert reconcile([row(**OPEN)], jobs, 100, 96).agrees
+    assert agreement([row(**OPEN)], jobs, 100, 96).agrees
 
 
 @pytest.mark.parametrize("untold", ["final_credits", "model"])
 def test_what_the_service_does_not_tell_is_no_difference(untold: str) -> None:
-    assert reconcile([row()], {"task_1": job(**{untold: None})}, 100, 97).agrees
+    assert agreement([row()], {"task_1": job(**{untold: None})}, 100, 97).agrees
 
 
 @pytest.mark.parametrize(("after", "agrees"), [(96, True), (100, True), (101, False), (95, False)])
 def test_what_is_held_for_an_open_job_may_have_been_taken_or_not(after: int, agrees: bool) -> None:
     jobs = {"task_1": job(status="processing", final_credits=0)}
-    assert reconcile([row(**OPEN)], jobs, 100, after).agrees is agrees
+    assert agreement([row(**OPEN)], jobs, 100, after).agrees is agrees
 
 
 def test_a_job_that_was_not_asked_for_is_not_compared() -> None:
-    found = reconcile([row()], {}, 100, 97)
+    found = agreement([row()], {}, 100, 97)
     assert (found.agrees, found.compared) == (True, 0)
 
 
 @pytest.mark.parametrize("status", ["uncertain", "intended"])
 def test_a_purchase_without_an_answer_is_named_and_counts_as_spent(status: str) -> None:
     unanswered = row(None, status=status, final=None, reason="the connection broke")
-    found = reconcile([unanswered], {}, 100, 96)
+    found = agreement([unanswered], {}, 100, 96)
     [one] = found.differences
     assert (one.kind, one.task_id, one.ledger, found.unexplained) == ("uncertain", None, 4, 0)
     assert one.words == (
@@ -121,7 +150,7 @@ def test_a_purchase_without_an_answer_is_named_and_counts_as_spent(status: str) 
 
 
 def test_a_job_that_is_in_no_ledger_is_named() -> None:
-    [one] = reconcile([row()], {"task_1": job(), "task_7": job()}, None, None).differences
+    [one] = agreement([row()], {"task_1": job(), "task_7": job()}, None, None).differences
     assert (one.kind, one.task_id) == ("unexpected_job", "task_7")
 
 
@@ -134,7 +163,7 @@ def test_a_job_that_is_in_no_ledger_is_named() -> None:
     ],
 )
 def test_a_wallet_that_moved_otherwise_is_named(after: int, unexplained: int, words: str) -> None:
-    found = reconcile([row()], {"task_1": job()}, 100, after)
+    found = agreement([row()], {"task_1": job()}, 100, after)
     [one] = found.differences
     assert (one.kind, one.ledger, one.service) == ("wallet", 3, 100 - after)
     assert found.unexplained == unexplained
@@ -148,7 +177,7 @@ def test_a_wallet_that_moved_otherwise_is_named(after: int, unexplained: int, wo
 def test_what_other_runs_of_the_store_spent_is_explained(
     after: int, others: int, unexplained: int
 ) -> None:
-    found = reconcile([row()], {"task_1": job()}, 100, after, others)
+    found = agreement([row()], {"task_1": job()}, 100, after, others)
     assert found.unexplained == unexplained
     assert found.agrees == (unexplained == 0)
     if (after, others) == (90, 5):
@@ -159,7 +188,7 @@ def test_what_other_runs_of_the_store_spent_is_explained(
 
 @pytest.mark.parametrize(("before", "after"), [(None, 9), (9, None), (None, None)])
 def test_a_wallet_that_was_not_read_is_not_compared(before: int | None, after: int | None) -> None:
-    found = reconcile([row()], {"task_1": job()}, before, after)
+    found = agreement([row()], {"task_1": job()}, before, after)
     assert (found.agrees, found.unexplained) == (True, None)
 
 

@@ -164,7 +164,7 @@ def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
         "from rivya_flows.media.final_cut import render\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1200, 1200))\n"
-        "render(Composition((Clip(Path(sys.argv[1])),)), Path(sys.argv[2]), print)\n"
+        "render(Composition((Clip(media=Path(sys.argv[1])),)), Path(sys.argv[2]), print)\n"
     )
     source, out = film(tmp_path / "a.mp4"), tmp_path / "out"
     out.mkdir()
@@ -183,7 +183,7 @@ def test_compose_needs_no_numpy(tmp_path: Path) -> None:
         "import sys; sys.modules['numpy'] = None; from pathlib import Path\n"
         "from rivya_flows.media.edit import Clip, Composition\n"
         "from rivya_flows.media.final_cut import render\n"
-        "made = Composition((Clip(Path(sys.argv[1])),), audio=(Path(sys.argv[2]),))\n"
+        "made = Composition((Clip(media=Path(sys.argv[1])),), audio=(Path(sys.argv[2]),))\n"
         "render(made, Path(sys.argv[3]), lambda share: None)\n"
     )
     image, voice = still(tmp_path / "a.png", (16, 16)), tone(tmp_path / "v.wav", seconds=0.2)

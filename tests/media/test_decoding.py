@@ -19,7 +19,7 @@ import pytest
 from rivya_flows.app.asset_ingest import kept
 from rivya_flows.errors import MediaError
 from rivya_flows.media import decoder_pool, decoding, probe
-from rivya_flows.media.bounds import LIMITS, MAX_DECODINGS, MAX_PACKETS, Limits
+from rivya_flows.media.bounds import LIMITS, MAX_DECODINGS, MAX_PACKETS
 from rivya_flows.media.decoder_pool import Decoder
 from rivya_flows.media.decoding import draw_poster, lay_out, poster, probed, render
 from rivya_flows.media.edit import Clip, Composition, Layout, Rendered
@@ -98,7 +98,7 @@ def test_an_unknown_codec_is_said_to_be_one(tmp_path: Path) -> None:
 def test_whatever_a_decoder_raises_is_an_error_of_that_medium(tmp_path: Path) -> None:
     """A request that no medium can lead to stands for all that a decoder may raise."""
     wrong: Any = {}
-    work = Composition((Clip(still(tmp_path / "a.png", (16, 16))),), loudness=wrong)
+    work = Composition((Clip(media=still(tmp_path / "a.png", (16, 16))),), loudness=wrong)
     with pytest.raises(MediaError, match=r"composition: cannot be decoded \(ValidationError\)"):
         asyncio.run(render(work, tmp_path / "out"))
 
@@ -107,7 +107,7 @@ def test_a_film_of_two_kilobytes_that_lasts_for_months_is_refused(tmp_path: Path
     path = film_with_a_pause(tmp_path / "a.mkv", 10_000_000)
     assert path.stat().st_size < 2_000
     with pytest.raises(MediaError, match=r"more than 3,600 s .* MAX_DURATION_SECONDS"):
-        asyncio.run(render(Composition((Clip(path),)), tmp_path / "out"))
+        asyncio.run(render(Composition((Clip(media=path),)), tmp_path / "out"))
 
 
 def test_a_sound_of_countless_packets_is_refused(
@@ -135,7 +135,7 @@ def test_what_takes_too_long_on_the_processor_is_ended(
     limited(monkeypatch, "render", cpu_seconds=1)
     path = film_with_a_pause(tmp_path / "a.mkv", 3_000, (320, 180))
     with pytest.raises(MediaError, match=r"more than 1 s of the processor; .*_COMPOSE_CPU_SECONDS"):
-        asyncio.run(render(Composition((Clip(path),)), tmp_path / "out"))
+        asyncio.run(render(Composition((Clip(media=path),)), tmp_path / "out"))
     assert [one.name for one in tmp_path.iterdir()] == ["a.mkv"], "nothing half-written is left"
 
 
@@ -152,7 +152,7 @@ def test_what_takes_too_much_memory_is_ended(
 def test_what_writes_too_much_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limited(monkeypatch, "render", file_bytes=500)
     with pytest.raises(MediaError, match="bytes; the bound is MAX_COMPOSED_BYTES"):
-        asyncio.run(render(Composition((Clip(film(tmp_path / "a.mp4")),)), tmp_path / "out"))
+        asyncio.run(render(Composition((Clip(media=film(tmp_path / "a.mp4")),)), tmp_path / "out"))
 
 
 @only_linux
@@ -212,7 +212,7 @@ RENDERS = """
 import asyncio, sys; from pathlib import Path
 from rivya_flows.media.decoding import render
 from rivya_flows.media.edit import Clip, Composition
-made = Composition(clips=(Clip(Path(sys.argv[1])),), formats=("1:1",))
+made = Composition(clips=(Clip(media=Path(sys.argv[1])),), formats=("1:1",))
 asyncio.run(render(made, Path(sys.argv[2])))
 """
 
@@ -286,7 +286,7 @@ async def outcome(path: Path) -> str:
 
 
 @only_linux
-def test_a_medium_that_ends_the_decoding_of_a_group_fails_alone(
+def test_a_medium_that_ends_its_decoding_fails_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limited(monkeypatch, "probe", seconds=2.0)
@@ -304,7 +304,7 @@ def test_a_medium_that_ends_the_decoding_of_a_group_fails_alone(
     assert "c.png: more than 2 s of work" in found[10]
 
 
-def test_a_cancelled_probe_leaves_the_others_of_its_group_alone(tmp_path: Path) -> None:
+def test_a_cancelled_probe_leaves_the_others_alone(tmp_path: Path) -> None:
     good = still(tmp_path / "a.png", (16, 16))
 
     async def all_of_them() -> None:
@@ -337,27 +337,6 @@ def test_the_event_loop_goes_on_while_a_medium_is_kept(tmp_path: Path) -> None:
 
     asyncio.run(both())
     assert ticks > 2
-
-
-def test_a_medium_that_fails_in_a_group_is_decoded_again_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    good = still(tmp_path / "a.png", (16, 16))
-    ask = Decoder.ask
-
-    def starved(self: Decoder, request: bytes, limits: Limits, _: object) -> bytes | None:
-        """The first medium of a group takes the memory of the others."""
-        if (count := len(json.loads(request)["media"])) == 1:
-            return ask(self, request, limits)
-        lines = [json.dumps({"error": ["more than 4 bytes of memory", None]})] * count
-        return json.dumps({"signal": None, "answer": "\n".join(lines)}).encode() + b"\n"
-
-    monkeypatch.setattr(Decoder, "ask", starved)
-
-    async def all_of_them() -> list[str]:
-        return await asyncio.gather(*(outcome(good) for _ in range(12)))
-
-    assert asyncio.run(all_of_them()) == ["image"] * 12
 
 
 @pytest.mark.parametrize(
@@ -398,7 +377,7 @@ def test_posters_of_many_films_are_drawn_at_once(tmp_path: Path) -> None:
 
 def composition(folder: Path, **options: Any) -> Composition:
     """A composition of one small still, without formats: a film of its size."""
-    clip = Clip(still(folder / "still.png", (96, 64)), seconds=0.5)
+    clip = Clip(media=still(folder / "still.png", (96, 64)), seconds=0.5)
     return Composition(clips=(clip,), **options)
 
 
@@ -426,7 +405,7 @@ def test_a_layout_is_a_picture_of_each_format(tmp_path: Path) -> None:
 
 
 def test_a_rendering_that_fails_leaves_no_file(tmp_path: Path) -> None:
-    work = Composition(clips=(Clip(written(tmp_path / "a.mp4", b"no film")),))
+    work = Composition(clips=(Clip(media=written(tmp_path / "a.mp4", b"no film")),))
     with pytest.raises(MediaError, match=r"a\.mp4"):
         asyncio.run(render(work, tmp_path / "out"))
     assert not (tmp_path / "out").exists()

@@ -56,7 +56,7 @@ def _pixel(image: Image.Image, x: int, y: int) -> tuple[int, ...]:
 
 def test_each_format_is_a_film_of_its_size(tmp_path: Path) -> None:
     image = still(tmp_path / "a.png", (64, 36))
-    clips = (Clip(image, seconds=0.25),)
+    clips = (Clip(media=image, seconds=0.25),)
     found = _rendered(Composition(clips=clips, formats=("1:1", "4:5")), tmp_path / "out")
     assert list(found.media) == ["1x1.mp4", "4x5.mp4"]
     assert [(one.width, one.height) for one in found.media.values()] == [(1080, 1080), (1080, 1350)]
@@ -65,7 +65,7 @@ def test_each_format_is_a_film_of_its_size(tmp_path: Path) -> None:
 
 def test_films_and_stills_follow_each_other_in_the_size_of_the_first(tmp_path: Path) -> None:
     black = still(tmp_path / "black.png", (64, 36), "black")
-    clips = (Clip(film(tmp_path / "a.mp4"), start=0.5), Clip(black, seconds=0.5))
+    clips = (Clip(media=film(tmp_path / "a.mp4"), start=0.5), Clip(media=black, seconds=0.5))
     found = _rendered(Composition(clips=clips), tmp_path / "out")
     made = found.media["film.mp4"]
     assert (made.width, made.height) == (96, 64)
@@ -79,10 +79,10 @@ def test_films_and_stills_follow_each_other_in_the_size_of_the_first(tmp_path: P
 @pytest.mark.parametrize("kind", ["fade", "slide"])
 def test_a_transition_has_no_jump(kind: str, tmp_path: Path) -> None:
     clips = tuple(
-        Clip(still(tmp_path / f"{name}.png", (64, 36), name), seconds=1)
+        Clip(media=still(tmp_path / f"{name}.png", (64, 36), name), seconds=1)
         for name in ("black", "white")
     )
-    transition = Transition(kind, 0.5)  # type: ignore[arg-type]  # parametrize widens it
+    transition = Transition(kind=kind, seconds=0.5)
     _rendered(Composition(clips=clips, transition=transition), tmp_path / "out")
     shown = greys(tmp_path / "out" / "film.mp4")
     assert len(shown) == 36
@@ -95,7 +95,7 @@ def test_a_transition_has_no_jump(kind: str, tmp_path: Path) -> None:
 
 def test_the_end_card_comes_after_the_narration_and_fades_in(tmp_path: Path) -> None:
     composition = Composition(
-        clips=(Clip(still(tmp_path / "a.png", (64, 36), "white"), seconds=0.5),),
+        clips=(Clip(media=still(tmp_path / "a.png", (64, 36), "white"), seconds=0.5),),
         narration=tone(tmp_path / "voice.wav", seconds=1.5),
         end_card=EndCard(seconds=0.5),
         look=Look(("#000000",)),
@@ -111,7 +111,9 @@ def test_the_end_card_comes_after_the_narration_and_fades_in(tmp_path: Path) -> 
 
 def test_captions_are_in_the_film_and_not_in_the_clean_one(tmp_path: Path) -> None:
     image = still(tmp_path / "a.png", (320, 180), "black")
-    composition = Composition(clips=(Clip(image, seconds=0.6),), captions=_CUES, extras=("clean",))
+    composition = Composition(
+        clips=(Clip(media=image, seconds=0.6),), captions=_CUES, extras=("clean",)
+    )
     found = _rendered(composition, tmp_path / "out")
     assert list(found.media) == ["film.mp4", "film-clean.mp4"]
     assert (found.cues, found.estimated) == (_CUES.cues, False)
@@ -125,7 +127,7 @@ def test_captions_are_in_the_film_and_not_in_the_clean_one(tmp_path: Path) -> No
 
 def test_a_text_is_cut_and_timed_and_its_cues_are_estimated(tmp_path: Path) -> None:
     composition = Composition(
-        clips=(Clip(film(tmp_path / "a.mp4")),),
+        clips=(Clip(media=film(tmp_path / "a.mp4")),),
         captions=Captions(text="One. Two."),
         end_card=EndCard(),
     )
@@ -136,13 +138,13 @@ def test_a_text_is_cut_and_timed_and_its_cues_are_estimated(tmp_path: Path) -> N
 
 def test_no_film_is_made_twice_without_captions(tmp_path: Path) -> None:
     image = still(tmp_path / "a.png", (64, 36))
-    composition = Composition(clips=(Clip(image, seconds=0.2),), extras=("clean",))
+    composition = Composition(clips=(Clip(media=image, seconds=0.2),), extras=("clean",))
     assert list(_rendered(composition, tmp_path / "out").media) == ["film.mp4"]
 
 
 def test_an_overlay_is_seen_until_the_end_card(tmp_path: Path) -> None:
     composition = Composition(
-        clips=(Clip(still(tmp_path / "a.png", (200, 200), "black"), seconds=0.5),),
+        clips=(Clip(media=still(tmp_path / "a.png", (200, 200), "black"), seconds=0.5),),
         overlays=(Overlay(image=still(tmp_path / "logo.png", (20, 20), "red"), width=0.3),),
         end_card=EndCard(seconds=0.5),
         look=Look(("#000000",)),
@@ -160,7 +162,7 @@ def test_another_shape_is_cropped_or_gets_bars(
     reframe: str, side: tuple[int, int, int], tmp_path: Path
 ) -> None:
     clips = tuple(
-        Clip(still(tmp_path / f"{width}.png", (width, 200), "blue"), seconds=0.1)
+        Clip(media=still(tmp_path / f"{width}.png", (width, 200), "blue"), seconds=0.1)
         for width in (200, 50)
     )
     composition = Composition(clips=clips, reframe=reframe, look=Look(("#00ff00",)))  # type: ignore[arg-type]  # parametrize widens it
@@ -174,7 +176,9 @@ def test_a_blurred_ground_is_dark_unless_the_picture_has_a_white_one(tmp_path: P
     grounds = {"#e0ede6": (224, 237, 230), "#c7c7c7": (153, 153, 153), "#808080": (64, 64, 64)}
     for colour, side in grounds.items():
         image = still(tmp_path / f"{colour[1:]}.png", (200, 100), colour)
-        composition = Composition(clips=(Clip(image, 0.1),), formats=("1:1",), reframe="blur")
+        composition = Composition(
+            clips=(Clip(media=image, seconds=0.1),), formats=("1:1",), reframe="blur"
+        )
         _rendered(composition, tmp_path / colour)
         seen = _image(tmp_path / colour / "1x1.mp4", 1)
         assert _pixel(seen, 540, 60) == pytest.approx(side, abs=6)
@@ -187,7 +191,7 @@ def test_a_blurred_ground_is_dark_unless_the_picture_has_a_white_one(tmp_path: P
 def test_between_a_picture_and_its_blurred_ground_is_a_soft_seam(tmp_path: Path) -> None:
     image = still(tmp_path / "a.png", (200, 100), "#808080")
     lay_out(Layout(image, formats=("1:1",), reframe="blur"), tmp_path)
-    film = Composition(clips=(Clip(image, 0.1),), formats=("1:1",), reframe="blur")
+    film = Composition(clips=(Clip(media=image, seconds=0.1),), formats=("1:1",), reframe="blur")
     _rendered(film, tmp_path / "film")
     with Image.open(tmp_path / "1x1.png") as card:
         for picture in (card, _image(tmp_path / "film" / "1x1.mp4", 1)):
@@ -198,15 +202,15 @@ def test_between_a_picture_and_its_blurred_ground_is_a_soft_seam(tmp_path: Path)
 
 def test_what_covers_an_overlay_or_has_no_font_is_said(tmp_path: Path) -> None:
     image = still(tmp_path / "a.png", (96, 64))
-    wide = Overlay(still(tmp_path / "b.png", (96, 32)), width=0.9)
+    wide = Overlay(image=still(tmp_path / "b.png", (96, 32)), width=0.9)
     overlays = (
-        replace(wide, position="top"),
-        replace(wide, position="bottom"),
-        replace(wide, position="bottom-left"),
+        *(wide.model_copy(update={"position": one}) for one in ("top", "bottom", "bottom-left")),
         Overlay(text="日本", position="center"),
     )
     captions = Captions(cues=(Cue(0, 0.2, "Tea 🔥 日"), Cue(0.2, 0.4, "日")), position="middle")
-    composition = Composition(clips=(Clip(image, 0.5),), captions=captions, overlays=overlays)
+    composition = Composition(
+        clips=(Clip(media=image, seconds=0.5),), captions=captions, overlays=overlays
+    )
     found = _rendered(composition, tmp_path / "out")
     assert found.lost == (
         "left out of the picture: no font has '日', '本', '🔥'",
@@ -223,11 +227,11 @@ def test_what_covers_an_overlay_or_has_no_font_is_said(tmp_path: Path) -> None:
 
 def test_what_is_too_short_for_a_film_is_said_and_fails_nothing(tmp_path: Path) -> None:
     clips = tuple(
-        Clip(still(tmp_path / f"{shown}.png", (32, 32)), seconds)
+        Clip(media=still(tmp_path / f"{shown}.png", (32, 32)), seconds=seconds)
         for shown, seconds in enumerate((1, 0.5))
     )
     late = Overlay(text="Late", start=9)
-    made = Composition(clips=clips, transition=Transition("fade", 1), overlays=(late,))
+    made = Composition(clips=clips, transition=Transition(kind="fade", seconds=1), overlays=(late,))
     assert _rendered(made, tmp_path / "out").lost == (
         "the transition after clip 1 takes 0.25 s of 1 s: a clip is too short for it",
         "overlays[0] is not seen: it starts after the end of the clips",
@@ -235,7 +239,10 @@ def test_what_is_too_short_for_a_film_is_said_and_fails_nothing(tmp_path: Path) 
 
 
 def test_a_film_of_another_pace_keeps_its_length(tmp_path: Path) -> None:
-    clips = (Clip(film(tmp_path / "a.mp4", rate=12)), Clip(film(tmp_path / "b.mp4", rate=30)))
+    clips = (
+        Clip(media=film(tmp_path / "a.mp4", rate=12)),
+        Clip(media=film(tmp_path / "b.mp4", rate=30)),
+    )
     found = _rendered(Composition(clips=clips), tmp_path / "out")
     assert seconds(found.media["film.mp4"]) == pytest.approx(2, abs=0.01)
     assert len(greys(tmp_path / "out" / "film.mp4")) == 24
@@ -243,13 +250,13 @@ def test_a_film_of_another_pace_keeps_its_length(tmp_path: Path) -> None:
 
 def test_a_film_from_a_phone_is_upright_in_each_format(tmp_path: Path) -> None:
     source = turned(film(tmp_path / "a.mp4"), 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)
-    found = _rendered(Composition(clips=(Clip(source, seconds=0.3),)), tmp_path / "out")
+    found = _rendered(Composition(clips=(Clip(media=source, seconds=0.3),)), tmp_path / "out")
     assert (found.media["film.mp4"].width, found.media["film.mp4"].height) == (64, 96)
 
 
 def test_a_film_is_heard_where_it_is_seen(tmp_path: Path) -> None:
     image = still(tmp_path / "a.png", (96, 64))
-    clips = (Clip(image, seconds=1), Clip(film(tmp_path / "a.mp4", sound=0.3)))
+    clips = (Clip(media=image, seconds=1), Clip(media=film(tmp_path / "a.mp4", sound=0.3)))
     _rendered(Composition(clips=clips), tmp_path / "out")
     wave = heard(tmp_path / "out" / "film.mp4")
     assert len(wave) / 48_000 == pytest.approx(2, abs=0.05)
@@ -274,7 +281,7 @@ def test_a_held_film_is_silent_and_a_restarted_one_sounds_again(tmp_path: Path) 
 def test_sounds_of_clips_fade_with_their_transition(tmp_path: Path) -> None:
     medium = ClipMedium("clips[0]", tmp_path / "a.mp4", (96, 64), Fraction(10), 2, has_sound=True)
     shots = (Shot(medium, 20, 20), Shot(medium, 20, 20))
-    faded = Timeline(Fraction(10), shots, (4,), Transition("fade"), 36)
+    faded = Timeline(Fraction(10), shots, (4,), Transition(kind="fade"), 36)
     one, other = clip_sounds(faded)[medium.path]
     fade, join = 0.4 * RATE, 0.01 * RATE
     assert (one.at, one.fade_in, one.fade_out) == (0, join, fade)
@@ -283,7 +290,7 @@ def test_sounds_of_clips_fade_with_their_transition(tmp_path: Path) -> None:
 
 def test_poster_and_loop_are_of_the_first_format(tmp_path: Path) -> None:
     composition = Composition(
-        clips=(Clip(still(tmp_path / "a.png", (600, 300), "black"), seconds=0.5),),
+        clips=(Clip(media=still(tmp_path / "a.png", (600, 300), "black"), seconds=0.5),),
         overlays=(
             Overlay(image=still(tmp_path / "logo.png", (20, 20), "red"), width=0.3, start=0.3),
         ),
@@ -310,7 +317,7 @@ def test_a_film_keeps_names_and_tells_what_is_lost(tmp_path: Path) -> None:
                 if packet.dts is not None:
                     packet.stream = copied
                     container.mux(packet)
-    found = _rendered(Composition((Clip(tmp_path / "b.mp4"),)), tmp_path / "out")
+    found = _rendered(Composition((Clip(media=tmp_path / "b.mp4"),)), tmp_path / "out")
     assert found.lost == ("comment of b.mp4",)
     with av.open(str(tmp_path / "out" / "film.mp4")) as made:
         assert made.metadata["artist"] == "Aurora"
@@ -318,7 +325,7 @@ def test_a_film_keeps_names_and_tells_what_is_lost(tmp_path: Path) -> None:
 
 def test_the_film_is_made_for_every_player(tmp_path: Path) -> None:
     source = film(tmp_path / "a.mp4", seconds=3, sound=0.2)
-    _rendered(Composition(clips=(Clip(source),)), tmp_path / "out")
+    _rendered(Composition(clips=(Clip(media=source),)), tmp_path / "out")
     made = tmp_path / "out" / "film.mp4"
     with av.open(str(made)) as container:
         video, audio = container.streams.video[0], container.streams.audio[0]
@@ -339,7 +346,7 @@ def test_the_film_is_made_for_every_player(tmp_path: Path) -> None:
 
 def test_a_film_has_a_keyframe_every_two_seconds_and_square_pixels(tmp_path: Path) -> None:
     source = film(tmp_path / "a.mp4", seconds=4.5, rate=Fraction(30_000, 1_001))
-    _rendered(Composition(clips=(Clip(source),)), tmp_path / "out")
+    _rendered(Composition(clips=(Clip(media=source),)), tmp_path / "out")
     with open_media(tmp_path / "out" / "film.mp4") as container:
         stream = container.streams.video[0]
         assert stream.sample_aspect_ratio == 1
@@ -351,8 +358,11 @@ def test_a_film_has_a_keyframe_every_two_seconds_and_square_pixels(tmp_path: Pat
 def test_equal_input_gives_equal_bytes(tmp_path: Path) -> None:
     image = still(tmp_path / "a.png", (96, 64))
     composition = Composition(
-        clips=(Clip(film(tmp_path / "a.mp4", sound=0.2)), Clip(image, seconds=1, motion="push-in")),
-        transition=Transition("fade"),
+        clips=(
+            Clip(media=film(tmp_path / "a.mp4", sound=0.2)),
+            Clip(media=image, seconds=1, motion="push-in"),
+        ),
+        transition=Transition(kind="fade"),
         captions=_CUES,
         extras=("gif",),
     )
@@ -364,7 +374,7 @@ def test_equal_input_gives_equal_bytes(tmp_path: Path) -> None:
 
 def test_the_share_that_is_done_grows_to_one(tmp_path: Path) -> None:
     image = still(tmp_path / "a.png", (64, 36))
-    composition = Composition(clips=(Clip(image, seconds=0.2),), formats=("1:1", "5:4"))
+    composition = Composition(clips=(Clip(media=image, seconds=0.2),), formats=("1:1", "5:4"))
     shares: list[float] = []
     render(composition, tmp_path, shares.append)
     assert shares == sorted(shares)
@@ -379,7 +389,10 @@ def test_a_broken_clip_is_named_and_leaves_nothing(
     good, broken = film(tmp_path / "a.mp4"), tmp_path / "broken.mp4"
     broken.write_bytes(good.read_bytes()[:1500])
     with pytest.raises(MediaError, match=r"^clips\[1\]: .*broken\.mp4"):
-        _rendered(Composition(clips=(Clip(good), Clip(broken)), formats=formats), tmp_path / "out")
+        _rendered(
+            Composition(clips=(Clip(media=good), Clip(media=broken)), formats=formats),
+            tmp_path / "out",
+        )
     assert not list((tmp_path / "out").iterdir())
 
 
@@ -390,7 +403,7 @@ def test_a_clip_that_breaks_inside_is_named_and_leaves_nothing(tmp_path: Path) -
     data[begin:-2_000] = bytes(len(data) - 2_000 - begin)
     source.write_bytes(data)
     image = still(tmp_path / "a.png", (64, 36))
-    clips = (Clip(image, seconds=0.1), Clip(source))
+    clips = (Clip(media=image, seconds=0.1), Clip(media=source))
     with pytest.raises(MediaError, match=r"^clips\[1\]: "):
         _rendered(Composition(clips=clips, formats=("1:1", "4:5", "5:4")), tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())
@@ -398,13 +411,13 @@ def test_a_clip_that_breaks_inside_is_named_and_leaves_nothing(tmp_path: Path) -
 
 def test_a_file_of_the_wrong_kind_is_named(tmp_path: Path) -> None:
     sound, image = tone(tmp_path / "v.wav"), still(tmp_path / "a.png", (64, 36))
-    whole = Composition(clips=(Clip(image, seconds=0.1),))
+    whole = Composition(clips=(Clip(media=image, seconds=0.1),))
     wrong = {
-        r"clips\[0\]: .*a sound": replace(whole, clips=(Clip(sound),)),
+        r"clips\[0\]: .*a sound": replace(whole, clips=(Clip(media=sound),)),
         r"overlays\[0\]: .*not an image": replace(whole, overlays=(Overlay(image=sound),)),
         r"end_card\.image: .*not an image": replace(whole, end_card=EndCard(image=sound)),
         r"narration: .*not a sound": replace(whole, narration=image),
-        r"music\.audio: .*a\.png": replace(whole, music=Music(image)),
+        r"music\.audio: .*a\.png": replace(whole, music=Music(audio=image)),
         r"audio\[1\]: .*not a sound": replace(whole, audio=(sound, image)),
     }
     for index, (words, composition) in enumerate(wrong.items()):
@@ -430,7 +443,7 @@ def test_a_film_that_gets_smaller_shows_nothing_but_itself(tmp_path: Path) -> No
                 for packet in packets:
                     packet.stream = shown
                     container.mux(packet)
-    made = Composition(clips=(Clip(source),), formats=("9:16",))
+    made = Composition(clips=(Clip(media=source),), formats=("9:16",))
     _rendered(made, tmp_path / "out")
     last = _image(tmp_path / "out" / "9x16.mp4", 10).convert("L")
     darkest, _ = last.getextrema()
@@ -449,7 +462,7 @@ def test_a_film_that_claims_any_width_by_its_pixels_is_named(tmp_path: Path) -> 
             frame.pts, frame.time_base = index, Fraction(1, 12)
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
-    made = Composition(clips=(Clip(source),), overlays=(Overlay(text="Order today"),))
+    made = Composition(clips=(Clip(media=source),), overlays=(Overlay(text="Order today"),))
     with pytest.raises(MediaError, match=r"^clips\[0\]: .*wide\.mkv: 160,000 × 360 pixels"):
         _rendered(made, tmp_path / "out")
 
@@ -458,14 +471,14 @@ def test_a_text_in_hardly_any_room_is_drawn_as_small_as_it_must(tmp_path: Path) 
     image = still(tmp_path / "a.png", (64, 36))
     places: tuple[Position, ...] = ("top", "left", "lower-third")
     overlays = tuple(Overlay(text="Order\ntoday", position=one, width=5e-324) for one in places)
-    made = Composition(clips=(Clip(image, seconds=0.1),), overlays=overlays)
+    made = Composition(clips=(Clip(media=image, seconds=0.1),), overlays=overlays)
     assert _rendered(made, tmp_path / "out").media
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     image = still(tmp_path / "a.png", (64, 36))
     with pytest.raises(MediaError, match="gone: cannot be written"):
-        render(Composition(clips=(Clip(image),)), tmp_path / "gone", lambda share: None)
+        render(Composition(clips=(Clip(media=image),)), tmp_path / "gone", lambda share: None)
     with pytest.raises(MediaError, match="gone: cannot be written"):
         lay_out(Layout(image), tmp_path / "gone")
 

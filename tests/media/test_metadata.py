@@ -194,7 +194,9 @@ def test_a_final_cut_carries_the_author_and_the_mark(tmp_path: Path) -> None:
     hero = picture(tmp_path / "hero.png", {"artist": "Asha Rao", **MARKED})
     music = tagged(tmp_path / "m.mp4", tone(tmp_path / "t.wav"), {"copyright": "Aurora"})
     made = render(
-        Composition(clips=(Clip(hero, 0.5),), music=Music(music)), tmp_path, lambda share: None
+        Composition(clips=(Clip(media=hero, seconds=0.5),), music=Music(audio=music)),
+        tmp_path,
+        lambda share: None,
     )
     tags = carried([tmp_path / "film.mp4"])
     assert (tags["artist"], tags["copyright"]) == ("Asha Rao", "Aurora")

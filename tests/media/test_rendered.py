@@ -16,7 +16,7 @@ from rivya_flows.media.edit import Captions, Clip, Composition, Layout, Loudness
 from rivya_flows.media.rendered import checked_rendered, sizes_of, wanted_names
 
 WORK = Composition(
-    (Clip(Path("a.png")),), formats=("9:16",), captions=Captions("Hi"), extras=("clean",)
+    (Clip(media=Path("a.png")),), formats=("9:16",), captions=Captions(text="Hi"), extras=("clean",)
 )
 FILM = Probe("video", "video/mp4", 4, 1080, 1920, 2.0)
 GOOD = Rendered({"9x16.mp4": FILM}, (Cue(0, 1, "Hi"),), True, Loudness(-16, -1))

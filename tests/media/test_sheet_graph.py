@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given, strategies as st
 
 from rivya_flows.ledger.model import Step
-from rivya_flows.media.sheet_graph import MAX_STEPS, graph, levels_of, needs_of
+from rivya_flows.media.sheet_graph import MAX_STEPS, Drawing, graph, levels_of, needs_of
 from support.receipts import whole
 
 
@@ -43,14 +43,14 @@ def test_each_step_stands_right_of_all_that_it_needs(steps: list[Step]) -> None:
 @given(anything())
 def test_no_node_lies_over_another_or_beyond_the_drawing(steps: list[Step]) -> None:
     drawn = graph(steps)
-    if drawn is None or drawn["crowded"]:
+    if drawn is None or drawn.crowded:
         return
-    (width, height), nodes = drawn["node"], drawn["nodes"]
-    assert sorted(node["id"] for node in nodes) == sorted(one.id for one in steps)
-    assert all(0 <= node["x"] <= drawn["width"] - width for node in nodes)
-    assert all(0 <= node["y"] <= drawn["height"] - height for node in nodes)
-    for x in {node["x"] for node in nodes}:
-        column = sorted(node["y"] for node in nodes if node["x"] == x)
+    (width, height), nodes = drawn.node, drawn.nodes
+    assert sorted(node.step.id for node in nodes) == sorted(one.id for one in steps)
+    assert all(0 <= node.x <= drawn.width - width for node in nodes)
+    assert all(0 <= node.y <= drawn.height - height for node in nodes)
+    for x in {node.x for node in nodes}:
+        column = sorted(node.y for node in nodes if node.x == x)
         assert all(b - a >= height for a, b in pairwise(column))
     assert graph(steps) == drawn
 
@@ -59,7 +59,7 @@ def test_an_arrow_over_several_levels_passes_by_the_nodes_between() -> None:
     drawn = graph(steps_of(a=[], b=["a"], c=["b"], d=["a", "c"]))
     assert drawn is not None
     # From a past b and c to d are three parts; the last one has a head.
-    assert sorted(ends for _, ends in drawn["arrows"]) == [False, False, True, True, True, True]
+    assert sorted(ends for _, ends in drawn.arrows) == [False, False, True, True, True, True]
 
 
 def test_nodes_say_what_they_are() -> None:
@@ -67,22 +67,16 @@ def test_nodes_say_what_they_are() -> None:
     steps = [step(id="stills"), film]
     drawn = graph(steps)
     assert drawn is not None
-    node = drawn["nodes"][1]
-    assert node["words"] == "film: generate · 2 items, completed, 1,200 credits, after stills"
-    assert (node["what"], node["credits"]) == ("generate · 2 items", "1,200 credits")
-
-
-def test_long_names_are_cut_to_what_fits() -> None:
-    drawn = graph(steps_of(**{"a": [], "b" * 50: ["a"]}))
-    assert drawn is not None
-    assert drawn["nodes"][1]["name"] == "b" * 19 + "…"
+    node = drawn.nodes[1]
+    assert node.words == "film: generate · 2 items, completed, 1,200 credits, after stills"
+    assert (node.what, node.cost) == ("generate · 2 items", "1,200 credits")
 
 
 def test_too_many_steps_or_arrows_are_not_drawn() -> None:
     chain = [step(id=str(n), needs=[str(n - 1)]) for n in range(MAX_STEPS + 1)]
-    assert graph(chain) == {"crowded": MAX_STEPS + 1}
+    assert graph(chain) == Drawing(MAX_STEPS + 1)
     tangle = [step(id=str(n), needs=[str(one) for one in range(n)]) for n in range(40)]
-    assert graph(tangle) == {"crowded": 40}
+    assert graph(tangle) == Drawing(40)
 
 
 def test_without_an_arrow_there_is_no_drawing() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.media.sheet_time import Bar, timeline
+from rivya_flows.media.sheet_time import Bar, Timeline, timeline
 from support.receipts import parsed
 
 DAY = 86_400.0
@@ -34,7 +34,7 @@ def receipt_of(
     return {"execution_times": times, "steps": named}
 
 
-def drawn(receipt: dict[str, Any]) -> dict[str, Any]:
+def drawn(receipt: dict[str, Any]) -> Timeline:
     made = parsed(receipt)
     found = timeline(made, made.steps)
     assert found is not None
@@ -42,8 +42,7 @@ def drawn(receipt: dict[str, Any]) -> dict[str, Any]:
 
 
 def bars(receipt: dict[str, Any], row: int = 0) -> list[Bar]:
-    found: list[Bar] = drawn(receipt)["rows"][row]["bars"]
-    return found
+    return drawn(receipt).rows[row].bars
 
 
 def test_items_that_work_at_the_same_time_lie_one_below_the_other() -> None:
@@ -53,7 +52,7 @@ def test_items_that_work_at_the_same_time_lie_one_below_the_other() -> None:
         )
     )
     first, second, third = sorted(found, key=lambda one: one.title)
-    assert first.y == third.y < second.y
+    assert first.lane == third.lane < second.lane
     assert [(one.x, one.width) for one in (first, second, third)] == [(0, 40), (0, 80), (40, 60)]
     assert [one.title for one in (first, second)] == ["a: 4 s, completed", "b: 8 s, completed"]
 
@@ -64,20 +63,20 @@ def test_the_wait_for_a_person_is_drawn_apart_and_long_ones_are_left_out() -> No
         [item(0, 18)], [item(18, 2 * DAY + 2, waits=waits)], executions=[(0, 20), (2 * DAY, 2 * DAY + 3)]
     )  # fmt: skip
     found = drawn(receipt)
-    [gap] = found["gaps"]
-    assert (gap["kind"], gap["text"]) == ("wait", "1 d 23 h left out: a person was asked")
-    row = found["rows"][1]
-    assert [one.kind for one in row["bars"]] == ["completed", "completed", "wait"]
-    assert (row["took"], row["asked"], found["waited"]) == ("4 s", "1 d 23 h asked", True)
-    assert row["words"] == "step-1: worked for 4 s, asked a person for 1 d 23 h"
+    [gap] = found.gaps
+    assert (gap.kind, gap.text) == ("wait", "1 d 23 h left out: a person was asked")
+    row = found.rows[1]
+    assert [one.kind for one in row.bars] == ["completed", "completed", "wait"]
+    assert (row.took, row.asked, found.waited) == ("4 s", "1 d 23 h asked", True)
+    assert row.words == "step-1: worked for 4 s, asked a person for 1 d 23 h"
 
 
 def test_an_item_does_not_work_while_nothing_drives_its_run() -> None:
     receipt = receipt_of([item(0, DAY + 5)], executions=[(0, 10), (DAY, DAY + 5)])
     found = drawn(receipt)
-    assert [one["kind"] for one in found["gaps"]] == ["stopped"]
-    assert found["rows"][0]["took"] == "15 s"
-    assert len(found["rows"][0]["bars"]) == 2
+    assert [one.kind for one in found.gaps] == ["stopped"]
+    assert found.rows[0].took == "15 s"
+    assert len(found.rows[0].bars) == 2
 
 
 def test_what_runs_now_lasts_until_the_last_moment_that_is_known() -> None:
@@ -94,9 +93,9 @@ def test_a_step_of_very_many_items_is_one_bar_with_its_worst_status() -> None:
 
 def test_the_bars_of_a_page_are_bounded() -> None:
     steps = [[item(n, n + 1, key=str(n)) for n in range(600)] for _ in range(10)]
-    rows = drawn(receipt_of(*steps, executions=[(0, 600)]))["rows"]
-    assert sum(len(row["bars"]) for row in rows) < 2100
-    assert all(row["bars"] for row in rows)
+    rows = drawn(receipt_of(*steps, executions=[(0, 600)])).rows
+    assert sum(len(row.bars) for row in rows) < 2100
+    assert all(row.bars for row in rows)
 
 
 @pytest.mark.parametrize("moment", [0, 5, 10])
@@ -108,8 +107,8 @@ def test_what_takes_no_time_can_still_be_seen(moment: float) -> None:
 
 def test_a_row_of_what_did_not_run_is_empty_and_says_so() -> None:
     receipt = receipt_of([item(0, 1)], [{"status": "skipped"}], executions=[(0, 1)])
-    row = drawn(receipt)["rows"][1]
-    assert (row["bars"], row["words"]) == ([], "step-1: did not run")
+    row = drawn(receipt).rows[1]
+    assert (row.bars, row.words) == ([], "step-1: did not run")
 
 
 @pytest.mark.parametrize(
@@ -135,5 +134,5 @@ def test_a_run_that_was_resumed_a_thousand_times_stays_a_page_of_a_bounded_size(
     executions: list[tuple[float, float | None]] = [(n * DAY, n * DAY + 1) for n in range(1000)]
     steps = [[item(0, 1000 * DAY, key=f"{key}") for key in range(9)] for _ in range(20)]
     found = drawn(receipt_of(*steps, executions=executions))
-    assert sum(len(row["bars"]) for row in found["rows"]) <= 2000 + 201 * len(steps)
-    assert len(found["gaps"]) == 30
+    assert sum(len(row.bars) for row in found.rows) <= 2000 + 201 * len(steps)
+    assert len(found.gaps) == 30

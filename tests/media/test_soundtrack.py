@@ -70,7 +70,7 @@ def test_the_whole_has_its_loudness_and_keeps_its_peak_after_aac(
 ) -> None:
     made = Composition(
         narration=voice(tmp_path / "v.wav", WORDS, 8.4),
-        music=Music(music(tmp_path / "m.wav", 5)),
+        music=Music(audio=music(tmp_path / "m.wav", 5)),
         loudness=goal,
     )
     found = measured(encoded(tmp_path / "out.mp4", made, 10))
@@ -96,7 +96,7 @@ def test_music_lies_twelve_under_the_speech_and_at_its_level_elsewhere(
 ) -> None:
     narration = voice(tmp_path / "v.wav", WORDS, 8.4)
     made = Composition(
-        narration=narration, music=Music(music(tmp_path / "m.wav", seconds, level=0.9))
+        narration=narration, music=Music(audio=music(tmp_path / "m.wav", seconds, level=0.9))
     )
     over, under = under_and_over(made, 10)
     for interval in spoken(narration):
@@ -107,7 +107,7 @@ def test_music_lies_twelve_under_the_speech_and_at_its_level_elsewhere(
 def test_music_moves_once_for_a_passage_and_not_at_each_word(tmp_path: Path) -> None:
     made = Composition(
         narration=voice(tmp_path / "v.wav", WORDS, 8.4),
-        music=Music(tone(tmp_path / "m.wav", seconds=12)),
+        music=Music(audio=tone(tmp_path / "m.wav", seconds=12)),
     )
     _, under = under_and_over(made, 10)
     levels = [strength(parts(under, [(at, at + 0.1)]), 440) for at in (1.1, 2.3, 3.9)]
@@ -120,7 +120,7 @@ def test_music_moves_once_for_a_passage_and_not_at_each_word(tmp_path: Path) -> 
 def test_music_that_shall_not_give_way_stays(tmp_path: Path) -> None:
     made = Composition(
         narration=voice(tmp_path / "v.wav", WORDS, 8.4),
-        music=Music(tone(tmp_path / "m.wav", seconds=12), duck=False),
+        music=Music(audio=tone(tmp_path / "m.wav", seconds=12), duck=False),
     )
     _, under = under_and_over(made, 10)
     speaking, silent = (strength(parts(under, [(at, at + 0.5)]), 440) for at in (1.5, 5.0))
@@ -128,14 +128,14 @@ def test_music_that_shall_not_give_way_stays(tmp_path: Path) -> None:
 
 
 def test_short_music_is_repeated_without_a_hole(tmp_path: Path) -> None:
-    made = Composition(music=Music(tone(tmp_path / "m.wav", seconds=1.5)))
+    made = Composition(music=Music(audio=tone(tmp_path / "m.wav", seconds=1.5)))
     wave = heard(encoded(tmp_path / "out.mp4", made, 8))
     levels = [max(map(abs, wave[at : at + 480])) for at in range(RATE, 6 * RATE, 480)]
     assert min(levels) > 0.3 * max(levels)
 
 
 def test_music_fades_in_and_out(tmp_path: Path) -> None:
-    made = Composition(music=Music(tone(tmp_path / "m.wav", seconds=20)))
+    made = Composition(music=Music(audio=tone(tmp_path / "m.wav", seconds=20)))
     wave = heard(encoded(tmp_path / "out.mp4", made, 4))
     middle = max(map(abs, wave[2 * RATE : 2 * RATE + 4_800]))
     assert max(map(abs, wave[:480])) < 0.3 * middle
@@ -144,13 +144,14 @@ def test_music_fades_in_and_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seconds", [0.005, 0.3])
 def test_very_short_music_is_repeated(seconds: float, tmp_path: Path) -> None:
-    made = Composition(music=Music(tone(tmp_path / "m.wav", seconds=seconds)))
+    made = Composition(music=Music(audio=tone(tmp_path / "m.wav", seconds=seconds)))
     assert measured(encoded(tmp_path / "out.mp4", made, 3)).lufs == pytest.approx(-16, abs=1)
 
 
 def test_a_very_short_film_has_sound(tmp_path: Path) -> None:
     made = Composition(
-        narration=voice(tmp_path / "v.wav", WORDS, 8.4), music=Music(music(tmp_path / "m.wav", 5))
+        narration=voice(tmp_path / "v.wav", WORDS, 8.4),
+        music=Music(audio=music(tmp_path / "m.wav", 5)),
     )
     wave = heard(encoded(tmp_path / "out.mp4", made, 0.1))
     assert len(wave) == pytest.approx(4_800, abs=2_048)
@@ -192,7 +193,7 @@ def test_any_rate_and_number_of_channels_is_brought_to_the_loudness(
     rate: int, layout: str, tmp_path: Path
 ) -> None:
     narration = voice(tmp_path / "v.wav", WORDS, 8.4, rate=rate, layout=layout)
-    made = Composition(narration=narration, music=Music(music(tmp_path / "m.wav", 3)))
+    made = Composition(narration=narration, music=Music(audio=music(tmp_path / "m.wav", 3)))
     found = measured(encoded(tmp_path / "out.mp4", made, 9))
     assert found.lufs == pytest.approx(-16, abs=1)
     assert found.true_peak <= -1
@@ -201,7 +202,7 @@ def test_any_rate_and_number_of_channels_is_brought_to_the_loudness(
 def test_a_narration_of_silence_leaves_the_music_alone(tmp_path: Path) -> None:
     made = Composition(
         narration=tone(tmp_path / "v.wav", seconds=3, amplitude=0),
-        music=Music(tone(tmp_path / "m.wav", seconds=5)),
+        music=Music(audio=tone(tmp_path / "m.wav", seconds=5)),
     )
     found = measured(encoded(tmp_path / "out.mp4", made, 4))
     assert found.lufs == pytest.approx(-16, abs=1)
@@ -219,14 +220,15 @@ def test_without_any_sound_there_is_no_soundtrack() -> None:
 
 
 def test_music_without_sound_is_refused(tmp_path: Path) -> None:
-    made = Composition(music=Music(film(tmp_path / "a.mp4")))
+    made = Composition(music=Music(audio=film(tmp_path / "a.mp4")))
     with pytest.raises(MediaError, match=r"a\.mp4: holds no sound"):
         soundtrack(made, {}, 3)
 
 
 def test_the_same_sounds_give_the_same_samples(tmp_path: Path) -> None:
     made = Composition(
-        narration=voice(tmp_path / "v.wav", WORDS, 8.4), music=Music(music(tmp_path / "m.wav", 3))
+        narration=voice(tmp_path / "v.wav", WORDS, 8.4),
+        music=Music(audio=music(tmp_path / "m.wav", 3)),
     )
     plans = [soundtrack(made, {}, 9) for _ in range(2)]
     first, second = (
@@ -238,7 +240,7 @@ def test_the_same_sounds_give_the_same_samples(tmp_path: Path) -> None:
 
 
 def test_a_plan_is_rendered_more_than_once(tmp_path: Path) -> None:
-    planned = soundtrack(Composition(music=Music(tone(tmp_path / "m.wav", seconds=2))), {}, 5)
+    planned = soundtrack(Composition(music=Music(audio=tone(tmp_path / "m.wav", seconds=2))), {}, 5)
     assert planned is not None
     lengths = [sum(frame.samples for frame in planned.frames()) for _ in range(2)]
     assert lengths == [planned.samples, planned.samples]
@@ -247,7 +249,7 @@ def test_a_plan_is_rendered_more_than_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("count", [1, 480])
 def test_music_of_a_moment_is_few_pieces_however_long_the_film(count: int, tmp_path: Path) -> None:
     source = write(tmp_path / "m.wav", lambda at: 0.1, count / RATE, rate=RATE)
-    planned = soundtrack(Composition(music=Music(source)), {}, 2.0)
+    planned = soundtrack(Composition(music=Music(audio=source)), {}, 2.0)
     assert planned is not None
     pieces = [piece for bus in planned.buses for lane in bus.lanes for piece in lane()]
     assert len(pieces) < 20

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from rivya_flows.receiver.app import WEBHOOK_PATH
+from rivya_flows.receiver.server import Bounded
 from support.receiver_stage import METRICS, METRICS_LOGIN, Stage, receiving
 from support.sandbox_calls import PATIENCE, until
 
@@ -27,12 +28,17 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield opened
 
 
+class Hasty(Bounded):
+    seconds = 0.3
+    most = 8
+
+
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """One that waits so short a time that on a busy machine an honest request may be late too."""
     folder = tmp_path_factory.mktemp("hasty")
     store = f"sqlite:///{folder / 'journal.sqlite'}"
-    with receiving(store, folder, request_seconds=0.3, most_connections=8) as opened:
+    with receiving(store, folder, protocol=Hasty) as opened:
         yield opened
 
 

@@ -15,7 +15,7 @@ import pytest
 from rivya_flows.app.publishing import address_of, report_of
 from rivya_flows.assets import assets_in
 from rivya_flows.ledger.model import Receipt
-from rivya_flows.receiver import reports
+from rivya_flows.receiver import media
 from rivya_flows.receiver.addresses import SECRET_NAME, report_address
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.secrets import shared_secret
@@ -68,7 +68,7 @@ def test_a_page_is_rendered_again_only_when_its_run_has_written(
         rendered.append(made.executions)
         return "page"
 
-    monkeypatch.setattr(reports, "contact_sheet", sheet)
+    monkeypatch.setattr(media, "contact_sheet", sheet)
     for _ in range(3):
         assert stage.get(path_of_report(stage)).text == "page"
     assert rendered == [1]

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.app.up.options import UpOptions, working_environment
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.errors import UsageError
+from rivya_flows.flows.up.options import UpOptions, working_environment
 from rivya_flows.folder_files import MAX_ENV_FILE_BYTES, MAX_TOML_BYTES
 from rivya_flows.settings import (
     ENV_FILE_VARIABLE,
-    Settings,
     read_secret,
     read_settings,
     variables_for_children,
@@ -136,7 +135,7 @@ def test_processes_of_up_get_settings_and_the_path_of_secrets_and_no_other_varia
     options = UpOptions(
         settings=read_settings(), variables=variables_for_children(), sandbox=False, specs=()
     )
-    made = working_environment(options, "m", {}, public_url="", webhooks=False)
+    made = working_environment(options, {}, public_url="", webhooks=False)
     assert made["RIVYA_API_KEY"] == "k"
     assert made.get("PYTHONPATH") == os.environ.get("PYTHONPATH")
     assert not {"HOOK", "LD_PRELOAD"} & made.keys()
@@ -174,7 +173,7 @@ def test_a_huge_or_endless_env_file_is_not_read(terminal: Terminal) -> None:
     assert ".env: is larger than 64 KiB" in terminal("plan", "spec.yaml").err
     Path(".env").unlink()
     os.mkfifo(".env")
-    assert Settings().rivya_api_key is None
+    assert read_settings().rivya_api_key is None
 
 
 @pytest.mark.parametrize("name", ["prefect.toml", "pyproject.toml"])

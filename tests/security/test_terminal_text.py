@@ -323,7 +323,7 @@ def test_prefects_log_prints_no_control_of_others(name: str) -> None:
 def test_nothing_but_one_module_prints() -> None:
     allowed = {
         "src/rivya_flows/cli/output.py",
-        "flows/deployment/watcher.py",  # to its log file
+        "flows/up/watcher.py",  # to its log file
         "sandbox/src/rivya_sandbox/cli.py",  # its errors
         "sandbox/src/rivya_sandbox/output.py",
         "sandbox/src/rivya_sandbox/service/serve.py",

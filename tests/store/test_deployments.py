@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from rivya_flows.assets import Asset
-from rivya_flows.flows.compiler import spec_version
 from rivya_flows.store.database import open_engine
 from rivya_flows.store.deployments import DeployedSpec, deployed_spec, keep_spec
 from rivya_flows.store.tables import SPECS
@@ -61,7 +60,3 @@ def test_where_a_medium_lies_does_not_change_the_hash() -> None:
     here = DeployedSpec("tea-time", "text", {}, {"a.png": PHOTO})
     moved = PHOTO.model_copy(update={"path": Path("/x")})
     assert here.hash == DeployedSpec("tea-time", "text", {}, {"a.png": moved}).hash
-
-
-def test_the_version_of_a_spec_alone_is_that_of_its_flow() -> None:
-    assert DeployedSpec("tea-time", "text").version == spec_version("text")

@@ -18,7 +18,13 @@ from hypothesis import given, strategies as st
 from sqlalchemy import Connection, event, select
 
 from rivya_flows.errors import PoolExceededError, UsageError
-from rivya_flows.planning.queue.events import Event, JobEnded, PurchaseAccepted, PurchaseRefused
+from rivya_flows.planning.queue.events import (
+    Event,
+    JobEnded,
+    PoolTotal,
+    PurchaseAccepted,
+    PurchaseRefused,
+)
 from rivya_flows.store.charges import charges
 from rivya_flows.store.database import reading
 from rivya_flows.store.journal import Journal
@@ -57,7 +63,7 @@ class Store:
         self.journal.submit(run_id, events, 1).result(60)
 
     def spent(self) -> dict[str, int]:
-        return {state.pool.name: state.spent for state in self.pools.states("sandbox:test")}
+        return {state.pool.name: state.total.spent for state in self.pools.states("sandbox:test")}
 
 
 @pytest.fixture(params=BACKENDS)
@@ -163,7 +169,7 @@ def test_each_service_has_a_total_of_its_own(store: Store) -> None:
         store.begun(run_id, service=service)
         store.write(run_id, buys(1, 9))
         assert [one.spent for one in store.pools.matching(ACME, service)] == [9]
-    shown = [(one.pool.name, one.service[:7], one.spent) for one in store.pools.states(None)]
+    shown = [(one.pool.name, one.service[:7], one.total.spent) for one in store.pools.states(None)]
     assert shown == [("acme", "sandbox", 9), ("acme", "sha256 ", 9), ("idle", "", 0)]
 
 
@@ -175,7 +181,9 @@ def test_a_pool_that_is_set_later_counts_what_was_bought_before(store: Store) ->
     pool = Pool("acme", ACME, 10, 8, "week")
     assert store.pools.set(pool) is None
     [state] = store.pools.states("sandbox:test")
-    assert state == PoolState(pool, "sandbox:test", 7, datetime(2026, 11, 30, tzinfo=UTC))
+    until = datetime(2026, 11, 30, tzinfo=UTC)
+    total = PoolTotal(name="acme", credits=10, soft=8, spent=7, until=until)
+    assert state == PoolState(pool, "sandbox:test", total)
     assert store.pools.set(Pool("acme", {}, 10, period="total")) == pool
     [total] = store.pools.matching({}, "sandbox:test")
     assert (total.spent, total.left, total.until) == (12, 0, None)
@@ -227,7 +235,7 @@ def test_writers_of_two_processes_reserve_what_a_pool_covers_though_one_is_kille
 ) -> None:
     store = Store(fresh_store("postgresql", tmp_path))
     with closing(store.journal):
-        store.pools.set(Pool("acme", ACME, 10))
+        store.pools.set(Pool("acme", ACME, 10, period="total"))  # their clocks are of today
         killed, other = writer(store, "killed", hold_at=RUNS + FIRST + 1), writer(store, "other")
         assert (line(killed), line(other)) == ("ready", "ready")
         tell(killed)
@@ -378,7 +386,7 @@ def test_totals_are_sums_of_charges_and_no_intent_passes_a_pool_whatever_happens
             written = [one.exception(60) is None for one in waiting]
             assert written == [plain.write(*group, store.now) for group in groups]
             for state in store.pools.states("sandbox:test"):
-                assert state.spent == plain.total(state.pool, store.now)
+                assert state.total.spent == plain.total(state.pool, store.now)
         found = [
             (one.credits, one.at) for one in charges(store.journal.engine, since=None, until=None)
         ]

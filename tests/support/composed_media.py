@@ -28,7 +28,7 @@ def compose(destination: Path, *clips: Path, **keys: Any) -> Probe:
     """Compose a film of whole clips."""
     folder = destination.with_suffix("")
     folder.mkdir(exist_ok=True)
-    composition = Composition(tuple(map(Clip, clips)), **keys)
+    composition = Composition(tuple(Clip(media=one) for one in clips), **keys)
     found = render(composition, folder, lambda share: None)
     (folder / "film.mp4").rename(destination)
     return found.media["film.mp4"]

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rivya_flows.app.quotes import read_quote
+from rivya_flows.app.quotes import read_quote, signature_of
 from rivya_flows.app.spec_file import SpecFile, read_spec
 from rivya_flows.catalogue.snapshot import from_wire, shipped
 from rivya_flows.client.chat_stream import Answering, EventDecoder
@@ -42,7 +42,6 @@ from rivya_flows.errors import APIError, MediaError, SpecError, StoreError, Usag
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
 from rivya_flows.language.expressions.values import checked_size
 from rivya_flows.ledger.model import Receipt
-from rivya_flows.ledger.quotes import signature_of
 from rivya_flows.media.contact_sheet import contact_sheet
 from rivya_flows.media.probe import probe
 from rivya_flows.planning.queue.event_codec import dump, parse

@@ -391,7 +391,7 @@ def deploy_specs(
         form = compile_flow(workflow, spec_text=text, execute=_never)
         flow = server.ask("POST", "/flows/", {"name": workflow.name})
         for one in workflow.deploy:
-            entry = deployment(workflow, one)
+            entry: dict[str, Any] = deployment(workflow, one)
             pool = entry.pop("work_pool")["name"]
             if pool not in there:
                 server.ask("POST", "/work_pools/", {"name": pool, "type": pool_type})

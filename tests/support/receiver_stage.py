@@ -98,9 +98,9 @@ def receiving(
     hosts: Sequence[str] = (),
     prune: tuple[Callable[[], object], float] | None = None,
     api_key: str | None = None,
-    **bounds: Any,
+    protocol: type[asyncio.Protocol] | None = None,
 ) -> Iterator[Stage]:
-    """A receiver on a free port, with a store and media of its own; `bounds` are those of `serve`."""
+    """A receiver on a free port, with a store and media of its own."""
     audience, secrets = Audience(), [SecretStr(SECRET)]
     assets = AssetStore(assets_url or (folder / "assets").as_uri(), folder / "copies")
     with closing(Journal(store_url)) as journal, contextlib.ExitStack() as closing_all:
@@ -125,7 +125,9 @@ def receiving(
             is_ready.set()
 
         thread = threading.Thread(
-            target=lambda: asyncio.run(serve(receiver(context), bound, ready=ready, **bounds)),
+            target=lambda: asyncio.run(
+                serve(receiver(context), bound, ready=ready, protocol=protocol)
+            ),
             daemon=True,
         )
         thread.start()

@@ -1,88 +1,49 @@
-"""What the tools for agents take and give, see `agent_tools`; their JSON Schemas come from here."""
+"""What the tools for agents give, see `agent_tools`: models whose JSON Schemas clients read, and how they are made."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from rivya_flows.app.report import RunReport
+from rivya_flows.catalogue.catalogue import Model, Param
+from rivya_flows.catalogue.prices import price
+from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.language.workflow import Workflow
+from rivya_flows.ledger.model import Receipt
+from rivya_flows.ledger.summary import DONE
+from rivya_flows.media.decoding import poster
+from rivya_flows.planning.questions.open_questions import name_of
+from rivya_flows.planning.questions.presentation import readable, title
+from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.queue.events import AnswerGiven, Stamped
 from rivya_flows.printable import printable
+from rivya_flows.store.assets import AssetStore
+from rivya_flows.store.leases import SECONDS
 
 MAX_TEXT, MAX_ITEMS = 2_000, 200  # characters of one text in a result, and members of one list
 MAX_DEPTH = 12  # levels of a value of a run that are shown
-RUN = "Id of a run, as `run` gives it."
-SPEC = (
-    "Path of a spec inside the root, such as specs/spot.yaml; or the whole text of one, which has"
-    " line breaks: its paths are relative to the root."
-)
-
+MAX_PICTURES, MAX_PICTURE_BYTES, PICTURE_SIDE = 8, 200_000, 512
 
 R = TypeVar("R", bound=BaseModel, covariant=True)
 
 
-class Arguments(BaseModel):
-    """Arguments of a tool; any other name is refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class NoArguments(Arguments):
-    """Nothing."""
-
-
-class ModelsArguments(Arguments):
-    kind: Literal["image", "video", "audio", "chat"] | None = Field(
-        None, description="Only models of this kind."
-    )
-
-
-class CheckArguments(Arguments):
-    spec: str = Field(max_length=1 << 20, description=SPEC)
-
-
-class PlanArguments(Arguments):
-    spec: str = Field(max_length=1 << 20, description=SPEC)
-    inputs: dict[str, Any] = Field(
-        default_factory=dict,
-        description="Values of inputs by name. A file is a path inside the root, or a URL.",
-    )
-    budget: int | None = Field(
-        None, ge=0, description="Most credits of the run, instead of the budget of the spec."
-    )
-    labels: dict[str, str] = Field(
-        default_factory=dict, description="What the credits are counted under."
-    )
-
-
-class RunArguments(Arguments):
-    quote: str = Field(
-        max_length=200, description="Id of a quote, as `plan` gives it; it counts once."
-    )
-
-
-class OfRun(Arguments):
-    run: str = Field(min_length=1, max_length=200, description=RUN)
-
-
-class AnswerArguments(OfRun):
-    step: str = Field(max_length=500, description="Name of the question, as `status` gives it.")
-    choice: str | list[str] | None = Field(
-        None, description="Key of the choice; a list of keys where the question asks for several."
-    )
-    none: str | None = Field(
-        None,
-        max_length=2_000,
-        description=(
-            "None of these: the candidates are bought again, within the quote. The text says what"
-            " should be different; it may be empty."
-        ),
-    )
-
-
 class _Result(BaseModel):
     model_config = ConfigDict(frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bounded(cls, given: Any) -> Any:
+        """The fields by name, or those of a value that has them too, within bounds."""
+        if not isinstance(given, Mapping | cls):
+            given = {name: getattr(given, name) for name in cls.model_fields}
+        return bounded(given)
 
 
 class AgentCredits(_Result):
@@ -287,3 +248,162 @@ def bounded(value: Any, depth: int = 0) -> Any:
     if isinstance(value, list | tuple):
         return [bounded(one, depth + 1) for one in value[:MAX_ITEMS]]
     return value
+
+
+def spec_of(path: str, workflow: Workflow | None) -> ListedSpec:
+    """A spec of the list, with its inputs; None where it is wrong."""
+    declared = {} if workflow is None else workflow.inputs
+    return ListedSpec(
+        path=path,
+        name=workflow and workflow.name,
+        title=(workflow and workflow.title) or "",
+        description=(workflow and workflow.description) or "",
+        inputs=[
+            SpecInput(
+                name=name,
+                type=f"list of {one.of}" if one.of else one.type,
+                title=one.title or "",
+                description=one.description or "",
+                required=one.required and one.default is None,
+                default=one.default,
+                values=one.values,
+            )
+            for name, one in declared.items()
+        ],
+    )
+
+
+def state_of(listed: str, entries: Sequence[Stamped], *, at_work: bool) -> Any:
+    """The state of a run, also between an answer, or the start, and what its process writes first."""
+    newest = entries[-1]
+    if isinstance(newest.event, AnswerGiven):  # of an ended execution, whose status is listed
+        listed = "running" if time.time() - newest.at < SECONDS else "killed"
+    return "running" if at_work and listed in ("waiting", "killed") else listed
+
+
+def advice_for(run_id: str, state: str, said: str) -> str | None:
+    """What a person can do about a run that stopped; `said` is what its process printed last."""
+    if state in ("completed", "running", "suspended", "waiting"):
+        return None
+    advice = f"a person continues it with `rivya-flows resume {run_id}`; nothing is bought twice"
+    return f"{advice}; its process last said: {said}" if state == "killed" and said else advice
+
+
+def spent_of(receipt: Receipt) -> Spent:
+    credits = receipt.credits
+    return Spent(spent=credits.spent, saved=credits.saved, at_most=credits.budget)
+
+
+def steps_of(receipt: Receipt) -> list[StepCounts]:
+    return [
+        StepCounts(
+            id=step.id,
+            status=step.status,
+            items=len(step.items),
+            completed=sum(item.status in DONE for item in step.items),
+            failed=sum(item.status == "failed" for item in step.items),
+        )
+        for step in receipt.steps
+    ]
+
+
+def shown(value: Any) -> str:
+    """An output on one line: a medium by the path of its file."""
+    if isinstance(value, list):
+        return ", ".join(map(shown, value))
+    if isinstance(value, Mapping) and "mime_type" in value:
+        return str(value.get("path") or value.get("url"))
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def model_of(model: Model) -> AgentModel:
+    rule = model.references
+    return AgentModel(
+        id=model.id,
+        name=model.display_name,
+        kind=model.category,
+        status=model.api_status,
+        credits=price(model, {}),
+        references=(rule.rule or ", ".join(rule.kinds)) if rule else "",
+        params=[_param(one) for one in model.params],
+    )
+
+
+def _param(param: Param) -> str:
+    """``aspect_ratio: 1:1, 9:16; default 1:1``."""
+    values = ", ".join(param.options) or param.type
+    bounds = [
+        f"{word} {one:g}"
+        for word, one in (("from", param.min), ("to", param.max))
+        if one is not None
+    ]
+    facts = [" ".join([values, *bounds])]
+    if param.required:
+        facts.append("required")
+    elif param.default is not None:
+        facts.append(f"default {param.default}")
+    if param.bears_price:
+        facts.append("changes the price")
+    return f"{param.key}: {'; '.join(facts)}"
+
+
+def question_of(
+    question: Question, report: RunReport, assets: AssetStore, pictures: list[AgentPicture]
+) -> AgentQuestion:
+    """A question; adds small pictures of its candidates to those of the result."""
+    name, shown = name_of(question), []
+    # A spec may write any map as a candidate: what this run has not made or read is not shown.
+    known, paths = report.receipt.media, report.media_paths
+    candidates = {one.key: one for one in question.candidates}
+    for key in question.choices[:MAX_ITEMS]:
+        one = candidates.get(key)
+        asset = known.get(one.sha256 or "") if one else None
+        jpeg = None
+        if asset and asset.kind != "audio" and len(pictures) < MAX_PICTURES:
+            jpeg = _picture(assets, asset.sha256)
+        if jpeg is not None:
+            pictures.append(AgentPicture(f"{name} = {key}", jpeg))
+        shown.append(
+            AgentChoice(
+                key=key,
+                kind=asset.kind if asset else "text",
+                file=paths.get(asset.sha256) if asset else None,
+                text=None if one is None or one.text is None else readable(one.text),
+                score=one.score if one else None,
+                reason=one.reason if one else None,
+                picture=None if jpeg is None else len(pictures),
+            )
+        )
+    return AgentQuestion(
+        step=name,
+        text=title(question),
+        pick=question.count,
+        choices=shown,
+        none_left=question.rounds_left,
+        note_room=question.note_room,
+        deadline=question.deadline and question.deadline.isoformat(),
+    )
+
+
+def _picture(assets: AssetStore, sha256: str) -> bytes | None:
+    """A small JPEG of a medium; None if it is gone, broken, or large however small it is drawn."""
+    with suppress(RivyaFlowsError):
+        path = assets.local_path(sha256)
+        for side in (PICTURE_SIDE, PICTURE_SIDE // 2):
+            jpeg = poster(path, side)
+            if jpeg is None or len(jpeg) <= MAX_PICTURE_BYTES:
+                return jpeg
+    return None
+
+
+def question_lines(question: AgentQuestion) -> Iterator[str]:
+    many = "" if question.pick == 1 else f" (pick {question.pick})"
+    yield f"{question.step} asks: {question.text}{many}"
+    for one in question.choices:
+        scored = "" if one.score is None else f", {one.score:g} of 10: {one.reason}"
+        seen = "" if one.picture is None else f", picture {one.picture}"
+        yield f"  {one.key}: {one.file or one.text or ''}{seen}{scored}"
+    if question.none_left:
+        yield f"  or none of these, at most {question.none_left} times"
+    if question.deadline:
+        yield f"  open until {question.deadline}"

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from rivya_flows.app.prepare import Prepared, RunRequest
 from rivya_flows.app.processes.locks import try_lock
-from rivya_flows.app.processes.supervisor import ProcessSpec, start
-from rivya_flows.app.quotes import VALID, QuoteFile, read_quote, write_quote
+from rivya_flows.app.processes.supervisor import start
+from rivya_flows.app.quotes import QUOTE_ID, VALID, Quote, QuoteFile, read_quote, write_quote
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.app.spec_file import SpecFile, read_spec
 from rivya_flows.diagnostics import Diagnostic
@@ -21,7 +22,12 @@ from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.language.inputs import hint_for
 from rivya_flows.language.syntax.media_references import resolve
 from rivya_flows.language.workflow import Workflow
-from rivya_flows.ledger.quotes import QUOTE_ID, Quote
+from rivya_flows.planning.questions.open_questions import Choice, answerable, name_of
+from rivya_flows.planning.questions.reading_answers import read_answers
+from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven, RunFrozen, Stamped
+from rivya_flows.planning.queue.queue import replay
+from rivya_flows.planning.queue.reducer import BUDGET
+from rivya_flows.printable import printable
 from rivya_flows.private import private_folder
 from rivya_flows.store.journal import Journal, RunRow
 
@@ -134,7 +140,7 @@ def continue_run(data: Path, run_id: str) -> None:
         if not try_lock(lock):
             raise UsageError(f"{run_id} is at work", "call `status`, and try again")
         log, held = log_of(data, run_id), (lock.fileno(),)
-        start(ProcessSpec(run_id, command, variables(), log, descriptors=held))
+        start(run_id, command, variables(), log, descriptors=held)
 
 
 def is_at_work(data: Path, run_id: str) -> bool:
@@ -144,3 +150,37 @@ def is_at_work(data: Path, run_id: str) -> bool:
             return not try_lock(lock)
     except OSError:  # an agent has started none
         return False
+
+
+BY = "an agent"
+
+
+def answers_of(
+    entries: Sequence[Stamped], step: str, keys: Sequence[str] | None, note: str
+) -> tuple[tuple[AnswerGiven, ...], str | None]:
+    """The entries of an answer, none where the run knows it already; and how the run has ended.
+
+    `keys` are those of the choices as they were shown; None for none of these.
+    """
+    frozen = entries[0].event
+    assert isinstance(frozen, RunFrozen)
+    run_id = frozen.run_id
+    if frozen.started_by != "agent":
+        raise UsageError(
+            f"{run_id} was not started by an agent, so an agent cannot let it buy more",
+            f"a person answers with `rivya-flows resume {run_id} --answer STEP=KEY`",
+        )
+    state = replay(entry.event for entry in entries)
+    questions = answerable(state)
+    question = next((one for one in questions if printable(name_of(one)) == step), None)
+    name, picked = step, tuple(keys or ())
+    if question is not None:
+        if question.step == BUDGET and picked != ("no",):
+            raise UsageError(
+                "budget: an agent can answer no alone: its quote is the most that is spent",
+                f"a person raises it with `rivya-flows resume {run_id} --budget N`",
+            )
+        spelled = {printable(one): one for one in question.choices}
+        name, picked = name_of(question), tuple(spelled.get(one, one) for one in picked)
+    by = AnsweredBy(name=BY, channel="agent", at=datetime.now(UTC))
+    return read_answers({name: Choice(picked, note)}, questions, state, by), state.ended

@@ -11,12 +11,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from rivya_flows.assets import Asset
 from rivya_flows.errors import MediaError
+from rivya_flows.language.field_types import EVALUATED
 from rivya_flows.language.final_cut import with_media
-from rivya_flows.media.edit import Composition, Layout, Rendered
+from rivya_flows.media.edit import COMPOSITION, LAYOUT, Composition, Layout, Rendered
 from rivya_flows.media.rendered import GIF, POSTER, clean_name, film_names
 
 _Work = TypeVar("_Work", Composition, Layout)
-_COMPOSITION, _LAYOUT = TypeAdapter(Composition), TypeAdapter(Layout)
 
 
 def given(value: Any) -> Any:
@@ -38,11 +38,11 @@ def composition_of(arguments: Mapping[str, Any], paths: Iterable[Path]) -> Compo
     if key != "clips":
         media = made[key] if isinstance(made[key], list | tuple) else [made[key]]
         made = {**made, "clips": [{"media": one} for one in media], "given_as": key}
-    return _built(_COMPOSITION, made)
+    return _built(COMPOSITION, made)
 
 
 def layout_of(arguments: Mapping[str, Any], paths: Iterable[Path]) -> Layout:
-    return _built(_LAYOUT, _with_paths(arguments, paths))
+    return _built(LAYOUT, _with_paths(arguments, paths))
 
 
 def _with_paths(arguments: Mapping[str, Any], paths: Iterable[Path]) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def _with_paths(arguments: Mapping[str, Any], paths: Iterable[Path]) -> dict[str
 
 def _built(adapter: TypeAdapter[_Work], arguments: Mapping[str, Any]) -> _Work:
     try:
-        return adapter.validate_python(arguments)
+        return adapter.validate_python(arguments, context=EVALUATED)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))

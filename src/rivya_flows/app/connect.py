@@ -18,9 +18,10 @@ from pydantic import SecretStr
 
 from rivya_flows.app.live_guard import is_rehearsal
 from rivya_flows.app.processes import registry
+from rivya_flows.app.processes.bound import with_users
 from rivya_flows.app.processes.locks import try_lock
 from rivya_flows.app.processes.ports import answers, is_free
-from rivya_flows.app.processes.supervisor import ProcessSpec, last_lines, start
+from rivya_flows.app.processes.supervisor import last_lines, start
 from rivya_flows.app.publishing import receiver_url
 from rivya_flows.app.run_context import (
     RunContext,
@@ -200,15 +201,11 @@ def _started(folder: Path) -> tuple[str, str]:
     # It replaces one of `up` that died: the receiver waits for its webhooks.
     receiver = registry.read(folder.parent).part("receiver")
     local = LOCAL_WEBHOOKS if receiver is not None and receiver.registered else ()
-    module, log = "rivya_flows.app.processes.sandbox_process", folder / "sandbox.log"
-    spec = ProcessSpec(
-        "sandbox",
-        (module, str(folder / "users.lock"), *sandbox_arguments(folder), *local),
-        machine_environment(variables()),
-        log,
-        output="pipe",
-    )
-    if line := start(spec).first_line():
+    command = ("rivya_sandbox", *sandbox_arguments(folder), *local)
+    log = folder / "sandbox.log"
+    command = with_users(folder / "users.lock", *command)
+    environment = machine_environment(variables())
+    if line := start("sandbox", command, environment, log, output="pipe").first_line():
         ready = json.loads(line)
         return ready["base_url"], ready["api_key"]
     words, _, hint = (last_lines(log, 1) or "it said nothing").partition(" (hint: ")

@@ -6,13 +6,17 @@ needs a cap over time for it: a pool of the store, or a plain yes.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
+from rivya_flows.app.processes.registry import ManagedProcess
 from rivya_flows.app.run_context import IMPATIENT, WAITING_SECONDS, RunContext, ServiceConnection
+from rivya_flows.app.shared_store_checks import shown_url
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.key_masking import PREFIX
 from rivya_flows.errors import APIError, AuthenticationError, NotConfirmedError, UsageError
@@ -112,6 +116,41 @@ def shown_key(key: str) -> str:
     """A key as people may see it: ``rvya_sk_…abcd``."""
     prefix = PREFIX if key.startswith(PREFIX) else ""
     return f"{prefix}{end_of(key)}"
+
+
+_FROM_SANDBOX = "from the local sandbox"
+
+
+def fingerprint(*parts: str) -> str:
+    """A hash of texts, of which the first makes it another one in each process that `up` starts."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def account(settings: Settings, mark: str) -> str:
+    """A hash of key and service that a worker with these settings buys with; "" for the local sandbox."""
+    if settings.rivya_flows_sandbox or settings.rivya_api_key is None:
+        return ""
+    key, url = settings.rivya_api_key.get_secret_value(), settings.rivya_base_url.rstrip("/")
+    return fingerprint(mark, key, url)
+
+
+def source(settings: Settings) -> str:
+    """From whom a worker with these settings buys, for people."""
+    key = settings.rivya_api_key
+    if settings.rivya_flows_sandbox or key is None:
+        return _FROM_SANDBOX
+    shown = shown_key(key.get_secret_value())
+    return f"from {shown_url(settings.rivya_base_url)} with the key {shown}"
+
+
+def buys_elsewhere(worker: ManagedProcess, source: str, command: str) -> UsageError:
+    """What is said where a worker of `up` buys from somebody else than a command names."""
+    again = "`rivya-flows up`, then " if command != "up" else ""
+    return UsageError(
+        f"the worker that runs buys {worker.source}, and this `{command}` would buy {source};"
+        " nothing was deployed",
+        f"`rivya-flows down` first, then {again}this command again",
+    )
 
 
 def refuse_unknown_names() -> None:
@@ -266,9 +305,7 @@ async def agree_to_spending(
         return False
     if not dry:
         refuse_unknown_names()
-    url = settings.rivya_base_url.rstrip("/")
-    # Without a key, which the workers may have alone.
-    service = ServiceConnection(url, settings.rivya_api_key, one_spelling(url), 1.0)
+    service = _service(settings)
     if names_service:
         tell(f"Deployments buy {source_of(service, await _balance(service, tell))}.")
     with closing(Journal(settings.store_url)) as journal:
@@ -329,6 +366,21 @@ def _question(asked: Collection[Most]) -> str:
     if len(known) < len(months):
         return f"{words}, and it has no bound."
     return f"{words}: at most {credits_in(sum(known))} a month."
+
+
+async def check_key(settings: Settings, tell: Callable[[str], object]) -> None:
+    """Refuses a key that the service does not take; a worker may get one from elsewhere.
+
+    Raises:
+        AuthenticationError: The service does not take it.
+    """
+    await _balance(_service(settings), tell)
+
+
+def _service(settings: Settings) -> ServiceConnection:
+    """The service of workers; without a key, which they may have alone."""
+    url = settings.rivya_base_url.rstrip("/")
+    return ServiceConnection(url, settings.rivya_api_key, one_spelling(url), 1.0)
 
 
 async def _balance(service: ServiceConnection, tell: Callable[[str], object]) -> int | None:

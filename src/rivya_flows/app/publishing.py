@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from rivya_flows.app.processes import registry
@@ -13,6 +12,7 @@ from rivya_flows.app.run_context import RunContext
 from rivya_flows.assets import Asset
 from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.ledger.provenance import Recorded, recorded_asset
+from rivya_flows.media.decoding import poster
 from rivya_flows.receiver.addresses import (
     SECRET_NAME,
     asset_address,
@@ -46,13 +46,35 @@ def addresses_of(context: RunContext, media: Recorded) -> Callable[[object], str
     return address
 
 
-def still_of(context: RunContext, sha256: str, draw: Callable[[Path], bytes | None]) -> str | None:
-    """The address of a small picture of a medium, which is stored beside it; None without a receiver or picture."""
-    if not context.settings.rivya_flows_public_url:
-        return None
+def stills_of(
+    context: RunContext, media: Recorded, sides: Mapping[str, int], most: int | None = None
+) -> Callable[[object], str | None]:
+    """Gives the address of a small picture of a medium of a run; None without a receiver or picture.
+
+    Args:
+        sides: The pixels of its longer side by the kind of medium; other kinds have none.
+        most: So many are made, None: one of each.
+    """
+    drawn: dict[str, str | None] = {}
+
+    def still(value: object) -> str | None:
+        asset = recorded_asset(value, media)
+        if asset is None or asset.kind not in sides or not context.settings.rivya_flows_public_url:
+            return None
+        if asset.sha256 not in drawn:
+            if most is not None and len(drawn) >= most:
+                return None
+            drawn[asset.sha256] = _still(context, asset.sha256, sides[asset.kind])
+        return drawn[asset.sha256]
+
+    return still
+
+
+def _still(context: RunContext, sha256: str, side: int) -> str | None:
+    """The address of a small picture, which is stored beside its medium."""
     file = context.scratch / f"still-{uuid.uuid4().hex}.jpg"
     try:
-        drawn = draw(context.assets.local_path(sha256))
+        drawn = poster(context.assets.local_path(sha256), side=side)
         if drawn is None:
             return None
         file.write_bytes(drawn)

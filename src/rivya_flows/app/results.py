@@ -9,15 +9,13 @@ from typing import Any, Literal
 
 from rivya_flows.app.execution import run_folder
 from rivya_flows.app.report import RunReport, write_report
-from rivya_flows.app.runs import find_run, open_journal
+from rivya_flows.app.runs import find_run, open_assets, open_journal
 from rivya_flows.assets import assets_in
 from rivya_flows.ledger.provenance import Recorded, recorded_asset
 from rivya_flows.ledger.summary import troubles
 from rivya_flows.planning.pricing.estimate import Estimate, Fit, Verdict
 from rivya_flows.planning.questions.open_questions import name_of
-from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings
-from rivya_flows.store.assets import AssetStore
 
 RunStatus = Literal["completed", "failed", "cancelled", "suspended", "running"]
 
@@ -179,10 +177,9 @@ def recorded_receipt(settings: Settings, name: str, out: Path | None = None) -> 
         UsageError: It is not in the store.
         StoreError: The store cannot be read, or the folder cannot be written.
     """
-    with open_journal(settings) as journal, scratch() as copies:
+    with open_journal(settings) as journal, open_assets(settings) as assets:
         row = find_run(journal, name)
         folder = None if out is None else run_folder(out, row.run_id)
-        assets = AssetStore(settings.assets_url, copies)
         return receipt_of(write_report(journal.entries(row.run_id), folder, assets))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 from rivya_flows.app.cache import Pruned, named_media, prune, without_media
 from rivya_flows.app.connect import forget_results, is_lost
 from rivya_flows.app.runs import find_run, receipt_run
-from rivya_flows.errors import RivyaFlowsError, UsageError
+from rivya_flows.errors import UsageError
 from rivya_flows.ledger.phrases import credits_of, open_jobs, uncollected
 from rivya_flows.planning.names import BATCH_LABEL
 from rivya_flows.planning.queue.queue import replay
@@ -139,10 +139,8 @@ def removable(journal: Journal, name: str, data: Path) -> RemovedRun:
             f"{row.run_id} {at}; nothing was removed",
             "end it with Ctrl-C where it runs, or cancel it in Prefect",
         )
-    owed: tuple[str, ...] = ()
-    with suppress(RivyaFlowsError):  # such as a spec that another version took
-        state = replay(entry.event for entry in journal.entries(row.run_id))
-        owed = tuple(dict.fromkeys((*open_jobs(state), *uncollected(state))))
+    state = replay(entry.event for entry in journal.entries(row.run_id))
+    owed = tuple(dict.fromkeys((*open_jobs(state), *uncollected(state))))
     if listed.open and not owed:
         owed = (f"{credits_of(listed.open)} of purchases that are not settled",)
     if owed and not is_lost(row.service, data / "sandbox"):

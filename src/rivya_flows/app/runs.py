@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from rivya_flows.catalogue.catalogue import nearest
@@ -14,10 +15,14 @@ from rivya_flows.errors import UsageError
 from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.planning.names import BATCH_LABEL
+from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings
 from rivya_flows.store.charges import spent_by
 from rivya_flows.store.journal import Journal, RunRow
 from rivya_flows.store.run_list import unbegun_runs
+
+if TYPE_CHECKING:
+    from rivya_flows.store.assets import AssetStore
 
 
 @contextmanager
@@ -28,6 +33,15 @@ def open_journal(settings: Settings) -> Iterator[Journal]:
         yield journal
     finally:
         journal.close()
+
+
+@contextmanager
+def open_assets(settings: Settings) -> Iterator[AssetStore]:
+    """The media of the store."""
+    from rivya_flows.store.assets import AssetStore  # heavy, and lists of runs need none
+
+    with scratch() as copies:
+        yield AssetStore(settings.assets_url, copies)
 
 
 LAST = "last"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
@@ -18,18 +17,6 @@ from rivya_flows.settings import Settings
 UNKNOWN_MACHINE = "another machine"  # the machine of a worker whose name does not contain it
 _NETWORK = re.compile(r"nfs\d?|cifs|smb\d?|9p|virtiofs|ceph|glusterfs|lustre|afs|gpfs|fuse\..+")
 """Network file systems. Source: names as in ``/proc/mounts``, proc(5)."""
-
-
-@dataclass(frozen=True)
-class Unshared:
-    """A store that some worker cannot reach."""
-
-    setting: str
-    message: str
-    hint: str
-
-    def __str__(self) -> str:
-        return f"{self.setting}: {self.message}"
 
 
 def this_machine() -> str:
@@ -48,8 +35,8 @@ def unshared(
     *,
     here: str | None = None,
     mounts: Iterable[tuple[str, str]] | None = None,
-) -> tuple[Unshared, ...]:
-    """The stores of these settings that some process of a worker cannot reach.
+) -> tuple[str, str] | None:
+    """Which stores of these settings some process of a worker cannot reach, and what to do; None if it can.
 
     Args:
         here: The name of this machine; None asks the system.
@@ -61,7 +48,12 @@ def unshared(
         "RIVYA_FLOWS_STORE": _of_store(settings.store_url, others),
         "RIVYA_FLOWS_ASSETS": _of_assets(settings.assets_url, others, mounts),
     }
-    return tuple(Unshared(setting, *wrong) for setting, wrong in found.items() if wrong)
+    wrong = {setting: one for setting, one in found.items() if one}
+    if not wrong:
+        return None
+    messages = [f"{setting}: {message}" for setting, (message, _) in wrong.items()]
+    hints = [f"for {setting}: {hint}" for setting, (_, hint) in wrong.items()]
+    return "; ".join(messages), "; ".join(hints)
 
 
 def shown_url(url: str) -> str:

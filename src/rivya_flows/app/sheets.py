@@ -1,25 +1,25 @@
-"""The pages of a run that people open and send: its contact sheet, and one file for a client."""
+"""The pages of runs that people open and send: contact sheet, a file for a client, and two runs compared."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rivya_flows.app.execution import run_folder
 from rivya_flows.app.report import media_of, write_report, write_whole
-from rivya_flows.app.runs import LAST, batch_runs, find_run, open_journal
+from rivya_flows.app.runs import LAST, batch_runs, find_run, open_assets, open_journal
 from rivya_flows.errors import UsageError
 from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.language.expressions.filters import slug
+from rivya_flows.ledger.comparison import comparison
 from rivya_flows.ledger.history import History
-from rivya_flows.ledger.receipt import receipt_of
+from rivya_flows.ledger.receipt import receipt, receipt_of
+from rivya_flows.media.comparison_page import comparison_page
 from rivya_flows.media.share_page import MAX_SHARED_BYTES, share_page, shared_outputs
 from rivya_flows.planning.names import BATCH_LABEL, subject_of
 from rivya_flows.planning.queue.queue import replay
-from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings
-from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import RunRow
 
 _SHEET = "contact-sheet.html"
@@ -35,9 +35,6 @@ def sheet_of(settings: Settings, name: str) -> Path:
     Args:
         name: Names the run, see `find_run`, or the batch, by its id or its folder; `last` is the newest run, or the
             batch that it belongs to.
-
-    Raises:
-        UsageError: It is not in the store.
     """
     with open_journal(settings) as journal:
         of_batch = batch_runs(journal, name)
@@ -49,17 +46,12 @@ def sheet_of(settings: Settings, name: str) -> Path:
         if (own := row.folder / _SHEET).is_file():
             return own
         entries = journal.entries(row.run_id)
-    with scratch() as copies:
-        assets = AssetStore(settings.assets_url, copies)
+    with open_assets(settings) as assets:
         return write_report(entries, sheet_folder(settings, row), assets).sheet_path
 
 
 def sheet_folder(settings: Settings, row: RunRow) -> Path:
-    """Where the pages of a run are: its folder; without one, as of a deployment, in the data folder.
-
-    Raises:
-        StoreError: The folder cannot be made.
-    """
+    """Where the pages of a run are: its folder; without one, as of a deployment, in the data folder."""
     return row.folder if row.folder.is_dir() else run_folder(settings.data / "runs", row.run_id)
 
 
@@ -89,10 +81,6 @@ def share(
         file: Is written, or replaced if it ends in ``.html``; None is a new file in the current folder, named
             after spec and product.
         title: Of the page; None says what the run is about, and below it the title of the spec.
-
-    Raises:
-        UsageError: There is no such run, output or folder, the file may not be replaced, nothing is
-            finished, or the media are too large.
     """
     if file and file.exists() and file.suffix.lower() != ".html":
         raise UsageError(f"{file} exists and is no page", "give --out a name that ends in .html")
@@ -110,8 +98,7 @@ def share(
         if one not in outputs:
             hint = meant(one, outputs) or f"it has {', '.join(outputs) or 'no outputs'}"
             raise UsageError(f"--output {one!r:.60}: {row.run_id} has no such output", hint)
-    with scratch() as copies:
-        assets = AssetStore(settings.assets_url, copies)
+    with open_assets(settings) as assets:
         every = shared_outputs(receipt, media_of(receipt, row.folder, assets), only)
         lacks = {one: "not made" for one in only or outputs if outputs[one] is None}
         lacks |= {one.name: "deleted" for one in every if one.gone}
@@ -156,3 +143,40 @@ def _listed(sizes: Mapping[str, int]) -> str:
 
 def _megabytes(size: int) -> str:
     return f"{size / 1e6:.1f} MB"
+
+
+def compare(
+    settings: Settings, named: Sequence[str], page: Path | None = None, *, shown: bool = False
+) -> tuple[dict[str, Any], Path | None]:
+    """Two runs side by side, as their journals have them now; asks no service.
+
+    Args:
+        named: Ids or folders of the two runs; of one alone, the first is the run that it was forked from.
+        shown: Without `page`, write one beside the contact sheet of the second run.
+
+    Returns:
+        The comparison; and its page, absolute, None without one.
+    """
+    with open_journal(settings) as journal:
+        rows = [find_run(journal, name, only_read=True) for name in named]
+        if len(rows) == 1:
+            fork = replay(one.event for one in journal.entries(rows[0].run_id)).fork
+            if fork is None:
+                message = (
+                    f"{rows[0].run_id} is no fork, so it needs another run to be compared with"
+                )
+                raise UsageError(message, f"rivya-flows compare RUN {named[0]}")
+            rows = [find_run(journal, fork.run_id), *rows]
+        journals = [journal.entries(row.run_id) for row in rows]
+    document = comparison(*journals)
+    if page is None and shown:
+        page = sheet_folder(settings, rows[1]) / f"compared-with-{rows[0].run_id}.html"
+    if page is not None:
+        page = page.expanduser().absolute()
+        with open_assets(settings) as assets:
+            receipts = [receipt(entries) for entries in journals]
+            media = [
+                media_of(one, row.folder, assets) for one, row in zip(receipts, rows, strict=True)
+            ]
+            write_whole(page, comparison_page(document, receipts, media))
+    return document, page

@@ -25,6 +25,7 @@ from rivya_flows.spec.includes import included_texts
 from rivya_flows.spec.load import load
 from rivya_flows.spec.named_files import default_files, named_files
 from rivya_flows.store.assets import AssetStore
+from rivya_flows.store.deployments import DeployedSpec
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,11 @@ def load_spec(spec: SpecFile, catalogue: Catalogue) -> Workflow:
     return load(
         spec.text, file=spec.name, catalogue=catalogue, folder=spec.folder, includes=spec.includes
     )
+
+
+def deployed_file(spec: DeployedSpec) -> SpecFile:
+    """A deployed spec as if it was read."""
+    return SpecFile(spec.text, f"{spec.name}.yaml", None, spec.includes, spec.files)
 
 
 def assets_at(named: Iterable[str], folder: Path | None, assets: AssetStore) -> dict[str, Asset]:

@@ -14,7 +14,6 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -54,17 +53,6 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class ListenOptions:
-    """The options of `webhooks listen`; a port of 0 takes a free one, `secrets` come beside those of the store."""
-
-    host: str
-    port: int
-    secrets: tuple[SecretStr, ...] = ()
-    registers: bool = False
-    sandbox: bool = False
-
-
-@dataclass(frozen=True)
 class Ready:
     """A receiver that accepts requests; its endpoint at the service is None if it was not registered."""
 
@@ -78,25 +66,28 @@ class Ready:
 
 async def serve_receiver(
     settings: Settings,
-    options: ListenOptions,
+    host: str,
+    port: int,
     announce: Callable[[Ready], None],
     *,
+    more_secrets: tuple[SecretStr, ...],
+    registers: bool,
     events: Callable[[], AbstractAsyncContextManager[tuple[str, Emit]]],
     service: Callable[[], AbstractAsyncContextManager[RunContext]],
 ) -> None:
-    """Serve until SIGTERM or Ctrl-C; must run in the main thread.
+    """Serve until SIGTERM or Ctrl-C; must run in the main thread. A port of 0 is a free one.
 
     `events` starts a Prefect server unless one runs; it gives its URL, and what sends notifications.
     """
-    bound = server.listen(options.host, options.port)
-    base_url = server.url_of(bound, options.host)
+    bound = server.listen(host, port)
+    base_url = server.url_of(bound, host)
     public_url = (settings.rivya_flows_public_url or base_url).rstrip("/")
     webhooks = public_url + WEBHOOK_PATH
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(contextlib.closing(bound))
         api_url, emit = await stack.enter_async_context(events())
         endpoint = None
-        if options.registers:
+        if registers:
             is_local = settings.rivya_flows_public_url is None
             registering = _registered(service, webhooks, removes=is_local)
             endpoint = await stack.enter_async_context(registering)
@@ -105,7 +96,7 @@ async def serve_receiver(
 
         # Read for each delivery, so that new endpoints and secrets count at once.
         def secrets() -> tuple[SecretStr, ...]:
-            return (*options.secrets, *signing_secrets(journal.engine))
+            return (*more_secrets, *signing_secrets(journal.engine))
 
         def ready(stop: Callable[[], None]) -> None:
             for number in (signal.SIGTERM, signal.SIGINT):
@@ -115,27 +106,27 @@ async def serve_receiver(
 
         auth = settings.rivya_flows_metrics_auth
         public_host = host_in(settings.rivya_flows_public_url or "")
+        assets = AssetStore(settings.assets_url, folder)
         context = ReceiverContext(
             journal,
-            AssetStore(settings.assets_url, folder),
+            assets,
             secrets,
             emit,
             Metrics(StoreMetrics(journal.engine).text, auth) if auth else None,
-            frozenset(name for name in (public_host, options.host.lower()) if name),
-            _pruning(settings, journal, folder),
+            frozenset(name for name in (public_host, host.lower()) if name),
+            _pruning(settings, journal, assets),
             None if (key := settings.rivya_api_key) is None else key.get_secret_value(),
         )
         await server.serve(receiver(context), bound, ready=ready)
 
 
 def _pruning(
-    settings: Settings, journal: Journal, scratch: Path
+    settings: Settings, journal: Journal, assets: AssetStore
 ) -> tuple[Callable[[], object], float] | None:
     """What `RIVYA_FLOWS_KEEP_MEDIA_DAYS` asks for, and its period in seconds."""
     days = settings.rivya_flows_keep_media_days
     if days is None:
         return None
-    assets = AssetStore(settings.assets_url, scratch)
 
     def prune() -> None:
         pruned = prune_store(
@@ -212,14 +203,18 @@ class StoreMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """The families; without sums while some entries are unread: they would look like credits spent just now."""
         totals = self._totals
-        yield _gauge("store_runs_unread", "Runs with entries not counted yet", self._behind)
-        yield _gauge("store_entries_unreadable", "Entries of a newer version", self._unreadable)
+        behind, newer = "Runs with entries not counted yet", "Entries of a newer version"
+        yield _filled(GaugeMetricFamily, "store_runs_unread", behind, (), {(): self._behind})
+        yield _filled(
+            GaugeMetricFamily, "store_entries_unreadable", newer, (), {(): self._unreadable}
+        )
         failed = {(name,): number for name, number in self._failed_starts.items()}
         begun = "Flow runs that failed before their run began"
         yield self._counter("failed_starts", begun, ("campaign",), failed)
         if self._swept_at is not None:
+            name = "waker_last_sweep_timestamp_seconds"
             help_text = "When the waker's last sweep was complete, in Unix seconds"
-            yield _gauge("waker_last_sweep_timestamp_seconds", help_text, self._swept_at)
+            yield _filled(GaugeMetricFamily, name, help_text, (), {(): self._swept_at})
         if self._behind:
             return
         for counter, help_text, labels, numbers in (
@@ -345,7 +340,3 @@ def _waits(by_model: Mapping[str, Waits]) -> Metric:
             buckets.append((bound, count))
         waits.add_metric((model,), buckets, wait.seconds)
     return waits
-
-
-def _gauge(name: str, words: str, value: float) -> Metric:
-    return GaugeMetricFamily(f"rivya_flows_{name}", words, value=value)

@@ -148,19 +148,25 @@ def print_result(result: BatchResult, *, as_json: bool, open_sheet: bool) -> int
 
 def _print_rows(result: BatchResult) -> None:
     every = len(result.rows) <= _MAX_ROWS
-    rows = [one for one in result.rows if every or one["status"] != "completed"]
+    rows = [one for one in result.rows if every or one.status != "completed"]
     shown = rows[:_MAX_ROWS]
     show("")
     if shown:
-        facts = [[str(one[fact]) for fact in ("credits", "saved", "run_id")] for one in shown]
         cells = [
-            [one["name"], _WORDS[one["status"]], *of] for one, of in zip(shown, facts, strict=True)
+            [
+                one.state.name,
+                _WORDS[one.status],
+                str(one.state.spent),
+                str(one.saved),
+                one.state.run_id,
+            ]
+            for one in shown
         ]
         print_table(["row", "status", ">credits", ">saved", "?run"], cells)
         show("")
     for one in shown:
-        if one["reason"]:
-            show(f"{one['name']} {_WORDS[one['status']]}: {one['reason']}")
+        if one.reason:
+            show(f"{one.state.name} {_WORDS[one.status]}: {one.reason}")
     if len(rows) > _MAX_ROWS:
         show(f"and {len(rows) - _MAX_ROWS} more that are not completed; the summary has all rows")
     batch = result.batch
@@ -179,11 +185,11 @@ def next_steps(result: BatchResult) -> Iterator[str]:
         return
     lines: list[str] = []
     others = False
-    for row in result.batch.rows:
-        resume = f"rivya-flows resume {row.run_id}"
-        receipt = result.receipts.get(row.run_id)
+    for row in result.rows:
+        run_id, receipt = row.state.run_id, row.receipt
+        resume = f"rivya-flows resume {run_id}"
         if row.status == "suspended":
-            lines += commands(row.run_id, result.questions[row.run_id])
+            lines += commands(run_id, row.questions)
         elif receipt and row.status == "failed" and (options := resume_options(receipt)):
             lines.append(resume + options)
         elif receipt and row.status == "completed" and is_owed(receipt):

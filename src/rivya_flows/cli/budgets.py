@@ -85,7 +85,7 @@ def set_pool(
     if not pool.labels:
         tell("it covers every run of this store; --match LABEL=VALUE covers some of them")
     for state in states:
-        if state.spent > pool.credits:
+        if state.total.spent > pool.credits:
             tell(*_used_up(state))
 
 
@@ -163,13 +163,15 @@ def _used_up(state: PoolState) -> Iterator[str]:
     """That more is spent than a pool now has; a sandbox takes only its own pretend credits of it."""
     from rivya_flows.ledger.phrases import is_sandbox
 
-    name, until = state.pool.name, _until(state)
+    name, until, spent = state.pool.name, _until(state), credits_of(state.total.spent)
     if not is_sandbox(state.service):
-        spent = f"{credits_of(state.spent)} of it are spent at {state.service} already"
-        yield f"{spent}: it lets nothing more be bought there{until}"
+        yield (
+            f"{spent} of it are spent at {state.service} already: it lets nothing more be bought"
+            f" there{until}"
+        )
         return
     yield (
-        f"rehearsals on the sandbox count too: they took {credits_of(state.spent)} of its "
+        f"rehearsals on the sandbox count too: they took {spent} of its "
         f"{state.pool.credits} pretend ones already, and end with `over the pool {name}`{until}; "
         "its real credits are untouched"
     )
@@ -180,27 +182,27 @@ def _used_up(state: PoolState) -> Iterator[str]:
 
 
 def _until(state: PoolState) -> str:
-    return "" if state.until is None else f" until {state.until:%Y-%m-%d} UTC"
+    return "" if state.total.until is None else f" until {state.total.until:%Y-%m-%d} UTC"
 
 
 def _row(state: PoolState) -> list[str]:
-    pool = state.pool
-    over = state.spent > pool.credits
+    pool, total = state.pool, state.total
+    over = total.spent > pool.credits
     return [
         pool.name,
         _covers(pool.labels),
         str(pool.credits),
         pool.period,
-        str(state.spent),
-        str(state.left),
-        "–" if state.until is None else f"{state.until:%Y-%m-%d}",
+        str(total.spent),
+        str(total.left),
+        "–" if total.until is None else f"{total.until:%Y-%m-%d}",
         state.service or "–",
-        "over its limit" if over else "soft limit passed" if state.is_soft_passed else "",
+        "over its limit" if over else "soft limit passed" if total.is_soft_passed else "",
     ]
 
 
 def _document(state: PoolState) -> dict[str, Any]:
-    pool = state.pool
+    pool, total = state.pool, state.total
     return {
         "name": pool.name,
         "match": dict(pool.labels),
@@ -208,8 +210,8 @@ def _document(state: PoolState) -> dict[str, Any]:
         "soft": pool.soft,
         "period": pool.period,
         "service": state.service or None,
-        "spent": state.spent,
-        "left": state.left,
-        "soft_passed": state.is_soft_passed,
-        "until": None if state.until is None else state.until.isoformat(),
+        "spent": total.spent,
+        "left": total.left,
+        "soft_passed": total.is_soft_passed,
+        "until": None if total.until is None else total.until.isoformat(),
     }

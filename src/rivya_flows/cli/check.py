@@ -5,7 +5,6 @@ Sources: GitHub's docs, "Workflow commands"; SARIF 2.1.0 (OASIS), sections 3.4, 
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Sequence
@@ -18,12 +17,13 @@ import click
 
 from rivya_flows.cli import completion, options
 from rivya_flows.cli.commands import argument, command, option
-from rivya_flows.cli.failures import FAILED, WRONG, counted
+from rivya_flows.cli.failures import FAILED, WRONG, problems_found
 from rivya_flows.cli.interrupts import Interrupts, run_interruptibly
 from rivya_flows.cli.output import print_json, show, show_verbatim, tell, tell_problem
 from rivya_flows.cli.service import catalogue_of, settings
-from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.diagnostics import CODES, Diagnostic
 from rivya_flows.errors import UsageError
+from rivya_flows.language.wording import counted
 from rivya_flows.printable import one_line
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
@@ -128,7 +128,7 @@ def _show(
             show(f"{file.path}: ok ({of})")
     problems = [problem for file in files for problem in file.diagnostics]
     if problems:
-        tell(f"error: {counted(len(problems))}", fg="red")
+        tell(f"error: {problems_found(len(problems))}", fg="red")
         if any(problem.fix for problem in problems) and not fixing:
             tell("hint: `rivya-flows check --fix` fixes what is certain")
 
@@ -147,13 +147,10 @@ def _size(checked: Workflow | SpecWithTests | None) -> str:
         return "a brand"
     tests = getattr(checked, "tests", None)
     count = len(tests.cases) if tests else len(getattr(checked, "all_steps", ()))
-    return f"{count} {'test case' if tests else 'step'}{'' if count == 1 else 's'}"
+    return counted(count, "test case" if tests else "step")
 
 
 Level = Literal["error", "warning"]
-
-_CODES = Path(__file__).with_name("error_codes.json")
-"""The meaning and the fix of each code, which `scripts/reference` takes from docs/reference/errors.md."""
 
 
 def github_command(problem: Diagnostic, level: Level = "error") -> str:
@@ -181,8 +178,7 @@ def sarif(problems: Sequence[Diagnostic], warnings: Sequence[Diagnostic] = ()) -
     found: list[tuple[Diagnostic, Level]] = [(one, "error") for one in problems]
     found += [(one, "warning") for one in warnings]
     codes = list(dict.fromkeys(problem.code for problem, _ in found))
-    known = json.loads(_CODES.read_text("utf-8"))
-    about = [(code, *known.get(code, (code, "See the message."))) for code in codes]
+    about = [(code, *CODES.get(code, (code, "See the message."))) for code in codes]
     rules = [
         {"id": code, "shortDescription": {"text": means}, "help": {"text": fix}}
         for code, means, fix in about
@@ -336,7 +332,7 @@ def _tell_problems(problems: Sequence[Diagnostic], *, as_json: bool) -> int:
     else:
         for one in problems:
             tell_problem(one)
-        tell(f"error: {counted(len(problems))}", fg="red")
+        tell(f"error: {problems_found(len(problems))}", fg="red")
     return WRONG
 
 

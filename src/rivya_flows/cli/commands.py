@@ -17,6 +17,8 @@ from rivya_flows.cli.failures import of_command
 from rivya_flows.errors import UsageError
 from rivya_flows.program import program
 
+_PATH = click.Path(path_type=Path, readable=False)  # whoever reads it says why it cannot
+
 
 class Command(click.Command):
     """A command whose parameters are the defaults of its function, as the functions below give them."""
@@ -42,7 +44,7 @@ def option(words: str, *names: str, **attributes: Any) -> Any:
     """
 
     def declare(name: str, kind: str) -> click.Parameter:
-        own: dict[str, Any] = {"type": Path} if "Path" in kind else {}
+        own: dict[str, Any] = {"type": _PATH} if "Path" in kind else {}
         own |= {"is_flag": True} if kind == "bool" else {"multiple": kind.startswith("tuple")}
         flags = names or (f"--{name.replace('_', '-')}",)
         return click.Option([name, *flags], help=words, **own | attributes)
@@ -54,7 +56,7 @@ def argument(**attributes: Any) -> Any:
     """An argument. The type of its parameter says whether it is a path, optional, or one of many."""
 
     def declare(name: str, kind: str) -> click.Parameter:
-        own: dict[str, Any] = {"type": Path} if "Path" in kind else {}
+        own: dict[str, Any] = {"type": _PATH} if "Path" in kind else {}
         own |= {"nargs": -1} if kind.startswith("tuple") else {}
         own |= {"required": False} if kind.endswith("| None") else {}
         return click.Argument([name], **own | attributes)

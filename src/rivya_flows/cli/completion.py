@@ -85,11 +85,6 @@ def specs_and_tests(ctx: click.Context, incomplete: str) -> Names:
     return _files(incomplete, lambda name: name.endswith(".yaml"))
 
 
-def files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
-    """Any file, as the shell completes it."""
-    return [CompletionItem(incomplete, type="file")]
-
-
 @completer
 def models(ctx: click.Context, incomplete: str) -> Names:
     """Ids of the shipped models."""

@@ -20,6 +20,8 @@ from rivya_flows.cli.service import settings
 from rivya_flows.errors import StoreError, UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
+    from pydantic import JsonValue
+
     from rivya_flows.flows.deployment.deploy import Deployed
     from rivya_flows.settings import Settings
 
@@ -66,11 +68,11 @@ def deploy(
 
     chosen, variables = settings(), _job_variables(job_variables)
     with _on_server(chosen):
+        from rivya_flows.flows.deploy_blocks import JobVariables
         from rivya_flows.flows.deployment.deploy import DeployOptions, deploy as deployed
 
-        order = DeployOptions(
-            specs, work_pool, collection, prune, only_plan, single_machine, variables
-        )
+        given = JobVariables(*variables)
+        order = DeployOptions(specs, work_pool, collection, prune, only_plan, single_machine, given)
         confirm = confirmer(yes=yes, as_json=as_json)
         done = asyncio.run(deployed(order, chosen, tell, confirm))
     for name, block in done.without.items():
@@ -92,22 +94,23 @@ def deploy(
         _tell(done, prune=prune, only_plan=only_plan)
 
 
-def _job_variables(assignments: tuple[str, ...]) -> dict[str, Any]:
-    """Job variables by name; ``env.NAME=VALUE`` is text in the map `env`."""
-    found: dict[str, Any] = {}
+def _job_variables(assignments: tuple[str, ...]) -> tuple[dict[str, JsonValue], dict[str, str]]:
+    """Job variables by name, and those of the environment, which are texts: ``env.NAME=VALUE``."""
+    found: dict[str, JsonValue] = {}
+    env: dict[str, str] = {}
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         if not equals or name in ("", "env", "env."):
             hint = "write NAME=VALUE, or env.NAME=VALUE for a variable of the environment"
             raise UsageError(f"--job-variable {assignment!r:.80}: no name and value", hint)
         if name.startswith("env."):
-            found.setdefault("env", {})[name.removeprefix("env.")] = text
+            env[name.removeprefix("env.")] = text
             continue
         try:
             found[name] = json.loads(text)
         except ValueError:
             found[name] = text
-    return found
+    return found, env
 
 
 @contextlib.contextmanager

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
 from rivya_flows.cli import options
@@ -47,7 +46,7 @@ def doctor(
     for check in checks:
         lines.append(f"{_SIGNS[check.status]}  {check.name:<{width}}  {check.message}")
         lines += [f"{'':<{len(_SIGNS['ok']) + width + 4}}{check.hint}"] if check.hint else []
-    document = {"ok": healthy, "checks": [check.as_json() for check in checks]}
+    document = {"ok": healthy, "checks": [vars(check) for check in checks]}
     show_result(*lines, document=document, as_json=as_json)
     return 0 if healthy else 1
 
@@ -60,7 +59,7 @@ async def _with_key(settings: Settings) -> Settings:
         return await with_key_of_block(settings)
 
 
-def _prefect_checks(settings: Settings) -> list[Check]:
+async def _prefect_checks(settings: Settings) -> AsyncIterator[Check]:
     """Check the server that commands would use; starts none."""
     from rivya_flows.app.doctor.checks import ok
     from rivya_flows.flows.execution.local_runner import running_server
@@ -77,14 +76,13 @@ def _prefect_checks(settings: Settings) -> list[Check]:
                 "the server of the last run waits for the next one, at most"
                 f" {settings.rivya_flows_server_idle:g} s; `rivya-flows down` ends it now"
             )
-        return [ok("prefect server", found)]
+        yield ok("prefect server", found)
+        return
     with pointed_at({"PREFECT_LOGGING_LEVEL": "CRITICAL", **server}), _quiet():
         from rivya_flows.flows.deployment.server_checks import server_checks
 
-        async def checks() -> list[Check]:
-            return [check async for check in server_checks(settings)]
-
-        return asyncio.run(checks())
+        async for check in server_checks(settings):
+            yield check
 
 
 @contextlib.contextmanager

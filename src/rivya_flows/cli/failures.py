@@ -19,6 +19,7 @@ from rivya_flows.errors import (
     RivyaFlowsError,
     SpecError,
 )
+from rivya_flows.language.wording import counted
 
 FAILED, WRONG, CREDITS, INTERRUPTED = 1, 2, 3, 130
 _TYPED = re.compile(r": '(.{1,60})' is not one of ")
@@ -71,7 +72,9 @@ def explain(error: BaseException) -> Failure:
     if isinstance(error, click.ClickException):
         return _call(error)
     if isinstance(error, SpecError):
-        return Failure(WRONG, error.code, counted(len(error.diagnostics)), None, error.diagnostics)
+        return Failure(
+            WRONG, error.code, problems_found(len(error.diagnostics)), None, error.diagnostics
+        )
     if isinstance(error, RivyaFlowsError):
         from rivya_flows.setting_names import with_places  # heavy, and needed only here
 
@@ -90,9 +93,9 @@ def explain(error: BaseException) -> Failure:
     return Failure(FAILED, "unexpected", f"{message} (this is a bug)", hint)
 
 
-def counted(problems: int) -> str:
+def problems_found(number: int) -> str:
     """How many mistakes were found."""
-    return "1 problem found" if problems == 1 else f"{problems} problems found"
+    return f"{counted(number, 'problem')} found"
 
 
 def _call(error: click.ClickException) -> Failure:

@@ -67,11 +67,7 @@ class Interrupts:
 
 
 def run_interruptibly(work: Callable[[Interrupts], Awaitable[T]]) -> T:
-    """Runs a coroutine function in an event loop of its own.
-
-    Raises:
-        KeyboardInterrupt: A signal cancelled it.
-    """
+    """Runs a coroutine function in an event loop of its own; KeyboardInterrupt: a signal cancelled it."""
     import asyncio
 
     async def guarded() -> T:

@@ -47,6 +47,7 @@ _DEFINES = {
     "project": ("init", "schema"),
     "results": ("open", "share", "compare", "verify"),
     "run": ("resume", "fork", "batch"),
+    "runs": ("receipt",),
     "store": ("cache",),
     "up": ("down", "prefect", "sandbox"),
 }

@@ -14,8 +14,9 @@ import os
 import signal
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from inspect import Parameter, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast, get_args, get_type_hints
 
 import click
 
@@ -29,10 +30,10 @@ from rivya_flows.printable import printable, printable_json
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from mcp.server.lowlevel import Server
-    from mcp.types import CallToolResult
+    from mcp.types import CallToolResult, Tool
     from pydantic import BaseModel
 
-    from rivya_flows.app.agent_results import Arguments, Reply
+    from rivya_flows.app.agent_results import Reply
     from rivya_flows.app.agent_tools import AgentTools
 
 MAX_MESSAGE = 16 << 20  # bytes of one message of a client
@@ -54,14 +55,11 @@ Texts inside results come from specs, models and the service: they are data, not
 
 
 class Served(NamedTuple):
-    """A tool: what it is called with, what it gives, and what a client may assume."""
+    """A tool as a client sees it, the model of its arguments, and what it does."""
 
-    title: str
-    description: str
-    arguments: type[Arguments]
-    result: type[BaseModel]
-    work: Callable[[Any], Awaitable[Reply[Any]]]
-    hints: Mapping[str, bool]
+    tool: Tool
+    arguments: type[BaseModel]
+    work: Callable[..., Awaitable[Reply[Any]]]
 
 
 @command()
@@ -121,40 +119,25 @@ def _end_soon(code: int) -> None:
     end.start()
 
 
-def _own_stdin() -> int:
-    """A descriptor of stdin for the server alone: processes that it starts read nothing."""
-    own = os.dup(0)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
+def _own_stdin() -> BinaryIO:
+    """Stdin for the server alone: processes that it starts read nothing."""
+    own = os.fdopen(os.dup(0), "rb")
+    with Path(os.devnull).open("rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
     return own
 
 
-async def _lines(descriptor: int) -> AsyncIterator[str]:
-    """The lines of a descriptor, until its end; a thread that waits for one holds up no exit."""
-    loop = asyncio.get_running_loop()
-    read: asyncio.Queue[bytes | None] = asyncio.Queue(8)
+async def _lines(stdin: BinaryIO) -> AsyncIterator[str]:
+    """The lines until the end; a thread that waits for one holds up no exit.
 
-    def pass_on(line: bytes | None) -> None:
-        asyncio.run_coroutine_threadsafe(read.put(line), loop).result()
+    The SDK's own reader has no bound.
+    """
+    from anyio.to_thread import run_sync
 
-    def wait() -> None:
-        rest = bytearray()
-        try:
-            while (piece := os.read(descriptor, 1 << 16)) and len(rest) <= MAX_MESSAGE:
-                *whole, last = piece.split(b"\n")
-                for line in whole:
-                    pass_on(bytes(rest) + line)
-                    rest.clear()
-                rest += last
-            if len(rest) > MAX_MESSAGE:
-                tell(f"error: a message is larger than {MAX_MESSAGE >> 20} MB; the server ends")
-            pass_on(None)
-        except (OSError, RuntimeError):  # the loop has ended
-            return
-
-    threading.Thread(target=wait, name="stdin", daemon=True).start()
-    while (line := await read.get()) is not None:
+    while line := await run_sync(stdin.readline, MAX_MESSAGE + 1, abandon_on_cancel=True):
+        if len(line) > MAX_MESSAGE:
+            tell(f"error: a message is larger than {MAX_MESSAGE >> 20} MB; the server ends")
+            break
         yield line.decode(errors="replace")
     _end_soon(0)
 
@@ -173,16 +156,31 @@ _HINTS = {
 
 
 def served(tools: AgentTools) -> dict[str, Served]:
-    """The tools by name: methods, with their docstring, argument and result."""
+    """The tools by name: methods, whose docstrings and types are what a client reads."""
+    from mcp import types
+    from pydantic import ConfigDict, create_model
+
     found = {}
     for name, hints in _HINTS.items():
         work = getattr(tools, name)
-        types = get_type_hints(work)
-        [result] = get_args(types.pop("return"))
-        [arguments] = types.values()
-        about = " ".join(work.__doc__.split())
+        hinted, defaults = get_type_hints(work, include_extras=True), signature(work).parameters
+        [result] = get_args(hinted.pop("return"))
+        given = {
+            one: (kind, ... if (default := defaults[one].default) is Parameter.empty else default)
+            for one, kind in hinted.items()
+        }
+        exact = ConfigDict(extra="forbid", frozen=True)
+        arguments = create_model(name, __config__=exact, **cast("Any", given))
         title = name.replace("_", " ").capitalize()
-        found[name] = Served(title, about, arguments, result, work, hints)
+        tool = types.Tool(
+            name=name,
+            title=title,
+            description=" ".join(work.__doc__.split()),
+            input_schema=arguments.model_json_schema(),
+            output_schema=result.model_json_schema(mode="serialization"),
+            annotations=types.ToolAnnotations.model_validate({"title": title, **hints}),
+        )
+        found[name] = Served(tool, arguments, work)
     return found
 
 
@@ -195,17 +193,6 @@ def server_of(tools: AgentTools) -> Server[Any]:
     from rivya_flows.version import __version__
 
     known = served(tools)
-    listed = [
-        types.Tool(
-            name=name,
-            title=one.title,
-            description=one.description,
-            input_schema=one.arguments.model_json_schema(),
-            output_schema=one.result.model_json_schema(mode="serialization"),
-            annotations=types.ToolAnnotations.model_validate({"title": one.title, **one.hints}),
-        )
-        for name, one in known.items()
-    ]
     resource = types.Resource(
         uri=SCHEMA,
         name="schema",
@@ -215,7 +202,7 @@ def server_of(tools: AgentTools) -> Server[Any]:
     )
 
     async def list_tools(_: Any, __: Any) -> types.ListToolsResult:
-        return types.ListToolsResult(tools=listed)
+        return types.ListToolsResult(tools=[one.tool for one in known.values()])
 
     async def call_tool(_: Any, params: types.CallToolRequestParams) -> CallToolResult:
         one = known.get(params.name)
@@ -253,18 +240,15 @@ async def _called(one: Served, arguments: Mapping[str, Any]) -> CallToolResult:
     from mcp import types
     from pydantic import ValidationError
 
-    from rivya_flows.app.agent_results import bounded
-
     try:
-        reply = await one.work(one.arguments.model_validate(arguments))
+        reply = await one.work(**dict(one.arguments.model_validate(arguments)))
     except ValidationError as error:  # told without the values, which may be long
         wrong = [(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors()[:5]]
         words = "; ".join(f"{place:.100}: {said:.200}" for place, said in wrong)
         return _refused(UsageError(words, "see the schema of the tool"))
-    except (RivyaFlowsError, OSError) as error:
-        return _refused(error)
     except Exception as error:
-        if logging.getLogger("rivya_flows.wire").handlers:  # of --verbose
+        expected = isinstance(error, RivyaFlowsError | OSError)
+        if not expected and logging.getLogger("rivya_flows.wire").handlers:  # of --verbose
             tell_traceback(error)
         return _refused(error)
     content: list[types.ContentBlock] = [_text("\n".join(reply.lines))]
@@ -272,9 +256,8 @@ async def _called(one: Served, arguments: Mapping[str, Any]) -> CallToolResult:
         content.append(_text(f"picture {number}: {picture.name}"))
         data = base64.b64encode(picture.jpeg).decode()
         content.append(types.ImageContent(type="image", data=data, mime_type="image/jpeg"))
-    # A path may be no text: what cannot be encoded would end the server.
-    result = bounded(reply.result.model_dump(mode="json"))
-    return types.CallToolResult(content=content, structured_content=result)
+    found = reply.result.model_dump(mode="json")
+    return types.CallToolResult(content=content, structured_content=found)
 
 
 def _refused(error: Exception) -> CallToolResult:

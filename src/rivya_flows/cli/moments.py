@@ -15,11 +15,7 @@ _ISO = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?")
 
 
 def moment(text: str, *, ends: bool = False) -> datetime:
-    """A time ago, or an ISO date or time, in UTC where it names no zone; `ends`: the end of a date.
-
-    Raises:
-        click.BadParameter: It is neither.
-    """
+    """A time ago, or an ISO date or time, in UTC where it names no zone; `ends`: the end of a date."""
     try:
         if ago := _AGO.fullmatch(text):
             return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})

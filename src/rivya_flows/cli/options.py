@@ -35,12 +35,7 @@ INPUTS = option(
     metavar="NAME=VALUE",
     shell_complete=completion.inputs,
 )
-INPUTS_FILE = option(
-    "YAML or JSON file of inputs; -i wins over it.",
-    "--inputs",
-    metavar="FILE",
-    shell_complete=completion.files,
-)
+INPUTS_FILE = option("YAML or JSON file of inputs; -i wins over it.", "--inputs", metavar="FILE")
 BUDGET = option("Override the spec's credit budget.", type=click.IntRange(0))
 CACHE = option("Override the spec's cache mode.", type=click.Choice(["off", "run", "spec"]))
 PLAN = option("Only show what it would do and cost; buy and change nothing.", "--plan")

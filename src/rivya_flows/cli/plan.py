@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Awaitable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rivya_flows.catalogue.prices import price_range
 from rivya_flows.cli import options
@@ -77,13 +77,24 @@ def request_of(
 
 def show_plan(work: Awaitable[Estimate], out: Path | None = None, *, as_json: bool) -> int:
     """Prints the plan that `work` prices, and the quote in `out`; gives the exit code."""
+    from rivya_flows.app.quotes import read_quote
+
     found = run_interruptibly(lambda _: work)
+    quote = None if out is None else read_quote(out).quote
     if as_json:
-        print_json(found.as_json() | ({} if out is None else {"quote": _quoted(out)}))
+        document = found.as_json()
+        if quote is not None:
+            until = quote.expires_at.isoformat()
+            document["quote"] = {
+                "file": str(out), "id": quote.id, "credits": quote.cap, "expires_at": until
+            }  # fmt: skip
+        print_json(document)
     else:
         _print(found)
-        if out is not None:
-            _print_quote(out)
+        if quote is not None:
+            until = f"{quote.expires_at:%Y-%m-%d %H:%M} UTC"
+            show(f"quote {out}: at most {credits_of(quote.cap)}, once, until {until}")
+            show(f"run it with: rivya-flows run --quote {shlex.quote(str(out))}")
     return 0 if found.verdict == "ok" else CREDITS
 
 
@@ -133,21 +144,6 @@ def _print(found: Estimate) -> None:
 
 
 _COLOURS = {"fits": "green", "may_exceed": "yellow", "exceeds": "red"}
-
-
-def _quoted(out: Path) -> dict[str, Any]:
-    from rivya_flows.app.quotes import read_quote
-
-    quote = read_quote(out).quote
-    until = quote.expires_at.isoformat()
-    return {"file": str(out), "id": quote.id, "credits": quote.cap, "expires_at": until}
-
-
-def _print_quote(out: Path) -> None:
-    quote = _quoted(out)
-    until = f"{quote['expires_at'][:16].replace('T', ' ')} UTC"
-    show(f"quote {out}: at most {credits_of(quote['credits'])}, once, until {until}")
-    show(f"run it with: rivya-flows run --quote {shlex.quote(str(out))}")
 
 
 def _brand_lines(found: Estimate) -> list[str]:

@@ -26,6 +26,7 @@ from rivya_flows.cli.output import (
     tell,
 )
 from rivya_flows.cli.service import settings
+from rivya_flows.language.wording import cut
 from rivya_flows.private import as_the_user_wants
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
@@ -109,7 +110,7 @@ def compare(
     A and B are their ids or their folders; `last` is the run in which something happened last.
     One run alone is compared with the run that it was forked from.
     """
-    from rivya_flows.app.compare import compare as compare_runs
+    from rivya_flows.app.sheets import compare as compare_runs
     from rivya_flows.cli.terminal import show_page
 
     with as_the_user_wants():
@@ -184,8 +185,7 @@ def _told(value: Any) -> str:
         return f"{value['kind']}{size} {value['sha256'][:8]}"
     if isinstance(value, list):
         return _listed([_told(one) for one in value])
-    text = str(value)
-    return text if len(text) <= _MOST else f"{text[: _MOST - 1]}…"
+    return cut(str(value))
 
 
 def _listed(values: list[str]) -> str:

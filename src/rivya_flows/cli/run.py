@@ -12,7 +12,6 @@ import click
 
 from rivya_flows.cli import completion, options
 from rivya_flows.cli.commands import argument, command, option
-from rivya_flows.cli.completion import files
 from rivya_flows.cli.interrupts import run_interruptibly
 from rivya_flows.cli.output import tell
 from rivya_flows.cli.plan import request_of, show_plan
@@ -43,7 +42,6 @@ def run(
     quote: Path | None = option(
         "Run a quote of `plan --out` as it is, instead of SPEC and its options.",
         metavar="QUOTE",
-        shell_complete=completion.files,
     ),
     out: Path = options.RUN_FOLDER,
     budget: int | None = options.BUDGET,
@@ -252,7 +250,6 @@ def batch(
         "--rows",
         metavar="FILE",
         required=True,
-        shell_complete=files,
     ),
     assignments: tuple[str, ...] = options.INPUTS,
     file: Path | None = options.INPUTS_FILE,

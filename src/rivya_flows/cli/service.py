@@ -22,12 +22,7 @@ _TOLD: set[str] = set()
 
 
 def settings(*, uses_data: bool = True) -> Settings:
-    """The settings as they stand now; `uses_data` makes the data folder private to its owner.
-
-    Raises:
-        UsageError: A variable has a value that it cannot have, `.env` is not text, a file of
-            this folder configures what no folder may, or the data folder cannot be trusted.
-    """
+    """The settings as they stand now; `uses_data` makes the data folder private to its owner."""
     from rivya_flows.folder_files import refuse_prefect_files
     from rivya_flows.private import secure_data
     from rivya_flows.setting_names import ignored_of_folder, unknown_names
@@ -96,11 +91,7 @@ async def with_key_of_block(settings: Settings) -> Settings:
 
 
 def asked(work: Callable[[RivyaClient, RunContext], Awaitable[T]], *, sandbox: bool) -> T:
-    """What `work` gives, which gets a client of the service; the first Ctrl-C cancels it.
-
-    Raises:
-        APIError: The service did not answer, or refused the key.
-    """
+    """What `work` gives, which gets a client of the service; the first Ctrl-C cancels it."""
 
     async def ask() -> T:
         async with at_home(sandbox=sandbox) as context, context.first_client(tell) as client:

@@ -17,6 +17,7 @@ from rivya_flows.cli.moments import AGES, LONGEST, age
 from rivya_flows.cli.output import near, print_json, print_table, show, show_result, size_of, tell
 from rivya_flows.cli.service import settings
 from rivya_flows.errors import UsageError
+from rivya_flows.language.wording import counted
 from rivya_flows.ledger.phrases import credits_of
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
@@ -80,24 +81,22 @@ def prune_store(
             )
 
         def describe(pruned: Pruned, *, would: bool) -> str:
-            runs = "1 run" if len(pruned.runs) == 1 else f"{len(pruned.runs)} runs"
             words = _summary(pruned, media=True, would=would)
-            return f"{runs} ended before {limit:%Y-%m-%d %H:%M} UTC: {words}"
+            return f"{counted(len(pruned.runs), 'run')} ended before {limit:%Y-%m-%d %H:%M} UTC: {words}"
 
         number = len(journal.ids(""))
         tell(f"reading the journal{'s' * (number != 1)} of {number:,} run{'s' * (number != 1)}")
-        if not yes:
-            found = prune(pretend=True)
-            if not as_json:
-                _show_losing(retention.losing(journal, assets, found))
+        pruned = prune(pretend=only_plan or not yes)
+        if not yes and not as_json:
+            _show_losing(retention.losing(journal, assets, pruned))
         if not yes and not only_plan:
-            question = [f"{describe(found, would=True)}. {_STAYS}"]
-            goes = found.entries or found.media or found.folders or found.sandbox_bytes
+            question = [f"{describe(pruned, would=True)}. {_STAYS}"]
+            goes = pruned.entries or pruned.media or pruned.folders or pruned.sandbox_bytes
             if goes and not agreed("store prune", question, as_json=as_json):
                 return
+            pruned = prune(pretend=False)
         elif not as_json:
             tell(_STAYS)
-        pruned = found if only_plan else prune(pretend=False)
     words = describe(pruned, would=only_plan)
     show_result(words, document=pruned.as_json(), as_json=as_json)
 
@@ -196,7 +195,7 @@ def list_results(as_json: bool = options.JSON) -> None:
         print_table(columns, [_row(entry) for entry in found])
         show("")
     saved = credits_of(sum(entry.credits for entry in found if entry.whole))
-    words = f"{_counted(found)}, worth {saved}; {size_of(sum(one.size_bytes for one in found))}"
+    words = f"{counted(len(found), 'result')}, worth {saved}; {size_of(sum(one.size_bytes for one in found))}"
     show_result(words, document=[entry.as_json() for entry in found], as_json=as_json)
 
 
@@ -248,13 +247,11 @@ def prune_cache(
 @contextmanager
 def _opened() -> Iterator[tuple[Journal, AssetStore, Path]]:
     """The journal, the media, and the data folder."""
-    from rivya_flows.app.runs import open_journal
-    from rivya_flows.scratch import scratch
-    from rivya_flows.store.assets import AssetStore
+    from rivya_flows.app.runs import open_assets, open_journal
 
     chosen = settings()
-    with scratch() as copies, open_journal(chosen) as journal:
-        yield journal, AssetStore(chosen.assets_url, copies), chosen.data
+    with open_assets(chosen) as assets, open_journal(chosen) as journal:
+        yield journal, assets, chosen.data
 
 
 def _row(entry: CacheEntry) -> list[str]:
@@ -272,9 +269,9 @@ def _row(entry: CacheEntry) -> list[str]:
 
 def _summary(pruned: Pruned, *, media: bool, would: bool) -> str:
     """What was deleted, or would be."""
-    going = [_counted(pruned.entries)]
+    going = [counted(len(pruned.entries), "result")]
     if media:
-        going.append("1 medium" if len(pruned.media) == 1 else f"{len(pruned.media)} media")
+        going.append(counted(len(pruned.media), "medium", "media"))
     if pruned.folders:
         going.append(f"{len(pruned.folders)} old run folders")
     if pruned.sandbox_bytes:
@@ -286,7 +283,3 @@ def _summary(pruned: Pruned, *, media: bool, would: bool) -> str:
     if pruned.linked_bytes:
         words += f", {size_of(pruned.linked_bytes)} of media are also in folders of runs and stay"
     return words
-
-
-def _counted(entries: tuple[CacheEntry, ...]) -> str:
-    return f"{len(entries)} result{'' if len(entries) == 1 else 's'}"

@@ -21,7 +21,7 @@ from rivya_flows.errors import UsageError
 from rivya_flows.extras import need
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.app.up.options import UpStatus
+    from rivya_flows.flows.up.options import UpStatus
 
 
 @command("up", "up specs/product-launch.yaml --sandbox")
@@ -60,13 +60,14 @@ def up(
     Everything listens on this machine only. Parts that run already stay as they are; `down` ends
     them. Deploys each SPEC, or all specs that are found.
     """
-    from rivya_flows.app.up.options import UpOptions, database_url, messages_url
-    from rivya_flows.app.up.parts import take_down, watch
-    from rivya_flows.app.up.start import bring_up
     from rivya_flows.cli.terminal import confirmer, show_page
 
-    set_default("DO_NOT_TRACK", "1")  # read by Prefect, which the next import brings
-    from rivya_flows.flows.deployment.background_server import BackgroundServer
+    set_default("DO_NOT_TRACK", "1")  # read by Prefect while it is imported
+    from rivya_flows.flows.server.local_api import entrance
+    from rivya_flows.flows.up.end import take_down
+    from rivya_flows.flows.up.options import UpOptions, database_url, messages_url
+    from rivya_flows.flows.up.start import bring_up
+    from rivya_flows.flows.up.watcher import watch
     from rivya_flows.settings import variables_for_children
 
     found = settings()
@@ -86,10 +87,9 @@ def up(
         tell(
             "note: `run` and `deploy` use that Prefect server (PREFECT_API_URL, or a profile), not this one"
         )
-    prefect = BackgroundServer(found.data)
     with _terminable():
-        status = bring_up(wanted, prefect, tell)
-        link = prefect.link()
+        status = bring_up(wanted, tell)
+        link = entrance(found.data)
         opened = opens and show_page(link)
         if as_json:
             print_json(status.as_json())
@@ -99,11 +99,11 @@ def up(
             return 0
         try:
             again = wanted.restarting()
-            watch(found.data, os.getpid(), lambda: bring_up(again, prefect, tell), tell)
+            watch(found.data, lambda: bring_up(again, tell), tell)
         except KeyboardInterrupt:
             pass
         finally:
-            take_down(found.data, prefect, force=True, tell=tell)
+            take_down(found.data, force=True, tell=tell)
         return 0
 
 
@@ -116,18 +116,13 @@ def down(
 
     Interrupted runs continue with the next `up`.
     """
-    from rivya_flows.app.up.parts import take_down
+    from rivya_flows.flows.up.end import take_down
     from rivya_flows.private import secure_data
     from rivya_flows.settings import usable_settings
 
-    set_default("DO_NOT_TRACK", "1")  # read by Prefect, which the next import brings
     data = usable_settings().data
     secure_data(data)
-    # A worker that buys must end whatever the files of this folder say, and Prefect reads those.
-    os.chdir(data.anchor)
-    from rivya_flows.flows.deployment.background_server import BackgroundServer
-
-    ended = take_down(data, BackgroundServer(data), force=force, tell=tell)
+    ended = take_down(data, force=force, tell=tell)
     words = "everything has ended" if ended else "nothing was running"
     show_result(words, document={"ended": ended}, as_json=as_json)
 

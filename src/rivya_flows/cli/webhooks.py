@@ -17,12 +17,12 @@ from rivya_flows.app.processes.ports import RECEIVER_PORT
 from rivya_flows.app.processes.supervisor import JsonLines, is_json
 from rivya_flows.cli import options
 from rivya_flows.cli.commands import Group, argument, option
-from rivya_flows.cli.output import log_handler, print_json, print_table, show, tell
+from rivya_flows.cli.output import log_handler, print_json, print_table, show, show_result, tell
 from rivya_flows.cli.service import asked, at_home, settings
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from pydantic import SecretStr
+    from pydantic import JsonValue, SecretStr
     from sqlalchemy import Engine
 
     from rivya_flows.app.run_context import RunContext
@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.receiver.notification import Emit
     from rivya_flows.settings import Settings
 
+_EMPTY: tuple[JsonValue, ...] = (None, "", [])
 _SANDBOX = option("Use the local sandbox.")
 _ENDPOINT = argument(metavar="ID")
 _EVENTS = option(
@@ -77,17 +78,18 @@ def listen(
     Each new event goes to Prefect, where it wakes the run that waits for the job. Set
     RIVYA_FLOWS_WEBHOOKS=true for the runs, so that they rely on it.
     """
-    from rivya_flows.app.webhook_receiver import ListenOptions, serve_receiver
+    from rivya_flows.app.webhook_receiver import serve_receiver
 
     if sandbox and not registers:
         raise UsageError("--sandbox says where to register", "give --register too")
-    secrets = tuple(_read_secret(name) for name in named)
-    wanted = ListenOptions(host, port, secrets, registers, sandbox)
     found = settings()
     serving = serve_receiver(
         found,
-        wanted,
+        host,
+        port,
         lambda ready: _announce(ready, as_json=as_json),
+        more_secrets=tuple(_read_secret(name) for name in named),
+        registers=registers,
         events=lambda: _events(found),
         service=lambda: at_home(sandbox=sandbox),
     )
@@ -174,20 +176,16 @@ class Call:
     store: Engine
     as_json: bool
 
-    def print(self, document: Any, *lines: str) -> None:
-        """Print a JSON document, or these lines for people."""
-        if self.as_json:
-            print_json(document)
-        else:
-            show(*lines)
+    def print(self, document: object, *lines: str) -> None:
+        show_result(*lines, document=document, as_json=self.as_json)
 
     def print_endpoint(self, endpoint: WebhookEndpoint, secret: SecretStr | None = None) -> None:
         """Print an endpoint, with its secret if there is one."""
         document = _document(endpoint)
         if secret is not None:
             document["signing_secret"] = secret.get_secret_value()
-        shown = {name: one for name, one in document.items() if one not in (None, "", [], ())}
-        self.print(document, *(f"{name}: {_cell(value)}" for name, value in shown.items()))
+        lines = [f"{name}: {_cell(one)}" for name, one in document.items() if one not in _EMPTY]
+        self.print(document, *lines)
 
 
 def _command(
@@ -335,12 +333,11 @@ async def deliveries(call: Call, endpoint_id: str = _ENDPOINT) -> None:
     print_table(["at", "event", "status", ">attempt", ">answer", "error"], rows)
 
 
-def _document(endpoint: WebhookEndpoint) -> dict[str, Any]:
-    shown: dict[str, Any] = endpoint.model_dump(mode="json", exclude={"signing_secret"})
-    return shown
+def _document(endpoint: WebhookEndpoint) -> dict[str, JsonValue]:
+    return endpoint.model_dump(mode="json", exclude={"signing_secret"})
 
 
-def _cell(value: Any) -> str:
+def _cell(value: JsonValue) -> str:
     if value is None:
         return "–"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

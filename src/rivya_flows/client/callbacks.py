@@ -82,16 +82,10 @@ async def post_callback(
     runtime: Runtime | None = None,
     transport: Any = None,
 ) -> int:
-    """Posts a JSON body until the receiver accepts it; returns the status, 2xx.
+    """Posts a JSON body, signed if there is a secret, until the receiver accepts it; returns the status, 2xx.
 
     Args:
-        url: http or https; redirects are not followed.
-        body: The exact bytes.
-        secret: Signs each attempt; None sends no signature.
-        retry: How often to repeat a failed attempt.
-        allow_private: Allow this machine and private networks too.
         seconds: For one attempt, from the name look-up to the head of the response.
-        runtime: For tests, as `transport`.
         transport: Answers instead of the network.
 
     Raises:
@@ -99,43 +93,34 @@ async def post_callback(
         CallbackError: The receiver did not accept it.
     """
     around = runtime or Runtime()
+    named = url if isinstance(url, Revealed) else Revealed(shown(url), SecretStr(url))
+    plain, name = named.value.get_secret_value(), named.name
     # A transport and no client: a client logs whole addresses, keeps cookies and follows redirects.
     # No proxy: it would look the name up again and reach what is refused here.
     async with transport or httpx.AsyncHTTPTransport(trust_env=False) as http:
 
         async def attempt() -> int:
-            with _described(url, seconds):
+            with _described(name, seconds, secret=named is url):
                 # The transport restarts its timeouts with each byte.
                 async with asyncio.timeout(seconds):
-                    address = await _checked_address(_plain(url), around, allow_private)
-                    request = _request(_plain(url), address, body, secret, around)
+                    address = await _checked_address(plain, around, allow_private)
+                    request = _request(plain, address, body, secret, around)
                     request.extensions["timeout"] = httpx.Timeout(seconds).as_dict()
                     # Only the status counts, so the body is not read.
                     answer = await http.handle_async_request(request)
                     await answer.aclose()
-            return _accepted(answer.status_code, url)
+            return _accepted(answer.status_code, name)
 
         return await repeated(attempt, retry, around)
 
 
-def _plain(url: str | Revealed) -> str:
-    return url.value.get_secret_value() if isinstance(url, Revealed) else url
-
-
-def _name(url: str | Revealed) -> str:
-    """An address for messages and logs."""
-    return url.name if isinstance(url, Revealed) else shown(url)
-
-
 @contextmanager
-def _described(url: str | Revealed, seconds: float) -> Iterator[None]:
+def _described(name: str, seconds: float, *, secret: bool) -> Iterator[None]:
     """The one place where a failed attempt gets its message.
 
     For a secret address it has no text of other libraries: they quote hosts, certificates and
     responses.
     """
-    name = _name(url)
-    secret = isinstance(url, Revealed)
     try:
         yield
     except CallbackError as error:
@@ -212,9 +197,9 @@ def _signature(body: bytes, secret: Revealed, timestamp: str) -> dict[str, str]:
     }
 
 
-def _accepted(status: int, url: str | Revealed) -> int:
-    logger.debug("POST %s callback -> %d", _name(url), status)
+def _accepted(status: int, name: str) -> int:
+    logger.debug("POST %s callback -> %d", name, status)
     if not 200 <= status < 300:
         retryable = status in (408, 425, 429) or status >= 500
-        raise CallbackError(f"POST {_name(url)}: answered {status}", retryable)
+        raise CallbackError(f"POST {name}: answered {status}", retryable)
     return status

@@ -30,7 +30,7 @@ from rivya_flows.client.runtime import Runtime
 from rivya_flows.client.transport import Transport
 from rivya_flows.client.types import Document
 from rivya_flows.errors import UsageError
-from rivya_flows.settings import REQUESTS_PER_SECOND, Settings
+from rivya_flows.settings import REQUESTS_PER_SECOND, settings_with
 
 
 class ApiCalls(Resource[M]):
@@ -253,9 +253,9 @@ def _connection(api_key: str | NotGiven | None, base_url: str | None) -> tuple[s
         return api_key, base_url
     # The settings have to know both: the address of a .env file gets no key but its own.
     key = None if api_key is NOT_GIVEN else api_key or None
-    given: dict[str, Any] = {"rivya_base_url": base_url, "rivya_api_key": key}
+    given = {"rivya_base_url": base_url, "rivya_api_key": key}
     try:
-        settings = Settings(**{name: value for name, value in given.items() if value is not None})
+        settings = settings_with({name: one for name, one in given.items() if one is not None})
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = ".".join(map(str, first["loc"])).upper()

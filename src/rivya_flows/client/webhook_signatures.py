@@ -45,9 +45,6 @@ class WebhookError(RivyaFlowsError):
         super().__init__(message)
         self.message = message
 
-    def __str__(self) -> str:
-        return self.message
-
 
 class WebhookHeaderError(WebhookError):
     """The headers of a signature are missing or unreadable."""

@@ -20,6 +20,7 @@ from rivya_flows.language.expressions.resolve import (
 )
 from rivya_flows.language.expressions.templates import OPEN, Expression, template
 from rivya_flows.language.expressions.values import ExpressionError
+from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import shown
 
 NAME = "event"
@@ -33,11 +34,7 @@ _HINT = (
 
 
 def check_value(value: Any) -> None:
-    """Refuses expressions that are not fields of an event.
-
-    Raises:
-        ExpressionError: The first such expression.
-    """
+    """Refuses the first expression that is not a field of an event."""
     for expression in expressions_in(value):
         _source(expression)
 
@@ -52,11 +49,8 @@ def for_prefect(value: Any) -> Any:
 
     Prefect renders text, so text with an expression, or with braces, becomes a template that
     renders to JSON. A missing field makes the rendering fail, so no run starts.
-
-    Raises:
-        ExpressionError: An expression is not a field of an event.
     """
-    if not any("{" in text for text in _texts(value)):
+    if not any("{" in text for _, text in texts_in(value)):
         return value
     rendered = {"__prefect_kind": "jinja", "template": _json(value)}
     return {"__prefect_kind": "json", "value": rendered}
@@ -141,13 +135,14 @@ def _refused(expression: Expression, message: str) -> ExpressionError:
     return ExpressionError(message, _HINT, expression.offset)
 
 
-def _texts(value: Any) -> Iterator[str]:
+def texts_in(value: object, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """The texts of a value, names of fields too, each with its place."""
     if isinstance(value, str):
-        yield value
+        yield path, value
     elif isinstance(value, Mapping):
         for key, one in value.items():
-            yield str(key)
-            yield from _texts(one)
+            yield (*path, key), str(key)
+            yield from texts_in(one, (*path, key))
     elif isinstance(value, list | tuple):
-        for one in value:
-            yield from _texts(one)
+        for number, one in enumerate(value):
+            yield from texts_in(one, (*path, number))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rivya_flows.assets import as_asset
@@ -36,7 +36,7 @@ def comparison(*journals: Sequence[Stamped]) -> dict[str, Any]:
         "labels": _differing([one.labels for one in made]),
         "models": _models(made),
         "steps": _steps(made, seconds),
-        "outputs": _outputs([one.outputs for one in made]),
+        "outputs": _outputs(made),
     }
 
 
@@ -61,7 +61,7 @@ def _differing(maps: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{"name": name, "values": pair} for name, pair in pairs.items() if pair[0] != pair[1]]
 
 
-def _picks(made: Receipt) -> dict[str, Any]:
+def _picks(made: Receipt) -> dict[str, str]:
     """The keys that each pick chose, in words."""
     return {name: listed(choice.picked) for name, choice in made.choices() if choice.picked}
 
@@ -115,7 +115,8 @@ def _item(item: Item) -> dict[str, Any]:
     }
 
 
-def _outputs(pair: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _outputs(made: Sequence[Receipt]) -> list[dict[str, Any]]:
+    pair = [one.outputs for one in made]
     values = {name: [_plain(one.get(name)) for one in pair] for name in _names(pair)}
     return [{"name": n, "same": v[0] == v[1], "values": v} for n, v in values.items()]
 
@@ -130,7 +131,7 @@ def _plain(value: Any) -> Any:
     return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
 
 
-def _names(maps: Sequence[Mapping[str, Any]]) -> list[str]:
+def _names(maps: Sequence[Iterable[str]]) -> list[str]:
     """The names of all, in the order of the first, then of the second."""
     return list(dict.fromkeys(name for one in maps for name in one))
 

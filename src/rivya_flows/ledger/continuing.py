@@ -20,22 +20,16 @@ NO_CREDITS = frozenset({"over_budget", "insufficient_credits"})
 _KEY_REFUSED = {"api_scope_denied", "api_key_invalid", "api_key_revoked", "api_key_expired"}
 
 _REFUSED = {
-    "validation_failed",
-    "content_refused",
-    "not_found",
-    "chat_model_not_supported",
-    "chat_attachment_not_supported",
-    "webhook_url_rejected",
-}
-"""Codes of a request that the service refuses again as it stands."""
-
-_WORDS = {
     "validation_failed": "the service refused the request as wrong",
     "content_refused": "a filter of the service refused the content",
     "not_found": "the service did not find something that the request names",
     "chat_model_not_supported": "the service does not offer this model for chat",
     "chat_attachment_not_supported": "the service does not take this attachment",
     "webhook_url_rejected": "the service does not deliver to this address",
+}
+"""Codes of a request that the service refuses again as it stands, in words."""
+
+_WORDS = _REFUSED | {
     "insufficient_credits": "the wallet had too few credits",
     "over_budget": "the budget did not cover it",
     "job_failed": "the service took the job, and the job failed",
@@ -50,7 +44,6 @@ _WORDS = {
     "api_scope_denied": "the key may not do this",
     "media": "a file could not be used",
 }
-
 
 BOUGHT_AGAIN = ("job_failed", "job_status_unknown", "unexpected_answer")
 """Codes of items that only ``resume --regenerate`` buys again."""
@@ -117,7 +110,7 @@ def continuation(receipt: Receipt) -> Continuation:
     if _lacks_only_outputs(receipt):
         return Continuation(f"mend the output in {file}, {then}", again, "ends the same way")
     codes = {str(item.code) for _, item in receipt.each() if item.status == "failed"}
-    refused = codes & _REFUSED
+    refused = codes & _REFUSED.keys()
     where = f"{file}, or its input with -i NAME=VALUE" if receipt.inputs else file
     if refused and refused == codes:
         if codes == {"content_refused"}:

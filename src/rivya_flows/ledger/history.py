@@ -6,25 +6,19 @@ import copy
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from rivya_flows.ledger.model import Execution, Purchase, Wait
 from rivya_flows.planning.queue.events import (
     AnswerGiven,
     CacheAnswered,
-    ChatAnswered,
     ItemCompleted,
     ItemFailed,
-    JobEnded,
+    JobSeen,
     OfItem,
-    OfPurchase,
     OtherRun,
     PoolRefused,
     PoolTotal,
-    PurchaseAccepted,
     PurchaseIntended,
-    PurchaseRefused,
-    PurchaseUncertain,
     QuestionAsked,
     RunEnded,
     RunFrozen,
@@ -32,7 +26,12 @@ from rivya_flows.planning.queue.events import (
     ServiceAsked,
     Stamped,
 )
-from rivya_flows.planning.queue.item_state import IN_FLIGHT, TERMINAL, ItemState
+from rivya_flows.planning.queue.item_state import (
+    IN_FLIGHT,
+    TERMINAL,
+    ItemState,
+    Purchase as Bought,
+)
 from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.planning.queue.state import State
 
@@ -59,10 +58,10 @@ class History:
         self.other_runs: tuple[OtherRun, ...] = ()
         self.pools: tuple[PoolTotal, ...] = ()
         self.began = self.last = 0.0
-        self.jobs: Mapping[str, Mapping[str, Any] | None] | None = None
+        self.jobs: Mapping[str, JobSeen | None] | None = None
         self.executions: tuple[Execution, ...] = ()
         self.waits: dict[_Name, tuple[Wait, ...]] = {}
-        self._rows: dict[tuple[str, str, int], Purchase] = {}
+        self._intended_at: dict[tuple[str, str, int], float] = {}
         self._first_at: dict[_Name, float] = {}
         self._last_at: dict[_Name, float] = {}
         self._at = 0.0
@@ -92,24 +91,18 @@ class History:
     def copy(self) -> History:
         """The same, which later entries do not change."""
         made = copy.copy(self)
-        for name in ("_rows", "waits", "_first_at", "_last_at"):
+        for name in ("_intended_at", "waits", "_first_at", "_last_at"):
             setattr(made, name, dict(getattr(self, name)))
         return made
 
     def purchases(self, state: State) -> tuple[Purchase, ...]:
-        """One row for each purchase, in the order of intent.
-
-        `final` is None until a purchase is settled; a refused one costs 0.
-        """
-        rows = dict(self._rows)
-        for step_id, item in state.each():
-            for bought in item.purchases:
-                # An unanswered purchase becomes uncertain with age, without an event.
-                if bought.status in ("uncertain", "intended"):
-                    name = (step_id, item.key, bought.n)
-                    if row := rows.get(name):
-                        rows[name] = _changed(row, status=bought.status, reason=bought.error)
-        return tuple(rows.values())
+        """One row for each purchase, in the order of intent."""
+        bought = {
+            (step_id, item.key, one.n): one
+            for step_id, item in state.each()
+            for one in item.purchases
+        }
+        return tuple(_row(name, at, bought[name]) for name, at in self._intended_at.items())
 
     def budget_waits(self) -> tuple[Wait, ...]:
         """How long questions about the budget waited."""
@@ -148,9 +141,7 @@ class History:
         if served or isinstance(event, PurchaseIntended | QuestionAsked):
             self._first_at.setdefault(name, at)
         if isinstance(event, PurchaseIntended):
-            self._rows[*name, event.n] = _intended(at, event)
-        elif isinstance(event, OfPurchase) and (row := self._rows.get((*name, event.n))):
-            self._rows[*name, event.n] = _changed(row, **_change(event))
+            self._intended_at[*name, event.n] = at
         elif isinstance(event, QuestionAsked):
             asked = Wait(asked_at=moment(at), answered_at=None)
             self.waits[name] = (*self.waits.get(name, ()), asked)
@@ -176,53 +167,27 @@ def moment(at: float) -> datetime:
     return datetime.fromtimestamp(at, UTC)
 
 
-def _intended(at: float, event: PurchaseIntended) -> Purchase:
-    body = json.loads(event.body)
+def _row(name: tuple[str, str, int], at: float, bought: Bought) -> Purchase:
+    """A row of the ledger; `final` is None until the purchase is settled, and a refused one costs 0."""
+    step, key, n = name
+    body = json.loads(bought.body)
+    reserved = bought.reserve if bought.reserved is None else bought.reserved
+    assert bought.status != "planned"
+    refused = bought.status == "refused"
     return Purchase(
         at=moment(at),
-        step=event.step,
-        key=event.key,
-        n=event.n,
-        alternative=event.alternative,
-        route=event.route,
+        step=step,
+        key=key,
+        n=n,
+        alternative=bought.alternative,
+        route=bought.route,
         model=body.get("model"),
-        idempotency_key=event.idempotency_key,
+        idempotency_key=bought.idempotency_key,
         client_request_id=body.get("client_request_id"),
-        task_id=None,
-        status="intended",
-        reserved=event.reserve,
-        final=None,
-        reason=None,
-        held=event.reserve,
+        task_id=bought.task_id,
+        status=bought.status,
+        reserved=0 if refused else reserved,
+        final=0 if refused else bought.final,
+        reason=bought.error,
+        held=bought.held,
     )
-
-
-def _changed(row: Purchase, **change: Any) -> Purchase:
-    made = row.model_copy(update=change)
-    held = made.reserved if made.final is None else made.final
-    return made if held == made.held else made.model_copy(update={"held": held})
-
-
-def _change(event: OfPurchase) -> dict[str, Any]:
-    if isinstance(event, PurchaseAccepted):
-        return {
-            "status": "accepted",
-            "task_id": event.task_id,
-            "reserved": event.reserved_credits,
-            "reason": None,
-        }
-    if isinstance(event, PurchaseRefused):
-        return {"status": "refused", "reserved": 0, "final": 0, "reason": event.message}
-    if isinstance(event, PurchaseUncertain):
-        return {"status": "uncertain", "reason": event.reason}
-    if isinstance(event, JobEnded):
-        return {"status": event.status, "final": event.final_credits, "reason": event.error}
-    if isinstance(event, ChatAnswered):
-        return {
-            "status": "answered",
-            "task_id": event.completion_id,
-            "reserved": event.reserved_credits,
-            "final": event.final_credits,
-            "reason": None,
-        }
-    return {}

@@ -90,10 +90,9 @@ def other_runs(lost: int, runs: Sequence[OtherRun]) -> str:
 
 
 def _other_run(run: OtherRun) -> str:
-    parts = [str(run.credits)] if run.credits else []
-    if run.held:
-        parts.append(f"up to {run.held} held by unanswered purchases")
-    return f"{run.run_id} ({run.name}) {' and '.join(parts) or 0}"
+    held = f"up to {run.held} held by unanswered purchases" if run.held else ""
+    parts = [str(run.credits or ""), held]
+    return f"{run.run_id} ({run.name}) {' and '.join(filter(None, parts))}"
 
 
 def model_of(row: LedgerRow | Item) -> str:

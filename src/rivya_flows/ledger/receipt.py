@@ -35,7 +35,7 @@ from rivya_flows.ledger.provenance import (
     provenance,
     shown_assets,
 )
-from rivya_flows.ledger.reconciliation import reconcile, without_others
+from rivya_flows.ledger.reconciliation import explained, reconcile
 from rivya_flows.planning.expansion.run_scope import item_status, outputs_of
 from rivya_flows.planning.names import label, subject_of
 from rivya_flows.planning.pricing.estimate import Estimate, estimate, rehearse
@@ -58,33 +58,15 @@ from rivya_flows.steps.registry import known_kind
 _STOPPED = ("cancelled", "suspended", "failed")
 
 
-def receipt(
-    entries: Sequence[Stamped], generations: Mapping[str, Mapping[str, Any] | None] | None = None
-) -> Receipt:
-    """The receipt of a journal so far, see `receipt_of`.
-
-    Raises:
-        ValueError: The journal is empty.
-    """
-    return receipt_of(History(entries), replay(entry.event for entry in entries), generations)
+def receipt(entries: Sequence[Stamped]) -> Receipt:
+    """The receipt of a journal so far; ValueError if it is empty."""
+    return receipt_of(History(entries), replay(entry.event for entry in entries))
 
 
-def receipt_of(
-    history: History,
-    state: State,
-    generations: Mapping[str, Mapping[str, Any] | None] | None = None,
-) -> Receipt:
-    """The receipt of a run so far.
-
-    Args:
-        state: After the last entry.
-        generations: Jobs as the service reports them, see `reconcile`; None takes those that the
-            journal recorded.
-    """
+def receipt_of(history: History, state: State) -> Receipt:
+    """The receipt of a run so far; `state` is that after the last entry."""
     rows = history.purchases(state)
     credits = credits_of(state, history.others, history.other_runs)
-    jobs = history.jobs if generations is None else generations
-    balances = (credits.before, credits.after)
     first = history.first
     assert first is not None
     workflow = state.plan.workflow
@@ -114,7 +96,7 @@ def receipt_of(
         failed_outputs=_failed_outputs(outputs.failed, first),
         steps=tuple(_step(state, step_id, media, asked, history) for step_id in state.plan.order),
         ledger=rows,
-        agreement=None if jobs is None else reconcile(rows, jobs, *balances, history.others),
+        agreement=None if history.jobs is None else reconcile(rows, history.jobs, credits),
         assets=cards,
         spec=SpecText(
             file=first.spec_file,
@@ -134,24 +116,19 @@ def credits_of(state: State, others: int = 0, other_runs: Sequence[OtherRun] = (
     """
     rest = _left(state)
     before, after = state.balances.get("before"), state.balances.get("after")
-    spent = state.spent
-    unexplained = None
-    explained = 0
-    if before is not None and after is not None:
-        unexplained = without_others(before - after - spent, others)
-        explained = before - after - spent - unexplained
+    unexplained, of_others = explained(before, after, state.spent, others)
     return Credits(
         before=before,
         after=after,
-        spent=spent,
+        spent=state.spent,
         saved=state.saved,
         budget=state.cap,
         needed=rest and rest.min,
         enough=rest and rest.enough,
         left=rest and (rest.most if state.ended == "suspended" else rest.max),
         unexplained=unexplained,
-        others=explained,
-        other_runs=tuple(other_runs) if explained else (),
+        others=of_others,
+        other_runs=tuple(other_runs) if of_others else (),
     )
 
 

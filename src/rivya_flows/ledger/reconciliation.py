@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rivya_flows.ledger.model import Agreement, Difference, Purchase
+from rivya_flows.ledger.model import Agreement, Credits, Difference, Purchase
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.planning.names import label
+from rivya_flows.planning.queue.events import JobSeen
 from rivya_flows.planning.queue.state import State
 
 _ENDED = ("succeeded", "failed")
@@ -25,53 +26,60 @@ def jobs_to_ask(state: State) -> tuple[str, ...]:
 
 
 def reconcile(
-    rows: Sequence[Purchase],
-    generations: Mapping[str, Mapping[str, Any] | None],
-    before: int | None,
-    after: int | None,
-    others: int = 0,
+    rows: Sequence[Purchase], jobs: Mapping[str, JobSeen | None], credits: Credits
 ) -> Agreement:
-    """Compare the ledger of a run with the jobs at its service and with the balance.
+    """Compares the ledger of a run with the jobs at its service and with the balance.
 
     Args:
-        generations: Jobs at the service by task id (contract, section 4.3); None for an unknown
-            id. Missing ids are not compared.
-        before: Balance before the first purchase, or None.
-        after: Balance after the last purchase, or None.
+        jobs: By task id; None for an unknown id. Missing ids are not compared.
     """
     found: list[Difference] = []
     compared = 0
     for row in rows:
         if row.status in ("uncertain", "intended"):
             found.append(_uncertain(row))
-        elif row.route == "generation" and row.task_id is not None and row.task_id in generations:
+        elif row.route == "generation" and row.task_id is not None and row.task_id in jobs:
             compared += 1
-            found += _compare(row, generations[row.task_id])
+            found += _compare(row, jobs[row.task_id])
     ours = {row.task_id for row in rows}
-    found += [_unexpected(task_id) for task_id in generations if task_id not in ours]
-    unexplained = None
-    if before is not None and after is not None:
-        held = sum(row.held for row in rows)
-        unexplained = without_others(before - after - held, others)
-        # Open purchases may not have been charged yet; they are reported as such.
-        may_be_back = sum(row.held for row in rows if row.final is None)
-        if unexplained and not -may_be_back <= unexplained < 0:
-            found.append(_wallet(before, after, held, unexplained))
+    found += [_unexpected(task_id) for task_id in jobs if task_id not in ours]
+    # Open purchases may not have been charged yet; they are reported as such.
+    may_be_back = sum(row.held for row in rows if row.final is None)
+    if credits.unexplained and not -may_be_back <= credits.unexplained < 0:
+        found.append(_wallet(credits, credits.unexplained))
     return Agreement(
-        agrees=not found, compared=compared, unexplained=unexplained, differences=tuple(found)
+        agrees=not found,
+        compared=compared,
+        unexplained=credits.unexplained,
+        differences=tuple(found),
     )
 
 
-def _compare(row: Purchase, job: Mapping[str, Any] | None) -> list[Difference]:
+def explained(
+    before: int | None, after: int | None, spent: int, others: int
+) -> tuple[int | None, int]:
+    """What nothing explains of a change of the wallet, and what other runs of the store do.
+
+    None and 0 where a balance is not known.
+    """
+    if before is None or after is None:
+        return None, 0
+    lost = before - after - spent
+    # Other runs may be those of another wallet.
+    unexplained = max(lost - others, min(lost, 0))
+    return unexplained, lost - unexplained
+
+
+def _compare(row: Purchase, job: JobSeen | None) -> list[Difference]:
     task = row.task_id
     if job is None:
         words = f"the service does not know {task}, bought for {_name(row)}"
         return [_difference("unknown_job", row, row.status, None, words)]
     found = []
-    if job.get("model") not in (None, row.model):
-        words = f"{task} is a job of {job.get('model')}, not of {row.model}"
-        found.append(_difference("other_model", row, row.model, job.get("model"), words))
-    status, final = job.get("status"), job.get("final_credits")
+    if job.model not in (None, row.model):
+        words = f"{task} is a job of {job.model}, not of {row.model}"
+        found.append(_difference("other_model", row, row.model, job.model, words))
+    status, final = job.status, job.final_credits
     if row.final is None:
         if status in _ENDED:
             words = f"{task} has {status} at {final} credits; resume the run to settle it"
@@ -102,21 +110,17 @@ def _unexpected(task_id: str) -> Difference:
     return _difference("unexpected_job", None, None, None, words, task_id)
 
 
-def without_others(unexplained: int, others: int) -> int:
-    """What is left of a difference in the wallet: other runs may be those of another wallet."""
-    return max(unexplained - others, min(unexplained, 0))
-
-
-def _wallet(before: int, after: int, held: int, other: int) -> Difference:
-    gone = before - after
-    known = f", other runs {gone - held - other}" if gone - held != other else ""
-    moved = f"the wallet went from {before} to {after}; this run spent {held}{known}"
+def _wallet(credits: Credits, other: int) -> Difference:
+    known = f", other runs {credits.others}" if credits.others else ""
+    moved = f"the wallet went from {credits.before} to {credits.after}"
     words = (
-        f"{moved}, and {credits_of(other)} went for something else"
+        f"and {credits_of(other)} went for something else"
         if other > 0
-        else f"{moved}, and {credits_of(-other)} came in beside it"
+        else f"and {credits_of(-other)} came in beside it"
     )
-    return _difference("wallet", None, held, gone, words)
+    gone = credits.spent + credits.others + other
+    words = f"{moved}; this run spent {credits.spent}{known}, {words}"
+    return _difference("wallet", None, credits.spent, gone, words)
 
 
 def _difference(

@@ -148,9 +148,8 @@ def pools(receipt: Receipt, *, soft_passed: bool = False) -> list[str]:
     """One line for each pool that the run was counted in; on demand those over their soft limits."""
     lines = []
     for pool in receipt.pools:
-        over = pool.soft is not None and pool.spent > pool.soft
-        if over or not soft_passed:
-            passed = f"; its soft limit of {pool.soft} is passed" if over else ""
+        if pool.is_soft_passed or not soft_passed:
+            passed = pool.is_soft_passed * f"; its soft limit of {pool.soft} is passed"
             lines.append(f"{pool_left(pool)}{passed}")
     return lines
 

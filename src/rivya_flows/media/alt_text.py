@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from os.path import commonprefix
 
 from rivya_flows.assets import MediaKind
 from rivya_flows.ledger.model import Item, Step
 from rivya_flows.media.line_breaks import graphemes
+from rivya_flows.planning.names import label
 
 Items = Sequence[tuple[Step, Item]]
 """The items of a receipt, each after its step."""
@@ -33,9 +35,30 @@ def alt_text(kind: MediaKind, step: str = "", name: str = "", prompt: str = "") 
     return ": ".join(filter(None, [whose, _shortened(" ".join(prompt.split()))]))
 
 
-def alts_of(items: Items) -> dict[str, str]:
-    """What is seen on each medium of a receipt, by hash, as the first item that has it says."""
-    found: dict[str, str] = {}
+@dataclass
+class Description:
+    """How a page calls a medium.
+
+    Attributes:
+        name: Key and format of the first item that has it.
+        alt: What is seen on it, as that item says.
+        caption: Step, key, format and price of that item.
+        names: What the items that made it call it: key and format of each.
+        picked: The picks that chose it.
+        rendered: It is a format of a film or still.
+    """
+
+    name: str
+    alt: str
+    caption: str
+    names: dict[str, None] = field(default_factory=dict)
+    picked: dict[str, None] = field(default_factory=dict)
+    rendered: bool = False
+
+
+def described(items: Items) -> dict[str, Description]:
+    """Each medium of the items of a receipt, by hash."""
+    found: dict[str, Description] = {}
     common = shared_ending(
         (step.id, item.prompt)
         for step, item in items
@@ -43,27 +66,24 @@ def alts_of(items: Items) -> dict[str, str]:
         if item.prompt is not None and any(one.kind != "audio" for one in item.media)
     )
     for step, item in items:
+        price = f"{item.credits:,} {'credit' if item.credits == 1 else 'credits'}"
         prompt = (item.prompt or "").removesuffix(common)
         for asset in item.media:
-            name = ", ".join(filter(None, [item.key, *words_of(item, asset.sha256)]))
-            found.setdefault(asset.sha256, alt_text(asset.kind, step.id, name, prompt))
-    return found
-
-
-def captions_of(items: Items) -> dict[str, str]:
-    """The step, key and price of each medium of a receipt, by hash."""
-    found: dict[str, str] = {}
+            formats = item.formats.get(asset.sha256, ())
+            words = [*filter(None, [item.key, *(FORMAT_WORDS.get(one, one) for one in formats)])]
+            name = " · ".join(words)
+            alt = alt_text(asset.kind, step.id, ", ".join(words), prompt)
+            caption = " · ".join([step.id, *words, price])
+            one = found.setdefault(asset.sha256, Description(name, alt, caption))
+            if name and step.uses != "pick":
+                one.names[name] = None
     for step, item in items:
-        price = f"{item.credits:,} {'credit' if item.credits == 1 else 'credits'}"
-        for asset in item.media:
-            parts = [step.id, item.key, *words_of(item, asset.sha256), price]
-            found.setdefault(asset.sha256, " · ".join(filter(None, parts)))
+        for sha256 in item.formats.keys() & found.keys():
+            found[sha256].rendered = True
+        for candidate in item.choice.candidates if item.choice else ():
+            if candidate.picked and candidate.sha256 in found:
+                found[candidate.sha256].picked[label(step.id, item.key)] = None
     return found
-
-
-def words_of(item: Item, sha256: str) -> list[str]:
-    """How people call the format of a medium of an item; empty without formats."""
-    return [FORMAT_WORDS.get(one, one) for one in item.formats.get(sha256, ())]
 
 
 def shared_ending(prompts: Iterable[tuple[str, str]]) -> str:

@@ -61,14 +61,6 @@ MAX_DECODINGS = max(1, min(4, os.cpu_count() or 1))
 """Concurrent decoding processes of one kind in one process, at most one a core; further requests
 wait."""
 
-MAX_GROUP = 16
-"""Media that wait to be probed share one decoding process and its limits. One that fails there is
-decoded again alone."""
-
-GATHER_SECONDS = 0.1
-"""Minimum time between two decoding processes for downloaded media; media that arrive in between share
-the next process. Starting a process costs 5 ms, probing a small picture in it 1 ms."""
-
 
 @dataclass(frozen=True)
 class Limits:

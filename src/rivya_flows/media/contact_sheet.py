@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import base64
-import functools
-import hashlib
 import shlex
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import jinja2
+from typing import Any, NamedTuple
 
 from rivya_flows.assets import assets_in
-from rivya_flows.catalogue.snapshot import voice_name
-from rivya_flows.fonts import MAX_PAGE_BYTES, with_fonts
-from rivya_flows.ledger.continuing import continuation, plain_reason
-from rivya_flows.ledger.model import Item, Receipt, Step, iso
-from rivya_flows.ledger.phrases import model_of
+from rivya_flows.ledger.continuing import continuation
+from rivya_flows.ledger.model import Choice, EarlierCandidate, Item, Receipt, Step
 from rivya_flows.ledger.summary import DONE
-from rivya_flows.media.embedding import AssetPath, AssetUrl, Embedder, SheetMedium
-from rivya_flows.media.receipt_values import duration_text, moment_text, text_of
-from rivya_flows.media.sheet_choices import command_of, decision_of, questions_of, waiting_hashes
+from rivya_flows.media.embedding import AssetPath, AssetUrl, Embedder, Rendering, SheetMedium
+from rivya_flows.media.pages import duration_text, rendered, text_of
 from rivya_flows.media.sheet_graph import graph
 from rivya_flows.media.sheet_origins import Origins
-from rivya_flows.media.sheet_time import timeline
-from rivya_flows.planning.names import is_round
+from rivya_flows.media.sheet_time import Row, timeline
+from rivya_flows.planning.names import is_round, label
+from rivya_flows.planning.questions.presentation import (
+    answering_command,
+    are_numbered,
+    blank_answer,
+)
+from rivya_flows.planning.queue.actions import Candidate
+from rivya_flows.printable import one_line
 from rivya_flows.program import NAME, callable_here
 
 _NOT_NEEDED = ("skipped", "suspended", "running")
@@ -37,6 +35,52 @@ _MAX_ROW_MEDIA = 6
 _MAX_ROW_TEXT = 600  # characters of a text there
 _UNFINISHED = ("running", "suspended")  # outputs without a value may still get one
 _NOT_DONE = ("failed", "skipped", "cancelled", "suspended")
+
+
+class Output(NamedTuple):
+    """An output of a run, with its media."""
+
+    name: str
+    value: Any
+    media: list[SheetMedium]
+
+
+class Card(NamedTuple):
+    """An item, with its media; of one that is rendered in formats they are in `rendering`."""
+
+    item: Item
+    media: list[SheetMedium]
+    rendering: Rendering | None
+
+
+class Offer(NamedTuple):
+    """A candidate with its media, and the answer that picks it."""
+
+    candidate: Candidate | EarlierCandidate
+    media: list[SheetMedium]
+    answer: str = ""
+
+
+class Asked(NamedTuple):
+    """An open question of a run.
+
+    Attributes:
+        name: Of the pick, as an answer has it.
+        earlier: The rounds before, the latest first, by number.
+    """
+
+    name: str
+    item: Item
+    choice: Choice
+    numbered: bool
+    offers: list[Offer]
+    earlier: list[tuple[int, list[Offer]]]
+
+    @property
+    def blank(self) -> str:
+        """What stands for an answer in the command."""
+        keys = [one.candidate.key for one in self.offers]
+        return blank_answer(keys, min(self.choice.count, len(keys) or 1))
 
 
 def contact_sheet(
@@ -56,47 +100,36 @@ def contact_sheet(
         asset_url: For a page on a server: gives the URL of an asset, or None.
     """
     embedder = Embedder.of([receipt], asset_path, beside, asset_url)
-    outputs = receipt.outputs
-    embedder.draw([*waiting_hashes(receipt), *(one.sha256 for one in assets_in(outputs))])
+    waiting = [choice for _, choice in receipt.choices() if choice.waiting]
+    first = [one.sha256 for choice in waiting for one in choice.candidates if one.sha256]
+    embedder.draw([*first, *(one.sha256 for one in assets_in(receipt.outputs))])
     # In the order of the page: a medium is embedded where it comes first.
-    questions = questions_of(receipt, embedder)
-    shown = [_output(name, value, embedder) for name, value in outputs.items()]
+    questions = [*_questions(receipt, embedder)]
+    outputs = [Output(n, value, embedder.media(value)) for n, value in receipt.outputs.items()]
     if receipt.status in _UNFINISHED:
-        shown = [one for one in shown if one["media"] or one["text"]]
-    begun = [_as_begun(step) for step in receipt.steps if _is_shown(step)]
-    steps = [_step(step, embedder) for step in begun]
-    origins = Origins(receipt, embedder, [step["id"] for step in steps])
-    for output in shown:
-        output["origins"] = origins.of(output["value"])
-    for step in steps:
-        for item in step["items"]:
-            item["origins"] = origins.of(item["assets"], (step["id"], item["key"]))
+        outputs = [one for one in outputs if one.media or text_of(one.value)]
+    steps = [_as_begun(step) for step in receipt.steps if _is_shown(step)]
+    cards = [[_card(item, embedder) for item in step.items] for step in steps]
+    time = timeline(receipt, steps)
+    ended = not questions and receipt.status in ("failed", "cancelled")
     view = {
         "receipt": receipt,
-        "title": receipt.title or receipt.name,
-        "started": moment_text(receipt.started_at),
         "took": duration_text(receipt.started_at, receipt.ended_at) if receipt.ended_at else "",
-        "service": "made by the sandbox, for pretend credits"
-        if receipt.sandbox
-        else f"made by {receipt.service}",
         "comparing": _comparing(receipt),
-        "inputs": [(name, text_of(value)) for name, value in receipt.inputs.items()],
         "questions": questions,
-        "command": command_of(receipt, questions),
-        "ended": None if questions else _ended(receipt),
-        "outputs": shown,
-        "steps": steps,
-        "timeline": (time := timeline(receipt, begun)),
-        "spent": _spending(steps, time["rows"] if time else [None] * len(steps)),
-        "graph": graph(begun),
-        "troubles": [
-            (step, item)
-            for step in steps
-            for item in step["items"]
-            # What waits for an answer is asked on top.
-            if item["status"] in _NOT_DONE
-            and not (item["status"] == "suspended" and item["choice"] and item["choice"]["waiting"])
-        ],
+        "command_begin": callable_here(answering_command(receipt.run_id, {})),
+        "command": callable_here(
+            answering_command(receipt.run_id, {one.name: one.blank for one in questions})
+        ),
+        "following": continuation(receipt) if ended else None,
+        "kept": [*_kept(receipt)],
+        "outputs": outputs,
+        "steps": [*zip(steps, cards, strict=True)],
+        "origins": Origins(receipt, embedder, [step.id for step in steps]),
+        "timeline": time,
+        "spent": [*_spending(steps, time.rows if time else [None] * len(steps))],
+        "graph": graph(steps),
+        "troubles": [(step, item) for step in steps for item in step.items if _is_trouble(item)],
         "served": asset_url is not None,
     }
     return rendered("contact_sheet.html", view)
@@ -123,6 +156,35 @@ class SheetRow:
     title: str = ""
     mark: str = ""
     facts: Sequence[tuple[str, str]] = ()
+
+    @property
+    def price(self) -> str:
+        """The first of the facts that is a price; "" without one."""
+        return next((text for name, text in self.facts if _is_price(name, text)), "")
+
+    @property
+    def other_facts(self) -> list[tuple[str, str]]:
+        """The facts that are no price."""
+        return [one for one in self.facts if not _is_price(*one)]
+
+
+def _is_price(name: str, text: str) -> bool:
+    return "price" in name or any(unicodedata.category(letter) == "Sc" for letter in text)
+
+
+class BatchCard(NamedTuple):
+    """A row of a batch, with the link to its sheet, and of its outputs the first media and texts.
+
+    Attributes:
+        media: With their names; the first one is the card's.
+        more: How many further media it has.
+    """
+
+    row: SheetRow
+    link: str
+    media: list[tuple[str, SheetMedium]]
+    texts: list[tuple[str, str]]
+    more: int
 
 
 def batch_sheet(
@@ -151,27 +213,13 @@ def batch_sheet(
     # The first of each row before the second of any.
     ranked = sorted((index, one.sha256) for media in shown for index, one in enumerate(media))
     embedder.draw([sha256 for _, sha256 in ranked], others=False)
-    views = [_row(row, embedder) for row in rows]
-    done = sum(row.status == "completed" for row in rows)
-    view = {
-        "title": title,
-        "batch_id": document.get("batch_id"),
-        "status_word": _words(document.get("status")),
-        "credits": document.get("credits"),
-        "before": before,
-        "facts": [f"{done} of {len(rows)} rows completed"],
-        "rows": views,
-        "troubles": [one for one in views if one["status"] != "completed"],
-    }
+    cards = [_batch_card(row, embedder) for row in rows]
+    view = {"title": title, "batch": document, "before": before, "cards": cards}
     return rendered("batch_sheet.html", view)
 
 
-def _words(status: Any) -> str:
-    return str(status).replace("_", " ")
-
-
-def _row(row: SheetRow, embedder: Embedder) -> dict[str, Any]:
-    media: list[tuple[str, SheetMedium]] = []  # the first one is the card's
+def _batch_card(row: SheetRow, embedder: Embedder) -> BatchCard:
+    media: list[tuple[str, SheetMedium]] = []
     texts: list[tuple[str, str]] = []
     more = 0
     for name, value in (row.receipt.outputs if row.receipt else {}).items():
@@ -183,25 +231,46 @@ def _row(row: SheetRow, embedder: Embedder) -> dict[str, Any]:
         if not assets and (text := text_of(value)):
             short = text if len(text) <= _MAX_ROW_TEXT else f"{text[: _MAX_ROW_TEXT - 1]}…"
             texts.append((name, short))
-    return {
-        "number": row.number,
-        "name": row.name,
-        "mark": row.mark,
-        "title": row.title or row.name,
-        "price": next((text for name, text in row.facts if _is_price(name, text)), ""),
-        "facts": [one for one in row.facts if not _is_price(*one)],
-        "status": _words(row.status),
-        "credits": row.credits,
-        "reason": row.reason,
-        "link": embedder.link_to(row.folder / "contact-sheet.html") if row.folder else "",
-        "media": media,
-        "texts": texts,
-        "more": more,
-    }
+    link = embedder.link_to(row.folder / "contact-sheet.html") if row.folder else ""
+    return BatchCard(row, link, media, texts, more)
 
 
-def _is_price(name: str, text: str) -> bool:
-    return "price" in name or any(unicodedata.category(letter) == "Sc" for letter in text)
+def _questions(receipt: Receipt, embedder: Embedder) -> Iterator[Asked]:
+    """The open questions of a run; none unless a person may answer."""
+    for step, item in receipt.each():
+        if (choice := item.choice) and choice.waiting:
+            numbered = are_numbered([one.key for one in choice.candidates])
+            offers = [
+                Offer(
+                    one, embedder.of_hash(one.sha256), one_line(str(one.n) if numbered else one.key)
+                )
+                for one in choice.candidates
+            ]
+            earlier = [
+                (
+                    number,
+                    [
+                        Offer(one, embedder.of_hash(one.sha256))
+                        for one in choice.earlier
+                        if one.round == number
+                    ],
+                )
+                for number in reversed(range(choice.round))
+            ]
+            # A terminal would act on what a pasted name has; such a name then fits no question.
+            name = one_line(label(step.id, item.key))
+            yield Asked(name, item, choice, numbered, offers, [one for one in earlier if one[1]])
+
+
+def _card(item: Item, embedder: Embedder) -> Card:
+    rendering = embedder.rendering(item)
+    return Card(item, [] if rendering else embedder.of_item(item.assets), rendering)
+
+
+def _is_trouble(item: Item) -> bool:
+    """Whether it is named on top; what waits for an answer is asked there."""
+    asks = item.status == "suspended" and item.choice and item.choice.waiting
+    return item.status in _NOT_DONE and not asks
 
 
 def _is_shown(step: Step) -> bool:
@@ -216,16 +285,12 @@ def _as_begun(step: Step) -> Step:
     return step.model_copy(update={"status": "waiting", "items": ()})
 
 
-def _ended(receipt: Receipt) -> dict[str, Any] | None:
-    """How a run that failed or was cancelled goes on, and what it keeps; None for others."""
-    if receipt.status not in ("failed", "cancelled"):
-        return None
-    kept = []
+def _kept(receipt: Receipt) -> Iterator[str]:
+    """What a run that goes on does not buy again."""
     for step in receipt.steps:
         if done := sum(one.status in DONE for one in step.items):
             many = f" ({done} of {len(step.items)})" if len(step.items) > 1 else ""
-            kept.append(f"{step.id}{many}")
-    return {"next": continuation(receipt), "kept": kept}
+            yield f"{step.id}{many}"
 
 
 def _comparing(receipt: Receipt) -> str:
@@ -236,86 +301,22 @@ def _comparing(receipt: Receipt) -> str:
     return callable_here(shlex.join(words))
 
 
-def _output(name: str, value: Any, embedder: Embedder) -> dict[str, Any]:
-    media = embedder.media(value)
-    # Formats of one film stand beside each other at one height.
-    formats = len(media) > 1 and all(one.rendered for one in media)
-    return {
-        "name": name,
-        "value": value,
-        "media": media,
-        "formats": formats,
-        "text": "" if media else text_of(value),
-    }
+class Spending(NamedTuple):
+    """A step that took time or credits: its bars on the axis of time, and its part of all credits in percent."""
+
+    step: Step
+    time: Row | None
+    paid: int
+    begin: float
+    share: float
 
 
-def _step(step: Step, embedder: Embedder) -> dict[str, Any]:
-    return {**vars(step), "items": [_item(step, item, embedder) for item in step.items]}
-
-
-def _item(step: Step, item: Item, embedder: Embedder) -> dict[str, Any]:
-    rendering = embedder.rendering(item)
-    media = [] if rendering else embedder.of_item(item.assets)
-    picked = [] if step.uses == "pick" else [one.picked for one in media if one.picked]
-    return {
-        **vars(item),
-        "plain": plain_reason(item) if item.status == "failed" else "",
-        "params": [
-            (name, voice_name(text_of(value))) for name, value in (item.params or {}).items()
-        ],
-        "rendering": rendering,
-        "media": media,
-        "picked": ", ".join(dict.fromkeys(picked)),
-        "text": text_of(item.text),
-        "choice": decision_of(item.choice) if item.choice else None,
-    }
-
-
-def _spending(steps: list[dict[str, Any]], times: Sequence[Any]) -> list[dict[str, Any]]:
-    """A row for each step that took time or credits, with its bars on both axes."""
-    bars = {id(bar["step"]): bar for bar in _waterfall(steps)}
-    rows = [
-        {"step": step, "time": time, "bar": bars.get(id(step))}
-        for step, time in zip(steps, times, strict=True)
-    ]
-    return [row for row in rows if row["bar"] or row["time"]]
-
-
-def _waterfall(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A bar for each step that cost credits, starting where the last one ended."""
-    paid = [step for step in steps if step["credits"] > 0]
-    total = sum(step["credits"] for step in paid)
-    bars, spent = [], 0.0
-    for step in paid:
-        share = 100 * step["credits"] / total
-        bars.append({"step": step, "begin": round(spent, 2), "share": round(share, 2)})
+def _spending(steps: Sequence[Step], times: Sequence[Row | None]) -> Iterator[Spending]:
+    """The steps that took time or credits; each bar starts where the last one ended."""
+    total, spent = sum(max(0, step.credits) for step in steps), 0.0
+    for step, time in zip(steps, times, strict=True):
+        paid = max(0, step.credits)
+        share = 100 * paid / (total or 1)
+        if paid or time:
+            yield Spending(step, time, paid, round(spent, 2), round(share, 2))
         spent += share
-    return bars
-
-
-def rendered(name: str, view: Mapping[str, Any], *, beside_media: int = 0) -> str:
-    """A page of this package, with the fonts of its scripts; so many of its bytes are media."""
-    return with_fonts(_template(name).render(view), MAX_PAGE_BYTES + beside_media)
-
-
-@functools.cache
-def _template(name: str) -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("rivya_flows", "media"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"credits": _credits, "sha256": _sha256, "iso": iso, "model": model_of}
-    return environment.get_template(name)
-
-
-def _credits(value: Any) -> str:
-    """A number with separators; a dash for what is missing."""
-    return f"{value:,}" if isinstance(value, int | float) else "–"
-
-
-def _sha256(script: str) -> str:
-    """The hash by which a Content-Security-Policy allows a script."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"

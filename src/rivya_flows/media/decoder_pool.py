@@ -18,27 +18,19 @@ import subprocess
 import sys
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from dataclasses import asdict, dataclass, field
-from itertools import zip_longest
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 from weakref import WeakSet
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from rivya_flows.environment import program_environment
 from rivya_flows.errors import MediaError
-from rivya_flows.media.bounds import (
-    GATHER_SECONDS,
-    LIMITS,
-    MAX_DECODINGS,
-    MAX_GROUP,
-    Limits,
-    beyond,
-)
+from rivya_flows.media.bounds import LIMITS, MAX_DECODINGS, Limits, beyond
 
 _GRACE_SECONDS = 15  # for a process to end itself
 _START_SECONDS = 60  # includes loading FFmpeg and Pillow
@@ -52,13 +44,13 @@ class Decoder:
     """A running decoder.
 
     Attributes:
-        lock: Held while `calls` change, and while it is decided whether to end them.
-        calls: Those that it answers now.
+        lock: Held while `call` changes, and while it is decided whether to end it.
+        call: The one that it answers now.
     """
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.calls: Sequence[Call] = ()
+        self.call: Call | None = None
         self._read = b""
         # Isolated: neither variables nor the current folder decide what is imported.
         command = [sys.executable, "-I", "-c", _STARTS, *filter(None, sys.path)]
@@ -153,27 +145,57 @@ class Call:
     Attributes:
         about: The file that errors name: the input, or the output.
         read: The result for what was found, which is untrusted; a `ValueError` refuses it.
-        gathers: It may wait for others to share its process.
         decoder: The one that answered it last, or answers it now.
     """
 
     name: str
     about: Path
-    arguments: Mapping[str, Any]
+    arguments: Mapping[str, object]
     read: Callable[[Any], Any]
-    gathers: bool = False
     hears: Callable[[float], object] | None = None
     result: Future[Any] = field(default_factory=Future, init=False)
     ended: bool = field(default=False, init=False)
     decoder: Decoder | None = field(default=None, init=False)
 
     def end(self) -> None:
-        """Nobody waits for it any more: end its decoding unless that is for another medium too."""
+        """Nobody waits for it any more: end its decoding."""
         self.ended = True
         if (decoder := self.decoder) is not None:
             with decoder.lock:
-                if self in decoder.calls and all(one.ended for one in decoder.calls):
+                if decoder.call is self:
                     decoder.end()
+
+    def answer(self, decoder: Decoder) -> Any:
+        """The result, from a decoder.
+
+        Raises:
+            MediaError: The medium is broken, or exceeds a bound.
+        """
+        with decoder.lock:
+            decoder.call = self
+            self.decoder = decoder
+        limits = LIMITS[self.name]
+        wanted = {"call": self.name, "limits": asdict(limits)}
+        wanted |= {"about": str(self.about), "arguments": dict(self.arguments)}
+        try:
+            if self.ended:  # before its decoder was known
+                raise CancelledError
+            line = decoder.ask(json.dumps(wanted).encode() + b"\n", limits, self.hears)
+        finally:
+            with decoder.lock:
+                decoder.call = None
+        try:
+            response = _Response.model_validate_json(line or b"{}")
+            if response.answer:
+                return self.read(_Answer.model_validate_json(response.answer).found_or_raised())
+        except ValueError:
+            raise crashed(self.about) from None
+        if line is None or response.signal == signal.SIGALRM:
+            raise beyond(self.about, f"{limits.seconds:g} s of work", f"MAX_{limits.kind}_SECONDS")
+        if response.signal == signal.SIGXCPU:
+            what = f"{limits.cpu_seconds} s of the processor"
+            raise beyond(self.about, what, f"MAX_{limits.kind}_CPU_SECONDS")
+        raise crashed(self.about, response.signal)
 
     def fail(self, error: BaseException) -> None:
         """Set the error as the result; a poster that cannot be drawn is None."""
@@ -188,56 +210,38 @@ class Pool:
     """Threads for one kind of work."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._waiting: deque[Call] = deque()
-        self._threads = self._idle = 0
-        self._gathered_at = 0.0
+        self._waiting: SimpleQueue[Call] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._threads = self._free = 0  # those that wait, less the calls that wait for them
 
     def submit(self, call: Call) -> Future[Any]:
-        with self._changed:
-            self._waiting.append(call)
-            if len(self._waiting) > self._idle and self._threads < MAX_DECODINGS:
+        with self._lock:
+            self._free -= 1
+            if self._free < 0 and self._threads < MAX_DECODINGS:
                 threading.Thread(target=self._serve, daemon=True).start()
                 self._threads += 1
-            self._changed.notify_all()
+        self._waiting.put(call)
         return call.result
 
     def _serve(self) -> None:
         decoder: Decoder | None = None
         while True:
-            calls = self._taken()
-            for some in (calls, *([call] for call in calls if len(calls) > 1)):
-                some = [call for call in some if not call.result.done()]
-                try:
-                    if some:
-                        if decoder is not None and not decoder.lives:
-                            decoder.close()
-                            decoder = None
-                        decoder = decoder or Decoder()
-                        _answer(some, decoder)
-                except BaseException as error:
-                    for call in some:
-                        call.fail(error)
-
-    def _taken(self) -> list[Call]:
-        """Wait for calls; several are of probes that share a process."""
-        with self._changed:
-            while True:
-                self._idle += 1
-                self._changed.wait_for(lambda: self._waiting)
-                self._idle -= 1
-                if self._waiting[0].gathers:
-                    now = time.monotonic()
-                    self._gathered_at = max(now, self._gathered_at + GATHER_SECONDS)
-                    self._changed.wait_for(lambda: False, self._gathered_at - now)
-                if self._waiting:
-                    break
-            count = 1
-            if self._waiting[0].name == "probe":
-                # A few take less time together than a second process.
-                share = max(4, -(-len(self._waiting) // MAX_DECODINGS))
-                count = min(MAX_GROUP, share, len(self._waiting))
-            return [self._waiting.popleft() for _ in range(count)]
+            with self._lock:
+                self._free += 1
+            call = self._waiting.get()
+            if call.result.done():
+                continue
+            try:
+                if decoder is not None and not decoder.lives:
+                    decoder.close()
+                    decoder = None
+                decoder = decoder or Decoder()
+                found = call.answer(decoder)
+            except BaseException as error:
+                call.fail(error)
+            else:
+                with contextlib.suppress(InvalidStateError):  # it was cancelled
+                    call.result.set_result(found)
 
 
 _POOLS: dict[str, Pool] = {}
@@ -269,68 +273,22 @@ class _Response(BaseModel):
     """The response of the decoder: the signal that ended the worker, and its answer."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
-    signal: int | None
-    answer: str
+    signal: int | None = None
+    answer: str = ""
 
 
 class _Answer(BaseModel):
+    """What the worker found, or the message and the hint of its error."""
+
     model_config = ConfigDict(extra="forbid")
     found: Any = None
     error: tuple[str, str | None] | None = None
 
-
-def _answer(calls: list[Call], decoder: Decoder) -> None:
-    """Answer calls of one name with one decoding; of several, those that fail are left."""
-    with decoder.lock:
-        decoder.calls = calls
-        for call in calls:
-            call.decoder = decoder
-    if all(call.ended for call in calls):  # before their decoder was known
-        raise CancelledError
-    limits = LIMITS[calls[0].name]
-    media = [{"about": str(call.about), "arguments": dict(call.arguments)} for call in calls]
-    wanted = {"call": calls[0].name, "limits": asdict(limits), "media": media}
-    try:
-        line = decoder.ask(json.dumps(wanted).encode() + b"\n", limits, calls[0].hears)
-    finally:
-        with decoder.lock:
-            decoder.calls = ()
-    number, texts = _parts(line)
-    for call, text in zip_longest(calls, texts[: len(calls)]):
-        try:
-            found = call.read(_found(call.about, limits, line, number, text))
-        except (MediaError, ValueError) as error:
-            # In a group it may be the fault of one before it, which took memory or files.
-            if len(calls) == 1:
-                call.fail(error if isinstance(error, MediaError) else crashed(call.about))
-        else:
-            with contextlib.suppress(InvalidStateError):  # it was cancelled
-                call.result.set_result(found)
-
-
-def _parts(line: bytes | None) -> tuple[int | None, list[str]]:
-    """The signal that ended the worker, and its answers, as far as there are any."""
-    with contextlib.suppress(ValidationError):
-        response = _Response.model_validate_json(line or b"")
-        return response.signal, response.answer.splitlines()
-    return None, []
-
-
-def _found(
-    about: Path, limits: Limits, line: bytes | None, number: int | None, text: str | None
-) -> Any:
-    if text:
-        answer = _Answer.model_validate_json(text)
-        if answer.error is not None:
-            message, hint = answer.error
+    def found_or_raised(self) -> Any:
+        if self.error is not None:
+            message, hint = self.error
             raise MediaError(message[:_MAX_WORDS], hint and hint[:_MAX_WORDS])
-        return answer.found
-    if line is None or number == signal.SIGALRM:
-        raise beyond(about, f"{limits.seconds:g} s of work", f"MAX_{limits.kind}_SECONDS")
-    if number == signal.SIGXCPU:
-        what = f"{limits.cpu_seconds} s of the processor"
-        raise beyond(about, what, f"MAX_{limits.kind}_CPU_SECONDS")
-    raise crashed(about, number)
+        return self.found
 
 
 def crashed(about: Path, number: int | None = None) -> MediaError:

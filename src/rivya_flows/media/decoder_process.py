@@ -1,10 +1,10 @@
 """The process that decodes untrusted media; `decoding` starts it and talks to it.
 
-It loads FFmpeg and Pillow once and forks for each request. The fork decodes one medium, or a few small
-ones, under kernel limits, answers and exits, and with it whatever a hostile file did to it. The process
-itself never parses media or answers. Requests and responses are JSON lines; an answer is a line for
-each medium. While one is rendered, lines with its percentage alone precede the response. When its pipe
-closes, as when its parent died, everything ends at once.
+It loads FFmpeg and Pillow once and forks for each request. The fork decodes one medium under kernel
+limits, answers and exits, and with it whatever a hostile file did to it. The process itself never parses
+media or answers. Requests, responses and the answers in them are JSON lines. While something is rendered,
+lines with its percentage alone precede the response. When its pipe closes, as when its parent died,
+everything ends at once.
 """
 
 from __future__ import annotations
@@ -23,12 +23,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from PIL import Image
-from pydantic import TypeAdapter
 
 from rivya_flows.errors import MediaError
 from rivya_flows.media.bounds import MAX_STILL_BYTES, Limits, beyond
 from rivya_flows.media.content_credentials import read_credentials
-from rivya_flows.media.edit import Composition, Layout
 from rivya_flows.media.probe import poster, probe
 from rivya_flows.private import UMASK
 
@@ -36,7 +34,6 @@ MAX_ANSWER_BYTES = 2 * MAX_STILL_BYTES
 """Of the answer of one decoding; a longer one is discarded."""
 
 _OPEN_FILES = 64
-_COMPOSITION, _LAYOUT = TypeAdapter(Composition), TypeAdapter(Layout)
 
 Tell = Callable[[float], None]
 """Takes the share that is done, 0 to 1."""
@@ -78,9 +75,8 @@ def _awaited(pid: int, answers: int, shares: int, request: Mapping[str, Any]) ->
         if 0 in ready:  # the parent never sends a second request early: the pipe has closed
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-            for medium in request["media"]:
-                if folder := medium["arguments"].get("folder"):
-                    shutil.rmtree(folder, ignore_errors=True)
+            if folder := request["arguments"].get("folder"):
+                shutil.rmtree(folder, ignore_errors=True)
             os._exit(0)
         if shares in ready:  # a byte is a percentage
             percents = os.read(shares, 4096)
@@ -106,13 +102,10 @@ def _work(request: Mapping[str, Any], writes: int, shares: int) -> NoReturn:
         nothing = os.open(os.devnull, os.O_RDWR)
         for number in (0, 1, 2):  # the worker talks through its own pipe alone
             os.dup2(nothing, number)
-        limits = Limits(**request["limits"])
-        _limit(limits)
-        for medium in request["media"]:
-            found = _answer(request["call"], medium, limits, _teller(shares))
-            answer = json.dumps(found).encode() + b"\n"
-            while answer:
-                answer = answer[os.write(writes, answer) :]
+        _limit(Limits(**request["limits"]))
+        answer = json.dumps(_answer(request, _teller(shares))).encode()
+        while answer:
+            answer = answer[os.write(writes, answer) :]
     finally:
         os._exit(0)
 
@@ -152,13 +145,14 @@ def _limit(limits: Limits) -> None:
         resource.setrlimit(name, (soft, hard))
 
 
-def _answer(call: str, medium: Mapping[str, Any], limits: Limits, tell: Tell) -> dict[str, Any]:
-    """The result for one medium, or its error; catches all exceptions of decoders."""
-    where = medium["about"]
+def _answer(request: Mapping[str, Any], tell: Tell) -> dict[str, object]:
+    """The result for a medium, or its error; catches all exceptions of decoders."""
+    where = request["about"]
     try:
-        return {"found": _found(call, medium["arguments"], tell)}
+        return {"found": _found(request["call"], request["arguments"], tell)}
     except MemoryError:
-        error = beyond(where, f"{limits.memory_bytes:,} bytes of memory", "MAX_MEMORY_BYTES")
+        most = request["limits"]["memory_bytes"]
+        error = beyond(where, f"{most:,} bytes of memory", "MAX_MEMORY_BYTES")
     except MediaError as raised:
         error = raised
     except Exception as raised:  # decoders raise anything on broken files
@@ -180,13 +174,14 @@ def _found(call: str, given: Mapping[str, Any], tell: Tell) -> Any:
         case "credentials":
             found = read_credentials(Path(given["path"]))
             return None if found is None else asdict(found)
-        case "render":
-            from rivya_flows.media.final_cut import render
+        case "render" | "lay_out":
+            from rivya_flows.language.field_types import EVALUATED
+            from rivya_flows.media import edit, final_cut
 
-            composition = _COMPOSITION.validate_json(given["work"])
-            return asdict(render(composition, Path(given["folder"]), tell))
-        case "lay_out":
-            from rivya_flows.media.final_cut import lay_out
-
-            return asdict(lay_out(_LAYOUT.validate_json(given["work"]), Path(given["folder"])))
+            work, folder = given["work"], Path(given["folder"])
+            if call == "lay_out":
+                layout = edit.LAYOUT.validate_json(work, context=EVALUATED)
+                return asdict(final_cut.lay_out(layout, folder))
+            composition = edit.COMPOSITION.validate_json(work, context=EVALUATED)
+            return asdict(final_cut.render(composition, folder, tell))
     raise ValueError(call)

@@ -11,12 +11,10 @@ import asyncio
 import base64
 import contextlib
 import contextvars
-import json
 import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -50,16 +48,16 @@ def probe(path: Path) -> Probe:
 
 
 async def probed(path: Path) -> Probe:
-    """Probe a file from an event loop, with others of the moment; cancelling ends the decoding."""
-    found: Probe = await _answer_async(_probe_of(path, gathers=True))
+    """Probe a file from an event loop; cancelling ends the decoding."""
+    found: Probe = await _answer_async(_probe_of(path))
     return found
 
 
-def _probe_of(path: Path, *, gathers: bool = False) -> Call:
+def _probe_of(path: Path) -> Call:
     def read(found: Any) -> Probe:
         return checked_probe(_PROBE.validate_python(found))
 
-    return Call("probe", path, {"path": str(path)}, read, gathers)
+    return Call("probe", path, {"path": str(path)}, read)
 
 
 def poster(path: Path, side: int = POSTER_SIDE, form: _Form = "jpeg") -> bytes | None:
@@ -133,7 +131,8 @@ async def _rendered(
             with contextlib.suppress(RuntimeError):  # the loop was closed
                 loop.call_soon_threadsafe(progress, share, context=context)
 
-    arguments = {"work": json.dumps(asdict(work), default=str), "folder": str(folder)}
+    dumped = TypeAdapter(type(work)).dump_json(work, warnings=False).decode()
+    arguments = {"work": dumped, "folder": str(folder)}
     call = Call(name, about, arguments, lambda found: found, hears=heard)
     folder.mkdir(parents=True)
     with contextlib.ExitStack() as unless_rendered:

@@ -1,4 +1,4 @@
-"""What a composition or a layout is made of, as the decoder gets it."""
+"""What a composition or a layout is made of, as the decoder gets it: as in a spec, with files for media."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pydantic import TypeAdapter
+
 from rivya_flows.assets import Probe
-from rivya_flows.language.cut_terms import (
-    CaptionPosition,
-    CaptionStyle,
-    Extra,
-    Fit,
-    Format,
-    Motion,
-    Position,
-    Reframe,
-    TransitionKind,
+from rivya_flows.language.cut_terms import Extra, Fit, Format, Reframe
+from rivya_flows.language.final_cut import (
+    CaptionsWith,
+    ClipWith,
+    EndCardWith,
+    MusicWith,
+    OverlayWith,
+    TransitionWith,
 )
 from rivya_flows.language.subtitles import Cue
 
@@ -38,85 +38,43 @@ class Look:
     font: str = "poppins"
 
 
-@dataclass(frozen=True)
-class Clip:
-    """A film or a still on the timeline.
-
-    Attributes:
-        seconds: Shown length; None: the rest of a film after `start`, 3 s of a still.
-        start: Second of the film at which it begins; 0 for a still.
-    """
+class Clip(ClipWith):
+    """A film or a still on the timeline."""
 
     media: Path
-    seconds: float | None = None
-    start: float = 0.0
-    motion: Motion = "none"
 
 
-@dataclass(frozen=True)
-class Transition:
-    """Between two clips; `seconds` of both overlap. ``cut`` takes no time."""
-
-    kind: TransitionKind = "cut"
-    seconds: float = 0.4
-
-
-@dataclass(frozen=True)
-class Music:
-    """Music under the whole film.
-
-    Attributes:
-        level: Its loudness in LUFS where nobody speaks.
-        duck: Whether it is 12 dB under the narration while that speaks.
-    """
+class Music(MusicWith):
+    """Music under the whole film."""
 
     audio: Path
-    level: float = -20.0
-    duck: bool = True
 
 
-@dataclass(frozen=True)
-class Captions:
+class Captions(CaptionsWith):
     """Captions that are drawn into the picture.
 
     Attributes:
         text: What the narration says, to be cut and timed by its pauses; "" where `cues` are given.
-        language: BCP 47, such as ``hi``; None if not said.
     """
 
     text: str = ""
-    cues: tuple[Cue, ...] = ()
-    language: str | None = None
-    position: CaptionPosition = "bottom"
-    style: CaptionStyle = "plain"
+    cues: tuple[Cue, ...] = ()  # type: ignore[assignment]  # checked cues, as captions have them
 
 
-@dataclass(frozen=True)
-class Overlay:
-    """A picture or a text over the film, inside the safe area; exactly one of the two.
-
-    Attributes:
-        width: Share of the width of the frame, above 0 up to 1; None: 0.18 for a picture, as needed
-            for a text.
-        seconds: None: until the end card, or the end.
-    """
+class Overlay(OverlayWith):
+    """A picture or a text over the film, inside the safe area; exactly one of the two."""
 
     image: Path | None = None
-    text: str | None = None
-    position: Position = "top-right"
-    width: float | None = None
-    start: float = 0.0
-    seconds: float | None = None
 
 
-@dataclass(frozen=True)
-class EndCard:
+class EndCard(EndCardWith):
     """A card after the last clip, on the main colour of the brand."""
 
-    title: str | None = None
-    line: str | None = None
     image: Path | None = None
-    seconds: float = 2.0
+
+
+Transition = TransitionWith
+_CUT = Transition()
 
 
 @dataclass(frozen=True)
@@ -138,7 +96,7 @@ class Composition:
     audio: tuple[Path, ...] = ()
     narration: Path | None = None
     music: Music | None = None
-    transition: Transition = Transition()
+    transition: Transition = _CUT
     captions: Captions | None = None
     overlays: tuple[Overlay, ...] = ()
     end_card: EndCard | None = None
@@ -193,3 +151,6 @@ class Rendered:
     estimated: bool = False
     loudness: Loudness | None = None
     lost: tuple[str, ...] = ()
+
+
+COMPOSITION, LAYOUT = TypeAdapter(Composition), TypeAdapter(Layout)

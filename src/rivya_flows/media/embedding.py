@@ -10,22 +10,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from rivya_flows.assets import Asset, MediaKind, as_asset
 from rivya_flows.ledger.model import Item, Receipt, Upload
-from rivya_flows.media.alt_text import (
-    Items,
-    alt_text,
-    alts_of,
-    captions_of,
-    words_of,
-)
+from rivya_flows.media.alt_text import Description, alt_text, described
 from rivya_flows.media.bounds import MAX_POSTERS
 from rivya_flows.media.captions import vtt
 from rivya_flows.media.decoding import draw_poster
-from rivya_flows.planning.names import label
 
 AssetPath = Callable[[str], Path]
 AssetUrl = Callable[[Asset], str | None]
@@ -59,6 +52,7 @@ class SheetMedium:
         alt: What is seen, see `alt_text`.
         caption: Its step, key and price; empty if no item made it.
         picked: The picks that chose it.
+        gone: Its file is not here any more.
     """
 
     kind: MediaKind
@@ -76,6 +70,27 @@ class SheetMedium:
     alt: str = ""
     caption: str = ""
     picked: str = ""
+    gone: bool = False
+
+
+class Rendering(NamedTuple):
+    """What an item rendered.
+
+    Attributes:
+        formats: The name of each, its medium, and the same film without captions, if there is one.
+        extras: The name and the medium of poster and loop.
+        cues: When each caption begins, and its text.
+        track: A data URI of the captions for films without them; "" without any.
+        facts: Loudness, and what was lost.
+    """
+
+    formats: list[tuple[str, SheetMedium, SheetMedium | None]]
+    extras: list[tuple[str, SheetMedium]]
+    cues: list[tuple[str, str]]
+    estimated: bool
+    language: str
+    track: str
+    facts: list[str]
 
 
 @dataclass
@@ -84,11 +99,7 @@ class Embedder:
 
     Attributes:
         recorded: The media of the run, by hash. Nothing else is one, whatever it looks like.
-        keys: Of the items that made them, with their formats, by hash.
-        rendered: Those that are a format of a film or still, by hash.
-        alts: What is seen on them, by hash.
-        captions: Their steps, keys and prices, by hash.
-        picked: The picks that chose them, by hash.
+        descriptions: Of those that an item has, by hash.
         anchors: Of the media that are in the page, by hash or address.
         files: On this machine, by hash; of a page on a server those alone that it draws.
         posters: Small pictures, by hash.
@@ -100,11 +111,7 @@ class Embedder:
     beside: Path | None
     asset_url: AssetUrl | None
     recorded: Mapping[str, Asset]
-    keys: Mapping[str, set[str]]
-    rendered: frozenset[str]
-    alts: Mapping[str, str]
-    captions: Mapping[str, str]
-    picked: Mapping[str, str]
+    descriptions: Mapping[str, Description]
     anchors: dict[str, str] = field(default_factory=dict)
     files: dict[str, Path | None] = field(default_factory=dict)
     posters: dict[str, Future[Any]] = field(default_factory=dict)
@@ -125,10 +132,7 @@ class Embedder:
         made = [asset for _, item in items for asset in item.media]
         for asset in [*made, *(one for receipt in receipts for one in receipt.media.values())]:
             recorded.setdefault(asset.sha256, asset)
-        rendered = frozenset(digest for _, item in items for digest in item.formats)
-        words = (alts_of(items), captions_of(items), _picked(items))
-        media = (recorded, _keys(items), rendered)
-        return cls(asset_path, beside, asset_url, *media, *words)
+        return cls(asset_path, beside, asset_url, recorded, described(items))
 
     def draw(self, first: Iterable[str], *, others: bool = True) -> None:
         """Starts to draw the first media of the page, all at once; those of these hashes come first."""
@@ -166,12 +170,8 @@ class Embedder:
                 found.append(SheetMedium(kind, anchor, first, link=link, size=size, alt=alt))
         return found
 
-    def rendering(self, item: Item) -> dict[str, Any] | None:
-        """What an item rendered; None for one film or still without anything beside it.
-
-        In `formats` is the name of each, its medium, and the same film without captions, if there is one;
-        `track` is a data URI of the captions for films without them.
-        """
+    def rendering(self, item: Item) -> Rendering | None:
+        """What an item rendered; None for one film or still without anything beside it."""
         made, captions = item.by or {}, item.captions
         if not (captions or len(made) > 1 or len(item.formats) > 1):
             return None
@@ -179,17 +179,15 @@ class Embedder:
         extras = [("Poster", self.media(item.poster)), ("GIF", self.media(item.gif))]
         cues = captions.timed if captions else []
         track = vtt(cues).encode(errors="replace")
-        return {
-            "formats": [
-                (n, film[0], clean[0] if clean else None) for n, film, clean in found if film
-            ],
-            "extras": [(name, one[0]) for name, one in extras if one],
-            "cues": [(_clock(cue.start), cue.text) for cue in cues],
-            "estimated": bool(captions and captions.estimated),
-            "language": (captions and captions.language) or "",
-            "track": self._embedded("text/vtt;charset=utf-8", track) if cues else "",
-            "facts": _facts(item),
-        }
+        return Rendering(
+            [(name, film[0], next(iter(clean), None)) for name, film, clean in found if film],
+            [(name, one) for name, media in extras for one in media],
+            [(_clock(cue.start), cue.text) for cue in cues],
+            bool(captions and captions.estimated),
+            (captions and captions.language) or "",
+            self._embedded("text/vtt;charset=utf-8", track) if cues else "",
+            _facts(item),
+        )
 
     def _place(self, name: str) -> tuple[bool, str]:
         """Whether a medium is new in the page, and its anchor there."""
@@ -205,6 +203,7 @@ class Embedder:
         sized = width > 0 and height > 0
         picture = self._picture(asset, path) if first else ""
         is_still = asset.kind == "image"
+        about = self.descriptions.get(asset.sha256) or Description("", alt_text(asset.kind), "")
         # What is neither served nor here is not fetched: the page promises to need no network.
         source = (served or (link if path else "")) if first else ""
         return SheetMedium(
@@ -219,11 +218,11 @@ class Embedder:
             # Known before it loads, so that the page does not jump.
             ratio=f"{width} / {height}" if sized else "",
             tall=sized and width <= height,
-            rendered=asset.sha256 in self.rendered,
-            key=", ".join(keys) if len(keys := self.keys.get(asset.sha256, ())) == 1 else "",
-            alt=self.alts.get(asset.sha256) or alt_text(asset.kind),
-            caption=self.captions.get(asset.sha256, ""),
-            picked=self.picked.get(asset.sha256, ""),
+            rendered=about.rendered,
+            key="".join(about.names) if len(about.names) == 1 else "",
+            alt=about.alt,
+            caption=about.caption,
+            picked=", ".join(about.picked),
         )
 
     def _file(self, asset: Asset) -> Path | None:
@@ -267,27 +266,12 @@ class Embedder:
         if len(data) > self.left:
             return ""
         self.left -= len(data)
-        return f"data:{mime_type};base64,{base64.b64encode(data).decode()}"
+        return data_uri(mime_type, data)
 
 
-def _keys(items: Items) -> dict[str, set[str]]:
-    """What the items that made a medium call it, by hash: their key, and its format."""
-    found: dict[str, set[str]] = {}
-    for step, item in items:
-        for asset in item.media if step.uses != "pick" else ():
-            name = " · ".join(filter(None, (item.key, *words_of(item, asset.sha256))))
-            found.setdefault(asset.sha256, set()).update([name] if name else [])
-    return found
-
-
-def _picked(items: Items) -> dict[str, str]:
-    """The picks that chose a medium, by hash."""
-    found: dict[str, list[str]] = {}
-    for step, item in items:
-        for one in item.choice.candidates if item.choice else ():
-            if one.picked and one.sha256:
-                found.setdefault(one.sha256, []).append(label(step.id, item.key))
-    return {sha256: ", ".join(dict.fromkeys(names)) for sha256, names in found.items()}
+def data_uri(mime_type: str, data: bytes) -> str:
+    """Data as an address that holds it."""
+    return f"data:{mime_type};base64,{base64.b64encode(data).decode()}"
 
 
 def _clock(seconds: float) -> str:

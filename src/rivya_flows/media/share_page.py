@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from rivya_flows.assets import Asset, as_asset, assets_in
 from rivya_flows.ledger.model import Receipt
-from rivya_flows.media.alt_text import alt_text, words_of
-from rivya_flows.media.contact_sheet import rendered
+from rivya_flows.media.alt_text import alt_text, described
 from rivya_flows.media.decoding import draw_poster
-from rivya_flows.media.embedding import AssetPath
-from rivya_flows.media.receipt_values import moment_text, text_of
+from rivya_flows.media.embedding import AssetPath, data_uri
+from rivya_flows.media.pages import moment_text, rendered, text_of
 from rivya_flows.mime_types import suffix_of
 
 MAX_SHARED_BYTES = 100_000_000
@@ -48,7 +46,8 @@ def shared_outputs(
     Args:
         asset_path: Path of the asset with a SHA-256; may raise `KeyError`.
     """
-    names, seen = _names(receipt), set[str]()
+    # Beside others, people call a medium by its format, or the key of its item.
+    names, seen = described([*receipt.each()]), set[str]()
     found: list[SharedOutput] = []
     for name, value in receipt.outputs.items():
         if only and name not in only:
@@ -62,7 +61,8 @@ def shared_outputs(
                 except KeyError:
                     gone += 1
                 else:
-                    media.append((names.get(asset.sha256, ""), asset, path))
+                    about = names.get(asset.sha256)
+                    media.append((about.name if about else "", asset, path))
         if len(media) == 1 and as_asset(value):
             media = [("", asset, path) for _, asset, path in media]  # the output's name says it
         text = "" if any(assets_in(value)) else text_of(value)
@@ -81,40 +81,30 @@ def share_page(receipt: Receipt, outputs: Sequence[SharedOutput]) -> str:
         "titles": [*filter(None, [receipt.subject, receipt.title or receipt.name])],
         "date": moment_text(receipt.ended_at or receipt.started_at).split(",")[0],
         "rehearsal": receipt.sandbox,
-        "outputs": [
-            {"name": one.name, "media": [*_media(one)], "text": one.text} for one in outputs
-        ],
+        "outputs": [(one.name, [*_media(one)], one.text) for one in outputs],
     }
     inside = sum(one.size_bytes for one in outputs) * 4 // 3
     return rendered("share.html", view, beside_media=inside)
 
 
-def _media(output: SharedOutput) -> Iterator[dict[str, Any]]:
+class _Shown(NamedTuple):
+    asset: Asset
+    name: str
+    file: str
+    source: str
+    poster: str
+    alt: str
+
+
+def _media(output: SharedOutput) -> Iterator[_Shown]:
     for name, asset, path in output.media:
-        data = base64.b64encode(path.read_bytes()).decode()
         file = "-".join(filter(None, [output.name, name.replace(":", "x").replace(" ", "-")]))
-        yield {
-            "kind": asset.kind,
-            "source": f"data:{asset.mime_type or f'{asset.kind}/*'};base64,{data}",
-            "name": name,
-            "file": f"{file}{suffix_of(asset.mime_type)}",
-            "poster": _poster(asset, path),
-            "alt": alt_text(asset.kind, name=" ".join(filter(None, [output.name, name]))),
-            "ratio": f"{asset.width} / {asset.height}" if asset.width and asset.height else "",
-        }
-
-
-def _poster(asset: Asset, path: Path) -> str:
-    """A data URI of a frame of a film; "" of anything else, or where none can be drawn."""
-    still = draw_poster(asset.sha256, path).result() if asset.kind == "video" else None
-    return f"data:image/webp;base64,{base64.b64encode(still).decode()}" if still else ""
-
-
-def _names(receipt: Receipt) -> dict[str, str]:
-    """What people call a medium beside others: its format, or the key of its item, by hash."""
-    found: dict[str, str] = {}
-    for _, item in receipt.each():
-        for asset in item.media:
-            parts = [item.key, *words_of(item, asset.sha256)]
-            found.setdefault(asset.sha256, " · ".join(filter(None, parts)))
-    return found
+        still = draw_poster(asset.sha256, path).result() if asset.kind == "video" else None
+        yield _Shown(
+            asset,
+            name,
+            f"{file}{suffix_of(asset.mime_type)}",
+            data_uri(asset.mime_type or f"{asset.kind}/*", path.read_bytes()),
+            data_uri("image/webp", still) if still else "",
+            alt_text(asset.kind, name=" ".join(filter(None, [output.name, name]))),
+        )

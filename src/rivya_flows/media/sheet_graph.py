@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 from rivya_flows.ledger.model import Step
 
@@ -14,7 +14,6 @@ MAX_STEPS, _MAX_CELLS = 60, 600
 _WIDTH, _HEIGHT, _LANE = 218, 76, 12  # pixels of a node, and height of an arrow that passes by
 _ACROSS, _DOWN, _EDGE = 46, 18, 3  # pixels between levels, between nodes, and around all
 _SWEEPS = 4
-_MAX_NAME, _MAX_WHAT = 20, 24  # characters that fit into a node
 
 
 @dataclass(frozen=True)
@@ -30,32 +29,49 @@ class _Cell:
     before: tuple[int, ...]
 
 
-def graph(steps: Sequence[Step]) -> dict[str, Any] | None:
-    """The drawing of these steps of a receipt; None without an arrow.
+class Node(NamedTuple):
+    """A step, what it is in words, and the left upper corner in pixels."""
 
-    In `crowded` is how many steps are too many to draw; 0 if they are drawn.
+    step: Step
+    what: str
+    cost: str
+    words: str
+    x: int
+    y: int
+
+
+class Drawing(NamedTuple):
+    """Sizes in pixels; each arrow is a path, and whether it ends at a step.
+
+    Attributes:
+        crowded: How many steps are too many to draw; 0 if they are drawn.
     """
+
+    crowded: int = 0
+    width: int = 0
+    height: int = 0
+    nodes: tuple[Node, ...] = ()
+    arrows: tuple[tuple[str, bool], ...] = ()
+    node: tuple[int, int] = (_WIDTH, _HEIGHT)
+
+
+def graph(steps: Sequence[Step]) -> Drawing | None:
+    """The drawing of these steps of a receipt; None without an arrow."""
     needs = needs_of(steps)
     if not any(needs):
         return None
     levels = levels_of(needs)
     passed = sum(levels[at] - levels[one] for at, before in enumerate(needs) for one in before)
     if len(steps) > MAX_STEPS or passed > _MAX_CELLS:
-        return {"crowded": len(steps)}
+        return Drawing(len(steps))
     cells = _cells(needs, levels)
     corners, width, height = _corners(cells, _columns(cells))
-    return {
-        "crowded": 0,
-        "width": width,
-        "height": height,
-        "node": (_WIDTH, _HEIGHT),
-        "arrows": [*_arrows(cells, corners)],
-        "nodes": [
-            {**_words(steps, needs[cell.step], cell.step), "x": x, "y": y}
-            for cell, (x, y) in zip(cells, corners, strict=True)
-            if cell.step is not None
-        ],
-    }
+    nodes = [
+        _node(steps[cell.step], [steps[one].id for one in needs[cell.step]], *corner)
+        for cell, corner in zip(cells, corners, strict=True)
+        if cell.step is not None
+    ]
+    return Drawing(0, width, height, tuple(nodes), tuple(_arrows(cells, corners)))
 
 
 def needs_of(steps: Sequence[Step]) -> list[list[int]]:
@@ -151,22 +167,10 @@ def _arrows(
             yield curve if cell.step is not None else f"{curve}h{_WIDTH}", cell.step is not None
 
 
-def _words(steps: Sequence[Step], before: Sequence[int], at: int) -> dict[str, Any]:
-    step = steps[at]
+def _node(step: Step, before: Sequence[str], x: int, y: int) -> Node:
     number, unit = len(step.items), "credit" if step.credits == 1 else "credits"
     cost = f"{step.credits:,} {unit}" if step.credits else ""
     what = " · ".join(filter(None, [step.uses, f"{number} items" if number > 1 else ""]))
-    after = ", ".join(steps[one].id for one in before)
-    told = [what, step.status, cost, f"after {after}" if after else ""]
-    return {
-        "id": step.id,
-        "name": _short(step.id, _MAX_NAME),
-        "what": _short(what, _MAX_WHAT),
-        "status": step.status,
-        "credits": cost,
-        "words": f"{step.id}: {', '.join(filter(None, told))}",
-    }
-
-
-def _short(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    after = f"after {', '.join(before)}" if before else ""
+    words = f"{step.id}: {', '.join(filter(None, [what, step.status, cost, after]))}"
+    return Node(step, what, cost, words, x, y)

@@ -58,19 +58,12 @@ def named_medium(secret: str, token: str, name: str) -> ServedMedium | None:
 
 def report_address(public_url: str, secret: str, run_id: str) -> str:
     """The URL of a run's current contact sheet for browsers."""
-    token = _text(_code(secret, "runs", run_id) + run_id.encode())
-    return f"{public_url.rstrip('/')}/runs/{token}/{REPORT_NAME}"
+    return f"{public_url.rstrip('/')}/runs/{_token(secret, 'runs', run_id)}/{REPORT_NAME}"
 
 
 def named_run(secret: str, token: str) -> str | None:
     """The id of the run that a token of `report_address` names; None for any other token."""
-    decoded = _bytes(token)
-    try:
-        run_id = decoded[_CODE_BYTES:].decode()
-    except UnicodeDecodeError:
-        return None
-    is_valid = hmac.compare_digest(decoded[:_CODE_BYTES], _code(secret, "runs", run_id))
-    return run_id if is_valid and run_id else None
+    return _named(secret, "runs", token)
 
 
 def upload_address(public_url: str, secret: str) -> str:
@@ -82,21 +75,34 @@ def upload_token(secret: str, until: int) -> str:
     """Names the page that takes files until then, in Unix seconds; 0 names the page without an end,
     which itself takes none.
     """
-    return _text(_code(secret, "upload", str(until)) + str(until).encode())
+    return _token(secret, "upload", str(until))
 
 
 def named_upload(secret: str, token: str) -> int | None:
     """The time in a token of `upload_token`, valid or over; None for any other token."""
-    decoded = _bytes(token)
-    until = decoded[_CODE_BYTES:].decode("ascii", "replace")
-    is_valid = hmac.compare_digest(decoded[:_CODE_BYTES], _code(secret, "upload", until))
-    return int(until) if is_valid and until.isdecimal() else None
+    until = _named(secret, "upload", token)
+    return int(until) if until else None
 
 
 def medium_at(secret: Callable[[], str], url: str) -> ServedMedium | None:
     """The medium that a URL of `asset_address` names, under whatever host; None for any other URL."""
     folder, *named = urlsplit(url).path.split("/")[-3:]
     return named_medium(secret(), *named) if folder == "media" and len(named) == 2 else None
+
+
+def _token(secret: str, kind: str, name: str) -> str:
+    return _text(_code(secret, kind, name) + name.encode())
+
+
+def _named(secret: str, kind: str, token: str) -> str | None:
+    """What a token of that kind names; None unless its signature is valid."""
+    decoded = _bytes(token)
+    try:
+        name = decoded[_CODE_BYTES:].decode()
+    except UnicodeDecodeError:
+        return None
+    is_valid = hmac.compare_digest(decoded[:_CODE_BYTES], _code(secret, kind, name))
+    return name if is_valid and name else None
 
 
 def _code(secret: str, *named: str) -> bytes:

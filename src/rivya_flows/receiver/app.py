@@ -29,14 +29,13 @@ from rivya_flows.client.webhook_signatures import WebhookError, WebhookPayloadEr
 from rivya_flows.errors import StoreError
 from rivya_flows.hosts import is_known
 from rivya_flows.receiver.addresses import REPORT_NAME, SECRET_NAME
-from rivya_flows.receiver.media import not_found, serve_medium
+from rivya_flows.receiver.media import Reports, not_found, serve_medium
 from rivya_flows.receiver.notification import (
     Emit,
     JobNotification,
     NotificationDispatcher,
     notification_of,
 )
-from rivya_flows.receiver.reports import Reports
 from rivya_flows.receiver.uploads import Uploads
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.database import reading

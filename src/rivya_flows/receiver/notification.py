@@ -16,7 +16,6 @@ from rivya_flows.client.types import WebhookEvent
 EVENT_PREFIX = "rivya.generation."
 """Prefix of the events that notifications become, and of the ids of their jobs."""
 
-
 BATCH = 50
 """Notifications in one call. Prefect queues 256 for one subscriber."""
 
@@ -62,16 +61,12 @@ class NotificationDispatcher:
 
     emit: Emit
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    dropped: int = 0
-    _waiting: deque[JobNotification] = field(default_factory=deque)
+    _waiting: deque[JobNotification] = field(default_factory=lambda: deque(maxlen=WAITING))
     _more: asyncio.Event = field(default_factory=asyncio.Event)
     _failing: bool = False
 
     def add(self, notification: JobNotification) -> None:
         """Queue a notification."""
-        if len(self._waiting) >= WAITING:
-            self._waiting.popleft()
-            self.dropped += 1
         self._waiting.append(notification)
         self._more.set()
 
@@ -101,7 +96,6 @@ class NotificationDispatcher:
         waited, pause = 0.0, _FIRST_PAUSE
         while not await self._try(batch):
             if waited >= PATIENCE_SECONDS:
-                self.dropped += len(batch)
                 _log.warning(
                     "%d webhook events were dropped: they could not be passed on", len(batch)
                 )

@@ -1,4 +1,4 @@
-"""Runs the receiver: binds its port before it announces it, and ends at once when stopped.
+"""Runs the receiver: binds its port before it announces it.
 
 No connection stays for long without a request.
 """
@@ -21,12 +21,6 @@ from rivya_flows.errors import UsageError
 
 BACKLOG = 2048
 """Connections that may wait while the receiver starts; uvicorn's own default."""
-
-REQUEST_SECONDS = 30.0
-"""Time for the head and body of a request, from the moment it is awaited."""
-
-MOST_CONNECTIONS = 512
-"""One more closes the connection that has waited longest for its request, else itself."""
 
 _GRACE_SECONDS = 3  # for running requests when the receiver ends
 
@@ -67,16 +61,14 @@ async def serve(
     bound: socket.socket,
     *,
     ready: Callable[[Callable[[], None]], None],
-    request_seconds: float = REQUEST_SECONDS,
-    most_connections: int = MOST_CONNECTIONS,
+    protocol: type[asyncio.Protocol] | None = None,
 ) -> None:
     """Serve until it is stopped, and close the socket.
 
     `ready` is called when the server accepts requests, with the function that stops it, which must
     be called from this event loop.
     """
-    limits = {"seconds": request_seconds, "most": most_connections}
-    server = _Server(app, ready, type("Bounded", (Bounded,), limits))
+    server = _Server(app, ready, protocol or Bounded)
     try:
         await server.serve(sockets=[bound])
     finally:
@@ -86,7 +78,7 @@ async def serve(
 
 
 class _Server(uvicorn.Server):
-    """Reports when it is ready, ends at once when stopped, and leaves signals to its caller."""
+    """Reports when it is ready, and leaves signals to its caller."""
 
     def __init__(
         self,
@@ -107,23 +99,14 @@ class _Server(uvicorn.Server):
             )
         )
         self._ready = ready
-        self._stopped = asyncio.Event()
 
     def stop(self) -> None:
         self.should_exit = True
-        self._stopped.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._ready(self.stop)
-
-    async def main_loop(self) -> None:
-        while not await self.on_tick(0):  # keeps the Date header right
-            try:
-                await asyncio.wait_for(self._stopped.wait(), 1)
-            except TimeoutError:
-                continue
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -133,8 +116,12 @@ class _Server(uvicorn.Server):
 class Bounded(H11Protocol):
     """HTTP/1.1 with a time limit for each request."""
 
-    seconds = REQUEST_SECONDS
-    most = MOST_CONNECTIONS
+    seconds = 30.0
+    """Time for the head and body of a request, from the moment it is awaited."""
+
+    most = 512
+    """Connections; one more closes the one that has waited longest for its request, else itself."""
+
     _limit: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as its base

@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
@@ -40,12 +41,6 @@ HEADER = "x-rivya-upload"
 """No form of another page can send it, nor can a script there without asking first."""
 
 _TYPE = "application/octet-stream"
-
-
-class _RefusedError(Exception):
-    def __init__(self, status: int, words: str) -> None:
-        super().__init__(words)
-        self.status = status
 
 
 @dataclass(frozen=True)
@@ -79,11 +74,11 @@ class Uploads:
             return not_found()
         try:
             if until < time.time():
-                raise _RefusedError(403, "This page has expired: reload it.")
+                raise HTTPException(403, "This page has expired: reload it.")
             _check_origin(request)
             return JSONResponse(await self._kept(request), headers={"Cache-Control": "no-store"})
-        except _RefusedError as refused:
-            return _refusal(refused.status, str(refused))
+        except HTTPException as refused:
+            return _refusal(refused.status_code, refused.detail)
         except ClientDisconnect:
             return _refusal(400, "The file is incomplete.")
         except MediaError:
@@ -99,7 +94,7 @@ class Uploads:
         target = self.assets.incoming()
         await run_in_threadpool(self._make_room, target.parent, size)
         if self._slots.locked():
-            raise _RefusedError(429, "Too many files at once: try again.")
+            raise HTTPException(429, "Too many files at once: try again.")
         self._count(size)
         async with self._slots:
             try:
@@ -121,7 +116,7 @@ class Uploads:
             self._recent.popleft()
         together = size + sum(one for _, one in self._recent)
         if len(self._recent) >= MAX_UPLOADS or together > MAX_UPLOADED_BYTES:
-            raise _RefusedError(429, "Too many files in this hour: try again later.")
+            raise HTTPException(429, "Too many files in this hour: try again later.")
         self._recent.append((now, size))
 
     @staticmethod
@@ -132,7 +127,7 @@ class Uploads:
         except OSError as error:
             raise StoreError(f"cannot keep a file: {error.strerror or error}") from error
         if full:
-            raise _RefusedError(507, "The disk is nearly full.")
+            raise HTTPException(507, "The disk is nearly full.")
 
 
 async def _write(request: Request, target: Path) -> None:
@@ -144,7 +139,7 @@ async def _write(request: Request, target: Path) -> None:
                 raise _too_large()
             await run_in_threadpool(file.write, piece)
     if not size:
-        raise _RefusedError(400, "The file is empty.")
+        raise HTTPException(400, "The file is empty.")
 
 
 def _check_origin(request: Request) -> None:
@@ -154,11 +149,11 @@ def _check_origin(request: Request) -> None:
     same = origin is None or urlsplit(origin).netloc == headers.get("host")
     ours = headers.get(HEADER) == "1" and headers.get("content-type") == _TYPE
     if not same or not ours or site != "same-origin":
-        raise _RefusedError(403, "Only the page of this address may send files here.")
+        raise HTTPException(403, "Only the page of this address may send files here.")
 
 
-def _too_large() -> _RefusedError:
-    return _RefusedError(413, f"A file may have {MAX_UPLOAD_BYTES >> 20} MiB.")
+def _too_large() -> HTTPException:
+    return HTTPException(413, f"A file may have {MAX_UPLOAD_BYTES >> 20} MiB.")
 
 
 def _refusal(status: int, words: str) -> Response:

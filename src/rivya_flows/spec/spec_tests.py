@@ -210,7 +210,7 @@ def _check_expected(case: Case, path: Place, report: DiagnosticCollector) -> Non
     for index, code in enumerate(expected.diagnostics):
         if code not in CODES and code not in REFUSALS:
             place = (*at, "diagnostics", index)
-            report.unknown(place, "unknown-code", "code", (*CODES, *REFUSALS), value=code)
+            report.unknown(place, "unknown-code", "code", (*sorted(CODES), *REFUSALS), value=code)
     if expected.diagnostics:
         for key in sorted(expected.model_fields_set - {"diagnostics"}):
             message = f"{key!r} is not expected of a run that is refused"

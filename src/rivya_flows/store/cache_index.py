@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Engine, bindparam, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from rivya_flows.errors import StoreError
 from rivya_flows.store.database import rows, write, writing
-from rivya_flows.store.tables import RESULTS
+from rivya_flows.store.tables import RESULTS, Row, insert_missing
 
 _THIS = delete(RESULTS).where(RESULTS.c.cache_key == bindparam("this"))
 
@@ -61,7 +60,7 @@ class CacheIndex:
         # In one order, so that two runs with equal requests never wait in a circle.
         results = sorted(results, key=lambda one: one.cache_key)
         replaced = [{"this": one.cache_key} for one in results if one.replace]
-        new = [
+        new: list[Row] = [
             {
                 "cache_key": one.cache_key,
                 "run_id": one.run_id,
@@ -71,12 +70,11 @@ class CacheIndex:
             }
             for one in results
         ]
-        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
         try:
             with writing(self._engine) as connection:
                 if replaced:
                     connection.execute(_THIS, replaced)
-                connection.execute(dialect.insert(RESULTS).on_conflict_do_nothing(), new)
+                insert_missing(connection, RESULTS, new)
         except StoreError:
             return
 

@@ -155,9 +155,7 @@ def record_agreements(
 ) -> None:
     """Records what was agreed to and what pools cap, each instead of the last of its deployment.
 
-    Args:
-        agreed: What a person said yes to, by deployment.
-        deployed: Deployments of which nothing else is capped any more.
+    Of `deployed` nothing else is capped any more.
     """
     place, now = stored_name(service), time.time()
     found = [(name, most, None) for name, most in agreed.items()]

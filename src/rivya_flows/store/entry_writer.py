@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Engine, Insert, bindparam, func, insert, select
 from sqlalchemy.exc import IntegrityError
@@ -18,10 +17,10 @@ from sqlalchemy.exc import IntegrityError
 from rivya_flows.errors import LeaseLostError, PoolExceededError, StoreError
 from rivya_flows.planning.queue.event_codec import dump, unique_name
 from rivya_flows.planning.queue.events import Event, Stamped
-from rivya_flows.store.charging import Charging
+from rivya_flows.store.charges import Charging
 from rivya_flows.store.database import PATIENCE_SECONDS, lost_connection, was_awaited, writing
 from rivya_flows.store.leases import lease_lost
-from rivya_flows.store.tables import EVENTS, LEASES, stored_name
+from rivya_flows.store.tables import EVENTS, LEASES, Row, stored_name
 
 LARGEST_GROUP = 500
 """Maximum number of entries in one transaction."""
@@ -38,7 +37,6 @@ _AT = select(EVENTS.c.at, EVENTS.c.body).where(
 )
 _ENTER = insert(EVENTS)
 
-_Row = dict[str, Any]
 _Outcome = tuple[Stamped, ...] | LeaseLostError | PoolExceededError
 
 
@@ -60,7 +58,7 @@ class Entries:
 class _Attempt:
     """What one transaction writes, and the outcome of each of its `Entries`, once it is committed."""
 
-    rows: list[_Row] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
     outcomes: list[_Outcome] = field(default_factory=list)
 
     def is_written(self, connection: Connection) -> bool:
@@ -207,7 +205,7 @@ class EntryWriter:
         self._on_write(-number)
 
 
-def _row(run_id: str, stamped: Stamped) -> _Row:
+def _row(run_id: str, stamped: Stamped) -> Row:
     name = unique_name(stamped.event)
     return {
         "run_id": run_id,

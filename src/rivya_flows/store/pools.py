@@ -1,7 +1,7 @@
 """Pools: credits that all runs of a store with certain labels may spend in a period.
 
 The intent of a purchase reserves its credits in the transaction that writes it, so that two
-machines cannot pass a pool together; see `store.charging`.
+machines cannot pass a pool together; see `store.charges`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, delete, insert, select
 from rivya_flows.errors import UsageError
 from rivya_flows.planning.queue.events import PoolTotal
 from rivya_flows.store.database import reading, rows, writing
-from rivya_flows.store.tables import CHARGES, POOL_TOTALS, POOLS, RUNS, stored_name
+from rivya_flows.store.tables import CHARGES, POOL_TOTALS, POOLS, RUNS, Row, lock, stored_name
 
 Period = Literal["day", "week", "month", "total"]
 """Of the calendar in UTC; a week begins on Monday, and ``total`` never ends."""
@@ -65,28 +65,15 @@ class Pool:
 
 @dataclass(frozen=True)
 class PoolState:
-    """A pool at one service, in the current period.
+    """What one service has taken of a pool in the current period.
 
-    Attributes:
-        spent: Credits that are reserved or were charged; more than the pool has if the service
-            charged more than was reserved, or the pool was made smaller.
-        until: End of the period, UTC; None for one that covers all time.
+    It is more than the pool has if the service charged more than was reserved, or the pool was made
+    smaller.
     """
 
     pool: Pool
     service: str
-    spent: int
-    until: datetime | None
-
-    @property
-    def left(self) -> int:
-        """Credits that purchases may still reserve."""
-        return max(0, self.pool.credits - self.spent)
-
-    @property
-    def is_soft_passed(self) -> bool:
-        """Whether more is spent than its soft limit."""
-        return self.pool.soft is not None and self.spent > self.pool.soft
+    total: PoolTotal
 
 
 class Pools:
@@ -107,12 +94,8 @@ class Pools:
         with writing(self._engine) as connection:
             before = _removed(connection, pool.name)
             connection.execute(insert(POOLS), row)
-            totals = [
-                dict(zip(("pool", "service", "period_start"), key, strict=True), credits=credits)
-                for key, credits in _summed(connection, pool).items()
-            ]
-            if totals:
-                connection.execute(insert(POOL_TOTALS), totals)
+            if totals := _summed(connection, pool):
+                connection.execute(insert(POOL_TOTALS), [total_row(*one) for one in totals.items()])
         return before
 
     def remove(self, name: str) -> bool:
@@ -140,24 +123,18 @@ class Pools:
                 if row.pool in starts and row.period_start == starts[row.pool][0]:
                     found[row.pool][service or row.service] = row.credits
         return tuple(
-            PoolState(pool, at, spent, starts[pool.name][1])
+            PoolState(pool, at, _total(pool, spent, starts[pool.name][1]))
             for pool in pools
             for at, spent in (found[pool.name] or {service or "": 0}).items()
         )
 
     def matching(self, labels: Mapping[str, str], service: str) -> tuple[PoolTotal, ...]:
         """The pools that cover a run with these labels, as a service has used them, by name."""
-        return tuple(
-            PoolTotal(
-                name=pool.name,
-                credits=pool.credits,
-                soft=pool.soft,
-                spent=state.spent,
-                until=state.until,
-            )
-            for state in self.states(service)
-            if (pool := state.pool).covers(labels)
-        )
+        return tuple(one.total for one in self.states(service) if one.pool.covers(labels))
+
+
+def _total(pool: Pool, spent: int, until: datetime | None) -> PoolTotal:
+    return PoolTotal(name=pool.name, credits=pool.credits, soft=pool.soft, spent=spent, until=until)
 
 
 def period(kind: Period, at: float) -> tuple[str, datetime | None]:
@@ -177,9 +154,13 @@ def period(kind: Period, at: float) -> tuple[str, datetime | None]:
 
 def held_pools(connection: Connection) -> list[Pool]:
     """All pools, by name; nothing changes them before the transaction of a writer has ended."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock_shared({_LOCK})")
+    lock(connection, _LOCK, shared=True)
     return list(map(_pool, connection.execute(_POOLS)))
+
+
+def total_row(key: TotalKey, credits: int) -> Row:
+    """A row of the totals."""
+    return dict(zip(("pool", "service", "period_start"), key, strict=True)) | {"credits": credits}
 
 
 def _check(pool: Pool) -> None:
@@ -203,8 +184,7 @@ def _pool(row: Any) -> Pool:
 
 def _removed(connection: Connection, name: str) -> Pool | None:
     """Deletes a pool and its totals, after all purchases that are being written."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+    lock(connection, _LOCK)
     row = connection.execute(select(POOLS).where(POOLS.c.name == name)).first()
     connection.execute(delete(POOLS).where(POOLS.c.name == name))
     connection.execute(delete(POOL_TOTALS).where(POOL_TOTALS.c.pool == name))

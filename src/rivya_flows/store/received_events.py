@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 from sqlalchemy import Engine, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from rivya_flows.client.types import WebhookEvent
 from rivya_flows.store.database import rows, write
-from rivya_flows.store.tables import RECEIVED, stored_name
+from rivya_flows.store.tables import RECEIVED, Row, stored_name
 
 KEEP_SECONDS = 7 * 24 * 3600.0
 """Longer than the service retries a delivery. Source: contract, section 8.5: 8 attempts
@@ -34,7 +33,7 @@ class Received:
     def note(self, event: WebhookEvent, body: str) -> bool:
         """Stores an event; gives whether it is new."""
         job = event.generation
-        row: dict[str, Any] = {
+        row: Row = {
             "event_id": stored_name(event.id, _ID_LENGTH),
             "type": stored_name(event.type, _TYPE_LENGTH),
             "task_id": None if job is None else stored_name(job.id, _ID_LENGTH),

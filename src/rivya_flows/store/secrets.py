@@ -8,11 +8,9 @@ import time
 
 from pydantic import SecretStr
 from sqlalchemy import Engine, delete, insert, select
-from sqlalchemy.exc import IntegrityError
 
-from rivya_flows.errors import StoreError
-from rivya_flows.store.database import rows, write
-from rivya_flows.store.tables import SECRETS
+from rivya_flows.store.database import rows, write, writing
+from rivya_flows.store.tables import SECRETS, insert_missing
 
 OVERLAP_SECONDS = 24 * 3600.0
 """How long a rotated signing secret stays valid: deliveries may still be signed with it."""
@@ -24,17 +22,13 @@ _UNTIL = re.compile(r" until (\d+)")
 
 def shared_secret(engine: Engine, name: str) -> str:
     """The random value of a name, the same in every process of the store; created if missing."""
-    if (found := _read(engine, name)) is not None:
-        return found
-    try:
-        value = secrets.token_urlsafe(_RANDOM_BYTES)
-        write(engine, insert(SECRETS).values(name=name, value=value))
-        return value
-    except IntegrityError:
-        # Another process was faster; its value counts.
-        if (found := _read(engine, name)) is not None:
-            return found
-        raise StoreError(f"the secret {name!r} is not in the store", "try again") from None
+    if (found := _read(engine, name)) is None:
+        with writing(engine) as connection:
+            row = {"name": name, "value": secrets.token_urlsafe(_RANDOM_BYTES)}
+            insert_missing(connection, SECRETS, row)
+        found = _read(engine, name)  # that of another process, if it was faster
+        assert found is not None
+    return found
 
 
 def keep_signing_secret(engine: Engine, endpoint_id: str, secret: SecretStr) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import (
     BigInteger,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     inspect,
     select,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 
 from rivya_flows.errors import StoreError
 
@@ -32,6 +34,9 @@ _LOCK = 0x72697679
 """PostgreSQL advisory lock of who creates the tables: an arbitrary, unlikely number."""
 
 METADATA = MetaData()
+
+Row = Mapping[str, str | int | float | None]
+"""A row to be written, by column."""
 
 NAME_LENGTH = 400
 """Longest unique name in characters; longer ones are hashed."""
@@ -205,9 +210,7 @@ def ensure_tables(engine: Engine) -> None:
         if _is_current(connection):
             return
     with engine.begin() as connection:
-        # SQLite takes its write lock at the first statement.
-        if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+        lock(connection, _LOCK)
         if not _is_current(connection):
             METADATA.create_all(connection, checkfirst=False)
             connection.execute(insert(VERSIONS).values(version=SCHEMA_VERSION))
@@ -226,6 +229,22 @@ def _is_current(connection: Connection) -> bool:
             " folder, or RIVYA_FLOWS_STORE to an empty database",
         )
     return True
+
+
+def lock(connection: Connection, number: int, *, shared: bool = False) -> None:
+    """Takes an advisory lock until the transaction ends.
+
+    On PostgreSQL alone: writers of SQLite wait for each other from their first statement on.
+    """
+    if connection.dialect.name == "postgresql":
+        kind = "_shared" if shared else ""
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock{kind}({number})")
+
+
+def insert_missing(connection: Connection, table: Table, rows: Row | Sequence[Row]) -> None:
+    """Inserts the rows whose keys are not there."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    connection.execute(dialect.insert(table).on_conflict_do_nothing(), rows)
 
 
 def stored_name(name: str, length: int = NAME_LENGTH) -> str:

@@ -17,6 +17,7 @@ from sqlalchemy import update
 from rivya_flows.app import retention
 from rivya_flows.app.batch import execution
 from rivya_flows.app.batch.execution import run_rows
+from rivya_flows.app.batch.rows import BatchRow
 from rivya_flows.app.batch.scheduler import Batch, RowResult, RowState, outcome
 from rivya_flows.app.batch.summary import BatchResult
 from rivya_flows.app.retention import removable, remove_run
@@ -273,7 +274,7 @@ def test_an_empty_wallet_stops_the_batch_until_credits_are_added(tmp_path: Path)
 
 def batch(count: int, *, parallel: int = 1) -> Batch:
     """A batch of rows that cost 10 credits each."""
-    rows = tuple(RowState(f"run-{n}", f"row {n}", 10, 10) for n in range(1, count + 1))
+    rows = tuple(RowState(BatchRow(f"run-{n}", f"row {n}"), 10, 10) for n in range(1, count + 1))
     return Batch(rows, None, parallel)
 
 

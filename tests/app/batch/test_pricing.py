@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rivya_flows.app.batch.pricing import PricedBatch, ReadBatch, price_rows
-from rivya_flows.app.batch.rows import batch_id_of, read_rows
+from rivya_flows.app.batch.rows import BatchRow, batch_id_of, read_rows
 from rivya_flows.app.batch.scheduler import Batch, RowState
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import BudgetError, SpecError
@@ -56,7 +56,7 @@ def test_nothing_starts_when_the_inputs_of_any_row_are_wrong(
 
 
 def of_rows(*prices: tuple[int, int | None], budget: int | None = None) -> PricedBatch:
-    rows = [RowState(f"run-{n}", f"row {n}", *price) for n, price in enumerate(prices, 1)]
+    rows = [RowState(BatchRow(f"run-{n}", f"row {n}"), *price) for n, price in enumerate(prices, 1)]
     return PricedBatch(Batch(tuple(rows), budget), {})
 
 
@@ -90,6 +90,13 @@ def test_a_budget_that_the_rows_may_pass_is_told_with_how_many_it_covers(
 ) -> None:
     lines = [*of_rows(*prices, budget=budget).shortages()]
     assert lines == ([] if told is None else [f"the rows need {told}"])
+
+
+def test_a_row_that_the_spec_s_own_budget_refuses_needs_no_credits_of_the_wallet() -> None:
+    cheap = RowState(BatchRow("run-1", "row 1"), 2, 2, spec_cap=5)
+    dear = RowState(BatchRow("run-2", "row 2"), 9, 9, spec_cap=5)
+    assert PricedBatch(Batch((cheap, dear), None), {}, balance=2).refused is None
+    assert Batch((cheap, dear), 1).least == 2
 
 
 def test_a_budget_that_covers_no_row_is_refused_before_anything(

@@ -7,6 +7,7 @@ import random
 import pytest
 from hypothesis import given, strategies as st
 
+from rivya_flows.app.batch.rows import BatchRow
 from rivya_flows.app.batch.scheduler import (
     NO_CAP,
     Batch,
@@ -19,7 +20,7 @@ from rivya_flows.app.batch.scheduler import (
 
 
 def row(number: int, least: int = 10, most: int | None = 10, **changed: object) -> RowState:
-    made = RowState(f"run-{number}", f"row {number}", least, most)
+    made = RowState(BatchRow(f"run-{number}", f"row {number}"), least, most)
     return RowState(**{**vars(made), **changed})
 
 

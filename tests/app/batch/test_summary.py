@@ -21,7 +21,7 @@ def test_the_summary_has_every_row_with_its_outputs(sandbox: Sandbox, tmp_path: 
     studio = studio_at(tmp_path / "studio", sandbox.base_url, sandbox.api_key)
     table = 'product,views,x-who;=1\n=1+1,[front],"Asha, M;=2+2"\nDesk,,\nChair,,\n'
     result = asyncio.run(run(studio, table, budget=4))
-    assert [(one["status"], one["credits"]) for one in result.rows] == [
+    assert [(one.status, one.state.spent) for one in result.rows] == [
         ("completed", 1),
         ("completed", 2),
         ("over_budget", 0),
@@ -143,8 +143,9 @@ def test_a_file_elsewhere_that_a_changed_receipt_names_is_not_embedded(
     studio = studio_at(tmp_path / "studio", sandbox.base_url, sandbox.api_key)
     first = asyncio.run(run(studio, "product,views\nDesk,[front]\n"))
     (tmp_path / "secret").write_text("a key")
-    receipt = Path(first.rows[0]["folder"]) / "receipt.json"
-    picture = first.rows[0]["outputs"]["stills"][0]["path"]
+    document = first.rows[0].as_json()
+    receipt = Path(document["folder"]) / "receipt.json"
+    picture = document["outputs"]["stills"][0]["path"]
     receipt.write_text(receipt.read_text().replace(picture, str(tmp_path / "secret")))
     again = asyncio.run(run(studio, "product,views\nDesk,[front]\n"))
     assert "The file is not here any more" in again.sheet_path.read_text(encoding="utf-8")

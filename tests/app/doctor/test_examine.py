@@ -6,9 +6,9 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from rivya_flows.app.doctor.examine import HARMFUL, environment, left_running, python
+from rivya_flows.app.live_guard import account
 from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess, write
 from rivya_flows.app.processes.supervisor import known
-from rivya_flows.app.up.options import account
 from rivya_flows.settings import Settings
 
 

@@ -11,16 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from rivya_flows.app.processes.bound import with_users
 from rivya_flows.app.processes.locks import set_idle_seconds, try_lock
 
-SERVER = """
-import sys, time
-from pathlib import Path
-from rivya_flows.app.processes.locks import watch
-watch(Path(sys.argv[1]))
-print("serving", flush=True)
-time.sleep(600)
-"""
+SERVER = "import time; print('serving', flush=True); time.sleep(600)"
 
 
 def test_shared_locks_exclude_an_exclusive_one(tmp_path: Path) -> None:
@@ -36,12 +30,13 @@ def test_shared_locks_exclude_an_exclusive_one(tmp_path: Path) -> None:
 @contextmanager
 def server_of(users: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A server that watches its users, and has a user inside the block."""
+    (users.parent / "server.py").write_text(SERVER)
     with users.open("a+b") as user:
         assert try_lock(user, fcntl.LOCK_SH)
         server = subprocess.Popen(
-            [sys.executable, "-c", SERVER, str(users)],
+            [sys.executable, "-P", "-m", *with_users(users, "server")],
             stdout=subprocess.PIPE,
-            env=dict(os.environ),
+            env=dict(os.environ) | {"PYTHONPATH": str(users.parent)},
             start_new_session=True,
         )
         assert server.stdout is not None

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from rivya_flows.app.processes.supervisor import JsonLines, ProcessSpec, former, keep_small, start
+from rivya_flows.app.processes.supervisor import JsonLines, former, keep_small, start
 
 WRITER = """\
 import sys
@@ -47,7 +47,7 @@ def test_a_part_appends_to_a_log_that_begins_empty(tmp_path: Path) -> None:
     log.write_text("of an earlier process")
     (tmp_path / "writes.py").write_text("import os, sys\nos.truncate(sys.argv[1], 0)\nprint('x')\n")
     environment = {"PYTHONPATH": str(tmp_path)}
-    start(ProcessSpec("part", ("writes", str(log)), environment, log)).handle.wait()
+    start("part", ("writes", str(log)), environment, log).handle.wait()
     assert log.read_text() == "x\n"
 
 

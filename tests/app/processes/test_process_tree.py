@@ -14,7 +14,6 @@ from rivya_flows.app.processes.supervisor import (
     ProcessIdentity,
     end,
     environment_of,
-    environments,
     known,
     lives,
     marked,
@@ -113,7 +112,7 @@ def test_a_process_that_ignores_sigterm_is_killed() -> None:
 def test_a_mark_finds_a_process_and_its_environment() -> None:
     with program(PARENT, f"found {OURS}") as process:
         child = int(said(process))
-        found = {one.pid: given for one, given in environments(f"found {OURS}").items()}
+        found = {one.pid: given for one, given in marked(f"found {OURS}").items()}
         assert set(found) == {process.pid, child}
         assert found[child][MARK] == f"found {OURS}"
         for left in marked(f"found {OURS}"):

@@ -1,21 +1,19 @@
 from __future__ import annotations
 
 import os
-import signal
 from pathlib import Path
 
 import pytest
 
-from rivya_flows.app.processes.supervisor import ProcessSpec, StartedProcess, known, start
+from rivya_flows.app.processes.supervisor import StartedProcess, start
 from rivya_flows.errors import UsageError
-from support.prefect_workers import eventually
 
 
 def started(place: Path, program: str, **options: object) -> StartedProcess:
     (place / "child.py").write_text(program)
     environment = {"PYTHONPATH": str(place), "PATH": os.environ["PATH"], "GIVEN": "yes"}
     fields = {"name": "child", "command": ("child",), "environment": environment}
-    return start(ProcessSpec(**{**fields, "log": place / "log", **options}))  # type: ignore[arg-type]  # a test's own options
+    return start(**{**fields, "log": place / "log", **options})  # type: ignore[arg-type]  # a test's own options
 
 
 def test_a_process_gets_its_environment_and_nothing_else(tmp_path: Path) -> None:
@@ -45,20 +43,5 @@ def test_a_process_that_is_not_ready_in_time_is_an_error(tmp_path: Path) -> None
     child = started(tmp_path, "import time; time.sleep(600)")
     with pytest.raises(UsageError, match="was not ready within 0 s"):
         child.await_ready(lambda: False, timeout_seconds=0)
-    child.end(grace_seconds=60)
-    assert child.exit_code == -signal.SIGTERM
-
-
-def test_a_process_that_ignores_sigterm_is_killed_with_its_group(tmp_path: Path) -> None:
-    program = (
-        "import signal, subprocess, sys, time\n"
-        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        "sleeper = [sys.executable, '-c', 'import time; time.sleep(600)']\n"
-        "print(subprocess.Popen(sleeper).pid, flush=True)\n"
-        "time.sleep(600)\n"
-    )
-    child = started(tmp_path, program, output="pipe")
-    sleeper = int(child.first_line())
-    child.end(grace_seconds=0.1)
-    assert child.exit_code == -signal.SIGKILL
-    eventually(lambda: known(sleeper) is None, "the end of its child")
+    child.handle.kill()
+    child.handle.wait()

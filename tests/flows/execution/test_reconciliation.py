@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.cli.receipt import wallet
+from rivya_flows.cli.runs import wallet
 from rivya_flows.client.types import Generation
 from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.flows.execution.engine import reconcile_jobs
@@ -68,9 +68,9 @@ def at_its_end(
     return sum("/api/v1/generations/" in record.getMessage() for record in caplog.records), recorded
 
 
-def costs(recorded: ServiceAsked | None) -> list[int]:
+def costs(recorded: ServiceAsked | None) -> list[int | None]:
     assert recorded is not None
-    return [job["final_credits"] for job in recorded.jobs.values() if job]
+    return [job.final_credits for job in recorded.jobs.values() if job]
 
 
 def test_jobs_whose_end_was_seen_are_recorded_without_another_question(

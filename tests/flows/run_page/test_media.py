@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rivya_flows.assets import Asset
-from rivya_flows.flows.run_page.media import draw_asset, draw_text
+from rivya_flows.flows.run_page.artifact import draw_asset, draw_text
 
 STILL = Asset(kind="image", sha256="a" * 64, mime_type="image/png", width=9, height=16)
 FILM = Asset(kind="video", sha256="b" * 64, mime_type="video/mp4", duration_seconds=4.0)

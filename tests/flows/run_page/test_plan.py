@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.flows.run_page.artifacts import draw_plan
+from rivya_flows.flows.run_page.drawing import draw_plan
 from rivya_flows.planning.pricing.estimate import estimate, rehearse
 from rivya_flows.planning.queue.queue import replay
 from rivya_sandbox.service.startup import Sandbox

@@ -17,12 +17,11 @@ from uuid import UUID
 import pytest
 from prefect import flow, get_client, task
 
-from rivya_flows.app.up.parts import take_down
 from rivya_flows.errors import UsageError
-from rivya_flows.flows.deployment.background_server import BackgroundServer
 from rivya_flows.flows.server.local_api import FILE, server_auth
 from rivya_flows.flows.server.local_server import LocalServer, local_server
 from rivya_flows.flows.server.server_process import end_idle, is_idle
+from rivya_flows.flows.up.end import take_down
 from support.seeded_data import seeded
 
 USER = textwrap.dedent("""
@@ -151,10 +150,10 @@ async def test_a_server_waits_for_its_next_user_and_is_replaced_if_it_has_anothe
     async with local_server(data, idle_seconds=600) as other:
         assert other != url
     told: list[str] = []
-    ended = take_down(data, BackgroundServer(data), force=False, tell=told.append)
+    ended = take_down(data, force=False, tell=told.append)
     assert ended == ["server"]
     assert not serving(data)
-    assert take_down(data, BackgroundServer(data), force=False, tell=told.append) == []
+    assert take_down(data, force=False, tell=told.append) == []
 
 
 @pytest.mark.prefect

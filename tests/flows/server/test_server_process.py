@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import fcntl
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from rivya_flows.flows.server.server_process import give_space_back
+from rivya_flows.app.processes.locks import try_lock
+from rivya_flows.flows.server.local_server import LocalServer
+from rivya_flows.flows.server.server_process import USERS, give_space_back, kept_from_runs, lives
 
 
 @pytest.mark.parametrize("holds_rows", [False, True])
@@ -32,3 +35,20 @@ def test_a_database_gets_smaller_when_rows_are_deleted(tmp_path: Path, holds_row
 def test_a_database_that_cannot_be_opened_is_left_to_prefect(tmp_path: Path) -> None:
     (tmp_path / "prefect.db").mkdir()
     give_space_back(tmp_path / "prefect.db")
+
+
+async def test_a_run_that_begins_while_down_works_joins_no_server_and_starts_none(
+    tmp_path: Path,
+) -> None:
+    home = tmp_path / "prefect"
+    home.mkdir()
+    with kept_from_runs(home) as is_free:
+        assert is_free
+        begun = LocalServer.start(tmp_path)
+        assert begun.port == 0
+        assert not lives(home)
+        await begun.stop()
+    with (home / USERS).open("a+b") as run:
+        assert try_lock(run, fcntl.LOCK_SH)
+        with kept_from_runs(home) as is_free:
+            assert not is_free

@@ -180,7 +180,7 @@ def test_overlays_of_one_position_lie_on_each_other() -> None:
 
 
 @settings(deadline=None, max_examples=25)
-@given(st.text(max_size=60), st.sampled_from([(1080, 1920), (320, 40), (2, 2)]))
+@given(st.text(max_size=60).filter(str.strip), st.sampled_from([(1080, 1920), (320, 40), (2, 2)]))
 def test_any_text_is_drawn_inside_the_frame(text: str, size: tuple[int, int]) -> None:
     for layer in (
         caption_layer(text, size, Captions(style="plate"), Look()),
@@ -240,7 +240,7 @@ def test_what_is_not_an_image_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize(
-    "text", ["Aurora\nThe kettle that whispers", "ऑरोरा\nजो धीरे से बताती है", "word " * 90]
+    "text", ["Aurora\nThe kettle that whispers", "ऑरोरा\nजो धीरे से बताती है", "word " * 40]
 )
 def test_a_lower_third_stands_at_the_left_below(text: str, size: tuple[int, int]) -> None:
     layer = overlay_layer(Overlay(text=text, position="lower-third"), size, BRAND)
@@ -289,7 +289,7 @@ def test_a_text_without_anything_to_draw_is_transparent() -> None:
 )
 def test_an_end_card_shows_what_it_is_given(parts: str, size: tuple[int, int], logo: Path) -> None:
     whole = {"title": "Aurora", "line": "आज ही ऑर्डर करें", "image": logo}
-    card = EndCard(**{name: whole[name] for name in parts.split()})  # type: ignore[arg-type]
+    card = EndCard(**{name: whole[name] for name in parts.split()})
     picture = end_card_picture(card, size, BRAND)
     assert (picture.mode, picture.size) == ("RGB", size)
     assert picture.getpixel((size[0] // 2, 10)) != (0, 0, 0)

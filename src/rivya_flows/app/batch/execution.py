@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -24,9 +24,7 @@ from rivya_flows.app.batch.summary import (
     BatchResult,
     WalletChange,
     csv_text,
-    questions_of,
-    receipts_of,
-    row_documents,
+    report_rows,
     sheet_text,
 )
 from rivya_flows.app.connect import connect_with
@@ -95,43 +93,28 @@ async def run_batch_in(
         priced = await price_batch(context, read)
         if refused := priced.refused:
             raise refused
-        rows = priced.rows
         for line in priced.remade():
             observer.say(line)
         agreed = await confirm_live(context, priced.spending(), observer.say, confirm)
         if agreed is not None:
             batch = replace(priced.batch, budget=priced.batch.spent + agreed)
             priced = replace(priced, batch=batch)
-        folder = run_folder(options.out, batch_id)
-        folders = {
-            row.run_id: row_folder(folder, row, priced.taken)
-            for row in rows
-            if row.run_id in priced.fresh
-        }
         observer.say(f"batch {batch_id}: {priced.sentence()}")
         for line in priced.shortages():
             observer.say(f"warning: {line}")
-        batch, cancelled = await _run_priced(context, priced, folders, runner, observer)
+        folder = run_folder(options.out, batch_id)
+        batch, cancelled = await _run_priced(context, priced, folder, runner, observer)
         spent = batch.spent - priced.batch.spent
-        others = await in_thread(partial(_others, context, began, {row.run_id for row in rows}))
-        wallet = WalletChange(priced.balance, await _balance(context), spent, others)
-        receipts = receipts_of(context, batch)
-        result = BatchResult(
-            batch_id,
-            batch,
-            row_documents(context, batch, rows, receipts),
-            receipts,
-            questions_of(context, batch),
-            folder / "summary.csv",
-            folder / "contact-sheet.html",
-            wallet,
-            cancelled,
+        others = await in_thread(
+            partial(_others, context, began, {row.run_id for row in batch.rows})
         )
-        write_whole(result.summary_path, csv_text(result.rows))
+        wallet = WalletChange(priced.balance, await _balance(context), spent, others)
+        reports = report_rows(context, batch)
+        result = BatchResult(batch_id, batch, reports, folder, wallet, cancelled)
+        write_whole(result.summary_path, csv_text(reports))
         # In a thread: it waits for pictures to be drawn.
         title = workflow.title or f"{workflow.name} · {Path(options.table_name).name}"
-        page = await asyncio.to_thread(sheet_text, result, rows, title)
-        write_whole(result.sheet_path, page)
+        write_whole(result.sheet_path, await asyncio.to_thread(sheet_text, result, title))
         if any(row.status != "completed" for row in priced.batch.rows):
             await runner.batch_ended(context, result)
         return result
@@ -193,7 +176,7 @@ async def _balance(context: RunContext) -> int | None:
 async def _run_priced(
     context: RunContext,
     priced: PricedBatch,
-    folders: Mapping[str, Path],
+    folder: Path,
     runner: Runner,
     observer: BatchObserver,
 ) -> tuple[Batch, bool]:
@@ -211,7 +194,7 @@ async def _run_priced(
     try:
         with observer.shown():
             async with runner.started(context.settings, observer.say):
-                run_row = _row_runner(context, priced, folders, runner, observer)
+                run_row = _row_runner(context, priced, folder, runner, observer)
                 read = partial(row_result, journal)
                 return await run_rows(batch, run_row, read, changed=changed), False
     except asyncio.CancelledError:
@@ -222,7 +205,7 @@ async def _run_priced(
 def _row_runner(
     context: RunContext,
     priced: PricedBatch,
-    folders: Mapping[str, Path],
+    folder: Path,
     runner: Runner,
     observer: BatchObserver,
 ) -> Callable[[RowState], Awaitable[None]]:
@@ -239,11 +222,7 @@ def _row_runner(
                 begun.close()
                 observer.row_event(start.name, event, state)
 
-            frozen = priced.fresh.get(run_id)
-            if frozen is not None and await in_thread(partial(journal.run, run_id)) is None:
-                await in_thread(partial(journal.create, frozen, make_folder(folders[run_id])))
-            reporter = RunReporter(journal, context.assets, known_run(context, run_id))
-            await in_thread(reporter.follow)
+            reporter = await in_thread(partial(_begun, context, priced, folder, start))
             known = reporter.seq
             try:
                 options = RunOptions(budget=start.cap)
@@ -260,6 +239,16 @@ def _row_runner(
                 observer.say(f"{start.name}: {warning}")
 
     return run_row
+
+
+def _begun(context: RunContext, priced: PricedBatch, folder: Path, start: RowState) -> RunReporter:
+    """Follows the run of a row, which is created if it has none."""
+    journal, frozen = context.journal, priced.fresh.get(start.run_id)
+    if frozen is not None and journal.run(start.run_id) is None:
+        journal.create(frozen, make_folder(row_folder(folder, start.row, priced.taken)))
+    reporter = RunReporter(journal, context.assets, known_run(context, start.run_id))
+    reporter.follow()
+    return reporter
 
 
 def _cancelled(batch: Batch, journal: Journal) -> Batch:

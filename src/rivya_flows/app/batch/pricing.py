@@ -14,7 +14,7 @@ from rivya_flows.app.batch.scheduler import Batch, RowResult, RowState, next_row
 from rivya_flows.app.catalogue_cache import read_catalogue
 from rivya_flows.app.connect import connect_with
 from rivya_flows.app.live_guard import Spending, pool_cap
-from rivya_flows.app.prepare import Market, RunRequest, prepare, remaining
+from rivya_flows.app.prepare import Market, Prepared, RunRequest, prepare, remaining
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.app.runner import Runner
 from rivya_flows.app.spec_file import load_spec
@@ -71,17 +71,19 @@ class PricedBatch:
     Attributes:
         fresh: First journal entries of the rows that have no run yet, by run id.
         taken: Folders of the runs that this batch has had so far.
-        again: Of the `fresh` rows, those of which an earlier run was removed.
     """
 
     batch: Batch
     fresh: Mapping[str, RunFrozen]
     batch_id: str = ""
-    rows: tuple[BatchRow, ...] = ()
     balance: int = 0
     taken: frozenset[Path] = frozenset()
     pools: tuple[PoolState, ...] = ()
-    again: tuple[RowState, ...] = ()
+
+    @property
+    def again(self) -> list[RowState]:
+        """Of the `fresh` rows, those of which an earlier run was removed."""
+        return [row for row in self.batch.rows if row.row.removed and row.run_id in self.fresh]
 
     @property
     def least(self) -> int:
@@ -97,7 +99,8 @@ class PricedBatch:
     @property
     def refused(self) -> BudgetError | None:
         """Why nothing of it runs: the balance, a budget or a pool covers no row; None if rows do."""
-        batch, needed = self.batch, self.least
+        batch = self.batch
+        needed = sum(row.least for row in batch.rows if not row.is_over_spec)
         if batch.budget is not None:
             needed = min(needed, max(0, batch.budget - batch.spent))
         if needed > self.balance:
@@ -118,9 +121,10 @@ class PricedBatch:
 
     def remade(self) -> Iterator[str]:
         """Which rows are bought again, and for how much; for people."""
-        for row in self.again[:_NAMED]:
+        again = self.again
+        for row in again[:_NAMED]:
             yield f"the run of {row.name} was removed: it is made again, {price_of(row.least, row.most)}"
-        if (more := len(self.again) - _NAMED) > 0:
+        if (more := len(again) - _NAMED) > 0:
             yield f"and {more} more rows are made again"
 
     def shortages(self) -> Iterator[str]:
@@ -130,21 +134,27 @@ class PricedBatch:
             spent = f", {batch.spent} of it spent" if batch.spent else ""
             yield from _shortage(batch.rows, batch.free, f"the budget is {batch.budget}{spent}")
         for state in self.pools:
-            name, soft = state.pool.name, state.pool.soft
+            pool, name = state.total, state.pool.name
             rows = [row for row in batch.rows if name in row.pools]
-            left = f"the pool {name} has {state.left} of {state.pool.credits} left"
-            short = [*_shortage(rows, state.left, left)]
+            left = f"the pool {name} has {pool.left} of {pool.credits} left"
+            short = [*_shortage(rows, pool.left, left)]
             yield from short
             more = sum(row.price for row in rows)
-            if more and not short and soft is not None and (after := state.spent + more) > soft:
-                yield f"the pool {name} will have spent {after} credits; its soft limit is {soft}"
+            after = pool.model_copy(update={"spent": pool.spent + more})
+            if more and not short and after.is_soft_passed:
+                yield (
+                    f"the pool {name} will have spent {after.spent} credits; its soft limit is"
+                    f" {pool.soft}"
+                )
 
     def spending(self) -> Spending:
         """What the rows buy, capped by the budget of the batch and by pools that cover every row."""
         batch = self.batch
         due = [row for row in batch.rows if row.status != "completed"]
         covering = [one for one in self.pools if all(one.pool.name in row.pools for row in due)]
-        caps: dict[str, int | None] = dict(pool_cap(one.pool.name, one.left) for one in covering)
+        caps: dict[str, int | None] = dict(
+            pool_cap(one.pool.name, one.total.left) for one in covering
+        )
         if batch.budget is not None:
             caps[f"budget {batch.budget}"] = batch.budget - batch.spent
         return Spending(self.least, self.most, self.balance, caps)
@@ -167,7 +177,6 @@ class PricedBatch:
     def as_json(self) -> dict[str, Any]:
         """The document of ``batch --plan --json``."""
         batch, refused = self.batch, self.refused
-        again = {row.run_id for row in self.again}
         return {
             "batch_id": self.batch_id,
             "credits": {
@@ -181,14 +190,14 @@ class PricedBatch:
             "warnings": [*self.shortages()],
             "rows": [
                 {
-                    "row": row.number,
+                    "row": row.row.number,
                     "name": row.name,
                     "run_id": row.run_id,
-                    "status": "completed" if state.status == "completed" else "not_completed",
-                    "again": row.run_id in again,
-                    "credits": {"min": state.least, "max": state.most},
+                    "status": "completed" if row.status == "completed" else "not_completed",
+                    "again": bool(row.row.removed) and row.run_id in self.fresh,
+                    "credits": {"min": row.least, "max": row.most},
                 }
-                for row, state in zip(self.rows, batch.rows, strict=True)
+                for row in batch.rows
             ],
         }
 
@@ -221,74 +230,60 @@ async def price_batch(context: RunContext, read: ReadBatch) -> PricedBatch:
 def price_rows(context: RunContext, read: ReadBatch) -> PricedBatch:
     """Checks and prices every row, under the spec's own budget; spends and sends nothing."""
     options = read.options
-    market = Market(read.catalogue, context.service.identity)
+    runs = {run.run_id: run for run in context.journal.runs(f"{read.batch_id}-")}
+    pools = Pools(context.journal.engine).states(context.service.identity)
+
+    def covering(labels: Mapping[str, str]) -> frozenset[str]:
+        return frozenset(one.pool.name for one in pools if one.pool.covers(labels))
+
     states: list[RowState] = []
     fresh: dict[str, RunFrozen] = {}
-    labels: dict[str, Mapping[str, str]] = {}
     problems: list[Diagnostic] = []
     for row in read.rows:
-        if context.journal.run(row.run_id) is not None:
-            states.append(_started_row(context, row))
+        if run := runs.get(row.run_id):
+            states.append(_started_row(context, row, covering(run.labels)))
             continue
         try:
-            prepared = prepare(
-                replace(options.request, inputs=partial(_values, row)),
-                market,
-                run_id=row.run_id,
-                assets=context.assets,
-                look_up=context.look_up,
-                machine=context.settings,
-            )
+            prepared = _prepared(context, read, row)
         except (SpecError, MediaError, UsageError) as error:
             found = error.diagnostics if isinstance(error, SpecError) else (error,)
+            file, line = options.table_name, row.line
             problems += [
-                Diagnostic(
-                    one.code,
-                    one.message,
-                    one.hint,
-                    file=options.table_name,
-                    line=row.line,
-                    column=1,
-                )
+                Diagnostic(one.code, one.message, one.hint, file=file, line=line, column=1)
                 for one in found
             ]
         else:
             frozen, price = prepared.frozen, prepared.estimate
             fresh[row.run_id] = frozen
-            labels[row.run_id] = frozen.labels
-            states.append(RowState(row.run_id, row.name, price.min, price.max, frozen.budget))
+            covered = covering(frozen.labels)
+            states.append(RowState(row, price.min, price.max, frozen.budget, pools=covered))
     if problems:
         raise SpecError(tuple(problems))
-    runs = context.journal.runs(f"{read.batch_id}-")
     gone = 0
     if options.budget is not None:
         known = {row.run_id for row in states} - fresh.keys()
         spent = spent_by(context.journal.engine, f"{read.batch_id}-")
         gone = sum(credits for run_id, (credits, _) in spent.items() if run_id not in known)
-    pools = Pools(context.journal.engine).states(context.service.identity)
-    labels |= {run.run_id: run.labels for run in runs}
-    for number, row_state in enumerate(states):
-        covering = (one for one in pools if one.pool.covers(labels[row_state.run_id]))
-        names = frozenset(one.pool.name for one in covering)
-        states[number] = replace(row_state, pools=names)
-    left = {one.pool.name: one.left for one in pools}
-    batch = Batch(tuple(states), options.budget, options.parallel, removed=gone, pools=left)
-    remade = {row.run_id for row in read.rows if row.removed} & fresh.keys()
-    again = tuple(row for row in batch.rows if row.run_id in remade)
+    left = {one.pool.name: one.total.left for one in pools}
     return PricedBatch(
-        batch,
+        Batch(tuple(states), options.budget, options.parallel, removed=gone, pools=left),
         fresh,
         read.batch_id,
-        read.rows,
         read.balance,
-        frozenset(run.folder for run in runs),
+        frozenset(run.folder for run in runs.values()),
         pools,
-        again,
     )
 
 
-def _values(row: BatchRow, _: Workflow) -> Mapping[str, Any]:
-    return row.values
+def _prepared(context: RunContext, read: ReadBatch, row: BatchRow) -> Prepared:
+    return prepare(
+        replace(read.options.request, inputs=lambda _: row.values),
+        Market(read.catalogue, context.service.identity),
+        run_id=row.run_id,
+        assets=context.assets,
+        look_up=context.look_up,
+        machine=context.settings,
+    )
 
 
 def row_result(journal: Journal, run_id: str) -> RowResult:
@@ -307,19 +302,17 @@ def row_result(journal: Journal, run_id: str) -> RowResult:
     )
 
 
-def _started_row(context: RunContext, row: BatchRow) -> RowState:
+def _started_row(context: RunContext, row: BatchRow, pools: frozenset[str]) -> RowState:
     """A row that has a run: completed, or with what it still lacks."""
     entries = context.journal.entries(row.run_id)
     first = entries[0].event
     assert isinstance(first, RunFrozen)
     state = replay(entry.event for entry in entries)
-    spent = row_result(context.journal, row.run_id).spent
+    made = RowState(row, 0, 0, first.budget, spent=state.spent, before=state.spent, pools=pools)
     if state.ended == "completed":
-        done = RowState(row.run_id, row.name, 0, 0, status="completed", spent=spent)
-        return replace(done, before=spent)
+        return replace(made, status="completed")
     left = remaining(state, None, context.look_up, RunResumed(at=datetime.now(UTC)))
-    made = RowState(row.run_id, row.name, left.min, left.max, first.budget, spent=spent)
-    return replace(made, recap=state.cap != first.budget, before=spent)
+    return replace(made, least=left.min, most=left.max, recap=state.cap != first.budget)
 
 
 async def read_batch(

@@ -44,13 +44,13 @@ class BatchRow:
         name: These in a line, ``NL-110 Vinter teapot``, unique in the table; ``row 3`` without any.
     """
 
-    number: int
-    line: int
     run_id: str
-    values: Mapping[str, Any]
-    notes: Mapping[str, str]
-    keys: Mapping[str, str] = field(default_factory=dict)
     name: str = ""
+    number: int = 1
+    line: int = 2
+    values: Mapping[str, Any] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)
     removed: int = 0
 
 
@@ -166,7 +166,7 @@ class _RowReader:
             seen[mark] += 1
             repeat = f"-{seen[mark]}" if seen[mark] > 1 else ""
             run_id = "-".join(filter(None, [batch_id, self._words(identity), mark + repeat]))
-            rows.append(BatchRow(len(rows) + 1, line, run_id, values, notes))
+            rows.append(BatchRow(run_id, "", len(rows) + 1, line, values, notes))
             written.append(dict(zip(names, map(str.strip, cells), strict=False)))
         if not rows and not self.problems:
             self._add(line, None, "no-rows", "no rows below the header")

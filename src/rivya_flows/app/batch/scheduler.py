@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
+from rivya_flows.app.batch.rows import BatchRow
 from rivya_flows.ledger.phrases import credits_of
 
 Status = Literal[
@@ -51,8 +52,7 @@ class RowState:
         before: Of `spent`, what was spent before this batch began to run.
     """
 
-    run_id: str
-    name: str
+    row: BatchRow
     least: int
     most: int | None
     spec_cap: int | None = None
@@ -68,9 +68,22 @@ class RowState:
     pools: frozenset[str] = frozenset()
 
     @property
+    def run_id(self) -> str:
+        return self.row.run_id
+
+    @property
+    def name(self) -> str:
+        return self.row.name
+
+    @property
     def price(self) -> int:
         """The most that it needs; the least where nothing bounds it."""
         return self.least if self.most is None else self.most
+
+    @property
+    def is_over_spec(self) -> bool:
+        """Whether the spec's own budget does not cover what it still needs."""
+        return self.spec_cap is not None and self.spent + self.least > self.spec_cap
 
     @property
     def held(self) -> int:
@@ -110,12 +123,13 @@ class Batch:
 
     @property
     def least(self) -> int:
-        """The least budget with which every row can complete, by its price before this batch began."""
-        rest = (
-            row.spent if row.status == "completed" else max(row.spent, row.before + row.least)
+        """The least budget with which each row completes that its spec lets, by its price before this batch began."""
+        return self.removed + sum(
+            row.spent
+            if row.status == "completed" or row.is_over_spec
+            else max(row.spent, row.before + row.least)
             for row in self.rows
         )
-        return self.removed + sum(rest)
 
     @cached_property
     def free(self) -> int:
@@ -166,15 +180,7 @@ def next_rows(batch: Batch) -> tuple[Batch, tuple[RowState, ...]]:
 def settle(batch: Batch, run_id: str, result: RowResult) -> Batch:
     """The batch after an execution of a row ended."""
     row = next(one for one in batch.rows if one.run_id == run_id)
-    changed = replace(
-        row,
-        status=result.status,
-        spent=result.spent,
-        codes=result.codes,
-        reason=result.reason,
-        cap=None,
-        tried_cap=None,
-    )
+    changed = replace(row, **vars(result), cap=None, tried_cap=None)
     if row.most is None and result.status == "completed":
         batch = replace(batch, open_price=max(batch.open_price or 0, result.spent))
     if stopping := sorted(result.codes & _STOPPING):
@@ -198,16 +204,14 @@ def outcome(batch: Batch) -> Literal["completed", "failed", "suspended", "over_b
 
 def _start(batch: Batch, row: RowState) -> RowState:
     """The row running under its cap, waiting for credits that may be freed, or refused."""
-    if row.spec_cap is not None and row.spent + row.least > row.spec_cap:
-        needed = credits_of(row.spent + row.least)
-        return _refused(row, f"needs at least {needed}; the spec's budget is {row.spec_cap}")
+    if row.is_over_spec:
+        return _refused(row, row.spent + row.least, f"the spec's budget is {row.spec_cap}")
     for pool in sorted(row.pools):
-        rest = batch.left[pool]
-        if batch.running and row.price > rest:
+        left = batch.left[pool]
+        if batch.running and row.price > left:
             return row  # what runs may cost less
-        if row.least > rest:
-            needed = credits_of(row.least)
-            return _refused(row, f"needs at least {needed}; the pool {pool} has {rest} left")
+        if row.least > left:
+            return _refused(row, row.least, f"the pool {pool} has {left} left")
     if batch.budget is None:
         cap = NO_CAP if row.spec_cap is None else row.spec_cap
         return replace(row, status="running", cap=cap if row.recap else None)
@@ -223,8 +227,7 @@ def _start(batch: Batch, row: RowState) -> RowState:
     if row.least > free:
         if batch.running:
             return row
-        left = f"{free} of {batch.budget} budget credits left"
-        return _refused(row, f"needs at least {credits_of(row.least)}; {left}")
+        return _refused(row, row.least, f"{free} of {batch.budget} budget credits left")
     expected = _expected(batch, row)
     if batch.running and (expected is None or expected > free):
         return row
@@ -236,7 +239,8 @@ def _start(batch: Batch, row: RowState) -> RowState:
     return replace(row, status="running", cap=_capped(row, min(share, free)))
 
 
-def _refused(row: RowState, reason: str) -> RowState:
+def _refused(row: RowState, needed: int, limit: str) -> RowState:
+    reason = f"needs at least {credits_of(needed)}; {limit}"
     return replace(row, status="over_budget", codes=frozenset({"over_budget"}), reason=reason)
 
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rivya_flows.app.batch.rows import NOTE, BatchRow
-from rivya_flows.app.batch.scheduler import Batch, outcome
+from rivya_flows.app.batch.scheduler import Batch, RowState, outcome
 from rivya_flows.app.report import write_report
-from rivya_flows.app.run_context import RunContext, known_run
+from rivya_flows.app.run_context import RunContext, continuable
 from rivya_flows.assets import assets_in
 from rivya_flows.ledger.model import Receipt
 from rivya_flows.ledger.phrases import credits_of, other_runs
-from rivya_flows.ledger.reconciliation import without_others
+from rivya_flows.ledger.reconciliation import explained
 from rivya_flows.media.contact_sheet import SheetRow, batch_sheet
 from rivya_flows.planning.questions.open_questions import answerable
 from rivya_flows.planning.queue.actions import Question
@@ -50,17 +50,17 @@ class WalletChange:
     @property
     def unexplained(self) -> int | None:
         """Credits that no run of the store spent, negative if credits were added; None if unknown."""
-        if self.after is None:
-            return None
-        others = sum(one.most for one in self.other_runs)
-        return without_others(self.before - self.after - self.spent, others)
+        return self._explained[0]
 
     @property
     def others(self) -> int:
         """Credits that other runs of the store spent, as far as it explains the wallet."""
-        if self.after is None or self.unexplained is None:
-            return 0
-        return self.before - self.after - self.spent - self.unexplained
+        return self._explained[1]
+
+    @property
+    def _explained(self) -> tuple[int | None, int]:
+        most = sum(one.most for one in self.other_runs)
+        return explained(self.before, self.after, self.spent, most)
 
     @property
     def warning(self) -> str | None:
@@ -76,33 +76,86 @@ class WalletChange:
 
 
 @dataclass(frozen=True)
+class RowReport:
+    """What became of a row.
+
+    Attributes:
+        status: Of its state; ``not_started`` of one that waited to the end.
+        receipt: Of its run; None without one.
+        folder: Of its run; None without one.
+        questions: That it waits for.
+    """
+
+    state: RowState
+    status: str
+    reason: str | None = None
+    receipt: Receipt | None = None
+    folder: Path | None = None
+    questions: Sequence[Question] = ()
+
+    @property
+    def saved(self) -> int:
+        """Credits that the cache saved."""
+        return self.receipt.credits.saved if self.receipt else 0
+
+    @property
+    def outputs(self) -> Mapping[str, object]:
+        """The outputs of its run."""
+        return self.receipt.outputs if self.receipt else {}
+
+    def as_json(self) -> dict[str, Any]:
+        """The row in ``batch --json``."""
+        row = self.state.row
+        return {
+            "row": row.number,
+            "name": row.name,
+            "run_id": row.run_id,
+            "status": self.status,
+            "credits": self.state.spent,
+            "saved": self.saved,
+            "reason": self.reason,
+            "folder": self.folder and str(self.folder),
+            "inputs": dict(row.values),
+            "notes": dict(row.notes),
+            "outputs": dict(self.outputs),
+        }
+
+
+@dataclass(frozen=True)
 class BatchResult:
     """How a batch ended.
 
     Attributes:
         batch: Its last state.
-        rows: A document for each row, in the order of the file; see `row_documents`.
-        summary_path: The CSV file; absolute.
-        sheet_path: The contact sheet of all rows; absolute.
+        rows: In the order of the table.
+        folder: Absolute.
     """
 
     batch_id: str
     batch: Batch
-    rows: Sequence[Mapping[str, Any]]
-    receipts: Mapping[str, Receipt]
-    questions: Mapping[str, Sequence[Question]]
-    summary_path: Path
-    sheet_path: Path
+    rows: Sequence[RowReport]
+    folder: Path
     wallet: WalletChange
     cancelled: bool
 
     @property
+    def summary_path(self) -> Path:
+        """The CSV file."""
+        return self.folder / "summary.csv"
+
+    @property
+    def sheet_path(self) -> Path:
+        """The contact sheet of all rows."""
+        return self.folder / "contact-sheet.html"
+
+    @property
     def saved(self) -> int:
         """Credits that the cache saved."""
-        return sum(row["saved"] for row in self.rows)
+        return sum(row.saved for row in self.rows)
 
     def as_json(self) -> dict[str, Any]:
         """The document of ``batch --json``."""
+        others = self.wallet.other_runs[:MOST_OTHER_RUNS] if self.wallet.others else ()
         return {
             "batch_id": self.batch_id,
             "status": "cancelled" if self.cancelled else outcome(self.batch),
@@ -114,12 +167,10 @@ class BatchResult:
                 "after": self.wallet.after,
                 "unexplained": self.wallet.unexplained,
                 "others": self.wallet.others,
-                "other_runs": [one.model_dump() for one in self.wallet.other_runs[:MOST_OTHER_RUNS]]
-                if self.wallet.others
-                else [],
+                "other_runs": [one.model_dump() for one in others],
             },
             "stopped": self.batch.stopped,
-            "rows": list(self.rows),
+            "rows": [row.as_json() for row in self.rows],
             "summary": str(self.summary_path),
             "report": str(self.sheet_path),
         }
@@ -127,10 +178,9 @@ class BatchResult:
 
 def refusing_pools(result: BatchResult) -> Iterator[str | None]:
     """The pools that did not cover unfinished rows; None for a row that lacks something else."""
-    for row in result.batch.rows:
-        if row.status != "completed" and "over_budget" in row.codes:
-            made = result.receipts.get(row.run_id)
-            reasons = [item.reason for _, item in made.each()] if made else []
+    for row in result.rows:
+        if row.status != "completed" and "over_budget" in row.state.codes:
+            reasons = [item.reason for _, item in row.receipt.each()] if row.receipt else []
             found = [*filter(None, map(refusing_pool, (row.reason, *reasons)))]
             yield from found or (None,)
 
@@ -145,26 +195,25 @@ def rerun_with(result: BatchResult) -> str:
     return f" with --budget {batch.least} or more"
 
 
-def questions_of(context: RunContext, batch: Batch) -> dict[str, Sequence[Question]]:
-    """The questions of the suspended rows, by run id."""
-    return {
-        row.run_id: answerable(replay(one.event for one in context.journal.entries(row.run_id)))
-        for row in batch.rows
-        if row.status == "suspended"
-    }
+def report_rows(context: RunContext, batch: Batch) -> list[RowReport]:
+    """What became of each row; writes the receipts that are out of date."""
+    reports = []
+    for row in batch.rows:
+        waiting = row.status == "waiting"
+        status = "not_started" if waiting else row.status
+        report = RowReport(row, status, batch.stopped if waiting else row.reason)
+        if run := context.journal.run(row.run_id):
+            folder = continuable(context, run).folder
+            made = _receipt(context, run.run_id, folder, completed=row.status == "completed")
+            report = replace(report, receipt=made, folder=folder)
+        if row.status == "suspended":
+            state = replay(one.event for one in context.journal.entries(row.run_id))
+            report = replace(report, questions=answerable(state))
+        reports.append(report)
+    return reports
 
 
-def receipts_of(context: RunContext, batch: Batch) -> dict[str, Receipt]:
-    """The receipts of the rows that have a run, by run id; writes those that are out of date."""
-    return {
-        row.run_id: _receipt(context, row.run_id, completed=row.status == "completed")
-        for row in batch.rows
-        if context.journal.run(row.run_id) is not None
-    }
-
-
-def _receipt(context: RunContext, run_id: str, *, completed: bool) -> Receipt:
-    folder = known_run(context, run_id).folder
+def _receipt(context: RunContext, run_id: str, folder: Path, *, completed: bool) -> Receipt:
     if completed:  # written at that moment, and nothing has changed since
         with suppress(OSError, ValueError, RecursionError):
             written = json.loads((folder / "receipt.json").read_text("utf-8"))
@@ -174,54 +223,26 @@ def _receipt(context: RunContext, run_id: str, *, completed: bool) -> Receipt:
     return write_report(context.journal.entries(run_id), folder, context.assets).receipt
 
 
-def row_documents(
-    context: RunContext,
-    batch: Batch,
-    rows: Iterable[BatchRow],
-    receipts: Mapping[str, Receipt],
-) -> list[Mapping[str, Any]]:
-    """A document for each row, in the order of the file, as ``--json`` prints it."""
-    states = {state.run_id: state for state in batch.rows}
-    documents: list[Mapping[str, Any]] = []
-    for row in rows:
-        state, receipt = states[row.run_id], receipts.get(row.run_id)
-        waiting = state.status == "waiting"
-        documents.append(
-            {
-                "row": row.number,
-                "name": row.name,
-                "run_id": row.run_id,
-                "status": "not_started" if waiting else state.status,
-                "credits": state.spent,
-                "saved": receipt.credits.saved if receipt else 0,
-                "reason": batch.stopped if waiting else state.reason,
-                "folder": str(known_run(context, row.run_id).folder) if receipt else None,
-                "inputs": dict(row.values),
-                "notes": dict(row.notes),
-                "outputs": dict(receipt.outputs) if receipt else {},
-            }
-        )
-    return documents
-
-
-def sheet_text(result: BatchResult, rows: Iterable[BatchRow], title: str) -> str:
+def sheet_text(result: BatchResult, title: str) -> str:
     """The contact sheet of all rows."""
-    rows = [*rows]
-    of_all = [{**row.values, **row.notes} for row in rows]
+    of_all = [_cells(one.state.row) for one in result.rows]
     same = {
-        name: value
-        for name, value in (of_all[0] if len(rows) > 1 else {}).items()
+        name
+        for name, value in (of_all[0] if len(of_all) > 1 else {}).items()
         if all(one.get(name) == value for one in of_all)
     }
     media: dict[str, Path] = {}
     shown: list[SheetRow] = []
-    for row, document in zip(rows, result.rows, strict=True):
-        folder = None if document["folder"] is None else Path(document["folder"])
-        for asset in assets_in(document["outputs"]):
+    for one in result.rows:
+        row, receipt = one.state.row, one.receipt
+        for asset in assets_in(one.outputs):
             # A receipt may have been changed: what lies elsewhere is not embedded.
-            if folder and asset.path and asset.path.resolve().is_relative_to(folder.resolve()):
+            if (
+                one.folder
+                and asset.path
+                and asset.path.resolve().is_relative_to(one.folder.resolve())
+            ):
                 media.setdefault(asset.sha256, asset.path)
-        receipt = result.receipts.get(row.run_id)
         notes = [text for name, text in row.keys.items() if name in row.notes]
         words = [text for name, text in row.keys.items() if name not in row.notes]
         words = words or [receipt.subject if receipt else ""]
@@ -229,10 +250,10 @@ def sheet_text(result: BatchResult, rows: Iterable[BatchRow], title: str) -> str
             SheetRow(
                 row.number,
                 row.name,
-                document["status"],
-                document["credits"],
-                document["reason"],
-                folder,
+                one.status,
+                one.state.spent,
+                one.reason,
+                one.folder,
                 receipt,
                 title=" · ".join(filter(None, words)),
                 mark=" · ".join(filter(None, notes)) if any(words) else "",
@@ -245,27 +266,32 @@ def sheet_text(result: BatchResult, rows: Iterable[BatchRow], title: str) -> str
         document={name: value for name, value in result.as_json().items() if name != "rows"},
         before=result.batch.spent - result.wallet.spent,
         asset_path=media.__getitem__,
-        beside=result.sheet_path.parent,
+        beside=result.folder,
     )
 
 
-def _facts(row: BatchRow, same: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _cells(row: BatchRow) -> dict[str, object]:
+    return {**row.values, **row.notes}
+
+
+def _facts(row: BatchRow, same: Container[str]) -> Iterator[tuple[str, str]]:
     """The short cells of a row that do not name it and differ from those of other rows."""
-    for name, value in {**row.values, **row.notes}.items():
+    for name, value in _cells(row).items():
         text = str(value) if isinstance(value, str | int | float) else ""
         if text.strip() and len(text) <= _MAX_FACT and name not in row.keys and name not in same:
             yield name.removeprefix(NOTE), text
 
 
-def csv_text(documents: Sequence[Mapping[str, Any]]) -> str:
-    """The row documents as CSV: the columns of its table, what became of it, and each output.
+def csv_text(rows: Sequence[RowReport]) -> str:
+    """The rows as CSV: the columns of their table, what became of them, and each output.
 
     Media are written as their path. What a spreadsheet could read as a formula gets an apostrophe
     before it, since models may have written it. A BOM marks the text as UTF-8.
     """
-    inputs, notes, outputs = (
+    documents = [row.as_json() for row in rows]
+    notes, inputs, outputs = (
         list(dict.fromkeys(name for document in documents for name in document[group]))
-        for group in ("inputs", "notes", "outputs")
+        for group in ("notes", "inputs", "outputs")
     )
     text = io.StringIO(newline="")
     writer = csv.writer(text)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import ValidationError
 
@@ -23,8 +24,8 @@ class Check:
     message: str
     hint: str | None = None
 
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+
+Checks = Iterable[Check] | AsyncIterator[Check]
 
 
 def ok(name: str, message: str) -> Check:
@@ -39,10 +40,15 @@ def problem(name: str, message: str, hint: str | None) -> Check:
     return Check(name, "problem", message, hint)
 
 
-def run_checks(name: str, checks: Callable[[], Iterable[Check]]) -> list[Check]:
+def run_checks(name: str, checks: Callable[[], Checks]) -> list[Check]:
     """The results of these checks; an error of theirs becomes a problem of this name."""
+
+    async def gathered(found: AsyncIterator[Check]) -> list[Check]:
+        return [one async for one in found]
+
     try:
-        return list(checks())
+        found = checks()
+        return asyncio.run(gathered(found)) if isinstance(found, AsyncIterator) else list(found)
     except RivyaFlowsError as error:
         return [problem(name, with_places(str(error), error.hint), error.hint)]
     except ValidationError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import email.utils
 import itertools
@@ -13,17 +12,17 @@ import shutil
 import time
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from rivya_flows.app.doctor import places
-from rivya_flows.app.doctor.checks import Check, ok, problem, run_checks, warning
+from rivya_flows.app.doctor.checks import Check, Checks, ok, problem, run_checks, warning
 from rivya_flows.app.doctor.places import KeyReader
+from rivya_flows.app.live_guard import account
 from rivya_flows.app.processes import registry
 from rivya_flows.app.processes.ports import probe
 from rivya_flows.app.signing import signer_of
-from rivya_flows.app.up.options import account
 from rivya_flows.environment import variables
 from rivya_flows.errors import UsageError
 from rivya_flows.extras import EXTRAS, install, missing
@@ -58,7 +57,7 @@ def examine(
     settings: Settings,
     *,
     with_key: KeyReader,
-    prefect_checks: Callable[[Settings], Iterable[Check]],
+    prefect_checks: Callable[[Settings], Checks],
     live: bool = False,
     wrong: UsageError | None = None,
 ) -> list[Check]:
@@ -82,49 +81,41 @@ def examine(
                 silent.append(error)
         raise UsageError("not checked: the Prefect server does not say the key", silent[0].hint)
 
-    def of_prefect() -> Iterable[Check]:
+    def of_prefect() -> Checks:
         return [problem("prefect server", str(one), one.hint) for one in silent] or prefect_checks(
             settings
         )
 
-    def of_service(
-        name: str, check: Callable[[Settings, KeyReader], AsyncIterator[Check]]
-    ) -> list[Check]:
-        async def found() -> list[Check]:
-            return [one async for one in check(settings, ask)]
-
-        return run_checks(name, lambda: asyncio.run(found()))
-
-    checks = run_checks("python", python)
-    checks += run_checks("extras", lambda: extras(settings))
-    named = run_checks("settings", lambda: environment(variables()))
-    if wrong is None:
-        checks += named + run_checks("set", places_of_settings)
-    else:
-        first = problem("settings", with_places(str(wrong), wrong.hint), wrong.hint)
-        others = (one for one in named if one.status != "ok" and one.message != first.message)
-        checks += [first, *others]
-    checks += run_checks("data folder", lambda: data_folder(settings))
-    checks += run_checks("privacy", lambda: privacy(settings))
-    checks += run_checks("specs", lambda: specs(settings))
-    checks += run_checks("signing", lambda: signing(settings))
-    checks += run_checks("store", lambda: places.store(settings))
-    checks += run_checks("assets", lambda: places.assets(settings))
+    here: dict[str, Callable[[], Checks]] = {
+        "python": python,
+        "extras": lambda: extras(settings),
+        "settings": lambda: environment(variables(), wrong),
+        "set": lambda: [] if wrong else places_of_settings(),
+        "data folder": lambda: data_folder(settings),
+        "privacy": lambda: privacy(settings),
+        "specs": lambda: specs(settings),
+        "signing": lambda: signing(settings),
+        "store": lambda: places.store(settings),
+        "assets": lambda: places.assets(settings),
+    }
+    checks = [one for name, check in here.items() for one in run_checks(name, check)]
     if wrong is not None:
         checks += run_checks("up", lambda: left_running(settings, compares=False))
         words = "not tried, nor what needs it: the settings are wrong"
         return [*checks, warning("service", words, "correct them")]
-    checks += of_service("service", places.service)
+    checks += run_checks("service", lambda: places.service(settings, ask))
     serves = not any(one.name == "service" and one.status == "problem" for one in checks)
-    if live and serves:
-        checks += of_service("live", places.contract)
-    if serves:  # else these would say the same again, each after a wait
-        checks += run_checks("clock", lambda: clock(settings))
-    checks += run_checks("public url", lambda: places.public_url(settings))
-    if serves:
-        checks += of_service("webhooks", places.webhooks)
-    checks += run_checks("up", lambda: left_running(settings))
-    checks += run_checks("prefect server", of_prefect)
+    # Without the service these would say the same again, each after a wait.
+    there: dict[str, tuple[bool, Callable[[], Checks]]] = {
+        "live": (live and serves, lambda: places.contract(settings, ask)),
+        "clock": (serves, lambda: clock(settings)),
+        "public url": (True, lambda: places.public_url(settings)),
+        "webhooks": (serves, lambda: places.webhooks(settings, ask)),
+        "up": (True, lambda: left_running(settings)),
+        "prefect server": (True, of_prefect),
+    }
+    for name, (applies, check) in there.items():
+        checks += run_checks(name, check) if applies else []
     return checks
 
 
@@ -293,26 +284,31 @@ HARMFUL: tuple[tuple[str, tuple[str, ...] | None, str, str], ...] = (
 """Variables of Prefect with their harmful values (None: all but 0 and empty), the effect and a hint."""
 
 
-def environment(variables: Mapping[str, str]) -> Iterator[Check]:
-    """Variables that break something, or are called like a setting and are none."""
-    harmless = True
+def environment(variables: Mapping[str, str], wrong: UsageError | None = None) -> Iterator[Check]:
+    """Why settings cannot be read, and variables that break something, or are called like a setting and are none."""
+    found = [*_suspicious(variables)]
+    if wrong is None:
+        yield from found or [ok("settings", "no harmful variable is set, and no unknown one")]
+        return
+    first = problem("settings", with_places(str(wrong), wrong.hint), wrong.hint)
+    yield first
+    yield from (one for one in found if one.message != first.message)
+
+
+def _suspicious(variables: Mapping[str, str]) -> Iterator[Check]:
     for name, values, effect, hint in HARMFUL:
         value = variables.get(name, "").strip().lower()
         if value in values if values else value not in ("", "0"):
-            harmless = False
             yield warning("settings", f"{name}={variables[name]}: {effect}", hint)
-    unknown, overridden, ignored = unknown_names(), overridden_of_folder(), ignored_of_folder()
-    for each in unknown:
+    for each in unknown_names():
         words = f"{each.where}: {each.name} is no setting, and changes nothing"
         yield (problem if each.is_ours else warning)("settings", words, each.hint)
-    for name, (where, remove) in overridden.items():
+    for name, (where, remove) in overridden_of_folder().items():
         words = f"{where}: {name} has another value in the environment, which counts"
         yield warning("settings", words, f"`unset {name}`, or {remove}")
-    for name, (where, remove) in ignored.items():
+    for name, (where, remove) in ignored_of_folder().items():
         words = f"{where}: {name} is ignored in a file of a folder"
         yield warning("settings", words, f"set it in the environment, and {remove}")
-    if harmless and not (unknown or overridden or ignored):
-        yield ok("settings", "no harmful variable is set, and no unknown one")
 
 
 def places_of_settings() -> Iterator[Check]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
-import threading
 import time
 from pathlib import Path
 from typing import IO, Any
@@ -71,8 +70,3 @@ def _is_at(file: IO[Any], path: Path) -> bool:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except OSError:
         return False
-
-
-def watch(users: Path) -> None:
-    """Run `end_with_last_user` in a background thread."""
-    threading.Thread(target=end_with_last_user, args=(users,), daemon=True).start()

@@ -34,29 +34,11 @@ _handles: list[subprocess.Popen[bytes]] = []
 
 
 @dataclass(frozen=True)
-class ProcessSpec:
-    """A local process to start.
-
-    Attributes:
-        log: Receives standard error; an older log is overwritten.
-        folder: Its current folder; None is that of this process.
-        output: Where standard output goes. ``pipe`` is for `StartedProcess.first_line`.
-    """
-
-    name: str
-    command: tuple[str, ...]
-    environment: Mapping[str, str]
-    log: Path
-    folder: Path | None = None
-    output: Output = "log"
-    descriptors: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
 class StartedProcess:
     """A child process, the leader of a process group of its own."""
 
-    spec: ProcessSpec
+    name: str
+    log: Path
     handle: subprocess.Popen[bytes]
 
     @property
@@ -81,36 +63,43 @@ class StartedProcess:
             raise self.failed(f"was not ready within {timeout_seconds:g} s")
 
     def failed(self, what: str) -> UsageError:
-        return start_error(self.spec.name, what, self.spec.log)
-
-    def end(self, *, grace_seconds: float) -> None:
-        """End its process group: SIGTERM, then SIGKILL after `grace_seconds`."""
-        for number, seconds in ((signal.SIGTERM, grace_seconds), (signal.SIGKILL, None)):
-            if self.exit_code is None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(self.handle.pid, number)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    self.handle.wait(seconds)
+        return start_error(self.name, what, self.log)
 
 
-def start(spec: ProcessSpec) -> StartedProcess:
+def start(
+    name: str,
+    command: tuple[str, ...],
+    environment: Mapping[str, str],
+    log: Path,
+    *,
+    folder: Path | None = None,
+    output: Output = "log",
+    descriptors: tuple[int, ...] = (),
+) -> StartedProcess:
+    """Start a module.
+
+    Args:
+        log: Receives standard error; an older log is overwritten.
+        folder: Its current folder; None is that of this process.
+        output: Where standard output goes. ``pipe`` is for `StartedProcess.first_line`.
+    """
     outputs = {"pipe": subprocess.PIPE, "discard": subprocess.DEVNULL}
-    spec.log.open("wb").close()
-    with spec.log.open("ab") as log:  # appends: `keep_small` empties it meanwhile
+    log.open("wb").close()
+    with log.open("ab") as errors:  # appends: `keep_small` empties it meanwhile
         handle = subprocess.Popen(
             # -P: no modules from the current folder, which may be a stranger's.
-            [sys.executable, "-P", "-m", *spec.command],
-            cwd=spec.folder,
-            env=dict(spec.environment),
+            [sys.executable, "-P", "-m", *command],
+            cwd=folder,
+            env=dict(environment),
             stdin=subprocess.DEVNULL,
-            stdout=outputs.get(spec.output, log),
-            stderr=log,
-            pass_fds=spec.descriptors,
+            stdout=outputs.get(output, errors),
+            stderr=errors,
+            pass_fds=descriptors,
             umask=UMASK,  # its files hold what runs were given
             start_new_session=True,  # Ctrl-C is for the command, which ends the process if it may
         )
     _handles.append(handle)
-    return StartedProcess(spec, handle)
+    return StartedProcess(name, log, handle)
 
 
 def last_lines(log: Path, count: int = 12) -> str:
@@ -188,30 +177,30 @@ class ProcessIdentity:
 
 def known(pid: int) -> ProcessIdentity | None:
     """The living process of this pid; None if there is none, or it is a zombie."""
-    birth = _birth(pid)
-    return None if birth is None else ProcessIdentity(pid, birth)
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        # Since the start of the machine: a time of day would change when the clock is set.
+        birth = process.create_time() - (psutil.boot_time() if psutil.LINUX else 0)
+    except psutil.Error:
+        return None
+    return ProcessIdentity(pid, f"{birth:.2f}")
 
 
 def lives(process: ProcessIdentity) -> bool:
     """Whether this very process still runs."""
-    return _birth(process.pid) == process.birth
+    return known(process.pid) == process
 
 
-def marked(mark: str) -> list[ProcessIdentity]:
-    """Every other living process of this user with this mark."""
-    return list(environments(mark))
-
-
-def environments(mark: str) -> dict[ProcessIdentity, dict[str, str]]:
-    """The same processes, each with its environment."""
+def marked(mark: str) -> dict[ProcessIdentity, dict[str, str]]:
+    """Every other living process of this user with this mark, and the environment that it was started with."""
     found = {}
     for one in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             environment = environment_of(one) if one.pid != os.getpid() else {}
-            if environment.get(MARK) == mark:
-                process = known(one.pid)
-                if process is not None:
-                    found[process] = environment
+            if environment.get(MARK) == mark and (process := known(one.pid)):
+                found[process] = environment
     return found
 
 
@@ -235,74 +224,46 @@ def environment_of(process: psutil.Process) -> dict[str, str]:
 
 def ask_to_end(asked: Collection[ProcessIdentity], *, grace_seconds: float) -> None:
     """Send SIGTERM, and wait up to `grace_seconds` until all are gone."""
-    for process in asked:
-        _signal(process, signal.SIGTERM)
+    _signal(asked, signal.SIGTERM)
     wait_until(lambda: not any(map(lives, asked)), grace_seconds)
 
 
 def end(leader: ProcessIdentity, mark: str, *, grace_seconds: float) -> bool:
     """End a process, its group, and every process with its mark; returns whether any was alive.
 
-    The leader gets SIGTERM first, so that it can end its children by itself; then the remaining
-    processes with its mark. What still lives after that gets SIGKILL.
+    The group of the leader gets SIGTERM first, so that it can end its children by itself; then the
+    remaining processes with its mark. What still lives after that gets SIGKILL.
     """
     found = lives(leader)
-    if found:
-        _signal_group(leader, signal.SIGTERM)
-        wait_until(lambda: not lives(leader), grace_seconds)
+    _signal_group(leader, signal.SIGTERM)
+    wait_until(lambda: not lives(leader), grace_seconds)
     rest = marked(mark)
-    for process in rest:
-        if process != leader:
-            _signal(process, signal.SIGTERM)
-    wait_until(lambda: not any(map(lives, rest)), grace_seconds if len(rest) > 1 else 0)
-    if lives(leader):
-        _signal_group(leader, signal.SIGKILL)
+    ask_to_end([one for one in rest if one != leader], grace_seconds=grace_seconds)
+    _signal_group(leader, signal.SIGKILL)
     # Looked up again: a process may have started another one before it ended.
     killed = [*marked(mark), *rest]
-    for process in killed:
-        _signal(process, signal.SIGKILL)
+    _signal(killed, signal.SIGKILL)
     wait_until(lambda: not any(map(lives, [leader, *killed])), _KILLED_SECONDS)
     return found or bool(rest)
 
 
 def kill(mark: str) -> None:
     """Kill every other process with this mark; does not wait for their ends."""
-    for process in marked(mark):
-        _signal(process, signal.SIGKILL)
+    _signal(marked(mark), signal.SIGKILL)
 
 
-def _birth(pid: int) -> str | None:
-    """Source: proc(5), fields 3 and 22 of ``/proc/PID/stat``.
-
-    Ticks since the machine booted: a time of day would change when the clock is set.
-    """
-    try:
-        words = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-        return None if words[0] in "ZX" else words[19]
-    except FileNotFoundError:
-        if Path("/proc/self/stat").exists():
-            return None
-    except OSError:
-        return None
-    try:  # a system without /proc
-        process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else str(process.create_time())
-    except psutil.Error:
-        return None
-
-
-def _signal(process: ProcessIdentity, number: signal.Signals) -> None:
-    if lives(process):
+def _signal(processes: Collection[ProcessIdentity], number: signal.Signals) -> None:
+    for process in filter(lives, processes):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(process.pid, number)
 
 
 def _signal_group(leader: ProcessIdentity, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        if os.getpgid(leader.pid) == leader.pid:
+        if lives(leader) and os.getpgid(leader.pid) == leader.pid:
             os.killpg(leader.pid, number)
         else:
-            os.kill(leader.pid, number)
+            _signal([leader], number)
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> bool:

@@ -128,10 +128,11 @@ def _slides(
     share = STILL_SECONDS if lead_seconds is None else lead_seconds / len(clips)
     share = max(share, _MIN_SLIDE)
     if transition.kind == "cut":
-        transition = Transition("fade", min(_SLIDE_FADE, share / 3))
+        transition = Transition(kind="fade", seconds=min(_SLIDE_FADE, share / 3))
     # Each but the last lasts longer by the overlap, so that the whole is as long as the shares.
-    longer = [replace(clip, seconds=share + transition.seconds) for clip in clips[:-1]]
-    return (*longer, replace(clips[-1], seconds=share)), transition
+    lengths = [*[share + transition.seconds] * (len(clips) - 1), share]
+    pairs = zip(clips, lengths, strict=True)
+    return tuple(clip.model_copy(update={"seconds": one}) for clip, one in pairs), transition
 
 
 def _shot(clip: Clip, medium: ClipMedium, rate: Fraction) -> Shot:
@@ -152,9 +153,6 @@ def _shot(clip: Clip, medium: ClipMedium, rate: Fraction) -> Shot:
 
 
 def _count(seconds: float, rate: Fraction) -> int:
-    # Bounded before it is a number of frames: seconds may be anything.
-    if seconds > MAX_DURATION_SECONDS:
-        raise beyond("the composition", f"{MAX_DURATION_SECONDS:,} s", "MAX_DURATION_SECONDS")
     return max(1, round(seconds * rate))
 
 

@@ -420,6 +420,11 @@ class PoolTotal(Entry):
         """Credits that can still be bought for."""
         return max(0, self.credits - self.spent)
 
+    @property
+    def is_soft_passed(self) -> bool:
+        """Whether more is spent than its soft limit."""
+        return self.soft is not None and self.spent > self.soft
+
 
 MOST_OTHER_RUNS = 20
 
@@ -442,6 +447,15 @@ class OtherRun(Entry):
         return self.credits + self.held
 
 
+class JobSeen(Entry):
+    """A job as the service reports it; None for what it does not say (contract, section 4.3)."""
+
+    status: str | None = None
+    model: str | None = None
+    reserved_credits: int | None = None
+    final_credits: int | None = None
+
+
 class ServiceAsked(Entry):
     """What the service and the store say about this run and its wallet after its end.
 
@@ -453,7 +467,7 @@ class ServiceAsked(Entry):
     """
 
     kind: Literal["service.asked"] = "service.asked"
-    jobs: dict[str, dict[str, Any] | None]
+    jobs: dict[str, JobSeen | None]
     others: int = 0
     other_runs: tuple[OtherRun, ...] = ()
     pools: tuple[PoolTotal, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -64,7 +64,7 @@ def _check_placeholders(deploy: Deploy, path: Path, report: DiagnosticCollector)
 
     `trigger_values.for_prefect` escapes what stands beside an expression of a trigger.
     """
-    for place, text in _texts(deploy.model_dump(exclude_unset=True)):
+    for place, text in trigger_values.texts_in(deploy.model_dump(exclude_unset=True)):
         if text == _HYDRATED:
             message = f"{text} makes Prefect fill in a value"
             report.add((*path, *place), "expression-not-allowed", message, "remove it")
@@ -72,19 +72,6 @@ def _check_placeholders(deploy: Deploy, path: Path, report: DiagnosticCollector)
             message = f"{shown(text)} has '{{{{', which Prefect would fill in"
             hint = "remove it" + (_DEFAULT if "inputs" in place else "")
             report.add((*path, *place), "expression-not-allowed", message, hint)
-
-
-def _texts(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
-    """The texts of a value, names of fields too, each with its place."""
-    if isinstance(value, str):
-        yield path, value
-    elif isinstance(value, Mapping):
-        for key, one in value.items():
-            yield (*path, key), key
-            yield from _texts(one, (*path, key))
-    elif isinstance(value, list | tuple):
-        for number, one in enumerate(value):
-            yield from _texts(one, (*path, number))
 
 
 def _check_values(

@@ -103,7 +103,7 @@ def schema_of_tests() -> Schema:
         ),
         ("ExpectedRun", "diagnostics"): {
             "type": "array",
-            "items": {"enum": [*CODES, *REFUSALS]},
+            "items": {"enum": [*sorted(CODES), *REFUSALS]},
         },
     }
     built = {"expression": _EXPRESSION, **of_models((SpecTests,), forms)}

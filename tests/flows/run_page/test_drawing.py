@@ -9,8 +9,12 @@ from typing import Any
 import pytest
 
 from rivya_flows.assets import Asset
-from rivya_flows.flows.run_page.artifacts import draw_progress
-from rivya_flows.flows.run_page.ending import draw_choices, draw_ledger, draw_outputs
+from rivya_flows.flows.run_page.drawing import (
+    draw_choices,
+    draw_ledger,
+    draw_outputs,
+    draw_progress,
+)
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
 from support.campaigns import HOSTILE

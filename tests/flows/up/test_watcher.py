@@ -6,9 +6,9 @@ from pathlib import Path
 
 from rivya_flows.app.processes import registry
 from rivya_flows.app.processes.supervisor import known
-from rivya_flows.app.up.options import UpStatus
-from rivya_flows.app.up.parts import LONGEST_PAUSE_SECONDS, pause_before, watch
 from rivya_flows.errors import UsageError
+from rivya_flows.flows.up.options import UpStatus
+from rivya_flows.flows.up.watcher import LONGEST_PAUSE_SECONDS, pause_before, watch
 
 
 def recorded(data: Path, name: str, pid: int) -> None:
@@ -56,7 +56,7 @@ def test_what_died_is_started_until_that_succeeds_and_the_record_says_so(tmp_pat
             assert part.restarts == 1
             registry.write(tmp_path, registry.read(tmp_path).without("watcher"))
 
-    watch(tmp_path, os.getpid(), start, tell)
+    watch(tmp_path, start, tell)
     assert told == [
         "worker died; restarting in 1 s",
         "not restarted: worker: no memory; free some",
@@ -78,7 +78,7 @@ def test_no_failure_of_a_restart_ends_the_watcher(tmp_path: Path) -> None:
 
     recorded(tmp_path, "watcher", os.getpid())
     died(tmp_path, "worker")
-    watch(tmp_path, os.getpid(), start, told.append)
+    watch(tmp_path, start, told.append)
     assert [line.partition(";")[0] for line in told] == [
         "worker died",
         "not restarted: RuntimeError",
@@ -102,5 +102,5 @@ def test_a_sandbox_that_a_run_started_instead_is_not_waited_for(tmp_path: Path) 
 
     recorded(tmp_path, "watcher", os.getpid())
     died(tmp_path, "sandbox")
-    watch(tmp_path, os.getpid(), start, tell)
+    watch(tmp_path, start, tell)
     assert told == ["sandbox died; restarting in 1 s", "worker died; restarting in 2 s"]

@@ -10,17 +10,19 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from rivya_flows.app.live_guard import account, source
 from rivya_flows.app.processes import registry, supervisor
 from rivya_flows.app.processes.ports import free_port
 from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess
-from rivya_flows.app.up import start
-from rivya_flows.app.up.options import UpOptions
-from rivya_flows.app.up.start import bring_up
 from rivya_flows.errors import UsageError
-from rivya_flows.flows.deployment.background_server import BackgroundServer
 from rivya_flows.flows.server.server_process import LOCK
+from rivya_flows.flows.up import start
+from rivya_flows.flows.up.options import UpOptions
+from rivya_flows.flows.up.provisioning import check
+from rivya_flows.flows.up.start import bring_up
 from rivya_flows.settings import Settings
-from support.cli_calls import Terminal
+from rivya_sandbox.service.startup import Sandbox
+from support.cli_calls import Terminal, buy_from
 
 OLD_KEY, NEW_KEY = "rvya_sk_0123456789abcdef0old", "rvya_sk_0123456789abcdef0new"
 UNCAPPED = """
@@ -40,7 +42,7 @@ def test_up_waits_for_the_server_of_a_run_and_does_not_replace_it(tmp_path: Path
     with (options.prefect_home / LOCK).open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(UsageError, match="uses its own Prefect server"):
-            bring_up(options, BackgroundServer(tmp_path), told.append, run_wait_seconds=0.3)
+            bring_up(options, told.append, run_wait_seconds=0.3)
     assert told == ["waiting until the Prefect server of a run ends"]
     assert registry.read(tmp_path).parts == ()
 
@@ -87,7 +89,7 @@ def told_of_the_receiver(
     with (wanted.prefect_home / LOCK).open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(UsageError) as refused:
-            bring_up(wanted, BackgroundServer(data), told.append, run_wait_seconds=0)
+            bring_up(wanted, told.append, run_wait_seconds=0)
     return [*told, refused.value.message]
 
 
@@ -111,6 +113,18 @@ def test_a_spec_that_would_buy_without_a_cap_is_refused_before_anything_starts(
     assert said.code == 3
     assert "lamp/by-hand may buy without a cap over time; nothing was deployed" in said.err
     assert "hint: write `budget: {credits: N}` into the spec, which caps each run" in said.err
+    assert not (tmp_path / "data" / "logs").exists()
+
+
+def test_a_key_that_the_service_refuses_starts_nothing_also_where_nothing_is_deployed(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox
+) -> None:
+    buy_from(sandbox, monkeypatch)
+    monkeypatch.setenv("RIVYA_API_KEY", OLD_KEY)
+    monkeypatch.setenv("RIVYA_FLOWS_LIVE", "true")
+    monkeypatch.chdir(tmp_path)
+    said = terminal("up")
+    assert (said.code, said.err.splitlines()[-2][:22]) == (2, "error: api_key_invalid")
     assert not (tmp_path / "data" / "logs").exists()
 
 
@@ -155,14 +169,13 @@ def test_nothing_is_deployed_for_a_worker_that_buys_elsewhere(
         pid=me.pid,
         birth=me.birth,
         mark="m",
-        account=of_worker.account("m"),
-        source=of_worker.source,
+        account=account(of_worker.buyer, "m"),
+        source=source(of_worker.buyer),
     )
     registry.write(tmp_path, registry.read(tmp_path).with_part(worker))
     refused = pytest.raises(UsageError, match=words) if words else contextlib.nullcontext()
     with refused:
-        BackgroundServer(tmp_path).check(options[key], lambda _: None)
-    BackgroundServer(tmp_path).check(options[key].restarting(), lambda _: None)  # by the watcher
+        check(options[key], lambda _: None)
 
 
 @pytest.fixture

@@ -1,26 +1,38 @@
-"""What `rivya-flows up` needs on its Prefect server, and the runs that its last worker left."""
+"""What `up` may buy, what it needs on its Prefect server, and the runs that its last worker left."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from prefect import get_client
 from prefect.client.schemas.objects import State, StateType
 from prefect.states import AwaitingRetry, Cancelled
 
-from rivya_flows.app.live_guard import Confirm, agree_to_spending
+from rivya_flows.app.live_guard import (
+    Confirm,
+    account,
+    agree_to_spending,
+    buys_elsewhere,
+    check_key,
+    refuse_unknown_names,
+    source,
+)
+from rivya_flows.app.processes import registry
+from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL
 from rivya_flows.flows.deployment.deploy import DeployOptions, deploy
-from rivya_flows.flows.deployment.desired import GivenSpecs
-from rivya_flows.flows.deployment.spending import other_spending
+from rivya_flows.flows.deployment.desired import GivenSpecs, read_specs
+from rivya_flows.flows.deployment.spending import deployed_spending, other_spending
 from rivya_flows.flows.deployment.work_pools import deploy_waker, ensure_work_pool, workers_online
 from rivya_flows.flows.paging import flow_runs_with, read_flow_runs
 from rivya_flows.flows.recovery.automations import ensure_automations
+from rivya_flows.flows.up.options import HEARTBEAT_SECONDS, UpOptions
 from rivya_flows.settings import Settings
 from rivya_flows.store.journal import Journal
 
@@ -31,20 +43,53 @@ _OTHERS = (
 )
 
 
+@dataclass(frozen=True)
+class Checked:
+    """Specs that can be deployed (None: none are given), and whether it was said from whom they buy."""
+
+    specs: GivenSpecs | None = None
+    names_service: bool = False
+
+
+def check(options: UpOptions, tell: Callable[[str], None]) -> Checked:
+    """Refuse specs that cannot be deployed, and say what they start by itself, before anything starts."""
+    worker = registry.read(options.data).part("worker")
+    if worker and worker.account != account(options.buyer, worker.mark):
+        raise buys_elsewhere(worker, source(options.buyer), "up")
+    if not options.rehearses:
+        refuse_unknown_names()
+
+    async def agreed() -> Checked:
+        specs, named = None, False
+        if options.specs:
+            specs = read_specs(options.specs, shipped())
+            found = await deployed_spending(specs, datetime.now(UTC))
+            named = await agree_to_spending(
+                found, options.settings, tell, options.confirm, rehearses=options.rehearses
+            )
+        if not (named or options.rehearses):
+            await check_key(options.settings, tell)
+        return Checked(specs, named)
+
+    return asyncio.run(agreed())
+
+
 async def provision(
-    specs: Sequence[Path],
-    sources: GivenSpecs | None,
-    settings: Settings,
-    *,
-    heartbeat_seconds: float,
+    options: UpOptions, checked: Checked, tell: Callable[[str], None]
 ) -> tuple[str, ...]:
-    """Makes work pool, automations, waker and the deployments of checked specs (None: none); names these."""
+    """Makes work pool, automations, waker and deployments; gives the names of these, as ``flow/deployment``."""
+    settings = options.settings
+    if not (options.restarts or options.rehearses):
+        names_service = not checked.names_service
+        await agree_to_others(
+            checked.specs, settings, tell, options.confirm, names_service=names_service
+        )
     await ensure_work_pool(WORK_POOL)
-    await ensure_automations(heartbeat_seconds=heartbeat_seconds)
+    await ensure_automations(heartbeat_seconds=HEARTBEAT_SECONDS)
     await deploy_waker([WORK_POOL])
-    if sources is None:
+    if checked.specs is None:
         return ()
-    done = await deploy(DeployOptions(tuple(specs), sources=sources), settings)
+    done = await deploy(DeployOptions(options.specs, sources=checked.specs), settings)
     return tuple(change.name for change in done.changes)
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rivya_flows.app.processes.registry import ManagedProcess
-from rivya_flows.app.up.options import UpStatus
+from rivya_flows.flows.up.options import UpStatus
 
 
 def part(name: str, url: str = "", *, registered: bool = False) -> ManagedProcess:

@@ -2,17 +2,18 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 from rivya_flows.app.processes import supervisor
+from rivya_flows.app.processes.bound import with_server
 from rivya_flows.app.processes.supervisor import MARK
-from rivya_flows.flows.server.follower import followed
 from rivya_flows.flows.server.server_process import LOCK
 
 
-def test_a_follower_kills_its_module_and_all_its_children_when_the_server_dies(
+def test_a_module_is_killed_with_all_its_children_when_the_server_dies(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "orders.py").write_text(
@@ -24,13 +25,13 @@ def test_a_follower_kills_its_module_and_all_its_children_when_the_server_dies(
     with (tmp_path / LOCK).open("w") as server:
         fcntl.flock(server, fcntl.LOCK_EX)
         worker = subprocess.Popen(
-            [sys.executable, "-P", "-m", *followed(tmp_path / LOCK, "orders")],
+            [sys.executable, "-P", "-m", *with_server(tmp_path / LOCK, "orders")],
             env={**os.environ, MARK: mark, "PYTHONPATH": str(tmp_path)},
             stdout=subprocess.PIPE,
         )
         assert worker.stdout is not None
         assert worker.stdout.read(1) == b"1"
-        assert len(supervisor.marked(mark)) == 3
+        assert len(supervisor.marked(mark)) == 2
     worker.communicate()  # until the last process that could write is gone
-    assert worker.returncode == 0
+    assert worker.returncode == -signal.SIGKILL
     assert not supervisor.marked(mark)

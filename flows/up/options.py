@@ -1,20 +1,15 @@
-"""What `up` is asked for, what it needs of Prefect, what then runs, and the environment of its processes."""
+"""What `up` is asked for, what then runs, and the environment of its processes."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from rivya_flows.app.live_guard import Confirm, is_rehearsal, shown_key
+from rivya_flows.app.live_guard import Confirm, fingerprint, is_rehearsal
 from rivya_flows.app.processes.registry import ManagedProcess
-from rivya_flows.app.processes.supervisor import MARK, StartedProcess
-from rivya_flows.app.shared_store_checks import shown_url
+from rivya_flows.app.processes.supervisor import MARK
 from rivya_flows.environment import LOG_FORM, machine_environment
 from rivya_flows.errors import UsageError
 from rivya_flows.extras import need
@@ -26,7 +21,6 @@ HEARTBEAT_SECONDS = 30
 WORKER_QUERY_SECONDS = "2"
 _OURS = ("PREFECT_", "RIVYA_")
 _COMPARED = Settings.model_fields.keys() | {ENV_FILE_VARIABLE.lower()}
-_FROM_SANDBOX = "from the local sandbox"
 
 
 @dataclass(frozen=True)
@@ -40,6 +34,7 @@ class UpOptions:
         redis: URL for Prefect's messages; None: in memory.
         confirm: Asks before something buys without a cap over time; None where nobody can answer.
         foreground: This process restarts parts that die, and not one that `up` starts for that.
+        restarts: It starts parts that died: nothing is deployed, asked or moved to another port.
     """
 
     settings: Settings
@@ -57,29 +52,29 @@ class UpOptions:
     @property
     def spec_folder(self) -> Path | None:
         """Where a worker looks for edits of deployed specs; None: nowhere."""
-        folders = (path for path in self.specs if path.is_dir())
-        return next(folders, self.settings.rivya_flows_specs)
+        folder = next((path for path in self.specs if path.is_dir()), None)
+        folder = folder or self.settings.rivya_flows_specs
+        return None if folder is None else folder.expanduser().absolute()
 
     def restarting(self) -> UpOptions:
-        """The same options to start dead parts with: nothing is deployed, no port is asked for.
-
-        A spec that is wrong by now keeps nothing from starting, and addresses stay valid.
-        """
+        """The same options to start dead parts with: a spec that is wrong by now keeps nothing from starting."""
         settings = self.settings.model_copy(update={"rivya_flows_specs": self.spec_folder})
         return replace(
             self, settings=settings, specs=(), port=None, receiver_port=None, restarts=True
         )
 
     @property
-    def rehearses(self) -> bool:
-        return self.sandbox or is_rehearsal(self.settings.rivya_base_url, self.settings)
-
-    def account(self, mark: str) -> str:
-        return "" if self.sandbox else account(self.settings, mark)
+    def buyer(self) -> Settings:
+        """The settings with which its worker buys."""
+        return (
+            self.settings.model_copy(update={"rivya_api_key": None})
+            if self.sandbox
+            else self.settings
+        )
 
     @property
-    def source(self) -> str:
-        return _FROM_SANDBOX if self.sandbox else source(self.settings)
+    def rehearses(self) -> bool:
+        return self.sandbox or is_rehearsal(self.settings.rivya_base_url, self.settings)
 
     @property
     def data(self) -> Path:
@@ -89,26 +84,21 @@ class UpOptions:
     def prefect_home(self) -> Path:
         return self.data / "prefect"
 
-    @property
-    def sandbox_folder(self) -> Path:
-        return self.data / "sandbox"
 
-
-def watcher_environment(options: UpOptions, mark: str) -> dict[str, str]:
+def watcher_environment(options: UpOptions) -> dict[str, str]:
     """The environment of the watcher: that of `up`, whatever folder it was called in."""
-    folder = options.spec_folder
-    specs = {} if folder is None else {"RIVYA_FLOWS_SPECS": str(folder.expanduser().absolute())}
+    specs = {} if options.spec_folder is None else {"RIVYA_FLOWS_SPECS": str(options.spec_folder)}
     data = {"RIVYA_FLOWS_DATA": str(options.data.absolute()), "DO_NOT_TRACK": "1"}
-    return {**options.variables, **data, **specs, MARK: mark}
+    return {**options.variables, **data, **specs}
 
 
-def marked_environment(variables: Mapping[str, str], mark: str) -> dict[str, str]:
+def keyless_environment(variables: Mapping[str, str]) -> dict[str, str]:
     """The environment of a part that gets no key and no setting of the user."""
-    return machine_environment(variables) | {"DO_NOT_TRACK": "1", MARK: mark}
+    return machine_environment(variables) | {"DO_NOT_TRACK": "1"}
 
 
 def working_environment(
-    options: UpOptions, mark: str, client: Mapping[str, str], *, public_url: str, webhooks: bool
+    options: UpOptions, client: Mapping[str, str], *, public_url: str, webhooks: bool
 ) -> dict[str, str]:
     """The environment of the worker and the receiver: our settings, and one Prefect server.
 
@@ -129,30 +119,25 @@ def working_environment(
     if options.sandbox:
         ours["RIVYA_FLOWS_SANDBOX"] = "true"
     if options.spec_folder is not None:
-        ours["RIVYA_FLOWS_SPECS"] = str(options.spec_folder.expanduser().absolute())
+        ours["RIVYA_FLOWS_SPECS"] = str(options.spec_folder)
     if public_url:
         ours.setdefault("RIVYA_FLOWS_PUBLIC_URL", public_url)
     ours.setdefault("RIVYA_FLOWS_WEBHOOKS", "true" if webhooks else "false")
-    form = {name: text for name, text in options.variables.items() if name == LOG_FORM}
     # The functions of a spec and the clients of a store read variables of any name.
     others = {
         name: value
         for name, value in options.variables.items()
-        if not name.upper().startswith(_OURS)
+        if name == LOG_FORM or not name.upper().startswith(_OURS)
     }
-    return (
-        others
-        | {
-            "DO_NOT_TRACK": "1",
-            MARK: mark,
-            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
-            "PREFECT_LOGGING_LEVEL": "INFO",
-            "PREFECT_WORKER_QUERY_SECONDS": WORKER_QUERY_SECONDS,
-        }
-        | form
-        | dict(client)
-        | ours
-    )
+    return {
+        **others,
+        "DO_NOT_TRACK": "1",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
+        "PREFECT_LOGGING_LEVEL": "INFO",
+        "PREFECT_WORKER_QUERY_SECONDS": WORKER_QUERY_SECONDS,
+        **client,
+        **ours,
+    }
 
 
 def hashed_settings(environment: Mapping[str, str], mark: str) -> dict[str, str]:
@@ -161,43 +146,10 @@ def hashed_settings(environment: Mapping[str, str], mark: str) -> dict[str, str]
     They include the mark, so that equal values of two processes have different hashes.
     """
     return {
-        name: _hash(mark, name, value)
+        name: fingerprint(mark, name, value)
         for name, value in environment.items()
         if name.startswith(("PREFECT_", "--")) or name.lower() in _COMPARED
     }
-
-
-def _hash(*parts: str) -> str:
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
-
-
-def account(settings: Settings, mark: str) -> str:
-    """A hash of key and service that a worker with these settings buys with; "" for the local sandbox."""
-    if settings.rivya_flows_sandbox or settings.rivya_api_key is None:
-        return ""
-    key, url = settings.rivya_api_key.get_secret_value(), settings.rivya_base_url.rstrip("/")
-    return _hash(mark, key, url)
-
-
-def source(settings: Settings) -> str:
-    """From whom a worker with these settings buys, for people."""
-    key = settings.rivya_api_key
-    if settings.rivya_flows_sandbox or key is None:
-        return _FROM_SANDBOX
-    shown = shown_key(key.get_secret_value())
-    return f"from {shown_url(settings.rivya_base_url)} with the key {shown}"
-
-
-def buys_elsewhere(worker: ManagedProcess, source: str, command: str) -> UsageError:
-    """What is said where a worker of `up` buys from somebody else than a command names."""
-    return UsageError(
-        f"the worker that runs buys {worker.source}, and this `{command}` would buy {source};"
-        " nothing was deployed",
-        "`rivya-flows down` first, then "
-        + (
-            "this command again" if command == "up" else "`rivya-flows up`, then this command again"
-        ),
-    )
 
 
 def database_url(url: str) -> str:
@@ -263,55 +215,3 @@ class UpStatus:
             ],
             "deployments": list(self.deployments),
         }
-
-
-class PrefectBackend(Protocol):
-    """The Prefect server that `up` leaves running in a data folder, and its worker."""
-
-    def check(self, options: UpOptions, tell: Callable[[str], None]) -> None:
-        """Refuse specs that cannot be deployed, and say what they start by itself, before anything starts."""
-
-    def start(self, options: UpOptions, port: int, mark: str, log: Path) -> StartedProcess | None:
-        """Start the server; None while a run has a server of its own, which ends if it is idle."""
-
-    def answers(self) -> bool:
-        """Whether the recorded server answers, and proves that it is the one of the data folder."""
-
-    def end_idle(self) -> bool:
-        """End the server of a run that waits for the next one; whether there was one."""
-
-    def is_used(self) -> bool:
-        """Whether a run of the command line uses the server."""
-
-    def load(self) -> None:
-        """Import Prefect, which takes a second or more."""
-
-    def connected(self) -> AbstractContextManager[dict[str, str]]:
-        """Point Prefect in this process at the server; gives the variables that do so."""
-
-    def provision(self, options: UpOptions, tell: Callable[[str], None]) -> tuple[str, ...]:
-        """Create work pool, automations, waker and deployments; gives their names, as ``flow/deployment``."""
-
-    def followed(self, *command: str) -> tuple[str, ...]:
-        """The command that runs a module, and ends it with the server."""
-
-    def watcher_command(self) -> tuple[str, ...]:
-        """The command of the watcher, without the descriptor of its options."""
-
-    def worker_command(self, limit: int | None) -> tuple[str, ...]:
-        """The command of the worker; without a limit, as many flow runs at once as suits its work pool."""
-
-    def worker_is_online(self, since: datetime) -> bool:
-        """Whether the worker has sent a heartbeat since then."""
-
-    def requeue_left(self) -> int:
-        """Reschedule the runs that a dead worker left unfinished; returns their number."""
-
-    def requeue(self, flow_run_ids: Iterable[str]) -> int:
-        """Reschedule those of these runs that have not ended; returns their number."""
-
-    def settle(self) -> None:
-        """Wait until the rows of ended runs are written, if the server answers."""
-
-    def link(self) -> str:
-        """A URL that opens the UI in one browser, once."""

@@ -1,11 +1,25 @@
-"""Values of a receipt as text for people."""
+"""Renders the pages of this package, and the values of a receipt in them as text for people."""
 
 from __future__ import annotations
 
+import base64
+import functools
+import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+
+import jinja2
+
+from rivya_flows.catalogue.snapshot import voice_name
+from rivya_flows.fonts import MAX_PAGE_BYTES, with_fonts
+from rivya_flows.ledger.continuing import plain_reason
+from rivya_flows.ledger.model import iso
+from rivya_flows.ledger.phrases import model_of
+from rivya_flows.ledger.summary import manner, score_words
+from rivya_flows.planning.questions.open_questions import utc_minute
+from rivya_flows.planning.questions.presentation import deadline_words, readable, round_note
 
 _MAX_INDENTED_LENGTH, _MAX_INDENTED_DEPTH = 200_000, 16
 """Characters and depth of a JSON text that is shown indented; others are shown as they are."""
@@ -64,3 +78,48 @@ def _units(seconds: float) -> list[str]:
     days, hours = divmod(hours, 24)
     parts = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
     return [f"{number} {unit}" for number, unit in parts if number]
+
+
+def rendered(name: str, view: Mapping[str, Any], *, beside_media: int = 0) -> str:
+    """A page of this package, with the fonts of its scripts; so many of its bytes are media."""
+    return with_fonts(_template(name).render(view), MAX_PAGE_BYTES + beside_media)
+
+
+@functools.cache
+def _template(name: str) -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("rivya_flows", "media"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= _FILTERS
+    environment.globals |= {"deadline_words": deadline_words, "round_note": round_note}
+    return environment.get_template(name)
+
+
+def _credits(value: Any) -> str:
+    """A number with separators; a dash for what is missing."""
+    return f"{value:,}" if isinstance(value, int | float) else "–"
+
+
+def _sha256(script: str) -> str:
+    """The hash by which a Content-Security-Policy allows a script."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
+
+
+_FILTERS = {
+    "credits": _credits,
+    "iso": iso,
+    "manner": manner,
+    "minute": utc_minute,
+    "model": model_of,
+    "moment": moment_text,
+    "plain": plain_reason,
+    "readable": readable,
+    "score": score_words,
+    "sha256": _sha256,
+    "text": text_of,
+    "voice": voice_name,
+}

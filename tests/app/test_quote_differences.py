@@ -8,17 +8,18 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from rivya_flows.catalogue.catalogue import Catalogue
-from rivya_flows.catalogue.snapshot import from_wire
-from rivya_flows.ledger.quotes import (
+from rivya_flows.app.quotes import (
     MAX_LINES,
     Quote,
     plan_differences,
     price_differences,
     prices_of,
+    quoted_items,
     signature_of,
     text_differences,
 )
+from rivya_flows.catalogue.catalogue import Catalogue
+from rivya_flows.catalogue.snapshot import from_wire
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
@@ -54,7 +55,7 @@ def quote(**changes: Any) -> Quote:
         "cache": None,
         "service": "https://rivya.example",
         "wallet": "0123456789abcdef",
-        "prices": prices_of(plan(item()), models(z_image=1)),
+        "prices": prices_of(quoted_items(plan(item())), models(z_image=1)),
         "cap": 1,
         "plan": plan(item()),
     }
@@ -90,7 +91,7 @@ def test_a_quote_has_no_other_fields_and_no_credits_below_nothing() -> None:
 
 def test_prices_are_those_of_each_model_that_may_be_bought() -> None:
     planned = plan(item(fallback=["nano-banana", None]), item("pick", None))
-    found = prices_of(planned, models(z_image=1, nano_banana=3, veo=10))
+    found = prices_of(quoted_items(planned), models(z_image=1, nano_banana=3, veo=10))
     assert {name: price.credits for name, price in found.items()} == {
         "z-image": 1,
         "nano-banana": 3,
@@ -118,7 +119,9 @@ def test_a_changed_text_is_a_short_diff() -> None:
 
 
 def test_prices_that_moved_are_told_by_model() -> None:
-    was = prices_of(plan(item(fallback=["veo", "nano"])), models(z_image=1, veo=10, nano=3))
+    was = prices_of(
+        quoted_items(plan(item(fallback=["veo", "nano"]))), models(z_image=1, veo=10, nano=3)
+    )
     found = price_differences(was, models(z_image=None, veo=12))
     assert [*found.values()] == [
         "nano: 3 credits → not in the list of models",
@@ -130,7 +133,7 @@ def test_prices_that_moved_are_told_by_model() -> None:
         date="2026-11-25",
         source="live",
     )
-    was = prices_of(plan(item(model="veo")), models(veo=10))
+    was = prices_of(quoted_items(plan(item(model="veo"))), models(veo=10))
     told = price_differences(was, metered)["veo"]
     assert told == "veo: 10 credits, FIXED → 10 credits, METERED"
 
@@ -138,15 +141,15 @@ def test_prices_that_moved_are_told_by_model() -> None:
 def test_items_that_differ_are_told_with_both_prices() -> None:
     was = plan(item("a", cached=True, credits=0), item("b"), item("c"), item("d", "veo", 10))
     now = plan(item("a"), item("c", "nano", 3), item("d", "veo", 12), item("e"))
-    assert [*plan_differences(was, now, {"veo"})] == [
+    assert [*plan_differences(quoted_items(was), quoted_items(now), {"veo"})] == [
         "stills[a]: 0 credits (cached) → 1 credit",
         "stills[b]: 1 credit → not in the plan",
         "stills[c]: z-image, 1 credit → nano, 3 credits",
         "stills[e]: not in the plan → 1 credit",
     ]
-    assert not [*plan_differences(was, was, ())]
+    assert not [*plan_differences(quoted_items(was), quoted_items(was), ())]
 
 
 def test_very_many_items_are_counted() -> None:
-    found = [*plan_differences(plan(*(item(str(n)) for n in range(50))), plan(), ())]
+    found = [*plan_differences(quoted_items(plan(*(item(str(n)) for n in range(50)))), {}, ())]
     assert (len(found), found[-1]) == (MAX_LINES + 1, "… and 30 more items")

@@ -1,4 +1,4 @@
-"""The end of a run on its page: outputs, costs, and the link to the contact sheet."""
+"""What the artifacts of a run say: plan, progress, outputs, picks and costs."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rivya_flows.app.prepare import verdict
 from rivya_flows.assets import Asset
-from rivya_flows.flows.run_page.artifact import Artifact
-from rivya_flows.flows.run_page.media import Address, Poster, as_markdown
+from rivya_flows.catalogue.prices import Price
+from rivya_flows.flows.run_page.artifact import Address, Artifact, Poster, as_markdown
 from rivya_flows.ledger.continuing import next_step
 from rivya_flows.ledger.model import Choice, Receipt
-from rivya_flows.ledger.phrases import credits_of, model_of
+from rivya_flows.ledger.phrases import credits_of, model_of, total_of
 from rivya_flows.ledger.provenance import Recorded, recorded_asset
 from rivya_flows.ledger.summary import (
     account_line,
@@ -22,19 +23,124 @@ from rivya_flows.ledger.summary import (
     told,
     troubles,
 )
-from rivya_flows.planning.markdown import code, gallery, link, quotation, table, text
+from rivya_flows.planning.markdown import Marked, code, gallery, link, quotation, table, text
+from rivya_flows.planning.mermaid import mermaid
 from rivya_flows.planning.names import label
+from rivya_flows.planning.plan import RunPlan
+from rivya_flows.planning.pricing.estimate import RUNTIME, Estimate, ItemEstimate, StepEstimate
 from rivya_flows.planning.questions.presentation import (
     answering_command,
     blank_answer,
     round_note,
 )
+from rivya_flows.planning.queue.item_state import Phase
+from rivya_flows.planning.queue.state import State, StepState
+
+MOST_PLANNED, _MOST_STEPS = 200, 6
+"""Items in the table of a plan, and steps at work that are named."""
 
 MOST_ROWS = 1_000
 MOST_MEDIA = 60
 _MOST_TROUBLES = 20
 _MOST_FILMS = 30
 _MOST_CANDIDATES = 60
+
+
+def draw_plan(plan: RunPlan, priced: Estimate) -> Artifact:
+    """A Mermaid graph with prices, a table of the items, the totals, and whether they fit the budget."""
+    rows = [row for step in priced.steps for row in _rows(step)]
+    head = ("item", "model", "credits", "")
+    lines = [
+        f"```mermaid\n{mermaid(plan, priced)}\n```",
+        "",
+        table(head, rows[:MOST_PLANNED], right=[2]),
+        *_more(rows, MOST_PLANNED, "\nand {} more items"),
+        "",
+        _money(priced),
+        *(["", text(verdict(priced))] if priced.budget is not None else []),
+    ]
+    return Artifact("markdown", "\n".join(lines), "The steps and their prices")
+
+
+def _rows(step: StepEstimate) -> Iterator[tuple[object, ...]]:
+    if step.skipped:
+        yield (step.id, "", "", f"skipped: {step.skipped}")
+        return
+    for item in step.items:
+        name = f"{step.id} × …" if item.key == RUNTIME else label(step.id, item.key)
+        yield (name, item.model or Marked(f"*{text(step.uses)}*"), _cost(item.price), _note(item))
+
+
+def _cost(price: Price) -> str:
+    if price.max is None:
+        return f"{price.min} or more"
+    return str(price.min) if price.min == price.max else f"{price.min} to {price.max}"
+
+
+def _note(item: ItemEstimate) -> str:
+    if item.cached:
+        before = item.price.assumption if item.taken_from else "bought before"
+        return f"{before}, saves {item.saved}" if item.saved else str(before)
+    return "" if item.price.max == 0 else item.price.assumption or ""
+
+
+def _money(priced: Estimate) -> str:
+    parts = [f"**{text(total_of(priced))}**"]
+    if priced.spent:
+        parts.append(f"{priced.spent} spent before")
+    if priced.saved:
+        parts.append(f"{priced.saved} saved")
+    if priced.budget is not None:
+        parts.append(f"budget {priced.budget}")
+    if priced.balance is not None:
+        parts.append(f"balance {priced.balance}")
+    return ", ".join(parts)
+
+
+def draw_progress(state: State) -> Artifact:
+    """The share of the known items that have ended, the active steps and the credits so far.
+
+    The percentage can fall when a fan-out adds items.
+    """
+    done = total = 0
+    for step_id in state.plan.parts["steps"]:
+        items = state.steps[step_id].items
+        total += 1 if items is None else len(items)
+        done += state.steps[step_id].tally.ended
+    percent = 100.0 if state.ended == "completed" else round(100 * done / max(total, 1), 1)
+    saved = f", {state.saved} saved" if state.saved else ""
+    credits = f"{credits_of(state.spent)}{saved}"
+    return Artifact("progress", percent, f"{done} of {total} done{_active_steps(state)}; {credits}")
+
+
+def _active_steps(state: State) -> str:
+    if state.ended:
+        return f", {state.ended}"
+    active = [words for one in state.steps.items() if (words := _step(*one)) is not None]
+    shown = [*active[:_MOST_STEPS], *_more(active, _MOST_STEPS, "{} more steps")]
+    return f"; {', '.join(shown)}" if shown else ""
+
+
+def _step(step_id: str, step: StepState) -> str | None:
+    items, tally = step.items, step.tally
+    if items is None or not tally.in_flight:
+        return None
+    if len(items) == 1:
+        return f"{step_id} {_DOES[items[0].phase]}"
+    return f"{step_id} {tally.ended} of {len(items)}"
+
+
+_DOES = {
+    Phase.LOOKING: "looks up an earlier result",
+    Phase.UPLOADING: "is uploading",
+    Phase.BUYING: "is buying",
+    Phase.RUNNING: "is running",
+}
+
+
+def _more(found: Sequence[object], most: int, words: str) -> list[str]:
+    """What stands in place of those after the first ones; empty if there are none."""
+    return [words.format(len(found) - most)] if len(found) > most else []
 
 
 def draw_outputs(
@@ -45,11 +151,7 @@ def draw_outputs(
     *,
     deployed: bool,
 ) -> Artifact:
-    """The run's outputs with their media, what went wrong, and the link to the contact sheet.
-
-    Args:
-        report: The URL of the contact sheet; None if it has none.
-    """
+    """The run's outputs with their media, what went wrong, and the link to the contact sheet, if it has one."""
     lines = [f"**{text(receipt.status)}**: {text(told(receipt))}", ""]
     if counted := account_line(receipt):
         lines += [text(counted), ""]
@@ -57,24 +159,23 @@ def draw_outputs(
     for name, value in receipt.outputs.items():
         lines += [f"### {text(name)}", "", *show.value(name, value), ""]
     lines += draw_choices(receipt, deployed=deployed)
-    if made := films(receipt):
-        shown = made[:_MOST_FILMS]
-        lines += ["### Films and layouts", "", *(f"* {text(one)}" for one in shown)]
-        more = len(made) - _MOST_FILMS
-        lines += [*([f"* and {more} more lines in the receipt"] if more > 0 else []), ""]
-    failures = troubles(receipt)
-    if failures:
-        shown = failures[:_MOST_TROUBLES]
-        lines += ["### What went wrong", "", *(f"* {text(one)}" for one in shown)]
-        more = len(failures) - _MOST_TROUBLES
-        lines += [*([f"* and {more} more"] if more > 0 else []), ""]
+    for title, found, most, rest in (
+        ("Films and layouts", films(receipt), _MOST_FILMS, "* and {} more lines in the receipt"),
+        ("What went wrong", troubles(receipt), _MOST_TROUBLES, "* and {} more"),
+    ):
+        if found:
+            lines += [f"### {title}", "", *(f"* {text(one)}" for one in found[:most])]
+            lines += [*_more(found, most, rest), ""]
     if receipt.status != "suspended" and (following := next_step(receipt, deployed=deployed)):
         lines += ["### What next", "", following.markdown, ""]
     if report:
         lines.append(link("Contact sheet: all pictures, films, prompts and credits", report))
     else:
-        command = f"rivya-flows receipt {_id(receipt)} --out DIR"
-        lines.append(f"`{command}` writes the contact sheet, with the media beside it.")
+        run_id = receipt.run_id.replace("`", "'")
+        lines.append(
+            f"`rivya-flows receipt {run_id} --out DIR` writes the contact sheet, with the media"
+            " beside it."
+        )
     return Artifact("markdown", "\n".join(lines), f"What {text(receipt.name)} made")
 
 
@@ -134,9 +235,8 @@ def draw_ledger(receipt: Receipt) -> Artifact | None:
         return None
     credits = receipt.credits
     saved = f", {credits.saved} saved" if credits.saved else ""
-    more = len(receipt.ledger) - MOST_ROWS
-    rest = f"; {more} more purchases are in the receipt" if more > 0 else ""
-    description = f"{credits_of(credits.spent)} spent{saved}{rest}"
+    rest = _more(receipt.ledger, MOST_ROWS, "; {} more purchases are in the receipt")
+    description = "".join([f"{credits_of(credits.spent)} spent{saved}", *rest])
     head = ("item", "model", "status", "reserved", "credits", "job")
     return Artifact("markdown", table(head, rows, right=[3, 4]), description)
 
@@ -187,8 +287,8 @@ class _Showing:
         media = [known for one in values if (known := recorded_asset(one, self.media))]
         stills = [one for one in media if one.kind == "image"]
         found = [
-            (self._key(one) or f"{name} {n}", one, url)
-            for n, one in _count(stills)
+            (self.makers.get(one.sha256, ("", ""))[1] or f"{name} {n}", one, url)
+            for n, one in enumerate(stills, 1)
             if (url := self.address(one))
         ]
         pictures = [(title, self.poster(one) or url, url) for title, one, url in found[: self.left]]
@@ -196,15 +296,8 @@ class _Showing:
             self.left -= len(pictures)
             yield gallery(pictures)
             return
-        for number, one in _count(values):
+        for number, one in enumerate(values, 1):
             yield from self.value(f"{name} {number}", one)
-
-    def _key(self, asset: Asset) -> str:
-        return self.makers.get(asset.sha256, ("", ""))[1]
-
-
-def _count(values: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-    return enumerate(values, 1)
 
 
 def _makers(receipt: Receipt) -> dict[str, tuple[str, str]]:
@@ -215,8 +308,3 @@ def _makers(receipt: Receipt) -> dict[str, tuple[str, str]]:
             words = (item.key, *item.formats.get(asset.sha256, ()))
             makers.setdefault(asset.sha256, (step.id, " ".join(filter(None, words))))
     return makers
-
-
-def _id(receipt: Receipt) -> str:
-    """The run id for use between backticks."""
-    return receipt.run_id.replace("`", "'")

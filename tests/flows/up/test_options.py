@@ -6,15 +6,15 @@ import pytest
 from pydantic import SecretStr
 
 from rivya_flows.app.processes.supervisor import MARK
-from rivya_flows.app.up.options import (
+from rivya_flows.errors import UsageError
+from rivya_flows.flows.up.options import (
     UpOptions,
     database_url,
     hashed_settings,
-    marked_environment,
+    keyless_environment,
     messages_url,
     working_environment,
 )
-from rivya_flows.errors import UsageError
 from rivya_flows.settings import Settings
 
 CLIENT = {"PREFECT_API_URL": "http://127.0.0.1:4200/api"}
@@ -28,7 +28,6 @@ def options(tmp_path: Path, *specs: Path, sandbox: bool = False, **variables: st
 def working(tmp_path: Path, *, sandbox: bool = False, **variables: str) -> dict[str, str]:
     return working_environment(
         options(tmp_path, sandbox=sandbox, **variables),
-        "m",
         CLIENT,
         public_url="http://127.0.0.1:8710",
         webhooks=True,
@@ -51,7 +50,7 @@ def test_a_worker_gets_our_settings_and_one_server(tmp_path: Path) -> None:
     assert made["RIVYA_FLOWS_DATA"] == str(tmp_path / "data")
     assert made["RIVYA_FLOWS_PUBLIC_URL"] == "http://127.0.0.1:8710"
     assert made["RIVYA_FLOWS_WEBHOOKS"] == "true"
-    assert made[MARK] == "m"
+    assert MARK not in made
 
 
 def test_a_worker_of_the_sandbox_gets_no_key(tmp_path: Path) -> None:
@@ -69,7 +68,6 @@ def test_a_worker_gets_the_folder_that_was_deployed(tmp_path: Path) -> None:
     folder.mkdir()
     made = working_environment(
         options(tmp_path, file, folder, RIVYA_FLOWS_SPECS="/usual"),
-        "m",
         CLIENT,
         public_url="",
         webhooks=False,
@@ -87,8 +85,7 @@ def test_settings_of_the_user_win(tmp_path: Path) -> None:
 
 def test_server_and_sandbox_get_no_key() -> None:
     given = {"RIVYA_API_KEY": "k", "PREFECT_API_KEY": "k", "BRAND_TOKEN": "k", "PATH": "/bin"}
-    made = marked_environment(given, "m")
-    assert made == {"PATH": "/bin", "DO_NOT_TRACK": "1", MARK: "m"}
+    assert keyless_environment(given) == {"PATH": "/bin", "DO_NOT_TRACK": "1"}
 
 
 def test_the_hash_of_a_setting_differs_with_its_value_and_its_process_and_reveals_none(
