@@ -28,7 +28,7 @@ from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import shown
 from rivya_flows.steps.answers import TURNS, instruction
 from rivya_flows.steps.given import Given, GivenMedia, World
-from rivya_flows.steps.kind import Kind, Names, WrittenStep, given_fields
+from rivya_flows.steps.kind import Kind, Names, Surroundings, WrittenStep, given_fields
 from rivya_flows.steps.request import (
     ItemRequest,
     UploadedFile,
@@ -138,7 +138,7 @@ class Chat(Kind):
         hint = "add `expect: {name: string}` to that step, or use .text"
         return given_fields(fields, {"json": hint})
 
-    def check(self, given: Given, step: WrittenStep) -> Iterator[Diagnostic]:
+    def check(self, given: Given, step: WrittenStep, around: Surroundings) -> Iterator[Diagnostic]:
         yield from expect_problems(given.get("expect"), ("expect",))
         session, model = given.get("session"), given.get("model")
         shape = session.shape if isinstance(session, Unknown) else ANY

@@ -25,7 +25,8 @@ from rivya_flows.language.step_groups import Part
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, shown
 from rivya_flows.spec.names import NamesInScope
-from rivya_flows.spec.written import WrittenSpec, WrittenStep
+from rivya_flows.spec.written import WrittenSpec
+from rivya_flows.steps.kind import WrittenStep
 
 STATUSES = ("completed", "cached", "skipped", "failed")
 """How a step ends: what an expression sees of each step that its own step waits for."""
@@ -153,8 +154,9 @@ def _possible(
 ) -> tuple[Any, ...]:
     """All values that a name can have; empty where they are not known."""
     if reference.namespace == "steps":
-        known = any(reference.path == (one.id, "status") for one in names.spec.steps)
-        return STATUSES if known else ()
+        name, *rest = reference.path or ("",)
+        known = any(name in steps for steps in names.spec.parts.values())
+        return STATUSES if known and rest == ["status"] else ()
     found, whole = names.possible(reference, step)
     plain = whole and all(isinstance(one, str | int | float) for one in found)
     return found if plain and len(found) <= _MAX_VALUES else ()

@@ -14,7 +14,7 @@ from rivya_flows.language.matrix import MAX_ITEMS, SPECIAL, unequal
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, shown
 from rivya_flows.spec.names import RESERVED, NamesInScope
-from rivya_flows.spec.written import WrittenStep
+from rivya_flows.steps.kind import WrittenStep
 
 _LIST_HINT = "write [first, second], or one expression that gives a list"
 
