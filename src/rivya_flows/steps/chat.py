@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from rivya_flows.catalogue.catalogue import Catalogue, Model, certain
 from rivya_flows.catalogue.prices import Price, price
-from rivya_flows.catalogue.request_checks import check_chat, check_least_length, check_prompt
+from rivya_flows.catalogue.request_checks import check_chat, check_prompt
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.canonical import canonical, whole
 from rivya_flows.language.diagnostic_report import meant
@@ -93,7 +93,7 @@ class Chat(Kind):
         request = None
         for model in given.models(world.catalogue, self.uses, CHAT):
             if isinstance(message, Unknown):
-                given.report(check_least_length(model, message.least + added))
+                given.report(check_prompt(model, None, least=message.least + added))
             elif "message" in given.values or not given.is_written:  # else the model reports it
                 given.report(
                     check_prompt(model, None if message is None else message + " " * added)
