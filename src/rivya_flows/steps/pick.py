@@ -27,9 +27,9 @@ from rivya_flows.language.expressions.resolve import (
     UsesNull,
     evaluate,
     is_computed,
+    is_whole,
     items_named,
 )
-from rivya_flows.language.expressions.templates import template
 from rivya_flows.language.expressions.values import type_name
 from rivya_flows.language.field_types import (
     COMPUTED,
@@ -326,7 +326,7 @@ def _length(written: Any) -> int | None:
 
 
 def _by_problems(value: Any, shape: Shape) -> Iterator[Diagnostic]:
-    if not _is_whole(value):
+    if not is_whole(value):
         bare = isinstance(value, str) and value.startswith(("item.", "steps.")) and len(value) < 60
         hint = f'write "${{{{ {value if bare else "item.json.score"} }}}}"'
         message = f"'by' must be one expression that gives a number, not {shown(value)}"
@@ -340,14 +340,6 @@ def _by_problems(value: Any, shape: Shape) -> Iterator[Diagnostic]:
     else:
         return
     yield Diagnostic("wrong-type", message, hint, path=("by",))
-
-
-def _is_whole(value: Any) -> bool:
-    """Whether a value is one expression; a broken one is reported with the expressions."""
-    try:
-        return isinstance(value, str) and template(value).whole
-    except ExpressionError:
-        return True
 
 
 def _not_again(

@@ -16,6 +16,7 @@ from rivya_flows.language.expressions.resolve import (
     Reference,
     as_reference,
     expressions_in,
+    is_whole,
     references,
     tree_references,
 )
@@ -167,9 +168,9 @@ def _check_status(
 ) -> None:
     """Reports an `if` that needs the failure of a step with which this step is skipped."""
     condition = step.get("if")
+    if not is_whole(condition):
+        return
     try:
-        if not isinstance(condition, str) or not template(condition).whole:
-            return
         [expression] = template(condition).expressions
         read = references([step.get(key) for key in _EVALUATED])
     except ExpressionError:
@@ -229,14 +230,8 @@ def check_step_keys(spec: WrittenSpec, report: DiagnosticCollector) -> None:
 
 def _check_condition(step: WrittenStep, spec: WrittenSpec, report: DiagnosticCollector) -> None:
     value = step.get("if")
-    if value is None or isinstance(value, bool):
+    if value is None or isinstance(value, bool) or is_whole(value):
         return
-    if isinstance(value, str):
-        try:
-            if template(value).whole:
-                return
-        except ExpressionError:
-            return  # reported with the expressions
     hint = "write one expression" if "${{" in str(value) else _condition_hint(value, step, spec)
     report.add(
         (*step.path, "if"),
