@@ -51,7 +51,7 @@ def _written_price(
 ) -> tuple[str | None, Price]:
     scope: dict[str, Any] = {"inputs": {}, "steps": {}}
     with contextlib.suppress(ExpressionError, UsesNull):
-        scope = known_scope(state, planned)
+        scope = known_scope(state, planned, steps=False)
     scope |= variables
     if isinstance(planned.step.with_, PickWith):
         return written_judge_price(state, planned, scope, rejected)
