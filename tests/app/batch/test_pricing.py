@@ -10,6 +10,7 @@ import pytest
 from rivya_flows.app.batch.pricing import PricedBatch, ReadBatch, price_rows
 from rivya_flows.app.batch.rows import BatchRow, batch_id_of, read_rows
 from rivya_flows.app.batch.scheduler import Batch, RowState
+from rivya_flows.app.prepare import Market
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import BudgetError, SpecError
 from rivya_flows.spec.load import load
@@ -29,8 +30,9 @@ def priced(studio: Studio, table: str) -> PricedBatch:
     batch_id = batch_id_of(workflow, SPEC, studio.service.identity, "rows.csv")
     rows = read_rows(table, file="rows.csv", workflow=workflow, batch_id=batch_id)
     options = batch_options(studio, table)
+    market = Market(shipped(), studio.service.identity, 100)
     with studio.context(Bomb()) as context:
-        return price_rows(context, ReadBatch(batch_id, options, workflow, shipped(), rows, 100))
+        return price_rows(context, ReadBatch(batch_id, options, workflow, market, rows))
 
 
 def test_a_batch_is_priced_by_what_its_rows_still_need(studio: Studio) -> None:

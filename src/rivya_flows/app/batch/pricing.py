@@ -11,14 +11,12 @@ from typing import Any
 
 from rivya_flows.app.batch.rows import BatchRow, batch_id_of, read_rows, with_new_runs
 from rivya_flows.app.batch.scheduler import Batch, RowResult, RowState, next_rows
-from rivya_flows.app.catalogue_cache import read_catalogue
 from rivya_flows.app.connect import connect_with
 from rivya_flows.app.live_guard import Spending, pool_cap
-from rivya_flows.app.prepare import Market, Prepared, RunRequest, prepare, remaining
+from rivya_flows.app.prepare import Market, Prepared, RunRequest, prepare, read_market, remaining
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.app.runner import Runner
 from rivya_flows.app.spec_file import load_spec
-from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.catalogue.prices import price_of
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import BudgetError, MediaError, SpecError, UsageError
@@ -59,9 +57,8 @@ class ReadBatch:
     batch_id: str
     options: BatchOptions
     workflow: Workflow
-    catalogue: Catalogue
+    market: Market
     rows: tuple[BatchRow, ...]
-    balance: int
 
 
 @dataclass(frozen=True)
@@ -269,7 +266,7 @@ def price_rows(context: RunContext, read: ReadBatch) -> PricedBatch:
         Batch(tuple(states), options.budget, options.parallel, removed=gone, pools=left),
         fresh,
         read.batch_id,
-        read.balance,
+        read.market.balance or 0,
         frozenset(run.folder for run in runs.values()),
         pools,
     )
@@ -278,7 +275,8 @@ def price_rows(context: RunContext, read: ReadBatch) -> PricedBatch:
 def _prepared(context: RunContext, read: ReadBatch, row: BatchRow) -> Prepared:
     return prepare(
         replace(read.options.request, inputs=lambda _: row.values),
-        Market(read.catalogue, context.service.identity),
+        # The rows share the wallet, so that no plan of a row has its balance.
+        Market(read.market.catalogue, read.market.service),
         run_id=row.run_id,
         assets=context.assets,
         look_up=context.look_up,
@@ -319,11 +317,9 @@ async def read_batch(
     context: RunContext, options: BatchOptions, say: Callable[[str], object]
 ) -> ReadBatch:
     """Reads the models, the balance and the rows."""
-    async with context.first_client(say) as client:
-        catalogue = await read_catalogue(client, context)
-        balance = (await client.credits.retrieve()).current_credits
+    market = await read_market(context, say)
     request, file = options.request, options.table_name
-    workflow = load_spec(request.spec, catalogue)
+    workflow = load_spec(request.spec, market.catalogue)
     batch_id = batch_id_of(workflow, request.spec.text, context.service.identity, file)
     names = {**workflow.labels, **request.labels}
     if BATCH_LABEL not in names and len(names) < MAX_LABELS:
@@ -339,7 +335,7 @@ async def read_batch(
     )
     if len(rows) > _MANY:
         say(f"pricing {len(rows)} rows …")
-    return ReadBatch(batch_id, options, workflow, catalogue, rows, balance)
+    return ReadBatch(batch_id, options, workflow, market, rows)
 
 
 async def plan_batch(
