@@ -12,8 +12,7 @@ from rivya_flows.language.brand import Brand, with_words
 from rivya_flows.spec.dump import dump
 from rivya_flows.spec.includes import included_texts
 from rivya_flows.spec.load import check, load
-from rivya_flows.spec.named_files import named_files
-from rivya_flows.spec.named_texts import check_brand
+from rivya_flows.spec.named_files import check_brand, named_files
 
 BRAND = """\
 name: Aurora

@@ -104,13 +104,13 @@ def test_secret_that_was_given_is_not_shown() -> None:
 def test_all_wrong_values_come_together() -> None:
     declared = workflow(a="type: integer", b="type: boolean", c="type: text")
     with pytest.raises(SpecError) as caught:
-        resolve_inputs(declared, {"a": "x", "b": "y", "bb": 1}, folder=None, source="rows.csv")
+        resolve_inputs(declared, {"a": "x", "b": "y", "bb": 1}, folder=None)
     found = [(p.file, p.code) for p in caught.value.diagnostics]
     assert found == [
-        ("rows.csv", "unknown-input"),
-        ("rows.csv", "wrong-input"),
-        ("rows.csv", "wrong-input"),
-        ("rows.csv", "missing-input"),
+        ("<inputs>", "unknown-input"),
+        ("<inputs>", "wrong-input"),
+        ("<inputs>", "wrong-input"),
+        ("<inputs>", "missing-input"),
     ]
     assert caught.value.diagnostics[0].hint == "did you mean 'b'? there are: a, b, c"
 

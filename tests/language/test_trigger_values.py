@@ -13,7 +13,7 @@ from prefect.server.utilities.user_templates import TemplateRenderError, render_
 
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.language.expressions.values import ExpressionError
-from rivya_flows.language.trigger_values import for_prefect, whole
+from rivya_flows.language.trigger_values import for_prefect
 from rivya_flows.spec.load import check
 from support.triggered_spec import SPEC
 
@@ -122,9 +122,3 @@ def test_a_brace_that_prefect_would_fill_in_is_told() -> None:
     text += "  - {name: weekly, inputs: {product: '{{ $HOME }}'}, when_busy: cancel}\n"
     _, problems = check(text, file="tea-time.yaml", catalogue=shipped())
     assert [one.code for one in problems] == ["expression-not-allowed", "needless-key"]
-
-
-def test_one_expression_alone_is_whole() -> None:
-    assert whole("${{ event.payload.theme }}")
-    assert not whole("About ${{ event.payload.theme }}")
-    assert not whole("plain")

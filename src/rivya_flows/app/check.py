@@ -23,7 +23,7 @@ from rivya_flows.language.syntax import source
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.spec import load
-from rivya_flows.spec.named_texts import check_brand
+from rivya_flows.spec.named_files import check_brand
 from rivya_flows.spec.spec_tests import SpecTests, check_against, read_tests
 
 

@@ -90,40 +90,29 @@ def coerce_params(
     return coerced, tuple(found)
 
 
-def check_prompt(model: Model, prompt: str | None, added: int = 0) -> tuple[Diagnostic, ...]:
+def check_prompt(
+    model: Model, prompt: str | None, added: int = 0, least: int | None = None
+) -> tuple[Diagnostic, ...]:
     """Whether the prompt (of a chat model: the message) exists and is short enough.
 
-    `added` is how many of its characters the brand of the spec added.
+    `added` is how many of its characters the brand of the spec added, `least` how many it has at least
+    where it is not known yet.
     """
     name = "message" if model.category == "chat" else "prompt"
-    if prompt is None or not prompt.strip():
+    if least is None and (prompt is None or not prompt.strip()):
         if not model.prompt_required:
             return ()
         message = f"{model.id!r} needs a {name}"
         return (Diagnostic("missing-prompt", message, f"add `{name}:`", path=(name,)),)
-    limit = model.max_prompt_length
-    if limit is not None and len(prompt) > limit:
-        message = f"the {name} has {len(prompt):,} characters; {model.id!r} takes at most {limit:,}"
-        message += of_brand(added)
-        hint = "shorten it, or pick another model"
-        return (Diagnostic("prompt-too-long", message, hint, path=(name,)),)
-    return ()
-
-
-def check_least_length(model: Model, least: int, added: int = 0) -> tuple[Diagnostic, ...]:
-    """Whether a prompt that has at least so many characters is short enough; see `check_prompt`."""
-    limit = model.max_prompt_length
-    if limit is None or least <= limit:
+    limit, length = model.max_prompt_length, len(prompt or "") if least is None else least
+    if limit is None or length <= limit:
         return ()
-    name = "message" if model.category == "chat" else "prompt"
-    message = f"the {name} has at least {least:,} characters; {model.id!r} takes at most {limit:,}"
+    has = f"{length:,}" if least is None else f"at least {length:,}"
+    message = f"the {name} has {has} characters; {model.id!r} takes at most {limit:,}"
+    if added:
+        message += f"; the brand adds {added:,} of them, `brand: false` leaves them out"
     hint = "shorten it, or pick another model"
-    return (Diagnostic("prompt-too-long", message + of_brand(added), hint, path=(name,)),)
-
-
-def of_brand(added: int) -> str:
-    """What a message about a length says of the characters that a brand adds."""
-    return f"; the brand adds {added:,} of them, `brand: false` leaves them out" if added else ""
+    return (Diagnostic("prompt-too-long", message, hint, path=(name,)),)
 
 
 def check_references(

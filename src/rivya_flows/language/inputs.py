@@ -19,6 +19,9 @@ from rivya_flows.language.syntax.secret_names import is_secret_name, refusal
 from rivya_flows.language.wording import an, shown
 from rivya_flows.language.workflow import Input, Workflow
 
+_GIVEN = "<inputs>"
+"""What diagnostics call the inputs of a command."""
+
 SIZED = ("string", "text", "integer", "number", "list")
 
 
@@ -44,7 +47,6 @@ def resolve_inputs(
     given: Mapping[str, Any],
     *,
     folder: Path | None,
-    source: str = "<inputs>",
     paths: bool = True,
     files: Mapping[str, Asset] | None = None,
 ) -> dict[str, Any]:
@@ -55,7 +57,6 @@ def resolve_inputs(
         given: Values by name; those of type file are relative to the current folder.
         folder: The folder of the spec, which file defaults are relative to and may not leave;
             None where it is not at hand, as on a worker.
-        source: The file in diagnostics.
         paths: Files may be paths; False for values from a deployment or the web.
         files: Assets by the path in a default, if the folder is not available.
 
@@ -64,7 +65,7 @@ def resolve_inputs(
     """
     problems = [
         Diagnostic("unknown-input", f"unknown input {shown(name)}",
-                   meant(str(name), workflow.inputs) or "the spec has no inputs", file=source)
+                   meant(str(name), workflow.inputs) or "the spec has no inputs", file=_GIVEN)
         for name in given
         if name not in workflow.inputs
     ]  # fmt: skip
@@ -77,7 +78,7 @@ def resolve_inputs(
             if declared.required:
                 hint = f"give it with `-i {name}=VALUE`; {hint_for(declared)}"
                 message = f"the input {name!r} is required"
-                problems.append(Diagnostic("missing-input", message, hint, file=source))
+                problems.append(Diagnostic("missing-input", message, hint, file=_GIVEN))
             continue
         try:
             if own:
@@ -89,7 +90,7 @@ def resolve_inputs(
         except ValueError as error:
             message = f"{name}: {error}"
             fix = hint_for(declared, value, paths=paths or not own)
-            problems.append(Diagnostic("wrong-input", message, fix, file=source))
+            problems.append(Diagnostic("wrong-input", message, fix, file=_GIVEN))
     if problems:
         raise SpecError(tuple(problems))
     return values

@@ -207,44 +207,63 @@ def item_keys(
     return tuple(keys)
 
 
+Rows = tuple[list[dict[str, Any]], list[dict[str, Any]]]
+"""Of each item the values that name it, and its loop variables."""
+
+
+def rows_of(loop: str, evaluated: Any, variable: str = "item") -> Rows:
+    """The items of an evaluated fan-out.
+
+    Raises:
+        ExpressionError: The values are not a valid one.
+    """
+    if loop == "matrix":
+        combos = list(combinations(evaluated))
+        return combos, [{"matrix": combo} for combo in combos]
+    if loop == "zip":
+        sizes = {axis: len(_listed(values)) for axis, values in evaluated.items()}
+        if len(set(sizes.values())) > 1:
+            raise ExpressionError(unequal(sizes))
+        columns = zip(*evaluated.values(), strict=True)
+        zipped = [dict(zip(evaluated, column, strict=True)) for column in columns]
+        return zipped, [{"zip": row} for row in zipped]
+    members = _listed(evaluated)
+    return [{"item": member} for member in members], [{variable: member} for member in members]
+
+
+def _listed(value: Any) -> list[Any]:
+    if not isinstance(value, list | tuple):
+        raise ExpressionError(f"a fan-out needs a list, not {str(value)[:60]!r}")
+    return list(value)
+
+
 def written_keys(step: Mapping[str, Any]) -> tuple[ItemKey, ...] | None:
     """The keys of the items of a step with a literal fan-out; else None, also for a wrong one."""
     loops = [(loop, step[loop]) for loop in LOOPS if step.get(loop) is not None]
     if len(loops) != 1 or step.get("key") is not None or is_computed(loops[0][1]):
         return None
-    loop, written = loops[0]
+    [(loop, written)] = loops
+    if (loop == "foreach") is isinstance(written, dict) or not _is_short(loop, written):
+        return None
     try:
-        return _listed_keys(written) if loop == "foreach" else _axes_keys(loop, written)
+        return item_keys(rows_of(loop, written)[0])
     except ExpressionError:
         return None
 
 
-def _axes_keys(loop: str, written: Any) -> tuple[ItemKey, ...] | None:
+def _is_short(loop: str, written: Any) -> bool:
+    """Whether a fan-out has no more items than `check` names; of a `foreach` with maps, their own keys do."""
     if not isinstance(written, dict):
-        return None
-    lists = {axis: values for axis, values in written.items() if axis not in SPECIAL}
-    sizes = [len(values) for values in lists.values() if isinstance(values, list)]
-    if loop == "zip":
-        if (
-            len(sizes) < len(written)
-            or len(set(sizes)) > 1
-            or max(sizes, default=0) > _MAX_WRITTEN_KEYS
-        ):
-            return None
-        rows = zip(*written.values(), strict=True)
-        return item_keys([dict(zip(written, row, strict=True)) for row in rows])
-    added = written.get("include")
-    if prod(sizes) + (len(added) if isinstance(added, list) else 0) > _MAX_WRITTEN_KEYS:
-        return None
-    return item_keys(combinations(written))
-
-
-def _listed_keys(members: Any) -> tuple[ItemKey, ...] | None:
-    if not isinstance(members, list) or not 0 < len(members) <= _MAX_WRITTEN_KEYS:
-        return None
-    if any(isinstance(member, dict) for member in members):
-        return None  # what names them depends on all of them
-    return item_keys([{"item": member} for member in members])
+        named = isinstance(written, list) and not any(isinstance(one, dict) for one in written)
+        return named and 0 < len(written) <= _MAX_WRITTEN_KEYS
+    added = written.get("include") if loop == "matrix" else None
+    sizes = [
+        len(values)
+        for axis, values in written.items()
+        if isinstance(values, list) and (loop == "zip" or axis not in SPECIAL)
+    ]
+    most = max(sizes, default=0) if loop == "zip" else prod(sizes)
+    return most + (len(added) if isinstance(added, list) else 0) <= _MAX_WRITTEN_KEYS
 
 
 def _key_parts(item: Mapping[str, Any], index: int) -> list[str]:

@@ -16,7 +16,6 @@ from rivya_flows.language.expressions.resolve import (
     Reference,
     as_reference,
     expressions_in,
-    is_computed,
 )
 from rivya_flows.language.expressions.templates import OPEN, Expression, template
 from rivya_flows.language.expressions.values import ExpressionError
@@ -37,11 +36,6 @@ def check_value(value: Any) -> None:
     """Refuses the first expression that is not a field of an event."""
     for expression in expressions_in(value):
         _source(expression)
-
-
-def whole(value: Any) -> bool:
-    """Whether the value is one expression, so that its type is known only with the event."""
-    return isinstance(value, str) and is_computed(value) and template(value).whole
 
 
 def for_prefect(value: Any) -> Any:

@@ -174,6 +174,12 @@ class Step(SpecModel):
     cache: Caching | None = None
 
     @property
+    def fan_out(self) -> tuple[str, Any]:
+        """The loop of its fan-out, and its axes or list as written; None instead if it has one item."""
+        loops = {"matrix": self.matrix, "zip": self.zip_, "foreach": self.foreach}
+        return next((one for one in loops.items() if one[1] is not None), ("foreach", None))
+
+    @property
     def fans_out(self) -> bool:
         """Whether its outputs are an ordered list of items."""
         return self.matrix is not None or self.foreach is not None or self.zip_ is not None

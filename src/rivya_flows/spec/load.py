@@ -31,7 +31,7 @@ from rivya_flows.spec.includes import (
     check_given,
     find_includes,
 )
-from rivya_flows.spec.named_texts import (
+from rivya_flows.spec.named_files import (
     check_end_cards,
     is_brand_file,
     read_brand,

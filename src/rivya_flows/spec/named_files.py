@@ -1,15 +1,207 @@
-"""Media files that a spec names by a path in its folder."""
+"""Files that a spec names beside included specs: its brand, subtitles, and media."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import PurePosixPath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath, PurePath, PurePosixPath
 from typing import Any
 
-from rivya_flows.language.syntax.media_references import is_url, written_path
+from pydantic import ValidationError
+
+from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.language.brand import Brand
+from rivya_flows.language.diagnostic_report import DiagnosticCollector
+from rivya_flows.language.field_types import EVALUATED, keys_of
+from rivya_flows.language.final_cut import CaptionsWith
+from rivya_flows.language.subtitles import parse_subtitles
+from rivya_flows.language.syntax import media_references, source
+from rivya_flows.language.syntax.tree import Mapping as Tree, Path, plain
+from rivya_flows.language.wording import shown
 from rivya_flows.language.workflow import Input, Workflow
+from rivya_flows.spec.build_models import model_at
+from rivya_flows.spec.includes import IncludeSources, Place, TextFile, path_beside
+from rivya_flows.spec.normalize import TOP_KEYS, known_in
+from rivya_flows.spec.written import WrittenSpec
+from rivya_flows.steps.cut_rules import CARD_KEYS, end_card_problems
 from rivya_flows.steps.include import IncludeWith
 from rivya_flows.steps.registry import known_kind
+
+_BRAND = TextFile("a brand file", "bad-brand", "brand.yaml")
+_SUBTITLES = TextFile("a subtitle file", "bad-captions", "subs.srt")
+_RELATIVE = "paths are relative to the folder of this spec"
+
+
+@dataclass(frozen=True)
+class ReadBrand:
+    """The brand that a spec has of its own.
+
+    Attributes:
+        brand: Its images by their paths from the folder of the outermost spec; None if there is
+            no brand, or if it is wrong.
+        texts: The text of its file, by path from that folder.
+        diagnostics: What is wrong in its file.
+    """
+
+    brand: Brand | None = None
+    texts: Mapping[str, str] = field(default_factory=dict)
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+def read_brand(
+    written: Brand | str | None,
+    file: str,
+    place: Place,
+    sources: IncludeSources,
+    report: DiagnosticCollector,
+) -> ReadBrand:
+    """The brand of the spec at `place`, whose name in diagnostics is `file`."""
+    if written is None:
+        return ReadBrand()
+    if isinstance(written, Brand):
+        folder = place.path.parent
+        _check_media(written, _beside(folder, sources), sources.folder, ("brand",), report)
+        return ReadBrand(written.moved_to(folder))
+    path = path_beside(written, ("brand",), place, _BRAND, report)
+    if path is None:
+        return ReadBrand()
+    try:
+        text = sources.text(path)
+    except ValueError as error:
+        report.add(("brand",), "bad-brand", str(error), _RELATIVE)
+        return ReadBrand()
+    inner = DiagnosticCollector(str(PurePath(file).parent / written), text)
+    brand = _brand_in(text, inner)
+    if brand is not None:
+        _check_media(brand, _beside(path.parent, sources), sources.folder, (), inner)
+        brand = brand.moved_to(path.parent)
+    wrong = inner.diagnostics
+    return ReadBrand(None if wrong else brand, {str(path): text}, wrong)
+
+
+def is_brand_file(root: Tree) -> bool:
+    """Whether a file is a brand and no spec, by its keys."""
+    keys = root.pairs.keys()
+    return keys.isdisjoint(("version", "steps")) and bool(keys & {*keys_of(Brand)} - {*TOP_KEYS})
+
+
+def check_brand(text: str, file: str, folder: FilePath | None) -> tuple[Diagnostic, ...] | None:
+    """What is wrong with a brand file; None if the text is none.
+
+    `folder` is its own; None: the images that it names are not looked for. Neither are those outside of
+    it: which folder bounds them depends on the spec.
+    """
+    text = text.removeprefix("\ufeff")
+    root, _ = source.read(text)
+    if not isinstance(root, Tree) or not is_brand_file(root):
+        return None
+    report = DiagnosticCollector(file, text)
+    if (brand := _brand_in(text, report)) is not None:
+        _check_media(brand, folder, None, (), report)
+    return report.diagnostics
+
+
+def _brand_in(text: str, report: DiagnosticCollector) -> Brand | None:
+    root, mistakes = source.read(text)
+    report.add_located(mistakes)
+    if not isinstance(root, Tree):
+        if not mistakes:
+            message = "a brand file is a map of keys such as `name` and `colours`"
+            report.add((), "bad-brand", message, "start with `name: Aurora`")
+        return None
+    report.root = root
+    report.root = tree = known_in(Brand, report, root, ())
+    return model_at(Brand, plain(tree), (), report)
+
+
+def _beside(folder: PurePosixPath, sources: IncludeSources) -> FilePath | None:
+    return None if sources.folder is None else sources.folder / folder
+
+
+def _check_media(
+    brand: Brand,
+    root: FilePath | None,
+    bound: FilePath | None,
+    at: Path,
+    report: DiagnosticCollector,
+) -> None:
+    """Reports images of a brand that are not there; paths only where the folder is at hand.
+
+    `bound` is the folder of the spec that has the brand; None: of a brand file alone.
+    """
+    for keys, written in brand.media.items():
+        climbs = bound is None and ".." in PurePosixPath(written).parts
+        if (root is None or climbs) and not media_references.is_url(written):
+            continue
+        try:
+            found = media_references.resolve(
+                written, kind="image", root=root, inside=True, bound=bound
+            )
+            if "file_id" in found:
+                raise ValueError(f"{shown(written)} is the id of an upload")
+        except ValueError as error:
+            hint = "write a path from the folder of this file, inside that of the spec, or a URL"
+            report.add((*at, *keys), "bad-file", str(error), hint)
+
+
+def read_subtitles(
+    spec: WrittenSpec, place: Place, sources: IncludeSources, report: DiagnosticCollector
+) -> dict[str, str]:
+    """The texts of the subtitle files that steps name, by path from the outermost folder.
+
+    None are read where neither texts nor folder are at hand.
+    """
+    texts: dict[str, str] = {}
+    for step in spec.steps:
+        captions = (step.arguments or {}).get("captions")
+        written = captions.get("file") if isinstance(captions, dict) else None
+        if not isinstance(written, str) or "${{" in written:
+            continue  # reported with the arguments
+        at: Path = (*step.path, "with", "captions", "file")
+        path = path_beside(written, at, place, _SUBTITLES, report)
+        if path is None:
+            continue
+        if path.suffix.lower() not in (".srt", ".vtt"):
+            message = "captions are read from a subtitle file: .srt or .vtt"
+            report.add(at, "bad-captions", message, "write a path such as subs.srt")
+            continue
+        if sources.folder is None and sources.texts is None:
+            continue
+        try:
+            text = sources.text(path)
+        except ValueError as error:
+            report.add(at, "bad-captions", str(error), _RELATIVE)
+            continue
+        if wrong := _wrong_subtitles(text):
+            message, _, hint = wrong.partition("; ")
+            report.add(at, "bad-captions", f"{written}: {message}", hint or "mend the file")
+        texts[str(path)] = text
+    return texts
+
+
+def _wrong_subtitles(text: str) -> str | None:
+    """What is wrong with a subtitle file, and after a semicolon the fix; None if it is right."""
+    try:
+        cues = parse_subtitles(text)
+        CaptionsWith.model_validate({"cues": [cue._asdict() for cue in cues]}, context=EVALUATED)
+    except ValidationError as error:
+        [details, *_] = error.errors(include_url=False)
+        said = str(details.get("ctx", {}).get("error") or details["msg"])
+        return f"caption {int(details['loc'][1]) + 1}: {said}"
+    except ValueError as error:
+        # Its hint stands after the last colon.
+        message, _, hint = str(error).rpartition(": ")
+        return f"{message}; {hint}" if message.count(": ") else str(error)
+    return None
+
+
+def check_end_cards(spec: WrittenSpec, brand: Brand | None, report: DiagnosticCollector) -> None:
+    """Reports end cards that show nothing, neither of their own nor of the brand."""
+    card = brand.end_card if brand else None
+    if brand is not None and (brand.logo or any(getattr(card, key, None) for key in CARD_KEYS)):
+        return
+    for step in spec.steps:
+        report.add_inside((*step.path, "with"), end_card_problems(step.arguments or {}))
 
 
 def named_files(workflow: Workflow) -> Iterator[str]:
@@ -31,7 +223,9 @@ def _named(workflow: Workflow, folder: str, *, own: bool) -> Iterator[str]:
         # Defaults of the outermost spec are values of its inputs.
         yield from (folder + path for path in default_files(workflow))
     if workflow.branding is not None:
-        yield from (one for one in workflow.branding.media.values() if not is_url(one))
+        yield from (
+            one for one in workflow.branding.media.values() if not media_references.is_url(one)
+        )
     for step in workflow.all_steps.values():
         kind = known_kind(step.uses)
         for arguments in (step.with_, *step.fallback):
@@ -54,6 +248,6 @@ def _of_input(declared: Input, value: Any) -> Iterator[str]:
 
 def _paths(value: Any) -> Iterator[str]:
     for one in value if isinstance(value, list) else [value]:
-        path = written_path(one)
+        path = media_references.written_path(one)
         if path is not None:
             yield path

@@ -24,7 +24,8 @@ from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.matrix import LOOPS, SPECIAL, written_keys
 from rivya_flows.language.step_groups import PARTS, Part, later, seen_from
 from rivya_flows.language.syntax.tree import Path
-from rivya_flows.spec.written import WrittenSpec, WrittenStep
+from rivya_flows.spec.written import WrittenSpec
+from rivya_flows.steps.kind import WrittenStep
 
 RESERVED = ("inputs", "steps", "matrix", "zip", "none", "true", "false", "null", "not", "and", "or",
             "in", "is", "if", "else")  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from rivya_flows.catalogue.catalogue import Catalogue, Model, certain
 from rivya_flows.catalogue.prices import Price, price
-from rivya_flows.catalogue.request_checks import check_chat, check_least_length, check_prompt
+from rivya_flows.catalogue.request_checks import check_chat, check_prompt
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.canonical import canonical, whole
 from rivya_flows.language.diagnostic_report import meant
@@ -28,7 +28,7 @@ from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import shown
 from rivya_flows.steps.answers import TURNS, instruction
 from rivya_flows.steps.given import Given, GivenMedia, World
-from rivya_flows.steps.kind import Kind, Names, WrittenStep, given_fields
+from rivya_flows.steps.kind import Kind, Names, Surroundings, WrittenStep, given_fields
 from rivya_flows.steps.request import (
     ItemRequest,
     UploadedFile,
@@ -93,7 +93,7 @@ class Chat(Kind):
         request = None
         for model in given.models(world.catalogue, self.uses, CHAT):
             if isinstance(message, Unknown):
-                given.report(check_least_length(model, message.least + added))
+                given.report(check_prompt(model, None, least=message.least + added))
             elif "message" in given.values or not given.is_written:  # else the model reports it
                 given.report(
                     check_prompt(model, None if message is None else message + " " * added)
@@ -138,7 +138,7 @@ class Chat(Kind):
         hint = "add `expect: {name: string}` to that step, or use .text"
         return given_fields(fields, {"json": hint})
 
-    def check(self, given: Given, step: WrittenStep) -> Iterator[Diagnostic]:
+    def check(self, given: Given, step: WrittenStep, around: Surroundings) -> Iterator[Diagnostic]:
         yield from expect_problems(given.get("expect"), ("expect",))
         session, model = given.get("session"), given.get("model")
         shape = session.shape if isinstance(session, Unknown) else ANY

@@ -10,7 +10,6 @@ from pydantic import Field
 from rivya_flows.catalogue.catalogue import Catalogue, Model, Param, nearest
 from rivya_flows.catalogue.prices import Price, price
 from rivya_flows.catalogue.request_checks import (
-    check_least_length,
     check_prompt,
     coerce_params,
 )
@@ -167,7 +166,7 @@ def _prompt_problems(
     model: Model, prompt: str | Unknown | None, world: World, words: str
 ) -> Iterator[Diagnostic]:
     if isinstance(prompt, Unknown):
-        yield from check_least_length(model, prompt.least + len(words), len(words))
+        yield from check_prompt(model, None, len(words), prompt.least + len(words))
         return
     own = "" if prompt is None else world.house.noted(model, prompt)
     text = None if prompt is None else with_words(own, words)

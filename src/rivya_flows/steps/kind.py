@@ -6,6 +6,7 @@ A kind is one module with one subclass of `Kind`. `registry` lists them.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,6 +25,8 @@ from rivya_flows.language.expressions.output_types import (
 )
 from rivya_flows.language.field_types import SpecModel, Takes, Value, fields_of
 from rivya_flows.language.final_cut import CutMedium
+from rivya_flows.language.matrix import LOOPS
+from rivya_flows.language.step_groups import Part
 from rivya_flows.language.syntax.tree import Path as TreePath
 from rivya_flows.language.wording import an
 from rivya_flows.steps.given import Given, World
@@ -45,23 +48,70 @@ class Names(Protocol):
         """The shape of the members of a list, literal or computed."""
 
 
-class WrittenStep(Protocol):
-    """A step as its author wrote it.
+@dataclass(frozen=True)
+class WrittenStep:
+    """A step as its author wrote it, right or wrong.
 
     Attributes:
-        step: Its keys.
-        arguments: Its `with`.
-        siblings: The steps beside it, by id.
-        scope: What its arguments may name.
+        keys: Of its map, with `defaults` merged in.
+        kind: None if there is no such kind, or if it is broken.
     """
 
-    step: Mapping[str, Any]
-    arguments: Mapping[str, Any]
-    siblings: Mapping[str, Any]
-    scope: Scope
+    part: Part
+    id: str
+    keys: dict[str, Any]
+    kind: Kind | None
 
-    def infer(self, value: Any, path: TreePath, scope: Scope) -> Shape:
-        """The shape of a computed value at a place in `with`; its mistakes are reported."""
+    @property
+    def path(self) -> TreePath:
+        """Its place in the spec."""
+        return (self.part, self.id)
+
+    def get(self, key: str) -> Any:
+        """The value of a key; None if there is none."""
+        return self.keys.get(key)
+
+    @property
+    def arguments(self) -> dict[str, Any] | None:
+        """Its `with`; None if that is no map."""
+        held = self.keys.get("with")
+        return held if isinstance(held, dict) else None
+
+    @property
+    def loops(self) -> list[str]:
+        """The keys that make it fan out; one of them, if it is right."""
+        return [loop for loop in LOOPS if self.keys.get(loop) is not None]
+
+    @property
+    def variable(self) -> Any:
+        """The name of the loop variable of its `foreach`."""
+        return self.keys.get("as", "item")
+
+    @property
+    def needs(self) -> list[tuple[int, str]]:
+        """The steps that it waits for, with their places in `needs`."""
+        return [one for one in _members(self.keys.get("needs")) if isinstance(one[1], str)]
+
+    @property
+    def fallbacks(self) -> list[tuple[int, dict[str, Any]]]:
+        """Its alternatives, with their places in `fallback`; none if its kind has none."""
+        listed = () if self.kind and "fallback" in self.kind.idle else self.keys.get("fallback")
+        return [one for one in _members(listed) if isinstance(one[1], dict)]
+
+
+class Surroundings(Protocol):
+    """What is around a step in its spec.
+
+    Attributes:
+        siblings: The steps of its part, by id.
+    """
+
+    siblings: Mapping[str, WrittenStep]
+
+    def infer(self, value: Any, path: TreePath, names: Scope) -> Shape:
+        """The shape of a computed value at a place in `with`, which sees these names too; its mistakes
+        are reported.
+        """
 
 
 class Kind:
@@ -150,7 +200,7 @@ class Kind:
         """The output fields of one item, from the arguments as written."""
         return given_fields(dict.fromkeys(self.outputs, ANY))
 
-    def check(self, given: Given, step: WrittenStep) -> Iterator[Diagnostic]:
+    def check(self, given: Given, step: WrittenStep, around: Surroundings) -> Iterator[Diagnostic]:
         """What is wrong with a step that only its text shows."""
         yield from ()
 
@@ -216,6 +266,10 @@ class Kind:
         return None
 
 
+def _members(value: Any) -> list[tuple[int, Any]]:
+    return list(enumerate(value)) if isinstance(value, list) else []
+
+
 def _by_content(value: Any) -> Any:
     """The value with the hash of each medium in its place: the same bytes are one medium."""
     if asset := as_asset(value):
@@ -233,4 +287,5 @@ def given_fields(fields: Mapping[str, Shape], lacks: Mapping[str, str] | None = 
     return map_of({"status": WORDS, "credits": NUMBER, **fields}, absent)
 
 
-__all__ = ["UNPAID", "Kind", "Names", "SpecModel", "Takes", "Value", "WrittenStep", "given_fields"]
+__all__ = ["UNPAID", "Kind", "Names", "SpecModel", "Surroundings", "Takes", "Value",
+           "WrittenStep", "given_fields"]  # fmt: skip

@@ -27,9 +27,9 @@ from rivya_flows.language.expressions.resolve import (
     UsesNull,
     evaluate,
     is_computed,
+    is_whole,
     items_named,
 )
-from rivya_flows.language.expressions.templates import template
 from rivya_flows.language.expressions.values import type_name
 from rivya_flows.language.field_types import (
     COMPUTED,
@@ -41,13 +41,13 @@ from rivya_flows.language.field_types import (
     Takes,
     Value,
 )
-from rivya_flows.language.matrix import LOOPS, OwnKey, item_keys
+from rivya_flows.language.matrix import OwnKey, item_keys
 from rivya_flows.language.wording import an, shown
 from rivya_flows.steps.candidates import Candidate, available
 from rivya_flows.steps.generate import Generate
 from rivya_flows.steps.given import Given, World, member_shapes, written_shape
 from rivya_flows.steps.judge import JudgeWith, chats_about, judge_of, unseen, with_chats
-from rivya_flows.steps.kind import UNPAID, Kind, Names, WrittenStep, given_fields
+from rivya_flows.steps.kind import UNPAID, Kind, Names, Surroundings, WrittenStep, given_fields
 from rivya_flows.steps.request import (
     ItemRequest,
     ItemRequestError,
@@ -195,27 +195,29 @@ class Pick(Kind):
         fields |= {"key": WORDS, "item": picked, "items": list_of(picked)}
         return given_fields(fields, lacks)
 
-    def check(self, given: Given, step: WrittenStep) -> Iterator[Diagnostic]:
+    def check(self, given: Given, step: WrittenStep, around: Surroundings) -> Iterator[Diagnostic]:
+        arguments = step.arguments or {}
         candidates = _candidate_shapes(given.get("from"))
         yield from _candidate_problems(given.get("from"))
         yield from _hidden_media(candidates)
         idle = set[str]()
-        for one in _key_problems(step.arguments):
+        for one in _key_problems(arguments):
             idle |= {str(one.path[0])} if one.code == "needless-key" else set()
             yield one
         count, held = given.get("count"), _length(given.get("from"))
         if isinstance(count, int) and held is not None and 0 < held < count <= 20:
             message = f"'count' is {count}, but there are only {held} candidates"
             yield Diagnostic("wrong-candidates", message, f"write at most {held}", path=("count",))
-        by = step.arguments.get("by")
+        by = arguments.get("by")
         if by is not None and "by" not in idle:
-            shape = step.infer(by, ("by",), {**step.scope, "item": joined(candidates)})
+            shape = around.infer(by, ("by",), {"item": joined(candidates)})
             yield from _by_problems(by, shape)
         wants = {key for key in ("none", "on_none") if key not in idle}
-        if ("none" in wants and step.arguments.get("none") is not None) or (
-            "on_none" in wants and step.arguments.get("on_none") == "regenerate"
+        if ("none" in wants and arguments.get("none") is not None) or (
+            "on_none" in wants and arguments.get("on_none") == "regenerate"
         ):
-            yield from _not_again(step, idle)
+            source = around.siblings.get(items_named(arguments.get("from")) or "")
+            yield from _not_again(step, arguments, source, idle)
 
     def idle_defaults(self, own: Mapping[str, Any], defaults: Mapping[str, Any]) -> Collection[str]:
         mode = own.get("mode")
@@ -324,7 +326,7 @@ def _length(written: Any) -> int | None:
 
 
 def _by_problems(value: Any, shape: Shape) -> Iterator[Diagnostic]:
-    if not _is_whole(value):
+    if not is_whole(value):
         bare = isinstance(value, str) and value.startswith(("item.", "steps.")) and len(value) < 60
         hint = f'write "${{{{ {value if bare else "item.json.score"} }}}}"'
         message = f"'by' must be one expression that gives a number, not {shown(value)}"
@@ -340,39 +342,29 @@ def _by_problems(value: Any, shape: Shape) -> Iterator[Diagnostic]:
     yield Diagnostic("wrong-type", message, hint, path=("by",))
 
 
-def _is_whole(value: Any) -> bool:
-    """Whether a value is one expression; a broken one is reported with the expressions."""
-    try:
-        return isinstance(value, str) and template(value).whole
-    except ExpressionError:
-        return True
-
-
-def _not_again(step: WrittenStep, idle: Collection[str]) -> Iterator[Diagnostic]:
-    """Why the candidates of a pick cannot be bought again."""
-    none = step.arguments.get("none") is not None and "none" not in idle
+def _not_again(
+    step: WrittenStep,
+    arguments: Mapping[str, Any],
+    source: WrittenStep | None,
+    idle: Collection[str],
+) -> Iterator[Diagnostic]:
+    """Why the candidates of a pick, which a step makes, cannot be bought again."""
+    none = arguments.get("none") is not None and "none" not in idle
     key = "none" if none else "on_none"
-    source = step.siblings.get(items_named(step.arguments.get("from")) or "")
-    loop = next((loop for loop in LOOPS if step.step.get(loop) is not None), None)
+    loop = next(iter(step.loops), None)
     again = f"{key!r} buys the candidates again"
     if loop is not None:
         message = f"{again}, which a pick with `{loop}` cannot do"
         hint = f"remove `{loop}`, or remove {key!r}"
-    elif not isinstance(source, dict) or not _is_generated(source):
+    elif source is None or not source.loops or not isinstance(source.kind, Generate):
         message = f"{again}, so 'from' must be the items of one `generate` step beside it"
         hint = 'write from: "${{ steps.NAME.items }}", with a step that has matrix, foreach or zip'
-    elif not isinstance(source.get("with"), dict) or source["with"].get("prompt") is None:
+    elif (source.arguments or {}).get("prompt") is None:
         message = f"{again} with the note in their prompt, but that step has none"
         hint = "add `prompt:` to that step, or remove this"
     else:
         return
     yield Diagnostic("wrong-candidates", message, hint, path=(key,))
-
-
-def _is_generated(step: Mapping[str, Any]) -> bool:
-    """Whether a step generates several media."""
-    several = any(step.get(loop) is not None for loop in LOOPS)
-    return several and step.get("uses") == Generate.uses
 
 
 def _values(

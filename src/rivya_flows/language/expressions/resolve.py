@@ -21,7 +21,7 @@ from rivya_flows.language.expressions.values import (
 )
 
 __all__ = ["ExpressionError", "Reference", "UsesNull", "as_reference", "condition", "evaluate",
-           "expressions_in", "is_computed", "items_named", "references", "tree_references",
+           "expressions_in", "is_computed", "is_whole", "items_named", "references", "tree_references",
            "whole_reference"]  # fmt: skip
 
 ITEMS = r"^\s*\$\{\{\s*steps\.([a-z][a-z0-9_]*)\.items\s*\}\}\s*$"
@@ -135,6 +135,14 @@ def whole_reference(value: Any) -> Reference | None:
             return None
         node = node.node
     return as_reference(parts.expressions[0].tree) if parts.whole else None
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a value is one expression; a broken one is, and is reported with the expressions."""
+    try:
+        return isinstance(value, str) and template(value).whole
+    except ExpressionError:
+        return True
 
 
 def items_named(value: Any) -> str | None:

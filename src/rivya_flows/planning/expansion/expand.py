@@ -17,7 +17,7 @@ from rivya_flows.language.expressions.resolve import (
     items_named,
     references,
 )
-from rivya_flows.language.matrix import combinations, item_keys, unequal
+from rivya_flows.language.matrix import item_keys, rows_of
 from rivya_flows.language.step_groups import PARTS, Part
 from rivya_flows.language.workflow import Step, Workflow
 from rivya_flows.planning.expansion.namespaces import (
@@ -77,7 +77,7 @@ def _placed(
 
 def upstream_of(space: Space, step: Step, name: str) -> frozenset[str]:
     """Names of the steps that a step, `name` in the plan, refers to or needs."""
-    return _whole(space, step, name) | steps_in(space, [step.matrix, step.foreach, step.zip_])
+    return _whole(space, step, name) | steps_in(space, step.fan_out[1])
 
 
 def _whole(space: Space, step: Step, name: str) -> frozenset[str]:
@@ -119,7 +119,7 @@ def _plan_step(
         items = (PlannedItem("", {}),)
     elif itemwise is not None:
         items = _following(step, planned[itemwise])
-    elif steps_in(space, fan_out_of(step)):
+    elif steps_in(space, step.fan_out[1]):
         items = None
     else:
         items = _known_items(space, step, known)
@@ -135,7 +135,7 @@ def _plan_step(
         conditional,
         part,
         space.id,
-        inputs_in(space, [*_written(step), fan_out_of(step)]),
+        inputs_in(space, [*_written(step), step.fan_out[1]]),
         _tolerated(space, step, upstream),
     )
 
@@ -177,7 +177,7 @@ def _may_reject(space: Space, mode: Any, known: NamespaceFacts) -> bool:
 
 def _tolerated(space: Space, step: Step, upstream: frozenset[str]) -> frozenset[str]:
     """The upstream steps whose status is all that a step reads."""
-    named = steps_in(space, [*_written(step), fan_out_of(step)], more_than_status=True)
+    named = steps_in(space, [*_written(step), step.fan_out[1]], more_than_status=True)
     named |= {inlined_name(space.id, one) for one in step.needs}
     for outer, include in space.enclosing():
         named |= steps_in(outer, include.if_, more_than_status=True)
@@ -204,7 +204,7 @@ def _holds(space: Space, step: Step, known: NamespaceFacts) -> bool:
 
 def _known_items(space: Space, step: Step, known: NamespaceFacts) -> tuple[PlannedItem, ...] | None:
     """Items that depend on inputs alone; None on a null or an error, which the queue reports."""
-    written = fan_out_of(step)
+    written = step.fan_out[1]
     try:
         scope = scope_in(space, [written, step.key], known)
         return items_from(step, evaluate(written, scope), scope)
@@ -250,17 +250,23 @@ def _refers_to_loop(step: Step) -> bool:
 
 
 def items_from(step: Step, evaluated: Any, scope: Mapping[str, Any]) -> tuple[PlannedItem, ...]:
-    """The items of a fan-out, from what `fan_out_of` gave; `key` sees `scope` and loop variables.
+    """The items of a fan-out, from its axes or list; `key` sees `scope` and loop variables.
 
     Raises:
         UsesNull: A list or a key is null.
         ExpressionError: The values are not a valid fan-out.
     """
-    rows, variables = _rows(step, evaluated)
+    loop, _ = step.fan_out
+    if loop == "foreach" and isinstance(evaluated, list) and len(evaluated) > step.max_items:
+        raise ExpressionError(
+            f"{len(evaluated)} items, but max_items is {step.max_items}: raise it, or take the first"
+            f" with [0:{step.max_items}] after the list"
+        )
+    rows, variables = rows_of(loop, evaluated, step.as_)
     written = None
     if step.key is not None:
         written = [evaluate(step.key, {**scope, **one}) for one in variables]
-    elif step.foreach is not None and rows and all(_has_key(row["item"]) for row in rows):
+    elif loop == "foreach" and rows and all(_has_key(row["item"]) for row in rows):
         written = [row["item"]["key"] for row in rows]
     keys = item_keys(rows, written)
     return tuple(
@@ -268,39 +274,5 @@ def items_from(step: Step, evaluated: Any, scope: Mapping[str, Any]) -> tuple[Pl
     )
 
 
-def _rows(step: Step, evaluated: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The values that name each item, and the loop variables of each."""
-    if step.matrix is not None:
-        combos = list(combinations(evaluated))
-        return combos, [{"matrix": combo} for combo in combos]
-    if step.zip_ is not None:
-        sizes = {axis: len(_listed(values)) for axis, values in evaluated.items()}
-        if len(set(sizes.values())) > 1:
-            raise ExpressionError(unequal(sizes))
-        columns = zip(*evaluated.values(), strict=True)
-        zipped = [dict(zip(evaluated, column, strict=True)) for column in columns]
-        return zipped, [{"zip": row} for row in zipped]
-    members = _listed(evaluated)
-    if len(members) > step.max_items:
-        raise ExpressionError(
-            f"{len(members)} items, but max_items is {step.max_items}: raise it, or take the first"
-            f" with [0:{step.max_items}] after the list"
-        )
-    return [{"item": member} for member in members], [{step.as_: member} for member in members]
-
-
-def _listed(value: Any) -> list[Any]:
-    if not isinstance(value, list | tuple):
-        raise ExpressionError(f"a fan-out needs a list, not {str(value)[:60]!r}")
-    return list(value)
-
-
 def _has_key(member: Any) -> bool:
     return isinstance(member, Mapping) and "key" in member
-
-
-def fan_out_of(step: Step) -> Any:
-    """The written axes or list of a fan-out step."""
-    if step.matrix is not None:
-        return step.matrix
-    return step.zip_ if step.zip_ is not None else step.foreach

@@ -17,7 +17,7 @@ from rivya_flows.planning.expansion.build_requests import (
     check_kind,
     fallback_of,
 )
-from rivya_flows.planning.expansion.expand import fan_out_of, items_from
+from rivya_flows.planning.expansion.expand import items_from
 from rivya_flows.planning.expansion.namespaces import scope_in
 from rivya_flows.planning.expansion.run_scope import (
     fields_of,
@@ -286,7 +286,7 @@ def _expand_now(state: State, step_id: str) -> None:
     step = planned.step
     try:
         scope = scope_for(state, planned, planned.upstream)
-        items = items_from(step, evaluate(fan_out_of(step), scope), scope)
+        items = items_from(step, evaluate(step.fan_out[1], scope), scope)
     except UsesNull as null:
         _placeholder(state, step_id, Phase.SKIPPED, str(null))
     except ExpressionError as error:

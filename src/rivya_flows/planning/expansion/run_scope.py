@@ -66,8 +66,8 @@ def fields_of(state: State, name: str) -> dict[str, Any]:
     return fields
 
 
-def known_scope(state: State, planned: PlannedStep) -> dict[str, Any]:
-    """What of the scope of a step is known: inputs, steps that have ended, and the brand.
+def known_scope(state: State, planned: PlannedStep, *, steps: bool = True) -> dict[str, Any]:
+    """What of the scope of a step is known: inputs, the brand, and with `steps` those that have ended.
 
     Raises:
         UsesNull, ExpressionError: An input of an included spec has no value.
@@ -80,13 +80,13 @@ def known_scope(state: State, planned: PlannedStep) -> dict[str, Any]:
             for name in names
             if all(state.steps[one].settled for one in steps_in(outer, space.given(name)))
         )
-    steps = {
+    ended = {
         state.planned(name).step.id: fields_of(state, name)
-        for name in planned.upstream
+        for name in (planned.upstream if steps else ())
         if state.steps[name].settled and state.planned(name).space == planned.space
     }
     inputs = inputs_for(space, names, known_of(state))
-    return {"inputs": inputs, "steps": steps, **brand_in(space, state.plan.files)}
+    return {"inputs": inputs, "steps": ended, **brand_in(space, state.plan.files)}
 
 
 def known_variables(state: State, planned: PlannedStep, item: ItemState) -> Variables:

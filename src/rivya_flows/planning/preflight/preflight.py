@@ -30,7 +30,7 @@ from rivya_flows.planning.expansion.build_requests import (
     kind_of_step,
     written_arguments,
 )
-from rivya_flows.planning.expansion.expand import fan_out_of, items_from
+from rivya_flows.planning.expansion.expand import items_from
 from rivya_flows.planning.expansion.namespaces import Space, brand_in, inputs_for, steps_in
 from rivya_flows.planning.expansion.partial_evaluation import Scope, known_part
 from rivya_flows.planning.expansion.run_scope import known_of, known_scope
@@ -134,7 +134,7 @@ def _written(planned: PlannedStep) -> list[Any]:
     """All that is evaluated of a step, but for its condition."""
     step = planned.step
     arguments = [one.with_.model_dump() for one in alternatives_of(step)]
-    return [*arguments, step.key, fan_out_of(step) if step.fans_out else None]
+    return [*arguments, step.key, step.fan_out[1]]
 
 
 def _certain(state: State) -> Iterator[tuple[str, PlannedStep, Space]]:
@@ -187,8 +187,8 @@ def _items(state: State, step_id: str, space: Space, scope: Scope) -> Sequence[I
     if current.expanded:
         return [*current.items.values()]
     step = planned.step
-    if planned.itemwise is None and not steps_in(space, [fan_out_of(step), step.key]):
-        items_from(step, evaluate(fan_out_of(step), scope), scope)  # raises the reason
+    if planned.itemwise is None and not steps_in(space, [step.fan_out[1], step.key]):
+        items_from(step, evaluate(step.fan_out[1], scope), scope)  # raises the reason
     return (ItemState("", {}),)
 
 

@@ -13,8 +13,8 @@ from typing import Literal
 
 from rivya_flows.planning.expansion.item_arguments import claimed_hash
 from rivya_flows.planning.names import idempotency_key, label, trace_name
-from rivya_flows.planning.pricing.least_price import least_left
 from rivya_flows.planning.pricing.quoted_prices import quoted_price, reserve_of
+from rivya_flows.planning.pricing.written_prices import least_left
 from rivya_flows.planning.questions.question import BUDGET, Question
 from rivya_flows.planning.queue import judging
 from rivya_flows.planning.queue.actions import (

@@ -16,6 +16,7 @@ from rivya_flows.language.expressions.resolve import (
     Reference,
     as_reference,
     expressions_in,
+    is_whole,
     references,
     tree_references,
 )
@@ -25,7 +26,8 @@ from rivya_flows.language.step_groups import Part
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, shown
 from rivya_flows.spec.names import NamesInScope
-from rivya_flows.spec.written import WrittenSpec, WrittenStep
+from rivya_flows.spec.written import WrittenSpec
+from rivya_flows.steps.kind import WrittenStep
 
 STATUSES = ("completed", "cached", "skipped", "failed")
 """How a step ends: what an expression sees of each step that its own step waits for."""
@@ -153,8 +155,9 @@ def _possible(
 ) -> tuple[Any, ...]:
     """All values that a name can have; empty where they are not known."""
     if reference.namespace == "steps":
-        known = any(reference.path == (one.id, "status") for one in names.spec.steps)
-        return STATUSES if known else ()
+        name, *rest = reference.path or ("",)
+        known = any(name in steps for steps in names.spec.parts.values())
+        return STATUSES if known and rest == ["status"] else ()
     found, whole = names.possible(reference, step)
     plain = whole and all(isinstance(one, str | int | float) for one in found)
     return found if plain and len(found) <= _MAX_VALUES else ()
@@ -165,9 +168,9 @@ def _check_status(
 ) -> None:
     """Reports an `if` that needs the failure of a step with which this step is skipped."""
     condition = step.get("if")
+    if not is_whole(condition):
+        return
     try:
-        if not isinstance(condition, str) or not template(condition).whole:
-            return
         [expression] = template(condition).expressions
         read = references([step.get(key) for key in _EVALUATED])
     except ExpressionError:
@@ -227,14 +230,8 @@ def check_step_keys(spec: WrittenSpec, report: DiagnosticCollector) -> None:
 
 def _check_condition(step: WrittenStep, spec: WrittenSpec, report: DiagnosticCollector) -> None:
     value = step.get("if")
-    if value is None or isinstance(value, bool):
+    if value is None or isinstance(value, bool) or is_whole(value):
         return
-    if isinstance(value, str):
-        try:
-            if template(value).whole:
-                return
-        except ExpressionError:
-            return  # reported with the expressions
     hint = "write one expression" if "${{" in str(value) else _condition_hint(value, step, spec)
     report.add(
         (*step.path, "if"),

@@ -7,14 +7,14 @@ from math import prod
 from typing import Any
 
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
-from rivya_flows.language.expressions.resolve import is_computed, references
-from rivya_flows.language.expressions.templates import bare_name, template
+from rivya_flows.language.expressions.resolve import is_computed, is_whole, references
+from rivya_flows.language.expressions.templates import bare_name
 from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.matrix import MAX_ITEMS, SPECIAL, unequal
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, shown
 from rivya_flows.spec.names import RESERVED, NamesInScope
-from rivya_flows.spec.written import WrittenStep
+from rivya_flows.steps.kind import WrittenStep
 
 _LIST_HINT = "write [first, second], or one expression that gives a list"
 
@@ -111,14 +111,14 @@ def _check_rules(
     rules: Any, path: Path, axes: Mapping[str, Any], report: DiagnosticCollector
 ) -> None:
     name = path[-1]
-    if isinstance(rules, str) and _is_expression(rules):
+    if is_whole(rules):
         return
     if not isinstance(rules, list):
         report.add(path, "wrong-type", f"{name!r} must be a list of maps", "write [{axis: value}]")
         return
     for index, rule in enumerate(rules):
         place: Path = (*path, index)
-        if isinstance(rule, str) and _is_expression(rule):
+        if is_whole(rule):
             continue
         if not isinstance(rule, dict) or not rule:
             message = f"{name!r} must be a list of maps"
@@ -163,7 +163,7 @@ def _check_list(
     if isinstance(values, list):
         if not values:
             report.add(path, "empty-list", f"{what!r} is an empty list", "add an item")
-    elif isinstance(values, str) and _is_expression(values):
+    elif is_whole(values):
         shape = names.shape_of(values)
         if shape.kind not in ("any", "list"):
             message = f"{what!r} must be a list, but this is {an(shape.kind)}"
@@ -173,11 +173,3 @@ def _check_list(
         bare = isinstance(values, str) and bare_name(values)
         hint = f'write "${{{{ {values} }}}}"' if bare else _LIST_HINT
         report.add(path, "wrong-type", message, hint)
-
-
-def _is_expression(text: str) -> bool:
-    """Whether a text is one expression; a broken one is reported elsewhere."""
-    try:
-        return template(text).whole
-    except ExpressionError:
-        return True

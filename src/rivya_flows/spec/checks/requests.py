@@ -23,11 +23,10 @@ from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, shown
 from rivya_flows.spec.checks.references import check_expressions, computed_arguments
 from rivya_flows.spec.names import NamesInScope
-from rivya_flows.spec.written import WrittenStep
 from rivya_flows.steps.cut_rules import wrong_kind
 from rivya_flows.steps.given import Given, World
 from rivya_flows.steps.house import House
-from rivya_flows.steps.kind import Kind
+from rivya_flows.steps.kind import Kind, WrittenStep
 
 _MAX_VALUES = 50
 _OF_MODELS = {"unknown-model", "model-unavailable", "missing-prompt", "prompt-too-long", "unknown-param",
@@ -48,32 +47,24 @@ def check_requests(
             return
         if step.kind is None or step.arguments is None:
             continue
-        written = Written(step, step.arguments, names, report)
+        written = Written(step, names, report)
         found = list(written.problems(step.kind, step.arguments, folder))
         report.add_inside((*step.path, "with"), found)
         _check_fallbacks(written, step.kind, found, folder, report)
 
 
 class Written:
-    """A step as its author wrote it: see `WrittenStep` of `steps.kind`."""
+    """The arguments of a step as its author wrote them; the `Surroundings` of its kind."""
 
-    def __init__(
-        self,
-        step: WrittenStep,
-        arguments: Mapping[str, Any],
-        names: NamesInScope,
-        report: DiagnosticCollector,
-    ) -> None:
-        self.written, self.arguments = step, arguments
-        self.step: Mapping[str, Any] = step.keys
-        self.siblings: Mapping[str, Any] = dict(names.spec.items(step.part))
-        self.scope: Scope = names.inside(step)
+    def __init__(self, step: WrittenStep, names: NamesInScope, report: DiagnosticCollector) -> None:
+        self.step, self.scope = step, names.inside(step)
+        self.siblings: Mapping[str, WrittenStep] = names.spec.parts[step.part]
         self.names, self._report = names, report
         self._world = World(names.catalogue, house=House(names.brand))
 
-    def infer(self, value: Any, path: Path, scope: Scope) -> Shape:
-        """The shape of a computed value at a place in `with`; its mistakes are reported."""
-        return check_expressions(value, (*self.written.path, "with", *path), scope, self._report)
+    def infer(self, value: Any, path: Path, names: Scope) -> Shape:
+        place, scope = (*self.step.path, "with", *path), {**self.scope, **names}
+        return check_expressions(value, place, scope, self._report)
 
     def problems(
         self, kind: Kind, arguments: Mapping[str, Any], folder: FilePath | None
@@ -81,7 +72,7 @@ class Written:
         """What is wrong with arguments, which may be those of a fallback."""
         given = self.evaluate(kind, arguments)
         kind.request(given, self._world)
-        for one in (*given.problems, *kind.check(given, self)):
+        for one in (*given.problems, *kind.check(given, self.step, self)):
             hint = _MODELS if one.hint is None and one.code in _OF_MODELS else one.hint
             yield replace(one, hint=hint)
         for medium in kind.files(arguments):
@@ -111,7 +102,7 @@ class Written:
             least = sum(len(part) for part in parts.parts if isinstance(part, str))
             return Unknown(TEXT, least, written=value)
         shape, named = known_shape(value, self.scope), whole_reference(value)
-        possible = self.names.possible(named, self.written)[0] if named else ()
+        possible = self.names.possible(named, self.step)[0] if named else ()
         return Unknown(shape, 0, possible[:_MAX_VALUES], value, named is not None)
 
     def _file_problems(self, medium: CutMedium, folder: FilePath | None) -> Iterator[Diagnostic]:
@@ -151,10 +142,11 @@ def _check_fallbacks(
     """Reports alternatives that the service would refuse: each is a request of its own, with what
     `with` adds to it.
     """
+    arguments = written.step.arguments or {}
     reported = {(one.code, one.message) for one in found}
-    media = set(_media(written, kind, written.arguments))
-    for index, one in written.written.fallbacks:
-        place: Path = (*written.written.path, "fallback", index)
+    media = set(_media(written, kind, arguments))
+    for index, one in written.step.fallbacks:
+        place: Path = (*written.step.path, "fallback", index)
         own = {key: value for key, value in one.items() if value is not None}
         if not own:
             message = f"item {index + 1} of 'fallback' changes nothing"
@@ -167,7 +159,7 @@ def _check_fallbacks(
             message += " or ".join(an(one) for one in sorted(media))
             hint = f"pick a model that makes {an(min(media))}"
             report.add((*place, "model"), "wrong-fallback", message, hint)
-        for problem in written.problems(kind, {**written.arguments, **own}, folder):
+        for problem in written.problems(kind, {**arguments, **own}, folder):
             key = str(problem.path[0]) if problem.path else ""
             if key in own:
                 report.add_inside(place, [problem])

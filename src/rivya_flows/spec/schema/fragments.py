@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
 
-from rivya_flows.language.field_types import COMPUTED, WHOLE
+from rivya_flows.language.field_types import COMPUTED, WHOLE, fields_of
 from rivya_flows.language.final_cut import DrawnText
 from rivya_flows.language.syntax.durations import seconds
 
@@ -71,6 +71,7 @@ def of_models(
     return {
         name: _map_of(classes[name], schema, instead)
         for name, schema in sorted(whole["$defs"].items())
+        if name in classes
     }
 
 
@@ -146,17 +147,14 @@ def or_null(value: Schema) -> Schema:
 
 
 def _with_inner(models: Collection[type[BaseModel]]) -> dict[str, type[BaseModel]]:
-    """The models and those that their fields name, by class name."""
+    """The models and those of the maps inside, by class name."""
     found: dict[str, type[BaseModel]] = {}
-    waiting: list[Any] = list(models)
+    waiting = [*models]
     while waiting:
-        part = waiting.pop()
-        if isinstance(part, type) and issubclass(part, BaseModel):
-            if part.__name__ not in found:
-                found[part.__name__] = part
-                waiting += [field.annotation for field in part.model_fields.values()]
-        else:
-            waiting += getattr(part, "__args__", ())
+        one = waiting.pop()
+        if one.__name__ not in found:
+            found[one.__name__] = one
+            waiting += [field.inner for field in fields_of(one).values() if field.inner]
     return found
 
 
