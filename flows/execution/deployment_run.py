@@ -30,7 +30,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.runtime import deployment, flow_run
 
 from rivya_flows.app.connect import connect, for_worker, with_key
-from rivya_flows.app.live_guard import confirm_live, spending_of
+from rivya_flows.app.live_guard import agreement, confirm_live, spending_of
 from rivya_flows.app.prepare import (
     RunRequest,
     expected_price,
@@ -292,15 +292,11 @@ async def _is_known(ended_at: datetime) -> bool:
 async def _begin(
     context: RunContext, run_id: str, request: RunRequest, tell: Callable[[str], object]
 ) -> None:
-    async def agree(words: str) -> bool:  # whoever deployed or called it did
-        tell(words)
-        return True
-
     market = await read_market(context)
     prepared = await prepare_here(context, request, run_id, starts=True, market=market)
     tell(expected_price(prepared.estimate))
     refuse_over(prepared.estimate)
-    await confirm_live(context, spending_of(prepared.estimate), tell, agree)
+    await confirm_live(context, spending_of(prepared.estimate), tell, agreement(tell))
     # Only a command that shows the run makes it.
     folder = context.settings.data / "runs" / run_id
     await in_thread(partial(context.journal.create, prepared.frozen, folder))

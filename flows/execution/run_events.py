@@ -28,7 +28,7 @@ from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL, send_event
 from rivya_flows.flows.recovery.automations import EVENT_PREFIX, LAST_HEARTBEAT, OURS, ROW_PREFIX
 from rivya_flows.flows.recovery.orphans import close_cancelled
-from rivya_flows.flows.run_ids import can_be_suspended, flow_run_of, run_id_of
+from rivya_flows.flows.run_ids import can_be_suspended, flow_run_here, flow_run_of, run_id_of
 from rivya_flows.ledger.continuing import next_step
 from rivya_flows.ledger.model import Choice, Moment, Receipt
 from rivya_flows.ledger.phrases import credits_of
@@ -145,7 +145,7 @@ async def announce(
 
 async def announce_failure(error: Exception, status: Literal["cancelled", "failed"]) -> None:
     """Sends the event of a flow run that an error ends, and records one that never began."""
-    run = _flow_run()
+    run = flow_run_here()
     if run is None:
         return
     name = await _flow_name(run)
@@ -228,7 +228,7 @@ async def _send(
     *,
     again: bool = False,
 ) -> None:
-    run = _flow_run()
+    run = flow_run_here()
     if run is None:
         return
     try:
@@ -256,7 +256,7 @@ async def _ends_in_prefect(run_id: str) -> bool:
     """Whether the deployment's flow run of this run is suspended: who continued the run here wakes it now,
     and it announces the end.
     """
-    here, waiting = _flow_run(), flow_run_of(run_id)
+    here, waiting = flow_run_here(), flow_run_of(run_id)
     if here is None or waiting is None or waiting == here.id:
         return False
     try:
@@ -272,11 +272,6 @@ async def _is_sent(end: UUID) -> bool:
     async with get_client() as client:
         found = await client.read_events(EventFilter(id=EventIDFilter(id=[end])), limit=1)
     return bool(found.events)
-
-
-def _flow_run() -> FlowRun | None:
-    context = FlowRunContext.get()
-    return context.flow_run if context else None
 
 
 def resource_of(payload: EndPayload, run: FlowRun) -> dict[str, str]:

@@ -18,6 +18,7 @@ from rivya_flows.app import run as runs
 from rivya_flows.app.catalogue_cache import known_catalogue
 from rivya_flows.app.check import check_file, check_spec
 from rivya_flows.app.execution import GivenAnswers, Observer
+from rivya_flows.app.live_guard import agreement
 from rivya_flows.app.prepare import CacheMode, RunRequest
 from rivya_flows.app.quotes import QuoteFile, read_quote
 from rivya_flows.app.results import Plan, Receipt, plan_of, receipt_of, recorded_receipt
@@ -363,11 +364,7 @@ async def _run(
 def _observer(notify: Callable[[str], object] | None, yes: bool) -> Observer:
     tell = notify or (lambda _: None)
 
-    async def agree(words: str) -> bool:
-        tell(words)
-        return True
-
-    return Observer(notify=tell, confirm=agree if yes else None)
+    return Observer(notify=tell, confirm=agreement(tell) if yes else None)
 
 
 def _typed_answers(answers: Answers | None, by: str | None = None) -> dict[str, Answer]:

@@ -36,6 +36,18 @@ from rivya_flows.store.journal import Journal
 from rivya_flows.store.pools import Pool, Pools
 
 Confirm = Callable[[str], Awaitable[bool]]  # answers whether a command may buy what a sentence says
+
+
+def agreement(tell: Callable[[str], object]) -> Confirm:
+    """Agrees to all that it tells: for ``--yes``, and for a run that somebody deployed or called."""
+
+    async def agree(words: str) -> bool:
+        tell(words)
+        return True
+
+    return agree
+
+
 _TO_GO_ON = (
     "give --budget N or a `budget:` in the spec, or --yes (in Python budget=N or yes=True);"
     " --sandbox rehearses it"

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from rivya_flows.app.execution import Observer, QuestionHandler
-from rivya_flows.app.live_guard import Confirm
+from rivya_flows.app.live_guard import Confirm, agreement
 from rivya_flows.app.report import RunReport
 from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.live import Progress
@@ -72,10 +72,6 @@ def confirmer(*, yes: bool, as_json: bool) -> Confirm | None:
     None where there is nobody: in a pipe, in CI, or for a program that reads ``--json``.
     """
 
-    async def agree(words: str) -> bool:
-        tell(words)
-        return True
-
     async def ask(words: str) -> bool:
         prompt(f"{words} Go on? [y/N] ")
         if (line := await _line()) is None:
@@ -84,7 +80,7 @@ def confirmer(*, yes: bool, as_json: bool) -> Confirm | None:
         return line.strip().lower() in ("y", "yes")
 
     if yes:
-        return agree
+        return agreement(tell)
     return ask if _is_terminal() and not as_json and not variables().get("CI") else None
 
 

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine, delete, insert, select
 
@@ -24,8 +24,6 @@ from rivya_flows.store.tables import CHARGES, POOL_TOTALS, POOLS, RUNS, Row, loc
 
 Period = Literal["day", "week", "month", "total"]
 """Of the calendar in UTC; a week begins on Monday, and ``total`` never ends."""
-
-PERIODS: tuple[str, ...] = get_args(Period)
 
 MAX_CREDITS = 10**9
 """Most credits of one pool."""
