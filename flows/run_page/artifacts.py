@@ -66,9 +66,10 @@ class Page:
         seen = state.copy()  # it is drawn later
 
         def draw() -> Artifact:
-            if sum(len(step.items) for step in seen.steps.values()) <= MOST_REHEARSED:
-                rehearse(seen, datetime.now(UTC), self._context.look_up)
-            return draw_plan(seen.plan, estimate(seen, balance))
+            drawn = seen.copy()  # a slow one is drawn a second time beside the first
+            if sum(len(step.items) for step in drawn.steps.values()) <= MOST_REHEARSED:
+                rehearse(drawn, datetime.now(UTC), self._context.look_up)
+            return draw_plan(drawn.plan, estimate(drawn, balance))
 
         self._put("plan", draw, once=True)
 

@@ -121,7 +121,9 @@ def _step(step_id: str, step: StepState) -> str | None:
     if not step.tally.in_flight:
         return None
     if len(step.items) == 1:
-        return f"{step_id} {' '.join(_DOES[item.phase] for item in step.items.values())}"
+        # The run goes on while its page is drawn.
+        does = (_DOES.get(item.phase, _DOES[Phase.RUNNING]) for item in step.items.values())
+        return f"{step_id} {' '.join(does)}"
     return f"{step_id} {step.tally.ended} of {len(step.items)}"
 
 

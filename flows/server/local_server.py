@@ -102,7 +102,8 @@ class LocalServer:
 
     async def stop(self) -> None:
         """End this share, and wait for the end of a server that has no other and does not wait; safe to call twice."""
-        ends = self._proven is not None and not self._idle_seconds
+        was_ready = self._proven is not None
+        ends = was_ready and not self._idle_seconds
         try:
             if self._proven is not None and self.serves():
                 with contextlib.suppress(OSError, http.client.HTTPException):
@@ -112,6 +113,8 @@ class LocalServer:
         finally:
             self._proven = None
             self._pointed.close()
+            if not was_ready and self._process is not None and self._users is not None:
+                set_idle_seconds(self._users, 0)  # it may hang, and the next run would wait for it
             self._leave()
             if ends:
                 await asyncio.to_thread(end_idle, self.home)

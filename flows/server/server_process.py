@@ -93,13 +93,13 @@ def lives(home: Path) -> bool:
 
 
 def is_idle(home: Path, *, end: bool = False) -> bool:
-    """Whether a server lives that waits for its next user."""
+    """Whether a server lives that waits for its next user, or ends since none came."""
     if not lives(home) or (running(home) or (0, STAYS))[1] == STAYS:
         return False
     with (home / USERS).open("a+b") as users:
         # The server itself holds the lock for a moment each time that it looks for users.
         if not wait_until(lambda: try_lock(users), LOOK_SECONDS):
-            return False
+            return not try_lock(users, fcntl.LOCK_SH)  # a server that ends holds it alone
         if end:
             set_idle_seconds(users, 0)
     return True

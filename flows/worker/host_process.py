@@ -107,7 +107,8 @@ async def _serve(inbox: asyncio.Queue[Message], outbox: queue.SimpleQueue[Messag
         except BaseException as error:  # whatever ended it: the worker must hear of it
             lines = "".join(traceback.format_exception(error))[-LONGEST_TEXT:]
             ended = Ended(order.flow_run, f"{type(error).__name__}: {error}"[:LONGEST_TEXT], lines)
-        del stops[order.flow_run]
+        if stops.get(order.flow_run) is stop:  # and not that of a later execution of the run
+            del stops[order.flow_run]
         outbox.put(ended)
 
     async with (

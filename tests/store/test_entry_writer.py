@@ -88,6 +88,17 @@ def test_entries_that_wait_are_committed_together_in_their_order(writing: Writin
     assert writing.gate.numbers == [1, -1, 2, -2, 9, -9]
 
 
+def test_who_gives_up_waiting_for_an_entry_stops_neither_it_nor_the_next_ones(
+    writing: Writing,
+) -> None:
+    fence = begun(writing.journal)
+    first = writing.journal.submit("run-1", (balance(1),), fence)
+    assert not first.cancel()
+    writing.gate.opened.set()
+    assert outcome(first) == [balance(1)]
+    assert outcome(writing.journal.submit("run-1", (balance(2),), fence)) == [balance(2)]
+
+
 def test_entries_of_one_submission_are_written_together_or_not_at_all(writing: Writing) -> None:
     fence = begun(writing.journal)
     writing.gate.opened.set()

@@ -8,7 +8,7 @@ import os
 import re
 import threading
 import uuid
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,7 +124,7 @@ class RunReporter:
         self._folder = row.folder if in_folder else None
         self._history = History()
         self._state: State | None = None
-        self._behind: list[Event] = []
+        self._behind: deque[Event] = deque()
         self._following = threading.Lock()
         self._writing = threading.Lock()
         self._copied: dict[Path, str] = {}
@@ -148,7 +148,7 @@ class RunReporter:
                 self._history.add(entry)
                 self._behind.append(entry.event)
                 if isinstance(entry.event, _REPORTED):
-                    self._state, self._behind = state.copy(), []
+                    self._state, self._behind = state.copy(), deque()
 
     def follow(self) -> State:
         """Reads what is new in the journal; gives the state after it.
@@ -176,11 +176,9 @@ class RunReporter:
     def _caught_up(self) -> State:
         """A state of its own that has seen all of the history."""
         if self._state is None:
-            self._state = replay(self._behind)
-        else:
-            for event in self._behind:
-                step_queue(self._state, event)
-        self._behind = []
+            self._state, self._behind = replay(self._behind), deque()
+        while self._behind:
+            step_queue(self._state, self._behind.popleft())
         return self._state.copy()
 
     def write(self) -> RunReport:

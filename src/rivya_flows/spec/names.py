@@ -160,11 +160,8 @@ class NamesInScope:
                 found, whole = (values, whole) if isinstance(values, list) else ([], False)
             case ("matrix" | "zip") as loop, (axis,) if step and isinstance(step.get(loop), dict):
                 values, rules = step.get(loop).get(axis, []), step.get(loop).get("include") or []
-                listed = (
-                    [one for one in rules if isinstance(one, dict)]
-                    if isinstance(rules, list)
-                    else []
-                )
+                rules = rules if isinstance(rules, list) else [rules]
+                listed = [one for one in rules if isinstance(one, dict)]
                 whole = isinstance(values, list) and len(listed) == len(rules)
                 found = list(values) if isinstance(values, list) else []
                 found += [rule[axis] for rule in listed if axis in rule]

@@ -85,7 +85,8 @@ class EntryWriter:
         self._thread: threading.Thread | None = None
 
     def submit(self, entries: Entries) -> None:
-        """Queues entries for the thread, after all entries submitted before."""
+        """Queues entries for the thread, after all entries submitted before; they cannot be cancelled."""
+        entries.written.set_running_or_notify_cancel()
         self._waiting.put(entries)
         with self._starting:
             if self._thread is None:

@@ -101,6 +101,11 @@ def test_a_row_that_the_spec_s_own_budget_refuses_needs_no_credits_of_the_wallet
     assert Batch((cheap, dear), 1).least == 2
 
 
+def test_what_a_row_spends_in_the_batch_does_not_take_it_from_the_least_budget() -> None:
+    failed = RowState(BatchRow("run-1", "row 1"), 9, 9, spec_cap=12, status="failed", spent=6)
+    assert Batch((failed,), 6).least == 9
+
+
 def test_a_budget_that_covers_no_row_is_refused_before_anything(
     studio: Studio, sandbox: Sandbox
 ) -> None:

@@ -237,7 +237,7 @@ def test_no_order_and_no_price_passes_the_budget_and_every_row_ends(
     rows, costs = [], {}
     for n, (least, beyond, real, spent, own) in enumerate(plans):
         most = None if beyond is None else least + beyond
-        rows.append(row(n, least, most, spent=spent, spec_cap=own))
+        rows.append(row(n, least, most, spent=spent, before=spent, spec_cap=own))
         costs[f"run-{n}"] = spent + least + real
     now = batch(*rows, budget=budget, parallel=parallel)
     limit = max(budget, now.spent)
@@ -267,4 +267,4 @@ def test_no_order_and_no_price_passes_the_budget_and_every_row_ends(
     # Whoever was left out could not have been paid for with what is left.
     for one in now.rows:
         if one.status == "over_budget":
-            assert one.least > now.free or (one.spec_cap or 0) < one.spent + one.least
+            assert one.least > now.free or (one.spec_cap or 0) < one.before + one.least

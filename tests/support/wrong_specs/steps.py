@@ -222,6 +222,15 @@ FAN_OUTS = {
         ),
         "write a map with this key for each",
     ),
+    "include of no list": (
+        "wrong-type",
+        HEAD
+        + "steps:\n"
+        + STILLS.replace("noir]", "noir], include: ☞5").replace(
+            "    with", "    if: ${{ matrix.style == 'neon' }}\n    with"
+        ),
+        "write [{axis: value}]",
+    ),
     "exclude of no axis": (
         "unknown-variable",
         HEAD + "steps:\n" + STILLS.replace("noir]", "noir], exclude: [{☞stile: x}]"),

@@ -84,8 +84,8 @@ class RowState:
 
     @property
     def is_over_spec(self) -> bool:
-        """Whether the spec's own budget does not cover what it still needs."""
-        return self.spec_cap is not None and self.spent + self.least > self.spec_cap
+        """Whether the spec's own budget does not cover its price before this batch began."""
+        return self.spec_cap is not None and self.before + self.least > self.spec_cap
 
     @property
     def held(self) -> int:
@@ -207,7 +207,7 @@ def outcome(batch: Batch) -> Literal["completed", "failed", "suspended", "over_b
 def _start(batch: Batch, row: RowState) -> RowState:
     """The row running under its cap, waiting for credits that may be freed, or refused."""
     if row.is_over_spec:
-        return _refused(row, row.spent + row.least, f"the spec's budget is {row.spec_cap}")
+        return _refused(row, row.before + row.least, f"the spec's budget is {row.spec_cap}")
     for pool in sorted(row.pools):
         left = batch.left[pool]
         if batch.running and row.price > left:

@@ -20,6 +20,8 @@ from rivya_flows.app.processes.locks import end_with_last_user
 from rivya_flows.app.processes.supervisor import MARK, kill
 from rivya_flows.environment import variables
 
+_KILL_SECONDS = 10  # for the other processes of `up`
+
 
 def with_users(users: Path, *command: str) -> tuple[str, ...]:
     """The command that runs another command until nobody has held the lock for a while, see `locks`."""
@@ -36,9 +38,12 @@ def _end_with_server(lock: Path) -> None:
         # The kernel drops the server's lock when its process ends. No other server can start
         # while this process holds it.
         fcntl.flock(file, fcntl.LOCK_SH)
-        # Killed and not asked: while it ends, a run would still speak to the port.
+        # Killed and not asked, this process first: while it ends, it would still speak to the port.
+        if os.fork():
+            os.kill(os.getpid(), signal.SIGKILL)
+        signal.alarm(_KILL_SECONDS)
         kill(variables()[MARK])
-        os.kill(os.getpid(), signal.SIGKILL)
+        os._exit(0)
 
 
 _ENDS = {"users": end_with_last_user, "server": _end_with_server}

@@ -245,7 +245,7 @@ class State:
     def expand(self, step_id: str, items: Iterable[ItemState] | None) -> None:
         """Gives a step its items, or others; None makes it wait for its list again."""
         old = self.steps[step_id]
-        step = self.steps[step_id] = StepState(old.planned, expanded=items is not None)
+        step = StepState(old.planned, expanded=items is not None)
         step.balances = old.balances
         step.items = {item.key: item for item in items or ()}
         step.places = {key: place for place, key in enumerate(step.items)}
@@ -257,6 +257,7 @@ class State:
             step.tally.count(item)
             self.tally.count(item)
             step.sort(item)
+        self.steps[step_id] = step  # whole, for those who look at a running run
         self._touch(step_id, was_settled=old.settled)
 
     def _touch(self, step_id: str, *, was_settled: bool) -> None:
@@ -264,6 +265,8 @@ class State:
         self.unsettled[step.planned.part] += was_settled - step.settled
         if step.gates:
             self.gated.add(step_id)
+        else:
+            self.gated.discard(step_id)
         step.fields.clear()
         self.touched.add(step_id)
 
