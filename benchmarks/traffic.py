@@ -24,13 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.bench.services import (
-    PrefectServer,
-    clean_environment,
-    end,
-    prefect_server,
-    sandbox,
-)
+from benchmarks.bench.services import PrefectServer, clean_environment, end, prefect_server, sandbox
 
 POOL = "traffic"
 SPEC = """\

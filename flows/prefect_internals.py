@@ -26,11 +26,7 @@ from weakref import WeakKeyDictionary
 if TYPE_CHECKING:
     from prefect import Task
     from prefect.client.orchestration import PrefectClient
-    from prefect.client.schemas.objects import (
-        DeploymentSchedule,
-        FlowRun,
-        State,
-    )
+    from prefect.client.schemas.objects import DeploymentSchedule, FlowRun, State
     from prefect.client.schemas.schedules import SCHEDULE_TYPES
     from prefect.context import FlowRunContext
     from prefect.events import Event

@@ -20,14 +20,7 @@ from pathlib import Path
 
 import click
 from audit import Audit, answers, audit, status_of
-from chaos_processes import (
-    Driver,
-    JournalReader,
-    SandboxProcess,
-    driver_environment,
-    spec,
-    until,
-)
+from chaos_processes import Driver, JournalReader, SandboxProcess, driver_environment, spec, until
 
 from rivya_flows.flows.server.local_server import LocalServer
 

@@ -17,12 +17,7 @@ import click
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from support.hostile_histories import (
-    HistoryError,
-    Seen,
-    histories,
-    local_service,
-)
+from support.hostile_histories import HistoryError, Seen, histories, local_service
 
 TOGETHER = 20
 """Histories of one wallet, whose books are compared at once."""

@@ -22,12 +22,7 @@ from cluster_processes import WORKERS, Cluster, MissingError
 
 from cluster import PURCHASES, SETTLE_SECONDS, SPEC, await_ends, is_in_the_middle, settled
 
-MEMBER = {
-    "service": "sandbox",
-    "journal": "journal",
-    "databases": "postgres",
-    "prefect": "server",
-}
+MEMBER = {"service": "sandbox", "journal": "journal", "databases": "postgres", "prefect": "server"}
 SLOW_SECONDS = 8.0
 """A slow service answers for a moment, and then not for so long."""
 

@@ -82,10 +82,7 @@ async def call_function(
                 dumped = kind.result.model_validate(given).model_dump()
             else:
                 work = partial(
-                    kind.work,
-                    arguments=local,
-                    folder=Path(folder),
-                    idempotency_key=idempotency_key,
+                    kind.work, arguments=local, folder=Path(folder), idempotency_key=idempotency_key
                 )
                 dumped = await _called(work, name, timeout_seconds)
         except RivyaFlowsError:

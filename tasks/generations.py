@@ -289,11 +289,7 @@ class _Downloads:
 
     def _note(self, index: int, url: str, got: Download) -> None:
         self.files[index] = BroughtFile(
-            task_id=self.task_id,
-            index=index,
-            sha256=got.sha256,
-            size_bytes=got.size_bytes,
-            url=url,
+            task_id=self.task_id, index=index, sha256=got.sha256, size_bytes=got.size_bytes, url=url
         )
 
 

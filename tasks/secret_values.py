@@ -41,8 +41,7 @@ async def revealed(name: str) -> Revealed:
     found = await secret_block(block)
     if found is None:
         raise UsageError(
-            f"there is no secret block {name!r}",
-            f"create a Secret block named {block} in Prefect",
+            f"there is no secret block {name!r}", f"create a Secret block named {block} in Prefect"
         )
     return Revealed(name, found)
 

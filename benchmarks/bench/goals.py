@@ -143,11 +143,7 @@ _GOALS: Sequence[tuple[str, str, Callable[[Document], str]]] = (
         "≤ 1.5 s",
         lambda of: seconds(ours(of, "fan-out-1", lambda one: one["first_post"])),
     ),
-    (
-        "100 pictures: looks at a job; end of a job to known",
-        "≤ 4; ≤ 0.2 s",
-        _looks,
-    ),
+    ("100 pictures: looks at a job; end of a job to known", "≤ 4; ≤ 0.2 s", _looks),
     (
         "1,000 pictures: end of the run to the end of the command",
         "≤ 1 s",

@@ -14,10 +14,7 @@ from rivya_flows.app.runner import Run
 from rivya_flows.assets import Asset, MediaKind, as_asset
 from rivya_flows.errors import APIError, UsageError
 from rivya_flows.flows.execution.purchases import buy, call_free, collect
-from rivya_flows.planning.questions.open_questions import (
-    decide_at_deadline,
-    question_asked,
-)
+from rivya_flows.planning.questions.open_questions import decide_at_deadline, question_asked
 from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.planning.queue.actions import (
     Action,

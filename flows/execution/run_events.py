@@ -115,11 +115,7 @@ class EndPayload(_Part):
 
 
 async def announce(
-    context: RunContext,
-    receipt: Receipt,
-    *,
-    again: bool = False,
-    in_batch: bool = False,
+    context: RunContext, receipt: Receipt, *, again: bool = False, in_batch: bool = False
 ) -> None:
     """Sends the event of a run's end; never fails a run.
 
@@ -222,11 +218,7 @@ def _recorded(failed: FailedStart, status: str) -> int:
 
 
 async def _send(
-    payload: Callable[[], EndPayload],
-    end: UUID,
-    prefix: str = EVENT_PREFIX,
-    *,
-    again: bool = False,
+    payload: Callable[[], EndPayload], end: UUID, prefix: str = EVENT_PREFIX, *, again: bool = False
 ) -> None:
     run = flow_run_here()
     if run is None:

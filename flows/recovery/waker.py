@@ -102,10 +102,7 @@ OLDEST = timedelta(hours=2)
 
 
 async def restart_lost_runs(
-    engine: Engine,
-    *,
-    pool: str | None = None,
-    now: datetime | None = None,
+    engine: Engine, *, pool: str | None = None, now: datetime | None = None
 ) -> list[UUID]:
     """Reschedules runs that have been dead for `PATIENCE`; returns their flow runs.
 

@@ -141,12 +141,7 @@ def _more(found: Sequence[object], most: int, words: str) -> list[str]:
 
 
 def draw_outputs(
-    receipt: Receipt,
-    report: str | None,
-    address: Address,
-    poster: Poster,
-    *,
-    deployed: bool,
+    receipt: Receipt, report: str | None, address: Address, poster: Poster, *, deployed: bool
 ) -> Artifact:
     """The run's outputs with their media, what went wrong, and the link to the contact sheet, if it has one."""
     lines = [f"**{text(receipt.status)}**: {text(told(receipt))}", ""]

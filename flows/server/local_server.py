@@ -21,19 +21,11 @@ from typing import IO
 
 from rivya_flows.app.processes.locks import set_idle_seconds, try_lock
 from rivya_flows.app.processes.ports import choose_port
-from rivya_flows.app.processes.supervisor import (
-    READY_SECONDS,
-    StartedProcess,
-    start_error,
-)
+from rivya_flows.app.processes.supervisor import READY_SECONDS, StartedProcess, start_error
 from rivya_flows.environment import set_default, variables
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.prefect_internals import send_pending
-from rivya_flows.flows.server.environment import (
-    client_environment,
-    pointed_at,
-    server_environment,
-)
+from rivya_flows.flows.server.environment import client_environment, pointed_at, server_environment
 from rivya_flows.flows.server.local_api import Loopback, proven, server_auth
 from rivya_flows.flows.server.server_process import (
     STAYS,

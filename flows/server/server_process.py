@@ -17,12 +17,7 @@ from pathlib import Path
 
 from rivya_flows.app.processes.bound import with_users
 from rivya_flows.app.processes.locks import LOOK_SECONDS, set_idle_seconds, try_lock
-from rivya_flows.app.processes.supervisor import (
-    StartedProcess,
-    is_json,
-    start,
-    wait_until,
-)
+from rivya_flows.app.processes.supervisor import StartedProcess, is_json, start, wait_until
 from rivya_flows.environment import set_variables, variables
 from rivya_flows.flows.server.local_api import new_auth
 
@@ -43,12 +38,7 @@ _MODULE = "rivya_flows.flows.server.server_process"
 
 
 def start_server(
-    home: Path,
-    port: int,
-    environment: Mapping[str, str],
-    log: Path,
-    *,
-    ends_with_users: bool,
+    home: Path, port: int, environment: Mapping[str, str], log: Path, *, ends_with_users: bool
 ) -> StartedProcess | None:
     """Start a server as the owner of `LOCK`; None if another one holds it."""
     descriptor = os.open(home / LOCK, os.O_RDWR | os.O_CREAT, 0o600)

@@ -56,10 +56,7 @@ _QUIET = {"DO_NOT_TRACK": "1", "PREFECT_LOGGING_LEVEL": "ERROR"}
 
 
 def bring_up(
-    options: UpOptions,
-    tell: Callable[[str], None],
-    *,
-    run_wait_seconds: float = RUN_WAIT_SECONDS,
+    options: UpOptions, tell: Callable[[str], None], *, run_wait_seconds: float = RUN_WAIT_SECONDS
 ) -> UpStatus:
     """Start the parts that do not run; parts that run stay as they are."""
     with registry.guarded(options.data):

@@ -13,9 +13,7 @@ from pathlib import Path
 LOG_FORM = "PREFECT_LOGGING_HANDLERS_CONSOLE_FORMATTER"
 """Prefect's setting for the form of its logs: ``json``, else ``standard``."""
 
-_PROGRAM = frozenset(
-    ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH"),
-)
+_PROGRAM = frozenset(("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH"))
 _USER = _PROGRAM | {
     *("HOME", "USER", "LOGNAME", "SHELL", "LANGUAGE"),
     *("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "PYTHONUTF8", "PYTHONDONTWRITEBYTECODE"),

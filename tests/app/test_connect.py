@@ -58,10 +58,7 @@ def test_two_users_share_one_sandbox_with_a_key_each(tmp_path: Path) -> None:
 
 def test_a_sandbox_that_cannot_start_gives_its_own_reason(tmp_path: Path) -> None:
     (tmp_path / "sandbox.sqlite").write_bytes(b"not a database" * 100)
-    with (
-        pytest.raises(UsageError, match="sandbox: it did not start: ") as failed,
-        joined(tmp_path),
-    ):
+    with pytest.raises(UsageError, match="sandbox: it did not start: ") as failed, joined(tmp_path):
         pass
     assert failed.value.hint
 

@@ -7,12 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.app.live_guard import (
-    DeployedSpending,
-    Start,
-    agree_to_spending,
-    agree_to_uncapped,
-)
+from rivya_flows.app.live_guard import DeployedSpending, Start, agree_to_spending, agree_to_uncapped
 from rivya_flows.errors import AuthenticationError, NotConfirmedError, UsageError
 from rivya_flows.settings import Settings, read_settings
 from rivya_flows.store.journal import Journal

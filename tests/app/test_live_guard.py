@@ -238,11 +238,7 @@ async def test_a_run_without_a_cap_is_not_even_journaled(live: Sandbox, tmp_path
     assert sum(line.endswith("At most 2 credits (budget 2).") for line in told) == 2
     with pytest.raises(ReachedError):
         await resume(
-            folder.name,
-            ResumeOptions(budget=5),
-            settings,
-            Unprepared(),
-            observer=watching,
+            folder.name, ResumeOptions(budget=5), settings, Unprepared(), observer=watching
         )
     assert [line for line in told if "At most 2 credits (budget 5)." in line]
     with closing(Journal(settings.store_url)) as journal:

@@ -70,12 +70,7 @@ def test_every_warning_and_problem_has_a_hint(
     assert said.code == 1
     wrong = [one for one in said.document["checks"] if one["status"] != "ok"]
     # The key may lie in a block of that server.
-    assert {one["name"] for one in wrong} == {
-        "settings",
-        "service",
-        "public url",
-        "prefect server",
-    }
+    assert {one["name"] for one in wrong} == {"settings", "service", "public url", "prefect server"}
     assert all(one["hint"] for one in wrong)
 
 

@@ -41,10 +41,7 @@ def test_a_form_says_in_local_time_until_when_it_is_open_and_what_follows() -> N
     )
     past = question_lines(replace(HERO, deadline=NOON), {})[1]
     assert re.search("2026-11-25 17:30 IST, .+ ago; after", past)
-    assert choices == [
-        "  1  studio",
-        "  2  neon",
-    ]
+    assert choices == ["  1  studio", "  2  neon"]
     assert question_lines(HERO, {})[1] == "  1  studio"
 
 

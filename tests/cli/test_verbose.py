@@ -8,10 +8,7 @@ from support.cli_calls import started
 
 def test_verbose_shows_each_request_and_no_key(sandbox: Sandbox) -> None:
     process = started(
-        "--verbose",
-        "credits",
-        RIVYA_BASE_URL=sandbox.base_url,
-        RIVYA_API_KEY=sandbox.api_key,
+        "--verbose", "credits", RIVYA_BASE_URL=sandbox.base_url, RIVYA_API_KEY=sandbox.api_key
     )
     out, err = process.communicate(timeout=240)
     assert process.returncode == 0

@@ -55,9 +55,7 @@ def test_the_secrets_of_an_endpoint_are_never_printed(
     assert len(kept()) == 2
     (delivery,) = receiver.wait(1)
     assert delivery.is_signed_with(second)
-    until(
-        lambda: "succeeded" in call(*ENDPOINTS, "deliveries", endpoint).out or None,
-    )
+    until(lambda: "succeeded" in call(*ENDPOINTS, "deliveries", endpoint).out or None)
     said.append(call(*ENDPOINTS, "show", endpoint, "--json"))
     assert said[-1].document["name"] == "Theirs"
     assert said[-1].document["event_types"] == ["generation.failed"]

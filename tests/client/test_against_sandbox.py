@@ -33,10 +33,7 @@ async def no_sleep(seconds: float) -> None:
 async def client(sandbox: Sandbox) -> AsyncIterator[RivyaClient]:
     """A client of the test's own sandbox."""
     async with RivyaClient(
-        sandbox.api_key,
-        sandbox.base_url,
-        poll_seconds=0.01,
-        runtime=Runtime(sleep=no_sleep),
+        sandbox.api_key, sandbox.base_url, poll_seconds=0.01, runtime=Runtime(sleep=no_sleep)
     ) as one:
         yield one
 

@@ -155,10 +155,7 @@ def test_a_receiver_that_stays_down_is_an_error_without_secrets() -> None:
         raise httpx.ConnectError("refused", request=request)
 
     error, sent, _ = posted(gone)
-    assert (len(sent), str(error)) == (
-        3,
-        "POST https://hooks.example/run: no connection: refused",
-    )
+    assert (len(sent), str(error)) == (3, "POST https://hooks.example/run: no connection: refused")
     assert "hidden" not in repr(error)
     assert "whsec" not in repr(error)
 
@@ -220,9 +217,7 @@ def redirecting(_: httpx.Request) -> httpx.Response:
     ],
 )
 def test_every_error_about_a_secret_address_shows_its_name_only(
-    answer: Callable[[httpx.Request], httpx.Response],
-    words: str,
-    caplog: pytest.LogCaptureFixture,
+    answer: Callable[[httpx.Request], httpx.Response], words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     error, _, _ = posted(answer, url=secretly(), attempts=1)
@@ -262,9 +257,7 @@ def test_an_error_about_a_secret_that_cannot_sign_shows_its_name(
     refuse_to_tell(error, caplog)
 
 
-def test_an_accepted_callback_leaves_no_address_in_a_log(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_an_accepted_callback_leaves_no_address_in_a_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     status, [request], _ = posted(url=secretly())
     assert (status, request.url.path) == (204, f"/services/{PATH}")

@@ -152,9 +152,7 @@ async def test_a_wrong_part_of_a_file_is_not_appended(tmp_path: Path) -> None:
     assert "range" not in host.requests[2].headers
 
 
-async def test_an_absurd_total_size_is_ignored(
-    tmp_path: Path,
-) -> None:
+async def test_an_absurd_total_size_is_ignored(tmp_path: Path) -> None:
     span = f"bytes 1000-{len(FILM) - 1}/" + "9" * 5000
     absurd = httpx.Response(206, content=FILM[1000:], headers={"Content-Range": span})
     host = Host(cut(1000, {"ETag": '"v1"'}), absurd)
@@ -274,9 +272,7 @@ async def test_a_local_service_serves_and_redirects_locally(tmp_path: Path) -> N
     await host.download(tmp_path / "film.mp4", "http://127.0.0.1:9000/results/1")
 
 
-async def test_a_public_host_may_redirect_to_a_local_service_only(
-    tmp_path: Path,
-) -> None:
+async def test_a_public_host_may_redirect_to_a_local_service_only(tmp_path: Path) -> None:
     base = "http://127.0.0.1:9000"
     await Host(moved(f"{base}/results/1"), film(), base_url=base).download(tmp_path / "film.mp4")
     with pytest.raises(RefusedAddressError):

@@ -314,11 +314,7 @@ async def test_a_cancelled_wait_leaves_nothing_running() -> None:
 
 
 @pytest.mark.parametrize(
-    "error",
-    [
-        JobTimeoutError("task_1", None, 12.5),
-        JobStatusError("task_1", "canceled", None),
-    ],
+    "error", [JobTimeoutError("task_1", None, 12.5), JobStatusError("task_1", "canceled", None)]
 )
 def test_job_errors_survive_pickling(error: RivyaFlowsError) -> None:
     again = pickle.loads(pickle.dumps(error))

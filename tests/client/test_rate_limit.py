@@ -69,8 +69,7 @@ def answered(
 
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["turn", "good", "slow", "429", "retry-after", "pause"]),
-        st.floats(0, 20),
+        st.sampled_from(["turn", "good", "slow", "429", "retry-after", "pause"]), st.floats(0, 20)
     ),
     max_size=300,
 )

@@ -21,12 +21,7 @@ from rivya_flows.client.errors import RefusedAddressError
 from rivya_flows.client.responses import MAX_ANSWER_BYTES, read_answer, refusal, retry_after_seconds
 from rivya_flows.client.retries import ONCE, RetryPolicy
 from rivya_flows.client.types import Generation
-from rivya_flows.errors import (
-    APIConnectionError,
-    APIError,
-    APIStatusError,
-    MediaError,
-)
+from rivya_flows.errors import APIConnectionError, APIError, APIStatusError, MediaError
 from support.api_stage import KEY, Answer, Stage, refused
 from support.raw_server import http, saying
 
@@ -184,8 +179,7 @@ class Endless(httpx.AsyncByteStream):
 
 
 @pytest.mark.parametrize(
-    ("status", "said", "taken"),
-    [(200, "more than", MAX_ANSWER_BYTES), (502, "http_502", 2**16)],
+    ("status", "said", "taken"), [(200, "more than", MAX_ANSWER_BYTES), (502, "http_502", 2**16)]
 )
 async def test_an_endless_response_ends(status: int, said: str, taken: int) -> None:
     body = Endless(b"x" * 2**15)

@@ -157,9 +157,7 @@ async def test_no_repetition_starts_after_patience_is_over() -> None:
 
 
 @pytest.mark.parametrize("when", ["in flight", "in the pause", "process stopped in the pause"])
-async def test_a_purchase_is_not_repeated_after_the_machine_was_suspended(
-    when: str,
-) -> None:
+async def test_a_purchase_is_not_repeated_after_the_machine_was_suspended(when: str) -> None:
     def cut(_: httpx.Request) -> httpx.Response:
         stage.asleep = 3 * 86400 if when == "in flight" else 0
         raise httpx.ReadError("")

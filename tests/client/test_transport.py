@@ -24,9 +24,7 @@ async def test_bytes_are_sent_unchanged_under_their_key() -> None:
     assert generation.reserved_credits == 1
 
 
-async def test_the_trace_names_requests_and_never_the_key(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+async def test_the_trace_names_requests_and_never_the_key(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     stage = Stage(httpx.Response(202, json=JOB, headers={"X-Request-Id": "req_9"}))
     async with stage.client() as client:

@@ -40,9 +40,7 @@ async def test_an_endpoint_is_created_as_documented_and_shows_its_secret_once() 
     }
 
 
-async def test_a_secret_is_in_no_repr_dump_error_or_log(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+async def test_a_secret_is_in_no_repr_dump_error_or_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     stage = Stage(
         httpx.Response(201, json={**ENDPOINT, "signing_secret": SECRET}),

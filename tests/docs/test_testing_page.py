@@ -8,13 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rivya_flows.spec.spec_tests import (
-    Case,
-    ExpectedOutput,
-    ExpectedRun,
-    ExpectedStep,
-    SpecTests,
-)
+from rivya_flows.spec.spec_tests import Case, ExpectedOutput, ExpectedRun, ExpectedStep, SpecTests
 from support.cli_calls import Terminal
 
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "testing.md").read_text("utf-8")

@@ -204,10 +204,7 @@ async def test_a_flow_run_that_is_cancelled_as_it_would_try_later_is_cancelled_o
     assert (await executed(server, run))["type"] == "CANCELLED"
     order(sandbox)
     assert place.ends(run) == ["cancelled"]
-    wanted = {
-        "event": {"prefix": [EVENT_PREFIX]},
-        "resource": {"id": [f"prefect.flow-run.{run}"]},
-    }
+    wanted = {"event": {"prefix": [EVENT_PREFIX]}, "resource": {"id": [f"prefect.flow-run.{run}"]}}
     [event] = eventually(
         lambda: server.ask("POST", "/events/filter", {"filter": wanted})["events"], "the event"
     )

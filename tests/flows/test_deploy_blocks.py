@@ -79,10 +79,7 @@ def test_every_entrypoint_of_prefect_yaml_is_a_flow_that_takes_its_parameters() 
 
 def test_a_deployment_speaks_the_words_of_prefect() -> None:
     made = Workflow(
-        version=1,
-        name="spring-sale",
-        inputs={"copy": Input(type="text", default="")},
-        steps={},
+        version=1, name="spring-sale", inputs={"copy": Input(type="text", default="")}, steps={}
     )
     deploy = Deploy(
         name="weekly",
@@ -105,12 +102,7 @@ def test_a_deployment_speaks_the_words_of_prefect() -> None:
         "parameters": {"input_copy": "Now"},
         "enforce_parameter_schema": True,
         "schedules": [
-            {
-                "slug": "schedule-1",
-                "cron": "0 9 * * 1",
-                "timezone": "Asia/Kolkata",
-                "active": True,
-            },
+            {"slug": "schedule-1", "cron": "0 9 * * 1", "timezone": "Asia/Kolkata", "active": True},
             {"slug": "schedule-2", "interval": 3600, "active": False},
         ],
         "concurrency_limit": 1,

@@ -478,9 +478,7 @@ async def bare() -> str:
 
 
 @pytest.mark.prefect
-async def test_a_task_takes_a_name_with_braces_and_another_function(
-    prefect_server: str,
-) -> None:
+async def test_a_task_takes_a_name_with_braces_and_another_function(prefect_server: str) -> None:
     async def other() -> str:
         return "the other"
 

@@ -174,10 +174,7 @@ def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
 
 @pytest.fixture
 def stage(
-    wire: Wire,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    wire: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Stage]:
     """A place with a wallet of its own, where `split_words` is a kind of step."""
     monkeypatch.setenv("RIVYA_BASE_URL", BASE_URL)

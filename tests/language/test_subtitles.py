@@ -20,10 +20,7 @@ the kettle.
 00:00:02,100 --> 00:00:04,250
 <i>Warm</i> &amp; <font color="#fff">bright</font> {\\an8}at 5 < 6
 """
-CUES = (
-    Cue(0.5, 2.0, "Meet Aurora,\nthe kettle."),
-    Cue(2.1, 4.25, "Warm & bright at 5 < 6"),
-)
+CUES = (Cue(0.5, 2.0, "Meet Aurora,\nthe kettle."), Cue(2.1, 4.25, "Warm & bright at 5 < 6"))
 
 
 def test_srt_is_read_without_its_tags() -> None:

@@ -76,9 +76,7 @@ def test_items_of_one_run_alone_stand_beside_nothing() -> None:
     assert sides["neon"] == [True, True]
 
 
-def test_the_page_has_no_addresses_and_no_markup_of_others(
-    pair: list[list[Stamped]],
-) -> None:
+def test_the_page_has_no_addresses_and_no_markup_of_others(pair: list[list[Stamped]]) -> None:
     from rivya_flows.ledger.receipt import receipt
 
     first, second = (receipt(entries).as_json() for entries in pair)

@@ -108,11 +108,7 @@ steps:
 def test_a_run_of_nothing_but_its_start_has_a_receipt() -> None:
     document = receipt(stamped([campaign()])).as_json()
     check(document)
-    assert (document["status"], document["ended_at"], document["ledger"]) == (
-        "running",
-        None,
-        [],
-    )
+    assert (document["status"], document["ended_at"], document["ledger"]) == ("running", None, [])
     with pytest.raises(ValueError, match="does not start with a frozen run"):
         receipt([])
 

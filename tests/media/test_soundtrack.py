@@ -15,10 +15,7 @@ from rivya_flows.errors import MediaError
 from rivya_flows.media.edit import Composition, Music
 from rivya_flows.media.encoding import AUDIO_BIT_RATE
 from rivya_flows.media.sound import RATE, Piece, samples
-from rivya_flows.media.soundtrack import (
-    measured,
-    soundtrack,
-)
+from rivya_flows.media.soundtrack import measured, soundtrack
 from rivya_flows.media.speech import spoken
 from support.composed_media import film, heard, loudness, strength, tone
 from support.sounds import distance, music, parts, rendered, voice, write

@@ -298,10 +298,7 @@ def test_two_workers_of_different_names_serve_the_pool_of_campaigns(compose: Any
 
 @pytest.mark.parametrize("name", [name for name in OURS if name not in WORKERS[1:]])
 def test_every_command_and_option_exists(
-    compose: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    name: str,
+    compose: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     program, *rest = compose.services(VALUES)[name].command
     if program == "sh":

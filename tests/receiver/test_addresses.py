@@ -2,12 +2,7 @@ from __future__ import annotations
 
 import httpx
 
-from rivya_flows.receiver.addresses import (
-    asset_address,
-    named_medium,
-    named_run,
-    report_address,
-)
+from rivya_flows.receiver.addresses import asset_address, named_medium, named_run, report_address
 
 
 def test_urls_are_the_same_for_the_same_content_and_secret_only() -> None:

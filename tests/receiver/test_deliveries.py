@@ -115,9 +115,7 @@ def test_a_signed_body_that_is_not_utf_8_is_refused(stage: Stage) -> None:
     assert [notice.task_id for notice in heard(stage, 1)] == ["task_2"]
 
 
-def test_signed_events_that_no_database_can_store_change_nothing(
-    stage: Stage,
-) -> None:
+def test_signed_events_that_no_database_can_store_change_nothing(stage: Stage) -> None:
     nul = {"id": "evt_2", "type": "generation.failed\0", "data": {"id": "a\0b"}}
     digits = (
         b'{"id": "evt_5", "type": "t", "data": {"id": "task_5", "model": "m", "status": "failed",'

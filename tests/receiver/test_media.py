@@ -124,10 +124,7 @@ def test_every_unknown_path_gets_the_same_answer(stage: Stage, path: str, tmp_pa
     _, _, token, name = path.split("/")
     page = kept(stage, tmp_path / "page", b"<script>", "text/html")
     gone = asset_address(
-        "",
-        shared_secret(stage.journal.engine, SECRET_NAME),
-        "ab" * 32,
-        "image/png",
+        "", shared_secret(stage.journal.engine, SECRET_NAME), "ab" * 32, "image/png"
     )
     sha256 = stage.get(path).headers["etag"].strip('"')
     paths = [

@@ -20,9 +20,7 @@ from support.databases import fresh_store
 from support.journal_entries import balance, begun, told
 
 
-def test_a_full_disk_stops_the_entry_whole_and_the_next_one_takes_its_place(
-    tmp_path: Path,
-) -> None:
+def test_a_full_disk_stops_the_entry_whole_and_the_next_one_takes_its_place(tmp_path: Path) -> None:
     with closing(Journal(f"sqlite:///{tmp_path / 'journal.sqlite'}")) as journal:
         fence = begun(journal)
         pages = [20]

@@ -110,9 +110,7 @@ def test_entries_of_one_submission_are_written_together_or_not_at_all(writing: W
     assert told(writing.journal)[1:] == [intent(1), balance(1), intent(2)]
 
 
-def test_what_exists_already_fails_alone_and_the_rest_of_its_group_counts(
-    writing: Writing,
-) -> None:
+def test_what_exists_already_fails_alone_and_the_rest_of_its_group_counts(writing: Writing) -> None:
     fence = begun(writing.journal)
     writing.journal.append("run-1", intent(1), fence)
     written = writing.grouped(fence, balance(1), intent(2), intent(1), intent(3), intent(2))

@@ -79,22 +79,13 @@ class EngineRunner(Runner):
         assert isinstance(frozen, RunFrozen)
         bomb = self.bombs.get(frozen.inputs["product"])
         await self.studio.execute(
-            run_id,
-            run.options,
-            bomb=bomb,
-            listen=run.listen,
-            uploads=run.context.uploads,
+            run_id, run.options, bomb=bomb, listen=run.listen, uploads=run.context.uploads
         )
         return run.reporter.write()
 
 
 def batch_options(
-    studio: Studio,
-    table: str,
-    *,
-    budget: int | None = None,
-    parallel: int = 1,
-    spec: str = SPEC,
+    studio: Studio, table: str, *, budget: int | None = None, parallel: int = 1, spec: str = SPEC
 ) -> BatchOptions:
     """A batch of `SPEC`, or of another spec."""
     request = RunRequest(SpecFile(spec, "spec.yaml", None), lambda _: {})

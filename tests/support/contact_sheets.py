@@ -115,10 +115,7 @@ def run_with_spot(
         return store.put(name.encode(), "video", "video/mp4", **size)
 
     by = {
-        name: {
-            "asset": film(name, *size),
-            "clean": film(f"{name} clean", *size) if clean else None,
-        }
+        name: {"asset": film(name, *size), "clean": film(f"{name} clean", *size) if clean else None}
         for name, size in {"9:16": (1080, 1920), "16:9": (1920, 1080)}.items()
     }
     media = [one[name] for name in ("asset", "clean") for one in by.values() if one[name]]

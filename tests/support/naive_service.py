@@ -72,11 +72,7 @@ def asset(kind: str, name: str) -> dict[str, Any]:
 
 
 def frozen(
-    text: str,
-    *,
-    budget: int | None = None,
-    includes: dict[str, str] | None = None,
-    **inputs: Any,
+    text: str, *, budget: int | None = None, includes: dict[str, str] | None = None, **inputs: Any
 ) -> RunFrozen:
     """The first entry of a run of this spec."""
     catalogue = shipped()

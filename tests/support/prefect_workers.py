@@ -279,11 +279,7 @@ def sandbox_process(
     command = [sys.executable, "-m", "rivya_sandbox", "serve", "--data", str(data), "--json"]
     command += ["--media", media, "--time-scale", str(time_scale)]
     process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stdin=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
+        command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, start_new_session=True
     )
     with process:
         assert process.stdout is not None
@@ -356,10 +352,7 @@ def opened(folder: Path, server: Server, *, time_scale: float, **settings: str) 
     """
     for name in ("data", "specs"):
         (folder / name).mkdir()
-    with (
-        undisturbed(server),
-        sandbox_process(folder / "sandbox", time_scale=time_scale) as sandbox,
-    ):
+    with undisturbed(server), sandbox_process(folder / "sandbox", time_scale=time_scale) as sandbox:
         environment = {
             **os.environ,
             "PREFECT_API_URL": server.api_url,

@@ -65,9 +65,7 @@ def test_an_upload_that_declares_2_gb_is_refused_before_it_is_sent(client: httpx
     assert body.taken < 32 * MIB  # what fits between two sockets
 
 
-def test_an_endless_upload_is_refused_early_also_with_faults(
-    tmp_path: Path,
-) -> None:
+def test_an_endless_upload_is_refused_early_also_with_faults(tmp_path: Path) -> None:
     ordered = "faults: [{on: POST /api/v1/files, do: delay, seconds: 0}]"
     body = Endless(FORM)
     with running(tmp_path, faults=ordered) as sandbox, calling(sandbox, "rvya_sk_no") as client:

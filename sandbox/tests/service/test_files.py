@@ -58,11 +58,7 @@ def test_files_outlive_a_restart_on_another_port(tmp_path: Path) -> None:
         now = client.get(f"/api/v1/files/{file['id']}").json()
         assert fetch(now["url"]).content == png()
         item = {"url": file["url"], "kind": "image"}
-        body = {
-            "model": "nano-banana",
-            "prompt": "x",
-            "params": {"referenceMediaItems": [item]},
-        }
+        body = {"model": "nano-banana", "prompt": "x", "params": {"referenceMediaItems": [item]}}
         assert client.post("/api/v1/generations", json=body).status_code == 202
 
 

@@ -27,9 +27,7 @@ OPTIONS = os.environ.get("CONTRACT_OPTIONS", "--phases fuzzing,stateful --max-ex
 
 
 @pytest.mark.skipif(SCHEMATHESIS is None, reason="schemathesis is not installed")
-def test_schemathesis_finds_no_undocumented_failure_status_or_schema(
-    tmp_path: Path,
-) -> None:
+def test_schemathesis_finds_no_undocumented_failure_status_or_schema(tmp_path: Path) -> None:
     with running(tmp_path / "data", credits=10**9) as sandbox:
         finished = subprocess.run(
             [

@@ -20,10 +20,7 @@ def sandbox(shared_sandbox: Sandbox) -> Sandbox:
 
 
 def test_a_hostile_service_keeps_refusals_for_their_key(tmp_path: Path) -> None:
-    with (
-        running(tmp_path, profile="hostile", credits=1) as sandbox,
-        calling(sandbox) as client,
-    ):
+    with running(tmp_path, profile="hostile", credits=1) as sandbox, calling(sandbox) as client:
         poor = order(client, key="k")  # z-image costs 1, but here 2 are reserved
         assert (poor.status_code, code(poor)) == (403, "insufficient_credits")
         admin.add_credits(sandbox.data, 100)

@@ -13,9 +13,7 @@ from rivya_sandbox.service.serve import running
 from support.sandbox_calls import PATIENCE, calling, ended, order, process
 
 
-def test_jobs_of_a_killed_process_are_finished_by_the_next_and_charged_once(
-    tmp_path: Path,
-) -> None:
+def test_jobs_of_a_killed_process_are_finished_by_the_next_and_charged_once(tmp_path: Path) -> None:
     # No job ends before the kill; for the next process it is an hour later.
     with process(tmp_path, "--time-scale", "100") as (sandbox, child), calling(sandbox) as client:
         tasks = [order(client, key=str(number)).json()["id"] for number in range(5)]

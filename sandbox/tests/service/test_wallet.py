@@ -37,13 +37,7 @@ def test_success_costs_the_price_and_failure_is_refunded(sandbox: Sandbox) -> No
         assert credits(client) == 92
         ledger = admin.ledger(sandbox.data, account=name)
     kinds = [(movement["kind"], movement["amount"]) for movement in ledger["movements"]]
-    assert kinds == [
-        ("grant", 100),
-        ("reserve", -8),
-        ("settle", 0),
-        ("reserve", -1),
-        ("refund", 1),
-    ]
+    assert kinds == [("grant", 100), ("reserve", -8), ("settle", 0), ("reserve", -1), ("refund", 1)]
 
 
 def test_a_wallet_is_never_overdrawn_however_many_ask_at_once(sandbox: Sandbox) -> None:

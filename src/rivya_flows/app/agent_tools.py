@@ -78,8 +78,7 @@ _Spec = Annotated[
     ),
 ]
 _Run = Annotated[
-    str,
-    Field(min_length=1, max_length=200, description="Id of a run, as `run` gives it."),
+    str, Field(min_length=1, max_length=200, description="Id of a run, as `run` gives it.")
 ]
 
 

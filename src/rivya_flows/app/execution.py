@@ -13,15 +13,7 @@ from pathlib import Path
 from rivya_flows.app.live_guard import Confirm
 from rivya_flows.app.report import RunReport, RunReporter
 from rivya_flows.app.run_context import RunContext, known_run
-from rivya_flows.app.runner import (
-    Asker,
-    Listener,
-    Rendering,
-    Run,
-    Runner,
-    RunOptions,
-    ignore,
-)
+from rivya_flows.app.runner import Asker, Listener, Rendering, Run, Runner, RunOptions, ignore
 from rivya_flows.errors import RivyaFlowsError, UsageError
 from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.planning.questions.reading_answers import checked

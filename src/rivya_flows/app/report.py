@@ -211,11 +211,7 @@ def write_report(entries: Sequence[Stamped], folder: Path | None, assets: AssetS
 
 
 def _write(
-    made: Receipt,
-    state: State,
-    folder: Path | None,
-    assets: AssetStore,
-    copied: dict[Path, str],
+    made: Receipt, state: State, folder: Path | None, assets: AssetStore, copied: dict[Path, str]
 ) -> RunReport:
     if folder is None:
         named = {*_named(made, Path()), *made.media}

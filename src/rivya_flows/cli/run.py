@@ -40,8 +40,7 @@ def run(
     file: Path | None = options.INPUTS_FILE,
     only_plan: bool = options.PLAN,
     quote: Path | None = option(
-        "Run a quote of `plan --out` as it is, instead of SPEC and its options.",
-        metavar="QUOTE",
+        "Run a quote of `plan --out` as it is, instead of SPEC and its options.", metavar="QUOTE"
     ),
     out: Path = options.RUN_FOLDER,
     budget: int | None = options.BUDGET,
@@ -246,10 +245,7 @@ def begun(*, begins: bool, collects_later: bool = True) -> tuple[LocalRunner, Se
 def batch(
     spec: Path = options.SPEC,
     table: Path = option(
-        "CSV file; its header names inputs of the spec.",
-        "--rows",
-        metavar="FILE",
-        required=True,
+        "CSV file; its header names inputs of the spec.", "--rows", metavar="FILE", required=True
     ),
     assignments: tuple[str, ...] = options.INPUTS,
     file: Path | None = options.INPUTS_FILE,

@@ -82,12 +82,7 @@ class ApiCalls(Resource[M]):
 
     @api_call
     async def download(
-        self,
-        url: str,
-        destination: Path,
-        *,
-        max_bytes: int,
-        **options: Unpack[RequestOptions],
+        self, url: str, destination: Path, *, max_bytes: int, **options: Unpack[RequestOptions]
     ) -> Download:
         """Saves a file at `destination`, whole and hashed, and replaces what was there.
 

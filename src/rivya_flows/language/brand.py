@@ -54,9 +54,7 @@ def _up_to(most: int) -> Callable[[str], str]:
 
 
 Colour = Annotated[
-    str,
-    AfterValidator(_colour),
-    WithJsonSchema({"type": "string", "pattern": f"^{_COLOUR}$"}),
+    str, AfterValidator(_colour), WithJsonSchema({"type": "string", "pattern": f"^{_COLOUR}$"})
 ]
 _Source = Annotated[str, AfterValidator(_up_to(2_000))]
 _Drawn = Annotated[str, AfterValidator(_up_to(MAX_CARD_TEXT))]

@@ -91,10 +91,7 @@ class Computable:
         )
 
     def checked(
-        self,
-        value: Any,
-        validate: core_schema.ValidatorFunctionWrapHandler,
-        info: ValidationInfo,
+        self, value: Any, validate: core_schema.ValidatorFunctionWrapHandler, info: ValidationInfo
     ) -> Any:
         """The value, checked unless it is not known yet."""
         return value if is_later(value, info) else validate(value)

@@ -7,12 +7,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 
@@ -60,10 +55,7 @@ class DrawnText(Computable):
     limit: int
 
     def checked(
-        self,
-        value: Any,
-        validate: ValidatorFunctionWrapHandler,
-        info: ValidationInfo,
+        self, value: Any, validate: ValidatorFunctionWrapHandler, info: ValidationInfo
     ) -> Any:
         if is_later(value, info):
             if isinstance(value, Unknown) and value.least > self.limit:

@@ -12,11 +12,7 @@ from typing import Any
 
 from jinja2 import nodes
 
-from rivya_flows.language.expressions.resolve import (
-    Reference,
-    as_reference,
-    expressions_in,
-)
+from rivya_flows.language.expressions.resolve import Reference, as_reference, expressions_in
 from rivya_flows.language.expressions.templates import OPEN, Expression, template
 from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.syntax.tree import Path

@@ -27,12 +27,7 @@ from rivya_flows.planning.queue.events import (
     ServiceAsked,
     Stamped,
 )
-from rivya_flows.planning.queue.items import (
-    IN_FLIGHT,
-    TERMINAL,
-    ItemState,
-    Purchase as Bought,
-)
+from rivya_flows.planning.queue.items import IN_FLIGHT, TERMINAL, ItemState, Purchase as Bought
 from rivya_flows.planning.queue.state import State
 
 _Name = tuple[str, str]

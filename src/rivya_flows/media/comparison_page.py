@@ -21,9 +21,7 @@ there is room."""
 
 
 def comparison_page(
-    comparison: Mapping[str, Any],
-    receipts: Sequence[Receipt],
-    asset_paths: Sequence[AssetPath],
+    comparison: Mapping[str, Any], receipts: Sequence[Receipt], asset_paths: Sequence[AssetPath]
 ) -> str:
     """The page of a comparison.
 

@@ -26,18 +26,8 @@ from rivya_flows.language.subtitles import Cue
 from rivya_flows.media.bounds import MAX_PIXELS
 from rivya_flows.media.captions import cut_text, timed
 from rivya_flows.media.drawing.layers import end_card_picture, overlay_layers
-from rivya_flows.media.edit import (
-    Composition,
-    Layout,
-    Rendered,
-)
-from rivya_flows.media.encoding import (
-    FilmWriter,
-    unwritable,
-    write_loop,
-    write_poster,
-    write_sound,
-)
+from rivya_flows.media.edit import Composition, Layout, Rendered
+from rivya_flows.media.encoding import FilmWriter, unwritable, write_loop, write_poster, write_sound
 from rivya_flows.media.metadata import MAX_LOST, carried, lost_metadata, png_info
 from rivya_flows.media.probe import on_ground, probe, upright
 from rivya_flows.media.rendered import GIF, POSTER, clean_name, sizes_of

@@ -9,11 +9,7 @@ from sqlalchemy import Engine
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.types import EVENT_TYPES, WebhookEndpoint
 from rivya_flows.errors import APIError
-from rivya_flows.store.secrets import (
-    has_signing_secret,
-    keep_signing_secret,
-    rotate_signing_secret,
-)
+from rivya_flows.store.secrets import has_signing_secret, keep_signing_secret, rotate_signing_secret
 
 NAME = "rivya-flows"
 """Name of the endpoints that are created here, for people."""

@@ -31,12 +31,7 @@ from rivya_flows.spec.includes import (
     check_given,
     find_includes,
 )
-from rivya_flows.spec.named_files import (
-    check_end_cards,
-    is_brand_file,
-    read_brand,
-    read_subtitles,
-)
+from rivya_flows.spec.named_files import check_end_cards, is_brand_file, read_brand, read_subtitles
 from rivya_flows.spec.names import NamesInScope
 from rivya_flows.spec.normalize import normalized
 from rivya_flows.spec.step_order import check_order

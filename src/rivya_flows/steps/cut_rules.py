@@ -6,9 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rivya_flows.diagnostics import Diagnostic
-from rivya_flows.language.cut_terms import (
-    STILL_SECONDS,
-)
+from rivya_flows.language.cut_terms import STILL_SECONDS
 from rivya_flows.language.expressions.operations import TEXTS, repair
 from rivya_flows.language.expressions.output_types import (
     ANY,
@@ -18,9 +16,7 @@ from rivya_flows.language.expressions.output_types import (
     has_unknown,
 )
 from rivya_flows.language.expressions.values import as_text, is_number
-from rivya_flows.language.field_types import (
-    is_later,
-)
+from rivya_flows.language.field_types import is_later
 from rivya_flows.language.final_cut import (
     CUT_PARTS,
     MAX_TRANSITION,

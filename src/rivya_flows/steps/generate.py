@@ -9,10 +9,7 @@ from pydantic import Field
 
 from rivya_flows.catalogue.catalogue import Catalogue, Model, Param, nearest
 from rivya_flows.catalogue.prices import Price, price
-from rivya_flows.catalogue.request_checks import (
-    check_prompt,
-    coerce_params,
-)
+from rivya_flows.catalogue.request_checks import check_prompt, coerce_params
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.brand import with_words
 from rivya_flows.language.canonical import canonical, whole

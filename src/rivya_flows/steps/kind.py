@@ -15,14 +15,7 @@ from rivya_flows.catalogue.catalogue import Catalogue, Model
 from rivya_flows.catalogue.prices import Price
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.canonical import canonical, digest, whole
-from rivya_flows.language.expressions.output_types import (
-    ANY,
-    NUMBER,
-    WORDS,
-    Scope,
-    Shape,
-    map_of,
-)
+from rivya_flows.language.expressions.output_types import ANY, NUMBER, WORDS, Scope, Shape, map_of
 from rivya_flows.language.field_types import SpecModel, Takes, Value, fields_of
 from rivya_flows.language.final_cut import CutMedium
 from rivya_flows.language.matrix import LOOPS

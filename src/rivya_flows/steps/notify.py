@@ -32,10 +32,7 @@ class NotifyWith(SpecModel):
         Value,
         Takes(
             ("text",),
-            address=(
-                "a URL or the name of a secret",
-                "write the URL, or take it from an input",
-            ),
+            address=("a URL or the name of a secret", "write the URL, or take it from an input"),
             schema={"type": "string", "pattern": rf"^(https?://[^/?#]|env:|block:)|{COMPUTED}"},
         ),
     ]

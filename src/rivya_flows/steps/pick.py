@@ -48,11 +48,7 @@ from rivya_flows.steps.generate import Generate
 from rivya_flows.steps.given import Given, World, member_shapes, written_shape
 from rivya_flows.steps.judge import JudgeWith, chats_about, judge_of, unseen, with_chats
 from rivya_flows.steps.kind import UNPAID, Kind, Names, Surroundings, WrittenStep, given_fields
-from rivya_flows.steps.request import (
-    ItemRequest,
-    ItemRequestError,
-    medium_of,
-)
+from rivya_flows.steps.request import ItemRequest, ItemRequestError, medium_of
 
 MODES = ("human", "first", "best", "judge")
 """Who chooses."""

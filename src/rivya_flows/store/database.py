@@ -14,12 +14,7 @@ from typing import Any, TypeVar, TypeVarTuple
 
 from sqlalchemy import URL, Connection, Engine, Executable, Row, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import (
-    DBAPIError,
-    IntegrityError,
-    OperationalError,
-    SQLAlchemyError,
-)
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from rivya_flows.errors import StoreError, StoreLostError, StoreUnreachableError

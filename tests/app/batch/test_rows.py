@@ -136,14 +136,8 @@ def test_all_mistakes_are_told_at_once_each_at_its_place(workflow: Workflow) -> 
             'product,count\nLamp,1\n"Desk"x,2\n',
             "rows.csv:3:1: not valid CSV: ',' expected after '\"' [not-csv]",
         ),
-        (
-            'product\nLamp\n"Desk\n',
-            "rows.csv:3:1: not valid CSV: unexpected end of data [not-csv]",
-        ),
-        (
-            "count\n3\n",
-            "rows.csv:2:1: missing input 'product' [missing-input]",
-        ),
+        ('product\nLamp\n"Desk\n', "rows.csv:3:1: not valid CSV: unexpected end of data [not-csv]"),
+        ("count\n3\n", "rows.csv:2:1: missing input 'product' [missing-input]"),
         (
             "product,photo\nLamp,nowhere.png\n",
             "rows.csv:2:6: photo: there is no file 'nowhere.png' [wrong-input]",
@@ -201,9 +195,7 @@ def folder(workflow: Workflow, text: str, **given: object) -> list[str]:
             id="one that differs",
         ),
         pytest.param(
-            f"product,language\n{'long ' * 9},en\n../../etc,hi\n",
-            ["en", "hi"],
-            id="short ones",
+            f"product,language\n{'long ' * 9},en\n../../etc,hi\n", ["en", "hi"], id="short ones"
         ),
         pytest.param('product\n../..\n "/" \n', ["row-1", "row-2"], id="what is a path is no name"),
         pytest.param("product\nLamp\n", ["lamp"], id="a single row"),

@@ -222,16 +222,10 @@ PLANS = st.lists(
 
 
 @given(
-    plans=PLANS,
-    budget=st.integers(0, 200),
-    parallel=st.integers(1, 5),
-    seed=st.integers(0, 10**6),
+    plans=PLANS, budget=st.integers(0, 200), parallel=st.integers(1, 5), seed=st.integers(0, 10**6)
 )
 def test_no_order_and_no_price_passes_the_budget_and_every_row_ends(
-    plans: list[tuple[int, int | None, int, int, int | None]],
-    budget: int,
-    parallel: int,
-    seed: int,
+    plans: list[tuple[int, int | None, int, int, int | None]], budget: int, parallel: int, seed: int
 ) -> None:
     luck = random.Random(seed)
     rows, costs = [], {}

@@ -96,11 +96,7 @@ def test_a_row_that_a_sku_alone_tells_apart_shows_what_it_is_about(
             5,
             "the wallet went from 100 to 90; the rows spent 5, and something else spent 5 credits",
         ),
-        (
-            99,
-            -4,
-            "the wallet went from 100 to 99; the rows spent 5, and 4 credits were added",
-        ),
+        (99, -4, "the wallet went from 100 to 99; the rows spent 5, and 4 credits were added"),
         (None, None, None),
     ],
 )

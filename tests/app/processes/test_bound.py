@@ -13,9 +13,7 @@ from rivya_flows.app.processes.supervisor import MARK
 from rivya_flows.flows.server.server_process import LOCK
 
 
-def test_a_module_is_killed_with_all_its_children_when_the_server_dies(
-    tmp_path: Path,
-) -> None:
+def test_a_module_is_killed_with_all_its_children_when_the_server_dies(tmp_path: Path) -> None:
     (tmp_path / "orders.py").write_text(
         "import subprocess, sys\n"
         "wait = [sys.executable, '-c', 'import time; print(1, flush=True); time.sleep(600)']\n"

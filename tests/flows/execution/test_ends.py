@@ -70,11 +70,7 @@ PLACES = {
     "before it closes task runs": (f"{EXECUTE}:earlier_task_runs", 2, "before"),
     "before it writes its report": ("rivya_flows.app.report:RunReporter.write", 1, "before"),
     "before it announces its end": (f"{EXECUTE}:announce", 1, "before"),
-    "before its event is sent": (
-        "rivya_flows.flows.execution.run_events:send_event",
-        1,
-        "before",
-    ),
+    "before its event is sent": ("rivya_flows.flows.execution.run_events:send_event", 1, "before"),
     "after its event is sent": ("rivya_flows.flows.execution.run_events:send_event", 1, "after"),
     "before it releases its lease": (f"{LEASES}.release", 1, "before"),
     "after it released its lease": (f"{LEASES}.release", 1, "after"),

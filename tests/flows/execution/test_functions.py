@@ -68,10 +68,7 @@ def test_what_a_function_raises_fails_its_step(studio: Studio) -> None:
     state = studio.run(SPLIT, inputs={"text": "fail"})
     assert state.ended == "failed"
     [item] = state.steps["split"].items.values()
-    assert (item.code, item.reason) == (
-        "function",
-        "split_words: ValueError: it was asked to fail",
-    )
+    assert (item.code, item.reason) == ("function", "split_words: ValueError: it was asked to fail")
 
 
 @pytest.mark.usefixtures("strange")

@@ -46,10 +46,7 @@ CHOICE: dict[str, Any] = {
     "question": None,
     "deadline": None,
     "then": None,
-    "candidates": [
-        {"n": 1, "key": "neon", "sha256": None},
-        {"n": 2, "key": "oak", "sha256": None},
-    ],
+    "candidates": [{"n": 1, "key": "neon", "sha256": None}, {"n": 2, "key": "oak", "sha256": None}],
 }
 
 

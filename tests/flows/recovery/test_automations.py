@@ -126,10 +126,7 @@ def beat(server: Server, flow_run_id: str, name: str = "prefect.flow-run.heartbe
         "event": name,
         "resource": {"prefect.resource.id": f"prefect.flow-run.{flow_run_id}"},
         "related": [
-            {
-                "prefect.resource.id": f"prefect.tag.{OWNER_TAG}",
-                "prefect.resource.role": "tag",
-            }
+            {"prefect.resource.id": f"prefect.tag.{OWNER_TAG}", "prefect.resource.role": "tag"}
         ],
     }
     server.ask("POST", "/events", [event])

@@ -21,9 +21,7 @@ def test_a_connection_is_known_by_its_user(family: socket.AddressFamily) -> None
         assert not owns(os.getuid() + 1, *ends)
 
 
-def test_the_same_port_on_another_address_belongs_to_another_user(
-    tmp_path: Path,
-) -> None:
+def test_the_same_port_on_another_address_belongs_to_another_user(tmp_path: Path) -> None:
     rest = "00000000:00000000 00:00000000 00000000"
     table = tmp_path / "tcp"
     table.write_text(

@@ -19,11 +19,7 @@ import httpx
 import psutil
 import pytest
 from prefect.client.schemas.objects import FlowRun
-from prefect.workers.process import (
-    ProcessJobConfiguration,
-    ProcessWorker,
-    ProcessWorkerResult,
-)
+from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, ProcessWorkerResult
 from prometheus_client.parser import text_string_to_metric_families
 
 from rivya_flows.app.processes.ports import choose_port
@@ -372,10 +368,7 @@ def test_runs_do_not_open_the_port_of_their_workers_metrics(
     deployment = server.ask("GET", "/deployments/name/picture/mortal")
     with worker(replace(place, environment={**place.environment, **metrics}), MORTAL):
         shares = server.start("picture/mortal", environment=metrics)
-        alone = [
-            {"working_dir": str(tmp_path)},
-            {"command": f"{sys.executable} -m prefect.engine"},
-        ]
+        alone = [{"working_dir": str(tmp_path)}, {"command": f"{sys.executable} -m prefect.engine"}]
         runs = [shares] + [
             server.ask(
                 "POST",

@@ -24,12 +24,7 @@ from rivya_flows.media.drawing.layers import (
     overlay_layers,
     safe_area,
 )
-from rivya_flows.media.edit import (
-    Captions,
-    EndCard,
-    Look,
-    Overlay,
-)
+from rivya_flows.media.edit import Captions, EndCard, Look, Overlay
 
 SIZES = [FORMATS["9:16"], FORMATS["1:1"], FORMATS["16:9"]]
 TEXTS = {

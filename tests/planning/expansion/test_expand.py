@@ -82,8 +82,7 @@ RULES = st.lists(
     st.dictionaries(st.sampled_from(["a", "b"]), VALUES, min_size=1, max_size=2), max_size=3
 )
 ADDITIONS = st.lists(
-    st.dictionaries(st.sampled_from(["a", "b", "more"]), VALUES, min_size=1, max_size=3),
-    max_size=3,
+    st.dictionaries(st.sampled_from(["a", "b", "more"]), VALUES, min_size=1, max_size=3), max_size=3
 )
 
 

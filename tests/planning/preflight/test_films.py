@@ -78,10 +78,7 @@ FADE = {"kind": "fade", "seconds": 0.5}
         ({"clips": MADE}, "10 s"),
         ({"clips": MADE, "transition": FADE}, "9.5 s"),
         ({"clips": MADE, "transition": FADE, "end_card": {"title": "Hi"}}, "11.5 s"),
-        (
-            {"clips": ["${{ steps.free.asset }}"] * 2, "transition": FADE},
-            "a time known in the run",
-        ),
+        ({"clips": ["${{ steps.free.asset }}"] * 2, "transition": FADE}, "a time known in the run"),
         ({"clips": ["${{ steps.still.asset }}", "${{ steps.films.by['a'].asset }}"]}, "8 s"),
         (
             {"clips": [{"media": "${{ steps.free.asset }}", "seconds": "${{ inputs.shown }}"}]},

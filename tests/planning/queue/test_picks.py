@@ -47,10 +47,7 @@ def test_the_answers_of_a_chat_are_compared_by_a_number() -> None:
 @pytest.mark.parametrize(
     ("by", "reason"),
     [
-        (
-            "${{ inputs.none }}",
-            "there is nothing to pick from: `by` is null for every candidate",
-        ),
+        ("${{ inputs.none }}", "there is nothing to pick from: `by` is null for every candidate"),
         (
             "${{ 1 if item.key == 'a' else inputs.none }}",
             "2 are to be picked, and `by` has a number for only 1 candidates",

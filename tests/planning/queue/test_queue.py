@@ -8,11 +8,7 @@ from hypothesis import given, strategies as st
 
 from rivya_flows.planning.expansion.run_scope import step_fields
 from rivya_flows.planning.queue.event_codec import dump, parse
-from rivya_flows.planning.queue.events import (
-    ItemCompleted,
-    PurchaseIntended,
-    RunEnded,
-)
+from rivya_flows.planning.queue.events import ItemCompleted, PurchaseIntended, RunEnded
 from rivya_flows.planning.queue.queue import has_failed, replay
 from rivya_flows.planning.queue.state import State
 from support.campaigns import SET_OF, a_set, campaign

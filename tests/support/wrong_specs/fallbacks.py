@@ -93,10 +93,7 @@ FALLBACKS = {
     ),
     "fallback for which the prompt is too long": (
         "prompt-too-long",
-        _falls_back(
-            "[{model: ☞qwen2-image}]",
-            STILL.replace("a lamp", "x" * 900),
-        ),
+        _falls_back("[{model: ☞qwen2-image}]", STILL.replace("a lamp", "x" * 900)),
         "write `prompt:` in the fallback: without it, that of `with` is taken",
     ),
     "fallback that takes no references": (

@@ -136,11 +136,7 @@ FINAL_CUT = {
         step("compose", "clips: ☞'${{ [steps.voice.asset] }}'"),
         "use an image or a video, or remove it",
     ),
-    "clips one text": (
-        "wrong-type",
-        step("compose", "clips: ☞a.mp4"),
-        "write [a.mp4]",
-    ),
+    "clips one text": ("wrong-type", step("compose", "clips: ☞a.mp4"), "write [a.mp4]"),
     "clips empty": ("missing-key", step("compose", "clips: ☞[]"), "add an item, or remove it"),
     "too many clips": (
         "out-of-range",
@@ -214,11 +210,7 @@ FINAL_CUT = {
         compose("narration: ☞5"),
         "write a path such as photos/logo.png",
     ),
-    "music text": (
-        "wrong-type",
-        compose("music: ☞a.mp3"),
-        "write `music: {audio: a.mp3}`",
-    ),
+    "music text": ("wrong-type", compose("music: ☞a.mp3"), "write `music: {audio: a.mp3}`"),
     "music without audio": (
         "missing-key",
         compose("☞music: {level: -20}"),
@@ -455,11 +447,7 @@ FINAL_CUT = {
         "did you mean 'title'? there are: title, line, image, seconds",
     ),
     "formats unknown": ("wrong-choice", compose("formats: [☞'9:17']"), "did you mean '9:16'?"),
-    "formats text": (
-        "wrong-type",
-        compose("formats: ☞'9:16'"),
-        'write ["9:16"]',
-    ),
+    "formats text": ("wrong-type", compose("formats: ☞'9:16'"), 'write ["9:16"]'),
     "formats twice": ("wrong-value", compose("formats: ['9:16', ☞'9:16']"), "remove it"),
     "formats empty": ("missing-key", compose("formats: ☞[]"), "add an item, or remove it"),
     "formats many": (
@@ -578,11 +566,7 @@ FINAL_CUT = {
         compose("end_card: ☞false"),
         "remove it: without it there is none",
     ),
-    "formats in words": (
-        "wrong-choice",
-        compose("formats: [☞vertical]"),
-        "did you mean '9:16'?",
-    ),
+    "formats in words": ("wrong-choice", compose("formats: [☞vertical]"), "did you mean '9:16'?"),
     "clip motion zoom": (
         "wrong-choice",
         clips("{media: a.png, motion: ☞zoom-in}"),

@@ -156,11 +156,7 @@ PICKS = {
         _of("mode: best, by: ☞item.credits"),
         'write "${{ item.credits }}"',
     ),
-    "by as a number": (
-        "wrong-type",
-        _of("mode: best, by: ☞5"),
-        'write "${{ item.json.score }}"',
-    ),
+    "by as a number": ("wrong-type", _of("mode: best, by: ☞5"), 'write "${{ item.json.score }}"'),
     "by of a text": (
         "wrong-type",
         _pick("from: '${{ steps.lines.items }}', mode: best, by: ☞'${{ item.json.why }}'", _LINES),

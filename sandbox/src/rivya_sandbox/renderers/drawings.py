@@ -57,10 +57,7 @@ class _Canvas:
 
     def box(self, x0: float, y0: float, x1: float, y1: float, round_by: float) -> None:
         """A rounded rectangle, empty inside."""
-        ends = [
-            (x0 * self._wide, y0 * self._tall),
-            (x1 * self._wide - 1, y1 * self._tall - 1),
-        ]
+        ends = [(x0 * self._wide, y0 * self._tall), (x1 * self._wide - 1, y1 * self._tall - 1)]
         radius = round_by * self._wide
         self._draw.rounded_rectangle(ends, radius, fill=0, outline=255, width=self._line)
 

@@ -56,11 +56,7 @@ class _Geometry:
 
 
 def inflated(
-    character: str,
-    room: tuple[float, float],
-    angle: float,
-    idea: Idea,
-    rng: np.random.Generator,
+    character: str, room: tuple[float, float], angle: float, idea: Idea, rng: np.random.Generator
 ) -> Solid | None:
     """An emoji as an object that fills `room` (width, height in pixels), turned by `angle` degrees.
 

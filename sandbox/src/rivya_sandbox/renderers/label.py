@@ -18,11 +18,7 @@ _WIDTH = 900  # pixels for the half turn that can be seen
 
 
 def draw_label(
-    profile: TurnedProfile,
-    surface: Surface,
-    kind: str,
-    idea: Idea,
-    rng: np.random.Generator,
+    profile: TurnedProfile, surface: Surface, kind: str, idea: Idea, rng: np.random.Generator
 ) -> tuple[Field, Field]:
     """The label as it lies on the surface.
 

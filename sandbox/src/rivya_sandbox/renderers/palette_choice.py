@@ -10,11 +10,7 @@ _NEON_TURNS = (0.0, 1.9, -0.75, 3.0)  # radians: pink and cyan, amber, violet, g
 
 
 def palette_for(
-    product: object,
-    words: tuple[str, ...],
-    looks: frozenset[str],
-    seed: int,
-    ground: Field | None,
+    product: object, words: tuple[str, ...], looks: frozenset[str], seed: int, ground: Field | None
 ) -> tuple[Field, ...]:
     """Five display colours from dark to light, then two accents, for one variant of a prompt.
 

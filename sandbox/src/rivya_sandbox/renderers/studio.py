@@ -11,12 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from rivya_sandbox.renderers.arrangement import (
-    below_title,
-    middle,
-    table_edge,
-    title_beside,
-)
+from rivya_sandbox.renderers.arrangement import below_title, middle, table_edge, title_beside
 from rivya_sandbox.renderers.colour import (
     brightness,
     gradient,

@@ -62,10 +62,7 @@ _SESSION = _open(
 )
 _MESSAGE = _open(id=_TEXT, role={"enum": ["user", "assistant"]}, content=_TEXT, created_at=_MOMENT)
 _EVENT = _open(
-    id=_TEXT,
-    type={"enum": list(endpoints.EVENT_TYPES)},
-    api_version=_TEXT,
-    created_at=_MOMENT,
+    id=_TEXT, type={"enum": list(endpoints.EVENT_TYPES)}, api_version=_TEXT, created_at=_MOMENT
 )
 ANSWERS: dict[str, Schema] = {
     "Error": _open(

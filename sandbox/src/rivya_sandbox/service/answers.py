@@ -106,10 +106,7 @@ def listed(database: Database) -> list[dict[str, Any]]:
 
 
 def of_turn(
-    transaction: sqlite3.Connection,
-    model: str,
-    message: str,
-    history: Sequence[tuple[str, str]],
+    transaction: sqlite3.Connection, model: str, message: str, history: Sequence[tuple[str, str]]
 ) -> str | None:
     """The text of the first answer that fits this new turn, now counted, or None.
 

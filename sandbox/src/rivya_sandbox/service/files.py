@@ -30,8 +30,7 @@ _DEFAULTS = {
     "image": ServedFileLimit(10 * _MB, ("image/jpeg", "image/png", "image/webp")),
     "video": ServedFileLimit(50 * _MB, ("video/mp4", "video/quicktime", "video/webm")),
     "audio": ServedFileLimit(
-        10 * _MB,
-        ("audio/mpeg", "audio/mp4", "audio/wav", "audio/x-wav", "audio/aac", "audio/ogg"),
+        10 * _MB, ("audio/mpeg", "audio/mp4", "audio/wav", "audio/x-wav", "audio/aac", "audio/ogg")
     ),
 }
 EXTENSIONS = {

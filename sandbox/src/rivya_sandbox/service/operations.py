@@ -166,12 +166,7 @@ OPERATIONS = (
         codes=("not_found",),
     ),
     Operation(
-        "GET",
-        "/api/v1/credits",
-        "retrieveCredits",
-        "Read the balance.",
-        "credits:read",
-        "Credits",
+        "GET", "/api/v1/credits", "retrieveCredits", "Read the balance.", "credits:read", "Credits"
     ),
     _webhook("GET", "", "listWebhooks", "List the webhook endpoints.", "WebhookEndpointList"),
     _webhook(

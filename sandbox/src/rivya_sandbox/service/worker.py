@@ -25,9 +25,7 @@ _RENDERINGS = 2  # at once
 _LOOK = 0.2  # seconds between looks whether a stall has ended
 _PAUSE = 1.0  # seconds before a job is retried after an error such as a full disk
 
-_REASONS = {
-    generations.REFUSED: "The content was refused: it violates the content policy.",
-}
+_REASONS = {generations.REFUSED: "The content was refused: it violates the content policy."}
 
 
 class _FailedError(Exception):

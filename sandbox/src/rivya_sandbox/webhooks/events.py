@@ -228,11 +228,7 @@ def _event(
 
 
 def _delivery(
-    transaction: sqlite3.Connection,
-    endpoint_id: str,
-    event_id: str,
-    most_attempts: int,
-    now: float,
+    transaction: sqlite3.Connection, endpoint_id: str, event_id: str, most_attempts: int, now: float
 ) -> str:
     delivery_id = new_id("whdel")
     transaction.execute(

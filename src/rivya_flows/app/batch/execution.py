@@ -174,11 +174,7 @@ async def _balance(context: RunContext) -> int | None:
 
 
 async def _run_priced(
-    context: RunContext,
-    priced: PricedBatch,
-    folder: Path,
-    runner: Runner,
-    observer: BatchObserver,
+    context: RunContext, priced: PricedBatch, folder: Path, runner: Runner, observer: BatchObserver
 ) -> tuple[Batch, bool]:
     """The batch at its end, and whether it was cancelled."""
     batch, journal = priced.batch, context.journal
@@ -203,11 +199,7 @@ async def _run_priced(
 
 
 def _row_runner(
-    context: RunContext,
-    priced: PricedBatch,
-    folder: Path,
-    runner: Runner,
-    observer: BatchObserver,
+    context: RunContext, priced: PricedBatch, folder: Path, runner: Runner, observer: BatchObserver
 ) -> Callable[[RowState], Awaitable[None]]:
     # Runs begin one after the other: a Prefect server on SQLite refuses concurrent flow runs.
     beginning = asyncio.Lock()

@@ -127,11 +127,9 @@ def caption_layer(
     else:
         part = _with_shadow(drawn(lines, style, em, WHITE, outline=_OUTLINE), em)
     width, height = part.size
-    y = {
-        "top": area[1],
-        "middle": (size[1] - height) // 2,
-        "bottom": area[3] - height,
-    }[captions.position]
+    y = {"top": area[1], "middle": (size[1] - height) // 2, "bottom": area[3] - height}[
+        captions.position
+    ]
     x, y = (size[0] - width) // 2, max(0, min(y, size[1] - height))
     gap = round(em * 0.7)
     # At one height whatever its width, so that captions do not jump beside a logo in a corner.
@@ -357,8 +355,7 @@ def _on_ground(logo: Image.Image, ground: Colour, margin: float) -> Image.Image:
         return logo
     # The grey is for a logo with both light and dark parts.
     plate = min(
-        (WHITE, INK, _GREY),
-        key=lambda one: (max(_LOST, _lost(rim, one)), -contrast(colour, one)),
+        (WHITE, INK, _GREY), key=lambda one: (max(_LOST, _lost(rim, one)), -contrast(colour, one))
     )
     edge = round(margin)
     inside = Image.new("RGBA", (logo.width + 2 * edge, logo.height + 2 * edge))

@@ -153,11 +153,7 @@ def _copy(frame: VideoFrame) -> VideoFrame:
 
 
 def _draw(
-    plane: VideoPlane,
-    picture: Image.Image,
-    mask: Image.Image,
-    corner: tuple[int, int],
-    zero: int,
+    plane: VideoPlane, picture: Image.Image, mask: Image.Image, corner: tuple[int, int], zero: int
 ) -> None:
     (x, y), (width, height) = corner, picture.size
     ground = _view(plane).crop((x, y, x + width, y + height))

@@ -81,10 +81,7 @@ def placement(source: Size, size: Size, reframe: Reframe, motion: Motion) -> Pla
         scale = min(size[0] / source[0], size[1] / source[1])
         fits = source[0] * scale / size[0], source[1] * scale / size[1]
         if min(fits) < 1 - _NEARLY:
-            region = (
-                min(size[0], even(source[0] * scale)),
-                min(size[1], even(source[1] * scale)),
-            )
+            region = (min(size[0], even(source[0] * scale)), min(size[1], even(source[1] * scale)))
     canvas = region
     if motion in ("push-in", "pull-out"):
         canvas = even(region[0] * ZOOM), even(region[1] * ZOOM)

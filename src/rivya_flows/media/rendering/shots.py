@@ -98,11 +98,7 @@ def card(timeline: Timeline, card: VideoFrame, last: VideoFrame) -> Iterator[Vid
 
 
 def film_frames(
-    path: Path,
-    size: tuple[int, int],
-    rate: Fraction,
-    start: float = 0.0,
-    part: _Part = _WHOLE,
+    path: Path, size: tuple[int, int], rate: Fraction, start: float = 0.0, part: _Part = _WHOLE
 ) -> Iterator[VideoFrame]:
     """A `part` of a film from second `start` on: upright, in even `size`, 4:2:0 in BT.709."""
     with open_media(path) as container:

@@ -242,13 +242,7 @@ def _evaluate_item(
     except (ExpressionError, ItemRequestError) as error:
         reason = f"{fallback_of(len(requests))}{error}"
         return _ended(item, Phase.FAILED, reason, "bad_arguments")
-    item = replace(
-        item,
-        phase=Phase.READY,
-        requests=tuple(requests),
-        reason=None,
-        code=None,
-    )
+    item = replace(item, phase=Phase.READY, requests=tuple(requests), reason=None, code=None)
     item = forks.decided(state, around.step_id, item)
     return judging.evaluated(state, around.step_id, item) if judging.is_judged(item) else item
 

@@ -11,16 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rivya_flows.language.expressions.output_types import (
-    Unknown,
-    has_unknown,
-)
-from rivya_flows.language.expressions.resolve import (
-    ExpressionError,
-    UsesNull,
-    condition,
-    evaluate,
-)
+from rivya_flows.language.expressions.output_types import Unknown, has_unknown
+from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, condition, evaluate
 from rivya_flows.planning.expansion.build_requests import (
     alternatives_of,
     check_kind,

@@ -261,8 +261,7 @@ def estimate(
     )
     steps = tuple(
         replace(
-            one,
-            items=tuple(replace(item, film=made.get((one.id, item.key))) for item in one.items),
+            one, items=tuple(replace(item, film=made.get((one.id, item.key))) for item in one.items)
         )
         for one in priced
     )

@@ -125,11 +125,7 @@ def questions_page(
 
 
 def _parts(
-    state: State,
-    question: Question,
-    prompts: Mapping[str, str],
-    address: Address,
-    small: Address,
+    state: State, question: Question, prompts: Mapping[str, str], address: Address, small: Address
 ) -> Iterator[str]:
     yield f"### {text(question.title)}"
     if question.round:

@@ -21,11 +21,7 @@ from rivya_flows.planning.questions.question import (
     answer_name,
     writable,
 )
-from rivya_flows.planning.queue.events import (
-    AnsweredBy,
-    AnswerGiven,
-    Channel,
-)
+from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven, Channel
 from rivya_flows.planning.queue.state import State
 from rivya_flows.printable import one_line
 from rivya_flows.steps.pick import PickWith

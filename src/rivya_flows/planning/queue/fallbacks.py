@@ -35,11 +35,7 @@ def fallen_back(item: ItemState) -> ItemState | None:
     for number in range(item.alternative + 1, len(item.requests)):
         if not _failed(item, number):
             return replace(
-                item,
-                phase=Phase.READY,
-                alternative=number,
-                granted=0,
-                asked_cache=False,
+                item, phase=Phase.READY, alternative=number, granted=0, asked_cache=False
             )
     return None
 

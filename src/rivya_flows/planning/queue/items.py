@@ -67,14 +67,7 @@ class Purchase:
     intended_at: datetime
     priced_by: PricedBy = field(default_factory=PricedBy)
     status: Literal[
-        "planned",
-        "intended",
-        "accepted",
-        "succeeded",
-        "failed",
-        "answered",
-        "refused",
-        "uncertain",
+        "planned", "intended", "accepted", "succeeded", "failed", "answered", "refused", "uncertain"
     ] = "intended"
     task_id: str | None = None
     reserved: int | None = None

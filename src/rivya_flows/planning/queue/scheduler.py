@@ -319,11 +319,7 @@ def _not_bought(item: ItemState, unpaid: Unpaid) -> ItemState:
     # A run that completed without it stays completed.
     phase = Phase.SKIPPED if unpaid == "completed" else Phase.FAILED
     return replace(
-        item,
-        phase=phase,
-        code=code,
-        reason=f"not bought: {reason}",
-        unpaid=unpaid != "completed",
+        item, phase=phase, code=code, reason=f"not bought: {reason}", unpaid=unpaid != "completed"
     )
 
 

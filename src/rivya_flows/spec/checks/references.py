@@ -46,9 +46,7 @@ _ONE_BRACE = re.compile(r"(\$\{)(?!\{)")
 
 
 def check_references(
-    names: NamesInScope,
-    report: DiagnosticCollector,
-    wanted: Mapping[str, Mapping[str, Input]],
+    names: NamesInScope, report: DiagnosticCollector, wanted: Mapping[str, Mapping[str, Input]]
 ) -> None:
     """Reports every expression that cannot be parsed or uses a name that is not in scope.
 

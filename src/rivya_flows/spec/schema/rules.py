@@ -52,10 +52,7 @@ _RULES = or_whole("array", items=or_whole("object", minProperties=1))
 
 _FORMS: Mapping[tuple[str, str], Schema] = {
     ("Workflow", "brand"): {
-        "anyOf": [
-            {"$ref": "#/$defs/Brand"},
-            {"type": ["string", "null"], "not": computed()},
-        ]
+        "anyOf": [{"$ref": "#/$defs/Brand"}, {"type": ["string", "null"], "not": computed()}]
     },
     ("Step", "with"): {"type": "object"},
     ("Step", "matrix"): {
@@ -87,10 +84,7 @@ _FORMS: Mapping[tuple[str, str], Schema] = {
         for name in Resources.model_fields
     },
     ("Deploy", "work_pool"): {
-        "anyOf": [
-            {"type": ["string", "null"], "not": computed()},
-            {"$ref": "#/$defs/WorkPool"},
-        ]
+        "anyOf": [{"type": ["string", "null"], "not": computed()}, {"$ref": "#/$defs/WorkPool"}]
     },
     ("ChatWith", "expect"): EXPECT,
     ("Step", "fallback"): {

@@ -315,11 +315,7 @@ def test_a_sum_that_was_refused_can_be_agreed_to_after_a_resume_that_allowed_les
     "allowed", ["", "\n    allow_failures: 3"], ids=["none may fail", "some may fail"]
 )
 @pytest.mark.parametrize(
-    ("unpaid", "code"),
-    [
-        ("budget", "over_budget"),
-        ("balance", "insufficient_credits"),
-    ],
+    ("unpaid", "code"), [("budget", "over_budget"), ("balance", "insufficient_credits")]
 )
 def test_where_the_rest_is_not_paid_a_resume_brings_home_what_was_bought(
     friendly: Sandbox, tmp_path: Path, unpaid: Unpaid, code: str, allowed: str

@@ -94,12 +94,7 @@ def test_a_wait_knows_whether_its_job_was_bought_before_this_execution(studio: S
 
     class Calls(DirectCalls):
         async def __call__(
-            self,
-            task: object,
-            stage: str,
-            step: str,
-            key: str,
-            work: Callable[[], Awaitable[T]],
+            self, task: object, stage: str, step: str, key: str, work: Callable[[], Awaitable[T]]
         ) -> T:
             if stage == "collect":
                 assert isinstance(work, partial)
