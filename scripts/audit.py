@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rivya_flows.ledger.model import Purchase
 from rivya_flows.ledger.receipt import receipt
+from rivya_flows.ledger.receipt_model import Purchase
 from rivya_flows.planning.names import label
 from rivya_flows.store.journal import Journal
 from rivya_sandbox.service.admin import ledger

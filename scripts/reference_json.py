@@ -11,7 +11,7 @@ from reference_tables import ROOT, in_one_line, table
 
 from rivya_flows.app.agent_tools import AgentTools
 from rivya_flows.cli import mcp
-from rivya_flows.ledger.model import Receipt, SparsePart
+from rivya_flows.ledger.receipt_model import Receipt, SparsePart
 
 Form = Mapping[str, Any]
 """A JSON Schema, or a part of one."""

@@ -30,8 +30,8 @@ from rivya_flows.flows.recovery.automations import EVENT_PREFIX, LAST_HEARTBEAT,
 from rivya_flows.flows.recovery.orphans import close_cancelled
 from rivya_flows.flows.run_ids import can_be_suspended, flow_run_here, flow_run_of, run_id_of
 from rivya_flows.ledger.continuing import next_step
-from rivya_flows.ledger.model import Choice, Moment, Receipt
 from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.ledger.receipt_model import Choice, Moment, Receipt
 from rivya_flows.ledger.summary import how_picked, told, troubles
 from rivya_flows.planning.markdown import link, picture, text
 from rivya_flows.planning.names import listed

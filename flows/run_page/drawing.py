@@ -12,9 +12,9 @@ from rivya_flows.assets import Asset
 from rivya_flows.catalogue.prices import Price
 from rivya_flows.flows.run_page.artifact import Address, Artifact, Poster, as_markdown
 from rivya_flows.ledger.continuing import next_step
-from rivya_flows.ledger.model import Choice, Receipt
 from rivya_flows.ledger.phrases import credits_of, model_of, total_of
 from rivya_flows.ledger.provenance import Recorded, recorded_asset
+from rivya_flows.ledger.receipt_model import Choice, Receipt
 from rivya_flows.ledger.summary import (
     account_line,
     candidate_facts,

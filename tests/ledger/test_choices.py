@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.ledger.model import Choice
 from rivya_flows.ledger.receipt import choice_of
+from rivya_flows.ledger.receipt_model import Choice
 from rivya_flows.ledger.summary import choices, how_picked
 from rivya_flows.planning.questions.open_questions import MAX_TEXT, answerable, question_asked
 from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven

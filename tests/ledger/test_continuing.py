@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rivya_flows.ledger.continuing import continuation, next_step, plain_reason
-from rivya_flows.ledger.model import Item
+from rivya_flows.ledger.receipt_model import Item
 from support.receipts import parsed, whole
 
 

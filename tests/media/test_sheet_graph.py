@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import given, strategies as st
 
-from rivya_flows.ledger.model import Step
+from rivya_flows.ledger.receipt_model import Step
 from rivya_flows.media.sheet_graph import MAX_STEPS, Drawing, graph, levels_of, needs_of
 from support.receipts import whole
 

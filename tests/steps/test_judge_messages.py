@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from rivya_flows.steps.answers import AnswerError, instruction
 from rivya_flows.steps.judge import (
     CANDIDATES,
     MAX_CRITERION,
@@ -18,6 +17,7 @@ from rivya_flows.steps.judge import (
     read_scores,
 )
 from rivya_flows.steps.request import ItemRequestError
+from rivya_flows.steps.structured_output import AnswerError, instruction
 from support.naive_service import asset
 
 JUDGE: dict[str, Any] = {

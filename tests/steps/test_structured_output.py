@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rivya_flows.steps.answers import MAX_DEPTH, AnswerError, instruction, read
+from rivya_flows.steps.structured_output import MAX_DEPTH, AnswerError, instruction, read
 
 SCENES = {"scenes": [{"line": "string", "seconds": "number", "tags": ["string"]}]}
 

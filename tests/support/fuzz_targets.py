@@ -41,7 +41,7 @@ from rivya_flows.client.wire import WireModel
 from rivya_flows.errors import APIError, MediaError, SpecError, StoreError, UsageError
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
 from rivya_flows.language.expressions.values import checked_size
-from rivya_flows.ledger.model import Receipt
+from rivya_flows.ledger.receipt_model import Receipt
 from rivya_flows.media.contact_sheet import contact_sheet
 from rivya_flows.media.probe import probe
 from rivya_flows.planning.queue.event_codec import dump, parse

@@ -10,8 +10,8 @@ from typing import Any
 
 import jsonschema
 
-from rivya_flows.ledger.model import Receipt
 from rivya_flows.ledger.receipt import receipt
+from rivya_flows.ledger.receipt_model import Receipt
 from rivya_flows.planning.queue.events import Event, Stamped
 from support.naive_service import Rehearsal
 

@@ -16,7 +16,7 @@ from rivya_flows.catalogue.catalogue import Model, Param
 from rivya_flows.catalogue.prices import price
 from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.language.workflow import Workflow
-from rivya_flows.ledger.model import Receipt
+from rivya_flows.ledger.receipt_model import Receipt
 from rivya_flows.ledger.summary import DONE
 from rivya_flows.media.decoding import poster
 from rivya_flows.planning.questions.presentation import readable

@@ -24,8 +24,8 @@ from rivya_flows.assets import Asset, assets_in, output_assets
 from rivya_flows.errors import UsageError
 from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.ledger.continuing import BOUGHT_AGAIN
-from rivya_flows.ledger.model import Receipt
 from rivya_flows.ledger.phrases import is_sandbox, total_of
+from rivya_flows.ledger.receipt_model import Receipt
 from rivya_flows.ledger.summary import is_owed
 from rivya_flows.planning.names import label
 from rivya_flows.planning.pricing.estimate import Estimate

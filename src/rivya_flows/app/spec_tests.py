@@ -32,7 +32,7 @@ from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import RivyaFlowsError, SpecError, StoreError, UsageError
 from rivya_flows.language.inputs import fit
 from rivya_flows.language.workflow import Workflow
-from rivya_flows.ledger.model import Receipt, Step
+from rivya_flows.ledger.receipt_model import Receipt, Step
 from rivya_flows.ledger.summary import troubles
 from rivya_flows.planning.questions.question import Answer
 from rivya_flows.printable import printable

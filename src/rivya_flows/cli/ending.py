@@ -15,8 +15,8 @@ from rivya_flows.cli.output import located, print_json, show, tell
 from rivya_flows.cli.runs import wallet
 from rivya_flows.cli.terminal import question_lines, show_page
 from rivya_flows.ledger.continuing import NO_CREDITS, continuation
-from rivya_flows.ledger.model import Receipt
 from rivya_flows.ledger.phrases import not_downloaded, open_jobs, unanswered
+from rivya_flows.ledger.receipt_model import Receipt
 from rivya_flows.ledger.summary import failure_codes, is_owed, pools, run_json, sentence, troubles
 from rivya_flows.planning.questions.presentation import command
 from rivya_flows.planning.questions.question import BUDGET, Question

@@ -21,7 +21,7 @@ from rivya_flows.ledger.phrases import credits_of, other_runs
 from rivya_flows.planning.names import BATCH_LABEL
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.ledger.model import Receipt
+    from rivya_flows.ledger.receipt_model import Receipt
     from rivya_flows.store.journal import Journal
     from rivya_flows.store.run_list import ListedRun
 
@@ -222,8 +222,8 @@ def receipt(
 
 
 def _print(made: Receipt, run: ListedRun, folder: Path | None) -> None:
-    from rivya_flows.ledger.model import iso
     from rivya_flows.ledger.phrases import model_of
+    from rivya_flows.ledger.receipt_model import iso
     from rivya_flows.ledger.summary import account_line, choices, films, pools, sentence, troubles
     from rivya_flows.planning.names import short_label
 

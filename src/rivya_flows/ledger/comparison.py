@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rivya_flows.assets import as_asset
-from rivya_flows.ledger.model import Item, Receipt, Step
 from rivya_flows.ledger.receipt import receipt
+from rivya_flows.ledger.receipt_model import Item, Receipt, Step
 from rivya_flows.planning.names import listed
 from rivya_flows.planning.queue.events import Stamped
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
-from rivya_flows.ledger.model import Execution, Purchase, Wait
+from rivya_flows.ledger.receipt_model import Execution, Purchase, Wait
 from rivya_flows.planning.questions.question import BUDGET
 from rivya_flows.planning.queue.events import (
     AnswerGiven,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rivya_flows.planning.names import short_label
 
 if TYPE_CHECKING:  # slow to import; the command `credits` does not need it
-    from rivya_flows.ledger.model import Item, Purchase as LedgerRow
+    from rivya_flows.ledger.receipt_model import Item, Purchase as LedgerRow
     from rivya_flows.planning.preflight.films import Film
     from rivya_flows.planning.pricing.estimate import Estimate
     from rivya_flows.planning.queue.events import OtherRun, PoolTotal

@@ -7,8 +7,8 @@ from typing import Any
 
 from rivya_flows.assets import Asset, as_asset, assets_in, output_assets
 from rivya_flows.language.canonical import canonical
-from rivya_flows.ledger.model import Card, Maker, Upload, recorded
 from rivya_flows.ledger.phrases import is_sandbox
+from rivya_flows.ledger.receipt_model import Card, Maker, Upload, recorded
 from rivya_flows.planning.queue.items import ItemState, Phase
 from rivya_flows.planning.queue.state import State
 from rivya_flows.steps.registry import known_kind

@@ -12,7 +12,16 @@ from rivya_flows.language.syntax import source, tree
 from rivya_flows.language.wording import cut
 from rivya_flows.ledger.continuing import BOUGHT_AGAIN
 from rivya_flows.ledger.history import History, moment
-from rivya_flows.ledger.model import (
+from rivya_flows.ledger.phrases import is_sandbox
+from rivya_flows.ledger.provenance import (
+    Recorded,
+    as_map,
+    as_text,
+    parents_of,
+    provenance,
+    shown_assets,
+)
+from rivya_flows.ledger.receipt_model import (
     Choice,
     Credits,
     EarlierCandidate,
@@ -24,15 +33,6 @@ from rivya_flows.ledger.model import (
     SpecText,
     Step,
     recorded,
-)
-from rivya_flows.ledger.phrases import is_sandbox
-from rivya_flows.ledger.provenance import (
-    Recorded,
-    as_map,
-    as_text,
-    parents_of,
-    provenance,
-    shown_assets,
 )
 from rivya_flows.ledger.reconciliation import explained, reconcile
 from rivya_flows.planning.expansion.run_scope import item_status, outputs_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rivya_flows.ledger.model import Agreement, Credits, Difference, Purchase
 from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.ledger.receipt_model import Agreement, Credits, Difference, Purchase
 from rivya_flows.planning.names import label
 from rivya_flows.planning.queue.events import JobSeen
 from rivya_flows.planning.queue.state import State

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rivya_flows.assets import Asset
-from rivya_flows.ledger.model import Choice, Item, Receipt
 from rivya_flows.ledger.phrases import credits_of, pool_left
+from rivya_flows.ledger.receipt_model import Choice, Item, Receipt
 from rivya_flows.planning.names import first_of, is_round, label, listed
 from rivya_flows.planning.questions.open_questions import utc_minute
 from rivya_flows.planning.questions.presentation import (

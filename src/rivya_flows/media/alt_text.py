@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from os.path import commonprefix
 
 from rivya_flows.assets import MediaKind
-from rivya_flows.ledger.model import Item, Step
+from rivya_flows.ledger.receipt_model import Item, Step
 from rivya_flows.media.line_breaks import graphemes
 from rivya_flows.planning.names import label
 

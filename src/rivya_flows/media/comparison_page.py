@@ -8,7 +8,7 @@ from itertools import zip_longest
 from typing import Any
 
 from rivya_flows.assets import assets_in
-from rivya_flows.ledger.model import Receipt
+from rivya_flows.ledger.receipt_model import Receipt
 from rivya_flows.media.embedding import AssetPath, Embedder, SheetMedium
 from rivya_flows.media.pages import rendered, text_of
 

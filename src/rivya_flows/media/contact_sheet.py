@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from rivya_flows.assets import assets_in
 from rivya_flows.ledger.continuing import continuation
-from rivya_flows.ledger.model import Choice, EarlierCandidate, Item, Receipt, Step
+from rivya_flows.ledger.receipt_model import Choice, EarlierCandidate, Item, Receipt, Step
 from rivya_flows.ledger.summary import DONE
 from rivya_flows.media.embedding import AssetPath, AssetUrl, Embedder, Rendering, SheetMedium
 from rivya_flows.media.pages import duration_text, rendered, text_of

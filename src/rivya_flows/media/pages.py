@@ -15,8 +15,8 @@ import jinja2
 from rivya_flows.catalogue.snapshot import voice_name
 from rivya_flows.fonts import MAX_PAGE_BYTES, with_fonts
 from rivya_flows.ledger.continuing import plain_reason
-from rivya_flows.ledger.model import iso
 from rivya_flows.ledger.phrases import model_of
+from rivya_flows.ledger.receipt_model import iso
 from rivya_flows.ledger.summary import manner, score_words
 from rivya_flows.planning.questions.open_questions import utc_minute
 from rivya_flows.planning.questions.presentation import deadline_words, readable, round_note

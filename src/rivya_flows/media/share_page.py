@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rivya_flows.assets import Asset, as_asset, assets_in
-from rivya_flows.ledger.model import Receipt
+from rivya_flows.ledger.receipt_model import Receipt
 from rivya_flows.media.alt_text import alt_text, described
 from rivya_flows.media.decoding import draw_poster
 from rivya_flows.media.embedding import AssetPath, data_uri

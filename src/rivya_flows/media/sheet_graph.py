@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from rivya_flows.ledger.model import Step
+from rivya_flows.ledger.receipt_model import Step
 
 MAX_STEPS, _MAX_CELLS = 60, 600
 """More steps are not drawn, nor those whose arrows pass through more places of the drawing."""

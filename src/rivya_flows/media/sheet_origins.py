@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rivya_flows.assets import assets_in
-from rivya_flows.ledger.model import Card, Maker, Receipt
+from rivya_flows.ledger.receipt_model import Card, Maker, Receipt
 from rivya_flows.ledger.summary import manner
 from rivya_flows.media.embedding import Embedder, SheetMedium
 from rivya_flows.planning.names import label

@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import NamedTuple
 
-from rivya_flows.ledger.model import Receipt, Step
+from rivya_flows.ledger.receipt_model import Receipt, Step
 from rivya_flows.media.pages import seconds_text
 
 Stretch = tuple[float, float]

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ValidationError
 from rivya_flows.catalogue.catalogue import certain
 from rivya_flows.language.brand import Brand
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
+from rivya_flows.language.field_errors import EXAMPLES, must_be, report_error
 from rivya_flows.language.field_types import fields_of
-from rivya_flows.language.model_errors import EXAMPLES, must_be, report_error
 from rivya_flows.language.step_groups import PARTS, Part
 from rivya_flows.language.syntax.tree import Mapping, Path, plain
 from rivya_flows.language.wording import an, shown

@@ -22,11 +22,10 @@ from rivya_flows.language.expressions.output_types import (
     of_expect,
 )
 from rivya_flows.language.expressions.resolve import is_computed
+from rivya_flows.language.field_errors import CHAT
 from rivya_flows.language.field_types import COMPUTED, SpecModel, Takes, Value
-from rivya_flows.language.model_errors import CHAT
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import shown
-from rivya_flows.steps.answers import TURNS, instruction
 from rivya_flows.steps.given import Given, GivenMedia, World
 from rivya_flows.steps.kind import Kind, Names, Surroundings, WrittenStep, given_fields
 from rivya_flows.steps.request import (
@@ -37,6 +36,7 @@ from rivya_flows.steps.request import (
     model_known_later,
     priced_by,
 )
+from rivya_flows.steps.structured_output import TURNS, instruction
 
 EFFORTS = ("default", "minimal", "low", "medium", "high", "xhigh")
 """The values of `reasoning_effort`."""

@@ -24,6 +24,7 @@ from rivya_flows.language.expressions.output_types import (
     list_of,
     map_of,
 )
+from rivya_flows.language.field_errors import report_error
 from rivya_flows.language.field_types import (
     COMPUTABLE,
     EVALUATED,
@@ -50,7 +51,6 @@ from rivya_flows.language.final_cut import (
     media_in,
     with_media,
 )
-from rivya_flows.language.model_errors import report_error
 from rivya_flows.language.syntax.media_references import resolve
 from rivya_flows.steps.cut_rules import (
     computed_problems,

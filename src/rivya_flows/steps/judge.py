@@ -21,13 +21,13 @@ from rivya_flows.language.canonical import canonical
 from rivya_flows.language.expressions.operations import TEXTS, repair
 from rivya_flows.language.expressions.output_types import Unknown, has_unknown
 from rivya_flows.language.expressions.values import as_text
+from rivya_flows.language.field_errors import CHAT
 from rivya_flows.language.field_types import COMPUTABLE, Number, SpecModel, Value
-from rivya_flows.language.model_errors import CHAT
 from rivya_flows.language.wording import an, shown
-from rivya_flows.steps.answers import AnswerError, instruction, read
 from rivya_flows.steps.candidates import Candidate, is_available
 from rivya_flows.steps.given import Given, World
 from rivya_flows.steps.request import ItemRequest, ItemRequestError, media_of, medium_of, priced_by
+from rivya_flows.steps.structured_output import AnswerError, instruction, read
 
 CANDIDATES = 8
 """Most candidates of one chat."""

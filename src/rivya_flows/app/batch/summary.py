@@ -16,8 +16,8 @@ from rivya_flows.app.batch.scheduler import Batch, RowState, outcome
 from rivya_flows.app.report import write_report
 from rivya_flows.app.run_context import RunContext, continuable
 from rivya_flows.assets import assets_in
-from rivya_flows.ledger.model import Receipt
 from rivya_flows.ledger.phrases import credits_of, other_runs
+from rivya_flows.ledger.receipt_model import Receipt
 from rivya_flows.ledger.reconciliation import explained
 from rivya_flows.media.contact_sheet import SheetRow, batch_sheet
 from rivya_flows.planning.questions.open_questions import answerable

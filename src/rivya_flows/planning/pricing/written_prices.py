@@ -27,11 +27,11 @@ from rivya_flows.planning.expansion.run_scope import known_scope, known_variable
 from rivya_flows.planning.plan import PlannedStep, Variables, candidates_step
 from rivya_flows.planning.queue.items import ItemState, Phase
 from rivya_flows.planning.queue.state import State, item_range
-from rivya_flows.steps.answers import TURNS
 from rivya_flows.steps.generate import GenerateWith
 from rivya_flows.steps.given import World
 from rivya_flows.steps.judge import CANDIDATES
 from rivya_flows.steps.pick import PickWith
+from rivya_flows.steps.structured_output import TURNS
 from rivya_flows.steps.upload import UploadWith
 
 

@@ -21,10 +21,10 @@ from rivya_flows.planning.queue.items import UNANSWERED, ItemState, Phase, Score
 from rivya_flows.planning.queue.judging import BELOW_LEAST, proposal, rounds_left, shortfall
 from rivya_flows.planning.queue.scheduler import budget_question
 from rivya_flows.planning.queue.state import State
-from rivya_flows.steps.answers import TURNS
 from rivya_flows.steps.candidates import available
 from rivya_flows.steps.judge import CANDIDATES
 from rivya_flows.steps.request import ItemRequest
+from rivya_flows.steps.structured_output import TURNS
 
 MAX_TEXT = 2_000
 """Characters of a candidate that is a text."""

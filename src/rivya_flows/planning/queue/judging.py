@@ -9,11 +9,11 @@ from rivya_flows.language.canonical import whole
 from rivya_flows.planning.queue.events import ChatAnswered, PurchaseRefused
 from rivya_flows.planning.queue.items import ItemState, Phase, Score, next_round
 from rivya_flows.planning.queue.state import State
-from rivya_flows.steps import answers as structured_output
-from rivya_flows.steps.answers import AnswerError
+from rivya_flows.steps import structured_output
 from rivya_flows.steps.candidates import best
 from rivya_flows.steps.judge import SCORES, chats_about, judge_message, read_scores, with_chats
 from rivya_flows.steps.request import ItemRequest
+from rivya_flows.steps.structured_output import AnswerError
 
 BELOW_LEAST = "below_least"
 """Code of a pick whose judge finds too few candidates good enough."""

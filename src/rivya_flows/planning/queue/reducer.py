@@ -47,7 +47,7 @@ from rivya_flows.planning.queue.items import ItemState, Phase, Purchase, next_ro
 from rivya_flows.planning.queue.resume import apply_resume
 from rivya_flows.planning.queue.state import PoolLimit, State
 from rivya_flows.spec.load import load
-from rivya_flows.steps import answers as structured_output
+from rivya_flows.steps import structured_output
 from rivya_flows.steps.request import PricedBy, UploadName
 
 

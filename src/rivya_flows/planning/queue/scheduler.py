@@ -30,7 +30,7 @@ from rivya_flows.planning.queue.forks import is_made_again
 from rivya_flows.planning.queue.items import ItemState, Phase, Purchase
 from rivya_flows.planning.queue.reducer import budget_key
 from rivya_flows.planning.queue.state import PoolLimit, Rest, State
-from rivya_flows.steps import answers as structured_output
+from rivya_flows.steps import structured_output
 from rivya_flows.steps.chat import chat_body
 from rivya_flows.steps.registry import kind_of
 from rivya_flows.steps.request import ItemRequest, PriceClass, Route
