@@ -103,7 +103,10 @@ class Generate(Kind):
         if prompt is not None:
             prompt = with_words(world.house.noted(model, prompt), words)
         arguments = {name: one for name, one in given.values.items() if name != "brand"}
-        identity = [world.service, model.id, prompt, params, [m.source for m in media.media]]
+        sent = {"model": model.id, "prompt": prompt, "params": params}
+        identity = [world.service, *sent.values(), [one.source for one in media.media]]
+        # A further argument of the kind makes another request without a line here.
+        identity += [[*one] for one in arguments.items() if one[0] not in (*sent, "references")]
         return ItemRequest(
             self.uses,
             {**arguments, "params": params, "prompt": prompt},
