@@ -171,7 +171,7 @@ async def test_an_end_with_more_outputs_than_an_event_takes_is_announced_without
     async def send(event: Event) -> None:
         sent.append(event)
 
-    monkeypatch.setattr(run_events, "_flow_run", lambda: run)
+    monkeypatch.setattr(run_events, "flow_run_here", lambda: run)
     monkeypatch.setattr(run_events, "send_event", send)
     outputs = {f"words-{number}": "x" * 2_000 for number in range(1_000)}
     payload = payload_of(parsed({**RECEIPT, "outputs": outputs}), address, None, deployed=True)
@@ -198,7 +198,7 @@ async def test_a_setting_that_fails_a_run_does_not_keep_its_event_back(
     async def name_of_flow(_: FlowRun) -> str:
         return "launch"
 
-    monkeypatch.setattr(run_events, "_flow_run", lambda: run)
+    monkeypatch.setattr(run_events, "flow_run_here", lambda: run)
     monkeypatch.setattr(run_events, "_flow_name", name_of_flow)
     monkeypatch.setattr(run_events, "send_event", send)
     monkeypatch.setenv(name, value)
