@@ -54,6 +54,7 @@ class Terminal:
             trace.setLevel(level)
             trace.handlers[:] = handlers
         out, err = self._captured.readouterr()
+        assert "Prefect may show the run as it was" not in err, "its server lives"
         return Said(code, out, err)
 
 

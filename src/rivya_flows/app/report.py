@@ -10,7 +10,6 @@ import threading
 import uuid
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,18 +51,18 @@ _LONGEST_KEY = 40
 """Characters of a key in a file name: a key may be a whole sentence. Equal names get a number."""
 
 
-@dataclass(frozen=True)
 class RunReport:
     """What a run did, and the files that show it.
+
+    No dataclass: Prefect looks into each value of one that a flow returns, and a state has many.
 
     Attributes:
         state: Of the run, after the last entry that the report shows.
         folder: Where the files are, absolute; None for a run that writes none.
     """
 
-    state: State
-    receipt: Receipt
-    folder: Path | None
+    def __init__(self, state: State, receipt: Receipt, folder: Path | None) -> None:
+        self.state, self.receipt, self.folder = state, receipt, folder
 
     @property
     def receipt_path(self) -> Path:
