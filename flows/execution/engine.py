@@ -210,7 +210,10 @@ class Engine:
     def _count(self, entry: Stamped) -> None:
         """Apply an event that is on disk to the queue, and start the actions that follow."""
         run, event = self._run, entry.event
-        actions = step(run.state, event)
+        try:
+            actions = step(run.state, event)
+        except RivyaFlowsError as error:  # no item's failure: the state may be half changed
+            raise RuntimeError(f"{run.run_id}: an event could not be applied: {error}") from error
         run.reporter.record(entry, run.state)
         run.listen(event, run.state)
         self._remembered.add(event)

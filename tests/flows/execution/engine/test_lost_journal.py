@@ -1,4 +1,4 @@
-"""The file of the journal is deleted or replaced in the middle of a run."""
+"""The journal is deleted or replaced in the middle of a run, or has an event that cannot be applied."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from rivya_flows.errors import StoreLostError
+from rivya_flows.errors import StoreLostError, UsageError
+from rivya_flows.flows.execution import engine
+from rivya_flows.planning.queue.actions import Action
 from rivya_flows.planning.queue.events import Event, ItemCompleted
+from rivya_flows.planning.queue.queue import step
 from rivya_flows.planning.queue.state import State
 from rivya_flows.store.database import writing
 from rivya_flows.store.journal import Journal
@@ -55,6 +58,27 @@ def test_a_run_whose_journal_was_deleted_or_replaced_buys_nothing_more_and_saves
     saved.replace(file)
     with closing(Journal(f"sqlite:///{file}")) as journal, writing(journal.engine) as connection:
         connection.execute(update(LEASES).values(expires_at=0))  # as if this process had ended
+    state = asyncio.run(studio.execute("run-1"))
+    assert state is not None
+    assert state.ended == "completed"
+    assert accounts_agree(studio, sandbox.data, "run-1") == 16
+
+
+def test_an_event_that_cannot_be_applied_ends_the_execution_and_a_resume_goes_on(
+    studio: Studio, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asyncio.run(studio.start(stills(16, step="max_parallel: 1"), "run-1"))
+
+    def broken(state: State, event: Event) -> tuple[Action, ...]:
+        if isinstance(event, ItemCompleted) and event.key == "4":
+            raise UsageError("a mistake of the queue")
+        return step(state, event)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(engine, "step", broken)
+        with pytest.raises(RuntimeError, match="could not be applied: a mistake of the queue"):
+            asyncio.run(studio.execute("run-1"))
+    assert len(ledger(sandbox.data, account=studio.account)["generations"]) == 5
     state = asyncio.run(studio.execute("run-1"))
     assert state is not None
     assert state.ended == "completed"
