@@ -72,8 +72,8 @@ def pytest_configure(config: pytest.Config) -> None:
             config.option.basetemp = _folder_in_memory()
         # Once, ahead of the workers: some tests start a process, which would compile all of it
         # for itself where nothing may be written (PYTHONDONTWRITEBYTECODE).
-        for folder in ("src", "sandbox/src"):
-            compileall.compile_dir(_ROOT / folder, quiet=2)
+        for folder in (_ROOT / "src", *_ROOT.glob("packages/*/src")):
+            compileall.compile_dir(folder, quiet=2)
     # The same examples in every run: few of them unless `--hypothesis-profile=thorough` asks for
     # many, as scripts/test does; `few` is for scripts/coverage, which asks which lines run;
     # `default` looks for new ones.

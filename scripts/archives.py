@@ -21,7 +21,6 @@ from email.parser import HeaderParser
 from pathlib import Path
 
 LINK = re.compile(r"(?P<picture>!?)\[(?P<words>(?:[^\[\]]|\[[^\[\]]*\])*)\]\((?P<target>[^)\s]+)\)")
-READMES = ("README.md", "sandbox/README.md")
 
 
 def for_a_registry(text: str, folder: str, base: str) -> str:
@@ -58,9 +57,9 @@ def copied(root: Path, names: Iterable[Path], source: Path, base: str) -> None:
         shutil.copy(root / name, source / name, follow_symlinks=False)
         if not (source / name).is_symlink():
             (source / name).chmod(0o755 if os.access(root / name, os.X_OK) else 0o644)
-    for readme in READMES:
-        page = source / readme
-        page.write_text(for_a_registry(page.read_text("utf-8"), posixpath.dirname(readme), base))
+    for page in (source / "README.md", *source.glob("packages/*/README.md")):
+        folder = page.parent.relative_to(source).as_posix().removeprefix(".")
+        page.write_text(for_a_registry(page.read_text("utf-8"), folder, base))
 
 
 def built(project: Path, out: Path, epoch: int, *kinds: str) -> None:

@@ -24,7 +24,6 @@ from pathlib import Path
 import click
 
 ROOT = Path(__file__).parent.parent
-SANDBOX = ROOT / "sandbox" / "pyproject.toml"
 CONSTRAINTS = ROOT / "constraints.txt"
 LOCKS = ROOT / "locks"
 OLDEST_PYTHON = "3.11"
@@ -71,10 +70,20 @@ def locks(
     return found | {name: resolved(group, pins) for name, group in groups.items()}
 
 
-def sandbox_requirements() -> list[str]:
-    """The dependencies of rivya-sandbox besides rivya-flows."""
-    needed: list[str] = tomllib.loads(SANDBOX.read_text("utf-8"))["project"]["dependencies"]
-    return [one for one in needed if not one.startswith("rivya-flows")]
+def expanded(requirements: Iterable[str]) -> list[str]:
+    """Requirements where what those of this repository need stands for them: they are not locked."""
+    found: list[str] = []
+    for one in requirements:
+        name = re.split(r"[^a-z-]", one)[0]
+        if name == "rivya-flows":
+            continue  # its own are in `base`
+        project = ROOT / "packages" / name.removeprefix("rivya-") / "pyproject.toml"
+        if name.startswith("rivya-"):
+            needed = tomllib.loads(project.read_text("utf-8"))["project"]["dependencies"]
+            found += expanded(needed)
+        else:
+            found.append(one)
+    return found
 
 
 def _without(pins: str, names: Iterable[str]) -> str:
@@ -91,8 +100,10 @@ def main(upgrade: bool, names: tuple[str, ...]) -> None:
     document = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     project, build = document["project"], document["build-system"]["requires"]
     groups = document["dependency-groups"]
-    # Both distributions are installed from the checkout: only what they need is locked.
-    project["optional-dependencies"]["sandbox"] = sandbox_requirements()
+    # All distributions are installed from the checkout: only what they need is locked.
+    project["dependencies"] = expanded(project["dependencies"])
+    extras = project["optional-dependencies"]
+    project["optional-dependencies"] = {name: expanded(more) for name, more in extras.items()}
     everything = [*project["dependencies"], *build]
     for more in (*project["optional-dependencies"].values(), *groups.values()):
         everything += more

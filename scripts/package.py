@@ -1,4 +1,4 @@
-"""Builds wheels and source distributions of both projects, and tries them without a checkout.
+"""Builds wheels and source distributions of all projects, and tries them without a checkout.
 
     scripts/package
     scripts/package --base https://example.org/flows/blob/v1   # where links of the README lead
@@ -107,7 +107,7 @@ class WrongError(Exception):
 
 @dataclass(frozen=True)
 class Distribution:
-    """One of the two projects.
+    """One of the projects.
 
     Attributes:
         folder: Its pyproject.toml, relative to the root.
@@ -128,7 +128,7 @@ DISTRIBUTIONS = (
             "specs/": "rivya_flows/templates/",
         },
     ),
-    Distribution("sandbox", {"sandbox/src/rivya_sandbox/": "rivya_sandbox/"}),
+    Distribution("packages/sandbox", {"packages/sandbox/src/rivya_sandbox/": "rivya_sandbox/"}),
 )
 
 
@@ -233,7 +233,7 @@ def tracked() -> list[Path]:
 
 
 def build(folder: Path, base: str) -> Path:
-    """The folder of both wheels and both source distributions.
+    """The folder of all wheels and source distributions.
 
     Raises:
         WrongError: A second build differs, in which wheels are built from the tree and not from the
@@ -378,7 +378,7 @@ def with_sandbox(folder: Path, wheels: Path) -> float:
 
 def main() -> int:
     """Builds, tries, and leaves the archives with their checksums in dist/."""
-    parser = argparse.ArgumentParser(description="Build both projects and try them.")
+    parser = argparse.ArgumentParser(description="Build all projects and try them.")
     parser.add_argument("--base", default="", help="address of the repository's files")
     base = parser.parse_args().base.rstrip("/")
     began = time.monotonic()

@@ -72,7 +72,7 @@ def _in_folder(name: str) -> str:
 def variables_in_source() -> set[str]:
     """Each `RIVYA_…` that the code of either distribution names."""
     found: set[str] = set()
-    for folder in ("src/rivya_flows", "flows", "tasks", "sandbox/src"):
+    for folder in ("src/rivya_flows", "flows", "tasks", "packages"):
         for path in (ROOT / folder).rglob("*.py"):
             found |= set(re.findall(r"\b_?RIVYA_[A-Z0-9_]*[A-Z0-9]\b", path.read_text("utf-8")))
     return found

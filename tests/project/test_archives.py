@@ -92,12 +92,14 @@ def test_a_registry_shows_no_link_that_leads_nowhere(
 
 
 @pytest.mark.parametrize("base", ["", BASE])
-@pytest.mark.parametrize("name", ["README.md", "sandbox/README.md"])
+@pytest.mark.parametrize(
+    "name", [".", *(f"packages/{one.name}" for one in (ROOT / "packages").iterdir())]
+)
 def test_our_readmes_are_right_on_a_registry(
     archives: Any, tmp_path: Path, name: str, base: str
 ) -> None:
-    readme = (ROOT / name).read_text("utf-8")
-    text = archives.for_a_registry(readme, name.rpartition("/")[0], base)
+    readme = (ROOT / name / "README.md").read_text("utf-8")
+    text = archives.for_a_registry(readme, name.removeprefix("."), base)
     assert archives.description_faults(wheel_of(tmp_path / "lamp.whl", METADATA + text)) == []
 
 

@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -22,11 +23,10 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 PROJECT = PYPROJECT["project"]
-SANDBOX = tomllib.loads((ROOT / "sandbox" / "pyproject.toml").read_text("utf-8"))["project"]
+LOCK = runpy.run_path(str(ROOT / "scripts" / "lock.py"), run_name="lock")
+DEPENDENCIES: list[str] = LOCK["expanded"](PROJECT["dependencies"])
 EXTRAS: dict[str, list[str]] = {
-    **PROJECT["optional-dependencies"],
-    # Both distributions are installed from the checkout: only what they need is locked.
-    "sandbox": [one for one in SANDBOX["dependencies"] if not one.startswith("rivya-flows")],
+    name: LOCK["expanded"](more) for name, more in PROJECT["optional-dependencies"].items()
 }
 GROUPS: dict[str, list[str]] = PYPROJECT["dependency-groups"]
 LOCKS = {path.stem: path.read_text("utf-8") for path in (ROOT / "locks").glob("*.txt")}
@@ -62,7 +62,7 @@ def test_the_constraints_are_the_pins_of_all_locks() -> None:
 
 
 def test_every_requirement_is_locked_at_a_version_that_it_allows() -> None:
-    wanted = {"base": PROJECT["dependencies"], "build": PYPROJECT["build-system"]["requires"]}
+    wanted = {"base": DEPENDENCIES, "build": PYPROJECT["build-system"]["requires"]}
     for name, requirements in {**wanted, **EXTRAS, **GROUPS}.items():
         text = LOCKS[name] + (LOCKS["base"] if name in EXTRAS else "")
         locked = {canonicalize_name(pin.name): str(pin.specifier)[2:] for pin in pins(text)}

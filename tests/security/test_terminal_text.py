@@ -324,11 +324,11 @@ def test_nothing_but_one_module_prints() -> None:
     allowed = {
         "src/rivya_flows/cli/output.py",
         "flows/up/watcher.py",  # to its log file
-        "sandbox/src/rivya_sandbox/cli.py",  # its errors
-        "sandbox/src/rivya_sandbox/output.py",
-        "sandbox/src/rivya_sandbox/service/serve.py",
+        "packages/sandbox/src/rivya_sandbox/cli.py",  # its errors
+        "packages/sandbox/src/rivya_sandbox/output.py",
+        "packages/sandbox/src/rivya_sandbox/service/serve.py",
     }
-    folders = [ROOT / name for name in ("src", "flows", "tasks", "sandbox/src")]
+    folders = [ROOT / name for name in ("src", "flows", "tasks", "packages/sandbox/src")]
     found = []
     for path in (path for folder in folders for path in folder.rglob("*.py")):
         name = path.relative_to(ROOT).as_posix()

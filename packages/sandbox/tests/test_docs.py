@@ -14,7 +14,7 @@ import pytest
 from rivya_sandbox.service.serve import running
 from support.sandbox_calls import calling, order, until
 
-PAGE = Path(__file__).parents[2] / "docs" / "reference" / "sandbox.md"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "sandbox.md"
 
 
 def sample(heading: str) -> str:

@@ -20,7 +20,7 @@ from rivya_sandbox.service.generations import Job
 
 pytestmark = pytest.mark.usefixtures("small_pictures")
 
-TABLE = Path(__file__).parents[3] / "docs" / "reference" / "sandbox.md"
+TABLE = Path(__file__).parents[4] / "docs" / "reference" / "sandbox.md"
 ROWS = dict(
     re.findall(r"^\| `(\w+)` \| (acts|no effect) \|", TABLE.read_text("utf-8"), re.MULTILINE)
 )
