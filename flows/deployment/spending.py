@@ -67,7 +67,7 @@ def _spending(name: str, workflow: Workflow | None, starts: list[Start]) -> Depl
 
 def _may_buy(step: Step) -> bool:
     kind = known_kind(step.uses)
-    return kind is None or kind.buys or kind.credits > 0
+    return kind is None or kind.buys
 
 
 def _executed(journal: Journal, deployed: ExistingDeployment) -> Workflow | None:

@@ -19,7 +19,7 @@ from rivya_flows.client.errors import (
     may_have_been_carried_out,
 )
 from rivya_flows.client.types import ChatCompletion, Generation
-from rivya_flows.errors import APIError, APIStatusError
+from rivya_flows.errors import APIError, APIStatusError, UsageError
 from rivya_flows.flows.absence import is_absence
 from rivya_flows.planning.queue.actions import Buy, Collect, Work
 from rivya_flows.planning.queue.events import (
@@ -36,13 +36,13 @@ from rivya_flows.planning.queue.events import (
 )
 from rivya_flows.planning.queue.items import Purchase
 from rivya_flows.planning.queue.refusals import CONFLICT, meaning_of_refusal
+from rivya_flows.steps.registry import known_kind
 from rivya_flows.tasks.functions import call_function
 from rivya_flows.tasks.generations import (
     CollectError,
     JobFailedError,
+    buy_by_route,
     collect_generation,
-    complete_chat,
-    submit_generation,
 )
 
 
@@ -76,7 +76,7 @@ async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
     A job whose acceptance counts keeps the slot until it is collected; any other outcome releases it.
     """
     request = run.state.item(action.step, action.key).request
-    paid_model = None if request is None or action.bought.route == "function" else request.model
+    paid_model = None if request is None or action.bought.is_function else request.model
     if action.rest is not None:  # first, since purchases of other models wait for that alone
         yield _intent(run, action)
     await run.slots.before_buying(action, paid_model)
@@ -102,9 +102,7 @@ def _intent(run: Run, action: Buy) -> PurchaseIntended:
         reserve=action.bought.reserve,
         at=run.clock(),
         alternative=action.bought.alternative,
-        model=None
-        if action.bought.route == "function"
-        else str(json.loads(action.bought.body)["model"]),
+        model=None if action.bought.is_function else json.loads(action.bought.body).get("model"),
         rest=action.rest,
     )
 
@@ -116,7 +114,7 @@ async def _send_intended(run: Run, action: Buy) -> AsyncGenerator[Event]:
     same key. A request that never left raises too, after the intent was closed at 0.
     """
     of = _of(action)
-    if action.bought.route == "function":
+    if action.bought.is_function:
         async for event in call_paid(run, action):
             yield event
         return
@@ -184,13 +182,17 @@ def _closing(
 
 async def _send(run: Run, action: Buy) -> Generation | ChatCompletion:
     bought, retry = action.bought, run.retry(action.step)
-    task, stage = (
-        (submit_generation, "buy") if bought.route == "generation" else (complete_chat, "chat")
+    uses = run.state.spec(action.step).uses
+    route = kind.route if (kind := known_kind(uses)) is not None else None
+    if route is None or route.name != bought.route:
+        # Another route may not know the key: it would charge again.
+        raise UsageError(
+            f"{uses!r} does not buy by {bought.route!r} any more, as when this was intended",
+            "install the version of its kind that the run began with",
+        )
+    return await run.call(
+        buy_by_route, route.stage, action, route, bought.body, bought.idempotency_key, retry
     )
-    sent: Generation | ChatCompletion = await run.call(
-        task, stage, action, bought.body, bought.idempotency_key, retry
-    )
-    return sent
 
 
 class _Named(TypedDict):

@@ -30,6 +30,7 @@ from rivya_flows.steps.given import Given, GivenMedia, World
 from rivya_flows.steps.kind import Kind, Names, Surroundings, WrittenStep, given_fields
 from rivya_flows.steps.request import (
     ItemRequest,
+    Route,
     UploadedFile,
     callable_models,
     content_hash,
@@ -80,7 +81,13 @@ class Chat(Kind):
     takes = ChatWith
     outputs = ("text", "json", "session_id", "usage")
     idle = ("regenerate", "fallback", "timeout")
-    buys = True
+    route = Route(
+        "chat",
+        lambda client, body, key, retry: client.chat.complete(
+            body, idempotency_key=key, retry=retry
+        ),
+        "chat",
+    )
     passes_on = True
     is_quick = True
 
@@ -115,7 +122,7 @@ class Chat(Kind):
             model.id,
             "",
             media.media,
-            "chat",
+            self.route,
             price(model, {}, message),
             content_hash(
                 ["chat", world.service, asked, [m.source for m in media.media]], media.media

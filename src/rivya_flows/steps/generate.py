@@ -29,6 +29,7 @@ from rivya_flows.steps.kind import Kind, Names, given_fields
 from rivya_flows.steps.request import (
     ItemRequest,
     Medium,
+    Route,
     UploadedFile,
     callable_models,
     content_hash,
@@ -71,8 +72,13 @@ class Generate(Kind):
     says = "Generates an image, a video or audio."
     takes = GenerateWith
     outputs = ("asset", "assets", "task_id")
+    route = Route(
+        "generation",
+        lambda client, body, key, retry: client.generations.create(
+            body, idempotency_key=key, retry=retry
+        ),
+    )
     idle = ()
-    buys = True
     row = ("alternative",)
 
     def request(self, given: Given, world: World) -> ItemRequest | None:
@@ -113,7 +119,7 @@ class Generate(Kind):
             model.id,
             model.category,
             media.media,
-            "generation",
+            self.route,
             price(model, params, prompt),
             content_hash(["generation", *identity], media.media),
             priced_by(model, params, prompt),

@@ -25,6 +25,7 @@ from rivya_flows.language.field_errors import CHAT
 from rivya_flows.language.field_types import COMPUTABLE, Number, SpecModel, Value
 from rivya_flows.language.wording import an, shown
 from rivya_flows.steps.candidates import Candidate, is_available
+from rivya_flows.steps.chat import Chat
 from rivya_flows.steps.given import Given, World
 from rivya_flows.steps.request import ItemRequest, ItemRequestError, media_of, medium_of, priced_by
 from rivya_flows.steps.structured_output import AnswerError, instruction, read
@@ -161,7 +162,7 @@ def with_chats(
     message = judge_message(request.arguments, seen, model.max_prompt_length)
     return replace(
         request,
-        route="chat",
+        route=Chat.route,
         uploads=media_of([one.get("asset") for one in seen], "image", {}, "from"),
         price=price(model, {}, message),
         priced_by=priced_by(model, {}, message),

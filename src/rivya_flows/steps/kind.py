@@ -23,7 +23,7 @@ from rivya_flows.language.step_groups import Part
 from rivya_flows.language.syntax.tree import Path as TreePath
 from rivya_flows.language.wording import an
 from rivya_flows.steps.given import Given, World
-from rivya_flows.steps.request import ItemRequest, UploadedFile
+from rivya_flows.steps.request import FUNCTION, ItemRequest, PricedBy, Route, UploadedFile
 
 UNPAID = ("regenerate", "fallback", "timeout", "max_parallel", "cache")
 """Keys of a step that have no effect where nothing is bought."""
@@ -116,10 +116,11 @@ class Kind:
         takes: What `with` takes.
         outputs: Its output fields; every step has `status` and `credits` too.
         credits: What one item costs; 0 is free, or priced by a request.
+        route: Where its requests buy; without one it buys by its `work`, if it costs credits.
+        media: What one item is: image, video or audio; "" if its model says it, or it is none.
         idle: Keys of a step that have no effect.
         reads: The arguments that the shapes of its outputs depend on.
         evaluates: The arguments that it evaluates itself, as they are written.
-        buys: Whether a request of it may buy something of the service.
         takes_brand: Whether a brand gives what `with` leaves out.
         is_for_results: Whether it is of no use if nothing uses its outputs.
         passes_on: Whether its outputs are media of other steps.
@@ -134,10 +135,11 @@ class Kind:
     takes: type[SpecModel] = SpecModel
     outputs: tuple[str, ...] = ()
     credits: int = 0
+    route: Route | None = None
+    media: str = ""
     idle: tuple[str, ...] = ("fallback",)
     reads: tuple[str, ...] = ()
     evaluates: tuple[str, ...] = ()
-    buys: bool = False
     takes_brand: bool = False
     is_for_results: bool = True
     passes_on: bool = False
@@ -145,6 +147,11 @@ class Kind:
     row: tuple[str, ...] = ()
     is_quick: bool = False
     brackets: tuple[str, str] = ("[", "]")
+
+    @property
+    def buys(self) -> bool:
+        """Whether a step of it may cost credits."""
+        return self.route is not None or self.credits > 0
 
     @property
     def own_price(self) -> Price:
@@ -165,9 +172,11 @@ class Kind:
             self.uses,
             given.values,
             self.uses,
-            route="function",
+            self.media,
+            route=self.route or FUNCTION,
             price=self.own_price,
             request_hash=digest([self.uses, _by_content(given.values)]),
+            priced_by=PricedBy(self.uses),
         )
 
     def expected_price(self, known: Mapping[str, Any], world: World) -> tuple[str | None, Price]:
@@ -280,5 +289,5 @@ def given_fields(fields: Mapping[str, Shape], lacks: Mapping[str, str] | None = 
     return map_of({"status": WORDS, "credits": NUMBER, **fields}, absent)
 
 
-__all__ = ["UNPAID", "Kind", "Names", "SpecModel", "Surroundings", "Takes", "Value",
+__all__ = ["UNPAID", "Kind", "Names", "Route", "SpecModel", "Surroundings", "Takes", "Value",
            "WrittenStep", "given_fields"]  # fmt: skip

@@ -44,6 +44,7 @@ from rivya_flows.language.field_types import (
 from rivya_flows.language.matrix import OwnKey, item_keys
 from rivya_flows.language.wording import an, shown
 from rivya_flows.steps.candidates import Candidate, available
+from rivya_flows.steps.chat import Chat
 from rivya_flows.steps.generate import Generate
 from rivya_flows.steps.given import Given, World, member_shapes, written_shape
 from rivya_flows.steps.judge import JudgeWith, chats_about, judge_of, unseen, with_chats
@@ -138,7 +139,7 @@ class Pick(Kind):
     idle = ("retry", *UNPAID)
     reads = ("from",)
     evaluates = ("by",)
-    buys = True
+    route = Chat.route
     passes_on = True
     row = ("choice",)
     is_quick = True

@@ -93,7 +93,7 @@ def _loaded(name: str, entry: EntryPoint) -> Kind:
         raise BrokenKindError(f"it is registered as {name!r}, and its `uses` is {found.uses!r}")
     if found.credits < 0 or {"status", "credits", "key"} & set(found.outputs):
         raise BrokenKindError("its `credits` are less than 0, or an output has a reserved name")
-    if type(found).work is Kind.work:
+    if found.route is None and type(found).work is Kind.work:
         raise BrokenKindError("it has no `work`, which makes an item")
     if found.row:
         raise BrokenKindError("it has a `row`, and receipts have no place for one")

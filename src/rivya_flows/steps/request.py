@@ -5,10 +5,10 @@ Each kind of step makes its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -19,6 +19,11 @@ from rivya_flows.language.canonical import canonical, digest
 from rivya_flows.language.syntax.media_references import is_uploaded, is_url, kind_of
 from rivya_flows.language.wording import shown
 from rivya_flows.steps.candidates import Candidate
+
+if TYPE_CHECKING:
+    from rivya_flows.client.client import RivyaClient
+    from rivya_flows.client.retries import RetryPolicy
+    from rivya_flows.client.types import ChatCompletion, Generation
 
 
 class ItemRequestError(Exception):
@@ -95,8 +100,28 @@ MAX_REQUEST_BYTES = 16 << 20
 MAX_PLAN_BYTES = 128 << 20
 """Evaluated arguments of all items of a run together, in bytes of memory."""
 
-Route = Literal["generation", "chat", "function"]
-"""Where something is bought: two routes of the service, or a function."""
+
+@dataclass(frozen=True)
+class Route:
+    """Where a kind of step buys.
+
+    Attributes:
+        name: In journals and receipts.
+        send: Sends the body of a purchase under its idempotency key. The answer is a job, whose
+            results are collected, or that of a chat model. None: the `work` of the kind buys.
+        stage: What the graph of Prefect calls a purchase.
+    """
+
+    name: str
+    send: (
+        Callable[[RivyaClient, bytes, str, RetryPolicy], Awaitable[Generation | ChatCompletion]]
+        | None
+    ) = None
+    stage: str = "buy"
+
+
+FUNCTION = Route("function")
+"""Of kinds whose `work` costs credits."""
 
 
 class UploadedFile(BaseModel):
@@ -185,8 +210,8 @@ class ItemRequest:
 
     @property
     def is_function(self) -> bool:
-        """Whether it is a Python function with a price."""
-        return self.route == "function"
+        """Whether the `work` of its kind buys, and not the service."""
+        return self.route == FUNCTION
 
     @property
     def buys(self) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from rivya_flows.planning.plan import Variables
 from rivya_flows.planning.queue.events import AnsweredBy, BroughtFile
-from rivya_flows.steps.request import ItemRequest, PriceClass, PricedBy, Route
+from rivya_flows.steps.request import FUNCTION, ItemRequest, PriceClass, PricedBy
 
 
 class Phase(StrEnum):
@@ -60,7 +60,7 @@ class Purchase:
     """
 
     n: int
-    route: Route
+    route: str
     idempotency_key: str
     body: str
     reserve: int
@@ -78,6 +78,11 @@ class Purchase:
     usage: Mapping[str, Any] | None = field(default=None, hash=False)
     alternative: int = 0
     sent: Literal["never", "unknown"] = "never"
+
+    @property
+    def is_function(self) -> bool:
+        """Whether the `work` of its kind buys, and not the service."""
+        return self.route == FUNCTION.name
 
     @property
     def held(self) -> int:
