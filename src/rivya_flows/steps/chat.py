@@ -37,7 +37,7 @@ from rivya_flows.steps.request import (
     model_known_later,
     priced_by,
 )
-from rivya_flows.steps.structured_output import TURNS, instruction
+from rivya_flows.steps.structured_output import instruction
 
 EFFORTS = ("default", "minimal", "low", "medium", "high", "xhigh")
 """The values of `reasoning_effort`."""
@@ -68,11 +68,6 @@ class ChatWith(SpecModel):
         Value, Takes(("boolean",), schema={"type": ["boolean", "string"], "pattern": COMPUTED})
     ] = None
     expect: dict[str, Any] | None = None
-
-    @property
-    def turns(self) -> int:
-        """How often the question may be asked until the answer has the fields."""
-        return TURNS if self.expect else 1
 
 
 class Chat(Kind):
@@ -136,6 +131,9 @@ class Chat(Kind):
 
     def body(self, request: ItemRequest, files: Sequence[UploadedFile], trace: str) -> str:
         return chat_body(request, files, trace)
+
+    def expects(self, with_: SpecModel) -> Mapping[str, Any] | None:
+        return with_.expect if isinstance(with_, ChatWith) else None
 
     def gives(self, arguments: Mapping[str, Any], names: Names) -> Shape:
         session = replace(WORDS, session_of=str(arguments.get("model")))

@@ -79,6 +79,7 @@ class Generate(Kind):
         ),
     )
     idle = ()
+    gives_media = True
     row = ("alternative",)
 
     def request(self, given: Given, world: World) -> ItemRequest | None:
@@ -151,6 +152,9 @@ class Generate(Kind):
         if params:
             body["params"] = params
         return whole(canonical({**body, "client_request_id": trace[:128]}))
+
+    def takes_words(self, with_: SpecModel) -> bool:
+        return isinstance(with_, GenerateWith) and with_.prompt is not None and with_.brand
 
     def gives(self, arguments: Mapping[str, Any], names: Names) -> Shape:
         named = arguments.get("model")

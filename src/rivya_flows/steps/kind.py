@@ -121,9 +121,11 @@ class Kind:
         idle: Keys of a step that have no effect.
         reads: The arguments that the shapes of its outputs depend on.
         evaluates: The arguments that it evaluates itself, as they are written.
-        takes_brand: Whether a brand gives what `with` leaves out.
+        takes_brand: Whether it draws on this machine, and a brand gives what `with` leaves out.
         is_for_results: Whether it is of no use if nothing uses its outputs.
         passes_on: Whether its outputs are media of other steps.
+        gives_media: Whether what it makes is media alone: where it succeeds, they are not null.
+        calls_back: Whether it sends something to its `url`, signed with its `secret`.
         fetches: Whether its media are given to the run, and not made by it.
         row: What it adds to the row of an item in a receipt: outputs, `alternative` or `choice`.
         is_quick: Whether it counts for nothing where nobody knows how long it takes.
@@ -143,6 +145,8 @@ class Kind:
     takes_brand: bool = False
     is_for_results: bool = True
     passes_on: bool = False
+    gives_media: bool = False
+    calls_back: bool = False
     fetches: bool = False
     row: tuple[str, ...] = ()
     is_quick: bool = False
@@ -205,6 +209,14 @@ class Kind:
     def check(self, given: Given, step: WrittenStep, around: Surroundings) -> Iterator[Diagnostic]:
         """What is wrong with a step that only its text shows."""
         yield from ()
+
+    def expects(self, with_: SpecModel) -> Mapping[str, Any] | None:
+        """The fields that its answer must have, for which it is asked again; None if any will do."""
+        return None
+
+    def takes_words(self, with_: SpecModel) -> bool:
+        """Whether the words of a brand are added to what it asks for."""
+        return False
 
     def body(self, request: ItemRequest, files: Sequence[UploadedFile], trace: str) -> str:
         """The exact body of a purchase.

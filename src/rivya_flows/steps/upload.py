@@ -40,6 +40,7 @@ class Upload(Kind):
     idle = UNPAID
     reads = ("file",)
     fetches = True
+    gives_media = True
     is_quick = True
     brackets = ("[/", "/]")
 

@@ -21,7 +21,6 @@ from rivya_flows.planning.plan import PlannedStep, Variables
 from rivya_flows.planning.queue.items import TERMINAL, ItemState, Phase
 from rivya_flows.planning.queue.state import State, StepState
 from rivya_flows.spec.includes import inlined_name
-from rivya_flows.steps.include import IncludeWith
 from rivya_flows.steps.registry import known_kind
 
 
@@ -59,9 +58,8 @@ def known_of(state: State) -> NamespaceFacts:
 
 def fields_of(state: State, name: str) -> dict[str, Any]:
     """The output fields of a step by its name in the plan."""
-    planned = state.planned(name)
     fields = step_fields(state.steps[name])
-    if isinstance(planned.step.with_, IncludeWith):
+    if name in state.plan.spaces:
         fields["credits"] = _spent_inside(state, name)
     return fields
 

@@ -27,7 +27,7 @@ from rivya_flows.language.expressions.resolve import (
 from rivya_flows.language.expressions.values import as_text
 from rivya_flows.language.matrix import OwnKey
 from rivya_flows.language.wording import cut, shown
-from rivya_flows.planning.expansion.build_requests import kind_of_step, written_arguments
+from rivya_flows.planning.expansion.build_requests import written_arguments
 from rivya_flows.planning.expansion.expand import items_from
 from rivya_flows.planning.expansion.partial_evaluation import (
     PartlyKnown,
@@ -40,7 +40,6 @@ from rivya_flows.planning.queue.state import State, item_range
 from rivya_flows.spec.includes import inlined_name
 from rivya_flows.spec.names import NamesInScope
 from rivya_flows.spec.written import WrittenSpec
-from rivya_flows.steps.cut import ComposeWith, LayoutWith
 
 _MAX_SHOWN = 20
 
@@ -103,7 +102,7 @@ def as_planned(state: State, planned: PlannedStep, written: Any, known: Any) -> 
     if source is None:
         return known
     names = NamesInScope(WrittenSpec({}), state.plan.catalogue)
-    single = kind_of_step(source.step).gives(written_arguments(source.step), names)
+    single = source.kind.gives(written_arguments(source.step), names)
     member = (single.fields or {}).get("asset", ANY) if named.path[1] == "assets" else single
     least, most = item_range(state, name)
     # An item may make several media; one that may fail counts as none.
@@ -195,8 +194,7 @@ def _members(count: int) -> str:
 
 def _formats(source: PlannedStep) -> list[Any]:
     """The formats of each item of a composition, as written; empty if that is not known."""
-    with_ = source.step.with_
-    written = with_.formats if isinstance(with_, ComposeWith | LayoutWith) else None
+    written = getattr(source.step.with_, "formats", None) if source.kind.takes_brand else None
     return list(written) if isinstance(written, list | tuple) else []
 
 

@@ -19,7 +19,6 @@ from rivya_flows.planning.expansion.build_requests import (
     examine,
     fallback_of,
     given_of,
-    kind_of_step,
     written_arguments,
 )
 from rivya_flows.planning.expansion.expand import items_from
@@ -37,9 +36,6 @@ from rivya_flows.planning.preflight.films import films
 from rivya_flows.planning.queue.items import ItemState, Phase
 from rivya_flows.planning.queue.state import State
 from rivya_flows.steps.given import World
-from rivya_flows.steps.include import IncludeWith
-from rivya_flows.steps.notify import NotifyWith
-from rivya_flows.steps.pick import PickWith
 from rivya_flows.steps.request import ItemRequestError
 
 
@@ -52,7 +48,7 @@ def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
     # A failed step of an included spec may have reported the same input already.
     told = {item.reason for _, item in state.each() if item.phase is Phase.FAILED}
     for step_id, planned, space in _certain(state):
-        if isinstance(planned.step.with_, IncludeWith):
+        if step_id in state.plan.spaces:
             for reason in _unfit(state, state.plan.spaces[step_id]):
                 if reason not in told:
                     yield step_id, "", reason
@@ -108,7 +104,7 @@ def missing_in_outputs(state: State) -> Iterator[tuple[str, str]]:
 def certain_callbacks(state: State) -> Iterator[tuple[str, Any, Any]]:
     """Step, URL and secret of each certain callback; None for what is known later."""
     for step_id, planned, space in _certain(state):
-        if not isinstance(planned.step.with_, NotifyWith):
+        if not planned.kind.calls_back:
             continue
         try:
             scope = known_scope(state, planned)
@@ -233,10 +229,10 @@ def _reasons(state: State, planned: PlannedStep, scope: Scope) -> list[str] | No
             return None
         found = list(known.reasons)
         written = [written_arguments(step)]
-        if isinstance(step.with_, PickWith):
-            written.append({"by": step.with_.by})  # of each candidate
+        if planned.pick:
+            written.append({"by": planned.pick.by})  # of each candidate
             if known.arguments.get("mode") == "best":
-                found += _unknown_values(step.with_.by, scope)
+                found += _unknown_values(planned.pick.by, scope)
         found += missing_computed_members(state.plan, planned.space, written, scope)
         named = known.arguments.get("model")
         model = state.plan.catalogue.get(named) if isinstance(named, str) else None
@@ -263,7 +259,7 @@ def _request_problems(
     step, plan = planned.step, state.plan
     world = World(plan.catalogue, files=plan.files_of(planned), house=plan.house_of(planned))
     given = given_of(step, arguments, {}, "planned")
-    examine(kind_of_step(step), given, world)
+    examine(planned.kind, given, world)
     yield from (one.sentence for one in given.problems)
 
 

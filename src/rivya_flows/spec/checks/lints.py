@@ -14,8 +14,6 @@ from rivya_flows.language.step_groups import PARTS
 from rivya_flows.language.workflow import Step, Workflow
 from rivya_flows.spec.includes import included_by
 from rivya_flows.spec.written import WrittenSpec
-from rivya_flows.steps.chat import ChatWith
-from rivya_flows.steps.cut import Cut
 from rivya_flows.steps.cut_rules import drawn_texts
 from rivya_flows.steps.registry import known_kind
 
@@ -40,6 +38,7 @@ def warn(spec: WrittenSpec, workflow: Workflow, report: DiagnosticCollector) -> 
             hint = f"write a value{none}, or delete the line"
             report.add(("inputs", name, "default"), "empty-default", message, hint, key=True)
     steps = workflow.all_steps
+    kinds = {name: known_kind(step.uses) for name, step in steps.items()}
     parts = {step.id: step.part for step in spec.steps}
     for step_id, missing in _without_font(workflow):
         message = f"no font has {named(missing)}: left out of the picture"
@@ -52,9 +51,8 @@ def warn(spec: WrittenSpec, workflow: Workflow, report: DiagnosticCollector) -> 
     if not workflow.outputs:
         # A callback or a function may take the results elsewhere.
         if all(_is_for_results(workflow, one) for one in steps.values()):
-            made = next(
-                (name for name, one in steps.items() if not isinstance(one.with_, ChatWith)), "NAME"
-            )
+            makes = (name for name, kind in kinds.items() if kind and "asset" in kind.outputs)
+            made = next(makes, "NAME")
             hint = f"add `outputs: {{{made}: ${{{{ steps.{made}.asset }}}}}}`"
             report.add(("outputs",), "no-outputs", "the spec has no outputs", hint)
         return
@@ -82,8 +80,9 @@ def _text_conditions(steps: Mapping[str, Step]) -> Iterator[tuple[str, str]]:
         named = whole_reference(step.if_)
         if named is None or named.namespace != "steps" or named.path[1:2] != ("json",):
             continue
-        asked = steps[named.path[0]].with_
-        expect: Any = asked.expect if isinstance(asked, ChatWith) else None
+        asked = steps[named.path[0]]
+        kind = known_kind(asked.uses)
+        expect: Any = kind and kind.expects(asked.with_)
         for key in named.path[2:]:
             expect = expect.get(key) if isinstance(expect, dict) else None
         if expect == "string":
@@ -94,7 +93,8 @@ def _without_font(workflow: Workflow) -> Iterator[tuple[str, str]]:
     """Each step that draws texts with characters that no font has, and these; as far as they are written."""
     brand = workflow.branding and workflow.branding.end_card
     for name, step in workflow.all_steps.items():
-        if not isinstance(known_kind(step.uses), Cut):
+        kind = known_kind(step.uses)
+        if kind is None or not kind.takes_brand:
             continue
         arguments = step.with_.model_dump()
         texts = list(drawn_texts(arguments))
