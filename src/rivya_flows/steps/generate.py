@@ -159,7 +159,7 @@ class Generate(Kind):
     def gives(self, arguments: Mapping[str, Any], names: Names) -> Shape:
         named = arguments.get("model")
         model = names.catalogue.get(named) if isinstance(named, str) else None
-        made = asset(model.category if model and model.category != "chat" else None)
+        made = asset(model.makes if model else None)
         return given_fields({"asset": made, "assets": list_of(made), "task_id": WORDS})
 
     def elsewhere(self, keys: Collection[str]) -> Mapping[str, str]:

@@ -59,7 +59,7 @@ class Upload(Kind):
         model = world.catalogue.get(named) if isinstance(named, str) else None
         if isinstance(named, str) and model is None and given.is_written:
             given.report(check_model(world.catalogue, named, self.uses))
-        elif model is not None and model.category != "chat":
+        elif model is not None and model.makes is not None:
             given.report(_refused(model, media, given))
         if given.problems or not given.is_complete:
             return None

@@ -238,9 +238,9 @@ def _reasons(state: State, planned: PlannedStep, scope: Scope) -> list[str] | No
         model = state.plan.catalogue.get(named) if isinstance(named, str) else None
         try:
             found += _request_problems(state, alternative, known.arguments)
-            if model is not None and model.category != "chat":
-                kind = kind if number else model.category
-                check_kind(model.id, model.category, kind)
+            if model is not None and model.makes is not None:
+                kind = kind if number else model.makes
+                check_kind(model.id, model.makes, kind)
         except (ItemRequestError, ExpressionError) as error:
             found.append(str(error))
         # What is wrong with the request as written is told once.
