@@ -25,6 +25,7 @@ from rivya_flows.planning.queue.fallbacks import bought_instead
 from rivya_flows.planning.queue.items import TERMINAL, ItemState, Phase
 from rivya_flows.planning.queue.judging import is_judged
 from rivya_flows.planning.queue.state import State, StepState
+from rivya_flows.steps.pick import mode_of
 from rivya_flows.steps.registry import known_kind
 
 _NOTHING: Mapping[tuple[str, str], float] = {}
@@ -297,6 +298,8 @@ def time_left(
 
 def _may_ask(planned: PlannedStep, step: StepState) -> bool:
     """Whether a step may wait for a person or a judge."""
-    written = getattr(planned.step.with_, "mode", "first")
-    known = (one.request.arguments.get("mode") for one in step.items.values() if one.request)
-    return next(known, written) not in ("first", "best")
+    if planned.pick is None:
+        return False
+    mode = mode_of(planned.pick.mode)
+    known = (one.request.decides for one in step.items.values() if one.request)
+    return next(known, mode.decides if mode else None) != "rule"

@@ -243,14 +243,14 @@ def choice_of(
     if item.request is None:
         return None
     arguments = item.request.arguments
-    mode, judge = arguments.get("mode") or "first", arguments.get("judge")
+    judge = arguments.get("judge")
     picked = _picked(item)
     written = arguments.get("question")
-    if question or mode == "human":
+    if question or item.request.decides == "person":
         written = question_text(arguments, step_id, item.key)
     deadline = state.deadlines.get((step_id, item.key, item.round))
     return Choice(
-        mode=mode,
+        mode=arguments.get("mode") or "first",
         question=None if written is None else cut(str(written), MAX_TEXT),
         count=arguments.get("count") or 1,
         round=item.round,

@@ -82,8 +82,6 @@ def judge_of(
     given: Given, world: World, judge: Mapping[str, Any], media: Collection[str]
 ) -> Model | None:
     """The model of the judge; what it cannot do is reported."""
-    if not given.is_written and given.get("mode") not in ("judge", "human"):
-        return None
     if others := sorted(set(media) - {"image"}):
         message = f"a judge sees pictures and reads texts, but no {others[-1]}"
         hint = "judge the stills that they are made from, or let a person pick without `judge`"

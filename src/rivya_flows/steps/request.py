@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -144,6 +144,10 @@ UploadName = tuple[str, str, str | None]
 """(source, media, model): one upload for each in a run."""
 
 
+Decider = Literal["person", "judge", "rule"]
+"""Who decides a pick. A rule does it by itself, and the same each time."""
+
+
 class PlanTooLargeError(ItemRequestError):
     """The evaluated arguments of all items together do not fit `MAX_PLAN_BYTES`."""
 
@@ -192,6 +196,7 @@ class ItemRequest:
         size: Approximate bytes of memory of its arguments.
         request_hash: Equal for equal requests, whatever URLs their media have; "" if a medium is
             known by its URL alone, whose content may change, and for free work without media.
+        decides: Of a pick: who decides; None of any other kind.
         chats: Of a pick with a judge: the chats still to be had, each as the places of its
             candidates in `from`. `uploads` are those of the first.
     """
@@ -206,6 +211,7 @@ class ItemRequest:
     request_hash: str = ""
     priced_by: PricedBy = field(default_factory=PricedBy)
     size: int = 0
+    decides: Decider | None = None
     chats: tuple[tuple[int, ...], ...] = ()
 
     @property
@@ -219,14 +225,9 @@ class ItemRequest:
         return self.route is not None
 
     @property
-    def is_pick(self) -> bool:
-        """Whether one of several candidates is chosen, by a rule, a judge or a person."""
-        return self.uses == "pick"
-
-    @property
     def is_judged(self) -> bool:
         """Whether a chat model scores candidates."""
-        return self.is_pick and self.model is not None
+        return self.decides is not None and self.model is not None
 
     def judged(self) -> list[Candidate]:
         """The candidates of the first of `chats`."""

@@ -31,6 +31,7 @@ from rivya_flows.planning.expansion.namespaces import (
 from rivya_flows.planning.names import round_name
 from rivya_flows.planning.plan import PlannedItem, PlannedStep, RunPlan
 from rivya_flows.spec.includes import inlined_name
+from rivya_flows.steps.pick import mode_of
 
 
 def expand(
@@ -168,7 +169,8 @@ def _rounds(
 def _may_reject(space: Space, mode: Any, known: NamespaceFacts) -> bool:
     """Whether a pick in this mode may reject all candidates; True if that is not known yet."""
     try:
-        return evaluate(mode, scope_in(space, mode, known)) in ("human", "judge")
+        found = mode_of(evaluate(mode, scope_in(space, mode, known)))
+        return found is not None and found.decides != "rule"
     except (ExpressionError, UsesNull, KeyError):
         return True
 

@@ -36,6 +36,7 @@ from rivya_flows.planning.preflight.films import films
 from rivya_flows.planning.queue.items import ItemState, Phase
 from rivya_flows.planning.queue.state import State
 from rivya_flows.steps.given import World
+from rivya_flows.steps.pick import mode_of
 from rivya_flows.steps.request import ItemRequestError
 
 
@@ -231,7 +232,8 @@ def _reasons(state: State, planned: PlannedStep, scope: Scope) -> list[str] | No
         written = [written_arguments(step)]
         if planned.pick:
             written.append({"by": planned.pick.by})  # of each candidate
-            if known.arguments.get("mode") == "best":
+            mode = mode_of(known.arguments.get("mode"))
+            if mode is not None and mode.needs == "by":
                 found += _unknown_values(planned.pick.by, scope)
         found += missing_computed_members(state.plan, planned.space, written, scope)
         named = known.arguments.get("model")

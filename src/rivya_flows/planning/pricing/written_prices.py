@@ -25,7 +25,7 @@ from rivya_flows.planning.queue.items import ItemState, Phase
 from rivya_flows.planning.queue.state import State, item_range
 from rivya_flows.steps.given import World
 from rivya_flows.steps.judge import CANDIDATES
-from rivya_flows.steps.pick import PickWith
+from rivya_flows.steps.pick import PickWith, idle_keys
 from rivya_flows.steps.structured_output import TURNS
 
 
@@ -84,7 +84,7 @@ def written_judge_price(
 ) -> tuple[str | None, Price]:
     """The model of the judge of a pick and its price, by the spec alone, after so many rounds."""
     mode = known_value(with_.mode, scope)
-    if with_.judge is None or mode not in ("judge", "human", None):
+    if with_.judge is None or (mode is not None and "judge" in idle_keys(mode)):
         return None, Price(0, 0, "free")
     named = known_value(with_.judge.model, scope)
     model = state.plan.catalogue.get(named) if isinstance(named, str) else None

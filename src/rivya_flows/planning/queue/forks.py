@@ -16,9 +16,6 @@ from rivya_flows.planning.queue.items import ItemState, Phase, next_round
 from rivya_flows.planning.queue.state import State
 from rivya_flows.steps.candidates import available
 
-_DECIDED = ("human", "judge")
-"""Modes of a pick that a person or a judge decides; the others choose again by themselves."""
-
 
 class Finished(NamedTuple):
     """Finished work of a run.
@@ -127,8 +124,8 @@ def decided(state: State, step_id: str, item: ItemState) -> ItemState:
 
 
 def _is_decided(item: ItemState) -> bool:
-    request = item.request
-    return request is not None and request.is_pick and request.arguments.get("mode") in _DECIDED
+    """Whether a person or a judge decides it; a rule chooses again by itself."""
+    return item.request is not None and item.request.decides in ("person", "judge")
 
 
 def _hash(arguments: Mapping[str, Any]) -> str:

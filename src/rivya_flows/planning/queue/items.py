@@ -199,9 +199,9 @@ class ItemState:
     def waits_for_person(self) -> bool:
         """Whether it is a pick that nobody has answered yet, and no judge is to be asked first."""
         request = self.request
-        if request is None or not request.is_pick or self.picked is not None:
+        if request is None or self.picked is not None:
             return False
-        return request.arguments.get("mode") == "human" and not request.chats
+        return request.decides == "person" and not request.chats
 
     @property
     def is_due(self) -> bool:

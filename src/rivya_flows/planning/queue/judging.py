@@ -147,7 +147,7 @@ def _keys(request: ItemRequest) -> list[str]:
 
 def _asks_person(item: ItemState) -> bool:
     request = item.request if is_judged(item) else None
-    return request is not None and request.arguments.get("mode") == "human"
+    return request is not None and request.decides == "person"
 
 
 def _unusable(state: State, item: ItemState, reason: str) -> ItemState:
@@ -162,7 +162,7 @@ def _unusable(state: State, item: ItemState, reason: str) -> ItemState:
 def _decided(state: State, step_id: str, item: ItemState) -> ItemState:
     """What the scores decide, once all candidates have one."""
     request = item.evaluated
-    if request.chats or request.arguments.get("mode") != "judge":
+    if request.chats or request.decides != "judge":
         return item
     if chosen := proposal(item):
         return replace(item, picked=chosen, answered_by=None)
