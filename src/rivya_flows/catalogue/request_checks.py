@@ -115,7 +115,7 @@ def check_prompt(
     return (Diagnostic("prompt-too-long", message, hint, path=(name,)),)
 
 
-def check_references(
+def check_reference_files(
     model: Model,
     kinds: Sequence[str | None],
     sizes: Sequence[int | None] = (),

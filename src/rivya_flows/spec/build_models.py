@@ -100,7 +100,7 @@ def _steps(steps: Any, part: Part, report: DiagnosticCollector) -> dict[str, Ste
     elif isinstance(steps, dict):
         return {name: _step(part, name, step, report) for name, step in steps.items()}
     else:
-        must_be((part,), "dict_type", steps, report)
+        report.add_inside((), [must_be((part,), "dict_type", steps)])
     return {}
 
 
@@ -157,7 +157,7 @@ def _map_of(
     if held is None:
         return {}
     if not isinstance(held, dict):
-        must_be((key,), "dict_type", held, report)
+        report.add_inside((), [must_be((key,), "dict_type", held)])
         return {}
     return {name: _part(model, value, (key, name), report) for name, value in held.items()}
 

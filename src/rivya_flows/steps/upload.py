@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 from rivya_flows.catalogue.catalogue import Model
-from rivya_flows.catalogue.request_checks import check_model, check_references
+from rivya_flows.catalogue.request_checks import check_model, check_reference_files
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.expressions.output_types import TEXT, Shape, asset
 from rivya_flows.language.expressions.resolve import is_computed
@@ -84,7 +84,7 @@ def _refused(model: Model, media: GivenMedia, given: Given) -> Iterator[Diagnost
     if media.media:
         one = media.media[0]
         size = one.asset.size_bytes if one.asset else None
-        yield from check_references(model, [one.media], [size], [one.mime_type])
+        yield from check_reference_files(model, [one.media], [size], [one.mime_type])
         return
     kind = given.get("kind")
     for named in (kind,) if kind in KINDS else media.kinds:
