@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from rivya_client.catalogue.catalogue import Catalogue, Model
+from rivya_client.catalogue.prices import Price
 from rivya_flows.assets import Asset, as_asset
-from rivya_flows.catalogue.catalogue import Catalogue, Model
-from rivya_flows.catalogue.prices import Price
 from rivya_flows.language.canonical import canonical, digest
 from rivya_flows.language.syntax.media_references import is_uploaded, is_url, kind_of
 from rivya_flows.language.wording import shown
 from rivya_flows.steps.candidates import Candidate
 
 if TYPE_CHECKING:
-    from rivya_flows.client.client import RivyaClient
-    from rivya_flows.client.retries import RetryPolicy
-    from rivya_flows.client.types import ChatCompletion, Generation
+    from rivya_client.client import RivyaClient
+    from rivya_client.retries import RetryPolicy
+    from rivya_client.types import ChatCompletion, Generation
 
 
 class ItemRequestError(Exception):
