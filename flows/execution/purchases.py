@@ -32,7 +32,6 @@ from rivya_flows.planning.queue.events import (
 )
 from rivya_flows.planning.queue.items import Purchase
 from rivya_flows.planning.queue.refusals import CONFLICT, meaning_of_refusal
-from rivya_flows.steps.registry import known_kind
 from rivya_flows.tasks.functions import call_function
 from rivya_flows.tasks.generations import (
     CollectError,
@@ -42,28 +41,27 @@ from rivya_flows.tasks.generations import (
 )
 
 
-async def call_free(run: Run, action: Work) -> dict[str, Any]:
-    return await _called(run, action, action.uses, action.arguments, "")
-
-
 async def call_paid(run: Run, action: Buy) -> AsyncGenerator[Event]:
     """Call a function under the key of a purchase; report its cost and outputs.
 
     An exception leaves the purchase open: only the function knows whether it bought, and a resume
     calls it again with the same arguments under the same key.
     """
-    sent = json.loads(action.bought.body)
-    arguments, key = sent["arguments"], action.bought.idempotency_key
-    outputs = await _called(run, action, sent["model"], arguments, key)
+    arguments = json.loads(action.bought.body)["arguments"]
+    outputs = await called(run, action, arguments, action.bought.idempotency_key)
     yield JobEnded(**_of(action), status="succeeded", final_credits=action.bought.reserve)
     yield ItemCompleted(step=action.step, key=action.key, outputs=outputs)
 
 
-async def _called(
-    run: Run, action: Buy | Work, name: str, arguments: dict[str, Any], idempotency_key: str
+async def called(
+    run: Run, action: Buy | Work, arguments: dict[str, Any], idempotency_key: str = ""
 ) -> dict[str, Any]:
-    timeout = run.state.spec(action.step).timeout
-    return await run.call(call_function, name, action, name, arguments, idempotency_key, timeout)
+    """What the `work` of a kind makes."""
+    planned = run.state.planned(action.step)
+    kind, timeout = planned.kind, planned.step.timeout
+    return await run.call(
+        call_function, kind.uses, action, kind, arguments, idempotency_key, timeout
+    )
 
 
 async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
@@ -178,12 +176,11 @@ def _closing(
 
 async def _send(run: Run, action: Buy) -> Generation | ChatCompletion:
     bought, retry = action.bought, run.retry(action.step)
-    uses = run.state.spec(action.step).uses
-    route = kind.route if (kind := known_kind(uses)) is not None else None
-    if route is None or route.name != bought.route:
+    kind = run.state.planned(action.step).kind
+    if (route := kind.route) is None or route.name != bought.route:
         # Another route may not know the key: it would charge again.
         raise UsageError(
-            f"{uses!r} does not buy by {bought.route!r} any more, as when this was intended",
+            f"{kind.uses!r} does not buy by {bought.route!r} any more, as when this was intended",
             "install the version of its kind that the run began with",
         )
     return await run.call(

@@ -26,7 +26,6 @@ from rivya_flows.planning.queue.items import TERMINAL, ItemState, Phase
 from rivya_flows.planning.queue.judging import is_judged
 from rivya_flows.planning.queue.state import State, StepState
 from rivya_flows.steps.pick import mode_of
-from rivya_flows.steps.registry import known_kind
 
 _NOTHING: Mapping[tuple[str, str], float] = {}
 _MOST_NAMED = 12  # items of a step that were done before
@@ -288,7 +287,7 @@ def time_left(
         elif seconds is not None:
             whole = seconds * math.ceil(many / (planned.step.max_parallel or many))
             rest = max(whole - worked, 0.1 * whole) if worked < 2 * whole else None
-        elif not ((kind := known_kind(planned.step.uses)) and kind.is_quick):
+        elif not planned.kind.is_quick:
             rest = None
         is_known = is_known and rest is not None
         ends[step_id] = max(ends.get(one, 0.0) for one in ("", *planned.upstream)) + (rest or 0.0)

@@ -179,22 +179,13 @@ def _body(state: State, step_id: str, item: ItemState, request: ItemRequest, n: 
     kind = kind_of(request.uses)
     assert kind is not None
     if judging.is_judged(item):
-        chat, session, repeated = judging.chat_request(state, item)
-        return chat_body(chat, files, trace, session=session, message=repeated)
+        return judging.body(state, item, files, trace)
     asked = [purchase for purchase in item.purchases if purchase.status == "answered"]
     if not asked or judging.refused_in_session(item):
         return kind.body(request, files, trace)
-    message = structured_output.repeat(_problem(asked[-1].content or "", request))
-    session = asked[-1].session_id
-    return chat_body(request, files, trace, session=session, message=message)
-
-
-def _problem(content: str, request: ItemRequest) -> str:
-    try:
-        structured_output.read(content, request.arguments["expect"])
-    except structured_output.AnswerError as error:
-        return str(error)
-    return "it was not accepted"
+    content, expect = asked[-1].content or "", request.arguments["expect"]
+    message = structured_output.repeat(lambda: structured_output.read(content, expect))
+    return chat_body(request, files, trace, session=asked[-1].session_id, message=message)
 
 
 def _room(state: State, step_id: str) -> int | None:
