@@ -135,7 +135,7 @@ def _step(part: Part, name: str, step: Any, report: DiagnosticCollector) -> Step
     if step.get("with") is None and (needed := kind.needed()):
         lacks = "empty" if "with" in step else "missing"
         message = f"'with' is {lacks}: {an(uses)} step needs {needed!r}"
-        example = kind.example_of(needed) or EXAMPLES.get(needed, "…")
+        example = {**EXAMPLES, **kind.examples}.get(needed, "…")
         hint = f"add `with: {{{needed}: {example}}}`"
         report.add((*path, "with"), "missing-key", message, hint)
         arguments = _empty(model)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Annotated, Any
 
-from rivya_client.catalogue.catalogue import Catalogue, Model, certain
+from rivya_client.catalogue.catalogue import Model, certain
 from rivya_client.catalogue.prices import Price, price
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.canonical import canonical, whole
@@ -32,7 +33,6 @@ from rivya_flows.steps.request import (
     ItemRequest,
     Route,
     UploadedFile,
-    callable_models,
     content_hash,
     model_known_later,
     priced_by,
@@ -84,6 +84,7 @@ class Chat(Kind):
         "chat",
     )
     passes_on = True
+    examples = MappingProxyType({"model": CHAT})
     is_quick = True
 
     def request(self, given: Given, world: World) -> ItemRequest | None:
@@ -156,12 +157,6 @@ class Chat(Kind):
             message = f"the session is of {of!r}, and this step asks {shown(model)}"
             hint = f"write `model: {of}`, or leave 'session' out"
             yield Diagnostic("wrong-value", message, hint, path=("session",))
-
-    def example_of(self, argument: str) -> str | None:
-        return CHAT if argument == "model" else None
-
-    def models(self, catalogue: Catalogue) -> Sequence[Model]:
-        return callable_models(catalogue, self.uses)
 
 
 def chat_body(

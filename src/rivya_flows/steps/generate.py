@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from rivya_client.catalogue.catalogue import Catalogue, Model, Param, nearest
+from rivya_client.catalogue.catalogue import Model, Param, nearest
 from rivya_client.catalogue.prices import Price, price
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.brand import with_words
@@ -31,7 +31,6 @@ from rivya_flows.steps.request import (
     Medium,
     Route,
     UploadedFile,
-    callable_models,
     content_hash,
     model_known_later,
     priced_by,
@@ -167,9 +166,6 @@ class Generate(Kind):
         own = f"there are: {', '.join(known)}; parameters of the model belong in `params:`"
         unknown = [key for key in keys if key not in known][:_MAX_HINTS]
         return {key: own for key in unknown if len(key) > _MAX_KEY or not nearest(key, known)}
-
-    def models(self, catalogue: Catalogue) -> Sequence[Model]:
-        return callable_models(catalogue, self.uses)
 
 
 def _prompt_problems(

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
-from rivya_client.catalogue.catalogue import Catalogue, Model
+from rivya_client.catalogue.catalogue import Catalogue
 from rivya_client.catalogue.prices import Price
 from rivya_flows.assets import as_asset
 from rivya_flows.diagnostics import Diagnostic
@@ -116,11 +117,13 @@ class Kind:
         takes: What `with` takes.
         outputs: Its output fields; every step has `status` and `credits` too.
         credits: What one item costs; 0 is free, or priced by a request.
+        price_note: What is said of the price of an item with `credits`.
         route: Where its requests buy; without one it buys by its `work`, if it costs credits.
         media: What one item is: image, video or audio; "" if its model says it, or it is none.
         idle: Keys of a step that have no effect.
         reads: The arguments that the shapes of its outputs depend on.
         evaluates: The arguments that it evaluates itself, as they are written.
+        examples: Of arguments, where a general one would be wrong.
         takes_brand: Whether it draws on this machine, and a brand gives what `with` leaves out.
         is_for_results: Whether it is of no use if nothing uses its outputs.
         passes_on: Whether its outputs are media of other steps.
@@ -137,11 +140,13 @@ class Kind:
     takes: type[SpecModel] = SpecModel
     outputs: tuple[str, ...] = ()
     credits: int = 0
+    price_note: str = "its own price"
     route: Route | None = None
     media: str = ""
     idle: tuple[str, ...] = ("fallback",)
     reads: tuple[str, ...] = ()
     evaluates: tuple[str, ...] = ()
+    examples: Mapping[str, str] = MappingProxyType({})
     takes_brand: bool = False
     is_for_results: bool = True
     passes_on: bool = False
@@ -160,7 +165,7 @@ class Kind:
     @property
     def own_price(self) -> Price:
         """The price of an item where no request says it."""
-        told = "its own price" if self.credits else "free"
+        told = self.price_note if self.credits else "free"
         return Price(self.credits, self.credits, told)
 
     def request(self, given: Given, world: World) -> ItemRequest | None:
@@ -267,16 +272,8 @@ class Kind:
         fields = fields_of(self.takes).items()
         return next((key for key, one in fields if one.info.is_required()), None)
 
-    def example_of(self, argument: str) -> str | None:
-        """An example of an argument, where a general one would be wrong."""
-        return None
-
     def form_of(self, argument: str) -> dict[str, Any] | None:
         """The JSON Schema of an argument, where `Takes` does not say it."""
-        return None
-
-    def models(self, catalogue: Catalogue) -> Sequence[Model] | None:
-        """The models that `model` may name; None if it names none that the schema knows."""
         return None
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from rivya_client.catalogue.catalogue import Catalogue, Model
+from rivya_client.catalogue.catalogue import Model
 from rivya_client.catalogue.prices import Price
 from rivya_flows.assets import Asset, as_asset
 from rivya_flows.language.canonical import canonical, digest
@@ -248,15 +248,6 @@ def priced_by(model: Model, params: Mapping[str, Any], prompt: str | None) -> Pr
     bearing = {param.key: params.get(param.key) for param in model.params if param.bears_price}
     counted = model.billing_type not in ("FIXED", "TOKEN_BASED")
     return PricedBy(canonical([model.id, bearing]), len(prompt or "") if counted else 0)
-
-
-def callable_models(catalogue: Catalogue, uses: str) -> tuple[Model, ...]:
-    """The models that a step of this kind may name."""
-    return tuple(
-        model
-        for model in catalogue.models.values()
-        if model.api_status == "available" and model.uses == uses
-    )
 
 
 def model_known_later() -> tuple[None, Price]:

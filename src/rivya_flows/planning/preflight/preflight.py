@@ -8,7 +8,7 @@ expressions, models, parameters, lengths, references, and members of fan-outs.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from rivya_flows.language.expressions.output_types import Unknown, has_unknown
@@ -112,7 +112,7 @@ def certain_callbacks(state: State) -> Iterator[tuple[str, Any, Any]]:
             for item in _items(state, step_id, space, scope):
                 known = _known_arguments(state, planned, {**scope, **item.variables})
                 if known is not None:
-                    given = (known.arguments.get(name) for name in ("url", "secret"))
+                    given = (known[0].get(name) for name in ("url", "secret"))
                     url, secret = (None if has_unknown(one) else one for one in given)
                     yield step_id, url, secret
         except (UsesNull, ExpressionError):
@@ -181,21 +181,12 @@ def _items(state: State, step_id: str, space: Space, scope: Scope) -> Sequence[I
     return (ItemState("", {}),)
 
 
-@dataclass(frozen=True)
-class _Known:
-    """The arguments of an item, as far as they are known.
-
-    Attributes:
-        arguments: By name, with `Unknown` for what is known later.
-        reasons: Why some of them cannot be evaluated.
+def _known_arguments(
+    state: State, planned: PlannedStep, scope: Scope
+) -> tuple[dict[str, Any], list[str]] | None:
+    """The arguments of an item, with `Unknown` for what is known later, and why some of them cannot be
+    evaluated; None if the item is or may be skipped.
     """
-
-    arguments: dict[str, Any]
-    reasons: tuple[str, ...] = ()
-
-
-def _known_arguments(state: State, planned: PlannedStep, scope: Scope) -> _Known | None:
-    """The known arguments; None if the item is or may be skipped."""
     step = planned.step
     arguments: dict[str, Any] = {}
     reasons: list[str] = []
@@ -203,7 +194,7 @@ def _known_arguments(state: State, planned: PlannedStep, scope: Scope) -> _Known
         if not _is_wanted(step.if_, scope):
             return None
     except ExpressionError as error:
-        return _Known({}, (str(error),))
+        return {}, [str(error)]
     for name, written in written_arguments(step).items():
         try:
             if written is not None:
@@ -214,7 +205,7 @@ def _known_arguments(state: State, planned: PlannedStep, scope: Scope) -> _Known
         except ExpressionError as error:
             reasons.append(str(error))
             arguments[name] = Unknown()
-    return _Known(arguments, tuple(reasons))
+    return arguments, reasons
 
 
 def _reasons(state: State, planned: PlannedStep, scope: Scope) -> list[str] | None:
@@ -228,18 +219,18 @@ def _reasons(state: State, planned: PlannedStep, scope: Scope) -> list[str] | No
         known = _known_arguments(state, alternative, scope)
         if known is None:
             return None
-        found = list(known.reasons)
+        arguments, found = known
         written = [written_arguments(step)]
         if planned.pick:
             written.append({"by": planned.pick.by})  # of each candidate
-            mode = mode_of(known.arguments.get("mode"))
+            mode = mode_of(arguments.get("mode"))
             if mode is not None and mode.needs == "by":
                 found += _unknown_values(planned.pick.by, scope)
         found += missing_computed_members(state.plan, planned.space, written, scope)
-        named = known.arguments.get("model")
+        named = arguments.get("model")
         model = state.plan.catalogue.get(named) if isinstance(named, str) else None
         try:
-            found += _request_problems(state, alternative, known.arguments)
+            found += _request_problems(state, alternative, arguments)
             if model is not None and model.makes is not None:
                 kind = kind if number else model.makes
                 check_kind(model.id, model.makes, kind)
