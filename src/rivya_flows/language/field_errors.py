@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 from pydantic_core import ErrorDetails
@@ -107,18 +109,13 @@ def report_error(details: ErrorDetails, path: Path, report: DiagnosticCollector)
     elif kind == "literal_error":
         expected = str(context["expected"]).replace(" or ", ", ").split(", ")
         choices = [choice.strip("' ") for choice in expected]
-        message = f"{_name(loc[-1])} cannot be {shown(value)}"
-        instead = _INPUT_TYPES.get(str(value)) if place[0] == "inputs" else None
-        if instead and loc[-1] == "of":
-            instead = instead.replace("type:", "of:")
-        own = own_word(str(value), choices)
-        if instead is None and own:
-            instead = f"did you mean {own!r}?"
-        sure = None if instead else certain(str(value), choices)
-        if own and place[0] == "inputs":
-            sure = own  # a type by its name in Python
-        hint = instead or meant(str(value), choices)
-        report.add(place, "wrong-choice", message, hint, instead=sure)
+        wrong = wrong_choice(place, value, choices)
+        if place[0] == "inputs" and (instead := _INPUT_TYPES.get(str(value))):
+            hint = instead.replace("type:", "of:") if loc[-1] == "of" else instead
+            wrong = replace(wrong, hint=hint, instead=None)
+        elif place[0] == "inputs" and (own := own_word(str(value), choices)):
+            wrong = replace(wrong, instead=own)  # a type by its name in Python
+        report.add_inside((), [wrong])
     elif kind == "extra_forbidden" and loc[-2:-1] == ("job_variables",):
         # A spec may come from somebody else, and these decide what code runs and who gets a key.
         name = cut(str(loc[-1]))
@@ -199,6 +196,14 @@ def must_be(place: Path, kind: str, value: Any) -> Diagnostic:
         hint = f"write {_wanted(place, kind, value)[0]} after `{place[-1]}:`"
         return Diagnostic("missing-key", f"{name} is empty", hint, path=place, at_key=True)
     return wrong_type(place, kind, value)
+
+
+def wrong_choice(place: Path, value: Any, choices: Collection[str]) -> Diagnostic:
+    """What to say of a value that is none of a few."""
+    own, sure = own_word(str(value), choices), certain(str(value), choices)
+    hint = f"did you mean {own!r}?" if own else meant(str(value), choices)
+    message = f"{_name(place[-1])} cannot be {shown(value)}"
+    return Diagnostic("wrong-choice", message, hint, path=place, instead=sure)
 
 
 def wrong_type(place: Path, kind: str, value: Any, hint: str | None = None) -> Diagnostic:

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any, Literal
 
-from rivya_client.catalogue.catalogue import Catalogue, Model, certain
+from rivya_client.catalogue.catalogue import Catalogue, Model
 from rivya_flows.assets import Asset
 from rivya_flows.diagnostics import Diagnostic
-from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.language.expressions.operations import TEXTS, repair
 from rivya_flows.language.expressions.output_types import (
     ANY,
@@ -25,9 +24,8 @@ from rivya_flows.language.expressions.output_types import (
     of_data,
 )
 from rivya_flows.language.expressions.values import ExpressionError, as_text
-from rivya_flows.language.field_errors import wrong_type
+from rivya_flows.language.field_errors import wrong_choice, wrong_type
 from rivya_flows.language.field_types import SpecModel, Takes, fields_of
-from rivya_flows.language.other_words import own_word
 from rivya_flows.language.request_checks import check_model, check_reference_files
 from rivya_flows.language.syntax.media_references import kind_of
 from rivya_flows.language.syntax.tree import Path
@@ -257,18 +255,11 @@ def _misfits(name: str, value: Any, takes: Takes, is_written: bool) -> Iterator[
     for one in named if takes.choices else ():
         is_other = isinstance(value, Unknown) and isinstance(one, list | dict)
         if one not in takes.choices and not is_other:
-            yield _no_choice(name, one, takes.choices)
+            yield wrong_choice((name,), one, takes.choices)
     if not takes.is_examined and not isinstance(value, Unknown):
         yield from _wrong_literal(name, value, takes, is_written)
     if isinstance(value, Unknown) or (is_written and isinstance(value, list)):
         yield from shape_problems(name, value, takes)
-
-
-def _no_choice(name: str, value: Any, choices: tuple[str, ...]) -> Diagnostic:
-    own = own_word(str(value), choices)
-    hint = f"did you mean {own!r}?" if own else meant(str(value), choices)
-    message, sure = f"{name!r} cannot be {shown(value)}", certain(str(value), choices)
-    return Diagnostic("wrong-choice", message, hint, path=(name,), instead=sure)
 
 
 def _wrong_literal(name: str, value: Any, takes: Takes, is_written: bool) -> Iterator[Diagnostic]:
