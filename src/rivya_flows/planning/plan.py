@@ -14,12 +14,12 @@ from rivya_flows.language.expressions.resolve import items_named
 from rivya_flows.language.matrix import ItemKey, shared_keys
 from rivya_flows.language.step_groups import PARTS, Part
 from rivya_flows.language.workflow import Step, Workflow
-from rivya_flows.planning.expansion.build_requests import kind_of_step
 from rivya_flows.planning.expansion.namespaces import Space
 from rivya_flows.spec.includes import inlined_name
 from rivya_flows.steps.house import House
 from rivya_flows.steps.kind import Kind
 from rivya_flows.steps.pick import PickWith
+from rivya_flows.steps.registry import kind_of_step
 from rivya_flows.steps.structured_output import TURNS
 
 Variables = Mapping[str, Any]

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from rivya_flows.language.workflow import Step
 from rivya_flows.steps.chat import Chat
 from rivya_flows.steps.cut import Compose, Layout
 from rivya_flows.steps.function import BrokenKindError, as_step
@@ -60,6 +61,13 @@ def known_kind(uses: Any) -> Kind | None:
         return kind_of(uses)
     except BrokenKindError:
         return None
+
+
+def kind_of_step(step: Step) -> Kind:
+    """The kind of a checked step."""
+    kind = kind_of(step.uses)
+    assert kind is not None, step.uses
+    return kind
 
 
 def installed() -> dict[str, Kind]:

@@ -198,10 +198,8 @@ class ItemState:
     @property
     def waits_for_person(self) -> bool:
         """Whether it is a pick that nobody has answered yet, and no judge is to be asked first."""
-        request = self.request
-        if request is None or self.picked is not None:
-            return False
-        return request.decides == "person" and not request.chats
+        request = self.request if self.picked is None else None
+        return request is not None and request.decides == "person" and not request.chats
 
     @property
     def is_due(self) -> bool:

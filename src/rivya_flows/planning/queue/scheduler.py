@@ -32,7 +32,6 @@ from rivya_flows.planning.queue.reducer import budget_key
 from rivya_flows.planning.queue.state import PoolLimit, Rest, State
 from rivya_flows.steps import structured_output
 from rivya_flows.steps.chat import chat_body
-from rivya_flows.steps.registry import kind_of
 from rivya_flows.steps.request import ItemRequest, PriceClass
 
 
@@ -176,13 +175,11 @@ def _buy(state: State, step_id: str, item: ItemState, price: PriceClass) -> list
 def _body(state: State, step_id: str, item: ItemState, request: ItemRequest, n: int) -> str:
     files = [state.uploads[name] for name in request.upload_names()]
     trace = trace_name(state.run_id, step_id, item.key, n)
-    kind = kind_of(request.uses)
-    assert kind is not None
     if judging.is_judged(item):
         return judging.body(state, item, files, trace)
     asked = [purchase for purchase in item.purchases if purchase.status == "answered"]
     if not asked or judging.refused_in_session(item):
-        return kind.body(request, files, trace)
+        return state.planned(step_id).kind.body(request, files, trace)
     content, expect = asked[-1].content or "", request.arguments["expect"]
     message = structured_output.repeat(lambda: structured_output.read(content, expect))
     return chat_body(request, files, trace, session=asked[-1].session_id, message=message)
