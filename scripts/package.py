@@ -4,9 +4,9 @@
     scripts/package --base https://example.org/flows/blob/v1   # where links of the README lead
 
 Everything is built twice, and has the same bytes. Without extras, each command that needs one names it in one line and exits with code 2. With
-``sandbox``, a template of `init` is checked, tested, run and deployed in a project that has `flows` and
-`tasks` packages of its own, and a form run of it is executed by a worker. Everything installed is
-checked against locks/.
+``sandbox`` and ``mcp``, a template of `init` is checked, tested, run and deployed in a project that has
+`flows` and `tasks` packages of its own, a form run of it is executed by a worker, and the client in the
+README of packages/mcp runs its spec. Everything installed is checked against locks/.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -92,7 +93,7 @@ INSTALLED_AS: Mapping[str, str] = {
     "sandbox": "./rivya_sandbox-",
     "postgres": "'psycopg[binary]",
     "s3": "'s3fs",
-    "mcp": "'mcp",
+    "mcp": "./rivya_flows_mcp-",
     "redis": "'prefect-redis",
 }
 """How the hint for an extra begins."""
@@ -128,6 +129,7 @@ DISTRIBUTIONS = (
             "specs/": "rivya_flows/templates/",
         },
     ),
+    Distribution("packages/mcp", {"packages/mcp/src/rivya_flows_mcp/": "rivya_flows_mcp/"}),
     Distribution("packages/sandbox", {"packages/sandbox/src/rivya_sandbox/": "rivya_sandbox/"}),
 )
 
@@ -147,11 +149,11 @@ class Environment:
     Args:
         folder: Where it is created.
         built: Folder of the wheels and source distributions.
-        extra: What to install besides; its lock is installed too.
+        extras: What to install besides; their locks are installed too.
         sdist: Install rivya-flows from its source distribution.
     """
 
-    def __init__(self, folder: Path, built: Path, extra: str = "", *, sdist: bool = False) -> None:
+    def __init__(self, folder: Path, built: Path, *extras: str, sdist: bool = False) -> None:
         self.work = folder / "work"
         self.work.mkdir(parents=True)
         self._bin = folder / "venv" / "bin"
@@ -160,11 +162,11 @@ class Environment:
         uv = [sys.executable, "-m", "uv", "--quiet", "--no-config", "--no-python-downloads"]
         done("uv venv", [*uv, "venv", "--python", sys.executable, str(folder / "venv")])
         install = [*uv, "pip", "install", "--python", str(self._bin / "python")]
-        names = ("base", extra, "build" if sdist else "")
-        locks = [f"--requirement={ROOT}/locks/{name}.txt" for name in names if name]
+        names = ("base", *extras, *(["build"] if sdist else []))
+        locks = [f"--requirement={ROOT}/locks/{name}.txt" for name in names]
         done("installing from the locks", [*install, "--no-build", "--require-hashes", *locks])
         # Without an index: all that the wheels require must be installed already.
-        wanted = f"rivya-flows[{extra}]" if extra else "rivya-flows"
+        wanted = f"rivya-flows[{','.join(extras)}]"
         how = ["--no-build-isolation", "--no-binary=rivya-flows"] if sdist else ["--no-build"]
         done("installing", [*install, *how, "--no-index", f"--find-links={built}", wanted])
         done("uv pip check", [*uv, "pip", "check", "--python", str(self._bin / "python")])
@@ -331,13 +333,19 @@ def without_extras(folder: Path, wheels: Path) -> None:
 
 
 def with_sandbox(folder: Path, wheels: Path) -> float:
-    """A template goes from `init` to the receipt of a form run, in a project with own packages.
+    """A template goes from `init` to the receipt of a form run, in a project with own packages; an agent
+    runs a spec.
 
     Returns:
         The seconds that it took.
     """
-    clean = Environment(folder, wheels, "sandbox")
-    for name, text in PROJECT.items():
+    clean = Environment(folder, wheels, "sandbox", "mcp")
+    agents = (ROOT / "packages" / "mcp" / "README.md").read_text("utf-8")
+    shown = {
+        name: re.findall(rf"```{kind}\n(.*?)```", agents, re.DOTALL)[0]
+        for name, kind in (("lamp.yaml", "yaml"), ("agent.py", "python"))
+    }
+    for name, text in {**PROJECT, **shown}.items():
         (clean.work / name).parent.mkdir(exist_ok=True)
         (clean.work / name).write_text(text)
     clean.must("--version", program="rivya-sandbox")
@@ -364,6 +372,10 @@ def with_sandbox(folder: Path, wheels: Path) -> float:
             raise WrongError(f"the receipt of the form run: {receipt['status']}")
         seconds = time.monotonic() - began
         clean.must("own.py", program="python")
+        if "completed: 2 of 2 stills, hero; 2 credits" not in (
+            said := clean.must("agent.py", program="python")
+        ):
+            raise WrongError(f"the client of packages/mcp/README.md: {said}")
         abroad = clean.call("run", "abroad.yaml")
     finally:
         down = clean.call("down")
@@ -396,7 +408,7 @@ def main() -> int:
                     f"from the source distribution, without extras: works; {len(NEEDS)} commands name the extra they need"
                 )
                 seconds = sandbox.result()
-                print(f"with sandbox: from init to a form run's receipt in {seconds:.0f} s")
+                print(f"with sandbox and mcp: from init to a form run's receipt in {seconds:.0f} s")
             (ROOT / "dist").mkdir(exist_ok=True)
             sums = ""
             for archive in sorted(out.iterdir()):

@@ -328,7 +328,10 @@ def test_nothing_but_one_module_prints() -> None:
         "packages/sandbox/src/rivya_sandbox/output.py",
         "packages/sandbox/src/rivya_sandbox/service/serve.py",
     }
-    folders = [ROOT / name for name in ("src", "flows", "tasks", "packages/sandbox/src")]
+    folders = [
+        ROOT / name
+        for name in ("src", "flows", "tasks", "packages/mcp/src", "packages/sandbox/src")
+    ]
     found = []
     for path in (path for folder in folders for path in folder.rglob("*.py")):
         name = path.relative_to(ROOT).as_posix()

@@ -21,15 +21,14 @@ from mcp import Client, types
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from PIL import Image
 
-from rivya_flows.app.agent_tools import AgentTools
-from rivya_flows.cli.mcp import server_of
 from rivya_flows.cli.service import settings
-from rivya_flows.extras import install
 from rivya_flows.flows.execution.local_runner import LocalRunner
+from rivya_flows_mcp.server import server_of
+from rivya_flows_mcp.tools import AgentTools
 from rivya_sandbox.service.startup import Sandbox
-from support.cli_calls import Terminal, bought, buy_from
+from support.cli_calls import bought, buy_from
 
-DOC = Path(__file__).parents[2] / "docs" / "how-to" / "mcp.md"
+DOC = Path(__file__).parents[3] / "docs" / "how-to" / "mcp.md"
 COMMAND = ["-m", "rivya_flows.cli.main", "mcp"]
 LAUNCH = """
 version: 1
@@ -203,13 +202,3 @@ def test_the_server_ends_with_its_client(root: Path, end: str) -> None:
             server.stdin.close()
             assert server.wait(240) == 0
         assert server.stdout.read() == "", "stdout is for the protocol alone"
-
-
-def test_without_its_extra_one_line_says_what_to_install(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "mcp", None)
-    said = Terminal(capsys)("mcp")
-    assert said.code == 2
-    assert "needs the extra 'mcp', which is not installed" in said.err
-    assert f"hint: {install('mcp')}" in said.err

@@ -18,21 +18,6 @@ from typing import Annotated, Any, Literal, ParamSpec, TypeVar
 
 from pydantic import Field
 
-from rivya_flows.app import agent_results as results
-from rivya_flows.app.agent_results import Reply
-from rivya_flows.app.agent_root import (
-    AS_TEXT,
-    answers_of,
-    continue_run,
-    inputs_inside,
-    is_at_work,
-    log_of,
-    path_inside,
-    read_saved,
-    run_inside,
-    save_quote,
-    spec_inside,
-)
 from rivya_flows.app.catalogue_cache import known_catalogue
 from rivya_flows.app.check import check_spec, lint_spec
 from rivya_flows.app.connect import connect_with
@@ -57,6 +42,21 @@ from rivya_flows.settings import Settings
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
 from rivya_flows.store.run_list import listed_runs
+from rivya_flows_mcp import results
+from rivya_flows_mcp.results import Reply
+from rivya_flows_mcp.root import (
+    AS_TEXT,
+    answers_of,
+    continue_run,
+    inputs_inside,
+    is_at_work,
+    log_of,
+    path_inside,
+    read_saved,
+    run_inside,
+    save_quote,
+    spec_inside,
+)
 
 LABEL = {"via": "mcp"}
 """Each run of an agent has this label, so that a pool can limit all of them together."""

@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 from pydantic import BaseModel
 
-from rivya_flows.app import agent_results as of
-from rivya_flows.app.agent_results import Reply
-from rivya_flows.app.agent_tools import LABEL, AgentTools
 from rivya_flows.app.runner import Runner
 from rivya_flows.errors import QuoteError, SpecError, StoreError, UsageError
 from rivya_flows.settings import Settings
+from rivya_flows_mcp import results as of
+from rivya_flows_mcp.results import Reply
+from rivya_flows_mcp.tools import LABEL, AgentTools
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import bought
 from support.engine_runs import Bomb, Studio, customer
