@@ -115,18 +115,12 @@ async def test_the_tools_are_those_that_the_page_describes(root: Path) -> None:
 
 async def test_what_a_client_may_not_do_is_a_tool_error(root: Path, sandbox: Sandbox) -> None:
     async with here(root) as server:
-        models = await called(server, "list_models", kind="image")
-        assert "z-image" in [one["id"] for one in models["models"]]
-        assert (await called(server, "check_spec", spec="specs/launch.yaml"))["ok"]
-        wrong = await called(server, "check_spec", spec=LAUNCH.replace("z-image", "z-imag"))
-        assert [one["code"] for one in wrong["problems"]] == ["unknown-model"]
         planned = await called(server, "plan", spec="specs/launch.yaml")
         assert planned["at_most"] == 2
         assert sandbox.api_key not in json.dumps(planned)
 
         outside = await refused(server, "plan", spec="../private.yaml")
         assert (outside["code"], outside["hint"]) == ("usage", "name a path inside it")
-        assert "quote: Field required" in (await refused(server, "run"))["message"]
         assert (await refused(server, "run", quote="0" * 32))["hint"] == "make one with `plan`"
         more = await refused(server, "run", quote=planned["quote"], budget=99)
         assert more["message"] == "budget: Extra inputs are not permitted"
@@ -134,7 +128,6 @@ async def test_what_a_client_may_not_do_is_a_tool_error(root: Path, sandbox: San
         changed = await refused(server, "run", quote=planned["quote"])
         assert changed["code"] == "quote"
         assert "its text has changed" in changed["message"]
-        assert (await refused(server, "status", run="run-1"))["code"] == "usage"
         found = await server.call_tool("plan", {"spec": "version: 1\nname: [\n"})
         assert found.is_error
         assert isinstance(found.structured_content, dict)

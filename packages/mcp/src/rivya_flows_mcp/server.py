@@ -13,8 +13,9 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from inspect import Parameter, signature
+from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
+from inspect import Parameter, iscoroutinefunction, signature
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, NoReturn, cast, get_args, get_type_hints
 
@@ -33,7 +34,7 @@ from rivya_flows.flows.execution.local_runner import LocalRunner
 from rivya_flows.printable import printable, printable_json
 from rivya_flows.settings import Settings
 from rivya_flows.version import __version__
-from rivya_flows_mcp.results import Reply, bounded
+from rivya_flows_mcp.results import bounded
 from rivya_flows_mcp.tools import AgentTools
 
 MAX_MESSAGE = 16 << 20  # bytes of one message of a client
@@ -65,7 +66,7 @@ class Served(NamedTuple):
 
     tool: types.Tool
     arguments: type[BaseModel]
-    work: Callable[..., Awaitable[Reply[Any]]]
+    work: Callable[..., Any]
 
 
 def serve(settings: Settings, root: Path, *, sandbox: bool) -> NoReturn:
@@ -213,7 +214,8 @@ def server_of(tools: AgentTools) -> Server[Any]:
 async def _called(one: Served, arguments: Mapping[str, Any]) -> types.CallToolResult:
     """The result of a call, or its error with code, message, hint and problems."""
     try:
-        reply = await one.work(**dict(one.arguments.model_validate(arguments)))
+        work = partial(one.work, **dict(one.arguments.model_validate(arguments)))
+        reply = await (work() if iscoroutinefunction(one.work) else asyncio.to_thread(work))
     except ValidationError as error:  # told without the values, which may be long
         wrong = [(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors()[:5]]
         words = "; ".join(f"{place:.100}: {said:.200}" for place, said in wrong)
