@@ -137,6 +137,7 @@ def test_a_store_without_its_client_names_the_extra(
     ("extra", "module", "what", "command"),
     [
         ("redis", "prefect_redis", "--redis", ["up", "--redis", "redis://127.0.0.1:1/0"]),
+        ("c2pa", "c2pa", "`verify`", ["verify", __file__]),
         *(("mcp", module, "`mcp`", ["mcp"]) for module in EXTRAS["mcp"].modules),
     ],
 )
