@@ -29,7 +29,7 @@ from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import bought, buy_from
 
 DOC = Path(__file__).parents[3] / "docs" / "how-to" / "mcp.md"
-COMMAND = ["-m", "rivya_flows.cli.main", "mcp"]
+COMMAND = ["-m", "rivya_flows_mcp"]  # which calls `rivya-flows mcp`
 LAUNCH = """
 version: 1
 name: launch
