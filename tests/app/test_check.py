@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.app.check import check_file
-from rivya_flows.catalogue.snapshot import shipped
 
 
 @pytest.mark.parametrize(

@@ -26,12 +26,12 @@ from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
+from rivya_client.printable import printable, printable_json
 from rivya_flows.cli import failures
 from rivya_flows.cli.output import log_handler, tell, tell_traceback
 from rivya_flows.cli.project import known_schema
-from rivya_flows.errors import RivyaFlowsError, UsageError
+from rivya_flows.errors import RivyaError, UsageError
 from rivya_flows.flows.execution.local_runner import LocalRunner
-from rivya_flows.printable import printable, printable_json
 from rivya_flows.settings import Settings
 from rivya_flows.version import __version__
 from rivya_flows_mcp.results import bounded
@@ -221,8 +221,8 @@ async def _called(one: Served, arguments: Mapping[str, Any]) -> types.CallToolRe
         words = "; ".join(f"{place:.100}: {said:.200}" for place, said in wrong)
         return _refused(UsageError(words, "see the schema of the tool"))
     except Exception as error:
-        expected = isinstance(error, RivyaFlowsError | OSError)
-        if not expected and logging.getLogger("rivya_flows.wire").handlers:  # of --verbose
+        expected = isinstance(error, RivyaError | OSError)
+        if not expected and logging.getLogger("rivya_client.wire").handlers:  # of --verbose
             tell_traceback(error)
         return _refused(error)
     content: list[types.ContentBlock] = [_text("\n".join(reply.lines))]
