@@ -25,9 +25,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rivya_cut.results import Probe
 from rivya_flows.app.asset_ingest import take
 from rivya_flows.app.report import RunReporter
-from rivya_flows.assets import Probe
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.uploads import Accepted

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rivya_cut.reading import probe
 from rivya_flows.app.quotes import read_quote, signature_of
 from rivya_flows.app.spec_file import SpecFile, read_spec
 from rivya_flows.catalogue.snapshot import from_wire, shipped
@@ -43,7 +44,6 @@ from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, 
 from rivya_flows.language.expressions.values import checked_size
 from rivya_flows.ledger.receipt_model import Receipt
 from rivya_flows.media.contact_sheet import contact_sheet
-from rivya_flows.media.probe import probe
 from rivya_flows.planning.queue.event_codec import dump, parse
 from rivya_flows.spec.load import check
 from support.prepared_specs import prepared

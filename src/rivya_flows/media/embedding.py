@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from rivya_cut.captions import vtt
 from rivya_flows.assets import Asset, MediaKind, as_asset
 from rivya_flows.ledger.receipt_model import Item, Receipt, Upload
 from rivya_flows.media.alt_text import Description, alt_text, described
 from rivya_flows.media.bounds import MAX_POSTERS
-from rivya_flows.media.captions import vtt
 from rivya_flows.media.decoding import draw_poster
 
 AssetPath = Callable[[str], Path]
