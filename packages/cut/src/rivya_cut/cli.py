@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -40,7 +41,8 @@ def render(cut: Path, folder: Path, shrink: int | None, as_json: bool) -> None:
     work = api.load(cut)
     if shrink is not None:
         work = work.model_copy(update={"shrink": shrink})
-    rendered = api.render(work, folder)
+    with click.progressbar(length=100, file=sys.stderr) as bar:  # hidden where nobody looks
+        rendered = api.render(work, folder, lambda share: bar.update(int(100 * share) - bar.pos))
     if as_json:
         click.echo(json.dumps(asdict(rendered), indent=2))
         return
@@ -63,13 +65,21 @@ def probe(file: Path) -> None:
     click.echo(json.dumps(asdict(api.probe(file)), indent=2))
 
 
-def main() -> None:
-    """The console script: exit code 0, 1 for an error, 2 for a wrong call."""
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Call the command; gives 0, 1 for an error, 2 for a wrong call or cut."""
     try:
-        program()
+        program.main(arguments, prog_name="rivya-cut")
+    except SystemExit as ended:
+        return int(ended.code or 0)
     except RivyaFlowsError as error:
         for line in str(error).splitlines():
             click.echo(one_line(f"error: {line}"), err=True)
         if error.hint:
             click.echo(one_line(f"hint: {error.hint}"), err=True)
-        sys.exit(2 if error.code == "usage" else 1)
+        return 2 if error.code == "usage" else 1
+    return 0
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run())
