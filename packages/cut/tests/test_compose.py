@@ -11,8 +11,8 @@ import av
 import pytest
 from PIL import Image
 
+from rivya_client.errors import MediaError
 from rivya_cut.reading import probe
-from rivya_flows.errors import MediaError
 from support.composed_media import RATE, compose, film, greys, seconds, still, tone, turned
 
 

@@ -11,6 +11,7 @@ import av
 import pytest
 from PIL import Image
 
+from rivya_client.errors import MediaError
 from rivya_cut.composition import (
     Captions,
     Clip,
@@ -28,7 +29,6 @@ from rivya_cut.rendering.timeline import ClipMedium, Shot, Timeline
 from rivya_cut.results import Rendered
 from rivya_cut.subtitles import Cue
 from rivya_cut.terms import Format, Position
-from rivya_flows.errors import MediaError
 from support.composed_media import RATE, film, greys, heard, seconds, still, strength, tone, turned
 
 _CUES = Captions(cues=(Cue(0.1, 0.5, "Order today"),))

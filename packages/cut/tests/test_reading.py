@@ -13,8 +13,8 @@ import av
 import pytest
 from PIL import Image
 
+from rivya_client.errors import MediaError
 from rivya_cut.reading import poster, probe
-from rivya_flows.errors import MediaError
 
 SOUND_CODECS = {
     "mp3": "libmp3lame",

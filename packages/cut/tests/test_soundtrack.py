@@ -11,12 +11,12 @@ from pathlib import Path
 import av
 import pytest
 
+from rivya_client.errors import MediaError
 from rivya_cut.composition import Composition, Music
 from rivya_cut.encoding import AUDIO_BIT_RATE
 from rivya_cut.sound import RATE, Piece, samples
 from rivya_cut.soundtrack import measured, soundtrack
 from rivya_cut.speech import spoken
-from rivya_flows.errors import MediaError
 from support.composed_media import film, heard, loudness, strength, tone
 from support.sounds import distance, music, parts, rendered, voice, write
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from rivya_client.errors import MediaError
 from rivya_cut.speech import spoken
-from rivya_flows.errors import MediaError
 from support.composed_media import film, still, tone
 from support.sounds import voice
 

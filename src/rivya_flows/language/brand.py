@@ -9,10 +9,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from rivya_client.catalogue.catalogue import Model
 from rivya_cut.composition import MAX_CARD_TEXT, MAX_COLOURS
 from rivya_cut.fields import Colour
 from rivya_cut.terms import CaptionPosition, CaptionStyle, Font
-from rivya_flows.catalogue.catalogue import Model
 from rivya_flows.language.expressions.output_types import TEXT, Shape, map_of, of_data, of_input
 from rivya_flows.language.field_types import Number, SpecModel
 from rivya_flows.language.final_cut import Language

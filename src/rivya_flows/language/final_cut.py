@@ -19,9 +19,9 @@ from rivya_cut.composition import (
     Transition,
     is_medium_map,
 )
-from rivya_flows.catalogue.request_checks import is_language, language_hint
 from rivya_flows.language.computable import annotated, computable
 from rivya_flows.language.field_types import COMPUTABLE, SpecModel
+from rivya_flows.language.request_checks import is_language, language_hint
 from rivya_flows.language.wording import shown
 
 

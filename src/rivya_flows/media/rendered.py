@@ -10,11 +10,11 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from rivya_client.mime_types import mime_type_of_suffix, suffix_of
 from rivya_cut.composition import Composition, Layout
 from rivya_cut.metadata import MAX_LOST
 from rivya_cut.results import GIF, POSTER, Probe, Rendered, clean_name, film_names
 from rivya_cut.subtitles import MAX_SUBTITLE_CHARACTERS, MAX_SUBTITLES
-from rivya_flows.mime_types import mime_type_of_suffix, suffix_of
 
 MAX_LOST_CHARACTERS = 500
 _RENDERED = TypeAdapter(Rendered)

@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from rivya_client.catalogue.catalogue import nearest
 from rivya_cut import composition
 from rivya_cut.terms import FORMATS, RENDERER_VERSION
 from rivya_flows.assets import Asset
-from rivya_flows.catalogue.catalogue import nearest
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.computable import computable
 from rivya_flows.language.diagnostic_report import DiagnosticCollector

@@ -10,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from rivya_client.errors import MediaError, UsageError
 from rivya_cut import final_cut, reading
 from rivya_cut.captions import srt
 from rivya_cut.composition import (
@@ -25,7 +26,6 @@ from rivya_cut.composition import (
 )
 from rivya_cut.results import Probe, Rendered
 from rivya_cut.subtitles import parse_subtitles
-from rivya_flows.errors import MediaError, UsageError
 
 SRT = "captions.srt"
 _MODELS = (Composition, Layout, Clip, Transition, Music, Captions, Overlay, EndCard, Look)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rivya_flows.errors import MediaError
+from rivya_client.errors import MediaError
 
 MAX_PIXELS = 40_000_000
 """Pixels of an image; a 100 KB file can claim 900 million."""

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import click
 
-from rivya_flows.errors import RivyaFlowsError
-from rivya_flows.printable import one_line
+from rivya_client.errors import RivyaError
+from rivya_client.printable import one_line
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
@@ -71,7 +71,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         program.main(arguments, prog_name="rivya-cut")
     except SystemExit as ended:
         return int(ended.code or 0)
-    except RivyaFlowsError as error:
+    except RivyaError as error:
         for line in str(error).splitlines():
             click.echo(one_line(f"error: {line}"), err=True)
         if error.hint:

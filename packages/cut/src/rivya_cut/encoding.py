@@ -22,13 +22,13 @@ from av.video.format import VideoFormat
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
+from rivya_client.errors import MediaError
 from rivya_cut.bounds import MAX_COMPOSED_BYTES, beyond
 from rivya_cut.graphs import link, ready
 from rivya_cut.rendering.planes import image_of
 from rivya_cut.rendering.reframe import Size, even
 from rivya_cut.rendering.shots import film_frames
 from rivya_cut.sound import RATE
-from rivya_flows.errors import MediaError
 
 AUDIO_BIT_RATE = 192_000
 MAX_GIF_BYTES = 8 * 2**20

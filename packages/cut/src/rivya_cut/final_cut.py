@@ -19,6 +19,7 @@ import av
 from av.video.frame import VideoFrame
 from PIL import Image, ImageChops, ImageFilter
 
+from rivya_client.errors import MediaError
 from rivya_cut.bounds import MAX_PIXELS
 from rivya_cut.captions import cut_text, timed
 from rivya_cut.composition import Composition, Layout
@@ -51,7 +52,6 @@ from rivya_cut.sound import RATE, Piece, samples
 from rivya_cut.soundtrack import measured, soundtrack
 from rivya_cut.speech import spoken
 from rivya_cut.subtitles import Cue
-from rivya_flows.errors import MediaError
 
 # Formats at a time. More than there are cores in a small machine: the last one is not left alone.
 _WORKERS = 3

@@ -15,10 +15,10 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from rivya_client.errors import MediaError
+from rivya_client.mime_types import HEAD_BYTES, mime_type_of_head, suffix_of
 from rivya_cut.bounds import MAX_DURATION_SECONDS, MAX_PACKETS, MAX_PIXELS, beyond
 from rivya_cut.results import POSTER_SIDE, Probe
-from rivya_flows.errors import MediaError
-from rivya_flows.mime_types import HEAD_BYTES, mime_type_of_head, suffix_of
 
 _KNOWN = "jpeg, png, webp, gif, mp4, mov, webm, mkv, mp3, wav, m4a, aac, ogg or flac"
 # Naming the demuxer is a must: when it guesses, FFmpeg takes text for a playlist and opens files.

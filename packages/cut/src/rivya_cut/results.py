@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from rivya_client.mime_types import MediaKind
 from rivya_cut.composition import Composition, Layout
 from rivya_cut.subtitles import Cue
 from rivya_cut.terms import FORMATS
-from rivya_flows.assets import MediaKind
 
 POSTER, GIF = "poster.jpg", "loop.gif"
 

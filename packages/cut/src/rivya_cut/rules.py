@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from rivya_client.errors import MediaError
 from rivya_cut.composition import Composition, Layout
-from rivya_flows.errors import MediaError
 
 
 def check(work: Composition | Layout) -> None:

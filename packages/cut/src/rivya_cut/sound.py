@@ -18,10 +18,10 @@ from av.audio.resampler import AudioResampler
 from av.filter import Graph
 from av.filter.context import FilterContext
 
+from rivya_client.errors import MediaError
 from rivya_cut.bounds import MAX_DURATION_SECONDS, beyond
 from rivya_cut.graphs import Step, link, ready
 from rivya_cut.reading import open_media
-from rivya_flows.errors import MediaError
 
 RATE = 48_000
 """Samples a second of every mix."""

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from PIL import Image, ImageDraw
 
+from rivya_client.errors import MediaError
 from rivya_cut.composition import Captions, EndCard, Look, Overlay
 from rivya_cut.drawing.colours import INK, WHITE, colour_of, contrast
 from rivya_cut.drawing.layers import (
@@ -24,7 +25,6 @@ from rivya_cut.drawing.layers import (
 )
 from rivya_cut.fonts import FAMILIES
 from rivya_cut.terms import FORMATS, CaptionPosition, Position
-from rivya_flows.errors import MediaError
 
 SIZES = [FORMATS["9:16"], FORMATS["1:1"], FORMATS["16:9"]]
 TEXTS = {

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from PIL import Image
 
+from rivya_client.errors import MediaError
 from rivya_cut.drawing.type import (
     Outline,
     Style,
@@ -18,7 +19,6 @@ from rivya_cut.drawing.type import (
     width,
 )
 from rivya_cut.fonts import FAMILIES
-from rivya_flows.errors import MediaError
 
 POPPINS, NOTO = Style("poppins"), Style("noto")
 WHITE = (255, 255, 255)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from rivya_client.errors import MediaError
 from rivya_cut.composition import Clip, Composition, EndCard, Transition
 from rivya_cut.rendering.timeline import ClipMedium, Timeline, arranged
 from rivya_cut.terms import Fit, Format
-from rivya_flows.errors import MediaError
 
 _RATE = Fraction(10)
 _CUT = Transition()

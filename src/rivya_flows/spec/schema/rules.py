@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, get_args
 
+from rivya_client.catalogue.catalogue import Model
 from rivya_cut.composition import MAX_CLIPS, MAX_FORMATS
 from rivya_cut.terms import FORMATS, Extra
-from rivya_flows.catalogue.catalogue import Model
 from rivya_flows.language.field_types import COMPUTED, QUANTITY, WHOLE, Takes, fields_of
 from rivya_flows.language.matrix import SPECIAL
 from rivya_flows.language.workflow import MAX_FALLBACKS, Fallback, Resources

@@ -15,6 +15,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from PIL import Image, ImageFilter, ImageOps
 
+from rivya_client.errors import MediaError
 from rivya_cut.bounds import MAX_FRAMES, beyond
 from rivya_cut.composition import Composition
 from rivya_cut.graphs import link, ready
@@ -42,7 +43,6 @@ from rivya_cut.rendering.reframe import (
     window,
 )
 from rivya_cut.rendering.timeline import Shot, Timeline
-from rivya_flows.errors import MediaError
 
 _Part = tuple[float, float, float, float]
 """Left, top, right and bottom of a part of a picture, as shares of its width and height."""

@@ -9,10 +9,10 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
+from rivya_client.errors import MediaError
 from rivya_cut.bounds import MAX_DURATION_SECONDS, MAX_FRAMES, beyond
 from rivya_cut.composition import Clip, Composition, Transition
 from rivya_cut.terms import STILL_SECONDS, Fit, Motion
-from rivya_flows.errors import MediaError
 
 _STILL_RATE = Fraction(24)  # frames a second of a film made of stills alone
 # Of `images`: the least length of one, and the greatest of a cross-fade, in seconds.
