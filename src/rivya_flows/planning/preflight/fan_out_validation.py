@@ -194,7 +194,7 @@ def _members(count: int) -> str:
 
 def _formats(source: PlannedStep) -> list[Any]:
     """The formats of each item of a composition, as written; empty if that is not known."""
-    written = getattr(source.step.with_, "formats", None) if source.kind.takes_brand else None
+    written = getattr(source.step.with_, "formats", None)
     return list(written) if isinstance(written, list | tuple) else []
 
 
