@@ -5,6 +5,7 @@ one with a route of its own, and nothing else.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,11 @@ SPEC = (
     + "  size:\n    uses: count_words\n    with: {text: '${{ steps.german.text }}'}\n"
     + "outputs: {words: '${{ steps.size.words }}', text: '${{ steps.german.text }}'}\n"
 )
+SKETCH = (
+    HEAD
+    + "steps:\n  one:\n    uses: sketch\n    with: {text: a lamp}\n"
+    + "outputs: {sketch: '${{ steps.one.asset }}'}\n"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -131,8 +137,7 @@ async def test_a_kind_with_a_route_of_its_own_buys_once_though_the_process_ends_
     post: int, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     studio = customer(sandbox, tmp_path / "store")
-    sketch = "steps:\n  one:\n    uses: sketch\n    with: {text: a lamp}\n"
-    await studio.start(HEAD + sketch + "outputs: {sketch: '${{ steps.one.asset }}'}\n", "run-1")
+    await studio.start(SKETCH, "run-1")
     assert await studio.execute("run-1", bomb=Bomb(post=post)) is None
     assert await studio.execute("run-1") is not None
     receipt: dict[str, Any] = studio.receipt("run-1")
@@ -141,6 +146,21 @@ async def test_a_kind_with_a_route_of_its_own_buys_once_though_the_process_ends_
     assert receipt["outputs"]["sketch"]["kind"] == "image"
     [job] = ledger(sandbox.data, account=studio.account)["generations"]
     assert job["idempotency_key"] == receipt["ledger"][0]["idempotency_key"]
+
+
+async def test_a_purchase_is_never_sent_by_another_route_than_it_was_intended_for(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studio = customer(sandbox, tmp_path / "store")
+    await studio.start(SKETCH, "run-1")
+    assert await studio.execute("run-1", bomb=Bomb(post=1)) is None
+    kind = installed()["sketch"]
+    assert kind.route is not None
+    monkeypatch.setattr(kind, "route", replace(kind.route, name="drawings"))
+    await studio.execute("run-1")
+    [step] = studio.receipt("run-1")["steps"]
+    assert step["items"][0]["reason"].startswith("'sketch' does not buy by 'sketches' any more")
+    assert ledger(sandbox.data, account=studio.account)["generations"] == []
 
 
 def test_the_price_of_the_paid_kind_is_known_before_a_run() -> None:
