@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from rivya_client.catalogue.catalogue import nearest
 from rivya_flows.assets import Asset
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.cut_terms import FORMATS, RENDERER_VERSION, Extra, Fit, Format, Reframe
@@ -52,6 +51,7 @@ from rivya_flows.language.final_cut import (
     with_media,
 )
 from rivya_flows.language.syntax.media_references import resolve
+from rivya_flows.similar_names import nearest
 from rivya_flows.steps.cut_rules import (
     computed_problems,
     cut_problems,

@@ -196,6 +196,11 @@ class Generation(TolerantModel):
         return {"message": error} if isinstance(error, str) else error
 
     @property
+    def urls(self) -> tuple[str, ...]:
+        """The addresses of its results, for `download`; none unless it succeeded."""
+        return self.result.urls if self.result else ()
+
+    @property
     def ended(self) -> bool:
         """Whether the status is final."""
         return self.status in ("succeeded", "failed")
