@@ -48,7 +48,7 @@ def from_wire(payload: Mapping[str, Any], *, date: str, source: Source) -> Catal
 
 
 class _Models(Mapping[str, Model]):
-    """Models, parsed on demand: a spec names few of many."""
+    """Models, parsed on demand: most work names few of many."""
 
     def __init__(self, entries: Mapping[str, Mapping[str, Any]], source: Source) -> None:
         self._entries, self._source = entries, source
