@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
-from rivya_client.catalogue.catalogue import Catalogue, Model, certain
+from rivya_client.catalogue.catalogue import Catalogue, Model
 from rivya_client.catalogue.prices import Price, price
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.canonical import canonical, whole
@@ -26,6 +26,7 @@ from rivya_flows.language.field_types import COMPUTED, SpecModel, Takes, Value
 from rivya_flows.language.request_checks import check_chat, check_prompt
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import shown
+from rivya_flows.similar_names import certain
 from rivya_flows.steps.given import Given, GivenMedia, World
 from rivya_flows.steps.kind import Kind, Names, Surroundings, WrittenStep, given_fields
 from rivya_flows.steps.request import (

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any, Literal
 
-from rivya_client.catalogue.catalogue import Catalogue, Model, certain
+from rivya_client.catalogue.catalogue import Catalogue, Model
 from rivya_flows.assets import Asset
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.diagnostic_report import meant
@@ -31,6 +31,7 @@ from rivya_flows.language.request_checks import check_model, check_references
 from rivya_flows.language.syntax.media_references import kind_of
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, shown
+from rivya_flows.similar_names import certain
 from rivya_flows.steps.house import House
 from rivya_flows.steps.request import ItemRequestError, Medium, medium_of
 

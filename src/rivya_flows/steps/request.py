@@ -16,6 +16,7 @@ from rivya_client.catalogue.catalogue import Catalogue, Model
 from rivya_client.catalogue.prices import Price
 from rivya_flows.assets import Asset, as_asset
 from rivya_flows.language.canonical import canonical, digest
+from rivya_flows.language.request_checks import step_of
 from rivya_flows.language.syntax.media_references import is_uploaded, is_url, kind_of
 from rivya_flows.language.wording import shown
 from rivya_flows.steps.candidates import Candidate
@@ -229,7 +230,7 @@ def callable_models(catalogue: Catalogue, uses: str) -> tuple[Model, ...]:
     return tuple(
         model
         for model in catalogue.models.values()
-        if model.api_status == "available" and model.uses == uses
+        if model.api_status == "available" and step_of(model) == uses
     )
 
 
