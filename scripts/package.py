@@ -4,9 +4,9 @@
     scripts/package --base https://example.org/flows/blob/v1   # where links of the README lead
 
 Everything is built twice, and has the same bytes. The client and the cut are used alone. Without extras, each command that needs one names it in one line and exits with code 2. With
-``sandbox``, a template of `init` is checked, tested, run and deployed in a project that has `flows` and
-`tasks` packages of its own, and a form run of it is executed by a worker. Everything installed is
-checked against locks/.
+``sandbox`` and ``mcp``, a template of `init` is checked, tested, run and deployed in a project that has
+`flows` and `tasks` packages of its own, a form run of it is executed by a worker, and the client in the
+README of packages/mcp runs its spec. Everything installed is checked against locks/.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -119,7 +120,7 @@ INSTALLED_AS: Mapping[str, str] = {
     "sandbox": "./rivya_sandbox-",
     "postgres": "'psycopg[binary]",
     "s3": "'s3fs",
-    "mcp": "'mcp",
+    "mcp": "./rivya_flows_mcp-",
     "redis": "'prefect-redis",
 }
 """How the hint for an extra begins."""
@@ -157,6 +158,7 @@ DISTRIBUTIONS = (
     ),
     Distribution("packages/client", {"packages/client/src/rivya_client/": "rivya_client/"}),
     Distribution("packages/cut", {"packages/cut/src/rivya_cut/": "rivya_cut/"}),
+    Distribution("packages/mcp", {"packages/mcp/src/rivya_flows_mcp/": "rivya_flows_mcp/"}),
     Distribution("packages/sandbox", {"packages/sandbox/src/rivya_sandbox/": "rivya_sandbox/"}),
 )
 
@@ -398,13 +400,19 @@ def without_extras(folder: Path, wheels: Path) -> None:
 
 
 def with_sandbox(folder: Path, wheels: Path) -> float:
-    """A template goes from `init` to the receipt of a form run, in a project with own packages.
+    """A template goes from `init` to the receipt of a form run, in a project with own packages; an agent
+    runs a spec.
 
     Returns:
         The seconds that it took.
     """
-    clean = Environment(folder, wheels, "rivya-flows[sandbox]", ["base", "sandbox"])
-    for name, text in PROJECT.items():
+    clean = Environment(folder, wheels, "rivya-flows[sandbox,mcp]", ["base", "sandbox", "mcp"])
+    agents = (ROOT / "packages" / "mcp" / "README.md").read_text("utf-8")
+    shown = {
+        name: re.findall(rf"```{kind}\n(.*?)```", agents, re.DOTALL)[0]
+        for name, kind in (("lamp.yaml", "yaml"), ("agent.py", "python"))
+    }
+    for name, text in {**PROJECT, **shown}.items():
         (clean.work / name).parent.mkdir(exist_ok=True)
         (clean.work / name).write_text(text)
     clean.must("--version", program="rivya-sandbox")
@@ -431,6 +439,10 @@ def with_sandbox(folder: Path, wheels: Path) -> float:
             raise WrongError(f"the receipt of the form run: {receipt['status']}")
         seconds = time.monotonic() - began
         clean.must("own.py", program="python")
+        if "completed: 2 of 2 stills, hero; 2 credits" not in (
+            said := clean.must("agent.py", program="python")
+        ):
+            raise WrongError(f"the client of packages/mcp/README.md: {said}")
         abroad = clean.call("run", "abroad.yaml")
     finally:
         down = clean.call("down")
@@ -467,7 +479,7 @@ def main() -> int:
                     f"from the source distribution, without extras: works; {len(NEEDS)} commands name the extra they need"
                 )
                 seconds = sandbox.result()
-                print(f"with sandbox: from init to a form run's receipt in {seconds:.0f} s")
+                print(f"with sandbox and mcp: from init to a form run's receipt in {seconds:.0f} s")
             (ROOT / "dist").mkdir(exist_ok=True)
             sums = ""
             for archive in sorted(out.iterdir()):

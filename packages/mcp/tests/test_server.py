@@ -21,16 +21,15 @@ from mcp import Client, types
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from PIL import Image
 
-from rivya_flows.app.agent_tools import AgentTools
-from rivya_flows.cli.mcp import server_of
 from rivya_flows.cli.service import settings
-from rivya_flows.extras import install
 from rivya_flows.flows.execution.local_runner import LocalRunner
+from rivya_flows_mcp.server import server_of
+from rivya_flows_mcp.tools import AgentTools
 from rivya_sandbox.service.startup import Sandbox
-from support.cli_calls import Terminal, bought, buy_from
+from support.cli_calls import bought, buy_from
 
-DOC = Path(__file__).parents[2] / "docs" / "how-to" / "mcp.md"
-COMMAND = ["-m", "rivya_flows.cli.main", "mcp"]
+DOC = Path(__file__).parents[3] / "docs" / "how-to" / "mcp.md"
+COMMAND = ["-m", "rivya_flows_mcp"]  # which calls `rivya-flows mcp`
 LAUNCH = """
 version: 1
 name: launch
@@ -116,18 +115,12 @@ async def test_the_tools_are_those_that_the_page_describes(root: Path) -> None:
 
 async def test_what_a_client_may_not_do_is_a_tool_error(root: Path, sandbox: Sandbox) -> None:
     async with here(root) as server:
-        models = await called(server, "list_models", kind="image")
-        assert "z-image" in [one["id"] for one in models["models"]]
-        assert (await called(server, "check_spec", spec="specs/launch.yaml"))["ok"]
-        wrong = await called(server, "check_spec", spec=LAUNCH.replace("z-image", "z-imag"))
-        assert [one["code"] for one in wrong["problems"]] == ["unknown-model"]
         planned = await called(server, "plan", spec="specs/launch.yaml")
         assert planned["at_most"] == 2
         assert sandbox.api_key not in json.dumps(planned)
 
         outside = await refused(server, "plan", spec="../private.yaml")
         assert (outside["code"], outside["hint"]) == ("usage", "name a path inside it")
-        assert "quote: Field required" in (await refused(server, "run"))["message"]
         assert (await refused(server, "run", quote="0" * 32))["hint"] == "make one with `plan`"
         more = await refused(server, "run", quote=planned["quote"], budget=99)
         assert more["message"] == "budget: Extra inputs are not permitted"
@@ -135,7 +128,6 @@ async def test_what_a_client_may_not_do_is_a_tool_error(root: Path, sandbox: San
         changed = await refused(server, "run", quote=planned["quote"])
         assert changed["code"] == "quote"
         assert "its text has changed" in changed["message"]
-        assert (await refused(server, "status", run="run-1"))["code"] == "usage"
         found = await server.call_tool("plan", {"spec": "version: 1\nname: [\n"})
         assert found.is_error
         assert isinstance(found.structured_content, dict)
@@ -203,13 +195,3 @@ def test_the_server_ends_with_its_client(root: Path, end: str) -> None:
             server.stdin.close()
             assert server.wait(240) == 0
         assert server.stdout.read() == "", "stdout is for the protocol alone"
-
-
-def test_without_its_extra_one_line_says_what_to_install(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "mcp", None)
-    said = Terminal(capsys)("mcp")
-    assert said.code == 2
-    assert "needs the extra 'mcp', which is not installed" in said.err
-    assert f"hint: {install('mcp')}" in said.err

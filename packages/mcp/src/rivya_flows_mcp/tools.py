@@ -9,31 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, Literal, ParamSpec, TypeVar
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from rivya_client.catalogue.prices import price_of
-from rivya_flows.app import agent_results as results
-from rivya_flows.app.agent_results import Reply
-from rivya_flows.app.agent_root import (
-    AS_TEXT,
-    answers_of,
-    continue_run,
-    inputs_inside,
-    is_at_work,
-    log_of,
-    path_inside,
-    read_saved,
-    run_inside,
-    save_quote,
-    spec_inside,
-)
 from rivya_flows.app.catalogue_cache import known_catalogue
 from rivya_flows.app.check import check_spec, lint_spec
 from rivya_flows.app.connect import connect_with
@@ -57,6 +41,21 @@ from rivya_flows.settings import Settings
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
 from rivya_flows.store.run_list import listed_runs
+from rivya_flows_mcp import results
+from rivya_flows_mcp.results import Reply
+from rivya_flows_mcp.root import (
+    AS_TEXT,
+    answers_of,
+    continue_run,
+    inputs_inside,
+    is_at_work,
+    log_of,
+    path_inside,
+    read_saved,
+    run_inside,
+    save_quote,
+    spec_inside,
+)
 
 LABEL = {"via": "mcp"}
 """Each run of an agent has this label, so that a pool can limit all of them together."""
@@ -65,9 +64,6 @@ MAX_SPECS = 100
 MAX_INPUT_BYTES = 1 << 20  # of all inputs of a plan, as JSON
 ENDING_SECONDS = 10  # how long an answer waits for the process that has asked to end
 
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 _Spec = Annotated[
     str,
@@ -82,20 +78,10 @@ _Run = Annotated[
 ]
 
 
-def _in_thread(work: Callable[P, R]) -> Callable[P, Awaitable[R]]:
-    """A tool that reads files, without blocking the event loop."""
-
-    @wraps(work)
-    async def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        return await asyncio.to_thread(work, *args, **kwargs)
-
-    return call
-
-
 @dataclass(frozen=True)
 class AgentTools:
     """The tools of one server. Their docstrings and the types of their arguments are what its clients
-    read.
+    read. Those that are no coroutines read files, and are called in a thread.
     """
 
     settings: Settings
@@ -104,7 +90,6 @@ class AgentTools:
     sandbox: bool = False
     notify: Callable[[str], object] = lambda _: None
 
-    @_in_thread
     def list_specs(self) -> Reply[results.Specs]:
         """List the specs of the root, and of its folder `specs`, with their inputs."""
         folders = [one for one in (self.root, self.root / "specs") if one.is_dir()]
@@ -120,7 +105,6 @@ class AgentTools:
             results.Specs(root=str(self.root), specs=found), lines or ["there are no specs"]
         )
 
-    @_in_thread
     def list_models(
         self,
         kind: Annotated[
@@ -138,7 +122,6 @@ class AgentTools:
         result = results.AgentModels(date=catalogue.date, source=catalogue.source, models=found)
         return Reply(result, [*lines, f"catalogue of {catalogue.date}, {catalogue.source}"])
 
-    @_in_thread
     def check_spec(self, spec: _Spec) -> Reply[results.AgentCheck]:
         """Find every mistake of a spec, each at its line. Sends and buys nothing."""
         file = spec_inside(self.root, spec)
@@ -261,7 +244,6 @@ class AgentTools:
         most = credits_of(result.at_most)
         return Reply(result, [f"{run_id} runs, for at most {most}; `status` says how far it is"])
 
-    @_in_thread
     def status(self, run: _Run) -> Reply[results.Status]:
         """Say how far a run is, what it has spent, and what it asks, with small pictures of the
         candidates.
@@ -304,7 +286,6 @@ class AgentTools:
         lines += [*result.problems, *([result.advice] if result.advice else ())]
         return Reply(result, lines, pictures)
 
-    @_in_thread
     def answer(
         self,
         run: _Run,
@@ -353,7 +334,6 @@ class AgentTools:
         result = results.Answered(run=run_id, step=step, picked=keys or [])
         return Reply(result, [words, told])
 
-    @_in_thread
     def receipt(self, run: _Run) -> Reply[results.AgentReceipt]:
         """Give what a run made so far, with the paths of its files and its credits."""
         with self._journal() as journal, open_assets(self.settings) as assets:

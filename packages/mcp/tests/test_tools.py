@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 from pydantic import BaseModel
 
-from rivya_flows.app import agent_results as of
-from rivya_flows.app.agent_results import Reply
-from rivya_flows.app.agent_tools import LABEL, AgentTools
 from rivya_flows.app.runner import Runner
 from rivya_flows.errors import QuoteError, SpecError, StoreError, UsageError
 from rivya_flows.settings import Settings
+from rivya_flows_mcp import results as of
+from rivya_flows_mcp.results import Reply
+from rivya_flows_mcp.tools import LABEL, AgentTools
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import bought
 from support.engine_runs import Bomb, Studio, customer
@@ -90,10 +90,6 @@ async def began(tools: AgentTools, quote: str) -> str:
     return str(structured(await tools.run(quote=quote))["run"])
 
 
-async def status(tools: AgentTools, run: str) -> Reply[Any]:
-    return await tools.status(run=run)
-
-
 async def suspended(tools: AgentTools, studio: Studio) -> str:
     run = await began(tools, await quoted(tools))
     await studio.execute(run)
@@ -113,9 +109,9 @@ async def test_an_agent_plans_runs_answers_and_reads_the_receipt(
     assert bought(shared_sandbox) == before
 
     run = await began(tools, planned["quote"])
-    assert structured(await status(tools, run))["state"] == "running"
+    assert structured(tools.status(run))["state"] == "running"
     await studio.execute(run)
-    asked = await status(tools, run)
+    asked = tools.status(run)
     found = structured(asked)
     assert (found["state"], found["credits"]["spent"]) == ("suspended", 2)
     [question] = found["questions"]
@@ -125,13 +121,13 @@ async def test_an_agent_plans_runs_answers_and_reads_the_receipt(
     assert all(Path(one["file"]).is_relative_to(tools.root) for one in question["choices"])
 
     answered = {"run": run, "step": "hero", "choice": "neon"}
-    await tools.answer(**answered)
-    assert structured(await status(tools, run))["state"] == "running"
+    tools.answer(**answered)
+    assert structured(tools.status(run))["state"] == "running"
     await studio.execute(run)
-    again = await tools.answer(**answered)
+    again = tools.answer(**answered)
     assert again.lines[-1] == f"it was answered so already; {run} is completed"
     assert studio.receipt(run)["labels"] == {"via": "mcp"}
-    told = structured(await tools.receipt(run=run))
+    told = structured(tools.receipt(run=run))
     assert (told["status"], told["credits"]["spent"]) == ("completed", 2)
     assert Path(told["outputs"]["hero"]["path"]).is_relative_to(tools.root)
     assert told["choices"][0].startswith("hero: neon, picked by an agent over MCP")
@@ -187,10 +183,10 @@ async def test_a_spec_outside_the_root_is_refused(
     (tools.root / "loop.yaml").symlink_to("loop.yaml")
     spec = spec.replace("{outside}", str(tmp_path / "private.yaml"))
     with pytest.raises(UsageError):
-        await tools.check_spec(spec=spec)
+        tools.check_spec(spec=spec)
     with pytest.raises(UsageError):
         await planned_of(tools, spec)
-    listed = structured(await tools.list_specs())["specs"]
+    listed = structured(tools.list_specs())["specs"]
     assert [one["path"] for one in listed] == ["specs/launch.yaml"]
 
 
@@ -226,10 +222,10 @@ async def test_a_link_out_of_the_root_that_is_made_after_the_plan_reads_and_writ
 
 async def test_a_pipe_in_the_root_does_not_hold_the_server(tools: AgentTools) -> None:
     os.mkfifo(tools.root / "specs" / "pipe.yaml")
-    listed = structured(await tools.list_specs())
+    listed = structured(tools.list_specs())
     assert [one["path"] for one in listed["specs"]] == ["specs/launch.yaml"]
     with pytest.raises(UsageError, match=r"pipe\.yaml' is not a file"):
-        await tools.check_spec(spec="specs/pipe.yaml")
+        tools.check_spec(spec="specs/pipe.yaml")
 
 
 async def test_a_quote_is_run_under_its_own_id_and_in_its_own_root(tools: AgentTools) -> None:
@@ -249,7 +245,7 @@ async def test_a_text_is_a_spec_whose_paths_lie_in_the_root(
     (tmp_path / "brand.yaml").write_text("prompt: warm light\n")
     (tools.root / "brand.yaml").symlink_to(tmp_path / "brand.yaml")
     branded = LAUNCH.replace("budget:", "brand: brand.yaml\nbudget:")
-    found = structured(await tools.check_spec(spec=branded))
+    found = structured(tools.check_spec(spec=branded))
     assert [one["code"] for one in found["problems"]] == ["bad-brand"]
     (tools.root / "brand.yaml").unlink()
     (tools.root / "brand.yaml").write_text("prompt: warm light\n")
@@ -281,9 +277,9 @@ async def test_runs_of_other_folders_are_not_there(
     await studio.start(LAUNCH, "run-theirs")
     for call in (tools.status, tools.receipt):
         with pytest.raises(UsageError, match="there is no run 'run-theirs'"):
-            await call(run="run-theirs")
+            call(run="run-theirs")
     with pytest.raises(UsageError, match="there is no run 'run-theirs'"):
-        await tools.answer(run="run-theirs", step="hero", choice="neon")
+        tools.answer(run="run-theirs", step="hero", choice="neon")
 
 
 @pytest.mark.parametrize("quote", [None, "0" * 32])
@@ -293,24 +289,24 @@ async def test_a_run_of_a_person_is_not_answered_by_an_agent(
     await studio.start(LAUNCH, "run-1", quote=quote, labels=LABEL)
     await studio.execute("run-1")
     wide = Started(tools.settings, tools.root.parent, tools.runner)
-    assert structured(await status(wide, "run-1"))["questions"]
+    assert structured(wide.status("run-1"))["questions"]
     for answer in ({"choice": "neon"}, {"none": "warmer"}):
         with pytest.raises(UsageError, match="was not started by an agent"):
-            await wide.answer(run="run-1", step="hero", **answer)
+            wide.answer(run="run-1", step="hero", **answer)
     await studio.execute("run-1")
-    assert structured(await status(wide, "run-1"))["credits"]["spent"] == 2
+    assert structured(wide.status("run-1"))["credits"]["spent"] == 2
 
 
 async def test_none_of_these_buys_within_the_quote_alone(tools: AgentTools, studio: Studio) -> None:
     run = await suspended(tools, studio)
     none = {"run": run, "step": "hero", "none": "warmer"}
     for spent in (4, 6):
-        await tools.answer(**none)
+        tools.answer(**none)
         await studio.execute(run)
-        assert structured(await status(tools, run))["credits"]["spent"] == spent
-    await tools.answer(**none)
+        assert structured(tools.status(run))["credits"]["spent"] == spent
+    tools.answer(**none)
     await studio.execute(run)
-    found = structured(await status(tools, run))
+    found = structured(tools.status(run))
     assert (found["state"], found["credits"]) == (
         "failed", {"spent": 6, "saved": 0, "at_most": 6},
     )  # fmt: skip
@@ -320,15 +316,15 @@ async def test_an_agent_cannot_raise_the_budget(tools: AgentTools, studio: Studi
     spec = LAUNCH.replace("credits: 6", "credits: 2, on_exceed: pause")
     run = await began(tools, await quoted(tools, spec=spec))
     await studio.execute(run)
-    await tools.answer(run=run, step="hero", none="")
+    tools.answer(run=run, step="hero", none="")
     await studio.execute(run)
-    found = structured(await status(tools, run))
+    found = structured(tools.status(run))
     assert [one["step"] for one in found["questions"]] == ["budget"]
     with pytest.raises(UsageError, match="an agent can answer no alone"):
-        await tools.answer(run=run, step="budget", choice="yes")
-    await tools.answer(run=run, step="budget", choice="no")
+        tools.answer(run=run, step="budget", choice="yes")
+    tools.answer(run=run, step="budget", choice="no")
     await studio.execute(run)
-    assert structured(await status(tools, run))["credits"]["spent"] == 2
+    assert structured(tools.status(run))["credits"]["spent"] == 2
 
 
 @pytest.mark.parametrize(
@@ -341,13 +337,13 @@ async def test_a_wrong_answer_changes_nothing(
 ) -> None:
     run = await suspended(tools, studio)
     with pytest.raises(UsageError):
-        await tools.answer(run=run, step="hero", **answer)
-    assert structured(await status(tools, run))["state"] == "suspended"
+        tools.answer(run=run, step="hero", **answer)
+    assert structured(tools.status(run))["state"] == "suspended"
 
 
 async def test_one_of_two_different_answers_counts(tools: AgentTools, studio: Studio) -> None:
     run = await suspended(tools, studio)
-    answers = [tools.answer(run, "hero", key) for key in ("neon", "studio")]
+    answers = [asyncio.to_thread(tools.answer, run, "hero", key) for key in ("neon", "studio")]
     ends = await asyncio.gather(*answers, return_exceptions=True)
     assert sum(isinstance(one, Reply) for one in ends) == 1
     assert sum(isinstance(one, UsageError | StoreError) for one in ends) == 1
@@ -361,7 +357,7 @@ async def test_a_run_whose_process_is_gone_says_how_to_go_on(
     log = studio.folder / "mcp" / "logs" / f"{run}.log"
     log.parent.mkdir(exist_ok=True)
     log.write_text("error: \x1b[31mno disk\n")
-    found = structured(await status(tools, run))
+    found = structured(tools.status(run))
     assert found["state"] == "killed"
     assert f"rivya-flows resume {run}" in found["advice"]
     assert found["advice"].endswith("error: \\x1b[31mno disk")

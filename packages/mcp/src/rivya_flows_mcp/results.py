@@ -1,4 +1,4 @@
-"""What the tools for agents give, see `agent_tools`: models whose JSON Schemas clients read, and how they are made."""
+"""What the tools for agents give, see `tools`: models whose JSON Schemas clients read, and how they are made."""
 
 from __future__ import annotations
 
