@@ -6,15 +6,16 @@ import contextlib
 import email.utils
 import itertools
 import platform
-import re
 import shlex
 import shutil
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 from rivya_flows.app.doctor import places
 from rivya_flows.app.doctor.checks import Check, Checks, ok, problem, run_checks, warning
@@ -35,16 +36,6 @@ from rivya_flows.setting_names import (
     with_places,
 )
 from rivya_flows.settings import Settings
-
-NEEDED = {
-    "prefect": "3.8",
-    "pydantic": "2.10",
-    "sqlalchemy": "2.0",
-    "httpx": "0.28",
-    "av": "18.1",
-    "pillow": "11",
-}
-"""Packages whose version matters, and the oldest that works."""
 
 _FREE_BYTES = 2 * 10**9
 _MOST_FILES = 100_000  # about a second
@@ -122,13 +113,22 @@ def examine(
 def python() -> Iterator[Check]:
     """The interpreter and the packages that everything needs."""
     yield ok("python", f"{platform.python_version()} on {platform.system()}")
-    for package, least in NEEDED.items():
-        found = _version(package)
+    yield from packages(requires("rivya-flows") or ())
+
+
+def packages(required: Iterable[str]) -> Iterator[Check]:
+    """Whether the packages of these requirements are here, each in a version that fits; extras aside."""
+    for one in map(Requirement, required):
+        if one.marker is not None and not one.marker.evaluate({"extra": ""}):
+            continue
+        found = _version(one.name)
         if found is None:
-            yield problem("packages", f"{package} is not installed", "install rivya-flows again")
-        elif _numbers(found) < _numbers(least):
-            words = f"{package} is {found}, older than {least}"
-            yield problem("packages", words, f"update {package}")
+            yield problem("packages", f"{one.name} is not installed", "install rivya-flows again")
+        elif not one.specifier.contains(found, prereleases=True):
+            words = f"{one.name} is {found}, and rivya-flows needs {one.specifier}"
+            yield problem(
+                "packages", words, f"pip install {shlex.quote(f'{one.name}{one.specifier}')}"
+            )
     versions = (f"{name} {_version(name)}" for name in ("rivya-flows", "prefect"))
     yield ok("packages", ", ".join(versions))
 
@@ -315,7 +315,3 @@ def _version(package: str) -> str | None:
     with contextlib.suppress(PackageNotFoundError):
         return version(package)
     return None
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
