@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from rivya_flows.app.doctor.examine import HARMFUL, environment, left_running, packages, python
 from rivya_flows.app.live_guard import account
 from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess, write
-from rivya_flows.app.processes.supervisor import known
+from rivya_flows.process_identity import known
 from rivya_flows.settings import Settings
 
 

@@ -24,6 +24,7 @@ import psutil
 from rivya_flows.environment import LOG_FORM, variables
 from rivya_flows.errors import UsageError
 from rivya_flows.private import UMASK
+from rivya_flows.process_identity import ProcessIdentity, known, lives
 
 Output = Literal["log", "pipe", "discard"]
 
@@ -165,32 +166,6 @@ MARK = "RIVYA_FLOWS_MARK"
 _LOOK_SECONDS = 0.1
 _BEGINS_SECONDS = 1.0
 _KILLED_SECONDS = 5.0
-
-
-@dataclass(frozen=True)
-class ProcessIdentity:
-    """Identifies a process, also after its pid is reused."""
-
-    pid: int
-    birth: str
-
-
-def known(pid: int) -> ProcessIdentity | None:
-    """The living process of this pid; None if there is none, or it is a zombie."""
-    try:
-        process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return None
-        # Since the start of the machine: a time of day would change when the clock is set.
-        birth = process.create_time() - (psutil.boot_time() if psutil.LINUX else 0)
-    except psutil.Error:
-        return None
-    return ProcessIdentity(pid, f"{birth:.2f}")
-
-
-def lives(process: ProcessIdentity) -> bool:
-    """Whether this very process still runs."""
-    return known(process.pid) == process
 
 
 def marked(mark: str) -> dict[ProcessIdentity, dict[str, str]]:
