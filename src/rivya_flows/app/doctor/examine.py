@@ -11,7 +11,7 @@ import shutil
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
@@ -50,14 +50,14 @@ def examine(
     with_key: KeyReader,
     prefect_checks: Callable[[Settings], Checks],
     live: bool = False,
-    wrong: UsageError | None = None,
+    wrong: Sequence[UsageError] = (),
 ) -> list[Check]:
     """Check this machine, the places that runs need, and the Prefect server; buys nothing.
 
     Args:
         with_key: Adds the key of the Prefect block `rivya-api-key`, if there is one.
         wrong: Why `settings` are only some of those that are set: no service is tried with them, and
-            Prefect, which would configure itself from the same files, is not imported. None: they are all.
+            Prefect, which would configure itself from the same files, is not imported. Empty: they are all.
     """
     silent: list[UsageError] = []
 
@@ -90,7 +90,7 @@ def examine(
         "assets": lambda: places.assets(settings),
     }
     checks = [one for name, check in here.items() for one in run_checks(name, check)]
-    if wrong is not None:
+    if wrong:
         checks += run_checks("up", lambda: left_running(settings, compares=False))
         words = "not tried, nor what needs it: the settings are wrong"
         return [*checks, warning("service", words, "correct them")]
@@ -284,15 +284,15 @@ HARMFUL: tuple[tuple[str, tuple[str, ...] | None, str, str], ...] = (
 """Variables of Prefect with their harmful values (None: all but 0 and empty), the effect and a hint."""
 
 
-def environment(variables: Mapping[str, str], wrong: UsageError | None = None) -> Iterator[Check]:
+def environment(variables: Mapping[str, str], wrong: Sequence[UsageError] = ()) -> Iterator[Check]:
     """Why settings cannot be read, and variables that break something, or are called like a setting and are none."""
     found = [*_suspicious(variables)]
-    if wrong is None:
-        yield from found or [ok("settings", "no harmful variable is set, and no unknown one")]
-        return
-    first = problem("settings", with_places(str(wrong), wrong.hint), wrong.hint)
-    yield first
-    yield from (one for one in found if one.message != first.message)
+    told = [problem("settings", with_places(str(one), one.hint), one.hint) for one in wrong]
+    if not told and not found:
+        yield ok("settings", "no harmful variable is set, and no unknown one")
+    yield from told
+    known = {one.message for one in told}
+    yield from (one for one in found if one.message not in known)
 
 
 def _suspicious(variables: Mapping[str, str]) -> Iterator[Check]:
