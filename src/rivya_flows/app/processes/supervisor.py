@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -30,9 +31,6 @@ Output = Literal["log", "pipe", "discard"]
 
 READY_SECONDS = 180.0
 
-# Holding the handles keeps Python from warning about children that outlive this process.
-_handles: list[subprocess.Popen[bytes]] = []
-
 
 @dataclass(frozen=True)
 class StartedProcess:
@@ -48,9 +46,10 @@ class StartedProcess:
         return self.handle.poll()
 
     def first_line(self) -> str:
-        """Its first line of output; "" if it ended without one."""
+        """Its first line of output, after which nobody reads; "" if it ended without one."""
         assert self.handle.stdout is not None
-        return self.handle.stdout.readline().decode(errors="replace").strip()
+        with self.handle.stdout as output:
+            return output.readline().decode(errors="replace").strip()
 
     def await_ready(
         self, ready: Callable[[], bool], *, timeout_seconds: float = READY_SECONDS
@@ -99,7 +98,8 @@ def start(
             umask=UMASK,  # its files hold what runs were given
             start_new_session=True,  # Ctrl-C is for the command, which ends the process if it may
         )
-    _handles.append(handle)
+    # Nobody else may wait for it; and Python warns of a child that it forgets while that lives.
+    threading.Thread(target=handle.wait, name=f"end of {name}", daemon=True).start()
     return StartedProcess(name, log, handle)
 
 
