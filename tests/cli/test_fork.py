@@ -194,6 +194,7 @@ def test_a_plan_of_a_resume_says_what_is_kept_and_bought_and_changes_nothing(
     assert "already bought" in said.out
     assert "failed, not bought again: The generation failed" in said.out
     assert "lamps: 0 credits, 1 credit spent, balance " in said.out
+    assert said.out.endswith(", no budget\nbuys nothing\n")
     again = call("resume", "run-2", "--regenerate", "--plan", "--json").document
     assert (again["credits"], again["spent"]) == ({"min": 1, "max": 1}, 1)
     assert call("resume", "run-2", "--regenerate", "--budget", "1", "--plan").code == 3
