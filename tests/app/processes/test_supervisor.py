@@ -64,7 +64,7 @@ print(start("child", ("http.server", "--bind", "127.0.0.1", "0"), os.environ, lo
 
 
 def test_a_child_that_ended_unseen_or_outlives_its_parent_is_no_warning(tmp_path: Path) -> None:
-    parent = [sys.executable, "-X", "dev", "-c", STARTS, tmp_path / "log"]
+    parent = [sys.executable, "-X", "dev", "-c", STARTS, str(tmp_path / "log")]
     ended = subprocess.run(parent, capture_output=True, text=True, timeout=240, check=True)
     os.kill(int(ended.stdout), signal.SIGKILL)
     assert ended.stderr == ""
