@@ -3,10 +3,10 @@
     scripts/package
     scripts/package --base https://example.org/flows/blob/v1   # where links of the README lead
 
-Everything is built twice, and has the same bytes. Without extras, each command that needs one names it in one line and exits with code 2. With
-``sandbox``, a template of `init` is checked, tested, run and deployed in a project that has `flows` and
-`tasks` packages of its own, and a form run of it is executed by a worker. Everything installed is
-checked against locks/.
+Everything is built twice, and has the same bytes. The client is used alone. Without extras, each command that needs one names it in one line and exits with code 2. With
+``sandbox`` and ``mcp``, a template of `init` is checked, tested, run and deployed in a project that has
+`flows` and `tasks` packages of its own, a form run of it is executed by a worker, and the client in the
+README of packages/mcp runs its spec. Everything installed is checked against locks/.
 """
 
 from __future__ import annotations
@@ -15,19 +15,23 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
 import time
+import tomllib
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import archives
+
+from rivya_sandbox.service.serve import running
 
 ROOT = Path(__file__).parent.parent
 SPEC = "specs/first-picture.yaml"
@@ -76,6 +80,21 @@ assert rf.run("specs/lamp.yaml", inputs={"product": "Comet kettle"}).status == "
 }
 """The files of a project that has packages named like folders of this repository."""
 
+CLIENT = """\
+import sys
+from pathlib import Path
+from rivya_client import SyncRivyaClient, catalogue
+
+with SyncRivyaClient(poll_seconds=0.01) as client:
+    lamp = client.models.catalogue().models["z-image"]
+    job = client.generations.create_and_wait({"model": lamp.id, "prompt": "A brass lamp"})
+    client.download(job.result.primary_url, Path("lamp.png"), max_bytes=10**7)
+assert job.final_credits == catalogue.price(lamp, {}).min
+others = ("prefect", "sqlalchemy", "rivya_flows", "rivya_sandbox")
+assert not [name for name in others if name in sys.modules]
+"""
+"""What somebody does who has the client alone, and a service."""
+
 NEEDS: tuple[tuple[str, list[str], dict[str, str]], ...] = (
     ("sandbox", ["run", SPEC], {}),
     ("sandbox", ["plan", SPEC], {}),
@@ -92,7 +111,7 @@ INSTALLED_AS: Mapping[str, str] = {
     "sandbox": "./rivya_sandbox-",
     "postgres": "'psycopg[binary]",
     "s3": "'s3fs",
-    "mcp": "'mcp",
+    "mcp": "./rivya_flows_mcp-",
     "redis": "'prefect-redis",
 }
 """How the hint for an extra begins."""
@@ -128,6 +147,8 @@ DISTRIBUTIONS = (
             "specs/": "rivya_flows/templates/",
         },
     ),
+    Distribution("packages/client", {"packages/client/src/rivya_client/": "rivya_client/"}),
+    Distribution("packages/mcp", {"packages/mcp/src/rivya_flows_mcp/": "rivya_flows_mcp/"}),
     Distribution("packages/sandbox", {"packages/sandbox/src/rivya_sandbox/": "rivya_sandbox/"}),
 )
 
@@ -147,11 +168,21 @@ class Environment:
     Args:
         folder: Where it is created.
         built: Folder of the wheels and source distributions.
-        extra: What to install besides; its lock is installed too.
-        sdist: Install rivya-flows from its source distribution.
+        wanted: What to install, such as ``rivya-flows[sandbox]``.
+        locks: What is installed before, by the names of the locks. None: what `wanted` requires, as
+            `locks/base.txt` has it.
+        sdist: Install it from its source distribution.
     """
 
-    def __init__(self, folder: Path, built: Path, extra: str = "", *, sdist: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        built: Path,
+        wanted: str,
+        locks: Sequence[str] | None,
+        *,
+        sdist: bool = False,
+    ) -> None:
         self.work = folder / "work"
         self.work.mkdir(parents=True)
         self._bin = folder / "venv" / "bin"
@@ -160,12 +191,16 @@ class Environment:
         uv = [sys.executable, "-m", "uv", "--quiet", "--no-config", "--no-python-downloads"]
         done("uv venv", [*uv, "venv", "--python", sys.executable, str(folder / "venv")])
         install = [*uv, "pip", "install", "--python", str(self._bin / "python")]
-        names = ("base", extra, "build" if sdist else "")
-        locks = [f"--requirement={ROOT}/locks/{name}.txt" for name in names if name]
-        done("installing from the locks", [*install, "--no-build", "--require-hashes", *locks])
+        if locks is None:
+            project = ROOT / "packages" / wanted.removeprefix("rivya-") / "pyproject.toml"
+            needed = tomllib.loads(project.read_text("utf-8"))["project"]["dependencies"]
+            named = [f"--constraint={ROOT}/locks/base.txt", *needed]
+        else:
+            named = [f"--requirement={ROOT}/locks/{name}.txt" for name in locks]
+            named.append("--require-hashes")
+        done("installing from the locks", [*install, "--no-build", *named])
         # Without an index: all that the wheels require must be installed already.
-        wanted = f"rivya-flows[{extra}]" if extra else "rivya-flows"
-        how = ["--no-build-isolation", "--no-binary=rivya-flows"] if sdist else ["--no-build"]
+        how = ["--no-build-isolation", f"--no-binary={wanted}"] if sdist else ["--no-build"]
         done("installing", [*install, *how, "--no-index", f"--find-links={built}", wanted])
         done("uv pip check", [*uv, "pip", "check", "--python", str(self._bin / "python")])
 
@@ -310,9 +345,20 @@ def check_contents(distribution: Distribution, out: Path) -> int:
     return len(found)
 
 
+def client_alone(folder: Path, wheels: Path) -> None:
+    """The client's wheel, in an environment without any other of ours, buys and saves a picture."""
+    clean = Environment(folder, wheels, "rivya-client", None)
+    (clean.work / "use.py").write_text(CLIENT)
+    with running(folder / "service") as service:
+        variables = {"RIVYA_API_KEY": service.api_key, "RIVYA_BASE_URL": service.base_url}
+        used = clean.call("use.py", program="python", **variables)
+    if used.code or not (clean.work / "lamp.png").exists():
+        raise WrongError(f"the client alone: {used}")
+
+
 def without_extras(folder: Path, wheels: Path) -> None:
     """Everything that needs no extra works; what needs one names it."""
-    clean = Environment(folder, wheels, sdist=True)
+    clean = Environment(folder, wheels, "rivya-flows", ["base", "build"], sdist=True)
     [wheel] = wheels.glob("rivya_flows-*.whl")
     if wheel.name.split("-")[1] not in (said := clean.must("--version")):
         raise WrongError(f"--version: {said}")
@@ -331,13 +377,19 @@ def without_extras(folder: Path, wheels: Path) -> None:
 
 
 def with_sandbox(folder: Path, wheels: Path) -> float:
-    """A template goes from `init` to the receipt of a form run, in a project with own packages.
+    """A template goes from `init` to the receipt of a form run, in a project with own packages; an agent
+    runs a spec.
 
     Returns:
         The seconds that it took.
     """
-    clean = Environment(folder, wheels, "sandbox")
-    for name, text in PROJECT.items():
+    clean = Environment(folder, wheels, "rivya-flows[sandbox,mcp]", ["base", "sandbox", "mcp"])
+    agents = (ROOT / "packages" / "mcp" / "README.md").read_text("utf-8")
+    shown = {
+        name: re.findall(rf"```{kind}\n(.*?)```", agents, re.DOTALL)[0]
+        for name, kind in (("lamp.yaml", "yaml"), ("agent.py", "python"))
+    }
+    for name, text in {**PROJECT, **shown}.items():
         (clean.work / name).parent.mkdir(exist_ok=True)
         (clean.work / name).write_text(text)
     clean.must("--version", program="rivya-sandbox")
@@ -364,6 +416,10 @@ def with_sandbox(folder: Path, wheels: Path) -> float:
             raise WrongError(f"the receipt of the form run: {receipt['status']}")
         seconds = time.monotonic() - began
         clean.must("own.py", program="python")
+        if "completed: 2 of 2 stills, hero; 2 credits" not in (
+            said := clean.must("agent.py", program="python")
+        ):
+            raise WrongError(f"the client of packages/mcp/README.md: {said}")
         abroad = clean.call("run", "abroad.yaml")
     finally:
         down = clean.call("down")
@@ -391,12 +447,14 @@ def main() -> int:
             with ThreadPoolExecutor() as both:  # each waits for processes most of the time
                 bare = both.submit(without_extras, folder / "bare", out)
                 sandbox = both.submit(with_sandbox, folder / "sandbox", out)
+                client_alone(folder / "client", out)
+                print("the client alone: works, without Prefect and a database")
                 bare.result()
                 print(
                     f"from the source distribution, without extras: works; {len(NEEDS)} commands name the extra they need"
                 )
                 seconds = sandbox.result()
-                print(f"with sandbox: from init to a form run's receipt in {seconds:.0f} s")
+                print(f"with sandbox and mcp: from init to a form run's receipt in {seconds:.0f} s")
             (ROOT / "dist").mkdir(exist_ok=True)
             sums = ""
             for archive in sorted(out.iterdir()):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from rivya_flows.app.shared_store_checks import shown_url
 from rivya_flows.environment import set_default, variables
-from rivya_flows.errors import RivyaFlowsError, UsageError
+from rivya_flows.errors import RivyaError, UsageError
 from rivya_flows.flows.server.environment import (
     HEALTH_SECONDS,
     client_environment,
@@ -134,12 +134,12 @@ class LocalRunner:
         workflow = (await in_thread(run.reporter.follow)).plan.workflow
         frozen = run.reporter.frozen
 
-        failures: list[RivyaFlowsError] = []
+        failures: list[RivyaError] = []
 
         async def execute(**_: Any) -> RunReport:
             try:
                 return await execute_run(run, workflow.concurrency)
-            except RivyaFlowsError as error:
+            except RivyaError as error:
                 failures.append(error)
                 raise
 

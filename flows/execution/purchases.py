@@ -11,14 +11,10 @@ from collections.abc import AsyncGenerator
 from datetime import datetime, timedelta
 from typing import Any, TypedDict, cast
 
+from rivya_client.errors import NotSentError, RefusedAfterSilenceError, may_have_been_carried_out
+from rivya_client.mime_types import MediaKind
+from rivya_client.types import ChatCompletion, Generation
 from rivya_flows.app.runner import Run
-from rivya_flows.assets import MediaKind
-from rivya_flows.client.errors import (
-    NotSentError,
-    RefusedAfterSilenceError,
-    may_have_been_carried_out,
-)
-from rivya_flows.client.types import ChatCompletion, Generation
 from rivya_flows.errors import APIError, APIStatusError
 from rivya_flows.flows.absence import is_absence
 from rivya_flows.planning.queue.actions import Buy, Collect, Work

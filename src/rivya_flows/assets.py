@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-MediaKind = Literal["image", "video", "audio"]
+from rivya_client.mime_types import MediaKind
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
-from rivya_flows.printable import one_line
+from rivya_client.printable import one_line
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 import pytest
 from pydantic import SecretStr
 
+from rivya_client.client import RivyaClient
 from rivya_flows.app.connect import chosen_service, joined, serving
 from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess, write
 from rivya_flows.app.run_context import WalletCredentials
-from rivya_flows.client.client import RivyaClient
 from rivya_flows.errors import APIStatusError, UsageError
 from rivya_flows.process_identity import known
 from rivya_flows.settings import Settings

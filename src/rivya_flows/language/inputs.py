@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rivya_client.catalogue.catalogue import nearest
 from rivya_flows.assets import Asset
-from rivya_flows.catalogue.catalogue import nearest
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import SpecError
 from rivya_flows.language.diagnostic_report import meant

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from rivya_client.printable import one_line
 from rivya_flows.assets import Asset
 from rivya_flows.ledger.phrases import credits_of, pool_left
 from rivya_flows.ledger.receipt_model import Choice, Item, Receipt
@@ -20,7 +21,6 @@ from rivya_flows.planning.questions.presentation import (
     round_note,
 )
 from rivya_flows.planning.questions.question import Candidate
-from rivya_flows.printable import one_line
 
 DONE = ("completed", "cached")
 """Statuses of items that have what they were to make."""

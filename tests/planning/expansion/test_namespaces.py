@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.assets import Asset
-from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.language.expressions.resolve import evaluate
 from rivya_flows.planning.expansion.expand import expand
 from rivya_flows.planning.expansion.run_scope import fields_of, scope_of

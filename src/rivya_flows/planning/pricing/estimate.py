@@ -9,7 +9,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Literal
 
-from rivya_flows.catalogue.prices import Price
+from rivya_client.catalogue.prices import Price
 from rivya_flows.planning.plan import PlannedStep, items_step
 from rivya_flows.planning.preflight.films import Film, films
 from rivya_flows.planning.pricing.quoted_prices import reserve_of

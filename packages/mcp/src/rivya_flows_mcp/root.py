@@ -1,0 +1,186 @@
+"""What an agent may name and keep: specs, files and runs inside one folder, the root; and its quotes and processes."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rivya_client.printable import printable
+from rivya_flows.app.prepare import Prepared, RunRequest
+from rivya_flows.app.processes.locks import try_lock
+from rivya_flows.app.processes.supervisor import start
+from rivya_flows.app.quotes import QUOTE_ID, VALID, Quote, QuoteFile, read_quote, write_quote
+from rivya_flows.app.run_context import RunContext
+from rivya_flows.app.spec_file import SpecFile, read_spec
+from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.environment import variables
+from rivya_flows.errors import SpecError, UsageError
+from rivya_flows.language.inputs import hint_for
+from rivya_flows.language.syntax.media_references import resolve
+from rivya_flows.language.workflow import Workflow
+from rivya_flows.planning.questions.open_questions import answerable
+from rivya_flows.planning.questions.question import BUDGET, Answer
+from rivya_flows.planning.questions.reading_answers import read_answers
+from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven, RunFrozen, Stamped
+from rivya_flows.planning.queue.queue import replay
+from rivya_flows.private import private_folder
+from rivya_flows.store.journal import Journal, RunRow
+
+AS_TEXT = "spec"  # name of a spec that was given as text
+
+
+def spec_inside(root: Path, given: str) -> SpecFile:
+    """The spec at a path inside the root, or the one that the text is."""
+    if "\n" in given or "\r" in given:
+        return SpecFile(given, AS_TEXT, root)
+    path = path_inside(root, given)
+    if path.exists() and not path.is_file():  # a pipe would hold the server until somebody writes
+        raise UsageError(f"{given!r:.200} is not a file", "name a spec; `list_specs` shows them")
+    return read_spec(path)
+
+
+def path_inside(root: Path, given: str) -> Path:
+    """The path that is meant, its links followed."""
+    try:
+        path = (root / given).resolve()
+        inside = path.is_relative_to(root)
+    except (OSError, RuntimeError, ValueError):  # links in a circle, a zero byte
+        inside = False
+    if not inside:
+        raise UsageError(f"{given!r:.200} is outside the root {root}", "name a path inside it")
+    return path
+
+
+def inputs_inside(root: Path, workflow: Workflow, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs, files at their paths inside the root."""
+    found, problems = dict(given), []
+    for name, declared in workflow.inputs.items():
+        if name not in given or "file" not in (declared.type, declared.of):
+            continue
+        try:
+            found[name] = _files(root, given[name])
+        except ValueError as error:
+            words = f"{name}: {str(error).replace('the folder of the spec', 'the root')}"
+            problems.append(Diagnostic("wrong-input", words, hint_for(declared), file="<inputs>"))
+    if problems:
+        raise SpecError(tuple(problems))
+    return found
+
+
+def _files(root: Path, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_files(root, one) for one in value]
+    return value and resolve(value, kind=None, root=root, inside=True)
+
+
+def run_inside(root: Path, journal: Journal, run: str) -> RunRow:
+    """A run that was made in the root; other runs do not exist for an agent."""
+    row = journal.run(run)
+    if row is None or not row.folder.resolve().is_relative_to(root):
+        raise UsageError(f"there is no run {run!r:.200} in {root}", "`run` gives its id")
+    return row
+
+
+MAX_QUOTES = 500  # quotes that hold at the same time
+
+
+def save_quote(data: Path, context: RunContext, request: RunRequest, ready: Prepared) -> Quote:
+    """Writes the quote under its id, and deletes those that hold no longer."""
+    folder, old, left = private_part(data, "quotes"), time.time() - VALID.total_seconds(), 0
+    for path in folder.iterdir():
+        if path.stat().st_mtime < old:
+            path.unlink(missing_ok=True)
+        else:
+            left += 1
+    if left >= MAX_QUOTES:
+        words = f"there are {left} quotes of the last 24 hours, which is the most"
+        raise UsageError(words, f"run one of them, or delete those in {folder}")
+    # In the same folder, since the place of its spec is written from there.
+    written = folder / f"new-{secrets.token_hex(8)}.json"
+    quote = write_quote(context, request, ready, written)
+    written.rename(folder / f"{quote.id}.json")
+    return quote
+
+
+def read_saved(data: Path, root: Path, name: str) -> QuoteFile:
+    """The quote of an id."""
+    path = private_part(data, "quotes") / f"{name}.json"
+    known = re.fullmatch(QUOTE_ID, name) and path.is_file()  # no other name becomes a path
+    if not known or (file := read_quote(path)).quote.id != name:
+        raise UsageError(f"there is no quote {name!r:.60}", "make one with `plan`")
+    if file.spec is not None:
+        for one in (file.spec.name, *file.quote.includes, *file.quote.files):
+            path_inside(root, str(file.spec.parent / one))
+    return file
+
+
+def private_part(data: Path, name: str) -> Path:
+    """A private folder of the data folder."""
+    private_folder(data)
+    private_folder(data / "mcp")
+    private_folder(folder := data / "mcp" / name)
+    return folder
+
+
+def log_of(data: Path, run_id: str) -> Path:
+    """Where the process of a run writes; its lock lies beside it."""
+    return data / "mcp" / "logs" / f"{run_id}.log"
+
+
+def continue_run(data: Path, run_id: str) -> None:
+    """Executes a run in a process that does not end with this one, and holds a lock."""
+    private_part(data, "logs")
+    command = ("rivya_flows.cli.main", "resume", run_id, "--json")
+    with log_of(data, run_id).with_suffix(".lock").open("ab") as lock:
+        if not try_lock(lock):
+            raise UsageError(f"{run_id} is at work", "call `status`, and try again")
+        log, held = log_of(data, run_id), (lock.fileno(),)
+        start(run_id, command, variables(), log, descriptors=held)
+
+
+def is_at_work(data: Path, run_id: str) -> bool:
+    """Whether a process that an agent has started executes a run, on this machine."""
+    try:
+        with log_of(data, run_id).with_suffix(".lock").open("rb") as lock:
+            return not try_lock(lock)
+    except OSError:  # an agent has started none
+        return False
+
+
+BY = "an agent"
+
+
+def answers_of(
+    entries: Sequence[Stamped], step: str, keys: Sequence[str] | None, note: str
+) -> tuple[tuple[AnswerGiven, ...], str | None]:
+    """The entries of an answer, none where the run knows it already; and how the run has ended.
+
+    `keys` are those of the choices as they were shown; None for none of these.
+    """
+    frozen = entries[0].event
+    assert isinstance(frozen, RunFrozen)
+    run_id = frozen.run_id
+    if frozen.started_by != "agent":
+        raise UsageError(
+            f"{run_id} was not started by an agent, so an agent cannot let it buy more",
+            f"a person answers with `rivya-flows resume {run_id} --answer STEP=KEY`",
+        )
+    state = replay(entry.event for entry in entries)
+    questions = answerable(state)
+    question = next((one for one in questions if printable(one.label) == step), None)
+    name, picked = step, tuple(keys or ())
+    if question is not None:
+        if question.step == BUDGET and picked != ("no",):
+            raise UsageError(
+                "budget: an agent can answer no alone: its quote is the most that is spent",
+                f"a person raises it with `rivya-flows resume {run_id} --budget N`",
+            )
+        spelled = {printable(one): one for one in question.choices}
+        name, picked = question.label, tuple(spelled.get(one, one) for one in picked)
+    by = AnsweredBy(name=BY, channel="agent", at=datetime.now(UTC))
+    return read_answers({name: Answer(picked, note)}, questions, state, by), state.ended
