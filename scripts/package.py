@@ -3,7 +3,7 @@
     scripts/package
     scripts/package --base https://example.org/flows/blob/v1   # where links of the README lead
 
-Everything is built twice, and has the same bytes. The client is used alone. Without extras, each command that needs one names it in one line and exits with code 2. With
+Everything is built twice, and has the same bytes. The client and the cut are used alone. Without extras, each command that needs one names it in one line and exits with code 2. With
 ``sandbox`` and ``mcp``, a template of `init` is checked, tested, run and deployed in a project that has
 `flows` and `tasks` packages of its own, a form run of it is executed by a worker, and the client in the
 README of packages/mcp runs its spec. Everything installed is checked against locks/.
@@ -30,6 +30,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import archives
+from lock import expanded
+from PIL import Image
 
 from rivya_sandbox.service.serve import running
 
@@ -95,6 +97,13 @@ assert not [name for name in others if name in sys.modules]
 """
 """What somebody does who has the client alone, and a service."""
 
+CUT = """\
+clips: [{media: lamp.png, seconds: 1, motion: push-in}]
+overlays: [{text: आज ही, position: lower-third}]
+formats: ["9:16"]
+"""
+"""A cut of somebody who has rivya-cut alone."""
+
 NEEDS: tuple[tuple[str, list[str], dict[str, str]], ...] = (
     ("sandbox", ["run", SPEC], {}),
     ("sandbox", ["plan", SPEC], {}),
@@ -148,6 +157,7 @@ DISTRIBUTIONS = (
         },
     ),
     Distribution("packages/client", {"packages/client/src/rivya_client/": "rivya_client/"}),
+    Distribution("packages/cut", {"packages/cut/src/rivya_cut/": "rivya_cut/"}),
     Distribution("packages/mcp", {"packages/mcp/src/rivya_flows_mcp/": "rivya_flows_mcp/"}),
     Distribution("packages/sandbox", {"packages/sandbox/src/rivya_sandbox/": "rivya_sandbox/"}),
 )
@@ -194,7 +204,7 @@ class Environment:
         if locks is None:
             project = ROOT / "packages" / wanted.removeprefix("rivya-") / "pyproject.toml"
             needed = tomllib.loads(project.read_text("utf-8"))["project"]["dependencies"]
-            named = [f"--constraint={ROOT}/locks/base.txt", *needed]
+            named = [f"--constraint={ROOT}/locks/base.txt", *expanded(needed)]
         else:
             named = [f"--requirement={ROOT}/locks/{name}.txt" for name in locks]
             named.append("--require-hashes")
@@ -356,6 +366,19 @@ def client_alone(folder: Path, wheels: Path) -> None:
         raise WrongError(f"the client alone: {used}")
 
 
+def cut_alone(folder: Path, wheels: Path) -> None:
+    """The wheel of the cut, in an environment with nothing but what it needs, renders a film."""
+    clean = Environment(folder, wheels, "rivya-cut", None)
+    (clean.work / "cut.yaml").write_text(CUT, "utf-8")
+    Image.new("RGB", (320, 180), "teal").save(clean.work / "lamp.png")
+    clean.must("render", "cut.yaml", "--shrink", "4", program="rivya-cut")
+    found = json.loads(clean.must("probe", "out/9x16.mp4", program="rivya-cut"))
+    if (found["width"], found["height"], found["duration_seconds"]) != (270, 480, 1.0):
+        raise WrongError(f"the cut alone: {found}")
+    if clean.call("-c", "import rivya_flows", program="python").code == 0:
+        raise WrongError("the cut alone: rivya_flows is there")
+
+
 def without_extras(folder: Path, wheels: Path) -> None:
     """Everything that needs no extra works; what needs one names it."""
     clean = Environment(folder, wheels, "rivya-flows", ["base", "build"], sdist=True)
@@ -449,6 +472,8 @@ def main() -> int:
                 sandbox = both.submit(with_sandbox, folder / "sandbox", out)
                 client_alone(folder / "client", out)
                 print("the client alone: works, without Prefect and a database")
+                cut_alone(folder / "cut", out)
+                print("the cut alone: renders a film")
                 bare.result()
                 print(
                     f"from the source distribution, without extras: works; {len(NEEDS)} commands name the extra they need"

@@ -3,31 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rivya_client.mime_types import MediaKind
-
-
-@dataclass(frozen=True)
-class Probe:
-    """What decoding finds in a media file.
-
-    Attributes:
-        width, height: Pixels after rotation; None for audio.
-        duration_seconds: None for an image.
-    """
-
-    kind: MediaKind
-    mime_type: str
-    size_bytes: int
-    width: int | None = None
-    height: int | None = None
-    duration_seconds: float | None = None
-    has_audio: bool = False
 
 
 class Asset(BaseModel):

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from support.cli_calls import Terminal
-from support.composed_media import signed_card, still
+from support.composed_media import still
+from support.signed_media import signed_card
 
 
 def test_a_signed_file_is_shown_with_its_signer(call: Terminal, tmp_path: Path) -> None:
