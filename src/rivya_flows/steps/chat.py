@@ -108,7 +108,7 @@ class Chat(Kind):
     def _request(
         self, model: Model, message: str, media: GivenMedia, given: Given, world: World
     ) -> ItemRequest:
-        arguments = {**given.values, "message": message}
+        arguments = self.sent(given, world)
         asked = {name: one for name, one in arguments.items() if name != "attachments"}
         return ItemRequest(
             self.uses,
@@ -123,6 +123,9 @@ class Chat(Kind):
             ),
             priced_by(model, {}, message),
         )
+
+    def sent(self, given: Given, world: World) -> Mapping[str, Any]:
+        return {**given.values, "message": given.text("message")}
 
     def expected_price(self, known: Mapping[str, Any], world: World) -> tuple[str | None, Price]:
         model = world.catalogue.get(str(known["model"]))
