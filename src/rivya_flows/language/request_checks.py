@@ -43,7 +43,7 @@ class _Refused(Exception):
 
 def step_of(model: Model) -> str:
     """The kind of step that a model is for."""
-    return "chat" if model.category == "chat" else "generate"
+    return "chat" if model.makes is None else "generate"
 
 
 def check_model(catalogue: Catalogue, model_id: str, uses: str) -> tuple[Diagnostic, ...]:
@@ -104,7 +104,7 @@ def check_prompt(
     `added` is how many of its characters the brand of the spec added, `least` how many it has at least
     where it is not known yet.
     """
-    name = "message" if model.category == "chat" else "prompt"
+    name = "message" if model.makes is None else "prompt"
     if least is None and (prompt is None or not prompt.strip()):
         if not model.prompt_required:
             return ()
@@ -121,7 +121,7 @@ def check_prompt(
     return (Diagnostic("prompt-too-long", message, hint, path=(name,)),)
 
 
-def check_references(
+def check_reference_files(
     model: Model,
     kinds: Sequence[str | None],
     sizes: Sequence[int | None] = (),

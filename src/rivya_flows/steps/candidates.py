@@ -81,7 +81,7 @@ def picked_from(arguments: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def nothing_to_pick(request: ItemRequest) -> str | None:
     """Why a pick cannot choose as many as it must; None if it can, and for any other request."""
-    if not request.is_pick:
+    if request.decides is None:
         return None
     arguments = request.arguments
     count, found = arguments.get("count") or 1, len(available(arguments["from"]))

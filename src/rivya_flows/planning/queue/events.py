@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from rivya_flows.assets import Asset
-from rivya_flows.steps.request import Route, UploadedFile
+from rivya_flows.steps.request import UploadedFile
 
 
 class Entry(BaseModel):
@@ -194,7 +194,7 @@ class PurchaseIntended(OfPurchase):
     """
 
     kind: Literal["purchase.intended"] = "purchase.intended"
-    route: Route
+    route: str
     idempotency_key: str
     body: str
     reserve: int

@@ -12,7 +12,7 @@ from rivya_flows.language.canonical import digest
 from rivya_flows.language.expressions.output_types import has_unknown
 from rivya_flows.language.expressions.values import ExpressionError, UsesNull
 from rivya_flows.language.step_groups import PARTS
-from rivya_flows.planning.expansion.build_requests import given_of, kind_of_step, written_arguments
+from rivya_flows.planning.expansion.build_requests import given_of, written_arguments
 from rivya_flows.planning.expansion.partial_evaluation import known_part
 from rivya_flows.planning.expansion.run_scope import fields_of, known_scope, known_variables
 from rivya_flows.planning.names import label
@@ -24,9 +24,7 @@ from rivya_flows.steps.candidates import available
 from rivya_flows.steps.given import World
 from rivya_flows.steps.kind import Kind
 from rivya_flows.steps.pick import question_of
-
-_DECIDED = ("human", "judge")
-"""Modes of a pick that a person or a judge decides; the others choose again by themselves."""
+from rivya_flows.steps.registry import kind_of_step
 
 
 class Finished(NamedTuple):
@@ -187,8 +185,8 @@ def decided(state: State, step_id: str, item: ItemState) -> ItemState:
 
 
 def _is_decided(item: ItemState) -> bool:
-    request = item.request
-    return request is not None and request.is_pick and request.arguments.get("mode") in _DECIDED
+    """Whether a person or a judge decides it; a rule chooses again by itself."""
+    return item.request is not None and item.request.decides in ("person", "judge")
 
 
 def _hash(arguments: Mapping[str, Any]) -> str:

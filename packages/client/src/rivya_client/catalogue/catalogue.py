@@ -146,6 +146,11 @@ class Model:
     chat: ChatCapabilities | None = None
 
     @property
+    def makes(self) -> str | None:
+        """The kind of media that it makes; None of a chat model."""
+        return None if self.category == "chat" else self.category
+
+    @property
     def speaks(self) -> bool:
         """Whether it says its prompt aloud."""
         return any(self.param(key) for key in ("voice", "default_voice"))
