@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rivya_client.catalogue.catalogue import nearest
 from rivya_flows.assets import Asset
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import SpecError
@@ -18,6 +17,7 @@ from rivya_flows.language.syntax.patterns import MAX_WORK, matches, parts_of
 from rivya_flows.language.syntax.secret_names import is_secret_name, refusal
 from rivya_flows.language.wording import an, shown
 from rivya_flows.language.workflow import Input, Workflow
+from rivya_flows.similar_names import nearest
 
 _GIVEN = "<inputs>"
 """What diagnostics call the inputs of a command."""
