@@ -5,9 +5,8 @@ from __future__ import annotations
 import itertools
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from prefect.events import Event
 
@@ -16,6 +15,7 @@ from rivya_flows.app.publishing import addresses_of, report_of
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.assets import assets_in
 from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.flows.execution.run_events import Credits, PayloadPart
 from rivya_flows.flows.prefect_internals import send_event
 from rivya_flows.flows.recovery.automations import BATCH_PREFIX, OURS
 from rivya_flows.ledger.phrases import credits_of
@@ -29,11 +29,34 @@ _WORDS = {"not_started": "not started", "over_budget": "over the budget", "suspe
 _logger = logging.getLogger(__name__)
 
 
+class _Row(PayloadPart):
+    name: str
+    run_id: str
+    status: str
+    credits: int
+    reason: str | None
+    report: str | None
+    picture: str | None
+
+
+class BatchPayload(PayloadPart):
+    """What the event of a batch's end carries: plain values, for automations and as a message."""
+
+    batch_id: str
+    name: str
+    title: str
+    status: str
+    sentence: str
+    credits: Credits
+    rows: list[_Row]
+    markdown: str = ""
+
+
 async def announce_batch(context: RunContext, result: BatchResult) -> None:
     """Sends the event of a batch's end; never raises."""
     try:
         found = payload_of(context, result)
-        status = "failed" if found["status"] == "over_budget" else found["status"]
+        status = "failed" if found.status == "over_budget" else found.status
         await send_event(
             Event(
                 occurred=datetime.now(UTC),
@@ -41,10 +64,10 @@ async def announce_batch(context: RunContext, result: BatchResult) -> None:
                 resource={
                     "prefect.resource.id": f"rivya-flows.batch.{result.batch_id}",
                     "prefect.resource.name": result.batch_id,
-                    "rivya-flows.campaign": found["name"],
+                    "rivya-flows.campaign": found.name,
                 },
                 related=[OURS],
-                payload=found,
+                payload=found.model_dump(mode="json"),
             )
         )
     except Exception as error:  # Prefect may raise anything; the batch has ended all the same
@@ -52,58 +75,58 @@ async def announce_batch(context: RunContext, result: BatchResult) -> None:
         _logger.warning("the batch's end event was not sent: %s", shown)
 
 
-def payload_of(context: RunContext, result: BatchResult) -> dict[str, Any]:
-    """The payload: plain values, for automations and as a message."""
-    document = result.as_json()
+def payload_of(context: RunContext, result: BatchResult) -> BatchPayload:
     first = next((row.receipt for row in result.rows if row.receipt), None)
     name = first.name if first else result.batch_id
     rows = [_row(context, row) for row in result.rows]
-    rows.sort(key=lambda row: row["status"] == "completed")  # what asks for a person comes first
-    counts = Counter(row["status"] for row in rows)
+    rows.sort(key=lambda row: row.status == "completed")  # what asks for a person comes first
+    counts = Counter(row.status for row in rows)
     others = [f"{counts[one]} {_WORDS.get(one, one)}" for one in counts if one != "completed"]
     done = f"{counts['completed']} of {len(rows)} rows completed"
-    credits, where = document["credits"], " (sandbox)" if first and first.sandbox else ""
-    found: dict[str, Any] = {
-        "batch_id": result.batch_id,
-        "name": name,
-        "title": (first and first.title) or name,
-        "status": document["status"],
-        "sentence": f"{', '.join([done, *others])}; {credits_of(credits['spent'])}{where}",
-        "credits": {one: credits[one] for one in ("spent", "saved", "budget")},
-        "rows": rows[:_MAX_ROWS],
-    }
-    return {**found, "markdown": "\n".join(_lines(found, rows, rerun_with(result)))}
+    spent, where = result.batch.spent, " (sandbox)" if first and first.sandbox else ""
+    found = BatchPayload(
+        batch_id=result.batch_id,
+        name=name,
+        title=(first and first.title) or name,
+        status=result.status,
+        sentence=f"{', '.join([done, *others])}; {credits_of(spent)}{where}",
+        credits=Credits(spent=spent, saved=result.saved, budget=result.batch.budget),
+        rows=rows[:_MAX_ROWS],
+    )
+    message = "\n".join(_lines(found, rows, rerun_with(result)))
+    return found.model_copy(update={"markdown": message})
 
 
-def _row(context: RunContext, row: RowReport) -> dict[str, Any]:
+def _row(context: RunContext, row: RowReport) -> _Row:
     address = addresses_of(context, row.receipt.media if row.receipt else {})
     stills = (one for one in assets_in(row.outputs) if one.kind == "image")
-    return {
-        "name": row.state.name,
-        "run_id": row.state.run_id,
-        "status": row.status,
-        "credits": row.state.spent,
-        "reason": row.reason,
-        "report": report_of(context, row.state.run_id) if row.receipt else None,
-        "picture": next(filter(None, map(address, stills)), None),
-    }
+    return _Row(
+        name=row.state.name,
+        run_id=row.state.run_id,
+        status=row.status,
+        credits=row.state.spent,
+        reason=row.reason,
+        report=report_of(context, row.state.run_id) if row.receipt else None,
+        picture=next(filter(None, map(address, stills)), None),
+    )
 
 
-def _lines(found: Mapping[str, Any], rows: list[dict[str, Any]], more: str) -> Iterator[str]:
+def _lines(found: BatchPayload, rows: Sequence[_Row], more: str) -> Iterator[str]:
     """The same as a message for people."""
     status = {"suspended": "waits for answers", "over_budget": "failed"}
-    words = status.get(found["status"], found["status"])
-    yield f"**{text(found['title'])}**, batch {words}: {text(found['sentence'])}"
+    words = status.get(found.status, found.status)
+    yield f"**{text(found.title)}**, batch {words}: {text(found.sentence)}"
     for row in rows[:_MAX_LINES]:
-        name = link(row["name"], row["report"]) if row["report"] else text(row["name"])
-        reason = f": {text(row['reason'])}" if row["reason"] else ""
-        yield f"* {name}: {_WORDS.get(row['status'], row['status'])}{reason}"
-    listed = code(f"rivya-flows runs --label {BATCH_LABEL}={found['batch_id']}")
+        name = link(row.name, row.report) if row.report else text(row.name)
+        reason = f": {text(row.reason)}" if row.reason else ""
+        yield f"* {name}: {_WORDS.get(row.status, row.status)}{reason}"
+    listed = code(f"rivya-flows runs --label {BATCH_LABEL}={found.batch_id}")
     if (others := len(rows) - _MAX_LINES) > 0:
         yield f"* and {others} more: {listed}"
-    for row in itertools.islice((row for row in rows if row["picture"]), _MAX_PICTURES):
-        yield picture(row["name"], row["picture"])
-    if found["status"] != "completed":
-        linked = any(row["report"] for row in rows[:_MAX_LINES])
+    pictures = ((row.name, row.picture) for row in rows if row.picture)
+    for name, address in itertools.islice(pictures, _MAX_PICTURES):
+        yield picture(name, address)
+    if found.status != "completed":
+        linked = any(row.report for row in rows[:_MAX_LINES])
         one = ", or one row with the command on its contact sheet" if linked else ""
         yield f"rerun the same command{more} to continue{one}; its runs: {listed}"

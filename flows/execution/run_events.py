@@ -19,7 +19,7 @@ from prefect.context import FlowRunContext
 from prefect.events import Event, emit_event
 from prefect.events.filters import EventFilter, EventIDFilter
 from prefect.settings import get_current_settings
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from rivya_flows.app.publishing import addresses_of, report_of
 from rivya_flows.app.run_context import RunContext
@@ -61,38 +61,38 @@ _logger = logging.getLogger(__name__)
 Address = Callable[[Asset], str | None]
 
 
-class _Part(BaseModel):
+class PayloadPart(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class _Candidate(_Part):
+class _Candidate(PayloadPart):
     n: int
     key: str
     kind: str | None
     url: str | None
 
 
-class _Question(_Part):
+class _Question(PayloadPart):
     question: str | None
     deadline: Moment | None
     then: str | None
     candidates: tuple[_Candidate, ...]
 
 
-class _Choice(_Part):
+class _Choice(PayloadPart):
     picked: tuple[str, ...]
     by: AnsweredBy | None
     how: str
     notes: tuple[str, ...]
 
 
-class _Credits(_Part):
+class Credits(PayloadPart):
     spent: int | None
     saved: int = 0
     budget: int | None = None
 
 
-class EndPayload(_Part):
+class EndPayload(PayloadPart):
     """What the event of a run's end carries; each medium has its URL."""
 
     run_id: str
@@ -100,18 +100,15 @@ class EndPayload(_Part):
     title: str
     status: str
     sentence: str
-    credits: _Credits
-    outputs: dict[str, Any] = {}
-    picked: dict[str, dict[str, Any]] = {}
+    credits: Credits
+    outputs: dict[str, JsonValue] = {}
+    picked: dict[str, dict[str, JsonValue]] = {}
     choices: dict[str, _Choice] = {}
     questions: dict[str, _Question] = {}
     troubles: tuple[str, ...] = ()
     report: str | None = None
     next: str | None = None
     markdown: str = ""
-
-    def as_json(self) -> dict[str, Any]:
-        return self.model_dump(mode="json")
 
 
 async def announce(
@@ -158,7 +155,7 @@ async def announce_failure(error: Exception, status: Literal["cancelled", "faile
         title=name,
         status=status,
         sentence=reason if spent is None else f"{reason}; {credits_of(spent)}",
-        credits=_Credits(spent=spent),
+        credits=Credits(spent=spent),
         next="; ".join(filter(None, (hint, "then Retry, in the menu of the run"))),
     )
     await _send(lambda: _with_message(found, text(found.next)), uuid4())
@@ -234,7 +231,7 @@ async def _send(
             resource=resource_of(found, run),
             # Prefect adds those of a deployment; a run without one has the tag only here.
             related=[OURS],
-            payload=found.as_json(),
+            payload=found.model_dump(mode="json"),
         )
         if event.size_bytes > get_current_settings().server.events.maximum_size_bytes:
             event.payload["outputs"] = {}  # the server would drop the event
@@ -295,7 +292,7 @@ def payload_of(
         title=receipt.title or receipt.name,
         status=receipt.status,
         sentence=told(receipt),
-        credits=_Credits(spent=credits.spent, saved=credits.saved, budget=credits.budget),
+        credits=Credits(spent=credits.spent, saved=credits.saved, budget=credits.budget),
         outputs={name: _value(value, address) for name, value in receipt.outputs.items()},
         picked={
             step.id: _medium(asset, address)
@@ -328,7 +325,7 @@ def _value(value: Any, address: Address) -> Any:
     return value[:_MAX_TEXT] if isinstance(value, str) else value
 
 
-def _medium(asset: Asset, address: Address) -> dict[str, Any]:
+def _medium(asset: Asset, address: Address) -> dict[str, JsonValue]:
     return {**asset.model_dump(include=_TOLD), "url": address(asset)}
 
 
@@ -382,7 +379,7 @@ def _with_message(found: EndPayload, following: str) -> EndPayload:
     for name, question in found.questions.items():
         lines += _question_lines(name, question)
     for step, medium in found.picked.items():
-        if url := medium["url"]:
+        if isinstance(url := medium["url"], str):
             lines.append(picture(f"picked: {step}", url, to=url))
     for name, choice in found.choices.items():
         if choice.by is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 MediaKind = Literal["image", "video", "audio"]
 
@@ -55,7 +55,7 @@ class Asset(BaseModel):
     sha256: str
     """SHA-256 of its content, in hex."""
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, JsonValue]:
         """The asset as journals, receipts and expressions have it."""
         return self.model_dump(mode="json")
 

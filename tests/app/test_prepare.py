@@ -304,7 +304,8 @@ def test_a_plan_names_the_pools_that_it_fits(tmp_path: Path) -> None:
     assert not list(close_budget(known))
     assert (known.fit, known.unbounded[0][0]) == ("fits", "voice")
     assert verdict(known) == "fits the budget, the pool beta and the pool wide"
-    assert found.as_json()["pools"][1] == {
+    document: Any = found.as_json()
+    assert document["pools"][1] == {
         "name": "wide", "credits": 100, "soft": None, "spent": 91, "until": None, "left": 9,
     }  # fmt: skip
 

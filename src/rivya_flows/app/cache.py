@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -102,10 +102,6 @@ class CacheEntry:
     size_bytes: int
     whole: bool
 
-    def as_json(self) -> dict[str, Any]:
-        """The entry in ``cache list --json``."""
-        return {**vars(self), "media": list(self.media)}
-
 
 @dataclass(frozen=True)
 class Pruned:
@@ -118,10 +114,6 @@ class Pruned:
     runs: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     sandbox_bytes: int = 0
-
-    def as_json(self) -> dict[str, Any]:
-        """The document of ``cache prune --json``."""
-        return {**asdict(self), "entries": [entry.as_json() for entry in self.entries]}
 
 
 def listing(results: CacheIndex, assets: AssetStore) -> tuple[CacheEntry, ...]:

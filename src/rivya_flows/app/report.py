@@ -215,13 +215,13 @@ def _write(
     if folder is None:
         named = {*_named(made, Path()), *made.media}
         kept = {digest: assets.shared_path(digest) for digest in named}
-        document = _with_paths(made.as_json(), kept)
+        document = _with_paths(made.model_dump(mode="json"), kept)
         return RunReport(state, Receipt.model_validate(document), None)
     folder = folder.absolute()
     copies = _export(made, folder, assets, copied)
     _write_subtitles(made, state, copies, copied)
     paths = {**dict.fromkeys(_named(made, folder)), **copies}
-    document = _with_paths(made.as_json(), paths)
+    document = _with_paths(made.model_dump(mode="json"), paths)
     made = Receipt.model_validate(document)
     report = RunReport(state, made, folder)
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from html import escape
 from itertools import takewhile
-from typing import Any
+
+from pydantic import JsonValue
 
 from rivya_flows.ledger.phrases import is_sandbox
 from rivya_flows.printable import one_line, spreadsheet_text
@@ -71,7 +72,7 @@ class SpendReport:
     total: Sum
     elsewhere: Mapping[str, Sum]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, JsonValue]:
         """The document of ``spend --json``."""
         return {
             "service": self.service,

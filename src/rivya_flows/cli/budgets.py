@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import click
+from pydantic import JsonValue
 
 from rivya_flows.catalogue.catalogue import nearest
 from rivya_flows.cli import completion, options
@@ -201,7 +202,7 @@ def _row(state: PoolState) -> list[str]:
     ]
 
 
-def _document(state: PoolState) -> dict[str, Any]:
+def _document(state: PoolState) -> dict[str, JsonValue]:
     pool, total = state.pool, state.total
     return {
         "name": pool.name,

@@ -10,10 +10,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
 import click
+from pydantic import JsonValue
 
 from rivya_flows.cli import completion, options
 from rivya_flows.cli.commands import argument, command, option
@@ -171,7 +172,9 @@ def _in_data(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def sarif(problems: Sequence[Diagnostic], warnings: Sequence[Diagnostic] = ()) -> dict[str, Any]:
+def sarif(
+    problems: Sequence[Diagnostic], warnings: Sequence[Diagnostic] = ()
+) -> dict[str, JsonValue]:
     """The mistakes as one SARIF 2.1.0 log; paths are relative to the current folder."""
     from rivya_flows.version import __version__  # takes a while, and is needed only here
 
@@ -179,13 +182,12 @@ def sarif(problems: Sequence[Diagnostic], warnings: Sequence[Diagnostic] = ()) -
     found += [(one, "warning") for one in warnings]
     codes = list(dict.fromkeys(problem.code for problem, _ in found))
     about = [(code, *CODES.get(code, (code, "See the message."))) for code in codes]
-    rules = [
+    rules: list[JsonValue] = [
         {"id": code, "shortDescription": {"text": means}, "help": {"text": fix}}
         for code, means, fix in about
     ]
-    driver = {"name": "rivya-flows", "version": __version__, "rules": rules}
-    run = {
-        "tool": {"driver": driver},
+    run: JsonValue = {
+        "tool": {"driver": {"name": "rivya-flows", "version": __version__, "rules": rules}},
         "columnKind": "unicodeCodePoints",
         "results": [_result(one, codes.index(one.code), level) for one, level in found],
     }
@@ -193,13 +195,15 @@ def sarif(problems: Sequence[Diagnostic], warnings: Sequence[Diagnostic] = ()) -
     return {"$schema": schema, "version": "2.1.0", "runs": [run]}
 
 
-def _result(problem: Diagnostic, index: int, level: Level) -> dict[str, Any]:
+def _result(problem: Diagnostic, index: int, level: Level) -> dict[str, JsonValue]:
     words = problem.message + (f" ({problem.hint})" if problem.hint else "")
     path = Path(_from_here(problem.file))
     near = {"uri": quote(path.as_posix()), "uriBaseId": "%SRCROOT%"}
-    where = {"artifactLocation": {"uri": path.as_uri()} if path.is_absolute() else near}
-    place = where | ({"region": _region(problem.line, problem.column)} if problem.line else {})
-    result = {
+    location: JsonValue = {"uri": path.as_uri()} if path.is_absolute() else {**near}
+    place = {"artifactLocation": location}
+    if problem.line:
+        place["region"] = {**_region(problem.line, problem.column)}
+    result: dict[str, JsonValue] = {
         "ruleId": problem.code,
         "ruleIndex": index,
         "level": level,
@@ -208,10 +212,13 @@ def _result(problem: Diagnostic, index: int, level: Level) -> dict[str, Any]:
     }
     if fix := problem.fix:
         region = _region(problem.line, fix.column) | {"endColumn": fix.column + fix.end - fix.start}
-        change = {"deletedRegion": region, "insertedContent": {"text": fix.text}}
-        changes = [where | {"replacements": [change]}]
-        told = {"text": f"Write {fix.words}."}
-        result["fixes"] = [{"description": told, "artifactChanges": changes}]
+        change: JsonValue = {"deletedRegion": {**region}, "insertedContent": {"text": fix.text}}
+        result["fixes"] = [
+            {
+                "description": {"text": f"Write {fix.words}."},
+                "artifactChanges": [{"artifactLocation": location, "replacements": [change]}],
+            }
+        ]
     return result
 
 
@@ -293,7 +300,7 @@ def _run(paths: Sequence[Path], text: str, junit: Path | None, *, as_json: bool)
     failed = [one for one in results if not one.passed]
     passed = len(results) - len(failed)
     if as_json:
-        cases = [one.as_json() for one in results]
+        cases = [{**vars(one), "ok": one.passed} for one in results]
         counts = {"passed": passed, "failed": len(failed), "seconds": round(seconds, 3)}
         print_json({"ok": not failed, **counts, "cases": cases, "problems": []})
         return FAILED if failed else 0

@@ -6,9 +6,9 @@ import errno
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import click
+from pydantic import JsonValue
 
 from rivya_flows.catalogue.catalogue import nearest
 from rivya_flows.errors import (
@@ -46,7 +46,7 @@ class Failure:
     usage: str = ""
 
     @property
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, JsonValue]:
         """What ``--json`` prints."""
         return {
             "error": {"code": self.name, "message": self.message, "hint": self.hint},

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
+from pydantic import JsonValue
 
 from rivya_flows.cli import completion, options
 from rivya_flows.cli.commands import command, option
@@ -116,7 +117,7 @@ def _next_step(runs: Sequence[ListedRun], journal: Journal, sandbox: Path) -> st
     return f"{name}: {following}"
 
 
-def _document(run: ListedRun) -> dict[str, Any]:
+def _document(run: ListedRun) -> dict[str, JsonValue]:
     row = run.row
     return {
         "run_id": row.run_id,
@@ -129,7 +130,7 @@ def _document(run: ListedRun) -> dict[str, Any]:
         "started_at": row.started_at,
         "folder": str(row.folder) if _has_folder(run) else None,
         "unbegun": run.unbegun,
-        "waits": run.waits and run.waits.model_dump(mode="json", exclude={"kind"}),
+        "waits": run.waits.model_dump(mode="json", exclude={"kind"}) if run.waits else None,
     }
 
 
@@ -211,7 +212,7 @@ def receipt(
     else:
         made = receipt_of(entries)
     if as_json:
-        print_json(made.as_json())
+        print_json(made.model_dump(mode="json"))
     else:
         _print(made, listed, folder if folder.is_dir() else None)
     if open_sheet:

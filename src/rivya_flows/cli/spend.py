@@ -75,9 +75,10 @@ def spend(
         days = summed("day", kinds[0]) if plot else None
         unknown = () if found.rows else tuple(unknown_names(journal, wanted))
     if as_json:
-        document = found.as_json()
-        document["since"], document["until"] = (at and at.isoformat() for at in (since, until))
-        print_json(document)
+        print_json(
+            found.as_json()
+            | {"since": since and since.isoformat(), "until": until and until.isoformat()}
+        )
     elif as_csv:
         show_verbatim(found.as_csv().splitlines())
     else:

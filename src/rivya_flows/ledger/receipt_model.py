@@ -579,10 +579,6 @@ class Receipt(Part):
     catalogue_date: str
     """When models and prices were read."""
 
-    def as_json(self) -> dict[str, Any]:
-        """The document of ``receipt.json``."""
-        return self.model_dump(mode="json")
-
     def each(self) -> Iterator[tuple[Step, Item]]:
         """All items, each after its step."""
         return ((step, item) for step in self.steps for item in step.items)

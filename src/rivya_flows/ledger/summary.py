@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+
+from pydantic import JsonValue
 
 from rivya_flows.assets import Asset
 from rivya_flows.ledger.phrases import credits_of, pool_left
@@ -31,15 +32,15 @@ _ALONE = {"first": "as the first", "best": "by value"}
 """How a pick chooses by itself, as words, by its mode."""
 
 
-def run_json(receipt: Receipt, *, receipt_path: str, report_path: str) -> dict[str, Any]:
+def run_json(receipt: Receipt, *, receipt_path: str, report_path: str) -> dict[str, JsonValue]:
     """The document that ``run --json`` prints; both paths are absolute, those of assets are copies."""
-    document = receipt.as_json()
+    document = receipt.model_dump(mode="json")
     item_facts = ("key", "status", "credits", "task_ids", "assets")
     return {
         "run_id": receipt.run_id,
         "status": receipt.status,
         "outputs": receipt.outputs,
-        "failed_outputs": receipt.failed_outputs,
+        "failed_outputs": {**receipt.failed_outputs},
         "credits": {
             name: document["credits"][name] for name in ("before", "after", "spent", "saved")
         },

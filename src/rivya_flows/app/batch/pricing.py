@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+
+from pydantic import JsonValue
 
 from rivya_flows.app.batch.rows import BatchRow, batch_id_of, read_rows, with_new_runs
 from rivya_flows.app.batch.scheduler import Batch, RowResult, RowState, next_rows
@@ -171,7 +172,7 @@ class PricedBatch:
                 parts.append(f"{batch.spent} of it spent" + (removed if batch.removed else ""))
         return ", ".join(parts)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, JsonValue]:
         """The document of ``batch --plan --json``."""
         batch, refused = self.batch, self.refused
         return {
@@ -183,7 +184,7 @@ class PricedBatch:
                 "budget": batch.budget,
                 "balance": self.balance,
             },
-            "refused": refused and refused.message,
+            "refused": refused.message if refused else None,
             "warnings": [*self.shortages()],
             "rows": [
                 {

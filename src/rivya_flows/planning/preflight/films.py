@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
+from pydantic import JsonValue
+
 from rivya_flows.catalogue.catalogue import Model
 from rivya_flows.fonts import missing_characters
 from rivya_flows.language.cut_terms import STILL_SECONDS
@@ -55,11 +57,14 @@ class Film:
     wrong: tuple[str, ...] = ()
     left_out: str = ""
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, JsonValue]:
         """What `plan --json` prints of it."""
-        seconds = {"min": self.least, "max": self.most}
-        told = {"narrated": self.narrated, "about": self.about, "left_out": self.left_out}
-        return {"seconds": seconds, **told}
+        return {
+            "seconds": {"min": self.least, "max": self.most},
+            "narrated": self.narrated,
+            "about": self.about,
+            "left_out": self.left_out,
+        }
 
 
 def films(state: State) -> dict[tuple[str, str], Film]:

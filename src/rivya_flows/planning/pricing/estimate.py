@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
+
+from pydantic import JsonValue
 
 from rivya_flows.catalogue.prices import Price
 from rivya_flows.planning.plan import PlannedStep, items_step
@@ -174,7 +176,7 @@ class Estimate:
             return "exceeds"
         return "may_exceed" if self.may_exceed else "fits"
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, JsonValue]:
         """The document that `plan --json` prints."""
         return {
             "name": self.name,
@@ -203,7 +205,7 @@ class Estimate:
                             "cached": item.cached,
                             "taken_from": item.taken_from,
                             "fallback": list(item.fallback),
-                            "film": item.film and item.film.as_json(),
+                            "film": item.film.as_json() if item.film else None,
                         }
                         for item in one.items
                     ],
