@@ -54,7 +54,7 @@ def newest(minor: str) -> str | None:
 
 
 def install(environment: Path, version: str) -> None:
-    """Installs both projects of the checkout with that Prefect, all else at the pinned versions.
+    """Installs all projects of the checkout with that Prefect, all else at the pinned versions.
 
     What the new Prefect itself requires may be newer than pinned.
 
@@ -65,7 +65,8 @@ def install(environment: Path, version: str) -> None:
     override = environment / "override.txt"
     override.write_text(f"prefect=={version}\n")
     pins = environment / "pins.txt"
-    projects = [f"--editable={ROOT}[{EXTRAS}]", f"--editable={ROOT / 'sandbox'}"]
+    projects = [f"--editable={ROOT}[{EXTRAS}]"]
+    projects += [f"--editable={folder}" for folder in sorted(ROOT.glob("packages/*"))]
     command = [*_UV, "pip", "install", "--python", python, f"--override={override}"]
     pinned = (ROOT / "constraints.txt").read_text().splitlines(keepends=True)
     pins.write_text("".join(line for line in pinned if not line.startswith("prefect==")))
