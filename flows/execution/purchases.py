@@ -9,10 +9,12 @@ import contextlib
 import json
 from collections.abc import AsyncGenerator
 from datetime import datetime, timedelta
-from typing import Any, TypedDict, cast
+from typing import TypedDict, cast
+
+from pydantic import JsonValue
 
 from rivya_flows.app.runner import Run
-from rivya_flows.assets import MediaKind
+from rivya_flows.assets import MediaKind, Outputs
 from rivya_flows.client.errors import (
     NotSentError,
     RefusedAfterSilenceError,
@@ -46,7 +48,7 @@ from rivya_flows.tasks.generations import (
 )
 
 
-async def call_free(run: Run, action: Work) -> dict[str, Any]:
+async def call_free(run: Run, action: Work) -> Outputs:
     return await _called(run, action, action.uses, action.arguments, "")
 
 
@@ -64,8 +66,8 @@ async def call_paid(run: Run, action: Buy) -> AsyncGenerator[Event]:
 
 
 async def _called(
-    run: Run, action: Buy | Work, name: str, arguments: dict[str, Any], idempotency_key: str
-) -> dict[str, Any]:
+    run: Run, action: Buy | Work, name: str, arguments: dict[str, JsonValue], idempotency_key: str
+) -> Outputs:
     timeout = run.state.spec(action.step).timeout
     return await run.call(call_function, name, action, name, arguments, idempotency_key, timeout)
 

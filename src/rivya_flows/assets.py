@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 MediaKind = Literal["image", "video", "audio"]
+
+Outputs = Mapping[str, JsonValue]
+"""The output fields of an item by name, as JSON."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def assets_in(value: object) -> Iterator[Asset]:
             yield from assets_in(member)
 
 
-def output_assets(outputs: Mapping[str, Any]) -> list[Asset]:
+def output_assets(outputs: Outputs) -> list[Asset]:
     """The media of an item by its outputs: those in `assets`, else the one in `asset`.
 
     Those of a composition are followed by its films without captions, its poster and its loop.
@@ -103,7 +106,7 @@ def output_assets(outputs: Mapping[str, Any]) -> list[Asset]:
     return found + [one for one, _ in _rendered(outputs) if one.sha256 not in known]
 
 
-def rendered_as(outputs: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+def rendered_as(outputs: Outputs) -> dict[str, tuple[str, ...]]:
     """What each medium of a composition or a layout is, by hash.
 
     Such as ``("9:16",)``, ``("9:16", "clean")``, ``("poster",)`` or ``("gif",)``. Without formats the
@@ -115,12 +118,13 @@ def rendered_as(outputs: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _rendered(outputs: Mapping[str, Any]) -> Iterator[tuple[Asset, tuple[str, ...]]]:
+def _rendered(outputs: Outputs) -> Iterator[tuple[Asset, tuple[str, ...]]]:
     by = outputs.get("by")
     if not isinstance(by, Mapping):
         return
     # One without formats is under its size.
     made = [((n,) if ":" in n else (), one) for n, one in by.items() if isinstance(one, Mapping)]
+    found: list[tuple[tuple[str, ...], JsonValue]]
     found = [(words, one.get("asset")) for words, one in made]
     found += [((*words, "clean"), one.get("clean")) for words, one in made]
     found += [((name,), outputs.get(name)) for name in ("poster", "gif")]

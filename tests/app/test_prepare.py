@@ -185,7 +185,8 @@ steps:
             look_up=lambda _: None,
             secret=lambda: "ours",
         )
-        found: dict[str, Any] = prepared.frozen.inputs["photo"]
+        found = prepared.frozen.inputs["photo"]
+        assert isinstance(found, dict)
         return found
 
     assert (photo("ours")["sha256"], photo("ours")["width"]) == (digest, 800)

@@ -343,7 +343,8 @@ def _write_subtitles(
     """Writes the captions of each item that asked for them beside its first film, as SubRip."""
     for step, item in made.each():
         request = state.item(step.id, item.key).request
-        wanted = request is not None and "srt" in (request.arguments.get("extras") or ())
+        extras = request.arguments.get("extras") if request else None
+        wanted = isinstance(extras, list) and "srt" in extras
         film = item.media[0] if item.media else None
         path = copies.get(film.sha256) if film else None
         if not (item.captions and wanted and film and path):

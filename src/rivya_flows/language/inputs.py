@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import JsonValue
+
 from rivya_flows.assets import Asset
 from rivya_flows.catalogue.catalogue import nearest
 from rivya_flows.diagnostics import Diagnostic
@@ -49,7 +51,7 @@ def resolve_inputs(
     folder: Path | None,
     paths: bool = True,
     files: Mapping[str, Asset] | None = None,
-) -> dict[str, Any]:
+) -> dict[str, JsonValue]:
     """The value of every input, in the order of the spec; None if it has no value.
 
     Args:
@@ -69,7 +71,7 @@ def resolve_inputs(
         for name in given
         if name not in workflow.inputs
     ]  # fmt: skip
-    values: dict[str, Any] = {}
+    values: dict[str, JsonValue] = {}
     for name, declared in workflow.inputs.items():
         own = given.get(name) is not None
         value = given[name] if own else declared.default

@@ -336,10 +336,7 @@ class Item(SparsePart):
     @cached_property
     def formats(self) -> dict[str, tuple[str, ...]]:
         """What each medium of a composition or a layout is, by hash, as of `rendered_as`."""
-        by = {
-            name: {"asset": one.asset, "clean": one.clean} for name, one in (self.by or {}).items()
-        }
-        return rendered_as({"by": by, "poster": self.poster, "gif": self.gif}) if by else {}
+        return rendered_as(self.model_dump(mode="json", include={"by", "poster", "gif"}))
 
 
 class Step(Part):

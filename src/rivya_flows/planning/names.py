@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rivya_flows.language.canonical import digest
 from rivya_flows.language.wording import cut
+from rivya_flows.language.workflow import Inputs
 from rivya_flows.printable import printable
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def first_of(step: str, keys: Sequence[str]) -> str:
     return short_label(step, keys[0]) + more
 
 
-def subject_of(workflow: Workflow, inputs: Mapping[str, Any], *, prose: bool = True) -> str:
+def subject_of(workflow: Workflow, inputs: Inputs, *, prose: bool = True) -> str:
     """What a run is about, in a line of at most 60 characters: ``Aurora desk lamp``.
 
     That is its first one-line text or choice; "" if there is none.

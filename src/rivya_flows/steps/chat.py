@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
+from pydantic import JsonValue
+
 from rivya_flows.catalogue.catalogue import Catalogue, Model, certain
 from rivya_flows.catalogue.prices import Price, price
 from rivya_flows.catalogue.request_checks import check_chat, check_prompt
@@ -178,9 +180,9 @@ def chat_body(
     """
     given = request.arguments
     text = message if message is not None else given["message"]
-    if given.get("expect"):
-        text += instruction(given["expect"])
-    body: dict[str, Any] = {
+    if expect := given.get("expect"):
+        text = f"{text}{instruction(expect)}"
+    body: dict[str, JsonValue] = {
         "model": request.model,
         "message": text,
         "client_request_id": trace[:128],

@@ -98,7 +98,7 @@ def run_of(start: RunFrozen, service: NaiveService | None = None) -> Rehearsal:
 
 def prompts(run: Rehearsal, step: str) -> list[str]:
     items = run.state.steps[step].items.values()
-    return [item.request.arguments["prompt"] for item in items if item.request]
+    return [item.request.prompt for item in items if item.request]
 
 
 def test_an_included_spec_is_inlined_under_the_name_of_its_step() -> None:

@@ -60,7 +60,7 @@ def statuses(state: State) -> dict[str, str]:
 
 def prompts(run: Rehearsal, step: str) -> list[str]:
     items = run.state.steps[step].items.values()
-    return [item.request.arguments["prompt"] for item in items if item.request]
+    return [item.request.prompt for item in items if item.request]
 
 
 def test_a_run_that_completes_runs_finally_and_not_on_failure() -> None:

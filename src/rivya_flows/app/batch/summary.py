@@ -18,7 +18,7 @@ from rivya_flows.app.batch.rows import NOTE, BatchRow
 from rivya_flows.app.batch.scheduler import Batch, RowState, outcome
 from rivya_flows.app.report import write_report
 from rivya_flows.app.run_context import RunContext, continuable
-from rivya_flows.assets import assets_in
+from rivya_flows.assets import Outputs, assets_in
 from rivya_flows.ledger.phrases import credits_of, other_runs
 from rivya_flows.ledger.receipt_model import Receipt
 from rivya_flows.ledger.reconciliation import explained
@@ -101,7 +101,7 @@ class RowReport:
         return self.receipt.credits.saved if self.receipt else 0
 
     @property
-    def outputs(self) -> Mapping[str, JsonValue]:
+    def outputs(self) -> Outputs:
         """The outputs of its run."""
         return self.receipt.outputs if self.receipt else {}
 

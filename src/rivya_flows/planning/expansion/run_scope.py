@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import JsonValue
+
+from rivya_flows.assets import Outputs
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
 from rivya_flows.language.matrix import ItemKey, OwnKey, shared_keys
 from rivya_flows.language.wording import shown
@@ -186,14 +189,14 @@ class SpecOutputs:
         failed: By name, why an output cannot be evaluated though all that it uses was made.
     """
 
-    values: Mapping[str, Any]
+    values: Outputs
     failed: Mapping[str, str]
 
 
 def outputs_of(state: State, space: str = "") -> SpecOutputs:
     """The outputs of the spec of a run, or of the one that an `include` step includes."""
     inside, known = state.plan.spaces[space], known_of(state)
-    values: dict[str, Any] = {}
+    values: dict[str, JsonValue] = {}
     failed: dict[str, str] = {}
     for name, written in inside.workflow.outputs.items():
         values[name] = None

@@ -96,7 +96,7 @@ def films(state: State) -> dict[tuple[str, str], Film]:
                 asset = _asset(kind, film.least if film.least == film.most else None)
             else:
                 asset = _bought(plan.catalogue.get(str(arguments.get("model"))), arguments)
-            outputs = {"asset": asset, "assets": [asset]}
+            outputs: dict[str, JsonValue] = {"asset": asset, "assets": [asset]}
             given.change(name, replace(item, phase=Phase.COMPLETED, outputs=outputs))
     return found
 
@@ -116,7 +116,7 @@ def _arguments(state: State, planned: PlannedStep, item: ItemState) -> dict[str,
     return found
 
 
-def _bought(model: Model | None, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def _bought(model: Model | None, arguments: Mapping[str, Any]) -> dict[str, JsonValue]:
     """What a purchase gives, as far as it is known: the kind of its medium, and how long it lasts."""
     if model is None:
         return _asset(None)
@@ -132,7 +132,7 @@ def _bought(model: Model | None, arguments: Mapping[str, Any]) -> dict[str, Any]
     return _asset(model.category, float(str(asked)) if known else None)
 
 
-def _asset(kind: str | None, seconds: float | None = None) -> dict[str, Any]:
+def _asset(kind: str | None, seconds: float | None = None) -> dict[str, JsonValue]:
     return {"kind": kind} if seconds is None else {"kind": kind, "duration_seconds": seconds}
 
 

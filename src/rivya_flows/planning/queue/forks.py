@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set as AbstractSet
+from collections.abc import Sequence, Set as AbstractSet
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from rivya_flows.assets import Outputs
 from rivya_flows.language.canonical import digest
 from rivya_flows.language.step_groups import PARTS
 from rivya_flows.planning.expansion.run_scope import fields_of
@@ -14,7 +15,8 @@ from rivya_flows.planning.plan import RunPlan
 from rivya_flows.planning.queue.events import AnsweredBy, Fork
 from rivya_flows.planning.queue.items import ItemState, Phase, next_round
 from rivya_flows.planning.queue.state import State
-from rivya_flows.steps.candidates import available
+from rivya_flows.steps.candidates import Candidate, available
+from rivya_flows.steps.request import ItemRequest
 
 _DECIDED = ("human", "judge")
 """Modes of a pick that a person or a judge decides; the others choose again by themselves."""
@@ -33,7 +35,7 @@ class Finished(NamedTuple):
 
     run_id: str
     item: str
-    outputs: Mapping[str, Any]
+    outputs: Outputs
     credits: int
     request_hash: str
 
@@ -68,8 +70,8 @@ def fork_of(state: State, step: str | None) -> Fork:
             answers[name], notes[name] = item.picked, item.notes
             before = (state.plan.candidates_of(step_id, n) for n in range(item.round))
             offered = [fields_of(state, one)["items"] for one in before]
-            last = item.request.arguments
-            seen[name] = tuple(_hash({**last, "from": one}) for one in [*offered, last["from"]])
+            offered.append(item.request.pick.candidates)
+            seen[name] = tuple(_hash(item.request, one) for one in offered)
     return Fork(run_id=state.run_id, step=step, answers=answers, notes=notes, seen=seen)
 
 
@@ -118,7 +120,9 @@ def decided(state: State, step_id: str, item: ItemState) -> ItemState:
         return item
     assert item.request is not None
     seen, notes = fork.seen.get(name, ()), fork.notes.get(name, ())
-    if item.round >= len(seen) or seen[item.round] != _hash(item.request.arguments):
+    if item.round >= len(seen) or seen[item.round] != _hash(
+        item.request, item.request.pick.candidates
+    ):
         return item
     by = AnsweredBy(name=fork.run_id, channel="fork")
     if item.round < len(notes):
@@ -128,16 +132,21 @@ def decided(state: State, step_id: str, item: ItemState) -> ItemState:
 
 def _is_decided(item: ItemState) -> bool:
     request = item.request
-    return request is not None and request.is_pick and request.arguments.get("mode") in _DECIDED
+    return request is not None and request.is_pick and request.pick.mode in _DECIDED
 
 
-def _hash(arguments: Mapping[str, Any]) -> str:
+def _hash(request: ItemRequest, candidates: Sequence[Candidate]) -> str:
     """Of what is asked about which candidates: the same media and texts under the same keys."""
-    asked = [arguments.get(name) for name in ("mode", "question", "count", "judge")]
-    return digest([asked, [_content(one) for one in available(arguments["from"])]])
+    asked = [request.arguments.get(name) for name in ("mode", "question", "count", "judge")]
+    return digest([asked, [_content(one) for one in available(candidates)]])
 
 
-def _content(one: Mapping[str, Any]) -> list[Any]:
-    asset = one.get("asset") or {}
-    medium = asset.get("sha256") or asset.get("file_id") or asset.get("url")
+def _content(one: Candidate) -> list[Any]:
+    asset = one.get("asset")
+    names = (
+        [asset.get(name) for name in ("sha256", "file_id", "url")]
+        if isinstance(asset, dict)
+        else ()
+    )
+    medium = next(filter(None, names), None)
     return [str(one["key"]), medium, one.get("text"), one.get("json")]

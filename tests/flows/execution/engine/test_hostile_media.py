@@ -7,6 +7,7 @@ import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -164,8 +165,8 @@ def test_nothing_that_only_looks_like_a_medium_is_embedded_linked_or_copied(
     secret.write_bytes(b"a secret of this machine")
     # A medium of another run in the same store.
     other = studio.run(stills(1, prompt="private"), "run-0")
+    private: Any
     [private] = [item.outputs for _, item in other.each()]
-    assert private is not None
 
     def filled(text: str) -> str:
         return text.replace("SECRET", str(secret)).replace("HASH", private["asset"]["sha256"])
