@@ -76,8 +76,18 @@ def spend(
         unknown = () if found.rows else tuple(unknown_names(journal, wanted))
     if as_json:
         print_json(
-            found.as_json()
-            | {"since": since and since.isoformat(), "until": until and until.isoformat()}
+            {
+                "service": found.service,
+                "by": found.by,
+                "rows": [
+                    {"of": dict(zip(found.by, group, strict=True)), **vars(one)}
+                    for group, one in found.rows.items()
+                ],
+                "total": found.total,
+                "elsewhere": found.elsewhere,
+                "since": since and since.isoformat(),
+                "until": until and until.isoformat(),
+            }
         )
     elif as_csv:
         show_verbatim(found.as_csv().splitlines())

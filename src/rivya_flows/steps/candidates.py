@@ -21,7 +21,7 @@ class JudgeArguments(BaseModel):
 
     model: str
     criteria: tuple[JsonValue, ...]
-    least: float = 0.0
+    least: int | float = 0
 
 
 class PickArguments(BaseModel):
@@ -38,10 +38,10 @@ class PickArguments(BaseModel):
     mode: str = "first"
     count: int = 1
     order: Literal["max", "min"] = "max"
-    values: Mapping[str, float | None] | None = None
+    values: Mapping[str, int | float | None] | None = None
     judge: JudgeArguments | None = None
     question: JsonValue = None
-    timeout: float | None = None
+    timeout: int | float | None = None
     on_timeout: Literal["first", "judge", "fail"] = "fail"
     on_none: Literal["fail", "regenerate"] = "fail"
     sign: bool = False

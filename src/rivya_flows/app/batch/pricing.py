@@ -8,8 +8,6 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from pydantic import JsonValue
-
 from rivya_flows.app.batch.rows import BatchRow, batch_id_of, read_rows, with_new_runs
 from rivya_flows.app.batch.scheduler import Batch, RowResult, RowState, next_rows
 from rivya_flows.app.connect import connect_with
@@ -171,33 +169,6 @@ class PricedBatch:
                 removed = f" ({batch.removed} on removed rows and runs)"
                 parts.append(f"{batch.spent} of it spent" + (removed if batch.removed else ""))
         return ", ".join(parts)
-
-    def as_json(self) -> dict[str, JsonValue]:
-        """The document of ``batch --plan --json``."""
-        batch, refused = self.batch, self.refused
-        return {
-            "batch_id": self.batch_id,
-            "credits": {
-                "min": self.least,
-                "max": self.most,
-                "spent": batch.spent,
-                "budget": batch.budget,
-                "balance": self.balance,
-            },
-            "refused": refused.message if refused else None,
-            "warnings": [*self.shortages()],
-            "rows": [
-                {
-                    "row": row.row.number,
-                    "name": row.name,
-                    "run_id": row.run_id,
-                    "status": "completed" if row.status == "completed" else "not_completed",
-                    "again": bool(row.row.removed) and row.run_id in self.fresh,
-                    "credits": {"min": row.least, "max": row.most},
-                }
-                for row in batch.rows
-            ],
-        }
 
 
 def _shortage(rows: Iterable[RowState], left: int, words: str) -> Iterator[str]:

@@ -57,15 +57,6 @@ class Film:
     wrong: tuple[str, ...] = ()
     left_out: str = ""
 
-    def as_json(self) -> dict[str, JsonValue]:
-        """What `plan --json` prints of it."""
-        return {
-            "seconds": {"min": self.least, "max": self.most},
-            "narrated": self.narrated,
-            "about": self.about,
-            "left_out": self.left_out,
-        }
-
 
 def films(state: State) -> dict[tuple[str, str], Film]:
     """What is known of the films and stills of a rehearsed state, by step and item."""

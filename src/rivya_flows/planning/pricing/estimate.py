@@ -205,7 +205,14 @@ class Estimate:
                             "cached": item.cached,
                             "taken_from": item.taken_from,
                             "fallback": list(item.fallback),
-                            "film": item.film.as_json() if item.film else None,
+                            "film": {
+                                "seconds": {"min": item.film.least, "max": item.film.most},
+                                "narrated": item.film.narrated,
+                                "about": item.film.about,
+                                "left_out": item.film.left_out,
+                            }
+                            if item.film
+                            else None,
                         }
                         for item in one.items
                     ],
