@@ -18,8 +18,9 @@ COPY src src
 COPY flows flows
 COPY tasks tasks
 COPY specs specs
+COPY packages/client packages/client
 # Links of the package lead to flows, tasks and specs: all of them must be there before.
-RUN pip install --no-cache-dir --no-deps --no-build-isolation .
+RUN pip install --no-cache-dir --no-deps --no-build-isolation . ./packages/client
 COPY deploy deploy
 
 # A number: `runAsNonRoot` cannot look a name up.

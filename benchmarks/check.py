@@ -14,7 +14,7 @@ from functools import partial
 
 import yaml
 
-from rivya_flows.catalogue.snapshot import shipped
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.language.expressions import templates
 from rivya_flows.spec.load import check
 

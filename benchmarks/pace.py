@@ -25,9 +25,9 @@ from statistics import mean
 
 import httpx  # noqa: TID251 - the peer
 
-from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.job_durations import Watched
-from rivya_flows.client.request_types import GenerationRequest
+from rivya_client.client import RivyaClient
+from rivya_client.job_durations import Watched
+from rivya_client.request_types import GenerationRequest
 from rivya_sandbox.service.admin import set_faults
 
 REQUESTS, ROUNDS = 1_000, 3

@@ -20,15 +20,15 @@ from prefect.client.schemas.responses import SetStateStatus
 from prefect.exceptions import Pause, PrefectHTTPStatusError
 from prefect.states import AwaitingRetry
 
+from rivya_client.errors import JobTimeoutError
+from rivya_client.printable import one_line
 from rivya_flows.app.execution import append_events
-from rivya_flows.client.errors import JobTimeoutError
-from rivya_flows.errors import APIError, RivyaFlowsError, StoreUnreachableError
+from rivya_flows.errors import APIError, RivyaError, StoreUnreachableError
 from rivya_flows.flows.prefect_internals import executed_before
 from rivya_flows.flows.run_ids import can_be_suspended, flow_run_here, run_id_of
 from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.planning.queue.events import RunWaits
 from rivya_flows.planning.queue.queue import replay
-from rivya_flows.printable import one_line
 from rivya_flows.settings import read_settings
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.journal import Journal
@@ -120,7 +120,7 @@ async def _schedule(error: Exception, tries: int, *, is_scheduled: bool) -> bool
 
 def _record(run_id: str, waits: RunWaits) -> None:
     """Journals it, for `rivya-flows runs`, of a run that has begun and not ended; never raises."""
-    with suppress(RivyaFlowsError), closing(Journal(read_settings().store_url)) as journal:
+    with suppress(RivyaError), closing(Journal(read_settings().store_url)) as journal:
         entries = journal.entries(run_id)
         if entries and replay(entry.event for entry in entries).ended is None:
             append_events(journal, run_id, [waits])

@@ -15,7 +15,8 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 from prefect.types.entrypoint import EntrypointType
 
-from rivya_flows.errors import LeaseLostError, RivyaFlowsError
+from rivya_client.printable import one_line, printable
+from rivya_flows.errors import LeaseLostError, RivyaError, hint_of
 from rivya_flows.flows.absence import try_later
 from rivya_flows.flows.credentials import name_of, refuse_unsaved, wallet_of
 from rivya_flows.flows.run_form import CREDENTIALS, inputs_from, run_name, signature_of
@@ -23,7 +24,6 @@ from rivya_flows.flows.run_ids import called, can_be_suspended, flow_run_here
 from rivya_flows.flows.stopping import StoppedError, stoppable
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.planning.markdown import paragraphs
-from rivya_flows.printable import one_line, printable
 from rivya_flows.store.deployments import DeployedSpec
 
 if TYPE_CHECKING:  # a run has no deployment to make
@@ -46,7 +46,7 @@ class Outcome(Protocol):
     def sentence(self) -> str: ...
 
 
-class RunEndedError(RivyaFlowsError):
+class RunEndedError(RivyaError):
     """The run failed or was cancelled; its receipt says what was done.
 
     Attributes:
@@ -164,7 +164,7 @@ def end_state(outcome: Outcome) -> State[Any]:
 
 def failed(error: Exception) -> State[Any]:
     """The last state of a flow run that could not execute: a sentence instead of a traceback."""
-    hint = getattr(error, "hint", None)
+    hint = hint_of(error)
     words = printable(f"{error} (hint: {hint})" if hint else str(error))
     return Failed(message=words, data=error)
 
@@ -221,7 +221,7 @@ def compile_flow(
             if isinstance(error, LeaseLostError) and can_be_suspended():
                 raise Abort(str(error)) from error  # who has the lease ends this flow run
             state = await _ended_by(error, announce)
-            if state.is_failed() and not isinstance(error, RivyaFlowsError):
+            if state.is_failed() and not isinstance(error, RivyaError):
                 raise
             return state
         return end_state(outcome)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from prefect.blocks.core import Block
 from pydantic import ConfigDict, Field, HttpUrl, SecretStr, field_validator
 
-from rivya_flows.client.addresses import checked_base_url, refuse_plain_http
+from rivya_client.addresses import checked_base_url, refuse_plain_http
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # Prefect imports this module with each block and worker
+    from rivya_client.client import RivyaClient
     from rivya_flows.app.run_context import WalletCredentials
-    from rivya_flows.client.client import RivyaClient
 
 
 _SLUG = "rivya-credentials"
@@ -74,7 +74,7 @@ async with credentials.get_client() as client:
         Args:
             options: Further options of `RivyaClient`.
         """
-        from rivya_flows.client.client import RivyaClient
+        from rivya_client.client import RivyaClient
 
         return RivyaClient(self.api_key.get_secret_value(), self.base_url, **options)
 

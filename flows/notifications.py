@@ -23,6 +23,7 @@ from prefect.events.schemas.automations import (
 from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectNotFound
 
+from rivya_client.printable import one_line
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.deploy_blocks import OWNER_TAG
 from rivya_flows.flows.deployment.deploy import check_server
@@ -39,7 +40,6 @@ from rivya_flows.flows.recovery.automations import (
     refusals,
 )
 from rivya_flows.flows.recovery.waker import SWEEP
-from rivya_flows.printable import one_line
 
 _TEST_SUBJECT = "rivya-flows: a test"
 _TEST_BODY = "Messages about runs arrive here. `rivya-flows automations test` sent this one."

@@ -7,8 +7,8 @@ from typing import Any
 
 from prefect import get_run_logger
 
+from rivya_client.printable import one_line, printable
 from rivya_flows.flows.prefect_internals import ROUTINE_LINES
-from rivya_flows.printable import one_line, printable
 
 
 def run_logger() -> logging.Logger | logging.LoggerAdapter[Any]:

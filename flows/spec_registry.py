@@ -14,11 +14,11 @@ from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 from prefect.settings import get_current_settings
 
+from rivya_client.catalogue.catalogue import nearest
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.app.shared_store_checks import shown_url
 from rivya_flows.app.spec_file import SpecFile, deployed_file, load_spec, read_spec, specs_at
-from rivya_flows.catalogue.catalogue import nearest
-from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.errors import RivyaFlowsError, StoreError
+from rivya_flows.errors import RivyaError, StoreError
 from rivya_flows.flows.compiler import CampaignFlow, attribute_of, compile_flow, failing_flow
 from rivya_flows.flows.execution.deployment_run import run_deployment
 from rivya_flows.flows.execution.run_events import announce_failure
@@ -76,7 +76,7 @@ def flow_for_run(attribute: str, flow_run_id: str, settings: Settings) -> Campai
                 attribute, journal, settings
             )
         return made or _on_disk(attribute)
-    except (AttributeError, RivyaFlowsError) as error:
+    except (AttributeError, RivyaError) as error:
         return failing_flow(attribute, error, announce_failure, _parameters(flow_run_id))
 
 

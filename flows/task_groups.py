@@ -17,7 +17,7 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import task_run
 from prefect.states import Cancelled, Completed, Failed
 
-from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.errors import RivyaError
 from rivya_flows.planning.names import label
 
 MOST_SINGLE = 50
@@ -111,7 +111,7 @@ class TaskGroup:
             found = row.result = await work()
             row.status = "done"
             return found
-        except RivyaFlowsError as error:
+        except RivyaError as error:
             row.status, row.message = "failed", str(error)
             raise
         except BaseException:

@@ -25,7 +25,7 @@ from support.fuzz_targets import CORPUS, TARGETS, Target, seeds
 
 HANGS_AFTER = 20
 _MOST_KEPT = 2_000
-_OURS = "rivya_flows"
+_OURS = ("rivya_flows", "rivya_client")
 
 
 class Hangs(BaseException):
@@ -77,12 +77,16 @@ def _outcome(target: Target, data: bytes) -> tuple[str, str | None]:
             target(data)
     except (Exception, Hangs) as error:
         # One find for each error type and line of our code, regardless of the message.
-        ours = [one for one in traceback.extract_tb(error.__traceback__) if _OURS in one.filename]
+        ours = [one for one in traceback.extract_tb(error.__traceback__) if _is_ours(one.filename)]
         place = f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "in the target"
         return "", f"{type(error).__name__} ({place})"
     finally:
         signal.alarm(0)
     return str(hash(frozenset(lines))), None
+
+
+def _is_ours(path: str) -> bool:
+    return any(one in path for one in _OURS)
 
 
 @contextlib.contextmanager
@@ -92,7 +96,7 @@ def _lines() -> Iterator[set[tuple[str, int]]]:
 
     def note(frame: object, event: str, arg: object) -> None:
         code = frame.f_code  # type: ignore[attr-defined]  # a frame
-        if _OURS in code.co_filename:
+        if _is_ours(code.co_filename):
             called.add((code.co_filename, code.co_firstlineno))
 
     sys.settrace(note)

@@ -3,7 +3,7 @@
     scripts/package
     scripts/package --base https://example.org/flows/blob/v1   # where links of the README lead
 
-Everything is built twice, and has the same bytes. Without extras, each command that needs one names it in one line and exits with code 2. With
+Everything is built twice, and has the same bytes. The client is used alone. Without extras, each command that needs one names it in one line and exits with code 2. With
 ``sandbox``, a template of `init` is checked, tested, run and deployed in a project that has `flows` and
 `tasks` packages of its own, and a form run of it is executed by a worker. Everything installed is
 checked against locks/.
@@ -21,13 +21,16 @@ import sys
 import tarfile
 import tempfile
 import time
+import tomllib
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import archives
+
+from rivya_sandbox.service.serve import running
 
 ROOT = Path(__file__).parent.parent
 SPEC = "specs/first-picture.yaml"
@@ -75,6 +78,21 @@ assert rf.run("specs/lamp.yaml", inputs={"product": "Comet kettle"}).status == "
 """,
 }
 """The files of a project that has packages named like folders of this repository."""
+
+CLIENT = """\
+import sys
+from pathlib import Path
+from rivya_client import SyncRivyaClient, catalogue
+
+with SyncRivyaClient(poll_seconds=0.01) as client:
+    lamp = client.models.catalogue().models["z-image"]
+    job = client.generations.create_and_wait({"model": lamp.id, "prompt": "A brass lamp"})
+    client.download(job.result.primary_url, Path("lamp.png"), max_bytes=10**7)
+assert job.final_credits == catalogue.price(lamp, {}).min
+others = ("prefect", "sqlalchemy", "rivya_flows", "rivya_sandbox")
+assert not [name for name in others if name in sys.modules]
+"""
+"""What somebody does who has the client alone, and a service."""
 
 NEEDS: tuple[tuple[str, list[str], dict[str, str]], ...] = (
     ("sandbox", ["run", SPEC], {}),
@@ -128,6 +146,7 @@ DISTRIBUTIONS = (
             "specs/": "rivya_flows/templates/",
         },
     ),
+    Distribution("packages/client", {"packages/client/src/rivya_client/": "rivya_client/"}),
     Distribution("packages/sandbox", {"packages/sandbox/src/rivya_sandbox/": "rivya_sandbox/"}),
 )
 
@@ -147,11 +166,21 @@ class Environment:
     Args:
         folder: Where it is created.
         built: Folder of the wheels and source distributions.
-        extra: What to install besides; its lock is installed too.
-        sdist: Install rivya-flows from its source distribution.
+        wanted: What to install, such as ``rivya-flows[sandbox]``.
+        locks: What is installed before, by the names of the locks. None: what `wanted` requires, as
+            `locks/base.txt` has it.
+        sdist: Install it from its source distribution.
     """
 
-    def __init__(self, folder: Path, built: Path, extra: str = "", *, sdist: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        built: Path,
+        wanted: str,
+        locks: Sequence[str] | None,
+        *,
+        sdist: bool = False,
+    ) -> None:
         self.work = folder / "work"
         self.work.mkdir(parents=True)
         self._bin = folder / "venv" / "bin"
@@ -160,12 +189,16 @@ class Environment:
         uv = [sys.executable, "-m", "uv", "--quiet", "--no-config", "--no-python-downloads"]
         done("uv venv", [*uv, "venv", "--python", sys.executable, str(folder / "venv")])
         install = [*uv, "pip", "install", "--python", str(self._bin / "python")]
-        names = ("base", extra, "build" if sdist else "")
-        locks = [f"--requirement={ROOT}/locks/{name}.txt" for name in names if name]
-        done("installing from the locks", [*install, "--no-build", "--require-hashes", *locks])
+        if locks is None:
+            project = ROOT / "packages" / wanted.removeprefix("rivya-") / "pyproject.toml"
+            needed = tomllib.loads(project.read_text("utf-8"))["project"]["dependencies"]
+            named = [f"--constraint={ROOT}/locks/base.txt", *needed]
+        else:
+            named = [f"--requirement={ROOT}/locks/{name}.txt" for name in locks]
+            named.append("--require-hashes")
+        done("installing from the locks", [*install, "--no-build", *named])
         # Without an index: all that the wheels require must be installed already.
-        wanted = f"rivya-flows[{extra}]" if extra else "rivya-flows"
-        how = ["--no-build-isolation", "--no-binary=rivya-flows"] if sdist else ["--no-build"]
+        how = ["--no-build-isolation", f"--no-binary={wanted}"] if sdist else ["--no-build"]
         done("installing", [*install, *how, "--no-index", f"--find-links={built}", wanted])
         done("uv pip check", [*uv, "pip", "check", "--python", str(self._bin / "python")])
 
@@ -310,9 +343,20 @@ def check_contents(distribution: Distribution, out: Path) -> int:
     return len(found)
 
 
+def client_alone(folder: Path, wheels: Path) -> None:
+    """The client's wheel, in an environment without any other of ours, buys and saves a picture."""
+    clean = Environment(folder, wheels, "rivya-client", None)
+    (clean.work / "use.py").write_text(CLIENT)
+    with running(folder / "service") as service:
+        variables = {"RIVYA_API_KEY": service.api_key, "RIVYA_BASE_URL": service.base_url}
+        used = clean.call("use.py", program="python", **variables)
+    if used.code or not (clean.work / "lamp.png").exists():
+        raise WrongError(f"the client alone: {used}")
+
+
 def without_extras(folder: Path, wheels: Path) -> None:
     """Everything that needs no extra works; what needs one names it."""
-    clean = Environment(folder, wheels, sdist=True)
+    clean = Environment(folder, wheels, "rivya-flows", ["base", "build"], sdist=True)
     [wheel] = wheels.glob("rivya_flows-*.whl")
     if wheel.name.split("-")[1] not in (said := clean.must("--version")):
         raise WrongError(f"--version: {said}")
@@ -336,7 +380,7 @@ def with_sandbox(folder: Path, wheels: Path) -> float:
     Returns:
         The seconds that it took.
     """
-    clean = Environment(folder, wheels, "sandbox")
+    clean = Environment(folder, wheels, "rivya-flows[sandbox]", ["base", "sandbox"])
     for name, text in PROJECT.items():
         (clean.work / name).parent.mkdir(exist_ok=True)
         (clean.work / name).write_text(text)
@@ -391,6 +435,8 @@ def main() -> int:
             with ThreadPoolExecutor() as both:  # each waits for processes most of the time
                 bare = both.submit(without_extras, folder / "bare", out)
                 sandbox = both.submit(with_sandbox, folder / "sandbox", out)
+                client_alone(folder / "client", out)
+                print("the client alone: works, without Prefect and a database")
                 bare.result()
                 print(
                     f"from the source distribution, without extras: works; {len(NEEDS)} commands name the extra they need"

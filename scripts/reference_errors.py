@@ -8,9 +8,11 @@ import pkgutil
 import re
 from collections.abc import Iterator, Sequence
 
-from reference_tables import PAGES, ROOT, first_line, table
+from reference_tables import ABSTRACT, PAGES, ROOT, first_line, table
 
+import rivya_client.errors
 import rivya_flows
+from rivya_client.errors import CLASS_OF_STATUS
 from rivya_flows import errors
 from rivya_flows.cli import failures
 
@@ -20,7 +22,8 @@ _SECTION = re.compile(r"^### `([a-z-]+)`\n\n(.*?)(?=^##|\Z)", re.MULTILINE | re.
 _LINK = re.compile(r"\[([^]]+)\]\([^)]+\)")
 _INTERNAL = {"ExpressionError", "InferenceError", "MissingError", "LimitError", "UsesNull"}
 """What no caller sees: a diagnostic, or the reason of an item, has its words."""
-_NEVER_ENDS = ("rivya_flows.flows.", "rivya_flows.tasks.", "rivya_flows.client.webhook_signatures")
+_OURS = ("rivya_client.", "rivya_flows.")
+_NEVER_ENDS = ("rivya_flows.flows.", "rivya_flows.tasks.", "rivya_client.webhook_signatures")
 """Modules with exceptions that end no command: an item or a flow run fails, or a delivery."""
 
 
@@ -43,7 +46,7 @@ def _meaning(section: str) -> str:
 def exceptions() -> str:
     """Every exception that reaches a caller: what it derives from, code of JSON, and exit code."""
     rows = []
-    for kind, level in _tree(errors.RivyaFlowsError):
+    for kind, level in _tree(errors.RivyaError):
         module = "rivya_flows" if kind.__name__ in rivya_flows.__all__ else kind.__module__
         code = (
             "that of the service" if issubclass(kind, errors.APIStatusError) else f"`{kind.code}`"
@@ -57,7 +60,7 @@ def statuses() -> str:
     """Each status with its class, and what to do about the codes of the service."""
     rows = [
         (str(status), f"`{kind.__name__}`", first_line(kind).partition(": ")[2])
-        for status, kind in errors.CLASS_OF_STATUS.items()
+        for status, kind in CLASS_OF_STATUS.items()
     ]
     above = errors.InternalServerError
     rows.append(("500 and above", f"`{above.__name__}`", first_line(above).partition(": ")[2]))
@@ -72,12 +75,12 @@ def statuses() -> str:
     )
 
 
-def _tree(kind: type[errors.RivyaFlowsError]) -> Iterator[tuple[type[errors.RivyaFlowsError], int]]:
+def _tree(kind: type[errors.RivyaError]) -> Iterator[tuple[type[errors.RivyaError], int]]:
     _import_all()
-    waiting: list[tuple[type[errors.RivyaFlowsError], int]] = [(kind, 0)]
+    waiting: list[tuple[type[errors.RivyaError], int]] = [(kind, 0)]
     while waiting:
         found, level = waiting.pop()
-        private = found.__name__.startswith("_")
+        private = found.__name__ == ABSTRACT
         if not private:
             yield found, level
         below = [one for one in _below(found) if one.__name__ not in _INTERNAL]
@@ -85,25 +88,29 @@ def _tree(kind: type[errors.RivyaFlowsError]) -> Iterator[tuple[type[errors.Rivy
         waiting += [(one, level + (not private)) for one in reversed(below)]
 
 
-def _below(kind: type[errors.RivyaFlowsError]) -> Sequence[type[errors.RivyaFlowsError]]:
-    known = list(vars(errors))
+def _below(kind: type[errors.RivyaError]) -> Sequence[type[errors.RivyaError]]:
+    known = [*vars(rivya_client.errors), *vars(errors)]
     place = {name: number for number, name in enumerate(known)}
-    below = (one for one in kind.__subclasses__() if one.__module__.startswith("rivya_flows."))
+    below = (one for one in kind.__subclasses__() if one.__module__.startswith(_OURS))
     return sorted(below, key=lambda one: (place.get(one.__name__, len(known)), one.__name__))
 
 
 def _import_all() -> None:
-    for found in pkgutil.walk_packages(rivya_flows.__path__, "rivya_flows."):
-        if re.search(r"\.(client|flows|language|tasks)\b", found.name):
+    modules = [
+        *pkgutil.walk_packages(rivya_client.__path__, "rivya_client."),
+        *pkgutil.walk_packages(rivya_flows.__path__, "rivya_flows."),
+    ]
+    for found in modules:
+        if re.search(r"^rivya_client\.|\.(callbacks|flows|language|tasks)\b", found.name):
             importlib.import_module(found.name)
 
 
-def _exit_code(kind: type[errors.RivyaFlowsError]) -> str:
+def _exit_code(kind: type[errors.RivyaError]) -> str:
     if kind.__module__.startswith(_NEVER_ENDS):
         return "–"
     made = kind.__new__(kind)
     if isinstance(made, errors.APIStatusError):
-        made.status = next((s for s, one in errors.CLASS_OF_STATUS.items() if one is kind), 500)
+        made.status = next((s for s, one in CLASS_OF_STATUS.items() if one is kind), 500)
         made.code = "insufficient_credits" if made.status == 402 else ""
     return str(failures.exit_code(made))
 

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from reference_tables import first_line, table
 
-from rivya_flows.catalogue.snapshot import shipped
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.diagnostics import CODES
 from rivya_flows.language import matrix
 from rivya_flows.language.brand import Brand, BrandCaptions, BrandEndCard

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import griffe
-from reference_tables import in_one_line, package, table
-
-import rivya_flows
+from reference_tables import ABSTRACT, in_one_line, package, table
 
 _RESOURCES = {
     "models": "resources.Models",
@@ -24,16 +23,20 @@ _RESOURCES = {
 """The attributes of a client with calls, and where their classes are."""
 
 
-def names() -> str:
-    """A section for each name of `rivya_flows.__all__`: functions, then classes, then errors."""
-    public = [name for name in rivya_flows.__all__ if not name.startswith("__")]
+def names(of: str) -> str:
+    """A section for each public name of a package: functions, then classes, then errors."""
+    public = [n for n in importlib.import_module(of).__all__ if not n.startswith("__")]
+    whole = package(of)
     functions = [name for name in public if name[0].islower() and f"a{name}" in public]
     functions += [name for name in public if name[0].islower() and name not in _paired(functions)]
     errors = [name for name in public if name.endswith("Error")]
     classes = [name for name in public if name[0].isupper() and name not in errors]
-    sections = [*map(_function, sorted(functions)), *map(_class, classes), "### Errors\n"]
+    sections = [_function(name, _object(whole, name)) for name in sorted(functions)]
+    sections += [_class(name, _object(whole, name)) for name in classes]
+    sections += ["### Errors\n"]
     head = ("error", "derives from", "meaning", "attributes")
-    return "\n".join([*sections, table(head, list(map(_error, errors)))])
+    rows = [_error(name, _object(whole, name)) for name in errors]
+    return "\n".join([*sections, table(head, rows)])
 
 
 def _paired(names: Sequence[str]) -> set[str]:
@@ -43,20 +46,20 @@ def _paired(names: Sequence[str]) -> set[str]:
 
 def calls() -> str:
     """A table for each resource of a client, and one for the client itself."""
-    whole = package()
+    whole = package("rivya_client")
     parts = []
     for attribute, place in _RESOURCES.items():
-        found = whole[f"client.{place}"]
+        found = whole[place]
         rows = list(_calls(found, f"client.{attribute}"))
         parts.append(f"**`client.{attribute}`**: {_summary(found)}\n\n{_table_of_calls(rows)}")
-    own = list(_calls(whole["client.client.ApiCalls"], "client"))
+    own = list(_calls(whole["client.ApiCalls"], "client"))
     parts.append(f"**`client`**\n\n{_table_of_calls(own)}")
     return "\n".join(parts)
 
 
-def _object(name: str) -> Any:
+def _object(whole: griffe.Module, name: str) -> Any:
     """What a public name stands for; of a synchronous function, its asynchronous twin."""
-    found = package()[name]
+    found: Any = whole[name]
     while found.is_alias:
         found = found.final_target
     if found.is_attribute and str(found.value).startswith("_synchronous("):
@@ -64,8 +67,7 @@ def _object(name: str) -> Any:
     return found
 
 
-def _function(name: str) -> str:
-    found = _object(name)
+def _function(name: str, found: Any) -> str:
     twin = f"`await {found.name}(…)` is the same as a coroutine.\n" if found.name != name else ""
     shown = f"{name}{_signature(found.parameters)} -> {found.returns}"
     documented = {
@@ -80,8 +82,7 @@ def _function(name: str) -> str:
     return "\n".join([*parts, twin] if twin else parts)
 
 
-def _class(name: str) -> str:
-    found = _object(name)
+def _class(name: str, found: Any) -> str:
     parts = [f"### `{name}`\n"]
     made, twin = found.all_members.get("__init__"), name.removeprefix("Sync")
     if twin != name:
@@ -142,9 +143,8 @@ def _described(found: Any) -> Iterator[tuple[str, str]]:
             yield name, in_one_line(member.docstring.value)
 
 
-def _error(name: str) -> tuple[str, ...]:
-    found = _object(name)
-    bases = [base for base in found.mro() if not base.name.startswith("_")]
+def _error(name: str, found: Any) -> tuple[str, ...]:
+    bases = [base for base in found.mro() if base.name != ABSTRACT]
     above = f"`{bases[0].name}`" if bases else "`Exception`"
     attributes = "; ".join(f"`{one}`: {told}" for one, told in _described(found))
     return (f"`{name}`", above, _summary(found), attributes)

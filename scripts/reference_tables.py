@@ -43,15 +43,19 @@ def in_one_line(text: str) -> str:
     return re.sub(r"``(.+?)``", r"`\1`", " ".join(text.split()))
 
 
+ABSTRACT = "ExplainedError"
+"""What errors have in common and nobody catches; no table has it."""
+
+
 @cache
-def package() -> griffe.Module:
-    """The package as its source says it, not imported."""
-    found = griffe.load(
-        "rivya_flows",
-        search_paths=[ROOT / "src"],
-        try_relative_path=False,
+def package(name: str = "rivya_flows") -> griffe.Module:
+    """A package as its source says it, not imported."""
+    loader = griffe.GriffeLoader(
+        search_paths=[ROOT / "src", ROOT / "packages/client/src"],
         allow_inspection=False,
-        docstring_parser="google",
+        docstring_parser=griffe.Parser.google,
     )
+    loader.load("rivya_client", try_relative_path=False)  # `rivya_flows` names errors of it
+    found = loader.load(name, try_relative_path=False)
     assert isinstance(found, griffe.Module)
     return found

@@ -20,7 +20,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 from rivya_flows.app.asset_ingest import kept
 from rivya_flows.app.runner import Run
 from rivya_flows.assets import Asset, Outputs, as_asset, looks_like_asset
-from rivya_flows.errors import LostMediumError, RivyaFlowsError, UsageError
+from rivya_flows.errors import LostMediumError, RivyaError, UsageError
 from rivya_flows.steps.function import BrokenKindError, Function
 from rivya_flows.steps.kind import Kind
 from rivya_flows.steps.registry import kind_of
@@ -28,7 +28,7 @@ from rivya_flows.store.assets import AssetStore
 from rivya_flows.tasks.files import fetched
 
 
-class FunctionError(RivyaFlowsError):
+class FunctionError(RivyaError):
     """A function failed, or its result does not match its model."""
 
     code = "function"
@@ -86,7 +86,7 @@ async def call_function(
                     kind.work, arguments=local, folder=Path(folder), idempotency_key=idempotency_key
                 )
                 dumped = await _called(work, name, timeout_seconds)
-        except RivyaFlowsError:
+        except RivyaError:
             raise
         except Exception as error:  # a foreign function raises anything
             raise FunctionError(f"{name}: {type(error).__name__}: {error}") from error

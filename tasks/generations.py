@@ -15,19 +15,20 @@ from typing import Any
 
 from prefect import task
 
+from rivya_client.downloads import Download
+from rivya_client.mime_types import MediaKind
+from rivya_client.retries import ONCE, RetryPolicy
+from rivya_client.types import ChatCompletion, Generation
 from rivya_flows.app.asset_ingest import of_kept, take
 from rivya_flows.app.runner import Run
-from rivya_flows.assets import Asset, MediaKind
-from rivya_flows.client.downloads import Download
-from rivya_flows.client.retries import ONCE, RetryPolicy
-from rivya_flows.client.types import ChatCompletion, Generation
+from rivya_flows.assets import Asset
 from rivya_flows.errors import (
     APIError,
     APIStatusError,
     LostMediumError,
     MediaError,
     NotFoundError,
-    RivyaFlowsError,
+    RivyaError,
 )
 from rivya_flows.planning.queue.events import BroughtFile
 
@@ -37,7 +38,7 @@ MAX_RESULT_BYTES = 2**30
 _GONE = {403, 404, 410}
 
 
-class CollectError(RivyaFlowsError):
+class CollectError(RivyaError):
     """A job succeeded, but its results could not be downloaded or decoded."""
 
     code = "download"
@@ -55,7 +56,7 @@ class CollectError(RivyaFlowsError):
         return self.message
 
 
-class JobFailedError(RivyaFlowsError):
+class JobFailedError(RivyaError):
     """The job was accepted, ran, and failed."""
 
     code = "job_failed"
@@ -142,7 +143,7 @@ async def collect_generation(
     downloads = _Downloads(run, task_id, {one.index: one for one in files})
     try:
         return CollectedJob(ended, tuple(await downloads.collect(urls)))
-    except RivyaFlowsError as error:
+    except RivyaError as error:
         raise CollectError(ended, str(error), downloads.kept) from error
 
 

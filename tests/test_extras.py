@@ -17,7 +17,7 @@ from support.cli_calls import Terminal
 
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-SANDBOX = tomllib.loads((ROOT / "sandbox" / "pyproject.toml").read_text("utf-8"))
+SANDBOX = tomllib.loads((ROOT / "packages" / "sandbox" / "pyproject.toml").read_text("utf-8"))
 SPEC = """\
 name: still
 steps:
@@ -69,7 +69,7 @@ def test_an_extra_is_installed_from_the_checkout_or_by_packages_that_somebody_ow
     monkeypatch.setattr(extras, "_ROOT", tmp_path)
     wheel = install(extra)
     if extra == "sandbox":
-        assert editable == f"pip install {ROOT}/sandbox"
+        assert editable == f"pip install {ROOT}/packages/sandbox"
         assert wheel.startswith("pip install ./rivya_sandbox-")
     else:
         declared = PYPROJECT["project"]["optional-dependencies"][extra]

@@ -16,6 +16,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import WorkPool
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.app.live_guard import (
     Confirm,
     account,
@@ -27,7 +28,6 @@ from rivya_flows.app.live_guard import (
 from rivya_flows.app.processes import registry
 from rivya_flows.app.publishing import upload_page
 from rivya_flows.app.shared_store_checks import shown_url, this_machine, unshared
-from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.environment import variables
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.credentials import RivyaCredentials

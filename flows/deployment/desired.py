@@ -17,10 +17,10 @@ from prefect.events.actions import RunDeployment
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 
+from rivya_client.catalogue.catalogue import Catalogue
 from rivya_flows.app.prepare import Market, RunRequest, prepare
 from rivya_flows.app.spec_file import NO_SPEC, SpecFile, carried, is_tests, read_spec, specs_at
-from rivya_flows.catalogue.catalogue import Catalogue
-from rivya_flows.errors import Diagnostic, MediaError, RivyaFlowsError, SpecError, UsageError
+from rivya_flows.errors import Diagnostic, MediaError, RivyaError, SpecError, UsageError
 from rivya_flows.flows.compiler import compile_flow
 from rivya_flows.flows.deploy_blocks import (
     COLLECTION_VARIABLE,
@@ -292,7 +292,7 @@ def _price(source: GivenSpec, deploy: Deploy, catalogue: Catalogue, assets: Asse
     market, name = Market(catalogue, service=""), source.workflow.name
     try:
         ready = prepare(request, market, run_id=name, assets=assets, look_up=lambda _: None)
-    except RivyaFlowsError:  # an input is missing, which the form asks for
+    except RivyaError:  # an input is missing, which the form asks for
         return "No budget: the price of a run depends on its inputs."
     words = total_of(ready.estimate)
     given = " with these inputs" if source.workflow.inputs else ""

@@ -15,9 +15,9 @@ from prefect.client.schemas.schedules import (
 )
 from prefect.events.schemas.automations import EventTrigger
 
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.app.live_guard import DeployedSpending, Start
 from rivya_flows.app.spec_file import deployed_file, load_spec
-from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.flows.deployment.desired import GivenSpecs
 from rivya_flows.flows.deployment.schedules import dates_from

@@ -14,7 +14,7 @@ from rivya_flows.app.batch.summary import BatchResult, RowReport, rerun_with
 from rivya_flows.app.publishing import addresses_of, report_of
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.assets import assets_in
-from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.errors import RivyaError
 from rivya_flows.flows.execution.run_events import Credits, PayloadPart
 from rivya_flows.flows.prefect_internals import send_event
 from rivya_flows.flows.recovery.automations import BATCH_PREFIX, OURS
@@ -71,7 +71,7 @@ async def announce_batch(context: RunContext, result: BatchResult) -> None:
             )
         )
     except Exception as error:  # Prefect may raise anything; the batch has ended all the same
-        shown = error if isinstance(error, RivyaFlowsError) else type(error).__name__
+        shown = error if isinstance(error, RivyaError) else type(error).__name__
         _logger.warning("the batch's end event was not sent: %s", shown)
 
 

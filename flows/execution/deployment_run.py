@@ -42,7 +42,7 @@ from rivya_flows.app.results import Receipt, receipt_of
 from rivya_flows.app.run_context import RunContext, WalletCredentials, known_run
 from rivya_flows.app.runner import Run
 from rivya_flows.app.spec_file import SpecFile
-from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.errors import RivyaError
 from rivya_flows.flows.absence import can_try_later
 from rivya_flows.flows.deploy_blocks import schedule_of
 from rivya_flows.flows.execution.engine import STOPPED
@@ -252,7 +252,7 @@ async def _paused(
         with caught_terminations():
             continues = await pause(context, waits, reporter)
     except STOPPED:
-        with contextlib.suppress(RivyaFlowsError):  # what stopped it matters more
+        with contextlib.suppress(RivyaError):  # what stopped it matters more
             await end_cancelled(Run(context, reporter))
         raise
     if continues:

@@ -15,14 +15,14 @@ from typing import Any
 
 from prefect.exceptions import TerminationSignal
 
+from rivya_client.client import RivyaClient
+from rivya_client.types import Generation
 from rivya_flows.app.runner import Run
-from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.types import Generation
 from rivya_flows.errors import (
     APIStatusError,
     LeaseLostError,
     PoolExceededError,
-    RivyaFlowsError,
+    RivyaError,
     StoreError,
     StoreLostError,
     StoreUnreachableError,
@@ -212,7 +212,7 @@ class Engine:
         run, event = self._run, entry.event
         try:
             actions = step(run.state, event)
-        except RivyaFlowsError as error:  # no item's failure: the state may be half changed
+        except RivyaError as error:  # no item's failure: the state may be half changed
             raise RuntimeError(f"{run.run_id}: an event could not be applied: {error}") from error
         run.reporter.record(entry, run.state)
         run.listen(event, run.state)
@@ -249,7 +249,7 @@ class Engine:
             self._absence = error
             return
         if (
-            isinstance(error, RivyaFlowsError)
+            isinstance(error, RivyaError)
             and not isinstance(error, _STOPS)
             and isinstance(action, UploadMedium | AskCache | Buy | Collect | Work)
         ):
@@ -292,7 +292,7 @@ def _needs_service(action: Action) -> bool:
 
 
 def _outcome(
-    action: UploadMedium | AskCache | Buy | Collect | Work, error: RivyaFlowsError
+    action: UploadMedium | AskCache | Buy | Collect | Work, error: RivyaError
 ) -> ItemFailed | PoolRefused:
     """The item failed; or a pool did not cover its intent, and nothing was sent."""
     of = {"step": action.step, "key": action.key}
@@ -329,7 +329,7 @@ async def reconcile_jobs(run: Run) -> None:
         async with asyncio.TaskGroup() as group:
             for _ in range(min(AT_ONCE, len(asked) - len(jobs))):
                 group.create_task(ask())
-    except* RivyaFlowsError:  # also for an id that fits in no URL
+    except* RivyaError:  # also for an id that fits in no URL
         jobs.clear()
     if jobs or not asked:
         await _record_answers(run, {one: jobs[one] for one in asked})

@@ -14,7 +14,7 @@ from rivya_flows.app.report import RunReport
 from rivya_flows.app.resume import restore_media
 from rivya_flows.app.runner import Run, now
 from rivya_flows.app.signing import Signing, signer_of
-from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.errors import RivyaError
 from rivya_flows.flows.execution.engine import STOPPED, drive
 from rivya_flows.flows.execution.job_notifications import listen_for_jobs
 from rivya_flows.flows.execution.run_events import announce
@@ -61,12 +61,12 @@ async def execute_run(run: Run, concurrency: Concurrency | None) -> RunReport:
                     await _run_engine(run, page)
                     return await _show_end(run, page)
                 except STOPPED:
-                    with contextlib.suppress(RivyaFlowsError):  # what stopped it matters more
+                    with contextlib.suppress(RivyaError):  # what stopped it matters more
                         await _show_end(run, page, again=True)
                     raise
         except STOPPED:
             # Cancelled while it waited for its turn: an engine writes its end itself.
-            with contextlib.suppress(RivyaFlowsError):
+            with contextlib.suppress(RivyaError):
                 await end_cancelled(run)
             raise
 

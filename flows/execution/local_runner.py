@@ -17,7 +17,7 @@ from pydantic import JsonValue
 
 from rivya_flows.app.shared_store_checks import shown_url
 from rivya_flows.environment import set_default, variables
-from rivya_flows.errors import RivyaFlowsError, UsageError
+from rivya_flows.errors import RivyaError, UsageError
 from rivya_flows.flows.server.environment import (
     HEALTH_SECONDS,
     client_environment,
@@ -137,12 +137,12 @@ class LocalRunner:
         workflow = (await in_thread(run.reporter.follow)).plan.workflow
         frozen = run.reporter.frozen
 
-        failures: list[RivyaFlowsError] = []
+        failures: list[RivyaError] = []
 
         async def execute(**_: Any) -> RunReport:
             try:
                 return await execute_run(run, workflow.concurrency)
-            except RivyaFlowsError as error:
+            except RivyaError as error:
                 failures.append(error)
                 raise
 

@@ -13,14 +13,11 @@ from typing import TypedDict, cast
 
 from pydantic import JsonValue
 
+from rivya_client.errors import NotSentError, RefusedAfterSilenceError, may_have_been_carried_out
+from rivya_client.mime_types import MediaKind
+from rivya_client.types import ChatCompletion, Generation
 from rivya_flows.app.runner import Run
-from rivya_flows.assets import MediaKind, Outputs
-from rivya_flows.client.errors import (
-    NotSentError,
-    RefusedAfterSilenceError,
-    may_have_been_carried_out,
-)
-from rivya_flows.client.types import ChatCompletion, Generation
+from rivya_flows.assets import Outputs
 from rivya_flows.errors import APIError, APIStatusError
 from rivya_flows.flows.absence import is_absence
 from rivya_flows.planning.queue.actions import Buy, Collect, Work

@@ -21,10 +21,11 @@ from prefect.events.filters import EventFilter, EventIDFilter
 from prefect.settings import get_current_settings
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from rivya_client.printable import one_line
 from rivya_flows.app.publishing import addresses_of, report_of
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.assets import Asset, as_asset, assets_in
-from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.errors import RivyaError, hint_of
 from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL, send_event
 from rivya_flows.flows.recovery.automations import EVENT_PREFIX, LAST_HEARTBEAT, OURS, ROW_PREFIX
 from rivya_flows.flows.recovery.orphans import close_cancelled
@@ -38,7 +39,6 @@ from rivya_flows.planning.names import listed
 from rivya_flows.planning.questions.open_questions import utc_minute
 from rivya_flows.planning.questions.presentation import deadline_words, what_follows
 from rivya_flows.planning.queue.events import AnsweredBy
-from rivya_flows.printable import one_line
 from rivya_flows.settings import read_settings
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.journal import Journal
@@ -148,7 +148,7 @@ async def announce_failure(error: Exception, status: Literal["cancelled", "faile
     if run.deployment_id is not None:  # else its run may have another id
         with contextlib.suppress(Exception):  # store or settings may be why it fails
             spent = await in_thread(partial(_recorded, failed, status))
-    hint = getattr(error, "hint", None)
+    hint = hint_of(error)
     found = EndPayload(
         run_id=failed.run_id,
         name=name,
@@ -237,7 +237,7 @@ async def _send(
             event.payload["outputs"] = {}  # the server would drop the event
         await send_event(event)
     except Exception as error:  # Prefect may raise anything; the run has ended all the same
-        shown = error if isinstance(error, RivyaFlowsError) else type(error).__name__
+        shown = error if isinstance(error, RivyaError) else type(error).__name__
         _logger.warning("the run's end event was not sent: %s", shown)
 
 

@@ -17,7 +17,7 @@ from prefect.states import Cancelled, Failed
 from prefect.utilities.annotations import allow_failure
 
 from rivya_flows.app.runner import Run
-from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.errors import RivyaError
 from rivya_flows.flows.paging import UNFINISHED, flow_runs_with, read_task_runs
 from rivya_flows.flows.prefect_internals import Boxed, task_named
 from rivya_flows.flows.task_groups import ItemRange, TaskGroup, ranges_of
@@ -223,7 +223,7 @@ def _boxed(work: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
             return found if isinstance(found, State) else Boxed(found)
         except asyncio.CancelledError:
             return Cancelled(message="the run was stopped; bought jobs continue")
-        except RivyaFlowsError as error:
+        except RivyaError as error:
             # One sentence in the log, not a traceback.
             return Failed(message=str(error), data=error)
 

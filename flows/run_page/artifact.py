@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rivya_client.types import Generation
 from rivya_flows.assets import Asset, assets_in
-from rivya_flows.client.types import Generation
 from rivya_flows.flows.task_groups import STATUSES
 from rivya_flows.planning.markdown import Marked, gallery, link, picture, quotation, table, text
 

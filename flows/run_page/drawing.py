@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rivya_client.catalogue.prices import Price
 from rivya_flows.app.prepare import verdict
 from rivya_flows.assets import Asset
-from rivya_flows.catalogue.prices import Price
 from rivya_flows.flows.run_page.artifact import Address, Artifact, Poster, as_markdown
 from rivya_flows.ledger.continuing import next_step
 from rivya_flows.ledger.phrases import credits_of, model_of, total_of

@@ -21,7 +21,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import ConcurrencyLeaseHolder
 from prefect.runtime import flow_run
 
-from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.errors import RivyaError
 from rivya_flows.language.workflow import Concurrency
 
 Logger = logging.Logger | logging.LoggerAdapter[Any]
@@ -37,7 +37,7 @@ ASK_SECONDS = 3.0
 _FAILURES = 5  # consecutive errors
 
 
-class LimitError(RivyaFlowsError):
+class LimitError(RivyaError):
     """Prefect did not say whether the run may start; nothing was bought."""
 
     code = "limit"

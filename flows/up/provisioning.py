@@ -14,6 +14,7 @@ from prefect import get_client
 from prefect.client.schemas.objects import State, StateType
 from prefect.states import AwaitingRetry, Cancelled
 
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.app.live_guard import (
     Confirm,
     account,
@@ -24,7 +25,6 @@ from rivya_flows.app.live_guard import (
     source,
 )
 from rivya_flows.app.processes import registry
-from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL
 from rivya_flows.flows.deployment.deploy import DeployOptions, deploy
 from rivya_flows.flows.deployment.desired import GivenSpecs, read_specs

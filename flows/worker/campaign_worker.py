@@ -31,6 +31,7 @@ from prefect.workers.process import (
     ProcessWorkerResult,
 )
 
+from rivya_client.printable import one_line
 from rivya_flows.flows.compiler import ENTRYPOINT_MODULE
 from rivya_flows.flows.credentials import RivyaCredentials
 from rivya_flows.flows.deploy_blocks import COLLECTION_VARIABLE, SET_VARIABLE, SPEC_VARIABLE
@@ -43,7 +44,6 @@ from rivya_flows.flows.worker.prefect_internals import (
     imported_from,
     shared_environment,
 )
-from rivya_flows.printable import one_line
 from rivya_flows.settings import read_settings
 
 if TYPE_CHECKING:

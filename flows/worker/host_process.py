@@ -43,7 +43,7 @@ from rivya_flows.tasks import functions
 _LINES = 12
 """Calls of a stack that are shown, from the innermost outwards."""
 
-_OURS = "rivya_flows."
+_OURS = ("rivya_flows.", "rivya_client.")
 
 
 class LoopWatch:

@@ -17,13 +17,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rivya_flows.app.results import Plan as Plan, PlanItem as PlanItem, Receipt as Receipt
     from rivya_flows.assets import Asset as Asset
-    from rivya_flows.client.calls import RawResponse as RawResponse
-    from rivya_flows.client.client import (
-        RivyaClient as RivyaClient,
-        SyncRivyaClient as SyncRivyaClient,
-    )
-    from rivya_flows.client.options import RequestOptions as RequestOptions
-    from rivya_flows.client.retries import RetryPolicy as RetryPolicy
     from rivya_flows.diagnostics import Diagnostic as Diagnostic
     from rivya_flows.errors import (
         APIConnectionError as APIConnectionError,
@@ -40,7 +33,7 @@ if TYPE_CHECKING:
         NotFoundError as NotFoundError,
         PermissionDeniedError as PermissionDeniedError,
         RateLimitError as RateLimitError,
-        RivyaFlowsError as RivyaFlowsError,
+        RivyaError as RivyaError,
         SpecError as SpecError,
         StoreError as StoreError,
         UsageError as UsageError,
@@ -70,16 +63,12 @@ if TYPE_CHECKING:
 _NAMES = {
     "app.results": "Plan PlanItem Receipt",
     "assets": "Asset",
-    "client.calls": "RawResponse",
-    "client.client": "RivyaClient SyncRivyaClient",
-    "client.options": "RequestOptions",
-    "client.retries": "RetryPolicy",
     "diagnostics": "Diagnostic",
     "errors": (
         "APIConnectionError APIError APIStatusError AuthenticationError BadRequestError "
         "BudgetError ConflictError InsufficientCreditsError InternalServerError "
         "LeaseLostError MediaError NotFoundError PermissionDeniedError RateLimitError "
-        "RivyaFlowsError SpecError StoreError UsageError"
+        "RivyaError SpecError StoreError UsageError"
     ),
     "flows.compiler": "RunEndedError",
     "flows.credentials": "RivyaCredentials",

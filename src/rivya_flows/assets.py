@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
-MediaKind = Literal["image", "video", "audio"]
+from rivya_client.mime_types import MediaKind
 
 Outputs = Mapping[str, JsonValue]
 """The output fields of an item by name, as JSON."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from rivya_flows.printable import one_line
+from rivya_client.printable import one_line
 
 
 @dataclass(frozen=True)

@@ -1,24 +1,57 @@
-"""Exceptions that several modules raise; `docs/reference/errors.md` has the tree of all.
+"""Exceptions that several modules raise, with those of the client; `docs/reference/errors.md` has the tree of all.
 
-Those that only one module raises are defined there. Each carries `hint`: what to do next, or None. Arguments are all passed to
-``super().__init__`` because Prefect pickles exceptions, and pickle replays them.
+Those that only one module raises are defined there. Each carries `hint`: what to do next, or None; what a command shows is
+`hint_of`. Arguments are all passed to ``super().__init__`` because Prefect pickles exceptions, and pickle replays them.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 
+from rivya_client.errors import (
+    ADVICE as SERVICE_ADVICE,
+    APIConnectionError as APIConnectionError,
+    APIError as APIError,
+    APIStatusError as APIStatusError,
+    AuthenticationError as AuthenticationError,
+    BadRequestError as BadRequestError,
+    ConflictError as ConflictError,
+    ExplainedError,
+    InsufficientCreditsError as InsufficientCreditsError,
+    InternalServerError as InternalServerError,
+    MediaError as MediaError,
+    NotFoundError as NotFoundError,
+    NotSentError as NotSentError,
+    PermissionDeniedError as PermissionDeniedError,
+    RateLimitError as RateLimitError,
+    RefusedAddressError as RefusedAddressError,
+    RefusedAfterSilenceError as RefusedAfterSilenceError,
+    RivyaError as RivyaError,
+    UsageError as UsageError,
+)
 from rivya_flows.diagnostics import Diagnostic as Diagnostic  # part of `SpecError`
 
+_NEW_KEY = (
+    f"{SERVICE_ADVICE['api_key_revoked']};"
+    " then `rivya-flows down` and `up` if that runs, since its worker has the old one"
+)
+ADVICE = {
+    **SERVICE_ADVICE,
+    "api_key_revoked": _NEW_KEY,
+    "api_key_expired": _NEW_KEY,
+    "rate_limited": "wait, then resume",
+    "insufficient_credits": f"{SERVICE_ADVICE['insufficient_credits']}, then resume",
+}
+"""What to do about an error code of the service: what the client says, and what is different for a run."""
 
-class RivyaFlowsError(Exception):
-    """Base of all errors of this library."""
 
-    code = "error"
-    hint: str | None = None
+def hint_of(error: BaseException) -> str | None:
+    """What to do next about an error, for somebody who runs campaigns; None if it does not say."""
+    hint: str | None = getattr(error, "hint", None)
+    return ADVICE.get(error.code, hint) if isinstance(error, APIStatusError) else hint
 
 
-class SpecError(RivyaFlowsError):
+class SpecError(RivyaError):
     """A spec or its inputs are wrong.
 
     Attributes:
@@ -35,25 +68,7 @@ class SpecError(RivyaFlowsError):
         return "\n".join(map(str, self.diagnostics))
 
 
-class _Told(RivyaFlowsError):
-    def __init__(self, message: str, hint: str | None = None) -> None:
-        super().__init__(message, hint)
-        self.message = message
-        self.hint = hint
-        if hint:
-            self.add_note(f"hint: {hint}")  # at the end of a traceback, as in the log of a flow run
-
-    def __str__(self) -> str:
-        return self.message
-
-
-class UsageError(_Told):
-    """The call, the configuration or the machine is wrong."""
-
-    code = "usage"
-
-
-class BudgetError(_Told):
+class BudgetError(ExplainedError):
     """The credits or the budget do not suffice; nothing more was bought."""
 
     code = "over_budget"
@@ -91,7 +106,7 @@ class QuoteError(BudgetError):
     code = "quote"
 
 
-class StoreError(_Told):
+class StoreError(ExplainedError):
     """The journal cannot be read or written."""
 
     code = "store"
@@ -113,142 +128,3 @@ class StoreUnreachableError(StoreError):
 
 class LostMediumError(StoreError):
     """A medium is not in its store any more, or its content is another one."""
-
-
-class MediaError(_Told):
-    """A media file is missing, broken, too large, or of another kind than it says."""
-
-    code = "media"
-
-
-class APIError(RivyaFlowsError):
-    """The service did not give what was asked for.
-
-    Attributes:
-        retryable: The same request may succeed later.
-        idempotency_key: The key that the request had. The same bytes under it do not buy twice.
-    """
-
-    code = "api"
-    retryable = False
-    idempotency_key: str | None = None
-
-
-class APIConnectionError(APIError):
-    """No whole answer arrived; the service may or may not have carried out the request."""
-
-    code = "connection"
-    retryable = True
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = "check RIVYA_BASE_URL and the network, then try again"
-
-    def __str__(self) -> str:
-        return self.message
-
-
-# The next step for an error code. Source: contract, section 2.2.
-_NEW_KEY = (
-    "create a new key in Settings, API Keys, and set RIVYA_API_KEY to it;"
-    " then `rivya-flows down` and `up` if that runs, since its worker has the old one"
-)
-ADVICE = {
-    "public_api_disabled": "the Public API is off for now; try again later",
-    "api_key_missing": "set RIVYA_API_KEY",
-    "api_key_invalid": "correct RIVYA_API_KEY, or create a key in Settings, API Keys",
-    "api_key_revoked": _NEW_KEY,
-    "api_key_expired": _NEW_KEY,
-    "api_scope_denied": "set RIVYA_API_KEY to a new key with the scope that the message names",
-    "rate_limited": "wait, then resume",
-    "insufficient_credits": "add credits, or pick a cheaper model, then resume",
-}
-
-
-class APIStatusError(APIError):
-    """A 4xx or 5xx answer arrived; `of_status` gives the class of a status.
-
-    Attributes:
-        status: HTTP status code.
-        code: The stable code of the error envelope, or ``http_<status>`` without one.
-        detail: The service's own words.
-        request_id: ``req_…`` of the answer; quote it when asking for help. None if absent.
-        retry_after_seconds: What ``Retry-After`` asked for; None if absent.
-
-    Source: contract, sections 2.1 and 2.2.
-    """
-
-    def __init__(
-        self,
-        status: int,
-        code: str,
-        detail: str,
-        request_id: str | None = None,
-        retry_after_seconds: float | None = None,
-    ) -> None:
-        super().__init__(status, code, detail, request_id, retry_after_seconds)
-        self.status = status
-        self.code = code
-        self.detail = detail
-        self.request_id = request_id
-        self.retry_after_seconds = retry_after_seconds
-        self.retryable = status in (408, 429) or status >= 500
-        self.hint = ADVICE.get(code)
-
-    def __str__(self) -> str:
-        quoted = f" (request {self.request_id})" if self.request_id else ""
-        return f"{self.code}: {self.detail} [HTTP {self.status}]{quoted}"
-
-    @property
-    def of_gateway(self) -> bool:
-        """Whether the response had no error envelope, so that the service may not have sent it."""
-        return self.code == f"http_{self.status}"
-
-    @classmethod
-    def of_status(cls, status: int) -> type[APIStatusError]:
-        """The class of a status; `APIStatusError` for one without a class of its own."""
-        return InternalServerError if status >= 500 else CLASS_OF_STATUS.get(status, APIStatusError)
-
-
-class BadRequestError(APIStatusError):
-    """400: the request is not valid; change it."""
-
-
-class AuthenticationError(APIStatusError):
-    """401: the key is missing, wrong, revoked or expired."""
-
-
-class InsufficientCreditsError(APIStatusError):
-    """402: the balance does not cover the price."""
-
-
-class PermissionDeniedError(APIStatusError):
-    """403: the key lacks a scope."""
-
-
-class NotFoundError(APIStatusError):
-    """404: it does not exist, or it belongs to another account."""
-
-
-class ConflictError(APIStatusError):
-    """409: the idempotency key or the chat session is in use for another request."""
-
-
-class RateLimitError(APIStatusError):
-    """429: too many requests."""
-
-
-class InternalServerError(APIStatusError):
-    """500 and above: the service failed; a purchase may have been made."""
-
-
-CLASS_OF_STATUS: dict[int, type[APIStatusError]] = {
-    400: BadRequestError,
-    401: AuthenticationError,
-    402: InsufficientCreditsError,
-    403: PermissionDeniedError,
-    404: NotFoundError,
-    409: ConflictError,
-    429: RateLimitError,
-}

@@ -55,7 +55,10 @@ def install(extra: str) -> str:
         return f"{shlex.quote(str(script))} {extra}"
     if extra == "sandbox":
         version = importlib.metadata.version("rivya-flows")
-        folder, wheel = _ROOT / "sandbox", f"./rivya_sandbox-{version}-py3-none-any.whl"
+        folder, wheel = (
+            _ROOT / "packages" / "sandbox",
+            f"./rivya_sandbox-{version}-py3-none-any.whl",
+        )
         packages = [str(folder) if (folder / "pyproject.toml").exists() else wheel]
     else:
         required = importlib.metadata.requires("rivya-flows") or []

@@ -224,7 +224,7 @@ async def afork(
 
     Raises:
         UsageError: There is no such run or step, or the service of the run is another one.
-        RivyaFlowsError: As for `arun`.
+        RivyaError: As for `arun`.
     """
     values, given = dict(inputs or {}), _typed_answers(answers, by)
     changes = ForkOptions(lambda _: values, from_step, budget, dict(labels or {}))

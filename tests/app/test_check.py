@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.app.check import check_file
-from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.language.workflow import Workflow
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.app.check import check_text, fix_file
-from rivya_flows.catalogue.snapshot import shipped
 
 WRONG = "version: 1\nname: test\nsteps:\n  still:\n    uses: genrate\n    with: {model: z-image, prompt: a lamp}\n"
 

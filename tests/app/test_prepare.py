@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from rivya_client.catalogue.snapshot import from_wire, shipped
 from rivya_flows.app.prepare import (
     Market,
     Prepared,
@@ -27,7 +28,6 @@ from rivya_flows.app.prepare import (
 )
 from rivya_flows.app.run_context import ServiceConnection, open_context
 from rivya_flows.app.spec_file import SpecFile
-from rivya_flows.catalogue.snapshot import from_wire, shipped
 from rivya_flows.errors import BudgetError, SpecError, UsageError
 from rivya_flows.language.expressions import evaluation
 from rivya_flows.ledger.phrases import total_of

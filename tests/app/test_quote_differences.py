@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from rivya_client.catalogue.catalogue import Catalogue
+from rivya_client.catalogue.snapshot import from_wire
 from rivya_flows.app.quotes import (
     MAX_LINES,
     Quote,
@@ -18,8 +20,6 @@ from rivya_flows.app.quotes import (
     signature_of,
     text_differences,
 )
-from rivya_flows.catalogue.catalogue import Catalogue
-from rivya_flows.catalogue.snapshot import from_wire
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 

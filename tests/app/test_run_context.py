@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from rivya_client.retries import ONCE
+from rivya_client.types import File
 from rivya_flows.app import run_context
 from rivya_flows.app.run_context import (
     ServiceConnection,
@@ -18,8 +20,6 @@ from rivya_flows.app.run_context import (
     open_context,
     real_service,
 )
-from rivya_flows.client.retries import ONCE
-from rivya_flows.client.types import File
 from rivya_flows.errors import APIConnectionError, MediaError, UsageError
 from rivya_flows.settings import Settings
 from support.journal_entries import frozen

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.app import spec_file
 from rivya_flows.app.prepare import Market, RunRequest, prepare
 from rivya_flows.app.spec_file import SpecFile, carried, load_spec, read_spec, specs_at
 from rivya_flows.assets import assets_in
-from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError, StoreError, UsageError
 from rivya_flows.planning.queue.events import RunFrozen
 from rivya_flows.planning.queue.reducer import initial_state

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from rivya_client.printable import spreadsheet_text
 from rivya_flows.app.spending import SpendReport, Sum, spending
-from rivya_flows.printable import spreadsheet_text
 from rivya_flows.store.charges import Charge
 
 REAL = "https://rivya.ai"

@@ -11,10 +11,10 @@ import pytest
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from pydantic import SecretStr
 
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.app.live_guard import account, source
 from rivya_flows.app.processes import registry, supervisor
 from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess
-from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.flows.deploy_blocks import OWNER_TAG, prefect_yaml
 from rivya_flows.flows.recovery.automations import LOST, MISSED_HEARTBEATS
 from rivya_flows.language.trigger_values import for_prefect

@@ -9,9 +9,9 @@ import pytest
 from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
+from rivya_client.client import RivyaClient
 from rivya_flows.app.doctor.examine import HARMFUL
 from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess, write
-from rivya_flows.client.client import RivyaClient
 from rivya_flows.extras import install
 from rivya_flows.flows.execution import local_runner
 from rivya_flows.flows.server.environment import pointed_at

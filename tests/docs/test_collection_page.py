@@ -14,7 +14,7 @@ import pytest
 from prefect._sdk.models import DeploymentInfo, FlowInfo, SDKData, SDKGenerationMetadata
 from prefect._sdk.renderer import render_sdk
 
-from rivya_flows.catalogue.snapshot import shipped
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.flows.deployment.desired import desired_deployments, read_specs
 from rivya_flows.store.assets import AssetStore
 from rivya_sandbox.service import admin

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rivya_flows.catalogue.snapshot import shipped
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.spec.load import check
 from rivya_sandbox.service.serve import running
 from support.pages import Block, blocks_of, not_run, reading

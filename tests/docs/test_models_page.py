@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from rivya_flows.catalogue.prices import price, price_range
-from rivya_flows.catalogue.snapshot import shipped
+from rivya_client.catalogue.prices import price, price_range
+from rivya_client.catalogue.snapshot import shipped
 
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "models.md").read_text("utf-8")
 ROWS = re.findall(r"^\| .* \| `(.*)` \| (.*?)(?:, by length)? \|$", PAGE, re.MULTILINE)

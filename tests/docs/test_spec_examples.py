@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.catalogue.snapshot import shipped
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.spec.load import check
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Studio, studio_at

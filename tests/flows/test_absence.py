@@ -14,10 +14,10 @@ import httpx
 import pytest
 from prefect.client import orchestration as prefect_client
 
+from rivya_client import retries
+from rivya_client.catalogue.snapshot import shipped
+from rivya_client.errors import JobTimeoutError
 from rivya_flows.app.report import RunReport
-from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.client import retries
-from rivya_flows.client.errors import JobTimeoutError
 from rivya_flows.errors import APIConnectionError, APIStatusError, LeaseLostError, UsageError
 from rivya_flows.flows import absence
 from rivya_flows.flows.absence import is_absence

@@ -12,8 +12,8 @@ import yaml
 from prefect import Flow, get_client
 from prefect.flows import load_flow_from_entrypoint
 
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.app.spec_file import specs_at
-from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError
 from rivya_flows.flows import campaigns, spec_registry
 from rivya_flows.flows.deploy_blocks import (

@@ -16,8 +16,8 @@ import pytest
 from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
-from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.client.callbacks import CALLBACK_SCHEME
+from rivya_client.catalogue.snapshot import shipped
+from rivya_flows.callbacks import CALLBACK_SCHEME
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.deploy_blocks import prefect_yaml
 from rivya_flows.language.syntax.secret_names import KEY_BLOCK

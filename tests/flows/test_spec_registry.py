@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from prefect import Flow
 
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.app.prepare import Market, RunRequest, prepare
 from rivya_flows.app.spec_file import SpecFile
-from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.flows import campaigns
 from rivya_flows.flows.run_ids import run_id_of
 from rivya_flows.flows.spec_registry import flow_of_file

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from rivya_flows.catalogue.snapshot import shipped
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.language.expressions.resolve import evaluate
 from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.matrix import written_keys

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.catalogue.snapshot import shipped
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.brand import Brand, with_words
 from rivya_flows.spec.dump import dump

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rivya_flows.catalogue.snapshot import shipped
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError
 from rivya_flows.spec.load import load
 from support.wrong_specs import HEAD, STILL, diagnostics_of

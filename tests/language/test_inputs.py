@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.catalogue.snapshot import shipped
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError
 from rivya_flows.language.inputs import resolve_inputs
 from rivya_flows.language.workflow import Workflow

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from prefect.server.utilities.user_templates import TemplateRenderError, render_user_template
 
-from rivya_flows.catalogue.snapshot import shipped
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.trigger_values import for_prefect
 from rivya_flows.spec.load import check

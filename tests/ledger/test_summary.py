@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.catalogue.prices import price_of, price_range
+from rivya_client.catalogue.prices import price_of, price_range
 from rivya_flows.ledger.phrases import model_of, other_runs, pool_left
 from rivya_flows.ledger.receipt_model import Item
 from rivya_flows.ledger.summary import (

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.assets import MediaKind
+from rivya_client.mime_types import MediaKind
 from rivya_flows.ledger.receipt_model import Item, Step
 from rivya_flows.media.alt_text import alt_text, described, shared_ending
 from support.receipts import whole

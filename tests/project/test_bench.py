@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.catalogue.snapshot import shipped
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.spec.load import check
 
 ROOT = Path(__file__).parents[2]

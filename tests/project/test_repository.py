@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+import rivya_client
 import rivya_flows
-from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.client.types import Generation, JobError
+from rivya_client.catalogue.snapshot import shipped
+from rivya_client.types import Generation, JobError
 from rivya_flows.errors import (
     APIConnectionError,
     APIStatusError,
@@ -21,7 +22,7 @@ from rivya_flows.errors import (
     Diagnostic,
     LeaseLostError,
     MediaError,
-    RivyaFlowsError,
+    RivyaError,
     SpecError,
     StoreError,
     UsageError,
@@ -34,7 +35,11 @@ ROOT = Path(__file__).parents[2]
 
 def test_every_module_is_importable_by_itself() -> None:
     # `flows` and `tasks` are linked into it.
-    names = [module.name for module in pkgutil.walk_packages(rivya_flows.__path__, "rivya_flows.")]
+    names = [
+        module.name
+        for package in (rivya_flows, rivya_client)
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    ]
     assert {"rivya_flows.flows.campaigns", "rivya_flows.tasks.files"} <= set(names)
     for name in names:
         importlib.import_module(name)
@@ -56,7 +61,7 @@ def test_every_module_is_importable_by_itself() -> None:
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_errors_survive_pickling(error: RivyaFlowsError) -> None:
+def test_errors_survive_pickling(error: RivyaError) -> None:
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), str(again), again.hint) == (type(error), str(error), error.hint)
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from rivya_flows.client.types import WebhookEvent
+from rivya_client.types import WebhookEvent
 from rivya_flows.receiver.notification import notification_of
 from support.receiver_stage import told
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.client.client import RivyaClient
+from rivya_client.client import RivyaClient
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.up.options import UpOptions, working_environment
 from rivya_flows.folder_files import MAX_ENV_FILE_BYTES, MAX_TOML_BYTES

@@ -18,10 +18,10 @@ import httpx
 import pytest
 from hypothesis import given, strategies as st
 
-from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.key_masking import MASK, PREFIX, body_without_key, without_key
-from rivya_flows.client.retries import ONCE
-from rivya_flows.errors import APIError, RivyaFlowsError
+from rivya_client.client import RivyaClient
+from rivya_client.key_masking import MASK, PREFIX, body_without_key, without_key
+from rivya_client.retries import ONCE
+from rivya_flows.errors import APIError, RivyaError
 from rivya_sandbox.service import admin
 from support.cli_calls import started
 from support.prefect_workers import Server, opened
@@ -106,7 +106,7 @@ def asked(call: Callable[[RivyaClient], Any], answer: httpx.Response) -> str:
             try:
                 found = await call(client)
                 return repr(found) + repr(getattr(found, "model_extra", ""))
-            except RivyaFlowsError as error:
+            except RivyaError as error:
                 return "".join(traceback.format_exception(error)) + repr(vars(error))
 
     return asyncio.run(look())

@@ -21,12 +21,12 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from rivya_client.printable import one_line, printable, printable_json
 from rivya_flows.app.report import write_report
 from rivya_flows.cli.ending import end
 from rivya_flows.cli.output import log_handler, print_json, print_table, tell
 from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.planning.queue.events import Stamped
-from rivya_flows.printable import one_line, printable, printable_json
 from rivya_flows.store.assets import AssetStore
 from support.cli_calls import Terminal, started
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
@@ -328,7 +328,10 @@ def test_nothing_but_one_module_prints() -> None:
         "packages/sandbox/src/rivya_sandbox/output.py",
         "packages/sandbox/src/rivya_sandbox/service/serve.py",
     }
-    folders = [ROOT / name for name in ("src", "flows", "tasks", "packages/sandbox/src")]
+    folders = [
+        ROOT / name
+        for name in ("src", "flows", "tasks", "packages/client/src", "packages/sandbox/src")
+    ]
     found = []
     for path in (path for folder in folders for path in folder.rglob("*.py")):
         name = path.relative_to(ROOT).as_posix()

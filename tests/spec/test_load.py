@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from rivya_client.catalogue.prices import price
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.app.spec_file import specs_at
-from rivya_flows.catalogue.prices import price
-from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.expressions.filters import FILTERS
 from rivya_flows.language.field_types import SpecModel, keys_of

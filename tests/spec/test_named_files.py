@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.catalogue.snapshot import shipped
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.spec.dump import dump
 from rivya_flows.spec.includes import included_texts
 from rivya_flows.spec.load import check, load

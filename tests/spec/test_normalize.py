@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from rivya_flows.catalogue.snapshot import shipped
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.spec.load import check, load
 from rivya_flows.steps.generate import GenerateWith
 from rivya_flows.steps.pick import PickWith

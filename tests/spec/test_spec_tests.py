@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given, strategies as st
 from jsonschema import Draft202012Validator
 
-from rivya_flows.catalogue.snapshot import shipped
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.spec.load import load
 from rivya_flows.spec.schema.document import TESTS_FILE, schema_of_tests

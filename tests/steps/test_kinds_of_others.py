@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.catalogue.snapshot import shipped
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.spec.load import check
 from rivya_flows.spec.schema.document import json_schema
 from rivya_flows.steps.registry import installed

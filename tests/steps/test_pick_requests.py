@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.catalogue.snapshot import shipped
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.language.workflow import Step
 from rivya_flows.planning.expansion.build_requests import build_request
 from rivya_flows.steps.candidates import chosen_keys

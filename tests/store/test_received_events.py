@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.client.types import WebhookEvent
+from rivya_client.types import WebhookEvent
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.received_events import Received
 from support.databases import BACKENDS, fresh_store

@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 
-from rivya_flows.client.client import RivyaClient, SyncRivyaClient
-from rivya_flows.client.runtime import Runtime
+from rivya_client.client import RivyaClient, SyncRivyaClient
+from rivya_client.runtime import Runtime
 
 KEY = "rvya_sk_0123456789abcdef"
 JOB = {"id": "task_1", "status": "queued", "reserved_credits": 1, "final_credits": 0}

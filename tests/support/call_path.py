@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+OURS = ("rivya_flows.", "rivya_client.")
 PURCHASE = "/api/v1/generations"
 
 
@@ -56,7 +57,7 @@ def _path() -> tuple[str, ...]:
     # Behind the frames of the event loop there is the task that sends.
     loop = max(n for n, name in enumerate(stack) if name.startswith("asyncio"))
     names = [*stack[:loop], *_waiting(), *stack[loop:]]
-    return tuple(dict.fromkeys(name for name in names if name.startswith("rivya_flows.")))
+    return tuple(dict.fromkeys(name for name in names if name.startswith(OURS)))
 
 
 def _waiting() -> list[str]:
@@ -66,7 +67,7 @@ def _waiting() -> list[str]:
     shorter.
     """
     chains = [
-        [name for name in _chain(task.get_coro()) if name.startswith("rivya_flows.")]
+        [name for name in _chain(task.get_coro()) if name.startswith(OURS)]
         for task in asyncio.all_tasks()
     ]
     of_engine = [names for names in chains if names and names[-1].endswith(".execution.engine")]

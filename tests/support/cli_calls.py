@@ -46,7 +46,7 @@ class Terminal:
 
     def __call__(self, *arguments: object) -> Said:
         self._captured.readouterr()
-        trace = logging.getLogger("rivya_flows.wire")  # `--verbose` is for a whole process
+        trace = logging.getLogger("rivya_client.wire")  # `--verbose` is for a whole process
         level, handlers = trace.level, trace.handlers[:]
         try:
             code = run([str(argument) for argument in arguments])

@@ -16,6 +16,9 @@ from typing import Any, TypeVar
 
 from pydantic import SecretStr
 
+from rivya_client.catalogue.catalogue import Catalogue
+from rivya_client.client import RivyaClient
+from rivya_client.runtime import FastClock
 from rivya_flows.app.catalogue_cache import read_catalogue
 from rivya_flows.app.model_slots import HeldSlots, ModelSlots
 from rivya_flows.app.prepare import Market, Prepared, RunRequest, prepare
@@ -24,9 +27,6 @@ from rivya_flows.app.run import ForkOptions, fork_request
 from rivya_flows.app.run_context import RunContext, ServiceConnection, SharedUploads
 from rivya_flows.app.runner import Asker, Listener, Run, RunOptions, ignore, now
 from rivya_flows.app.spec_file import SpecFile
-from rivya_flows.catalogue.catalogue import Catalogue
-from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.runtime import FastClock
 from rivya_flows.flows.execution.engine import Engine
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.planning.queue.state import State

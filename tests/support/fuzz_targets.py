@@ -16,12 +16,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rivya_flows.app.quotes import read_quote, signature_of
-from rivya_flows.app.spec_file import SpecFile, read_spec
-from rivya_flows.catalogue.snapshot import from_wire, shipped
-from rivya_flows.client.chat_stream import Answering, EventDecoder
-from rivya_flows.client.responses import read_answer, refusal
-from rivya_flows.client.types import (
+from rivya_client.catalogue.snapshot import from_wire, shipped
+from rivya_client.chat_stream import Answering, EventDecoder
+from rivya_client.responses import read_answer, refusal
+from rivya_client.types import (
     ChatCompletion,
     ChatSession,
     Credits,
@@ -36,8 +34,10 @@ from rivya_flows.client.types import (
     WebhookEvent,
     WebhookTest,
 )
-from rivya_flows.client.webhook_signatures import WebhookError, sign_webhook, verify_webhook
-from rivya_flows.client.wire import WireModel
+from rivya_client.webhook_signatures import WebhookError, sign_webhook, verify_webhook
+from rivya_client.wire import WireModel
+from rivya_flows.app.quotes import read_quote, signature_of
+from rivya_flows.app.spec_file import SpecFile, read_spec
 from rivya_flows.errors import APIError, MediaError, SpecError, StoreError, UsageError
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
 from rivya_flows.language.expressions.values import checked_size

@@ -17,13 +17,13 @@ from typing import Any
 
 import httpx
 
+from rivya_client.catalogue.catalogue import Catalogue
+from rivya_client.catalogue.snapshot import from_wire, shipped
+from rivya_client.client import RivyaClient
+from rivya_client.runtime import FastClock
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.app.runner import RunOptions
-from rivya_flows.catalogue.catalogue import Catalogue
-from rivya_flows.catalogue.snapshot import from_wire, shipped
-from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.runtime import FastClock
-from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.errors import RivyaError
 from rivya_flows.flows.absence import is_absence
 from rivya_flows.planning.names import label
 from rivya_sandbox.service import admin
@@ -327,7 +327,7 @@ async def _history(
                 resend_hours=chance.choice([0] + [20] * 9),
                 outlasts=chance.random() < 0.4,
             )
-        except RivyaFlowsError as error:
+        except RivyaError as error:
             if not is_absence(error):
                 raise
             seen.absences += 1

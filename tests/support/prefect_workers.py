@@ -20,7 +20,7 @@ from typing import Any, NoReturn, TypeVar
 
 import httpx
 
-from rivya_flows.catalogue.snapshot import shipped
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.flows.compiler import compile_flow
 from rivya_flows.flows.deploy_blocks import deployment
 from rivya_flows.flows.questions.suspension import WAKER_DEPLOYMENT

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.app.prepare import Market, PoolReader, Prepared, RunRequest, prepare
 from rivya_flows.app.spec_file import SpecFile
-from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
-from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.retries import ONCE
+from rivya_client.client import RivyaClient
+from rivya_client.retries import ONCE
 
 
 @dataclass

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
-from rivya_flows.client.webhook_signatures import sign_webhook
+from rivya_client.webhook_signatures import sign_webhook
 from rivya_flows.receiver.app import WEBHOOK_PATH, Metrics, ReceiverContext, receiver
 from rivya_flows.receiver.notification import JobNotification
 from rivya_flows.receiver.server import listen, serve, url_of

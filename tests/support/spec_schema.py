@@ -6,7 +6,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from rivya_flows.catalogue.snapshot import shipped
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.language.syntax import source, tree
 from rivya_flows.spec.schema.document import json_schema
 from rivya_flows.steps.registry import BUILT_IN

@@ -6,9 +6,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+from rivya_client.client import RivyaClient
 from rivya_flows.app.run_context import RunContext, ServiceConnection
 from rivya_flows.app.runner import Run
-from rivya_flows.client.client import RivyaClient
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 

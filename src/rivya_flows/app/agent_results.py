@@ -11,10 +11,11 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from rivya_client.catalogue.catalogue import Model, Param
+from rivya_client.catalogue.prices import price
+from rivya_client.printable import printable
 from rivya_flows.app.report import RunReport
-from rivya_flows.catalogue.catalogue import Model, Param
-from rivya_flows.catalogue.prices import price
-from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.errors import RivyaError
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.ledger.receipt_model import Receipt
 from rivya_flows.ledger.summary import DONE
@@ -22,7 +23,6 @@ from rivya_flows.media.decoding import poster
 from rivya_flows.planning.questions.presentation import readable
 from rivya_flows.planning.questions.question import Question
 from rivya_flows.planning.queue.events import AnswerGiven, Stamped
-from rivya_flows.printable import printable
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.leases import SECONDS
 
@@ -386,7 +386,7 @@ def question_of(
 
 def _picture(assets: AssetStore, sha256: str) -> bytes | None:
     """A small JPEG of a medium; None if it is gone, broken, or large however small it is drawn."""
-    with suppress(RivyaFlowsError):
+    with suppress(RivyaError):
         path = assets.local_path(sha256)
         for side in (PICTURE_SIDE, PICTURE_SIDE // 2):
             jpeg = poster(path, side)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rivya_client.printable import printable
 from rivya_flows.app.prepare import Prepared, RunRequest
 from rivya_flows.app.processes.locks import try_lock
 from rivya_flows.app.processes.supervisor import start
@@ -27,7 +28,6 @@ from rivya_flows.planning.questions.question import BUDGET, Answer
 from rivya_flows.planning.questions.reading_answers import read_answers
 from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven, RunFrozen, Stamped
 from rivya_flows.planning.queue.queue import replay
-from rivya_flows.printable import printable
 from rivya_flows.private import private_folder
 from rivya_flows.store.journal import Journal, RunRow
 

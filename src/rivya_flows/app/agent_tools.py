@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, ParamSpec, TypeVar
 
 from pydantic import Field
 
+from rivya_client.catalogue.prices import price_of
 from rivya_flows.app import agent_results as results
 from rivya_flows.app.agent_results import Reply
 from rivya_flows.app.agent_root import (
@@ -48,7 +49,6 @@ from rivya_flows.app.run_context import RunContext
 from rivya_flows.app.runner import Runner
 from rivya_flows.app.runs import open_assets, open_journal
 from rivya_flows.app.spec_file import specs_at
-from rivya_flows.catalogue.prices import price_of
 from rivya_flows.errors import BudgetError, UsageError
 from rivya_flows.ledger.phrases import credits_of, is_sandbox, total_of
 from rivya_flows.ledger.summary import choices, told, troubles

@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from datetime import date
 from typing import TYPE_CHECKING
 
-from rivya_flows.catalogue.catalogue import Catalogue
-from rivya_flows.catalogue.snapshot import from_wire, shipped
+from rivya_client.catalogue.catalogue import Catalogue
+from rivya_client.catalogue.snapshot import from_wire, shipped
 
 if TYPE_CHECKING:  # heavy, and `check` needs none of them
+    from rivya_client.client import RivyaClient
     from rivya_flows.app.run_context import RunContext
-    from rivya_flows.client.client import RivyaClient
     from rivya_flows.settings import Settings
 
 _NAME, _MAX_BYTES = "catalogue.json", 8 << 20
@@ -21,8 +20,7 @@ _NAME, _MAX_BYTES = "catalogue.json", 8 << 20
 
 async def read_catalogue(client: RivyaClient, context: RunContext | None = None) -> Catalogue:
     """The models that the service lists now; cached in the context, unless it is of a sandbox."""
-    listed = await client.models.list()
-    catalogue = from_wire(listed.payload, date=date.today().isoformat(), source="live")
+    catalogue = await client.models.catalogue()
     if context is not None and not context.service.identity.startswith("sandbox:"):
         service, path = context.service.base_url, context.settings.data / _NAME
         kept = {"service": service, "date": catalogue.date, "payload": catalogue.wire}

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
+from rivya_client.catalogue.catalogue import Catalogue
 from rivya_flows.app.spec_file import NO_SPEC, TEST_SUFFIX, SpecFile, is_tests, read_file, read_spec
-from rivya_flows.catalogue.catalogue import Catalogue
-from rivya_flows.errors import Diagnostic, RivyaFlowsError, UsageError
+from rivya_flows.errors import Diagnostic, RivyaError, UsageError
 from rivya_flows.extras import missing
 from rivya_flows.language import fixes
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
@@ -91,7 +91,7 @@ def _small_budget(spec: SpecFile, workflow: Workflow, catalogue: Catalogue) -> I
 
     try:
         found = prepare_offline(RunRequest(spec, lambda _: {}), catalogue).estimate
-    except RivyaFlowsError:
+    except RivyaError:
         return  # a plan says why
     if found.is_over_cap:
         message = f"a run costs at least {credits_of(found.min)}, so the budget refuses all of them"

@@ -14,7 +14,7 @@ from rivya_flows.app.live_guard import Confirm
 from rivya_flows.app.report import RunReport, RunReporter
 from rivya_flows.app.run_context import RunContext, known_run
 from rivya_flows.app.runner import Asker, Listener, Rendering, Run, Runner, RunOptions, ignore
-from rivya_flows.errors import RivyaFlowsError, UsageError
+from rivya_flows.errors import RivyaError, UsageError
 from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.planning.questions.reading_answers import checked
 from rivya_flows.planning.queue.events import Event, PurchaseIntended, RunEnded, Stamped
@@ -140,7 +140,7 @@ def warning_after_end(error: Exception, entries: Sequence[Stamped]) -> str | Non
     The journal says how a run ended. A Prefect server that is gone by then changes nothing of it.
     """
     ended = any(isinstance(entry.event, RunEnded) for entry in entries)
-    if isinstance(error, RivyaFlowsError) or not ended:
+    if isinstance(error, RivyaError) or not ended:
         return None
     reason = f"{type(error).__name__}: {error}".splitlines()[0]
     return f"warning: Prefect may show the run as it was before its end ({reason})"

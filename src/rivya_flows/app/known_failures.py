@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+from rivya_client.addresses import is_private, shown as shown_address
 from rivya_flows.app.spec_file import SpecFile
-from rivya_flows.client.addresses import is_private, shown as shown_address
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.language.diagnostic_report import DiagnosticCollector

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
+from rivya_client.client import RivyaClient
+from rivya_client.hosts import is_loopback, one_spelling
+from rivya_client.key_masking import PREFIX
 from rivya_flows.app.processes.registry import ManagedProcess
 from rivya_flows.app.run_context import IMPATIENT, WAITING_SECONDS, RunContext, ServiceConnection
 from rivya_flows.app.shared_store_checks import shown_url
-from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.key_masking import PREFIX
 from rivya_flows.errors import APIError, AuthenticationError, NotConfirmedError, UsageError
-from rivya_flows.hosts import is_loopback, one_spelling
 from rivya_flows.ledger.phrases import EACH_PERIOD, is_sandbox, without_bound
 from rivya_flows.planning.pricing.estimate import Estimate
 from rivya_flows.setting_names import end_of, unknown_names

@@ -11,15 +11,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from rivya_client.catalogue.catalogue import Catalogue
+from rivya_client.catalogue.differences import price_changes
+from rivya_client.catalogue.prices import price_of
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.app.asset_ingest import each_found, keep, put_all_back
 from rivya_flows.app.catalogue_cache import read_catalogue
 from rivya_flows.app.known_failures import refuse_known_failures, refuse_unsendable
 from rivya_flows.app.spec_file import FrozenInputs, SpecFile, assets_at, load_spec
 from rivya_flows.assets import Asset
-from rivya_flows.catalogue.catalogue import Catalogue
-from rivya_flows.catalogue.differences import price_changes
-from rivya_flows.catalogue.prices import price_of
-from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import APIConnectionError, BudgetError, LostMediumError, UsageError
 from rivya_flows.language.canonical import digest
 from rivya_flows.language.expressions.evaluation import evaluated_together

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from rivya_flows.app.processes import registry
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.assets import Asset
-from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.errors import RivyaError
 from rivya_flows.ledger.provenance import Recorded, recorded_asset
 from rivya_flows.media.decoding import poster
 from rivya_flows.receiver.addresses import (
@@ -80,7 +80,7 @@ def _still(context: RunContext, sha256: str, side: int) -> str | None:
         file.write_bytes(drawn)
         kept = context.assets.put(file)
         return address_of(context, Asset(kind="image", mime_type="image/jpeg", sha256=kept))
-    except (RivyaFlowsError, OSError):
+    except (RivyaError, OSError):
         return None
     finally:
         file.unlink(missing_ok=True)

@@ -18,14 +18,14 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from rivya_client.catalogue.catalogue import Catalogue, Model
+from rivya_client.catalogue.prices import price_of
+from rivya_client.catalogue.snapshot import from_wire
 from rivya_flows.app.prepare import Prepared, RunRequest, prepare_here, read_market, refuse_over
 from rivya_flows.app.report import write_whole
 from rivya_flows.app.run_context import RunContext, ServiceConnection
 from rivya_flows.app.spec_file import FrozenInputs, SpecFile, carried, read_spec
 from rivya_flows.assets import Asset
-from rivya_flows.catalogue.catalogue import Catalogue, Model
-from rivya_flows.catalogue.prices import price_of
-from rivya_flows.catalogue.snapshot import from_wire
 from rivya_flows.errors import BudgetError, QuoteError, SpecError, StoreError, UsageError
 from rivya_flows.language.canonical import canonical, digest
 from rivya_flows.ledger.phrases import credits_of, is_sandbox

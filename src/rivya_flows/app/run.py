@@ -29,7 +29,7 @@ from rivya_flows.app.run_context import RunContext
 from rivya_flows.app.runner import Runner, RunOptions
 from rivya_flows.app.runs import find_run, open_journal, which
 from rivya_flows.app.spec_file import InputValues, SpecFile, spec_path
-from rivya_flows.errors import RivyaFlowsError, UsageError
+from rivya_flows.errors import RivyaError, UsageError
 from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.ledger.phrases import is_sandbox, uncollected
 from rivya_flows.planning.labels import labels_of
@@ -107,7 +107,7 @@ def write_start(context: RunContext, ready: Prepared, out: Path) -> Path:
     folder = run_folder(out, ready.frozen.run_id)
     try:
         context.journal.create(ready.frozen, folder)
-    except RivyaFlowsError:
+    except RivyaError:
         with suppress(OSError):  # it may be that of a run with the same id
             folder.rmdir()
         raise

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from rivya_client.client import RivyaClient
+from rivya_client.hosts import one_spelling
+from rivya_client.retries import RetryPolicy
+from rivya_client.runtime import Runtime
+from rivya_client.types import File
 from rivya_flows.app.cache import Reuse
-from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.retries import RetryPolicy
-from rivya_flows.client.runtime import Runtime
-from rivya_flows.client.types import File
 from rivya_flows.errors import StoreError, UsageError
-from rivya_flows.hosts import one_spelling
 from rivya_flows.ledger.phrases import is_sandbox
 from rivya_flows.planning.queue.events import PoolTotal
 from rivya_flows.private import private_folder

@@ -10,15 +10,15 @@ from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
+from rivya_client.client import RivyaClient
+from rivya_client.job_durations import Watched
+from rivya_client.retries import RetryPolicy
+from rivya_client.types import Generation
 from rivya_flows.app.cache import Reuse
 from rivya_flows.app.model_slots import HeldSlots
 from rivya_flows.app.report import RunReport, RunReporter
 from rivya_flows.app.run_context import RunContext, WalletCredentials
 from rivya_flows.app.signing import Signing
-from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.job_durations import Watched
-from rivya_flows.client.retries import RetryPolicy
-from rivya_flows.client.types import Generation
 from rivya_flows.errors import APIError, UsageError
 from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.planning.queue.actions import Buy, Collect, UploadMedium, Work

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rivya_client.mime_types import suffix_of
 from rivya_flows.assets import Asset, Probe
 from rivya_flows.errors import MediaError, UsageError
 from rivya_flows.extras import need
@@ -26,7 +27,6 @@ from rivya_flows.media.content_credentials import (
     sign,
 )
 from rivya_flows.media.decoding import credentials
-from rivya_flows.mime_types import suffix_of
 from rivya_flows.private import readable_by_others
 from rivya_flows.settings import Settings
 

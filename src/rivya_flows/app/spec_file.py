@@ -13,9 +13,9 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from rivya_client.catalogue.catalogue import Catalogue, nearest
 from rivya_flows.app.asset_ingest import each_found, keep
 from rivya_flows.assets import Asset, as_asset
-from rivya_flows.catalogue.catalogue import Catalogue, nearest
 from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.inputs import fit, hint_for

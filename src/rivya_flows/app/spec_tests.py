@@ -18,6 +18,9 @@ from xml.etree import ElementTree as Xml
 
 from pydantic import SecretStr
 
+from rivya_client.errors import RefusedAddressError
+from rivya_client.printable import printable
+from rivya_client.runtime import FastClock
 from rivya_flows.app.check import SpecWithTests, as_yaml
 from rivya_flows.app.execution import GivenAnswers, Observer, execute
 from rivya_flows.app.prepare import RunRequest, prepare_here, refuse_over
@@ -26,16 +29,13 @@ from rivya_flows.app.run_context import RunContext, ServiceConnection, known_run
 from rivya_flows.app.runner import Runner, RunOptions
 from rivya_flows.app.spec_file import TEST_SUFFIX, project_specs, tests_at
 from rivya_flows.assets import assets_in
-from rivya_flows.client.errors import RefusedAddressError
-from rivya_flows.client.runtime import FastClock
 from rivya_flows.diagnostics import Diagnostic
-from rivya_flows.errors import RivyaFlowsError, SpecError, StoreError, UsageError
+from rivya_flows.errors import RivyaError, SpecError, StoreError, UsageError, hint_of
 from rivya_flows.language.inputs import fit
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.ledger.receipt_model import Receipt, Step
 from rivya_flows.ledger.summary import troubles
 from rivya_flows.planning.questions.question import Answer
-from rivya_flows.printable import printable
 from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings
 from rivya_flows.spec.spec_tests import Case, CreditRange
@@ -151,11 +151,13 @@ class _Outcome:
     wrong: tuple[Mismatch, ...] = ()
 
 
-def _refused(error: RivyaFlowsError) -> _Outcome:
+def _refused(error: RivyaError) -> _Outcome:
     if isinstance(error, SpecError):
         return _by_diagnostics(error.diagnostics)
-    hint = f" (hint: {error.hint})" if error.hint else ""
-    return _Outcome(codes=(error.code,), problems=(f"{error}{hint}",))
+    hint = hint_of(error)
+    return _Outcome(
+        codes=(error.code,), problems=(f"{error} (hint: {hint})" if hint else str(error),)
+    )
 
 
 def _by_diagnostics(found: Sequence[Diagnostic]) -> _Outcome:
@@ -192,7 +194,7 @@ async def _outcome(tested: SpecWithTests, case: Case, runner: Runner) -> _Outcom
         except TimeoutError:
             words = f"the run had not ended after {LIMIT_SECONDS:g} s and was stopped"
             return _Outcome(problems=(words,))
-        except RivyaFlowsError as error:
+        except RivyaError as error:
             return _refused(error)
         books = await asyncio.to_thread(ledger, sandbox.data)
         return _Outcome(

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from rivya_client.catalogue.prices import price_of, price_range
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.app.prepare import RunRequest, prepare_offline
 from rivya_flows.app.spec_file import TEST_SUFFIX, read_spec, specs_at
-from rivya_flows.catalogue.prices import price_of, price_range
-from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import UsageError
 from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.language.workflow import Input, Workflow

@@ -27,10 +27,10 @@ from prometheus_client.registry import Collector
 from pydantic import SecretStr
 from sqlalchemy import Engine, func, select
 
+from rivya_client.hosts import host_in
 from rivya_flows.app.retention import prune_store
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.errors import APIError
-from rivya_flows.hosts import host_in
 from rivya_flows.ledger.metrics import WAIT_BUCKETS, LabelValues, Totals, Waits
 from rivya_flows.planning.queue.event_codec import parse
 from rivya_flows.receiver import server

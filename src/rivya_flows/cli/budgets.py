@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from rivya_flows.catalogue.catalogue import nearest
+from rivya_client.catalogue.catalogue import nearest
 from rivya_flows.cli import completion, options
 from rivya_flows.cli.commands import Group, argument, option
 from rivya_flows.cli.output import print_json, print_table, show, tell

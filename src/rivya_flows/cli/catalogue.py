@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rivya_flows.catalogue.prices import price, price_range
+from rivya_client.catalogue.prices import price, price_range
 from rivya_flows.cli import completion, options
 from rivya_flows.cli.commands import argument, command, option
 from rivya_flows.cli.output import print_json, print_table, show, show_result
@@ -16,9 +16,9 @@ from rivya_flows.errors import UsageError
 from rivya_flows.ledger.phrases import credits_of
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
+    from rivya_client.catalogue.catalogue import Catalogue, Model, Param, ReferenceRule, Voice
+    from rivya_client.client import RivyaClient
     from rivya_flows.app.run_context import RunContext
-    from rivya_flows.catalogue.catalogue import Catalogue, Model, Param, ReferenceRule, Voice
-    from rivya_flows.client.client import RivyaClient
 
 
 @command()

@@ -16,6 +16,7 @@ from urllib.parse import quote
 import click
 from pydantic import JsonValue
 
+from rivya_client.printable import one_line
 from rivya_flows.cli import completion, options
 from rivya_flows.cli.commands import argument, command, option
 from rivya_flows.cli.failures import FAILED, WRONG, problems_found
@@ -25,12 +26,11 @@ from rivya_flows.cli.service import catalogue_of, settings
 from rivya_flows.diagnostics import CODES, Diagnostic
 from rivya_flows.errors import UsageError
 from rivya_flows.language.wording import counted
-from rivya_flows.printable import one_line
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
+    from rivya_client.catalogue.catalogue import Catalogue
     from rivya_flows.app.check import CheckedFile, SpecWithTests
     from rivya_flows.app.spec_tests import CaseResult
-    from rivya_flows.catalogue.catalogue import Catalogue
     from rivya_flows.language.workflow import Workflow
     from rivya_flows.spec.spec_tests import Case
 
@@ -316,8 +316,8 @@ def _chosen(
     files: Sequence[Path], text: str
 ) -> tuple[list[tuple[SpecWithTests, Case]], list[Diagnostic]]:
     """The cases of files that have a text in their name, and all that is wrong with the files."""
+    from rivya_client.catalogue.snapshot import shipped
     from rivya_flows.app.check import SpecWithTests, check_file
-    from rivya_flows.catalogue.snapshot import shipped
 
     cases: list[tuple[SpecWithTests, Case]] = []
     problems: list[Diagnostic] = []

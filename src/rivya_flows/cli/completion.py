@@ -88,7 +88,7 @@ def specs_and_tests(ctx: click.Context, incomplete: str) -> Names:
 @completer
 def models(ctx: click.Context, incomplete: str) -> Names:
     """Ids of the shipped models."""
-    from rivya_flows.catalogue.snapshot import shipped
+    from rivya_client.catalogue.snapshot import shipped
 
     return [(one.id, f"{one.display_name}, {one.category}") for one in shipped().models.values()]
 

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 import click
 from pydantic import JsonValue
 
-from rivya_flows.catalogue.catalogue import nearest
+from rivya_client.catalogue.catalogue import nearest
 from rivya_flows.errors import (
     APIError,
     APIStatusError,
     BudgetError,
     Diagnostic,
-    RivyaFlowsError,
+    RivyaError,
     SpecError,
+    hint_of,
 )
 from rivya_flows.language.wording import counted
 
@@ -75,11 +76,11 @@ def explain(error: BaseException) -> Failure:
         return Failure(
             WRONG, error.code, problems_found(len(error.diagnostics)), None, error.diagnostics
         )
-    if isinstance(error, RivyaFlowsError):
+    if isinstance(error, RivyaError):
         from rivya_flows.setting_names import with_places  # heavy, and needed only here
 
-        message = with_places(str(error), error.hint)
-        return Failure(exit_code(error), error.code, message, error.hint)
+        hint = hint_of(error)
+        return Failure(exit_code(error), error.code, with_places(str(error), hint), hint)
     if isinstance(error, OSError):
         return _machine(error)
     if isinstance(error, RuntimeError) and "home directory" in str(error):  # of `expanduser`
@@ -124,7 +125,7 @@ def _call(error: click.ClickException) -> Failure:
     return Failure(WRONG, "usage", message, hint)
 
 
-def exit_code(error: RivyaFlowsError) -> int:
+def exit_code(error: RivyaError) -> int:
     """The exit code of a command that an error of this library ended."""
     if isinstance(error, BudgetError):
         return CREDITS

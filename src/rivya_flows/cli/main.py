@@ -95,7 +95,7 @@ def program(verbose: bool) -> None:
 
     Without a key it buys with pretend credits from a sandbox on this machine.
     """
-    trace = logging.getLogger("rivya_flows.wire")  # of the client, which masks keys itself
+    trace = logging.getLogger("rivya_client.wire")  # of the client, which masks keys itself
     if verbose:
         trace.setLevel(logging.DEBUG)
         if not trace.handlers:

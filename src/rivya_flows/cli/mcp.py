@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast, get_args, get
 
 import click
 
+from rivya_client.printable import printable, printable_json
 from rivya_flows.cli import failures, options
 from rivya_flows.cli.commands import command, option
 from rivya_flows.cli.output import log_handler, tell, tell_traceback
 from rivya_flows.cli.project import known_schema
 from rivya_flows.cli.service import settings
-from rivya_flows.errors import RivyaFlowsError, UsageError
-from rivya_flows.printable import printable, printable_json
+from rivya_flows.errors import RivyaError, UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from mcp.server.lowlevel import Server
@@ -247,8 +247,8 @@ async def _called(one: Served, arguments: Mapping[str, Any]) -> CallToolResult:
         words = "; ".join(f"{place:.100}: {said:.200}" for place, said in wrong)
         return _refused(UsageError(words, "see the schema of the tool"))
     except Exception as error:
-        expected = isinstance(error, RivyaFlowsError | OSError)
-        if not expected and logging.getLogger("rivya_flows.wire").handlers:  # of --verbose
+        expected = isinstance(error, RivyaError | OSError)
+        if not expected and logging.getLogger("rivya_client.wire").handlers:  # of --verbose
             tell_traceback(error)
         return _refused(error)
     content: list[types.ContentBlock] = [_text("\n".join(reply.lines))]

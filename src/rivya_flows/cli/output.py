@@ -1,7 +1,7 @@
 """Print: one JSON document or tables on stdout, messages on stderr.
 
 All output of a command goes through this module, which escapes control characters (see
-`rivya_flows.printable`). Nothing else here prints.
+`rivya_client.printable`). Nothing else here prints.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 from pydantic_core import to_jsonable_python
 
+from rivya_client.printable import one_line, printable, printable_json
 from rivya_flows.cli.layout import Cell, Fit, blocks, broken, drawn, excerpt, fit, width_of
 from rivya_flows.diagnostics import LINTS, Diagnostic
 from rivya_flows.environment import variables
-from rivya_flows.printable import one_line, printable, printable_json
 from rivya_flows.program import callable_here
 
 if TYPE_CHECKING:  # imported where something is drawn

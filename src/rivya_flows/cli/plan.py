@@ -7,7 +7,8 @@ from collections.abc import Awaitable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rivya_flows.catalogue.prices import price_range
+from rivya_client.catalogue.prices import price_range
+from rivya_client.printable import one_line
 from rivya_flows.cli import options
 from rivya_flows.cli.commands import command, option
 from rivya_flows.cli.failures import CREDITS
@@ -17,7 +18,6 @@ from rivya_flows.cli.service import settings
 from rivya_flows.fonts import named
 from rivya_flows.language.wording import cut
 from rivya_flows.ledger.phrases import credits_of, film_length
-from rivya_flows.printable import one_line
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.app.prepare import RunRequest

@@ -108,7 +108,7 @@ def _next_step(runs: Sequence[ListedRun], journal: Journal, sandbox: Path) -> st
     from rivya_flows.app.connect import is_lost
     from rivya_flows.app.runs import to_begin
     from rivya_flows.cli.ending import with_spec_here
-    from rivya_flows.errors import RivyaFlowsError
+    from rivya_flows.errors import RivyaError
     from rivya_flows.ledger.continuing import Continuation, continuation, resume_command
     from rivya_flows.ledger.receipt import receipt
 
@@ -125,7 +125,7 @@ def _next_step(runs: Sequence[ListedRun], journal: Journal, sandbox: Path) -> st
     try:
         document = receipt(journal.entries(run.row.run_id))
         following = continuation(with_spec_here(document, run.row.folder))
-    except RivyaFlowsError:  # such as a spec that another version took; a resume says what is wrong
+    except RivyaError:  # such as a spec that another version took; a resume says what is wrong
         following = Continuation("resume with", resume_command(run.row.run_id))
     if run.waits is not None:
         at = until(run.waits.until)

@@ -11,9 +11,9 @@ from rivya_flows.cli.interrupts import run_interruptibly
 from rivya_flows.cli.output import tell
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
+    from rivya_client.catalogue.catalogue import Catalogue
+    from rivya_client.client import RivyaClient
     from rivya_flows.app.run_context import RunContext
-    from rivya_flows.catalogue.catalogue import Catalogue
-    from rivya_flows.client.client import RivyaClient
     from rivya_flows.settings import Settings
 
 T = TypeVar("T")
@@ -48,10 +48,10 @@ def _of_profile(found: Settings) -> Settings:
     everybody who has once started a server. Nor where `up` left its server, whose password lies
     beside it.
     """
+    from rivya_client.hosts import is_loopback
     from rivya_flows.app.processes import ports, registry
     from rivya_flows.app.shared_store_checks import shown_url
     from rivya_flows.folder_files import prefect_profile
-    from rivya_flows.hosts import is_loopback
 
     profile = prefect_profile()
     if profile is None:

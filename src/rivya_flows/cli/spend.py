@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rivya_client.hosts import one_spelling
 from rivya_flows.cli import options
 from rivya_flows.cli.commands import command, option
 from rivya_flows.cli.moments import end_moment, moment
 from rivya_flows.cli.output import located, print_json, print_table, show, show_verbatim, tell
 from rivya_flows.cli.service import settings
 from rivya_flows.errors import UsageError
-from rivya_flows.hosts import one_spelling
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.app.spending import SpendReport, Sum
@@ -107,8 +107,8 @@ def _service(chosen: Settings) -> str:
 
 
 def _print(found: SpendReport) -> None:
+    from rivya_client.catalogue.catalogue import nearest
     from rivya_flows.app.spending import BY, NONE
-    from rivya_flows.catalogue.catalogue import nearest
 
     if found.rows:
         columns = [*found.by, ">credits", ">purchases", ">open"]

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from rivya_client.printable import one_line
 from rivya_flows.app.execution import Observer, QuestionHandler
 from rivya_flows.app.live_guard import Confirm, agreement
 from rivya_flows.app.report import RunReport
@@ -32,7 +33,6 @@ from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.planning.questions.reading_answers import checked, read_choice
 from rivya_flows.planning.queue.events import Event, RunResumed
 from rivya_flows.planning.queue.state import State
-from rivya_flows.printable import one_line
 from rivya_flows.private import as_the_user_wants
 
 _MAX_TEXT = 300  # characters of a candidate that is a text

@@ -25,10 +25,10 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     from pydantic import JsonValue, SecretStr
     from sqlalchemy import Engine
 
+    from rivya_client.client import RivyaClient
+    from rivya_client.types import WebhookEndpoint
     from rivya_flows.app.run_context import RunContext
     from rivya_flows.app.webhook_receiver import Ready
-    from rivya_flows.client.client import RivyaClient
-    from rivya_flows.client.types import WebhookEndpoint
     from rivya_flows.receiver.notification import Emit
     from rivya_flows.settings import Settings
 
@@ -242,7 +242,7 @@ async def create(
 
     The store keeps its signing secret.
     """
-    from rivya_flows.client.types import EVENT_TYPES
+    from rivya_client.types import EVENT_TYPES
     from rivya_flows.receiver.registration import create_endpoint
 
     types = events or EVENT_TYPES

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
-from rivya_flows.catalogue.catalogue import Model
+from rivya_client.catalogue.catalogue import Model
 from rivya_flows.language.cut_terms import CaptionPosition, CaptionStyle
 from rivya_flows.language.expressions.output_types import TEXT, Shape, map_of, of_data, of_input
 from rivya_flows.language.field_types import Number, SpecModel

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import replace
 
-from rivya_flows.catalogue.catalogue import certain, nearest
+from rivya_client.catalogue.catalogue import certain, nearest
 from rivya_flows.diagnostics import Diagnostic, Fix
 from rivya_flows.language.expressions.templates import OPEN, Expression, without_strings
 from rivya_flows.language.expressions.values import ExpressionError, InferenceError

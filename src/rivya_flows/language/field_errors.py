@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from rivya_flows.catalogue.catalogue import certain
+from rivya_client.catalogue.catalogue import certain
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
 from rivya_flows.language.expressions.filters import slug
 from rivya_flows.language.final_cut import CUT_PARTS

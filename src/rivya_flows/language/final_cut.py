@@ -11,7 +11,6 @@ from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 
-from rivya_flows.catalogue.request_checks import is_language, language_hint
 from rivya_flows.language.cut_terms import (
     CaptionPosition,
     CaptionStyle,
@@ -30,6 +29,7 @@ from rivya_flows.language.field_types import (
     Value,
     is_later,
 )
+from rivya_flows.language.request_checks import is_language, language_hint
 from rivya_flows.language.subtitles import MAX_SUBTITLE_CHARACTERS, MAX_SUBTITLES
 from rivya_flows.language.wording import shown
 

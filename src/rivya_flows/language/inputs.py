@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from rivya_client.catalogue.catalogue import nearest
 from rivya_flows.assets import Asset
-from rivya_flows.catalogue.catalogue import nearest
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import SpecError
 from rivya_flows.language.diagnostic_report import meant

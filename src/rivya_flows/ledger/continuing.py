@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from rivya_flows.catalogue.prices import price_of
+from rivya_client.catalogue.prices import price_of
 from rivya_flows.ledger.receipt_model import Item, Receipt
 from rivya_flows.planning.markdown import code, text
 from rivya_flows.planning.names import label, short_label

@@ -21,7 +21,8 @@ from pydantic import (
     model_serializer,
 )
 
-from rivya_flows.assets import Asset, MediaKind, rendered_as
+from rivya_client.mime_types import MediaKind
+from rivya_flows.assets import Asset, rendered_as
 from rivya_flows.language.subtitles import Cue
 from rivya_flows.planning.names import label
 from rivya_flows.planning.questions.question import AtDeadline, Candidate

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from pydantic import JsonValue
 
+from rivya_client.printable import one_line
 from rivya_flows.assets import Asset
 from rivya_flows.ledger.phrases import credits_of, pool_left
 from rivya_flows.ledger.receipt_model import Choice, Item, Receipt
@@ -21,7 +22,6 @@ from rivya_flows.planning.questions.presentation import (
     round_note,
 )
 from rivya_flows.planning.questions.question import Candidate
-from rivya_flows.printable import one_line
 
 DONE = ("completed", "cached")
 """Statuses of items that have what they were to make."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from os.path import commonprefix
 
-from rivya_flows.assets import MediaKind
+from rivya_client.mime_types import MediaKind
 from rivya_flows.ledger.receipt_model import Item, Step
 from rivya_flows.media.line_breaks import graphemes
 from rivya_flows.planning.names import label

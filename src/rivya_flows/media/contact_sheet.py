@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rivya_client.printable import one_line
 from rivya_flows.assets import assets_in
 from rivya_flows.ledger.continuing import continuation
 from rivya_flows.ledger.receipt_model import Choice, EarlierCandidate, Item, Receipt, Step
@@ -25,7 +26,6 @@ from rivya_flows.planning.questions.presentation import (
     blank_answer,
 )
 from rivya_flows.planning.questions.question import Candidate
-from rivya_flows.printable import one_line
 from rivya_flows.program import NAME, callable_here
 
 _NOT_NEEDED = ("skipped", "suspended", "running")

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from rivya_flows.assets import Asset, MediaKind, as_asset
+from rivya_client.mime_types import MediaKind
+from rivya_flows.assets import Asset, as_asset
 from rivya_flows.ledger.receipt_model import Item, Receipt, Upload
 from rivya_flows.media.alt_text import Description, alt_text, described
 from rivya_flows.media.bounds import MAX_POSTERS

@@ -20,9 +20,9 @@ from xml.sax.saxutils import escape, unescape
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from rivya_client.mime_types import HEAD_BYTES, mime_type_of_head
 from rivya_flows.errors import MediaError
 from rivya_flows.media.probe import open_media
-from rivya_flows.mime_types import HEAD_BYTES, mime_type_of_head
 
 TRAINED = "trainedAlgorithmicMedia"
 COMPOSITE = "compositeWithTrainedAlgorithmicMedia"

@@ -15,6 +15,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from rivya_client.mime_types import HEAD_BYTES, mime_type_of_head, suffix_of
 from rivya_flows.assets import Probe
 from rivya_flows.errors import MediaError
 from rivya_flows.media.bounds import (
@@ -24,7 +25,6 @@ from rivya_flows.media.bounds import (
     POSTER_SIDE,
     beyond,
 )
-from rivya_flows.mime_types import HEAD_BYTES, mime_type_of_head, suffix_of
 
 _KNOWN = "jpeg, png, webp, gif, mp4, mov, webm, mkv, mp3, wav, m4a, aac, ogg or flac"
 # Naming the demuxer is a must: when it guesses, FFmpeg takes text for a playlist and opens files.

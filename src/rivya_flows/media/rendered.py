@@ -11,12 +11,12 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from rivya_client.mime_types import mime_type_of_suffix, suffix_of
 from rivya_flows.assets import Probe
 from rivya_flows.language.cut_terms import FORMATS
 from rivya_flows.language.subtitles import MAX_SUBTITLE_CHARACTERS, MAX_SUBTITLES
 from rivya_flows.media.edit import Composition, Layout, Rendered, file_stem
 from rivya_flows.media.metadata import MAX_LOST
-from rivya_flows.mime_types import mime_type_of_suffix, suffix_of
 
 MAX_LOST_CHARACTERS = 500
 POSTER, GIF = "poster.jpg", "loop.gif"

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from rivya_client.mime_types import suffix_of
 from rivya_flows.assets import Asset, as_asset, assets_in
 from rivya_flows.ledger.receipt_model import Receipt
 from rivya_flows.media.alt_text import alt_text, described
 from rivya_flows.media.decoding import draw_poster
 from rivya_flows.media.embedding import AssetPath, data_uri
 from rivya_flows.media.pages import moment_text, rendered, text_of
-from rivya_flows.mime_types import suffix_of
 
 MAX_SHARED_BYTES = 100_000_000
 """Of all media in one page: as base64 they are a third larger, and browsers hold the page in memory."""

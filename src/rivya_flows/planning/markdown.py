@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import TypeVar
 from urllib.parse import quote
 
-from rivya_flows.printable import one_line, printable
+from rivya_client.printable import one_line, printable
 
 _MARKS = re.compile(r"[\\`*\[\]!|~$]|(?<![^\W_])_|_(?![^\W_])")
 """What may be markup. Inside a word, as in ``api_key``, an underscore is none."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rivya_client.printable import printable
 from rivya_flows.language.canonical import digest
 from rivya_flows.language.wording import cut
 from rivya_flows.language.workflow import Inputs
-from rivya_flows.printable import printable
 
 if TYPE_CHECKING:
     from rivya_flows.language.workflow import Workflow

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from rivya_client.catalogue.catalogue import Catalogue
 from rivya_flows.assets import Asset
-from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.language.expressions.resolve import items_named
 from rivya_flows.language.matrix import ItemKey, shared_keys
 from rivya_flows.language.step_groups import PARTS, Part

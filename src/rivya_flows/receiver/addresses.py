@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from rivya_flows.mime_types import mime_type_of_suffix, suffix_of
+from rivya_client.mime_types import mime_type_of_suffix, suffix_of
 
 SECRET_NAME = "addresses"
 """Name of the shared secret that signs URLs."""

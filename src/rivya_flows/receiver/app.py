@@ -23,11 +23,11 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rivya_flows.client.key_masking import body_without_key
-from rivya_flows.client.types import WebhookEvent
-from rivya_flows.client.webhook_signatures import WebhookError, WebhookPayloadError, verify_webhook
+from rivya_client.hosts import is_known
+from rivya_client.key_masking import body_without_key
+from rivya_client.types import WebhookEvent
+from rivya_client.webhook_signatures import WebhookError, WebhookPayloadError, verify_webhook
 from rivya_flows.errors import StoreError
-from rivya_flows.hosts import is_known
 from rivya_flows.receiver.addresses import REPORT_NAME, SECRET_NAME
 from rivya_flows.receiver.media import Reports, not_found, serve_medium
 from rivya_flows.receiver.notification import (

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from rivya_flows.client.types import WebhookEvent
+from rivya_client.types import WebhookEvent
 
 EVENT_PREFIX = "rivya.generation."
 """Prefix of the events that notifications become, and of the ids of their jobs."""

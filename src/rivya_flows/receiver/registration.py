@@ -6,8 +6,8 @@ import contextlib
 
 from sqlalchemy import Engine
 
-from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.types import EVENT_TYPES, WebhookEndpoint
+from rivya_client.client import RivyaClient
+from rivya_client.types import EVENT_TYPES, WebhookEndpoint
 from rivya_flows.errors import APIError
 from rivya_flows.store.secrets import has_signing_secret, keep_signing_secret, rotate_signing_secret
 

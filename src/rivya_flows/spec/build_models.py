@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from rivya_flows.catalogue.catalogue import certain
+from rivya_client.catalogue.catalogue import certain
 from rivya_flows.language.brand import Brand
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
 from rivya_flows.language.field_errors import EXAMPLES, must_be, report_error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rivya_flows.catalogue.catalogue import Catalogue
+from rivya_client.catalogue.catalogue import Catalogue
 from rivya_flows.language.brand import Brand, shape_of_brand
 from rivya_flows.language.expressions.inference import known_shape
 from rivya_flows.language.expressions.output_types import (

@@ -8,9 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import JsonValue
 
-from rivya_flows.catalogue.catalogue import Catalogue, Model, certain
-from rivya_flows.catalogue.prices import Price, price
-from rivya_flows.catalogue.request_checks import check_chat, check_prompt
+from rivya_client.catalogue.catalogue import Catalogue, Model, certain
+from rivya_client.catalogue.prices import Price, price
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.canonical import canonical, whole
 from rivya_flows.language.diagnostic_report import meant
@@ -26,6 +25,7 @@ from rivya_flows.language.expressions.output_types import (
 from rivya_flows.language.expressions.resolve import is_computed
 from rivya_flows.language.field_errors import CHAT
 from rivya_flows.language.field_types import COMPUTED, SpecModel, Takes, Value
+from rivya_flows.language.request_checks import check_chat, check_prompt
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import shown
 from rivya_flows.steps.given import Given, GivenMedia, World

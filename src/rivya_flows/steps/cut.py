@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
+from rivya_client.catalogue.catalogue import nearest
 from rivya_flows.assets import Asset
-from rivya_flows.catalogue.catalogue import nearest
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.cut_terms import FORMATS, RENDERER_VERSION, Extra, Fit, Format, Reframe
 from rivya_flows.language.diagnostic_report import DiagnosticCollector

@@ -17,8 +17,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, RootModel, TypeAdapter, ValidationError, create_model
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
+from rivya_client.catalogue.prices import Price
 from rivya_flows.assets import Asset
-from rivya_flows.catalogue.prices import Price
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.expressions.operations import TEXTS, repair
 from rivya_flows.language.expressions.output_types import (

@@ -7,9 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, JsonValue
 
-from rivya_flows.catalogue.catalogue import Catalogue, Model, Param, nearest
-from rivya_flows.catalogue.prices import Price, price
-from rivya_flows.catalogue.request_checks import check_prompt, coerce_params
+from rivya_client.catalogue.catalogue import Catalogue, Model, Param, nearest
+from rivya_client.catalogue.prices import Price, price
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.brand import with_words
 from rivya_flows.language.canonical import canonical, whole
@@ -23,6 +22,7 @@ from rivya_flows.language.expressions.output_types import (
     list_of,
 )
 from rivya_flows.language.field_types import Flag, SpecModel, Takes, Value, keys_of
+from rivya_flows.language.request_checks import check_prompt, coerce_params
 from rivya_flows.language.wording import an
 from rivya_flows.steps.given import Given, GivenMedia, World, member_shapes, reference_problems
 from rivya_flows.steps.kind import Kind, Names, given_fields

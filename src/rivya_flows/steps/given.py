@@ -11,9 +11,8 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any, Literal
 
+from rivya_client.catalogue.catalogue import Catalogue, Model, certain
 from rivya_flows.assets import Asset
-from rivya_flows.catalogue.catalogue import Catalogue, Model, certain
-from rivya_flows.catalogue.request_checks import check_model, check_references
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.language.expressions.operations import TEXTS, repair
@@ -28,6 +27,7 @@ from rivya_flows.language.expressions.output_types import (
 from rivya_flows.language.expressions.values import ExpressionError, as_text
 from rivya_flows.language.field_types import SpecModel, Takes, fields_of
 from rivya_flows.language.other_words import own_word
+from rivya_flows.language.request_checks import check_model, check_references
 from rivya_flows.language.syntax.media_references import kind_of
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, shown

@@ -8,8 +8,8 @@ from functools import lru_cache, reduce
 from pathlib import PurePosixPath
 from typing import Any
 
+from rivya_client.catalogue.catalogue import Model
 from rivya_flows.assets import Asset
-from rivya_flows.catalogue.catalogue import Model
 from rivya_flows.language.brand import Brand, with_words
 from rivya_flows.language.subtitles import Cue, parse_subtitles
 from rivya_flows.language.syntax.media_references import is_url

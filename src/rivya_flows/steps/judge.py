@@ -13,9 +13,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, JsonValue
 
-from rivya_flows.catalogue.catalogue import Catalogue, Model
-from rivya_flows.catalogue.prices import price
-from rivya_flows.catalogue.request_checks import check_chat
+from rivya_client.catalogue.catalogue import Catalogue, Model
+from rivya_client.catalogue.prices import price
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.canonical import canonical
 from rivya_flows.language.expressions.operations import TEXTS, repair
@@ -23,6 +22,7 @@ from rivya_flows.language.expressions.output_types import Unknown, has_unknown
 from rivya_flows.language.expressions.values import as_text
 from rivya_flows.language.field_errors import CHAT
 from rivya_flows.language.field_types import COMPUTABLE, Number, SpecModel, Value
+from rivya_flows.language.request_checks import check_chat
 from rivya_flows.language.wording import an, shown
 from rivya_flows.steps.candidates import Candidate, is_available
 from rivya_flows.steps.given import Given, World

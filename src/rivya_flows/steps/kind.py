@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from rivya_client.catalogue.catalogue import Catalogue, Model
+from rivya_client.catalogue.prices import Price
 from rivya_flows.assets import as_asset
-from rivya_flows.catalogue.catalogue import Catalogue, Model
-from rivya_flows.catalogue.prices import Price
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.canonical import canonical, digest, whole
 from rivya_flows.language.expressions.output_types import ANY, NUMBER, WORDS, Scope, Shape, map_of

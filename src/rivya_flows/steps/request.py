@@ -12,9 +12,9 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from rivya_client.catalogue.catalogue import Catalogue, Model
+from rivya_client.catalogue.prices import Price
 from rivya_flows.assets import Asset, as_asset
-from rivya_flows.catalogue.catalogue import Catalogue, Model
-from rivya_flows.catalogue.prices import Price
 from rivya_flows.language.canonical import canonical, digest
 from rivya_flows.language.syntax.media_references import is_uploaded, is_url, kind_of
 from rivya_flows.language.wording import shown

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
-from rivya_flows.catalogue.catalogue import Model
-from rivya_flows.catalogue.request_checks import check_model, check_references
+from rivya_client.catalogue.catalogue import Model
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.expressions.output_types import TEXT, Shape, asset
 from rivya_flows.language.expressions.resolve import is_computed
 from rivya_flows.language.field_types import MediaKind, SpecModel, Takes, Value
 from rivya_flows.language.final_cut import CutMedium
+from rivya_flows.language.request_checks import check_model, check_references
 from rivya_flows.language.syntax.media_references import KINDS, kind_of
 from rivya_flows.steps.given import Given, GivenMedia, World
 from rivya_flows.steps.kind import UNPAID, Kind, Names, given_fields

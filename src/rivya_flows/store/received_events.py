@@ -8,7 +8,7 @@ from collections.abc import Callable
 from sqlalchemy import Engine, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from rivya_flows.client.types import WebhookEvent
+from rivya_client.types import WebhookEvent
 from rivya_flows.store.database import rows, write
 from rivya_flows.store.tables import RECEIVED, Row, stored_name
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.app.batch.pricing import PricedBatch, ReadBatch, price_rows
 from rivya_flows.app.batch.rows import BatchRow, batch_id_of, read_rows
 from rivya_flows.app.batch.scheduler import Batch, RowState
 from rivya_flows.app.prepare import Market
-from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import BudgetError, SpecError
 from rivya_flows.spec.load import load
 from rivya_flows.store.pools import Pool, Pools

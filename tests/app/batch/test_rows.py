@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.app.batch.rows import BatchRow, batch_id_of, read_rows, row_folder
-from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.language.diagnostic_report import MAX_PROBLEMS
 from rivya_flows.language.workflow import Workflow

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.app.doctor.places import model_checks, route_checks
-from rivya_flows.catalogue.snapshot import shipped
 from rivya_sandbox.service.admin import ledger
 from rivya_sandbox.service.operations import OPERATIONS
 from rivya_sandbox.service.startup import Sandbox

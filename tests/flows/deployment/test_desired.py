@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.catalogue.snapshot import shipped
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError
 from rivya_flows.flows.deployment.desired import desired_deployments, read_specs
 from rivya_flows.store.assets import AssetStore

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, reject, settings, strategies as st
 from prefect import get_client
 
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.app.live_guard import Start
-from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import BudgetError, UsageError
 from rivya_flows.flows.deployment.deploy import DeployOptions, deploy
 from rivya_flows.flows.deployment.desired import read_specs

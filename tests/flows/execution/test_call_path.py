@@ -51,7 +51,7 @@ def test_from_the_command_to_the_purchase_there_are_at_most_20_modules(
     assert said.code == 0, said.err
     [first] = call_path.modules
     assert first[0] == "rivya_flows.cli.main"
-    assert first[-1].startswith("rivya_flows.client.")
+    assert first[-1].startswith("rivya_client.")
     assert len(first) <= 20, first
 
 

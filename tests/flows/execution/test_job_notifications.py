@@ -9,9 +9,9 @@ import httpx
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.runtime import Runtime
-from rivya_flows.client.types import WebhookEvent
+from rivya_client.client import RivyaClient
+from rivya_client.runtime import Runtime
+from rivya_client.types import WebhookEvent
 from rivya_flows.flows.execution.job_notifications import (
     MISSES,
     JobWakes,

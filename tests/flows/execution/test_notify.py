@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.client.callbacks import CALLBACK_SCHEME
-from rivya_flows.client.webhook_signatures import sign_webhook
+from rivya_client.webhook_signatures import sign_webhook
+from rivya_flows.callbacks import CALLBACK_SCHEME
 from rivya_sandbox.service.admin import set_faults
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Studio, studio_at

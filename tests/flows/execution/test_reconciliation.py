@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from rivya_client.types import Generation
 from rivya_flows.app.report import RunReporter
 from rivya_flows.app.runner import Run
 from rivya_flows.cli.runs import wallet
-from rivya_flows.client.types import Generation
 from rivya_flows.flows.execution.engine import reconcile_jobs
 from rivya_flows.ledger.summary import notes, troubles
 from rivya_flows.planning.questions.question import Answer, Question
@@ -58,7 +58,7 @@ def at_its_end(
             async with context.leases.held("run-1") as run.lease, studio.client() as run.client:
                 ended = {one: await run.client.generations.retrieve(one) for one in ids}
                 run.seen = {one: job for one in ids if (job := seen(ended[one])) is not None}
-                caplog.set_level(logging.DEBUG, "rivya_flows.wire")
+                caplog.set_level(logging.DEBUG, "rivya_client.wire")
                 await reconcile_jobs(run)
             last = context.journal.entries("run-1")[-1].event
             return last if isinstance(last, ServiceAsked) else None

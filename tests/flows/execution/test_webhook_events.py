@@ -38,7 +38,7 @@ class Looks(logging.Handler):
 
 @pytest.fixture
 def looks() -> Iterator[Looks]:
-    trace, counter = logging.getLogger("rivya_flows.wire"), Looks()
+    trace, counter = logging.getLogger("rivya_client.wire"), Looks()
     level = trace.level
     trace.setLevel(logging.DEBUG)
     trace.addHandler(counter)

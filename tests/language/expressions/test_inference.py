@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from rivya_flows.catalogue.snapshot import shipped
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.language.expressions.filters import FILTERS
 from rivya_flows.language.expressions.inference import shape_of
 from rivya_flows.language.expressions.output_types import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rivya_flows.catalogue.snapshot import shipped
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.spec.load import check
 from rivya_flows.spec.names import NamesInScope
 from rivya_flows.spec.written import WrittenSpec

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from rivya_flows.catalogue.snapshot import shipped
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.language.syntax.patterns import matches, parts_of, pattern_error
 from rivya_flows.spec.load import check
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from rivya_flows.catalogue.snapshot import shipped
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.language.expressions.values import memory_of
 from rivya_flows.language.workflow import Step
 from rivya_flows.planning.expansion.build_requests import build_request

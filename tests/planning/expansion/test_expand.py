@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import given, strategies as st
 
-from rivya_flows.catalogue.snapshot import shipped
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.planning.expansion.expand import expand
 from rivya_flows.planning.plan import RunPlan
 from rivya_flows.spec.load import load

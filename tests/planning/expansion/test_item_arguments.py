@@ -11,7 +11,7 @@ import pytest
 
 from rivya_flows.app.prepare import Prepared
 from rivya_flows.app.spec_file import SpecFile
-from rivya_flows.errors import RivyaFlowsError, SpecError
+from rivya_flows.errors import RivyaError, SpecError
 from support.prepared_specs import prepared
 
 VALUES: list[Any] = [
@@ -56,7 +56,7 @@ def run_of(step: dict[str, Any], value: Any, folder: Path) -> Prepared:
 @pytest.mark.parametrize(("uses", "key"), PLACES, ids=[" ".join(place) for place in PLACES])
 def test_any_computed_argument_fits_or_is_refused(uses: str, key: str, tmp_path: Path) -> None:
     for value in VALUES:
-        with contextlib.suppress(RivyaFlowsError):
+        with contextlib.suppress(RivyaError):
             run_of({"uses": uses, "with": {**ARGUMENTS[uses][0], key: COMPUTED}}, value, tmp_path)
 
 
@@ -69,7 +69,7 @@ def test_any_computed_argument_fits_or_is_refused(uses: str, key: str, tmp_path:
 def test_any_computed_loop_fits_or_is_refused(loop: dict[str, Any], tmp_path: Path) -> None:
     step = {"uses": "generate", "with": {"model": "z-image", "prompt": "a lamp"}, **loop}
     for value in VALUES:
-        with contextlib.suppress(RivyaFlowsError):
+        with contextlib.suppress(RivyaError):
             run_of(step, value, tmp_path)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.assets import Asset
-from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.planning.expansion.expand import expand
 from rivya_flows.planning.expansion.run_scope import fields_of, outputs_of
 from rivya_flows.planning.pricing.estimate import estimate, rehearse

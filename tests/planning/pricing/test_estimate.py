@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from rivya_client.catalogue.prices import Price
 from rivya_flows.app.spec_file import SpecFile
-from rivya_flows.catalogue.prices import Price
 from rivya_flows.planning.pricing.estimate import ItemEstimate, estimate, rehearse
 from rivya_flows.planning.queue.events import JobEnded, PurchaseAccepted, RunEnded
 from rivya_flows.planning.queue.queue import replay

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rivya_flows.catalogue.prices import Price
+from rivya_client.catalogue.prices import Price
 from rivya_flows.planning.pricing.estimate import ItemEstimate, estimate, rehearse
 from rivya_flows.planning.questions.open_questions import open_questions
 from rivya_flows.planning.questions.question import Answer

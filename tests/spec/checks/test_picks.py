@@ -7,7 +7,7 @@ import copy
 import pytest
 from hypothesis import given, strategies as st
 
-from rivya_flows.catalogue.snapshot import from_wire, shipped
+from rivya_client.catalogue.snapshot import from_wire, shipped
 from rivya_flows.spec.load import check
 from rivya_flows.steps.judge import JUDGE_FRAME, MAX_CRITERION, judge_message
 from support.spec_schema import errors_of

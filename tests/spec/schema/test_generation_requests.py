@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 
-from rivya_flows.catalogue.snapshot import from_wire, shipped
+from rivya_client.catalogue.snapshot import from_wire, shipped
 from rivya_flows.spec.schema.document import json_schema
 from rivya_flows.steps.registry import BUILT_IN
 from support.spec_schema import SCHEMA, errors_of

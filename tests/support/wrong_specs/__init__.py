@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rivya_flows.catalogue.snapshot import shipped
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.spec.load import check
 from support.wrong_specs.arguments import ARGUMENTS, TYPES

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from rivya_flows.printable import one_line
+from rivya_client.printable import one_line
 from rivya_sandbox import output
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.accounts import SCOPES

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from rivya_flows.printable import one_line, printable_json
+from rivya_client.printable import one_line, printable_json
 
 _WIDTH = 60  # characters of an answer in a list
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rivya_flows.catalogue.snapshot import shipped
+from rivya_client.catalogue.snapshot import shipped
 from rivya_sandbox.renderers import frame, music
 from rivya_sandbox.renderers.render import render
 from rivya_sandbox.renderers.request import Kind, ReferenceMedium, RenderRequest

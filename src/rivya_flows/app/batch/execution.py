@@ -33,7 +33,7 @@ from rivya_flows.app.live_guard import Confirm, confirm_live
 from rivya_flows.app.report import RunReporter, write_whole
 from rivya_flows.app.run_context import RunContext, known_run
 from rivya_flows.app.runner import Run, Runner, RunOptions
-from rivya_flows.errors import APIError, RivyaFlowsError, StoreError
+from rivya_flows.errors import APIError, RivyaError, StoreError
 from rivya_flows.planning.queue.events import Event, OtherRun
 from rivya_flows.planning.queue.state import State
 from rivya_flows.settings import Settings
@@ -132,7 +132,7 @@ async def run_rows(
     async def run(start: RowState) -> RowResult:
         try:
             await run_row(start)
-        except RivyaFlowsError as error:
+        except RivyaError as error:
             result = await in_thread(partial(result_of, start.run_id))
             codes = result.codes | {error.code}
             return replace(result, status="failed", codes=codes, reason=str(error))

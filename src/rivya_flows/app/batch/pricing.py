@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from rivya_client.catalogue.prices import price_of
 from rivya_flows.app.batch.rows import BatchRow, batch_id_of, read_rows, with_new_runs
 from rivya_flows.app.batch.scheduler import Batch, RowResult, RowState, next_rows
 from rivya_flows.app.connect import connect_with
@@ -16,7 +17,6 @@ from rivya_flows.app.prepare import Market, Prepared, RunRequest, prepare, read_
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.app.runner import Runner
 from rivya_flows.app.spec_file import load_spec
-from rivya_flows.catalogue.prices import price_of
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import BudgetError, MediaError, SpecError, UsageError
 from rivya_flows.language.workflow import MAX_LABELS, Workflow

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any
 
+from rivya_client.printable import one_line
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.language.canonical import digest
@@ -18,7 +19,6 @@ from rivya_flows.language.expressions.filters import slug
 from rivya_flows.language.inputs import fit, hint_for
 from rivya_flows.language.syntax.input_parsing import parse_assignments
 from rivya_flows.language.workflow import Inputs, Workflow
-from rivya_flows.printable import one_line
 from rivya_flows.store.assets import file_hash
 
 MAX_ROWS = 10_000

@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from rivya_client.printable import spreadsheet_text
 from rivya_flows.app.batch.rows import NOTE, BatchRow
 from rivya_flows.app.batch.scheduler import Batch, RowState, outcome
 from rivya_flows.app.report import write_report
@@ -27,7 +28,6 @@ from rivya_flows.planning.questions.open_questions import answerable
 from rivya_flows.planning.questions.question import Question
 from rivya_flows.planning.queue.events import MOST_OTHER_RUNS, OtherRun
 from rivya_flows.planning.queue.queue import replay
-from rivya_flows.printable import spreadsheet_text
 
 _FIXED = ("row", "run_id", "status", "credits", "saved", "reason", "folder")
 _FILE = {"path", "url", "file_id"}

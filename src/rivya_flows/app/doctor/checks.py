@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.errors import RivyaError, hint_of
 from rivya_flows.setting_names import with_places
 
 _TRY = "use it once, as with `rivya-flows --verbose run`, to see what is wrong"
@@ -49,8 +49,9 @@ def run_checks(name: str, checks: Callable[[], Checks]) -> list[Check]:
     try:
         found = checks()
         return asyncio.run(gathered(found)) if isinstance(found, AsyncIterator) else list(found)
-    except RivyaFlowsError as error:
-        return [problem(name, with_places(str(error), error.hint), error.hint)]
+    except RivyaError as error:
+        hint = hint_of(error)
+        return [problem(name, with_places(str(error), hint), hint)]
     except ValidationError as error:
         # The value is not shown: it may be a key in the wrong place.
         first = error.errors(include_input=False)[0]

@@ -11,19 +11,19 @@ from contextlib import closing
 from functools import partial
 from typing import Any
 
+from rivya_client.catalogue.catalogue import Catalogue
+from rivya_client.catalogue.differences import PARAM_FIELDS, differences
+from rivya_client.catalogue.snapshot import from_wire, shipped
+from rivya_client.client import RivyaClient
+from rivya_client.retries import RetryPolicy
+from rivya_client.types import ModelEntry
 from rivya_flows.app.connect import chosen_service, serving
 from rivya_flows.app.doctor.checks import Check, ok, problem, warning
 from rivya_flows.app.live_guard import is_rehearsal
 from rivya_flows.app.processes import registry
 from rivya_flows.app.processes.ports import answers
 from rivya_flows.app.shared_store_checks import shown_url
-from rivya_flows.catalogue.catalogue import Catalogue
-from rivya_flows.catalogue.differences import PARAM_FIELDS, differences
-from rivya_flows.catalogue.snapshot import from_wire, shipped
-from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.retries import RetryPolicy
-from rivya_flows.client.types import ModelEntry
-from rivya_flows.errors import APIConnectionError, APIError, APIStatusError
+from rivya_flows.errors import APIConnectionError, APIError, APIStatusError, hint_of
 from rivya_flows.receiver.app import WEBHOOK_PATH
 from rivya_flows.scratch import scratch
 from rivya_flows.setting_names import with_places
@@ -83,9 +83,8 @@ async def service(settings: Settings, ask: KeyReader) -> AsyncIterator[Check]:
             balance = (await client.credits.retrieve(retry=_ONCE)).current_credits
         except APIStatusError as error:
             if error.code != "api_scope_denied":
-                yield problem(
-                    "service", f"{shown}: {with_places(str(error), error.hint)}", error.hint
-                )
+                hint = hint_of(error)
+                yield problem("service", f"{shown}: {with_places(str(error), hint)}", hint)
                 return
             yield ok("service", f"{shown} knows the key")
         else:
@@ -182,7 +181,9 @@ async def _sent_through(client: RivyaClient, url: str) -> Check:
                 error = tried[0].error or f"the receiver answered {tried[0].response_status}"
                 break
     except APIError as failed:
-        return unused or warning("webhooks", f"could not be tried: {failed}", failed.hint or again)
+        return unused or warning(
+            "webhooks", f"could not be tried: {failed}", hint_of(failed) or again
+        )
     hint = f"let the proxy or tunnel pass {WEBHOOK_PATH} on to the receiver; else {again}"
     return problem("webhooks", f"a test event did not reach {shown}: {error}; runs poll", hint)
 
@@ -257,7 +258,7 @@ async def contract(settings: Settings, ask: KeyReader) -> AsyncIterator[Check]:
             for check in model_checks(listed.payload, shipped()):
                 yield check
         except APIError as error:
-            yield problem("models", str(error), error.hint or _REPORT)
+            yield problem("models", str(error), hint_of(error) or _REPORT)
         with contextlib.suppress(APIError):  # the check of the service tells it
             credits = await client.credits.retrieve(retry=_ONCE)
             if names := ", ".join(sorted(credits.model_extra)):
@@ -266,7 +267,7 @@ async def contract(settings: Settings, ask: KeyReader) -> AsyncIterator[Check]:
             for check in route_checks(await client.openapi(retry=_ONCE)):
                 yield check
         except APIError as error:
-            yield problem("routes", f"the OpenAPI document: {error}", error.hint or _REPORT)
+            yield problem("routes", f"the OpenAPI document: {error}", hint_of(error) or _REPORT)
 
 
 def model_checks(payload: Mapping[str, Any], ours: Catalogue) -> Iterator[Check]:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, TypeGuard
 
 from rivya_flows.assets import as_asset
-from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.errors import RivyaError
 from rivya_flows.language.wording import an
 
 MAX_BYTES = 1 << 20
@@ -18,7 +18,7 @@ MAX_MEMBERS = 100_000
 """Values inside the result of one expression, all levels counted."""
 
 
-class ExpressionError(RivyaFlowsError):
+class ExpressionError(RivyaError):
     """An expression is wrong, or a value in it does not fit.
 
     Attributes:
@@ -72,7 +72,7 @@ class InferenceError(ExpressionError):
         self.code, self.find_hint, self.among = code, find_hint, among or ()
 
 
-class UsesNull(RivyaFlowsError):
+class UsesNull(RivyaError):
     """A null is used where a value is needed: not a mistake; the step that uses it is skipped.
 
     Attributes:

@@ -6,8 +6,8 @@ import re
 from pathlib import Path, PurePath
 from typing import Any
 
+from rivya_client.mime_types import HEAD_BYTES, mime_type_of_head, suffix_of
 from rivya_flows.language.wording import an, shown
-from rivya_flows.mime_types import HEAD_BYTES, mime_type_of_head, suffix_of
 
 KINDS = ("image", "video", "audio")
 """The kinds of media."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from rivya_client.catalogue.catalogue import Catalogue
 from rivya_flows.assets import Asset
-from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.language.expressions.resolve import evaluate
 from rivya_flows.language.expressions.values import memory_of
 from rivya_flows.language.workflow import Step

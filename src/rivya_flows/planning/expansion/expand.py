@@ -7,8 +7,8 @@ from dataclasses import replace
 from graphlib import TopologicalSorter
 from typing import Any
 
+from rivya_client.catalogue.catalogue import Catalogue
 from rivya_flows.assets import Asset
-from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.language.expressions.resolve import (
     ExpressionError,
     UsesNull,

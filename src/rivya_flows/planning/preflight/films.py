@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from rivya_flows.catalogue.catalogue import Model
+from rivya_client.catalogue.catalogue import Model
 from rivya_flows.fonts import missing_characters
 from rivya_flows.language.cut_terms import STILL_SECONDS
 from rivya_flows.language.expressions.output_types import Unknown

@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from rivya_flows.catalogue.prices import Price
+from rivya_client.catalogue.prices import Price
 from rivya_flows.planning.plan import PlannedStep, items_step
 from rivya_flows.planning.preflight.films import Film, films
 from rivya_flows.planning.pricing.quoted_prices import reserve_of

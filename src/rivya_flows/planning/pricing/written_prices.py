@@ -8,7 +8,7 @@ from dataclasses import replace
 from math import ceil
 from typing import Any
 
-from rivya_flows.catalogue.prices import Price, price
+from rivya_client.catalogue.prices import Price, price
 from rivya_flows.language.expressions.output_types import Unknown
 from rivya_flows.language.expressions.resolve import (
     ExpressionError,

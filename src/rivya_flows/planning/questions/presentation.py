@@ -13,8 +13,8 @@ import shlex
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from datetime import datetime
 
+from rivya_client.catalogue.prices import price_of
 from rivya_flows.assets import Asset, Outputs
-from rivya_flows.catalogue.prices import price_of
 from rivya_flows.language.canonical import digest
 from rivya_flows.planning.markdown import code, link, picture, quotation, side_by_side, text
 from rivya_flows.planning.names import listed

@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
+from rivya_client.catalogue.prices import price_of
 from rivya_flows.assets import Asset
-from rivya_flows.catalogue.prices import price_of
 from rivya_flows.planning.names import label
 from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven, Channel
 

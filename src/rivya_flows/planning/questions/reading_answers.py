@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from rivya_flows.catalogue.catalogue import nearest
+from rivya_client.catalogue.catalogue import nearest
+from rivya_client.printable import one_line
 from rivya_flows.errors import UsageError
 from rivya_flows.planning.names import label, listed
 from rivya_flows.planning.plan import RunPlan, candidates_step
@@ -23,7 +24,6 @@ from rivya_flows.planning.questions.question import (
 )
 from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven, Channel
 from rivya_flows.planning.queue.state import State
-from rivya_flows.printable import one_line
 from rivya_flows.steps.pick import PickWith
 
 _MOST_NAMED = 12  # choices in a hint

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rivya_flows.catalogue.prices import price_of
+from rivya_client.catalogue.prices import price_of
 from rivya_flows.language.workflow import Step
 from rivya_flows.planning.names import short_label
 from rivya_flows.planning.queue.events import Event, JobEnded, PurchaseRefused

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from pydantic import JsonValue
 
-from rivya_flows.catalogue.snapshot import from_wire
+from rivya_client.catalogue.snapshot import from_wire
 from rivya_flows.language.workflow import WARN_AT, Workflow
 from rivya_flows.planning.expansion.expand import expand
 from rivya_flows.planning.expansion.item_arguments import claim

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from rivya_flows.catalogue.catalogue import Catalogue
+from rivya_client.catalogue.catalogue import Catalogue
 from rivya_flows.diagnostics import CODES, REFUSALS
 from rivya_flows.language.field_types import COMPUTED
 from rivya_flows.language.step_groups import PARTS

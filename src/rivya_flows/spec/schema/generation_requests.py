@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rivya_flows.catalogue.catalogue import Model, Param
-from rivya_flows.catalogue.prices import price
-from rivya_flows.catalogue.request_checks import spelled
+from rivya_client.catalogue.catalogue import Model, Param, spelled
+from rivya_client.catalogue.prices import price
 from rivya_flows.language.field_types import COMPUTED
 from rivya_flows.spec.schema.fragments import Schema, chosen, computed, is_
 

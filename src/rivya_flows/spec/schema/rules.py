@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, get_args
 
-from rivya_flows.catalogue.catalogue import Model
+from rivya_client.catalogue.catalogue import Model
 from rivya_flows.language.cut_terms import FORMATS, Extra
 from rivya_flows.language.field_types import COMPUTED, QUANTITY, WHOLE, Takes, fields_of
 from rivya_flows.language.final_cut import MAX_CLIPS, MAX_FORMATS

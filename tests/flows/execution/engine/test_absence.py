@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rivya_flows.app.processes.ports import free_port
-from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.errors import RivyaError
 from rivya_flows.flows.absence import is_absence
 from rivya_flows.store.journal import Journal
 from rivya_sandbox.service.faults import CREATE
@@ -49,7 +49,7 @@ def test_a_run_that_outlasts_an_absence_has_not_ended_and_goes_on_as_if_nothing_
 ) -> None:
     asyncio.run(studio.start(stills(3), "run-1"))
     order(sandbox, fault)
-    with pytest.raises(RivyaFlowsError) as caught:
+    with pytest.raises(RivyaError) as caught:
         asyncio.run(studio.execute("run-1", outlasts=True))
     assert is_absence(caught.value)
     assert not {"run.ended", "item.failed"} & {*kinds(studio)}
@@ -65,7 +65,7 @@ def test_a_run_that_reaches_no_service_holds_no_credits_and_goes_on_later(
 ) -> None:
     asyncio.run(studio.start(stills(3), "run-1"))
     away = replace(studio.service, base_url=f"http://127.0.0.1:{free_port()}")
-    with pytest.raises(RivyaFlowsError) as caught:
+    with pytest.raises(RivyaError) as caught:
         asyncio.run(replace(studio, service=away).execute("run-1", outlasts=True))
     assert is_absence(caught.value)
     assert not {"run.ended", "item.failed"} & {*kinds(studio)}
@@ -81,6 +81,6 @@ def test_what_an_absence_does_not_touch_is_done_before_the_run_gives_way(
 ) -> None:
     asyncio.run(studio.start(stills(5), "run-1"))
     order(sandbox, f'on: "{CREATE}", prompt: "lamp 2", do: drop_before')
-    with pytest.raises(RivyaFlowsError):
+    with pytest.raises(RivyaError):
         asyncio.run(studio.execute("run-1", outlasts=True))
     assert kinds(studio).count("item.completed") == 4

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from rivya_client.types import ChatMessage
 from rivya_flows.app.model_slots import ModelSlots
 from rivya_flows.app.prepare import refuse_over
 from rivya_flows.app.runner import RunOptions
-from rivya_flows.client.types import ChatMessage
 from rivya_flows.errors import BudgetError
 from rivya_flows.ledger.continuing import continuation
 from rivya_flows.planning.questions.question import Answer, Question

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rivya_flows.hosts import host_in, is_known
+from rivya_client.hosts import host_in, is_known
 from rivya_sandbox.service import bodies, files, wallet
 from rivya_sandbox.service.chat_routes import ChatRoutes
 from rivya_sandbox.service.developers import DeveloperPage

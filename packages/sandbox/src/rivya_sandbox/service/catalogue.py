@@ -80,7 +80,7 @@ class ServedCatalogue:
 
 def shipped() -> ServedCatalogue:
     """The catalogue in this package."""
-    body = resources.files("rivya_flows.catalogue").joinpath("data/models.json").read_bytes()
+    body = resources.files("rivya_client.catalogue").joinpath("data/models.json").read_bytes()
     return parse(body)
 
 

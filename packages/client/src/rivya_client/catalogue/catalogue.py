@@ -1,0 +1,265 @@
+"""The frozen form of the catalogue: models, their parameters, and what they take."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Source = Literal["shipped", "cached", "live"]
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A voice that people call by name.
+
+    Attributes:
+        value: What a request calls it: an id, or the name itself.
+        accent: Such as ``British``; empty if it is not known.
+    """
+
+    name: str
+    value: str
+    sex: str
+    accent: str
+    character: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({', '.join(filter(None, (self.sex, self.accent)))})"
+
+
+@dataclass(frozen=True)
+class Param:
+    """One parameter that a model takes inside `params`.
+
+    Attributes:
+        type: ``select``, ``number``, ``text`` or ``array``; others are passed through unchecked.
+        default: The value that the service uses if it is left out; None if undocumented.
+        min: Least number, or None.
+        max: Greatest number, or None.
+        step: Distance between allowed numbers, or None.
+        options: What a ``select`` may be; always strings. Empty: any.
+        voices: Names for those of `options` that are voices, which a spec may say as well.
+        bears_price: Another value than the default may change the price.
+        item_required: Keys that each member of an ``array`` must have.
+        item_optional: Further keys it may have. Both empty: members are not checked.
+
+    Source: contract, section 3.4.
+    """
+
+    key: str
+    type: str
+    required: bool = False
+    default: Any = None
+    min: float | None = None
+    max: float | None = None
+    step: float | None = None
+    options: tuple[str, ...] = ()
+    voices: tuple[Voice, ...] = ()
+    description: str = ""
+    bears_price: bool = False
+    item_required: tuple[str, ...] = ()
+    item_optional: tuple[str, ...] = ()
+
+    @property
+    def written_default(self) -> Any:
+        """The default as a spec writes it: of a voice its name."""
+        names = {voice.value: voice.name for voice in self.voices}
+        return names.get(self.default, self.default) if names else self.default
+
+
+@dataclass(frozen=True)
+class FileLimit:
+    """What one reference file may be: its size in bytes and its MIME types (empty: any)."""
+
+    max_bytes: int | None
+    mime_types: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReferenceRule:
+    """Which reference files a model takes.
+
+    Attributes:
+        max_files: How many in all; None if undocumented.
+        combinations: If not empty, the files must fit one of these: kind to greatest count.
+    """
+
+    kinds: tuple[str, ...]
+    max_files: int | None = None
+    limits: Mapping[str, FileLimit] = field(default_factory=dict, hash=False)
+    combinations: tuple[Mapping[str, int], ...] = field(default=(), hash=False)
+    rule: str = ""
+
+
+@dataclass(frozen=True)
+class ChatCapabilities:
+    """The optional features of a chat model."""
+
+    streaming: bool = False
+    web_search: bool = False
+    image_attachments: bool = False
+    reasoning_effort: bool = False
+    thoughts: bool = False
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model of the public layer.
+
+    Attributes:
+        category: ``image``, ``video``, ``audio`` or ``chat``.
+        base_credits: Price of the default request, in credits; None if the service has no
+            valid one.
+        billing_type: ``FIXED``, ``METERED``, ``TOKEN_BASED``, or what the service adds.
+        max_prompt_length: In characters; None if undocumented.
+        prompt_required: A request without a prompt (chat: a message) is refused.
+        references: None: takes no reference files.
+        chat: None for all but chat models.
+
+    Source: contract, section 3.1.
+    """
+
+    id: str
+    display_name: str
+    category: str
+    base_credits: int | None
+    billing_type: str
+    runtime: str = ""
+    supported_modes: tuple[str, ...] = ()
+    max_prompt_length: int | None = None
+    api_status: str = "available"
+    api_input_status: str = ""
+    supported_api_inputs: tuple[str, ...] = ()
+    requires_files_api: bool = False
+    requires_upload_for_modes: tuple[str, ...] = ()
+    url_input_supported: bool = False
+    file_kinds: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+    prompt_required: bool = True
+    params: tuple[Param, ...] = ()
+    params_may_go_on: bool = False
+    references: ReferenceRule | None = None
+    chat: ChatCapabilities | None = None
+
+    @property
+    def uses(self) -> str:
+        """The kind of step that it is for."""
+        return "chat" if self.category == "chat" else "generate"
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it says its prompt aloud, so that a remark about the prompt must not be in it."""
+        return any(self.param(key) for key in ("voice", "default_voice"))
+
+    def param(self, key: str) -> Param | None:
+        """The parameter of that name, or None."""
+        return next((param for param in self.params if param.key == key), None)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All models of one moment.
+
+    Attributes:
+        models: By id, in the order of the service.
+        wire: The body of ``GET /api/v1/models`` it was made from, to freeze with a run.
+    """
+
+    models: Mapping[str, Model] = field(hash=False)
+    date: str
+    source: Source
+    wire: Mapping[str, Any] = field(hash=False, repr=False)
+
+    def get(self, model_id: str) -> Model | None:
+        """The model of that id, or None."""
+        return self.models.get(model_id)
+
+    def closest(self, model_id: str) -> str | None:
+        """The most similar id, or None."""
+        return nearest(model_id, self.models)
+
+
+def spelled(value: Any) -> str:
+    """A scalar as options spell it: True is ``"true"``, 5.0 is ``"5"``, 0.5 is ``"0.5"``."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def nearest(word: str, choices: Iterable[str], *, alike: float = 0.6) -> str | None:
+    """The choice most similar to `word`, ignoring case and separators; None if none is similar.
+
+    `alike` is how similar it must be, from 0 to 1.
+    """
+    plain = {_plain(choice): choice for choice in choices}
+    if _plain(word) in plain:
+        return plain[_plain(word)]
+    found = difflib.get_close_matches(_plain(word), plain, n=1, cutoff=alike)
+    return plain[found[0]] if found else None
+
+
+def certain(word: str, choices: Iterable[str]) -> str | None:
+    """The only choice that `word` can be a misspelling of; None if a person must decide.
+
+    Much stricter than `nearest`, because the wrong model or step costs money: another number is
+    another thing (`veo3`, `veo2`), another first letter is another word (`light`, `night`), and
+    short words are too alike.
+    """
+    known = [one for one in dict.fromkeys(choices) if abs(len(one) - len(word)) <= _MOST_EDITS + 4]
+    if not 3 <= len(word) <= 64 or len(known) > 1_000:
+        return None
+    equal = [one for one in known if _plain(one) == _plain(word)]
+    if equal:
+        return equal[0] if len(equal) == 1 and _digits(equal[0]) == _digits(word) else None
+    near = sorted((_edits(word, one), one) for one in known)
+    edits, one = near[0] if near else (_MOST_EDITS, "")
+    margin = 0 if sorted(word) == sorted(one) else 1  # two letters swapped are a slip for sure
+    alone = len(near) < 2 or near[1][0] > edits + margin
+    return one if alone and edits <= (2 if len(one) > 8 else 1) and _is_slip(word, one) else None
+
+
+_MOST_EDITS = 2
+_SEPARATED = re.compile(r"[-_. ]+")
+
+
+def _is_slip(word: str, choice: str) -> bool:
+    """Whether a hand may write the one for the other: no other digit, first letter or short word."""
+    if _digits(word) != _digits(choice):
+        return False
+    right, wrong = _SEPARATED.split(choice), _SEPARATED.split(word)
+    for meant, wrote in zip(right, wrong, strict=False) if len(right) == len(wrong) else ():
+        swapped = sorted(meant) == sorted(wrote)
+        kept = meant[0] == wrote[:1] and (len(meant) > 4 or len(meant) != len(wrote))
+        if meant != wrote and (len(meant) < 4 or not (swapped or kept)):
+            return False
+    return len(right) == len(wrong) or choice[0] == word[0]
+
+
+def _digits(word: str) -> str:
+    return "".join(letter for letter in word if letter.isdigit())
+
+
+def _edits(one: str, other: str) -> int:
+    """Letters left out, added or replaced, or neighbours swapped; beyond the limit, some number over it."""
+    earlier: list[int] = []
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, left in enumerate(one):
+        earlier, before, row = before, row, [i + 1]
+        for j, right in enumerate(other):
+            least = min(before[j + 1] + 1, row[j] + 1, before[j] + (left != right))
+            if i and j and left == other[j - 1] and one[i - 1] == right:
+                least = min(least, earlier[j - 1] + 1)
+            row.append(least)
+        if min(row) > _MOST_EDITS + 2:
+            break
+    return max(row[-1], min(row))
+
+
+def _plain(word: str) -> str:
+    return "".join(letter for letter in word.casefold() if letter not in " -_.")

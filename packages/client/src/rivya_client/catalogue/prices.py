@@ -1,0 +1,72 @@
+"""The price of a request as far as the catalogue knows it, in credits.
+
+`base_credits` is the price of the default request. How a price moves with resolution, length
+or text is not documented, so anything else is "at least".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rivya_client.catalogue.catalogue import Model, spelled
+
+
+@dataclass(frozen=True)
+class Price:
+    """Bounds of a price in credits, both included.
+
+    Attributes:
+        max: Greatest, or None where only the service knows it.
+    """
+
+    min: int
+    max: int | None
+    assumption: str
+
+
+def price_range(least: int, most: int | None) -> str:
+    """``20``, ``0–2``, or ``from 3`` where only the service knows the most."""
+    if most is None:
+        return f"from {least}"
+    return str(least) if least == most else f"{least}–{most}"
+
+
+def price_of(least: int, most: int | None) -> str:
+    """The same with its unit."""
+    return f"{price_range(least, most)} credit{'' if least == most == 1 else 's'}"
+
+
+def price(model: Model, params: Mapping[str, Any], prompt: str | None = None) -> Price:
+    """The price of one request.
+
+    A parameter that is not yet known counts as changed, and a `prompt` that is not is None.
+
+    Source: contract, sections 3.1 and 7.
+    """
+    base = model.base_credits
+    if base is None:
+        return Price(0, None, "the service lists no price for this model")
+    if model.billing_type == "TOKEN_BASED":
+        return Price(0, base, "settled by tokens, up to the reserve of one turn")
+    if model.billing_type == "METERED":
+        length = f" ({len(prompt):,} characters)" if prompt else ""
+        known = f"only its base price of {price_of(base, base)} is published"
+        return Price(base, None, f"metered by length{length}, and {known}")
+    if model.billing_type != "FIXED":
+        return Price(base, None, f"unknown billing type {model.billing_type!r}")
+    changed = _changed(model, params)
+    if changed:
+        return Price(base, None, f"{', '.join(changed)} may change the base price")
+    return Price(base, base, "fixed price of the default request")
+
+
+def _changed(model: Model, params: Mapping[str, Any]) -> list[str]:
+    return [
+        param.key
+        for param in model.params
+        if param.bears_price
+        and params.get(param.key) is not None
+        and spelled(params[param.key]) != spelled(param.default)
+    ]

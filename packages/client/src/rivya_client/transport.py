@@ -1,0 +1,347 @@
+"""Sends requests: the key, time limits, rate, retries and errors of every call to the API."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Self, TypeVar, Unpack
+
+import httpx
+
+from rivya_client.addresses import checked_base_url, refuse_plain_http
+from rivya_client.connection import (
+    ANSWER_SECONDS,
+    CHAT_SECONDS,
+    HEADERS,
+    SILENCE_SECONDS,
+    UPLOAD_SECONDS,
+    cause_of,
+    describe,
+    open_pool,
+    send_quietly,
+    through_proxy,
+    time_outs,
+)
+from rivya_client.errors import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    NotSentError,
+    UsageError,
+)
+from rivya_client.key_masking import MASK, answer_without_key, body_without_key
+from rivya_client.options import (
+    Body,
+    Form,
+    IdempotencyKey,
+    RequestOptions,
+    RequestSettings,
+    checked_api_key,
+    checked_idempotency_key,
+    sendable,
+)
+from rivya_client.rate_limit import shared_limiter
+from rivya_client.responses import (
+    Shape,
+    StreamingResponse,
+    body_of,
+    content_type_of,
+    pieces_of,
+    read_answer,
+    refusal,
+    request_id,
+    within,
+)
+from rivya_client.retries import repeated
+from rivya_client.runtime import Runtime
+
+logger = logging.getLogger("rivya_client.wire")
+
+Begun = TypeVar("Begun")
+
+
+@dataclass(frozen=True)
+class ResponseHead:
+    """Status and headers of a response.
+
+    Attributes:
+        status: HTTP status, 2xx.
+        headers: Names in lower case; several of one name are joined by commas.
+        request_id: ``req_…``; quote it when asking for help. None if absent.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    request_id: str | None
+
+
+@dataclass(frozen=True)
+class _Request:
+    """One request of one call, however often it is sent; `key` is its idempotency key.
+
+    A public one needs no API key, so none is sent and an expired one does no harm.
+    """
+
+    method: str
+    path: str
+    settings: RequestSettings
+    content: bytes | Form | None
+    key: str | None
+    public: bool = False
+    silence_seconds: float = SILENCE_SECONDS
+    accept: Mapping[str, str] = field(default_factory=lambda: {"Accept": "application/json"})
+
+    @property
+    def label(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def changes(self) -> bool:
+        """Whether it buys, makes, changes or removes something."""
+        return self.method != "GET" and not isinstance(self.content, Form)
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether sending it again does no harm."""
+        return self.method != "POST" or not self.changes or self.key is not None
+
+    def arguments(self, api_key: str | None) -> dict[str, Any]:
+        """Arguments for the HTTP client."""
+        # One case: names that differ in it alone would be sent twice.
+        parts = (HEADERS, self.settings.headers, self.accept)
+        headers = {name.lower(): value for part in parts for name, value in part.items()}
+        if not self.public:
+            headers["authorization"] = f"Bearer {api_key}"
+        if self.key is not None:
+            headers["idempotency-key"] = self.key
+        if isinstance(self.content, bytes):
+            headers["content-type"] = "application/json"
+        timeout = time_outs(self.settings.limit(self.silence_seconds))
+        content = self.content
+        body = content.arguments if isinstance(content, Form) else {"content": content}
+        return {"headers": headers, "timeout": timeout, **body}
+
+
+class Transport:
+    """One pool of connections to one service, used by every resource of a client.
+
+    The most requests `per_second` are those of all transports of the process to this service with
+    this key; see `rate_limit`. For the other arguments see `RivyaClient`.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None,
+        base_url: str,
+        *,
+        settings: RequestSettings,
+        per_second: float,
+        runtime: Runtime,
+        http_client: httpx.AsyncClient | None = None,
+        transport: Any = None,
+    ) -> None:
+        self.base_url = checked_base_url(base_url)
+        self.runtime = runtime
+        self.settings = settings
+        self.api_key = checked_api_key(api_key)
+        if self.api_key is not None:
+            refuse_plain_http(self.base_url)
+        self._rate = shared_limiter(self.base_url, self.api_key, per_second, runtime)
+        if http_client is not None and not isinstance(http_client, httpx.AsyncClient):
+            raise UsageError("http_client: is not an httpx.AsyncClient, which both clients need")
+        self._owns_http = http_client is None
+        self.http = http_client or open_pool(transport)
+        self._record: Callable[[ResponseHead], None] | None = None
+
+    async def aclose(self) -> None:
+        """Closes every connection, unless the HTTP client is the caller's."""
+        if self._owns_http:
+            await self.http.aclose()
+
+    def with_options(self, **options: Unpack[RequestOptions]) -> Self:
+        """The same connections and rate with other defaults."""
+        changed = copy.copy(self)
+        changed.settings = self.settings.updated(**options)
+        return changed
+
+    def recording(self, record: Callable[[ResponseHead], None]) -> Self:
+        """The same connections and rate; `record` gets the head of each response.
+
+        A call may succeed with a refusal: an endpoint that an unanswered attempt has removed.
+        """
+        changed = copy.copy(self)
+        changed._record = record
+        return changed
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        shape: type[Shape],
+        body: Body = None,
+        *,
+        idempotency_key: IdempotencyKey = None,
+        public: bool = False,
+        compares: bool = False,
+        seconds: float = ANSWER_SECONDS,
+        silence_seconds: float = SILENCE_SECONDS,
+        **options: Unpack[RequestOptions],
+    ) -> Shape:
+        """The answer to one request.
+
+        A POST is repeated only under an idempotency key, or when it uploads a file, which is free.
+        A PATCH or DELETE is repeated, since the same change again changes nothing.
+
+        Args:
+            method: HTTP method.
+            path: From ``/api/v1`` on, its parts quoted.
+            shape: The model of the answer; `Nothing` ignores its body.
+            body: Bytes are sent unchanged; None sends no body.
+            idempotency_key: See `IdempotencyKey`.
+            public: No API key is needed, so none is sent.
+            compares: Its answers always take about as long, so slower ones lower the rate.
+            seconds: For one attempt, unless the options say otherwise; 30 minutes for a form.
+            silence_seconds: Until the next piece of the response.
+            options: See `RequestOptions`.
+        """
+        key = checked_idempotency_key(idempotency_key)
+        settings, content = self.settings.updated(**options), sendable(body)
+        request = _Request(method, path, settings, content, key, public, silence_seconds)
+        limit = settings.limit(UPLOAD_SECONDS if isinstance(body, Form) else seconds)
+
+        async def attempt() -> Shape:
+            taken_at = await self._rate.turn(changes=method != "GET")
+            began = self.runtime.clock()
+            async with within(limit, f"{request.label} ({self.base_url})"):
+                answer, read = await self._exchange(request)
+            self.record(answer)
+            if not answer.is_success:
+                raise self._refused(answer, read, taken_at)
+            took = self.runtime.clock() - began
+            self._rate.answered(taken_at, took if compares else None)
+            return read_answer(request.label, answer.status_code, read, shape)
+
+        return await self._repeated(request, attempt)
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        path: str,
+        body: Body,
+        begin: Callable[[StreamingResponse], Awaitable[Begun]],
+        *,
+        idempotency_key: IdempotencyKey,
+        **options: Unpack[RequestOptions],
+    ) -> AsyncIterator[Begun]:
+        """Buys something that arrives in pieces; closed at the end of the context.
+
+        Repeated under an idempotency key until `begin` returns, and never after. `begin` reads what
+        the caller needs before the context is entered. Arguments and errors are those of `send`.
+        """
+        key = checked_idempotency_key(idempotency_key)
+        settings, content = self.settings.updated(**options), sendable(body)
+        # Compression would hold pieces back.
+        accept = {"Accept": "text/event-stream, application/json", "Accept-Encoding": "identity"}
+        request = _Request(
+            "POST", path, settings, content, key, silence_seconds=CHAT_SECONDS, accept=accept
+        )
+        limit = settings.limit(CHAT_SECONDS)
+        async with AsyncExitStack() as kept:
+
+            async def attempt() -> Begun:
+                taken_at = await self._rate.turn(changes=True)
+                async with AsyncExitStack() as opened, within(limit, request.label):
+                    answer, _ = await self._exchange(request, whole=False)
+                    opened.push_async_callback(answer.aclose)
+                    if not answer.is_success:
+                        read = body_without_key(await body_of(request.label, answer), self.api_key)
+                        raise self._refused(answer, read, taken_at)
+                    self._rate.answered(taken_at, None)
+                    self.record(answer)
+                    response = StreamingResponse(
+                        request.label,
+                        answer.status_code,
+                        content_type_of(answer),
+                        await opened.enter_async_context(
+                            aclosing(pieces_of(request.label, answer))
+                        ),
+                        self.api_key,
+                        limit,
+                        key,
+                        request_id(answer.headers),
+                    )
+                    begun = await begin(response)
+                    await kept.enter_async_context(opened.pop_all())
+                    return begun
+
+            yield await self._repeated(request, attempt)
+
+    async def _repeated(self, request: _Request, attempt: Callable[[], Awaitable[Begun]]) -> Begun:
+        """The result of the first good attempt; the error knows what all attempts together did."""
+        if not request.public and self.api_key is None:
+            raise UsageError("RIVYA_API_KEY is not set", "set it, or use the local sandbox")
+        try:
+            return await repeated(
+                attempt,
+                request.settings.retry,
+                self.runtime,
+                repeatable=request.repeatable,
+                changes=request.changes,
+            )
+        except APIError as exc:
+            exc.idempotency_key = request.key
+            raise
+
+    async def _exchange(
+        self, request: _Request, *, whole: bool = True
+    ) -> tuple[httpx.Response, bytes]:
+        """A response and its body without the key; the body is not yet read if not `whole`."""
+        began = self.runtime.clock()
+        outcome = "no answer"
+        try:
+            arguments = request.arguments(self.api_key)
+            url = self.base_url + request.path
+            built = self.http.build_request(request.method, url, **arguments)
+            answer = answer_without_key(await send_quietly(self.http, built), self.api_key)
+            outcome = f"{answer.status_code} {request_id(answer.headers) or ''}".rstrip()
+            if not whole:
+                return answer, b""
+            outcome += ", broken off"
+            body = await body_of(request.label, answer)
+            outcome = outcome.removesuffix(", broken off")
+            return answer, body_without_key(body, self.api_key)
+        except httpx.RequestError as exc:
+            outcome = type(exc).__name__
+            unsent = isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout)
+            kind = NotSentError if unsent else APIConnectionError
+            where = self.base_url + (through_proxy(self.base_url) if self._owns_http else "")
+            raise kind(f"{request.label}: {describe(exc)} ({where})") from cause_of(exc)
+        finally:
+            logger.debug(
+                "%s %s%s key=%s idempotency_key=%s -> %s in %.0f ms",
+                request.method,
+                self.base_url,
+                request.path,
+                "none" if request.public or self.api_key is None else MASK,
+                request.key or "none",
+                outcome,
+                (self.runtime.clock() - began) * 1000,
+            )
+
+    def record(self, answer: httpx.Response) -> None:
+        """Hands on the head of a response, see `recording`."""
+        if self._record is not None:
+            head = MappingProxyType(dict(answer.headers.items()))
+            self._record(ResponseHead(answer.status_code, head, request_id(answer.headers)))
+
+    def _refused(self, answer: httpx.Response, body: bytes, taken_at: float) -> APIStatusError:
+        error = refusal(answer.status_code, answer.headers, body, self.runtime.now())
+        if error.of_gateway:
+            error.hint = f"{self.base_url} sent no Rivya answer; check RIVYA_BASE_URL, or try again"
+        if error.status == 429 or error.retry_after_seconds is not None:
+            self._rate.refused(taken_at, error.retry_after_seconds)
+        return error
