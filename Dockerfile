@@ -19,8 +19,9 @@ COPY flows flows
 COPY tasks tasks
 COPY specs specs
 COPY packages/client packages/client
+COPY packages/cut packages/cut
 # Links of the package lead to flows, tasks and specs: all of them must be there before.
-RUN pip install --no-cache-dir --no-deps --no-build-isolation . ./packages/client
+RUN pip install --no-cache-dir --no-deps --no-build-isolation . ./packages/client ./packages/cut
 COPY deploy deploy
 
 # A number: `runAsNonRoot` cannot look a name up.

@@ -24,9 +24,9 @@ from pathlib import Path
 import av
 from PIL import Image
 
-from rivya_flows.language.cut_terms import FORMATS, Format
-from rivya_flows.media.edit import Captions, Clip, Composition, EndCard, Music, Overlay, Transition
-from rivya_flows.media.final_cut import render
+from rivya_cut.composition import Captions, Clip, Composition, EndCard, Music, Overlay, Transition
+from rivya_cut.final_cut import render
+from rivya_cut.terms import FORMATS, Format
 from rivya_sandbox.renderers.render import render as generated
 from rivya_sandbox.renderers.request import Kind, RenderRequest
 

@@ -77,7 +77,7 @@ def expanded(requirements: Iterable[str]) -> list[str]:
         name = re.split(r"[^a-z-]", one)[0]
         if name == "rivya-flows":
             continue  # its own are in `base`
-        project = ROOT / "packages" / name.removeprefix("rivya-") / "pyproject.toml"
+        project = ROOT / "packages" / name.rpartition("-")[2] / "pyproject.toml"
         if name.startswith("rivya-"):
             needed = tomllib.loads(project.read_text("utf-8"))["project"]["dependencies"]
             found += expanded(needed)

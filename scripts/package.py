@@ -3,10 +3,10 @@
     scripts/package
     scripts/package --base https://example.org/flows/blob/v1   # where links of the README lead
 
-Everything is built twice, and has the same bytes. The client is used alone. Without extras, each command that needs one names it in one line and exits with code 2. With
-``sandbox``, a template of `init` is checked, tested, run and deployed in a project that has `flows` and
-`tasks` packages of its own, and a form run of it is executed by a worker. Everything installed is
-checked against locks/.
+Everything is built twice, and has the same bytes. The client and the cut are used alone. Without extras, each command that needs one names it in one line and exits with code 2. With
+``sandbox`` and ``mcp``, a template of `init` is checked, tested, run and deployed in a project that has
+`flows` and `tasks` packages of its own, a form run of it is executed by a worker, and the client in the
+README of packages/mcp runs its spec. Everything installed is checked against locks/.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import archives
+from lock import expanded
+from PIL import Image
 
 from rivya_sandbox.service.serve import running
 
@@ -94,6 +97,13 @@ assert not [name for name in others if name in sys.modules]
 """
 """What somebody does who has the client alone, and a service."""
 
+CUT = """\
+clips: [{media: lamp.png, seconds: 1, motion: push-in}]
+overlays: [{text: आज ही, position: lower-third}]
+formats: ["9:16"]
+"""
+"""A cut of somebody who has rivya-cut alone."""
+
 NEEDS: tuple[tuple[str, list[str], dict[str, str]], ...] = (
     ("sandbox", ["run", SPEC], {}),
     ("sandbox", ["plan", SPEC], {}),
@@ -110,7 +120,7 @@ INSTALLED_AS: Mapping[str, str] = {
     "sandbox": "./rivya_sandbox-",
     "postgres": "'psycopg[binary]",
     "s3": "'s3fs",
-    "mcp": "'mcp",
+    "mcp": "./rivya_flows_mcp-",
     "redis": "'prefect-redis",
 }
 """How the hint for an extra begins."""
@@ -147,6 +157,8 @@ DISTRIBUTIONS = (
         },
     ),
     Distribution("packages/client", {"packages/client/src/rivya_client/": "rivya_client/"}),
+    Distribution("packages/cut", {"packages/cut/src/rivya_cut/": "rivya_cut/"}),
+    Distribution("packages/mcp", {"packages/mcp/src/rivya_flows_mcp/": "rivya_flows_mcp/"}),
     Distribution("packages/sandbox", {"packages/sandbox/src/rivya_sandbox/": "rivya_sandbox/"}),
 )
 
@@ -192,7 +204,7 @@ class Environment:
         if locks is None:
             project = ROOT / "packages" / wanted.removeprefix("rivya-") / "pyproject.toml"
             needed = tomllib.loads(project.read_text("utf-8"))["project"]["dependencies"]
-            named = [f"--constraint={ROOT}/locks/base.txt", *needed]
+            named = [f"--constraint={ROOT}/locks/base.txt", *expanded(needed)]
         else:
             named = [f"--requirement={ROOT}/locks/{name}.txt" for name in locks]
             named.append("--require-hashes")
@@ -354,6 +366,19 @@ def client_alone(folder: Path, wheels: Path) -> None:
         raise WrongError(f"the client alone: {used}")
 
 
+def cut_alone(folder: Path, wheels: Path) -> None:
+    """The wheel of the cut, in an environment with nothing but what it needs, renders a film."""
+    clean = Environment(folder, wheels, "rivya-cut", None)
+    (clean.work / "cut.yaml").write_text(CUT, "utf-8")
+    Image.new("RGB", (320, 180), "teal").save(clean.work / "lamp.png")
+    clean.must("render", "cut.yaml", "--shrink", "4", program="rivya-cut")
+    found = json.loads(clean.must("probe", "out/9x16.mp4", program="rivya-cut"))
+    if (found["width"], found["height"], found["duration_seconds"]) != (270, 480, 1.0):
+        raise WrongError(f"the cut alone: {found}")
+    if clean.call("-c", "import rivya_flows", program="python").code == 0:
+        raise WrongError("the cut alone: rivya_flows is there")
+
+
 def without_extras(folder: Path, wheels: Path) -> None:
     """Everything that needs no extra works; what needs one names it."""
     clean = Environment(folder, wheels, "rivya-flows", ["base", "build"], sdist=True)
@@ -375,13 +400,19 @@ def without_extras(folder: Path, wheels: Path) -> None:
 
 
 def with_sandbox(folder: Path, wheels: Path) -> float:
-    """A template goes from `init` to the receipt of a form run, in a project with own packages.
+    """A template goes from `init` to the receipt of a form run, in a project with own packages; an agent
+    runs a spec.
 
     Returns:
         The seconds that it took.
     """
-    clean = Environment(folder, wheels, "rivya-flows[sandbox]", ["base", "sandbox"])
-    for name, text in PROJECT.items():
+    clean = Environment(folder, wheels, "rivya-flows[sandbox,mcp]", ["base", "sandbox", "mcp"])
+    agents = (ROOT / "packages" / "mcp" / "README.md").read_text("utf-8")
+    shown = {
+        name: re.findall(rf"```{kind}\n(.*?)```", agents, re.DOTALL)[0]
+        for name, kind in (("lamp.yaml", "yaml"), ("agent.py", "python"))
+    }
+    for name, text in {**PROJECT, **shown}.items():
         (clean.work / name).parent.mkdir(exist_ok=True)
         (clean.work / name).write_text(text)
     clean.must("--version", program="rivya-sandbox")
@@ -408,6 +439,10 @@ def with_sandbox(folder: Path, wheels: Path) -> float:
             raise WrongError(f"the receipt of the form run: {receipt['status']}")
         seconds = time.monotonic() - began
         clean.must("own.py", program="python")
+        if "completed: 2 of 2 stills, hero; 2 credits" not in (
+            said := clean.must("agent.py", program="python")
+        ):
+            raise WrongError(f"the client of packages/mcp/README.md: {said}")
         abroad = clean.call("run", "abroad.yaml")
     finally:
         down = clean.call("down")
@@ -437,12 +472,14 @@ def main() -> int:
                 sandbox = both.submit(with_sandbox, folder / "sandbox", out)
                 client_alone(folder / "client", out)
                 print("the client alone: works, without Prefect and a database")
+                cut_alone(folder / "cut", out)
+                print("the cut alone: renders a film")
                 bare.result()
                 print(
                     f"from the source distribution, without extras: works; {len(NEEDS)} commands name the extra they need"
                 )
                 seconds = sandbox.result()
-                print(f"with sandbox: from init to a form run's receipt in {seconds:.0f} s")
+                print(f"with sandbox and mcp: from init to a form run's receipt in {seconds:.0f} s")
             (ROOT / "dist").mkdir(exist_ok=True)
             sums = ""
             for archive in sorted(out.iterdir()):

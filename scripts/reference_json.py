@@ -9,9 +9,9 @@ from typing import Any
 
 from reference_tables import ROOT, in_one_line, table
 
-from rivya_flows.app.agent_tools import AgentTools
-from rivya_flows.cli import mcp
 from rivya_flows.ledger.receipt_model import Receipt, SparsePart
+from rivya_flows_mcp.server import served
+from rivya_flows_mcp.tools import AgentTools
 
 Form = Mapping[str, Any]
 """A JSON Schema, or a part of one."""
@@ -78,7 +78,7 @@ def tools() -> str:
     """Each tool for agents with its arguments and the fields of its result."""
     parts = []
     unbound: Any = AgentTools  # only docstrings and types are read
-    for name, (tool, *_) in mcp.served(unbound).items():
+    for name, (tool, *_) in served(unbound).items():
         parts.append(f"### Tool `{name}`\n\n{tool.description}\n")
         given = tool.input_schema
         if given.get("properties"):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,15 @@ from typing import Any
 from prefect import task
 from pydantic import ValidationError
 
+from rivya_cut.composition import Composition, Layout
+from rivya_cut.results import GIF, POSTER, Rendered, clean_name, film_names
 from rivya_flows.app.asset_ingest import take
 from rivya_flows.app.runner import Run
 from rivya_flows.app.signing import title_of
 from rivya_flows.assets import Asset, Outputs, as_asset
 from rivya_flows.errors import MediaError, UsageError
-from rivya_flows.language.field_types import EVALUATED
 from rivya_flows.language.final_cut import media_in, with_media
 from rivya_flows.media.decoding import lay_out, render
-from rivya_flows.media.edit import COMPOSITION, LAYOUT, Composition, Layout, Rendered
-from rivya_flows.media.rendered import GIF, POSTER, clean_name, film_names
 from rivya_flows.planning.queue.actions import Work
 from rivya_flows.steps.candidates import PickArguments, available, chosen_keys, pick_outputs
 from rivya_flows.tasks.files import fetched
@@ -31,21 +30,10 @@ from rivya_flows.tasks.files import fetched
 @task(name="compose")
 async def compose_media(run: Run, work: Work) -> dict[str, Any]:
     """Compose a film from clips, or from a film or stills, and sounds; gives the outputs of the step."""
-    listed = {key: _listed(work.arguments.get(key)) for key in ("images", "audio")}
-    given = _without_nulls({"loudness": -16.0, "fit": "hold", **work.arguments, **listed})
-    keys = [key for key in ("clips", "video", "images") if given.get(key)]
-    if not keys:
-        raise MediaError("there is no picture: none of `clips`, `video` and `images` has a medium")
-    if len(keys) > 1:
-        raise MediaError("expected one of clips, a film and stills", "give one of the three")
-
-    def composition_of(made: dict[str, Any]) -> Composition:
-        if (key := keys[0]) != "clips":
-            clips = [{"media": one} for one in _listed(made[key])]
-            made = {**made, "clips": clips, "given_as": key}
-        return COMPOSITION.validate_python(made, context=EVALUATED)
-
-    return await _drawn(run, work, given, composition_of)
+    given = _without_nulls(work.arguments)
+    if not given.get("captions", {}).get("text", True):
+        del given["captions"]["text"]  # of a subtitle file
+    return await _drawn(run, work, given, Composition)
 
 
 @task(name="layout")
@@ -54,23 +42,21 @@ async def lay_out_media(run: Run, work: Work) -> dict[str, Any]:
     given = _without_nulls(work.arguments)
     if "image" not in given:
         raise MediaError("there is no picture: `image` has no medium")
-    return await _drawn(run, work, given, partial(LAYOUT.validate_python, context=EVALUATED))
+    return await _drawn(run, work, given, Layout)
 
 
 async def _drawn(
-    run: Run,
-    work: Work,
-    arguments: dict[str, Any],
-    made_of: Callable[[dict[str, Any]], Composition | Layout],
+    run: Run, work: Work, arguments: dict[str, Any], kind: type[Composition | Layout]
 ) -> dict[str, Any]:
-    """The outputs of what is drawn; `made_of` gets the arguments with a path for each medium."""
+    """The outputs of what is drawn."""
     seconds = run.state.spec(work.step).timeout
     target = run.context.assets.incoming()  # a folder that is not made yet
     try:
         sources = await _sources(run, arguments)
         paths = (path for _, path in sources)
         try:
-            film = replace(made_of(with_media(arguments, lambda _: next(paths))), shrink=run.shrink)
+            made = with_media(arguments, lambda _: next(paths))
+            film = kind.model_validate({**made, "shrink": run.shrink})
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(map(str, first["loc"]))
@@ -81,14 +67,14 @@ async def _drawn(
             async with asyncio.timeout(seconds):
                 if isinstance(film, Composition):
                     progress = partial(run.rendering, work.step, work.key)
-                    made = await render(film, target, progress)
+                    found = await render(film, target, progress)
                 else:
-                    made = await lay_out(film, target)
+                    found = await lay_out(film, target)
         except TimeoutError as error:
             message = f"the {type(film).__name__.lower()} took longer than {seconds:g} s"
             raise MediaError(message, "raise the step's `timeout`") from error
-        kept = await _taken(run, target, made, arguments, [asset for asset, _ in sources])
-        return _outputs(film, made, kept, _lost(made, sources))
+        kept = await _taken(run, target, found, arguments, [asset for asset, _ in sources])
+        return _outputs(film, found, kept, _lost(found, sources))
     finally:
         shutil.rmtree(target, ignore_errors=True)
 
@@ -146,7 +132,7 @@ def _outputs(
         "by": by,
     }
     if isinstance(film, Composition):
-        cues = {"cues": [cue._asdict() for cue in made.cues], "estimated": made.estimated}
+        cues = {"cues": [asdict(cue) for cue in made.cues], "estimated": made.estimated}
         outputs |= {
             "captions": film.captions and {**cues, "language": film.captions.language},
             "poster": found.get(POSTER),
@@ -162,12 +148,6 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_without_nulls(one) for one in value if one is not None]
     return value
-
-
-def _listed(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
 
 
 @task(name="pick")

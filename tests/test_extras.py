@@ -17,7 +17,10 @@ from support.cli_calls import Terminal
 
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-SANDBOX = tomllib.loads((ROOT / "packages" / "sandbox" / "pyproject.toml").read_text("utf-8"))
+OURS = {
+    name: tomllib.loads((ROOT / "packages" / name / "pyproject.toml").read_text("utf-8"))["project"]
+    for name in ("sandbox", "mcp")
+}
 SPEC = """\
 name: still
 steps:
@@ -47,9 +50,8 @@ def test_the_modules_of_each_extra_are_those_of_its_packages() -> None:
     declared: dict[str, list[str]] = dict(PYPROJECT["project"]["optional-dependencies"])
     base = {*PYPROJECT["project"]["dependencies"], "rivya-flows"}
     names = set(map(normal, base))
-    declared["sandbox"] += [
-        line for line in SANDBOX["project"]["dependencies"] if normal(line) not in names
-    ]
+    for name, project in OURS.items():
+        declared[name] += [line for line in project["dependencies"] if normal(line) not in names]
     assert set(EXTRAS) == set(declared) - {"dev"}
     for name, extra in EXTRAS.items():
         wanted = set(map(normal, declared[name]))
@@ -68,9 +70,9 @@ def test_an_extra_is_installed_from_the_checkout_or_by_packages_that_somebody_ow
     editable = install(extra)
     monkeypatch.setattr(extras, "_ROOT", tmp_path)
     wheel = install(extra)
-    if extra == "sandbox":
-        assert editable == f"pip install {ROOT}/packages/sandbox"
-        assert wheel.startswith("pip install ./rivya_sandbox-")
+    if extra in OURS:
+        assert editable == f"pip install {ROOT}/packages/{extra}"
+        assert wheel.startswith(f"pip install ./{OURS[extra]['name'].replace('-', '_')}-")
     else:
         declared = PYPROJECT["project"]["optional-dependencies"][extra]
         assert list(map(normal, shlex.split(wheel)[2:])) == list(map(normal, declared))
@@ -131,15 +133,28 @@ def test_a_store_without_its_client_names_the_extra(
     assert hint == f"hint: {install(extra)}"
 
 
-def test_messages_on_redis_without_its_client_name_the_extra(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("extra", "module", "what", "command"),
+    [
+        ("redis", "prefect_redis", "--redis", ["up", "--redis", "redis://127.0.0.1:1/0"]),
+        ("c2pa", "c2pa", "`verify`", ["verify", __file__]),
+        *(("mcp", module, "`mcp`", ["mcp"]) for module in EXTRAS["mcp"].modules),
+    ],
+)
+def test_a_command_without_its_extra_names_it(
+    terminal: Terminal,
+    monkeypatch: pytest.MonkeyPatch,
+    extra: str,
+    module: str,
+    what: str,
+    command: list[str],
 ) -> None:
-    monkeypatch.setitem(sys.modules, "prefect_redis", None)
-    said = terminal("up", "--redis", "redis://127.0.0.1:1/0")
+    monkeypatch.setitem(sys.modules, module, None)
+    said = terminal(*command)
     assert said.code == 2
     assert said.err.strip().splitlines() == [
-        "error: --redis needs the extra 'redis', which is not installed: no module prefect_redis",
-        f"hint: {install('redis')}",
+        f"error: {what} needs the extra {extra!r}, which is not installed: no module {module}",
+        f"hint: {install(extra)}",
     ]
 
 

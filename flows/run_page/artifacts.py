@@ -15,6 +15,7 @@ from uuid import UUID
 from prefect.runtime import flow_run
 
 from rivya_client.types import ChatCompletion
+from rivya_cut.results import POSTER_SIDE
 from rivya_flows.app.publishing import addresses_of, report_of, stills_of
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.assets import Asset, assets_in, output_assets, rendered_as
@@ -32,7 +33,7 @@ from rivya_flows.flows.run_page.drawing import draw_ledger, draw_outputs, draw_p
 from rivya_flows.flows.task_groups import TaskGroup
 from rivya_flows.ledger.provenance import media_of
 from rivya_flows.ledger.receipt_model import Receipt
-from rivya_flows.media.bounds import POSTER_SIDE, SMALL_SIDE
+from rivya_flows.media.bounds import SMALL_SIDE
 from rivya_flows.planning.names import label
 from rivya_flows.planning.pricing.estimate import estimate, rehearse
 from rivya_flows.planning.queue.events import Event

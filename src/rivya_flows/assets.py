@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
@@ -12,24 +11,6 @@ from rivya_client.mime_types import MediaKind
 
 Outputs = Mapping[str, JsonValue]
 """The output fields of an item by name, as JSON."""
-
-
-@dataclass(frozen=True)
-class Probe:
-    """What decoding finds in a media file.
-
-    Attributes:
-        width, height: Pixels after rotation; None for audio.
-        duration_seconds: None for an image.
-    """
-
-    kind: MediaKind
-    mime_type: str
-    size_bytes: int
-    width: int | None = None
-    height: int | None = None
-    duration_seconds: float | None = None
-    has_audio: bool = False
 
 
 class Asset(BaseModel):

@@ -35,9 +35,12 @@ EXTRAS: Mapping[str, Extra] = {
     "s3": Extra(("s3fs",), "no media on S3"),
     "c2pa": Extra(("c2pa",), "no signed media, and no `verify`"),
     "voices": Extra(("espeakng_loader",), "the sandbox speaks English and Hindi only"),
-    "mcp": Extra(("mcp",), "no `mcp` for agents"),
+    "mcp": Extra(("rivya_flows_mcp", "mcp"), "no `mcp` for agents"),
 }
 """Each extra by its name in pyproject.toml, without ``dev``."""
+
+_OURS = ("sandbox", "mcp")
+"""Extras that a folder of packages/ gives, whose wheel is named as the first of their modules."""
 
 
 def missing(extra: str) -> tuple[str, ...]:
@@ -48,17 +51,14 @@ def missing(extra: str) -> tuple[str, ...]:
 def install(extra: str) -> str:
     """The command that installs an extra.
 
-    It names neither rivya-flows nor rivya-sandbox: no registry has them, so anybody may take the names.
+    It names no distribution of this repository: no registry has them, so anybody may take the names.
     """
     script = _ROOT / "scripts" / "install"
     if Path(sys.prefix) == _ROOT / ".venv" and script.exists():
         return f"{shlex.quote(str(script))} {extra}"
-    if extra == "sandbox":
-        version = importlib.metadata.version("rivya-flows")
-        folder, wheel = (
-            _ROOT / "packages" / "sandbox",
-            f"./rivya_sandbox-{version}-py3-none-any.whl",
-        )
+    if extra in _OURS:
+        version, own = importlib.metadata.version("rivya-flows"), EXTRAS[extra].modules[0]
+        folder, wheel = _ROOT / "packages" / extra, f"./{own}-{version}-py3-none-any.whl"
         packages = [str(folder) if (folder / "pyproject.toml").exists() else wheel]
     else:
         required = importlib.metadata.requires("rivya-flows") or []

@@ -10,11 +10,11 @@ import pytest
 
 pytest.importorskip("c2pa", reason="needs the extra c2pa")
 
+from rivya_cut.metadata import lost_metadata
 from rivya_flows.app.signing import Signing, signer_of, title_of, verify
 from rivya_flows.assets import Asset
 from rivya_flows.errors import MediaError, UsageError
 from rivya_flows.media.decoding import probe
-from rivya_flows.media.metadata import lost_metadata
 from rivya_flows.settings import Settings
 from support.certificates import ORGANIZATION, SIGNER, write_chain
 from support.composed_media import film, still

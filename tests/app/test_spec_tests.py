@@ -229,6 +229,8 @@ def test_tests_are_named_by_spec_folder_or_file(folder: Path) -> None:
     assert named_tests([folder, folder / "stills.yaml", tests]) == [tests]
     assert named_tests([folder.parent]) == [tests]
     (folder / "other.yaml").write_text(SPEC)
-    for path in (folder / "other.yaml", folder / "missing"):
-        with pytest.raises(UsageError):
-            named_tests([path])
+    (folder / "empty").mkdir()
+    for name in ("other.yaml", "missing", "empty"):
+        with pytest.raises(UsageError) as caught:
+            named_tests([folder / name])
+        assert caught.value.hint

@@ -154,18 +154,6 @@ def test_stopped_batch_goes_on_and_buys_nothing_twice(
         assert bought(sandbox) == {"z-image": 5}
 
 
-def test_wallet_that_does_not_cover_the_rows_stops_before_anything_is_made(
-    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: tuple[object, ...]
-) -> None:
-    with running(tmp_path / "sandbox", credits=3) as sandbox:
-        buy_from(sandbox, monkeypatch)
-        said = call(*order, "--json")
-        assert said.code == 3
-        assert said.document["error"]["code"] == "over_budget"
-        assert "--budget 3 to run what they cover" in said.document["error"]["hint"]
-        assert not (tmp_path / "runs").exists()
-
-
 def test_a_plan_prices_each_row_and_writes_nothing(
     call: Terminal, service: Sandbox, tmp_path: Path, order: tuple[object, ...]
 ) -> None:
@@ -202,23 +190,13 @@ def test_second_process_on_the_same_batch_is_refused(
 
 
 @pytest.mark.usefixtures("service")
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("product,colour\nLamp,red\n", "rows.csv:1:9: unknown input 'colour'"),
-        ("product,views\nLamp,3\n", "rows.csv:2:6: "),
-        ("product\n", "no rows below the header"),
-        ("", "the file is empty"),
-        ("views\n[front]\n", "missing input 'product'"),
-    ],
-)
 def test_wrong_rows_are_told_at_their_place(
-    call: Terminal, tmp_path: Path, order: tuple[object, ...], text: str, words: str
+    call: Terminal, tmp_path: Path, order: tuple[object, ...]
 ) -> None:
-    (tmp_path / "rows.csv").write_text(text)
+    (tmp_path / "rows.csv").write_text("product,colour\nLamp,red\n")
     said = call(*order)
     assert said.code == 2
-    assert words in said.err
+    assert "rows.csv:1:9: unknown input 'colour'" in said.err
     assert not (tmp_path / "runs").exists()
 
 

@@ -108,13 +108,11 @@ def test_a_pool_that_real_purchases_have_used_up_says_where(call: Terminal) -> N
     [
         (("Acme", "--credits", 1), "not a name"),
         (("acme",), "no pool 'acme' yet"),
-        (("acme", "--credits", -1), "-1"),
-        (("acme", "--credits", 1, "--soft", 2), "soft limit 2 is above its 1 credits"),
         (("acme", "--credits", 1, "--match", "client"), "it has no value"),
         (("acme", "--credits", 1, "--match", "a=\x1b[2J"), "label a: its value cannot be used"),
         (("acme", "--credits", 1, "--period", "year"), "year"),
     ],
-    ids=["name", "no credits", "credits", "soft", "no value", "control", "period"],
+    ids=["name", "no credits", "no value", "control", "period"],
 )
 def test_what_cannot_be_a_pool_is_refused(
     call: Terminal, arguments: tuple[object, ...], words: str

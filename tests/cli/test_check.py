@@ -118,17 +118,6 @@ def test_a_folder_without_a_spec_is_reported(call: Terminal, tmp_path: Path) -> 
     assert "name one of its specs: specs/one.yaml" in call("plan", tmp_path).err
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe", b"x" * (1 << 20) + b"y"])
-def test_an_unreadable_file_is_reported_at_its_first_line(
-    call: Terminal, tmp_path: Path, content: bytes
-) -> None:
-    spec = tmp_path / "wrong.yaml"
-    spec.write_bytes(content)
-    said = call("check", "--json", spec)
-    [problem] = said.document["problems"]
-    assert (problem["code"], problem["line"], problem["column"]) == ("unreadable", 1, 1)
-
-
 def test_fix_writes_what_is_certain_and_says_it(call: Terminal, tmp_path: Path) -> None:
     spec = tmp_path / "wrong.yaml"
     spec.write_text(WRONG)

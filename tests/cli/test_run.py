@@ -481,16 +481,6 @@ def test_run_of_another_service_is_refused(
     assert f"belongs to {service.base_url}" in said.err
 
 
-def test_unknown_run_is_told_with_the_newest(
-    call: Terminal, service: Sandbox, tmp_path: Path
-) -> None:
-    assert "it has no runs yet" in call("receipt", "run-1").err
-    done = call("run", written(tmp_path, ONE), "--json").document
-    said = call("resume", "run-1")
-    assert said.code == 2
-    assert f"the newest are: {done['run_id']}" in said.err
-
-
 def test_output_folder_that_cannot_be_made_stops_before_anything_is_bought(
     call: Terminal, service: Sandbox, tmp_path: Path
 ) -> None:

@@ -26,22 +26,6 @@ def test_serve_says_when_it_is_ready_and_ends_at_once(tmp_path: Path) -> None:
     assert (process.returncode, out, err) == (0, "", "")
 
 
-def test_taken_port_is_told(call: Terminal, tmp_path: Path) -> None:
-    with running(tmp_path / "one") as sandbox:
-        port = sandbox.base_url.rpartition(":")[2]
-        said = call("sandbox", "serve", "--data", tmp_path / "two", "--port", port)
-    assert said.code == 2
-    assert f"error: cannot listen on 127.0.0.1 port {port}" in said.err
-    assert "hint: give another --port" in said.err
-
-
-def test_served_folder_is_told(call: Terminal, tmp_path: Path) -> None:
-    with running(tmp_path) as sandbox:
-        said = call("sandbox", "serve", "--data", sandbox.data)
-    assert said.code == 2
-    assert "another sandbox serves this folder" in said.err
-
-
 def test_keys_are_made_listed_and_revoked(call: Terminal, tmp_path: Path) -> None:
     keys = ("sandbox", "keys")
     made = call(
@@ -126,7 +110,6 @@ def test_data_is_by_default_that_of_the_sandbox_of_runs(call: Terminal, tmp_path
         (["faults", "clear", "--data", "nowhere"], "nowhere: no sandbox"),
         (["faults", "set", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
         (["credits", "add", "0"], "N: 0 is less than 1"),
-        (["serve", "--faults", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
     ],
 )
 def test_wrong_call_is_told(call: Terminal, arguments: list[str], words: str) -> None:

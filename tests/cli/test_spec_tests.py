@@ -78,15 +78,6 @@ def test_a_wrong_file_runs_nothing(call: Terminal, tmp_path: Path) -> None:
     assert (document["ok"], len(document["problems"]), document["cases"]) == (False, 2, [])
 
 
-@pytest.mark.parametrize("named", ["nowhere", "other.yaml", "empty"])
-def test_nothing_to_test_is_a_wrong_call(call: Terminal, tmp_path: Path, named: str) -> None:
-    (tmp_path / "other.yaml").write_text(stills(1))
-    (tmp_path / "empty").mkdir()
-    said = call("test", named)
-    assert said.code == 2
-    assert "hint: " in said.err
-
-
 def test_results_that_cannot_be_written_are_told(call: Terminal, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     said = call("test", "--junit", "file/out.xml")

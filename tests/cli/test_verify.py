@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
 
-from rivya_flows.extras import install
 from support.cli_calls import Terminal
-from support.composed_media import signed_card, still
+from support.composed_media import still
+from support.signed_media import signed_card
 
 
 def test_a_signed_file_is_shown_with_its_signer(call: Terminal, tmp_path: Path) -> None:
@@ -58,18 +57,6 @@ def test_an_unsigned_file_ends_with_1(call: Terminal, tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_ends_with_2(call: Terminal, tmp_path: Path) -> None:
     assert call("verify", tmp_path / "none.mp4").code == 2
-
-
-def test_without_the_extra_the_error_names_the_command(
-    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "c2pa", None)  # as if it were not installed
-    said = call("verify", still(tmp_path / "a.png", (8, 8)))
-    assert said.code == 2
-    assert said.err.splitlines() == [
-        "error: `verify` needs the extra 'c2pa', which is not installed: no module c2pa",
-        f"hint: {install('c2pa')}",
-    ]
 
 
 def test_a_pipe_is_not_waited_for(call: Terminal, tmp_path: Path) -> None:

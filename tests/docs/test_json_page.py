@@ -19,9 +19,10 @@ from rivya_flows.flows.up.options import UpStatus
 from rivya_flows.receiver.notification import JobNotification
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import Said, Terminal, buy_from
-from support.composed_media import signed_card, still
+from support.composed_media import still
 from support.documented_json import REFERENCE, differences, sections
 from support.receipts import parsed
+from support.signed_media import signed_card
 
 SECTIONS = sections("json.md")
 EXAMPLES = {

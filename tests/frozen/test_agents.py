@@ -10,10 +10,10 @@ import pytest
 from mcp import Client, types
 
 from frozen.golden import compare, hash_of, normal
-from rivya_flows.app.agent_tools import AgentTools
 from rivya_flows.app.runner import Runner
-from rivya_flows.cli.mcp import server_of
 from rivya_flows.settings import Settings
+from rivya_flows_mcp.server import server_of
+from rivya_flows_mcp.tools import AgentTools
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Studio, customer
 

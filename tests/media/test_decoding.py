@@ -16,13 +16,16 @@ from typing import Any
 
 import pytest
 
+from rivya_cut import reading
+from rivya_cut.bounds import MAX_PACKETS
+from rivya_cut.composition import Clip, Composition, Layout
+from rivya_cut.results import Rendered
 from rivya_flows.app.asset_ingest import kept
 from rivya_flows.errors import MediaError
-from rivya_flows.media import decoder_pool, decoding, probe
-from rivya_flows.media.bounds import LIMITS, MAX_DECODINGS, MAX_PACKETS
+from rivya_flows.media import decoder_pool, decoding
+from rivya_flows.media.bounds import LIMITS, MAX_DECODINGS
 from rivya_flows.media.decoder_pool import Decoder
 from rivya_flows.media.decoding import draw_poster, lay_out, poster, probed, render
-from rivya_flows.media.edit import Clip, Composition, Layout, Rendered
 from rivya_flows.store.assets import AssetStore
 from support.composed_media import film, still
 from support.hostile_media import (
@@ -97,8 +100,8 @@ def test_an_unknown_codec_is_said_to_be_one(tmp_path: Path) -> None:
 
 def test_whatever_a_decoder_raises_is_an_error_of_that_medium(tmp_path: Path) -> None:
     """A request that no medium can lead to stands for all that a decoder may raise."""
-    wrong: Any = {}
-    work = Composition((Clip(media=still(tmp_path / "a.png", (16, 16))),), loudness=wrong)
+    clips = (Clip(media=still(tmp_path / "a.png", (16, 16))),)
+    work = Composition.model_construct(clips=clips, loudness="loud")  # type: ignore[arg-type]
     with pytest.raises(MediaError, match=r"composition: cannot be decoded \(ValidationError\)"):
         asyncio.run(render(work, tmp_path / "out"))
 
@@ -107,7 +110,7 @@ def test_a_film_of_two_kilobytes_that_lasts_for_months_is_refused(tmp_path: Path
     path = film_with_a_pause(tmp_path / "a.mkv", 10_000_000)
     assert path.stat().st_size < 2_000
     with pytest.raises(MediaError, match=r"more than 3,600 s .* MAX_DURATION_SECONDS"):
-        asyncio.run(render(Composition((Clip(media=path),)), tmp_path / "out"))
+        asyncio.run(render(Composition(clips=(Clip(media=path),)), tmp_path / "out"))
 
 
 def test_a_sound_of_countless_packets_is_refused(
@@ -115,9 +118,9 @@ def test_a_sound_of_countless_packets_is_refused(
 ) -> None:
     path = written(tmp_path / "a.aac", aac_frames(200))
     assert decoding.probe(path).kind == "audio"
-    monkeypatch.setattr(probe, "MAX_PACKETS", 100)
+    monkeypatch.setattr(reading, "MAX_PACKETS", 100)
     with pytest.raises(MediaError, match="more than 100 packets; the bound is MAX_PACKETS"):
-        probe.probe(path)
+        reading.probe(path)
     assert MAX_PACKETS < 16 * 2**20 // 11
 
 
@@ -135,7 +138,7 @@ def test_what_takes_too_long_on_the_processor_is_ended(
     limited(monkeypatch, "render", cpu_seconds=1)
     path = film_with_a_pause(tmp_path / "a.mkv", 3_000, (320, 180))
     with pytest.raises(MediaError, match=r"more than 1 s of the processor; .*_COMPOSE_CPU_SECONDS"):
-        asyncio.run(render(Composition((Clip(media=path),)), tmp_path / "out"))
+        asyncio.run(render(Composition(clips=(Clip(media=path),)), tmp_path / "out"))
     assert [one.name for one in tmp_path.iterdir()] == ["a.mkv"], "nothing half-written is left"
 
 
@@ -152,7 +155,9 @@ def test_what_takes_too_much_memory_is_ended(
 def test_what_writes_too_much_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limited(monkeypatch, "render", file_bytes=500)
     with pytest.raises(MediaError, match="bytes; the bound is MAX_COMPOSED_BYTES"):
-        asyncio.run(render(Composition((Clip(media=film(tmp_path / "a.mp4")),)), tmp_path / "out"))
+        asyncio.run(
+            render(Composition(clips=(Clip(media=film(tmp_path / "a.mp4")),)), tmp_path / "out")
+        )
 
 
 @only_linux
@@ -211,7 +216,7 @@ def test_a_process_ends_at_once_while_a_thread_waits_for_a_probe(tmp_path: Path)
 RENDERS = """
 import asyncio, sys; from pathlib import Path
 from rivya_flows.media.decoding import render
-from rivya_flows.media.edit import Clip, Composition
+from rivya_cut.composition import Clip, Composition
 made = Composition(clips=(Clip(media=Path(sys.argv[1])),), formats=("1:1",))
 asyncio.run(render(made, Path(sys.argv[2])))
 """
@@ -397,7 +402,7 @@ def test_a_composition_is_rendered_in_each_format_and_tells_how_far_it_is(tmp_pa
 
 
 def test_a_layout_is_a_picture_of_each_format(tmp_path: Path) -> None:
-    work = Layout(still(tmp_path / "a.png", (64, 64)), formats=("4:5",))
+    work = Layout(image=still(tmp_path / "a.png", (64, 64)), formats=("4:5",))
     made = asyncio.run(lay_out(work, tmp_path / "out"))
     assert [(name, one.width, one.height) for name, one in made.media.items()] == [
         ("4x5.png", 1080, 1350)
@@ -430,7 +435,7 @@ def test_a_cancelled_rendering_leaves_no_file_and_no_process_at_work(tmp_path: P
         with pytest.raises(asyncio.CancelledError):
             await task
         assert not (tmp_path / "out").exists()
-        made = await lay_out(Layout(work.clips[0].media), tmp_path / "next")
+        made = await lay_out(Layout(image=work.clips[0].media), tmp_path / "next")
         assert len(made.media) == 1
 
     asyncio.run(cancelled())
@@ -439,13 +444,13 @@ def test_a_cancelled_rendering_leaves_no_file_and_no_process_at_work(tmp_path: P
 # A compromised worker runs what it likes: this module replaces the renderer.
 TAKEN_OVER = """
 import sys, types
-from rivya_flows.media.edit import Rendered
-from rivya_flows.media.probe import probe
+from rivya_cut.reading import probe
+from rivya_cut.results import Rendered
 from rivya_flows.media import decoder_process
 def render(composition, folder, progress):
     {body}
     return Rendered(media)
-sys.modules["rivya_flows.media.final_cut"] = types.SimpleNamespace(render=render)
+sys.modules["rivya_cut.final_cut"] = types.SimpleNamespace(render=render)
 decoder_process.main()
 """
 

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rivya_flows.assets import Probe
-from rivya_flows.language.subtitles import MAX_SUBTITLES, Cue
-from rivya_flows.media.edit import Captions, Clip, Composition, Layout, Loudness, Rendered
-from rivya_flows.media.rendered import checked_rendered, sizes_of, wanted_names
+from rivya_cut.composition import Captions, Clip, Composition, Layout
+from rivya_cut.results import Loudness, Probe, Rendered
+from rivya_cut.subtitles import MAX_SUBTITLES, Cue
+from rivya_flows.media.rendered import checked_rendered, wanted_names
 
 WORK = Composition(
-    (Clip(media=Path("a.png")),), formats=("9:16",), captions=Captions(text="Hi"), extras=("clean",)
+    clips=(Clip(media=Path("a.png")),),
+    formats=("9:16",),
+    captions=Captions(text="Hi"),
+    extras=("clean",),
 )
 FILM = Probe("video", "video/mp4", 4, 1080, 1920, 2.0)
 GOOD = Rendered({"9x16.mp4": FILM}, (Cue(0, 1, "Hi"),), True, Loudness(-16, -1))
-
-
-def not_asked() -> tuple[int, int]:
-    raise AssertionError("not asked")
 
 
 def answer(folder: Path, **changes: Any) -> Any:
@@ -34,20 +33,14 @@ def answer(folder: Path, **changes: Any) -> Any:
 
 
 def test_files_have_the_names_that_the_request_implies() -> None:
-    extras = Composition(WORK.clips, formats=("9:16", "1:1"), extras=("poster", "gif", "clean"))
+    extras = Composition(
+        clips=WORK.clips, formats=("9:16", "1:1"), extras=("poster", "gif", "clean")
+    )
     must, may = wanted_names(extras)
     assert must == {"9x16.mp4", "1x1.mp4", "poster.jpg", "loop.gif"}
     assert may == {"9x16-clean.mp4", "1x1-clean.mp4"}
-    assert wanted_names(Composition(WORK.clips))[0] == {"film.mp4"}
-    assert wanted_names(Layout(Path("a.png"), formats=("4:5",)))[0] == {"4x5.png"}
-
-
-def test_formats_are_shrunk_to_even_sizes_and_else_have_their_own() -> None:
-    work = Composition(WORK.clips, formats=("9:16", "4:5"))
-    assert sizes_of(work, not_asked) == {"9x16.mp4": (1080, 1920), "4x5.mp4": (1080, 1350)}
-    small = replace(work, shrink=4)
-    assert sizes_of(small, not_asked) == {"9x16.mp4": (270, 480), "4x5.mp4": (270, 338)}
-    assert sizes_of(replace(small, formats=()), lambda: (64, 64)) == {"film.mp4": (64, 64)}
+    assert wanted_names(Composition(clips=WORK.clips))[0] == {"film.mp4"}
+    assert wanted_names(Layout(image=Path("a.png"), formats=("4:5",)))[0] == {"4x5.png"}
 
 
 def test_what_was_asked_for_is_taken_and_everything_else_deleted(tmp_path: Path) -> None:

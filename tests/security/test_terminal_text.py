@@ -330,7 +330,12 @@ def test_nothing_but_one_module_prints() -> None:
     }
     folders = [
         ROOT / name
-        for name in ("src", "flows", "tasks", "packages/client/src", "packages/sandbox/src")
+        for name in (
+            "src",
+            "flows",
+            "tasks",
+            *(f"packages/{one}/src" for one in ("client", "mcp", "sandbox")),
+        )
     ]
     found = []
     for path in (path for folder in folders for path in folder.rglob("*.py")):

@@ -229,7 +229,10 @@ def steps(draw: st.DrawFn, step_id: str, earlier: list[str]) -> Step:
         case "compose":
             fit = draw(st.sampled_from(["hold", "loop", "cut"]))
             loudness = draw(st.floats(-40, -5))
-            arguments = ComposeWith(images=["https://a.example/b.png"], fit=fit, loudness=loudness)
+            images = ["https://a.example/b.png"]
+            arguments = ComposeWith.model_validate(
+                {"images": images, "fit": fit, "loudness": loudness}
+            )
         case "clips":
             clip = {"media": "https://a.example/c.mp4", "seconds": draw(st.floats(1, 9))}
             clips = draw(st.lists(st.sampled_from([clip, "${{ {'media': 'x'} }}"]), min_size=1))

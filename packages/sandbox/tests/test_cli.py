@@ -25,7 +25,7 @@ def test_a_server_that_cannot_start_says_why_in_one_line(
             "another sandbox serves": ["--data", str(tmp_path / "served")],
             f"port {port}": [*new, "--port", port],
             "cannot be used": ["--data", str(tmp_path / "file" / "below")],
-            "cannot listen": [*new, "--host", "256.0.0.1"],
+            "(hint: give another --port, 0 for a free one": [*new, "--host", "256.0.0.1"],
             "missing.yaml": [*new, "--faults", str(tmp_path / "missing.yaml")],
             "faults.0.on": [*new, "--faults", str(tmp_path / "faults.yaml")],
         }

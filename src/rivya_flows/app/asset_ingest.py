@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from rivya_client.mime_types import suffix_of
-from rivya_flows.assets import Asset, Probe
+from rivya_cut.results import Probe
+from rivya_flows.assets import Asset
 from rivya_flows.errors import LostMediumError
 from rivya_flows.media.decoding import draw_poster, probe, probed
 from rivya_flows.store.assets import AssetStore, file_hash

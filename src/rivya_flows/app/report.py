@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rivya_cut.captions import srt
+from rivya_cut.results import file_stem
 from rivya_flows.app.asset_ingest import file_name
 from rivya_flows.assets import as_asset, assets_in
 from rivya_flows.errors import StoreError
@@ -21,9 +23,7 @@ from rivya_flows.ledger.provenance import recorded_asset
 from rivya_flows.ledger.receipt import receipt_of
 from rivya_flows.ledger.receipt_model import Receipt
 from rivya_flows.ledger.summary import told
-from rivya_flows.media.captions import srt
 from rivya_flows.media.contact_sheet import contact_sheet
-from rivya_flows.media.edit import file_stem
 from rivya_flows.media.embedding import AssetPath
 from rivya_flows.planning.questions.open_questions import answerable
 from rivya_flows.planning.questions.question import Question

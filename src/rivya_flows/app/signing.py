@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from rivya_client.mime_types import suffix_of
-from rivya_flows.assets import Asset, Probe
+from rivya_cut.results import Probe
+from rivya_flows.assets import Asset
 from rivya_flows.errors import MediaError, UsageError
 from rivya_flows.extras import need
 from rivya_flows.media.content_credentials import (

@@ -2,42 +2,30 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from posixpath import normpath
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, Field
 
 from rivya_client.catalogue.catalogue import Model
-from rivya_flows.language.cut_terms import CaptionPosition, CaptionStyle
+from rivya_cut.composition import MAX_CARD_TEXT, MAX_COLOURS
+from rivya_cut.fields import Colour
+from rivya_cut.terms import CaptionPosition, CaptionStyle, Font
 from rivya_flows.language.expressions.output_types import TEXT, Shape, map_of, of_data, of_input
 from rivya_flows.language.field_types import Number, SpecModel
-from rivya_flows.language.final_cut import MAX_CARD_TEXT, Language
+from rivya_flows.language.final_cut import Language
 from rivya_flows.language.syntax.media_references import is_url
-from rivya_flows.language.wording import shown
 
-MAX_COLOURS = 8
 MAX_PROMPT = 500
 """Characters that a brand may add to a prompt."""
-
-Font = Literal["poppins", "playfair", "bebas", "grotesk", "noto"]
-"""A family that is shipped; scripts that it lacks take Noto."""
 
 TITLE = "the brand"
 """Title of its shape, which tells it from a loop variable of that name."""
 
-_COLOUR = r"#([0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})"
 _CLOSED = (",", ".", ";", ":", "!", "?", "…", "।", "。")
 """Ends of a prompt that need no comma after them."""
-
-
-def _colour(written: str) -> str:
-    if not re.fullmatch(_COLOUR, written):
-        raise ValueError(f'{shown(written)} is not a colour; write #rgb or #rrggbb: "#0b3d2e"')
-    digits = written[1:].lower()
-    return "#" + (digits if len(digits) == 6 else "".join(one * 2 for one in digits))
 
 
 def _up_to(most: int) -> Callable[[str], str]:
@@ -53,9 +41,6 @@ def _up_to(most: int) -> Callable[[str], str]:
     return fitting
 
 
-Colour = Annotated[
-    str, AfterValidator(_colour), WithJsonSchema({"type": "string", "pattern": f"^{_COLOUR}$"})
-]
 _Source = Annotated[str, AfterValidator(_up_to(2_000))]
 _Drawn = Annotated[str, AfterValidator(_up_to(MAX_CARD_TEXT))]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from os.path import commonprefix
 
 from rivya_client.mime_types import MediaKind
+from rivya_cut.line_breaks import graphemes
 from rivya_flows.ledger.receipt_model import Item, Step
-from rivya_flows.media.line_breaks import graphemes
 from rivya_flows.planning.names import label
 
 Items = Sequence[tuple[Step, Item]]

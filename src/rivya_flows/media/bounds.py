@@ -1,35 +1,17 @@
-"""Bounds on decoding untrusted media: their size, and the resources that decoding may use.
-
-Each error names the bound that was exceeded.
-"""
+"""Bounds on the processes that decode untrusted media; those on the media are in `rivya_cut.bounds`."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 
-from rivya_flows.errors import MediaError
-
-MAX_PIXELS = 40_000_000
-"""Pixels of an image; a 100 KB file can claim 900 million."""
-
-MAX_DURATION_SECONDS = 3_600
-"""Length of a film or sound, given or composed; a 2 KB file can claim years."""
-
-MAX_PACKETS = 1_000_000
-"""Packets of one file: an hour of film at 60 frames a second with sound has 400,000."""
-
-MAX_FRAMES = 216_000
-"""Frames of one composition: an hour at 60 frames a second."""
+from rivya_cut.bounds import MAX_COMPOSED_BYTES
 
 MAX_STILL_BYTES = 4 * 2**20
 """Size of the small picture of a film or picture."""
 
-MAX_DRAWN_CHARACTERS = 2_000
-"""Of one text that is drawn into a picture."""
-
-POSTER_SIDE, SMALL_SIDE, DIALOG_SIDE = 640, 360, 160
-"""Pixels of the longer side of a poster, and of a small picture on Prefect's pages."""
+SMALL_SIDE, DIALOG_SIDE = 360, 160
+"""Pixels of the longer side of a small picture on Prefect's pages."""
 
 MAX_POSTERS = 200
 """Small pictures in one contact sheet, and in the memory of one process; further media are linked."""
@@ -53,9 +35,6 @@ MAX_COMPOSE_CPU_SECONDS = 4 * 3_600
 MAX_MEMORY_BYTES = 4 * 2**30
 """Address space of one decoding beyond that of the idle decoder. macOS ignores this limit; the other
 bounds hold there."""
-
-MAX_COMPOSED_BYTES = 4 * 2**30
-"""Size of a composed film, and of each file that is rendered."""
 
 MAX_DECODINGS = max(1, min(4, os.cpu_count() or 1))
 """Concurrent decoding processes of one kind in one process, at most one a core; further requests
@@ -86,9 +65,3 @@ LIMITS = {
     "lay_out": _COMPOSE,
 }
 """By call of the decoder."""
-
-
-def beyond(where: object, what: str, bound: str) -> MediaError:
-    """The error of a medium, given or to be made, that exceeds a bound: in words, and its name."""
-    hint = "give a smaller or shorter one"
-    return MediaError(f"{where}: more than {what}; the bound is {bound}", hint)

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from rivya_client.mime_types import HEAD_BYTES, mime_type_of_head
+from rivya_cut.metadata import TRAINED
 from rivya_flows.errors import MediaError, UsageError
-from rivya_flows.media.metadata import TRAINED
 from rivya_flows.version import __version__
 
 SIGNED_TYPES = {"video/mp4", "image/png", "image/jpeg", "image/gif"}

@@ -29,9 +29,10 @@ from weakref import WeakSet
 
 from pydantic import BaseModel, ConfigDict
 
+from rivya_cut.bounds import beyond
 from rivya_flows.environment import program_environment
 from rivya_flows.errors import MediaError
-from rivya_flows.media.bounds import LIMITS, MAX_DECODINGS, Limits, beyond
+from rivya_flows.media.bounds import LIMITS, MAX_DECODINGS, Limits
 
 _GRACE_SECONDS = 15  # for a process to end itself
 _START_SECONDS = 60  # includes loading FFmpeg and Pillow

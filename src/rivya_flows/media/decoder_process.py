@@ -24,10 +24,11 @@ from typing import Any, NoReturn
 
 from PIL import Image
 
+from rivya_cut.bounds import beyond
+from rivya_cut.reading import poster, probe
 from rivya_flows.errors import MediaError
-from rivya_flows.media.bounds import MAX_STILL_BYTES, Limits, beyond
+from rivya_flows.media.bounds import MAX_STILL_BYTES, Limits
 from rivya_flows.media.content_credentials import read_credentials
-from rivya_flows.media.probe import poster, probe
 from rivya_flows.private import UMASK
 
 MAX_ANSWER_BYTES = 2 * MAX_STILL_BYTES
@@ -175,13 +176,12 @@ def _found(call: str, given: Mapping[str, Any], tell: Tell) -> Any:
             found = read_credentials(Path(given["path"]))
             return None if found is None else asdict(found)
         case "render" | "lay_out":
-            from rivya_flows.language.field_types import EVALUATED
-            from rivya_flows.media import edit, final_cut
+            from rivya_cut import composition, final_cut
 
             work, folder = given["work"], Path(given["folder"])
             if call == "lay_out":
-                layout = edit.LAYOUT.validate_json(work, context=EVALUATED)
+                layout = composition.Layout.model_validate_json(work)
                 return asdict(final_cut.lay_out(layout, folder))
-            composition = edit.COMPOSITION.validate_json(work, context=EVALUATED)
-            return asdict(final_cut.render(composition, folder, tell))
+            film = composition.Composition.model_validate_json(work)
+            return asdict(final_cut.render(film, folder, tell))
     raise ValueError(call)

@@ -20,11 +20,11 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from rivya_flows.assets import Probe
-from rivya_flows.media.bounds import MAX_POSTERS, POSTER_SIDE
+from rivya_cut.composition import Composition, Layout
+from rivya_cut.results import POSTER_SIDE, Probe, Rendered
+from rivya_flows.media.bounds import MAX_POSTERS
 from rivya_flows.media.content_credentials import Credentials
 from rivya_flows.media.decoder_pool import Call
-from rivya_flows.media.edit import Composition, Layout, Rendered
 from rivya_flows.media.rendered import checked_probe, checked_rendered
 
 _COMPOSITION, _LAYOUT = Path("the composition"), Path("the layout")  # as errors name them
@@ -126,8 +126,7 @@ async def _rendered(
             with contextlib.suppress(RuntimeError):  # the loop was closed
                 loop.call_soon_threadsafe(progress, share, context=context)
 
-    dumped = TypeAdapter(type(work)).dump_json(work, warnings=False).decode()
-    arguments = {"work": dumped, "folder": str(folder)}
+    arguments = {"work": work.model_dump_json(), "folder": str(folder)}
     call = Call(name, about, arguments, lambda found: checked_rendered(found, work, folder), heard)
     folder.mkdir(parents=True)
     with contextlib.ExitStack() as unless_rendered:

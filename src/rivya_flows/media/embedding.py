@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from rivya_client.mime_types import MediaKind
+from rivya_cut.captions import vtt
 from rivya_flows.assets import Asset, as_asset
 from rivya_flows.ledger.receipt_model import Item, Receipt, Upload
 from rivya_flows.media.alt_text import Description, alt_text, described
 from rivya_flows.media.bounds import MAX_POSTERS
-from rivya_flows.media.captions import vtt
 from rivya_flows.media.decoding import draw_poster
 
 AssetPath = Callable[[str], Path]
@@ -26,7 +26,7 @@ AssetUrl = Callable[[Asset], str | None]
 
 MAX_EMBEDDED_BYTES = 5 * 2**19
 """Size of all embedded media together, in the order of the page; what does not fit is linked. As
-base64 they are a third larger, and `page_fonts.MAX_PAGE_BYTES` has room for fonts."""
+base64 they are a third larger, and `rivya_cut.fonts.MAX_PAGE_BYTES` has room for fonts."""
 
 SMALL_BYTES = 64 * 2**10
 """A file of at most this size is embedded itself."""

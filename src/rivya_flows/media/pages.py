@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 
 from rivya_client.catalogue.snapshot import voice_name
-from rivya_flows.fonts import MAX_PAGE_BYTES, with_fonts
+from rivya_cut.fonts import MAX_PAGE_BYTES, with_fonts
 from rivya_flows.ledger.continuing import plain_reason
 from rivya_flows.ledger.phrases import model_of
 from rivya_flows.ledger.receipt_model import iso

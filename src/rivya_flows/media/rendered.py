@@ -5,46 +5,19 @@ from __future__ import annotations
 import math
 import shutil
 import stat
-from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from rivya_client.mime_types import mime_type_of_suffix, suffix_of
-from rivya_flows.assets import Probe
-from rivya_flows.language.cut_terms import FORMATS
-from rivya_flows.language.subtitles import MAX_SUBTITLE_CHARACTERS, MAX_SUBTITLES
-from rivya_flows.media.edit import Composition, Layout, Rendered, file_stem
-from rivya_flows.media.metadata import MAX_LOST
+from rivya_cut.composition import Composition, Layout
+from rivya_cut.metadata import MAX_LOST
+from rivya_cut.results import GIF, POSTER, Probe, Rendered, clean_name, film_names
+from rivya_cut.subtitles import MAX_SUBTITLE_CHARACTERS, MAX_SUBTITLES
 
 MAX_LOST_CHARACTERS = 500
-POSTER, GIF = "poster.jpg", "loop.gif"
 _RENDERED = TypeAdapter(Rendered)
-
-
-def film_names(formats: Iterable[str], suffix: str = ".mp4") -> tuple[str, ...]:
-    """The file of each format, in order; one alone without formats."""
-    return tuple(f"{file_stem(one)}{suffix}" for one in formats) or (f"film{suffix}",)
-
-
-def sizes_of(
-    work: Composition | Layout, whole: Callable[[], tuple[int, int]], suffix: str = ".mp4"
-) -> dict[str, tuple[int, int]]:
-    """The size in pixels of each file of `film_names`; `whole` is asked where there are no formats."""
-    sizes = [_shrunk(FORMATS[one], work.shrink) for one in work.formats] or [whole()]
-    return dict(zip(film_names(work.formats, suffix), sizes, strict=True))
-
-
-def _shrunk(size: tuple[int, int], divisor: int) -> tuple[int, int]:
-    """The size divided, with even sides as a film needs them."""
-    width, height = (2 * round(side / divisor / 2) for side in size)
-    return width, height
-
-
-def clean_name(film: str) -> str:
-    """The file of the same film without captions."""
-    return f"{film.removesuffix('.mp4')}-clean.mp4"
 
 
 def wanted_names(work: Composition | Layout) -> tuple[frozenset[str], frozenset[str]]:

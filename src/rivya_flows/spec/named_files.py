@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path as FilePath, PurePath, PurePosixPath
 from typing import Any
 
 from pydantic import ValidationError
 
+from rivya_cut.subtitles import parse_subtitles
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.brand import Brand
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.field_types import EVALUATED, keys_of
 from rivya_flows.language.final_cut import CaptionsWith
-from rivya_flows.language.subtitles import parse_subtitles
 from rivya_flows.language.syntax import media_references, source
 from rivya_flows.language.syntax.tree import Mapping as Tree, Path, plain
 from rivya_flows.language.wording import shown
@@ -183,7 +183,7 @@ def _wrong_subtitles(text: str) -> str | None:
     """What is wrong with a subtitle file, and after a semicolon the fix; None if it is right."""
     try:
         cues = parse_subtitles(text)
-        CaptionsWith.model_validate({"cues": [cue._asdict() for cue in cues]}, context=EVALUATED)
+        CaptionsWith.model_validate({"cues": [asdict(cue) for cue in cues]}, context=EVALUATED)
     except ValidationError as error:
         [details, *_] = error.errors(include_url=False)
         said = str(details.get("ctx", {}).get("error") or details["msg"])

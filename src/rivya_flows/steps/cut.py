@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from rivya_client.catalogue.catalogue import nearest
+from rivya_cut import composition
+from rivya_cut.terms import FORMATS, RENDERER_VERSION
 from rivya_flows.assets import Asset
 from rivya_flows.diagnostics import Diagnostic
-from rivya_flows.language.cut_terms import FORMATS, RENDERER_VERSION, Extra, Fit, Format, Reframe
+from rivya_flows.language.computable import computable
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.output_types import (
     BOOLEAN,
@@ -25,29 +27,12 @@ from rivya_flows.language.expressions.output_types import (
     map_of,
 )
 from rivya_flows.language.field_errors import report_error
-from rivya_flows.language.field_types import (
-    COMPUTABLE,
-    EVALUATED,
-    Number,
-    SpecModel,
-    Takes,
-    Value,
-    fields_of,
-    keys_of,
-)
+from rivya_flows.language.field_types import EVALUATED, Takes, fields_of, keys_of
 from rivya_flows.language.final_cut import (
     CUT_PARTS,
-    MAX_CLIPS,
-    MAX_FORMATS,
-    MAX_OVERLAYS,
     MEDIUM_IN,
-    CaptionsWith,
-    ClipWith,
+    PART_OF_SPEC,
     CutMedium,
-    EndCardWith,
-    MusicWith,
-    OverlayWith,
-    TransitionWith,
     media_in,
     with_media,
 )
@@ -81,99 +66,48 @@ _NOT_OF_A_SPEC = ("look",)
 
 _LIST = Takes(("list",), is_examined=True)
 _MAP = Takes(("map",), is_examined=True)
-_Overlays = Annotated[
-    tuple[Annotated[OverlayWith, COMPUTABLE], ...] | None,
-    Field(max_length=MAX_OVERLAYS),
-    COMPUTABLE,
-    _LIST,
-]
-_Formats = Annotated[
-    tuple[Annotated[Format, COMPUTABLE], ...] | None,
-    Field(max_length=MAX_FORMATS),
-    COMPUTABLE,
-    _LIST,
-]
-_Reframe = Annotated[Reframe, COMPUTABLE, Takes(("text",), is_examined=True)]
+_ALIKE = {"overlays": _LIST, "formats": _LIST, "reframe": Takes(("text",), is_examined=True)}
 
-
-class ComposeWith(SpecModel):
-    """What `compose` takes.
-
-    Attributes:
-        clips: Videos and images in order, or maps with `media`; or give `video` or `images`.
-        video: The video; or give `images` or `clips`.
-        images: Images shown one after the other; or give `video` or `clips`.
-        narration: The speech: it sets the level, and the film is at least as long.
-        music: Music under the whole film.
-        audio: One audio or a list: the first leads, the others play under it. With `narration`
-            all of them play under that.
-        transition: How one clip follows the other.
-        captions: What is said, as text in the picture.
-        overlays: Images and texts over the film, the first at the bottom.
-        end_card: A card after the last clip.
-        formats: One film for each; left out, one film in the size of the first clip.
-        reframe: How media fill a frame of another shape: `crop` cuts edges off, `pad` adds bars,
-            `blur` fills with a blurred copy of their edges.
-        extras: What else to make: a `poster`, a short `gif`, the captions as an `srt` file, and
-            each film `clean`, without captions.
-        loudness: Loudness of the result, in LUFS.
-        fit: What the video does when the audio is longer; without `clips`.
-    """
-
-    clips: Annotated[
-        tuple[Annotated[ClipWith, COMPUTABLE], ...] | None,
-        Field(max_length=MAX_CLIPS),
-        COMPUTABLE,
-        Takes(
+ComposeWith = computable(
+    composition.Composition,
+    "ComposeWith",
+    "What `compose` takes.",
+    parts=PART_OF_SPEC,
+    takes={
+        "clips": Takes(
             ("list",),
             is_examined=True,
             instead={"asset": "write [ ] around it, or use .assets of a step with several items"},
         ),
-    ] = None
-    video: Annotated[Value, Takes(("asset", "text"), is_file=True, media=("video",))] = None
-    images: Annotated[
-        Value,
-        Takes(
+        "video": Takes(("asset", "text"), is_file=True, media=("video",)),
+        "images": Takes(
             ("list", "asset", "text"),
             is_file=True,
             media=("image",),
             schema={"type": ["array", "string"], "items": {"type": "string"}, "minItems": 1},
         ),
-    ] = None
-    narration: Annotated[Value, Takes(("asset", "text"), is_file=True, media=("audio",))] = None
-    music: Annotated[
-        MusicWith | None,
-        COMPUTABLE,
-        Takes(("map",), is_examined=True, instead={"asset": 'write `music: {audio: "VALUE"}`'}),
-    ] = None
-    audio: Annotated[Value, Takes(("list", "asset", "text"), is_file=True, media=("audio",))] = None
-    transition: Annotated[TransitionWith | None, COMPUTABLE, _MAP] = None
-    captions: Annotated[CaptionsWith | None, COMPUTABLE, _MAP] = None
-    overlays: _Overlays = None
-    end_card: Annotated[EndCardWith | None, COMPUTABLE, _MAP] = None
-    formats: _Formats = None
-    reframe: _Reframe = "crop"
-    extras: Annotated[tuple[Annotated[Extra, COMPUTABLE], ...] | None, COMPUTABLE, _LIST] = None
-    loudness: Annotated[Number, Field(ge=-40, le=-5)] = -16.0
-    fit: Fit = "hold"
-
-
-class LayoutWith(SpecModel):
-    """What `layout` takes.
-
-    Attributes:
-        image: The image.
-        overlays: Images and texts over it, the first at the bottom; `start` and `seconds` have no
-            effect.
-        formats: One picture for each; left out, one picture in the size of the image.
-        reframe: How the image fills a frame of another shape: `crop` cuts edges off, `pad` adds
-            bars, `blur` fills with a blurred copy of its edges.
-    """
-
-    image: Annotated[Value, Takes(("asset", "text"), is_file=True, media=("image",))]
-    overlays: _Overlays = None
-    formats: _Formats = None
-    reframe: _Reframe = "crop"
+        "narration": Takes(("asset", "text"), is_file=True, media=("audio",)),
+        "music": Takes(
+            ("map",), is_examined=True, instead={"asset": 'write `music: {audio: "VALUE"}`'}
+        ),
+        "audio": Takes(("list", "asset", "text"), is_file=True, media=("audio",)),
+        "transition": _MAP,
+        "captions": _MAP,
+        "end_card": _MAP,
+        "extras": _LIST,
+        **_ALIKE,
+    },
+    literal=("loudness", "fit"),
+    without=("look", "shrink"),
+)
+LayoutWith = computable(
+    composition.Layout,
+    "LayoutWith",
+    "What `layout` takes.",
+    parts=PART_OF_SPEC,
+    takes={"image": Takes(("asset", "text"), is_file=True, media=("image",)), **_ALIKE},
+    without=("look", "shrink"),
+)
 
 
 class Cut(Kind):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from rivya_cut.composition import MAX_TRANSITION, is_medium_map
+from rivya_cut.terms import STILL_SECONDS
 from rivya_flows.diagnostics import Diagnostic
-from rivya_flows.language.cut_terms import STILL_SECONDS
 from rivya_flows.language.expressions.operations import TEXTS, repair
 from rivya_flows.language.expressions.output_types import (
     ANY,
@@ -17,13 +18,7 @@ from rivya_flows.language.expressions.output_types import (
 )
 from rivya_flows.language.expressions.values import as_text, is_number
 from rivya_flows.language.field_types import is_later
-from rivya_flows.language.final_cut import (
-    CUT_PARTS,
-    MAX_TRANSITION,
-    MEDIA_KINDS,
-    is_medium_map,
-    media_in,
-)
+from rivya_flows.language.final_cut import CUT_PARTS, MEDIA_KINDS, media_in
 from rivya_flows.language.syntax.media_references import kind_of
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, shown

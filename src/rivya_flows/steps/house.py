@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache, reduce
 from pathlib import PurePosixPath
 from typing import Any
 
 from rivya_client.catalogue.catalogue import Model
+from rivya_cut.subtitles import Cue, parse_subtitles
 from rivya_flows.assets import Asset
 from rivya_flows.language.brand import Brand, with_words
-from rivya_flows.language.subtitles import Cue, parse_subtitles
 from rivya_flows.language.syntax.media_references import is_url
 
 
@@ -54,10 +54,7 @@ class House:
         )
         if isinstance(captions, Mapping) and isinstance(text, str):
             captions = {key: value for key, value in captions.items() if key != "file"}
-            made["captions"] = captions = {
-                **captions,
-                "cues": [one._asdict() for one in _cues(text)],
-            }
+            made["captions"] = captions = {**captions, "cues": [asdict(one) for one in _cues(text)]}
         if self.brand is None:
             return made
         made["look"] = {"colours": list(self.brand.colours), "font": self.brand.font}

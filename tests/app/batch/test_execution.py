@@ -248,6 +248,7 @@ def test_a_balance_that_does_not_cover_the_rows_is_refused(tmp_path: Path) -> No
             asyncio.run(run(studio, ROWS))
         assert "give --budget 3 to run what they cover" in str(caught.value.hint)
         assert bought(sandbox) == {}
+        assert not (studio.folder / "runs").exists()
 
 
 def test_an_empty_wallet_stops_the_batch_until_credits_are_added(tmp_path: Path) -> None:

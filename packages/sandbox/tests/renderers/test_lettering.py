@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rivya_flows.fonts import path_of
+from rivya_cut.fonts import path_of
 from rivya_sandbox.renderers import lettering
 from rivya_sandbox.renderers.lettering import STYLES, fitted_mask, glyph_mask, line_mask, spaced
 from rivya_sandbox.renderers.still import draw

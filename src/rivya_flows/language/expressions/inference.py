@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import nodes
 
-from rivya_flows.language.cut_terms import FORMATS
+from rivya_cut.terms import FORMATS
 from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.language.expressions.evaluation import written
 from rivya_flows.language.expressions.operations import result_of

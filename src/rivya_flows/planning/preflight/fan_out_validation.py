@@ -40,7 +40,6 @@ from rivya_flows.planning.queue.state import State, item_range
 from rivya_flows.spec.includes import inlined_name
 from rivya_flows.spec.names import NamesInScope
 from rivya_flows.spec.written import WrittenSpec
-from rivya_flows.steps.cut import ComposeWith, LayoutWith
 
 _MAX_SHOWN = 20
 
@@ -195,8 +194,7 @@ def _members(count: int) -> str:
 
 def _formats(source: PlannedStep) -> list[Any]:
     """The formats of each item of a composition, as written; empty if that is not known."""
-    with_ = source.step.with_
-    written = with_.formats if isinstance(with_, ComposeWith | LayoutWith) else None
+    written = getattr(source.step.with_, "formats", None)
     return list(written) if isinstance(written, list | tuple) else []
 
 

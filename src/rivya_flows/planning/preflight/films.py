@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import JsonValue
 
 from rivya_client.catalogue.catalogue import Model
-from rivya_flows.fonts import missing_characters
-from rivya_flows.language.cut_terms import STILL_SECONDS
+from rivya_cut.fonts import missing_characters
+from rivya_cut.terms import STILL_SECONDS
 from rivya_flows.language.expressions.output_types import Unknown
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull
 from rivya_flows.language.expressions.values import is_number

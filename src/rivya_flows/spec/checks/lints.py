@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from rivya_flows.fonts import missing_characters, named
+from rivya_cut.fonts import missing_characters, named
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.resolve import references, whole_reference
 from rivya_flows.language.step_groups import PARTS

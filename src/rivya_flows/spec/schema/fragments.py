@@ -11,8 +11,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
 
+from rivya_flows.language.computable import ComputableText
 from rivya_flows.language.field_types import COMPUTED, WHOLE, fields_of
-from rivya_flows.language.final_cut import DrawnText
 from rivya_flows.language.syntax.durations import seconds
 
 Schema = dict[str, Any]
@@ -173,8 +173,8 @@ class _Generator(GenerateJsonSchema):
     ) -> JsonSchemaValue:
         made = super().function_wrap_schema(schema)
         check = getattr(schema["function"]["function"], "__self__", None)
-        if isinstance(check, DrawnText):
-            text = {"type": "string", "pattern": r"\S", "maxLength": check.limit}
+        if isinstance(check, ComputableText):
+            text = {"type": "string", "pattern": r"\S", "maxLength": check.drawn.limit}
             made = {"anyOf": [text, *(one for one in made.get("anyOf", ()) if one == _NOTHING)]}
         return {"anyOf": [made, _MARK]}
 

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, get_args
 
 from rivya_client.catalogue.catalogue import Model
-from rivya_flows.language.cut_terms import FORMATS, Extra
+from rivya_cut.composition import MAX_CLIPS, MAX_FORMATS
+from rivya_cut.terms import FORMATS, Extra
 from rivya_flows.language.field_types import COMPUTED, QUANTITY, WHOLE, Takes, fields_of
-from rivya_flows.language.final_cut import MAX_CLIPS, MAX_FORMATS
 from rivya_flows.language.matrix import SPECIAL
 from rivya_flows.language.workflow import MAX_FALLBACKS, Fallback, Resources
 from rivya_flows.spec.names import RESERVED

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from rivya_flows.app.prepare import Prepared
-from rivya_flows.errors import UsageError
 from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.planning.questions.reading_answers import checked
 from rivya_sandbox.service.admin import ledger
@@ -307,14 +306,6 @@ steps:
     await forked(studio, "run-1", "run-3", inputs={"words": "at night"})
     assert paid(studio.receipt("run-2")) == {}
     assert paid(studio.receipt("run-3")) == {"still": 3}
-
-
-async def test_an_unknown_step_is_refused(studio: Studio) -> None:
-    await studio.start(stills(1), "run-1")
-    with pytest.raises(UsageError, match="--from: the run has no step 'still'"):
-        await studio.fork("run-1", "run-2", step="still")
-    with pytest.raises(UsageError, match="there is no run 'run-9'"):
-        await studio.fork("run-9", "run-2")
 
 
 async def test_a_stopped_fork_takes_the_rest_when_it_is_resumed(

@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 import resvg_py
 from PIL import Image, ImageDraw, ImageFont
 
-from rivya_flows.fonts import path_of
+from rivya_cut.fonts import path_of
 
 _EMOJI = "NotoEmoji[wght].ttf"
 

@@ -1,0 +1,86 @@
+"""The field types of a cut: numbers, drawn texts, colours, and media by their paths."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    GetCoreSchemaHandler,
+    Strict,
+    ValidationInfo,
+    WithJsonSchema,
+)
+from pydantic_core.core_schema import CoreSchema, no_info_after_validator_function
+
+# Strict, or "no" would pass for false and "5" for five, and quotes would mean nothing.
+Flag = Annotated[bool, Strict()]
+Number = Annotated[float, Strict()]
+
+
+@dataclass(frozen=True)
+class DrawnText:
+    """Marks a text that is drawn into a picture.
+
+    Attributes:
+        limit: In characters.
+    """
+
+    limit: int
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return no_info_after_validator_function(self.checked, handler(source))
+
+    def checked(self, text: str | None) -> str | None:
+        """The same text; None stays.
+
+        Raises:
+            ValueError: It is empty or too long.
+        """
+        if text is None:
+            return None
+        if not text.strip():
+            raise ValueError("the text is empty; write it, or remove the key")
+        if len(text) > self.limit:
+            raise self.too_long(f"{len(text):,}")
+        return text
+
+    def too_long(self, count: str) -> ValueError:
+        """The error of a text with so many characters."""
+        return ValueError(f"the text has {count} characters; shorten it to at most {self.limit:,}")
+
+
+COLOUR = r"#([0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})"
+"""Pattern of a colour: ``#rgb`` or ``#rrggbb``."""
+
+
+def _colour(written: str) -> str:
+    if not re.fullmatch(COLOUR, written):
+        raise ValueError(f'{written!r:.40} is not a colour; write #rgb or #rrggbb: "#0b3d2e"')
+    digits = written[1:].lower()
+    return "#" + (digits if len(digits) == 6 else "".join(one * 2 for one in digits))
+
+
+def _beside(path: Path, info: ValidationInfo) -> Path:
+    """A path of a file counts from its folder, the context of the validation."""
+    return info.context / path if isinstance(info.context, Path) else path
+
+
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else () if value is None else (value,)
+
+
+Colour = Annotated[
+    str, AfterValidator(_colour), WithJsonSchema({"type": "string", "pattern": f"^{COLOUR}$"})
+]
+"""As ``#rgb`` or ``#rrggbb``; always ``#rrggbb``, in small letters, when it is read."""
+
+Medium = Annotated[Path, AfterValidator(_beside)]
+Media = Annotated[tuple[Medium, ...], BeforeValidator(_listed)]
+"""One file or a list."""

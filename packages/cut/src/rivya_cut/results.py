@@ -1,0 +1,91 @@
+"""What probing and rendering find and leave, and the names of rendered files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from rivya_client.mime_types import MediaKind
+from rivya_cut.composition import Composition, Layout
+from rivya_cut.subtitles import Cue
+from rivya_cut.terms import FORMATS
+
+POSTER, GIF = "poster.jpg", "loop.gif"
+
+POSTER_SIDE = 640
+"""Pixels of the longer side of a small picture, where nothing else is asked for."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What decoding finds in a media file.
+
+    Attributes:
+        width, height: Pixels after rotation; None for audio.
+        duration_seconds: None for an image.
+    """
+
+    kind: MediaKind
+    mime_type: str
+    size_bytes: int
+    width: int | None = None
+    height: int | None = None
+    duration_seconds: float | None = None
+    has_audio: bool = False
+
+
+@dataclass(frozen=True)
+class Loudness:
+    """Measured on the finished sound: integrated LUFS, and true peak in dBTP (EBU R 128)."""
+
+    lufs: float
+    true_peak: float
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What was rendered, as files of the folder that was given.
+
+    Attributes:
+        media: By file name: ``9x16.mp4`` for each format (``film.mp4`` without formats, ``png`` of
+            a layout), ``9x16-clean.mp4``, ``poster.jpg``, ``loop.gif``.
+        cues: Of the captions, in order.
+        loudness: None for a silent film and a layout.
+        lost: What is not as it was asked for, and metadata of the sources that no result carries:
+            sentences without a full stop.
+    """
+
+    media: dict[str, Probe]
+    cues: tuple[Cue, ...] = ()
+    estimated: bool = False
+    loudness: Loudness | None = None
+    lost: tuple[str, ...] = ()
+
+
+def file_stem(format_name: str) -> str:
+    """A format as part of a file name: ``9:16`` is ``9x16``."""
+    return format_name.replace(":", "x")
+
+
+def film_names(formats: Iterable[str], suffix: str = ".mp4") -> tuple[str, ...]:
+    """The file of each format, in order; one alone without formats."""
+    return tuple(f"{file_stem(one)}{suffix}" for one in formats) or (f"film{suffix}",)
+
+
+def clean_name(film: str) -> str:
+    """The file of the same film without captions."""
+    return f"{film.removesuffix('.mp4')}-clean.mp4"
+
+
+def sizes_of(
+    work: Composition | Layout, whole: Callable[[], tuple[int, int]], suffix: str = ".mp4"
+) -> dict[str, tuple[int, int]]:
+    """The size in pixels of each file of `film_names`; `whole` is asked where there are no formats."""
+    sizes = [_shrunk(FORMATS[one], work.shrink) for one in work.formats] or [whole()]
+    return dict(zip(film_names(work.formats, suffix), sizes, strict=True))
+
+
+def _shrunk(size: tuple[int, int], divisor: int) -> tuple[int, int]:
+    """The size divided, with even sides as a film needs them."""
+    width, height = (2 * round(side / divisor / 2) for side in size)
+    return width, height

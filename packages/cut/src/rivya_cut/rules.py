@@ -1,0 +1,38 @@
+"""What does not fit together in a cut, found before anything is decoded."""
+
+from __future__ import annotations
+
+from rivya_client.errors import MediaError
+from rivya_cut.composition import Composition, Layout
+
+
+def check(work: Composition | Layout) -> None:
+    """Pass a cut that makes sense.
+
+    Raises:
+        MediaError: A part is missing, has no effect, or contradicts another; says which.
+    """
+    if isinstance(work, Composition):
+        _check_picture(work)
+        _check_captions(work)
+    for index, one in enumerate(work.overlays):
+        if (one.image is None) == (one.text is None):
+            message = f"overlays[{index}]: expected `image` or `text`, one of the two"
+            raise MediaError(message, "write two overlays to show both")
+
+
+def _check_picture(work: Composition) -> None:
+    given = [one for one in (work.clips, work.video, work.images) if one]
+    if not given:
+        raise MediaError(
+            "there is no picture: none of `clips`, `video` and `images` has a medium",
+            "give one of the three",
+        )
+    if len(given) > 1:
+        raise MediaError("expected one of clips, a film and stills", "give one of the three")
+
+
+def _check_captions(work: Composition) -> None:
+    captions = work.captions
+    if captions is not None and captions.text and captions.cues:
+        raise MediaError("captions: expected `text`, `file` or `cues`, one of them", "remove one")

@@ -1,0 +1,181 @@
+"""Lines of text: shaped in every script, measured, broken and fitted."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings, strategies as st
+from PIL import Image
+
+from rivya_client.errors import MediaError
+from rivya_cut.drawing.type import (
+    Outline,
+    Style,
+    clean,
+    drawn,
+    fitted,
+    levels,
+    right_to_left,
+    visual_order,
+    width,
+)
+from rivya_cut.fonts import FAMILIES
+
+POPPINS, NOTO = Style("poppins"), Style("noto")
+WHITE = (255, 255, 255)
+
+
+def line(text: str, style: Style = POPPINS) -> Image.Image:
+    return drawn((text,), style, 60, WHITE, align="left")
+
+
+@pytest.mark.parametrize("style", [POPPINS, Style("bebas")])
+def test_hindi_letters_join_also_after_latin_ones(style: Style) -> None:
+    assert width("क्ष", style) < 0.8 * (width("क", style) + width("ष", style))
+    mixed = width("Aurora क्ष", style)
+    assert mixed == pytest.approx(width("Aurora ", style) + width("क्ष", style), abs=0.06)
+
+
+def test_arabic_letters_join() -> None:
+    assert width("ببب", POPPINS) < 0.8 * 3 * width("ب", POPPINS)
+
+
+def test_right_to_left_text_is_seen_from_the_right() -> None:
+    mixed = line("شاي Aurora")
+    latin = line("Aurora")
+    left = mixed.crop((0, 0, latin.width // 2, mixed.height))
+    assert left.getchannel("A").crop((0, 0, 20, mixed.height)).getbbox() is not None
+    # The A of Aurora begins the line, at the left.
+    assert mixed.width > latin.width
+    assert (
+        left.crop(left.getbbox()).height
+        == latin.crop((0, 0, latin.width // 2, latin.height)).height
+    )
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Aurora",
+        "नमस्ते",
+        "مرحبا",
+        "வணக்கம்",
+        "Привет",
+        "שלום",
+        "สวัสดี",
+        "ជំរាបសួរ",
+        "বাংলা",
+        "ਪੰਜਾਬੀ",
+        "₹4,999",
+    ],
+)
+def test_every_family_draws_every_script(family: str, text: str) -> None:
+    style = Style(family)
+    assert clean(text, style) == text
+    assert line(text, style).width == pytest.approx(60 * width(text, style), rel=0.12)
+
+
+def test_spaces_and_signs_keep_their_place_among_right_to_left_words() -> None:
+    assert width("שלום ", NOTO) - width("שלום", NOTO) == pytest.approx(0.26, abs=0.05)
+
+
+def test_what_cannot_be_drawn_is_left_out() -> None:
+    assert clean("Tea 漢 \x00\u202eand\ud800 <b>\u200b&", POPPINS) == "Tea and <b>&"
+    assert clean(" one\r\n\n two\tthree ", POPPINS) == "one\ntwo three"
+    assert line(clean("漢字", POPPINS)).getbbox() is None
+
+
+def test_a_flood_of_marks_stays_on_its_line() -> None:
+    flood = clean("a" + "\u0316" * 1_500, POPPINS)
+    assert len(flood) <= 5
+    assert line(flood).height < 120
+
+
+def test_markup_is_drawn_as_it_is_written() -> None:
+    hostile = clean("</text><image href='file:///etc/passwd'/>&amp;", POPPINS)
+    assert line(hostile).width == pytest.approx(60 * width(hostile, POPPINS), rel=0.05)
+
+
+def test_a_text_beyond_its_bound_is_refused() -> None:
+    with pytest.raises(MediaError, match="MAX_DRAWN_CHARACTERS"):
+        clean("a" * 10_000, POPPINS)
+
+
+def test_lines_share_a_baseline_however_deep_their_letters_are() -> None:
+    assert line("xyz").height > line("xvz").height
+
+
+def test_an_outline_surrounds_the_letters() -> None:
+    plain, outlined = (
+        line("Tea"),
+        drawn(("Tea",), POPPINS, 60, WHITE, outline=Outline((0, 0, 0), 0.1)),
+    )
+    assert outlined.width == pytest.approx(plain.width + 12, abs=2)
+
+
+def test_line_breaks_are_kept_where_they_fit() -> None:
+    assert fitted("one\ntwo", POPPINS, (500, 200), (50, 20), 2) == (("one", "two"), 50)
+
+
+def test_a_long_line_is_broken_into_lines_of_similar_length() -> None:
+    lines, size = fitted("one two three four five six", POPPINS, (420, 200), (50, 20), 2)
+    assert lines == ("one two three", "four five six")
+    assert size == 50
+
+
+def test_two_lines_part_between_two_sentences() -> None:
+    text = "आपके घर के लिए। दिवाली की हार्दिक शुभकामनाएँ।"
+    lines, _ = fitted(text, Style("poppins"), (800, 400), (56, 36), 2)
+    assert lines == ("आपके घर के लिए।", "दिवाली की हार्दिक शुभकामनाएँ।")
+
+
+def test_a_text_gets_smaller_before_it_gets_more_lines() -> None:
+    text = "The kettle that boils in ninety seconds and whispers"
+    lines, size = fitted(text, POPPINS, (500, 400), (60, 30), 2)
+    assert len(lines) == 2
+    assert 30 <= size < 60
+    assert all(width(line, POPPINS) * size <= 500 for line in lines)
+
+
+WORDS = st.lists(
+    st.sampled_from(["a", "kettle", "चाय", "شاي", "x" * 40, "1,000"]), min_size=1, max_size=30
+)
+
+
+@settings(deadline=None, max_examples=40)
+@given(WORDS, st.integers(60, 900), st.integers(80, 600))
+def test_a_fitted_text_is_whole_and_inside_its_box(words: list[str], wide: int, high: int) -> None:
+    lines, size = fitted(" ".join(words), POPPINS, (wide, high), (60, 24), 2)
+    assert "".join("".join(lines).split()) == "".join(words)
+    assert all(width(line, POPPINS) * size <= wide * 1.02 for line in lines)
+
+
+def seen(text: str) -> str:
+    return "".join(text[at] for at in visual_order(levels(text)))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Tea 100%", "Tea 100%"),
+        ("אבג", "גבא"),
+        ("tea אבג!", "tea גבא!"),
+        ("אבג tea!", "!tea גבא"),
+        ("אב 12:30 ג", "ג 12:30 בא"),
+        ("אב ₹1,000", "₹1,000 בא"),
+        ("tea 12 אב 34", "tea 12 34 בא"),
+    ],
+)
+def test_a_line_is_seen_as_the_bidirectional_algorithm_says(text: str, expected: str) -> None:
+    assert seen(text) == expected
+
+
+@given(st.text("ab אב12٤, %(₹\n"))
+def test_every_character_is_seen_once(text: str) -> None:
+    assert sorted(visual_order(levels(text))) == list(range(len(text)))
+
+
+def test_the_first_letter_sets_the_direction() -> None:
+    assert right_to_left("12 שלום Aurora")
+    assert not right_to_left("Aurora שלום")
+    assert not right_to_left("12")

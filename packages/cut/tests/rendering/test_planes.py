@@ -1,0 +1,88 @@
+"""What is drawn on frames has the colours that it should have."""
+
+from __future__ import annotations
+
+import pytest
+from PIL import Image
+
+from rivya_cut.rendering.planes import (
+    blended,
+    frame_of_image,
+    image_of,
+    planes_of,
+    pushed,
+    stamp,
+    stamped,
+)
+
+
+def _pixel(image: Image.Image, x: int, y: int) -> tuple[int, ...]:
+    pixel = image.getpixel((x, y))
+    assert isinstance(pixel, tuple)
+    return pixel
+
+
+def _near(pixel: tuple[int, ...], colour: tuple[int, ...]) -> bool:
+    return all(abs(a - b) <= 4 for a, b in zip(pixel, colour, strict=True))
+
+
+@pytest.mark.parametrize("colour", [(230, 40, 60), (0, 0, 0), (255, 255, 255), (20, 90, 200)])
+def test_colours_survive_the_way_through_a_frame(colour: tuple[int, int, int]) -> None:
+    seen = image_of(frame_of_image(Image.new("RGB", (32, 16), colour)))
+    assert _near(_pixel(seen, 5, 5), colour)
+
+
+def test_half_of_each_is_seen_in_the_middle_of_a_fade() -> None:
+    black, white = (frame_of_image(Image.new("RGB", (32, 16), one)) for one in ("black", "white"))
+    assert _near(_pixel(image_of(blended(black, white, 0.5)), 3, 3), (127, 127, 127))
+
+
+def test_a_slide_pushes_the_old_picture_out_to_the_left() -> None:
+    old, new = (frame_of_image(Image.new("RGB", (32, 16), one)) for one in ("red", "blue"))
+    seen = image_of(pushed(old, new, 0.25))
+    assert _near(_pixel(seen, 8, 8), (255, 0, 0))
+    assert _near(_pixel(seen, 28, 8), (0, 0, 255))
+
+
+@pytest.mark.parametrize("corner", [(4, 4), (5, 7)])
+def test_a_stamp_changes_its_box_alone_and_leaves_the_given_frame(corner: tuple[int, int]) -> None:
+    ground = frame_of_image(Image.new("RGB", (40, 30), (10, 200, 30)))
+    before = [plane.tobytes() for plane in planes_of(ground)]
+    drawn = stamp(Image.new("RGBA", (9, 9), (250, 20, 20, 255)), *corner, (40, 30))
+    assert drawn is not None
+    seen = image_of(stamped(ground, [drawn]))
+    x, y = corner
+    assert _near(_pixel(seen, x + 4, y + 4), (250, 20, 20))
+    for outside in ((x - 3, y), (x + 12, y), (x, y - 3), (x, y + 12)):
+        assert _near(_pixel(seen, *outside), (10, 200, 30))
+    assert [plane.tobytes() for plane in planes_of(ground)] == before
+
+
+def test_transparent_pixels_lend_no_colour_to_the_edge() -> None:
+    # The transparent half is bright green; on a red ground nothing green may be seen.
+    image = Image.new("RGBA", (16, 16), (0, 255, 0, 0))
+    image.paste((255, 0, 0, 255), (0, 0, 7, 16))
+    ground = frame_of_image(Image.new("RGB", (32, 32), "red"))
+    drawn = stamp(image, 8, 8, (32, 32))
+    assert drawn is not None
+    seen = image_of(stamped(ground, [drawn]))
+    pixels = [_pixel(seen, x, y) for x in range(32) for y in range(32)]
+    assert all(_near(pixel, (255, 0, 0)) for pixel in pixels)
+
+
+def test_a_faded_stamp_is_half_seen() -> None:
+    ground = frame_of_image(Image.new("RGB", (32, 32), "black"))
+    drawn = stamp(Image.new("RGBA", (16, 16), "white"), 8, 8, (32, 32))
+    assert drawn is not None
+    seen = image_of(stamped(ground, [drawn.faded(0.5)]))
+    assert _near(_pixel(seen, 16, 16), (127, 127, 127))
+
+
+def test_a_stamp_is_cut_at_the_border_of_the_frame() -> None:
+    ground = frame_of_image(Image.new("RGB", (32, 32), "black"))
+    white = Image.new("RGBA", (16, 16), "white")
+    drawn = stamp(white, -9, 25, (32, 32))
+    assert drawn is not None
+    assert _near(_pixel(image_of(stamped(ground, [drawn])), 2, 30), (255, 255, 255))
+    assert stamp(white, 32, 0, (32, 32)) is None
+    assert stamp(white, 0, -16, (32, 32)) is None

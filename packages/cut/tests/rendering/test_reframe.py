@@ -1,0 +1,93 @@
+"""Where pictures go in frames of another shape, and how the camera moves."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from PIL import Image, ImageDraw
+
+from rivya_cut.rendering.reframe import ZOOM, edges_over, focus_of, placement, window
+from rivya_cut.terms import Motion
+
+
+def test_crop_fills_the_frame() -> None:
+    place = placement((1920, 1080), (1080, 1920), "crop", "none")
+    assert place.region == place.canvas == (1080, 1920)
+
+
+@pytest.mark.parametrize("reframe", ["pad", "blur"])
+def test_the_whole_picture_is_in_the_middle_of_bars(reframe: str) -> None:
+    place = placement((1920, 1080), (1080, 1920), reframe, "none")  # type: ignore[arg-type]  # parametrize widens it
+    assert place.region == (1080, 608)
+    assert place.corner == (0, 656)
+
+
+@pytest.mark.parametrize(("picture", "frame"), [((90, 120), (90, 90)), ((120, 90), (90, 160))])
+def test_a_bright_thing_in_the_middle_is_no_spot_in_the_bars(
+    picture: tuple[int, int], frame: tuple[int, int]
+) -> None:
+    image = Image.new("L", picture, 80)
+    ImageDraw.Draw(image).ellipse((12, 12, picture[0] - 13, picture[1] - 13), fill=255)
+    assert edges_over(image, frame).getextrema() == (80, 80)
+
+
+def test_a_picture_of_nearly_the_shape_of_the_frame_gets_no_bars() -> None:
+    assert placement((1080, 1900), (1080, 1920), "pad", "none").region == (1080, 1920)
+
+
+def test_the_window_has_the_shape_and_stays_inside() -> None:
+    assert window((200, 100), (50, 50)) == (50, 0, 150, 100)
+    assert window((200, 100), (50, 50), (0.9, 0.5)) == (100, 0, 200, 100)
+
+
+def test_push_in_begins_with_the_whole_and_ends_in_its_middle() -> None:
+    place = placement((100, 100), (1000, 500), "crop", "push-in")
+    assert place.canvas == (1120, 560)
+    assert place.camera(0) == (0, 0, 1120, 560)
+    left, top, right, bottom = place.camera(1)
+    assert (right - left, bottom - top) == pytest.approx((1120 / ZOOM, 560 / ZOOM))
+    assert left + right == pytest.approx(1120)
+    assert placement((100, 100), (1000, 500), "crop", "pull-out").camera(0) == place.camera(1)
+
+
+def test_pans_go_from_one_border_to_the_other() -> None:
+    place = placement((100, 100), (1000, 500), "crop", "pan-right")
+    assert place.camera(0) == (0, 0, 1000, 500)
+    assert place.camera(1) == (160, 0, 1160, 500)
+    left = placement((100, 100), (1000, 500), "crop", "pan-left")
+    assert (left.camera(0), left.camera(1)) == (place.camera(1), place.camera(0))
+
+
+@pytest.mark.parametrize("motion", ["push-in", "pull-out", "pan-left", "pan-right"])
+def test_the_camera_never_jumps_nor_stands_still(motion: Motion) -> None:
+    place = placement((100, 100), (1080, 1080), "crop", motion)
+    lefts = [place.camera(at / 71)[0] for at in range(72)]
+    steps = [abs(b - a) for a, b in pairwise(lefts)]
+    assert min(steps) > 0.2 * max(steps)
+    assert max(steps) < 4
+
+
+def test_the_focus_is_where_the_detail_is() -> None:
+    image = Image.new("RGB", (300, 100), "white")
+    square = (100, 100)
+    assert focus_of(image, square) == (0.5, 0.5)
+    image.paste("black", (200, 40, 240, 60))
+    across, down = focus_of(image, square)
+    assert across == pytest.approx(220 / 300, abs=0.05)
+    assert down == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_crop_shows_the_thing_and_not_what_is_between_it_and_a_title() -> None:
+    image = Image.new("RGB", (360, 640), "#7a6a4a")
+    for letter in range(20):
+        image.paste("white", (40 + letter * 14, 40, 48 + letter * 14, 66))
+    draw = ImageDraw.Draw(image)
+    draw.rounded_rectangle((100, 370, 260, 540), 20, fill="#d08a20")
+    draw.rectangle((110, 380, 250, 400), fill="#6a2a00")
+    draw.rectangle((150, 440, 210, 470), fill="#402010")
+    for squeezed in (image, image.resize((160, 160))):
+        focus = focus_of(squeezed, (1920, 1080), image.size)
+        _, top, _, bottom = window(image.size, (1920, 1080), focus)
+        assert top < 370  # all of it is from 370 to 540
+        assert bottom > 515

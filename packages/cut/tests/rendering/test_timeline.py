@@ -1,0 +1,122 @@
+"""How clips are arranged on one timeline."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from rivya_client.errors import MediaError
+from rivya_cut.composition import Clip, Composition, EndCard, Transition
+from rivya_cut.rendering.timeline import ClipMedium, Timeline, arranged
+from rivya_cut.terms import Fit, Format
+
+_RATE = Fraction(10)
+_CUT = Transition()
+
+
+def _still() -> ClipMedium:
+    return ClipMedium("clips[0]", Path("a.png"), (64, 36))
+
+
+def _film(seconds: float, rate: Fraction = _RATE) -> ClipMedium:
+    return ClipMedium("clips[0]", Path("a.mp4"), (64, 36), rate, seconds)
+
+
+def _arranged(
+    *given: tuple[Clip, ClipMedium],
+    lead: float | None = None,
+    transition: Transition = _CUT,
+    fit: Fit = "hold",
+    end_card: EndCard | None = None,
+    formats: tuple[Format, ...] = (),
+) -> Timeline:
+    composition = Composition(
+        clips=tuple(clip for clip, _ in given),
+        transition=transition,
+        fit=fit,
+        end_card=end_card,
+        formats=formats,
+    )
+    return arranged(composition, [medium for _, medium in given], lead)
+
+
+def _clip(seconds: float | None = None, start: float = 0.0) -> Clip:
+    return Clip(media=Path("a"), seconds=seconds, start=start)
+
+
+def test_clips_follow_each_other_at_the_rate_of_the_first_film() -> None:
+    made = _arranged((_clip(1), _still()), (_clip(start=0.5), _film(2)))
+    assert made.rate == 10
+    assert [shot.frames for shot in made.shots] == [10, 15]
+    assert made.begins() == (0, 10)
+    assert made.frames == 25
+
+
+@pytest.mark.parametrize(("rate", "shown"), [(Fraction(120), 60), (Fraction(30000, 1001), None)])
+def test_the_rate_is_at_most_60(rate: Fraction, shown: int | None) -> None:
+    assert _arranged((_clip(), _film(2, rate))).rate == (shown or rate)
+
+
+def test_stills_alone_are_shown_at_24_frames_for_three_seconds_each() -> None:
+    made = _arranged((_clip(), _still()), (_clip(1), _still()))
+    assert made.rate == 24
+    assert made.frames == 96
+
+
+def test_a_film_shorter_than_its_seconds_ends_with_what_it_has() -> None:
+    assert _arranged((_clip(seconds=9, start=1), _film(2))).frames == 10
+
+
+def test_a_film_that_ends_before_its_start_is_told_with_its_length() -> None:
+    with pytest.raises(MediaError, match=r"clips\[0\]: a\.mp4: lasts 2\.00 s; `start` is 2 s"):
+        _arranged((_clip(start=2), _film(2)))
+
+
+def test_a_transition_overlaps_at_most_half_of_a_clip() -> None:
+    made = _arranged(
+        (_clip(1), _film(9)),
+        (_clip(0.4), _film(9)),
+        (_clip(1), _film(9)),
+        transition=Transition(kind="fade", seconds=0.5),
+    )
+    assert made.overlaps == (2, 2)
+    assert made.frames == 20
+    assert made.begins() == (0, 8, 10)
+
+
+def test_a_longer_narration_holds_the_last_clip_and_the_end_card_comes_after_it() -> None:
+    made = _arranged((_clip(), _film(1)), lead=2.34, end_card=EndCard(seconds=2))
+    [shot] = made.shots
+    assert (shot.frames, shot.own, shot.looped) == (24, 10, False)
+    assert (made.picture_frames, made.card_frames) == (24, 20)
+
+
+def test_a_still_lasts_longer_for_the_narration() -> None:
+    made = _arranged((_clip(), _film(1)), (_clip(1), _still()), lead=3)
+    assert (made.shots[1].frames, made.shots[1].own) == (20, 20)
+
+
+def test_loop_restarts_the_last_clip() -> None:
+    assert _arranged((_clip(), _film(1)), lead=3, fit="loop").shots[0].looped
+
+
+@pytest.mark.parametrize(("lead", "frames"), [(0.5, 5), (3, 10)])
+def test_cut_ends_with_the_shorter_of_picture_and_sound(lead: float, frames: int) -> None:
+    assert _arranged((_clip(), _film(1)), lead=lead, fit="cut").picture_frames == frames
+
+
+def test_slides_share_the_sound_and_fade_into_each_other() -> None:
+    composition = Composition(images=(Path("a.png"), Path("b.png")), end_card=EndCard())
+    made = arranged(composition, [_still(), _still()], 4.0)
+    assert made.picture_frames == 96
+    assert made.overlaps == (14,)
+    assert made.transition.kind == "fade"
+
+
+def test_frames_of_all_formats_are_bounded() -> None:
+    long = (_clip(3000), _still())
+    assert _arranged(long, formats=("1:1",)).frames == 72_000
+    with pytest.raises(MediaError, match="MAX_FRAMES"):
+        _arranged(long, formats=("1:1", "9:16", "16:9", "4:5"))

@@ -1,0 +1,138 @@
+"""`rivya-cut` and the Python API by themselves; the examples of the README at a small size."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import rivya_cut
+from rivya_client.errors import MediaError, UsageError
+from rivya_cut.cli import run
+from support.composed_media import film, still, tone
+
+README = Path(__file__).parents[1].joinpath("README.md").read_text("utf-8")
+
+
+def example(language: str) -> str:
+    found = re.search(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The media of the README's examples, as the current folder."""
+    monkeypatch.chdir(tmp_path)
+    film(tmp_path / "lamp.mp4", seconds=4, sound=0.1)
+    still(tmp_path / "lamp.png", (96, 96), "gold")
+    still(tmp_path / "logo.png", (40, 16), "red")
+    tone(tmp_path / "voice.wav", seconds=3)
+    tone(tmp_path / "music.wav", pitch=220)
+    return tmp_path
+
+
+def test_the_cut_of_the_readme_renders(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "cut.yaml").write_text(example("yaml"))
+    assert run(["render", "cut.yaml", "--shrink", "8"]) == 0
+    shown = capsys.readouterr().out
+    assert "out/9x16.mp4  136×240  8.1 s\n" in shown
+    assert re.search(r"^-1[56]\.\d LUFS, true peak ", shown, re.MULTILINE)
+    films = [f"{one}{clean}.mp4" for one in ("9x16", "1x1", "16x9") for clean in ("", "-clean")]
+    wanted = {*films, "poster.jpg", "loop.gif", "captions.srt"}
+    assert {path.name for path in (folder / "out").iterdir()} == wanted
+    assert "Meet the Aurora lamp." in (folder / "out" / "captions.srt").read_text()
+
+
+def test_the_python_example_of_the_readme_runs(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = example("python").replace('"formats":', '"shrink": 8, "formats":')
+    exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out.splitlines()[-1] == "96"
+    assert [path.name for path in (folder / "out").iterdir()] == ["9x16.mp4"]
+
+
+def test_probe_prints_what_a_file_is(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["probe", "lamp.png"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["kind"], found["width"], found["duration_seconds"]) == ("image", 96, None)
+    assert run(["probe", "missing.png"]) == 1
+    assert capsys.readouterr().err == (
+        "error: missing.png: cannot be read: No such file or directory\n"
+    )
+
+
+def test_paths_and_subtitles_of_a_cut_count_from_its_folder(folder: Path) -> None:
+    (folder / "subs.srt").write_text("1\n00:00:00,100 --> 00:00:00,400\nOrder today\n")
+    path = folder / "cut.yaml"
+    path.write_text("clips: [{media: lamp.png, seconds: 0.5}]\ncaptions: {file: subs.srt}\n")
+    cut = rivya_cut.load(path)
+    rendered = rivya_cut.render(cut, folder / "new" / "out")
+    assert [cue.text for cue in rendered.cues] == ["Order today"]
+    assert not rendered.estimated
+
+
+def test_a_file_with_an_image_is_a_layout(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "card.yaml").write_text('image: lamp.png\noverlays: [{text: Hi}]\nformats: ["4:5"]\n')
+    assert run(["render", "card.yaml", "--folder", ".", "--shrink", "8", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["media"]["4x5.png"]["width"] == 136
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("clips: [", "not YAML: "),
+        ("- a.mp4", "expected a map"),
+        ("clips: [{media: a.mp4, secconds: 2}]", "clips[0].secconds: unknown key; did you mean 'seconds'?"),
+        ("clips: [a.mp4]\nformats: [9:16]", "formats[0]: expected '16:9', '9:16', "),
+        ("clips: [{media: a.mp4, seconds: 0}]", "clips[0].seconds: input should be greater than 0"),
+        ("clips: [a.mp4]\nlook: {colours: [green]}", "look.colours[0]: 'green' is not a colour"),
+        ("clips: [a.mp4]\noverlays: [{text: ' '}]", "overlays[0].text: the text is empty; write it"),
+    ],
+)  # fmt: skip
+def test_a_wrong_file_says_where_and_what(text: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "cut.yaml").write_text(text)
+    with pytest.raises(UsageError, match=re.escape(words)) as wrong:
+        rivya_cut.load(tmp_path / "cut.yaml")
+    assert str(wrong.value).startswith(f"{tmp_path / 'cut.yaml'}: ")
+    assert wrong.value.hint
+
+
+def test_a_wrong_file_or_call_ends_with_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["render", str(tmp_path / "gone.yaml")]) == 2
+    assert capsys.readouterr().err.splitlines()[1:] == ["hint: check the path"]
+    assert run(["render"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({}, "there is no picture"),
+        ({"clips": ["lamp.png"], "images": "lamp.png"}, "expected one of clips, a film and stills"),
+        ({"clips": ["lamp.png"], "overlays": [{}]}, r"overlays\[0\]: expected `image` or `text`"),
+        (
+            {"clips": ["lamp.png"], "captions": {"file": "lamp.srt"}},
+            r"captions\.file: lamp\.srt: cannot be read",
+        ),
+        (
+            {"clips": ["lamp.png"], "captions": {"file": "lamp.png"}},
+            r"captions\.file: lamp\.png: .*utf-8",
+        ),
+        (
+            {"clips": ["lamp.png"], "captions": {"text": "Hi", "file": "lamp.srt"}},
+            "captions: expected `text`, `file` or `cues`",
+        ),
+        ({"clips": ["gone.mp4"]}, r"clips\[0\]: gone\.mp4: cannot be read"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused_and_leaves_nothing(
+    given: dict[str, object], words: str, folder: Path
+) -> None:
+    with pytest.raises(MediaError, match=words):
+        rivya_cut.render(rivya_cut.Composition.model_validate(given), "out")
+    assert list((folder / "out").iterdir()) == []
