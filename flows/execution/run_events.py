@@ -61,38 +61,38 @@ _logger = logging.getLogger(__name__)
 Address = Callable[[Asset], str | None]
 
 
-class PayloadPart(BaseModel):
+class _Part(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class _Candidate(PayloadPart):
+class _Candidate(_Part):
     n: int
     key: str
     kind: str | None
     url: str | None
 
 
-class _Question(PayloadPart):
+class _Question(_Part):
     question: str | None
     deadline: Moment | None
     then: str | None
     candidates: tuple[_Candidate, ...]
 
 
-class _Choice(PayloadPart):
+class _Choice(_Part):
     picked: tuple[str, ...]
     by: AnsweredBy | None
     how: str
     notes: tuple[str, ...]
 
 
-class Credits(PayloadPart):
+class _Credits(_Part):
     spent: int | None
     saved: int = 0
     budget: int | None = None
 
 
-class EndPayload(PayloadPart):
+class EndPayload(_Part):
     """What the event of a run's end carries; each medium has its URL."""
 
     run_id: str
@@ -100,7 +100,7 @@ class EndPayload(PayloadPart):
     title: str
     status: str
     sentence: str
-    credits: Credits
+    credits: _Credits
     outputs: dict[str, JsonValue] = {}
     picked: dict[str, dict[str, JsonValue]] = {}
     choices: dict[str, _Choice] = {}
@@ -155,7 +155,7 @@ async def announce_failure(error: Exception, status: Literal["cancelled", "faile
         title=name,
         status=status,
         sentence=reason if spent is None else f"{reason}; {credits_of(spent)}",
-        credits=Credits(spent=spent),
+        credits=_Credits(spent=spent),
         next="; ".join(filter(None, (hint, "then Retry, in the menu of the run"))),
     )
     await _send(lambda: _with_message(found, text(found.next)), uuid4())
@@ -292,7 +292,7 @@ def payload_of(
         title=receipt.title or receipt.name,
         status=receipt.status,
         sentence=told(receipt),
-        credits=Credits(spent=credits.spent, saved=credits.saved, budget=credits.budget),
+        credits=_Credits(spent=credits.spent, saved=credits.saved, budget=credits.budget),
         outputs={name: _value(value, address) for name, value in receipt.outputs.items()},
         picked={
             step.id: _medium(asset, address)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
@@ -74,6 +75,15 @@ def assets_in(value: object) -> Iterator[Asset]:
     elif isinstance(value, Mapping | list | tuple):
         for member in value.values() if isinstance(value, Mapping) else value:
             yield from assets_in(member)
+
+
+def with_assets(value: Any, change: Callable[[Asset], Any]) -> Any:
+    """The value with something else in place of each asset in it, at any depth."""
+    if (asset := as_asset(value)) is not None:
+        return change(asset)
+    if isinstance(value, Mapping):
+        return {name: with_assets(one, change) for name, one in value.items()}
+    return [with_assets(one, change) for one in value] if isinstance(value, list | tuple) else value
 
 
 def output_assets(outputs: Outputs) -> list[Asset]:

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
-from pydantic import JsonValue
-
 from rivya_client.printable import one_line
 
 
@@ -70,7 +68,7 @@ class Diagnostic:
     def _order(self) -> tuple[str, int, int, str, str]:
         return self.file, self.line, self.column, self.code, self.message
 
-    def as_json(self) -> dict[str, JsonValue]:
+    def as_json(self) -> dict[str, str | int | None]:
         """The diagnostic as the commands print it with ``--json``."""
         keys = ("file", "line", "column", "code", "message", "hint")
         return {key: getattr(self, key) for key in keys}

@@ -11,8 +11,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pydantic import JsonValue
-
 from rivya_client.catalogue.catalogue import Catalogue, nearest
 from rivya_flows.app.asset_ingest import each_found, keep
 from rivya_flows.assets import Asset, as_asset
@@ -230,7 +228,7 @@ def read_inputs(assignments: Sequence[str], file: Path | None) -> InputValues:
     return InputValues(assignments, read_file(file).text, str(file))
 
 
-def _from_file(text: str, file: str, workflow: Workflow) -> dict[str, JsonValue]:
+def _from_file(text: str, file: str, workflow: Workflow) -> Inputs:
     values = read_values(text, file=file)
     report = DiagnosticCollector(file, text)
     report.root, _ = source.read(text.removeprefix("\ufeff"))

@@ -10,11 +10,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
 import click
-from pydantic import JsonValue
 
 from rivya_client.printable import one_line
 from rivya_flows.cli import completion, options
@@ -89,7 +88,7 @@ def check(
         document["warnings"] = [one.as_json() for one in warnings]
         if fix:
             fixed = [(one, one.fix) for file in files for one in file.fixed]
-            document["fixed"] = [one.as_json() | {"wrote": of and of.words} for one, of in fixed]
+            document["fixed"] = [{**one.as_json(), "wrote": of and of.words} for one, of in fixed]
         print_json(document)
     elif form == "sarif":
         for file in files:
@@ -172,9 +171,7 @@ def _in_data(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def sarif(
-    problems: Sequence[Diagnostic], warnings: Sequence[Diagnostic] = ()
-) -> dict[str, JsonValue]:
+def sarif(problems: Sequence[Diagnostic], warnings: Sequence[Diagnostic] = ()) -> dict[str, Any]:
     """The mistakes as one SARIF 2.1.0 log; paths are relative to the current folder."""
     from rivya_flows.version import __version__  # takes a while, and is needed only here
 
@@ -182,12 +179,13 @@ def sarif(
     found += [(one, "warning") for one in warnings]
     codes = list(dict.fromkeys(problem.code for problem, _ in found))
     about = [(code, *CODES.get(code, (code, "See the message."))) for code in codes]
-    rules: list[JsonValue] = [
+    rules = [
         {"id": code, "shortDescription": {"text": means}, "help": {"text": fix}}
         for code, means, fix in about
     ]
-    run: JsonValue = {
-        "tool": {"driver": {"name": "rivya-flows", "version": __version__, "rules": rules}},
+    driver = {"name": "rivya-flows", "version": __version__, "rules": rules}
+    run = {
+        "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
         "results": [_result(one, codes.index(one.code), level) for one, level in found],
     }
@@ -195,15 +193,13 @@ def sarif(
     return {"$schema": schema, "version": "2.1.0", "runs": [run]}
 
 
-def _result(problem: Diagnostic, index: int, level: Level) -> dict[str, JsonValue]:
+def _result(problem: Diagnostic, index: int, level: Level) -> dict[str, Any]:
     words = problem.message + (f" ({problem.hint})" if problem.hint else "")
     path = Path(_from_here(problem.file))
     near = {"uri": quote(path.as_posix()), "uriBaseId": "%SRCROOT%"}
-    location: JsonValue = {"uri": path.as_uri()} if path.is_absolute() else {**near}
-    place = {"artifactLocation": location}
-    if problem.line:
-        place["region"] = {**_region(problem.line, problem.column)}
-    result: dict[str, JsonValue] = {
+    where = {"artifactLocation": {"uri": path.as_uri()} if path.is_absolute() else near}
+    place = where | ({"region": _region(problem.line, problem.column)} if problem.line else {})
+    result = {
         "ruleId": problem.code,
         "ruleIndex": index,
         "level": level,
@@ -212,13 +208,10 @@ def _result(problem: Diagnostic, index: int, level: Level) -> dict[str, JsonValu
     }
     if fix := problem.fix:
         region = _region(problem.line, fix.column) | {"endColumn": fix.column + fix.end - fix.start}
-        change: JsonValue = {"deletedRegion": {**region}, "insertedContent": {"text": fix.text}}
-        result["fixes"] = [
-            {
-                "description": {"text": f"Write {fix.words}."},
-                "artifactChanges": [{"artifactLocation": location, "replacements": [change]}],
-            }
-        ]
+        change = {"deletedRegion": region, "insertedContent": {"text": fix.text}}
+        changes = [where | {"replacements": [change]}]
+        told = {"text": f"Write {fix.words}."}
+        result["fixes"] = [{"description": told, "artifactChanges": changes}]
     return result
 
 

@@ -51,7 +51,7 @@ class Failure:
         """What ``--json`` prints."""
         return {
             "error": {"code": self.name, "message": self.message, "hint": self.hint},
-            "problems": [problem.as_json() for problem in self.problems],
+            "problems": [{**problem.as_json()} for problem in self.problems],
         }
 
     @property

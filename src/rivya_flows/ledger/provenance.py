@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic import JsonValue
-
 from rivya_flows.assets import Asset, Outputs, as_asset, assets_in, output_assets
 from rivya_flows.language.canonical import canonical
 from rivya_flows.ledger.phrases import is_sandbox
@@ -122,7 +120,7 @@ def _card(asset: Asset, *, given_as: str | None = None, made_by: Maker | None = 
 
 
 def _maker(state: State, step_id: str, uses: str, item: ItemState) -> Maker:
-    arguments: Mapping[str, JsonValue] = item.request.arguments if item.request else {}
+    arguments = item.request.arguments if item.request else {}
     task_id = (item.outputs or {}).get("task_id")
     paid = [p.held for p in item.purchases if p.task_id is not None and p.task_id == task_id]
     return Maker(

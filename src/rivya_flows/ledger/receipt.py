@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC
 from typing import Any
 
-from pydantic import JsonValue
-
 from rivya_flows.assets import as_asset
 from rivya_flows.language.syntax import source, tree
 from rivya_flows.language.wording import cut
@@ -198,7 +196,7 @@ def _item(
     history: History,
 ) -> Item:
     outputs, uses = item.outputs or {}, state.planned(step_id).step.uses
-    arguments: Mapping[str, JsonValue] = item.request.arguments if item.request else {}
+    arguments = item.request.arguments if item.request else {}
     task_ids = tuple(p.task_id for p in item.purchases if p.task_id)
     if not task_ids and outputs.get("task_id"):
         task_ids = (str(outputs["task_id"]),)

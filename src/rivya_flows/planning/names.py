@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 from rivya_client.printable import printable
 from rivya_flows.language.canonical import digest
 from rivya_flows.language.wording import cut
-from rivya_flows.language.workflow import Inputs
 
 if TYPE_CHECKING:
-    from rivya_flows.language.workflow import Workflow
+    from rivya_flows.language.workflow import Inputs, Workflow
 
 _LONGEST_KEY = 40
 """Characters of a key in a message."""

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from rivya_client.catalogue.catalogue import Catalogue, Model
 from rivya_client.catalogue.prices import Price
-from rivya_flows.assets import as_asset
+from rivya_flows.assets import with_assets
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.canonical import canonical, digest, whole
 from rivya_flows.language.expressions.output_types import ANY, NUMBER, WORDS, Scope, Shape, map_of
@@ -167,7 +167,8 @@ class Kind:
             self.uses,
             route="function",
             price=self.own_price,
-            request_hash=digest([self.uses, _by_content(given.values)]),
+            # The same bytes are one medium.
+            request_hash=digest([self.uses, with_assets(given.values, lambda one: one.sha256)]),
         )
 
     def expected_price(self, known: Mapping[str, Any], world: World) -> tuple[str | None, Price]:
@@ -261,15 +262,6 @@ class Kind:
 
 def _members(value: Any) -> list[tuple[int, Any]]:
     return list(enumerate(value)) if isinstance(value, list) else []
-
-
-def _by_content(value: Any) -> Any:
-    """The value with the hash of each medium in its place: the same bytes are one medium."""
-    if asset := as_asset(value):
-        return asset.sha256
-    if isinstance(value, Mapping):
-        return {name: _by_content(one) for name, one in value.items()}
-    return [_by_content(one) for one in value] if isinstance(value, list) else value
 
 
 def given_fields(fields: Mapping[str, Shape], lacks: Mapping[str, str] | None = None) -> Shape:

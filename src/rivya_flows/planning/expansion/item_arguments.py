@@ -272,9 +272,7 @@ def _included(state: State, planned: PlannedStep, item: ItemState) -> ItemState:
     if outputs.failed:
         reason = "; ".join(f"its output {one!r}: {why}" for one, why in outputs.failed.items())
         return _ended(item, Phase.FAILED, reason, "bad_output")
-    return replace(
-        item, phase=Phase.COMPLETED, outputs={"outputs": {**outputs.values}}, reason=None
-    )
+    return replace(item, phase=Phase.COMPLETED, outputs={"outputs": outputs.values}, reason=None)
 
 
 def _expand_now(state: State, step_id: str) -> None:

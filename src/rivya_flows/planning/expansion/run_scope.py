@@ -8,7 +8,6 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from rivya_flows.assets import Outputs
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
 from rivya_flows.language.matrix import ItemKey, OwnKey, shared_keys
 from rivya_flows.language.wording import shown
@@ -177,7 +176,7 @@ class SpecOutputs:
         failed: By name, why an output cannot be evaluated though all that it uses was made.
     """
 
-    values: Outputs
+    values: dict[str, JsonValue]
     failed: Mapping[str, str]
 
 

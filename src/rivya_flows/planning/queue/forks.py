@@ -118,11 +118,8 @@ def decided(state: State, step_id: str, item: ItemState) -> ItemState:
         return item
     if is_made_again(name, state.again):
         return item
-    assert item.request is not None
-    seen, notes = fork.seen.get(name, ()), fork.notes.get(name, ())
-    if item.round >= len(seen) or seen[item.round] != _hash(
-        item.request, item.request.pick.candidates
-    ):
+    request, seen, notes = item.evaluated, fork.seen.get(name, ()), fork.notes.get(name, ())
+    if item.round >= len(seen) or seen[item.round] != _hash(request, request.pick.candidates):
         return item
     by = AnsweredBy(name=fork.run_id, channel="fork")
     if item.round < len(notes):
@@ -143,10 +140,6 @@ def _hash(request: ItemRequest, candidates: Sequence[Candidate]) -> str:
 
 def _content(one: Candidate) -> list[Any]:
     asset = one.get("asset")
-    names = (
-        [asset.get(name) for name in ("sha256", "file_id", "url")]
-        if isinstance(asset, dict)
-        else ()
-    )
-    medium = next(filter(None, names), None)
+    held = asset if isinstance(asset, dict) else {}
+    medium = held.get("sha256") or held.get("file_id") or held.get("url")
     return [str(one["key"]), medium, one.get("text"), one.get("json")]
