@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
 import json
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -294,28 +293,23 @@ def csv_text(rows: Sequence[RowReport]) -> str:
     Media are written as their path. What a spreadsheet could read as a formula gets an apostrophe
     before it, since models may have written it. A BOM marks the text as UTF-8.
     """
-    notes = _names(row.state.row.notes for row in rows)
-    inputs = _names(row.state.row.values for row in rows)
-    outputs = _names(row.outputs for row in rows)
+    tables = [(row.state.row.notes, row.state.row.values, row.outputs) for row in rows]
+    notes, inputs, outputs = (
+        list(dict.fromkeys(name for table in tables for name in table[group])) for group in range(3)
+    )
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     # An input and an output may have the same name.
     head = [*notes, *inputs, *_FIXED, *(f"output: {name}" for name in outputs)]
     writer.writerow(map(spreadsheet_text, head))
-    for row in rows:
-        document, of = row.as_json(), row.state.row
-        cells = [
-            *(of.notes.get(name) for name in notes),
-            *(of.values.get(name) for name in inputs),
-            *(document[name] for name in _FIXED),
-            *(row.outputs.get(name) for name in outputs),
-        ]
+    for row, table in zip(rows, tables, strict=True):
+        document = row.as_json()
+        cells: list[Any] = [table[0].get(name) for name in notes]
+        cells += [table[1].get(name) for name in inputs]
+        cells += [document[name] for name in _FIXED]
+        cells += [table[2].get(name) for name in outputs]
         writer.writerow([_cell(cell) for cell in cells])
     return "\ufeff" + text.getvalue()
-
-
-def _names(found: Iterable[Mapping[str, object]]) -> list[str]:
-    return list(dict.fromkeys(itertools.chain.from_iterable(found)))
 
 
 def _cell(value: Any) -> str | int | float:
