@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import JsonValue
+from pydantic_core import to_jsonable_python
 
 from rivya_client.catalogue.catalogue import nearest
 from rivya_flows.assets import Asset
@@ -173,7 +174,8 @@ def _list(declared: Input, value: Any, root: Path | None, inside: bool) -> list[
     if not isinstance(value, list | tuple):
         raise ValueError(f"expected a list, not {shown(value)}")
     if declared.of is None:
-        return list(value)
+        plain: list[Any] = to_jsonable_python(list(value))  # of Python, also tuples and dates
+        return plain
     member = Input(type=declared.of, kind=declared.kind, values=declared.values)
     fitted = []
     for index, part in enumerate(value):
