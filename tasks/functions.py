@@ -20,10 +20,9 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 from rivya_flows.app.asset_ingest import kept
 from rivya_flows.app.runner import Run
 from rivya_flows.assets import Asset, Outputs, as_asset, looks_like_asset
-from rivya_flows.errors import LostMediumError, RivyaError, UsageError
-from rivya_flows.steps.function import BrokenKindError, Function
+from rivya_flows.errors import LostMediumError, RivyaError
+from rivya_flows.steps.function import Function
 from rivya_flows.steps.kind import Kind
-from rivya_flows.steps.registry import kind_of
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.tasks.files import fetched
 
@@ -44,12 +43,12 @@ class FunctionError(RivyaError):
 @task(name="function")
 async def call_function(
     run: Run,
-    name: str,
+    kind: Kind,
     arguments: Mapping[str, JsonValue],
     idempotency_key: str,
     timeout_seconds: float | None,
 ) -> Outputs:
-    """Call a registered function; one that is not a coroutine function runs in a thread.
+    """Do the work of a kind, or call the function that it is; one that is not a coroutine function runs in a thread.
 
     Args:
         arguments: JSON; assets are copied to this machine first, and so are files named by URL or
@@ -62,12 +61,11 @@ async def call_function(
         The result as JSON, with an asset for each `Path`.
 
     Raises:
-        UsageError: There is no such function, or it cannot be a step.
         FunctionError: It raised, took too long, or its result does not match its model.
         APIError: A file argument could not be downloaded.
         MediaError: A file argument or result is not a medium.
     """
-    kind = _known(name)
+    name = kind.uses
     local = {key: await _local(run, kind, key, value) for key, value in arguments.items()}
     # A thread that runs on after its timeout may still write there.
     with tempfile.TemporaryDirectory(
@@ -114,16 +112,6 @@ async def _called(work: Callable[[], Any], name: str, seconds: float | None) -> 
         if not limit.expired():
             raise  # raised by the function
         raise FunctionError(f"{name}: it took longer than {seconds:g} s") from error
-
-
-def _known(name: str) -> Kind:
-    try:
-        kind = kind_of(name)
-    except BrokenKindError as error:
-        raise UsageError(f"the kind of step {name!r} is broken: {error}") from error
-    if kind is None:
-        raise UsageError(f"there is no kind of step {name!r} here", "install what registers it")
-    return kind
 
 
 async def _local(run: Run, kind: Kind, key: str, value: Any) -> Any:

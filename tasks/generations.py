@@ -31,6 +31,7 @@ from rivya_flows.errors import (
     RivyaError,
 )
 from rivya_flows.planning.queue.events import BroughtFile
+from rivya_flows.steps.request import Route
 
 MAX_RESULT_BYTES = 2**30
 """Size of one result; a gigabyte is more than any model of the catalogue makes."""
@@ -79,33 +80,23 @@ class CollectedJob:
 
 
 @task(name="buy")
-async def submit_generation(
-    run: Run, body: str, idempotency_key: str, retry: RetryPolicy
-) -> Generation:
-    """Buy one job.
+async def buy_by_route(
+    run: Run, route: Route, body: str, idempotency_key: str, retry: RetryPolicy
+) -> Generation | ChatCompletion:
+    """Buy one job, or one answer of a chat model.
 
     Args:
         idempotency_key: Identifies the purchase; the service charges once per key.
 
     Raises:
         APIStatusError: The service refused it.
-        APIConnectionError: No response; the job may have been accepted.
+        APIConnectionError: No response; it may have been accepted.
     """
-    job = await run.client.generations.create(
-        body.encode(), idempotency_key=idempotency_key, retry=retry
-    )
-    run.accepted[job.id] = time.monotonic()
-    return job
-
-
-@task(name="chat")
-async def complete_chat(
-    run: Run, body: str, idempotency_key: str, retry: RetryPolicy
-) -> ChatCompletion:
-    """Buy one answer; as `submit_generation`."""
-    return await run.client.chat.complete(
-        body.encode(), idempotency_key=idempotency_key, retry=retry
-    )
+    assert route.send is not None  # a function buys by itself
+    answer = await route.send(run.client, body.encode(), idempotency_key, retry)
+    if isinstance(answer, Generation):
+        run.accepted[answer.id] = time.monotonic()
+    return answer
 
 
 @task(name="collect")

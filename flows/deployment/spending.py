@@ -22,8 +22,8 @@ from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.flows.deployment.desired import GivenSpecs
 from rivya_flows.flows.deployment.schedules import dates_from
 from rivya_flows.flows.deployment.sync import ExistingDeployment, automations_of, read_existing
-from rivya_flows.language.workflow import Deploy, Schedule, Step, Workflow
-from rivya_flows.steps.registry import known_kind
+from rivya_flows.language.workflow import Deploy, Schedule, Workflow
+from rivya_flows.steps.registry import kind_of_step
 from rivya_flows.store.deployments import deployed_spec
 from rivya_flows.store.journal import Journal
 
@@ -59,15 +59,10 @@ def _spending(name: str, workflow: Workflow | None, starts: list[Start]) -> Depl
     return DeployedSpending(
         name,
         {name: value for name, value in workflow.labels.items() if "${{" not in value},
-        any(map(_may_buy, workflow.all_steps.values())),
+        any(kind_of_step(step).buys for step in workflow.all_steps.values()),
         workflow.budget.credits if workflow.budget else None,
         tuple(starts),
     )
-
-
-def _may_buy(step: Step) -> bool:
-    kind = known_kind(step.uses)
-    return kind is None or kind.buys or kind.credits > 0
 
 
 def _executed(journal: Journal, deployed: ExistingDeployment) -> Workflow | None:

@@ -14,7 +14,7 @@ from rivya_flows.app.run_context import ServiceConnection
 from rivya_flows.app.runner import Run
 from rivya_flows.assets import Asset, Outputs, as_asset
 from rivya_flows.errors import APIError, UsageError
-from rivya_flows.flows.execution.purchases import buy, call_free, collect
+from rivya_flows.flows.execution.purchases import buy, called, collect
 from rivya_flows.planning.questions.open_questions import decide_at_deadline, question_asked
 from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.planning.queue.actions import (
@@ -100,7 +100,7 @@ async def _work(run: Run, action: Work) -> Outputs:
         return await _upload(run, action)
     if (task := _TASKS.get(action.uses)) is not None:
         return await run.call(task, action.uses, action, action)
-    return await call_free(run, action)
+    return await called(run, action, action.arguments)
 
 
 async def _upload(run: Run, action: Work) -> Outputs:

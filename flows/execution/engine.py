@@ -283,7 +283,7 @@ class Engine:
 def _needs_service(action: Action) -> bool:
     match action:
         case Buy():
-            return action.bought.route != "function"
+            return not action.bought.is_function
         case Work():
             kind = known_kind(action.uses)
             return kind is not None and kind.fetches

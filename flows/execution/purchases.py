@@ -18,7 +18,7 @@ from rivya_client.mime_types import MediaKind
 from rivya_client.types import ChatCompletion, Generation
 from rivya_flows.app.runner import Run
 from rivya_flows.assets import Outputs
-from rivya_flows.errors import APIError, APIStatusError
+from rivya_flows.errors import APIError, APIStatusError, UsageError
 from rivya_flows.flows.absence import is_absence
 from rivya_flows.planning.queue.actions import Buy, Collect, Work
 from rivya_flows.planning.queue.events import (
@@ -39,14 +39,9 @@ from rivya_flows.tasks.functions import call_function
 from rivya_flows.tasks.generations import (
     CollectError,
     JobFailedError,
+    buy_by_route,
     collect_generation,
-    complete_chat,
-    submit_generation,
 )
-
-
-async def call_free(run: Run, action: Work) -> Outputs:
-    return await _called(run, action, action.uses, action.arguments, "")
 
 
 async def call_paid(run: Run, action: Buy) -> AsyncGenerator[Event]:
@@ -55,18 +50,21 @@ async def call_paid(run: Run, action: Buy) -> AsyncGenerator[Event]:
     An exception leaves the purchase open: only the function knows whether it bought, and a resume
     calls it again with the same arguments under the same key.
     """
-    sent = json.loads(action.bought.body)
-    arguments, key = sent["arguments"], action.bought.idempotency_key
-    outputs = await _called(run, action, sent["model"], arguments, key)
+    arguments = json.loads(action.bought.body)["arguments"]
+    outputs = await called(run, action, arguments, action.bought.idempotency_key)
     yield JobEnded(**_of(action), status="succeeded", final_credits=action.bought.reserve)
     yield ItemCompleted(step=action.step, key=action.key, outputs=outputs)
 
 
-async def _called(
-    run: Run, action: Buy | Work, name: str, arguments: dict[str, JsonValue], idempotency_key: str
+async def called(
+    run: Run, action: Buy | Work, arguments: dict[str, JsonValue], idempotency_key: str = ""
 ) -> Outputs:
-    timeout = run.state.spec(action.step).timeout
-    return await run.call(call_function, name, action, name, arguments, idempotency_key, timeout)
+    """What the `work` of a kind makes."""
+    planned = run.state.planned(action.step)
+    kind, timeout = planned.kind, planned.step.timeout
+    return await run.call(
+        call_function, kind.uses, action, kind, arguments, idempotency_key, timeout
+    )
 
 
 async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
@@ -75,7 +73,7 @@ async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
     A job whose acceptance counts keeps the slot until it is collected; any other outcome releases it.
     """
     request = run.state.item(action.step, action.key).request
-    paid_model = None if request is None or action.bought.route == "function" else request.model
+    paid_model = None if request is None or action.bought.is_function else request.model
     if action.rest is not None:  # first, since purchases of other models wait for that alone
         yield _intent(run, action)
     await run.slots.before_buying(action, paid_model)
@@ -101,9 +99,7 @@ def _intent(run: Run, action: Buy) -> PurchaseIntended:
         reserve=action.bought.reserve,
         at=run.clock(),
         alternative=action.bought.alternative,
-        model=None
-        if action.bought.route == "function"
-        else str(json.loads(action.bought.body)["model"]),
+        model=None if action.bought.is_function else json.loads(action.bought.body).get("model"),
         rest=action.rest,
     )
 
@@ -115,7 +111,7 @@ async def _send_intended(run: Run, action: Buy) -> AsyncGenerator[Event]:
     same key. A request that never left raises too, after the intent was closed at 0.
     """
     of = _of(action)
-    if action.bought.route == "function":
+    if action.bought.is_function:
         async for event in call_paid(run, action):
             yield event
         return
@@ -183,13 +179,16 @@ def _closing(
 
 async def _send(run: Run, action: Buy) -> Generation | ChatCompletion:
     bought, retry = action.bought, run.retry(action.step)
-    task, stage = (
-        (submit_generation, "buy") if bought.route == "generation" else (complete_chat, "chat")
+    kind = run.state.planned(action.step).kind
+    if (route := kind.route) is None or route.name != bought.route:
+        # Another route may not know the key: it would charge again.
+        raise UsageError(
+            f"{kind.uses!r} does not buy by {bought.route!r} any more, as when this was intended",
+            "install the version of its kind that the run began with",
+        )
+    return await run.call(
+        buy_by_route, route.stage, action, route, bought.body, bought.idempotency_key, retry
     )
-    sent: Generation | ChatCompletion = await run.call(
-        task, stage, action, bought.body, bought.idempotency_key, retry
-    )
-    return sent
 
 
 class _Named(TypedDict):

@@ -297,7 +297,7 @@ def payload_of(
         picked={
             step.id: _medium(asset, address)
             for step, item in receipt.each()
-            if step.uses == "pick"
+            if item.choice
             for asset in item.media[:1]
         },
         choices={

@@ -87,6 +87,7 @@ def test_a_type_by_its_name_in_python_is_fixed() -> None:
             "{model: z-image, prompt: 'a ${{ inputs.prodct }}'}",
             "{model: z-image, prompt: 'a ${{ inputs.product }}'}",
         ),
+        ("{model: z-image, prompt: 2026}", '{model: z-image, prompt: "2026"}'),
     ],
 )
 def test_requests_are_fixed(wrong: str, right: str) -> None:

@@ -10,7 +10,7 @@ from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.request_checks import (
     check_model,
     check_prompt,
-    check_references,
+    check_reference_files,
     coerce_params,
 )
 
@@ -228,7 +228,7 @@ def test_a_missing_prompt_is_refused_where_one_is_needed(prompt: str | None) -> 
     ],
 )
 def test_references_within_the_rule_pass(model_id: str, kinds: list[str]) -> None:
-    assert check_references(model(model_id), kinds) == ()
+    assert check_reference_files(model(model_id), kinds) == ()
 
 
 @pytest.mark.parametrize(
@@ -246,16 +246,16 @@ def test_references_within_the_rule_pass(model_id: str, kinds: list[str]) -> Non
 def test_references_against_the_rule_are_refused(
     model_id: str, kinds: list[str], code: str, path: tuple[str | int, ...]
 ) -> None:
-    one = only(check_references(model(model_id), kinds))
+    one = only(check_reference_files(model(model_id), kinds))
     assert (one.code, one.path) == (code, path)
 
 
 def test_a_reference_that_is_too_large_or_of_a_wrong_type_is_refused() -> None:
     banana = model("nano-banana-2")
-    assert check_references(banana, ["image"], [30 * MB], ["image/webp"]) == ()
-    one = only(check_references(banana, ["image", "image"], [None, 31 * MB]))
+    assert check_reference_files(banana, ["image"], [30 * MB], ["image/webp"]) == ()
+    one = only(check_reference_files(banana, ["image", "image"], [None, 31 * MB]))
     assert (one.code, one.path) == ("reference-too-large", ("references", 1))
-    one = only(check_references(banana, ["image"], [1], ["image/gif"]))
+    one = only(check_reference_files(banana, ["image"], [1], ["image/gif"]))
     assert "image/png" in hint(one)
 
 

@@ -1,4 +1,6 @@
-"""Kinds of step of another distribution: one module with a free and a paid one, and nothing else."""
+"""Kinds of step of another distribution: one module with a free one, one that is paid for its work and
+one with a route of its own, and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +14,16 @@ from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.spec.load import check
 from rivya_flows.spec.schema.document import json_schema
 from rivya_flows.steps.registry import installed
+from rivya_sandbox.service.admin import ledger
 from rivya_sandbox.service.startup import Sandbox
-from support.engine_runs import studio_at
+from support.engine_runs import Bomb, customer, studio_at
 from support.function_steps import HEAD, Installer, installing
 
 KINDS = '''
+import json
 from typing import Annotated
 
-from rivya_flows.steps.kind import Kind, SpecModel, Takes, Value
+from rivya_flows.steps.kind import Kind, Route, SpecModel, Takes, Value
 
 
 class CountWith(SpecModel):
@@ -52,7 +56,17 @@ class Translate(CountWords):
         return {"text": arguments["text"].upper()}
 
 
-count_words, translate = CountWords(), Translate()
+def send(client, body, key, retry):
+    return client.generations.create(body, idempotency_key=key, retry=retry)
+
+
+class Sketch(Kind):
+    uses, says, takes, outputs = "sketch", "Sketches a text.", CountWith, ("asset",)
+    credits, route, media = 1, Route("sketches", send), "image"
+
+    def body(self, request, files, trace):
+        asked = {"model": "z-image", "prompt": request.arguments["text"]}
+        return json.dumps({**asked, "client_request_id": trace})
 '''
 SPEC = (
     HEAD
@@ -68,13 +82,13 @@ SPEC = (
 def kinds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with installing(tmp_path, monkeypatch) as install:
         put: Installer = install
-        names = ("count_words", "translate")
-        put("other_kinds", KINDS, "\n".join(f"{one} = other_kinds:{one}" for one in names))
+        named = {"count_words": "CountWords", "translate": "Translate", "sketch": "Sketch"}
+        put("other_kinds", KINDS, "\n".join(f"{k} = other_kinds:{v}" for k, v in named.items()))
         yield
 
 
-def test_a_package_of_two_kinds_has_at_most_forty_lines() -> None:
-    assert len(KINDS.strip().splitlines()) <= 40
+def test_a_package_of_three_kinds_has_at_most_fifty_lines() -> None:
+    assert len(KINDS.strip().splitlines()) <= 50
 
 
 def test_an_editor_describes_the_kinds_of_others() -> None:
@@ -110,6 +124,23 @@ def test_a_run_buys_from_the_paid_kind_once_and_its_receipt_has_the_row(
     assert receipt["outputs"] == {"words": 2, "text": "A LAMP"}
     rows = [(row["route"], row["model"], row["status"], row["final"]) for row in receipt["ledger"]]
     assert rows == [("function", "translate", "succeeded", 3)]
+
+
+@pytest.mark.parametrize("post", [1, -1])
+async def test_a_kind_with_a_route_of_its_own_buys_once_though_the_process_ends_around_the_request(
+    post: int, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    studio = customer(sandbox, tmp_path / "store")
+    sketch = "steps:\n  one:\n    uses: sketch\n    with: {text: a lamp}\n"
+    await studio.start(HEAD + sketch + "outputs: {sketch: '${{ steps.one.asset }}'}\n", "run-1")
+    assert await studio.execute("run-1", bomb=Bomb(post=post)) is None
+    assert await studio.execute("run-1") is not None
+    receipt: dict[str, Any] = studio.receipt("run-1")
+    rows = [(row["route"], row["model"], row["status"], row["final"]) for row in receipt["ledger"]]
+    assert rows == [("sketches", "z-image", "succeeded", 1)]
+    assert receipt["outputs"]["sketch"]["kind"] == "image"
+    [job] = ledger(sandbox.data, account=studio.account)["generations"]
+    assert job["idempotency_key"] == receipt["ledger"][0]["idempotency_key"]
 
 
 def test_the_price_of_the_paid_kind_is_known_before_a_run() -> None:

@@ -39,6 +39,7 @@ from rivya_flows.planning.questions.question import Answer
 from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings
 from rivya_flows.spec.spec_tests import Case, CreditRange
+from rivya_flows.steps.request import FUNCTION
 
 AT_ONCE = 2  # cases that run at the same time
 LIMIT_SECONDS = 120.0  # a case that takes longer fails
@@ -310,7 +311,7 @@ def _books_differ(receipt: Receipt, books: Mapping[str, Any]) -> Iterator[Mismat
         if movement["task_id"] is not None:
             taken[movement["task_id"]] -= movement["amount"]
     for row in receipt.ledger:
-        if row.route == "function":
+        if row.route == FUNCTION.name:
             continue
         name = f"purchase {row.n} of {row.step}[{row.key}]"
         if row.status in ("intended", "uncertain"):

@@ -25,7 +25,7 @@ from rivya_flows.planning.queue.fallbacks import bought_instead
 from rivya_flows.planning.queue.items import TERMINAL, ItemState, Phase
 from rivya_flows.planning.queue.judging import is_judged
 from rivya_flows.planning.queue.state import State, StepState
-from rivya_flows.steps.registry import known_kind
+from rivya_flows.steps.pick import mode_of
 
 _NOTHING: Mapping[tuple[str, str], float] = {}
 _MOST_NAMED = 12  # items of a step that were done before
@@ -287,7 +287,7 @@ def time_left(
         elif seconds is not None:
             whole = seconds * math.ceil(many / (planned.step.max_parallel or many))
             rest = max(whole - worked, 0.1 * whole) if worked < 2 * whole else None
-        elif not ((kind := known_kind(planned.step.uses)) and kind.is_quick):
+        elif not planned.kind.is_quick:
             rest = None
         is_known = is_known and rest is not None
         ends[step_id] = max(ends.get(one, 0.0) for one in ("", *planned.upstream)) + (rest or 0.0)
@@ -297,6 +297,8 @@ def time_left(
 
 def _may_ask(planned: PlannedStep, step: StepState) -> bool:
     """Whether a step may wait for a person or a judge."""
-    written = getattr(planned.step.with_, "mode", "first")
-    known = (one.request.arguments.get("mode") for one in step.items.values() if one.request)
-    return next(known, written) not in ("first", "best")
+    if planned.pick is None:
+        return False
+    mode = mode_of(planned.pick.mode)
+    known = (one.request.decides for one in step.items.values() if one.request)
+    return next(known, mode.decides if mode else None) != "rule"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 from pydantic_core import ErrorDetails
 
 from rivya_client.catalogue.catalogue import certain
+from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
 from rivya_flows.language.expressions.filters import slug
 from rivya_flows.language.final_cut import CUT_PARTS
@@ -43,6 +46,7 @@ _MAPS = {
     "labels": "write `labels: {client: acme}`",
     "matrix": "write `matrix: {style: [first, second]}`",
     "zip": "write `zip: {style: [first, second], light: [first, second]}`",
+    "params": "write `params: {name: value}`",
     "expect": "write `expect: {name: string}`",
     "judge": "write `judge: {model: gemini-2-5-flash-chat, criteria: [the product is whole]}`",
     "none": "write `none: {rounds: 1}`",
@@ -93,7 +97,8 @@ def report_error(details: ErrorDetails, path: Path, report: DiagnosticCollector)
     context = details.get("ctx", {})
     place: Path = (*path, *loc)
     if kind in _WANTED or kind == "model_attributes_type":
-        must_be(place, kind if kind in _WANTED else "dict_type", value, report)
+        wrong = must_be(place, kind if kind in _WANTED else "dict_type", value)
+        report.add_inside((), [wrong])
     elif kind == "missing":
         example = EXAMPLES.get(str(loc[-1]), "…")
         if place[-2:] == ("judge", "model") or (loc[-1] == "model" and "message" in value):
@@ -104,18 +109,13 @@ def report_error(details: ErrorDetails, path: Path, report: DiagnosticCollector)
     elif kind == "literal_error":
         expected = str(context["expected"]).replace(" or ", ", ").split(", ")
         choices = [choice.strip("' ") for choice in expected]
-        message = f"{_name(loc[-1])} cannot be {shown(value)}"
-        instead = _INPUT_TYPES.get(str(value)) if place[0] == "inputs" else None
-        if instead and loc[-1] == "of":
-            instead = instead.replace("type:", "of:")
-        own = own_word(str(value), choices)
-        if instead is None and own:
-            instead = f"did you mean {own!r}?"
-        sure = None if instead else certain(str(value), choices)
-        if own and place[0] == "inputs":
-            sure = own  # a type by its name in Python
-        hint = instead or meant(str(value), choices)
-        report.add(place, "wrong-choice", message, hint, instead=sure)
+        wrong = wrong_choice(place, value, choices)
+        if place[0] == "inputs" and (instead := _INPUT_TYPES.get(str(value))):
+            hint = instead.replace("type:", "of:") if loc[-1] == "of" else instead
+            wrong = replace(wrong, hint=hint, instead=None)
+        elif place[0] == "inputs" and (own := own_word(str(value), choices)):
+            wrong = replace(wrong, instead=own)  # a type by its name in Python
+        report.add_inside((), [wrong])
     elif kind == "extra_forbidden" and loc[-2:-1] == ("job_variables",):
         # A spec may come from somebody else, and these decide what code runs and who gets a key.
         name = cut(str(loc[-1]))
@@ -186,9 +186,37 @@ def _name(step: str | int) -> str:
     return f"item {step + 1}" if isinstance(step, int) else repr(step)
 
 
-def must_be(place: Path, kind: str, value: Any, report: DiagnosticCollector) -> None:
-    wanted, hint = _WANTED[kind]
+def must_be(place: Path, kind: str, value: Any) -> Diagnostic:
+    """What to say of a value at a place where pydantic's error is of this kind."""
     name = _name(place[-1])
+    if isinstance(value, str) and "${{" in value:
+        message = f"{name} cannot be an expression: it is needed before the run"
+        return Diagnostic("expression-not-allowed", message, "write the value itself", path=place)
+    if value is None and isinstance(place[-1], str) and kind in ("string_type", "int_type"):
+        hint = f"write {_wanted(place, kind, value)[0]} after `{place[-1]}:`"
+        return Diagnostic("missing-key", f"{name} is empty", hint, path=place, at_key=True)
+    return wrong_type(place, kind, value)
+
+
+def wrong_choice(place: Path, value: Any, choices: Collection[str]) -> Diagnostic:
+    """What to say of a value that is none of a few."""
+    own, sure = own_word(str(value), choices), certain(str(value), choices)
+    hint = f"did you mean {own!r}?" if own else meant(str(value), choices)
+    message = f"{_name(place[-1])} cannot be {shown(value)}"
+    return Diagnostic("wrong-choice", message, hint, path=place, instead=sure)
+
+
+def wrong_type(place: Path, kind: str, value: Any, hint: str | None = None) -> Diagnostic:
+    """What to say of a value of another type than what it must be; `hint` is how that is written."""
+    wanted, usual = _wanted(place, kind, value)
+    message = f"{_name(place[-1])} must be {wanted}, not {shown(value)}"
+    sure = surely(kind, str(place[-1]), value)
+    return Diagnostic("wrong-type", message, hint or usual, path=place, instead=sure)
+
+
+def _wanted(place: Path, kind: str, value: Any) -> tuple[str, str]:
+    """What a value must be, and how it is written."""
+    wanted, hint = _WANTED[kind]
     if kind == "float_type" and place[-1] in _TIMES:
         wanted, hint = "a duration", "write 90s, 15m, 48h or a number of seconds"
     if place[-1] == "work_pool":
@@ -198,10 +226,6 @@ def must_be(place: Path, kind: str, value: Any, report: DiagnosticCollector) -> 
         )
     if value is None and kind == "string_type":
         hint += ", or remove it"  # a comment perhaps: `#0b3d2e`
-    if isinstance(value, str) and "${{" in value:
-        message = f"{name} cannot be an expression: it is needed before the run"
-        report.add(place, "expression-not-allowed", message, "write the value itself")
-        return
     if kind in ("dict_type", "model_type"):
         if place[-2:-1] == ("fallback",):
             hint = _MAPS["fallback"]
@@ -232,9 +256,4 @@ def must_be(place: Path, kind: str, value: Any, report: DiagnosticCollector) -> 
         hint = list_hint(value) or hint
         if place[-1] == "fallback" and isinstance(value, str):
             hint = f"write [{{model: {cut(value)}}}]"
-    if value is None and isinstance(place[-1], str) and kind in ("string_type", "int_type"):
-        hint = f"write {wanted} after `{place[-1]}:`"
-        report.add(place, "missing-key", f"{name} is empty", hint, key=True)
-        return
-    message = f"{name} must be {wanted}, not {shown(value)}"
-    report.add(place, "wrong-type", message, hint, instead=surely(kind, str(place[-1]), value))
+    return wanted, hint

@@ -106,7 +106,7 @@ def check_prompt(
     `added` is how many of its characters the brand of the spec added, `least` how many it has at least
     where it is not known yet.
     """
-    name = "message" if model.category == "chat" else "prompt"
+    name = "message" if model.makes is None else "prompt"
     if least is None and (prompt is None or not prompt.strip()):
         if not model.prompt_required:
             return ()
@@ -123,7 +123,7 @@ def check_prompt(
     return (Diagnostic("prompt-too-long", message, hint, path=(name,)),)
 
 
-def check_references(
+def check_reference_files(
     model: Model,
     kinds: Sequence[str | None],
     sizes: Sequence[int | None] = (),

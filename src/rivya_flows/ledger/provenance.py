@@ -11,7 +11,7 @@ from rivya_flows.ledger.phrases import is_sandbox
 from rivya_flows.ledger.receipt_model import Card, Maker, Upload, recorded
 from rivya_flows.planning.queue.items import ItemState, Phase
 from rivya_flows.planning.queue.state import State
-from rivya_flows.steps.registry import known_kind
+from rivya_flows.steps.kind import Kind
 
 Recorded = Mapping[str, Asset]
 """The media that the journal of a run recorded, by SHA-256.
@@ -42,18 +42,16 @@ def recorded_asset(value: object, media: Recorded) -> Asset | None:
     return media.get(asset.sha256) if asset else None
 
 
-def shown_assets(uses: str, outputs: Outputs, media: Recorded) -> tuple[Asset | Upload, ...]:
+def shown_assets(kind: Kind, outputs: Outputs, media: Recorded) -> tuple[Asset | Upload, ...]:
     """The media of an item of a kind of step that are media of its run."""
     # Of an asset that is passed on, only the hash comes from the step that made it.
-    kind = known_kind(uses)
-    passed_on = kind is not None and kind.passes_on
     found: list[Asset | Upload] = [
-        media[asset.sha256] if passed_on else asset
+        media[asset.sha256] if kind.passes_on else asset
         for asset in output_assets(outputs)
         if asset.sha256 in media
     ]
     remote = outputs.get("asset")
-    if kind is not None and kind.fetches and isinstance(remote, dict) and remote.get("file_id"):
+    if kind.fetches and isinstance(remote, dict) and remote.get("file_id"):
         found.append(Upload.model_validate(remote))
     return tuple(found)
 
@@ -88,23 +86,22 @@ def _given(state: State) -> Iterator[Card]:
 
 def _made(state: State) -> Iterator[Card]:
     for step_id in state.plan.order:
-        uses = state.spec(step_id).uses
-        kind = known_kind(uses)
-        if kind is None or kind.passes_on or kind.fetches:
+        kind = state.planned(step_id).kind
+        if kind.passes_on or kind.fetches:
             continue
         # A function names its outputs as it likes.
         own = "asset" in kind.outputs
         for item in _completed(state, step_id):
             outputs, maker = item.outputs or {}, None
             for asset in output_assets(outputs) if own else assets_in(outputs):
-                maker = maker or _maker(state, step_id, uses, item)
+                maker = maker or _maker(state, step_id, kind.uses, item)
                 yield _card(asset, made_by=maker)
 
 
 def _fetched(state: State) -> Iterator[Card]:
     """Media that `upload` steps were given by URL."""
     for step_id in state.plan.order:
-        if (kind := known_kind(state.spec(step_id).uses)) and kind.fetches:
+        if state.planned(step_id).kind.fetches:
             for item in _completed(state, step_id):
                 for asset in output_assets(item.outputs or {}):
                     yield _card(asset, given_as=f"steps.{step_id}")

@@ -51,7 +51,6 @@ from rivya_flows.planning.queue.items import ItemState, Phase
 from rivya_flows.planning.queue.queue import replay
 from rivya_flows.planning.queue.state import State
 from rivya_flows.steps.candidates import is_available
-from rivya_flows.steps.registry import known_kind
 
 _STOPPED = ("cancelled", "suspended", "failed")
 
@@ -195,13 +194,12 @@ def _item(
     question: Question | None,
     history: History,
 ) -> Item:
-    outputs, uses = item.outputs or {}, state.planned(step_id).step.uses
+    outputs, kind = item.outputs or {}, state.planned(step_id).kind
     arguments = item.request.arguments if item.request else {}
     task_ids = tuple(p.task_id for p in item.purchases if p.task_id)
     if not task_ids and outputs.get("task_id"):
         task_ids = (str(outputs["task_id"]),)
-    kind = known_kind(uses)
-    of_kind: dict[str, Any] = {name: outputs.get(name) for name in (kind.row if kind else ())}
+    of_kind: dict[str, Any] = {name: outputs.get(name) for name in kind.row}
     if "alternative" in of_kind:
         of_kind["alternative"] = item.alternative
     if "choice" in of_kind:
@@ -221,7 +219,7 @@ def _item(
         prompt=as_text(arguments.get("prompt") or arguments.get("message")),
         params=as_map(arguments.get("params")),
         task_ids=task_ids,
-        assets=shown_assets(uses, outputs, media) if item.phase is Phase.COMPLETED else (),
+        assets=shown_assets(kind, outputs, media) if item.phase is Phase.COMPLETED else (),
         files=tuple(File(**vars(one)) for one in item.files),
         parents=parents_of(item),
         text=as_text(outputs.get("text")),
@@ -244,7 +242,7 @@ def choice_of(
         return None
     pick, picked = item.request.pick, _picked(item)
     written = pick.question
-    if question or pick.mode == "human":
+    if question or item.request.decides == "person":
         written = question_text(pick, step_id, item.key)
     deadline = state.deadlines.get((step_id, item.key, item.round))
     return Choice(

@@ -378,8 +378,8 @@ class Purchase(Part):
     """Which purchase of its item; more than 1 after a failed job, a refusal or a repeated question."""
     alternative: Count
     """Which `fallback` of its step it is, counted from 1; 0 is the request as written."""
-    route: Literal["generation", "chat", "function"]
-    """How it was bought; `function`: by a step function, as it says itself."""
+    route: str
+    """How it was bought: `generation`, `chat`, that of a kind of others; `function`: by a step function, as it says itself."""
     model: str | None
     """The model in the request; null for a function that names none."""
     idempotency_key: str

@@ -21,7 +21,7 @@ def jobs_to_ask(state: State) -> tuple[str, ...]:
         bought.task_id
         for _, item in state.each()
         for bought in item.purchases
-        if bought.route == "generation" and bought.task_id is not None
+        if bought.task_id is not None and bought.status != "answered"
     )
 
 
@@ -38,7 +38,7 @@ def reconcile(
     for row in rows:
         if row.status in ("uncertain", "intended"):
             found.append(_uncertain(row))
-        elif row.route == "generation" and row.task_id is not None and row.task_id in jobs:
+        elif row.status != "answered" and row.task_id is not None and row.task_id in jobs:
             compared += 1
             found += _compare(row, jobs[row.task_id])
     ours = {row.task_id for row in rows}

@@ -22,14 +22,13 @@ from rivya_flows.planning.questions.presentation import (
     round_note,
 )
 from rivya_flows.planning.questions.question import Candidate
+from rivya_flows.steps.pick import MODES
 
 DONE = ("completed", "cached")
 """Statuses of items that have what they were to make."""
 
 _MAX_NAMED = 3  # failed steps that a sentence names
 _MAX_CANDIDATES = 12  # of a pick; `--json` has all of them
-_ALONE = {"first": "as the first", "best": "by value"}
-"""How a pick chooses by itself, as words, by its mode."""
 
 
 def run_json(receipt: Receipt, *, receipt_path: str, report_path: str) -> dict[str, JsonValue]:
@@ -190,7 +189,7 @@ def choices(receipt: Receipt, shown: Callable[[datetime], str] = utc_minute) -> 
         if choice.judge_error:
             lines.append(f"  no scores: {one_line(choice.judge_error)}")
         numbered = choice.waiting and are_numbered(choice.keys)
-        compared = choice.waiting or choice.judge or choice.mode == "best"
+        compared = choice.waiting or choice.judge or MODES[choice.mode].values
         candidates = choice.candidates if compared else ()
         for one in candidates[:_MAX_CANDIDATES]:
             facts = ", ".join(candidate_facts(one, choice.mode))
@@ -210,10 +209,11 @@ def how_picked(choice: Choice) -> str:
     if not choice.picked:
         return ""
     if (by := choice.by) is None:
-        if choice.mode == "judge":
+        mode = MODES[choice.mode]
+        if mode.decides == "judge":
             model = choice.judge.model if choice.judge else None
             return f"the judge {model}" if model else "the judge"
-        return {"first": "the first one", "best": "the best value"}.get(choice.mode, "")
+        return mode.chosen
     if by.channel == "deadline":
         many = len(choice.picked)
         what = "the first was" if many == 1 else f"the first {many} were"
@@ -229,7 +229,7 @@ def how_picked(choice: Choice) -> str:
 def manner(choice: Choice) -> str:
     """``picked by Priya in Prefect's form``, ``picked as the first``; "" while nothing is picked."""
     who = how_picked(choice)
-    alone = None if choice.by else _ALONE.get(choice.mode)
+    alone = None if choice.by else MODES[choice.mode].manner
     return who and f"picked {alone or f'by {who}'}"
 
 
@@ -241,10 +241,10 @@ def decision(choice: Choice) -> str:
 
 
 def score_words(candidate: Candidate, mode: str = "judge") -> str:
-    """``8.5 of 10``; the value alone with `best`; "" without one."""
+    """``8.5 of 10``; the value alone in a mode with values; "" without one."""
     if candidate.score is None:
         return ""
-    return f"{candidate.score:g}" if mode == "best" else f"{candidate.score:g} of 10"
+    return f"{candidate.score:g}" if MODES[mode].values else f"{candidate.score:g} of 10"
 
 
 def candidate_facts(candidate: Candidate, mode: str) -> list[str]:

@@ -6,8 +6,6 @@ import re
 
 from rivya_flows.planning.plan import PlannedStep, RunPlan
 from rivya_flows.planning.pricing.estimate import Estimate, StepEstimate
-from rivya_flows.steps.kind import Kind
-from rivya_flows.steps.registry import known_kind
 
 _MAX_MODELS = 3
 _MAX_LABEL = 80
@@ -33,7 +31,7 @@ def mermaid(plan: RunPlan, priced: Estimate | None = None) -> str:
             lines.append(f'    subgraph {part.upper()}["{part}"]')
         for step_id in step_ids:
             label = _label(step_id, plan.steps[step_id], known.get(step_id))
-            opening, closing = _brackets(plan.steps[step_id].step.uses)
+            opening, closing = plan.steps[step_id].kind.brackets
             lines.append(f'{indent}{nodes[step_id]}{opening}"{label}"{closing}')
         if inside:
             lines.append("    end")
@@ -46,11 +44,6 @@ def mermaid(plan: RunPlan, priced: Estimate | None = None) -> str:
             f"    class {','.join(skipped)} skipped",
         ]
     return "\n".join(lines)
-
-
-def _brackets(uses: str) -> tuple[str, str]:
-    kind = known_kind(uses)
-    return kind.brackets if kind else Kind.brackets
 
 
 def _node(step_id: str, number: int) -> str:

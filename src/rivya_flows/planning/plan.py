@@ -16,9 +16,11 @@ from rivya_flows.language.step_groups import PARTS, Part
 from rivya_flows.language.workflow import Inputs, Step, Workflow
 from rivya_flows.planning.expansion.namespaces import Space
 from rivya_flows.spec.includes import inlined_name
-from rivya_flows.steps.chat import ChatWith
 from rivya_flows.steps.house import House
+from rivya_flows.steps.kind import Kind
 from rivya_flows.steps.pick import PickWith
+from rivya_flows.steps.registry import kind_of_step
+from rivya_flows.steps.structured_output import TURNS
 
 Variables = Mapping[str, Any]
 """What the fan-out of an item adds to its scope: ``{"matrix": {…}}``, ``{"zip": {…}}`` or ``{"item": …}``."""
@@ -72,10 +74,19 @@ class PlannedStep:
     repeats: str | None = None
 
     @property
+    def kind(self) -> Kind:
+        """The kind of the step."""
+        return kind_of_step(self.step)
+
+    @property
+    def pick(self) -> PickWith | None:
+        """What it picks from, and how; None of a step of another kind."""
+        return self.step.with_ if isinstance(self.step.with_, PickWith) else None
+
+    @property
     def attempts(self) -> int:
         """Purchases of one request, as written, at most."""
-        with_ = self.step.with_
-        turns = with_.turns if isinstance(with_, ChatWith) else 1
+        turns = TURNS if self.kind.expects(self.step.with_) else 1
         return turns * (1 + self.step.regenerate)
 
     @cached_property
@@ -97,8 +108,7 @@ def items_step(planned: PlannedStep, value: Any) -> str | None:
 
 def candidates_step(planned: PlannedStep) -> str | None:
     """The step whose items a pick chooses from; None if `from` is anything else."""
-    with_ = planned.step.with_
-    return items_step(planned, with_.from_) if isinstance(with_, PickWith) else None
+    return items_step(planned, planned.pick.from_) if planned.pick else None
 
 
 @dataclass(frozen=True)

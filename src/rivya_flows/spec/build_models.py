@@ -100,7 +100,7 @@ def _steps(steps: Any, part: Part, report: DiagnosticCollector) -> dict[str, Ste
     elif isinstance(steps, dict):
         return {name: _step(part, name, step, report) for name, step in steps.items()}
     else:
-        must_be((part,), "dict_type", steps, report)
+        report.add_inside((), [must_be((part,), "dict_type", steps)])
     return {}
 
 
@@ -135,7 +135,7 @@ def _step(part: Part, name: str, step: Any, report: DiagnosticCollector) -> Step
     if step.get("with") is None and (needed := kind.needed()):
         lacks = "empty" if "with" in step else "missing"
         message = f"'with' is {lacks}: {an(uses)} step needs {needed!r}"
-        example = kind.example_of(needed) or EXAMPLES.get(needed, "…")
+        example = {**EXAMPLES, **kind.examples}.get(needed, "…")
         hint = f"add `with: {{{needed}: {example}}}`"
         report.add((*path, "with"), "missing-key", message, hint)
         arguments = _empty(model)
@@ -157,7 +157,7 @@ def _map_of(
     if held is None:
         return {}
     if not isinstance(held, dict):
-        must_be((key,), "dict_type", held, report)
+        report.add_inside((), [must_be((key,), "dict_type", held)])
         return {}
     return {name: _part(model, value, (key, name), report) for name, value in held.items()}
 

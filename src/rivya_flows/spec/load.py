@@ -21,7 +21,7 @@ from rivya_flows.spec.checks.deploy_block import check_deployments
 from rivya_flows.spec.checks.fan_outs import check_loops
 from rivya_flows.spec.checks.input_declarations import check_declarations
 from rivya_flows.spec.checks.lints import warn
-from rivya_flows.spec.checks.references import check_references
+from rivya_flows.spec.checks.references import check_names
 from rivya_flows.spec.checks.requests import check_requests
 from rivya_flows.spec.includes import (
     Checked,
@@ -146,7 +146,7 @@ def _check_one(
     check_step_keys(spec, report)
     check_loops(names, report)
     wanted = {step_id: one.workflow.inputs for step_id, one in included.items()}
-    check_references(names, report, wanted)
+    check_names(names, report, wanted)
     if sources.texts is None:
         # A run or a deployment that an earlier version accepted goes on.
         check_conditions(names, report)

@@ -118,7 +118,7 @@ def picked_from(arguments: Mapping[str, JsonValue]) -> Outputs | None:
 
 def nothing_to_pick(request: ItemRequest) -> str | None:
     """Why a pick cannot choose as many as it must; None if it can, and for any other request."""
-    if not request.is_pick:
+    if request.decides is None:
         return None
     pick = request.pick
     count, found = pick.count, len(available(pick.candidates))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Annotated, Any
 
 from pydantic import JsonValue
 
-from rivya_client.catalogue.catalogue import Catalogue, Model, certain
+from rivya_client.catalogue.catalogue import Model, certain
 from rivya_client.catalogue.prices import Price, price
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.canonical import canonical, whole
@@ -32,13 +33,13 @@ from rivya_flows.steps.given import Given, GivenMedia, World
 from rivya_flows.steps.kind import Kind, Names, Surroundings, WrittenStep, given_fields
 from rivya_flows.steps.request import (
     ItemRequest,
+    Route,
     UploadedFile,
-    callable_models,
     content_hash,
     model_known_later,
     priced_by,
 )
-from rivya_flows.steps.structured_output import TURNS, instruction
+from rivya_flows.steps.structured_output import instruction
 
 EFFORTS = ("default", "minimal", "low", "medium", "high", "xhigh")
 """The values of `reasoning_effort`."""
@@ -70,11 +71,6 @@ class ChatWith(SpecModel):
     ] = None
     expect: dict[str, Any] | None = None
 
-    @property
-    def turns(self) -> int:
-        """How often the question may be asked until the answer has the fields."""
-        return TURNS if self.expect else 1
-
 
 class Chat(Kind):
     uses = "chat"
@@ -82,8 +78,15 @@ class Chat(Kind):
     takes = ChatWith
     outputs = ("text", "json", "session_id", "usage")
     idle = ("regenerate", "fallback", "timeout")
-    buys = True
+    route = Route(
+        "chat",
+        lambda client, body, key, retry: client.chat.complete(
+            body, idempotency_key=key, retry=retry
+        ),
+        "chat",
+    )
     passes_on = True
+    examples = MappingProxyType({"model": CHAT})
     is_quick = True
 
     def request(self, given: Given, world: World) -> ItemRequest | None:
@@ -117,7 +120,7 @@ class Chat(Kind):
             model.id,
             "",
             media.media,
-            "chat",
+            self.route,
             price(model, {}, message),
             content_hash(
                 ["chat", world.service, asked, [m.source for m in media.media]], media.media
@@ -131,6 +134,9 @@ class Chat(Kind):
 
     def body(self, request: ItemRequest, files: Sequence[UploadedFile], trace: str) -> str:
         return chat_body(request, files, trace)
+
+    def expects(self, with_: SpecModel) -> JsonValue:
+        return with_.expect if isinstance(with_, ChatWith) else None
 
     def gives(self, arguments: Mapping[str, Any], names: Names) -> Shape:
         session = replace(WORDS, session_of=str(arguments.get("model")))
@@ -153,12 +159,6 @@ class Chat(Kind):
             message = f"the session is of {of!r}, and this step asks {shown(model)}"
             hint = f"write `model: {of}`, or leave 'session' out"
             yield Diagnostic("wrong-value", message, hint, path=("session",))
-
-    def example_of(self, argument: str) -> str | None:
-        return CHAT if argument == "model" else None
-
-    def models(self, catalogue: Catalogue) -> Sequence[Model]:
-        return callable_models(catalogue, self.uses)
 
 
 def chat_body(

@@ -116,7 +116,6 @@ class Cut(Kind):
     idle = ("retry", "regenerate", "fallback", "max_parallel")
     takes_brand = True
     row = ("by", "captions", "poster", "gif", "loudness", "lost")
-    media: str
 
     def request(self, given: Given, world: World) -> ItemRequest | None:
         if given.is_written:

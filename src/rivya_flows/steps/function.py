@@ -10,14 +10,12 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, RootModel, TypeAdapter, ValidationError, create_model
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
-from rivya_client.catalogue.prices import Price
 from rivya_flows.assets import Asset
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.expressions.operations import TEXTS, repair
@@ -72,6 +70,8 @@ class Function(Kind):
         credits: What one call costs; it buys at most once under one idempotency key.
     """
 
+    price_note = "the function's own price"
+
     def __init__(
         self,
         name: str,
@@ -96,10 +96,6 @@ class Function(Kind):
             if not has_unknown(value) and (error := self.error_in(name, value)):
                 given.problem("wrong-value", error, _HINT.format(repr(self.uses)), name)
         return super().request(given, world)
-
-    @property
-    def own_price(self) -> Price:
-        return replace(super().own_price, assumption=_PRICE) if self.credits else super().own_price
 
     def gives(self, arguments: Mapping[str, Any], names: Names) -> Shape:
         fields = shape_of(self.result).fields or {}
@@ -173,8 +169,6 @@ def _as_if_fetched(value: Any) -> Any:
         return value
     return {"kind": "image", "path": "fetched", "sha256": ""}
 
-
-_PRICE = "the function's own price"
 
 _TAKEN: Mapping[ShapeKind, tuple[ShapeKind, ...]] = {
     "asset": ("asset", "text", "map"),

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, JsonValue
 
-from rivya_client.catalogue.catalogue import Catalogue, Model, Param, nearest
+from rivya_client.catalogue.catalogue import Model, Param, nearest
 from rivya_client.catalogue.prices import Price, price
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.brand import with_words
@@ -29,8 +29,8 @@ from rivya_flows.steps.kind import Kind, Names, given_fields
 from rivya_flows.steps.request import (
     ItemRequest,
     Medium,
+    Route,
     UploadedFile,
-    callable_models,
     content_hash,
     model_known_later,
     priced_by,
@@ -71,8 +71,14 @@ class Generate(Kind):
     says = "Generates an image, a video or audio."
     takes = GenerateWith
     outputs = ("asset", "assets", "task_id")
+    route = Route(
+        "generation",
+        lambda client, body, key, retry: client.generations.create(
+            body, idempotency_key=key, retry=retry
+        ),
+    )
     idle = ()
-    buys = True
+    gives_media = True
     row = ("alternative",)
 
     def request(self, given: Given, world: World) -> ItemRequest | None:
@@ -113,7 +119,7 @@ class Generate(Kind):
             model.id,
             model.category,
             media.media,
-            "generation",
+            self.route,
             price(model, params, prompt),
             content_hash(["generation", *identity], media.media),
             priced_by(model, params, prompt),
@@ -147,10 +153,13 @@ class Generate(Kind):
             body["params"] = params
         return whole(canonical({**body, "client_request_id": trace[:128]}))
 
+    def takes_words(self, with_: SpecModel) -> bool:
+        return isinstance(with_, GenerateWith) and with_.prompt is not None and with_.brand
+
     def gives(self, arguments: Mapping[str, Any], names: Names) -> Shape:
         named = arguments.get("model")
         model = names.catalogue.get(named) if isinstance(named, str) else None
-        made = asset(model.category if model and model.category != "chat" else None)
+        made = asset(model.makes if model else None)
         return given_fields({"asset": made, "assets": list_of(made), "task_id": WORDS})
 
     def elsewhere(self, keys: Collection[str]) -> Mapping[str, str]:
@@ -158,9 +167,6 @@ class Generate(Kind):
         own = f"there are: {', '.join(known)}; parameters of the model belong in `params:`"
         unknown = [key for key in keys if key not in known][:_MAX_HINTS]
         return {key: own for key in unknown if len(key) > _MAX_KEY or not nearest(key, known)}
-
-    def models(self, catalogue: Catalogue) -> Sequence[Model]:
-        return callable_models(catalogue, self.uses)
 
 
 def _prompt_problems(

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any, Literal
 
-from rivya_client.catalogue.catalogue import Catalogue, Model, certain
+from rivya_client.catalogue.catalogue import Catalogue, Model
 from rivya_flows.assets import Asset
 from rivya_flows.diagnostics import Diagnostic
-from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.language.expressions.operations import TEXTS, repair
 from rivya_flows.language.expressions.output_types import (
     ANY,
@@ -25,9 +24,9 @@ from rivya_flows.language.expressions.output_types import (
     of_data,
 )
 from rivya_flows.language.expressions.values import ExpressionError, as_text
+from rivya_flows.language.field_errors import wrong_choice, wrong_type
 from rivya_flows.language.field_types import SpecModel, Takes, fields_of
-from rivya_flows.language.other_words import own_word
-from rivya_flows.language.request_checks import check_model, check_references
+from rivya_flows.language.request_checks import check_model, check_reference_files
 from rivya_flows.language.syntax.media_references import kind_of
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, shown
@@ -197,15 +196,15 @@ def reference_problems(model: Model, given: GivenMedia, *, is_given: bool) -> It
         types = [one.mime_type for one in given.media]
         if len(given.media) < len(given.kinds):
             sizes, types = [], []
-        yield from check_references(model, given.kinds, sizes, types)
+        yield from check_reference_files(model, given.kinds, sizes, types)
     elif given.each is not None or given.least:
         kinds = [given.each, *[None] * (given.least - 1)]
-        for one in check_references(model, kinds, is_whole=not given.least):
+        for one in check_reference_files(model, kinds, is_whole=not given.least):
             yield replace(one, path=one.path[:1])
     elif is_given and model.references is None:
-        yield from check_references(model, ["image"])
+        yield from check_reference_files(model, ["image"])
     elif given.kinds:
-        yield from check_references(model, given.kinds, is_whole=False)
+        yield from check_reference_files(model, given.kinds, is_whole=False)
 
 
 def _of_unknown(value: Unknown) -> GivenMedia:
@@ -256,40 +255,31 @@ def _misfits(name: str, value: Any, takes: Takes, is_written: bool) -> Iterator[
     for one in named if takes.choices else ():
         is_other = isinstance(value, Unknown) and isinstance(one, list | dict)
         if one not in takes.choices and not is_other:
-            yield _no_choice(name, one, takes.choices)
+            yield wrong_choice((name,), one, takes.choices)
     if not takes.is_examined and not isinstance(value, Unknown):
         yield from _wrong_literal(name, value, takes, is_written)
     if isinstance(value, Unknown) or (is_written and isinstance(value, list)):
         yield from shape_problems(name, value, takes)
 
 
-def _no_choice(name: str, value: Any, choices: tuple[str, ...]) -> Diagnostic:
-    own = own_word(str(value), choices)
-    hint = f"did you mean {own!r}?" if own else meant(str(value), choices)
-    message, sure = f"{name!r} cannot be {shown(value)}", certain(str(value), choices)
-    return Diagnostic("wrong-choice", message, hint, path=(name,), instead=sure)
-
-
 def _wrong_literal(name: str, value: Any, takes: Takes, is_written: bool) -> Iterator[Diagnostic]:
-    wanted, hint = None, takes.hint
+    wanted = None
     if takes.kinds in (TEXTS, ("text",)) and not takes.choices:
         if is_written and not isinstance(value, str):
-            wanted = "text"
-            hint = "write text" if isinstance(value, dict | list) else "put it in quotes"
+            wanted = "string_type"
         elif isinstance(value, dict | list):
             try:
                 as_text(value)
             except ExpressionError as error:
                 yield Diagnostic("wrong-type", f"{name!r}: {error}", error.hint, path=(name,))
     elif takes.kinds == ("boolean",) and not isinstance(value, bool):
-        wanted, hint = "true or false", "write true or false"
+        wanted = "bool_type"
     elif takes.kinds == ("map",) and not isinstance(value, Mapping):
-        wanted, hint = "a map", hint or "write {name: value}"
-    elif is_written and takes.kinds[:1] == ("list",) and hint and not isinstance(value, list):
-        wanted = None if takes.is_file and isinstance(value, str) else "a list"
+        wanted = "dict_type"
+    elif is_written and takes.kinds[:1] == ("list",) and takes.hint and not isinstance(value, list):
+        wanted = None if takes.is_file and isinstance(value, str) else "tuple_type"
     if wanted:
-        message = f"{name!r} must be {wanted}, not {shown(value)}"
-        yield Diagnostic("wrong-type", message, hint, path=(name,))
+        yield wrong_type((name,), wanted, value, takes.hint)
 
 
 def shape_problems(name: str, value: Any, takes: Takes) -> Iterator[Diagnostic]:

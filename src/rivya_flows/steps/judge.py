@@ -25,6 +25,7 @@ from rivya_flows.language.field_types import COMPUTABLE, Number, SpecModel, Valu
 from rivya_flows.language.request_checks import check_chat
 from rivya_flows.language.wording import an, shown
 from rivya_flows.steps.candidates import Candidate, is_available
+from rivya_flows.steps.chat import Chat
 from rivya_flows.steps.given import Given, World
 from rivya_flows.steps.request import ItemRequest, ItemRequestError, media_of, medium_of, priced_by
 from rivya_flows.steps.structured_output import AnswerError, instruction, read
@@ -83,8 +84,6 @@ def judge_of(
     given: Given, world: World, judge: Mapping[str, Any], media: Collection[str]
 ) -> Model | None:
     """The model of the judge; what it cannot do is reported."""
-    if not given.is_written and given.get("mode") not in ("judge", "human"):
-        return None
     if others := sorted(set(media) - {"image"}):
         message = f"a judge sees pictures and reads texts, but no {others[-1]}"
         hint = "judge the stills that they are made from, or let a person pick without `judge`"
@@ -163,7 +162,7 @@ def with_chats(
     message = message_about(request, model)
     return replace(
         request,
-        route="chat",
+        route=Chat.route,
         uploads=media_of([one.get("asset") for one in seen], "image", {}, "from"),
         price=price(model, {}, message),
         priced_by=priced_by(model, {}, message),

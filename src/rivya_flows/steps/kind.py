@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
-from rivya_client.catalogue.catalogue import Catalogue, Model
+from pydantic import JsonValue
+
+from rivya_client.catalogue.catalogue import Catalogue
 from rivya_client.catalogue.prices import Price
 from rivya_flows.assets import with_assets
 from rivya_flows.diagnostics import Diagnostic
@@ -23,7 +26,7 @@ from rivya_flows.language.step_groups import Part
 from rivya_flows.language.syntax.tree import Path as TreePath
 from rivya_flows.language.wording import an
 from rivya_flows.steps.given import Given, World
-from rivya_flows.steps.request import ItemRequest, UploadedFile
+from rivya_flows.steps.request import FUNCTION, ItemRequest, PricedBy, Route, UploadedFile
 
 UNPAID = ("regenerate", "fallback", "timeout", "max_parallel", "cache")
 """Keys of a step that have no effect where nothing is bought."""
@@ -116,13 +119,18 @@ class Kind:
         takes: What `with` takes.
         outputs: Its output fields; every step has `status` and `credits` too.
         credits: What one item costs; 0 is free, or priced by a request.
+        price_note: What is said of the price of an item with `credits`.
+        route: Where its requests buy; without one it buys by its `work`, if it costs credits.
+        media: What one item is: image, video or audio; "" if its model says it, or it is none.
         idle: Keys of a step that have no effect.
         reads: The arguments that the shapes of its outputs depend on.
         evaluates: The arguments that it evaluates itself, as they are written.
-        buys: Whether a request of it may buy something of the service.
-        takes_brand: Whether a brand gives what `with` leaves out.
+        examples: Of arguments, where a general one would be wrong.
+        takes_brand: Whether it draws on this machine, and a brand gives what `with` leaves out.
         is_for_results: Whether it is of no use if nothing uses its outputs.
         passes_on: Whether its outputs are media of other steps.
+        gives_media: Whether what it makes is media alone: where it succeeds, they are not null.
+        calls_back: Whether it sends something to its `url`, signed with its `secret`.
         fetches: Whether its media are given to the run, and not made by it.
         row: What it adds to the row of an item in a receipt: outputs, `alternative` or `choice`.
         is_quick: Whether it counts for nothing where nobody knows how long it takes.
@@ -134,22 +142,32 @@ class Kind:
     takes: type[SpecModel] = SpecModel
     outputs: tuple[str, ...] = ()
     credits: int = 0
+    price_note: str = "its own price"
+    route: Route | None = None
+    media: str = ""
     idle: tuple[str, ...] = ("fallback",)
     reads: tuple[str, ...] = ()
     evaluates: tuple[str, ...] = ()
-    buys: bool = False
+    examples: Mapping[str, str] = MappingProxyType({})
     takes_brand: bool = False
     is_for_results: bool = True
     passes_on: bool = False
+    gives_media: bool = False
+    calls_back: bool = False
     fetches: bool = False
     row: tuple[str, ...] = ()
     is_quick: bool = False
     brackets: tuple[str, str] = ("[", "]")
 
     @property
+    def buys(self) -> bool:
+        """Whether a step of it may cost credits."""
+        return self.route is not None or self.credits > 0
+
+    @property
     def own_price(self) -> Price:
         """The price of an item where no request says it."""
-        told = "its own price" if self.credits else "free"
+        told = self.price_note if self.credits else "free"
         return Price(self.credits, self.credits, told)
 
     def request(self, given: Given, world: World) -> ItemRequest | None:
@@ -165,10 +183,12 @@ class Kind:
             self.uses,
             given.values,
             self.uses,
-            route="function",
+            self.media,
+            route=self.route or FUNCTION,
             price=self.own_price,
             # The same bytes are one medium.
             request_hash=digest([self.uses, with_assets(given.values, lambda one: one.sha256)]),
+            priced_by=PricedBy(self.uses),
         )
 
     def expected_price(self, known: Mapping[str, Any], world: World) -> tuple[str | None, Price]:
@@ -197,6 +217,14 @@ class Kind:
     def check(self, given: Given, step: WrittenStep, around: Surroundings) -> Iterator[Diagnostic]:
         """What is wrong with a step that only its text shows."""
         yield from ()
+
+    def expects(self, with_: SpecModel) -> JsonValue:
+        """The fields that its answer must have, for which it is asked again; None if any will do."""
+        return None
+
+    def takes_words(self, with_: SpecModel) -> bool:
+        """Whether the words of a brand are added to what it asks for."""
+        return False
 
     def body(self, request: ItemRequest, files: Sequence[UploadedFile], trace: str) -> str:
         """The exact body of a purchase.
@@ -247,16 +275,8 @@ class Kind:
         fields = fields_of(self.takes).items()
         return next((key for key, one in fields if one.info.is_required()), None)
 
-    def example_of(self, argument: str) -> str | None:
-        """An example of an argument, where a general one would be wrong."""
-        return None
-
     def form_of(self, argument: str) -> dict[str, Any] | None:
         """The JSON Schema of an argument, where `Takes` does not say it."""
-        return None
-
-    def models(self, catalogue: Catalogue) -> Sequence[Model] | None:
-        """The models that `model` may name; None if it names none that the schema knows."""
         return None
 
 
@@ -272,5 +292,5 @@ def given_fields(fields: Mapping[str, Shape], lacks: Mapping[str, str] | None = 
     return map_of({"status": WORDS, "credits": NUMBER, **fields}, absent)
 
 
-__all__ = ["UNPAID", "Kind", "Names", "SpecModel", "Surroundings", "Takes", "Value",
+__all__ = ["UNPAID", "Kind", "Names", "Route", "SpecModel", "Surroundings", "Takes", "Value",
            "WrittenStep", "given_fields"]  # fmt: skip

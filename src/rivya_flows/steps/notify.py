@@ -53,6 +53,7 @@ class Notify(Kind):
     takes = NotifyWith
     idle = UNPAID
     is_for_results = False
+    calls_back = True
     passes_on = True
     is_quick = True
     brackets = ("([", "])")

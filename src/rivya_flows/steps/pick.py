@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -44,14 +44,44 @@ from rivya_flows.language.field_types import (
 from rivya_flows.language.matrix import OwnKey, item_keys
 from rivya_flows.language.wording import an, shown
 from rivya_flows.steps.candidates import Candidate, available
+from rivya_flows.steps.chat import Chat
 from rivya_flows.steps.generate import Generate
 from rivya_flows.steps.given import Given, World, member_shapes, written_shape
 from rivya_flows.steps.judge import JudgeWith, chats_about, judge_of, unseen, with_chats
 from rivya_flows.steps.kind import UNPAID, Kind, Names, Surroundings, WrittenStep, given_fields
-from rivya_flows.steps.request import ItemRequest, ItemRequestError, medium_of
+from rivya_flows.steps.request import Decider, ItemRequest, ItemRequestError, medium_of
 
-MODES = ("human", "first", "best", "judge")
-"""Who chooses."""
+
+class Mode(NamedTuple):
+    """Who chooses, and by what.
+
+    Attributes:
+        decides: Who chooses.
+        needs: An argument without which it cannot.
+        values: Gives each candidate a number, or None; those with the best ones win.
+        chosen: What a receipt calls what a rule picked.
+        manner: How a rule picked, as a receipt says it.
+    """
+
+    decides: Decider
+    needs: str | None = None
+    values: Callable[[Given, Sequence[Candidate]], dict[str, float | None]] | None = None
+    chosen: str = ""
+    manner: str = ""
+
+
+MODES: Mapping[str, Mode] = {
+    "human": Mode("person"),
+    "first": Mode("rule", chosen="the first one", manner="as the first"),
+    "best": Mode(
+        "rule",
+        needs="by",
+        values=lambda given, candidates: _values(given, candidates),
+        chosen="the best value",
+        manner="by value",
+    ),
+    "judge": Mode("judge", needs="judge"),
+}
 
 
 class NoneWith(SpecModel):
@@ -91,7 +121,7 @@ class PickWith(SpecModel):
             schema={"type": ["array", "string"], "pattern": COMPUTED},
         ),
     ] = Field(alias="from")
-    mode: Annotated[Value, Takes(("text",), choices=MODES)] = "first"
+    mode: Annotated[Value, Takes(("text",), choices=tuple(MODES))] = "first"
     by: Annotated[Value, Takes(is_examined=True, schema={"type": "string", "pattern": WHOLE})] = (
         None
     )
@@ -138,26 +168,26 @@ class Pick(Kind):
     idle = ("retry", *UNPAID)
     reads = ("from",)
     evaluates = ("by",)
-    buys = True
+    route = Chat.route
     passes_on = True
     row = ("choice",)
     is_quick = True
     brackets = ("{{", "}}")
 
     def request(self, given: Given, world: World) -> ItemRequest | None:
-        mode, judge, candidates = given.get("mode"), given.get("judge"), given.get("from")
-        if given.is_written and mode in MODES:
-            judge = None if "judge" in idle_keys(mode) else judge
+        named, candidates = given.get("mode"), given.get("from")
+        mode = mode_of(named)
+        has_judge = "judge" not in idle_keys(named) if mode else given.is_written
+        judge = given.get("judge") if has_judge else None
         model = (
             judge_of(given, world, judge, _media(_candidate_shapes(candidates)))
             if isinstance(judge, Mapping)
             else None
         )
-        for setting, needed in (("best", given.written.get("by")), ("judge", judge)):
-            if not given.is_written and mode == setting and needed is None:
-                key = "by" if setting == "best" else setting
-                message = f"`mode: {setting}` needs {key!r}"
-                given.problem("missing-key", message, _NEEDED[key], "mode")
+        needed = mode.needs if mode and not given.is_written else None
+        if needed and {**given.values, **given.written}.get(needed) is None:
+            message = f"`mode: {named}` needs {needed!r}"
+            given.problem("missing-key", message, _NEEDED[needed], "mode")
         made, count = (
             candidates.made if isinstance(candidates, Unknown) else None,
             given.get("count"),
@@ -167,11 +197,11 @@ class Pick(Kind):
             given.problem("wrong-candidates", message, None, "count")
         if not given.is_complete or given.problems:
             return None
-        arguments = {**given.values, "from": _candidates(candidates)}
-        if mode == "best":
-            arguments["values"] = _values(given.written.get("by"), arguments["from"], given.scope)
-        request = ItemRequest(self.uses, arguments)
-        if judge is None or mode not in ("judge", "human") or model is None:
+        arguments, mode = {**given.values, "from": _candidates(candidates)}, mode or MODES["first"]
+        if mode.values:
+            arguments["values"] = mode.values(given, arguments["from"])
+        request = ItemRequest(self.uses, arguments, decides=mode.decides)
+        if model is None:
             return request
         for one in available(arguments["from"]):
             given.report(unseen(model, one))
@@ -223,6 +253,11 @@ class Pick(Kind):
         return "set it in `with`, where it limits the question" if key == "timeout" else "remove it"
 
 
+def mode_of(named: Any) -> Mode | None:
+    """The mode of that name; None where it is not known, or there is no such mode."""
+    return MODES.get(named) if isinstance(named, str) else None
+
+
 def idle_keys(mode: Any) -> Collection[str]:
     """The arguments that have no effect in this mode, as written."""
     mode = "first" if mode is None else mode
@@ -233,23 +268,23 @@ def idle_keys(mode: Any) -> Collection[str]:
 
 def _key_problems(arguments: Mapping[str, Any]) -> Iterator[Diagnostic]:
     """Arguments that the mode lacks, or does not have."""
-    # A null is `first` too.
     mode = arguments.get("mode", "first")
-    idle = idle_keys(mode) if mode in MODES else ()
+    known = mode_of(mode)
+    idle = idle_keys(mode) if known else ()
     for key in idle:
         if key in arguments:
             message = f"{key!r} has no effect with `mode: {mode}`"
             hint = f"write `mode: {MODES_OF[key][0]}`, or remove it"
             yield Diagnostic("needless-key", message, hint, path=(key,), at_key=True)
-    by_judge = mode == "judge" or is_computed(mode) or arguments.get("on_timeout") == "judge"
+    by_judge = is_computed(mode) if known is None else known.decides == "judge"
+    by_judge = by_judge or arguments.get("on_timeout") == "judge"
     if "on_none" in arguments and "on_none" not in idle and not by_judge:
         message = "'on_none' has no effect where the judge only proposes"
         hint = "write `none:` for the person, `on_timeout: judge`, or remove it"
         yield Diagnostic("needless-key", message, hint, path=("on_none",), at_key=True)
         idle = (*idle, "on_none")
     needed = {
-        "mode: best": "by",
-        "mode: judge": "judge",
+        **{f"mode: {name}": one.needs for name, one in MODES.items() if one.needs},
         "on_timeout: judge": "judge",
         "on_none: regenerate": "judge",
     }
@@ -363,9 +398,7 @@ def _not_again(
     yield Diagnostic("wrong-candidates", message, hint, path=(key,))
 
 
-def _values(
-    by: Any, candidates: Sequence[Candidate], scope: Mapping[str, Any]
-) -> dict[str, float | None]:
+def _values(given: Given, candidates: Sequence[Candidate]) -> dict[str, float | None]:
     """What `by` says of each candidate that can be picked; None if it is not eligible.
 
     Raises:
@@ -374,7 +407,7 @@ def _values(
     values: dict[str, float | None] = {}
     for one in available(candidates):
         try:
-            value = evaluate(by, {**scope, "item": one})
+            value = evaluate(given.written.get("by"), {**given.scope, "item": one})
         except UsesNull:
             value = None
         except ExpressionError as error:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from rivya_flows.language.workflow import Step
 from rivya_flows.steps.chat import Chat
 from rivya_flows.steps.cut import Compose, Layout
 from rivya_flows.steps.function import BrokenKindError, as_step
@@ -62,6 +63,13 @@ def known_kind(uses: Any) -> Kind | None:
         return None
 
 
+def kind_of_step(step: Step) -> Kind:
+    """The kind of a checked step."""
+    kind = kind_of(step.uses)
+    assert kind is not None, step.uses
+    return kind
+
+
 def installed() -> dict[str, Kind]:
     """All kinds of step that can be used, by name."""
     return {name: kind for name in names() if (kind := known_kind(name)) is not None}
@@ -93,7 +101,7 @@ def _loaded(name: str, entry: EntryPoint) -> Kind:
         raise BrokenKindError(f"it is registered as {name!r}, and its `uses` is {found.uses!r}")
     if found.credits < 0 or {"status", "credits", "key"} & set(found.outputs):
         raise BrokenKindError("its `credits` are less than 0, or an output has a reserved name")
-    if type(found).work is Kind.work:
+    if found.route is None and type(found).work is Kind.work:
         raise BrokenKindError("it has no `work`, which makes an item")
     if found.row:
         raise BrokenKindError("it has a `row`, and receipts have no place for one")

@@ -5,20 +5,25 @@ Each kind of step makes its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from rivya_client.catalogue.catalogue import Catalogue, Model
+from rivya_client.catalogue.catalogue import Model
 from rivya_client.catalogue.prices import Price
 from rivya_flows.assets import Asset, as_asset
 from rivya_flows.language.canonical import canonical, digest
 from rivya_flows.language.syntax.media_references import is_uploaded, is_url, kind_of
 from rivya_flows.language.wording import shown
 from rivya_flows.steps.candidates import Candidate, PickArguments
+
+if TYPE_CHECKING:
+    from rivya_client.client import RivyaClient
+    from rivya_client.retries import RetryPolicy
+    from rivya_client.types import ChatCompletion, Generation
 
 
 class ItemRequestError(Exception):
@@ -95,8 +100,28 @@ MAX_REQUEST_BYTES = 16 << 20
 MAX_PLAN_BYTES = 128 << 20
 """Evaluated arguments of all items of a run together, in bytes of memory."""
 
-Route = Literal["generation", "chat", "function"]
-"""Where something is bought: two routes of the service, or a function."""
+
+@dataclass(frozen=True)
+class Route:
+    """Where a kind of step buys.
+
+    Attributes:
+        name: In journals and receipts.
+        send: Sends the body of a purchase under its idempotency key. The answer is a job, whose
+            results are collected, or that of a chat model. None: the `work` of the kind buys.
+        stage: What the graph of Prefect calls a purchase.
+    """
+
+    name: str
+    send: (
+        Callable[[RivyaClient, bytes, str, RetryPolicy], Awaitable[Generation | ChatCompletion]]
+        | None
+    ) = None
+    stage: str = "buy"
+
+
+FUNCTION = Route("function")
+"""Of kinds whose `work` costs credits."""
 
 
 class UploadedFile(BaseModel):
@@ -117,6 +142,10 @@ class UploadedFile(BaseModel):
 
 UploadName = tuple[str, str, str | None]
 """(source, media, model): one upload for each in a run."""
+
+
+Decider = Literal["person", "judge", "rule"]
+"""Who decides a pick. A rule does it by itself, and the same each time."""
 
 
 class PlanTooLargeError(ItemRequestError):
@@ -167,6 +196,7 @@ class ItemRequest:
         size: Approximate bytes of memory of its arguments.
         request_hash: Equal for equal requests, whatever URLs their media have; "" if a medium is
             known by its URL alone, whose content may change, and for free work without media.
+        decides: Of a pick: who decides; None of any other kind.
         chats: Of a pick with a judge: the chats still to be had, each as the places of its
             candidates in `from`. `uploads` are those of the first.
     """
@@ -181,12 +211,13 @@ class ItemRequest:
     request_hash: str = ""
     priced_by: PricedBy = field(default_factory=PricedBy)
     size: int = 0
+    decides: Decider | None = None
     chats: tuple[tuple[int, ...], ...] = ()
 
     @property
     def is_function(self) -> bool:
-        """Whether it is a Python function with a price."""
-        return self.route == "function"
+        """Whether the `work` of its kind buys, and not the service."""
+        return self.route == FUNCTION
 
     @property
     def buys(self) -> bool:
@@ -199,14 +230,9 @@ class ItemRequest:
         return str(self.arguments.get("prompt") or "")
 
     @property
-    def is_pick(self) -> bool:
-        """Whether one of several candidates is chosen, by a rule, a judge or a person."""
-        return self.uses == "pick"
-
-    @property
     def is_judged(self) -> bool:
         """Whether a chat model scores candidates."""
-        return self.is_pick and self.model is not None
+        return self.decides is not None and self.model is not None
 
     @cached_property
     def pick(self) -> PickArguments:
@@ -232,15 +258,6 @@ def priced_by(model: Model, params: Mapping[str, Any], prompt: str | None) -> Pr
     bearing = {param.key: params.get(param.key) for param in model.params if param.bears_price}
     counted = model.billing_type not in ("FIXED", "TOKEN_BASED")
     return PricedBy(canonical([model.id, bearing]), len(prompt or "") if counted else 0)
-
-
-def callable_models(catalogue: Catalogue, uses: str) -> tuple[Model, ...]:
-    """The models that a step of this kind may name."""
-    return tuple(
-        model
-        for model in catalogue.models.values()
-        if model.api_status == "available" and model.uses == uses
-    )
 
 
 def model_known_later() -> tuple[None, Price]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import JsonValue
@@ -39,8 +39,13 @@ def instruction(schema: JsonValue) -> str:
     return f"\n\nAnswer with one JSON object and nothing else, of this shape: {written}"
 
 
-def repeat(problem: str) -> str:
-    """The message that asks again in the same session."""
+def repeat(read_again: Callable[[], object]) -> str:
+    """The message that asks again in the same session, about what reading the answer raises."""
+    problem = "it was not accepted"
+    try:
+        read_again()
+    except AnswerError as error:
+        problem = str(error)
     return f"That answer could not be used: {problem}."
 
 

@@ -11,7 +11,7 @@ from rivya_flows.language.expressions.output_types import TEXT, Shape, asset
 from rivya_flows.language.expressions.resolve import is_computed
 from rivya_flows.language.field_types import MediaKind, SpecModel, Takes, Value
 from rivya_flows.language.final_cut import CutMedium
-from rivya_flows.language.request_checks import check_model, check_references
+from rivya_flows.language.request_checks import check_model, check_reference_files
 from rivya_flows.language.syntax.media_references import KINDS, kind_of
 from rivya_flows.steps.given import Given, GivenMedia, World
 from rivya_flows.steps.kind import UNPAID, Kind, Names, given_fields
@@ -40,6 +40,7 @@ class Upload(Kind):
     idle = UNPAID
     reads = ("file",)
     fetches = True
+    gives_media = True
     is_quick = True
     brackets = ("[/", "/]")
 
@@ -58,7 +59,7 @@ class Upload(Kind):
         model = world.catalogue.get(named) if isinstance(named, str) else None
         if isinstance(named, str) and model is None and given.is_written:
             given.report(check_model(world.catalogue, named, self.uses))
-        elif model is not None and model.category != "chat":
+        elif model is not None and model.makes is not None:
             given.report(_refused(model, media, given))
         if given.problems or not given.is_complete:
             return None
@@ -83,7 +84,7 @@ def _refused(model: Model, media: GivenMedia, given: Given) -> Iterator[Diagnost
     if media.media:
         one = media.media[0]
         size = one.asset.size_bytes if one.asset else None
-        yield from check_references(model, [one.media], [size], [one.mime_type])
+        yield from check_reference_files(model, [one.media], [size], [one.mime_type])
         return
     kind = given.get("kind")
     for named in (kind,) if kind in KINDS else media.kinds:

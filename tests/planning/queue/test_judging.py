@@ -358,9 +358,10 @@ def test_the_next_round_keeps_what_was_bought_and_what_people_said() -> None:
 
 def test_a_pick_waits_for_nobody_while_its_judge_is_to_be_asked() -> None:
     arguments: Any = {"mode": "human", "from": []}
-    item = ItemState("", {}, requests=(ItemRequest("pick", arguments, "m", chats=((0,),)),))
+    request = ItemRequest("pick", arguments, "m", decides="person")
+    item = ItemState("", {}, requests=(replace(request, chats=((0,),)),))
     assert not item.waits_for_person
-    assert ItemState("", {}, requests=(ItemRequest("pick", arguments, "m"),)).waits_for_person
+    assert replace(item, requests=(request,)).waits_for_person
 
 
 def undisturbed(item: ItemState) -> ItemState:

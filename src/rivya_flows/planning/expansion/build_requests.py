@@ -14,7 +14,7 @@ from rivya_flows.language.workflow import Step
 from rivya_flows.steps.given import Given, Stage, World
 from rivya_flows.steps.house import House
 from rivya_flows.steps.kind import Kind
-from rivya_flows.steps.registry import kind_of
+from rivya_flows.steps.registry import kind_of_step
 from rivya_flows.steps.request import (
     MAX_PLAN_BYTES,
     MAX_REQUEST_BYTES,
@@ -79,14 +79,6 @@ def given_of(
     kind = kind_of_step(step)
     own = {name: getattr(step.with_, name) for name in kind.evaluates}
     return Given(kind.takes, arguments, stage=stage, written=own, scope=scope)
-
-
-def kind_of_step(step: Step) -> Kind:
-    """The kind of a checked step."""
-    kind = kind_of(step.uses)
-    if kind is None:
-        raise ItemRequestError(f"there is no kind of step {step.uses!r} here")
-    return kind
 
 
 def alternatives_of(step: Step) -> tuple[Step, ...]:

@@ -31,7 +31,7 @@ from rivya_flows.planning.expansion.namespaces import (
 from rivya_flows.planning.names import round_name
 from rivya_flows.planning.plan import PlannedItem, PlannedStep, RunPlan
 from rivya_flows.spec.includes import inlined_name
-from rivya_flows.steps.pick import PickWith
+from rivya_flows.steps.pick import mode_of
 
 
 def expand(
@@ -148,8 +148,7 @@ def _rounds(
     planned: Mapping[str, PlannedStep],
 ) -> dict[str, PlannedStep]:
     """The steps that buy the candidates of a pick again, one for each round."""
-    with_ = pick.step.with_
-    if not isinstance(with_, PickWith) or pick.step.fans_out or pick.skipped:
+    if (with_ := pick.pick) is None or pick.step.fans_out or pick.skipped:
         return {}
     source = _items_of(space, with_.from_)
     if source is None or source not in planned or not _may_reject(space, with_.mode, known):
@@ -170,7 +169,8 @@ def _rounds(
 def _may_reject(space: Space, mode: Any, known: NamespaceFacts) -> bool:
     """Whether a pick in this mode may reject all candidates; True if that is not known yet."""
     try:
-        return evaluate(mode, scope_in(space, mode, known)) in ("human", "judge")
+        found = mode_of(evaluate(mode, scope_in(space, mode, known)))
+        return found is not None and found.decides != "rule"
     except (ExpressionError, UsesNull, KeyError):
         return True
 

@@ -33,7 +33,6 @@ from rivya_flows.planning.queue.state import State, StepState
 from rivya_flows.spec.includes import inlined_name
 from rivya_flows.steps.candidates import nothing_to_pick
 from rivya_flows.steps.house import House
-from rivya_flows.steps.include import IncludeWith
 from rivya_flows.steps.request import (
     MAX_PLAN_BYTES,
     ItemRequest,
@@ -203,8 +202,8 @@ def _evaluate_item(
     around: _Surroundings, item: ItemState, failed: str | None, room: int
 ) -> ItemState:
     state, planned = around.state, around.planned
-    if isinstance(planned.step.with_, IncludeWith):
-        return _included(state, planned, item)
+    if around.step_id in state.plan.spaces:
+        return _included(state, around.step_id, item)
     if planned.skipped or failed:
         return _ended(item, Phase.SKIPPED, planned.skipped or failed or "")
     if planned.itemwise is not None and not item.variables:
@@ -256,9 +255,8 @@ def _not_made(around: _Surroundings, item: ItemState) -> str | None:
     return f"{source} {'failed' if followed.phase is Phase.FAILED else 'was skipped'}"
 
 
-def _included(state: State, planned: PlannedStep, item: ItemState) -> ItemState:
+def _included(state: State, name: str, item: ItemState) -> ItemState:
     """The item of an `include`: its outputs, once all steps inside have ended."""
-    name = inlined_name(planned.space, planned.step.id)
     space = state.plan.spaces[name]
     inside = [inlined_name(name, one) for one in space.workflow.steps]
     inside += [again for one in inside for again in state.planned(one).rounds]

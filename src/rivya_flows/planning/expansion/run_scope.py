@@ -22,8 +22,6 @@ from rivya_flows.planning.expansion.namespaces import (
 from rivya_flows.planning.plan import PlannedStep, Variables
 from rivya_flows.planning.queue.items import TERMINAL, ItemState, Phase
 from rivya_flows.planning.queue.state import State, StepState
-from rivya_flows.steps.include import IncludeWith
-from rivya_flows.steps.registry import known_kind
 
 
 def scope_for(state: State, planned: PlannedStep, names: Iterable[str]) -> dict[str, Any]:
@@ -49,9 +47,8 @@ def known_of(state: State) -> NamespaceFacts:
 
 def fields_of(state: State, name: str) -> dict[str, Any]:
     """The output fields of a step by its name in the plan."""
-    planned = state.planned(name)
     fields = step_fields(state.steps[name])
-    if isinstance(planned.step.with_, IncludeWith):
+    if name in state.plan.spaces:
         fields["credits"] = _spent_inside(state, name)
     return fields
 
@@ -126,8 +123,7 @@ def _step_fields(step: StepState) -> dict[str, Any]:
 def item_fields(planned: PlannedStep, item: ItemState) -> dict[str, Any]:
     """The output fields of one item, null if it did not complete; and its values of the axes."""
     axes = {**item.variables.get("matrix", {}), **item.variables.get("zip", {})}
-    kind = known_kind(planned.step.uses)
-    outputs = kind.outputs if kind else ()
+    outputs = planned.kind.outputs
     fields: dict[str, Any] = {**axes, **dict.fromkeys(outputs)}
     if item.phase is Phase.COMPLETED and item.outputs is not None:
         fields.update(item.outputs)

@@ -27,7 +27,7 @@ from rivya_flows.language.expressions.resolve import (
 from rivya_flows.language.expressions.values import as_text
 from rivya_flows.language.matrix import OwnKey
 from rivya_flows.language.wording import cut, shown
-from rivya_flows.planning.expansion.build_requests import kind_of_step, written_arguments
+from rivya_flows.planning.expansion.build_requests import written_arguments
 from rivya_flows.planning.expansion.expand import items_from
 from rivya_flows.planning.expansion.partial_evaluation import (
     PartlyKnown,
@@ -102,7 +102,7 @@ def as_planned(state: State, planned: PlannedStep, written: Any, known: Any) -> 
     if source is None:
         return known
     names = NamesInScope(WrittenSpec({}), state.plan.catalogue)
-    single = kind_of_step(source.step).gives(written_arguments(source.step), names)
+    single = source.kind.gives(written_arguments(source.step), names)
     member = (single.fields or {}).get("asset", ANY) if named.path[1] == "assets" else single
     least, most = item_range(state, name)
     # An item may make several media; one that may fail counts as none.

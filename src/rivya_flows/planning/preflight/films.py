@@ -22,7 +22,6 @@ from rivya_flows.planning.expansion.run_scope import known_scope, known_variable
 from rivya_flows.planning.plan import PlannedStep
 from rivya_flows.planning.queue.items import TERMINAL, ItemState, Phase
 from rivya_flows.planning.queue.state import State
-from rivya_flows.steps.cut import ComposeWith, LayoutWith
 from rivya_flows.steps.cut_rules import (
     drawn_texts,
     length_problems,
@@ -30,10 +29,8 @@ from rivya_flows.steps.cut_rules import (
     shown_seconds,
     start_problems,
 )
-from rivya_flows.steps.generate import GenerateWith
 
 _SPOKEN = 15.0  # characters in a second
-_CUT = (ComposeWith, LayoutWith)
 _MOST_ITEMS = 1_000  # of a plan; of a larger one the lengths of films are not worked out
 
 
@@ -61,7 +58,7 @@ class Film:
 def films(state: State) -> dict[tuple[str, str], Film]:
     """What is known of the films and stills of a rehearsed state, by step and item."""
     plan = state.plan
-    if not any(isinstance(planned.step.with_, _CUT) for planned in plan.steps.values()):
+    if not any(planned.kind.takes_brand for planned in plan.steps.values()):
         return {}
     if sum(len(step.items) for step in state.steps.values()) > _MOST_ITEMS:
         return {}
@@ -70,21 +67,21 @@ def films(state: State) -> dict[tuple[str, str], Film]:
     for name, planned in plan.steps.items():
         if planned.itemwise is not None:
             expand_step(given, name)
-        with_ = planned.step.with_
-        is_film = isinstance(with_, ComposeWith)
-        if planned.skipped or not isinstance(with_, (GenerateWith, *_CUT)):
+        kind = planned.kind
+        is_film = kind.media == "video"
+        is_bought = kind.buys and kind.gives_media
+        if planned.skipped or not (kind.takes_brand or is_bought):
             continue
         for item in [*given.steps[name].items.values()]:
             if item.phase in TERMINAL:
                 continue
             arguments = _arguments(given, planned, item)
-            if isinstance(with_, _CUT):
+            if kind.takes_brand:
                 drawn = plan.house_of(planned).drawn(arguments)
                 left_out = missing_characters("".join(drawn_texts(drawn)))
                 film = _film(drawn) if is_film else Film()
                 found[name, item.key] = replace(film, left_out=left_out)
-                kind = "video" if is_film else "image"
-                asset = _asset(kind, film.least if film.least == film.most else None)
+                asset = _asset(kind.media, film.least if film.least == film.most else None)
             else:
                 asset = _bought(plan.catalogue.get(str(arguments.get("model"))), arguments)
             outputs: dict[str, JsonValue] = {"asset": asset, "assets": [asset]}

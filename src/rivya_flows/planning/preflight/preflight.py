@@ -8,7 +8,7 @@ expressions, models, parameters, lengths, references, and members of fan-outs.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from rivya_flows.language.expressions.output_types import Unknown, has_unknown
@@ -19,7 +19,6 @@ from rivya_flows.planning.expansion.build_requests import (
     examine,
     fallback_of,
     given_of,
-    kind_of_step,
     written_arguments,
 )
 from rivya_flows.planning.expansion.expand import items_from
@@ -37,9 +36,7 @@ from rivya_flows.planning.preflight.films import films
 from rivya_flows.planning.queue.items import ItemState, Phase
 from rivya_flows.planning.queue.state import State
 from rivya_flows.steps.given import World
-from rivya_flows.steps.include import IncludeWith
-from rivya_flows.steps.notify import NotifyWith
-from rivya_flows.steps.pick import PickWith
+from rivya_flows.steps.pick import mode_of
 from rivya_flows.steps.request import ItemRequestError
 
 
@@ -52,7 +49,7 @@ def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
     # A failed step of an included spec may have reported the same input already.
     told = {item.reason for _, item in state.each() if item.phase is Phase.FAILED}
     for step_id, planned, space in _certain(state):
-        if isinstance(planned.step.with_, IncludeWith):
+        if step_id in state.plan.spaces:
             for reason in _unfit(state, state.plan.spaces[step_id]):
                 if reason not in told:
                     yield step_id, "", reason
@@ -108,14 +105,14 @@ def missing_in_outputs(state: State) -> Iterator[tuple[str, str]]:
 def certain_callbacks(state: State) -> Iterator[tuple[str, Any, Any]]:
     """Step, URL and secret of each certain callback; None for what is known later."""
     for step_id, planned, space in _certain(state):
-        if not isinstance(planned.step.with_, NotifyWith):
+        if not planned.kind.calls_back:
             continue
         try:
             scope = known_scope(state, planned)
             for item in _items(state, step_id, space, scope):
                 known = _known_arguments(state, planned, {**scope, **item.variables})
                 if known is not None:
-                    given = (known.arguments.get(name) for name in ("url", "secret"))
+                    given = (known[0].get(name) for name in ("url", "secret"))
                     url, secret = (None if has_unknown(one) else one for one in given)
                     yield step_id, url, secret
         except (UsesNull, ExpressionError):
@@ -184,21 +181,12 @@ def _items(state: State, step_id: str, space: Space, scope: Scope) -> Sequence[I
     return (ItemState("", {}),)
 
 
-@dataclass(frozen=True)
-class _Known:
-    """The arguments of an item, as far as they are known.
-
-    Attributes:
-        arguments: By name, with `Unknown` for what is known later.
-        reasons: Why some of them cannot be evaluated.
+def _known_arguments(
+    state: State, planned: PlannedStep, scope: Scope
+) -> tuple[dict[str, Any], list[str]] | None:
+    """The arguments of an item, with `Unknown` for what is known later, and why some of them cannot be
+    evaluated; None if the item is or may be skipped.
     """
-
-    arguments: dict[str, Any]
-    reasons: tuple[str, ...] = ()
-
-
-def _known_arguments(state: State, planned: PlannedStep, scope: Scope) -> _Known | None:
-    """The known arguments; None if the item is or may be skipped."""
     step = planned.step
     arguments: dict[str, Any] = {}
     reasons: list[str] = []
@@ -206,7 +194,7 @@ def _known_arguments(state: State, planned: PlannedStep, scope: Scope) -> _Known
         if not _is_wanted(step.if_, scope):
             return None
     except ExpressionError as error:
-        return _Known({}, (str(error),))
+        return {}, [str(error)]
     for name, written in written_arguments(step).items():
         try:
             if written is not None:
@@ -217,7 +205,7 @@ def _known_arguments(state: State, planned: PlannedStep, scope: Scope) -> _Known
         except ExpressionError as error:
             reasons.append(str(error))
             arguments[name] = Unknown()
-    return _Known(arguments, tuple(reasons))
+    return arguments, reasons
 
 
 def _reasons(state: State, planned: PlannedStep, scope: Scope) -> list[str] | None:
@@ -231,20 +219,21 @@ def _reasons(state: State, planned: PlannedStep, scope: Scope) -> list[str] | No
         known = _known_arguments(state, alternative, scope)
         if known is None:
             return None
-        found = list(known.reasons)
+        arguments, found = known
         written = [written_arguments(step)]
-        if isinstance(step.with_, PickWith):
-            written.append({"by": step.with_.by})  # of each candidate
-            if known.arguments.get("mode") == "best":
-                found += _unknown_values(step.with_.by, scope)
+        if planned.pick:
+            written.append({"by": planned.pick.by})  # of each candidate
+            mode = mode_of(arguments.get("mode"))
+            if mode is not None and mode.needs == "by":
+                found += _unknown_values(planned.pick.by, scope)
         found += missing_computed_members(state.plan, planned.space, written, scope)
-        named = known.arguments.get("model")
+        named = arguments.get("model")
         model = state.plan.catalogue.get(named) if isinstance(named, str) else None
         try:
-            found += _request_problems(state, alternative, known.arguments)
-            if model is not None and model.category != "chat":
-                kind = kind if number else model.category
-                check_kind(model.id, model.category, kind)
+            found += _request_problems(state, alternative, arguments)
+            if model is not None and model.makes is not None:
+                kind = kind if number else model.makes
+                check_kind(model.id, model.makes, kind)
         except (ItemRequestError, ExpressionError) as error:
             found.append(str(error))
         # What is wrong with the request as written is told once.
@@ -263,7 +252,7 @@ def _request_problems(
     step, plan = planned.step, state.plan
     world = World(plan.catalogue, files=plan.files_of(planned), house=plan.house_of(planned))
     given = given_of(step, arguments, {}, "planned")
-    examine(kind_of_step(step), given, world)
+    examine(planned.kind, given, world)
     yield from (one.sentence for one in given.problems)
 
 

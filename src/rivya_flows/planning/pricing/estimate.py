@@ -32,8 +32,6 @@ from rivya_flows.planning.queue.queue import step as advance
 from rivya_flows.planning.queue.state import State, StepState, item_range
 from rivya_flows.spec.includes import inlined_name
 from rivya_flows.steps.candidates import picked_from
-from rivya_flows.steps.chat import ChatWith
-from rivya_flows.steps.generate import GenerateWith
 from rivya_flows.steps.request import ItemRequest
 
 LookUp = Callable[[AskCache], CacheAnswered | None]
@@ -356,12 +354,11 @@ def _is_waiting(step: StepState) -> bool:
 
 def _words(state: State, planned: PlannedStep, items: tuple[ItemEstimate, ...]) -> str | None:
     """What the brand adds to the prompts of a step; None if nothing."""
-    with_ = planned.step.with_
-    if not isinstance(with_, GenerateWith) or with_.prompt is None:
+    if not planned.kind.takes_words(planned.step.with_):
         return None
     house = state.plan.house_of(planned)
     models = {item.model: state.plan.catalogue.get(item.model) for item in items if item.model}
-    found = (house.words_for(model, with_.brand) for model in models.values() if model)
+    found = (house.words_for(model, wanted=True) for model in models.values() if model)
     return next((words for words in found if words), None)
 
 
@@ -456,8 +453,8 @@ def _with_fallbacks(
     """
     (model, first), *others = expected
     one = _attempts(planned, first) if again else first
-    # A chat reserves the most of one turn, and is settled later.
-    reserve = (isinstance(planned.step.with_, ChatWith) and first.max) or first.min
+    # Of a pick it is the most of all chats of its judge, which are bought one by one.
+    reserve = (not planned.pick and first.max) or first.min
     if not others:
         return ItemEstimate(key, model, one, reserve)
     models = tuple(name for name, _ in others)

@@ -16,23 +16,17 @@ from rivya_flows.language.expressions.resolve import (
     is_computed,
     references,
 )
-from rivya_flows.planning.expansion.build_requests import (
-    alternatives_of,
-    kind_of_step,
-    written_arguments,
-)
+from rivya_flows.planning.expansion.build_requests import alternatives_of, written_arguments
 from rivya_flows.planning.expansion.item_arguments import evaluate_items, expand_step
 from rivya_flows.planning.expansion.partial_evaluation import known_part, known_value
 from rivya_flows.planning.expansion.run_scope import known_scope, known_variables
 from rivya_flows.planning.plan import PlannedStep, Variables, candidates_step
 from rivya_flows.planning.queue.items import ItemState, Phase
 from rivya_flows.planning.queue.state import State, item_range
-from rivya_flows.steps.generate import GenerateWith
 from rivya_flows.steps.given import World
 from rivya_flows.steps.judge import CANDIDATES
-from rivya_flows.steps.pick import PickWith
+from rivya_flows.steps.pick import PickWith, idle_keys
 from rivya_flows.steps.structured_output import TURNS
-from rivya_flows.steps.upload import UploadWith
 
 
 def written_prices(
@@ -53,13 +47,12 @@ def _written_price(
     with contextlib.suppress(ExpressionError, UsesNull):
         scope = known_scope(state, planned, steps=False)
     scope |= variables
-    if isinstance(planned.step.with_, PickWith):
-        return written_judge_price(state, planned, scope, rejected)
-    kind = kind_of_step(planned.step)
+    if planned.pick:
+        return written_judge_price(state, planned, planned.pick, scope, rejected)
     written = planned.step.with_.model_dump(by_alias=True)
     known = {name: _known(value, scope) for name, value in written.items()}
     world = World(state.plan.catalogue, house=state.plan.house_of(planned))
-    return kind.expected_price(known, world)
+    return planned.kind.expected_price(known, world)
 
 
 def _known(written: Any, scope: Mapping[str, Any]) -> Any:
@@ -87,13 +80,11 @@ def judge_price(state: State, planned: PlannedStep, item: ItemState, *, bought: 
 
 
 def written_judge_price(
-    state: State, planned: PlannedStep, scope: Mapping[str, Any], rejected: int
+    state: State, planned: PlannedStep, with_: PickWith, scope: Mapping[str, Any], rejected: int
 ) -> tuple[str | None, Price]:
     """The model of the judge of a pick and its price, by the spec alone, after so many rounds."""
-    with_ = planned.step.with_
-    assert isinstance(with_, PickWith)
     mode = known_value(with_.mode, scope)
-    if with_.judge is None or mode not in ("judge", "human", None):
+    if with_.judge is None or (mode is not None and "judge" in idle_keys(mode)):
         return None, Price(0, 0, "free")
     named = known_value(with_.judge.model, scope)
     model = state.plan.catalogue.get(named) if isinstance(named, str) else None
@@ -119,10 +110,9 @@ def _assumption(one: Price) -> str:
 
 def _candidates(state: State, planned: PlannedStep) -> tuple[int, int | None]:
     """The least and the most candidates of a pick; None if there may be any number."""
-    with_ = planned.step.with_
-    assert isinstance(with_, PickWith)
-    if isinstance(with_.from_, list | tuple):
-        return len(with_.from_), len(with_.from_)
+    written = planned.pick and planned.pick.from_
+    if isinstance(written, list | tuple):
+        return len(written), len(written)
     name = candidates_step(planned)
     return (0, None) if name is None else item_range(state, name)
 
@@ -173,14 +163,10 @@ def _is_certain(state: State, planned: PlannedStep, unsure: set[str]) -> bool:
 def _gives_media(state: State, name: str) -> bool:
     """Whether a step has ended, or will give media alone, which are no null where it succeeds."""
     planned = state.planned(name)
-    if state.steps[name].settled or _makes_media(planned):
+    if state.steps[name].settled or planned.kind.gives_media:
         return True
     source = candidates_step(planned)
-    return source is not None and isinstance(state.spec(source).with_, GenerateWith)
-
-
-def _makes_media(planned: PlannedStep) -> bool:
-    return isinstance(planned.step.with_, GenerateWith | UploadWith)
+    return source is not None and state.planned(source).kind.gives_media
 
 
 def _is_lacking(state: State, name: str) -> bool:

@@ -24,7 +24,6 @@ from rivya_flows.planning.questions.question import (
 )
 from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven, Channel
 from rivya_flows.planning.queue.state import State
-from rivya_flows.steps.pick import PickWith
 
 _MOST_NAMED = 12  # choices in a hint
 _NONE = re.compile(r"none\s*(?::(.*))?", re.IGNORECASE | re.DOTALL)
@@ -259,7 +258,7 @@ def refuse_unfit(answers: Mapping[str, Answer], plan: RunPlan) -> None:
         UsageError: There is no such question, or no such choice.
     """
     plan = with_followed_items(plan)
-    picks = {name: one for name, one in plan.steps.items() if isinstance(one.step.with_, PickWith)}
+    picks = {name: one for name, one in plan.steps.items() if one.pick}
     asked = {
         label(name, item.key): _question_before(plan, name, item.key)
         for name, planned in picks.items()
@@ -280,7 +279,7 @@ def refuse_unfit(answers: Mapping[str, Answer], plan: RunPlan) -> None:
 def _question_before(plan: RunPlan, name: str, key: str) -> Question:
     """The question of a pick as it is known before the run; without choices where they are not."""
     planned = plan.steps[name]
-    assert isinstance(planned.step.with_, PickWith)
+    assert planned.pick is not None
     source = plan.steps.get(candidates_step(planned) or "")
     choices = tuple(one.key for one in (source and source.items) or () if one.key)
     return Question(
@@ -288,7 +287,7 @@ def _question_before(plan: RunPlan, name: str, key: str) -> Question:
         key,
         "",
         choices,
-        count=planned.step.with_.count,
+        count=planned.pick.count,
         rounds_left=len(planned.rounds),
         note_room=MAX_NOTE,
     )

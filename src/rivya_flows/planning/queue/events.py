@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from rivya_flows.assets import Asset, Outputs
-from rivya_flows.steps.request import Route, UploadedFile
+from rivya_flows.steps.request import UploadedFile
 
 
 class Entry(BaseModel):
@@ -191,7 +191,7 @@ class PurchaseIntended(OfPurchase):
     """
 
     kind: Literal["purchase.intended"] = "purchase.intended"
-    route: Route
+    route: str
     idempotency_key: str
     body: str
     reserve: int

@@ -42,7 +42,7 @@ def fallen_back(item: ItemState) -> ItemState | None:
 
 def after_failure(step: Step, item: ItemState) -> tuple[ItemRequest, ...]:
     """What is bought, one after the other, if the running job of an item and all after it fail."""
-    if item.request is None or item.request.route != "generation":
+    if item.request is None or not item.request.media:  # no job
         return ()
     again = max(0, item.granted - beyond_spec(step, item))
     numbers = range(item.alternative + 1, len(item.requests))
@@ -55,7 +55,7 @@ def is_refusal_of_request(purchase: Purchase, code: str | None) -> bool:
 
     If the service may have accepted it before, the refusal does not say what became of that.
     """
-    return purchase.route == "generation" and code == REFUSED and purchase.sent == "never"
+    return code == REFUSED and purchase.sent == "never"
 
 
 def started_over(step: Step, item: ItemState) -> ItemState:

@@ -18,9 +18,6 @@ from rivya_flows.planning.queue.state import State
 from rivya_flows.steps.candidates import Candidate, available
 from rivya_flows.steps.request import ItemRequest
 
-_DECIDED = ("human", "judge")
-"""Modes of a pick that a person or a judge decides; the others choose again by themselves."""
-
 
 class Finished(NamedTuple):
     """Finished work of a run.
@@ -128,8 +125,8 @@ def decided(state: State, step_id: str, item: ItemState) -> ItemState:
 
 
 def _is_decided(item: ItemState) -> bool:
-    request = item.request
-    return request is not None and request.is_pick and request.pick.mode in _DECIDED
+    """Whether a person or a judge decides it; a rule chooses again by itself."""
+    return item.request is not None and item.request.decides in ("person", "judge")
 
 
 def _hash(request: ItemRequest, candidates: Sequence[Candidate]) -> str:

@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from rivya_flows.assets import Outputs
 from rivya_flows.planning.plan import Variables
 from rivya_flows.planning.queue.events import AnsweredBy, BroughtFile
-from rivya_flows.steps.request import ItemRequest, PriceClass, PricedBy, Route
+from rivya_flows.steps.request import FUNCTION, ItemRequest, PriceClass, PricedBy
 
 
 class Phase(StrEnum):
@@ -63,7 +63,7 @@ class Purchase:
     """
 
     n: int
-    route: Route
+    route: str
     idempotency_key: str
     body: str
     reserve: int
@@ -81,6 +81,11 @@ class Purchase:
     usage: Mapping[str, JsonValue] | None = field(default=None, hash=False)
     alternative: int = 0
     sent: Literal["never", "unknown"] = "never"
+
+    @property
+    def is_function(self) -> bool:
+        """Whether the `work` of its kind buys, and not the service."""
+        return self.route == FUNCTION.name
 
     @property
     def held(self) -> int:
@@ -196,10 +201,8 @@ class ItemState:
     @property
     def waits_for_person(self) -> bool:
         """Whether it is a pick that nobody has answered yet, and no judge is to be asked first."""
-        request = self.request
-        if request is None or not request.is_pick or self.picked is not None:
-            return False
-        return request.pick.mode == "human" and not request.chats
+        request = self.request if self.picked is None else None
+        return request is not None and request.decides == "person" and not request.chats
 
     @property
     def is_due(self) -> bool:

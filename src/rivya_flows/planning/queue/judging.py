@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 
 from rivya_flows.language.canonical import whole
@@ -11,8 +12,9 @@ from rivya_flows.planning.queue.items import ItemState, Phase, Score, next_round
 from rivya_flows.planning.queue.state import State
 from rivya_flows.steps import structured_output
 from rivya_flows.steps.candidates import best
+from rivya_flows.steps.chat import chat_body
 from rivya_flows.steps.judge import SCORES, chats_about, message_about, read_scores, with_chats
-from rivya_flows.steps.request import ItemRequest
+from rivya_flows.steps.request import ItemRequest, UploadedFile
 from rivya_flows.steps.structured_output import AnswerError
 
 BELOW_LEAST = "below_least"
@@ -103,8 +105,8 @@ def rounds_left(state: State, step_id: str, item: ItemState) -> int:
     return max(0, len(state.planned(step_id).rounds) - item.round)
 
 
-def chat_request(state: State, item: ItemState) -> tuple[ItemRequest, str | None, str | None]:
-    """The request of the next turn as a chat, and session and message where it repeats a question.
+def body(state: State, item: ItemState, files: Sequence[UploadedFile], trace: str) -> str:
+    """The exact body of the next turn.
 
     A chat is repeated in its session as long as it is about the same candidates, and the session
     is there.
@@ -114,16 +116,14 @@ def chat_request(state: State, item: ItemState) -> tuple[ItemRequest, str | None
     message = message_about(request, model)
     chat = replace(request, arguments={"message": message, "expect": SCORES})
     if not item.judge_turns or refused_in_session(item):
-        return chat, None, None
+        return chat_body(chat, files, trace)
     turns = [one for one in item.purchases if one.status == "answered"][-item.judge_turns :]
     told = whole(message + structured_output.instruction(SCORES))
     if json.loads(turns[0].body).get("message") != told:
-        return chat, None, None
-    return (
-        chat,
-        turns[-1].session_id,
-        structured_output.repeat(_problem(turns[-1].content, request)),
-    )
+        return chat_body(chat, files, trace)
+    content, keys = turns[-1].content or "", _keys(request)
+    repeated = structured_output.repeat(lambda: read_scores(content, keys))
+    return chat_body(chat, files, trace, session=turns[-1].session_id, message=repeated)
 
 
 def refused_in_session(item: ItemState) -> bool:
@@ -132,21 +132,13 @@ def refused_in_session(item: ItemState) -> bool:
     return last is not None and last.status == "refused" and "session_id" in json.loads(last.body)
 
 
-def _problem(content: str | None, request: ItemRequest) -> str:
-    try:
-        read_scores(content or "", _keys(request))
-    except AnswerError as error:
-        return str(error)
-    return "it was not accepted"
-
-
 def _keys(request: ItemRequest) -> list[str]:
     return [str(one["key"]) for one in request.judged()]
 
 
 def _asks_person(item: ItemState) -> bool:
     request = item.request if is_judged(item) else None
-    return request is not None and request.pick.mode == "human"
+    return request is not None and request.decides == "person"
 
 
 def _unusable(state: State, item: ItemState, reason: str) -> ItemState:
@@ -161,7 +153,7 @@ def _unusable(state: State, item: ItemState, reason: str) -> ItemState:
 def _decided(state: State, step_id: str, item: ItemState) -> ItemState:
     """What the scores decide, once all candidates have one."""
     request = item.evaluated
-    if request.chats or request.pick.mode != "judge":
+    if request.chats or request.decides != "judge":
         return item
     if chosen := proposal(item):
         return replace(item, picked=chosen, answered_by=None)

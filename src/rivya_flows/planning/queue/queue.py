@@ -131,7 +131,7 @@ def _resend(state: State, step_id: str, item: ItemState) -> Action:
     bought = item.last
     assert bought is not None
     # A function gives its outputs when it is called again under its key.
-    if bought.status == "intended" or bought.route == "function":
+    if bought.status == "intended" or bought.is_function:
         return Buy(step_id, item.key, bought)
     return _collect(state, step_id, item)
 

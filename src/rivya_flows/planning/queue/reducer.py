@@ -366,8 +366,8 @@ def _chat_answered(state: State, event: ChatAnswered, item: ItemState) -> ItemSt
         "session_id": event.session_id,
         "usage": event.usage,
     }
-    schema = getattr(state.spec(event.step).with_, "expect", None)
-    if schema:
+    planned = state.planned(event.step)
+    if schema := planned.kind.expects(planned.step.with_):
         try:
             outputs["json"] = structured_output.read(event.content, schema)
         except structured_output.AnswerError as error:

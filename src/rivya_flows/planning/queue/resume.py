@@ -11,7 +11,6 @@ from rivya_flows.planning.queue.events import RunResumed
 from rivya_flows.planning.queue.fallbacks import beyond_spec, jobs_left, started_over
 from rivya_flows.planning.queue.items import UNANSWERED, ItemState, Phase, Purchase, uncertain
 from rivya_flows.planning.queue.state import Rest, State
-from rivya_flows.steps.include import IncludeWith
 from rivya_flows.steps.request import UploadName
 
 _OUT_OF_REACH = {"download", "job_status_unknown", "not_found"}
@@ -87,7 +86,7 @@ def _doubtful_uploads(state: State) -> set[UploadName]:
 
 
 def _revived(state: State, step_id: str, item: ItemState, event: RunResumed) -> ItemState:
-    if isinstance(state.spec(step_id).with_, IncludeWith):
+    if step_id in state.plan.spaces:
         # It depends on the steps inside, which may run now.
         return replace(item, phase=Phase.WAITING, outputs=None, reason=None, code=None)
     if item.phase is Phase.COMPLETED:

@@ -32,8 +32,7 @@ from rivya_flows.planning.queue.reducer import budget_key
 from rivya_flows.planning.queue.state import PoolLimit, Rest, State
 from rivya_flows.steps import structured_output
 from rivya_flows.steps.chat import chat_body
-from rivya_flows.steps.registry import kind_of
-from rivya_flows.steps.request import ItemRequest, PriceClass, Route
+from rivya_flows.steps.request import ItemRequest, PriceClass
 
 
 def start_items(state: State, step_id: str) -> list[Action]:
@@ -152,7 +151,7 @@ def _buy(state: State, step_id: str, item: ItemState, price: PriceClass) -> list
     request = item.evaluated
     n = len(item.purchases) + 1
     key = idempotency_key(state.nonce, step_id, item.key, n)
-    route, body = _request(state, step_id, item, request, n)
+    assert request.route is not None
     rest: int | None = None
     if asked is not None:
         state.rest = replace(asked, asking=(step_id, item.key))
@@ -161,9 +160,9 @@ def _buy(state: State, step_id: str, item: ItemState, price: PriceClass) -> list
     # Held from now on, so that the next item of this event sees less of the budget.
     bought = Purchase(
         n,
-        route,
+        request.route.name,
         key,
-        body,
+        _body(state, step_id, item, request, n),
         reserve,
         state.now,
         request.priced_by,
@@ -175,31 +174,17 @@ def _buy(state: State, step_id: str, item: ItemState, price: PriceClass) -> list
     return [Buy(step_id, item.key, bought, rest)]
 
 
-def _request(
-    state: State, step_id: str, item: ItemState, request: ItemRequest, n: int
-) -> tuple[Route, str]:
+def _body(state: State, step_id: str, item: ItemState, request: ItemRequest, n: int) -> str:
     files = [state.uploads[name] for name in request.upload_names()]
     trace = trace_name(state.run_id, step_id, item.key, n)
-    kind, route = kind_of(request.uses), request.route
-    assert kind is not None
-    assert route is not None
     if judging.is_judged(item):
-        chat, session, repeated = judging.chat_request(state, item)
-        return route, chat_body(chat, files, trace, session=session, message=repeated)
+        return judging.body(state, item, files, trace)
     asked = [purchase for purchase in item.purchases if purchase.status == "answered"]
     if not asked or judging.refused_in_session(item):
-        return route, kind.body(request, files, trace)
-    message = structured_output.repeat(_problem(asked[-1].content or "", request))
-    session = asked[-1].session_id
-    return route, chat_body(request, files, trace, session=session, message=message)
-
-
-def _problem(content: str, request: ItemRequest) -> str:
-    try:
-        structured_output.read(content, request.arguments["expect"])
-    except structured_output.AnswerError as error:
-        return str(error)
-    return "it was not accepted"
+        return state.planned(step_id).kind.body(request, files, trace)
+    content, expect = asked[-1].content or "", request.arguments["expect"]
+    message = structured_output.repeat(lambda: structured_output.read(content, expect))
+    return chat_body(request, files, trace, session=asked[-1].session_id, message=message)
 
 
 def _room(state: State, step_id: str) -> int | None:

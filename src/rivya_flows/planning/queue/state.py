@@ -20,7 +20,6 @@ from rivya_flows.planning.pricing.quoted_prices import QuotedPrices, note_price
 from rivya_flows.planning.questions.question import Question, QuestionName
 from rivya_flows.planning.queue.events import AnswerGiven, Fork, Unpaid
 from rivya_flows.planning.queue.items import TERMINAL, ItemState, Phase, Tally
-from rivya_flows.steps.pick import PickWith
 from rivya_flows.steps.request import PriceClass, UploadedFile, UploadName
 
 
@@ -328,7 +327,7 @@ def _copy_of(value: T) -> T:
 
 def item_range(state: State, step_id: str) -> tuple[int, int]:
     """The least and the most members of ``steps.NAME.items``, as far as that is known now."""
-    written, step = state.spec(step_id), state.steps[step_id]
-    if isinstance(written.with_, PickWith) and not written.fans_out:
-        return written.with_.count, written.with_.count
+    written, step, pick = state.spec(step_id), state.steps[step_id], state.planned(step_id).pick
+    if pick and not written.fans_out:
+        return pick.count, pick.count
     return (len(step.items), len(step.items)) if step.expanded else (0, written.max_items)

@@ -14,10 +14,8 @@ from rivya_flows.language.step_groups import PARTS
 from rivya_flows.language.workflow import Step, Workflow
 from rivya_flows.spec.includes import included_by
 from rivya_flows.spec.written import WrittenSpec
-from rivya_flows.steps.chat import ChatWith
-from rivya_flows.steps.cut import Cut
 from rivya_flows.steps.cut_rules import drawn_texts
-from rivya_flows.steps.registry import known_kind
+from rivya_flows.steps.registry import kind_of_step
 
 _EXPRESSION = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
 
@@ -52,9 +50,8 @@ def warn(spec: WrittenSpec, workflow: Workflow, report: DiagnosticCollector) -> 
     if not workflow.outputs:
         # A callback or a function may take the results elsewhere.
         if all(_is_for_results(workflow, one) for one in steps.values()):
-            made = next(
-                (name for name, one in steps.items() if not isinstance(one.with_, ChatWith)), "NAME"
-            )
+            kinds = ((name, kind_of_step(one)) for name, one in steps.items())
+            made = next((name for name, kind in kinds if "asset" in kind.outputs), "NAME")
             hint = f"add `outputs: {{{made}: ${{{{ steps.{made}.asset }}}}}}`"
             report.add(("outputs",), "no-outputs", "the spec has no outputs", hint)
         return
@@ -72,8 +69,7 @@ def _is_for_results(workflow: Workflow, step: Step) -> bool:
     if included := included_by(workflow, step.id):
         inner = included.workflow
         return all(_is_for_results(inner, one) for one in inner.all_steps.values())
-    kind = known_kind(step.uses)
-    return kind is not None and kind.is_for_results
+    return kind_of_step(step).is_for_results
 
 
 def _text_conditions(steps: Mapping[str, Step]) -> Iterator[tuple[str, str]]:
@@ -82,8 +78,8 @@ def _text_conditions(steps: Mapping[str, Step]) -> Iterator[tuple[str, str]]:
         named = whole_reference(step.if_)
         if named is None or named.namespace != "steps" or named.path[1:2] != ("json",):
             continue
-        asked = steps[named.path[0]].with_
-        expect: Any = asked.expect if isinstance(asked, ChatWith) else None
+        asked = steps[named.path[0]]
+        expect: Any = kind_of_step(asked).expects(asked.with_)
         for key in named.path[2:]:
             expect = expect.get(key) if isinstance(expect, dict) else None
         if expect == "string":
@@ -94,7 +90,7 @@ def _without_font(workflow: Workflow) -> Iterator[tuple[str, str]]:
     """Each step that draws texts with characters that no font has, and these; as far as they are written."""
     brand = workflow.branding and workflow.branding.end_card
     for name, step in workflow.all_steps.items():
-        if not isinstance(known_kind(step.uses), Cut):
+        if not kind_of_step(step).takes_brand:
             continue
         arguments = step.with_.model_dump()
         texts = list(drawn_texts(arguments))

@@ -45,7 +45,7 @@ _BRACES = re.compile(rf"(\$?\{{{{1,2}})\s*({'|'.join(NAMESPACES)})\.")
 _ONE_BRACE = re.compile(r"(\$\{)(?!\{)")
 
 
-def check_references(
+def check_names(
     names: NamesInScope, report: DiagnosticCollector, wanted: Mapping[str, Mapping[str, Input]]
 ) -> None:
     """Reports every expression that cannot be parsed or uses a name that is not in scope.

@@ -173,5 +173,5 @@ def _media(written: Written, kind: Kind, arguments: Mapping[str, Any]) -> Iterat
     named = written.evaluate(kind, arguments).get("model")
     for one in named.possible if isinstance(named, Unknown) else (named,):
         model = written.names.catalogue.get(one) if isinstance(one, str) else None
-        if model is not None and model.category != "chat":
-            yield model.category
+        if model is not None and model.makes is not None:
+            yield model.makes

@@ -42,7 +42,9 @@ _NEVER_EMPTY = ("budget", "concurrency")  # a cap that is left empty must not pa
 
 def json_schema(catalogue: Catalogue, kinds: Kinds) -> Schema:
     """The schema of a spec with these models and kinds of step, as JSON Schema 2020-12."""
-    models = {uses: found for uses, one in kinds.items() if (found := one.models(catalogue))}
+    listed = [model for model in catalogue.models.values() if model.api_status == "available"]
+    named = {uses: [model for model in listed if model.uses == uses] for uses in kinds}
+    models = {uses: found for uses, found in named.items() if found}
     instead = {**forms_of(kinds), **argument_forms(kinds, models)}
     built = of_models((Workflow, Defaults, *(one.takes for one in kinds.values())), instead)
     for uses, callables in models.items():

@@ -31,7 +31,7 @@ def definition(model: Model) -> Schema:
     properties: dict[str, Any] = {
         "model": {"title": model.display_name, "description": _told(model)}
     }
-    if model.category == "chat":
+    if model.makes is None:
         return {"properties": properties | _prompt(model, "message") | _abilities(model)}
     properties |= _prompt(model, "prompt")
     properties["params"] = _params(model)
@@ -42,7 +42,7 @@ def definition(model: Model) -> Schema:
 def needs(models: Iterable[Model]) -> list[Schema]:
     """What the arguments must have, beside the keys that every model needs."""
     listed = list(models)
-    prompted = [model.id for model in listed if model.prompt_required and model.category != "chat"]
+    prompted = [model.id for model in listed if model.prompt_required and model.makes]
     rules: list[Schema] = []
     if prompted:
         rules.append({"if": is_("model", *prompted), "then": {"required": ["prompt"]}})

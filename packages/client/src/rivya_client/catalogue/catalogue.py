@@ -145,9 +145,14 @@ class Model:
     chat: ChatCapabilities | None = None
 
     @property
+    def makes(self) -> str | None:
+        """The kind of media that it makes; None of a chat model."""
+        return None if self.category == "chat" else self.category
+
+    @property
     def uses(self) -> str:
         """The kind of step that it is for."""
-        return "chat" if self.category == "chat" else "generate"
+        return "chat" if self.makes is None else "generate"
 
     @property
     def speaks(self) -> bool:
