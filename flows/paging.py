@@ -8,8 +8,15 @@ from typing import TypeVar
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.filters import FlowRunFilter, TaskRunFilter, WorkPoolFilter
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    FlowFilter,
+    FlowRunFilter,
+    TaskRunFilter,
+    WorkPoolFilter,
+)
 from prefect.client.schemas.objects import FlowRun, StateType, TaskRun
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import TaskRunSort
 
 PAGE = 200
@@ -27,6 +34,19 @@ async def read_all(read: Callable[[int], Awaitable[list[T]]]) -> list[T]:
         found += page
         if len(page) < PAGE:
             return found
+
+
+async def read_deployments(
+    client: PrefectClient, *, tag: str | None = None, flows: Collection[str] | None = None
+) -> list[DeploymentResponse]:
+    """All deployments with this tag, and of one of the flows with these names; None: with any."""
+    tagged = DeploymentFilter.model_validate({"tags": tag and {"all_": [tag]}})
+    named = FlowFilter.model_validate({"name": _any(flows)})
+    return await read_all(
+        lambda at: client.read_deployments(
+            deployment_filter=tagged, flow_filter=named, limit=PAGE, offset=at
+        )
+    )
 
 
 def flow_runs_with(

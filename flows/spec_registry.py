@@ -14,7 +14,6 @@ from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 from prefect.settings import get_current_settings
 
-from rivya_client.catalogue.catalogue import nearest
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.app.shared_store_checks import shown_url
 from rivya_flows.app.spec_file import SpecFile, deployed_file, load_spec, read_spec, specs_at
@@ -27,6 +26,7 @@ from rivya_flows.language.workflow import Workflow
 from rivya_flows.planning.queue.events import RunFrozen
 from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.settings import Settings, read_settings
+from rivya_flows.similar_names import nearest
 from rivya_flows.store.deployments import DeployedSpec, deployed_spec, version_of
 from rivya_flows.store.journal import Journal
 

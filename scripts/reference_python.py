@@ -10,6 +10,9 @@ from typing import Any
 import griffe
 from reference_tables import ABSTRACT, in_one_line, package, table
 
+_SHARED = ("WireModel", "TolerantModel")
+"""Bases whose members docs/reference/client.md explains once, for all answers."""
+
 _RESOURCES = {
     "models": "resources.Models",
     "credits": "resources.Wallet",
@@ -93,6 +96,7 @@ def _class(name: str, found: Any) -> str:
     else:
         parts += [_text(found), *_attributes(found)]
     members = found.members if twin != name else found.all_members
+    members = {n: one for n, one in members.items() if one.parent.name not in _SHARED}
     rows = [
         (f"`{one.name}`", _type(one.annotation), _summary(one))
         for one in members.values()
@@ -123,7 +127,7 @@ def _attributes(found: Any) -> Iterator[str]:
         for one in line
         for name, member in one.members.items()
         if member.is_attribute and member.annotation and "property" not in member.labels
-        if not name.startswith(("_", "model_config")) and "ClassVar" not in str(member.annotation)
+        if not name.startswith(("_", "model_config")) and "instance-attribute" in member.labels
     }
     if lacking := sorted(fields.keys() - meaning.keys()):
         raise ValueError(f"{found.path}: its docstring does not describe {', '.join(lacking)}")

@@ -8,9 +8,9 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import prefect
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.filters import DeploymentFilter
 from prefect.client.schemas.objects import WorkerStatus
 from prefect.events.schemas.automations import EventTrigger
 from prefect.exceptions import ObjectNotFound
@@ -19,6 +19,7 @@ from rivya_flows.app.doctor.checks import Check, ok, problem, warning
 from rivya_flows.app.shared_store_checks import shown_url, this_machine, unshared
 from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL
 from rivya_flows.flows.deployment.work_pools import WAKER_NAME, machines_of, workers_online
+from rivya_flows.flows.paging import read_deployments
 from rivya_flows.flows.prefect_internals import LEASES_ON_DISK, is_on_sqlite
 from rivya_flows.flows.questions.suspension import WAKER
 from rivya_flows.flows.recovery.automations import (
@@ -33,7 +34,6 @@ from rivya_flows.settings import Settings
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.suspended_runs import last_sweep
 
-LEAST = (3, 8)
 _DEPLOY = "deploy with `rivya-flows deploy`, or start `rivya-flows up`"
 _BATCH = 50
 _MANY = 2
@@ -56,15 +56,12 @@ async def server_checks(settings: Settings) -> AsyncIterator[Check]:
             )
             return
         version = await client.api_version()
-        numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
-        if numbers < LEAST:
-            yield problem(
-                "prefect server", f"version {version}", "update it to 3.8 or later: pip install -U"
-            )
+        if _minor(version) < _minor(prefect.__version__):
+            words = f"version {version}, older than Prefect {prefect.__version__} here"
+            yield problem("prefect server", words, "update the server")
         else:
             yield ok("prefect server", f"{shown_url(str(client.api_url))}, version {version}")
-        ours = DeploymentFilter.model_validate({"tags": {"all_": [OWNER_TAG]}})
-        found = await client.read_deployments(deployment_filter=ours, limit=200)
+        found = await read_deployments(client, tag=OWNER_TAG)
         deployed = {one.work_pool_name for one in found if one.work_pool_name}
         workers = 0
         for pool in sorted(deployed | {WORK_POOL}):
@@ -77,6 +74,10 @@ async def server_checks(settings: Settings) -> AsyncIterator[Check]:
             yield await _sharing(settings, pool)
         yield await _automations(client)
         yield await _waker(client, settings)
+
+
+def _minor(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
 
 
 async def _pool(client: PrefectClient, pool: str, *, used: bool) -> tuple[Check, int]:

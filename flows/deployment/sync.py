@@ -15,7 +15,7 @@ from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate
-from prefect.client.schemas.filters import DeploymentFilter, FlowFilter
+from prefect.client.schemas.filters import FlowFilter
 from prefect.client.schemas.objects import DeploymentSchedule, StateType
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.events.schemas.automations import Automation, AutomationCore
@@ -29,7 +29,7 @@ from rivya_flows.flows.deploy_blocks import (
     is_ours,
 )
 from rivya_flows.flows.deployment.desired import DesiredDeployment
-from rivya_flows.flows.paging import PAGE, flow_runs_with, read_all, read_flow_runs
+from rivya_flows.flows.paging import PAGE, flow_runs_with, read_deployments, read_flow_runs
 from rivya_flows.flows.prefect_internals import made_by
 from rivya_flows.flows.recovery.automations import comparable
 
@@ -70,14 +70,8 @@ async def read_existing(
     client: PrefectClient, flows: Iterable[str]
 ) -> dict[str, ExistingDeployment]:
     """All deployments with our tag and all of these flows, by name."""
-    tagged = DeploymentFilter.model_validate({"tags": {"all_": [OWNER_TAG]}})
-    named = FlowFilter.model_validate({"name": {"any_": sorted(flows)}})
-    found = await read_all(
-        lambda at: client.read_deployments(deployment_filter=tagged, limit=PAGE, offset=at)
-    )
-    found += await read_all(
-        lambda at: client.read_deployments(flow_filter=named, limit=PAGE, offset=at)
-    )
+    found = await read_deployments(client, tag=OWNER_TAG)
+    found += await read_deployments(client, flows=sorted(flows))
     ids = sorted({str(one.flow_id) for one in found})
     names: dict[UUID, str] = {}
     for start in range(0, len(ids), PAGE):

@@ -105,7 +105,7 @@ def refusals() -> Iterator[None]:
             f"prefect: the automations cannot be set: HTTP {status}",
             password_hint(status)
             if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
-            else "use a Prefect server 3.8 or later and an account with the right to set automations",
+            else "update the Prefect server, or use an account with the right to set automations",
         ) from error
 
 

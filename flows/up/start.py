@@ -18,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from rivya_flows import process_identity
 from rivya_flows.app.connect import LOCAL_WEBHOOKS, last_port, sandbox_arguments, serving
 from rivya_flows.app.live_guard import account, source
 from rivya_flows.app.processes import registry, supervisor
@@ -268,7 +269,7 @@ class _Starter:
         if self._runs("watcher", compared):
             return
         if options.foreground:
-            myself = supervisor.known(os.getpid())
+            myself = process_identity.known(os.getpid())
             assert myself is not None
             part = ManagedProcess(name="watcher", pid=myself.pid, birth=myself.birth, mark="")
             registry.add(data, part)
@@ -342,7 +343,7 @@ class _Starter:
         registers: bool = False,
     ) -> None:
         """Record a part before anything else happens to it, so that `down` finds it."""
-        process = supervisor.known(started.handle.pid)
+        process = process_identity.known(started.handle.pid)
         if process is None:
             raise started.failed("ended at once")
         part = ManagedProcess(

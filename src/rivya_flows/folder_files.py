@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import shlex
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +21,9 @@ _ENV_FILE = Path(".env")
 
 MAX_ENV_FILE_BYTES = 64 << 10
 MAX_TOML_BYTES = 1 << 20
+MAX_MISTAKES = 20
+"""Of a file, that are told."""
+
 ENVIRONMENT = "environment"
 
 OF_THE_FOLDER = frozenset(
@@ -76,6 +79,24 @@ class Entry(NamedTuple):
     place: Place
 
 
+class EnvFile(NamedTuple):
+    """The non-empty values of an ``.env`` file by name, and what is wrong with its lines."""
+
+    entries: dict[str, Entry]
+    wrong: list[UsageError]
+
+
+def refuse(wrong: Sequence[UsageError]) -> None:
+    """Raises all mistakes in the settings as one error, if there are any."""
+    if len(wrong) == 1:
+        raise wrong[0]
+    if wrong:
+        lines = [f"{one}: {one.hint}" for one in wrong]
+        raise UsageError(
+            "\n".join([f"{len(lines)} mistakes in the settings", *lines]), "correct them"
+        )
+
+
 def in_environment(name: str) -> Place:
     return Place(ENVIRONMENT, f"`unset {shlex.quote(name)}`")
 
@@ -84,82 +105,84 @@ def entry_of(name: str) -> Entry | None:
     """A setting, and where it has its value from; the environment overrides ``.env``."""
     own = {one: value for one, value in environment.variables().items() if value}
     places = {one: Entry(value, in_environment(one)) for one, value in own.items()}
-    found = [*places.items(), *read_env_file().items()]
+    found = [*places.items(), *read_env_file().entries.items()]
     return next((one for given, one in found if given.upper() == name.upper()), None)
 
 
-def settings_of_folder(chosen: Mapping[str, object], *, checked: bool = True) -> Mapping[str, str]:
-    """The settings that ``.env`` sets and may set, by name.
+def settings_of_folder(chosen: Mapping[str, object]) -> tuple[Mapping[str, str], list[UsageError]]:
+    """The settings that ``.env`` sets and may set, by name, and what is wrong with the file.
 
-    Refuses a file that would send a key from elsewhere to its address, move the journal, or configure
+    That is also where it would send a key from elsewhere to its address, move the journal, or configure
     Prefect, which reads that file by itself.
     """
-    found = {name.lower(): entry for name, entry in read_env_file().items()}
+    entries, wrong = read_env_file()
+    found = {name.lower(): entry for name, entry in entries.items()}
     trusts = _trusts(chosen.get("rivya_flows_trust_folder"))
-    for name in sorted(found) if checked else ():
+    for name in sorted(found):
         of_prefect = name.startswith("prefect_") and name not in _OF_COMPOSE
         if name in NEVER_OF_THE_FOLDER or (of_prefect and not trusts):
             where, remove = found[name].place
             hint = f"set it in the environment, and {remove}"
-            raise UsageError(
-                f"{where}: {name.upper()} cannot be set by a file in a folder",
-                f"{hint}; or, {_trust_hint()}" if of_prefect else hint,
-            )
+            words = f"{where}: {name.upper()} cannot be set by a file in a folder"
+            wrong.append(UsageError(words, f"{hint}; or, {_trust_hint()}" if of_prefect else hint))
     allowed = {name: entry.value for name, entry in found.items() if name in OF_THE_FOLDER}
     if trusts:
         allowed |= _api_url_of_files()
         allowed |= {name: entry.value for name, entry in found.items() if name == "prefect_api_url"}
     address_counts = "rivya_base_url" in allowed and "rivya_base_url" not in chosen
     foreign_key = "rivya_api_key" not in allowed or "rivya_api_key" in chosen
-    if checked and address_counts and foreign_key:
-        raise UsageError(
-            f"{found['rivya_base_url'].place.where}: RIVYA_BASE_URL counts only together with a RIVYA_API_KEY in the same file,"
-            " so that no other key is sent there",
-            "set RIVYA_BASE_URL in the environment, or "
-            + (
-                "`unset RIVYA_API_KEY` to use the key of the file"
-                if "rivya_api_key" in allowed
-                else "write the key of that service into the file too"
-            ),
+    if address_counts and foreign_key:
+        where = found["rivya_base_url"].place.where
+        words = (
+            f"{where}: RIVYA_BASE_URL counts only together with a RIVYA_API_KEY in the same file,"
         )
-    return allowed
+        hint = "write the key of that service into the file too"
+        if "rivya_api_key" in allowed:
+            hint = "`unset RIVYA_API_KEY` to use the key of the file"
+        hint = f"set RIVYA_BASE_URL in the environment, or {hint}"
+        wrong.append(UsageError(f"{words} so that no other key is sent there", hint))
+    return allowed, wrong[:MAX_MISTAKES]
 
 
-def read_env_file(file: Path = _ENV_FILE) -> dict[str, Entry]:
-    """The non-empty values of an ``.env`` file; none if it is not a file.
+def read_env_file(file: Path = _ENV_FILE) -> EnvFile:
+    """The values of an ``.env`` file; none if it is not a file, or cannot be read.
 
     ``${NAME}`` is not expanded: it would copy variables of the environment, such as the key.
     """
     if not file.is_file():  # a pipe has no end
-        return {}
+        return EnvFile({}, [])
     try:
         with file.open("rb") as opened:
             content = opened.read(MAX_ENV_FILE_BYTES + 1)
-        if len(content) > MAX_ENV_FILE_BYTES:
-            raise UsageError(f"{file}: is larger than 64 KiB", "remove what is not a setting")
         text = content.decode()
     except UnicodeDecodeError:
-        raise UsageError(f"{file} is not UTF-8 text", "save it as UTF-8, or remove it") from None
+        return _unreadable(f"{file} is not UTF-8 text", "save it as UTF-8, or remove it")
     except OSError as error:
-        raise UsageError(f"{file}: {error.strerror or error}", "make it readable") from error
-    values = dict[str, Entry]()
+        return _unreadable(f"{file}: {error.strerror or error}", "make it readable")
+    if len(content) > MAX_ENV_FILE_BYTES:
+        return _unreadable(f"{file}: is larger than 64 KiB", "remove what is not a setting")
+    values, wrong = dict[str, Entry](), list[UsageError]()
     for line in parse_stream(io.StringIO(text)):
         # Nothing of the line is shown: it may be a key.
         written = line.original.string.lstrip()
         number = line.original.line + line.original.string[: -len(written)].count("\n")
         if line.error or (line.key and line.value is None):
-            wrong = "cannot be read" if "=" in written else 'no "="'
-            raise UsageError(
-                f"{file}, line {number}: {wrong}", "write NAME=value, with both quotes or none"
-            )
-        if line.key:
+            words = "cannot be read" if "=" in written else 'no "="'
+            hint = "write NAME=value, with both quotes or none"
+            wrong.append(UsageError(f"{file}, line {number}: {words}", hint))
+        elif line.key:
             place = Place(f".env, line {number}", f"remove line {number} of .env")
             before = values.get(line.key)
             if before and before.value != line.value and line.key.upper().startswith("RIVYA"):
                 words = f"{file}, line {number}: {line.key} has another value than in {before.place.where}"
-                raise UsageError(words, f"{place.remove}, or {before.place.remove}")
+                wrong.append(UsageError(words, f"{place.remove}, or {before.place.remove}"))
             values[line.key] = Entry(line.value or "", place)
-    return {name: entry for name, entry in values.items() if entry.value}
+    entries = {name: entry for name, entry in values.items() if entry.value}
+    return EnvFile(entries, wrong[:MAX_MISTAKES])
+
+
+def _unreadable(words: str, hint: str) -> EnvFile:
+    return EnvFile({}, [UsageError(words, hint)])
 
 
 def refuse_prefect_files(trusted: Path | None) -> None:

@@ -212,7 +212,7 @@ async def afork(
         from_step: Make this step and what depends on it again, though nothing of it changes; or
             ``step[key]`` and what uses it. None makes only what changes.
         labels: Labels beside those of the run; they win.
-        budget: Overrides the spec's budget, in credits; None keeps that.
+        budget: A cap in credits; None keeps that which the run was started with, else the spec's.
         out: The run gets a folder in this one.
         yes: Buy from a real wallet although neither a budget nor a pool caps it.
         answers: What to choose for questions that are asked, as for `arun`.

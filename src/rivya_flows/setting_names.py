@@ -7,7 +7,6 @@ import re
 from typing import NamedTuple
 
 from rivya_flows import environment
-from rivya_flows.errors import UsageError
 from rivya_flows.folder_files import (
     ENVIRONMENT,
     NEVER_OF_THE_FOLDER,
@@ -47,11 +46,8 @@ _HOST = "_SERVICE_HOST"
 
 def with_places(message: str, hint: str | None) -> str:
     """The message of an error, and where the settings are set that it or its hint names."""
-    try:
-        named = dict.fromkeys(_NAME.findall(f"{message} {hint}"))
-        places = {name: entry_of(name) for name in named if name.lower() in Settings.model_fields}
-    except UsageError:  # of a file that cannot be read
-        return message
+    named = dict.fromkeys(_NAME.findall(f"{message} {hint}"))
+    places = {name: entry_of(name) for name in named if name.lower() in Settings.model_fields}
     found = [
         f"{_name_with_end(name, one)}: {one.place.where}"
         for name, one in places.items()
@@ -96,7 +92,9 @@ def ignored_of_folder() -> list[Doubt]:
     """Settings that ``.env`` sets although it may not; they are ignored."""
     refused = NEVER_OF_THE_FOLDER | {"prefect_api_url"}
     known = Settings.model_fields.keys() - OF_THE_FOLDER - BETWEEN_PROCESSES - refused
-    found = [(name, *one.place) for name, one in read_env_file().items() if name.lower() in known]
+    found = [
+        (name, *one.place) for name, one in read_env_file().entries.items() if name.lower() in known
+    ]
     words, hint = "is ignored in a file of a folder", "set it in the environment, and"
     return [
         Doubt(name, where, f"{name} {words}", f"{hint} {remove}") for name, where, remove in found
@@ -106,7 +104,7 @@ def ignored_of_folder() -> list[Doubt]:
 def overridden_of_folder() -> list[Doubt]:
     """Settings of ``.env`` for which the environment has another value, which counts."""
     own = {name.upper(): value for name, value in environment.variables().items() if value}
-    file = {name.upper(): entry for name, entry in read_env_file().items()}
+    file = {name.upper(): entry for name, entry in read_env_file().entries.items()}
     words = "has another value in the environment, which counts"
     return [
         Doubt(name, one.place.where, f"{name} {words}", f"`unset {name}`, or {one.place.remove}")
@@ -127,7 +125,7 @@ def unknown_names() -> list[Doubt]:
         for name in own
         if name.lower() not in BETWEEN_PROCESSES and not name.startswith(links)
     ]
-    places += [(name, entry.place) for name, entry in read_env_file().items()]
+    places += [(name, entry.place) for name, entry in read_env_file().entries.items()]
     found = (_unknown(name, place, known) for name, place in sorted(places))
     return [one for one in found if one is not None]
 

@@ -10,11 +10,17 @@ from typing import Annotated, Any
 
 import annotated_types
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from rivya_flows import environment
 from rivya_flows.errors import UsageError
-from rivya_flows.folder_files import entry_of, in_environment, read_env_file, settings_of_folder
+from rivya_flows.folder_files import (
+    entry_of,
+    in_environment,
+    read_env_file,
+    refuse,
+    settings_of_folder,
+)
 
 ENV_FILE_VARIABLE = "RIVYA_FLOWS_ENV_FILE"
 """Path of the ``.env`` file with the secrets of specs, for the processes of `up`, which run in
@@ -212,37 +218,42 @@ class Settings(BaseModel):
 
 
 def read_settings() -> Settings:
-    """The current settings: those of the environment, then what ``.env`` may set.
+    """The current settings: those of the environment, then what ``.env`` may set."""
+    found, wrong = usable_settings()
+    refuse(wrong)
+    return found
 
-    A wrong value is not shown: it could be a key in the wrong place.
-    """
+
+def usable_settings() -> tuple[Settings, list[UsageError]]:
+    """The current settings, and what is wrong with them: then they are what the environment sets rightly."""
+    own = _of_environment()
+    folder, wrong = settings_of_folder(own)
+    refused = set[str]()
     try:
-        return settings_with({})
+        found = Settings.model_validate({**folder, **own})
     except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        name = str(first["loc"][0])
-        words = first["msg"] if first["type"] == _WRONG_FORM else f"takes {takes(name)}"
-        at = entry_of(name)
-        where, remove = at.place if at else in_environment(name.upper())
-        raise UsageError(
-            f"{where}: {name.upper()} {words}", f"correct the value, or {remove}"
-        ) from None
+        for one in error.errors(include_input=False):
+            refused.add(str(one["loc"][0]))
+            wrong.append(_mistake(str(one["loc"][0]), one))
+    if wrong:
+        found = Settings.model_validate({name: own[name] for name in own.keys() - refused})
+    return found, wrong
+
+
+def _mistake(name: str, error: ErrorDetails) -> UsageError:
+    """What is wrong with a value, which is not shown: it could be a key in the wrong place."""
+    words = error["msg"] if error["type"] == _WRONG_FORM else f"takes {takes(name)}"
+    at = entry_of(name)
+    where, remove = at.place if at else in_environment(name.upper())
+    return UsageError(f"{where}: {name.upper()} {words}", f"correct the value, or {remove}")
 
 
 def settings_with(given: Mapping[str, object]) -> Settings:
     """The settings with values that count before all others; a wrong one is a `ValidationError`."""
     own = {**_of_environment(), **given}
-    return Settings.model_validate({**settings_of_folder(own), **own})
-
-
-def usable_settings() -> Settings:
-    """What the environment sets rightly, without ``.env``: what is left where `read_settings` fails."""
-    own = _of_environment()
-    try:
-        return Settings.model_validate(own)
-    except ValidationError as error:
-        wrong = {one["loc"][0] for one in error.errors(include_input=False)}
-        return Settings.model_validate({name: own[name] for name in own.keys() - wrong})
+    folder, wrong = settings_of_folder(own)
+    refuse(wrong)
+    return Settings.model_validate({**folder, **own})
 
 
 def _of_environment() -> dict[str, str]:
@@ -272,7 +283,9 @@ def read_secret(name: str) -> SecretStr | None:
     own = environment.variables()
     if found := own.get(name):
         return SecretStr(found)
-    entry = read_env_file(Path(own.get(ENV_FILE_VARIABLE) or ".env")).get(name)
+    entries, wrong = read_env_file(Path(own.get(ENV_FILE_VARIABLE) or ".env"))
+    refuse(wrong)
+    entry = entries.get(name)
     return SecretStr(entry.value) if entry else None
 
 
@@ -283,7 +296,7 @@ def variables_for_children() -> dict[str, str]:
     Any other variable of it, such as ``PYTHONPATH``, could change what code they run.
     """
     file = Path(".env")
-    folder = {name.upper(): value for name, value in settings_of_folder({}, checked=False).items()}
+    folder = {name.upper(): value for name, value in settings_of_folder({})[0].items()}
     if file.is_file():
         folder[ENV_FILE_VARIABLE] = str(file.absolute())
     own = environment.variables()

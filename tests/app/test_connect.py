@@ -16,9 +16,9 @@ from pydantic import SecretStr
 from rivya_client.client import RivyaClient
 from rivya_flows.app.connect import chosen_service, joined, serving
 from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess, write
-from rivya_flows.app.processes.supervisor import known
 from rivya_flows.app.run_context import WalletCredentials
 from rivya_flows.errors import APIStatusError, UsageError
+from rivya_flows.process_identity import known
 from rivya_flows.settings import Settings
 from rivya_sandbox.service.serve import running
 

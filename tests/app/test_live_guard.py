@@ -23,7 +23,7 @@ from rivya_flows.app.live_guard import (
 from rivya_flows.app.prepare import RunRequest
 from rivya_flows.app.report import RunReport
 from rivya_flows.app.resume import ResumeOptions, resume
-from rivya_flows.app.run import run
+from rivya_flows.app.run import ForkOptions, fork_request, run
 from rivya_flows.app.run_context import ServiceConnection, open_context
 from rivya_flows.app.runner import Run, Runner
 from rivya_flows.app.spec_file import SpecFile
@@ -230,6 +230,8 @@ async def test_a_run_without_a_cap_is_not_even_journaled(live: Sandbox, tmp_path
     assert asked[0].endswith("(wallet: 1,000 credits). At most 2 credits.")
 
     [folder] = out.iterdir()
+    forked, _ = fork_request(folder.name, ForkOptions(), settings)
+    assert forked.budget is None, "a fork asks again"
     told = Asked()
     watching = Observer(notify=told.append)
     for options in (ResumeOptions(), ResumeOptions(regenerate=("*",))):

@@ -245,6 +245,7 @@ DECEMBER = datetime(2026, 12, 1, tzinfo=UTC)
             *(9, 12, {"budget": 6}, "exceeds", "at least 9, at most 12 credits"),
             "over the budget: at least 9",
         ),
+        (0, 0, {"balance": 3}, "fits", "0 credits", "buys nothing"),
         (2, None, {}, "fits", "at least 2 credits", "no limit is known"),
         (
             *(2, None, {"balance": 99}, "may_exceed", "at least 2 credits"),

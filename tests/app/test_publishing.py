@@ -9,8 +9,8 @@ from pydantic import SecretStr
 
 from rivya_flows.app.connect import connect
 from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess, write
-from rivya_flows.app.processes.supervisor import known
 from rivya_flows.app.publishing import receiver_url, report_of, upload_page
+from rivya_flows.process_identity import known
 from rivya_flows.settings import Settings
 
 

@@ -12,8 +12,9 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 from pydantic import SecretStr
 
 from rivya_client.catalogue.snapshot import shipped
+from rivya_flows import process_identity
 from rivya_flows.app.live_guard import account, source
-from rivya_flows.app.processes import registry, supervisor
+from rivya_flows.app.processes import registry
 from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess
 from rivya_flows.flows.deploy_blocks import OWNER_TAG, prefect_yaml
 from rivya_flows.flows.recovery.automations import LOST, MISSED_HEARTBEATS
@@ -90,7 +91,7 @@ def automations(server: Server, deployment_id: str) -> list[dict[str, Any]]:
 def test_nothing_is_deployed_for_a_worker_of_up_that_buys_with_another_key(
     call: Terminal, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    me = supervisor.known(os.getpid())
+    me = process_identity.known(os.getpid())
     assert me is not None
     key = SecretStr("rvya_sk_0123456789abcdef0old")
     own = Settings(rivya_api_key=key, rivya_flows_sandbox=False)

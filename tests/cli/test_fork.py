@@ -7,6 +7,7 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,10 +63,10 @@ def made(shared_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     execute(shared_sandbox, SPEC, "run-1")
 
 
-def execute(sandbox: Sandbox, spec: str, run_id: str) -> None:
+def execute(sandbox: Sandbox, spec: str, run_id: str, **options: Any) -> None:
     studio = customer(sandbox, read_settings().data)
     studio = replace(studio, service=replace(studio.service, identity=sandbox.base_url))
-    asyncio.run(studio.start(spec, run_id))
+    asyncio.run(studio.start(spec, run_id, **options))
     asyncio.run(studio.execute(run_id))
 
 
@@ -112,6 +113,26 @@ def test_a_fork_with_an_edited_spec_takes_what_is_equal_and_needs_no_cache(
     )
     assert call(*fork, "--json").document["saved"] == 1, "an input that is gone is left out"
     assert call("fork", "run-1", "--spec", tmp_path / "none.yaml", "--plan").code == 2
+
+
+def test_a_fork_keeps_the_budget_that_its_run_was_started_with(
+    call: Terminal, shared_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    def planned(*options: object) -> tuple[int | None, bool]:
+        said = call("fork", "run-2", "--plan", "--json", *options)
+        return said.document["budget"], "budget 9, as run-2 was started with" in said.err
+
+    execute(shared_sandbox, SPEC, "run-2", budget=9)
+    assert planned() == (9, True)
+    assert planned("--budget", "5") == (5, False)
+    capped = tmp_path / "capped.yaml"
+    capped.write_text(f"{SPEC}budget: {{credits: 7}}\n")
+    assert planned("--spec", capped) == (9, True), "a command's budget wins over the spec's"
+    execute(shared_sandbox, capped.read_text(), "run-3")
+    assert call("fork", "run-3", "--plan", "--json").document["budget"] == 7
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    edited = call("fork", "run-3", "--spec", tmp_path / "spec.yaml", "--plan", "--json")
+    assert edited.document["budget"] is None, "that of the spec went with it"
 
 
 @pytest.mark.prefect
@@ -194,6 +215,7 @@ def test_a_plan_of_a_resume_says_what_is_kept_and_bought_and_changes_nothing(
     assert "already bought" in said.out
     assert "failed, not bought again: The generation failed" in said.out
     assert "lamps: 0 credits, 1 credit spent, balance " in said.out
+    assert said.out.endswith(", no budget\nbuys nothing\n")
     again = call("resume", "run-2", "--regenerate", "--plan", "--json").document
     assert (again["credits"], again["spent"]) == ({"min": 1, "max": 1}, 1)
     assert call("resume", "run-2", "--regenerate", "--budget", "1", "--plan").code == 3

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,27 @@ def test_the_second_one_names_the_command_that_resumes(begin: str, told: list[st
         _, errors = process.communicate(timeout=240)
     assert process.returncode == 130
     assert errors.splitlines()[1:] == told
+
+
+EARLY = """
+import os, signal, sys
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == "click":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupt())
+from MODULE import FUNCTION
+FUNCTION()
+"""
+
+
+def test_one_while_the_command_is_imported_ends_it_without_a_traceback() -> None:
+    [script] = entry_points(group="console_scripts", name="rivya-flows")
+    code = EARLY.replace("MODULE", script.module).replace("FUNCTION", script.attr)
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=240, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
 
 
 def test_a_cancellation_that_nothing_absorbs_names_it_too() -> None:

@@ -27,6 +27,7 @@ from rivya_flows.errors import (
     StoreError,
     UsageError,
 )
+from rivya_flows.folder_files import MAX_MISTAKES
 from support.cli_calls import Terminal
 
 HEAVY = {"prefect", "httpx", "pydantic", "sqlalchemy", "rich", "av", "yaml", "jinja2", "fsspec"}
@@ -348,6 +349,40 @@ def test_an_error_says_on_which_line_of_env_a_setting_is(
         "error: .env, line 6: RIVYA_POLL_SECONDS takes a number, above 0",
         "hint: correct the value, or remove line 6 of .env",
     ]
+
+
+def test_all_wrong_settings_are_told_in_one_error_with_what_to_do_about_each(
+    call: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RIVYA_FLOWS_WORKER_LIMIT", "ten")
+    Path(".env").write_text("TOKEN\nRIVYA_FLOWS_SANDBOX=true\nRIVYA_POLL_SECONDS=0\n")
+    place = "environment: RIVYA_FLOWS_WORKER_LIMIT takes a whole number, 1 to 1,000"
+    mistakes = [
+        ('.env, line 1: no "="', "write NAME=value, with both quotes or none"),
+        (
+            ".env, line 2: RIVYA_FLOWS_SANDBOX cannot be set by a file in a folder",
+            "set it in the environment, and remove line 2 of .env",
+        ),
+        (
+            ".env, line 3: RIVYA_POLL_SECONDS takes a number, above 0",
+            "correct the value, or remove line 3 of .env",
+        ),
+        (place, "correct the value, or `unset RIVYA_FLOWS_WORKER_LIMIT`"),
+    ]
+    said = call("credits")
+    first, *lines, hint = said.err.splitlines()
+    assert (said.code, first, hint) == (
+        2,
+        "error: 4 mistakes in the settings",
+        "hint: correct them",
+    )
+    assert sorted(lines) == [f"  {words}: {advice}" for words, advice in mistakes]
+    checks = call("doctor", "--json").document["checks"]
+    told = [(one["message"], one["hint"]) for one in checks if one["status"] == "problem"]
+    assert sorted(told) == mistakes
+    Path(".env").write_text("TOKEN\n" * 1000)
+    assert len(call("credits").err.splitlines()) == MAX_MISTAKES + 3
 
 
 def test_the_list_of_commands_cuts_no_sentence() -> None:

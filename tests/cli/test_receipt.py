@@ -44,4 +44,4 @@ def test_credits_that_may_come_back_are_no_spent_ones() -> None:
     credits = {"before": 100, "after": None, "spent": 11, "saved": 0, "unexplained": 0}
     ledger = [{"held": 1, "final": 1}, {"held": 10, "final": None}]
     shown = wallet(parsed({"credits": credits, "ledger": ledger}))
-    assert shown == "100 → ?: 1 spent, 10 held, 0 saved"
+    assert shown == "100 before, 1 spent, 10 held, 0 saved"

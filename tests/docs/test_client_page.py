@@ -119,6 +119,10 @@ async def test_the_cheapest_model_is_found(client: RivyaClient, examples: dict[s
     assert await examples["cheapest"](client, "image") == "z-image"
 
 
+def test_prices_are_known_without_a_service(examples: dict[str, Any]) -> None:
+    assert examples["dearest"](1)[-1] == "z-image"
+
+
 async def test_a_photo_is_uploaded_and_used(
     client: RivyaClient, examples: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -19,7 +19,7 @@ CI = [
     if block.kind == "yaml" and "scripts/install" in block.text
 ]
 # A name that is part of a path or of a module is none of a package.
-_OURS = r"(?<![\w./-])rivya(?:[-_][a-z]+)+"
+_OURS = r"(?<![\w./-])rivya[-_][a-z]+(?:[-_]mcp)?"
 _INSTALLED = re.compile(rf"\b(?:pip3?|pipx|uvx?|poetry|pdm)\s+[^\n`|#]*?{_OURS}(?![\w./-])")
 _REQUIRED = re.compile(rf"{_OURS}\[|additional_dependencies: *\[[^\n]*?{_OURS}")
 

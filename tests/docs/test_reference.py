@@ -12,7 +12,8 @@ from typing import Any
 import click
 import pytest
 
-import rivya_flows as rf
+import rivya_client
+import rivya_flows
 from rivya_flows.errors import RivyaError
 from rivya_flows.settings import Settings
 
@@ -96,10 +97,14 @@ def test_every_setting_and_every_variable_of_the_source_is_on_the_page(scripts: 
     assert scripts("reference_settings").variables_in_source() <= rows
 
 
-def test_every_public_name_has_its_section() -> None:
-    reference = text_of("python.md").partition("## Reference")[2]
-    for name in rf.__all__:
-        if name.startswith("a") and name.removeprefix("a") in rf.__all__:
+@pytest.mark.parametrize(
+    ("package", "page", "heading"),
+    [(rivya_flows, "python.md", "## Reference"), (rivya_client, "client.md", "## Names")],
+)
+def test_every_public_name_has_its_section(package: ModuleType, page: str, heading: str) -> None:
+    reference = text_of(page).partition(heading)[2]
+    for name in package.__all__:
+        if name.startswith("a") and name.removeprefix("a") in package.__all__:
             assert f"`await {name}(…)`" in reference
         elif name.endswith("Error"):
             assert f"| `{name}` |" in reference

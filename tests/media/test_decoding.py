@@ -101,7 +101,7 @@ def test_an_unknown_codec_is_said_to_be_one(tmp_path: Path) -> None:
 def test_whatever_a_decoder_raises_is_an_error_of_that_medium(tmp_path: Path) -> None:
     """A request that no medium can lead to stands for all that a decoder may raise."""
     clips = (Clip(media=still(tmp_path / "a.png", (16, 16))),)
-    work = Composition.model_construct(clips=clips, loudness="loud")  # type: ignore[arg-type]
+    work = Composition.model_construct(clips=clips, loudness=-99.0)
     with pytest.raises(MediaError, match=r"composition: cannot be decoded \(ValidationError\)"):
         asyncio.run(render(work, tmp_path / "out"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,15 @@ def test_a_hook_calls_a_command_with_options_that_it_has(hook: dict[str, Any]) -
     assert command is not None
     known = {option for parameter in command.params for option in parameter.opts}
     assert set(options) <= known
+
+
+@pytest.mark.parametrize("hook", HOOKS, ids=lambda hook: hook["id"])
+def test_a_hook_takes_what_no_registry_has_from_this_repository(hook: dict[str, Any]) -> None:
+    needed = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
+    ours = [one.partition("==")[0] for one in needed if one.startswith("rivya-")]
+    assert hook["additional_dependencies"] == [
+        f"./packages/{name.removeprefix('rivya-')}" for name in ours
+    ]
 
 
 @pytest.mark.parametrize("hook", HOOKS, ids=lambda hook: hook["id"])

@@ -324,6 +324,7 @@ def test_nothing_but_one_module_prints() -> None:
     allowed = {
         "src/rivya_flows/cli/output.py",
         "flows/up/watcher.py",  # to its log file
+        "packages/cut/src/rivya_cut/cli.py",
         "packages/sandbox/src/rivya_sandbox/cli.py",  # its errors
         "packages/sandbox/src/rivya_sandbox/output.py",
         "packages/sandbox/src/rivya_sandbox/service/serve.py",
@@ -334,7 +335,7 @@ def test_nothing_but_one_module_prints() -> None:
             "src",
             "flows",
             "tasks",
-            *(f"packages/{one}/src" for one in ("client", "mcp", "sandbox")),
+            *(f"packages/{one}/src" for one in ("client", "cut", "mcp", "sandbox")),
         )
     ]
     found = []

@@ -175,7 +175,7 @@ def test_a_driver_that_was_killed_and_not_waited_for_is_dead(leases: Leases) -> 
 
 def test_another_process_with_the_number_of_a_dead_one_is_not_its_driver(leases: Leases) -> None:
     machine, pid, birth = this_process().rsplit(":", 2)
-    leases.acquire("run-1", f"{machine}:{pid}:{int(birth) - 1}")
+    leases.acquire("run-1", f"{machine}:{pid}:{float(birth) - 1:.2f}")
     assert leases.acquire("run-1").fence == 2
 
 

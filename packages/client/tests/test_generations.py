@@ -99,6 +99,19 @@ async def test_pauses_for_an_unknown_model_grow_up_to_the_longest_of_the_kind(
     assert job.sleeps[-1] == max(job.sleeps) == longest
 
 
+@pytest.mark.parametrize(
+    ("model", "first", "longest"),
+    [("sora-2", 10, 20), ("suno-music", 2.5, 20), ("z-image", 2.5, 10), ("newer", 2.5, 10)],
+)
+async def test_the_catalogue_says_how_long_jobs_of_a_model_may_take(
+    model: str, first: float, longest: float
+) -> None:
+    job = Job(*["processing"] * 19, "succeeded")
+    async with job.client() as client:
+        await client.generations.wait("task_1", model=model)
+    assert (job.sleeps[0], max(job.sleeps)) == (first, longest)
+
+
 @dataclass
 class Film:
     """Jobs of one model, one after the other; the service dates their end, or not.

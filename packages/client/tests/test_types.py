@@ -43,6 +43,8 @@ def test_generation_reads_the_documented_answer() -> None:
     assert generation.result == JobResult(
         primary_url="https://cdn.example/a.png", urls=("https://cdn.example/a.png",)
     )
+    assert generation.urls == generation.result.urls
+    assert Generation(id="task_1").urls == ()
 
 
 def test_unknown_credits_are_not_zero() -> None:

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import pickle
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -171,6 +172,13 @@ def test_deliveries_inside_the_window_pass(age: int) -> None:
 def test_deliveries_outside_the_window_are_replays(age: int) -> None:
     with pytest.raises(WebhookReplayError):
         verify_webhook(BODY, headers(timestamp=NOW - age), [SECRET], NOW)
+
+
+def test_the_time_is_that_of_the_machine_unless_it_is_given() -> None:
+    now = int(time.time())
+    assert verify_webhook(BODY, headers(timestamp=now), [SECRET]).id == "evt_1"
+    with pytest.raises(WebhookReplayError):
+        verify_webhook(BODY, headers(timestamp=now - 10_000), [SECRET])
 
 
 def test_the_window_can_be_set() -> None:

@@ -311,6 +311,8 @@ def verdict(found: Estimate) -> str:
             "The purchase that passes it is the last." if passable else "Nothing beyond is bought."
         )
         return f"{words} {last}"
+    if found.max == 0:
+        return "buys nothing"
     fits = ["the budget"] if found.budget is not None else []
     fits += [f"the pool {one.name}" for one in found.pools]
     fits += ["the balance"] if found.balance is not None else []

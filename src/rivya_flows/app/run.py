@@ -31,6 +31,7 @@ from rivya_flows.app.runs import find_run, open_journal, which
 from rivya_flows.app.spec_file import InputValues, SpecFile, spec_path
 from rivya_flows.errors import RivyaError, UsageError
 from rivya_flows.language.diagnostic_report import meant
+from rivya_flows.language.workflow import Workflow
 from rivya_flows.ledger.phrases import is_sandbox, uncollected
 from rivya_flows.planning.labels import labels_of
 from rivya_flows.planning.names import label
@@ -121,7 +122,7 @@ class ForkOptions:
     Attributes:
         step: Make this step and what depends on it again, though nothing of it changes; or ``step[key]``
             and what uses it.
-        budget: Overrides the spec's credit budget; None keeps it.
+        budget: A cap in credits; None keeps that which the run was started with, else the spec's.
         labels: Labels beside those of the run; they win.
         spec: Takes the place of that of the run; None keeps it.
     """
@@ -141,8 +142,8 @@ def fork_request(
 ) -> tuple[RunRequest, bool]:
     """The run that repeats a run in part, and whether it is one of the local sandbox.
 
-    It has the spec of the run as it was frozen, unless another one is given, and its inputs, labels and
-    cache mode with changes.
+    It has the spec of the run as it was frozen, unless another one is given, and its inputs, labels,
+    budget and cache mode with changes.
     """
     with open_journal(settings) as journal:
         row = find_run(journal, name, only_read=True)
@@ -160,10 +161,13 @@ def fork_request(
     # Those of its command; those of the spec may follow inputs that change.
     written = labels_of(state.plan.workflow, frozen.inputs, {})
     given = {name: one for name, one in frozen.labels.items() if written.get(name) != one}
+    budget = options.budget
+    if budget is None and (budget := _given_budget(frozen, state.plan.workflow)) is not None:
+        notify(f"budget {budget}, as {row.run_id} was started with; --budget N gives another")
     request = RunRequest(
         options.spec or SpecFile(frozen.spec_text, file, None, frozen.includes, frozen.files),
         options.inputs,
-        options.budget,
+        budget,
         frozen.cache,
         labels={**given, **options.labels},
         fork=fork_of(state, options.step),
@@ -173,3 +177,12 @@ def fork_request(
         earlier=frozen.inputs,
     )
     return request, is_sandbox(row.service)
+
+
+def _given_budget(frozen: RunFrozen, workflow: Workflow) -> int | None:
+    """The budget that a run was started with; None where its spec or its quote has it, or somebody agreed to a
+    price.
+    """
+    given = frozen.plan.get("budget")  # of an agreement only the entry knows
+    of_spec = workflow.budget and workflow.budget.credits
+    return None if frozen.quote or given == of_spec or not isinstance(given, int) else given

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from rivya_client.catalogue.catalogue import nearest
 from rivya_flows.errors import UsageError
 from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.planning.names import BATCH_LABEL
 from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings
+from rivya_flows.similar_names import nearest
 from rivya_flows.store.charges import spent_by
 from rivya_flows.store.journal import Journal, RunRow
 from rivya_flows.store.run_list import unbegun_runs

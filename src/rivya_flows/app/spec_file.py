@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from rivya_client.catalogue.catalogue import Catalogue, nearest
+from rivya_client.catalogue.catalogue import Catalogue
 from rivya_flows.app.asset_ingest import each_found, keep
 from rivya_flows.assets import Asset, as_asset
 from rivya_flows.errors import SpecError, UsageError
@@ -21,6 +21,7 @@ from rivya_flows.language.syntax import source
 from rivya_flows.language.syntax.input_parsing import parse_assignments, read_values
 from rivya_flows.language.syntax.source import MAX_BYTES
 from rivya_flows.language.workflow import Inputs, Workflow
+from rivya_flows.similar_names import nearest
 from rivya_flows.spec.includes import included_texts
 from rivya_flows.spec.load import load
 from rivya_flows.spec.named_files import default_files, named_files

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from rivya_client.catalogue.catalogue import nearest
 from rivya_flows.cli import completion, options
 from rivya_flows.cli.commands import Group, argument, option
 from rivya_flows.cli.output import print_json, print_table, show, tell
 from rivya_flows.cli.service import settings
 from rivya_flows.errors import UsageError
 from rivya_flows.ledger.phrases import EACH_PERIOD, credits_of
+from rivya_flows.similar_names import nearest
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from sqlalchemy import Engine

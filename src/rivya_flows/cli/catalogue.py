@@ -14,6 +14,7 @@ from rivya_flows.cli.output import print_json, print_table, show, show_result
 from rivya_flows.cli.service import asked, catalogue_of, settings
 from rivya_flows.errors import UsageError
 from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.similar_names import nearest
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_client.catalogue.catalogue import Catalogue, Model, Param, ReferenceRule, Voice
@@ -57,7 +58,7 @@ def models(
             _print_all(catalogue, of_kind)
         return
     if model is None:
-        near = catalogue.closest(model_id)
+        near = nearest(model_id, catalogue.models)
         hint = f"did you mean {near!r}?" if near else "`rivya-flows models` lists them"
         raise UsageError(f"there is no model {model_id!r}", hint)
     if as_json:

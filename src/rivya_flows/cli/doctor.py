@@ -32,11 +32,12 @@ def doctor(
     from rivya_flows.app.doctor.examine import examine
     from rivya_flows.settings import usable_settings
 
-    wrong = None
+    wrong: list[UsageError] = []
     try:
         found = settings(uses_data=False)
     except UsageError as error:
-        found, wrong = usable_settings(), error
+        found, wrong = usable_settings()
+        wrong = wrong or [error]  # of a file that configures Prefect
     checks = examine(
         found, with_key=_with_key, prefect_checks=_prefect_checks, live=live, wrong=wrong
     )

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import click
 from pydantic import JsonValue
 
-from rivya_client.catalogue.catalogue import nearest
 from rivya_flows.errors import (
     APIError,
     APIStatusError,
@@ -21,6 +20,7 @@ from rivya_flows.errors import (
     hint_of,
 )
 from rivya_flows.language.wording import counted
+from rivya_flows.similar_names import nearest
 
 FAILED, WRONG, CREDITS, INTERRUPTED = 1, 2, 3, 130
 _TYPED = re.compile(r": '(.{1,60})' is not one of ")

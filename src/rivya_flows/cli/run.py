@@ -173,7 +173,9 @@ def fork(
     labels: tuple[str, ...] = options.labels(
         "Count the run under this, beside the labels of RUN; it wins."
     ),
-    budget: int | None = options.BUDGET,
+    budget: int | None = option(
+        "Set a credit budget, instead of that of RUN or the spec.", type=click.IntRange(0)
+    ),
     only_plan: bool = options.PLAN,
     out: Path = options.RUN_FOLDER,
     yes: bool = options.YES,

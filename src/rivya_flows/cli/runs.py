@@ -265,7 +265,8 @@ def wallet(made: Receipt) -> str:
     held = sum(row.held for row in made.ledger if row.final is None)
     before, after = credits.before, credits.after
     # The balance after is read at the end only: not for a run that was cancelled, or waits.
-    moved = "" if before is None else f"{before} → {'?' if after is None else after}: "
+    moved = f"{before} before, " if after is None else f"{before} → {after}: "
+    moved = "" if before is None else moved
     open_ = f"{held} held, " if held else ""
     words = f"{moved}{credits.spent - held} spent, {open_}{credits.saved} saved"
     if others := credits.others:

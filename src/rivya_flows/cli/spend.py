@@ -107,8 +107,8 @@ def _service(chosen: Settings) -> str:
 
 
 def _print(found: SpendReport) -> None:
-    from rivya_client.catalogue.catalogue import nearest
     from rivya_flows.app.spending import BY, NONE
+    from rivya_flows.similar_names import nearest
 
     if found.rows:
         columns = [*found.by, ">credits", ">purchases", ">open"]

@@ -118,7 +118,7 @@ def down(
     from rivya_flows.private import secure_data
     from rivya_flows.settings import usable_settings
 
-    data = usable_settings().data
+    data = usable_settings()[0].data
     secure_data(data)
     ended = take_down(data, force=force, tell=tell)
     words = "everything has ended" if ended else "nothing was running"

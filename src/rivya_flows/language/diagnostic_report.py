@@ -7,7 +7,6 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import replace
 
-from rivya_client.catalogue.catalogue import certain, nearest
 from rivya_flows.diagnostics import Diagnostic, Fix
 from rivya_flows.language.expressions.templates import OPEN, Expression, without_strings
 from rivya_flows.language.expressions.values import ExpressionError, InferenceError
@@ -23,6 +22,7 @@ from rivya_flows.language.syntax.tree import (
     lines_of,
 )
 from rivya_flows.language.wording import cut
+from rivya_flows.similar_names import certain, nearest
 
 MAX_PROBLEMS = 100
 MAX_SHOWN = 300

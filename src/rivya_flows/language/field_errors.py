@@ -8,7 +8,6 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from rivya_client.catalogue.catalogue import certain
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
 from rivya_flows.language.expressions.filters import slug
@@ -27,6 +26,7 @@ from rivya_flows.language.syntax.durations import DurationError
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import cut, shown
 from rivya_flows.language.workflow import Resources
+from rivya_flows.similar_names import certain
 
 _WANTED = {
     "string_type": ("text", "put it in quotes"),

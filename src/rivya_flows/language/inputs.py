@@ -11,7 +11,6 @@ from typing import Any
 from pydantic import JsonValue
 from pydantic_core import to_jsonable_python
 
-from rivya_client.catalogue.catalogue import nearest
 from rivya_flows.assets import Asset
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import SpecError
@@ -21,6 +20,7 @@ from rivya_flows.language.syntax.patterns import MAX_WORK, matches, parts_of
 from rivya_flows.language.syntax.secret_names import is_secret_name, refusal
 from rivya_flows.language.wording import an, shown
 from rivya_flows.language.workflow import Input, Workflow
+from rivya_flows.similar_names import nearest
 
 _GIVEN = "<inputs>"
 """What diagnostics call the inputs of a command."""

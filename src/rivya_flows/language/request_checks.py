@@ -8,16 +8,9 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from rivya_client.catalogue.catalogue import (
-    Catalogue,
-    Model,
-    Param,
-    ReferenceRule,
-    certain,
-    nearest,
-    spelled,
-)
+from rivya_client.catalogue.catalogue import Catalogue, Model, Param, ReferenceRule, spelled
 from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.similar_names import certain, nearest
 
 _CODE = re.compile(r"([A-Za-z]{2,3})(-[A-Za-z0-9]{2,8}){0,4}")
 _TWO_LETTERS = """
@@ -48,21 +41,26 @@ class _Refused(Exception):
         self.code, self.message, self.hint, self.instead = code, message, hint, instead
 
 
+def step_of(model: Model) -> str:
+    """The kind of step that a model is for."""
+    return "chat" if model.makes is None else "generate"
+
+
 def check_model(catalogue: Catalogue, model_id: str, uses: str) -> tuple[Diagnostic, ...]:
     """Whether the model exists, is open to the API, and is one for that kind of step."""
     path = ("model",)
     model = catalogue.get(model_id)
     if model is None:
-        meant = catalogue.closest(model_id)
+        meant = nearest(model_id, catalogue.models)
         hint = f"did you mean {meant!r}?" if meant else "`rivya-flows models` lists them all"
         sure, message = certain(model_id, catalogue.models), f"no model {model_id!r}"
         return (Diagnostic("unknown-model", message, hint, path=path, instead=sure),)
     if model.api_status != "available":
         message = f"{model_id!r} is not available to the API: its status is {model.api_status!r}"
         return (Diagnostic("model-unavailable", message, "pick an available model", path=path),)
-    if model.uses != uses:
-        message = f"{model_id!r} is a model for {model.uses}, not for {uses}"
-        return (Diagnostic("wrong-route", message, f"write `uses: {model.uses}`", path=path),)
+    if (own := step_of(model)) != uses:
+        message = f"{model_id!r} is a model for {own}, not for {uses}"
+        return (Diagnostic("wrong-route", message, f"write `uses: {own}`", path=path),)
     return ()
 
 

@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from rivya_client.catalogue.catalogue import certain
 from rivya_flows.language.brand import Brand
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
 from rivya_flows.language.field_errors import EXAMPLES, must_be, report_error
@@ -23,6 +22,7 @@ from rivya_flows.language.workflow import (
     Step,
     Workflow,
 )
+from rivya_flows.similar_names import certain
 from rivya_flows.steps import registry
 from rivya_flows.steps.function import BrokenKindError
 

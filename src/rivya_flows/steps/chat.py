@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import JsonValue
 
-from rivya_client.catalogue.catalogue import Model, certain
+from rivya_client.catalogue.catalogue import Model
 from rivya_client.catalogue.prices import Price, price
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.canonical import canonical, whole
@@ -29,6 +29,7 @@ from rivya_flows.language.field_types import COMPUTED, SpecModel, Takes, Value
 from rivya_flows.language.request_checks import check_chat, check_prompt
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import shown
+from rivya_flows.similar_names import certain
 from rivya_flows.steps.given import Given, GivenMedia, World
 from rivya_flows.steps.kind import Kind, Names, Surroundings, WrittenStep, given_fields
 from rivya_flows.steps.request import (
@@ -112,7 +113,7 @@ class Chat(Kind):
     def _request(
         self, model: Model, message: str, media: GivenMedia, given: Given, world: World
     ) -> ItemRequest:
-        arguments = {**given.values, "message": message}
+        arguments = self.sent(given, world)
         asked = {name: one for name, one in arguments.items() if name != "attachments"}
         return ItemRequest(
             self.uses,
@@ -127,6 +128,9 @@ class Chat(Kind):
             ),
             priced_by(model, {}, message),
         )
+
+    def sent(self, given: Given, world: World) -> Mapping[str, Any]:
+        return {**given.values, "message": given.text("message")}
 
     def expected_price(self, known: Mapping[str, Any], world: World) -> tuple[str | None, Price]:
         model = world.catalogue.get(str(known["model"]))

@@ -8,7 +8,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rivya_client.catalogue.catalogue import nearest
 from rivya_cut import composition
 from rivya_cut.terms import FORMATS, RENDERER_VERSION
 from rivya_flows.assets import Asset
@@ -37,6 +36,7 @@ from rivya_flows.language.final_cut import (
     with_media,
 )
 from rivya_flows.language.syntax.media_references import resolve
+from rivya_flows.similar_names import nearest
 from rivya_flows.steps.cut_rules import (
     computed_problems,
     cut_problems,

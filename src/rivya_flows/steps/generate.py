@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, JsonValue
 
-from rivya_client.catalogue.catalogue import Model, Param, nearest
+from rivya_client.catalogue.catalogue import Model, Param
 from rivya_client.catalogue.prices import Price, price
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.brand import with_words
@@ -24,6 +24,7 @@ from rivya_flows.language.expressions.output_types import (
 from rivya_flows.language.field_types import Flag, SpecModel, Takes, Value, keys_of
 from rivya_flows.language.request_checks import check_prompt, coerce_params
 from rivya_flows.language.wording import an
+from rivya_flows.similar_names import nearest
 from rivya_flows.steps.given import Given, GivenMedia, World, member_shapes, reference_problems
 from rivya_flows.steps.kind import Kind, Names, given_fields
 from rivya_flows.steps.request import (
@@ -93,7 +94,7 @@ class Generate(Kind):
                 reference_problems(model, media, is_given=given.get("references") is not None)
             )
             if given.is_complete and not given.problems:
-                request = self._request(model, prompt, params, media, given, world, words)
+                request = self._request(model, prompt, params, media, given, world)
         return request
 
     def _request(
@@ -104,10 +105,9 @@ class Generate(Kind):
         media: GivenMedia,
         given: Given,
         world: World,
-        words: str,
     ) -> ItemRequest:
         if prompt is not None:
-            prompt = with_words(world.house.noted(model, prompt), words)
+            prompt = world.house.whole(model, prompt, given.get("brand") is not False)
         arguments = {name: one for name, one in given.values.items() if name != "brand"}
         sent = {"model": model.id, "prompt": prompt, "params": params}
         identity = [world.service, *sent.values(), [one.source for one in media.media]]
@@ -125,13 +125,23 @@ class Generate(Kind):
             priced_by(model, params, prompt),
         )
 
+    def sent(self, given: Given, world: World) -> Mapping[str, Any]:
+        arguments = {name: one for name, one in given.values.items() if name != "brand"}
+        model = world.catalogue.get(str(given.get("model")))
+        prompt, params = given.text("prompt"), given.get("params")
+        if model is not None and isinstance(prompt, str):
+            prompt = world.house.whole(model, prompt, given.get("brand") is not False)
+        if model is not None and isinstance(params, Mapping) and not has_unknown(params):
+            params = coerce_params(model, params)[0]
+        return {**arguments, "prompt": prompt, "params": params}
+
     def expected_price(self, known: Mapping[str, Any], world: World) -> tuple[str | None, Price]:
         model = world.catalogue.get(str(known["model"]))
         if model is None:
             return model_known_later()
         params, prompt = known["params"], known["prompt"]
         if isinstance(prompt, str):
-            prompt = with_words(prompt, world.house.words_for(model, known["brand"]))
+            prompt = world.house.whole(model, prompt, known["brand"])
         expected = price(model, params if isinstance(params, dict) else {}, prompt)
         if not isinstance(params, dict) and expected.max is not None:
             expected = Price(expected.min, None, "its parameters are known during the run")

@@ -41,6 +41,10 @@ class House:
         """What the brand adds to the prompts of a model; "" if nothing."""
         return self.brand.words_for(model) if self.brand is not None and wanted else ""
 
+    def whole(self, model: Model, prompt: str, wanted: bool) -> str:
+        """A prompt as a model gets it: with the notes, then what the brand adds if that is wanted."""
+        return with_words(self.noted(model, prompt), self.words_for(model, wanted))
+
     def drawn(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Evaluated arguments of a `compose` or a `layout`, before defaults of their parts are added,
         with the captions of a subtitle file instead of its path, and with what the brand says and they

@@ -191,6 +191,10 @@ class Kind:
             priced_by=PricedBy(self.uses),
         )
 
+    def sent(self, given: Given, world: World) -> Mapping[str, Any]:
+        """The arguments as its request has them, as far as they are known: another one makes another request."""
+        return given.values
+
     def expected_price(self, known: Mapping[str, Any], world: World) -> tuple[str | None, Price]:
         """The model and the price of an item, by the arguments that are known before its request.
 

@@ -160,6 +160,11 @@ _NEEDED = {
 }
 
 
+def question_of(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """What is asked about the candidates of a pick."""
+    return {name: arguments.get(name) for name in ("mode", "question", "count", "judge")}
+
+
 class Pick(Kind):
     uses = "pick"
     says = "Chooses one of several items."
@@ -207,6 +212,9 @@ class Pick(Kind):
             given.report(unseen(model, one))
         request = replace(request, model=model.id)
         return with_chats(request, chats_about(request), world.catalogue)
+
+    def sent(self, given: Given, world: World) -> Mapping[str, Any]:
+        return question_of(given.values)
 
     def gives(self, arguments: Mapping[str, Any], names: Names) -> Shape:
         picked = names.member(arguments.get("from"))

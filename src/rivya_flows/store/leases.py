@@ -17,6 +17,7 @@ from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from rivya_flows.errors import LeaseLostError, StoreError, StoreLostError
+from rivya_flows.process_identity import ProcessIdentity, known, lives
 from rivya_flows.store.database import in_thread, rows, to_its_end, write, writing
 from rivya_flows.store.tables import LEASES
 
@@ -52,7 +53,8 @@ class HeldLease(Lease):
 
 def this_process() -> str:
     """The unique owner name of this process: ``machine:pid:birth``."""
-    return f"{_machine()}:{os.getpid()}:{_birth(os.getpid())}"
+    process = known(os.getpid())
+    return f"{_machine()}:{os.getpid()}:{process.birth if process else ''}"
 
 
 class Leases:
@@ -207,8 +209,7 @@ def _is_gone(owner: str) -> bool:
     except OSError:
         return False
     # Process ids are reused, and a zombie keeps its own until it is reaped.
-    found = _birth(int(pid))
-    return found == "dead" or bool(birth and found and birth != found)
+    return not lives(ProcessIdentity(int(pid), birth))
 
 
 def _machine() -> str:
@@ -218,15 +219,3 @@ def _machine() -> str:
     except OSError:
         space = ""
     return f"{socket.gethostname()}/{space}"
-
-
-def _birth(pid: int) -> str:
-    """Start time of a process in ticks since boot; "dead" for a zombie, "" if unknown.
-
-    Source: proc(5), fields 3 and 22 of ``/proc/PID/stat``.
-    """
-    try:
-        words = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return "dead" if words[0] in "ZX" else words[19]

@@ -9,15 +9,8 @@ from contextlib import contextmanager
 
 import psutil
 
-from rivya_flows.app.processes.supervisor import (
-    MARK,
-    ProcessIdentity,
-    end,
-    environment_of,
-    known,
-    lives,
-    marked,
-)
+from rivya_flows.app.processes.supervisor import MARK, end, environment_of, marked
+from rivya_flows.process_identity import ProcessIdentity, known, lives
 from support.prefect_workers import eventually
 
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('on', flush=True); time.sleep(60)"

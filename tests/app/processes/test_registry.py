@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess, guarded, read, write
-from rivya_flows.app.processes.supervisor import known
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.execution.local_runner import running_server
+from rivya_flows.process_identity import known
 from rivya_flows.settings import Settings
 
 
@@ -50,7 +50,12 @@ def test_a_dead_part_is_not_found(tmp_path: Path) -> None:
     assert running_server(Settings(rivya_flows_data=tmp_path)) is None
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"version": 99}', '{"version": 1, "parts": [1]}'])
+_OLD = '{"version": 1, "ports": {}, "parts": [{"name": "worker", "pid": 1, "birth": "9", "mark": "m"}]}'
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", '{"version": 99}', _OLD, '{"version": 2, "ports": {}, "parts": [1]}']
+)
 def test_an_invalid_record_is_an_error(tmp_path: Path, text: str) -> None:
     (tmp_path / "up.json").write_text(text)
     with pytest.raises(UsageError, match="cannot be read"):

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,3 +48,23 @@ def test_a_process_that_is_not_ready_in_time_is_an_error(tmp_path: Path) -> None
         child.await_ready(lambda: False, timeout_seconds=0)
     child.handle.kill()
     child.handle.wait()
+
+
+STARTS = """
+import os, sys, time
+from pathlib import Path
+from rivya_flows.app.processes.supervisor import start
+from rivya_flows.process_identity import known
+log = Path(sys.argv[1])
+ended = start("ended", ("calendar",), os.environ, log)
+while known(ended.handle.pid):
+    time.sleep(0.02)
+print(start("child", ("http.server", "--bind", "127.0.0.1", "0"), os.environ, log).handle.pid)
+"""
+
+
+def test_a_child_that_ended_unseen_or_outlives_its_parent_is_no_warning(tmp_path: Path) -> None:
+    parent = [sys.executable, "-X", "dev", "-c", STARTS, str(tmp_path / "log")]
+    ended = subprocess.run(parent, capture_output=True, text=True, timeout=240, check=True)
+    os.kill(int(ended.stdout), signal.SIGKILL)
+    assert ended.stderr == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 from unittest.mock import AsyncMock, Mock
@@ -10,9 +11,13 @@ from uuid import uuid4
 import pytest
 from prefect.client.schemas.objects import Worker, WorkerStatus, WorkPool
 
-from rivya_flows.flows.deployment.server_checks import _pool, _server_settings
+from rivya_flows.flows.deploy_blocks import OWNER_TAG
+from rivya_flows.flows.deployment.server_checks import _pool, _server_settings, server_checks
+from rivya_flows.flows.paging import PAGE
 from rivya_flows.flows.prefect_internals import LEASES_ON_DISK
 from rivya_flows.flows.questions.suspension import WAKER
+from rivya_flows.settings import read_settings
+from support.prefect_workers import Server
 
 BATCHED = {"task_run_recorder": {"batch_size": 100}}
 
@@ -64,3 +69,24 @@ async def test_a_server_on_sqlite_under_a_worker_is_a_problem_unless_it_is_that_
     client = Mock(request=AsyncMock(return_value=answer), read_flows=read_flows)
     found = [check.status async for check in _server_settings(client, workers)]
     assert found == statuses
+
+
+@pytest.mark.prefect
+def test_the_pool_of_each_deployment_is_checked_however_many_there_are(server: Server) -> None:
+    """A pool with one deployment, which the server lists after a whole page of others."""
+    flow = server.ask("POST", "/flows/", {"name": f"many-{uuid4().hex[:8]}"})["id"]
+    deployment = {"flow_id": flow, "tags": [OWNER_TAG]}
+    try:
+        for number in range(PAGE):
+            server.ask("POST", "/deployments/", deployment | {"name": f"{number:03}"})
+        pool = f"pool-{uuid4().hex[:8]}"
+        server.ask("POST", "/work_pools/", {"name": pool, "type": "campaign"})
+        last = {"name": "zz-last", "work_pool_name": pool}
+        server.ask("POST", "/deployments/", deployment | last)
+
+        async def said() -> list[str]:
+            return [one.message async for one in server_checks(read_settings())]
+
+        assert f"{pool} has no worker, so its runs do not start" in asyncio.run(said())
+    finally:
+        server.ask("DELETE", f"/flows/{flow}")

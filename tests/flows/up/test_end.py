@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.app.processes import registry, supervisor
+from rivya_flows import process_identity
+from rivya_flows.app.processes import registry
 from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess
 from support.cli_calls import Terminal
 
@@ -30,7 +31,7 @@ def test_down_needs_nothing_of_the_folder_and_no_setting_but_the_data_folder(
     (tmp_path / "prefect.toml").write_text("[api]\nurl = 'http://127.0.0.1:1/api'\n")
     with subprocess.Popen(["sleep", "600"], start_new_session=True) as worker:
         try:
-            known = supervisor.known(worker.pid)
+            known = process_identity.known(worker.pid)
             assert known is not None
             part = ManagedProcess(name="worker", pid=known.pid, birth=known.birth, mark="m")
             (tmp_path / "data").mkdir()

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from rivya_flows import process_identity
 from rivya_flows.app.live_guard import account, source
-from rivya_flows.app.processes import registry, supervisor
+from rivya_flows.app.processes import registry
 from rivya_flows.app.processes.ports import free_port
 from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess
 from rivya_flows.errors import UsageError
@@ -150,7 +151,7 @@ def test_nothing_real_starts_beside_a_variable_that_is_no_setting(
 def test_nothing_is_deployed_for_a_worker_that_buys_elsewhere(
     tmp_path: Path, worker_key: str | None, key: str | None, words: str | None
 ) -> None:
-    me = supervisor.known(os.getpid())
+    me = process_identity.known(os.getpid())
     assert me is not None
     options = {
         one: UpOptions(

@@ -5,10 +5,10 @@ import subprocess
 from pathlib import Path
 
 from rivya_flows.app.processes import registry
-from rivya_flows.app.processes.supervisor import known
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.up.options import UpStatus
 from rivya_flows.flows.up.watcher import LONGEST_PAUSE_SECONDS, pause_before, watch
+from rivya_flows.process_identity import known
 
 
 def recorded(data: Path, name: str, pid: int) -> None:

@@ -25,7 +25,7 @@ _MAX_SHOWN = 500  # characters
 
 def checked_base_url(base_url: str) -> str:
     """The address of a service without a slash at its end."""
-    import httpx  # heavy, and `check` needs other addresses only
+    import httpx  # heavy, and most callers need other addresses only
 
     hint = "write it like https://rivya.ai"
     try:

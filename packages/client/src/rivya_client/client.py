@@ -21,7 +21,7 @@ from rivya_client.calls import (
     Resource,
     api_call,
 )
-from rivya_client.downloads import Download, fetch
+from rivya_client.downloads import MAX_BYTES, Download, fetch
 from rivya_client.errors import UsageError
 from rivya_client.generations import Generations
 from rivya_client.job_durations import JobDurations
@@ -85,7 +85,12 @@ class ApiCalls(Resource[M]):
 
     @api_call
     async def download(
-        self, url: str, destination: Path, *, max_bytes: int, **options: Unpack[RequestOptions]
+        self,
+        url: str,
+        destination: Path,
+        *,
+        max_bytes: int = MAX_BYTES,
+        **options: Unpack[RequestOptions],
     ) -> Download:
         """Saves a file at `destination`, whole and hashed, and replaces what was there.
 
@@ -96,7 +101,7 @@ class ApiCalls(Resource[M]):
         Args:
             url: An address without a host belongs to the service.
             destination: Missing folders are created.
-            max_bytes: A larger file is refused.
+            max_bytes: A larger file is refused; 1 GiB unless another number is given.
             options: See `RequestOptions`.
 
         Raises:

@@ -39,6 +39,9 @@ from rivya_client.transport import Transport
 
 logger = logging.getLogger("rivya_client.wire")
 
+MAX_BYTES = 2**30
+"""The largest file, unless the caller says another."""
+
 MAX_REDIRECTS = 5
 
 DOWNLOAD_SECONDS = 1800.0

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Unpack
 
 from rivya_client.calls import Async, M, Resource, api_call
+from rivya_client.catalogue.snapshot import shipped
 from rivya_client.errors import APIError, JobStatusError, JobTimeoutError, NotFoundError
 from rivya_client.job_durations import Expected, Watched, watched
 from rivya_client.mime_types import MediaKind
@@ -40,6 +41,12 @@ _TERMINAL = frozenset({
     "success", "successful", "terminated", "timed_out", "timeout",
 })
 # fmt: on
+
+
+def _kind_of(model: str | None) -> MediaKind:
+    found = shipped().get(model) if model else None
+    category = found.category if found else ""
+    return next((kind for kind in MAX_PAUSE if kind == category), "image")
 
 
 class Generations(Resource[M]):
@@ -78,7 +85,7 @@ class Generations(Resource[M]):
         body: bytes | GenerationRequest,
         *,
         idempotency_key: IdempotencyKey = NOT_GIVEN,
-        kind: MediaKind = "image",
+        kind: MediaKind | None = None,
         timeout_seconds: float | None = None,
         on_change: Callable[[Generation], None] | None = None,
         **options: Unpack[RequestOptions],
@@ -87,7 +94,8 @@ class Generations(Resource[M]):
 
         An error of `wait` has the job's id; call `wait` again, which is free.
         """
-        check_kind(kind)
+        if kind is not None:
+            check_kind(kind)
         job = await self.create(body, idempotency_key=idempotency_key, **options)
         return await self.wait(
             job.id,
@@ -115,7 +123,7 @@ class Generations(Resource[M]):
         self: Generations[Async],
         generation_id: str,
         *,
-        kind: MediaKind = "image",
+        kind: MediaKind | None = None,
         model: str | None = None,
         age_seconds: float = 0.0,
         timeout_seconds: float | None = None,
@@ -135,7 +143,8 @@ class Generations(Resource[M]):
 
         Args:
             generation_id: From `create`.
-            kind: Videos and audio take longer and are polled less often.
+            kind: Videos and audio take longer and are polled less often. None: what `model` makes by
+                the shipped catalogue, else an image.
             model: Of the job; None until the first poll tells it.
             age_seconds: Seconds since the job was accepted.
             timeout_seconds: None is 15 minutes for an image, an hour for the others.
@@ -156,14 +165,15 @@ class Generations(Resource[M]):
             APIStatusError: The service refused, such as with 404.
             APIConnectionError: The service was silent for too long.
         """
-        check_kind(kind)
+        made: MediaKind = await asyncio.to_thread(_kind_of, model) if kind is None else kind
+        check_kind(made)
         transport = self._transport.with_options(**options)
         once = self._changed(transport=transport.with_options(max_retries=0))
         clock, patience = transport.runtime.clock, transport.settings.retry.patience_seconds
-        limit = MAX_WAIT_SECONDS[kind] if timeout_seconds is None else timeout_seconds
+        limit = MAX_WAIT_SECONDS[made] if timeout_seconds is None else timeout_seconds
         shortest = self._context.poll_seconds / 10
-        pause = self._context.poll_seconds * FIRST_PAUSE[kind]
-        longest = self._context.poll_seconds * MAX_PAUSE[kind]
+        pause = self._context.poll_seconds * FIRST_PAUSE[made]
+        longest = self._context.poll_seconds * MAX_PAUSE[made]
         heard = clock()
         missing: float | None = None
         accepted, deadline = heard - age_seconds, heard + limit

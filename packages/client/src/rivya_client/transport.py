@@ -283,7 +283,7 @@ class Transport:
     async def _repeated(self, request: _Request, attempt: Callable[[], Awaitable[Begun]]) -> Begun:
         """The result of the first good attempt; the error knows what all attempts together did."""
         if not request.public and self.api_key is None:
-            raise UsageError("RIVYA_API_KEY is not set", "set it, or use the local sandbox")
+            raise UsageError("RIVYA_API_KEY is not set", "set it, or pass api_key to the client")
         try:
             return await repeated(
                 attempt,

@@ -36,6 +36,7 @@ class ModelEntry(TolerantModel):
 
     Attributes:
         id: The value for ``model`` in a request; an opaque string.
+        display_name: For people; None if unknown.
         category: ``image``, ``video``, ``audio`` or ``chat``.
         runtime: ``async_task`` for models of generations.
         api_status: ``available``, ``coming_soon`` or ``studio_only``.
@@ -94,9 +95,14 @@ class File(TolerantModel):
     Attributes:
         id: What chat attachments call ``file_id``.
         url: Goes into ``params.referenceMediaItems[].url``.
+        kind: ``image``, ``video`` or ``audio``; None if unknown, like all that follow.
+        name: Of the file, as it was sent.
+        mime_type: By its content.
+        size_bytes: Its size.
+        duration_seconds: Of a video or audio.
         duration_token: Goes into ``durationToken`` of the same item, for the verified length of a
-            video or audio; else None.
-        size_bytes: None if unknown, like all that follow.
+            video or audio.
+        created_at: ISO 8601, UTC.
 
     Source: ``POST /api/v1/files``, ``GET /api/v1/files/{fileId}``; contract, section 5.
     """
@@ -166,9 +172,11 @@ class Generation(TolerantModel):
         id: The public task id; an opaque string.
         status: ``queued``, ``processing``, ``succeeded`` or ``failed``, in lower case, or a newer
             word; ``unknown`` if absent.
+        model: The id of its model; None if unknown.
         reserved_credits: Reserved or taken at the start; None if unknown.
         final_credits: The settled cost; may stay 0 until the end; None if unknown.
         created_at: ISO 8601, UTC.
+        updated_at: When it changed last, likewise.
         result: Set when `status` is ``succeeded``.
         error: May be set when `status` is ``failed``.
 
@@ -194,6 +202,11 @@ class Generation(TolerantModel):
     @classmethod
     def _error_in_words(cls, error: Any) -> Any:
         return {"message": error} if isinstance(error, str) else error
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The addresses of its results, for `download`; none unless it succeeded."""
+        return self.result.urls if self.result else ()
 
     @property
     def ended(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -90,7 +91,7 @@ def verify_webhook(
     body: bytes,
     headers: Mapping[str, str],
     secrets: Sequence[str | SecretStr],
-    now: float,
+    now: float | None = None,
     *,
     tolerance_seconds: float = 300,
     scheme: SignatureScheme = CONVENTION,
@@ -103,7 +104,7 @@ def verify_webhook(
         body: The raw body.
         headers: Of the request, in any case.
         secrets: ``whsec_…``; several while a secret changes, and any of them may have signed.
-        now: Seconds since 1970.
+        now: Seconds since 1970; None asks the clock of this machine.
         tolerance_seconds: Largest age of a signature, and how far ahead its clock may be.
         scheme: Names of the headers.
 
@@ -131,9 +132,10 @@ def verify_webhook(
     if not matches:
         raise WebhookSignatureError("webhook: no signature matches the body")
     # A comparison that is false for NaN too.
-    if not abs(now - int(timestamp)) <= tolerance_seconds:
+    age = (time.time() if now is None else now) - int(timestamp)
+    if not abs(age) <= tolerance_seconds:
         raise WebhookReplayError(
-            f"webhook: signed {now - int(timestamp):.0f} s ago, more than the"
+            f"webhook: signed {age:.0f} s ago, more than the"
             f" {tolerance_seconds:g} s that are allowed"
         )
     try:

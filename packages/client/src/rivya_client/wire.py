@@ -33,11 +33,11 @@ from pydantic import (
     model_validator,
 )
 
-MAX_ID_LENGTH = 512  # characters of an id; ids appear in addresses, database columns and log lines
+from rivya_client.catalogue.catalogue import MAX_CREDITS, MAX_ID_LENGTH
+
 MAX_WORD_LENGTH = 1_000  # characters of a name, a date or another short string
 MAX_SENTENCE_LENGTH = 2_000  # characters of a message of the service; longer ones are cut
 MAX_URL_LENGTH = 8_192  # characters of an address of a file
-MAX_CREDITS = 10**9  # a higher cost or price is not valid
 MAX_EXTRA_FIELDS = 64  # unknown fields of one object that are kept
 MAX_EXTRA_LENGTH = 16_384  # characters of one unknown field, as JSON
 _EXACT = 2**53  # JSON does not distinguish larger whole numbers

@@ -112,14 +112,6 @@ def test_size_bears_a_price_only_where_it_is_a_tier() -> None:
     assert tier.bears_price
 
 
-def test_closest_forgives_case_separators_and_typos() -> None:
-    catalogue = shipped()
-    assert catalogue.closest("Z_Image") == "z-image"
-    assert catalogue.closest("gpt-5-4-codex-chat") == "gpt-5.4-codex-chat"
-    assert catalogue.closest("veo31-lit") == "veo3-1-lite"
-    assert catalogue.closest("entirely else") is None
-
-
 def test_unknown_fields_are_ignored_and_missing_ones_tolerated() -> None:
     wire = wire_model(surprise={"a": 1}, params=[{"key": "seed", "colour": "red"}, {"nokey": 1}, 7])
     model = from_wire(wire, date="2026-11-25", source="live").models["m"]

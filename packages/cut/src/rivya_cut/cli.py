@@ -41,7 +41,8 @@ def render(cut: Path, folder: Path, shrink: int | None, as_json: bool) -> None:
     work = api.load(cut)
     if shrink is not None:
         work = work.model_copy(update={"shrink": shrink})
-    with click.progressbar(length=100, file=sys.stderr) as bar:  # hidden where nobody looks
+    hidden = not sys.stderr.isatty()
+    with click.progressbar(length=100, file=sys.stderr, hidden=hidden) as bar:
         rendered = api.render(work, folder, lambda share: bar.update(int(100 * share) - bar.pos))
     if as_json:
         click.echo(json.dumps(asdict(rendered), indent=2))

@@ -6,15 +6,16 @@ import contextlib
 import email.utils
 import itertools
 import platform
-import re
 import shlex
 import shutil
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 from rivya_flows.app.doctor import places
 from rivya_flows.app.doctor.checks import Check, Checks, ok, problem, run_checks, warning
@@ -36,16 +37,6 @@ from rivya_flows.setting_names import (
 )
 from rivya_flows.settings import Settings
 
-NEEDED = {
-    "prefect": "3.8",
-    "pydantic": "2.10",
-    "sqlalchemy": "2.0",
-    "httpx": "0.28",
-    "av": "18.1",
-    "pillow": "11",
-}
-"""Packages whose version matters, and the oldest that works."""
-
 _FREE_BYTES = 2 * 10**9
 _MOST_FILES = 100_000  # about a second
 _SKEW_SECONDS = 30.0
@@ -59,14 +50,14 @@ def examine(
     with_key: KeyReader,
     prefect_checks: Callable[[Settings], Checks],
     live: bool = False,
-    wrong: UsageError | None = None,
+    wrong: Sequence[UsageError] = (),
 ) -> list[Check]:
     """Check this machine, the places that runs need, and the Prefect server; buys nothing.
 
     Args:
         with_key: Adds the key of the Prefect block `rivya-api-key`, if there is one.
         wrong: Why `settings` are only some of those that are set: no service is tried with them, and
-            Prefect, which would configure itself from the same files, is not imported. None: they are all.
+            Prefect, which would configure itself from the same files, is not imported. Empty: they are all.
     """
     silent: list[UsageError] = []
 
@@ -99,7 +90,7 @@ def examine(
         "assets": lambda: places.assets(settings),
     }
     checks = [one for name, check in here.items() for one in run_checks(name, check)]
-    if wrong is not None:
+    if wrong:
         checks += run_checks("up", lambda: left_running(settings, compares=False))
         words = "not tried, nor what needs it: the settings are wrong"
         return [*checks, warning("service", words, "correct them")]
@@ -122,13 +113,22 @@ def examine(
 def python() -> Iterator[Check]:
     """The interpreter and the packages that everything needs."""
     yield ok("python", f"{platform.python_version()} on {platform.system()}")
-    for package, least in NEEDED.items():
-        found = _version(package)
+    yield from packages(requires("rivya-flows") or ())
+
+
+def packages(required: Iterable[str]) -> Iterator[Check]:
+    """Whether the packages of these requirements are here, each in a version that fits; extras aside."""
+    for one in map(Requirement, required):
+        if one.marker is not None and not one.marker.evaluate({"extra": ""}):
+            continue
+        found = _version(one.name)
         if found is None:
-            yield problem("packages", f"{package} is not installed", "install rivya-flows again")
-        elif _numbers(found) < _numbers(least):
-            words = f"{package} is {found}, older than {least}"
-            yield problem("packages", words, f"update {package}")
+            yield problem("packages", f"{one.name} is not installed", "install rivya-flows again")
+        elif not one.specifier.contains(found, prereleases=True):
+            words = f"{one.name} is {found}, and rivya-flows needs {one.specifier}"
+            yield problem(
+                "packages", words, f"pip install {shlex.quote(f'{one.name}{one.specifier}')}"
+            )
     versions = (f"{name} {_version(name)}" for name in ("rivya-flows", "prefect"))
     yield ok("packages", ", ".join(versions))
 
@@ -284,15 +284,15 @@ HARMFUL: tuple[tuple[str, tuple[str, ...] | None, str, str], ...] = (
 """Variables of Prefect with their harmful values (None: all but 0 and empty), the effect and a hint."""
 
 
-def environment(variables: Mapping[str, str], wrong: UsageError | None = None) -> Iterator[Check]:
+def environment(variables: Mapping[str, str], wrong: Sequence[UsageError] = ()) -> Iterator[Check]:
     """Why settings cannot be read, and variables that break something, or are called like a setting and are none."""
     found = [*_suspicious(variables)]
-    if wrong is None:
-        yield from found or [ok("settings", "no harmful variable is set, and no unknown one")]
-        return
-    first = problem("settings", with_places(str(wrong), wrong.hint), wrong.hint)
-    yield first
-    yield from (one for one in found if one.message != first.message)
+    told = [problem("settings", with_places(str(one), one.hint), one.hint) for one in wrong]
+    if not told and not found:
+        yield ok("settings", "no harmful variable is set, and no unknown one")
+    yield from told
+    known = {one.message for one in told}
+    yield from (one for one in found if one.message not in known)
 
 
 def _suspicious(variables: Mapping[str, str]) -> Iterator[Check]:
@@ -315,7 +315,3 @@ def _version(package: str) -> str | None:
     with contextlib.suppress(PackageNotFoundError):
         return version(package)
     return None
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])

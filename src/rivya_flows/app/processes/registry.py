@@ -17,9 +17,10 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field
 
 from rivya_flows.app.processes.locks import try_lock
-from rivya_flows.app.processes.supervisor import ProcessIdentity, lives, wait_until
+from rivya_flows.app.processes.supervisor import wait_until
 from rivya_flows.errors import UsageError
 from rivya_flows.private import private_folder
+from rivya_flows.process_identity import ProcessIdentity, lives
 
 _RECORD = "up.json"
 _LOCK = "up.lock"
@@ -89,7 +90,7 @@ class LeftRunning:
 class _Record(BaseModel):
     """The file."""
 
-    version: Literal[1]
+    version: Literal[2]
     ports: dict[str, int]
     parts: tuple[ManagedProcess, ...]
 
@@ -112,7 +113,7 @@ def read(data: Path) -> LeftRunning:
 def write(data: Path, left: LeftRunning) -> None:
     """Replace the record atomically."""
     path = data / _RECORD
-    record = _Record(version=1, ports=left.ports, parts=left.parts)
+    record = _Record(version=2, ports=left.ports, parts=left.parts)
     draft = path.with_name(f"{_RECORD}.{uuid.uuid4().hex[:8]}")
     draft.write_text(record.model_dump_json(indent=2) + "\n")
     draft.replace(path)

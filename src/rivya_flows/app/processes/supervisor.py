@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -24,13 +25,11 @@ import psutil
 from rivya_flows.environment import LOG_FORM, variables
 from rivya_flows.errors import UsageError
 from rivya_flows.private import UMASK
+from rivya_flows.process_identity import ProcessIdentity, known, lives
 
 Output = Literal["log", "pipe", "discard"]
 
 READY_SECONDS = 180.0
-
-# Holding the handles keeps Python from warning about children that outlive this process.
-_handles: list[subprocess.Popen[bytes]] = []
 
 
 @dataclass(frozen=True)
@@ -47,9 +46,10 @@ class StartedProcess:
         return self.handle.poll()
 
     def first_line(self) -> str:
-        """Its first line of output; "" if it ended without one."""
+        """Its first line of output, after which nobody reads; "" if it ended without one."""
         assert self.handle.stdout is not None
-        return self.handle.stdout.readline().decode(errors="replace").strip()
+        with self.handle.stdout as output:
+            return output.readline().decode(errors="replace").strip()
 
     def await_ready(
         self, ready: Callable[[], bool], *, timeout_seconds: float = READY_SECONDS
@@ -98,7 +98,8 @@ def start(
             umask=UMASK,  # its files hold what runs were given
             start_new_session=True,  # Ctrl-C is for the command, which ends the process if it may
         )
-    _handles.append(handle)
+    # Nobody else may wait for it; and Python warns of a child that it forgets while that lives.
+    threading.Thread(target=handle.wait, name=f"end of {name}", daemon=True).start()
     return StartedProcess(name, log, handle)
 
 
@@ -165,32 +166,6 @@ MARK = "RIVYA_FLOWS_MARK"
 _LOOK_SECONDS = 0.1
 _BEGINS_SECONDS = 1.0
 _KILLED_SECONDS = 5.0
-
-
-@dataclass(frozen=True)
-class ProcessIdentity:
-    """Identifies a process, also after its pid is reused."""
-
-    pid: int
-    birth: str
-
-
-def known(pid: int) -> ProcessIdentity | None:
-    """The living process of this pid; None if there is none, or it is a zombie."""
-    try:
-        process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return None
-        # Since the start of the machine: a time of day would change when the clock is set.
-        birth = process.create_time() - (psutil.boot_time() if psutil.LINUX else 0)
-    except psutil.Error:
-        return None
-    return ProcessIdentity(pid, f"{birth:.2f}")
-
-
-def lives(process: ProcessIdentity) -> bool:
-    """Whether this very process still runs."""
-    return known(process.pid) == process
 
 
 def marked(mark: str) -> dict[ProcessIdentity, dict[str, str]]:

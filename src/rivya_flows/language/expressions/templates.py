@@ -16,9 +16,9 @@ from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from rivya_client.catalogue.catalogue import nearest
 from rivya_flows.language.expressions.filters import FILTERS, TESTS, fits_signature, usage
 from rivya_flows.language.expressions.values import ExpressionError
+from rivya_flows.similar_names import nearest
 
 OPEN, CLOSE = "${{", "}}"
 MAX_CHARACTERS = 2_000

@@ -26,6 +26,7 @@ from rivya_flows.planning.queue.events import (
     RunResumed,
 )
 from rivya_flows.planning.queue.fallbacks import after_failure
+from rivya_flows.planning.queue.forks import asks_anew
 from rivya_flows.planning.queue.items import IN_FLIGHT, TERMINAL, ItemState, Phase
 from rivya_flows.planning.queue.judging import is_judged
 from rivya_flows.planning.queue.queue import step as advance
@@ -325,7 +326,12 @@ def _step_estimate(state: State, step_id: str, unsure: set[str], fresh: set[str]
             fresh.add(step_id)
         elif _is_waiting(current):
             taken = f"or taken from {state.fork.run_id}, if all that it uses is the same"
-            items = tuple(_if(item, taken) for item in items)
+            waiting = list(current.items.values()) or [ItemState(RUNTIME, {})]
+            new = asks_anew(state, step_id, (one for one in waiting if not one.asked_cache))
+            new |= {one.key for one in waiting if one.asked_cache and not one.cached}
+            if len(new) == len(waiting) and planned.step.uses != "pick":
+                fresh.add(step_id)
+            items = tuple(item if item.key in new else _if(item, taken) for item in items)
     if not current.settled and (lacking or (planned.conditional and _is_waiting(current))):
         unsure.add(step_id)
     if planned.part == "on_failure":
@@ -338,7 +344,10 @@ def _step_estimate(state: State, step_id: str, unsure: set[str], fresh: set[str]
 def _buys(step: StepState) -> bool:
     """Whether all that it gives is new: something is certainly bought, and nothing was taken."""
     return not step.tally.cached and any(
-        item.phase not in TERMINAL and item.request is not None and item.request.buys
+        item.phase not in TERMINAL
+        and item.request is not None
+        and item.request.buys
+        and item.request.decides is None  # the choice may be the same again
         for item in step.items.values()
     )
 

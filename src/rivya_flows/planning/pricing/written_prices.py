@@ -21,6 +21,7 @@ from rivya_flows.planning.expansion.item_arguments import evaluate_items, expand
 from rivya_flows.planning.expansion.partial_evaluation import known_part, known_value
 from rivya_flows.planning.expansion.run_scope import known_scope, known_variables
 from rivya_flows.planning.plan import PlannedStep, Variables, candidates_step
+from rivya_flows.planning.queue.forks import asks_anew
 from rivya_flows.planning.queue.items import ItemState, Phase
 from rivya_flows.planning.queue.state import State, item_range
 from rivya_flows.steps.given import World
@@ -182,8 +183,9 @@ def _least_of_items(state: State, step_id: str, *, certain: bool) -> Iterator[in
     planned = state.planned(step_id)
     shared: int | None = None
     known = known_scope(state, planned) if certain else {}
+    perhaps = _perhaps_taken(state, step_id)
     for item in state.steps[step_id].items.values():
-        if item.phase not in _UNBOUGHT or (_may_be_cached(state, step_id) and not item.asked_cache):
+        if item.phase not in _UNBOUGHT or item.key in perhaps:
             yield 0
         elif item.request is not None:
             requests = item.requests[item.alternative :]
@@ -203,9 +205,14 @@ def _least_written(state: State, planned: PlannedStep, item: ItemState) -> int:
     return min(one.min for _, one in written_prices(state, planned, item.variables, item.round))
 
 
-def _may_be_cached(state: State, step_id: str) -> bool:
+def _perhaps_taken(state: State, step_id: str) -> frozenset[str]:
+    """The keys of items that the cache, or the forked run, may still give for nothing."""
     mode = state.spec(step_id).cache or state.cache or state.plan.workflow.cache
-    return (state.fork is not None or mode == "spec") and step_id not in state.again
+    if step_id in state.again or (state.fork is None and mode != "spec"):
+        return frozenset()
+    unasked = [one for one in state.steps[step_id].items.values() if not one.asked_cache]
+    keys = frozenset(one.key for one in unasked)
+    return keys if mode == "spec" else keys - asks_anew(state, step_id, unasked)
 
 
 def _is_wanted(planned: PlannedStep, scope: Mapping[str, Any]) -> bool:

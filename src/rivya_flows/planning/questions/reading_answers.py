@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from rivya_client.catalogue.catalogue import nearest
 from rivya_client.printable import one_line
 from rivya_flows.errors import UsageError
 from rivya_flows.planning.names import label, listed
@@ -24,6 +23,7 @@ from rivya_flows.planning.questions.question import (
 )
 from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven, Channel
 from rivya_flows.planning.queue.state import State
+from rivya_flows.similar_names import nearest
 
 _MOST_NAMED = 12  # choices in a hint
 _NONE = re.compile(r"none\s*(?::(.*))?", re.IGNORECASE | re.DOTALL)

@@ -33,6 +33,8 @@ class Fork(Entry):
         answers: Keys that were picked there, by ``step`` or ``step[key]``.
         notes: What people asked there to be different, one for each round of such a pick.
         seen: SHA-256 of what was asked about which candidates, in each round and in the last one.
+        asked: SHA-256 of each argument of what may be taken, but of media: no request that has another
+            one for certain is taken.
     """
 
     run_id: str
@@ -40,6 +42,7 @@ class Fork(Entry):
     answers: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     notes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     seen: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    asked: tuple[str, ...]
 
 
 class RunFrozen(Entry):

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set as AbstractSet
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from rivya_flows.assets import Outputs
+from rivya_flows.assets import Outputs, assets_in
 from rivya_flows.language.canonical import digest
+from rivya_flows.language.expressions.output_types import has_unknown
+from rivya_flows.language.expressions.values import ExpressionError, UsesNull
 from rivya_flows.language.step_groups import PARTS
-from rivya_flows.planning.expansion.run_scope import fields_of
+from rivya_flows.planning.expansion.build_requests import given_of, written_arguments
+from rivya_flows.planning.expansion.partial_evaluation import known_part
+from rivya_flows.planning.expansion.run_scope import fields_of, known_scope, known_variables
 from rivya_flows.planning.names import label
 from rivya_flows.planning.plan import RunPlan
 from rivya_flows.planning.queue.events import AnsweredBy, Fork
 from rivya_flows.planning.queue.items import ItemState, Phase, next_round
 from rivya_flows.planning.queue.state import State
 from rivya_flows.steps.candidates import Candidate, available
+from rivya_flows.steps.given import World
+from rivya_flows.steps.kind import Kind
+from rivya_flows.steps.pick import question_of
+from rivya_flows.steps.registry import kind_of_step
 from rivya_flows.steps.request import ItemRequest
 
 
@@ -40,19 +49,23 @@ class Finished(NamedTuple):
 def finished(state: State) -> dict[str, Finished]:
     """What a run has bought, by the cache key of the request as written."""
     found = {}
-    for step_id, item in state.each():
-        if item.phase is not Phase.COMPLETED or item.outputs is None or not item.requests:
-            continue
-        written = item.requests[0]
-        ordinal = state.claims.get((written.request_hash, step_id, item.key))
-        if written.buys and ordinal is not None:
-            made = item.requests[item.alternative].request_hash
-            credits = item.credits + item.saved
-            name = f"{written.request_hash}-{ordinal}"
-            found[name] = Finished(
-                state.run_id, label(step_id, item.key), item.outputs, credits, made
-            )
+    for step_id, item in _bought(state):
+        written, made = item.requests[0], item.evaluated
+        name = f"{written.request_hash}-{state.claims[written.request_hash, step_id, item.key]}"
+        credits, outputs = item.credits + item.saved, item.outputs or {}
+        found[name] = Finished(
+            state.run_id, label(step_id, item.key), outputs, credits, made.request_hash
+        )
     return found
+
+
+def _bought(state: State) -> Iterator[tuple[str, ItemState]]:
+    """The items that gave something for a request that buys, and has a name."""
+    for step_id, item in state.each():
+        if item.phase is Phase.COMPLETED and item.outputs is not None and item.requests:
+            written = item.requests[0]
+            if written.buys and (written.request_hash, step_id, item.key) in state.claims:
+                yield step_id, item
 
 
 def fork_of(state: State, step: str | None) -> Fork:
@@ -61,6 +74,10 @@ def fork_of(state: State, step: str | None) -> Fork:
     Of a fork, also with what it would take for picks that it has not reached.
     """
     answers, notes, seen = _unreached(state)
+    asked = set(state.fork.asked if state.fork else ())
+    for step_id, item in _bought(state):
+        kind = kind_of_step(state.spec(step_id))
+        asked.update(_each_hash(kind, item.requests[0].arguments))
     for step_id, item in state.each():
         if item.request is not None and item.picked and _is_decided(item):
             name = label(step_id, item.key)
@@ -68,8 +85,53 @@ def fork_of(state: State, step: str | None) -> Fork:
             before = (state.plan.candidates_of(step_id, n) for n in range(item.round))
             offered = [fields_of(state, one)["items"] for one in before]
             offered.append(item.request.pick.candidates)
+            asked.update(
+                _each_hash(kind_of_step(state.spec(step_id)), question_of(item.request.arguments))
+            )
             seen[name] = tuple(_hash(item.request, one) for one in offered)
-    return Fork(run_id=state.run_id, step=step, answers=answers, notes=notes, seen=seen)
+    return Fork(
+        run_id=state.run_id,
+        step=step,
+        answers=answers,
+        notes=notes,
+        seen=seen,
+        asked=tuple(sorted(asked)),
+    )
+
+
+def asks_anew(state: State, step_id: str, items: Iterable[ItemState]) -> frozenset[str]:
+    """The keys of items for which a fork takes nothing, whatever they wait for turns out to be.
+
+    They are made again, or have an argument that nothing has which may be taken.
+    """
+    assert state.fork is not None
+    found, asked, planned = set[str](), frozenset(state.fork.asked), state.planned(step_id)
+    kind, written = kind_of_step(planned.step), written_arguments(planned.step)
+    if not (kind.buys or kind.credits):
+        return frozenset()
+    world = World(state.plan.catalogue, house=state.plan.house_of(planned))
+    try:
+        scope = known_scope(state, planned)
+    except (UsesNull, ExpressionError):
+        return frozenset()
+    for item in items:
+        here = {**scope, **known_variables(state, planned, item)}
+        with suppress(UsesNull, ExpressionError):
+            given = given_of(planned.step, known_part(written, here), here, "planned")
+            if not asked.issuperset(_each_hash(kind, kind.sent(given, world))):
+                found.add(item.key)
+        if is_made_again(label(step_id, item.key), state.again):
+            found.add(item.key)
+    return frozenset(found)
+
+
+def _each_hash(kind: Kind, arguments: Mapping[str, Any]) -> Iterator[str]:
+    """The hash of each argument that is known, with the model; not of media, which have several names."""
+    media, model = {one.path[0] for one in kind.files(arguments)}, arguments.get("model")
+    for name, value in arguments.items():
+        is_known = not has_unknown([model, value]) and name not in media
+        if is_known and not any(assets_in(value)):
+            yield digest([kind.uses, model, name, value])
 
 
 def _unreached(state: State) -> list[dict[str, tuple[str, ...]]]:
@@ -131,7 +193,7 @@ def _is_decided(item: ItemState) -> bool:
 
 def _hash(request: ItemRequest, candidates: Sequence[Candidate]) -> str:
     """Of what is asked about which candidates: the same media and texts under the same keys."""
-    asked = [request.arguments.get(name) for name in ("mode", "question", "count", "judge")]
+    asked = [*question_of(request.arguments).values()]
     return digest([asked, [_content(one) for one in available(candidates)]])
 
 

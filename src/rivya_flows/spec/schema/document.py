@@ -11,6 +11,7 @@ from typing import Any, get_args
 from rivya_client.catalogue.catalogue import Catalogue
 from rivya_flows.diagnostics import CODES, REFUSALS
 from rivya_flows.language.field_types import COMPUTED
+from rivya_flows.language.request_checks import step_of
 from rivya_flows.language.step_groups import PARTS
 from rivya_flows.language.workflow import Defaults, Workflow
 from rivya_flows.spec.schema.fragments import NOTES, Schema, by_name, of_models, or_null
@@ -43,7 +44,7 @@ _NEVER_EMPTY = ("budget", "concurrency")  # a cap that is left empty must not pa
 def json_schema(catalogue: Catalogue, kinds: Kinds) -> Schema:
     """The schema of a spec with these models and kinds of step, as JSON Schema 2020-12."""
     listed = [model for model in catalogue.models.values() if model.api_status == "available"]
-    named = {uses: [model for model in listed if model.uses == uses] for uses in kinds}
+    named = {uses: [model for model in listed if step_of(model) == uses] for uses in kinds}
     models = {uses: found for uses, found in named.items() if found}
     instead = {**forms_of(kinds), **argument_forms(kinds, models)}
     built = of_models((Workflow, Defaults, *(one.takes for one in kinds.values())), instead)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Source = Literal["shipped", "cached", "live"]
+
+MAX_ID_LENGTH = 512  # characters of an id; ids appear in addresses, database columns and log lines
+MAX_CREDITS = 10**9  # a higher cost or price is not valid
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Param:
         max: Greatest number, or None.
         step: Distance between allowed numbers, or None.
         options: What a ``select`` may be; always strings. Empty: any.
-        voices: Names for those of `options` that are voices, which a spec may say as well.
+        voices: Names for those of `options` that are voices.
         bears_price: Another value than the default may change the price.
         item_required: Keys that each member of an ``array`` must have.
         item_optional: Further keys it may have. Both empty: members are not checked.
@@ -65,7 +66,7 @@ class Param:
 
     @property
     def written_default(self) -> Any:
-        """The default as a spec writes it: of a voice its name."""
+        """The default as people write it: of a voice its name."""
         names = {voice.value: voice.name for voice in self.voices}
         return names.get(self.default, self.default) if names else self.default
 
@@ -150,13 +151,8 @@ class Model:
         return None if self.category == "chat" else self.category
 
     @property
-    def uses(self) -> str:
-        """The kind of step that it is for."""
-        return "chat" if self.makes is None else "generate"
-
-    @property
     def speaks(self) -> bool:
-        """Whether it says its prompt aloud, so that a remark about the prompt must not be in it."""
+        """Whether it says its prompt aloud."""
         return any(self.param(key) for key in ("voice", "default_voice"))
 
     def param(self, key: str) -> Param | None:
@@ -182,10 +178,6 @@ class Catalogue:
         """The model of that id, or None."""
         return self.models.get(model_id)
 
-    def closest(self, model_id: str) -> str | None:
-        """The most similar id, or None."""
-        return nearest(model_id, self.models)
-
 
 def spelled(value: Any) -> str:
     """A scalar as options spell it: True is ``"true"``, 5.0 is ``"5"``, 0.5 is ``"0.5"``."""
@@ -194,77 +186,3 @@ def spelled(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value)
-
-
-def nearest(word: str, choices: Iterable[str], *, alike: float = 0.6) -> str | None:
-    """The choice most similar to `word`, ignoring case and separators; None if none is similar.
-
-    `alike` is how similar it must be, from 0 to 1.
-    """
-    plain = {_plain(choice): choice for choice in choices}
-    if _plain(word) in plain:
-        return plain[_plain(word)]
-    found = difflib.get_close_matches(_plain(word), plain, n=1, cutoff=alike)
-    return plain[found[0]] if found else None
-
-
-def certain(word: str, choices: Iterable[str]) -> str | None:
-    """The only choice that `word` can be a misspelling of; None if a person must decide.
-
-    Much stricter than `nearest`, because the wrong model or step costs money: another number is
-    another thing (`veo3`, `veo2`), another first letter is another word (`light`, `night`), and
-    short words are too alike.
-    """
-    known = [one for one in dict.fromkeys(choices) if abs(len(one) - len(word)) <= _MOST_EDITS + 4]
-    if not 3 <= len(word) <= 64 or len(known) > 1_000:
-        return None
-    equal = [one for one in known if _plain(one) == _plain(word)]
-    if equal:
-        return equal[0] if len(equal) == 1 and _digits(equal[0]) == _digits(word) else None
-    near = sorted((_edits(word, one), one) for one in known)
-    edits, one = near[0] if near else (_MOST_EDITS, "")
-    margin = 0 if sorted(word) == sorted(one) else 1  # two letters swapped are a slip for sure
-    alone = len(near) < 2 or near[1][0] > edits + margin
-    return one if alone and edits <= (2 if len(one) > 8 else 1) and _is_slip(word, one) else None
-
-
-_MOST_EDITS = 2
-_SEPARATED = re.compile(r"[-_. ]+")
-
-
-def _is_slip(word: str, choice: str) -> bool:
-    """Whether a hand may write the one for the other: no other digit, first letter or short word."""
-    if _digits(word) != _digits(choice):
-        return False
-    right, wrong = _SEPARATED.split(choice), _SEPARATED.split(word)
-    for meant, wrote in zip(right, wrong, strict=False) if len(right) == len(wrong) else ():
-        swapped = sorted(meant) == sorted(wrote)
-        kept = meant[0] == wrote[:1] and (len(meant) > 4 or len(meant) != len(wrote))
-        if meant != wrote and (len(meant) < 4 or not (swapped or kept)):
-            return False
-    return len(right) == len(wrong) or choice[0] == word[0]
-
-
-def _digits(word: str) -> str:
-    return "".join(letter for letter in word if letter.isdigit())
-
-
-def _edits(one: str, other: str) -> int:
-    """Letters left out, added or replaced, or neighbours swapped; beyond the limit, some number over it."""
-    earlier: list[int] = []
-    before: list[int] = []
-    row = list(range(len(other) + 1))
-    for i, left in enumerate(one):
-        earlier, before, row = before, row, [i + 1]
-        for j, right in enumerate(other):
-            least = min(before[j + 1] + 1, row[j] + 1, before[j] + (left != right))
-            if i and j and left == other[j - 1] and one[i - 1] == right:
-                least = min(least, earlier[j - 1] + 1)
-            row.append(least)
-        if min(row) > _MOST_EDITS + 2:
-            break
-    return max(row[-1], min(row))
-
-
-def _plain(word: str) -> str:
-    return "".join(letter for letter in word.casefold() if letter not in " -_.")

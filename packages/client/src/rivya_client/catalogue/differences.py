@@ -47,7 +47,7 @@ def price_change(listed: Model, shipped: Model | None) -> str | None:
 
 
 def price_changes(listed: Catalogue, shipped: Catalogue, models: Iterable[str]) -> Iterator[str]:
-    """A line for each of these models whose price is not the one that `check` told offline."""
+    """A line for each of these models whose price is not the one that the shipped catalogue told."""
     for name in dict.fromkeys(models):
         model = listed.get(name)
         if model is not None and (words := price_change(model, shipped.get(name))):

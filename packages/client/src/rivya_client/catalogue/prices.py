@@ -25,6 +25,9 @@ class Price:
     max: int | None
     assumption: str
 
+    def __str__(self) -> str:
+        return price_of(self.min, self.max)
+
 
 def price_range(least: int, most: int | None) -> str:
     """``20``, ``0–2``, or ``from 3`` where only the service knows the most."""

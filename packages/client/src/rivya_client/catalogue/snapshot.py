@@ -11,6 +11,8 @@ from importlib import resources
 from typing import Any
 
 from rivya_client.catalogue.catalogue import (
+    MAX_CREDITS,
+    MAX_ID_LENGTH,
     Catalogue,
     ChatCapabilities,
     FileLimit,
@@ -22,10 +24,6 @@ from rivya_client.catalogue.catalogue import (
 )
 
 _MAX_NUMBER = 2**64  # a larger one is ignored: the largest of a catalogue are bounds of seeds
-
-MAX_ID_CHARACTERS = 512  # characters of a model's id
-MAX_CREDITS = 10**9
-"""A higher price is ignored. `client.wire` has the same bounds for the rest of the wire."""
 
 
 @functools.cache
@@ -50,7 +48,7 @@ def from_wire(payload: Mapping[str, Any], *, date: str, source: Source) -> Catal
 
 
 class _Models(Mapping[str, Model]):
-    """Models, parsed on demand: a spec names few of many."""
+    """Models, parsed on demand: most work names few of many."""
 
     def __init__(self, entries: Mapping[str, Mapping[str, Any]], source: Source) -> None:
         self._entries, self._source = entries, source
@@ -194,7 +192,7 @@ def _data(name: str) -> dict[str, Any]:
 
 
 def _is_id(value: Any) -> bool:
-    return isinstance(value, str) and len(value) <= MAX_ID_CHARACTERS and value.isprintable()
+    return isinstance(value, str) and len(value) <= MAX_ID_LENGTH and value.isprintable()
 
 
 def _list(value: Any) -> list[Any]:

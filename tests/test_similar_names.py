@@ -1,14 +1,21 @@
-"""Names that are certainly misspelled, and those that a person must decide."""
+"""What is suggested for a name, names that are certainly misspelled, and those that a person must decide."""
 
 from __future__ import annotations
 
 import pytest
 from hypothesis import given, strategies as st
 
-from rivya_client.catalogue.catalogue import certain
 from rivya_client.catalogue.snapshot import shipped
+from rivya_flows.similar_names import certain, nearest
 
 MODELS = tuple(shipped().models)
+
+
+def test_the_nearest_name_forgives_case_separators_and_typos() -> None:
+    assert nearest("Z_Image", MODELS) == "z-image"
+    assert nearest("gpt-5-4-codex-chat", MODELS) == "gpt-5.4-codex-chat"
+    assert nearest("veo31-lit", MODELS) == "veo3-1-lite"
+    assert nearest("entirely else", MODELS) is None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,47 @@
+"""What `rivya_client` promises, and what it does not import for that."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import rivya_client
+from rivya_client import catalogue
+
+HEAVY = ("httpx", "pydantic", "asyncio", "rivya_flows", "rivya_sandbox")
+
+
+def test_the_public_names_are_sorted_and_can_all_be_imported() -> None:
+    assert rivya_client.__all__ == sorted(rivya_client.__all__) == dir(rivya_client)
+    for name in rivya_client.__all__:
+        assert getattr(rivya_client, name) is not None
+
+
+def test_a_type_checker_sees_the_same_names() -> None:
+    tree = ast.parse(Path(rivya_client.__file__).read_text("utf-8"))
+    [typed, *_] = [one for one in tree.body if isinstance(one, ast.If)]
+    names = [alias.asname for one in typed.body for alias in getattr(one, "names", ())]
+    assert sorted(filter(None, names)) == rivya_client.__all__
+
+
+def test_nothing_else_is_public() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Transport'"):
+        _ = rivya_client.Transport  # type: ignore[attr-defined]
+
+
+def test_importing_it_imports_nothing_heavy() -> None:
+    code = f"import sys, rivya_client; print([m for m in {HEAVY} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_prices_are_known_without_what_sends_requests() -> None:
+    code = "import sys; from rivya_client import catalogue as c; print(c.shipped().date > '2026')"
+    code += f"; print([m for m in {HEAVY} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n[]\n"
+    assert str(catalogue.price(catalogue.shipped().models["z-image"], {})) == "1 credit"
