@@ -173,7 +173,7 @@ def ending(items: int) -> dict[str, Any]:
                 reporter.record(Stamped(seq, NOON.timestamp() + seq, event), state)
             report = _measured(reporter.write)
             again = _measured(reporter.write)
-            receipt = reporter.write().receipt.as_json()
+            receipt = reporter.write().receipt.model_dump(mode="json")
         peer = folder / "peer"
         peer.mkdir()
 

@@ -23,7 +23,7 @@ ITEMS = (100, 1_000, 10_000)
 def row(items: int) -> dict[str, Any]:
     """Seconds of a whole journal, and microseconds an entry."""
     start = frozen(items)
-    keys = start.inputs["numbers"]
+    keys: Any = start.inputs["numbers"]
     media = [_asset(number) for number in range(items)]
     lines = [dump(event) for event in (start, *events(keys, media))]
     loaded = _seconds(lambda: [json.loads(line) for line in lines])

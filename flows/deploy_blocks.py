@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from rivya_flows.flows.compiler import ENTRYPOINT_MODULE, attribute_of
 from rivya_flows.flows.run_form import parameter_names
 from rivya_flows.language.trigger_values import for_prefect
-from rivya_flows.language.workflow import Deploy, Schedule, Trigger, Workflow, WorkPool
+from rivya_flows.language.workflow import Deploy, Inputs, Schedule, Trigger, Workflow, WorkPool
 from rivya_flows.planning.markdown import paragraphs
 
 WORK_POOL = "campaigns"
@@ -148,7 +148,7 @@ def tags_of(deploy: Deploy) -> list[str]:
     return [OWNER_TAG, *dict.fromkeys(tag for tag in deploy.tags if tag != OWNER_TAG)]
 
 
-def parameters_of(workflow: Workflow, inputs: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+def parameters_of(workflow: Workflow, inputs: Inputs) -> dict[str, JsonValue]:
     """Values of inputs by the names of their parameters."""
     names = parameter_names(workflow)
     return {names.get(name, name): value for name, value in inputs.items()}

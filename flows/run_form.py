@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, JsonValue
 from rivya_client.printable import one_line
 from rivya_flows.flows.credentials import RivyaCredentials
 from rivya_flows.flows.prefect_internals import RESERVED_PARAMETERS
-from rivya_flows.language.workflow import Input, Workflow
+from rivya_flows.language.workflow import Input, Inputs, Workflow
 from rivya_flows.planning.names import subject_of
 
 CREDENTIALS = "credentials"
@@ -128,12 +128,12 @@ def _files(workflow: Workflow) -> list[str]:
     return [name for name, given in workflow.inputs.items() if "file" in (given.type, given.of)]
 
 
-def inputs_from(workflow: Workflow, parameters: Mapping[str, Any]) -> dict[str, Any]:
+def inputs_from(workflow: Workflow, parameters: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     """The given values by the inputs' own names, as JSON values.
 
     Without empty optional inputs, and files that are still their default: the form has no folder for its path.
     """
-    given: dict[str, Any] = {}
+    given: dict[str, JsonValue] = {}
     for name, parameter in parameter_names(workflow).items():
         if parameter not in parameters:
             continue
@@ -146,10 +146,7 @@ def inputs_from(workflow: Workflow, parameters: Mapping[str, Any]) -> dict[str, 
 
 
 def run_name(
-    workflow: Workflow,
-    inputs: Mapping[str, Any],
-    due: datetime | None = None,
-    wallet: str | None = None,
+    workflow: Workflow, inputs: Inputs, due: datetime | None = None, wallet: str | None = None
 ) -> str:
     """The name of a run: the spec's name, what the run is about, and the UTC time when its schedule made it."""
     at = "" if wallet is None else f", {one_line(wallet)}"

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from prefect import get_client
@@ -22,7 +21,7 @@ from prefect.context import FlowRunContext, TaskRunContext
 
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.prefect_internals import call_counts
-from rivya_flows.language.workflow import Workflow
+from rivya_flows.language.workflow import Inputs, Workflow
 
 _MOST_CLAIMS = 10_000
 
@@ -96,9 +95,7 @@ def called(run_key: str | None) -> Iterator[None]:
         _CALL.reset(token)
 
 
-async def run_id_here(
-    workflow: Workflow, inputs: Mapping[str, Any], wallet: str | None = None
-) -> RunId:
+async def run_id_here(workflow: Workflow, inputs: Inputs, wallet: str | None = None) -> RunId:
     """The id of the run of this flow run.
 
     Args:

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from prefect import task
+from pydantic import JsonValue
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from rivya_flows.app.asset_ingest import kept
 from rivya_flows.app.runner import Run
-from rivya_flows.assets import Asset, as_asset, looks_like_asset
+from rivya_flows.assets import Asset, Outputs, as_asset, looks_like_asset
 from rivya_flows.errors import LostMediumError, RivyaError
 from rivya_flows.steps.function import Function
 from rivya_flows.steps.kind import Kind
@@ -43,10 +44,10 @@ class FunctionError(RivyaError):
 async def call_function(
     run: Run,
     kind: Kind,
-    arguments: Mapping[str, Any],
+    arguments: Mapping[str, JsonValue],
     idempotency_key: str,
     timeout_seconds: float | None,
-) -> dict[str, Any]:
+) -> Outputs:
     """Do the work of a kind, or call the function that it is; one that is not a coroutine function runs in a thread.
 
     Args:
@@ -89,7 +90,7 @@ async def call_function(
             raise FunctionError(f"{name}: {type(error).__name__}: {error}") from error
         with_assets = await _with_assets(run.context.assets, dumped)
     try:
-        plain: dict[str, Any] = to_jsonable_python(with_assets)
+        plain: Outputs = to_jsonable_python(with_assets)
     except PydanticSerializationError as error:
         raise FunctionError(f"{name}: its result is not JSON: {error}") from error
     return plain

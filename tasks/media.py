@@ -18,12 +18,12 @@ from rivya_cut.results import GIF, POSTER, Rendered, clean_name, film_names
 from rivya_flows.app.asset_ingest import take
 from rivya_flows.app.runner import Run
 from rivya_flows.app.signing import title_of
-from rivya_flows.assets import Asset, as_asset
+from rivya_flows.assets import Asset, Outputs, as_asset
 from rivya_flows.errors import MediaError, UsageError
 from rivya_flows.language.final_cut import media_in, with_media
 from rivya_flows.media.decoding import lay_out, render
 from rivya_flows.planning.queue.actions import Work
-from rivya_flows.steps.candidates import available, chosen_keys, pick_outputs
+from rivya_flows.steps.candidates import PickArguments, available, chosen_keys, pick_outputs
 from rivya_flows.tasks.files import fetched
 
 
@@ -157,15 +157,16 @@ async def miss_pick(run: Run, reason: str) -> None:
 
 
 @task(name="pick")
-async def pick_one(run: Run, work: Work) -> dict[str, Any]:
+async def pick_one(run: Run, work: Work) -> Outputs:
     """Choose some of several candidates.
 
     Returns:
         ``{"asset", "key", "item"}`` of the first one, ``{"items", "assets"}`` of all.
     """
-    candidates, keys = work.arguments["from"], chosen_keys(work.arguments)
-    picked = pick_outputs(candidates, keys)
+    pick = PickArguments.model_validate(work.arguments)
+    keys = chosen_keys(pick)
+    picked = pick_outputs(pick.candidates, keys)
     if picked is None:
-        known = ", ".join(str(one.get("key")) for one in available(candidates))
+        known = ", ".join(str(one.get("key")) for one in available(pick.candidates))
         raise UsageError(f"there are no candidates {', '.join(keys)!r}", f"one of: {known}")
     return picked

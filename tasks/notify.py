@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from prefect import task
+from pydantic import JsonValue
 
 from rivya_flows.app.runner import Run
-from rivya_flows.assets import looks_like_asset
+from rivya_flows.assets import Outputs, looks_like_asset
 from rivya_flows.callbacks import post_callback
 from rivya_flows.language.canonical import canonical
 from rivya_flows.language.syntax.secret_names import names_secret
@@ -15,13 +16,15 @@ from rivya_flows.planning.expansion.run_scope import outputs_of
 from rivya_flows.planning.queue.actions import Work
 from rivya_flows.planning.queue.queue import is_failing
 from rivya_flows.planning.queue.state import State
+from rivya_flows.steps.notify import NotifyWith
 from rivya_flows.tasks.secret_values import revealed
 
 
 @task(name="notify")
-async def post_notice(run: Run, work: Work) -> dict[str, Any]:
+async def post_notice(run: Run, work: Work) -> Outputs:
     """Post the state of the run as JSON, signed if the step names a secret."""
-    url, secret = str(work.arguments["url"]), work.arguments.get("secret")
+    asked = NotifyWith.model_validate(work.arguments)
+    url, secret = str(asked.url), asked.secret
     await post_callback(
         await revealed(url) if names_secret(url) else url,
         canonical(_notice(run.state, work)).encode(),
@@ -32,7 +35,7 @@ async def post_notice(run: Run, work: Work) -> dict[str, Any]:
     return {}
 
 
-def _notice(state: State, work: Work) -> dict[str, Any]:
+def _notice(state: State, work: Work) -> dict[str, JsonValue]:
     part = state.planned(work.step).part
     status = "failed" if is_failing(state) else "completed"
     return {

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rivya_flows.assets import Asset, as_asset, assets_in, output_assets
 
-PICTURE = {
+PICTURE: dict[str, Any] = {
     "kind": "image",
     "path": "/media/ab",
     "url": "https://media.example/a.png",
@@ -19,7 +20,7 @@ PICTURE = {
     "size_bytes": 70,
     "sha256": "ab" * 32,
 }
-SOUND = {"kind": "audio", "sha256": "cd" * 32}
+SOUND: dict[str, Any] = {"kind": "audio", "sha256": "cd" * 32}
 
 
 def test_an_asset_is_written_as_it_was_read_with_its_fields_in_their_order() -> None:
@@ -53,7 +54,8 @@ def test_assets_are_found_at_any_depth_in_the_order_of_the_value() -> None:
 
 
 def test_the_media_of_an_item_are_its_assets_or_else_its_asset() -> None:
-    both = {"asset": PICTURE, "assets": [PICTURE, SOUND], "json": SOUND}
+    both: dict[str, Any] = {"asset": PICTURE, "assets": [PICTURE, SOUND], "json": SOUND}
     assert [asset.kind for asset in output_assets(both)] == ["image", "audio"]
-    assert [asset.kind for asset in output_assets({"asset": SOUND, "assets": []})] == ["audio"]
+    alone: dict[str, Any] = {"asset": SOUND, "assets": []}
+    assert [asset.kind for asset in output_assets(alone)] == ["audio"]
     assert output_assets({"asset": None, "text": "no media"}) == []

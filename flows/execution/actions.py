@@ -7,12 +7,12 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 from rivya_client.mime_types import MediaKind
 from rivya_flows.app.run_context import ServiceConnection
 from rivya_flows.app.runner import Run
-from rivya_flows.assets import Asset, as_asset
+from rivya_flows.assets import Asset, Outputs, as_asset
 from rivya_flows.errors import APIError, UsageError
 from rivya_flows.flows.execution.purchases import buy, called, collect
 from rivya_flows.planning.questions.open_questions import decide_at_deadline, question_asked
@@ -40,6 +40,7 @@ from rivya_flows.planning.queue.events import (
     RunEnded,
 )
 from rivya_flows.steps.request import UploadedFile
+from rivya_flows.steps.upload import UploadWith
 from rivya_flows.tasks.files import Upload, upload_file
 from rivya_flows.tasks.media import compose_media, lay_out_media, miss_pick, pick_one
 from rivya_flows.tasks.notify import post_notice
@@ -94,7 +95,7 @@ async def _read(run: Run, reading: _Reading, earlier: asyncio.Task[int] | None) 
     return (await run.client.credits.retrieve()).current_credits
 
 
-async def _work(run: Run, action: Work) -> dict[str, Any]:
+async def _work(run: Run, action: Work) -> Outputs:
     if action.uses == "upload":
         return await _upload(run, action)
     if (task := _TASKS.get(action.uses)) is not None:
@@ -102,13 +103,13 @@ async def _work(run: Run, action: Work) -> dict[str, Any]:
     return await called(run, action, action.arguments)
 
 
-async def _upload(run: Run, action: Work) -> dict[str, Any]:
-    source = action.arguments["file"]
-    asset = as_asset(source)
+async def _upload(run: Run, action: Work) -> Outputs:
+    asked = UploadWith.model_validate(action.arguments)
+    source, asset = asked.file, as_asset(asked.file)
     if isinstance(source, dict):
         source = asset.sha256 if asset else source.get("file_id") or source.get("url")
-    media = action.arguments.get("kind") or (asset.kind if asset else "image")
-    done = await _uploaded(run, action, source, media, action.arguments.get("model"), asset)
+    media = asked.kind or (asset.kind if asset else "image")
+    done = await _uploaded(run, action, source, media, asked.model, asset)
     file, kept = done.file, done.asset
     if kept:
         made = {**kept.as_json(), "url": file.url}

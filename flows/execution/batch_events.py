@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import NamedTuple
 
 from prefect.events import Event
+from pydantic import JsonValue
 
 from rivya_flows.app.batch.summary import BatchResult, RowReport, rerun_with
 from rivya_flows.app.publishing import addresses_of, report_of
@@ -29,11 +30,19 @@ _WORDS = {"not_started": "not started", "over_budget": "over the budget", "suspe
 _logger = logging.getLogger(__name__)
 
 
+class _Row(NamedTuple):
+    """A row with the addresses of its contact sheet and of its first still."""
+
+    row: RowReport
+    report: str | None
+    picture: str | None
+
+
 async def announce_batch(context: RunContext, result: BatchResult) -> None:
     """Sends the event of a batch's end; never raises."""
     try:
         found = payload_of(context, result)
-        status = "failed" if found["status"] == "over_budget" else found["status"]
+        status = "failed" if result.status == "over_budget" else result.status
         await send_event(
             Event(
                 occurred=datetime.now(UTC),
@@ -52,58 +61,62 @@ async def announce_batch(context: RunContext, result: BatchResult) -> None:
         _logger.warning("the batch's end event was not sent: %s", shown)
 
 
-def payload_of(context: RunContext, result: BatchResult) -> dict[str, Any]:
+def payload_of(context: RunContext, result: BatchResult) -> dict[str, JsonValue]:
     """The payload: plain values, for automations and as a message."""
-    document = result.as_json()
     first = next((row.receipt for row in result.rows if row.receipt), None)
     name = first.name if first else result.batch_id
+    title = (first and first.title) or name
     rows = [_row(context, row) for row in result.rows]
-    rows.sort(key=lambda row: row["status"] == "completed")  # what asks for a person comes first
-    counts = Counter(row["status"] for row in rows)
+    rows.sort(key=lambda one: one.row.status == "completed")  # what asks for a person comes first
+    counts = Counter(one.row.status for one in rows)
     others = [f"{counts[one]} {_WORDS.get(one, one)}" for one in counts if one != "completed"]
     done = f"{counts['completed']} of {len(rows)} rows completed"
-    credits, where = document["credits"], " (sandbox)" if first and first.sandbox else ""
-    found: dict[str, Any] = {
+    spent, where = result.batch.spent, " (sandbox)" if first and first.sandbox else ""
+    sentence = f"{', '.join([done, *others])}; {credits_of(spent)}{where}"
+    return {
         "batch_id": result.batch_id,
         "name": name,
-        "title": (first and first.title) or name,
-        "status": document["status"],
-        "sentence": f"{', '.join([done, *others])}; {credits_of(credits['spent'])}{where}",
-        "credits": {one: credits[one] for one in ("spent", "saved", "budget")},
-        "rows": rows[:_MAX_ROWS],
+        "title": title,
+        "status": result.status,
+        "sentence": sentence,
+        "credits": {"spent": spent, "saved": result.saved, "budget": result.batch.budget},
+        "rows": [
+            {
+                "name": one.row.state.name,
+                "run_id": one.row.state.run_id,
+                "status": one.row.status,
+                "credits": one.row.state.spent,
+                "reason": one.row.reason,
+                "report": one.report,
+                "picture": one.picture,
+            }
+            for one in rows[:_MAX_ROWS]
+        ],
+        "markdown": "\n".join(_lines(result, f"**{text(title)}**", sentence, rows)),
     }
-    return {**found, "markdown": "\n".join(_lines(found, rows, rerun_with(result)))}
 
 
-def _row(context: RunContext, row: RowReport) -> dict[str, Any]:
+def _row(context: RunContext, row: RowReport) -> _Row:
     address = addresses_of(context, row.receipt.media if row.receipt else {})
     stills = (one for one in assets_in(row.outputs) if one.kind == "image")
-    return {
-        "name": row.state.name,
-        "run_id": row.state.run_id,
-        "status": row.status,
-        "credits": row.state.spent,
-        "reason": row.reason,
-        "report": report_of(context, row.state.run_id) if row.receipt else None,
-        "picture": next(filter(None, map(address, stills)), None),
-    }
+    report = report_of(context, row.state.run_id) if row.receipt else None
+    return _Row(row, report, next(filter(None, map(address, stills)), None))
 
 
-def _lines(found: Mapping[str, Any], rows: list[dict[str, Any]], more: str) -> Iterator[str]:
+def _lines(result: BatchResult, title: str, sentence: str, rows: Sequence[_Row]) -> Iterator[str]:
     """The same as a message for people."""
     status = {"suspended": "waits for answers", "over_budget": "failed"}
-    words = status.get(found["status"], found["status"])
-    yield f"**{text(found['title'])}**, batch {words}: {text(found['sentence'])}"
-    for row in rows[:_MAX_LINES]:
-        name = link(row["name"], row["report"]) if row["report"] else text(row["name"])
-        reason = f": {text(row['reason'])}" if row["reason"] else ""
-        yield f"* {name}: {_WORDS.get(row['status'], row['status'])}{reason}"
-    listed = code(f"rivya-flows runs --label {BATCH_LABEL}={found['batch_id']}")
+    yield f"{title}, batch {status.get(result.status, result.status)}: {text(sentence)}"
+    for row, report, _ in rows[:_MAX_LINES]:
+        name = link(row.state.name, report) if report else text(row.state.name)
+        reason = f": {text(row.reason)}" if row.reason else ""
+        yield f"* {name}: {_WORDS.get(row.status, row.status)}{reason}"
+    listed = code(f"rivya-flows runs --label {BATCH_LABEL}={result.batch_id}")
     if (others := len(rows) - _MAX_LINES) > 0:
         yield f"* and {others} more: {listed}"
-    for row in itertools.islice((row for row in rows if row["picture"]), _MAX_PICTURES):
-        yield picture(row["name"], row["picture"])
-    if found["status"] != "completed":
-        linked = any(row["report"] for row in rows[:_MAX_LINES])
+    pictures = (picture(one.row.state.name, one.picture) for one in rows if one.picture)
+    yield from itertools.islice(pictures, _MAX_PICTURES)
+    if result.status != "completed":
+        linked = any(one.report for one in rows[:_MAX_LINES])
         one = ", or one row with the command on its contact sheet" if linked else ""
-        yield f"rerun the same command{more} to continue{one}; its runs: {listed}"
+        yield f"rerun the same command{rerun_with(result)} to continue{one}; its runs: {listed}"

@@ -8,12 +8,11 @@ ones by its `catchup`. A skipped run buys nothing.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from prefect import get_client
@@ -60,7 +59,7 @@ from rivya_flows.flows.run_ids import (
 )
 from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.flows.stopping import caught_terminations
-from rivya_flows.language.workflow import Schedule, Workflow
+from rivya_flows.language.workflow import Inputs, Schedule, Workflow
 from rivya_flows.ledger.summary import is_owed, notes as ledger_notes, troubles
 from rivya_flows.planning.questions.open_questions import open_questions
 from rivya_flows.settings import read_settings
@@ -172,7 +171,7 @@ async def run_deployment(
     *,
     workflow: Workflow,
     spec_text: str,
-    inputs: Mapping[str, Any],
+    inputs: Inputs,
     wallet: WalletCredentials | None = None,
     spec: SpecFile | None = None,
     notes: Sequence[str] = (),

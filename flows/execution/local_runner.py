@@ -9,9 +9,11 @@ import asyncio
 import contextlib
 import gc
 import importlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
+
+from pydantic import JsonValue
 
 from rivya_flows.app.shared_store_checks import shown_url
 from rivya_flows.environment import set_default, variables
@@ -26,6 +28,7 @@ from rivya_flows.flows.server.environment import (
 )
 from rivya_flows.flows.server.local_api import left_running
 from rivya_flows.flows.server.local_server import LocalServer
+from rivya_flows.language.workflow import Inputs
 from rivya_flows.private import private_folder
 from rivya_flows.settings import RUN_HERE
 
@@ -226,7 +229,7 @@ async def _answering(api_url: str) -> None:
     ) from problem
 
 
-def shown_parameters(workflow: Workflow, inputs: Mapping[str, Any]) -> dict[str, Any]:
+def shown_parameters(workflow: Workflow, inputs: Inputs) -> dict[str, JsonValue]:
     """The inputs of a run as its form would show them: a file by its URL, id or hash."""
     from rivya_flows.flows.run_form import parameter_names
 

@@ -9,12 +9,15 @@ import contextlib
 import json
 from collections.abc import AsyncGenerator
 from datetime import datetime, timedelta
-from typing import Any, TypedDict, cast
+from typing import TypedDict, cast
+
+from pydantic import JsonValue
 
 from rivya_client.errors import NotSentError, RefusedAfterSilenceError, may_have_been_carried_out
 from rivya_client.mime_types import MediaKind
 from rivya_client.types import ChatCompletion, Generation
 from rivya_flows.app.runner import Run
+from rivya_flows.assets import Outputs
 from rivya_flows.errors import APIError, APIStatusError, UsageError
 from rivya_flows.flows.absence import is_absence
 from rivya_flows.planning.queue.actions import Buy, Collect, Work
@@ -54,8 +57,8 @@ async def call_paid(run: Run, action: Buy) -> AsyncGenerator[Event]:
 
 
 async def called(
-    run: Run, action: Buy | Work, arguments: dict[str, Any], idempotency_key: str = ""
-) -> dict[str, Any]:
+    run: Run, action: Buy | Work, arguments: dict[str, JsonValue], idempotency_key: str = ""
+) -> Outputs:
     """What the `work` of a kind makes."""
     planned = run.state.planned(action.step)
     kind, timeout = planned.kind, planned.step.timeout

@@ -19,7 +19,7 @@ from prefect.context import FlowRunContext
 from prefect.events import Event, emit_event
 from prefect.events.filters import EventFilter, EventIDFilter
 from prefect.settings import get_current_settings
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from rivya_client.printable import one_line
 from rivya_flows.app.publishing import addresses_of, report_of
@@ -101,17 +101,14 @@ class EndPayload(_Part):
     status: str
     sentence: str
     credits: _Credits
-    outputs: dict[str, Any] = {}
-    picked: dict[str, dict[str, Any]] = {}
+    outputs: dict[str, JsonValue] = {}
+    picked: dict[str, dict[str, JsonValue]] = {}
     choices: dict[str, _Choice] = {}
     questions: dict[str, _Question] = {}
     troubles: tuple[str, ...] = ()
     report: str | None = None
     next: str | None = None
     markdown: str = ""
-
-    def as_json(self) -> dict[str, Any]:
-        return self.model_dump(mode="json")
 
 
 async def announce(
@@ -234,7 +231,7 @@ async def _send(
             resource=resource_of(found, run),
             # Prefect adds those of a deployment; a run without one has the tag only here.
             related=[OURS],
-            payload=found.as_json(),
+            payload=found.model_dump(mode="json"),
         )
         if event.size_bytes > get_current_settings().server.events.maximum_size_bytes:
             event.payload["outputs"] = {}  # the server would drop the event
@@ -328,7 +325,7 @@ def _value(value: Any, address: Address) -> Any:
     return value[:_MAX_TEXT] if isinstance(value, str) else value
 
 
-def _medium(asset: Asset, address: Address) -> dict[str, Any]:
+def _medium(asset: Asset, address: Address) -> dict[str, JsonValue]:
     return {**asset.model_dump(include=_TOLD), "url": address(asset)}
 
 
@@ -382,7 +379,7 @@ def _with_message(found: EndPayload, following: str) -> EndPayload:
     for name, question in found.questions.items():
         lines += _question_lines(name, question)
     for step, medium in found.picked.items():
-        if url := medium["url"]:
+        if isinstance(url := medium["url"], str):
             lines.append(picture(f"picked: {step}", url, to=url))
     for name, choice in found.choices.items():
         if choice.by is not None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+
+from pydantic import JsonValue
 
 from rivya_flows.app.live_guard import Confirm, fingerprint, is_rehearsal
 from rivya_flows.app.processes.registry import ManagedProcess
@@ -188,7 +189,7 @@ class UpStatus:
             return self.other_sandbox
         return self.parts[name].url if name in self.parts else None
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, JsonValue]:
         """As `up --json` prints it."""
         running = [name for name in self.parts if name not in self.started]
         return {
@@ -203,7 +204,7 @@ class UpStatus:
                 {
                     "name": name,
                     "status": "started" if name in self.started else "running",
-                    "differs": self.differing.get(name, []),
+                    "differs": [*self.differing.get(name, ())],
                     "log": self.parts[name].log,
                     "restarts": self.parts[name].restarts,
                 }

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from rivya_client.mime_types import MediaKind
+
+Outputs = Mapping[str, JsonValue]
+"""The output fields of an item by name, as JSON."""
 
 
 class Asset(BaseModel):
@@ -36,7 +39,7 @@ class Asset(BaseModel):
     sha256: str
     """SHA-256 of its content, in hex."""
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, JsonValue]:
         """The asset as journals, receipts and expressions have it."""
         return self.model_dump(mode="json")
 
@@ -74,7 +77,16 @@ def assets_in(value: object) -> Iterator[Asset]:
             yield from assets_in(member)
 
 
-def output_assets(outputs: Mapping[str, Any]) -> list[Asset]:
+def with_assets(value: Any, change: Callable[[Asset], Any]) -> Any:
+    """The value with something else in place of each asset in it, at any depth."""
+    if (asset := as_asset(value)) is not None:
+        return change(asset)
+    if isinstance(value, Mapping):
+        return {name: with_assets(one, change) for name, one in value.items()}
+    return [with_assets(one, change) for one in value] if isinstance(value, list | tuple) else value
+
+
+def output_assets(outputs: Outputs) -> list[Asset]:
     """The media of an item by its outputs: those in `assets`, else the one in `asset`.
 
     Those of a composition are followed by its films without captions, its poster and its loop.
@@ -84,7 +96,7 @@ def output_assets(outputs: Mapping[str, Any]) -> list[Asset]:
     return found + [one for one, _ in _rendered(outputs) if one.sha256 not in known]
 
 
-def rendered_as(outputs: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+def rendered_as(outputs: Outputs) -> dict[str, tuple[str, ...]]:
     """What each medium of a composition or a layout is, by hash.
 
     Such as ``("9:16",)``, ``("9:16", "clean")``, ``("poster",)`` or ``("gif",)``. Without formats the
@@ -96,12 +108,13 @@ def rendered_as(outputs: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _rendered(outputs: Mapping[str, Any]) -> Iterator[tuple[Asset, tuple[str, ...]]]:
+def _rendered(outputs: Outputs) -> Iterator[tuple[Asset, tuple[str, ...]]]:
     by = outputs.get("by")
     if not isinstance(by, Mapping):
         return
     # One without formats is under its size.
     made = [((n,) if ":" in n else (), one) for n, one in by.items() if isinstance(one, Mapping)]
+    found: list[tuple[tuple[str, ...], JsonValue]]
     found = [(words, one.get("asset")) for words, one in made]
     found += [((*words, "clean"), one.get("clean")) for words, one in made]
     found += [((name,), outputs.get(name)) for name in ("poster", "gif")]

@@ -7,7 +7,6 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Any
 
 from rivya_client.printable import one_line
 
@@ -69,7 +68,7 @@ class Diagnostic:
     def _order(self) -> tuple[str, int, int, str, str]:
         return self.file, self.line, self.column, self.code, self.message
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, str | int | None]:
         """The diagnostic as the commands print it with ``--json``."""
         keys = ("file", "line", "column", "code", "message", "hint")
         return {key: getattr(self, key) for key in keys}

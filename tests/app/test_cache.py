@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from rivya_flows.app.cache import Pruned, Reuse, listing, prune
+from rivya_flows.assets import Outputs
 from rivya_flows.errors import StoreError
 from rivya_flows.planning.queue.actions import AskCache
 from rivya_flows.store.assets import AssetStore
@@ -33,7 +33,7 @@ def pruned(
     )
 
 
-def taken(store: AgedStore, assets: AssetStore) -> dict[str, Any] | None:
+def taken(store: AgedStore, assets: AssetStore) -> Outputs | None:
     """The outputs that an equal request gets."""
     return Reuse(store.results, assets, store.journal)(AskCache("hero", "", "picture")).outputs
 

@@ -185,7 +185,8 @@ steps:
             look_up=lambda _: None,
             secret=lambda: "ours",
         )
-        found: dict[str, Any] = prepared.frozen.inputs["photo"]
+        found = prepared.frozen.inputs["photo"]
+        assert isinstance(found, dict)
         return found
 
     assert (photo("ours")["sha256"], photo("ours")["width"]) == (digest, 800)
@@ -305,7 +306,8 @@ def test_a_plan_names_the_pools_that_it_fits(tmp_path: Path) -> None:
     assert not list(close_budget(known))
     assert (known.fit, known.unbounded[0][0]) == ("fits", "voice")
     assert verdict(known) == "fits the budget, the pool beta and the pool wide"
-    assert found.as_json()["pools"][1] == {
+    document: Any = found.as_json()
+    assert document["pools"][1] == {
         "name": "wide", "credits": 100, "soft": None, "spent": 91, "until": None, "left": 9,
     }  # fmt: skip
 

@@ -137,7 +137,8 @@ def test_a_quote_is_run_as_it_was_priced(studio: Studio, shop: Path) -> None:
     assert (run.spec_file, run.spec_text) == (str(shop), SHOP)
     assert run.includes == {"brand.yaml": "prompt: warm light\n"}
     assert run.inputs["token"] == "env:TOKEN"
-    assert run.inputs["photo"]["sha256"] == written["inputs"]["photo"]["sha256"]
+    photo: Any = run.inputs["photo"]
+    assert photo["sha256"] == written["inputs"]["photo"]["sha256"]
     assert run.files["logo.png"].path is not None
     assert ready.estimate.verdict == "ok"
 
@@ -202,7 +203,7 @@ def test_a_quote_without_its_folder_runs_what_it_carries(studio: Studio, shop: P
     place = shop.parent / "specs/shop.yaml"
     assert said == [f"{place} is not there: the spec that the quote carries is run"]
     assert ready.frozen.spec_text == SHOP
-    lost = {
+    lost: dict[str, Any] = {
         "photo": ready.frozen.inputs["photo"],
         "logo.png": read_quote(moved).quote.files["logo.png"].as_json(),
     }

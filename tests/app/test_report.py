@@ -102,7 +102,7 @@ def test_outputs_stand_in_front_and_no_two_media_have_one_name(
         "media/stills-ink-2.png",
     }
     written = json.loads(report.receipt_path.read_text())
-    assert written == report.receipt.as_json()
+    assert written == report.receipt.model_dump(mode="json")
     for one in written["assets"]:
         content = Path(one["path"]).read_bytes()
         assert hashlib.sha256(content).hexdigest() == one["sha256"]
@@ -131,7 +131,9 @@ def test_a_long_key_makes_a_name_that_fits(store: AssetStore, tmp_path: Path) ->
     }
     spec = MANY.replace('["9:16", "16:9, wide"]', text)
     report = write_report(finished(media, spec), tmp_path / "out", store)
-    names = [Path(one["path"]).name for one in report.receipt.as_json()["outputs"]["all"]]
+    names = [
+        Path(one["path"]).name for one in report.receipt.model_dump(mode="json")["outputs"]["all"]
+    ]
     assert len(set(names)) == 3
     assert all(len(name) <= 60 for name in names)
     assert names[2] == "all-A-brass-lamp-on-oak-A-brass-lamp-on-oak.png"
@@ -140,7 +142,7 @@ def test_a_long_key_makes_a_name_that_fits(store: AssetStore, tmp_path: Path) ->
 def test_media_of_a_run_take_no_second_place_on_the_disk(store: AssetStore, tmp_path: Path) -> None:
     media = pictures(store, tmp_path)
     report = write_report(finished(media), tmp_path / "out", store)
-    shown = Path(report.receipt.as_json()["outputs"]["best"]["path"])
+    shown = Path(report.receipt.model_dump(mode="json")["outputs"]["best"]["path"])
     assert shown.samefile(store.local_path(media["ink"]["sha256"])) or shares_blocks(tmp_path)
 
 
@@ -174,7 +176,7 @@ def test_a_run_on_a_worker_writes_no_file_and_names_the_media_of_a_store_on_this
         report = RunReporter(journal, store, row, in_folder=False).write()
     assert (report.status, report.folder) == ("completed", None)
     assert not (tmp_path / "out").exists()
-    best = report.receipt.as_json()["outputs"]["best"]
+    best = report.receipt.model_dump(mode="json")["outputs"]["best"]
     here = store.local_path(best["sha256"])
     assert best["path"] == (str(here) if place == "file" else None)
 
@@ -414,12 +416,14 @@ def test_subtitles_are_those_of_the_journal_and_only_where_they_were_asked_for(
 
 def test_a_receipt_says_what_was_composed(store: AssetStore, tmp_path: Path) -> None:
     receipt = write_report(cut(store, tmp_path, "[]"), tmp_path / "out", store).receipt
-    check(receipt.as_json())
-    spot = next(one for one in receipt.as_json()["steps"] if one["id"] == "spot")["items"][0]
+    check(receipt.model_dump(mode="json"))
+    spot = next(one for one in receipt.model_dump(mode="json")["steps"] if one["id"] == "spot")[
+        "items"
+    ][0]
     assert [*spot["by"]] == ["9:16", "1:1"]
     assert spot["by"]["9:16"]["clean"]["path"].endswith("media/spot-hi-9x16-clean.mp4")
     assert spot["captions"]["cues"] == CUES
     assert len(spot["assets"]) == 6
-    made = {one["sha256"] for one in receipt.as_json()["assets"] if one["made_by"]}
+    made = {one["sha256"] for one in receipt.model_dump(mode="json")["assets"] if one["made_by"]}
     assert {one["sha256"] for one in spot["assets"]} <= made
     assert "spot[hi]: captions: 2, estimated timing" in films(receipt)

@@ -45,7 +45,7 @@ def test_media_that_are_gone_have_no_path(sandbox: Sandbox, tmp_path: Path) -> N
             medium.unlink()
     with studio.context(Bomb()) as home:
         found = write_report(home.journal.entries("run-1"), studio.folder / "out", home.assets)
-    assert found.receipt.as_json()["outputs"]["pictures"][0]["path"] is None
+    assert found.receipt.model_dump(mode="json")["outputs"]["pictures"][0]["path"] is None
 
 
 def test_a_suspended_run_has_its_questions_and_a_completed_one_has_none(

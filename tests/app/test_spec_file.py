@@ -102,7 +102,8 @@ def test_carried_media_lie_where_the_store_of_this_machine_has_them(
     (tmp_path / "moved").rename(other / "assets")
     start = frozen(sent, store(other))
     assert start.files["named.png"].path == store(other).local_path(start.files["named.png"].sha256)
-    assert Path(start.inputs["photo"]["path"]).is_relative_to(other)
+    photo: Any = start.inputs["photo"]
+    assert Path(photo["path"]).is_relative_to(other)
 
 
 def test_carried_spec_is_told_when_its_media_are_not_in_the_store(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ def filled(tmp_path: Path) -> None:
     picture.write_text("a picture")
     with closing(Journal(settings.store_url)) as journal:
         digest = AssetStore(settings.assets_url, tmp_path / "copies").put(picture)
-        asset = {"kind": "image", "sha256": digest}
+        asset: Any = {"kind": "image", "sha256": digest}
         CacheIndex(journal.engine).keep([NewResult("picture", "run-2", {"asset": asset}, 5)])
         old = CacheIndex(journal.engine, clock=lambda: 0.0)
         old.keep([NewResult("answer", "run-1", {"text": "hello"}, 2)])

@@ -107,7 +107,7 @@ def test_a_file_outside_of_the_folder_has_an_absolute_address(
 ) -> None:
     (tmp_path / "a").mkdir()
     monkeypatch.chdir(tmp_path / "a")
-    log = sarif([Diagnostic("unreadable", "no such file", file="../b c.yaml")])
+    log: Any = sarif([Diagnostic("unreadable", "no such file", file="../b c.yaml")])
     [result] = log["runs"][0]["results"]
     place = {"artifactLocation": {"uri": (tmp_path / "b c.yaml").as_uri()}}
     assert result["locations"] == [{"physicalLocation": place}]

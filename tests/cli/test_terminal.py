@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_the_numbers_of_many_choices_are_aligned() -> None:
 
 
 def test_form_numbers_the_choices_and_names_their_files() -> None:
-    candidates = tuple(
+    candidates: Any = tuple(
         {"key": key, "asset": {"sha256": key, "path": f"/store/{key}"}} for key in ("a", "bcd")
     )
     question = Question("hero", "", "Which one?", ("a", "bcd"), read_candidates(candidates))
@@ -64,7 +65,9 @@ def test_form_numbers_the_choices_and_names_their_files() -> None:
 
 def test_a_long_key_does_not_move_the_files_of_all_others() -> None:
     long = "k" * 300
-    candidates = tuple({"key": key, "asset": {"path": f"/store/{key[0]}"}} for key in ("a", long))
+    candidates: Any = tuple(
+        {"key": key, "asset": {"path": f"/store/{key[0]}"}} for key in ("a", long)
+    )
     question = replace(HERO, choices=("a", long), candidates=read_candidates(candidates))
     assert question_lines(question, {})[1:] == [
         f"  1  {'a':<40}  /store/a",
@@ -78,7 +81,7 @@ def test_numbers_that_are_keys_of_other_choices_are_not_shown() -> None:
 
 def test_what_a_judge_says_is_below_each_choice_on_one_line() -> None:
     scores = [Score("studio", 7.5, "clear\x1b[2J\nlabel"), Score("neon", 3, "")]
-    made = [{"key": key, "asset": {"kind": "image"}} for key in HERO.choices]
+    made: Any = [{"key": key, "asset": {"kind": "image"}} for key in HERO.choices]
     question = replace(HERO, candidates=read_candidates(made, scores, ("studio",)))
     assert question_lines(question, {})[1:] == [
         "  1  studio",
@@ -91,7 +94,7 @@ def test_what_a_judge_says_is_below_each_choice_on_one_line() -> None:
 
 
 def test_a_candidate_that_is_a_text_is_shown_with_its_words() -> None:
-    said = {"key": "studio", "json": {"slogan": "Light\x1b[2J,\nquietly", "score": 7}}
+    said: Any = {"key": "studio", "json": {"slogan": "Light\x1b[2J,\nquietly", "score": 7}}
     long = {"key": "neon", "text": "word " * 100}
     shown = question_lines(replace(HERO, candidates=read_candidates((said, long))), {})[1:]
     assert shown[:3] == [

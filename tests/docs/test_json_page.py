@@ -193,7 +193,9 @@ def test_a_run_and_what_the_store_says_of_it(
     for line in call("store", "export", run).out.splitlines():
         assert differences(json.loads(line), SECTIONS["`store export`"]) == []
     receipt = call("receipt", run, "--json").document
-    payload = payload_of(parsed(receipt), lambda _: None, None, deployed=True).as_json()
+    payload = payload_of(parsed(receipt), lambda _: None, None, deployed=True).model_dump(
+        mode="json"
+    )
     assert differences(payload, SECTIONS["Event of a run's end"]) == []
     Path("rows.csv").write_text("product,x-who\nsofa,Asha\n")
     batch = ("batch", "spot.yaml", "--rows", "rows.csv", "--json")

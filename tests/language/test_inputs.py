@@ -38,6 +38,7 @@ def workflow(**inputs: str) -> Workflow:
         ("type: enum, values: [5, 10]", 10, 10),
         ("type: list, of: string, max: 2", ["a", "b"], ["a", "b"]),
         ("type: list", [1, "a"], [1, "a"]),
+        ("type: list", [("a", datetime.date(2026, 11, 8))], [["a", "2026-11-08"]]),
         ("type: list, of: enum, values: [x, y]", ["y"], ["y"]),
         ("type: date", "2026-11-08", "2026-11-08"),
         ("type: date", datetime.date(2026, 11, 8), "2026-11-08"),

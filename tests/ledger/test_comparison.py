@@ -79,7 +79,7 @@ def test_items_of_one_run_alone_stand_beside_nothing() -> None:
 def test_the_page_has_no_addresses_and_no_markup_of_others(pair: list[list[Stamped]]) -> None:
     from rivya_flows.ledger.receipt import receipt
 
-    first, second = (receipt(entries).as_json() for entries in pair)
+    first, second = (receipt(entries).model_dump(mode="json") for entries in pair)
     second["steps"][0]["items"][0]["assets"][0]["url"] = "https://elsewhere.example/x.png"
     receipts = [parsed(first), parsed(second)]
 

@@ -74,7 +74,7 @@ def test_a_medium_from_the_cache_costs_nothing_and_says_so() -> None:
     events.append(
         CacheAnswered(step="restyled", key="", request_hash="h", outputs=outputs, saved=3)
     )
-    document = receipt(stamped(events)).as_json()
+    document = receipt(stamped(events)).model_dump(mode="json")
     check(document)
     card = cards(document)["earlier"]["made_by"]
     assert (card["cached"], card["credits"], card["task_id"]) == (True, 0, "task_earlier")

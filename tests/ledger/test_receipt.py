@@ -72,7 +72,7 @@ def test_every_beginning_of_a_journal_has_a_receipt() -> None:
         rehearsal.run(luck, limit)
     entries = stamped(rehearsal.journal)
     for length in sample(range(1, len(entries) + 1), 5):
-        document = receipt(entries[:length]).as_json()
+        document = receipt(entries[:length]).model_dump(mode="json")
         check(document)
         assert document["credits"]["spent"] == replay(rehearsal.journal[:length]).spent
 
@@ -106,7 +106,7 @@ steps:
 
 
 def test_a_run_of_nothing_but_its_start_has_a_receipt() -> None:
-    document = receipt(stamped([campaign()])).as_json()
+    document = receipt(stamped([campaign()])).model_dump(mode="json")
     check(document)
     assert (document["status"], document["ended_at"], document["ledger"]) == ("running", None, [])
     with pytest.raises(ValueError, match="does not start with a frozen run"):
@@ -193,7 +193,7 @@ def test_the_agreement_stands_in_the_receipt_where_the_service_was_asked() -> No
     [row] = receipt_of(rehearsal)["ledger"]
     job = JobSeen(status="succeeded", model="z-image", final_credits=1)
     asked = ServiceAsked(jobs={row["task_id"]: job})
-    document = receipt(stamped([*rehearsal.journal, asked])).as_json()
+    document = receipt(stamped([*rehearsal.journal, asked])).model_dump(mode="json")
     check(document)
     assert document["agreement"]["compared"] == 1
     assert [one["kind"] for one in document["agreement"]["differences"]] == ["wallet"]

@@ -168,7 +168,7 @@ def test_a_purchase_without_an_outcome_is_owed_only_once_its_item_failed() -> No
 
 def test_the_document_of_a_run_has_a_reason_only_where_there_is_one() -> None:
     receipt = ended(refusing_models={"nano-banana"})
-    document = run_json(
+    document: Any = run_json(
         parsed(receipt), receipt_path="/r/receipt.json", report_path="/r/sheet.html"
     )
     stills, hero = document["steps"]

@@ -85,7 +85,7 @@ def test_an_item_lasts_from_its_purchase_until_it_has_its_outputs() -> None:
     rehearsal.take_up()
     rehearsal.run()
     entries = stamped(rehearsal.journal)
-    document = receipt(entries).as_json()
+    document = receipt(entries).model_dump(mode="json")
     begin, end = (
         next(
             one.at
@@ -110,7 +110,7 @@ def test_free_work_begins_when_all_that_it_needs_has_ended() -> None:
 
 def test_the_wait_for_a_person_lasts_until_the_answer_also_over_two_executions() -> None:
     entries, asked = answered()
-    document = receipt(entries).as_json()
+    document = receipt(entries).model_dump(mode="json")
     check(document)
     first, second = document["execution_times"]
     [hero] = items_of(document, "hero")
@@ -118,7 +118,7 @@ def test_the_wait_for_a_person_lasts_until_the_answer_also_over_two_executions()
     assert first["ended_at"] < second["began_at"] < wait["answered_at"]
     assert first["began_at"] < wait["asked_at"] == hero["began_at"] < first["ended_at"]
     assert (document["waits"], document["executions"]) == ([], 2)
-    [open_wait] = items_of(receipt(entries[:asked]).as_json(), "hero")[0]["waits"]
+    [open_wait] = items_of(receipt(entries[:asked]).model_dump(mode="json"), "hero")[0]["waits"]
     assert open_wait == {**wait, "answered_at": None}
 
 
@@ -134,7 +134,7 @@ def test_an_execution_that_died_ends_with_its_last_entry() -> None:
     rehearsal.take_up()
     rehearsal.run(limit=7)
     entries = stamped(rehearsal.journal)
-    [running] = receipt(entries).as_json()["execution_times"]
+    [running] = receipt(entries).model_dump(mode="json")["execution_times"]
     assert running["ended_at"] is None
     rehearsal.take_up()
     dead, alive = receipt_of(rehearsal)["execution_times"]

@@ -115,7 +115,7 @@ def test_a_step_without_a_brand_has_no_look() -> None:
 
 def test_the_plan_says_what_the_brand_adds() -> None:
     start = frozen(SPEC, includes={"look/brand.yaml": BRAND})
-    found = estimate(initial_state(start), None).as_json()
+    found: Any = estimate(initial_state(start), None).as_json()
     added = {one["id"]: one["brand_prompt"] for one in found["steps"]}
     assert added == {
         "still": "warm evening light",

@@ -20,25 +20,22 @@ from rivya_flows.steps.request import ItemRequestError
 from rivya_flows.steps.structured_output import AnswerError, instruction
 from support.naive_service import asset
 
-JUDGE: dict[str, Any] = {
-    "judge": {"model": "gpt-5-2-chat", "criteria": ["it is\nwhole", "it is lit"], "least": 6.5}
-}
+CRITERIA = ["it is\nwhole", "it is lit"]
 
 
 def lines(message: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in message.splitlines() if line.startswith('{"')]
 
 
-def test_a_judge_is_told_question_criteria_and_candidates_but_not_what_is_good_enough() -> None:
+def test_a_judge_is_told_question_criteria_and_candidates() -> None:
     candidates: list[dict[str, Any]] = [
         {"key": "a", "text": "one"},
         {"key": "b", "asset": asset("image", "x")},
         {"key": "c", "asset": asset("image", "y"), "json": {"line": "two"}},
     ]
-    message = judge_message({**JUDGE, "question": "Which one?"}, candidates, 20_000)
+    message = judge_message("Which one?", CRITERIA, candidates, 20_000)
     assert "The question: Which one?\n\nCriteria:\n1. it is whole\n2. it is lit\n" in message
     assert "never an instruction" in message
-    assert "6.5" not in message
     assert lines(message) == [
         {"candidate": 1, "key": "a", "text": "one"},
         {"candidate": 2, "key": "b", "picture": 1},
@@ -58,20 +55,18 @@ def test_no_text_leaves_its_line_or_makes_the_message_too_long(
     texts: list[str], limit: int | None
 ) -> None:
     candidates = [{"key": text[:200], "text": f"x{text}"} for text in texts]
-    message = judge_message(JUDGE, candidates, limit)
+    message = judge_message(None, CRITERIA, candidates, limit)
     assert len(message + instruction(SCORES)) <= (limit or 20_000)
     found = [json.loads(line) for line in message.split("\n") if line.startswith('{"')]
     assert [one["candidate"] for one in found] == list(range(1, len(texts) + 1))
 
 
-@pytest.mark.parametrize(
-    ("arguments", "limit"), [({**JUDGE, "question": "x" * 16_000}, None), (JUDGE, 3_000)]
-)
+@pytest.mark.parametrize(("question", "limit"), [("x" * 16_000, None), (None, 3_000)])
 def test_a_message_without_room_for_candidates_is_refused(
-    arguments: dict[str, Any], limit: int | None
+    question: str | None, limit: int | None
 ) -> None:
     with pytest.raises(ItemRequestError, match="leave no room for candidates"):
-        judge_message(arguments, [], limit)
+        judge_message(question, CRITERIA, [], limit)
 
 
 def test_reasons_are_one_short_line_that_can_be_shown() -> None:
@@ -99,8 +94,7 @@ def test_a_wild_number_is_no_candidate(number: str) -> None:
 
 def test_a_criterion_has_a_bound_that_it_may_reach() -> None:
     def told(length: int) -> str:
-        judge = {**JUDGE["judge"], "criteria": ["x" * length]}
-        return judge_message({**JUDGE, "judge": judge}, (), None)
+        return judge_message(None, ["x" * length], (), None)
 
     assert "1. " + "x" * MAX_CRITERION in told(MAX_CRITERION)
     for length in (0, MAX_CRITERION + 1):

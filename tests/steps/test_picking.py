@@ -7,13 +7,25 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from rivya_flows.steps.candidates import available, best, chosen_keys, pick_outputs, picked_from
+from rivya_flows.steps.candidates import (
+    PickArguments,
+    available,
+    best,
+    chosen_keys,
+    pick_outputs,
+    picked_from,
+)
 from support.naive_service import asset
 
 STUDIO: dict[str, Any] = {"key": "studio", "asset": asset("image", "a")}
-NEON = {"key": "neon", "asset": asset("image", "b")}
-FAILED = {"key": "noir", "asset": None, "text": "a value of the matrix", "status": "failed"}
-LINE = {"key": "line", "text": "a lamp", "json": None, "status": "completed"}
+NEON: dict[str, Any] = {"key": "neon", "asset": asset("image", "b")}
+FAILED: dict[str, Any] = {
+    "key": "noir",
+    "asset": None,
+    "text": "a value of the matrix",
+    "status": "failed",
+}
+LINE: dict[str, Any] = {"key": "line", "text": "a lamp", "json": None, "status": "completed"}
 FORM = {"key": "form", "text": "", "json": {"line": "a lamp"}, "status": "completed"}
 EMPTY = {"key": "empty", "text": "", "json": None, "status": "completed"}
 
@@ -57,11 +69,11 @@ def test_nothing_left_out_is_better_than_what_is_picked(
 
 
 def test_what_a_person_picked_comes_before_the_best_and_that_before_the_first() -> None:
-    arguments: dict[str, Any] = {"from": [STUDIO, FAILED, NEON], "count": 1}
-    assert chosen_keys(arguments) == ("studio",)
-    arguments["values"] = {"studio": 1, "neon": 2}
-    assert chosen_keys(arguments) == ("neon",)
-    assert chosen_keys({**arguments, "picked": ("studio",)}) == ("studio",)
+    pick = PickArguments.model_validate({"from": [STUDIO, FAILED, NEON]})
+    assert chosen_keys(pick) == ("studio",)
+    pick = pick.model_copy(update={"values": {"studio": 1, "neon": 2}})
+    assert chosen_keys(pick) == ("neon",)
+    assert chosen_keys(pick.model_copy(update={"picked": ("studio",)})) == ("studio",)
 
 
 def test_outputs_name_the_first_one_and_list_all_in_the_order_of_choice() -> None:
@@ -75,8 +87,7 @@ def test_outputs_name_the_first_one_and_list_all_in_the_order_of_choice() -> Non
 
 
 def test_an_answer_of_a_chat_is_picked_without_a_medium() -> None:
-    found = picked_from({"from": [FAILED, LINE]})
-    assert found is not None
+    found: Any = picked_from({"from": [FAILED, LINE]})
     assert (found["asset"], found["item"]["text"], found["assets"]) == (None, "a lamp", [])
 
 

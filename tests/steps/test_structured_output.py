@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from rivya_flows.steps.structured_output import MAX_DEPTH, AnswerError, instruction, read
 
-SCENES = {"scenes": [{"line": "string", "seconds": "number", "tags": ["string"]}]}
+SCENES: Any = {"scenes": [{"line": "string", "seconds": "number", "tags": ["string"]}]}
 
 
 def test_a_list_of_maps_is_read_with_its_other_fields() -> None:

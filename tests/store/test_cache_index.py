@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -26,7 +27,7 @@ def results(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CacheInd
 
 
 def test_a_kept_result_is_found_by_its_key(results: CacheIndex) -> None:
-    outputs = {"text": "नमस्ते", "asset": {"sha256": "aa", "width": None}}
+    outputs: Any = {"text": "नमस्ते", "asset": {"sha256": "aa", "width": None}}
     results.keep([NewResult("key-0", "run-1", outputs, 3)])
     assert results.find("key-0") == CachedResult("key-0", "run-1", outputs, 3, 1.0)
     assert results.find("key-1") is None

@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from rivya_flows.planning.queue.events import ItemCompleted, RunEnded, RunFrozen
 from rivya_flows.store.assets import AssetStore
@@ -49,7 +50,7 @@ class AgedStore:
     def result(self, name: str, content: str | None) -> str | None:
         """Keeps a result with a medium, or a chat's."""
         digest = None if content is None else self.medium(content)
-        outputs = (
+        outputs: Any = (
             {"text": "hello"} if digest is None else {"asset": {"kind": "image", "sha256": digest}}
         )
         self.results.keep([NewResult(name, "run-1", outputs, 3)])

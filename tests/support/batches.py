@@ -77,7 +77,7 @@ class EngineRunner(Runner):
         run_id = run.reporter.row.run_id
         frozen = run.context.journal.entries(run_id)[0].event
         assert isinstance(frozen, RunFrozen)
-        bomb = self.bombs.get(frozen.inputs["product"])
+        bomb = self.bombs.get(str(frozen.inputs["product"]))
         await self.studio.execute(
             run_id, run.options, bomb=bomb, listen=run.listen, uploads=run.context.uploads
         )

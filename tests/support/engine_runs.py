@@ -241,7 +241,7 @@ class Studio:
     def receipt(self, run_id: str) -> dict[str, Any]:
         """The receipt of a run."""
         with self.context(Bomb()) as context:
-            return receipt(context.journal.entries(run_id)).as_json()
+            return receipt(context.journal.entries(run_id)).model_dump(mode="json")
 
     def run(self, text: str, run_id: str = "run-1", **options: Any) -> State:
         """Starts and executes a run to its end."""

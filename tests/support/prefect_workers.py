@@ -233,7 +233,7 @@ class Place:
 
     def receipt(self, flow_run_id: str) -> dict[str, Any]:
         """The receipt of a flow run's run."""
-        return receipt(self.entries(flow_run_id)).as_json()
+        return receipt(self.entries(flow_run_id)).model_dump(mode="json")
 
     def bought(self, flow_run_id: str) -> Counter[str]:
         """How often the service sold each thing that the journal names, by idempotency key."""

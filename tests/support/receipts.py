@@ -25,7 +25,7 @@ def stamped(events: list[Event]) -> list[Stamped]:
 
 
 def receipt_of(rehearsal: Rehearsal) -> dict[str, Any]:
-    return receipt(stamped(rehearsal.journal)).as_json()
+    return receipt(stamped(rehearsal.journal)).model_dump(mode="json")
 
 
 _NOTHING: dict[str, Any] = {

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
-from rivya_flows.assets import Asset, assets_in, output_assets
+from rivya_flows.assets import Asset, Outputs, assets_in, output_assets
 from rivya_flows.errors import LostMediumError
 from rivya_flows.planning.queue.actions import AskCache
 from rivya_flows.planning.queue.events import CacheAnswered
@@ -24,7 +23,7 @@ YOUNG = timedelta(days=1)
 """Media younger than this are never deleted: a running run may not have named them yet."""
 
 
-def is_intact(assets: AssetStore, outputs: Mapping[str, Any]) -> bool:
+def is_intact(assets: AssetStore, outputs: Outputs) -> bool:
     """Whether the store has all media of a result, as they were."""
     try:
         for asset in _media(outputs):
@@ -102,10 +101,6 @@ class CacheEntry:
     size_bytes: int
     whole: bool
 
-    def as_json(self) -> dict[str, Any]:
-        """The entry in ``cache list --json``."""
-        return {**vars(self), "media": list(self.media)}
-
 
 @dataclass(frozen=True)
 class Pruned:
@@ -118,10 +113,6 @@ class Pruned:
     runs: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     sandbox_bytes: int = 0
-
-    def as_json(self) -> dict[str, Any]:
-        """The document of ``cache prune --json``."""
-        return {**asdict(self), "entries": [entry.as_json() for entry in self.entries]}
 
 
 def listing(results: CacheIndex, assets: AssetStore) -> tuple[CacheEntry, ...]:
@@ -212,6 +203,6 @@ def without_media(
     )
 
 
-def _media(outputs: Mapping[str, Any]) -> Iterator[Asset]:
+def _media(outputs: Outputs) -> Iterator[Asset]:
     """All media of a result; not what the answer of a chat describes."""
     return assets_in([outputs.get("asset"), output_assets(outputs)])

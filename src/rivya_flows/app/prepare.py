@@ -24,7 +24,7 @@ from rivya_flows.errors import APIConnectionError, BudgetError, LostMediumError,
 from rivya_flows.language.canonical import digest
 from rivya_flows.language.expressions.evaluation import evaluated_together
 from rivya_flows.language.inputs import resolve_inputs
-from rivya_flows.language.workflow import WARN_AT, Workflow
+from rivya_flows.language.workflow import WARN_AT, Inputs, Workflow
 from rivya_flows.ledger.phrases import credits_of, pool_left, total_of, without_bound
 from rivya_flows.planning.labels import labels_of
 from rivya_flows.planning.plan import RunPlan
@@ -43,7 +43,7 @@ if TYPE_CHECKING:  # opens databases, and a plan without a service needs none
 
 CacheMode = Literal["off", "run", "spec"]
 
-InputReader = Callable[[Workflow], Mapping[str, Any]]
+InputReader = Callable[[Workflow], Inputs]
 """Gives the values of the inputs by name, once the workflow that declares them is known."""
 
 
@@ -76,7 +76,7 @@ class RunRequest:
     forked: Path | None = None
     uncollected: tuple[str, ...] = ()
     wallet: str | None = None
-    earlier: Mapping[str, Any] = field(default_factory=dict)
+    earlier: Inputs = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from difflib import unified_diff
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from rivya_client.catalogue.catalogue import Catalogue, Model
 from rivya_client.catalogue.prices import price_of
@@ -84,14 +84,14 @@ class Quote(BaseModel):
     spec_text: str
     includes: dict[str, str]
     files: dict[str, Asset]
-    inputs: dict[str, Any]
+    inputs: dict[str, JsonValue]
     labels: dict[str, str]
     cache: Literal["off", "run", "spec"] | None
     service: str
     wallet: str
     prices: dict[str, ModelPrice]
     cap: int = Field(ge=0)
-    plan: dict[str, Any]
+    plan: dict[str, JsonValue]
     signature: str = ""
 
     @property

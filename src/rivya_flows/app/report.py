@@ -215,13 +215,13 @@ def _write(
     if folder is None:
         named = {*_named(made, Path()), *made.media}
         kept = {digest: assets.shared_path(digest) for digest in named}
-        document = _with_paths(made.as_json(), kept)
+        document = _with_paths(made.model_dump(mode="json"), kept)
         return RunReport(state, Receipt.model_validate(document), None)
     folder = folder.absolute()
     copies = _export(made, folder, assets, copied)
     _write_subtitles(made, state, copies, copied)
     paths = {**dict.fromkeys(_named(made, folder)), **copies}
-    document = _with_paths(made.as_json(), paths)
+    document = _with_paths(made.model_dump(mode="json"), paths)
     made = Receipt.model_validate(document)
     report = RunReport(state, made, folder)
 
@@ -343,7 +343,8 @@ def _write_subtitles(
     """Writes the captions of each item that asked for them beside its first film, as SubRip."""
     for step, item in made.each():
         request = state.item(step.id, item.key).request
-        wanted = request is not None and "srt" in (request.arguments.get("extras") or ())
+        extras = request.arguments.get("extras") if request else None
+        wanted = isinstance(extras, list) and "srt" in extras
         film = item.media[0] if item.media else None
         path = copies.get(film.sha256) if film else None
         if not (item.captions and wanted and film and path):

@@ -159,7 +159,7 @@ def receipt_of(report: RunReport) -> Receipt:
         problems=tuple(troubles(made)),
         waiting_for={one.label: one.choices for one in questions},
         folder=report.folder,
-        document=made.as_json(),
+        document=made.model_dump(mode="json"),
         wallet=made.wallet,
     )
 

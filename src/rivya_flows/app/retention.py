@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from rivya_flows.app.cache import Pruned, named_media, prune, without_media
 from rivya_flows.app.connect import forget_results, is_lost
@@ -113,12 +112,6 @@ class RemovedRun:
     results: int = 0
     freed_bytes: int = 0
     uncollected: tuple[str, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """The document of ``store remove --json``."""
-        folder = None if self.folder is None else str(self.folder)
-        lists = {"media": list(self.media), "uncollected": list(self.uncollected)}
-        return {**vars(self), "folder": folder, **lists}
 
 
 def removable(journal: Journal, name: str, data: Path) -> RemovedRun:

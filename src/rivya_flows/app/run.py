@@ -183,6 +183,6 @@ def _given_budget(frozen: RunFrozen, workflow: Workflow) -> int | None:
     """The budget that a run was started with; None where its spec or its quote has it, or somebody agreed to a
     price.
     """
-    given: int | None = frozen.plan.get("budget")  # of an agreement only the entry knows
+    given = frozen.plan.get("budget")  # of an agreement only the entry knows
     of_spec = workflow.budget and workflow.budget.credits
-    return None if frozen.quote or given == of_spec else given
+    return None if frozen.quote or given == of_spec or not isinstance(given, int) else given

@@ -20,7 +20,7 @@ from rivya_flows.language.inputs import fit, hint_for
 from rivya_flows.language.syntax import source
 from rivya_flows.language.syntax.input_parsing import parse_assignments, read_values
 from rivya_flows.language.syntax.source import MAX_BYTES
-from rivya_flows.language.workflow import Workflow
+from rivya_flows.language.workflow import Inputs, Workflow
 from rivya_flows.similar_names import nearest
 from rivya_flows.spec.includes import included_texts
 from rivya_flows.spec.load import load
@@ -188,7 +188,7 @@ class InputValues:
     text: str | None
     file: str
 
-    def __call__(self, workflow: Workflow) -> Mapping[str, Any]:
+    def __call__(self, workflow: Workflow) -> Inputs:
         """The values by name."""
         values = {} if self.text is None else _from_file(self.text, self.file, workflow)
         return {**values, **parse_assignments(self.assignments, workflow)}
@@ -198,10 +198,10 @@ class InputValues:
 class FrozenInputs:
     """Values as an earlier plan or run froze them; their files come from the asset store."""
 
-    values: Mapping[str, Any]
+    values: Inputs
     assets: AssetStore
 
-    def __call__(self, workflow: Workflow) -> Mapping[str, Any]:
+    def __call__(self, workflow: Workflow) -> Inputs:
         """The values by name, their files as assets of this machine.
 
         Raises:
@@ -229,7 +229,7 @@ def read_inputs(assignments: Sequence[str], file: Path | None) -> InputValues:
     return InputValues(assignments, read_file(file).text, str(file))
 
 
-def _from_file(text: str, file: str, workflow: Workflow) -> dict[str, Any]:
+def _from_file(text: str, file: str, workflow: Workflow) -> Inputs:
     values = read_values(text, file=file)
     report = DiagnosticCollector(file, text)
     report.root, _ = source.read(text.removeprefix("\ufeff"))

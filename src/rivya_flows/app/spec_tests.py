@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path, PurePath
@@ -83,10 +83,6 @@ class CaseResult:
             f"{one.at}: expected {one.expected}, not {one.came}" for one in self.differences
         )
 
-    def as_json(self) -> dict[str, Any]:
-        """The result as `test --json` prints it."""
-        return {**asdict(self), "ok": self.passed, "seconds": round(self.seconds, 3)}
-
 
 def named_tests(paths: Sequence[Path]) -> list[Path]:
     """The files of tests that are named: themselves, those beside a spec, or those in a folder."""
@@ -135,7 +131,7 @@ async def run_case(tested: SpecWithTests, case: Case, runner: Runner) -> CaseRes
         str(tested.path),
         tested.spec.name,
         case.name,
-        time.monotonic() - began,
+        round(time.monotonic() - began, 3),
         outcome.status,
         outcome.credits,
         tuple(_differences(case, outcome)),

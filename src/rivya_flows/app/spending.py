@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from html import escape
 from itertools import takewhile
-from typing import Any
 
 from rivya_client.printable import one_line, spreadsheet_text
 from rivya_flows.ledger.phrases import is_sandbox
@@ -70,19 +69,6 @@ class SpendReport:
     rows: Mapping[tuple[str, ...], Sum]
     total: Sum
     elsewhere: Mapping[str, Sum]
-
-    def as_json(self) -> dict[str, Any]:
-        """The document of ``spend --json``."""
-        return {
-            "service": self.service,
-            "by": list(self.by),
-            "rows": [
-                {"of": dict(zip(self.by, group, strict=True)), **vars(found)}
-                for group, found in self.rows.items()
-            ],
-            "total": vars(self.total),
-            "elsewhere": {service: vars(found) for service, found in self.elsewhere.items()},
-        }
 
     def as_csv(self) -> str:
         """A line for each row, below a head; texts are no formulas and break no line."""

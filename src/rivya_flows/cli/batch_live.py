@@ -114,7 +114,32 @@ class BatchProgress(Screen):
 def print_plan(found: PricedBatch, *, as_json: bool) -> int:
     """Prints what each row still needs; gives the exit code: 3 where no row would run."""
     if as_json:
-        print_json(found.as_json())
+        batch = found.batch
+        print_json(
+            {
+                "batch_id": found.batch_id,
+                "credits": {
+                    "min": found.least,
+                    "max": found.most,
+                    "spent": batch.spent,
+                    "budget": batch.budget,
+                    "balance": found.balance,
+                },
+                "refused": found.refused and found.refused.message,
+                "warnings": [*found.shortages()],
+                "rows": [
+                    {
+                        "row": row.row.number,
+                        "name": row.name,
+                        "run_id": row.run_id,
+                        "status": "completed" if row.status == "completed" else "not_completed",
+                        "again": bool(row.row.removed) and row.run_id in found.fresh,
+                        "credits": {"min": row.least, "max": row.most},
+                    }
+                    for row in batch.rows
+                ],
+            }
+        )
     else:
         states = [row for row in found.batch.rows if row.status != "completed"]
         cells = [[row.name, price_range(row.least, row.most)] for row in states]

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -97,7 +97,23 @@ def list_pools(as_json: bool = options.JSON) -> None:
     with _opened() as engine:
         states = Pools(engine).states(None)
     if as_json:
-        print_json([_document(state) for state in states])
+        print_json(
+            [
+                {
+                    "name": one.pool.name,
+                    "match": one.pool.labels,
+                    "credits": one.pool.credits,
+                    "soft": one.pool.soft,
+                    "period": one.pool.period,
+                    "service": one.service or None,
+                    "spent": one.total.spent,
+                    "left": one.total.left,
+                    "soft_passed": one.total.is_soft_passed,
+                    "until": one.total.until and one.total.until.isoformat(),
+                }
+                for one in states
+            ]
+        )
     elif states:
         columns = ["!pool", "covers", ">credits", "period", ">spent", ">left", "?until (UTC)", "?at", ""]  # fmt: skip
         print_table(columns, [_row(state) for state in states])
@@ -199,19 +215,3 @@ def _row(state: PoolState) -> list[str]:
         state.service or "–",
         "over its limit" if over else "soft limit passed" if total.is_soft_passed else "",
     ]
-
-
-def _document(state: PoolState) -> dict[str, Any]:
-    pool, total = state.pool, state.total
-    return {
-        "name": pool.name,
-        "match": dict(pool.labels),
-        "credits": pool.credits,
-        "soft": pool.soft,
-        "period": pool.period,
-        "service": state.service or None,
-        "spent": total.spent,
-        "left": total.left,
-        "soft_passed": total.is_soft_passed,
-        "until": None if total.until is None else total.until.isoformat(),
-    }

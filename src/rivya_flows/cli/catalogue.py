@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -52,7 +51,9 @@ def models(
             hint = f"those that have make {kinds}; leave --kind out to list them"
             raise UsageError(f"no model of --kind {kind} has {model_id!r} in its id", hint)
         if as_json:
-            print_json({**of, "models": [_document(one) for one in of_kind]})
+            print_json(
+                {**of, "models": [{**vars(one), "price": price(one, {})} for one in of_kind]}
+            )
         else:
             _print_all(catalogue, of_kind)
         return
@@ -61,7 +62,7 @@ def models(
         hint = f"did you mean {near!r}?" if near else "`rivya-flows models` lists them"
         raise UsageError(f"there is no model {model_id!r}", hint)
     if as_json:
-        print_json({**of, "model": _document(model)})
+        print_json({**of, "model": {**vars(model), "price": price(model, {})}})
     else:
         _print_one(model)
 
@@ -76,10 +77,6 @@ def credits(sandbox: bool = option("Ask the local sandbox."), as_json: bool = op
     number, address = asked(read, sandbox=sandbox)
     document = {"credits": number, "service": address}
     show_result(f"{credits_of(number)} at {address}", document=document, as_json=as_json)
-
-
-def _document(model: Model) -> dict[str, Any]:
-    return {**asdict(model), "price": asdict(price(model, {}))}
 
 
 def _print_all(catalogue: Catalogue, found: Sequence[Model]) -> None:

@@ -88,7 +88,7 @@ def check(
         document["warnings"] = [one.as_json() for one in warnings]
         if fix:
             fixed = [(one, one.fix) for file in files for one in file.fixed]
-            document["fixed"] = [one.as_json() | {"wrote": of and of.words} for one, of in fixed]
+            document["fixed"] = [{**one.as_json(), "wrote": of and of.words} for one, of in fixed]
         print_json(document)
     elif form == "sarif":
         for file in files:
@@ -293,7 +293,7 @@ def _run(paths: Sequence[Path], text: str, junit: Path | None, *, as_json: bool)
     failed = [one for one in results if not one.passed]
     passed = len(results) - len(failed)
     if as_json:
-        cases = [one.as_json() for one in results]
+        cases = [{**vars(one), "ok": one.passed} for one in results]
         counts = {"passed": passed, "failed": len(failed), "seconds": round(seconds, 3)}
         print_json({"ok": not failed, **counts, "cases": cases, "problems": []})
         return FAILED if failed else 0

@@ -6,9 +6,8 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -89,7 +88,15 @@ def deploy(
     if done.moved_waker:
         tell(done.moved_waker)
     if as_json:
-        print_json({"plan": only_plan, **_document(done)})
+        print_json(
+            {
+                "plan": only_plan,
+                "deployments": done.changes,
+                "left": done.left,
+                "without": list(done.without),
+                "work_pools": done.pools,
+            }
+        )
     else:
         _tell(done, prune=prune, only_plan=only_plan)
 
@@ -121,16 +128,6 @@ def _on_server(chosen: Settings) -> Iterator[None]:
 
     with pointed_at({"PREFECT_LOGGING_LEVEL": "ERROR", **required_server(chosen)}):
         yield
-
-
-def _document(done: Deployed) -> dict[str, Any]:
-    changes = [{**asdict(one), "id": str(one.id) if one.id else None} for one in done.changes]
-    return {
-        "deployments": changes,
-        "left": list(done.left),
-        "without": list(done.without),
-        "work_pools": list(done.pools),
-    }
 
 
 def _tell(done: Deployed, *, prune: bool, only_plan: bool) -> None:

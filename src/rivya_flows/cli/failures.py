@@ -6,9 +6,9 @@ import errno
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import click
+from pydantic import JsonValue
 
 from rivya_flows.errors import (
     APIError,
@@ -47,11 +47,11 @@ class Failure:
     usage: str = ""
 
     @property
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, JsonValue]:
         """What ``--json`` prints."""
         return {
             "error": {"code": self.name, "message": self.message, "hint": self.hint},
-            "problems": [problem.as_json() for problem in self.problems],
+            "problems": [{**problem.as_json()} for problem in self.problems],
         }
 
     @property

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
+from pydantic_core import to_jsonable_python
 
 from rivya_client.printable import one_line, printable, printable_json
 from rivya_flows.cli.layout import Cell, Fit, blocks, broken, drawn, excerpt, fit, width_of
@@ -238,10 +239,10 @@ def log_handler(layout: str = "%(message)s", level: int = logging.NOTSET) -> log
 
 
 def print_json(document: Any, *, indent: int | None = 2) -> None:
-    """Prints the one document of ``--json``."""
+    """Prints the one document of ``--json``; a dataclass or a model in it is the map of its fields."""
     # Escapes instead of letters where the letters could not be written.
     unicode = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
-    text = json.dumps(document, indent=indent, ensure_ascii=not unicode)
+    text = json.dumps(document, indent=indent, ensure_ascii=not unicode, default=to_jsonable_python)
     click.echo(printable_json(text))
 
 

@@ -17,7 +17,7 @@ from rivya_flows.private import as_the_user_wants
 from rivya_flows.program import program
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.app.templates import SpecTemplate
+    pass
 
 
 @command()
@@ -41,7 +41,16 @@ def init(
     if as_json and not lists:
         raise UsageError("--json is the form of a list", "add --list")
     if as_json:
-        print_json([_document(one) for one in templates()])
+        print_json(
+            [
+                {
+                    "template": one.name,
+                    "title": one.workflow.title or "",
+                    "credits": {"min": one.min, "max": one.max},
+                }
+                for one in templates()
+            ]
+        )
         return
     if lists:
         rows = [[one.name, one.price, one.workflow.title or ""] for one in templates()]
@@ -59,11 +68,6 @@ def init(
     steps += [f"{name} check specs", f"{name} plan {spec}", f"{name} {chosen.command}"]
     show("next:", *(f"  {one}" for one in steps))
     show(f"{folder / 'README.md'} says more")
-
-
-def _document(one: SpecTemplate) -> dict[str, Any]:
-    prices = {"min": one.min, "max": one.max}
-    return {"template": one.name, "title": one.workflow.title or "", "credits": prices}
 
 
 @command()

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
@@ -66,7 +66,24 @@ def runs(
         sandbox = chosen.data / "sandbox"
         steps = [_next_step(runs, journal, sandbox) for runs in unfinished[:_RESUMED]]
     if as_json:
-        print_json([_document(run) for run in found[:limit]])
+        print_json(
+            [
+                {
+                    "run_id": run.row.run_id,
+                    "spec": run.row.name,
+                    "labels": run.row.labels,
+                    "status": run.status,
+                    "service": run.row.service,
+                    "wallet": run.row.wallet,
+                    "credits": {"spent": run.spent, "open": run.open},
+                    "started_at": run.row.started_at,
+                    "folder": run.row.folder if _has_folder(run) else None,
+                    "unbegun": run.unbegun,
+                    "waits": run.waits and run.waits.model_dump(mode="json", exclude={"kind"}),
+                }
+                for run in found[:limit]
+            ]
+        )
         return
     if not listed:
         show("no runs" + (" that match" if labels or spec or status or since else ""))
@@ -114,23 +131,6 @@ def _next_step(runs: Sequence[ListedRun], journal: Journal, sandbox: Path) -> st
         at = until(run.waits.until)
         return f"{name}: {run.waits.reason}; tries again at {at}, or now: {following.command}"
     return f"{name}: {following}"
-
-
-def _document(run: ListedRun) -> dict[str, Any]:
-    row = run.row
-    return {
-        "run_id": row.run_id,
-        "spec": row.name,
-        "labels": dict(row.labels),
-        "status": run.status,
-        "service": row.service,
-        "wallet": row.wallet,
-        "credits": {"spent": run.spent, "open": run.open},
-        "started_at": row.started_at,
-        "folder": str(row.folder) if _has_folder(run) else None,
-        "unbegun": run.unbegun,
-        "waits": run.waits and run.waits.model_dump(mode="json", exclude={"kind"}),
-    }
 
 
 def _has_folder(run: ListedRun) -> bool:
@@ -211,7 +211,7 @@ def receipt(
     else:
         made = receipt_of(entries)
     if as_json:
-        print_json(made.as_json())
+        print_json(made.model_dump(mode="json"))
     else:
         _print(made, listed, folder if folder.is_dir() else None)
     if open_sheet:

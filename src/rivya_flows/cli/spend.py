@@ -75,9 +75,20 @@ def spend(
         days = summed("day", kinds[0]) if plot else None
         unknown = () if found.rows else tuple(unknown_names(journal, wanted))
     if as_json:
-        document = found.as_json()
-        document["since"], document["until"] = (at and at.isoformat() for at in (since, until))
-        print_json(document)
+        print_json(
+            {
+                "service": found.service,
+                "by": found.by,
+                "rows": [
+                    {"of": dict(zip(found.by, group, strict=True)), **vars(one)}
+                    for group, one in found.rows.items()
+                ],
+                "total": found.total,
+                "elsewhere": found.elsewhere,
+                "since": since and since.isoformat(),
+                "until": until and until.isoformat(),
+            }
+        )
     elif as_csv:
         show_verbatim(found.as_csv().splitlines())
     else:

@@ -98,7 +98,7 @@ def prune_store(
         elif not as_json:
             tell(_STAYS)
     words = describe(pruned, would=only_plan)
-    show_result(words, document=pruned.as_json(), as_json=as_json)
+    show_result(words, document=pruned, as_json=as_json)
 
 
 def _show_losing(losing: Sequence[PrunedRun]) -> None:
@@ -148,7 +148,7 @@ def remove(
             return
         removed = [remove_run(journal, assets, run) for run in found.values()]
     if as_json:
-        print_json([run.as_json() for run in removed])
+        print_json(removed)
         return
     for run in removed:
         results = f", {run.results} cached results" if run.results else ""
@@ -196,7 +196,7 @@ def list_results(as_json: bool = options.JSON) -> None:
         show("")
     saved = credits_of(sum(entry.credits for entry in found if entry.whole))
     words = f"{counted(len(found), 'result')}, worth {saved}; {size_of(sum(one.size_bytes for one in found))}"
-    show_result(words, document=[entry.as_json() for entry in found], as_json=as_json)
+    show_result(words, document=found, as_json=as_json)
 
 
 @cache.command("prune")
@@ -241,7 +241,7 @@ def prune_cache(
                     return
             pruned = selected()
     words = _summary(pruned, media=media, would=only_plan)
-    show_result(words, document=pruned.as_json(), as_json=as_json)
+    show_result(words, document=pruned, as_json=as_json)
 
 
 @contextmanager

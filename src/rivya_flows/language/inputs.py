@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import JsonValue
+from pydantic_core import to_jsonable_python
+
 from rivya_flows.assets import Asset
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import SpecError
@@ -49,7 +52,7 @@ def resolve_inputs(
     folder: Path | None,
     paths: bool = True,
     files: Mapping[str, Asset] | None = None,
-) -> dict[str, Any]:
+) -> dict[str, JsonValue]:
     """The value of every input, in the order of the spec; None if it has no value.
 
     Args:
@@ -69,7 +72,7 @@ def resolve_inputs(
         for name in given
         if name not in workflow.inputs
     ]  # fmt: skip
-    values: dict[str, Any] = {}
+    values: dict[str, JsonValue] = {}
     for name, declared in workflow.inputs.items():
         own = given.get(name) is not None
         value = given[name] if own else declared.default
@@ -171,7 +174,8 @@ def _list(declared: Input, value: Any, root: Path | None, inside: bool) -> list[
     if not isinstance(value, list | tuple):
         raise ValueError(f"expected a list, not {shown(value)}")
     if declared.of is None:
-        return list(value)
+        plain: list[Any] = to_jsonable_python(list(value))  # of Python, also tuples and dates
+        return plain
     member = Input(type=declared.of, kind=declared.kind, values=declared.values)
     fitted = []
     for index, part in enumerate(value):

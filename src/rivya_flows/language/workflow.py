@@ -6,9 +6,10 @@ expression inside a string); `language.expressions` evaluates them when their na
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
+from pydantic import BeforeValidator, Field, JsonValue, SerializeAsAny, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from rivya_flows.language.brand import Brand
@@ -26,6 +27,9 @@ from rivya_flows.language.field_types import (
     Value,
 )
 from rivya_flows.language.step_groups import Part
+
+Inputs = Mapping[str, JsonValue]
+"""The values of inputs by name, as JSON."""
 
 
 class Input(SpecModel):

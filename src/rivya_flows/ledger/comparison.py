@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rivya_flows.assets import as_asset
+from rivya_flows.assets import with_assets
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.ledger.receipt_model import Item, Receipt, Step
 from rivya_flows.planning.names import listed
@@ -123,12 +123,7 @@ def _outputs(made: Sequence[Receipt]) -> list[dict[str, Any]]:
 
 def _plain(value: Any) -> Any:
     """The value with each medium by its content alone."""
-    if asset := as_asset(value):
-        document = asset.as_json()
-        return {name: document[name] for name in _MEDIUM}
-    if isinstance(value, Mapping):
-        return {name: _plain(one) for name, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
+    return with_assets(value, lambda one: {name: getattr(one, name) for name in _MEDIUM})
 
 
 def _names(maps: Sequence[Iterable[str]]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rivya_flows.assets import Asset, as_asset, assets_in, output_assets
+from rivya_flows.assets import Asset, Outputs, as_asset, assets_in, output_assets
 from rivya_flows.language.canonical import canonical
 from rivya_flows.ledger.phrases import is_sandbox
 from rivya_flows.ledger.receipt_model import Card, Maker, Upload, recorded
@@ -42,9 +42,7 @@ def recorded_asset(value: object, media: Recorded) -> Asset | None:
     return media.get(asset.sha256) if asset else None
 
 
-def shown_assets(
-    kind: Kind, outputs: Mapping[str, Any], media: Recorded
-) -> tuple[Asset | Upload, ...]:
+def shown_assets(kind: Kind, outputs: Outputs, media: Recorded) -> tuple[Asset | Upload, ...]:
     """The media of an item of a kind of step that are media of its run."""
     # Of an asset that is passed on, only the hash comes from the step that made it.
     found: list[Asset | Upload] = [
@@ -119,7 +117,7 @@ def _card(asset: Asset, *, given_as: str | None = None, made_by: Maker | None = 
 
 
 def _maker(state: State, step_id: str, uses: str, item: ItemState) -> Maker:
-    arguments: Mapping[str, Any] = item.request.arguments if item.request else {}
+    arguments = item.request.arguments if item.request else {}
     task_id = (item.outputs or {}).get("task_id")
     paid = [p.held for p in item.purchases if p.task_id is not None and p.task_id == task_id]
     return Maker(

@@ -195,7 +195,7 @@ def _item(
     history: History,
 ) -> Item:
     outputs, kind = item.outputs or {}, state.planned(step_id).kind
-    arguments: Mapping[str, Any] = item.request.arguments if item.request else {}
+    arguments = item.request.arguments if item.request else {}
     task_ids = tuple(p.task_id for p in item.purchases if p.task_id)
     if not task_ids and outputs.get("task_id"):
         task_ids = (str(outputs["task_id"]),)
@@ -240,17 +240,15 @@ def choice_of(
     """
     if item.request is None:
         return None
-    arguments = item.request.arguments
-    judge = arguments.get("judge")
-    picked = _picked(item)
-    written = arguments.get("question")
+    pick, picked = item.request.pick, _picked(item)
+    written = pick.question
     if question or item.request.decides == "person":
-        written = question_text(arguments, step_id, item.key)
+        written = question_text(pick, step_id, item.key)
     deadline = state.deadlines.get((step_id, item.key, item.round))
     return Choice(
-        mode=arguments.get("mode") or "first",
+        mode=pick.mode,
         question=None if written is None else cut(str(written), MAX_TEXT),
-        count=arguments.get("count") or 1,
+        count=pick.count,
         round=item.round,
         rounds_left=question.rounds_left if question else 0,
         note_room=question.note_room if question else 0,
@@ -259,14 +257,14 @@ def choice_of(
         by=item.answered_by,
         waiting=question is not None,
         deadline=deadline and deadline.astimezone(UTC),
-        on_timeout=arguments.get("on_timeout") or "fail",
+        on_timeout=pick.on_timeout,
         then=question.at_deadline if question and item.phase is Phase.READY else None,
         judge=Judge(
-            model=judge.get("model"),
-            least=judge.get("least") or 0,
-            criteria=tuple(map(str, judge.get("criteria") or ())),
+            model=pick.judge.model,
+            least=pick.judge.least or 0,
+            criteria=tuple(map(str, pick.judge.criteria)),
         )
-        if isinstance(judge, Mapping)
+        if pick.judge
         else None,
         judge_error=item.judge_error,
         candidates=candidates_of(item, picked),
@@ -291,5 +289,6 @@ def _picked(item: ItemState) -> tuple[str, ...]:
         return item.picked or ()
     outputs = item.outputs or {}
     chosen = outputs.get("items")
-    keys = [one.get("key") for one in chosen] if isinstance(chosen, list) else [outputs.get("key")]
+    listed = chosen if isinstance(chosen, list) else [outputs]
+    keys = [one.get("key") for one in listed if isinstance(one, Mapping)]
     return tuple(str(one) for one in keys if one is not None)

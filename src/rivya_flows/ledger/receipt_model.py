@@ -337,10 +337,7 @@ class Item(SparsePart):
     @cached_property
     def formats(self) -> dict[str, tuple[str, ...]]:
         """What each medium of a composition or a layout is, by hash, as of `rendered_as`."""
-        by = {
-            name: {"asset": one.asset, "clean": one.clean} for name, one in (self.by or {}).items()
-        }
-        return rendered_as({"by": by, "poster": self.poster, "gif": self.gif}) if by else {}
+        return rendered_as(self.model_dump(mode="json", include={"by", "poster", "gif"}))
 
 
 class Step(Part):
@@ -579,10 +576,6 @@ class Receipt(Part):
     """SHA-256 of the plan that was shown before the first credit."""
     catalogue_date: str
     """When models and prices were read."""
-
-    def as_json(self) -> dict[str, Any]:
-        """The document of ``receipt.json``."""
-        return self.model_dump(mode="json")
 
     def each(self) -> Iterator[tuple[Step, Item]]:
         """All items, each after its step."""

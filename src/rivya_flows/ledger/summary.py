@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+
+from pydantic import JsonValue
 
 from rivya_client.printable import one_line
 from rivya_flows.assets import Asset
@@ -30,15 +31,15 @@ _MAX_NAMED = 3  # failed steps that a sentence names
 _MAX_CANDIDATES = 12  # of a pick; `--json` has all of them
 
 
-def run_json(receipt: Receipt, *, receipt_path: str, report_path: str) -> dict[str, Any]:
+def run_json(receipt: Receipt, *, receipt_path: str, report_path: str) -> dict[str, JsonValue]:
     """The document that ``run --json`` prints; both paths are absolute, those of assets are copies."""
-    document = receipt.as_json()
+    document = receipt.model_dump(mode="json")
     item_facts = ("key", "status", "credits", "task_ids", "assets")
     return {
         "run_id": receipt.run_id,
         "status": receipt.status,
         "outputs": receipt.outputs,
-        "failed_outputs": receipt.failed_outputs,
+        "failed_outputs": {**receipt.failed_outputs},
         "credits": {
             name: document["credits"][name] for name in ("before", "after", "spent", "saved")
         },

@@ -9,14 +9,18 @@ from typing import Any
 from rivya_flows.errors import UsageError
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
 from rivya_flows.language.expressions.values import as_text
-from rivya_flows.language.workflow import MAX_LABEL_VALUE, MAX_LABELS, Workflow, is_label_value
+from rivya_flows.language.workflow import (
+    MAX_LABEL_VALUE,
+    MAX_LABELS,
+    Inputs,
+    Workflow,
+    is_label_value,
+)
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
-def labels_of(
-    workflow: Workflow, inputs: Mapping[str, Any], given: Mapping[str, str]
-) -> dict[str, str]:
+def labels_of(workflow: Workflow, inputs: Inputs, given: Mapping[str, str]) -> dict[str, str]:
     """The labels of a run, in the order of their names.
 
     Args:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rivya_client.printable import printable
 from rivya_flows.language.canonical import digest
 from rivya_flows.language.wording import cut
 
 if TYPE_CHECKING:
-    from rivya_flows.language.workflow import Workflow
+    from rivya_flows.language.workflow import Inputs, Workflow
 
 _LONGEST_KEY = 40
 """Characters of a key in a message."""
@@ -49,7 +49,7 @@ def first_of(step: str, keys: Sequence[str]) -> str:
     return short_label(step, keys[0]) + more
 
 
-def subject_of(workflow: Workflow, inputs: Mapping[str, Any], *, prose: bool = True) -> str:
+def subject_of(workflow: Workflow, inputs: Inputs, *, prose: bool = True) -> str:
     """What a run is about, in a line of at most 60 characters: ``Aurora desk lamp``.
 
     That is its first one-line text or choice; "" if there is none.

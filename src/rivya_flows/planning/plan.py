@@ -13,7 +13,7 @@ from rivya_flows.assets import Asset
 from rivya_flows.language.expressions.resolve import items_named
 from rivya_flows.language.matrix import ItemKey, shared_keys
 from rivya_flows.language.step_groups import PARTS, Part
-from rivya_flows.language.workflow import Step, Workflow
+from rivya_flows.language.workflow import Inputs, Step, Workflow
 from rivya_flows.planning.expansion.namespaces import Space
 from rivya_flows.spec.includes import inlined_name
 from rivya_flows.steps.house import House
@@ -122,7 +122,7 @@ class RunPlan:
     """
 
     workflow: Workflow
-    inputs: Mapping[str, Any] = field(hash=False)
+    inputs: Inputs = field(hash=False)
     catalogue: Catalogue = field(hash=False)
     steps: Mapping[str, PlannedStep] = field(hash=False)
     files: Mapping[str, Asset] = field(hash=False)

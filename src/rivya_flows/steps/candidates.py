@@ -3,13 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, SkipValidation
+
+from rivya_flows.assets import Outputs
 
 if TYPE_CHECKING:
     from rivya_flows.steps.request import ItemRequest
 
-Candidate = Mapping[str, Any]
+Candidate = Mapping[str, JsonValue]
 """An item of a step, with its `key`."""
+
+
+class JudgeArguments(BaseModel):
+    """The judge of a pick, evaluated."""
+
+    model: str
+    criteria: tuple[JsonValue, ...]
+    least: int | float = 0
+
+
+class PickArguments(BaseModel):
+    """The evaluated arguments of a pick.
+
+    Attributes:
+        values: What `best` compares, by key; None in other modes, and of a candidate that it leaves out.
+        picked: The keys that were chosen; empty before that, and where a rule chooses.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    candidates: Annotated[Sequence[Candidate], SkipValidation] = Field(alias="from")
+    mode: str = "first"
+    count: int = 1
+    order: Literal["max", "min"] = "max"
+    values: Mapping[str, int | float | None] | None = None
+    judge: JudgeArguments | None = None
+    question: JsonValue = None
+    timeout: int | float | None = None
+    on_timeout: Literal["first", "judge", "fail"] = "fail"
+    on_none: Literal["fail", "regenerate"] = "fail"
+    sign: bool = False
+    picked: tuple[str, ...] = ()
+
 
 _UNFINISHED = ("failed", "skipped", "running")
 
@@ -48,17 +85,16 @@ def best(
     return tuple(key for key, _ in ranked[:count]) if len(ranked) >= count else ()
 
 
-def chosen_keys(arguments: Mapping[str, Any]) -> tuple[str, ...]:
-    """The keys that the arguments of a pick choose: those picked, else the best, else the first."""
-    if arguments.get("picked"):
-        return tuple(arguments["picked"])
-    count = arguments.get("count") or 1
-    if (values := arguments.get("values")) is not None:
-        return best(values.items(), count, arguments.get("order") or "max")
-    return tuple(str(one["key"]) for one in available(arguments["from"])[:count])
+def chosen_keys(pick: PickArguments) -> tuple[str, ...]:
+    """The keys that a pick chooses: those picked, else the best, else the first."""
+    if pick.picked:
+        return pick.picked
+    if pick.values is not None:
+        return best(pick.values.items(), pick.count, pick.order)
+    return tuple(str(one["key"]) for one in available(pick.candidates)[: pick.count])
 
 
-def pick_outputs(candidates: Iterable[Candidate], keys: Sequence[str]) -> dict[str, Any] | None:
+def pick_outputs(candidates: Iterable[Candidate], keys: Sequence[str]) -> Outputs | None:
     """The outputs of a pick of these keys, in the order of choice; None if one is not available."""
     found = {str(one.get("key")): one for one in available(candidates)}
     chosen = [found[key] for key in keys if key in found]
@@ -68,30 +104,30 @@ def pick_outputs(candidates: Iterable[Candidate], keys: Sequence[str]) -> dict[s
     return {
         "asset": first.get("asset"),
         "key": first.get("key"),
-        "item": first,
-        "items": chosen,
+        "item": {**first},
+        "items": [{**one} for one in chosen],
         "assets": [one["asset"] for one in chosen if one.get("asset")],
     }
 
 
-def picked_from(arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+def picked_from(arguments: Mapping[str, JsonValue]) -> Outputs | None:
     """The outputs of a pick by its arguments; None if there is nothing to pick."""
-    return pick_outputs(arguments["from"], chosen_keys(arguments))
+    pick = PickArguments.model_validate(arguments)
+    return pick_outputs(pick.candidates, chosen_keys(pick))
 
 
 def nothing_to_pick(request: ItemRequest) -> str | None:
     """Why a pick cannot choose as many as it must; None if it can, and for any other request."""
     if request.decides is None:
         return None
-    arguments = request.arguments
-    count, found = arguments.get("count") or 1, len(available(arguments["from"]))
+    pick = request.pick
+    count, found = pick.count, len(available(pick.candidates))
     if not found:
         return "there is nothing to pick from: no item has an asset or a text"
     if found < count:
         return f"{count} are to be picked, and there are only {found} candidates"
-    values = arguments.get("values")
-    if values is not None and not chosen_keys(arguments):
-        numbers = sum(value is not None for value in values.values())
+    if pick.values is not None and not chosen_keys(pick):
+        numbers = sum(value is not None for value in pick.values.values())
         if not numbers:
             return "there is nothing to pick from: `by` is null for every candidate"
         return f"{count} are to be picked, and `by` has a number for only {numbers} candidates"

@@ -7,6 +7,8 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Annotated, Any
 
+from pydantic import JsonValue
+
 from rivya_client.catalogue.catalogue import Model
 from rivya_client.catalogue.prices import Price, price
 from rivya_flows.diagnostics import Diagnostic
@@ -137,7 +139,7 @@ class Chat(Kind):
     def body(self, request: ItemRequest, files: Sequence[UploadedFile], trace: str) -> str:
         return chat_body(request, files, trace)
 
-    def expects(self, with_: SpecModel) -> Mapping[str, Any] | None:
+    def expects(self, with_: SpecModel) -> JsonValue:
         return with_.expect if isinstance(with_, ChatWith) else None
 
     def gives(self, arguments: Mapping[str, Any], names: Names) -> Shape:
@@ -182,9 +184,9 @@ def chat_body(
     """
     given = request.arguments
     text = message if message is not None else given["message"]
-    if given.get("expect"):
-        text += instruction(given["expect"])
-    body: dict[str, Any] = {
+    if expect := given.get("expect"):
+        text = f"{text}{instruction(expect)}"
+    body: dict[str, JsonValue] = {
         "model": request.model,
         "message": text,
         "client_request_id": trace[:128],

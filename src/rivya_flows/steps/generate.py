@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from rivya_client.catalogue.catalogue import Model, Param
 from rivya_client.catalogue.prices import Price, price
@@ -149,13 +149,14 @@ class Generate(Kind):
 
     def body(self, request: ItemRequest, files: Sequence[UploadedFile], trace: str) -> str:
         """The exact body of ``POST /generations`` (contract, sections 4.1 and 4.2)."""
-        params = dict(request.arguments.get("params") or {})
+        given = request.arguments.get("params")
+        params = {**given} if isinstance(given, dict) else {}
         if files:
             params["referenceMediaItems"] = [
                 _reference_item(medium, file)
                 for medium, file in zip(request.uploads, files, strict=True)
             ]
-        body: dict[str, Any] = {"model": request.model}
+        body: dict[str, JsonValue] = {"model": request.model}
         if request.arguments.get("prompt") is not None:
             body["prompt"] = request.arguments["prompt"]
         if params:
@@ -248,7 +249,7 @@ def _member_problems(model: Model, param: Param, value: Any) -> Iterator[Diagnos
         yield from (one for one in found if one.path == path)
 
 
-def _reference_item(medium: Medium, file: UploadedFile) -> dict[str, str | float]:
+def _reference_item(medium: Medium, file: UploadedFile) -> JsonValue:
     item = {
         "url": file.url,
         "kind": medium.media,

@@ -11,7 +11,7 @@ from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from rivya_client.catalogue.catalogue import Catalogue, Model
 from rivya_client.catalogue.prices import price
@@ -33,7 +33,9 @@ from rivya_flows.steps.structured_output import AnswerError, instruction, read
 CANDIDATES = 8
 """Most candidates of one chat."""
 
-SCORES = {"scores": [{"candidate": "integer", "score": "number", "reason": "string"}]}
+SCORES: dict[str, JsonValue] = {
+    "scores": [{"candidate": "integer", "score": "number", "reason": "string"}]
+}
 """The shape of an answer, as `expect` of a chat."""
 
 MOST = 10
@@ -102,7 +104,7 @@ def judge_of(
         given.report(_too_much(found, length, pictured="image" in media))
         if not given.is_written and not has_unknown([given.get("question"), listed]):
             try:
-                judge_message(given.values, (), found.max_prompt_length)
+                judge_message(given.get("question"), listed, (), found.max_prompt_length)
             except ItemRequestError as error:
                 given.problem("wrong-value", str(error), None, "judge", "criteria")
     return found
@@ -142,7 +144,7 @@ def chats_about(
     """The chats about the candidates of a pick, apart from those with these keys."""
     left = [
         place
-        for place, one in enumerate(request.arguments["from"])
+        for place, one in enumerate(request.pick.candidates)
         if is_available(one) and one["key"] not in judged
     ]
     return tuple(tuple(left[at : at + CANDIDATES]) for at in range(0, len(left), CANDIDATES))
@@ -157,7 +159,7 @@ def with_chats(
         return request
     model = catalogue.models[request.model or ""]
     seen = request.judged()
-    message = judge_message(request.arguments, seen, model.max_prompt_length)
+    message = message_about(request, model)
     return replace(
         request,
         route=Chat.route,
@@ -167,13 +169,23 @@ def with_chats(
     )
 
 
+def message_about(request: ItemRequest, model: Model) -> str:
+    """The message of the first of the chats of a pick."""
+    pick = request.pick
+    criteria = pick.judge.criteria if pick.judge else ()
+    return judge_message(pick.question, criteria, request.judged(), model.max_prompt_length)
+
+
 def judge_message(
-    arguments: Mapping[str, Any], candidates: Sequence[Candidate], limit: int | None
+    question: JsonValue,
+    criteria: Sequence[JsonValue],
+    candidates: Sequence[Candidate],
+    limit: int | None,
 ) -> str:
     """The message about some candidates, without the shape of the answer.
 
     Args:
-        arguments: Of the pick.
+        question, criteria: Of the pick, evaluated.
         candidates: At most `CANDIDATES`.
         limit: Characters that the model takes; None if it lists no limit.
 
@@ -181,7 +193,7 @@ def judge_message(
         ItemRequestError: Question and criteria leave no room for candidates, or a criterion is too
             long.
     """
-    head = "\n".join(_head(arguments))
+    head = "\n".join(_head(question, criteria))
     room = (limit or _MAX_MESSAGE) - len(instruction(SCORES)) - len(head) - len(_TASK) - 2
     line = min(_MAX_LINE, room // CANDIDATES - 1)
     if line < _MIN_LINE:
@@ -195,12 +207,12 @@ def judge_message(
     return "\n".join([head, *lines, "", _TASK])
 
 
-def _head(arguments: Mapping[str, Any]) -> Iterator[str]:
+def _head(question: JsonValue, criteria: Sequence[JsonValue]) -> Iterator[str]:
     yield _HEAD
-    if arguments.get("question") is not None:
-        yield f"\nThe question: {as_text(arguments['question'])}"
+    if question is not None:
+        yield f"\nThe question: {as_text(question)}"
     yield "\nCriteria:"
-    for number, written in enumerate(arguments["judge"]["criteria"], 1):
+    for number, written in enumerate(criteria, 1):
         criterion = " ".join(as_text(written).split())
         if not criterion or len(criterion) > MAX_CRITERION:
             raise ItemRequestError(
@@ -239,7 +251,7 @@ def read_scores(content: str, keys: Sequence[str]) -> tuple[tuple[str, float, st
     Raises:
         AnswerError: A candidate has no score, or several; a score is out of range; a reason is empty.
     """
-    listed = read(content, SCORES)["scores"]
+    listed: Any = read(content, SCORES)["scores"]
     if len(listed) > 2 * CANDIDATES:
         raise AnswerError(f"it has {len(listed)} scores, and there are {len(keys)} candidates")
     found: dict[int, tuple[float, str]] = {}

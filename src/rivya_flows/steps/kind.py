@@ -11,9 +11,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from pydantic import JsonValue
+
 from rivya_client.catalogue.catalogue import Catalogue
 from rivya_client.catalogue.prices import Price
-from rivya_flows.assets import as_asset
+from rivya_flows.assets import with_assets
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.canonical import canonical, digest, whole
 from rivya_flows.language.expressions.output_types import ANY, NUMBER, WORDS, Scope, Shape, map_of
@@ -184,7 +186,8 @@ class Kind:
             self.media,
             route=self.route or FUNCTION,
             price=self.own_price,
-            request_hash=digest([self.uses, _by_content(given.values)]),
+            # The same bytes are one medium.
+            request_hash=digest([self.uses, with_assets(given.values, lambda one: one.sha256)]),
             priced_by=PricedBy(self.uses),
         )
 
@@ -219,7 +222,7 @@ class Kind:
         """What is wrong with a step that only its text shows."""
         yield from ()
 
-    def expects(self, with_: SpecModel) -> Mapping[str, Any] | None:
+    def expects(self, with_: SpecModel) -> JsonValue:
         """The fields that its answer must have, for which it is asked again; None if any will do."""
         return None
 
@@ -283,15 +286,6 @@ class Kind:
 
 def _members(value: Any) -> list[tuple[int, Any]]:
     return list(enumerate(value)) if isinstance(value, list) else []
-
-
-def _by_content(value: Any) -> Any:
-    """The value with the hash of each medium in its place: the same bytes are one medium."""
-    if asset := as_asset(value):
-        return asset.sha256
-    if isinstance(value, Mapping):
-        return {name: _by_content(one) for name, one in value.items()}
-    return [_by_content(one) for one in value] if isinstance(value, list) else value
 
 
 def given_fields(fields: Mapping[str, Shape], lacks: Mapping[str, str] | None = None) -> Shape:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from rivya_client.catalogue.catalogue import Model
 from rivya_client.catalogue.prices import Price
@@ -18,7 +18,7 @@ from rivya_flows.assets import Asset, as_asset
 from rivya_flows.language.canonical import canonical, digest
 from rivya_flows.language.syntax.media_references import is_uploaded, is_url, kind_of
 from rivya_flows.language.wording import shown
-from rivya_flows.steps.candidates import Candidate
+from rivya_flows.steps.candidates import Candidate, PickArguments
 
 if TYPE_CHECKING:
     from rivya_client.client import RivyaClient
@@ -202,7 +202,7 @@ class ItemRequest:
     """
 
     uses: str
-    arguments: Mapping[str, Any] = field(hash=False)
+    arguments: Mapping[str, JsonValue] = field(hash=False)
     model: str | None = None
     media: str = ""
     uploads: tuple[Medium, ...] = ()
@@ -225,13 +225,23 @@ class ItemRequest:
         return self.route is not None
 
     @property
+    def prompt(self) -> str:
+        """Its prompt; "" without one."""
+        return str(self.arguments.get("prompt") or "")
+
+    @property
     def is_judged(self) -> bool:
         """Whether a chat model scores candidates."""
         return self.decides is not None and self.model is not None
 
+    @cached_property
+    def pick(self) -> PickArguments:
+        """Its arguments, of a pick."""
+        return PickArguments.model_validate(self.arguments)
+
     def judged(self) -> list[Candidate]:
         """The candidates of the first of `chats`."""
-        return [self.arguments["from"][place] for place in self.chats[0]]
+        return [self.pick.candidates[place] for place in self.chats[0]]
 
     @cached_property
     def price_class(self) -> PriceClass:

@@ -7,6 +7,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pydantic import JsonValue
+
 from rivya_flows.language.canonical import canonical, whole
 
 TURNS = 3
@@ -31,7 +33,7 @@ class AnswerError(Exception):
     """An answer does not match its schema; the message says where."""
 
 
-def instruction(schema: Mapping[str, Any]) -> str:
+def instruction(schema: JsonValue) -> str:
     """The text added to a message that asks for a structured answer."""
     written = json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
     return f"\n\nAnswer with one JSON object and nothing else, of this shape: {written}"
@@ -47,7 +49,7 @@ def repeat(read_again: Callable[[], object]) -> str:
     return f"That answer could not be used: {problem}."
 
 
-def read(content: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+def read(content: str, schema: JsonValue) -> dict[str, JsonValue]:
     """The JSON object in an answer, checked against its schema.
 
     Text around the object (a code fence, a greeting) is ignored; other fields are kept.
@@ -65,7 +67,7 @@ def read(content: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     if _is_deeper(value, MAX_DEPTH):
         raise AnswerError(f"it is nested deeper than {MAX_DEPTH}")
     _check(value, schema, "")
-    answer: dict[str, Any] = json.loads(whole(canonical(value)))
+    answer: dict[str, JsonValue] = json.loads(whole(canonical(value)))
     return answer
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Engine, bindparam, delete, select
 
+from rivya_flows.assets import Outputs
 from rivya_flows.errors import StoreError
 from rivya_flows.store.database import rows, write, writing
 from rivya_flows.store.tables import RESULTS, Row, insert_missing
@@ -23,7 +24,7 @@ class NewResult:
 
     cache_key: str
     run_id: str
-    outputs: Mapping[str, Any]
+    outputs: Outputs
     credits: int
     replace: bool = False
 
@@ -34,7 +35,7 @@ class CachedResult:
 
     cache_key: str
     run_id: str
-    outputs: Mapping[str, Any]
+    outputs: Outputs
     credits: int
     at: float
 

@@ -7,6 +7,7 @@ import csv
 import io
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -139,7 +140,7 @@ def test_a_file_elsewhere_that_a_changed_receipt_names_is_not_embedded(
     studio = studio_at(tmp_path / "studio", sandbox.base_url, sandbox.api_key)
     first = asyncio.run(run(studio, "product,views\nDesk,[front]\n"))
     (tmp_path / "secret").write_text("a key")
-    document = first.rows[0].as_json()
+    document: Any = first.rows[0].as_json()
     receipt = Path(document["folder"]) / "receipt.json"
     picture = document["outputs"]["stills"][0]["path"]
     receipt.write_text(receipt.read_text().replace(picture, str(tmp_path / "secret")))

@@ -57,7 +57,7 @@ def address(asset: Asset) -> str | None:
 def test_the_payload_has_addresses_and_no_paths_of_this_machine() -> None:
     payload = payload_of(
         parsed(RECEIPT), address, "https://media.example/report.html", deployed=True
-    ).as_json()
+    ).model_dump(mode="json")
     assert payload["picked"]["hero"]["url"] == "https://media.example/aaaa"
     assert payload["outputs"]["still"]["url"] == "https://media.example/aaaa"
     assert len(payload["outputs"]["words"]) == 2_000
@@ -77,7 +77,7 @@ def test_the_payload_says_who_picked_and_after_which_notes() -> None:
     steps = [{**RECEIPT["steps"][0], "items": [{**RECEIPT["steps"][0]["items"][0]}]}]
     steps[0]["items"][0]["choice"] = choice
     made = payload_of(parsed({**RECEIPT, "steps": steps}), address, None, deployed=True)
-    payload = made.as_json()
+    payload = made.model_dump(mode="json")
     assert payload["choices"]["hero"] == {
         "picked": ["neon"],
         "by": by,
@@ -110,7 +110,7 @@ def ended(status: str, *, deployed: bool = True, code: str = "", **choice: Any) 
     item = {**RECEIPT["steps"][0]["items"][0], "code": code, "choice": {**CHOICE, **choice}}
     steps = [{**RECEIPT["steps"][0], "status": status, "items": [item]}]
     receipt = {**RECEIPT, "status": status, "steps": steps, "assets": [STILL]}
-    return payload_of(parsed(receipt), address, None, deployed=deployed).as_json()
+    return payload_of(parsed(receipt), address, None, deployed=deployed).model_dump(mode="json")
 
 
 def test_the_payload_says_what_to_do_next() -> None:

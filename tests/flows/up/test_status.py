@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from rivya_flows.app.processes.registry import ManagedProcess
 from rivya_flows.flows.up.options import UpStatus
@@ -21,7 +22,7 @@ def test_the_document_names_urls_and_lists_running_parts_first() -> None:
         "worker": part("worker"),
     }
     status.started, status.differing = ["server"], {"worker": ["RIVYA_FLOWS_LIVE"]}
-    document = status.as_json()
+    document: Any = status.as_json()
     assert document["api"] == "http://127.0.0.1:4200/api"
     assert document["receiver"] == "http://127.0.0.1:8710"
     assert (document["sandbox"], document["webhooks"]) == (None, True)

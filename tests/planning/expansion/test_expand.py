@@ -14,7 +14,12 @@ from rivya_flows.planning.expansion.expand import expand
 from rivya_flows.planning.plan import RunPlan
 from rivya_flows.spec.load import load
 
-INPUTS = {"styles": ["neon", "noir", "neon"], "moods": ["calm", 2], "loud": True, "quiet": False}
+INPUTS: dict[str, Any] = {
+    "styles": ["neon", "noir", "neon"],
+    "moods": ["calm", 2],
+    "loud": True,
+    "quiet": False,
+}
 DECLARED = {
     "styles": {"type": "list", "of": "string", "required": False},
     "moods": {"type": "list", "required": False},

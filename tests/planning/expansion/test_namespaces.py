@@ -11,9 +11,8 @@ from PIL import Image
 
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.assets import Asset
-from rivya_flows.language.expressions.resolve import evaluate
 from rivya_flows.planning.expansion.expand import expand
-from rivya_flows.planning.expansion.run_scope import fields_of, scope_of
+from rivya_flows.planning.expansion.run_scope import fields_of, outputs_of
 from rivya_flows.planning.pricing.estimate import estimate, rehearse
 from rivya_flows.planning.queue.event_codec import dump, parse
 from rivya_flows.planning.queue.events import RunFrozen
@@ -98,7 +97,7 @@ def run_of(start: RunFrozen, service: NaiveService | None = None) -> Rehearsal:
 
 def prompts(run: Rehearsal, step: str) -> list[str]:
     items = run.state.steps[step].items.values()
-    return [item.request.arguments["prompt"] for item in items if item.request]
+    return [item.request.prompt for item in items if item.request]
 
 
 def test_an_included_spec_is_inlined_under_the_name_of_its_step() -> None:
@@ -107,12 +106,8 @@ def test_an_included_spec_is_inlined_under_the_name_of_its_step() -> None:
     assert set(run.state.plan.order) == {"photo", "film", "logo", *INSIDE}
     assert prompts(run, "logo__still") == ["a lamp, calm, a", "a lamp, calm, b"]
     assert prompts(run, "film") == ["a lamp"]
-    scope = scope_of(run.state, run.state.plan.order, {})
-    outputs = run.state.plan.workflow.outputs
-    assert [one["sha256"] for one in evaluate(outputs["logos"], scope)] == [
-        "logo__still-a",
-        "logo__still-b",
-    ]
+    logos: Any = outputs_of(run.state).values["logos"]
+    assert [one["sha256"] for one in logos] == ["logo__still-a", "logo__still-b"]
     spent = {name: fields_of(run.state, name)["credits"] for name in INSIDE}
     assert fields_of(run.state, "logo")["credits"] == sum(spent.values()) > 0
 

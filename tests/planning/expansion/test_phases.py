@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from rivya_flows.language.expressions.resolve import evaluate
-from rivya_flows.planning.expansion.run_scope import scope_of
+from typing import Any
+
+from rivya_flows.planning.expansion.run_scope import outputs_of
 from rivya_flows.planning.pricing.estimate import Estimate, estimate, rehearse
 from rivya_flows.planning.queue.events import (
     ItemCompleted,
@@ -60,7 +61,7 @@ def statuses(state: State) -> dict[str, str]:
 
 def prompts(run: Rehearsal, step: str) -> list[str]:
     items = run.state.steps[step].items.values()
-    return [item.request.arguments["prompt"] for item in items if item.request]
+    return [item.request.prompt for item in items if item.request]
 
 
 def test_a_run_that_completes_runs_finally_and_not_on_failure() -> None:
@@ -90,9 +91,8 @@ def test_a_failed_run_runs_on_failure_then_finally_and_ends_failed() -> None:
     assert prompts(run, "card") == ["hero skipped, other completed"]
     request = [event.step for event in intents(run)]
     assert request == ["stills", "stills", "other", "other", "card"]
-    outputs = run.state.plan.workflow.outputs
-    scope = scope_of(run.state, run.state.plan.order, {})
-    assert len(evaluate(outputs["picture"], scope)) == 2
+    picture: Any = outputs_of(run.state).values["picture"]
+    assert len(picture) == 2
 
 
 def intents(run: Rehearsal) -> list[PurchaseIntended]:

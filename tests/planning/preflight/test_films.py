@@ -112,8 +112,9 @@ def test_the_films_of_a_fan_out_are_as_long_as_their_clips(tmp_path: Path) -> No
     step = {"foreach": "${{ steps.films.items }}"}
     found = planned(tmp_path, {"clips": ["${{ item.asset }}"]}, step, seconds=10)
     assert length(found) == "10 s"
-    document = found.as_json()["steps"][-1]["items"]
-    assert [item["film"]["seconds"] for item in document] == [{"min": 10.0, "max": 10.0}] * 2
+    document: Any = found.as_json()
+    items = document["steps"][-1]["items"]
+    assert [item["film"]["seconds"] for item in items] == [{"min": 10.0, "max": 10.0}] * 2
     shown = planned(
         tmp_path,
         {"clips": [{"media": "${{ steps.still.asset }}", "seconds": "${{ item }}"}]},

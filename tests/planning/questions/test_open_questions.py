@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -270,8 +271,7 @@ def test_each_candidate_of_a_list_that_was_put_together_can_be_picked() -> None:
         AnswerGiven(step="hero", key="", at=NOON, answer="0-2", by=AnsweredBy(channel="command"))
     )
     run.run()
-    made, *_ = run.state.steps["stills"].items.values()
-    outputs = run.state.item("hero", "").outputs
-    assert made.outputs is not None
-    assert outputs is not None
-    assert outputs["asset"] == made.outputs["assets"][0]
+    first, *_ = run.state.steps["stills"].items.values()
+    made: Any = first.outputs
+    picked: Any = run.state.item("hero", "").outputs
+    assert picked["asset"] == made["assets"][0]

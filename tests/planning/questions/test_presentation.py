@@ -184,7 +184,7 @@ def test_small_pictures_lead_to_the_whole_ones_and_films_have_a_still() -> None:
 
 
 def test_texts_are_quoted() -> None:
-    texts = ({"key": "a", "text": "Wake **up**"}, {"key": "b", "json": {"line": "Go"}})
+    texts: Any = ({"key": "a", "text": "Wake **up**"}, {"key": "b", "json": {"line": "Go"}})
     shown = page(replace(HERO, candidates=read_candidates(texts)))
     assert "> Wake \\*\\*up\\*\\*" in shown
     assert "> line: Go" in shown

@@ -6,6 +6,7 @@ import json
 import random
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -57,9 +58,9 @@ def test_equal_scores_go_to_the_first_and_several_are_picked_in_the_order_of_the
     run = judged(Judging({"noir": 9, "studio": 7, "neon": 7}), more="count: 2")
     item = hero(run)
     assert item.picked == ("noir", "studio")
-    assert item.outputs is not None
-    assert [one["key"] for one in item.outputs["items"]] == ["noir", "studio"]
-    assert [one["sha256"] for one in item.outputs["assets"]] == ["stills-noir", "stills-studio"]
+    outputs: Any = item.outputs
+    assert [one["key"] for one in outputs["items"]] == ["noir", "studio"]
+    assert [one["sha256"] for one in outputs["assets"]] == ["stills-noir", "stills-studio"]
 
 
 def test_a_step_runs_for_each_picked_item() -> None:
@@ -356,7 +357,7 @@ def test_the_next_round_keeps_what_was_bought_and_what_people_said() -> None:
 
 
 def test_a_pick_waits_for_nobody_while_its_judge_is_to_be_asked() -> None:
-    arguments = {"mode": "human", "from": []}
+    arguments: Any = {"mode": "human", "from": []}
     request = ItemRequest("pick", arguments, "m", decides="person")
     item = ItemState("", {}, requests=(replace(request, chats=((0,),)),))
     assert not item.waits_for_person
@@ -435,8 +436,8 @@ def test_candidates_below_least_are_bought_again_and_judged_again() -> None:
     assert (item.round, item.notes, item.picked) == (1, ("",), ("neon",))
     assert [one.score for one in item.scores] == [5, 9, 3]
     assert [one.n for one in item.purchases] == [1, 2]
-    assert item.outputs is not None
-    assert item.outputs["asset"]["sha256"] == "hero.stills.2-neon"
+    outputs: Any = item.outputs
+    assert outputs["asset"]["sha256"] == "hero.stills.2-neon"
     assert run.state.spent == sum(service.charges.values()) == 2 * (3 + 1) + 3
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from rivya_flows.planning.queue.items import ItemState
@@ -38,10 +40,10 @@ def test_the_answers_of_a_chat_are_compared_by_a_number() -> None:
     item = hero("${{ item.key | length }}")
     assert item.request is not None
     assert item.request.arguments["values"] == {"a": 1, "bb": 2, "ccc": 3}
-    assert item.outputs is not None
-    assert [one["key"] for one in item.outputs["items"]] == ["ccc", "bb"]
-    assert (item.outputs["asset"], item.outputs["assets"]) == (None, [])
-    assert item.outputs["item"]["json"]["visual"] == "a lamp"
+    outputs: Any = item.outputs
+    assert [one["key"] for one in outputs["items"]] == ["ccc", "bb"]
+    assert (outputs["asset"], outputs["assets"]) == (None, [])
+    assert outputs["item"]["json"]["visual"] == "a lamp"
 
 
 @pytest.mark.parametrize(

@@ -166,8 +166,8 @@ def test_none_of_these_buys_all_again_with_the_notes_and_offers_what_came() -> N
     assert run.ended == ["completed"]
     item = run.state.item("hero", "")
     assert (item.notes, item.picked) == (("warmer light", "no dust."), ("neon",))
-    assert item.outputs is not None
-    assert item.outputs["asset"]["sha256"] == "hero.stills.3-neon"
+    outputs: Any = item.outputs
+    assert outputs["asset"]["sha256"] == "hero.stills.3-neon"
     keys = {p.idempotency_key for _, one in run.state.each() for p in one.purchases}
     assert len(keys) == len(run.service.charges) == 8
 
@@ -369,8 +369,8 @@ def test_a_person_answers_for_a_judge_that_found_nothing_good_enough() -> None:
     item = run.state.item("hero", "")
     assert (run.ended[-1], item.picked, item.answered_by) == ("completed", ("neon",), by)
     assert [one.n for one in item.purchases] == [1, 2], "the judge is asked once a round"
-    assert item.outputs is not None
-    assert item.outputs["asset"]["sha256"] == "hero.stills.2-neon"
+    outputs: Any = item.outputs
+    assert outputs["asset"]["sha256"] == "hero.stills.2-neon"
 
 
 def test_what_a_judge_picks_after_a_person_rejected_all_is_picked_by_the_judge() -> None:

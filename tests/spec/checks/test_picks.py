@@ -105,5 +105,5 @@ def test_criteria_have_room_in_the_message_to_a_judge() -> None:
 def test_what_check_lets_through_has_room_for_candidates(
     number: int, length: int, asked: int, spare: int
 ) -> None:
-    arguments = {"question": "x" * asked, "judge": {"criteria": ["x" * length] * number}}
-    judge_message(arguments, (), JUDGE_FRAME + asked + number * length + spare)
+    criteria = ["x" * length] * number
+    judge_message("x" * asked, criteria, (), JUDGE_FRAME + asked + number * length + spare)

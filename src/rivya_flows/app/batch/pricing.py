@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from rivya_client.catalogue.prices import price_of
 from rivya_flows.app.batch.rows import BatchRow, batch_id_of, read_rows, with_new_runs
@@ -170,33 +169,6 @@ class PricedBatch:
                 removed = f" ({batch.removed} on removed rows and runs)"
                 parts.append(f"{batch.spent} of it spent" + (removed if batch.removed else ""))
         return ", ".join(parts)
-
-    def as_json(self) -> dict[str, Any]:
-        """The document of ``batch --plan --json``."""
-        batch, refused = self.batch, self.refused
-        return {
-            "batch_id": self.batch_id,
-            "credits": {
-                "min": self.least,
-                "max": self.most,
-                "spent": batch.spent,
-                "budget": batch.budget,
-                "balance": self.balance,
-            },
-            "refused": refused and refused.message,
-            "warnings": [*self.shortages()],
-            "rows": [
-                {
-                    "row": row.row.number,
-                    "name": row.name,
-                    "run_id": row.run_id,
-                    "status": "completed" if row.status == "completed" else "not_completed",
-                    "again": bool(row.row.removed) and row.run_id in self.fresh,
-                    "credits": {"min": row.least, "max": row.most},
-                }
-                for row in batch.rows
-            ],
-        }
 
 
 def _shortage(rows: Iterable[RowState], left: int, words: str) -> Iterator[str]:

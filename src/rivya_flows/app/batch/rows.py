@@ -18,7 +18,7 @@ from rivya_flows.language.diagnostic_report import MAX_PROBLEMS, meant
 from rivya_flows.language.expressions.filters import slug
 from rivya_flows.language.inputs import fit, hint_for
 from rivya_flows.language.syntax.input_parsing import parse_assignments
-from rivya_flows.language.workflow import Workflow
+from rivya_flows.language.workflow import Inputs, Workflow
 from rivya_flows.store.assets import file_hash
 
 MAX_ROWS = 10_000
@@ -48,7 +48,7 @@ class BatchRow:
     name: str = ""
     number: int = 1
     line: int = 2
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: Inputs = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)
     removed: int = 0

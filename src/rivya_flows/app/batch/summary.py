@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import JsonValue
+
 from rivya_client.printable import spreadsheet_text
 from rivya_flows.app.batch.rows import NOTE, BatchRow
 from rivya_flows.app.batch.scheduler import Batch, RowState, outcome
 from rivya_flows.app.report import write_report
 from rivya_flows.app.run_context import RunContext, continuable
-from rivya_flows.assets import assets_in
+from rivya_flows.assets import Outputs, assets_in
 from rivya_flows.ledger.phrases import credits_of, other_runs
 from rivya_flows.ledger.receipt_model import Receipt
 from rivya_flows.ledger.reconciliation import explained
@@ -98,11 +100,11 @@ class RowReport:
         return self.receipt.credits.saved if self.receipt else 0
 
     @property
-    def outputs(self) -> Mapping[str, object]:
+    def outputs(self) -> Outputs:
         """The outputs of its run."""
         return self.receipt.outputs if self.receipt else {}
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, JsonValue]:
         """The row in ``batch --json``."""
         row = self.state.row
         return {
@@ -113,10 +115,10 @@ class RowReport:
             "credits": self.state.spent,
             "saved": self.saved,
             "reason": self.reason,
-            "folder": self.folder and str(self.folder),
-            "inputs": dict(row.values),
-            "notes": dict(row.notes),
-            "outputs": dict(self.outputs),
+            "folder": str(self.folder) if self.folder else None,
+            "inputs": {**row.values},
+            "notes": {**row.notes},
+            "outputs": {**self.outputs},
         }
 
 
@@ -152,12 +154,17 @@ class BatchResult:
         """Credits that the cache saved."""
         return sum(row.saved for row in self.rows)
 
-    def as_json(self) -> dict[str, Any]:
+    @property
+    def status(self) -> str:
+        """How it ended as a whole."""
+        return "cancelled" if self.cancelled else outcome(self.batch)
+
+    def as_json(self) -> dict[str, JsonValue]:
         """The document of ``batch --json``."""
         others = self.wallet.other_runs[:MOST_OTHER_RUNS] if self.wallet.others else ()
         return {
             "batch_id": self.batch_id,
-            "status": "cancelled" if self.cancelled else outcome(self.batch),
+            "status": self.status,
             "credits": {
                 "spent": self.batch.spent,
                 "saved": self.saved,
@@ -286,21 +293,21 @@ def csv_text(rows: Sequence[RowReport]) -> str:
     Media are written as their path. What a spreadsheet could read as a formula gets an apostrophe
     before it, since models may have written it. A BOM marks the text as UTF-8.
     """
-    documents = [row.as_json() for row in rows]
+    tables = [(row.state.row.notes, row.state.row.values, row.outputs) for row in rows]
     notes, inputs, outputs = (
-        list(dict.fromkeys(name for document in documents for name in document[group]))
-        for group in ("notes", "inputs", "outputs")
+        list(dict.fromkeys(name for table in tables for name in table[group])) for group in range(3)
     )
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     # An input and an output may have the same name.
     head = [*notes, *inputs, *_FIXED, *(f"output: {name}" for name in outputs)]
     writer.writerow(map(spreadsheet_text, head))
-    for document in documents:
-        cells = [document["notes"].get(name) for name in notes]
-        cells += [document["inputs"].get(name) for name in inputs]
+    for row, table in zip(rows, tables, strict=True):
+        document = row.as_json()
+        cells: list[Any] = [table[0].get(name) for name in notes]
+        cells += [table[1].get(name) for name in inputs]
         cells += [document[name] for name in _FIXED]
-        cells += [document["outputs"].get(name) for name in outputs]
+        cells += [table[2].get(name) for name in outputs]
         writer.writerow([_cell(cell) for cell in cells])
     return "\ufeff" + text.getvalue()
 

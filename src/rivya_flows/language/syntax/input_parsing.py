@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from pydantic import JsonValue
+
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import SpecError
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
@@ -16,7 +18,7 @@ from rivya_flows.language.workflow import Input, Workflow
 _TEXTUAL = ("string", "text", "enum", "date", "file", "secret")
 
 
-def parse_assignments(assignments: Iterable[str], workflow: Workflow) -> dict[str, Any]:
+def parse_assignments(assignments: Iterable[str], workflow: Workflow) -> dict[str, JsonValue]:
     """The values of ``name=value`` texts, each read as YAML against the type of its input.
 
     A text stays as written (`-i size=9:16`, `-i code=012`) unless it is quoted.
@@ -24,7 +26,7 @@ def parse_assignments(assignments: Iterable[str], workflow: Workflow) -> dict[st
     Raises:
         SpecError: A text has no ``=``, names an unknown input, or is neither UTF-8 nor YAML.
     """
-    values: dict[str, Any] = {}
+    values: dict[str, JsonValue] = {}
     problems: list[Diagnostic] = []
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
@@ -48,7 +50,7 @@ def parse_assignments(assignments: Iterable[str], workflow: Workflow) -> dict[st
     return values
 
 
-def read_values(text: str, *, file: str) -> dict[str, Any]:
+def read_values(text: str, *, file: str) -> dict[str, JsonValue]:
     """The values of an inputs file, YAML or JSON: a map of input to value.
 
     Raises:
@@ -62,7 +64,7 @@ def read_values(text: str, *, file: str) -> dict[str, Any]:
         report.add((), "not-inputs", "the file is not a map of inputs", "write `name: value` lines")
     if report.diagnostics or node is None:
         raise SpecError(report.diagnostics)
-    values: dict[str, Any] = tree.plain(node)
+    values: dict[str, JsonValue] = tree.plain(node)
     return values
 
 

@@ -19,7 +19,7 @@ from rivya_flows.language.expressions.resolve import (
 )
 from rivya_flows.language.matrix import item_keys, rows_of
 from rivya_flows.language.step_groups import PARTS, Part
-from rivya_flows.language.workflow import Step, Workflow
+from rivya_flows.language.workflow import Inputs, Step, Workflow
 from rivya_flows.planning.expansion.namespaces import (
     NamespaceFacts,
     Space,
@@ -36,7 +36,7 @@ from rivya_flows.steps.pick import mode_of
 
 def expand(
     workflow: Workflow,
-    inputs: Mapping[str, Any],
+    inputs: Inputs,
     catalogue: Catalogue,
     files: Mapping[str, Asset] | None = None,
 ) -> RunPlan:

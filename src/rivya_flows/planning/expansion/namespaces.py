@@ -11,7 +11,7 @@ from rivya_flows.assets import Asset, as_asset
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate, references
 from rivya_flows.language.inputs import fit
 from rivya_flows.language.syntax.media_references import resolve, written_path
-from rivya_flows.language.workflow import Input, Step, Workflow
+from rivya_flows.language.workflow import Input, Inputs, Step, Workflow
 from rivya_flows.spec.includes import included_by, inlined_name
 from rivya_flows.steps.house import brand_values
 from rivya_flows.steps.include import IncludeWith
@@ -60,7 +60,7 @@ class NamespaceFacts:
         fields: Gives the output fields of steps.
     """
 
-    inputs: Mapping[str, Any] = field(hash=False)
+    inputs: Inputs = field(hash=False)
     files: Mapping[str, Asset] = field(hash=False)
     fields: Fields
 
@@ -121,7 +121,7 @@ def brand_in(space: Space, files: Mapping[str, Asset]) -> dict[str, Any]:
     return {} if brand is None else {"brand": brand_values(brand, files)}
 
 
-def inputs_for(space: Space, names: Iterable[str], known: NamespaceFacts) -> Mapping[str, Any]:
+def inputs_for(space: Space, names: Iterable[str], known: NamespaceFacts) -> Inputs:
     """The values of inputs; in the main namespace, of all inputs.
 
     Raises:

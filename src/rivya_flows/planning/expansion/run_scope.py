@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import JsonValue
+
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
 from rivya_flows.language.matrix import ItemKey, OwnKey, shared_keys
 from rivya_flows.language.wording import shown
@@ -20,15 +22,6 @@ from rivya_flows.planning.expansion.namespaces import (
 from rivya_flows.planning.plan import PlannedStep, Variables
 from rivya_flows.planning.queue.items import TERMINAL, ItemState, Phase
 from rivya_flows.planning.queue.state import State, StepState
-from rivya_flows.spec.includes import inlined_name
-
-
-def scope_of(state: State, names: Iterable[str], variables: Mapping[str, Any]) -> dict[str, Any]:
-    """The scope of the main spec: inputs, the named steps, and loop variables."""
-    own = [name for name in names if not state.planned(name).space]
-    steps = {name: fields_of(state, name) for name in own}
-    own_brand = brand_in(state.plan.spaces[""], state.plan.files)
-    return {"inputs": state.plan.inputs, "steps": steps, **own_brand, **variables}
 
 
 def scope_for(state: State, planned: PlannedStep, names: Iterable[str]) -> dict[str, Any]:
@@ -37,13 +30,10 @@ def scope_for(state: State, planned: PlannedStep, names: Iterable[str]) -> dict[
     Raises:
         UsesNull, ExpressionError: An input of an included spec has no value.
     """
-    if not planned.space:
-        return scope_of(state, names, {})
-    seen = [state.planned(name) for name in names]
     steps = {
-        one.step.id: fields_of(state, inlined_name(one.space, one.step.id))
-        for one in seen
-        if one.space == planned.space
+        state.planned(name).step.id: fields_of(state, name)
+        for name in names
+        if state.planned(name).space == planned.space
     }
     space = state.plan.spaces[planned.space]
     inputs = inputs_for(space, planned.reads, known_of(state))
@@ -182,14 +172,14 @@ class SpecOutputs:
         failed: By name, why an output cannot be evaluated though all that it uses was made.
     """
 
-    values: Mapping[str, Any]
+    values: dict[str, JsonValue]
     failed: Mapping[str, str]
 
 
 def outputs_of(state: State, space: str = "") -> SpecOutputs:
     """The outputs of the spec of a run, or of the one that an `include` step includes."""
     inside, known = state.plan.spaces[space], known_of(state)
-    values: dict[str, Any] = {}
+    values: dict[str, JsonValue] = {}
     failed: dict[str, str] = {}
     for name, written in inside.workflow.outputs.items():
         values[name] = None

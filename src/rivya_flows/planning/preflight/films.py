@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
+from pydantic import JsonValue
+
 from rivya_client.catalogue.catalogue import Model
 from rivya_cut.fonts import missing_characters
 from rivya_cut.terms import STILL_SECONDS
@@ -52,12 +54,6 @@ class Film:
     wrong: tuple[str, ...] = ()
     left_out: str = ""
 
-    def as_json(self) -> dict[str, Any]:
-        """What `plan --json` prints of it."""
-        seconds = {"min": self.least, "max": self.most}
-        told = {"narrated": self.narrated, "about": self.about, "left_out": self.left_out}
-        return {"seconds": seconds, **told}
-
 
 def films(state: State) -> dict[tuple[str, str], Film]:
     """What is known of the films and stills of a rehearsed state, by step and item."""
@@ -88,7 +84,7 @@ def films(state: State) -> dict[tuple[str, str], Film]:
                 asset = _asset(kind.media, film.least if film.least == film.most else None)
             else:
                 asset = _bought(plan.catalogue.get(str(arguments.get("model"))), arguments)
-            outputs = {"asset": asset, "assets": [asset]}
+            outputs: dict[str, JsonValue] = {"asset": asset, "assets": [asset]}
             given.change(name, replace(item, phase=Phase.COMPLETED, outputs=outputs))
     return found
 
@@ -108,7 +104,7 @@ def _arguments(state: State, planned: PlannedStep, item: ItemState) -> dict[str,
     return found
 
 
-def _bought(model: Model | None, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def _bought(model: Model | None, arguments: Mapping[str, Any]) -> dict[str, JsonValue]:
     """What a purchase gives, as far as it is known: the kind of its medium, and how long it lasts."""
     if model is None:
         return _asset(None)
@@ -124,7 +120,7 @@ def _bought(model: Model | None, arguments: Mapping[str, Any]) -> dict[str, Any]
     return _asset(model.category, float(str(asked)) if known else None)
 
 
-def _asset(kind: str | None, seconds: float | None = None) -> dict[str, Any]:
+def _asset(kind: str | None, seconds: float | None = None) -> dict[str, JsonValue]:
     return {"kind": kind} if seconds is None else {"kind": kind, "duration_seconds": seconds}
 
 

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
+
+from pydantic import JsonValue
 
 from rivya_client.catalogue.prices import Price
 from rivya_flows.planning.plan import PlannedStep, items_step
@@ -173,7 +175,7 @@ class Estimate:
             return "exceeds"
         return "may_exceed" if self.may_exceed else "fits"
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, JsonValue]:
         """The document that `plan --json` prints."""
         return {
             "name": self.name,
@@ -202,7 +204,14 @@ class Estimate:
                             "cached": item.cached,
                             "taken_from": item.taken_from,
                             "fallback": list(item.fallback),
-                            "film": item.film and item.film.as_json(),
+                            "film": {
+                                "seconds": {"min": item.film.least, "max": item.film.most},
+                                "narrated": item.film.narrated,
+                                "about": item.film.about,
+                                "left_out": item.film.left_out,
+                            }
+                            if item.film
+                            else None,
                         }
                         for item in one.items
                     ],

@@ -21,7 +21,7 @@ from rivya_flows.planning.queue.items import UNANSWERED, ItemState, Phase, Score
 from rivya_flows.planning.queue.judging import BELOW_LEAST, proposal, rounds_left, shortfall
 from rivya_flows.planning.queue.scheduler import budget_question
 from rivya_flows.planning.queue.state import State
-from rivya_flows.steps.candidates import available
+from rivya_flows.steps.candidates import Candidate as PickCandidate, PickArguments, available
 from rivya_flows.steps.judge import CANDIDATES
 from rivya_flows.steps.request import ItemRequest
 from rivya_flows.steps.structured_output import TURNS
@@ -94,21 +94,20 @@ def utc_minute(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
-def question_text(arguments: Mapping[str, Any], step_id: str, key: str) -> str:
+def question_text(pick: PickArguments, step_id: str, key: str) -> str:
     """What a pick asks: as written, else of its name."""
-    return str(arguments.get("question") or f"Which one for {label(step_id, key)}?")
+    return str(pick.question or f"Which one for {label(step_id, key)}?")
 
 
 def candidates_of(item: ItemState, picked: Collection[str] = ()) -> tuple[Candidate, ...]:
     """What an item of a pick chooses from, with its scores; `picked` are keys."""
     assert item.request is not None
-    arguments = item.request.arguments
-    values: Mapping[str, float | None] = arguments.get("values") or {}
-    return read_candidates(arguments["from"], item.scores, proposal(item), picked, values)
+    pick = item.request.pick
+    return read_candidates(pick.candidates, item.scores, proposal(item), picked, pick.values or {})
 
 
 def read_candidates(
-    items: Sequence[Mapping[str, Any]],
+    items: Sequence[PickCandidate],
     judged: Sequence[Score] = (),
     proposed: Collection[str] = (),
     picked: Collection[str] = (),
@@ -140,7 +139,7 @@ def read_candidates(
     return tuple(found)
 
 
-def text_of(item: Mapping[str, Any]) -> str | None:
+def text_of(item: PickCandidate) -> str | None:
     """What an item without a medium says, as far as it is shown: its text, else its JSON."""
     if item.get("asset"):
         return None
@@ -155,7 +154,7 @@ def _text_in(source: Mapping[str, Any], name: str) -> str | None:
 
 def question_of(state: State, step_id: str, item: ItemState) -> Question:
     request = item.evaluated
-    arguments: Mapping[str, Any] = request.arguments
+    pick = request.pick
     candidates = candidates_of(item)
     chosen = proposal(item)
     left = rounds_left(state, step_id, item)
@@ -164,21 +163,21 @@ def question_of(state: State, step_id: str, item: ItemState) -> Question:
     return Question(
         step_id,
         item.key,
-        question_text(arguments, step_id, item.key),
+        question_text(pick, step_id, item.key),
         tuple(one.key for one in candidates),
         candidates,
-        arguments.get("timeout"),
-        arguments.get("on_timeout") or "fail",
+        pick.timeout,
+        pick.on_timeout,
         state.deadlines.get((step_id, item.key, item.round)),
-        count=arguments.get("count") or 1,
+        count=pick.count,
         round=item.round,
         rounds_left=left,
         again=_next_round(state, source, request) if left else None,
         note_room=room,
-        sign=bool(arguments.get("sign")),
+        sign=pick.sign,
         proposal=chosen,
         judge_error=item.judge_error,
-        on_none=arguments.get("on_none") or "fail",
+        on_none=pick.on_none,
         shortfall="" if chosen else shortfall(item),
     )
 
@@ -204,13 +203,13 @@ def _note_room(state: State, again: str) -> int:
         request
         for item in state.steps[again].items.values()
         for request in item.requests
-        if (request.arguments.get("prompt") or "").strip()
+        if request.prompt.strip()
     ]
     asked = [(state.plan.catalogue.models[one.model], one) for one in requests if one.model]
     if any(model.speaks for model, _ in asked):
         return 0
     limits = [
-        model.max_prompt_length - len(one.arguments["prompt"]) - _JOINT
+        model.max_prompt_length - len(one.prompt) - _JOINT
         for model, one in asked
         if model.max_prompt_length is not None
     ]

@@ -12,10 +12,9 @@ import re
 import shlex
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from rivya_client.catalogue.prices import price_of
-from rivya_flows.assets import Asset
+from rivya_flows.assets import Asset, Outputs
 from rivya_flows.language.canonical import digest
 from rivya_flows.planning.markdown import code, link, picture, quotation, side_by_side, text
 from rivya_flows.planning.names import listed
@@ -220,9 +219,9 @@ def _prompts(state: State) -> dict[str, str]:
     """The prompts of what was made so far, by task id and by SHA-256 of the medium."""
     found: dict[str, str] = {}
     for _, item in state.each():
-        prompt = item.request.arguments.get("prompt") if item.request else None
-        for name in _made(item.outputs or {}) if prompt is not None else ():
-            found.setdefault(name, str(prompt))
+        if item.request is not None and item.request.prompt:
+            for name in _made(item.outputs or {}):
+                found.setdefault(name, item.request.prompt)
     return found
 
 
@@ -232,10 +231,11 @@ def _prompt_of(candidate: Candidate, prompts: Mapping[str, str]) -> str:
     return next((prompts[name] for name in names if name in prompts), "")
 
 
-def _made(outputs: Mapping[str, Any]) -> list[str]:
+def _made(outputs: Outputs) -> list[str]:
     """What tells the job and the medium of an item from others."""
-    asset = outputs.get("asset") or {}
-    return [one for one in (outputs.get("task_id"), asset.get("sha256")) if isinstance(one, str)]
+    asset = outputs.get("asset")
+    sha256 = asset.get("sha256") if isinstance(asset, dict) else None
+    return [one for one in (outputs.get("task_id"), sha256) if isinstance(one, str)]
 
 
 def _split_shared(prompts: Sequence[str]) -> tuple[str, list[str]]:

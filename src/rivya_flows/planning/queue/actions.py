@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
+
+from pydantic import JsonValue
 
 from rivya_flows.assets import Asset
 from rivya_flows.planning.questions.question import Question
@@ -109,7 +111,7 @@ class Work:
     step: str
     key: str
     uses: str
-    arguments: dict[str, Any] = field(hash=False)
+    arguments: dict[str, JsonValue] = field(hash=False)
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from rivya_flows.assets import Asset
+from rivya_flows.assets import Asset, Outputs
 from rivya_flows.steps.request import UploadedFile
 
 
@@ -76,9 +76,9 @@ class RunFrozen(Entry):
     spec_text: str
     spec_file: str
     includes: dict[str, str] = Field(default_factory=dict)
-    inputs: dict[str, Any]
+    inputs: dict[str, JsonValue]
     files: dict[str, Asset] = Field(default_factory=dict)
-    catalogue: dict[str, Any]
+    catalogue: dict[str, JsonValue]
     catalogue_date: str
     service: str
     wallet: str | None = None
@@ -86,7 +86,7 @@ class RunFrozen(Entry):
     nonce: str
     budget: int | None = None
     cache: Literal["off", "run", "spec"] | None = None
-    plan: dict[str, Any] = Field(default_factory=dict)
+    plan: dict[str, JsonValue] = Field(default_factory=dict)
     plan_hash: str = ""
     labels: dict[str, str] = Field(default_factory=dict)
     quote: str | None = None
@@ -169,7 +169,7 @@ class CacheAnswered(OfItem):
 
     kind: Literal["cache.answered"] = "cache.answered"
     request_hash: str
-    outputs: dict[str, Any] | None
+    outputs: Outputs | None
     saved: int = 0
     run_id: str | None = None
     alternative: int = 0
@@ -292,7 +292,7 @@ class ChatAnswered(OfPurchase):
     completion_id: str
     session_id: str
     content: str
-    usage: dict[str, Any] = Field(default_factory=dict)
+    usage: dict[str, JsonValue] = Field(default_factory=dict)
     reserved_credits: int
     final_credits: int
 
@@ -305,7 +305,7 @@ class ItemCompleted(OfItem):
     """
 
     kind: Literal["item.completed"] = "item.completed"
-    outputs: dict[str, Any]
+    outputs: Outputs
     work_seconds: float | None = None
 
 

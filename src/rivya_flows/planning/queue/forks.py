@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Set as AbstractSet
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from rivya_flows.assets import assets_in
+from rivya_flows.assets import Outputs, assets_in
 from rivya_flows.language.canonical import digest
 from rivya_flows.language.expressions.output_types import has_unknown
 from rivya_flows.language.expressions.values import ExpressionError, UsesNull
@@ -20,11 +20,12 @@ from rivya_flows.planning.plan import RunPlan
 from rivya_flows.planning.queue.events import AnsweredBy, Fork
 from rivya_flows.planning.queue.items import ItemState, Phase, next_round
 from rivya_flows.planning.queue.state import State
-from rivya_flows.steps.candidates import available
+from rivya_flows.steps.candidates import Candidate, available
 from rivya_flows.steps.given import World
 from rivya_flows.steps.kind import Kind
 from rivya_flows.steps.pick import question_of
 from rivya_flows.steps.registry import kind_of_step
+from rivya_flows.steps.request import ItemRequest
 
 
 class Finished(NamedTuple):
@@ -40,7 +41,7 @@ class Finished(NamedTuple):
 
     run_id: str
     item: str
-    outputs: Mapping[str, Any]
+    outputs: Outputs
     credits: int
     request_hash: str
 
@@ -83,9 +84,11 @@ def fork_of(state: State, step: str | None) -> Fork:
             answers[name], notes[name] = item.picked, item.notes
             before = (state.plan.candidates_of(step_id, n) for n in range(item.round))
             offered = [fields_of(state, one)["items"] for one in before]
-            last = item.request.arguments
-            asked.update(_each_hash(kind_of_step(state.spec(step_id)), question_of(last)))
-            seen[name] = tuple(_hash({**last, "from": one}) for one in [*offered, last["from"]])
+            offered.append(item.request.pick.candidates)
+            asked.update(
+                _each_hash(kind_of_step(state.spec(step_id)), question_of(item.request.arguments))
+            )
+            seen[name] = tuple(_hash(item.request, one) for one in offered)
     return Fork(
         run_id=state.run_id,
         step=step,
@@ -174,9 +177,8 @@ def decided(state: State, step_id: str, item: ItemState) -> ItemState:
         return item
     if is_made_again(name, state.again):
         return item
-    assert item.request is not None
-    seen, notes = fork.seen.get(name, ()), fork.notes.get(name, ())
-    if item.round >= len(seen) or seen[item.round] != _hash(item.request.arguments):
+    request, seen, notes = item.evaluated, fork.seen.get(name, ()), fork.notes.get(name, ())
+    if item.round >= len(seen) or seen[item.round] != _hash(request, request.pick.candidates):
         return item
     by = AnsweredBy(name=fork.run_id, channel="fork")
     if item.round < len(notes):
@@ -189,13 +191,14 @@ def _is_decided(item: ItemState) -> bool:
     return item.request is not None and item.request.decides in ("person", "judge")
 
 
-def _hash(arguments: Mapping[str, Any]) -> str:
+def _hash(request: ItemRequest, candidates: Sequence[Candidate]) -> str:
     """Of what is asked about which candidates: the same media and texts under the same keys."""
-    asked = [*question_of(arguments).values()]
-    return digest([asked, [_content(one) for one in available(arguments["from"])]])
+    asked = [*question_of(request.arguments).values()]
+    return digest([asked, [_content(one) for one in available(candidates)]])
 
 
-def _content(one: Mapping[str, Any]) -> list[Any]:
-    asset = one.get("asset") or {}
-    medium = asset.get("sha256") or asset.get("file_id") or asset.get("url")
+def _content(one: Candidate) -> list[Any]:
+    asset = one.get("asset")
+    held = asset if isinstance(asset, dict) else {}
+    medium = held.get("sha256") or held.get("file_id") or held.get("url")
     return [str(one["key"]), medium, one.get("text"), one.get("json")]

@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Literal
 
+from pydantic import JsonValue
+
+from rivya_flows.assets import Outputs
 from rivya_flows.planning.plan import Variables
 from rivya_flows.planning.queue.events import AnsweredBy, BroughtFile
 from rivya_flows.steps.request import FUNCTION, ItemRequest, PriceClass, PricedBy
@@ -75,7 +78,7 @@ class Purchase:
     error: str | None = None
     content: str | None = None
     session_id: str | None = None
-    usage: Mapping[str, Any] | None = field(default=None, hash=False)
+    usage: Mapping[str, JsonValue] | None = field(default=None, hash=False)
     alternative: int = 0
     sent: Literal["never", "unknown"] = "never"
 
@@ -148,7 +151,7 @@ class ItemState:
     phase: Phase = Phase.WAITING
     requests: tuple[ItemRequest, ...] = field(default=(), hash=False)
     purchases: tuple[Purchase, ...] = ()
-    outputs: Mapping[str, Any] | None = field(default=None, hash=False)
+    outputs: Outputs | None = field(default=None, hash=False)
     reason: str | None = None
     code: str | None = None
     pool: str | None = None

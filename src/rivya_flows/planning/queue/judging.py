@@ -13,7 +13,7 @@ from rivya_flows.planning.queue.state import State
 from rivya_flows.steps import structured_output
 from rivya_flows.steps.candidates import best
 from rivya_flows.steps.chat import chat_body
-from rivya_flows.steps.judge import SCORES, chats_about, judge_message, read_scores, with_chats
+from rivya_flows.steps.judge import SCORES, chats_about, message_about, read_scores, with_chats
 from rivya_flows.steps.request import ItemRequest, UploadedFile
 from rivya_flows.steps.structured_output import AnswerError
 
@@ -44,7 +44,7 @@ def evaluated(state: State, step_id: str, item: ItemState) -> ItemState:
     chats = chats_about(request, scores)
     request = with_chats(request, chats, state.plan.catalogue)
     # A resume may have added candidates, or taken some away.
-    kept = (scores.get(str(one["key"])) for one in request.arguments["from"])
+    kept = (scores.get(str(one["key"])) for one in request.pick.candidates)
     item = replace(item, requests=(request,), scores=tuple(one for one in kept if one is not None))
     return _decided(state, step_id, item)
 
@@ -83,22 +83,21 @@ def proposal(item: ItemState) -> tuple[str, ...]:
     request = item.request
     if request is None or request.chats or item.judge_error is not None:
         return ()
-    judge, count = request.arguments.get("judge"), request.arguments.get("count") or 1
-    if judge is None:
+    if (judge := request.pick.judge) is None:
         return ()
-    return best([(one.key, one.score) for one in item.scores], count, least=judge["least"])
+    scores = [(one.key, one.score) for one in item.scores]
+    return best(scores, request.pick.count, least=judge.least)
 
 
 def shortfall(item: ItemState) -> str:
     """Why nothing is good enough for the judge, with the scores."""
-    arguments = item.request.arguments if item.request else {}
-    judge, count = arguments.get("judge"), arguments.get("count") or 1
-    if judge is None:
+    if item.request is None or (judge := item.request.pick.judge) is None:
         return "it has no judge"
+    count = item.request.pick.count
     listed = ", ".join(f"{one.key} {one.score:g}" for one in item.scores[:_MOST_LISTED])
     more = len(item.scores) - _MOST_LISTED
     few = "no candidate reaches" if count == 1 else f"fewer than {count} candidates reach"
-    return f"{few} {judge['least']:g}: {listed}" + (f" and {more} more" if more > 0 else "")
+    return f"{few} {judge.least:g}: {listed}" + (f" and {more} more" if more > 0 else "")
 
 
 def rounds_left(state: State, step_id: str, item: ItemState) -> int:
@@ -114,7 +113,7 @@ def body(state: State, item: ItemState, files: Sequence[UploadedFile], trace: st
     """
     request = item.evaluated
     model = state.plan.catalogue.models[request.model or ""]
-    message = judge_message(request.arguments, request.judged(), model.max_prompt_length)
+    message = message_about(request, model)
     chat = replace(request, arguments={"message": message, "expect": SCORES})
     if not item.judge_turns or refused_in_session(item):
         return chat_body(chat, files, trace)
@@ -158,6 +157,6 @@ def _decided(state: State, step_id: str, item: ItemState) -> ItemState:
         return item
     if chosen := proposal(item):
         return replace(item, picked=chosen, answered_by=None)
-    if request.arguments.get("on_none") == "regenerate" and rounds_left(state, step_id, item):
+    if request.pick.on_none == "regenerate" and rounds_left(state, step_id, item):
         return next_round(item, "")
     return replace(item, phase=Phase.FAILED, code=BELOW_LEAST, reason=shortfall(item))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+
+from pydantic import JsonValue
 
 from rivya_client.catalogue.snapshot import from_wire
 from rivya_flows.language.workflow import WARN_AT, Workflow
@@ -97,8 +98,9 @@ def _enough(frozen: RunFrozen, workflow: Workflow) -> int | None:
         return frozen.budget
     if workflow.budget is not None and workflow.budget.warn_at != WARN_AT:
         return None
-    most: int | None = frozen.plan.get("credits", {}).get("max")
-    return most
+    credits = frozen.plan.get("credits")
+    most = credits.get("max") if isinstance(credits, dict) else None
+    return most if isinstance(most, int) else None
 
 
 def apply_event(state: State, event: Event) -> None:
@@ -358,7 +360,7 @@ def _refused(event: PurchaseRefused, item: ItemState) -> ItemState:
 
 def _chat_answered(state: State, event: ChatAnswered, item: ItemState) -> ItemState:
     """An answer that matches the schema completes the item; others are asked for again, then fail."""
-    outputs: dict[str, Any] = {
+    outputs: dict[str, JsonValue] = {
         "text": event.content,
         "json": None,
         "session_id": event.session_id,

@@ -57,7 +57,9 @@ def _start(state: State, step_id: str, item: ItemState) -> list[Action]:
         state.change(step_id, replace(item, phase=Phase.LOOKING))
         return [asked]
     if not request.buys:
-        arguments = {**request.arguments, **({"picked": item.picked} if item.picked else {})}
+        arguments = {**request.arguments}
+        if item.picked:
+            arguments["picked"] = [*item.picked]
         state.change(step_id, replace(item, phase=Phase.RUNNING))
         return [Work(step_id, item.key, request.uses, arguments)]
     if state.unpaid is not None:

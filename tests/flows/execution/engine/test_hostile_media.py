@@ -7,6 +7,7 @@ import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -73,9 +74,9 @@ def test_what_was_paid_for_and_cannot_be_decoded_is_kept_and_the_rest_goes_on(
     [failed] = [item for item in receipt["steps"][0]["items"] if item["code"]]
     digest = hashlib.sha256(evil).hexdigest()
     assert failed["reason"] == f"result 1: {why}; its bytes are kept as {digest}"
-    [file] = reported(studio, tmp_path / "out").receipt.as_json()["steps"][0]["items"][
-        int(failed["key"])
-    ]["files"]
+    [file] = reported(studio, tmp_path / "out").receipt.model_dump(mode="json")["steps"][0][
+        "items"
+    ][int(failed["key"])]["files"]
     assert (file["sha256"], file["task_id"]) == (digest, failed["task_ids"][0])
     assert Path(file["path"]).read_bytes() == evil
     # The service no longer has it; it is neither lost here nor bought again.
@@ -164,8 +165,8 @@ def test_nothing_that_only_looks_like_a_medium_is_embedded_linked_or_copied(
     secret.write_bytes(b"a secret of this machine")
     # A medium of another run in the same store.
     other = studio.run(stills(1, prompt="private"), "run-0")
+    private: Any
     [private] = [item.outputs for _, item in other.each()]
-    assert private is not None
 
     def filled(text: str) -> str:
         return text.replace("SECRET", str(secret)).replace("HASH", private["asset"]["sha256"])
@@ -175,7 +176,7 @@ def test_nothing_that_only_looks_like_a_medium_is_embedded_linked_or_copied(
     assert executed(studio)["status"] == "completed"
     report = reported(studio, tmp_path / "out")
     html = report.sheet_path.read_text()
-    known = {card["sha256"] for card in report.receipt.as_json()["assets"]}
+    known = {card["sha256"] for card in report.receipt.model_dump(mode="json")["assets"]}
     assert private["asset"]["sha256"] not in known
     assert "YSBzZWNyZXQgb2YgdGhpcyBtYWNoaW5l" not in html, "the secret in base64"
     assert html.count("data:image") == len(known) == 2
