@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
 
 @dataclass(frozen=True)
 class ProcessIdentity:
-    """A process of this machine or container; `birth` is in seconds, with two digits."""
+    """A process of this machine or container; `birth` is when it started, to be compared only."""
 
     pid: int
     birth: str
@@ -21,11 +22,17 @@ def known(pid: int) -> ProcessIdentity | None:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
             return None
-        # Since the start of the machine: a time of day would change when the clock is set.
-        birth = process.create_time() - (psutil.boot_time() if psutil.LINUX else 0)
-    except psutil.Error:
+        if psutil.LINUX:
+            # Ticks since the start of the machine, field 22 of proc(5): `create_time` adds a time of
+            # day, which changes when the clock is set.
+            birth = (
+                Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
+            )
+        else:
+            birth = f"{process.create_time():.2f}"
+    except (psutil.Error, OSError):
         return None
-    return ProcessIdentity(pid, f"{birth:.2f}")
+    return ProcessIdentity(pid, birth)
 
 
 def lives(process: ProcessIdentity) -> bool:
