@@ -32,8 +32,8 @@ from rivya_flows.language.workflow import (
     WorkPool,
 )
 from rivya_flows.spec.includes import MAX_LEVELS, MAX_STEPS
-from rivya_flows.spec.schema.document import json_schema
-from rivya_flows.spec.schema.fragments import words_of as says_of
+from rivya_flows.spec.json_schema.document import json_schema
+from rivya_flows.spec.json_schema.fragments import words_of as says_of
 from rivya_flows.steps import request as item_requests
 from rivya_flows.steps.kind import Kind, given_fields
 from rivya_flows.steps.registry import BUILT_IN

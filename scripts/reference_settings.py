@@ -7,7 +7,7 @@ import re
 from pydantic.fields import FieldInfo
 from reference_tables import ROOT, in_one_line, package, table
 
-from rivya_flows import folder_files, settings as source
+from rivya_flows import folder_settings, settings as source
 
 
 def settings() -> str:
@@ -62,9 +62,9 @@ def _default(field: FieldInfo) -> str:
 
 
 def _in_folder(name: str) -> str:
-    if name in folder_files.OF_THE_FOLDER:
+    if name in folder_settings.OF_THE_FOLDER:
         return "counts with a key beside it" if name == "rivya_base_url" else "counts"
-    if name in folder_files.NEVER_OF_THE_FOLDER:
+    if name in folder_settings.NEVER_OF_THE_FOLDER:
         return "an error"
     return "an error" if name.startswith("prefect_") else "ignored"
 

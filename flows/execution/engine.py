@@ -28,11 +28,11 @@ from rivya_flows.errors import (
     StoreUnreachableError,
 )
 from rivya_flows.flows.absence import is_absence
-from rivya_flows.flows.execution.actions import events_of
+from rivya_flows.flows.execution.perform import events_of
 from rivya_flows.flows.prefect_internals import goes_on_elsewhere
 from rivya_flows.ledger.receipt import credits_of
 from rivya_flows.ledger.reconciliation import jobs_to_ask
-from rivya_flows.planning.expansion.item_arguments import claimed_hash
+from rivya_flows.planning.expansion.item_evaluation import claimed_hash
 from rivya_flows.planning.queue.actions import (
     Action,
     AskCache,

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from rivya_flows import environment
 from rivya_flows.errors import UsageError
-from rivya_flows.folder_files import (
+from rivya_flows.folder_settings import (
     entry_of,
     in_environment,
     read_env_file,

@@ -13,7 +13,7 @@ from typing import IO
 import click
 import pytest
 
-from rivya_flows.cli.commands import Group
+from rivya_flows.cli.declaration import Group
 from rivya_flows.cli.failures import explain
 from rivya_flows.cli.main import COMMANDS, GROUPS, program
 from rivya_flows.errors import (
@@ -27,7 +27,7 @@ from rivya_flows.errors import (
     StoreError,
     UsageError,
 )
-from rivya_flows.folder_files import MAX_MISTAKES
+from rivya_flows.folder_settings import MAX_MISTAKES
 from support.cli_calls import Terminal
 
 HEAVY = {"prefect", "httpx", "pydantic", "sqlalchemy", "rich", "av", "yaml", "jinja2", "fsspec"}

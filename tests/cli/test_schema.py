@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rivya_flows.app.spec_file import specs_at
-from rivya_flows.spec.schema.document import FILE, TESTS_FILE
+from rivya_flows.spec.json_schema.document import FILE, TESTS_FILE
 from support.cli_calls import Terminal
 
 SPECS = Path(__file__).parents[2] / "specs"

@@ -12,7 +12,7 @@ import pytest
 from rivya_client.client import RivyaClient
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.up.options import UpOptions, working_environment
-from rivya_flows.folder_files import MAX_ENV_FILE_BYTES, MAX_TOML_BYTES
+from rivya_flows.folder_settings import MAX_ENV_FILE_BYTES, MAX_TOML_BYTES
 from rivya_flows.settings import (
     ENV_FILE_VARIABLE,
     read_secret,

@@ -15,7 +15,7 @@ from rivya_flows.planning.queue.event_codec import dump, parse
 from rivya_flows.planning.queue.queue import replay
 from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.planning.queue.state import State
-from rivya_flows.steps.house import House
+from rivya_flows.steps.branding import Branding
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 
 BRAND = 'name: Aurora\nlogo: logo.png\ncolours: ["#0b3d2e"]\nprompt: warm evening light\n'
@@ -164,7 +164,7 @@ def test_words_that_make_a_prompt_too_long_are_told_before_the_run() -> None:
     assert "plain" not in reasons
 
 
-HOUSE = House(
+HOUSE = Branding(
     Brand.model_validate(
         {
             "logo": "look/logo.png",
@@ -190,7 +190,7 @@ def test_captions_take_their_look_from_the_brand_and_cues_from_a_file() -> None:
     cues = [{"start": 0.0, "end": 1.0, "text": "One lamp"}]
     drawn = HOUSE.drawn({"captions": {"file": "subs.srt", "position": "bottom"}})
     assert drawn["captions"] == {"position": "bottom", "language": "hi", "cues": cues}
-    bare = House(None, HOUSE.texts, "parts/").drawn({"captions": {"file": "subs.srt"}})
+    bare = Branding(None, HOUSE.texts, "parts/").drawn({"captions": {"file": "subs.srt"}})
     assert bare == {"captions": {"cues": cues}}
 
 

@@ -23,7 +23,7 @@ from rivya_flows.app.shared_store_checks import shown_url
 from rivya_flows.errors import APIError, AuthenticationError, NotConfirmedError, UsageError
 from rivya_flows.ledger.phrases import EACH_PERIOD, is_sandbox, without_bound
 from rivya_flows.planning.pricing.estimate import Estimate
-from rivya_flows.setting_names import end_of, unknown_names
+from rivya_flows.setting_mistakes import end_of, unknown_names
 from rivya_flows.settings import Settings
 from rivya_flows.store.deployments import (
     Capped,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from rivya_flows.cli import completion, options
-from rivya_flows.cli.commands import Group, argument, option
+from rivya_flows.cli.declaration import Group, argument, option
 from rivya_flows.cli.output import print_json, print_table, show, tell
 from rivya_flows.cli.service import settings
 from rivya_flows.errors import UsageError

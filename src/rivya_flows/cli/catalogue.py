@@ -9,7 +9,7 @@ import click
 
 from rivya_client.catalogue.prices import price, price_range
 from rivya_flows.cli import completion, options
-from rivya_flows.cli.commands import argument, command, option
+from rivya_flows.cli.declaration import argument, command, option
 from rivya_flows.cli.output import print_json, print_table, show, show_result
 from rivya_flows.cli.service import asked, catalogue_of, settings
 from rivya_flows.errors import UsageError

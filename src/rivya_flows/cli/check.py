@@ -17,7 +17,7 @@ import click
 
 from rivya_client.printable import one_line
 from rivya_flows.cli import completion, options
-from rivya_flows.cli.commands import argument, command, option
+from rivya_flows.cli.declaration import argument, command, option
 from rivya_flows.cli.failures import FAILED, WRONG, problems_found
 from rivya_flows.cli.interrupts import Interrupts, run_interruptibly
 from rivya_flows.cli.output import print_json, show, show_verbatim, tell, tell_problem

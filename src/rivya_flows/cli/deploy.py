@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rivya_flows.cli import completion, options
-from rivya_flows.cli.commands import Group, argument, command, option
+from rivya_flows.cli.declaration import Group, argument, command, option
 from rivya_flows.cli.failures import FAILED
 from rivya_flows.cli.output import print_json, print_table, show, show_result, tell
 from rivya_flows.cli.service import settings

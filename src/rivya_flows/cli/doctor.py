@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
 from rivya_flows.cli import options
-from rivya_flows.cli.commands import command, option
+from rivya_flows.cli.declaration import command, option
 from rivya_flows.cli.output import show_result
 from rivya_flows.cli.service import settings, with_key_of_block
 from rivya_flows.errors import UsageError

@@ -77,7 +77,7 @@ def explain(error: BaseException) -> Failure:
             WRONG, error.code, problems_found(len(error.diagnostics)), None, error.diagnostics
         )
     if isinstance(error, RivyaError):
-        from rivya_flows.setting_names import with_places  # heavy, and needed only here
+        from rivya_flows.setting_mistakes import with_places  # heavy, and needed only here
 
         hint = hint_of(error)
         return Failure(exit_code(error), error.code, with_places(str(error), hint), hint)

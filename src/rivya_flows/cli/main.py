@@ -17,7 +17,7 @@ from typing import cast
 import click
 
 from rivya_flows.cli import failures
-from rivya_flows.cli.commands import Group, examples
+from rivya_flows.cli.declaration import Group, examples
 from rivya_flows.cli.output import (
     log_handler,
     prepare_streams,

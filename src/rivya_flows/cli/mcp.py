@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from rivya_flows.cli import options
-from rivya_flows.cli.commands import command, option
+from rivya_flows.cli.declaration import command, option
 from rivya_flows.cli.service import settings
 from rivya_flows.extras import need
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import click
 
 from rivya_flows.cli import completion
-from rivya_flows.cli.commands import argument, option
+from rivya_flows.cli.declaration import argument, option
 
 
 def labels(words: str) -> Any:

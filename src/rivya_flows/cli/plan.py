@@ -11,7 +11,7 @@ from rivya_client.catalogue.prices import price_range
 from rivya_client.printable import one_line
 from rivya_cut.fonts import named
 from rivya_flows.cli import options
-from rivya_flows.cli.commands import command, option
+from rivya_flows.cli.declaration import command, option
 from rivya_flows.cli.failures import CREDITS
 from rivya_flows.cli.interrupts import run_interruptibly
 from rivya_flows.cli.output import print_json, print_table, show, show_verbatim, tell

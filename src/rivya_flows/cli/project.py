@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rivya_flows.cli import completion
-from rivya_flows.cli.commands import argument, command, option
+from rivya_flows.cli.declaration import argument, command, option
 from rivya_flows.cli.output import print_json, print_table, show
 from rivya_flows.cli.service import settings
 from rivya_flows.errors import UsageError
@@ -85,7 +85,7 @@ def schema(
             raise UsageError(f"{str(folder)!r} needs --write", hint)
         print_json(known_schema())
         return
-    from rivya_flows.spec.schema.document import LINE, TESTS_LINE
+    from rivya_flows.spec.json_schema.document import LINE, TESTS_LINE
 
     specs, tests = write_schema(folder or (Path("specs") if Path("specs").is_dir() else Path()))
     show(f"{specs}: written", f"begin a spec with: {LINE}")
@@ -95,7 +95,7 @@ def schema(
 def known_schema() -> dict[str, Any]:
     """The JSON Schema of specs, with the models that are known here."""
     from rivya_flows.app.catalogue_cache import known_catalogue
-    from rivya_flows.spec.schema.document import json_schema
+    from rivya_flows.spec.json_schema.document import json_schema
     from rivya_flows.steps.registry import installed
 
     return json_schema(known_catalogue(settings()), installed())
@@ -106,7 +106,7 @@ def write_schema(folder: Path, *, keep: bool = False) -> list[Path]:
 
     With `keep`, those that exist stay as they are.
     """
-    from rivya_flows.spec.schema.document import FILE, TESTS_FILE, schema_of_tests
+    from rivya_flows.spec.json_schema.document import FILE, TESTS_FILE, schema_of_tests
 
     written = []
     for name, document in ((FILE, known_schema()), (TESTS_FILE, schema_of_tests())):

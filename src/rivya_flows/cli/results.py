@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rivya_flows.cli import options
-from rivya_flows.cli.commands import argument, command, option
 from rivya_flows.cli.completion import runs
+from rivya_flows.cli.declaration import argument, command, option
 from rivya_flows.cli.failures import FAILED
 from rivya_flows.cli.output import (
     located,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rivya_flows.cli import completion, options
-from rivya_flows.cli.commands import argument, command, option
+from rivya_flows.cli.declaration import argument, command, option
 from rivya_flows.cli.interrupts import run_interruptibly
 from rivya_flows.cli.output import tell
 from rivya_flows.cli.plan import request_of, show_plan

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import click
 
 from rivya_flows.cli import completion, options
-from rivya_flows.cli.commands import command, option
+from rivya_flows.cli.declaration import command, option
 from rivya_flows.cli.layout import Cell
 from rivya_flows.cli.moments import local_now, moment, until
 from rivya_flows.cli.output import COLOURS, located, near, print_json, print_table, show, tell

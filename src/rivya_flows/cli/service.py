@@ -23,9 +23,9 @@ _TOLD: set[str] = set()
 
 def settings(*, uses_data: bool = True) -> Settings:
     """The settings as they stand now; `uses_data` makes the data folder private to its owner."""
-    from rivya_flows.folder_files import refuse_prefect_files
+    from rivya_flows.folder_settings import refuse_prefect_files
     from rivya_flows.private import secure_data
-    from rivya_flows.setting_names import ignored_of_folder, unknown_names
+    from rivya_flows.setting_mistakes import ignored_of_folder, unknown_names
     from rivya_flows.settings import read_settings
 
     found = read_settings()
@@ -51,7 +51,7 @@ def _of_profile(found: Settings) -> Settings:
     from rivya_client.hosts import is_loopback
     from rivya_flows.app.processes import ports, registry
     from rivya_flows.app.shared_store_checks import shown_url
-    from rivya_flows.folder_files import prefect_profile
+    from rivya_flows.folder_settings import prefect_profile
 
     profile = prefect_profile()
     if profile is None:

@@ -10,7 +10,7 @@ import click
 
 from rivya_client.hosts import one_spelling
 from rivya_flows.cli import options
-from rivya_flows.cli.commands import command, option
+from rivya_flows.cli.declaration import command, option
 from rivya_flows.cli.moments import end_moment, moment
 from rivya_flows.cli.output import located, print_json, print_table, show, show_verbatim, tell
 from rivya_flows.cli.service import settings

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rivya_flows.cli import completion, options
-from rivya_flows.cli.commands import Group, argument, option
+from rivya_flows.cli.declaration import Group, argument, option
 from rivya_flows.cli.moments import AGES, LONGEST, age
 from rivya_flows.cli.output import near, print_json, print_table, show, show_result, size_of, tell
 from rivya_flows.cli.service import settings

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rivya_flows.cli import completion, options
-from rivya_flows.cli.commands import Group, argument, command, option
+from rivya_flows.cli.declaration import Group, argument, command, option
 from rivya_flows.cli.output import print_json, show, show_result, tell
 from rivya_flows.cli.service import settings
 from rivya_flows.environment import set_default, variables

@@ -16,7 +16,7 @@ import click
 from rivya_flows.app.processes.ports import RECEIVER_PORT
 from rivya_flows.app.processes.supervisor import JsonLines, is_json
 from rivya_flows.cli import options
-from rivya_flows.cli.commands import Group, argument, option
+from rivya_flows.cli.declaration import Group, argument, option
 from rivya_flows.cli.output import log_handler, print_json, print_table, show, show_result, tell
 from rivya_flows.cli.service import asked, at_home, settings
 from rivya_flows.errors import UsageError

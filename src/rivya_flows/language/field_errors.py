@@ -12,7 +12,8 @@ from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
 from rivya_flows.language.expressions.filters import slug
 from rivya_flows.language.final_cut import CUT_PARTS
-from rivya_flows.language.other_words import (
+from rivya_flows.language.step_groups import PARTS
+from rivya_flows.language.synonyms import (
     is_share,
     list_hint,
     map_hint,
@@ -21,7 +22,6 @@ from rivya_flows.language.other_words import (
     share_hint,
     surely,
 )
-from rivya_flows.language.step_groups import PARTS
 from rivya_flows.language.syntax.durations import DurationError
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import cut, shown

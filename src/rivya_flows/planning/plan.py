@@ -16,7 +16,7 @@ from rivya_flows.language.step_groups import PARTS, Part
 from rivya_flows.language.workflow import Inputs, Step, Workflow
 from rivya_flows.planning.expansion.namespaces import Space
 from rivya_flows.spec.includes import inlined_name
-from rivya_flows.steps.house import House
+from rivya_flows.steps.branding import Branding
 from rivya_flows.steps.kind import Kind
 from rivya_flows.steps.pick import PickWith
 from rivya_flows.steps.registry import kind_of_step
@@ -139,10 +139,10 @@ class RunPlan:
             if path.startswith(folder)
         }
 
-    def house_of(self, planned: PlannedStep) -> House:
+    def branding_of(self, planned: PlannedStep) -> Branding:
         """What the spec of a step adds to its requests."""
         space = self.spaces[planned.space]
-        return House(space.workflow.branding, space.workflow.texts, space.folder, self.files)
+        return Branding(space.workflow.branding, space.workflow.texts, space.folder, self.files)
 
     @cached_property
     def order(self) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ from rivya_flows.language.request_checks import check_chat, check_prompt
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import shown
 from rivya_flows.similar_names import certain
-from rivya_flows.steps.given import Given, GivenMedia, World
+from rivya_flows.steps.arguments import ArgumentMedia, Arguments, World
 from rivya_flows.steps.kind import Kind, Names, Surroundings, WrittenStep, given_fields
 from rivya_flows.steps.request import (
     ItemRequest,
@@ -90,7 +90,7 @@ class Chat(Kind):
     examples = MappingProxyType({"model": CHAT})
     is_quick = True
 
-    def request(self, given: Given, world: World) -> ItemRequest | None:
+    def request(self, given: Arguments, world: World) -> ItemRequest | None:
         message, expect = given.text("message"), given.get("expect")
         is_form = isinstance(expect, Mapping) and bool(expect) and not has_unknown(expect)
         added = len(instruction(expect)) if is_form else 0
@@ -111,7 +111,7 @@ class Chat(Kind):
         return request
 
     def _request(
-        self, model: Model, message: str, media: GivenMedia, given: Given, world: World
+        self, model: Model, message: str, media: ArgumentMedia, given: Arguments, world: World
     ) -> ItemRequest:
         arguments = self.sent(given, world)
         asked = {name: one for name, one in arguments.items() if name != "attachments"}
@@ -129,7 +129,7 @@ class Chat(Kind):
             priced_by(model, {}, message),
         )
 
-    def sent(self, given: Given, world: World) -> Mapping[str, Any]:
+    def sent(self, given: Arguments, world: World) -> Mapping[str, Any]:
         return {**given.values, "message": given.text("message")}
 
     def expected_price(self, known: Mapping[str, Any], world: World) -> tuple[str | None, Price]:
@@ -150,7 +150,9 @@ class Chat(Kind):
         hint = "add `expect: {name: string}` to that step, or use .text"
         return given_fields(fields, {"json": hint})
 
-    def check(self, given: Given, step: WrittenStep, around: Surroundings) -> Iterator[Diagnostic]:
+    def check(
+        self, given: Arguments, step: WrittenStep, around: Surroundings
+    ) -> Iterator[Diagnostic]:
         yield from expect_problems(given.get("expect"), ("expect",))
         session, model = given.get("session"), given.get("model")
         shape = session.shape if isinstance(session, Unknown) else ANY
@@ -202,7 +204,7 @@ def chat_body(
     return whole(canonical(body))
 
 
-def _no_images(media: GivenMedia) -> Iterator[Diagnostic]:
+def _no_images(media: ArgumentMedia) -> Iterator[Diagnostic]:
     """Attachments that are no images."""
     listed = enumerate(media.kinds) if media.each is None else [(None, media.each)]
     for index, kind in listed:

@@ -37,6 +37,7 @@ from rivya_flows.language.final_cut import (
 )
 from rivya_flows.language.syntax.media_references import resolve
 from rivya_flows.similar_names import nearest
+from rivya_flows.steps.arguments import Arguments, World
 from rivya_flows.steps.cut_rules import (
     computed_problems,
     cut_problems,
@@ -46,7 +47,6 @@ from rivya_flows.steps.cut_rules import (
     unused_start,
     wrong_kind,
 )
-from rivya_flows.steps.given import Given, World
 from rivya_flows.steps.kind import Kind, Names, given_fields
 from rivya_flows.steps.request import (
     ItemRequest,
@@ -117,13 +117,13 @@ class Cut(Kind):
     takes_brand = True
     row = ("by", "captions", "poster", "gif", "loudness", "lost")
 
-    def request(self, given: Given, world: World) -> ItemRequest | None:
+    def request(self, given: Arguments, world: World) -> ItemRequest | None:
         if given.is_written:
             given.report(cut_problems(self.uses, given.values))
             for name, value in given.values.items():
                 given.report(computed_problems(name, value))
             return None
-        arguments = world.house.drawn(given.values)
+        arguments = world.branding.drawn(given.values)
         if not given.is_complete:
             for message in cut_mistakes(self, arguments, world.files):
                 given.problem("wrong-value", message, None)
@@ -156,7 +156,7 @@ class Compose(Cut):
     outputs = ("asset", "assets", "by", "captions", "poster", "gif", "loudness", "lost")
     media = "video"
 
-    def request(self, given: Given, world: World) -> ItemRequest | None:
+    def request(self, given: Arguments, world: World) -> ItemRequest | None:
         if given.is_written:
             given.report(length_problems(given.values))
         return super().request(given, world)

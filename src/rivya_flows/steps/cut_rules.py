@@ -22,7 +22,7 @@ from rivya_flows.language.final_cut import CUT_PARTS, MEDIA_KINDS, media_in
 from rivya_flows.language.syntax.media_references import kind_of
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, shown
-from rivya_flows.steps.given import any_of, word_problems
+from rivya_flows.steps.arguments import any_of, word_problems
 
 _FILE: tuple[ShapeKind, ...] = ("asset", "text")
 _FITS: Mapping[str, tuple[ShapeKind, ...]] = {
@@ -46,7 +46,7 @@ _LISTS = {
 }
 """How each list is written whose members may be computed together."""
 
-Arguments = Mapping[str, Any]
+Values = Mapping[str, Any]
 
 _NOT_EMPTY = ("clips", "images", "video", "formats")
 """Lists that may not be empty."""
@@ -57,7 +57,7 @@ CARD_KEYS = ("title", "line", "image")
 _ADD = 'write `video: "${{ steps.NAME.asset }}"`'
 
 
-def cut_problems(uses: str, arguments: Arguments) -> Iterator[Diagnostic]:
+def cut_problems(uses: str, arguments: Values) -> Iterator[Diagnostic]:
     """What is wrong with the arguments of a `compose` or `layout`, taken together.
 
     Values that are not known yet, an expression or `Unknown`, are right. Paths start in `with`; the
@@ -77,7 +77,7 @@ def cut_problems(uses: str, arguments: Arguments) -> Iterator[Diagnostic]:
         yield from start_problems(given)
 
 
-def _pictures(given: Arguments) -> Iterator[Diagnostic]:
+def _pictures(given: Values) -> Iterator[Diagnostic]:
     held = [key for key in ("clips", "video", "images") if key in given]
     if not held:
         yield _missing(("video",), "'clips', 'video' or 'images' is missing", _ADD)
@@ -97,8 +97,8 @@ def _pictures(given: Arguments) -> Iterator[Diagnostic]:
         yield _needless(("transition", "seconds"), message, hint)
 
 
-def _empty_media(given: Arguments) -> Iterator[Diagnostic]:
-    places: list[tuple[Path, Arguments]] = []
+def _empty_media(given: Values) -> Iterator[Diagnostic]:
+    places: list[tuple[Path, Values]] = []
     places += [(("clips", index, "media"), one) for index, one in _maps(given.get("clips"))]
     if isinstance(given.get("music"), Mapping):
         places.append((("music", "audio"), given["music"]))
@@ -115,7 +115,7 @@ def _empty_media(given: Arguments) -> Iterator[Diagnostic]:
             yield _missing(path, f"{key!r} is empty", f"write a value after `{key}:`")
 
 
-def _captions(given: Arguments) -> Iterator[Diagnostic]:
+def _captions(given: Values) -> Iterator[Diagnostic]:
     captions, extras = given.get("captions"), given.get("extras")
     if captions is None:
         for index, extra in enumerate(extras if isinstance(extras, list | tuple) else ()):
@@ -142,7 +142,7 @@ def _captions(given: Arguments) -> Iterator[Diagnostic]:
         yield _missing(("captions", "text"), "there is no speech to time the captions by", hint)
 
 
-def _overlays(uses: str, given: Arguments) -> Iterator[Diagnostic]:
+def _overlays(uses: str, given: Values) -> Iterator[Diagnostic]:
     for index, overlay in _maps(given.get("overlays")):
         path: Path = ("overlays", index)
         named = [key for key in ("image", "text") if overlay.get(key) is not None]
@@ -158,7 +158,7 @@ def _overlays(uses: str, given: Arguments) -> Iterator[Diagnostic]:
                 yield _needless((*path, key), message, "remove it")
 
 
-def end_card_problems(given: Arguments) -> Iterator[Diagnostic]:
+def end_card_problems(given: Values) -> Iterator[Diagnostic]:
     """Whether an end card shows nothing; a brand may fill it in before."""
     card = given.get("end_card")
     if card is True or (isinstance(card, Mapping) and not any(map(card.get, CARD_KEYS))):
@@ -166,7 +166,7 @@ def end_card_problems(given: Arguments) -> Iterator[Diagnostic]:
         yield _missing(("end_card", "title"), message, "write `title: …`")
 
 
-def _twice(key: str, given: Arguments) -> Iterator[Diagnostic]:
+def _twice(key: str, given: Values) -> Iterator[Diagnostic]:
     held = given.get(key)
     seen = set()
     for index, one in enumerate(held if isinstance(held, list | tuple) else ()):
@@ -176,7 +176,7 @@ def _twice(key: str, given: Arguments) -> Iterator[Diagnostic]:
             seen.add(one)
 
 
-def start_problems(given: Arguments) -> Iterator[Diagnostic]:
+def start_problems(given: Values) -> Iterator[Diagnostic]:
     """Clips that begin after the end of their video."""
     clips = given.get("clips")
     if not isinstance(clips, list | tuple):
@@ -188,7 +188,7 @@ def start_problems(given: Arguments) -> Iterator[Diagnostic]:
             yield _wrong(_at(clips, index, "start"), message, "write an earlier second")
 
 
-def length_problems(given: Arguments) -> Iterator[Diagnostic]:
+def length_problems(given: Values) -> Iterator[Diagnostic]:
     """Clips too short for their transitions, and overlays that would never be seen.
 
     No reason to fail once media are bought: a transition then takes half of a clip at most.
@@ -217,7 +217,7 @@ def length_problems(given: Arguments) -> Iterator[Diagnostic]:
             yield _wrong(("overlays", index, "start"), message, "write an earlier second")
 
 
-def drawn_texts(given: Arguments) -> Iterator[str]:
+def drawn_texts(given: Values) -> Iterator[str]:
     """The texts that are drawn, as far as they are known."""
     captions, card = given.get("captions"), given.get("end_card")
     found = [one.get("text") for _, one in _maps(given.get("overlays"))]

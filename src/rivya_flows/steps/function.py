@@ -35,7 +35,13 @@ from rivya_flows.language.expressions.output_types import (
 from rivya_flows.language.field_types import SpecModel, Takes, Value
 from rivya_flows.language.syntax.media_references import is_url
 from rivya_flows.language.wording import an, shown
-from rivya_flows.steps.given import Given, World, file_list_problems, word_problems, written_shape
+from rivya_flows.steps.arguments import (
+    Arguments,
+    World,
+    file_list_problems,
+    word_problems,
+    written_shape,
+)
 from rivya_flows.steps.kind import Kind, Names
 from rivya_flows.steps.request import ItemRequest
 
@@ -89,7 +95,7 @@ class Function(Kind):
         self.outputs = tuple(result.model_fields)
         self.is_for_results = credits > 0
 
-    def request(self, given: Given, world: World) -> ItemRequest | None:
+    def request(self, given: Arguments, world: World) -> ItemRequest | None:
         for name, value in given.values.items():
             if given.is_written:
                 given.report(self._shape_problems(name, value))

@@ -25,7 +25,13 @@ from rivya_flows.language.field_types import Flag, SpecModel, Takes, Value, keys
 from rivya_flows.language.request_checks import check_prompt, coerce_params
 from rivya_flows.language.wording import an
 from rivya_flows.similar_names import nearest
-from rivya_flows.steps.given import Given, GivenMedia, World, member_shapes, reference_problems
+from rivya_flows.steps.arguments import (
+    ArgumentMedia,
+    Arguments,
+    World,
+    member_shapes,
+    reference_problems,
+)
 from rivya_flows.steps.kind import Kind, Names, given_fields
 from rivya_flows.steps.request import (
     ItemRequest,
@@ -82,12 +88,12 @@ class Generate(Kind):
     gives_media = True
     row = ("alternative",)
 
-    def request(self, given: Given, world: World) -> ItemRequest | None:
+    def request(self, given: Arguments, world: World) -> ItemRequest | None:
         prompt, media = given.text("prompt"), given.media("references", world.files)
         request = None
         for model in given.models(world.catalogue, self.uses, "z-image"):
             wanted = given.get("brand") is not False
-            words = world.house.words_for(model, wanted)
+            words = world.branding.words_for(model, wanted)
             given.report(_prompt_problems(model, prompt, world, words))
             params = _params(model, given)
             given.report(
@@ -102,12 +108,12 @@ class Generate(Kind):
         model: Model,
         prompt: Any,
         params: dict[str, Any],
-        media: GivenMedia,
-        given: Given,
+        media: ArgumentMedia,
+        given: Arguments,
         world: World,
     ) -> ItemRequest:
         if prompt is not None:
-            prompt = world.house.whole(model, prompt, given.get("brand") is not False)
+            prompt = world.branding.whole(model, prompt, given.get("brand") is not False)
         arguments = {name: one for name, one in given.values.items() if name != "brand"}
         sent = {"model": model.id, "prompt": prompt, "params": params}
         identity = [world.service, *sent.values(), [one.source for one in media.media]]
@@ -125,12 +131,12 @@ class Generate(Kind):
             priced_by(model, params, prompt),
         )
 
-    def sent(self, given: Given, world: World) -> Mapping[str, Any]:
+    def sent(self, given: Arguments, world: World) -> Mapping[str, Any]:
         arguments = {name: one for name, one in given.values.items() if name != "brand"}
         model = world.catalogue.get(str(given.get("model")))
         prompt, params = given.text("prompt"), given.get("params")
         if model is not None and isinstance(prompt, str):
-            prompt = world.house.whole(model, prompt, given.get("brand") is not False)
+            prompt = world.branding.whole(model, prompt, given.get("brand") is not False)
         if model is not None and isinstance(params, Mapping) and not has_unknown(params):
             params = coerce_params(model, params)[0]
         return {**arguments, "prompt": prompt, "params": params}
@@ -141,7 +147,7 @@ class Generate(Kind):
             return model_known_later()
         params, prompt = known["params"], known["prompt"]
         if isinstance(prompt, str):
-            prompt = world.house.whole(model, prompt, known["brand"])
+            prompt = world.branding.whole(model, prompt, known["brand"])
         expected = price(model, params if isinstance(params, dict) else {}, prompt)
         if not isinstance(params, dict) and expected.max is not None:
             expected = Price(expected.min, None, "its parameters are known during the run")
@@ -185,12 +191,12 @@ def _prompt_problems(
     if isinstance(prompt, Unknown):
         yield from check_prompt(model, None, len(words), prompt.least + len(words))
         return
-    own = "" if prompt is None else world.house.noted(model, prompt)
+    own = "" if prompt is None else world.branding.noted(model, prompt)
     text = None if prompt is None else with_words(own, words)
     yield from check_prompt(model, text, len(text or "") - len(own))
 
 
-def _params(model: Model, given: Given) -> dict[str, Any]:
+def _params(model: Model, given: Arguments) -> dict[str, Any]:
     """The parameters in wire form; the mistakes in them are reported."""
     params = given.get("params") or {}
     if not isinstance(params, Mapping):

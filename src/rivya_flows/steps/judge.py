@@ -24,9 +24,9 @@ from rivya_flows.language.field_errors import CHAT
 from rivya_flows.language.field_types import COMPUTABLE, Number, SpecModel, Value
 from rivya_flows.language.request_checks import check_chat
 from rivya_flows.language.wording import an, shown
+from rivya_flows.steps.arguments import Arguments, World
 from rivya_flows.steps.candidates import Candidate, is_available
 from rivya_flows.steps.chat import Chat
-from rivya_flows.steps.given import Given, World
 from rivya_flows.steps.request import ItemRequest, ItemRequestError, media_of, medium_of, priced_by
 from rivya_flows.steps.structured_output import AnswerError, instruction, read
 
@@ -81,7 +81,7 @@ class JudgeWith(SpecModel):
 
 
 def judge_of(
-    given: Given, world: World, judge: Mapping[str, Any], media: Collection[str]
+    given: Arguments, world: World, judge: Mapping[str, Any], media: Collection[str]
 ) -> Model | None:
     """The model of the judge; what it cannot do is reported."""
     if others := sorted(set(media) - {"image"}):

@@ -25,7 +25,7 @@ from rivya_flows.language.matrix import LOOPS
 from rivya_flows.language.step_groups import Part
 from rivya_flows.language.syntax.tree import Path as TreePath
 from rivya_flows.language.wording import an
-from rivya_flows.steps.given import Given, World
+from rivya_flows.steps.arguments import Arguments, World
 from rivya_flows.steps.request import FUNCTION, ItemRequest, PricedBy, Route, UploadedFile
 
 UNPAID = ("regenerate", "fallback", "timeout", "max_parallel", "cache")
@@ -170,7 +170,7 @@ class Kind:
         told = self.price_note if self.credits else "free"
         return Price(self.credits, self.credits, told)
 
-    def request(self, given: Given, world: World) -> ItemRequest | None:
+    def request(self, given: Arguments, world: World) -> ItemRequest | None:
         """The request of an item; None where something is not known yet, or wrong.
 
         Mistakes are reported to `given`.
@@ -191,7 +191,7 @@ class Kind:
             priced_by=PricedBy(self.uses),
         )
 
-    def sent(self, given: Given, world: World) -> Mapping[str, Any]:
+    def sent(self, given: Arguments, world: World) -> Mapping[str, Any]:
         """The arguments as its request has them, as far as they are known: another one makes another request."""
         return given.values
 
@@ -218,7 +218,9 @@ class Kind:
         """The output fields of one item, from the arguments as written."""
         return given_fields(dict.fromkeys(self.outputs, ANY))
 
-    def check(self, given: Given, step: WrittenStep, around: Surroundings) -> Iterator[Diagnostic]:
+    def check(
+        self, given: Arguments, step: WrittenStep, around: Surroundings
+    ) -> Iterator[Diagnostic]:
         """What is wrong with a step that only its text shows."""
         yield from ()
 

@@ -14,7 +14,7 @@ from rivya_flows.language.syntax.secret_names import (
     refusal,
 )
 from rivya_flows.language.wording import shown
-from rivya_flows.steps.given import Given, World
+from rivya_flows.steps.arguments import Arguments, World
 from rivya_flows.steps.kind import UNPAID, Kind
 from rivya_flows.steps.request import ItemRequest
 
@@ -58,7 +58,7 @@ class Notify(Kind):
     is_quick = True
     brackets = ("([", "])")
 
-    def request(self, given: Given, world: World) -> ItemRequest | None:
+    def request(self, given: Arguments, world: World) -> ItemRequest | None:
         url, secret = given.get("url"), given.get("secret")
         if isinstance(url, str) and not (names_secret(url) or _is_address(url)):
             message = f"{shown(url)} is not an http(s) URL"

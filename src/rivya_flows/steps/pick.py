@@ -43,10 +43,10 @@ from rivya_flows.language.field_types import (
 )
 from rivya_flows.language.matrix import OwnKey, item_keys
 from rivya_flows.language.wording import an, shown
+from rivya_flows.steps.arguments import Arguments, World, member_shapes, written_shape
 from rivya_flows.steps.candidates import Candidate, available
 from rivya_flows.steps.chat import Chat
 from rivya_flows.steps.generate import Generate
-from rivya_flows.steps.given import Given, World, member_shapes, written_shape
 from rivya_flows.steps.judge import JudgeWith, chats_about, judge_of, unseen, with_chats
 from rivya_flows.steps.kind import UNPAID, Kind, Names, Surroundings, WrittenStep, given_fields
 from rivya_flows.steps.request import Decider, ItemRequest, ItemRequestError, medium_of
@@ -65,7 +65,7 @@ class Mode(NamedTuple):
 
     decides: Decider
     needs: str | None = None
-    values: Callable[[Given, Sequence[Candidate]], dict[str, float | None]] | None = None
+    values: Callable[[Arguments, Sequence[Candidate]], dict[str, float | None]] | None = None
     chosen: str = ""
     manner: str = ""
 
@@ -179,7 +179,7 @@ class Pick(Kind):
     is_quick = True
     brackets = ("{{", "}}")
 
-    def request(self, given: Given, world: World) -> ItemRequest | None:
+    def request(self, given: Arguments, world: World) -> ItemRequest | None:
         named, candidates = given.get("mode"), given.get("from")
         mode = mode_of(named)
         has_judge = "judge" not in idle_keys(named) if mode else given.is_written
@@ -213,7 +213,7 @@ class Pick(Kind):
         request = replace(request, model=model.id)
         return with_chats(request, chats_about(request), world.catalogue)
 
-    def sent(self, given: Given, world: World) -> Mapping[str, Any]:
+    def sent(self, given: Arguments, world: World) -> Mapping[str, Any]:
         return question_of(given.values)
 
     def gives(self, arguments: Mapping[str, Any], names: Names) -> Shape:
@@ -229,7 +229,9 @@ class Pick(Kind):
         fields |= {"key": WORDS, "item": picked, "items": list_of(picked)}
         return given_fields(fields, lacks)
 
-    def check(self, given: Given, step: WrittenStep, around: Surroundings) -> Iterator[Diagnostic]:
+    def check(
+        self, given: Arguments, step: WrittenStep, around: Surroundings
+    ) -> Iterator[Diagnostic]:
         arguments = step.arguments or {}
         candidates = _candidate_shapes(given.get("from"))
         yield from _candidate_problems(given.get("from"))
@@ -406,7 +408,7 @@ def _not_again(
     yield Diagnostic("wrong-candidates", message, hint, path=(key,))
 
 
-def _values(given: Given, candidates: Sequence[Candidate]) -> dict[str, float | None]:
+def _values(given: Arguments, candidates: Sequence[Candidate]) -> dict[str, float | None]:
     """What `by` says of each candidate that can be picked; None if it is not eligible.
 
     Raises:

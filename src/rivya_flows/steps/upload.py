@@ -13,7 +13,7 @@ from rivya_flows.language.field_types import MediaKind, SpecModel, Takes, Value
 from rivya_flows.language.final_cut import CutMedium
 from rivya_flows.language.request_checks import check_model, check_reference_files
 from rivya_flows.language.syntax.media_references import KINDS, kind_of
-from rivya_flows.steps.given import Given, GivenMedia, World
+from rivya_flows.steps.arguments import ArgumentMedia, Arguments, World
 from rivya_flows.steps.kind import UNPAID, Kind, Names, given_fields
 from rivya_flows.steps.request import ItemRequest, named_file
 
@@ -44,7 +44,7 @@ class Upload(Kind):
     is_quick = True
     brackets = ("[/", "/]")
 
-    def request(self, given: Given, world: World) -> ItemRequest | None:
+    def request(self, given: Arguments, world: World) -> ItemRequest | None:
         named = given.get("model")
         if is_computed(named) and given.is_written:
             message = "the model of an upload cannot be an expression"
@@ -79,7 +79,7 @@ class Upload(Kind):
         return given_fields({"asset": made, "id": TEXT, "url": TEXT})
 
 
-def _refused(model: Model, media: GivenMedia, given: Given) -> Iterator[Diagnostic]:
+def _refused(model: Model, media: ArgumentMedia, given: Arguments) -> Iterator[Diagnostic]:
     """Why the model that a file is meant for does not take it."""
     if media.media:
         one = media.media[0]

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from rivya_flows.errors import RivyaError, hint_of
-from rivya_flows.setting_names import with_places
+from rivya_flows.setting_mistakes import with_places
 
 _TRY = "use it once, as with `rivya-flows --verbose run`, to see what is wrong"
 

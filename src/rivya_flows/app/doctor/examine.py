@@ -28,7 +28,7 @@ from rivya_flows.environment import variables
 from rivya_flows.errors import UsageError
 from rivya_flows.extras import EXTRAS, install, missing
 from rivya_flows.private import private_folder, readable_by_others, secure_data
-from rivya_flows.setting_names import (
+from rivya_flows.setting_mistakes import (
     ignored_of_folder,
     overridden_of_folder,
     set_here,

@@ -26,7 +26,7 @@ from rivya_flows.app.shared_store_checks import shown_url
 from rivya_flows.errors import APIConnectionError, APIError, APIStatusError, hint_of
 from rivya_flows.receiver.app import WEBHOOK_PATH
 from rivya_flows.scratch import scratch
-from rivya_flows.setting_names import with_places
+from rivya_flows.setting_mistakes import with_places
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal

@@ -13,7 +13,7 @@ from rivya_flows.language.inputs import fit
 from rivya_flows.language.syntax.media_references import resolve, written_path
 from rivya_flows.language.workflow import Input, Inputs, Step, Workflow
 from rivya_flows.spec.includes import included_by, inlined_name
-from rivya_flows.steps.house import brand_values
+from rivya_flows.steps.branding import brand_values
 from rivya_flows.steps.include import IncludeWith
 
 Fields = Callable[[str], Mapping[str, Any]]

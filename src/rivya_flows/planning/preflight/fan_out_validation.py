@@ -27,8 +27,8 @@ from rivya_flows.language.expressions.resolve import (
 from rivya_flows.language.expressions.values import as_text
 from rivya_flows.language.matrix import OwnKey
 from rivya_flows.language.wording import cut, shown
-from rivya_flows.planning.expansion.build_requests import written_arguments
 from rivya_flows.planning.expansion.expand import items_from
+from rivya_flows.planning.expansion.item_requests import written_arguments
 from rivya_flows.planning.expansion.partial_evaluation import (
     PartlyKnown,
     Scope,

@@ -15,8 +15,8 @@ from rivya_cut.terms import STILL_SECONDS
 from rivya_flows.language.expressions.output_types import Unknown
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull
 from rivya_flows.language.expressions.values import is_number
-from rivya_flows.planning.expansion.build_requests import written_arguments
-from rivya_flows.planning.expansion.item_arguments import expand_step
+from rivya_flows.planning.expansion.item_evaluation import expand_step
+from rivya_flows.planning.expansion.item_requests import written_arguments
 from rivya_flows.planning.expansion.partial_evaluation import known_part
 from rivya_flows.planning.expansion.run_scope import known_scope, known_variables
 from rivya_flows.planning.plan import PlannedStep
@@ -77,7 +77,7 @@ def films(state: State) -> dict[tuple[str, str], Film]:
                 continue
             arguments = _arguments(given, planned, item)
             if kind.takes_brand:
-                drawn = plan.house_of(planned).drawn(arguments)
+                drawn = plan.branding_of(planned).drawn(arguments)
                 left_out = missing_characters("".join(drawn_texts(drawn)))
                 film = _film(drawn) if is_film else Film()
                 found[name, item.key] = replace(film, left_out=left_out)

@@ -13,7 +13,8 @@ from typing import Any
 
 from rivya_flows.language.expressions.output_types import Unknown, has_unknown
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, condition, evaluate
-from rivya_flows.planning.expansion.build_requests import (
+from rivya_flows.planning.expansion.expand import items_from
+from rivya_flows.planning.expansion.item_requests import (
     alternatives_of,
     check_kind,
     examine,
@@ -21,7 +22,6 @@ from rivya_flows.planning.expansion.build_requests import (
     given_of,
     written_arguments,
 )
-from rivya_flows.planning.expansion.expand import items_from
 from rivya_flows.planning.expansion.namespaces import Space, brand_in, inputs_for, steps_in
 from rivya_flows.planning.expansion.partial_evaluation import Scope, known_part
 from rivya_flows.planning.expansion.run_scope import known_of, known_scope
@@ -35,7 +35,7 @@ from rivya_flows.planning.preflight.fan_out_validation import (
 from rivya_flows.planning.preflight.films import films
 from rivya_flows.planning.queue.items import ItemState, Phase
 from rivya_flows.planning.queue.state import State
-from rivya_flows.steps.given import World
+from rivya_flows.steps.arguments import World
 from rivya_flows.steps.pick import mode_of
 from rivya_flows.steps.request import ItemRequestError
 
@@ -250,7 +250,7 @@ def _request_problems(
         ItemRequestError, ExpressionError: An argument is invalid.
     """
     step, plan = planned.step, state.plan
-    world = World(plan.catalogue, files=plan.files_of(planned), house=plan.house_of(planned))
+    world = World(plan.catalogue, files=plan.files_of(planned), branding=plan.branding_of(planned))
     given = given_of(step, arguments, {}, "planned")
     examine(planned.kind, given, world)
     yield from (one.sentence for one in given.problems)

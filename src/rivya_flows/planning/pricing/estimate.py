@@ -365,9 +365,9 @@ def _words(state: State, planned: PlannedStep, items: tuple[ItemEstimate, ...]) 
     """What the brand adds to the prompts of a step; None if nothing."""
     if not planned.kind.takes_words(planned.step.with_):
         return None
-    house = state.plan.house_of(planned)
+    branding = state.plan.branding_of(planned)
     models = {item.model: state.plan.catalogue.get(item.model) for item in items if item.model}
-    found = (house.words_for(model, wanted=True) for model in models.values() if model)
+    found = (branding.words_for(model, wanted=True) for model in models.values() if model)
     return next((words for words in found if words), None)
 
 

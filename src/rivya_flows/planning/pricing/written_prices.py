@@ -16,15 +16,15 @@ from rivya_flows.language.expressions.resolve import (
     is_computed,
     references,
 )
-from rivya_flows.planning.expansion.build_requests import alternatives_of, written_arguments
-from rivya_flows.planning.expansion.item_arguments import evaluate_items, expand_step
+from rivya_flows.planning.expansion.item_evaluation import evaluate_items, expand_step
+from rivya_flows.planning.expansion.item_requests import alternatives_of, written_arguments
 from rivya_flows.planning.expansion.partial_evaluation import known_part, known_value
 from rivya_flows.planning.expansion.run_scope import known_scope, known_variables
 from rivya_flows.planning.plan import PlannedStep, Variables, candidates_step
 from rivya_flows.planning.queue.forks import asks_anew
 from rivya_flows.planning.queue.items import ItemState, Phase
 from rivya_flows.planning.queue.state import State, item_range
-from rivya_flows.steps.given import World
+from rivya_flows.steps.arguments import World
 from rivya_flows.steps.judge import CANDIDATES
 from rivya_flows.steps.pick import PickWith, idle_keys
 from rivya_flows.steps.structured_output import TURNS
@@ -52,7 +52,7 @@ def _written_price(
         return written_judge_price(state, planned, planned.pick, scope, rejected)
     written = planned.step.with_.model_dump(by_alias=True)
     known = {name: _known(value, scope) for name, value in written.items()}
-    world = World(state.plan.catalogue, house=state.plan.house_of(planned))
+    world = World(state.plan.catalogue, branding=state.plan.branding_of(planned))
     return planned.kind.expected_price(known, world)
 
 

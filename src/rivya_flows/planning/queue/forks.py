@@ -12,7 +12,7 @@ from rivya_flows.language.canonical import digest
 from rivya_flows.language.expressions.output_types import has_unknown
 from rivya_flows.language.expressions.values import ExpressionError, UsesNull
 from rivya_flows.language.step_groups import PARTS
-from rivya_flows.planning.expansion.build_requests import given_of, written_arguments
+from rivya_flows.planning.expansion.item_requests import given_of, written_arguments
 from rivya_flows.planning.expansion.partial_evaluation import known_part
 from rivya_flows.planning.expansion.run_scope import fields_of, known_scope, known_variables
 from rivya_flows.planning.names import label
@@ -20,8 +20,8 @@ from rivya_flows.planning.plan import RunPlan
 from rivya_flows.planning.queue.events import AnsweredBy, Fork
 from rivya_flows.planning.queue.items import ItemState, Phase, next_round
 from rivya_flows.planning.queue.state import State
+from rivya_flows.steps.arguments import World
 from rivya_flows.steps.candidates import Candidate, available
-from rivya_flows.steps.given import World
 from rivya_flows.steps.kind import Kind
 from rivya_flows.steps.pick import question_of
 from rivya_flows.steps.registry import kind_of_step
@@ -109,7 +109,7 @@ def asks_anew(state: State, step_id: str, items: Iterable[ItemState]) -> frozens
     kind, written = kind_of_step(planned.step), written_arguments(planned.step)
     if not (kind.buys or kind.credits):
         return frozenset()
-    world = World(state.plan.catalogue, house=state.plan.house_of(planned))
+    world = World(state.plan.catalogue, branding=state.plan.branding_of(planned))
     try:
         scope = known_scope(state, planned)
     except (UsesNull, ExpressionError):

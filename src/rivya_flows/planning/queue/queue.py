@@ -12,7 +12,7 @@ from heapq import heapify, heappop, heappush
 from typing import Literal
 
 from rivya_flows.language.step_groups import PARTS, Part
-from rivya_flows.planning.expansion.item_arguments import (
+from rivya_flows.planning.expansion.item_evaluation import (
     evaluate_items,
     expand_step,
     skip_unstarted,

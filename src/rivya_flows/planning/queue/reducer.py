@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from rivya_client.catalogue.snapshot import from_wire
 from rivya_flows.language.workflow import WARN_AT, Workflow
 from rivya_flows.planning.expansion.expand import expand
-from rivya_flows.planning.expansion.item_arguments import claim
+from rivya_flows.planning.expansion.item_evaluation import claim
 from rivya_flows.planning.names import label
 from rivya_flows.planning.questions.question import BUDGET
 from rivya_flows.planning.queue import judging

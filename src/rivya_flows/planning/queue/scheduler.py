@@ -11,7 +11,7 @@ from dataclasses import replace
 from heapq import heapify, heappop, heappush
 from typing import Literal
 
-from rivya_flows.planning.expansion.item_arguments import claimed_hash
+from rivya_flows.planning.expansion.item_evaluation import claimed_hash
 from rivya_flows.planning.names import idempotency_key, label, trace_name
 from rivya_flows.planning.pricing.quoted_prices import quoted_price, reserve_of
 from rivya_flows.planning.pricing.written_prices import least_left

@@ -23,9 +23,9 @@ from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, shown
 from rivya_flows.spec.checks.references import check_expressions, computed_arguments
 from rivya_flows.spec.names import NamesInScope
+from rivya_flows.steps.arguments import Arguments, World
+from rivya_flows.steps.branding import Branding
 from rivya_flows.steps.cut_rules import wrong_kind
-from rivya_flows.steps.given import Given, World
-from rivya_flows.steps.house import House
 from rivya_flows.steps.kind import Kind, WrittenStep
 
 _MAX_VALUES = 50
@@ -60,7 +60,7 @@ class Written:
         self.step, self.scope = step, names.inside(step)
         self.siblings: Mapping[str, WrittenStep] = names.spec.parts[step.part]
         self.names, self._report = names, report
-        self._world = World(names.catalogue, house=House(names.brand))
+        self._world = World(names.catalogue, branding=Branding(names.brand))
 
     def infer(self, value: Any, path: Path, names: Scope) -> Shape:
         place, scope = (*self.step.path, "with", *path), {**self.scope, **names}
@@ -78,14 +78,14 @@ class Written:
         for medium in kind.files(arguments):
             yield from self._file_problems(medium, folder)
 
-    def evaluate(self, kind: Kind, arguments: Mapping[str, Any]) -> Given:
+    def evaluate(self, kind: Kind, arguments: Mapping[str, Any]) -> Arguments:
         """The arguments with `Unknown` for each expression in them."""
         computed = {name for name, _ in computed_arguments(kind)}
         values = {
             name: self._evaluate(one) if name in computed else one
             for name, one in arguments.items()
         }
-        return Given(kind.takes, values, stage="written")
+        return Arguments(kind.takes, values, stage="written")
 
     def _evaluate(self, value: Any) -> Any:
         if isinstance(value, dict):

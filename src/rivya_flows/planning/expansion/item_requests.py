@@ -11,8 +11,8 @@ from rivya_flows.assets import Asset
 from rivya_flows.language.expressions.resolve import evaluate
 from rivya_flows.language.expressions.values import memory_of
 from rivya_flows.language.workflow import Step
-from rivya_flows.steps.given import Given, Stage, World
-from rivya_flows.steps.house import House
+from rivya_flows.steps.arguments import Arguments, Stage, World
+from rivya_flows.steps.branding import Branding
 from rivya_flows.steps.kind import Kind
 from rivya_flows.steps.registry import kind_of_step
 from rivya_flows.steps.request import (
@@ -31,11 +31,11 @@ def build_request(
     service: str,
     files: Mapping[str, Asset],
     room: int = MAX_PLAN_BYTES,
-    house: House | None = None,
+    branding: Branding | None = None,
 ) -> ItemRequest:
     """The request of one item.
 
-    `room` is what is left of `MAX_PLAN_BYTES`; `house` is what its spec adds.
+    `room` is what is left of `MAX_PLAN_BYTES`; `branding` is what its spec adds.
 
     Raises:
         UsesNull: An argument is null, from a skipped or failed step.
@@ -51,7 +51,7 @@ def build_request(
             _refuse_size(name, size, room)
     given = given_of(step, arguments, scope, "complete")
     kind = kind_of_step(step)
-    request = examine(kind, given, World(catalogue, service, files, house or House()))
+    request = examine(kind, given, World(catalogue, service, files, branding or Branding()))
     given.refuse()
     if request is None:
         raise ItemRequestError("the request cannot be made")
@@ -63,7 +63,7 @@ def build_request(
     return replace(request, size=size)
 
 
-def examine(kind: Kind, given: Given, world: World) -> ItemRequest | None:
+def examine(kind: Kind, given: Arguments, world: World) -> ItemRequest | None:
     """The request of a kind of step; whatever is wrong is among the problems of `given`."""
     try:
         return kind.request(given, world)
@@ -74,11 +74,11 @@ def examine(kind: Kind, given: Given, world: World) -> ItemRequest | None:
 
 def given_of(
     step: Step, arguments: Mapping[str, Any], scope: Mapping[str, Any], stage: Stage
-) -> Given:
+) -> Arguments:
     """The arguments of a step, with what its kind evaluates itself."""
     kind = kind_of_step(step)
     own = {name: getattr(step.with_, name) for name in kind.evaluates}
-    return Given(kind.takes, arguments, stage=stage, written=own, scope=scope)
+    return Arguments(kind.takes, arguments, stage=stage, written=own, scope=scope)
 
 
 def alternatives_of(step: Step) -> tuple[Step, ...]:

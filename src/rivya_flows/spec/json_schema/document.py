@@ -14,9 +14,9 @@ from rivya_flows.language.field_types import COMPUTED
 from rivya_flows.language.request_checks import step_of
 from rivya_flows.language.step_groups import PARTS
 from rivya_flows.language.workflow import Defaults, Workflow
-from rivya_flows.spec.schema.fragments import NOTES, Schema, by_name, of_models, or_null
-from rivya_flows.spec.schema.generation_requests import definition, rules
-from rivya_flows.spec.schema.rules import (
+from rivya_flows.spec.json_schema.fragments import NOTES, Schema, by_name, of_models, or_null
+from rivya_flows.spec.json_schema.generation_requests import definition, rules
+from rivya_flows.spec.json_schema.rules import (
     Kinds,
     argument_forms,
     forms_of,

@@ -9,7 +9,7 @@ import pytest
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.language.expressions.values import memory_of
 from rivya_flows.language.workflow import Step
-from rivya_flows.planning.expansion.build_requests import build_request
+from rivya_flows.planning.expansion.item_requests import build_request
 from rivya_flows.steps.cut import ComposeWith
 from rivya_flows.steps.generate import GenerateWith
 from rivya_flows.steps.request import ItemRequest, PlanTooLargeError

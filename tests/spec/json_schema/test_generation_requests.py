@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 from rivya_client.catalogue.snapshot import from_wire, shipped
-from rivya_flows.spec.schema.document import json_schema
+from rivya_flows.spec.json_schema.document import json_schema
 from rivya_flows.steps.registry import BUILT_IN
 from support.spec_schema import SCHEMA, errors_of
 from support.wrong_specs import HEAD

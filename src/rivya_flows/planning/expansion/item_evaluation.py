@@ -11,13 +11,13 @@ from rivya_flows.assets import Asset
 from rivya_flows.language.expressions.evaluation import TooMuchWorkError, evaluated_together
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, condition, evaluate
 from rivya_flows.language.workflow import Step
-from rivya_flows.planning.expansion.build_requests import (
+from rivya_flows.planning.expansion.expand import items_from
+from rivya_flows.planning.expansion.item_requests import (
     alternatives_of,
     build_request,
     check_kind,
     fallback_of,
 )
-from rivya_flows.planning.expansion.expand import items_from
 from rivya_flows.planning.expansion.namespaces import scope_in
 from rivya_flows.planning.expansion.run_scope import (
     fields_of,
@@ -31,8 +31,8 @@ from rivya_flows.planning.queue import forks, judging
 from rivya_flows.planning.queue.items import OPEN, TERMINAL, ItemState, Phase
 from rivya_flows.planning.queue.state import State, StepState
 from rivya_flows.spec.includes import inlined_name
+from rivya_flows.steps.branding import Branding
 from rivya_flows.steps.candidates import nothing_to_pick
-from rivya_flows.steps.house import House
 from rivya_flows.steps.request import (
     MAX_PLAN_BYTES,
     ItemRequest,
@@ -189,13 +189,13 @@ class _Surroundings:
         return self.state.plan.files_of(self.planned)
 
     @cached_property
-    def house(self) -> House:
+    def branding(self) -> Branding:
         """What the spec of this step, and who rejected its first results, add to its requests."""
-        house = self.state.plan.house_of(self.planned)
+        branding = self.state.plan.branding_of(self.planned)
         if self.planned.round_of is None:
-            return house
+            return branding
         pick, number = self.planned.round_of
-        return replace(house, notes=self.state.item(pick, "").notes[:number])
+        return replace(branding, notes=self.state.item(pick, "").notes[:number])
 
 
 def _evaluate_item(
@@ -222,10 +222,10 @@ def _evaluate_item(
         if step.if_ is not None and not condition(step.if_, scope):
             return _ended(item, Phase.SKIPPED, "its condition is false")
         catalogue, service = state.plan.catalogue, state.seller
-        files, house = around.files, around.house
+        files, branding = around.files, around.branding
         # With all that it may fall back to: nothing is bought if one of them is wrong.
         for one in around.alternatives:
-            request = build_request(one, scope, catalogue, service, files, room, house)
+            request = build_request(one, scope, catalogue, service, files, room, branding)
             check_kind(request.model, request.media, requests[0].media if requests else None)
             requests.append(request)
             room -= request.size

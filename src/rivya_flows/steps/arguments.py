@@ -30,7 +30,7 @@ from rivya_flows.language.request_checks import check_model, check_reference_fil
 from rivya_flows.language.syntax.media_references import kind_of
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, shown
-from rivya_flows.steps.house import House
+from rivya_flows.steps.branding import Branding
 from rivya_flows.steps.request import ItemRequestError, Medium, medium_of
 
 Stage = Literal["written", "planned", "complete"]
@@ -44,17 +44,17 @@ class World:
         catalogue: The models.
         service: What names the seller in the identity of a request.
         files: Assets by path from the folder of the spec.
-        house: What the spec adds to its requests.
+        branding: What the spec adds to its requests.
     """
 
     catalogue: Catalogue
     service: str = ""
     files: Mapping[str, Asset] = field(default_factory=dict)
-    house: House = field(default_factory=House)
+    branding: Branding = field(default_factory=Branding)
 
 
 @dataclass(frozen=True)
-class GivenMedia:
+class ArgumentMedia:
     """The media of an argument, as far as they are known.
 
     Attributes:
@@ -72,7 +72,7 @@ class GivenMedia:
     least: int = 0
 
 
-class Given:
+class Arguments:
     """The arguments of an item.
 
     Attributes:
@@ -160,7 +160,7 @@ class Given:
             found += () if wrong else (catalogue.models[one],)
         return found
 
-    def media(self, name: str, files: Mapping[str, Asset]) -> GivenMedia:
+    def media(self, name: str, files: Mapping[str, Asset]) -> ArgumentMedia:
         """The media of an argument that takes one, or a list of them."""
         value = self.values.get(name)
         if isinstance(value, Unknown):
@@ -185,11 +185,15 @@ class Given:
                     continue
                 kinds.append(media[-1].media)
         return (
-            GivenMedia(tuple(media), tuple(kinds), is_whole) if value is not None else GivenMedia()
+            ArgumentMedia(tuple(media), tuple(kinds), is_whole)
+            if value is not None
+            else ArgumentMedia()
         )
 
 
-def reference_problems(model: Model, given: GivenMedia, *, is_given: bool) -> Iterator[Diagnostic]:
+def reference_problems(
+    model: Model, given: ArgumentMedia, *, is_given: bool
+) -> Iterator[Diagnostic]:
     """What is wrong with reference media for a model."""
     if given.is_whole:
         sizes = [one.asset.size_bytes if one.asset else None for one in given.media]
@@ -207,13 +211,13 @@ def reference_problems(model: Model, given: GivenMedia, *, is_given: bool) -> It
         yield from check_reference_files(model, given.kinds, is_whole=False)
 
 
-def _of_unknown(value: Unknown) -> GivenMedia:
+def _of_unknown(value: Unknown) -> ArgumentMedia:
     shape = value.shape
     if value.is_name and shape.kind in ("asset", "text"):
-        return GivenMedia(kinds=(shape.media,))
+        return ArgumentMedia(kinds=(shape.media,))
     known = (value.is_name or value.made) and shape.kind == "list" and shape.member is not None
     each = shape.member.media if known and shape.member else None
-    return GivenMedia(is_whole=False, each=each, least=value.made.least if value.made else 0)
+    return ArgumentMedia(is_whole=False, each=each, least=value.made.least if value.made else 0)
 
 
 def _is_certain(value: Any) -> bool:

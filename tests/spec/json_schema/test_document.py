@@ -15,8 +15,8 @@ from jsonschema import Draft202012Validator
 
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.app.spec_file import specs_at
+from rivya_flows.spec.json_schema.document import FILE, LINE
 from rivya_flows.spec.load import check
-from rivya_flows.spec.schema.document import FILE, LINE
 from support.spec_schema import SCHEMA, errors_of, read
 from support.wrong_specs import HEAD, STILL, WRONG
 

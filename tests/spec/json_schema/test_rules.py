@@ -8,7 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from rivya_client.catalogue.snapshot import shipped
-from rivya_flows.spec.schema.document import json_schema
+from rivya_flows.spec.json_schema.document import json_schema
 from rivya_flows.steps.registry import installed
 from support.spec_schema import errors_of, read
 from support.wrong_specs import HEAD

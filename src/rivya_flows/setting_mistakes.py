@@ -7,7 +7,7 @@ import re
 from typing import NamedTuple
 
 from rivya_flows import environment
-from rivya_flows.folder_files import (
+from rivya_flows.folder_settings import (
     ENVIRONMENT,
     NEVER_OF_THE_FOLDER,
     OF_THE_FOLDER,

@@ -8,7 +8,7 @@ from typing import Any
 from rivya_client.catalogue.catalogue import Model, Param, spelled
 from rivya_client.catalogue.prices import price
 from rivya_flows.language.field_types import COMPUTED
-from rivya_flows.spec.schema.fragments import Schema, chosen, computed, is_
+from rivya_flows.spec.json_schema.fragments import Schema, chosen, computed, is_
 
 _NUMERIC = rf"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$|{COMPUTED}"
 

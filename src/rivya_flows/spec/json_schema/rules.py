@@ -11,9 +11,9 @@ from rivya_cut.terms import FORMATS, Extra
 from rivya_flows.language.field_types import COMPUTED, QUANTITY, WHOLE, Takes, fields_of
 from rivya_flows.language.matrix import SPECIAL
 from rivya_flows.language.workflow import MAX_FALLBACKS, Fallback, Resources
+from rivya_flows.spec.json_schema.fragments import Schema, chosen, computed, is_, or_null, or_whole
+from rivya_flows.spec.json_schema.generation_requests import model_ids, needs
 from rivya_flows.spec.names import RESERVED
-from rivya_flows.spec.schema.fragments import Schema, chosen, computed, is_, or_null, or_whole
-from rivya_flows.spec.schema.generation_requests import model_ids, needs
 from rivya_flows.steps.chat import ANSWER_TYPES
 from rivya_flows.steps.kind import Kind
 

@@ -16,7 +16,7 @@ from rivya_flows.language.syntax.media_references import is_url
 
 
 @dataclass(frozen=True)
-class House:
+class Branding:
     """What the spec of a step adds to its requests.
 
     Attributes:
