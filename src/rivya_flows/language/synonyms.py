@@ -6,7 +6,9 @@ import json
 import re
 from collections.abc import Collection, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
+
+from rivya_cut.terms import TransitionKind
 
 _WORDS = [
     line.split(": ")
@@ -145,8 +147,8 @@ def map_hint(key: str, value: Any) -> str | None:
     if key == "captions" and value.lower().endswith((".srt", ".vtt")):
         inner = "file"
     if key == "transition":
-        value = own_word(value, ("fade", "slide")) or value
-        if value not in ("cut", "fade", "slide"):
+        value = own_word(value, get_args(TransitionKind)) or value
+        if value not in get_args(TransitionKind):
             return None
     if key == "end_card" and value.lower().endswith((".png", ".jpg", ".jpeg", ".webp")):
         inner = "image"

@@ -27,6 +27,7 @@ from rivya_flows.assets import Asset, rendered_as
 from rivya_flows.planning.names import label
 from rivya_flows.planning.questions.question import AtDeadline, Candidate
 from rivya_flows.planning.queue.events import AnsweredBy, OtherRun, PoolTotal
+from rivya_flows.steps.candidates import OnTimeout
 
 
 def iso(at: datetime) -> str:
@@ -250,7 +251,7 @@ class Choice(Part):
     """A person may answer, even after a deadline that failed the pick."""
     deadline: Moment | None
     """When the question closes; null: never."""
-    on_timeout: Literal["first", "judge", "fail"]
+    on_timeout: OnTimeout
     """What the spec says that happens then."""
     then: AtDeadline | None
     """What happens then as things stand: without a proposal of the judge the candidates are bought again, or the pick fails. Null once it has, and unless the pick waits."""

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 Candidate = Mapping[str, JsonValue]
 """An item of a step, with its `key`."""
 
+Order = Literal["max", "min"]
+OnTimeout = Literal["first", "judge", "fail"]
+OnNone = Literal["fail", "regenerate"]
+
 
 class JudgeArguments(BaseModel):
     """The judge of a pick, evaluated."""
@@ -37,13 +41,13 @@ class PickArguments(BaseModel):
     candidates: Annotated[Sequence[Candidate], SkipValidation] = Field(alias="from")
     mode: str = "first"
     count: int = 1
-    order: Literal["max", "min"] = "max"
+    order: Order = "max"
     values: Mapping[str, int | float | None] | None = None
     judge: JudgeArguments | None = None
     question: JsonValue = None
     timeout: int | float | None = None
-    on_timeout: Literal["first", "judge", "fail"] = "fail"
-    on_none: Literal["fail", "regenerate"] = "fail"
+    on_timeout: OnTimeout = "fail"
+    on_none: OnNone = "fail"
     sign: bool = False
     picked: tuple[str, ...] = ()
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from rivya_cut.composition import MAX_TRANSITION, is_medium_map
-from rivya_cut.terms import STILL_SECONDS
+from rivya_cut.terms import STILL_SECONDS, TransitionKind
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.expressions.operations import TEXTS, repair
 from rivya_flows.language.expressions.output_types import (
@@ -243,7 +243,7 @@ def overlap_seconds(transition: Any) -> float | None:
     kind, seconds = transition.get("kind", "cut"), transition.get("seconds", 0.4)
     if kind == "cut":
         return 0.0
-    known = kind in ("fade", "slide") and is_number(seconds) and seconds <= MAX_TRANSITION
+    known = kind in get_args(TransitionKind) and is_number(seconds) and seconds <= MAX_TRANSITION
     return float(seconds) if known else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
 
@@ -44,7 +44,7 @@ from rivya_flows.language.field_types import (
 from rivya_flows.language.matrix import OwnKey, item_keys
 from rivya_flows.language.wording import an, shown
 from rivya_flows.steps.arguments import Arguments, World, member_shapes, written_shape
-from rivya_flows.steps.candidates import Candidate, available
+from rivya_flows.steps.candidates import Candidate, OnNone, OnTimeout, Order, available
 from rivya_flows.steps.chat import Chat
 from rivya_flows.steps.generate import Generate
 from rivya_flows.steps.judge import JudgeWith, chats_about, judge_of, unseen, with_chats
@@ -125,14 +125,14 @@ class PickWith(SpecModel):
     by: Annotated[Value, Takes(is_examined=True, schema={"type": "string", "pattern": WHOLE})] = (
         None
     )
-    order: Literal["max", "min"] = "max"
+    order: Order = "max"
     judge: JudgeWith | None = None
     count: Annotated[Count, Field(ge=1, le=20)] = 1
     none: NoneWith | None = None
-    on_none: Literal["fail", "regenerate"] = "fail"
+    on_none: OnNone = "fail"
     question: Annotated[Value, Takes(TEXTS)] = None
     timeout: Seconds | None = None
-    on_timeout: Literal["first", "judge", "fail"] = "fail"
+    on_timeout: OnTimeout = "fail"
     sign: Flag = False
 
     @property

@@ -13,6 +13,7 @@ from rivya_client.catalogue.prices import price_of
 from rivya_flows.assets import Asset
 from rivya_flows.planning.names import label
 from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven, Channel
+from rivya_flows.steps.candidates import OnNone, OnTimeout
 
 BUDGET = "$budget"
 """Step name of the budget question; no step can have it."""
@@ -101,7 +102,7 @@ class Question:
     choices: tuple[str, ...]
     candidates: tuple[Candidate, ...] = field(default=(), hash=False)
     timeout_seconds: float | None = None
-    on_timeout: Literal["first", "judge", "fail"] = "fail"
+    on_timeout: OnTimeout = "fail"
     deadline: datetime | None = None
     count: int = 1
     round: int = 0
@@ -112,7 +113,7 @@ class Question:
     proposal: tuple[str, ...] = ()
     judge_error: str | None = None
     shortfall: str = ""
-    on_none: Literal["fail", "regenerate"] = "fail"
+    on_none: OnNone = "fail"
 
     @property
     def name(self) -> QuestionName:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from itertools import islice, repeat
 from pathlib import Path
@@ -43,6 +43,7 @@ from rivya_cut.rendering.reframe import (
     window,
 )
 from rivya_cut.rendering.timeline import Shot, Timeline
+from rivya_cut.terms import TransitionKind
 
 _Part = tuple[float, float, float, float]
 """Left, top, right and bottom of a part of a picture, as shares of its width and height."""
@@ -167,11 +168,19 @@ def _stream(path: Path, container: InputContainer) -> VideoStream:
     return stream
 
 
+_MIXED: Mapping[TransitionKind, Callable[[VideoFrame, VideoFrame, float], VideoFrame]] = {
+    "cut": blended,  # of clips that do not overlap: never called
+    "fade": blended,
+    "slide": pushed,
+}
+"""How two frames become one, by the share of the second."""
+
+
 def _joined(composition: Composition, timeline: Timeline, size: Size) -> Iterator[VideoFrame]:
     def frames_of(shot: Shot) -> Iterator[VideoFrame]:
         return _shot_frames(shot, timeline.rate, size, composition)
 
-    mixed = pushed if timeline.transition.kind == "slide" else blended
+    mixed = _MIXED[timeline.transition.kind]
     current, shown = frames_of(timeline.shots[0]), 0
     for index, overlap in enumerate(timeline.overlaps):
         yield from islice(current, timeline.shots[index].frames - shown - overlap)
