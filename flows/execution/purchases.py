@@ -99,9 +99,18 @@ def _intent(run: Run, action: Buy) -> PurchaseIntended:
         reserve=action.bought.reserve,
         at=run.clock(),
         alternative=action.bought.alternative,
-        model=None if action.bought.is_function else json.loads(action.bought.body).get("model"),
+        model=None if action.bought.is_function else _model_in(action.bought.body),
         rest=action.rest,
     )
+
+
+def _model_in(body: str) -> str | None:
+    """The model that a body names, which a kind of another distribution may have written in its own way."""
+    with contextlib.suppress(ValueError):
+        sent = json.loads(body)
+        if isinstance(sent, dict) and isinstance(sent.get("model"), str):
+            return str(sent["model"])
+    return None
 
 
 async def _send_intended(run: Run, action: Buy) -> AsyncGenerator[Event]:

@@ -10,7 +10,11 @@ import psutil
 
 @dataclass(frozen=True)
 class ProcessIdentity:
-    """A process of this machine or container; `birth` is when it started, to be compared only."""
+    """A process of this machine or container.
+
+    Attributes:
+        birth: When it started, to be compared only; "" if it cannot be known.
+    """
 
     pid: int
     birth: str
@@ -30,11 +34,13 @@ def known(pid: int) -> ProcessIdentity | None:
             )
         else:
             birth = f"{process.create_time():.2f}"
-    except (psutil.Error, OSError):
+    except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
         return None
+    except (psutil.Error, OSError):  # such as no file that may be opened: it lives, for all we know
+        birth = ""
     return ProcessIdentity(pid, birth)
 
 
 def lives(process: ProcessIdentity) -> bool:
-    """Whether this very process still runs."""
-    return known(process.pid) == process
+    """Whether this very process still runs, for certain."""
+    return process.birth != "" and known(process.pid) == process

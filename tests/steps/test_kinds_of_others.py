@@ -177,6 +177,8 @@ def test_the_price_of_the_paid_kind_is_known_before_a_run() -> None:
         ("type('Odd', (CountWords,), {'uses': 'odd', 'credits': -1})()", "less than 0"),
         ("type('Odd', (CountWords,), {'uses': 'odd', 'outputs': ('status',)})", "reserved name"),
         ("type('Odd', (CountWords,), {'uses': 'odd', 'row': ('words',)})()", "have no place"),
+        ("type('Odd', (CountWords,), {'uses': 'odd', 'route': Route('odd')})()", "no `send`"),
+        ("type('Odd', (CountWords,), {'uses': 'odd', 'route': Route('chat')})()", "of another one"),
     ],
 )
 def test_a_kind_that_cannot_be_a_step_is_refused_where_it_is_used(

@@ -25,7 +25,10 @@ JUDGE = {"model": "gemini-2-5-flash-chat", "criteria": ["it is whole"]}
 def request(candidates: Any = STILLS, **arguments: Any) -> ItemRequest:
     with_ = PickWith.model_validate({"from": "${{ inputs.candidates }}", **arguments})
     step = Step.model_validate({"id": "hero", "uses": "pick", "with": with_})
-    scope = {"inputs": {"candidates": candidates, "factor": 2}, "item": "of a loop"}
+    scope = {
+        "inputs": {"candidates": candidates, "factor": 2, "mode": "first"},
+        "item": "of a loop",
+    }
     return build_request(step, scope, shipped(), "naive", {})
 
 
@@ -81,6 +84,14 @@ def test_many_candidates_are_several_chats_and_the_first_one_needs_its_pictures_
 def test_a_judge_is_not_asked_where_an_expression_gives_another_mode(mode: str) -> None:
     asked = request(mode=mode, judge=JUDGE, by=1)
     assert (asked.buys, asked.model) == (False, None)
+
+
+def test_a_judge_that_the_mode_does_not_ask_may_be_anything() -> None:
+    asked = request(
+        mode="${{ inputs.mode }}", judge={"model": "${{ inputs.factor }}", "criteria": ["a"]}
+    )
+    assert chosen_keys(asked.pick) == ("studio",)
+    assert "judge" not in asked.arguments
 
 
 def test_a_judge_of_texts_needs_no_attachments() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import resource
 import socket
 import sqlite3
 import subprocess
@@ -19,6 +20,7 @@ import pytest
 from sqlalchemy import update
 
 from rivya_flows.errors import LeaseLostError, StoreError
+from rivya_flows.process_identity import ProcessIdentity, known
 from rivya_flows.store.database import writing
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import SECONDS, Lease, Leases, this_process
@@ -177,6 +179,25 @@ def test_another_process_with_the_number_of_a_dead_one_is_not_its_driver(leases:
     machine, pid, birth = this_process().rsplit(":", 2)
     leases.acquire("run-1", f"{machine}:{pid}:{float(birth) - 1:.2f}")
     assert leases.acquire("run-1").fence == 2
+
+
+def test_a_driver_counts_as_living_where_this_process_can_open_no_file_to_look(
+    leases: Leases,
+) -> None:
+    leases.acquire("run-1", this_process())
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, most))
+        found = known(os.getpid())
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert found == ProcessIdentity(os.getpid(), "")
+    machine, pid, _ = this_process().rsplit(":", 2)
+    leases.acquire("run-2", f"{machine}:{pid}:")
+    for run in ("run-1", "run-2"):
+        with pytest.raises(StoreError, match=f"process {pid}"):
+            leases.acquire(run)
 
 
 def test_a_driver_of_another_machine_is_waited_for_whatever_its_number(leases: Leases) -> None:

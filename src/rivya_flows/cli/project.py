@@ -6,7 +6,7 @@ import json
 import shlex
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rivya_flows.cli import completion
 from rivya_flows.cli.declaration import argument, command, option
@@ -15,9 +15,6 @@ from rivya_flows.cli.service import settings
 from rivya_flows.errors import UsageError
 from rivya_flows.private import as_the_user_wants
 from rivya_flows.program import program
-
-if TYPE_CHECKING:  # heavy, and needed only when a command works
-    pass
 
 
 @command()

@@ -134,7 +134,7 @@ class Generate(Kind):
     def sent(self, given: Arguments, world: World) -> Mapping[str, Any]:
         arguments = {name: one for name, one in given.values.items() if name != "brand"}
         model = world.catalogue.get(str(given.get("model")))
-        prompt, params = given.text("prompt"), given.get("params")
+        prompt, params = given.text("prompt"), given.get("params") or {}
         if model is not None and isinstance(prompt, str):
             prompt = world.branding.whole(model, prompt, given.get("brand") is not False)
         if model is not None and isinstance(params, Mapping) and not has_unknown(params):
@@ -145,7 +145,7 @@ class Generate(Kind):
         model = world.catalogue.get(str(known["model"]))
         if model is None:
             return model_known_later()
-        params, prompt = known["params"], known["prompt"]
+        params, prompt = known["params"] or {}, known["prompt"]
         if isinstance(prompt, str):
             prompt = world.branding.whole(model, prompt, known["brand"])
         expected = price(model, params if isinstance(params, dict) else {}, prompt)

@@ -202,7 +202,10 @@ class Pick(Kind):
             given.problem("wrong-candidates", message, None, "count")
         if not given.is_complete or given.problems:
             return None
-        arguments, mode = {**given.values, "from": _candidates(candidates)}, mode or MODES["first"]
+        arguments, mode = (
+            {**_in_use(given), "from": _candidates(candidates)},
+            mode or MODES["first"],
+        )
         if mode.values:
             arguments["values"] = mode.values(given, arguments["from"])
         request = ItemRequest(self.uses, arguments, decides=mode.decides)
@@ -214,7 +217,7 @@ class Pick(Kind):
         return with_chats(request, chats_about(request), world.catalogue)
 
     def sent(self, given: Arguments, world: World) -> Mapping[str, Any]:
-        return question_of(given.values)
+        return question_of(_in_use(given))
 
     def gives(self, arguments: Mapping[str, Any], names: Names) -> Shape:
         picked = names.member(arguments.get("from"))
@@ -266,6 +269,13 @@ class Pick(Kind):
 def mode_of(named: Any) -> Mode | None:
     """The mode of that name; None where it is not known, or there is no such mode."""
     return MODES.get(named) if isinstance(named, str) else None
+
+
+def _in_use(given: Arguments) -> dict[str, Any]:
+    """The arguments that have an effect in the mode, which an expression may have given."""
+    named = given.get("mode")
+    idle = idle_keys(named) if named is None or mode_of(named) else ()
+    return {name: one for name, one in given.values.items() if name not in idle}
 
 
 def idle_keys(mode: Any) -> Collection[str]:

@@ -22,6 +22,7 @@ from rivya_flows.steps.include import Include
 from rivya_flows.steps.kind import Kind
 from rivya_flows.steps.notify import Notify
 from rivya_flows.steps.pick import Pick
+from rivya_flows.steps.request import FUNCTION
 from rivya_flows.steps.upload import Upload
 
 GROUP = "rivya_flows.steps"
@@ -85,6 +86,9 @@ def _registered_on(path: tuple[str, ...]) -> Mapping[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=GROUP)}
 
 
+_ROUTES = {route.name: route for route in (FUNCTION, Chat.route, Generate.route)}
+
+
 @functools.lru_cache(maxsize=256)
 def _loaded(name: str, entry: EntryPoint) -> Kind:
     try:
@@ -101,8 +105,13 @@ def _loaded(name: str, entry: EntryPoint) -> Kind:
         raise BrokenKindError(f"it is registered as {name!r}, and its `uses` is {found.uses!r}")
     if found.credits < 0 or {"status", "credits", "key"} & set(found.outputs):
         raise BrokenKindError("its `credits` are less than 0, or an output has a reserved name")
-    if found.route is None and type(found).work is Kind.work:
+    by_work = found.route in (None, FUNCTION)
+    if by_work and type(found).work is Kind.work:
         raise BrokenKindError("it has no `work`, which makes an item")
+    if found.route and (_ROUTES.get(found.route.name, found.route) != found.route):
+        raise BrokenKindError(f"its route has the name {found.route.name!r} of another one")
+    if found.route and found.route.send is None and not by_work:
+        raise BrokenKindError("its route has no `send`, which buys")
     if found.row:
         raise BrokenKindError("it has a `row`, and receipts have no place for one")
     return found

@@ -17,7 +17,7 @@ from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from rivya_flows.errors import LeaseLostError, StoreError, StoreLostError
-from rivya_flows.process_identity import ProcessIdentity, known, lives
+from rivya_flows.process_identity import known
 from rivya_flows.store.database import in_thread, rows, to_its_end, write, writing
 from rivya_flows.store.tables import LEASES
 
@@ -209,7 +209,8 @@ def _is_gone(owner: str) -> bool:
     except OSError:
         return False
     # Process ids are reused, and a zombie keeps its own until it is reaped.
-    return not lives(ProcessIdentity(int(pid), birth))
+    found = known(int(pid))
+    return found is None or (found.birth != birth and "" not in (found.birth, birth))
 
 
 def _machine() -> str:

@@ -42,7 +42,12 @@ FREE = ("hero", "words")
 OPEN = ("mode: first", "mode: human")
 
 
-def forked(*changes: tuple[str, str], step: str | None = None, of: State | None = None) -> State:
+def forked(
+    *changes: tuple[str, str],
+    step: str | None = None,
+    of: State | None = None,
+    includes: dict[str, str] | None = None,
+) -> State:
     """A fork of a run of `SPEC` whose spec has these changes, before it buys anything."""
     if of is None:
         run = Rehearsal(frozen(SPEC), NaiveService())
@@ -62,7 +67,9 @@ def forked(*changes: tuple[str, str], step: str | None = None, of: State | None 
     for before, after in changes:
         assert before in text
         text = text.replace(before, after)
-    fork = frozen(text).model_copy(update={"run_id": "run-2", "fork": fork_of(of, step)})
+    fork = frozen(text, includes=includes).model_copy(
+        update={"run_id": "run-2", "fork": fork_of(of, step)}
+    )
     return rehearse(initial_state(fork), NOON, look_up)
 
 
@@ -88,6 +95,7 @@ def least(state: State) -> dict[str, int]:
         ([("Larger,", "Larger, params: {aspect_ratio: '9:16'},")], {"large": 5, "poster": 3}),
         ([("A poster", "A card")], {"large": 0, "poster": 3}),
         ([("prompt: Larger", 'prompt: "${{ steps.hero.key }}"')], {"large": 0, "poster": 0}),
+        ([("prompt: Larger", "params: , prompt: Larger")], {"large": 0, "poster": 0}),
     ],
     ids=lambda one: str(one) if isinstance(one, list) else "",
 )
@@ -101,6 +109,31 @@ def test_free_work_on_what_is_picked_makes_nothing_new() -> None:
     card = '  card: {uses: layout, with: {image: "${{ steps.hero.asset }}", formats: ["1:1"]}}\n'
     uses = ("steps.large.asset", "steps.card.asset")
     assert least(forked(OPEN, uses, ("  poster:", f"{card}  poster:"))) == {"large": 0, "poster": 0}
+
+
+def test_what_uses_an_included_spec_is_no_newer_than_its_steps() -> None:
+    inner = """
+version: 1
+name: inner
+inputs: {of: {type: file, kind: image}}
+steps:
+  framed:
+    uses: generate
+    with: {model: nano-banana, prompt: Framed, references: ["${{ inputs.of }}"]}
+outputs: {framed: "${{ steps.framed.asset }}"}
+"""
+    of = 'with: {spec: inner.yaml, inputs: {of: "${{ steps.hero.asset }}"}}'
+    include = ("  poster:", f"  inner: {{uses: include, {of}}}\n  poster:")
+    uses = ("steps.large.asset", "steps.inner.outputs.framed")
+    includes = {"inner.yaml": inner}
+    first = Rehearsal(
+        frozen(SPEC.replace(*include).replace(*uses), includes=includes), NaiveService()
+    )
+    first.take_up()
+    first.run()
+    assert first.ended == ["completed"]
+    prices = least(forked(OPEN, include, uses, of=first.state, includes=includes))
+    assert prices == {"large": 0, "inner__framed": 0, "poster": 0}
 
 
 def test_an_item_that_waits_is_new_by_itself() -> None:

@@ -329,7 +329,7 @@ def _step_estimate(state: State, step_id: str, unsure: set[str], fresh: set[str]
             waiting = list(current.items.values()) or [ItemState(RUNTIME, {})]
             new = asks_anew(state, step_id, (one for one in waiting if not one.asked_cache))
             new |= {one.key for one in waiting if one.asked_cache and not one.cached}
-            if len(new) == len(waiting) and planned.step.uses != "pick":
+            if len(new) == len(waiting) and planned.pick is None:
                 fresh.add(step_id)
             items = tuple(item if item.key in new else _if(item, taken) for item in items)
     if not current.settled and (lacking or (planned.conditional and _is_waiting(current))):

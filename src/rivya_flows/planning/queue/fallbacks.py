@@ -42,7 +42,7 @@ def fallen_back(item: ItemState) -> ItemState | None:
 
 def after_failure(step: Step, item: ItemState) -> tuple[ItemRequest, ...]:
     """What is bought, one after the other, if the running job of an item and all after it fail."""
-    if item.request is None or not item.request.media:  # no job
+    if item.request is None or item.request.is_function or not item.request.media:  # no job
         return ()
     again = max(0, item.granted - beyond_spec(step, item))
     numbers = range(item.alternative + 1, len(item.requests))

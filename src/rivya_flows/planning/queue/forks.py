@@ -24,7 +24,6 @@ from rivya_flows.steps.arguments import World
 from rivya_flows.steps.candidates import Candidate, available
 from rivya_flows.steps.kind import Kind
 from rivya_flows.steps.pick import question_of
-from rivya_flows.steps.registry import kind_of_step
 from rivya_flows.steps.request import ItemRequest
 
 
@@ -76,7 +75,7 @@ def fork_of(state: State, step: str | None) -> Fork:
     answers, notes, seen = _unreached(state)
     asked = set(state.fork.asked if state.fork else ())
     for step_id, item in _bought(state):
-        kind = kind_of_step(state.spec(step_id))
+        kind = state.planned(step_id).kind
         asked.update(_each_hash(kind, item.requests[0].arguments))
     for step_id, item in state.each():
         if item.request is not None and item.picked and _is_decided(item):
@@ -86,7 +85,7 @@ def fork_of(state: State, step: str | None) -> Fork:
             offered = [fields_of(state, one)["items"] for one in before]
             offered.append(item.request.pick.candidates)
             asked.update(
-                _each_hash(kind_of_step(state.spec(step_id)), question_of(item.request.arguments))
+                _each_hash(state.planned(step_id).kind, question_of(item.request.arguments))
             )
             seen[name] = tuple(_hash(item.request, one) for one in offered)
     return Fork(
@@ -106,8 +105,8 @@ def asks_anew(state: State, step_id: str, items: Iterable[ItemState]) -> frozens
     """
     assert state.fork is not None
     found, asked, planned = set[str](), frozenset(state.fork.asked), state.planned(step_id)
-    kind, written = kind_of_step(planned.step), written_arguments(planned.step)
-    if not (kind.buys or kind.credits):
+    kind, written = planned.kind, written_arguments(planned.step)
+    if step_id in state.plan.spaces or not kind.buys:
         return frozenset()
     world = World(state.plan.catalogue, branding=state.plan.branding_of(planned))
     try:
