@@ -261,7 +261,7 @@ def choice_of(
         then=question.at_deadline if question and item.phase is Phase.READY else None,
         judge=Judge(
             model=pick.judge.model,
-            least=pick.judge.least,
+            least=pick.judge.least or 0,  # and not 0.0
             criteria=tuple(map(str, pick.judge.criteria)),
         )
         if pick.judge

@@ -272,10 +272,10 @@ def mode_of(named: Any) -> Mode | None:
 
 
 def _in_use(given: Arguments) -> dict[str, Any]:
-    """The arguments that have an effect in the mode, which an expression may have given."""
-    named = given.get("mode")
-    idle = idle_keys(named) if named is None or mode_of(named) else ()
-    return {name: one for name, one in given.values.items() if name not in idle}
+    """The arguments, without a judge that the mode does not ask: nobody has examined it."""
+    mode = given.get("mode")
+    asks = isinstance(mode, Unknown) or "judge" not in idle_keys(mode)
+    return {name: one for name, one in given.values.items() if name != "judge" or asks}
 
 
 def idle_keys(mode: Any) -> Collection[str]:
