@@ -87,6 +87,10 @@ def test_a_file_with_an_image_is_a_layout(folder: Path, capsys: pytest.CaptureFi
     (folder / "card.yaml").write_text('image: lamp.png\noverlays: [{text: Hi}]\nformats: ["4:5"]\n')
     assert run(["render", "card.yaml", "--folder", ".", "--shrink", "8", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["media"]["4x5.png"]["width"] == 136
+    os.mkfifo("pipe")
+    (folder / "card.yaml").write_text("image: pipe")
+    assert run(["render", "card.yaml"]) == 1
+    assert "pipe: cannot be read: it is not a regular file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -126,7 +130,7 @@ def test_a_wrong_file_or_call_ends_with_2(
     assert run(["render"]) == 2
     (tmp_path / "cut.yaml").write_text("clips: [a.mp4]")
     assert run(["render", str(tmp_path / "cut.yaml"), "--shrink", "4"]) == 2
-    assert "--shrink divides formats" in capsys.readouterr().err
+    assert "cut.yaml: no `formats` to shrink" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -41,10 +41,9 @@ def render(cut: Path, folder: Path, shrink: int | None, as_json: bool) -> None:
 
     work = api.load(cut)
     if shrink is not None:
-        if not work.formats:
-            message = f"--shrink divides formats, and {cut} has none"
-            raise UsageError(message, "add `formats`, or leave --shrink out")
         work = work.model_copy(update={"shrink": shrink})
+    if work.shrink > 1 and not work.formats:
+        raise UsageError(f"{cut}: no `formats` to shrink", "add `formats`, or do not shrink")
     hidden = not sys.stderr.isatty()
     with click.progressbar(length=100, file=sys.stderr, hidden=hidden) as bar:
         rendered = api.render(work, folder, lambda share: bar.update(int(100 * share) - bar.pos))

@@ -104,8 +104,8 @@ def lay_out(layout: Layout, folder: Path) -> Rendered:
         _check_images(layout)
         media, crowded = {}, []
         sources = _sources(layout)
-        info = png_info(carried(sources))
         image = upright(layout.image)
+        info = png_info(carried(sources))
         for name, size in sizes_of(layout, lambda: image.size, ".png").items():
             drawn = _reframed(image, size, layout).convert("RGBA")
             layers = dict(overlay_layers(layout.overlays, size, layout.look, lambda *_: True))
