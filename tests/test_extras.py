@@ -121,6 +121,9 @@ def test_without_the_sandbox_one_line_says_what_to_install(
 ) -> None:
     (tmp_path / "still.yaml").write_text(SPEC)
     monkeypatch.setitem(sys.modules, module, None)  # as if it were not installed
+    monkeypatch.setenv(
+        "RIVYA_FLOWS_SERVER_IDLE", "5"
+    )  # as it is for users: the server stays a while
     said = terminal(*command)
     assert said.code == 2
     [error, hint] = said.err.strip().splitlines()
