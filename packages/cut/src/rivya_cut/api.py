@@ -83,6 +83,8 @@ def render(
             whole exceeds a bound of `rivya_cut.bounds`, or a file cannot be written. Nothing is left.
     """
     with _made(Path(folder)) as made:
+        for path in final_cut.sources_of(cut):
+            _check_opens(path)
         if isinstance(cut, Layout):
             return final_cut.lay_out(cut, made)
         if cut.captions is not None and cut.captions.file is not None:
@@ -100,6 +102,7 @@ def probe(path: Path | str) -> Probe:
     Raises:
         MediaError: It is missing, empty, of an unknown type, too large, broken or truncated.
     """
+    _check_opens(Path(path))
     return reading.probe(Path(path))
 
 
@@ -121,11 +124,19 @@ def _made(folder: Path) -> Iterator[Path]:
         raise
 
 
+def _check_opens(path: Path) -> None:
+    """Refuse a pipe, which would wait for its writer, and a URL; what is missing is found later."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise MediaError(f"{path}: cannot be read: it is not a regular file", "give a file")
+    if not path.exists() and {"http:", "https:"} & {*path.parts}:
+        raise MediaError(f"{path}: cannot be read: it is a URL", "download it first")
+
+
 def _with_cues(captions: Captions, file: Path) -> Captions:
     if captions.text or captions.cues:
         raise MediaError("captions: expected `text`, `file` or `cues`, one of them", "remove one")
+    _check_opens(file)
     try:
-        reading.check_readable(file)
         cues = parse_subtitles(file.read_text("utf-8"))
     except OSError as error:
         raise MediaError(f"captions.file: {file}: cannot be read: {error.strerror}") from error

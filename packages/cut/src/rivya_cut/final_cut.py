@@ -86,7 +86,9 @@ def render(composition: Composition, folder: Path, progress: Callable[[float], o
             lost=_lost(
                 [*_texts(composition), *(cue.text for cue in cues)],
                 unlike,
-                lost_metadata(_sources(composition), [one for one in made if one.suffix == ".mp4"]),
+                lost_metadata(
+                    sources_of(composition), [one for one in made if one.suffix == ".mp4"]
+                ),
             ),
         )
         for path in made:
@@ -103,7 +105,7 @@ def lay_out(layout: Layout, folder: Path) -> Rendered:
     with _own_folder(folder) as work:
         _check_images(layout)
         media, crowded = {}, []
-        sources = _sources(layout)
+        sources = sources_of(layout)
         image = upright(layout.image)
         info = png_info(carried(sources))
         for name, size in sizes_of(layout, lambda: image.size, ".png").items():
@@ -209,7 +211,7 @@ def _naming(name: str) -> Iterator[None]:
         raise MediaError(f"{name}: {error.message}", error.hint) from error
 
 
-def _sources(work: Composition | Layout) -> list[Path]:
+def sources_of(work: Composition | Layout) -> list[Path]:
     """The media of a composition or layout, each once."""
     if isinstance(work, Layout):
         return [*dict.fromkeys([work.image, *_images(work).values()])]
@@ -236,7 +238,7 @@ def _cut(
         first = next(iter(sizes))
         sound = pool.submit(_write_sound, composition, timeline, work / "sound.mp4")
         frames = _Progress(progress, timeline, len(sizes))
-        tags = carried(_sources(composition))
+        tags = carried(sources_of(composition))
         job = _Job(composition, timeline, cues, sound, tags, work, frames)
         films = [pool.submit(job.film, name, sizes[name], name == first) for name in order]
         try:
