@@ -185,6 +185,17 @@ async def test_a_call_that_was_sent_once_is_not_reported_as_not_sent() -> None:
     assert not isinstance(caught.value, NotSentError)
 
 
+async def test_a_client_that_is_closed_in_a_pause_leaves_the_purchase_open() -> None:
+    class Closing(Stage):
+        async def sleep(self, seconds: float) -> None:
+            await client.aclose()
+
+    client = Closing(httpx.ReadError("")).client()
+    with pytest.raises(APIConnectionError, match="is closed") as caught:
+        await client.generations.create(BODY, idempotency_key="k1")
+    assert str(caught.value.hint).startswith(SAME_PURCHASE)
+
+
 async def test_a_call_has_its_own_attempts() -> None:
     stage = Stage(httpx.ReadError(""), httpx.ReadError(""))
     async with stage.client() as client:

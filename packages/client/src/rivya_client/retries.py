@@ -108,6 +108,10 @@ async def repeated(
                 # This attempt had no connection, but an earlier one of the same call did.
                 error = APIConnectionError(exc.message)
                 error.__cause__ = exc
+        except UsageError as exc:  # such as a client that was closed in the pause
+            if unsure:
+                raise APIConnectionError(exc.message) from exc
+            raise
         unsure = unsure or may_have_been_carried_out(error)
         if not (repeatable and error.retryable) or number >= policy.attempts:
             raise error
