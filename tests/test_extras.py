@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import re
 import shlex
 import sys
@@ -64,6 +65,21 @@ def test_the_modules_of_each_extra_are_those_of_its_packages() -> None:
         assert found == wanted, name
 
 
+def beside_its_wheel(extra: str, folder: Path) -> str:
+    """What installs an extra where rivya-flows was installed by the path of its wheel."""
+    folder.mkdir()
+    described = folder / "rivya_flows-1.dist-info"
+    described.mkdir()
+    version = importlib.metadata.version("rivya-flows")
+    (described / "METADATA").write_text(f"Name: rivya-flows\nVersion: {version}\n")
+    told = {"url": (folder / "rivya_flows-1.whl").as_uri(), "archive_info": {}}
+    (described / "direct_url.json").write_text(json.dumps(told))
+    (folder / f"{EXTRAS[extra].modules[0]}-{version}-py3-none-any.whl").touch()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.syspath_prepend(folder)
+        return install(extra)
+
+
 @pytest.mark.parametrize("extra", EXTRAS)
 def test_an_extra_is_installed_from_the_checkout_or_by_packages_that_somebody_owns(
     extra: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -77,6 +93,10 @@ def test_an_extra_is_installed_from_the_checkout_or_by_packages_that_somebody_ow
     wheel = install(extra)
     if extra in OURS:
         assert editable == f"pip install {ROOT}/packages/{extra}"
+        assert (
+            beside_its_wheel(extra, tmp_path / "wheels")
+            == f"pip install {tmp_path}/wheels/{wheel[14:]}"
+        )
         assert wheel.startswith(f"pip install ./{OURS[extra]['name'].replace('-', '_')}-")
     else:
         declared = PYPROJECT["project"]["optional-dependencies"][extra]
@@ -101,6 +121,9 @@ def test_without_the_sandbox_one_line_says_what_to_install(
 ) -> None:
     (tmp_path / "still.yaml").write_text(SPEC)
     monkeypatch.setitem(sys.modules, module, None)  # as if it were not installed
+    monkeypatch.setenv(
+        "RIVYA_FLOWS_SERVER_IDLE", "5"
+    )  # as it is for users: the server stays a while
     said = terminal(*command)
     assert said.code == 2
     [error, hint] = said.err.strip().splitlines()
@@ -109,7 +132,9 @@ def test_without_the_sandbox_one_line_says_what_to_install(
         f" no module {module}"
     )
     assert hint.startswith(f"hint: {install('sandbox')}")
-    assert not (tmp_path / "data" / "sandbox").exists()
+    assert not list(
+        (tmp_path / "data").glob("*")
+    )  # nothing was started, neither sandbox nor server
 
 
 @pytest.mark.parametrize(

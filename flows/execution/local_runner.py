@@ -18,6 +18,7 @@ from pydantic import JsonValue
 from rivya_flows.app.shared_store_checks import shown_url
 from rivya_flows.environment import set_default, variables
 from rivya_flows.errors import RivyaError, UsageError
+from rivya_flows.extras import missing
 from rivya_flows.flows.server.environment import (
     HEALTH_SECONDS,
     client_environment,
@@ -59,7 +60,8 @@ class LocalRunner:
 
     def begin(self, settings: Settings) -> None:
         """Begin to start the server that a run will need, if it is one that stays; `started` says what goes wrong."""
-        if settings.prefect_api_url is None and settings.rivya_flows_server_idle:
+        can_buy = settings.rivya_api_key is not None or not missing("sandbox")
+        if can_buy and settings.prefect_api_url is None and settings.rivya_flows_server_idle:
             with contextlib.suppress(UsageError, OSError):
                 private_folder(settings.data)
                 self._begun = _start(settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import re
 import shlex
 import sys
@@ -10,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from rivya_flows.errors import UsageError
 
@@ -57,14 +60,22 @@ def install(extra: str) -> str:
     if Path(sys.prefix) == _ROOT / ".venv" and script.exists():
         return f"{shlex.quote(str(script))} {extra}"
     if extra in _OURS:
-        version, own = importlib.metadata.version("rivya-flows"), EXTRAS[extra].modules[0]
-        folder, wheel = _ROOT / "packages" / extra, f"./{own}-{version}-py3-none-any.whl"
-        packages = [str(folder) if (folder / "pyproject.toml").exists() else wheel]
+        folder = _ROOT / "packages" / extra
+        packages = [str(folder) if (folder / "pyproject.toml").exists() else _wheel(extra)]
     else:
         required = importlib.metadata.requires("rivya-flows") or []
         wanted = re.compile(rf"(.*?) *; *extra == ['\"]{extra}['\"]")
         packages = [found[1] for line in required if (found := wanted.fullmatch(line))]
     return f"pip install {shlex.join(packages)}"
+
+
+def _wheel(extra: str) -> str:
+    """The wheel of an extra, beside that of rivya-flows if that was installed by its path."""
+    this = importlib.metadata.distribution("rivya-flows")
+    name = f"{EXTRAS[extra].modules[0]}-{this.version}-py3-none-any.whl"
+    url = json.loads(this.read_text("direct_url.json") or "{}").get("url", "")
+    beside = Path(url2pathname(urlsplit(url).path)).with_name(name)
+    return str(beside) if url.startswith("file:") and beside.exists() else f"./{name}"
 
 
 def need(extra: str, what: str, otherwise: str = "") -> None:

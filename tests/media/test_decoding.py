@@ -106,6 +106,16 @@ def test_whatever_a_decoder_raises_is_an_error_of_that_medium(tmp_path: Path) ->
         asyncio.run(render(work, tmp_path / "out"))
 
 
+def test_a_relative_path_counts_from_the_folder_of_now_and_not_from_where_the_decoder_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, size in (("one", 8), ("other", 16)):
+        (tmp_path / name).mkdir()
+        still(tmp_path / name / "still.png", (size, size))
+        monkeypatch.chdir(tmp_path / name)
+        assert decoding.probe(Path("still.png")).width == size
+
+
 def test_a_film_of_two_kilobytes_that_lasts_for_months_is_refused(tmp_path: Path) -> None:
     path = film_with_a_pause(tmp_path / "a.mkv", 10_000_000)
     assert path.stat().st_size < 2_000

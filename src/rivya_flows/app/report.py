@@ -18,8 +18,8 @@ from rivya_cut.results import file_stem
 from rivya_flows.app.asset_ingest import file_name
 from rivya_flows.assets import as_asset, assets_in
 from rivya_flows.errors import StoreError
-from rivya_flows.ledger.history import History
 from rivya_flows.ledger.provenance import recorded_asset
+from rivya_flows.ledger.purchases import History
 from rivya_flows.ledger.receipt import receipt_of
 from rivya_flows.ledger.receipt_model import Receipt
 from rivya_flows.ledger.summary import told

@@ -13,7 +13,7 @@ from rivya_flows.errors import UsageError
 from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.language.expressions.filters import slug
 from rivya_flows.ledger.comparison import comparison
-from rivya_flows.ledger.history import History
+from rivya_flows.ledger.purchases import History
 from rivya_flows.ledger.receipt import receipt, receipt_of
 from rivya_flows.media.comparison_page import comparison_page
 from rivya_flows.media.share_page import MAX_SHARED_BYTES, share_page, shared_outputs

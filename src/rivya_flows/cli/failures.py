@@ -6,9 +6,9 @@ import errno
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
-from pydantic import JsonValue
 
 from rivya_flows.errors import (
     APIError,
@@ -21,6 +21,9 @@ from rivya_flows.errors import (
 )
 from rivya_flows.language.wording import counted
 from rivya_flows.similar_names import nearest
+
+if TYPE_CHECKING:  # slow to import
+    from pydantic import JsonValue
 
 FAILED, WRONG, CREDITS, INTERRUPTED = 1, 2, 3, 130
 _TYPED = re.compile(r": '(.{1,60})' is not one of ")

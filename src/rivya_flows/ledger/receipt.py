@@ -11,7 +11,6 @@ from rivya_flows.assets import as_asset
 from rivya_flows.language.syntax import source, tree
 from rivya_flows.language.wording import cut
 from rivya_flows.ledger.continuing import BOUGHT_AGAIN
-from rivya_flows.ledger.history import History, moment
 from rivya_flows.ledger.phrases import is_sandbox
 from rivya_flows.ledger.provenance import (
     Recorded,
@@ -21,6 +20,7 @@ from rivya_flows.ledger.provenance import (
     provenance,
     shown_assets,
 )
+from rivya_flows.ledger.purchases import History, moment
 from rivya_flows.ledger.receipt_model import (
     Choice,
     Credits,

@@ -200,6 +200,8 @@ class Call(Generic[T]):
         limits = LIMITS[self.name]
         wanted = {"call": self.name, "limits": asdict(limits)}
         wanted |= {"about": str(self.about), "arguments": dict(self.arguments)}
+        with contextlib.suppress(OSError):  # it was deleted, and only whole paths lead anywhere
+            wanted["here"] = os.getcwd()  # noqa: PTH109  # the decoder began in another one, perhaps
         try:
             if self.ended:  # before its decoder was known
                 raise CancelledError

@@ -103,6 +103,8 @@ def _work(request: Mapping[str, Any], writes: int, shares: int) -> NoReturn:
         nothing = os.open(os.devnull, os.O_RDWR)
         for number in (0, 1, 2):  # the worker talks through its own pipe alone
             os.dup2(nothing, number)
+        if here := request.get("here"):
+            os.chdir(here)  # paths may be relative
         _limit(Limits(**request["limits"]))
         answer = json.dumps(_answer(request, _teller(shares))).encode()
         while answer:

@@ -24,6 +24,7 @@ from rivya_flows.app.processes import registry
 from rivya_flows.app.processes.ports import answers
 from rivya_flows.app.shared_store_checks import shown_url
 from rivya_flows.errors import APIConnectionError, APIError, APIStatusError, hint_of
+from rivya_flows.extras import install, missing
 from rivya_flows.receiver.app import WEBHOOK_PATH
 from rivya_flows.scratch import scratch
 from rivya_flows.setting_mistakes import with_places
@@ -73,7 +74,10 @@ async def service(settings: Settings, ask: KeyReader) -> AsyncIterator[Check]:
         url = serving(settings.data / "sandbox")
         where = f"serves at {url}" if url else "starts on demand"
         reason = "RIVYA_FLOWS_SANDBOX" if settings.rivya_flows_sandbox else "no RIVYA_API_KEY"
-        yield ok("service", f"{reason}: the local sandbox {where}")
+        if missing("sandbox"):
+            yield problem("service", f"{reason}, and no local sandbox", install("sandbox"))
+        else:
+            yield ok("service", f"{reason}: the local sandbox {where}")
         return
     api_key, base_url = settings.rivya_api_key.get_secret_value(), settings.rivya_base_url
     base_url = base_url.rstrip("/")
