@@ -231,10 +231,17 @@ def test_what_is_too_short_for_a_film_is_said_and_fails_nothing(tmp_path: Path) 
         for shown, seconds in enumerate((1, 0.5))
     )
     late = Overlay(text="Late", start=9)
-    made = Composition(clips=clips, transition=Transition(kind="fade", seconds=1), overlays=(late,))
+    captions = Captions(cues=(Cue(0, 1, "Soon"), Cue(1.25, 2, "Late"), Cue(2, 3, "Later")))
+    made = Composition(
+        clips=clips,
+        transition=Transition(kind="fade", seconds=1),
+        overlays=(late,),
+        captions=captions,
+    )
     assert _rendered(made, tmp_path / "out").lost == (
         "the transition after clip 1 takes 0.25 s of 1 s: a clip is too short for it",
         "overlays[0] is not seen: it starts after the end of the clips",
+        "captions from 1.25 s on are not seen: they start after the end of the clips",
     )
 
 

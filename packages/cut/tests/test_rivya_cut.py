@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -40,6 +45,7 @@ def test_the_cut_of_the_readme_renders(folder: Path, capsys: pytest.CaptureFixtu
     shown, notes = capsys.readouterr()
     assert notes == ""
     assert "out/9x16.mp4  136×240  8.1 s\n" in shown
+    assert "out/captions.srt\n" in shown
     assert re.search(r"^-1[56]\.\d LUFS, true peak ", shown, re.MULTILINE)
     films = [f"{one}{clean}.mp4" for one in ("9x16", "1x1", "16x9") for clean in ("", "-clean")]
     wanted = {*films, "poster.jpg", "loop.gif", "captions.srt"}
@@ -74,12 +80,17 @@ def test_paths_and_subtitles_of_a_cut_count_from_its_folder(folder: Path) -> Non
     rendered = rivya_cut.render(cut, folder / "new" / "out")
     assert [cue.text for cue in rendered.cues] == ["Order today"]
     assert not rendered.estimated
+    assert rendered.subtitles is None
 
 
 def test_a_file_with_an_image_is_a_layout(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "card.yaml").write_text('image: lamp.png\noverlays: [{text: Hi}]\nformats: ["4:5"]\n')
     assert run(["render", "card.yaml", "--folder", ".", "--shrink", "8", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["media"]["4x5.png"]["width"] == 136
+    os.mkfifo("pipe")
+    (folder / "card.yaml").write_text("image: pipe")
+    assert run(["render", "card.yaml"]) == 1
+    assert "pipe: cannot be read: it is not a regular file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -88,6 +99,15 @@ def test_a_file_with_an_image_is_a_layout(folder: Path, capsys: pytest.CaptureFi
         ("clips: [", "not YAML: "),
         ("- a.mp4", "expected a map"),
         ("clips: [{media: a.mp4, secconds: 2}]", "clips[0].secconds: unknown key; did you mean 'seconds'?"),
+        ("image: a.png\nclips: [a.mp4]", "clips: a layout, which has an `image`, takes no `clips`; remove one"),
+        ("clips: [a.mp4]\nmusic: {font: x}", "music.font: unknown key; remove it"),
+        ("clips: a.mp4", 'clips: expected a list; write `clips: ["a.mp4"]`'),
+        ("clips: [3]", "clips[0].media: expected the path of a file"),
+        ("captions: hello", "captions: expected a map; write `captions: {text: …}`"),
+        ("overlays: [hello]", "overlays[0]: expected a map; write `overlays: [{image: …}]`"),
+        ("overlays: [{text: 5}]", "overlays[0].text: expected text; put it in quotes"),
+        ("captions: {cues: [hello]}", "captions.cues[0]: expected a map; write `cues: [{start: …}]`"),
+        ("1: 2", "[1]: keys should be strings"),
         ("clips: [a.mp4]\nformats: [9:16]", "formats[0]: expected '16:9', '9:16', "),
         ("clips: [{media: a.mp4, seconds: 0}]", "clips[0].seconds: input should be greater than 0"),
         ("clips: [a.mp4]\nlook: {colours: [green]}", "look.colours[0]: 'green' is not a colour"),
@@ -108,13 +128,31 @@ def test_a_wrong_file_or_call_ends_with_2(
     assert run(["render", str(tmp_path / "gone.yaml")]) == 2
     assert capsys.readouterr().err.splitlines()[1:] == ["hint: check the path"]
     assert run(["render"]) == 2
+    (tmp_path / "cut.yaml").write_text("clips: [a.mp4]")
+    assert run(["render", str(tmp_path / "cut.yaml"), "--shrink", "4"]) == 2
+    assert "cut.yaml: no `formats` to shrink" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_render_with_its_code_and_leaves_nothing(
+    number: signal.Signals, folder: Path
+) -> None:
+    (folder / "cut.yaml").write_text("clips: [{media: lamp.png, seconds: 3600}]")
+    called = [sys.executable, "-m", "rivya_cut", "render", "cut.yaml", "-o", "new/out"]
+    with subprocess.Popen(called, stderr=subprocess.PIPE, text=True) as render:
+        while not list(folder.glob("new/out/.part-*/film.mp4")) and render.poll() is None:
+            time.sleep(0.01)
+        render.send_signal(number)
+        assert render.communicate()[1] == f"error: stopped by {number.name}\n"
+    assert render.returncode == 128 + number
+    assert not (folder / "new").exists()
 
 
 @pytest.mark.parametrize(
     ("given", "words"),
     [
         ({}, "there is no picture"),
-        ({"clips": ["lamp.png"], "images": "lamp.png"}, "expected one of clips, a film and stills"),
+        ({"clips": ["lamp.png"], "images": "lamp.png"}, "not `clips` and `images`"),
         ({"clips": ["lamp.png"], "overlays": [{}]}, r"overlays\[0\]: expected `image` or `text`"),
         (
             {"clips": ["lamp.png"], "captions": {"file": "lamp.srt"}},
@@ -129,11 +167,21 @@ def test_a_wrong_file_or_call_ends_with_2(
             "captions: expected `text`, `file` or `cues`",
         ),
         ({"clips": ["gone.mp4"]}, r"clips\[0\]: gone\.mp4: cannot be read"),
+        (
+            {"clips": ["https://example.com/a.mp4"]},
+            r"clips\[0\]: .*: it is a URL; download it first",
+        ),
+        ({"clips": ["pipe"]}, r"clips\[0\]: pipe: cannot be read: it is not a regular file"),
+        (
+            {"clips": ["lamp.png"], "captions": {"file": "pipe"}},
+            r"captions\.file: pipe: cannot be read: it is not a regular file",
+        ),
     ],
 )
 def test_what_does_not_fit_together_is_refused_and_leaves_nothing(
     given: dict[str, object], words: str, folder: Path
 ) -> None:
+    os.mkfifo("pipe")
     with pytest.raises(MediaError, match=words):
         rivya_cut.render(rivya_cut.Composition.model_validate(given), "out")
-    assert list((folder / "out").iterdir()) == []
+    assert not (folder / "out").exists()

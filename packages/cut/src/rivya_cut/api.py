@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -25,11 +28,19 @@ from rivya_cut.composition import (
     Transition,
 )
 from rivya_cut.results import Probe, Rendered
-from rivya_cut.subtitles import parse_subtitles
+from rivya_cut.subtitles import Cue, parse_subtitles
 
 SRT = "captions.srt"
-_MODELS = (Composition, Layout, Clip, Transition, Music, Captions, Overlay, EndCard, Look)
-_KEYS = sorted({key for model in _MODELS for key in model.model_fields})
+_PARTS: dict[str, type] = {
+    "clips": Clip,
+    "transition": Transition,
+    "music": Music,
+    "captions": Captions,
+    "cues": Cue,
+    "overlays": Overlay,
+    "end_card": EndCard,
+    "look": Look,
+}
 
 
 def load(path: Path | str) -> Composition | Layout:
@@ -55,7 +66,7 @@ def load(path: Path | str) -> Composition | Layout:
     try:
         return kind.model_validate(given, context=path.parent)
     except ValidationError as error:
-        wrong = "\n".join(f"{path}: {one}" for one in _mistakes(error))
+        wrong = "\n".join(f"{path}: {one}" for one in _mistakes(error, kind))
         raise UsageError(wrong, "correct the file; the README of rivya-cut has all keys") from error
 
 
@@ -71,20 +82,16 @@ def render(
         MediaError: A medium is missing, broken or of the wrong kind, parts contradict each other, the
             whole exceeds a bound of `rivya_cut.bounds`, or a file cannot be written. Nothing is left.
     """
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        message = f"{folder}: cannot be made: {error.strerror}"
-        raise MediaError(message, "give another folder") from error
-    if isinstance(cut, Layout):
-        return final_cut.lay_out(cut, folder)
-    if cut.captions is not None and cut.captions.file is not None:
-        cut = cut.model_copy(update={"captions": _with_cues(cut.captions, cut.captions.file)})
-    rendered = final_cut.render(cut, folder, progress or (lambda _: None))
-    if "srt" in cut.extras and rendered.cues:
-        (folder / SRT).write_text(srt(rendered.cues), "utf-8")
-    return rendered
+    with _made(Path(folder)) as made:
+        if isinstance(cut, Layout):
+            return final_cut.lay_out(cut, made)
+        if cut.captions is not None and cut.captions.file is not None:
+            cut = cut.model_copy(update={"captions": _with_cues(cut.captions, cut.captions.file)})
+        rendered = final_cut.render(cut, made, progress or (lambda _: None))
+        if "srt" not in cut.extras or not rendered.cues:
+            return rendered
+        (made / SRT).write_text(srt(rendered.cues), "utf-8")
+        return replace(rendered, subtitles=SRT)
 
 
 def probe(path: Path | str) -> Probe:
@@ -96,10 +103,29 @@ def probe(path: Path | str) -> Probe:
     return reading.probe(Path(path))
 
 
+@contextmanager
+def _made(folder: Path) -> Iterator[Path]:
+    """The folder, which is created; what of it was not there goes again if nothing gets into it."""
+    new = [one for one in (folder, *folder.parents) if not one.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"{folder}: cannot be made: {error.strerror}"
+        raise MediaError(message, "give another folder") from error
+    try:
+        yield folder
+    except BaseException:
+        with suppress(OSError):  # not empty
+            for one in new:
+                one.rmdir()
+        raise
+
+
 def _with_cues(captions: Captions, file: Path) -> Captions:
     if captions.text or captions.cues:
         raise MediaError("captions: expected `text`, `file` or `cues`, one of them", "remove one")
     try:
+        reading.check_readable(file)
         cues = parse_subtitles(file.read_text("utf-8"))
     except OSError as error:
         raise MediaError(f"captions.file: {file}: cannot be read: {error.strerror}") from error
@@ -109,17 +135,34 @@ def _with_cues(captions: Captions, file: Path) -> Captions:
     return captions.model_copy(update={"cues": cues, "file": None})
 
 
-def _mistakes(error: ValidationError) -> Iterator[str]:
+def _mistakes(error: ValidationError, kind: type[Composition | Layout]) -> Iterator[str]:
     for one in error.errors(include_url=False):
         place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in one["loc"])
-        yield f"{place.removeprefix('.')}: {_told(one)}"
+        yield f"{place.removeprefix('.')}: {_told(one, kind)}"
 
 
-def _told(error: ErrorDetails) -> str:
-    if error["type"] == "extra_forbidden":
-        near = get_close_matches(str(error["loc"][-1]), _KEYS, 1)
-        return "unknown key" + (f"; did you mean {near[0]!r}?" if near else "; remove it")
-    if error["type"] == "literal_error" and isinstance(error["input"], int):
-        return f"expected {error['ctx']['expected']}; write it in quotes"  # YAML reads 9:16 as 556
+def _told(error: ErrorDetails, kind: type[Composition | Layout]) -> str:
+    *inside, key = [step for step in error["loc"] if isinstance(step, str)] or [""]
+    value = error["input"]
+    match error["type"]:
+        case "extra_forbidden" | "unexpected_keyword_argument":
+            if kind is Layout and not inside and key in Composition.model_fields:
+                return f"a layout, which has an `image`, takes no `{key}`; remove one of them"
+            model = _PARTS[inside[-1]] if inside else kind
+            near = get_close_matches(key, model.__annotations__, 1)
+            return "unknown key" + (f"; did you mean {near[0]!r}?" if near else "; remove it")
+        case "tuple_type":
+            items = json.dumps([value], ensure_ascii=False) if isinstance(value, str) else "[…]"
+            return f"expected a list; write `{key}: {items}`"
+        case "model_type" | "dataclass_type":
+            part = f"{{{next(iter(_PARTS[key].__annotations__))}: …}}"
+            part = part if error["loc"][-1] == key else f"[{part}]"  # one of a list
+            return f"expected a map; write `{key}: {part}`"
+        case "path_type":
+            return "expected the path of a file, such as lamp.mp4"
+        case "string_type":
+            return "expected text; put it in quotes"
+        case "literal_error" if isinstance(value, int):  # YAML reads 9:16 as 556
+            return f"expected {error['ctx']['expected']}; write it in quotes"
     message = error["msg"].removeprefix("Value error, ")
     return message[0].lower() + message[1:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from rivya_client.errors import RivyaError
+from rivya_client.errors import RivyaError, UsageError
 from rivya_client.printable import one_line
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -41,6 +42,8 @@ def render(cut: Path, folder: Path, shrink: int | None, as_json: bool) -> None:
     work = api.load(cut)
     if shrink is not None:
         work = work.model_copy(update={"shrink": shrink})
+    if work.shrink > 1 and not work.formats:
+        raise UsageError(f"{cut}: no `formats` to shrink", "add `formats`, or do not shrink")
     hidden = not sys.stderr.isatty()
     with click.progressbar(length=100, file=sys.stderr, hidden=hidden) as bar:
         rendered = api.render(work, folder, lambda share: bar.update(int(100 * share) - bar.pos))
@@ -50,6 +53,8 @@ def render(cut: Path, folder: Path, shrink: int | None, as_json: bool) -> None:
     for name, found in rendered.media.items():
         length = "" if found.duration_seconds is None else f"  {found.duration_seconds:.1f} s"
         click.echo(one_line(f"{folder / name}  {found.width}×{found.height}{length}"))
+    if rendered.subtitles is not None:
+        click.echo(one_line(f"{folder / rendered.subtitles}"))
     if rendered.loudness is not None:
         sound = rendered.loudness
         click.echo(f"{sound.lufs:.1f} LUFS, true peak {sound.true_peak:.1f} dBTP")
@@ -67,11 +72,14 @@ def probe(file: Path) -> None:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Call the command; gives 0, 1 for an error, 2 for a wrong call or cut."""
+    """Call the command; gives 0, 1 for an error, 2 for a wrong call or cut, 128 + n after signal n."""
     try:
         program.main(arguments, prog_name="rivya-cut")
     except SystemExit as ended:
-        return int(ended.code or 0)
+        code = int(ended.code or 0)
+        if code > 128:
+            click.echo(f"error: stopped by {signal.Signals(code - 128).name}", err=True)
+        return code
     except RivyaError as error:
         for line in str(error).splitlines():
             click.echo(one_line(f"error: {line}"), err=True)
@@ -81,6 +89,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _stop(number: int, frame: object) -> None:
+    """End as after an error, so that nothing half-made is left."""
+    sys.exit(128 + number)
+
+
 def main() -> None:
     """The console script."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     sys.exit(run())

@@ -104,8 +104,8 @@ def lay_out(layout: Layout, folder: Path) -> Rendered:
         _check_images(layout)
         media, crowded = {}, []
         sources = _sources(layout)
-        info = png_info(carried(sources))
         image = upright(layout.image)
+        info = png_info(carried(sources))
         for name, size in sizes_of(layout, lambda: image.size, ".png").items():
             drawn = _reframed(image, size, layout).convert("RGBA")
             layers = dict(overlay_layers(layout.overlays, size, layout.look, lambda *_: True))
@@ -272,6 +272,11 @@ def _unseen(composition: Composition, timeline: Timeline) -> Iterator[str]:
         appearance = of_overlay(overlay, timeline)
         if appearance.end <= appearance.start:
             yield f"overlays[{index}] is not seen: it starts after the end of the clips"
+    end = float(timeline.picture_frames / timeline.rate)
+    cues = composition.captions.cues if composition.captions else ()
+    late = [cue.start for cue in cues if cue.start >= end]
+    if late:
+        yield f"captions from {late[0]:g} s on are not seen: they start after the end of the clips"
 
 
 def _medium(key: str, index: int, path: Path) -> ClipMedium:

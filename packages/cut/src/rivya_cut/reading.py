@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -171,8 +173,22 @@ def _frame_inside(container: InputContainer, stream: VideoStream) -> VideoFrame 
     return last
 
 
+def check_readable(path: Path) -> None:
+    """Pass a path that opens at once; opening a pipe would wait for its writer.
+
+    Raises:
+        OSError: It is missing, a URL, or neither a file nor a folder.
+    """
+    if not path.exists() and {"http:", "https:"} & {*path.parts}:
+        raise OSError(errno.EINVAL, "it is a URL; download it first")
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "it is not a regular file")
+
+
 def _mime_type(path: Path) -> str:
     try:
+        check_readable(path)
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
     except OSError as error:

@@ -50,6 +50,7 @@ class Rendered:
         media: By file name: ``9x16.mp4`` for each format (``film.mp4`` without formats, ``png`` of
             a layout), ``9x16-clean.mp4``, ``poster.jpg``, ``loop.gif``.
         cues: Of the captions, in order.
+        subtitles: File name of the captions, where they were asked for as `srt`.
         loudness: None for a silent film and a layout.
         lost: What is not as it was asked for, and metadata of the sources that no result carries:
             sentences without a full stop.
@@ -60,6 +61,7 @@ class Rendered:
     estimated: bool = False
     loudness: Loudness | None = None
     lost: tuple[str, ...] = ()
+    subtitles: str | None = None
 
 
 def file_stem(format_name: str) -> str:

@@ -22,14 +22,15 @@ def check(work: Composition | Layout) -> None:
 
 
 def _check_picture(work: Composition) -> None:
-    given = [one for one in (work.clips, work.video, work.images) if one]
+    given = [f"`{key}`" for key in ("clips", "video", "images") if getattr(work, key)]
     if not given:
         raise MediaError(
             "there is no picture: none of `clips`, `video` and `images` has a medium",
             "give one of the three",
         )
     if len(given) > 1:
-        raise MediaError("expected one of clips, a film and stills", "give one of the three")
+        message = f"expected one of `clips`, `video` and `images`, not {' and '.join(given)}"
+        raise MediaError(message, "keep one of them")
 
 
 def _check_captions(work: Composition) -> None:
