@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from rivya_client.errors import SAME_PURCHASE
 from rivya_flows.errors import ADVICE, APIConnectionError, APIStatusError, UsageError, hint_of
 
 
@@ -21,6 +22,15 @@ def test_a_hint_about_the_service_says_what_a_run_needs(code: str, words: str) -
     assert words in str(hint_of(error))
     assert "rivya-flows" not in str(error.hint)
     assert "resume" not in str(error.hint)
+
+
+def test_a_run_sends_an_open_purchase_again_by_itself() -> None:
+    error = APIConnectionError("gone")
+    told = error.hint
+    error.hint = f"{SAME_PURCHASE}; {told}"
+    assert hint_of(error) == told
+    error.hint = SAME_PURCHASE
+    assert hint_of(error) is None
 
 
 def test_every_other_hint_is_that_of_the_error() -> None:

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from rivya_client.errors import (
     ADVICE as SERVICE_ADVICE,
+    SAME_PURCHASE,
     APIConnectionError as APIConnectionError,
     APIError as APIError,
     APIStatusError as APIStatusError,
@@ -48,6 +49,8 @@ ADVICE = {
 def hint_of(error: BaseException) -> str | None:
     """What to do next about an error, for somebody who runs campaigns; None if it does not say."""
     hint: str | None = getattr(error, "hint", None)
+    if hint:  # a run sends the same bytes again by itself
+        hint = hint.removeprefix(SAME_PURCHASE).removeprefix("; ") or None
     return ADVICE.get(error.code, hint) if isinstance(error, APIStatusError) else hint
 
 

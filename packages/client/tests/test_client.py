@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from rivya_client.client import RivyaClient
 from rivya_client.errors import APIStatusError, UsageError
-from support.api_stage import KEY
+from support.api_stage import KEY, Stage
 
 
 @pytest.mark.parametrize(
@@ -51,6 +53,30 @@ async def test_the_base_url_may_end_like_the_api() -> None:
     async with RivyaClient(KEY, " http://127.0.0.1:8000/api/v1/ ") as client:
         assert client.base_url == "http://127.0.0.1:8000"
         assert KEY not in repr(client)
+
+
+@pytest.mark.parametrize(("key", "url"), [(KEY, 7), (7, "https://a.test")])
+def test_a_key_or_an_address_that_is_no_text_is_refused(key: Any, url: Any) -> None:
+    with pytest.raises(UsageError, match=r"base_url|api_key"):
+        RivyaClient(key, url)
+
+
+async def test_a_closed_client_says_so(tmp_path: Path) -> None:
+    async with Stage().client() as client:
+        pass
+    with pytest.raises(UsageError, match="RivyaClient: is closed"):
+        await client.credits.retrieve()
+    with pytest.raises(UsageError, match="RivyaClient: is closed"):
+        await client.download("/film", tmp_path / "film")
+
+
+def test_a_client_that_is_taken_into_another_event_loop_sends_nothing() -> None:
+    stage = Stage(httpx.Response(200, json={"current_credits": 5}))
+    client = stage.client()
+    asyncio.run(client.credits.retrieve())
+    with pytest.raises(UsageError, match="another event loop"):
+        asyncio.run(client.credits.retrieve())
+    assert len(stage.requests) == 1
 
 
 def connection(client: RivyaClient) -> tuple[str, str | None]:

@@ -172,8 +172,9 @@ async def test_a_model_id_with_a_dot_is_as_good_as_any() -> None:
 
 async def test_a_model_that_the_service_does_not_list_is_an_error() -> None:
     async with Stage(httpx.Response(200, json={"data": [ONE]})).client() as client:
-        with pytest.raises(UsageError, match="'z-imag'"):
+        with pytest.raises(UsageError, match="'z-imag'") as caught:
             await client.models.retrieve("z-imag")
+    assert caught.value.hint == "did you mean 'z-image'?"
 
 
 async def test_the_documented_balance_is_read() -> None:

@@ -128,6 +128,29 @@ async def test_the_key_goes_to_no_result_address_not_even_to_the_service(tmp_pat
     assert all("authorization" not in request.headers for request in host.requests)
 
 
+async def test_a_host_without_a_certificate_for_its_name_is_asked_once(tmp_path: Path) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        raise httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed")
+
+    asked: list[httpx.Request] = []
+    host = Host()
+    host.answer = answer  # type: ignore[method-assign]
+    with pytest.raises(APIConnectionError) as caught:
+        await host.download(tmp_path / "film.mp4")
+    assert caught.value.hint == (
+        "the host does not prove its name: check the address, or SSL_CERT_FILE"
+    )
+    assert len(asked) == 1
+
+
+async def test_a_folder_is_no_destination() -> None:
+    host = Host()
+    with pytest.raises(UsageError, match="is a folder"):
+        await host.download(Path())
+    assert not host.requests
+
+
 async def test_an_interrupted_download_resumes(tmp_path: Path) -> None:
     host = Host(cut(1000, {"ETag": '"v1"'}), rest(1000))
     assert (await host.download(tmp_path / "film.mp4"))[0] == HASH
@@ -267,9 +290,10 @@ async def test_a_public_host_cannot_lead_into_a_private_network(
     assert len(host.requests) == 1
 
 
-async def test_a_public_service_cannot_name_a_private_result(tmp_path: Path) -> None:
+@pytest.mark.parametrize("host", ["10.0.0.1", "169.254.169.254"])
+async def test_a_public_service_cannot_name_a_private_result(tmp_path: Path, host: str) -> None:
     with pytest.raises(RefusedAddressError):
-        await Host(film()).download(tmp_path / "film.mp4", "http://10.0.0.1/film.mp4")
+        await Host(film()).download(tmp_path / "film.mp4", f"http://{host}/film.mp4")
 
 
 async def test_a_local_service_serves_and_redirects_locally(tmp_path: Path) -> None:

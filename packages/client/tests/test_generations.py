@@ -8,7 +8,7 @@ import pickle
 import random
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -28,6 +28,7 @@ from rivya_client.job_durations import KEPT, Expected, JobDurations, Watched, wa
 from rivya_client.retries import LAG_SECONDS, RetryPolicy
 from rivya_client.runtime import Runtime
 from rivya_client.types import Generation
+from support.api_stage import BODY, Stage
 from support.samples import sample
 
 Look = str | int | Exception
@@ -226,6 +227,16 @@ async def test_each_poll_is_told_with_the_error_that_kept_its_news() -> None:
         "odd: No. [HTTP 503]",
         None,
     ]
+
+
+async def test_a_patience_that_is_no_number_is_refused_before_anything_is_bought() -> None:
+    stage, wrong = Stage(), cast("float", "5")
+    async with stage.client() as client:
+        with pytest.raises(UsageError, match="timeout_seconds: '5' is not a number"):
+            await client.generations.create_and_wait(BODY, timeout_seconds=wrong)
+        with pytest.raises(UsageError, match="timeout_seconds: '5' is not a number"):
+            await client.generations.wait("task_1", timeout_seconds=wrong)
+    assert not stage.requests
 
 
 async def test_wait_gives_up_when_the_service_is_silent_for_too_long() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -29,15 +30,41 @@ def test_max_retries_changes_the_attempts_alone() -> None:
     assert settings.updated(retry=None, max_retries=None, timeout=None) == settings
 
 
-@pytest.mark.parametrize("timeout", [0, -1, math.inf, math.nan])
-def test_a_timeout_is_finite_and_above_zero(timeout: float) -> None:
+@pytest.mark.parametrize("timeout", [0, -1, math.inf, math.nan, "5"])
+def test_a_timeout_is_finite_and_above_zero(timeout: Any) -> None:
     with pytest.raises(UsageError, match="timeout"):
         RequestSettings().updated(timeout=timeout)
 
 
-def test_max_retries_is_not_negative() -> None:
+@pytest.mark.parametrize("number", [-1, "2"])
+def test_max_retries_is_not_negative(number: Any) -> None:
     with pytest.raises(UsageError, match="max_retries"):
-        RequestSettings().updated(max_retries=-1)
+        RequestSettings().updated(max_retries=number)
+
+
+async def test_an_option_that_does_not_exist_is_named_with_those_that_do() -> None:
+    stage, wrong = Stage(), {"foo": 1}
+    async with stage.client() as client:
+        with pytest.raises(UsageError, match="foo: no call has an option") as caught:
+            await client.credits.retrieve(**wrong)  # type: ignore[arg-type]  # the mistake of a caller
+        with pytest.raises(UsageError, match="retry: 3 is not a RetryPolicy"):
+            await client.credits.retrieve(retry=3)  # type: ignore[arg-type]  # the same
+    assert caught.value.hint == "the options are timeout, retry, max_retries, extra_headers"
+
+
+@pytest.mark.parametrize("body", ['{"model": "z-image"}', None, bytearray(b"{}")])
+async def test_a_purchase_whose_body_is_neither_bytes_nor_a_dictionary_is_not_sent(
+    body: Any,
+) -> None:
+    stage = Stage()
+    async with stage.client() as client:
+        for buy in (client.generations.create, client.chat.complete):
+            with pytest.raises(UsageError, match="neither bytes nor a dictionary"):
+                await buy(body)
+        with pytest.raises(UsageError, match="neither bytes nor a dictionary"):
+            async with client.chat.stream(body):
+                pass
+    assert not stage.requests
 
 
 @pytest.mark.parametrize(
@@ -179,8 +206,8 @@ async def test_an_upload_refuses_a_trace_id_that_is_too_long() -> None:
             await client.files.upload(b"", kind="image", client_request_id="x" * 129)
 
 
-@pytest.mark.parametrize("key", ["", "x" * 256, "two words", "लाल", "a\nb"])
-async def test_an_idempotency_key_is_one_bounded_ascii_word(key: str) -> None:
+@pytest.mark.parametrize("key", ["", "x" * 256, "two words", "लाल", "a\nb", 7])
+async def test_an_idempotency_key_is_one_bounded_ascii_word(key: Any) -> None:
     async with Stage().client() as client:
         with pytest.raises(UsageError, match="idempotency key"):
             await client.generations.create(BODY, idempotency_key=key)

@@ -7,18 +7,22 @@ import json
 import logging
 import pickle
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
 
 from rivya_client.client import RivyaClient
 from rivya_client.errors import (
+    SAME_PURCHASE,
     APIConnectionError,
+    APIError,
     APIStatusError,
     NotSentError,
     RefusedAfterSilenceError,
+    UsageError,
 )
-from rivya_client.retries import RetryPolicy, backoff_seconds
+from rivya_client.retries import ONCE, RetryPolicy, backoff_seconds
 from rivya_client.runtime import Runtime
 from support.api_stage import BODY, JOB, KEY, Answer, Stage, job, refused
 
@@ -63,6 +67,46 @@ async def test_a_purchase_without_a_key_is_never_repeated(trouble: Answer) -> No
             await client.chat.complete(BODY, idempotency_key=None)
     assert len(stage.requests) == 1
     assert caught.value.retryable
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        (httpx.ReadError("cut"), "; check RIVYA_BASE_URL and the network, then try again"),
+        (httpx.Response(202, content=b"{"), "; check RIVYA_BASE_URL and the network"),
+        (httpx.Response(502), "; https://rivya.test sent no Rivya answer"),
+        (refused(500, "internal_error"), ""),
+        (refused(409, "idempotency_conflict"), ""),
+    ],
+)
+async def test_the_hint_of_an_open_purchase_says_how_not_to_buy_it_twice(
+    trouble: Answer, words: str
+) -> None:
+    async with Stage(trouble, trouble).client(retry=ONCE) as client:
+        with pytest.raises(APIError) as caught:
+            await client.generations.create(BODY)
+        assert str(caught.value.hint).startswith(SAME_PURCHASE + words)
+        assert pickle.loads(pickle.dumps(caught.value)).hint == caught.value.hint
+        with pytest.raises(APIError) as keyless:
+            await client.credits.retrieve()
+    assert SAME_PURCHASE not in str(keyless.value.hint)
+
+
+@pytest.mark.parametrize(
+    "trouble", [httpx.ConnectError("refused"), refused(402, "insufficient_credits")]
+)
+async def test_the_hint_of_what_was_not_bought_says_nothing_of_a_purchase(trouble: Answer) -> None:
+    async with Stage(trouble).client(retry=ONCE) as client:
+        with pytest.raises(APIError) as caught:
+            await client.generations.create(BODY)
+    assert caught.value.hint
+    assert SAME_PURCHASE not in caught.value.hint
+
+
+@pytest.mark.parametrize("attempts", [0, -1, "3"])
+def test_a_policy_has_at_least_one_attempt(attempts: Any) -> None:
+    with pytest.raises(UsageError, match=r"attempts: .* is not a whole number above 0"):
+        RetryPolicy(attempts, 1)
 
 
 @pytest.mark.parametrize(
@@ -139,6 +183,17 @@ async def test_a_call_that_was_sent_once_is_not_reported_as_not_sent() -> None:
         with pytest.raises(APIConnectionError) as caught:
             await client.generations.create(BODY, idempotency_key="k1")
     assert not isinstance(caught.value, NotSentError)
+
+
+async def test_a_client_that_is_closed_in_a_pause_leaves_the_purchase_open() -> None:
+    class Closing(Stage):
+        async def sleep(self, seconds: float) -> None:
+            await client.aclose()
+
+    client = Closing(httpx.ReadError("")).client()
+    with pytest.raises(APIConnectionError, match="is closed") as caught:
+        await client.generations.create(BODY, idempotency_key="k1")
+    assert str(caught.value.hint).startswith(SAME_PURCHASE)
 
 
 async def test_a_call_has_its_own_attempts() -> None:

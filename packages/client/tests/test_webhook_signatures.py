@@ -203,7 +203,8 @@ def test_a_signed_body_that_is_not_an_event_is_an_error_of_its_own(body: bytes) 
 
 
 @pytest.mark.parametrize(
-    "secrets", [SECRET, SecretStr(SECRET), [], (), [""], ["  "], [SECRET, ""], ["whsec_\ud800"]]
+    "secrets",
+    [SECRET, SecretStr(SECRET), [], (), [""], ["  "], [SECRET, ""], ["whsec_\ud800"], [None]],
 )
 def test_invalid_secrets_are_refused_and_not_shown(secrets: Any) -> None:
     with pytest.raises(UsageError) as caught:

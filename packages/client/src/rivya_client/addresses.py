@@ -28,6 +28,8 @@ def checked_base_url(base_url: str) -> str:
     import httpx  # heavy, and most callers need other addresses only
 
     hint = "write it like https://rivya.ai"
+    if not isinstance(base_url, str):
+        raise UsageError(f"base_url: {base_url!r} is not the address of a service", hint)
     try:
         parts = urlsplit(base_url.strip())
         known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
 import os
@@ -13,6 +14,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
+from weakref import WeakKeyDictionary
 
 import httpx
 
@@ -46,6 +48,8 @@ HEADERS = {
 
 _LOGGERS = ("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "proxy", "socks")))
 _IS_OURS: ContextVar[bool] = ContextVar("rivya_client_request", default=False)
+# Connections belong to the loop that opened them.
+_LOOPS: WeakKeyDictionary[httpx.AsyncClient, asyncio.AbstractEventLoop] = WeakKeyDictionary()
 # Bytes of the other side in the words of the HTTP library.
 _QUOTED = re.compile(r""":? (?:bytearray\()?b['"].*""", re.DOTALL)
 
@@ -97,7 +101,18 @@ async def send_quietly(http: httpx.AsyncClient, request: httpx.Request) -> httpx
 
     Other requests of the process are logged as before. ``rivya_client.wire`` has the trace of ours,
     without secrets. Redirects are not followed, and no credentials of the HTTP client are sent.
+
+    Raises:
+        UsageError: The client is closed, or belongs to another event loop; nothing was sent.
     """
+    if http.is_closed:
+        raise UsageError("RivyaClient: is closed", "call it inside its `async with`")
+    loop = asyncio.get_running_loop()
+    if _LOOPS.setdefault(http, loop) is not loop:
+        raise UsageError(
+            "RivyaClient: was used in another event loop",
+            "make one client for each asyncio.run, or use SyncRivyaClient",
+        )
     for name in _LOGGERS:
         logging.getLogger(name).addFilter(_is_wanted)  # once, however often it is added
     token = _IS_OURS.set(True)

@@ -71,6 +71,8 @@ async def fetch(transport: Transport, url: str, destination: Path, max_bytes: in
     """Saves a file at `destination`; see `RivyaClient.download`. No key is sent."""
     if not isinstance(destination, Path):
         raise UsageError(f"destination: {destination!r} is not a path", "pass a pathlib.Path")
+    if not destination.name:
+        raise UsageError(f"destination: {destination} is a folder", "add the name of the file")
     policy, runtime = transport.settings.retry, transport.runtime
     lags = LAG_PAUSES if policy.attempts > 1 else 0
     fetching = _Fetching(transport, joined(transport.base_url + "/", url), destination, max_bytes)
@@ -201,7 +203,11 @@ class _Fetching:
             async with asyncio.timeout(seconds):
                 return await self._read()
         except httpx.RequestError as exc:
-            raise APIConnectionError(f"{self._label}: {describe(exc)}") from cause_of(exc)
+            error = APIConnectionError(f"{self._label}: {describe(exc)}")
+            if "CERTIFICATE_VERIFY_FAILED" in str(exc):
+                error.retryable = False
+                error.hint = "the host does not prove its name: check the address, or SSL_CERT_FILE"
+            raise error from cause_of(exc)
         except (httpx.InvalidURL, UnicodeError) as exc:  # the latter for an impossible host name
             raise RefusedAddressError(shown(self._url), str(exc)) from exc
         except TimeoutError:

@@ -87,6 +87,12 @@ class APIConnectionError(APIError):
         return self.message
 
 
+SAME_PURCHASE = (
+    "it may have been bought: wait some seconds, then send the same bytes with"
+    " idempotency_key=error.idempotency_key; a new key buys again"
+)
+"""The hint, or its beginning, of an error that leaves open whether a request with a key has bought."""
+
 # The next step for an error code. Source: contract, section 2.2.
 _NEW_KEY = "create a new key in Settings, API Keys, and set RIVYA_API_KEY to it"
 ADVICE = {
@@ -244,7 +250,8 @@ class BrokenStreamError(APIConnectionError):
         self.session_id = session_id
         self.repeatable = repeatable
         self.hint = (
-            "send the same bytes under the same key; the turn is not bought twice"
+            "wait some seconds, then send the same bytes under the same key;"
+            " the turn is not bought twice"
             if repeatable
             else "look at the session and the balance before you send it again"
         )
@@ -315,6 +322,15 @@ class RefusedAddressError(APIError):
 
     def __str__(self) -> str:
         return f"{self.url}: {self.reason}"
+
+
+def may_have_bought(error: APIError) -> bool:
+    """Whether the purchase of a call with an idempotency key is open after this error, its last."""
+    return (
+        may_have_been_carried_out(error)
+        or isinstance(error, RefusedAfterSilenceError)
+        or (isinstance(error, APIStatusError) and error.code == "idempotency_conflict")
+    )
 
 
 def may_have_been_carried_out(error: APIError) -> bool:

@@ -12,7 +12,14 @@ from rivya_client.catalogue.snapshot import shipped
 from rivya_client.errors import APIError, JobStatusError, JobTimeoutError, NotFoundError
 from rivya_client.job_durations import Expected, Watched, watched
 from rivya_client.mime_types import MediaKind
-from rivya_client.options import NOT_GIVEN, IdempotencyKey, RequestOptions, path_of
+from rivya_client.options import (
+    NOT_GIVEN,
+    IdempotencyKey,
+    RequestOptions,
+    checked_seconds,
+    paid,
+    path_of,
+)
 from rivya_client.request_types import GenerationRequest
 from rivya_client.retries import LAG_PAUSES, LAG_SECONDS
 from rivya_client.types import Generation
@@ -76,7 +83,7 @@ class Generations(Resource[M]):
         """
         path = "/api/v1/generations"
         return await self._transport.send(
-            "POST", path, Generation, body, idempotency_key=idempotency_key, **options
+            "POST", path, Generation, paid(body), idempotency_key=idempotency_key, **options
         )
 
     @api_call
@@ -96,6 +103,8 @@ class Generations(Resource[M]):
         """
         if kind is not None:
             check_kind(kind)
+        if timeout_seconds is not None:
+            checked_seconds("timeout_seconds", timeout_seconds)
         job = await self.create(body, idempotency_key=idempotency_key, **options)
         return await self.wait(
             job.id,
@@ -159,7 +168,7 @@ class Generations(Resource[M]):
                 not count.
 
         Raises:
-            UsageError: `kind` is not a media kind.
+            UsageError: `kind` is not a media kind, or `timeout_seconds` not a number.
             JobTimeoutError: It did not end in time.
             JobStatusError: It ended with a status that the contract does not have.
             APIStatusError: The service refused, such as with 404.
@@ -171,6 +180,7 @@ class Generations(Resource[M]):
         once = self._changed(transport=transport.with_options(max_retries=0))
         clock, patience = transport.runtime.clock, transport.settings.retry.patience_seconds
         limit = MAX_WAIT_SECONDS[made] if timeout_seconds is None else timeout_seconds
+        checked_seconds("timeout_seconds", limit)
         shortest = self._context.poll_seconds / 10
         pause = self._context.poll_seconds * FIRST_PAUSE[made]
         longest = self._context.poll_seconds * MAX_PAUSE[made]

@@ -15,7 +15,7 @@ from typing import IO, Any, Final, TypedDict
 from urllib.parse import quote
 
 from rivya_client.errors import UsageError
-from rivya_client.retries import RetryPolicy
+from rivya_client.retries import RetryPolicy, is_count
 
 _OWN_HEADERS = {
     "accept-encoding": "the client reads gzip only",
@@ -84,15 +84,25 @@ class RequestSettings:
         retry: RetryPolicy | None = None,
         max_retries: int | None = None,
         extra_headers: Mapping[str, str] | None = None,
+        **unknown: object,
     ) -> RequestSettings:
         """These settings with some options changed; see `RequestOptions`."""
-        # A comparison that is false for NaN too.
-        if timeout is not None and not 0 < timeout < math.inf:
+        if unknown:
+            raise UsageError(
+                f"{next(iter(unknown))}: no call has an option of this name",
+                f"the options are {', '.join(RequestOptions.__annotations__)}",
+            )
+        if timeout is not None and not 0 < checked_seconds("timeout", timeout) < math.inf:
             raise UsageError(f"timeout: {timeout!r} is not a number of seconds above 0")
         policy = self.retry if retry is None else retry
+        if not isinstance(policy, RetryPolicy):
+            raise UsageError(f"retry: {retry!r} is not a RetryPolicy", "write RetryPolicy(5, 300)")
         if max_retries is not None:
-            if max_retries < 0:
-                raise UsageError(f"max_retries: {max_retries!r} is below 0")
+            if not is_count(max_retries, 0):
+                raise UsageError(
+                    f"max_retries: {max_retries!r} is not a whole number from 0 on",
+                    "write max_retries=2",
+                )
             policy = dataclasses.replace(policy, attempts=max_retries + 1)
         headers = {**self.headers, **_checked_headers(extra_headers or {})}
         limit = self.timeout if timeout is None else timeout
@@ -101,6 +111,13 @@ class RequestSettings:
     def limit(self, default_seconds: float) -> float:
         """Seconds for one attempt."""
         return default_seconds if self.timeout is None else self.timeout
+
+
+def checked_seconds(name: str, value: object) -> float:
+    """The number, which NaN is not; anything else is a UsageError."""
+    if not isinstance(value, int | float) or math.isnan(value):
+        raise UsageError(f"{name}: {value!r} is not a number of seconds", f"write {name}=60")
+    return value
 
 
 def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
@@ -116,6 +133,8 @@ def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 def checked_api_key(api_key: str | None) -> str | None:
     """The key without surrounding blanks; None if it is empty."""
+    if not isinstance(api_key, str | None):  # the message shows no value
+        raise UsageError("api_key: is not a string", "pass the key as text, like rvya_sk_…")
     key = (api_key or "").strip()
     if key and not re.fullmatch(r"[\x21-\x7e]+", key):
         raise UsageError(
@@ -129,9 +148,13 @@ def checked_idempotency_key(key: IdempotencyKey) -> str | None:
     """The key to send. Source: contract, section 2.4."""
     if key is NOT_GIVEN:
         return secrets.token_hex(16)
-    if key is not None and not re.fullmatch(r"[\x21-\x7e]{1,255}", key):
+    if key is not None and not _is_key(key):
         raise UsageError(f"idempotency key: {key!r} is not 1 to 255 printable ASCII characters")
     return key
+
+
+def _is_key(key: object) -> bool:
+    return isinstance(key, str) and re.fullmatch(r"[\x21-\x7e]{1,255}", key) is not None
 
 
 def path_of(resource: str, name: str) -> str:
@@ -169,6 +192,16 @@ class Form:
 
 Body = bytes | Mapping[str, object] | Form | None
 """Of a request; bytes are sent unchanged."""
+
+
+def paid(body: bytes | Mapping[str, object]) -> bytes | Mapping[str, object]:
+    """The body of a purchase; anything else is a UsageError."""
+    if isinstance(body, bytes | Mapping):
+        return body
+    raise UsageError(
+        f"request body: {type(body).__name__} is neither bytes nor a dictionary",
+        'pass {"model": …}, or the bytes of its JSON: text.encode()',
+    )
 
 
 def sendable(body: Body) -> bytes | Form | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from datetime import date
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Unpack
 
@@ -15,7 +16,7 @@ from rivya_client.chat_stream import ChatStream, stream_call
 from rivya_client.connection import CHAT_SECONDS
 from rivya_client.errors import RefusedAfterSilenceError, UsageError
 from rivya_client.mime_types import MediaKind
-from rivya_client.options import NOT_GIVEN, IdempotencyKey, RequestOptions, path_of
+from rivya_client.options import NOT_GIVEN, IdempotencyKey, RequestOptions, paid, path_of
 from rivya_client.request_types import ChatRequest
 from rivya_client.responses import Nothing, StreamingResponse
 from rivya_client.types import (
@@ -65,10 +66,12 @@ class Models(Resource[M]):
         Raises:
             UsageError: The service has no such model.
         """
-        for entry in await self.list(**options):
-            if entry.id == model_id:
-                return entry
-        raise UsageError(f"model {model_id!r}: the service has no such model", "see the list")
+        found = {entry.id: entry for entry in await self.list(**options)}
+        if model_id in found:
+            return found[model_id]
+        near = get_close_matches(model_id, found, 1)
+        hint = f"did you mean {near[0]!r}?" if near else "see the list"
+        raise UsageError(f"model {model_id!r}: the service has no such model", hint)
 
 
 class Wallet(Resource[M]):
@@ -203,7 +206,7 @@ class Chat(Resource[M]):
             "POST",
             "/api/v1/chat/completions",
             ChatCompletion,
-            body,
+            paid(body),
             idempotency_key=idempotency_key,
             seconds=CHAT_SECONDS,
             silence_seconds=CHAT_SECONDS,
@@ -243,7 +246,7 @@ class Chat(Resource[M]):
 
         path = "/api/v1/chat/completions/stream"
         streaming = self._transport.stream(
-            path, body, begin, idempotency_key=idempotency_key, **options
+            path, paid(body), begin, idempotency_key=idempotency_key, **options
         )
         async with streaming as stream, aclosing(stream):
             yield stream

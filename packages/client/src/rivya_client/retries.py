@@ -13,6 +13,7 @@ from rivya_client.errors import (
     APIStatusError,
     NotSentError,
     RefusedAfterSilenceError,
+    UsageError,
     may_have_been_carried_out,
 )
 from rivya_client.runtime import Runtime
@@ -29,6 +30,11 @@ SUSPENDED_SECONDS = 60.0
 T = TypeVar("T")
 
 
+def is_count(value: object, least: int) -> bool:
+    """Whether a value is a whole number from `least` on."""
+    return isinstance(value, int) and value >= least
+
+
 @dataclass(frozen=True)
 class RetryPolicy:
     """How long to repeat one request. Repeating is free: it is the same paid job.
@@ -37,10 +43,20 @@ class RetryPolicy:
         attempts: Requests in all, the first included.
         patience_seconds: No repetition starts later than this after the first request. A wait
             for a job gives up when the service was silent for so long.
+
+    Raises:
+        UsageError: `attempts` is not a whole number above 0.
     """
 
     attempts: int = 5
     patience_seconds: float = 300.0
+
+    def __post_init__(self) -> None:
+        if not is_count(self.attempts, 1):
+            raise UsageError(
+                f"attempts: {self.attempts!r} is not a whole number above 0",
+                "write 1 to send a request once: the first counts too",
+            )
 
 
 ONCE = RetryPolicy(attempts=1)
@@ -92,6 +108,10 @@ async def repeated(
                 # This attempt had no connection, but an earlier one of the same call did.
                 error = APIConnectionError(exc.message)
                 error.__cause__ = exc
+        except UsageError as exc:  # such as a client that was closed in the pause
+            if unsure:
+                raise APIConnectionError(exc.message) from exc
+            raise
         unsure = unsure or may_have_been_carried_out(error)
         if not (repeatable and error.retryable) or number >= policy.attempts:
             raise error

@@ -27,11 +27,13 @@ from rivya_client.connection import (
     time_outs,
 )
 from rivya_client.errors import (
+    SAME_PURCHASE,
     APIConnectionError,
     APIError,
     APIStatusError,
     NotSentError,
     UsageError,
+    may_have_bought,
 )
 from rivya_client.key_masking import MASK, answer_without_key, body_without_key
 from rivya_client.options import (
@@ -294,6 +296,8 @@ class Transport:
             )
         except APIError as exc:
             exc.idempotency_key = request.key
+            if request.key is not None and may_have_bought(exc):
+                exc.hint = "; ".join(filter(None, (SAME_PURCHASE, exc.hint)))
             raise
 
     async def _exchange(

@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
@@ -148,9 +149,11 @@ def _checked_secrets(secrets: Sequence[str | SecretStr]) -> tuple[str, ...]:
     # A string is a sequence of strings too: each of its letters would be a secret.
     if isinstance(secrets, str | SecretStr) or not secrets:
         raise UsageError("webhook secrets: not a list of secrets", "write [secret]")
-    known = [one.get_secret_value() if isinstance(one, SecretStr) else one for one in secrets]
+    known: list[Any] = [
+        one.get_secret_value() if isinstance(one, SecretStr) else one for one in secrets
+    ]
     # Anybody can sign with an empty secret; the message shows none.
-    if not all(re.fullmatch(r"\s*[\x21-\x7e]+\s*", one) for one in known):
+    if not all(isinstance(one, str) and re.fullmatch(r"\s*[\x21-\x7e]+\s*", one) for one in known):
         raise UsageError(
             "webhook secrets: one is empty or not a secret", "copy it again, without quotes"
         )

@@ -50,6 +50,24 @@ def test_the_assumption_names_what_may_change_the_price() -> None:
     assert found.assumption == "duration, sound may change the base price"
 
 
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"aspect": "9:16"}, "z-image has no parameter 'aspect'"),
+        ({"aspect_ratio": "9:17"}, "aspect_ratio cannot be '9:17'"),
+    ],
+)
+def test_what_the_service_may_refuse_is_named_and_has_no_exact_price(
+    params: dict[str, Any], words: str
+) -> None:
+    found = price(shipped().models["z-image"], params)
+    assert found == Price(1, None, f"the service may refuse this: {words}")
+
+
+def test_reference_media_are_a_parameter_of_every_model() -> None:
+    assert bounds("nano-banana-2", {"referenceMediaItems": []}) == (5, 5)
+
+
 def test_a_metered_price_is_at_least_the_base() -> None:
     assert bounds("elevenlabs-turbo-2-5", {"voice": "TX3LPaxmHKxFdv7VOQHJ"}) == (6, None)
 

@@ -6,7 +6,7 @@ or text is not documented, so anything else is "at least".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +44,8 @@ def price_of(least: int, most: int | None) -> str:
 def price(model: Model, params: Mapping[str, Any], prompt: str | None = None) -> Price:
     """The price of one request.
 
-    A parameter that is not yet known counts as changed, and a `prompt` that is not is None.
+    A parameter that is not yet known counts as changed, and a `prompt` that is not is None. One that
+    the model does not have, or an option of it, is named in the assumption, without a greatest price.
 
     Source: contract, sections 3.1 and 7.
     """
@@ -53,6 +54,8 @@ def price(model: Model, params: Mapping[str, Any], prompt: str | None = None) ->
         return Price(0, None, "the service lists no price for this model")
     if model.billing_type == "TOKEN_BASED":
         return Price(0, base, "settled by tokens, up to the reserve of one turn")
+    if wrong := "; ".join(_wrong(model, params)):
+        return Price(base, None, f"the service may refuse this: {wrong}")
     if model.billing_type == "METERED":
         length = f" ({len(prompt):,} characters)" if prompt else ""
         known = f"only its base price of {price_of(base, base)} is published"
@@ -63,6 +66,18 @@ def price(model: Model, params: Mapping[str, Any], prompt: str | None = None) ->
     if changed:
         return Price(base, None, f"{', '.join(changed)} may change the base price")
     return Price(base, base, "fixed price of the default request")
+
+
+def _wrong(model: Model, params: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in params.items():
+        param = model.param(key)
+        if param is None:
+            if key != "referenceMediaItems" and not model.params_may_go_on:
+                yield f"{model.id} has no parameter {key!r}"
+        elif param.type == "select" and param.options and isinstance(value, str | int | float):
+            names = [voice.name for voice in param.voices]
+            if spelled(value) not in (*param.options, *names):
+                yield f"{key} cannot be {value!r}"
 
 
 def _changed(model: Model, params: Mapping[str, Any]) -> list[str]:
