@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.cli.runs import wallet
+from rivya_flows.cli.receipt import wallet
 from support.receipts import parsed
 
 _TWO = [

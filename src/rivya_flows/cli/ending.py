@@ -12,7 +12,7 @@ from rivya_flows.app.report import RunReport
 from rivya_flows.app.spec_file import spec_path
 from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
 from rivya_flows.cli.output import located, print_json, show, tell
-from rivya_flows.cli.runs import wallet
+from rivya_flows.cli.receipt import wallet
 from rivya_flows.cli.terminal import question_lines, show_page
 from rivya_flows.ledger.continuing import NO_CREDITS, continuation
 from rivya_flows.ledger.phrases import not_downloaded, open_jobs, unanswered

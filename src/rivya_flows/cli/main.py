@@ -47,7 +47,6 @@ _DEFINES = {
     "project": ("init", "schema"),
     "results": ("open", "share", "compare", "verify"),
     "run": ("resume", "fork", "batch"),
-    "runs": ("receipt",),
     "store": ("cache",),
     "up": ("down", "prefect", "sandbox"),
 }
