@@ -65,15 +65,16 @@ def test_the_modules_of_each_extra_are_those_of_its_packages() -> None:
         assert found == wanted, name
 
 
-def beside_its_wheel(extra: str, folder: Path) -> str:
-    """What installs an extra where rivya-flows was installed by the path of its wheel."""
+def beside_its_wheel(extra: str, folder: Path, *, by_path: bool = True) -> str:
+    """What installs an extra where rivya-flows was installed from a wheel, by its path or its name."""
     folder.mkdir()
     described = folder / "rivya_flows-1.dist-info"
     described.mkdir()
     version = importlib.metadata.version("rivya-flows")
     (described / "METADATA").write_text(f"Name: rivya-flows\nVersion: {version}\n")
     told = {"url": (folder / "rivya_flows-1.whl").as_uri(), "archive_info": {}}
-    (described / "direct_url.json").write_text(json.dumps(told))
+    if by_path:
+        (described / "direct_url.json").write_text(json.dumps(told))
     (folder / f"{EXTRAS[extra].modules[0]}-{version}-py3-none-any.whl").touch()
     with pytest.MonkeyPatch.context() as patched:
         patched.syspath_prepend(folder)
@@ -97,6 +98,7 @@ def test_an_extra_is_installed_from_the_checkout_or_by_packages_that_somebody_ow
             beside_its_wheel(extra, tmp_path / "wheels")
             == f"pip install {tmp_path}/wheels/{wheel[14:]}"
         )
+        assert beside_its_wheel(extra, tmp_path / "named", by_path=False) == wheel
         assert wheel.startswith(f"pip install ./{OURS[extra]['name'].replace('-', '_')}-")
     else:
         declared = PYPROJECT["project"]["optional-dependencies"][extra]

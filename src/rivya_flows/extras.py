@@ -74,7 +74,7 @@ def _wheel(extra: str) -> str:
     this = importlib.metadata.distribution("rivya-flows")
     name = f"{EXTRAS[extra].modules[0]}-{this.version}-py3-none-any.whl"
     url = json.loads(this.read_text("direct_url.json") or "{}").get("url", "")
-    beside = Path(url2pathname(urlsplit(url).path)).with_name(name)
+    beside = Path(url2pathname(urlsplit(url).path)).parent / name
     return str(beside) if url.startswith("file:") and beside.exists() else f"./{name}"
 
 
