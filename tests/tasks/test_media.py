@@ -121,7 +121,10 @@ def test_a_layout_gives_a_picture_of_each_format(
     ("arguments", "words"),
     [
         ({}, "there is no picture"),
-        ({"clips": [{"media": "HERO"}], "images": "HERO"}, "expected one of clips, a film and"),
+        (
+            {"clips": [{"media": "HERO"}], "images": "HERO"},
+            "expected one of `clips`, `video` and `images`, not `clips` and `images`",
+        ),
         ({"clips": [{"media": "HERO"}], "formats": ["7:3"]}, r"formats\.0: .*'16:9'"),
         ({"clips": [{"media": "HERO", "motion": "fly"}]}, r"clips\.0\.motion: .*'push-in'"),
         ({"clips": [{"media": {"kind": "image"}}]}, "not a kept medium"),
