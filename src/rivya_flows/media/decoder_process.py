@@ -10,6 +10,7 @@ everything ends at once.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import resource
@@ -103,8 +104,8 @@ def _work(request: Mapping[str, Any], writes: int, shares: int) -> NoReturn:
         nothing = os.open(os.devnull, os.O_RDWR)
         for number in (0, 1, 2):  # the worker talks through its own pipe alone
             os.dup2(nothing, number)
-        if here := request.get("here"):
-            os.chdir(here)  # paths may be relative
+        with contextlib.suppress(OSError):  # it may be gone, and whole paths do not need it
+            os.chdir(request.get("here", "/"))  # paths may be relative
         _limit(Limits(**request["limits"]))
         answer = json.dumps(_answer(request, _teller(shares))).encode()
         while answer:
