@@ -29,8 +29,8 @@ from rivya_client.catalogue.snapshot import shipped
 from rivya_client.client import RivyaClient
 from rivya_client.uploads import Accepted
 from rivya_cut.results import Probe
-from rivya_flows.app.asset_ingest import take
-from rivya_flows.app.report import RunReporter
+from rivya_flows.engine.asset_ingest import take
+from rivya_flows.engine.report import RunReporter
 from rivya_flows.language.inputs import resolve_inputs
 from rivya_flows.planning.queue.events import (
     BalanceRead,

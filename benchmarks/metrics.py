@@ -15,7 +15,6 @@ from pathlib import Path
 
 from sqlalchemy import insert
 
-from rivya_flows.app.webhook_receiver import StoreMetrics
 from rivya_flows.planning.queue.event_codec import dump
 from rivya_flows.planning.queue.events import (
     Event,
@@ -27,6 +26,7 @@ from rivya_flows.planning.queue.events import (
 )
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.tables import EVENTS
+from rivya_flows.webhook_receiver import StoreMetrics
 
 ENTRIES = (10_000, 100_000)
 ITEMS = 13

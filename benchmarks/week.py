@@ -26,7 +26,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rivya_flows.app.processes import registry
+from rivya_flows.processes import registry
 
 HOURS = 168
 DAY = 24

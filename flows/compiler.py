@@ -29,7 +29,7 @@ from rivya_flows.store.deployments import DeployedSpec
 if TYPE_CHECKING:  # a run has no deployment to make
     from prefect.deployments.runner import RunnerDeployment
 
-    from rivya_flows.app.results import Receipt
+    from rivya_flows.runs.results import Receipt
 
 ENTRYPOINT_MODULE = "rivya_flows.flows.campaigns"
 _OF_MODULE = {"entrypoint_type": EntrypointType.MODULE_PATH}

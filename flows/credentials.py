@@ -14,7 +14,7 @@ from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # Prefect imports this module with each block and worker
     from rivya_client.client import RivyaClient
-    from rivya_flows.app.run_context import WalletCredentials
+    from rivya_flows.engine.run_context import WalletCredentials
 
 
 _SLUG = "rivya-credentials"
@@ -86,7 +86,7 @@ def name_of(credentials: object) -> str | None:
 
 def wallet_of(credentials: RivyaCredentials) -> WalletCredentials:
     """The wallet of a saved block that has a key."""
-    from rivya_flows.app.run_context import WalletCredentials
+    from rivya_flows.engine.run_context import WalletCredentials
 
     name = name_of(credentials)
     if name is None:

@@ -15,8 +15,6 @@ from prefect.runtime import flow_run
 from prefect.settings import get_current_settings
 
 from rivya_client.catalogue.snapshot import shipped
-from rivya_flows.app.shared_store_checks import shown_url
-from rivya_flows.app.spec_file import SpecFile, deployed_file, load_spec, read_spec, specs_at
 from rivya_flows.errors import RivyaError, StoreError
 from rivya_flows.flows.compiler import CampaignFlow, attribute_of, compile_flow, failing_flow
 from rivya_flows.flows.execution.deployment_run import run_deployment
@@ -25,10 +23,18 @@ from rivya_flows.flows.run_ids import run_id_of
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.planning.queue.events import RunFrozen
 from rivya_flows.planning.queue.reducer import initial_state
+from rivya_flows.preparation.spec_file import (
+    SpecFile,
+    deployed_file,
+    load_spec,
+    read_spec,
+    specs_at,
+)
 from rivya_flows.settings import Settings, read_settings
 from rivya_flows.similar_names import nearest
 from rivya_flows.store.deployments import DeployedSpec, deployed_spec, version_of
 from rivya_flows.store.journal import Journal
+from rivya_flows.store.shared_store_checks import shown_url
 
 _FILE = "file"
 """Begins an attribute that names a file by its path."""

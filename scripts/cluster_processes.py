@@ -23,7 +23,7 @@ from typing import Any
 from cluster_compose import Service, services
 from cluster_server import PrefectServer
 
-from rivya_flows.app.processes.ports import choose_port
+from rivya_flows.processes.ports import choose_port
 
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 120

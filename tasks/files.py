@@ -11,9 +11,9 @@ from prefect import task
 from rivya_client.mime_types import MediaKind, suffix_of
 from rivya_client.retries import RetryPolicy
 from rivya_client.types import File
-from rivya_flows.app.asset_ingest import take
-from rivya_flows.app.runner import Run
 from rivya_flows.assets import Asset
+from rivya_flows.engine.asset_ingest import take
+from rivya_flows.engine.run import Run
 from rivya_flows.steps.function import remote_file
 
 MAX_FETCH_BYTES = 100 * 2**20

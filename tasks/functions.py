@@ -17,9 +17,9 @@ from prefect import task
 from pydantic import JsonValue
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-from rivya_flows.app.asset_ingest import kept
-from rivya_flows.app.runner import Run
 from rivya_flows.assets import Asset, Outputs, as_asset, looks_like_asset
+from rivya_flows.engine.asset_ingest import kept
+from rivya_flows.engine.run import Run
 from rivya_flows.errors import LostMediumError, RivyaError
 from rivya_flows.steps.function import Function
 from rivya_flows.steps.kind import Kind

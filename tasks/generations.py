@@ -19,9 +19,9 @@ from rivya_client.downloads import Download
 from rivya_client.mime_types import MediaKind
 from rivya_client.retries import ONCE, RetryPolicy
 from rivya_client.types import ChatCompletion, Generation
-from rivya_flows.app.asset_ingest import of_kept, take
-from rivya_flows.app.runner import Run
 from rivya_flows.assets import Asset
+from rivya_flows.engine.asset_ingest import of_kept, take
+from rivya_flows.engine.run import Run
 from rivya_flows.errors import (
     APIError,
     APIStatusError,

@@ -15,10 +15,10 @@ from pydantic import ValidationError
 
 from rivya_cut.composition import Composition, Layout
 from rivya_cut.results import GIF, POSTER, Rendered, clean_name, film_names
-from rivya_flows.app.asset_ingest import take
-from rivya_flows.app.runner import Run
-from rivya_flows.app.signing import title_of
 from rivya_flows.assets import Asset, Outputs, as_asset
+from rivya_flows.engine.asset_ingest import take
+from rivya_flows.engine.run import Run
+from rivya_flows.engine.signing import title_of
 from rivya_flows.errors import MediaError, UsageError
 from rivya_flows.language.final_cut import media_in, with_media
 from rivya_flows.media.decoding import lay_out, render

@@ -7,9 +7,9 @@ from typing import Any
 from prefect import task
 from pydantic import JsonValue
 
-from rivya_flows.app.runner import Run
 from rivya_flows.assets import Outputs, looks_like_asset
 from rivya_flows.callbacks import post_callback
+from rivya_flows.engine.run import Run
 from rivya_flows.language.canonical import canonical
 from rivya_flows.language.syntax.secret_names import names_secret
 from rivya_flows.planning.expansion.run_scope import outputs_of

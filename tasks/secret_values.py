@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 
 from pydantic import SecretStr, ValidationError
 
-from rivya_flows.app.shared_store_checks import shown_url
 from rivya_flows.callbacks import Revealed
 from rivya_flows.errors import UsageError
 from rivya_flows.language.syntax.secret_names import RESERVED_HINT, refusal
 from rivya_flows.settings import RUN_HERE, read_secret
+from rivya_flows.store.shared_store_checks import shown_url
 
 T = TypeVar("T")
 

@@ -17,17 +17,7 @@ from prefect.client.schemas.objects import WorkPool
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
 from rivya_client.catalogue.snapshot import shipped
-from rivya_flows.app.live_guard import (
-    Confirm,
-    account,
-    agree_to_spending,
-    buys_elsewhere,
-    is_rehearsal,
-    source,
-)
-from rivya_flows.app.processes import registry
-from rivya_flows.app.publishing import upload_page
-from rivya_flows.app.shared_store_checks import shown_url, this_machine, unshared
+from rivya_flows.engine.publishing import upload_page
 from rivya_flows.environment import variables
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.credentials import RivyaCredentials
@@ -56,11 +46,21 @@ from rivya_flows.flows.deployment.work_pools import (
 )
 from rivya_flows.flows.recovery.automations import configured_heartbeat, ensure_automations
 from rivya_flows.flows.server.environment import health_problem, password_hint
+from rivya_flows.money.live_guard import (
+    Confirm,
+    account,
+    agree_to_spending,
+    buys_elsewhere,
+    is_rehearsal,
+    source,
+)
+from rivya_flows.processes import registry
 from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.deployments import keep_spec
 from rivya_flows.store.journal import Journal
+from rivya_flows.store.shared_store_checks import shown_url, this_machine, unshared
 
 _AT_ONCE = 6
 """Concurrent requests: with more, a server on SQLite only waits for its own locks."""

@@ -18,8 +18,6 @@ from prefect.events.schemas.automations import AutomationCore, EventTrigger, Pos
 from prefect.events.schemas.events import ResourceSpecification
 
 from rivya_client.catalogue.catalogue import Catalogue
-from rivya_flows.app.prepare import Market, RunRequest, prepare
-from rivya_flows.app.spec_file import NO_SPEC, SpecFile, carried, is_tests, read_spec, specs_at
 from rivya_flows.errors import Diagnostic, MediaError, RivyaError, SpecError, UsageError
 from rivya_flows.flows.compiler import compile_flow
 from rivya_flows.flows.deploy_blocks import (
@@ -42,6 +40,15 @@ from rivya_flows.flows.run_form import CREDENTIALS, shown_form, upload_link
 from rivya_flows.language.workflow import Deploy, Workflow
 from rivya_flows.ledger.phrases import credits_of, total_of
 from rivya_flows.planning.markdown import paragraphs
+from rivya_flows.preparation.prepare import Market, RunRequest, prepare
+from rivya_flows.preparation.spec_file import (
+    NO_SPEC,
+    SpecFile,
+    carried,
+    is_tests,
+    read_spec,
+    specs_at,
+)
 from rivya_flows.spec.includes import included_texts
 from rivya_flows.spec.load import check
 from rivya_flows.store.assets import AssetStore

@@ -15,8 +15,7 @@ from prefect.client.schemas.objects import WorkerStatus
 from prefect.events.schemas.automations import EventTrigger
 from prefect.exceptions import ObjectNotFound
 
-from rivya_flows.app.doctor.checks import Check, ok, problem, warning
-from rivya_flows.app.shared_store_checks import shown_url, this_machine, unshared
+from rivya_flows.doctor.checks import Check, ok, problem, warning
 from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL
 from rivya_flows.flows.deployment.work_pools import WAKER_NAME, machines_of, workers_online
 from rivya_flows.flows.paging import read_deployments
@@ -32,6 +31,7 @@ from rivya_flows.flows.recovery.waker import SWEEP
 from rivya_flows.flows.server.environment import health_problem
 from rivya_flows.settings import Settings
 from rivya_flows.store.journal import Journal
+from rivya_flows.store.shared_store_checks import shown_url, this_machine, unshared
 from rivya_flows.store.suspended_runs import last_sweep
 
 _DEPLOY = "deploy with `rivya-flows deploy`, or start `rivya-flows up`"

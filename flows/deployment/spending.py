@@ -16,13 +16,13 @@ from prefect.client.schemas.schedules import (
 from prefect.events.schemas.automations import EventTrigger
 
 from rivya_client.catalogue.snapshot import shipped
-from rivya_flows.app.live_guard import DeployedSpending, Start
-from rivya_flows.app.spec_file import deployed_file, load_spec
 from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.flows.deployment.desired import GivenSpecs
 from rivya_flows.flows.deployment.schedules import dates_from
 from rivya_flows.flows.deployment.sync import ExistingDeployment, automations_of, read_existing
 from rivya_flows.language.workflow import Deploy, Schedule, Workflow
+from rivya_flows.money.live_guard import DeployedSpending, Start
+from rivya_flows.preparation.spec_file import deployed_file, load_spec
 from rivya_flows.steps.registry import kind_of_step
 from rivya_flows.store.deployments import deployed_spec
 from rivya_flows.store.journal import Journal

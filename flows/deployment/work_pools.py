@@ -22,10 +22,10 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.schedules import Interval
 
 from rivya_client.hosts import is_loopback
-from rivya_flows.app.shared_store_checks import UNKNOWN_MACHINE, machine_of, this_machine
 from rivya_flows.flows.deploy_blocks import OWNER_TAG, JobVariables
 from rivya_flows.flows.questions.suspension import WAKER, WAKER_DEPLOYMENT
 from rivya_flows.flows.recovery.waker import SWEEP
+from rivya_flows.store.shared_store_checks import UNKNOWN_MACHINE, machine_of, this_machine
 
 _PREFECTS_IMAGE = re.compile(r"(docker\.io/)?prefecthq/prefect(?![\w-])")
 _INSTALLS = "EXTRA_PIP_PACKAGES"

@@ -12,10 +12,10 @@ from typing import NamedTuple
 from prefect.events import Event
 from pydantic import JsonValue
 
-from rivya_flows.app.batch.summary import BatchResult, RowReport, rerun_with
-from rivya_flows.app.publishing import addresses_of, report_of
-from rivya_flows.app.run_context import RunContext
 from rivya_flows.assets import assets_in
+from rivya_flows.batch.summary import BatchResult, RowReport, rerun_with
+from rivya_flows.engine.publishing import addresses_of, report_of
+from rivya_flows.engine.run_context import RunContext
 from rivya_flows.errors import RivyaError
 from rivya_flows.flows.prefect_internals import send_event
 from rivya_flows.flows.recovery.automations import BATCH_PREFIX, OURS

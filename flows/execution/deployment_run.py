@@ -28,20 +28,9 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import deployment, flow_run
 
-from rivya_flows.app.connect import connect, for_worker, with_key
-from rivya_flows.app.live_guard import agreement, confirm_live, spending_of
-from rivya_flows.app.prepare import (
-    RunRequest,
-    expected_price,
-    prepare_here,
-    read_market,
-    refuse_over,
-)
-from rivya_flows.app.report import RunReport, RunReporter
-from rivya_flows.app.results import Receipt, receipt_of
-from rivya_flows.app.run_context import RunContext, WalletCredentials, known_run
-from rivya_flows.app.runner import Run
-from rivya_flows.app.spec_file import SpecFile
+from rivya_flows.engine.report import RunReport, RunReporter
+from rivya_flows.engine.run import Run
+from rivya_flows.engine.run_context import RunContext, WalletCredentials, known_run
 from rivya_flows.errors import RivyaError
 from rivya_flows.flows.absence import can_try_later
 from rivya_flows.flows.deploy_blocks import schedule_of
@@ -61,7 +50,18 @@ from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.flows.stopping import caught_terminations
 from rivya_flows.language.workflow import Inputs, Schedule, Workflow
 from rivya_flows.ledger.summary import is_owed, notes as ledger_notes, troubles
+from rivya_flows.money.live_guard import agreement, confirm_live, spending_of
 from rivya_flows.planning.questions.open_questions import open_questions
+from rivya_flows.preparation.prepare import (
+    RunRequest,
+    expected_price,
+    prepare_here,
+    read_market,
+    refuse_over,
+)
+from rivya_flows.preparation.spec_file import SpecFile
+from rivya_flows.runs.connect import connect, for_worker, with_key
+from rivya_flows.runs.results import Receipt, receipt_of
 from rivya_flows.settings import read_settings
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.journal import Journal

@@ -17,7 +17,7 @@ from prefect.exceptions import TerminationSignal
 
 from rivya_client.client import RivyaClient
 from rivya_client.types import Generation
-from rivya_flows.app.runner import Run
+from rivya_flows.engine.run import Run
 from rivya_flows.errors import (
     APIStatusError,
     LeaseLostError,

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import JsonValue
 
-from rivya_flows.app.shared_store_checks import shown_url
 from rivya_flows.environment import set_default, variables
 from rivya_flows.errors import RivyaError, UsageError
 from rivya_flows.extras import missing
@@ -32,12 +31,13 @@ from rivya_flows.flows.server.local_server import LocalServer
 from rivya_flows.language.workflow import Inputs
 from rivya_flows.private import private_folder
 from rivya_flows.settings import RUN_HERE
+from rivya_flows.store.shared_store_checks import shown_url
 
 if TYPE_CHECKING:
-    from rivya_flows.app.batch.summary import BatchResult
-    from rivya_flows.app.report import RunReport
-    from rivya_flows.app.run_context import RunContext, WalletCredentials
-    from rivya_flows.app.runner import Run
+    from rivya_flows.batch.summary import BatchResult
+    from rivya_flows.engine.report import RunReport
+    from rivya_flows.engine.run import Run
+    from rivya_flows.engine.run_context import RunContext, WalletCredentials
     from rivya_flows.language.workflow import Workflow
     from rivya_flows.settings import Settings
 
@@ -45,7 +45,7 @@ _LOADED = ("rivya_flows.flows.execution.execute", "rivya_flows.flows.compiler")
 
 
 class LocalRunner:
-    """The `rivya_flows.app.runner.Runner` with Prefect.
+    """The `rivya_flows.engine.run.Runner` with Prefect.
 
     Args:
         collects_later: Python collects no garbage until everything is imported: for a process that
@@ -71,7 +71,7 @@ class LocalRunner:
         if settings.rivya_api_key is not None or settings.prefect_api_url is None:
             return settings
         # Only then: importing Prefect takes a second.
-        from rivya_flows.app.connect import with_key
+        from rivya_flows.runs.connect import with_key
         from rivya_flows.tasks.secret_values import secret_block
 
         try:

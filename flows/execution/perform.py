@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import cast
 
 from rivya_client.mime_types import MediaKind
-from rivya_flows.app.run_context import ServiceConnection
-from rivya_flows.app.runner import Run
 from rivya_flows.assets import Asset, Outputs, as_asset
+from rivya_flows.engine.run import Run
+from rivya_flows.engine.run_context import ServiceConnection
 from rivya_flows.errors import APIError, UsageError
 from rivya_flows.flows.execution.purchases import buy, called, collect
 from rivya_flows.planning.questions.open_questions import decide_at_deadline, question_asked

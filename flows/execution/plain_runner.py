@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar, cast
 
-from rivya_flows.app.report import RunReport
-from rivya_flows.app.runner import Run, Runner
+from rivya_flows.engine.report import RunReport
+from rivya_flows.engine.run import Run, Runner
 from rivya_flows.flows.execution.engine import drive
 from rivya_flows.store.database import in_thread
 from rivya_flows.tasks.notify import post_notice

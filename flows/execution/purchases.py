@@ -16,8 +16,8 @@ from pydantic import JsonValue
 from rivya_client.errors import NotSentError, RefusedAfterSilenceError, may_have_been_carried_out
 from rivya_client.mime_types import MediaKind
 from rivya_client.types import ChatCompletion, Generation
-from rivya_flows.app.runner import Run
 from rivya_flows.assets import Outputs
+from rivya_flows.engine.run import Run
 from rivya_flows.errors import APIError, APIStatusError, UsageError
 from rivya_flows.flows.absence import is_absence
 from rivya_flows.planning.queue.actions import Buy, Collect, Work

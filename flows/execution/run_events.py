@@ -22,9 +22,9 @@ from prefect.settings import get_current_settings
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from rivya_client.printable import one_line
-from rivya_flows.app.publishing import addresses_of, report_of
-from rivya_flows.app.run_context import RunContext
 from rivya_flows.assets import Asset, as_asset, assets_in
+from rivya_flows.engine.publishing import addresses_of, report_of
+from rivya_flows.engine.run_context import RunContext
 from rivya_flows.errors import RivyaError, hint_of
 from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL, send_event
 from rivya_flows.flows.recovery.automations import EVENT_PREFIX, LAST_HEARTBEAT, OURS, ROW_PREFIX

@@ -16,7 +16,7 @@ from typing import Any
 from opentelemetry import trace
 from opentelemetry.trace import Span, StatusCode, Tracer, TracerProvider
 
-from rivya_flows.app.runner import Listener, Rendering
+from rivya_flows.engine.run import Listener, Rendering
 from rivya_flows.errors import APIError, RateLimitError
 from rivya_flows.ledger.metrics import outcome_of
 from rivya_flows.ledger.phrases import budget_warning, credits_of, open_jobs

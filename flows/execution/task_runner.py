@@ -16,7 +16,7 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Failed
 from prefect.utilities.annotations import allow_failure
 
-from rivya_flows.app.runner import Run
+from rivya_flows.engine.run import Run
 from rivya_flows.errors import RivyaError
 from rivya_flows.flows.paging import UNFINISHED, flow_runs_with, read_task_runs
 from rivya_flows.flows.prefect_internals import Boxed, task_named

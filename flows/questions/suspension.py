@@ -24,9 +24,9 @@ from prefect.input import RunInput
 from prefect.runtime import deployment, flow_run
 from prefect.states import Scheduled
 
-from rivya_flows.app.publishing import addresses_of, report_of, stills_of
-from rivya_flows.app.report import RunReporter
-from rivya_flows.app.run_context import RunContext
+from rivya_flows.engine.publishing import addresses_of, report_of, stills_of
+from rivya_flows.engine.report import RunReporter
+from rivya_flows.engine.run_context import RunContext
 from rivya_flows.errors import StoreError
 from rivya_flows.flows.prefect_internals import last_response, resume_suspended
 from rivya_flows.flows.questions.resume_form import chosen_values, empty_response, resume_form

@@ -16,9 +16,9 @@ from prefect.runtime import flow_run
 
 from rivya_client.types import ChatCompletion
 from rivya_cut.results import POSTER_SIDE
-from rivya_flows.app.publishing import addresses_of, report_of, stills_of
-from rivya_flows.app.run_context import RunContext
 from rivya_flows.assets import Asset, assets_in, output_assets, rendered_as
+from rivya_flows.engine.publishing import addresses_of, report_of, stills_of
+from rivya_flows.engine.run_context import RunContext
 from rivya_flows.flows.prefect_internals import executed_before
 from rivya_flows.flows.run_ids import can_be_suspended
 from rivya_flows.flows.run_page.artifact import (

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from rivya_client.catalogue.prices import Price
-from rivya_flows.app.prepare import verdict
 from rivya_flows.assets import Asset
 from rivya_flows.flows.run_page.artifact import Address, Artifact, Poster, as_markdown
 from rivya_flows.ledger.continuing import next_step
@@ -31,6 +30,7 @@ from rivya_flows.planning.pricing.estimate import RUNTIME, Estimate, ItemEstimat
 from rivya_flows.planning.questions.presentation import answering_command, blank_answer, round_note
 from rivya_flows.planning.queue.items import Phase
 from rivya_flows.planning.queue.state import State, StepState
+from rivya_flows.preparation.prepare import verdict
 
 MOST_PLANNED, _MOST_STEPS = 200, 6
 """Items in the table of a plan, and steps at work that are named."""

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from rivya_flows.app.processes import registry
+from rivya_flows.processes import registry
 
 FILE = "auth"
 """Beside Prefect's database, for `curl -u "$(cat FILE)"`."""

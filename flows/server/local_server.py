@@ -19,9 +19,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO
 
-from rivya_flows.app.processes.locks import set_idle_seconds, try_lock
-from rivya_flows.app.processes.ports import choose_port
-from rivya_flows.app.processes.supervisor import READY_SECONDS, StartedProcess, start_error
 from rivya_flows.environment import set_default, variables
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.prefect_internals import send_pending
@@ -36,6 +33,9 @@ from rivya_flows.flows.server.server_process import (
     running,
     start_server,
 )
+from rivya_flows.processes.locks import set_idle_seconds, try_lock
+from rivya_flows.processes.ports import choose_port
+from rivya_flows.processes.supervisor import READY_SECONDS, StartedProcess, start_error
 
 SEND_SECONDS = 10.0
 LOOK_SECONDS = 0.1

@@ -15,18 +15,18 @@ from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 
-from rivya_flows.app.processes.bound import with_users
-from rivya_flows.app.processes.locks import LOOK_SECONDS, set_idle_seconds, try_lock
-from rivya_flows.app.processes.supervisor import StartedProcess, is_json, start, wait_until
 from rivya_flows.environment import set_variables, variables
 from rivya_flows.flows.server.local_api import new_auth
+from rivya_flows.processes.bound import with_users
+from rivya_flows.processes.locks import LOOK_SECONDS, set_idle_seconds, try_lock
+from rivya_flows.processes.supervisor import StartedProcess, is_json, start, wait_until
 
 _OF_PORT = ("PREFECT_SERVER_API_", "PREFECT_UI_URL")
 LOCK = "server.lock"
 """In Prefect's home: the server holds it while it lives, and writes its port and kind into it."""
 
 USERS = "users.lock"
-"""In Prefect's home: each user of the server holds it shared; see `rivya_flows.app.processes.locks`."""
+"""In Prefect's home: each user of the server holds it shared; see `rivya_flows.processes.locks`."""
 
 END_SECONDS = 20.0
 

@@ -15,7 +15,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rivya_flows.app.results import Plan as Plan, PlanItem as PlanItem, Receipt as Receipt
     from rivya_flows.assets import Asset as Asset
     from rivya_flows.diagnostics import Diagnostic as Diagnostic
     from rivya_flows.errors import (
@@ -57,6 +56,7 @@ if TYPE_CHECKING:
         resume as resume,
         run as run,
     )
+    from rivya_flows.runs.results import Plan as Plan, PlanItem as PlanItem, Receipt as Receipt
     from rivya_flows.steps.function import LocalAsset as LocalAsset
     from rivya_flows.version import __version__ as __version__
 

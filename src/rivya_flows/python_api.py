@@ -14,23 +14,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from uuid import UUID
 
-from rivya_flows.app import run as runs
-from rivya_flows.app.catalogue_cache import known_catalogue
-from rivya_flows.app.check import check_file, check_spec
-from rivya_flows.app.execution import GivenAnswers, Observer
-from rivya_flows.app.live_guard import agreement
-from rivya_flows.app.prepare import CacheMode, RunRequest
-from rivya_flows.app.quotes import QuoteFile, read_quote
-from rivya_flows.app.results import Plan, Receipt, plan_of, receipt_of, recorded_receipt
-from rivya_flows.app.resume import ResumeOptions, resume as resume_run
-from rivya_flows.app.run import ForkOptions, fork_request
-from rivya_flows.app.spec_file import SpecFile, load_spec, read_spec
 from rivya_flows.errors import Diagnostic, UsageError
 from rivya_flows.flows.execution.local_runner import LocalRunner
 from rivya_flows.language.workflow import Workflow
+from rivya_flows.money.live_guard import agreement
+from rivya_flows.money.quotes import QuoteFile, read_quote
 from rivya_flows.planning.questions.question import Answer
 from rivya_flows.planning.questions.reading_answers import signature
+from rivya_flows.preparation.catalogue_cache import known_catalogue
+from rivya_flows.preparation.check import check_file, check_spec
+from rivya_flows.preparation.prepare import CacheMode, RunRequest
+from rivya_flows.preparation.spec_file import SpecFile, load_spec, read_spec
 from rivya_flows.private import secure_data
+from rivya_flows.runs import run as runs
+from rivya_flows.runs.execution import GivenAnswers, Observer
+from rivya_flows.runs.results import Plan, Receipt, plan_of, receipt_of, recorded_receipt
+from rivya_flows.runs.resume import ResumeOptions, resume as resume_run
+from rivya_flows.runs.run import ForkOptions, fork_request
 from rivya_flows.settings import Settings, read_settings
 from rivya_flows.spec.dump import dump
 from rivya_flows.spec.includes import included_texts

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.app.batch.rows import BatchRow
-from rivya_flows.app.batch.scheduler import Batch, RowState
-from rivya_flows.app.batch.summary import BatchResult, RowReport, WalletChange
+from rivya_flows.batch.rows import BatchRow
+from rivya_flows.batch.scheduler import Batch, RowState
+from rivya_flows.batch.summary import BatchResult, RowReport, WalletChange
 from rivya_flows.cli.batch_live import BatchProgress, next_steps
 from rivya_flows.cli.interrupts import Interrupts
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.app.spec_file import specs_at
+from rivya_flows.preparation.spec_file import specs_at
 from support.cli_calls import Terminal
 
 SPECS = Path(__file__).parents[2] / "specs"

@@ -10,12 +10,12 @@ from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
 from rivya_client.client import RivyaClient
-from rivya_flows.app.doctor.examine import HARMFUL
-from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess, write
+from rivya_flows.doctor.examine import HARMFUL
 from rivya_flows.extras import install
 from rivya_flows.flows.execution import local_runner
 from rivya_flows.flows.server.environment import pointed_at
 from rivya_flows.language.syntax.secret_names import KEY_BLOCK
+from rivya_flows.processes.registry import LeftRunning, ManagedProcess, write
 from rivya_flows.receiver.app import WEBHOOK_PATH
 from rivya_flows.receiver.registration import register
 from rivya_flows.store.secrets import signing_secrets

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.app.report import write_report
 from rivya_flows.cli.ending import commands, end, with_spec_here
 from rivya_flows.cli.receipt import wallet
+from rivya_flows.engine.report import write_report
 from rivya_flows.ledger.continuing import resume_options
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.ledger.summary import sentence

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.app.report import write_report
-from rivya_flows.app.runs import find_run, open_journal
+from rivya_flows.engine.report import write_report
+from rivya_flows.runs.lookup import find_run, open_journal
 from rivya_flows.settings import read_settings
 from rivya_flows.store.assets import AssetStore
 from rivya_sandbox.service.startup import Sandbox
@@ -146,7 +146,7 @@ def test_a_file_of_the_spec_that_a_prune_deleted_is_taken_from_its_folder(
     spec.write_text(POSTER)
     assert call("run", "specs/poster.yaml").code == 0
     [run] = (tmp_path / "runs").iterdir()
-    monkeypatch.setattr("rivya_flows.app.retention.LOOKED_UP_SECONDS", 0)
+    monkeypatch.setattr("rivya_flows.runs.retention.LOOKED_UP_SECONDS", 0)
     assert call("store", "prune", "--older-than", "0", "--yes").code == 0
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
@@ -166,7 +166,7 @@ def test_a_file_of_the_spec_that_a_prune_deleted_is_taken_from_its_folder(
 def test_media_that_a_prune_deleted_are_taken_from_the_folder_of_the_run_and_not_bought_again(
     call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rivya_flows.app.retention.LOOKED_UP_SECONDS", 0)
+    monkeypatch.setattr("rivya_flows.runs.retention.LOOKED_UP_SECONDS", 0)
     assets = AssetStore(read_settings().assets_url, tmp_path)
     with open_journal(read_settings()) as journal:
         folder = find_run(journal, "run-1").folder

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.app import retention, sheets
+from rivya_flows.runs import retention, sheets
 from rivya_flows.settings import read_settings
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases

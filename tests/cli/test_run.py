@@ -19,11 +19,11 @@ from pathlib import Path
 import pytest
 
 import rivya_flows as rf
-from rivya_flows.app.execution import Observer
-from rivya_flows.app.resume import ResumeOptions, resume
 from rivya_flows.errors import NotConfirmedError
 from rivya_flows.flows.execution.plain_runner import PlainRunner
 from rivya_flows.planning.questions.question import Answer, Question
+from rivya_flows.runs.execution import Observer
+from rivya_flows.runs.resume import ResumeOptions, resume
 from rivya_flows.settings import read_settings
 from rivya_sandbox.service.admin import add_credits, set_faults
 from rivya_sandbox.service.serve import running
@@ -416,7 +416,7 @@ def test_a_failed_job_exits_1_and_is_bought_again_only_when_asked(
 def test_what_a_prune_deleted_comes_from_the_folder_of_the_run_or_nothing_is_bought(
     call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rivya_flows.app.retention.LOOKED_UP_SECONDS", 0)
+    monkeypatch.setattr("rivya_flows.runs.retention.LOOKED_UP_SECONDS", 0)
     spec = ONE.replace("outputs:", f"  larger:{LARGER}  other:{OTHER}  poster:{POSTER}outputs:")
     fault = "faults: [{on: generation, model: nano-banana-2, do: fail, times: 3}]"
     with running(tmp_path / "sandbox", credits=90, faults=fault) as sandbox:
@@ -453,7 +453,7 @@ def test_what_a_prune_deleted_comes_from_the_folder_of_the_run_or_nothing_is_bou
 def test_a_resume_elsewhere_takes_a_file_of_the_spec_from_its_folder_or_names_that(
     call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rivya_flows.app.retention.LOOKED_UP_SECONDS", 0)
+    monkeypatch.setattr("rivya_flows.runs.retention.LOOKED_UP_SECONDS", 0)
     (tmp_path / "specs").mkdir()
     still(tmp_path / "specs" / "lamp.png", (64, 64))
     made = "model: nano-banana-2, references: [lamp.png]"

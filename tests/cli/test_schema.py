@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.app.spec_file import specs_at
+from rivya_flows.preparation.spec_file import specs_at
 from rivya_flows.spec.json_schema.document import FILE, TESTS_FILE
 from support.cli_calls import Terminal
 

@@ -7,8 +7,8 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 
-from rivya_flows.app.spec_tests import CaseResult, Mismatch, junit
 from rivya_flows.environment import variables
+from rivya_flows.spec_tests import CaseResult, Mismatch, junit
 from support.cli_calls import Terminal
 from support.engine_runs import stills
 

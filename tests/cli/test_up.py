@@ -19,10 +19,10 @@ import httpx
 import psutil
 import pytest
 
-from rivya_flows.app.processes.registry import read
-from rivya_flows.app.processes.supervisor import marked
 from rivya_flows.flows.execution.local_runner import running_server
 from rivya_flows.flows.server.local_server import LocalServer
+from rivya_flows.processes.registry import read
+from rivya_flows.processes.supervisor import marked
 from rivya_flows.settings import Settings
 from support.prefect_workers import Place, Server, eventually
 from support.seeded_data import seeded

@@ -13,8 +13,8 @@ import fsspec
 import pytest
 from sqlalchemy import make_url, text
 
-from rivya_flows.app.processes.ports import choose_port
 from rivya_flows.errors import StoreError, StoreUnreachableError
+from rivya_flows.processes.ports import choose_port
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.database import make_patient, open_engine, reading, writing
 from support.databases import fresh_store

@@ -13,11 +13,11 @@ import pytest
 
 from rivya_client.catalogue.catalogue import Catalogue
 from rivya_client.catalogue.snapshot import from_wire, shipped
-from rivya_flows.app.batch.rows import read_rows
-from rivya_flows.app.check import lint_spec
-from rivya_flows.app.spec_file import SpecFile
+from rivya_flows.batch.rows import read_rows
 from rivya_flows.diagnostics import LINTS, Diagnostic
 from rivya_flows.errors import SpecError
+from rivya_flows.preparation.check import lint_spec
+from rivya_flows.preparation.spec_file import SpecFile
 from rivya_flows.spec.load import check, load
 from support.cli_calls import Terminal
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.app.processes.registry import ManagedProcess
-from rivya_flows.app.webhook_receiver import Ready
 from rivya_flows.flows.execution.job_notifications import event_of
 from rivya_flows.flows.execution.run_events import payload_of
-from rivya_flows.flows.up.options import UpStatus
+from rivya_flows.processes.registry import ManagedProcess
 from rivya_flows.receiver.notification import JobNotification
+from rivya_flows.up.options import UpStatus
+from rivya_flows.webhook_receiver import Ready
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import Said, Terminal, buy_from
 from support.composed_media import still

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import rivya_flows as rf
-from rivya_flows.app.results import Receipt
+from rivya_flows.runs.results import Receipt
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import bought, buy_from
 

@@ -17,7 +17,7 @@ from prefect.client import orchestration as prefect_client
 from rivya_client import retries
 from rivya_client.catalogue.snapshot import shipped
 from rivya_client.errors import JobTimeoutError
-from rivya_flows.app.report import RunReport
+from rivya_flows.engine.report import RunReport
 from rivya_flows.errors import APIConnectionError, APIStatusError, LeaseLostError, UsageError
 from rivya_flows.flows import absence
 from rivya_flows.flows.absence import is_absence

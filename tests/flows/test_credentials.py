@@ -12,9 +12,9 @@ from prefect.workers.base import BaseWorker
 from pydantic import SecretStr, ValidationError
 
 import rivya_flows as rf
-from rivya_flows.app.results import Receipt
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.credentials import load_wallet
+from rivya_flows.runs.results import Receipt
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
 from support.prefect_workers import Server

@@ -13,7 +13,6 @@ from prefect import Flow, get_client
 from prefect.flows import load_flow_from_entrypoint
 
 from rivya_client.catalogue.snapshot import shipped
-from rivya_flows.app.spec_file import specs_at
 from rivya_flows.errors import SpecError
 from rivya_flows.flows import campaigns, spec_registry
 from rivya_flows.flows.deploy_blocks import (
@@ -24,6 +23,7 @@ from rivya_flows.flows.deploy_blocks import (
     schedule_of,
 )
 from rivya_flows.language.workflow import Deploy, Input, Resources, Schedule, Workflow, WorkPool
+from rivya_flows.preparation.spec_file import specs_at
 from rivya_flows.spec.load import load
 
 ROOT = Path(__file__).parents[2]

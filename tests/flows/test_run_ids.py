@@ -11,8 +11,8 @@ from prefect import flow, task
 from prefect.runtime import flow_run
 
 import rivya_flows as rf
-from rivya_flows.app.results import Receipt
 from rivya_flows.flows.compiler import CampaignFlow
+from rivya_flows.runs.results import Receipt
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import bought, buy_from

@@ -12,11 +12,11 @@ import pytest
 from prefect import Flow
 
 from rivya_client.catalogue.snapshot import shipped
-from rivya_flows.app.prepare import Market, RunRequest, prepare
-from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.flows import campaigns
 from rivya_flows.flows.run_ids import run_id_of
 from rivya_flows.flows.spec_registry import flow_of_file
+from rivya_flows.preparation.prepare import Market, RunRequest, prepare
+from rivya_flows.preparation.spec_file import SpecFile
 from rivya_flows.settings import read_settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.deployments import DeployedSpec, keep_spec

@@ -10,7 +10,7 @@ import pytest
 from mcp import Client, types
 
 from frozen.golden import compare, hash_of, normal
-from rivya_flows.app.runner import Runner
+from rivya_flows.engine.run import Runner
 from rivya_flows.settings import Settings
 from rivya_flows_mcp.server import server_of
 from rivya_flows_mcp.tools import AgentTools

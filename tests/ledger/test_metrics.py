@@ -14,7 +14,6 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine as Database, event as sqlalchemy_event
 
-from rivya_flows.app.webhook_receiver import BEGIN_SECONDS, FRESH_SECONDS, StoreMetrics
 from rivya_flows.ledger.metrics import MAX_NAMES, OTHER, Totals
 from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.planning.queue.events import (
@@ -39,6 +38,7 @@ from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
 from rivya_flows.store.run_list import FailedStart, forget_failed_starts, record_failed_start
 from rivya_flows.store.suspended_runs import record_sweep
+from rivya_flows.webhook_receiver import BEGIN_SECONDS, FRESH_SECONDS, StoreMetrics
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio, customer, stills

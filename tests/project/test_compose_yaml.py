@@ -20,11 +20,11 @@ from prefect.settings import (
 )
 from pydantic import BaseModel
 
-from rivya_flows.app.shared_store_checks import unshared
 from rivya_flows.flows.deploy_blocks import WORK_POOL
 from rivya_flows.flows.worker.campaign_worker import LIMIT
 from rivya_flows.flows.worker.hosts import RUNS_PER_HOST
 from rivya_flows.settings import Settings, read_settings
+from rivya_flows.store.shared_store_checks import unshared
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())

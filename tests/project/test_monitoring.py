@@ -15,10 +15,10 @@ import pytest
 import yaml
 from prometheus_client import REGISTRY
 
-from rivya_flows.app.webhook_receiver import StoreMetrics
 from rivya_flows.flows.worker import hosts
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.suspended_runs import record_sweep
+from rivya_flows.webhook_receiver import StoreMetrics
 
 ROOT = Path(__file__).parents[2]
 MONITORING = ROOT / "deploy" / "monitoring"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from rivya_client.catalogue.snapshot import shipped
-from rivya_flows.app.spec_file import specs_at
 from rivya_flows.errors import SpecError
+from rivya_flows.preparation.spec_file import specs_at
 from rivya_flows.spec.load import load
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import Terminal, buy_from

@@ -11,7 +11,6 @@ import pytest
 
 from rivya_client.client import RivyaClient
 from rivya_flows.errors import UsageError
-from rivya_flows.flows.up.options import UpOptions, working_environment
 from rivya_flows.folder_settings import MAX_ENV_FILE_BYTES, MAX_TOML_BYTES
 from rivya_flows.settings import (
     ENV_FILE_VARIABLE,
@@ -19,6 +18,7 @@ from rivya_flows.settings import (
     read_settings,
     variables_for_children,
 )
+from rivya_flows.up.options import UpOptions, working_environment
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import Said, Terminal, buy_from
 from support.sandbox_calls import receiving

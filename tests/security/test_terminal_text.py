@@ -22,9 +22,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from rivya_client.printable import one_line, printable, printable_json
-from rivya_flows.app.report import write_report
 from rivya_flows.cli.ending import end
 from rivya_flows.cli.output import log_handler, print_json, print_table, tell
+from rivya_flows.engine.report import write_report
 from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.planning.queue.events import Stamped
 from rivya_flows.store.assets import AssetStore
@@ -323,7 +323,7 @@ def test_prefects_log_prints_no_control_of_others(name: str) -> None:
 def test_nothing_but_one_module_prints() -> None:
     allowed = {
         "src/rivya_flows/cli/output.py",
-        "flows/up/watcher.py",  # to its log file
+        "src/rivya_flows/up/watcher.py",  # to its log file
         "packages/cut/src/rivya_cut/cli.py",
         "packages/sandbox/src/rivya_sandbox/cli.py",  # its errors
         "packages/sandbox/src/rivya_sandbox/output.py",

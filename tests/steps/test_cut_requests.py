@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from rivya_cut.terms import FORMATS, RENDERER_VERSION, Format
-from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.assets import Asset
 from rivya_flows.errors import SpecError
+from rivya_flows.preparation.spec_file import SpecFile
 from rivya_flows.steps import cut as cut_requests
 from rivya_flows.steps.cut import Compose, cut_request
 from rivya_flows.steps.request import ItemRequestError

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.app.runner import Asker
+from rivya_flows.engine.run import Asker
 from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.planning.queue.events import QuestionAsked
 from rivya_flows.store.suspended_runs import is_overdue, maybe_overdue, waiting_runs

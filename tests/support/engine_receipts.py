@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from rivya_flows.app.runner import RunOptions
+from rivya_flows.engine.run import RunOptions
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Studio

@@ -21,8 +21,8 @@ from rivya_client.catalogue.catalogue import Catalogue
 from rivya_client.catalogue.snapshot import from_wire, shipped
 from rivya_client.client import RivyaClient
 from rivya_client.runtime import FastClock
-from rivya_flows.app.run_context import RunContext
-from rivya_flows.app.runner import RunOptions
+from rivya_flows.engine.run import RunOptions
+from rivya_flows.engine.run_context import RunContext
 from rivya_flows.errors import RivyaError
 from rivya_flows.flows.absence import is_absence
 from rivya_flows.planning.names import label

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from rivya_client.catalogue.snapshot import shipped
-from rivya_flows.app.prepare import Market, PoolReader, Prepared, RunRequest, prepare
-from rivya_flows.app.spec_file import SpecFile
+from rivya_flows.preparation.prepare import Market, PoolReader, Prepared, RunRequest, prepare
+from rivya_flows.preparation.spec_file import SpecFile
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from rivya_flows.app.processes.ports import choose_port
+from rivya_flows.processes.ports import choose_port
 
 BUCKET = "campaigns"
 _SECONDS = 240  # a busy machine needs many

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from rivya_cut.reading import probe
-from rivya_flows.app.signing import Signing, signer_of
 from rivya_flows.assets import Asset
+from rivya_flows.engine.signing import Signing, signer_of
 from rivya_flows.settings import Settings
 from support.composed_media import still
 

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from rivya_client.client import RivyaClient
-from rivya_flows.app.run_context import RunContext, ServiceConnection
-from rivya_flows.app.runner import Run
+from rivya_flows.engine.run import Run
+from rivya_flows.engine.run_context import RunContext, ServiceConnection
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 

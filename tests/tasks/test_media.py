@@ -11,10 +11,10 @@ from typing import Any, cast
 import pytest
 
 from rivya_client.client import RivyaClient
-from rivya_flows.app.asset_ingest import keep
-from rivya_flows.app.runner import Run
-from rivya_flows.app.signing import Signing, signer_of, verify
 from rivya_flows.assets import as_asset
+from rivya_flows.engine.asset_ingest import keep
+from rivya_flows.engine.run import Run
+from rivya_flows.engine.signing import Signing, signer_of, verify
 from rivya_flows.errors import MediaError
 from rivya_flows.planning.queue.actions import Work
 from rivya_flows.planning.queue.state import State

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from rivya_flows.app.connect import with_key
 from rivya_flows.errors import UsageError
 from rivya_flows.language.inputs import fit
 from rivya_flows.language.syntax.secret_names import KEY_BLOCK
 from rivya_flows.language.workflow import Input
+from rivya_flows.runs.connect import with_key
 from rivya_flows.settings import Settings, read_settings
 from rivya_flows.tasks.secret_values import revealed
 

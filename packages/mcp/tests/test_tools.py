@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from pydantic import BaseModel
 
-from rivya_flows.app.runner import Runner
+from rivya_flows.engine.run import Runner
 from rivya_flows.errors import QuoteError, SpecError, StoreError, UsageError
 from rivya_flows.settings import Settings
 from rivya_flows_mcp import results as of

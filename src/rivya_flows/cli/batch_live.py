@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from rivya_client.catalogue.prices import price_range
-from rivya_flows.app.batch.pricing import PricedBatch
-from rivya_flows.app.batch.scheduler import Batch, RowState, outcome
-from rivya_flows.app.batch.summary import BatchResult, refusing_pools, rerun_with
+from rivya_flows.batch.pricing import PricedBatch
+from rivya_flows.batch.scheduler import Batch, RowState, outcome
+from rivya_flows.batch.summary import BatchResult, refusing_pools, rerun_with
 from rivya_flows.cli.ending import commands, raise_pools
 from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
 from rivya_flows.cli.interrupts import Interrupts

@@ -139,15 +139,15 @@ def remove_pool(name: str = argument(shell_complete=completion.pools), yes: bool
 
 def _ask(engine: Engine, pools: Sequence[Pool], *, yes: bool) -> None:
     """Asks where a deployment loses its last cap over time with the pools that will be left."""
-    from rivya_flows.app.live_guard import agree_to_uncapped
     from rivya_flows.cli.terminal import confirmer
+    from rivya_flows.money.live_guard import agree_to_uncapped
 
     asyncio.run(agree_to_uncapped(engine, pools, tell, confirmer(yes=yes, as_json=False)))
 
 
 @contextmanager
 def _opened() -> Iterator[Engine]:
-    from rivya_flows.app.runs import open_journal
+    from rivya_flows.runs.lookup import open_journal
 
     with open_journal(settings()) as journal:
         yield journal.engine

@@ -19,7 +19,7 @@ from rivya_flows.similar_names import nearest
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_client.catalogue.catalogue import Catalogue, Model, Param, ReferenceRule, Voice
     from rivya_client.client import RivyaClient
-    from rivya_flows.app.run_context import RunContext
+    from rivya_flows.engine.run_context import RunContext
 
 
 @command()

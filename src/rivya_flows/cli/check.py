@@ -28,10 +28,10 @@ from rivya_flows.language.wording import counted
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_client.catalogue.catalogue import Catalogue
-    from rivya_flows.app.check import CheckedFile, SpecWithTests
-    from rivya_flows.app.spec_tests import CaseResult
     from rivya_flows.language.workflow import Workflow
+    from rivya_flows.preparation.check import CheckedFile, SpecWithTests
     from rivya_flows.spec.spec_tests import Case
+    from rivya_flows.spec_tests import CaseResult
 
 
 @command("check", "check specs --fix", "check specs/product-launch.yaml --live --format sarif")
@@ -58,8 +58,8 @@ def check(
     Without SPEC it checks RIVYA_FLOWS_SPECS, else the folder specs. A folder that has a folder
     specs stands for that alone. Sends and spends nothing; --live reads the list of models.
     """
-    from rivya_flows.app.check import CheckedFile, check_file, fix_file
-    from rivya_flows.app.spec_file import project_specs, specs_at, tests_at
+    from rivya_flows.preparation.check import CheckedFile, check_file, fix_file
+    from rivya_flows.preparation.spec_file import project_specs, specs_at, tests_at
 
     if as_json and form not in (None, "json"):
         raise UsageError(f"--json and --format {form} exclude each other", "remove one of them")
@@ -268,8 +268,8 @@ def test(
 
 
 def _run(paths: Sequence[Path], text: str, junit: Path | None, *, as_json: bool) -> int:
-    from rivya_flows.app.spec_tests import named_tests, run_cases, write_junit
     from rivya_flows.extras import need
+    from rivya_flows.spec_tests import named_tests, run_cases, write_junit
 
     need("sandbox", "`rivya-flows test`")
     chosen, problems = _chosen(named_tests(paths), text.casefold())
@@ -310,7 +310,7 @@ def _chosen(
 ) -> tuple[list[tuple[SpecWithTests, Case]], list[Diagnostic]]:
     """The cases of files that have a text in their name, and all that is wrong with the files."""
     from rivya_client.catalogue.snapshot import shipped
-    from rivya_flows.app.check import SpecWithTests, check_file
+    from rivya_flows.preparation.check import SpecWithTests, check_file
 
     cases: list[tuple[SpecWithTests, Case]] = []
     problems: list[Diagnostic] = []

@@ -255,7 +255,7 @@ def remove(name: str = argument()) -> None:
 
 def _tell_waiting(spec: str | None) -> None:
     """Says how many runs wait already: no message tells of them."""
-    from rivya_flows.app.runs import open_journal
+    from rivya_flows.runs.lookup import open_journal
     from rivya_flows.store.run_list import listed_runs
 
     with contextlib.suppress(StoreError), open_journal(settings()) as journal:

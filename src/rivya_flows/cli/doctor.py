@@ -14,7 +14,7 @@ from rivya_flows.cli.service import settings, with_key_of_block
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.app.doctor.checks import Check
+    from rivya_flows.doctor.checks import Check
     from rivya_flows.settings import Settings
 
 _SIGNS = {"ok": "ok     ", "warning": "warning", "problem": "PROBLEM"}
@@ -29,7 +29,7 @@ def doctor(
 
     Exit code 1 if anything is a problem. Shows no key, and buys nothing, also with --live.
     """
-    from rivya_flows.app.doctor.examine import examine
+    from rivya_flows.doctor.examine import examine
     from rivya_flows.settings import usable_settings
 
     wrong: list[UsageError] = []
@@ -62,7 +62,7 @@ async def _with_key(settings: Settings) -> Settings:
 
 async def _prefect_checks(settings: Settings) -> AsyncIterator[Check]:
     """Check the server that commands would use; starts none."""
-    from rivya_flows.app.doctor.checks import ok
+    from rivya_flows.doctor.checks import ok
     from rivya_flows.flows.execution.local_runner import running_server
     from rivya_flows.flows.server.environment import pointed_at
     from rivya_flows.flows.server.server_process import is_idle

@@ -20,8 +20,8 @@ from rivya_flows.language.wording import cut
 from rivya_flows.ledger.phrases import credits_of, film_length
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.app.prepare import RunRequest
     from rivya_flows.planning.pricing.estimate import Estimate, ItemEstimate
+    from rivya_flows.preparation.prepare import RunRequest
 
 _PLAIN = ("free", "fixed price of the default request")
 
@@ -50,8 +50,8 @@ def plan(
     Only the list of models and the balance are read.
     """
     request = request_of(spec, assignments, file, budget, cache, labels)
-    from rivya_flows.app.run import plan as plan_run
     from rivya_flows.flows.execution.local_runner import LocalRunner
+    from rivya_flows.runs.run import plan as plan_run
 
     found = plan_run(request, settings(), LocalRunner(), out=out, sandbox=sandbox, notify=tell)
     return show_plan(found, out, as_json=as_json)
@@ -66,9 +66,9 @@ def request_of(
     labels: tuple[str, ...] = (),
 ) -> RunRequest:
     """What options ask for."""
-    from rivya_flows.app.prepare import RunRequest
-    from rivya_flows.app.spec_file import read_inputs, read_spec
     from rivya_flows.planning.labels import read_labels
+    from rivya_flows.preparation.prepare import RunRequest
+    from rivya_flows.preparation.spec_file import read_inputs, read_spec
 
     return RunRequest(
         read_spec(spec), read_inputs(assignments, file), budget, cache, labels=read_labels(labels)
@@ -77,7 +77,7 @@ def request_of(
 
 def show_plan(work: Awaitable[Estimate], out: Path | None = None, *, as_json: bool) -> int:
     """Prints the plan that `work` prices, and the quote in `out`; gives the exit code."""
-    from rivya_flows.app.quotes import read_quote
+    from rivya_flows.money.quotes import read_quote
 
     found = run_interruptibly(lambda _: work)
     quote = None if out is None else read_quote(out).quote
@@ -109,10 +109,10 @@ def graph(
     Nothing is sent: prices are the last ones that the service named, or those of the catalogue
     that ships with this package.
     """
-    from rivya_flows.app.catalogue_cache import known_catalogue
-    from rivya_flows.app.prepare import prepare_offline
     from rivya_flows.planning.mermaid import mermaid
     from rivya_flows.planning.queue.reducer import initial_state
+    from rivya_flows.preparation.catalogue_cache import known_catalogue
+    from rivya_flows.preparation.prepare import prepare_offline
 
     request = request_of(spec, assignments, file)
     prepared = prepare_offline(request, known_catalogue(settings()))
@@ -120,8 +120,8 @@ def graph(
 
 
 def _print(found: Estimate) -> None:
-    from rivya_flows.app.prepare import soft_limits, verdict
     from rivya_flows.ledger.phrases import pool_left, total_of
+    from rivya_flows.preparation.prepare import soft_limits, verdict
 
     notes: list[str] = []
     rows = []

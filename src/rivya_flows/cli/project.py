@@ -33,7 +33,7 @@ def init(
 
     DIR is the current folder by default. Existing files are not changed.
     """
-    from rivya_flows.app.templates import DEFAULT, template, templates, write_template
+    from rivya_flows.preparation.templates import DEFAULT, template, templates, write_template
 
     if as_json and not lists:
         raise UsageError("--json is the form of a list", "add --list")
@@ -91,7 +91,7 @@ def schema(
 
 def known_schema() -> dict[str, Any]:
     """The JSON Schema of specs, with the models that are known here."""
-    from rivya_flows.app.catalogue_cache import known_catalogue
+    from rivya_flows.preparation.catalogue_cache import known_catalogue
     from rivya_flows.spec.json_schema.document import json_schema
     from rivya_flows.steps.registry import installed
 

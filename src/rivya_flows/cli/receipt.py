@@ -34,8 +34,8 @@ def receipt(
 
     RUN is its id, its folder, or `last`, the default: the run in which something happened last.
     """
-    from rivya_flows.app.runs import find_run, open_assets, open_journal
     from rivya_flows.ledger.receipt import receipt as receipt_of
+    from rivya_flows.runs.lookup import find_run, open_assets, open_journal
     from rivya_flows.store.run_list import listed_runs
 
     chosen = settings()
@@ -45,8 +45,8 @@ def receipt(
         (listed,) = listed_runs(journal.engine, labels={}, run_id=row.run_id, limit=1)
     folder = row.folder
     if out is not None:
-        from rivya_flows.app.execution import run_folder
-        from rivya_flows.app.report import write_report
+        from rivya_flows.engine.report import write_report
+        from rivya_flows.runs.execution import run_folder
 
         folder = run_folder(out, row.run_id)
         with open_assets(chosen) as assets:
@@ -58,8 +58,8 @@ def receipt(
     else:
         _print(made, listed, folder if folder.is_dir() else None)
     if open_sheet:
-        from rivya_flows.app.sheets import sheet_of
         from rivya_flows.cli.terminal import show_page
+        from rivya_flows.runs.sheets import sheet_of
 
         show_page(sheet_of(chosen, row.run_id if out is None else str(folder)))
 

@@ -40,8 +40,8 @@ def open(run: str = options.LAST_RUN) -> None:  # noqa: A001  # a command is fou
     RUN is its id, its folder, those of a batch, or `last`, the default: the run in which something
     happened last. A sheet that is missing is made.
     """
-    from rivya_flows.app.sheets import sheet_of
     from rivya_flows.cli.terminal import show_page
+    from rivya_flows.runs.sheets import sheet_of
 
     page = sheet_of(settings(), run)
     show(near(page))
@@ -74,7 +74,7 @@ def share(
     Films, pictures, sounds and texts of the outputs are inside, whole, up to 100 MB. Prices, ids,
     prompts and models are not, and of the inputs the first one-line text alone, as the title.
     """
-    from rivya_flows.app.sheets import share as write_page
+    from rivya_flows.runs.sheets import share as write_page
 
     replaced = file is not None and file.exists()
     with as_the_user_wants():
@@ -110,8 +110,8 @@ def compare(
     A and B are their ids or their folders; `last` is the run in which something happened last.
     One run alone is compared with the run that it was forked from.
     """
-    from rivya_flows.app.sheets import compare as compare_runs
     from rivya_flows.cli.terminal import show_page
+    from rivya_flows.runs.sheets import compare as compare_runs
 
     with as_the_user_wants():
         named = (first, second) if second else (first,)
@@ -205,7 +205,7 @@ def verify(
 
     Exit code 0 if it is signed and unchanged, 1 if not.
     """
-    from rivya_flows.app.signing import verify as checked
+    from rivya_flows.engine.signing import verify as checked
 
     found = checked(file)
     document = {"signed": found is not None, **({} if found is None else asdict(found))}

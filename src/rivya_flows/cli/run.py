@@ -19,10 +19,10 @@ from rivya_flows.cli.service import settings
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.app.prepare import RunRequest
-    from rivya_flows.app.quotes import QuoteFile
-    from rivya_flows.app.report import RunReport
+    from rivya_flows.engine.report import RunReport
     from rivya_flows.flows.execution.local_runner import LocalRunner
+    from rivya_flows.money.quotes import QuoteFile
+    from rivya_flows.preparation.prepare import RunRequest
     from rivya_flows.settings import Settings
 
 
@@ -76,9 +76,9 @@ def run(
             "leave them out, or make a new quote with `plan --out`",
         )
     runner, chosen = begun(begins=named.exists() and not only_plan)
-    from rivya_flows.app.quotes import read_quote
-    from rivya_flows.app.run import plan, run as run_spec
     from rivya_flows.cli.ending import end
+    from rivya_flows.money.quotes import read_quote
+    from rivya_flows.runs.run import plan, run as run_spec
 
     request: RunRequest | QuoteFile
     if quote is not None:
@@ -131,8 +131,8 @@ def resume(
     bought twice.
     """
     runner, chosen = begun(begins=not only_plan)
-    from rivya_flows.app.resume import ResumeOptions, plan_resume, resume as resume_run
     from rivya_flows.cli.ending import end
+    from rivya_flows.runs.resume import ResumeOptions, plan_resume, resume as resume_run
 
     name = who(by)
     wanted = ResumeOptions(
@@ -189,10 +189,10 @@ def fork(
     finished of equal requests, and what was picked there, is taken from it for nothing.
     """
     runner, chosen = begun(begins=not only_plan)
-    from rivya_flows.app.run import ForkOptions, fork_request, plan, run as run_spec
-    from rivya_flows.app.spec_file import read_inputs, read_spec
     from rivya_flows.cli.ending import end
     from rivya_flows.planning.labels import read_labels
+    from rivya_flows.preparation.spec_file import read_inputs, read_spec
+    from rivya_flows.runs.run import ForkOptions, fork_request, plan, run as run_spec
 
     edited = None if spec is None else read_spec(spec)
     given = read_inputs(assignments, file)
@@ -282,9 +282,9 @@ def batch(
     # Each row that is priced leaves garbage, before everything is imported.
     begins = spec.exists() and table.exists() and not only_plan
     runner, chosen = begun(begins=begins, collects_later=False)
-    from rivya_flows.app.batch.execution import run_batch
-    from rivya_flows.app.batch.pricing import BatchOptions, plan_batch
-    from rivya_flows.app.batch.rows import read_table
+    from rivya_flows.batch.execution import run_batch
+    from rivya_flows.batch.pricing import BatchOptions, plan_batch
+    from rivya_flows.batch.rows import read_table
     from rivya_flows.cli.batch_live import BatchProgress, print_plan, print_result
     from rivya_flows.cli.terminal import confirmer
 

@@ -41,8 +41,8 @@ def runs(
     as_json: bool = options.JSON,
 ) -> None:
     """List runs, newest first, with what each has spent."""
-    from rivya_flows.app.runs import open_journal, unknown_names
     from rivya_flows.planning.labels import read_labels
+    from rivya_flows.runs.lookup import open_journal, unknown_names
     from rivya_flows.store.run_list import listed_runs
 
     wanted = read_labels(labels)
@@ -103,12 +103,12 @@ def _is_well(runs: Sequence[ListedRun]) -> bool:
 
 def _next_step(runs: Sequence[ListedRun], journal: Journal, sandbox: Path) -> str:
     """What to do about a line whose runs did not all complete; `sandbox` is that of the data folder."""
-    from rivya_flows.app.connect import is_lost
-    from rivya_flows.app.runs import to_begin
     from rivya_flows.cli.ending import with_spec_here
     from rivya_flows.errors import RivyaError
     from rivya_flows.ledger.continuing import Continuation, continuation, resume_command
     from rivya_flows.ledger.receipt import receipt
+    from rivya_flows.runs.connect import is_lost
+    from rivya_flows.runs.lookup import to_begin
 
     run = runs[0]
     name = f"{run.row.run_id} {run.status}"

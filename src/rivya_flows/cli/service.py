@@ -13,7 +13,7 @@ from rivya_flows.cli.output import tell
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_client.catalogue.catalogue import Catalogue
     from rivya_client.client import RivyaClient
-    from rivya_flows.app.run_context import RunContext
+    from rivya_flows.engine.run_context import RunContext
     from rivya_flows.settings import Settings
 
 T = TypeVar("T")
@@ -49,9 +49,9 @@ def _of_profile(found: Settings) -> Settings:
     beside it.
     """
     from rivya_client.hosts import is_loopback
-    from rivya_flows.app.processes import ports, registry
-    from rivya_flows.app.shared_store_checks import shown_url
     from rivya_flows.folder_settings import prefect_profile
+    from rivya_flows.processes import ports, registry
+    from rivya_flows.store.shared_store_checks import shown_url
 
     profile = prefect_profile()
     if profile is None:
@@ -71,7 +71,7 @@ def _of_profile(found: Settings) -> Settings:
 @asynccontextmanager
 async def at_home(*, sandbox: bool) -> AsyncIterator[RunContext]:
     """As `app.connect.connect`, with the settings and the runner of the command line."""
-    from rivya_flows.app.connect import connect
+    from rivya_flows.runs.connect import connect
 
     chosen = settings() if sandbox else await with_key_of_block(settings())
     async with connect(chosen, sandbox=sandbox, notify=tell) as context:
@@ -97,6 +97,6 @@ def asked(work: Callable[[RivyaClient, RunContext], Awaitable[T]], *, sandbox: b
 
 def catalogue_of(*, live: bool, sandbox: bool = False) -> Catalogue:
     """The models that the service has now if `live`; else those that are known."""
-    from rivya_flows.app.catalogue_cache import known_catalogue, read_catalogue
+    from rivya_flows.preparation.catalogue_cache import known_catalogue, read_catalogue
 
     return asked(read_catalogue, sandbox=sandbox) if live else known_catalogue(settings())

@@ -17,7 +17,7 @@ from rivya_flows.cli.service import settings
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.app.spending import SpendReport, Sum
+    from rivya_flows.money.spending import SpendReport, Sum
     from rivya_flows.settings import Settings
 
 
@@ -56,9 +56,9 @@ def spend(
         raise UsageError("--since is not before --until", "give an earlier --since")
     if plot is not None and plot.suffix.lower() != ".svg":
         raise UsageError(f"--plot {plot}: not a name of an SVG picture", "write FILE.svg")
-    from rivya_flows.app.runs import open_journal, unknown_names
-    from rivya_flows.app.spending import PERIODS, spending
+    from rivya_flows.money.spending import PERIODS, spending
     from rivya_flows.planning.labels import read_labels
+    from rivya_flows.runs.lookup import open_journal, unknown_names
     from rivya_flows.store.charges import charges
 
     wanted, chosen = read_labels(labels), settings()
@@ -100,14 +100,14 @@ def spend(
 
 def _service(chosen: Settings) -> str:
     """The service that commands buy from now, as far as the settings tell."""
-    from rivya_flows.app.spending import SANDBOX
+    from rivya_flows.money.spending import SANDBOX
 
     is_real = chosen.rivya_api_key is not None and not chosen.rivya_flows_sandbox
     return one_spelling(chosen.rivya_base_url) if is_real else SANDBOX
 
 
 def _print(found: SpendReport) -> None:
-    from rivya_flows.app.spending import BY, NONE
+    from rivya_flows.money.spending import BY, NONE
     from rivya_flows.similar_names import nearest
 
     if found.rows:
@@ -138,13 +138,13 @@ def _words(found: Sum) -> str:
 
 
 def _place(service: str) -> str:
-    from rivya_flows.app.spending import SANDBOX
+    from rivya_flows.money.spending import SANDBOX
 
     return "the local sandbox (pretend credits)" if service == SANDBOX else service
 
 
 def _draw(days: SpendReport, path: Path) -> None:
-    from rivya_flows.app.spending import chart
+    from rivya_flows.money.spending import chart
 
     if not days.rows:
         tell("nothing was bought: no picture is drawn")

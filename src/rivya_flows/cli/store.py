@@ -21,9 +21,9 @@ from rivya_flows.language.wording import counted
 from rivya_flows.ledger.phrases import credits_of
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.app.cache import CacheEntry, Pruned
-    from rivya_flows.app.retention import PrunedRun, RemovedRun
     from rivya_flows.cli.layout import Cell
+    from rivya_flows.engine.cache import CacheEntry, Pruned
+    from rivya_flows.runs.retention import PrunedRun, RemovedRun
     from rivya_flows.store.assets import AssetStore
     from rivya_flows.store.journal import Journal
 
@@ -45,7 +45,7 @@ def export(run: str = argument(shell_complete=completion.runs)) -> None:
 
     RUN is its id, its folder, or `last`: the run in which something happened last.
     """
-    from rivya_flows.app.runs import find_run, open_journal
+    from rivya_flows.runs.lookup import find_run, open_journal
 
     with open_journal(settings()) as journal:
         entries = journal.entries(find_run(journal, run, only_read=True).run_id)
@@ -68,8 +68,8 @@ def prune_store(
     Journals, receipts and spending stay. Keep the folders of runs: a later resume or fork takes its media
     from there. Runs that have not ended keep all that they need. Asks first, unless --yes is given.
     """
-    from rivya_flows.app import retention
     from rivya_flows.cli.terminal import agreed
+    from rivya_flows.runs import retention
 
     with _opened() as (journal, assets, data):
         now = datetime.now(UTC)
@@ -129,9 +129,9 @@ def remove(
     has not collected, is refused, unless it bought from a sandbox that was deleted. A batch makes the
     run of a row anew, and buys it, when it is rerun.
     """
-    from rivya_flows.app.retention import removable, remove_run
-    from rivya_flows.app.runs import LAST
     from rivya_flows.cli.terminal import agreed
+    from rivya_flows.runs.lookup import LAST
+    from rivya_flows.runs.retention import removable, remove_run
 
     if yes and LAST in runs:
         raise UsageError(
@@ -185,7 +185,7 @@ def cache() -> None:
 @cache.command("list")
 def list_results(as_json: bool = options.JSON) -> None:
     """List the results, newest first, with what each saves."""
-    from rivya_flows.app.cache import listing
+    from rivya_flows.engine.cache import listing
     from rivya_flows.store.cache_index import CacheIndex
 
     with _opened() as (journal, assets, _):
@@ -220,8 +220,8 @@ def prune_cache(
     if older_than is None and not everything and not media:
         hint = "give --older-than AGE, --all, or --media alone"
         raise UsageError("nothing selected to prune", hint)
-    from rivya_flows.app.cache import prune
     from rivya_flows.cli.terminal import agreed
+    from rivya_flows.engine.cache import prune
     from rivya_flows.store.cache_index import CacheIndex
 
     if older_than is None and not everything:
@@ -247,7 +247,7 @@ def prune_cache(
 @contextmanager
 def _opened() -> Iterator[tuple[Journal, AssetStore, Path]]:
     """The journal, the media, and the data folder."""
-    from rivya_flows.app.runs import open_assets, open_journal
+    from rivya_flows.runs.lookup import open_assets, open_journal
 
     chosen = settings()
     with open_assets(chosen) as assets, open_journal(chosen) as journal:

@@ -11,17 +11,16 @@ from functools import partial
 from pathlib import Path
 
 from rivya_client.printable import one_line
-from rivya_flows.app.execution import Observer, QuestionHandler
-from rivya_flows.app.live_guard import Confirm, agreement
-from rivya_flows.app.report import RunReport
 from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.live import Progress
 from rivya_flows.cli.moments import until
 from rivya_flows.cli.output import located, near, prompt, tell
+from rivya_flows.engine.report import RunReport
 from rivya_flows.environment import variables
 from rivya_flows.errors import UsageError
 from rivya_flows.language.wording import cut
 from rivya_flows.ledger.phrases import open_jobs
+from rivya_flows.money.live_guard import Confirm, agreement
 from rivya_flows.planning.questions.presentation import (
     are_numbered,
     deadline_note,
@@ -34,6 +33,7 @@ from rivya_flows.planning.questions.reading_answers import checked, read_choice
 from rivya_flows.planning.queue.events import Event, RunResumed
 from rivya_flows.planning.queue.state import State
 from rivya_flows.private import as_the_user_wants
+from rivya_flows.runs.execution import Observer, QuestionHandler
 
 _MAX_TEXT = 300  # characters of a candidate that is a text
 _WIDEST = 40  # of a key, as far as the others are moved to the right for it

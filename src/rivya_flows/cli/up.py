@@ -18,7 +18,7 @@ from rivya_flows.errors import UsageError
 from rivya_flows.extras import need
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.flows.up.options import UpStatus
+    from rivya_flows.up.options import UpStatus
 
 
 @command("up", "up specs/product-launch.yaml --sandbox")
@@ -61,11 +61,11 @@ def up(
 
     set_default("DO_NOT_TRACK", "1")  # read by Prefect while it is imported
     from rivya_flows.flows.server.local_api import entrance
-    from rivya_flows.flows.up.end import take_down
-    from rivya_flows.flows.up.options import UpOptions, database_url, messages_url
-    from rivya_flows.flows.up.start import bring_up
-    from rivya_flows.flows.up.watcher import terminable, watch
     from rivya_flows.settings import variables_for_children
+    from rivya_flows.up.end import take_down
+    from rivya_flows.up.options import UpOptions, database_url, messages_url
+    from rivya_flows.up.start import bring_up
+    from rivya_flows.up.watcher import terminable, watch
 
     found = settings()
     if sandbox or found.rivya_api_key is None:
@@ -114,9 +114,9 @@ def down(
 
     Interrupted runs continue with the next `up`.
     """
-    from rivya_flows.flows.up.end import take_down
     from rivya_flows.private import secure_data
     from rivya_flows.settings import usable_settings
+    from rivya_flows.up.end import take_down
 
     data = usable_settings()[0].data
     secure_data(data)
@@ -129,7 +129,7 @@ def _spec_paths(
     named: tuple[Path, ...], folder: Path | None, usual: Path | None
 ) -> tuple[Path, ...]:
     """The specs to deploy: files, and folders of files."""
-    from rivya_flows.app.spec_file import specs_at
+    from rivya_flows.preparation.spec_file import specs_at
 
     missing = [path for path in (*named, *([folder] if folder else [])) if not path.exists()]
     if missing:

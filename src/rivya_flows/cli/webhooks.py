@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rivya_flows.app.processes.ports import RECEIVER_PORT
-from rivya_flows.app.processes.supervisor import JsonLines, is_json
 from rivya_flows.cli import options
 from rivya_flows.cli.declaration import Group, argument, option
 from rivya_flows.cli.output import log_handler, print_json, print_table, show, show_result, tell
 from rivya_flows.cli.service import asked, at_home, settings
 from rivya_flows.errors import UsageError
+from rivya_flows.processes.ports import RECEIVER_PORT
+from rivya_flows.processes.supervisor import JsonLines, is_json
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from pydantic import JsonValue, SecretStr
@@ -27,10 +27,10 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 
     from rivya_client.client import RivyaClient
     from rivya_client.types import WebhookEndpoint
-    from rivya_flows.app.run_context import RunContext
-    from rivya_flows.app.webhook_receiver import Ready
+    from rivya_flows.engine.run_context import RunContext
     from rivya_flows.receiver.notification import Emit
     from rivya_flows.settings import Settings
+    from rivya_flows.webhook_receiver import Ready
 
 _EMPTY: tuple[JsonValue, ...] = (None, "", [])
 _SANDBOX = option("Use the local sandbox.")
@@ -78,7 +78,7 @@ def listen(
     Each new event goes to Prefect, where it wakes the run that waits for the job. Set
     RIVYA_FLOWS_WEBHOOKS=true for the runs, so that they rely on it.
     """
-    from rivya_flows.app.webhook_receiver import serve_receiver
+    from rivya_flows.webhook_receiver import serve_receiver
 
     if sandbox and not registers:
         raise UsageError("--sandbox says where to register", "give --register too")

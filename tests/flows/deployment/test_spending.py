@@ -16,18 +16,18 @@ from hypothesis import given, reject, settings, strategies as st
 from prefect import get_client
 
 from rivya_client.catalogue.snapshot import shipped
-from rivya_flows.app.live_guard import Start
 from rivya_flows.errors import BudgetError, UsageError
 from rivya_flows.flows.deployment.deploy import DeployOptions, deploy
 from rivya_flows.flows.deployment.desired import read_specs
 from rivya_flows.flows.deployment.schedules import dates_from, prefect_schedule
 from rivya_flows.flows.deployment.spending import deployed_spending, other_spending
 from rivya_flows.flows.prefect_internals import dates_of
-from rivya_flows.flows.up.provisioning import agree_to_others
 from rivya_flows.language.workflow import Schedule
+from rivya_flows.money.live_guard import Start
 from rivya_flows.settings import read_settings
 from rivya_flows.store.deployments import Most
 from rivya_flows.store.journal import Journal
+from rivya_flows.up.provisioning import agree_to_others
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import buy_from
 

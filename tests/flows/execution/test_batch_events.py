@@ -11,9 +11,9 @@ from prefect.client.schemas.objects import BlockDocument
 from prefect.events.actions import SendNotification
 from prefect.server.utilities.user_templates import render_user_template
 
-from rivya_flows.app.batch.rows import BatchRow
-from rivya_flows.app.batch.scheduler import Batch, RowState
-from rivya_flows.app.batch.summary import BatchResult, RowReport, WalletChange
+from rivya_flows.batch.rows import BatchRow
+from rivya_flows.batch.scheduler import Batch, RowState
+from rivya_flows.batch.summary import BatchResult, RowReport, WalletChange
 from rivya_flows.flows.execution.batch_events import payload_of
 from rivya_flows.flows.notifications import notification
 from support.receipts import parsed

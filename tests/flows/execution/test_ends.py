@@ -16,7 +16,7 @@ from uuid import UUID
 
 import pytest
 
-from rivya_flows.app.report import RunReporter
+from rivya_flows.engine.report import RunReporter
 from rivya_flows.errors import StoreError
 from rivya_flows.flows.execution import execute
 from rivya_flows.flows.questions.suspension import take_answers
@@ -68,7 +68,7 @@ PLACES = {
         "after",
     ),
     "before it closes task runs": (f"{EXECUTE}:earlier_task_runs", 2, "before"),
-    "before it writes its report": ("rivya_flows.app.report:RunReporter.write", 1, "before"),
+    "before it writes its report": ("rivya_flows.engine.report:RunReporter.write", 1, "before"),
     "before it announces its end": (f"{EXECUTE}:announce", 1, "before"),
     "before its event is sent": ("rivya_flows.flows.execution.run_events:send_event", 1, "before"),
     "after its event is sent": ("rivya_flows.flows.execution.run_events:send_event", 1, "after"),

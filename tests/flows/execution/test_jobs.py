@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.app.runner import RunOptions
+from rivya_flows.engine.run import RunOptions
 from rivya_flows.planning.queue.events import JobEnded
 from rivya_flows.store.run_list import recent_durations
 from rivya_sandbox.service.serve import running

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.app.runner import Asker, RunOptions
+from rivya_flows.engine.run import Asker, RunOptions
 from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.planning.questions.reading_answers import read_choice
 from rivya_flows.planning.queue.events import AnswerGiven, Event, QuestionAsked

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from rivya_client.types import Generation
-from rivya_flows.app.report import RunReporter
-from rivya_flows.app.runner import Run
 from rivya_flows.cli.receipt import wallet
+from rivya_flows.engine.report import RunReporter
+from rivya_flows.engine.run import Run
 from rivya_flows.flows.execution.engine import reconcile_jobs
 from rivya_flows.ledger.summary import notes, troubles
 from rivya_flows.planning.questions.question import Answer, Question

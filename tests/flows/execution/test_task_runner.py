@@ -16,7 +16,7 @@ from prefect.flow_engine import run_flow
 from prefect.runtime import flow_run as prefect_flow_run
 from prefect.states import AwaitingRetry
 
-from rivya_flows.app.runner import Run
+from rivya_flows.engine.run import Run
 from rivya_flows.flows import campaigns
 from rivya_flows.flows.execution import task_runner
 from rivya_flows.flows.execution.task_runner import PrefectCalls

@@ -30,7 +30,7 @@ from rivya_flows.flows.recovery.automations import (
     missing_automations,
 )
 from rivya_flows.flows.server.local_server import local_server
-from rivya_flows.flows.up.provisioning import requeue_unfinished
+from rivya_flows.up.provisioning import requeue_unfinished
 from support.prefect_workers import Server, eventually
 from support.seeded_data import seeded
 

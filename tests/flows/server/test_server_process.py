@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.app.processes.locks import try_lock
 from rivya_flows.flows.server.local_server import LocalServer
 from rivya_flows.flows.server.server_process import USERS, give_space_back, kept_from_runs, lives
+from rivya_flows.processes.locks import try_lock
 
 
 @pytest.mark.parametrize("holds_rows", [False, True])

@@ -22,11 +22,11 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, ProcessWorkerResult
 from prometheus_client.parser import text_string_to_metric_families
 
-from rivya_flows.app.processes.ports import choose_port
 from rivya_flows.flows.compiler import ENTRYPOINT_MODULE
 from rivya_flows.flows.worker import campaign_worker
 from rivya_flows.flows.worker.campaign_worker import CampaignWorker
 from rivya_flows.flows.worker.hosts import Execute, HostDiedError
+from rivya_flows.processes.ports import choose_port
 from support.prefect_workers import (
     OPEN,
     PATIENCE,

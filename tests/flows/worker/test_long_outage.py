@@ -22,11 +22,11 @@ from prefect.settings import (
 )
 from prefect.states import Cancelling, Running, Suspended
 
-from rivya_flows.app.processes.ports import choose_port
 from rivya_flows.flows.prefect_internals import send_pending
 from rivya_flows.flows.server.environment import server_environment
 from rivya_flows.flows.worker import prefect_internals as internals
 from rivya_flows.flows.worker.campaign_worker import CampaignWorker
+from rivya_flows.processes.ports import choose_port
 from support.prefect_workers import PATIENCE
 from support.seeded_data import seeded
 

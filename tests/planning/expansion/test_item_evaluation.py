@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.app.prepare import Prepared
-from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.errors import RivyaError, SpecError
+from rivya_flows.preparation.prepare import Prepared
+from rivya_flows.preparation.spec_file import SpecFile
 from support.prepared_specs import prepared
 
 VALUES: list[Any] = [

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.errors import SpecError
+from rivya_flows.preparation.spec_file import SpecFile
 from support.naive_service import NaiveService, Rehearsal, frozen
 from support.prepared_specs import prepared
 from support.wrong_specs import diagnostics_of

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.errors import SpecError
+from rivya_flows.preparation.spec_file import SpecFile
 from support.prepared_specs import prepared
 
 HEAD = """\

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from rivya_client.catalogue.prices import Price
-from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.planning.pricing.estimate import ItemEstimate, estimate, rehearse
 from rivya_flows.planning.queue.events import JobEnded, PurchaseAccepted, RunEnded
 from rivya_flows.planning.queue.queue import replay
 from rivya_flows.planning.queue.reducer import initial_state
+from rivya_flows.preparation.spec_file import SpecFile
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 from support.prepared_specs import prepared
 

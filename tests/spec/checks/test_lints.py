@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from rivya_client.catalogue.snapshot import shipped
-from rivya_flows.app.check import check_file, lint_spec
-from rivya_flows.app.spec_file import read_spec, specs_at
 from rivya_flows.language.workflow import Workflow
+from rivya_flows.preparation.check import check_file, lint_spec
+from rivya_flows.preparation.spec_file import read_spec, specs_at
 from rivya_flows.spec.load import check, lint
 from support.wrong_specs import HEAD, STILL
 from support.wrong_specs.pieces import SCRIPT

@@ -14,7 +14,7 @@ from hypothesis import given, strategies as st
 from jsonschema import Draft202012Validator
 
 from rivya_client.catalogue.snapshot import shipped
-from rivya_flows.app.spec_file import specs_at
+from rivya_flows.preparation.spec_file import specs_at
 from rivya_flows.spec.json_schema.document import FILE, LINE
 from rivya_flows.spec.load import check
 from support.spec_schema import SCHEMA, errors_of, read

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from rivya_client.catalogue.catalogue import Model, Param
 from rivya_client.catalogue.prices import price
 from rivya_client.printable import printable
-from rivya_flows.app.report import RunReport
+from rivya_flows.engine.report import RunReport
 from rivya_flows.errors import RivyaError
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.ledger.receipt_model import Receipt

@@ -18,25 +18,25 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from rivya_client.catalogue.prices import price_of
-from rivya_flows.app.catalogue_cache import known_catalogue
-from rivya_flows.app.check import check_spec, lint_spec
-from rivya_flows.app.connect import connect_with
-from rivya_flows.app.execution import SILENT
-from rivya_flows.app.live_guard import is_rehearsal, sentence, spending_of
-from rivya_flows.app.prepare import RunRequest, prepare_here, verdict
-from rivya_flows.app.processes.supervisor import last_lines, wait_until
-from rivya_flows.app.quotes import Quote
-from rivya_flows.app.report import write_report
-from rivya_flows.app.results import plan_of
-from rivya_flows.app.run import ready_to_start, write_start
-from rivya_flows.app.run_context import RunContext
-from rivya_flows.app.runner import Runner
-from rivya_flows.app.runs import open_assets, open_journal
-from rivya_flows.app.spec_file import specs_at
+from rivya_flows.engine.report import write_report
+from rivya_flows.engine.run import Runner
+from rivya_flows.engine.run_context import RunContext
 from rivya_flows.errors import BudgetError, UsageError
 from rivya_flows.ledger.phrases import credits_of, is_sandbox, total_of
 from rivya_flows.ledger.summary import choices, told, troubles
+from rivya_flows.money.live_guard import is_rehearsal, sentence, spending_of
+from rivya_flows.money.quotes import Quote
+from rivya_flows.preparation.catalogue_cache import known_catalogue
+from rivya_flows.preparation.check import check_spec, lint_spec
+from rivya_flows.preparation.prepare import RunRequest, prepare_here, verdict
+from rivya_flows.preparation.spec_file import specs_at
 from rivya_flows.private import private_folder
+from rivya_flows.processes.supervisor import last_lines, wait_until
+from rivya_flows.runs.connect import connect_with
+from rivya_flows.runs.execution import SILENT
+from rivya_flows.runs.lookup import open_assets, open_journal
+from rivya_flows.runs.results import plan_of
+from rivya_flows.runs.run import ready_to_start, write_start
 from rivya_flows.settings import Settings
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.app.processes.ports import free_port
 from rivya_flows.errors import RivyaError
 from rivya_flows.flows.absence import is_absence
+from rivya_flows.processes.ports import free_port
 from rivya_flows.store.journal import Journal
 from rivya_sandbox.service.faults import CREATE
 from rivya_sandbox.service.startup import Sandbox

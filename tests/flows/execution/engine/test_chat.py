@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rivya_client.types import ChatMessage
-from rivya_flows.app.runner import RunOptions
+from rivya_flows.engine.run import RunOptions
 from rivya_sandbox.service.database import Database
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_receipts import codes, executed, started

@@ -12,7 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from rivya_flows.app.runner import RunOptions
+from rivya_flows.engine.run import RunOptions
 from rivya_flows.ledger import receipt as ledger_receipt
 from rivya_flows.ledger.continuing import continuation
 from rivya_sandbox.service.startup import Sandbox

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.app.runner import RunOptions
+from rivya_flows.engine.run import RunOptions
 from rivya_flows.planning.queue.events import Event
 from rivya_flows.planning.queue.state import State
 from rivya_sandbox.service import admin

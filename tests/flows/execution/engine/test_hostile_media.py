@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from rivya_flows.app.report import RunReport, write_report
+from rivya_flows.engine.report import RunReport, write_report
 from rivya_flows.media.bounds import LIMITS
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_receipts import codes, executed, started

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from rivya_flows.app.runner import RunOptions
+from rivya_flows.engine.run import RunOptions
 from rivya_flows.store.pools import Pool, Pools
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.app.runner import RunOptions
+from rivya_flows.engine.run import RunOptions
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.database import Database
 from rivya_sandbox.service.options import HOSTILE

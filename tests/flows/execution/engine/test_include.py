@@ -6,8 +6,8 @@ import asyncio
 from pathlib import Path
 
 from rivya_client.catalogue.snapshot import shipped
-from rivya_flows.app.prepare import Market, RunRequest, prepare
-from rivya_flows.app.spec_file import read_spec
+from rivya_flows.preparation.prepare import Market, RunRequest, prepare
+from rivya_flows.preparation.spec_file import read_spec
 from rivya_flows.store.assets import AssetStore
 from rivya_sandbox.renderers.plain import plain
 from rivya_sandbox.renderers.request import RenderRequest

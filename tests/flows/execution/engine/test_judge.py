@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rivya_client.types import ChatMessage
-from rivya_flows.app.runner import RunOptions
+from rivya_flows.engine.run import RunOptions
 from rivya_flows.planning.questions.question import Answer, Question
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_receipts import CHAT, executed, started

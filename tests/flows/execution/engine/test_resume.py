@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy
 from sqlalchemy.exc import OperationalError
 
-from rivya_flows.app.run_context import RunContext, known_run
+from rivya_flows.engine.run_context import RunContext, known_run
 from rivya_flows.errors import LeaseLostError, StoreError
 from rivya_flows.planning.questions.question import Answer
 from rivya_flows.planning.queue.events import Event, JobEnded

@@ -1,0 +1,330 @@
+"""Price the rows of a batch: what their runs have spent, and what they still need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from rivya_client.catalogue.prices import price_of
+from rivya_flows.batch.rows import BatchRow, batch_id_of, read_rows, with_new_runs
+from rivya_flows.batch.scheduler import Batch, RowResult, RowState, next_rows
+from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.engine.run import Runner
+from rivya_flows.engine.run_context import RunContext
+from rivya_flows.errors import BudgetError, MediaError, SpecError, UsageError
+from rivya_flows.language.workflow import MAX_LABELS, Workflow
+from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.ledger.receipt import receipt
+from rivya_flows.ledger.summary import failure_codes, troubles
+from rivya_flows.money.live_guard import Spending, pool_cap
+from rivya_flows.planning.names import BATCH_LABEL
+from rivya_flows.planning.queue.events import RunFrozen, RunResumed
+from rivya_flows.planning.queue.queue import replay
+from rivya_flows.preparation.prepare import (
+    Market,
+    Prepared,
+    RunRequest,
+    prepare,
+    read_market,
+    remaining,
+)
+from rivya_flows.preparation.spec_file import load_spec
+from rivya_flows.runs.connect import connect_with
+from rivya_flows.settings import Settings
+from rivya_flows.store.charges import spent_by
+from rivya_flows.store.database import in_thread
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.pools import Pools, PoolState
+
+_MANY = 500  # rows whose pricing is announced
+_NAMED = 3  # at most so many removed rows get a line each
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """A batch that somebody asks for; `budget` caps the credits of all rows, those of earlier executions too."""
+
+    request: RunRequest
+    table: str
+    table_name: str
+    budget: int | None
+    parallel: int
+    out: Path
+    keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReadBatch:
+    """A batch whose rows are read and not priced."""
+
+    batch_id: str
+    options: BatchOptions
+    workflow: Workflow
+    market: Market
+    rows: tuple[BatchRow, ...]
+
+
+@dataclass(frozen=True)
+class PricedBatch:
+    """A batch before its rows run.
+
+    Attributes:
+        fresh: First journal entries of the rows that have no run yet, by run id.
+        taken: Folders of the runs that this batch has had so far.
+    """
+
+    batch: Batch
+    fresh: Mapping[str, RunFrozen]
+    batch_id: str = ""
+    balance: int = 0
+    taken: frozenset[Path] = frozenset()
+    pools: tuple[PoolState, ...] = ()
+
+    @property
+    def again(self) -> list[RowState]:
+        """Of the `fresh` rows, those of which an earlier run was removed."""
+        return [row for row in self.batch.rows if row.row.removed and row.run_id in self.fresh]
+
+    @property
+    def least(self) -> int:
+        """Credits that the rows still need at least."""
+        return sum(row.least for row in self.batch.rows)
+
+    @property
+    def most(self) -> int | None:
+        """Credits that the rows still need at most; None where a price has no upper bound."""
+        tops = [row.most for row in self.batch.rows if row.most is not None]
+        return sum(tops) if len(tops) == len(self.batch.rows) else None
+
+    @property
+    def refused(self) -> BudgetError | None:
+        """Why nothing of it runs: the balance, a budget or a pool covers no row; None if rows do."""
+        batch = self.batch
+        needed = sum(row.least for row in batch.rows if not row.is_over_spec)
+        if batch.budget is not None:
+            needed = min(needed, max(0, batch.budget - batch.spent))
+        if needed > self.balance:
+            return BudgetError(
+                f"over the balance: at least {credits_of(needed)}, and the balance is {self.balance}",
+                f"add credits, or give --budget {batch.spent + self.balance} to run what they cover;"
+                " nothing was bought",
+            )
+        after, starts = next_rows(batch)
+        refused = [row for row in after.rows if row.status == "over_budget"]
+        if not refused or starts:
+            return None
+        return BudgetError(
+            f"no row can run: {refused[0].name} {refused[0].reason}",
+            "raise what is too low: --budget, the budget of the spec, or the pool"
+            " (`rivya-flows budgets set`); nothing was bought",
+        )
+
+    def remade(self) -> Iterator[str]:
+        """Which rows are bought again, and for how much; for people."""
+        again = self.again
+        for row in again[:_NAMED]:
+            yield f"the run of {row.name} was removed: it is made again, {price_of(row.least, row.most)}"
+        if (more := len(again) - _NAMED) > 0:
+            yield f"and {more} more rows are made again"
+
+    def shortages(self) -> Iterator[str]:
+        """Which limits the rows may pass, and how many rows they cover; for people."""
+        batch = self.batch
+        if batch.budget is not None:
+            spent = f", {batch.spent} of it spent" if batch.spent else ""
+            yield from _shortage(batch.rows, batch.free, f"the budget is {batch.budget}{spent}")
+        for state in self.pools:
+            pool, name = state.total, state.pool.name
+            rows = [row for row in batch.rows if name in row.pools]
+            left = f"the pool {name} has {pool.left} of {pool.credits} left"
+            short = [*_shortage(rows, pool.left, left)]
+            yield from short
+            more = sum(row.price for row in rows)
+            after = pool.model_copy(update={"spent": pool.spent + more})
+            if more and not short and after.is_soft_passed:
+                yield (
+                    f"the pool {name} will have spent {after.spent} credits; its soft limit is"
+                    f" {pool.soft}"
+                )
+
+    def spending(self) -> Spending:
+        """What the rows buy, capped by the budget of the batch and by pools that cover every row."""
+        batch = self.batch
+        due = [row for row in batch.rows if row.status != "completed"]
+        covering = [one for one in self.pools if all(one.pool.name in row.pools for row in due)]
+        caps: dict[str, int | None] = dict(
+            pool_cap(one.pool.name, one.total.left) for one in covering
+        )
+        if batch.budget is not None:
+            caps[f"budget {batch.budget}"] = batch.budget - batch.spent
+        return Spending(self.least, self.most, self.balance, caps)
+
+    def sentence(self) -> str:
+        """``4 rows, 1 done, 5 credits to go, balance 100, budget 9, 2 of it spent``."""
+        batch = self.batch
+        done = sum(row.status == "completed" for row in batch.rows)
+        rows = f"{len(batch.rows)} row{'' if len(batch.rows) == 1 else 's'}"
+        price = price_of(self.least, self.most)
+        parts = [rows, f"{done} done", f"{price} to go"] if done else [rows, price]
+        parts.append(f"balance {self.balance}")
+        if batch.budget is not None:
+            parts.append(f"budget {batch.budget}")
+            if batch.spent:
+                removed = f" ({batch.removed} on removed rows and runs)"
+                parts.append(f"{batch.spent} of it spent" + (removed if batch.removed else ""))
+        return ", ".join(parts)
+
+
+def _shortage(rows: Iterable[RowState], left: int, words: str) -> Iterator[str]:
+    """``the rows need at least 84 and at most 120 credits; the budget is 60: about 7 of 14 rows will run``."""
+    waiting = [row for row in rows if row.status == "waiting"]
+    least, price = (sum(row.least for row in waiting), sum(row.price for row in waiting))
+    if price <= left:
+        return
+    needed = f"at least {least} and at most {price} credits"
+    if any(row.most is None for row in waiting):
+        needed = f"at least {credits_of(least)}"
+    elif least == price:
+        needed = credits_of(price)
+    covered = 0
+    for row in waiting:  # as `next_rows` takes them, each at its price
+        if row.price <= left:
+            covered, left = covered + 1, left - row.price
+    number = f"about {covered} of {len(waiting)} rows" if covered else "none"
+    yield f"the rows need {needed}; {words}: {number} will run"
+
+
+async def price_batch(context: RunContext, read: ReadBatch) -> PricedBatch:
+    """As `price_rows`, with the ids that the runs have where earlier ones were removed."""
+    gone = await in_thread(partial(context.journal.removed_ids, f"{read.batch_id}-"))
+    return price_rows(context, replace(read, rows=with_new_runs(read.rows, gone)))
+
+
+def price_rows(context: RunContext, read: ReadBatch) -> PricedBatch:
+    """Checks and prices every row, under the spec's own budget; spends and sends nothing."""
+    options = read.options
+    runs = {run.run_id: run for run in context.journal.runs(f"{read.batch_id}-")}
+    pools = Pools(context.journal.engine).states(context.service.identity)
+
+    def covering(labels: Mapping[str, str]) -> frozenset[str]:
+        return frozenset(one.pool.name for one in pools if one.pool.covers(labels))
+
+    states: list[RowState] = []
+    fresh: dict[str, RunFrozen] = {}
+    problems: list[Diagnostic] = []
+    for row in read.rows:
+        if run := runs.get(row.run_id):
+            states.append(_started_row(context, row, covering(run.labels)))
+            continue
+        try:
+            prepared = _prepared(context, read, row)
+        except (SpecError, MediaError, UsageError) as error:
+            found = error.diagnostics if isinstance(error, SpecError) else (error,)
+            file, line = options.table_name, row.line
+            problems += [
+                Diagnostic(one.code, one.message, one.hint, file=file, line=line, column=1)
+                for one in found
+            ]
+        else:
+            frozen, price = prepared.frozen, prepared.estimate
+            fresh[row.run_id] = frozen
+            covered = covering(frozen.labels)
+            states.append(RowState(row, price.min, price.max, frozen.budget, pools=covered))
+    if problems:
+        raise SpecError(tuple(problems))
+    gone = 0
+    if options.budget is not None:
+        known = {row.run_id for row in states} - fresh.keys()
+        spent = spent_by(context.journal.engine, f"{read.batch_id}-")
+        gone = sum(credits for run_id, (credits, _) in spent.items() if run_id not in known)
+    left = {one.pool.name: one.total.left for one in pools}
+    return PricedBatch(
+        Batch(tuple(states), options.budget, options.parallel, removed=gone, pools=left),
+        fresh,
+        read.batch_id,
+        read.market.balance or 0,
+        frozenset(run.folder for run in runs.values()),
+        pools,
+    )
+
+
+def _prepared(context: RunContext, read: ReadBatch, row: BatchRow) -> Prepared:
+    return prepare(
+        replace(read.options.request, inputs=lambda _: row.values),
+        # The rows share the wallet, so that no plan of a row has its balance.
+        Market(read.market.catalogue, read.market.service),
+        run_id=row.run_id,
+        assets=context.assets,
+        look_up=context.look_up,
+        machine=context.settings,
+    )
+
+
+def row_result(journal: Journal, run_id: str) -> RowResult:
+    """How the last execution of a run ended, from its journal; an interrupted one has failed."""
+    entries = journal.entries(run_id)
+    if not entries:
+        return RowResult("failed", 0)
+    made = receipt(entries)
+    # Rows share the wallet, so that it never agrees with one run alone.
+    reasons = troubles(made.model_copy(update={"agreement": None}))
+    return RowResult(
+        status="failed" if made.status == "running" else made.status,
+        spent=made.credits.spent,
+        codes=frozenset(failure_codes(made)),
+        reason=reasons[0] if reasons else None,
+    )
+
+
+def _started_row(context: RunContext, row: BatchRow, pools: frozenset[str]) -> RowState:
+    """A row that has a run: completed, or with what it still lacks."""
+    entries = context.journal.entries(row.run_id)
+    first = entries[0].event
+    assert isinstance(first, RunFrozen)
+    state = replay(entry.event for entry in entries)
+    made = RowState(row, 0, 0, first.budget, spent=state.spent, before=state.spent, pools=pools)
+    if state.ended == "completed":
+        return replace(made, status="completed")
+    left = remaining(state, None, context.look_up, RunResumed(at=datetime.now(UTC)))
+    return replace(made, least=left.min, most=left.max, recap=state.cap != first.budget)
+
+
+async def read_batch(
+    context: RunContext, options: BatchOptions, say: Callable[[str], object]
+) -> ReadBatch:
+    """Reads the models, the balance and the rows."""
+    market = await read_market(context, say)
+    request, file = options.request, options.table_name
+    workflow = load_spec(request.spec, market.catalogue)
+    batch_id = batch_id_of(workflow, request.spec.text, context.service.identity, file)
+    names = {**workflow.labels, **request.labels}
+    if BATCH_LABEL not in names and len(names) < MAX_LABELS:
+        labels = {**request.labels, BATCH_LABEL: batch_id}
+        options = replace(options, request=replace(request, labels=labels))
+    rows = read_rows(
+        options.table,
+        file=file,
+        workflow=workflow,
+        batch_id=batch_id,
+        given=request.inputs(workflow),
+        keys=options.keys,
+    )
+    if len(rows) > _MANY:
+        say(f"pricing {len(rows)} rows …")
+    return ReadBatch(batch_id, options, workflow, market, rows)
+
+
+async def plan_batch(
+    options: BatchOptions,
+    settings: Settings,
+    runner: Runner,
+    *,
+    sandbox: bool,
+    say: Callable[[str], object],
+) -> PricedBatch:
+    """What `run_batch` would do and cost; reads the models and the balance, and buys nothing."""
+    async with connect_with(runner, settings, sandbox=sandbox, notify=say) as context:
+        return await price_batch(context, await read_batch(context, options, say))

@@ -1,0 +1,336 @@
+"""The result of a batch: one document for each row, for people, ``--json``, a CSV file and a page."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import JsonValue
+
+from rivya_client.printable import spreadsheet_text
+from rivya_flows.assets import Outputs, assets_in
+from rivya_flows.batch.rows import NOTE, BatchRow
+from rivya_flows.batch.scheduler import Batch, RowState, outcome
+from rivya_flows.engine.report import write_report
+from rivya_flows.engine.run_context import RunContext, continuable
+from rivya_flows.ledger.phrases import credits_of, other_runs
+from rivya_flows.ledger.receipt_model import Receipt
+from rivya_flows.ledger.reconciliation import explained
+from rivya_flows.media.contact_sheet import SheetRow, batch_sheet
+from rivya_flows.planning.questions.open_questions import answerable
+from rivya_flows.planning.questions.question import Question
+from rivya_flows.planning.queue.events import MOST_OTHER_RUNS, OtherRun
+from rivya_flows.planning.queue.queue import replay
+
+_FIXED = ("row", "run_id", "status", "credits", "saved", "reason", "folder")
+_FILE = {"path", "url", "file_id"}
+_MAX_FACT = 60  # characters of a cell on the card of its row
+
+
+@dataclass(frozen=True)
+class WalletChange:
+    """The wallet over one execution of a batch; the rows share it, so it is compared once.
+
+    Attributes:
+        before: Credits before the first row.
+        after: Credits after the last row; None where it could not be read.
+        other_runs: Other runs of the store that spent in the same time, the most first.
+    """
+
+    before: int
+    after: int | None
+    spent: int
+    other_runs: tuple[OtherRun, ...] = ()
+
+    @property
+    def unexplained(self) -> int | None:
+        """Credits that no run of the store spent, negative if credits were added; None if unknown."""
+        return self._explained[0]
+
+    @property
+    def others(self) -> int:
+        """Credits that other runs of the store spent, as far as it explains the wallet."""
+        return self._explained[1]
+
+    @property
+    def _explained(self) -> tuple[int | None, int]:
+        most = sum(one.most for one in self.other_runs)
+        return explained(self.before, self.after, self.spent, most)
+
+    @property
+    def warning(self) -> str | None:
+        """The difference, for people; None without one."""
+        words = f"the wallet went from {self.before} to {self.after}; the rows spent {self.spent}"
+        if self.others:
+            words += f", other runs {self.others}{other_runs(self.others, self.other_runs)}"
+        if (unexplained := self.unexplained or 0) > 0:
+            return f"{words}, and something else spent {credits_of(unexplained)}"
+        if unexplained < 0:
+            return f"{words}, and {credits_of(-unexplained)} were added"
+        return words if self.others else None
+
+
+@dataclass(frozen=True)
+class RowReport:
+    """What became of a row.
+
+    Attributes:
+        status: Of its state; ``not_started`` of one that waited to the end.
+        receipt: Of its run; None without one.
+        folder: Of its run; None without one.
+        questions: That it waits for.
+    """
+
+    state: RowState
+    status: str
+    reason: str | None = None
+    receipt: Receipt | None = None
+    folder: Path | None = None
+    questions: Sequence[Question] = ()
+
+    @property
+    def saved(self) -> int:
+        """Credits that the cache saved."""
+        return self.receipt.credits.saved if self.receipt else 0
+
+    @property
+    def outputs(self) -> Outputs:
+        """The outputs of its run."""
+        return self.receipt.outputs if self.receipt else {}
+
+    def as_json(self) -> dict[str, JsonValue]:
+        """The row in ``batch --json``."""
+        row = self.state.row
+        return {
+            "row": row.number,
+            "name": row.name,
+            "run_id": row.run_id,
+            "status": self.status,
+            "credits": self.state.spent,
+            "saved": self.saved,
+            "reason": self.reason,
+            "folder": str(self.folder) if self.folder else None,
+            "inputs": {**row.values},
+            "notes": {**row.notes},
+            "outputs": {**self.outputs},
+        }
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """How a batch ended.
+
+    Attributes:
+        batch: Its last state.
+        rows: In the order of the table.
+        folder: Absolute.
+    """
+
+    batch_id: str
+    batch: Batch
+    rows: Sequence[RowReport]
+    folder: Path
+    wallet: WalletChange
+    cancelled: bool
+
+    @property
+    def summary_path(self) -> Path:
+        """The CSV file."""
+        return self.folder / "summary.csv"
+
+    @property
+    def sheet_path(self) -> Path:
+        """The contact sheet of all rows."""
+        return self.folder / "contact-sheet.html"
+
+    @property
+    def saved(self) -> int:
+        """Credits that the cache saved."""
+        return sum(row.saved for row in self.rows)
+
+    @property
+    def status(self) -> str:
+        """How it ended as a whole."""
+        return "cancelled" if self.cancelled else outcome(self.batch)
+
+    def as_json(self) -> dict[str, JsonValue]:
+        """The document of ``batch --json``."""
+        others = self.wallet.other_runs[:MOST_OTHER_RUNS] if self.wallet.others else ()
+        return {
+            "batch_id": self.batch_id,
+            "status": self.status,
+            "credits": {
+                "spent": self.batch.spent,
+                "saved": self.saved,
+                "budget": self.batch.budget,
+                "before": self.wallet.before,
+                "after": self.wallet.after,
+                "unexplained": self.wallet.unexplained,
+                "others": self.wallet.others,
+                "other_runs": [one.model_dump() for one in others],
+            },
+            "stopped": self.batch.stopped,
+            "rows": [row.as_json() for row in self.rows],
+            "summary": str(self.summary_path),
+            "report": str(self.sheet_path),
+        }
+
+
+def refusing_pools(result: BatchResult) -> Iterator[str | None]:
+    """The pools that did not cover unfinished rows; None for a row that lacks something else."""
+    for row in result.rows:
+        if row.status != "completed" and "over_budget" in row.state.codes:
+            pools = [item.pool for _, item in row.receipt.each()] if row.receipt else []
+            yield from [*filter(None, (row.state.pool, *pools))] or (None,)
+
+
+def rerun_with(result: BatchResult) -> str:
+    """What the same command needs to get further, such as `` with --budget 84 or more``; "" for nothing."""
+    batch, pools = result.batch, [*refusing_pools(result)]
+    if result.cancelled or outcome(batch) != "over_budget" or (pools and None not in pools):
+        return ""
+    if batch.budget is None or batch.least <= batch.budget:
+        return " with a higher --budget or more credits"
+    return f" with --budget {batch.least} or more"
+
+
+def report_rows(context: RunContext, batch: Batch) -> list[RowReport]:
+    """What became of each row; writes the receipts that are out of date."""
+    reports = []
+    for row in batch.rows:
+        waiting = row.status == "waiting"
+        status = "not_started" if waiting else row.status
+        report = RowReport(row, status, batch.stopped if waiting else row.reason)
+        if run := context.journal.run(row.run_id):
+            folder = continuable(context, run).folder
+            made = _receipt(context, run.run_id, folder, completed=row.status == "completed")
+            report = replace(report, receipt=made, folder=folder)
+        if row.status == "suspended":
+            state = replay(one.event for one in context.journal.entries(row.run_id))
+            report = replace(report, questions=answerable(state))
+        reports.append(report)
+    return reports
+
+
+def _receipt(context: RunContext, run_id: str, folder: Path, *, completed: bool) -> Receipt:
+    if completed:  # written at that moment, and nothing has changed since
+        with suppress(OSError, ValueError, RecursionError):
+            written = json.loads((folder / "receipt.json").read_text("utf-8"))
+            made = Receipt.model_validate(written)
+            if (made.run_id, made.status) == (run_id, "completed"):
+                return made
+    return write_report(context.journal.entries(run_id), folder, context.assets).receipt
+
+
+def sheet_text(result: BatchResult, title: str) -> str:
+    """The contact sheet of all rows."""
+    of_all = [_cells(one.state.row) for one in result.rows]
+    same = {
+        name
+        for name, value in (of_all[0] if len(of_all) > 1 else {}).items()
+        if all(one.get(name) == value for one in of_all)
+    }
+    media: dict[str, Path] = {}
+    shown: list[SheetRow] = []
+    for one in result.rows:
+        row, receipt = one.state.row, one.receipt
+        for asset in assets_in(one.outputs):
+            # A receipt may have been changed: what lies elsewhere is not embedded.
+            if (
+                one.folder
+                and asset.path
+                and asset.path.resolve().is_relative_to(one.folder.resolve())
+            ):
+                media.setdefault(asset.sha256, asset.path)
+        notes = [text for name, text in row.keys.items() if name in row.notes]
+        words = [text for name, text in row.keys.items() if name not in row.notes]
+        words = words or [receipt.subject if receipt else ""]
+        shown.append(
+            SheetRow(
+                row.number,
+                row.name,
+                one.status,
+                one.state.spent,
+                one.reason,
+                one.folder,
+                receipt,
+                title=" · ".join(filter(None, words)),
+                mark=" · ".join(filter(None, notes)) if any(words) else "",
+                facts=[*_facts(row, same)],
+            )
+        )
+    return batch_sheet(
+        shown,
+        title=title,
+        document={name: value for name, value in result.as_json().items() if name != "rows"},
+        before=result.batch.spent - result.wallet.spent,
+        asset_path=media.__getitem__,
+        beside=result.folder,
+    )
+
+
+def _cells(row: BatchRow) -> dict[str, object]:
+    return {**row.values, **row.notes}
+
+
+def _facts(row: BatchRow, same: Container[str]) -> Iterator[tuple[str, str]]:
+    """The short cells of a row that do not name it and differ from those of other rows."""
+    for name, value in _cells(row).items():
+        text = str(value) if isinstance(value, str | int | float) else ""
+        if text.strip() and len(text) <= _MAX_FACT and name not in row.keys and name not in same:
+            yield name.removeprefix(NOTE), text
+
+
+def csv_text(rows: Sequence[RowReport]) -> str:
+    """The rows as CSV: the columns of their table, what became of them, and each output.
+
+    Media are written as their path. What a spreadsheet could read as a formula gets an apostrophe
+    before it, since models may have written it. A BOM marks the text as UTF-8.
+    """
+    tables = [(row.state.row.notes, row.state.row.values, row.outputs) for row in rows]
+    notes, inputs, outputs = (
+        list(dict.fromkeys(name for table in tables for name in table[group])) for group in range(3)
+    )
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    # An input and an output may have the same name.
+    head = [*notes, *inputs, *_FIXED, *(f"output: {name}" for name in outputs)]
+    writer.writerow(map(spreadsheet_text, head))
+    for row, table in zip(rows, tables, strict=True):
+        document = row.as_json()
+        cells: list[Any] = [table[0].get(name) for name in notes]
+        cells += [table[1].get(name) for name in inputs]
+        cells += [document[name] for name in _FIXED]
+        cells += [table[2].get(name) for name in outputs]
+        writer.writerow([_cell(cell) for cell in cells])
+    return "\ufeff" + text.getvalue()
+
+
+def _cell(value: Any) -> str | int | float:
+    if value is None:
+        return ""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    return spreadsheet_text(_text(value))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list) and value and all(_is_medium(one) for one in value):
+        return "\n".join(_text(one) for one in value)
+    if _is_medium(value):
+        named = value.get("path") or value.get("url") or value.get("file_id")
+        return str(named or value.get("sha256") or "")
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _is_medium(value: Any) -> bool:
+    """Whether a value is an asset, or a file as an input names it."""
+    if not isinstance(value, Mapping):
+        return False
+    return "mime_type" in value or (len(value) == 1 and bool(_FILE & value.keys()))

@@ -1,0 +1,317 @@
+"""All checks of `doctor`, in the order in which one thing needs another; and those of this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import email.utils
+import itertools
+import platform
+import shlex
+import shutil
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from rivya_flows.doctor import places
+from rivya_flows.doctor.checks import Check, Checks, ok, problem, run_checks, warning
+from rivya_flows.doctor.places import KeyReader
+from rivya_flows.engine.signing import signer_of
+from rivya_flows.environment import variables
+from rivya_flows.errors import UsageError
+from rivya_flows.extras import EXTRAS, install, missing
+from rivya_flows.money.live_guard import account
+from rivya_flows.private import private_folder, readable_by_others, secure_data
+from rivya_flows.processes import registry
+from rivya_flows.processes.ports import probe
+from rivya_flows.setting_mistakes import (
+    ignored_of_folder,
+    overridden_of_folder,
+    set_here,
+    unknown_names,
+    with_places,
+)
+from rivya_flows.settings import Settings
+
+_FREE_BYTES = 2 * 10**9
+_MOST_FILES = 100_000  # about a second
+_SKEW_SECONDS = 30.0
+_TOO_MUCH_SKEW_SECONDS = 240.0  # a signed webhook is refused after five minutes
+_ANSWER_SECONDS = 5.0
+
+
+def examine(
+    settings: Settings,
+    *,
+    with_key: KeyReader,
+    prefect_checks: Callable[[Settings], Checks],
+    live: bool = False,
+    wrong: Sequence[UsageError] = (),
+) -> list[Check]:
+    """Check this machine, the places that runs need, and the Prefect server; buys nothing.
+
+    Args:
+        with_key: Adds the key of the Prefect block `rivya-api-key`, if there is one.
+        wrong: Why `settings` are only some of those that are set: no service is tried with them, and
+            Prefect, which would configure itself from the same files, is not imported. Empty: they are all.
+    """
+    silent: list[UsageError] = []
+
+    async def ask(settings: Settings) -> Settings:
+        """Ask a Prefect server for the key; one that is silent takes 10 s, so it is asked once."""
+        if not silent:
+            try:
+                return await with_key(settings)
+            except UsageError as error:
+                if not isinstance(error.__cause__, TimeoutError):
+                    raise
+                silent.append(error)
+        raise UsageError("not checked: the Prefect server does not say the key", silent[0].hint)
+
+    def of_prefect() -> Checks:
+        return [problem("prefect server", str(one), one.hint) for one in silent] or prefect_checks(
+            settings
+        )
+
+    here: dict[str, Callable[[], Checks]] = {
+        "python": python,
+        "extras": lambda: extras(settings),
+        "settings": lambda: environment(variables(), wrong),
+        "set": lambda: [] if wrong else places_of_settings(),
+        "data folder": lambda: data_folder(settings),
+        "privacy": lambda: privacy(settings),
+        "specs": lambda: specs(settings),
+        "signing": lambda: signing(settings),
+        "store": lambda: places.store(settings),
+        "assets": lambda: places.assets(settings),
+    }
+    checks = [one for name, check in here.items() for one in run_checks(name, check)]
+    if wrong:
+        checks += run_checks("up", lambda: left_running(settings, compares=False))
+        words = "not tried, nor what needs it: the settings are wrong"
+        return [*checks, warning("service", words, "correct them")]
+    checks += run_checks("service", lambda: places.service(settings, ask))
+    serves = not any(one.name == "service" and one.status == "problem" for one in checks)
+    # Without the service these would say the same again, each after a wait.
+    there: dict[str, tuple[bool, Callable[[], Checks]]] = {
+        "live": (live and serves, lambda: places.contract(settings, ask)),
+        "clock": (serves, lambda: clock(settings)),
+        "public url": (True, lambda: places.public_url(settings)),
+        "webhooks": (serves, lambda: places.webhooks(settings, ask)),
+        "up": (True, lambda: left_running(settings)),
+        "prefect server": (True, of_prefect),
+    }
+    for name, (applies, check) in there.items():
+        checks += run_checks(name, check) if applies else []
+    return checks
+
+
+def python() -> Iterator[Check]:
+    """The interpreter and the packages that everything needs."""
+    yield ok("python", f"{platform.python_version()} on {platform.system()}")
+    yield from packages(requires("rivya-flows") or ())
+
+
+def packages(required: Iterable[str]) -> Iterator[Check]:
+    """Whether the packages of these requirements are here, each in a version that fits; extras aside."""
+    for one in map(Requirement, required):
+        if one.marker is not None and not one.marker.evaluate({"extra": ""}):
+            continue
+        found = _version(one.name)
+        if found is None:
+            yield problem("packages", f"{one.name} is not installed", "install rivya-flows again")
+        elif not one.specifier.contains(found, prereleases=True):
+            words = f"{one.name} is {found}, and rivya-flows needs {one.specifier}"
+            yield problem(
+                "packages", words, f"pip install {shlex.quote(f'{one.name}{one.specifier}')}"
+            )
+    versions = (f"{name} {_version(name)}" for name in ("rivya-flows", "prefect"))
+    yield ok("packages", ", ".join(versions))
+
+
+def extras(settings: Settings) -> Iterator[Check]:
+    needed = {
+        "sandbox": settings.rivya_api_key is None,
+        "postgres": settings.store_url.startswith("postgres"),
+        "s3": settings.assets_url.startswith(("s3:", "s3a:")),
+    }
+    there, idle = [], []
+    for name, extra in EXTRAS.items():
+        absent = missing(name)
+        if not absent:
+            there.append(name)
+        elif needed.get(name):
+            yield problem(
+                "extras", f"{extra.without} (no module {', '.join(absent)})", install(name)
+            )
+        else:
+            idle.append(f"{name} ({extra.without})")
+    if there or idle:
+        more = f"; not installed and not needed: {', '.join(idle)}" if idle else ""
+        yield ok("extras", (", ".join(there) or "none") + more)
+
+
+def data_folder(settings: Settings) -> Iterator[Check]:
+    data = settings.data
+    private_folder(data)
+    secure_data(data)
+    probe = data / f"doctor-{uuid.uuid4().hex[:8]}"
+    probe.write_bytes(b"probe")
+    probe.unlink()
+    free = shutil.disk_usage(data).free
+    if free < _FREE_BYTES:
+        yield warning(
+            "data folder",
+            f"{data} has {free / 10**9:.1f} GB left; {_held(data)}",
+            "free space (`rivya-flows store prune`), or move it",
+        )
+    else:
+        yield ok("data folder", f"{data}, {free / 10**9:.0f} GB free; {_held(data)}")
+
+
+def specs(settings: Settings) -> Iterator[Check]:
+    """What `up` deploys, if a setting says where that is."""
+    folder = settings.rivya_flows_specs
+    if folder is not None and not folder.expanduser().is_dir():
+        words = "RIVYA_FLOWS_SPECS names no folder: `up` deploys nothing of it"
+        yield problem("specs", with_places(words, None), "correct or remove it")
+
+
+def signing(settings: Settings) -> Iterator[Check]:
+    if signer_of(settings) is not None:
+        yield ok("signing", "composed media are signed")
+
+
+def _held(data: Path) -> str:
+    """The sizes of the parts of the data folder, such as ``assets 6.9 MB, other 0.2 MB``, or ``empty``."""
+    sizes, looked = Counter[str](), 0
+    for part in data.iterdir():
+        for path in itertools.chain([part], part.rglob("*") if part.is_dir() else ()):
+            if looked == _MOST_FILES:
+                return f"more than {_MOST_FILES:,} files"
+            looked += 1
+            with contextlib.suppress(OSError):  # it may be gone by now
+                sizes[part.name if part.is_dir() else "other"] += path.lstat().st_blocks * 512
+    parts = (f"{name} {size / 10**6:.1f} MB" for name, size in sorted(sizes.items()))
+    return ", ".join(parts) or "empty"
+
+
+def privacy(settings: Settings) -> Iterator[Check]:
+    """Whether file modes let other users of this machine read our files."""
+    places = [settings.data, settings.data / "prefect" / "prefect.db", Path(".env").absolute()]
+    if settings.store_url.startswith("sqlite:///"):
+        places.insert(1, Path(settings.store_url.removeprefix("sqlite:///").partition("?")[0]))
+    found = [path for path in places if readable_by_others(path)]
+    for path in found:
+        mode = "700" if path.is_dir() else "600"
+        yield warning(
+            "privacy", f"other users can read {path}", f"chmod {mode} {shlex.quote(str(path))}"
+        )
+    if not found:
+        yield ok("privacy", "only you can read data folder, journal, Prefect's database and .env")
+
+
+def left_running(settings: Settings, *, compares: bool = True) -> Iterator[Check]:
+    """The processes of `up`, if there are any."""
+    left = registry.read(settings.data)
+    parts, worker = left.parts, left.part("worker")
+    wanted = account(settings, worker.mark) if worker else ""
+    if compares and worker and wanted != worker.account:
+        other = "another RIVYA_API_KEY or RIVYA_BASE_URL" if worker.account else "the local sandbox"
+        use = "use this key" if wanted else "rehearse"
+        yield warning(
+            "up",
+            f"the worker of `up` was started with {other}: runs of deployments buy {worker.source}",
+            f"`rivya-flows down` first, then `rivya-flows up` to {use}",
+        )
+    if dead := [part for part in parts if not part.lives]:
+        names = ", ".join(part.name for part in dead)
+        yield warning(
+            "up", f"{names} died; see {dead[0].log}", "`rivya-flows up` starts what is missing"
+        )
+    elif missing := {"server", "receiver", "worker", "watcher"} - {part.name for part in parts}:
+        if parts:
+            words = ", ".join(sorted(missing))
+            yield warning("up", f"{words} do not run; see logs/watcher.log", "`rivya-flows up`")
+    else:
+        buys = f"; the worker buys {worker.source}" if worker else ""
+        again = [f" (restarted: {one.restarts})" if one.restarts else "" for one in parts]
+        running = (f"{one.name}{more}" for one, more in zip(parts, again, strict=True))
+        yield ok("up", ", ".join(running) + " run" + buys)
+
+
+def clock(settings: Settings) -> Iterator[Check]:
+    """Whether this machine's clock agrees with the service's."""
+    their_time = None
+    if settings.rivya_api_key is not None:
+        url = f"{settings.rivya_base_url.rstrip('/')}/api/v1/models"
+        answer = probe(url, timeout_seconds=_ANSWER_SECONDS)
+        date = answer.getheader("Date") if answer else None
+        with contextlib.suppress(ValueError):
+            their_time = email.utils.parsedate_to_datetime(date).timestamp() if date else None
+    if their_time is None:
+        yield ok("clock", time.strftime("%Y-%m-%d %H:%M:%S UTC, not compared", time.gmtime()))
+        return
+    skew = time.time() - their_time
+    words = f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the service"
+    hint = "let the machine synchronize its clock (NTP)"
+    if abs(skew) > _TOO_MUCH_SKEW_SECONDS:
+        yield problem("clock", f"{words}: signed webhooks are refused", hint)
+    elif abs(skew) > _SKEW_SECONDS:
+        yield warning("clock", words, hint)
+    else:
+        yield ok("clock", "agrees with the service's")
+
+
+_ON, _OFF = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+_EPHEMERAL = "a `prefect` command without a server starts one that loses rows"
+_SERVER = "unset it; `rivya-flows up` starts a real server"
+_RUNS, _ATTEMPTS = "Prefect would repeat whole runs", "attempts of Prefect and the client multiply"
+_RETRY = "unset it; `retry` of a step repeats only free requests"
+_TWICE = "results are stored twice, in the journal and by Prefect"
+_JOURNAL = "unset it: runs continue from the journal"
+HARMFUL: tuple[tuple[str, tuple[str, ...] | None, str, str], ...] = (
+    ("PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", _ON, _EPHEMERAL, _SERVER),
+    ("PREFECT_FLOWS_DEFAULT_RETRIES", None, _RUNS, _RETRY),
+    ("PREFECT_TASKS_DEFAULT_RETRIES", None, _ATTEMPTS, _RETRY),
+    ("PREFECT_LOGGING_TO_API_ENABLED", _OFF, "the pages of runs have no log", "unset it"),
+    ("PREFECT_RESULTS_PERSIST_BY_DEFAULT", _ON, _TWICE, _JOURNAL),
+)
+"""Variables of Prefect with their harmful values (None: all but 0 and empty), the effect and a hint."""
+
+
+def environment(variables: Mapping[str, str], wrong: Sequence[UsageError] = ()) -> Iterator[Check]:
+    """Why settings cannot be read, and variables that break something, or are called like a setting and are none."""
+    found = [*_suspicious(variables)]
+    told = [problem("settings", with_places(str(one), one.hint), one.hint) for one in wrong]
+    if not told and not found:
+        yield ok("settings", "no harmful variable is set, and no unknown one")
+    yield from told
+    known = {one.message for one in told}
+    yield from (one for one in found if one.message not in known)
+
+
+def _suspicious(variables: Mapping[str, str]) -> Iterator[Check]:
+    for name, values, effect, hint in HARMFUL:
+        value = variables.get(name, "").strip().lower()
+        if value in values if values else value not in ("", "0"):
+            yield warning("settings", f"{name}={variables[name]}: {effect}", hint)
+    for one in (*unknown_names(), *overridden_of_folder(), *ignored_of_folder()):
+        doubt = problem if one.is_ours else warning
+        yield doubt("settings", f"{one.where}: {one.words}", one.hint)
+
+
+def places_of_settings() -> Iterator[Check]:
+    """Which settings are set, and where; no value but the end of the key."""
+    if found := set_here():
+        yield ok("set", ", ".join(f"{name} ({where})" for name, where in found.items()))
+
+
+def _version(package: str) -> str | None:
+    with contextlib.suppress(PackageNotFoundError):
+        return version(package)
+    return None

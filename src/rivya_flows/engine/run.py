@@ -1,0 +1,210 @@
+"""One execution of a run, and what executes runs: `flows` does, since `app` knows no Prefect."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from rivya_client.client import RivyaClient
+from rivya_client.job_durations import Watched
+from rivya_client.retries import RetryPolicy
+from rivya_client.types import Generation
+from rivya_flows.engine.cache import Reuse
+from rivya_flows.engine.model_slots import HeldSlots
+from rivya_flows.engine.report import RunReport, RunReporter
+from rivya_flows.engine.run_context import RunContext, WalletCredentials
+from rivya_flows.engine.signing import Signing
+from rivya_flows.errors import APIError, UsageError
+from rivya_flows.planning.questions.question import Answer, Question
+from rivya_flows.planning.queue.actions import Buy, Collect, UploadMedium, Work
+from rivya_flows.planning.queue.events import Event, ItemFailed, RunResumed, Unpaid
+from rivya_flows.planning.queue.state import State
+from rivya_flows.settings import Settings
+from rivya_flows.store.leases import HeldLease
+
+if TYPE_CHECKING:  # draws pages, which most runs do not need
+    from rivya_flows.batch.summary import BatchResult
+
+Listener = Callable[[Event, State], None]
+"""Called with each event after it was written, and the state after it."""
+
+Asker = Callable[[Question], Awaitable[Answer | None]]
+"""Gives a person's choice, which the question allows; None when there is no one to ask."""
+
+
+Rendering = Callable[[str, str, float], None]
+"""Called while an item renders, with its step, its key and the share that is done, 0 to 1; nothing
+of it is written."""
+
+MAX_DOWNLOADS = 16
+"""At once in one run. More are no faster, and the HTTP library looks through all connections for each
+request."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+def ignore(*_: object) -> None:
+    """Hears nothing."""
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+class TaskOf(Protocol[P, T_co]):
+    """A task of Prefect, see `rivya_flows.tasks`."""
+
+    @property
+    def fn(self) -> Callable[P, Awaitable[T_co]]:
+        """What it calls."""
+
+
+class Calls(Protocol):
+    """Calls a task in the name of an item, so that the graph shows whose it is and after what."""
+
+    async def __call__(
+        self, task: Any, stage: str, step: str, key: str, work: Callable[[], Awaitable[T]]
+    ) -> T:
+        """What `work` gives, which calls the function of the task."""
+
+
+class Wakes(Protocol):
+    """Tells early that jobs have ended. Only the pause between two polls depends on it."""
+
+    def waiting(self, task_id: str) -> AbstractContextManager[asyncio.Event]:
+        """An event that is set once a notification of the job has arrived."""
+
+    def slow(self) -> float | None:
+        """Seconds between two polls of a job; None while notifications are not reliable."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What an execution does beside continuing the run; `budget` is a new cap."""
+
+    budget: int | None = None
+    regenerate: tuple[str, ...] = ()
+    resubmit: tuple[str, ...] = ()
+    unpaid: Unpaid | None = None
+
+    def resumed(self, resend_hours: float, trace_id: str | None = None) -> RunResumed:
+        """The event that begins the execution; it has no use for what a subclass adds."""
+        return RunResumed(at=now(), resend_hours=resend_hours, trace_id=trace_id, **vars(self))
+
+
+@dataclass(eq=False, repr=False)
+class Run:
+    """One execution of a run that is in the store: what its caller asks, and all that its tasks reach.
+
+    Attributes:
+        ask: Puts questions to a person; None where there is no one.
+        outlasts: Ends without an end of the run where the service is away: somebody executes it again.
+        lease, client, calls, state: Set by the runner; `began` by the engine. `state` follows each event.
+        wakes: Ends waits early by webhooks; None if they are off.
+        on_poll: Hears each poll of a job, and why it brought no news.
+        signing: Signs what `compose` and `layout` make; None leaves it unsigned.
+        shrink: Divides the width and height of what is composed and laid out in a format.
+        conflict_seconds: How long a purchase is sent again after `idempotency_conflict`, since
+            its first request may still be under way.
+        clock: UTC now.
+        seen: Jobs as they ended, by id.
+        watched: How the waits for jobs went, by id.
+        accepted: When jobs were accepted, by id, in seconds of `time.monotonic`.
+        downloads: Limits how many run at once: they share the connections of the client.
+    """
+
+    context: RunContext
+    reporter: RunReporter
+    options: RunOptions = field(default_factory=RunOptions)
+    ask: Asker | None = None
+    listen: Listener = ignore
+    rendering: Rendering = ignore
+    notify: Callable[[str], object] = ignore
+    in_batch: bool = False
+    outlasts: bool = False
+    lease: HeldLease = field(init=False)
+    client: RivyaClient = field(init=False)
+    calls: Calls = field(init=False)
+    began: datetime = field(init=False)
+    state: State = field(init=False)
+    slots: HeldSlots = field(default_factory=HeldSlots)
+    wakes: Wakes | None = None
+    on_poll: Callable[[APIError | None], None] | None = None
+    signing: Signing | None = None
+    shrink: int = 1
+    conflict_seconds: float = 60.0
+    conflict_pause_seconds: float = 2.0
+    clock: Callable[[], datetime] = now
+    seen: dict[str, Generation] = field(default_factory=dict)
+    watched: dict[str, Watched] = field(default_factory=dict)
+    accepted: dict[str, float] = field(default_factory=dict)
+    downloads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_DOWNLOADS))
+
+    @property
+    def run_id(self) -> str:
+        return self.reporter.row.run_id
+
+    @cached_property
+    def look_up(self) -> Reuse:
+        """Finds finished work of an equal request of an earlier run."""
+        context = self.context  # whose own one may know the runs of another run
+        return Reuse(context.results, context.assets, context.journal)
+
+    def resumed(self, trace_id: str | None = None) -> RunResumed:
+        """The event that begins this execution."""
+        return self.options.resumed(self.context.settings.rivya_flows_resend_hours, trace_id)
+
+    def retry(self, step: str) -> RetryPolicy:
+        """How long a step repeats one request."""
+        found = self.state.spec(step).retry
+        if found.patience is None:
+            return RetryPolicy(found.attempts)
+        return RetryPolicy(found.attempts, found.patience)
+
+    async def call(
+        self,
+        task: TaskOf[Concatenate[Run, P], T],
+        stage: str,
+        of: UploadMedium | Buy | Collect | Work | ItemFailed,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """What a task gives, called with this run in the name of an item."""
+        work = partial(task.fn, self, *args, **kwargs)
+        return await self.calls(task, stage, of.step, of.key, work)
+
+
+class Runner(Protocol):
+    """Executes runs in this process; what a subclass leaves out needs no Prefect."""
+
+    async def with_key(self, settings: Settings) -> Settings:
+        """The settings, with the key of a secret block where they have none and name a server."""
+        return settings
+
+    async def wallet(self, settings: Settings, name: str) -> WalletCredentials:
+        """The wallet whose credentials have that name on the Prefect server."""
+        raise UsageError(f"the wallet {name!r} cannot be used in a test", "leave out its name")
+
+    def started(
+        self, settings: Settings, notify: Callable[[str], object] = lambda _: None
+    ) -> AbstractAsyncContextManager[None]:
+        """Runs what `execute` needs, for any number of executions at once."""
+        return nullcontext()
+
+    async def execute(self, run: Run) -> RunReport:
+        """Executes a run to its end, while `started` lasts."""
+
+    async def batch_ended(self, context: RunContext, result: BatchResult) -> None:
+        """Tells people, as they asked for, how a batch ended; never raises."""
+        return
+
+    async def wake(self, settings: Settings, run_id: str, notify: Callable[[str], object]) -> None:
+        """Continues the suspended flow run of a run that was resumed here; never raises."""
+        return

@@ -1,0 +1,396 @@
+"""Quotes: a priced plan with all that it rests on, signed; written, read, compared and run."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import os
+import secrets
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from difflib import unified_diff
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from rivya_client.catalogue.catalogue import Catalogue, Model
+from rivya_client.catalogue.prices import price_of
+from rivya_client.catalogue.snapshot import from_wire
+from rivya_flows.assets import Asset
+from rivya_flows.engine.report import write_whole
+from rivya_flows.engine.run_context import RunContext, ServiceConnection
+from rivya_flows.errors import BudgetError, QuoteError, SpecError, StoreError, UsageError
+from rivya_flows.language.canonical import canonical, digest
+from rivya_flows.ledger.phrases import credits_of, is_sandbox
+from rivya_flows.planning.names import label
+from rivya_flows.preparation.prepare import (
+    Prepared,
+    RunRequest,
+    prepare_here,
+    read_market,
+    refuse_over,
+)
+from rivya_flows.preparation.spec_file import FrozenInputs, SpecFile, carried, read_spec
+from rivya_flows.store.assets import file_hash
+from rivya_flows.store.secrets import shared_secret
+
+QUOTE_ID = r"^[0-9a-f]{32}$"
+
+MAX_LINES = 20
+"""Lines of one difference between texts, and steps that are named one by one."""
+
+
+class ModelPrice(BaseModel):
+    """What a model costs by the list of its service.
+
+    Attributes:
+        credits: Of its default request; None if the list has no price.
+        billing: As the service names it, such as ``FIXED``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    credits: int | None
+    billing: str
+
+
+class Quote(BaseModel):
+    """A plan that can be run as it is: once, until it expires, for at most its cap.
+
+    Attributes:
+        id: Random; a store runs it once.
+        expires_at: It holds until then.
+        spec_file: Path of the spec from the folder of the quote; None if it is not in a file.
+        spec_text: The spec as it was quoted.
+        includes: Texts of what it names, by path from its folder.
+        files: Media that it names, by path from its folder; the asset store has them.
+        inputs: Resolved values; a file is an asset, a secret is its name.
+        labels: What the run is counted under.
+        cache: Overrides the cache mode of the spec; None keeps it.
+        service: Identity of the service.
+        wallet: Fingerprint of the service and the key; says nothing of the key.
+        prices: Of the models of the plan, by id; those that only the run knows are not here.
+        cap: The most credits that the run may spend.
+        plan: The document of ``plan --json``.
+        signature: HMAC-SHA256 of all other fields, in hex.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: Literal[1] = 1
+    id: str = Field(pattern=QUOTE_ID)
+    created_at: AwareDatetime
+    expires_at: AwareDatetime
+    spec_file: str | None
+    spec_text: str
+    includes: dict[str, str]
+    files: dict[str, Asset]
+    inputs: dict[str, JsonValue]
+    labels: dict[str, str]
+    cache: Literal["off", "run", "spec"] | None
+    service: str
+    wallet: str
+    prices: dict[str, ModelPrice]
+    cap: int = Field(ge=0)
+    plan: dict[str, JsonValue]
+    signature: str = ""
+
+    @property
+    def signed(self) -> str:
+        """The text that its signature is of."""
+        return canonical(self.model_dump(mode="json", exclude={"signature"}))
+
+
+def signature_of(text: str, secret: str) -> str:
+    """The signature of what a quote says."""
+    content = text.encode("utf-8", "surrogatepass")
+    return hmac.new(secret.encode(), content, hashlib.sha256).hexdigest()
+
+
+@dataclass(frozen=True)
+class QuotedItem:
+    """What a quote compares of an item of a plan; `models` with those that it falls back to."""
+
+    models: tuple[str | None, ...]
+    least: int
+    most: int | None
+    cached: bool
+
+
+def quoted_items(plan: Mapping[str, Any]) -> dict[str, QuotedItem]:
+    """The items of the document of a plan, by step and key."""
+    return {
+        label(step["id"], item["key"]): QuotedItem(
+            (item["model"], *item["fallback"]),
+            item["credits"]["min"],
+            item["credits"]["max"],
+            item["cached"],
+        )
+        for step in plan["steps"]
+        for item in step["items"]
+    }
+
+
+def prices_of(items: Mapping[str, QuotedItem], catalogue: Catalogue) -> dict[str, ModelPrice]:
+    """The prices of all models that the items of a plan name, by id."""
+    named = {name for item in items.values() for name in item.models if name}
+    return {name: _listed(model) for name in sorted(named) if (model := catalogue.get(name))}
+
+
+def text_differences(name: str, was: str, now: str) -> Iterator[str]:
+    """One short unified diff, if two texts differ."""
+    if was == now:
+        return
+    # The first two lines name the files.
+    lines = [*unified_diff(was.splitlines(), now.splitlines(), n=1, lineterm="")][2:]
+    more = len(lines) - MAX_LINES
+    shown = lines[:MAX_LINES] + ([f"… and {more} more lines"] if more > 0 else [])
+    yield "\n".join([f"{name}: its text has changed", *(f"  {line}" for line in shown)])
+
+
+def price_differences(was: Mapping[str, ModelPrice], catalogue: Catalogue) -> dict[str, str]:
+    """What differs in the prices of models, by the model."""
+    found = {}
+    for name, before in was.items():
+        model = catalogue.get(name)
+        now = None if model is None else _listed(model)
+        if now is None:
+            found[name] = f"{name}: {_told(before)} → not in the list of models"
+        elif now != before:
+            billing = now.billing != before.billing
+            found[name] = f"{name}: {_told(before, billing)} → {_told(now, billing)}"
+    return found
+
+
+def plan_differences(
+    was: Mapping[str, QuotedItem], now: Mapping[str, QuotedItem], told: Collection[str]
+) -> Iterator[str]:
+    """What differs in the items of two plans: as quoted, and of this moment.
+
+    Args:
+        told: Models whose price differs: their items are not named again.
+    """
+    lines = []
+    for name in dict.fromkeys((*was, *now)):
+        one, other = was.get(name), now.get(name)
+        models = {model for item in (one, other) if item for model in item.models}
+        if one != other and not models & set(told):
+            lines.append(f"{name}: {_priced(one, other)} → {_priced(other, one)}")
+    yield from lines[:MAX_LINES]
+    if len(lines) > MAX_LINES:
+        yield f"… and {len(lines) - MAX_LINES} more items"
+
+
+def _priced(item: QuotedItem | None, beside: QuotedItem | None) -> str:
+    if item is None:
+        return "not in the plan"
+    words = price_of(item.least, item.most) + item.cached * " (cached)"
+    return f"{item.models[0]}, {words}" if beside and beside.models != item.models else words
+
+
+def _listed(model: Model) -> ModelPrice:
+    return ModelPrice(credits=model.base_credits, billing=model.billing_type)
+
+
+def _told(price: ModelPrice, billing: bool = False) -> str:
+    words = "no price" if price.credits is None else credits_of(price.credits)
+    return f"{words}, {price.billing}" if billing else words
+
+
+VALID = timedelta(hours=24)
+"""How long a quote holds. Media that nothing else names stay in the store for as long."""
+
+MAX_BYTES = 10_000_000  # bytes of a quote's file
+_SECRET = "quotes"
+_NEW = "make a new quote with `plan --out`"
+
+
+@dataclass(frozen=True)
+class QuoteFile:
+    """A quote as it was read; its signature is not verified yet."""
+
+    quote: Quote
+    path: Path
+    signed: str
+
+    @property
+    def spec(self) -> Path | None:
+        """Where its spec was; None if it was in no file."""
+        if self.quote.spec_file is None:
+            return None
+        return Path(os.path.normpath(self.path.parent / self.quote.spec_file))
+
+
+def read_quote(path: Path) -> QuoteFile:
+    """The quote in a file, in the right form; its signature is not checked."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise UsageError(f"{path}: is larger than 10 MB, the limit of a quote", _NEW)
+        quote = Quote.model_validate(json.loads(content))
+        return QuoteFile(quote, path, quote.signed)  # which may be no text that can be signed
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise UsageError(
+            f"{path}: is not a quote: {place:.100}: {first['msg']:.200}", _NEW
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path}: is not a quote: it is not JSON", _NEW) from error
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}", "check the path") from error
+
+
+def write_quote(context: RunContext, request: RunRequest, ready: Prepared, out: Path) -> Quote:
+    """Writes the quote of a plan; one that is in the file already is replaced."""
+    found, frozen = ready.estimate, ready.frozen
+    refuse_over(found)
+    tops = [one for one in (found.max, found.budget) if one is not None]
+    if not tops:
+        unknown = [label(step.id, item.key) for step in found.steps for item in step.items
+                   if item.price.max is None]  # fmt: skip
+        words = ", ".join(unknown[:5]) + (", …" if len(unknown) > 5 else "")
+        raise BudgetError(
+            f"no quote: the most that the plan costs is not known ({words})",
+            "give --budget N, or write `budget: {credits: …}` in the spec: that is then the most",
+        )
+    _refuse_to_replace(out)
+    catalogue = from_wire(frozen.catalogue, date=frozen.catalogue_date, source="live")
+    whole = carried(request.spec, catalogue, context.assets)
+    now = datetime.now(UTC).replace(microsecond=0)
+    quote = Quote(
+        id=secrets.token_hex(16),
+        created_at=now,
+        expires_at=now + VALID,
+        spec_file=_place(request.spec, out),
+        spec_text=frozen.spec_text,
+        includes=dict(whole.includes or {}),
+        files=dict(whole.files or {}),
+        inputs=frozen.inputs,
+        labels=frozen.labels,
+        cache=frozen.cache,
+        service=frozen.service,
+        wallet=_wallet(context.service),
+        prices=prices_of(quoted_items(frozen.plan), catalogue),
+        cap=min(tops),
+        plan=frozen.plan,
+    )
+    secret = shared_secret(context.journal.engine, _SECRET)
+    quote = quote.model_copy(update={"signature": signature_of(quote.signed, secret)})
+    text = json.dumps(quote.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+    if len(text.encode("utf-8", "backslashreplace")) > MAX_BYTES:
+        raise UsageError("no quote: it would be larger than 10 MB", "split the spec, or run it")
+    try:
+        write_whole(out, text)
+    except StoreError as error:
+        raise UsageError(error.message, "give another --out FILE") from error
+    return quote
+
+
+async def prepare_quote(
+    context: RunContext,
+    file: QuoteFile,
+    run_id: str,
+    *,
+    notify: Callable[[str], object] = lambda _: None,
+) -> Prepared:
+    """Checks and prices the run of a quote; QuoteError names all differences where it does not hold."""
+    quote = file.quote
+    await asyncio.to_thread(_refuse_used, context, file)
+    if file.spec is not None and not file.spec.exists():
+        notify(f"{file.spec} is not there: the spec that the quote carries is run")
+    differences = await asyncio.to_thread(lambda: [*_differences(context, file)])
+    market = await read_market(context, notify)
+    prices = price_differences(quote.prices, market.catalogue)
+    differences += prices.values()
+    name = str(file.spec) if file.spec is not None else f"{quote.plan['name']}.yaml"
+    request = RunRequest(
+        SpecFile(quote.spec_text, name, None, quote.includes, quote.files),
+        FrozenInputs(quote.inputs, context.assets),
+        quote.cap,
+        quote.cache,
+        labels=quote.labels,
+        quote=quote.id,
+    )
+    try:
+        ready = await prepare_here(context, request, run_id, starts=True, market=market)
+    except SpecError as error:
+        if not differences:
+            raise
+        differences.append(f"its spec is wrong now: {error.diagnostics[0].message}")
+    else:
+        now = quoted_items(ready.frozen.plan)
+        differences += plan_differences(quoted_items(quote.plan), now, prices)
+    if differences:
+        count = "1 difference" if len(differences) == 1 else f"{len(differences)} differences"
+        lines = "\n".join([f"{file.path}: the quote does not hold: {count}", *differences])
+        raise QuoteError(lines, f"nothing was bought; {_NEW}")
+    return ready
+
+
+def _refuse_used(context: RunContext, file: QuoteFile) -> None:
+    """Refuses a quote of somebody else, or one that was used."""
+    right = signature_of(file.signed, shared_secret(context.journal.engine, _SECRET))
+    if not hmac.compare_digest(right.encode(), file.quote.signature.encode("utf-8", "replace")):
+        words = f"{file.path}: the quote was changed after it was made, or another store made it"
+        raise QuoteError(words, f"nothing was bought; {_NEW}")
+    context.journal.refuse_used(file.quote.id)
+
+
+def _differences(context: RunContext, file: QuoteFile) -> Iterator[str]:
+    """What differs at this moment, but for what the service offers."""
+    quote, now = file.quote, datetime.now(UTC)
+    if now >= quote.expires_at:
+        yield f"it held until {quote.expires_at:%Y-%m-%d %H:%M} UTC"
+    if quote.service != context.service.identity:
+        yield f"service: {quote.service} → {context.service.identity}"
+    elif quote.wallet != _wallet(context.service):
+        yield "wallet: another key of the same service"
+    if file.spec is None or not file.spec.exists():
+        return
+    folder = file.spec.parent
+    for name, was in {file.spec.name: quote.spec_text, **quote.includes}.items():
+        try:
+            yield from text_differences(name, was, read_spec(folder / name).text)
+        except UsageError as error:
+            yield str(error)
+    for name, asset in quote.files.items():
+        try:
+            if file_hash(folder / name) != asset.sha256:
+                yield f"{name}: the file has changed"
+            else:
+                context.assets.put(folder / name)  # the quote may have come without its media
+        except OSError as error:
+            yield f"{name}: {error.strerror or error}"
+
+
+def _refuse_to_replace(out: Path) -> None:
+    with suppress(UsageError):
+        if out.is_file():
+            read_quote(out)
+            return
+    if not out.exists():
+        return
+    words = f"{out}: is there already, and is not a quote; it is not replaced"
+    raise UsageError(words, "give another --out FILE")
+
+
+def _place(spec: SpecFile, out: Path) -> str | None:
+    """The path of a spec from the folder of its quote; None if its text is in no file."""
+    path = Path(spec.name)
+    with suppress(UsageError):
+        if path.is_file() and read_spec(path).text == spec.text:
+            return os.path.relpath(path.absolute(), out.absolute().parent)
+    return None
+
+
+def _wallet(service: ServiceConnection) -> str:
+    """A fingerprint of service and key; a local sandbox has one wallet and many keys."""
+    key = None if is_sandbox(service.identity) else service.api_key
+    return digest([service.identity, "" if key is None else key.get_secret_value()])[:16]

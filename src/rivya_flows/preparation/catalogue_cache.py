@@ -1,0 +1,51 @@
+"""Read the catalogue of the service, and cache it for work offline."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from typing import TYPE_CHECKING
+
+from rivya_client.catalogue.catalogue import Catalogue
+from rivya_client.catalogue.snapshot import from_wire, shipped
+
+if TYPE_CHECKING:  # heavy, and `check` needs none of them
+    from rivya_client.client import RivyaClient
+    from rivya_flows.engine.run_context import RunContext
+    from rivya_flows.settings import Settings
+
+_NAME, _MAX_BYTES = "catalogue.json", 8 << 20
+
+
+async def read_catalogue(client: RivyaClient, context: RunContext | None = None) -> Catalogue:
+    """The models that the service lists now; cached in the context, unless it is of a sandbox."""
+    catalogue = await client.models.catalogue()
+    if context is not None and not context.service.identity.startswith("sandbox:"):
+        service, path = context.service.base_url, context.settings.data / _NAME
+        kept = {"service": service, "date": catalogue.date, "payload": catalogue.wire}
+        partial = path.with_name(f"{path.name}.{os.getpid()}")
+        with contextlib.suppress(OSError):  # it is only a convenience
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_text(json.dumps(kept), "utf-8")
+            partial.replace(path)
+    return catalogue
+
+
+def known_catalogue(settings: Settings) -> Catalogue:
+    """The catalogue to check against offline: the cached one of the service, or the shipped one.
+
+    The shipped one is used if no readable one of that service is cached, or if it is newer.
+    """
+    ours = shipped()
+    try:
+        path = settings.data / _NAME
+        if path.stat().st_size > _MAX_BYTES:
+            return ours
+        kept = json.loads(path.read_text("utf-8"))
+        if kept["service"] == settings.rivya_base_url and kept["date"] > ours.date:
+            read = from_wire(kept["payload"], date=kept["date"], source="cached")
+            return read if read.models else ours
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass  # as if there were no cache
+    return ours

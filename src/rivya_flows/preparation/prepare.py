@@ -1,0 +1,388 @@
+"""Check a spec, resolve its inputs and price the plan: everything before the first credit."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from rivya_client.catalogue.catalogue import Catalogue
+from rivya_client.catalogue.differences import price_changes
+from rivya_client.catalogue.prices import price_of
+from rivya_client.catalogue.snapshot import shipped
+from rivya_flows.assets import Asset
+from rivya_flows.engine.asset_ingest import each_found, keep, put_all_back
+from rivya_flows.errors import APIConnectionError, BudgetError, LostMediumError, UsageError
+from rivya_flows.language.canonical import digest
+from rivya_flows.language.expressions.evaluation import evaluated_together
+from rivya_flows.language.inputs import resolve_inputs
+from rivya_flows.language.workflow import WARN_AT, Inputs, Workflow
+from rivya_flows.ledger.phrases import credits_of, pool_left, total_of, without_bound
+from rivya_flows.planning.labels import labels_of
+from rivya_flows.planning.plan import RunPlan
+from rivya_flows.planning.pricing.estimate import Estimate, LookUp, estimate, greatest, rehearse
+from rivya_flows.planning.queue.events import Fork, PoolTotal, RunFrozen, RunResumed
+from rivya_flows.planning.queue.reducer import initial_state
+from rivya_flows.planning.queue.state import State
+from rivya_flows.preparation.catalogue_cache import read_catalogue
+from rivya_flows.preparation.known_failures import refuse_known_failures, refuse_unsendable
+from rivya_flows.preparation.restore import restore_copies
+from rivya_flows.preparation.spec_file import FrozenInputs, SpecFile, assets_at, load_spec
+from rivya_flows.receiver.addresses import medium_at
+from rivya_flows.settings import Settings
+from rivya_flows.spec.includes import included_texts
+from rivya_flows.spec.named_files import named_files
+from rivya_flows.store.assets import AssetStore
+
+if TYPE_CHECKING:  # opens databases, and a plan without a service needs none
+    from rivya_flows.engine.run_context import RunContext
+
+CacheMode = Literal["off", "run", "spec"]
+
+InputReader = Callable[[Workflow], Inputs]
+"""Gives the values of the inputs by name, once the workflow that declares them is known."""
+
+
+PoolReader = Callable[[Mapping[str, str]], tuple[PoolTotal, ...]]
+"""Gives the pools of the store that match labels, as the service of the run has used them."""
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """A run that somebody asks for.
+
+    Attributes:
+        budget: Overrides the spec's credit budget; None keeps it.
+        cache: Overrides the spec's cache mode; None keeps it.
+        labels: Labels beside those of the spec; they win.
+        quote: Id of the quote that it runs; None without one.
+        fork: The run that finished work is taken from; None without one.
+        forked: The folder of that run; None for where the store has it.
+        wallet: Name of the wallet of that run; None: that of the process's key.
+    """
+
+    spec: SpecFile
+    inputs: InputReader
+    budget: int | None = None
+    cache: CacheMode | None = None
+    local_files: bool = True
+    labels: Mapping[str, str] = field(default_factory=dict)
+    quote: str | None = None
+    fork: Fork | None = None
+    forked: Path | None = None
+    uncollected: tuple[str, ...] = ()
+    wallet: str | None = None
+    earlier: Inputs = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Market:
+    """What a service offers at this moment.
+
+    Attributes:
+        balance: Credits in the wallet; None if it was not read.
+        usual: Seconds that a job usually takes there, by model, and a free step, as ``SPEC/STEP``,
+            where that is known.
+        wallet: Name of the wallet; None: that of the process's key.
+    """
+
+    catalogue: Catalogue
+    service: str
+    balance: int | None = None
+    usual: Mapping[str, float] = field(default_factory=dict)
+    wallet: str | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that could start now.
+
+    Attributes:
+        frozen: Its first journal entry.
+    """
+
+    frozen: RunFrozen
+    estimate: Estimate
+    plan: RunPlan
+
+
+async def read_market(context: RunContext, notify: Callable[[str], object] | None = None) -> Market:
+    """The current models and balance.
+
+    Args:
+        notify: Is told if the service does not answer soon, and it is asked for some seconds only;
+            None: nobody is there to wait, and it is asked as long as for a purchase.
+    """
+    asking = context.client() if notify is None else context.first_client(notify)
+    try:
+        async with asking as client:
+            catalogue = await read_catalogue(client, context)
+            balance = (await client.credits.retrieve()).current_credits
+            await context.recall_durations(client)
+    except APIConnectionError as error:
+        error.hint = f"{error.hint}; nothing was bought"
+        raise
+    usual, service = client.durations.usual(), context.service
+    return Market(catalogue, service.identity, balance, usual, service.wallet)
+
+
+async def prepare_here(
+    context: RunContext,
+    request: RunRequest,
+    run_id: str,
+    *,
+    starts: bool,
+    notify: Callable[[str], object] = lambda _: None,
+    market: Market | None = None,
+) -> Prepared:
+    """Checks and prices a run with the models and the balance of this moment; buys nothing.
+
+    Args:
+        starts: It starts now, on this machine: what its callbacks need here must be there, and media
+            that `store prune` deleted are put back into the store.
+        market: What the service offers; None reads it.
+    """
+    # A plan without a service opens no database.
+    from rivya_flows.engine.run_context import known_run
+
+    beside, files = Path(request.spec.name).parent, (request.spec.files or {}).items()
+    places = {one.sha256: [beside / name] for name, one in files}
+    await asyncio.to_thread(put_all_back, context.assets, places, writes=starts)
+    if request.fork is not None:
+        row = known_run(context, request.fork.run_id)  # refuses one of another service or wallet
+        row = replace(row, folder=request.forked or row.folder)
+        await asyncio.to_thread(restore_copies, context.assets, context.journal, row, writes=starts)
+        if request.uncollected:
+            forked, open_items = request.fork.run_id, ", ".join(request.uncollected)
+            notify(f"warning: {forked} has bought, or may have, what is not taken: {open_items}")
+            notify(f"collect it for nothing, before you fork, with: rivya-flows resume {forked}")
+    market = market or await read_market(context, notify)
+    # It reads the store, and decodes files that inputs name.
+    ready = await asyncio.to_thread(
+        prepare,
+        request,
+        market,
+        run_id=run_id,
+        assets=context.assets,
+        look_up=context.look_up,
+        pools=context.pools,
+        machine=context.settings if starts else None,
+        secret=lambda: context.address_secret,
+    )
+    for step in ready.estimate.steps:  # what a fork does not take from its run
+        lost = [one.price for one in step.items if (step.id, one.key) in context.look_up.lost]
+        if lost:
+            price = price_of(sum(one.min for one in lost), greatest(lost))
+            notify(f"{step.id}: deleted by `store prune`, bought again: {price}")
+    items = (item for step in ready.estimate.steps for item in step.items)
+    models = (name for item in items for name in (item.model, *item.fallback) if name)
+    for line in price_changes(market.catalogue, shipped(), models):
+        notify(line)
+    return ready
+
+
+def prepare(
+    request: RunRequest,
+    market: Market,
+    *,
+    run_id: str,
+    assets: AssetStore,
+    look_up: LookUp,
+    pools: PoolReader = lambda _: (),
+    machine: Settings | None = None,
+    secret: Callable[[], str] | None = None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Prepared:
+    """Checks everything and prices the run; spends and sends nothing.
+
+    Args:
+        machine: Settings of the machine that executes the run, to check what its callbacks need
+            there; None if that is another machine, or if the run does not start.
+        secret: Gives what signs the receiver's addresses: a file input that is one of them is the
+            medium in the store. None where there is no receiver.
+        clock: UTC now.
+
+    Raises:
+        ExpressionError: The expressions of all items do too much work.
+    """
+    spec, catalogue = request.spec, market.catalogue
+    workflow = load_spec(spec, catalogue)
+    files = spec.files and each_found(  # with their paths on this machine
+        spec.files,
+        lambda one: one.model_copy(update={"path": assets.local_path(one.sha256)}),
+        f"put them back, unchanged, in {Path(spec.name).absolute().parent}",
+    )
+    given = request.inputs(workflow)
+    kept = workflow.inputs.keys() - given.keys()
+    earlier = {name: value for name, value in request.earlier.items() if name in kept}
+    inputs = resolve_inputs(
+        workflow,
+        {**FrozenInputs(earlier, assets)(workflow), **given},
+        folder=spec.folder,
+        paths=request.local_files,
+        files=files,
+    )
+    if files is None:
+        files = assets_at(named_files(workflow), spec.folder, assets)
+    budget = request.budget
+    if budget is None and workflow.budget is not None:
+        budget = workflow.budget.credits
+    now = clock()
+    frozen = RunFrozen(
+        run_id=run_id,
+        spec_text=spec.text,
+        spec_file=spec.name,
+        includes=included_texts(workflow),
+        inputs={name: _kept(value, assets, secret) for name, value in inputs.items()},
+        files=files,
+        catalogue=dict(catalogue.wire),
+        catalogue_date=catalogue.date,
+        service=market.service,
+        wallet=market.wallet,
+        started_at=now,
+        nonce=secrets.token_hex(16),
+        budget=budget,
+        cache=request.cache,
+        labels=labels_of(workflow, inputs, request.labels),
+        quote=request.quote,
+        fork=request.fork,
+    )
+    with evaluated_together() as work:
+        state = rehearse(initial_state(frozen), now, look_up)
+        refuse_known_failures(state, spec)
+        if machine is not None:
+            refuse_unsendable(state, machine)
+        priced = estimate(state, market.balance, market.usual, pools(frozen.labels))
+    work.check()  # a price whose expression fails is one that is not known
+    document = priced.as_json()
+    frozen = frozen.model_copy(update={"plan": document, "plan_hash": digest(document)})
+    return Prepared(frozen, priced, state.plan)
+
+
+def prepare_offline(request: RunRequest, catalogue: Catalogue) -> Prepared:
+    """Checks and prices a run by a catalogue alone; files that it names are probed and not kept."""
+    with tempfile.TemporaryDirectory() as folder:
+        assets = AssetStore(Path(folder, "assets").as_uri(), Path(folder, "scratch"))
+        return prepare(
+            request,
+            Market(catalogue, service=""),
+            run_id="run-offline",
+            assets=assets,
+            look_up=lambda _: None,
+        )
+
+
+def remaining(
+    state: State,
+    balance: int | None,
+    look_up: LookUp,
+    resume: RunResumed,
+    pools: tuple[PoolTotal, ...] = (),
+) -> Estimate:
+    """Prices what a resumed run still has to buy; spends and sends nothing."""
+    left = rehearse(state.copy(ended=None), resume.at, look_up, resume)
+    return estimate(left, balance, pools=pools)
+
+
+def verdict(found: Estimate) -> str:
+    """Says whether the plan can be paid."""
+    if found.is_over_cap:
+        least = credits_of(found.enough)
+        return f"over the budget: at least {least}, and the budget is {found.budget}"
+    if (pool := found.exceeded) is not None:
+        return f"over the {pool_left(pool)}; it takes at least {credits_of(found.min)}"
+    if found.verdict == "over_balance":
+        return f"over the balance: at least {credits_of(found.min)}, and the balance is {found.balance}"
+    for pool in found.pools:
+        if found.min > pool.left:
+            return f"over the {pool_left(pool)}; the run buys what fits, then asks"
+    if limits := found.may_exceed:
+        words = f"may exceed {_joined(limits)}."
+        if found.max is None:
+            why = without_bound(found)
+            words += f" {why[0].upper()}{why[1:]}."
+        passable = found.max is None and (found.budget is not None or found.pools)
+        last = (
+            "The purchase that passes it is the last." if passable else "Nothing beyond is bought."
+        )
+        return f"{words} {last}"
+    if found.max == 0:
+        return "buys nothing"
+    fits = ["the budget"] if found.budget is not None else []
+    fits += [f"the pool {one.name}" for one in found.pools]
+    fits += ["the balance"] if found.balance is not None else []
+    return f"fits {_joined(fits)}" if fits else "no limit is known"
+
+
+def expected_price(found: Estimate) -> str:
+    """``spot, at least 23, at most 60 credits, balance 1000, budget 60``: a plan before its run."""
+    budget = "" if found.budget is None else f", budget {found.budget}"
+    saved = f", {found.saved} saved" if found.saved else ""
+    return f"{found.name}, {total_of(found)}{saved}, balance {found.balance}{budget}"
+
+
+def close_budget(found: Estimate) -> Iterator[str]:
+    """Says that the budget may not suffice where the least of the plan takes most of it."""
+    if found.budget and found.fit == "may_exceed" and found.min >= WARN_AT * found.budget:
+        yield f"warning: {verdict(found)}"
+
+
+def _joined(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def refuse_over(found: Estimate, otherwise: str = ", or raise `budget:` in the spec") -> None:
+    """Refuses a plan that cannot be paid."""
+    if found.verdict == "ok":
+        return
+    missing = found.min - (found.balance or 0)
+    hint = f"add at least {credits_of(missing)}, then the same command; nothing was bought"
+    if found.is_over_cap:
+        hint = f"give --budget {found.enough} or more{otherwise}; nothing was bought"
+    elif (pool := found.exceeded) is not None:
+        raised = f"rivya-flows budgets set {pool.name} --credits N"
+        wait = ", or wait for its next period" if pool.until else ""
+        hint = f"raise it with `{raised}`{wait}; nothing was bought"
+    raise BudgetError(verdict(found), hint)
+
+
+def soft_limits(found: Estimate) -> list[str]:
+    """A warning for each pool whose soft limit the plan may pass, if it buys anything."""
+    price = price_of(found.min, found.max)
+    return [
+        f"warning: {pool_left(pool)}; this may take {price} and pass its soft limit of {pool.soft}"
+        for pool in found.pools
+        if pool.soft is not None
+        and found.max != 0
+        and (found.max is None or pool.spent + found.max > pool.soft)
+    ]
+
+
+def new_run_id(now: datetime) -> str:
+    """``run-YYYYMMDD-HHMMSS-xxxx``, in UTC."""
+    return f"run-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def _kept(value: Any, assets: AssetStore, secret: Callable[[], str] | None) -> Any:
+    """A file input as an asset; other URLs and file ids stay unchanged until they are needed."""
+    if isinstance(value, list):
+        return [_kept(one, assets, secret) for one in value]
+    if isinstance(value, dict) and set(value) == {"path"}:
+        return keep(assets, Path(value["path"])).as_json()
+    if isinstance(value, dict) and set(value) == {"url"} and secret is not None:
+        medium = medium_at(secret, str(value["url"]))
+        return value if medium is None else _uploaded(assets, medium.sha256).as_json()
+    return value
+
+
+def _uploaded(assets: AssetStore, sha256: str) -> Asset:
+    try:
+        return keep(assets, assets.local_path(sha256))
+    except LostMediumError as error:
+        words = f"the file that an input names by its address ({sha256[:12]}) is not in the store"
+        raise UsageError(words, "upload it again: files that no run uses are deleted") from error

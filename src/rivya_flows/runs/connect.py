@@ -1,0 +1,281 @@
+"""The service that a run buys from: the real one, or the sandbox of this data folder, started when needed."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from rivya_flows.engine.publishing import receiver_url
+from rivya_flows.engine.run_context import (
+    RunContext,
+    ServiceConnection,
+    WalletCredentials,
+    open_context,
+    real_service,
+)
+from rivya_flows.environment import machine_environment, variables
+from rivya_flows.errors import UsageError
+from rivya_flows.extras import need
+from rivya_flows.language.syntax.secret_names import KEY_BLOCK
+from rivya_flows.ledger.phrases import is_sandbox
+from rivya_flows.money.live_guard import is_rehearsal
+from rivya_flows.private import private_folder
+from rivya_flows.processes import registry
+from rivya_flows.processes.bound import with_users
+from rivya_flows.processes.locks import try_lock
+from rivya_flows.processes.ports import answers, is_free
+from rivya_flows.processes.supervisor import last_lines, start
+from rivya_flows.settings import Settings
+
+if TYPE_CHECKING:  # draws pages, which `runs` does not need
+    from rivya_flows.engine.run import Runner
+
+BlockReader = Callable[[str], Awaitable[SecretStr | None]]
+"""Gives what a secret block holds, or None where there is no block of that name."""
+
+
+@asynccontextmanager
+async def connect(
+    settings: Settings,
+    *,
+    sandbox: bool = False,
+    wallet: WalletCredentials | None = None,
+    notify: Callable[[str], Any] = lambda _: None,
+) -> AsyncIterator[RunContext]:
+    """The open things of this machine, with the local sandbox started where it is used, as without a key.
+
+    Its settings name the receiver of `up` where that runs: pages and messages have its addresses.
+    """
+    async with chosen_service(settings, sandbox=sandbox, wallet=wallet, tell=notify) as service:
+        url = receiver_url(settings, settings.prefect_api_url)
+        public = settings.model_copy(update={"rivya_flows_public_url": url})
+        with open_context(public, service) as context:
+            yield context
+
+
+@asynccontextmanager
+async def connect_with(
+    runner: Runner,
+    settings: Settings,
+    *,
+    sandbox: bool = False,
+    wallet: str | None = None,
+    notify: Callable[[str], Any] = lambda _: None,
+) -> AsyncIterator[RunContext]:
+    """As `connect`, with the wallet of that name, or the key of a secret block where there is none."""
+    credentials = None if wallet is None else await runner.wallet(settings, wallet)
+    chosen = settings if sandbox or credentials else await runner.with_key(settings)
+    async with connect(chosen, sandbox=sandbox, wallet=credentials, notify=notify) as context:
+        yield context
+
+
+async def with_key(settings: Settings, read_block: BlockReader) -> Settings:
+    """The settings, with the key of the secret block where they have none."""
+    if settings.rivya_api_key is not None or settings.rivya_flows_sandbox:
+        return settings
+    found = await read_block(KEY_BLOCK)
+    return settings if found is None else settings.model_copy(update={"rivya_api_key": found})
+
+
+async def for_worker(settings: Settings, read_block: BlockReader) -> Settings:
+    """As `with_key`, for a run that nobody watches: it never takes the sandbox by itself."""
+    found = await with_key(settings, read_block)
+    if found.rivya_api_key is None and not found.rivya_flows_sandbox:
+        raise UsageError(
+            "this worker has no key of the service: RIVYA_API_KEY is not set, and Prefect has no"
+            f" Secret block {KEY_BLOCK}; nothing was bought",
+            "set one of them, then Retry; RIVYA_FLOWS_SANDBOX=true in the worker's environment"
+            " takes the local sandbox, with pretend credits",
+        )
+    return found
+
+
+TIME_SCALE = "0.02"
+_RECORD = "serving.json"
+_IDENTITY = "identity"
+
+LOCK = "lock"
+"""The lock file that a sandbox holds while it serves a folder, see `rivya_sandbox.service.startup`."""
+
+LOCAL_WEBHOOKS = ("--allow-local-webhooks",)
+"""Lets a sandbox send webhooks to a receiver on this machine."""
+
+POLL_SECONDS = 0.2
+"""First interval between two polls of a job: this sandbox is fifty times as fast as the service."""
+
+REQUESTS_PER_SECOND = 250.0
+
+
+@asynccontextmanager
+async def chosen_service(
+    settings: Settings,
+    *,
+    sandbox: bool = False,
+    wallet: WalletCredentials | None = None,
+    tell: Callable[[str], Any] = lambda _: None,
+) -> AsyncIterator[ServiceConnection]:
+    """The service to buy from: the sandbox if it is wanted or there is no key, else the real one.
+
+    Args:
+        sandbox: Use the sandbox even if there is a key, as `rivya_flows_sandbox` of the settings does.
+        wallet: Use its key and its service, also without a key in the settings. Where the sandbox is
+            wanted, that must be on this machine.
+    """
+    sandbox = sandbox or settings.rivya_flows_sandbox
+    if wallet is not None or (settings.rivya_api_key is not None and not sandbox):
+        if wallet is not None and sandbox and not is_rehearsal(wallet.base_url, settings):
+            raise UsageError(
+                f"the wallet {wallet.name} is one of {wallet.base_url}, and this process rehearses"
+                " (RIVYA_FLOWS_SANDBOX); nothing was bought",
+                "unset RIVYA_FLOWS_SANDBOX, give the worker a key of its own, or choose a wallet of"
+                " a sandbox",
+            )
+        service = real_service(settings, wallet)
+        bought_with = "" if service.wallet is None else f" with the wallet {service.wallet}"
+        tell(f"using {service.base_url}{bought_with}")
+        yield service
+        return
+    need("sandbox", "the local sandbox", otherwise="set RIVYA_API_KEY")
+    with ExitStack() as stack:
+        share = joined(settings.data / "sandbox")
+        started = await asyncio.to_thread(stack.enter_context, share)
+        reason = "" if sandbox else "no RIVYA_API_KEY: "
+        tell(f"{reason}using the local sandbox at {started.base_url} (pretend credits)")
+        if "rivya_poll_seconds" in settings.model_fields_set:
+            started = replace(started, poll_seconds=settings.rivya_poll_seconds)
+        if "rivya_flows_requests_per_second" in settings.model_fields_set:
+            most = settings.rivya_flows_requests_per_second
+            started = replace(started, requests_per_second=most)
+        yield started
+
+
+@contextmanager
+def joined(folder: Path) -> Iterator[ServiceConnection]:
+    """The sandbox of a folder, started if none serves it; it ends after its last user. Blocks until it answers."""
+    with ExitStack() as stack:
+        try:
+            private_folder(folder.parent)
+            private_folder(folder)
+            with (folder / "start.lock").open("a") as starting:
+                fcntl.flock(starting, fcntl.LOCK_EX)
+                # Waits here for a sandbox that is shutting down.
+                users = stack.enter_context((folder / "users.lock").open("a"))
+                fcntl.flock(users, fcntl.LOCK_SH)
+                base_url, key = _running(folder) or _started(folder)
+                if not (folder / _IDENTITY).exists():
+                    (folder / _IDENTITY).write_text(uuid.uuid4().hex[:12])
+                identity = _identity(folder)
+        except OSError as error:
+            raise UsageError(
+                f"sandbox: {folder} cannot be used: {error.strerror or error}",
+                "set RIVYA_FLOWS_DATA to a folder that can be written",
+            ) from error
+        yield ServiceConnection(
+            base_url, SecretStr(key), identity, POLL_SECONDS, REQUESTS_PER_SECOND
+        )
+
+
+def _running(folder: Path) -> tuple[str, str] | None:
+    """URL and a new key of the sandbox that serves a folder now; None without one."""
+    base_url = serving(folder)
+    if base_url is None:
+        return None
+    from rivya_sandbox.service.admin import create_key
+
+    return base_url, create_key(folder)["api_key"]
+
+
+def _started(folder: Path) -> tuple[str, str]:
+    """URL and key of a sandbox that was started and is ready."""
+    # It replaces one of `up` that died: the receiver waits for its webhooks.
+    receiver = registry.read(folder.parent).part("receiver")
+    local = LOCAL_WEBHOOKS if receiver is not None and receiver.registered else ()
+    command = ("rivya_sandbox", *sandbox_arguments(folder), *local)
+    log = folder / "sandbox.log"
+    command = with_users(folder / "users.lock", *command)
+    environment = machine_environment(variables())
+    if line := start("sandbox", command, environment, log, output="pipe").first_line():
+        ready = json.loads(line)
+        return ready["base_url"], ready["api_key"]
+    words, _, hint = (last_lines(log, 1) or "it said nothing").partition(" (hint: ")
+    raise UsageError(
+        f"sandbox: it did not start: {words.removeprefix('error: ')[-600:]}",
+        hint.removesuffix(")") or f"read {log}",
+    )
+
+
+def _identity(folder: Path) -> str:
+    return f"sandbox:{(folder / _IDENTITY).read_text().strip()}"
+
+
+def is_lost(service: str, folder: Path) -> bool:
+    """Whether a service is another sandbox than that of a folder, such as one that was deleted there."""
+    with suppress(OSError):
+        return is_sandbox(service) and service != _identity(folder)
+    return is_sandbox(service)
+
+
+def sandbox_arguments(folder: Path) -> tuple[str, ...]:
+    """The arguments of the sandbox of a data folder, without a port: it takes its last one."""
+    return ("serve", "--json", "--data", str(folder), "--time-scale", TIME_SCALE)
+
+
+def serving(folder: Path) -> str | None:
+    """The URL of the sandbox that serves a folder now, whoever started it; or None.
+
+    It is read from the file that the sandbox keeps locked while it listens: another user's program
+    may answer at an earlier URL, and would get prompts and pictures.
+    """
+    try:
+        with (folder / LOCK).open() as lock:
+            base_url = _url_in(lock)
+            # Lock it only if something answers: a sandbox that starts wants the lock.
+            if not base_url or not answers(f"{base_url}/api/v1/models"):
+                return None
+            if try_lock(lock, fcntl.LOCK_SH):
+                return None
+            return base_url if _url_in(lock) == base_url else None
+    except OSError:
+        return None
+
+
+def _url_in(lock: IO[str]) -> str:
+    """The URL in the lock file of a sandbox; "" until it is complete."""
+    lock.seek(0)
+    text = lock.read()
+    return text.strip().partition(" ")[2] if text.endswith("\n") else ""
+
+
+def forget_results(folder: Path, before: datetime, *, pretend: bool = False) -> int:
+    """Deletes the files of results that a sandbox made before, of which runs keep copies; gives their bytes.
+
+    Uploads stay, since a run that has not ended may name one.
+    """
+    freed = 0
+    for path in (folder / "results").glob("*"):
+        with suppress(OSError):
+            about = path.stat()
+            if about.st_mtime <= before.timestamp():
+                if not pretend:
+                    path.unlink()
+                freed += about.st_size
+    return freed
+
+
+def last_port(folder: Path) -> int:
+    """The last port of the sandbox of a folder if it is free, else 0."""
+    port = None
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        port = urlsplit(json.loads((folder / _RECORD).read_text())["base_url"]).port
+    return port if port and is_free(port) else 0

@@ -1,0 +1,400 @@
+"""Run the test cases of a spec, each on a sandbox and in a data folder of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shlex
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import groupby
+from pathlib import Path, PurePath
+from typing import Any
+from xml.etree import ElementTree as Xml
+
+from pydantic import SecretStr
+
+from rivya_client.errors import RefusedAddressError
+from rivya_client.printable import printable
+from rivya_client.runtime import FastClock
+from rivya_flows.assets import assets_in
+from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.engine.report import RunReport, RunReporter, write_whole
+from rivya_flows.engine.run import Runner, RunOptions
+from rivya_flows.engine.run_context import RunContext, ServiceConnection, known_run, open_context
+from rivya_flows.errors import RivyaError, SpecError, StoreError, UsageError, hint_of
+from rivya_flows.language.inputs import fit
+from rivya_flows.language.workflow import Workflow
+from rivya_flows.ledger.receipt_model import Receipt, Step
+from rivya_flows.ledger.summary import troubles
+from rivya_flows.planning.questions.question import Answer
+from rivya_flows.preparation.check import SpecWithTests, as_yaml
+from rivya_flows.preparation.prepare import RunRequest, prepare_here, refuse_over
+from rivya_flows.preparation.spec_file import TEST_SUFFIX, project_specs, tests_at
+from rivya_flows.runs.execution import GivenAnswers, Observer, execute
+from rivya_flows.scratch import scratch
+from rivya_flows.settings import Settings
+from rivya_flows.spec.spec_tests import Case, CreditRange
+from rivya_flows.steps.request import FUNCTION
+
+AT_ONCE = 2  # cases that run at the same time
+LIMIT_SECONDS = 120.0  # a case that takes longer fails
+_WALLET = 1_000_000  # credits of the account of a case
+_POLL_SECONDS = 0.5  # a hundredth of it passes
+_RUN_ID = "run-test"
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """One expectation that was not met."""
+
+    at: str
+    expected: str
+    came: str
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """How a case went; the status is None if it was refused or broke off, the command runs the same by hand."""
+
+    file: str
+    spec: str
+    name: str
+    seconds: float
+    status: str | None
+    credits: int
+    differences: tuple[Mismatch, ...]
+    problems: tuple[str, ...]
+    command: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether all came as expected."""
+        return not self.differences
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What was expected and what came, one line each."""
+        return tuple(
+            f"{one.at}: expected {one.expected}, not {one.came}" for one in self.differences
+        )
+
+
+def named_tests(paths: Sequence[Path]) -> list[Path]:
+    """The files of tests that are named: themselves, those beside a spec, or those in a folder."""
+    found: dict[Path, None] = {}
+    for path in paths:
+        own = tests_at(project_specs(path))
+        if not path.exists():
+            raise UsageError(f"{path}: there is no such file or folder", "check the path")
+        if not own:
+            beside = path / f"NAME{TEST_SUFFIX}" if path.is_dir() else path.with_suffix(TEST_SUFFIX)
+            raise UsageError(f"{path}: there is no test to run", f"write one in {beside}")
+        found |= dict.fromkeys(own)
+    return list(found)
+
+
+async def run_cases(
+    chosen: Sequence[tuple[SpecWithTests, Case]],
+    runner: Runner,
+    tell: Callable[[CaseResult], object] = lambda _: None,
+) -> list[CaseResult]:
+    """Runs cases, some at the same time; tells and gives their results in their order."""
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def one(tested: SpecWithTests, case: Case) -> CaseResult:
+        async with turns:
+            return await run_case(tested, case, runner)
+
+    results = []
+    waiting = [asyncio.create_task(one(tested, case)) for tested, case in chosen]
+    try:
+        for task in waiting:
+            results.append(await task)
+            tell(results[-1])
+    finally:
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+    return results
+
+
+async def run_case(tested: SpecWithTests, case: Case, runner: Runner) -> CaseResult:
+    """Runs one case; nothing of the user's is read or written but the spec and what it names."""
+    began = time.monotonic()
+    outcome = await _outcome(tested, case, runner)
+    return CaseResult(
+        str(tested.path),
+        tested.spec.name,
+        case.name,
+        round(time.monotonic() - began, 3),
+        outcome.status,
+        outcome.credits,
+        tuple(_differences(case, outcome)),
+        outcome.problems,
+        _command(tested, case),
+    )
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What came of a case; `codes` say why it was refused."""
+
+    status: str | None = None
+    credits: int = 0
+    receipt: Receipt | None = None
+    codes: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    wrong: tuple[Mismatch, ...] = ()
+
+
+def _refused(error: RivyaError) -> _Outcome:
+    if isinstance(error, SpecError):
+        return _by_diagnostics(error.diagnostics)
+    hint = hint_of(error)
+    return _Outcome(
+        codes=(error.code,), problems=(f"{error} (hint: {hint})" if hint else str(error),)
+    )
+
+
+def _by_diagnostics(found: Sequence[Diagnostic]) -> _Outcome:
+    codes = tuple(sorted({one.code for one in found}))
+    return _Outcome(codes=codes, problems=tuple(line for one in found for line in one.lines))
+
+
+async def _outcome(tested: SpecWithTests, case: Case, runner: Runner) -> _Outcome:
+    if tested.workflow is None:
+        return _by_diagnostics(tested.refused)
+    from rivya_sandbox.service.admin import ledger
+    from rivya_sandbox.service.serve import running
+
+    with ExitStack() as stack:
+        folder = stack.enter_context(scratch())
+        faults, chat = as_yaml({"faults": case.faults}), as_yaml(case.chat)
+        served = running(folder / "sandbox", credits=_WALLET, faults=faults, answers=chat)
+        sandbox = await asyncio.to_thread(stack.enter_context, served)
+        key = SecretStr(sandbox.api_key)
+        service = ServiceConnection(sandbox.base_url, key, "sandbox:test", _POLL_SECONDS)
+        # Neither the environment nor `.env` counts.
+        settings = Settings.model_construct(rivya_flows_data=folder / "data")
+        opened = stack.enter_context(open_context(settings, service))
+        context = replace(opened, runtime=replace(FastClock().runtime, resolve=_no_host))
+        asked = GivenAnswers(
+            {
+                name: [Answer(one.picked, one.none, None, "python") for one in answers]
+                for name, answers in case.answers.items()
+            }
+        )
+        try:
+            async with asyncio.timeout(LIMIT_SECONDS):
+                report = await _run(tested, case, context, runner, asked)
+        except TimeoutError:
+            words = f"the run had not ended after {LIMIT_SECONDS:g} s and was stopped"
+            return _Outcome(problems=(words,))
+        except RivyaError as error:
+            return _refused(error)
+        books = await asyncio.to_thread(ledger, sandbox.data)
+        return _Outcome(
+            report.status,
+            _WALLET - books["balance"],
+            report.receipt,
+            (),
+            (*map(_hinted, asked.refused), *troubles(report.receipt)),
+            (*_unlike(asked), *_books_differ(report.receipt, books)),
+        )
+
+
+async def _no_host(host: str) -> tuple[str, ...]:
+    raise RefusedAddressError(host, "a test reaches no network; name a file instead")
+
+
+async def _run(
+    tested: SpecWithTests, case: Case, context: RunContext, runner: Runner, asked: GivenAnswers
+) -> RunReport:
+    request = RunRequest(tested.spec, partial(_inputs, case, tested.path.parent), case.budget)
+    ready = await prepare_here(context, request, _RUN_ID, starts=False)
+    refuse_over(ready.estimate)
+    context.journal.create(ready.frozen, context.scratch / "run")
+    reporter = RunReporter(
+        context.journal, context.assets, known_run(context, _RUN_ID), in_folder=False
+    )
+    observer = Observer(ask=asked.ask)
+    return await execute(context, runner, _RUN_ID, RunOptions(), observer, reporter)
+
+
+def _inputs(case: Case, folder: Path, workflow: Workflow) -> dict[str, Any]:
+    """The values, with files from the folder of the tests."""
+    values = dict(case.inputs)
+    for name, value in case.inputs.items():
+        declared = workflow.inputs.get(name)
+        if declared is not None and value is not None and "file" in (declared.type, declared.of):
+            with suppress(ValueError):  # reported when the run is prepared
+                values[name] = fit(declared, value, root=folder)
+    return values
+
+
+def _hinted(error: UsageError) -> str:
+    return f"{error.message} (hint: {error.hint})"
+
+
+def _unlike(asked: GivenAnswers) -> Iterator[Mismatch]:
+    for error in asked.refused:
+        yield Mismatch("answers", "an answer that the question takes", _hinted(error))
+    for name, waiting in asked.left.items():
+        if waiting and not asked.refused:
+            yield Mismatch("answers", f"a question {name!r}", "the run did not ask it")
+
+
+def _differences(case: Case, outcome: _Outcome) -> Iterator[Mismatch]:
+    expected, receipt = case.expect, outcome.receipt
+    codes = tuple(sorted(set(expected.diagnostics)))
+    if codes or receipt is None:
+        if codes != outcome.codes or not outcome.codes:
+            came = ", ".join(outcome.codes) or f"the run {outcome.status or 'did not end'}"
+            at = "diagnostics" if codes else "status"
+            yield Mismatch(at, ", ".join(codes) or expected.status, came)
+        return
+    if outcome.status != expected.status:
+        yield Mismatch("status", expected.status, str(outcome.status))
+    yield from _credits(expected.credits, outcome.credits)
+    steps = {step.id: step for step in receipt.steps}
+    for name, step in expected.steps.items():
+        yield from _compared(f"steps.{name}", step.model_dump(), _told_step(steps.get(name)))
+    for name, output in expected.outputs.items():
+        told = _told_output(receipt.outputs.get(name))
+        yield from _compared(f"outputs.{name}", output.model_dump(), told)
+    yield from outcome.wrong
+
+
+def _credits(expected: CreditRange | None, came: int) -> Iterator[Mismatch]:
+    if expected is None:
+        return
+    least, most = expected.min, expected.max
+    if came < least or (most is not None and came > most):
+        words = str(least) if least == most else f"at least {least}"
+        words += f" and at most {most}" if most is not None and least != most else ""
+        yield Mismatch("credits", words, str(came))
+
+
+def _told_step(step: Step | None) -> dict[str, Any]:
+    items = Counter[str](item.status for item in (step.items if step else ()))
+    return {
+        "status": step.status if step else "not begun",
+        "items": items.total(),
+        "completed": items["completed"] + items["cached"],
+        "failed": items["failed"],
+        "skipped": items["skipped"],
+    }
+
+
+def _told_output(value: Any) -> dict[str, Any]:
+    media = [*assets_in(value)]
+    values = value if isinstance(value, list) else [] if value is None else [value]
+    kinds = sorted({str(one.kind) for one in media})
+    return {"count": len(media or values), "kind": ", ".join(kinds) or "no media"}
+
+
+def _compared(at: str, expected: Mapping[str, Any], came: Mapping[str, Any]) -> Iterator[Mismatch]:
+    for key, value in expected.items():
+        if value is not None and value != came[key]:
+            yield Mismatch(f"{at}.{key}", str(value), str(came[key]))
+
+
+def _books_differ(receipt: Receipt, books: Mapping[str, Any]) -> Iterator[Mismatch]:
+    """What must hold in every case: the receipt says what the sandbox charged, once for each job."""
+    taken = Counter[str]()
+    for movement in books["movements"]:
+        if movement["task_id"] is not None:
+            taken[movement["task_id"]] -= movement["amount"]
+    for row in receipt.ledger:
+        if row.route == FUNCTION.name:
+            continue
+        name = f"purchase {row.n} of {row.step}[{row.key}]"
+        if row.status in ("intended", "uncertain"):
+            yield Mismatch("books", f"{name} is decided", f"it is {row.status}")
+        elif row.task_id is not None and row.held != (sent := taken.pop(row.task_id, 0)):
+            yield Mismatch("books", f"{name} cost {row.held}", f"the sandbox took {sent}")
+    for task_id, credits in taken.items():
+        if credits:
+            came = f"the sandbox took {credits} for {task_id}"
+            yield Mismatch("books", "every purchase is in the receipt, once", came)
+    keys = Counter(job["idempotency_key"] for job in books["generations"])
+    for key, times in keys.items():
+        if times > 1:
+            yield Mismatch("books", "nothing is bought twice", f"{times} jobs of the key {key}")
+
+
+def _command(tested: SpecWithTests, case: Case) -> str:
+    """What runs the case by hand, on the local sandbox."""
+    words = ["rivya-flows", "run", tested.spec.name, "--sandbox"]
+    for name, value in case.inputs.items():
+        text = value if isinstance(value, str) else as_yaml(value)
+        words += ["-i", f"{name}={text}"]
+    if case.budget is not None:
+        words += ["--budget", str(case.budget)]
+    return shlex.join(words)
+
+
+_NOT_XML = re.compile("[\ufffe\uffff]")
+
+
+def write_junit(path: Path, results: Sequence[CaseResult]) -> None:
+    """Writes the results into a file, as a whole or not at all."""
+    try:
+        write_whole(path, junit(results))
+    except StoreError as error:
+        raise UsageError(error.message, "give another --junit FILE") from error
+
+
+def junit(results: Sequence[CaseResult]) -> str:
+    """The document: a test suite for each spec, in the order of the results."""
+    root = Xml.Element("testsuites", {"name": "rivya-flows", **_counts(results)})
+    for file, group in groupby(results, key=lambda one: one.file):
+        cases = list(group)
+        suite = Xml.SubElement(
+            root, "testsuite", {"name": _text(cases[0].spec), "file": _text(file), **_counts(cases)}
+        )
+        for case in cases:
+            _add(suite, case)
+    Xml.indent(root)
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{Xml.tostring(root, encoding="unicode")}\n'
+
+
+def _add(suite: Xml.Element, case: CaseResult) -> None:
+    about = {
+        # Servers group by the part before the last dot.
+        "classname": _text(PurePath(case.spec).with_suffix("").as_posix().replace("/", ".")),
+        "name": _text(case.name),
+        "file": _text(case.file),
+        "time": f"{case.seconds:.3f}",
+    }
+    made = Xml.SubElement(suite, "testcase", about)
+    properties = Xml.SubElement(made, "properties")
+    for name, value in (("credits", str(case.credits)), ("status", case.status or "refused")):
+        Xml.SubElement(properties, "property", {"name": name, "value": value})
+    if not case.passed:
+        first, *more = case.lines
+        message = first if not more else f"{first} (and {len(more)} more)"
+        failure = Xml.SubElement(
+            made, "failure", {"type": "expectation", "message": _text(message)}
+        )
+        failure.text = _text("\n".join((*case.lines, *case.problems, f"by hand: {case.command}")))
+
+
+def _counts(cases: Sequence[CaseResult]) -> dict[str, str]:
+    return {
+        "tests": str(len(cases)),
+        "failures": str(sum(not one.passed for one in cases)),
+        "errors": "0",
+        "skipped": "0",
+        "time": f"{sum(one.seconds for one in cases):.3f}",
+    }
+
+
+def _text(words: str) -> str:
+    """The text without characters that XML cannot have, and that a log viewer would act on."""
+    return _NOT_XML.sub("�", printable(words))

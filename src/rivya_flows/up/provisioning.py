@@ -1,0 +1,149 @@
+"""What `up` may buy, what it needs on its Prefect server, and the runs that its last worker left."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from prefect import get_client
+from prefect.client.schemas.objects import State, StateType
+from prefect.states import AwaitingRetry, Cancelled
+
+from rivya_client.catalogue.snapshot import shipped
+from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL
+from rivya_flows.flows.deployment.deploy import DeployOptions, deploy
+from rivya_flows.flows.deployment.desired import GivenSpecs, read_specs
+from rivya_flows.flows.deployment.spending import deployed_spending, other_spending
+from rivya_flows.flows.deployment.work_pools import deploy_waker, ensure_work_pool, workers_online
+from rivya_flows.flows.paging import flow_runs_with, read_flow_runs
+from rivya_flows.flows.recovery.automations import ensure_automations
+from rivya_flows.money.live_guard import (
+    Confirm,
+    account,
+    agree_to_spending,
+    buys_elsewhere,
+    check_key,
+    refuse_unknown_names,
+    source,
+)
+from rivya_flows.processes import registry
+from rivya_flows.settings import Settings
+from rivya_flows.store.journal import Journal
+from rivya_flows.up.options import HEARTBEAT_SECONDS, UpOptions
+
+_OTHERS = (
+    "cap it with `rivya-flows budgets set NAME --credits N --period month`, or give --yes; or remove it: "
+    "`rivya-flows up --sandbox`, then `rivya-flows prefect deployment delete NAME`, then "
+    "`rivya-flows down`"
+)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Specs that can be deployed (None: none are given), and whether it was said from whom they buy."""
+
+    specs: GivenSpecs | None = None
+    names_service: bool = False
+
+
+def check(options: UpOptions, tell: Callable[[str], None]) -> Checked:
+    """Refuse specs that cannot be deployed, and say what they start by itself, before anything starts."""
+    worker = registry.read(options.data).part("worker")
+    if worker and worker.account != account(options.settings, worker.mark):
+        raise buys_elsewhere(worker, source(options.settings), "up")
+    if not options.rehearses:
+        refuse_unknown_names()
+
+    async def agreed() -> Checked:
+        specs, named = None, False
+        if options.specs:
+            specs = read_specs(options.specs, shipped())
+            found = await deployed_spending(specs, datetime.now(UTC))
+            named = await agree_to_spending(
+                found, options.settings, tell, options.confirm, rehearses=options.rehearses
+            )
+        if not (named or options.rehearses):
+            await check_key(options.settings, tell)
+        return Checked(specs, named)
+
+    return asyncio.run(agreed())
+
+
+async def provision(
+    options: UpOptions, checked: Checked, tell: Callable[[str], None]
+) -> tuple[str, ...]:
+    """Makes work pool, automations, waker and deployments; gives the names of these, as ``flow/deployment``."""
+    settings = options.settings
+    if not (options.restarts or options.rehearses):
+        names_service = not checked.names_service
+        await agree_to_others(
+            checked.specs, settings, tell, options.confirm, names_service=names_service
+        )
+    await ensure_work_pool(WORK_POOL)
+    await ensure_automations(heartbeat_seconds=HEARTBEAT_SECONDS)
+    await deploy_waker([WORK_POOL])
+    if checked.specs is None:
+        return ()
+    done = await deploy(DeployOptions(options.specs, sources=checked.specs), settings)
+    return tuple(change.name for change in done.changes)
+
+
+async def agree_to_others(
+    sources: GivenSpecs | None,
+    settings: Settings,
+    tell: Callable[[str], object],
+    confirm: Confirm | None,
+    *,
+    names_service: bool = True,
+) -> None:
+    """Says and asks what deployments of other specs buy, that are on the server already.
+
+    They may be of another folder, or were made for a rehearsal, which asks nothing.
+    """
+    specs = sources.specs.values() if sources else ()
+    given = {f"{one.workflow.name}/{d.name}" for one in specs for d in one.workflow.deploy}
+    async with get_client() as client:
+        with closing(Journal(settings.store_url)) as journal:
+            found = await other_spending(client, given, journal, datetime.now(UTC))
+    if found:
+        names = ", ".join(one.name for one in found)
+        tell(f"On the server already, from other specs than those given: {names}")
+        await agree_to_spending(
+            *(found, settings, tell, confirm),
+            rehearses=False,
+            hint=_OTHERS,
+            names_service=names_service,
+        )
+
+
+async def requeue_unfinished(pool: str, worker: str) -> int:
+    """Reschedules the runs that a worker left which died with all its processes; returns their number.
+
+    The automations would do the same later: a new server waits 15 minutes for the event before a crash.
+    """
+    if set(await workers_online(pool)) - {worker}:
+        return 0
+    unfinished = flow_runs_with(tags=[OWNER_TAG], states=_NEXT_STATE)
+    async with get_client() as client:
+        found = await read_flow_runs(client, unfinished, pool=pool)
+        for one in found:
+            if one.state_type is not None:
+                await client.set_flow_run_state(one.id, _NEXT_STATE[one.state_type](), force=True)
+    return len(found)
+
+
+_RESCHEDULED = partial(AwaitingRetry, message="its worker ended; it resumes from its journal")
+
+# Of a run whose worker is gone, by its state.
+_NEXT_STATE: dict[StateType, Callable[[], State[Any]]] = {
+    StateType.RUNNING: _RESCHEDULED,
+    StateType.PENDING: _RESCHEDULED,
+    StateType.CANCELLING: partial(
+        Cancelled, message="its worker ended while it was being cancelled"
+    ),
+}

@@ -1,0 +1,342 @@
+"""Runs the receiver: with the store and its metrics, Prefect, and an endpoint at the service that leads to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+from pydantic import SecretStr
+from sqlalchemy import Engine, func, select
+
+from rivya_client.hosts import host_in
+from rivya_flows.engine.run_context import RunContext
+from rivya_flows.errors import APIError
+from rivya_flows.ledger.metrics import WAIT_BUCKETS, LabelValues, Totals, Waits
+from rivya_flows.planning.queue.event_codec import parse
+from rivya_flows.receiver import server
+from rivya_flows.receiver.app import WEBHOOK_PATH, Metrics, ReceiverContext, receiver
+from rivya_flows.receiver.notification import Emit
+from rivya_flows.receiver.registration import register
+from rivya_flows.runs.retention import prune_store
+from rivya_flows.scratch import scratch
+from rivya_flows.settings import Settings
+from rivya_flows.store.assets import AssetStore
+from rivya_flows.store.database import reading
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.run_list import failed_start_counts
+from rivya_flows.store.secrets import forget_signing_secrets, signing_secrets
+from rivya_flows.store.suspended_runs import last_sweep
+from rivya_flows.store.tables import EVENTS
+
+_DAY_SECONDS = 24 * 3600.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A receiver that accepts requests; its endpoint at the service is None if it was not registered."""
+
+    base_url: str
+    public_url: str
+    webhooks: str
+    prefect_api_url: str
+    endpoint: str | None
+    has_secret: bool
+
+
+async def serve_receiver(
+    settings: Settings,
+    host: str,
+    port: int,
+    announce: Callable[[Ready], None],
+    *,
+    more_secrets: tuple[SecretStr, ...],
+    registers: bool,
+    events: Callable[[], AbstractAsyncContextManager[tuple[str, Emit]]],
+    service: Callable[[], AbstractAsyncContextManager[RunContext]],
+) -> None:
+    """Serve until SIGTERM or Ctrl-C; must run in the main thread. A port of 0 is a free one.
+
+    `events` starts a Prefect server unless one runs; it gives its URL, and what sends notifications.
+    """
+    bound = server.listen(host, port)
+    base_url = server.url_of(bound, host)
+    public_url = (settings.rivya_flows_public_url or base_url).rstrip("/")
+    webhooks = public_url + WEBHOOK_PATH
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(contextlib.closing(bound))
+        api_url, emit = await stack.enter_async_context(events())
+        endpoint = None
+        if registers:
+            is_local = settings.rivya_flows_public_url is None
+            registering = _registered(service, webhooks, removes=is_local)
+            endpoint = await stack.enter_async_context(registering)
+        folder = stack.enter_context(scratch())
+        journal = stack.enter_context(contextlib.closing(Journal(settings.store_url)))
+
+        # Read for each delivery, so that new endpoints and secrets count at once.
+        def secrets() -> tuple[SecretStr, ...]:
+            return (*more_secrets, *signing_secrets(journal.engine))
+
+        def ready(stop: Callable[[], None]) -> None:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(number, stop)
+            has_secret = bool(secrets())
+            announce(Ready(base_url, public_url, webhooks, api_url, endpoint, has_secret))
+
+        auth = settings.rivya_flows_metrics_auth
+        public_host = host_in(settings.rivya_flows_public_url or "")
+        assets = AssetStore(settings.assets_url, folder)
+        context = ReceiverContext(
+            journal,
+            assets,
+            secrets,
+            emit,
+            Metrics(StoreMetrics(journal.engine).text, auth) if auth else None,
+            frozenset(name for name in (public_host, host.lower()) if name),
+            _pruning(settings, journal, assets),
+            None if (key := settings.rivya_api_key) is None else key.get_secret_value(),
+        )
+        await server.serve(receiver(context), bound, ready=ready)
+
+
+def _pruning(
+    settings: Settings, journal: Journal, assets: AssetStore
+) -> tuple[Callable[[], object], float] | None:
+    """What `RIVYA_FLOWS_KEEP_MEDIA_DAYS` asks for, and its period in seconds."""
+    days = settings.rivya_flows_keep_media_days
+    if days is None:
+        return None
+
+    def prune() -> None:
+        pruned = prune_store(
+            journal,
+            assets,
+            now=datetime.now(UTC),
+            older_than=timedelta(days=days),
+            data=settings.data,
+        )
+        _log.info("deleted %d media, %d bytes", len(pruned.media), pruned.size_bytes)
+
+    return prune, min(_DAY_SECONDS, days * _DAY_SECONDS / 10)
+
+
+@asynccontextmanager
+async def _registered(
+    service: Callable[[], AbstractAsyncContextManager[RunContext]], url: str, *, removes: bool
+) -> AsyncIterator[str]:
+    """The id of the endpoint at the service, which keeps the events of a public receiver until that comes back."""
+    async with service() as context, context.client() as client:
+        engine = context.journal.engine
+        endpoint_id = await register(client, engine, url)
+        try:
+            yield endpoint_id
+        finally:
+            if removes:
+                with contextlib.suppress(APIError):
+                    await client.webhooks.delete(endpoint_id)
+                    forget_signing_secrets(engine, endpoint_id)
+
+
+READ_SECONDS = 3.0  # the longest that one scrape reads; the next scrapes continue
+FRESH_SECONDS = 5.0  # scrapes within this time get the previous numbers
+BEGIN_SECONDS = 120.0
+"""How long a new series of a counter stays 0, so that a scrape each minute sees it.
+
+Prometheus' `increase()` counts nothing of the value with which a series begins.
+"""
+
+_ROWS = 1_000
+
+_Number = TypeVar("_Number", int, Waits)
+
+
+class StoreMetrics(Collector):
+    """The metrics of one store, updated from its new entries; the clock gives monotonic seconds."""
+
+    def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._totals = Totals()
+        self._failed_starts: Counter[str] = Counter()
+        self._recorded_starts: Mapping[str, int] = {}
+        self._campaigns = LabelValues()
+        self._swept_at: float | None = None
+        self._seen: dict[str, int] = {}
+        self._behind = 0
+        self._unreadable = 0
+        self._read_at: float | None = None
+        self._begun: dict[str, dict[object, float]] = {}  # counter, its labels, when they came
+        self._lock = threading.Lock()
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+
+    def text(self) -> bytes:
+        """The text of ``/metrics``, format 0.0.4; has no sums until the whole store was read."""
+        with self._lock:
+            now = self._clock()
+            if self._read_at is None or self._behind or now - self._read_at >= FRESH_SECONDS:
+                self._read()
+                self._read_at = now
+            return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """The families; without sums while some entries are unread: they would look like credits spent just now."""
+        totals = self._totals
+        behind, newer = "Runs with entries not counted yet", "Entries of a newer version"
+        yield _filled(GaugeMetricFamily, "store_runs_unread", behind, (), {(): self._behind})
+        yield _filled(
+            GaugeMetricFamily, "store_entries_unreadable", newer, (), {(): self._unreadable}
+        )
+        failed = {(name,): number for name, number in self._failed_starts.items()}
+        begun = "Flow runs that failed before their run began"
+        yield self._counter("failed_starts", begun, ("campaign",), failed)
+        if self._swept_at is not None:
+            name = "waker_last_sweep_timestamp_seconds"
+            help_text = "When the waker's last sweep was complete, in Unix seconds"
+            yield _filled(GaugeMetricFamily, name, help_text, (), {(): self._swept_at})
+        if self._behind:
+            return
+        for counter, help_text, labels, numbers in (
+            ("credits", "Credits settled", ("campaign", "step", "model"), totals.credits),
+            ("credits_saved", "Credits saved by the cache", ("campaign", "step"), totals.saved),
+            ("jobs", "Purchases that are settled", ("campaign", "model", "status"), totals.jobs),
+            ("run_ends", "Ends of executions", ("campaign", "status"), totals.ends),
+        ):
+            yield self._counter(counter, help_text, labels, numbers)
+        yield _waits(self._from_zero("job_seconds", totals.waits, Waits()))
+        for gauge in _gauges(totals):
+            yield _filled(GaugeMetricFamily, *gauge)
+
+    def _counter(
+        self, name: str, help_text: str, labels: tuple[str, ...], numbers: Mapping[Any, int]
+    ) -> Metric:
+        shown = self._from_zero(name, numbers, 0)
+        return _filled(CounterMetricFamily, name, help_text, labels, shown)
+
+    def _from_zero(
+        self, counter: str, numbers: Mapping[Any, _Number], zero: _Number
+    ) -> dict[Any, _Number]:
+        """The numbers, with `zero` for those that are new; what the first look finds is not."""
+        assert self._read_at is not None  # set by `text`
+        since = self._read_at if counter in self._begun else -math.inf
+        begun = self._begun.setdefault(counter, {})
+        return {
+            labels: number
+            if self._read_at - begun.setdefault(labels, since) >= BEGIN_SECONDS
+            else zero
+            for labels, number in numbers.items()
+        }
+
+    def _read(self) -> None:
+        """Reads new entries, run by run, until the time is up."""
+        give_up = self._clock() + READ_SECONDS
+        self._count_failed_starts()
+        self._swept_at = last_sweep(self._engine)
+        newest = select(EVENTS.c.run_id, func.max(EVENTS.c.seq)).group_by(EVENTS.c.run_id)
+        with reading(self._engine) as connection:
+            behind = [
+                run_id
+                for run_id, seq in connection.execute(newest)
+                if seq > self._seen.get(run_id, 0)
+            ]
+        self._behind = len(behind)
+        for run_id in behind:
+            while self._learn(run_id) == _ROWS:
+                if self._clock() > give_up:
+                    return
+            self._behind -= 1
+            if self._clock() > give_up:
+                return
+
+    def _count_failed_starts(self) -> None:
+        """Adds what is new; a counter does not fall when `store prune` deletes old ones."""
+        recorded = failed_start_counts(self._engine)
+        for name, number in recorded.items():
+            new = max(0, number - self._recorded_starts.get(name, 0))
+            self._failed_starts[self._campaigns.of("campaign", name)] += new
+        self._recorded_starts = recorded
+
+    def _learn(self, run_id: str) -> int:
+        query = (
+            select(EVENTS.c.seq, EVENTS.c.at, EVENTS.c.body)
+            .where(EVENTS.c.run_id == run_id, EVENTS.c.seq > self._seen.get(run_id, 0))
+            .order_by(EVENTS.c.seq)
+            .limit(_ROWS)
+        )
+        with reading(self._engine) as connection:
+            rows = connection.execute(query).all()
+        for seq, at, body in rows:
+            self._seen[run_id] = seq
+            try:
+                self._totals.learn(run_id, at, parse(body))
+            except ValueError:  # of a newer version; the gauge shows that the sums lack it
+                self._unreadable += 1
+        return len(rows)
+
+
+def _gauges(totals: Totals) -> Iterator[tuple[str, str, tuple[str, ...], Mapping[Any, float]]]:
+    """Name, help, labels and values of each gauge."""
+    in_flight = "Jobs that running runs wait for"
+    left_open = "Jobs that stopped runs have left; a resume collects them"
+    yield "jobs_in_flight", in_flight, ("campaign", "model"), totals.in_flight(driven=True)
+    yield "jobs_left_open", left_open, ("campaign", "model"), totals.in_flight(driven=False)
+    yield "runs", "Runs by status", ("campaign", "status"), totals.runs()
+    asked = {(campaign,): times for campaign, times in totals.questions().items()}
+    count = {campaign: len(times) for campaign, times in asked.items()}
+    oldest = {campaign: min(times) for campaign, times in asked.items()}
+    since = "When the oldest of them was asked"
+    yield "questions_waiting", "Questions that wait for an answer", ("campaign",), count
+    yield "oldest_question_timestamp_seconds", since, ("campaign",), oldest
+    wallets, labels = totals.balances.items(), ("service", "wallet")
+    credits = {wallet: balance.credits for wallet, balance in wallets}
+    yield "wallet_credits", "As a run last read them", labels, credits
+    times = {wallet: balance.at for wallet, balance in wallets}
+    yield "wallet_read_timestamp_seconds", "When a run last read the credits", labels, times
+
+
+def _filled(
+    kind: type[CounterMetricFamily | GaugeMetricFamily],
+    name: str,
+    help_text: str,
+    labels: tuple[str, ...],
+    numbers: Mapping[Any, float],
+) -> Metric:
+    family = kind(f"rivya_flows_{name}", help_text, labels=labels)
+    for values, number in numbers.items():
+        family.add_metric(values, number)
+    return family
+
+
+def _waits(by_model: Mapping[str, Waits]) -> Metric:
+    waits = HistogramMetricFamily(
+        "rivya_flows_job_seconds", "From a job's acceptance to its end", labels=("model",)
+    )
+    bounds = [*(f"{bound:g}" for bound in WAIT_BUCKETS), "+Inf"]
+    for model, wait in by_model.items():
+        count, buckets = 0, []
+        for bound, more in zip(bounds, wait.counts, strict=True):
+            count += more
+            buckets.append((bound, count))
+        waits.add_metric((model,), buckets, wait.seconds)
+    return waits

@@ -1,0 +1,261 @@
+"""CSV files of a batch: every cell by its type, every mistake at its place, ids that stay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from rivya_client.catalogue.snapshot import shipped
+from rivya_flows.batch.rows import BatchRow, batch_id_of, read_rows, row_folder
+from rivya_flows.errors import SpecError, UsageError
+from rivya_flows.language.diagnostic_report import MAX_PROBLEMS
+from rivya_flows.language.workflow import Workflow
+from rivya_flows.spec.load import load
+
+SPEC = """
+version: 1
+name: spot
+inputs:
+  product: {type: string}
+  count: {type: integer, default: 2, max: 9}
+  language: {type: enum, values: [en, hi], default: en}
+  sizes: {type: list, of: string, required: false}
+  photo: {type: file, kind: image, required: false}
+steps:
+  still:
+    uses: generate
+    with: {model: z-image, prompt: "${{ inputs.product }}"}
+"""
+
+
+@pytest.fixture(scope="module")
+def workflow() -> Workflow:
+    return load(SPEC, file="spec.yaml", catalogue=shipped())
+
+
+def read(workflow: Workflow, text: str, **given: object) -> tuple[BatchRow, ...]:
+    return read_rows(text, file="rows.csv", workflow=workflow, batch_id="batch-1", given=given)
+
+
+def problems(workflow: Workflow, text: str) -> list[str]:
+    with pytest.raises(SpecError) as caught:
+        read(workflow, text)
+    return [str(problem).splitlines()[0] for problem in caught.value.diagnostics]
+
+
+def test_each_cell_is_read_by_the_type_of_its_input(workflow: Workflow) -> None:
+    text = (
+        "product,count,language,sizes,x-note\n"
+        '"Lamp, oak",3,hi,"[9:16, 1:1]",first\n'
+        '012,,,,"two\nlines"\n'
+    )
+    lamp, number = read(workflow, text)
+    assert lamp.values == {
+        "product": "Lamp, oak",
+        "count": 3,
+        "language": "hi",
+        "sizes": ["9:16", "1:1"],
+    }
+    assert (lamp.number, lamp.line, lamp.notes) == (1, 2, {"x-note": "first"})
+    assert number.values == {"product": "012"}
+    assert (number.number, number.line) == (2, 3)
+
+
+def test_a_cell_wins_over_what_is_given_for_all_rows(workflow: Workflow) -> None:
+    one, two = read(workflow, "product,language\nLamp,hi\nDesk,\n", language="en", count=5)
+    assert one.values == {"product": "Lamp", "language": "hi", "count": 5}
+    assert two.values == {"product": "Desk", "language": "en", "count": 5}
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_spreadsheets_of_any_country_are_read(workflow: Workflow, separator: str) -> None:
+    text = "\ufeff" + "\r\n".join(
+        separator.join(cells) for cells in [("product", "count"), ("Lampe", "3"), ("", "")]
+    )
+    [row] = read(workflow, text)
+    assert row.values == {"product": "Lampe", "count": 3}
+
+
+def test_a_row_keeps_its_run_wherever_it_stands(workflow: Workflow) -> None:
+    before = read(workflow, "product,count\nLamp,1\nDesk,2\n")
+    after = read(workflow, "count,product,x-why\n7,Chair,new\n\n2,Desk,\n1,Lamp,moved\n")
+    assert [row.run_id for row in before] == [after[2].run_id, after[1].run_id]
+
+
+def test_a_row_that_changed_is_another_run(workflow: Workflow) -> None:
+    [before] = read(workflow, "product,count\nLamp,1\n")
+    [after] = read(workflow, "product,count\nLamp,2\n")
+    [for_all] = read(workflow, "product,count\nLamp,1\n", language="hi")
+    assert len({before.run_id, after.run_id, for_all.run_id}) == 3
+
+
+def test_equal_rows_are_as_many_runs(workflow: Workflow) -> None:
+    rows = read(workflow, "product\nLamp\nLamp\nDesk\nLamp\n")
+    ids = [row.run_id for row in rows]
+    assert len(set(ids)) == 4
+    assert ids[1] == f"{ids[0]}-2"
+    assert ids[3] == f"{ids[0]}-3"
+
+
+def test_a_file_is_known_by_its_content(workflow: Workflow, tmp_path: Path) -> None:
+    def photographed(name: str, colour: str) -> str:
+        path = tmp_path / name
+        Image.new("RGB", (8, 8), colour).save(path)
+        [row] = read(workflow, f"product,photo\nLamp,{path}\n")
+        return row.run_id
+
+    red = photographed("a.png", "red")
+    assert photographed("moved.png", "red") == red
+    assert photographed("a.png", "blue") != red
+
+
+def test_all_mistakes_are_told_at_once_each_at_its_place(workflow: Workflow) -> None:
+    text = "product,count,language\nLamp,many,hi\n,3,\nDesk,12,fr\nChair,1\n"
+    assert problems(workflow, text) == [
+        "rows.csv:2:6: count: expected a whole number, not 'many' [wrong-input]",
+        "rows.csv:3:1: missing input 'product' [missing-input]",
+        "rows.csv:4:6: count: 12 is more than 9 [wrong-input]",
+        "rows.csv:4:9: language: 'fr' is not one of en, hi [wrong-input]",
+        "rows.csv:5:1: 2 cells, but the header has 3 [wrong-cells]",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "rows.csv:1:1: the file is empty [no-rows]"),
+        ("product\n\n", "rows.csv:1:1: no rows below the header [no-rows]"),
+        ("produkt\nLamp\n", "rows.csv:1:1: unknown input 'produkt' [unknown-input]"),
+        (
+            "product,product\nLamp,Lamp\n",
+            "rows.csv:1:9: repeated column 'product' [repeated-column]",
+        ),
+        (
+            'product,count\nLamp,1\n"Desk"x,2\n',
+            "rows.csv:3:1: not valid CSV: ',' expected after '\"' [not-csv]",
+        ),
+        ('product\nLamp\n"Desk\n', "rows.csv:3:1: not valid CSV: unexpected end of data [not-csv]"),
+        ("count\n3\n", "rows.csv:2:1: missing input 'product' [missing-input]"),
+        (
+            "product,photo\nLamp,nowhere.png\n",
+            "rows.csv:2:6: photo: there is no file 'nowhere.png' [wrong-input]",
+        ),
+    ],
+)
+def test_a_wrong_file_says_where_and_what(workflow: Workflow, text: str, told: str) -> None:
+    assert problems(workflow, text) == [told]
+
+
+def test_a_name_that_is_nearly_right_is_suggested(workflow: Workflow) -> None:
+    with pytest.raises(SpecError) as caught:
+        read(workflow, "produkt\nLamp\n")
+    assert "product" in str(caught.value.diagnostics[0].hint)
+
+
+def test_a_batch_is_known_by_spec_service_and_file_name(workflow: Workflow) -> None:
+    def named(text: str, service: str, file: str) -> str:
+        return batch_id_of(workflow, text, service, file)
+
+    first = named(SPEC, "sandbox:1", "here/rows.csv")
+    assert first.startswith("batch-spot-")
+    assert named(SPEC, "sandbox:1", "there/rows.csv") == first
+    others = [
+        named(SPEC + "\n", "sandbox:1", "rows.csv"),
+        named(SPEC, "https://rivya.ai", "rows.csv"),
+        named(SPEC, "sandbox:1", "more.csv"),
+    ]
+    assert len({first, *others}) == 4
+
+
+def test_of_a_header_without_an_end_so_many_mistakes_are_told_as_of_any_file(
+    workflow: Workflow,
+) -> None:
+    # Each mistake looks at the whole line again: all of them took minutes.
+    assert len(problems(workflow, "caption" + ",caption" * 20_000 + "\n")) == MAX_PROBLEMS
+
+
+def folder(workflow: Workflow, text: str, **given: object) -> list[str]:
+    rows = read(workflow, text, **given)
+    return [row_folder(Path("/none"), row, frozenset()).name for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        pytest.param(
+            "count,product,language\n3,Aurora Lamp,hi\n4,दीपक,en\n",
+            ["aurora-lamp", "दीपक"],
+            id="the first short text that tells them apart",
+        ),
+        pytest.param(
+            "language,product,count\nhi,Lamp,1\nhi,Desk,2\n",
+            ["lamp", "desk"],
+            id="one that differs",
+        ),
+        pytest.param(
+            f"product,language\n{'long ' * 9},en\n../../etc,hi\n", ["en", "hi"], id="short ones"
+        ),
+        pytest.param('product\n../..\n "/" \n', ["row-1", "row-2"], id="what is a path is no name"),
+        pytest.param("product\nLamp\n", ["lamp"], id="a single row"),
+        pytest.param(
+            "product\nLamp\nLamp\nDesk\n", ["lamp-row-1", "lamp-row-2", "desk"], id="equal"
+        ),
+    ],
+)
+def test_a_row_has_a_folder_that_people_can_read(
+    workflow: Workflow, text: str, names: list[str]
+) -> None:
+    assert folder(workflow, text) == names
+
+
+def test_tables_of_files_are_named_after_them(workflow: Workflow, tmp_path: Path) -> None:
+    for name in ("front.png", "Back side.png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    text = f"photo\n{tmp_path}/front.png\n{tmp_path}/Back side.png\n"
+    assert folder(workflow, text, product="Lamp") == ["front", "back-side"]
+
+
+def test_a_note_that_tells_all_rows_apart_comes_first_in_their_names(workflow: Workflow) -> None:
+    lamp, desk = read(workflow, "product,x-who,x-sku\nLamp,Asha,L 7\nDesk,,D 1\n")
+    assert [lamp.name, desk.name] == ["L 7 Lamp", "D 1 Desk"]
+    assert dict(lamp.keys) == {"x-sku": "L 7", "product": "Lamp"}
+
+
+def test_a_run_is_named_after_the_inputs_of_its_row_alone(workflow: Workflow) -> None:
+    """Other rows, notes and key columns may change without another purchase."""
+    (alone,) = read(workflow, "product\nAurora Lamp\n")
+    first, _ = read(workflow, "x-sku,product\nL 7,Aurora Lamp\nD 1,Desk\n")
+    assert first.run_id == alone.run_id
+    assert alone.run_id.startswith("batch-1-aurora-lamp-")
+
+
+def test_key_columns_can_be_chosen_also_of_notes(workflow: Workflow) -> None:
+    def chosen(*keys: str) -> tuple[BatchRow, ...]:
+        text = "product,x-sku\nLamp,L 7\nDesk,\n"
+        return read_rows(
+            text, file="rows.csv", workflow=workflow, batch_id="batch-1", given={}, keys=keys
+        )
+
+    rows = chosen("x-sku", "product")
+    assert [dict(row.keys) for row in rows] == [
+        {"x-sku": "L 7", "product": "Lamp"},
+        {"x-sku": "", "product": "Desk"},
+    ]
+    with pytest.raises(UsageError, match=r"--key 'sku': rows\.csv has no such column") as caught:
+        chosen("sku")
+    assert "x-sku" in str(caught.value.hint)
+
+
+def test_a_folder_that_another_run_has_is_not_used_again(
+    workflow: Workflow, tmp_path: Path
+) -> None:
+    batch = tmp_path / "batch-1"
+    (row,) = read(workflow, "product\nLamp\n")
+    own = f"lamp-{row.run_id.removeprefix('batch-1-lamp-')}"
+    assert row_folder(batch, row, {batch / "lamp"}).name == own
+    (batch / "lamp").mkdir(parents=True)
+    assert row_folder(batch, row, frozenset()).name == "lamp"
+    (batch / "lamp" / "receipt.json").touch()
+    assert row_folder(batch, row, frozenset()).name == own

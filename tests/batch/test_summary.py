@@ -1,0 +1,148 @@
+"""The summary of a batch, and its wallet."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rivya_flows.batch.summary import WalletChange
+from rivya_flows.planning.queue.events import OtherRun
+from rivya_sandbox.service.startup import Sandbox
+from support.batches import run
+from support.engine_runs import studio_at
+
+
+def test_the_summary_has_every_row_with_its_outputs(sandbox: Sandbox, tmp_path: Path) -> None:
+    studio = studio_at(tmp_path / "studio", sandbox.base_url, sandbox.api_key)
+    table = 'product,views,x-who;=1\n=1+1,[front],"Asha, M;=2+2"\nDesk,,\nChair,,\n'
+    result = asyncio.run(run(studio, table, budget=4))
+    assert [(one.status, one.state.spent) for one in result.rows] == [
+        ("completed", 1),
+        ("completed", 2),
+        ("over_budget", 0),
+    ]
+    assert result.as_json()["credits"] == {
+        "spent": 3,
+        "saved": 0,
+        "budget": 4,
+        "before": 1000,
+        "after": 997,
+        "unexplained": 0,
+        "others": 0,
+        "other_runs": [],
+    }
+    text = result.summary_path.read_text(encoding="utf-8-sig")
+    first, second, third = csv.DictReader(io.StringIO(text))
+    assert list(first)[:4] == ["x-who;'=1", "product", "views", "row"]
+    assert first["product"] == "'=1+1"
+    assert first["x-who;'=1"] == "Asha, M;'=2+2"
+    assert Path(first["output: stills"]).is_file()
+    assert len(second["output: stills"].split("\n")) == 2
+    assert third["output: stills"] == ""
+    assert Path(first["folder"]).name == "1-1"
+    assert third["folder"] == ""
+    page = result.sheet_path.read_text(encoding="utf-8")
+    assert 'href="1-1/contact-sheet.html"' in page
+    assert page.count('<img src="data:image/') == 3
+    assert "2 of 3 rows completed" in page
+    assert "<h1>shop · rows.csv</h1>" in page
+    assert third["reason"] == "needs at least 2 credits; 1 of 4 budget credits left"
+
+
+def test_the_page_of_a_batch_that_ran_twice_says_what_each_time_cost_and_no_balance(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    studio = studio_at(tmp_path / "studio", sandbox.base_url, sandbox.api_key)
+
+    def tiles(table: str) -> list[tuple[str, str]]:
+        page = asyncio.run(run(studio, table)).sheet_path.read_text(encoding="utf-8")
+        return re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", page)
+
+    spent = [("Credits spent", "2"), ("Saved", "0")]
+    assert tiles("product\nLamp\n") == [
+        *spent,
+        ("Balance before", "1,000"),
+        ("Balance after", "998"),
+    ]
+    assert tiles("product,views\nLamp,\nDesk,[front]\n") == [
+        ("Credits spent", "3"),
+        ("Saved", "0"),
+        ("Spent before", "2"),
+        ("Spent this time", "1"),
+    ]
+
+
+def test_a_row_that_a_sku_alone_tells_apart_shows_what_it_is_about(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    studio = studio_at(tmp_path / "studio", sandbox.base_url, sandbox.api_key)
+    table = "x-sku,product,views\nNL-1,Lamp,[front]\nNL-2,Lamp,[back]\n"
+    page = asyncio.run(run(studio, table)).sheet_path.read_text(encoding="utf-8")
+    assert re.findall('<span class="tag">(.*?)<', page) == ["NL-1", "NL-2"]
+    assert re.findall('<h2 dir="auto">(.*?)</h2>', page) == ["Lamp", "Lamp"]
+
+
+@pytest.mark.parametrize(
+    ("after", "unexplained", "words"),
+    [
+        (95, 0, None),
+        (
+            90,
+            5,
+            "the wallet went from 100 to 90; the rows spent 5, and something else spent 5 credits",
+        ),
+        (99, -4, "the wallet went from 100 to 99; the rows spent 5, and 4 credits were added"),
+        (None, None, None),
+    ],
+)
+def test_the_wallet_is_compared_once_for_all_rows(
+    after: int | None, unexplained: int | None, words: str | None
+) -> None:
+    wallet = WalletChange(before=100, after=after, spent=5)
+    assert wallet.unexplained == unexplained
+    assert (wallet.warning or "").startswith(words or "")
+    assert (wallet.warning is None) == (words is None)
+
+
+@pytest.mark.parametrize(
+    ("after", "unexplained", "words"),
+    [
+        (92, 0, "the rows spent 5, other runs 3: run-2 (film) 3"),
+        (
+            90,
+            2,
+            "the rows spent 5, other runs 3: run-2 (film) 3, and something else spent 2 credits",
+        ),
+        (93, 0, "the rows spent 5, other runs 2 while others spent: run-2 (film) 3"),
+        (95, 0, None),
+    ],
+    ids=["all of it", "not all", "less", "another wallet"],
+)
+def test_other_runs_of_the_store_are_named_where_they_moved_the_wallet(
+    after: int, unexplained: int, words: str | None
+) -> None:
+    film = OtherRun(run_id="run-2", name="film", credits=3)
+    wallet = WalletChange(before=100, after=after, spent=5, other_runs=(film,))
+    assert wallet.unexplained == unexplained
+    told = f"the wallet went from 100 to {after}; {words}"
+    assert wallet.warning == (None if words is None else told)
+
+
+def test_a_file_elsewhere_that_a_changed_receipt_names_is_not_embedded(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    studio = studio_at(tmp_path / "studio", sandbox.base_url, sandbox.api_key)
+    first = asyncio.run(run(studio, "product,views\nDesk,[front]\n"))
+    (tmp_path / "secret").write_text("a key")
+    document: Any = first.rows[0].as_json()
+    receipt = Path(document["folder"]) / "receipt.json"
+    picture = document["outputs"]["stills"][0]["path"]
+    receipt.write_text(receipt.read_text().replace(picture, str(tmp_path / "secret")))
+    again = asyncio.run(run(studio, "product,views\nDesk,[front]\n"))
+    assert "The file is not here any more" in again.sheet_path.read_text(encoding="utf-8")

@@ -1,0 +1,261 @@
+"""Jobs of one model at once in a process: given out in order, and given back whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Literal
+
+from rivya_flows.engine.model_slots import HeldSlots, ModelSlots
+from rivya_flows.errors import StoreError
+from rivya_flows.planning.queue.actions import Buy
+from rivya_flows.planning.queue.events import (
+    ItemCompleted,
+    JobEnded,
+    PurchaseAccepted,
+    PurchaseIntended,
+)
+from rivya_flows.planning.queue.items import Purchase
+from rivya_sandbox.service import admin
+from rivya_sandbox.service.startup import Sandbox
+from support.engine_runs import Bomb, Studio, accounts_agree, customer, stills
+from support.naive_service import NOON
+
+FAILS_ONCE = "faults: [{on: generation, model: z-image, do: fail, times: 1}]"
+REFUSED = (
+    'faults: [{on: "POST /api/v1/generations", do: status, status: 422, times: 1}]'  # closes one
+)
+
+
+def buying(step: str, n: int = 1, *, intended: bool = False) -> Buy:
+    status: Literal["planned", "intended"] = "intended" if intended else "planned"
+    bought = Purchase(n, "generation", f"key-{step}", "{}", 1, NOON, status=status)
+    return Buy(step, "", bought)
+
+
+async def settled() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_slots_are_given_in_first_come_order() -> None:
+    slots = ModelSlots(1)
+    had: list[int] = []
+
+    async def one(number: int) -> None:
+        await slots.take("z-image")
+        had.append(number)
+        slots.give_back("z-image")
+
+    await slots.take("z-image")
+    waiting = [asyncio.create_task(one(number)) for number in range(4)]
+    await settled()
+    assert had == []
+    slots.give_back("z-image")
+    await asyncio.gather(*waiting)
+    assert had == [0, 1, 2, 3]
+    assert slots.taken("z-image") == 0
+
+
+async def test_a_model_does_not_wait_for_another_one() -> None:
+    slots = ModelSlots(1)
+    await slots.take("z-image")
+    await slots.take("veo3-1-lite")
+    assert (slots.taken("z-image"), slots.taken("veo3-1-lite")) == (1, 1)
+
+
+async def test_a_cancelled_waiter_leaves_its_turn_to_the_next() -> None:
+    slots = ModelSlots(1)
+    await slots.take("z-image")
+    first = asyncio.create_task(slots.take("z-image"))
+    second = asyncio.create_task(slots.take("z-image"))
+    await settled()
+    # Handed over and stopped in the same moment: the slot must not be lost with its holder.
+    slots.give_back("z-image")
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    await asyncio.wait_for(second, 240)
+    third = asyncio.create_task(slots.take("z-image"))
+    await settled()
+    third.cancel()
+    await asyncio.gather(third, return_exceptions=True)
+    slots.give_back("z-image")
+    assert slots.taken("z-image") == 0
+
+
+async def test_a_job_that_may_run_already_counts_and_does_not_wait() -> None:
+    slots = ModelSlots(1)
+    held = HeldSlots(slots)
+    await held.before_buying(buying("a"), "z-image")
+    await held.before_buying(buying("b", intended=True), "z-image")
+    assert slots.taken("z-image") == 2
+    held.over(buying("b"))
+    waiting = asyncio.create_task(held.before_buying(buying("c"), "z-image"))
+    await settled()
+    assert not waiting.done()
+    held.over(buying("a"))
+    await waiting
+    held.all_over()
+    held.over(buying("c"))
+    assert slots.taken("z-image") == 0
+
+
+def most_at_once(studio: Studio, run_id: str) -> int:
+    """How many jobs the journal shows under way at the same time."""
+    under_way: set[str] = set()
+    most = 0
+    with studio.context(Bomb()) as home:
+        for event in (entry.event for entry in home.journal.entries(run_id)):
+            if isinstance(event, PurchaseIntended):
+                under_way.add(f"{event.key} {event.n}")
+                most = max(most, len(under_way))
+            elif isinstance(event, JobEnded):
+                under_way.discard(f"{event.key} {event.n}")
+    return most
+
+
+LIST = """
+version: 1
+name: lists
+steps:
+  idea:
+    uses: chat
+    with: {model: gpt-5-2-chat, message: places, expect: {places: [string], mood: string}}
+  stills:
+    uses: generate
+    foreach: ${{ steps.idea.json.places }}
+    with: {model: z-image, prompt: "${{ item }}"}
+  extras:
+    uses: generate
+    with: {model: nano-banana, prompt: "${{ steps.idea.json.mood }}"}
+"""
+
+
+async def run_with(studio: Studio, text: str, slots: ModelSlots, run_id: str = "run-1") -> int:
+    await studio.start(text, run_id)
+    state = await studio.execute(run_id, slots=slots)
+    assert state is not None
+    return sum(item.phase == "completed" for _, item in state.each())
+
+
+async def test_no_more_jobs_of_a_model_run_than_the_limit(sandbox: Sandbox, tmp_path: Path) -> None:
+    studio = customer(sandbox, tmp_path / "studio")
+    slots = ModelSlots(2)
+    assert await run_with(studio, stills(6), slots) == 6
+    assert most_at_once(studio, "run-1") == 2
+    assert slots.taken("z-image") == 0
+
+
+async def test_the_limit_applies_to_all_runs_of_a_process_together(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    studio = customer(sandbox, tmp_path / "studio")
+    slots = ModelSlots(1)
+    flying = 0
+    for run_id in ("run-1", "run-2"):
+        await studio.start(stills(2, prompt=f"{run_id} ${{{{ item }}}}"), run_id)
+
+    def listen(event: object, _: object) -> None:
+        nonlocal flying
+        if isinstance(event, PurchaseAccepted):
+            flying += 1
+            assert flying == 1
+        elif isinstance(event, JobEnded):
+            flying -= 1
+
+    await asyncio.gather(
+        *(studio.execute(run_id, slots=slots, listen=listen) for run_id in ("run-1", "run-2"))
+    )
+    assert slots.taken("z-image") == 0
+
+
+async def test_failed_and_refused_jobs_give_their_slots_back(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    studio = customer(sandbox, tmp_path / "studio")
+    slots = ModelSlots(1)
+    for number, fault in enumerate((FAILS_ONCE, REFUSED)):
+        admin.set_faults(sandbox.data, fault)
+        text = stills(3, step="allow_failures: 1", prompt=f"lamp {number} ${{{{ item }}}}")
+        assert await run_with(studio, text, slots, f"run-{number}") == 2
+        assert slots.taken("z-image") == 0
+
+
+async def test_a_stopped_run_gives_its_slots_back_and_a_resume_counts_its_jobs(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    studio = customer(sandbox, tmp_path / "studio")
+    slots = ModelSlots(1)
+    await studio.start(stills(2), "run-1")
+    bought = asyncio.Event()
+    counted: list[int] = []
+
+    def stop(event: object, _: object) -> None:
+        if isinstance(event, PurchaseAccepted):
+            bought.set()
+
+    driving = asyncio.create_task(studio.execute("run-1", slots=slots, listen=stop))
+    await asyncio.wait_for(bought.wait(), 240)
+    driving.cancel()
+    await asyncio.gather(driving, return_exceptions=True)
+    assert slots.taken("z-image") == 0
+
+    def count(event: object, _: object) -> None:
+        if isinstance(event, PurchaseIntended | ItemCompleted):
+            counted.append(slots.taken("z-image"))
+
+    state = await studio.execute("run-1", slots=slots, listen=count)
+    assert state is not None
+    assert state.ended == "completed"
+    assert max(counted) == 1
+    assert slots.taken("z-image") == 0
+
+
+async def test_a_job_whose_acceptance_cannot_be_written_gives_its_slot_back(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    studio = customer(sandbox, tmp_path / "studio")
+    slots = ModelSlots(1)
+    await studio.start(stills(2, step="allow_failures: 1"), "run-1")
+
+    class Locked(Bomb):
+        refused = False
+        next_is_refused = False
+
+        def at_write(self, number: int) -> None:
+            super().at_write(number)
+            if number > 0 and self.next_is_refused and not self.refused:
+                self.refused = True
+                raise StoreError("the journal cannot be used: database is locked")
+
+    bomb = Locked()
+
+    def listen(event: object, _: object) -> None:
+        bomb.next_is_refused |= isinstance(event, PurchaseIntended)
+
+    async with asyncio.timeout(240):
+        state = await studio.execute("run-1", slots=slots, bomb=bomb, listen=listen)
+    assert bomb.refused
+    assert state is not None
+    assert sorted(item.phase for _, item in state.each()) == ["completed", "failed"]
+    assert await studio.execute("run-1", slots=slots) is not None
+    assert accounts_agree(studio, sandbox.data, "run-1") == 2
+
+
+async def test_what_asks_for_all_that_is_left_keeps_no_other_model_waiting_for_its_slot(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    studio = customer(sandbox, tmp_path / "studio")
+    slots = ModelSlots(1)
+    slots.count("z-image")  # of another run of this process
+
+    def listen(event: object, _: object) -> None:
+        if isinstance(event, JobEnded) and event.step == "extras":
+            slots.give_back("z-image")
+
+    await studio.start(LIST, "run-1")
+    async with asyncio.timeout(60):
+        state = await studio.execute("run-1", slots=slots, listen=listen)
+    assert state is not None
+    assert state.ended == "completed"
+    assert slots.taken("z-image") == 0

@@ -1,0 +1,193 @@
+"""A spec that carries what it names in its folder runs where that folder is not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from rivya_client.catalogue.snapshot import shipped
+from rivya_flows.assets import assets_in
+from rivya_flows.errors import SpecError, StoreError, UsageError
+from rivya_flows.planning.queue.events import RunFrozen
+from rivya_flows.planning.queue.reducer import initial_state
+from rivya_flows.preparation import spec_file
+from rivya_flows.preparation.prepare import Market, RunRequest, prepare
+from rivya_flows.preparation.spec_file import SpecFile, carried, load_spec, read_spec, specs_at
+from rivya_flows.store.assets import AssetStore
+
+SPEC = """\
+version: 1
+name: campaign
+inputs:
+  photo: {type: file, kind: image, default: photos/own.png}
+  more: {type: list, of: file, kind: image, default: [photos/more.png]}
+steps:
+  restyled:
+    uses: generate
+    with: {model: nano-banana-2, prompt: as a drawing, references: [named.png, "${{ inputs.photo }}"]}
+  part:
+    uses: include
+    with: {spec: parts/part.yaml}
+"""
+PART = """\
+version: 1
+name: part
+inputs:
+  logo: {type: file, kind: image, default: {path: logo.png}}
+steps:
+  drawn:
+    uses: generate
+    with: {model: nano-banana-2, prompt: a logo, references: ["${{ inputs.logo }}"]}
+"""
+NAMED = ("named.png", "parts/logo.png", "photos/more.png", "photos/own.png")
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> SpecFile:
+    folder = tmp_path / "specs"
+    for shade, name in enumerate(NAMED):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (shade, 0, 0)).save(path)
+    (folder / "parts" / "part.yaml").write_text(PART)
+    (folder / "campaign.yaml").write_text(SPEC)
+    return read_spec(folder / "campaign.yaml")
+
+
+def store(folder: Path) -> AssetStore:
+    return AssetStore((folder / "assets").as_uri(), folder / "copies")
+
+
+def frozen(spec: SpecFile, assets: AssetStore, **inputs: Any) -> RunFrozen:
+    return prepare(
+        RunRequest(spec, lambda _: inputs, local_files=False),
+        Market(shipped(), "sandbox"),
+        run_id="run-1",
+        assets=assets,
+        look_up=lambda _: None,
+    ).frozen
+
+
+def sources(start: RunFrozen) -> list[str]:
+    """Hashes of all that the run would upload."""
+    steps = initial_state(start).plan
+    assert steps.order == ("restyled", "part__drawn", "part")
+    media = assets_in([start.files, start.inputs["photo"], start.inputs["more"]])
+    return sorted(asset.sha256 for asset in media)
+
+
+def test_carried_spec_is_frozen_as_where_its_folder_is(spec: SpecFile, tmp_path: Path) -> None:
+    assets = store(tmp_path)
+    here = frozen(spec, assets)
+    there = frozen(carried(spec, shipped(), assets), assets)
+    assert set(there.files) == set(NAMED)
+    assert set(sources(here)) == set(sources(there))
+    assert here.inputs == there.inputs
+    assert here.includes == there.includes == {"parts/part.yaml": PART}
+    assert here.plan == there.plan
+
+
+def test_carried_media_lie_where_the_store_of_this_machine_has_them(
+    spec: SpecFile, tmp_path: Path
+) -> None:
+    sent = carried(spec, shipped(), store(tmp_path))
+    other = tmp_path / "elsewhere"
+    (tmp_path / "assets").rename(tmp_path / "moved")
+    other.mkdir()
+    (tmp_path / "moved").rename(other / "assets")
+    start = frozen(sent, store(other))
+    assert start.files["named.png"].path == store(other).local_path(start.files["named.png"].sha256)
+    photo: Any = start.inputs["photo"]
+    assert Path(photo["path"]).is_relative_to(other)
+
+
+def test_carried_spec_is_told_when_its_media_are_not_in_the_store(
+    spec: SpecFile, tmp_path: Path
+) -> None:
+    sent = carried(spec, shipped(), store(tmp_path))
+    assert spec.folder is not None
+    shutil.rmtree(spec.folder)
+    with pytest.raises(StoreError, match=r"not in the asset store: named\.png, parts/logo\.png"):
+        frozen(sent, store(tmp_path / "other"))
+
+
+def test_carried_default_gives_way_to_what_is_given(spec: SpecFile, tmp_path: Path) -> None:
+    assets = store(tmp_path)
+    sent = carried(spec, shipped(), assets)
+    start = frozen(sent, assets, photo="https://example.com/a.png")
+    assert start.inputs["photo"] == {"url": "https://example.com/a.png"}
+    with pytest.raises(SpecError, match="not allowed here"):
+        frozen(sent, assets, photo="photos/own.png")
+
+
+def test_carrying_twice_changes_nothing(spec: SpecFile, tmp_path: Path) -> None:
+    assets = store(tmp_path)
+    once = carried(spec, shipped(), assets)
+    assert carried(once, shipped(), assets) == once
+    assert load_spec(once, shipped()) == load_spec(spec, shipped())
+
+
+def test_carried_spec_takes_its_brand_and_the_logo_along(spec: SpecFile, tmp_path: Path) -> None:
+    folder = tmp_path / "specs"
+    (folder / "parts" / "brand.yaml").write_text("logo: logo.png\nprompt: warm light\n")
+    (folder / "parts" / "part.yaml").write_text(
+        PART.replace("inputs:", "brand: brand.yaml\ninputs:")
+    )
+    (folder / "campaign.yaml").write_text(
+        SPEC.replace("inputs:", "brand: parts/brand.yaml\ninputs:")
+    )
+    assets = store(tmp_path)
+    here = read_spec(folder / "campaign.yaml")
+    sent = carried(here, shipped(), assets)
+    (folder / "parts" / "brand.yaml").write_text("prompt: another light\n")
+    start = frozen(sent, assets)
+    assert start.includes["parts/brand.yaml"] == "logo: logo.png\nprompt: warm light\n"
+    plan = initial_state(start).plan
+    for space in plan.spaces.values():
+        assert space.workflow.branding is not None
+        assert space.workflow.branding.logo == "parts/logo.png"
+        assert space.workflow.branding.prompt == "warm light"
+    assert "parts/logo.png" in start.files
+
+
+def test_spec_without_an_end_is_read_as_far_as_a_spec_may_go() -> None:
+    with pytest.raises(UsageError, match="larger than 1 MiB"):
+        read_spec(Path("/dev/zero"))
+
+
+def test_line_breaks_of_any_system_are_read_alike(tmp_path: Path) -> None:
+    for name, breaks in (("unix", b"\n"), ("windows", b"\r\n"), ("old", b"\r")):
+        (tmp_path / name).write_bytes(SPEC.encode().replace(b"\n", breaks))
+        assert read_spec(tmp_path / name).text == SPEC
+
+
+def test_tests_of_a_spec_are_no_spec_of_its_folder(tmp_path: Path) -> None:
+    for name in ("spot.yaml", "spot.test.yaml", "spot.txt"):
+        (tmp_path / name).write_text("")
+    assert specs_at(tmp_path) == [tmp_path / "spot.yaml"]
+    assert specs_at(tmp_path / "spot.test.yaml") == [tmp_path / "spot.test.yaml"]
+
+
+def test_a_project_has_its_specs_in_their_folder_and_no_hidden_file_is_one(tmp_path: Path) -> None:
+    specs = tmp_path / "specs"
+    specs.mkdir()
+    for name in ("compose.yaml", ".pre-commit-config.yaml"):
+        (tmp_path / name).write_text("")
+    assert specs_at(tmp_path) == [tmp_path / "compose.yaml"]
+    assert spec_file.project_specs(tmp_path) == tmp_path, "it has no other spec"
+    (specs / "spot.yaml").write_text("")
+    assert spec_file.project_specs(tmp_path) == specs
+    (specs / "specs").mkdir()
+    (specs / "specs" / "part.yaml").write_text("")
+    assert spec_file.project_specs(specs) == specs
+
+
+def test_a_pipe_is_no_spec_of_its_folder_since_its_reader_waits_for_ever(tmp_path: Path) -> None:
+    for name in ("pipe.yaml", "pipe.test.yaml"):
+        os.mkfifo(tmp_path / name)
+    assert specs_at(tmp_path) == spec_file.tests_at(tmp_path) == []

@@ -1,0 +1,107 @@
+"""Receipts and plans of the Python API."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+import pytest
+
+from rivya_client.catalogue.prices import Price
+from rivya_flows.assets import Asset
+from rivya_flows.engine.report import RunReport, write_report
+from rivya_flows.errors import UsageError
+from rivya_flows.planning.pricing.estimate import Estimate, ItemEstimate, StepEstimate
+from rivya_flows.runs.lookup import find_run, open_journal
+from rivya_flows.runs.results import plan_of, receipt_of, recorded_receipt
+from rivya_sandbox.service.startup import Sandbox
+from support.engine_runs import Bomb, Studio, customer, stills
+from support.picks import SPEC
+
+
+def reported(studio: Studio, text: str) -> RunReport:
+    studio.run(text)
+    with studio.context(Bomb()) as home:
+        return write_report(home.journal.entries("run-1"), studio.folder / "out", home.assets)
+
+
+def test_media_of_the_outputs_are_assets_whose_path_is_the_copy(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    receipt = receipt_of(reported(customer(sandbox, tmp_path / "studio"), stills(2)))
+    assert (receipt.run_id, receipt.status, receipt.credits) == ("run-1", "completed", 2)
+    pictures = receipt.outputs["pictures"]
+    assert all(isinstance(one, Asset) for one in pictures)
+    assert [one.path.name for one in pictures] == ["pictures-0.png", "pictures-1.png"]
+    assert all(one.path.is_relative_to(receipt.folder) for one in pictures)
+    assert [one.size_bytes for one in pictures] == [one.path.stat().st_size for one in pictures]
+
+
+def test_media_that_are_gone_have_no_path(sandbox: Sandbox, tmp_path: Path) -> None:
+    studio = customer(sandbox, tmp_path / "studio")
+    made = receipt_of(reported(studio, stills(1)))
+    for medium in (*made.files, *(studio.settings.data / "assets").rglob("*")):
+        if medium.is_file():
+            medium.unlink()
+    with studio.context(Bomb()) as home:
+        found = write_report(home.journal.entries("run-1"), studio.folder / "out", home.assets)
+    assert found.receipt.model_dump(mode="json")["outputs"]["pictures"][0]["path"] is None
+
+
+def test_a_suspended_run_has_its_questions_and_a_completed_one_has_none(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    studio = customer(sandbox, tmp_path / "studio")
+    receipt = receipt_of(reported(studio, SPEC.replace("on_timeout: fail", "on_timeout: first")))
+    assert (receipt.status, receipt.waiting_for) == ("suspended", {"hero": ("studio", "neon")})
+
+
+def test_a_recorded_run_names_its_files_in_the_store_and_copies_them_where_they_are_wanted(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    studio = customer(sandbox, tmp_path / "studio")
+    made = receipt_of(reported(studio, stills(2)))
+    found = recorded_receipt(studio.settings, "run-1")
+    assert found.folder is None
+    assert (found.status, found.credits) == ("completed", 2)
+    assert [one.read_bytes() for one in found.files] == [one.read_bytes() for one in made.files]
+    copied = recorded_receipt(studio.settings, "run-1", tmp_path / "out")
+    assert copied.folder == tmp_path / "out" / "run-1"
+    assert [one.name for one in copied.files] == ["pictures-0.png", "pictures-1.png"]
+
+
+async def test_a_flow_run_names_its_run_and_one_that_called_several_asks_which(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    studio, flow_run = customer(sandbox, tmp_path / "studio"), uuid.uuid4()
+    settings = studio.settings
+    await studio.start(stills(1), f"run-{flow_run}-1")
+    assert recorded_receipt(settings, str(flow_run)).run_id == f"run-{flow_run}-1"
+    with open_journal(settings) as journal:  # wherever a run is named
+        assert find_run(journal, str(flow_run)).run_id == f"run-{flow_run}-1"
+    await studio.start(stills(1), f"run-{flow_run}-2")
+    assert recorded_receipt(settings, f"run-{flow_run}-1").status == "running"
+    with pytest.raises(UsageError, match="called 2 campaigns") as caught:
+        recorded_receipt(settings, str(flow_run))
+    assert str(caught.value.hint) == f"name one of: run-{flow_run}-1, run-{flow_run}-2"
+    with pytest.raises(UsageError, match="there is no run"):
+        recorded_receipt(settings, str(uuid.uuid4()))
+
+
+def test_a_plan_has_one_item_for_each_purchase_and_the_steps_that_are_skipped() -> None:
+    still = ItemEstimate("neon", "z-image", Price(1, 1, "fixed"))
+    steps = (
+        StepEstimate("stills", "generate", (still,), None),
+        StepEstimate("film", "generate", (), "its condition is false"),
+    )
+    plan = plan_of(Estimate("launch", steps, 1, 1, spent=0, budget=None, balance=5))
+    [item] = plan.items
+    assert (item.step, item.key, item.model, item.min, item.max) == (
+        "stills",
+        "neon",
+        "z-image",
+        1,
+        1,
+    )
+    assert plan.skipped == {"film": "its condition is false"}
+    assert (plan.min, plan.max, plan.balance, plan.verdict) == (1, 1, 5, "ok")

@@ -1,0 +1,236 @@
+"""Test cases of specs, run on sandboxes of their own with the runner that needs no Prefect server."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from rivya_client.catalogue.snapshot import shipped
+from rivya_flows.errors import UsageError
+from rivya_flows.flows.execution.plain_runner import PlainRunner
+from rivya_flows.preparation.check import SpecWithTests, check_file
+from rivya_flows.spec_tests import CaseResult, named_tests, run_cases
+from support.function_steps import install_paid, installing
+
+SPEC = """
+version: 1
+name: stills
+inputs:
+  mode: {type: enum, values: [human, first], default: first}
+  photo: {type: file, kind: image, required: false}
+  words: {type: string, default: lamp}
+budget: {credits: 30}
+cache: spec
+steps:
+  stills:
+    uses: generate
+    foreach: [a, b]
+    allow_failures: 1
+    timeout: 15m
+    with: {model: z-image, prompt: "${{ inputs.words }} ${{ item }}"}
+  hero:
+    uses: pick
+    with:
+      from: ${{ steps.stills.items }}
+      mode: ${{ inputs.mode }}
+      none: {rounds: 1}
+outputs:
+  hero: ${{ steps.hero.asset }}
+  stills: ${{ steps.stills.assets }}
+"""
+NOTIFY = """
+version: 1
+name: told
+inputs:
+  address: {type: secret, default: "env:HOOK"}
+steps:
+  picture: {uses: generate, with: {model: z-image, prompt: a lamp}}
+finally:
+  tell: {uses: notify, with: {url: "${{ inputs.address }}", secret: "env:HOOK_SECRET"}}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("RIVYA_FLOWS_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("RIVYA_BASE_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("RIVYA_API_KEY", "rvya_sk_of_the_user")
+    (tmp_path / "specs").mkdir()
+    return tmp_path / "specs"
+
+
+def results(folder: Path, cases: str, spec: str = SPEC) -> list[CaseResult]:
+    (folder / "stills.yaml").write_text(spec)
+    path = folder / "stills.test.yaml"
+    path.write_text(f"version: 1\ncases:\n{cases}")
+    tested, problems = check_file(path, shipped())
+    assert problems == ()
+    assert isinstance(tested, SpecWithTests)
+    chosen = [(tested, case) for case in tested.tests.cases]
+    return asyncio.run(run_cases(chosen, PlainRunner()))
+
+
+def lines(folder: Path, case: str, spec: str = SPEC) -> tuple[str, ...]:
+    [result] = results(folder, f"  - name: one\n{case}", spec)
+    return result.lines
+
+
+def test_a_case_passes_if_all_comes_as_expected(folder: Path) -> None:
+    [result] = results(
+        folder,
+        """
+  - name: a person picks what the fault left
+    inputs: {mode: human}
+    budget: 10
+    faults: [{on: generation, do: fail, prompt: lamp a}]
+    answers: {hero: b}
+    expect:
+      credits: 1
+      steps: {stills: {status: completed, items: 2, completed: 1, failed: 1}, hero: completed}
+      outputs: {stills: {count: 1, kind: image}, hero: {count: 1}}
+""",
+    )
+    assert result.lines == ()
+    assert (result.passed, result.status, result.credits) == (True, "completed", 1)
+    assert any("lamp" not in line and "stills[a] failed" in line for line in result.problems)
+
+
+def test_each_difference_is_told_with_what_came(folder: Path) -> None:
+    case = """
+    expect:
+      status: failed
+      credits: {min: 3, max: 9}
+      steps: {stills: {items: 3}, hero: skipped}
+      outputs: {hero: {count: 2, kind: video}}
+"""
+    assert lines(folder, case) == (
+        "status: expected failed, not completed",
+        "credits: expected at least 3 and at most 9, not 2",
+        "steps.stills.items: expected 3, not 2",
+        "steps.hero.status: expected skipped, not completed",
+        "outputs.hero.count: expected 2, not 1",
+        "outputs.hero.kind: expected video, not image",
+    )
+
+
+def test_a_question_without_an_answer_suspends_the_run(folder: Path) -> None:
+    case = "    inputs: {mode: human}\n    expect: {status: suspended, steps: {hero: suspended}}\n"
+    assert lines(folder, case) == ()
+
+
+def test_a_question_is_answered_round_after_round(folder: Path) -> None:
+    case = """
+    inputs: {mode: human}
+    answers: {hero: [{none: bluer}, a]}
+    expect: {credits: 4}
+"""
+    assert lines(folder, case) == ()
+
+
+def test_an_answer_that_nobody_asks_for_or_takes_fails_the_case(folder: Path) -> None:
+    [unasked] = lines(folder, "    answers: {hero: a}\n")
+    assert unasked == "answers: expected a question 'hero', not the run did not ask it"
+    case = "    inputs: {mode: human}\n    answers: {hero: c}\n    expect: {status: suspended}\n"
+    [refused] = lines(folder, case)
+    assert "there is no choice 'c'" in refused
+
+
+def test_a_refusal_is_compared_by_its_codes(folder: Path) -> None:
+    wrong_input = "    inputs: {mode: robot}\n    expect: {diagnostics: [wrong-input]}\n"
+    assert lines(folder, wrong_input) == ()
+    assert lines(folder, "    budget: 1\n    expect: {diagnostics: [over_budget]}\n") == ()
+    wrong_spec = SPEC.replace("z-image", "z-imge")
+    assert lines(folder, "    expect: {diagnostics: [unknown-model]}\n", wrong_spec) == ()
+
+
+def test_another_refusal_or_none_fails_the_case(folder: Path) -> None:
+    expected = "    expect: {diagnostics: [wrong-input]}\n"
+    assert lines(folder, expected) == ("diagnostics: expected wrong-input, not the run completed",)
+    [result] = results(folder, "  - name: one\n    budget: 1\n")
+    assert result.lines == ("status: expected completed, not over_budget",)
+    assert "over the budget" in result.problems[0]
+
+
+def test_cases_see_nothing_of_each_other_or_of_the_user(folder: Path) -> None:
+    cases = "".join(f"  - {{name: case {n}, expect: {{credits: 2}}}}\n" for n in range(2))
+    found = results(folder, cases)
+    assert [one.lines for one in found] == [(), ()]
+    assert not (folder.parent / "data").exists()
+    assert {one.name for one in folder.iterdir()} == {"stills.yaml", "stills.test.yaml"}
+
+
+def test_input_files_lie_beside_the_tests(folder: Path) -> None:
+    Image.new("RGB", (64, 64)).save(folder / "lamp.png")
+    assert lines(folder, "    inputs: {photo: lamp.png}\n    expect: {credits: 2}\n") == ()
+
+
+def test_a_job_that_never_ends_takes_no_minutes(folder: Path) -> None:
+    case = """
+    faults: [{on: generation, do: stall, prompt: lamp a}]
+    expect: {steps: {stills: {failed: 1}}}
+"""
+    assert lines(folder, case, SPEC.replace("15m", "30s")) == ()
+
+
+def test_an_undecided_purchase_fails_every_case(folder: Path) -> None:
+    case = """
+    faults: [{on: "POST /api/v1/generations", do: drop_after_commit, prompt: lamp a}]
+"""
+    told = lines(folder, case)
+    assert any(
+        line.startswith("books: expected purchase 1 of stills[a] is decided") for line in told
+    )
+
+
+def test_callbacks_are_not_sent_and_secrets_not_read(folder: Path) -> None:
+    assert lines(folder, "    expect: {steps: {tell: completed}}\n", NOTIFY) == ()
+
+
+def test_functions_of_the_user_are_called_and_cost_nothing_in_the_sandbox(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = (
+        "version: 1\nname: printed\ninputs: {book: {type: string}}\nsteps:\n  print:\n"
+        "    uses: order_print\n    with: {motif: lamp, book: '${{ inputs.book }}'}\n"
+        "outputs: {number: '${{ steps.print.number }}'}\n"
+    )
+    with installing(tmp_path, monkeypatch) as install:
+        install_paid(install)
+        case = f"    inputs: {{book: {tmp_path / 'book'}}}\n"
+        case += "    expect: {credits: 0, outputs: {number: {count: 1}}}\n"
+        assert lines(folder, case, spec) == ()
+    assert (tmp_path / "book").read_text().endswith(" lamp\n")
+
+
+def test_no_other_host_is_reached(folder: Path) -> None:
+    address = "http://example.com/lamp.png"
+    spec = SPEC.replace(
+        'prompt: "${{ inputs.words }} ${{ item }}"',
+        'prompt: x, references: ["${{ inputs.photo }}"]',
+    ).replace("z-image", "nano-banana")
+    case = f"    inputs: {{photo: {address}}}\n    expect: {{status: failed, credits: 0}}\n"
+    [result] = results(folder, f"  - name: one\n{case}", spec)
+    assert result.lines == ()
+    assert any("a test reaches no network" in line for line in result.problems)
+
+
+def test_the_command_repeats_the_case_by_hand(folder: Path) -> None:
+    [result] = results(folder, "  - {name: one, budget: 4, inputs: {words: a lamp's light}}\n")
+    command = """stills.yaml --sandbox -i 'words=a lamp'"'"'s light' --budget 4"""
+    assert result.command.endswith(command)
+
+
+def test_tests_are_named_by_spec_folder_or_file(folder: Path) -> None:
+    results(folder, "  - name: one\n")
+    tests = folder / "stills.test.yaml"
+    assert named_tests([folder, folder / "stills.yaml", tests]) == [tests]
+    assert named_tests([folder.parent]) == [tests]
+    (folder / "other.yaml").write_text(SPEC)
+    (folder / "empty").mkdir()
+    for name in ("other.yaml", "missing", "empty"):
+        with pytest.raises(UsageError) as caught:
+            named_tests([folder / name])
+        assert caught.value.hint

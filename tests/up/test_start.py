@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from rivya_flows import process_identity
+from rivya_flows.errors import UsageError
+from rivya_flows.flows.server.server_process import LOCK
+from rivya_flows.money.live_guard import account, source
+from rivya_flows.processes import registry
+from rivya_flows.processes.ports import free_port
+from rivya_flows.processes.registry import LeftRunning, ManagedProcess
+from rivya_flows.settings import Settings
+from rivya_flows.up import start
+from rivya_flows.up.options import UpOptions
+from rivya_flows.up.provisioning import check
+from rivya_flows.up.start import bring_up
+from rivya_sandbox.service.startup import Sandbox
+from support.cli_calls import Terminal, buy_from
+
+OLD_KEY, NEW_KEY = "rvya_sk_0123456789abcdef0old", "rvya_sk_0123456789abcdef0new"
+UNCAPPED = """
+version: 1
+name: lamp
+steps: {still: {uses: generate, with: {model: z-image, prompt: A lamp}}}
+deploy: [{name: by-hand}]
+"""
+
+
+def test_up_waits_for_the_server_of_a_run_and_does_not_replace_it(tmp_path: Path) -> None:
+    options = UpOptions(Settings(rivya_flows_data=tmp_path), {}, specs=(), port=0, receiver_port=0)
+    options.prefect_home.mkdir()
+    told: list[str] = []
+    with (options.prefect_home / LOCK).open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(UsageError, match="uses its own Prefect server"):
+            bring_up(options, told.append, run_wait_seconds=0.3)
+    assert told == ["waiting until the Prefect server of a run ends"]
+    assert registry.read(tmp_path).parts == ()
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["last", "usual"])
+def test_the_receiver_leaves_a_port_that_another_program_has_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, known: bool
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        monkeypatch.setattr(start, "RECEIVER_PORT", free_port() if known else port)
+        told = told_of_the_receiver(tmp_path, last=port if known else None)
+    assert told[0].startswith(f"receiver: port {port} is taken by ")
+    assert ("older pages" in told[0]) is known
+    assert "uses its own Prefect server" in told[-1]
+
+
+@pytest.mark.parametrize("why", ["named", "a proxy forwards to it", "it restarts"])
+def test_the_receiver_stays_at_a_port_whose_address_others_have(tmp_path: Path, why: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        public = "https://media.example" if why == "a proxy forwards to it" else None
+        told = told_of_the_receiver(
+            tmp_path,
+            last=port,
+            public_url=public,
+            receiver_port=port if why == "named" else None,
+            restarts=why == "it restarts",
+        )
+    assert len(told) == 1
+    assert told[0].startswith(f"port {port} is taken by ")
+    assert not (tmp_path / "logs").exists()
+
+
+def told_of_the_receiver(
+    data: Path, *, last: int | None, public_url: str | None = None, **options: Any
+) -> list[str]:
+    """What `up` says, then its error, where it does not start since a run has the server."""
+    settings = Settings(rivya_flows_data=data, rivya_flows_public_url=public_url)
+    wanted = UpOptions(settings, {}, specs=(), port=0, **options)
+    wanted.prefect_home.mkdir()
+    registry.write(data, LeftRunning(ports={"receiver": last} if last else {}))
+    told: list[str] = []
+    with (wanted.prefect_home / LOCK).open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(UsageError) as refused:
+            bring_up(wanted, told.append, run_wait_seconds=0)
+    return [*told, refused.value.message]
+
+
+def test_a_wrong_spec_is_reported_before_anything_starts(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    assert "no such file" in terminal("up", tmp_path / "nowhere.yaml").err
+    (tmp_path / "wrong.yaml").write_text("version: 1\nname: wrong\nsteps: {a: {uses: nothing}}\n")
+    said = terminal("up", "--specs", tmp_path)
+    assert said.code == 2
+    assert "wrong.yaml:3" in said.err
+    assert not (tmp_path / "data" / "logs").exists()
+
+
+def test_a_spec_that_would_buy_without_a_cap_is_refused_before_anything_starts(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RIVYA_API_KEY", "rvya_sk_any")
+    (tmp_path / "spec.yaml").write_text(UNCAPPED)
+    said = terminal("up", "--specs", tmp_path)
+    assert said.code == 3
+    assert "lamp/by-hand may buy without a cap over time; nothing was deployed" in said.err
+    assert "hint: write `budget: {credits: N}` into the spec, which caps each run" in said.err
+    assert not (tmp_path / "data" / "logs").exists()
+
+
+def test_a_key_that_the_service_refuses_starts_nothing_also_where_nothing_is_deployed(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox
+) -> None:
+    buy_from(sandbox, monkeypatch)
+    monkeypatch.setenv("RIVYA_API_KEY", OLD_KEY)
+    monkeypatch.setenv("RIVYA_FLOWS_LIVE", "true")
+    monkeypatch.chdir(tmp_path)
+    said = terminal("up")
+    assert (said.code, said.err.splitlines()[-2][:22]) == (2, "error: api_key_invalid")
+    assert not (tmp_path / "data" / "logs").exists()
+
+
+def test_nothing_real_starts_beside_a_variable_that_is_no_setting(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RIVYA_API_KEY", "rvya_sk_any")
+    monkeypatch.setenv("RIVYA_SANDBOX", "true")
+    monkeypatch.chdir(tmp_path)
+    said = terminal("up")
+    assert said.code == 2
+    assert "error: environment: RIVYA_SANDBOX is no setting; nothing is bought" in said.err
+    assert not (tmp_path / "data" / "logs").exists()
+
+
+@pytest.mark.parametrize(
+    ("worker_key", "key", "words"),
+    [
+        (None, None, None),
+        (OLD_KEY, None, "buys from https://rivya.ai with the key rvya_sk_…0old, and this `up`"),
+        (None, NEW_KEY, "the worker that runs buys from the local sandbox, and this `up`"),
+        (OLD_KEY, NEW_KEY, "would buy from https://rivya.ai with the key rvya_sk_…0new; nothing"),
+    ],
+)
+def test_nothing_is_deployed_for_a_worker_that_buys_elsewhere(
+    tmp_path: Path, worker_key: str | None, key: str | None, words: str | None
+) -> None:
+    me = process_identity.known(os.getpid())
+    assert me is not None
+    options = {
+        one: UpOptions(
+            Settings(
+                rivya_flows_data=tmp_path,
+                rivya_api_key=SecretStr(one) if one else None,
+                rivya_flows_sandbox=one is None,
+            ),
+            {},
+            specs=(),
+        )
+        for one in (worker_key, key)
+    }
+    of_worker = options[worker_key]
+    worker = ManagedProcess(
+        name="worker",
+        pid=me.pid,
+        birth=me.birth,
+        mark="m",
+        account=account(of_worker.settings, "m"),
+        source=source(of_worker.settings),
+    )
+    registry.write(tmp_path, registry.read(tmp_path).with_part(worker))
+    refused = pytest.raises(UsageError, match=words) if words else contextlib.nullcontext()
+    with refused:
+        check(options[key], lambda _: None)
+
+
+@pytest.fixture
+def terminal(capsys: pytest.CaptureFixture[str]) -> Terminal:
+    return Terminal(capsys)
