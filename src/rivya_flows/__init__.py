@@ -61,7 +61,6 @@ if TYPE_CHECKING:
     from rivya_flows.version import __version__ as __version__
 
 _NAMES = {
-    "app.results": "Plan PlanItem Receipt",
     "assets": "Asset",
     "diagnostics": "Diagnostic",
     "errors": (
@@ -77,6 +76,7 @@ _NAMES = {
         "afork aoutputs_of aplan aresume arun campaign check fork load none_of_these "
         "outputs_of plan resume run"
     ),
+    "runs.results": "Plan PlanItem Receipt",
     "steps.function": "LocalAsset",
     "version": "__version__",
 }

@@ -37,7 +37,7 @@ INSIDE = {"reference-too-large"}
 
 def codes_of_the_source() -> set[str]:
     found: set[str] = set()
-    for folder in ("language", "spec", "steps", "app", "cli"):
+    for folder in ("language", "spec", "steps", "preparation", "runs", "batch", "cli"):
         for path in (ROOT / "src" / "rivya_flows" / folder).rglob("*.py"):
             found |= set(_codes(ast.parse(path.read_text("utf-8"))))
     return found
