@@ -1,8 +1,8 @@
-"""The decoder processes of this process: started on demand, kept warm, ended with it.
+"""The decoder of this process: started on demand, kept warm, ended with it.
 
-Each kind of work has a pool of threads, so that a probe never waits for a composition or a poster.
-A thread has one decoder and gives it one request at a time. Nobody joins these threads: what still
-decodes when this process ends, ends with it.
+One process forks for each medium, see `decoder_process`. Each kind of work has a pool of threads here,
+so that a probe never waits for a composition or a poster; a thread makes one call at a time. Nobody
+joins these threads: what still decodes when this process ends, ends with it.
 """
 
 from __future__ import annotations
@@ -13,132 +13,93 @@ import contextlib
 import json
 import os
 import re
-import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
-from weakref import WeakSet
 
 from pydantic import BaseModel, ConfigDict
 
 from rivya_cut.bounds import beyond
 from rivya_flows.environment import program_environment
 from rivya_flows.errors import MediaError
-from rivya_flows.media.bounds import LIMITS, MAX_DECODINGS, Limits
+from rivya_flows.media.bounds import ENDED, LIMITS, MAX_ANSWER_BYTES, MAX_DECODINGS
 
-_GRACE_SECONDS = 15  # for a process to end itself
+_GRACE_SECONDS = 15  # for a medium to be ended, beyond its own limit
 _START_SECONDS = 60  # includes loading FFmpeg and Pillow
 _NOT_STARTED = "the process that decodes media could not be started"
-_PERCENT = re.compile(rb"[0-9]{1,2}\n")
+_PERCENT = re.compile(rb"[0-9]{1,2}")
 _MAX_WORDS = 2_000
 T = TypeVar("T")
 _STARTS = "import sys; sys.path[:] = sys.argv[1:]; from rivya_flows.media.decoder_process import main; main()"
 
 
 class Decoder:
-    """A running decoder.
-
-    Attributes:
-        lock: Held while `call` changes, and while it is decided whether to end it.
-        call: The one that it answers now.
-    """
+    """A running decoder process."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.call: Call[Any] | None = None
-        self._read = b""
+        self._control, theirs = socket.socketpair()
         # Isolated: neither variables nor the current folder decide what is imported.
         command = [sys.executable, "-I", "-c", _STARTS, *filter(None, sys.path)]
         try:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,  # FFmpeg writes text of untrusted files there
-                env=program_environment(),
-                start_new_session=True,  # Ctrl-C reaches the parent alone; killable as a group
-                bufsize=0,
-            )
+            with theirs:
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=theirs,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,  # FFmpeg writes text of untrusted files there
+                    env=program_environment(),
+                    start_new_session=True,  # Ctrl-C reaches the parent alone; killable as a group
+                )
         except OSError as error:
             raise MediaError(f"{_NOT_STARTED}: {error.strerror}", "free memory or files") from error
-        if self._line(time.monotonic() + _START_SECONDS) != b"ready\n":
-            self.end()
+        self._control.settimeout(_START_SECONDS)
+        ready = b""
+        with contextlib.suppress(OSError):
+            ready = self._control.recv(1)
+        if not ready:
+            self.kill()
             hint = "check that PyAV and Pillow can be imported: python -c 'import av, PIL'"
             raise MediaError(_NOT_STARTED, hint)
-        _ALIVE.add(self)
 
     @property
     def lives(self) -> bool:
-        """Whether it accepts requests."""
+        """Whether it takes calls."""
         return self._process.poll() is None
 
-    def ask(
-        self, request: bytes, limits: Limits, hears: Callable[[float], object] | None = None
-    ) -> bytes | None:
-        """The response line; empty if the decoder died, None after its time limit.
+    def connect(self) -> socket.socket:
+        """A connection for one call; nobody answers it if the decoder has died."""
+        ours, theirs = socket.socketpair()
+        with theirs, contextlib.suppress(OSError):
+            socket.send_fds(self._control, [b"\n"], [theirs.fileno()])
+        return ours
 
-        `hears` is called with the share that is done, 0 to 1, at most 99 times and growing.
-        """
-        deadline = time.monotonic() + limits.seconds + _GRACE_SECONDS
-        line: bytes | None = b""
-        told = 0
-        try:
-            assert self._process.stdin is not None
-            self._process.stdin.write(request)
-            line = self._line(deadline)
-            while line and _PERCENT.fullmatch(line) and int(line) > told:
-                told = int(line)
-                if hears is not None:
-                    hears(told / 100)
-                line = self._line(deadline)
-        except OSError:
-            line = b""
-        if not line or not line.endswith(b"\n"):
-            self.end()
-        return line
-
-    def end(self) -> None:
-        """Kill it and its children."""
-        if self._process.poll() is None:
+    def kill(self) -> None:
+        """End it at once, with all that it decodes."""
+        if self.lives:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        self._control.close()
 
     def close(self) -> None:
-        """Let it end by itself, with what it decodes, and close its pipes."""
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                pipe.close()
-        try:
+        """Let it end what it decodes, then itself."""
+        self.forget()
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self.end()
+        self.kill()
 
-    def _line(self, deadline: float) -> bytes | None:
-        """Read to the end of the line or the pipe; None at the deadline."""
-        assert self._process.stdout is not None
-        pieces, piece = [], self._read
-        waiting = select.poll()  # unlike `select` it takes descriptors of any number
-        waiting.register(self._process.stdout, select.POLLIN)
-        while b"\n" not in piece:
-            pieces.append(piece)
-            left = deadline - time.monotonic()
-            if left <= 0 or not waiting.poll(left * 1000):
-                return None
-            piece = os.read(self._process.stdout.fileno(), 65536)
-            if not piece:
-                break
-        # A percentage and what follows it may come together.
-        end, feed, self._read = piece.partition(b"\n")
-        return b"".join([*pieces, end, feed])
+    def forget(self) -> None:
+        """Leave it; it ends once the process that started it does too."""
+        self._control.close()
 
 
 @dataclass(eq=False)
@@ -148,17 +109,18 @@ class Call(Generic[T]):
     Attributes:
         about: The file that errors name: the input, or the output.
         read: The result for what was found, which is untrusted; a `ValueError` or `OSError` refuses it.
-        decoder: The one that answered it last, or answers it now.
+        hears: Is called with the share that is done, 0 to 1, at most 99 times and growing.
     """
 
     name: str
     about: Path
     arguments: Mapping[str, object]
     read: Callable[[Any], T]
-    hears: Callable[[float], object] | None = None
+    hears: Callable[[float], object] = lambda _: None
     result: Future[T] = field(default_factory=Future, init=False)
     ended: bool = field(default=False, init=False)
-    decoder: Decoder | None = field(default=None, init=False)
+    _connection: socket.socket | None = field(default=None, init=False)
+    _answered: threading.Event = field(default_factory=threading.Event, init=False)
 
     def submit(self) -> Future[T]:
         """Give it to the pool of its kind; the future is done when it is answered."""
@@ -181,46 +143,76 @@ class Call(Generic[T]):
             raise
 
     def end(self) -> None:
-        """Nobody waits for it any more: end its decoding."""
+        """Nobody waits for it any more: end its decoding, and wait until nothing works on it."""
         self.ended = True
-        if (decoder := self.decoder) is not None:
-            with decoder.lock:
-                if decoder.call is self:
-                    decoder.end()
+        if (connection := self._connection) is not None:
+            with contextlib.suppress(OSError):  # it was answered
+                connection.shutdown(socket.SHUT_WR)
+            self._answered.wait(_GRACE_SECONDS)
 
-    def answer(self, decoder: Decoder) -> T:
-        """The result, from a decoder.
+    def answer(self) -> T:
+        """The result, from the decoder.
 
         Raises:
             MediaError: The medium is broken, or exceeds a bound.
         """
-        with decoder.lock:
-            decoder.call = self
-            self.decoder = decoder
         limits = LIMITS[self.name]
         wanted = {"call": self.name, "limits": asdict(limits)}
         wanted |= {"about": str(self.about), "arguments": dict(self.arguments)}
         with contextlib.suppress(OSError):  # it was deleted, and only whole paths lead anywhere
             wanted["here"] = os.getcwd()  # noqa: PTH109  # the decoder began in another one, perhaps
         try:
-            if self.ended:  # before its decoder was known
-                raise CancelledError
-            line = decoder.ask(json.dumps(wanted).encode() + b"\n", limits, self.hears)
-        finally:
-            with decoder.lock:
-                decoder.call = None
-        try:
-            response = _Response.model_validate_json(line or b"{}")
-            if response.answer:
-                return self.read(_Answer.model_validate_json(response.answer).found_or_raised())
+            number, answer = self._ask(json.dumps(wanted).encode() + b"\n", limits.seconds)
+            if answer:
+                return self.read(_Answer.model_validate_json(answer).found_or_raised())
+        except TimeoutError:
+            number = signal.SIGALRM
         except (ValueError, OSError):
             raise crashed(self.about) from None
-        if line is None or response.signal == signal.SIGALRM:
+        if number == signal.SIGALRM:
             raise beyond(self.about, f"{limits.seconds:g} s of work", f"MAX_{limits.kind}_SECONDS")
-        if response.signal == signal.SIGXCPU:
+        if number == signal.SIGXCPU:
             what = f"{limits.cpu_seconds} s of the processor"
             raise beyond(self.about, what, f"MAX_{limits.kind}_CPU_SECONDS")
-        raise crashed(self.about, response.signal)
+        raise crashed(self.about, number)
+
+    def _ask(self, request: bytes, seconds: float) -> tuple[int, bytes]:
+        """The signal that ended the worker, 0 for none, and its answer.
+
+        Raises:
+            TimeoutError: It did not end in time.
+            ValueError: It answered nonsense.
+        """
+        try:
+            with running().connect() as connection:
+                self._connection = connection
+                if self.ended:  # before its connection was known
+                    raise CancelledError
+                connection.sendall(request)
+                try:
+                    return self._heard(_lines(connection, seconds + _GRACE_SECONDS))
+                except TimeoutError:
+                    connection.shutdown(socket.SHUT_WR)  # what the kernel did not end is killed
+                    for _ in _lines(connection, _GRACE_SECONDS):
+                        pass
+                    raise
+        finally:
+            self._answered.set()
+
+    def _heard(self, lines: Iterator[bytes]) -> tuple[int, bytes]:
+        """What the decoder says last, and the worker before; a worker that lies fails its own medium."""
+        told, answer = 0, b""
+        for line in lines:
+            if line.startswith(ENDED):
+                return int(line.removeprefix(ENDED)), answer
+            if answer:
+                break
+            if not _PERCENT.fullmatch(line):
+                answer = line
+            elif int(line) > told:
+                told = int(line)
+                self.hears(told / 100)
+        raise ValueError("an answer without an end")
 
     def fail(self, error: BaseException) -> None:
         """Set the error as the result; a poster that cannot be drawn is None."""
@@ -249,7 +241,6 @@ class Pool:
         return call.result
 
     def _serve(self) -> None:
-        decoder: Decoder | None = None
         while True:
             with self._lock:
                 self._free += 1
@@ -257,11 +248,7 @@ class Pool:
             if call.result.done():
                 continue
             try:
-                if decoder is not None and not decoder.lives:
-                    decoder.close()
-                    decoder = None
-                decoder = decoder or Decoder()
-                found = call.answer(decoder)
+                found = call.answer()
             except BaseException as error:
                 call.fail(error)
             else:
@@ -270,31 +257,55 @@ class Pool:
 
 
 _POOLS: dict[str, Pool] = {}
-_ALIVE: WeakSet[Decoder] = WeakSet()
+_RUNNING: list[Decoder] = []
+_STARTING = threading.Lock()
+
+
+def running() -> Decoder:
+    """The decoder of this process; starts one if there is none."""
+    with _STARTING:
+        if not (_RUNNING and _RUNNING[0].lives):
+            close()
+            _RUNNING.append(Decoder())
+        return _RUNNING[0]
 
 
 @atexit.register
 def close() -> None:
-    """End all decoders, with what they decode."""
-    for decoder in [*_ALIVE]:
-        decoder.close()
+    """End the decoder, with what it decodes."""
+    while _RUNNING:
+        _RUNNING.pop().close()
 
 
 def _forget() -> None:
-    """Threads and decoders belong to the parent of a forked process."""
+    """Threads and decoder belong to the parent of a forked process."""
+    global _STARTING
+    _STARTING = threading.Lock()
     _POOLS.clear()
-    _ALIVE.clear()
+    while _RUNNING:
+        _RUNNING.pop().forget()
 
 
 os.register_at_fork(after_in_child=_forget)
 
 
-class _Response(BaseModel):
-    """The response of the decoder: the signal that ended the worker, and its answer."""
+def _lines(connection: socket.socket, seconds: float) -> Iterator[bytes]:
+    """The lines of a connection until it ends.
 
-    model_config = ConfigDict(extra="forbid", strict=True)
-    signal: int | None = None
-    answer: str = ""
+    Raises:
+        TimeoutError: It does not end in so many seconds.
+        ValueError: A line is too long.
+    """
+    deadline, data = time.monotonic() + seconds, b""
+    while len(data) <= MAX_ANSWER_BYTES:
+        if (left := deadline - time.monotonic()) <= 0:
+            raise TimeoutError
+        connection.settimeout(left)
+        if not (piece := connection.recv(65536)):
+            return
+        *whole, data = (data + piece).split(b"\n")
+        yield from whole
+    raise ValueError("the answer is too long")
 
 
 class _Answer(BaseModel):
@@ -311,10 +322,10 @@ class _Answer(BaseModel):
         return self.found
 
 
-def crashed(about: Path, number: int | None = None) -> MediaError:
+def crashed(about: Path, number: int = 0) -> MediaError:
     """The error of a medium whose decoder was ended by a signal, or gave nonsense."""
     reason = "the decoder crashed on it"
-    if number is not None:
+    if number:
         reason += f" ({signal.Signals(number).name})"
     if number == signal.SIGKILL:
         reason += "; the machine may lack memory"
