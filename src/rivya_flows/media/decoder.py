@@ -53,7 +53,7 @@ class Decoder:
             with theirs:
                 self._process = subprocess.Popen(
                     command,
-                    stdin=theirs,
+                    stdin=theirs.fileno(),
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,  # FFmpeg writes text of untrusted files there
                     env=program_environment(),

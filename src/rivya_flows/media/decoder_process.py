@@ -71,9 +71,9 @@ def main() -> None:
                     for worker in workers.values():
                         _kill(worker)
                     os._exit(0)
-                if worker := _forked(socket.socket(fileno=fds[0])):
-                    workers[worker.pid] = worker
-                    waiting.register(worker.connection, selectors.EVENT_READ, worker)
+                if begun := _forked(socket.socket(fileno=fds[0])):
+                    workers[begun.pid] = begun
+                    waiting.register(begun.connection, selectors.EVENT_READ, begun.pid)
             elif ready.fileobj == died:
                 os.read(died, 4096)
                 for pid in [*workers]:
@@ -82,9 +82,10 @@ def main() -> None:
                         waiting.unregister(workers[pid].connection)
                         _end(workers.pop(pid), status)
             # Nothing is sent after a request: the connection has closed.
-            elif (worker := ready.data).pid in workers:
-                waiting.unregister(worker.connection)
-                _end(workers.pop(worker.pid), _kill(worker))
+            elif ready.data in workers:
+                waiting.unregister(ready.fileobj)
+                worker = workers.pop(ready.data)
+                _end(worker, _kill(worker))
 
 
 def _forked(connection: socket.socket) -> _Worker | None:

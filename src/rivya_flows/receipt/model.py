@@ -5,11 +5,11 @@ The docstring of a field is its description there and in docs/reference/receipt.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -49,6 +49,9 @@ Number = int | float
 Outcome = Literal["completed", "cached", "skipped", "failed", "cancelled", "suspended", "running"]
 
 
+_FIELD_SETS: dict[frozenset[str], set[str]] = {}
+
+
 class Part(BaseModel):
     """A part of a receipt."""
 
@@ -60,6 +63,12 @@ class Part(BaseModel):
         # Fields of later versions are ignored.
         extra="ignore",
     )
+
+    def model_post_init(self, context: Any, /) -> None:
+        # A set for each part would be a third of the memory of a large receipt.
+        given = self.model_fields_set
+        shared = _FIELD_SETS.setdefault(frozenset(given), given)
+        object.__setattr__(self, "__pydantic_fields_set__", shared)
 
 
 class SparsePart(Part):
@@ -338,6 +347,8 @@ class Item(SparsePart):
     @cached_property
     def formats(self) -> dict[str, tuple[str, ...]]:
         """What each medium of a composition or a layout is, by hash, as of `rendered_as`."""
+        if self.by is None:
+            return {}
         return rendered_as(self.model_dump(mode="json", include={"by", "poster", "gif"}))
 
 
@@ -601,3 +612,39 @@ def recorded(cards: Iterable[Card]) -> dict[str, Asset]:
         if card.sha256 not in found:
             found[card.sha256] = Asset.model_validate(card, from_attributes=True)
     return found
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def with_paths(made: M, paths: Mapping[str, Path | None]) -> M:
+    """The same part with the paths of media by hash; what it does not change is shared."""
+    changed = {name: _with_paths(value, paths) for name, value in made}
+    digest = changed.get("sha256")
+    if isinstance(digest, str) and digest in paths and "path" in changed:
+        path = paths[digest]
+        if not isinstance(made, File):
+            changed["path"] = path
+        elif path is not None:
+            changed["path"] = str(path)
+    if all(value is getattr(made, name) for name, value in changed.items()):
+        return made
+    return made.model_construct(made.model_fields_set, **changed)
+
+
+def _with_paths(value: Any, paths: Mapping[str, Path | None]) -> Any:
+    if isinstance(value, BaseModel):
+        return with_paths(value, paths)
+    if isinstance(value, list | tuple):
+        members = [_with_paths(one, paths) for one in value]
+        same = all(one is old for one, old in zip(members, value, strict=True))
+        return value if same else type(value)(members)
+    if isinstance(value, dict):
+        changed = {name: _with_paths(one, paths) for name, one in value.items()}
+        digest = value.get("sha256")
+        if isinstance(digest, str) and digest in paths and "mime_type" in value:
+            path = paths[digest]
+            changed["path"] = path and str(path)
+        same = all(one is value.get(name, _with_paths) for name, one in changed.items())
+        return value if same else changed
+    return value

@@ -9,9 +9,9 @@ import re
 import threading
 import uuid
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from rivya_client.mime_types import suffix_of
 from rivya_cut.captions import srt
@@ -21,7 +21,6 @@ from rivya_flows.errors import StoreError
 from rivya_flows.planning.questions.open_questions import answerable
 from rivya_flows.planning.questions.question import Question
 from rivya_flows.planning.queue.events import (
-    BroughtFile,
     Event,
     QuestionAsked,
     RunEnded,
@@ -35,7 +34,7 @@ from rivya_flows.private import as_private_as_its_folder
 from rivya_flows.receipt.contact_sheet import contact_sheet
 from rivya_flows.receipt.embedding import AssetPath
 from rivya_flows.receipt.from_journal import receipt_of
-from rivya_flows.receipt.model import Receipt
+from rivya_flows.receipt.model import Receipt, with_paths
 from rivya_flows.receipt.provenance import recorded_asset
 from rivya_flows.receipt.purchases import History
 from rivya_flows.receipt.summary import told
@@ -45,7 +44,6 @@ from rivya_flows.store.journal import Journal, RunRow
 _REPORTED = (QuestionAsked, RunEnded, ServiceAsked)
 """What a report follows: its state is taken over then, and not made again."""
 
-_FILE = BroughtFile.model_fields.keys()
 _RATIO = re.compile(r"(?<=\d):(?=\d)")
 _MAX_NAME_BYTES = 150
 _LONGEST_KEY = 40
@@ -157,29 +155,30 @@ class RunReporter:
             ValueError: The journal is empty.
             StoreError: It cannot be read.
         """
+        return self._read()[1]
+
+    def receipt(self) -> Receipt:
+        """The receipt as far as the journal was followed."""
+        with self._following:
+            now = self._now()
+        return receipt_of(*now)
+
+    def _read(self) -> tuple[History, State]:
         new = self._journal.entries(self.row.run_id, after=self.seq)
         with self._following:  # not while it reads, since `record` must not wait for a disk
             for entry in new:
                 if entry.seq > self._history.seq:
                     self._history.add(entry)
                     self._behind.append(entry.event)
-            return self._caught_up()
-
-    def receipt(self) -> Receipt:
-        """The receipt as far as the journal was followed."""
-        return receipt_of(*self._now())
+            return self._now()
 
     def _now(self) -> tuple[History, State]:
-        with self._following:
-            return self._history.copy(), self._caught_up()
-
-    def _caught_up(self) -> State:
-        """A state of its own that has seen all of the history."""
+        """Copies of the history and of the state after all of it."""
         if self._state is None:
             self._state, self._behind = replay(self._behind), deque()
         while self._behind:
             step_queue(self._state, self._behind.popleft())
-        return self._state.copy()
+        return self._history.copy(), self._state.copy()
 
     def write(self) -> RunReport:
         """The report of the run as far as its journal goes; waits for disks, so call it in a thread.
@@ -188,9 +187,8 @@ class RunReporter:
             StoreError: The folder cannot be written; the journal and the media are safe.
         """
         with self._writing:
-            self.follow()
-            if self._last is None or self._last[0] != self.seq:
-                history, state = self._now()
+            history, state = self._read()
+            if self._last is None or self._last[0] != history.seq:
                 made = receipt_of(history, state)
                 report = _write(made, state, self._folder, self._assets, self._copied)
                 self._last = history.seq, report
@@ -214,16 +212,14 @@ def _write(
     made: Receipt, state: State, folder: Path | None, assets: AssetStore, copied: dict[Path, str]
 ) -> RunReport:
     if folder is None:
-        named = {*_named(made, Path()), *made.media}
-        kept = {digest: assets.shared_path(digest) for digest in named}
-        document = _with_paths(made.model_dump(mode="json"), kept)
-        return RunReport(state, Receipt.model_validate(document), None)
+        every = {*_named(made, Path()), *made.media}
+        kept = {digest: assets.shared_path(digest) for digest in every}
+        return RunReport(state, with_paths(made, kept), None)
     folder = folder.absolute()
-    copies = _export(made, folder, assets, copied)
+    named = copies_of(made, folder)
+    copies = _export(named, folder, assets, copied)
     _write_subtitles(made, state, copies, copied)
-    paths = {**dict.fromkeys(_named(made, folder)), **copies}
-    document = _with_paths(made.model_dump(mode="json"), paths)
-    made = Receipt.model_validate(document)
+    made = with_paths(made, {**dict.fromkeys(named), **copies})
     report = RunReport(state, made, folder)
 
     def path_of(digest: str) -> Path:
@@ -233,7 +229,8 @@ def _write(
         except StoreError:
             raise KeyError(digest) from None
 
-    write_whole(report.receipt_path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    lines = json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(made.model_dump(mode="json"))
+    write_whole(report.receipt_path, chain(lines, "\n"))
     write_whole(report.sheet_path, contact_sheet(made, path_of, beside=folder))
     return report
 
@@ -270,11 +267,11 @@ def _is_copy(path: Path, digest: str) -> bool:
 
 
 def _export(
-    made: Receipt, folder: Path, assets: AssetStore, copied: dict[Path, str]
+    named: Mapping[str, Path], folder: Path, assets: AssetStore, copied: dict[Path, str]
 ) -> dict[str, Path]:
     """Gives media paths for people, each once; returns these by hash."""
     copies: dict[str, Path] = {}
-    for digest, path in copies_of(made, folder).items():
+    for digest, path in named.items():
         if copied.get(path) != digest or not path.is_file():
             try:
                 assets.local_path(digest)
@@ -387,26 +384,8 @@ def _distinct(copies: dict[str, Path]) -> dict[str, Path]:
     return result
 
 
-def _with_paths(value: Any, copies: Mapping[str, Path | None]) -> Any:
-    """The same document with each asset's path that for people; None where it has none."""
-    if isinstance(value, list):
-        return [_with_paths(one, copies) for one in value]
-    if isinstance(value, dict):
-        changed = {name: _with_paths(one, copies) for name, one in value.items()}
-        digest = value.get("sha256")
-        named = "mime_type" in value or value.keys() == _FILE
-        if isinstance(digest, str) and digest in copies and named:
-            path = copies[digest]
-            if path is not None:
-                changed["path"] = str(path)
-            elif "mime_type" in value:
-                changed["path"] = None
-        return changed
-    return value
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Writes a text file atomically; it is on disk when this returns.
+def write_whole(path: Path, text: Iterable[str]) -> None:
+    """Writes a text, or the parts of one, to a file atomically; it is on disk when this returns.
 
     Raises:
         StoreError: It cannot be written; what was there is as it was.
@@ -414,9 +393,9 @@ def write_whole(path: Path, text: str) -> None:
     partial = path.with_name(f".{uuid.uuid4().hex}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            # Half of a character, as a model may answer it, becomes its escape: JSON all the same.
-            file.write(text.encode("utf-8", "backslashreplace"))
+        # Half of a character, as a model may answer it, becomes its escape: JSON all the same.
+        with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+            file.writelines([text] if isinstance(text, str) else text)
             file.flush()
             os.fsync(file.fileno())
         as_private_as_its_folder(partial)
