@@ -26,8 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from rivya_flows.errors import LeaseLostError, QuoteError, StoreError
-from rivya_flows.planning.queue.event_codec import parse
-from rivya_flows.planning.queue.events import Event, RunEnded, RunFrozen, Stamped
+from rivya_flows.queue.events import Event, RunEnded, RunFrozen, Stamped, parse
 from rivya_flows.store.database import open_engine, reading, rows, writing
 from rivya_flows.store.entry_writer import ONE_RUN, Entries, EntryWriter
 from rivya_flows.store.leases import Lease

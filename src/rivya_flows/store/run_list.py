@@ -12,8 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, Select, delete, func, insert, not_, select
 
-from rivya_flows.planning.queue.event_codec import parse
-from rivya_flows.planning.queue.events import ItemCompleted, JobEnded, RunEnded, RunWaits
+from rivya_flows.queue.events import ItemCompleted, JobEnded, RunEnded, RunWaits, parse
 from rivya_flows.store.database import reading, rows, write
 from rivya_flows.store.journal import IS_THERE, RunRow, as_run_row
 from rivya_flows.store.leases import SECONDS, is_held
