@@ -191,7 +191,7 @@ Variables = Mapping[str, Any]
 """What the fan-out of an item adds to its scope: ``{"matrix": {…}}``, ``{"zip": {…}}`` or ``{"item": …}``."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PlannedItem:
     """One item of a step: its key and loop variables.
 

@@ -13,7 +13,7 @@ from rivya_flows.queue.events import AnswerGiven, BroughtFile, ItemFailed
 from rivya_flows.queue.items import Purchase
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ReadBalance:
     """Read the balance for a step; for the run if `step` is None."""
 
@@ -21,7 +21,7 @@ class ReadBalance:
     phase: Literal["before", "after"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class UploadMedium:
     """Upload one medium to the Files API.
 
@@ -39,7 +39,7 @@ class UploadMedium:
     key: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AskCache:
     """Look for the result of an equal request of an earlier run.
 
@@ -58,7 +58,7 @@ class AskCache:
     hashes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Buy:
     """Send a paid POST.
 
@@ -83,7 +83,7 @@ class Buy:
         return self.bought.status != "planned"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Collect:
     """Wait for a job to end and collect its results.
 
@@ -104,7 +104,7 @@ class Collect:
     files: tuple[BroughtFile, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Work:
     """Do a free step with its evaluated arguments."""
 
@@ -114,21 +114,21 @@ class Work:
     arguments: dict[str, JsonValue] = field(hash=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Ask:
     """Ask all open questions in one form: nothing else can run."""
 
     questions: tuple[Question, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Expire:
     """Journal what passed deadlines decide."""
 
     events: tuple[AnswerGiven | ItemFailed, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class EndRun:
     """End the run: all steps are settled."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
 from rivya_flows.assets import Asset, Outputs
 from rivya_flows.steps.request import UploadedFile
@@ -557,7 +557,12 @@ def parse(text: str) -> Event:
     Raises:
         pydantic.ValidationError: The text is not an event of this version.
     """
-    return _EVENT.validate_python(json.loads(text))
+    try:
+        return _EVENT.validate_json(text)
+    except ValidationError as error:
+        if error.errors()[0]["type"] != "json_invalid":
+            raise
+    return _EVENT.validate_python(json.loads(text))  # which takes a lone surrogate
 
 
 def unique_name(event: Event) -> str | None:

@@ -44,7 +44,7 @@ UNCLOSED = ("planned", "intended", "accepted", "uncertain")
 """States of a purchase that may still succeed."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Purchase:
     """One paid POST and its outcome.
 
@@ -102,7 +102,7 @@ class Purchase:
         return None if self.reserved is None else max(self.reserved, self.final or 0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Score:
     """What a judge says of a candidate.
 
@@ -117,7 +117,7 @@ class Score:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ItemState:
     """One item of a step.
 

@@ -143,8 +143,11 @@ def _look_again(state: State, name: UploadName, *, lost: bool) -> None:
 
 def _item(item: ItemState, event: CacheAnswered | ItemCompleted | ItemFailed) -> ItemState:
     if isinstance(event, ItemCompleted):
+        outputs = event.outputs
+        if outputs.get("assets") == [asset := outputs.get("asset")]:
+            outputs = {**outputs, "assets": [asset]}  # read from a journal these are two
         return replace(
-            item, phase=Phase.COMPLETED, outputs=event.outputs, reason=None, code=None, files=()
+            item, phase=Phase.COMPLETED, outputs=outputs, reason=None, code=None, files=()
         )
     if isinstance(event, ItemFailed):
         return replace(
