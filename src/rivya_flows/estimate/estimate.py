@@ -253,28 +253,13 @@ def estimate(
     usual: Mapping[str, float] = MappingProxyType({}),
     pools: tuple[PoolTotal, ...] = (),
 ) -> Estimate:
-    """The prices of a rehearsed state.
-
-    `usual` is that of `Market`. A balance of None was not read.
-    `pools` are those that match the labels of the run.
-    """
+    """The prices of a rehearsed state; `usual` is that of `Market`. A balance of None was not read."""
     budget = state.plan.workflow.budget
-    unsure, fresh = set[str](), set[str]()
-    made = films(state)
-    name = state.plan.workflow.name
-    priced = (
-        _with_usual_time(_step_estimate(state, one, unsure, fresh), name, usual)
-        for one in state.plan.order
-    )
-    steps = tuple(
-        replace(
-            one, items=tuple(replace(item, film=made.get((one.id, item.key))) for item in one.items)
-        )
-        for one in priced
-    )
+    known = (usual, films(state), set[str](), set[str]())
+    steps = tuple(_step_estimate(state, one, *known) for one in state.plan.order)
     prices = [item.price for one in steps for item in one.items]
     return Estimate(
-        name=name,
+        name=state.plan.workflow.name,
         steps=steps,
         min=sum(one.min for one in prices),
         max=greatest(prices),
@@ -299,13 +284,14 @@ def _free_answer(action: Action, look_up: LookUp) -> Event | None:
     return None
 
 
-def _with_usual_time(step: StepEstimate, spec: str, usual: Mapping[str, float]) -> StepEstimate:
-    names = {item.model or f"{spec}/{step.id}" for item in step.items if not item.cached}
-    known = [usual[name] for name in names if name in usual]
-    return replace(step, usual_seconds=round(max(known), 1)) if known else step
-
-
-def _step_estimate(state: State, step_id: str, unsure: set[str], fresh: set[str]) -> StepEstimate:
+def _step_estimate(
+    state: State,
+    step_id: str,
+    usual: Mapping[str, float],
+    made: Mapping[tuple[str, str], Film],
+    unsure: set[str],
+    fresh: set[str],
+) -> StepEstimate:
     """The prices of a step.
 
     `unsure` has the steps before it that a condition may skip, `fresh` those that a fork makes anew. Both get it.
@@ -321,7 +307,8 @@ def _step_estimate(state: State, step_id: str, unsure: set[str], fresh: set[str]
     if lacking:
         items = tuple(_if(item, f"only if {lacking[0]} is made") for item in items)
     if state.fork is not None:
-        if step_id in state.again or _buys(current) or _used_by(planned) & fresh:
+        used = planned.upstream - {inlined_name(planned.space, one) for one in planned.step.needs}
+        if step_id in state.again or _buys(current) or used & fresh:
             fresh.add(step_id)
         elif _is_waiting(current):
             taken = f"or taken from {state.fork.run_id}, if all that it uses is the same"
@@ -337,7 +324,13 @@ def _step_estimate(state: State, step_id: str, unsure: set[str], fresh: set[str]
         items = tuple(_if(item, "only if the run fails") for item in items)
     if planned.round_of and state.item(planned.round_of[0], "").round < planned.round_of[1]:
         items = tuple(_if(item, "only if none of the first are picked") for item in items)
-    return StepEstimate(step_id, uses, items, None, brand_prompt=_words(state, planned, items))
+    items = tuple(replace(item, film=made.get((step_id, item.key))) for item in items)
+    names = {
+        one.model or f"{state.plan.workflow.name}/{step_id}" for one in items if not one.cached
+    }
+    known = [usual[name] for name in names if name in usual]
+    seconds = round(max(known), 1) if known else None
+    return StepEstimate(step_id, uses, items, None, seconds, _words(state, planned, items))
 
 
 def _buys(step: StepState) -> bool:
@@ -349,11 +342,6 @@ def _buys(step: StepState) -> bool:
         and item.request.decides is None  # the choice may be the same again
         for item in step.items.values()
     )
-
-
-def _used_by(planned: PlannedStep) -> frozenset[str]:
-    """The steps whose results a step uses; not those that it only waits for."""
-    return planned.upstream - {inlined_name(planned.space, one) for one in planned.step.needs}
 
 
 def _is_waiting(step: StepState) -> bool:

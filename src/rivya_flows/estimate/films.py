@@ -12,11 +12,10 @@ from pydantic import JsonValue
 from rivya_client.catalogue.catalogue import Model
 from rivya_cut.fonts import missing_characters
 from rivya_cut.terms import STILL_SECONDS
-from rivya_flows.language.expressions.output_types import Unknown
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull
 from rivya_flows.language.expressions.values import is_number
 from rivya_flows.plans.plan import PlannedStep
-from rivya_flows.plans.requests import known_part, written_arguments
+from rivya_flows.plans.requests import known_arguments
 from rivya_flows.queue.evaluation import expand_step
 from rivya_flows.queue.items import TERMINAL, ItemState, Phase
 from rivya_flows.queue.scope import known_scope, known_variables
@@ -89,18 +88,11 @@ def films(state: State) -> dict[tuple[str, str], Film]:
 
 
 def _arguments(state: State, planned: PlannedStep, item: ItemState) -> dict[str, Any]:
-    """Its arguments as far as they are known, with `Unknown` for what is not."""
-    found: dict[str, Any] = {}
     try:
         scope = {**known_scope(state, planned), **known_variables(state, planned, item)}
     except (UsesNull, ExpressionError):
         scope = {}
-    for name, written in written_arguments(planned.step).items():
-        try:
-            found[name] = known_part(written, scope)
-        except (UsesNull, ExpressionError):
-            found[name] = Unknown()
-    return found
+    return known_arguments(planned.step, scope)[0]
 
 
 def _bought(model: Model | None, arguments: Mapping[str, Any]) -> dict[str, JsonValue]:

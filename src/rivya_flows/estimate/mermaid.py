@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from rivya_flows.estimate.estimate import Estimate, StepEstimate
+from rivya_client.catalogue.prices import price_of
+from rivya_flows.estimate.estimate import Estimate, StepEstimate, greatest
 from rivya_flows.plans.plan import PlannedStep, RunPlan
 
 _MAX_MODELS = 3
@@ -82,15 +83,10 @@ def _models(priced: StepEstimate) -> str:
 
 
 def _credits(priced: StepEstimate) -> str:
-    least = sum(item.price.min for item in priced.items)
-    tops = [item.price.max for item in priced.items]
-    if None in tops:
-        return f"from {least} credits"
-    most = sum(top for top in tops if top is not None)
-    if most == 0:
-        return ""
-    told = str(least) if least == most else f"{least} to {most}"
-    return f"{told} credit{'' if least == most == 1 else 's'}"
+    prices = [item.price for item in priced.items]
+    most = greatest(prices)
+    told = price_of(sum(one.min for one in prices), most).replace("–", " to ")
+    return "" if most == 0 else told
 
 
 def quoted(text: str) -> str:

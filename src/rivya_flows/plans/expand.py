@@ -86,15 +86,21 @@ def upstream_of(space: Space, step: Step, name: str) -> frozenset[str]:
 
 def _whole(space: Space, step: Step, name: str) -> frozenset[str]:
     """Steps named outside the fan-out; for an `include`, all steps inside too."""
-    named = steps_in(space, [step.key, step.if_])
-    named |= {inlined_name(space.id, one) for one in step.needs}
     inner = space_of_include(space, step.id, name)
-    if inner is not None:
-        named |= {inlined_name(name, one) for one in inner.workflow.steps}
-    else:
-        named |= steps_in(space, _taken(step))
+    if inner is None:
+        return _needed(space, step, _written(step))
+    inside = {inlined_name(name, one) for one in inner.workflow.steps}
+    return _needed(space, step, [step.key, step.if_]) | inside
+
+
+def _needed(
+    space: Space, step: Step, values: Any, *, more_than_status: bool = False
+) -> frozenset[str]:
+    """The steps that values of a step read, and that it or an `include` around it needs."""
+    named = steps_in(space, values, more_than_status=more_than_status)
+    named |= {inlined_name(space.id, one) for one in step.needs}
     for outer, include in space.enclosing():
-        named |= steps_in(outer, include.if_)
+        named |= steps_in(outer, include.if_, more_than_status=more_than_status)
         named |= {inlined_name(outer.id, one) for one in include.needs}
     return named
 
@@ -127,7 +133,7 @@ def _plan_step(
         items = None
     else:
         items = _known_items(space, step, known)
-    name = inlined_name(space.id, step.id)
+    name, read = inlined_name(space.id, step.id), [*_written(step), step.fan_out[1]]
     whole = upstream if itemwise is None else _whole(space, step, name)
     return PlannedStep(
         step,
@@ -139,8 +145,8 @@ def _plan_step(
         conditional,
         part,
         space.id,
-        inputs_in(space, [*_written(step), step.fan_out[1]]),
-        _tolerated(space, step, upstream),
+        inputs_in(space, read),
+        upstream - _needed(space, step, read, more_than_status=True),
     )
 
 
@@ -179,23 +185,10 @@ def _may_reject(space: Space, mode: Any, known: NamespaceFacts) -> bool:
         return True
 
 
-def _tolerated(space: Space, step: Step, upstream: frozenset[str]) -> frozenset[str]:
-    """The upstream steps whose status is all that a step reads."""
-    named = steps_in(space, [*_written(step), step.fan_out[1]], more_than_status=True)
-    named |= {inlined_name(space.id, one) for one in step.needs}
-    for outer, include in space.enclosing():
-        named |= steps_in(outer, include.if_, more_than_status=True)
-        named |= {inlined_name(outer.id, one) for one in include.needs}
-    return upstream - named
-
-
 def _written(step: Step) -> list[Any]:
-    return [_taken(step), step.key, step.if_]
-
-
-def _taken(step: Step) -> list[Any]:
-    """What the items of a step take: its arguments, and those that it falls back to."""
-    return [step.with_.model_dump(), *(one.model_dump() for one in step.fallback)]
+    """What is evaluated for the items of a step, with the arguments that it falls back to."""
+    taken = [step.with_.model_dump(), *(one.model_dump() for one in step.fallback)]
+    return [taken, step.key, step.if_]
 
 
 def _holds(space: Space, step: Step, known: NamespaceFacts) -> bool:

@@ -21,12 +21,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
 def labels_of(workflow: Workflow, inputs: Inputs, given: Mapping[str, str]) -> dict[str, str]:
-    """The labels of a run, in the order of their names.
-
-    Args:
-        workflow: Its spec.
-        inputs: Its resolved inputs.
-        given: Labels of the command, which win over those of the spec.
+    """The labels of a run, in the order of their names; those `given` by the command win.
 
     Raises:
         UsageError: A name or a value cannot be a label, or there are too many.
@@ -41,11 +36,7 @@ def labels_of(workflow: Workflow, inputs: Inputs, given: Mapping[str, str]) -> d
 
 
 def read_labels(assignments: tuple[str, ...]) -> dict[str, str]:
-    """Labels by name, from ``NAME=VALUE`` texts.
-
-    Raises:
-        UsageError: One of them is not a label.
-    """
+    """Labels by name, from ``NAME=VALUE`` texts; `UsageError` if one is not a label."""
     labels = {}
     for text in assignments:
         name, equals, value = text.partition("=")
@@ -56,11 +47,7 @@ def read_labels(assignments: tuple[str, ...]) -> dict[str, str]:
 
 
 def label_value(name: str, value: object) -> str:
-    """The value, if it and its name can be a label.
-
-    Raises:
-        UsageError: They cannot.
-    """
+    """The value; `UsageError` if it or its name cannot be a label."""
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"label {name!r}: not a name",

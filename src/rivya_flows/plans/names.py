@@ -52,12 +52,7 @@ def first_of(step: str, keys: Sequence[str]) -> str:
 def subject_of(workflow: Workflow, inputs: Inputs, *, prose: bool = True) -> str:
     """What a run is about, in a line of at most 60 characters: ``Aurora desk lamp``.
 
-    That is its first one-line text or choice; "" if there is none.
-
-    Args:
-        workflow: The spec.
-        inputs: Of the run, by name.
-        prose: Without any, take the first long text, such as a prompt.
+    That is its first one-line text or choice; with `prose`, else its first long text; else "".
     """
     for types in (("string", "enum"), ("text",) if prose else ()):
         for name, described in workflow.inputs.items():

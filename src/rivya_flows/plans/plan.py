@@ -69,10 +69,7 @@ class Space:
 class NamespaceFacts:
     """The facts that values in the namespaces of a run depend on.
 
-    Attributes:
-        inputs: Of the run.
-        files: Assets by path from the folder of the main spec.
-        fields: Gives the output fields of steps.
+    `files` are assets by path from the folder of the main spec.
     """
 
     inputs: Inputs = field(hash=False)
@@ -119,11 +116,7 @@ def inputs_in(space: Space, value: Any) -> frozenset[str]:
 
 
 def scope_in(space: Space, value: Any, known: NamespaceFacts) -> dict[str, Any]:
-    """The scope in which a value of a namespace is evaluated.
-
-    Raises:
-        UsesNull, ExpressionError: As `inputs_for`.
-    """
+    """The scope in which a value of a namespace is evaluated; raises as `inputs_for`."""
     named = {r.path[0] for r in references(value) if r.namespace == "steps" and r.path}
     steps = {name: known.fields(inlined_name(space.id, name)) for name in sorted(named)}
     inputs = inputs_for(space, inputs_in(space, value), known)

@@ -43,7 +43,7 @@ class PartlyKnown(dict[str, Any]):
 
 
 def known_part(value: Any, scope: Scope) -> Any:
-    """The value with known parts (inputs and loop variables) evaluated, and `Unknown` for the rest.
+    """The value with its known parts evaluated, and `Unknown` for the rest.
 
     Raises:
         UsesNull: A null is used where a value is needed.
@@ -82,13 +82,25 @@ def _check_operands(tree: nodes.Node, scope: Scope, here: Evaluation) -> None:
             result(one, here)
 
 
-def known_result(tree: nodes.Expr, scope: Scope) -> Any:
-    """The value of an expression, or `Unknown` if a part of it is not known.
-
-    Raises:
-        UsesNull: A null is used where a value is needed.
-        ExpressionError: It cannot be evaluated.
+def known_arguments(
+    step: Step, scope: Scope
+) -> tuple[dict[str, Any], list[UsesNull | ExpressionError]]:
+    """The arguments of an item as far as they are known, and what is wrong with those that are `Unknown` for
+    it.
     """
+    known, wrong = dict[str, Any](), list[UsesNull | ExpressionError]()
+    for name, written in written_arguments(step).items():
+        if written is not None:
+            try:
+                known[name] = known_part(written, scope)
+            except (UsesNull, ExpressionError) as error:
+                known[name] = Unknown()
+                wrong.append(error)
+    return known, wrong
+
+
+def known_result(tree: nodes.Expr, scope: Scope) -> Any:
+    """The value of an expression, or `Unknown` if a part of it is not known; raises as `known_part`."""
     if _is_all_known(tree, scope):
         return result(tree, Evaluation(scope))
     return Unknown()
@@ -208,11 +220,7 @@ def fallback_of(number: int) -> str:
 
 
 def check_kind(model: str | None, media: str, written: str | None) -> None:
-    """Checks that an alternative makes the media that the request as written makes, if it is known.
-
-    Raises:
-        ItemRequestError: It makes others.
-    """
+    """Raises an `ItemRequestError` if an alternative makes other media than the request as written."""
     if written is not None and media != written:
         raise ItemRequestError(f"{model!r} makes {media}, and the step {written}")
 

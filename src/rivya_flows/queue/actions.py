@@ -28,7 +28,7 @@ class UploadMedium:
     Attributes:
         source: SHA-256, URL or file id; identifies the upload together with `media` and `model`.
         asset: The medium, if this run holds it.
-        step: The first step that needs it; names the task run.
+        step, key: Of the first item that needs it.
     """
 
     source: str
@@ -44,8 +44,8 @@ class AskCache:
     """Look for the result of an equal request of an earlier run.
 
     Attributes:
-        run_id: The forked run, which is asked first; None for none.
-        index: The cache index is asked.
+        run_id: The forked run, which is asked first.
+        index: Whether the cache index is asked.
         hashes: Of the request as written and of each `fallback`: a forked run gives what one of
             them made.
     """
@@ -90,7 +90,7 @@ class Collect:
     Attributes:
         media: image, video or audio: decides how often to poll.
         settled: Its end is journaled; only the results are missing.
-        timeout_seconds: How long to wait in all; None is the client's default.
+        timeout_seconds: None is the client's default.
         files: Results that earlier executions downloaded.
     """
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
@@ -21,14 +21,22 @@ class Entry(BaseModel):
     """A fact. Ignores unknown fields, which newer versions write."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+    _every: ClassVar[set[str]]
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: object) -> None:
+        cls._every = set(cls.model_fields)
+
+    def model_post_init(self, _: object, /) -> None:
+        """Forgets which fields were given: a set for each event would be the largest part of a journal."""
+        object.__setattr__(self, "__pydantic_fields_set__", self._every)
 
 
 class Fork(Entry):
     """A run that this one repeats in part.
 
     Attributes:
-        run_id: Finished work with an equal request is taken from it, or from a run that it forks
-            itself, and costs nothing.
+        run_id: Finished work with an equal request is taken from it, or from a run that it forks.
         step: From this step on everything is made again; or ``step[key]``, which is; None where only
             what changed is.
         answers: Keys that were picked there, by ``step`` or ``step[key]``.
@@ -50,26 +58,17 @@ class RunFrozen(Entry):
     """Everything that a run reads from outside, frozen at its start.
 
     Attributes:
-        spec_text: The spec as it was started.
-        spec_file: Its name, for messages.
         includes: Texts of the specs that it includes, by path from its folder.
-        inputs: Resolved inputs; files are assets by hash.
+        inputs: Resolved; files are assets by hash.
         files: Assets of the files that the spec names, by the path as written.
-        catalogue: The payload of ``GET /models``.
-        catalogue_date: ISO date on which it was read.
+        catalogue: The payload of ``GET /models``, read on `catalogue_date`.
         service: Base URL or sandbox id that the run belongs to.
         wallet: Name of the `RivyaCredentials` block that it buys with; None: the key of the process.
-        started_at: UTC.
         nonce: 128 bits in hex; two runs of one spec never share an idempotency key.
-        budget: Cap in credits, or None.
-        cache: Overrides the cache mode of the spec; None keeps it.
-        plan_hash: SHA-256 of the plan's canonical JSON.
-        plan: That JSON document.
-        labels: What the run is counted under, such as ``client``; see `planning.labels`.
-        quote: Id of the quote that it runs; None without one. A quote is used once in a store.
-        fork: The run that finished work is taken from; None without one.
-        started_by: ``agent`` if the MCP server started it, which alone sets it: an agent answers
-            no other run. None for all other runs.
+        cache: Overrides the cache mode of the spec.
+        plan_hash: SHA-256 of the canonical JSON of `plan`.
+        quote: A quote is used once in a store.
+        started_by: ``agent`` if the MCP server started it: an agent answers no other run.
     """
 
     kind: Literal["run.frozen"] = "run.frozen"
@@ -105,12 +104,12 @@ class RunResumed(Entry):
     Attributes:
         at: UTC; decides which unanswered purchases are too old to resend.
         resend_hours: How long the service is trusted to keep an idempotency key.
-        budget: A new cap in credits, or None to keep the old one.
+        budget: A new cap; None keeps the old one.
         regenerate: Steps, or ``step[key]``, whose failed jobs may be bought again; ``*`` is all. An
             uncertain purchase is given up only by the name of its item, and counts as before.
         resubmit: ``step[key]`` of uncertain purchases to resend under their key.
-        unpaid: Why this execution buys nothing and only collects paid results; None if it buys.
-        trace_id: Of its OpenTelemetry trace, which has its purchases; None if none is recorded.
+        unpaid: Why this execution buys nothing and only collects paid results.
+        trace_id: Of its OpenTelemetry trace, which has its purchases.
     """
 
     kind: Literal["run.resumed"] = "run.resumed"
@@ -143,13 +142,7 @@ class OfItem(Entry):
 
 
 class FileUploaded(Entry):
-    """The service has this medium now.
-
-    Attributes:
-        source: SHA-256 of the content, or the URL or file id that the spec gave.
-        model: The model it was checked against; None for none.
-        asset: The medium itself, if this run holds it.
-    """
+    """The service has this medium now: `source` is as in `UploadMedium`, `model` what it was checked against."""
 
     kind: Literal["file.uploaded"] = "file.uploaded"
     source: str
@@ -165,7 +158,7 @@ class CacheAnswered(OfItem):
     Attributes:
         saved: What it cost when it was bought.
         run_id: The run of that line of forks that it was taken from; None for the cache index.
-        alternative: Which `fallback` of the step gave it there; 0 is the request as written.
+        alternative: Which `fallback` of the step gave it there.
     """
 
     kind: Literal["cache.answered"] = "cache.answered"
@@ -186,9 +179,8 @@ class PurchaseIntended(OfPurchase):
     """Written before the POST: these bytes will be sent under this key.
 
     Attributes:
-        reserve: Credits reserved in the budget of the run.
         alternative: Which `fallback` of its step this is, counted from 1; 0 is as written.
-        model: That it buys from; None for a function.
+        model: None for a function.
         rest: What is planned and not intended yet, and the least that all else costs, this purchase
             included: pools must have that much left, and reserve `reserve`. None where a list has
             not just become known.
@@ -209,11 +201,9 @@ class PoolRefused(OfPurchase):
     """A pool of the store did not cover a planned purchase: it was neither journaled nor sent.
 
     Attributes:
-        pool: Its name.
-        needs: Credits that the purchase would have reserved, or the least of all that is left.
+        needs: Credits that the purchase would have reserved, or with `rest` the least of all that is left.
         left: Credits that were left in the pool.
         until: End of its period, UTC; None for one that covers all time.
-        rest: It was asked for all that is left.
     """
 
     kind: Literal["pool.refused"] = "pool.refused"
@@ -268,7 +258,6 @@ class JobEnded(OfPurchase):
     """A generation ended; `final_credits` is what it cost.
 
     Attributes:
-        model: Of the job; None if the service does not say it.
         seconds: From its acceptance to its end; None if nobody knows, or if an earlier execution bought it.
         looks: How often this execution asked for its state.
         late_seconds: From its end until that was known; None if the service did not date it.
@@ -301,8 +290,7 @@ class ChatAnswered(OfPurchase):
 class ItemCompleted(OfItem):
     """An item has its outputs: the fields that expressions may use, as JSON.
 
-    Attributes:
-        work_seconds: How long a free step worked on it; None of what was bought.
+    `work_seconds` is how long a free step worked on it; None of what was bought.
     """
 
     kind: Literal["item.completed"] = "item.completed"
@@ -311,13 +299,7 @@ class ItemCompleted(OfItem):
 
 
 class BroughtFile(Entry):
-    """A downloaded result of a job: a medium, or bytes that could not be decoded.
-
-    Attributes:
-        index: Among the results of the job, counted from 0.
-        sha256: Of its bytes, which are in the asset store.
-        url: Where it came from.
-    """
+    """A downloaded result of a job, in the asset store: a medium, or bytes that could not be decoded."""
 
     task_id: str
     index: int
@@ -327,11 +309,7 @@ class BroughtFile(Entry):
 
 
 class ItemFailed(OfItem):
-    """An item failed in this execution; a resume may try again for free.
-
-    Attributes:
-        files: Results of its job that were downloaded. A resume first decodes them again.
-    """
+    """An item failed in this execution; a resume may try again for free, and decodes `files` again first."""
 
     kind: Literal["item.failed"] = "item.failed"
     code: str
@@ -343,7 +321,6 @@ class QuestionAsked(OfItem):
     """A question is about to be asked for the first time, or again after its deadline failed it.
 
     Attributes:
-        at: UTC.
         deadline: When it is answered without a person; None is never.
         after: The deadline that failed it, where a person resumed the run after that.
         round: How often its candidates have been bought again.
@@ -478,12 +455,7 @@ class ServiceAsked(Entry):
 
 
 class RunWaits(Entry):
-    """This execution left the run to a later one, since something is away; the run has not ended.
-
-    Attributes:
-        reason: What is away, in one line.
-        until: When it is tried again, UTC.
-    """
+    """This execution left the run to a later one, at `until`, since something is away; it has not ended."""
 
     kind: Literal["run.waits"] = "run.waits"
     reason: str
@@ -524,14 +496,9 @@ Event = Annotated[
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Stamped:
-    """One entry of a journal and its position.
-
-    Attributes:
-        seq: Counted from 1 within the run.
-        at: Unix seconds of the write.
-    """
+    """One entry of a journal: the number of it in its run, from 1, and when it was written (Unix seconds)."""
 
     seq: int
     at: float
@@ -552,11 +519,7 @@ def dump(event: Event) -> str:
 
 
 def parse(text: str) -> Event:
-    """The event written by `dump`.
-
-    Raises:
-        pydantic.ValidationError: The text is not an event of this version.
-    """
+    """The event written by `dump`; `pydantic.ValidationError` if it is none of this version."""
     try:
         return _EVENT.validate_json(text)
     except ValidationError as error:

@@ -30,9 +30,7 @@ class Finished(NamedTuple):
     """Finished work of a run.
 
     Attributes:
-        run_id: The run.
         item: ``step`` or ``step[key]`` there.
-        outputs: What it gave.
         credits: What it cost, or what it saved where the run had it for nothing itself.
         request_hash: Of the request that gave it, as written or a `fallback`.
     """

@@ -58,8 +58,8 @@ class Purchase:
         sent: What is known of the requests that were sent for it: `unknown` means that the service may
             have accepted one, as after an execution that ended without an answer.
         error: Why it failed or was refused, or why its outcome is unknown.
-        reserved: Credits that the service reserved; None before it said so.
-        final: What it cost; None before the end.
+        reserved: What the service reserved, once it said so.
+        final: What it cost, once it ended.
     """
 
     n: int
@@ -104,13 +104,7 @@ class Purchase:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What a judge says of a candidate.
-
-    Attributes:
-        key: Of the candidate.
-        score: 0 to 10.
-        reason: In the words of the model: one line, which nobody checked.
-    """
+    """What a judge says of a candidate: 0 to 10, and why, in words that nobody checked."""
 
     key: str
     score: float
@@ -125,15 +119,13 @@ class ItemState:
         repeats: The key of an earlier item if it was given the same one; else None.
         requests: What it does, as written, then what it falls back to; empty until its arguments are
             evaluated.
-        reason: Why it was skipped or failed.
-        code: Stable name of that reason, or None.
+        reason, code: Why it was skipped or failed, and the stable name of that.
         pool: The pool that did not cover its purchase, if it failed for that.
         granted: Jobs of this alternative that a resume allowed beyond those of the spec.
         saved: Credits that the cache saved.
         cached: Its outputs came from the cache, or from a forked run.
-        taken_from: That run; None for none.
-        picked: Keys of the candidates that a person, or their deadline, picked.
-        answered_by: Who picked them.
+        taken_from: That run.
+        picked: Keys of the candidates that were picked, by `answered_by`.
         round: How often the candidates of a pick have been bought again.
         notes: What people asked to be different, one for each round; "" where they said nothing.
         scores: What the judge says of the candidates of this round, in their order.
@@ -242,14 +234,9 @@ class Tally:
     """Sums over items.
 
     Attributes:
-        spent: Credits spent or held.
-        committed: With those of purchases that are planned but not journaled yet.
-        saved: Credits that the cache saved.
+        committed: `spent`, with purchases that are planned but not journaled yet.
         size: Bytes of evaluated arguments.
         unclosed: Items whose last purchase may still succeed.
-        cached: Completed items with outputs from the cache.
-        unpaid: Items that could not be paid.
-        phases: Items in each phase.
         unanswered: Items in `BUYING` by the price of their purchase; None if it is not known.
     """
 

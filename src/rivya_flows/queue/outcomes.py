@@ -39,10 +39,7 @@ def meaning_of_refusal(
 ) -> Literal["open", "refused", "uncertain"]:
     """Whether an error response leaves a purchase open, closes it, or makes it uncertain.
 
-    Args:
-        bought: The purchase, with what is known of its earlier requests.
-        status: Of the response.
-        code: Of the error; ``http_<status>`` if a gateway responded.
+    `code` is ``http_<status>`` if a gateway responded.
     """
     if code not in _REFUSING and (status in _STILL_OPEN or not 400 <= status < 500):
         return "open"

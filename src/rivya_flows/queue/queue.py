@@ -91,11 +91,7 @@ def _advance(state: State, step_id: str, turn: Turn) -> list[Action]:
 
 
 def replay(events: Iterable[Event]) -> State:
-    """The state of a run by its journal.
-
-    Raises:
-        ValueError: The journal is empty or starts with something else.
-    """
+    """The state of a run by its journal; `ValueError` if that does not start with a frozen run."""
     entries = iter(events)
     first = next(entries, None)
     if not isinstance(first, RunFrozen):

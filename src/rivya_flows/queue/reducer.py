@@ -48,11 +48,7 @@ from rivya_flows.steps.request import PricedBy, UploadName
 
 
 def initial_state(frozen: RunFrozen) -> State:
-    """The state of a run that has only started.
-
-    Raises:
-        SpecError: The frozen spec does not load any more.
-    """
+    """The state of a run that has only started; `SpecError` if its spec does not load any more."""
     catalogue = from_wire(frozen.catalogue, date=frozen.catalogue_date, source="cached")
     workflow = load(
         frozen.spec_text, file=frozen.spec_file, catalogue=catalogue, includes=frozen.includes

@@ -138,13 +138,10 @@ def _costs(item: ItemState) -> bool:
 
 
 def can_regenerate(item: ItemState, *, by_name: bool) -> bool:
-    """Whether a resume could buy it again.
+    """Whether a resume could buy it again: its job failed, or its answers did not match.
 
-    Args:
-        item: Its job failed, or its answers did not match.
-        by_name: The user names this item. Then also if a paid job's results cannot be retrieved,
-            since a plain resume most often retrieves them; or if it is uncertain whether it was
-            bought, which still counts as spent.
+    By its own name also if a paid job's results cannot be retrieved, since a plain resume most often
+    retrieves them; or if it is uncertain whether it was bought, which still counts as spent.
     """
     failed = item.last is not None and item.last.status == "failed"
     return failed or has_no_answer(item) or (by_name and _may_be_given_up(item))

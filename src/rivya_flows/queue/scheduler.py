@@ -11,6 +11,7 @@ from dataclasses import replace
 from heapq import heapify, heappop, heappush
 from typing import Literal
 
+from rivya_client.catalogue.prices import price_of
 from rivya_flows.planning.questions.question import BUDGET, Question
 from rivya_flows.plans.names import idempotency_key, label, trace_name
 from rivya_flows.queue import judging
@@ -267,7 +268,7 @@ def _over_budget(state: State, step_id: str, item: ItemState, reserve: int) -> N
         phase=Phase.FAILED,
         gated=False,
         code="insufficient_credits" if limit == "wallet" else "over_budget",
-        reason=f"{needs} {_credits(needed)}; {left}",
+        reason=f"{needs} {price_of(needed, needed)}; {left}",
         pool=None if pool is None else pool.name,
         unpaid=rest is not None,
     )
@@ -333,16 +334,13 @@ def budget_question(state: State) -> Question | None:
         cap = state.spent + more + follows
         spent = f"{state.spent} of {state.cap} are spent"
         then = f", what follows at least {follows}" if follows else ""
-        text = f"{what} {_credits(more)}{then}; {spent}. Raise the budget to {cap}?"
+        text = f"{what} {price_of(more, more)}{then}; {spent}. Raise the budget to {cap}?"
         return Question(BUDGET, budget_key(state, cap), text, ("yes", "no"))
     limit = state.pool
     if not needs or limit is None or limit.declined:
         return None
-    left = f"The pool {limit.name} has {_credits(_left(state, limit))} left{_until(limit)}"
+    room = _left(state, limit)
+    left = f"The pool {limit.name} has {price_of(room, room)} left{_until(limit)}"
     raised = f"rivya-flows budgets set {limit.name} --credits N"
     text = f"{left}{joint}{what} {more}. `{raised}` raises it. Try again?"
     return Question(BUDGET, budget_key(state, limit.name), text, ("yes", "no"))
-
-
-def _credits(number: int) -> str:
-    return f"{number} credit{'s' * (number != 1)}"

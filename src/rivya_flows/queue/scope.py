@@ -26,7 +26,7 @@ from rivya_flows.queue.state import State, StepState
 
 
 def scope_for(state: State, planned: PlannedStep, names: Iterable[str]) -> dict[str, Any]:
-    """The scope of a step without loop variables: inputs, and those of its upstream steps.
+    """The scope of a step without loop variables: inputs, and `names` of its upstream steps.
 
     Raises:
         UsesNull, ExpressionError: An input of an included spec has no value.
@@ -57,8 +57,7 @@ def fields_of(state: State, name: str) -> dict[str, Any]:
 def known_scope(state: State, planned: PlannedStep, *, steps: bool = True) -> dict[str, Any]:
     """What of the scope of a step is known: inputs, the brand, and with `steps` those that have ended.
 
-    Raises:
-        UsesNull, ExpressionError: An input of an included spec has no value.
+    Raises as `scope_for`.
     """
     space, names = state.plan.spaces[planned.space], planned.reads
     if space.outer is not None:

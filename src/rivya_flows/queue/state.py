@@ -121,7 +121,6 @@ class PoolLimit:
     """What a pool allows this run, after it did not cover a purchase.
 
     Attributes:
-        name: Of the pool.
         until: End of its period, UTC; None for one that covers all time.
         most: Credits that this run may commit: those it held then, and what was left.
         sure: This run had no open purchase then, whose credits might have come back unseen.
@@ -157,26 +156,20 @@ class State:
     """A whole run.
 
     Attributes:
-        steps: By name, in the order of the plan.
-        tally: Sums over all items.
         unsettled: Number of steps of each part that have not ended.
         changed: Items that the last event changed, by step and key, as they were before it; None for
             new ones.
         touched: Steps that changed since the queue last advanced them.
         gated: Steps with items whose purchase is blocked.
         reading: Steps whose balance is being read; None is the run.
-        quoted: Prices that the service has charged.
-        uploads: Media that the service has.
         awaiting: Media that are uploaded now: step and key of the items that wait for each.
-        cap: Budget in credits, or None.
-        pool: What a pool allows, where one refused a purchase of this execution; None otherwise.
+        pool: What a pool allows, where one refused a purchase of this execution.
         funds: Credits that this run may commit by the last balance that this execution read: those it
             held then, and the balance; None before.
         rest: Set once a list became known, until what is left is known to fit the cap, the balance and
             all pools.
         enough: A cap of at least this much warns of nothing: the price that somebody agreed to, or all
-            that the plan may cost; None without one.
-        fork: The run that finished work is taken from; None for none.
+            that the plan may cost.
         again: Steps for which nothing is taken, from that run or from the cache.
         claims: The ordinal of each item among those with an equal request, by the hash of the
             request, step and key.
@@ -238,7 +231,7 @@ class State:
         return self.service if self.wallet is None else f"{self.service} {self.wallet}"
 
     def planned(self, step_id: str) -> PlannedStep:
-        """A step of the plan."""
+        """A step as planned."""
         return self.plan.steps[step_id]
 
     def spec(self, step_id: str) -> Step:
@@ -246,11 +239,7 @@ class State:
         return self.plan.steps[step_id].step
 
     def item(self, step_id: str, key: str) -> ItemState:
-        """One item.
-
-        Raises:
-            KeyError: There is no such item.
-        """
+        """One item; `KeyError` if there is none."""
         return self.steps[step_id].items[key]
 
     def each(self) -> Iterator[tuple[str, ItemState]]:

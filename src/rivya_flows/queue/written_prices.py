@@ -17,7 +17,7 @@ from rivya_flows.language.expressions.resolve import (
     references,
 )
 from rivya_flows.plans.plan import PlannedStep, Variables, candidates_step
-from rivya_flows.plans.requests import alternatives_of, known_part, known_value, written_arguments
+from rivya_flows.plans.requests import alternatives_of, known_arguments, known_value
 from rivya_flows.queue.evaluation import evaluate_items, expand_step
 from rivya_flows.queue.forks import asks_anew
 from rivya_flows.queue.items import ItemState, Phase
@@ -216,8 +216,4 @@ def _perhaps_taken(state: State, step_id: str) -> frozenset[str]:
 
 def _is_wanted(planned: PlannedStep, scope: Mapping[str, Any]) -> bool:
     """Whether no null among the values that are known skips an item."""
-    try:
-        known_part([written_arguments(one) for one in alternatives_of(planned.step)], scope)
-    except (UsesNull, ExpressionError):
-        return False
-    return True
+    return not any(known_arguments(one, scope)[1] for one in alternatives_of(planned.step))

@@ -72,10 +72,7 @@ def listed_runs(
     limit: int,
     now: float | None = None,
 ) -> tuple[ListedRun, ...]:
-    """Runs of a store, newest first; None for any run, spec, status and time of start.
-
-    `limit` is at least 1; `now` is in Unix seconds, None is this moment.
-    """
+    """Runs of a store, newest first; None for any run, spec, status and time of start."""
     wanted: list[ColumnElement[bool]] = [IS_THERE]
     wanted += [
         RUNS.c.labels.contains(json.dumps({label: value})[1:-1], autoescape=True)
