@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rivya_flows.planning.names import label
+from rivya_flows.plans.names import label
 from rivya_flows.receipt.from_journal import receipt
 from rivya_flows.receipt.model import Purchase
 from rivya_flows.store.journal import Journal

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from rivya_flows.planning.queue.events import Stamped
+from rivya_flows.queue.events import Stamped
 from rivya_flows.receipt.comparison import comparison
 from rivya_flows.receipt.comparison_page import comparison_page
 from rivya_flows.receipt.contact_sheet import SheetRow, batch_sheet, contact_sheet

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from rivya_flows.planning.questions.open_questions import MAX_TEXT, answerable, question_asked
-from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven
-from rivya_flows.planning.queue.items import Score
-from rivya_flows.planning.queue.state import State
+from rivya_flows.queue.events import AnsweredBy, AnswerGiven
+from rivya_flows.queue.items import Score
+from rivya_flows.queue.state import State
 from rivya_flows.receipt.from_journal import choice_of
 from rivya_flows.receipt.model import Choice
 from rivya_flows.receipt.summary import choices, how_picked

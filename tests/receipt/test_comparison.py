@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.planning.queue.events import Stamped
+from rivya_flows.queue.events import Stamped
 from rivya_flows.receipt.comparison import comparison
 from rivya_flows.receipt.comparison_page import comparison_page
 from support.judged_picks import Judging, judged_spec

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine as Database, event as sqlalchemy_event
 
 from rivya_flows.planning.questions.question import Answer, Question
-from rivya_flows.planning.queue.events import (
+from rivya_flows.queue.events import (
     AnsweredBy,
     AnswerGiven,
     BalanceRead,

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from rivya_flows.planning.queue.events import (
+from rivya_flows.queue.events import (
     JobSeen,
     PurchaseIntended,
     PurchaseUnanswered,
@@ -20,7 +20,7 @@ from rivya_flows.planning.queue.events import (
     RunFrozen,
     ServiceAsked,
 )
-from rivya_flows.planning.queue.queue import replay
+from rivya_flows.queue.queue import replay
 from rivya_flows.receipt.from_journal import receipt
 from rivya_flows.receipt.phrases import model_of
 from support.campaigns import a_set, campaign, until

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
-from rivya_flows.planning.queue.events import JobSeen
+from rivya_flows.queue.events import JobSeen
 from rivya_flows.receipt.model import Agreement, Credits, Difference, Purchase
 from rivya_flows.receipt.reconciliation import explained, jobs_to_ask, reconcile
 from support.naive_service import NaiveService, Rehearsal, frozen

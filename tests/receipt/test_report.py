@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from rivya_flows.errors import StoreError
-from rivya_flows.planning.queue.events import Event, ItemCompleted, RunEnded, RunFrozen, Stamped
-from rivya_flows.planning.queue.queue import step
+from rivya_flows.queue.events import Event, ItemCompleted, RunEnded, RunFrozen, Stamped
+from rivya_flows.queue.queue import step
 from rivya_flows.receipt.report import RunReporter, file_name, write_report, write_whole
 from rivya_flows.receipt.summary import films
 from rivya_flows.store.assets import AssetStore

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rivya_client.catalogue.prices import price_of, price_range
-from rivya_flows.planning.queue.events import OtherRun, PoolTotal, PurchaseIntended
+from rivya_flows.queue.events import OtherRun, PoolTotal, PurchaseIntended
 from rivya_flows.receipt.model import Item
 from rivya_flows.receipt.phrases import model_of, other_runs, pool_left
 from rivya_flows.receipt.summary import (

@@ -10,7 +10,7 @@ from typing import Any
 
 import jsonschema
 
-from rivya_flows.planning.queue.events import Event, Stamped
+from rivya_flows.queue.events import Event, Stamped
 from rivya_flows.receipt.from_journal import receipt
 from rivya_flows.receipt.model import Receipt
 from support.naive_service import Rehearsal

@@ -20,8 +20,8 @@ from rivya_flows.batch.scheduler import Batch, RowState, outcome
 from rivya_flows.engine.run_context import RunContext, continuable
 from rivya_flows.planning.questions.open_questions import answerable
 from rivya_flows.planning.questions.question import Question
-from rivya_flows.planning.queue.events import MOST_OTHER_RUNS, OtherRun
-from rivya_flows.planning.queue.queue import replay
+from rivya_flows.queue.events import MOST_OTHER_RUNS, OtherRun
+from rivya_flows.queue.queue import replay
 from rivya_flows.receipt.contact_sheet import SheetRow, batch_sheet
 from rivya_flows.receipt.model import Receipt
 from rivya_flows.receipt.phrases import credits_of, other_runs

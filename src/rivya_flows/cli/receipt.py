@@ -65,7 +65,7 @@ def receipt(
 
 
 def _print(made: Receipt, run: ListedRun, folder: Path | None) -> None:
-    from rivya_flows.planning.names import short_label
+    from rivya_flows.plans.names import short_label
     from rivya_flows.receipt.model import iso
     from rivya_flows.receipt.phrases import model_of
     from rivya_flows.receipt.summary import account_line, choices, films, pools, sentence, troubles

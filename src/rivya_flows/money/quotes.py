@@ -25,7 +25,7 @@ from rivya_flows.assets import Asset
 from rivya_flows.engine.run_context import RunContext, ServiceConnection
 from rivya_flows.errors import BudgetError, QuoteError, SpecError, StoreError, UsageError
 from rivya_flows.language.canonical import canonical, digest
-from rivya_flows.planning.names import label
+from rivya_flows.plans.names import label
 from rivya_flows.preparation.prepare import (
     Prepared,
     RunRequest,

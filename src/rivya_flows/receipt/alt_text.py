@@ -9,7 +9,7 @@ from os.path import commonprefix
 
 from rivya_client.mime_types import MediaKind
 from rivya_cut.line_breaks import graphemes
-from rivya_flows.planning.names import label
+from rivya_flows.plans.names import label
 from rivya_flows.receipt.model import Item, Step
 
 Items = Sequence[tuple[Step, Item]]

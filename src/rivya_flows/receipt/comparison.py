@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rivya_flows.assets import with_assets
-from rivya_flows.planning.names import listed
-from rivya_flows.planning.queue.events import Stamped
+from rivya_flows.plans.names import listed
+from rivya_flows.queue.events import Stamped
 from rivya_flows.receipt.from_journal import receipt
 from rivya_flows.receipt.model import Item, Receipt, Step
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rivya_flows.planning.names import short_label
+from rivya_flows.plans.names import short_label
 
 if TYPE_CHECKING:  # slow to import; the command `credits` does not need it
-    from rivya_flows.planning.preflight.films import Film
-    from rivya_flows.planning.pricing.estimate import Estimate
-    from rivya_flows.planning.queue.events import OtherRun, PoolTotal
-    from rivya_flows.planning.queue.items import ItemState, Purchase
-    from rivya_flows.planning.queue.state import State
+    from rivya_flows.estimate.estimate import Estimate
+    from rivya_flows.estimate.films import Film
+    from rivya_flows.queue.events import OtherRun, PoolTotal
+    from rivya_flows.queue.items import ItemState, Purchase
+    from rivya_flows.queue.state import State
     from rivya_flows.receipt.model import Item, Purchase as LedgerRow
 
 

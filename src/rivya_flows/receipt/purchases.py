@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
 from rivya_flows.planning.questions.question import BUDGET
-from rivya_flows.planning.queue.events import (
+from rivya_flows.queue.events import (
     AnswerGiven,
     CacheAnswered,
     ItemCompleted,
@@ -26,8 +26,8 @@ from rivya_flows.planning.queue.events import (
     ServiceAsked,
     Stamped,
 )
-from rivya_flows.planning.queue.items import IN_FLIGHT, TERMINAL, ItemState, Purchase as Bought
-from rivya_flows.planning.queue.state import State
+from rivya_flows.queue.items import IN_FLIGHT, TERMINAL, ItemState, Purchase as Bought
+from rivya_flows.queue.state import State
 from rivya_flows.receipt.model import Execution, Purchase, Wait
 
 _Name = tuple[str, str]

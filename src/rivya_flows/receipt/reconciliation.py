@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rivya_flows.planning.names import label
-from rivya_flows.planning.queue.events import JobSeen
-from rivya_flows.planning.queue.state import State
+from rivya_flows.plans.names import label
+from rivya_flows.queue.events import JobSeen
+from rivya_flows.queue.state import State
 from rivya_flows.receipt.model import Agreement, Credits, Difference, Purchase
 from rivya_flows.receipt.phrases import credits_of
 

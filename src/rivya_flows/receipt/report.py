@@ -20,7 +20,8 @@ from rivya_flows.assets import as_asset, assets_in
 from rivya_flows.errors import StoreError
 from rivya_flows.planning.questions.open_questions import answerable
 from rivya_flows.planning.questions.question import Question
-from rivya_flows.planning.queue.events import (
+from rivya_flows.private import as_private_as_its_folder
+from rivya_flows.queue.events import (
     Event,
     QuestionAsked,
     RunEnded,
@@ -28,9 +29,8 @@ from rivya_flows.planning.queue.events import (
     ServiceAsked,
     Stamped,
 )
-from rivya_flows.planning.queue.queue import replay, step as step_queue
-from rivya_flows.planning.queue.state import State
-from rivya_flows.private import as_private_as_its_folder
+from rivya_flows.queue.queue import replay, step as step_queue
+from rivya_flows.queue.state import State
 from rivya_flows.receipt.contact_sheet import contact_sheet
 from rivya_flows.receipt.embedding import AssetPath
 from rivya_flows.receipt.from_journal import receipt_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rivya_flows.assets import assets_in
-from rivya_flows.planning.names import label
+from rivya_flows.plans.names import label
 from rivya_flows.receipt.embedding import Embedder, SheetMedium
 from rivya_flows.receipt.model import Card, Maker, Receipt
 from rivya_flows.receipt.summary import manner

@@ -9,7 +9,6 @@ from pydantic import JsonValue
 
 from rivya_client.printable import one_line
 from rivya_flows.assets import Asset
-from rivya_flows.planning.names import first_of, is_round, label, listed
 from rivya_flows.planning.questions.open_questions import utc_minute
 from rivya_flows.planning.questions.presentation import (
     CHANNELS,
@@ -20,6 +19,7 @@ from rivya_flows.planning.questions.presentation import (
     round_note,
 )
 from rivya_flows.planning.questions.question import Candidate
+from rivya_flows.plans.names import first_of, is_round, label, listed
 from rivya_flows.receipt.model import Choice, Item, Receipt
 from rivya_flows.receipt.phrases import credits_of, pool_left
 from rivya_flows.steps.pick import MODES

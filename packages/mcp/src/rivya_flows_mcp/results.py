@@ -19,7 +19,7 @@ from rivya_flows.language.workflow import Workflow
 from rivya_flows.media.decoding import poster
 from rivya_flows.planning.questions.presentation import readable
 from rivya_flows.planning.questions.question import Question
-from rivya_flows.planning.queue.events import AnswerGiven, Stamped
+from rivya_flows.queue.events import AnswerGiven, Stamped
 from rivya_flows.receipt.model import Receipt
 from rivya_flows.receipt.report import RunReport
 from rivya_flows.receipt.summary import DONE
