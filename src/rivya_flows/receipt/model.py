@@ -622,7 +622,11 @@ def with_paths(value: Any, paths: Mapping[str, Path | None]) -> Any:
         return value if all(map(is_, members, value)) else type(value)(members)
     if not isinstance(value, dict | BaseModel):
         return value
-    before: dict[str, Any] = dict(value)
+    before: dict[str, Any]
+    if isinstance(value, BaseModel):  # not `dict(value)`: it has cached values too
+        before = {name: getattr(value, name) for name in type(value).model_fields}
+    else:
+        before = value
     after = {name: with_paths(one, paths) for name, one in before.items()}
     digest, is_file = before.get("sha256"), isinstance(value, File)
     if isinstance(digest, str) and digest in paths and (is_file or "mime_type" in before):
