@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
@@ -25,6 +25,7 @@ from rivya_flows.planning.names import label
 from rivya_flows.planning.queue.events import Event, OfItem
 from rivya_flows.planning.queue.items import TERMINAL
 from rivya_flows.planning.queue.state import State as RunState
+from rivya_flows.tasks import files, generations, work
 
 HEARD_SECONDS = 30.0
 """The server has recorded the end of a task run by then, if it heard of it."""
@@ -32,6 +33,22 @@ HEARD_SECONDS = 30.0
 T = TypeVar("T")
 
 _logger = logging.getLogger(__name__)
+
+TASKS: Mapping[Callable[..., Any], Task[..., Any]] = {
+    one.fn: one
+    for one in (
+        generations.buy,
+        generations.collect,
+        files.upload,
+        work.compose,
+        work.lay_out,
+        work.pick,
+        work.miss_pick,
+        work.call_function,
+        work.post_callback,
+    )
+}
+"""The task of each call that the engine makes."""
 
 Shown = Callable[[UUID | None, str, str, str, Any], None]
 """Receives the task run, stage, step, key and result of each task."""
@@ -69,20 +86,22 @@ class PrefectCalls:
             self._last.setdefault(step, {})[key.removesuffix("]")] = _known(task_run_id)
             self._earlier.add(task_run_id)
 
-    async def begin(self, task: Task[[Run], Coroutine[Any, Any, T]]) -> T:
+    async def begin(self) -> None:
+        """Ask which models there are at this moment: it is free, and what the graph begins with."""
+        task = generations.list_models
         self._root = await self._called(task, task.name, partial(task.fn, self._run), [])
-        result: T = await _result(self._root)
-        return result
+        await _result(self._root)
 
     async def __call__(
         self,
-        task: Task[..., Any],
+        function: Callable[..., Any],
         stage: str,
         step: str,
         key: str,
         work: Callable[[], Awaitable[T]],
     ) -> T:
-        """Run the task under a name such as ``stills[neon] buy``, or in the task run of a group."""
+        """Run the task of a function under a name such as ``stills[neon] buy``, or in the task run of a group."""
+        task = TASKS[function]
         if (items := self._range(step, key)) is not None:
             group = self._group(task, stage, items, key)
             begun = await group.begun()

@@ -17,6 +17,8 @@ from prefect.runtime import flow_run
 from rivya_client.types import ChatCompletion
 from rivya_cut.results import POSTER_SIDE
 from rivya_flows.assets import Asset, assets_in, output_assets, rendered_as
+from rivya_flows.engine.files import Upload
+from rivya_flows.engine.jobs import CollectedJob
 from rivya_flows.engine.publishing import addresses_of, report_of, stills_of
 from rivya_flows.engine.run_context import RunContext
 from rivya_flows.flows.prefect_internals import executed_before
@@ -38,8 +40,6 @@ from rivya_flows.planning.names import label
 from rivya_flows.planning.pricing.estimate import estimate, rehearse
 from rivya_flows.planning.queue.events import Event
 from rivya_flows.planning.queue.state import State
-from rivya_flows.tasks.files import Upload
-from rivya_flows.tasks.generations import CollectedJob
 
 MOST_REHEARSED = 1_000
 """A plan with more items is shown without a look into the cache, which would take minutes."""

@@ -11,11 +11,12 @@ from typing import Any
 
 import httpx
 import pytest
-from prefect import flow, get_client, task
+from prefect import flow, get_client
 from prefect.flow_engine import run_flow
 from prefect.runtime import flow_run as prefect_flow_run
 from prefect.states import AwaitingRetry
 
+from rivya_client.client import RivyaClient
 from rivya_flows.engine.run import Run
 from rivya_flows.flows import campaigns
 from rivya_flows.flows.execution import task_runner
@@ -284,20 +285,18 @@ async def test_an_item_follows_the_group_of_its_own_item_of_an_earlier_execution
 
 
 async def test_an_end_that_the_server_has_lost_is_told_again_at_the_end_of_the_run(
-    server: Server, monkeypatch: pytest.MonkeyPatch
+    server: Server, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(task_runner, "HEARD_SECONDS", 0.0)
     states = list[str]()
 
-    @task(name="still buy")
-    async def work(run: Run) -> None:
-        """Ends well."""
-
     @flow
     async def losing() -> None:
         state = replay([frozen(SERIES)])
-        calls = PrefectCalls(run_at(state), (), nothing, nothing)
-        await calls.begin(work)
+        run = run_at(state)
+        calls = PrefectCalls(run, (), nothing, nothing)
+        async with RivyaClient(sandbox.api_key, sandbox.base_url) as run.client:
+            await calls.begin()
         here = str(prefect_flow_run.id)
         one = await asyncio.to_thread(recorded, here)
         # As if the event of its end had not come.

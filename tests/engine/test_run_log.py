@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from rivya_flows.flows.execution.run_log import log_events, log_rendering
+from rivya_flows.engine.run_log import log_events, log_rendering
 from rivya_flows.planning.queue.events import PurchaseIntended, PurchaseRefused
 from rivya_flows.planning.queue.queue import step
 from rivya_flows.planning.queue.reducer import initial_state

@@ -1,7 +1,7 @@
 """Executes runs in this process without Prefect's server: for tests of specs.
 
-Engine, journal, queue, client and reconciliation are those of every run. Tasks are called as the
-plain functions that they wrap, so there is no flow run, no page and no log of one.
+Journal, queue, client and reconciliation are those of every run; there is no flow run, no page and
+no log of one.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar, cast
 
+from rivya_flows.engine.loop import drive
+from rivya_flows.engine.notify import notify
 from rivya_flows.engine.report import RunReport
 from rivya_flows.engine.run import Run, Runner
-from rivya_flows.flows.execution.engine import drive
 from rivya_flows.store.database import in_thread
-from rivya_flows.tasks.notify import post_notice
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ class PlainRunner(Runner):
 
 
 async def _call(
-    task: object, stage: str, step: str, key: str, work: Callable[[], Awaitable[T]]
+    function: object, stage: str, step: str, key: str, work: Callable[[], Awaitable[T]]
 ) -> T:
-    """Calls the function of a task; a callback is taken for delivered."""
-    return cast("T", {}) if task is post_notice else await work()
+    """Calls a function; a callback is taken for delivered."""
+    return cast("T", {}) if function is notify else await work()

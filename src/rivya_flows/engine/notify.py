@@ -1,38 +1,68 @@
-"""Signed callbacks to a backend."""
+"""Callbacks to a backend, signed with secrets that a spec names."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from prefect import task
-from pydantic import JsonValue
+from pydantic import JsonValue, SecretStr
 
 from rivya_flows.assets import Outputs, looks_like_asset
-from rivya_flows.callbacks import post_callback
+from rivya_flows.callbacks import Revealed, post_callback
 from rivya_flows.engine.run import Run
+from rivya_flows.errors import UsageError
 from rivya_flows.language.canonical import canonical
-from rivya_flows.language.syntax.secret_names import names_secret
+from rivya_flows.language.syntax.secret_names import RESERVED_HINT, names_secret, refusal
 from rivya_flows.planning.expansion.run_scope import outputs_of
 from rivya_flows.planning.queue.actions import Work
 from rivya_flows.planning.queue.queue import is_failing
 from rivya_flows.planning.queue.state import State
+from rivya_flows.settings import read_secret
 from rivya_flows.steps.notify import NotifyWith
-from rivya_flows.tasks.secret_values import revealed
+
+SecretBlocks = Callable[[str], Awaitable[SecretStr | None]]
+"""Gives the value of a `Secret` block of Prefect by its name; None if there is none."""
 
 
-@task(name="notify")
-async def post_notice(run: Run, work: Work) -> Outputs:
+async def notify(run: Run, work: Work) -> Outputs:
     """Post the state of the run as JSON, signed if the step names a secret."""
     asked = NotifyWith.model_validate(work.arguments)
     url, secret = str(asked.url), asked.secret
     await post_callback(
-        await revealed(url) if names_secret(url) else url,
+        await revealed(url, run.secret_block) if names_secret(url) else url,
         canonical(_notice(run.state, work)).encode(),
-        None if secret is None else await revealed(secret),
+        None if secret is None else await revealed(secret, run.secret_block),
         retry=run.retry(work.step),
         allow_private=run.context.settings.rivya_flows_allow_private_notify,
     )
     return {}
+
+
+async def revealed(name: str, blocks: SecretBlocks) -> Revealed:
+    """The secret of a name, ``env:NAME``, ``block:NAME`` or ``block:secret/NAME``, with that name.
+
+    Raises:
+        UsageError: There is none, or specs may not name it. The message never holds a secret.
+    """
+    if reason := refusal(name):
+        raise UsageError(reason, RESERVED_HINT)
+    source, _, rest = name.partition(":")
+    if source == "env":
+        found = read_secret(rest)
+        missing = f"the secret {name!r} is not set"
+        hint = "set the variable where the run is executed, or write it in .env there"
+    elif source == "block":
+        block = rest.removeprefix("secret/")
+        found = await blocks(block)
+        missing = f"there is no secret block {name!r}"
+        hint = f"create a Secret block named {block} in Prefect"
+    else:
+        raise UsageError(
+            "expected the name of a secret, not the secret itself", "write env:NAME or block:NAME"
+        )
+    if found is None:
+        raise UsageError(missing, hint)
+    return Revealed(name, found)
 
 
 def _notice(state: State, work: Work) -> dict[str, JsonValue]:

@@ -13,10 +13,9 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from prefect.exceptions import TerminationSignal
-
 from rivya_client.client import RivyaClient
 from rivya_client.types import Generation
+from rivya_flows.engine.actions import events_of
 from rivya_flows.engine.run import Run
 from rivya_flows.errors import (
     APIStatusError,
@@ -27,9 +26,6 @@ from rivya_flows.errors import (
     StoreLostError,
     StoreUnreachableError,
 )
-from rivya_flows.flows.absence import is_absence
-from rivya_flows.flows.execution.perform import events_of
-from rivya_flows.flows.prefect_internals import goes_on_elsewhere
 from rivya_flows.ledger.receipt import credits_of
 from rivya_flows.ledger.reconciliation import jobs_to_ask
 from rivya_flows.planning.expansion.item_evaluation import claimed_hash
@@ -160,9 +156,6 @@ def _result_of(
         yield NewResult(name, run.run_id, item.outputs or {}, cost, replace)
 
 
-STOPPED = (asyncio.CancelledError, TerminationSignal)
-"""What stops an execution from outside."""
-
 _STOPS = (LeaseLostError, StoreLostError, StoreUnreachableError)
 """Errors that end the execution, whatever item they came from."""
 
@@ -197,10 +190,10 @@ class Engine:
         try:
             await self._events.feed(resumed)
             await self._over
-        except STOPPED:
-            with contextlib.suppress(*STOPPED):  # a second one does not keep the end back
+        except run.stops:
+            with contextlib.suppress(*run.stops):  # a second one does not keep the end back
                 await self._stop()
-            if run.state.ended is None and not goes_on_elsewhere():
+            if run.state.ended is None and not run.goes_on_elsewhere():
                 await self._events.feed(RunEnded(status="cancelled", at=run.clock()))
             raise
         finally:
@@ -245,7 +238,7 @@ class Engine:
 
         What an absent service keeps back stays as it is, and the others go on as far as they can.
         """
-        if self._run.outlasts and _needs_service(action) and is_absence(error):
+        if _needs_service(action) and self._run.outlasts(error):
             self._absence = error
             return
         if (
@@ -262,10 +255,12 @@ class Engine:
 
     def _stop_with(self, error: BaseException) -> None:
         """End the execution with an error, or as cancelled on a signal."""
-        if isinstance(error, TerminationSignal) and self._driver and not self._driver.cancelling():
-            self._driver.cancel()
-        if not isinstance(error, STOPPED) and not self._over.done():
+        driver, stops = self._driver, isinstance(error, self._run.stops)
+        if not stops and not self._over.done():
             self._over.set_exception(error)
+        is_signal = stops and not isinstance(error, asyncio.CancelledError)
+        if is_signal and driver and not driver.cancelling():
+            driver.cancel()
 
     async def _stop(self) -> None:
         """Cancel all actions, and wait until every submitted event is applied or has failed."""
