@@ -130,7 +130,7 @@ async def _run_engine(run: Run, page: Page) -> None:
                 await in_thread(restored)
             await _tag_flow_run(reporter.frozen.labels)
             logger.info("%s", start_line(run.state))
-            calls = PrefectCalls(run, earlier, page.show_result, page.show_group)
+            calls = PrefectCalls(run, earlier, page)
             run.calls = calls
             await calls.begin()
             page.show_plan(run.state)

@@ -20,6 +20,7 @@ from rivya_flows.engine.run import Run
 from rivya_flows.errors import RivyaError
 from rivya_flows.flows.paging import UNFINISHED, flow_runs_with, read_task_runs
 from rivya_flows.flows.prefect_internals import Boxed, task_named
+from rivya_flows.flows.run_page.artifacts import Page
 from rivya_flows.flows.task_groups import ItemRange, TaskGroup, ranges_of
 from rivya_flows.planning.names import label
 from rivya_flows.planning.queue.events import Event, OfItem
@@ -34,24 +35,13 @@ T = TypeVar("T")
 
 _logger = logging.getLogger(__name__)
 
-TASKS: Mapping[Callable[..., Any], Task[..., Any]] = {
+_TASKS: Mapping[Callable[..., Any], Task[..., Any]] = {
     one.fn: one
-    for one in (
-        generations.buy,
-        generations.collect,
-        files.upload,
-        work.compose,
-        work.lay_out,
-        work.pick,
-        work.miss_pick,
-        work.call_function,
-        work.post_callback,
-    )
+    for module in (files, generations, work)
+    for one in vars(module).values()
+    if isinstance(one, Task)
 }
-"""The task of each call that the engine makes."""
-
-Shown = Callable[[UUID | None, str, str, str, Any], None]
-"""Receives the task run, stage, step, key and result of each task."""
+"""The task of each call that the engine makes, by its function."""
 
 
 class PrefectCalls:
@@ -61,18 +51,12 @@ class PrefectCalls:
         run: Its `state` has the plan.
         earlier: Names and ids of the task runs of earlier executions, in order: finished work has
             no new task run, and later work still depends on it in the graph.
+        page: Shows the results.
     """
 
-    def __init__(
-        self,
-        run: Run,
-        earlier: Iterable[tuple[str, UUID]],
-        shown: Shown,
-        shown_group: Callable[[TaskGroup, str], None],
-    ) -> None:
+    def __init__(self, run: Run, earlier: Iterable[tuple[str, UUID]], page: Page) -> None:
         self._run = run
-        self._shown = shown
-        self._shown_group = shown_group
+        self._page = page
         self._ranges: dict[str, dict[str, ItemRange]] = {}
         self._groups: dict[tuple[str, str], dict[str, TaskGroup]] = {}
         self._begun: set[UUID] = set()
@@ -90,7 +74,7 @@ class PrefectCalls:
         """Ask which models there are at this moment: it is free, and what the graph begins with."""
         task = generations.list_models
         self._root = await self._called(task, task.name, partial(task.fn, self._run), [])
-        await _result(self._root)
+        await self._root.aresult()
 
     async def __call__(
         self,
@@ -101,7 +85,7 @@ class PrefectCalls:
         work: Callable[[], Awaitable[T]],
     ) -> T:
         """Run the task of a function under a name such as ``stills[neon] buy``, or in the task run of a group."""
-        task = TASKS[function]
+        task = _TASKS[function]
         if (items := self._range(step, key)) is not None:
             group = self._group(task, stage, items, key)
             begun = await group.begun()
@@ -114,8 +98,8 @@ class PrefectCalls:
         self._last.setdefault(step, {})[key] = state
         if state.is_cancelled():
             raise asyncio.CancelledError
-        result: T = await _result(state)
-        self._shown(_id(state), stage, step, key, result)
+        result: T = (await state.aresult()).value
+        self._page.show_result(_id(state), stage, step, key, result)
         return result
 
     def listen(self, event: Event, state: RunState) -> None:
@@ -181,7 +165,7 @@ class PrefectCalls:
         stages = self._groups.setdefault((items.step, items.name), {})
         group = stages.get(stage)
         if group is None or group.over:
-            group = stages[stage] = TaskGroup(items, stage, self._shown_group)
+            group = stages[stage] = TaskGroup(items, stage, self._page.show_group)
             found = {
                 _id(state): state for key in items.keys for state in self._upstream(items.step, key)
             }
@@ -247,11 +231,6 @@ def _boxed(work: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
             return Failed(message=str(error), data=error)
 
     return boxed
-
-
-async def _result(state: State[Any]) -> Any:
-    boxed = await state.aresult()
-    return boxed.value
 
 
 def _known(task_run_id: UUID) -> State[Any]:

@@ -92,7 +92,7 @@ async def collect(run: Run, action: Collect) -> AsyncGenerator[Event]:
     Raises:
         CollectError: The host of a result is away, and the run outlasts that.
     """
-    run.slots.under_way(action, _model(run, action))
+    await run.slots.take(action, _model(run, action))
     failed = None
     try:
         done = await run.call(collect_job, "collect", action)

@@ -58,7 +58,7 @@ async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
     paid_model = None if request is None or is_function else request.model
     if action.rest is not None:  # first, since purchases of other models wait for that alone
         yield _intent(run, action)
-    await run.slots.before_buying(action, paid_model)
+    await run.slots.take(action, paid_model)
     accepted = False
     try:
         if not action.intended and action.rest is None:

@@ -107,7 +107,7 @@ class RunOptions:
     unpaid: Unpaid | None = None
 
     def resumed(self, resend_hours: float, trace_id: str | None = None) -> RunResumed:
-        """The event that begins the execution; it has no use for what a subclass adds."""
+        """The event that begins the execution."""
         return RunResumed(at=now(), resend_hours=resend_hours, trace_id=trace_id, **vars(self))
 
 
