@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeVar
@@ -62,19 +63,20 @@ class PrefectCalls:
         self._begun: set[UUID] = set()
         self._ends: dict[UUID, tuple[float, State[Any]]] = {}
         self._ending: list[asyncio.Task[Any]] = []
-        self._root: State[Any] | None = None
-        self._last: dict[str, dict[str, State[Any]]] = {}
+        self._root: UUID | None = None
+        self._last: defaultdict[str, dict[str, UUID]] = defaultdict(dict)
         self._earlier: set[UUID] = set()
         for name, task_run_id in earlier:
             step, _, key = name.rpartition(" ")[0].partition("[")
-            self._last.setdefault(step, {})[key.removesuffix("]")] = _known(task_run_id)
+            self._last[step][key.removesuffix("]")] = task_run_id
             self._earlier.add(task_run_id)
 
     async def begin(self) -> None:
         """Ask which models there are at this moment: it is free, and what the graph begins with."""
         task = generations.list_models
-        self._root = await self._called(task, task.name, partial(task.fn, self._run), [])
-        await self._root.aresult()
+        state = await self._called(task, task.name, partial(task.fn, self._run), ())
+        self._root = state.state_details.task_run_id
+        await state.aresult()
 
     async def __call__(
         self,
@@ -91,15 +93,17 @@ class PrefectCalls:
             begun = await group.begun()
             if begun is not None and begun not in self._begun:
                 self._begun.add(begun)
-                self._last.setdefault(step, {})[items.name] = _known(begun)
+                self._last[step][items.name] = begun
             return await group.call(key, work)
-        upstream = self._rooted(self._upstream(step, key))
-        state = await self._called(task, f"{label(step, key)} {stage}", work, upstream)
-        self._last.setdefault(step, {})[key] = state
+        name, upstream = f"{label(step, key)} {stage}", self._upstream(step, key)
+        state = await self._called(task, name, work, upstream)
+        task_run_id = state.state_details.task_run_id
+        if task_run_id is not None:
+            self._last[step][key] = task_run_id
         if state.is_cancelled():
             raise asyncio.CancelledError
         result: T = (await state.aresult()).value
-        self._page.show_result(_id(state), stage, step, key, result)
+        self._page.show_result(task_run_id, stage, step, key, result)
         return result
 
     def listen(self, event: Event, state: RunState) -> None:
@@ -124,14 +128,18 @@ class PrefectCalls:
         task: Task[..., Any],
         name: str,
         work: Callable[[], Awaitable[Any]],
-        upstream: list[State[Any]],
+        upstream: Iterable[UUID],
     ) -> State[Any]:
+        """The last state of a task run after others; without others of this execution, after its first one."""
+        after = dict.fromkeys(upstream)
+        if self._root is not None and after.keys() <= self._earlier:
+            after[self._root] = None
         state: State[Any] = await task_named(task, name, _boxed(work))(
             # Otherwise a failed upstream state leaves this task pending for ever.
-            wait_for=[allow_failure(one) for one in upstream],
+            wait_for=[allow_failure(_known(one)) for one in after],
             return_state=True,
         )
-        if (task_run_id := _id(state)) is not None:
+        if (task_run_id := state.state_details.task_run_id) is not None:
             self._ends[task_run_id] = time.monotonic(), state
         return state
 
@@ -166,10 +174,8 @@ class PrefectCalls:
         group = stages.get(stage)
         if group is None or group.over:
             group = stages[stage] = TaskGroup(items, stage, self._page.show_group)
-            found = {
-                _id(state): state for key in items.keys for state in self._upstream(items.step, key)
-            }
-            upstream, name = self._rooted([*found.values()]), group.name
+            upstream = [one for key in items.keys for one in self._upstream(items.step, key)]
+            name = group.name
             group.begin(lambda work: self._called(task, name, work, upstream))
             assert group.task is not None  # it has begun
             self._ending.append(group.task)
@@ -178,38 +184,30 @@ class PrefectCalls:
                     group.leave_out(key)
         return group
 
-    def _rooted(self, upstream: list[State[Any]]) -> list[State[Any]]:
-        """Without other dependencies of this execution, its first task."""
-        if self._root is not None and {_id(one) for one in upstream} <= self._earlier:
-            return [*upstream, self._root]
-        return upstream
-
     def _place(self, step: str, key: str) -> str:
         items = self._range(step, key)
         return key if items is None else items.name
 
-    def _upstream(self, step: str, key: str) -> list[State[Any]]:
-        own = self._last.get(step, {}).get(self._place(step, key))
+    def _upstream(self, step: str, key: str) -> list[UUID]:
+        """The task runs that a call of an item comes after."""
+        own = self._last[step].get(self._place(step, key))
         if own is not None:
             return [own]
-        planned = self._run.state.plan.steps[step]
-        found: dict[UUID | None, State[Any]] = {}
-        for name in sorted(self._run.state.plan.follows(step) or self._ends_before(planned.part)):
+        found, plan = list[UUID](), self._run.state.plan
+        planned = plan.steps[step]
+        for name in sorted(plan.follows(step) or self._ends_before(planned.part)):
             follows = name == planned.itemwise and name not in planned.whole
-            for state in self._states(name, key if follows else None):
-                found[_id(state)] = state
-        return list(found.values())
+            found += self._runs_of(name, key if follows else None)
+        return found
 
-    def _states(self, step: str, key: str | None) -> list[State[Any]]:
+    def _runs_of(self, step: str, key: str | None) -> list[UUID]:
         """The last task runs of a step or of one item; those of its upstream if it has none."""
-        items = self._last.get(step, {})
+        items = self._last[step]
         place = None if key is None else self._place(step, key)
         if place in items:
             return [items[place]]
-        if items:
-            return list(items.values())
-        before = self._run.state.plan.follows(step)
-        return [state for name in before for state in self._states(name, None)]
+        before = () if items else self._run.state.plan.follows(step)
+        return [*items.values(), *(one for name in before for one in self._runs_of(name, None))]
 
     def _ends_before(self, part: str) -> set[str]:
         """For steps of later parts: the steps of the main part that no other step depends on."""
@@ -237,7 +235,3 @@ def _known(task_run_id: UUID) -> State[Any]:
     """A state to depend on: only its id matters."""
     details = StateDetails(task_run_id=task_run_id)
     return State(type=StateType.COMPLETED, state_details=details, data=Boxed(None))
-
-
-def _id(state: State[Any]) -> UUID | None:
-    return state.state_details.task_run_id

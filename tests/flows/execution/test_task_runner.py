@@ -278,8 +278,7 @@ async def test_an_item_follows_the_group_of_its_own_item_of_an_earlier_execution
     earlier = [(name, uuid.uuid4()) for name in groups]
     calls = PrefectCalls(run_at(state), earlier, NO_PAGE)
     for key, (_, group) in (("100", earlier[0]), ("7", earlier[1])):
-        found = calls._upstream("variants", key)
-        assert [one.state_details.task_run_id for one in found] == [group]
+        assert calls._upstream("variants", key) == [group]
 
 
 async def test_an_end_that_the_server_has_lost_is_told_again_at_the_end_of_the_run(
