@@ -215,10 +215,9 @@ async def _answering(api_url: str) -> None:
         if problem is None:
             try:
                 await client.api_version()  # its health asks for no password
+                return
             except Exception as error:
                 problem = error
-    if problem is None:
-        return
     answer = getattr(problem, "response", None)
     if answer is not None:
         raise UsageError(

@@ -46,9 +46,7 @@ class RunTrace:
 
     def listen(self, event: Event, state: State) -> None:
         """Is told each event after it was written, with the state after it."""
-        if self.trace_id is None:
-            return
-        if isinstance(event, PoolRefused | PurchaseUnanswered):
+        if self.trace_id is None or isinstance(event, PoolRefused | PurchaseUnanswered):
             return  # one was never journaled, the other is still open
         if isinstance(event, OfPurchase):
             self._of_purchase(event)
@@ -68,14 +66,15 @@ class RunTrace:
         span = self._purchases.get(of)
         if span is None:
             span = self._purchases[of] = self._start(event)
-        if isinstance(event, PurchaseIntended):
-            _set(span, model=event.model, planned_credits=event.reserve, route=event.route)
-            return
-        if isinstance(event, PurchaseAccepted):
-            _set(span, task_id=event.task_id, reserved_credits=event.reserved_credits)
-            return
-        if isinstance(event, JobEnded | ChatAnswered):
-            _set(span, credits=event.final_credits)
+        match event:
+            case PurchaseIntended():
+                _set(span, model=event.model, planned_credits=event.reserve, route=event.route)
+                return
+            case PurchaseAccepted():
+                _set(span, task_id=event.task_id, reserved_credits=event.reserved_credits)
+                return
+            case JobEnded() | ChatAnswered():
+                _set(span, credits=event.final_credits)
         outcome = outcome_of(event)
         _set(span, outcome=outcome)
         if outcome != "succeeded":

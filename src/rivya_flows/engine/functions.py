@@ -23,7 +23,6 @@ from rivya_flows.engine.run import Run
 from rivya_flows.errors import LostMediumError, RivyaError
 from rivya_flows.planning.queue.actions import Buy, Work
 from rivya_flows.steps.function import Function
-from rivya_flows.steps.kind import Kind
 from rivya_flows.store.assets import AssetStore
 
 
@@ -31,13 +30,6 @@ class FunctionError(RivyaError):
     """A function failed, or its result does not match its model."""
 
     code = "function"
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
-
-    def __str__(self) -> str:
-        return self.message
 
 
 async def call_function(run: Run, action: Buy | Work) -> Outputs:
@@ -61,9 +53,11 @@ async def call_function(run: Run, action: Buy | Work) -> Outputs:
         key, arguments = action.bought.idempotency_key, json.loads(action.bought.body)["arguments"]
     else:
         key, arguments = "", action.arguments
-    local = {
-        argument: await _local(run, kind, argument, one) for argument, one in arguments.items()
-    }
+    local = {}
+    for argument, value in arguments.items():
+        fetches = isinstance(kind, Function) and kind.wants_files(argument, value)
+        found = await fetched(run, value) if fetches else value
+        local[argument] = await asyncio.to_thread(_local_copies, run.context.assets, found)
     # A thread that runs on after its timeout may still write there.
     with tempfile.TemporaryDirectory(
         dir=run.context.scratch, prefix="function-", ignore_cleanup_errors=True
@@ -108,12 +102,6 @@ async def _called(work: Callable[[], Any], name: str, seconds: float | None) -> 
         if not limit.expired():
             raise  # raised by the function
         raise FunctionError(f"{name}: it took longer than {seconds:g} s") from error
-
-
-async def _local(run: Run, kind: Kind, key: str, value: Any) -> Any:
-    if isinstance(kind, Function) and kind.wants_files(key, value):
-        value = await fetched(run, value)
-    return await asyncio.to_thread(_local_copies, run.context.assets, value)
 
 
 def _local_copies(assets: AssetStore, value: Any) -> Any:
