@@ -134,18 +134,13 @@ async def secret_block(name: str) -> SecretStr | None:
 
 
 async def read_block(load: Callable[[], Awaitable[T]], what: str) -> T | None:
-    """What `load` gives; None if the current Prefect server has no such block.
-
-    Raises:
-        UsageError: The server cannot be reached, or the block holds wrong values.
-    """
+    """What `load` gives; None if the current Prefect server has no such block."""
     from prefect.exceptions import PrefectHTTPStatusError
     from prefect.settings import PREFECT_API_URL
 
     from rivya_flows.settings import RUN_HERE
     from rivya_flows.store.shared_store_checks import shown_url
 
-    address = shown_url(str(PREFECT_API_URL.value()))
     try:
         return await load()
     except ValidationError as error:
@@ -153,14 +148,12 @@ async def read_block(load: Callable[[], Awaitable[T]], what: str) -> T | None:
         raise UsageError(f"{what} is wrong: {wrong}", "fix it in Prefect, under Blocks") from None
     except ValueError:  # Prefect's error for a 404
         return None
-    except PrefectHTTPStatusError as error:
+    except Exception as error:  # what Prefect's HTTP client raises if nothing answers, too
+        url = shown_url(str(PREFECT_API_URL.value()))
+        said, hint = f"no Prefect server answers at {url}", "start that server"
+        if isinstance(error, PrefectHTTPStatusError):
+            said = f"{url} answers with HTTP {error.response.status_code}"
+            hint = "check PREFECT_API_AUTH_STRING or PREFECT_API_KEY"
         raise UsageError(
-            f"PREFECT_API_URL: {address} answers with HTTP {error.response.status_code} when asked"
-            f" for {what}",
-            f"{RUN_HERE}; or check PREFECT_API_AUTH_STRING or PREFECT_API_KEY",
-        ) from error
-    except Exception as error:  # what Prefect's HTTP client raises if nothing answers
-        raise UsageError(
-            f"PREFECT_API_URL: no Prefect server answers at {address} when asked for {what}",
-            f"{RUN_HERE}; or start that server",
+            f"PREFECT_API_URL: {said} when asked for {what}", f"{RUN_HERE}; or {hint}"
         ) from error

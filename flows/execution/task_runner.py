@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 _logger = logging.getLogger(__name__)
 
-_TASKS: Mapping[Callable[..., Any], Task[..., Any]] = {
+TASKS: Mapping[Callable[..., Any], Task[..., Any]] = {
     one.fn: one
     for module in (files, generations, work)
     for one in vars(module).values()
@@ -87,7 +87,7 @@ class PrefectCalls:
         work: Callable[[], Awaitable[T]],
     ) -> T:
         """Run the task of a function under a name such as ``stills[neon] buy``, or in the task run of a group."""
-        task = _TASKS[function]
+        task = TASKS[function]
         if (items := self._range(step, key)) is not None:
             group = self._group(task, stage, items, key)
             begun = await group.begun()
