@@ -11,7 +11,6 @@ from prefect import get_client
 
 from rivya_flows.engine.loop import drive
 from rivya_flows.engine.model_slots import HeldSlots, shared_slots
-from rivya_flows.engine.report import RunReport
 from rivya_flows.engine.run import Run, now
 from rivya_flows.engine.run_log import ServiceOutage, log_events, log_rendering, start_line
 from rivya_flows.engine.signing import Signing, signer_of
@@ -31,6 +30,7 @@ from rivya_flows.flows.server.limits import turn
 from rivya_flows.flows.stopping import STOPPED, caught_terminations
 from rivya_flows.language.workflow import Concurrency
 from rivya_flows.preparation.restore import restore_media
+from rivya_flows.receipt.report import RunReport
 from rivya_flows.store.database import in_thread
 
 

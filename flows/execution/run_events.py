@@ -28,9 +28,9 @@ from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL, send_event
 from rivya_flows.flows.recovery.automations import EVENT_PREFIX, LAST_HEARTBEAT, OURS, ROW_PREFIX
 from rivya_flows.flows.recovery.orphans import close_cancelled
 from rivya_flows.flows.run_ids import can_be_suspended, flow_run_here, flow_run_of, run_id_of
-from rivya_flows.ledger.phrases import credits_of
-from rivya_flows.ledger.receipt_model import Receipt
-from rivya_flows.planning.markdown import text
+from rivya_flows.markdown import text
+from rivya_flows.receipt.model import Receipt
+from rivya_flows.receipt.phrases import credits_of
 from rivya_flows.settings import read_settings
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.journal import Journal

@@ -14,8 +14,7 @@ from typing import Any
 from opentelemetry import trace
 from opentelemetry.trace import Span, StatusCode, Tracer, TracerProvider
 
-from rivya_flows.ledger.metrics import outcome_of
-from rivya_flows.planning.queue.events import (
+from rivya_flows.queue.events import (
     ChatAnswered,
     Event,
     JobEnded,
@@ -26,7 +25,8 @@ from rivya_flows.planning.queue.events import (
     PurchaseUnanswered,
     RunEnded,
 )
-from rivya_flows.planning.queue.state import State
+from rivya_flows.queue.state import State
+from rivya_flows.receipt.metrics import outcome_of
 
 _MAX_NAME = 200
 

@@ -11,8 +11,8 @@ import sqlalchemy
 from sqlalchemy import Engine
 
 from rivya_flows.engine.run import Run
-from rivya_flows.planning.queue.events import Event
-from rivya_flows.planning.queue.state import State
+from rivya_flows.queue.events import Event
+from rivya_flows.queue.state import State
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, accounts_agree, customer, stills

@@ -17,8 +17,8 @@ from rivya_flows.engine.drawing import compose, lay_out
 from rivya_flows.engine.run import Run
 from rivya_flows.engine.signing import Signing, signer_of, verify
 from rivya_flows.errors import MediaError
-from rivya_flows.planning.queue.actions import Work
-from rivya_flows.planning.queue.state import State
+from rivya_flows.queue.actions import Work
+from rivya_flows.queue.state import State
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 from support.composed_media import still, tone

@@ -16,7 +16,7 @@ from rivya_client.runtime import Runtime
 from rivya_flows.engine.job_wakes import MISSES, JobWakes
 from rivya_flows.engine.jobs import JobFailedError, collect_job
 from rivya_flows.engine.run import Run, now
-from rivya_flows.planning.queue.actions import Collect
+from rivya_flows.queue.actions import Collect
 from rivya_flows.store.received_events import NEWEST
 from support.task_runs import run_of
 

@@ -22,7 +22,7 @@ from rivya_flows.engine.signing import title_of
 from rivya_flows.errors import MediaError
 from rivya_flows.language.final_cut import media_in, with_media
 from rivya_flows.media import decoding
-from rivya_flows.planning.queue.actions import Work
+from rivya_flows.queue.actions import Work
 
 
 async def compose(run: Run, work: Work) -> dict[str, Any]:

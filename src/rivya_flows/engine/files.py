@@ -11,7 +11,7 @@ from rivya_client.types import File
 from rivya_flows.assets import Asset
 from rivya_flows.engine.asset_ingest import take
 from rivya_flows.engine.run import Run
-from rivya_flows.planning.queue.actions import UploadMedium
+from rivya_flows.queue.actions import UploadMedium
 from rivya_flows.steps.function import remote_file
 
 MAX_FETCH_BYTES = 100 * 2**20

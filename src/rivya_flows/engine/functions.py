@@ -21,7 +21,7 @@ from rivya_flows.engine.asset_ingest import kept
 from rivya_flows.engine.files import fetched
 from rivya_flows.engine.run import Run
 from rivya_flows.errors import LostMediumError, RivyaError
-from rivya_flows.planning.queue.actions import Buy, Work
+from rivya_flows.queue.actions import Buy, Work
 from rivya_flows.steps.function import Function
 from rivya_flows.store.assets import AssetStore
 

@@ -28,14 +28,8 @@ from rivya_flows.errors import (
     NotFoundError,
     RivyaError,
 )
-from rivya_flows.planning.queue.actions import Collect
-from rivya_flows.planning.queue.events import (
-    BroughtFile,
-    Event,
-    ItemCompleted,
-    ItemFailed,
-    JobEnded,
-)
+from rivya_flows.queue.actions import Collect
+from rivya_flows.queue.events import BroughtFile, Event, ItemCompleted, ItemFailed, JobEnded
 
 MAX_RESULT_BYTES = 2**30
 """Size of one result; a gigabyte is more than any model of the catalogue makes."""

@@ -16,7 +16,6 @@ from rivya_client.client import RivyaClient
 from rivya_client.types import Generation
 from rivya_flows.engine.actions import events_of
 from rivya_flows.engine.notify import notify
-from rivya_flows.engine.report import RunReport
 from rivya_flows.engine.run import Run, Runner
 from rivya_flows.errors import (
     APIStatusError,
@@ -27,19 +26,9 @@ from rivya_flows.errors import (
     StoreLostError,
     StoreUnreachableError,
 )
-from rivya_flows.ledger.receipt import credits_of
-from rivya_flows.ledger.reconciliation import jobs_to_ask
-from rivya_flows.planning.expansion.item_evaluation import claimed_hash
-from rivya_flows.planning.queue.actions import (
-    Action,
-    AskCache,
-    Buy,
-    Collect,
-    EndRun,
-    UploadMedium,
-    Work,
-)
-from rivya_flows.planning.queue.events import (
+from rivya_flows.queue.actions import Action, AskCache, Buy, Collect, EndRun, UploadMedium, Work
+from rivya_flows.queue.evaluation import claimed_hash
+from rivya_flows.queue.events import (
     MOST_OTHER_RUNS,
     ChatAnswered,
     Event,
@@ -54,9 +43,12 @@ from rivya_flows.planning.queue.events import (
     ServiceAsked,
     Stamped,
 )
-from rivya_flows.planning.queue.items import ItemState, Phase
-from rivya_flows.planning.queue.queue import step
-from rivya_flows.planning.queue.state import State
+from rivya_flows.queue.items import ItemState, Phase
+from rivya_flows.queue.queue import step
+from rivya_flows.queue.state import State
+from rivya_flows.receipt.from_journal import credits_of
+from rivya_flows.receipt.reconciliation import jobs_to_ask
+from rivya_flows.receipt.report import RunReport
 from rivya_flows.steps.registry import known_kind
 from rivya_flows.store.cache_index import NewResult
 from rivya_flows.store.charges import spent_by_others

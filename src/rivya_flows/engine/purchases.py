@@ -15,8 +15,8 @@ from rivya_client.types import ChatCompletion, Generation
 from rivya_flows.engine.functions import call_function
 from rivya_flows.engine.run import Run
 from rivya_flows.errors import APIError, APIStatusError, UsageError
-from rivya_flows.planning.queue.actions import Buy
-from rivya_flows.planning.queue.events import (
+from rivya_flows.queue.actions import Buy
+from rivya_flows.queue.events import (
     ChatAnswered,
     Event,
     ItemCompleted,
@@ -27,8 +27,8 @@ from rivya_flows.planning.queue.events import (
     PurchaseUnanswered,
     PurchaseUncertain,
 )
-from rivya_flows.planning.queue.items import Purchase
-from rivya_flows.planning.queue.refusals import CONFLICT, meaning_of_refusal
+from rivya_flows.queue.items import Purchase
+from rivya_flows.queue.outcomes import CONFLICT, meaning_of_refusal
 
 
 async def submit(run: Run, action: Buy) -> Generation | ChatCompletion:
