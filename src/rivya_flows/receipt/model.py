@@ -627,9 +627,8 @@ def with_paths(made: M, paths: Mapping[str, Path | None]) -> M:
             changed["path"] = path
         elif path is not None:
             changed["path"] = str(path)
-    if all(value is getattr(made, name) for name, value in changed.items()):
-        return made
-    return made.model_construct(made.model_fields_set, **changed)
+    new = {name for name, value in changed.items() if value is not getattr(made, name)}
+    return made.model_construct(made.model_fields_set | new, **changed) if new else made
 
 
 def _with_paths(value: Any, paths: Mapping[str, Path | None]) -> Any:
