@@ -20,8 +20,7 @@ T = TypeVar("T")
 async def revealed(name: str) -> Revealed:
     """The secret of a name, ``env:NAME``, ``block:NAME`` or ``block:secret/NAME``, with that name.
 
-    Raises:
-        UsageError: There is none, or specs may not name it. The message never holds a secret.
+    The message of its `UsageError` never holds a secret.
     """
     if reason := refusal(name):
         raise UsageError(reason, RESERVED_HINT)
@@ -56,11 +55,7 @@ async def secret_block(name: str) -> SecretStr | None:
 
 
 async def read_block(load: Callable[[], Awaitable[T]], what: str) -> T | None:
-    """What `load` gives; None if the current Prefect server has no such block.
-
-    Raises:
-        UsageError: The server cannot be reached, or the block holds wrong values.
-    """
+    """What `load` gives; None if the current Prefect server has no such block."""
     from prefect.exceptions import PrefectHTTPStatusError
     from prefect.settings import PREFECT_API_URL
 
@@ -71,19 +66,12 @@ async def read_block(load: Callable[[], Awaitable[T]], what: str) -> T | None:
         raise UsageError(f"{what} is wrong: {wrong}", "fix it in Prefect, under Blocks") from None
     except ValueError:  # Prefect's error for a 404
         return None
-    except PrefectHTTPStatusError as error:
+    except Exception as error:  # what Prefect's HTTP client raises if nothing answers, too
+        url = shown_url(str(PREFECT_API_URL.value()))
+        said, hint = f"no Prefect server answers at {url}", "start that server"
+        if isinstance(error, PrefectHTTPStatusError):
+            said = f"{url} answers with HTTP {error.response.status_code}"
+            hint = "check PREFECT_API_AUTH_STRING or PREFECT_API_KEY"
         raise UsageError(
-            f"PREFECT_API_URL: {_shown(PREFECT_API_URL)} answers with HTTP"
-            f" {error.response.status_code} when asked for {what}",
-            f"{RUN_HERE}; or check PREFECT_API_AUTH_STRING or PREFECT_API_KEY",
+            f"PREFECT_API_URL: {said} when asked for {what}", f"{RUN_HERE}; or {hint}"
         ) from error
-    except Exception as error:  # what Prefect's HTTP client raises if nothing answers
-        raise UsageError(
-            f"PREFECT_API_URL: no Prefect server answers at {_shown(PREFECT_API_URL)} when asked"
-            f" for {what}",
-            f"{RUN_HERE}; or start that server",
-        ) from error
-
-
-def _shown(setting: Any) -> str:
-    return shown_url(str(setting.value()))

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import WorkPool
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
 from rivya_client.catalogue.snapshot import shipped
@@ -21,17 +22,12 @@ from rivya_flows.engine.publishing import upload_page
 from rivya_flows.environment import variables
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.credentials import RivyaCredentials
-from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL, JobVariables, first_block
-from rivya_flows.flows.deployment.desired import (
-    DesiredDeployment,
-    GivenSpecs,
-    desired_deployments,
-    read_specs,
-)
+from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL, first_block
+from rivya_flows.flows.deployment.desired import GivenSpecs, desired_deployments, read_specs
 from rivya_flows.flows.deployment.spending import deployed_spending
 from rivya_flows.flows.deployment.sync import (
     Change,
-    ExistingDeployment,
+    Desired,
     delete_orphans,
     read_existing,
     reconcile,
@@ -85,7 +81,7 @@ class DeployOptions:
     prune: bool = False
     dry: bool = False
     single_machine: bool = False
-    job_variables: JobVariables = field(default_factory=JobVariables)
+    job_variables: Mapping[str, Any] = field(default_factory=dict)
     sources: GivenSpecs | None = None
 
 
@@ -172,20 +168,20 @@ async def _deploy(
     client: PrefectClient, sources: GivenSpecs, options: DeployOptions, settings: Settings
 ) -> Deployed:
     default = options.work_pool or WORK_POOL
-    pools = {
+    named = {
         one.work_pool.name if one.work_pool else default
         for source in sources.specs.values()
         for one in source.workflow.deploy
     }
-    await _check_shared(pools, options, settings)
-    there = await _read_pools(client, pools, default)
-    made = tuple(name for name, pool in there.items() if pool is None)
+    await _check_shared(named, options, settings)
+    pools = {name: await _read_pool(client, name, default) for name in sorted(named)}
+    made = tuple(name for name, pool in pools.items() if pool is None)
     if made and not options.dry:
         await ensure_work_pool(default)
     existing = await read_existing(client, sources.specs)
     with scratch() as folder:
         url = (folder / "kept").as_uri() if options.dry else settings.assets_url
-        desired = desired_deployments(
+        of_specs = desired_deployments(
             sources,
             shipped(),
             AssetStore(url, folder),
@@ -193,34 +189,36 @@ async def _deploy(
             upload_page=upload_page(settings, str(client.api_url)),
             job_variables=options.job_variables,
         )
-    _refuse(desired, existing, there)
+    desired = [one.against(existing.get(one.name)) for one in of_specs]
+    _refuse(desired, existing, pools)
     if not options.dry:  # where workers read them
         with closing(Journal(settings.store_url)) as journal:
-            for spec in {one.spec.hash: one.spec for one in desired}.values():
+            for spec in {one.spec.hash: one.spec for one in of_specs}.values():
                 keep_spec(journal.engine, spec)
     stale, unsure = unspecified(
-        existing.values(),
+        existing,
         {one.name for one in desired},
         set(sources.specs),
         {one.collection for one in sources.specs.values()} | sources.covered,
         sources.covered,
     )
 
-    async def reconciled(one: DesiredDeployment) -> Change:
-        found = existing[one.name].deployment if one.name in existing else None
+    async def reconciled(one: Desired) -> Change:
         try:
-            return await reconcile(client, one, found, prune=options.prune, dry=options.dry)
+            return await reconcile(
+                client, one, existing.get(one.name), prune=options.prune, dry=options.dry
+            )
         except PrefectHTTPStatusError as error:
             raise _refused(f"deployment {one.name}", error) from error
 
-    async def removed(one: ExistingDeployment) -> Change:
+    async def removed(name: str) -> Change:
         if not options.dry:
-            await remove(client, one)
-        return Change(one.name, "removed", id=one.deployment.id)
+            await remove(client, name, existing[name].id)
+        return Change(name, "removed", id=existing[name].id)
 
     changes = await _bounded(desired, reconciled)
     if options.prune:
-        changes += await _bounded([existing[name] for name in stale], removed)
+        changes += await _bounded(stale, removed)
         if not options.dry:
             await delete_orphans(client)
     moved = None
@@ -241,7 +239,7 @@ async def _deploy(
         },
         pools=made,
         process_pools=tuple(
-            name for name, pool in there.items() if pool and pool.type == "process"
+            name for name, pool in pools.items() if pool and pool.type == "process"
         ),
         moved_waker=moved,
     )
@@ -258,43 +256,36 @@ async def _check_shared(pools: Iterable[str], options: DeployOptions, settings: 
         raise UsageError(found[0], found[1] + alone)
 
 
-async def _read_pools(
-    client: PrefectClient, names: Iterable[str], default: str
-) -> dict[str, WorkPool | None]:
-    """Work pools by name; the default one may be missing, a pool that an entry names must exist."""
-    found: dict[str, WorkPool | None] = {}
-    for name in sorted(names):
-        try:
-            found[name] = await client.read_work_pool(name)
-        except ObjectNotFound:
-            if name != default:
-                raise UsageError(
-                    f"there is no work pool {name!r}",
-                    f"create it: `prefect work-pool create {name} --type campaign`; for containers"
-                    " with their type and --base-job-template, see docs/how-to/work-pools.md",
-                ) from None
-            found[name] = None
-    return found
+async def _read_pool(client: PrefectClient, name: str, default: str) -> WorkPool | None:
+    """A work pool; None if it is the default one and does not exist yet."""
+    try:
+        return await client.read_work_pool(name)
+    except ObjectNotFound:
+        if name == default:
+            return None
+        raise UsageError(
+            f"there is no work pool {name!r}",
+            f"create it: `prefect work-pool create {name} --type campaign`; for containers"
+            " with their type and --base-job-template, see docs/how-to/work-pools.md",
+        ) from None
 
 
 def _refuse(
-    desired: Iterable[DesiredDeployment],
-    existing: Mapping[str, ExistingDeployment],
+    desired: Iterable[Desired],
+    there: Mapping[str, DeploymentResponse],
     pools: Mapping[str, WorkPool | None],
 ) -> None:
     """Refuses deployments whose name somebody else took, or whose containers lack this package."""
-    there = {name: one.deployment for name, one in existing.items()}
-    foreign = [
+    if foreign := [
         one.name for one in desired if one.name in there and OWNER_TAG not in there[one.name].tags
-    ]
-    if foreign:
+    ]:
         raise UsageError(
             f"not made by rivya-flows: {', '.join(foreign)}",
             "rename the entry of `deploy`, or delete that deployment; nothing was deployed",
         )
     for one in desired:
-        pool = pools[one.work_pool]
-        if pool and lacks_package(pool, one.all_job_variables(there.get(one.name))):
+        pool = pools[one.fields.work_pool_name or ""]
+        if pool and lacks_package(pool, one.fields.job_variables or {}):
             raise UsageError(
                 f"{one.name}: the {pool.type} pool {pool.name!r} runs it in Prefect's own image,"
                 " which does not have rivya-flows",
@@ -316,20 +307,14 @@ async def _bounded(values: Sequence[T], call: Callable[[T], Awaitable[R]]) -> li
 
 
 def _refused(where: str, error: PrefectHTTPStatusError) -> UsageError:
-    status = error.response.status_code
+    status, detail = error.response.status_code, ""
+    with suppress(ValueError, AttributeError):
+        body = error.response.json()
+        detail = body.get("detail") or body.get("exception_detail") or ""
     invalid = status in (HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
     return UsageError(
-        f"{where}: request refused: {_detail(error)}",
+        f"{where}: request refused: HTTP {status}" + (f": {detail!s:.500}" if detail else ""),
         "compare job variables with the variables of the work pool's template"
         if invalid
         else password_hint(status),
     )
-
-
-def _detail(error: PrefectHTTPStatusError) -> str:
-    try:
-        body = error.response.json()
-        detail = body.get("detail") or body.get("exception_detail")
-    except (ValueError, AttributeError):
-        detail = None
-    return f"HTTP {error.response.status_code}" + (f": {detail!s:.500}" if detail else "")

@@ -18,7 +18,7 @@ from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from rivya_flows.flows import notifications
 from rivya_flows.flows.deploy_blocks import OWNER_TAG
 from rivya_flows.flows.questions.suspension import WAKER
-from rivya_flows.flows.recovery.automations import LAST_HEARTBEAT
+from rivya_flows.flows.recovery.automations import LAST_HEARTBEAT, PREFIX
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.run_list import listed_runs
 from rivya_sandbox.service import admin
@@ -101,7 +101,7 @@ def told(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[queue.Queu
             yield messages
         finally:
             for one in server.ask("POST", "/automations/filter", {}):
-                if one["name"] == f"{notifications.PREFIX}notify {BLOCK}":
+                if one["name"] == f"{PREFIX}notify {BLOCK}":
                     server.ask("DELETE", f"/automations/{one['id']}")
 
 

@@ -141,3 +141,10 @@ def test_a_flow_of_any_file_is_found_again_by_the_entrypoint_of_its_deployments(
     assert (made.name, module) == ("tea-time", "rivya_flows.flows.campaigns")
     found = getattr(campaigns, attribute)
     assert (found.name, found.version) == (made.name, made.version)
+
+
+def test_a_spec_may_have_a_name_that_begins_as_an_encoded_path_does(tmp_path: Path) -> None:
+    put = tmp_path / "specs" / "file-drop.yaml"
+    put.parent.mkdir()
+    put.write_text(SPEC.replace("tea-time", "file-drop"))
+    assert campaigns.file_drop.name == "file-drop"
