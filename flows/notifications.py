@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Sequence
 from typing import cast
 
-from prefect import get_client
 from prefect.blocks.abstract import NotificationBlock, NotificationError
 from prefect.blocks.core import Block
 from prefect.client.orchestration import PrefectClient
@@ -24,7 +22,6 @@ from prefect.exceptions import ObjectNotFound
 from rivya_client.printable import one_line
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.deploy_blocks import OWNER_TAG
-from rivya_flows.flows.deployment.deploy import check_server
 from rivya_flows.flows.paging import read_all
 from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL, has_no_recipient
 from rivya_flows.flows.questions.suspension import WAKER
@@ -37,10 +34,10 @@ from rivya_flows.flows.recovery.automations import (
     configured_heartbeat,
     ensure,
     ensure_automations,
-    refusals,
     trigger,
 )
 from rivya_flows.flows.recovery.waker import SWEEP
+from rivya_flows.flows.sync import connected
 
 _TEST_SUBJECT = "rivya-flows: a test"
 _TEST_BODY = "Messages about runs arrive here. `rivya-flows automations test` sent this one."
@@ -147,7 +144,7 @@ nothing is bought twice.
 
 async def apply_recovery() -> dict[str, str]:
     """As `ensure_automations`, with the heartbeat that is set for this process."""
-    async with _connected():
+    async with connected():
         return await ensure_automations(heartbeat_seconds=configured_heartbeat())
 
 
@@ -158,7 +155,7 @@ async def apply_notification(
 
     Gives what was done to it, by its name: `made`, `changed` or `unchanged`.
     """
-    async with _connected() as client:
+    async with connected() as client:
         found = await notification_block(client, block)
         wanted = notification(block, found, ends, spec)
         return await ensure(client, wanted)
@@ -166,7 +163,7 @@ async def apply_notification(
 
 async def try_notifications(blocks: Sequence[str]) -> dict[str, str | None]:
     """Sends a test message through blocks, from this machine; gives why each was not sent, None where it was."""
-    async with _connected() as client:
+    async with connected() as client:
         sends = f"{PREFIX}notify "
         ours = [one.name for one in await _ours(client) if one.name.startswith(sends)]
         names = blocks or [name.removeprefix(sends).partition(" of ")[0] for name in ours]
@@ -181,14 +178,14 @@ async def try_notifications(blocks: Sequence[str]) -> dict[str, str | None]:
 
 
 async def automations_of_ours() -> list[Automation]:
-    async with _connected() as client:
+    async with connected() as client:
         return await _ours(client)
 
 
 async def remove_automation(name: str) -> None:
     """Removes an automation of ours, named with or without `PREFIX`."""
     wanted = name if name.startswith(PREFIX) else PREFIX + name
-    async with _connected() as client:
+    async with connected() as client:
         ours = await _ours(client)
         found = [one for one in ours if one.name == wanted]
         if not found:
@@ -244,14 +241,6 @@ def _trigger(news: str, spec: str | None) -> EventTrigger:
     # A run that was retried may fail again, but is completed once.
     by = [RESOURCE] if news == "completed" else [RESOURCE, RUN_COUNT_LABEL]
     return trigger(*ended, within=_AGAIN_SECONDS, related=of, for_each=by)
-
-
-@asynccontextmanager
-async def _connected() -> AsyncIterator[PrefectClient]:
-    with refusals():
-        async with get_client() as client:
-            await check_server(client)
-            yield client
 
 
 async def _ours(client: PrefectClient) -> list[Automation]:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
 
-from prefect import get_client
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import WorkPool
 from prefect.client.schemas.responses import DeploymentResponse
-from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.exceptions import ObjectNotFound
 
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.engine.publishing import upload_page
@@ -41,7 +39,7 @@ from rivya_flows.flows.deployment.work_pools import (
     machines_of,
 )
 from rivya_flows.flows.recovery.automations import configured_heartbeat, ensure_automations
-from rivya_flows.flows.server.environment import health_problem, password_hint
+from rivya_flows.flows.sync import connected, refusals
 from rivya_flows.money.live_guard import (
     Confirm,
     account,
@@ -56,10 +54,12 @@ from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.deployments import keep_spec
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.shared_store_checks import shown_url, this_machine, unshared
+from rivya_flows.store.shared_store_checks import this_machine, unshared
 
 _AT_ONCE = 6
 """Concurrent requests: with more, a server on SQLite only waits for its own locks."""
+
+_INVALID = "compare job variables with the variables of the work pool's template"
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -118,18 +118,14 @@ async def deploy(
     sources = options.sources or read_specs(
         options.paths, shipped(), collection=options.collection, empty=options.prune
     )
-    try:
-        async with get_client() as client:
-            await check_server(client)
-            if options.sources is None:
-                pretend = _rehearses(settings, str(client.api_url))
-                found = await deployed_spending(sources, datetime.now(UTC))
-                await agree_to_spending(
-                    found, settings, tell, confirm, rehearses=pretend, dry=options.dry
-                )
-            return await _deploy(client, sources, options, settings)
-    except PrefectHTTPStatusError as error:
-        raise _refused("prefect", error) from error
+    async with connected() as client:
+        if options.sources is None:
+            pretend = _rehearses(settings, str(client.api_url))
+            found = await deployed_spending(sources, datetime.now(UTC))
+            await agree_to_spending(
+                found, settings, tell, confirm, rehearses=pretend, dry=options.dry
+            )
+        return await _deploy(client, sources, options, settings)
 
 
 def _rehearses(settings: Settings, api_url: str) -> bool:
@@ -146,22 +142,6 @@ def _rehearses(settings: Settings, api_url: str) -> bool:
     if settings.rivya_flows_sandbox:
         return True
     return "RIVYA_BASE_URL" in variables() and is_rehearsal(settings.rivya_base_url, settings)
-
-
-async def check_server(client: PrefectClient) -> None:
-    """Raises `UsageError` if the server of this process does not answer."""
-    problem = await health_problem(client)
-    if problem is None:
-        return
-    url, answer = shown_url(str(client.api_url)), getattr(problem, "response", None)
-    if answer is None:
-        raise UsageError(
-            f"no Prefect server answers at {url}",
-            "start it, or set PREFECT_API_URL to a running one",
-        )
-    raise UsageError(
-        f"{url} answers with HTTP {answer.status_code}", password_hint(answer.status_code)
-    )
 
 
 async def _deploy(
@@ -204,12 +184,10 @@ async def _deploy(
     )
 
     async def reconciled(one: Desired) -> Change:
-        try:
+        with refusals(f"deployment {one.name}", _INVALID):
             return await reconcile(
                 client, one, existing.get(one.name), prune=options.prune, dry=options.dry
             )
-        except PrefectHTTPStatusError as error:
-            raise _refused(f"deployment {one.name}", error) from error
 
     async def removed(name: str) -> Change:
         if not options.dry:
@@ -304,17 +282,3 @@ async def _bounded(values: Sequence[T], call: Callable[[T], Awaitable[R]]) -> li
                 raise done
             results.append(done)
     return results
-
-
-def _refused(where: str, error: PrefectHTTPStatusError) -> UsageError:
-    status, detail = error.response.status_code, ""
-    with suppress(ValueError, AttributeError):
-        body = error.response.json()
-        detail = body.get("detail") or body.get("exception_detail") or ""
-    invalid = status in (HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
-    return UsageError(
-        f"{where}: request refused: HTTP {status}" + (f": {detail!s:.500}" if detail else ""),
-        "compare job variables with the variables of the work pool's template"
-        if invalid
-        else password_hint(status),
-    )

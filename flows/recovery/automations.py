@@ -15,10 +15,8 @@ The server runs four of them, for flow runs with our tag only:
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
-from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
@@ -27,14 +25,11 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger, Posture
-from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import get_current_settings
 
-from rivya_flows.errors import UsageError
 from rivya_flows.flows.deploy_blocks import OWNER_TAG
 from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL
-from rivya_flows.flows.server.environment import password_hint
-from rivya_flows.flows.sync import Resource, sync
+from rivya_flows.flows.sync import Resource, refusals, sync
 
 EVENT_PREFIX = "rivya-flows.run."
 """Begins the event of a run's end, before completed, failed, cancelled or suspended; automations of
@@ -89,7 +84,7 @@ async def ensure_automations(
     Returns:
         What was done to each, by name: `made`, `changed` or `unchanged`.
     """
-    with refusals():
+    with refusals("automations", "update the Prefect server"):
         async with get_client() as client:
             heartbeat = heartbeat_seconds or await _heartbeat_there(client) or HEARTBEAT_SECONDS
             return await ensure(client, *automations(heartbeat, again_seconds))
@@ -182,21 +177,6 @@ def trigger(
         threshold=threshold,
         within=timedelta(seconds=within),
     )
-
-
-@contextmanager
-def refusals() -> Iterator[None]:
-    """Turns the refusal of a server into a `UsageError`."""
-    try:
-        yield
-    except PrefectHTTPStatusError as error:
-        status = error.response.status_code
-        raise UsageError(
-            f"prefect: the automations cannot be set: HTTP {status}",
-            password_hint(status)
-            if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
-            else "update the Prefect server, or use an account with the right to set automations",
-        ) from error
 
 
 async def ensure(client: PrefectClient, *desired: AutomationCore) -> dict[str, str]:
