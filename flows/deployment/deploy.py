@@ -93,7 +93,7 @@ class Deployed:
         left: Deployments of ours that no given spec has and that stay: without `prune`, or because
             their spec may still exist.
         without: Specs without a `deploy:` entry, with one that they could have, as YAML.
-        moved_waker: Where the waker was moved and why, as a sentence; None if it was not.
+        notes: What else people should know, such as where the waker was moved, as sentences.
     """
 
     changes: list[Change]
@@ -101,8 +101,7 @@ class Deployed:
     stale: tuple[str, ...]
     without: Mapping[str, str]
     pools: tuple[str, ...]
-    process_pools: tuple[str, ...]
-    moved_waker: str | None = None
+    notes: tuple[str, ...]
 
 
 async def deploy(
@@ -199,13 +198,18 @@ async def _deploy(
         changes += await _bounded(stale, removed)
         if not options.dry:
             await delete_orphans(client)
-    moved = None
+    notes = [
+        f"work pool {name} is of type process; warm workers need campaign: docs/how-to/workers.md"
+        for name, pool in pools.items()
+        if pool and pool.type == "process"
+    ]
     if pools and not options.dry:
         # The form offers its blocks as wallets.
         await RivyaCredentials.aregister_type_and_schema(client=client)
         # Campaigns need these too: crashed runs restart, and deadlines of questions act.
         await ensure_automations(heartbeat_seconds=configured_heartbeat())
-        moved = await deploy_waker(sorted(pools, key=lambda one: one != default))
+        if moved := await deploy_waker(sorted(pools, key=lambda one: one != default)):
+            notes.append(moved)
     return Deployed(
         changes=changes,
         left=unsure if options.prune else tuple(sorted({*stale, *unsure})),
@@ -216,10 +220,7 @@ async def _deploy(
             if not one.workflow.deploy
         },
         pools=made,
-        process_pools=tuple(
-            name for name, pool in pools.items() if pool and pool.type == "process"
-        ),
-        moved_waker=moved,
+        notes=tuple(notes),
     )
 
 

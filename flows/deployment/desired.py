@@ -32,7 +32,8 @@ from rivya_flows.flows.deployment.sync import Desired, environment_of, set_by_sp
 from rivya_flows.flows.run_form import CREDENTIALS, shown_form, upload_link
 from rivya_flows.language.workflow import Deploy, Workflow
 from rivya_flows.ledger.phrases import credits_of, total_of
-from rivya_flows.preparation.prepare import Market, RunRequest, prepare
+from rivya_flows.preparation.check import check_spec, unreadable
+from rivya_flows.preparation.prepare import RunRequest, prepare_offline
 from rivya_flows.preparation.spec_file import (
     NO_SPEC,
     SpecFile,
@@ -42,7 +43,6 @@ from rivya_flows.preparation.spec_file import (
     specs_at,
 )
 from rivya_flows.spec.includes import included_texts
-from rivya_flows.spec.load import check
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.deployments import DeployedSpec
 
@@ -207,10 +207,9 @@ def read_specs(
         try:
             file = read_spec(path)
         except UsageError as error:
-            message = error.message.removeprefix(f"{path}: ")
-            problems.append(Diagnostic("unreadable", message, error.hint, file=str(path)))
+            problems.append(unreadable(path, error))
             continue
-        workflow, own = check(file.text, file=file.name, catalogue=catalogue, folder=file.folder)
+        workflow, own = check_spec(file, catalogue)
         problems += own
         if workflow is None:
             continue
@@ -275,7 +274,7 @@ def desired_deployments(
                 spec=spec,
                 work_pool=deploy.work_pool.name if deploy.work_pool else work_pool or WORK_POOL,
                 collection=source.collection,
-                price=_price(source, deploy, catalogue, assets),
+                price=_price(source, deploy, catalogue),
                 upload_page=upload_page,
                 job_variables=job_variables or {},
             )
@@ -286,14 +285,13 @@ def desired_deployments(
     return desired
 
 
-def _price(source: GivenSpec, deploy: Deploy, catalogue: Catalogue, assets: AssetStore) -> str:
+def _price(source: GivenSpec, deploy: Deploy, catalogue: Catalogue) -> str:
     """What a run of a deployment costs, by the shipped prices and with the inputs that it has."""
     if source.workflow.budget is not None:
         return f"At most {credits_of(source.workflow.budget.credits)} a run."
     request = RunRequest(source.file, lambda _: deploy.inputs, local_files=False)
-    market, name = Market(catalogue, service=""), source.workflow.name
     try:
-        ready = prepare(request, market, run_id=name, assets=assets, look_up=lambda _: None)
+        ready = prepare_offline(request, catalogue)
     except RivyaError:  # an input is missing, which the form asks for
         return "No budget: the price of a run depends on its inputs."
     words = total_of(ready.estimate)

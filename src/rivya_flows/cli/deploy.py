@@ -79,12 +79,8 @@ def deploy(
             f"{', '.join(done.without)}: nothing to deploy: no `deploy:` entry",
             "add the lines above to the spec, or remove what it had with --prune",
         )
-    for pool in done.process_pools:
-        tell(
-            f"work pool {pool} is of type process; warm workers need campaign: docs/how-to/workers.md"
-        )
-    if done.moved_waker:
-        tell(done.moved_waker)
+    for note in done.notes:
+        tell(note)
     if as_json:
         print_json(
             {
