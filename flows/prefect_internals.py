@@ -132,22 +132,16 @@ async def is_on_sqlite(client: PrefectClient, flow: str) -> bool:
     return await found(flow) and not await found(flow.replace("-", r"\-"))
 
 
-def schedule_slug(run: FlowRun) -> str | None:
-    """The slug of the schedule that made a flow run; None if no schedule made it.
+def made_by(run: FlowRun, schedules: Iterable[DeploymentSchedule]) -> DeploymentSchedule | None:
+    """The schedule that made a flow run, also by its slug: deploying again may give it another id. None: no such.
 
     Read from server/models/deployments.py: `created_by` shows the slug, or the schedule's class
     where it has none, and the schedule's id. If it changes, every scheduled run is skipped.
     """
     if not run.auto_scheduled or run.created_by is None:
         return None
-    return run.created_by.display_value
-
-
-def made_by(run: FlowRun, schedules: Iterable[DeploymentSchedule]) -> DeploymentSchedule | None:
-    """The schedule that made a flow run, also by its slug: deploying again may give it another id. None: no such."""
-    slug, made = schedule_slug(run), run.created_by and run.created_by.id
-    own = (one for one in schedules if made == one.id or (slug and slug == one.slug))
-    return next(own, None)
+    made, slug = run.created_by.id, run.created_by.display_value
+    return next((one for one in schedules if made == one.id or (slug and slug == one.slug)), None)
 
 
 async def dates_of(

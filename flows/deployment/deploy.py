@@ -67,13 +67,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class DeployOptions:
-    """What to deploy, and how.
-
-    Attributes:
-        work_pool: For entries that name none; None uses `WORK_POOL`.
-        collection: A name for all of them as one whole collection; None uses their folders.
-        sources: What is read of the paths, if it was read and agreed to before; None: read now.
-    """
+    """What to deploy, and how; `sources` were read from the paths and agreed to before, if they are given."""
 
     paths: Sequence[Path]
     work_pool: str | None = None
@@ -89,11 +83,8 @@ class DeployOptions:
 class Deployed:
     """What was done.
 
-    Attributes:
-        left: Deployments of ours that no given spec has and that stay: without `prune`, or because
-            their spec may still exist.
-        without: Specs without a `deploy:` entry, with one that they could have, as YAML.
-        notes: What else people should know, such as where the waker was moved, as sentences.
+    `left` are deployments of ours that no given spec has and that stay: without `prune`, or because their spec
+    may still exist. `without` are specs that have no `deploy:` entry, with one that they could have, as YAML.
     """
 
     changes: list[Change]

@@ -97,12 +97,7 @@ def unspecified(
 
 @dataclass(frozen=True)
 class Desired:
-    """What Prefect gets of a deployment.
-
-    Attributes:
-        schedules: By slug.
-        automations: By name, for the id of the deployment that they start.
-    """
+    """What Prefect gets of a deployment: schedules by slug, and by name the automations that start it by its id."""
 
     flow: str
     deployment: str
@@ -118,12 +113,7 @@ class Desired:
 
 @dataclass
 class Change:
-    """What was done to a deployment, or would be done without `dry`.
-
-    Attributes:
-        id: None for one that `--plan` would make.
-        version: Of its spec; None for a removed one.
-    """
+    """What was done to a deployment, or would be done without `dry`; one that would be made has no id."""
 
     name: str
     done: str

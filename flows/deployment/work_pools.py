@@ -58,12 +58,17 @@ async def runs_at_once(pool: str) -> int:
 
 
 async def workers_online(pool: str, *, since: datetime | None = None) -> list[str]:
-    """Names of the workers of a pool that are online, and had a heartbeat `since` then; may raise `ObjectNotFound`."""
-    async with get_client() as client:
-        found = _online(await client.read_workers_for_work_pool(pool))
+    """Names of the workers of a pool that are online, and had a heartbeat `since` then; none if it is gone."""
+    workers: list[Worker] = []
+    with suppress(ObjectNotFound):
+        async with get_client() as client:
+            workers = await client.read_workers_for_work_pool(pool)
     never = datetime.min.replace(tzinfo=UTC)
     return [
-        one.name for one in found if since is None or (one.last_heartbeat_time or never) > since
+        one.name
+        for one in workers
+        if one.status == WorkerStatus.ONLINE
+        and (since is None or (one.last_heartbeat_time or never) > since)
     ]
 
 
@@ -73,16 +78,14 @@ async def machines_of(pool: str) -> set[str]:
     Prefect knows a worker's name only. One called ``NAME@MACHINE`` names its machine; others run
     here if the server itself is on loopback, and on an unknown machine otherwise.
     """
+    kind = "campaign"
     async with get_client() as client:
         local = is_loopback(str(client.api_url))
-        try:
+        with suppress(ObjectNotFound):
             kind = (await client.read_work_pool(pool)).type
-            workers = await client.read_workers_for_work_pool(pool)
-        except ObjectNotFound:
-            kind, workers = "campaign", []
     if kind not in ("campaign", "process"):
         return {f"the containers of the {kind} pool {pool!r}"}
-    found = {machine_of(one.name) for one in _online(workers)}
+    found = {machine_of(name) for name in await workers_online(pool)}
     if (local and UNKNOWN_MACHINE in found) or not found:
         found = found - {UNKNOWN_MACHINE} | {this_machine() if local else UNKNOWN_MACHINE}
     return found
@@ -97,10 +100,6 @@ def lacks_package(pool: WorkPool, variables: Mapping[str, Any]) -> bool:
     environment = {**(defaults["env"] or {}), **variables.get("env", {})}
     image = variables.get("image") or defaults["image"]
     return not environment.get(_INSTALLS) and (not image or bool(_PREFECTS_IMAGE.match(str(image))))
-
-
-def _online(workers: list[Worker]) -> list[Worker]:
-    return [one for one in workers if one.status == WorkerStatus.ONLINE]
 
 
 WAKER_NAME = f"{WAKER}/{WAKER_DEPLOYMENT}"
@@ -122,7 +121,7 @@ async def deploy_waker(pools: Sequence[str]) -> str | None:
         except ObjectNotFound:
             there = None
         before = there.work_pool_name if there else None
-        staffed = [one for one in (before, *pools) if one and await _has_worker(one)]
+        staffed = [one for one in (before, *pools) if one and await workers_online(one)]
         pool = next(iter(staffed), before or pools[0])
         schedules = there.schedules if there else ()
         active = next((one.active for one in schedules if one.slug == _SLUG), True)
@@ -146,10 +145,3 @@ async def deploy_waker(pools: Sequence[str]) -> str | None:
     if before is None or pool == before:
         return None
     return f"{WAKER_NAME}: moved to the work pool {pool}; {before} has no worker"
-
-
-async def _has_worker(pool: str) -> bool:
-    try:
-        return bool(await workers_online(pool))
-    except ObjectNotFound:
-        return False

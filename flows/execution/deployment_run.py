@@ -30,7 +30,7 @@ from rivya_flows.flows.deploy_blocks import schedule_of
 from rivya_flows.flows.execution.engine import STOPPED
 from rivya_flows.flows.execution.execute import end_cancelled, execute_run, show_ended
 from rivya_flows.flows.execution.run_events import end_heartbeats
-from rivya_flows.flows.prefect_internals import executed_before, made_by, schedule_slug
+from rivya_flows.flows.prefect_internals import executed_before, made_by
 from rivya_flows.flows.questions.suspension import Suspension, pause, suspend, suspension_of
 from rivya_flows.flows.run_ids import (
     RunId,
@@ -124,8 +124,7 @@ async def skipped_run(workflow: Workflow, grace_seconds: float) -> PassedOver | 
             sort=FlowRunSort.EXPECTED_START_TIME_DESC,
             limit=_NEWEST,
         )
-    # By slug: deploying again may give a schedule another id.
-    others = [one for one in newest if schedule_slug(one) == schedule_slug(run)]
+    others = [one for one in newest if made_by(one, [made])]
     return decide(schedule, run.expected_start_time, now, grace, others)
 
 

@@ -75,14 +75,9 @@ async def ensure_automations(
 ) -> dict[str, str]:
     """Makes or updates the automations on the server of this process; one that somebody switched off stays off.
 
-    Args:
-        heartbeat_seconds: The heartbeat of the flow runs of all workers
-            (``PREFECT_FLOWS_HEARTBEAT_FREQUENCY``). None keeps the time-out of an existing
-            automation and uses Prefect's default for a new one.
-        again_seconds: How long a run stays Crashed before it is rescheduled; at least 10.
-
-    Returns:
-        What was done to each, by name: `made`, `changed` or `unchanged`.
+    `heartbeat_seconds` is ``PREFECT_FLOWS_HEARTBEAT_FREQUENCY`` of all workers; None keeps that of an existing
+    automation, or takes Prefect's default. A run stays Crashed for `again_seconds`, at least 10, before it is
+    rescheduled. Gives what was done to each, by name: `made`, `changed` or `unchanged`.
     """
     with refusals("automations", "update the Prefect server"):
         async with get_client() as client:
@@ -160,12 +155,9 @@ def trigger(
     related: Iterable[Mapping[str, str | list[str]]] = (),
     for_each: Collection[str] = (RESOURCE,),
 ) -> EventTrigger:
-    """Fires at events of flow runs of ours; with `after`, if none follows these events of Prefect within a time.
+    """Fires at events of flow runs of ours; with `after`, if none follows these events of Prefect `within` seconds.
 
-    Args:
-        within: In seconds.
-        labels: Of the resource of an event, besides or instead of that it is a flow run.
-        related: Further resources that the events have.
+    `labels` are of the resource of an event, and may say that it is none of a flow run.
     """
     return EventTrigger(
         expect={*expect},
