@@ -84,8 +84,8 @@ class DesiredDeployment:
     def against(self, there: DeploymentResponse | None) -> Desired:
         """What Prefect gets, with what stays of the deployment that is there."""
         entry = deployment(self.workflow, self.deploy)
-        limit, busy = self.deploy.concurrency_limit, self.deploy.when_busy != "wait"
-        collision = ConcurrencyLimitStrategy("CANCEL_NEW" if busy else "ENQUEUE")
+        limit, waits = self.deploy.concurrency_limit, self.deploy.when_busy == "wait"
+        collision = ConcurrencyLimitStrategy("ENQUEUE" if waits else "CANCEL_NEW")
         wallet = there.parameters.get(CREDENTIALS) if there else None
         fields = DeploymentUpdate(
             version=self.spec.version,
@@ -105,12 +105,10 @@ class DesiredDeployment:
         if queue or _QUEUE in set_by_spec(there):
             fields.work_queue_name = queue or "default"
         schedules = {
-            slug: DeploymentScheduleCreate(
-                schedule=prefect_schedule(one), active=one.active, slug=slug
+            one["slug"]: DeploymentScheduleCreate(
+                schedule=prefect_schedule(schedule), active=schedule.active, slug=one["slug"]
             )
-            for slug, one in zip(
-                (one["slug"] for one in entry["schedules"]), self.deploy.schedules, strict=True
-            )
+            for one, schedule in zip(entry["schedules"], self.deploy.schedules, strict=True)
         }
 
         def automations(deployment_id: UUID) -> dict[str, AutomationCore]:

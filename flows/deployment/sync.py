@@ -62,11 +62,10 @@ async def read_existing(
     named = FlowFilter.model_validate({"name": {"any_": sorted(flows)}})
     found: dict[str, DeploymentResponse] = {}
     for wanted in ({"deployment_filter": tagged}, {"flow_filter": named}):
+        deployments = await read_all(client.read_deployments, **wanted)
         names = {one.id: one.name for one in await read_all(client.read_flows, **wanted)}
         found |= {
-            f"{names[one.flow_id]}/{one.name}": one
-            for one in await read_all(client.read_deployments, **wanted)
-            if one.flow_id in names
+            f"{names[one.flow_id]}/{one.name}": one for one in deployments if one.flow_id in names
         }
     return found
 

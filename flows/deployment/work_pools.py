@@ -60,8 +60,9 @@ async def runs_at_once(pool: str) -> int:
 async def workers_online(pool: str, *, since: datetime | None = None) -> list[str]:
     """Names of the workers of a pool that are online, and had a heartbeat `since` then; none if it is gone."""
     workers: list[Worker] = []
-    with suppress(ObjectNotFound):
-        async with get_client() as client:
+    async with get_client() as client:
+        with suppress(ObjectNotFound):
+            await client.read_work_pool(pool)
             workers = await client.read_workers_for_work_pool(pool)
     never = datetime.min.replace(tzinfo=UTC)
     return [

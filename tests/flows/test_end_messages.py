@@ -10,7 +10,6 @@ import sys
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
 
 import pytest
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
@@ -90,7 +89,7 @@ def place(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest.fixture
 def told(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[queue.Queue[str]]:
     """All that is told while a test runs; of silence after ten seconds, the least that Prefect takes."""
-    monkeypatch.setattr(notifications, "_SILENCE", timedelta(seconds=10))
+    monkeypatch.setattr(notifications, "_SILENCE_SECONDS", 10)
     with team_chat() as (address, messages):
         block = CustomWebhookNotificationBlock(
             name="told", url=address, json_data={"text": "{{subject}}\n\n{{body}}"}
