@@ -31,7 +31,6 @@ from rivya_flows.flows.deployment.schedules import prefect_schedule, schedule_pr
 from rivya_flows.flows.deployment.sync import Desired, environment_of, set_by_spec
 from rivya_flows.flows.run_form import CREDENTIALS, shown_form, upload_link
 from rivya_flows.language.workflow import Deploy, Workflow
-from rivya_flows.ledger.phrases import credits_of, total_of
 from rivya_flows.preparation.check import check_spec, unreadable
 from rivya_flows.preparation.prepare import RunRequest, prepare_offline
 from rivya_flows.preparation.spec_file import (
@@ -42,6 +41,7 @@ from rivya_flows.preparation.spec_file import (
     read_spec,
     specs_at,
 )
+from rivya_flows.receipt.phrases import credits_of, total_of
 from rivya_flows.spec.includes import included_texts
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.deployments import DeployedSpec

@@ -33,8 +33,8 @@ from rivya_flows.flows.questions.suspension import WAKER, wake
 from rivya_flows.flows.recovery.automations import AGAIN, EXECUTIONS, missing_automations
 from rivya_flows.flows.run_ids import flow_run_of, run_id_of
 from rivya_flows.flows.run_logger import run_logger
-from rivya_flows.planning.queue.events import RunEnded
-from rivya_flows.planning.queue.queue import replay
+from rivya_flows.queue.events import RunEnded
+from rivya_flows.queue.queue import replay
 from rivya_flows.settings import read_settings
 from rivya_flows.store.database import in_thread, reading
 from rivya_flows.store.journal import Journal
