@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import datetime
 
 from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import (
     SCHEDULE_TYPES,
     CronSchedule,
@@ -17,9 +18,10 @@ from prefect.events.schemas.automations import EventTrigger
 
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError, UsageError
+from rivya_flows.flows.deploy_blocks import SPEC_VARIABLE
 from rivya_flows.flows.deployment.desired import GivenSpecs
 from rivya_flows.flows.deployment.schedules import dates_from
-from rivya_flows.flows.deployment.sync import ExistingDeployment, automations_of, read_existing
+from rivya_flows.flows.deployment.sync import automations_of, environment_of, is_ours, read_existing
 from rivya_flows.language.workflow import Deploy, Schedule, Workflow
 from rivya_flows.money.live_guard import DeployedSpending, Start
 from rivya_flows.preparation.spec_file import deployed_file, load_spec
@@ -45,8 +47,8 @@ async def other_spending(
     """What may start by itself of our deployments on a server that no given spec has."""
     found = []
     for name, one in sorted((await read_existing(client, ())).items()):
-        if one.is_ours and name not in given:
-            starts = [start async for start in _starts_there(client, one, now)]
+        if is_ours(one) and name not in given:
+            starts = [start async for start in _starts_there(client, name, one, now)]
             if starts:
                 found.append(_spending(name, _executed(journal, one), starts))
     return found
@@ -65,9 +67,9 @@ def _spending(name: str, workflow: Workflow | None, starts: list[Start]) -> Depl
     )
 
 
-def _executed(journal: Journal, deployed: ExistingDeployment) -> Workflow | None:
+def _executed(journal: Journal, deployed: DeploymentResponse) -> Workflow | None:
     """The spec of a deployment, which its runs execute."""
-    spec = deployed_spec(journal.engine, deployed.spec_hash)
+    spec = deployed_spec(journal.engine, environment_of(deployed)[SPEC_VARIABLE])
     if spec is None:
         return None
     with suppress(SpecError):
@@ -76,9 +78,8 @@ def _executed(journal: Journal, deployed: ExistingDeployment) -> Workflow | None
 
 
 async def _starts_there(
-    client: PrefectClient, one: ExistingDeployment, now: datetime
+    client: PrefectClient, name: str, there: DeploymentResponse, now: datetime
 ) -> AsyncIterator[Start]:
-    there = one.deployment
     for schedule in (each.schedule for each in there.schedules if each.active and not there.paused):
         try:
             start = await _start_of(_written(schedule), now)
@@ -86,7 +87,7 @@ async def _starts_there(
             start = Start("by a schedule")
         if start:
             yield start
-    for automation in (await automations_of(client, there.id, one.name)).values():
+    for automation in (await automations_of(client, there.id, name)).values():
         if automation.enabled and isinstance(automation.trigger, EventTrigger):
             trigger = automation.trigger
             yield _start_by(", ".join(sorted(trigger.expect)), dict(trigger.match.items()))
