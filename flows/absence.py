@@ -41,8 +41,6 @@ WITHIN = timedelta(hours=24)
 _WORDS = "away: "
 """Begins the message of each state of ours."""
 
-_SERVER_ERROR = 500
-
 
 def is_absence(error: BaseException | None) -> bool:
     """Whether an error, or what caused it, is that something was away which may come back."""
@@ -54,7 +52,7 @@ def is_absence(error: BaseException | None) -> bool:
                 return False
             case APIError() if error.retryable:
                 return True
-            case PrefectHTTPStatusError() if error.response.status_code >= _SERVER_ERROR:
+            case PrefectHTTPStatusError() if error.response.is_server_error:
                 return True
         error = error.__cause__
     return False

@@ -28,7 +28,7 @@ from rivya_flows.flows.paging import (
     read_flow_runs,
     read_task_runs,
 )
-from rivya_flows.flows.questions.suspension import WAKER, wake
+from rivya_flows.flows.questions import WAKER, wake
 from rivya_flows.flows.recovery.automations import AGAIN, EXECUTIONS, missing_automations
 from rivya_flows.flows.recovery.orphans import close_cancelled
 from rivya_flows.flows.run_ids import flow_run_of, run_id_of

@@ -26,7 +26,7 @@ from rivya_flows.errors import UsageError
 from rivya_flows.flows.deploy_blocks import JobVariables
 from rivya_flows.flows.deployment.deploy import DeployOptions, deploy
 from rivya_flows.flows.deployment.sync import automations_of
-from rivya_flows.flows.questions.suspension import WAKER, WAKER_DEPLOYMENT
+from rivya_flows.flows.questions import WAKER, WAKER_DEPLOYMENT
 from rivya_flows.settings import read_settings
 
 DEPLOY = Path(__file__).parents[3] / "deploy"

@@ -14,9 +14,10 @@ from hypothesis import given, settings, strategies as st
 from rivya_flows.errors import UsageError
 from rivya_flows.planning.mermaid import mermaid
 from rivya_flows.planning.pricing.estimate import estimate, rehearse
+from rivya_flows.planning.questions.form import read_form
 from rivya_flows.planning.questions.open_questions import answerable, open_questions, question_asked
 from rivya_flows.planning.questions.question import Answer
-from rivya_flows.planning.questions.reading_answers import checked, read_answers, read_form
+from rivya_flows.planning.questions.reading_answers import checked, read_answers
 from rivya_flows.planning.queue.event_codec import unique_name
 from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven, QuestionsLeft
 from rivya_flows.planning.queue.items import Phase

@@ -21,7 +21,7 @@ from prefect.states import AwaitingRetry
 
 from rivya_flows.flows import campaigns
 from rivya_flows.flows.prefect_internals import send_pending
-from rivya_flows.flows.run_page.artifacts import Page
+from rivya_flows.flows.run_page import Page
 from rivya_flows.settings import read_settings
 from rivya_flows.store.journal import Journal
 from rivya_sandbox.service import admin
@@ -230,7 +230,7 @@ async def test_a_server_that_takes_no_artifacts_fails_no_run(
 
 
 def test_a_page_without_a_flow_run_shows_nothing() -> None:
-    page = Page(None, "spot", None)  # type: ignore[arg-type]  # nothing is looked at
+    page = Page(None, "spot")  # type: ignore[arg-type]  # nothing is looked at
     page.show_outputs(parsed({}))
     page.show_result(None, "collect", "a", "", {})
 
@@ -263,7 +263,7 @@ def test_each_format_of_a_composition_hangs_on_its_node_under_its_name() -> None
     }
     writer = Collecting()
     context: Any = SimpleNamespace(settings=SimpleNamespace(rivya_flows_public_url=None))
-    page = Page(context, "launch", writer)  # type: ignore[arg-type]  # has what a page uses
+    page = Page(context, "launch", writer.put)
     page.show_result(uuid.uuid4(), "compose", "spot", "hi", outputs)
     assert writer.drawn == {
         "launch-spot-hi": r"spot\[hi\] 9:16: film, 9 × 16",
@@ -299,7 +299,7 @@ def test_each_picked_medium_hangs_on_the_node_of_its_pick_under_its_key() -> Non
     }
     writer = Collecting()
     context: Any = SimpleNamespace(settings=SimpleNamespace(rivya_flows_public_url=None))
-    page = Page(context, "launch", writer)  # type: ignore[arg-type]  # has what a page uses
+    page = Page(context, "launch", writer.put)
     page.show_result(uuid.uuid4(), "collect", "stills", "", [neon, noir])
     page.show_result(uuid.uuid4(), "pick", "hero", "", outputs)
     shown = {key: told for key, told in writer.drawn.items() if "hero" in key}
