@@ -51,7 +51,7 @@ from rivya_flows.planning.pricing.estimate import estimate, rehearse
 from rivya_flows.planning.queue.events import Event
 from rivya_flows.planning.queue.state import State
 from rivya_flows.preparation.prepare import verdict
-from rivya_flows.steps.registry import BUILT_IN
+from rivya_flows.steps.registry import known_kind
 from rivya_flows.tasks.files import Upload
 from rivya_flows.tasks.generations import CollectedJob
 
@@ -165,7 +165,7 @@ class Page:
     def _recorded(self, stage: str, result: Any) -> list[Asset]:
         """The media of a result, which may be shown from now on where its call made or fetched them."""
         media = _media_of(stage, result)
-        kind = BUILT_IN.get(stage)
+        kind = known_kind(stage)
         if kind is None or not kind.passes_on:  # an expression may have written what is passed on
             for asset in media:
                 self._media.setdefault(asset.sha256, asset)
@@ -179,7 +179,7 @@ def _media_of(stage: str, result: Any) -> list[Asset]:
     if isinstance(result, Upload):
         return [*assets_in(result.asset)]
     # Of a kind with media of its own: picked items, for one, have their other media too.
-    kind = BUILT_IN.get(stage)
+    kind = known_kind(stage)
     own = kind is not None and "asset" in kind.outputs and isinstance(result, Mapping)
     return output_assets(result) if own else [*assets_in(result)]
 

@@ -50,7 +50,7 @@ from rivya_flows.store.tables import EVENTS
 
 _DAY_SECONDS = 24 * 3600.0
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("rivya_flows.receiver")  # which `webhooks listen` prints
 
 
 @dataclass(frozen=True)

@@ -139,9 +139,8 @@ def receiver(context: ReceiverContext) -> ASGIApp:
                 task.cancel()
             await asyncio.gather(*pruning, return_exceptions=True)
 
-    app = Starlette(
-        routes=routes, lifespan=lifespan, exception_handlers={404: _missing, StoreError: _unusable}
-    )
+    answers = {404: _missing, StoreError: _unusable, ClientDisconnect: _incomplete}
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=answers)
     app.router.redirect_slashes = False
     return _Guarded(app, context.hosts)
 
@@ -155,17 +154,13 @@ class _Deliveries:
     dispatcher: NotificationDispatcher
 
     async def take(self, request: Request) -> Response:
-        """204 once an event is recorded; 400 for a delivery that cannot be verified."""
-        try:
-            declared_size(request, MAX_BYTES, _TOO_LARGE)
-            body = b"".join([piece async for piece in bounded(request, MAX_BYTES, _TOO_LARGE)])
-            notification = await run_in_threadpool(self._recorded, body, request.headers)
-        except ClientDisconnect:
-            raise HTTPException(400, "The delivery is incomplete.") from None
-        except StoreError as error:
-            # The service delivers again later; until then the steps poll.
-            _log.error("webhook: %s", error)
-            raise HTTPException(503, "Try again later.") from error
+        """204 once an event is recorded; 400 for a delivery that cannot be verified.
+
+        If the store cannot be written, the service delivers again later; until then the steps poll.
+        """
+        declared_size(request, MAX_BYTES, _TOO_LARGE)
+        body = b"".join([piece async for piece in bounded(request, MAX_BYTES, _TOO_LARGE)])
+        notification = await run_in_threadpool(self._recorded, body, request.headers)
         if notification is not None:
             self.dispatcher.add(notification)
         return Response(status_code=204)
@@ -251,6 +246,10 @@ async def _prune(prune: Callable[[], object], period: float) -> None:
 async def _missing(request: Request, error: Exception) -> Response:
     """The same for what never existed, what is gone, and what is secret."""
     return PlainTextResponse("Not Found", status_code=404, headers={"Cache-Control": "no-store"})
+
+
+async def _incomplete(request: Request, error: Exception) -> Response:
+    return PlainTextResponse("The body is incomplete.", status_code=400)
 
 
 async def _unusable(request: Request, error: Exception) -> Response:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from rivya_flows.errors import MediaError, StoreError
@@ -80,8 +80,6 @@ class Uploads:
             return JSONResponse(await self._kept(request), headers={"Cache-Control": "no-store"})
         except HTTPException as refused:
             return _refusal(refused.status_code, refused.detail)
-        except ClientDisconnect:
-            return _refusal(400, "The file is incomplete.")
         except MediaError:
             return _refusal(415, "This is no picture, film or sound of a known kind.")
         except StoreError as error:

@@ -19,10 +19,11 @@ from prefect import get_client
 from prefect.flow_engine import run_flow
 from prefect.states import AwaitingRetry
 
-from rivya_flows.flows import campaigns
+from rivya_flows.flows import campaigns, run_page
 from rivya_flows.flows.prefect_internals import send_pending
 from rivya_flows.flows.run_page import Page
 from rivya_flows.settings import read_settings
+from rivya_flows.steps.kind import Kind
 from rivya_flows.store.journal import Journal
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
@@ -307,3 +308,23 @@ def test_each_picked_medium_hangs_on_the_node_of_its_pick_under_its_key() -> Non
         "launch-hero": "hero: neon: image, 9 × 9",
         "launch-hero-2": "hero: noir: image, 9 × 9",
     }
+
+
+def test_a_medium_of_a_kind_of_others_is_shown_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Mirror(Kind):
+        uses = "mirror"
+        outputs = ("asset", "assets")
+
+    still = {
+        "kind": "image",
+        "sha256": "a" * 64,
+        "url": "https://m.example/a",
+        "width": 9,
+        "height": 9,
+    }
+    monkeypatch.setattr(run_page, "known_kind", {"mirror": Mirror()}.get)
+    writer = Collecting()
+    context: Any = SimpleNamespace(settings=SimpleNamespace(rivya_flows_public_url=None))
+    page = Page(context, "launch", writer.put)
+    page.show_result(uuid.uuid4(), "mirror", "twin", "", {"asset": still, "assets": [still]})
+    assert writer.drawn == {"launch-twin": "twin: image, 9 × 9"}
