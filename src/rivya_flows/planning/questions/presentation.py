@@ -6,12 +6,12 @@ makes text of them.
 
 from __future__ import annotations
 
-import itertools
 import json
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from os.path import commonprefix
 
 from rivya_client.catalogue.prices import price_of
 from rivya_flows.assets import Asset, as_asset
@@ -223,8 +223,7 @@ def _prompt_of(candidate: Candidate, prompts: Mapping[str, str]) -> str:
 
 def _split_shared(prompts: Sequence[str]) -> tuple[str, list[str]]:
     """The beginning that all prompts share, and the rest of each."""
-    pairs = zip(min(prompts), max(prompts), strict=False) if len(prompts) > 1 else ()
-    shared = "".join(one for one, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+    shared = commonprefix(prompts) if len(prompts) > 1 else ""  # noqa: RUF071 - texts, not paths
     if any(prompt != shared for prompt in prompts):
         shared = shared[: shared.rfind(" ") + 1]  # never split a word
     if len(shared) < _MIN_SHARED:
