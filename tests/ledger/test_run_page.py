@@ -13,8 +13,10 @@ from hypothesis import given, strategies as st
 
 from rivya_flows.assets import Asset
 from rivya_flows.ledger.run_page import (
+    GroupRow,
     artifact_key,
     draw_choices,
+    draw_group,
     draw_ledger,
     draw_medium,
     draw_outputs,
@@ -255,3 +257,18 @@ def test_a_picture_is_a_picture_and_a_film_a_still_and_a_link() -> None:
     )
     assert draw_medium("film", FILM, MediaLinks(nowhere, nowhere)) is None
     assert draw_text("script", "<b>\n# Hi").data == "> &lt;b&gt;  \n> \\# Hi  "
+
+
+def test_a_group_shows_its_pictures_and_a_row_for_each_item() -> None:
+    rows = [
+        GroupRow("s[a]", "failed", (), "no | such model"),
+        GroupRow("s[b]", "done", [STILL, FILM]),
+        GroupRow("s[c]", "done", (), "task_1"),
+    ]
+    drawn = draw_group("s[1-3 of 3] collect", rows, LINKS)
+    assert drawn.description == r"s\[1-3 of 3\] collect: 2 done, 1 failed"
+    pictures, _, table = drawn.data.partition("| item |")
+    assert pictures.count("](<https://media.example/aaaa>)") == 2
+    assert r"| s\[a\] | failed | no \| such model |" in table
+    assert r"[image, 9 × 16](<https://media.example/aaaa>), [film, 4.0 s](<https://" in table
+    assert table.endswith(r"| s\[c\] | done | task_1 |")
