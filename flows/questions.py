@@ -25,15 +25,13 @@ from prefect.states import Scheduled
 from pydantic import ConfigDict
 
 from rivya_flows.engine.publishing import media_links, report_of
-from rivya_flows.engine.report import RunReporter
 from rivya_flows.engine.run_context import RunContext
 from rivya_flows.errors import StoreError
 from rivya_flows.flows.prefect_internals import last_response, resume_suspended
 from rivya_flows.flows.run_ids import flow_run_here, flow_run_of
 from rivya_flows.flows.run_logger import run_logger
-from rivya_flows.ledger.provenance import media_of
+from rivya_flows.markdown import link
 from rivya_flows.media.bounds import DIALOG_SIDE
-from rivya_flows.planning.markdown import link
 from rivya_flows.planning.questions.form import (
     chosen_values,
     empty_response,
@@ -43,9 +41,11 @@ from rivya_flows.planning.questions.form import (
 from rivya_flows.planning.questions.open_questions import first_deadline, open_questions
 from rivya_flows.planning.questions.presentation import answer_line, digest_of, questions_page
 from rivya_flows.planning.questions.question import Question
-from rivya_flows.planning.queue.events import RunEnded
-from rivya_flows.planning.queue.queue import replay, step
-from rivya_flows.planning.queue.state import State
+from rivya_flows.queue.events import RunEnded
+from rivya_flows.queue.queue import replay, step
+from rivya_flows.queue.state import State
+from rivya_flows.receipt.provenance import media_of
+from rivya_flows.receipt.report import RunReporter
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.leases import Lease
 

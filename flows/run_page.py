@@ -1,7 +1,7 @@
 """The page of a run in Prefect: draws its artifacts and writes them in the background.
 
 A run never waits for its page: an artifact that cannot be written neither fails nor delays it.
-What the artifacts say is in `ledger.run_page`.
+What the artifacts say is in `receipt.run_page`.
 """
 
 from __future__ import annotations
@@ -27,13 +27,19 @@ from rivya_cut.results import POSTER_SIDE
 from rivya_flows.assets import Asset, assets_in, output_assets, rendered_as
 from rivya_flows.engine.publishing import media_links, report_of
 from rivya_flows.engine.run_context import RunContext
+from rivya_flows.estimate.estimate import estimate, rehearse
 from rivya_flows.flows.paging import PAGE, read_all
 from rivya_flows.flows.prefect_internals import executed_before
 from rivya_flows.flows.run_ids import can_be_suspended
 from rivya_flows.flows.task_groups import TaskGroup
-from rivya_flows.ledger.provenance import media_of
-from rivya_flows.ledger.receipt_model import Receipt
-from rivya_flows.ledger.run_page import (
+from rivya_flows.media.bounds import SMALL_SIDE
+from rivya_flows.plans.names import label
+from rivya_flows.preparation.prepare import verdict
+from rivya_flows.queue.events import Event
+from rivya_flows.queue.state import State
+from rivya_flows.receipt.model import Receipt
+from rivya_flows.receipt.provenance import media_of
+from rivya_flows.receipt.run_page import (
     Artifact,
     GroupRow,
     artifact_key,
@@ -45,12 +51,6 @@ from rivya_flows.ledger.run_page import (
     draw_progress,
     draw_text,
 )
-from rivya_flows.media.bounds import SMALL_SIDE
-from rivya_flows.planning.names import label
-from rivya_flows.planning.pricing.estimate import estimate, rehearse
-from rivya_flows.planning.queue.events import Event
-from rivya_flows.planning.queue.state import State
-from rivya_flows.preparation.prepare import verdict
 from rivya_flows.steps.registry import known_kind
 from rivya_flows.tasks.files import Upload
 from rivya_flows.tasks.generations import CollectedJob

@@ -44,7 +44,7 @@ from rivya_flows.flows import prefect_internals as internals
 from rivya_flows.flows.credentials import RivyaCredentials
 from rivya_flows.flows.worker import prefect_internals as of_workers
 from rivya_flows.flows.worker.campaign_worker import CampaignWorker
-from rivya_flows.planning.run_form import CREDENTIALS, RESERVED
+from rivya_flows.plans.run_form import CREDENTIALS, RESERVED
 from support.prefect_workers import Server, eventually
 
 ROOT = Path(__file__).parents[2]

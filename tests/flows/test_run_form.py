@@ -11,7 +11,7 @@ from prefect.utilities.callables import parameter_schema
 
 from rivya_flows.flows.compiler import WALLET, compile_flow
 from rivya_flows.language.workflow import Input, Workflow
-from rivya_flows.planning.run_form import (
+from rivya_flows.plans.run_form import (
     inputs_from,
     parameter_names,
     run_name,

@@ -17,7 +17,7 @@ from rivya_flows.cli.layout import Cell
 from rivya_flows.cli.moments import local_now, moment, until
 from rivya_flows.cli.output import COLOURS, near, print_json, print_table, show, tell
 from rivya_flows.cli.service import settings
-from rivya_flows.planning.names import BATCH_LABEL
+from rivya_flows.plans.names import BATCH_LABEL
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.store.journal import Journal
@@ -41,7 +41,7 @@ def runs(
     as_json: bool = options.JSON,
 ) -> None:
     """List runs, newest first, with what each has spent."""
-    from rivya_flows.planning.labels import read_labels
+    from rivya_flows.plans.labels import read_labels
     from rivya_flows.runs.lookup import open_journal, unknown_names
     from rivya_flows.store.run_list import listed_runs
 
@@ -105,8 +105,8 @@ def _next_step(runs: Sequence[ListedRun], journal: Journal, sandbox: Path) -> st
     """What to do about a line whose runs did not all complete; `sandbox` is that of the data folder."""
     from rivya_flows.cli.ending import with_spec_here
     from rivya_flows.errors import RivyaError
-    from rivya_flows.ledger.continuing import Continuation, continuation, resume_command
-    from rivya_flows.ledger.receipt import receipt
+    from rivya_flows.receipt.continuing import Continuation, continuation, resume_command
+    from rivya_flows.receipt.from_journal import receipt
     from rivya_flows.runs.connect import is_lost
     from rivya_flows.runs.lookup import to_begin
 
@@ -146,7 +146,7 @@ def _lines(found: Sequence[ListedRun], *, grouped: bool) -> list[list[ListedRun]
 
 
 def _row(runs: Sequence[ListedRun]) -> list[Cell]:
-    from rivya_flows.ledger.phrases import is_sandbox
+    from rivya_flows.receipt.phrases import is_sandbox
 
     run, row, many = runs[0], runs[0].row, len(runs) > 1
     labels = [one for one in row.labels.items() if not (many and one[0] == BATCH_LABEL)]

@@ -57,7 +57,7 @@ def spend(
     if plot is not None and plot.suffix.lower() != ".svg":
         raise UsageError(f"--plot {plot}: not a name of an SVG picture", "write FILE.svg")
     from rivya_flows.money.spending import PERIODS, spending
-    from rivya_flows.planning.labels import read_labels
+    from rivya_flows.plans.labels import read_labels
     from rivya_flows.runs.lookup import open_journal, unknown_names
     from rivya_flows.store.charges import charges
 
@@ -130,7 +130,7 @@ def _print(found: SpendReport) -> None:
 
 def _words(found: Sum) -> str:
     """``21 credits for 9 purchases, 1 of them open (2 credits)``."""
-    from rivya_flows.ledger.phrases import credits_of
+    from rivya_flows.receipt.phrases import credits_of
 
     bought = "1 purchase" if found.purchases == 1 else f"{found.purchases} purchases"
     left = f", {found.open} of them open ({credits_of(found.held)})" if found.open else ""

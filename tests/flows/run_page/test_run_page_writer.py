@@ -15,7 +15,7 @@ from prefect.runtime import flow_run as here
 
 from rivya_flows.flows import run_page
 from rivya_flows.flows.run_page import ArtifactWriter
-from rivya_flows.ledger.run_page import Artifact
+from rivya_flows.receipt.run_page import Artifact
 from support.prefect_workers import Server, eventually
 
 pytestmark = pytest.mark.prefect

@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from rivya_flows.errors import UsageError
-from rivya_flows.planning.names import label
 from rivya_flows.planning.questions.open_questions import MAX_NAME
 from rivya_flows.planning.questions.question import (
     Answer,
@@ -23,8 +22,9 @@ from rivya_flows.planning.questions.question import (
     writable,
 )
 from rivya_flows.planning.questions.reading_answers import checked
-from rivya_flows.planning.queue.events import AnswerGiven
-from rivya_flows.planning.queue.state import State
+from rivya_flows.plans.names import label
+from rivya_flows.queue.events import AnswerGiven
+from rivya_flows.queue.state import State
 
 GO_ON = "$go_on"
 """Sent instead of answers: the run checks its journal and asks again. No field has this name."""

@@ -15,10 +15,9 @@ from os.path import commonprefix
 
 from rivya_client.catalogue.prices import price_of
 from rivya_flows.assets import Asset, as_asset
+from rivya_flows.estimate.estimate import most_left
 from rivya_flows.language.canonical import digest
-from rivya_flows.planning.markdown import code, link, picture, quotation, side_by_side, text
-from rivya_flows.planning.names import listed
-from rivya_flows.planning.pricing.estimate import most_left
+from rivya_flows.markdown import code, link, picture, quotation, side_by_side, text
 from rivya_flows.planning.questions.open_questions import utc_minute
 from rivya_flows.planning.questions.question import (
     BUDGET,
@@ -27,8 +26,9 @@ from rivya_flows.planning.questions.question import (
     answer_name,
     writable,
 )
-from rivya_flows.planning.queue.events import AnswerGiven
-from rivya_flows.planning.queue.state import State
+from rivya_flows.plans.names import listed
+from rivya_flows.queue.events import AnswerGiven
+from rivya_flows.queue.state import State
 
 _MAX_PROMPT = 160  # characters of a prompt that are shown
 _MAX_WORDS = 1_000  # characters of a candidate that is a text, and of a judge's reason
