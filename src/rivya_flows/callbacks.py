@@ -35,10 +35,10 @@ SECONDS = 30.0  # for one attempt, response included
 
 
 class CallbackError(APIError):
-    """The receiver did not accept a callback; `retryable` if it may accept it later.
+    """The receiver did not accept a callback.
 
     The message says where and why, and never the secret. A secret address appears by its name only,
-    any other one without its query.
+    any other one without its query. `retryable` if the receiver may accept it later.
     """
 
     code = "callback"
