@@ -41,8 +41,6 @@ WITHIN = timedelta(hours=24)
 _WORDS = "away: "
 """Begins the message of each state of ours."""
 
-_SERVER_ERROR = 500
-
 
 def is_absence(error: BaseException | None) -> bool:
     """As `engine.run.is_absence`, also of a Prefect server."""
@@ -51,7 +49,7 @@ def is_absence(error: BaseException | None) -> bool:
 
 def _is_prefects(error: BaseException) -> bool:
     if isinstance(error, PrefectHTTPStatusError):
-        return error.response.status_code >= _SERVER_ERROR
+        return error.response.is_server_error
     return isinstance(error, httpx.TransportError)
 
 

@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from inspect import Parameter, Signature
-from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, overload
 
 from prefect import Flow
 from prefect.client.schemas.objects import State
@@ -14,16 +14,17 @@ from prefect.exceptions import Abort, CancelledRun, ParameterTypeError
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 from prefect.types.entrypoint import EntrypointType
+from pydantic import Field
 
 from rivya_client.printable import one_line, printable
 from rivya_flows.errors import LeaseLostError, RivyaError, hint_of
 from rivya_flows.flows.absence import try_later
-from rivya_flows.flows.credentials import name_of, refuse_unsaved, wallet_of
-from rivya_flows.flows.run_form import CREDENTIALS, inputs_from, run_name, signature_of
+from rivya_flows.flows.credentials import RivyaCredentials, name_of, refuse_unsaved, wallet_of
 from rivya_flows.flows.run_ids import called, can_be_suspended, flow_run_here
 from rivya_flows.flows.stopping import StoppedError, stoppable
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.markdown import paragraphs
+from rivya_flows.plans.run_form import CREDENTIALS, inputs_from, run_name, signature_of
 from rivya_flows.store.deployments import DeployedSpec
 
 if TYPE_CHECKING:  # a run has no deployment to make
@@ -35,6 +36,19 @@ ENTRYPOINT_MODULE = "rivya_flows.flows.campaigns"
 _OF_MODULE = {"entrypoint_type": EntrypointType.MODULE_PATH}
 _MADE_UP = re.compile("[A-Za-z]+-[A-Za-z]+")
 """A flow run's name that nobody may have typed: its server and the form of its UI join two words."""
+
+WALLET = Annotated[
+    RivyaCredentials | None,
+    Field(
+        json_schema_extra={
+            "title": "Wallet",
+            "description": "The credentials to buy with; None: the key of the worker.",
+            # The server refuses a key itself, which it would store as text; a saved block is a reference.
+            "not": {"type": "object", "required": ["api_key"]},
+        }
+    ),
+]
+"""The type of the parameter `credentials`."""
 
 
 class Outcome(Protocol):
@@ -119,9 +133,7 @@ class CampaignFlow(Flow[..., Coroutine[Any, Any, Any]]):
         """As that of `Flow`, with the entrypoint of the module and not that of a file."""
         return await super().ato_deployment(name, **{**options, **_OF_MODULE})
 
-    def to_deployment(  # type: ignore[override]  # its options are passed on
-        self, name: str, **options: Any
-    ) -> Any:
+    def to_deployment(self, name: str, **options: Any) -> Any:  # type: ignore[override]  # passed on
         """As `ato_deployment`; gives the deployment itself outside of asynchronous code."""
         return super().to_deployment(name, **{**options, **_OF_MODULE})
 
@@ -133,10 +145,6 @@ inputs by their own names, and the wallet of the credentials, or None for the ke
 Announce = Callable[[Exception, Literal["cancelled", "failed"]], Awaitable[None]]
 
 _CANCELLED = "the run was cancelled; bought jobs continue"
-
-
-async def _tell_nobody(error: Exception, status: str) -> None:
-    """A command tells its user itself."""
 
 
 def attribute_of(name: str) -> str:
@@ -162,20 +170,19 @@ def end_state(outcome: Outcome) -> State[Any]:
     return ended(message=words, data=RunEndedError(outcome))
 
 
-def failed(error: Exception) -> State[Any]:
-    """The last state of a flow run that could not execute: a sentence instead of a traceback."""
+async def _ended_by(error: Exception, announce: Announce | None) -> State[Any]:
+    """The last state of a flow run that an error ends, once that is announced; or it tries again later.
+
+    A sentence instead of a traceback.
+    """
+    cancelled = await try_later(error)
+    if announce is not None:
+        await announce(error, "cancelled" if cancelled else "failed")
+    if cancelled:
+        return Cancelled(message=_CANCELLED)
     hint = hint_of(error)
     words = printable(f"{error} (hint: {hint})" if hint else str(error))
     return Failed(message=words, data=error)
-
-
-async def _ended_by(error: Exception, announce: Announce) -> State[Any]:
-    """The last state of a flow run that an error ends, once that is announced; or it tries again later."""
-    if await try_later(error):
-        await announce(error, "cancelled")
-        return Cancelled(message=_CANCELLED)
-    await announce(error, "failed")
-    return failed(error)
 
 
 async def outcome_of(state: State[Any]) -> Outcome:
@@ -196,13 +203,13 @@ def compile_flow(
     attribute: str | None = None,
     version: str | None = None,
     execute: Execute,
-    announce: Announce = _tell_nobody,
+    announce: Announce | None = None,
 ) -> CampaignFlow:
     """An asynchronous flow whose parameters are the workflow's inputs, and `credentials`.
 
     Called with ``return_state=True`` it gives the state of `end_state`; without, the outcome, or
     `RunEndedError` for a run that did not complete. `attribute` and `version` of None come from name
-    and text. `announce` gets the error that ends the run, if `execute` raises one.
+    and text. `announce` gets the error that ends the run, if `execute` raises one; a command says it itself.
     """
 
     async def campaign(**parameters: Any) -> State[Any]:
@@ -239,7 +246,7 @@ def compile_flow(
     campaign.__module__ = ENTRYPOINT_MODULE
     campaign.__name__ = campaign.__qualname__ = attribute or attribute_of(workflow.name)
     campaign.__doc__ = one_line(workflow.title or workflow.name)
-    campaign.__signature__ = signature_of(workflow)  # type: ignore[attr-defined]  # read by inspect
+    campaign.__signature__ = signature_of(workflow, WALLET)  # type: ignore[attr-defined]  # read by inspect
 
     return CampaignFlow(
         campaign,

@@ -10,10 +10,10 @@ import yaml
 from pydantic import JsonValue
 
 from rivya_flows.flows.compiler import ENTRYPOINT_MODULE, attribute_of
-from rivya_flows.flows.run_form import parameter_names
 from rivya_flows.language.trigger_values import for_prefect
 from rivya_flows.language.workflow import Deploy, Inputs, Schedule, Workflow, WorkPool
 from rivya_flows.markdown import paragraphs
+from rivya_flows.plans.run_form import parameter_names
 
 WORK_POOL = "campaigns"
 """The work pool of entries that name none."""

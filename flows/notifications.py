@@ -24,7 +24,7 @@ from rivya_flows.errors import UsageError
 from rivya_flows.flows.deploy_blocks import OWNER_TAG
 from rivya_flows.flows.paging import read_all
 from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL, has_no_recipient
-from rivya_flows.flows.questions.suspension import WAKER
+from rivya_flows.flows.questions import WAKER
 from rivya_flows.flows.recovery.automations import (
     BATCH_PREFIX,
     EVENT_PREFIX,

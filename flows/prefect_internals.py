@@ -245,14 +245,6 @@ def task_named(
     return named
 
 
-RESERVED_PARAMETERS = frozenset({"wait_for", "return_state", "self", "cls"})
-"""Parameters that a flow cannot have in its form.
-
-Read from flows.py, which refuses the first two; the form leaves out the others, as if the flow were
-a method. If there are more, a spec with an input of that name does not compile.
-"""
-
-
 def goes_on_elsewhere() -> bool:
     """Whether the signal that stops this flow run comes from a container that is taken away.
 

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from prefect import get_client
@@ -26,8 +26,7 @@ from rivya_flows.language.workflow import Inputs, Workflow
 _MOST_CLAIMS = 10_000
 
 
-@dataclass(frozen=True)
-class RunId:
+class RunId(NamedTuple):
     """The id of the run that a flow run executes, and the key that it was called with, if any."""
 
     text: str
@@ -39,8 +38,7 @@ class RunId:
         return self.text.rpartition("-")[0] + "-"
 
 
-@dataclass(frozen=True)
-class _Call:
+class _Call(NamedTuple):
     """Who called a campaign: the flow run, and the task run in it; with which key."""
 
     flow: FlowRunContext
@@ -96,12 +94,7 @@ def called(run_key: str | None) -> Iterator[None]:
 
 
 async def run_id_here(workflow: Workflow, inputs: Inputs, wallet: str | None = None) -> RunId:
-    """The id of the run of this flow run.
-
-    Args:
-        inputs: All inputs; those that equal their default say nothing of the call.
-        wallet: Name of the wallet that it buys with; None: that of the process's key.
-    """
+    """The id of the run of this flow run, whose inputs say nothing of the call where they equal their default."""
     run, call = flow_run_here(), _CALL.get()
     parent = call.flow.flow_run if call else None
     if run is None or run.parent_task_run_id is None or call is None or parent is None:
@@ -159,7 +152,7 @@ def _claim(run_id: str, outermost: FlowRun, parent: FlowRun) -> bool:
     mine = (outermost.state_id, parent.id)
     attempt, last = _nested.pop(run_id, mine)
     _nested[run_id] = mine
-    while len(_nested) > _MOST_CLAIMS:
+    if len(_nested) > _MOST_CLAIMS:
         del _nested[next(iter(_nested))]
     return attempt != mine[0] or last == parent.id
 

@@ -9,7 +9,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any
 
@@ -65,15 +65,10 @@ def stopped_by(request: StopRequest) -> Iterator[None]:
         _request.reset(token)
 
 
-@contextmanager
-def stoppable() -> Iterator[None]:
+def stoppable() -> AbstractContextManager[None]:
     """What the request of `stopped_by` stops, by a `StoppedError`; without one, nothing."""
     request, task = _request.get(), asyncio.current_task()
-    if request is None or task is None:
-        yield
-        return
-    with request._stops(task):
-        yield
+    return nullcontext() if request is None or task is None else request._stops(task)
 
 
 @contextmanager
@@ -90,8 +85,7 @@ def caught_terminations() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
     before = loop.get_exception_handler()
 
     def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -29,8 +29,8 @@ from rivya_flows.flows.deploy_blocks import (
 )
 from rivya_flows.flows.deployment.schedules import prefect_schedule, schedule_problems
 from rivya_flows.flows.deployment.sync import Desired, environment_of, set_by_spec
-from rivya_flows.flows.run_form import CREDENTIALS, shown_form, upload_link
 from rivya_flows.language.workflow import Deploy, Workflow
+from rivya_flows.plans.run_form import CREDENTIALS, shown_form, upload_link
 from rivya_flows.preparation.check import check_spec, unreadable
 from rivya_flows.preparation.prepare import RunRequest, prepare_offline
 from rivya_flows.preparation.spec_file import (

@@ -20,7 +20,7 @@ from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL
 from rivya_flows.flows.deployment.work_pools import WAKER_NAME, machines_of, workers_online
 from rivya_flows.flows.paging import read_deployments
 from rivya_flows.flows.prefect_internals import LEASES_ON_DISK, is_on_sqlite
-from rivya_flows.flows.questions.suspension import WAKER
+from rivya_flows.flows.questions import WAKER
 from rivya_flows.flows.recovery.automations import (
     LOST,
     MISSED_HEARTBEATS,

@@ -30,7 +30,7 @@ from rivya_flows.flows.deploy_blocks import schedule_of
 from rivya_flows.flows.execution.execute import end_cancelled, execute_run, show_ended
 from rivya_flows.flows.execution.run_events import end_heartbeats
 from rivya_flows.flows.prefect_internals import executed_before, made_by
-from rivya_flows.flows.questions.suspension import Suspension, pause, suspend, suspension_of
+from rivya_flows.flows.questions import Suspension, pause, suspend, suspension_of
 from rivya_flows.flows.run_ids import (
     RunId,
     can_be_suspended,

@@ -170,7 +170,7 @@ class LocalRunner:
         """As `Runner.wake`."""
         if (server := running_server(settings)) is not None:
             with pointed_at(server):
-                from rivya_flows.flows.questions.suspension import wake_run
+                from rivya_flows.flows.questions import wake_run
 
                 await wake_run(run_id, notify)
 
@@ -232,7 +232,7 @@ async def _answering(api_url: str) -> None:
 
 def shown_parameters(workflow: Workflow, inputs: Inputs) -> dict[str, JsonValue]:
     """The inputs of a run as its form would show them: a file by its URL, id or hash."""
-    from rivya_flows.flows.run_form import parameter_names
+    from rivya_flows.plans.run_form import parameter_names
 
     names = parameter_names(workflow)
     return {

@@ -21,7 +21,7 @@ from rivya_flows.engine.run import Run
 from rivya_flows.errors import RivyaError
 from rivya_flows.flows.paging import UNFINISHED, flow_runs_with, read_task_runs
 from rivya_flows.flows.prefect_internals import Boxed, task_named
-from rivya_flows.flows.run_page.artifacts import Page
+from rivya_flows.flows.run_page import Page
 from rivya_flows.flows.task_groups import ItemRange, TaskGroup, ranges_of
 from rivya_flows.plans.names import label
 from rivya_flows.queue.events import Event, OfItem

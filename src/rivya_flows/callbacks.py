@@ -37,10 +37,8 @@ SECONDS = 30.0  # for one attempt, response included
 class CallbackError(APIError):
     """The receiver did not accept a callback.
 
-    Attributes:
-        message: Where and why; never the secret. A secret address appears by its name only,
-            any other one without its query.
-        retryable: The receiver may accept it later.
+    The message says where and why, and never the secret. A secret address appears by its name only,
+    any other one without its query. `retryable` if the receiver may accept it later.
     """
 
     code = "callback"
@@ -84,13 +82,8 @@ async def post_callback(
 ) -> int:
     """Posts a JSON body, signed if there is a secret, until the receiver accepts it; returns the status, 2xx.
 
-    Args:
-        seconds: For one attempt, from the name look-up to the head of the response.
-        transport: Answers instead of the network.
-
-    Raises:
-        RefusedAddressError: The address is not allowed.
-        CallbackError: The receiver did not accept it.
+    An address that is not allowed is a `RefusedAddressError`, all else a `CallbackError`. `seconds` are those of
+    one attempt, from the name look-up to the head of the response; `transport` answers instead of the network.
     """
     around = runtime or Runtime()
     named = url if isinstance(url, Revealed) else Revealed(shown(url), SecretStr(url))

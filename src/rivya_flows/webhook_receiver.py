@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import math
 import signal
@@ -49,7 +50,7 @@ from rivya_flows.store.tables import EVENTS
 
 _DAY_SECONDS = 24 * 3600.0
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("rivya_flows.receiver")  # which `webhooks listen` prints
 
 
 @dataclass(frozen=True)
@@ -129,13 +130,8 @@ def _pruning(
         return None
 
     def prune() -> None:
-        pruned = prune_store(
-            journal,
-            assets,
-            now=datetime.now(UTC),
-            older_than=timedelta(days=days),
-            data=settings.data,
-        )
+        now, older_than = datetime.now(UTC), timedelta(days=days)
+        pruned = prune_store(journal, assets, now=now, older_than=older_than, data=settings.data)
         _log.info("deleted %d media, %d bytes", len(pruned.media), pruned.size_bytes)
 
     return prune, min(_DAY_SECONDS, days * _DAY_SECONDS / 10)
@@ -203,36 +199,34 @@ class StoreMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """The families; without sums while some entries are unread: they would look like credits spent just now."""
         totals = self._totals
-        behind, newer = "Runs with entries not counted yet", "Entries of a newer version"
-        yield _filled(GaugeMetricFamily, "store_runs_unread", behind, (), {(): self._behind})
-        yield _filled(
-            GaugeMetricFamily, "store_entries_unreadable", newer, (), {(): self._unreadable}
-        )
+        yield _gauge("store_runs_unread", "Runs with entries not counted yet", {(): self._behind})
+        unreadable = {(): self._unreadable}
+        yield _gauge("store_entries_unreadable", "Entries of a newer version", unreadable)
         failed = {(name,): number for name, number in self._failed_starts.items()}
         begun = "Flow runs that failed before their run began"
-        yield self._counter("failed_starts", begun, ("campaign",), failed)
+        yield self._counter("failed_starts", begun, failed, "campaign")
         if self._swept_at is not None:
-            name = "waker_last_sweep_timestamp_seconds"
-            help_text = "When the waker's last sweep was complete, in Unix seconds"
-            yield _filled(GaugeMetricFamily, name, help_text, (), {(): self._swept_at})
+            swept = "When the waker's last sweep was complete, in Unix seconds"
+            yield _gauge("waker_last_sweep_timestamp_seconds", swept, {(): self._swept_at})
         if self._behind:
             return
-        for counter, help_text, labels, numbers in (
-            ("credits", "Credits settled", ("campaign", "step", "model"), totals.credits),
-            ("credits_saved", "Credits saved by the cache", ("campaign", "step"), totals.saved),
-            ("jobs", "Purchases that are settled", ("campaign", "model", "status"), totals.jobs),
-            ("run_ends", "Ends of executions", ("campaign", "status"), totals.ends),
-        ):
-            yield self._counter(counter, help_text, labels, numbers)
+        yield self._counter(
+            "credits", "Credits settled", totals.credits, "campaign", "step", "model"
+        )
+        yield self._counter(
+            "credits_saved", "Credits saved by the cache", totals.saved, "campaign", "step"
+        )
+        settled = "Purchases that are settled"
+        yield self._counter("jobs", settled, totals.jobs, "campaign", "model", "status")
+        yield self._counter("run_ends", "Ends of executions", totals.ends, "campaign", "status")
         yield _waits(self._from_zero("job_seconds", totals.waits, Waits()))
-        for gauge in _gauges(totals):
-            yield _filled(GaugeMetricFamily, *gauge)
+        yield from _gauges(totals)
 
     def _counter(
-        self, name: str, help_text: str, labels: tuple[str, ...], numbers: Mapping[Any, int]
+        self, name: str, help_text: str, numbers: Mapping[Any, int], *labels: str
     ) -> Metric:
-        shown = self._from_zero(name, numbers, 0)
-        return _filled(CounterMetricFamily, name, help_text, labels, shown)
+        family = CounterMetricFamily(f"rivya_flows_{name}", help_text, labels=labels)
+        return _filled(family, self._from_zero(name, numbers, 0))
 
     def _from_zero(
         self, counter: str, numbers: Mapping[Any, _Number], zero: _Number
@@ -255,11 +249,8 @@ class StoreMetrics(Collector):
         self._swept_at = last_sweep(self._engine)
         newest = select(EVENTS.c.run_id, func.max(EVENTS.c.seq)).group_by(EVENTS.c.run_id)
         with reading(self._engine) as connection:
-            behind = [
-                run_id
-                for run_id, seq in connection.execute(newest)
-                if seq > self._seen.get(run_id, 0)
-            ]
+            found = connection.execute(newest).all()
+        behind = [run_id for run_id, seq in found if seq > self._seen.get(run_id, 0)]
         self._behind = len(behind)
         for run_id in behind:
             while self._learn(run_id) == _ROWS:
@@ -295,34 +286,32 @@ class StoreMetrics(Collector):
         return len(rows)
 
 
-def _gauges(totals: Totals) -> Iterator[tuple[str, str, tuple[str, ...], Mapping[Any, float]]]:
-    """Name, help, labels and values of each gauge."""
+def _gauges(totals: Totals) -> Iterator[Metric]:
     in_flight = "Jobs that running runs wait for"
     left_open = "Jobs that stopped runs have left; a resume collects them"
-    yield "jobs_in_flight", in_flight, ("campaign", "model"), totals.in_flight(driven=True)
-    yield "jobs_left_open", left_open, ("campaign", "model"), totals.in_flight(driven=False)
-    yield "runs", "Runs by status", ("campaign", "status"), totals.runs()
+    yield _gauge("jobs_in_flight", in_flight, totals.in_flight(driven=True), "campaign", "model")
+    yield _gauge("jobs_left_open", left_open, totals.in_flight(driven=False), "campaign", "model")
+    yield _gauge("runs", "Runs by status", totals.runs(), "campaign", "status")
     asked = {(campaign,): times for campaign, times in totals.questions().items()}
     count = {campaign: len(times) for campaign, times in asked.items()}
     oldest = {campaign: min(times) for campaign, times in asked.items()}
     since = "When the oldest of them was asked"
-    yield "questions_waiting", "Questions that wait for an answer", ("campaign",), count
-    yield "oldest_question_timestamp_seconds", since, ("campaign",), oldest
-    wallets, labels = totals.balances.items(), ("service", "wallet")
-    credits = {wallet: balance.credits for wallet, balance in wallets}
-    yield "wallet_credits", "As a run last read them", labels, credits
-    times = {wallet: balance.at for wallet, balance in wallets}
-    yield "wallet_read_timestamp_seconds", "When a run last read the credits", labels, times
+    yield _gauge("questions_waiting", "Questions that wait for an answer", count, "campaign")
+    yield _gauge("oldest_question_timestamp_seconds", since, oldest, "campaign")
+    credits = {wallet: balance.credits for wallet, balance in totals.balances.items()}
+    times = {wallet: balance.at for wallet, balance in totals.balances.items()}
+    read = "When a run last read the credits"
+    yield _gauge("wallet_credits", "As a run last read them", credits, "service", "wallet")
+    yield _gauge("wallet_read_timestamp_seconds", read, times, "service", "wallet")
+
+
+def _gauge(name: str, help_text: str, numbers: Mapping[Any, float], *labels: str) -> Metric:
+    return _filled(GaugeMetricFamily(f"rivya_flows_{name}", help_text, labels=labels), numbers)
 
 
 def _filled(
-    kind: type[CounterMetricFamily | GaugeMetricFamily],
-    name: str,
-    help_text: str,
-    labels: tuple[str, ...],
-    numbers: Mapping[Any, float],
+    family: CounterMetricFamily | GaugeMetricFamily, numbers: Mapping[Any, float]
 ) -> Metric:
-    family = kind(f"rivya_flows_{name}", help_text, labels=labels)
     for values, number in numbers.items():
         family.add_metric(values, number)
     return family
@@ -334,9 +323,6 @@ def _waits(by_model: Mapping[str, Waits]) -> Metric:
     )
     bounds = [*(f"{bound:g}" for bound in WAIT_BUCKETS), "+Inf"]
     for model, wait in by_model.items():
-        count, buckets = 0, []
-        for bound, more in zip(bounds, wait.counts, strict=True):
-            count += more
-            buckets.append((bound, count))
+        buckets = [*zip(bounds, itertools.accumulate(wait.counts), strict=True)]
         waits.add_metric((model,), buckets, wait.seconds)
     return waits

@@ -44,6 +44,7 @@ from rivya_flows.flows import prefect_internals as internals
 from rivya_flows.flows.credentials import RivyaCredentials
 from rivya_flows.flows.worker import prefect_internals as of_workers
 from rivya_flows.flows.worker.campaign_worker import CampaignWorker
+from rivya_flows.plans.run_form import CREDENTIALS, RESERVED
 from support.prefect_workers import Server, eventually
 
 ROOT = Path(__file__).parents[2]
@@ -364,7 +365,7 @@ def test_a_box_can_be_referenced_weakly() -> None:
     assert "type(obj).__weakrefoffset__" in source
 
 
-@pytest.mark.parametrize("name", sorted(internals.RESERVED_PARAMETERS))
+@pytest.mark.parametrize("name", sorted(RESERVED - {CREDENTIALS}))
 def test_a_reserved_parameter_is_refused_or_missing_in_the_form(name: str) -> None:
     def campaign(**_: Any) -> None:
         """Does nothing."""

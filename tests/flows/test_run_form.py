@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from prefect.utilities.callables import parameter_schema
 
-from rivya_flows.flows.compiler import compile_flow
-from rivya_flows.flows.run_form import (
+from rivya_flows.flows.compiler import WALLET, compile_flow
+from rivya_flows.language.workflow import Input, Workflow
+from rivya_flows.plans.run_form import (
     inputs_from,
     parameter_names,
     run_name,
@@ -18,7 +19,6 @@ from rivya_flows.flows.run_form import (
     signature_of,
     upload_link,
 )
-from rivya_flows.language.workflow import Input, Workflow
 
 
 def workflow(**inputs: Input) -> Workflow:
@@ -32,7 +32,7 @@ def form(made: Workflow) -> Mapping[str, Any]:
 
     async def campaign(**parameters: Any) -> None: ...
 
-    campaign.__signature__ = signature_of(made)  # type: ignore[attr-defined]  # read by inspect
+    campaign.__signature__ = signature_of(made, WALLET)  # type: ignore[attr-defined]  # read by inspect
     return parameter_schema(campaign).model_dump_for_openapi()
 
 
@@ -216,7 +216,7 @@ def test_only_an_input_without_a_default_must_be_given() -> None:
 
 
 def test_parameters_are_keyword_only_with_plain_defaults() -> None:
-    signature = signature_of(workflow(n=Input(type="integer", default=3, min=1)))
+    signature = signature_of(workflow(n=Input(type="integer", default=3, min=1)), WALLET)
     assert signature.parameters["n"].kind is inspect.Parameter.KEYWORD_ONLY
     assert signature.parameters["n"].default == 3
 
@@ -245,7 +245,7 @@ def test_inputs_come_back_as_json_values_without_the_empty_ones() -> None:
         photo=Input(type="file", default="me.png"),
         other=Input(type="file", required=False),
     )
-    defaults = {name: p.default for name, p in signature_of(made).parameters.items()}
+    defaults = {name: p.default for name, p in signature_of(made, WALLET).parameters.items()}
     given = defaults | {"other": "https://example.com/a.png"}
     assert inputs_from(made, given) == {"day": "2026-01-02", "other": "https://example.com/a.png"}
 

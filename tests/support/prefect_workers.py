@@ -23,7 +23,7 @@ import httpx
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.flows.compiler import compile_flow
 from rivya_flows.flows.deploy_blocks import deployment
-from rivya_flows.flows.questions.suspension import WAKER_DEPLOYMENT
+from rivya_flows.flows.questions import WAKER_DEPLOYMENT
 from rivya_flows.flows.recovery.automations import NAMES
 from rivya_flows.flows.server.local_api import Loopback
 from rivya_flows.queue.events import Stamped

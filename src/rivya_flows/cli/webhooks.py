@@ -188,19 +188,12 @@ class Call:
         self.print(document, *lines)
 
 
-def _command(
-    name: str | None = None, *, check: Callable[..., None] = lambda **_: None
-) -> Callable[[Callable[..., Awaitable[None]]], click.Command]:
-    """Make a function a command of `endpoints` that gets a `Call`.
-
-    `check` gets the arguments before the service is used, and raises if they are wrong.
-    """
+def _command(name: str | None = None) -> Callable[[Callable[..., Awaitable[None]]], click.Command]:
+    """Make a function a command of `endpoints` that gets a `Call`."""
 
     def decorate(function: Callable[..., Awaitable[None]]) -> click.Command:
         @functools.wraps(function)
         def run(sandbox: bool, as_json: bool, **arguments: Any) -> None:
-            check(**arguments)
-
             async def work(client: RivyaClient, context: RunContext) -> None:
                 await function(Call(client, context.journal.engine, as_json), **arguments)
 
@@ -258,12 +251,7 @@ async def show_endpoint(call: Call, endpoint_id: str = _ENDPOINT) -> None:
     call.print_endpoint(await call.client.webhooks.retrieve(endpoint_id))
 
 
-def _changes_something(endpoint_id: str, **changes: object) -> None:
-    if not any(changes.values()):
-        raise UsageError("nothing to change", "give --url, --name, --event or --enable")
-
-
-@_command(check=_changes_something)
+@_command()
 async def update(
     call: Call,
     endpoint_id: str = _ENDPOINT,
@@ -273,6 +261,8 @@ async def update(
     enable: bool = option("Enable an endpoint that the service disabled."),
 ) -> None:
     """Change an endpoint; options that you omit stay as they are."""
+    if not (url or name or events or enable):
+        raise UsageError("nothing to change", "give --url, --name, --event or --enable")
     status = "active" if enable else None
     changed = await call.client.webhooks.update(
         endpoint_id, url=url, name=name, event_types=events or None, status=status

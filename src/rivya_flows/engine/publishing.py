@@ -11,6 +11,7 @@ from rivya_flows.assets import Asset
 from rivya_flows.engine.run_context import RunContext
 from rivya_flows.errors import RivyaError
 from rivya_flows.media.decoding import poster
+from rivya_flows.planning.questions.presentation import MediaLinks
 from rivya_flows.processes import registry
 from rivya_flows.receipt.provenance import Recorded, recorded_asset
 from rivya_flows.receiver.addresses import (
@@ -46,28 +47,26 @@ def addresses_of(context: RunContext, media: Recorded) -> Callable[[object], str
     return address
 
 
-def stills_of(
+def media_links(
     context: RunContext, media: Recorded, sides: Mapping[str, int], most: int | None = None
-) -> Callable[[object], str | None]:
-    """Gives the address of a small picture of a medium of a run; None without a receiver or picture.
+) -> MediaLinks:
+    """Finds the media of a run, with small pictures where there is a receiver.
 
     Args:
-        sides: The pixels of its longer side by the kind of medium; other kinds have none.
+        sides: The pixels of the longer side by the kind of medium; other kinds have no picture.
         most: So many are made, None: one of each.
     """
     drawn: dict[str, str | None] = {}
 
-    def still(value: object) -> str | None:
+    def still(value: Asset) -> str | None:
         asset = recorded_asset(value, media)
         if asset is None or asset.kind not in sides or not context.settings.rivya_flows_public_url:
             return None
-        if asset.sha256 not in drawn:
-            if most is not None and len(drawn) >= most:
-                return None
+        if asset.sha256 not in drawn and (most is None or len(drawn) < most):
             drawn[asset.sha256] = _still(context, asset.sha256, sides[asset.kind])
-        return drawn[asset.sha256]
+        return drawn.get(asset.sha256)
 
-    return still
+    return MediaLinks(addresses_of(context, media), still)
 
 
 def _still(context: RunContext, sha256: str, side: int) -> str | None:

@@ -7,7 +7,6 @@ it may show, and every worker can create URLs by itself.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 from collections.abc import Callable
@@ -22,7 +21,6 @@ SECRET_NAME = "addresses"
 REPORT_NAME = "report.html"
 
 _CODE_BYTES = 16
-_HASH_BYTES = 32
 
 
 @dataclass(frozen=True)
@@ -40,30 +38,32 @@ def asset_address(public_url: str, secret: str, sha256: str, mime_type: str | No
     """
     kind = (mime_type or "").partition("/")[0] or "medium"
     name = f"{kind}-{sha256[:8]}{suffix_of(mime_type)}"
-    code = _code(secret, "media", sha256, name)
-    return f"{public_url.rstrip('/')}/media/{_text(bytes.fromhex(sha256) + code)}/{name}"
+    token = _signed(secret, f"media/{name}", bytes.fromhex(sha256))
+    return f"{public_url.rstrip('/')}/media/{token}/{name}"
 
 
 def named_medium(secret: str, token: str, name: str) -> ServedMedium | None:
     """The medium that a path of `asset_address` names; None unless its signature is valid."""
-    decoded = _bytes(token)
-    if len(decoded) != _HASH_BYTES + _CODE_BYTES:
-        return None
-    sha256 = decoded[:_HASH_BYTES].hex()
-    if not hmac.compare_digest(decoded[_HASH_BYTES:], _code(secret, "media", sha256, name)):
-        return None
+    sha256 = _content(secret, f"media/{name}", token).hex()
     mime_type = mime_type_of_suffix("." + name.rpartition(".")[2])
-    return None if mime_type is None else ServedMedium(sha256, mime_type)
+    return ServedMedium(sha256, mime_type) if len(sha256) == 64 and mime_type else None
+
+
+def medium_at(secret: Callable[[], str], url: str) -> ServedMedium | None:
+    """The medium that a URL of `asset_address` names, under whatever host; None for any other URL."""
+    folder, *named = urlsplit(url).path.split("/")[-3:]
+    return named_medium(secret(), *named) if folder == "media" and len(named) == 2 else None
 
 
 def report_address(public_url: str, secret: str, run_id: str) -> str:
     """The URL of a run's current contact sheet for browsers."""
-    return f"{public_url.rstrip('/')}/runs/{_token(secret, 'runs', run_id)}/{REPORT_NAME}"
+    token = _signed(secret, "runs", run_id.encode())
+    return f"{public_url.rstrip('/')}/runs/{token}/{REPORT_NAME}"
 
 
 def named_run(secret: str, token: str) -> str | None:
     """The id of the run that a token of `report_address` names; None for any other token."""
-    return _named(secret, "runs", token)
+    return _content(secret, "runs", token).decode() or None
 
 
 def upload_address(public_url: str, secret: str) -> str:
@@ -75,50 +75,27 @@ def upload_token(secret: str, until: int) -> str:
     """Names the page that takes files until then, in Unix seconds; 0 names the page without an end,
     which itself takes none.
     """
-    return _token(secret, "upload", str(until))
+    return _signed(secret, "upload", str(until).encode())
 
 
 def named_upload(secret: str, token: str) -> int | None:
     """The time in a token of `upload_token`, valid or over; None for any other token."""
-    until = _named(secret, "upload", token)
+    until = _content(secret, "upload", token)
     return int(until) if until else None
 
 
-def medium_at(secret: Callable[[], str], url: str) -> ServedMedium | None:
-    """The medium that a URL of `asset_address` names, under whatever host; None for any other URL."""
-    folder, *named = urlsplit(url).path.split("/")[-3:]
-    return named_medium(secret(), *named) if folder == "media" and len(named) == 2 else None
+def _signed(secret: str, kind: str, content: bytes) -> str:
+    """A token; no kind contains a line break, so what is signed has one meaning."""
+    message = kind.encode() + b"\n" + content
+    code = hmac.new(secret.encode(), message, hashlib.sha256).digest()[:_CODE_BYTES]
+    return base64.urlsafe_b64encode(code + content).rstrip(b"=").decode()
 
 
-def _token(secret: str, kind: str, name: str) -> str:
-    return _text(_code(secret, kind, name) + name.encode())
-
-
-def _named(secret: str, kind: str, token: str) -> str | None:
-    """What a token of that kind names; None unless its signature is valid."""
-    decoded = _bytes(token)
-    try:
-        name = decoded[_CODE_BYTES:].decode()
-    except UnicodeDecodeError:
-        return None
-    is_valid = hmac.compare_digest(decoded[:_CODE_BYTES], _code(secret, kind, name))
-    return name if is_valid and name else None
-
-
-def _code(secret: str, *named: str) -> bytes:
-    # No part contains a line break, so no two lists of parts have the same message.
-    message = "\n".join(named).encode()
-    return hmac.new(secret.encode(), message, hashlib.sha256).digest()[:_CODE_BYTES]
-
-
-def _text(token: bytes) -> str:
-    return base64.urlsafe_b64encode(token).rstrip(b"=").decode()
-
-
-def _bytes(token: str) -> bytes:
-    """The content of a token; empty if it is invalid or not in its canonical spelling."""
+def _content(secret: str, kind: str, token: str) -> bytes:
+    """The content of a token; empty unless it was signed as this kind and is spelled as it was made."""
     try:
         decoded = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
+    except ValueError:
         return b""
-    return decoded if _text(decoded) == token else b""
+    content = decoded[_CODE_BYTES:]
+    return content if hmac.compare_digest(token, _signed(secret, kind, content)) else b""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from pydantic import SecretStr
-from sqlalchemy import select
+from sqlalchemy import Engine, select
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
@@ -29,14 +29,14 @@ from rivya_client.types import WebhookEvent
 from rivya_client.webhook_signatures import WebhookError, WebhookPayloadError, verify_webhook
 from rivya_flows.errors import StoreError
 from rivya_flows.receiver.addresses import REPORT_NAME, SECRET_NAME
-from rivya_flows.receiver.media import Reports, not_found, serve_medium
+from rivya_flows.receiver.media import Reports, serve_medium
 from rivya_flows.receiver.notification import (
     Emit,
     JobNotification,
     NotificationDispatcher,
     notification_of,
 )
-from rivya_flows.receiver.uploads import Uploads
+from rivya_flows.receiver.uploads import Uploads, bounded, declared_size
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.database import reading
 from rivya_flows.store.journal import Journal
@@ -47,6 +47,8 @@ WEBHOOK_PATH = "/webhooks/rivya"
 
 MAX_BYTES = 2**20
 """Size limit of a delivery; an event is a few kilobytes."""
+
+_TOO_LARGE = "The body is too large."
 
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _FORWARDED = frozenset({"forwarded", "via", "x-forwarded-for", "x-real-ip"})
@@ -63,15 +65,17 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Metrics:
-    """Serves Prometheus text to clients with a password: it names campaigns and their costs."""
+    """Serves Prometheus text to clients with a password: it names campaigns and their costs.
+
+    A proxied request gets 404: a proxy publishes media, not numbers.
+    """
 
     text: Callable[[], bytes]
     auth: SecretStr = field(repr=False)
 
     async def __call__(self, request: Request) -> Response:
-        """The text; 404 for a proxied request, because a proxy publishes media, not numbers."""
         if not _FORWARDED.isdisjoint(request.headers):
-            return not_found()
+            raise HTTPException(404)
         expected = b"Basic " + base64.b64encode(self.auth.get_secret_value().encode())
         if not hmac.compare_digest(request.headers.get("authorization", "").encode(), expected):
             return PlainTextResponse(
@@ -88,9 +92,8 @@ class ReceiverContext:
 
     Attributes:
         secrets: Returns the signing secrets that are valid now.
-        metrics: None serves no ``/metrics``.
-        prune: Deletes what the store need not keep, and its period in seconds; None deletes nothing.
-        api_key: Masked where a delivery quotes it; None masks nothing.
+        prune: Deletes what the store need not keep, and its period in seconds.
+        api_key: Masked where a delivery quotes it.
     """
 
     journal: Journal
@@ -109,29 +112,17 @@ def receiver(context: ReceiverContext) -> ASGIApp:
     secret = shared_secret(engine, SECRET_NAME)
     dispatcher = NotificationDispatcher(context.emit)
     received = Received(engine)
-    deliveries = _Deliveries(context, received, dispatcher)
-
-    def read() -> None:
-        with reading(engine) as connection:
-            connection.execute(select(1))
-
-    async def health(_: Request) -> Response:
-        try:
-            await run_in_threadpool(read)
-        except StoreError:
-            return JSONResponse({"status": "the store cannot be read"}, status_code=503)
-        return JSONResponse({"status": "ok"})
-
     media = partial(serve_medium, context.assets, secret)
     uploads = Uploads(context.assets, secret)
     reports = Reports(context.journal, context.assets, secret)
+    deliveries = _Deliveries(context, received, dispatcher)
     routes = [
-        Route("/media/{token}/{name}", media, methods=["GET"]),
-        Route(f"/runs/{{token}}/{REPORT_NAME}", reports.__call__),
-        Route("/upload/{token}", uploads.page, methods=["GET"]),
+        Route("/media/{token}/{name}", media),
+        Route(f"/runs/{{token}}/{REPORT_NAME}", reports.page),
+        Route("/upload/{token}", uploads.page),
         Route("/upload/{token}", uploads.take, methods=["POST"]),
-        Route(WEBHOOK_PATH, deliveries.__call__, methods=["POST"]),
-        Route("/healthz", health),
+        Route(WEBHOOK_PATH, deliveries.take, methods=["POST"]),
+        Route("/healthz", partial(_health, engine)),
     ]
     if context.metrics is not None:
         routes.append(Route("/metrics", context.metrics.__call__))
@@ -148,9 +139,8 @@ def receiver(context: ReceiverContext) -> ASGIApp:
                 task.cancel()
             await asyncio.gather(*pruning, return_exceptions=True)
 
-    app = Starlette(
-        routes=routes, lifespan=lifespan, exception_handlers={404: _missing, StoreError: _unusable}
-    )
+    answers = {404: _missing, StoreError: _unusable, ClientDisconnect: _incomplete}
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=answers)
     app.router.redirect_slashes = False
     return _Guarded(app, context.hosts)
 
@@ -163,17 +153,14 @@ class _Deliveries:
     received: Received
     dispatcher: NotificationDispatcher
 
-    async def __call__(self, request: Request) -> Response:
-        """204 once an event is recorded; 400 for a delivery that cannot be verified."""
-        try:
-            body = await _body(request)
-            notification = await run_in_threadpool(self._recorded, body, request.headers)
-        except ClientDisconnect:
-            raise HTTPException(400, "The delivery is incomplete.") from None
-        except StoreError as error:
-            # The service delivers again later; until then the steps poll.
-            _log.error("webhook: %s", error)
-            raise HTTPException(503, "Try again later.") from error
+    async def take(self, request: Request) -> Response:
+        """204 once an event is recorded; 400 for a delivery that cannot be verified.
+
+        If the store cannot be written, the service delivers again later; until then the steps poll.
+        """
+        declared_size(request, MAX_BYTES, _TOO_LARGE)
+        body = b"".join([piece async for piece in bounded(request, MAX_BYTES, _TOO_LARGE)])
+        notification = await run_in_threadpool(self._recorded, body, request.headers)
         if notification is not None:
             self.dispatcher.add(notification)
         return Response(status_code=204)
@@ -208,19 +195,6 @@ class _Deliveries:
         return notification_of(event) if is_new else None
 
 
-async def _body(request: Request) -> bytes:
-    """The body; refused as soon as it is too large."""
-    length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > MAX_BYTES:
-        raise HTTPException(413, "The body is too large.")
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_BYTES:
-            raise HTTPException(413, "The body is too large.")
-    return bytes(body)
-
-
 @dataclass(frozen=True)
 class _Guarded:
     """Answers to known hosts only, with headers that restrict what a browser does."""
@@ -234,18 +208,28 @@ class _Guarded:
                 message["headers"] = [*message.get("headers", ()), *_ALWAYS]
             await send(message)
 
-        refusal = self._refusal(Headers(scope=scope)) if scope["type"] == "http" else None
-        await (refusal or self.app)(scope, receive, guarded)
-
-    def _refusal(self, headers: Headers) -> Response | None:
-        if "content-length" in headers and "transfer-encoding" in headers:
+        answer, headers = self.app, Headers(scope=scope) if scope["type"] == "http" else None
+        if headers is None:
+            pass  # the beginning and end of the application
+        elif "content-length" in headers and "transfer-encoding" in headers:
             # A proxy that uses the other length would take the rest for another request.
-            words, close = "A body has one length.", {"Connection": "close"}
-            return PlainTextResponse(words, status_code=400, headers=close)
-        if not is_known(headers.get("host"), self.hosts):
+            answer = PlainTextResponse("A body has one length.", 400, {"Connection": "close"})
+        elif not is_known(headers.get("host"), self.hosts):
             words = "Set RIVYA_FLOWS_PUBLIC_URL to the address used."
-            return PlainTextResponse(words, status_code=421)
-        return None
+            answer = PlainTextResponse(words, 421)
+        await answer(scope, receive, guarded)
+
+
+async def _health(engine: Engine, _: Request) -> Response:
+    def read() -> None:
+        with reading(engine) as connection:
+            connection.execute(select(1))
+
+    try:
+        await run_in_threadpool(read)
+    except StoreError:
+        return JSONResponse({"status": "the store cannot be read"}, status_code=503)
+    return JSONResponse({"status": "ok"})
 
 
 async def _prune(prune: Callable[[], object], period: float) -> None:
@@ -260,7 +244,12 @@ async def _prune(prune: Callable[[], object], period: float) -> None:
 
 
 async def _missing(request: Request, error: Exception) -> Response:
-    return not_found()
+    """The same for what never existed, what is gone, and what is secret."""
+    return PlainTextResponse("Not Found", status_code=404, headers={"Cache-Control": "no-store"})
+
+
+async def _incomplete(request: Request, error: Exception) -> Response:
+    return PlainTextResponse("The body is incomplete.", status_code=400)
 
 
 async def _unusable(request: Request, error: Exception) -> Response:

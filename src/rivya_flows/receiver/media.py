@@ -12,8 +12,9 @@ from functools import partial
 from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, Response, StreamingResponse
 
 from rivya_flows.assets import Asset
 from rivya_flows.errors import StoreError
@@ -39,18 +40,13 @@ _OF_MEDIUM = {
 }
 
 
-def not_found() -> Response:
-    """The same for what never existed, what is gone, and what is secret."""
-    return PlainTextResponse("Not Found", status_code=404, headers={"Cache-Control": "no-store"})
-
-
 async def serve_medium(assets: AssetStore, secret: str, request: Request) -> Response:
     """`GET /media/<token>/<name>`: the medium; 404 for an invalid URL, or a medium that is gone."""
     name = str(request.path_params["name"])
     medium = named_medium(secret, str(request.path_params["token"]), name)
     size = None if medium is None else await run_in_threadpool(assets.size, medium.sha256)
     if medium is None or size is None:
-        return not_found()
+        raise HTTPException(404)
     tag = f'"{medium.sha256}"'
     headers = {**_OF_MEDIUM, "ETag": tag, "Content-Disposition": f'inline; filename="{name}"'}
     known = request.headers.get("if-none-match", "").split(",")
@@ -76,7 +72,7 @@ async def serve_medium(assets: AssetStore, secret: str, request: Request) -> Res
         # Read before the headers are sent: after them a 404 is impossible.
         first = await read(part.start)
     except StoreError:
-        return not_found()
+        raise HTTPException(404) from None
 
     async def pieces() -> AsyncIterator[bytes]:
         yield first
@@ -135,35 +131,35 @@ class Reports:
     _pages: OrderedDict[str, _Page] = field(default_factory=OrderedDict)
     _rendering: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def __call__(self, request: Request) -> Response:
+    async def page(self, request: Request) -> Response:
         """`GET /runs/<token>/report.html`: the page; 404 for an invalid URL, or a run that is gone."""
         run_id = named_run(self.secret, str(request.path_params["token"]))
         if run_id is None:
-            return not_found()
+            raise HTTPException(404)
         async with self._rendering:
             page = await run_in_threadpool(self._page, run_id)
-        return not_found() if page is None else HTMLResponse(page, headers=_OF_REPORT)
+        return HTMLResponse(page, headers=_OF_REPORT)
 
-    def _page(self, run_id: str) -> str | None:
+    def _page(self, run_id: str) -> str:
         known, now = self._pages.pop(run_id, None), time.monotonic()
-        if (
-            known is None
-            or now - known.at > KEPT_SECONDS
-            or self.journal.entries(run_id, known.seq)
-        ):
-            entries = self.journal.entries(run_id)
-            if not entries:
-                return None
-            fetched: set[str] = set()
-            path = partial(self._path, fetched)
-            html = contact_sheet(receipt(entries), path, asset_url=self._address)
-            for sha256 in fetched:
-                self.assets.forget_copy(sha256)
-            known = _Page(entries[-1].seq, now, html)
+        is_old = known is None or now - known.at > KEPT_SECONDS
+        if known is None or is_old or self.journal.entries(run_id, known.seq):
+            known = self._drawn(run_id, now)
         self._pages[run_id] = known
         if len(self._pages) > KEPT_PAGES:
             self._pages.popitem(last=False)
         return known.html
+
+    def _drawn(self, run_id: str, now: float) -> _Page:
+        entries = self.journal.entries(run_id)
+        if not entries:
+            raise HTTPException(404)
+        fetched: set[str] = set()
+        path = partial(self._path, fetched)
+        html = contact_sheet(receipt(entries), path, asset_url=self._address)
+        for sha256 in fetched:
+            self.assets.forget_copy(sha256)
+        return _Page(entries[-1].seq, now, html)
 
     def _address(self, asset: Asset) -> str:
         # Relative to the page, so that it works under any host name of the receiver.

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 
 from rivya_client.types import WebhookEvent
 
@@ -66,7 +67,6 @@ class NotificationDispatcher:
     _failing: bool = False
 
     def add(self, notification: JobNotification) -> None:
-        """Queue a notification."""
         self._waiting.append(notification)
         self._more.set()
 
@@ -81,24 +81,22 @@ class NotificationDispatcher:
             await asyncio.gather(task, return_exceptions=True)
             if self._waiting:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_LAST_SECONDS):
-                        await self._try(list(self._waiting))
+                    await asyncio.wait_for(self._try([*self._waiting]), _LAST_SECONDS)
 
     async def _work(self) -> None:
         while True:
             await self._more.wait()
             self._more.clear()
             while self._waiting:
-                await self._pass_on(list(self._waiting)[:BATCH])
+                await self._pass_on([*islice(self._waiting, BATCH)])
 
     async def _pass_on(self, batch: list[JobNotification]) -> None:
         """Retry until they are passed on or dropped, then remove them from the queue."""
         waited, pause = 0.0, _FIRST_PAUSE
         while not await self._try(batch):
             if waited >= PATIENCE_SECONDS:
-                _log.warning(
-                    "%d webhook events were dropped: they could not be passed on", len(batch)
-                )
+                dropped = "%d webhook events were dropped: they could not be passed on"
+                _log.warning(dropped, len(batch))
                 break
             await self.sleep(pause)
             waited += pause

@@ -21,9 +21,15 @@ async def register(client: RivyaClient, engine: Engine, url: str) -> str:
     The service refuses a URL that is not public https with ``webhook_url_rejected``.
     """
     for endpoint in (await client.webhooks.list()).data:
-        if endpoint.url == url and not _is_gone(endpoint):
-            await _repair(client, engine, endpoint)
-            return endpoint.id
+        is_gone = endpoint.status == "revoked" or endpoint.revoked_at is not None
+        if endpoint.url != url or is_gone:
+            continue
+        if endpoint.status not in (None, "active"):
+            await client.webhooks.update(endpoint.id, status="active")
+        if not has_signing_secret(engine, endpoint.id):
+            rotated = await client.webhooks.rotate_secret(endpoint.id)
+            rotate_signing_secret(engine, endpoint.id, rotated.signing_secret)
+        return endpoint.id
     return (await create_endpoint(client, engine, url, name=NAME)).id
 
 
@@ -50,15 +56,3 @@ async def create_endpoint(
             await client.webhooks.delete(made.id)
         raise
     return made
-
-
-async def _repair(client: RivyaClient, engine: Engine, endpoint: WebhookEndpoint) -> None:
-    if endpoint.status is not None and endpoint.status != "active":
-        await client.webhooks.update(endpoint.id, status="active")
-    if not has_signing_secret(engine, endpoint.id):
-        rotated = await client.webhooks.rotate_secret(endpoint.id)
-        rotate_signing_secret(engine, endpoint.id, rotated.signing_secret)
-
-
-def _is_gone(endpoint: WebhookEndpoint) -> bool:
-    return endpoint.status == "revoked" or endpoint.revoked_at is not None

@@ -10,7 +10,6 @@ import contextlib
 import errno
 import socket
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import h11
 import uvicorn
@@ -68,7 +67,19 @@ async def serve(
     `ready` is called when the server accepts requests, with the function that stops it, which must
     be called from this event loop.
     """
-    server = _Server(app, ready, protocol or Bounded)
+    server = _Server(
+        uvicorn.Config(
+            app,
+            http=protocol or Bounded,
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,  # URLs are keys and must not be logged
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
+    )
+    server.ready = ready
     try:
         await server.serve(sockets=[bound])
     finally:
@@ -80,25 +91,7 @@ async def serve(
 class _Server(uvicorn.Server):
     """Reports when it is ready, and leaves signals to its caller."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        ready: Callable[[Callable[[], None]], None],
-        protocol: type[asyncio.Protocol],
-    ) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                http=protocol,
-                ws="none",
-                lifespan="on",
-                log_config=None,
-                access_log=False,  # URLs are keys and must not be logged
-                server_header=False,
-                timeout_graceful_shutdown=_GRACE_SECONDS,
-            )
-        )
-        self._ready = ready
+    ready: Callable[[Callable[[], None]], None]
 
     def stop(self) -> None:
         self.should_exit = True
@@ -106,7 +99,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            self._ready(self.stop)
+            self.ready(self.stop)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -170,15 +163,8 @@ class Bounded(H11Protocol):
 
     def _send_timeout(self) -> None:
         words = b"The request did not arrive in time."
-        headers = [
-            ("content-type", "text/plain; charset=utf-8"),
-            ("content-length", str(len(words))),
-            ("connection", "close"),
-        ]
-        answer: tuple[Any, ...] = (
-            h11.Response(status_code=408, headers=headers, reason=b"Request Timeout"),
-            h11.Data(data=words),
-            h11.EndOfMessage(),
-        )
-        for event in answer:
+        headers = [("content-type", "text/plain; charset=utf-8"), ("connection", "close")]
+        headers.append(("content-length", str(len(words))))
+        head = h11.Response(status_code=408, headers=headers, reason=b"Request Timeout")
+        for event in (head, h11.Data(data=words), h11.EndOfMessage()):
             self.transport.write(self.conn.send(event) or b"")

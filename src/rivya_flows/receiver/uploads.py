@@ -7,6 +7,7 @@ import secrets
 import shutil
 import time
 from collections import deque
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -15,13 +16,12 @@ from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from rivya_flows.errors import MediaError, StoreError
 from rivya_flows.media.decoding import probed
 from rivya_flows.receiver.addresses import asset_address, named_upload, upload_token
-from rivya_flows.receiver.media import not_found
 from rivya_flows.store.assets import AssetStore, file_hash
 
 MAX_UPLOAD_BYTES = 100 * 2**20
@@ -41,6 +41,7 @@ HEADER = "x-rivya-upload"
 """No form of another page can send it, nor can a script there without asking first."""
 
 _TYPE = "application/octet-stream"
+_TOO_LARGE = f"A file may have {MAX_UPLOAD_BYTES >> 20} MiB."
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Uploads:
         """The page; 404 for an invalid or expired address."""
         until = named_upload(self.secret, str(request.path_params["token"]))
         if until is None or 0 < until < time.time():
-            return not_found()
+            raise HTTPException(404)
         nonce = secrets.token_urlsafe(16)
         token = upload_token(self.secret, int(time.time()) + LIFETIME_SECONDS)
         policy = (
@@ -70,8 +71,8 @@ class Uploads:
     async def take(self, request: Request) -> Response:
         """Keeps the body; answers the address of the medium, relative to the page."""
         until = named_upload(self.secret, str(request.path_params["token"]))
-        if until is None or until == 0:
-            return not_found()
+        if not until:
+            raise HTTPException(404)
         try:
             if until < time.time():
                 raise HTTPException(403, "This page has expired: reload it.")
@@ -79,18 +80,13 @@ class Uploads:
             return JSONResponse(await self._kept(request), headers={"Cache-Control": "no-store"})
         except HTTPException as refused:
             return _refusal(refused.status_code, refused.detail)
-        except ClientDisconnect:
-            return _refusal(400, "The file is incomplete.")
         except MediaError:
             return _refusal(415, "This is no picture, film or sound of a known kind.")
         except StoreError as error:
             return _refusal(503, f"It cannot be kept: {error.message}.")
 
     async def _kept(self, request: Request) -> dict[str, object]:
-        declared = request.headers.get("content-length", "")
-        size = int(declared) if declared.isdigit() and len(declared) < 16 else MAX_UPLOAD_BYTES
-        if size > MAX_UPLOAD_BYTES:
-            raise _too_large()
+        size = declared_size(request, MAX_UPLOAD_BYTES, _TOO_LARGE)
         target = self.assets.incoming()
         await run_in_threadpool(self._make_room, target.parent, size)
         if self._slots.locked():
@@ -131,15 +127,30 @@ class Uploads:
 
 
 async def _write(request: Request, target: Path) -> None:
-    size = 0
     with await run_in_threadpool(target.open, "xb") as file:
-        async for piece in request.stream():
-            size += len(piece)
-            if size > MAX_UPLOAD_BYTES:
-                raise _too_large()
+        async for piece in bounded(request, MAX_UPLOAD_BYTES, _TOO_LARGE):
             await run_in_threadpool(file.write, piece)
-    if not size:
-        raise HTTPException(400, "The file is empty.")
+        if not file.tell():
+            raise HTTPException(400, "The file is empty.")
+
+
+def declared_size(request: Request, most: int, too_large: str) -> int:
+    """The length of a body as its head says it, else the most that it may be; 413 for more."""
+    declared = request.headers.get("content-length", "")
+    size = int(declared) if declared.isdigit() and len(declared) < 16 else most
+    if size > most:
+        raise HTTPException(413, too_large)
+    return size
+
+
+async def bounded(request: Request, most: int, too_large: str) -> AsyncIterator[bytes]:
+    """A body piece by piece; refused as soon as it is too large."""
+    left = most
+    async for piece in request.stream():
+        left -= len(piece)
+        if left < 0:
+            raise HTTPException(413, too_large)
+        yield piece
 
 
 def _check_origin(request: Request) -> None:
@@ -150,10 +161,6 @@ def _check_origin(request: Request) -> None:
     ours = headers.get(HEADER) == "1" and headers.get("content-type") == _TYPE
     if not same or not ours or site != "same-origin":
         raise HTTPException(403, "Only the page of this address may send files here.")
-
-
-def _too_large() -> HTTPException:
-    return HTTPException(413, f"A file may have {MAX_UPLOAD_BYTES >> 20} MiB.")
 
 
 def _refusal(status: int, words: str) -> Response:

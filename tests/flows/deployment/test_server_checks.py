@@ -15,7 +15,7 @@ from rivya_flows.flows.deploy_blocks import OWNER_TAG
 from rivya_flows.flows.deployment.server_checks import _pool, _server_settings, server_checks
 from rivya_flows.flows.paging import PAGE
 from rivya_flows.flows.prefect_internals import LEASES_ON_DISK
-from rivya_flows.flows.questions.suspension import WAKER
+from rivya_flows.flows.questions import WAKER
 from rivya_flows.settings import read_settings
 from support.prefect_workers import Server
 

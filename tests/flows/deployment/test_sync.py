@@ -25,7 +25,7 @@ from pydantic import SecretStr
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.deployment.deploy import DeployOptions, deploy
 from rivya_flows.flows.deployment.sync import automations_of
-from rivya_flows.flows.questions.suspension import WAKER, WAKER_DEPLOYMENT
+from rivya_flows.flows.questions import WAKER, WAKER_DEPLOYMENT
 from rivya_flows.settings import read_settings
 
 DEPLOY = Path(__file__).parents[3] / "deploy"

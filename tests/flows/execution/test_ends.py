@@ -18,7 +18,7 @@ import pytest
 
 from rivya_flows.errors import StoreError
 from rivya_flows.flows.execution import execute
-from rivya_flows.flows.questions.suspension import take_answers
+from rivya_flows.flows.questions import take_answers
 from rivya_flows.flows.recovery.automations import EVENT_PREFIX
 from rivya_flows.flows.spec_registry import flow_for_run
 from rivya_flows.flows.stopping import StopRequest, stopped_by

@@ -10,13 +10,16 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 
 import httpx
 import pytest
 
 from rivya_sandbox.service.serve import running
+from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import Terminal, buy_from, started
 from support.engine_runs import stills
+from support.sandbox_calls import PATIENCE
 
 pytestmark = pytest.mark.prefect
 
@@ -98,6 +101,20 @@ def test_fifty_jobs_are_looked_at_fewer_than_sixty_times(
             assert "whsec_" not in err
         assert terminal("webhooks", "endpoints", "list", "--json").document == []
     assert JOBS <= looks.count < 60
+
+
+def test_the_log_of_the_receiver_says_what_it_deleted(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buy_from(sandbox, monkeypatch)
+    monkeypatch.setenv("RIVYA_FLOWS_KEEP_MEDIA_DAYS", "30")
+    with listening() as (_, process):
+        assert process.stderr is not None
+        too_late = Timer(PATIENCE, process.kill)
+        too_late.start()
+        log = iter(process.stderr.readline, "")
+        assert any("deleted 0 media, 0 bytes" in line for line in log)
+        too_late.cancel()
 
 
 def test_a_run_ends_although_every_webhook_is_lost(

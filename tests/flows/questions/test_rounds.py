@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from rivya_flows.flows.questions.suspension import wake
+from rivya_flows.flows.questions import wake
 from support.browser import CHROMIUM, Tab, browsing
 from support.prefect_workers import Place, Server, deploy_specs, eventually, opened, worker
 

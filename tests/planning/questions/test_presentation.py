@@ -1,4 +1,4 @@
-"""Questions as people see them: field names, titles, commands, and the Markdown page."""
+"""Questions as people see them: titles, commands, and the Markdown page."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from markdown_it import MarkdownIt
 from rivya_flows.assets import Asset
 from rivya_flows.planning.questions.open_questions import read_candidates
 from rivya_flows.planning.questions.presentation import (
+    MediaLinks,
     answer_line,
     deadline_note,
     digest_of,
-    form_fields,
     questions_page,
 )
 from rivya_flows.planning.questions.question import Answer, NextRound, Question
@@ -60,22 +60,16 @@ def address(asset: Asset) -> str | None:
     return asset.url
 
 
-def no_small(_: Asset) -> str | None:
-    return None
+LINKS = MediaLinks(address, lambda _: None)
 
 
 def page(question: Question) -> str:
-    return questions_page(asked().state, [question], address, no_small)
+    return questions_page(asked().state, [question], LINKS)
 
 
 def candidate(key: str, **asset: Any) -> dict[str, Any]:
     made = {"kind": "image", "url": "https://media.example/x.png", "sha256": "-", **asset}
     return {"key": key, "credits": 1, "asset": made}
-
-
-def test_a_field_is_called_as_its_step_and_the_budget_as_people_say() -> None:
-    asked = [HERO, replace(HERO, step="stills", key="neon, 9:16"), BUDGET]
-    assert list(form_fields(asked)) == ["hero", "stills_neon_9_16", "budget"]
 
 
 def test_the_digest_of_a_form_follows_from_questions_and_choices_alone() -> None:
@@ -111,7 +105,7 @@ def test_a_deadline_is_told_with_what_follows() -> None:
 
 def test_a_page_of_questions_has_the_price_of_what_follows_and_not_the_rest_of_the_budget() -> None:
     run = asked(SPEC + FILM.removeprefix("\n"))
-    shown = questions_page(run.state, run.asked[-1].questions, address, no_small)
+    shown = questions_page(run.state, run.asked[-1].questions, LINKS)
     assert shown.endswith("the run continues and buys what follows, for at most 10 credits.")
 
 
@@ -150,8 +144,7 @@ def test_a_later_round_says_which_and_what_was_noted() -> None:
     shown = questions_page(
         state,
         [replace(HERO, round=1, rounds_left=2, again=NextRound(3, 3, 3), note_room=80)],
-        address,
-        no_small,
+        LINKS,
     )
     assert "**round 2, with the note: warmer \\*light\\***" in shown
     assert (
@@ -176,7 +169,9 @@ def test_keys_with_commas_are_told_apart() -> None:
 def test_small_pictures_lead_to_the_whole_ones_and_films_have_a_still() -> None:
     film = candidate("b", kind="video", url="https://media.example/b.mp4")
     choices = replace(HERO, candidates=read_candidates((candidate("a"), film)))
-    shown = questions_page(asked().state, [choices], address, lambda _: "https://media.example/s")
+    shown = questions_page(
+        asked().state, [choices], MediaLinks(address, lambda _: "https://media.example/s")
+    )
     assert "![a](<https://media.example/s>)\n\n[full size](<https://media.example/x.png>)" in shown
     assert (
         "![b](<https://media.example/s>)\n\n[play the film](<https://media.example/b.mp4>)" in shown
@@ -235,7 +230,7 @@ def hostile_page(words: str) -> str:
         HERO, text=words, round=1, judge_error=words, choices=(words, "b"),
         candidates=read_candidates(made, [Score(words, 7, words)]),
     )  # fmt: skip
-    return questions_page(state, [question], address, no_small)
+    return questions_page(state, [question], LINKS)
 
 
 ATTACKS = [

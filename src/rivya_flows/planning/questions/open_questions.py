@@ -59,15 +59,9 @@ def answerable(state: State) -> tuple[Question, ...]:
 def question_asked(
     question: Question, at: datetime, after: datetime | None = None
 ) -> QuestionAsked:
-    """The journal entry that precedes the first asking.
-
-    Args:
-        after: The deadline that failed it before; it is opened again. None the first time.
-    """
-    deadline = None
-    if question.timeout_seconds is not None:
-        deadline = at + timedelta(seconds=question.timeout_seconds)
-    step, key, number = question.name
+    """The journal entry that precedes the first asking, or another one after a deadline that failed it."""
+    seconds, (step, key, number) = question.timeout_seconds, question.name
+    deadline = None if seconds is None else at + timedelta(seconds=seconds)
     return QuestionAsked(step=step, key=key, at=at, deadline=deadline, after=after, round=number)
 
 
@@ -118,7 +112,7 @@ def read_candidates(
     found = []
     for number, one in enumerate(available(items), 1):
         key, credits, asset = str(one.get("key")), one.get("credits"), one.get("asset")
-        medium = asset if isinstance(asset, Mapping) else {}
+        medium: Mapping[str, Any] = asset if isinstance(asset, Mapping) else {}
         score = scores.get(key)
         found.append(
             Candidate(
@@ -153,8 +147,7 @@ def _text_in(source: Mapping[str, Any], name: str) -> str | None:
 
 
 def question_of(state: State, step_id: str, item: ItemState) -> Question:
-    request = item.evaluated
-    pick = request.pick
+    request, pick = item.evaluated, item.evaluated.pick
     candidates = candidates_of(item)
     chosen = proposal(item)
     left = rounds_left(state, step_id, item)

@@ -1,4 +1,4 @@
-"""Open questions as people see them: titles, form fields, commands, and a page in Markdown.
+"""Open questions as people see them: titles, commands, and a page in Markdown.
 
 Keys, prompts, notes and the words of a judge come from people and from models: `planning.markdown`
 makes text of them.
@@ -6,15 +6,15 @@ makes text of them.
 
 from __future__ import annotations
 
-import itertools
 import json
-import re
 import shlex
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from os.path import commonprefix
 
 from rivya_client.catalogue.prices import price_of
-from rivya_flows.assets import Asset, Outputs
+from rivya_flows.assets import Asset, as_asset
 from rivya_flows.estimate.estimate import most_left
 from rivya_flows.language.canonical import digest
 from rivya_flows.markdown import code, link, picture, quotation, side_by_side, text
@@ -29,9 +29,6 @@ from rivya_flows.planning.questions.question import (
 from rivya_flows.plans.names import listed
 from rivya_flows.queue.events import AnswerGiven
 from rivya_flows.queue.state import State
-
-Address = Callable[[Asset], str | None]
-"""Gives the URL at which a browser finds an asset, or None."""
 
 _MAX_PROMPT = 160  # characters of a prompt that are shown
 _MAX_WORDS = 1_000  # characters of a candidate that is a text, and of a judge's reason
@@ -48,6 +45,25 @@ CHANNELS = {
     "agent": "over MCP",
 }
 """The ways in which people answer, as words."""
+
+
+@dataclass(frozen=True)
+class MediaLinks:
+    """Finds media for a browser; None where it cannot reach them. Gives http and https addresses only."""
+
+    address: Callable[[Asset], str | None]
+    still: Callable[[Asset], str | None]
+
+    def whole(self, asset: Asset | None) -> str | None:
+        return _web(self.address(asset)) if asset else None
+
+    def small(self, asset: Asset | None) -> str | None:
+        """Of a small picture of it."""
+        return _web(self.still(asset)) if asset else None
+
+
+def _web(address: str | None) -> str | None:
+    return address if address and address.startswith(("http://", "https://")) else None
 
 
 def deadline_note(question: Question, shown: Callable[[datetime], str] = utc_minute) -> str:
@@ -68,38 +84,21 @@ def how_to_answer(question: Question, *, form: bool = False) -> str:
     if question.again is None:
         return f"{pick}."
     times = "once more" if question.rounds_left == 1 else f"{question.rounds_left} times more"
-    none, note = (
-        ("none of these", " with what you write below")
-        if form
-        else ("none: NOTE", " with the note")
-    )
-    if not question.note_room:
-        none, note = none.partition(":")[0], ""
+    none, note = "none of these" if form else "none", ""
+    if question.note_room:
+        note = " with what you write below" if form else " with the note"
+        none += "" if form else ": NOTE"
     return f"{pick}, or {none} to buy {question.again}{note}, at most {times}."
 
 
 def answer_line(answer: AnswerGiven) -> str:
     """An answer as a log line: ``hero: neon, by Ana in Prefect's form``."""
-    told = listed(answer.chosen)
+    chosen, by = listed(answer.chosen), answer.by
     if answer.none:
-        told = "none of these" + (f" ({answer.note})" if answer.note else "")
-    if answer.by.channel == "deadline":
-        return f"{answer_name(answer.step, answer.key)}: {told}, after its deadline"
-    by = f"by {answer.by.name} " if answer.by.name else ""
-    return f"{answer_name(answer.step, answer.key)}: {told}, {by}{CHANNELS[answer.by.channel]}"
-
-
-def form_fields(questions: Sequence[Question], taken: Container[str] = ()) -> dict[str, Question]:
-    """The questions by their field names, unique and not `taken`, which come from `name_of`."""
-    named: dict[str, Question] = {}
-    for question in questions:
-        stem = re.sub(r"[^a-z0-9]+", "_", question.label.lower()).strip("_") or "pick"
-        name, number = stem, 1
-        while name in named or name in taken:
-            number += 1
-            name = f"{stem}_{number}"
-        named[name] = question
-    return named
+        chosen = "none of these" + (f" ({answer.note})" if answer.note else "")
+    how = f"by {by.name} " if by.name else ""
+    how = "after its deadline" if by.channel == "deadline" else how + CHANNELS[by.channel]
+    return f"{answer_name(answer.step, answer.key)}: {chosen}, {how}"
 
 
 def digest_of(questions: Sequence[Question]) -> str:
@@ -108,27 +107,26 @@ def digest_of(questions: Sequence[Question]) -> str:
     return digest(asked)[:12]
 
 
-def questions_page(
-    state: State, questions: Sequence[Question], address: Address, small: Address
-) -> str:
+def questions_page(state: State, questions: Sequence[Question], links: MediaLinks) -> str:
     """All questions in Markdown, for both versions of Prefect's pages.
 
     Stills that have small pictures are side by side, so that the choice below them is near; other candidates
     are one below the other.
     """
     prompts = _prompts(state)
-    parts = [_parts(state, one, prompts, address, small) for one in questions]
+    parts = [part for one in questions for part in _parts(state, one, prompts, links)]
     if not any(one.step == BUDGET for one in questions):  # which says itself what it buys
-        parts.append(iter([f"With an answer {what_follows(most_left(state))}."]))
-    return "\n\n".join(itertools.chain.from_iterable(parts))
+        parts.append(f"With an answer {what_follows(most_left(state))}.")
+    return "\n\n".join(parts)
 
 
 def _parts(
-    state: State, question: Question, prompts: Mapping[str, str], address: Address, small: Address
+    state: State, question: Question, prompts: Mapping[str, str], links: MediaLinks
 ) -> Iterator[str]:
     yield f"### {text(question.title)}"
     if question.round:
-        yield f"**{text(round_note(question.round, _notes(state, question)))}**"
+        notes = state.item(question.step, question.key).notes
+        yield f"**{text(round_note(question.round, notes))}**"
     if limit := deadline_note(question):
         yield f"*{limit}*"
     if question.judge_error:
@@ -137,15 +135,16 @@ def _parts(
     if same:
         yield text(same)
     numbered = are_numbered(question.choices)
-    stills = [*_stills(question, address, small)]
+    stills = _stills(question, links)
     if stills:
         yield side_by_side(stills, _ACROSS)
     for one, tail in zip(question.candidates, tails, strict=True):
-        heading = _heading(one, numbered=numbered)
-        found = _web(address(one.asset)) if stills and one.asset else None
-        yield f"{heading} · {link('full size', found)}" if found else heading
-        if not stills:
-            yield from _medium(one, address, small)
+        heading, url = _heading(one, numbered=numbered), links.whole(one.asset)
+        if stills and url:
+            yield f"{heading} · {link('full size', url)}"
+        else:
+            yield heading
+            yield from _medium(one, links)
         if tail:
             yield text(tail)
         if one.reason:
@@ -174,54 +173,45 @@ def _heading(one: Candidate, *, numbered: bool) -> str:
     return " · ".join(filter(None, facts))
 
 
-def _stills(question: Question, address: Address, small: Address) -> Iterator[tuple[str, str]]:
-    """The key and a small picture of each candidate; nothing unless all are stills that have one."""
-    found = []
-    for one in question.candidates:
-        is_still = one.asset is not None and one.asset.kind == "image"
-        still = _web(small(one.asset)) if one.asset and is_still else None
-        if still is None or one.asset is None or _web(address(one.asset)) is None:
-            return
-        found.append((one.key, still))
-    yield from found
+def _stills(question: Question, links: MediaLinks) -> list[tuple[str, str]]:
+    """The key and a small picture of each candidate; empty unless all are stills that have one."""
+    found = [
+        (one.key, still)
+        for one in question.candidates
+        if one.asset and one.asset.kind == "image" and links.whole(one.asset)
+        if (still := links.small(one.asset))
+    ]
+    return found if len(found) == len(question.candidates) else []
 
 
-def _medium(one: Candidate, address: Address, small: Address) -> Iterator[str]:
+def _medium(one: Candidate, links: MediaLinks) -> Iterator[str]:
+    asset, url, still = one.asset, links.whole(one.asset), links.small(one.asset)
     if one.text is not None:
         yield quotation(readable(one.text), _MAX_WORDS)
-        return
-    asset = one.asset
-    found, still = (_web(address(asset)), _web(small(asset))) if asset else (None, None)
-    if asset is None or found is None:
+    elif asset is None or url is None:
         yield "no address for a browser"
     elif asset.kind in _LINKS:
         seconds = asset.duration_seconds
         length = "" if seconds is None else f", {seconds:.0f} s"
         if still:
             yield picture(one.key, still)
-        yield link(f"{_LINKS[asset.kind]}{length}", found)
+        yield link(f"{_LINKS[asset.kind]}{length}", url)
     else:
         # In a paragraph of its own: a picture in a table has its full size, and one in a link none.
-        yield picture(one.key, still or found)
+        yield picture(one.key, still or url)
         if still:
-            yield link("full size", found)
-
-
-def _web(address: str | None) -> str | None:
-    return address if address and address.startswith(("http://", "https://")) else None
-
-
-def _notes(state: State, question: Question) -> tuple[str, ...]:
-    return state.item(question.step, question.key).notes
+            yield link("full size", url)
 
 
 def _prompts(state: State) -> dict[str, str]:
     """The prompts of what was made so far, by task id and by SHA-256 of the medium."""
     found: dict[str, str] = {}
     for _, item in state.each():
-        if item.request is not None and item.request.prompt:
-            for name in _made(item.outputs or {}):
-                found.setdefault(name, item.request.prompt)
+        outputs, prompt = item.outputs or {}, item.request and item.request.prompt
+        asset = as_asset(outputs.get("asset"))
+        for name in (outputs.get("task_id"), asset and asset.sha256):
+            if prompt and isinstance(name, str):
+                found.setdefault(name, prompt)
     return found
 
 
@@ -231,17 +221,9 @@ def _prompt_of(candidate: Candidate, prompts: Mapping[str, str]) -> str:
     return next((prompts[name] for name in names if name in prompts), "")
 
 
-def _made(outputs: Outputs) -> list[str]:
-    """What tells the job and the medium of an item from others."""
-    asset = outputs.get("asset")
-    sha256 = asset.get("sha256") if isinstance(asset, dict) else None
-    return [one for one in (outputs.get("task_id"), sha256) if isinstance(one, str)]
-
-
 def _split_shared(prompts: Sequence[str]) -> tuple[str, list[str]]:
     """The beginning that all prompts share, and the rest of each."""
-    pairs = zip(min(prompts), max(prompts), strict=False) if len(prompts) > 1 else ()
-    shared = "".join(one for one, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+    shared = commonprefix(prompts) if len(prompts) > 1 else ""  # noqa: RUF071 - texts, not paths
     if any(prompt != shared for prompt in prompts):
         shared = shared[: shared.rfind(" ") + 1]  # never split a word
     if len(shared) < _MIN_SHARED:
@@ -290,9 +272,9 @@ def round_note(number: int, notes: Sequence[str]) -> str:
     """``round 2, with the note: warmer light``; "" in the first round."""
     if number < 1:
         return ""
-    noted = [one for one in notes if one]
-    words = {0: "", 1: ", with the note: "}.get(len(noted), ", with the notes: ")
-    return f"round {number + 1}{words}{'; '.join(noted)}"
+    noted = [*filter(None, notes)]
+    words = f", with the note{'s' * (len(noted) > 1)}: {'; '.join(noted)}" if noted else ""
+    return f"round {number + 1}{words}"
 
 
 def are_numbered(keys: Sequence[str]) -> bool:

@@ -78,11 +78,7 @@ class Question:
     """One question.
 
     Attributes:
-        text: The question.
-        choices: Valid answers.
-        candidates: Of a pick, the items to choose from.
         timeout_seconds: How long it stays open after it was first asked; None is for ever.
-        on_timeout: Take the first candidates after that, or the judge's, or fail the pick.
         deadline: When it closes; None before it is asked, and if it never closes.
         count: How many candidates to pick.
         round: How often the candidates have been bought again.
@@ -141,13 +137,10 @@ class Question:
         """What the deadline of a pick does as things stand."""
         if self.on_timeout == "first" and self.choices:
             return "first"
-        if self.on_timeout == "judge":
-            if self.proposal:
-                return "judge"
-            again = self.on_none == "regenerate" and self.rounds_left
-            if again and self.judge_error is None:
-                return "regenerate"
-        return "fail"
+        if self.on_timeout == "judge" and self.proposal:
+            return "judge"
+        again = self.on_none == "regenerate" and self.rounds_left and self.judge_error is None
+        return "regenerate" if self.on_timeout == "judge" and again else "fail"
 
     def is_due(self, at: datetime) -> bool:
         """Whether its deadline has passed."""

@@ -1,4 +1,4 @@
-"""Suspended flow runs: the form that asks, and the answers it brings back.
+"""Flow runs that wait for a person: the form that asks, and the answers it brings back.
 
 Prefect keeps an answer only until the same form is asked again. So each suspension has a key of
 its own, and every answer is in the journal before anything else happens with it.
@@ -17,26 +17,30 @@ from functools import partial
 from uuid import UUID
 
 from prefect import get_client
-from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound
 from prefect.flow_runs import apause_flow_run, asuspend_flow_run
 from prefect.input import RunInput
 from prefect.runtime import deployment, flow_run
 from prefect.states import Scheduled
+from pydantic import ConfigDict
 
-from rivya_flows.engine.publishing import addresses_of, report_of, stills_of
+from rivya_flows.engine.publishing import media_links, report_of
 from rivya_flows.engine.run_context import RunContext
 from rivya_flows.errors import StoreError
 from rivya_flows.flows.prefect_internals import last_response, resume_suspended
-from rivya_flows.flows.questions.resume_form import chosen_values, empty_response, resume_form
-from rivya_flows.flows.run_ids import flow_run_of
+from rivya_flows.flows.run_ids import flow_run_here, flow_run_of
 from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.markdown import link
 from rivya_flows.media.bounds import DIALOG_SIDE
+from rivya_flows.planning.questions.form import (
+    chosen_values,
+    empty_response,
+    form_schema,
+    read_form,
+)
 from rivya_flows.planning.questions.open_questions import first_deadline, open_questions
 from rivya_flows.planning.questions.presentation import answer_line, digest_of, questions_page
-from rivya_flows.planning.questions.question import Answer, Question, QuestionName
-from rivya_flows.planning.questions.reading_answers import read_form
+from rivya_flows.planning.questions.question import Question
 from rivya_flows.queue.events import RunEnded
 from rivya_flows.queue.queue import replay, step
 from rivya_flows.queue.state import State
@@ -66,15 +70,18 @@ class Suspension:
     questions: tuple[Question, ...]
     page: str
 
+    @property
+    def deadline(self) -> datetime | None:
+        return first_deadline(self.questions)
+
 
 def suspension_of(context: RunContext, run_id: str) -> Suspension:
     """The open questions of a run, with its pictures at URLs that a browser can open."""
-    state = _state_of(context, run_id)
+    state = replay(entry.event for entry in context.journal.entries(run_id))
     questions = open_questions(state)
-    media = media_of(state)
     sides = {"image": DIALOG_SIDE, "video": DIALOG_SIDE}
-    small = stills_of(context, media, sides, _MOST_PICTURES)
-    page = questions_page(state, questions, addresses_of(context, media), small)
+    links = media_links(context, media_of(state), sides, _MOST_PICTURES)
+    page = questions_page(state, questions, links)
     if sheet := report_of(context, run_id):
         page = f"{link('Compare them large on the contact sheet', sheet)}\n\n{page}"
     return Suspension(run_id, questions, page)
@@ -91,69 +98,71 @@ async def suspend(waits: Suspension) -> None:
     await asuspend_flow_run(wait_for_input=form, key=key)
 
 
+def resume_form(waits: Suspension) -> type[RunInput]:
+    """The form of Prefect's resume dialog, whose server rejects a response that does not fit it."""
+
+    class Answers(RunInput):
+        # What was filled in is read from the server, whatever form it is of.
+        model_config = ConfigDict(extra="ignore", json_schema_extra=form_schema(waits.questions))
+
+    return Answers.with_initial_data(description=waits.page)
+
+
 def _asked(waits: Suspension) -> tuple[type[RunInput], str]:
     """The form of a suspension, and a key of its own."""
     for question in waits.questions:
         run_logger().info("waits for an answer: %s (Resume, in this run's menu)", question.title)
-    form = resume_form(waits.questions).with_initial_data(description=waits.page)
-    return form, f"{_FORM}{digest_of(waits.questions)}-{uuid.uuid4().hex[:8]}"
+    return resume_form(waits), f"{_FORM}{digest_of(waits.questions)}-{uuid.uuid4().hex[:8]}"
 
 
 async def pause(context: RunContext, waits: Suspension, reporter: RunReporter) -> bool:
-    """Pauses this flow run until it can continue: Prefect suspends no subflow and no script.
+    """Pauses this flow run until it can continue, as no subflow and no script can be suspended.
 
     Its process waits until the form is filled in, another process has continued the run, or a
-    deadline has passed.
-
-    Returns:
-        Whether it continues; False if the flow run was cancelled.
+    deadline has passed. Gives False if the flow run was cancelled.
     """
-    here = FlowRunContext.get()
-    assert here is not None
-    assert here.flow_run is not None  # it is called in a flow run
+    here = flow_run_here()
+    assert here is not None  # it is called in a flow run
     form, key = _asked(waits)
-    deadline = first_deadline(waits.questions)
-    can_continue = partial(_can_continue, context, waits.run_id, reporter.seq, deadline)
-    logger = run_logger()
-    logger.info("or answer with: rivya-flows resume %s --answer STEP=KEY", waits.run_id)
+    can_continue = partial(_can_continue, context, waits, reporter.seq)
+    run_logger().info("or answer with: rivya-flows resume %s --answer STEP=KEY", waits.run_id)
     pausing = asyncio.ensure_future(
         apause_flow_run(wait_for_input=form, key=key, timeout=_FOREVER, poll_interval=_LOOK_SECONDS)
     )
     try:
         while not (await asyncio.wait({pausing}, timeout=_LOOK_SECONDS))[0]:
             async with get_client() as client:
-                state = (await client.read_flow_run(here.flow_run.id)).state
+                state = (await client.read_flow_run(here.id)).state
             if state is not None and (state.is_cancelling() or state.is_final()):
                 return False
             if await in_thread(can_continue):
-                await wake(here.flow_run.id)
+                await wake(here.id)
         await pausing
         return True
     finally:
         pausing.cancel()
 
 
-def _can_continue(context: RunContext, run_id: str, seq: int, deadline: datetime | None) -> bool:
+def _can_continue(context: RunContext, waits: Suspension, seq: int) -> bool:
     """Whether a waiting run continues here: it ended again elsewhere, or a deadline has passed."""
     now = datetime.now(UTC)
-    if new := context.journal.entries(run_id, after=seq):
+    if new := context.journal.entries(waits.run_id, after=seq):
         # Who answers in a terminal writes the answer, and executes the run some seconds later.
         ended = any(isinstance(one.event, RunEnded) for one in new)
         continues = ended or new[-1].at + _PATIENCE_SECONDS < now.timestamp()
     else:
-        continues = deadline is not None and deadline <= now
+        continues = waits.deadline is not None and waits.deadline <= now
     if continues:
         with contextlib.suppress(StoreError):  # another process executes it
-            context.leases.release(context.leases.acquire(run_id))
+            context.leases.release(context.leases.acquire(waits.run_id))
             return True
     return False
 
 
 async def _schedule_waker(waits: Suspension) -> None:
     """Schedules the waker at the first deadline; never raises: it also runs every 15 minutes."""
-    if (deadline := first_deadline(waits.questions)) is None:
+    if (deadline := waits.deadline) is None:
         return
-    logger = run_logger()
     try:
         async with get_client() as client:
             waker = await client.read_deployment_by_name(f"{WAKER}/{WAKER_DEPLOYMENT}")
@@ -164,50 +173,36 @@ async def _schedule_waker(waits: Suspension) -> None:
                 idempotency_key=f"{waits.run_id} {deadline.isoformat()}",
             )
     except ObjectNotFound:
-        logger.warning("no waker is deployed: the deadline acts when the run is resumed")
+        run_logger().warning("no waker is deployed: the deadline acts when the run is resumed")
     except Exception as error:
-        logger.warning("waker not scheduled; its next sweep handles the deadline: %s", error)
+        run_logger().warning("waker not scheduled; its next sweep handles the deadline: %s", error)
 
 
 async def take_answers(context: RunContext, lease: Lease, reporter: RunReporter) -> State:
     """Journals the answers that the form of this flow run brought; gives the state with them."""
-    run_id = lease.run_id
     state = await in_thread(reporter.follow)
     questions = open_questions(state)
     if flow_run.id is None or not questions:
         return state
-    chosen = await _last_response(UUID(flow_run.id))
-    form = read_form(questions, state, chosen, datetime.now(UTC))
+    async with get_client() as client:
+        found = await last_response(client, UUID(flow_run.id), _FORM)
+    form = read_form(questions, state, chosen_values(*found) if found else {}, datetime.now(UTC))
     logger = run_logger()
     for problem in form.problems:
         logger.warning("%s", problem)
     for answer in form.answers:
         logger.info("%s", answer_line(answer))
-        entry = await in_thread(partial(context.journal.append, run_id, answer, lease.fence))
+        entry = await in_thread(partial(context.journal.append, lease.run_id, answer, lease.fence))
         step(state, answer)
         reporter.record(entry, state)
     return state
 
 
-def _state_of(context: RunContext, run_id: str) -> State:
-    return replay(entry.event for entry in context.journal.entries(run_id))
-
-
-async def _last_response(flow_run_id: UUID) -> dict[QuestionName, Answer]:
-    """What was chosen in the form that was filled in last, by step, key and round."""
-    async with get_client() as client:
-        found = await last_response(client, flow_run_id, _FORM)
-    return {} if found is None else chosen_values(*found)
-
-
 async def wake(flow_run_id: UUID) -> bool:
-    """Resumes a suspended flow run without answers, so that it checks its journal again.
+    """Resumes a suspended flow run without answers, so that it checks its journal; whether this did it.
 
     The server resumes a run once: a person who submits the form at the same moment either wins or
     is told that it is too late.
-
-    Returns:
-        Whether this call resumed it.
     """
     async with get_client() as client:
         return await resume_suspended(client, flow_run_id, empty_response)
@@ -215,8 +210,7 @@ async def wake(flow_run_id: UUID) -> bool:
 
 async def wake_run(run_id: str, tell: Callable[[str], object]) -> None:
     """Resumes the suspended flow run of a run that continued elsewhere; never raises."""
-    flow_run_id = flow_run_of(run_id)
-    if flow_run_id is None:
+    if (flow_run_id := flow_run_of(run_id)) is None:
         return
     try:
         if await wake(flow_run_id):

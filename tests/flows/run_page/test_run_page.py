@@ -19,10 +19,11 @@ from prefect import get_client
 from prefect.flow_engine import run_flow
 from prefect.states import AwaitingRetry
 
-from rivya_flows.flows import campaigns
+from rivya_flows.flows import campaigns, run_page
 from rivya_flows.flows.prefect_internals import send_pending
-from rivya_flows.flows.run_page.artifacts import Page
+from rivya_flows.flows.run_page import Page
 from rivya_flows.settings import read_settings
+from rivya_flows.steps.kind import Kind
 from rivya_flows.store.journal import Journal
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
@@ -230,7 +231,7 @@ async def test_a_server_that_takes_no_artifacts_fails_no_run(
 
 
 def test_a_page_without_a_flow_run_shows_nothing() -> None:
-    page = Page(None, "spot", None)  # type: ignore[arg-type]  # nothing is looked at
+    page = Page(None, "spot")  # type: ignore[arg-type]  # nothing is looked at
     page.show_outputs(parsed({}))
     page.show_result(None, "collect", "a", "", {})
 
@@ -263,7 +264,7 @@ def test_each_format_of_a_composition_hangs_on_its_node_under_its_name() -> None
     }
     writer = Collecting()
     context: Any = SimpleNamespace(settings=SimpleNamespace(rivya_flows_public_url=None))
-    page = Page(context, "launch", writer)  # type: ignore[arg-type]  # has what a page uses
+    page = Page(context, "launch", writer.put)
     page.show_result(uuid.uuid4(), "compose", "spot", "hi", outputs)
     assert writer.drawn == {
         "launch-spot-hi": r"spot\[hi\] 9:16: film, 9 × 16",
@@ -299,7 +300,7 @@ def test_each_picked_medium_hangs_on_the_node_of_its_pick_under_its_key() -> Non
     }
     writer = Collecting()
     context: Any = SimpleNamespace(settings=SimpleNamespace(rivya_flows_public_url=None))
-    page = Page(context, "launch", writer)  # type: ignore[arg-type]  # has what a page uses
+    page = Page(context, "launch", writer.put)
     page.show_result(uuid.uuid4(), "collect", "stills", "", [neon, noir])
     page.show_result(uuid.uuid4(), "pick", "hero", "", outputs)
     shown = {key: told for key, told in writer.drawn.items() if "hero" in key}
@@ -307,3 +308,23 @@ def test_each_picked_medium_hangs_on_the_node_of_its_pick_under_its_key() -> Non
         "launch-hero": "hero: neon: image, 9 × 9",
         "launch-hero-2": "hero: noir: image, 9 × 9",
     }
+
+
+def test_a_medium_of_a_kind_of_others_is_shown_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Mirror(Kind):
+        uses = "mirror"
+        outputs = ("asset", "assets")
+
+    still = {
+        "kind": "image",
+        "sha256": "a" * 64,
+        "url": "https://m.example/a",
+        "width": 9,
+        "height": 9,
+    }
+    monkeypatch.setattr(run_page, "known_kind", {"mirror": Mirror()}.get)
+    writer = Collecting()
+    context: Any = SimpleNamespace(settings=SimpleNamespace(rivya_flows_public_url=None))
+    page = Page(context, "launch", writer.put)
+    page.show_result(uuid.uuid4(), "mirror", "twin", "", {"asset": still, "assets": [still]})
+    assert writer.drawn == {"launch-twin": "twin: image, 9 × 9"}

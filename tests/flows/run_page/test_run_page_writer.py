@@ -13,9 +13,9 @@ from prefect import flow
 from prefect.events import emit_event
 from prefect.runtime import flow_run as here
 
-from rivya_flows.flows.run_page import artifact_writer
-from rivya_flows.flows.run_page.artifact import Artifact
-from rivya_flows.flows.run_page.artifact_writer import ArtifactWriter
+from rivya_flows.flows import run_page
+from rivya_flows.flows.run_page import ArtifactWriter
+from rivya_flows.receipt.run_page import Artifact
 from support.prefect_workers import Server, eventually
 
 pytestmark = pytest.mark.prefect
@@ -79,7 +79,7 @@ async def test_what_cannot_be_drawn_or_sent_is_given_up_within_bounds(server: Se
 async def test_progress_is_written_at_a_bounded_rate_and_its_last_state_always(
     server: Server, monkeypatch: pytest.MonkeyPatch, changes: bool
 ) -> None:
-    monkeypatch.setattr(artifact_writer, "PACE_SECONDS", 3600.0)
+    monkeypatch.setattr(run_page, "PACE_SECONDS", 3600.0)
     drawn: list[int] = []
 
     @flow
@@ -105,13 +105,13 @@ async def test_progress_is_written_at_a_bounded_rate_and_its_last_state_always(
 async def test_what_was_not_answered_in_time_is_written_again_and_once(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(artifact_writer, "WRITE_SECONDS", 1.0)
+    monkeypatch.setattr(run_page, "WRITE_SECONDS", 1.0)
     create = ArtifactWriter._create
     arrived = asyncio.Event()
     sent: list[asyncio.Task[uuid.UUID]] = []
 
     def arrive(_: object) -> None:
-        monkeypatch.setattr(artifact_writer, "WRITE_SECONDS", 240.0)
+        monkeypatch.setattr(run_page, "WRITE_SECONDS", 240.0)
         arrived.set()
 
     async def slow(self: ArtifactWriter, *given: Any) -> uuid.UUID:
@@ -151,7 +151,7 @@ async def test_an_artifact_is_no_event_of_its_run_and_is_written_only_if_it_chan
         await writer.settle()
         return str(here.id)
 
-    monkeypatch.setattr(artifact_writer, "PACE_SECONDS", 0.0)
+    monkeypatch.setattr(run_page, "PACE_SECONDS", 0.0)
     flow_run = await bare()
     first, second, third = seen
     assert second == first

@@ -1,35 +1,52 @@
-"""The end of a run on its page."""
+"""What the page of a run says: keys, plan, media, purchases, outputs."""
 
 from __future__ import annotations
 
+import asyncio
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, strategies as st
 
 from rivya_flows.assets import Asset
-from rivya_flows.flows.run_page.drawing import (
+from rivya_flows.estimate.estimate import estimate, rehearse
+from rivya_flows.planning.questions.presentation import MediaLinks
+from rivya_flows.preparation.prepare import verdict
+from rivya_flows.queue.queue import replay
+from rivya_flows.receipt.run_page import (
+    GroupRow,
+    artifact_key,
     draw_choices,
+    draw_group,
     draw_ledger,
+    draw_medium,
     draw_outputs,
+    draw_plan,
     draw_progress,
+    draw_text,
 )
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
 from support.campaigns import HOSTILE
-from support.engine_runs import Studio, customer
+from support.engine_runs import Bomb, Studio, customer, stills
 from support.receipts import parsed
 
 UNESCAPED = re.compile(r"(?<!\\)(?:\\\\)*[|`\[\]*_~$!]|<|@(?!\u2060)|://|(?i:www\.)|[\r\n]")
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def at(asset: Asset) -> str | None:
     return f"https://media.example/{asset.sha256[:4]}"
 
 
-def nowhere(asset: Any) -> None:
+def nowhere(_: Asset) -> None:
     return None
+
+
+LINKS = MediaLinks(at, nowhere)
 
 
 @pytest.fixture
@@ -43,7 +60,7 @@ def test_the_end_shows_outputs_and_their_cost(studio: Studio, sandbox: Sandbox) 
     state = studio.run(HOSTILE, "run-1", budget=60)
     ended = studio.receipt("run-1")
     shown = draw_outputs(
-        parsed(ended), "https://media.example/report.html", at, nowhere, deployed=True
+        parsed(ended), "https://media.example/report.html", LINKS, deployed=True
     ).data
     assert shown.startswith(
         "**failed**: later; done: 3 of 3 stills, 2 of 3 later; 23 credits (sandbox)\n"
@@ -120,7 +137,7 @@ def test_a_composition_shows_each_format_under_its_name() -> None:
     made |= {"name": "spot", "run_id": "run-1"}
     outputs = {"all": [*full.values()], "by": item["by"], "words": {"a": {"b": 1}}}
     ended = {**receipt(), **made, "outputs": outputs}
-    shown = draw_outputs(parsed(ended), None, at, nowhere, deployed=True).data
+    shown = draw_outputs(parsed(ended), None, LINKS, deployed=True).data
     play = r"spot\[hi 9:16\]: film, 1080 × 1920, 9.5 s ([play](<https://media.example/aaaa>))"
     assert shown.count(play) == 2
     assert r"* spot\[hi\] 9:16: 1080 × 1920, 9.5 s, 2.5 MB" in shown
@@ -155,3 +172,103 @@ def test_a_pick_shows_what_was_picked_by_whom_and_the_scores() -> None:
     shown = "\n".join(draw_choices(parsed({**document, "status": "failed"}), deployed=True))
     assert f"an answer still counts: {command}" in shown
     assert draw_choices(parsed({"steps": []}), deployed=True) == []
+
+
+async def test_the_plan_has_a_graph_and_a_price_for_each_item(studio: Studio) -> None:
+    await studio.start(HOSTILE, "run-1")
+    with studio.context(Bomb()) as home:
+        state = replay(entry.event for entry in home.journal.entries("run-1"))
+        priced = estimate(rehearse(state, NOON, home.look_up), 50)
+    shown = draw_plan(state.plan, priced, verdict(priced)).data
+    assert shown.startswith("```mermaid\nflowchart TD\n")
+    rows = shown.split("\n```\n")[1]
+    assert r"| stills\[a\|b\] | z-image | 1 | fixed price of the default request |" in rows
+    assert r"| stills\[&lt;img src=x&gt;\] | z-image | 1 |" in rows
+    assert "| none |  |  | skipped: " in rows
+    assert rows.count("veo3-1-lite | 10 |") == 3
+    money, fit = rows.split("\n\n")[-2:]
+    assert money == "**33 credits**, budget 9, balance 50"
+    assert fit == "over the budget: at least 33 credits, and the budget is 9"
+
+
+def test_the_plan_says_what_an_earlier_run_saves(studio: Studio) -> None:
+    studio.run(stills(2), "run-1", cache="spec")
+
+    async def planned() -> str:
+        await studio.start(stills(2), "run-2", cache="spec")
+        with studio.context(Bomb()) as home:
+            state = replay(entry.event for entry in home.journal.entries("run-2"))
+            priced = estimate(rehearse(state, NOON, home.look_up), None)
+            return str(draw_plan(state.plan, priced, verdict(priced)).data)
+
+    shown = asyncio.run(planned())
+    assert shown.count("| 0 | bought before, saves 1 |") == 2
+    assert shown.endswith("**0 credits**, 2 saved")
+
+
+KEY = re.compile(r"[a-z0-9-]+")
+WORDS = st.text(max_size=60) | st.sampled_from(
+    ["9:16", "नीऑन", "a|b", "<script>", "[x](javascript:1)", "`", "\\", "\ud800", "# h", "---"]
+)
+
+
+@given(WORDS, WORDS, WORDS)
+def test_a_key_is_one_that_prefect_takes_and_the_same_again(a: str, b: str, c: str) -> None:
+    key = artifact_key("launch", a, b, c)
+    assert KEY.fullmatch(key)
+    assert key == artifact_key("launch", a, b, c)
+    assert len(key) < 200
+
+
+def test_names_that_look_alike_do_not_share_a_key() -> None:
+    names = [
+        "neon",
+        "Neon",
+        "ne on",
+        "ne-on",
+        "नीऑन",
+        "नीऑन ",
+        "9:16",
+        "9-16",
+        "916",
+        "x" * 90,
+        "x" * 91,
+    ]
+    assert len({artifact_key("launch", "stills", name) for name in names}) == len(names)
+    assert artifact_key("product-launch", "my_step", "neon") == "product-launch-my-step-neon"
+    assert artifact_key("product-launch", "film", "") == "product-launch-film"
+
+
+STILL = Asset(kind="image", sha256="a" * 64, mime_type="image/png", width=9, height=16)
+FILM = Asset(kind="video", sha256="b" * 64, mime_type="video/mp4", duration_seconds=4.0)
+
+
+def test_a_picture_is_a_picture_and_a_film_a_still_and_a_link() -> None:
+    image = draw_medium("stills[a|b]", STILL, LINKS)
+    assert image is not None
+    assert (image.type, image.data) == ("image", "https://media.example/aaaa")
+    assert image.description == r"stills\[a\|b\]: image, 9 × 16"
+    film = draw_medium("film", FILM, MediaLinks(at, lambda _: "https://media.example/poster.jpg"))
+    assert film is not None
+    assert film.type == "markdown"
+    assert film.data == (
+        "![film](<https://media.example/poster.jpg>)\n\n"
+        "film: film, 4.0 s ([play](<https://media.example/bbbb>))"
+    )
+    assert draw_medium("film", FILM, MediaLinks(nowhere, nowhere)) is None
+    assert draw_text("script", "<b>\n# Hi").data == "> &lt;b&gt;  \n> \\# Hi  "
+
+
+def test_a_group_shows_its_pictures_and_a_row_for_each_item() -> None:
+    rows = [
+        GroupRow("s[a]", "failed", (), "no | such model"),
+        GroupRow("s[b]", "done", [STILL, FILM]),
+        GroupRow("s[c]", "done", (), "task_1"),
+    ]
+    drawn = draw_group("s[1-3 of 3] collect", rows, LINKS)
+    assert drawn.description == r"s\[1-3 of 3\] collect: 2 done, 1 failed"
+    pictures, _, table = drawn.data.partition("| item |")
+    assert pictures.count("](<https://media.example/aaaa>)") == 2
+    assert r"| s\[a\] | failed | no \| such model |" in table
+    assert r"[image, 9 × 16](<https://media.example/aaaa>), [film, 4.0 s](<https://" in table
+    assert table.endswith(r"| s\[c\] | done | task_1 |")

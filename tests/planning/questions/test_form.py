@@ -1,4 +1,4 @@
-"""The form of Prefect's resume dialog, and its responses."""
+"""The form of a run's questions, and its responses."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import replace
 import pytest
 from jsonschema import Draft202012Validator
 
-from rivya_flows.flows.questions.resume_form import (
+from rivya_flows.planning.questions.form import (
     GO_ON,
     chosen_values,
     empty_response,
-    resume_form,
+    form_schema,
+    read_form,
 )
 from rivya_flows.planning.questions.presentation import digest_of
 from rivya_flows.planning.questions.question import Answer, Question
-from rivya_flows.planning.questions.reading_answers import read_form
 from rivya_flows.queue.reducer import initial_state
 from support.naive_service import frozen
 
@@ -29,7 +29,12 @@ HERO = Question("hero", "", "Which one?", ("studio", "neon"))
 BUDGET = Question("$budget", "8", "Raise it to 8?", ("yes", "no"))
 
 
-def test_fields_never_share_a_name_nor_take_one_of_prefects() -> None:
+def test_a_field_is_called_as_its_step_and_the_budget_as_people_say() -> None:
+    asked = [HERO, replace(HERO, step="stills", key="neon, 9:16"), BUDGET]
+    assert form_schema(asked)["required"] == ["hero", "stills_neon_9_16", "budget"]
+
+
+def test_fields_never_share_a_name() -> None:
     hostile = [
         HERO,
         replace(HERO, key="!"),
@@ -37,12 +42,12 @@ def test_fields_never_share_a_name_nor_take_one_of_prefects() -> None:
         replace(HERO, step="budget"),
         BUDGET,
     ]
-    named = resume_form(hostile).model_fields
-    assert list(named) == ["hero", "hero_2", "copy_2", "budget", "budget_2", "signed_by"]
+    named = form_schema(hostile)["properties"]
+    assert list(named) == ["hero", "hero_2", "copy", "budget", "budget_2", "signed_by"]
 
 
 def test_the_form_offers_the_choices_and_insists_on_one_for_each_question() -> None:
-    schema = resume_form([HERO, BUDGET]).model_json_schema()
+    schema = form_schema([HERO, BUDGET])
     assert schema["required"] == ["hero", "budget"]
     assert schema["properties"]["hero"] == {
         "enum": ["studio", "neon"],
@@ -53,20 +58,20 @@ def test_the_form_offers_the_choices_and_insists_on_one_for_each_question() -> N
 
 
 def test_one_choice_alone_is_a_select_too() -> None:
-    schema = resume_form([replace(HERO, choices=("studio",))]).model_json_schema()
+    schema = form_schema([replace(HERO, choices=("studio",))])
     assert schema["properties"]["hero"]["enum"] == ["studio"]
 
 
 def test_a_form_that_nobody_filled_in_fits_and_says_nothing() -> None:
-    form = resume_form([HERO, BUDGET])
-    filled = empty_response(form.model_json_schema())
+    schema = form_schema([HERO, BUDGET])
+    filled = empty_response(schema)
     assert filled == {"hero": "studio", "budget": "yes", GO_ON: True}
-    form.model_validate(filled)
-    assert chosen_values(form.model_json_schema(), filled) == {}
+    Draft202012Validator(schema).validate(filled)
+    assert chosen_values(schema, filled) == {}
 
 
 def test_what_was_chosen_is_told_by_question_whatever_else_came_in() -> None:
-    schema = resume_form([HERO, BUDGET]).model_json_schema()
+    schema = form_schema([HERO, BUDGET])
     response = {"hero": "neon", "note": "nice"}
     chosen = {("hero", "", 0): Answer(("neon",), channel="form")}
     assert chosen_values(schema, response) == chosen
@@ -78,7 +83,7 @@ def test_what_was_chosen_is_told_by_question_whatever_else_came_in() -> None:
 
 def test_half_of_a_character_in_a_key_is_asked_and_answered_by_its_escape() -> None:
     odd = replace(HERO, key="\ud83d", choices=("a\ud83d", "neon"))
-    schema = resume_form([odd]).model_json_schema()
+    schema = form_schema([odd])
     json.dumps(schema, ensure_ascii=False).encode()
     [name] = schema["required"]
     assert schema["properties"][name]["enum"] == ["a\\ud83d", "neon"]
@@ -92,7 +97,7 @@ AGAIN = replace(HERO, rounds_left=1, note_room=40, round=1)
 
 
 def test_where_rounds_are_left_none_of_these_is_a_choice_with_a_note() -> None:
-    schema = resume_form([AGAIN]).model_json_schema()
+    schema = form_schema([AGAIN])
     assert schema["properties"]["hero"]["enum"] == ["studio", "neon", "none of these"]
     assert schema["properties"]["hero_note"]["maxLength"] == 40
     assert schema["required"] == ["hero"]
@@ -100,12 +105,11 @@ def test_where_rounds_are_left_none_of_these_is_a_choice_with_a_note() -> None:
     assert chosen_values(schema, response) == {
         ("hero", "", 1): Answer((), "warmer", "Ana", channel="form")
     }
-    resume_form([AGAIN]).model_validate(response)
+    Draft202012Validator(schema).validate(response)
 
 
 def test_a_candidate_that_is_called_none_of_these_can_be_picked() -> None:
-    form = resume_form([replace(AGAIN, choices=("none of these", "neon"))])
-    schema = form.model_json_schema()
+    schema = form_schema([replace(AGAIN, choices=("none of these", "neon"))])
     assert schema["properties"]["hero"]["enum"][2] == "none of these."
     picked = chosen_values(schema, {"hero": "none of these"})["hero", "", 1].picked
     assert picked == ("none of these",)
@@ -113,7 +117,7 @@ def test_a_candidate_that_is_called_none_of_these_can_be_picked() -> None:
 
 
 def test_several_choices_are_a_list_of_that_length() -> None:
-    schema = resume_form([replace(HERO, count=2)]).model_json_schema()
+    schema = form_schema([replace(HERO, count=2)])
     field = schema["properties"]["hero"]
     assert (field["type"], field["minItems"], field["maxItems"]) == ("array", 2, 2)
     assert (field["uniqueItems"], field["items"]["enum"]) == (True, ["studio", "neon"])
@@ -123,20 +127,18 @@ def test_several_choices_are_a_list_of_that_length() -> None:
 
 def test_a_name_is_required_where_a_question_is_to_be_signed() -> None:
     asked = [HERO, replace(HERO, step="signed_by", sign=True)]
-    schema = resume_form(asked).model_json_schema()
-    assert schema["required"] == ["hero", "signed_by", "signed_by_"]
-    assert schema["properties"]["signed_by_"]["pattern"] == r"\S"
-    assert "signed_by" not in resume_form([HERO]).model_json_schema()["required"]
+    schema = form_schema(asked)
+    assert schema["required"] == ["hero", "signed_by", "signed_by_2"]
+    assert schema["properties"]["signed_by_2"]["pattern"] == r"\S"
+    assert "signed_by" not in form_schema([HERO])["required"]
 
 
 @pytest.mark.parametrize("sign", [False, True])
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("left", [0, 1])
 def test_what_nobody_filled_in_fits_every_form(sign: bool, count: int, left: int) -> None:
-    form = resume_form([replace(HERO, sign=sign, count=count, rounds_left=left, note_room=3)])
-    schema = form.model_json_schema()
+    schema = form_schema([replace(HERO, sign=sign, count=count, rounds_left=left, note_room=3)])
     filled = empty_response(schema)
-    form.model_validate(filled)
     Draft202012Validator(schema).validate(filled)
     assert chosen_values(schema, filled) == {}
 

@@ -1,0 +1,400 @@
+"""The page of a run in Prefect: draws its artifacts and writes them in the background.
+
+A run never waits for its page: an artifact that cannot be written neither fails nor delays it.
+What the artifacts say is in `receipt.run_page`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from prefect import get_client
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.runtime import flow_run
+
+from rivya_client.types import ChatCompletion, Generation
+from rivya_cut.results import POSTER_SIDE
+from rivya_flows.assets import Asset, assets_in, output_assets, rendered_as
+from rivya_flows.engine.files import Upload
+from rivya_flows.engine.jobs import CollectedJob
+from rivya_flows.engine.publishing import media_links, report_of
+from rivya_flows.engine.run_context import RunContext
+from rivya_flows.estimate.estimate import estimate, rehearse
+from rivya_flows.flows.paging import read_all
+from rivya_flows.flows.prefect_internals import executed_before
+from rivya_flows.flows.run_ids import can_be_suspended
+from rivya_flows.flows.task_groups import TaskGroup
+from rivya_flows.media.bounds import SMALL_SIDE
+from rivya_flows.plans.names import label
+from rivya_flows.preparation.prepare import verdict
+from rivya_flows.queue.events import Event
+from rivya_flows.queue.state import State
+from rivya_flows.receipt.model import Receipt
+from rivya_flows.receipt.provenance import media_of
+from rivya_flows.receipt.run_page import (
+    Artifact,
+    GroupRow,
+    artifact_key,
+    draw_group,
+    draw_ledger,
+    draw_medium,
+    draw_outputs,
+    draw_plan,
+    draw_progress,
+    draw_text,
+)
+from rivya_flows.steps.registry import known_kind
+
+Logger = logging.Logger | logging.LoggerAdapter[Any]
+
+MOST_REHEARSED = 1_000
+"""A plan with more items is shown without a look into the cache, which would take minutes."""
+
+MOST_NODES = 500
+"""Media shown on task runs; the contact sheet shows all of them."""
+
+WRITE_SECONDS = 10.0
+SETTLE_SECONDS = 30.0
+HURRY_SECONDS = 5.0  # Prefect kills a cancelled process after 30 s
+PACE_SECONDS = 2.0
+_GIVES_UP_AFTER = 3  # failures in a row
+_MOST_TRIES = 3  # of an artifact without an answer
+
+Draw = Callable[[], Artifact | None]
+"""Makes an artifact in a thread; None shows nothing."""
+
+
+class Page:
+    """The artifacts of a run, which `put` queues as `ArtifactWriter.put` does."""
+
+    def __init__(
+        self, context: RunContext, campaign: str, put: Callable[..., None] = lambda *_, **__: None
+    ) -> None:
+        self._context = context
+        self._campaign = campaign
+        self._put = put
+        self._nodes = 0
+        self._media: dict[str, Asset] = {}
+        sides = {"image": SMALL_SIDE, "video": POSTER_SIDE}
+        self._links = media_links(context, self._media, sides)
+
+    def show_plan(self, state: State, balance: int | None = None) -> None:
+        """Shows the plan with its prices before anything is bought."""
+        self._media.update(media_of(state))
+        seen = state.copy()  # it is drawn later
+
+        def draw() -> Artifact:
+            drawn = seen.copy()  # a slow one is drawn a second time beside the first
+            if sum(len(step.items) for step in drawn.steps.values()) <= MOST_REHEARSED:
+                rehearse(drawn, datetime.now(UTC), self._context.look_up)
+            priced = estimate(drawn, balance)
+            return draw_plan(drawn.plan, priced, verdict(priced))
+
+        self._put(self._key("plan"), draw, once=True)
+
+    def show_progress(self, event: Event, state: State) -> None:
+        """Shows the progress; a listener."""
+        self._put(self._key("progress"), partial(draw_progress, state), changes=True)
+
+    def show_result(
+        self, task_run_id: UUID | None, stage: str, step: str, key: str, result: Any
+    ) -> None:
+        """Shows the result of a task run on its node."""
+        if task_run_id is None:
+            return
+        name, place = label(step, key), (step, key, "")
+        if isinstance(result, Upload):  # an input of the item
+            name, place = f"{name}, reference", (step, key, "reference")
+        if isinstance(result, ChatCompletion) and (words := result.message.content):
+            self._put(self._key(*place), partial(draw_text, name, words), task_run_id=task_run_id)
+            return
+        titled = [*_titled(name, self._recorded(stage, result), result)]
+        for number, (title, asset) in enumerate(titled[: max(0, MOST_NODES - self._nodes)], 1):
+            at = self._key(*place, str(number) if number > 1 else "")
+            draw = partial(draw_medium, title, asset, self._links)
+            self._put(at, draw, task_run_id=task_run_id)
+        self._nodes += len(titled)
+
+    def show_group(self, group: TaskGroup, key: str) -> None:
+        """Shows the items of a group on its task run, once the call of one of them has ended."""
+        if group.task_run_id is None:
+            return
+        step, stage, items = group.items.step, group.stage, group.items.name
+        self._recorded(stage, group.rows[key].result)
+
+        def draw() -> Artifact:
+            rows = [
+                GroupRow(
+                    label(step, key),
+                    row.status,
+                    () if row.message else _media_of(stage, row.result),
+                    row.message or _words_of(row.result),
+                )
+                for key, row in group.ordered.items()
+            ]
+            return draw_group(f"{label(step, items)} {stage}", rows, self._links)
+
+        at = self._key(step, items.partition(" ")[0], stage)
+        self._put(at, draw, task_run_id=group.task_run_id)
+
+    def show_outputs(self, receipt: Receipt) -> None:
+        """Shows the outputs and the ledger."""
+        self._media.update(receipt.media)
+        deployed = can_be_suspended()
+
+        def draw() -> Artifact:
+            sheet = report_of(self._context, receipt.run_id)
+            return draw_outputs(receipt, sheet, self._links, deployed=deployed)
+
+        self._put(self._key("ledger"), partial(draw_ledger, receipt))
+        self._put(self._key("outputs"), draw)
+
+    def _key(self, *names: str) -> str:
+        return artifact_key(self._campaign, *names)
+
+    def _recorded(self, stage: str, result: Any) -> list[Asset]:
+        """The media of a result, which may be shown from now on where its call made or fetched them."""
+        media = _media_of(stage, result)
+        kind = known_kind(stage)
+        if kind is None or not kind.passes_on:  # an expression may have written what is passed on
+            for asset in media:
+                self._media.setdefault(asset.sha256, asset)
+        return media
+
+
+def _media_of(stage: str, result: Any) -> list[Asset]:
+    """The media that are shown of the result of a task."""
+    if isinstance(result, CollectedJob):
+        return [*result.assets]
+    if isinstance(result, Upload):
+        return [*assets_in(result.asset)]
+    # Of a kind with media of its own: picked items, for one, have their other media too.
+    kind = known_kind(stage)
+    own = kind is not None and "asset" in kind.outputs and isinstance(result, Mapping)
+    return output_assets(result) if own else [*assets_in(result)]
+
+
+def _words_of(result: Any) -> str:
+    """What stands for a result without media: the answer of a model, the id of a job, a text."""
+    if isinstance(result, ChatCompletion):
+        return result.message.content or ""
+    if isinstance(result, Generation):
+        return result.id
+    return result if isinstance(result, str) else ""
+
+
+def _titled(name: str, media: list[Asset], result: Any) -> Iterator[tuple[str, Asset]]:
+    """Media below their titles: the name of the item, with the key that was picked or the format."""
+    outputs = result if isinstance(result, Mapping) else {}
+    formats, items = rendered_as(outputs), outputs.get("items")
+    picked = [
+        f": {one.get('key')}"
+        for one in (items if isinstance(items, list) else ())
+        if isinstance(one, Mapping) and one.get("asset")
+    ]
+    for number, asset in enumerate(media):
+        own = picked[number] if number < len(picked) else ""
+        yield " ".join([f"{name}{own}", *formats.get(asset.sha256, ())]), asset
+
+
+@contextlib.asynccontextmanager
+async def open_page(context: RunContext, campaign: str, logger: Logger) -> AsyncIterator[Page]:
+    """The page of the current flow run; writes what is queued on exit."""
+    if flow_run.id is None:
+        yield Page(context, campaign)
+        return
+    writer = ArtifactWriter(UUID(flow_run.id), logger, again=executed_before())
+    try:
+        yield Page(context, campaign, writer.put)
+    except BaseException:
+        await writer.settle(HURRY_SECONDS)
+        raise
+    await writer.settle()
+
+
+@dataclass
+class _Place:
+    """An artifact of a task run, or of the flow run: what is queued for it, and what the server has.
+
+    Attributes:
+        written: The hash of what the server has; None where that is not known.
+        late: How often the server did not answer in time.
+    """
+
+    draw: Draw | None = None
+    once: bool = False
+    id: UUID | None = None
+    written: int | None = None
+    not_before: float = 0.0
+    late: int = 0
+
+    def take(self) -> Draw:
+        draw, self.draw = self.draw, None
+        assert draw is not None  # it is queued
+        return draw
+
+
+class ArtifactWriter:
+    """Writes the artifacts of one flow run one by one, soon or not at all.
+
+    It stops when the server accepts none. What a slow server did not answer in time is written again,
+    what has not changed is not. Each artifact is a request and not `PrefectClient.create_artifact`: that sends
+    an event for each write beside the one that the server makes of a new artifact, with all of its data.
+    """
+
+    def __init__(self, flow_run_id: UUID, logger: Logger, *, again: bool) -> None:
+        self._flow_run_id = flow_run_id
+        self._logger = logger
+        self._places: defaultdict[tuple[str, UUID | None], _Place] = defaultdict(_Place)
+        self._changed = asyncio.Event()
+        self._closing = False
+        self._failures = 0  # in a row
+        self._unsure = again  # what this flow run has already
+        self._writing = False
+        self._work = asyncio.create_task(self._write_all())
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is queued or being written."""
+        return not (self._queued or self._writing)
+
+    @property
+    def _queued(self) -> list[tuple[str, UUID | None]]:
+        return [at for at, place in self._places.items() if place.draw]
+
+    @property
+    def _gave_up(self) -> bool:
+        return self._failures >= _GIVES_UP_AFTER
+
+    def put(
+        self,
+        key: str,
+        draw: Draw,
+        *,
+        task_run_id: UUID | None = None,
+        once: bool = False,
+        changes: bool = False,
+    ) -> None:
+        """Queues an artifact of a task run (None: the flow run), in place of one of its key that is queued.
+
+        With `changes` a newer one follows soon: a short run writes only its last one.
+        """
+        if self._gave_up:
+            return
+        place = self._places[key, task_run_id]
+        place.draw, place.once = draw, once
+        if changes and not place.not_before:
+            place.not_before = asyncio.get_running_loop().time() + PACE_SECONDS
+        self._changed.set()
+
+    async def settle(self, seconds: float = SETTLE_SECONDS) -> None:
+        """Writes what is queued, within a time limit; writes nothing afterwards."""
+        self._closing = True
+        self._changed.set()
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await asyncio.shield(self._work)
+        finally:
+            if (left := len(self._queued)) and not self._gave_up:
+                self._logger.warning(
+                    "the page of this run is incomplete: the Prefect server was too slow for %d"
+                    " of its artifacts",
+                    left,
+                )
+            self._work.cancel()
+            await asyncio.gather(self._work, return_exceptions=True)
+
+    async def _write_all(self) -> None:
+        try:
+            async with get_client() as client:
+                while not self._gave_up:
+                    self._changed.clear()
+                    now, queued = asyncio.get_running_loop().time(), self._queued
+                    times = {at: self._places[at].not_before for at in queued}
+                    due = next((at for at in queued if self._closing or times[at] <= now), None)
+                    if due is not None:
+                        self._writing = True
+                        await self._write(client, *due)
+                        self._writing = False
+                    elif self._closing:
+                        return
+                    else:
+                        with contextlib.suppress(TimeoutError):
+                            async with asyncio.timeout_at(min(times.values(), default=None)):
+                                await self._changed.wait()
+        except Exception as error:  # the run does not need its page
+            self._failures = _GIVES_UP_AFTER
+            self._warn(error)
+        self._places.clear()
+
+    async def _write(self, client: PrefectClient, key: str, task_run_id: UUID | None) -> None:
+        now, place = asyncio.get_running_loop().time, self._places[key, task_run_id]
+        draw = place.take()
+        try:
+            async with asyncio.timeout(WRITE_SECONDS):
+                if self._unsure:
+                    await self._read_written(client)
+                if place.once and place.id is not None:
+                    return
+                artifact = await asyncio.to_thread(draw)
+                if artifact is None or place.written == hash(artifact):
+                    return
+                place.written = None
+                if place.id is None:
+                    place.id = await self._create(client, key, task_run_id, artifact)
+                else:
+                    body = {"data": artifact.data, "description": artifact.description}
+                    await client.request(
+                        "PATCH", "/artifacts/{id}", path_params={"id": place.id}, json=body
+                    )
+                place.written = hash(artifact)
+        except TimeoutError:  # it may have arrived
+            self._unsure = True
+            place.late += 1
+            if place.late < _MOST_TRIES:
+                place.draw = place.draw or draw
+                place.not_before = now() + WRITE_SECONDS
+            else:
+                self._logger.warning(
+                    "the page of this run is missing an artifact: no answer within %g s",
+                    WRITE_SECONDS,
+                )
+        except Exception as error:  # Prefect or a drawing may raise anything
+            self._failures += 1
+            self._warn(error)
+        else:
+            self._failures = place.late = 0
+            place.not_before = now() + PACE_SECONDS
+
+    async def _read_written(self, client: PrefectClient) -> None:
+        """Reads which artifacts there are: of an earlier execution, or written without an answer."""
+        here = FlowRunFilter(id=FlowRunFilterId(any_=[self._flow_run_id]))
+        for one in await read_all(client.read_artifacts, flow_run_filter=here):
+            if one.key:
+                self._places[one.key, one.task_run_id].id = one.id
+        self._unsure = False
+
+    async def _create(
+        self, client: PrefectClient, key: str, task_run_id: UUID | None, artifact: Artifact
+    ) -> UUID:
+        ids = {"flow_run_id": str(self._flow_run_id), "key": key}
+        if task_run_id is not None:
+            ids["task_run_id"] = str(task_run_id)
+        answer = await client.request("POST", "/artifacts/", json={**vars(artifact), **ids})
+        return UUID(answer.json()["id"])
+
+    def _warn(self, error: Exception) -> None:
+        effect = "is no longer updated" if self._gave_up else "is missing an artifact"
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        self._logger.warning("the page of this run %s: %s", effect, reason[0])

@@ -1,0 +1,223 @@
+"""The run form: a workflow's inputs as the signature that Prefect reads.
+
+Prefect reads types, limits and words from annotations and defaults from plain values; a `pydantic.Field`
+as default would reach the running flow as a value.
+"""
+
+from __future__ import annotations
+
+import inspect
+import keyword
+import re
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import BaseModel, Field, JsonValue
+
+from rivya_client.printable import one_line
+from rivya_flows.language.workflow import Input, Inputs, Workflow
+from rivya_flows.plans.names import subject_of
+
+CREDENTIALS = "credentials"
+"""The last parameter of each flow: the wallet to buy with; None is that of the process's key."""
+
+RESERVED = frozenset({CREDENTIALS, "wait_for", "return_state", "self", "cls"})
+"""Parameters that no input can have.
+
+Read from Prefect's flows.py, which refuses two of them; its form leaves out the last ones, as if the flow
+were a method. If there are more, a spec with an input of that name does not compile.
+"""
+
+
+class _Field(NamedTuple):
+    """How the form shows a type of input.
+
+    Attributes:
+        limits: What `min` and `max` are in the schema.
+        pattern: What the server checks of a text before a worker starts; the run itself checks everything.
+            Without ambiguity, since the server's regular expressions backtrack. For the same reason it does
+            not get the `pattern` of a spec: that can take seconds for 26 letters, and Prefect's server
+            answers no request during that time.
+    """
+
+    type: type
+    limits: tuple[str, ...] = ()
+    pattern: str | None = None
+    advice: str | None = None
+
+
+_LENGTH, _RANGE = ("min_length", "max_length"), ("ge", "le")
+_FIELDS = {
+    "string": _Field(str, _LENGTH, r"\n*(?:[^\n]+\n*)?"),
+    "text": _Field(str, _LENGTH),
+    "integer": _Field(int, _RANGE),
+    "number": _Field(float, _RANGE),
+    "boolean": _Field(bool),
+    "date": _Field(date, (), r"[0-9]{4}-[0-9]{2}-[0-9]{2}"),
+    "file": _Field(
+        str,
+        (),
+        r"[Hh][Tt][Tt][Pp][Ss]?://\S+|file_[A-Za-z0-9_-]{1,200}",
+        "An http(s) URL, or the id of an uploaded file.",
+    ),
+    "secret": _Field(
+        str,
+        (),
+        r"env:[A-Za-z_][A-Za-z0-9_]*|block:[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)?",
+        "A reference such as env:NAME or block:NAME, never the secret itself.",
+    ),
+    "list": _Field(list, _LENGTH),
+}
+
+# More choices make a menu that nobody can read; more files make a pattern that is slow to check.
+_MOST_CHOICES = 200
+_MOST_FILES = 20
+
+
+def parameter_names(workflow: Workflow) -> dict[str, str]:
+    """The parameter of each input, in the order of the form: the same name, or ``input_NAME`` if it is reserved."""
+    names: dict[str, str] = {}
+    for name in workflow.inputs:
+        parameter = name
+        while _is_refused(parameter) or (parameter != name and parameter in workflow.inputs):
+            parameter = f"input_{parameter}"
+        names[name] = parameter
+    return names
+
+
+def _is_refused(name: str) -> bool:
+    return (
+        keyword.iskeyword(name)
+        or name in RESERVED
+        or name.startswith(("v__", "model_"))
+        or hasattr(BaseModel, name)
+    )
+
+
+def signature_of(workflow: Workflow, wallet: Any) -> inspect.Signature:
+    """Keyword-only parameters with annotations and plain defaults: the inputs, then `credentials`."""
+    kind, empty = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.empty
+    parameters = []
+    for name, parameter in parameter_names(workflow).items():
+        given = workflow.inputs[name]
+        default: Any = empty if given.required and given.default is None else given.default
+        if given.type == "date" and given.default is not None:
+            default = date.fromisoformat(str(given.default))
+        elif given.type == "list" and given.default is not None:
+            default = [*given.default]
+        made = inspect.Parameter(parameter, kind, default=default, annotation=_typed(name, given))
+        parameters.append(made)
+    last = inspect.Parameter(CREDENTIALS, kind, default=None, annotation=wallet)
+    return inspect.Signature([*parameters, last])
+
+
+def shown_form(schema: dict[str, Any], workflow: Workflow, page: str | None) -> dict[str, Any]:
+    """The schema as a form shows it well: with the page that takes a person's file beside each file
+    input, and empty fields for what is optional. Prefect's pages show a default of null as `None`.
+    """
+    names = parameter_names(workflow)
+    for shown in schema["properties"].values():
+        if shown.get("default", "") is None:
+            del shown["default"]
+    for name in _files(workflow) if page else ():
+        shown = schema["properties"][names[name]]
+        words = f"{shown.get('description', '')} For a file of your own, upload it at {page}"
+        shown["description"] = words.strip()
+    return schema
+
+
+def upload_link(workflow: Workflow, page: str | None) -> str | None:
+    """A link to that page in Markdown, since the form shows an address as text; None without files."""
+    return f"[Upload a file for the form]({page})" if page and _files(workflow) else None
+
+
+def _files(workflow: Workflow) -> list[str]:
+    return [name for name, given in workflow.inputs.items() if "file" in (given.type, given.of)]
+
+
+def inputs_from(workflow: Workflow, parameters: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """The given values by the inputs' own names, as JSON values.
+
+    Without empty optional inputs, and files that are still their default: the form has no folder for its path.
+    """
+    given: dict[str, JsonValue] = {}
+    for name, parameter in parameter_names(workflow).items():
+        value, described = _as_json(parameters.get(parameter)), workflow.inputs[name]
+        is_default = described.type == "file" and value == described.default
+        if value is not None and not is_default:
+            given[name] = value
+    return given
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, date):
+        return value.isoformat()
+    return [*map(_as_json, value)] if isinstance(value, list | tuple) else value
+
+
+def run_name(
+    workflow: Workflow, inputs: Inputs, due: datetime | None = None, wallet: str | None = None
+) -> str:
+    """The name of a run: the spec's name, what the run is about, its wallet, and the time of its schedule."""
+    named = ": ".join(filter(None, [workflow.name, subject_of(workflow, inputs)]))
+    at = None if due is None else f"{due:%Y-%m-%d %H:%M} UTC"
+    return ", ".join([named, *filter(None, [wallet and one_line(wallet), at])])
+
+
+def _typed(name: str, given: Input) -> Any:
+    """The annotation of an input: its type, limits and words."""
+    bare, shown = _type_of(given, given.type)
+    shown |= {"title": given.title or name.replace("_", " ").capitalize()}
+    if words := _description(given):
+        shown["description"] = words
+    if not given.required and given.default is None:
+        bare = bare | None
+    limits = _FIELDS[given.type].limits if given.type in _FIELDS else ()
+    bounds: dict[str, Any] = {
+        limit: int(bound) if given.type != "number" and bound == int(bound) else bound
+        for limit, bound in zip(limits, (given.min, given.max), strict=False)
+        if bound is not None
+    }
+    return Annotated[bare, Field(**bounds, json_schema_extra=shown)]
+
+
+def _type_of(given: Input, kind: str) -> tuple[Any, dict[str, JsonValue]]:
+    """The type of an input, or of the members of a list, and what the schema has beside it."""
+    if kind == "list":
+        of, beside = _type_of(given, given.of or "string")
+        return list[Annotated[of, Field(json_schema_extra=beside)]], {}  # type: ignore[valid-type]  # known at run time only
+    if kind != "enum":
+        pattern = _pattern(kind, given.default)
+        return _FIELDS[kind].type, {"pattern": pattern} if pattern else {}
+    if len(given.values) > _MOST_CHOICES:
+        kinds = {type(value) for value in given.values}
+        return (kinds.pop() if len(kinds) == 1 else Any), {}
+    # A Literal cannot contain floats.
+    if any(isinstance(value, float) for value in given.values):
+        return float, {"enum": [*given.values]}
+    return Literal[given.values], {}
+
+
+def _pattern(kind: str, default: object) -> str | None:
+    """The pattern that the server checks."""
+    pattern = _FIELDS[kind].pattern
+    # The form also sends defaults: for a file, a path in the spec's folder.
+    defaults = default if isinstance(default, list | tuple) else [default]
+    files = [one for one in defaults if kind == "file" and isinstance(one, str)]
+    if pattern is None or len(files) > _MOST_FILES:
+        return None
+    # Exactly these texts; browsers refuse some escapes of `re.escape`.
+    also = "".join("|" + re.sub(r"[\\^$.|?*+()\[\]{}]", r"\\\g<0>", one) for one in files)
+    return f"^(?:{pattern}{also})$"
+
+
+def _description(given: Input) -> str:
+    """The text under an input: its description, and how to write its value."""
+    words = " ".join((given.description or "").split())
+    advice = _FIELDS[given.type].advice if given.type in _FIELDS else None
+    if given.pattern:
+        advice = f"Must match the pattern {' '.join(given.pattern.split())}"
+    if words and advice and words[-1] not in ".?!:…।":
+        words += "."
+    return " ".join(filter(None, [words, advice]))

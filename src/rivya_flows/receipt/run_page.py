@@ -1,0 +1,402 @@
+"""What the page of a run shows: plan, progress, media, groups of items, purchases and outputs.
+
+Prefect removes players from Markdown, so a film is a still and a link.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rivya_client.catalogue.prices import price_range
+from rivya_flows.assets import Asset
+from rivya_flows.estimate.estimate import RUNTIME, Estimate, ItemEstimate, StepEstimate
+from rivya_flows.estimate.mermaid import mermaid
+from rivya_flows.markdown import Marked, code, gallery, link, picture, quotation, table, text
+from rivya_flows.planning.questions.presentation import (
+    MediaLinks,
+    answering_command,
+    blank_answer,
+    round_note,
+)
+from rivya_flows.plans.names import label
+from rivya_flows.plans.plan import RunPlan
+from rivya_flows.queue.items import Phase
+from rivya_flows.queue.state import State, StepState
+from rivya_flows.receipt.continuing import next_step
+from rivya_flows.receipt.model import Choice, Receipt
+from rivya_flows.receipt.phrases import credits_of, model_of, total_of
+from rivya_flows.receipt.provenance import Recorded, recorded_asset
+from rivya_flows.receipt.summary import (
+    account_line,
+    candidate_facts,
+    decision,
+    films,
+    told,
+    troubles,
+)
+
+MOST_PLANNED, _MOST_STEPS = 200, 6
+"""Items in the table of a plan, and steps at work that are named."""
+
+MOST_ROWS = 1_000
+MOST_MEDIA = 60
+_MOST_TROUBLES = 20
+_MOST_FILMS = 30
+_MOST_CANDIDATES = 60
+
+_NOT_ALLOWED = re.compile(r"[^a-z0-9]+")
+_LONGEST_NAME = 40
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One artifact; `data` is Markdown, a URL, or a number from 0 to 100."""
+
+    type: str
+    data: Any
+    description: str
+
+
+def artifact_key(*names: str) -> str:
+    """A key from names in any script: lower-case letters, digits and dashes, as Prefect requires.
+
+    A name that changes on the way gets a piece of its hash, so that two names never share a key.
+    """
+    return "-".join(map(_key_part, filter(None, names)))
+
+
+def _key_part(name: str) -> str:
+    plain = _NOT_ALLOWED.sub("-", name.lower()).strip("-")
+    if plain == name.replace("_", "-") and len(plain) <= _LONGEST_NAME:
+        return plain
+    mark = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{plain[:_LONGEST_NAME].strip('-')}-{mark}".lstrip("-")
+
+
+def draw_plan(plan: RunPlan, priced: Estimate, verdict: str) -> Artifact:
+    """A Mermaid graph with prices, a table of the items, the totals, and whether they fit the budget."""
+    rows = [row for step in priced.steps for row in _planned(step)]
+    lines = [
+        f"```mermaid\n{mermaid(plan, priced)}\n```",
+        "",
+        table(("item", "model", "credits", ""), rows[:MOST_PLANNED], right=[2]),
+        *_more(rows, MOST_PLANNED, "\nand {} more items"),
+        "",
+        _money(priced),
+        *(["", text(verdict)] if priced.budget is not None else []),
+    ]
+    return Artifact("markdown", "\n".join(lines), "The steps and their prices")
+
+
+def _planned(step: StepEstimate) -> Iterator[tuple[object, ...]]:
+    if step.skipped:
+        yield (step.id, "", "", f"skipped: {step.skipped}")
+        return
+    for item in step.items:
+        name = f"{step.id} × …" if item.key == RUNTIME else label(step.id, item.key)
+        yield (
+            name,
+            item.model or Marked(f"*{text(step.uses)}*"),
+            price_range(item.price.min, item.price.max),
+            _note(item),
+        )
+
+
+def _note(item: ItemEstimate) -> str:
+    if item.cached:
+        before = item.price.assumption if item.taken_from else "bought before"
+        return f"{before}, saves {item.saved}" if item.saved else str(before)
+    return "" if item.price.max == 0 else item.price.assumption or ""
+
+
+def _money(priced: Estimate) -> str:
+    parts = [
+        f"**{text(total_of(priced))}**",
+        f"{priced.spent} spent before" if priced.spent else "",
+        f"{priced.saved} saved" if priced.saved else "",
+        f"budget {priced.budget}" if priced.budget is not None else "",
+        f"balance {priced.balance}" if priced.balance is not None else "",
+    ]
+    return ", ".join(filter(None, parts))
+
+
+_DOES = {
+    Phase.LOOKING: "looks up an earlier result",
+    Phase.UPLOADING: "is uploading",
+    Phase.BUYING: "is buying",
+}
+"""What a single item at work does; the others run."""
+
+
+def draw_progress(state: State) -> Artifact:
+    """The share of the known items that have ended, the active steps and the credits so far.
+
+    The percentage can fall when a fan-out adds items.
+    """
+    steps = [state.steps[step_id] for step_id in state.plan.parts["steps"]]
+    total = sum(len(step.items) if step.expanded else 1 for step in steps)
+    done = sum(step.tally.ended for step in steps)
+    percent = 100.0 if state.ended == "completed" else round(100 * done / max(total, 1), 1)
+    if state.ended:
+        now = f", {state.ended}"
+    else:
+        active = [_active(*one) for one in state.steps.items() if one[1].tally.in_flight]
+        shown = [*active[:_MOST_STEPS], *_more(active, _MOST_STEPS, "{} more steps")]
+        now = f"; {', '.join(shown)}" if shown else ""
+    saved = f", {state.saved} saved" if state.saved else ""
+    said = f"{done} of {total} done{now}; {credits_of(state.spent)}{saved}"
+    return Artifact("progress", percent, said)
+
+
+def _active(step_id: str, step: StepState) -> str:
+    if len(step.items) > 1:
+        return f"{step_id} {step.tally.ended} of {len(step.items)}"
+    # The run goes on while its page is drawn.
+    return " ".join([step_id, *(_DOES.get(one.phase, "is running") for one in step.items.values())])
+
+
+def _more(found: Sequence[object], most: int, words: str) -> list[str]:
+    """What stands in place of those after the first ones; empty if there are none."""
+    return [words.format(len(found) - most)] if len(found) > most else []
+
+
+def draw_medium(name: str, asset: Asset, links: MediaLinks) -> Artifact | None:
+    """One medium; None if a browser cannot reach it."""
+    url = links.whole(asset)
+    if url is None:
+        return None
+    is_picture = asset.kind == "image"
+    data = url if is_picture else _medium(name, asset, links)
+    return Artifact("image" if is_picture else "markdown", data, _caption(name, asset))
+
+
+def draw_text(name: str, words: str) -> Artifact:
+    """The answer of a chat model."""
+    return Artifact("markdown", quotation(words), f"Answer of {text(name)}")
+
+
+@dataclass(frozen=True)
+class GroupRow:
+    """An item of a group: what its call made, or the words that stand for that."""
+
+    item: str
+    status: str
+    media: Sequence[Asset] = ()
+    words: str = ""
+
+
+def draw_group(name: str, rows: Sequence[GroupRow], links: MediaLinks) -> Artifact:
+    """The items of a group: their pictures, and a table with a row for each."""
+    counts = Counter(row.status for row in rows)
+    said = ", ".join(f"{counts[one]} {one}" for one in _STATUSES if counts[one])
+    stills = [(row.item, links.whole(one)) for row in rows for one in row.media if _is_still(one)]
+    pictures = [(item, url, url) for item, url in stills if url]
+    cells = [(row.item, row.status, _cell(row, links)) for row in rows]
+    lines = [*([gallery(pictures), ""] if pictures else []), table(("item", "", ""), cells)]
+    return Artifact("markdown", "\n".join(lines), f"{text(name)}: {said}")
+
+
+_STATUSES = ("done", "running", "failed", "stopped")
+
+
+def _cell(row: GroupRow, links: MediaLinks) -> str:
+    media = [(_about(asset), links.whole(asset)) for asset in row.media]
+    linked = ", ".join(link(said, url) if url else said for said, url in media)
+    return Marked(linked) if media else row.words
+
+
+def draw_ledger(receipt: Receipt) -> Artifact | None:
+    """One row for each purchase; None if nothing was bought.
+
+    Markdown and not a table of Prefect's: one UI renders its cells as Markdown and the other as
+    text, so no escaping is safe in both.
+    """
+    if not receipt.ledger:
+        return None
+    rows = [
+        (
+            label(row.step, row.key),
+            model_of(row),
+            row.status,
+            row.reserved,
+            "" if row.final is None else row.final,
+            row.task_id or "",
+        )
+        for row in receipt.ledger[:MOST_ROWS]
+    ]
+    saved = f", {receipt.credits.saved} saved" if receipt.credits.saved else ""
+    rest = _more(receipt.ledger, MOST_ROWS, "; {} more purchases are in the receipt")
+    said = "".join([f"{credits_of(receipt.credits.spent)} spent{saved}", *rest])
+    head = ("item", "model", "status", "reserved", "credits", "job")
+    return Artifact("markdown", table(head, rows, right=[3, 4]), said)
+
+
+def draw_outputs(
+    receipt: Receipt, report: str | None, links: MediaLinks, *, deployed: bool
+) -> Artifact:
+    """The run's outputs with their media, what went wrong, and the link to the contact sheet, if it has one."""
+    lines = [f"**{text(receipt.status)}**: {text(told(receipt))}", ""]
+    if counted := account_line(receipt):
+        lines += [text(counted), ""]
+    drawn = _Outputs(links, _makers(receipt), receipt.media)
+    for name, value in receipt.outputs.items():
+        lines += [f"### {text(name)}", "", *drawn.value(name, value), ""]
+    lines += draw_choices(receipt, deployed=deployed)
+    for title, found, most, rest in (
+        ("Films and layouts", films(receipt), _MOST_FILMS, "* and {} more lines in the receipt"),
+        ("What went wrong", troubles(receipt), _MOST_TROUBLES, "* and {} more"),
+    ):
+        if found:
+            lines += [f"### {title}", "", *(f"* {text(one)}" for one in found[:most])]
+            lines += [*_more(found, most, rest), ""]
+    if receipt.status != "suspended" and (following := next_step(receipt, deployed=deployed)):
+        lines += ["### What next", "", following.markdown, ""]
+    if report:
+        lines.append(link("Contact sheet: all pictures, films, prompts and credits", report))
+    else:
+        run_id = receipt.run_id.replace("`", "'")
+        lines.append(
+            f"`rivya-flows receipt {run_id} --out DIR` writes the contact sheet, with the media"
+            " beside it."
+        )
+    return Artifact("markdown", "\n".join(lines), f"What {text(receipt.name)} made")
+
+
+def draw_choices(receipt: Receipt, *, deployed: bool) -> list[str]:
+    """What was picked, by whom, and the score of each candidate; `deployed` as of `next_step`."""
+    chosen = [*receipt.choices()]
+    lines = ["### Picks", ""] if chosen else []
+    for name, choice in chosen:
+        said = text(decision(choice))
+        if choice.waiting:
+            said = _waits(receipt, name, choice, deployed=deployed)
+        question = f" ({text(choice.question)})" if choice.question else ""
+        lines += [f"**{text(name)}**: {said}{question}", ""]
+        if noted := round_note(choice.round, choice.notes):
+            lines += [text(noted), ""]
+        if choice.judge_error:
+            lines += [f"no scores: {text(choice.judge_error)}", ""]
+        rows = [
+            (one.n, one.key, ", ".join(candidate_facts(one, choice.mode)), one.reason or "")
+            for one in choice.candidates[:_MOST_CANDIDATES]
+        ]
+        if any(row[2] for row in rows):
+            lines += [table(("", "candidate", "", ""), rows, right=[0]), ""]
+    return lines
+
+
+def _waits(receipt: Receipt, name: str, choice: Choice, *, deployed: bool) -> str:
+    """How to answer; only a run that is suspended has *Resume*, not one that a deadline failed."""
+    suspended = receipt.status == "suspended"
+    if suspended and deployed:
+        return "waits for an answer: *Resume*, in the menu of this run"
+    answers = {name: blank_answer(choice.keys, choice.count)}
+    command = answering_command(receipt.run_id, answers)
+    return f"{'waits for an answer' if suspended else 'an answer still counts'}: {code(command)}"
+
+
+@dataclass
+class _Outputs:
+    """Draws outputs, with a limited number of media."""
+
+    links: MediaLinks
+    makers: Mapping[str, tuple[str, str]]
+    recorded: Recorded
+    left: int = MOST_MEDIA
+
+    def value(self, name: str, value: Any) -> Iterator[str]:
+        """An output or a part of it."""
+        if value is None:
+            yield "nothing"
+        elif asset := recorded_asset(value, self.recorded):
+            yield from self._medium(name, asset)
+        elif isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
+            yield from self._list(name, value)
+        elif by := self._by_format(value):
+            for key, asset in by:
+                yield from self._medium(f"{name} {key}", asset)
+        elif isinstance(value, str):
+            yield quotation(value)
+        else:
+            yield quotation(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+    def _by_format(self, value: Any) -> list[tuple[str, Asset]]:
+        """The media of the output `by` of a composition or a layout; empty if it is not one."""
+        parts = value.items() if isinstance(value, Mapping) else ()
+        made = [
+            (key, asset)
+            for key, one in parts
+            if isinstance(one, Mapping)
+            and (asset := recorded_asset(one.get("asset"), self.recorded))
+        ]
+        return made if len(made) == len(parts) else []
+
+    def _medium(self, name: str, asset: Asset) -> Iterator[str]:
+        if self.left > 0:
+            yield _medium(label(*self.makers.get(asset.sha256, (name, ""))), asset, self.links)
+        elif self.left == 0:
+            yield "more media are on the contact sheet"
+        self.left -= 1
+
+    def _list(self, name: str, values: list[Any]) -> Iterator[str]:
+        """Side by side where all are stills, else one below the other."""
+        media = filter(None, (recorded_asset(one, self.recorded) for one in values))
+        stills = [(one, url) for one in media if _is_still(one) and (url := self.links.whole(one))]
+        if len(stills) == len(values) <= self.left:
+            self.left -= len(stills)
+            names = [self.makers.get(one.sha256, ("", ""))[1] for one, _ in stills]
+            yield gallery(
+                [
+                    (names[n] or f"{name} {n + 1}", self.links.small(one) or url, url)
+                    for n, (one, url) in enumerate(stills)
+                ]
+            )
+            return
+        for number, one in enumerate(values, 1):
+            yield from self.value(f"{name} {number}", one)
+
+
+def _makers(receipt: Receipt) -> dict[str, tuple[str, str]]:
+    """What first made each medium, by hash: step and key, with the format that it has."""
+    makers: dict[str, tuple[str, str]] = {}
+    for step, item in receipt.each():
+        for asset in item.media:
+            words = (item.key, *item.formats.get(asset.sha256, ()))
+            makers.setdefault(asset.sha256, (step.id, " ".join(filter(None, words))))
+    return makers
+
+
+def _medium(name: str, asset: Asset, links: MediaLinks) -> str:
+    """A medium as Markdown."""
+    url, said = links.whole(asset), _caption(name, asset)
+    if url is None:
+        return f"{said} (stored; no URL for a browser)"
+    if _is_still(asset):
+        return picture(name, url)
+    still = links.small(asset) if asset.kind == "video" else None
+    above = f"{picture(name, still)}\n\n" if still else ""
+    return f"{above}{said} ({link('play', url)})"
+
+
+def _is_still(asset: Asset) -> bool:
+    return asset.kind == "image"
+
+
+def _caption(name: str, asset: Asset) -> str:
+    return f"{text(name)}: {_about(asset)}"
+
+
+def _about(asset: Asset) -> str:
+    """Kind, size and length of a medium, as far as they are known."""
+    parts = [{"image": "image", "video": "film", "audio": "sound"}[asset.kind]]
+    if asset.width and asset.height:
+        parts.append(f"{asset.width} × {asset.height}")
+    if asset.duration_seconds:
+        parts.append(f"{asset.duration_seconds:.1f} s")
+    return text(", ".join(parts))
