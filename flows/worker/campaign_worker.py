@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import re
 import signal
-from collections import OrderedDict
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -68,12 +68,7 @@ DEATHS = 2
 """A run whose process died so often is executed in one of its own."""
 
 _LOOK_SECONDS = 0.5
-_REMEMBERED = 1_000  # runs whose process died
 _MODULE = re.compile(rf"{re.escape(ENTRYPOINT_MODULE)}[.:](\w+)")
-
-
-class _InHost(Exception):
-    """Has the traceback of a host as its message."""
 
 
 class CampaignWorker(ProcessWorker):
@@ -103,7 +98,7 @@ class CampaignWorker(ProcessWorker):
         self._hosts = Hosts()
         self._cancellations = cancellations(self._cancel)
         self._cancelled: set[UUID] = set()
-        self._deaths: OrderedDict[UUID, int] = OrderedDict()
+        self._deaths: Counter[UUID] = Counter()
         self._reasons: dict[UUID, str] = {}  # why a run crashed
 
     async def start(self, *arguments: Any, **options: Any) -> None:
@@ -204,7 +199,7 @@ class CampaignWorker(ProcessWorker):
         for name in OF_THE_WORKER:
             configuration.env[name] = None
         entrypoint = _MODULE.fullmatch(imported_from(configuration) or "")
-        if entrypoint is None or self._deaths.get(flow_run.id, 0) >= DEATHS:
+        if entrypoint is None or self._deaths[flow_run.id] >= DEATHS:
             for name in self._patience:  # without `ask_often` its pauses would grow to hours
                 configuration.env[name] = None
             # A process also gets the variables and settings of this one that `env` does not rule out,
@@ -227,10 +222,10 @@ class CampaignWorker(ProcessWorker):
         try:
             done = await self._hosts.execute(order, environment, begun)
             if done.error is not None:
-                self._explain(flow_run, done.error, done.traceback)
                 status = 1
+                self._explain(flow_run, done.error, done.traceback)
         except HostDiedError as error:
-            self._remember(flow_run.id)
+            self._deaths[flow_run.id] += 1
             self._explain(flow_run, str(error))
             status = error.status
         except asyncio.CancelledError:  # this worker is stopped
@@ -261,16 +256,11 @@ class CampaignWorker(ProcessWorker):
         self._cancelled.add(flow_run_id)
         self._hosts.cancel(str(flow_run_id))
 
-    def _remember(self, flow_run_id: UUID) -> None:
-        self._deaths[flow_run_id] = self._deaths.pop(flow_run_id, 0) + 1
-        if len(self._deaths) > _REMEMBERED:
-            self._deaths.popitem(last=False)
-
     def _explain(self, flow_run: FlowRun, reason: str, traceback: str = "") -> None:
         """Says on the page of a flow run why it crashes."""
         words = self._reasons[flow_run.id] = one_line(reason)
-        error = _InHost(f"\n{traceback}") if traceback else None
-        self.get_flow_run_logger(flow_run).error("crashed: %s", words, exc_info=error)
+        lines = f"\n{traceback}" if traceback else ""
+        self.get_flow_run_logger(flow_run).error("crashed: %s%s", words, lines)
 
     async def _reschedule(self, flow_run_id: UUID) -> None:
         with anyio.CancelScope(shield=True), anyio.move_on_after(STOP_SECONDS):
