@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from prometheus_client import Counter, Gauge
@@ -123,10 +123,11 @@ class Host:
         folder: tempfile.TemporaryDirectory[str],
     ) -> None:
         self.environment = environment
+        self.pid = process.pid
+        self.runs: dict[str, asyncio.Future[Ended]] = {}
         self._process = process
         self._writer = writer
         self._folder = folder
-        self._runs: dict[str, asyncio.Future[Ended]] = {}
         self._taken = 0
         self._is_ending = False
         self._watching = asyncio.create_task(self._watch(reader))
@@ -150,16 +151,8 @@ class Host:
         return cls(environment, process, reader, writer, folder)
 
     @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    @property
     def lives(self) -> bool:
         return not self._watching.done()
-
-    @property
-    def runs(self) -> int:
-        return len(self._runs)
 
     @property
     def is_worn(self) -> bool:
@@ -168,19 +161,19 @@ class Host:
 
     @property
     def has_place(self) -> bool:
-        return self.lives and self.runs < RUNS_PER_HOST and not self.is_worn
+        return self.lives and len(self.runs) < RUNS_PER_HOST and not self.is_worn
 
     def execute(self, order: Execute) -> asyncio.Future[Ended]:
         """Begins to execute a flow run; gives how it ended, or raises `HostDiedError`."""
-        ended = self._runs[order.flow_run] = asyncio.get_running_loop().create_future()
-        ended.add_done_callback(lambda _: self._runs.pop(order.flow_run))
+        ended = self.runs[order.flow_run] = asyncio.get_running_loop().create_future()
+        ended.add_done_callback(lambda _: self.runs.pop(order.flow_run))
         self._taken += 1
         self._writer.write(line(order))
         return ended
 
     def cancel(self, flow_run: str) -> None:
         """Cancels a flow run, if it is here; it ends as cancelled soon."""
-        if flow_run in self._runs:
+        if flow_run in self.runs:
             self._writer.write(line(Cancel(flow_run)))
 
     async def end(self) -> None:
@@ -207,7 +200,7 @@ class Host:
             HOSTS_LOST.inc()
         self._writer.close()
         self._folder.cleanup()
-        for ended in self._runs.values():
+        for ended in self.runs.values():
             if not ended.done():  # its place is freed in the next turn of the loop
                 ended.set_exception(HostDiedError(status or 1, reason or _end(status)))
 
@@ -216,8 +209,8 @@ class Host:
         while (message := await next_message(reader, silence)) is not None:
             silence = SILENT_SECONDS
             match message:
-                case Ended(flow_run) if flow_run in self._runs:
-                    self._runs[flow_run].set_result(message)
+                case Ended(flow_run) if flow_run in self.runs:
+                    self.runs[flow_run].set_result(message)
                 case Alive(blocked) if blocked:
                     raise _BlockedError(blocked)
                 case _:
@@ -246,20 +239,21 @@ class Hosts:
         self._starting = asyncio.Lock()
         self._ending: set[asyncio.Task[None]] = set()
 
-    async def execute(
-        self, order: Execute, environment: Mapping[str, str], begun: Callable[[int], object]
-    ) -> Ended:
-        """Executes a flow run in a host that has its environment; raises `HostDiedError` if that died."""
+    async def begin(
+        self, order: Execute, environment: Mapping[str, str]
+    ) -> tuple[int, asyncio.Future[Ended]]:
+        """Begins to execute a flow run in a host that has its environment; gives its pid, and see `Host.execute`."""
         async with self._starting:  # two runs do not start a host each
             host = await self._with_place(environment)
             ended = host.execute(order)
-        begun(host.pid)
-        try:
-            return await ended
-        finally:
+
+        def rest(_: object) -> None:
             if not host.runs:
-                loop = asyncio.get_running_loop()
-                loop.call_later(0 if host.is_worn else _IDLE_SECONDS, self._retire, host)
+                pause = 0 if host.is_worn else _IDLE_SECONDS
+                asyncio.get_running_loop().call_later(pause, self._retire, host)
+
+        ended.add_done_callback(rest)
+        return host.pid, ended
 
     def cancel(self, flow_run: str) -> None:
         """Cancels a flow run, if it is in one of the hosts."""
@@ -276,7 +270,7 @@ class Hosts:
         if not free:
             free = [await Host.start(environment)]
             self._hosts += free
-        return max(free, key=lambda host: host.runs)
+        return max(free, key=lambda host: len(host.runs))
 
     def _retire(self, host: Host) -> None:
         """Ends a host that has had nothing to do; the last one waits for the next run."""

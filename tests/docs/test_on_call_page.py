@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import re
 import subprocess
@@ -34,7 +35,7 @@ steps:
 """
 
 
-WORKER = "".join(Path(one.__file__).read_text("utf-8") for one in (hosts, host_process))
+WORKER = inspect.getsource(hosts) + inspect.getsource(host_process)
 
 
 def test_the_lines_of_a_log_that_the_page_names_are_those_of_the_worker() -> None:

@@ -104,8 +104,9 @@ def watcher_options() -> UpOptions:
     """Those that `watcher_environment` has put into the environment, which lends them to no child."""
     asked = set_variables(dict.fromkeys(("--sandbox", "--postgres", "--redis")))
     settings = read_settings().model_copy(update={"rivya_flows_sandbox": bool(asked["--sandbox"])})
-    backend = {name: asked[f"--{name}"] or None for name in ("postgres", "redis")}
-    return UpOptions(settings, variables_for_children(), specs=(), **backend).restarting()
+    postgres, redis = asked["--postgres"] or None, asked["--redis"] or None
+    variables = variables_for_children()
+    return UpOptions(settings, variables, (), postgres=postgres, redis=redis).restarting()
 
 
 def keyless_environment(variables: Mapping[str, str]) -> dict[str, str]:
