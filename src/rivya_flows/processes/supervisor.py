@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import psutil
 
@@ -28,6 +28,7 @@ from rivya_flows.private import UMASK
 from rivya_flows.process_identity import ProcessIdentity, known, lives
 
 Output = Literal["log", "pipe", "discard"]
+T = TypeVar("T")
 
 READY_SECONDS = 180.0
 
@@ -55,7 +56,7 @@ class StartedProcess:
     ) -> None:
         """Wait until `ready` returns true."""
         # The exit code first: another program may have taken the port, and would answer.
-        in_time = wait_until(lambda: self.exit_code is not None or bool(ready()), timeout_seconds)
+        in_time = wait_until(lambda: self.exit_code is not None or ready(), timeout_seconds)
         if self.exit_code is not None:
             raise self.failed(f"ended with code {self.exit_code}")
         if not in_time:
@@ -232,9 +233,9 @@ def _signal_group(leader: ProcessIdentity, number: signal.Signals) -> None:
             _signal([leader], number)
 
 
-def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
-    """Whether a condition becomes true in time; it is evaluated at least once."""
+def wait_until(condition: Callable[[], T], seconds: float) -> T:
+    """What a condition gives once it is true, or what it gave last in this time; it is evaluated at least once."""
     deadline = time.monotonic() + seconds
-    while not (is_true := condition()) and time.monotonic() < deadline:
+    while not (found := condition()) and time.monotonic() < deadline:
         time.sleep(_LOOK_SECONDS)
-    return is_true
+    return found

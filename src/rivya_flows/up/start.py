@@ -22,7 +22,7 @@ from rivya_flows.environment import variables
 from rivya_flows.errors import UsageError
 from rivya_flows.extras import need
 from rivya_flows.flows.server.environment import client_environment, pointed_at, server_environment
-from rivya_flows.flows.server.local_api import left_running, server_auth
+from rivya_flows.flows.server.local_api import Loopback, left_running
 from rivya_flows.flows.server.local_server import LOCK, start_alone
 from rivya_flows.money.live_guard import account, source
 from rivya_flows.processes import registry, supervisor
@@ -115,17 +115,18 @@ class _Starter:
         self._sandbox()
         self._await_started()
         # An `up` that was killed may have started it just before.
-        url = self.status.url("server")
-        if not wait_until(self._serves, READY_SECONDS):
+        server = wait_until(self._left_server, READY_SECONDS)
+        if server is None:
             raise UsageError(
-                f"the server at {url} does not answer as the one of this data folder",
+                f"the server at {self.status.url('server')} does not answer as the one of"
+                " this data folder",
                 "end it with `rivya-flows down`, then run `up` again",
             )
-        client = client_environment(f"{url}/api", home, variables(), auth=server_auth(home))
+        client = client_environment(server.api_url, home, variables(), auth=server.auth)
         with pointed_at(_QUIET | client):
             self._receiver(client)  # first: the forms name its address
             self.status.deployments = asyncio.run(provision(options, checked, self.tell))
-            self._worker(client)
+            self._worker(client, server)
             self._await_started()
         self._watcher()
 
@@ -149,28 +150,21 @@ class _Starter:
             keep_flow_runs_days=days,
         )
         begin = partial(self._begin_server, port)
-        self._start(_Part("server", begin, environment, self._serves, port, wanted))
+        self._start(_Part("server", begin, environment, self._left_server, port, wanted))
 
     def _begin_server(self, port: int, environment: Mapping[str, str], log: Path) -> StartedProcess:
         """Start it, unless a run has a server of its own, which ends if it is idle."""
-        begun: list[StartedProcess] = []
-
-        def begins() -> bool:
-            started = start_alone(self.options.prefect_home, port, environment, log)
-            begun.extend([started] if started else [])
-            return bool(begun)
-
-        if not begins():
+        begin = partial(start_alone, self.options.prefect_home, port, environment, log)
+        started = begin()
+        if started is None:
             self.tell("waiting until the Prefect server of a run ends")
-            if not wait_until(begins, self.run_wait_seconds):
-                raise UsageError(
-                    "a run in this data folder uses its own Prefect server",
-                    "wait until it ends, then run `up` again",
-                )
-        return begun[0]
-
-    def _serves(self) -> bool:
-        return left_running(self.options.data) is not None
+            started = wait_until(begin, self.run_wait_seconds)
+        if started is None:
+            raise UsageError(
+                "a run in this data folder uses its own Prefect server",
+                "wait until it ends, then run `up` again",
+            )
+        return started
 
     def _sandbox(self) -> None:
         environment = keyless_environment(self.options.variables)
@@ -226,7 +220,7 @@ class _Starter:
             self.tell(f"receiver: port {wanted} is taken{holder(wanted)}; it uses {port}{old}")
         return port
 
-    def _worker(self, client: Mapping[str, str]) -> None:
+    def _worker(self, client: Mapping[str, str], server: Loopback) -> None:
         from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL
         from rivya_flows.flows.deployment.work_pools import runs_at_once, workers_online
 
@@ -238,8 +232,7 @@ class _Starter:
         worker = f"up@{this_machine()}"
         others = set(asyncio.run(workers_online(WORK_POOL))) - {worker}
         # `_forget_dead` has ended everything of an earlier worker.
-        server = None if others else left_running(self.options.data)
-        if server and (left := requeue_unfinished(server, WORK_POOL, OWNER_TAG)):
+        if not others and (left := requeue_unfinished(server, WORK_POOL, OWNER_TAG)):
             self.tell(f"{left} {'run continues' if left == 1 else 'runs continue'}")
         limit = self.options.settings.rivya_flows_worker_limit
         limit = limit or asyncio.run(runs_at_once(WORK_POOL))
@@ -268,6 +261,9 @@ class _Starter:
             return
         begin = self._module("watcher", "rivya_flows.up.watcher")
         self._start(_Part("watcher", begin, environment))
+
+    def _left_server(self) -> Loopback | None:
+        return left_running(self.options.data)
 
     def _module(self, name: str, *command: str, output: Output = "log") -> _Begin:
         # Programs read .env and prefect.toml of the current folder.
