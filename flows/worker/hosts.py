@@ -152,7 +152,7 @@ class Host:
 
     @property
     def lives(self) -> bool:
-        return not self._watching.done()
+        return not (self._is_ending or self._watching.done())
 
     @property
     def is_worn(self) -> bool:
@@ -176,10 +176,11 @@ class Host:
         if flow_run in self.runs:
             self._writer.write(line(Cancel(flow_run)))
 
-    async def end(self) -> None:
+    def stop(self) -> asyncio.Task[None]:
+        """Kills it; the task ends with it."""
         self._is_ending = True
         self._kill(signal.SIGKILL)
-        await asyncio.wait([self._watching])
+        return self._watching
 
     async def _watch(self, reader: asyncio.StreamReader) -> None:
         reason = ""
@@ -237,7 +238,6 @@ class Hosts:
     def __init__(self) -> None:
         self._hosts: list[Host] = []
         self._starting = asyncio.Lock()
-        self._ending: set[asyncio.Task[None]] = set()
 
     async def begin(
         self, order: Execute, environment: Mapping[str, str]
@@ -261,7 +261,8 @@ class Hosts:
             host.cancel(flow_run)
 
     async def end(self) -> None:
-        await asyncio.gather(*(host.end() for host in self._hosts))
+        if self._hosts:
+            await asyncio.wait([host.stop() for host in self._hosts])
 
     async def _with_place(self, environment: Mapping[str, str]) -> Host:
         """The fullest one that takes another run, so that the others become idle and end."""
@@ -276,6 +277,4 @@ class Hosts:
         """Ends a host that has had nothing to do; the last one waits for the next run."""
         others = [one for one in self._hosts if one is not host and one.lives]
         if host.lives and not host.runs and (others or host.is_worn):
-            ending = asyncio.create_task(host.end())
-            self._ending.add(ending)  # the loop itself would forget it
-            ending.add_done_callback(self._ending.discard)
+            host.stop()
