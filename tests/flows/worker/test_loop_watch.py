@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from rivya_flows.engine import functions
 from rivya_flows.flows.worker import host_process
 from rivya_flows.flows.worker.host_process import STUCK_SECONDS, LoopWatch
 from rivya_flows.flows.worker.hosts import SILENT_SECONDS, Alive
-from rivya_flows.tasks import functions
 
 RELEASED = threading.Event()
 ENTERED = threading.Event()
