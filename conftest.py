@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rivya_flows.flows.server.environment import point
+from rivya_flows.flows.server.environment import reread_settings
 from rivya_flows.flows.server.local_api import server_auth
 from rivya_flows.flows.server.local_server import LocalServer
 
@@ -210,7 +210,7 @@ def own_environment(
         home = request.getfixturevalue("prefect_data") / "prefect"
         monkeypatch.setenv("PREFECT_API_AUTH_STRING", server_auth(home))
         # A test before this one may have had Prefect read another address, and it still holds it.
-        point({})
+        reread_settings()
     else:
         monkeypatch.delenv("PREFECT_API_URL", raising=False)
         monkeypatch.delenv("PREFECT_API_AUTH_STRING", raising=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -48,7 +49,6 @@ async def server_checks(settings: Settings) -> AsyncIterator[Check]:
         if failure is not None:
             status = getattr(getattr(failure, "response", None), "status_code", None)
             yield problem(
-                "prefect server",
                 f"{shown_url(str(client.api_url))} does not answer"
                 + (f": HTTP {status}" if status else ""),
                 "start it, or correct PREFECT_API_URL, which ends in /api, PREFECT_API_KEY or"
@@ -58,22 +58,22 @@ async def server_checks(settings: Settings) -> AsyncIterator[Check]:
         version = await client.api_version()
         if _minor(version) < _minor(prefect.__version__):
             words = f"version {version}, older than Prefect {prefect.__version__} here"
-            yield problem("prefect server", words, "update the server")
+            yield problem(words, "update the server")
         else:
-            yield ok("prefect server", f"{shown_url(str(client.api_url))}, version {version}")
+            yield ok(f"{shown_url(str(client.api_url))}, version {version}")
         found = await read_deployments(client, tag=OWNER_TAG)
         deployed = {one.work_pool_name for one in found if one.work_pool_name}
         workers = 0
         for pool in sorted(deployed | {WORK_POOL}):
             check, online = await _pool(client, pool, used=pool in deployed)
             workers += online
-            yield check
+            yield replace(check, name="work pool")
         async for check in _server_settings(client, workers):
-            yield check
+            yield replace(check, name="server settings")
         for pool in sorted(deployed):
-            yield await _sharing(settings, pool)
-        yield await _automations(client)
-        yield await _waker(client, settings)
+            yield replace(await _sharing(settings, pool), name="sharing")
+        yield replace(await _automations(client), name="automations")
+        yield replace(await _waker(client, settings), name="waker")
 
 
 def _minor(version: str) -> tuple[int, ...]:
@@ -82,80 +82,73 @@ def _minor(version: str) -> tuple[int, ...]:
 
 async def _pool(client: PrefectClient, pool: str, *, used: bool) -> tuple[Check, int]:
     """The check, and how many workers are online."""
-    name = "work pool"
     try:
         found = await client.read_work_pool(pool)
         workers = await client.read_workers_for_work_pool(pool)
     except ObjectNotFound:
         hint = f"start `rivya-flows up`, or `prefect work-pool create {pool} --type campaign`"
-        return warning(name, f"there is no work pool {pool!r}", hint), 0
+        return warning(f"there is no work pool {pool!r}", hint), 0
     online = [one.name for one in workers if one.status == WorkerStatus.ONLINE]
     if found.is_paused:
-        return warning(name, f"{pool} is paused", f"prefect work-pool resume {pool}"), len(online)
-    if not online:
+        check = warning(f"{pool} is paused", f"prefect work-pool resume {pool}")
+    elif not online:
         hint = f"start one: prefect worker start --pool {pool} --type {found.type}"
         hint += "; or `rivya-flows up`" if pool == WORK_POOL else ""
+        check = warning(f"{pool} has no worker", hint)
         if used:
-            return problem(name, f"{pool} has no worker, so its runs do not start", hint), 0
-        return warning(name, f"{pool} has no worker", hint), 0
-    if found.type == "process":
-        words = f"{pool} is of type process; warm workers need campaign"
+            check = problem(f"{pool} has no worker, so its runs do not start", hint)
+    elif found.type == "process":
         hint = f"stop its workers, prefect work-pool delete {pool}, then deploy again"
-        return warning(name, words, hint), len(online)
-    return ok(name, f"{pool}, online: {', '.join(online)}"), len(online)
+        check = warning(f"{pool} is of type process; warm workers need campaign", hint)
+    else:
+        check = ok(f"{pool}, online: {', '.join(online)}")
+    return check, len(online)
 
 
 async def _server_settings(client: PrefectClient, workers: int) -> AsyncIterator[Check]:
     """Settings that make the server lose rows or events."""
-    name = "server settings"
     try:
         answer = await client.request("GET", "/admin/settings")
         server: Mapping[str, Any] = answer.json().get("server", {})
     except Exception:  # Prefect Cloud and some proxies do not serve them
-        yield ok(name, "the server does not show them")
+        yield ok("the server does not show them")
         return
     recorder = server.get("services", {}).get("task_run_recorder", {})
-    fine = True
-    if int(recorder.get("batch_size") or 1) < _BATCH:
-        fine = False
-        yield warning(
-            name,
-            "the task run recorder is not batched: it lags, and rows can be lost",
-            "set PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE=100 and"
-            " PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL=1 for the server",
-        )
     leases = server.get("concurrency", {}).get("lease_storage")
-    if workers and leases != LEASES_ON_DISK and await is_on_sqlite(client, WAKER):
-        fine = False
-        yield problem(
-            name,
-            "its database is SQLite: it refuses requests while it writes, and runs get lost",
-            "use PostgreSQL, as in docs/how-to/operations.md, or the server of `rivya-flows up`",
-        )
     broker = str(server.get("events", {}).get("messaging_broker") or "")
-    if workers >= _MANY and "memory" in broker:
-        fine = False
-        yield warning(
-            name,
-            f"messages are kept in memory, with {workers} workers: many at once are dropped",
-            "use Redis: `rivya-flows up --redis URL`, or the settings of docs/how-to/operations.md",
+    found = []
+    if int(recorder.get("batch_size") or 1) < _BATCH:
+        hint = (
+            "set PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE=100 and"
+            " PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL=1 for the server"
         )
-    if fine:
-        yield ok(name, "recorder batched" + ("" if "memory" in broker else ", messages on Redis"))
+        words = "the task run recorder is not batched: it lags, and rows can be lost"
+        found.append(warning(words, hint))
+    if workers and leases != LEASES_ON_DISK and await is_on_sqlite(client, WAKER):
+        words = "its database is SQLite: it refuses requests while it writes, and runs get lost"
+        hint = "use PostgreSQL, as in docs/how-to/operations.md, or the server of `rivya-flows up`"
+        found.append(problem(words, hint))
+    if workers >= _MANY and "memory" in broker:
+        words = f"messages are kept in memory, with {workers} workers: many at once are dropped"
+        hint = (
+            "use Redis: `rivya-flows up --redis URL`, or the settings of docs/how-to/operations.md"
+        )
+        found.append(warning(words, hint))
+    fine = ok("recorder batched" + ("" if "memory" in broker else ", messages on Redis"))
+    for one in found or [fine]:
+        yield one
 
 
 async def _sharing(settings: Settings, pool: str) -> Check:
     if found := unshared(settings, {*await machines_of(pool), this_machine()}):
-        return problem("sharing", f"{pool}: {found[0]}", found[1])
-    return ok("sharing", f"the workers of {pool} reach the store and the media")
+        return problem(f"{pool}: {found[0]}", found[1])
+    return ok(f"the workers of {pool} reach the store and the media")
 
 
 async def _automations(client: PrefectClient) -> Check:
-    name = "automations"
     missing = await missing_automations()
     if missing:
         return warning(
-            name,
             "missing or switched off: " + ", ".join(missing) + "; crashed runs are not restarted",
             _DEPLOY,
         )
@@ -167,23 +160,20 @@ async def _automations(client: PrefectClient) -> Check:
         and lost.trigger.within < timedelta(seconds=MISSED_HEARTBEATS * frequency)
     ):
         return warning(
-            name,
             f"a run counts as lost after {lost.trigger.within.total_seconds():g} s without a"
             f" heartbeat, and sends one every {frequency} s",
             "make PREFECT_FLOWS_HEARTBEAT_FREQUENCY shorter for the workers",
         )
-    return ok(name, "a run whose process or worker died is restarted")
+    return ok("a run whose process or worker died is restarted")
 
 
 async def _waker(client: PrefectClient, settings: Settings) -> Check:
-    name = "waker"
     try:
         found = await client.read_deployment_by_name(WAKER_NAME)
     except ObjectNotFound:
-        return warning(name, "missing: nothing enforces the deadlines of questions", _DEPLOY)
+        return warning("missing: nothing enforces the deadlines of questions", _DEPLOY)
     if found.paused or not any(one.active for one in found.schedules):
         return warning(
-            name,
             "its schedule is paused: missed deadlines have no effect",
             "resume the deployment in the UI",
         )
@@ -191,7 +181,6 @@ async def _waker(client: PrefectClient, settings: Settings) -> Check:
     online = await workers_online(pool) if pool else []
     if not online:
         return problem(
-            name,
             f"its work pool {pool} has no worker: no deadline acts, and lost runs are not found",
             f"start a worker of {pool}, or deploy to a pool that has one: that moves it there",
         )
@@ -204,15 +193,13 @@ def sweep_check(
     settings: Settings, made: datetime | None, swept: float | None, now: float
 ) -> Check:
     """The check of the waker's last sweep; `swept` and `now` in Unix seconds, None: it never swept."""
-    name = "waker"
     begun = made.timestamp() if made else 0.0
     if now - max(begun, swept or 0.0) > _SILENT.total_seconds():
         ago = f"{(now - swept) / 60:.0f} minutes ago" if swept else "never"
         return problem(
-            name,
             f"its last sweep of this store: {ago}, and it sweeps every {SWEEP.seconds // 60} minutes",
             f"see the runs of {WAKER} in Prefect; its workers need the store of this machine,"
             f" {shown_url(settings.store_url)}",
         )
     last = f"; last sweep {datetime.fromtimestamp(swept, UTC):%H:%M} UTC" if swept else ""
-    return ok(name, f"deadlines of questions are enforced{last}")
+    return ok(f"deadlines of questions are enforced{last}")

@@ -189,9 +189,9 @@ def running_server(settings: Settings) -> dict[str, str] | None:
     server = left_running(settings.data)
     if server is None:
         return None
-    context = settings.data / "prefect"
-    url = f"http://127.0.0.1:{server.port}/api"
-    return {"DO_NOT_TRACK": "1", **client_environment(url, context, variables(), auth=server.auth)}
+    home = settings.data / "prefect"
+    client = client_environment(server.api_url, home, variables(), auth=server.auth)
+    return {"DO_NOT_TRACK": "1", **client}
 
 
 def required_server(settings: Settings) -> dict[str, str]:

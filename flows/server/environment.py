@@ -8,7 +8,6 @@ processes inherit a context variable.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -34,56 +33,47 @@ def server_environment(
     redis_url: str | None = None,
     keep_flow_runs_days: float | None = None,
 ) -> dict[str, str]:
-    """The environment of the server: quiet, batched, offline, and without keys.
+    """The environment of the server: quiet, batched (decision 0003), offline, and without keys.
 
     The user's variables of Prefect belong to another server, and any other variable may hold a
     key, so the server only inherits what describes the machine.
 
     Args:
-        database_url: SQLAlchemy URL of its database with an asynchronous driver; None is a file
-            in its home.
-        redis_url: For its messages; None keeps them in memory, which holds 10,000 and then
-            drops some.
-        keep_flow_runs_days: After how many days ended flow runs are deleted, with their task runs, logs
-            and artifacts; None: never.
-
-    Source: decision 0003 for the recorder's two numbers.
+        database_url: SQLAlchemy URL with an asynchronous driver; None is a file in its home.
+        redis_url: For its messages; None keeps 10,000 of them in memory, and then drops some.
+        keep_flow_runs_days: After which ended flow runs are deleted with all they have; None: never.
     """
-    kept = machine_environment(environ)
-    if database_url is not None:  # libpq's own variables, such as PGPASSFILE
-        kept |= {name: value for name, value in environ.items() if name.startswith("PG")}
-    return (
-        kept
-        | {
-            "DO_NOT_TRACK": "1",
-            "PREFECT_HOME": str(home),
-            "PREFECT_LOGGING_LEVEL": "WARNING",
-            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            "PREFECT_SERVER_API_HOST": "127.0.0.1",
-            "PREFECT_SERVER_API_PORT": str(port),
-            # Links in messages of automations.
-            "PREFECT_UI_URL": f"http://127.0.0.1:{port}/v2",
-            # In memory, a slot that is held when the server dies would be taken for ever.
-            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES_ON_DISK,
-            # `Guard` refuses other origins; this makes the answers say so too.
-            "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{port}",
-            "PREFECT_SERVER_DATABASE_CONNECTION_URL": database_url
-            or f"sqlite+aiosqlite:///{home / 'prefect.db'}",
-            "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
-            "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
-            "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
-            "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-        }
-        | (
-            {}
-            if keep_flow_runs_days is None  # it deletes events after a week anyway
-            else {
-                "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
-                "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": f"{keep_flow_runs_days * 86_400:.0f}",
-            }
-        )
-        | ({} if redis_url is None else redis_environment(redis_url))
-    )
+    # libpq's own variables too, such as PGPASSFILE
+    inherited = machine_environment(environ) | {
+        name: value
+        for name, value in environ.items()
+        if database_url is not None and name.startswith("PG")
+    }
+    made = {
+        "DO_NOT_TRACK": "1",
+        "PREFECT_HOME": str(home),
+        "PREFECT_LOGGING_LEVEL": "WARNING",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_API_HOST": "127.0.0.1",
+        "PREFECT_SERVER_API_PORT": str(port),
+        # Links in messages of automations.
+        "PREFECT_UI_URL": f"http://127.0.0.1:{port}/v2",
+        # In memory, a slot that is held when the server dies would be taken for ever.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES_ON_DISK,
+        # `Guard` refuses other origins; this makes the answers say so too.
+        "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{port}",
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": database_url
+        or f"sqlite+aiosqlite:///{home / 'prefect.db'}",
+        "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    }
+    if keep_flow_runs_days is not None:  # it deletes events after a week anyway
+        seconds = f"{keep_flow_runs_days * 86_400:.0f}"
+        made["PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED"] = "events,flow_runs"
+        made["PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD"] = seconds
+    return inherited | made | ({} if redis_url is None else redis_environment(redis_url))
 
 
 def redis_environment(redis_url: str) -> dict[str, str]:
@@ -129,24 +119,24 @@ HEALTH_SECONDS = 60.0
 """A server of a busy machine may take so long; one that is gone refuses at once."""
 
 
-def point(wanted: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Set variables, or remove them (None); returns the replaced values, to restore them with."""
-    replaced = set_variables(wanted)
-    try:
-        _reread_settings()
-    except Exception:
-        set_variables(replaced)
-        raise
-    return replaced
-
-
 @contextmanager
 def pointed_at(wanted: Mapping[str, str | None]) -> Iterator[None]:
-    replaced = point(wanted)
+    """Set variables in the block, or remove them (None), also for a Prefect that is imported already."""
+    replaced = set_variables(wanted)
     try:
+        reread_settings()
         yield
     finally:
-        point(replaced)
+        set_variables(replaced)
+        reread_settings()
+
+
+def reread_settings() -> None:
+    """Let a Prefect that is imported already see the environment as it is now."""
+    if "prefect" in sys.modules:
+        import prefect.context
+
+        prefect.context.refresh_global_settings_context()
 
 
 async def health_problem(client: PrefectClient) -> Exception | None:
@@ -168,20 +158,12 @@ def password_hint(status: int) -> str:
     return "check its address, which ends in /api, and see the log of that server"
 
 
-def _reread_settings() -> None:
-    """Let a Prefect that is imported already see the environment as it is now."""
-    if "prefect" in sys.modules:
-        import prefect.context
-
-        prefect.context.refresh_global_settings_context()
-
-
-LOOK_SECONDS = 2.0
+_POLL_SECONDS = 2.0
 _CONNECT_SECONDS = 5.0
 _GIVES_UP = {"PREFECT_CLIENT_MAX_RETRIES": "0"}
 
 
-def accepts(api_url: str) -> bool:
+def _accepts(api_url: str) -> bool:
     """Whether a program listens at the address of a server."""
     parts = urlsplit(api_url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -198,7 +180,7 @@ async def told_outages(
     tell: Callable[[str], object],
     lives: Callable[[], bool] | None = None,
     *,
-    look_seconds: float = LOOK_SECONDS,
+    look_seconds: float = _POLL_SECONDS,
 ) -> AsyncIterator[None]:
     """Tell each outage of a server while the block lasts.
 
@@ -208,29 +190,29 @@ async def told_outages(
             server that may come back, to which the run's state is sent until Prefect gives up.
         look_seconds: How often to look; twice without success is an outage.
     """
-    shown, failures = api_url.removesuffix("/api"), 0
+    server, failures = f"the Prefect server at {api_url.removesuffix('/api')}", 0
 
     async def watch() -> None:
         nonlocal failures
         while True:
             await asyncio.sleep(look_seconds)
-            if lives() if lives is not None else await asyncio.to_thread(accepts, api_url):
+            if lives() if lives is not None else await asyncio.to_thread(_accepts, api_url):
                 if failures > 1:
-                    tell(f"the Prefect server at {shown} answers again")
+                    tell(f"{server} answers again")
                 failures = 0
                 continue
             failures += 1
             if lives is not None:
                 tell(
-                    f"the Prefect server at {shown} died: this run goes on, and what it makes is safe;"
-                    " its page in Prefect stays as it is now"
+                    f"{server} died: this run goes on, and what it makes is safe; its page in Prefect"
+                    " stays as it is now"
                 )
                 with pointed_at(_GIVES_UP):
                     await asyncio.Event().wait()  # until the end of the block
             if failures == 2:
                 tell(
-                    f"the Prefect server at {shown} does not answer: this run goes on, and what it"
-                    " makes is safe; at its end it waits some minutes for the server, which shall record it"
+                    f"{server} does not answer: this run goes on, and what it makes is safe; at its"
+                    " end it waits some minutes for the server, which shall record it"
                 )
 
     watching = asyncio.create_task(watch())
@@ -238,7 +220,6 @@ async def told_outages(
         yield
     finally:
         watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching
+        await asyncio.wait([watching])
         if failures:
             drop_pending()

@@ -57,6 +57,7 @@ def owns(user: int, client: Address, server: Address, tables: Sequence[Path] = _
 
     Source: proc(5), ``/proc/net/tcp``: columns 2 and 3 are the two ends, column 8 is the user.
     """
+    ends = {*zip(_written(client), _written(server), strict=True)}
     known = False
     for table in tables:
         try:
@@ -65,21 +66,20 @@ def owns(user: int, client: Address, server: Address, tables: Sequence[Path] = _
             continue
         known = True
         for words in map(str.split, lines):
-            if (_address(words[1]), _address(words[2])) == (client, server):
+            if (words[1], words[2]) in ends:
                 return int(words[7]) == user
     return not known
 
 
-def _address(written: str) -> Address | None:
-    """``0100007F:1068`` as an address; None for an IPv6 address that maps to no IPv4 address."""
-    host, _, port = written.partition(":")
-    # Each word of 32 bits is written in the byte order of the machine.
-    packed = b"".join(
-        struct.pack("=I", int(host[begin : begin + 8], 16)) for begin in range(0, len(host), 8)
-    )
-    if len(packed) == 16 and packed[:12] != bytes(10) + b"\xff\xff":
-        return None
-    return socket.inet_ntoa(packed[-4:]), int(port, 16)
+def _written(address: Address) -> tuple[str, str]:
+    """An address as the tables write it: ``0100007F:1068``, and the IPv6 address that maps to it.
+
+    Each word of 32 bits is in the byte order of the machine.
+    """
+    host, port = address
+    packed = bytes(10) + b"\xff\xff" + socket.inet_aton(host)
+    mapped = "".join(f"{word:08X}" for word in struct.unpack("=4I", packed))
+    return f"{mapped[-8:]}:{port:04X}", f"{mapped}:{port:04X}"
 
 
 _SCRIPTS_OF_OTHERS = frozenset({"/docs", "/redoc"})
@@ -173,13 +173,6 @@ class Guard:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        if refusal := self._refusal(scope, headers):
-            refused: ASGIApp = PlainTextResponse(refusal + "\n", 403, _EVERYWHERE)
-            if scope["type"] == "websocket":
-                refused = WebSocketClose(1008, refusal)
-            await refused(scope, receive, send)
-            return
 
         async def safely(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -190,25 +183,17 @@ class Guard:
                 sent.setdefault("Content-Security-Policy", only_here)
             await send(message)
 
-        await self._app_for(scope, headers)(scope, receive, safely)
-
-    def _refusal(self, scope: Scope, headers: Headers) -> str:
-        """Why a request is refused; "" if it is not."""
-        hosts = headers.getlist("host")
-        expected = self._name if self._is_redirected(scope, headers) else self._address
-        if hosts != [expected]:
-            return f"Refused: this server answers only as {self._address}."
-        if any(origin != f"http://{self._address}" for origin in headers.getlist("origin")):
-            return "Refused: the request comes from a page of another origin."
-        return ""
-
-    def _is_redirected(self, scope: Scope, headers: Headers) -> bool:
-        """Whether a browser asks for a page by the name localhost."""
-        browses = scope["type"] == "http" and "text/html" in headers.get("accept", "")
-        return browses and headers.get("host") == self._name
+        await self._app_for(scope, Headers(scope=scope))(scope, receive, safely)
 
     def _app_for(self, scope: Scope, headers: Headers) -> ASGIApp:
-        if self._is_redirected(scope, headers):
+        """What answers a request: a refusal, a page of ours, or Prefect."""
+        browses = scope["type"] == "http" and "text/html" in headers.get("accept", "")
+        by_name = browses and headers.get("host") == self._name
+        if headers.getlist("host") != [self._name if by_name else self._address]:
+            return _refused(scope, f"this server answers only as {self._address}")
+        if any(origin != f"http://{self._address}" for origin in headers.getlist("origin")):
+            return _refused(scope, "the request comes from a page of another origin")
+        if by_name:
             query = scope["query_string"].decode("latin-1")
             url = f"http://{self._address}{scope['raw_path'].decode('latin-1')}"
             return RedirectResponse(url + (f"?{query}" if query else ""))
@@ -249,3 +234,10 @@ class Guard:
         if not 0 < len(nonce) <= LONGEST_NONCE:
             return JSONResponse({"exception_message": "nonce required"}, 400)
         return JSONResponse({"proof": proof_of(self._auth, self._port, nonce)})
+
+
+def _refused(scope: Scope, why: str) -> ASGIApp:
+    words = f"Refused: {why}."
+    if scope["type"] == "websocket":
+        return WebSocketClose(1008, words)
+    return PlainTextResponse(f"{words}\n", 403)

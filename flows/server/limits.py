@@ -48,22 +48,13 @@ class LimitError(RivyaError):
 async def turn(
     concurrency: Concurrency | None, global_limit: str | None, logger: Logger
 ) -> AsyncIterator[None]:
-    if concurrency is None and global_limit is None:
+    """A slot of the group of a spec and of the limit of all runs, for the block."""
+    async with contextlib.AsyncExitStack() as stack:
+        if concurrency is not None or global_limit is not None:
+            client = await stack.enter_async_context(get_client())
+            if names := await _limits(client, concurrency, global_limit, logger):
+                await stack.enter_async_context(_slot(client, names, logger))
         yield
-        return
-    async with get_client() as client:
-        names = await _limits(client, concurrency, global_limit, logger)
-        if not names:
-            yield
-            return
-        lease = await _slot(client, names, logger)
-        renewing = asyncio.create_task(_renew(client, lease, logger))
-        try:
-            yield
-        finally:
-            renewing.cancel()
-            await asyncio.gather(renewing, return_exceptions=True)
-            await _release(client, lease, logger)
 
 
 async def _limits(
@@ -73,7 +64,12 @@ async def _limits(
     names = []
     if concurrency is not None:
         name = GROUP_PREFIX + concurrency.group
-        await _make(client, name, concurrency.limit)
+        try:
+            await client.upsert_global_concurrency_limit_by_name(name, concurrency.limit)
+        except Exception as error:
+            # Prefect looks it up, then creates it: another run may have created it in between.
+            if not await _exists(client, name):
+                raise LimitError(f"{name}: the limit could not be created: {error}") from error
         names.append(name)
     if global_limit is not None:
         if await _exists(client, global_limit):
@@ -88,15 +84,6 @@ async def _limits(
     return names
 
 
-async def _make(client: PrefectClient, name: str, limit: int) -> None:
-    try:
-        await client.upsert_global_concurrency_limit_by_name(name, limit)
-    except Exception as error:
-        # Prefect looks it up, then creates it: another run may have created it in between.
-        if not await _exists(client, name):
-            raise LimitError(f"{name}: the limit could not be created: {error}") from error
-
-
 async def _exists(client: PrefectClient, name: str) -> bool:
     try:
         await client.read_global_concurrency_limit_by_name(name)
@@ -107,73 +94,59 @@ async def _exists(client: PrefectClient, name: str) -> bool:
     return True
 
 
-async def _slot(client: PrefectClient, names: list[str], logger: Logger) -> UUID:
+@contextlib.asynccontextmanager
+async def _slot(client: PrefectClient, names: list[str], logger: Logger) -> AsyncIterator[None]:
+    """One slot of each limit; a slot that is lost does not stop a run, which has bought something."""
+    lease = await _take(client, names, logger)
+
+    async def renew() -> None:
+        lost = False
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            try:
+                await client.renew_concurrency_lease(lease, LEASE_SECONDS)
+                lost = False
+            except Exception as error:
+                if not lost:
+                    words = "the run's slot was not renewed, and another run may take it: %s"
+                    logger.warning(words, error)
+                lost = True
+
+    renewing = asyncio.create_task(renew())
+    try:
+        yield
+    finally:
+        renewing.cancel()
+        await asyncio.gather(renewing, return_exceptions=True)
+        try:
+            async with asyncio.timeout(5):
+                await client.release_concurrency_slots_with_lease(lease)
+        except Exception as error:
+            words = "the run's slot was not released; the server frees it within %g s: %s"
+            logger.warning(words, LEASE_SECONDS + 15, error)
+
+
+async def _take(client: PrefectClient, names: list[str], logger: Logger) -> UUID:
     """The lease of one slot of each limit; all are taken together, so runs cannot deadlock."""
     holder = ConcurrencyLeaseHolder(type="flow_run", id=UUID(flow_run.id)) if flow_run.id else None
-    waits = False
-    failures = 0
+    named = " and ".join(f"the limit {name!r}" for name in names)
+    waits, failures = False, 0
     while True:
         try:
             answer = await client.increment_concurrency_slots_with_lease(
                 names, 1, "concurrency", LEASE_SECONDS, holder
             )
+            break
         except Exception as error:
-            if _is_full(error):
-                failures = 0
+            response = getattr(error, "response", None)
+            if response is not None and response.status_code == HTTPStatus.LOCKED:
                 if not waits:
-                    logger.info(
-                        "waiting for a slot: %s is full; nothing is bought until then",
-                        _named(names),
-                    )
-                waits = True
-            else:
-                failures += 1
-                if failures == _FAILURES:
-                    words = f"{_named(names)}: no slot could be taken: {error}"
-                    raise LimitError(words) from error
-        else:
-            if waits:
-                logger.info("has its turn: %s", _named(names))
-            return UUID(answer.json()["lease_id"])
+                    words = "waiting for a slot: %s is full; nothing is bought until then"
+                    logger.info(words, named)
+                waits, failures = True, 0
+            elif (failures := failures + 1) == _FAILURES:
+                raise LimitError(f"{named}: no slot could be taken: {error}") from error
         await asyncio.sleep(ASK_SECONDS)
-
-
-def _is_full(error: Exception) -> bool:
-    """Whether a limit has no free slot, as the server's answer says."""
-    return (
-        isinstance(error, prefect.exceptions.PrefectHTTPStatusError)
-        and error.response.status_code == HTTPStatus.LOCKED
-    )
-
-
-async def _renew(client: PrefectClient, lease: UUID, logger: Logger) -> None:
-    """Renew the lease; a lost slot does not stop a run that has bought something."""
-    lost = False
-    while True:
-        await asyncio.sleep(RENEW_SECONDS)
-        try:
-            await client.renew_concurrency_lease(lease, LEASE_SECONDS)
-        except Exception as error:
-            if not lost:
-                logger.warning(
-                    "the run's slot was not renewed, and another run may take it: %s", error
-                )
-            lost = True
-        else:
-            lost = False
-
-
-async def _release(client: PrefectClient, lease: UUID, logger: Logger) -> None:
-    try:
-        async with asyncio.timeout(5):
-            await client.release_concurrency_slots_with_lease(lease)
-    except Exception as error:
-        logger.warning(
-            "the run's slot was not released; the server frees it within %g s: %s",
-            LEASE_SECONDS + 15,
-            error,
-        )
-
-
-def _named(names: list[str]) -> str:
-    return " and ".join(f"the limit {name!r}" for name in names)
+    if waits:
+        logger.info("has its turn: %s", named)
+    return UUID(answer.json()["lease_id"])

@@ -15,6 +15,7 @@ import os
 import secrets
 import time
 from base64 import b64encode
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -29,12 +30,10 @@ FILE = "auth"
 OPEN = "/open"
 """Path of the page that lets a browser in; paths below it are ours, not Prefect's."""
 
-_USER = "rivya"
-
 
 def new_auth(home: Path) -> str:
     """Write a new ``user:password``; only for the server of `home`, while it holds the lock of the folder."""
-    auth = f"{_USER}:{secrets.token_urlsafe(32)}"
+    auth = f"rivya:{secrets.token_urlsafe(32)}"
     part = home / f".{FILE}.{secrets.token_hex(4)}"
     try:
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -65,13 +64,13 @@ def proof_of(auth: str, port: int, nonce: str) -> str:
     return hmac.new(auth.encode(), f"proof:{port}:{nonce}".encode(), hashlib.sha256).hexdigest()
 
 
-SETTLE_SECONDS = 10.0
+_SETTLE_SECONDS = 10.0
 # The recorder writes once a second: counts that stay the same for longer are complete.
-QUIET_SECONDS = 1.2
-_LOOK_SECONDS = 0.2
+_QUIET_SECONDS = 1.2
+_POLL_SECONDS = 0.2
 
 _FINAL = ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
-_OPEN = ["SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING"]
+_UNFINISHED = ["SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING"]
 _ANSWER_SECONDS = 5
 _LONGEST_PROOF = 4096  # bytes; any program may answer
 
@@ -82,6 +81,10 @@ class Loopback:
 
     port: int
     auth: str = field(repr=False)
+
+    @property
+    def api_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/api"
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
         """The JSON of an answer; raises `HTTPException` unless it is 200 or 201, and `OSError`."""
@@ -99,15 +102,12 @@ class Loopback:
         if not self.auth:
             return False
         nonce = secrets.token_hex(16)
+        path, known = f"{OPEN}/proof?nonce={nonce}", proof_of(self.auth, self.port, nonce)
         try:
-            _, proof = self._exchange(
-                "GET", f"{OPEN}/proof?nonce={nonce}", None, {}, _LONGEST_PROOF
-            )
+            _, proof = self._exchange("GET", path, most_bytes=_LONGEST_PROOF)
             shown = str(json.loads(proof).get("proof"))
-            known = proof_of(self.auth, self.port, nonce)
-            if not hmac.compare_digest(shown.encode(), known.encode()):
-                return False
-            return bool(self.ask("GET", "/api/health"))
+            is_ours = hmac.compare_digest(shown.encode(), known.encode())
+            return is_ours and bool(self.ask("GET", "/api/health"))
         except (OSError, http.client.HTTPException, ValueError, AttributeError):
             return False
 
@@ -118,44 +118,38 @@ class Loopback:
         return f"http://127.0.0.1:{self.port}{OPEN}{where}#{ticket}"
 
     def settle(self, began: datetime) -> None:
-        """Wait at most `SETTLE_SECONDS` until the rows of the flow runs that began after a moment and ended are written.
+        """Wait some seconds until the rows of the flow runs that began after a moment and ended are written.
 
         Task runs reach the database through a queue: a server that stops right after a run loses its last rows.
         """
         ended = {"state": {"type": {"any_": _FINAL}}, "start_time": {"after_": began.isoformat()}}
-        still_open = {"state": {"type": {"any_": _OPEN}}}
-        path = "/api/task_runs/count"
-        deadline = time.monotonic() + SETTLE_SECONDS
-        seen: tuple[int, int] | None = None
-        since = time.monotonic()
+        unfinished = {"state": {"type": {"any_": _UNFINISHED}}}
+        wanted = ({"flow_runs": ended}, {"flow_runs": ended, "task_runs": unfinished})
+        now = time.monotonic()
+        deadline, since, seen = now + _SETTLE_SECONDS, now, [-1]
         while (now := time.monotonic()) < deadline:
-            counts: tuple[int, int] = (
-                self.ask("POST", path, {"flow_runs": ended}),
-                self.ask("POST", path, {"flow_runs": ended, "task_runs": still_open}),
-            )
+            counts = [self.ask("POST", "/api/task_runs/count", one) for one in wanted]
             if counts != seen:
                 seen, since = counts, now
             # Do not wait long for open rows that nothing closes, as those of a cancelled run.
-            if now - since >= QUIET_SECONDS * (3 if counts[1] else 1):
+            if now - since >= _QUIET_SECONDS * (3 if counts[1] else 1):
                 return
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_POLL_SECONDS)
 
     def _exchange(
         self,
         method: str,
         path: str,
-        body: str | None,
-        headers: dict[str, str],
+        body: str | None = None,
+        headers: dict[str, str] | None = None,
         most_bytes: int | None = None,
     ) -> tuple[int, bytes]:
         """Status and body of an answer; reads at most `most_bytes` of the body."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_ANSWER_SECONDS)
-        try:
-            connection.request(method, path, body=body, headers=headers)
+        with closing(connection):
+            connection.request(method, path, body=body, headers=headers or {})
             answer = connection.getresponse()
             return answer.status, answer.read(most_bytes)
-        finally:
-            connection.close()
 
 
 def proven(home: Path, port: int | None) -> Loopback | None:

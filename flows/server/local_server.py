@@ -1,5 +1,5 @@
-"""A real Prefect server for a run that was given none: started, shared, and ended some time after
-its last user.
+"""A real Prefect server of a data folder: of a run that was given none, shared, and ended some time after
+its last user; or of `up`, which stays.
 
 It lives in ``<data>/prefect``, with its database. Decision 0003 says why it is not Prefect's
 ephemeral mode. Importing this module does not import Prefect, so that the server can start while
@@ -11,11 +11,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import hashlib
 import http.client
+import json
+import os
+import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import IO
 
@@ -24,21 +29,27 @@ from rivya_flows.errors import UsageError
 from rivya_flows.flows.prefect_internals import send_pending
 from rivya_flows.flows.server.environment import client_environment, pointed_at, server_environment
 from rivya_flows.flows.server.local_api import Loopback, proven, server_auth
-from rivya_flows.flows.server.server_process import (
-    STAYS,
-    USERS,
-    end_idle,
-    kind_of,
-    lives,
-    running,
-    start_server,
-)
-from rivya_flows.processes.locks import set_idle_seconds, try_lock
+from rivya_flows.processes.locks import LOOK_SECONDS, set_idle_seconds, try_lock, with_users
 from rivya_flows.processes.ports import choose_port
-from rivya_flows.processes.supervisor import READY_SECONDS, StartedProcess, start_error
+from rivya_flows.processes.supervisor import (
+    READY_SECONDS,
+    StartedProcess,
+    start,
+    start_error,
+    wait_until,
+)
 
-SEND_SECONDS = 10.0
-LOOK_SECONDS = 0.1
+LOCK = "server.lock"
+"""In Prefect's home: the server holds it while it lives, and writes its port and kind into it."""
+
+USERS = "users.lock"
+"""In Prefect's home: each user of the server holds it shared; see `rivya_flows.processes.locks`."""
+
+STAYS = "stays"
+"""The kind of a server that `up` started: it ignores its users, and every run joins it."""
+
+_STARTING = "start.lock"
+_SEND_SECONDS, _END_SECONDS, _POLL_SECONDS = 10.0, 20.0, 0.1
 
 
 class LocalServer:
@@ -66,15 +77,6 @@ class LocalServer:
         server._join()
         return server
 
-    @cached_property
-    def _own_port(self) -> int:
-        """Of a server that this process starts."""
-        return choose_port(None, None)
-
-    @property
-    def api_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/api"
-
     async def ready(self, *, timeout_seconds: float = READY_SECONDS) -> str:
         """The API's URL, once the server answers; from then on this process uses it."""
         deadline = time.monotonic() + timeout_seconds
@@ -85,27 +87,26 @@ class LocalServer:
                 raise self._failed(f"did not answer within {timeout_seconds:g} s")
             if not (self.port and lives(self.home)):
                 self._join()
-            await asyncio.sleep(LOOK_SECONDS)
-        await send_pending(SEND_SECONDS)  # Prefect's senders stay with the server they began with
+            await asyncio.sleep(_POLL_SECONDS)
+        await send_pending(_SEND_SECONDS)  # Prefect's senders stay with the server they began with
         self._proven = server
-        client = client_environment(self.api_url, self.home, variables(), auth=server.auth)
+        client = client_environment(server.api_url, self.home, variables(), auth=server.auth)
         self._pointed.enter_context(pointed_at(client))
-        return self.api_url
+        return server.api_url
 
     async def stop(self) -> None:
         """End this share, and wait for the end of a server that has no other and does not wait; safe to call twice."""
-        was_ready = self._proven is not None
-        ends = was_ready and not self._idle_seconds
+        server, ends = self._proven, self._proven is not None and not self._idle_seconds
         try:
-            if self._proven is not None and self.serves():
+            if server is not None and self.serves():
                 with contextlib.suppress(OSError, http.client.HTTPException):
-                    await send_pending(SEND_SECONDS)
+                    await send_pending(_SEND_SECONDS)
                     if ends:
-                        await asyncio.to_thread(self._proven.settle, self._began)
+                        await asyncio.to_thread(server.settle, self._began)
         finally:
             self._proven = None
             self._pointed.close()
-            if not was_ready and self._process is not None and self._users is not None:
+            if server is None and self._process is not None and self._users is not None:
                 set_idle_seconds(self._users, 0)  # it may hang, and the next run would wait for it
             self._leave()
             if ends:
@@ -116,7 +117,10 @@ class LocalServer:
         known = self._proven
         return known is not None and lives(self.home) and server_auth(self.home) == known.auth
 
-    # --- joining and leaving -------------------------------------------------------------------
+    @cached_property
+    def _own_port(self) -> int:
+        """Of a server that this process starts."""
+        return choose_port(None, None)
 
     def _join(self) -> None:
         """Join a running server or start one; does nothing while another process starts or ends it."""
@@ -126,7 +130,7 @@ class LocalServer:
                 self._users = (self.home / USERS).open("a+b")
             # A server that shuts down, or a `down` that ends it, holds this exclusively.
             if try_lock(self._users, fcntl.LOCK_SH):
-                with (self.home / "start.lock").open("a") as starting:
+                with (self.home / _STARTING).open("a") as starting:
                     if try_lock(starting):
                         set_idle_seconds(self._users, self._idle_seconds)
                         self._find_or_start()
@@ -138,15 +142,13 @@ class LocalServer:
             ) from error
 
     def _find_or_start(self) -> None:
-        port, log = self._own_port, self.home / "server.log"
-        environment = server_environment(self.home, port, variables())
-        started = start_server(self.home, port, environment, log, ends_with_users=True)
+        environment = server_environment(self.home, self._own_port, variables())
+        kind = _kind_of(environment)
+        started = _start_server(self.home, self._own_port, kind, environment, self._log)
         if started is not None:
-            self._process, self.port = started, port
-        elif found := running(self.home):
-            port, kind = found
-            if kind in (STAYS, kind_of(environment)) or not self._end_other():
-                self.port = port
+            self._process, self.port = started, self._own_port
+        elif (found := running(self.home)) and (found[1] in (STAYS, kind) or not self._end_other()):
+            self.port = found[0]
 
     def _end_other(self) -> bool:
         """Have a server of another version or with other settings end, unless it is used; whether it ends."""
@@ -165,9 +167,13 @@ class LocalServer:
             self._users = None
         self.port = 0
 
+    @property
+    def _log(self) -> Path:
+        return self.home / "server.log"
+
     def _failed(self, what: str) -> UsageError:
         hint = ", or set PREFECT_API_URL to a server that runs"
-        return start_error("prefect server", what, self.home / "server.log", hint)
+        return start_error("prefect server", what, self._log, hint)
 
 
 @contextlib.asynccontextmanager
@@ -184,3 +190,83 @@ async def local_server(
         yield await server.ready()
     finally:
         await server.stop()
+
+
+def start_alone(
+    home: Path, port: int, environment: Mapping[str, str], log: Path
+) -> StartedProcess | None:
+    """Start the server of `up`; None while a run has one, of which an idle one is ended."""
+    with (home / _STARTING).open("a") as starting:
+        if not try_lock(starting) or is_idle(home, end=True):
+            return None
+        return _start_server(home, port, STAYS, environment, log)
+
+
+def _start_server(
+    home: Path, port: int, kind: str, environment: Mapping[str, str], log: Path
+) -> StartedProcess | None:
+    """Start a server as the owner of `LOCK`; None if another one holds it."""
+    descriptor = os.open(home / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    with os.fdopen(descriptor, "r+b") as lock:
+        if not try_lock(lock, fcntl.LOCK_EX):
+            return None
+        lock.truncate()
+        command = (f"{__package__}.server_process", f"{port} {kind}", str(descriptor))
+        return start(
+            "prefect server",
+            command if kind == STAYS else with_users(home / USERS, *command),
+            environment,
+            log,
+            folder=home,  # Prefect reads .env and prefect.toml of the current folder
+            descriptors=(descriptor,),  # it stays locked until the child ends
+        )
+
+
+def _kind_of(environment: Mapping[str, str]) -> str:
+    """Changes with the versions and the settings of a server, and not with its port."""
+    ours = {
+        name: value
+        for name, value in environment.items()
+        if name.startswith("PREFECT_")
+        and not name.startswith(("PREFECT_SERVER_API_", "PREFECT_UI_URL"))
+    }
+    known = [version("rivya-flows"), version("prefect"), sys.prefix, ours]
+    return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def running(home: Path) -> tuple[int, str] | None:
+    """Port and kind of the server that holds `LOCK`; None until it has written them."""
+    port, _, kind = (home / LOCK).read_text().partition(" ")
+    return (int(port), kind) if port else None
+
+
+def lives(home: Path) -> bool:
+    if not (home / LOCK).exists():
+        return False
+    with (home / LOCK).open("a") as lock:
+        return not try_lock(lock, fcntl.LOCK_SH)
+
+
+def is_idle(home: Path, *, end: bool = False) -> bool:
+    """Whether a server lives that waits for its next user, or ends since none came."""
+    if not lives(home) or (running(home) or (0, STAYS))[1] == STAYS:
+        return False
+    with (home / USERS).open("a+b") as users:
+        # The server itself holds the lock for a moment each time that it looks for users.
+        if not wait_until(lambda: try_lock(users), LOOK_SECONDS):
+            return not try_lock(users, fcntl.LOCK_SH)  # a server that ends holds it alone
+        if end:
+            set_idle_seconds(users, 0)
+    return True
+
+
+def end_idle(home: Path) -> bool:
+    """End a server that waits for its next user; whether there was one."""
+    return is_idle(home, end=True) and wait_until(lambda: not lives(home), _END_SECONDS)
+
+
+@contextlib.contextmanager
+def kept_from_runs(home: Path) -> Iterator[bool]:
+    """Whether no run uses the server of `up`; then none begins to in the block."""
+    with (home / USERS).open("a+b") as users:
+        yield try_lock(users)

@@ -1,4 +1,4 @@
-"""The worker: takes flow runs from Prefect, and executes those of campaigns in shared processes.
+"""The worker: takes flow runs from Prefect, and executes those of campaigns, which wait nearly all of their time, in shared processes.
 
 Prefect imports this module by the entry point `prefect.collections`; it finds the block of
 `flows.credentials` here too.
@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import re
 import signal
-from collections import OrderedDict
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -39,8 +39,8 @@ from rivya_flows.flows.run_logger import clean_logs
 from rivya_flows.flows.worker.hosts import SLOTS, SLOTS_USED, Execute, HostDiedError, Hosts
 from rivya_flows.flows.worker.prefect_internals import (
     OF_THE_WORKER,
+    StateWatch,
     ask_often,
-    cancellations,
     imported_from,
     shared_environment,
 )
@@ -68,12 +68,7 @@ DEATHS = 2
 """A run whose process died so often is executed in one of its own."""
 
 _LOOK_SECONDS = 0.5
-_REMEMBERED = 1_000  # runs whose process died
 _MODULE = re.compile(rf"{re.escape(ENTRYPOINT_MODULE)}[.:](\w+)")
-
-
-class _InHost(Exception):
-    """Has the traceback of a host as its message."""
 
 
 class CampaignWorker(ProcessWorker):
@@ -101,9 +96,9 @@ class CampaignWorker(ProcessWorker):
         self._asking = False  # the server for runs
         self._patience: set[str] = set()  # variables that hosts have
         self._hosts = Hosts()
-        self._cancellations = cancellations(self._cancel)
+        self._cancellations = StateWatch("Cancelling", self._cancel)
         self._cancelled: set[UUID] = set()
-        self._deaths: OrderedDict[UUID, int] = OrderedDict()
+        self._deaths: Counter[UUID] = Counter()
         self._reasons: dict[UUID, str] = {}  # why a run crashed
 
     async def start(self, *arguments: Any, **options: Any) -> None:
@@ -184,7 +179,7 @@ class CampaignWorker(ProcessWorker):
         await super().setup()
         SLOTS.set_function(lambda: self.limiter.total_tokens)
         SLOTS_USED.set_function(lambda: self.limiter.borrowed_tokens)
-        self._cancellations.start()
+        self._cancellations.start(self.client)
 
     async def teardown(self, *error: Any) -> None:
         await self._cancellations.stop()
@@ -204,7 +199,7 @@ class CampaignWorker(ProcessWorker):
         for name in OF_THE_WORKER:
             configuration.env[name] = None
         entrypoint = _MODULE.fullmatch(imported_from(configuration) or "")
-        if entrypoint is None or self._deaths.get(flow_run.id, 0) >= DEATHS:
+        if entrypoint is None or self._deaths[flow_run.id] >= DEATHS:
             for name in self._patience:  # without `ask_often` its pauses would grow to hours
                 configuration.env[name] = None
             # A process also gets the variables and settings of this one that `env` does not rule out,
@@ -215,29 +210,25 @@ class CampaignWorker(ProcessWorker):
         order = Execute(str(flow_run.id), entrypoint[1], environment.pop(SPEC_VARIABLE, None))
         for name in (COLLECTION_VARIABLE, SET_VARIABLE):  # which only `deploy` reads
             environment.pop(name, None)
-        host_pids: list[int] = []
-
-        def begun(pid: int) -> None:
-            host_pids.append(pid)
-            if task_status is not None:
-                task_status.started(pid)
-
-        self._cancellations.add(flow_run.id)
+        self._cancellations.flow_runs.add(flow_run.id)
         status = 0
         try:
-            done = await self._hosts.execute(order, environment, begun)
+            pid, execution = await self._hosts.begin(order, environment)
+            if task_status is not None:
+                task_status.started(pid)
+            done = await execution
             if done.error is not None:
-                self._explain(flow_run, done.error, done.traceback)
                 status = 1
+                self._explain(flow_run, done.error, done.traceback)
         except HostDiedError as error:
-            self._remember(flow_run.id)
+            self._deaths[flow_run.id] += 1
             self._explain(flow_run, str(error))
             status = error.status
         except asyncio.CancelledError:  # this worker is stopped
             await self._reschedule(flow_run.id)
             raise
         finally:
-            self._cancellations.remove(flow_run.id)
+            self._cancellations.flow_runs.discard(flow_run.id)
         if flow_run.id in self._cancelled:
             self._cancelled.discard(flow_run.id)
             self._reasons.pop(flow_run.id, None)
@@ -246,7 +237,7 @@ class CampaignWorker(ProcessWorker):
                 ended: State[Any] = Cancelled(message="cancelled; bought jobs continue")
                 await self.client.set_flow_run_state(flow_run.id, ended, force=True)
             status = 0
-        return ProcessWorkerResult(status_code=status, identifier=str(host_pids[-1]))
+        return ProcessWorkerResult(status_code=status, identifier=str(pid))
 
     async def kill_infrastructure(
         self,
@@ -257,20 +248,15 @@ class CampaignWorker(ProcessWorker):
         """Kills nothing, so that Prefect marks the flow run as cancelled: it ends in its process as soon as it would."""
         raise InfrastructureNotFound("it shares its process with other flow runs")
 
-    def _cancel(self, flow_run_id: UUID) -> None:
+    def _cancel(self, flow_run_id: UUID, _: object) -> None:
         self._cancelled.add(flow_run_id)
         self._hosts.cancel(str(flow_run_id))
-
-    def _remember(self, flow_run_id: UUID) -> None:
-        self._deaths[flow_run_id] = self._deaths.pop(flow_run_id, 0) + 1
-        if len(self._deaths) > _REMEMBERED:
-            self._deaths.popitem(last=False)
 
     def _explain(self, flow_run: FlowRun, reason: str, traceback: str = "") -> None:
         """Says on the page of a flow run why it crashes."""
         words = self._reasons[flow_run.id] = one_line(reason)
-        error = _InHost(f"\n{traceback}") if traceback else None
-        self.get_flow_run_logger(flow_run).error("crashed: %s", words, exc_info=error)
+        lines = f"\n{traceback}" if traceback else ""
+        self.get_flow_run_logger(flow_run).error("crashed: %s%s", words, lines)
 
     async def _reschedule(self, flow_run_id: UUID) -> None:
         with anyio.CancelScope(shield=True), anyio.move_on_after(STOP_SECONDS):

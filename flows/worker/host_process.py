@@ -29,6 +29,7 @@ from rivya_flows.flows.spec_registry import flow_for_run
 from rivya_flows.flows.stopping import StopRequest, stopped_by
 from rivya_flows.flows.worker.hosts import (
     LONGEST_TEXT,
+    SILENT_SECONDS,
     Alive,
     Cancel,
     Ended,
@@ -40,35 +41,55 @@ from rivya_flows.flows.worker.hosts import (
 from rivya_flows.flows.worker.prefect_internals import SharedRuns, ask_often, persist_no_results
 from rivya_flows.settings import read_settings
 
-_LINES = 12
-"""Calls of a stack that are shown, from the innermost outwards."""
-
+_LINES = 12  # of a stack that are shown
 _OURS = ("rivya_flows.", "rivya_client.")
 
 
+STUCK_SECONDS = 15 * 60.0
+"""An event loop that did not turn for this time ends its host, whatever blocks it."""
+
+_logger = logging.getLogger("prefect.rivya_flows.worker")  # shown where Prefect's are
+
+
 class LoopWatch:
+    """Looks from outside whether an event loop turns, and where it stands."""
+
     def __init__(self, loop: asyncio.AbstractEventLoop, thread: int) -> None:
         self._loop = loop
         self._thread = thread
         self._unanswered_since: float | None = None
+        self._warned = False
 
     def look(self) -> Alive:
         """Whether the loop has turned since the last look; call it every few seconds."""
-        asked, now = self._unanswered_since, time.monotonic()
+        now = time.monotonic()
+        asked = self._unanswered_since
         if asked is None:
-            self._unanswered_since = now
+            self._unanswered_since, self._warned = now, False
             self._loop.call_soon_threadsafe(self._answer)
             return Alive()
-        frame = sys._current_frames().get(self._thread)
-        return Alive(now - asked, _stack(frame), _step(frame))
+        return self.judge(now - asked, sys._current_frames().get(self._thread))
+
+    def judge(self, seconds: float, frame: FrameType | None) -> Alive:
+        """Whether a loop that has stood for some time must end: a step function blocks it, or nothing ever goes on."""
+        step = _step(frame)
+        if step is not None and seconds >= SILENT_SECONDS:
+            return Alive(f"a step function blocked its process for {seconds:.0f} s: {step}")
+        if seconds >= STUCK_SECONDS:
+            words = f"its process was stuck for {seconds:.0f} s; the worker's log says where"
+            return Alive(words)
+        if seconds >= SILENT_SECONDS and not self._warned:
+            words = "host %d: its runs have not gone on for %.0f s; it stands here:\n%s"
+            _logger.warning(words, os.getpid(), seconds, _stack(frame))
+            self._warned = True
+        return Alive()
 
     def _answer(self) -> None:
         self._unanswered_since = None
 
 
 def _stack(frame: FrameType | None) -> str:
-    lines = traceback.format_list(traceback.extract_stack(frame)[-_LINES:])
-    return "".join(lines)[-LONGEST_TEXT:]
+    return "".join(traceback.format_list(traceback.extract_stack(frame)[-_LINES:]))
 
 
 def _step(frame: FrameType | None) -> str | None:
@@ -84,10 +105,7 @@ def _step(frame: FrameType | None) -> str | None:
     return f"{code.co_qualname}, {code.co_filename}:{called.f_lineno}"[-LONGEST_TEXT:]
 
 
-ALIVE_SECONDS = 5.0
-"""How often it says that it lives, and where its loop stands."""
-
-_logger = logging.getLogger("prefect.rivya_flows.worker")
+_ALIVE_SECONDS = 5.0
 
 
 async def _serve(inbox: asyncio.Queue[Message], outbox: queue.SimpleQueue[Message | None]) -> None:
@@ -143,7 +161,7 @@ def _write(
     while message is not None:
         connection.sendall(line(message))
         try:
-            message = outbox.get(timeout=ALIVE_SECONDS)
+            message = outbox.get(timeout=_ALIVE_SECONDS)
         except queue.Empty:
             message = watch.look()
 

@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from prometheus_client import Counter, Gauge
@@ -43,17 +43,9 @@ class Cancel:
 
 @dataclass(frozen=True)
 class Alive:
-    """From a host: it lives, and this is where its event loop stands.
+    """From a host: it lives; `blocked` says why it must end nevertheless, as its event loop does not turn."""
 
-    Attributes:
-        blocked_seconds: How long the event loop has not turned; 0 if it turns.
-        stack: Where it stands, with its callers; empty if it turns.
-        step: The line of a step function that it stands in; None outside of them.
-    """
-
-    blocked_seconds: float = 0.0
-    stack: str = ""
-    step: str | None = None
+    blocked: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,20 +59,11 @@ class Ended:
 
 Message = Execute | Cancel | Alive | Ended
 
-_KINDS: dict[str, type[Message]] = {
-    kind.__name__.lower(): kind for kind in (Execute, Cancel, Alive, Ended)
-}
+_KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in (Execute, Cancel, Alive, Ended)}
 
 
 def line(message: Message) -> bytes:
-    return json.dumps([type(message).__name__.lower(), asdict(message)]).encode() + b"\n"
-
-
-async def next_message(reader: asyncio.StreamReader, silence: float) -> Message | None:
-    """The next message of a host, None if it has ended; raises `TimeoutError`, or `ValueError` for a bad line."""
-    async with asyncio.timeout(silence):
-        received = await reader.readline()
-    return parsed(received) if received.endswith(b"\n") else None  # the end, or within a line
+    return json.dumps([type(message).__name__, asdict(message)]).encode() + b"\n"
 
 
 def parsed(received: bytes) -> Message:
@@ -92,6 +75,13 @@ def parsed(received: bytes) -> Message:
         raise ValueError(f"no message: {received[:80]!r}") from error
 
 
+async def next_message(reader: asyncio.StreamReader, silence: float) -> Message | None:
+    """The next message of a host, None if it has ended; raises `TimeoutError`, or `ValueError` for a bad line."""
+    async with asyncio.timeout(silence):
+        received = await reader.readline()
+    return parsed(received) if received.endswith(b"\n") else None  # the end, or within a line
+
+
 SLOTS = Gauge("rivya_flows_worker_slots", "Runs that this worker executes at most")
 SLOTS_USED = Gauge("rivya_flows_worker_slots_used", "Runs that this worker executes now")
 HOSTS_STARTED = Counter("rivya_flows_worker_hosts_started", "Host processes that were started")
@@ -101,20 +91,12 @@ HOSTS_LOST = Counter("rivya_flows_worker_hosts_lost", "Host processes that died 
 RUNS_PER_HOST = 25
 """Runs that one host executes at once, and that end with it if it dies."""
 
-RUNS_PER_LIFE = 500
-"""A host that has executed as many takes no more, so that no leak of memory lasts."""
-
-IDLE_SECONDS = 60.0
-"""A host without a run ends after this time, unless it is the last one."""
+_RUNS_PER_LIFE = 500  # so that no leak of memory lasts
+_IDLE_SECONDS = 60.0  # then a host without a run ends, unless it is the last one
+_START_SECONDS = 120.0  # until it has imported everything
 
 SILENT_SECONDS = 30.0
 """A host that said nothing for this time is killed, or whose event loop a step function blocks."""
-
-STUCK_SECONDS = 15 * 60.0
-"""A host whose event loop did not turn for this time is killed, whatever blocks it."""
-
-START_SECONDS = 120.0
-"""Within this time a host must have imported everything."""
 
 _logger = logging.getLogger("prefect.rivya_flows.worker")  # shown where Prefect's are
 
@@ -134,18 +116,20 @@ class _BlockedError(Exception):
 class Host:
     def __init__(
         self,
+        environment: Mapping[str, str],
         process: asyncio.subprocess.Process,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         folder: tempfile.TemporaryDirectory[str],
     ) -> None:
+        self.environment = environment
+        self.pid = process.pid
+        self.runs: dict[str, asyncio.Future[Ended]] = {}
         self._process = process
         self._writer = writer
         self._folder = folder
-        self._runs: dict[str, asyncio.Future[Ended]] = {}
         self._taken = 0
         self._is_ending = False
-        self._warned = False  # that its loop does not turn
         self._watching = asyncio.create_task(self._watch(reader))
 
     @classmethod
@@ -164,46 +148,39 @@ class Host:
             )
         reader, writer = await asyncio.open_connection(sock=ours, limit=LONGEST)
         HOSTS_STARTED.inc()
-        return cls(process, reader, writer, folder)
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
+        return cls(environment, process, reader, writer, folder)
 
     @property
     def lives(self) -> bool:
-        return not self._watching.done()
-
-    @property
-    def runs(self) -> int:
-        return len(self._runs)
+        return not (self._is_ending or self._watching.done())
 
     @property
     def is_worn(self) -> bool:
         """Whether it has executed so many runs that it takes no more."""
-        return self._taken >= RUNS_PER_LIFE
+        return self._taken >= _RUNS_PER_LIFE
 
     @property
     def has_place(self) -> bool:
-        return self.lives and self.runs < RUNS_PER_HOST and not self.is_worn
+        return self.lives and len(self.runs) < RUNS_PER_HOST and not self.is_worn
 
     def execute(self, order: Execute) -> asyncio.Future[Ended]:
         """Begins to execute a flow run; gives how it ended, or raises `HostDiedError`."""
-        ended = self._runs[order.flow_run] = asyncio.get_running_loop().create_future()
-        ended.add_done_callback(lambda _: self._runs.pop(order.flow_run))
+        ended = self.runs[order.flow_run] = asyncio.get_running_loop().create_future()
+        ended.add_done_callback(lambda _: self.runs.pop(order.flow_run))
         self._taken += 1
         self._writer.write(line(order))
         return ended
 
     def cancel(self, flow_run: str) -> None:
         """Cancels a flow run, if it is here; it ends as cancelled soon."""
-        if flow_run in self._runs:
+        if flow_run in self.runs:
             self._writer.write(line(Cancel(flow_run)))
 
-    async def end(self) -> None:
+    def stop(self) -> asyncio.Task[None]:
+        """Kills it; the task ends with it."""
         self._is_ending = True
         self._kill(signal.SIGKILL)
-        await asyncio.wait([self._watching])
+        return self._watching
 
     async def _watch(self, reader: asyncio.StreamReader) -> None:
         reason = ""
@@ -224,31 +201,21 @@ class Host:
             HOSTS_LOST.inc()
         self._writer.close()
         self._folder.cleanup()
-        for ended in self._runs.values():
+        for ended in self.runs.values():
             if not ended.done():  # its place is freed in the next turn of the loop
                 ended.set_exception(HostDiedError(status or 1, reason or _end(status)))
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
-        silence = START_SECONDS
+        silence = _START_SECONDS
         while (message := await next_message(reader, silence)) is not None:
             silence = SILENT_SECONDS
             match message:
-                case Ended(flow_run) if flow_run in self._runs:
-                    self._runs[flow_run].set_result(message)
-                case Alive():
-                    self._judge(message)
+                case Ended(flow_run) if flow_run in self.runs:
+                    self.runs[flow_run].set_result(message)
+                case Alive(blocked) if blocked:
+                    raise _BlockedError(blocked)
                 case _:
                     pass
-
-    def _judge(self, alive: Alive) -> None:
-        reason = why_to_kill(alive)
-        if reason is not None:
-            raise _BlockedError(reason)
-        late = alive.blocked_seconds >= SILENT_SECONDS
-        if late and not self._warned:
-            words = "host %d: its runs have not gone on for %.0f s; it stands here:\n%s"
-            _logger.warning(words, self.pid, alive.blocked_seconds, alive.stack)
-        self._warned = late
 
     def _kill(self, number: signal.Signals) -> None:
         # `send_signal` looks first whether the process has ended, and takes its exit code away from
@@ -265,61 +232,49 @@ def _end(status: int) -> str:
     return f"its process was ended by {signal.Signals(-status).name}{memory}"
 
 
-def why_to_kill(alive: Alive) -> str | None:
-    """Why a host must end: a step function blocks its event loop, or nothing ever goes on; else None."""
-    seconds = alive.blocked_seconds
-    if alive.step is not None and seconds >= SILENT_SECONDS:
-        return f"a step function blocked its process for {seconds:.0f} s: {alive.step}"
-    if seconds >= STUCK_SECONDS:
-        return f"its process was stuck for {seconds:.0f} s; the worker's log says where"
-    return None
-
-
 class Hosts:
     """The hosts of a worker, by the environment that their runs need."""
 
     def __init__(self) -> None:
-        self._hosts: list[tuple[Mapping[str, str], Host]] = []
+        self._hosts: list[Host] = []
         self._starting = asyncio.Lock()
-        self._ending: set[asyncio.Task[None]] = set()
 
-    async def execute(
-        self, order: Execute, environment: Mapping[str, str], begun: Callable[[int], object]
-    ) -> Ended:
-        """Executes a flow run in a host that has its environment; raises `HostDiedError` if that died."""
+    async def begin(
+        self, order: Execute, environment: Mapping[str, str]
+    ) -> tuple[int, asyncio.Future[Ended]]:
+        """Begins to execute a flow run in a host that has its environment; gives its pid, and see `Host.execute`."""
         async with self._starting:  # two runs do not start a host each
             host = await self._with_place(environment)
             ended = host.execute(order)
-        begun(host.pid)
-        try:
-            return await ended
-        finally:
+
+        def rest(_: object) -> None:
             if not host.runs:
-                loop = asyncio.get_running_loop()
-                loop.call_later(0 if host.is_worn else IDLE_SECONDS, self._retire, host)
+                pause = 0 if host.is_worn else _IDLE_SECONDS
+                asyncio.get_running_loop().call_later(pause, self._retire, host)
+
+        ended.add_done_callback(rest)
+        return host.pid, ended
 
     def cancel(self, flow_run: str) -> None:
         """Cancels a flow run, if it is in one of the hosts."""
-        for _, host in self._hosts:
+        for host in self._hosts:
             host.cancel(flow_run)
 
     async def end(self) -> None:
-        await asyncio.gather(*(host.end() for _, host in self._hosts))
+        if self._hosts:
+            await asyncio.wait([host.stop() for host in self._hosts])
 
     async def _with_place(self, environment: Mapping[str, str]) -> Host:
         """The fullest one that takes another run, so that the others become idle and end."""
-        self._hosts = [(of, host) for of, host in self._hosts if host.lives]
-        free = [host for of, host in self._hosts if of == environment and host.has_place]
-        if free:
-            return max(free, key=lambda host: host.runs)
-        host = await Host.start(environment)
-        self._hosts.append((environment, host))
-        return host
+        self._hosts = [host for host in self._hosts if host.lives]
+        free = [host for host in self._hosts if host.environment == environment and host.has_place]
+        if not free:
+            free = [await Host.start(environment)]
+            self._hosts += free
+        return max(free, key=lambda host: len(host.runs))
 
     def _retire(self, host: Host) -> None:
         """Ends a host that has had nothing to do; the last one waits for the next run."""
-        others = [one for _, one in self._hosts if one is not host and one.lives]
+        others = [one for one in self._hosts if one is not host and one.lives]
         if host.lives and not host.runs and (others or host.is_worn):
-            ending = asyncio.create_task(host.end())
-            self._ending.add(ending)  # the loop itself would forget it
-            ending.add_done_callback(self._ending.discard)
+            host.stop()

@@ -7,13 +7,14 @@ assumption. Prefect is imported when it is needed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 if TYPE_CHECKING:
     from prefect import Flow
+    from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.objects import State
     from prefect.workers.process import ProcessJobConfiguration
 
@@ -96,73 +97,44 @@ def imported_from(configuration: ProcessJobConfiguration) -> str | None:
     return entrypoint
 
 
-POLL_SECONDS = 10.0
-"""How often an observer asks while its server sends no events; three failures in a row end it."""
+POLL_SECONDS = 2.0
 
 
-class Observation:
-    """Hears what is asked of the flow runs that are added, from `start` to `stop`.
+class StateWatch:
+    """Asks every `POLL_SECONDS` which of its flow runs are in a state, and says so once of each.
 
-    Prefect's observer ends for good when its server is away for minutes. Another one takes its place,
-    which hears only what happens from now on, and so asks first. Read from _internal/observers.py and
-    _internal/_observation_delivery.py. If they change, a worker of campaigns or a host does not start.
+    Prefect's own observers, which are not documented, end for good when their server is away for minutes.
     """
 
-    def __init__(
-        self,
-        kind: Callable[..., Any],
-        heard: Callable[..., object],
-        ask: Callable[[Any], Awaitable[None]],
-    ) -> None:
-        self._kind, self._heard, self._ask = kind, heard, ask
-        self._flow_runs: set[UUID] = set()
-        self._observer: Any = None
-        self._observing: asyncio.Task[None] | None = None
+    def __init__(self, state: str, heard: Callable[[UUID, State[Any]], object]) -> None:
+        self.flow_runs: set[UUID] = set()
+        self._state, self._heard = state, heard
+        self._asking: asyncio.Task[None] | None = None
 
-    def add(self, flow_run_id: UUID) -> None:
-        self._flow_runs.add(flow_run_id)
-        if self._observer is not None:
-            self._observer.add_in_flight_flow_run_id(flow_run_id)
-
-    def remove(self, flow_run_id: UUID) -> None:
-        self._flow_runs.discard(flow_run_id)
-        if self._observer is not None:
-            self._observer.remove_in_flight_flow_run_id(flow_run_id)
-
-    def start(self) -> None:
-        """Begins in the background; what is asked until then is heard too."""
-        self._observing = asyncio.create_task(self._observe())
+    def start(self, client: PrefectClient) -> None:
+        """Begins in the background, until `stop`."""
+        self._asking = asyncio.create_task(self._ask(client))
 
     async def stop(self) -> None:
         """Ends; does nothing before `start`."""
-        if self._observing is not None:
-            self._observing.cancel()
-            await asyncio.wait([self._observing])
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.wait([self._asking])
 
-    async def _observe(self) -> None:
+    async def _ask(self, client: PrefectClient) -> None:
+        from prefect.client.schemas.filters import FlowRunFilter
+
         while True:
-            ended = asyncio.Event()
-            async with self._kind(
-                self._heard,
-                polling_interval=POLL_SECONDS,
-                on_failure=lambda _, ended=ended: ended.set(),
-            ) as self._observer:
-                for flow_run_id in self._flow_runs:
-                    self._observer.add_in_flight_flow_run_id(flow_run_id)
-                while not ended.is_set():
-                    with suppress(Exception):  # the server is still away
-                        await self._ask(self._observer)
-                        break
-                    await asyncio.sleep(POLL_SECONDS)
-                await ended.wait()
-            await asyncio.sleep(POLL_SECONDS)  # a refusal ends it at once
-
-
-def cancellations(heard: Callable[[UUID], None]) -> Observation:
-    """Hears which flow runs a person cancels, maybe more than once."""
-    from prefect._internal.observers import FlowRunCancellingObserver as Observer
-
-    return Observation(Observer, heard, Observer._check_for_cancelled_flow_runs)
+            await asyncio.sleep(POLL_SECONDS)
+            if not self.flow_runs:
+                continue
+            wanted = {"id": {"any_": self.flow_runs}, "state": {"name": {"any_": [self._state]}}}
+            with suppress(Exception):  # the server is away
+                given = FlowRunFilter.model_validate(wanted)
+                for one in await client.read_flow_runs(flow_run_filter=given):
+                    if one.state is not None and one.id in self.flow_runs:
+                        self.flow_runs.discard(one.id)
+                        self._heard(one.id, one.state)
 
 
 class SharedRuns:
@@ -170,14 +142,13 @@ class SharedRuns:
 
     For each flow run of a deployment, Prefect starts a thread with an event loop and a connection
     of its own to hear that it was suspended from outside, and blocks the loop of the run until that
-    stands and until it ends. One observation hears it for all. Read from flow_engine.py,
+    stands and until it ends. One watch hears it for all. Read from flow_engine.py,
     _flow_run_suspension.py and context.py. If it changes, the runs of a process block each other.
     """
 
     async def __aenter__(self) -> Self:
         from prefect import flow_engine
         from prefect._flow_run_suspension import mark_flow_run_suspension_requested as mark
-        from prefect._internal.observers import FlowRunSuspendingObserver as Observer
         from prefect.context import AsyncClientContext
 
         self._stack = AsyncExitStack()
@@ -186,8 +157,8 @@ class SharedRuns:
         # It repeats a refused call only where one succeeded before.
         setattr(self.client._client, "_has_connected", True)  # noqa: B010 - of Prefect's subclass
         await self._stack.enter_async_context(context)
-        self._suspensions = Observation(Observer, mark, Observer._check_for_suspended_flow_runs)
-        self._suspensions.start()
+        self._suspensions = StateWatch("Suspended", mark)
+        self._suspensions.start(self.client)
         self._stack.push_async_callback(self._suspensions.stop)
         setattr(flow_engine, "observe_flow_run_suspension", self._observe)  # noqa: B010 - not its name to export
         return self
@@ -197,11 +168,11 @@ class SharedRuns:
 
     @contextmanager
     def _observe(self, flow_run_id: UUID, _request: object) -> Iterator[None]:
-        self._suspensions.add(flow_run_id)
+        self._suspensions.flow_runs.add(flow_run_id)
         try:
             yield
         finally:
-            self._suspensions.remove(flow_run_id)
+            self._suspensions.flow_runs.discard(flow_run_id)
 
     async def execute(self, flow_run_id: UUID, load: Callable[[], Flow[..., Any]]) -> bool:
         """Executes a flow run to its end; whether Prefect knows its state.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import re
 import subprocess
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from rivya_flows.flows.worker import hosts
+from rivya_flows.flows.worker import host_process, hosts
 from rivya_flows.planning.questions.question import Answer, Question
 from rivya_sandbox.service.startup import Sandbox
 from support.databases import postgres_server
@@ -34,7 +35,7 @@ steps:
 """
 
 
-WORKER = Path(hosts.__file__).read_text("utf-8")
+WORKER = inspect.getsource(hosts) + inspect.getsource(host_process)
 
 
 def test_the_lines_of_a_log_that_the_page_names_are_those_of_the_worker() -> None:

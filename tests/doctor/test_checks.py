@@ -10,7 +10,7 @@ from rivya_flows.settings import Settings
 
 
 def failing(error: Exception) -> Iterator[Check]:
-    yield ok("part", "before it")
+    yield ok("before it")
     raise error
 
 

@@ -54,7 +54,7 @@ _OLD = '{"version": 1, "ports": {}, "parts": [{"name": "worker", "pid": 1, "birt
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", '{"version": 99}', _OLD, '{"version": 2, "ports": {}, "parts": [1]}']
+    "text", ["", "[]", '{"version": 99}', _OLD, '{"version": 2, "ports": {}, "parts": [1]}']
 )
 def test_an_invalid_record_is_an_error(tmp_path: Path, text: str) -> None:
     (tmp_path / "up.json").write_text(text)

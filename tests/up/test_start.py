@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from rivya_flows import process_identity
 from rivya_flows.errors import UsageError
-from rivya_flows.flows.server.server_process import LOCK
+from rivya_flows.flows.server.local_server import LOCK
 from rivya_flows.money.live_guard import account, source
 from rivya_flows.processes import registry
 from rivya_flows.processes.ports import free_port

@@ -65,7 +65,7 @@ async def _prefect_checks(settings: Settings) -> AsyncIterator[Check]:
     from rivya_flows.doctor.checks import ok
     from rivya_flows.flows.execution.local_runner import running_server
     from rivya_flows.flows.server.environment import pointed_at
-    from rivya_flows.flows.server.server_process import is_idle
+    from rivya_flows.flows.server.local_server import is_idle
 
     server = running_server(settings)
     if server is None:
@@ -77,7 +77,7 @@ async def _prefect_checks(settings: Settings) -> AsyncIterator[Check]:
                 "the server of the last run waits for the next one, at most"
                 f" {settings.rivya_flows_server_idle:g} s; `rivya-flows down` ends it now"
             )
-        yield ok("prefect server", found)
+        yield ok(found)
         return
     with pointed_at({"PREFECT_LOGGING_LEVEL": "CRITICAL", **server}), _quiet():
         from rivya_flows.flows.deployment.server_checks import server_checks

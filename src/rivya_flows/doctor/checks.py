@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pydantic import ValidationError
@@ -28,36 +28,38 @@ class Check:
 Checks = Iterable[Check] | AsyncIterator[Check]
 
 
-def ok(name: str, message: str) -> Check:
+def ok(message: str, *, name: str = "") -> Check:
+    """A check that found nothing wrong; `run_checks` names it."""
     return Check(name, "ok", message)
 
 
-def warning(name: str, message: str, hint: str) -> Check:
+def warning(message: str, hint: str, *, name: str = "") -> Check:
     return Check(name, "warning", message, hint)
 
 
-def problem(name: str, message: str, hint: str | None) -> Check:
+def problem(message: str, hint: str | None, *, name: str = "") -> Check:
     return Check(name, "problem", message, hint)
 
 
 def run_checks(name: str, checks: Callable[[], Checks]) -> list[Check]:
-    """The results of these checks; an error of theirs becomes a problem of this name."""
+    """The results of these checks, those without a name by this one, as an error of theirs: it becomes a problem."""
 
     async def gathered(found: AsyncIterator[Check]) -> list[Check]:
         return [one async for one in found]
 
     try:
         found = checks()
-        return asyncio.run(gathered(found)) if isinstance(found, AsyncIterator) else list(found)
+        results = asyncio.run(gathered(found)) if isinstance(found, AsyncIterator) else found
+        return [replace(one, name=one.name or name) for one in results]
     except RivyaError as error:
         hint = hint_of(error)
-        return [problem(name, with_places(str(error), hint), hint)]
+        return [problem(with_places(str(error), hint), hint, name=name)]
     except ValidationError as error:
         # The value is not shown: it may be a key in the wrong place.
         first = error.errors(include_input=False)[0]
         where = "_".join(str(part) for part in first["loc"]).upper()
-        return [problem(name, f"{where}: {first['msg']}", "correct or unset it")]
+        return [problem(f"{where}: {first['msg']}", "correct or unset it", name=name)]
     except OSError as error:
-        return [problem(name, f"{error.strerror or error}", _TRY)]
+        return [problem(f"{error.strerror or error}", _TRY, name=name)]
     except Exception as error:  # one check that fails must not end the others
-        return [problem(name, f"{type(error).__name__} during this check", _TRY)]
+        return [problem(f"{type(error).__name__} during this check", _TRY, name=name)]

@@ -12,6 +12,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
@@ -72,65 +73,61 @@ def examine(
                 silent.append(error)
         raise UsageError("not checked: the Prefect server does not say the key", silent[0].hint)
 
-    def of_prefect() -> Checks:
-        return [problem("prefect server", str(one), one.hint) for one in silent] or prefect_checks(
-            settings
-        )
+    def of_prefect(settings: Settings) -> Checks:
+        return [problem(str(one), one.hint) for one in silent] or prefect_checks(settings)
 
-    here: dict[str, Callable[[], Checks]] = {
-        "python": python,
-        "extras": lambda: extras(settings),
-        "settings": lambda: environment(variables(), wrong),
-        "set": lambda: [] if wrong else places_of_settings(),
-        "data folder": lambda: data_folder(settings),
-        "privacy": lambda: privacy(settings),
-        "specs": lambda: specs(settings),
-        "signing": lambda: signing(settings),
-        "store": lambda: places.store(settings),
-        "assets": lambda: places.assets(settings),
-    }
-    checks = [one for name, check in here.items() for one in run_checks(name, check)]
+    checks: list[Check] = []
+
+    def look(name: str, check: Callable[..., Checks], *more: KeyReader) -> None:
+        checks.extend(run_checks(name, lambda: check(settings, *more)))
+
+    look("python", lambda _: python())
+    look("extras", extras)
+    look("settings", lambda _: environment(variables(), wrong))
+    if not wrong:
+        look("set", lambda _: places_of_settings())
+    for name, check in _HERE.items():
+        look(name, check)
     if wrong:
-        checks += run_checks("up", lambda: left_running(settings, compares=False))
+        look("up", partial(left_running, compares=False))
         words = "not tried, nor what needs it: the settings are wrong"
-        return [*checks, warning("service", words, "correct them")]
-    checks += run_checks("service", lambda: places.service(settings, ask))
-    serves = not any(one.name == "service" and one.status == "problem" for one in checks)
+        return [*checks, warning(words, "correct them", name="service")]
+    look("service", places.service, ask)
     # Without the service these would say the same again, each after a wait.
-    there: dict[str, tuple[bool, Callable[[], Checks]]] = {
-        "live": (live and serves, lambda: places.contract(settings, ask)),
-        "clock": (serves, lambda: clock(settings)),
-        "public url": (True, lambda: places.public_url(settings)),
-        "webhooks": (serves, lambda: places.webhooks(settings, ask)),
-        "up": (True, lambda: left_running(settings)),
-        "prefect server": (True, of_prefect),
-    }
-    for name, (applies, check) in there.items():
-        checks += run_checks(name, check) if applies else []
+    serves = not any(one.name == "service" and one.status == "problem" for one in checks)
+    if live and serves:
+        look("live", places.contract, ask)
+    if serves:
+        look("clock", clock)
+    look("public url", places.public_url)
+    if serves:
+        look("webhooks", places.webhooks, ask)
+    look("up", left_running)
+    look("prefect server", of_prefect)
     return checks
 
 
 def python() -> Iterator[Check]:
     """The interpreter and the packages that everything needs."""
-    yield ok("python", f"{platform.python_version()} on {platform.system()}")
+    yield ok(f"{platform.python_version()} on {platform.system()}")
     yield from packages(requires("rivya-flows") or ())
 
 
 def packages(required: Iterable[str]) -> Iterator[Check]:
     """Whether the packages of these requirements are here, each in a version that fits; extras aside."""
+    name = "packages"
     for one in map(Requirement, required):
         if one.marker is not None and not one.marker.evaluate({"extra": ""}):
             continue
         found = _version(one.name)
         if found is None:
-            yield problem("packages", f"{one.name} is not installed", "install rivya-flows again")
+            yield problem(f"{one.name} is not installed", "install rivya-flows again", name=name)
         elif not one.specifier.contains(found, prereleases=True):
             words = f"{one.name} is {found}, and rivya-flows needs {one.specifier}"
-            yield problem(
-                "packages", words, f"pip install {shlex.quote(f'{one.name}{one.specifier}')}"
-            )
-    versions = (f"{name} {_version(name)}" for name in ("rivya-flows", "prefect"))
-    yield ok("packages", ", ".join(versions))
+            wanted = shlex.quote(f"{one.name}{one.specifier}")
+            yield problem(words, f"pip install {wanted}", name=name)
+    versions = (f"{one} {_version(one)}" for one in ("rivya-flows", "prefect"))
+    yield ok(", ".join(versions), name=name)
 
 
 def extras(settings: Settings) -> Iterator[Check]:
@@ -145,14 +142,12 @@ def extras(settings: Settings) -> Iterator[Check]:
         if not absent:
             there.append(name)
         elif needed.get(name):
-            yield problem(
-                "extras", f"{extra.without} (no module {', '.join(absent)})", install(name)
-            )
+            yield problem(f"{extra.without} (no module {', '.join(absent)})", install(name))
         else:
             idle.append(f"{name} ({extra.without})")
     if there or idle:
         more = f"; not installed and not needed: {', '.join(idle)}" if idle else ""
-        yield ok("extras", (", ".join(there) or "none") + more)
+        yield ok((", ".join(there) or "none") + more)
 
 
 def data_folder(settings: Settings) -> Iterator[Check]:
@@ -164,13 +159,10 @@ def data_folder(settings: Settings) -> Iterator[Check]:
     probe.unlink()
     free = shutil.disk_usage(data).free
     if free < _FREE_BYTES:
-        yield warning(
-            "data folder",
-            f"{data} has {free / 10**9:.1f} GB left; {_held(data)}",
-            "free space (`rivya-flows store prune`), or move it",
-        )
+        words = f"{data} has {free / 10**9:.1f} GB left; {_held(data)}"
+        yield warning(words, "free space (`rivya-flows store prune`), or move it")
     else:
-        yield ok("data folder", f"{data}, {free / 10**9:.0f} GB free; {_held(data)}")
+        yield ok(f"{data}, {free / 10**9:.0f} GB free; {_held(data)}")
 
 
 def specs(settings: Settings) -> Iterator[Check]:
@@ -178,12 +170,12 @@ def specs(settings: Settings) -> Iterator[Check]:
     folder = settings.rivya_flows_specs
     if folder is not None and not folder.expanduser().is_dir():
         words = "RIVYA_FLOWS_SPECS names no folder: `up` deploys nothing of it"
-        yield problem("specs", with_places(words, None), "correct or remove it")
+        yield problem(with_places(words, None), "correct or remove it")
 
 
 def signing(settings: Settings) -> Iterator[Check]:
     if signer_of(settings) is not None:
-        yield ok("signing", "composed media are signed")
+        yield ok("composed media are signed")
 
 
 def _held(data: Path) -> str:
@@ -207,12 +199,21 @@ def privacy(settings: Settings) -> Iterator[Check]:
         places.insert(1, Path(settings.store_url.removeprefix("sqlite:///").partition("?")[0]))
     found = [path for path in places if readable_by_others(path)]
     for path in found:
-        mode = "700" if path.is_dir() else "600"
-        yield warning(
-            "privacy", f"other users can read {path}", f"chmod {mode} {shlex.quote(str(path))}"
-        )
+        hint = f"chmod {'700' if path.is_dir() else '600'} {shlex.quote(str(path))}"
+        yield warning(f"other users can read {path}", hint)
     if not found:
-        yield ok("privacy", "only you can read data folder, journal, Prefect's database and .env")
+        yield ok("only you can read data folder, journal, Prefect's database and .env")
+
+
+_HERE: dict[str, Callable[[Settings], Checks]] = {
+    "data folder": data_folder,
+    "privacy": privacy,
+    "specs": specs,
+    "signing": signing,
+    "store": places.store,
+    "assets": places.assets,
+}
+"""Checks that need no service."""
 
 
 def left_running(settings: Settings, *, compares: bool = True) -> Iterator[Check]:
@@ -224,24 +225,22 @@ def left_running(settings: Settings, *, compares: bool = True) -> Iterator[Check
         other = "another RIVYA_API_KEY or RIVYA_BASE_URL" if worker.account else "the local sandbox"
         use = "use this key" if wanted else "rehearse"
         yield warning(
-            "up",
             f"the worker of `up` was started with {other}: runs of deployments buy {worker.source}",
             f"`rivya-flows down` first, then `rivya-flows up` to {use}",
         )
     if dead := [part for part in parts if not part.lives]:
         names = ", ".join(part.name for part in dead)
-        yield warning(
-            "up", f"{names} died; see {dead[0].log}", "`rivya-flows up` starts what is missing"
-        )
+        hint = "`rivya-flows up` starts what is missing"
+        yield warning(f"{names} died; see {dead[0].log}", hint)
     elif missing := {"server", "receiver", "worker", "watcher"} - {part.name for part in parts}:
         if parts:
             words = ", ".join(sorted(missing))
-            yield warning("up", f"{words} do not run; see logs/watcher.log", "`rivya-flows up`")
+            yield warning(f"{words} do not run; see logs/watcher.log", "`rivya-flows up`")
     else:
         buys = f"; the worker buys {worker.source}" if worker else ""
         again = [f" (restarted: {one.restarts})" if one.restarts else "" for one in parts]
         running = (f"{one.name}{more}" for one, more in zip(parts, again, strict=True))
-        yield ok("up", ", ".join(running) + " run" + buys)
+        yield ok(", ".join(running) + " run" + buys)
 
 
 def clock(settings: Settings) -> Iterator[Check]:
@@ -254,17 +253,17 @@ def clock(settings: Settings) -> Iterator[Check]:
         with contextlib.suppress(ValueError):
             their_time = email.utils.parsedate_to_datetime(date).timestamp() if date else None
     if their_time is None:
-        yield ok("clock", time.strftime("%Y-%m-%d %H:%M:%S UTC, not compared", time.gmtime()))
+        yield ok(time.strftime("%Y-%m-%d %H:%M:%S UTC, not compared", time.gmtime()))
         return
     skew = time.time() - their_time
     words = f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the service"
     hint = "let the machine synchronize its clock (NTP)"
     if abs(skew) > _TOO_MUCH_SKEW_SECONDS:
-        yield problem("clock", f"{words}: signed webhooks are refused", hint)
+        yield problem(f"{words}: signed webhooks are refused", hint)
     elif abs(skew) > _SKEW_SECONDS:
-        yield warning("clock", words, hint)
+        yield warning(words, hint)
     else:
-        yield ok("clock", "agrees with the service's")
+        yield ok("agrees with the service's")
 
 
 _ON, _OFF = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
@@ -287,9 +286,9 @@ HARMFUL: tuple[tuple[str, tuple[str, ...] | None, str, str], ...] = (
 def environment(variables: Mapping[str, str], wrong: Sequence[UsageError] = ()) -> Iterator[Check]:
     """Why settings cannot be read, and variables that break something, or are called like a setting and are none."""
     found = [*_suspicious(variables)]
-    told = [problem("settings", with_places(str(one), one.hint), one.hint) for one in wrong]
+    told = [problem(with_places(str(one), one.hint), one.hint) for one in wrong]
     if not told and not found:
-        yield ok("settings", "no harmful variable is set, and no unknown one")
+        yield ok("no harmful variable is set, and no unknown one")
     yield from told
     known = {one.message for one in told}
     yield from (one for one in found if one.message not in known)
@@ -299,16 +298,16 @@ def _suspicious(variables: Mapping[str, str]) -> Iterator[Check]:
     for name, values, effect, hint in HARMFUL:
         value = variables.get(name, "").strip().lower()
         if value in values if values else value not in ("", "0"):
-            yield warning("settings", f"{name}={variables[name]}: {effect}", hint)
+            yield warning(f"{name}={variables[name]}: {effect}", hint)
     for one in (*unknown_names(), *overridden_of_folder(), *ignored_of_folder()):
         doubt = problem if one.is_ours else warning
-        yield doubt("settings", f"{one.where}: {one.words}", one.hint)
+        yield doubt(f"{one.where}: {one.words}", one.hint)
 
 
 def places_of_settings() -> Iterator[Check]:
     """Which settings are set, and where; no value but the end of the key."""
     if found := set_here():
-        yield ok("set", ", ".join(f"{name} ({where})" for name, where in found.items()))
+        yield ok(", ".join(f"{name} ({where})" for name, where in found.items()))
 
 
 def _version(package: str) -> str | None:

@@ -50,7 +50,7 @@ _WITHOUT = {
 def store(settings: Settings) -> Iterator[Check]:
     """The journal; opening it looks at its schema."""
     with closing(Journal(settings.store_url)):
-        yield ok("store", f"{shown_url(settings.store_url)} is up to date")
+        yield ok(f"{shown_url(settings.store_url)} is up to date")
 
 
 def assets(settings: Settings) -> Iterator[Check]:
@@ -64,7 +64,7 @@ def assets(settings: Settings) -> Iterator[Check]:
         # Another store: this one has verified what it wrote.
         AssetStore(settings.assets_url, folder / "read").local_path(digest)
         kept.remove(digest)
-    yield ok("assets", f"{kept.url} can be written, read and cleared")
+    yield ok(f"{kept.url} can be written, read and cleared")
 
 
 async def service(settings: Settings, ask: KeyReader) -> AsyncIterator[Check]:
@@ -75,9 +75,9 @@ async def service(settings: Settings, ask: KeyReader) -> AsyncIterator[Check]:
         where = f"serves at {url}" if url else "starts on demand"
         reason = "RIVYA_FLOWS_SANDBOX" if settings.rivya_flows_sandbox else "no RIVYA_API_KEY"
         if missing("sandbox"):
-            yield problem("service", f"{reason}, and no local sandbox", install("sandbox"))
+            yield problem(f"{reason}, and no local sandbox", install("sandbox"))
         else:
-            yield ok("service", f"{reason}: the local sandbox {where}")
+            yield ok(f"{reason}: the local sandbox {where}")
         return
     api_key, base_url = settings.rivya_api_key.get_secret_value(), settings.rivya_base_url
     base_url = base_url.rstrip("/")
@@ -88,15 +88,15 @@ async def service(settings: Settings, ask: KeyReader) -> AsyncIterator[Check]:
         except APIStatusError as error:
             if error.code != "api_scope_denied":
                 hint = hint_of(error)
-                yield problem("service", f"{shown}: {with_places(str(error), hint)}", hint)
+                yield problem(f"{shown}: {with_places(str(error), hint)}", hint)
                 return
-            yield ok("service", f"{shown} knows the key")
+            yield ok(f"{shown} knows the key")
         else:
             words = f"{shown} knows the key; {balance} credits"
             if is_rehearsal(base_url, settings):
                 words += ", pretend: it is on this machine, and RIVYA_FLOWS_LIVE is not set"
             add = "add credits to the account: until then nothing can be bought"
-            yield ok("service", words) if balance else warning("service", words, add)
+            yield ok(words) if balance else warning(words, add)
         yield await _scopes(client)
 
 
@@ -120,13 +120,13 @@ async def _scopes(client: RivyaClient) -> Check:
             break
         except APIError:
             continue
-    hint = "make a key with these scopes in Settings, API Keys"
+    name, hint = "scopes", "make a key with these scopes in Settings, API Keys"
     if needed := [scope for scope in denied if scope not in _WITHOUT]:
-        return problem("scopes", f"the key lacks {', '.join(needed)}: every run fails", hint)
+        return problem(f"the key lacks {', '.join(needed)}: every run fails", hint, name=name)
     if denied:
         words = "; ".join(f"{scope}: {_WITHOUT[scope]}" for scope in denied)
-        return warning("scopes", f"the key lacks {words}", f"where you want that, {hint}")
-    return ok("scopes", "the key may read; only a purchase shows whether it may buy")
+        return warning(f"the key lacks {words}", f"where you want that, {hint}", name=name)
+    return ok("the key may read; only a purchase shows whether it may buy", name=name)
 
 
 async def webhooks(settings: Settings, ask: KeyReader) -> AsyncIterator[Check]:
@@ -137,7 +137,7 @@ async def webhooks(settings: Settings, ask: KeyReader) -> AsyncIterator[Check]:
         return
     settings = await ask(settings)
     if settings.rivya_api_key is None and serving(settings.data / "sandbox") is None:
-        yield ok("webhooks", "the sandbox does not run; the next run starts it")
+        yield ok("the sandbox does not run; the next run starts it")
         return
     async with chosen_service(settings) as service:
         key = "" if service.api_key is None else service.api_key.get_secret_value()
@@ -152,9 +152,8 @@ async def _sent_through(client: RivyaClient, url: str) -> Check:
     unused = None
     if not url.startswith("https://"):  # `up` registers no other with a service
         unused = ok(
-            "webhooks",
             "not used: runs poll, and need nothing more; to use them, set RIVYA_FLOWS_PUBLIC_URL to"
-            " an https:// address that leads to the receiver, then `rivya-flows down` and `up`",
+            " an https:// address that leads to the receiver, then `rivya-flows down` and `up`"
         )
     try:
         endpoints = (await client.webhooks.list(retry=_ONCE)).data
@@ -163,11 +162,11 @@ async def _sent_through(client: RivyaClient, url: str) -> Check:
             return unused
         if not named:
             words = f"no endpoint of the service leads to {shown}: runs poll"
-            return warning("webhooks", words, again)
+            return warning(words, again)
         if named[0].status not in (None, "active"):
             words = f"the service has disabled the endpoint {named[0].id}: runs poll"
             hint = f"rivya-flows webhooks endpoints update {named[0].id} --enable"
-            return problem("webhooks", words, hint)
+            return problem(words, hint)
         known = {
             one.id for one in (await client.webhooks.deliveries(named[0].id, retry=_ONCE)).data
         }
@@ -180,16 +179,14 @@ async def _sent_through(client: RivyaClient, url: str) -> Check:
             new = [one for one in sent if one.id not in known]
             if any(one.status == "succeeded" for one in new):
                 took = time.monotonic() - began
-                return ok("webhooks", f"a test event came to {shown} within {took:.1f} s")
+                return ok(f"a test event came to {shown} within {took:.1f} s")
             if tried := [one for one in new if one.error or one.response_status]:
                 error = tried[0].error or f"the receiver answered {tried[0].response_status}"
                 break
     except APIError as failed:
-        return unused or warning(
-            "webhooks", f"could not be tried: {failed}", hint_of(failed) or again
-        )
+        return unused or warning(f"could not be tried: {failed}", hint_of(failed) or again)
     hint = f"let the proxy or tunnel pass {WEBHOOK_PATH} on to the receiver; else {again}"
-    return problem("webhooks", f"a test event did not reach {shown}: {error}; runs poll", hint)
+    return problem(f"a test event did not reach {shown}: {error}; runs poll", hint)
 
 
 def public_url(settings: Settings) -> Iterator[Check]:
@@ -198,19 +195,17 @@ def public_url(settings: Settings) -> Iterator[Check]:
     if url is None:
         if settings.rivya_flows_webhooks:
             yield problem(
-                "public url",
                 "RIVYA_FLOWS_WEBHOOKS is on, but RIVYA_FLOWS_PUBLIC_URL is not set",
                 "set it to an https:// address that leads to the receiver, then `rivya-flows down` and"
                 " `up`, or `rivya-flows webhooks listen --register`",
             )
         else:
-            yield ok("public url", "not set; `up` serves media from this machine")
+            yield ok("not set; `up` serves media from this machine")
         return
     if answers(f"{url.rstrip('/')}/healthz", timeout_seconds=_ANSWER_SECONDS):
-        yield ok("public url", f"the receiver answers at {url}")
+        yield ok(f"the receiver answers at {url}")
     else:
         yield warning(
-            "public url",
             f"no receiver answers at {url} from here",
             "start it with `rivya-flows webhooks listen` or `up`, or correct RIVYA_FLOWS_PUBLIC_URL",
         )
@@ -253,7 +248,7 @@ async def contract(settings: Settings, ask: KeyReader) -> AsyncIterator[Check]:
     settings = await ask(settings)
     if settings.rivya_api_key is None:
         hint = "set RIVYA_API_KEY, or write it into .env; docs/going-live.md says where it is made"
-        yield problem("live", "there is no key of the service to try", hint)
+        yield problem("there is no key of the service to try", hint)
         return
     key = settings.rivya_api_key.get_secret_value()
     async with RivyaClient(key, settings.rivya_base_url, timeout=_LIST_SECONDS) as client:
@@ -262,23 +257,25 @@ async def contract(settings: Settings, ask: KeyReader) -> AsyncIterator[Check]:
             for check in model_checks(listed.payload, shipped()):
                 yield check
         except APIError as error:
-            yield problem("models", str(error), hint_of(error) or _REPORT)
+            yield problem(str(error), hint_of(error) or _REPORT, name="models")
         with contextlib.suppress(APIError):  # the check of the service tells it
             credits = await client.credits.retrieve(retry=_ONCE)
             if names := ", ".join(sorted(credits.model_extra)):
-                yield ok("fields", f"new in the answer about credits: {names}")
+                yield ok(f"new in the answer about credits: {names}", name="fields")
         try:
             for check in route_checks(await client.openapi(retry=_ONCE)):
                 yield check
         except APIError as error:
-            yield problem("routes", f"the OpenAPI document: {error}", hint_of(error) or _REPORT)
+            yield problem(
+                f"the OpenAPI document: {error}", hint_of(error) or _REPORT, name="routes"
+            )
 
 
 def model_checks(payload: Mapping[str, Any], ours: Catalogue) -> Iterator[Check]:
     """The list of models of a service against the shipped catalogue."""
     theirs = from_wire(payload, date="", source="live")
     if not theirs.models:
-        yield problem("models", "no readable model is in the service's list", _REPORT)
+        yield problem("no readable model is in the service's list", _REPORT, name="models")
         return
     found = [*differences(theirs, ours)]
     new, changed, gone = (
@@ -286,11 +283,13 @@ def model_checks(payload: Mapping[str, Any], ours: Catalogue) -> Iterator[Check]
     )
     counts = f"{len(new)} new, {len(changed)} changed, {len(gone)} gone"
     yield ok(
-        "models", f"{len(theirs.models)}; since the shipped catalogue of {ours.date}: {counts}"
+        f"{len(theirs.models)}; since the shipped catalogue of {ours.date}: {counts}", name="models"
     )
-    yield from (ok("model", f"{one.model}: new ({one.words})") for one in new)
-    yield from (warning("model", f"{one.model}: {one.words}", _LIVE_LIST) for one in changed)
-    yield from (warning("model", f"{one.model}: gone; {one.words}", _LIVE_LIST) for one in gone)
+    yield from (ok(f"{one.model}: new ({one.words})", name="model") for one in new)
+    yield from (warning(f"{one.model}: {one.words}", _LIVE_LIST, name="model") for one in changed)
+    yield from (
+        warning(f"{one.model}: gone; {one.words}", _LIVE_LIST, name="model") for one in gone
+    )
     yield from _unknown_fields(payload)
 
 
@@ -298,37 +297,39 @@ def _unknown_fields(payload: Mapping[str, Any]) -> Iterator[Check]:
     entries = [one for one in payload.get("data") or () if isinstance(one, Mapping)]
     names = {str(key) for entry in entries for key in entry}
     if new := ", ".join(sorted(names - ModelEntry.model_fields.keys())):
-        yield ok("fields", f"new in a model: {new}")
+        yield ok(f"new in a model: {new}", name="fields")
     if lost := ", ".join(sorted(ModelEntry.model_fields.keys() - names)):
-        yield warning("fields", f"in no model any more: {lost}", _REPORT)
+        yield warning(f"in no model any more: {lost}", _REPORT, name="fields")
     lists = [one for entry in entries if isinstance(one := entry.get("params"), list)]
     params = [param for one in lists for param in one]
     readable = [
         one for one in params if isinstance(one, Mapping) and isinstance(one.get("key"), str)
     ]
     if new := ", ".join(sorted({str(key) for one in readable for key in one} - PARAM_FIELDS)):
-        yield ok("fields", f"new in a parameter: {new}")
+        yield ok(f"new in a parameter: {new}", name="fields")
     if others := len(params) - len(readable):
         words = (
             f"{others} of {len(params)} parameters of models have another form and are not checked"
         )
-        yield warning("fields", words, _REPORT)
+        yield warning(words, _REPORT, name="fields")
 
 
 def route_checks(document: Mapping[str, Any]) -> Iterator[Check]:
     """The routes of an OpenAPI document against those that this version calls."""
     routes = _routes(document.get("paths"))
     if not routes:
-        yield problem("routes", "the OpenAPI document names no route that can be read", _REPORT)
+        yield problem(
+            "the OpenAPI document names no route that can be read", _REPORT, name="routes"
+        )
         return
     if missing := [one for one in _OF_RUNS if one not in routes]:
-        yield problem("routes", f"missing: {', '.join(missing)}", _REPORT)
+        yield problem(f"missing: {', '.join(missing)}", _REPORT, name="routes")
     if missing := [one for one in _OTHERS if one not in routes]:
-        yield warning("routes", f"missing: {', '.join(missing)}", _REPORT)
+        yield warning(f"missing: {', '.join(missing)}", _REPORT, name="routes")
     new = sorted(routes - {*_OF_RUNS, *_OTHERS})
     more = f"; new: {', '.join(new)}" if new else ""
     version = document.get("openapi") or "of an unknown version"
-    yield ok("routes", f"{len(routes)} in the OpenAPI {version} document{more}")
+    yield ok(f"{len(routes)} in the OpenAPI {version} document{more}", name="routes")
 
 
 def _routes(paths: Any) -> set[str]:

@@ -5,16 +5,16 @@ The file holds no secret: processes get keys through their environment.
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic.dataclasses import dataclass
 
 from rivya_flows.errors import UsageError
 from rivya_flows.private import private_folder
@@ -33,6 +33,7 @@ class ManagedProcess(BaseModel):
     Attributes:
         url: Where it answers; "" for one that does not listen.
         settings: A hash of each, to see which of them the next `up` wants otherwise.
+        registered: Whether it gets the webhooks of the service.
         rehearses: Whether the `up` that started it buys with pretend credits.
         account: A hash of the key and service of that `up`; "" for the local sandbox.
     """
@@ -63,7 +64,7 @@ class ManagedProcess(BaseModel):
 
 @dataclass(frozen=True)
 class LeftRunning:
-    """All processes of `up` in a data folder.
+    """All processes of `up` in a data folder, as the file has them.
 
     Attributes:
         parts: In the order in which they were started.
@@ -73,6 +74,7 @@ class LeftRunning:
 
     parts: tuple[ManagedProcess, ...] = ()
     ports: dict[str, int] = field(default_factory=dict)
+    version: Literal[2] = 2
 
     def part(self, name: str) -> ManagedProcess | None:
         """The living part of this name."""
@@ -87,19 +89,14 @@ class LeftRunning:
         return replace(self, parts=tuple(one for one in self.parts if one.name != name))
 
 
-class _Record(BaseModel):
-    """The file."""
-
-    version: Literal[2]
-    ports: dict[str, int]
-    parts: tuple[ManagedProcess, ...]
+_FILE = TypeAdapter(LeftRunning)
 
 
 def read(data: Path) -> LeftRunning:
     """The processes recorded in a data folder; none if there is no record."""
     path = data / _RECORD
     try:
-        record = _Record.model_validate_json(path.read_text())
+        return _FILE.validate_json(path.read_text())
     except (FileNotFoundError, NotADirectoryError):
         return LeftRunning()
     except (OSError, ValueError) as error:
@@ -107,15 +104,13 @@ def read(data: Path) -> LeftRunning:
             f"{path} cannot be read, or was written by another version",
             "end the processes that it names, then remove the file",
         ) from error
-    return LeftRunning(record.parts, record.ports)
 
 
 def write(data: Path, left: LeftRunning) -> None:
     """Replace the record atomically."""
     path = data / _RECORD
-    record = _Record(version=2, ports=left.ports, parts=left.parts)
     draft = path.with_name(f"{_RECORD}.{uuid.uuid4().hex[:8]}")
-    draft.write_text(record.model_dump_json(indent=2) + "\n")
+    draft.write_bytes(_FILE.dump_json(left, indent=2) + b"\n")
     draft.replace(path)
 
 
@@ -129,17 +124,15 @@ def guarded(data: Path, *, wait_seconds: float = _WAIT_SECONDS) -> Iterator[None
     """The right to change what runs in a data folder; one process has it at a time."""
     try:
         private_folder(data)
-        descriptor = os.open(data / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        lock = (data / _LOCK).open("a")
     except OSError as error:
         raise UsageError(
             f"{data} cannot be used: {error.strerror or error}",
             "set RIVYA_FLOWS_DATA to a folder that can be written",
         ) from error
-    try:
-        if not wait_until(lambda: try_lock(descriptor), wait_seconds):
+    with lock:
+        if not wait_until(lambda: try_lock(lock), wait_seconds):
             raise UsageError(
                 f"another `up` or `down` is running in {data}", "wait until it is done"
             )
         yield
-    finally:
-        os.close(descriptor)

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import psutil
 
@@ -28,6 +28,7 @@ from rivya_flows.private import UMASK
 from rivya_flows.process_identity import ProcessIdentity, known, lives
 
 Output = Literal["log", "pipe", "discard"]
+T = TypeVar("T")
 
 READY_SECONDS = 180.0
 
@@ -42,7 +43,6 @@ class StartedProcess:
 
     @property
     def exit_code(self) -> int | None:
-        """Its exit code; None while it runs."""
         return self.handle.poll()
 
     def first_line(self) -> str:
@@ -52,7 +52,7 @@ class StartedProcess:
             return output.readline().decode(errors="replace").strip()
 
     def await_ready(
-        self, ready: Callable[[], bool], *, timeout_seconds: float = READY_SECONDS
+        self, ready: Callable[[], object], *, timeout_seconds: float = READY_SECONDS
     ) -> None:
         """Wait until `ready` returns true."""
         # The exit code first: another program may have taken the port, and would answer.
@@ -76,13 +76,7 @@ def start(
     output: Output = "log",
     descriptors: tuple[int, ...] = (),
 ) -> StartedProcess:
-    """Start a module.
-
-    Args:
-        log: Receives standard error; an older log is overwritten.
-        folder: Its current folder; None is that of this process.
-        output: Where standard output goes. ``pipe`` is for `StartedProcess.first_line`.
-    """
+    """Start a module, with its errors in a new log; output to a ``pipe`` is for `StartedProcess.first_line`."""
     outputs = {"pipe": subprocess.PIPE, "discard": subprocess.DEVNULL}
     log.open("wb").close()
     with log.open("ab") as errors:  # appends: `keep_small` empties it meanwhile
@@ -118,19 +112,17 @@ def start_error(name: str, what: str, log: Path, hint: str = "") -> UsageError:
     )
 
 
-MOST_BYTES = 10 << 20  # of a log; the one before it is kept beside it
+_MOST_BYTES = 10 << 20  # of a log
 
 
 def former(log: Path) -> Path:
-    """Where the former log is kept."""
     return log.with_suffix(".1.log")
 
 
-def keep_small(log: Path, most_bytes: int = MOST_BYTES) -> None:
-    """Move what a log holds to the former one, if it is too large; its process writes on into it.
+def keep_small(log: Path, most_bytes: int = _MOST_BYTES) -> None:
+    """Move what a log holds to the former one, if it is too large; its process, which must append, writes on into it.
 
-    What it writes at that very moment may be lost, and what a full disk has no place for. The
-    process must append.
+    What it writes at that very moment may be lost, and what a full disk has no place for.
     """
     with contextlib.suppress(OSError):
         if log.stat().st_size > most_bytes:
@@ -241,9 +233,9 @@ def _signal_group(leader: ProcessIdentity, number: signal.Signals) -> None:
             _signal([leader], number)
 
 
-def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
-    """Whether a condition becomes true in time; it is evaluated at least once."""
+def wait_until(condition: Callable[[], T], seconds: float) -> T:
+    """What a condition gives once it is true, or what it gave last in this time; it is evaluated at least once."""
     deadline = time.monotonic() + seconds
-    while not (is_true := condition()) and time.monotonic() < deadline:
+    while not (found := condition()) and time.monotonic() < deadline:
         time.sleep(_LOOK_SECONDS)
-    return is_true
+    return found

@@ -31,8 +31,7 @@ from rivya_flows.language.syntax.secret_names import KEY_BLOCK
 from rivya_flows.money.live_guard import is_rehearsal
 from rivya_flows.private import private_folder
 from rivya_flows.processes import registry
-from rivya_flows.processes.bound import with_users
-from rivya_flows.processes.locks import try_lock
+from rivya_flows.processes.locks import try_lock, with_users
 from rivya_flows.processes.ports import answers, is_free
 from rivya_flows.processes.supervisor import last_lines, start
 from rivya_flows.receipt.phrases import is_sandbox
@@ -101,20 +100,19 @@ async def for_worker(settings: Settings, read_block: BlockReader) -> Settings:
     return found
 
 
-TIME_SCALE = "0.02"
-_RECORD = "serving.json"
-_IDENTITY = "identity"
-
-LOCK = "lock"
-"""The lock file that a sandbox holds while it serves a folder, see `rivya_sandbox.service.startup`."""
+# Files of the folder of a sandbox; it holds the lock while it serves.
+_LOCK, _RECORD, _IDENTITY = "lock", "serving.json", "identity"
 
 LOCAL_WEBHOOKS = ("--allow-local-webhooks",)
 """Lets a sandbox send webhooks to a receiver on this machine."""
 
-POLL_SECONDS = 0.2
-"""First interval between two polls of a job: this sandbox is fifty times as fast as the service."""
-
-REQUESTS_PER_SECOND = 250.0
+# This sandbox is fifty times as fast as the service.
+_TIME_SCALE, _POLL_SECONDS, _REQUESTS_PER_SECOND = "0.02", 0.2, 250.0
+_PACE = {
+    "rivya_poll_seconds": "poll_seconds",
+    "rivya_flows_requests_per_second": "requests_per_second",
+}
+"""Settings of the pace of a run: fields of its service."""
 
 
 @asynccontextmanager
@@ -152,12 +150,8 @@ async def chosen_service(
         started = await asyncio.to_thread(stack.enter_context, share)
         reason = "" if sandbox else "no RIVYA_API_KEY: "
         tell(f"{reason}using the local sandbox at {started.base_url} (pretend credits)")
-        if "rivya_poll_seconds" in settings.model_fields_set:
-            started = replace(started, poll_seconds=settings.rivya_poll_seconds)
-        if "rivya_flows_requests_per_second" in settings.model_fields_set:
-            most = settings.rivya_flows_requests_per_second
-            started = replace(started, requests_per_second=most)
-        yield started
+        asked = settings.model_dump(include={*_PACE}, exclude_unset=True)
+        yield replace(started, **{_PACE[name]: value for name, value in asked.items()})
 
 
 @contextmanager
@@ -181,9 +175,8 @@ def joined(folder: Path) -> Iterator[ServiceConnection]:
                 f"sandbox: {folder} cannot be used: {error.strerror or error}",
                 "set RIVYA_FLOWS_DATA to a folder that can be written",
             ) from error
-        yield ServiceConnection(
-            base_url, SecretStr(key), identity, POLL_SECONDS, REQUESTS_PER_SECOND
-        )
+        pace = (_POLL_SECONDS, _REQUESTS_PER_SECOND)
+        yield ServiceConnection(base_url, SecretStr(key), identity, *pace)
 
 
 def _running(folder: Path) -> tuple[str, str] | None:
@@ -228,7 +221,7 @@ def is_lost(service: str, folder: Path) -> bool:
 
 def sandbox_arguments(folder: Path) -> tuple[str, ...]:
     """The arguments of the sandbox of a data folder, without a port: it takes its last one."""
-    return ("serve", "--json", "--data", str(folder), "--time-scale", TIME_SCALE)
+    return ("serve", "--json", "--data", str(folder), "--time-scale", _TIME_SCALE)
 
 
 def serving(folder: Path) -> str | None:
@@ -238,7 +231,7 @@ def serving(folder: Path) -> str | None:
     may answer at an earlier URL, and would get prompts and pictures.
     """
     try:
-        with (folder / LOCK).open() as lock:
+        with (folder / _LOCK).open() as lock:
             base_url = _url_in(lock)
             # Lock it only if something answers: a sandbox that starts wants the lock.
             if not base_url or not answers(f"{base_url}/api/v1/models"):

@@ -1,4 +1,4 @@
-"""Ends what `up` left running, in an order that loses nothing."""
+"""Ends what `up` left running, in an order that loses nothing, and puts back the runs of a worker that is gone."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from rivya_flows.errors import UsageError
-from rivya_flows.flows.server.local_api import left_running
-from rivya_flows.flows.server.server_process import end_idle, kept_from_runs
+from rivya_flows.flows.server.local_api import Loopback, left_running
+from rivya_flows.flows.server.local_server import end_idle, kept_from_runs
 from rivya_flows.processes import registry, supervisor
 from rivya_flows.processes.registry import ManagedProcess
 
@@ -21,18 +21,6 @@ last, because they buy from it."""
 
 _ORDER = tuple(GRACE_SECONDS)
 _FLOW_RUN = "PREFECT__FLOW_RUN_ID"  # in the environment of each flow run
-_CONTINUES = {
-    "type": "SCHEDULED",
-    "name": "AwaitingRetry",
-    "message": "ended by `rivya-flows down`; it continues from its journal",
-}
-# The state of a run whose process was ended -> its new state.
-_INSTEAD = {
-    "RUNNING": _CONTINUES,
-    "PENDING": _CONTINUES,
-    "CRASHED": _CONTINUES,
-    "CANCELLING": {"type": "CANCELLED", "message": "ended by `rivya-flows down`"},
-}
 _UNANSWERED = (OSError, http.client.HTTPException, ValueError)
 
 
@@ -50,14 +38,15 @@ def take_down(data: Path, *, force: bool, tell: Callable[[str], None]) -> list[s
                 "a run of the command line uses the Prefect server",
                 "wait until it ends, or stop it too with --force",
             )
+        ended: dict[str, None] = {}
         watcher = left.part("watcher")
         if watcher is not None and watcher.pid != os.getpid():
             tell("ending watcher")  # before the lock, which it holds while it restarts something
             supervisor.ask_to_end([watcher.process], grace_seconds=GRACE_SECONDS["watcher"])
+            ended["watcher"] = None
         with registry.guarded(data):
-            ended = end_parts(data, registry.read(data).parts, tell)
-    begun = ["watcher"] if watcher is not None and watcher.pid != os.getpid() else []
-    return [*(name for name in begun if name not in ended), *ended]
+            ended |= dict.fromkeys(end_parts(data, registry.read(data).parts, tell))
+    return [*ended]
 
 
 def end_parts(
@@ -83,12 +72,9 @@ def end_parts(
 
 
 def _end_runs(data: Path, worker: ManagedProcess) -> int:
-    """End the runs of a worker's processes before the worker, which would kill them.
+    """End the runs of a worker's processes before the worker, which would kill them; returns how many continue.
 
-    Each writes its end into its journal and is rescheduled: the next worker continues it.
-
-    Returns:
-        How many were rescheduled.
+    Each writes its end into its journal and is rescheduled.
     """
     executing = {
         process: environment[_FLOW_RUN]
@@ -98,22 +84,46 @@ def _end_runs(data: Path, worker: ManagedProcess) -> int:
     grace = GRACE_SECONDS["worker"]
     supervisor.ask_to_end(executing, grace_seconds=grace)
     supervisor.end(worker.process, worker.mark, grace_seconds=grace)
-    return _requeue(data, sorted(set(executing.values())))
+    server = left_running(data)
+    flow_runs = sorted(set(executing.values()))
+    return requeue(server, flow_runs, "ended by `rivya-flows down`") if server else 0
 
 
-def _requeue(data: Path, flow_run_ids: Iterable[str]) -> int:
-    """Reschedule those of these runs that have not ended; returns their number."""
-    server, requeued = left_running(data), 0
-    if server is None:
-        return 0
+def requeue(server: Loopback, flow_run_ids: Iterable[str], why: str) -> int:
+    """Reschedule those of these runs that have not ended, or cancel them where a person wanted that; returns how many continue."""
+    message = f"{why}; it continues from its journal"
+    continues = {"type": "SCHEDULED", "name": "AwaitingRetry", "message": message}
+    next_state = dict.fromkeys(("RUNNING", "PENDING", "CRASHED"), continues)
+    next_state["CANCELLING"] = {"type": "CANCELLED", "message": why}
+    requeued = 0
     for flow_run_id in flow_run_ids:
         with contextlib.suppress(*_UNANSWERED):
             path = f"/api/flow_runs/{flow_run_id}"
-            state = _INSTEAD.get(server.ask("GET", path)["state"]["type"])
+            state = next_state.get(server.ask("GET", path)["state"]["type"])
             if state is not None:
                 server.ask("POST", f"{path}/set_state", {"state": state, "force": True})
-            requeued += state is _CONTINUES
+            requeued += state is continues
     return requeued
+
+
+def requeue_unfinished(server: Loopback, pool: str, tag: str) -> int:
+    """As `requeue`, for all that a worker left which died with its processes.
+
+    The automations would do the same later: a new server waits 15 minutes for the event before a crash.
+    """
+    wanted = {
+        "flow_runs": {
+            "tags": {"all_": [tag]},
+            "state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}},
+        },
+        "work_pools": {"name": {"any_": [pool]}},
+    }
+    found: list[str] = []
+    with contextlib.suppress(*_UNANSWERED):
+        path = "/api/flow_runs/filter"
+        while page := server.ask("POST", path, wanted | {"offset": len(found)}):
+            found += [one["id"] for one in page]
+    return requeue(server, found, "its worker ended")
 
 
 def _settle(data: Path) -> None:

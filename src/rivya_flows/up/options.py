@@ -8,13 +8,13 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from rivya_flows.environment import LOG_FORM, machine_environment
+from rivya_flows.environment import LOG_FORM, machine_environment, set_variables
 from rivya_flows.errors import UsageError
 from rivya_flows.extras import need
 from rivya_flows.money.live_guard import Confirm, fingerprint, is_rehearsal
 from rivya_flows.processes.registry import ManagedProcess
 from rivya_flows.processes.supervisor import MARK
-from rivya_flows.settings import ENV_FILE_VARIABLE, Settings
+from rivya_flows.settings import ENV_FILE_VARIABLE, Settings, read_settings, variables_for_children
 
 HEARTBEAT_SECONDS = 30
 """Prefect's shortest: a run whose machine died is restarted after about two minutes."""
@@ -29,7 +29,6 @@ class UpOptions:
     """The options of `up`.
 
     Attributes:
-        settings: Say also whether everything buys from the local sandbox, as without a key.
         port: Of the Prefect server; None: the last one, else 4200, else a free one; 0: a free one.
         receiver_port: Of the receiver; None: the last one, else 8710, else a free one; 0: a free one.
         postgres: SQLAlchemy URL of Prefect's database with an asynchronous driver; None: SQLite.
@@ -81,12 +80,33 @@ class UpOptions:
     def prefect_home(self) -> Path:
         return self.data / "prefect"
 
+    @property
+    def own_settings(self) -> dict[str, str]:
+        """Settings of its processes, whatever folder they run in."""
+        found = {"RIVYA_FLOWS_DATA": str(self.data.absolute())}
+        return found | ({"RIVYA_FLOWS_SPECS": str(self.spec_folder)} if self.spec_folder else {})
+
 
 def watcher_environment(options: UpOptions) -> dict[str, str]:
-    """The environment of the watcher: that of `up`, whatever folder it was called in."""
-    specs = {} if options.spec_folder is None else {"RIVYA_FLOWS_SPECS": str(options.spec_folder)}
-    data = {"RIVYA_FLOWS_DATA": str(options.data.absolute()), "DO_NOT_TRACK": "1"}
-    return {**options.variables, **data, **specs}
+    """The environment of the watcher: that of `up`, whatever folder it was called in, and its options.
+
+    Not as arguments: a list of processes would show their passwords.
+    """
+    asked = {
+        "--sandbox": "yes" if options.sandbox else "",
+        "--postgres": options.postgres or "",
+        "--redis": options.redis or "",
+    }
+    return {**options.variables, "DO_NOT_TRACK": "1", **options.own_settings, **asked}
+
+
+def watcher_options() -> UpOptions:
+    """Those that `watcher_environment` has put into the environment, which lends them to no child."""
+    asked = set_variables(dict.fromkeys(("--sandbox", "--postgres", "--redis")))
+    settings = read_settings().model_copy(update={"rivya_flows_sandbox": bool(asked["--sandbox"])})
+    postgres, redis = asked["--postgres"] or None, asked["--redis"] or None
+    variables = variables_for_children()
+    return UpOptions(settings, variables, (), postgres=postgres, redis=redis).restarting()
 
 
 def keyless_environment(variables: Mapping[str, str]) -> dict[str, str]:
@@ -100,10 +120,8 @@ def working_environment(
     """The environment of the worker and the receiver: our settings, and one Prefect server.
 
     The user's variables of Prefect belong to another server. The settings of ``.env`` are included,
-    because these processes run in another folder, and flow runs in temporary ones.
-
-    Args:
-        public_url: Where a browser finds the receiver, unless the user has set it.
+    because these processes run in another folder, and flow runs in temporary ones. Those of the user
+    precede `public_url`, where a browser finds the receiver, and `webhooks`.
     """
     # Each run gets a key of the sandbox; without one, and without this word, a worker refuses.
     dropped = {MARK, *(("RIVYA_API_KEY", "RIVYA_BASE_URL") if options.sandbox else ())}
@@ -112,11 +130,9 @@ def working_environment(
         for name, value in options.variables.items()
         if (upper := name.upper()).startswith("RIVYA_") and upper not in dropped
     }
-    ours["RIVYA_FLOWS_DATA"] = str(options.data)
+    ours |= options.own_settings
     if options.sandbox:
         ours["RIVYA_FLOWS_SANDBOX"] = "true"
-    if options.spec_folder is not None:
-        ours["RIVYA_FLOWS_SPECS"] = str(options.spec_folder)
     if public_url:
         ours.setdefault("RIVYA_FLOWS_PUBLIC_URL", public_url)
     ours.setdefault("RIVYA_FLOWS_WEBHOOKS", "true" if webhooks else "false")

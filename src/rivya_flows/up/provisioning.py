@@ -1,4 +1,4 @@
-"""What `up` may buy, what it needs on its Prefect server, and the runs that its last worker left."""
+"""What `up` may buy, and what it needs on its Prefect server."""
 
 from __future__ import annotations
 
@@ -7,20 +7,15 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
-from typing import Any
 
 from prefect import get_client
-from prefect.client.schemas.objects import State, StateType
-from prefect.states import AwaitingRetry, Cancelled
 
 from rivya_client.catalogue.snapshot import shipped
-from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL
+from rivya_flows.flows.deploy_blocks import WORK_POOL
 from rivya_flows.flows.deployment.deploy import DeployOptions, deploy
 from rivya_flows.flows.deployment.desired import GivenSpecs, read_specs
 from rivya_flows.flows.deployment.spending import deployed_spending, other_spending
-from rivya_flows.flows.deployment.work_pools import deploy_waker, ensure_work_pool, workers_online
-from rivya_flows.flows.paging import flow_runs_with, read_flow_runs
+from rivya_flows.flows.deployment.work_pools import deploy_waker, ensure_work_pool
 from rivya_flows.flows.recovery.automations import ensure_automations
 from rivya_flows.money.live_guard import (
     Confirm,
@@ -119,31 +114,3 @@ async def agree_to_others(
             hint=_OTHERS,
             names_service=names_service,
         )
-
-
-async def requeue_unfinished(pool: str, worker: str) -> int:
-    """Reschedules the runs that a worker left which died with all its processes; returns their number.
-
-    The automations would do the same later: a new server waits 15 minutes for the event before a crash.
-    """
-    if set(await workers_online(pool)) - {worker}:
-        return 0
-    unfinished = flow_runs_with(tags=[OWNER_TAG], states=_NEXT_STATE)
-    async with get_client() as client:
-        found = await read_flow_runs(client, unfinished, pool=pool)
-        for one in found:
-            if one.state_type is not None:
-                await client.set_flow_run_state(one.id, _NEXT_STATE[one.state_type](), force=True)
-    return len(found)
-
-
-_RESCHEDULED = partial(AwaitingRetry, message="its worker ended; it resumes from its journal")
-
-# Of a run whose worker is gone, by its state.
-_NEXT_STATE: dict[StateType, Callable[[], State[Any]]] = {
-    StateType.RUNNING: _RESCHEDULED,
-    StateType.PENDING: _RESCHEDULED,
-    StateType.CANCELLING: partial(
-        Cancelled, message="its worker ended while it was being cancelled"
-    ),
-}

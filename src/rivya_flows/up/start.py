@@ -1,20 +1,19 @@
 """Starts the missing parts of `up`, each after those that it needs.
 
-Prefect is imported while its server starts: importing this module does not.
+Importing this module does not import Prefect: another one must be able to say first how quiet it is.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,17 +22,17 @@ from rivya_flows.environment import variables
 from rivya_flows.errors import UsageError
 from rivya_flows.extras import need
 from rivya_flows.flows.server.environment import client_environment, pointed_at, server_environment
-from rivya_flows.flows.server.local_api import left_running, server_auth
-from rivya_flows.flows.server.server_process import LOCK, is_idle, start_server
+from rivya_flows.flows.server.local_api import Loopback, left_running
+from rivya_flows.flows.server.local_server import LOCK, start_alone
 from rivya_flows.money.live_guard import account, source
 from rivya_flows.processes import registry, supervisor
-from rivya_flows.processes.bound import with_server
-from rivya_flows.processes.locks import try_lock
+from rivya_flows.processes.locks import with_server
 from rivya_flows.processes.ports import RECEIVER_PORT, answers, choose_port, holder
 from rivya_flows.processes.registry import ManagedProcess
 from rivya_flows.processes.supervisor import (
     MARK,
     READY_SECONDS,
+    Output,
     StartedProcess,
     former,
     start,
@@ -41,7 +40,7 @@ from rivya_flows.processes.supervisor import (
 )
 from rivya_flows.runs.connect import LOCAL_WEBHOOKS, last_port, sandbox_arguments, serving
 from rivya_flows.store.shared_store_checks import this_machine
-from rivya_flows.up.end import GRACE_SECONDS, end_parts
+from rivya_flows.up.end import GRACE_SECONDS, end_parts, requeue_unfinished
 from rivya_flows.up.options import (
     UpOptions,
     UpStatus,
@@ -54,6 +53,8 @@ from rivya_flows.up.options import (
 PREFECT_PORT = 4200  # where people look for a Prefect server
 RUN_WAIT_SECONDS = 20.0
 _QUIET = {"DO_NOT_TRACK": "1", "PREFECT_LOGGING_LEVEL": "ERROR"}
+_Begin = Callable[[Mapping[str, str], Path], StartedProcess]
+"""Starts a part with an environment and a log."""
 
 
 def bring_up(
@@ -72,24 +73,38 @@ def bring_up(
         return starter.status
 
 
+@dataclass(frozen=True)
+class _Part:
+    """A part to start.
+
+    Attributes:
+        port: Where it answers; None: it does not listen.
+        compared: The settings that the next `up` compares with its own; None: those of the environment.
+    """
+
+    name: str
+    begin: _Begin
+    environment: Mapping[str, str]
+    ready: Callable[[], object] = lambda: True
+    port: int | None = None
+    compared: Mapping[str, str] | None = None
+    registered: bool = False
+
+
 @dataclass
 class _Starter:
     options: UpOptions
     tell: Callable[[str], None]
     run_wait_seconds: float
     status: UpStatus
-    worker: str = field(default_factory=lambda: f"up@{this_machine()}")
-    """Its name has the machine, so that others can tell where runs are executed."""
-    starting: list[tuple[StartedProcess, Callable[[], bool]]] = field(default_factory=list)
+    starting: list[tuple[StartedProcess, Callable[[], object]]] = field(default_factory=list)
     """What was started and is not yet waited for, and whether it is ready."""
 
     def start_all(self) -> None:
         options, home = self.options, self.options.prefect_home
-        checked = None
-        if not options.restarts:
-            with pointed_at(_QUIET):
-                from rivya_flows.up.provisioning import check
-            checked = check(options, self.tell)
+        with pointed_at(_QUIET):
+            from rivya_flows.up.provisioning import Checked, check, provision
+        checked = Checked() if options.restarts else check(options, self.tell)
         if options.sandbox:
             need("sandbox", "the local sandbox", otherwise="set RIVYA_API_KEY")
         self._forget_dead()
@@ -98,18 +113,21 @@ class _Starter:
         home.mkdir(parents=True, exist_ok=True)
         self._server()
         self._sandbox()
-        with pointed_at(_QUIET):  # while they start
-            from rivya_flows.up.provisioning import Checked, provision
-        self._await_server()
-        client = client_environment(
-            f"{self.status.url('server')}/api", home, variables(), auth=server_auth(home)
-        )
+        self._await_started()
+        # An `up` that was killed may have started it just before.
+        server = wait_until(self._left_server, READY_SECONDS)
+        if server is None:
+            raise UsageError(
+                f"the server at {self.status.url('server')} does not answer as the one of"
+                " this data folder",
+                "end it with `rivya-flows down`, then run `up` again",
+            )
+        client = client_environment(server.api_url, home, variables(), auth=server.auth)
         with pointed_at(_QUIET | client):
             self._receiver(client)  # first: the forms name its address
-            made = asyncio.run(provision(options, checked or Checked(), self.tell))
-            self.status.deployments = made
-            self._worker(client)
-            self._await_clients()
+            self.status.deployments = asyncio.run(provision(options, checked, self.tell))
+            self._worker(client, server)
+            self._await_started()
         self._watcher()
 
     # --- the parts, each started unless it runs ---
@@ -125,50 +143,28 @@ class _Starter:
         # They know neither the URL nor the password of the new server.
         clients = [self._living(name) for name in ("worker", "receiver")]
         end_parts(options.data, [one for one in clients if one is not None], self.tell)
-        mark = uuid.uuid4().hex
-        environment = {MARK: mark} | server_environment(
+        environment = server_environment(
             *(home, port, variables()),
             database_url=options.postgres,
             redis_url=options.redis,
             keep_flow_runs_days=days,
         )
-        log, begun = self._log("server"), list[StartedProcess]()
+        begin = partial(self._begin_server, port)
+        self._start(_Part("server", begin, environment, self._left_server, port, wanted))
 
-        def begins() -> bool:
-            """Start it, unless a run has a server of its own, which ends if it is idle."""
-            with (home / "start.lock").open("a") as starting:
-                if try_lock(starting) and not is_idle(home, end=True):
-                    started = start_server(home, port, environment, log, ends_with_users=False)
-                    begun.extend([started] if started else [])
-            return bool(begun)
-
-        if not begins():
+    def _begin_server(self, port: int, environment: Mapping[str, str], log: Path) -> StartedProcess:
+        """Start it, unless a run has a server of its own, which ends if it is idle."""
+        begin = partial(start_alone, self.options.prefect_home, port, environment, log)
+        started = begin()
+        if started is None:
             self.tell("waiting until the Prefect server of a run ends")
-            if not wait_until(begins, self.run_wait_seconds):
-                raise UsageError(
-                    "a run in this data folder uses its own Prefect server",
-                    "wait until it ends, then run `up` again",
-                )
-        self._record("server", begun[0], mark, self._serves, wanted, port)
-
-    @property
-    def _lock(self) -> Path:
-        """What the server holds while it lives."""
-        return self.options.prefect_home / LOCK
-
-    def _serves(self) -> bool:
-        return left_running(self.options.data) is not None
-
-    def _await_server(self) -> None:
-        """Wait until server and sandbox serve."""
-        self._await_started()
-        # An `up` that was killed may have started it just before.
-        if not wait_until(self._serves, READY_SECONDS):
+            started = wait_until(begin, self.run_wait_seconds)
+        if started is None:
             raise UsageError(
-                f"the server at {self.status.url('server')} does not answer as the one of"
-                " this data folder",
-                "end it with `rivya-flows down`, then run `up` again",
+                "a run in this data folder uses its own Prefect server",
+                "wait until it ends, then run `up` again",
             )
+        return started
 
     def _sandbox(self) -> None:
         environment = keyless_environment(self.options.variables)
@@ -184,7 +180,10 @@ class _Starter:
         port = choose_port(None, last_port(folder))
         options = ("--port", str(port), *LOCAL_WEBHOOKS)  # the receiver is on this machine
         command = ("rivya_sandbox", *sandbox_arguments(folder), *options)
-        self._start("sandbox", command, environment, lambda: serving(folder) is not None, port)
+        # It prints its new key, once; nobody needs it.
+        begin = self._module("sandbox", *command, output="discard")
+        serves = partial(serving, folder)
+        self._start(_Part("sandbox", begin, environment, serves, port))
 
     def _receiver(self, client: Mapping[str, str]) -> None:
         options = self.options
@@ -199,11 +198,9 @@ class _Starter:
         port = self._receiver_port
         listen = ("webhooks", "listen", "--host", "127.0.0.1", "--port", str(port))
         register = ("--register",) if registers else ()
-        command = with_server(self._lock, "rivya_flows.cli.main", *listen, *register)
-        healthy = f"http://127.0.0.1:{port}/healthz"
-        self._start(
-            *("receiver", command, environment, lambda: answers(healthy), port), registers=registers
-        )
+        begin = self._client_module("receiver", "rivya_flows.cli.main", *listen, *register)
+        healthy = partial(answers, f"http://127.0.0.1:{port}/healthz")
+        self._start(_Part("receiver", begin, environment, healthy, port, registered=registers))
 
     @cached_property
     def _receiver_port(self) -> int:
@@ -223,66 +220,58 @@ class _Starter:
             self.tell(f"receiver: port {wanted} is taken{holder(wanted)}; it uses {port}{old}")
         return port
 
-    def _worker(self, client: Mapping[str, str]) -> None:
-        from rivya_flows.flows.deploy_blocks import WORK_POOL
+    def _worker(self, client: Mapping[str, str], server: Loopback) -> None:
+        from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL
         from rivya_flows.flows.deployment.work_pools import runs_at_once, workers_online
-        from rivya_flows.up.provisioning import requeue_unfinished
 
         url, webhooks = self.status.url("receiver") or "", self.status.webhooks
         environment = working_environment(self.options, client, public_url=url, webhooks=webhooks)
         if self._runs("worker", environment):
             return
+        # It has the machine, so that others can tell where runs are executed.
+        worker = f"up@{this_machine()}"
+        others = set(asyncio.run(workers_online(WORK_POOL))) - {worker}
         # `_forget_dead` has ended everything of an earlier worker.
-        if left := asyncio.run(requeue_unfinished(WORK_POOL, self.worker)):
+        if not others and (left := requeue_unfinished(server, WORK_POOL, OWNER_TAG)):
             self.tell(f"{left} {'run continues' if left == 1 else 'runs continue'}")
         limit = self.options.settings.rivya_flows_worker_limit
         limit = limit or asyncio.run(runs_at_once(WORK_POOL))
         # Of the type that its work pool has.
-        named = ("--pool", WORK_POOL, "--limit", str(limit), "--name", self.worker)
-        command = with_server(self._lock, "prefect", "worker", "start", *named)
+        named = ("--pool", WORK_POOL, "--limit", str(limit), "--name", worker)
+        begin = self._client_module("worker", "prefect", "worker", "start", *named)
         since = datetime.now(UTC)
 
         def is_online() -> bool:
-            return self.worker in asyncio.run(workers_online(WORK_POOL, since=since))
+            return worker in asyncio.run(workers_online(WORK_POOL, since=since))
 
-        self._start("worker", command, environment, is_online)
-
-    def _await_clients(self) -> None:
-        try:
-            self._await_started()
-        except UsageError as error:
-            receiver, _ = self.starting[0]
-            if receiver.name == "receiver" and self.status.webhooks and not self.options.sandbox:
-                hint = f"{error.hint}; or unset RIVYA_FLOWS_PUBLIC_URL to do without webhooks"
-                raise UsageError(error.message, hint) from error
-            raise
+        self._start(_Part("worker", begin, environment, is_online))
 
     def _watcher(self) -> None:
-        options, data = self.options, self.options.data
-        # What it cannot read in its environment.
-        wanted = {"sandbox": options.sandbox, "postgres": options.postgres, "redis": options.redis}
-        environment = watcher_environment(options)
-        compared = environment | {f"--{name}": str(value) for name, value in wanted.items()}
-        found = self._living("watcher")
-        if found is not None and options.foreground and found.pid != os.getpid():
+        environment, found = watcher_environment(self.options), self._living("watcher")
+        if found is not None and self.options.foreground and found.pid != os.getpid():
             supervisor.end(found.process, found.mark, grace_seconds=GRACE_SECONDS["watcher"])
-        if self._runs("watcher", compared):
+        if self._runs("watcher", environment):
             return
-        if options.foreground:
+        if self.options.foreground:
             myself = process_identity.known(os.getpid())
             assert myself is not None
             part = ManagedProcess(name="watcher", pid=myself.pid, birth=myself.birth, mark="")
-            registry.add(data, part)
+            registry.add(self.options.data, part)
             self.status.parts["watcher"] = part
             return
-        read, write = os.pipe()
-        with os.fdopen(write, "w") as pipe:
-            json.dump(wanted, pipe)
-        try:
-            command = ("rivya_flows.up.watcher", str(read))
-            self._start("watcher", command, environment, compared=compared, descriptors=(read,))
-        finally:
-            os.close(read)
+        begin = self._module("watcher", "rivya_flows.up.watcher")
+        self._start(_Part("watcher", begin, environment))
+
+    def _left_server(self) -> Loopback | None:
+        return left_running(self.options.data)
+
+    def _module(self, name: str, *command: str, output: Output = "log") -> _Begin:
+        # Programs read .env and prefect.toml of the current folder.
+        return partial(start, name, command, folder=self.options.prefect_home, output=output)
+
+    def _client_module(self, name: str, *command: str) -> _Begin:
+        """As `_module`, of a part that ends with the server."""
+        return self._module(name, *with_server(self.options.prefect_home / LOCK, *command))
 
     # --- the record ---
 
@@ -308,69 +297,42 @@ class _Starter:
             self.status.differing[name] = sorted(names)
         return True
 
-    def _start(
-        self,
-        name: str,
-        command: tuple[str, ...],
-        environment: Mapping[str, str],
-        ready: Callable[[], bool] = lambda: True,
-        port: int | None = None,
-        *,
-        registers: bool = False,
-        compared: Mapping[str, str] | None = None,
-        descriptors: tuple[int, ...] = (),
-    ) -> None:
-        mark = uuid.uuid4().hex
-        started = start(
-            *(name, command, {**environment, MARK: mark}, self._log(name)),
-            # Programs read .env and prefect.toml of the current folder.
-            folder=self.options.prefect_home,
-            # The sandbox prints its new key, once; nobody needs it.
-            output="discard" if name == "sandbox" else "log",
-            descriptors=descriptors,
-        )
-        self._record(name, started, mark, ready, compared or environment, port, registers=registers)
-
-    def _record(
-        self,
-        name: str,
-        started: StartedProcess,
-        mark: str,
-        ready: Callable[[], bool],
-        wanted: Mapping[str, str],
-        port: int | None,
-        *,
-        registers: bool = False,
-    ) -> None:
-        """Record a part before anything else happens to it, so that `down` finds it."""
+    def _start(self, part: _Part) -> None:
+        """Start a part, and record it before anything else happens to it, so that `down` finds it."""
+        mark, settings = uuid.uuid4().hex, self.options.settings
+        started = part.begin({**part.environment, MARK: mark}, self._log(part.name))
         process = process_identity.known(started.handle.pid)
         if process is None:
             raise started.failed("ended at once")
-        part = ManagedProcess(
-            name=name,
+        recorded = self.status.parts[part.name] = ManagedProcess(
+            name=part.name,
             pid=process.pid,
             birth=process.birth,
             mark=mark,
-            url=f"http://127.0.0.1:{port}" if port else "",
+            url=f"http://127.0.0.1:{part.port}" if part.port else "",
             log=str(started.log),
-            settings=hashed_settings(wanted, mark),
-            registered=registers,
+            settings=hashed_settings(part.compared or part.environment, mark),
+            registered=part.registered,
             rehearses=self.options.rehearses,
-            account=account(self.options.settings, mark),
-            source=source(self.options.settings),
+            account=account(settings, mark),
+            source=source(settings),
         )
-        registry.add(self.options.data, part)
-        self.status.parts[name] = part
-        self.status.started.append(name)
-        self.starting.append((started, ready))
-        self.tell(f"starting {name}")
+        registry.add(self.options.data, recorded)
+        self.status.started.append(part.name)
+        self.starting.append((started, part.ready))
+        self.tell(f"starting {part.name}")
 
     def _await_started(self) -> None:
-        """Wait for what was started; one that does not start is left as the first of `starting`."""
-        while self.starting:
-            started, ready = self.starting[0]
-            started.await_ready(ready)
-            del self.starting[0]
+        """Wait until what was started serves."""
+        for started, ready in self.starting:
+            try:
+                started.await_ready(ready)
+            except UsageError as error:
+                if started.name == "receiver" and self.status.webhooks and not self.options.sandbox:
+                    hint = f"{error.hint}; or unset RIVYA_FLOWS_PUBLIC_URL to do without webhooks"
+                    raise UsageError(error.message, hint) from error
+                raise
+        self.starting.clear()
 
     def _forget_dead(self) -> None:
         """Remove dead parts from the record, and end what they started."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,8 +15,7 @@ from typing import Any
 from rivya_flows.errors import UsageError
 from rivya_flows.processes import registry
 from rivya_flows.processes.supervisor import JsonLines, is_json, keep_small
-from rivya_flows.settings import read_settings, variables_for_children
-from rivya_flows.up.options import UpOptions, UpStatus
+from rivya_flows.up.options import UpStatus, watcher_options
 from rivya_flows.up.start import bring_up
 
 LONGEST_PAUSE_SECONDS = 60.0
@@ -92,11 +89,8 @@ def terminable() -> Iterator[None]:
 
 
 def main() -> None:
-    """Watch until SIGTERM, by the options of a descriptor: a list of processes would show their passwords."""
-    with os.fdopen(int(sys.argv[1])) as pipe:
-        given = json.load(pipe)
-    settings = read_settings().model_copy(update={"rivya_flows_sandbox": given.pop("sandbox")})
-    options = UpOptions(settings, variables_for_children(), specs=(), **given).restarting()
+    """Watch until SIGTERM."""
+    options = watcher_options()
     handler = logging.StreamHandler()
     plain = logging.Formatter("%(asctime)s %(message)s")
     handler.setFormatter(JsonLines() if is_json() else plain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -29,8 +30,9 @@ from rivya_flows.flows.recovery.automations import (
     ensure_automations,
     missing_automations,
 )
+from rivya_flows.flows.server.local_api import Loopback
 from rivya_flows.flows.server.local_server import local_server
-from rivya_flows.up.provisioning import requeue_unfinished
+from rivya_flows.up.end import requeue_unfinished
 from support.prefect_workers import Server, eventually
 from support.seeded_data import seeded
 
@@ -101,7 +103,10 @@ async def test_runs_of_a_dead_worker_are_put_back(prefect_server: str) -> None:
         for run, state in zip(runs, states, strict=True):
             force(server, run, "RUNNING")  # what never ran is cancelled at once
             force(server, run, state)
-        assert await requeue_unfinished(pool, "up@here") == 3
+        port = httpx.URL(prefect_server).port
+        assert port is not None
+        own = Loopback(port, os.environ["PREFECT_API_AUTH_STRING"])
+        assert requeue_unfinished(own, pool, OWNER_TAG) == 2
         found = [server.state(run)["name"] for run in runs]
     assert found == ["AwaitingRetry", "AwaitingRetry", "Cancelled", "Completed"]
 

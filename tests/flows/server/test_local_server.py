@@ -19,8 +19,7 @@ from prefect import flow, get_client, task
 
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.server.local_api import FILE, server_auth
-from rivya_flows.flows.server.local_server import LocalServer, local_server
-from rivya_flows.flows.server.server_process import end_idle, is_idle
+from rivya_flows.flows.server.local_server import LocalServer, end_idle, is_idle, local_server
 from rivya_flows.up.end import take_down
 from support.seeded_data import seeded
 

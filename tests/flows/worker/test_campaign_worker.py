@@ -25,7 +25,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from rivya_flows.flows.compiler import ENTRYPOINT_MODULE
 from rivya_flows.flows.worker import campaign_worker
 from rivya_flows.flows.worker.campaign_worker import CampaignWorker
-from rivya_flows.flows.worker.hosts import Execute, HostDiedError
+from rivya_flows.flows.worker.hosts import Ended, Execute, HostDiedError
 from rivya_flows.processes.ports import choose_port
 from support.prefect_workers import (
     OPEN,
@@ -187,9 +187,10 @@ async def test_a_run_whose_process_died_twice_gets_one_of_its_own(
 ) -> None:
     alone: list[UUID] = []
 
-    async def die(order: Execute, environment: object, begun: Callable[[int], object]) -> None:
-        begun(1)
-        raise HostDiedError(-9, "its process was ended by SIGKILL")
+    async def die(order: Execute, environment: object) -> tuple[int, asyncio.Future[Ended]]:
+        ended: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
+        ended.set_exception(HostDiedError(-9, "its process was ended by SIGKILL"))
+        return 1, ended
 
     async def in_its_own(_: object, flow_run: FlowRun, *__: object) -> ProcessWorkerResult:
         alone.append(flow_run.id)
@@ -200,7 +201,7 @@ async def test_a_run_whose_process_died_twice_gets_one_of_its_own(
     monkeypatch.setattr(campaign_worker, "imported_from", lambda _: entrypoint)
     monkeypatch.setattr(ProcessWorker, "run", in_its_own)
     monkeypatch.setattr(at_work, "get_flow_run_logger", lambda _: logging.getLogger("of a run"))
-    monkeypatch.setattr(at_work._hosts, "execute", die)
+    monkeypatch.setattr(at_work._hosts, "begin", die)
     run, innocent = FlowRun(flow_id=uuid4()), FlowRun(flow_id=uuid4())
     for one in (innocent, run, run):
         assert (await at_work.run(one, ProcessJobConfiguration())).status_code == -9

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -11,8 +13,9 @@ from typing import Any
 import pytest
 
 from rivya_flows.engine import functions
-from rivya_flows.flows.worker.host_process import LoopWatch
-from rivya_flows.flows.worker.hosts import SILENT_SECONDS, STUCK_SECONDS, Alive, why_to_kill
+from rivya_flows.flows.worker import host_process
+from rivya_flows.flows.worker.host_process import STUCK_SECONDS, LoopWatch
+from rivya_flows.flows.worker.hosts import SILENT_SECONDS, Alive
 
 RELEASED = threading.Event()
 ENTERED = threading.Event()
@@ -47,21 +50,31 @@ def watched(work: Callable[[], Coroutine[Any, Any, None]]) -> Iterator[LoopWatch
         loop.close()
 
 
-def test_a_step_function_that_blocks_the_loop_is_named_with_its_line() -> None:
+def standing(watch: LoopWatch, seconds: float) -> Alive:
+    return watch.judge(seconds, sys._current_frames()[watch._thread])
+
+
+def test_a_host_is_ended_for_a_step_function_that_blocks_its_loop_and_names_the_line() -> None:
     with watched(lambda: functions._contained(cut_slowly)) as watch:
         assert watch.look() == Alive()  # it has not been asked before
-        alive = watch.look()
-    assert alive.step is not None
-    assert alive.step.startswith(f"cut_slowly, {__file__}:")
-    assert "RELEASED.wait()" in alive.stack
+        assert watch.look() == Alive()
+        assert standing(watch, SILENT_SECONDS - 1) == Alive()
+        blocked = standing(watch, SILENT_SECONDS).blocked
+    assert blocked.startswith("a step function blocked its process for 30 s: cut_slowly, ")
+    assert f"{__file__}:" in blocked
 
 
-def test_what_else_blocks_the_loop_is_shown_and_called_no_step() -> None:
+def test_what_else_blocks_a_loop_is_shown_once_and_ends_its_host_only_after_long(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_process, "_logger", logging.getLogger("of-a-test"))
     with watched(ask_the_server) as watch:
-        watch.look()
-        alive = watch.look()
-    assert alive.step is None
-    assert "ask_the_server" in alive.stack
+        for seconds in (SILENT_SECONDS - 1, SILENT_SECONDS, STUCK_SECONDS - 1):
+            assert standing(watch, seconds) == Alive()
+        assert standing(watch, STUCK_SECONDS).blocked.startswith("its process was stuck for 900 s")
+    (shown,) = caplog.messages
+    assert "have not gone on for 30 s" in shown
+    assert "await cut_slowly()" in shown
 
 
 def test_a_loop_that_turns_stands_nowhere() -> None:
@@ -75,25 +88,7 @@ def test_a_loop_that_turns_stands_nowhere() -> None:
     with watched(turn) as watch:
         for _ in range(3):
             turned.clear()
-            assert watch.look() == Alive()
+            watch.look()
             watch._loop.call_soon_threadsafe(turned.set)  # after what the look asked for
             assert turned.wait(60)
-
-
-@pytest.mark.parametrize(
-    ("alive", "killed"),
-    [
-        (Alive(), False),
-        (Alive(SILENT_SECONDS - 1, "", "cut, steps.py:12"), False),
-        (Alive(SILENT_SECONDS, "", "cut, steps.py:12"), True),
-        (Alive(SILENT_SECONDS, "in read_flow_run"), False),
-        (Alive(STUCK_SECONDS - 1, "in read_flow_run"), False),
-        (Alive(STUCK_SECONDS, "in read_flow_run"), True),
-    ],
-)
-def test_a_host_is_ended_for_a_step_that_blocks_it_and_not_for_a_wait(
-    alive: Alive, killed: bool
-) -> None:
-    reason = why_to_kill(alive)
-    assert (reason is not None) == killed
-    assert reason is None or alive.step is None or alive.step in reason
+            assert watch._unanswered_since is None

@@ -23,7 +23,7 @@ SAID: tuple[Message, ...] = (
     Execute("0b1d", "file_2F_a", None),
     Cancel("0b1c"),
     Alive(),
-    Alive(31.5, '  File "a.py", line 3\n', "cut, /specs/steps.py:12"),
+    Alive("a step function blocked its process for 31 s: cut, /specs/steps.py:12"),
     Ended("0b1c"),
     Ended("0b1d", "ReadTimeout: ", "Traceback"),
 )
