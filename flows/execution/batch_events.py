@@ -13,7 +13,8 @@ from prefect.events import Event
 from pydantic import JsonValue
 
 from rivya_flows.assets import assets_in
-from rivya_flows.batch.summary import BatchResult, RowReport, rerun_with
+from rivya_flows.batch.scheduler import RowState
+from rivya_flows.batch.summary import BatchResult, rerun_with
 from rivya_flows.engine.publishing import addresses_of, report_of
 from rivya_flows.engine.run_context import RunContext
 from rivya_flows.errors import RivyaError
@@ -33,7 +34,7 @@ _logger = logging.getLogger(__name__)
 class _Row(NamedTuple):
     """A row with the addresses of its contact sheet and of its first still."""
 
-    row: RowReport
+    row: RowState
     report: str | None
     picture: str | None
 
@@ -68,7 +69,7 @@ def payload_of(context: RunContext, result: BatchResult) -> dict[str, JsonValue]
     title = (first and first.title) or name
     rows = [_row(context, row) for row in result.rows]
     rows.sort(key=lambda one: one.row.status == "completed")  # what asks for a person comes first
-    counts = Counter(one.row.status for one in rows)
+    counts = Counter(one.row.shown_status for one in rows)
     others = [f"{counts[one]} {_WORDS.get(one, one)}" for one in counts if one != "completed"]
     done = f"{counts['completed']} of {len(rows)} rows completed"
     spent, where = result.batch.spent, " (sandbox)" if first and first.sandbox else ""
@@ -82,10 +83,10 @@ def payload_of(context: RunContext, result: BatchResult) -> dict[str, JsonValue]
         "credits": {"spent": spent, "saved": result.saved, "budget": result.batch.budget},
         "rows": [
             {
-                "name": one.row.state.name,
-                "run_id": one.row.state.run_id,
-                "status": one.row.status,
-                "credits": one.row.state.spent,
+                "name": one.row.name,
+                "run_id": one.row.run_id,
+                "status": one.row.shown_status,
+                "credits": one.row.spent,
                 "reason": one.row.reason,
                 "report": one.report,
                 "picture": one.picture,
@@ -96,10 +97,10 @@ def payload_of(context: RunContext, result: BatchResult) -> dict[str, JsonValue]
     }
 
 
-def _row(context: RunContext, row: RowReport) -> _Row:
+def _row(context: RunContext, row: RowState) -> _Row:
     address = addresses_of(context, row.receipt.media if row.receipt else {})
     stills = (one for one in assets_in(row.outputs) if one.kind == "image")
-    report = report_of(context, row.state.run_id) if row.receipt else None
+    report = report_of(context, row.run_id) if row.receipt else None
     return _Row(row, report, next(filter(None, map(address, stills)), None))
 
 
@@ -108,13 +109,13 @@ def _lines(result: BatchResult, title: str, sentence: str, rows: Sequence[_Row])
     status = {"suspended": "waits for answers", "over_budget": "failed"}
     yield f"{title}, batch {status.get(result.status, result.status)}: {text(sentence)}"
     for row, report, _ in rows[:_MAX_LINES]:
-        name = link(row.state.name, report) if report else text(row.state.name)
+        name = link(row.name, report) if report else text(row.name)
         reason = f": {text(row.reason)}" if row.reason else ""
-        yield f"* {name}: {_WORDS.get(row.status, row.status)}{reason}"
+        yield f"* {name}: {_WORDS.get(row.shown_status, row.shown_status)}{reason}"
     listed = code(f"rivya-flows runs --label {BATCH_LABEL}={result.batch_id}")
     if (others := len(rows) - _MAX_LINES) > 0:
         yield f"* and {others} more: {listed}"
-    pictures = (picture(one.row.state.name, one.picture) for one in rows if one.picture)
+    pictures = (picture(one.row.name, one.picture) for one in rows if one.picture)
     yield from itertools.islice(pictures, _MAX_PICTURES)
     if result.status != "completed":
         linked = any(one.report for one in rows[:_MAX_LINES])

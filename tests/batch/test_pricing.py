@@ -102,7 +102,8 @@ def test_a_row_that_the_spec_s_own_budget_refuses_needs_no_credits_of_the_wallet
 
 
 def test_what_a_row_spends_in_the_batch_does_not_take_it_from_the_least_budget() -> None:
-    failed = RowState(BatchRow("run-1", "row 1"), 9, 9, spec_cap=12, status="failed", spent=6)
+    failed = RowState(BatchRow("run-1", "row 1"), 9, 9, spec_cap=12, status="failed")
+    failed.spent = 6
     assert Batch((failed,), 6).least == 9
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from rivya_flows.batch.rows import BatchRow
 from rivya_flows.batch.scheduler import Batch, RowState
-from rivya_flows.batch.summary import BatchResult, RowReport, WalletChange
+from rivya_flows.batch.summary import BatchResult, WalletChange
 from rivya_flows.cli.batch_live import BatchProgress, next_steps
 from rivya_flows.cli.interrupts import Interrupts
 
@@ -28,9 +28,8 @@ def test_a_batch_that_a_pool_ended_names_the_pool_and_the_command_that_raises_it
             )
             for n, pool in enumerate(pools, 1)
         )
-        reports = [RowReport(row, row.status, row.reason) for row in rows]
         wallet = WalletChange(9, 9, 0)
-        return [*next_steps(BatchResult("b", Batch(rows, 4), reports, Path(), wallet, False))]
+        return [*next_steps(BatchResult("b", Batch(rows, 4), Path(), wallet, False))]
 
     raised = "raise the pool acme, or wait for its next period if it has one: rivya-flows budgets set acme --credits N"
     assert advice("acme", "acme") == [raised, "to resume, rerun the same command"]
@@ -45,7 +44,6 @@ async def test_the_end_of_each_row_is_told_once(capsys: pytest.CaptureFixture[st
     progress = BatchProgress(Interrupts(task))
     old = RowState(BatchRow("run-0", "Sofa"), 0, 0, status="completed", spent=9)
     waiting = RowState(BatchRow("run-1", "Lamp"), 1, 1)
-    done = RowState(BatchRow("run-1", "Lamp"), 1, 1, status="completed", spent=1)
     refused = RowState(
         BatchRow("run-2", "NL-7 Desk"),
         5,
@@ -53,9 +51,12 @@ async def test_the_end_of_each_row_is_told_once(capsys: pytest.CaptureFixture[st
         status="over_budget",
         reason="needs at least 5 credits",
     )
-    for row in (waiting, done):
-        progress.changed(Batch((old, row, refused), 4))
-        progress.changed(Batch((old, row, refused), 4))
+    batch = Batch((old, waiting, refused), 4)
+    progress.changed(batch)
+    progress.changed(batch)
+    waiting.status, waiting.spent = "completed", 1
+    progress.changed(batch)
+    progress.changed(batch)
     assert capsys.readouterr().err == (
         "NL-7 Desk over the budget: needs at least 5 credits\nLamp completed (1 credit)\n"
     )

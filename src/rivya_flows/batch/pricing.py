@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from rivya_client.catalogue.prices import price_of
 from rivya_flows.batch.rows import BatchRow, batch_id_of, read_rows, with_new_runs
-from rivya_flows.batch.scheduler import Batch, RowResult, RowState, next_rows
+from rivya_flows.batch.scheduler import BUDGET, Batch, RowResult, RowState
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.engine.run import Runner
 from rivya_flows.engine.run_context import RunContext
@@ -112,12 +113,13 @@ class PricedBatch:
                 f"add credits, or give --budget {batch.spent + self.balance} to run what they cover;"
                 " nothing was bought",
             )
-        after, starts = next_rows(batch)
-        refused = [row for row in after.rows if row.status == "over_budget"]
-        if not refused or starts:
+        tried = replace(batch, rows=[copy(row) for row in batch.rows], running={})
+        starts = tried.start_rows()
+        refused = next((row for row in tried.rows if row.status == "over_budget"), None)
+        if refused is None or starts:
             return None
         return BudgetError(
-            f"no row can run: {refused[0].name} {refused[0].reason}",
+            f"no row can run: {refused.name} {refused.reason}",
             "raise what is too low: --budget, the budget of the spec, or the pool"
             " (`rivya-flows budgets set`); nothing was bought",
         )
@@ -135,7 +137,8 @@ class PricedBatch:
         batch = self.batch
         if batch.budget is not None:
             spent = f", {batch.spent} of it spent" if batch.spent else ""
-            yield from _shortage(batch.rows, batch.free, f"the budget is {batch.budget}{spent}")
+            words = f"the budget is {batch.budget}{spent}"
+            yield from _shortage(batch.rows, batch.left(BUDGET), words)
         for state in self.pools:
             pool, name = state.total, state.pool.name
             rows = [row for row in batch.rows if name in row.pools]
@@ -190,7 +193,7 @@ def _shortage(rows: Iterable[RowState], left: int, words: str) -> Iterator[str]:
     elif least == price:
         needed = credits_of(price)
     covered = 0
-    for row in waiting:  # as `next_rows` takes them, each at its price
+    for row in waiting:  # as the batch starts them, each at its price
         if row.price <= left:
             covered, left = covered + 1, left - row.price
     number = f"about {covered} of {len(waiting)} rows" if covered else "none"
@@ -242,7 +245,7 @@ def price_rows(context: RunContext, read: ReadBatch) -> PricedBatch:
         gone = sum(credits for run_id, (credits, _) in spent.items() if run_id not in known)
     left = {one.pool.name: one.total.left for one in pools}
     return PricedBatch(
-        Batch(tuple(states), options.budget, options.parallel, removed=gone, pools=left),
+        Batch(states, options.budget, options.parallel, removed=gone, pools=left),
         fresh,
         read.batch_id,
         read.market.balance or 0,
@@ -285,11 +288,13 @@ def _started_row(context: RunContext, row: BatchRow, pools: frozenset[str]) -> R
     first = entries[0].event
     assert isinstance(first, RunFrozen)
     state = replay(entry.event for entry in entries)
-    made = RowState(row, 0, 0, first.budget, spent=state.spent, before=state.spent, pools=pools)
+    made = RowState(row, 0, 0, first.budget, spent=state.spent, pools=pools)
     if state.ended == "completed":
-        return replace(made, status="completed")
+        made.status = "completed"
+        return made
     left = remaining(state, None, context.look_up, RunResumed(at=datetime.now(UTC)))
-    return replace(made, least=left.min, most=left.max, recap=state.cap != first.budget)
+    made.least, made.most, made.recap = left.min, left.max, state.cap != first.budget
+    return made
 
 
 async def read_batch(

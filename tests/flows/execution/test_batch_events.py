@@ -13,7 +13,7 @@ from prefect.server.utilities.user_templates import render_user_template
 
 from rivya_flows.batch.rows import BatchRow
 from rivya_flows.batch.scheduler import Batch, RowState
-from rivya_flows.batch.summary import BatchResult, RowReport, WalletChange
+from rivya_flows.batch.summary import BatchResult, WalletChange
 from rivya_flows.flows.execution.batch_events import payload_of
 from rivya_flows.flows.notifications import notification
 from support.receipts import parsed
@@ -24,9 +24,9 @@ async def test_the_message_of_a_batch_over_its_budget_names_a_budget_that_covers
     codes = frozenset({"over_budget"})
     refused = RowState(BatchRow("run-2", "Desk"), 3, 3, status="over_budget", codes=codes)
     receipt = parsed({"name": "card", "sandbox": True})
-    rows = [RowReport(done, "completed", receipt=receipt), RowReport(refused, "over_budget")]
+    done.receipt = receipt
     batch = Batch((done, refused), 2)
-    result = BatchResult("b", batch, rows, Path(), WalletChange(9, 7, 2), False)
+    result = BatchResult("b", batch, Path(), WalletChange(9, 7, 2), False)
     context: Any = SimpleNamespace(settings=SimpleNamespace(rivya_flows_public_url=None))
     payload: Any = payload_of(context, result)
     said = "1 of 2 rows completed, 1 over the budget; 2 credits (sandbox)"
