@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rivya_client.catalogue.snapshot import shipped
-from rivya_flows.batch.pricing import PricedBatch, ReadBatch, price_rows
+from rivya_flows.batch.pricing import PricedBatch, ReadBatch, price_batch
 from rivya_flows.batch.rows import BatchRow, batch_id_of, read_rows
 from rivya_flows.batch.scheduler import Batch, RowState
 from rivya_flows.errors import BudgetError, SpecError
@@ -32,7 +32,7 @@ def priced(studio: Studio, table: str) -> PricedBatch:
     options = batch_options(studio, table)
     market = Market(shipped(), studio.service.identity, 100)
     with studio.context(Bomb()) as context:
-        return price_rows(context, ReadBatch(batch_id, options, workflow, market, rows))
+        return price_batch(context, ReadBatch(batch_id, options, workflow, market, rows))
 
 
 def test_a_batch_is_priced_by_what_its_rows_still_need(studio: Studio) -> None:

@@ -82,7 +82,7 @@ async def run_batch_in(
     read = await read_batch(context, options, observer.say)
     batch_id, workflow = read.batch_id, read.workflow
     async with _leased(context.leases, batch_id):
-        priced = await price_batch(context, read)
+        priced = price_batch(context, read)
         if refused := priced.refused:
             raise refused
         for line in priced.remade():

@@ -16,7 +16,7 @@ from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.engine.run import Runner
 from rivya_flows.engine.run_context import RunContext
 from rivya_flows.errors import BudgetError, MediaError, SpecError, UsageError
-from rivya_flows.language.workflow import MAX_LABELS, Workflow
+from rivya_flows.language.workflow import MAX_LABELS, Inputs, Workflow
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.ledger.summary import failure_codes, troubles
@@ -24,19 +24,11 @@ from rivya_flows.money.live_guard import Spending, pool_cap
 from rivya_flows.planning.names import BATCH_LABEL
 from rivya_flows.planning.queue.events import RunFrozen, RunResumed
 from rivya_flows.planning.queue.queue import replay
-from rivya_flows.preparation.prepare import (
-    Market,
-    Prepared,
-    RunRequest,
-    prepare,
-    read_market,
-    remaining,
-)
+from rivya_flows.preparation.prepare import Market, RunRequest, prepare, read_market, remaining
 from rivya_flows.preparation.spec_file import load_spec
 from rivya_flows.runs.connect import connect_with
 from rivya_flows.settings import Settings
 from rivya_flows.store.charges import spent_by
-from rivya_flows.store.database import in_thread
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.pools import Pools, PoolState
 
@@ -70,11 +62,8 @@ class ReadBatch:
 
 @dataclass(frozen=True)
 class PricedBatch:
-    """A batch before its rows run.
-
-    Attributes:
-        fresh: First journal entries of the rows that have no run yet, by run id.
-        taken: Folders of the runs that this batch has had so far.
+    """A batch before its rows run; `fresh` has the first journal entries of the rows without a run, by run id,
+    and `taken` the folders of the runs that it has had so far.
     """
 
     batch: Batch
@@ -157,10 +146,8 @@ class PricedBatch:
         """What the rows buy, capped by the budget of the batch and by pools that cover every row."""
         batch = self.batch
         due = [row for row in batch.rows if row.status != "completed"]
-        covering = [one for one in self.pools if all(one.pool.name in row.pools for row in due)]
-        caps: dict[str, int | None] = dict(
-            pool_cap(one.pool.name, one.total.left) for one in covering
-        )
+        covering = (one for one in self.pools if all(one.pool.name in row.pools for row in due))
+        caps = dict(pool_cap(one.pool.name, one.total.left) for one in covering)
         if batch.budget is not None:
             caps[f"budget {batch.budget}"] = batch.budget - batch.spent
         return Spending(self.least, self.most, self.balance, caps)
@@ -200,48 +187,45 @@ def _shortage(rows: Iterable[RowState], left: int, words: str) -> Iterator[str]:
     yield f"the rows need {needed}; {words}: {number} will run"
 
 
-async def price_batch(context: RunContext, read: ReadBatch) -> PricedBatch:
-    """As `price_rows`, with the ids that the runs have where earlier ones were removed."""
-    gone = await in_thread(partial(context.journal.removed_ids, f"{read.batch_id}-"))
-    return price_rows(context, replace(read, rows=with_new_runs(read.rows, gone)))
-
-
-def price_rows(context: RunContext, read: ReadBatch) -> PricedBatch:
+def price_batch(context: RunContext, read: ReadBatch) -> PricedBatch:
     """Checks and prices every row, under the spec's own budget; spends and sends nothing."""
-    options = read.options
-    runs = {run.run_id: run for run in context.journal.runs(f"{read.batch_id}-")}
-    pools = Pools(context.journal.engine).states(context.service.identity)
-
-    def covering(labels: Mapping[str, str]) -> frozenset[str]:
-        return frozenset(one.pool.name for one in pools if one.pool.covers(labels))
-
+    options, journal, prefix = read.options, context.journal, f"{read.batch_id}-"
+    runs = {run.run_id: run for run in journal.runs(prefix)}
+    pools = Pools(journal.engine).states(context.service.identity)
+    prepared = partial(
+        prepare,
+        # The rows share the wallet, so that no plan of a row has its balance.
+        market=Market(read.market.catalogue, read.market.service),
+        assets=context.assets,
+        look_up=context.look_up,
+        machine=context.settings,
+    )
     states: list[RowState] = []
     fresh: dict[str, RunFrozen] = {}
     problems: list[Diagnostic] = []
-    for row in read.rows:
+    for row in with_new_runs(read.rows, journal.removed_ids(prefix)):
         if run := runs.get(row.run_id):
-            states.append(_started_row(context, row, covering(run.labels)))
-            continue
-        try:
-            prepared = _prepared(context, read, row)
-        except (SpecError, MediaError, UsageError) as error:
-            found = error.diagnostics if isinstance(error, SpecError) else (error,)
-            file, line = options.table_name, row.line
-            problems += [
-                Diagnostic(one.code, one.message, one.hint, file=file, line=line, column=1)
-                for one in found
-            ]
+            state, labels = _started_row(context, row), run.labels
         else:
-            frozen, price = prepared.frozen, prepared.estimate
-            fresh[row.run_id] = frozen
-            covered = covering(frozen.labels)
-            states.append(RowState(row, price.min, price.max, frozen.budget, pools=covered))
+            try:
+                request = replace(options.request, inputs=partial(_values_of, row))
+                ready = prepared(request, run_id=row.run_id)
+            except (SpecError, MediaError, UsageError) as error:
+                found = error.diagnostics if isinstance(error, SpecError) else (error,)
+                at = partial(Diagnostic, file=options.table_name, line=row.line, column=1)
+                problems += [at(one.code, one.message, one.hint) for one in found]
+                continue
+            frozen, price = ready.frozen, ready.estimate
+            fresh[row.run_id], labels = frozen, frozen.labels
+            state = RowState(row, price.min, price.max, frozen.budget)
+        state.pools = frozenset(one.pool.name for one in pools if one.pool.covers(labels))
+        states.append(state)
     if problems:
         raise SpecError(tuple(problems))
     gone = 0
     if options.budget is not None:
         known = {row.run_id for row in states} - fresh.keys()
-        spent = spent_by(context.journal.engine, f"{read.batch_id}-")
+        spent = spent_by(journal.engine, prefix)
         gone = sum(credits for run_id, (credits, _) in spent.items() if run_id not in known)
     left = {one.pool.name: one.total.left for one in pools}
     return PricedBatch(
@@ -251,18 +235,6 @@ def price_rows(context: RunContext, read: ReadBatch) -> PricedBatch:
         read.market.balance or 0,
         frozenset(run.folder for run in runs.values()),
         pools,
-    )
-
-
-def _prepared(context: RunContext, read: ReadBatch, row: BatchRow) -> Prepared:
-    return prepare(
-        replace(read.options.request, inputs=lambda _: row.values),
-        # The rows share the wallet, so that no plan of a row has its balance.
-        Market(read.market.catalogue, read.market.service),
-        run_id=row.run_id,
-        assets=context.assets,
-        look_up=context.look_up,
-        machine=context.settings,
     )
 
 
@@ -282,13 +254,17 @@ def row_result(journal: Journal, run_id: str) -> RowResult:
     )
 
 
-def _started_row(context: RunContext, row: BatchRow, pools: frozenset[str]) -> RowState:
+def _values_of(row: BatchRow, _: Workflow) -> Inputs:
+    return row.values
+
+
+def _started_row(context: RunContext, row: BatchRow) -> RowState:
     """A row that has a run: completed, or with what it still lacks."""
     entries = context.journal.entries(row.run_id)
     first = entries[0].event
     assert isinstance(first, RunFrozen)
     state = replay(entry.event for entry in entries)
-    made = RowState(row, 0, 0, first.budget, spent=state.spent, pools=pools)
+    made = RowState(row, 0, 0, first.budget, spent=state.spent)
     if state.ended == "completed":
         made.status = "completed"
         return made
@@ -332,4 +308,4 @@ async def plan_batch(
 ) -> PricedBatch:
     """What `run_batch` would do and cost; reads the models and the balance, and buys nothing."""
     async with connect_with(runner, settings, sandbox=sandbox, notify=say) as context:
-        return await price_batch(context, await read_batch(context, options, say))
+        return price_batch(context, await read_batch(context, options, say))

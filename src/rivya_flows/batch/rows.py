@@ -18,7 +18,7 @@ from rivya_flows.language.diagnostic_report import MAX_PROBLEMS, meant
 from rivya_flows.language.expressions.filters import slug
 from rivya_flows.language.inputs import fit, hint_for
 from rivya_flows.language.syntax.input_parsing import parse_assignments
-from rivya_flows.language.workflow import Inputs, Workflow
+from rivya_flows.language.workflow import Input, Inputs, Workflow
 from rivya_flows.store.assets import file_hash
 
 MAX_ROWS = 10_000
@@ -36,12 +36,12 @@ class BatchRow:
     """One row.
 
     Attributes:
+        run_id: Depends on the row's inputs, not on its notes, its place in the file or the other rows.
+        name: Its keys in a line, ``NL-110 Vinter teapot``, unique in the table; ``row 3`` without any.
         number: From 1, without the header and blank lines.
         line: Where it begins in the file, from 1.
-        run_id: Of its run; depends on the row's inputs, not on its notes, its place in the file or
-            the other rows.
-        values: Values of its inputs by name.
-        name: These in a line, ``NL-110 Vinter teapot``, unique in the table; ``row 3`` without any.
+        keys: What names it, by column.
+        removed: How many of its runs were removed.
     """
 
     run_id: str
@@ -74,11 +74,7 @@ def with_new_runs(rows: Sequence[BatchRow], removed: Container[str]) -> tuple[Ba
 
 
 def row_folder(batch: Path, row: BatchRow, taken: Container[Path]) -> Path:
-    """The folder of a new run: ``nl-110-vinter-teapot``, what names the row.
-
-    Args:
-        taken: Folders of other runs; as one that holds something else, they are not used again.
-    """
+    """The folder of a new run: ``nl-110-vinter-teapot``, what names the row; none that another run took."""
     words = slug(row.name)
     if len(words) > _MAX_FOLDER:
         words = words[:_MAX_FOLDER].rpartition("-")[0] or words[:_MAX_FOLDER]
@@ -114,11 +110,8 @@ def read_rows(
 ) -> tuple[BatchRow, ...]:
     """All rows, with each cell read by the type of its input.
 
-    An empty cell leaves its input to the default. Commas, semicolons or tabs separate cells.
-
-    Args:
-        keys: Columns that name a row; none: the first note that tells all rows apart, such as a
-            SKU, and the first short texts that do.
+    An empty cell leaves its input to the default. Commas, semicolons or tabs separate cells. Without
+    `keys`, the first note that tells all rows apart, such as a SKU, and the first short texts name a row.
     """
     reader = _RowReader(file, text.removeprefix("\ufeff"), workflow, given or {})
     rows = reader.rows(batch_id, keys)
@@ -170,14 +163,17 @@ class _RowReader:
             written.append(dict(zip(names, map(str.strip, cells), strict=False)))
         if not rows and not self.problems:
             self._add(line, None, "no-rows", "no rows below the header")
-        told = [{name: self._told(name, text) for name, text in row.items()} for row in written]
-        named = keys or self._key_columns(told)
-        of_rows = [{name: row.get(name, "") for name in named} for row in told]
-        names = [one_line(" ".join(filter(None, row.values()))) for row in of_rows]
-        many = Counter(names)
+        files = {name for name, declared in self._inputs.items() if declared.type == "file"}
+        columns = {name: [row.get(name, "") for row in written] for name in names}
+        for name in files & columns.keys():
+            columns[name] = [PurePath(cell).stem for cell in columns[name]]
+        named = keys or _key_columns(columns, self._inputs)
+        of_rows = [{name: columns[name][at] for name in named} for at in range(len(rows))]
+        texts = [one_line(" ".join(filter(None, row.values()))) for row in of_rows]
+        many = Counter(texts)
         return tuple(
-            replace(row, keys=own, name=_name(name, row.number, alone=many[name] == 1))
-            for row, own, name in zip(rows, of_rows, names, strict=True)
+            replace(row, keys=own, name=_name(text, row.number, alone=many[text] == 1))
+            for row, own, text in zip(rows, of_rows, texts, strict=True)
         )
 
     def _words(self, identity: Mapping[str, Any]) -> str:
@@ -188,33 +184,6 @@ class _RowReader:
             if self._inputs[name].type in ("string", "text") and len(one) <= _MAX_KEY
         )
         return slug(next(texts, ""))[:_MAX_WORDS].strip("-")
-
-    def _key_columns(self, rows: Sequence[Mapping[str, str]]) -> list[str]:
-        """A note that tells all rows apart, and the first short texts that do, or the files."""
-        notes = [name for name in (rows[0] if rows else ()) if name.startswith(NOTE)]
-        found = [name for name in notes if self._differs(rows, name) and _tells(rows, name)][:1]
-        for types in (_TEXTS, ("file",)):
-            columns = [
-                name
-                for name in (rows[0] if rows else ())
-                if (declared := self._inputs.get(name))
-                and declared.type in types
-                and self._differs(rows, name)
-            ]
-            if columns:
-                alone = next((name for name in columns if _tells(rows, name)), None)
-                first = columns[: _MAX_KEYS - len(found)]
-                return [*found, *([alone] if alone in first[:1] else first)]
-        return found
-
-    def _differs(self, rows: Sequence[Mapping[str, str]], name: str) -> bool:
-        cells = [row.get(name, "") for row in rows]
-        several = len(cells) == 1 or len(set(cells)) > 1
-        return any(cells) and several and max(map(len, cells)) <= _MAX_KEY
-
-    def _told(self, name: str, cell: str) -> str:
-        declared = self._inputs.get(name)
-        return PurePath(cell).stem if declared and declared.type == "file" else cell
 
     def _records(self) -> Iterator[tuple[int, list[str]]]:
         """Each record with the line on which it begins, without blank lines."""
@@ -306,10 +275,26 @@ def _name(text: str, number: int, *, alone: bool) -> str:
     return short if alone and short == text else f"{short} (row {number})"
 
 
-def _tells(rows: Sequence[Mapping[str, str]], name: str) -> bool:
-    """Whether each row has another text in this column."""
-    cells = {row.get(name, "") for row in rows}
-    return "" not in cells and len(cells) == len(rows)
+def _key_columns(columns: Mapping[str, Sequence[str]], inputs: Mapping[str, Input]) -> list[str]:
+    """A note that tells all rows apart, and the first short texts that do, or the files."""
+    short = [
+        name
+        for name, cells in columns.items()
+        if any(cells)
+        and max(map(len, cells)) <= _MAX_KEY
+        and (len({*cells}) > 1 or len(cells) == 1)
+    ]
+    unique = [name for name in short if all(columns[name]) and _are_different(columns[name])]
+    found = [name for name in unique if name.startswith(NOTE)][:1]
+    for types in (_TEXTS, ("file",)):
+        if of_type := [name for name in short if name in inputs and inputs[name].type in types]:
+            count = 1 if of_type[0] in unique else _MAX_KEYS - len(found)
+            return [*found, *of_type[:count]]
+    return found
+
+
+def _are_different(cells: Sequence[str]) -> bool:
+    return len({*cells}) == len(cells)
 
 
 def _columns(text: str, delimiter: str) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import ChainMap, Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, bindparam, case, func, insert, select, update
 
@@ -36,13 +36,14 @@ _KINDS = (
 )
 _ROWS_AT_ONCE = 1_000
 
+_Purchase = tuple[str, str, str, int]
+"""Run, step, key and number."""
 
-@dataclass(frozen=True)
-class Charge:
+
+class Charge(NamedTuple):
     """What one purchase takes from the wallet.
 
     Attributes:
-        labels: Of the run, by name.
         model: None for a function.
         at: Unix seconds of the intent.
         credits: Reserved, then what it cost; 0 if it was refused.
@@ -72,13 +73,10 @@ def spent_by(engine: Engine, beginning: str) -> dict[str, tuple[int, int]]:
 
 
 def charges(engine: Engine, *, since: float | None, until: float | None) -> Iterator[Charge]:
-    """The charges of all runs, the oldest first, intended from `since` until before `until`.
-
-    Both in Unix seconds; None is from the first one, and up to now.
-    """
-    columns = (RUNS.c.name, RUNS.c.labels, RUNS.c.service, *CHARGES.c["step", "model", "at"])
+    """The charges of all runs, the oldest first, intended from `since` until before `until`, in Unix seconds."""
+    of_run = (RUNS.c.name, RUNS.c.labels, RUNS.c.service)
     query = (
-        select(CHARGES.c.run_id, *columns, CHARGES.c.credits, CHARGES.c.settled)
+        select(CHARGES.c.run_id, *of_run, *CHARGES.c["step", "model", "at", "credits", "settled"])
         .join(RUNS, RUNS.c.run_id == CHARGES.c.run_id)
         .order_by(CHARGES.c.at, CHARGES.c.run_id, CHARGES.c.purchase)
     )
@@ -93,10 +91,7 @@ def charges(engine: Engine, *, since: float | None, until: float | None) -> Iter
 
 
 def counted(event: Event) -> tuple[int, bool] | None:
-    """The credits that a purchase counts with from this event on, and whether they are final.
-
-    None if the event changes neither: a purchase whose outcome is unknown counts as before.
-    """
+    """The credits that a purchase counts with from this event on, and whether they are final; None as before it."""
     # By its kind: `isinstance` of a model is slow, and this is asked of every entry.
     if event.kind == "purchase.intended":
         return event.reserve, False
@@ -112,14 +107,7 @@ def counted(event: Event) -> tuple[int, bool] | None:
 def spent_by_others(
     engine: Engine, run_id: str, service: str, wallet: str | None
 ) -> tuple[OtherRun, ...]:
-    """The other runs of a wallet at a service that spent since this run first read its balance, the most first.
-
-    A purchase is charged when it is accepted, not when it is intended, and a job that was accepted
-    before the balance counts with what its end changed. So the table of charges only says which
-    journals to read; it has no moment of either. A purchase without a response may have been charged
-    at any moment since its intent. Of a removed run only the table is left, so its purchases count from
-    their intent.
-    """
+    """The other runs of a wallet at a service that spent since this run first read its balance, the most first."""
     read = (EVENTS.c.run_id == run_id, EVENTS.c.kind == "balance.read")
     ((began,),) = rows(engine, select(func.min(EVENTS.c.at)).where(*read))
     return () if began is None else spent_since(engine, began, service, wallet, {run_id})
@@ -128,7 +116,13 @@ def spent_by_others(
 def spent_since(
     engine: Engine, began: float, service: str, wallet: str | None, own: Collection[str]
 ) -> tuple[OtherRun, ...]:
-    """The runs of a wallet at a service without `own` that spent since a moment in Unix seconds, the most first."""
+    """The runs of a wallet at a service without `own` that spent since a moment in Unix seconds, the most first.
+
+    A purchase is charged when it is accepted, not when it is intended, and a job that was accepted
+    before counts with what its end changed. So the table of charges only says which journals to read.
+    A purchase without a response may have been charged at any moment since its intent. Of a removed
+    run only the table is left, so its purchases count from their intent.
+    """
     of_wallet = (RUNS.c.service == service, RUNS.c.wallet.is_not_distinct_from(wallet))
     around = select(CHARGES.c.run_id).where(CHARGES.c.at >= began - LONGEST_JOB_SECONDS)
     events = (
@@ -144,8 +138,7 @@ def spent_since(
         .where(RUNS.c.removed_at.is_not(None), RUNS.c.folder == "")
     )
     spent, held = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
-    charged: dict[tuple[str, str, str, int], int] = {}
-    unanswered: dict[tuple[str, str, str, int], int] = {}
+    charged, unanswered = dict[_Purchase, int](), dict[_Purchase, int]()
     with reading(engine) as connection:
         for run_id, name, credits in connection.execute(removed):
             spent[run_id, name] += credits
@@ -202,14 +195,10 @@ _Change = tuple[OfPurchase, _ChargeId, int, bool]
 
 
 class Charging:
-    """What the entries of one transaction charge, and what they take from pools and give back.
+    """What the entries of one transaction, written `at` Unix seconds, charge, and what they take from pools.
 
-    The rows of all totals that may change are locked, in one order, until the transaction ends.
-
-    Args:
-        connection: Of the transaction, which holds the fences of the runs.
-        entries: Run ids with the events that are about to be written.
-        at: Unix seconds of these entries.
+    The rows of all totals that may change are locked, in one order, until the transaction ends, which
+    holds the fences of the runs.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, Engine, delete, insert, select
 
@@ -42,13 +42,7 @@ _POOLS = select(POOLS).order_by(POOLS.c.name)
 
 @dataclass(frozen=True)
 class Pool:
-    """Credits for runs with certain labels.
-
-    Attributes:
-        name: Lower-case letters, digits, ``.``, ``_`` and ``-``; at most 64.
-        labels: That a run must have, by name; empty covers every run.
-        soft: People are warned once more credits than this are spent; None for never.
-    """
+    """Credits for runs with certain labels; without any it covers every run. People are warned above `soft`."""
 
     name: str
     labels: Mapping[str, str]
@@ -61,12 +55,9 @@ class Pool:
         return all(labels.get(name) == value for name, value in self.labels.items())
 
 
-@dataclass(frozen=True)
-class PoolState:
-    """What one service has taken of a pool in the current period.
-
-    It is more than the pool has if the service charged more than was reserved, or the pool was made
-    smaller.
+class PoolState(NamedTuple):
+    """What one service has taken of a pool in the current period; more than it has if it was made smaller, or
+    the service charged more than was reserved.
     """
 
     pool: Pool
