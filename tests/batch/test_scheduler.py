@@ -10,6 +10,7 @@ from hypothesis import given, strategies as st
 
 from rivya_flows.batch.rows import BatchRow
 from rivya_flows.batch.scheduler import BUDGET, NO_CAP, Batch, RowResult, RowState
+from rivya_flows.planning.queue.events import PoolTotal
 
 
 def row(number: int, least: int = 10, most: int | None = 10, **changed: Any) -> RowState:
@@ -38,7 +39,8 @@ def test_as_many_rows_start_as_may_run_at_once_in_order() -> None:
 
 
 def pooled(*rows: RowState, parallel: int = 1, **left: int) -> Batch:
-    return Batch(rows, None, parallel, pools=left)
+    pools = [PoolTotal(name=name, credits=credits, spent=0) for name, credits in left.items()]
+    return Batch(rows, None, parallel, pools=pools)
 
 
 def test_a_row_that_a_pool_does_not_cover_is_refused_and_others_run() -> None:

@@ -30,7 +30,7 @@ from rivya_flows.runs.connect import connect_with
 from rivya_flows.settings import Settings
 from rivya_flows.store.charges import spent_by
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.pools import Pools, PoolState
+from rivya_flows.store.pools import Pools
 
 _MANY = 500  # rows whose pricing is announced
 _NAMED = 3  # at most so many removed rows get a line each
@@ -71,7 +71,6 @@ class PricedBatch:
     batch_id: str = ""
     balance: int = 0
     taken: frozenset[Path] = frozenset()
-    pools: tuple[PoolState, ...] = ()
 
     @property
     def again(self) -> list[RowState]:
@@ -128,26 +127,23 @@ class PricedBatch:
             spent = f", {batch.spent} of it spent" if batch.spent else ""
             words = f"the budget is {batch.budget}{spent}"
             yield from _shortage(batch.rows, batch.left(BUDGET), words)
-        for state in self.pools:
-            pool, name = state.total, state.pool.name
-            rows = [row for row in batch.rows if name in row.pools]
-            left = f"the pool {name} has {pool.left} of {pool.credits} left"
-            short = [*_shortage(rows, pool.left, left)]
+        for pool in batch.pools:
+            rows = [row for row in batch.rows if pool.name in row.pools]
+            words = f"the pool {pool.name} has {pool.left} of {pool.credits} left"
+            short = [*_shortage(rows, pool.left, words)]
             yield from short
             more = sum(row.price for row in rows)
             after = pool.model_copy(update={"spent": pool.spent + more})
             if more and not short and after.is_soft_passed:
-                yield (
-                    f"the pool {name} will have spent {after.spent} credits; its soft limit is"
-                    f" {pool.soft}"
-                )
+                spent = f"will have spent {after.spent} credits; its soft limit is {pool.soft}"
+                yield f"the pool {pool.name} {spent}"
 
     def spending(self) -> Spending:
         """What the rows buy, capped by the budget of the batch and by pools that cover every row."""
         batch = self.batch
         due = [row for row in batch.rows if row.status != "completed"]
-        covering = (one for one in self.pools if all(one.pool.name in row.pools for row in due))
-        caps = dict(pool_cap(one.pool.name, one.total.left) for one in covering)
+        covering = (one for one in batch.pools if all(one.name in row.pools for row in due))
+        caps = dict(map(pool_cap, covering))
         if batch.budget is not None:
             caps[f"budget {batch.budget}"] = batch.budget - batch.spent
         return Spending(self.least, self.most, self.balance, caps)
@@ -227,15 +223,10 @@ def price_batch(context: RunContext, read: ReadBatch) -> PricedBatch:
         known = {row.run_id for row in states} - fresh.keys()
         spent = spent_by(journal.engine, prefix)
         gone = sum(credits for run_id, (credits, _) in spent.items() if run_id not in known)
-    left = {one.pool.name: one.total.left for one in pools}
-    return PricedBatch(
-        Batch(states, options.budget, options.parallel, removed=gone, pools=left),
-        fresh,
-        read.batch_id,
-        read.market.balance or 0,
-        frozenset(run.folder for run in runs.values()),
-        pools,
-    )
+    totals = [one.total for one in pools]
+    batch = Batch(states, options.budget, options.parallel, removed=gone, pools=totals)
+    taken = frozenset(run.folder for run in runs.values())
+    return PricedBatch(batch, fresh, read.batch_id, read.market.balance or 0, taken)
 
 
 def row_result(journal: Journal, run_id: str) -> RowResult:

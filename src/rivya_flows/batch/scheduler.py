@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +12,7 @@ from rivya_flows.batch.rows import BatchRow
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.ledger.receipt_model import Receipt
 from rivya_flows.planning.questions.question import Question
+from rivya_flows.planning.queue.events import PoolTotal
 
 Status = Literal[
     "waiting", "running", "completed", "failed", "cancelled", "suspended", "over_budget"
@@ -154,7 +155,7 @@ class Batch:
         budget: Cap in credits over all rows and all earlier executions; None for none.
         parallel: How many rows may run at once.
         removed: Credits spent earlier on rows that are no longer in the file, and on removed runs.
-        pools: Credits that were left in each pool before this batch began to run, by its name.
+        pools: As they were before this batch began to run.
         stopped: Why no further row starts, or None.
         running: By run id.
     """
@@ -163,12 +164,12 @@ class Batch:
     budget: int | None
     parallel: int = 1
     removed: int = 0
-    pools: Mapping[str, int] = field(default_factory=dict)
+    pools: Sequence[PoolTotal] = ()
     stopped: str | None = None
     running: dict[str, RowState] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._left = {**self.pools}
+        self._left = {one.name: one.left for one in self.pools}
         if self.budget is not None:
             self._left[BUDGET] = self.budget - self.spent
         # The most that a completed row without a price bound has cost.

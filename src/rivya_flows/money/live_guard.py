@@ -21,6 +21,7 @@ from rivya_flows.engine.run_context import IMPATIENT, WAITING_SECONDS, RunContex
 from rivya_flows.errors import APIError, AuthenticationError, NotConfirmedError, UsageError
 from rivya_flows.ledger.phrases import EACH_PERIOD, is_sandbox, without_bound
 from rivya_flows.planning.pricing.estimate import Estimate
+from rivya_flows.planning.queue.events import PoolTotal
 from rivya_flows.processes.registry import ManagedProcess
 from rivya_flows.setting_mistakes import end_of, unknown_names
 from rivya_flows.settings import Settings
@@ -79,12 +80,12 @@ def spending_of(found: Estimate, quote: str | None = None) -> Spending:
         caps[f"budget {found.budget}"] = found.budget - found.spent
     if quote is not None:
         caps["its quote"] = None
-    caps |= dict(pool_cap(one.name, one.left) for one in found.pools)
+    caps |= map(pool_cap, found.pools)
     return Spending(found.min, found.max, found.balance, caps, without_bound(found))
 
 
-def pool_cap(name: str, left: int) -> tuple[str, int | None]:
-    return f"pool {name}, {left} left", left
+def pool_cap(pool: PoolTotal) -> tuple[str, int | None]:
+    return f"pool {pool.name}, {pool.left} left", pool.left
 
 
 def is_rehearsal(base_url: str, settings: Settings) -> bool:

@@ -72,8 +72,8 @@ class Pools:
         self._engine = engine
         self._clock = clock
 
-    def set(self, pool: Pool) -> Pool | None:
-        """Makes or changes a pool, gives the one that it replaces; `UsageError` if it cannot be used.
+    def set(self, pool: Pool) -> None:
+        """Makes or changes a pool; `UsageError` if it cannot be used.
 
         Purchases that were made before count: the totals are taken from their charges.
         """
@@ -81,16 +81,15 @@ class Pools:
         labels = json.dumps(dict(sorted(pool.labels.items())))
         row = {**vars(pool), "labels": labels, "at": self._clock()}
         with writing(self._engine) as connection:
-            before = _removed(connection, pool.name)
+            _delete(connection, pool.name)
             connection.execute(insert(POOLS), row)
             if totals := _summed(connection, pool):
                 connection.execute(insert(POOL_TOTALS), [total_row(*one) for one in totals.items()])
-        return before
 
-    def remove(self, name: str) -> bool:
-        """Removes a pool, and tells whether there was one."""
+    def remove(self, name: str) -> None:
+        """Removes a pool, if there is one."""
         with writing(self._engine) as connection:
-            return _removed(connection, name) is not None
+            _delete(connection, name)
 
     def all(self) -> tuple[Pool, ...]:
         """All pools, by name."""
@@ -171,13 +170,11 @@ def _pool(row: Any) -> Pool:
     return Pool(row.name, json.loads(row.labels), row.credits, row.soft, row.period)
 
 
-def _removed(connection: Connection, name: str) -> Pool | None:
+def _delete(connection: Connection, name: str) -> None:
     """Deletes a pool and its totals, after all purchases that are being written."""
     lock(connection, _LOCK)
-    row = connection.execute(select(POOLS).where(POOLS.c.name == name)).first()
     connection.execute(delete(POOLS).where(POOLS.c.name == name))
     connection.execute(delete(POOL_TOTALS).where(POOL_TOTALS.c.pool == name))
-    return None if row is None else _pool(row)
 
 
 def _summed(connection: Connection, pool: Pool) -> dict[TotalKey, int]:
