@@ -65,6 +65,16 @@ def test_a_pool_counts_only_what_is_spent_from_now_on() -> None:
     assert now.left("acme") == 2
 
 
+def test_a_pool_holds_for_an_open_price_what_an_earlier_row_has_cost() -> None:
+    acme = frozenset({"acme"})
+    now = pooled(*(row(n, 5, None, pools=acme) for n in range(3)), acme=50, parallel=2)
+    assert caps(now) == {0: None, 1: None}
+    now.settle("run-0", done(30))
+    assert caps(now) == {}, "15 are left, and one may cost 30"
+    now.settle("run-1", done(10))
+    assert caps(now) == {2: None}
+
+
 def test_one_after_the_other_each_gets_all_that_is_left() -> None:
     now = batch(row(1), row(2), budget=100)
     assert caps(now) == {1: 100}

@@ -249,7 +249,7 @@ class Batch:
                 of_pool = f"the pool {limit} has {left} left"
                 row.refuse(row.least, of_pool if limit else of_budget)
                 return False
-        row.held = dict.fromkeys(row.pools, expected or row.least)
+        held = dict.fromkeys(row.pools, expected or row.least)
         if budgeted:
             # Alone, with all that is free: a row that finds the price for others, or had too little.
             alone, free = expected is None or row.tried is not None, self.left(BUDGET)
@@ -264,12 +264,13 @@ class Batch:
                 slots = min(waiting, self.parallel - len(self.running))
                 free = min(free, max(expected, free // slots))
             row.cap = row.capped(free)
-            row.held[BUDGET] = max(0, row.cap - row.spent)
+            held[BUDGET] = max(0, row.cap - row.spent)
         elif row.recap:
             row.cap = NO_CAP if row.spec_cap is None else row.spec_cap
-        for limit, held in row.held.items():
-            self._left[limit] -= held
-        row.status, self.running[row.run_id] = "running", row
+        for limit, credits in held.items():
+            self._left[limit] -= credits
+        row.status, row.held = "running", held
+        self.running[row.run_id] = row
         return True
 
     def _expected(self, row: RowState) -> int | None:

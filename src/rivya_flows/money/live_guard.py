@@ -280,7 +280,7 @@ async def agree_to_spending(
     """Says what starts by itself; of a real wallet also from whom and the most over time, and asks.
 
     It asks once: again only where a deployment gets dearer than what was agreed to. With `rehearses`
-    workers buy with pretend credits. Gives whether it said from whom something buys.
+    workers buy with pretend credits. Gives whether something buys from a real wallet.
 
     Raises:
         AuthenticationError: The service does not take the key.
@@ -315,9 +315,8 @@ async def agree_to_spending(
         if dry:
             return True
         asked = {one.deployment for one in made if one.labels is None}
-        otherwise = (
-            _BY_ITSELF if any(one.starts for one in found if one.name in asked) else _BY_HAND
-        )
+        by_itself = any(one.starts for one in found if one.name in asked)
+        otherwise = _BY_ITSELF if by_itself else _BY_HAND
         await _ask(made, confirm, "nothing was deployed", hint or otherwise)
         record_agreements(journal.engine, place, made, [one.name for one in found])
     return True

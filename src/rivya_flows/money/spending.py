@@ -170,5 +170,5 @@ def _starts(day: date, period: str) -> Iterator[date]:
 
 def _step(most: int) -> int:
     """Between two lines of the chart: 1, 2 or 5 with zeros."""
-    units = (unit * 10**zeros for zeros in range(20) for unit in (1, 2, 5))
+    units: Iterator[int] = (unit * 10**zeros for zeros in range(20) for unit in (1, 2, 5))
     return next(unit for unit in units if unit * _LINES >= most)
