@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from itertools import chain
 
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.schedules import (
@@ -31,11 +32,9 @@ from rivya_flows.store.journal import Journal
 async def deployed_spending(sources: GivenSpecs, now: datetime) -> list[DeployedSpending]:
     """What each deployment of the specs may buy; labels that inputs decide are not known, nor pools by them."""
     return [
-        _spending(
-            f"{workflow.name}/{deploy.name}", workflow, [one async for one in _starts(deploy, now)]
-        )
-        for workflow in (source.workflow for source in sources.specs.values())
-        for deploy in workflow.deploy
+        _spending(f"{one.workflow.name}/{deploy.name}", one.workflow, await _starts(deploy, now))
+        for one in sources.specs.values()
+        for deploy in one.workflow.deploy
     ]
 
 
@@ -45,10 +44,8 @@ async def other_spending(
     """What may start by itself of our deployments on a server that no given spec has."""
     found = []
     for name, one in sorted((await read_existing(client, ())).items()):
-        if one.is_ours and name not in given:
-            starts = [start async for start in _starts_there(client, one, now)]
-            if starts:
-                found.append(_spending(name, _executed(journal, one), starts))
+        if one.is_ours and name not in given and (starts := await _starts_there(client, one, now)):
+            found.append(_spending(name, _executed(journal, one), starts))
     return found
 
 
@@ -77,19 +74,18 @@ def _executed(journal: Journal, deployed: ExistingDeployment) -> Workflow | None
 
 async def _starts_there(
     client: PrefectClient, one: ExistingDeployment, now: datetime
-) -> AsyncIterator[Start]:
-    there = one.deployment
+) -> list[Start]:
+    there, found = one.deployment, list[Start]()
     for schedule in (each.schedule for each in there.schedules if each.active and not there.paused):
         try:
-            start = await _start_of(_written(schedule), now)
+            found += await _starts_at(_written(schedule), now)
         except (UsageError, ValueError):  # a person added it
-            start = Start("by a schedule")
-        if start:
-            yield start
+            found.append(Start("by a schedule"))
     for automation in (await automations_of(client, there.id, one.name)).values():
         if automation.enabled and isinstance(automation.trigger, EventTrigger):
             trigger = automation.trigger
-            yield _start_by(", ".join(sorted(trigger.expect)), dict(trigger.match.items()))
+            found.append(_start_by(", ".join(sorted(trigger.expect)), dict(trigger.match.items())))
+    return found
 
 
 def _written(schedule: SCHEDULE_TYPES) -> Schedule:
@@ -104,21 +100,19 @@ def _written(schedule: SCHEDULE_TYPES) -> Schedule:
     raise ValueError(f"{schedule!r:.80} is no schedule of a spec")
 
 
-async def _starts(deploy: Deploy, now: datetime) -> AsyncIterator[Start]:
-    for schedule in deploy.schedules:
-        if schedule.active and (start := await _start_of(schedule, now)):
-            yield start
-    for trigger in deploy.triggers:
-        if trigger.active:
-            yield _start_by(trigger.event, trigger.match)
+async def _starts(deploy: Deploy, now: datetime) -> list[Start]:
+    scheduled = [await _starts_at(one, now) for one in deploy.schedules if one.active]
+    triggered = (_start_by(one.event, one.match) for one in deploy.triggers if one.active)
+    return [*chain.from_iterable(scheduled), *triggered]
 
 
-async def _start_of(schedule: Schedule, now: datetime) -> Start | None:
+async def _starts_at(schedule: Schedule, now: datetime) -> list[Start]:
+    """The starts of a schedule as one; none if it has no more dates."""
     dates = await dates_from(schedule, now)
     if dates is None:
-        return None
+        return []
     when = f"{dates.next:%a %Y-%m-%d} at {dates.next:%H:%M} {schedule.timezone or 'UTC'}"
-    return Start(f"next on {when}", dates.a_day, dates.a_month)
+    return [Start(f"next on {when}", dates.a_day, dates.a_month)]
 
 
 def _start_by(event: str, match: Mapping[str, str | Sequence[str]]) -> Start:

@@ -193,15 +193,13 @@ def sheet_text(result: BatchResult, title: str) -> str:
         words = words or [one.receipt.subject if one.receipt else ""]
         shown.append(
             SheetRow(
-                *(
-                    row.number,
-                    row.name,
-                    one.shown_status,
-                    one.spent,
-                    one.reason,
-                    folder,
-                    one.receipt,
-                ),
+                row.number,
+                row.name,
+                one.shown_status,
+                one.spent,
+                one.reason,
+                folder,
+                one.receipt,
                 title=" · ".join(filter(None, words)),
                 mark=" · ".join(filter(None, notes)) if any(words) else "",
                 facts=[*_facts(row, same)],
