@@ -12,7 +12,7 @@ from typing import Any
 from prefect.events import Event
 
 from rivya_flows.assets import assets_in
-from rivya_flows.batch.scheduler import RowState
+from rivya_flows.batch.rows import Row
 from rivya_flows.batch.summary import BatchResult, rerun_with
 from rivya_flows.engine.publishing import addresses_of, report_of
 from rivya_flows.engine.run_context import RunContext
@@ -77,7 +77,7 @@ def payload_of(context: RunContext, result: BatchResult) -> dict[str, Any]:
     }
 
 
-def _row(context: RunContext, row: RowState) -> dict[str, Any]:
+def _row(context: RunContext, row: Row) -> dict[str, Any]:
     """A row with the addresses of its contact sheet and of its first still."""
     address = addresses_of(context, row.receipt.media if row.receipt else {})
     stills = (one for one in assets_in(row.outputs) if one.kind == "image")

@@ -16,8 +16,8 @@ from sqlalchemy import update
 
 from rivya_flows.batch import execution
 from rivya_flows.batch.execution import run_rows
-from rivya_flows.batch.rows import BatchRow
-from rivya_flows.batch.scheduler import Batch, RowResult, RowState
+from rivya_flows.batch.rows import Row
+from rivya_flows.batch.scheduler import Batch, RowResult
 from rivya_flows.batch.summary import BatchResult
 from rivya_flows.errors import BudgetError, LeaseLostError, StoreError
 from rivya_flows.ledger.phrases import budget_warning
@@ -275,11 +275,11 @@ def test_an_empty_wallet_stops_the_batch_until_credits_are_added(tmp_path: Path)
 
 def batch(count: int, *, parallel: int = 1) -> Batch:
     """A batch of rows that cost 10 credits each."""
-    rows = tuple(RowState(BatchRow(f"run-{n}", f"row {n}"), 10, 10) for n in range(1, count + 1))
+    rows = tuple(Row(f"run-{n}", f"row {n}", least=10, most=10) for n in range(1, count + 1))
     return Batch(rows, None, parallel)
 
 
-def number_of(row: RowState) -> int:
+def number_of(row: Row) -> int:
     return int(row.name.removeprefix("row "))
 
 
@@ -296,7 +296,7 @@ class Service:
         self.ended: dict[str, RowResult] = {}
         self.cancelled: list[int] = []
 
-    async def run(self, start: RowState) -> None:
+    async def run(self, start: Row) -> None:
         self.now += 1
         self.most = max(self.most, self.now)
         try:
@@ -356,7 +356,7 @@ async def test_something_unforeseen_ends_the_batch_after_its_rows() -> None:
 
 
 async def test_a_cancel_ends_every_running_row_first() -> None:
-    async def forever(start: RowState) -> None:
+    async def forever(start: Row) -> None:
         begun.append(number_of(start))
         try:
             await asyncio.Event().wait()

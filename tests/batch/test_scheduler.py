@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from rivya_flows.batch.rows import BatchRow
-from rivya_flows.batch.scheduler import BUDGET, NO_CAP, Batch, RowResult, RowState
+from rivya_flows.batch.rows import Row
+from rivya_flows.batch.scheduler import BUDGET, NO_CAP, Batch, RowResult
 from rivya_flows.planning.queue.events import PoolTotal
 
 
-def row(number: int, least: int = 10, most: int | None = 10, **changed: Any) -> RowState:
-    return RowState(BatchRow(f"run-{number}", f"row {number}"), least, most, **changed)
+def row(number: int, least: int = 10, most: int | None = 10, **changed: Any) -> Row:
+    return Row(f"run-{number}", f"row {number}", least=least, most=most, **changed)
 
 
-def batch(*rows: RowState, budget: int | None = None, parallel: int = 1) -> Batch:
+def batch(*rows: Row, budget: int | None = None, parallel: int = 1) -> Batch:
     return Batch(rows, budget, parallel)
 
 
@@ -38,7 +38,7 @@ def test_as_many_rows_start_as_may_run_at_once_in_order() -> None:
     assert caps(now) == {3: None}
 
 
-def pooled(*rows: RowState, parallel: int = 1, **left: int) -> Batch:
+def pooled(*rows: Row, parallel: int = 1, **left: int) -> Batch:
     pools = [PoolTotal(name=name, credits=credits, spent=0) for name, credits in left.items()]
     return Batch(rows, None, parallel, pools=pools)
 
@@ -58,7 +58,7 @@ def test_a_row_that_a_pool_does_not_cover_is_refused_and_others_run() -> None:
 
 
 def test_a_pool_counts_only_what_is_spent_from_now_on() -> None:
-    now = pooled(row(1, 4, 4, spent=30, pools=frozenset({"acme"})), acme=5)
+    now = pooled(row(1, 4, 4, spent=30, before=30, pools=frozenset({"acme"})), acme=5)
     assert caps(now) == {1: None}
     assert now.left("acme") == 1
     now.settle("run-1", done(33))
@@ -227,7 +227,7 @@ def test_no_order_and_no_price_passes_the_budget_and_every_row_ends(
     rows, costs = [], {}
     for n, (least, beyond, real, spent, own) in enumerate(plans):
         most = None if beyond is None else least + beyond
-        rows.append(row(n, least, most, spent=spent, spec_cap=own))
+        rows.append(row(n, least, most, spent=spent, before=spent, spec_cap=own))
         costs[f"run-{n}"] = spent + least + real
     now = batch(*rows, budget=budget, parallel=parallel)
     limit = max(budget, now.spent)

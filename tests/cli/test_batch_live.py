@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.batch.rows import BatchRow
-from rivya_flows.batch.scheduler import Batch, RowState
+from rivya_flows.batch.rows import Row
+from rivya_flows.batch.scheduler import Batch
 from rivya_flows.batch.summary import BatchResult, WalletChange
 from rivya_flows.cli.batch_live import BatchProgress, next_steps
 from rivya_flows.cli.interrupts import Interrupts
@@ -18,10 +18,11 @@ def test_a_batch_that_a_pool_ended_names_the_pool_and_the_command_that_raises_it
     def advice(*pools: str | None) -> list[str]:
         codes = frozenset({"over_budget"})
         rows = tuple(
-            RowState(
-                BatchRow(f"run-{n}", f"row {n}"),
-                8 // len(pools),
-                8,
+            Row(
+                f"run-{n}",
+                f"row {n}",
+                least=8 // len(pools),
+                most=8,
                 status="over_budget",
                 codes=codes,
                 pool=pool,
@@ -42,12 +43,13 @@ async def test_the_end_of_each_row_is_told_once(capsys: pytest.CaptureFixture[st
     task = asyncio.current_task()
     assert task is not None
     progress = BatchProgress(Interrupts(task))
-    old = RowState(BatchRow("run-0", "Sofa"), 0, 0, status="completed", spent=9)
-    waiting = RowState(BatchRow("run-1", "Lamp"), 1, 1)
-    refused = RowState(
-        BatchRow("run-2", "NL-7 Desk"),
-        5,
-        5,
+    old = Row("run-0", "Sofa", least=0, most=0, status="completed", spent=9)
+    waiting = Row("run-1", "Lamp", least=1, most=1)
+    refused = Row(
+        "run-2",
+        "NL-7 Desk",
+        least=5,
+        most=5,
         status="over_budget",
         reason="needs at least 5 credits",
     )

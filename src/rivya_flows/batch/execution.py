@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Protocol
 
 from rivya_flows.batch.pricing import BatchOptions, PricedBatch, price_batch, read_batch, row_result
-from rivya_flows.batch.rows import row_folder
-from rivya_flows.batch.scheduler import Batch, RowResult, RowState
+from rivya_flows.batch.rows import Row, row_folder
+from rivya_flows.batch.scheduler import Batch, RowResult
 from rivya_flows.batch.summary import BatchResult, WalletChange, csv_text, read_reports, sheet_text
 from rivya_flows.engine.report import RunReporter, write_whole
 from rivya_flows.engine.run import Run, Runner, RunOptions
@@ -116,14 +116,14 @@ async def run_batch_in(
 
 async def run_rows(
     batch: Batch,
-    run_row: Callable[[RowState], Awaitable[object]],
+    run_row: Callable[[Row], Awaitable[object]],
     result_of: Callable[[str], RowResult],
     *,
     changed: Callable[[Batch], None] = lambda _: None,
 ) -> None:
     """Runs all rows that can be paid for; a failed row ends no other, an exception that is not ours all."""
 
-    async def run(row: RowState) -> RowResult:
+    async def run(row: Row) -> RowResult:
         try:
             await run_row(row)
         except RivyaError as error:
@@ -176,7 +176,7 @@ async def _run_priced(
     # Runs begin one after the other: a Prefect server on SQLite refuses concurrent flow runs.
     beginning = asyncio.Lock()
 
-    async def run_row(row: RowState) -> None:
+    async def run_row(row: Row) -> None:
         with ExitStack() as begun:
             await beginning.acquire()
             begun.callback(beginning.release)
@@ -215,11 +215,11 @@ async def _run_priced(
         return True
 
 
-def _begun(context: RunContext, priced: PricedBatch, folder: Path, row: RowState) -> RunReporter:
+def _begun(context: RunContext, priced: PricedBatch, folder: Path, row: Row) -> RunReporter:
     """Follows the run of a row, which is created if it has none."""
     journal, frozen = context.journal, priced.fresh.get(row.run_id)
     if frozen is not None and journal.run(row.run_id) is None:
-        journal.create(frozen, make_folder(row_folder(folder, row.row, priced.taken)))
+        journal.create(frozen, make_folder(row_folder(folder, row, priced.taken)))
     reporter = RunReporter(journal, context.assets, known_run(context, row.run_id))
     reporter.follow()
     return reporter

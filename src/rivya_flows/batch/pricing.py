@@ -10,13 +10,13 @@ from functools import partial
 from pathlib import Path
 
 from rivya_client.catalogue.prices import price_of
-from rivya_flows.batch.rows import BatchRow, batch_id_of, read_rows, with_new_runs
-from rivya_flows.batch.scheduler import BUDGET, Batch, RowResult, RowState
+from rivya_flows.batch.rows import Row, batch_id_of, read_rows, with_new_runs
+from rivya_flows.batch.scheduler import BUDGET, Batch, RowResult
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.engine.run import Runner
 from rivya_flows.engine.run_context import RunContext
 from rivya_flows.errors import BudgetError, MediaError, SpecError, UsageError
-from rivya_flows.language.workflow import MAX_LABELS, Inputs, Workflow
+from rivya_flows.language.workflow import MAX_LABELS, Workflow
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.ledger.summary import failure_codes, troubles
@@ -57,7 +57,7 @@ class ReadBatch:
     options: BatchOptions
     workflow: Workflow
     market: Market
-    rows: tuple[BatchRow, ...]
+    rows: tuple[Row, ...]
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,9 @@ class PricedBatch:
     taken: frozenset[Path] = frozenset()
 
     @property
-    def again(self) -> list[RowState]:
+    def again(self) -> list[Row]:
         """Of the `fresh` rows, those of which an earlier run was removed."""
-        return [row for row in self.batch.rows if row.row.removed and row.run_id in self.fresh]
+        return [row for row in self.batch.rows if row.removed and row.run_id in self.fresh]
 
     @property
     def least(self) -> int:
@@ -164,7 +164,7 @@ class PricedBatch:
         return ", ".join(parts)
 
 
-def _shortage(rows: Iterable[RowState], left: int, words: str) -> Iterator[str]:
+def _shortage(rows: Iterable[Row], left: int, words: str) -> Iterator[str]:
     """``the rows need at least 84 and at most 120 credits; the budget is 60: about 7 of 14 rows will run``."""
     waiting = [row for row in rows if row.status == "waiting"]
     least, price = (sum(row.least for row in waiting), sum(row.price for row in waiting))
@@ -196,15 +196,16 @@ def price_batch(context: RunContext, read: ReadBatch) -> PricedBatch:
         look_up=context.look_up,
         machine=context.settings,
     )
-    states: list[RowState] = []
+    rows = with_new_runs(read.rows, journal.removed_ids(prefix))
     fresh: dict[str, RunFrozen] = {}
     problems: list[Diagnostic] = []
-    for row in with_new_runs(read.rows, journal.removed_ids(prefix)):
+    for row in rows:
         if run := runs.get(row.run_id):
-            state, labels = _started_row(context, row), run.labels
+            labels = run.labels
+            _read_started(context, row)
         else:
             try:
-                request = replace(options.request, inputs=partial(_values_of, row))
+                request = replace(options.request, inputs=lambda _, values=row.values: values)
                 ready = prepared(request, run_id=row.run_id)
             except (SpecError, MediaError, UsageError) as error:
                 found = error.diagnostics if isinstance(error, SpecError) else (error,)
@@ -213,18 +214,17 @@ def price_batch(context: RunContext, read: ReadBatch) -> PricedBatch:
                 continue
             frozen, price = ready.frozen, ready.estimate
             fresh[row.run_id], labels = frozen, frozen.labels
-            state = RowState(row, price.min, price.max, frozen.budget)
-        state.pools = frozenset(one.pool.name for one in pools if one.pool.covers(labels))
-        states.append(state)
+            row.least, row.most, row.spec_cap = price.min, price.max, frozen.budget
+        row.pools = frozenset(one.pool.name for one in pools if one.pool.covers(labels))
     if problems:
         raise SpecError(tuple(problems))
     gone = 0
     if options.budget is not None:
-        known = {row.run_id for row in states} - fresh.keys()
+        known = {row.run_id for row in rows} - fresh.keys()
         spent = spent_by(journal.engine, prefix)
         gone = sum(credits for run_id, (credits, _) in spent.items() if run_id not in known)
     totals = [one.total for one in pools]
-    batch = Batch(states, options.budget, options.parallel, removed=gone, pools=totals)
+    batch = Batch(rows, options.budget, options.parallel, removed=gone, pools=totals)
     taken = frozenset(run.folder for run in runs.values())
     return PricedBatch(batch, fresh, read.batch_id, read.market.balance or 0, taken)
 
@@ -245,23 +245,18 @@ def row_result(journal: Journal, run_id: str) -> RowResult:
     )
 
 
-def _values_of(row: BatchRow, _: Workflow) -> Inputs:
-    return row.values
-
-
-def _started_row(context: RunContext, row: BatchRow) -> RowState:
-    """A row that has a run: completed, or with what it still lacks."""
+def _read_started(context: RunContext, row: Row) -> None:
+    """Reads what a row that has a run spent, and what it still lacks."""
     entries = context.journal.entries(row.run_id)
     first = entries[0].event
     assert isinstance(first, RunFrozen)
     state = replay(entry.event for entry in entries)
-    made = RowState(row, 0, 0, first.budget, spent=state.spent)
+    row.spec_cap, row.spent, row.before = first.budget, state.spent, state.spent
     if state.ended == "completed":
-        made.status = "completed"
-        return made
+        row.status = "completed"
+        return
     left = remaining(state, None, context.look_up, RunResumed(at=datetime.now(UTC)))
-    made.least, made.most, made.recap = left.min, left.max, state.cap != first.budget
-    return made
+    row.least, row.most, row.recap = left.min, left.max, state.cap != first.budget
 
 
 async def read_batch(

@@ -1,4 +1,4 @@
-"""Read the rows of a batch: a CSV file whose header names inputs, with one run for each row."""
+"""The rows of a batch, and the CSV file that they are read from: its header names inputs; each has a run."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, Literal
 
 from rivya_client.printable import one_line
+from rivya_flows.assets import Outputs
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.language.canonical import digest
@@ -19,6 +20,9 @@ from rivya_flows.language.expressions.filters import slug
 from rivya_flows.language.inputs import fit, hint_for
 from rivya_flows.language.syntax.input_parsing import parse_assignments
 from rivya_flows.language.workflow import Input, Inputs, Workflow
+from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.ledger.receipt_model import Receipt
+from rivya_flows.planning.questions.question import Question
 from rivya_flows.store.assets import file_hash
 
 MAX_ROWS = 10_000
@@ -31,9 +35,14 @@ _TEXTS = ("string", "text", "enum", "date")  # types of inputs
 _MAX_SOURCE = 200  # characters of a line that a diagnostic quotes
 
 
-@dataclass(frozen=True)
-class BatchRow:
-    """One row.
+Status = Literal[
+    "waiting", "running", "completed", "failed", "cancelled", "suspended", "over_budget"
+]
+
+
+@dataclass(eq=False)
+class Row:
+    """A row of a batch: as it was read, then with its price, and with what became of it.
 
     Attributes:
         run_id: Depends on the row's inputs, not on its notes, its place in the file or the other rows.
@@ -42,6 +51,19 @@ class BatchRow:
         line: Where it begins in the file, from 1.
         keys: What names it, by column.
         removed: How many of its runs were removed.
+        least, most: Credits still to buy; `most` is None where the price has no upper bound.
+        spec_cap: The cap that the spec sets for every run, or None.
+        recap: Its journal has another cap than `spec_cap`, from an earlier batch.
+        pools: That cover it.
+        before: Of `spent`, what was spent before this batch began to run.
+        cap: Of the whole run while it runs; None keeps the spec's own.
+        held: What it holds of each limit while it runs.
+        tried: The cap that its last execution exhausted, and how that ended: a higher one is worth
+            another try.
+        codes: Error codes of its last execution.
+        pool: That did not cover it before it began.
+        receipt, folder: Of its run, at the end of the batch; None without a run.
+        questions: That it waits for, at the end of the batch.
     """
 
     run_id: str
@@ -52,6 +74,72 @@ class BatchRow:
     notes: Mapping[str, str] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)
     removed: int = 0
+    least: int = 0
+    most: int | None = 0
+    spec_cap: int | None = None
+    recap: bool = False
+    pools: frozenset[str] = frozenset()
+    status: Status = "waiting"
+    spent: int = 0
+    before: int = 0
+    cap: int | None = None
+    held: Mapping[str, int] = field(default_factory=dict)
+    tried: tuple[int, Status] | None = None
+    codes: frozenset[str] = frozenset()
+    reason: str | None = None
+    pool: str | None = None
+    receipt: Receipt | None = None
+    folder: Path | None = None
+    questions: Sequence[Question] = ()
+
+    @property
+    def price(self) -> int:
+        """The most that it needs; the least where nothing bounds it."""
+        return self.least if self.most is None else self.most
+
+    @property
+    def is_over_spec(self) -> bool:
+        """Whether the spec's own budget does not cover its price before this batch began."""
+        return self.spec_cap is not None and self.before + self.least > self.spec_cap
+
+    @property
+    def shown_status(self) -> str:
+        """Its status at the end of the batch: one that waits still was not started."""
+        return "not_started" if self.status == "waiting" else self.status
+
+    @property
+    def saved(self) -> int:
+        """Credits that the cache saved."""
+        return self.receipt.credits.saved if self.receipt else 0
+
+    @property
+    def outputs(self) -> Outputs:
+        return self.receipt.outputs if self.receipt else {}
+
+    def capped(self, share: int) -> int:
+        """The cap with which its run may spend so much more, if the spec lets it."""
+        cap = self.spent + share
+        return cap if self.spec_cap is None else min(cap, self.spec_cap)
+
+    def refuse(self, needed: int, limit: str) -> None:
+        self.status, self.codes = "over_budget", frozenset({"over_budget"})
+        self.reason = f"needs at least {credits_of(needed)}; {limit}"
+
+    def as_json(self) -> dict[str, Any]:
+        """The row in ``batch --json``."""
+        return {
+            "row": self.number,
+            "name": self.name,
+            "run_id": self.run_id,
+            "status": self.shown_status,
+            "credits": self.spent,
+            "saved": self.saved,
+            "reason": self.reason,
+            "folder": str(self.folder) if self.folder else None,
+            "inputs": {**self.values},
+            "notes": {**self.notes},
+            "outputs": {**self.outputs},
+        }
 
 
 def batch_id_of(workflow: Workflow, spec_text: str, service: str, file: str) -> str:
@@ -60,10 +148,10 @@ def batch_id_of(workflow: Workflow, spec_text: str, service: str, file: str) -> 
     return f"batch-{workflow.name[:40]}-{mark}"
 
 
-def with_new_runs(rows: Sequence[BatchRow], removed: Container[str]) -> tuple[BatchRow, ...]:
+def with_new_runs(rows: Sequence[Row], removed: Container[str]) -> tuple[Row, ...]:
     """The rows, each with the id of its first run that was not removed: ``…-r2`` is the second."""
 
-    def of(row: BatchRow) -> BatchRow:
+    def of(row: Row) -> Row:
         run_id, number = row.run_id, 1
         while run_id in removed:
             number += 1
@@ -73,7 +161,7 @@ def with_new_runs(rows: Sequence[BatchRow], removed: Container[str]) -> tuple[Ba
     return tuple(map(of, rows))
 
 
-def row_folder(batch: Path, row: BatchRow, taken: Container[Path]) -> Path:
+def row_folder(batch: Path, row: Row, taken: Container[Path]) -> Path:
     """The folder of a new run: ``nl-110-vinter-teapot``, what names the row; none that another run took."""
     words = slug(row.name)
     if len(words) > _MAX_FOLDER:
@@ -107,7 +195,7 @@ def read_rows(
     batch_id: str,
     given: Mapping[str, Any] | None = None,
     keys: Sequence[str] = (),
-) -> tuple[BatchRow, ...]:
+) -> tuple[Row, ...]:
     """All rows, with each cell read by the type of its input.
 
     An empty cell leaves its input to the default. Commas, semicolons or tabs separate cells. Without
@@ -136,7 +224,7 @@ class _RowReader:
             key=lambda one: sum(name.strip(' "') in self._inputs for name in header.split(one)),
         )
 
-    def rows(self, batch_id: str, keys: Sequence[str]) -> tuple[BatchRow, ...]:
+    def rows(self, batch_id: str, keys: Sequence[str]) -> tuple[Row, ...]:
         records = self._records()
         line, header = next(records, (1, []))
         names = [name.strip() for name in header]
@@ -147,7 +235,7 @@ class _RowReader:
             if key not in names:
                 hint = meant(key, names) or f"it has {', '.join(names)}"
                 raise UsageError(f"--key {key!r:.60}: {self._file} has no such column", hint)
-        rows: list[BatchRow] = []
+        rows: list[Row] = []
         written: list[dict[str, str]] = []
         seen: Counter[str] = Counter()
         for line, cells in records:
@@ -159,7 +247,7 @@ class _RowReader:
             seen[mark] += 1
             repeat = f"-{seen[mark]}" if seen[mark] > 1 else ""
             run_id = "-".join(filter(None, [batch_id, self._words(identity), mark + repeat]))
-            rows.append(BatchRow(run_id, "", len(rows) + 1, line, values, notes))
+            rows.append(Row(run_id, "", len(rows) + 1, line, values, notes))
             written.append(dict(zip(names, map(str.strip, cells), strict=False)))
         if not rows and not self.problems:
             self._add(line, None, "no-rows", "no rows below the header")

@@ -4,19 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from rivya_flows.assets import Outputs
-from rivya_flows.batch.rows import BatchRow
-from rivya_flows.ledger.phrases import credits_of
-from rivya_flows.ledger.receipt_model import Receipt
-from rivya_flows.planning.questions.question import Question
+from rivya_flows.batch.rows import Row, Status
 from rivya_flows.planning.queue.events import PoolTotal
-
-Status = Literal[
-    "waiting", "running", "completed", "failed", "cancelled", "suspended", "over_budget"
-]
 
 NO_CAP = 10**9  # removes the cap that an earlier batch with a budget left in the journal of a run
 BUDGET = ""  # names the budget among the limits of a batch; no pool has an empty name
@@ -44,107 +35,6 @@ class RowResult:
 
 
 @dataclass(eq=False)
-class RowState:
-    """The state of a row.
-
-    Attributes:
-        least, most: Credits still to buy; `most` is None where the price has no upper bound.
-        spec_cap: The cap that the spec sets for every run, or None.
-        recap: Its journal has another cap than `spec_cap`, from an earlier batch.
-        cap: Of the whole run while it runs; None keeps the spec's own.
-        tried: The cap that its last execution exhausted, and how that ended: a higher one is worth
-            another try.
-        codes: Error codes of its last execution.
-        pool: That did not cover it before it began.
-        pools: That cover it.
-        held: What it holds of each limit while it runs.
-        before: Of `spent`, what was spent before this batch began to run.
-        receipt, folder: Of its run, at the end of the batch; None without a run.
-        questions: That it waits for, at the end of the batch.
-    """
-
-    row: BatchRow
-    least: int
-    most: int | None
-    spec_cap: int | None = None
-    recap: bool = False
-    status: Status = "waiting"
-    spent: int = 0
-    cap: int | None = None
-    tried: tuple[int, Status] | None = None
-    codes: frozenset[str] = frozenset()
-    reason: str | None = None
-    pool: str | None = None
-    pools: frozenset[str] = frozenset()
-    held: dict[str, int] = field(default_factory=dict)
-    receipt: Receipt | None = None
-    folder: Path | None = None
-    questions: Sequence[Question] = ()
-    before: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.before = self.spent
-
-    @property
-    def run_id(self) -> str:
-        return self.row.run_id
-
-    @property
-    def name(self) -> str:
-        return self.row.name
-
-    @property
-    def price(self) -> int:
-        """The most that it needs; the least where nothing bounds it."""
-        return self.least if self.most is None else self.most
-
-    @property
-    def is_over_spec(self) -> bool:
-        """Whether the spec's own budget does not cover its price before this batch began."""
-        return self.spec_cap is not None and self.before + self.least > self.spec_cap
-
-    @property
-    def shown_status(self) -> str:
-        """Its status at the end of the batch: one that waits still was not started."""
-        return "not_started" if self.status == "waiting" else self.status
-
-    @property
-    def saved(self) -> int:
-        """Credits that the cache saved."""
-        return self.receipt.credits.saved if self.receipt else 0
-
-    @property
-    def outputs(self) -> Outputs:
-        return self.receipt.outputs if self.receipt else {}
-
-    def capped(self, share: int) -> int:
-        """The cap with which its run may spend so much more, if the spec lets it."""
-        cap = self.spent + share
-        return cap if self.spec_cap is None else min(cap, self.spec_cap)
-
-    def refuse(self, needed: int, limit: str) -> None:
-        self.status, self.codes = "over_budget", frozenset({"over_budget"})
-        self.reason = f"needs at least {credits_of(needed)}; {limit}"
-
-    def as_json(self) -> dict[str, Any]:
-        """The row in ``batch --json``."""
-        row = self.row
-        return {
-            "row": row.number,
-            "name": row.name,
-            "run_id": row.run_id,
-            "status": self.shown_status,
-            "credits": self.spent,
-            "saved": self.saved,
-            "reason": self.reason,
-            "folder": str(self.folder) if self.folder else None,
-            "inputs": {**row.values},
-            "notes": {**row.notes},
-            "outputs": {**self.outputs},
-        }
-
-
-@dataclass(eq=False)
 class Batch:
     """The state of a batch: many runs of one spec, one for each row, under its budget and the pools.
 
@@ -160,13 +50,13 @@ class Batch:
         running: By run id.
     """
 
-    rows: Sequence[RowState]
+    rows: Sequence[Row]
     budget: int | None
     parallel: int = 1
     removed: int = 0
     pools: Sequence[PoolTotal] = ()
     stopped: str | None = None
-    running: dict[str, RowState] = field(default_factory=dict)
+    running: dict[str, Row] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._left = {one.name: one.left for one in self.pools}
@@ -205,9 +95,9 @@ class Batch:
         """Credits of a limit that no row has spent or holds; 0 of a budget that there is not."""
         return max(0, self._left.get(limit, 0))
 
-    def start_rows(self) -> list[RowState]:
+    def start_rows(self) -> list[Row]:
         """Starts the rows that may run now, in order, and refuses those that a limit will not cover."""
-        starts: list[RowState] = []
+        starts: list[Row] = []
         for row in self.rows:
             if self.stopped or len(self.running) >= self.parallel:
                 break
@@ -231,7 +121,7 @@ class Batch:
         elif "over_budget" in result.codes and cap is not None:
             row.status, row.tried = "waiting", (cap, result.status)
 
-    def _start(self, row: RowState) -> bool:
+    def _start(self, row: Row) -> bool:
         """Whether the row runs now; else it waits for credits that may be freed, or is refused."""
         if row.is_over_spec:
             row.refuse(row.before + row.least, f"the spec's budget is {row.spec_cap}")
@@ -273,7 +163,7 @@ class Batch:
         self.running[row.run_id] = row
         return True
 
-    def _expected(self, row: RowState) -> int | None:
+    def _expected(self, row: Row) -> int | None:
         """Credits that the row should need; None if only running one can tell."""
         if row.most is not None or self._open_price is None:
             return row.most

@@ -15,8 +15,8 @@ from pydantic import JsonValue
 
 from rivya_client.printable import spreadsheet_text
 from rivya_flows.assets import assets_in
-from rivya_flows.batch.rows import NOTE, BatchRow
-from rivya_flows.batch.scheduler import Batch, RowState
+from rivya_flows.batch.rows import NOTE, Row
+from rivya_flows.batch.scheduler import Batch
 from rivya_flows.engine.report import write_report
 from rivya_flows.engine.run_context import RunContext, continuable
 from rivya_flows.ledger.phrases import credits_of, other_runs
@@ -93,7 +93,7 @@ class BatchResult:
         return self.folder / "contact-sheet.html"
 
     @property
-    def rows(self) -> Sequence[RowState]:
+    def rows(self) -> Sequence[Row]:
         """In the order of the table."""
         return self.batch.rows
 
@@ -174,7 +174,7 @@ def _receipt(context: RunContext, run_id: str, folder: Path, *, completed: bool)
 
 def sheet_text(result: BatchResult, title: str) -> str:
     """The contact sheet of all rows."""
-    of_all = [_cells(one.row) for one in result.rows]
+    of_all = [_cells(row) for row in result.rows]
     same = {
         name
         for name, value in (of_all[0] if len(of_all) > 1 else {}).items()
@@ -182,24 +182,24 @@ def sheet_text(result: BatchResult, title: str) -> str:
     }
     media: dict[str, Path] = {}
     shown: list[SheetRow] = []
-    for one in result.rows:
-        row, folder = one.row, one.folder
-        for asset in assets_in(one.outputs):
+    for row in result.rows:
+        folder = row.folder
+        for asset in assets_in(row.outputs):
             # A receipt may have been changed: what lies elsewhere is not embedded.
             if folder and asset.path and asset.path.resolve().is_relative_to(folder.resolve()):
                 media.setdefault(asset.sha256, asset.path)
         notes = [text for name, text in row.keys.items() if name in row.notes]
         words = [text for name, text in row.keys.items() if name not in row.notes]
-        words = words or [one.receipt.subject if one.receipt else ""]
+        words = words or [row.receipt.subject if row.receipt else ""]
         shown.append(
             SheetRow(
                 row.number,
                 row.name,
-                one.shown_status,
-                one.spent,
-                one.reason,
+                row.shown_status,
+                row.spent,
+                row.reason,
                 folder,
-                one.receipt,
+                row.receipt,
                 title=" · ".join(filter(None, words)),
                 mark=" · ".join(filter(None, notes)) if any(words) else "",
                 facts=[*_facts(row, same)],
@@ -215,11 +215,11 @@ def sheet_text(result: BatchResult, title: str) -> str:
     )
 
 
-def _cells(row: BatchRow) -> dict[str, object]:
+def _cells(row: Row) -> dict[str, object]:
     return {**row.values, **row.notes}
 
 
-def _facts(row: BatchRow, same: Container[str]) -> Iterator[tuple[str, str]]:
+def _facts(row: Row, same: Container[str]) -> Iterator[tuple[str, str]]:
     """The short cells of a row that do not name it and differ from those of other rows."""
     for name, value in _cells(row).items():
         text = str(value) if isinstance(value, str | int | float) else ""
@@ -227,7 +227,7 @@ def _facts(row: BatchRow, same: Container[str]) -> Iterator[tuple[str, str]]:
             yield name.removeprefix(NOTE), text
 
 
-def csv_text(rows: Sequence[RowState]) -> str:
+def csv_text(rows: Sequence[Row]) -> str:
     """The rows as CSV: the columns of their table, what became of them, and each output.
 
     Media are written as their path. What a spreadsheet could read as a formula gets an apostrophe

@@ -8,7 +8,8 @@ from typing import ClassVar
 
 from rivya_client.catalogue.prices import price_range
 from rivya_flows.batch.pricing import PricedBatch
-from rivya_flows.batch.scheduler import Batch, RowState
+from rivya_flows.batch.rows import Row
+from rivya_flows.batch.scheduler import Batch
 from rivya_flows.batch.summary import BatchResult, refusing_pools, rerun_with
 from rivya_flows.cli.ending import commands, raise_pools
 from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
@@ -132,11 +133,11 @@ def print_plan(found: PricedBatch, *, as_json: bool) -> int:
                 "warnings": [*found.shortages()],
                 "rows": [
                     {
-                        "row": row.row.number,
+                        "row": row.number,
                         "name": row.name,
                         "run_id": row.run_id,
                         "status": "completed" if row.status == "completed" else "not_completed",
-                        "again": bool(row.row.removed) and row.run_id in found.fresh,
+                        "again": bool(row.removed) and row.run_id in found.fresh,
                         "credits": {"min": row.least, "max": row.most},
                     }
                     for row in batch.rows
@@ -241,7 +242,7 @@ def _counts(batch: Batch) -> str:
     return ", ".join([f"{completed} of {len(batch.rows)} completed", *rest])
 
 
-def _ended(row: RowState) -> str:
+def _ended(row: Row) -> str:
     """``NL-110 Vinter teapot completed (2 credits)``, or why it did not."""
     if row.status == "completed":
         return f"{row.name} completed ({credits_of(row.spent)})"
