@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 
 from rivya_flows.batch.rows import Row
 from rivya_flows.batch.scheduler import BUDGET, NO_CAP, Batch, RowResult
-from rivya_flows.planning.queue.events import PoolTotal
+from rivya_flows.queue.events import PoolTotal
 
 
 def row(number: int, least: int = 10, most: int | None = 10, **changed: Any) -> Row:

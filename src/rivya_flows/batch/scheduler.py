@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from rivya_flows.batch.rows import Row, Status
-from rivya_flows.planning.queue.events import PoolTotal
+from rivya_flows.queue.events import PoolTotal
 
 NO_CAP = 10**9  # removes the cap that an earlier batch with a budget left in the journal of a run
 BUDGET = ""  # names the budget among the limits of a batch; no pool has an empty name

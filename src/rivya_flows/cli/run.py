@@ -190,7 +190,7 @@ def fork(
     """
     runner, chosen = begun(begins=not only_plan)
     from rivya_flows.cli.ending import end
-    from rivya_flows.planning.labels import read_labels
+    from rivya_flows.plans.labels import read_labels
     from rivya_flows.preparation.spec_file import read_inputs, read_spec
     from rivya_flows.runs.run import ForkOptions, fork_request, plan, run as run_spec
 

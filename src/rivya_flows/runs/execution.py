@@ -17,8 +17,8 @@ from rivya_flows.errors import RivyaError, UsageError
 from rivya_flows.money.live_guard import Confirm
 from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.planning.questions.reading_answers import checked
-from rivya_flows.planning.queue.events import Event, PurchaseIntended, RunEnded, Stamped
 from rivya_flows.private import as_the_user_wants
+from rivya_flows.queue.events import Event, PurchaseIntended, RunEnded, Stamped
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases

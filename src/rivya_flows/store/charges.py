@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine, case, func, select
 
-from rivya_flows.planning.queue.event_codec import parse
-from rivya_flows.planning.queue.events import Event, OfPurchase, OtherRun
+from rivya_flows.queue.events import Event, OfPurchase, OtherRun, parse
 from rivya_flows.store.database import reading, rows
 from rivya_flows.store.tables import CHARGES, EVENTS, RUNS
 

@@ -18,8 +18,7 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, update
 
 from rivya_flows.errors import PoolExceededError, UsageError
-from rivya_flows.planning.queue.event_codec import purchase_name
-from rivya_flows.planning.queue.events import Event, OfPurchase, PoolTotal, PurchaseIntended
+from rivya_flows.queue.events import Event, OfPurchase, PoolTotal, PurchaseIntended, purchase_name
 from rivya_flows.store.charges import counted
 from rivya_flows.store.database import reading, rows, writing
 from rivya_flows.store.tables import (
