@@ -15,7 +15,7 @@ from rivya_flows.cli.moments import end_moment, moment
 from rivya_flows.cli.output import located, print_json, print_table, show, show_verbatim, tell
 from rivya_flows.cli.service import settings
 from rivya_flows.errors import UsageError
-from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.receipt.phrases import credits_of
 from rivya_flows.similar_names import nearest
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
