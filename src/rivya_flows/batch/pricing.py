@@ -19,7 +19,14 @@ from rivya_flows.errors import BudgetError, MediaError, SpecError, UsageError
 from rivya_flows.language.workflow import MAX_LABELS, Workflow
 from rivya_flows.money.live_guard import Spending, pool_cap
 from rivya_flows.plans.names import BATCH_LABEL
-from rivya_flows.preparation.prepare import Market, RunRequest, prepare, read_market, remaining
+from rivya_flows.preparation.prepare import (
+    InputReader,
+    Market,
+    RunRequest,
+    prepare,
+    read_market,
+    remaining,
+)
 from rivya_flows.preparation.spec_file import load_spec
 from rivya_flows.queue.events import RunFrozen, RunResumed
 from rivya_flows.queue.queue import replay
@@ -205,7 +212,7 @@ def price_batch(context: RunContext, read: ReadBatch) -> PricedBatch:
             _read_started(context, row)
         else:
             try:
-                request = replace(options.request, inputs=lambda _, values=row.values: values)
+                request = replace(options.request, inputs=_reader_of(row))
                 ready = prepared(request, run_id=row.run_id)
             except (SpecError, MediaError, UsageError) as error:
                 found = error.diagnostics if isinstance(error, SpecError) else (error,)
@@ -227,6 +234,10 @@ def price_batch(context: RunContext, read: ReadBatch) -> PricedBatch:
     batch = Batch(rows, options.budget, options.parallel, removed=gone, pools=totals)
     taken = frozenset(run.folder for run in runs.values())
     return PricedBatch(batch, fresh, read.batch_id, read.market.balance or 0, taken)
+
+
+def _reader_of(row: Row) -> InputReader:
+    return lambda _: row.values
 
 
 def row_result(journal: Journal, run_id: str) -> RowResult:
