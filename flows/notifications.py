@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
-from datetime import timedelta
+import re
+from collections.abc import Collection, Sequence
 from typing import cast
 
-from prefect import get_client
 from prefect.blocks.abstract import NotificationBlock, NotificationError
 from prefect.blocks.core import Block
 from prefect.client.orchestration import PrefectClient
@@ -18,28 +16,28 @@ from prefect.events.schemas.automations import (
     AutomationCore,
     CompoundTrigger,
     EventTrigger,
-    Posture,
 )
-from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectNotFound
 
 from rivya_client.printable import one_line
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.deploy_blocks import OWNER_TAG
-from rivya_flows.flows.deployment.deploy import check_server
-from rivya_flows.flows.paging import PAGE, read_all
+from rivya_flows.flows.paging import read_all
 from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL, has_no_recipient
 from rivya_flows.flows.questions.suspension import WAKER
 from rivya_flows.flows.recovery.automations import (
     BATCH_PREFIX,
     EVENT_PREFIX,
-    OURS,
+    PREFIX,
+    RESOURCE,
+    RUN,
     configured_heartbeat,
     ensure,
     ensure_automations,
-    refusals,
+    trigger,
 )
 from rivya_flows.flows.recovery.waker import SWEEP
+from rivya_flows.flows.sync import connected
 
 _TEST_SUBJECT = "rivya-flows: a test"
 _TEST_BODY = "Messages about runs arrive here. `rivya-flows automations test` sent this one."
@@ -64,9 +62,7 @@ async def notification_block(client: PrefectClient, block: str) -> BlockDocument
                 "copy the address of the webhook once more, whole, into the block in Prefect's pages",
             )
         return found
-    known = await read_all(
-        lambda at: client.read_block_documents(limit=PAGE, offset=at, include_secrets=False)
-    )
+    known = await read_all(client.read_block_documents, include_secrets=False)
     names = [f"{one.block_type.slug}/{one.name}" for one in known if one.block_type and _notifies(one)]  # fmt: skip
     what = "sends no notifications" if found else "does not exist on the Prefect server"
     raise UsageError(
@@ -87,12 +83,8 @@ async def send_test(client: PrefectClient, block: str) -> str | None:
             await loaded.notify(subject=_TEST_SUBJECT, body=_TEST_BODY)
     except NotificationError as error:
         # Lines below a warning name the address.
-        marks = ("[WARNING]: ", "[ERROR]: ")
-        said = [line.strip() for line in error.log.splitlines()]
-        words = [
-            line.removeprefix(mark) for line in said for mark in marks if line.startswith(mark)
-        ]
-        return one_line(" ".join(words))[:_MOST_WORDS] or "the service refused it"
+        said = re.findall(r"^\s*\[(?:WARNING|ERROR)\]: (.*)", error.log, re.MULTILINE)
+        return one_line(" ".join(said))[:_MOST_WORDS] or "the service refused it"
     except Exception as error:  # a block may raise anything, and its words may have the address
         answer = getattr(error, "response", None)
         status = getattr(answer, "status_code", None)
@@ -105,9 +97,6 @@ def _notifies(document: BlockDocument) -> bool:
     return schema is not None and "notify" in (schema.capabilities or ())
 
 
-PREFIX = f"{OWNER_TAG}: "
-"""Begins the name of each automation of ours."""
-
 ENDS = {
     "completed": ("Completed",),
     "failed": ("Failed", "TimedOut"),
@@ -119,13 +108,11 @@ ENDS = {
 NEWS = (*ENDS, "crashed", "late", "waker-silent")
 """What a message can tell: the ends, and what no run can tell itself."""
 
-_AGAIN = timedelta(hours=1)
+_AGAIN_SECONDS = 3600.0
 """Our event of an end and Prefect's are one piece of news, whichever comes first."""
 
-_SILENCE = SWEEP + timedelta(minutes=10)
+_SILENCE_SECONDS = SWEEP.total_seconds() + 600
 """By then a sweep would have started a crashed run again."""
-
-_RUN, _OF_PREFECT = "prefect.resource.id", "prefect.flow-run."
 
 _NAMES = """\
 {% set name = (flow_run.name or event.payload.title) | replace("://", ": //") %}\
@@ -143,7 +130,7 @@ _SUBJECT = f"""{_NAMES}\
 
 _BODY = f"""{_NAMES}\
 {{% if flow.name == "{WAKER}" %}}\
-No sweep was complete for {_SILENCE.seconds // 60} minutes: no deadline of a question acts, and lost runs are not \
+No sweep was complete for {_SILENCE_SECONDS / 60:g} minutes: no deadline of a question acts, and lost runs are not \
 found. `rivya-flows doctor` says what is missing. The last sweep:
 {{% elif event.payload.markdown %}}{{{{ event.payload.markdown }}}}
 {{% elif flow_run.state.name == "Late" %}}\
@@ -157,7 +144,7 @@ nothing is bought twice.
 
 async def apply_recovery() -> dict[str, str]:
     """As `ensure_automations`, with the heartbeat that is set for this process."""
-    async with _connected():
+    async with connected():
         return await ensure_automations(heartbeat_seconds=configured_heartbeat())
 
 
@@ -168,15 +155,15 @@ async def apply_notification(
 
     Gives what was done to it, by its name: `made`, `changed` or `unchanged`.
     """
-    async with _connected() as client:
+    async with connected() as client:
         found = await notification_block(client, block)
         wanted = notification(block, found, ends, spec)
-        return {wanted.name: await ensure(client, wanted)}
+        return await ensure(client, wanted)
 
 
 async def try_notifications(blocks: Sequence[str]) -> dict[str, str | None]:
     """Sends a test message through blocks, from this machine; gives why each was not sent, None where it was."""
-    async with _connected() as client:
+    async with connected() as client:
         sends = f"{PREFIX}notify "
         ours = [one.name for one in await _ours(client) if one.name.startswith(sends)]
         names = blocks or [name.removeprefix(sends).partition(" of ")[0] for name in ours]
@@ -191,14 +178,14 @@ async def try_notifications(blocks: Sequence[str]) -> dict[str, str | None]:
 
 
 async def automations_of_ours() -> list[Automation]:
-    async with _connected() as client:
+    async with connected() as client:
         return await _ours(client)
 
 
 async def remove_automation(name: str) -> None:
     """Removes an automation of ours, named with or without `PREFIX`."""
     wanted = name if name.startswith(PREFIX) else PREFIX + name
-    async with _connected() as client:
+    async with connected() as client:
         ours = await _ours(client)
         found = [one for one in ours if one.name == wanted]
         if not found:
@@ -220,8 +207,10 @@ def notification(
         body = body.replace("payload.markdown }}", "payload.markdown | truncate(1500, true) }}")
     chosen = [one for one in NEWS if one in ends]
     triggers = [_trigger(one, spec) for one in chosen]
-    if of_batches := {BATCH_PREFIX + one for one in chosen if one in ENDS}:
-        triggers.append(_of_batches(of_batches, spec))
+    if of_batches := [BATCH_PREFIX + one for one in chosen if one in ENDS]:
+        # At the end of a batch; its rows have events of other names.
+        labels = {RESOURCE: f"{BATCH_PREFIX}*", "rivya-flows.campaign": spec or "*"}
+        triggers.append(trigger(*of_batches, labels=labels))
     return AutomationCore(
         name=f"{PREFIX}notify {block}{of}",
         description=f"Sends how runs{of} end ({', '.join(chosen)}) through {block}.",
@@ -232,70 +221,28 @@ def notification(
 
 
 def _trigger(news: str, spec: str | None) -> EventTrigger:
+    flow = WAKER if news == "waker-silent" else spec or f"!{WAKER}"
+    of = [{"prefect.resource.role": "flow", "prefect.resource.name": flow}]
     match news:
         case "waker-silent":
             # By something: without, Prefect looks also where nothing was heard, and tells it again.
-            swept, by = {f"{_OF_PREFECT}Completed"}, {"related:flow:prefect.resource.id"}
-            return _heard(WAKER, within=_SILENCE, after="Completed", expect=swept, for_each=by)
+            by = [f"related:flow:{RESOURCE}"]
+            swept, silence = f"{RUN}Completed", _SILENCE_SECONDS
+            return trigger(swept, after=["Completed"], within=silence, related=of, for_each=by)
         case "crashed":
-            return _heard(spec, within=_SILENCE, after="Crashed", expect={f"{_OF_PREFECT}*"})
+            return trigger(f"{RUN}*", after=["Crashed"], within=_SILENCE_SECONDS, related=of)
         case "late":
             # The first one of a deployment: without a worker there may be hundreds.
-            by = {"related:deployment:prefect.resource.id"}
-            return _heard(spec, within=_AGAIN, expect={f"{_OF_PREFECT}Late"}, for_each=by)
+            by = [f"related:deployment:{RESOURCE}"]
+            return trigger(f"{RUN}Late", within=_AGAIN_SECONDS, related=of, for_each=by)
         case "suspended":
-            return _heard(spec, expect={f"{EVENT_PREFIX}suspended"})
-    told = {EVENT_PREFIX + news, *(_OF_PREFECT + state for state in ENDS[news])}
+            return trigger(f"{EVENT_PREFIX}suspended", related=of)
+    ended = (EVENT_PREFIX + news, *(RUN + state for state in ENDS[news]))
     # A run that was retried may fail again, but is completed once.
-    by = {_RUN} if news == "completed" else {_RUN, RUN_COUNT_LABEL}
-    return _heard(spec, within=_AGAIN, expect=told, for_each=by)
-
-
-def _of_batches(expect: set[str], spec: str | None) -> EventTrigger:
-    """Fires at the end of a batch; its rows have events of other names."""
-    labels = {_RUN: f"{BATCH_PREFIX}*", "rivya-flows.campaign": spec or "*"}
-    return EventTrigger(
-        expect=expect,
-        match=ResourceSpecification(labels),
-        match_related=ResourceSpecification({**OURS}),
-        for_each={_RUN},
-        posture=Posture.Reactive,
-        threshold=1,
-        within=timedelta(0),
-    )
-
-
-def _heard(
-    flow: str | None,
-    *,
-    expect: set[str],
-    within: timedelta = timedelta(0),
-    after: str | None = None,
-    for_each: Collection[str] = (_RUN,),
-) -> EventTrigger:
-    """Fires at an event of a flow run of ours; with `after` if none of them follows that."""
-    of = {"prefect.resource.role": "flow", "prefect.resource.name": flow or f"!{WAKER}"}
-    return EventTrigger(
-        expect=expect,
-        after={f"{_OF_PREFECT}{after}"} if after else set(),
-        match=ResourceSpecification({_RUN: "prefect.flow-run.*"}),
-        match_related=[ResourceSpecification({**OURS}), ResourceSpecification(of)],
-        for_each=set(for_each),
-        posture=Posture.Proactive if after else Posture.Reactive,
-        threshold=1,
-        within=within,
-    )
-
-
-@asynccontextmanager
-async def _connected() -> AsyncIterator[PrefectClient]:
-    with refusals():
-        async with get_client() as client:
-            await check_server(client)
-            yield client
+    by = [RESOURCE] if news == "completed" else [RESOURCE, RUN_COUNT_LABEL]
+    return trigger(*ended, within=_AGAIN_SECONDS, related=of, for_each=by)
 
 
 async def _ours(client: PrefectClient) -> list[Automation]:
-    found = await read_all(lambda at: client.read_automations(limit=PAGE, offset=at))
-    ours = (one for one in found if one.name.startswith(PREFIX))
-    return sorted(ours, key=lambda one: one.name)
+    found = await read_all(client.read_automations)
+    return sorted((one for one in found if one.name.startswith(PREFIX)), key=lambda one: one.name)

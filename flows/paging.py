@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import (
     DeploymentFilter,
-    FlowFilter,
     FlowRunFilter,
     TaskRunFilter,
     WorkPoolFilter,
@@ -26,27 +25,19 @@ UNFINISHED = (StateType.PENDING, StateType.RUNNING)
 T = TypeVar("T")
 
 
-async def read_all(read: Callable[[int], Awaitable[list[T]]]) -> list[T]:
-    """All rows, in the order of the server."""
+async def read_all(read: Callable[..., Awaitable[list[T]]], **options: Any) -> list[T]:
+    """All rows that a method of the client reads with these options, in the order of the server."""
     found: list[T] = []
     while True:
-        page = await read(len(found))
+        page = await read(**options, limit=PAGE, offset=len(found))
         found += page
         if len(page) < PAGE:
             return found
 
 
-async def read_deployments(
-    client: PrefectClient, *, tag: str | None = None, flows: Collection[str] | None = None
-) -> list[DeploymentResponse]:
-    """All deployments with this tag, and of one of the flows with these names; None: with any."""
-    tagged = DeploymentFilter.model_validate({"tags": tag and {"all_": [tag]}})
-    named = FlowFilter.model_validate({"name": _any(flows)})
-    return await read_all(
-        lambda at: client.read_deployments(
-            deployment_filter=tagged, flow_filter=named, limit=PAGE, offset=at
-        )
-    )
+async def read_deployments(client: PrefectClient, *, tag: str) -> list[DeploymentResponse]:
+    tagged = DeploymentFilter.model_validate({"tags": {"all_": [tag]}})
+    return await read_all(client.read_deployments, deployment_filter=tagged)
 
 
 def flow_runs_with(
@@ -59,11 +50,11 @@ def flow_runs_with(
 ) -> FlowRunFilter:
     """Flow runs with all of these properties; None: with any."""
     wanted = {
-        "id": _any(ids),
+        "id": None if ids is None else {"any_": list(ids)},
         "tags": None if tags is None else {"all_": list(tags)},
-        "state": None if states is None else {"type": _any(states)},
-        "deployment_id": None if deployment is None else _any([deployment]),
-        "end_time": None if ended_before is None else {"before_": ended_before},
+        "state": None if states is None else {"type": {"any_": list(states)}},
+        "deployment_id": deployment and {"any_": [deployment]},
+        "end_time": ended_before and {"before_": ended_before},
     }
     return FlowRunFilter.model_validate(wanted)
 
@@ -72,26 +63,16 @@ async def read_flow_runs(
     client: PrefectClient, wanted: FlowRunFilter, *, pool: str | None = None
 ) -> list[FlowRun]:
     """All of these flow runs; with `pool`, those of one work pool."""
-    there = None if pool is None else WorkPoolFilter.model_validate({"name": _any([pool])})
-    return await read_all(
-        lambda at: client.read_flow_runs(
-            flow_run_filter=wanted, work_pool_filter=there, limit=PAGE, offset=at
-        )
-    )
+    there = pool and WorkPoolFilter.model_validate({"name": {"any_": [pool]}})
+    return await read_all(client.read_flow_runs, flow_run_filter=wanted, work_pool_filter=there)
 
 
 async def read_task_runs(
-    client: PrefectClient, of: FlowRunFilter, states: Collection[StateType] | None = None
+    client: PrefectClient, of: FlowRunFilter, states: Collection[StateType] = ()
 ) -> list[TaskRun]:
     """All task runs of flow runs, or those in some states, in the order of their beginning."""
-    wanted = TaskRunFilter.model_validate({"state": states and {"type": _any(states)}})
+    wanted = states and TaskRunFilter.model_validate({"state": {"type": {"any_": list(states)}}})
     order = TaskRunSort.EXPECTED_START_TIME_ASC
     return await read_all(
-        lambda at: client.read_task_runs(
-            flow_run_filter=of, task_run_filter=wanted, sort=order, limit=PAGE, offset=at
-        )
+        client.read_task_runs, flow_run_filter=of, task_run_filter=wanted or None, sort=order
     )
-
-
-def _any(values: Collection[T] | None) -> dict[str, list[T]] | None:
-    return None if values is None else {"any_": list(values)}

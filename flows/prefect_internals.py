@@ -15,7 +15,7 @@ import json
 import logging
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -75,26 +75,23 @@ def write_in_turns() -> None:
     async def in_turn(
         self: AioSqliteConfiguration, session: AsyncSession, with_for_update: bool = False
     ) -> AsyncIterator[AsyncSessionTransaction]:
-        outer = _turn.get()
-        if outer is not None and outer[0]:
+        if _turn.get():
             async with begin(self, session, with_for_update) as transaction:
                 yield transaction
             return
         lock = turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
-        mine = [True]  # shared with tasks that it starts, which may outlive it
-        # After the timeout it asks SQLite, which refuses it if the other one still writes.
-        with suppress(TimeoutError):
-            await asyncio.wait_for(lock.acquire(), TURN_SECONDS)
-            mine.append(True)
-        token = _turn.set(mine)
-        try:
-            async with begin(self, session, with_for_update=True) as transaction:
-                yield transaction
-        finally:
-            mine[0] = False
-            _turn.reset(token)
-            if len(mine) > 1:
-                lock.release()
+        async with AsyncExitStack() as stack:
+            # After the timeout it asks SQLite, which refuses it if the other one still writes.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stack.enter_async_context(lock), TURN_SECONDS)
+            mine = [True]  # shared with tasks that it starts, which may outlive it
+            token = _turn.set(mine)
+            try:
+                async with begin(self, session, with_for_update=True) as transaction:
+                    yield transaction
+            finally:
+                mine.clear()
+                _turn.reset(token)
 
     AioSqliteConfiguration.begin_transaction = in_turn  # type: ignore[method-assign]
 
@@ -116,7 +113,7 @@ RUN_COUNT_LABEL = "prefect.run-count"
 """The label of a flow run's events that counts its executions, as a string.
 
 Read from server/models/events.py. If it changes, crashed runs are not started again by the
-automation, only by the sweep of `recovery.lost_runs`.
+automation, only by the sweep of `recovery.waker`.
 """
 
 
@@ -126,32 +123,25 @@ async def is_on_sqlite(client: PrefectClient, flow: str) -> bool:
     A backslash in a pattern escapes the next character in PostgreSQL, and is a character in SQLite.
     Read from server/schemas/filters.py, `FlowFilterName`. If it changes, doctor overlooks SQLite.
     """
+    from prefect.client.schemas.filters import FlowFilter
 
     async def found(pattern: str) -> bool:
-        named = FlowFilter(name=FlowFilterName(like_=pattern))
+        named = FlowFilter.model_validate({"name": {"like_": pattern}})
         return bool(await client.read_flows(flow_filter=named, limit=1))
-
-    from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 
     return await found(flow) and not await found(flow.replace("-", r"\-"))
 
 
-def schedule_slug(run: FlowRun) -> str | None:
-    """The slug of the schedule that made a flow run; None if no schedule made it.
+def made_by(run: FlowRun, schedules: Iterable[DeploymentSchedule]) -> DeploymentSchedule | None:
+    """The schedule that made a flow run, also by its slug: deploying again may give it another id. None: no such.
 
     Read from server/models/deployments.py: `created_by` shows the slug, or the schedule's class
     where it has none, and the schedule's id. If it changes, every scheduled run is skipped.
     """
     if not run.auto_scheduled or run.created_by is None:
         return None
-    return run.created_by.display_value
-
-
-def made_by(run: FlowRun, schedules: Iterable[DeploymentSchedule]) -> DeploymentSchedule | None:
-    """The schedule that made a flow run, also by its slug: deploying again may give it another id. None: no such."""
-    slug, made = schedule_slug(run), run.created_by and run.created_by.id
-    own = (one for one in schedules if made == one.id or (slug and slug == one.slug))
-    return next(own, None)
+    made, slug = run.created_by.id, run.created_by.display_value
+    return next((one for one in schedules if made == one.id or (slug and slug == one.slug)), None)
 
 
 async def dates_of(

@@ -36,8 +36,8 @@ from rivya_flows.store.deployments import DeployedSpec, deployed_spec, version_o
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.shared_store_checks import shown_url
 
-_FILE = "file"
-"""Begins an attribute that names a file by its path."""
+_FILE = "file_2F_"
+"""Begins an attribute that names a file by its path: no spec has a capital letter in its name."""
 
 
 def spec_folders() -> tuple[Path, ...]:
@@ -95,24 +95,40 @@ def _parameters(flow_run_id: str) -> tuple[str, ...]:
     return ()
 
 
-def _on_disk(attribute: str) -> CampaignFlow:
-    file = _file_of(attribute)
-    return _found(attribute) if file is None else flow_of_file(file)
-
-
 def flow_of_file(path: Path) -> CampaignFlow:
-    """The flow of a spec anywhere; processes of its deployments find the file by the attribute."""
+    """The flow of a spec anywhere, by an absolute path, which processes of its deployments find by the attribute."""
+    written = re.sub(r"[^A-Za-z0-9]", lambda match: f"_{ord(match[0]):X}_", str(path))
     spec = read_spec(path)
-    attribute = _FILE + re.sub(r"[^A-Za-z0-9]", lambda match: f"_{ord(match[0]):X}_", str(path))
-    return _flow(attribute, load_spec(spec, shipped()), spec.text, spec)
+    return _flow(f"file{written}", load_spec(spec, shipped()), spec.text, spec)
 
 
-def _file_of(attribute: str) -> Path | None:
-    """The file that an attribute of `flow_of_file` names; None for other attributes."""
-    if not attribute.startswith(_FILE):
-        return None
-    written = attribute.removeprefix(_FILE)
-    return Path(re.sub(r"_([0-9A-F]+)_", lambda match: chr(int(match[1], 16)), written))
+def _on_disk(attribute: str) -> CampaignFlow:
+    if attribute.startswith(_FILE):
+        written = attribute.removeprefix("file")
+        return flow_of_file(
+            Path(re.sub(r"_([0-9A-F]+)_", lambda match: chr(int(match[1], 16)), written))
+        )
+    files = spec_files()
+    if attribute not in files:
+        looked = ", ".join(map(str, spec_folders()))
+        close = nearest(attribute, files)
+        advice = f"did you mean {close!r}?" if close else "set RIVYA_FLOWS_SPECS to its folder"
+        raise AttributeError(f"no spec for {attribute!r} in {looked}; {advice}")
+    path = files[attribute]
+    # An included spec may be edited while the one that includes it is not.
+    stamps = tuple(one.stat().st_mtime_ns for one in sorted(path.parent.rglob("*.yaml")))
+    return _compiled(path, path.read_text(encoding="utf-8"), stamps)
+
+
+@functools.lru_cache(maxsize=64)
+def _compiled(path: Path, text: str, _stamps: tuple[int, ...]) -> CampaignFlow:
+    spec = SpecFile(text, str(path), path.parent)
+    workflow = load_spec(spec, shipped())
+    name = workflow.name
+    if attribute_of(name) != attribute_of(path.stem):
+        # Deployments are named after the spec, and are looked up here by file.
+        raise AttributeError(f"{path}: its name is {name!r}; call the file {name}.yaml")
+    return _flow(attribute_of(name), workflow, text, replace(spec, name=f"{name}.yaml"))
 
 
 def _flow(
@@ -179,27 +195,3 @@ def _edits(attribute: str, spec: DeployedSpec) -> tuple[str, ...]:
         f"{path} was edited after it was deployed; this run executes the deployed spec, "
         f"{spec.version}; `rivya-flows deploy` deploys the edit",
     )
-
-
-def _found(attribute: str) -> CampaignFlow:
-    files = spec_files()
-    if attribute not in files:
-        looked = ", ".join(map(str, spec_folders()))
-        close = nearest(attribute, files)
-        advice = f"did you mean {close!r}?" if close else "set RIVYA_FLOWS_SPECS to its folder"
-        raise AttributeError(f"no spec for {attribute!r} in {looked}; {advice}")
-    path = files[attribute]
-    # An included spec may be edited while the one that includes it is not.
-    stamps = tuple(one.stat().st_mtime_ns for one in sorted(path.parent.rglob("*.yaml")))
-    return _compiled(path, path.read_text(encoding="utf-8"), stamps)
-
-
-@functools.lru_cache(maxsize=64)
-def _compiled(path: Path, text: str, _stamps: tuple[int, ...]) -> CampaignFlow:
-    spec = SpecFile(text, str(path), path.parent)
-    workflow = load_spec(spec, shipped())
-    name = workflow.name
-    if attribute_of(name) != attribute_of(path.stem):
-        # Deployments are named after the spec, and are looked up here by file.
-        raise AttributeError(f"{path}: its name is {name!r}; call the file {name}.yaml")
-    return _flow(attribute_of(name), workflow, text, replace(spec, name=f"{name}.yaml"))

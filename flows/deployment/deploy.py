@@ -7,31 +7,25 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http import HTTPStatus
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from prefect import get_client
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import WorkPool
-from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.exceptions import ObjectNotFound
 
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.engine.publishing import upload_page
 from rivya_flows.environment import variables
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.credentials import RivyaCredentials
-from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL, JobVariables, first_block
-from rivya_flows.flows.deployment.desired import (
-    DesiredDeployment,
-    GivenSpecs,
-    desired_deployments,
-    read_specs,
-)
+from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL, first_block
+from rivya_flows.flows.deployment.desired import GivenSpecs, desired_deployments, read_specs
 from rivya_flows.flows.deployment.spending import deployed_spending
 from rivya_flows.flows.deployment.sync import (
     Change,
-    ExistingDeployment,
+    Desired,
     delete_orphans,
     read_existing,
     reconcile,
@@ -45,7 +39,7 @@ from rivya_flows.flows.deployment.work_pools import (
     machines_of,
 )
 from rivya_flows.flows.recovery.automations import configured_heartbeat, ensure_automations
-from rivya_flows.flows.server.environment import health_problem, password_hint
+from rivya_flows.flows.sync import connected, refusals
 from rivya_flows.money.live_guard import (
     Confirm,
     account,
@@ -60,10 +54,12 @@ from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.deployments import keep_spec
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.shared_store_checks import shown_url, this_machine, unshared
+from rivya_flows.store.shared_store_checks import this_machine, unshared
 
 _AT_ONCE = 6
 """Concurrent requests: with more, a server on SQLite only waits for its own locks."""
+
+_INVALID = "compare job variables with the variables of the work pool's template"
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -71,13 +67,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class DeployOptions:
-    """What to deploy, and how.
-
-    Attributes:
-        work_pool: For entries that name none; None uses `WORK_POOL`.
-        collection: A name for all of them as one whole collection; None uses their folders.
-        sources: What is read of the paths, if it was read and agreed to before; None: read now.
-    """
+    """What to deploy, and how; `sources` were read from the paths and agreed to before, if they are given."""
 
     paths: Sequence[Path]
     work_pool: str | None = None
@@ -85,7 +75,7 @@ class DeployOptions:
     prune: bool = False
     dry: bool = False
     single_machine: bool = False
-    job_variables: JobVariables = field(default_factory=JobVariables)
+    job_variables: Mapping[str, Any] = field(default_factory=dict)
     sources: GivenSpecs | None = None
 
 
@@ -93,11 +83,8 @@ class DeployOptions:
 class Deployed:
     """What was done.
 
-    Attributes:
-        left: Deployments of ours that no given spec has and that stay: without `prune`, or because
-            their spec may still exist.
-        without: Specs without a `deploy:` entry, with one that they could have, as YAML.
-        moved_waker: Where the waker was moved and why, as a sentence; None if it was not.
+    `left` are deployments of ours that no given spec has and that stay: without `prune`, or because their spec
+    may still exist. `without` are specs that have no `deploy:` entry, with one that they could have, as YAML.
     """
 
     changes: list[Change]
@@ -105,8 +92,7 @@ class Deployed:
     stale: tuple[str, ...]
     without: Mapping[str, str]
     pools: tuple[str, ...]
-    process_pools: tuple[str, ...]
-    moved_waker: str | None = None
+    notes: tuple[str, ...]
 
 
 async def deploy(
@@ -122,18 +108,14 @@ async def deploy(
     sources = options.sources or read_specs(
         options.paths, shipped(), collection=options.collection, empty=options.prune
     )
-    try:
-        async with get_client() as client:
-            await check_server(client)
-            if options.sources is None:
-                pretend = _rehearses(settings, str(client.api_url))
-                found = await deployed_spending(sources, datetime.now(UTC))
-                await agree_to_spending(
-                    found, settings, tell, confirm, rehearses=pretend, dry=options.dry
-                )
-            return await _deploy(client, sources, options, settings)
-    except PrefectHTTPStatusError as error:
-        raise _refused("prefect", error) from error
+    async with connected() as client:
+        if options.sources is None:
+            pretend = _rehearses(settings, str(client.api_url))
+            found = await deployed_spending(sources, datetime.now(UTC))
+            await agree_to_spending(
+                found, settings, tell, confirm, rehearses=pretend, dry=options.dry
+            )
+        return await _deploy(client, sources, options, settings)
 
 
 def _rehearses(settings: Settings, api_url: str) -> bool:
@@ -152,40 +134,24 @@ def _rehearses(settings: Settings, api_url: str) -> bool:
     return "RIVYA_BASE_URL" in variables() and is_rehearsal(settings.rivya_base_url, settings)
 
 
-async def check_server(client: PrefectClient) -> None:
-    """Raises `UsageError` if the server of this process does not answer."""
-    problem = await health_problem(client)
-    if problem is None:
-        return
-    url, answer = shown_url(str(client.api_url)), getattr(problem, "response", None)
-    if answer is None:
-        raise UsageError(
-            f"no Prefect server answers at {url}",
-            "start it, or set PREFECT_API_URL to a running one",
-        )
-    raise UsageError(
-        f"{url} answers with HTTP {answer.status_code}", password_hint(answer.status_code)
-    )
-
-
 async def _deploy(
     client: PrefectClient, sources: GivenSpecs, options: DeployOptions, settings: Settings
 ) -> Deployed:
     default = options.work_pool or WORK_POOL
-    pools = {
+    named = {
         one.work_pool.name if one.work_pool else default
         for source in sources.specs.values()
         for one in source.workflow.deploy
     }
-    await _check_shared(pools, options, settings)
-    there = await _read_pools(client, pools, default)
-    made = tuple(name for name, pool in there.items() if pool is None)
+    await _check_shared(named, options, settings)
+    pools = {name: await _read_pool(client, name, default) for name in sorted(named)}
+    made = tuple(name for name, pool in pools.items() if pool is None)
     if made and not options.dry:
         await ensure_work_pool(default)
     existing = await read_existing(client, sources.specs)
     with scratch() as folder:
         url = (folder / "kept").as_uri() if options.dry else settings.assets_url
-        desired = desired_deployments(
+        of_specs = desired_deployments(
             sources,
             shipped(),
             AssetStore(url, folder),
@@ -193,43 +159,48 @@ async def _deploy(
             upload_page=upload_page(settings, str(client.api_url)),
             job_variables=options.job_variables,
         )
-    _refuse(desired, existing, there)
+    desired = [one.against(existing.get(one.name)) for one in of_specs]
+    _refuse(desired, existing, pools)
     if not options.dry:  # where workers read them
         with closing(Journal(settings.store_url)) as journal:
-            for spec in {one.spec.hash: one.spec for one in desired}.values():
+            for spec in {one.spec.hash: one.spec for one in of_specs}.values():
                 keep_spec(journal.engine, spec)
     stale, unsure = unspecified(
-        existing.values(),
+        existing,
         {one.name for one in desired},
         set(sources.specs),
         {one.collection for one in sources.specs.values()} | sources.covered,
         sources.covered,
     )
 
-    async def reconciled(one: DesiredDeployment) -> Change:
-        found = existing[one.name].deployment if one.name in existing else None
-        try:
-            return await reconcile(client, one, found, prune=options.prune, dry=options.dry)
-        except PrefectHTTPStatusError as error:
-            raise _refused(f"deployment {one.name}", error) from error
+    async def reconciled(one: Desired) -> Change:
+        with refusals(f"deployment {one.name}", _INVALID):
+            return await reconcile(
+                client, one, existing.get(one.name), prune=options.prune, dry=options.dry
+            )
 
-    async def removed(one: ExistingDeployment) -> Change:
+    async def removed(name: str) -> Change:
         if not options.dry:
-            await remove(client, one)
-        return Change(one.name, "removed", id=one.deployment.id)
+            await remove(client, name, existing[name].id)
+        return Change(name, "removed", id=existing[name].id)
 
     changes = await _bounded(desired, reconciled)
     if options.prune:
-        changes += await _bounded([existing[name] for name in stale], removed)
+        changes += await _bounded(stale, removed)
         if not options.dry:
             await delete_orphans(client)
-    moved = None
+    notes = [
+        f"work pool {name} is of type process; warm workers need campaign: docs/how-to/workers.md"
+        for name, pool in pools.items()
+        if pool and pool.type == "process"
+    ]
     if pools and not options.dry:
         # The form offers its blocks as wallets.
         await RivyaCredentials.aregister_type_and_schema(client=client)
         # Campaigns need these too: crashed runs restart, and deadlines of questions act.
         await ensure_automations(heartbeat_seconds=configured_heartbeat())
-        moved = await deploy_waker(sorted(pools, key=lambda one: one != default))
+        if moved := await deploy_waker(sorted(pools, key=lambda one: one != default)):
+            notes.append(moved)
     return Deployed(
         changes=changes,
         left=unsure if options.prune else tuple(sorted({*stale, *unsure})),
@@ -240,10 +211,7 @@ async def _deploy(
             if not one.workflow.deploy
         },
         pools=made,
-        process_pools=tuple(
-            name for name, pool in there.items() if pool and pool.type == "process"
-        ),
-        moved_waker=moved,
+        notes=tuple(notes),
     )
 
 
@@ -258,43 +226,36 @@ async def _check_shared(pools: Iterable[str], options: DeployOptions, settings: 
         raise UsageError(found[0], found[1] + alone)
 
 
-async def _read_pools(
-    client: PrefectClient, names: Iterable[str], default: str
-) -> dict[str, WorkPool | None]:
-    """Work pools by name; the default one may be missing, a pool that an entry names must exist."""
-    found: dict[str, WorkPool | None] = {}
-    for name in sorted(names):
-        try:
-            found[name] = await client.read_work_pool(name)
-        except ObjectNotFound:
-            if name != default:
-                raise UsageError(
-                    f"there is no work pool {name!r}",
-                    f"create it: `prefect work-pool create {name} --type campaign`; for containers"
-                    " with their type and --base-job-template, see docs/how-to/work-pools.md",
-                ) from None
-            found[name] = None
-    return found
+async def _read_pool(client: PrefectClient, name: str, default: str) -> WorkPool | None:
+    """A work pool; None if it is the default one and does not exist yet."""
+    try:
+        return await client.read_work_pool(name)
+    except ObjectNotFound:
+        if name == default:
+            return None
+        raise UsageError(
+            f"there is no work pool {name!r}",
+            f"create it: `prefect work-pool create {name} --type campaign`; for containers"
+            " with their type and --base-job-template, see docs/how-to/work-pools.md",
+        ) from None
 
 
 def _refuse(
-    desired: Iterable[DesiredDeployment],
-    existing: Mapping[str, ExistingDeployment],
+    desired: Iterable[Desired],
+    there: Mapping[str, DeploymentResponse],
     pools: Mapping[str, WorkPool | None],
 ) -> None:
     """Refuses deployments whose name somebody else took, or whose containers lack this package."""
-    there = {name: one.deployment for name, one in existing.items()}
-    foreign = [
+    if foreign := [
         one.name for one in desired if one.name in there and OWNER_TAG not in there[one.name].tags
-    ]
-    if foreign:
+    ]:
         raise UsageError(
             f"not made by rivya-flows: {', '.join(foreign)}",
             "rename the entry of `deploy`, or delete that deployment; nothing was deployed",
         )
     for one in desired:
-        pool = pools[one.work_pool]
-        if pool and lacks_package(pool, one.all_job_variables(there.get(one.name))):
+        pool = pools[one.fields.work_pool_name or ""]
+        if pool and lacks_package(pool, one.fields.job_variables or {}):
             raise UsageError(
                 f"{one.name}: the {pool.type} pool {pool.name!r} runs it in Prefect's own image,"
                 " which does not have rivya-flows",
@@ -313,23 +274,3 @@ async def _bounded(values: Sequence[T], call: Callable[[T], Awaitable[R]]) -> li
                 raise done
             results.append(done)
     return results
-
-
-def _refused(where: str, error: PrefectHTTPStatusError) -> UsageError:
-    status = error.response.status_code
-    invalid = status in (HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
-    return UsageError(
-        f"{where}: request refused: {_detail(error)}",
-        "compare job variables with the variables of the work pool's template"
-        if invalid
-        else password_hint(status),
-    )
-
-
-def _detail(error: PrefectHTTPStatusError) -> str:
-    try:
-        body = error.response.json()
-        detail = body.get("detail") or body.get("exception_detail")
-    except (ValueError, AttributeError):
-        detail = None
-    return f"HTTP {error.response.status_code}" + (f": {detail!s:.500}" if detail else "")

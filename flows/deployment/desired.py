@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from prefect.client.schemas.objects import ConcurrencyLimitStrategy, Concurrency
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.events.actions import RunDeployment
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
-from prefect.events.schemas.events import ResourceSpecification
 
 from rivya_client.catalogue.catalogue import Catalogue
 from rivya_flows.errors import Diagnostic, MediaError, RivyaError, SpecError, UsageError
@@ -26,20 +25,14 @@ from rivya_flows.flows.deploy_blocks import (
     SET_VARIABLE,
     SPEC_VARIABLE,
     WORK_POOL,
-    JobVariables,
-    collision_of,
-    entrypoint_of,
-    parameters_of,
-    slug_of,
-    tags_of,
-    trigger_name,
-    trigger_parameters,
+    deployment,
 )
 from rivya_flows.flows.deployment.schedules import prefect_schedule, schedule_problems
+from rivya_flows.flows.deployment.sync import Desired, environment_of, set_by_spec
 from rivya_flows.flows.run_form import CREDENTIALS, shown_form, upload_link
 from rivya_flows.language.workflow import Deploy, Workflow
-from rivya_flows.markdown import paragraphs
-from rivya_flows.preparation.prepare import Market, RunRequest, prepare
+from rivya_flows.preparation.check import check_spec, unreadable
+from rivya_flows.preparation.prepare import RunRequest, prepare_offline
 from rivya_flows.preparation.spec_file import (
     NO_SPEC,
     SpecFile,
@@ -50,7 +43,6 @@ from rivya_flows.preparation.spec_file import (
 )
 from rivya_flows.receipt.phrases import credits_of, total_of
 from rivya_flows.spec.includes import included_texts
-from rivya_flows.spec.load import check
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.deployments import DeployedSpec
 
@@ -82,106 +74,107 @@ class DesiredDeployment:
     collection: str
     price: str = ""
     upload_page: str | None = None
-    job_variables: JobVariables = field(default_factory=JobVariables)
+    job_variables: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """As Prefect names it: ``flow/deployment``."""
         return f"{self.workflow.name}/{self.deploy.name}"
 
-    @property
-    def schedules(self) -> dict[str, DeploymentScheduleCreate]:
-        """Its schedules by slug."""
-        made = [
-            DeploymentScheduleCreate(
-                schedule=prefect_schedule(one), active=one.active, slug=slug_of(number)
+    def against(self, there: DeploymentResponse | None) -> Desired:
+        """What Prefect gets, with what stays of the deployment that is there."""
+        entry = deployment(self.workflow, self.deploy)
+        limit, waits = self.deploy.concurrency_limit, self.deploy.when_busy == "wait"
+        collision = ConcurrencyLimitStrategy("ENQUEUE" if waits else "CANCEL_NEW")
+        wallet = there.parameters.get(CREDENTIALS) if there else None
+        fields = DeploymentUpdate(
+            version=self.spec.version,
+            **self._form(entry),
+            tags=entry["tags"],
+            entrypoint=entry["entrypoint"],
+            pull_steps=[],
+            work_pool_name=self.work_pool,
+            parameters=entry["parameters"]
+            | ({CREDENTIALS: wallet} if isinstance(wallet, dict) else {}),
+            enforce_parameter_schema=True,
+            concurrency_limit=limit,
+            concurrency_options=ConcurrencyOptions(collision_strategy=collision) if limit else None,
+            job_variables=self._job_variables(there),
+        )
+        queue = entry["work_pool"].get("work_queue_name")
+        if queue or _QUEUE in set_by_spec(there):
+            fields.work_queue_name = queue or "default"
+        schedules = {
+            one["slug"]: DeploymentScheduleCreate(
+                schedule=prefect_schedule(schedule), active=schedule.active, slug=one["slug"]
             )
-            for number, one in enumerate(self.deploy.schedules)
-        ]
-        return {one.slug or "": one for one in made}
+            for one, schedule in zip(entry["schedules"], self.deploy.schedules, strict=True)
+        }
 
-    def automations(self, deployment_id: UUID) -> dict[str, AutomationCore]:
-        """The automations of its triggers by name."""
-        made = [
-            AutomationCore(
-                name=trigger_name(self.workflow, self.deploy, number),
-                description=f"Runs {self.name} on the event {one.event}.",
-                enabled=one.active,
-                tags=[OWNER_TAG],
-                trigger=EventTrigger(
-                    expect={one.event},
-                    match=ResourceSpecification.model_validate(one.match),
-                    posture=Posture.Reactive,  # the default, but an update requires it
-                ),
-                actions=[
-                    RunDeployment(
-                        source="selected",
-                        deployment_id=deployment_id,
-                        parameters=trigger_parameters(self.workflow, one),
-                    )
-                ],
-            )
-            for number, one in enumerate(self.deploy.triggers)
-        ]
-        return {one.name: one for one in made}
+        def automations(deployment_id: UUID) -> dict[str, AutomationCore]:
+            return {
+                one["name"]: AutomationCore(
+                    name=one["name"],
+                    description=f"Runs {self.name} on the event {one['expect'][0]}.",
+                    enabled=one["enabled"],
+                    tags=[OWNER_TAG],
+                    trigger=EventTrigger(
+                        expect=one["expect"],
+                        match=one["match"],
+                        posture=Posture.Reactive,  # the default, but an update requires it
+                    ),
+                    actions=[
+                        RunDeployment(
+                            source="selected",
+                            deployment_id=deployment_id,
+                            parameters=one["parameters"],
+                        )
+                    ],
+                )
+                for one in entry.get("triggers", ())
+            }
 
-    def fields(self, there: DeploymentResponse | None) -> DeploymentUpdate:
-        """What else Prefect gets, with what stays of the deployment that is there."""
-        workflow, deploy = self.workflow, self.deploy
-        form = compile_flow(workflow, spec_text=self.spec.text, execute=_never)
-        parameters = parameters_of(workflow, deploy.inputs)
+        return Desired(self.workflow.name, self.deploy.name, fields, schedules, automations)
+
+    def _form(self, entry: Mapping[str, Any]) -> dict[str, Any]:
+        """The description and the schema of the form."""
+        form = compile_flow(self.workflow, spec_text=self.spec.text, execute=_never)
         schema = form.parameters.model_dump_for_openapi()
         # What the entry gives is the default here, and not that of the spec: calls that `prefect sdk
         # generate` writes leave a parameter out that equals its default.
+        parameters = entry["parameters"]
         for name, value in parameters.items():
             schema["properties"][name]["default"] = value
         if "required" in schema:
             schema["required"] = [name for name in schema["required"] if name not in parameters]
-        wallet = there.parameters.get(CREDENTIALS) if there else None
         described = (
             self.price,
-            paragraphs(deploy.description) if deploy.description else form.description,
-            upload_link(workflow, self.upload_page),
+            entry.get("description") or form.description,
+            upload_link(self.workflow, self.upload_page),
         )
-        limit = deploy.concurrency_limit
-        collision = ConcurrencyLimitStrategy(collision_of(deploy))
-        queue = deploy.work_pool.queue if deploy.work_pool else None
-        variables = self.all_job_variables(there)
-        made = DeploymentUpdate(
-            version=self.spec.version,
-            description="\n\n".join(filter(None, described)),
-            tags=tags_of(deploy),
-            entrypoint=entrypoint_of(workflow),
-            pull_steps=[],
-            work_pool_name=self.work_pool,
-            parameters=parameters | ({CREDENTIALS: wallet} if isinstance(wallet, dict) else {}),
-            parameter_openapi_schema={
-                **shown_form(schema, workflow, self.upload_page),
-                # So that the server refuses a mistyped name, before a worker does.
+        return {
+            "description": "\n\n".join(filter(None, described)),
+            "parameter_openapi_schema": {
+                **shown_form(schema, self.workflow, self.upload_page),
+                # The server refuses a mistyped name, before a worker does.
                 "additionalProperties": False,
             },
-            enforce_parameter_schema=True,
-            concurrency_limit=limit,
-            concurrency_options=ConcurrencyOptions(collision_strategy=collision) if limit else None,
-            job_variables={**variables.others, "env": {**variables.env}},
-        )
-        if queue or _QUEUE in JobVariables.of(there).of_spec:
-            made.work_queue_name = queue or "default"
-        return made
+        }
 
-    def all_job_variables(self, there: DeploymentResponse | None) -> JobVariables:
+    def _job_variables(self, there: DeploymentResponse | None) -> dict[str, Any]:
         """Those given now over those of the spec over those that are there and that no spec set."""
-        pool, given, before = self.deploy.work_pool, self.job_variables, JobVariables.of(there)
+        pool, given, before = self.deploy.work_pool, self.job_variables, set_by_spec(there)
         own = pool.resources if pool else {}
-        kept = {name: one for name, one in before.others.items() if name not in before.of_spec}
-        env = {**before.env, **given.env}
+        there_now = (there and there.job_variables) or {}
+        kept = {name: one for name, one in there_now.items() if name not in before}
+        env = {**environment_of(there), **given.get("env", {})}
         env |= {SPEC_VARIABLE: self.spec.hash, COLLECTION_VARIABLE: self.collection}
         env.pop(SET_VARIABLE, None)
-        names = [name for name in own if name not in given.others]
+        names = [name for name in own if name not in given]
         names += [_QUEUE] if pool and pool.queue else []
         if names:
             env[SET_VARIABLE] = json.dumps(sorted(names))
-        return JobVariables({**kept, **own, **given.others}, env)
+        return {**kept, **own, **given, "env": env}
 
 
 async def _never(**_: object) -> Any:
@@ -212,10 +205,9 @@ def read_specs(
         try:
             file = read_spec(path)
         except UsageError as error:
-            message = error.message.removeprefix(f"{path}: ")
-            problems.append(Diagnostic("unreadable", message, error.hint, file=str(path)))
+            problems.append(unreadable(path, error))
             continue
-        workflow, own = check(file.text, file=file.name, catalogue=catalogue, folder=file.folder)
+        workflow, own = check_spec(file, catalogue)
         problems += own
         if workflow is None:
             continue
@@ -255,7 +247,7 @@ def desired_deployments(
     *,
     work_pool: str | None,
     upload_page: str | None = None,
-    job_variables: JobVariables | None = None,
+    job_variables: Mapping[str, Any] | None = None,
 ) -> list[DesiredDeployment]:
     """The deployments of the specs; puts the media that the specs name into the asset store."""
     problems: list[Diagnostic] = []
@@ -280,9 +272,9 @@ def desired_deployments(
                 spec=spec,
                 work_pool=deploy.work_pool.name if deploy.work_pool else work_pool or WORK_POOL,
                 collection=source.collection,
-                price=_price(source, deploy, catalogue, assets),
+                price=_price(source, deploy, catalogue),
                 upload_page=upload_page,
-                job_variables=job_variables or JobVariables(),
+                job_variables=job_variables or {},
             )
             for deploy in source.workflow.deploy
         ]
@@ -291,14 +283,13 @@ def desired_deployments(
     return desired
 
 
-def _price(source: GivenSpec, deploy: Deploy, catalogue: Catalogue, assets: AssetStore) -> str:
+def _price(source: GivenSpec, deploy: Deploy, catalogue: Catalogue) -> str:
     """What a run of a deployment costs, by the shipped prices and with the inputs that it has."""
     if source.workflow.budget is not None:
         return f"At most {credits_of(source.workflow.budget.credits)} a run."
     request = RunRequest(source.file, lambda _: deploy.inputs, local_files=False)
-    market, name = Market(catalogue, service=""), source.workflow.name
     try:
-        ready = prepare(request, market, run_id=name, assets=assets, look_up=lambda _: None)
+        ready = prepare_offline(request, catalogue)
     except RivyaError:  # an input is missing, which the form asks for
         return "No budget: the price of a run depends on its inputs."
     words = total_of(ready.estimate)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from itertools import chain
 
 from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import (
     SCHEDULE_TYPES,
     CronSchedule,
@@ -18,9 +18,10 @@ from prefect.events.schemas.automations import EventTrigger
 
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError, UsageError
+from rivya_flows.flows.deploy_blocks import SPEC_VARIABLE
 from rivya_flows.flows.deployment.desired import GivenSpecs
 from rivya_flows.flows.deployment.schedules import dates_from
-from rivya_flows.flows.deployment.sync import ExistingDeployment, automations_of, read_existing
+from rivya_flows.flows.deployment.sync import automations_of, environment_of, is_ours, read_existing
 from rivya_flows.language.workflow import Deploy, Schedule, Workflow
 from rivya_flows.money.live_guard import DeployedSpending, Start
 from rivya_flows.preparation.spec_file import deployed_file, load_spec
@@ -32,9 +33,11 @@ from rivya_flows.store.journal import Journal
 async def deployed_spending(sources: GivenSpecs, now: datetime) -> list[DeployedSpending]:
     """What each deployment of the specs may buy; labels that inputs decide are not known, nor pools by them."""
     return [
-        _spending(f"{one.workflow.name}/{deploy.name}", one.workflow, await _starts(deploy, now))
-        for one in sources.specs.values()
-        for deploy in one.workflow.deploy
+        _spending(
+            f"{workflow.name}/{deploy.name}", workflow, [one async for one in _starts(deploy, now)]
+        )
+        for workflow in (source.workflow for source in sources.specs.values())
+        for deploy in workflow.deploy
     ]
 
 
@@ -44,8 +47,10 @@ async def other_spending(
     """What may start by itself of our deployments on a server that no given spec has."""
     found = []
     for name, one in sorted((await read_existing(client, ())).items()):
-        if one.is_ours and name not in given and (starts := await _starts_there(client, one, now)):
-            found.append(_spending(name, _executed(journal, one), starts))
+        if is_ours(one) and name not in given:
+            starts = [start async for start in _starts_there(client, name, one, now)]
+            if starts:
+                found.append(_spending(name, _executed(journal, one), starts))
     return found
 
 
@@ -62,9 +67,9 @@ def _spending(name: str, workflow: Workflow | None, starts: list[Start]) -> Depl
     )
 
 
-def _executed(journal: Journal, deployed: ExistingDeployment) -> Workflow | None:
+def _executed(journal: Journal, deployed: DeploymentResponse) -> Workflow | None:
     """The spec of a deployment, which its runs execute."""
-    spec = deployed_spec(journal.engine, deployed.spec_hash)
+    spec = deployed_spec(journal.engine, environment_of(deployed)[SPEC_VARIABLE])
     if spec is None:
         return None
     with suppress(SpecError):
@@ -73,19 +78,19 @@ def _executed(journal: Journal, deployed: ExistingDeployment) -> Workflow | None
 
 
 async def _starts_there(
-    client: PrefectClient, one: ExistingDeployment, now: datetime
-) -> list[Start]:
-    there, found = one.deployment, list[Start]()
+    client: PrefectClient, name: str, there: DeploymentResponse, now: datetime
+) -> AsyncIterator[Start]:
     for schedule in (each.schedule for each in there.schedules if each.active and not there.paused):
         try:
-            found += await _starts_at(_written(schedule), now)
+            start = await _start_of(_written(schedule), now)
         except (UsageError, ValueError):  # a person added it
-            found.append(Start("by a schedule"))
-    for automation in (await automations_of(client, there.id, one.name)).values():
+            start = Start("by a schedule")
+        if start:
+            yield start
+    for automation in (await automations_of(client, there.id, name)).values():
         if automation.enabled and isinstance(automation.trigger, EventTrigger):
             trigger = automation.trigger
-            found.append(_start_by(", ".join(sorted(trigger.expect)), dict(trigger.match.items())))
-    return found
+            yield _start_by(", ".join(sorted(trigger.expect)), dict(trigger.match.items()))
 
 
 def _written(schedule: SCHEDULE_TYPES) -> Schedule:
@@ -100,19 +105,21 @@ def _written(schedule: SCHEDULE_TYPES) -> Schedule:
     raise ValueError(f"{schedule!r:.80} is no schedule of a spec")
 
 
-async def _starts(deploy: Deploy, now: datetime) -> list[Start]:
-    scheduled = [await _starts_at(one, now) for one in deploy.schedules if one.active]
-    triggered = (_start_by(one.event, one.match) for one in deploy.triggers if one.active)
-    return [*chain.from_iterable(scheduled), *triggered]
+async def _starts(deploy: Deploy, now: datetime) -> AsyncIterator[Start]:
+    for schedule in deploy.schedules:
+        if schedule.active and (start := await _start_of(schedule, now)):
+            yield start
+    for trigger in deploy.triggers:
+        if trigger.active:
+            yield _start_by(trigger.event, trigger.match)
 
 
-async def _starts_at(schedule: Schedule, now: datetime) -> list[Start]:
-    """The starts of a schedule as one; none if it has no more dates."""
+async def _start_of(schedule: Schedule, now: datetime) -> Start | None:
     dates = await dates_from(schedule, now)
     if dates is None:
-        return []
+        return None
     when = f"{dates.next:%a %Y-%m-%d} at {dates.next:%H:%M} {schedule.timezone or 'UTC'}"
-    return [Start(f"next on {when}", dates.a_day, dates.a_month)]
+    return Start(f"next on {when}", dates.a_day, dates.a_month)
 
 
 def _start_by(event: str, match: Mapping[str, str | Sequence[str]]) -> Start:

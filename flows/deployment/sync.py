@@ -1,4 +1,4 @@
-"""The deployments on a Prefect server: read, and brought to what the specs say.
+"""The deployments on a Prefect server: read, and brought to what is desired.
 
 Sends only what differs: an update makes the server drop the runs that it has planned, and a run due
 at that moment is lost.
@@ -6,17 +6,17 @@ at that moment is lost.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Generic, TypeVar
+from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate
-from prefect.client.schemas.filters import FlowFilter
-from prefect.client.schemas.objects import DeploymentSchedule, StateType
+from prefect.client.schemas.filters import DeploymentFilter, FlowFilter
+from prefect.client.schemas.objects import DeploymentSchedule, FlowRun, StateType
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.events.schemas.automations import Automation, AutomationCore
 from prefect.exceptions import ObjectNotFound
@@ -24,67 +24,54 @@ from prefect.exceptions import ObjectNotFound
 from rivya_flows.flows.deploy_blocks import (
     COLLECTION_VARIABLE,
     OWNER_TAG,
+    SET_VARIABLE,
     SPEC_VARIABLE,
-    JobVariables,
-    is_ours,
+    is_slug_of_spec,
 )
-from rivya_flows.flows.deployment.desired import DesiredDeployment
-from rivya_flows.flows.paging import PAGE, flow_runs_with, read_deployments, read_flow_runs
+from rivya_flows.flows.paging import flow_runs_with, read_all, read_flow_runs
 from rivya_flows.flows.prefect_internals import made_by
-from rivya_flows.flows.recovery.automations import comparable
+from rivya_flows.flows.recovery.automations import automations_on
+from rivya_flows.flows.sync import Resource, sync
+
+Deployment = DeploymentResponse | DeploymentUpdate
 
 
-@dataclass(frozen=True)
-class ExistingDeployment:
-    """A deployment on the server and the name of its flow."""
+def environment_of(deployment: Deployment | None) -> Mapping[str, str]:
+    """The environment of its runs."""
+    found = ((deployment and deployment.job_variables) or {}).get("env")
+    return found if isinstance(found, Mapping) else {}
 
-    flow: str
-    deployment: DeploymentResponse
 
-    @property
-    def name(self) -> str:
-        """As Prefect names it: ``flow/deployment``."""
-        return f"{self.flow}/{self.deployment.name}"
+def set_by_spec(deployment: Deployment | None) -> tuple[str, ...]:
+    """The names of the job variables that a spec set; none if somebody changed the variable that has them."""
+    with suppress(KeyError, TypeError, ValueError):
+        return tuple(map(str, json.loads(environment_of(deployment)[SET_VARIABLE])))
+    return ()
 
-    @property
-    def is_ours(self) -> bool:
-        """Whether `deploy` made it. The waker, and what `prefect deploy` made, have our tag and name no spec."""
-        return OWNER_TAG in self.deployment.tags and SPEC_VARIABLE in self._env
 
-    @property
-    def spec_hash(self) -> str:
-        """The hash of its spec; only of one that is ours."""
-        return self._env[SPEC_VARIABLE]
-
-    @property
-    def collection(self) -> str | None:
-        """The collection of its spec; None if it names none."""
-        return self._env.get(COLLECTION_VARIABLE)
-
-    @property
-    def _env(self) -> Mapping[str, str]:
-        return JobVariables.of(self.deployment).env
+def is_ours(deployment: DeploymentResponse) -> bool:
+    """Whether `deploy` made it. The waker, and what `prefect deploy` made, have our tag and name no spec."""
+    return OWNER_TAG in deployment.tags and SPEC_VARIABLE in environment_of(deployment)
 
 
 async def read_existing(
     client: PrefectClient, flows: Iterable[str]
-) -> dict[str, ExistingDeployment]:
-    """All deployments with our tag and all of these flows, by name."""
-    found = await read_deployments(client, tag=OWNER_TAG)
-    found += await read_deployments(client, flows=sorted(flows))
-    ids = sorted({str(one.flow_id) for one in found})
-    names: dict[UUID, str] = {}
-    for start in range(0, len(ids), PAGE):
-        some = FlowFilter.model_validate({"id": {"any_": ids[start : start + PAGE]}})
-        names |= {one.id: one.name for one in await client.read_flows(flow_filter=some)}
-    existing = [
-        ExistingDeployment(names[one.flow_id], one) for one in found if one.flow_id in names
-    ]
-    return {one.name: one for one in existing}
+) -> dict[str, DeploymentResponse]:
+    """All deployments with our tag and all of these flows, by name: ``flow/deployment``."""
+    tagged = DeploymentFilter.model_validate({"tags": {"all_": [OWNER_TAG]}})
+    named = FlowFilter.model_validate({"name": {"any_": sorted(flows)}})
+    found: dict[str, DeploymentResponse] = {}
+    for wanted in ({"deployment_filter": tagged}, {"flow_filter": named}):
+        deployments = await read_all(client.read_deployments, **wanted)
+        names = {one.id: one.name for one in await read_all(client.read_flows, **wanted)}
+        found |= {
+            f"{names[one.flow_id]}/{one.name}": one for one in deployments if one.flow_id in names
+        }
+    return found
 
 
 def unspecified(
-    existing: Iterable[ExistingDeployment],
+    existing: Mapping[str, DeploymentResponse],
     desired: Collection[str],
     flows: Collection[str],
     given: Collection[str],
@@ -93,24 +80,39 @@ def unspecified(
     """Our deployments that none of the given specs has: those that are stale, and those of collections of
     which only a part was given.
     """
-    ours = [one for one in existing if one.is_ours and one.name not in desired]
-    stale = {one.name for one in ours if one.flow in flows or one.collection in covered}
-    unsure = {one.name for one in ours if one.collection in given} - stale
+    collections = {
+        name: environment_of(one).get(COLLECTION_VARIABLE)
+        for name, one in existing.items()
+        if is_ours(one) and name not in desired
+    }
+    stale = {
+        name
+        for name, collection in collections.items()
+        if name.partition("/")[0] in flows or collection in covered
+    }
+    unsure = {name for name, collection in collections.items() if collection in given} - stale
     return tuple(sorted(stale)), tuple(sorted(unsure))
 
 
-There = TypeVar("There")
-Wanted = TypeVar("Wanted")
+@dataclass(frozen=True)
+class Desired:
+    """What Prefect gets of a deployment: schedules by slug, and by name the automations that start it by its id."""
+
+    flow: str
+    deployment: str
+    fields: DeploymentUpdate
+    schedules: Mapping[str, DeploymentScheduleCreate]
+    automations: Callable[[UUID], Mapping[str, AutomationCore]] = lambda _: {}
+
+    @property
+    def name(self) -> str:
+        """As Prefect names it: ``flow/deployment``."""
+        return f"{self.flow}/{self.deployment}"
 
 
 @dataclass
 class Change:
-    """What was done to a deployment, or would be done without `dry`.
-
-    Attributes:
-        id: None for one that `--plan` would make.
-        version: Of its spec; None for a removed one.
-    """
+    """What was done to a deployment, or would be done without `dry`; one that would be made has no id."""
 
     name: str
     done: str
@@ -122,86 +124,51 @@ class Change:
     triggers: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Resource(Generic[Wanted, There]):
-    """How one kind of part is compared and changed on the server."""
-
-    is_equal: Callable[[There, Wanted], bool]
-    is_active: Callable[[There], bool]
-    create: Callable[[Wanted], Awaitable[object]]
-    update: Callable[[There, Wanted], Awaitable[object]]
-    switch_off: Callable[[There], Awaitable[object]]
-    remove: Callable[[There], Awaitable[object]]
-
-
-async def sync(
-    wanted: Mapping[str, Wanted],
-    there: Mapping[str, There],
-    of: Resource[Wanted, There],
-    *,
-    prune: bool,
-    dry: bool,
-) -> dict[str, str]:
-    """Makes and changes parts, and removes or switches off the others that are there; says what it did by name."""
-    done: dict[str, str] = {}
-    calls: list[Callable[[], Awaitable[object]]] = []
-    for name, new in wanted.items():
-        old = there.get(name)
-        if old is None:
-            done[name] = "made"
-            calls.append(partial(of.create, new))
-        elif of.is_equal(old, new):
-            done[name] = "unchanged"
-        else:
-            done[name] = "changed"
-            calls.append(partial(of.update, old, new))
-    for name, old in there.items():
-        if name not in wanted and (prune or of.is_active(old)):
-            done[name] = "removed" if prune else "switched off"
-            calls.append(partial(of.remove if prune else of.switch_off, old))
-    for call in calls if not dry else ():
-        await call()
-    return done
-
-
 async def reconcile(
     client: PrefectClient,
-    desired: DesiredDeployment,
+    desired: Desired,
     there: DeploymentResponse | None,
     *,
-    prune: bool,
-    dry: bool,
+    prune: bool = False,
+    dry: bool = False,
 ) -> Change:
     """Makes a deployment, or changes what differs in the existing one."""
-    fields, schedules = desired.fields(there), desired.schedules
+    fields = desired.fields
     change = Change(
         desired.name,
         "made" if there is None else "changed" if _differs(fields, there) else "unchanged",
         id=there.id if there else None,
-        version=desired.spec.version,
-        work_pool=desired.work_pool,
-        job_variables=desired.all_job_variables(there).of_spec,
+        version=fields.version,
+        work_pool=fields.work_pool_name,
+        job_variables=set_by_spec(fields),
     )
     if not dry and there is None:
-        flow_id = await client.create_flow_from_name(desired.workflow.name)
-        sent = fields.model_dump(exclude_unset=True)
+        flow_id = await client.create_flow_from_name(desired.flow)
+        sent, schedules = fields.model_dump(exclude_unset=True), [*desired.schedules.values()]
         change.id = await client.create_deployment(
-            flow_id, desired.deploy.name, **sent, schedules=list(schedules.values())
+            flow_id, desired.deployment, **sent, schedules=schedules
         )
     elif not dry and there is not None and change.done == "changed":
         await client.update_deployment(there.id, fields)
-    ours = {one.slug or "": one for one in there.schedules if is_ours(one.slug)} if there else {}
-    triggers = await automations_of(client, there.id, desired.name) if there else {}
     deployment_id = change.id or UUID(int=0)  # only of a plan
+    found = there.schedules if there else ()  # people may have added others
     change.schedules = await sync(
-        schedules, ours, _schedules(client, deployment_id), prune=prune, dry=dry or there is None
+        desired.schedules,
+        {
+            slug: one
+            for one in found
+            if (slug := one.slug or "") in desired.schedules or is_slug_of_spec(slug)
+        },
+        _schedules_of(client, deployment_id),
+        prune=prune,
+        dry=dry or there is None,
     )
     change.triggers = await sync(
         desired.automations(deployment_id),
-        triggers,
-        _triggers(client, deployment_id),
+        await automations_of(client, there.id, desired.name) if there else {},
+        automations_on(client, deployment_id),
         prune=prune,
-        dry=dry or change.id is None,
+        dry=dry,
     )
     parts = {*change.schedules.values(), *change.triggers.values()}
     if change.done == "unchanged" and parts - {"unchanged"}:
@@ -220,20 +187,15 @@ def _differs(fields: DeploymentUpdate, there: DeploymentResponse) -> bool:
     return found != (fields.concurrency_limit, fields.concurrency_options.collision_strategy)
 
 
-def _schedules(
+def _schedules_of(
     client: PrefectClient, deployment_id: UUID
 ) -> Resource[DeploymentScheduleCreate, DeploymentSchedule]:
-    """Those of a deployment with slugs of ours; people may have added others."""
-
-    async def update(old: DeploymentSchedule, new: DeploymentScheduleCreate) -> None:
-        await client.update_deployment_schedule(
-            deployment_id, old.id, active=new.active, schedule=new.schedule
-        )
-        await _delete_planned(client, deployment_id, old)
-
-    async def switch_off(old: DeploymentSchedule) -> None:
-        await client.update_deployment_schedule(deployment_id, old.id, active=False)
-        await _delete_planned(client, deployment_id, old)
+    async def update(old: DeploymentSchedule, **changes: Any) -> None:
+        await client.update_deployment_schedule(deployment_id, old.id, **changes)
+        # The server keeps the runs that are due.
+        planned = flow_runs_with(deployment=deployment_id, states=[StateType.SCHEDULED])
+        runs = await read_flow_runs(client, planned)
+        await _delete(client, [run for run in runs if made_by(run, [old])])
 
     def plain(one: DeploymentSchedule | DeploymentScheduleCreate) -> object:
         return one.active, one.schedule.model_dump(mode="json")
@@ -242,33 +204,9 @@ def _schedules(
         is_equal=lambda old, new: plain(old) == plain(new),
         is_active=lambda old: old.active,
         create=lambda new: client.create_deployment_schedules(deployment_id, [new]),
-        update=update,
-        switch_off=switch_off,
+        update=lambda old, new: update(old, active=new.active, schedule=new.schedule),
+        switch_off=lambda old: update(old, active=False),
         remove=lambda old: client.delete_deployment_schedule(deployment_id, old.id),
-    )
-
-
-async def _delete_planned(
-    client: PrefectClient, deployment_id: UUID, schedule: DeploymentSchedule
-) -> None:
-    """Deletes the runs of a schedule that no worker took: the server keeps those that are due."""
-    planned = flow_runs_with(deployment=deployment_id, states=[StateType.SCHEDULED])
-    for run in await read_flow_runs(client, planned):
-        if run.run_count == 0 and made_by(run, [schedule]):
-            with suppress(ObjectNotFound):  # the server was faster
-                await client.delete_flow_run(run.id)
-
-
-def _triggers(client: PrefectClient, deployment_id: UUID) -> Resource[AutomationCore, Automation]:
-    # Only of a new one: the server refuses an update that names its owner.
-    owner = {"owner_resource": f"prefect.deployment.{deployment_id}"}
-    return Resource(
-        is_equal=lambda old, new: comparable(old) == comparable(new),
-        is_active=lambda old: old.enabled,
-        create=lambda new: client.create_automation(new.model_copy(update=owner)),
-        update=lambda old, new: client.update_automation(old.id, new),
-        switch_off=lambda old: client.pause_automation(old.id),
-        remove=lambda old: client.delete_automation(old.id),
     )
 
 
@@ -280,10 +218,9 @@ async def automations_of(
     return {one.name: one for one in found if one.name.startswith(f"{name}: trigger ")}
 
 
-async def remove(client: PrefectClient, stale: ExistingDeployment) -> None:
+async def remove(client: PrefectClient, name: str, deployment_id: UUID) -> None:
     """Deletes a deployment with its schedules, planned runs and triggers."""
-    deployment_id = stale.deployment.id
-    for automation in (await automations_of(client, deployment_id, stale.name)).values():
+    for automation in (await automations_of(client, deployment_id, name)).values():
         await client.delete_automation(automation.id)
     with suppress(ObjectNotFound):  # somebody was faster
         # Paused first: a scheduler that reads it from here on plans no run of it.
@@ -302,18 +239,16 @@ async def delete_orphans(client: PrefectClient) -> None:
     would take them at their time.
     """
     planned = flow_runs_with(tags=[OWNER_TAG, _PLANNED], states=[StateType.SCHEDULED])
-    waiting = [run for run in await read_flow_runs(client, planned) if run.run_count == 0]
-    deployments = {run.deployment_id for run in waiting if run.deployment_id is not None}
-    gone = {one for one in deployments if not await _exists(client, one)}
-    for run in waiting:
-        if run.deployment_id in gone:
+    runs = await read_flow_runs(client, planned)
+    named = {"any_": list({run.deployment_id for run in runs if run.deployment_id})}
+    wanted = DeploymentFilter.model_validate({"id": named})
+    there = {one.id for one in await read_all(client.read_deployments, deployment_filter=wanted)}
+    await _delete(client, [run for run in runs if run.deployment_id not in {*there, None}])
+
+
+async def _delete(client: PrefectClient, planned: Iterable[FlowRun]) -> None:
+    """Deletes planned runs that no worker took."""
+    for run in planned:
+        if run.run_count == 0:
             with suppress(ObjectNotFound):  # somebody was faster
                 await client.delete_flow_run(run.id)
-
-
-async def _exists(client: PrefectClient, deployment_id: UUID) -> bool:
-    try:
-        await client.read_deployment(deployment_id)
-    except ObjectNotFound:
-        return False
-    return True

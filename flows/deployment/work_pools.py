@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 
 from prefect import get_client
-from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.actions import (
+    DeploymentScheduleCreate,
+    DeploymentUpdate,
+    WorkPoolCreate,
+)
 from prefect.client.schemas.objects import (
-    ConcurrencyLimitConfig,
     ConcurrencyLimitStrategy,
+    ConcurrencyOptions,
     Worker,
     WorkerStatus,
     WorkPool,
 )
-from prefect.client.schemas.responses import DeploymentResponse
-from prefect.deployments.runner import RunnerDeployment
+from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
-from prefect.schedules import Interval
 
 from rivya_client.hosts import is_loopback
-from rivya_flows.flows.deploy_blocks import OWNER_TAG, JobVariables
+from rivya_flows.flows.deploy_blocks import OWNER_TAG
+from rivya_flows.flows.deployment.sync import Desired, reconcile
 from rivya_flows.flows.questions.suspension import WAKER, WAKER_DEPLOYMENT
 from rivya_flows.flows.recovery.waker import SWEEP
 from rivya_flows.store.shared_store_checks import UNKNOWN_MACHINE, machine_of, this_machine
@@ -34,21 +39,13 @@ _INSTALLS = "EXTRA_PIP_PACKAGES"
 
 async def ensure_work_pool(name: str) -> None:
     """Makes a work pool for the warm worker unless there is one of that name."""
-    async with get_client() as client:
-        try:
-            await client.read_work_pool(name)
-            return
-        except ObjectNotFound:
-            pass
-        from rivya_flows.flows.worker.campaign_worker import CampaignWorker
+    from rivya_flows.flows.worker.campaign_worker import CampaignWorker
 
-        template = CampaignWorker.get_default_base_job_template()
-        try:
-            await client.create_work_pool(
-                WorkPoolCreate(name=name, type=CampaignWorker.type, base_job_template=template)
-            )
-        except ObjectAlreadyExists:  # another process was faster
-            return
+    template = CampaignWorker.get_default_base_job_template()
+    pool = WorkPoolCreate(name=name, type=CampaignWorker.type, base_job_template=template)
+    async with get_client() as client:
+        with suppress(ObjectAlreadyExists):
+            await client.create_work_pool(pool)
 
 
 async def runs_at_once(pool: str) -> int:
@@ -61,12 +58,18 @@ async def runs_at_once(pool: str) -> int:
 
 
 async def workers_online(pool: str, *, since: datetime | None = None) -> list[str]:
-    """Names of the workers of a pool that are online, and had a heartbeat `since` then; may raise `ObjectNotFound`."""
+    """Names of the workers of a pool that are online, and had a heartbeat `since` then; none if it is gone."""
+    workers: list[Worker] = []
     async with get_client() as client:
-        found = _online(await client.read_workers_for_work_pool(pool))
+        with suppress(ObjectNotFound):
+            await client.read_work_pool(pool)
+            workers = await client.read_workers_for_work_pool(pool)
     never = datetime.min.replace(tzinfo=UTC)
     return [
-        one.name for one in found if since is None or (one.last_heartbeat_time or never) > since
+        one.name
+        for one in workers
+        if one.status == WorkerStatus.ONLINE
+        and (since is None or (one.last_heartbeat_time or never) > since)
     ]
 
 
@@ -76,42 +79,35 @@ async def machines_of(pool: str) -> set[str]:
     Prefect knows a worker's name only. One called ``NAME@MACHINE`` names its machine; others run
     here if the server itself is on loopback, and on an unknown machine otherwise.
     """
+    kind = "campaign"
     async with get_client() as client:
         local = is_loopback(str(client.api_url))
-        try:
+        with suppress(ObjectNotFound):
             kind = (await client.read_work_pool(pool)).type
-            workers = await client.read_workers_for_work_pool(pool)
-        except ObjectNotFound:
-            kind, workers = "campaign", []
     if kind not in ("campaign", "process"):
         return {f"the containers of the {kind} pool {pool!r}"}
-    found = {machine_of(one.name) for one in _online(workers)}
+    found = {machine_of(name) for name in await workers_online(pool)}
     if (local and UNKNOWN_MACHINE in found) or not found:
         found = found - {UNKNOWN_MACHINE} | {this_machine() if local else UNKNOWN_MACHINE}
     return found
 
 
-def lacks_package(pool: WorkPool, variables: JobVariables) -> bool:
+def lacks_package(pool: WorkPool, variables: Mapping[str, Any]) -> bool:
     """Whether a run with these job variables gets Prefect's own image, which lacks this package."""
     template = pool.base_job_template.get("variables", {}).get("properties", {})
     if "image" not in template:  # processes, or an image that the template alone decides
         return False
     defaults = {name: template.get(name, {}).get("default") for name in ("env", "image")}
-    environment = {**(defaults["env"] or {}), **variables.env}
-    image = variables.others.get("image") or defaults["image"]
+    environment = {**(defaults["env"] or {}), **variables.get("env", {})}
+    image = variables.get("image") or defaults["image"]
     return not environment.get(_INSTALLS) and (not image or bool(_PREFECTS_IMAGE.match(str(image))))
-
-
-def _online(workers: list[Worker]) -> list[Worker]:
-    return [one for one in workers if one.status == WorkerStatus.ONLINE]
 
 
 WAKER_NAME = f"{WAKER}/{WAKER_DEPLOYMENT}"
 
-_ANCHOR = datetime(2024, 1, 1, 0, 7, tzinfo=UTC)
-"""Fixed, so that no `deploy` moves a sweep; beside the quarters at which schedules of specs begin."""
-
 _SLUG = "sweep"
+_SWEEPS = IntervalSchedule(interval=SWEEP, anchor_date=datetime(2024, 1, 1, 0, 7, tzinfo=UTC))
+"""Fixed, so that no `deploy` moves a sweep; beside the quarters at which schedules of specs begin."""
 
 
 async def deploy_waker(pools: Sequence[str]) -> str | None:
@@ -125,54 +121,28 @@ async def deploy_waker(pools: Sequence[str]) -> str | None:
             there = await client.read_deployment_by_name(WAKER_NAME)
         except ObjectNotFound:
             there = None
-    before = there.work_pool_name if there else None
-    pool = before or pools[0]
-    if not await _has_worker(pool):
-        pool = next(iter([one for one in pools if await _has_worker(one)]), pool)
-    wanted = _wanted_waker(pool, there)
-    if there is None or _waker_differs(wanted, there):
-        await wanted.aapply()
+        before = there.work_pool_name if there else None
+        staffed = [one for one in (before, *pools) if one and await workers_online(one)]
+        pool = next(iter(staffed), before or pools[0])
+        schedules = there.schedules if there else ()
+        active = next((one.active for one in schedules if one.slug == _SLUG), True)
+        fields = DeploymentUpdate(
+            entrypoint="rivya_flows.flows.recovery.waker:wake_overdue",
+            description="Part of rivya-flows, not a campaign: every 15 minutes it resumes runs whose question"
+            " nobody answered in time, and runs that died. It buys nothing by itself.",
+            tags=[WAKER_DEPLOYMENT, OWNER_TAG],
+            work_pool_name=pool,
+            pull_steps=[],
+            # One at a time, none dropped: each may have a deadline of its own.
+            concurrency_limit=1,
+            concurrency_options=ConcurrencyOptions(
+                collision_strategy=ConcurrencyLimitStrategy.ENQUEUE
+            ),
+        )
+        sweeps = DeploymentScheduleCreate(schedule=_SWEEPS, active=active, slug=_SLUG)
+        await reconcile(
+            client, Desired(WAKER, WAKER_DEPLOYMENT, fields, {_SLUG: sweeps}), there, prune=True
+        )
     if before is None or pool == before:
         return None
     return f"{WAKER_NAME}: moved to the work pool {pool}; {before} has no worker"
-
-
-async def _has_worker(pool: str) -> bool:
-    try:
-        return bool(await workers_online(pool))
-    except ObjectNotFound:
-        return False
-
-
-def _wanted_waker(pool: str, there: DeploymentResponse | None) -> RunnerDeployment:
-    return RunnerDeployment.from_entrypoint(
-        "rivya_flows.flows.recovery.waker:wake_overdue",
-        name=WAKER_DEPLOYMENT,
-        description=(
-            "Part of rivya-flows, not a campaign: every 15 minutes it resumes runs whose question"
-            " nobody answered in time, and runs that died. It buys nothing by itself."
-        ),
-        schedules=[Interval(SWEEP, anchor_date=_ANCHOR, slug=_SLUG)],
-        # One at a time, none dropped: each may have a deadline of its own.
-        concurrency_limit=ConcurrencyLimitConfig(
-            limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE
-        ),
-        tags=[WAKER_DEPLOYMENT, OWNER_TAG],
-        work_pool_name=pool,
-        job_variables=there.job_variables if there else {},  # that an operator may have set
-    )
-
-
-def _waker_differs(wanted: RunnerDeployment, there: DeploymentResponse) -> bool:
-    limit = there.global_concurrency_limit
-    found = {one.slug: one.schedule for one in there.schedules}
-    asked = {one.slug: one.schedule for one in wanted.schedules or ()}
-    return (
-        any(getattr(there, name) != getattr(wanted, name) for name in _WAKER_FIELDS)
-        or limit is None
-        or limit.limit != wanted.concurrency_limit
-        or found != asked
-    )
-
-
-_WAKER_FIELDS = ("entrypoint", "description", "tags", "work_pool_name", "concurrency_options")

@@ -7,7 +7,6 @@ ones by its `catchup`. A skipped run buys nothing.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,14 +15,8 @@ from functools import partial
 from uuid import UUID
 
 from prefect import get_client
-from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterDeploymentId,
-    FlowRunFilterExpectedStartTime,
-)
+from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, StateType
-from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import deployment, flow_run
@@ -36,7 +29,7 @@ from rivya_flows.flows.credentials import secret_block
 from rivya_flows.flows.deploy_blocks import schedule_of
 from rivya_flows.flows.execution.execute import end_cancelled, execute_run, show_ended
 from rivya_flows.flows.execution.run_events import end_heartbeats
-from rivya_flows.flows.prefect_internals import executed_before, made_by, schedule_slug
+from rivya_flows.flows.prefect_internals import executed_before, made_by
 from rivya_flows.flows.questions.suspension import Suspension, pause, suspend, suspension_of
 from rivya_flows.flows.run_ids import (
     RunId,
@@ -78,25 +71,23 @@ class PassedOver:
     status: str = "skipped"
 
 
-@dataclass(frozen=True)
-class Due:
-    """A past date of a schedule."""
-
-    at: datetime
-    cancelled: bool
-
-
 def decide(
-    schedule: Schedule, at: datetime, now: datetime, grace: timedelta, others: Sequence[Due]
+    schedule: Schedule, at: datetime, now: datetime, grace: timedelta, others: Sequence[FlowRun]
 ) -> PassedOver | None:
-    """Whether to skip a run that is late by more than `grace`; None lets it run."""
+    """Whether to skip a run that is late by more than `grace`, beside others of its schedule; None lets it run."""
     late = now - at
     if late <= grace or schedule.catchup == "all":
         return None
     due = f"due at {at:%Y-%m-%d %H:%M} UTC, {_duration(late)} late"
     if schedule.catchup == "skip":
         return PassedOver(f"{due}; its schedule says `catchup: skip`; nothing was bought")
-    newer = [other.at for other in others if other.at > at and not other.cancelled]
+    newer = [
+        one.expected_start_time
+        for one in others
+        if one.expected_start_time
+        and at < one.expected_start_time <= now
+        and not (one.state and one.state.is_cancelled())
+    ]
     if not newer:
         return None
     return PassedOver(
@@ -111,49 +102,29 @@ async def skipped_run(workflow: Workflow, grace_seconds: float) -> PassedOver | 
         return None
     now, grace = datetime.now(UTC), timedelta(seconds=grace_seconds)
     async with get_client() as client:
-        deployment = await _deployment(client, run)
-        made = None if deployment is None else made_by(run, deployment.schedules)
-        if deployment is None or made is None:
+        there = made = None
+        with suppress(ObjectNotFound):
+            if run.deployment_id is not None:
+                there = await client.read_deployment(run.deployment_id)
+                made = made_by(run, there.schedules)
+        if there is None or made is None:
             return PassedOver("its schedule was taken away; nothing was bought")
-        if not made.active or deployment.paused:
+        if not made.active or there.paused:
             return PassedOver("its schedule is switched off; nothing was bought")
         if run.expected_start_time is None or now - run.expected_start_time <= grace:
             return None
-        schedule = schedule_of(workflow, deployment.name, made.slug or "")
+        schedule = schedule_of(workflow, there.name, made.slug or "")
         if schedule is None:  # a person added it
             return None
-        others = await _others(client, run, now) if schedule.catchup == "latest" else []
+        due = {"after_": run.expected_start_time, "before_": now}
+        of = {"deployment_id": {"any_": [run.deployment_id]}, "expected_start_time": due}
+        newest = await client.read_flow_runs(
+            flow_run_filter=FlowRunFilter.model_validate(of),
+            sort=FlowRunSort.EXPECTED_START_TIME_DESC,
+            limit=_NEWEST,
+        )
+    others = [one for one in newest if made_by(one, [made])]
     return decide(schedule, run.expected_start_time, now, grace, others)
-
-
-async def _deployment(client: PrefectClient, run: FlowRun) -> DeploymentResponse | None:
-    with suppress(ObjectNotFound):
-        if run.deployment_id is not None:
-            return await client.read_deployment(run.deployment_id)
-    return None
-
-
-async def _others(client: PrefectClient, run: FlowRun, now: datetime) -> list[Due]:
-    """Later runs of the same schedule that are due by now."""
-    assert run.deployment_id is not None  # a schedule made it
-    found = await client.read_flow_runs(
-        flow_run_filter=FlowRunFilter(
-            deployment_id=FlowRunFilterDeploymentId(any_=[run.deployment_id]),
-            expected_start_time=FlowRunFilterExpectedStartTime(
-                after_=run.expected_start_time, before_=now
-            ),
-        ),
-        sort=FlowRunSort.EXPECTED_START_TIME_DESC,
-        limit=_NEWEST,
-    )
-    # By slug: deploying again may give a schedule another id.
-    return [
-        Due(one.expected_start_time, one.state is not None and one.state.is_cancelled())
-        for one in found
-        if one.id != run.id
-        and one.expected_start_time is not None
-        and schedule_slug(one) == schedule_slug(run)
-    ]
 
 
 def _duration(late: timedelta) -> str:
@@ -180,16 +151,8 @@ async def run_deployment(
     A flow run of a deployment is suspended while its run waits for an answer. Prefect suspends no
     other, and none that another flow called: these are paused.
 
-    Args:
-        wallet: To buy with; None takes the key of this process.
-        spec: The same with the folder that it lies in, or with all that it names there; None
-            where it names nothing.
-
-    Raises:
-        UsageError: There is no key, or a callback could not be sent from here; nothing was bought.
-        BudgetError: Budget or balance do not suffice; nothing was bought.
-        APIError: The service is away; the run has not ended if this flow run can try later.
-        StoreUnreachableError: The store is away; the run has not ended.
+    `wallet` None takes the key of this process. `spec` is the same with the folder that it lies in, or with
+    all that it names there. Where the service or the store is away, the run has not ended.
     """
     try:
         logger = run_logger()
@@ -253,7 +216,7 @@ async def _paused(
         with caught_terminations():
             continues = await pause(context, waits, reporter)
     except STOPPED:
-        with contextlib.suppress(RivyaError):  # what stopped it matters more
+        with suppress(RivyaError):  # what stopped it matters more
             await end_cancelled(Run(context, reporter))
         raise
     if continues:

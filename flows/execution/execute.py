@@ -22,7 +22,7 @@ from rivya_flows.flows.execution.task_runner import PrefectCalls
 from rivya_flows.flows.execution.traces import traced
 from rivya_flows.flows.prefect_internals import goes_on_elsewhere
 from rivya_flows.flows.questions.suspension import take_answers
-from rivya_flows.flows.recovery.orphans import close_cancelled, earlier_task_runs
+from rivya_flows.flows.recovery.waker import close_cancelled, earlier_task_runs
 from rivya_flows.flows.run_ids import flow_run_here
 from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.flows.run_page.artifacts import Page, open_page

@@ -26,7 +26,7 @@ from rivya_flows.engine.run_context import RunContext
 from rivya_flows.errors import RivyaError, hint_of
 from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL, send_event
 from rivya_flows.flows.recovery.automations import EVENT_PREFIX, LAST_HEARTBEAT, OURS, ROW_PREFIX
-from rivya_flows.flows.recovery.orphans import close_cancelled
+from rivya_flows.flows.recovery.waker import close_cancelled
 from rivya_flows.flows.run_ids import can_be_suspended, flow_run_here, flow_run_of, run_id_of
 from rivya_flows.markdown import text
 from rivya_flows.receipt.model import Receipt

@@ -15,24 +15,21 @@ The server runs four of them, for flow runs with our tag only:
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
-from http import HTTPStatus
 from typing import Any
+from uuid import UUID
 
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState
-from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
-from prefect.events.schemas.events import ResourceSpecification
+from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger, Posture
 from prefect.settings import get_current_settings
 
-from rivya_flows.errors import UsageError
 from rivya_flows.flows.deploy_blocks import OWNER_TAG
 from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL
-from rivya_flows.flows.server.environment import password_hint
+from rivya_flows.flows.sync import Resource, refusals, sync
 
 EVENT_PREFIX = "rivya-flows.run."
 """Begins the event of a run's end, before completed, failed, cancelled or suspended; automations of
@@ -44,7 +41,8 @@ ROW_PREFIX, BATCH_PREFIX = "rivya-flows.row.", "rivya-flows.batch."
 LAST_HEARTBEAT = "rivya-flows.last-heartbeat"
 """The event after the last heartbeat of a flow run that ended or was suspended."""
 
-OURS = {"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.{OWNER_TAG}"}
+RESOURCE = "prefect.resource.id"
+OURS = {"prefect.resource.role": "tag", RESOURCE: f"prefect.tag.{OWNER_TAG}"}
 """A related resource of each event of a flow run of ours."""
 
 HEARTBEAT_SECONDS = 180.0
@@ -57,56 +55,42 @@ CRASHES_SECONDS = 15 * 60.0
 EXECUTIONS = 20
 PENDING_SECONDS = 5 * 60.0
 
-LOST = f"{OWNER_TAG}: heartbeat lost"
-AGAIN = f"{OWNER_TAG}: crashed, start again"
-ENOUGH = f"{OWNER_TAG}: crashed too often"
-UNBEGUN = f"{OWNER_TAG}: never began, start again"
+PREFIX = f"{OWNER_TAG}: "
+"""Begins the name of each automation of ours."""
+
+LOST = f"{PREFIX}heartbeat lost"
+AGAIN = f"{PREFIX}crashed, start again"
+ENOUGH = f"{PREFIX}crashed too often"
+UNBEGUN = f"{PREFIX}never began, start again"
 NAMES = (LOST, AGAIN, ENOUGH, UNBEGUN)
 
-_RUN = "prefect.flow-run"
+RUN = "prefect.flow-run."
+"""Begins the resource of a flow run and Prefect's events of it."""
+
 _SLACK_SECONDS = 10.0
 
 
 async def ensure_automations(
     *, heartbeat_seconds: float | None = None, again_seconds: float = AGAIN_SECONDS
 ) -> dict[str, str]:
-    """Makes or updates the automations on the server of this process; idempotent.
+    """Makes or updates the automations on the server of this process; one that somebody switched off stays off.
 
-    One that somebody switched off stays off.
-
-    Args:
-        heartbeat_seconds: The heartbeat of the flow runs of all workers
-            (``PREFECT_FLOWS_HEARTBEAT_FREQUENCY``). None keeps the time-out of an existing
-            automation and uses Prefect's default for a new one.
-        again_seconds: How long a run stays Crashed before it is rescheduled; at least 10.
-
-    Returns:
-        What was done to each, by name: `made`, `changed` or `unchanged`.
+    `heartbeat_seconds` is ``PREFECT_FLOWS_HEARTBEAT_FREQUENCY`` of all workers; None keeps that of an existing
+    automation, or takes Prefect's default. A run stays Crashed for `again_seconds`, at least 10, before it is
+    rescheduled. Gives what was done to each, by name: `made`, `changed` or `unchanged`.
     """
-    done = {}
-    with refusals():
+    with refusals("automations", "update the Prefect server"):
         async with get_client() as client:
-            for wanted in automations(heartbeat_seconds or HEARTBEAT_SECONDS, again_seconds):
-                keep = wanted.name == LOST and heartbeat_seconds is None
-                done[wanted.name] = await ensure(client, wanted, keep_within=keep)
-    return done
+            heartbeat = heartbeat_seconds or await _heartbeat_there(client) or HEARTBEAT_SECONDS
+            return await ensure(client, *automations(heartbeat, again_seconds))
 
 
-@contextmanager
-def refusals() -> Iterator[None]:
-    """Turns the refusal of a server into a `UsageError`."""
-    from prefect.exceptions import PrefectHTTPStatusError
-
-    try:
-        yield
-    except PrefectHTTPStatusError as error:
-        status = error.response.status_code
-        raise UsageError(
-            f"prefect: the automations cannot be set: HTTP {status}",
-            password_hint(status)
-            if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
-            else "update the Prefect server, or use an account with the right to set automations",
-        ) from error
+async def _heartbeat_there(client: PrefectClient) -> float | None:
+    """The heartbeat that the automation on the server waits for; None if there is none."""
+    for one in await client.read_automations_by_name(LOST):
+        if isinstance(one.trigger, EventTrigger):
+            return (one.trigger.within.total_seconds() - _SLACK_SECONDS) / MISSED_HEARTBEATS
+    return None
 
 
 def configured_heartbeat() -> float | None:
@@ -118,39 +102,43 @@ def configured_heartbeat() -> float | None:
 def automations(heartbeat_seconds: float, again_seconds: float) -> list[AutomationCore]:
     silence = MISSED_HEARTBEATS * heartbeat_seconds + _SLACK_SECONDS
     period = f"{CRASHES_SECONDS / 60:g} minutes"
-    counts = [str(count) for count in range(EXECUTIONS)]
-    return [
-        _automation(
+    restarts = {RUN_COUNT_LABEL: [str(count) for count in range(EXECUTIONS)]}
+    rows = (
+        (
             LOST,
             "Marks a run as crashed if its worker and its process are gone.",
             # Any event of a run is a sign of life, its end or its suspension. A process may die
             # between Running and its first heartbeat. Its last heartbeat may come after its end.
-            _silence(silence, "Running", "heartbeat", or_hears=LAST_HEARTBEAT),
+            trigger(f"{RUN}*", LAST_HEARTBEAT, after=("Running", "heartbeat"), within=silence),
             ChangeFlowRunState(state=StateType.CRASHED, message="its heartbeat stopped"),
         ),
-        _automation(
+        (
             AGAIN,
             f"Restarts a crashed run, at most {EXECUTIONS} times.",
-            _silence(again_seconds, "Crashed", counts=counts),
+            trigger(f"{RUN}*", after=("Crashed",), within=again_seconds, labels=restarts),
             _again("its process ended unexpectedly; it resumes from its journal"),
         ),
-        _automation(
+        (
             ENOUGH,
             f"Ends a run that crashed {CRASHES} times in {period}.",
-            _trigger(Posture.Reactive, CRASHES, CRASHES_SECONDS, {f"{_RUN}.Crashed"}),
+            trigger(f"{RUN}Crashed", within=CRASHES_SECONDS, threshold=CRASHES),
             ChangeFlowRunState(
                 state=StateType.FAILED,
                 message=f"crashed {CRASHES} times in {period}; not restarted automatically;"
                 " see its log, then Retry",
             ),
         ),
-        _automation(
+        (
             UNBEGUN,
             "Restarts a run whose worker died before the run began.",
             # A worker of Prefect's own sets Submitting while it starts the process.
-            _silence(PENDING_SECONDS, "Pending", "Submitting"),
+            trigger(f"{RUN}*", after=("Pending", "Submitting"), within=PENDING_SECONDS),
             _again("its worker never started it"),
         ),
+    )
+    return [
+        AutomationCore(name=name, description=what, tags=[OWNER_TAG], trigger=when, actions=[act])
+        for name, what, when, act in rows
     ]
 
 
@@ -158,73 +146,64 @@ def _again(message: str) -> ChangeFlowRunState:
     return ChangeFlowRunState(state=StateType.SCHEDULED, name="AwaitingRetry", message=message)
 
 
-def _silence(
-    seconds: float, *after: str, or_hears: str = f"{_RUN}.*", counts: Collection[str] = ()
-) -> EventTrigger:
-    """Fires if a flow run has no event of Prefect, nor `or_hears`, for a time after one of these.
-
-    `counts` are those of its executions; none: any.
-    """
-    events = {f"{_RUN}.{one}" for one in after}
-    expected = {f"{_RUN}.*", or_hears}
-    return _trigger(Posture.Proactive, 1, seconds, expected, events, counts)
-
-
-def _trigger(
-    posture: Posture,
-    threshold: int,
-    seconds: float,
-    expect: set[str],
+def trigger(
+    *expect: str,
     after: Collection[str] = (),
-    counts: Collection[str] = (),
+    within: float = 0,
+    threshold: int = 1,
+    labels: Mapping[str, str | list[str]] | None = None,
+    related: Iterable[Mapping[str, str | list[str]]] = (),
+    for_each: Collection[str] = (RESOURCE,),
 ) -> EventTrigger:
-    """For each flow run with our tag."""
-    match: dict[str, str | list[str]] = {"prefect.resource.id": f"{_RUN}.*"}
-    if counts:
-        match[RUN_COUNT_LABEL] = [*counts]
+    """Fires at events of flow runs of ours; with `after`, if none follows these events of Prefect `within` seconds.
+
+    `labels` are of the resource of an event, and may say that it is none of a flow run.
+    """
     return EventTrigger(
-        match=ResourceSpecification(match),
-        match_related=ResourceSpecification({**OURS}),
-        for_each={"prefect.resource.id"},
-        after={*after},
-        expect=expect,
-        posture=posture,
+        expect={*expect},
+        after={RUN + one for one in after},
+        match={RESOURCE: f"{RUN}*", **(labels or {})},
+        match_related=[{**one} for one in (OURS, *related)],
+        for_each={*for_each},
+        posture=Posture.Proactive if after else Posture.Reactive,
         threshold=threshold,
-        within=timedelta(seconds=seconds),
+        within=timedelta(seconds=within),
     )
 
 
-def _automation(
-    name: str, description: str, trigger: EventTrigger, action: ChangeFlowRunState
-) -> AutomationCore:
-    return AutomationCore(
-        name=name, description=description, tags=[OWNER_TAG], trigger=trigger, actions=[action]
+async def ensure(client: PrefectClient, *desired: AutomationCore) -> dict[str, str]:
+    """Makes automations of ours, or updates those of the same names, which stay off if they are off."""
+    there: dict[str, Automation] = {}
+    for one in desired:
+        for found in await client.read_automations_by_name(one.name):
+            if there.setdefault(one.name, found) is not found:
+                await client.delete_automation(found.id)  # two processes made it at the same time
+    wanted = {
+        one.name: one.model_copy(update={"enabled": there[one.name].enabled})
+        if one.name in there
+        else one
+        for one in desired
+    }
+    return await sync(wanted, there, automations_on(client))
+
+
+def automations_on(
+    client: PrefectClient, deployment_id: UUID | None = None
+) -> Resource[AutomationCore, Automation]:
+    """Those of a server, or of a deployment. An update resets the time that the server has waited."""
+    # Only of a new one: the server refuses an update that names its owner.
+    owner = {"owner_resource": f"prefect.deployment.{deployment_id}"} if deployment_id else {}
+    return Resource(
+        is_equal=lambda old, new: _comparable(old) == _comparable(new),
+        is_active=lambda old: old.enabled,
+        create=lambda new: client.create_automation(new.model_copy(update=owner)),
+        update=lambda old, new: client.update_automation(old.id, new),
+        switch_off=lambda old: client.pause_automation(old.id),
+        remove=lambda old: client.delete_automation(old.id),
     )
 
 
-async def ensure(
-    client: PrefectClient, wanted: AutomationCore, *, keep_within: bool = False
-) -> str:
-    """Makes an automation of ours, or updates the one of that name, which stays off if it is off; says which."""
-    found = await client.read_automations_by_name(wanted.name)
-    if not found:
-        await client.create_automation(wanted)
-        return "made"
-    there, *doubles = found
-    for double in doubles:  # two processes made it at the same time
-        await client.delete_automation(double.id)
-    if keep_within and isinstance(there.trigger, EventTrigger):
-        trigger = wanted.trigger.model_copy(update={"within": there.trigger.within})
-        wanted = wanted.model_copy(update={"trigger": trigger})
-    wanted = wanted.model_copy(update={"enabled": there.enabled})
-    # Only if something differs: an update resets the time that the server has waited.
-    if comparable(there) == comparable(wanted) and not doubles:
-        return "unchanged"
-    await client.update_automation(there.id, wanted)
-    return "changed"
-
-
-def comparable(automation: AutomationCore) -> str:
+def _comparable(automation: AutomationCore) -> str:
     """What we set of an automation, as JSON, in the same order for the same content."""
     ours = {"name", "description", "enabled", "tags", "trigger", "actions"}
     return json.dumps(_in_order(automation.model_dump(mode="json", include=ours)), sort_keys=True)
@@ -242,10 +221,6 @@ def _in_order(value: Any) -> Any:
 
 async def missing_automations(names: Iterable[str] = NAMES) -> list[str]:
     """The automations that the server of this process lacks, or that are switched off."""
-    missing = []
     async with get_client() as client:
-        for name in names:
-            found = await client.read_automations_by_name(name)
-            if not any(one.enabled for one in found):
-                missing.append(name)
-    return missing
+        there = {name: await client.read_automations_by_name(name) for name in names}
+    return [name for name, found in there.items() if not any(one.enabled for one in found)]

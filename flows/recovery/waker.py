@@ -1,5 +1,5 @@
-"""The waker: a flow that resumes suspended runs whose question has passed its deadline, and restarts runs that
-died unnoticed.
+"""The waker, a flow that resumes suspended runs whose question has passed its deadline and restarts runs that
+died unnoticed; and what closes the task runs and the runs that nobody continues.
 
 A run that is suspended with a deadline schedules one run of this flow for that moment. A sweep finds what
 was missed, for example while the server was down. The automations depend on events, and a server can lose
@@ -8,31 +8,33 @@ one: its database is locked, its queue is full, it restarts. This module reads t
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from prefect import flow, get_client
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, State, StateType
-from prefect.states import AwaitingRetry, Completed
+from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, State, StateType, TaskRun
+from prefect.runtime import flow_run
+from prefect.states import AwaitingRetry, Completed, Crashed
 from sqlalchemy import Engine, select
 
+from rivya_flows.errors import StoreError
 from rivya_flows.flows.deploy_blocks import OWNER_TAG
-from rivya_flows.flows.paging import (
-    PAGE,
-    UNFINISHED,
-    flow_runs_with,
-    read_flow_runs,
-    read_task_runs,
-)
+from rivya_flows.flows.paging import UNFINISHED, flow_runs_with, read_flow_runs, read_task_runs
+from rivya_flows.flows.prefect_internals import executed_before, goes_on_elsewhere
 from rivya_flows.flows.questions.suspension import WAKER, wake
 from rivya_flows.flows.recovery.automations import AGAIN, EXECUTIONS, missing_automations
-from rivya_flows.flows.recovery.orphans import close_cancelled
 from rivya_flows.flows.run_ids import flow_run_of, run_id_of
 from rivya_flows.flows.run_logger import run_logger
+from rivya_flows.queue.events import RunEnded
+from rivya_flows.queue.queue import replay
 from rivya_flows.settings import read_settings
 from rivya_flows.store.database import in_thread, reading
 from rivya_flows.store.journal import Journal
@@ -68,30 +70,20 @@ async def wake_overdue() -> State[None]:
 async def _in_state(run_ids: Sequence[str], state: StateType) -> list[tuple[str, UUID]]:
     """The runs whose flow run is in this state now, with it; a run of the command line has none."""
     flow_runs = {found: run_id for run_id in run_ids if (found := flow_run_of(run_id))}
-    ids = list(flow_runs)
-    there: list[tuple[str, UUID]] = []
-    if not ids:
-        return there
     async with get_client() as client:
-        for first in range(0, len(ids), PAGE):
-            some = flow_runs_with(ids=ids[first : first + PAGE], states=[state])
-            page = await client.read_flow_runs(flow_run_filter=some, limit=PAGE)
-            there += [(flow_runs[one.id], one.id) for one in page]
-    return there
+        there = await read_flow_runs(client, flow_runs_with(ids=flow_runs, states=[state]))
+    return [(flow_runs[one.id], one.id) for one in there]
 
 
-async def record_cancellations(journal: Journal) -> tuple[str, ...]:
+async def record_cancellations(journal: Journal) -> list[str]:
     """Closes the waiting runs whose flow runs were cancelled in Prefect, without a process; returns their ids."""
     leases = Leases(journal.engine)
     waiting = await in_thread(partial(waiting_runs, journal))
-    cancelled = [run_id for run_id, _ in await _in_state(waiting, StateType.CANCELLED)]
-    return tuple(
-        [
-            one
-            for one in cancelled
-            if await in_thread(partial(close_cancelled, journal, leases, one))
-        ]
-    )
+    return [
+        run_id
+        for run_id, _ in await _in_state(waiting, StateType.CANCELLED)
+        if await in_thread(partial(close_cancelled, journal, leases, run_id))
+    ]
 
 
 PATIENCE = timedelta(minutes=5)
@@ -113,31 +105,24 @@ async def restart_lost_runs(
     now = now or datetime.now(UTC)
     if await missing_automations([AGAIN]):
         return []
+    states = [StateType.CRASHED, StateType.RUNNING]
     async with get_client() as client:
-        found = await _unfinished(client, pool)
+        ours = flow_runs_with(tags=[OWNER_TAG], states=states)
+        found = await read_flow_runs(client, ours, pool=pool)
+        # A worker can execute these again.
+        found = [one for one in found if one.deployment_id and one.run_count < EXECUTIONS]
         dead = [*_crashed(found, now), *_lost(found, engine, now)]
         for one in dead:
             again: State[None] = AwaitingRetry(
                 message="it died unnoticed; it resumes from its journal"
             )
             await client.set_flow_run_state(one.id, again, force=True)
-        await _close_abandoned(client, now)
+        # Nobody continues the open task runs of these, or their end was lost.
+        ended = flow_runs_with(
+            tags=[OWNER_TAG], states=TERMINAL_STATES, ended_before=now - PATIENCE
+        )
+        await _close(client, await read_task_runs(client, ended, UNFINISHED), "its process ended")
     return [one.id for one in dead]
-
-
-async def _close_abandoned(client: PrefectClient, now: datetime) -> None:
-    """Closes the open task runs of runs that have ended: nobody continues them, or their end was lost."""
-    ended = flow_runs_with(tags=[OWNER_TAG], states=TERMINAL_STATES, ended_before=now - PATIENCE)
-    for one in await read_task_runs(client, ended, UNFINISHED):
-        state: State[None] = State(type=StateType.CRASHED, message="its process ended")
-        await client.set_task_run_state(one.id, state, force=True)
-
-
-async def _unfinished(client: PrefectClient, pool: str | None) -> list[FlowRun]:
-    """Our crashed and running flow runs that a worker can execute again."""
-    ours = flow_runs_with(tags=[OWNER_TAG], states=[StateType.CRASHED, StateType.RUNNING])
-    found = await read_flow_runs(client, ours, pool=pool)
-    return [one for one in found if one.deployment_id is not None and one.run_count < EXECUTIONS]
 
 
 def _crashed(found: list[FlowRun], now: datetime) -> list[FlowRun]:
@@ -160,3 +145,85 @@ def _lost(found: list[FlowRun], engine: Engine, now: datetime) -> Iterator[FlowR
     with reading(engine) as connection:
         for (run_id,) in connection.execute(query):
             yield running[run_id]
+
+
+# --- What an execution or a cancellation left open ---
+
+_SETTLE_SECONDS, _LOOK_SECONDS = 4.0, 0.5
+"""The server's recorder writes what it has heard once a second, later under load."""
+
+_logger = logging.getLogger(__name__)
+
+
+async def earlier_task_runs(run_id: str, began: datetime) -> list[tuple[str, UUID]]:
+    """Names and ids of the task runs of this flow run before `began`, all of them closed.
+
+    The caller holds the run's lease, so nobody else executes it. Call it again at the end: task
+    states of a dead process may reach the database late.
+    """
+    here = flow_run.id
+    if here is None:
+        return []
+    first = flow_run_of(run_id)
+    if first is not None and first != UUID(here):
+        await close_orphans(first, began)
+    return await close_orphans(UUID(here), began) if executed_before() else []
+
+
+async def close_orphans(flow_run_id: UUID, began: datetime) -> list[tuple[str, UUID]]:
+    """Closes the open task runs of earlier executions of a flow run; gives all of these, none without an answer.
+
+    A retried flow run makes new task runs: the old ones would stay Running for ever. What ended a moment ago may
+    not be in the database yet: it is waited for as long as more of them come.
+    """
+    try:
+        async with get_client() as client:
+            earlier = await _settled(client, flow_run_id, began)
+            message = "its process ended; the run resumes from its journal"
+            await _close(client, filter(_is_open, earlier), message)
+    except Exception as error:  # the run does not need its graph
+        _logger.warning("open task runs of earlier executions were not closed: %s", error)
+        return []
+    return [(one.name, one.id) for one in earlier]
+
+
+async def _close(client: PrefectClient, task_runs: Iterable[TaskRun], message: str) -> None:
+    for one in task_runs:
+        state: State[Any] = Crashed(message=message)
+        await client.set_task_run_state(one.id, state, force=True)
+
+
+async def _settled(client: PrefectClient, flow_run_id: UUID, began: datetime) -> list[TaskRun]:
+    """The earlier task runs, once none is open or the server has recorded no end for a while."""
+    before, quiet = -1, 0.0
+    while True:
+        found = await read_task_runs(client, flow_runs_with(ids=[flow_run_id]))
+        earlier = [one for one in found if (one.expected_start_time or began) < began]
+        count = sum(map(_is_open, earlier))
+        quiet = quiet + _LOOK_SECONDS if count == before else 0.0
+        if not count or quiet >= _SETTLE_SECONDS:
+            return earlier
+        before = count
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _is_open(task_run: TaskRun) -> bool:
+    return task_run.state is None or not task_run.state.is_final()
+
+
+def close_cancelled(journal: Journal, leases: Leases, run_id: str) -> bool:
+    """Records that a run which waits (for its turn or an answer) was cancelled; False if it was not recorded."""
+    if goes_on_elsewhere():
+        return False
+    with suppress(StoreError):
+        lease = leases.acquire(run_id)
+        try:
+            state = replay(entry.event for entry in journal.entries(run_id))
+            if state.ended in (None, "suspended"):
+                journal.append(
+                    run_id, RunEnded(status="cancelled", at=datetime.now(UTC)), lease.fence
+                )
+                return True
+        finally:
+            leases.release(lease)
+    return False

@@ -22,7 +22,7 @@ from prefect import get_client
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
-from rivya_flows.flows.paging import PAGE, read_all
+from rivya_flows.flows.paging import read_all
 from rivya_flows.flows.run_page.artifact import Artifact
 
 Logger = logging.Logger | logging.LoggerAdapter[Any]
@@ -144,9 +144,7 @@ class ArtifactWriter:
     async def _read_written(self, client: PrefectClient) -> None:
         """Reads which artifacts there are: of an earlier execution, or written without an answer."""
         here = FlowRunFilter(id=FlowRunFilterId(any_=[self._flow_run_id]))
-        for one in await read_all(
-            lambda at: client.read_artifacts(flow_run_filter=here, limit=PAGE, offset=at)
-        ):
+        for one in await read_all(client.read_artifacts, flow_run_filter=here):
             if one.key:
                 self._written[one.key, one.task_run_id] = one.id
         self._unsure = False

@@ -32,7 +32,7 @@ def generated(folder: Path, *specs: Path) -> ModuleType:
     wanted = desired_deployments(read_specs(specs, shipped()), shipped(), assets, work_pool=None)
     flows: dict[str, FlowInfo] = {}
     for one in wanted:
-        schema = one.fields(None).parameter_openapi_schema
+        schema = one.against(None).fields.parameter_openapi_schema
         flow = flows.setdefault(one.workflow.name, FlowInfo(one.workflow.name))
         flow.deployments.append(DeploymentInfo(one.deploy.name, flow.name, one.name, schema))
     data = SDKData(SDKGenerationMetadata("2026-11-28", "3.9"), flows)

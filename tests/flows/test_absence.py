@@ -223,7 +223,7 @@ async def test_a_flow_run_that_is_cancelled_before_its_next_try_is_cancelled_in_
     server.set_state(run, "CANCELLING")
     server.end(run, "CANCELLED")
     with closing(Journal(read_settings().store_url)) as journal:
-        assert await record_cancellations(journal) == (f"run-{run}",)
+        assert await record_cancellations(journal) == [f"run-{run}"]
     assert place.ends(run) == ["cancelled"]
 
 

@@ -15,13 +15,7 @@ from prefect.flows import load_flow_from_entrypoint
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError
 from rivya_flows.flows import campaigns, spec_registry
-from rivya_flows.flows.deploy_blocks import (
-    deployment,
-    entrypoint_of,
-    first_block,
-    prefect_yaml,
-    schedule_of,
-)
+from rivya_flows.flows.deploy_blocks import deployment, first_block, prefect_yaml, schedule_of
 from rivya_flows.language.workflow import Deploy, Input, Resources, Schedule, Workflow, WorkPool
 from rivya_flows.preparation.spec_file import specs_at
 from rivya_flows.spec.load import load
@@ -119,7 +113,7 @@ def test_deployments_come_sorted_whatever_the_order_of_the_specs() -> None:
         Workflow(version=1, name=name, steps={}, deploy=(Deploy(name="d"),)) for name in ("b", "a")
     ]
     assert prefect_yaml(made) == prefect_yaml(reversed(made))
-    assert entrypoint_of(made[1]) in prefect_yaml(made)
+    assert "rivya_flows.flows.campaigns:a" in prefect_yaml(made)
 
 
 def test_a_spec_in_the_current_folder_is_an_attribute(tmp_path: Path) -> None:

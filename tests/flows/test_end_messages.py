@@ -10,7 +10,6 @@ import sys
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
 
 import pytest
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
@@ -18,7 +17,7 @@ from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from rivya_flows.flows import notifications
 from rivya_flows.flows.deploy_blocks import OWNER_TAG
 from rivya_flows.flows.questions.suspension import WAKER
-from rivya_flows.flows.recovery.automations import LAST_HEARTBEAT
+from rivya_flows.flows.recovery.automations import LAST_HEARTBEAT, PREFIX
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.run_list import listed_runs
 from rivya_sandbox.service import admin
@@ -90,7 +89,7 @@ def place(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest.fixture
 def told(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[queue.Queue[str]]:
     """All that is told while a test runs; of silence after ten seconds, the least that Prefect takes."""
-    monkeypatch.setattr(notifications, "_SILENCE", timedelta(seconds=10))
+    monkeypatch.setattr(notifications, "_SILENCE_SECONDS", 10)
     with team_chat() as (address, messages):
         block = CustomWebhookNotificationBlock(
             name="told", url=address, json_data={"text": "{{subject}}\n\n{{body}}"}
@@ -101,7 +100,7 @@ def told(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[queue.Queu
             yield messages
         finally:
             for one in server.ask("POST", "/automations/filter", {}):
-                if one["name"] == f"{notifications.PREFIX}notify {BLOCK}":
+                if one["name"] == f"{PREFIX}notify {BLOCK}":
                     server.ask("DELETE", f"/automations/{one['id']}")
 
 

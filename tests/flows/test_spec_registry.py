@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from prefect import Flow
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.flows import campaigns
@@ -35,11 +37,12 @@ steps:
 
 
 @pytest.fixture
-def flow_run_id(monkeypatch: pytest.MonkeyPatch) -> str:
-    """Makes this process one that executes a flow run."""
+def flow_run_id(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Makes this process one that executes a flow run, without the server that an earlier test named."""
     found = str(uuid.uuid4())
     monkeypatch.setenv("PREFECT__FLOW_RUN_ID", found)
-    return found
+    with temporary_settings(restore_defaults={PREFECT_API_URL}):
+        yield found
 
 
 @pytest.fixture
@@ -141,3 +144,10 @@ def test_a_flow_of_any_file_is_found_again_by_the_entrypoint_of_its_deployments(
     assert (made.name, module) == ("tea-time", "rivya_flows.flows.campaigns")
     found = getattr(campaigns, attribute)
     assert (found.name, found.version) == (made.name, made.version)
+
+
+def test_a_spec_may_have_a_name_that_begins_as_an_encoded_path_does(tmp_path: Path) -> None:
+    put = tmp_path / "specs" / "file-drop.yaml"
+    put.parent.mkdir()
+    put.write_text(SPEC.replace("tea-time", "file-drop"))
+    assert campaigns.file_drop.name == "file-drop"

@@ -7,7 +7,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,8 +19,6 @@ from rivya_flows.cli.service import settings
 from rivya_flows.errors import StoreError, UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from pydantic import JsonValue
-
     from rivya_flows.flows.deployment.deploy import Deployed
     from rivya_flows.settings import Settings
 
@@ -67,11 +65,11 @@ def deploy(
 
     chosen, variables = settings(), _job_variables(job_variables)
     with _on_server(chosen):
-        from rivya_flows.flows.deploy_blocks import JobVariables
         from rivya_flows.flows.deployment.deploy import DeployOptions, deploy as deployed
 
-        given = JobVariables(*variables)
-        order = DeployOptions(specs, work_pool, collection, prune, only_plan, single_machine, given)
+        order = DeployOptions(
+            specs, work_pool, collection, prune, only_plan, single_machine, variables
+        )
         confirm = confirmer(yes=yes, as_json=as_json)
         done = asyncio.run(deployed(order, chosen, tell, confirm))
     for name, block in done.without.items():
@@ -81,12 +79,8 @@ def deploy(
             f"{', '.join(done.without)}: nothing to deploy: no `deploy:` entry",
             "add the lines above to the spec, or remove what it had with --prune",
         )
-    for pool in done.process_pools:
-        tell(
-            f"work pool {pool} is of type process; warm workers need campaign: docs/how-to/workers.md"
-        )
-    if done.moved_waker:
-        tell(done.moved_waker)
+    for note in done.notes:
+        tell(note)
     if as_json:
         print_json(
             {
@@ -101,23 +95,21 @@ def deploy(
         _tell(done, prune=prune, only_plan=only_plan)
 
 
-def _job_variables(assignments: tuple[str, ...]) -> tuple[dict[str, JsonValue], dict[str, str]]:
-    """Job variables by name, and those of the environment, which are texts: ``env.NAME=VALUE``."""
-    found: dict[str, JsonValue] = {}
-    env: dict[str, str] = {}
+def _job_variables(assignments: tuple[str, ...]) -> dict[str, Any]:
+    """Job variables by name; those of the environment, ``env.NAME=VALUE``, are texts."""
+    found: dict[str, Any] = {}
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         if not equals or name in ("", "env", "env."):
             hint = "write NAME=VALUE, or env.NAME=VALUE for a variable of the environment"
             raise UsageError(f"--job-variable {assignment!r:.80}: no name and value", hint)
         if name.startswith("env."):
-            env[name.removeprefix("env.")] = text
+            found.setdefault("env", {})[name.removeprefix("env.")] = text
             continue
-        try:
+        found[name] = text
+        with contextlib.suppress(ValueError):
             found[name] = json.loads(text)
-        except ValueError:
-            found[name] = text
-    return found, env
+    return found
 
 
 @contextlib.contextmanager
@@ -185,8 +177,8 @@ def apply(
     with _on_server(settings()):
         from rivya_flows.flows.notifications import NEWS, apply_notification, apply_recovery
 
-        every = (one for one in NEWS if one != "cancelled")
-        wanted = list(every) if ends is None else [one.strip() for one in ends.split(",")]
+        wanted = [one for one in NEWS if one != "cancelled"]
+        wanted = wanted if ends is None else [one.strip() for one in ends.split(",")]
         if unknown := [one for one in wanted if one not in NEWS]:
             hint = f"choose of {', '.join(NEWS)}"
             raise UsageError(f"--on: {unknown[0]!r:.80} is not an end of a run", hint)

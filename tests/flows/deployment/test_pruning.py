@@ -7,38 +7,32 @@ from uuid import uuid4
 from prefect.client.schemas.responses import DeploymentResponse
 
 from rivya_flows.flows.deploy_blocks import OWNER_TAG
-from rivya_flows.flows.deployment.sync import ExistingDeployment, unspecified
+from rivya_flows.flows.deployment.sync import unspecified
 
 
 def existing(
-    name: str,
-    collection: str = "/specs",
-    *,
-    spec: bool = True,
-    tags: tuple[str, ...] = (OWNER_TAG,),
-) -> ExistingDeployment:
+    collection: str = "/specs", *, spec: bool = True, tags: tuple[str, ...] = (OWNER_TAG,)
+) -> DeploymentResponse:
     env = {"RIVYA_FLOWS_SPEC": "sha256:1", "RIVYA_FLOWS_COLLECTION": collection} if spec else {}
-    flow, _, own = name.partition("/")
-    made = DeploymentResponse(
+    return DeploymentResponse(
         id=uuid4(),
         flow_id=uuid4(),
-        name=own,
+        name="one",
         tags=list(tags),
         labels={},
         job_variables={"env": env},
     )
-    return ExistingDeployment(flow, made)
 
 
 def test_only_what_a_call_shows_to_be_gone_is_pruned() -> None:
-    there = [
-        existing("a/weekly"),
-        existing("a/daily"),
-        existing("b/weekly"),
-        existing("c/weekly", "/other"),
-        existing("rivya-flows-waker/sweep", spec=False),
-        existing("d/weekly", tags=()),
-    ]
+    there = {
+        "a/weekly": existing(),
+        "a/daily": existing(),
+        "b/weekly": existing(),
+        "c/weekly": existing("/other"),
+        "rivya-flows-waker/sweep": existing(spec=False),
+        "d/weekly": existing(tags=()),
+    }
     one = unspecified(there, {"a/weekly"}, {"a"}, {"/specs"}, set())
     assert one == (("a/daily",), ("b/weekly",))
     whole = unspecified(there, {"a/weekly"}, {"a"}, {"/specs"}, {"/specs"})

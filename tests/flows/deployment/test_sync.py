@@ -23,7 +23,6 @@ from prefect.workers.base import BaseJobConfiguration
 from pydantic import SecretStr
 
 from rivya_flows.errors import UsageError
-from rivya_flows.flows.deploy_blocks import JobVariables
 from rivya_flows.flows.deployment.deploy import DeployOptions, deploy
 from rivya_flows.flows.deployment.sync import automations_of
 from rivya_flows.flows.questions.suspension import WAKER, WAKER_DEPLOYMENT
@@ -128,7 +127,7 @@ async def test_job_variables_of_whoever_deploys_stay_and_those_of_a_spec_come_an
         template = json.loads(TEMPLATE.read_text())
         wanted = WorkPoolCreate(name=name, type="docker", base_job_template=template)
         await client.create_work_pool(wanted)
-        given = JobVariables({"image": "own"}, {"BRAND": "x"})
+        given = {"image": "own", "env": {"BRAND": "x"}}
         await deploy(replace(options, job_variables=given), read_settings())
         made = await client.read_deployment_by_name(weekly)
         assert await job_variables(client, weekly) == {

@@ -8,13 +8,7 @@ from uuid import uuid4
 import pytest
 from prefect.client.schemas.objects import WorkPool
 
-from rivya_flows.flows.deploy_blocks import JobVariables
 from rivya_flows.flows.deployment.work_pools import lacks_package
-
-
-def variables(written: dict[str, Any]) -> JobVariables:
-    others = {name: value for name, value in written.items() if name != "env"}
-    return JobVariables(others, written.get("env", {}))
 
 
 def pool(**defaults: Any) -> WorkPool:
@@ -38,7 +32,7 @@ def pool(**defaults: Any) -> WorkPool:
 def test_prefects_own_image_lacks_the_package(
     defaults: dict[str, Any], job_variables: dict[str, Any]
 ) -> None:
-    assert lacks_package(pool(**defaults), variables(job_variables))
+    assert lacks_package(pool(**defaults), job_variables)
 
 
 @pytest.mark.parametrize(
@@ -55,4 +49,4 @@ def test_prefects_own_image_lacks_the_package(
 def test_any_other_image_is_taken_as_it_is(
     defaults: dict[str, Any], job_variables: dict[str, Any]
 ) -> None:
-    assert not lacks_package(pool(**defaults), variables(job_variables))
+    assert not lacks_package(pool(**defaults), job_variables)

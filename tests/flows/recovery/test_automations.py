@@ -46,7 +46,7 @@ def triggers() -> dict[str, EventTrigger]:
 def test_only_runs_with_our_tag_are_touched() -> None:
     tag = {"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.{OWNER_TAG}"}
     for trigger in triggers().values():
-        assert trigger.match_related == tag or trigger.model_dump()["match_related"] == tag
+        assert trigger.model_dump()["match_related"] == [tag]
         assert trigger.for_each == {"prefect.resource.id"}
 
 

@@ -93,8 +93,8 @@ def test_a_waiting_and_a_suspended_run_are_cancelled_and_go_on_when_they_are_ret
     server.set_state(run, "CANCELLING")
     server.end(run, "CANCELLED")
     with contextlib.closing(Journal(_store(working))) as at:
-        assert asyncio.run(record_cancellations(at)) == (f"run-{run}",)
-        assert asyncio.run(record_cancellations(at)) == ()
+        assert asyncio.run(record_cancellations(at)) == [f"run-{run}"]
+        assert asyncio.run(record_cancellations(at)) == []
     assert working.ends(run) == ["cancelled", "suspended", "cancelled"]
 
     server.retry(run)

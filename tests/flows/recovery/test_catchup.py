@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.states import Cancelled, Scheduled
 
-from rivya_flows.flows.execution.deployment_run import Due, decide
+from rivya_flows.flows.execution.deployment_run import decide
 from rivya_flows.language.workflow import Schedule
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 GRACE = timedelta(minutes=5)
 
 
-def hours(count: float, *, cancelled: bool = False) -> Due:
-    return Due(NOON + timedelta(hours=count), cancelled)
+def hours(count: float, *, cancelled: bool = False) -> FlowRun:
+    state: State[Any] = Cancelled() if cancelled else Scheduled()
+    at = NOON + timedelta(hours=count)
+    return FlowRun(flow_id=uuid4(), expected_start_time=at, state=state)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +39,7 @@ def hours(count: float, *, cancelled: bool = False) -> Due:
     ],
 )
 def test_catchup_decides_about_late_runs(
-    catchup: Any, late: timedelta, others: list[Due], runs: bool
+    catchup: Any, late: timedelta, others: list[FlowRun], runs: bool
 ) -> None:
     schedule = Schedule(cron="0 * * * *", catchup=catchup)
     found = decide(schedule, NOON, NOON + late, GRACE, others)

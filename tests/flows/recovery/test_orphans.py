@@ -14,7 +14,7 @@ from uuid import UUID
 
 import pytest
 
-from rivya_flows.flows.recovery.orphans import close_orphans
+from rivya_flows.flows.recovery.waker import close_orphans
 from support.prefect_workers import (
     OPEN,
     OVER,
