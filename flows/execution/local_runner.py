@@ -159,7 +159,7 @@ class LocalRunner:
             raise
 
     async def batch_ended(self, context: RunContext, result: BatchResult) -> None:
-        """As `Runner.batch_ended`: automations of a server that outlives this process."""
+        """Tells automations of a server that outlives this process how a batch ended; never raises."""
         if (server := running_server(context.settings)) is not None:
             with pointed_at(server):
                 from rivya_flows.flows.execution.batch_events import announce_batch

@@ -16,8 +16,8 @@ from sqlalchemy import update
 
 from rivya_flows.batch import execution
 from rivya_flows.batch.execution import run_rows
-from rivya_flows.batch.rows import BatchRow
-from rivya_flows.batch.scheduler import Batch, RowResult, RowState, outcome
+from rivya_flows.batch.rows import Row
+from rivya_flows.batch.scheduler import Batch, RowResult
 from rivya_flows.batch.summary import BatchResult
 from rivya_flows.errors import BudgetError, LeaseLostError, StoreError
 from rivya_flows.queue.events import FileUploaded
@@ -67,7 +67,7 @@ def test_the_budget_buys_what_it_covers_and_not_a_credit_more(
     ended = asyncio.run(run(studio, table, budget=5, parallel=parallel))
     assert Counter(statuses(ended)) == {"completed": 2, "over_budget": 2}
     assert ended.batch.spent == sum(bought(sandbox).values()) == 4
-    assert outcome(ended.batch) == "over_budget"
+    assert ended.batch.outcome == "over_budget"
 
     more = asyncio.run(run(studio, table, budget=8, parallel=parallel))
     assert (statuses(more), more.batch.spent) == (["completed"] * 4, 8)
@@ -265,7 +265,7 @@ def test_an_empty_wallet_stops_the_batch_until_credits_are_added(tmp_path: Path)
         studio = studio_at(tmp_path / "studio", sandbox.base_url, sandbox.api_key)
         ended = asyncio.run(run(studio, ROWS, observer=Spender()))
         assert statuses(ended) == ["completed", "failed", "waiting", "waiting"]
-        assert outcome(ended.batch) == "over_budget"
+        assert ended.batch.outcome == "over_budget"
         assert ended.batch.stopped is not None
         assert ended.wallet.warning is not None
         add_credits(sandbox.data, COST - 3)
@@ -275,11 +275,11 @@ def test_an_empty_wallet_stops_the_batch_until_credits_are_added(tmp_path: Path)
 
 def batch(count: int, *, parallel: int = 1) -> Batch:
     """A batch of rows that cost 10 credits each."""
-    rows = tuple(RowState(BatchRow(f"run-{n}", f"row {n}"), 10, 10) for n in range(1, count + 1))
+    rows = tuple(Row(f"run-{n}", f"row {n}", least=10, most=10) for n in range(1, count + 1))
     return Batch(rows, None, parallel)
 
 
-def number_of(row: RowState) -> int:
+def number_of(row: Row) -> int:
     return int(row.name.removeprefix("row "))
 
 
@@ -296,7 +296,7 @@ class Service:
         self.ended: dict[str, RowResult] = {}
         self.cancelled: list[int] = []
 
-    async def run(self, start: RowState) -> None:
+    async def run(self, start: Row) -> None:
         self.now += 1
         self.most = max(self.most, self.now)
         try:
@@ -318,11 +318,9 @@ class Service:
 async def test_all_rows_are_run_and_no_more_than_allowed_at_once() -> None:
     service = Service(lambda number: done(number))
     seen: list[int] = []
-    start = batch(6, parallel=3)
-    ended = await run_rows(
-        start, service.run, service.result_of, changed=lambda b: seen.append(b.spent)
-    )
-    assert (service.most, ended.spent, outcome(ended)) == (3, 21, "completed")
+    rows = batch(6, parallel=3)
+    await run_rows(rows, service.run, service.result_of, changed=lambda b: seen.append(b.spent))
+    assert (service.most, rows.spent, rows.outcome) == (3, 21, "completed")
     assert seen[0] == 0
     assert seen[-1] == 21
 
@@ -330,8 +328,9 @@ async def test_all_rows_are_run_and_no_more_than_allowed_at_once() -> None:
 async def test_a_row_that_could_not_be_driven_is_told_with_what_its_run_has_spent() -> None:
     held = StoreError("run-1 is being driven by process 7 on elsewhere")
     service = Service(lambda number: held if number == 1 else done(10))
-    ended = await run_rows(batch(2), service.run, service.result_of)
-    failed, fine = ended.rows
+    rows = batch(2)
+    await run_rows(rows, service.run, service.result_of)
+    failed, fine = rows.rows
     assert (failed.status, failed.spent, failed.reason) == ("failed", 2, str(held))
     assert fine.status == "completed"
 
@@ -357,7 +356,7 @@ async def test_something_unforeseen_ends_the_batch_after_its_rows() -> None:
 
 
 async def test_a_cancel_ends_every_running_row_first() -> None:
-    async def forever(start: RowState) -> None:
+    async def forever(start: Row) -> None:
         begun.append(number_of(start))
         try:
             await asyncio.Event().wait()

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from rivya_client.catalogue.snapshot import shipped
-from rivya_flows.batch.pricing import PricedBatch, ReadBatch, price_rows
-from rivya_flows.batch.rows import BatchRow, batch_id_of, read_rows
-from rivya_flows.batch.scheduler import Batch, RowState
+from rivya_flows.batch.pricing import PricedBatch, ReadBatch, price_batch
+from rivya_flows.batch.rows import Row, batch_id_of, read_rows
+from rivya_flows.batch.scheduler import Batch
 from rivya_flows.errors import BudgetError, SpecError
 from rivya_flows.preparation.prepare import Market
 from rivya_flows.spec.load import load
@@ -32,7 +32,7 @@ def priced(studio: Studio, table: str) -> PricedBatch:
     options = batch_options(studio, table)
     market = Market(shipped(), studio.service.identity, 100)
     with studio.context(Bomb()) as context:
-        return price_rows(context, ReadBatch(batch_id, options, workflow, market, rows))
+        return price_batch(context, ReadBatch(batch_id, options, workflow, market, rows))
 
 
 def test_a_batch_is_priced_by_what_its_rows_still_need(studio: Studio) -> None:
@@ -58,7 +58,10 @@ def test_nothing_starts_when_the_inputs_of_any_row_are_wrong(
 
 
 def of_rows(*prices: tuple[int, int | None], budget: int | None = None) -> PricedBatch:
-    rows = [RowState(BatchRow(f"run-{n}", f"row {n}"), *price) for n, price in enumerate(prices, 1)]
+    rows = [
+        Row(f"run-{n}", f"row {n}", least=price[0], most=price[1])
+        for n, price in enumerate(prices, 1)
+    ]
     return PricedBatch(Batch(tuple(rows), budget), {})
 
 
@@ -95,14 +98,14 @@ def test_a_budget_that_the_rows_may_pass_is_told_with_how_many_it_covers(
 
 
 def test_a_row_that_the_spec_s_own_budget_refuses_needs_no_credits_of_the_wallet() -> None:
-    cheap = RowState(BatchRow("run-1", "row 1"), 2, 2, spec_cap=5)
-    dear = RowState(BatchRow("run-2", "row 2"), 9, 9, spec_cap=5)
+    cheap = Row("run-1", "row 1", least=2, most=2, spec_cap=5)
+    dear = Row("run-2", "row 2", least=9, most=9, spec_cap=5)
     assert PricedBatch(Batch((cheap, dear), None), {}, balance=2).refused is None
     assert Batch((cheap, dear), 1).least == 2
 
 
 def test_what_a_row_spends_in_the_batch_does_not_take_it_from_the_least_budget() -> None:
-    failed = RowState(BatchRow("run-1", "row 1"), 9, 9, spec_cap=12, status="failed", spent=6)
+    failed = Row("run-1", "row 1", least=9, most=9, spec_cap=12, status="failed", spent=6)
     assert Batch((failed,), 6).least == 9
 
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from rivya_client.catalogue.snapshot import shipped
-from rivya_flows.batch.rows import BatchRow, batch_id_of, read_rows, row_folder
+from rivya_flows.batch.rows import Row, batch_id_of, read_rows, row_folder
 from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.language.diagnostic_report import MAX_PROBLEMS
 from rivya_flows.language.workflow import Workflow
@@ -35,7 +35,7 @@ def workflow() -> Workflow:
     return load(SPEC, file="spec.yaml", catalogue=shipped())
 
 
-def read(workflow: Workflow, text: str, **given: object) -> tuple[BatchRow, ...]:
+def read(workflow: Workflow, text: str, **given: object) -> tuple[Row, ...]:
     return read_rows(text, file="rows.csv", workflow=workflow, batch_id="batch-1", given=given)
 
 
@@ -232,7 +232,7 @@ def test_a_run_is_named_after_the_inputs_of_its_row_alone(workflow: Workflow) ->
 
 
 def test_key_columns_can_be_chosen_also_of_notes(workflow: Workflow) -> None:
-    def chosen(*keys: str) -> tuple[BatchRow, ...]:
+    def chosen(*keys: str) -> tuple[Row, ...]:
         text = "product,x-sku\nLamp,L 7\nDesk,\n"
         return read_rows(
             text, file="rows.csv", workflow=workflow, batch_id="batch-1", given={}, keys=keys

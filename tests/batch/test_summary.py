@@ -22,7 +22,7 @@ def test_the_summary_has_every_row_with_its_outputs(sandbox: Sandbox, tmp_path: 
     studio = studio_at(tmp_path / "studio", sandbox.base_url, sandbox.api_key)
     table = 'product,views,x-who;=1\n=1+1,[front],"Asha, M;=2+2"\nDesk,,\nChair,,\n'
     result = asyncio.run(run(studio, table, budget=4))
-    assert [(one.status, one.state.spent) for one in result.rows] == [
+    assert [(one.status, one.spent) for one in result.rows] == [
         ("completed", 1),
         ("completed", 2),
         ("over_budget", 0),

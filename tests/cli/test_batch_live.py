@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.batch.rows import BatchRow
-from rivya_flows.batch.scheduler import Batch, RowState
-from rivya_flows.batch.summary import BatchResult, RowReport, WalletChange
+from rivya_flows.batch.rows import Row
+from rivya_flows.batch.scheduler import Batch
+from rivya_flows.batch.summary import BatchResult, WalletChange
 from rivya_flows.cli.batch_live import BatchProgress, next_steps
 from rivya_flows.cli.interrupts import Interrupts
 
@@ -18,19 +18,19 @@ def test_a_batch_that_a_pool_ended_names_the_pool_and_the_command_that_raises_it
     def advice(*pools: str | None) -> list[str]:
         codes = frozenset({"over_budget"})
         rows = tuple(
-            RowState(
-                BatchRow(f"run-{n}", f"row {n}"),
-                8 // len(pools),
-                8,
+            Row(
+                f"run-{n}",
+                f"row {n}",
+                least=8 // len(pools),
+                most=8,
                 status="over_budget",
                 codes=codes,
                 pool=pool,
             )
             for n, pool in enumerate(pools, 1)
         )
-        reports = [RowReport(row, row.status, row.reason) for row in rows]
         wallet = WalletChange(9, 9, 0)
-        return [*next_steps(BatchResult("b", Batch(rows, 4), reports, Path(), wallet, False))]
+        return [*next_steps(BatchResult("b", Batch(rows, 4), Path(), wallet, False))]
 
     raised = "raise the pool acme, or wait for its next period if it has one: rivya-flows budgets set acme --credits N"
     assert advice("acme", "acme") == [raised, "to resume, rerun the same command"]
@@ -43,19 +43,22 @@ async def test_the_end_of_each_row_is_told_once(capsys: pytest.CaptureFixture[st
     task = asyncio.current_task()
     assert task is not None
     progress = BatchProgress(Interrupts(task))
-    old = RowState(BatchRow("run-0", "Sofa"), 0, 0, status="completed", spent=9)
-    waiting = RowState(BatchRow("run-1", "Lamp"), 1, 1)
-    done = RowState(BatchRow("run-1", "Lamp"), 1, 1, status="completed", spent=1)
-    refused = RowState(
-        BatchRow("run-2", "NL-7 Desk"),
-        5,
-        5,
+    old = Row("run-0", "Sofa", least=0, most=0, status="completed", spent=9)
+    waiting = Row("run-1", "Lamp", least=1, most=1)
+    refused = Row(
+        "run-2",
+        "NL-7 Desk",
+        least=5,
+        most=5,
         status="over_budget",
         reason="needs at least 5 credits",
     )
-    for row in (waiting, done):
-        progress.changed(Batch((old, row, refused), 4))
-        progress.changed(Batch((old, row, refused), 4))
+    batch = Batch((old, waiting, refused), 4)
+    progress.changed(batch)
+    progress.changed(batch)
+    waiting.status, waiting.spent = "completed", 1
+    progress.changed(batch)
+    progress.changed(batch)
     assert capsys.readouterr().err == (
         "NL-7 Desk over the budget: needs at least 5 credits\nLamp completed (1 credit)\n"
     )

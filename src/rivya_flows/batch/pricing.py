@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from rivya_client.catalogue.prices import price_of
-from rivya_flows.batch.rows import BatchRow, batch_id_of, read_rows, with_new_runs
-from rivya_flows.batch.scheduler import Batch, RowResult, RowState, next_rows
+from rivya_flows.batch.rows import Row, batch_id_of, read_rows, with_new_runs
+from rivya_flows.batch.scheduler import BUDGET, Batch, RowResult
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.engine.run import Runner
 from rivya_flows.engine.run_context import RunContext
@@ -19,8 +20,8 @@ from rivya_flows.language.workflow import MAX_LABELS, Workflow
 from rivya_flows.money.live_guard import Spending, pool_cap
 from rivya_flows.plans.names import BATCH_LABEL
 from rivya_flows.preparation.prepare import (
+    InputReader,
     Market,
-    Prepared,
     RunRequest,
     prepare,
     read_market,
@@ -35,9 +36,8 @@ from rivya_flows.receipt.summary import failure_codes, troubles
 from rivya_flows.runs.connect import connect_with
 from rivya_flows.settings import Settings
 from rivya_flows.store.charges import spent_by
-from rivya_flows.store.database import in_thread
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.pools import Pools, PoolState
+from rivya_flows.store.pools import Pools
 
 _MANY = 500  # rows whose pricing is announced
 _NAMED = 3  # at most so many removed rows get a line each
@@ -64,16 +64,13 @@ class ReadBatch:
     options: BatchOptions
     workflow: Workflow
     market: Market
-    rows: tuple[BatchRow, ...]
+    rows: tuple[Row, ...]
 
 
 @dataclass(frozen=True)
 class PricedBatch:
-    """A batch before its rows run.
-
-    Attributes:
-        fresh: First journal entries of the rows that have no run yet, by run id.
-        taken: Folders of the runs that this batch has had so far.
+    """A batch before its rows run; `fresh` has the first journal entries of the rows without a run, by run id,
+    and `taken` the folders of the runs that it has had so far.
     """
 
     batch: Batch
@@ -81,12 +78,11 @@ class PricedBatch:
     batch_id: str = ""
     balance: int = 0
     taken: frozenset[Path] = frozenset()
-    pools: tuple[PoolState, ...] = ()
 
     @property
-    def again(self) -> list[RowState]:
+    def again(self) -> list[Row]:
         """Of the `fresh` rows, those of which an earlier run was removed."""
-        return [row for row in self.batch.rows if row.row.removed and row.run_id in self.fresh]
+        return [row for row in self.batch.rows if row.removed and row.run_id in self.fresh]
 
     @property
     def least(self) -> int:
@@ -112,12 +108,13 @@ class PricedBatch:
                 f"add credits, or give --budget {batch.spent + self.balance} to run what they cover;"
                 " nothing was bought",
             )
-        after, starts = next_rows(batch)
-        refused = [row for row in after.rows if row.status == "over_budget"]
-        if not refused or starts:
+        tried = replace(batch, rows=[copy(row) for row in batch.rows], running={})
+        starts = tried.start_rows()
+        refused = next((row for row in tried.rows if row.status == "over_budget"), None)
+        if refused is None or starts:
             return None
         return BudgetError(
-            f"no row can run: {refused[0].name} {refused[0].reason}",
+            f"no row can run: {refused.name} {refused.reason}",
             "raise what is too low: --budget, the budget of the spec, or the pool"
             " (`rivya-flows budgets set`); nothing was bought",
         )
@@ -135,29 +132,25 @@ class PricedBatch:
         batch = self.batch
         if batch.budget is not None:
             spent = f", {batch.spent} of it spent" if batch.spent else ""
-            yield from _shortage(batch.rows, batch.free, f"the budget is {batch.budget}{spent}")
-        for state in self.pools:
-            pool, name = state.total, state.pool.name
-            rows = [row for row in batch.rows if name in row.pools]
-            left = f"the pool {name} has {pool.left} of {pool.credits} left"
-            short = [*_shortage(rows, pool.left, left)]
+            words = f"the budget is {batch.budget}{spent}"
+            yield from _shortage(batch.rows, batch.left(BUDGET), words)
+        for pool in batch.pools:
+            rows = [row for row in batch.rows if pool.name in row.pools]
+            words = f"the pool {pool.name} has {pool.left} of {pool.credits} left"
+            short = [*_shortage(rows, pool.left, words)]
             yield from short
             more = sum(row.price for row in rows)
             after = pool.model_copy(update={"spent": pool.spent + more})
             if more and not short and after.is_soft_passed:
-                yield (
-                    f"the pool {name} will have spent {after.spent} credits; its soft limit is"
-                    f" {pool.soft}"
-                )
+                spent = f"will have spent {after.spent} credits; its soft limit is {pool.soft}"
+                yield f"the pool {pool.name} {spent}"
 
     def spending(self) -> Spending:
         """What the rows buy, capped by the budget of the batch and by pools that cover every row."""
         batch = self.batch
         due = [row for row in batch.rows if row.status != "completed"]
-        covering = [one for one in self.pools if all(one.pool.name in row.pools for row in due)]
-        caps: dict[str, int | None] = dict(
-            pool_cap(one.pool.name, one.total.left) for one in covering
-        )
+        covering = (one for one in batch.pools if all(one.name in row.pools for row in due))
+        caps = dict(map(pool_cap, covering))
         if batch.budget is not None:
             caps[f"budget {batch.budget}"] = batch.budget - batch.spent
         return Spending(self.least, self.most, self.balance, caps)
@@ -178,7 +171,7 @@ class PricedBatch:
         return ", ".join(parts)
 
 
-def _shortage(rows: Iterable[RowState], left: int, words: str) -> Iterator[str]:
+def _shortage(rows: Iterable[Row], left: int, words: str) -> Iterator[str]:
     """``the rows need at least 84 and at most 120 credits; the budget is 60: about 7 of 14 rows will run``."""
     waiting = [row for row in rows if row.status == "waiting"]
     least, price = (sum(row.least for row in waiting), sum(row.price for row in waiting))
@@ -190,77 +183,61 @@ def _shortage(rows: Iterable[RowState], left: int, words: str) -> Iterator[str]:
     elif least == price:
         needed = credits_of(price)
     covered = 0
-    for row in waiting:  # as `next_rows` takes them, each at its price
+    for row in waiting:  # as the batch starts them, each at its price
         if row.price <= left:
             covered, left = covered + 1, left - row.price
     number = f"about {covered} of {len(waiting)} rows" if covered else "none"
     yield f"the rows need {needed}; {words}: {number} will run"
 
 
-async def price_batch(context: RunContext, read: ReadBatch) -> PricedBatch:
-    """As `price_rows`, with the ids that the runs have where earlier ones were removed."""
-    gone = await in_thread(partial(context.journal.removed_ids, f"{read.batch_id}-"))
-    return price_rows(context, replace(read, rows=with_new_runs(read.rows, gone)))
-
-
-def price_rows(context: RunContext, read: ReadBatch) -> PricedBatch:
+def price_batch(context: RunContext, read: ReadBatch) -> PricedBatch:
     """Checks and prices every row, under the spec's own budget; spends and sends nothing."""
-    options = read.options
-    runs = {run.run_id: run for run in context.journal.runs(f"{read.batch_id}-")}
-    pools = Pools(context.journal.engine).states(context.service.identity)
-
-    def covering(labels: Mapping[str, str]) -> frozenset[str]:
-        return frozenset(one.pool.name for one in pools if one.pool.covers(labels))
-
-    states: list[RowState] = []
-    fresh: dict[str, RunFrozen] = {}
-    problems: list[Diagnostic] = []
-    for row in read.rows:
-        if run := runs.get(row.run_id):
-            states.append(_started_row(context, row, covering(run.labels)))
-            continue
-        try:
-            prepared = _prepared(context, read, row)
-        except (SpecError, MediaError, UsageError) as error:
-            found = error.diagnostics if isinstance(error, SpecError) else (error,)
-            file, line = options.table_name, row.line
-            problems += [
-                Diagnostic(one.code, one.message, one.hint, file=file, line=line, column=1)
-                for one in found
-            ]
-        else:
-            frozen, price = prepared.frozen, prepared.estimate
-            fresh[row.run_id] = frozen
-            covered = covering(frozen.labels)
-            states.append(RowState(row, price.min, price.max, frozen.budget, pools=covered))
-    if problems:
-        raise SpecError(tuple(problems))
-    gone = 0
-    if options.budget is not None:
-        known = {row.run_id for row in states} - fresh.keys()
-        spent = spent_by(context.journal.engine, f"{read.batch_id}-")
-        gone = sum(credits for run_id, (credits, _) in spent.items() if run_id not in known)
-    left = {one.pool.name: one.total.left for one in pools}
-    return PricedBatch(
-        Batch(tuple(states), options.budget, options.parallel, removed=gone, pools=left),
-        fresh,
-        read.batch_id,
-        read.market.balance or 0,
-        frozenset(run.folder for run in runs.values()),
-        pools,
-    )
-
-
-def _prepared(context: RunContext, read: ReadBatch, row: BatchRow) -> Prepared:
-    return prepare(
-        replace(read.options.request, inputs=lambda _: row.values),
+    options, journal, prefix = read.options, context.journal, f"{read.batch_id}-"
+    runs = {run.run_id: run for run in journal.runs(prefix)}
+    pools = Pools(journal.engine).states(context.service.identity)
+    prepared = partial(
+        prepare,
         # The rows share the wallet, so that no plan of a row has its balance.
-        Market(read.market.catalogue, read.market.service),
-        run_id=row.run_id,
+        market=Market(read.market.catalogue, read.market.service),
         assets=context.assets,
         look_up=context.look_up,
         machine=context.settings,
     )
+    rows = with_new_runs(read.rows, journal.removed_ids(prefix))
+    fresh: dict[str, RunFrozen] = {}
+    problems: list[Diagnostic] = []
+    for row in rows:
+        if run := runs.get(row.run_id):
+            labels = run.labels
+            _read_started(context, row)
+        else:
+            try:
+                request = replace(options.request, inputs=_reader_of(row))
+                ready = prepared(request, run_id=row.run_id)
+            except (SpecError, MediaError, UsageError) as error:
+                found = error.diagnostics if isinstance(error, SpecError) else (error,)
+                at = partial(Diagnostic, file=options.table_name, line=row.line, column=1)
+                problems += [at(one.code, one.message, one.hint) for one in found]
+                continue
+            frozen, price = ready.frozen, ready.estimate
+            fresh[row.run_id], labels = frozen, frozen.labels
+            row.least, row.most, row.spec_cap = price.min, price.max, frozen.budget
+        row.pools = frozenset(one.pool.name for one in pools if one.pool.covers(labels))
+    if problems:
+        raise SpecError(tuple(problems))
+    gone = 0
+    if options.budget is not None:
+        known = {row.run_id for row in rows} - fresh.keys()
+        spent = spent_by(journal.engine, prefix)
+        gone = sum(credits for run_id, (credits, _) in spent.items() if run_id not in known)
+    totals = [one.total for one in pools]
+    batch = Batch(rows, options.budget, options.parallel, removed=gone, pools=totals)
+    taken = frozenset(run.folder for run in runs.values())
+    return PricedBatch(batch, fresh, read.batch_id, read.market.balance or 0, taken)
+
+
+def _reader_of(row: Row) -> InputReader:
+    return lambda _: row.values
 
 
 def row_result(journal: Journal, run_id: str) -> RowResult:
@@ -279,17 +256,18 @@ def row_result(journal: Journal, run_id: str) -> RowResult:
     )
 
 
-def _started_row(context: RunContext, row: BatchRow, pools: frozenset[str]) -> RowState:
-    """A row that has a run: completed, or with what it still lacks."""
+def _read_started(context: RunContext, row: Row) -> None:
+    """Reads what a row that has a run spent, and what it still lacks."""
     entries = context.journal.entries(row.run_id)
     first = entries[0].event
     assert isinstance(first, RunFrozen)
     state = replay(entry.event for entry in entries)
-    made = RowState(row, 0, 0, first.budget, spent=state.spent, before=state.spent, pools=pools)
+    row.spec_cap, row.spent, row.before = first.budget, state.spent, state.spent
     if state.ended == "completed":
-        return replace(made, status="completed")
+        row.status = "completed"
+        return
     left = remaining(state, None, context.look_up, RunResumed(at=datetime.now(UTC)))
-    return replace(made, least=left.min, most=left.max, recap=state.cap != first.budget)
+    row.least, row.most, row.recap = left.min, left.max, state.cap != first.budget
 
 
 async def read_batch(
@@ -327,4 +305,4 @@ async def plan_batch(
 ) -> PricedBatch:
     """What `run_batch` would do and cost; reads the models and the balance, and buys nothing."""
     async with connect_with(runner, settings, sandbox=sandbox, notify=say) as context:
-        return await price_batch(context, await read_batch(context, options, say))
+        return price_batch(context, await read_batch(context, options, say))

@@ -1,4 +1,4 @@
-"""Read the rows of a batch: a CSV file whose header names inputs, with one run for each row."""
+"""The rows of a batch, and the CSV file that they are read from: its header names inputs; each has a run."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, Literal
 
 from rivya_client.printable import one_line
+from rivya_flows.assets import Outputs
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.language.canonical import digest
@@ -18,7 +19,10 @@ from rivya_flows.language.diagnostic_report import MAX_PROBLEMS, meant
 from rivya_flows.language.expressions.filters import slug
 from rivya_flows.language.inputs import fit, hint_for
 from rivya_flows.language.syntax.input_parsing import parse_assignments
-from rivya_flows.language.workflow import Inputs, Workflow
+from rivya_flows.language.workflow import Input, Inputs, Workflow
+from rivya_flows.planning.questions.question import Question
+from rivya_flows.receipt.model import Receipt
+from rivya_flows.receipt.phrases import credits_of
 from rivya_flows.store.assets import file_hash
 
 MAX_ROWS = 10_000
@@ -31,17 +35,35 @@ _TEXTS = ("string", "text", "enum", "date")  # types of inputs
 _MAX_SOURCE = 200  # characters of a line that a diagnostic quotes
 
 
-@dataclass(frozen=True)
-class BatchRow:
-    """One row.
+Status = Literal[
+    "waiting", "running", "completed", "failed", "cancelled", "suspended", "over_budget"
+]
+
+
+@dataclass(eq=False)
+class Row:
+    """A row of a batch: as it was read, then with its price, and with what became of it.
 
     Attributes:
+        run_id: Depends on the row's inputs, not on its notes, its place in the file or the other rows.
+        name: Its keys in a line, ``NL-110 Vinter teapot``, unique in the table; ``row 3`` without any.
         number: From 1, without the header and blank lines.
         line: Where it begins in the file, from 1.
-        run_id: Of its run; depends on the row's inputs, not on its notes, its place in the file or
-            the other rows.
-        values: Values of its inputs by name.
-        name: These in a line, ``NL-110 Vinter teapot``, unique in the table; ``row 3`` without any.
+        keys: What names it, by column.
+        removed: How many of its runs were removed.
+        least, most: Credits still to buy; `most` is None where the price has no upper bound.
+        spec_cap: The cap that the spec sets for every run, or None.
+        recap: Its journal has another cap than `spec_cap`, from an earlier batch.
+        pools: That cover it.
+        before: Of `spent`, what was spent before this batch began to run.
+        cap: Of the whole run while it runs; None keeps the spec's own.
+        held: What it holds of each limit while it runs.
+        tried: The cap that its last execution exhausted, and how that ended: a higher one is worth
+            another try.
+        codes: Error codes of its last execution.
+        pool: That did not cover it before it began.
+        receipt, folder: Of its run, at the end of the batch; None without a run.
+        questions: That it waits for, at the end of the batch.
     """
 
     run_id: str
@@ -52,6 +74,72 @@ class BatchRow:
     notes: Mapping[str, str] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)
     removed: int = 0
+    least: int = 0
+    most: int | None = 0
+    spec_cap: int | None = None
+    recap: bool = False
+    pools: frozenset[str] = frozenset()
+    status: Status = "waiting"
+    spent: int = 0
+    before: int = 0
+    cap: int | None = None
+    held: Mapping[str, int] = field(default_factory=dict)
+    tried: tuple[int, Status] | None = None
+    codes: frozenset[str] = frozenset()
+    reason: str | None = None
+    pool: str | None = None
+    receipt: Receipt | None = None
+    folder: Path | None = None
+    questions: Sequence[Question] = ()
+
+    @property
+    def price(self) -> int:
+        """The most that it needs; the least where nothing bounds it."""
+        return self.least if self.most is None else self.most
+
+    @property
+    def is_over_spec(self) -> bool:
+        """Whether the spec's own budget does not cover its price before this batch began."""
+        return self.spec_cap is not None and self.before + self.least > self.spec_cap
+
+    @property
+    def shown_status(self) -> str:
+        """Its status at the end of the batch: one that waits still was not started."""
+        return "not_started" if self.status == "waiting" else self.status
+
+    @property
+    def saved(self) -> int:
+        """Credits that the cache saved."""
+        return self.receipt.credits.saved if self.receipt else 0
+
+    @property
+    def outputs(self) -> Outputs:
+        return self.receipt.outputs if self.receipt else {}
+
+    def capped(self, share: int) -> int:
+        """The cap with which its run may spend so much more, if the spec lets it."""
+        cap = self.spent + share
+        return cap if self.spec_cap is None else min(cap, self.spec_cap)
+
+    def refuse(self, needed: int, limit: str) -> None:
+        self.status, self.codes = "over_budget", frozenset({"over_budget"})
+        self.reason = f"needs at least {credits_of(needed)}; {limit}"
+
+    def as_json(self) -> dict[str, Any]:
+        """The row in ``batch --json``."""
+        return {
+            "row": self.number,
+            "name": self.name,
+            "run_id": self.run_id,
+            "status": self.shown_status,
+            "credits": self.spent,
+            "saved": self.saved,
+            "reason": self.reason,
+            "folder": str(self.folder) if self.folder else None,
+            "inputs": {**self.values},
+            "notes": {**self.notes},
+            "outputs": {**self.outputs},
+        }
 
 
 def batch_id_of(workflow: Workflow, spec_text: str, service: str, file: str) -> str:
@@ -60,10 +148,10 @@ def batch_id_of(workflow: Workflow, spec_text: str, service: str, file: str) -> 
     return f"batch-{workflow.name[:40]}-{mark}"
 
 
-def with_new_runs(rows: Sequence[BatchRow], removed: Container[str]) -> tuple[BatchRow, ...]:
+def with_new_runs(rows: Sequence[Row], removed: Container[str]) -> tuple[Row, ...]:
     """The rows, each with the id of its first run that was not removed: ``…-r2`` is the second."""
 
-    def of(row: BatchRow) -> BatchRow:
+    def of(row: Row) -> Row:
         run_id, number = row.run_id, 1
         while run_id in removed:
             number += 1
@@ -73,12 +161,8 @@ def with_new_runs(rows: Sequence[BatchRow], removed: Container[str]) -> tuple[Ba
     return tuple(map(of, rows))
 
 
-def row_folder(batch: Path, row: BatchRow, taken: Container[Path]) -> Path:
-    """The folder of a new run: ``nl-110-vinter-teapot``, what names the row.
-
-    Args:
-        taken: Folders of other runs; as one that holds something else, they are not used again.
-    """
+def row_folder(batch: Path, row: Row, taken: Container[Path]) -> Path:
+    """The folder of a new run: ``nl-110-vinter-teapot``, what names the row; none that another run took."""
     words = slug(row.name)
     if len(words) > _MAX_FOLDER:
         words = words[:_MAX_FOLDER].rpartition("-")[0] or words[:_MAX_FOLDER]
@@ -111,14 +195,11 @@ def read_rows(
     batch_id: str,
     given: Mapping[str, Any] | None = None,
     keys: Sequence[str] = (),
-) -> tuple[BatchRow, ...]:
+) -> tuple[Row, ...]:
     """All rows, with each cell read by the type of its input.
 
-    An empty cell leaves its input to the default. Commas, semicolons or tabs separate cells.
-
-    Args:
-        keys: Columns that name a row; none: the first note that tells all rows apart, such as a
-            SKU, and the first short texts that do.
+    An empty cell leaves its input to the default. Commas, semicolons or tabs separate cells. Without
+    `keys`, the first note that tells all rows apart, such as a SKU, and the first short texts name a row.
     """
     reader = _RowReader(file, text.removeprefix("\ufeff"), workflow, given or {})
     rows = reader.rows(batch_id, keys)
@@ -143,7 +224,7 @@ class _RowReader:
             key=lambda one: sum(name.strip(' "') in self._inputs for name in header.split(one)),
         )
 
-    def rows(self, batch_id: str, keys: Sequence[str]) -> tuple[BatchRow, ...]:
+    def rows(self, batch_id: str, keys: Sequence[str]) -> tuple[Row, ...]:
         records = self._records()
         line, header = next(records, (1, []))
         names = [name.strip() for name in header]
@@ -154,7 +235,7 @@ class _RowReader:
             if key not in names:
                 hint = meant(key, names) or f"it has {', '.join(names)}"
                 raise UsageError(f"--key {key!r:.60}: {self._file} has no such column", hint)
-        rows: list[BatchRow] = []
+        rows: list[Row] = []
         written: list[dict[str, str]] = []
         seen: Counter[str] = Counter()
         for line, cells in records:
@@ -166,18 +247,21 @@ class _RowReader:
             seen[mark] += 1
             repeat = f"-{seen[mark]}" if seen[mark] > 1 else ""
             run_id = "-".join(filter(None, [batch_id, self._words(identity), mark + repeat]))
-            rows.append(BatchRow(run_id, "", len(rows) + 1, line, values, notes))
+            rows.append(Row(run_id, "", len(rows) + 1, line, values, notes))
             written.append(dict(zip(names, map(str.strip, cells), strict=False)))
         if not rows and not self.problems:
             self._add(line, None, "no-rows", "no rows below the header")
-        told = [{name: self._told(name, text) for name, text in row.items()} for row in written]
-        named = keys or self._key_columns(told)
-        of_rows = [{name: row.get(name, "") for name in named} for row in told]
-        names = [one_line(" ".join(filter(None, row.values()))) for row in of_rows]
-        many = Counter(names)
+        files = {name for name, declared in self._inputs.items() if declared.type == "file"}
+        columns = {name: [row.get(name, "") for row in written] for name in names}
+        for name in files & columns.keys():
+            columns[name] = [PurePath(cell).stem for cell in columns[name]]
+        named = keys or _key_columns(columns, self._inputs)
+        of_rows = [{name: columns[name][at] for name in named} for at in range(len(rows))]
+        texts = [one_line(" ".join(filter(None, row.values()))) for row in of_rows]
+        many = Counter(texts)
         return tuple(
-            replace(row, keys=own, name=_name(name, row.number, alone=many[name] == 1))
-            for row, own, name in zip(rows, of_rows, names, strict=True)
+            replace(row, keys=own, name=_name(text, row.number, alone=many[text] == 1))
+            for row, own, text in zip(rows, of_rows, texts, strict=True)
         )
 
     def _words(self, identity: Mapping[str, Any]) -> str:
@@ -188,33 +272,6 @@ class _RowReader:
             if self._inputs[name].type in ("string", "text") and len(one) <= _MAX_KEY
         )
         return slug(next(texts, ""))[:_MAX_WORDS].strip("-")
-
-    def _key_columns(self, rows: Sequence[Mapping[str, str]]) -> list[str]:
-        """A note that tells all rows apart, and the first short texts that do, or the files."""
-        notes = [name for name in (rows[0] if rows else ()) if name.startswith(NOTE)]
-        found = [name for name in notes if self._differs(rows, name) and _tells(rows, name)][:1]
-        for types in (_TEXTS, ("file",)):
-            columns = [
-                name
-                for name in (rows[0] if rows else ())
-                if (declared := self._inputs.get(name))
-                and declared.type in types
-                and self._differs(rows, name)
-            ]
-            if columns:
-                alone = next((name for name in columns if _tells(rows, name)), None)
-                first = columns[: _MAX_KEYS - len(found)]
-                return [*found, *([alone] if alone in first[:1] else first)]
-        return found
-
-    def _differs(self, rows: Sequence[Mapping[str, str]], name: str) -> bool:
-        cells = [row.get(name, "") for row in rows]
-        several = len(cells) == 1 or len(set(cells)) > 1
-        return any(cells) and several and max(map(len, cells)) <= _MAX_KEY
-
-    def _told(self, name: str, cell: str) -> str:
-        declared = self._inputs.get(name)
-        return PurePath(cell).stem if declared and declared.type == "file" else cell
 
     def _records(self) -> Iterator[tuple[int, list[str]]]:
         """Each record with the line on which it begins, without blank lines."""
@@ -306,10 +363,26 @@ def _name(text: str, number: int, *, alone: bool) -> str:
     return short if alone and short == text else f"{short} (row {number})"
 
 
-def _tells(rows: Sequence[Mapping[str, str]], name: str) -> bool:
-    """Whether each row has another text in this column."""
-    cells = {row.get(name, "") for row in rows}
-    return "" not in cells and len(cells) == len(rows)
+def _key_columns(columns: Mapping[str, Sequence[str]], inputs: Mapping[str, Input]) -> list[str]:
+    """A note that tells all rows apart, and the first short texts that do, or the files."""
+    short = [
+        name
+        for name, cells in columns.items()
+        if any(cells)
+        and max(map(len, cells)) <= _MAX_KEY
+        and (len({*cells}) > 1 or len(cells) == 1)
+    ]
+    unique = [name for name in short if all(columns[name]) and _are_different(columns[name])]
+    found = [name for name in unique if name.startswith(NOTE)][:1]
+    for types in (_TEXTS, ("file",)):
+        if of_type := [name for name in short if name in inputs and inputs[name].type in types]:
+            count = 1 if of_type[0] in unique else _MAX_KEYS - len(found)
+            return [*found, *of_type[:count]]
+    return found
+
+
+def _are_different(cells: Sequence[str]) -> bool:
+    return len({*cells}) == len(cells)
 
 
 def _columns(text: str, delimiter: str) -> list[int]:

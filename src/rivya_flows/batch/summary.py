@@ -7,19 +7,18 @@ import io
 import json
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import JsonValue
 
 from rivya_client.printable import spreadsheet_text
-from rivya_flows.assets import Outputs, assets_in
-from rivya_flows.batch.rows import NOTE, BatchRow
-from rivya_flows.batch.scheduler import Batch, RowState, outcome
+from rivya_flows.assets import assets_in
+from rivya_flows.batch.rows import NOTE, Row
+from rivya_flows.batch.scheduler import Batch
 from rivya_flows.engine.run_context import RunContext, continuable
 from rivya_flows.planning.questions.open_questions import answerable
-from rivya_flows.planning.questions.question import Question
 from rivya_flows.queue.events import MOST_OTHER_RUNS, OtherRun
 from rivya_flows.queue.queue import replay
 from rivya_flows.receipt.contact_sheet import SheetRow, batch_sheet
@@ -37,10 +36,7 @@ _MAX_FACT = 60  # characters of a cell on the card of its row
 class WalletChange:
     """The wallet over one execution of a batch; the rows share it, so it is compared once.
 
-    Attributes:
-        before: Credits before the first row.
-        after: Credits after the last row; None where it could not be read.
-        other_runs: Other runs of the store that spent in the same time, the most first.
+    `after` is None where it could not be read. Of `other_runs` of the store, the first spent most.
     """
 
     before: int
@@ -77,64 +73,11 @@ class WalletChange:
 
 
 @dataclass(frozen=True)
-class RowReport:
-    """What became of a row.
-
-    Attributes:
-        status: Of its state; ``not_started`` of one that waited to the end.
-        receipt: Of its run; None without one.
-        folder: Of its run; None without one.
-        questions: That it waits for.
-    """
-
-    state: RowState
-    status: str
-    reason: str | None = None
-    receipt: Receipt | None = None
-    folder: Path | None = None
-    questions: Sequence[Question] = ()
-
-    @property
-    def saved(self) -> int:
-        """Credits that the cache saved."""
-        return self.receipt.credits.saved if self.receipt else 0
-
-    @property
-    def outputs(self) -> Outputs:
-        """The outputs of its run."""
-        return self.receipt.outputs if self.receipt else {}
-
-    def as_json(self) -> dict[str, JsonValue]:
-        """The row in ``batch --json``."""
-        row = self.state.row
-        return {
-            "row": row.number,
-            "name": row.name,
-            "run_id": row.run_id,
-            "status": self.status,
-            "credits": self.state.spent,
-            "saved": self.saved,
-            "reason": self.reason,
-            "folder": str(self.folder) if self.folder else None,
-            "inputs": {**row.values},
-            "notes": {**row.notes},
-            "outputs": {**self.outputs},
-        }
-
-
-@dataclass(frozen=True)
 class BatchResult:
-    """How a batch ended.
-
-    Attributes:
-        batch: Its last state.
-        rows: In the order of the table.
-        folder: Absolute.
-    """
+    """How a batch ended; its folder is absolute."""
 
     batch_id: str
     batch: Batch
-    rows: Sequence[RowReport]
     folder: Path
     wallet: WalletChange
     cancelled: bool
@@ -150,6 +93,11 @@ class BatchResult:
         return self.folder / "contact-sheet.html"
 
     @property
+    def rows(self) -> Sequence[Row]:
+        """In the order of the table."""
+        return self.batch.rows
+
+    @property
     def saved(self) -> int:
         """Credits that the cache saved."""
         return sum(row.saved for row in self.rows)
@@ -157,7 +105,7 @@ class BatchResult:
     @property
     def status(self) -> str:
         """How it ended as a whole."""
-        return "cancelled" if self.cancelled else outcome(self.batch)
+        return "cancelled" if self.cancelled else self.batch.outcome
 
     def as_json(self) -> dict[str, JsonValue]:
         """The document of ``batch --json``."""
@@ -185,37 +133,33 @@ class BatchResult:
 def refusing_pools(result: BatchResult) -> Iterator[str | None]:
     """The pools that did not cover unfinished rows; None for a row that lacks something else."""
     for row in result.rows:
-        if row.status != "completed" and "over_budget" in row.state.codes:
+        if row.status != "completed" and "over_budget" in row.codes:
             pools = [item.pool for _, item in row.receipt.each()] if row.receipt else []
-            yield from [*filter(None, (row.state.pool, *pools))] or (None,)
+            yield from [*filter(None, (row.pool, *pools))] or (None,)
 
 
 def rerun_with(result: BatchResult) -> str:
     """What the same command needs to get further, such as `` with --budget 84 or more``; "" for nothing."""
     batch, pools = result.batch, [*refusing_pools(result)]
-    if result.cancelled or outcome(batch) != "over_budget" or (pools and None not in pools):
+    if result.status != "over_budget" or (pools and None not in pools):
         return ""
     if batch.budget is None or batch.least <= batch.budget:
         return " with a higher --budget or more credits"
     return f" with --budget {batch.least} or more"
 
 
-def report_rows(context: RunContext, batch: Batch) -> list[RowReport]:
-    """What became of each row; writes the receipts that are out of date."""
-    reports = []
+def read_reports(context: RunContext, batch: Batch) -> None:
+    """Gives each row the receipt, folder and questions of its run; writes receipts that are out of date."""
     for row in batch.rows:
-        waiting = row.status == "waiting"
-        status = "not_started" if waiting else row.status
-        report = RowReport(row, status, batch.stopped if waiting else row.reason)
+        if row.status == "waiting":
+            row.reason = batch.stopped
         if run := context.journal.run(row.run_id):
-            folder = continuable(context, run).folder
-            made = _receipt(context, run.run_id, folder, completed=row.status == "completed")
-            report = replace(report, receipt=made, folder=folder)
+            row.folder = continuable(context, run).folder
+            completed = row.status == "completed"
+            row.receipt = _receipt(context, run.run_id, row.folder, completed=completed)
         if row.status == "suspended":
             state = replay(one.event for one in context.journal.entries(row.run_id))
-            report = replace(report, questions=answerable(state))
-        reports.append(report)
-    return reports
+            row.questions = answerable(state)
 
 
 def _receipt(context: RunContext, run_id: str, folder: Path, *, completed: bool) -> Receipt:
@@ -230,7 +174,7 @@ def _receipt(context: RunContext, run_id: str, folder: Path, *, completed: bool)
 
 def sheet_text(result: BatchResult, title: str) -> str:
     """The contact sheet of all rows."""
-    of_all = [_cells(one.state.row) for one in result.rows]
+    of_all = [_cells(row) for row in result.rows]
     same = {
         name
         for name, value in (of_all[0] if len(of_all) > 1 else {}).items()
@@ -238,28 +182,24 @@ def sheet_text(result: BatchResult, title: str) -> str:
     }
     media: dict[str, Path] = {}
     shown: list[SheetRow] = []
-    for one in result.rows:
-        row, receipt = one.state.row, one.receipt
-        for asset in assets_in(one.outputs):
+    for row in result.rows:
+        folder = row.folder
+        for asset in assets_in(row.outputs):
             # A receipt may have been changed: what lies elsewhere is not embedded.
-            if (
-                one.folder
-                and asset.path
-                and asset.path.resolve().is_relative_to(one.folder.resolve())
-            ):
+            if folder and asset.path and asset.path.resolve().is_relative_to(folder.resolve()):
                 media.setdefault(asset.sha256, asset.path)
         notes = [text for name, text in row.keys.items() if name in row.notes]
         words = [text for name, text in row.keys.items() if name not in row.notes]
-        words = words or [receipt.subject if receipt else ""]
+        words = words or [row.receipt.subject if row.receipt else ""]
         shown.append(
             SheetRow(
                 row.number,
                 row.name,
-                one.status,
-                one.state.spent,
-                one.reason,
-                one.folder,
-                receipt,
+                row.shown_status,
+                row.spent,
+                row.reason,
+                folder,
+                row.receipt,
                 title=" · ".join(filter(None, words)),
                 mark=" · ".join(filter(None, notes)) if any(words) else "",
                 facts=[*_facts(row, same)],
@@ -275,11 +215,11 @@ def sheet_text(result: BatchResult, title: str) -> str:
     )
 
 
-def _cells(row: BatchRow) -> dict[str, object]:
+def _cells(row: Row) -> dict[str, object]:
     return {**row.values, **row.notes}
 
 
-def _facts(row: BatchRow, same: Container[str]) -> Iterator[tuple[str, str]]:
+def _facts(row: Row, same: Container[str]) -> Iterator[tuple[str, str]]:
     """The short cells of a row that do not name it and differ from those of other rows."""
     for name, value in _cells(row).items():
         text = str(value) if isinstance(value, str | int | float) else ""
@@ -287,28 +227,28 @@ def _facts(row: BatchRow, same: Container[str]) -> Iterator[tuple[str, str]]:
             yield name.removeprefix(NOTE), text
 
 
-def csv_text(rows: Sequence[RowReport]) -> str:
+def csv_text(rows: Sequence[Row]) -> str:
     """The rows as CSV: the columns of their table, what became of them, and each output.
 
     Media are written as their path. What a spreadsheet could read as a formula gets an apostrophe
     before it, since models may have written it. A BOM marks the text as UTF-8.
     """
-    tables = [(row.state.row.notes, row.state.row.values, row.outputs) for row in rows]
+    documents = [row.as_json() for row in rows]
+    # An input and an output may have the same name.
+    groups = ("notes", "inputs", "outputs")
     notes, inputs, outputs = (
-        list(dict.fromkeys(name for table in tables for name in table[group])) for group in range(3)
+        list(dict.fromkeys(name for one in documents for name in one[group])) for group in groups
     )
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    # An input and an output may have the same name.
     head = [*notes, *inputs, *_FIXED, *(f"output: {name}" for name in outputs)]
     writer.writerow(map(spreadsheet_text, head))
-    for row, table in zip(rows, tables, strict=True):
-        document = row.as_json()
-        cells: list[Any] = [table[0].get(name) for name in notes]
-        cells += [table[1].get(name) for name in inputs]
-        cells += [document[name] for name in _FIXED]
-        cells += [table[2].get(name) for name in outputs]
-        writer.writerow([_cell(cell) for cell in cells])
+    for one in documents:
+        cells = [one["notes"].get(name) for name in notes]
+        cells += [one["inputs"].get(name) for name in inputs]
+        cells += [one[name] for name in _FIXED]
+        cells += [one["outputs"].get(name) for name in outputs]
+        writer.writerow(map(_cell, cells))
     return "\ufeff" + text.getvalue()
 
 

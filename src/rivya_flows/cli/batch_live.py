@@ -8,7 +8,8 @@ from typing import ClassVar
 
 from rivya_client.catalogue.prices import price_range
 from rivya_flows.batch.pricing import PricedBatch
-from rivya_flows.batch.scheduler import Batch, RowState, outcome
+from rivya_flows.batch.rows import Row
+from rivya_flows.batch.scheduler import Batch
 from rivya_flows.batch.summary import BatchResult, refusing_pools, rerun_with
 from rivya_flows.cli.ending import commands, raise_pools
 from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
@@ -33,7 +34,6 @@ _WORDS = {
     "cancelled": "cancelled",
     "running": "running",
     "waiting": "not started",
-    "not_started": "not started",
 }
 _EXIT_CODES = {"completed": 0, "suspended": 0, "over_budget": CREDITS, "failed": FAILED}
 _MAX_ROWS = 40  # rows up to which stdout shows every row; above, only those that are not completed
@@ -50,8 +50,10 @@ class BatchProgress(Screen):
         super().__init__()
         self._interrupts = interrupts
         self._batch: Batch | None = None
+        self._stopped = False
+        self._statuses: dict[str, str] = {}
         self._states: dict[str, State] = {}
-        self._spent_before: dict[str, int] = {}
+        self._spent: dict[str, int] = {}
         self._begun: dict[str, float] = {}
         self.absorb_cancel = interrupts.calm
         interrupts.say = self.say
@@ -61,25 +63,28 @@ class BatchProgress(Screen):
         Interrupts.begun = True
         self._interrupts.listen()  # Prefect takes SIGTERM whenever a flow begins
         if not self.alive:
-            self.tell_news(news(self._spent_before.get(name), event, state), f"{name}: ")
+            self.tell_news(news(self._spent.get(name), event, state), f"{name}: ")
         self._begun.setdefault(name, self._clock())
-        self._states[name] = state
-        self._spent_before[name] = state.spent
+        self._states[name], self._spent[name] = state, state.spent
 
     def changed(self, batch: Batch) -> None:
         """Shows how rows ended since the last call; a table counts those that completed."""
-        before = self._batch
-        for row, old in zip(batch.rows, before.rows if before else batch.rows, strict=True):
-            # Ahead of the first call, only rows of earlier executions were completed.
-            known = old.status if before or row.status == "completed" else "waiting"
-            if row.status not in ("running", known):
-                self._states.pop(row.name, None)
-                self._spent_before.pop(row.name, None)
-                if row.status != "waiting" and not (self.alive and row.status == "completed"):
-                    self.say(_ended(row))
-        if batch.stopped and not (before and before.stopped):
+        if self._batch is None:  # only rows of earlier executions are completed
+            self._batch = batch
+            self._statuses = {
+                one.name: one.status for one in batch.rows if one.status == "completed"
+            }
+        for row in batch.rows:
+            if row.status in ("running", self._statuses.get(row.name, "waiting")):
+                continue
+            self._statuses[row.name] = row.status
+            self._states.pop(row.name, None)
+            self._spent.pop(row.name, None)
+            if row.status != "waiting" and not (self.alive and row.status == "completed"):
+                self.say(_ended(row))
+        if batch.stopped and not self._stopped:
+            self._stopped = True
             self.say(f"starting no more rows: {batch.stopped}")
-        self._batch = batch
 
     def draw(self, most: int, seconds: float) -> Sequence[Sequence[Cell]]:
         """The rows that run, and their sum."""
@@ -94,18 +99,17 @@ class BatchProgress(Screen):
             drawn.append((name, _active_steps(state), time, str(state.spent or "")))
         if more := len(running) - len(shown):
             drawn.append((f"{more} more", "running", "", ""))
-        return [*drawn, ("total", _counts(batch), clock(seconds), self._spent(batch))]
+        return [*drawn, ("total", _counts(batch), clock(seconds), self._credits(batch))]
 
     def sentence(self, seconds: float) -> str:
         """How many rows are done, and what all cost so far."""
         if (batch := self._batch) is None:
             return f"starting Prefect … {elapsed(seconds)}"
-        return f"{_counts(batch)}, {elapsed(seconds)}, {self._spent(batch)} credits"
+        return f"{_counts(batch)}, {elapsed(seconds)}, {self._credits(batch)} credits"
 
-    def _spent(self, batch: Batch) -> str:
-        states = {name: state.spent for name, state in dict(self._states).items()}
+    def _credits(self, batch: Batch) -> str:
         spent = batch.removed + sum(
-            states.get(row.name, row.spent) if row.status == "running" else row.spent
+            self._spent.get(row.name, row.spent) if row.status == "running" else row.spent
             for row in batch.rows
         )
         return str(spent) if batch.budget is None else f"{spent} of {batch.budget}"
@@ -129,11 +133,11 @@ def print_plan(found: PricedBatch, *, as_json: bool) -> int:
                 "warnings": [*found.shortages()],
                 "rows": [
                     {
-                        "row": row.row.number,
+                        "row": row.number,
                         "name": row.name,
                         "run_id": row.run_id,
                         "status": "completed" if row.status == "completed" else "not_completed",
-                        "again": bool(row.row.removed) and row.run_id in found.fresh,
+                        "again": bool(row.removed) and row.run_id in found.fresh,
                         "credits": {"min": row.least, "max": row.most},
                     }
                     for row in batch.rows
@@ -171,7 +175,7 @@ def print_result(result: BatchResult, *, as_json: bool, open_sheet: bool) -> int
     tell(*next_steps(result))
     if open_sheet:
         show_page(result.sheet_path)
-    return INTERRUPTED if result.cancelled else _EXIT_CODES[outcome(result.batch)]
+    return INTERRUPTED if result.cancelled else _EXIT_CODES[result.batch.outcome]
 
 
 def _print_rows(result: BatchResult) -> None:
@@ -181,20 +185,14 @@ def _print_rows(result: BatchResult) -> None:
     show("")
     if shown:
         cells = [
-            [
-                one.state.name,
-                _WORDS[one.status],
-                str(one.state.spent),
-                str(one.saved),
-                one.state.run_id,
-            ]
+            [one.name, _WORDS[one.status], str(one.spent), str(one.saved), one.run_id]
             for one in shown
         ]
         print_table(["row", "status", ">credits", ">saved", "?run"], cells)
         show("")
     for one in shown:
         if one.reason:
-            show(f"{one.state.name} {_WORDS[one.status]}: {one.reason}")
+            show(f"{one.name} {_WORDS[one.status]}: {one.reason}")
     if len(rows) > _MAX_ROWS:
         show(f"and {len(rows) - _MAX_ROWS} more that are not completed; the summary has all rows")
     batch = result.batch
@@ -214,7 +212,7 @@ def next_steps(result: BatchResult) -> Iterator[str]:
     lines: list[str] = []
     others = False
     for row in result.rows:
-        run_id, receipt = row.state.run_id, row.receipt
+        run_id, receipt = row.run_id, row.receipt
         resume = f"rivya-flows resume {run_id}"
         if row.status == "suspended":
             lines += commands(run_id, row.questions)
@@ -230,7 +228,7 @@ def next_steps(result: BatchResult) -> Iterator[str]:
     if len(lines) > _MAX_COMMANDS:
         yield f"  and {len(lines) - _MAX_COMMANDS} more"
     yield from raise_pools(refusing_pools(result))
-    if outcome(result.batch) == "over_budget":
+    if result.batch.outcome == "over_budget":
         yield f"to resume, rerun the same command{rerun_with(result)}"
     elif others:
         yield "to retry the other rows, rerun the same command"
@@ -244,7 +242,7 @@ def _counts(batch: Batch) -> str:
     return ", ".join([f"{completed} of {len(batch.rows)} completed", *rest])
 
 
-def _ended(row: RowState) -> str:
+def _ended(row: Row) -> str:
     """``NL-110 Vinter teapot completed (2 credits)``, or why it did not."""
     if row.status == "completed":
         return f"{row.name} completed ({credits_of(row.spent)})"

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,7 +21,7 @@ from rivya_flows.similar_names import nearest
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from sqlalchemy import Engine
 
-    from rivya_flows.store.pools import Period, Pool, PoolState
+    from rivya_flows.store.pools import Pool, PoolState
 
 _YES = option("Agree to what deployments then buy without a cap over time.", "-y", "--yes")
 
@@ -59,6 +59,8 @@ def set_pool(
     from rivya_flows.store.pools import Pool, Pools
 
     labels = read_labels(assignments)
+    given = {"credits": credits, "labels": labels or None, "soft": soft, "period": period}
+    changes: dict[str, Any] = {field: one for field, one in given.items() if one is not None}
     with _opened() as engine:
         pools = Pools(engine)
         others = {pool.name: pool for pool in pools.all()}
@@ -68,19 +70,12 @@ def set_pool(
             hint = "give --credits N to make it"
             hint = f"did you mean {near!r}? else {hint}" if near else hint
             raise UsageError(f"there is no pool {name!r:.80} yet", hint)
-        pool = before or Pool(name, labels, 0)
-        pool = replace(
-            pool,
-            credits=pool.credits if credits is None else credits,
-            labels=labels or pool.labels,
-            soft=pool.soft if soft is None else soft,
-            period=cast("Period", period or pool.period),
-        )
+        pool = replace(before or Pool(name, {}, 0), **changes)
         _ask(engine, [*others.values(), pool], yes=yes)
         pools.set(pool)
         states = [state for state in pools.states(None) if state.pool.name == name]
-    changes = [] if before is None else list(_changes(before, pool))
-    made = "made" if before is None else f"changed: {', '.join(changes)}" if changes else "as it was"  # fmt: skip
+    changed = "" if before is None else ", ".join(_changes(before, pool))
+    made = "made" if before is None else f"changed: {changed}" if changed else "as it was"
     show(f"pool {name} {made}", f"  {_described(pool)}")
     if not pool.labels:
         tell("it covers every run of this store; --match LABEL=VALUE covers some of them")
@@ -100,18 +95,18 @@ def list_pools(as_json: bool = options.JSON) -> None:
         print_json(
             [
                 {
-                    "name": one.pool.name,
-                    "match": one.pool.labels,
-                    "credits": one.pool.credits,
-                    "soft": one.pool.soft,
-                    "period": one.pool.period,
-                    "service": one.service or None,
-                    "spent": one.total.spent,
-                    "left": one.total.left,
-                    "soft_passed": one.total.is_soft_passed,
-                    "until": one.total.until and one.total.until.isoformat(),
+                    "name": pool.name,
+                    "match": pool.labels,
+                    "credits": pool.credits,
+                    "soft": pool.soft,
+                    "period": pool.period,
+                    "service": service or None,
+                    "spent": total.spent,
+                    "left": total.left,
+                    "soft_passed": total.is_soft_passed,
+                    "until": total.until and total.until.isoformat(),
                 }
-                for one in states
+                for pool, service, total in states
             ]
         )
     elif states:
@@ -165,21 +160,20 @@ def _described(pool: Pool) -> str:
 
 
 def _changes(before: Pool, pool: Pool) -> Iterator[str]:
-    if before.credits != pool.credits:
-        yield f"credits {before.credits} → {pool.credits}"
-    if before.labels != pool.labels:
-        yield f"match {_covers(before.labels)} → {_covers(pool.labels)}"
-    if before.period != pool.period:
-        yield f"period {before.period} → {pool.period}"
-    if before.soft != pool.soft:
-        yield f"soft {'none' if before.soft is None else before.soft} → {pool.soft}"
+    for name in ("credits", "labels", "period", "soft"):
+        was, now = getattr(before, name), getattr(pool, name)
+        if was != now and name == "labels":
+            yield f"match {_covers(was)} → {_covers(now)}"
+        elif was != now:
+            yield f"{name} {'none' if was is None else was} → {now}"
 
 
 def _used_up(state: PoolState) -> Iterator[str]:
     """That more is spent than a pool now has; a sandbox takes only its own pretend credits of it."""
     from rivya_flows.receipt.phrases import is_sandbox
 
-    name, until, spent = state.pool.name, _until(state), credits_of(state.total.spent)
+    name, end, spent = state.pool.name, state.total.until, credits_of(state.total.spent)
+    until = "" if end is None else f" until {end:%Y-%m-%d} UTC"
     if not is_sandbox(state.service):
         yield (
             f"{spent} of it are spent at {state.service} already: it lets nothing more be bought"
@@ -197,21 +191,10 @@ def _used_up(state: PoolState) -> Iterator[str]:
     )
 
 
-def _until(state: PoolState) -> str:
-    return "" if state.total.until is None else f" until {state.total.until:%Y-%m-%d} UTC"
-
-
 def _row(state: PoolState) -> list[str]:
-    pool, total = state.pool, state.total
+    pool, service, total = state
     over = total.spent > pool.credits
-    return [
-        pool.name,
-        _covers(pool.labels),
-        str(pool.credits),
-        pool.period,
-        str(total.spent),
-        str(total.left),
-        "–" if total.until is None else f"{total.until:%Y-%m-%d}",
-        state.service or "–",
-        "over its limit" if over else "soft limit passed" if total.is_soft_passed else "",
-    ]
+    until = "–" if total.until is None else f"{total.until:%Y-%m-%d}"
+    note = "over its limit" if over else "soft limit passed" if total.is_soft_passed else ""
+    numbers = (str(pool.credits), pool.period, str(total.spent), str(total.left))
+    return [pool.name, _covers(pool.labels), *numbers, until, service or "–", note]

@@ -295,6 +295,7 @@ def batch(
         planning = plan_batch(wanted, chosen, runner, sandbox=sandbox, say=tell)
         return print_plan(run_interruptibly(lambda _: planning), as_json=as_json)
     confirm = confirmer(yes=yes, as_json=as_json)
-    work = partial(run_batch, wanted, chosen, runner, sandbox=sandbox, confirm=confirm)
+    ended = runner.batch_ended
+    work = partial(run_batch, wanted, chosen, runner, sandbox=sandbox, confirm=confirm, ended=ended)
     result = run_interruptibly(lambda interrupts: work(observer=BatchProgress(interrupts)))
     return print_result(result, as_json=as_json, open_sheet=open_sheet)

@@ -15,6 +15,8 @@ from rivya_flows.cli.moments import end_moment, moment
 from rivya_flows.cli.output import located, print_json, print_table, show, show_verbatim, tell
 from rivya_flows.cli.service import settings
 from rivya_flows.errors import UsageError
+from rivya_flows.receipt.phrases import credits_of
+from rivya_flows.similar_names import nearest
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.money.spending import SpendReport, Sum
@@ -108,7 +110,6 @@ def _service(chosen: Settings) -> str:
 
 def _print(found: SpendReport) -> None:
     from rivya_flows.money.spending import BY, NONE
-    from rivya_flows.similar_names import nearest
 
     if found.rows:
         columns = [*found.by, ">credits", ">purchases", ">open"]
@@ -130,8 +131,6 @@ def _print(found: SpendReport) -> None:
 
 def _words(found: Sum) -> str:
     """``21 credits for 9 purchases, 1 of them open (2 credits)``."""
-    from rivya_flows.receipt.phrases import credits_of
-
     bought = "1 purchase" if found.purchases == 1 else f"{found.purchases} purchases"
     left = f", {found.open} of them open ({credits_of(found.held)})" if found.open else ""
     return f"{credits_of(found.credits)} for {bought}{left}"

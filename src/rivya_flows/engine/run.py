@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pydantic import SecretStr
 
@@ -30,9 +30,6 @@ from rivya_flows.queue.state import State
 from rivya_flows.receipt.report import RunReport, RunReporter
 from rivya_flows.settings import Settings
 from rivya_flows.store.leases import HeldLease
-
-if TYPE_CHECKING:  # draws pages, which most runs do not need
-    from rivya_flows.batch.summary import BatchResult
 
 Listener = Callable[[Event, State], None]
 """Called with each event after it was written, and the state after it."""
@@ -211,10 +208,6 @@ class Runner(Protocol):
 
     async def execute(self, run: Run) -> RunReport:
         """Executes a run to its end, while `started` lasts."""
-
-    async def batch_ended(self, context: RunContext, result: BatchResult) -> None:
-        """Tells people, as they asked for, how a batch ended; never raises."""
-        return
 
     async def wake(self, settings: Settings, run_id: str, notify: Callable[[str], object]) -> None:
         """Continues the suspended flow run of a run that was resumed here; never raises."""

@@ -48,13 +48,10 @@ class ItemEstimate:
     """One item.
 
     Attributes:
-        model: None if free or not known yet.
+        model, fallback: Which may be bought, in order; None if free or not known yet.
         price: With all that it may fall back to in `max`.
         reserve: Credits that its next purchase takes from the budget; 0 if it may not be bought.
-        saved: What a cache hit saves.
-        taken_from: The forked run that it is taken from; None for none.
-        film: What is known of the film or still that it makes; None for other steps.
-        fallback: Models that may step in, in order; None for one that is not known yet.
+        taken_from: The forked run that it is taken from.
     """
 
     key: str
@@ -70,14 +67,7 @@ class ItemEstimate:
 
 @dataclass(frozen=True)
 class StepEstimate:
-    """One step.
-
-    Attributes:
-        skipped: Why it will not run, or None.
-        usual_seconds: What one job of its slowest model, or its free work, usually takes; None if that
-            is not known.
-        brand_prompt: What the brand adds to its prompts; None if nothing.
-    """
+    """One step; `skipped` says why it will not run, and `usual_seconds` is of one job of its slowest model."""
 
     id: str
     uses: str
@@ -94,10 +84,7 @@ class Estimate:
     Attributes:
         min, max: Credits still to spend; `max` is None if a price has no upper bound.
         spent: Already spent or held by this run.
-        budget: The cap, or None.
-        balance: None if it was not read.
         under_way: Open purchases.
-        pools: Those of the store that its purchases will be counted in.
         asks: What a pool does not cover becomes a question during the run.
     """
 
@@ -253,7 +240,7 @@ def estimate(
     usual: Mapping[str, float] = MappingProxyType({}),
     pools: tuple[PoolTotal, ...] = (),
 ) -> Estimate:
-    """The prices of a rehearsed state; `usual` is that of `Market`. A balance of None was not read."""
+    """The prices of a rehearsed state; `pools` are those that match the labels of the run."""
     budget = state.plan.workflow.budget
     known = (usual, films(state), set[str](), set[str]())
     steps = tuple(_step_estimate(state, one, *known) for one in state.plan.order)

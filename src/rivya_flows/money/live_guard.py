@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Engine
 
@@ -21,19 +21,15 @@ from rivya_flows.engine.run_context import IMPATIENT, WAITING_SECONDS, RunContex
 from rivya_flows.errors import APIError, AuthenticationError, NotConfirmedError, UsageError
 from rivya_flows.estimate.estimate import Estimate
 from rivya_flows.processes.registry import ManagedProcess
+from rivya_flows.queue.events import PoolTotal
 from rivya_flows.receipt.phrases import EACH_PERIOD, is_sandbox, without_bound
 from rivya_flows.setting_mistakes import end_of, unknown_names
 from rivya_flows.settings import Settings
-from rivya_flows.store.deployments import (
-    Capped,
-    Most,
-    agreed_at,
-    capped_by_pools,
-    record_agreements,
-)
+from rivya_flows.store.deployments import Agreement, Most, agreements, record_agreements
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.pools import Pool, Pools
 from rivya_flows.store.shared_store_checks import shown_url
+from rivya_flows.store.tables import stored_name
 
 Confirm = Callable[[str], Awaitable[bool]]  # answers whether a command may buy what a sentence says
 
@@ -60,9 +56,7 @@ class Spending:
 
     Attributes:
         least, most: Credits; `most` is None where only the service knows the price.
-        balance: Credits in the wallet; None if it was not read.
-        caps: What limits it: credits that it leaves, by the words for it; None where it has the
-            bounds of the plan.
+        caps: Credits that each limit leaves, by the words for it; None where it has the bounds of the plan.
         unbounded: What to say of a price without a known most.
     """
 
@@ -86,12 +80,12 @@ def spending_of(found: Estimate, quote: str | None = None) -> Spending:
         caps[f"budget {found.budget}"] = found.budget - found.spent
     if quote is not None:
         caps["its quote"] = None
-    caps |= dict(pool_cap(one.name, one.left) for one in found.pools)
+    caps |= map(pool_cap, found.pools)
     return Spending(found.min, found.max, found.balance, caps, without_bound(found))
 
 
-def pool_cap(name: str, left: int) -> tuple[str, int]:
-    return f"pool {name}, {left} left", left
+def pool_cap(pool: PoolTotal) -> tuple[str, int | None]:
+    return f"pool {pool.name}, {pool.left} left", pool.left
 
 
 def is_rehearsal(base_url: str, settings: Settings) -> bool:
@@ -130,9 +124,6 @@ def shown_key(key: str) -> str:
     return f"{prefix}{end_of(key)}"
 
 
-_FROM_SANDBOX = "from the local sandbox"
-
-
 def fingerprint(*parts: str) -> str:
     """A hash of texts, of which the first makes it another one in each process that `up` starts."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
@@ -150,7 +141,7 @@ def source(settings: Settings) -> str:
     """From whom a worker with these settings buys, for people."""
     key = settings.rivya_api_key
     if settings.rivya_flows_sandbox or key is None:
-        return _FROM_SANDBOX
+        return "from the local sandbox"
     shown = shown_key(key.get_secret_value())
     return f"from {shown_url(settings.rivya_base_url)} with the key {shown}"
 
@@ -178,16 +169,9 @@ def refuse_unknown_names() -> None:
 async def confirm_live(
     context: RunContext, found: Spending, notify: Callable[[str], object], confirm: Confirm | None
 ) -> int | None:
-    """Says what is bought from a real wallet, and asks unless a cap limits it.
+    """Says what is bought from a real wallet, and asks unless a cap limits it; NotConfirmedError without a yes.
 
-    Args:
-        confirm: Asks; None where there is nobody to ask.
-
-    Returns:
-        The credits that were agreed to, which nothing else caps; None where there is no such bound.
-
-    Raises:
-        NotConfirmedError: It was not confirmed; nothing was bought.
+    Gives the credits that were agreed to, which nothing else caps; None where there is no such bound.
     """
     service = context.service
     if is_sandbox(service.identity) or is_rehearsal(service.base_url, context.settings):
@@ -224,9 +208,8 @@ _BY_HAND = "write `budget: {credits: N}` into the spec, which caps each run, or 
 class Start:
     """What starts runs by itself: a schedule or a trigger.
 
-    Attributes:
-        when: ``next on Mon 2026-12-07 at 09:00 Asia/Kolkata``.
-        a_day, a_month: Most runs; None where events decide.
+    `when` is ``next on Mon 2026-12-07 at 09:00 Asia/Kolkata``; `a_day` and `a_month` are the most
+    runs, None where events decide.
     """
 
     when: str
@@ -294,17 +277,10 @@ async def agree_to_spending(
     hint: str | None = None,
     names_service: bool = True,
 ) -> bool:
-    """Says what starts by itself; of a real wallet also from whom, the most over time, and asks.
+    """Says what starts by itself; of a real wallet also from whom and the most over time, and asks.
 
-    It asks once: again only where a deployment gets dearer than what was agreed to.
-
-    Args:
-        confirm: Asks; None where there is nobody to ask.
-        rehearses: Workers buy with pretend credits.
-        hint: What to do where it is not confirmed; None: what helps the specs that are deployed.
-
-    Returns:
-        Whether something buys from a real wallet, so that it is said from whom.
+    It asks once: again only where a deployment gets dearer than what was agreed to. With `rehearses`
+    workers buy with pretend credits. Gives whether something buys from a real wallet.
 
     Raises:
         AuthenticationError: The service does not take the key.
@@ -322,29 +298,27 @@ async def agree_to_spending(
         tell(f"Deployments buy {source_of(service, await _balance(service, tell))}.")
     with closing(Journal(settings.store_url)) as journal:
         pools = Pools(journal.engine).all()
-        asked, capped = dict[str, Most](), list[Capped]()
-        agreed = agreed_at(journal.engine, service.identity)
+        made: list[Agreement] = []
+        place = stored_name(service.identity)
+        before = {
+            one.deployment: one.most
+            for one in agreements(journal.engine)
+            if one.service == place and one.labels is None
+        }
         for one in found:
             covering = [pool for pool in pools if pool.covers(one.labels)]
             for line in one.lines(covering):
                 tell(line)
-            if not one.needs_cap or not one.most.exceeds(agreed.get(one.name, Most())):
-                continue
-            if covering:
-                capped.append(Capped(one.name, service.identity, one.labels, one.most))
-            else:
-                asked[one.name] = one.most
+            if one.needs_cap and one.most.exceeds(before.get(one.name, Most())):
+                labels = one.labels if covering else None
+                made.append(Agreement(one.name, place, one.most, labels))
         if dry:
             return True
-        if asked and (confirm is None or not await confirm(_question(asked.values()))):
-            names = ", ".join(sorted(asked))
-            starts = any(one.starts for one in found if one.name in asked)
-            raise NotConfirmedError(
-                f"not confirmed: {names} may buy without a cap over time; nothing was deployed",
-                hint or (_BY_ITSELF if starts else _BY_HAND),
-            )
-        deployed = [one.name for one in found]
-        record_agreements(journal.engine, service.identity, asked, capped, deployed)
+        asked = {one.deployment for one in made if one.labels is None}
+        by_itself = any(one.starts for one in found if one.name in asked)
+        otherwise = _BY_ITSELF if by_itself else _BY_HAND
+        await _ask(made, confirm, "nothing was deployed", hint or otherwise)
+        record_agreements(journal.engine, place, made, [one.name for one in found])
     return True
 
 
@@ -355,37 +329,45 @@ async def agree_to_uncapped(
 
     A yes is recorded as if it had been given to `deploy`; NotConfirmedError without one.
     """
-    capped = capped_by_pools(engine)
-    lost = [one for one in capped if not any(pool.covers(one.labels) for pool in pools)]
+    lost = [
+        replace(one, labels=None)
+        for one in agreements(engine)
+        if one.labels is not None and not any(pool.covers(one.labels) for pool in pools)
+    ]
     if not lost:
         return
     names = ", ".join(dict.fromkeys(one.deployment for one in lost))
     tell(f"When {names} was deployed, nobody was asked, because this pool caps what it buys.")
-    if confirm is None or not await confirm(_question([one.most for one in lost])):
-        raise NotConfirmedError(
-            f"not confirmed: {names} may buy without a cap over time; the pool is as it was",
-            "make another pool that covers them, switch their schedules and triggers off and deploy"
-            " again, or give --yes",
-        )
+    hint = (
+        "make another pool that covers them, switch their schedules and triggers off and deploy"
+        " again, or give --yes"
+    )
+    await _ask(lost, confirm, "the pool is as it was", hint)
     for one in lost:
-        record_agreements(engine, one.service, {one.deployment: one.most})
+        record_agreements(engine, one.service, [one])
 
 
-def _question(asked: Collection[Most]) -> str:
-    months = [one.month for one in asked]
+async def _ask(
+    made: Sequence[Agreement], confirm: Confirm | None, otherwise: str, hint: str
+) -> None:
+    """Asks a person to agree to what no pool caps."""
+    asked = [one for one in made if one.labels is None]
+    if not asked:
+        return
+    months = [one.most.month for one in asked]
     known = [one for one in months if one is not None]
-    words = "No pool of `rivya-flows budgets` caps what they buy without asking"
+    bound = f": at most {credits_in(sum(known))} a month"
     if len(known) < len(months):
-        return f"{words}, and it has no bound."
-    return f"{words}: at most {credits_in(sum(known))} a month."
+        bound = ", and it has no bound"
+    question = f"No pool of `rivya-flows budgets` caps what they buy without asking{bound}."
+    if confirm is None or not await confirm(question):
+        names = ", ".join(sorted({one.deployment for one in asked}))
+        words = f"not confirmed: {names} may buy without a cap over time; {otherwise}"
+        raise NotConfirmedError(words, hint)
 
 
 async def check_key(settings: Settings, tell: Callable[[str], object]) -> None:
-    """Refuses a key that the service does not take; a worker may get one from elsewhere.
-
-    Raises:
-        AuthenticationError: The service does not take it.
-    """
+    """AuthenticationError for a key that the service does not take; a worker may get one from elsewhere."""
     await _balance(_service(settings), tell)
 
 
@@ -396,7 +378,7 @@ def _service(settings: Settings) -> ServiceConnection:
 
 
 async def _balance(service: ServiceConnection, tell: Callable[[str], object]) -> int | None:
-    """Credits in the wallet; None if it cannot be read now, of which `tell` is told, unless the key is refused."""
+    """Credits in the wallet; None, and a warning, if it cannot be read now."""
     if service.api_key is None:
         return None
     try:

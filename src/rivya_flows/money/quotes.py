@@ -8,13 +8,13 @@ import hmac
 import json
 import os
 import secrets
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from difflib import unified_diff
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
@@ -46,36 +46,33 @@ MAX_LINES = 20
 
 
 class ModelPrice(BaseModel):
-    """What a model costs by the list of its service.
-
-    Attributes:
-        credits: Of its default request; None if the list has no price.
-        billing: As the service names it, such as ``FIXED``.
-    """
+    """What a model costs by the list of its service; `credits` is None if that has no price."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     credits: int | None
     billing: str
 
+    @classmethod
+    def of(cls, model: Model) -> ModelPrice:
+        return cls(credits=model.base_credits, billing=model.billing_type)
+
+    def words(self, *, billing: bool = False) -> str:
+        """``3 credits``, ``no price, METERED``."""
+        price = "no price" if self.credits is None else credits_of(self.credits)
+        return f"{price}, {self.billing}" if billing else price
+
 
 class Quote(BaseModel):
-    """A plan that can be run as it is: once, until it expires, for at most its cap.
+    """A plan that can be run as it is: once in a store, until it expires, for at most its cap.
 
     Attributes:
-        id: Random; a store runs it once.
-        expires_at: It holds until then.
         spec_file: Path of the spec from the folder of the quote; None if it is not in a file.
-        spec_text: The spec as it was quoted.
-        includes: Texts of what it names, by path from its folder.
-        files: Media that it names, by path from its folder; the asset store has them.
+        includes, files: Texts and media that the spec names, by path from its folder.
         inputs: Resolved values; a file is an asset, a secret is its name.
-        labels: What the run is counted under.
         cache: Overrides the cache mode of the spec; None keeps it.
-        service: Identity of the service.
         wallet: Fingerprint of the service and the key; says nothing of the key.
         prices: Of the models of the plan, by id; those that only the run knows are not here.
-        cap: The most credits that the run may spend.
         plan: The document of ``plan --json``.
         signature: HMAC-SHA256 of all other fields, in hex.
     """
@@ -112,8 +109,7 @@ def signature_of(text: str, secret: str) -> str:
     return hmac.new(secret.encode(), content, hashlib.sha256).hexdigest()
 
 
-@dataclass(frozen=True)
-class QuotedItem:
+class QuotedItem(NamedTuple):
     """What a quote compares of an item of a plan; `models` with those that it falls back to."""
 
     models: tuple[str | None, ...]
@@ -139,7 +135,13 @@ def quoted_items(plan: Mapping[str, Any]) -> dict[str, QuotedItem]:
 def prices_of(items: Mapping[str, QuotedItem], catalogue: Catalogue) -> dict[str, ModelPrice]:
     """The prices of all models that the items of a plan name, by id."""
     named = {name for item in items.values() for name in item.models if name}
-    return {name: _listed(model) for name in sorted(named) if (model := catalogue.get(name))}
+    return {name: ModelPrice.of(model) for name in sorted(named) if (model := catalogue.get(name))}
+
+
+def _first(lines: Sequence[str], noun: str) -> list[str]:
+    """At most so many lines as one difference may have, and how many more there are."""
+    more = len(lines) - MAX_LINES
+    return [*lines[:MAX_LINES], *([f"… and {more} more {noun}"] if more > 0 else [])]
 
 
 def text_differences(name: str, was: str, now: str) -> Iterator[str]:
@@ -148,42 +150,34 @@ def text_differences(name: str, was: str, now: str) -> Iterator[str]:
         return
     # The first two lines name the files.
     lines = [*unified_diff(was.splitlines(), now.splitlines(), n=1, lineterm="")][2:]
-    more = len(lines) - MAX_LINES
-    shown = lines[:MAX_LINES] + ([f"… and {more} more lines"] if more > 0 else [])
-    yield "\n".join([f"{name}: its text has changed", *(f"  {line}" for line in shown)])
+    shown = (f"  {line}" for line in _first(lines, "lines"))
+    yield "\n".join([f"{name}: its text has changed", *shown])
 
 
 def price_differences(was: Mapping[str, ModelPrice], catalogue: Catalogue) -> dict[str, str]:
     """What differs in the prices of models, by the model."""
     found = {}
     for name, before in was.items():
-        model = catalogue.get(name)
-        now = None if model is None else _listed(model)
-        if now is None:
-            found[name] = f"{name}: {_told(before)} → not in the list of models"
-        elif now != before:
+        if (model := catalogue.get(name)) is None:
+            found[name] = f"{name}: {before.words()} → not in the list of models"
+        elif (now := ModelPrice.of(model)) != before:
             billing = now.billing != before.billing
-            found[name] = f"{name}: {_told(before, billing)} → {_told(now, billing)}"
+            words = (one.words(billing=billing) for one in (before, now))
+            found[name] = f"{name}: {' → '.join(words)}"
     return found
 
 
 def plan_differences(
     was: Mapping[str, QuotedItem], now: Mapping[str, QuotedItem], told: Collection[str]
 ) -> Iterator[str]:
-    """What differs in the items of two plans: as quoted, and of this moment.
-
-    Args:
-        told: Models whose price differs: their items are not named again.
-    """
+    """What differs in the items of two plans, but for those of models that were `told` before."""
     lines = []
     for name in dict.fromkeys((*was, *now)):
         one, other = was.get(name), now.get(name)
         models = {model for item in (one, other) if item for model in item.models}
         if one != other and not models & set(told):
             lines.append(f"{name}: {_priced(one, other)} → {_priced(other, one)}")
-    yield from lines[:MAX_LINES]
-    if len(lines) > MAX_LINES:
-        yield f"… and {len(lines) - MAX_LINES} more items"
+    yield from _first(lines, "items")
 
 
 def _priced(item: QuotedItem | None, beside: QuotedItem | None) -> str:
@@ -191,15 +185,6 @@ def _priced(item: QuotedItem | None, beside: QuotedItem | None) -> str:
         return "not in the plan"
     words = price_of(item.least, item.most) + item.cached * " (cached)"
     return f"{item.models[0]}, {words}" if beside and beside.models != item.models else words
-
-
-def _listed(model: Model) -> ModelPrice:
-    return ModelPrice(credits=model.base_credits, billing=model.billing_type)
-
-
-def _told(price: ModelPrice, billing: bool = False) -> str:
-    words = "no price" if price.credits is None else credits_of(price.credits)
-    return f"{words}, {price.billing}" if billing else words
 
 
 VALID = timedelta(hours=24)
@@ -253,8 +238,8 @@ def write_quote(context: RunContext, request: RunRequest, ready: Prepared, out: 
     refuse_over(found)
     tops = [one for one in (found.max, found.budget) if one is not None]
     if not tops:
-        unknown = [label(step.id, item.key) for step in found.steps for item in step.items
-                   if item.price.max is None]  # fmt: skip
+        items = ((step, item) for step in found.steps for item in step.items)
+        unknown = [label(step.id, item.key) for step, item in items if item.price.max is None]
         words = ", ".join(unknown[:5]) + (", …" if len(unknown) > 5 else "")
         raise BudgetError(
             f"no quote: the most that the plan costs is not known ({words})",
@@ -371,12 +356,12 @@ def _differences(context: RunContext, file: QuoteFile) -> Iterator[str]:
 
 
 def _refuse_to_replace(out: Path) -> None:
+    if not out.exists():
+        return
     with suppress(UsageError):
         if out.is_file():
             read_quote(out)
             return
-    if not out.exists():
-        return
     words = f"{out}: is there already, and is not a quote; it is not replaced"
     raise UsageError(words, "give another --out FILE")
 

@@ -1,34 +1,17 @@
-"""What the purchases of a store cost, and what they take from pools in the transaction of their events."""
+"""What the purchases of a store cost."""
 
 from __future__ import annotations
 
 import json
-from collections import ChainMap, Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, bindparam, case, func, insert, select, update
+from sqlalchemy import Engine, case, func, select
 
-from rivya_flows.errors import PoolExceededError
-from rivya_flows.queue.events import (
-    Event,
-    OfPurchase,
-    OtherRun,
-    PurchaseIntended,
-    parse,
-    purchase_name,
-)
+from rivya_flows.queue.events import Event, OfPurchase, OtherRun, parse
 from rivya_flows.store.database import reading, rows
-from rivya_flows.store.pools import Pool, TotalKey, held_pools, period, total_row
-from rivya_flows.store.tables import (
-    CHARGES,
-    EVENTS,
-    POOL_TOTALS,
-    RUNS,
-    Row,
-    insert_missing,
-    stored_name,
-)
+from rivya_flows.store.tables import CHARGES, EVENTS, RUNS
 
 LONGEST_JOB_SECONDS = 3_600.0
 """What was intended longer before the first balance does not change the wallet after it."""
@@ -42,13 +25,14 @@ _KINDS = (
 )
 _ROWS_AT_ONCE = 1_000
 
+_Purchase = tuple[str, str, str, int]
+"""Run, step, key and number."""
 
-@dataclass(frozen=True)
-class Charge:
+
+class Charge(NamedTuple):
     """What one purchase takes from the wallet.
 
     Attributes:
-        labels: Of the run, by name.
         model: None for a function.
         at: Unix seconds of the intent.
         credits: Reserved, then what it cost; 0 if it was refused.
@@ -78,13 +62,10 @@ def spent_by(engine: Engine, beginning: str) -> dict[str, tuple[int, int]]:
 
 
 def charges(engine: Engine, *, since: float | None, until: float | None) -> Iterator[Charge]:
-    """The charges of all runs, the oldest first, intended from `since` until before `until`.
-
-    Both in Unix seconds; None is from the first one, and up to now.
-    """
-    columns = (RUNS.c.name, RUNS.c.labels, RUNS.c.service, *CHARGES.c["step", "model", "at"])
+    """The charges of all runs, the oldest first, intended from `since` until before `until`, in Unix seconds."""
+    of_run = (RUNS.c.name, RUNS.c.labels, RUNS.c.service)
     query = (
-        select(CHARGES.c.run_id, *columns, CHARGES.c.credits, CHARGES.c.settled)
+        select(CHARGES.c.run_id, *of_run, *CHARGES.c["step", "model", "at", "credits", "settled"])
         .join(RUNS, RUNS.c.run_id == CHARGES.c.run_id)
         .order_by(CHARGES.c.at, CHARGES.c.run_id, CHARGES.c.purchase)
     )
@@ -99,10 +80,7 @@ def charges(engine: Engine, *, since: float | None, until: float | None) -> Iter
 
 
 def counted(event: Event) -> tuple[int, bool] | None:
-    """The credits that a purchase counts with from this event on, and whether they are final.
-
-    None if the event changes neither: a purchase whose outcome is unknown counts as before.
-    """
+    """The credits that a purchase counts with from this event on, and whether they are final; None as before it."""
     # By its kind: `isinstance` of a model is slow, and this is asked of every entry.
     if event.kind == "purchase.intended":
         return event.reserve, False
@@ -118,14 +96,7 @@ def counted(event: Event) -> tuple[int, bool] | None:
 def spent_by_others(
     engine: Engine, run_id: str, service: str, wallet: str | None
 ) -> tuple[OtherRun, ...]:
-    """The other runs of a wallet at a service that spent since this run first read its balance, the most first.
-
-    A purchase is charged when it is accepted, not when it is intended, and a job that was accepted
-    before the balance counts with what its end changed. So the table of charges only says which
-    journals to read; it has no moment of either. A purchase without a response may have been charged
-    at any moment since its intent. Of a removed run only the table is left, so its purchases count from
-    their intent.
-    """
+    """The other runs of a wallet at a service that spent since this run first read its balance, the most first."""
     read = (EVENTS.c.run_id == run_id, EVENTS.c.kind == "balance.read")
     ((began,),) = rows(engine, select(func.min(EVENTS.c.at)).where(*read))
     return () if began is None else spent_since(engine, began, service, wallet, {run_id})
@@ -134,7 +105,13 @@ def spent_by_others(
 def spent_since(
     engine: Engine, began: float, service: str, wallet: str | None, own: Collection[str]
 ) -> tuple[OtherRun, ...]:
-    """The runs of a wallet at a service without `own` that spent since a moment in Unix seconds, the most first."""
+    """The runs of a wallet at a service without `own` that spent since a moment in Unix seconds, the most first.
+
+    A purchase is charged when it is accepted, not when it is intended, and a job that was accepted
+    before counts with what its end changed. So the table of charges only says which journals to read.
+    A purchase without a response may have been charged at any moment since its intent. Of a removed
+    run only the table is left, so its purchases count from their intent.
+    """
     of_wallet = (RUNS.c.service == service, RUNS.c.wallet.is_not_distinct_from(wallet))
     around = select(CHARGES.c.run_id).where(CHARGES.c.at >= began - LONGEST_JOB_SECONDS)
     events = (
@@ -150,8 +127,7 @@ def spent_since(
         .where(RUNS.c.removed_at.is_not(None), RUNS.c.folder == "")
     )
     spent, held = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
-    charged: dict[tuple[str, str, str, int], int] = {}
-    unanswered: dict[tuple[str, str, str, int], int] = {}
+    charged, unanswered = dict[_Purchase, int](), dict[_Purchase, int]()
     with reading(engine) as connection:
         for run_id, name, credits in connection.execute(removed):
             spent[run_id, name] += credits
@@ -178,160 +154,3 @@ def spent_since(
         if (spent[run] or held[run]) and run[0] not in own
     ]
     return tuple(sorted(others, key=lambda one: (-one.most, one.run_id)))
-
-
-_OF_TOTAL = (
-    POOL_TOTALS.c.pool == bindparam("of_pool"),
-    POOL_TOTALS.c.service == bindparam("of_service"),
-    POOL_TOTALS.c.period_start == bindparam("of_period"),
-)
-# Built once: building a statement takes longer than executing it.
-_TOTAL = select(POOL_TOTALS.c.credits).where(*_OF_TOTAL).with_for_update()
-_CHANGE_TOTAL = update(POOL_TOTALS).where(*_OF_TOTAL).values(credits=bindparam("credits"))
-_RUN = select(RUNS.c.labels, RUNS.c.service).where(RUNS.c.run_id == bindparam("of_run"))
-_CHARGES_OF = select(CHARGES.c.purchase, CHARGES.c.credits, CHARGES.c.at).where(
-    CHARGES.c.run_id == bindparam("of_run"),
-    CHARGES.c.purchase.in_(bindparam("purchases", expanding=True)),
-)
-_NEW = insert(CHARGES)
-_CHANGE = (
-    update(CHARGES)
-    .where(CHARGES.c.run_id == bindparam("of_run"), CHARGES.c.purchase == bindparam("of_purchase"))
-    .values(credits=bindparam("credits"), settled=bindparam("settled"))
-)
-
-_ChargeId = tuple[str, str]
-"""The primary key of a charge: run_id, purchase."""
-
-_Change = tuple[OfPurchase, _ChargeId, int, bool]
-"""An event, and what its purchase counts with from then on, see `counted`."""
-
-
-class Charging:
-    """What the entries of one transaction charge, and what they take from pools and give back.
-
-    The rows of all totals that may change are locked, in one order, until the transaction ends.
-
-    Args:
-        connection: Of the transaction, which holds the fences of the runs.
-        entries: Run ids with the events that are about to be written.
-        at: Unix seconds of these entries.
-    """
-
-    def __init__(
-        self, connection: Connection, entries: Iterable[tuple[str, Sequence[Event]]], at: float
-    ) -> None:
-        self._connection, self._at = connection, at
-        self._new: dict[_ChargeId, Row] = {}
-        self._changed: dict[_ChargeId, Row] = {}
-        # Of the runs that a pool covers: the pools, with the service, and earlier charges.
-        self._covering: dict[str, list[tuple[Pool, str]]] = {}
-        self._charges: dict[_ChargeId, tuple[int, float]] = {}
-        purchases = defaultdict[str, list[Event]](list)
-        for run_id, events in entries:
-            if found := [event for event in events if counted(event) is not None]:
-                purchases[run_id] += found
-        if purchases and (pools := held_pools(connection)):
-            for run_id, found in purchases.items():
-                self._cover(run_id, found, pools)
-        since = {(run_id, at) for run_id in self._covering} | {
-            (run_id, at) for (run_id, _), (_, at) in self._charges.items()
-        }
-        touched = {key for run_id, at in since for _, key in self._totals_of(run_id, at)}
-        self._before = {key: _locked(connection, key) for key in sorted(touched)}
-        self._totals = dict(self._before)
-
-    def take(self, run_id: str, events: Sequence[Event]) -> PoolExceededError | None:
-        """Counts all events, or none of them and gives the error if a pool does not cover an intent.
-
-        Other events of purchases are never refused: they tell what happened.
-        """
-        changes = _changes(run_id, events)
-        totals: ChainMap[TotalKey, int] = ChainMap({}, self._totals)
-        charges = ChainMap[_ChargeId, tuple[int, float]]({}, self._charges)
-        for event, key, credits, _ in changes if run_id in self._covering else ():
-            needs = 0
-            if isinstance(event, PurchaseIntended):
-                charges[key], needs = (0, self._at), max(credits, event.rest or 0)
-            if key not in charges:
-                continue  # it has no intent
-            before, at = charges[key]
-            for pool, of in self._totals_of(run_id, at):
-                left = max(0, pool.credits - totals[of])
-                if needs > left:
-                    return PoolExceededError(pool.name, needs, left, period(pool.period, at)[1])
-                totals[of] += credits - before
-            charges[key] = (credits, at)
-        self._totals.update(totals.maps[0])
-        self._charges.update(charges.maps[0])
-        for event, key, credits, settled in changes:
-            row = {"credits": credits, "settled": settled}
-            if isinstance(event, PurchaseIntended):
-                model = None if event.model is None else stored_name(event.model)
-                of_intent = {"step": event.step, "model": model, "at": self._at}
-                self._new[key] = {"run_id": key[0], "purchase": key[1], **of_intent, **row}
-            elif key in self._new:
-                self._new[key] = {**self._new[key], **row}
-            else:
-                self._changed[key] = {"of_run": key[0], "of_purchase": key[1], **row}
-        return None
-
-    def write(self) -> None:
-        """Writes the charges and totals that changed."""
-        changed = [
-            {**_parameters(key), "credits": credits}
-            for key, credits in self._totals.items()
-            if credits != self._before[key]
-        ]
-        rows = (
-            (_CHANGE, [*self._changed.values()]),
-            (_NEW, [*self._new.values()]),
-            (_CHANGE_TOTAL, changed),
-        )
-        for statement, of_statement in rows:
-            if of_statement:
-                self._connection.execute(statement, of_statement)
-
-    def _cover(self, run_id: str, events: Sequence[Event], pools: Sequence[Pool]) -> None:
-        """Notes the pools of a run, and the earlier charges that change."""
-        text, service = self._connection.execute(_RUN, {"of_run": run_id}).one()
-        labels = json.loads(text)
-        covering = [(pool, stored_name(service)) for pool in pools if pool.covers(labels)]
-        if not covering:
-            return
-        self._covering[run_id] = covering
-        changes = _changes(run_id, events)
-        earlier = {key[1] for event, key, *_ in changes if not isinstance(event, PurchaseIntended)}
-        named = {"of_run": run_id, "purchases": sorted(earlier)}
-        for purchase, credits, at in self._connection.execute(_CHARGES_OF, named):
-            self._charges[run_id, purchase] = (credits, at)
-
-    def _totals_of(self, run_id: str, at: float) -> list[tuple[Pool, TotalKey]]:
-        """The totals that a purchase of that moment counts in, by the name of the pool."""
-        return [
-            (pool, (pool.name, service, period(pool.period, at)[0]))
-            for pool, service in self._covering.get(run_id, ())
-        ]
-
-
-def _changes(run_id: str, events: Sequence[Event]) -> list[_Change]:
-    found: list[_Change] = []
-    for event in events:
-        if (now := counted(event)) is not None:
-            assert isinstance(event, OfPurchase)
-            found.append((event, (run_id, stored_name(purchase_name(event))), *now))
-    return found
-
-
-def _locked(connection: Connection, key: TotalKey) -> int:
-    """A total whose row is locked; a new row begins with 0."""
-    found: int | None = connection.scalar(_TOTAL, _parameters(key))
-    if found is None:
-        insert_missing(connection, POOL_TOTALS, total_row(key, 0))
-        found = connection.scalar(_TOTAL, _parameters(key))
-    assert found is not None
-    return found
-
-
-def _parameters(key: TotalKey) -> dict[str, str]:
-    return dict(zip(("of_pool", "of_service", "of_period"), key, strict=True))

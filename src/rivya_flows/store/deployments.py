@@ -92,7 +92,7 @@ class Most:
     Attributes:
         credits: Of a run; None for no bound.
         a_day, a_month: Runs of its schedules.
-        events: What else starts it, as people are told; none of these has a bound over time.
+        events: What else starts it, as people read it; none of these has a bound over time.
     """
 
     credits: int | None = 0
@@ -121,64 +121,51 @@ class Most:
 
 
 @dataclass(frozen=True)
-class Capped:
-    """What a deployment may buy at a service that nobody agreed to, since a pool covered its labels."""
+class Agreement:
+    """What a deployment may buy at a service: a person agreed to it; or nobody did, since a pool covered `labels`."""
 
     deployment: str
     service: str
-    labels: Mapping[str, str]
     most: Most
+    labels: Mapping[str, str] | None = None
 
 
-def agreed_at(engine: Engine, service: str) -> dict[str, Most]:
-    """What a person agreed to at a service, by deployment."""
-    at = AGREEMENTS.c.service == stored_name(service)
-    query = select(AGREEMENTS).where(at, AGREEMENTS.c.labels.is_(None))
-    return {row.deployment: _most(row.most) for row in rows(engine, query)}
-
-
-def capped_by_pools(engine: Engine) -> list[Capped]:
-    """What nobody agreed to, since a pool covered it when it was deployed; by deployment."""
-    by_pools = AGREEMENTS.c.labels.is_not(None)
+def agreements(engine: Engine) -> list[Agreement]:
+    """All agreements, by deployment; the name of a long service is a hash."""
+    found = rows(engine, select(AGREEMENTS).order_by("deployment"))
     return [
-        Capped(row.deployment, row.service, json.loads(row.labels), _most(row.most))
-        for row in rows(engine, select(AGREEMENTS).where(by_pools).order_by("deployment"))
+        Agreement(
+            row.deployment,
+            row.service,
+            Most(**{**(most := json.loads(row.most)), "events": tuple(most["events"])}),
+            None if row.labels is None else json.loads(row.labels),
+        )
+        for row in found
     ]
 
 
 def record_agreements(
-    engine: Engine,
-    service: str,
-    agreed: Mapping[str, Most],
-    capped: Sequence[Capped] = (),
-    deployed: Collection[str] = (),
+    engine: Engine, service: str, made: Sequence[Agreement], deployed: Collection[str] = ()
 ) -> None:
-    """Records what was agreed to and what pools cap, each instead of the last of its deployment.
+    """Records agreements of one service, each instead of the last of its deployment.
 
-    Of `deployed` nothing else is capped any more.
+    Of `deployed` nothing else is capped by pools any more.
     """
-    place, now = stored_name(service), time.time()
-    found = [(name, most, None) for name, most in agreed.items()]
-    of_pools = [(one.deployment, one.most, json.dumps(dict(one.labels))) for one in capped]
     new = [
         {
-            "deployment": name,
-            "service": place,
-            "most": json.dumps(asdict(most)),
-            "at": now,
-            "labels": labels,
+            "deployment": one.deployment,
+            "service": stored_name(service),
+            "most": json.dumps(asdict(one.most)),
+            "at": time.time(),
+            "labels": None if one.labels is None else json.dumps(dict(one.labels)),
         }
-        for name, most, labels in (*found, *of_pools)
+        for one in made
     ]
     name, labels = AGREEMENTS.c["deployment", "labels"]
-    written = name.in_([row["deployment"] for row in new])
+    written = name.in_([one.deployment for one in made])
     old = written | (name.in_(deployed) & labels.is_not(None))
+    at = AGREEMENTS.c.service == stored_name(service)
     with writing(engine) as connection:
-        connection.execute(delete(AGREEMENTS).where(AGREEMENTS.c.service == place, old))
+        connection.execute(delete(AGREEMENTS).where(at, old))
         if new:
             connection.execute(insert(AGREEMENTS), new)
-
-
-def _most(text: str) -> Most:
-    found = json.loads(text)
-    return Most(**{**found, "events": tuple(found["events"])})

@@ -16,9 +16,9 @@ from sqlalchemy.exc import IntegrityError
 
 from rivya_flows.errors import LeaseLostError, PoolExceededError, StoreError
 from rivya_flows.queue.events import Event, Stamped, dump, unique_name
-from rivya_flows.store.charges import Charging
 from rivya_flows.store.database import PATIENCE_SECONDS, lost_connection, was_awaited, writing
 from rivya_flows.store.leases import lease_lost
+from rivya_flows.store.pools import Reservations
 from rivya_flows.store.tables import EVENTS, LEASES, Row, stored_name
 
 LARGEST_GROUP = 500
@@ -173,12 +173,12 @@ class EntryWriter:
         """Writes what its driver may write and its pools cover."""
         attempt, last, at = _Attempt(), dict[str, int](), self._clock()
         driven = [(one.run_id, one.events) for one in group if fences[one.run_id] == one.fence]
-        charging = Charging(connection, driven, at)
+        reservations = Reservations(connection, driven, at)
         for one in group:
             if fences[one.run_id] != one.fence:
                 attempt.outcomes.append(lease_lost(one.run_id))
                 continue
-            if refused := charging.take(one.run_id, one.events):
+            if refused := reservations.reserve(one.run_id, one.events):
                 attempt.outcomes.append(refused)
                 continue
             if one.run_id not in last:
@@ -192,7 +192,7 @@ class EntryWriter:
             attempt.rows += [_row(one.run_id, entry) for entry in stamped]
         if attempt.rows:
             connection.execute(_ENTER, attempt.rows)
-        charging.write()
+        reservations.write()
         return attempt
 
     @contextmanager

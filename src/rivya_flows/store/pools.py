@@ -1,7 +1,7 @@
 """Pools: credits that all runs of a store with certain labels may spend in a period.
 
 The intent of a purchase reserves its credits in the transaction that writes it, so that two
-machines cannot pass a pool together; see `store.charges`.
+machines cannot pass a pool together: `Reservations`.
 """
 
 from __future__ import annotations
@@ -9,18 +9,28 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections import ChainMap, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Connection, Engine, delete, insert, select
+from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, update
 
-from rivya_flows.errors import UsageError
-from rivya_flows.queue.events import PoolTotal
+from rivya_flows.errors import PoolExceededError, UsageError
+from rivya_flows.queue.events import Event, OfPurchase, PoolTotal, PurchaseIntended, purchase_name
+from rivya_flows.store.charges import counted
 from rivya_flows.store.database import reading, rows, writing
-from rivya_flows.store.tables import CHARGES, POOL_TOTALS, POOLS, RUNS, Row, lock, stored_name
+from rivya_flows.store.tables import (
+    CHARGES,
+    POOL_TOTALS,
+    POOLS,
+    RUNS,
+    Row,
+    insert_missing,
+    lock,
+    stored_name,
+)
 
 Period = Literal["day", "week", "month", "total"]
 """Of the calendar in UTC; a week begins on Monday, and ``total`` never ends."""
@@ -34,21 +44,21 @@ _LOCK = 0x72697670
 
 _ROWS_AT_ONCE = 1_000
 
-TotalKey = tuple[str, str, str]
-"""The primary key of a total: pool, service, period_start."""
+
+class TotalKey(NamedTuple):
+    """The primary key of a total."""
+
+    pool: str
+    service: str
+    period_start: str
+
 
 _POOLS = select(POOLS).order_by(POOLS.c.name)
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Credits for runs with certain labels.
-
-    Attributes:
-        name: Lower-case letters, digits, ``.``, ``_`` and ``-``; at most 64.
-        labels: That a run must have, by name; empty covers every run.
-        soft: People are warned once more credits than this are spent; None for never.
-    """
+    """Credits for runs with certain labels; without any it covers every run. People are warned above `soft`."""
 
     name: str
     labels: Mapping[str, str]
@@ -61,12 +71,9 @@ class Pool:
         return all(labels.get(name) == value for name, value in self.labels.items())
 
 
-@dataclass(frozen=True)
-class PoolState:
-    """What one service has taken of a pool in the current period.
-
-    It is more than the pool has if the service charged more than was reserved, or the pool was made
-    smaller.
+class PoolState(NamedTuple):
+    """What one service has taken of a pool in the current period; more than it has if it was made smaller, or
+    the service charged more than was reserved.
     """
 
     pool: Pool
@@ -81,8 +88,8 @@ class Pools:
         self._engine = engine
         self._clock = clock
 
-    def set(self, pool: Pool) -> Pool | None:
-        """Makes or changes a pool, gives the one that it replaces; `UsageError` if it cannot be used.
+    def set(self, pool: Pool) -> None:
+        """Makes or changes a pool; `UsageError` if it cannot be used.
 
         Purchases that were made before count: the totals are taken from their charges.
         """
@@ -90,16 +97,17 @@ class Pools:
         labels = json.dumps(dict(sorted(pool.labels.items())))
         row = {**vars(pool), "labels": labels, "at": self._clock()}
         with writing(self._engine) as connection:
-            before = _removed(connection, pool.name)
+            _delete(connection, pool.name)
             connection.execute(insert(POOLS), row)
             if totals := _summed(connection, pool):
-                connection.execute(insert(POOL_TOTALS), [total_row(*one) for one in totals.items()])
-        return before
+                connection.execute(
+                    insert(POOL_TOTALS), [_total_row(*one) for one in totals.items()]
+                )
 
-    def remove(self, name: str) -> bool:
-        """Removes a pool, and tells whether there was one."""
+    def remove(self, name: str) -> None:
+        """Removes a pool, if there is one."""
         with writing(self._engine) as connection:
-            return _removed(connection, name) is not None
+            _delete(connection, name)
 
     def all(self) -> tuple[Pool, ...]:
         """All pools, by name."""
@@ -150,15 +158,14 @@ def period(kind: Period, at: float) -> tuple[str, datetime | None]:
     return start.isoformat(), datetime.combine(start + timedelta(days), datetime.min.time(), UTC)
 
 
-def held_pools(connection: Connection) -> list[Pool]:
+def _held_pools(connection: Connection) -> list[Pool]:
     """All pools, by name; nothing changes them before the transaction of a writer has ended."""
     lock(connection, _LOCK, shared=True)
     return list(map(_pool, connection.execute(_POOLS)))
 
 
-def total_row(key: TotalKey, credits: int) -> Row:
-    """A row of the totals."""
-    return dict(zip(("pool", "service", "period_start"), key, strict=True)) | {"credits": credits}
+def _total_row(key: TotalKey, credits: int) -> Row:
+    return {**key._asdict(), "credits": credits}
 
 
 def _check(pool: Pool) -> None:
@@ -180,13 +187,11 @@ def _pool(row: Any) -> Pool:
     return Pool(row.name, json.loads(row.labels), row.credits, row.soft, row.period)
 
 
-def _removed(connection: Connection, name: str) -> Pool | None:
+def _delete(connection: Connection, name: str) -> None:
     """Deletes a pool and its totals, after all purchases that are being written."""
     lock(connection, _LOCK)
-    row = connection.execute(select(POOLS).where(POOLS.c.name == name)).first()
     connection.execute(delete(POOLS).where(POOLS.c.name == name))
     connection.execute(delete(POOL_TOTALS).where(POOL_TOTALS.c.pool == name))
-    return None if row is None else _pool(row)
 
 
 def _summed(connection: Connection, pool: Pool) -> dict[TotalKey, int]:
@@ -202,5 +207,155 @@ def _summed(connection: Connection, pool: Pool) -> dict[TotalKey, int]:
         query, execution_options={"yield_per": _ROWS_AT_ONCE}
     ):
         if run_id in services:
-            totals[pool.name, services[run_id], period(pool.period, at)[0]] += credits
+            key = TotalKey(pool.name, services[run_id], period(pool.period, at)[0])
+            totals[key] += credits
     return totals
+
+
+_OF_TOTAL = [column == bindparam(f"of_{column.name}") for column in POOL_TOTALS.primary_key]
+# Built once: building a statement takes longer than executing it.
+_TOTAL = select(POOL_TOTALS.c.credits).where(*_OF_TOTAL).with_for_update()
+_CHANGE_TOTAL = update(POOL_TOTALS).where(*_OF_TOTAL).values(credits=bindparam("credits"))
+_RUN = select(RUNS.c.labels, RUNS.c.service).where(RUNS.c.run_id == bindparam("of_run"))
+_CHARGES_OF = select(CHARGES.c.purchase, CHARGES.c.credits, CHARGES.c.at).where(
+    CHARGES.c.run_id == bindparam("of_run"),
+    CHARGES.c.purchase.in_(bindparam("purchases", expanding=True)),
+)
+_NEW = insert(CHARGES)
+_CHANGE = (
+    update(CHARGES)
+    .where(CHARGES.c.run_id == bindparam("of_run"), CHARGES.c.purchase == bindparam("of_purchase"))
+    .values(credits=bindparam("credits"), settled=bindparam("settled"))
+)
+
+_ChargeId = tuple[str, str]
+"""The primary key of a charge: run_id, purchase."""
+
+_Change = tuple[OfPurchase, _ChargeId, int, bool]
+"""An event, and what its purchase counts with from then on, see `counted`."""
+
+
+class Reservations:
+    """What the entries of one transaction, written `at` Unix seconds, charge, and what they take from pools.
+
+    The rows of all totals that may change are locked, in one order, until the transaction ends, which
+    holds the fences of the runs.
+    """
+
+    def __init__(
+        self, connection: Connection, entries: Iterable[tuple[str, Sequence[Event]]], at: float
+    ) -> None:
+        self._connection, self._at = connection, at
+        self._new: dict[_ChargeId, Row] = {}
+        self._changed: dict[_ChargeId, Row] = {}
+        # Of the runs that a pool covers: the pools, with the service, and earlier charges.
+        self._covering: dict[str, list[tuple[Pool, str]]] = {}
+        self._charges: dict[_ChargeId, tuple[int, float]] = {}
+        changes = defaultdict[str, list[_Change]](list)
+        for run_id, events in entries:
+            changes[run_id] += _changes(run_id, events)
+        pools = _held_pools(connection) if any(changes.values()) else []
+        touched = set[TotalKey]()
+        for run_id, found in changes.items() if pools else ():
+            touched |= self._cover(run_id, found, pools) if found else set()
+        self._before = {key: _locked(connection, key) for key in sorted(touched)}
+        self._totals = dict(self._before)
+
+    def reserve(self, run_id: str, events: Sequence[Event]) -> PoolExceededError | None:
+        """Counts all events, or none of them and gives the error if a pool does not cover an intent.
+
+        Other events of purchases are never refused: they tell what happened.
+        """
+        changes = _changes(run_id, events)
+        totals: ChainMap[TotalKey, int] = ChainMap({}, self._totals)
+        charges = ChainMap[_ChargeId, tuple[int, float]]({}, self._charges)
+        for event, key, credits, _ in changes if run_id in self._covering else ():
+            needs = 0
+            if isinstance(event, PurchaseIntended):
+                charges[key], needs = (0, self._at), max(credits, event.rest or 0)
+            if key not in charges:
+                continue  # it has no intent
+            before, at = charges[key]
+            for pool, of in self._totals_of(run_id, at):
+                left = max(0, pool.credits - totals[of])
+                if needs > left:
+                    return PoolExceededError(pool.name, needs, left, period(pool.period, at)[1])
+                totals[of] += credits - before
+            charges[key] = (credits, at)
+        self._totals.update(totals.maps[0])
+        self._charges.update(charges.maps[0])
+        for event, key, credits, settled in changes:
+            row = {"credits": credits, "settled": settled}
+            if isinstance(event, PurchaseIntended):
+                model = None if event.model is None else stored_name(event.model)
+                of_intent = {"step": event.step, "model": model, "at": self._at}
+                self._new[key] = {"run_id": key[0], "purchase": key[1], **of_intent, **row}
+            elif key in self._new:
+                self._new[key] = {**self._new[key], **row}
+            else:
+                self._changed[key] = {"of_run": key[0], "of_purchase": key[1], **row}
+        return None
+
+    def write(self) -> None:
+        """Writes the charges and totals that changed."""
+        changed = [
+            {**_parameters(key), "credits": credits}
+            for key, credits in self._totals.items()
+            if credits != self._before[key]
+        ]
+        rows = (
+            (_CHANGE, [*self._changed.values()]),
+            (_NEW, [*self._new.values()]),
+            (_CHANGE_TOTAL, changed),
+        )
+        for statement, of_statement in rows:
+            if of_statement:
+                self._connection.execute(statement, of_statement)
+
+    def _cover(
+        self, run_id: str, changes: Sequence[_Change], pools: Sequence[Pool]
+    ) -> set[TotalKey]:
+        """Notes the pools of a run and the earlier charges that change; gives the totals that may."""
+        text, service = self._connection.execute(_RUN, {"of_run": run_id}).one()
+        labels = json.loads(text)
+        covering = [(pool, stored_name(service)) for pool in pools if pool.covers(labels)]
+        if not covering:
+            return set()
+        self._covering[run_id] = covering
+        earlier = {key[1] for event, key, *_ in changes if not isinstance(event, PurchaseIntended)}
+        named = {"of_run": run_id, "purchases": sorted(earlier)}
+        moments = {self._at}
+        for purchase, credits, at in self._connection.execute(_CHARGES_OF, named):
+            self._charges[run_id, purchase] = (credits, at)
+            moments.add(at)
+        return {key for at in moments for _, key in self._totals_of(run_id, at)}
+
+    def _totals_of(self, run_id: str, at: float) -> list[tuple[Pool, TotalKey]]:
+        """The totals that a purchase of that moment counts in, by the name of the pool."""
+        return [
+            (pool, TotalKey(pool.name, service, period(pool.period, at)[0]))
+            for pool, service in self._covering.get(run_id, ())
+        ]
+
+
+def _changes(run_id: str, events: Sequence[Event]) -> list[_Change]:
+    found: list[_Change] = []
+    for event in events:
+        if (now := counted(event)) is not None:
+            assert isinstance(event, OfPurchase)
+            found.append((event, (run_id, stored_name(purchase_name(event))), *now))
+    return found
+
+
+def _locked(connection: Connection, key: TotalKey) -> int:
+    """A total whose row is locked; a new row begins with 0."""
+    found: int | None = connection.scalar(_TOTAL, _parameters(key))
+    if found is None:
+        insert_missing(connection, POOL_TOTALS, _total_row(key, 0))
+        found = connection.scalar(_TOTAL, _parameters(key))
+    assert found is not None
+    return found
+
+
+def _parameters(key: TotalKey) -> dict[str, str]:
+    return {f"of_{name}": value for name, value in key._asdict().items()}

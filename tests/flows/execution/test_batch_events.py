@@ -11,22 +11,22 @@ from prefect.client.schemas.objects import BlockDocument
 from prefect.events.actions import SendNotification
 from prefect.server.utilities.user_templates import render_user_template
 
-from rivya_flows.batch.rows import BatchRow
-from rivya_flows.batch.scheduler import Batch, RowState
-from rivya_flows.batch.summary import BatchResult, RowReport, WalletChange
+from rivya_flows.batch.rows import Row
+from rivya_flows.batch.scheduler import Batch
+from rivya_flows.batch.summary import BatchResult, WalletChange
 from rivya_flows.flows.execution.batch_events import payload_of
 from rivya_flows.flows.notifications import notification
 from support.receipts import parsed
 
 
 async def test_the_message_of_a_batch_over_its_budget_names_a_budget_that_covers_the_rows() -> None:
-    done = RowState(BatchRow("run-1", "Lamp"), 1, 1, status="completed", spent=2)
+    done = Row("run-1", "Lamp", least=1, most=1, status="completed", spent=2)
     codes = frozenset({"over_budget"})
-    refused = RowState(BatchRow("run-2", "Desk"), 3, 3, status="over_budget", codes=codes)
+    refused = Row("run-2", "Desk", least=3, most=3, status="over_budget", codes=codes)
     receipt = parsed({"name": "card", "sandbox": True})
-    rows = [RowReport(done, "completed", receipt=receipt), RowReport(refused, "over_budget")]
+    done.receipt = receipt
     batch = Batch((done, refused), 2)
-    result = BatchResult("b", batch, rows, Path(), WalletChange(9, 7, 2), False)
+    result = BatchResult("b", batch, Path(), WalletChange(9, 7, 2), False)
     context: Any = SimpleNamespace(settings=SimpleNamespace(rivya_flows_public_url=None))
     payload: Any = payload_of(context, result)
     said = "1 of 2 rows completed, 1 over the budget; 2 credits (sandbox)"
