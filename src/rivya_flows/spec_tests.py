@@ -35,7 +35,7 @@ from rivya_flows.planning.questions.question import Answer
 from rivya_flows.preparation.check import SpecWithTests, as_yaml
 from rivya_flows.preparation.prepare import RunRequest, prepare_here, refuse_over
 from rivya_flows.preparation.spec_file import TEST_SUFFIX, project_specs, tests_at
-from rivya_flows.runs.execution import GivenAnswers, Observer, execute
+from rivya_flows.runs.execution import Caller, GivenAnswers, execute
 from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings
 from rivya_flows.spec.spec_tests import Case, CreditRange
@@ -222,8 +222,8 @@ async def _run(
     reporter = RunReporter(
         context.journal, context.assets, known_run(context, _RUN_ID), in_folder=False
     )
-    observer = Observer(ask=asked.ask)
-    return await execute(context, runner, _RUN_ID, RunOptions(), observer, reporter)
+    caller = Caller(context.settings, runner, ask=asked.ask)
+    return await execute(context, _RUN_ID, RunOptions(), caller, reporter)
 
 
 def _inputs(case: Case, folder: Path, workflow: Workflow) -> dict[str, Any]:

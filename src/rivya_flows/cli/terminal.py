@@ -33,15 +33,13 @@ from rivya_flows.planning.questions.reading_answers import checked, read_choice
 from rivya_flows.planning.queue.events import Event, RunResumed
 from rivya_flows.planning.queue.state import State
 from rivya_flows.private import as_the_user_wants
-from rivya_flows.runs.execution import Observer, QuestionHandler
+from rivya_flows.runs.execution import Caller, QuestionHandler
 
 _MAX_TEXT = 300  # characters of a candidate that is a text
 _WIDEST = 40  # of a key, as far as the others are moved to the right for it
 
 
-def observer(
-    interrupts: Interrupts, by: str | None = None, confirm: Confirm | None = None
-) -> Observer:
+def at_terminal(caller: Caller, interrupts: Interrupts, by: str | None = None) -> Caller:
     """Shows progress on stderr, and asks the person at the terminal, `by`, if there is one."""
     progress = Progress()
     interrupts.say = progress.say
@@ -53,14 +51,14 @@ def observer(
             interrupts.listen()
         progress.listen(event, state)
 
-    return Observer(
+    return replace(
+        caller,
         notify=progress.say,
         begins=interrupts.begin,
         listen=listen,
         usual=progress.expect,
         rendering=progress.render,
         ask=_asker(progress, by) if _is_terminal() else None,
-        confirm=confirm,
         progress=progress.shown,
         absorb_cancel=interrupts.calm,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -19,6 +19,8 @@ from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.planning.questions.reading_answers import checked
 from rivya_flows.planning.queue.events import Event, PurchaseIntended, RunEnded, Stamped
 from rivya_flows.private import as_the_user_wants
+from rivya_flows.runs.connect import connect_with
+from rivya_flows.settings import Settings
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
@@ -28,10 +30,11 @@ QuestionHandler = Callable[[Question, Callable[[], Awaitable[RunReport]]], Await
 
 
 @dataclass(frozen=True)
-class Observer:
-    """What the caller of `run` or `resume` hears, shows and answers.
+class Caller:
+    """Who plans, runs or resumes here: with which settings and runner, and what it hears, shows and answers.
 
     Attributes:
+        sandbox: Buy from the local sandbox, also with a key. A resume buys where its run did.
         usual: Is told the seconds that a job of a step usually takes, by step, where known.
         ask: Answers questions; None where there is no one to ask.
         answers: What it will answer, as far as that is known before the run, by the name of the
@@ -43,6 +46,9 @@ class Observer:
             raises CancelledError once the report is written.
     """
 
+    settings: Settings
+    runner: Runner
+    sandbox: bool = False
     notify: Callable[[str], object] = ignore
     begins: Callable[[str], object] = ignore
     listen: Listener = ignore
@@ -54,8 +60,17 @@ class Observer:
     progress: Callable[[], AbstractContextManager[None]] = nullcontext
     absorb_cancel: Callable[[], object] | None = None
 
+    def connect(self, wallet: str | None = None) -> AbstractAsyncContextManager[RunContext]:
+        """The open things of this machine, see `connect_with`."""
+        return connect_with(
+            self.runner, self.settings, sandbox=self.sandbox, wallet=wallet, notify=self.notify
+        )
 
-SILENT = Observer()  # hears nothing and answers nothing
+    def asker(self, reporter: RunReporter) -> Asker | None:
+        """Asks the questions of a run, with its report."""
+        if (ask := self.ask) is None:
+            return None
+        return lambda question: ask(question, partial(asyncio.to_thread, reporter.write))
 
 
 class GivenAnswers:
@@ -79,59 +94,39 @@ class GivenAnswers:
 
 async def execute(
     context: RunContext,
-    runner: Runner,
     run_id: str,
     options: RunOptions,
-    observer: Observer,
+    caller: Caller,
     reporter: RunReporter | None = None,
 ) -> RunReport:
     """Executes a run to its end and writes its report."""
-    observer.begins(run_id)
+    caller.begins(run_id)
     if reporter is None:
         reporter = RunReporter(context.journal, context.assets, known_run(context, run_id))
     await in_thread(reporter.follow)
-    known = reporter.seq
-    ask = _asker(observer.ask, reporter)
+    known, heard = reporter.seq, (caller.listen, caller.rendering, caller.notify)
+    run = Run(context, reporter, options, caller.asker(reporter), *heard)
     try:
-        with observer.progress():
-            async with runner.started(context.settings, observer.notify):
-                run = Run(
-                    context,
-                    reporter,
-                    options,
-                    ask,
-                    observer.listen,
-                    observer.rendering,
-                    observer.notify,
-                )
-                return await runner.execute(run)
+        with caller.progress():
+            async with caller.runner.started(context.settings, caller.notify):
+                return await caller.runner.execute(run)
     except asyncio.CancelledError:
-        if observer.absorb_cancel is None:
+        if caller.absorb_cancel is None:
             await in_thread(partial(end_as_cancelled, context, reporter))
             await asyncio.to_thread(reporter.write)
             raise
-        observer.absorb_cancel()
+        caller.absorb_cancel()
         await in_thread(partial(end_as_cancelled, context, reporter))
     except Exception as error:
         entries = await in_thread(partial(context.journal.entries, run_id))
         warning = warning_after_end(error, [one for one in entries if one.seq > known])
         if warning is None:
             if not any(isinstance(one.event, PurchaseIntended) for one in entries):
-                observer.notify("nothing was bought")
-            observer.notify(f"resume with: rivya-flows resume {run_id}")
+                caller.notify("nothing was bought")
+            caller.notify(f"resume with: rivya-flows resume {run_id}")
             raise
-        observer.notify(warning)
+        caller.notify(warning)
     return await asyncio.to_thread(reporter.write)
-
-
-def _asker(ask: QuestionHandler | None, reporter: RunReporter) -> Asker | None:
-    if ask is None:
-        return None
-
-    async def answer(question: Question) -> Answer | None:
-        return await ask(question, partial(asyncio.to_thread, reporter.write))
-
-    return answer
 
 
 def warning_after_end(error: Exception, entries: Sequence[Stamped]) -> str | None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from rivya_flows.engine.report import RunReport, RunReporter
-from rivya_flows.engine.run import Runner, RunOptions
+from rivya_flows.engine.run import RunOptions
 from rivya_flows.engine.run_context import RunContext, continuable
 from rivya_flows.errors import UsageError
 from rivya_flows.language.diagnostic_report import meant
@@ -33,10 +33,8 @@ from rivya_flows.planning.queue.scheduler import NOT_BOUGHT
 from rivya_flows.planning.queue.state import State
 from rivya_flows.preparation.prepare import refuse_over, remaining, verdict
 from rivya_flows.preparation.restore import restore_media
-from rivya_flows.runs.connect import connect_with
-from rivya_flows.runs.execution import SILENT, Observer, append_events, execute
+from rivya_flows.runs.execution import Caller, append_events, execute
 from rivya_flows.runs.lookup import find_run, open_journal, which
-from rivya_flows.settings import Settings
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.journal import RunRow
 
@@ -50,34 +48,21 @@ class ResumeOptions(RunOptions):
     channel: Channel = "command"
 
 
-async def resume(
-    name: str,
-    options: ResumeOptions,
-    settings: Settings,
-    runner: Runner,
-    *,
-    observer: Observer = SILENT,
-) -> RunReport:
+async def resume(name: str, options: ResumeOptions, caller: Caller) -> RunReport:
     """Resumes a run and executes it to its end; buys nothing twice.
 
     A run of the sandbox is resumed there, and one with a wallet of its own with that, as Prefect has it.
     """
-    async with _service_of(name, settings, runner, observer.notify) as (context, row):
-        report = await _resume(context, row, options, runner, observer)
-        await runner.wake(context.settings, row.run_id, observer.notify)
+    async with _service_of(name, caller) as (context, row):
+        report = await _resume(context, row, options, caller)
+        await caller.runner.wake(context.settings, row.run_id, caller.notify)
         return report
 
 
-async def plan_resume(
-    name: str,
-    options: ResumeOptions,
-    settings: Settings,
-    runner: Runner,
-    *,
-    notify: Callable[[str], object] = lambda _: None,
-) -> Estimate:
+async def plan_resume(name: str, options: ResumeOptions, caller: Caller) -> Estimate:
     """What a resume would keep, still buy and cost; buys nothing, and the run stays as it is."""
-    async with _service_of(name, settings, runner, notify) as (context, row):
+    notify = caller.notify
+    async with _service_of(name, caller) as (context, row):
         asked = await _read(context, row, options, notify)
         await asked.restore_media(context, writes=False)
         failed = [
@@ -143,43 +128,39 @@ async def _read(
 
 
 @asynccontextmanager
-async def _service_of(
-    name: str, settings: Settings, runner: Runner, notify: Callable[[str], object]
-) -> AsyncIterator[tuple[RunContext, RunRow]]:
-    with open_journal(settings) as journal:
+async def _service_of(name: str, caller: Caller) -> AsyncIterator[tuple[RunContext, RunRow]]:
+    with open_journal(caller.settings) as journal:
         row = find_run(journal, name)
     for line in which(name, row):
-        notify(line)
-    sandbox = is_sandbox(row.service)
-    async with connect_with(
-        runner, settings, sandbox=sandbox, wallet=row.wallet, notify=notify
-    ) as context:
+        caller.notify(line)
+    there = replace(caller, sandbox=is_sandbox(row.service))
+    async with there.connect(row.wallet) as context:
         yield context, row
 
 
 async def _resume(
-    context: RunContext, row: RunRow, options: ResumeOptions, runner: Runner, observer: Observer
+    context: RunContext, row: RunRow, options: ResumeOptions, caller: Caller
 ) -> RunReport:
-    asked = await _read(context, row, options, observer.notify)
+    asked = await _read(context, row, options, caller.notify)
     run_id, reporter, answers = row.run_id, asked.reporter, asked.answers
     if asked.before.ended == "completed" and not (
         answers or _has_more(reporter.receipt(), asked.before, options)
     ):
         useless = "" if options.budget is None else ", so --budget changes nothing"
-        observer.notify(f"{run_id} is already completed{useless}; rewriting its report")
-        observer.notify("`rivya-flows runs` names the runs that have not completed")
+        caller.notify(f"{run_id} is already completed{useless}; rewriting its report")
+        caller.notify("`rivya-flows runs` names the runs that have not completed")
         return await asyncio.to_thread(reporter.write)
     await asked.restore_media(context)
-    unpaid, budget, left = await _unpaid(context, asked, options, observer)
+    unpaid, budget, left = await _unpaid(context, asked, options, caller)
     buys = left and unpaid is None and left.max != 0
     to_buy = f"; still to buy: {total_of(left)}" if left and buys else ""
-    observer.notify(f"run {run_id}: resuming{to_buy}")
+    caller.notify(f"run {run_id}: resuming{to_buy}")
     # First of all, so that no answer is lost with an execution that does not begin.
     await in_thread(partial(append_events, context.journal, run_id, answers))
     for answer in answers:
-        observer.notify(answer_line(answer))
+        caller.notify(answer_line(answer))
     run_options = replace(options, budget=budget, unpaid=unpaid)
-    return await execute(context, runner, run_id, run_options, observer, reporter)
+    return await execute(context, run_id, run_options, caller, reporter)
 
 
 def _has_more(made: Receipt, state: State, options: ResumeOptions) -> bool:
@@ -194,7 +175,7 @@ def _has_more(made: Receipt, state: State, options: ResumeOptions) -> bool:
 
 
 async def _unpaid(
-    context: RunContext, asked: _Asked, options: ResumeOptions, observer: Observer
+    context: RunContext, asked: _Asked, options: ResumeOptions, caller: Caller
 ) -> tuple[Unpaid | None, int | None, Estimate | None]:
     """Why a resume buys nothing new and only collects paid results; None where it may buy.
 
@@ -203,10 +184,10 @@ async def _unpaid(
     """
     if unpaid := asked.resumed.unpaid:
         return None if unpaid == "budget" else unpaid, options.budget, None
-    left = await asked.rest(context, observer.notify)
+    left = await asked.rest(context, caller.notify)
     raised = any(one.step == BUDGET and one.answer == "yes" for one in asked.answers)
     # Where somebody is there, or has agreed to more budget, the run asks for what it still lacks.
-    asks = left.asks and options.budget is None and (observer.ask is not None or raised)
+    asks = left.asks and options.budget is None and (caller.ask is not None or raised)
     fits = (replace(left, budget=None) if asks else left).verdict == "ok"
     if fits or not left.under_way:
         if not fits:
@@ -214,9 +195,9 @@ async def _unpaid(
             question = next((one for one in open_ones if one.step == BUDGET), None)
             agree = f", or agree to {question.text!r} with --answer budget=yes" if question else ""
             refuse_over(left, agree)
-        agreed = await confirm_live(context, spending_of(left), observer.notify, observer.confirm)
+        agreed = await confirm_live(context, spending_of(left), caller.notify, caller.confirm)
         return None, options.budget if agreed is None else left.spent + agreed, left
-    observer.notify(f"{verdict(left)}; collecting paid results, buying nothing new")
+    caller.notify(f"{verdict(left)}; collecting paid results, buying nothing new")
     return "budget" if left.verdict == "over_budget" else "balance", options.budget, left
 
 

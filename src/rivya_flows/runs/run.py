@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from rivya_flows.engine.report import RunReport
-from rivya_flows.engine.run import Runner, RunOptions
+from rivya_flows.engine.run import RunOptions
 from rivya_flows.engine.run_context import RunContext
 from rivya_flows.errors import RivyaError, UsageError
 from rivya_flows.language.diagnostic_report import meant
@@ -36,68 +37,48 @@ from rivya_flows.preparation.prepare import (
     refuse_over,
     soft_limits,
 )
-from rivya_flows.preparation.spec_file import InputValues, SpecFile, spec_path
-from rivya_flows.runs.connect import connect_with
-from rivya_flows.runs.execution import SILENT, Observer, execute, run_folder
+from rivya_flows.preparation.spec_file import SpecFile, spec_path
+from rivya_flows.runs.execution import Caller, execute, run_folder
 from rivya_flows.runs.lookup import find_run, open_journal, which
 from rivya_flows.settings import Settings
 
 
-async def plan(
-    request: RunRequest,
-    settings: Settings,
-    runner: Runner,
-    *,
-    out: Path | None = None,
-    sandbox: bool = False,
-    notify: Callable[[str], object] = lambda _: None,
-) -> Estimate:
+async def plan(request: RunRequest, caller: Caller, *, out: Path | None = None) -> Estimate:
     """What a run would do and cost; buys nothing. With `out` a quote of it is written to that file."""
-    async with connect_with(runner, settings, sandbox=sandbox, notify=notify) as context:
-        ready = await prepare_here(context, request, "run-plan", starts=False, notify=notify)
+    async with caller.connect() as context:
+        ready = await prepare_here(context, request, "run-plan", starts=False, notify=caller.notify)
         if out is not None:
             await asyncio.to_thread(write_quote, context, request, ready, out)
         return ready.estimate
 
 
-async def run(
-    request: RunRequest | QuoteFile,
-    settings: Settings,
-    runner: Runner,
-    *,
-    out: Path,
-    sandbox: bool = False,
-    observer: Observer = SILENT,
-) -> RunReport:
+async def run(request: RunRequest | QuoteFile, caller: Caller, out: Path) -> RunReport:
     """Starts a run and executes it to its end; it gets a folder in `out`."""
-    wallet, told = None if isinstance(request, QuoteFile) else request.wallet, observer.notify
-    async with connect_with(
-        runner, settings, sandbox=sandbox, wallet=wallet, notify=told
-    ) as context:
-        ready = await ready_to_start(context, request, observer)
+    wallet = None if isinstance(request, QuoteFile) else request.wallet
+    async with caller.connect(wallet) as context:
+        ready = await ready_to_start(context, request, caller)
         await asyncio.to_thread(write_start, context, ready, out)
-        run_id = ready.frozen.run_id
-        observer.notify(f"run {run_id}: {expected_price(ready.estimate)}")
-        for warning in (*close_budget(ready.estimate), *soft_limits(ready.estimate)):
-            observer.notify(warning)
-        steps = ready.estimate.steps
-        observer.usual({one.id: one.usual_seconds for one in steps if one.usual_seconds})
-        return await execute(context, runner, run_id, RunOptions(), observer)
+        run_id, priced = ready.frozen.run_id, ready.estimate
+        caller.notify(f"run {run_id}: {expected_price(priced)}")
+        for warning in (*close_budget(priced), *soft_limits(priced)):
+            caller.notify(warning)
+        caller.usual({one.id: one.usual_seconds for one in priced.steps if one.usual_seconds})
+        return await execute(context, run_id, RunOptions(), caller)
 
 
 async def ready_to_start(
-    context: RunContext, request: RunRequest | QuoteFile, observer: Observer
+    context: RunContext, request: RunRequest | QuoteFile, caller: Caller
 ) -> Prepared:
     """A run that is checked, can be paid and is confirmed; nothing is written yet."""
     run_id = new_run_id(datetime.now(UTC))
     if isinstance(request, QuoteFile):
-        ready = await prepare_quote(context, request, run_id, notify=observer.notify)
+        ready = await prepare_quote(context, request, run_id, notify=caller.notify)
     else:
-        ready = await prepare_here(context, request, run_id, starts=True, notify=observer.notify)
-    refuse_unfit(observer.answers, ready.plan)
+        ready = await prepare_here(context, request, run_id, starts=True, notify=caller.notify)
+    refuse_unfit(caller.answers, ready.plan)
     refuse_over(ready.estimate)
     spending = spending_of(ready.estimate, ready.frozen.quote)
-    agreed = await confirm_live(context, spending, observer.notify, observer.confirm)
+    agreed = await confirm_live(context, spending, caller.notify, caller.confirm)
     if agreed is None:
         return ready
     return replace(ready, frozen=ready.frozen.model_copy(update={"budget": agreed}))
@@ -115,35 +96,22 @@ def write_start(context: RunContext, ready: Prepared, out: Path) -> Path:
     return folder
 
 
-@dataclass(frozen=True)
-class ForkOptions:
-    """What a user changes in a fork.
-
-    Attributes:
-        step: Make this step and what depends on it again, though nothing of it changes; or ``step[key]``
-            and what uses it.
-        budget: A cap in credits; None keeps that which the run was started with, else the spec's.
-        labels: Labels beside those of the run; they win.
-        spec: Takes the place of that of the run; None keeps it.
-    """
-
-    inputs: InputReader = field(default_factory=lambda: InputValues((), None, ""))
-    step: str | None = None
-    budget: int | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
-    spec: SpecFile | None = None
-
-
 def fork_request(
     name: str,
-    options: ForkOptions,
     settings: Settings,
     notify: Callable[[str], object] = lambda _: None,
+    *,
+    inputs: InputReader = lambda _: {},
+    step: str | None = None,
+    budget: int | None = None,
+    labels: Mapping[str, str] = MappingProxyType({}),
+    spec: SpecFile | None = None,
 ) -> tuple[RunRequest, bool]:
     """The run that repeats a run in part, and whether it is one of the local sandbox.
 
     It has the spec of the run as it was frozen, unless another one is given, and its inputs, labels,
-    budget and cache mode with changes.
+    budget and cache mode with changes. `step` and what depends on it, or ``step[key]`` and what uses it,
+    are made again though nothing of them changes.
     """
     with open_journal(settings) as journal:
         row = find_run(journal, name, only_read=True)
@@ -154,23 +122,22 @@ def fork_request(
     assert isinstance(frozen, RunFrozen)
     items = (label(step_id, item.key) for step_id, item in state.each())
     known = dict.fromkeys((*state.plan.order, *items))
-    if options.step is not None and options.step not in known:
-        hint = meant(options.step, known)
-        raise UsageError(f"--from: the run has no step {options.step!r}", hint)
+    if step is not None and step not in known:
+        hint = meant(step, known)
+        raise UsageError(f"--from: the run has no step {step!r}", hint)
     file = str(spec_path(frozen.spec_file, row.folder))
     # Those of its command; those of the spec may follow inputs that change.
     written = labels_of(state.plan.workflow, frozen.inputs, {})
     given = {name: one for name, one in frozen.labels.items() if written.get(name) != one}
-    budget = options.budget
     if budget is None and (budget := _given_budget(frozen, state.plan.workflow)) is not None:
         notify(f"budget {budget}, as {row.run_id} was started with; --budget N gives another")
     request = RunRequest(
-        options.spec or SpecFile(frozen.spec_text, file, None, frozen.includes, frozen.files),
-        options.inputs,
+        spec or SpecFile(frozen.spec_text, file, None, frozen.includes, frozen.files),
+        inputs,
         budget,
         frozen.cache,
-        labels={**given, **options.labels},
-        fork=fork_of(state, options.step),
+        labels={**given, **labels},
+        fork=fork_of(state, step),
         forked=row.folder,
         uncollected=uncollected(state),
         wallet=row.wallet,
