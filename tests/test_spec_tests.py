@@ -66,7 +66,8 @@ def results(folder: Path, cases: str, spec: str = SPEC) -> list[CaseResult]:
     (folder / "stills.yaml").write_text(spec)
     path = folder / "stills.test.yaml"
     path.write_text(f"version: 1\ncases:\n{cases}")
-    tested, problems = check_file(path, shipped())
+    file = check_file(path, shipped())
+    tested, problems = file.checked, file.diagnostics
     assert problems == ()
     assert isinstance(tested, SpecWithTests)
     chosen = [(tested, case) for case in tested.tests.cases]

@@ -27,7 +27,7 @@ from rivya_flows.preparation.check import check_file, check_spec
 from rivya_flows.preparation.prepare import CacheMode, RunRequest
 from rivya_flows.preparation.spec_file import SpecFile, load_spec, read_spec
 from rivya_flows.private import secure_data
-from rivya_flows.runs import run as runs
+from rivya_flows.runs import execution as runs
 from rivya_flows.runs.execution import Caller, GivenAnswers
 from rivya_flows.runs.results import Plan, Receipt, plan_of, receipt_of, recorded
 from rivya_flows.runs.resume import ResumeOptions, resume as resume_run
@@ -88,7 +88,7 @@ def check(spec: Spec) -> tuple[Diagnostic, ...]:
     catalogue = known_catalogue(read_settings())
     if isinstance(spec, Workflow):
         return check_spec(_spec_file(spec), catalogue)[1]
-    return check_file(Path(spec), catalogue)[1]
+    return check_file(Path(spec), catalogue).diagnostics
 
 
 async def aplan(

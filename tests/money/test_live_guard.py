@@ -26,9 +26,8 @@ from rivya_flows.money.live_guard import (
 )
 from rivya_flows.preparation.prepare import RunRequest
 from rivya_flows.preparation.spec_file import SpecFile
-from rivya_flows.runs.execution import Caller
+from rivya_flows.runs.execution import Caller, fork_request, run
 from rivya_flows.runs.resume import ResumeOptions, resume
-from rivya_flows.runs.run import fork_request, run
 from rivya_flows.settings import Settings, read_settings
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.pools import Pool, Pools

@@ -29,7 +29,7 @@ from rivya_flows.planning.queue.state import State
 from rivya_flows.preparation.catalogue_cache import read_catalogue
 from rivya_flows.preparation.prepare import Market, Prepared, RunRequest, prepare
 from rivya_flows.preparation.spec_file import SpecFile
-from rivya_flows.runs.run import fork_request
+from rivya_flows.runs.execution import fork_request
 from rivya_flows.settings import Settings, settings_with
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.cache_index import CacheIndex

@@ -22,7 +22,7 @@ import click
 from pydantic_core import to_jsonable_python
 
 from rivya_client.printable import one_line, printable, printable_json
-from rivya_flows.cli.layout import Cell, Fit, blocks, broken, drawn, excerpt, fit, width_of
+from rivya_flows.cli.layout import Cell, Fit, blocks, broken, drawn, excerpt, fit
 from rivya_flows.diagnostics import LINTS, Diagnostic
 from rivya_flows.environment import variables
 from rivya_flows.program import callable_here
@@ -159,19 +159,6 @@ def has_colours(stream: TextIO) -> bool:
 def draws(stream: TextIO) -> bool:
     """Whether a table can be drawn there again and again."""
     return stream.isatty() and variables().get("TERM") != "dumb"
-
-
-def located(label: str, path: object, *, stderr: bool = False) -> tuple[str, ...]:
-    """A label with a path, which gets a line of its own where a terminal has no room for both.
-
-    Other text stays as it is.
-    """
-    if not Path(str(path)).is_absolute():
-        return (f"{label}{path}",)
-    stream = sys.stderr if stderr else sys.stdout
-    whole = f"{label}{near(path)}"
-    fits = not stream.isatty() or width_of(whole) <= columns_of(stream)
-    return (whole,) if fits else (label.rstrip(), f"    {near(path)}")
 
 
 def near(path: object) -> str:

@@ -50,7 +50,7 @@ def plan(
     Only the list of models and the balance are read.
     """
     request = request_of(spec, assignments, file, budget, cache, labels)
-    from rivya_flows.runs.run import plan as plan_run
+    from rivya_flows.runs.execution import plan as plan_run
 
     return show_plan(plan_run(request, caller(sandbox=sandbox), out=out), out, as_json=as_json)
 

@@ -10,7 +10,7 @@ import click
 from rivya_flows.cli import options
 from rivya_flows.cli.declaration import command, option
 from rivya_flows.cli.moments import until
-from rivya_flows.cli.output import located, print_json, print_table, show
+from rivya_flows.cli.output import print_json, print_table, show
 from rivya_flows.cli.service import settings
 from rivya_flows.ledger.phrases import credits_of, other_runs
 
@@ -93,7 +93,7 @@ def _print(made: Receipt, run: ListedRun, folder: Path | None) -> None:
     show(*pools(made))
     for line in troubles(made):
         show(line)
-    show(*located("folder ", folder or "–; --out DIR writes one"))
+    show(f"folder {folder or '–; --out DIR writes one'}")
 
 
 def wallet(made: Receipt) -> str:

@@ -15,7 +15,6 @@ from rivya_flows.cli.completion import runs
 from rivya_flows.cli.declaration import argument, command, option
 from rivya_flows.cli.failures import FAILED
 from rivya_flows.cli.output import (
-    located,
     print_json,
     print_table,
     show,
@@ -120,7 +119,7 @@ def compare(
     else:
         _print(found)
     if page is not None:
-        tell(*located("page ", page, stderr=True))
+        tell(f"page {page}")
         if opens:
             show_page(page)
 

@@ -75,7 +75,7 @@ def run(
         )
     caller = begun(begins=named.exists() and not only_plan, sandbox=sandbox)
     from rivya_flows.money.quotes import read_quote
-    from rivya_flows.runs.run import plan, run as run_spec
+    from rivya_flows.runs.execution import plan, run as run_spec
 
     if quote is not None:
         work = partial(run_spec, read_quote(quote), out=out)
@@ -84,8 +84,8 @@ def run(
         if only_plan:
             return show_plan(plan(request, caller), as_json=as_json)
         work = partial(run_spec, request, out=out)
-    report = _executed(work, caller, who(by), yes=yes, as_json=as_json)
-    return _end(report, as_json=as_json, open_sheet=open_sheet)
+    code, _ = _executed(work, caller, who(by), yes=yes, as_json=as_json, open_sheet=open_sheet)
+    return code
 
 
 @command(
@@ -134,8 +134,9 @@ def resume(
     )
     if only_plan:
         return show_plan(plan_resume(named, wanted, caller), as_json=as_json)
-    report = _executed(partial(resume_run, named, wanted), caller, name, yes=yes, as_json=as_json)
-    return _end(report, as_json=as_json, open_sheet=open_sheet)
+    work = partial(resume_run, named, wanted)
+    code, _ = _executed(work, caller, name, yes=yes, as_json=as_json, open_sheet=open_sheet)
+    return code
 
 
 def _one(_context: click.Context, _option: click.Parameter, named: tuple[str, ...]) -> str | None:
@@ -184,7 +185,7 @@ def fork(
     caller = begun(begins=not only_plan, sandbox=sandbox)
     from rivya_flows.planning.labels import read_labels
     from rivya_flows.preparation.spec_file import read_inputs, read_spec
-    from rivya_flows.runs.run import fork_request, plan, run as run_spec
+    from rivya_flows.runs.execution import fork_request, plan, run as run_spec
 
     request, of_sandbox = fork_request(
         named,
@@ -200,10 +201,11 @@ def fork(
     if only_plan:
         return show_plan(plan(request, caller), as_json=as_json)
     work = partial(run_spec, request, out=out)
-    report = _executed(work, caller, who(None), yes=yes, as_json=as_json)
-    code = _end(report, as_json=as_json, open_sheet=open_sheet)
+    code, run_id = _executed(
+        work, caller, who(None), yes=yes, as_json=as_json, open_sheet=open_sheet
+    )
     assert request.fork is not None
-    tell(f"compare with: rivya-flows compare {request.fork.run_id} {report.run_id}")
+    tell(f"compare with: rivya-flows compare {request.fork.run_id} {run_id}")
     return code
 
 
@@ -214,18 +216,15 @@ def _executed(
     *,
     yes: bool,
     as_json: bool,
-) -> RunReport:
-    """What `work` gives, whose caller shows and asks at the terminal."""
+    open_sheet: bool,
+) -> tuple[int, str]:
+    """Executes a run before the person at the terminal, and prints how it ended: the exit code, and its id."""
+    from rivya_flows.cli.ending import end
     from rivya_flows.cli.terminal import at_terminal, confirmer
 
     caller = replace(caller, confirm=confirmer(yes=yes, as_json=as_json))
-    return run_interruptibly(lambda interrupts: work(caller=at_terminal(caller, interrupts, by)))
-
-
-def _end(report: RunReport, *, as_json: bool, open_sheet: bool) -> int:
-    from rivya_flows.cli.ending import end
-
-    return end(report, as_json=as_json, open_sheet=open_sheet)
+    report = run_interruptibly(lambda interrupts: work(caller=at_terminal(caller, interrupts, by)))
+    return end(report, as_json=as_json, open_sheet=open_sheet), report.run_id
 
 
 def who(by: str | None) -> str | None:

@@ -14,7 +14,7 @@ from rivya_client.printable import one_line
 from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.live import Progress
 from rivya_flows.cli.moments import until
-from rivya_flows.cli.output import located, near, prompt, tell
+from rivya_flows.cli.output import near, prompt, tell
 from rivya_flows.engine.report import RunReport
 from rivya_flows.environment import variables
 from rivya_flows.errors import UsageError
@@ -110,7 +110,7 @@ def _asker(progress: Progress, by: str | None) -> QuestionHandler:
         with progress.paused():
             written = await report()
             tell(
-                *located("contact sheet: ", written.sheet_path, stderr=True),
+                f"contact sheet: {written.sheet_path}",
                 "",
                 *question_lines(question, written.media_paths),
             )
@@ -152,7 +152,7 @@ def show_page(page: Path | str) -> bool:
     with as_the_user_wants():
         opened = webbrowser.open(page if isinstance(page, str) else page.as_uri())
     if not opened:
-        tell(*located("no browser could be opened: ", page, stderr=True))
+        tell(f"no browser could be opened: {page}")
     return opened
 
 

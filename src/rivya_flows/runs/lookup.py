@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -26,14 +26,9 @@ if TYPE_CHECKING:
     from rivya_flows.store.assets import AssetStore
 
 
-@contextmanager
-def open_journal(settings: Settings) -> Iterator[Journal]:
+def open_journal(settings: Settings) -> closing[Journal]:
     """The journal, without a service."""
-    journal = Journal(settings.store_url)
-    try:
-        yield journal
-    finally:
-        journal.close()
+    return closing(Journal(settings.store_url))
 
 
 @contextmanager

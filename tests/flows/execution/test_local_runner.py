@@ -22,8 +22,7 @@ from rivya_flows.flows.server.server_process import end_idle, is_idle, lives, ru
 from rivya_flows.planning.queue.events import Event, PurchaseAccepted
 from rivya_flows.preparation.prepare import RunRequest
 from rivya_flows.preparation.spec_file import SpecFile
-from rivya_flows.runs.execution import Caller
-from rivya_flows.runs.run import run
+from rivya_flows.runs.execution import Caller, run
 from rivya_flows.settings import Settings, read_settings
 from rivya_flows.store.database import reading, writing
 from rivya_flows.store.journal import Journal

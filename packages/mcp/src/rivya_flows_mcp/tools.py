@@ -31,10 +31,9 @@ from rivya_flows.preparation.prepare import RunRequest, prepare_here, verdict
 from rivya_flows.preparation.spec_file import specs_at
 from rivya_flows.private import private_folder
 from rivya_flows.processes.supervisor import last_lines, wait_until
-from rivya_flows.runs.execution import Caller
+from rivya_flows.runs.execution import Caller, ready_to_start, write_start
 from rivya_flows.runs.lookup import open_assets, open_journal
 from rivya_flows.runs.results import plan_of
-from rivya_flows.runs.run import ready_to_start, write_start
 from rivya_flows.settings import Settings
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
