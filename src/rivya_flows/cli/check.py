@@ -30,7 +30,6 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_client.catalogue.catalogue import Catalogue
     from rivya_flows.language.workflow import Workflow
     from rivya_flows.preparation.check import CheckedFile, SpecWithTests
-    from rivya_flows.spec.spec_tests import Case
     from rivya_flows.spec_tests import CaseResult
 
 Level = Literal["error", "warning"]
@@ -270,10 +269,10 @@ def test(
 
 def _run(paths: Sequence[Path], text: str, junit: Path | None, *, as_json: bool) -> int:
     from rivya_flows.extras import need
-    from rivya_flows.spec_tests import named_tests, run_cases, write_junit
+    from rivya_flows.spec_tests import find_cases, run_cases, write_junit
 
     need("sandbox", "`rivya-flows test`")
-    chosen, problems = _chosen(named_tests(paths), text.casefold())
+    chosen, problems = find_cases(paths, text)
     if not chosen and not problems:
         raise UsageError(f"no case has {text!r} in its name", "leave out -k to run all")
     from rivya_flows.flows.execution.plain_runner import PlainRunner
@@ -308,26 +307,6 @@ def _run(paths: Sequence[Path], text: str, junit: Path | None, *, as_json: bool)
         show("")
         show(f"{words} in {seconds:.1f} s", fg="red" if failed else "green", bold=True)
     return WRONG if problems else FAILED if failed else 0
-
-
-def _chosen(
-    files: Sequence[Path], text: str
-) -> tuple[list[tuple[SpecWithTests, Case]], list[Diagnostic]]:
-    """The cases of files that have a text in their name, and all that is wrong with the files."""
-    from rivya_client.catalogue.snapshot import shipped
-    from rivya_flows.preparation.check import SpecWithTests, check_file
-
-    cases: list[tuple[SpecWithTests, Case]] = []
-    problems: list[Diagnostic] = []
-    for path in files:
-        file = check_file(path, shipped())
-        problems += file.diagnostics
-        if isinstance(tested := file.checked, SpecWithTests):
-            named = f"{path.name} ".casefold()
-            cases += [
-                (tested, one) for one in tested.tests.cases if text in named + one.name.casefold()
-            ]
-    return cases, problems
 
 
 def _show_case(result: CaseResult) -> None:
