@@ -22,7 +22,7 @@ import click
 from pydantic_core import to_jsonable_python
 
 from rivya_client.printable import one_line, printable, printable_json
-from rivya_flows.cli.layout import Cell, Fit, blocks, broken, drawn, excerpt, fit
+from rivya_flows.cli.layout import Cell, blocks, broken, drawn, excerpt, fit
 from rivya_flows.diagnostics import LINTS, Diagnostic
 from rivya_flows.environment import variables
 from rivya_flows.program import callable_here
@@ -251,22 +251,9 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
     if fitting is None and terminal:
         show(*blocks(columns, rows))
     elif fitting := fitting or fit(rows, columns, sys.maxsize):
-        lines = table_lines(columns, rows, fitting, sys.stdout)
-        click.echo("\n".join(lines), color=has_colours(sys.stdout))
-
-
-def table_lines(
-    columns: Sequence[str], rows: Sequence[Sequence[Cell]], fitting: Fit, stream: TextIO
-) -> list[str]:
-    """The lines of a table, in colours where the stream has them."""
-    coloured = has_colours(stream)
-
-    def in_style(text: str, style: str) -> str:
-        if not (coloured and style):
-            return text
-        return click.style(text, **({style: True} if style in ("bold", "dim") else {"fg": style}))
-
-    return list(drawn(columns, rows, fitting, in_style))
+        coloured = has_colours(sys.stdout)
+        lines = drawn(columns, rows, fitting, coloured=coloured)
+        click.echo("\n".join(lines), color=coloured)
 
 
 def live(render: Callable[[int], Iterable[str]]) -> Live:
