@@ -32,7 +32,7 @@ from rivya_cut.results import Probe
 from rivya_flows.engine.asset_ingest import take
 from rivya_flows.engine.report import RunReporter
 from rivya_flows.language.inputs import resolve_inputs
-from rivya_flows.planning.queue.events import (
+from rivya_flows.queue.events import (
     BalanceRead,
     Event,
     ItemCompleted,
@@ -44,9 +44,9 @@ from rivya_flows.planning.queue.events import (
     RunResumed,
     Stamped,
 )
-from rivya_flows.planning.queue.queue import step
-from rivya_flows.planning.queue.reducer import initial_state
-from rivya_flows.planning.queue.state import State
+from rivya_flows.queue.queue import step
+from rivya_flows.queue.reducer import initial_state
+from rivya_flows.queue.state import State
 from rivya_flows.spec.load import load
 from rivya_flows.store.assets import AssetStore, file_hash
 from rivya_flows.store.journal import Journal, RunRow

@@ -25,8 +25,7 @@ import psycopg
 from benchmarks.metrics import events_of
 from benchmarks.postgresql import running
 
-from rivya_flows.planning.queue.event_codec import dump
-from rivya_flows.planning.queue.events import PurchaseIntended, RunFrozen
+from rivya_flows.queue.events import PurchaseIntended, RunFrozen, dump
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
 

@@ -15,14 +15,14 @@ from pathlib import Path
 
 from sqlalchemy import insert
 
-from rivya_flows.planning.queue.event_codec import dump
-from rivya_flows.planning.queue.events import (
+from rivya_flows.queue.events import (
     Event,
     JobEnded,
     PurchaseAccepted,
     PurchaseIntended,
     RunEnded,
     RunFrozen,
+    dump,
 )
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.tables import EVENTS

@@ -14,8 +14,8 @@ from typing import Any
 
 from benchmarks.ending import events, frozen
 
-from rivya_flows.planning.queue.event_codec import dump, parse
-from rivya_flows.planning.queue.queue import replay
+from rivya_flows.queue.events import dump, parse
+from rivya_flows.queue.queue import replay
 
 ITEMS = (100, 1_000, 10_000)
 

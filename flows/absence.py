@@ -26,8 +26,8 @@ from rivya_flows.errors import APIError, RivyaError, StoreUnreachableError
 from rivya_flows.flows.prefect_internals import executed_before
 from rivya_flows.flows.run_ids import can_be_suspended, flow_run_here, run_id_of
 from rivya_flows.flows.run_logger import run_logger
-from rivya_flows.planning.queue.events import RunWaits
-from rivya_flows.planning.queue.queue import replay
+from rivya_flows.queue.events import RunWaits
+from rivya_flows.queue.queue import replay
 from rivya_flows.runs.execution import append_events
 from rivya_flows.settings import read_settings
 from rivya_flows.store.database import in_thread

@@ -23,7 +23,7 @@ from rivya_flows.flows.run_form import CREDENTIALS, inputs_from, run_name, signa
 from rivya_flows.flows.run_ids import called, can_be_suspended, flow_run_here
 from rivya_flows.flows.stopping import StoppedError, stoppable
 from rivya_flows.language.workflow import Workflow
-from rivya_flows.planning.markdown import paragraphs
+from rivya_flows.markdown import paragraphs
 from rivya_flows.store.deployments import DeployedSpec
 
 if TYPE_CHECKING:  # a run has no deployment to make

@@ -16,7 +16,7 @@ from rivya_flows.flows.compiler import ENTRYPOINT_MODULE, attribute_of
 from rivya_flows.flows.run_form import parameter_names
 from rivya_flows.language.trigger_values import for_prefect
 from rivya_flows.language.workflow import Deploy, Inputs, Schedule, Trigger, Workflow, WorkPool
-from rivya_flows.planning.markdown import paragraphs
+from rivya_flows.markdown import paragraphs
 
 WORK_POOL = "campaigns"
 """The work pool of entries that name none."""

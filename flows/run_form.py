@@ -19,7 +19,7 @@ from rivya_client.printable import one_line
 from rivya_flows.flows.credentials import RivyaCredentials
 from rivya_flows.flows.prefect_internals import RESERVED_PARAMETERS
 from rivya_flows.language.workflow import Input, Inputs, Workflow
-from rivya_flows.planning.names import subject_of
+from rivya_flows.plans.names import subject_of
 
 CREDENTIALS = "credentials"
 """The last parameter of each flow: the wallet to buy with; None is that of the process's key."""

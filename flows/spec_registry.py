@@ -21,8 +21,6 @@ from rivya_flows.flows.execution.deployment_run import run_deployment
 from rivya_flows.flows.execution.run_events import announce_failure
 from rivya_flows.flows.run_ids import run_id_of
 from rivya_flows.language.workflow import Workflow
-from rivya_flows.planning.queue.events import RunFrozen
-from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.preparation.spec_file import (
     SpecFile,
     deployed_file,
@@ -30,6 +28,8 @@ from rivya_flows.preparation.spec_file import (
     read_spec,
     specs_at,
 )
+from rivya_flows.queue.events import RunFrozen
+from rivya_flows.queue.reducer import initial_state
 from rivya_flows.settings import Settings, read_settings
 from rivya_flows.similar_names import nearest
 from rivya_flows.store.deployments import DeployedSpec, deployed_spec, version_of

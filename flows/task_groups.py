@@ -18,7 +18,7 @@ from prefect.runtime import task_run
 from prefect.states import Cancelled, Completed, Failed
 
 from rivya_flows.errors import RivyaError
-from rivya_flows.planning.names import label
+from rivya_flows.plans.names import label
 
 MOST_SINGLE = 50
 """A step with more items has task runs for groups of them. Source: measured, docs/reference/run-page.md."""

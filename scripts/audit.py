@@ -11,7 +11,7 @@ from typing import Any
 
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.ledger.receipt_model import Purchase
-from rivya_flows.planning.names import label
+from rivya_flows.plans.names import label
 from rivya_flows.store.journal import Journal
 from rivya_sandbox.service.admin import ledger
 

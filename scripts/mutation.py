@@ -1,4 +1,4 @@
-"""Mutation testing of ``planning`` and ``ledger``: which small mistakes do their tests notice?
+"""Mutation testing of the plan, the queue and their projections: which small mistakes do their tests notice?
 
     scripts/mutation                            # 6 mistakes in each module
     scripts/mutation --each 40 queue/fallbacks  # more of them, in modules whose path has these words
@@ -31,8 +31,9 @@ import pytest
 from coverage import Coverage, CoverageData
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("src/rivya_flows/planning", "src/rivya_flows/ledger")
-TESTS = ("tests/planning", "tests/ledger")
+_ROOMS = ("plans", "queue", "estimate", "planning", "ledger")
+PACKAGES = tuple(f"src/rivya_flows/{room}" for room in _ROOMS)
+TESTS = tuple(f"tests/{room}" for room in _ROOMS)
 OPTIONS = ["-q", "--hypothesis-profile=few", "-p", "no:cacheprovider"]
 MAX_CPU_SECONDS = 150  # of one mistake; all tests together need 40
 MAX_BYTES = 8 << 30

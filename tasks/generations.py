@@ -30,7 +30,7 @@ from rivya_flows.errors import (
     NotFoundError,
     RivyaError,
 )
-from rivya_flows.planning.queue.events import BroughtFile
+from rivya_flows.queue.events import BroughtFile
 from rivya_flows.steps.request import Route
 
 MAX_RESULT_BYTES = 2**30

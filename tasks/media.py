@@ -22,7 +22,7 @@ from rivya_flows.engine.signing import title_of
 from rivya_flows.errors import MediaError, UsageError
 from rivya_flows.language.final_cut import media_in, with_media
 from rivya_flows.media.decoding import lay_out, render
-from rivya_flows.planning.queue.actions import Work
+from rivya_flows.queue.actions import Work
 from rivya_flows.steps.candidates import PickArguments, available, chosen_keys, pick_outputs
 from rivya_flows.tasks.files import fetched
 

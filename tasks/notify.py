@@ -12,10 +12,10 @@ from rivya_flows.callbacks import post_callback
 from rivya_flows.engine.run import Run
 from rivya_flows.language.canonical import canonical
 from rivya_flows.language.syntax.secret_names import names_secret
-from rivya_flows.planning.expansion.run_scope import outputs_of
-from rivya_flows.planning.queue.actions import Work
-from rivya_flows.planning.queue.queue import is_failing
-from rivya_flows.planning.queue.state import State
+from rivya_flows.queue.actions import Work
+from rivya_flows.queue.queue import is_failing
+from rivya_flows.queue.scope import outputs_of
+from rivya_flows.queue.state import State
 from rivya_flows.steps.notify import NotifyWith
 from rivya_flows.tasks.secret_values import revealed
 

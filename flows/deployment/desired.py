@@ -39,7 +39,7 @@ from rivya_flows.flows.deployment.schedules import prefect_schedule, schedule_pr
 from rivya_flows.flows.run_form import CREDENTIALS, shown_form, upload_link
 from rivya_flows.language.workflow import Deploy, Workflow
 from rivya_flows.ledger.phrases import credits_of, total_of
-from rivya_flows.planning.markdown import paragraphs
+from rivya_flows.markdown import paragraphs
 from rivya_flows.preparation.prepare import Market, RunRequest, prepare
 from rivya_flows.preparation.spec_file import (
     NO_SPEC,

@@ -20,8 +20,8 @@ from rivya_flows.errors import RivyaError
 from rivya_flows.flows.prefect_internals import send_event
 from rivya_flows.flows.recovery.automations import BATCH_PREFIX, OURS
 from rivya_flows.ledger.phrases import credits_of
-from rivya_flows.planning.markdown import code, link, picture, text
-from rivya_flows.planning.names import BATCH_LABEL
+from rivya_flows.markdown import code, link, picture, text
+from rivya_flows.plans.names import BATCH_LABEL
 
 _MAX_ROWS = 50
 _MAX_LINES = 10

@@ -17,7 +17,7 @@ from rivya_flows.errors import APIError, UsageError
 from rivya_flows.flows.execution.purchases import buy, called, collect
 from rivya_flows.planning.questions.open_questions import decide_at_deadline, question_asked
 from rivya_flows.planning.questions.question import Answer, Question
-from rivya_flows.planning.queue.actions import (
+from rivya_flows.queue.actions import (
     Action,
     Ask,
     AskCache,
@@ -29,7 +29,7 @@ from rivya_flows.planning.queue.actions import (
     UploadMedium,
     Work,
 )
-from rivya_flows.planning.queue.events import (
+from rivya_flows.queue.events import (
     AnswerGiven,
     BalanceRead,
     Event,

@@ -20,8 +20,8 @@ from rivya_flows.assets import Outputs
 from rivya_flows.engine.run import Run
 from rivya_flows.errors import APIError, APIStatusError, UsageError
 from rivya_flows.flows.absence import is_absence
-from rivya_flows.planning.queue.actions import Buy, Collect, Work
-from rivya_flows.planning.queue.events import (
+from rivya_flows.queue.actions import Buy, Collect, Work
+from rivya_flows.queue.events import (
     ChatAnswered,
     Event,
     ItemCompleted,
@@ -33,8 +33,8 @@ from rivya_flows.planning.queue.events import (
     PurchaseUnanswered,
     PurchaseUncertain,
 )
-from rivya_flows.planning.queue.items import Purchase
-from rivya_flows.planning.queue.refusals import CONFLICT, meaning_of_refusal
+from rivya_flows.queue.items import Purchase
+from rivya_flows.queue.outcomes import CONFLICT, meaning_of_refusal
 from rivya_flows.tasks.functions import call_function
 from rivya_flows.tasks.generations import (
     CollectError,

@@ -34,11 +34,11 @@ from rivya_flows.ledger.continuing import next_step
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.ledger.receipt_model import Choice, Moment, Receipt
 from rivya_flows.ledger.summary import how_picked, told, troubles
-from rivya_flows.planning.markdown import link, picture, text
-from rivya_flows.planning.names import listed
+from rivya_flows.markdown import link, picture, text
 from rivya_flows.planning.questions.open_questions import utc_minute
 from rivya_flows.planning.questions.presentation import deadline_words, what_follows
-from rivya_flows.planning.queue.events import AnsweredBy
+from rivya_flows.plans.names import listed
+from rivya_flows.queue.events import AnsweredBy
 from rivya_flows.settings import read_settings
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.journal import Journal

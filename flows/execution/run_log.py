@@ -20,9 +20,9 @@ from rivya_flows.engine.run import Listener, Rendering
 from rivya_flows.errors import APIError, RateLimitError
 from rivya_flows.ledger.metrics import outcome_of
 from rivya_flows.ledger.phrases import budget_warning, credits_of, open_jobs
-from rivya_flows.planning.names import short_label
 from rivya_flows.planning.questions.presentation import answer_line
-from rivya_flows.planning.queue.events import (
+from rivya_flows.plans.names import short_label
+from rivya_flows.queue.events import (
     AnswerGiven,
     CacheAnswered,
     ChatAnswered,
@@ -39,8 +39,8 @@ from rivya_flows.planning.queue.events import (
     PurchaseUncertain,
     RunEnded,
 )
-from rivya_flows.planning.queue.fallbacks import bought_instead
-from rivya_flows.planning.queue.state import State
+from rivya_flows.queue.outcomes import bought_instead
+from rivya_flows.queue.state import State
 
 Logger = logging.Logger | logging.LoggerAdapter[Any]
 

@@ -21,10 +21,10 @@ from rivya_flows.errors import RivyaError
 from rivya_flows.flows.paging import UNFINISHED, flow_runs_with, read_task_runs
 from rivya_flows.flows.prefect_internals import Boxed, task_named
 from rivya_flows.flows.task_groups import ItemRange, TaskGroup, ranges_of
-from rivya_flows.planning.names import label
-from rivya_flows.planning.queue.events import Event, OfItem
-from rivya_flows.planning.queue.items import TERMINAL
-from rivya_flows.planning.queue.state import State as RunState
+from rivya_flows.plans.names import label
+from rivya_flows.queue.events import Event, OfItem
+from rivya_flows.queue.items import TERMINAL
+from rivya_flows.queue.state import State as RunState
 
 HEARD_SECONDS = 30.0
 """The server has recorded the end of a task run by then, if it heard of it."""

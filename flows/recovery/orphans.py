@@ -19,8 +19,8 @@ from rivya_flows.errors import StoreError
 from rivya_flows.flows.paging import flow_runs_with, read_task_runs
 from rivya_flows.flows.prefect_internals import executed_before, goes_on_elsewhere
 from rivya_flows.flows.run_ids import flow_run_of
-from rivya_flows.planning.queue.events import RunEnded
-from rivya_flows.planning.queue.queue import replay
+from rivya_flows.queue.events import RunEnded
+from rivya_flows.queue.queue import replay
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
 

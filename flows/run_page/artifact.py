@@ -15,7 +15,7 @@ from typing import Any
 from rivya_client.types import Generation
 from rivya_flows.assets import Asset, assets_in
 from rivya_flows.flows.task_groups import STATUSES
-from rivya_flows.planning.markdown import Marked, gallery, link, picture, quotation, table, text
+from rivya_flows.markdown import Marked, gallery, link, picture, quotation, table, text
 
 _NOT_ALLOWED = re.compile(r"[^a-z0-9]+")
 _LONGEST = 40

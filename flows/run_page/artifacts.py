@@ -19,6 +19,7 @@ from rivya_cut.results import POSTER_SIDE
 from rivya_flows.assets import Asset, assets_in, output_assets, rendered_as
 from rivya_flows.engine.publishing import addresses_of, report_of, stills_of
 from rivya_flows.engine.run_context import RunContext
+from rivya_flows.estimate.estimate import estimate, rehearse
 from rivya_flows.flows.prefect_internals import executed_before
 from rivya_flows.flows.run_ids import can_be_suspended
 from rivya_flows.flows.run_page.artifact import (
@@ -34,10 +35,9 @@ from rivya_flows.flows.task_groups import TaskGroup
 from rivya_flows.ledger.provenance import media_of
 from rivya_flows.ledger.receipt_model import Receipt
 from rivya_flows.media.bounds import SMALL_SIDE
-from rivya_flows.planning.names import label
-from rivya_flows.planning.pricing.estimate import estimate, rehearse
-from rivya_flows.planning.queue.events import Event
-from rivya_flows.planning.queue.state import State
+from rivya_flows.plans.names import label
+from rivya_flows.queue.events import Event
+from rivya_flows.queue.state import State
 from rivya_flows.tasks.files import Upload
 from rivya_flows.tasks.generations import CollectedJob
 

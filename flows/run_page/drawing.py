@@ -9,6 +9,8 @@ from typing import Any
 
 from rivya_client.catalogue.prices import Price
 from rivya_flows.assets import Asset
+from rivya_flows.estimate.estimate import RUNTIME, Estimate, ItemEstimate, StepEstimate
+from rivya_flows.estimate.mermaid import mermaid
 from rivya_flows.flows.run_page.artifact import Address, Artifact, Poster, as_markdown
 from rivya_flows.ledger.continuing import next_step
 from rivya_flows.ledger.phrases import credits_of, model_of, total_of
@@ -22,15 +24,13 @@ from rivya_flows.ledger.summary import (
     told,
     troubles,
 )
-from rivya_flows.planning.markdown import Marked, code, gallery, link, quotation, table, text
-from rivya_flows.planning.mermaid import mermaid
-from rivya_flows.planning.names import label
-from rivya_flows.planning.plan import RunPlan
-from rivya_flows.planning.pricing.estimate import RUNTIME, Estimate, ItemEstimate, StepEstimate
+from rivya_flows.markdown import Marked, code, gallery, link, quotation, table, text
 from rivya_flows.planning.questions.presentation import answering_command, blank_answer, round_note
-from rivya_flows.planning.queue.items import Phase
-from rivya_flows.planning.queue.state import State, StepState
+from rivya_flows.plans.names import label
+from rivya_flows.plans.plan import RunPlan
 from rivya_flows.preparation.prepare import verdict
+from rivya_flows.queue.items import Phase
+from rivya_flows.queue.state import State, StepState
 
 MOST_PLANNED, _MOST_STEPS = 200, 6
 """Items in the table of a plan, and steps at work that are named."""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rivya_flows.batch.summary import WalletChange
-from rivya_flows.planning.queue.events import OtherRun
+from rivya_flows.queue.events import OtherRun
 from rivya_sandbox.service.startup import Sandbox
 from support.batches import run
 from support.engine_runs import studio_at

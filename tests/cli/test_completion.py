@@ -13,7 +13,7 @@ import pytest
 
 from rivya_flows.cli import main
 from rivya_flows.cli.completion import Bash, Fish, Zsh
-from rivya_flows.planning.queue.events import QuestionAsked
+from rivya_flows.queue.events import QuestionAsked
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
 from rivya_flows.store.pools import Pool, Pools

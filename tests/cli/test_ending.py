@@ -14,7 +14,7 @@ from rivya_flows.ledger.continuing import resume_options
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.ledger.summary import sentence
 from rivya_flows.planning.questions.question import Question
-from rivya_flows.planning.queue.events import PurchaseIntended, PurchaseUnanswered, Stamped
+from rivya_flows.queue.events import PurchaseIntended, PurchaseUnanswered, Stamped
 from rivya_flows.store.assets import AssetStore
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 from support.receipts import parsed

@@ -18,8 +18,8 @@ import sys
 sys.path.insert(0, {tests!r})
 from cli.test_progress import SPEC, rehearsed
 from rivya_flows.cli.live import Progress
-from rivya_flows.planning.queue.queue import step
-from rivya_flows.planning.queue.reducer import initial_state
+from rivya_flows.queue.queue import step
+from rivya_flows.queue.reducer import initial_state
 more = "".join(
     f"  more_{{n}}:\\n    uses: generate\\n    with: {{{{model: z-image, prompt: A lamp}}}}\\n"
     for n in range({more})

@@ -10,7 +10,7 @@ from rivya_flows.cli.progress import StepRow, folded, news, rows, time_left
 from rivya_flows.ledger.phrases import not_downloaded, open_jobs
 from rivya_flows.planning.questions.open_questions import open_questions
 from rivya_flows.planning.questions.question import Answer
-from rivya_flows.planning.queue.events import (
+from rivya_flows.queue.events import (
     AnsweredBy,
     AnswerGiven,
     Event,
@@ -18,10 +18,10 @@ from rivya_flows.planning.queue.events import (
     PurchaseAccepted,
     RunEnded,
 )
-from rivya_flows.planning.queue.items import Phase
-from rivya_flows.planning.queue.queue import replay, step
-from rivya_flows.planning.queue.reducer import initial_state
-from rivya_flows.planning.queue.state import State
+from rivya_flows.queue.items import Phase
+from rivya_flows.queue.queue import replay, step
+from rivya_flows.queue.reducer import initial_state
+from rivya_flows.queue.state import State
 from support.judged_picks import Judging, judged
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 from support.picks import past_its_deadline

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.planning.queue.events import JobEnded, RunEnded
+from rivya_flows.queue.events import JobEnded, RunEnded
 from rivya_flows.settings import read_settings
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases

@@ -18,7 +18,7 @@ import pytest
 from rivya_flows.cli.terminal import confirmer, question_lines
 from rivya_flows.planning.questions.open_questions import read_candidates
 from rivya_flows.planning.questions.question import NextRound, Question
-from rivya_flows.planning.queue.items import Score
+from rivya_flows.queue.items import Score
 from support.naive_service import NOON
 
 HERO = Question("hero", "", "Which one?", ("studio", "neon"))

@@ -13,7 +13,7 @@ import pytest
 from rivya_flows.assets import Outputs
 from rivya_flows.engine.cache import Pruned, Reuse, listing, prune
 from rivya_flows.errors import StoreError
-from rivya_flows.planning.queue.actions import AskCache
+from rivya_flows.queue.actions import AskCache
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal
 from support.aged_store import NOW, AgedStore

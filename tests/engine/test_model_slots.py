@@ -8,14 +8,9 @@ from typing import Literal
 
 from rivya_flows.engine.model_slots import HeldSlots, ModelSlots
 from rivya_flows.errors import StoreError
-from rivya_flows.planning.queue.actions import Buy
-from rivya_flows.planning.queue.events import (
-    ItemCompleted,
-    JobEnded,
-    PurchaseAccepted,
-    PurchaseIntended,
-)
-from rivya_flows.planning.queue.items import Purchase
+from rivya_flows.queue.actions import Buy
+from rivya_flows.queue.events import ItemCompleted, JobEnded, PurchaseAccepted, PurchaseIntended
+from rivya_flows.queue.items import Purchase
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio, accounts_agree, customer, stills

@@ -17,8 +17,8 @@ from rivya_flows.engine.asset_ingest import file_name
 from rivya_flows.engine.report import RunReporter, write_report, write_whole
 from rivya_flows.errors import StoreError
 from rivya_flows.ledger.summary import films
-from rivya_flows.planning.queue.events import Event, ItemCompleted, RunEnded, RunFrozen, Stamped
-from rivya_flows.planning.queue.queue import step
+from rivya_flows.queue.events import Event, ItemCompleted, RunEnded, RunFrozen, Stamped
+from rivya_flows.queue.queue import step
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases

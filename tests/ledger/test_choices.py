@@ -12,9 +12,9 @@ from rivya_flows.ledger.receipt import choice_of
 from rivya_flows.ledger.receipt_model import Choice
 from rivya_flows.ledger.summary import choices, how_picked
 from rivya_flows.planning.questions.open_questions import MAX_TEXT, answerable, question_asked
-from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven
-from rivya_flows.planning.queue.items import Score
-from rivya_flows.planning.queue.state import State
+from rivya_flows.queue.events import AnsweredBy, AnswerGiven
+from rivya_flows.queue.items import Score
+from rivya_flows.queue.state import State
 from support.judged_picks import judged as judged_run
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 from support.picks import past_its_deadline, waiting

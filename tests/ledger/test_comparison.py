@@ -10,7 +10,7 @@ import pytest
 
 from rivya_flows.ledger.comparison import comparison
 from rivya_flows.media.comparison_page import comparison_page
-from rivya_flows.planning.queue.events import Stamped
+from rivya_flows.queue.events import Stamped
 from support.judged_picks import Judging, judged_spec
 from support.naive_service import Rehearsal, frozen
 from support.receipts import parsed, stamped

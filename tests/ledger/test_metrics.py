@@ -16,7 +16,7 @@ from sqlalchemy import Engine as Database, event as sqlalchemy_event
 
 from rivya_flows.ledger.metrics import MAX_NAMES, OTHER, Totals
 from rivya_flows.planning.questions.question import Answer, Question
-from rivya_flows.planning.queue.events import (
+from rivya_flows.queue.events import (
     AnsweredBy,
     AnswerGiven,
     BalanceRead,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rivya_flows.ledger.receipt import receipt
-from rivya_flows.planning.queue.events import CacheAnswered, Event, RunFrozen, RunResumed
+from rivya_flows.queue.events import CacheAnswered, Event, RunFrozen, RunResumed
 from support.campaigns import campaign
 from support.naive_service import NOON, NaiveService, Rehearsal, asset, frozen
 from support.receipts import check, receipt_of, stamped

@@ -14,7 +14,7 @@ from hypothesis import given, strategies as st
 
 from rivya_flows.ledger.phrases import model_of
 from rivya_flows.ledger.receipt import receipt
-from rivya_flows.planning.queue.events import (
+from rivya_flows.queue.events import (
     JobSeen,
     PurchaseIntended,
     PurchaseUnanswered,
@@ -22,7 +22,7 @@ from rivya_flows.planning.queue.events import (
     RunFrozen,
     ServiceAsked,
 )
-from rivya_flows.planning.queue.queue import replay
+from rivya_flows.queue.queue import replay
 from support.campaigns import a_set, campaign, until
 from support.naive_service import NOON, NaiveService, Rehearsal, asset, frozen
 from support.receipts import SCHEMA, check, parsed, receipt_of, stamped

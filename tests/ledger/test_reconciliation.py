@@ -9,7 +9,7 @@ import pytest
 
 from rivya_flows.ledger.receipt_model import Agreement, Credits, Difference, Purchase
 from rivya_flows.ledger.reconciliation import explained, jobs_to_ask, reconcile
-from rivya_flows.planning.queue.events import JobSeen
+from rivya_flows.queue.events import JobSeen
 from support.naive_service import NaiveService, Rehearsal, frozen
 from support.receipts import whole
 

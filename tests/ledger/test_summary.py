@@ -21,7 +21,7 @@ from rivya_flows.ledger.summary import (
     told,
     troubles,
 )
-from rivya_flows.planning.queue.events import OtherRun, PoolTotal, PurchaseIntended
+from rivya_flows.queue.events import OtherRun, PoolTotal, PurchaseIntended
 from support.campaigns import a_set, until
 from support.naive_service import NaiveService, Rehearsal, frozen
 from support.receipts import parsed, receipt_of, whole

@@ -11,7 +11,7 @@ from hypothesis import example, given, strategies as st
 from rivya_flows.ledger.purchases import History
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.planning.questions.open_questions import question_asked
-from rivya_flows.planning.queue.events import (
+from rivya_flows.queue.events import (
     AnsweredBy,
     AnswerGiven,
     ItemCompleted,

@@ -15,7 +15,7 @@ from rivya_flows.ledger.receipt import receipt
 from rivya_flows.media.comparison_page import comparison_page
 from rivya_flows.media.contact_sheet import SheetRow, batch_sheet, contact_sheet
 from rivya_flows.media.share_page import share_page, shared_outputs
-from rivya_flows.planning.queue.events import Stamped
+from rivya_flows.queue.events import Stamped
 from support.browser import CHROMIUM, Tab, browsing
 from support.composed_media import film
 from support.contact_sheets import Store, run_with_pick, run_with_spot

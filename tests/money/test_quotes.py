@@ -25,9 +25,9 @@ from rivya_flows.money.quotes import (
     signature_of,
     write_quote,
 )
-from rivya_flows.planning.queue.events import RunFrozen
 from rivya_flows.preparation.prepare import Prepared, RunRequest, prepare_here
 from rivya_flows.preparation.spec_file import read_spec
+from rivya_flows.queue.events import RunFrozen
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.secrets import shared_secret
 from rivya_sandbox.service.serve import running

@@ -13,11 +13,11 @@ from PIL import Image
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.assets import assets_in
 from rivya_flows.errors import SpecError, StoreError, UsageError
-from rivya_flows.planning.queue.events import RunFrozen
-from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.preparation import spec_file
 from rivya_flows.preparation.prepare import Market, RunRequest, prepare
 from rivya_flows.preparation.spec_file import SpecFile, carried, load_spec, read_spec, specs_at
+from rivya_flows.queue.events import RunFrozen
+from rivya_flows.queue.reducer import initial_state
 from rivya_flows.store.assets import AssetStore
 
 SPEC = """\

@@ -66,9 +66,9 @@ def test_each_mistake_is_in_a_function_that_can_be_replaced(mutation: Any) -> No
 
 
 def test_a_mistake_is_made_in_this_process_alone(mutation: Any) -> None:
-    from rivya_flows.planning.names import label
+    from rivya_flows.plans.names import label
 
-    path = ROOT / "src/rivya_flows/planning/names.py"
+    path = ROOT / "src/rivya_flows/plans/names.py"
     text, was = path.read_text("utf-8"), label.__code__
     [mutant] = [
         one

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rivya_flows.errors import UsageError
-from rivya_flows.planning.queue.events import RunEnded
+from rivya_flows.queue.events import RunEnded
 from rivya_flows.runs.lookup import find_run, open_journal, unknown_names
 from rivya_flows.settings import read_settings
 from rivya_flows.store.leases import Leases

@@ -23,7 +23,7 @@ from rivya_flows.language.workflow import (
     Step,
     Workflow,
 )
-from rivya_flows.planning.expansion.expand import expand
+from rivya_flows.plans.expand import expand
 from rivya_flows.spec.dump import dump
 from rivya_flows.spec.includes import included_texts
 from rivya_flows.spec.load import load

@@ -8,13 +8,13 @@ import pytest
 
 from rivya_flows.assets import Asset
 from rivya_flows.errors import SpecError
+from rivya_flows.estimate.estimate import estimate, rehearse
+from rivya_flows.estimate.preflight import certain_failures
 from rivya_flows.language.brand import Brand
-from rivya_flows.planning.preflight.preflight import certain_failures
-from rivya_flows.planning.pricing.estimate import estimate, rehearse
-from rivya_flows.planning.queue.event_codec import dump, parse
-from rivya_flows.planning.queue.queue import replay
-from rivya_flows.planning.queue.reducer import initial_state
-from rivya_flows.planning.queue.state import State
+from rivya_flows.queue.events import dump, parse
+from rivya_flows.queue.queue import replay
+from rivya_flows.queue.reducer import initial_state
+from rivya_flows.queue.state import State
 from rivya_flows.steps.branding import Branding
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 

@@ -8,7 +8,7 @@ import pytest
 
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.language.workflow import Step
-from rivya_flows.planning.expansion.item_requests import build_request
+from rivya_flows.plans.requests import build_request
 from rivya_flows.steps.candidates import chosen_keys
 from rivya_flows.steps.judge import chats_about
 from rivya_flows.steps.pick import PickWith

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.planning.queue.events import (
+from rivya_flows.queue.events import (
     ChatAnswered,
     Event,
     JobEnded,

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import event, make_url
 
 from rivya_flows.errors import StoreError, StoreUnreachableError
-from rivya_flows.planning.queue.events import ItemCompleted
+from rivya_flows.queue.events import ItemCompleted
 from rivya_flows.store.database import make_patient, writing
 from rivya_flows.store.journal import Journal
 from support.databases import fresh_store
@@ -42,7 +42,7 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 from rivya_flows.errors import StoreError, StoreUnreachableError
-from rivya_flows.planning.queue.events import ItemCompleted
+from rivya_flows.queue.events import ItemCompleted
 from rivya_flows.store.journal import Journal
 journal = Journal(sys.argv[1])
 size = Path(journal.engine.url.database + "-wal").stat().st_size

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import Connection, event, text
 
 from rivya_flows.errors import LeaseLostError, StoreError
-from rivya_flows.planning.queue.events import Event, Stamped
+from rivya_flows.queue.events import Event, Stamped
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
 from support.databases import BACKENDS, fresh_store

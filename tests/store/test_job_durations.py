@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.planning.queue.events import ItemCompleted, JobEnded, RunFrozen
+from rivya_flows.queue.events import ItemCompleted, JobEnded, RunFrozen
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
 from rivya_flows.store.run_list import NEWEST_JOBS, NEWEST_RUNS, recent_durations

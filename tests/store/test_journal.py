@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from rivya_flows.errors import LeaseLostError, StoreError
-from rivya_flows.planning.queue.events import (
+from rivya_flows.queue.events import (
     AnsweredBy,
     AnswerGiven,
     BalanceRead,
@@ -186,7 +186,7 @@ def test_threads_that_write_at_once_lose_and_double_nothing(journal: Journal) ->
 WRITER = """
 import sys
 from pathlib import Path
-from rivya_flows.planning.queue.events import BalanceRead, RunFrozen
+from rivya_flows.queue.events import BalanceRead, RunFrozen
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
 url, run_id = sys.argv[1:]

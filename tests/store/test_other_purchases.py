@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
-from rivya_flows.planning.queue.events import (
+from rivya_flows.queue.events import (
     ChatAnswered,
     JobEnded,
     OtherRun,

@@ -18,13 +18,7 @@ from hypothesis import given, strategies as st
 from sqlalchemy import Connection, event, select
 
 from rivya_flows.errors import PoolExceededError, UsageError
-from rivya_flows.planning.queue.events import (
-    Event,
-    JobEnded,
-    PoolTotal,
-    PurchaseAccepted,
-    PurchaseRefused,
-)
+from rivya_flows.queue.events import Event, JobEnded, PoolTotal, PurchaseAccepted, PurchaseRefused
 from rivya_flows.store.charges import charges
 from rivya_flows.store.database import reading
 from rivya_flows.store.journal import Journal

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pytest
 from sqlalchemy import update
 
-from rivya_flows.planning.queue.events import JobEnded, RunEnded, RunResumed, RunWaits
+from rivya_flows.queue.events import JobEnded, RunEnded, RunResumed, RunWaits
 from rivya_flows.store.database import writing
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from rivya_flows.planning.queue.events import ItemCompleted, RunEnded, RunFrozen
+from rivya_flows.queue.events import ItemCompleted, RunEnded, RunFrozen
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.cache_index import CacheIndex, NewResult
 from rivya_flows.store.journal import Journal

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from rivya_flows.planning.queue.events import RunFrozen
+from rivya_flows.queue.events import RunFrozen
 from support.naive_service import NaiveService, Rehearsal, frozen
 
 CAMPAIGN = """

@@ -25,10 +25,10 @@ from rivya_flows.engine.run import Asker, Listener, Run, RunOptions, ignore, now
 from rivya_flows.engine.run_context import RunContext, ServiceConnection, SharedUploads
 from rivya_flows.flows.execution.engine import Engine
 from rivya_flows.ledger.receipt import receipt
-from rivya_flows.planning.queue.state import State
 from rivya_flows.preparation.catalogue_cache import read_catalogue
 from rivya_flows.preparation.prepare import Market, Prepared, RunRequest, prepare
 from rivya_flows.preparation.spec_file import SpecFile
+from rivya_flows.queue.state import State
 from rivya_flows.runs.execution import fork_request
 from rivya_flows.settings import Settings, settings_with
 from rivya_flows.store.assets import AssetStore

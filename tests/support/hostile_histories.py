@@ -25,7 +25,7 @@ from rivya_flows.engine.run import RunOptions
 from rivya_flows.engine.run_context import RunContext
 from rivya_flows.errors import RivyaError
 from rivya_flows.flows.absence import is_absence
-from rivya_flows.planning.names import label
+from rivya_flows.plans.names import label
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.options import HOSTILE, Options
 from rivya_sandbox.service.serve import application

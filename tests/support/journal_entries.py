@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rivya_flows.planning.queue.events import BalanceRead, Event, PurchaseIntended, RunFrozen
+from rivya_flows.queue.events import BalanceRead, Event, PurchaseIntended, RunFrozen
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rivya_flows.planning.queue.actions import Buy
-from rivya_flows.planning.queue.items import ItemState
+from rivya_flows.queue.actions import Buy
+from rivya_flows.queue.items import ItemState
 from support.naive_service import NaiveService, Rehearsal, frozen
 
 STYLES = ("studio", "neon", "noir")

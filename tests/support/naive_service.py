@@ -17,7 +17,7 @@ from typing import Any
 
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.language.inputs import resolve_inputs
-from rivya_flows.planning.queue.actions import (
+from rivya_flows.queue.actions import (
     Action,
     Ask,
     AskCache,
@@ -29,7 +29,7 @@ from rivya_flows.planning.queue.actions import (
     UploadMedium,
     Work,
 )
-from rivya_flows.planning.queue.events import (
+from rivya_flows.queue.events import (
     BalanceRead,
     CacheAnswered,
     ChatAnswered,
@@ -46,9 +46,9 @@ from rivya_flows.planning.queue.events import (
     RunFrozen,
     RunResumed,
 )
-from rivya_flows.planning.queue.queue import replay, step
-from rivya_flows.planning.queue.reducer import initial_state
-from rivya_flows.planning.queue.state import State
+from rivya_flows.queue.queue import replay, step
+from rivya_flows.queue.reducer import initial_state
+from rivya_flows.queue.state import State
 from rivya_flows.spec.load import load
 from rivya_flows.steps.candidates import picked_from
 from rivya_flows.steps.request import UploadedFile

@@ -9,9 +9,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from rivya_flows.planning.pricing.quoted_prices import QuotedPrices, note_price
-from rivya_flows.planning.queue.actions import Action, AskCache, UploadMedium
-from rivya_flows.planning.queue.events import (
+from rivya_flows.queue.actions import Action, AskCache, UploadMedium
+from rivya_flows.queue.events import (
     AnsweredBy,
     AnswerGiven,
     CacheAnswered,
@@ -19,9 +18,9 @@ from rivya_flows.planning.queue.events import (
     ItemFailed,
     QuestionsLeft,
 )
-from rivya_flows.planning.queue.items import TERMINAL, ItemState, Phase, Tally
-from rivya_flows.planning.queue.queue import step
-from rivya_flows.planning.queue.state import State
+from rivya_flows.queue.items import TERMINAL, ItemState, Phase, Tally
+from rivya_flows.queue.queue import step
+from rivya_flows.queue.state import QuotedPrices, State, note_price
 from rivya_flows.steps.request import PriceClass
 from support.naive_service import NOON, NaiveService, Rehearsal, asset, frozen
 

@@ -12,7 +12,7 @@ import jsonschema
 
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.ledger.receipt_model import Receipt
-from rivya_flows.planning.queue.events import Event, Stamped
+from rivya_flows.queue.events import Event, Stamped
 from support.naive_service import Rehearsal
 
 SCHEMA = json.loads(

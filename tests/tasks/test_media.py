@@ -16,8 +16,8 @@ from rivya_flows.engine.asset_ingest import keep
 from rivya_flows.engine.run import Run
 from rivya_flows.engine.signing import Signing, signer_of, verify
 from rivya_flows.errors import MediaError
-from rivya_flows.planning.queue.actions import Work
-from rivya_flows.planning.queue.state import State
+from rivya_flows.queue.actions import Work
+from rivya_flows.queue.state import State
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.tasks.media import compose_media, lay_out_media

@@ -20,9 +20,7 @@ from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.ledger.summary import failure_codes, troubles
 from rivya_flows.money.live_guard import Spending, pool_cap
-from rivya_flows.planning.names import BATCH_LABEL
-from rivya_flows.planning.queue.events import RunFrozen, RunResumed
-from rivya_flows.planning.queue.queue import replay
+from rivya_flows.plans.names import BATCH_LABEL
 from rivya_flows.preparation.prepare import (
     Market,
     Prepared,
@@ -32,6 +30,8 @@ from rivya_flows.preparation.prepare import (
     remaining,
 )
 from rivya_flows.preparation.spec_file import load_spec
+from rivya_flows.queue.events import RunFrozen, RunResumed
+from rivya_flows.queue.queue import replay
 from rivya_flows.runs.connect import connect_with
 from rivya_flows.settings import Settings
 from rivya_flows.store.charges import spent_by

@@ -25,8 +25,8 @@ from rivya_flows.ledger.reconciliation import explained
 from rivya_flows.media.contact_sheet import SheetRow, batch_sheet
 from rivya_flows.planning.questions.open_questions import answerable
 from rivya_flows.planning.questions.question import Question
-from rivya_flows.planning.queue.events import MOST_OTHER_RUNS, OtherRun
-from rivya_flows.planning.queue.queue import replay
+from rivya_flows.queue.events import MOST_OTHER_RUNS, OtherRun
+from rivya_flows.queue.queue import replay
 
 _FIXED = ("row", "run_id", "status", "credits", "saved", "reason", "folder")
 _FILE = {"path", "url", "file_id"}

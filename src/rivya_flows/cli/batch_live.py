@@ -22,8 +22,8 @@ from rivya_flows.cli.terminal import show_page
 from rivya_flows.ledger.continuing import resume_options
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.ledger.summary import is_owed
-from rivya_flows.planning.queue.events import Event
-from rivya_flows.planning.queue.state import State
+from rivya_flows.queue.events import Event
+from rivya_flows.queue.state import State
 
 _WORDS = {
     "completed": "completed",

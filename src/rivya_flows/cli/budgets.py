@@ -55,7 +55,7 @@ def set_pool(
 
     A change keeps what is not given. Without --match a new pool covers every run.
     """
-    from rivya_flows.planning.labels import read_labels
+    from rivya_flows.plans.labels import read_labels
     from rivya_flows.store.pools import Pool, Pools
 
     labels = read_labels(assignments)

@@ -13,13 +13,13 @@ from rivya_flows.cli.layout import Cell, broken, drawn, fit
 from rivya_flows.cli.moments import clock, elapsed
 from rivya_flows.cli.output import COLOURS, columns_of, draws, has_colours, live, print_above, tell
 from rivya_flows.cli.progress import News, begun_steps, folded, news, rendering, rows, time_left
-from rivya_flows.planning.names import label
+from rivya_flows.plans.names import label
 
 if TYPE_CHECKING:  # imported where it is drawn, in a terminal only
     from rich.live import Live
 
-    from rivya_flows.planning.queue.events import Event
-    from rivya_flows.planning.queue.state import State
+    from rivya_flows.queue.events import Event
+    from rivya_flows.queue.state import State
 
 _COLOURS = {**COLOURS, "waiting": "dim"}
 

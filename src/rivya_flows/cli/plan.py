@@ -20,7 +20,7 @@ from rivya_flows.language.wording import cut
 from rivya_flows.ledger.phrases import credits_of, film_length
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.planning.pricing.estimate import Estimate, ItemEstimate
+    from rivya_flows.estimate.estimate import Estimate, ItemEstimate
     from rivya_flows.preparation.prepare import RunRequest
 
 _PLAIN = ("free", "fixed price of the default request")
@@ -64,7 +64,7 @@ def request_of(
     labels: tuple[str, ...] = (),
 ) -> RunRequest:
     """What options ask for."""
-    from rivya_flows.planning.labels import read_labels
+    from rivya_flows.plans.labels import read_labels
     from rivya_flows.preparation.prepare import RunRequest
     from rivya_flows.preparation.spec_file import read_inputs, read_spec
 
@@ -107,10 +107,10 @@ def graph(
     Nothing is sent: prices are the last ones that the service named, or those of the catalogue
     that ships with this package.
     """
-    from rivya_flows.planning.mermaid import mermaid
-    from rivya_flows.planning.queue.reducer import initial_state
+    from rivya_flows.estimate.mermaid import mermaid
     from rivya_flows.preparation.catalogue_cache import known_catalogue
     from rivya_flows.preparation.prepare import prepare_offline
+    from rivya_flows.queue.reducer import initial_state
 
     request = request_of(spec, assignments, file)
     prepared = prepare_offline(request, known_catalogue(settings()))

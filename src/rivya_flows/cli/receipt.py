@@ -62,7 +62,7 @@ def _print(made: Receipt, run: ListedRun, folder: Path | None) -> None:
     from rivya_flows.ledger.phrases import model_of
     from rivya_flows.ledger.receipt_model import iso
     from rivya_flows.ledger.summary import account_line, choices, films, pools, sentence, troubles
-    from rivya_flows.planning.names import short_label
+    from rivya_flows.plans.names import short_label
 
     about = [made.title or made.name, made.subject]
     show(f"{made.run_id}  {': '.join(filter(None, about))}")

@@ -183,7 +183,7 @@ def fork(
     finished of equal requests, and what was picked there, is taken from it for nothing.
     """
     caller = begun(begins=not only_plan, sandbox=sandbox)
-    from rivya_flows.planning.labels import read_labels
+    from rivya_flows.plans.labels import read_labels
     from rivya_flows.preparation.spec_file import read_inputs, read_spec
     from rivya_flows.runs.execution import fork_request, plan, run as run_spec
 

@@ -17,7 +17,7 @@ from rivya_flows.cli.layout import Cell
 from rivya_flows.cli.moments import local_now, moment, until
 from rivya_flows.cli.output import COLOURS, near, print_json, print_table, show, tell
 from rivya_flows.cli.service import settings
-from rivya_flows.planning.names import BATCH_LABEL
+from rivya_flows.plans.names import BATCH_LABEL
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.runs.lookup import Journal, ListedRun
@@ -40,7 +40,7 @@ def runs(
     as_json: bool = options.JSON,
 ) -> None:
     """List runs, newest first, with what each has spent."""
-    from rivya_flows.planning.labels import read_labels
+    from rivya_flows.plans.labels import read_labels
     from rivya_flows.runs.lookup import list_lines, open_journal, unknown_names
 
     wanted = read_labels(labels)

@@ -57,7 +57,7 @@ def spend(
     if plot is not None and plot.suffix.lower() != ".svg":
         raise UsageError(f"--plot {plot}: not a name of an SVG picture", "write FILE.svg")
     from rivya_flows.money.spending import PERIODS, spending
-    from rivya_flows.planning.labels import read_labels
+    from rivya_flows.plans.labels import read_labels
     from rivya_flows.runs.lookup import open_journal, unknown_names
     from rivya_flows.store.charges import charges
 

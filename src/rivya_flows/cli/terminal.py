@@ -30,9 +30,9 @@ from rivya_flows.planning.questions.presentation import (
 )
 from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.planning.questions.reading_answers import checked, read_choice
-from rivya_flows.planning.queue.events import Event, RunResumed
-from rivya_flows.planning.queue.state import State
 from rivya_flows.private import as_the_user_wants
+from rivya_flows.queue.events import Event, RunResumed
+from rivya_flows.queue.state import State
 from rivya_flows.runs.execution import Caller, QuestionHandler
 
 _MAX_TEXT = 300  # characters of a candidate that is a text

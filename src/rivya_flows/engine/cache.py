@@ -10,10 +10,10 @@ from functools import partial
 
 from rivya_flows.assets import Asset, Outputs, assets_in, output_assets
 from rivya_flows.errors import LostMediumError
-from rivya_flows.planning.queue.actions import AskCache
-from rivya_flows.planning.queue.events import CacheAnswered
-from rivya_flows.planning.queue.forks import Finished, finished, is_made_again
-from rivya_flows.planning.queue.queue import replay
+from rivya_flows.queue.actions import AskCache
+from rivya_flows.queue.events import CacheAnswered
+from rivya_flows.queue.forks import Finished, finished, is_made_again
+from rivya_flows.queue.queue import replay
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.cache_index import CacheIndex
 from rivya_flows.store.deployments import hashes_of_specs

@@ -6,7 +6,7 @@ import asyncio
 import weakref
 from collections import Counter, defaultdict, deque
 
-from rivya_flows.planning.queue.actions import Buy, Collect
+from rivya_flows.queue.actions import Buy, Collect
 
 
 class ModelSlots:

@@ -27,7 +27,8 @@ from rivya_flows.media.contact_sheet import contact_sheet
 from rivya_flows.media.embedding import AssetPath
 from rivya_flows.planning.questions.open_questions import answerable
 from rivya_flows.planning.questions.question import Question
-from rivya_flows.planning.queue.events import (
+from rivya_flows.private import as_private_as_its_folder
+from rivya_flows.queue.events import (
     BroughtFile,
     Event,
     QuestionAsked,
@@ -36,9 +37,8 @@ from rivya_flows.planning.queue.events import (
     ServiceAsked,
     Stamped,
 )
-from rivya_flows.planning.queue.queue import replay, step as step_queue
-from rivya_flows.planning.queue.state import State
-from rivya_flows.private import as_private_as_its_folder
+from rivya_flows.queue.queue import replay, step as step_queue
+from rivya_flows.queue.state import State
 from rivya_flows.store.assets import AssetStore, file_hash
 from rivya_flows.store.journal import Journal, RunRow
 

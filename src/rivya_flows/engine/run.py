@@ -21,9 +21,9 @@ from rivya_flows.engine.run_context import RunContext, WalletCredentials
 from rivya_flows.engine.signing import Signing
 from rivya_flows.errors import APIError, UsageError
 from rivya_flows.planning.questions.question import Answer, Question
-from rivya_flows.planning.queue.actions import Buy, Collect, UploadMedium, Work
-from rivya_flows.planning.queue.events import Event, ItemFailed, RunResumed, Unpaid
-from rivya_flows.planning.queue.state import State
+from rivya_flows.queue.actions import Buy, Collect, UploadMedium, Work
+from rivya_flows.queue.events import Event, ItemFailed, RunResumed, Unpaid
+from rivya_flows.queue.state import State
 from rivya_flows.settings import Settings
 from rivya_flows.store.leases import HeldLease
 

@@ -10,8 +10,8 @@ from typing import Any
 from rivya_flows.assets import with_assets
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.ledger.receipt_model import Item, Receipt, Step
-from rivya_flows.planning.names import listed
-from rivya_flows.planning.queue.events import Stamped
+from rivya_flows.plans.names import listed
+from rivya_flows.queue.events import Stamped
 
 _MEDIUM = ("kind", "sha256", "mime_type", "width", "height", "duration_seconds")
 _RUN = {"run_id", "name", "title", "subject", "status", "service", "started_at", "ended_at", "fork"}

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from rivya_client.catalogue.prices import price_of
 from rivya_flows.ledger.receipt_model import Item, Receipt
-from rivya_flows.planning.markdown import code, text
-from rivya_flows.planning.names import label, short_label
+from rivya_flows.markdown import code, text
+from rivya_flows.plans.names import label, short_label
 
 _FEW = 3  # failed jobs of a step that are named one by one
 

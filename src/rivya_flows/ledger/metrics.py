@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field
 
-from rivya_flows.planning.queue.events import (
+from rivya_flows.queue.events import (
     AnswerGiven,
     BalanceRead,
     CacheAnswered,

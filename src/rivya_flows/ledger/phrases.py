@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rivya_flows.planning.names import short_label
+from rivya_flows.plans.names import short_label
 
 if TYPE_CHECKING:  # slow to import; the command `credits` does not need it
+    from rivya_flows.estimate.estimate import Estimate
+    from rivya_flows.estimate.films import Film
     from rivya_flows.ledger.receipt_model import Item, Purchase as LedgerRow
-    from rivya_flows.planning.preflight.films import Film
-    from rivya_flows.planning.pricing.estimate import Estimate
-    from rivya_flows.planning.queue.events import OtherRun, PoolTotal
-    from rivya_flows.planning.queue.items import ItemState, Purchase
-    from rivya_flows.planning.queue.state import State
+    from rivya_flows.queue.events import OtherRun, PoolTotal
+    from rivya_flows.queue.items import ItemState, Purchase
+    from rivya_flows.queue.state import State
 
 
 EACH_PERIOD = {"day": "a day", "week": "a week", "month": "a month", "total": "in all"}

@@ -9,8 +9,8 @@ from rivya_flows.assets import Asset, Outputs, as_asset, assets_in, output_asset
 from rivya_flows.language.canonical import canonical
 from rivya_flows.ledger.phrases import is_sandbox
 from rivya_flows.ledger.receipt_model import Card, Maker, Upload, recorded
-from rivya_flows.planning.queue.items import ItemState, Phase
-from rivya_flows.planning.queue.state import State
+from rivya_flows.queue.items import ItemState, Phase
+from rivya_flows.queue.state import State
 from rivya_flows.steps.kind import Kind
 
 Recorded = Mapping[str, Asset]

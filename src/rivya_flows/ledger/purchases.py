@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from rivya_flows.ledger.receipt_model import Execution, Purchase, Wait
 from rivya_flows.planning.questions.question import BUDGET
-from rivya_flows.planning.queue.events import (
+from rivya_flows.queue.events import (
     AnswerGiven,
     CacheAnswered,
     ItemCompleted,
@@ -27,8 +27,8 @@ from rivya_flows.planning.queue.events import (
     ServiceAsked,
     Stamped,
 )
-from rivya_flows.planning.queue.items import IN_FLIGHT, TERMINAL, ItemState, Purchase as Bought
-from rivya_flows.planning.queue.state import State
+from rivya_flows.queue.items import IN_FLIGHT, TERMINAL, ItemState, Purchase as Bought
+from rivya_flows.queue.state import State
 
 _Name = tuple[str, str]
 """Step and key of an item."""

@@ -8,6 +8,7 @@ from datetime import UTC
 from typing import Any
 
 from rivya_flows.assets import as_asset
+from rivya_flows.estimate.estimate import Estimate, estimate, rehearse
 from rivya_flows.language.syntax import source, tree
 from rivya_flows.language.wording import cut
 from rivya_flows.ledger.continuing import BOUGHT_AGAIN
@@ -35,9 +36,6 @@ from rivya_flows.ledger.receipt_model import (
     recorded,
 )
 from rivya_flows.ledger.reconciliation import explained, reconcile
-from rivya_flows.planning.expansion.run_scope import item_status, outputs_of
-from rivya_flows.planning.names import label, subject_of
-from rivya_flows.planning.pricing.estimate import Estimate, estimate, rehearse
 from rivya_flows.planning.questions.open_questions import (
     MAX_TEXT,
     answerable,
@@ -46,10 +44,12 @@ from rivya_flows.planning.questions.open_questions import (
     text_of,
 )
 from rivya_flows.planning.questions.question import Question
-from rivya_flows.planning.queue.events import OtherRun, RunFrozen, RunResumed, Stamped
-from rivya_flows.planning.queue.items import ItemState, Phase
-from rivya_flows.planning.queue.queue import replay
-from rivya_flows.planning.queue.state import State
+from rivya_flows.plans.names import label, subject_of
+from rivya_flows.queue.events import OtherRun, RunFrozen, RunResumed, Stamped
+from rivya_flows.queue.items import ItemState, Phase
+from rivya_flows.queue.queue import replay
+from rivya_flows.queue.scope import item_status, outputs_of
+from rivya_flows.queue.state import State
 from rivya_flows.steps.candidates import is_available
 
 _STOPPED = ("cancelled", "suspended", "failed")

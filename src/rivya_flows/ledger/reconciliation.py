@@ -7,9 +7,9 @@ from typing import Any
 
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.ledger.receipt_model import Agreement, Credits, Difference, Purchase
-from rivya_flows.planning.names import label
-from rivya_flows.planning.queue.events import JobSeen
-from rivya_flows.planning.queue.state import State
+from rivya_flows.plans.names import label
+from rivya_flows.queue.events import JobSeen
+from rivya_flows.queue.state import State
 
 _ENDED = ("succeeded", "failed")
 _OPEN = ("queued", "processing")

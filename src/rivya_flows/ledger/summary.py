@@ -11,7 +11,6 @@ from rivya_client.printable import one_line
 from rivya_flows.assets import Asset
 from rivya_flows.ledger.phrases import credits_of, pool_left
 from rivya_flows.ledger.receipt_model import Choice, Item, Receipt
-from rivya_flows.planning.names import first_of, is_round, label, listed
 from rivya_flows.planning.questions.open_questions import utc_minute
 from rivya_flows.planning.questions.presentation import (
     CHANNELS,
@@ -22,6 +21,7 @@ from rivya_flows.planning.questions.presentation import (
     round_note,
 )
 from rivya_flows.planning.questions.question import Candidate
+from rivya_flows.plans.names import first_of, is_round, label, listed
 from rivya_flows.steps.pick import MODES
 
 DONE = ("completed", "cached")

@@ -10,7 +10,7 @@ from os.path import commonprefix
 from rivya_client.mime_types import MediaKind
 from rivya_cut.line_breaks import graphemes
 from rivya_flows.ledger.receipt_model import Item, Step
-from rivya_flows.planning.names import label
+from rivya_flows.plans.names import label
 
 Items = Sequence[tuple[Step, Item]]
 """The items of a receipt, each after its step."""

@@ -19,13 +19,13 @@ from rivya_flows.media.pages import duration_text, rendered, text_of
 from rivya_flows.media.sheet_graph import graph
 from rivya_flows.media.sheet_origins import Origins
 from rivya_flows.media.sheet_time import Row, timeline
-from rivya_flows.planning.names import is_round, label
 from rivya_flows.planning.questions.presentation import (
     answering_command,
     are_numbered,
     blank_answer,
 )
 from rivya_flows.planning.questions.question import Candidate
+from rivya_flows.plans.names import is_round, label
 from rivya_flows.program import NAME, callable_here
 
 _NOT_NEEDED = ("skipped", "suspended", "running")

@@ -10,7 +10,7 @@ from rivya_flows.assets import assets_in
 from rivya_flows.ledger.receipt_model import Card, Maker, Receipt
 from rivya_flows.ledger.summary import manner
 from rivya_flows.media.embedding import Embedder, SheetMedium
-from rivya_flows.planning.names import label
+from rivya_flows.plans.names import label
 
 _MAX_DEPTH, _MAX_OF_ONE, _MAX_OF_PAGE = 8, 24, 1500
 """Generations of a medium, sources of one place of the page, and of all of it."""

@@ -27,7 +27,7 @@ from rivya_flows.engine.run_context import RunContext, ServiceConnection
 from rivya_flows.errors import BudgetError, QuoteError, SpecError, StoreError, UsageError
 from rivya_flows.language.canonical import canonical, digest
 from rivya_flows.ledger.phrases import credits_of, is_sandbox
-from rivya_flows.planning.names import label
+from rivya_flows.plans.names import label
 from rivya_flows.preparation.prepare import (
     Prepared,
     RunRequest,

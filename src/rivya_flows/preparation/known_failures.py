@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from rivya_client.addresses import is_private, shown as shown_address
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import SpecError, UsageError
+from rivya_flows.estimate.preflight import certain_callbacks, certain_failures, missing_in_outputs
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull
 from rivya_flows.language.step_groups import PARTS
@@ -17,17 +18,12 @@ from rivya_flows.language.syntax.media_references import kind_of, written_path
 from rivya_flows.language.syntax.secret_names import RESERVED_HINT, refusal
 from rivya_flows.language.syntax.tree import Mapping
 from rivya_flows.language.wording import shown
-from rivya_flows.planning.expansion.namespaces import brand_in
-from rivya_flows.planning.expansion.partial_evaluation import known_part
-from rivya_flows.planning.names import label
-from rivya_flows.planning.preflight.preflight import (
-    certain_callbacks,
-    certain_failures,
-    missing_in_outputs,
-)
-from rivya_flows.planning.queue.items import Phase
-from rivya_flows.planning.queue.state import State
+from rivya_flows.plans.names import label
+from rivya_flows.plans.plan import brand_in
+from rivya_flows.plans.requests import known_part
 from rivya_flows.preparation.spec_file import SpecFile
+from rivya_flows.queue.items import Phase
+from rivya_flows.queue.state import State
 from rivya_flows.settings import Settings, read_secret
 
 _VARIABLE = "env:"

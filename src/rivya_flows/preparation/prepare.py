@@ -18,21 +18,21 @@ from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.assets import Asset
 from rivya_flows.engine.asset_ingest import each_found, keep, put_all_back
 from rivya_flows.errors import APIConnectionError, BudgetError, LostMediumError, UsageError
+from rivya_flows.estimate.estimate import Estimate, LookUp, estimate, greatest, rehearse
 from rivya_flows.language.canonical import digest
 from rivya_flows.language.expressions.evaluation import evaluated_together
 from rivya_flows.language.inputs import resolve_inputs
 from rivya_flows.language.workflow import WARN_AT, Inputs, Workflow
 from rivya_flows.ledger.phrases import credits_of, pool_left, total_of, without_bound
-from rivya_flows.planning.labels import labels_of
-from rivya_flows.planning.plan import RunPlan
-from rivya_flows.planning.pricing.estimate import Estimate, LookUp, estimate, greatest, rehearse
-from rivya_flows.planning.queue.events import Fork, PoolTotal, RunFrozen, RunResumed
-from rivya_flows.planning.queue.reducer import initial_state
-from rivya_flows.planning.queue.state import State
+from rivya_flows.plans.labels import labels_of
+from rivya_flows.plans.plan import RunPlan
 from rivya_flows.preparation.catalogue_cache import read_catalogue
 from rivya_flows.preparation.known_failures import refuse_known_failures, refuse_unsendable
 from rivya_flows.preparation.restore import restore_copies
 from rivya_flows.preparation.spec_file import FrozenInputs, SpecFile, assets_at, load_spec
+from rivya_flows.queue.events import Fork, PoolTotal, RunFrozen, RunResumed
+from rivya_flows.queue.reducer import initial_state
+from rivya_flows.queue.state import State
 from rivya_flows.receiver.addresses import medium_at
 from rivya_flows.settings import Settings
 from rivya_flows.spec.includes import included_texts

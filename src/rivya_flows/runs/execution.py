@@ -15,19 +15,16 @@ from rivya_flows.engine.report import RunReport, RunReporter
 from rivya_flows.engine.run import Asker, Listener, Rendering, Run, Runner, RunOptions, ignore
 from rivya_flows.engine.run_context import RunContext, known_run
 from rivya_flows.errors import RivyaError, UsageError
+from rivya_flows.estimate.estimate import Estimate
 from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.ledger.phrases import is_sandbox, uncollected
 from rivya_flows.money.live_guard import Confirm, confirm_live, spending_of
 from rivya_flows.money.quotes import QuoteFile, prepare_quote, write_quote
-from rivya_flows.planning.labels import labels_of
-from rivya_flows.planning.names import label
-from rivya_flows.planning.pricing.estimate import Estimate
 from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.planning.questions.reading_answers import checked, refuse_unfit
-from rivya_flows.planning.queue.events import Event, PurchaseIntended, RunEnded, RunFrozen, Stamped
-from rivya_flows.planning.queue.forks import fork_of
-from rivya_flows.planning.queue.queue import replay
+from rivya_flows.plans.labels import labels_of
+from rivya_flows.plans.names import label
 from rivya_flows.preparation.prepare import (
     InputReader,
     Prepared,
@@ -41,6 +38,9 @@ from rivya_flows.preparation.prepare import (
 )
 from rivya_flows.preparation.spec_file import SpecFile, spec_path
 from rivya_flows.private import as_the_user_wants
+from rivya_flows.queue.events import Event, PurchaseIntended, RunEnded, RunFrozen, Stamped
+from rivya_flows.queue.forks import fork_of
+from rivya_flows.queue.queue import replay
 from rivya_flows.runs.connect import connect_with
 from rivya_flows.runs.lookup import find_run, open_journal, which
 from rivya_flows.settings import Settings

@@ -15,8 +15,8 @@ from rivya_flows.ledger.purchases import History
 from rivya_flows.ledger.receipt import receipt, receipt_of
 from rivya_flows.media.comparison_page import comparison_page
 from rivya_flows.media.share_page import MAX_SHARED_BYTES, share_page, shared_outputs
-from rivya_flows.planning.names import BATCH_LABEL, subject_of
-from rivya_flows.planning.queue.queue import replay
+from rivya_flows.plans.names import BATCH_LABEL, subject_of
+from rivya_flows.queue.queue import replay
 from rivya_flows.runs.execution import run_folder
 from rivya_flows.runs.lookup import LAST, batch_runs, find_run, open_assets, open_journal
 from rivya_flows.settings import Settings

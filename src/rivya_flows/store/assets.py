@@ -150,12 +150,9 @@ class AssetStore:
         return mine
 
     def local_path(self, sha256: str) -> Path:
-        """A local file with exactly this content; do not modify it.
+        """A local file with exactly this content, which nobody may modify; else `LostMediumError`.
 
         It is read and hashed once, and again only if the file has changed since.
-
-        Raises:
-            LostMediumError: It is missing, or its content does not match its hash.
         """
         if not _NAME.fullmatch(sha256):
             raise self._missing(sha256)

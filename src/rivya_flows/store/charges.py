@@ -10,8 +10,14 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, bindparam, case, func, insert, select, update
 
 from rivya_flows.errors import PoolExceededError
-from rivya_flows.planning.queue.event_codec import parse, purchase_name
-from rivya_flows.planning.queue.events import Event, OfPurchase, OtherRun, PurchaseIntended
+from rivya_flows.queue.events import (
+    Event,
+    OfPurchase,
+    OtherRun,
+    PurchaseIntended,
+    parse,
+    purchase_name,
+)
 from rivya_flows.store.database import reading, rows
 from rivya_flows.store.pools import Pool, TotalKey, held_pools, period, total_row
 from rivya_flows.store.tables import (

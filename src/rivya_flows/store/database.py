@@ -151,8 +151,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
 def writing(engine: Engine) -> Iterator[Connection]:
     """One transaction, durable once the block ends without an exception.
 
-    Raises:
-        IntegrityError: A unique value exists already; nothing was written.
+    After an `IntegrityError`, a unique value that exists already, nothing was written.
     """
     try:
         with engine.begin() as connection:
@@ -206,11 +205,7 @@ async def in_thread(call: Callable[[], T]) -> T:
 
 
 async def to_its_end(future: asyncio.Future[T]) -> T:
-    """The result of what cannot be stopped halfway.
-
-    Raises:
-        asyncio.CancelledError: This task was cancelled; `future` is done nevertheless.
-    """
+    """The result of what cannot be stopped halfway; after a `CancelledError` `future` is done nevertheless."""
     cancelled = None
     while not future.done():
         try:

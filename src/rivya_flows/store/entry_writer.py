@@ -15,8 +15,7 @@ from sqlalchemy import BindParameter, Connection, Engine, Insert, bindparam, fun
 from sqlalchemy.exc import IntegrityError
 
 from rivya_flows.errors import LeaseLostError, PoolExceededError, StoreError
-from rivya_flows.planning.queue.event_codec import dump, unique_name
-from rivya_flows.planning.queue.events import Event, Stamped
+from rivya_flows.queue.events import Event, Stamped, dump, unique_name
 from rivya_flows.store.charges import Charging
 from rivya_flows.store.database import PATIENCE_SECONDS, lost_connection, was_awaited, writing
 from rivya_flows.store.leases import lease_lost

@@ -26,14 +26,14 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from rivya_flows.errors import LeaseLostError, QuoteError, StoreError
-from rivya_flows.planning.queue.event_codec import parse
-from rivya_flows.planning.queue.events import Event, RunEnded, RunFrozen, Stamped
+from rivya_flows.queue.events import Event, RunEnded, RunFrozen, Stamped, parse
 from rivya_flows.store.database import open_engine, reading, rows, writing
 from rivya_flows.store.entry_writer import ONE_RUN, Entries, EntryWriter
 from rivya_flows.store.leases import Lease
 from rivya_flows.store.tables import CHARGES, EVENTS, LEASES, RESULTS, RUNS
 
 _RUNS_AT_ONCE = 500
+_ROWS_AT_ONCE = 500
 _DIGITS = bytes(ord("x" if chr(one) in "0123456789abcdef" else " ") for one in range(256))
 _HASH = b"x" * 64
 
@@ -124,9 +124,7 @@ class Journal:
 
         Its row and its charges stay, so that reports and pools count what it spent, no quote is used
         twice, and no other run takes its id. Its entries stay until `remove`: they name its media.
-
-        Raises:
-            LeaseLostError: Another process drives the run.
+        `LeaseLostError` if another process drives it.
         """
         with writing(self.engine) as connection:
             _refuse_lost(connection, lease)
@@ -188,8 +186,11 @@ class Journal:
 
     def entries(self, run_id: str, after: int = 0) -> tuple[Stamped, ...]:
         """The entries of a run behind number `after`, in order; empty if there is no such run."""
-        found = rows(self.engine, _ENTRIES, {ONE_RUN.key: run_id, "after": after})
-        return tuple(_stamped(run_id, seq, at, body) for seq, at, body in found)
+        asked = {ONE_RUN.key: run_id, "after": after}
+        with reading(self.engine) as connection:
+            some = connection.execution_options(yield_per=_ROWS_AT_ONCE)  # not all texts at once
+            with some.execute(_ENTRIES, asked) as found:
+                return tuple(_stamped(run_id, seq, at, body) for seq, at, body in found)
 
     def run(self, run_id: str) -> RunRow | None:
         """The row of a run, or None."""
@@ -271,7 +272,7 @@ class Journal:
             for start in range(0, len(run_ids), _RUNS_AT_ONCE):
                 some = EVENTS.c.run_id.in_(run_ids[start : start + _RUNS_AT_ONCE])
                 query = select(EVENTS.c.body).where(some)
-                for body in connection.execution_options(yield_per=500).scalars(query):
+                for body in connection.execution_options(yield_per=_ROWS_AT_ONCE).scalars(query):
                     found.update(_hashes(body))
         return frozenset(found)
 

@@ -18,7 +18,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Engine, delete, insert, select
 
 from rivya_flows.errors import UsageError
-from rivya_flows.planning.queue.events import PoolTotal
+from rivya_flows.queue.events import PoolTotal
 from rivya_flows.store.database import reading, rows, writing
 from rivya_flows.store.tables import CHARGES, POOL_TOTALS, POOLS, RUNS, Row, lock, stored_name
 

@@ -12,8 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, Select, delete, func, insert, not_, select
 
-from rivya_flows.planning.queue.event_codec import parse
-from rivya_flows.planning.queue.events import ItemCompleted, JobEnded, RunEnded, RunWaits
+from rivya_flows.queue.events import ItemCompleted, JobEnded, RunEnded, RunWaits, parse
 from rivya_flows.store.database import reading, rows, write
 from rivya_flows.store.journal import IS_THERE, RunRow, as_run_row
 from rivya_flows.store.leases import SECONDS, is_held
@@ -73,10 +72,7 @@ def listed_runs(
     limit: int,
     now: float | None = None,
 ) -> tuple[ListedRun, ...]:
-    """Runs of a store, newest first; None for any run, spec, status and time of start.
-
-    `limit` is at least 1; `now` is in Unix seconds, None is this moment.
-    """
+    """Runs of a store, newest first; None for any run, spec, status and time of start."""
     wanted: list[ColumnElement[bool]] = [IS_THERE]
     wanted += [
         RUNS.c.labels.contains(json.dumps({label: value})[1:-1], autoescape=True)

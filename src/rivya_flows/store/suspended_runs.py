@@ -10,9 +10,8 @@ from datetime import datetime
 from sqlalchemy import Engine, delete, func, insert, select
 
 from rivya_flows.planning.questions.open_questions import open_questions
-from rivya_flows.planning.queue.event_codec import parse
-from rivya_flows.planning.queue.events import AnswerGiven, QuestionAsked, RunEnded, RunWaits
-from rivya_flows.planning.queue.queue import replay
+from rivya_flows.queue.events import AnswerGiven, QuestionAsked, RunEnded, RunWaits, parse
+from rivya_flows.queue.queue import replay
 from rivya_flows.store.database import reading, rows, write
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.tables import EVENTS, SWEEPS

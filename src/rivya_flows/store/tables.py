@@ -201,11 +201,7 @@ SWEEPS = Table(
 
 
 def ensure_tables(engine: Engine) -> None:
-    """Creates the tables of an empty store; of concurrent processes, one does it.
-
-    Raises:
-        StoreError: It has the tables of another version of this program; nothing was changed.
-    """
+    """Creates the tables of an empty store; of concurrent processes, one does it."""
     with engine.connect().execution_options(reads=True) as connection:
         if _is_current(connection):
             return

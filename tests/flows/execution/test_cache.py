@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.planning.queue.events import Event
-from rivya_flows.planning.queue.state import State
+from rivya_flows.queue.events import Event
+from rivya_flows.queue.state import State
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_receipts import CAMPAIGN, COST, executed, started

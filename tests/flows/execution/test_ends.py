@@ -24,7 +24,7 @@ from rivya_flows.flows.recovery.automations import EVENT_PREFIX
 from rivya_flows.flows.spec_registry import flow_for_run
 from rivya_flows.flows.stopping import StopRequest, stopped_by
 from rivya_flows.flows.worker.prefect_internals import SharedRuns
-from rivya_flows.planning.queue.state import State
+from rivya_flows.queue.state import State
 from rivya_flows.settings import read_settings
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import buy_from

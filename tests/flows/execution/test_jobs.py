@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rivya_flows.engine.run import RunOptions
-from rivya_flows.planning.queue.events import JobEnded
+from rivya_flows.queue.events import JobEnded
 from rivya_flows.store.run_list import recent_durations
 from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox

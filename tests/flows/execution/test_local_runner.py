@@ -19,9 +19,9 @@ from rivya_flows.errors import LeaseLostError
 from rivya_flows.flows.execution.local_runner import LocalRunner
 from rivya_flows.flows.execution.run_events import announce
 from rivya_flows.flows.server.server_process import end_idle, is_idle, lives, running
-from rivya_flows.planning.queue.events import Event, PurchaseAccepted
 from rivya_flows.preparation.prepare import RunRequest
 from rivya_flows.preparation.spec_file import SpecFile
+from rivya_flows.queue.events import Event, PurchaseAccepted
 from rivya_flows.runs.execution import Caller, run
 from rivya_flows.settings import Settings, read_settings
 from rivya_flows.store.database import reading, writing

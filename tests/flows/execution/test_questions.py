@@ -13,7 +13,7 @@ import pytest
 from rivya_flows.engine.run import Asker, RunOptions
 from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.planning.questions.reading_answers import read_choice
-from rivya_flows.planning.queue.events import AnswerGiven, Event, QuestionAsked
+from rivya_flows.queue.events import AnswerGiven, Event, QuestionAsked
 from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio, customer

@@ -16,7 +16,7 @@ from rivya_flows.engine.run import Run
 from rivya_flows.flows.execution.engine import reconcile_jobs
 from rivya_flows.ledger.summary import notes, troubles
 from rivya_flows.planning.questions.question import Answer, Question
-from rivya_flows.planning.queue.events import ServiceAsked
+from rivya_flows.queue.events import ServiceAsked
 from rivya_flows.store.pools import Pool, Pools
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio, customer, order, stills

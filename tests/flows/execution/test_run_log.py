@@ -7,9 +7,9 @@ import logging
 import pytest
 
 from rivya_flows.flows.execution.run_log import log_events, log_rendering
-from rivya_flows.planning.queue.events import PurchaseIntended, PurchaseRefused
-from rivya_flows.planning.queue.queue import step
-from rivya_flows.planning.queue.reducer import initial_state
+from rivya_flows.queue.events import PurchaseIntended, PurchaseRefused
+from rivya_flows.queue.queue import step
+from rivya_flows.queue.reducer import initial_state
 from support.campaigns import a_set, until
 from support.naive_service import NaiveService, Rehearsal, frozen
 

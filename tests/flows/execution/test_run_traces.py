@@ -16,8 +16,8 @@ from opentelemetry.trace import SpanContext, StatusCode, TraceFlags
 
 import rivya_flows as rf
 from rivya_flows.flows.execution.run_log import traced
-from rivya_flows.planning.queue.events import PoolRefused, RunResumed
-from rivya_flows.planning.queue.reducer import initial_state
+from rivya_flows.queue.events import PoolRefused, RunResumed
+from rivya_flows.queue.reducer import initial_state
 from rivya_flows.settings import read_settings
 from rivya_flows.store.journal import Journal
 from rivya_sandbox.service.startup import Sandbox

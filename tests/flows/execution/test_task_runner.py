@@ -21,8 +21,8 @@ from rivya_flows.flows import campaigns
 from rivya_flows.flows.execution import task_runner
 from rivya_flows.flows.execution.task_runner import PrefectCalls
 from rivya_flows.flows.task_groups import GROUP, MOST_SINGLE
-from rivya_flows.planning.queue.queue import replay
-from rivya_flows.planning.queue.state import State
+from rivya_flows.queue.queue import replay
+from rivya_flows.queue.state import State
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
 from support.naive_service import frozen

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import pytest
 from PIL import Image
 
-from rivya_flows.planning.queue.state import State
+from rivya_flows.queue.state import State
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, DirectCalls, KilledError, Studio, studio_at
 from support.receipts import check

@@ -17,7 +17,7 @@ from rivya_flows.flows.questions.resume_form import (
 from rivya_flows.planning.questions.presentation import digest_of
 from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.planning.questions.reading_answers import read_form
-from rivya_flows.planning.queue.reducer import initial_state
+from rivya_flows.queue.reducer import initial_state
 from support.naive_service import frozen
 
 SPEC = """

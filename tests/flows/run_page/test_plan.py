@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from rivya_flows.estimate.estimate import estimate, rehearse
 from rivya_flows.flows.run_page.drawing import draw_plan
-from rivya_flows.planning.pricing.estimate import estimate, rehearse
-from rivya_flows.planning.queue.queue import replay
+from rivya_flows.queue.queue import replay
 from rivya_sandbox.service.startup import Sandbox
 from support.campaigns import HOSTILE
 from support.engine_runs import Bomb, Studio, customer, stills

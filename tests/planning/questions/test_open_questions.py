@@ -15,17 +15,19 @@ from rivya_flows.planning.questions.open_questions import (
     question_asked,
 )
 from rivya_flows.planning.questions.question import Question
-from rivya_flows.planning.queue.event_codec import dump, parse, unique_name
-from rivya_flows.planning.queue.events import (
+from rivya_flows.queue.events import (
     AnsweredBy,
     AnswerGiven,
     ItemFailed,
     QuestionAsked,
     QuestionsLeft,
     RunEnded,
+    dump,
+    parse,
+    unique_name,
 )
-from rivya_flows.planning.queue.items import Phase
-from rivya_flows.planning.queue.queue import replay
+from rivya_flows.queue.items import Phase
+from rivya_flows.queue.queue import replay
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 
 TWO_PICKS = """

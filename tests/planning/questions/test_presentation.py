@@ -20,7 +20,7 @@ from rivya_flows.planning.questions.presentation import (
     questions_page,
 )
 from rivya_flows.planning.questions.question import Answer, NextRound, Question
-from rivya_flows.planning.queue.items import Score
+from rivya_flows.queue.items import Score
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 
 SPEC = """

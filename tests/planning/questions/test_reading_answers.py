@@ -15,8 +15,8 @@ from rivya_flows.planning.questions.reading_answers import (
     read_form,
     refuse_unfit,
 )
-from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven
-from rivya_flows.planning.queue.reducer import initial_state
+from rivya_flows.queue.events import AnsweredBy, AnswerGiven
+from rivya_flows.queue.reducer import initial_state
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 from support.picks import past_its_deadline, waiting
 

@@ -22,7 +22,7 @@ from rivya_flows.ledger.summary import DONE
 from rivya_flows.media.decoding import poster
 from rivya_flows.planning.questions.presentation import readable
 from rivya_flows.planning.questions.question import Question
-from rivya_flows.planning.queue.events import AnswerGiven, Stamped
+from rivya_flows.queue.events import AnswerGiven, Stamped
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.leases import SECONDS
 

@@ -15,10 +15,9 @@ from datetime import datetime
 
 from rivya_client.catalogue.prices import price_of
 from rivya_flows.assets import Asset, Outputs
+from rivya_flows.estimate.estimate import most_left
 from rivya_flows.language.canonical import digest
-from rivya_flows.planning.markdown import code, link, picture, quotation, side_by_side, text
-from rivya_flows.planning.names import listed
-from rivya_flows.planning.pricing.estimate import most_left
+from rivya_flows.markdown import code, link, picture, quotation, side_by_side, text
 from rivya_flows.planning.questions.open_questions import utc_minute
 from rivya_flows.planning.questions.question import (
     BUDGET,
@@ -27,8 +26,9 @@ from rivya_flows.planning.questions.question import (
     answer_name,
     writable,
 )
-from rivya_flows.planning.queue.events import AnswerGiven
-from rivya_flows.planning.queue.state import State
+from rivya_flows.plans.names import listed
+from rivya_flows.queue.events import AnswerGiven
+from rivya_flows.queue.state import State
 
 Address = Callable[[Asset], str | None]
 """Gives the URL at which a browser finds an asset, or None."""

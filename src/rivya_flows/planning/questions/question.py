@@ -11,8 +11,8 @@ from pydantic.json_schema import SkipJsonSchema
 
 from rivya_client.catalogue.prices import price_of
 from rivya_flows.assets import Asset
-from rivya_flows.planning.names import label
-from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven, Channel
+from rivya_flows.plans.names import label
+from rivya_flows.queue.events import AnsweredBy, AnswerGiven, Channel
 from rivya_flows.steps.candidates import OnNone, OnTimeout
 
 BUDGET = "$budget"

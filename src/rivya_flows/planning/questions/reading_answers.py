@@ -9,9 +9,6 @@ from datetime import datetime
 
 from rivya_client.printable import one_line
 from rivya_flows.errors import UsageError
-from rivya_flows.planning.names import label, listed
-from rivya_flows.planning.plan import RunPlan, candidates_step
-from rivya_flows.planning.preflight.fan_out_validation import with_followed_items
 from rivya_flows.planning.questions.open_questions import MAX_NAME, MAX_NOTE, question_of
 from rivya_flows.planning.questions.question import (
     BUDGET,
@@ -21,8 +18,11 @@ from rivya_flows.planning.questions.question import (
     answer_name,
     writable,
 )
-from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven, Channel
-from rivya_flows.planning.queue.state import State
+from rivya_flows.plans.expand import with_followed_items
+from rivya_flows.plans.names import label, listed
+from rivya_flows.plans.plan import RunPlan, candidates_step
+from rivya_flows.queue.events import AnsweredBy, AnswerGiven, Channel
+from rivya_flows.queue.state import State
 from rivya_flows.similar_names import nearest
 
 _MOST_NAMED = 12  # choices in a hint

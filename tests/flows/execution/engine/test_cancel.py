@@ -13,8 +13,8 @@ from prefect._internal import control_listener
 from prefect.exceptions import TerminationSignal
 from sqlalchemy import Engine
 
-from rivya_flows.planning.queue.events import Event
-from rivya_flows.planning.queue.state import State
+from rivya_flows.queue.events import Event
+from rivya_flows.queue.state import State
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, accounts_agree, customer, stills

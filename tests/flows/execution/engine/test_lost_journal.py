@@ -12,10 +12,10 @@ from sqlalchemy import update
 
 from rivya_flows.errors import StoreLostError, UsageError
 from rivya_flows.flows.execution import engine
-from rivya_flows.planning.queue.actions import Action
-from rivya_flows.planning.queue.events import Event, ItemCompleted
-from rivya_flows.planning.queue.queue import step
-from rivya_flows.planning.queue.state import State
+from rivya_flows.queue.actions import Action
+from rivya_flows.queue.events import Event, ItemCompleted
+from rivya_flows.queue.queue import step
+from rivya_flows.queue.state import State
 from rivya_flows.store.database import writing
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.tables import LEASES

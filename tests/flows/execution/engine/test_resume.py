@@ -18,8 +18,8 @@ from sqlalchemy.exc import OperationalError
 from rivya_flows.engine.run_context import RunContext, known_run
 from rivya_flows.errors import LeaseLostError, StoreError
 from rivya_flows.planning.questions.question import Answer
-from rivya_flows.planning.queue.events import Event, JobEnded
-from rivya_flows.planning.queue.state import State
+from rivya_flows.queue.events import Event, JobEnded
+from rivya_flows.queue.state import State
 from rivya_flows.store.leases import Leases
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_receipts import CAMPAIGN, COST, executed

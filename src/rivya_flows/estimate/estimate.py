@@ -1,0 +1,493 @@
+"""Estimates what a run, or the rest of a run, costs."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from types import MappingProxyType
+from typing import Literal
+
+from pydantic import JsonValue
+
+from rivya_client.catalogue.prices import Price
+from rivya_flows.estimate.films import Film, films
+from rivya_flows.plans.plan import PlannedStep, items_step
+from rivya_flows.queue.actions import Action, AskCache, ReadBalance, Work
+from rivya_flows.queue.events import (
+    BalanceRead,
+    CacheAnswered,
+    Event,
+    ItemCompleted,
+    PoolTotal,
+    RunResumed,
+)
+from rivya_flows.queue.forks import asks_anew
+from rivya_flows.queue.items import IN_FLIGHT, TERMINAL, ItemState, Phase
+from rivya_flows.queue.judging import is_judged
+from rivya_flows.queue.outcomes import after_failure
+from rivya_flows.queue.queue import step as advance
+from rivya_flows.queue.state import State, StepState, item_range, reserve_of
+from rivya_flows.queue.written_prices import judge_price, written_prices
+from rivya_flows.spec.includes import inlined_name
+from rivya_flows.steps.candidates import picked_from
+from rivya_flows.steps.request import ItemRequest
+
+LookUp = Callable[[AskCache], CacheAnswered | None]
+"""Gives finished work of an equal request; None is a miss."""
+
+Verdict = Literal["ok", "over_budget", "over_balance"]
+Fit = Literal["fits", "may_exceed", "exceeds"]
+RUNTIME = "*"
+"""Key of the one entry that represents the items of a run-time fan-out."""
+
+
+@dataclass(frozen=True)
+class ItemEstimate:
+    """One item.
+
+    Attributes:
+        model: None if free or not known yet.
+        price: With all that it may fall back to in `max`.
+        reserve: Credits that its next purchase takes from the budget; 0 if it may not be bought.
+        saved: What a cache hit saves.
+        taken_from: The forked run that it is taken from; None for none.
+        film: What is known of the film or still that it makes; None for other steps.
+        fallback: Models that may step in, in order; None for one that is not known yet.
+    """
+
+    key: str
+    model: str | None
+    price: Price
+    reserve: int = 0
+    cached: bool = False
+    saved: int = 0
+    fallback: tuple[str | None, ...] = ()
+    taken_from: str | None = None
+    film: Film | None = None
+
+
+@dataclass(frozen=True)
+class StepEstimate:
+    """One step.
+
+    Attributes:
+        skipped: Why it will not run, or None.
+        usual_seconds: What one job of its slowest model, or its free work, usually takes; None if that
+            is not known.
+        brand_prompt: What the brand adds to its prompts; None if nothing.
+    """
+
+    id: str
+    uses: str
+    items: tuple[ItemEstimate, ...]
+    skipped: str | None
+    usual_seconds: float | None = None
+    brand_prompt: str | None = None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A priced plan.
+
+    Attributes:
+        min, max: Credits still to spend; `max` is None if a price has no upper bound.
+        spent: Already spent or held by this run.
+        budget: The cap, or None.
+        balance: None if it was not read.
+        under_way: Open purchases.
+        pools: Those of the store that its purchases will be counted in.
+        asks: What a pool does not cover becomes a question during the run.
+    """
+
+    name: str
+    steps: tuple[StepEstimate, ...]
+    min: int
+    max: int | None
+    spent: int
+    budget: int | None
+    balance: int | None
+    under_way: int = 0
+    pools: tuple[PoolTotal, ...] = ()
+    asks: bool = False
+
+    @property
+    def saved(self) -> int:
+        """Credits that the cache saves."""
+        return sum(item.saved for one in self.steps for item in one.items)
+
+    @property
+    def enough(self) -> int:
+        """The least budget with which nothing that is certainly bought is refused."""
+        return self.spent + sum(item.reserve for one in self.steps for item in one.items)
+
+    @property
+    def is_over_cap(self) -> bool:
+        """Whether the remaining minimum does not fit the budget of the run itself."""
+        return self.budget is not None and self.spent + self.min > self.budget
+
+    @property
+    def exceeded(self) -> PoolTotal | None:
+        """The pool that does not cover the remaining minimum, unless the run asks then."""
+        return next((one for one in self.pools if self.min > one.left and not self.asks), None)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the remaining minimum fits the budget and each pool, then the balance."""
+        if self.is_over_cap or self.exceeded is not None:
+            return "over_budget"
+        if self.balance is not None and self.min > self.balance:
+            return "over_balance"
+        return "ok"
+
+    @property
+    def unbounded(self) -> tuple[tuple[str, str], ...]:
+        """Each step without a known greatest price, and why."""
+        found: dict[str, str] = {}
+        for step in self.steps:
+            for item in step.items:
+                if item.price.max is None:
+                    found.setdefault(step.id, item.price.assumption)
+        return tuple(found.items())
+
+    @property
+    def most(self) -> int | None:
+        """The most that is still spent, by its prices and its budget; None for no bound."""
+        cap = None if self.budget is None else max(0, self.budget - self.spent)
+        return min((one for one in (cap, self.max) if one is not None), default=None)
+
+    @property
+    def may_exceed(self) -> tuple[str, ...]:
+        """The limits that its greatest price may exceed, by their words."""
+        limits = [(f"the pool {one.name}", one.left, self.most) for one in self.pools]
+        if self.budget is not None:
+            limits.insert(0, (f"the budget of {self.budget}", self.budget - self.spent, self.max))
+        if self.balance is not None:
+            limits.append((f"the balance of {self.balance}", self.balance, self.most))
+        return tuple(name for name, room, most in limits if most is None or most > room)
+
+    @property
+    def fit(self) -> Fit:
+        """Whether it fits whatever its prices turn out to be, only perhaps, or not at all."""
+        if self.verdict != "ok":
+            return "exceeds"
+        return "may_exceed" if self.may_exceed else "fits"
+
+    def as_json(self) -> dict[str, JsonValue]:
+        """The document that `plan --json` prints."""
+        return {
+            "name": self.name,
+            "credits": {"min": self.min, "max": self.max},
+            "saved": self.saved,
+            "spent": self.spent,
+            "balance": self.balance,
+            "budget": self.budget,
+            "pools": [{**one.model_dump(mode="json"), "left": one.left} for one in self.pools],
+            "verdict": self.verdict,
+            "fit": self.fit,
+            "unbounded": [{"step": step, "why": why} for step, why in self.unbounded],
+            "steps": [
+                {
+                    "id": one.id,
+                    "uses": one.uses,
+                    "skipped": one.skipped,
+                    "usual_seconds": one.usual_seconds,
+                    "brand_prompt": one.brand_prompt,
+                    "items": [
+                        {
+                            "key": item.key,
+                            "model": item.model,
+                            "credits": {"min": item.price.min, "max": item.price.max},
+                            "assumption": item.price.assumption,
+                            "cached": item.cached,
+                            "taken_from": item.taken_from,
+                            "fallback": list(item.fallback),
+                            "film": {
+                                "seconds": {"min": item.film.least, "max": item.film.most},
+                                "narrated": item.film.narrated,
+                                "about": item.film.about,
+                                "left_out": item.film.left_out,
+                            }
+                            if item.film
+                            else None,
+                        }
+                        for item in one.items
+                    ],
+                }
+                for one in self.steps
+            ],
+        }
+
+
+def rehearse(
+    state: State, at: datetime, look_up: LookUp, resume: RunResumed | None = None
+) -> State:
+    """Takes the state as far as it is known without buying anything.
+
+    Runs the queue on free actions: cached results give their outputs, so items downstream are
+    evaluated and looked up too; a purchase is never answered.
+    """
+    budget = resume.budget if resume and resume.budget is not None else state.cap
+    taken_up = resume.model_copy(update={"budget": None}) if resume else RunResumed(at=at)
+    state.cap = state.pool = None
+    waiting = deque(advance(state, taken_up))
+    while waiting:
+        event = _free_answer(waiting.popleft(), look_up)
+        if event is not None:
+            waiting += advance(state, event)
+    state.cap = budget
+    return state
+
+
+def most_left(state: State) -> int | None:
+    """The most that a run which waits for answers spends after them, by its prices and its budget; None for
+    no bound.
+    """
+    return estimate(rehearse(state.copy(ended=None), state.now, lambda _: None), None).most
+
+
+def estimate(
+    state: State,
+    balance: int | None,
+    usual: Mapping[str, float] = MappingProxyType({}),
+    pools: tuple[PoolTotal, ...] = (),
+) -> Estimate:
+    """The prices of a rehearsed state; `usual` is that of `Market`. A balance of None was not read."""
+    budget = state.plan.workflow.budget
+    known = (usual, films(state), set[str](), set[str]())
+    steps = tuple(_step_estimate(state, one, *known) for one in state.plan.order)
+    prices = [item.price for one in steps for item in one.items]
+    return Estimate(
+        name=state.plan.workflow.name,
+        steps=steps,
+        min=sum(one.min for one in prices),
+        max=greatest(prices),
+        spent=state.spent,
+        budget=state.cap,
+        balance=balance,
+        under_way=sum(_is_bought(item) for _, item in state.each()),
+        pools=pools,
+        asks=budget is not None and budget.on_exceed == "pause",
+    )
+
+
+def _free_answer(action: Action, look_up: LookUp) -> Event | None:
+    if isinstance(action, ReadBalance):
+        return BalanceRead(step=action.step, phase=action.phase, credits=None)
+    if isinstance(action, AskCache):
+        of = {"step": action.step, "key": action.key, "request_hash": action.request_hash}
+        return look_up(action) or CacheAnswered(**of, outputs=None)
+    if isinstance(action, Work) and "from" in action.arguments:
+        picked = picked_from(action.arguments)
+        return ItemCompleted(step=action.step, key=action.key, outputs=picked) if picked else None
+    return None
+
+
+def _step_estimate(
+    state: State,
+    step_id: str,
+    usual: Mapping[str, float],
+    made: Mapping[tuple[str, str], Film],
+    unsure: set[str],
+    fresh: set[str],
+) -> StepEstimate:
+    """The prices of a step.
+
+    `unsure` has the steps before it that a condition may skip, `fresh` those that a fork makes anew. Both get it.
+    """
+    planned, current = state.planned(step_id), state.steps[step_id]
+    uses = planned.step.uses
+    if planned.skipped:
+        return StepEstimate(step_id, uses, (), planned.skipped)
+    items = tuple(_item_estimate(state, planned, item) for item in current.items.values())
+    if not current.expanded:
+        items = (_runtime_estimate(state, planned),)
+    lacking = sorted((planned.upstream - planned.tolerates) & unsure)
+    if lacking:
+        items = tuple(_if(item, f"only if {lacking[0]} is made") for item in items)
+    if state.fork is not None:
+        used = planned.upstream - {inlined_name(planned.space, one) for one in planned.step.needs}
+        if step_id in state.again or _buys(current) or used & fresh:
+            fresh.add(step_id)
+        elif _is_waiting(current):
+            taken = f"or taken from {state.fork.run_id}, if all that it uses is the same"
+            waiting = list(current.items.values()) or [ItemState(RUNTIME, {})]
+            new = asks_anew(state, step_id, (one for one in waiting if not one.asked_cache))
+            new |= {one.key for one in waiting if one.asked_cache and not one.cached}
+            if len(new) == len(waiting) and planned.pick is None:
+                fresh.add(step_id)
+            items = tuple(item if item.key in new else _if(item, taken) for item in items)
+    if not current.settled and (lacking or (planned.conditional and _is_waiting(current))):
+        unsure.add(step_id)
+    if planned.part == "on_failure":
+        items = tuple(_if(item, "only if the run fails") for item in items)
+    if planned.round_of and state.item(planned.round_of[0], "").round < planned.round_of[1]:
+        items = tuple(_if(item, "only if none of the first are picked") for item in items)
+    items = tuple(replace(item, film=made.get((step_id, item.key))) for item in items)
+    names = {
+        one.model or f"{state.plan.workflow.name}/{step_id}" for one in items if not one.cached
+    }
+    known = [usual[name] for name in names if name in usual]
+    seconds = round(max(known), 1) if known else None
+    return StepEstimate(step_id, uses, items, None, seconds, _words(state, planned, items))
+
+
+def _buys(step: StepState) -> bool:
+    """Whether all that it gives is new: something is certainly bought, and nothing was taken."""
+    return not step.tally.cached and any(
+        item.phase not in TERMINAL
+        and item.request is not None
+        and item.request.buys
+        and item.request.decides is None  # the choice may be the same again
+        for item in step.items.values()
+    )
+
+
+def _is_waiting(step: StepState) -> bool:
+    return not step.expanded or step.tally.phases[Phase.WAITING] > 0
+
+
+def _words(state: State, planned: PlannedStep, items: tuple[ItemEstimate, ...]) -> str | None:
+    """What the brand adds to the prompts of a step; None if nothing."""
+    if not planned.kind.takes_words(planned.step.with_):
+        return None
+    branding = state.plan.branding_of(planned)
+    models = {item.model: state.plan.catalogue.get(item.model) for item in items if item.model}
+    found = (branding.words_for(model, wanted=True) for model in models.values() if model)
+    return next((words for words in found if words), None)
+
+
+def _item_estimate(state: State, planned: PlannedStep, item: ItemState) -> ItemEstimate:
+    request = item.request
+    if item.cached:
+        source = item.taken_from
+        before = f"taken from {source}" if source else "an equal request was bought before"
+        model = request.model if request else None
+        free = Price(0, 0, before)
+        return ItemEstimate(item.key, model, free, cached=True, saved=item.saved, taken_from=source)
+    if item.phase not in TERMINAL and request is not None and is_judged(item):
+        left = judge_price(state, planned, item, bought=_is_bought(item))
+        chats = max(0, len(request.chats) - _is_bought(item))
+        reserve = chats * reserve_of(state.quoted, request.price_class)
+        return ItemEstimate(item.key, request.model, left, reserve)
+    if request is not None and _is_bought(item):
+        return ItemEstimate(item.key, request.model, _rest_of_bought(planned, item))
+    if item.phase in TERMINAL or _is_bought(item):
+        reason = "already bought" if item.purchases else item.reason or "free"
+        if item.phase is Phase.FAILED:
+            reason = f"failed, not bought again: {item.reason}"
+        return ItemEstimate(item.key, request.model if request else None, Price(0, 0, reason))
+    if request is not None:
+        again = item.alternative == 0
+        requests = item.requests[item.alternative :]
+    else:
+        again, requests = True, _first_requests(state, planned, item.key)
+    if requests:
+        expected = [(one.model, one.price) for one in requests]
+        reserve = reserve_of(state.quoted, requests[0].price_class)
+        return replace(_with_fallbacks(planned, item.key, expected, again), reserve=reserve)
+    expected = written_prices(state, planned, item.variables, item.round)
+    one = _with_fallbacks(planned, item.key, expected)
+    return _perhaps(one, "only if its condition is met") if planned.conditional else one
+
+
+def _first_requests(state: State, planned: PlannedStep, key: str) -> tuple[ItemRequest, ...]:
+    """The alternatives of the item that a round buys again; empty if they are not known."""
+    first = state.steps[planned.repeats].items.get(key) if planned.repeats is not None else None
+    return () if first is None else first.requests
+
+
+def _rest_of_bought(planned: PlannedStep, item: ItemState) -> Price:
+    """Nothing, or what is bought if the open purchase of an item gives nothing."""
+    last = item.last
+    settled = last is not None and last.status == "succeeded"
+    more = 0 if settled else greatest(one.price for one in after_failure(planned.step, item))
+    if more == 0:
+        return Price(0, 0, "already bought")
+    told = "more" if more is None else f"up to {more} more"
+    return Price(0, more, f"already bought; {told} if its job fails")
+
+
+def _is_bought(item: ItemState) -> bool:
+    last = item.last
+    return (
+        item.phase in IN_FLIGHT
+        and last is not None
+        and last.status in ("intended", "accepted", "succeeded")
+    )
+
+
+def _runtime_estimate(state: State, planned: PlannedStep) -> ItemEstimate:
+    one = _with_fallbacks(planned, RUNTIME, written_prices(state, planned, {}))
+    if planned.step.foreach is None:
+        top = 0 if one.price.max == 0 else None
+        return replace(one, price=Price(0, top, "the number of its items is known during the run"))
+    least, most = 0, planned.step.max_items
+    if (name := items_step(planned, planned.step.foreach)) is not None:
+        least, listed = item_range(state, name)
+        most = min(most, listed)
+        if planned.conditional or state.planned(name).conditional:
+            least = 0
+    many = f"{most} items" if least >= most else f"up to {most} items"
+    why = f"{many}, known during the run"
+    if most == planned.step.max_items:
+        written = "max_items" in planned.step.model_fields_set
+        why += "; it fails with more" if written else ", unless `max_items` says fewer"
+    found = _perhaps(one, why, times=most)
+    least = min(least, most)
+    price = replace(found.price, min=one.price.min * least)
+    return replace(found, price=price, reserve=one.reserve * least)
+
+
+def _with_fallbacks(
+    planned: PlannedStep, key: str, expected: Sequence[tuple[str | None, Price]], again: bool = True
+) -> ItemEstimate:
+    """An item by the models and prices of its alternatives: `max` has every purchase of all of them.
+
+    `again` is False if `regenerate` does not count for the first of them.
+    """
+    (model, first), *others = expected
+    one = _attempts(planned, first) if again else first
+    # Of a pick it is the most of all chats of its judge, which are bought one by one.
+    reserve = (not planned.pick and first.max) or first.min
+    if not others:
+        return ItemEstimate(key, model, one, reserve)
+    models = tuple(name for name, _ in others)
+    more, top = greatest(price for _, price in others), greatest([one, *(p for _, p in others)])
+    added = "more" if more is None else f"up to {more} more"
+    reason = f"{one.assumption}; {added} with its fallbacks: {_names(models)}"
+    return ItemEstimate(key, model, Price(one.min, top, reason), reserve, fallback=models)
+
+
+def greatest(prices: Iterable[Price]) -> int | None:
+    """Of all together; None if one has no upper bound."""
+    tops = [one.max for one in prices]
+    return None if None in tops else sum(top for top in tops if top is not None)
+
+
+def _names(models: Iterable[str | None]) -> str:
+    return ", ".join(dict.fromkeys(name or "a model known during the run" for name in models))
+
+
+def _attempts(planned: PlannedStep, one: Price) -> Price:
+    """The price with every retry that the spec allows in `max`."""
+    times = planned.attempts
+    if times == 1:
+        return one
+    top = None if one.max is None else one.max * times
+    return Price(one.min, top, f"{one.assumption}, at most {times} times")
+
+
+def _perhaps(one: ItemEstimate, reason: str, times: int = 1) -> ItemEstimate:
+    """What may run not at all, or up to so many times."""
+    top = None if one.price.max is None else one.price.max * times
+    if top is None:
+        reason += f": {one.price.assumption}"
+    if one.fallback:
+        reason += f"; with fallbacks: {_names(one.fallback)}"
+    return replace(one, price=Price(0, top, reason), reserve=0)
+
+
+def _if(one: ItemEstimate, reason: str) -> ItemEstimate:
+    return one if one.price.max == 0 else _perhaps(one, reason)

@@ -1,0 +1,427 @@
+"""Finds certain failures before anything is bought.
+
+The queue evaluates the arguments of an item once its upstream has ended, which is paid for by
+then. What depends on inputs and loop variables alone is checked here, before the first purchase:
+expressions, models, parameters, lengths, references, and members of fan-outs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from jinja2 import nodes
+
+from rivya_flows.estimate.films import films
+from rivya_flows.language.expressions.output_types import (
+    ANY,
+    Made,
+    Unknown,
+    has_unknown,
+    is_place,
+    list_of,
+)
+from rivya_flows.language.expressions.resolve import (
+    ExpressionError,
+    UsesNull,
+    as_reference,
+    condition,
+    evaluate,
+    expressions_in,
+    is_computed,
+    whole_reference,
+)
+from rivya_flows.language.expressions.values import as_text
+from rivya_flows.language.wording import cut, shown
+from rivya_flows.plans.expand import items_from, with_followed_items
+from rivya_flows.plans.plan import PlannedStep, RunPlan, Space, brand_in, inputs_for, steps_in
+from rivya_flows.plans.requests import (
+    Scope,
+    alternatives_of,
+    check_kind,
+    examine,
+    fallback_of,
+    given_of,
+    known_arguments,
+    known_part,
+    known_result,
+    written_arguments,
+)
+from rivya_flows.queue.items import ItemState, Phase
+from rivya_flows.queue.scope import known_of, known_scope
+from rivya_flows.queue.state import State, item_range
+from rivya_flows.spec.includes import inlined_name
+from rivya_flows.spec.names import NamesInScope
+from rivya_flows.spec.written import WrittenSpec
+from rivya_flows.steps.arguments import World
+from rivya_flows.steps.pick import mode_of
+from rivya_flows.steps.request import ItemRequestError
+
+
+def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
+    """Step, item and reason of each certain failure.
+
+    Nothing was bought in the rehearsed state; items that failed in it are left out.
+    """
+    state = state.copy(plan=with_followed_items(state.plan))
+    # A failed step of an included spec may have reported the same input already.
+    told = {item.reason for _, item in state.each() if item.phase is Phase.FAILED}
+    for step_id, planned, space in _certain(state):
+        if step_id in state.plan.spaces:
+            for reason in _unfit(state, state.plan.spaces[step_id]):
+                if reason not in told:
+                    yield step_id, "", reason
+            continue
+        try:
+            scope = known_scope(state, planned)
+        except (UsesNull, ExpressionError):
+            continue  # the run skips the step, or its include reports it
+        try:
+            items = _items(state, step_id, space, scope)
+        except UsesNull:
+            continue
+        except ExpressionError as error:
+            yield step_id, "", str(error)
+            continue
+        absent = list(missing_members(state.plan, planned.space, _written(planned)))
+        for item in items:
+            if item.phase is not Phase.WAITING:
+                continue
+            # One by one: all arguments together may not fit in memory.
+            reasons = _reasons(state, planned, {**scope, **item.variables})
+            if reasons is None:
+                continue
+            yield from ((step_id, "", reason) for reason in absent)
+            absent = []
+            for reason in reasons:
+                yield step_id, item.key, reason
+    yield from _wrong_films(state)
+
+
+def _wrong_films(state: State) -> Iterator[tuple[str, str, str]]:
+    """Films whose clips are too short, by the lengths that their media are asked to have."""
+    certain = {step_id: planned for step_id, planned, _ in _certain(state)}
+    for (step_id, key), film in films(state).items():
+        if step_id in certain and certain[step_id].step.if_ is None:
+            yield from ((step_id, key, reason) for reason in film.wrong)
+
+
+def missing_in_outputs(state: State) -> Iterator[tuple[str, str]]:
+    """Name and reason of each output that names a member which a fan-out will not have."""
+    plan = with_followed_items(state.plan)
+    certain = {step_id for step_id, _, _ in _certain(state)}
+    space = plan.spaces[""]
+    scope = {"inputs": plan.inputs, **brand_in(space, plan.files)}
+    for name, written in plan.workflow.outputs.items():
+        if steps_in(space, written) <= certain:
+            for reason in missing_members(plan, "", written):
+                yield name, reason
+            for reason in missing_computed_members(plan, "", written, scope):
+                yield name, reason
+
+
+def certain_callbacks(state: State) -> Iterator[tuple[str, Any, Any]]:
+    """Step, URL and secret of each certain callback; None for what is known later."""
+    for step_id, planned, space in _certain(state):
+        if not planned.kind.calls_back:
+            continue
+        try:
+            scope = known_scope(state, planned)
+            for item in _items(state, step_id, space, scope):
+                known = _known_arguments(state, planned, {**scope, **item.variables})
+                if known is not None:
+                    given = (known[0].get(name) for name in ("url", "secret"))
+                    url, secret = (None if has_unknown(one) else one for one in given)
+                    yield step_id, url, secret
+        except (UsesNull, ExpressionError):
+            continue  # the run skips the step, or the failure is reported already
+
+
+def _written(planned: PlannedStep) -> list[Any]:
+    """All that is evaluated of a step, but for its condition."""
+    step = planned.step
+    arguments = [one.with_.model_dump() for one in alternatives_of(step)]
+    return [*arguments, step.key, step.fan_out[1]]
+
+
+def _certain(state: State) -> Iterator[tuple[str, PlannedStep, Space]]:
+    """Steps that run whatever other steps give, with their namespaces.
+
+    A step that may be skipped may give null, and steps that use it are then skipped too.
+    """
+    optional: set[str] = set()
+    for step_id in state.plan.order:
+        planned = state.planned(step_id)
+        space = state.plan.spaces[planned.space]
+        current = state.steps[step_id]
+        if current.status == "skipped":
+            continue  # its results are known: null
+        unsure = planned.skipped or planned.round_of or planned.upstream & optional
+        if unsure or _has_condition(space, planned):
+            optional.add(step_id)
+        else:
+            yield step_id, planned, space
+
+
+def _has_condition(space: Space, planned: PlannedStep) -> bool:
+    """Whether a condition on other steps decides if the step runs."""
+    guards = ((space, planned.step), *space.enclosing())
+    return any(steps_in(place, guard.if_) for place, guard in guards)
+
+
+def _unfit(state: State, space: Space) -> Iterator[str]:
+    """Why values given to an included spec do not match its inputs."""
+    assert space.outer is not None  # an `include` step opened it
+    for name in space.workflow.inputs:
+        if not steps_in(space.outer, space.given(name)):
+            try:
+                inputs_for(space, [name], known_of(state))
+            except UsesNull:
+                continue  # the run skips what reads it
+            except ExpressionError as error:
+                yield str(error)
+
+
+def _items(state: State, step_id: str, space: Space, scope: Scope) -> Sequence[ItemState]:
+    """The known items; one without variables represents unknown ones."""
+    current, planned = state.steps[step_id], state.planned(step_id)
+    if planned.itemwise is not None and planned.items is not None:
+        begun = {key: one.phase for key, one in current.items.items()}
+        return [
+            ItemState(one.key, one.variables, phase=begun.get(one.key, Phase.WAITING))
+            for one in planned.items
+        ]
+    if current.expanded:
+        return [*current.items.values()]
+    step = planned.step
+    if planned.itemwise is None and not steps_in(space, [step.fan_out[1], step.key]):
+        items_from(step, evaluate(step.fan_out[1], scope), scope)  # raises the reason
+    return (ItemState("", {}),)
+
+
+def _known_arguments(
+    state: State, planned: PlannedStep, scope: Scope
+) -> tuple[dict[str, Any], list[str]] | None:
+    """The arguments of an item, with `Unknown` for what is known later, and why some of them cannot be
+    evaluated; None if the item is or may be skipped.
+    """
+    try:
+        if not _is_wanted(planned.step.if_, scope):
+            return None
+    except ExpressionError as error:
+        return {}, [str(error)]
+    known, wrong = known_arguments(planned.step, scope)
+    if any(isinstance(error, UsesNull) for error in wrong):
+        return None
+    written = written_arguments(planned.step)
+    found = {name: as_planned(state, planned, written[name], one) for name, one in known.items()}
+    return found, [str(error) for error in wrong]
+
+
+def _reasons(state: State, planned: PlannedStep, scope: Scope) -> list[str] | None:
+    """Why a request of an item will fail, with all that it may fall back to; None if the item is or may
+    be skipped.
+    """
+    reasons: list[str] = []
+    kind = None
+    for number, step in enumerate(alternatives_of(planned.step)):
+        alternative = replace(planned, step=step)
+        known = _known_arguments(state, alternative, scope)
+        if known is None:
+            return None
+        arguments, found = known
+        written = [written_arguments(step)]
+        if planned.pick:
+            written.append({"by": planned.pick.by})  # of each candidate
+            mode = mode_of(arguments.get("mode"))
+            if mode is not None and mode.needs == "by":
+                found += _unknown_values(planned.pick.by, scope)
+        found += missing_computed_members(state.plan, planned.space, written, scope)
+        named = arguments.get("model")
+        model = state.plan.catalogue.get(named) if isinstance(named, str) else None
+        try:
+            found += _request_problems(state, alternative, arguments)
+            if model is not None and model.makes is not None:
+                kind = kind if number else model.makes
+                check_kind(model.id, model.makes, kind)
+        except (ItemRequestError, ExpressionError) as error:
+            found.append(str(error))
+        # What is wrong with the request as written is told once.
+        reasons += [one if one in reasons else f"{fallback_of(number)}{one}" for one in found]
+    return list(dict.fromkeys(reasons))
+
+
+def _request_problems(
+    state: State, planned: PlannedStep, arguments: Mapping[str, Any]
+) -> Iterator[str]:
+    """What is wrong with the arguments of an item, as far as they are known.
+
+    Raises:
+        ItemRequestError, ExpressionError: An argument is invalid.
+    """
+    step, plan = planned.step, state.plan
+    world = World(plan.catalogue, files=plan.files_of(planned), branding=plan.branding_of(planned))
+    given = given_of(step, arguments, {}, "planned")
+    examine(planned.kind, given, world)
+    yield from (one.sentence for one in given.problems)
+
+
+def _unknown_values(by: Any, scope: Scope) -> Iterator[str]:
+    """Why `by` has no value, whatever the candidates are."""
+    try:
+        known_part(by, {name: one for name, one in scope.items() if name != "item"})
+    except UsesNull as null:
+        yield f"there is nothing to pick from: `by` is null for every candidate, as {null}"
+    except ExpressionError as error:
+        yield str(error)
+
+
+def _is_wanted(written: Any, scope: Scope) -> bool:
+    """Whether the condition of an item certainly holds."""
+    if written is None:
+        return True
+    try:
+        known = known_part(written, scope)
+    except UsesNull:
+        return False
+    return not isinstance(known, Unknown) and condition(known, scope)
+
+
+_MAX_SHOWN = 20
+
+
+def missing_members(plan: RunPlan, space: str, written: Any) -> Iterator[str]:
+    """Why a value of a spec cannot be evaluated: members that a fan-out does not have.
+
+    Only certain reads count: no branch of a choice. What `default` or a test guards may be missing,
+    and may be no key that several items share.
+    """
+    named: dict[tuple[str, ...], bool] = {}
+    for tree, guarded in _certain_chains(written):
+        reference = as_reference(tree)
+        if reference is not None and reference.namespace == "steps" and len(reference.path) > 2:
+            path = reference.path[:3]
+            named[path] = named.get(path, True) and guarded
+    for path, guarded in sorted(named.items()):
+        yield from _absent(plan, space, path, guarded=guarded)
+
+
+def missing_computed_members(
+    plan: RunPlan, space: str, written: Any, scope: Scope
+) -> Iterator[str]:
+    """As `missing_members`, for keys and places that are computed from what is known: the scope."""
+    for tree, guarded in _certain_chains(written):
+        while isinstance(tree, nodes.Getattr | nodes.Getitem):
+            argument, tree = getattr(tree, "arg", None), tree.node
+            if argument is None or isinstance(argument, nodes.Const | nodes.Slice):
+                continue
+            held = as_reference(tree)
+            if held is None or held.namespace != "steps" or len(held.path) != 2:
+                continue
+            if (name := _known_name(argument, scope)) is not None:
+                yield from _absent(plan, space, (*held.path, name), guarded=guarded)
+
+
+def _known_name(argument: nodes.Expr, scope: Scope) -> str | None:
+    try:
+        name = known_result(argument, scope)
+    except (ExpressionError, UsesNull):
+        return None  # a null skips what reads it; a mistake is reported with the argument
+    return as_text(name) if isinstance(name, str | int | float) else None
+
+
+def as_planned(state: State, planned: PlannedStep, written: Any, known: Any) -> Any:
+    """What the plan says of a value that is all items or media of a step; the value if it is no such one."""
+    named = whole_reference(written) if isinstance(known, Unknown) else None
+    if named is None or named.namespace != "steps" or named.path[1:] not in _WHOLE:
+        return known
+    name = inlined_name(planned.space, named.path[0])
+    source = state.plan.steps.get(name)
+    if source is None:
+        return known
+    names = NamesInScope(WrittenSpec({}), state.plan.catalogue)
+    single = source.kind.gives(written_arguments(source.step), names)
+    member = (single.fields or {}).get("asset", ANY) if named.path[1] == "assets" else single
+    least, most = item_range(state, name)
+    # An item may make several media; one that may fail counts as none.
+    made = Made(name, least if source.items and _is_whole(state.plan, source) else 0, most)
+    return Unknown(list_of(member), made=made)
+
+
+_WHOLE = (("items",), ("assets",))
+
+
+def _is_whole(plan: RunPlan, source: PlannedStep) -> bool:
+    """Whether all of its items must complete, and those that they follow."""
+    if source.skipped or source.conditional or source.step.allow_failures:
+        return False
+    return source.itemwise is None or _is_whole(plan, plan.steps[source.itemwise])
+
+
+def _certain_chains(value: Any) -> Iterator[tuple[nodes.Node, bool]]:
+    """The names with fields that a value certainly reads, and whether each is guarded: it may be missing."""
+    for expression in expressions_in(value):
+        yield from _certain_reads(expression.tree)
+
+
+def _certain_reads(tree: nodes.Node, *, guarded: bool = False) -> Iterator[tuple[nodes.Node, bool]]:
+    if as_reference(tree) is not None:
+        yield tree, guarded
+        return
+    inside = guarded
+    match tree:
+        case nodes.CondExpr():
+            parts: list[Any] = [tree.test]
+        case nodes.And() | nodes.Or():
+            parts = [tree.left]
+        case nodes.Compare():
+            parts = [tree.expr, tree.ops[0].expr]
+        case nodes.Test():
+            parts, inside = [tree.node], True
+        case nodes.Filter() if tree.name == "default":
+            parts, inside = [tree.node], True
+        case _:
+            parts = list(tree.iter_child_nodes())
+    # Where something guarded is missing, what comes after it is not read.
+    for part in parts[:1] if guarded else parts:
+        yield from _certain_reads(part, guarded=inside)
+
+
+def _absent(plan: RunPlan, space: str, path: tuple[str, ...], *, guarded: bool) -> Iterator[str]:
+    step_id, held, name = path
+    source = plan.steps.get(inlined_name(space, step_id))
+    # What reads a skipped step is skipped too.
+    if source is None or source.skipped or source.conditional:
+        return
+    formats = _formats(source)
+    if not guarded and held == "assets" and formats and source.items is not None:
+        yield from _no_place(step_id, held, name, len(formats) * len(source.items))
+    if not source.step.fans_out:  # `by` has formats
+        is_known = held == "by" and formats and not is_computed(formats)
+        if is_known and not guarded and name not in formats:
+            yield f"steps.{step_id}.by has no {shown(name)}; it has: {', '.join(formats)}"
+        return
+    if source.items is None or source.keys is None:
+        return
+    if held == "by" and name in source.shared_keys:
+        yield f"steps.{step_id}.by[{shown(name)}]: {source.shared_keys[name]}"
+    elif guarded:
+        return
+    elif held == "by" and name not in source.keys:
+        known = ", ".join(item.key for item in source.items[:_MAX_SHOWN])
+        yield f"steps.{step_id}.by has no {shown(name)}; it has: {cut(known, 300)}"
+    elif held == "items":
+        yield from _no_place(step_id, held, name, len(source.items))
+
+
+def _no_place(step_id: str, held: str, name: str, count: int) -> Iterator[str]:
+    if is_place(name) and not -count <= int(name) < count:
+        members = f"{count} member{'' if count == 1 else 's'}"
+        yield f"steps.{step_id}.{held} has {members}, so there is no [{name}]"
+
+
+def _formats(source: PlannedStep) -> list[Any]:
+    """The formats of each item of a composition, as written; empty if that is not known."""
+    written = getattr(source.step.with_, "formats", None)
+    return list(written) if isinstance(written, list | tuple) else []

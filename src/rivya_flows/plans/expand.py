@@ -1,0 +1,314 @@
+"""Expands a workflow and its inputs into a plan: steps in order, items, dependencies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from graphlib import TopologicalSorter
+from typing import Any
+
+from rivya_client.catalogue.catalogue import Catalogue
+from rivya_flows.assets import Asset
+from rivya_flows.language.expressions.output_types import has_unknown
+from rivya_flows.language.expressions.resolve import (
+    ExpressionError,
+    UsesNull,
+    condition,
+    evaluate,
+    items_named,
+    references,
+)
+from rivya_flows.language.matrix import OwnKey, item_keys, rows_of
+from rivya_flows.language.step_groups import PARTS, Part
+from rivya_flows.language.workflow import Inputs, Step, Workflow
+from rivya_flows.plans.names import round_name
+from rivya_flows.plans.plan import (
+    NamespaceFacts,
+    PlannedItem,
+    PlannedStep,
+    RunPlan,
+    Space,
+    inputs_in,
+    scope_in,
+    space_of_include,
+    steps_in,
+)
+from rivya_flows.plans.requests import PartlyKnown, known_part
+from rivya_flows.spec.includes import inlined_name
+from rivya_flows.steps.pick import mode_of
+
+
+def expand(
+    workflow: Workflow,
+    inputs: Inputs,
+    catalogue: Catalogue,
+    files: Mapping[str, Asset] | None = None,
+) -> RunPlan:
+    """The plan of one run of a checked workflow; `files` are assets by the path that it wrote."""
+    spaces = {"": Space("", workflow)}
+    known = NamespaceFacts(inputs, files or {}, _nothing_yet)
+    planned: dict[str, PlannedStep] = {}
+    for part in PARTS:
+        placed = _placed(spaces[""], workflow.part(part), spaces)
+        upstream = {name: upstream_of(space, step, name) for name, (space, step) in placed.items()}
+        for name in _ordered(upstream):
+            space, step = placed[name]
+            made = _plan_step(part, space, step, upstream[name], known, planned)
+            again = _rounds(space, name, made, known, planned)
+            planned |= again
+            planned[name] = replace(made, rounds=tuple(again))
+    return RunPlan(workflow, inputs, catalogue, planned, files or {}, spaces)
+
+
+def _nothing_yet(name: str) -> Mapping[str, Any]:
+    raise KeyError(name)
+
+
+def _placed(
+    space: Space, steps: Mapping[str, Step], spaces: dict[str, Space]
+) -> dict[str, tuple[Space, Step]]:
+    """All steps by their names in the plan, included steps before their `include`."""
+    placed: dict[str, tuple[Space, Step]] = {}
+    for step_id, step in steps.items():
+        name = inlined_name(space.id, step_id)
+        inner = space_of_include(space, step_id, name)
+        if inner is not None:
+            spaces[name] = inner
+            placed |= _placed(inner, inner.workflow.steps, spaces)
+        placed[name] = (space, step)
+    return placed
+
+
+def upstream_of(space: Space, step: Step, name: str) -> frozenset[str]:
+    """Names of the steps that a step, `name` in the plan, refers to or needs."""
+    return _whole(space, step, name) | steps_in(space, step.fan_out[1])
+
+
+def _whole(space: Space, step: Step, name: str) -> frozenset[str]:
+    """Steps named outside the fan-out; for an `include`, all steps inside too."""
+    inner = space_of_include(space, step.id, name)
+    if inner is None:
+        return _needed(space, step, _written(step))
+    inside = {inlined_name(name, one) for one in inner.workflow.steps}
+    return _needed(space, step, [step.key, step.if_]) | inside
+
+
+def _needed(
+    space: Space, step: Step, values: Any, *, more_than_status: bool = False
+) -> frozenset[str]:
+    """The steps that values of a step read, and that it or an `include` around it needs."""
+    named = steps_in(space, values, more_than_status=more_than_status)
+    named |= {inlined_name(space.id, one) for one in step.needs}
+    for outer, include in space.enclosing():
+        named |= steps_in(outer, include.if_, more_than_status=more_than_status)
+        named |= {inlined_name(outer.id, one) for one in include.needs}
+    return named
+
+
+def _plan_step(
+    part: Part,
+    space: Space,
+    step: Step,
+    upstream: frozenset[str],
+    known: NamespaceFacts,
+    planned: Mapping[str, PlannedStep],
+) -> PlannedStep:
+    conditional = step.if_ is not None and _refers_to_loop(step)
+    skipped = None
+    for place, guard in ((space, step), *space.enclosing()):
+        if guard.if_ is None or (guard is step and conditional):
+            continue
+        if steps_in(place, guard.if_):
+            conditional = True
+        elif not _holds(place, guard, known):
+            whose = "its condition" if guard is step else f"the condition of {guard.id}"
+            skipped = f"{whose} is false for these inputs"
+    itemwise = _items_of(space, step.foreach)
+    items: tuple[PlannedItem, ...] | None
+    if not step.fans_out:
+        items = (PlannedItem("", {}),)
+    elif itemwise is not None:
+        items = _following(step, planned[itemwise])
+    elif steps_in(space, step.fan_out[1]):
+        items = None
+    else:
+        items = _known_items(space, step, known)
+    name, read = inlined_name(space.id, step.id), [*_written(step), step.fan_out[1]]
+    whole = upstream if itemwise is None else _whole(space, step, name)
+    return PlannedStep(
+        step,
+        items,
+        skipped,
+        upstream,
+        whole,
+        itemwise,
+        conditional,
+        part,
+        space.id,
+        inputs_in(space, read),
+        upstream - _needed(space, step, read, more_than_status=True),
+    )
+
+
+def _rounds(
+    space: Space,
+    name: str,
+    pick: PlannedStep,
+    known: NamespaceFacts,
+    planned: Mapping[str, PlannedStep],
+) -> dict[str, PlannedStep]:
+    """The steps that buy the candidates of a pick again, one for each round."""
+    if (with_ := pick.pick) is None or pick.step.fans_out or pick.skipped:
+        return {}
+    source = _items_of(space, with_.from_)
+    if source is None or source not in planned or not _may_reject(space, with_.mode, known):
+        return {}
+    again: dict[str, PlannedStep] = {}
+    for number in range(1, with_.rounds + 1):
+        step_id = round_name(pick.step.id, planned[source].step.id, number)
+        again[inlined_name(space.id, step_id)] = replace(
+            planned[source],
+            step=planned[source].step.model_copy(update={"id": step_id}),
+            part=pick.part,
+            round_of=(name, number),
+            repeats=source,
+        )
+    return again
+
+
+def _may_reject(space: Space, mode: Any, known: NamespaceFacts) -> bool:
+    """Whether a pick in this mode may reject all candidates; True if that is not known yet."""
+    try:
+        found = mode_of(evaluate(mode, scope_in(space, mode, known)))
+        return found is not None and found.decides != "rule"
+    except (ExpressionError, UsesNull, KeyError):
+        return True
+
+
+def _written(step: Step) -> list[Any]:
+    """What is evaluated for the items of a step, with the arguments that it falls back to."""
+    taken = [step.with_.model_dump(), *(one.model_dump() for one in step.fallback)]
+    return [taken, step.key, step.if_]
+
+
+def _holds(space: Space, step: Step, known: NamespaceFacts) -> bool:
+    """Whether a condition on inputs holds; True if it fails, which the queue reports."""
+    try:
+        return condition(step.if_, scope_in(space, step.if_, known))
+    except (ExpressionError, UsesNull):
+        return True
+
+
+def _known_items(space: Space, step: Step, known: NamespaceFacts) -> tuple[PlannedItem, ...] | None:
+    """Items that depend on inputs alone; None on a null or an error, which the queue reports."""
+    written = step.fan_out[1]
+    try:
+        scope = scope_in(space, [written, step.key], known)
+        return items_from(step, evaluate(written, scope), scope)
+    except (ExpressionError, UsesNull, KeyError):
+        return None
+
+
+def _following(step: Step, source: PlannedStep) -> tuple[PlannedItem, ...] | None:
+    """Items with the keys of the source; their loop variables follow during the run."""
+    if source.items is None or step.key is not None:
+        return None
+    return tuple(PlannedItem(item.key, {}, item.repeats) for item in source.items)
+
+
+def _items_of(space: Space, value: Any) -> str | None:
+    """The step with a fan-out whose items a value is; None for any other.
+
+    A pick has `items` too, which are no items of its own.
+    """
+    name = items_named(value)
+    source = None if name is None else space.workflow.all_steps.get(name)
+    return inlined_name(space.id, source.id) if source is not None and source.fans_out else None
+
+
+def _ordered(upstream: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
+    """Names in topological order; ties keep the order of the file."""
+    place = {name: index for index, name in enumerate(upstream)}
+    # Steps of earlier parts come first anyway.
+    sorter = TopologicalSorter(
+        {name: sorted(before & upstream.keys()) for name, before in upstream.items()}
+    )
+    sorter.prepare()
+    order: list[str] = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready(), key=place.__getitem__)
+        order += ready
+        sorter.done(*ready)
+    return tuple(order)
+
+
+def _refers_to_loop(step: Step) -> bool:
+    return any(r.namespace in ("matrix", "zip", step.as_) for r in references(step.if_))
+
+
+def items_from(step: Step, evaluated: Any, scope: Mapping[str, Any]) -> tuple[PlannedItem, ...]:
+    """The items of a fan-out, from its axes or list; `key` sees `scope` and loop variables.
+
+    Raises:
+        UsesNull: A list or a key is null.
+        ExpressionError: The values are not a valid fan-out.
+    """
+    loop, _ = step.fan_out
+    if loop == "foreach" and isinstance(evaluated, list) and len(evaluated) > step.max_items:
+        raise ExpressionError(
+            f"{len(evaluated)} items, but max_items is {step.max_items}: raise it, or take the first"
+            f" with [0:{step.max_items}] after the list"
+        )
+    rows, variables = rows_of(loop, evaluated, step.as_)
+    written = None
+    if step.key is not None:
+        written = [evaluate(step.key, {**scope, **one}) for one in variables]
+    elif loop == "foreach" and rows and all(_has_key(row["item"]) for row in rows):
+        written = [row["item"]["key"] for row in rows]
+    keys = item_keys(rows, written)
+    return tuple(
+        PlannedItem(key.text, one, key.repeats) for key, one in zip(keys, variables, strict=True)
+    )
+
+
+def _has_key(member: Any) -> bool:
+    return isinstance(member, Mapping) and "key" in member
+
+
+def with_followed_items(plan: RunPlan) -> RunPlan:
+    """The plan with the keys and the known variables of items that follow others, where these are certain.
+
+    Of the followed item, its key and its values of the matrix or zip are known; the run knows the rest.
+    """
+    steps = dict(plan.steps)
+    for name, planned in plan.steps.items():
+        if planned.itemwise is not None:
+            items = _followed(plan, planned, steps)
+            steps[name] = planned if items is None else replace(planned, items=items)
+    return replace(plan, steps=steps)
+
+
+def _followed(
+    plan: RunPlan, planned: PlannedStep, steps: Mapping[str, PlannedStep]
+) -> tuple[PlannedItem, ...] | None:
+    source, step = steps[planned.itemwise or ""], planned.step
+    if not source.items or source.conditional or source.skipped:
+        return None
+    members = [PartlyKnown(_known_fields(item)) for item in source.items]
+    if step.key is None:
+        return tuple(
+            PlannedItem(item.key, {step.as_: member}, item.repeats)
+            for item, member in zip(source.items, members, strict=True)
+        )
+    scope = {} if planned.space else {"inputs": plan.inputs}
+    try:
+        if has_unknown(known_part(step.key, {**scope, step.as_: members[0]})):
+            return None
+        return items_from(step, members, scope)
+    except (ExpressionError, UsesNull):
+        return None  # the run, or what reads the item, reports it
+
+
+def _known_fields(item: PlannedItem) -> dict[str, object]:
+    axes = {**item.variables.get("matrix", {}), **item.variables.get("zip", {})}
+    return {**axes, "key": OwnKey(item.key)}

@@ -1,0 +1,78 @@
+"""Names that are equal on every machine: hashes, idempotency keys, labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rivya_client.printable import printable
+from rivya_flows.language.canonical import digest
+from rivya_flows.language.wording import cut
+
+if TYPE_CHECKING:
+    from rivya_flows.language.workflow import Inputs, Workflow
+
+_LONGEST_KEY = 40
+"""Characters of a key in a message."""
+
+BATCH_LABEL = "batch"
+"""The label of the runs of a batch, whose value is the batch's id; one that the user gives stays."""
+
+
+def idempotency_key(nonce: str, step: str, key: str, n: int) -> str:
+    """The key of one purchase: 68 ASCII characters, equal after every crash.
+
+    The API takes at most 255 printable ASCII characters (contract, section 2.4, a convention).
+    """
+    return "rvf-" + digest([nonce, step, key, n])
+
+
+def trace_name(run_id: str, step: str, key: str, n: int) -> str:
+    """The `client_request_id` of a job, which names its item in printable ASCII."""
+    name = f"{run_id}/{label(step, key)}#{n}"
+    return name.encode("ascii", "replace").decode()[:128]
+
+
+def label(step: str, key: str) -> str:
+    """``step[key]``, or the step alone where it does not fan out."""
+    return f"{step}[{key}]" if key else step
+
+
+def short_label(step: str, key: str) -> str:
+    """As `label`, for messages: a long key, such as a whole prompt, is cut."""
+    return label(step, cut(key, _LONGEST_KEY))
+
+
+def first_of(step: str, keys: Sequence[str]) -> str:
+    """Items of a step that fared alike, for messages: ``stills[neon] and 2 more``."""
+    more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
+    return short_label(step, keys[0]) + more
+
+
+def subject_of(workflow: Workflow, inputs: Inputs, *, prose: bool = True) -> str:
+    """What a run is about, in a line of at most 60 characters: ``Aurora desk lamp``.
+
+    That is its first one-line text or choice; with `prose`, else its first long text; else "".
+    """
+    for types in (("string", "enum"), ("text",) if prose else ()):
+        for name, described in workflow.inputs.items():
+            if described.type in types:
+                value = str(inputs.get(name, described.default) or "")
+                if text := " ".join(printable(value).split()):
+                    return cut(text)
+    return ""
+
+
+def round_name(pick: str, step: str, number: int) -> str:
+    """The step that buys the candidates of a pick again: ``pick.step.2``, for the first such round."""
+    return f"{pick}.{step}.{number + 1}"
+
+
+def is_round(step: str) -> bool:
+    """Whether a step buys candidates again: no other name has a dot."""
+    return "." in step
+
+
+def listed(keys: Sequence[str]) -> str:
+    """Keys as part of a sentence; ``;`` stands between them where one has a comma itself."""
+    return ("; " if any("," in key for key in keys) else ", ").join(keys)

@@ -1,0 +1,345 @@
+"""The plan of a run: the specs in it, its steps in order, their items and dependencies."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import PurePosixPath
+from typing import Any
+
+from rivya_client.catalogue.catalogue import Catalogue
+from rivya_flows.assets import Asset, as_asset
+from rivya_flows.language.expressions.resolve import (
+    ExpressionError,
+    UsesNull,
+    evaluate,
+    items_named,
+    references,
+)
+from rivya_flows.language.inputs import fit
+from rivya_flows.language.matrix import ItemKey, shared_keys
+from rivya_flows.language.step_groups import PARTS, Part
+from rivya_flows.language.syntax.media_references import resolve, written_path
+from rivya_flows.language.workflow import Input, Inputs, Step, Workflow
+from rivya_flows.spec.includes import included_by, inlined_name
+from rivya_flows.steps.branding import Branding, brand_values
+from rivya_flows.steps.include import IncludeWith
+from rivya_flows.steps.kind import Kind
+from rivya_flows.steps.pick import PickWith
+from rivya_flows.steps.registry import kind_of_step
+from rivya_flows.steps.structured_output import TURNS
+
+Fields = Callable[[str], Mapping[str, Any]]
+"""Output fields of a step by its name in the plan."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """One spec inside a run.
+
+    Attributes:
+        id: Name of the `include` step in the plan; "" for the run's own spec.
+        workflow: The spec.
+        folder: Its folder, relative to that of the main spec: "" or ``parts/``.
+        outer: The namespace that includes it, or None.
+        step: The `include` step, or None.
+    """
+
+    id: str
+    workflow: Workflow
+    folder: str = ""
+    outer: Space | None = None
+    step: Step | None = None
+
+    def given(self, name: str) -> Any:
+        """The value that the `include` step gives for an input, as written; None if none."""
+        arguments = self.step.with_ if self.step else None
+        return arguments.inputs.get(name) if isinstance(arguments, IncludeWith) else None
+
+    def enclosing(self) -> Iterable[tuple[Space, Step]]:
+        """Each enclosing `include` step and its namespace, innermost first."""
+        if self.outer is not None and self.step is not None:
+            yield self.outer, self.step
+            yield from self.outer.enclosing()
+
+
+@dataclass(frozen=True)
+class NamespaceFacts:
+    """The facts that values in the namespaces of a run depend on.
+
+    `files` are assets by path from the folder of the main spec.
+    """
+
+    inputs: Inputs = field(hash=False)
+    files: Mapping[str, Asset] = field(hash=False)
+    fields: Fields
+
+
+def space_of_include(outer: Space, step_id: str, name: str) -> Space | None:
+    """The namespace that an `include` step, `name` in the plan, opens; None for other steps."""
+    included = included_by(outer.workflow, step_id)
+    if included is None:
+        return None
+    folder = str(PurePosixPath(included.path).parent)
+    step = outer.workflow.all_steps[step_id]
+    return Space(
+        name, included.workflow, "" if folder == "." else f"{folder}/", outer=outer, step=step
+    )
+
+
+def steps_in(space: Space, value: Any, *, more_than_status: bool = False) -> frozenset[str]:
+    """Plan names of the steps that a value refers to, also through inputs of its namespace.
+
+    With `more_than_status`, only steps that it reads another field than `status` of.
+    """
+    found: set[str] = set()
+    for reference in references(value):
+        if reference.namespace == "steps" and reference.path:
+            if not (more_than_status and reference.path[1:2] == ("status",)):
+                found.add(inlined_name(space.id, reference.path[0]))
+        elif reference.namespace == "inputs" and space.outer is not None:
+            for name in reference.path[:1] or space.workflow.inputs:
+                given = space.given(name)
+                found |= steps_in(space.outer, given, more_than_status=more_than_status)
+    return frozenset(found)
+
+
+def inputs_in(space: Space, value: Any) -> frozenset[str]:
+    """The inputs that a value reads."""
+    found: set[str] = set()
+    for reference in references(value):
+        if reference.namespace == "inputs":
+            found.update(reference.path[:1] or space.workflow.inputs)
+    return frozenset(found)
+
+
+def scope_in(space: Space, value: Any, known: NamespaceFacts) -> dict[str, Any]:
+    """The scope in which a value of a namespace is evaluated; raises as `inputs_for`."""
+    named = {r.path[0] for r in references(value) if r.namespace == "steps" and r.path}
+    steps = {name: known.fields(inlined_name(space.id, name)) for name in sorted(named)}
+    inputs = inputs_for(space, inputs_in(space, value), known)
+    return {"inputs": inputs, "steps": steps, **brand_in(space, known.files)}
+
+
+def brand_in(space: Space, files: Mapping[str, Asset]) -> dict[str, Any]:
+    """The name `brand` of a scope, if the spec or one that includes it has a brand."""
+    brand = space.workflow.branding
+    return {} if brand is None else {"brand": brand_values(brand, files)}
+
+
+def inputs_for(space: Space, names: Iterable[str], known: NamespaceFacts) -> Inputs:
+    """The values of inputs; in the main namespace, of all inputs.
+
+    Raises:
+        UsesNull: A required input is null.
+        ExpressionError: An input cannot be evaluated, or does not match its declaration.
+    """
+    if space.outer is None:
+        return known.inputs
+    return {name: _input(space, space.outer, name, known) for name in sorted(names)}
+
+
+def _input(space: Space, outer: Space, name: str, known: NamespaceFacts) -> Any:
+    declared = space.workflow.inputs[name]
+    written, value = space.given(name), None
+    if written is not None:
+        try:
+            value = evaluate(written, scope_in(outer, written, known))
+        except UsesNull:
+            # As if it were not given: the default, or null if it is optional.
+            if declared.required and declared.default is None:
+                raise
+    folder = outer.folder if value is not None else space.folder
+    value = declared.default if value is None else value
+    if value is None:
+        return None
+    try:
+        return _fitting(declared, value, folder, known.files)
+    except ValueError as error:
+        raise ExpressionError(f"the input {name!r} of {space.id}: {error}") from error
+
+
+def _fitting(declared: Input, value: Any, folder: str, files: Mapping[str, Asset]) -> Any:
+    if declared.type == "file":
+        return _file(declared, value, folder, files)
+    if declared.type == "list" and declared.of == "file" and isinstance(value, list):
+        return [_file(declared, one, folder, files) for one in value]
+    return fit(declared, value)
+
+
+def _file(declared: Input, value: Any, folder: str, files: Mapping[str, Asset]) -> Any:
+    path = written_path(value)
+    named = None if path is None else files.get(folder + path)
+    asset = named or as_asset(value)
+    if asset is not None:
+        if declared.kind is not None and asset.kind != declared.kind:
+            raise ValueError(f"expected {declared.kind}, got {asset.kind}")
+        return named.as_json() if named else value
+    return resolve(value, kind=declared.kind, root=None, inside=False)
+
+
+Variables = Mapping[str, Any]
+"""What the fan-out of an item adds to its scope: ``{"matrix": {…}}``, ``{"zip": {…}}`` or ``{"item": …}``."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedItem:
+    """One item of a step: its key and loop variables.
+
+    `repeats` is the key of an earlier item if it was given the same one.
+    """
+
+    key: str
+    variables: Variables = field(hash=False)
+    repeats: str | None = None
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """A step as it is known before the run.
+
+    Attributes:
+        items: Its items; None if its `foreach` or an axis is known only during the run.
+        skipped: Why it will not run, if a condition on inputs decides that; else None.
+        upstream: Steps that it refers to or needs.
+        whole: Those of them that must be settled before any of its items.
+        itemwise: The step whose items it follows one by one, or None.
+        conditional: Its `if` depends on other steps.
+        part: The map of the spec that holds it; decides when it runs.
+        space: Name of the `include` step that it comes from; "" for the run's own.
+        reads: Inputs of its spec that it reads.
+        tolerates: Steps of whose outputs it reads the status alone; it runs when they failed too.
+        rounds: Of a pick: the steps that buy its candidates again, in the order of the rounds.
+        round_of: Of such a step: the name of the pick, and the round, counted from 1.
+        repeats: Of such a step: the name of the step that it buys again.
+    """
+
+    step: Step
+    items: tuple[PlannedItem, ...] | None
+    skipped: str | None
+    upstream: frozenset[str]
+    whole: frozenset[str]
+    itemwise: str | None
+    conditional: bool
+    part: Part = "steps"
+    space: str = ""
+    reads: frozenset[str] = frozenset()
+    tolerates: frozenset[str] = frozenset()
+    rounds: tuple[str, ...] = ()
+    round_of: tuple[str, int] | None = None
+    repeats: str | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of the step."""
+        return kind_of_step(self.step)
+
+    @property
+    def pick(self) -> PickWith | None:
+        """What it picks from, and how; None of a step of another kind."""
+        return self.step.with_ if isinstance(self.step.with_, PickWith) else None
+
+    @property
+    def attempts(self) -> int:
+        """Purchases of one request, as written, at most."""
+        turns = TURNS if self.kind.expects(self.step.with_) else 1
+        return turns * (1 + self.step.regenerate)
+
+    @cached_property
+    def keys(self) -> frozenset[str] | None:
+        """Keys of its items; None if they are known only during the run."""
+        return None if self.items is None else frozenset(item.key for item in self.items)
+
+    @cached_property
+    def shared_keys(self) -> Mapping[str, str]:
+        """What to say of each key that several of its items were given."""
+        return shared_keys([ItemKey(one.key, one.repeats) for one in self.items or ()])
+
+
+def items_step(planned: PlannedStep, value: Any) -> str | None:
+    """The step whose items a value of a step is, ``${{ steps.NAME.items }}``; None for any other."""
+    name = items_named(value)
+    return None if name is None else inlined_name(planned.space, name)
+
+
+def candidates_step(planned: PlannedStep) -> str | None:
+    """The step whose items a pick chooses from; None if `from` is anything else."""
+    return items_step(planned, planned.pick.from_) if planned.pick else None
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What a run will do, as far as it is known before.
+
+    Attributes:
+        steps: In topological order.
+        files: Assets by path from the folder of the main spec.
+        spaces: Namespaces by the name of the `include` step; "" is the main one.
+    """
+
+    workflow: Workflow
+    inputs: Inputs = field(hash=False)
+    catalogue: Catalogue = field(hash=False)
+    steps: Mapping[str, PlannedStep] = field(hash=False)
+    files: Mapping[str, Asset] = field(hash=False)
+    spaces: Mapping[str, Space] = field(hash=False)
+
+    def files_of(self, planned: PlannedStep) -> Mapping[str, Asset]:
+        """Assets by path from the folder of the spec of a step."""
+        folder = self.spaces[planned.space].folder
+        if not folder:
+            return self.files
+        return {
+            path.removeprefix(folder): asset
+            for path, asset in self.files.items()
+            if path.startswith(folder)
+        }
+
+    def branding_of(self, planned: PlannedStep) -> Branding:
+        """What the spec of a step adds to its requests."""
+        space = self.spaces[planned.space]
+        return Branding(space.workflow.branding, space.workflow.texts, space.folder, self.files)
+
+    @cached_property
+    def order(self) -> tuple[str, ...]:
+        """Step ids in the order of execution."""
+        return tuple(self.steps)
+
+    @cached_property
+    def parts(self) -> Mapping[Part, tuple[str, ...]]:
+        """Step ids of each part, in the order of execution."""
+        return {
+            part: tuple(name for name, planned in self.steps.items() if planned.part == part)
+            for part in PARTS
+        }
+
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        """The place of each step in the order of execution."""
+        return {name: place for place, name in enumerate(self.steps)}
+
+    def follows(self, name: str) -> tuple[str, ...]:
+        """The steps before a step in a graph, in plan order: a round follows what was looked at."""
+        planned = self.steps[name]
+        before = {*planned.upstream, *planned.rounds}
+        if planned.round_of is not None:
+            pick, number = planned.round_of
+            before.add(self.candidates_of(pick, number - 1))
+        return tuple(sorted(before, key=self.places.__getitem__))
+
+    def candidates_of(self, pick: str, number: int) -> str:
+        """The step that makes the candidates of a pick with rounds, in a round; 0 is the first."""
+        rounds = self.steps[pick].rounds
+        return rounds[number - 1] if number else self.steps[rounds[0]].repeats or ""
+
+    @cached_property
+    def downstream(self) -> Mapping[tuple[Part, str], tuple[str, ...]]:
+        """Steps of a part that look at a step again when it changes; empty for the others."""
+        found: defaultdict[tuple[Part, str], tuple[str, ...]] = defaultdict(tuple)
+        for name, planned in self.steps.items():
+            looks_at = {*planned.upstream, *planned.rounds}
+            for before in sorted(looks_at | ({planned.round_of[0]} if planned.round_of else set())):
+                found[planned.part, before] += (name,)
+        return found

@@ -1,0 +1,249 @@
+"""The request of an item, from the arguments of its step as far as they are known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from jinja2 import nodes
+
+from rivya_client.catalogue.catalogue import Catalogue
+from rivya_flows.assets import Asset
+from rivya_flows.language.expressions.evaluation import Evaluation, result
+from rivya_flows.language.expressions.output_types import Unknown, has_unknown
+from rivya_flows.language.expressions.resolve import (
+    Reference,
+    evaluate,
+    is_computed,
+    tree_references,
+)
+from rivya_flows.language.expressions.templates import template
+from rivya_flows.language.expressions.values import ExpressionError, UsesNull, as_text, memory_of
+from rivya_flows.language.workflow import Step
+from rivya_flows.steps.arguments import Arguments, Stage, World
+from rivya_flows.steps.branding import Branding
+from rivya_flows.steps.kind import Kind
+from rivya_flows.steps.registry import kind_of_step
+from rivya_flows.steps.request import (
+    MAX_PLAN_BYTES,
+    MAX_REQUEST_BYTES,
+    ItemRequest,
+    ItemRequestError,
+    PlanTooLargeError,
+)
+
+Scope = Mapping[str, Any]
+
+_ARITHMETIC = (nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Neg)
+
+
+class PartlyKnown(dict[str, Any]):
+    """The fields of a map that are known; it has others too."""
+
+
+def known_part(value: Any, scope: Scope) -> Any:
+    """The value with its known parts evaluated, and `Unknown` for the rest.
+
+    Raises:
+        UsesNull: A null is used where a value is needed.
+        ExpressionError: A known part cannot be evaluated.
+    """
+    if isinstance(value, Mapping):
+        return {key: known_part(part, scope) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [known_part(part, scope) for part in value]
+    if not isinstance(value, str) or not is_computed(value):
+        return value
+    parts = template(value)
+    known = [_is_all_known(one.tree, scope) for one in parts.expressions]
+    if all(known):
+        return evaluate(value, scope)
+    certain, here = iter(known), Evaluation(scope)
+    least = 0
+    for part in parts.parts:
+        if isinstance(part, str):
+            least += len(part)
+        elif next(certain):
+            least += len(as_text(result(part.tree, here)))
+        else:
+            _check_operands(part.tree, scope, here)
+    return Unknown(least=least)
+
+
+def _check_operands(tree: nodes.Node, scope: Scope, here: Evaluation) -> None:
+    """Evaluates what is known of a sum that is partly known: a null in it makes all of it null."""
+    waiting = [tree]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, _ARITHMETIC):
+            waiting += one.iter_child_nodes()
+        elif isinstance(one, nodes.Expr) and _is_all_known(one, scope):
+            result(one, here)
+
+
+def known_arguments(
+    step: Step, scope: Scope
+) -> tuple[dict[str, Any], list[UsesNull | ExpressionError]]:
+    """The arguments of an item as far as they are known, and what is wrong with those that are `Unknown` for
+    it.
+    """
+    known, wrong = dict[str, Any](), list[UsesNull | ExpressionError]()
+    for name, written in written_arguments(step).items():
+        if written is not None:
+            try:
+                known[name] = known_part(written, scope)
+            except (UsesNull, ExpressionError) as error:
+                known[name] = Unknown()
+                wrong.append(error)
+    return known, wrong
+
+
+def known_result(tree: nodes.Expr, scope: Scope) -> Any:
+    """The value of an expression, or `Unknown` if a part of it is not known; raises as `known_part`."""
+    if _is_all_known(tree, scope):
+        return result(tree, Evaluation(scope))
+    return Unknown()
+
+
+def known_value(value: Any, scope: Scope) -> Any:
+    """The value, if all that it needs is in the scope; else None."""
+    try:
+        return evaluate(value, scope)
+    except (ExpressionError, UsesNull):
+        return None
+
+
+def _is_all_known(tree: nodes.Expr, scope: Scope) -> bool:
+    """Whether all that an evaluation reads is known; of a choice that is known, one side."""
+    if all(_is_known(one, scope) for one in tree_references(tree)):
+        return True
+    match tree:
+        case nodes.CondExpr():
+            test, yes, no = tree.test, tree.expr1, tree.expr2 or nodes.Const(None)
+        case nodes.Or():
+            test, yes, no = tree.left, tree.left, tree.right
+        case nodes.And():
+            test, yes, no = tree.left, tree.right, tree.left
+        case _:
+            return False
+    if not _is_all_known(test, scope):
+        return False
+    choice = nodes.CondExpr(test, nodes.Const(True), nodes.Const(False))
+    return _is_all_known(yes if result(choice, Evaluation(scope)) else no, scope)
+
+
+def _is_known(reference: Reference, scope: Scope) -> bool:
+    held = scope.get(reference.namespace, ())
+    if reference.namespace in ("inputs", "steps") or isinstance(held, PartlyKnown):
+        # As a whole they may hold a value that is not known yet.
+        return bool(reference.path) and reference.path[0] in held
+    return reference.namespace in scope
+
+
+def members(value: Any) -> list[Any]:
+    """The known members of a list or of a single value."""
+    listed = value if isinstance(value, list) else [] if value is None else [value]
+    return [one for one in listed if not has_unknown(one)]
+
+
+def build_request(
+    step: Step,
+    scope: Mapping[str, Any],
+    catalogue: Catalogue,
+    service: str,
+    files: Mapping[str, Asset],
+    room: int = MAX_PLAN_BYTES,
+    branding: Branding | None = None,
+) -> ItemRequest:
+    """The request of one item.
+
+    `room` is what is left of `MAX_PLAN_BYTES`; `branding` is what its spec adds.
+
+    Raises:
+        UsesNull: An argument is null, from a skipped or failed step.
+        ExpressionError: An argument cannot be evaluated.
+        ItemRequestError: The evaluated arguments do not fit the model.
+    """
+    arguments: dict[str, Any] = {}
+    size = 0
+    for name, value in written_arguments(step).items():
+        if value is not None:
+            arguments[name] = evaluate(value, scope)
+            size += memory_of(arguments[name])
+            _refuse_size(name, size, room)
+    given = given_of(step, arguments, scope, "complete")
+    kind = kind_of_step(step)
+    request = examine(kind, given, World(catalogue, service, files, branding or Branding()))
+    given.refuse()
+    if request is None:
+        raise ItemRequestError("the request cannot be made")
+    if kind.takes_brand:
+        size = 0
+        for name, value in request.arguments.items():
+            size += memory_of(value)
+            _refuse_size(name, size, room)
+    return replace(request, size=size)
+
+
+def examine(kind: Kind, given: Arguments, world: World) -> ItemRequest | None:
+    """The request of a kind of step; whatever is wrong is among the problems of `given`."""
+    try:
+        return kind.request(given, world)
+    except ItemRequestError as error:
+        given.problem("bad-arguments", str(error), None)
+        return None
+
+
+def given_of(
+    step: Step, arguments: Mapping[str, Any], scope: Mapping[str, Any], stage: Stage
+) -> Arguments:
+    """The arguments of a step, with what its kind evaluates itself."""
+    kind = kind_of_step(step)
+    own = {name: getattr(step.with_, name) for name in kind.evaluates}
+    return Arguments(kind.takes, arguments, stage=stage, written=own, scope=scope)
+
+
+def alternatives_of(step: Step) -> tuple[Step, ...]:
+    """The step as written, then with each `fallback` in place; what one leaves out stays."""
+    found = [step]
+    for fallback in step.fallback:
+        given = {name: value for name, value in fallback if value is not None}
+        changed = step.with_.model_copy(update=given)
+        found.append(step.model_copy(update={"with_": changed, "fallback": ()}))
+    return tuple(found)
+
+
+def fallback_of(number: int) -> str:
+    """How messages begin about an alternative, counted from 1; "" for the request as written."""
+    return f"fallback {number}: " if number else ""
+
+
+def check_kind(model: str | None, media: str, written: str | None) -> None:
+    """Raises an `ItemRequestError` if an alternative makes other media than the request as written."""
+    if written is not None and media != written:
+        raise ItemRequestError(f"{model!r} makes {media}, and the step {written}")
+
+
+def written_arguments(step: Step) -> dict[str, Any]:
+    """The arguments of a step; where a brand may fill in what is not written, without defaults.
+
+    Without those that its kind evaluates itself.
+    """
+    kind = kind_of_step(step)
+    return step.with_.model_dump(
+        by_alias=True, exclude_unset=kind.takes_brand, exclude=set(kind.evaluates)
+    )
+
+
+def _refuse_size(name: str, size: int, room: int) -> None:
+    if size > MAX_REQUEST_BYTES:
+        raise ItemRequestError(
+            f"{name!r} is too large: the values of one item take more than"
+            f" {MAX_REQUEST_BYTES:,} bytes"
+        )
+    if size > room:
+        raise PlanTooLargeError(
+            f"{name!r} does not fit: the values of all items of a run may take"
+            f" {MAX_PLAN_BYTES:,} bytes; write shorter texts, or fewer items"
+        )

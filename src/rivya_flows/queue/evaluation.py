@@ -1,0 +1,327 @@
+"""Creates items and evaluates their arguments as soon as their upstream is settled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+from rivya_flows.assets import Asset
+from rivya_flows.language.expressions.evaluation import TooMuchWorkError, evaluated_together
+from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, condition, evaluate
+from rivya_flows.language.workflow import Step
+from rivya_flows.plans.expand import items_from
+from rivya_flows.plans.plan import PlannedStep, scope_in
+from rivya_flows.plans.requests import alternatives_of, build_request, check_kind, fallback_of
+from rivya_flows.queue import forks, judging
+from rivya_flows.queue.items import OPEN, TERMINAL, ItemState, Phase
+from rivya_flows.queue.scope import fields_of, item_fields, known_of, outputs_of, scope_for
+from rivya_flows.queue.state import State, StepState
+from rivya_flows.spec.includes import inlined_name
+from rivya_flows.steps.branding import Branding
+from rivya_flows.steps.candidates import nothing_to_pick
+from rivya_flows.steps.request import (
+    MAX_PLAN_BYTES,
+    ItemRequest,
+    ItemRequestError,
+    PlanTooLargeError,
+)
+
+_TOO_LARGE = "plan_too_large"
+
+
+def expand_step(state: State, step_id: str) -> None:
+    """Create the items of a run-time fan-out, once its list is known."""
+    planned = state.planned(step_id)
+    if state.steps[step_id].expanded:
+        return
+    if planned.skipped:
+        _placeholder(state, step_id, Phase.SKIPPED, planned.skipped)
+        return
+    if planned.itemwise is not None and planned.step.key is None:
+        source = state.steps[planned.itemwise]
+        if source.expanded:
+            following = source.items.values()
+            state.expand(
+                step_id, (ItemState(one.key, {}, repeats=one.repeats) for one in following)
+            )
+        return
+    if not all(state.steps[name].settled for name in planned.upstream):
+        return
+    if reason := _failed_upstream(state, planned, planned.upstream):
+        _placeholder(state, step_id, Phase.SKIPPED, reason)
+    else:
+        _expand_now(state, step_id)
+
+
+def evaluate_items(state: State, step_id: str) -> None:
+    """Evaluate waiting items whose upstream is settled; skip those that cannot run."""
+    planned = state.planned(step_id)
+    if not state.steps[step_id].tally.phases[Phase.WAITING]:
+        return
+    pick = _unasking_pick(state, planned)
+    if pick is not None and pick.phase not in TERMINAL:
+        return
+    surroundings = _Surroundings(state, planned, step_id)
+    if not all(state.steps[name].settled for name in surroundings.names):
+        return
+    failed = _failed_upstream(state, planned, surroundings.names)
+    if pick is not None and planned.round_of is not None:
+        ended = "was decided" if pick.phase is Phase.COMPLETED else "ended"
+        failed = f"{planned.round_of[0]} {ended} without another round"
+    with evaluated_together():
+        for item in _evaluable(state, planned, state.steps[step_id]):
+            room = MAX_PLAN_BYTES - state.tally.size
+            evaluated = _evaluate_item(surroundings, item, failed, room)
+            if evaluated.code == _TOO_LARGE:
+                failed = evaluated.reason  # do not evaluate the rest
+            state.change(step_id, evaluated)
+            claim(state, step_id, evaluated)
+
+
+def _unasking_pick(state: State, planned: PlannedStep) -> ItemState | None:
+    """The pick for which a step buys candidates, if it has not asked for them; else None."""
+    if planned.round_of is None:
+        return None
+    name, number = planned.round_of
+    pick = state.item(name, "")
+    return pick if pick.round < number else None
+
+
+def _evaluable(state: State, planned: PlannedStep, step: StepState) -> list[ItemState]:
+    """Waiting items whose own source has ended, or is missing because a resume expanded its list again.
+
+    After the first look, only those whose source has ended since.
+    """
+    found = list(step.items.values())
+    if planned.itemwise is not None:
+        source = state.steps[planned.itemwise]
+        if step.examined is None:
+            found = [
+                item
+                for item in found
+                if item.variables or (source.expanded and _has_ended(source, item.key))
+            ]
+        else:
+            since = [key for key in source.ended[step.examined :] if key in step.items]
+            found = [step.items[key] for key in sorted(since, key=step.places.__getitem__)]
+        step.examined = len(source.ended) if source.expanded else None
+    return [item for item in found if item.phase is Phase.WAITING]
+
+
+def _has_ended(source: StepState, key: str) -> bool:
+    return key not in source.items or source.items[key].phase in TERMINAL
+
+
+def skip_unstarted(state: State, step_id: str, reason: str) -> None:
+    """Skip the items of a step that have not started."""
+    step = state.steps[step_id]
+    if not step.expanded:
+        _placeholder(state, step_id, Phase.SKIPPED, reason)
+    elif step.tally.ended + step.tally.open < len(step.items):
+        for item in [*step.items.values()]:
+            if item.phase not in TERMINAL | OPEN:
+                state.change(step_id, _ended(item, Phase.SKIPPED, reason))
+
+
+class _Surroundings:
+    """What all items of a step see, read once for all that are evaluated together."""
+
+    def __init__(self, state: State, planned: PlannedStep, step_id: str) -> None:
+        self.state = state
+        self.step_id = step_id
+        self.planned = planned
+
+    @cached_property
+    def shut(self) -> str | None:
+        """An enclosing `include` whose condition does not hold; None if all hold."""
+        for outer, include in self.state.plan.spaces[self.planned.space].enclosing():
+            if include.if_ is not None:
+                scope = scope_in(outer, include.if_, known_of(self.state))
+                if not condition(include.if_, scope):
+                    return inlined_name(outer.id, include.id)
+        return None
+
+    @cached_property
+    def again(self) -> str | None:
+        """Of a pick whose candidates were rejected: the step that bought them again."""
+        if not self.planned.rounds:
+            return None
+        number = self.state.item(self.step_id, "").round
+        return self.planned.rounds[number - 1] if number else None
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The steps that must be settled before any item."""
+        return self.planned.whole | ({self.again} if self.again else set())
+
+    @cached_property
+    def scope(self) -> dict[str, Any]:
+        """The scope without loop variables; what was bought again stands for the first."""
+        scope = scope_for(self.state, self.planned, self.planned.whole)
+        first = self.state.planned(self.again).repeats if self.again else None
+        if self.again and first:
+            written = self.state.planned(first).step.id
+            scope["steps"][written] = fields_of(self.state, self.again)
+        return scope
+
+    @cached_property
+    def alternatives(self) -> tuple[Step, ...]:
+        """The step as written, then with each `fallback` in place."""
+        return alternatives_of(self.planned.step)
+
+    @cached_property
+    def files(self) -> Mapping[str, Asset]:
+        """Files of the spec of this step."""
+        return self.state.plan.files_of(self.planned)
+
+    @cached_property
+    def branding(self) -> Branding:
+        """What the spec of this step, and who rejected its first results, add to its requests."""
+        branding = self.state.plan.branding_of(self.planned)
+        if self.planned.round_of is None:
+            return branding
+        pick, number = self.planned.round_of
+        return replace(branding, notes=self.state.item(pick, "").notes[:number])
+
+
+def _evaluate_item(
+    around: _Surroundings, item: ItemState, failed: str | None, room: int
+) -> ItemState:
+    state, planned = around.state, around.planned
+    if around.step_id in state.plan.spaces:
+        return _included(state, around.step_id, item)
+    if planned.skipped or failed:
+        return _ended(item, Phase.SKIPPED, planned.skipped or failed or "")
+    if planned.itemwise is not None and not item.variables:
+        followed = state.steps[planned.itemwise].items.get(item.key)
+        if followed is None:
+            return _ended(item, Phase.SKIPPED, f"{planned.itemwise} has no such item any more")
+        if _is_placeholder(followed):
+            return _ended(item, Phase.SKIPPED, followed.reason or "")
+        fields = item_fields(state.planned(planned.itemwise), followed)
+        item = replace(item, variables={planned.step.as_: fields})
+    step, requests = planned.step, list[ItemRequest]()
+    try:
+        if around.shut:
+            return _ended(item, Phase.SKIPPED, f"the condition of {around.shut} is false")
+        scope = {**around.scope, **item.variables}
+        if step.if_ is not None and not condition(step.if_, scope):
+            return _ended(item, Phase.SKIPPED, "its condition is false")
+        catalogue, service = state.plan.catalogue, state.seller
+        files, branding = around.files, around.branding
+        # With all that it may fall back to: nothing is bought if one of them is wrong.
+        for one in around.alternatives:
+            request = build_request(one, scope, catalogue, service, files, room, branding)
+            check_kind(request.model, request.media, requests[0].media if requests else None)
+            requests.append(request)
+            room -= request.size
+        if reason := nothing_to_pick(requests[0]):
+            return _ended(item, Phase.FAILED, reason, "nothing_to_pick")
+    except UsesNull as null:
+        return _ended(
+            item, Phase.SKIPPED, _not_made(around, item) or f"{fallback_of(len(requests))}{null}"
+        )
+    except (PlanTooLargeError, TooMuchWorkError) as error:
+        reason = f"{fallback_of(len(requests))}{error}"
+        return _ended(item, Phase.FAILED, reason, _TOO_LARGE)
+    except (ExpressionError, ItemRequestError) as error:
+        reason = f"{fallback_of(len(requests))}{error}"
+        return _ended(item, Phase.FAILED, reason, "bad_arguments")
+    item = replace(item, phase=Phase.READY, requests=tuple(requests), reason=None, code=None)
+    item = forks.decided(state, around.step_id, item)
+    return judging.evaluated(state, around.step_id, item) if judging.is_judged(item) else item
+
+
+def _not_made(around: _Surroundings, item: ItemState) -> str | None:
+    """Why the item that one follows has nothing to read; None if it follows none, or that was made."""
+    source = around.planned.itemwise
+    followed = around.state.steps[source].items.get(item.key) if source else None
+    if followed is None or followed.phase is Phase.COMPLETED:
+        return None
+    return f"{source} {'failed' if followed.phase is Phase.FAILED else 'was skipped'}"
+
+
+def _included(state: State, name: str, item: ItemState) -> ItemState:
+    """The item of an `include`: its outputs, once all steps inside have ended."""
+    space = state.plan.spaces[name]
+    inside = [inlined_name(name, one) for one in space.workflow.steps]
+    inside += [again for one in inside for again in state.planned(one).rounds]
+    found = {one: state.steps[one].status for one in inside}
+    if failed := sorted(one for one, status in found.items() if status == "failed"):
+        return _ended(item, Phase.FAILED, f"{', '.join(failed)} failed", "included")
+    if set(found.values()) == {"skipped"}:
+        reasons = [one.reason for one in state.steps[inside[0]].items.values() if one.reason]
+        return _ended(item, Phase.SKIPPED, (reasons or ["all of it was skipped"])[0])
+    outputs = outputs_of(state, name)
+    if outputs.failed:
+        reason = "; ".join(f"its output {one!r}: {why}" for one, why in outputs.failed.items())
+        return _ended(item, Phase.FAILED, reason, "bad_output")
+    return replace(item, phase=Phase.COMPLETED, outputs={"outputs": outputs.values}, reason=None)
+
+
+def _expand_now(state: State, step_id: str) -> None:
+    planned = state.planned(step_id)
+    step = planned.step
+    try:
+        scope = scope_for(state, planned, planned.upstream)
+        items = items_from(step, evaluate(step.fan_out[1], scope), scope)
+    except UsesNull as null:
+        _placeholder(state, step_id, Phase.SKIPPED, str(null))
+    except ExpressionError as error:
+        _placeholder(state, step_id, Phase.FAILED, str(error))
+    else:
+        made = (ItemState(one.key, one.variables, repeats=one.repeats) for one in items)
+        state.expand(step_id, made)
+
+
+def _failed_upstream(state: State, planned: PlannedStep, names: frozenset[str]) -> str | None:
+    """Why a step cannot run: what failed before it, also where a step between them was skipped for that.
+
+    A step of a later part sees failed steps as null instead.
+    """
+    failed, seen, waiting = set[str](), set[str](), names - planned.tolerates
+    while waiting:
+        seen |= waiting
+        later = set[str]()
+        for name in waiting:
+            one = state.planned(name)
+            status = state.steps[name].status if one.part == planned.part else ""
+            if status == "failed":
+                failed.add(name)
+            elif status == "skipped" and not one.skipped:
+                # Its own condition is read only where nothing failed, but for the item that it follows.
+                later |= (one.upstream if one.step.if_ is None else one.whole) - one.tolerates
+        waiting = frozenset(later - seen)
+    return f"{', '.join(sorted(failed))} failed" if failed else None
+
+
+def _placeholder(state: State, step_id: str, phase: Phase, reason: str) -> None:
+    """One unnamed item that shows the end of a run-time fan-out without items."""
+    code = "bad_arguments" if phase is Phase.FAILED else None
+    state.expand(step_id, [ItemState("", {}, phase=phase, reason=reason, code=code)])
+
+
+def _is_placeholder(item: ItemState) -> bool:
+    """Whether it stands for a list that never was; what follows it has nothing to buy either."""
+    return not item.key and not item.variables
+
+
+def _ended(item: ItemState, phase: Phase, reason: str, code: str | None = None) -> ItemState:
+    return replace(item, phase=phase, reason=reason, code=code)
+
+
+def claim(state: State, step_id: str, item: ItemState) -> None:
+    """Give an item its ordinal among equal requests: four equal prompts are four pictures."""
+    equal = "" if item.request is None else item.request.request_hash
+    if equal and (equal, step_id, item.key) not in state.claims:
+        state.claims[equal, step_id, item.key] = state.claimed[equal]
+        state.claimed[equal] += 1
+
+
+def claimed_hash(state: State, step_id: str, item: ItemState) -> str:
+    """The cache key of an item: the hash of its request and its ordinal among equal ones."""
+    assert item.request is not None
+    equal = item.request.request_hash
+    return f"{equal}-{state.claims[equal, step_id, item.key]}"

@@ -1,0 +1,200 @@
+"""A fork: what it takes from the run that it repeats, instead of buying or asking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from rivya_flows.assets import Outputs, assets_in
+from rivya_flows.language.canonical import digest
+from rivya_flows.language.expressions.output_types import has_unknown
+from rivya_flows.language.expressions.values import ExpressionError, UsesNull
+from rivya_flows.language.step_groups import PARTS
+from rivya_flows.plans.names import label
+from rivya_flows.plans.plan import RunPlan
+from rivya_flows.plans.requests import given_of, known_part, written_arguments
+from rivya_flows.queue.events import AnsweredBy, Fork
+from rivya_flows.queue.items import ItemState, Phase, next_round
+from rivya_flows.queue.scope import fields_of, known_scope, known_variables
+from rivya_flows.queue.state import State
+from rivya_flows.steps.arguments import World
+from rivya_flows.steps.candidates import Candidate, available
+from rivya_flows.steps.kind import Kind
+from rivya_flows.steps.pick import question_of
+from rivya_flows.steps.request import ItemRequest
+
+
+class Finished(NamedTuple):
+    """Finished work of a run.
+
+    Attributes:
+        item: ``step`` or ``step[key]`` there.
+        credits: What it cost, or what it saved where the run had it for nothing itself.
+        request_hash: Of the request that gave it, as written or a `fallback`.
+    """
+
+    run_id: str
+    item: str
+    outputs: Outputs
+    credits: int
+    request_hash: str
+
+
+def finished(state: State) -> dict[str, Finished]:
+    """What a run has bought, by the cache key of the request as written."""
+    found = {}
+    for step_id, item in _bought(state):
+        written, made = item.requests[0], item.evaluated
+        name = f"{written.request_hash}-{state.claims[written.request_hash, step_id, item.key]}"
+        credits, outputs = item.credits + item.saved, item.outputs or {}
+        found[name] = Finished(
+            state.run_id, label(step_id, item.key), outputs, credits, made.request_hash
+        )
+    return found
+
+
+def _bought(state: State) -> Iterator[tuple[str, ItemState]]:
+    """The items that gave something for a request that buys, and has a name."""
+    for step_id, item in state.each():
+        if item.phase is Phase.COMPLETED and item.outputs is not None and item.requests:
+            written = item.requests[0]
+            if written.buys and (written.request_hash, step_id, item.key) in state.claims:
+                yield step_id, item
+
+
+def fork_of(state: State, step: str | None) -> Fork:
+    """The fork of a run as it is now, with all that was picked; from `step` on nothing is taken.
+
+    Of a fork, also with what it would take for picks that it has not reached.
+    """
+    answers, notes, seen = _unreached(state)
+    asked = set(state.fork.asked if state.fork else ())
+    for step_id, item in _bought(state):
+        kind = state.planned(step_id).kind
+        asked.update(_each_hash(kind, item.requests[0].arguments))
+    for step_id, item in state.each():
+        if item.request is not None and item.picked and _is_decided(item):
+            name = label(step_id, item.key)
+            answers[name], notes[name] = item.picked, item.notes
+            before = (state.plan.candidates_of(step_id, n) for n in range(item.round))
+            offered = [fields_of(state, one)["items"] for one in before]
+            offered.append(item.request.pick.candidates)
+            asked.update(
+                _each_hash(state.planned(step_id).kind, question_of(item.request.arguments))
+            )
+            seen[name] = tuple(_hash(item.request, one) for one in offered)
+    return Fork(
+        run_id=state.run_id,
+        step=step,
+        answers=answers,
+        notes=notes,
+        seen=seen,
+        asked=tuple(sorted(asked)),
+    )
+
+
+def asks_anew(state: State, step_id: str, items: Iterable[ItemState]) -> frozenset[str]:
+    """The keys of items for which a fork takes nothing, whatever they wait for turns out to be.
+
+    They are made again, or have an argument that nothing has which may be taken.
+    """
+    assert state.fork is not None
+    found, asked, planned = set[str](), frozenset(state.fork.asked), state.planned(step_id)
+    kind, written = planned.kind, written_arguments(planned.step)
+    if step_id in state.plan.spaces or not kind.buys:
+        return frozenset()
+    world = World(state.plan.catalogue, branding=state.plan.branding_of(planned))
+    try:
+        scope = known_scope(state, planned)
+    except (UsesNull, ExpressionError):
+        return frozenset()
+    for item in items:
+        here = {**scope, **known_variables(state, planned, item)}
+        with suppress(UsesNull, ExpressionError):
+            given = given_of(planned.step, known_part(written, here), here, "planned")
+            if not asked.issuperset(_each_hash(kind, kind.sent(given, world))):
+                found.add(item.key)
+        if is_made_again(label(step_id, item.key), state.again):
+            found.add(item.key)
+    return frozenset(found)
+
+
+def _each_hash(kind: Kind, arguments: Mapping[str, Any]) -> Iterator[str]:
+    """The hash of each argument that is known, with the model; not of media, which have several names."""
+    media, model = {one.path[0] for one in kind.files(arguments)}, arguments.get("model")
+    for name, value in arguments.items():
+        is_known = not has_unknown([model, value]) and name not in media
+        if is_known and not any(assets_in(value)):
+            yield digest([kind.uses, model, name, value])
+
+
+def _unreached(state: State) -> list[dict[str, tuple[str, ...]]]:
+    """`answers`, `notes` and `seen` that a run takes from the one that it forks; empty of no fork."""
+    fork = state.fork
+    if fork is None:
+        return [{}, {}, {}]
+    return [
+        {name: one for name, one in known.items() if not is_made_again(name, state.again)}
+        for known in (fork.answers, fork.notes, fork.seen)
+    ]
+
+
+def made_again(plan: RunPlan, step: str) -> frozenset[str]:
+    """A step, those of the spec that it includes, and all that depends on one of them.
+
+    Of ``step[key]`` it is that alone: what uses it reads something new then.
+    """
+    if step not in plan.steps:
+        return frozenset({step})
+    inside = (name for name, one in plan.steps.items() if f"{one.space}__".startswith(f"{step}__"))
+    found, waiting = set[str](), [step, *inside]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += (later for part in PARTS for later in plan.downstream.get((part, name), ()))
+    return frozenset(found)
+
+
+def is_made_again(item: str, again: AbstractSet[str]) -> bool:
+    """Whether ``step`` or ``step[key]`` is among what is made again, or all of its step is."""
+    return item in again or item.partition("[")[0] in again
+
+
+def decided(state: State, step_id: str, item: ItemState) -> ItemState:
+    """A pick as it was decided in the forked run, if it asks the same there; else unchanged.
+
+    Candidates that were rejected there are bought again with the same note, round by round.
+    """
+    fork, name = state.fork, label(step_id, item.key)
+    if fork is None or item.picked is not None or not _is_decided(item):
+        return item
+    if is_made_again(name, state.again):
+        return item
+    request, seen, notes = item.evaluated, fork.seen.get(name, ()), fork.notes.get(name, ())
+    if item.round >= len(seen) or seen[item.round] != _hash(request, request.pick.candidates):
+        return item
+    by = AnsweredBy(name=fork.run_id, channel="fork")
+    if item.round < len(notes):
+        return replace(next_round(item, notes[item.round]), answered_by=by)
+    return replace(item, picked=fork.answers[name], answered_by=by)
+
+
+def _is_decided(item: ItemState) -> bool:
+    """Whether a person or a judge decides it; a rule chooses again by itself."""
+    return item.request is not None and item.request.decides in ("person", "judge")
+
+
+def _hash(request: ItemRequest, candidates: Sequence[Candidate]) -> str:
+    """Of what is asked about which candidates: the same media and texts under the same keys."""
+    asked = [*question_of(request.arguments).values()]
+    return digest([asked, [_content(one) for one in available(candidates)]])
+
+
+def _content(one: Candidate) -> list[Any]:
+    asset = one.get("asset")
+    held = asset if isinstance(asset, dict) else {}
+    medium = held.get("sha256") or held.get("file_id") or held.get("url")
+    return [str(one["key"]), medium, one.get("text"), one.get("json")]

@@ -1,0 +1,288 @@
+"""The items of a run: phase, purchases and outputs of each, and sums over many of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import JsonValue
+
+from rivya_flows.assets import Outputs
+from rivya_flows.plans.plan import Variables
+from rivya_flows.queue.events import AnsweredBy, BroughtFile
+from rivya_flows.steps.request import FUNCTION, ItemRequest, PriceClass, PricedBy
+
+
+class Phase(StrEnum):
+    """The progress of an item."""
+
+    WAITING = "waiting"  # for its upstream
+    READY = "ready"  # evaluated; waits for a limit, a price or the budget
+    LOOKING = "looking"  # in the cache
+    UPLOADING = "uploading"
+    BUYING = "buying"  # the POST was sent
+    RUNNING = "running"  # a job, or free work
+    COMPLETED = "completed"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+UNANSWERED = "unanswered"
+"""Code of a pick that failed because its deadline passed."""
+
+TERMINAL = frozenset({Phase.COMPLETED, Phase.SKIPPED, Phase.FAILED})
+OPEN = frozenset({Phase.BUYING, Phase.RUNNING})
+"""Its purchase or its work is under way."""
+IN_FLIGHT = OPEN | {Phase.LOOKING, Phase.UPLOADING}
+"""It will bring an event by itself."""
+
+UNCLOSED = ("planned", "intended", "accepted", "uncertain")
+"""States of a purchase that may still succeed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """One paid POST and its outcome.
+
+    Attributes:
+        status: `planned` is not journaled yet, so nothing was sent; `intended` has no answer yet;
+            `accepted` runs; `succeeded`, `failed` and `answered` are settled; `refused` cost
+            nothing; `uncertain` counts as spent.
+        reserve: Credits reserved before the POST.
+        priced_by: What its price depends on.
+        alternative: Which `fallback` of its step this is, counted from 1; 0 is as written.
+        sent: What is known of the requests that were sent for it: `unknown` means that the service may
+            have accepted one, as after an execution that ended without an answer.
+        error: Why it failed or was refused, or why its outcome is unknown.
+        reserved: What the service reserved, once it said so.
+        final: What it cost, once it ended.
+    """
+
+    n: int
+    route: str
+    idempotency_key: str
+    body: str
+    reserve: int
+    intended_at: datetime
+    priced_by: PricedBy = field(default_factory=PricedBy)
+    status: Literal[
+        "planned", "intended", "accepted", "succeeded", "failed", "answered", "refused", "uncertain"
+    ] = "intended"
+    task_id: str | None = None
+    reserved: int | None = None
+    final: int | None = None
+    error: str | None = None
+    content: str | None = None
+    session_id: str | None = None
+    usage: Mapping[str, JsonValue] | None = field(default=None, hash=False)
+    alternative: int = 0
+    sent: Literal["never", "unknown"] = "never"
+
+    @property
+    def is_function(self) -> bool:
+        """Whether the `work` of its kind buys, and not the service."""
+        return self.route == FUNCTION.name
+
+    @property
+    def held(self) -> int:
+        """Credits of the budget that this purchase takes now."""
+        if self.status == "refused":
+            return 0
+        if self.final is not None:
+            return self.final
+        return self.reserve if self.reserved is None else self.reserved
+
+    @property
+    def named(self) -> int | None:
+        """What the service charges for it; None before it said so."""
+        return None if self.reserved is None else max(self.reserved, self.final or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What a judge says of a candidate: 0 to 10, and why, in words that nobody checked."""
+
+    key: str
+    score: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemState:
+    """One item of a step.
+
+    Attributes:
+        repeats: The key of an earlier item if it was given the same one; else None.
+        requests: What it does, as written, then what it falls back to; empty until its arguments are
+            evaluated.
+        reason, code: Why it was skipped or failed, and the stable name of that.
+        pool: The pool that did not cover its purchase, if it failed for that.
+        granted: Jobs of this alternative that a resume allowed beyond those of the spec.
+        saved: Credits that the cache saved.
+        cached: Its outputs came from the cache, or from a forked run.
+        taken_from: That run.
+        picked: Keys of the candidates that were picked, by `answered_by`.
+        round: How often the candidates of a pick have been bought again.
+        notes: What people asked to be different, one for each round; "" where they said nothing.
+        scores: What the judge says of the candidates of this round, in their order.
+        judge_error: Why the judge of this round gave no usable scores.
+        judge_turns: Answers of the current chat of the judge that could not be used.
+        alternative: Which of its requests `request` is; 0 is as written.
+        gated: Ready, but a limit, an unknown price or the budget blocks its purchase.
+        files: Downloaded results of its jobs, if the item failed.
+        unpaid: It was not bought because the rest could not be paid; `allow_failures` does not
+            cover it.
+    """
+
+    key: str
+    variables: Variables = field(hash=False)
+    phase: Phase = Phase.WAITING
+    requests: tuple[ItemRequest, ...] = field(default=(), hash=False)
+    purchases: tuple[Purchase, ...] = ()
+    outputs: Outputs | None = field(default=None, hash=False)
+    reason: str | None = None
+    code: str | None = None
+    pool: str | None = None
+    granted: int = 0
+    asked_cache: bool = False
+    cached: bool = False
+    taken_from: str | None = None
+    saved: int = 0
+    picked: tuple[str, ...] | None = None
+    answered_by: AnsweredBy | None = None
+    round: int = 0
+    notes: tuple[str, ...] = ()
+    scores: tuple[Score, ...] = ()
+    judge_error: str | None = None
+    judge_turns: int = 0
+    alternative: int = 0
+    gated: bool = False
+    files: tuple[BroughtFile, ...] = ()
+    unpaid: bool = False
+    repeats: str | None = None
+
+    @property
+    def last(self) -> Purchase | None:
+        """Its newest purchase."""
+        return self.purchases[-1] if self.purchases else None
+
+    @property
+    def request(self) -> ItemRequest | None:
+        """What it does now; None until its arguments are evaluated."""
+        return self.requests[self.alternative] if self.requests else None
+
+    @property
+    def evaluated(self) -> ItemRequest:
+        """What it does now, of an item whose arguments are evaluated."""
+        return self.requests[self.alternative]
+
+    @property
+    def size(self) -> int:
+        """Approximate bytes of memory of its evaluated arguments."""
+        return sum(one.size for one in self.requests)
+
+    @property
+    def credits(self) -> int:
+        """What it has cost, or holds while it runs."""
+        return sum(one.held for one in self.purchases if one.status != "planned")
+
+    @property
+    def waits_for_person(self) -> bool:
+        """Whether it is a pick that nobody has answered yet, and no judge is to be asked first."""
+        request = self.request if self.picked is None else None
+        return request is not None and request.decides == "person" and not request.chats
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is ready and was not looked at since."""
+        return self.phase is Phase.READY and not self.gated and not self.waits_for_person
+
+    @property
+    def price(self) -> PriceClass | None:
+        """What its purchases cost; None until its arguments are evaluated."""
+        return None if self.request is None else self.request.price_class
+
+    @property
+    def gate(self) -> PriceClass | None:
+        """Its price, if it is ready and its purchase is blocked; else None."""
+        return self.price if self.gated and self.phase is Phase.READY else None
+
+
+def next_round(item: ItemState, note: str) -> ItemState:
+    """The pick before its candidates have been bought again, with this note."""
+    return replace(
+        item,
+        phase=Phase.WAITING,
+        requests=(),
+        reason=None,
+        code=None,
+        round=item.round + 1,
+        notes=(*item.notes, note),
+        picked=None,
+        scores=(),
+        judge_error=None,
+        judge_turns=0,
+    )
+
+
+@dataclass
+class Tally:
+    """Sums over items.
+
+    Attributes:
+        committed: `spent`, with purchases that are planned but not journaled yet.
+        size: Bytes of evaluated arguments.
+        unclosed: Items whose last purchase may still succeed.
+        unanswered: Items in `BUYING` by the price of their purchase; None if it is not known.
+    """
+
+    spent: int = 0
+    committed: int = 0
+    saved: int = 0
+    size: int = 0
+    unclosed: int = 0
+    cached: int = 0
+    unpaid: int = 0
+    phases: Counter[Phase] = field(default_factory=Counter)
+    unanswered: Counter[PriceClass | None] = field(default_factory=Counter)
+
+    def count(self, item: ItemState, times: int = 1) -> None:
+        """Adds an item; -1 takes it out again."""
+        for bought in item.purchases:
+            held = times * bought.held
+            self.committed += held
+            self.spent += held if bought.status != "planned" else 0
+        self.saved += times * item.saved
+        self.size += times * item.size
+        self.unclosed += times * (item.last is not None and item.last.status in UNCLOSED)
+        self.cached += times * (item.cached and item.phase is Phase.COMPLETED)
+        self.unpaid += times * item.unpaid
+        self.phases[item.phase] += times
+        if item.phase is Phase.BUYING:
+            self.unanswered[price := item.price] += times
+            if not self.unanswered[price]:
+                del self.unanswered[price]
+
+    @property
+    def ended(self) -> int:
+        """Items that have ended."""
+        return sum(self.phases[phase] for phase in TERMINAL)
+
+    @property
+    def open(self) -> int:
+        """Items whose purchase or work is under way."""
+        return sum(self.phases[phase] for phase in OPEN)
+
+    @property
+    def in_flight(self) -> int:
+        """Items that will bring an event by themselves."""
+        return sum(self.phases[phase] for phase in IN_FLIGHT)
+
+
+def uncertain(item: ItemState, reason: str) -> ItemState:
+    """The item after a purchase whose outcome is unknown."""
+    return replace(item, phase=Phase.FAILED, code="uncertain", reason=reason)

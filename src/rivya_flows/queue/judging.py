@@ -1,0 +1,162 @@
+"""A `pick` with a judge: its chats, its scores, and what they decide."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+from rivya_flows.language.canonical import whole
+from rivya_flows.queue.events import ChatAnswered, PurchaseRefused
+from rivya_flows.queue.items import ItemState, Phase, Score, next_round
+from rivya_flows.queue.state import State
+from rivya_flows.steps import structured_output
+from rivya_flows.steps.candidates import best
+from rivya_flows.steps.chat import chat_body
+from rivya_flows.steps.judge import SCORES, chats_about, message_about, read_scores, with_chats
+from rivya_flows.steps.request import ItemRequest, UploadedFile
+from rivya_flows.steps.structured_output import AnswerError
+
+BELOW_LEAST = "below_least"
+"""Code of a pick whose judge finds too few candidates good enough."""
+
+_REFUSING = {"validation_failed", "chat_attachment_not_supported", "chat_model_not_supported"}
+"""Codes of requests that the service refuses however often they are sent."""
+
+_SESSION_GONE = {"chat_session_conflict", "not_found"}
+"""Codes of a turn whose session cannot be continued. Source: contract, section 6.5."""
+
+_MOST_LISTED = 20  # scores in a reason
+
+
+def is_judged(item: ItemState) -> bool:
+    """Whether it is a pick with a judge."""
+    request = item.request
+    return request is not None and request.is_judged
+
+
+def evaluated(state: State, step_id: str, item: ItemState) -> ItemState:
+    """A pick with its request, once its arguments are evaluated; what was scored stays scored."""
+    request = item.evaluated
+    if item.picked is not None or item.judge_error is not None:
+        return replace(item, requests=(with_chats(request, (), state.plan.catalogue),))
+    scores = {one.key: one for one in item.scores}
+    chats = chats_about(request, scores)
+    request = with_chats(request, chats, state.plan.catalogue)
+    # A resume may have added candidates, or taken some away.
+    kept = (scores.get(str(one["key"])) for one in request.pick.candidates)
+    item = replace(item, requests=(request,), scores=tuple(one for one in kept if one is not None))
+    return _decided(state, step_id, item)
+
+
+def answered(state: State, event: ChatAnswered, item: ItemState) -> ItemState:
+    """A pick after an answer of its judge: scored, asked again, or without usable scores."""
+    request = item.evaluated
+    try:
+        found = read_scores(event.content, _keys(request))
+    except AnswerError as error:
+        turns = item.judge_turns + 1
+        item = replace(item, judge_turns=turns, phase=Phase.READY)
+        if turns < structured_output.TURNS:
+            return item
+        reason = f"the judge gave no usable scores in {turns} turns: {error}"
+        return _unusable(state, item, reason)
+    scores = (*item.scores, *(Score(*one) for one in found))
+    request = with_chats(request, request.chats[1:], state.plan.catalogue)
+    item = replace(item, phase=Phase.READY, requests=(request,), scores=scores, judge_turns=0)
+    return _decided(state, event.step, item)
+
+
+def refused(state: State, event: PurchaseRefused, item: ItemState) -> ItemState | None:
+    """A pick whose judge is asked in a new session, or cannot be asked at all, so that a person
+    decides alone. Else None.
+    """
+    if event.code in _SESSION_GONE and is_judged(item) and refused_in_session(item):
+        return replace(item, phase=Phase.READY)
+    if event.code not in _REFUSING or not _asks_person(item):
+        return None
+    return _unusable(state, item, f"the service refused the judge: {event.message}")
+
+
+def proposal(item: ItemState) -> tuple[str, ...]:
+    """The keys that the judge would pick, the best first; empty if too few are good enough."""
+    request = item.request
+    if request is None or request.chats or item.judge_error is not None:
+        return ()
+    if (judge := request.pick.judge) is None:
+        return ()
+    scores = [(one.key, one.score) for one in item.scores]
+    return best(scores, request.pick.count, least=judge.least)
+
+
+def shortfall(item: ItemState) -> str:
+    """Why nothing is good enough for the judge, with the scores."""
+    if item.request is None or (judge := item.request.pick.judge) is None:
+        return "it has no judge"
+    count = item.request.pick.count
+    listed = ", ".join(f"{one.key} {one.score:g}" for one in item.scores[:_MOST_LISTED])
+    more = len(item.scores) - _MOST_LISTED
+    few = "no candidate reaches" if count == 1 else f"fewer than {count} candidates reach"
+    return f"{few} {judge.least:g}: {listed}" + (f" and {more} more" if more > 0 else "")
+
+
+def rounds_left(state: State, step_id: str, item: ItemState) -> int:
+    """How often the candidates of a pick may still be bought again."""
+    return max(0, len(state.planned(step_id).rounds) - item.round)
+
+
+def body(state: State, item: ItemState, files: Sequence[UploadedFile], trace: str) -> str:
+    """The exact body of the next turn.
+
+    A chat is repeated in its session as long as it is about the same candidates, and the session
+    is there.
+    """
+    request = item.evaluated
+    model = state.plan.catalogue.models[request.model or ""]
+    message = message_about(request, model)
+    chat = replace(request, arguments={"message": message, "expect": SCORES})
+    if not item.judge_turns or refused_in_session(item):
+        return chat_body(chat, files, trace)
+    turns = [one for one in item.purchases if one.status == "answered"][-item.judge_turns :]
+    told = whole(message + structured_output.instruction(SCORES))
+    if json.loads(turns[0].body).get("message") != told:
+        return chat_body(chat, files, trace)
+    content, keys = turns[-1].content or "", _keys(request)
+    repeated = structured_output.repeat(lambda: read_scores(content, keys))
+    return chat_body(chat, files, trace, session=turns[-1].session_id, message=repeated)
+
+
+def refused_in_session(item: ItemState) -> bool:
+    """Whether the last purchase was a turn of an earlier session, and the service refused it."""
+    last = item.last
+    return last is not None and last.status == "refused" and "session_id" in json.loads(last.body)
+
+
+def _keys(request: ItemRequest) -> list[str]:
+    return [str(one["key"]) for one in request.judged()]
+
+
+def _asks_person(item: ItemState) -> bool:
+    request = item.request if is_judged(item) else None
+    return request is not None and request.decides == "person"
+
+
+def _unusable(state: State, item: ItemState, reason: str) -> ItemState:
+    """Without scores a person chooses alone; nobody else can."""
+    request = item.evaluated
+    if not _asks_person(item):
+        return replace(item, phase=Phase.FAILED, code="unexpected_answer", reason=reason)
+    request = with_chats(request, (), state.plan.catalogue)
+    return replace(item, phase=Phase.READY, requests=(request,), judge_error=reason)
+
+
+def _decided(state: State, step_id: str, item: ItemState) -> ItemState:
+    """What the scores decide, once all candidates have one."""
+    request = item.evaluated
+    if request.chats or request.decides != "judge":
+        return item
+    if chosen := proposal(item):
+        return replace(item, picked=chosen, answered_by=None)
+    if request.pick.on_none == "regenerate" and rounds_left(state, step_id, item):
+        return next_round(item, "")
+    return replace(item, phase=Phase.FAILED, code=BELOW_LEAST, reason=shortfall(item))

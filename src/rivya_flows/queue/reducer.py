@@ -1,0 +1,373 @@
+"""Applies events to the state of a run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pydantic import JsonValue
+
+from rivya_client.catalogue.snapshot import from_wire
+from rivya_flows.language.workflow import WARN_AT, Workflow
+from rivya_flows.planning.questions.question import BUDGET
+from rivya_flows.plans.expand import expand
+from rivya_flows.plans.names import label
+from rivya_flows.queue import judging
+from rivya_flows.queue.evaluation import claim
+from rivya_flows.queue.events import (
+    AnswerGiven,
+    BalanceRead,
+    CacheAnswered,
+    ChatAnswered,
+    Event,
+    FileUploaded,
+    ItemCompleted,
+    ItemFailed,
+    JobEnded,
+    OfItem,
+    OfPurchase,
+    PoolRefused,
+    PurchaseAccepted,
+    PurchaseIntended,
+    PurchaseRefused,
+    PurchaseUnanswered,
+    PurchaseUncertain,
+    QuestionAsked,
+    QuestionsLeft,
+    RunEnded,
+    RunFrozen,
+    RunResumed,
+)
+from rivya_flows.queue.forks import made_again
+from rivya_flows.queue.items import ItemState, Phase, Purchase, next_round, uncertain
+from rivya_flows.queue.outcomes import fallen_back, is_refusal_of_request, jobs_left, reason_of
+from rivya_flows.queue.resume import apply_resume
+from rivya_flows.queue.state import PoolLimit, State
+from rivya_flows.spec.load import load
+from rivya_flows.steps import structured_output
+from rivya_flows.steps.request import PricedBy, UploadName
+
+
+def initial_state(frozen: RunFrozen) -> State:
+    """The state of a run that has only started; `SpecError` if its spec does not load any more."""
+    catalogue = from_wire(frozen.catalogue, date=frozen.catalogue_date, source="cached")
+    workflow = load(
+        frozen.spec_text, file=frozen.spec_file, catalogue=catalogue, includes=frozen.includes
+    )
+    plan = expand(workflow, frozen.inputs, catalogue, frozen.files)
+    fork = frozen.fork
+    state = State(
+        plan=plan,
+        run_id=frozen.run_id,
+        service=frozen.service,
+        wallet=frozen.wallet,
+        nonce=frozen.nonce,
+        started_at=frozen.started_at,
+        now=frozen.started_at,
+        cap=frozen.budget,
+        enough=_enough(frozen, workflow),
+        cache=frozen.cache,
+        fork=fork,
+        again=made_again(plan, fork.step) if fork and fork.step else frozenset(),
+    )
+    for step_id, planned in plan.steps.items():
+        if planned.items is not None:
+            items = (
+                ItemState(one.key, one.variables, repeats=one.repeats) for one in planned.items
+            )
+            state.expand(step_id, items)
+    state.touched.clear()
+    return state
+
+
+def _enough(frozen: RunFrozen, workflow: Workflow) -> int | None:
+    """The price that somebody agreed to, or all that the plan may cost; None if that is not known.
+
+    A plan for an agreed price was made without a cap. Of a share of its own a spec is always told.
+    """
+    agreed = frozen.quote is not None or frozen.plan.get("budget", 0) is None
+    if agreed and frozen.budget is not None:
+        return frozen.budget
+    if workflow.budget is not None and workflow.budget.warn_at != WARN_AT:
+        return None
+    credits = frozen.plan.get("credits")
+    most = credits.get("max") if isinstance(credits, dict) else None
+    return most if isinstance(most, int) else None
+
+
+def apply_event(state: State, event: Event) -> None:
+    """Changes the state by one event."""
+    match event:
+        case RunResumed():
+            apply_resume(state, event)
+        case OfPurchase():
+            _purchase(state, event)
+        case BalanceRead():
+            _balance(state, event)
+        case FileUploaded():
+            name = (event.source, event.media, event.model)
+            state.uploads[name] = event.file
+            _look_again(state, name, lost=False)
+        case QuestionAsked():
+            _asked(state, event)
+        case QuestionsLeft():
+            state.asking, state.left = (), True
+        case AnswerGiven():
+            _answer(state, event)
+        case RunEnded():
+            state.ended, state.asking, state.now = event.status, (), event.at
+        case CacheAnswered() | ItemCompleted() | ItemFailed():
+            item = state.item(event.step, event.key)
+            if isinstance(event, ItemFailed):
+                _close_question(state, event)
+                if item.phase is Phase.UPLOADING and item.request is not None:
+                    # Another item that needs an upload which failed with this one repeats it.
+                    for name in item.request.upload_names():
+                        _look_again(state, name, lost=True)
+                    item = state.item(event.step, event.key)
+            state.change(event.step, _item(item, event))
+
+
+def _look_again(state: State, name: UploadName, *, lost: bool) -> None:
+    """Items that waited for an upload are ready again: it came, or they have to repeat it."""
+    for step_id, key in state.awaiting.pop(name, ()):
+        item = state.item(step_id, key)
+        names = item.request.upload_names() if item.request else ()
+        complete = all(one in state.uploads for one in names)
+        if item.phase is Phase.UPLOADING and (lost or complete):
+            state.change(step_id, replace(item, phase=Phase.READY))
+
+
+def _item(item: ItemState, event: CacheAnswered | ItemCompleted | ItemFailed) -> ItemState:
+    if isinstance(event, ItemCompleted):
+        outputs = event.outputs
+        if outputs.get("assets") == [asset := outputs.get("asset")]:
+            outputs = {**outputs, "assets": [asset]}  # read from a journal these are two
+        return replace(
+            item, phase=Phase.COMPLETED, outputs=outputs, reason=None, code=None, files=()
+        )
+    if isinstance(event, ItemFailed):
+        return replace(
+            item,
+            phase=Phase.FAILED,
+            code=event.code,
+            reason=event.message,
+            files=event.files or item.files,
+            # What was not journaled was not sent, and holds nothing.
+            purchases=tuple(one for one in item.purchases if one.status != "planned"),
+        )
+    if event.outputs is None:
+        return replace(item, phase=Phase.READY, asked_cache=True)
+    served = item.alternative or event.alternative
+    return replace(
+        item,
+        phase=Phase.COMPLETED,
+        alternative=served,
+        outputs=event.outputs,
+        asked_cache=True,
+        cached=True,
+        taken_from=event.run_id,
+        saved=event.saved,
+    )
+
+
+def _balance(state: State, event: BalanceRead) -> None:
+    state.reading.discard(event.step)
+    if event.credits is not None:
+        state.funds = state.spent + event.credits
+    if event.step is None:
+        state.balances[event.phase] = event.credits
+    else:
+        state.steps[event.step].balances[event.phase] = event.credits
+        state.touched.add(event.step)
+
+
+def _asked(state: State, event: QuestionAsked) -> None:
+    name = (event.step, event.key, event.round)
+    state.deadlines[name] = event.deadline
+    state.asking = tuple(
+        replace(one, deadline=event.deadline) if one.name == name else one for one in state.asking
+    )
+
+
+def _close_question(state: State, event: OfItem) -> None:
+    state.asking = tuple(
+        one for one in state.asking if (one.step, one.key) != (event.step, event.key)
+    )
+
+
+def _answer(state: State, event: AnswerGiven) -> None:
+    _close_question(state, event)
+    if event.step != BUDGET:
+        item = replace(state.item(event.step, event.key), answered_by=event.by)
+        if event.none:
+            state.change(event.step, next_round(item, event.note))
+            return
+        state.change(event.step, replace(item, picked=event.chosen))
+    state.answers[label(event.step, event.key)] = event
+    if event.step != BUDGET:
+        return
+    yes = event.answer == "yes"
+    if event.key.startswith(OF_POOL):
+        declined = state.pool and replace(state.pool, sure=True, declined=True)
+        state.pool = None if yes else declined
+    elif yes:
+        state.cap = cap_asked(event.key)
+    else:
+        state.refused_cap = cap_asked(event.key)
+
+
+OF_POOL = "pool "
+"""Begins the key of the budget question whether to try a pool again."""
+
+
+def budget_key(state: State, asked: int | str) -> str:
+    """The key of the question whether to raise the budget to so many credits, or to try a pool again.
+
+    An answered question is not asked again under its key, though the sum may be the same: after a
+    "no", a resume with a larger budget may need the same sum again.
+    """
+    stem = f"{OF_POOL}{asked}" if isinstance(asked, str) else str(asked)
+    key, number = stem, 1
+    while label(BUDGET, key) in state.answers:
+        number += 1
+        key = f"{stem}#{number}"
+    return key
+
+
+def cap_asked(key: str) -> int:
+    """The budget that a question of this key asks for, which asks for one."""
+    return int(key.partition("#")[0])
+
+
+def _purchase(state: State, event: OfPurchase) -> None:
+    item = state.item(event.step, event.key)
+    if isinstance(event, PurchaseIntended):
+        _intended(state, event, item)
+        return
+    if isinstance(event, PoolRefused):
+        _pool_refused(state, event, item)
+        return
+    purchases = tuple(_closed(one, event) if one.n == event.n else one for one in item.purchases)
+    before = item.alternative
+    item = replace(item, purchases=purchases)
+    match event:
+        case PurchaseAccepted():
+            item = replace(item, phase=Phase.RUNNING)
+        case PurchaseRefused(status=int()):
+            item = judging.refused(state, event, item) or _refused(event, item)
+        case PurchaseUncertain():
+            item = uncertain(item, event.reason)
+        case JobEnded(status="failed"):
+            item = _job_failed(state, event, item)
+        case ChatAnswered() if judging.is_judged(item):
+            item = judging.answered(state, event, item)
+        case ChatAnswered():
+            item = _chat_answered(state, event, item)
+    state.change(event.step, item)
+    if item.alternative != before:
+        claim(state, event.step, item)
+
+
+def _intended(state: State, event: PurchaseIntended, item: ItemState) -> None:
+    bought = Purchase(
+        event.n,
+        event.route,
+        event.idempotency_key,
+        event.body,
+        event.reserve,
+        event.at,
+        item.request.priced_by if item.request else PricedBy(),
+        alternative=item.alternative,
+    )
+    earlier = tuple(purchase for purchase in item.purchases if purchase.n != event.n)
+    state.change(event.step, replace(item, phase=Phase.BUYING, purchases=(*earlier, bought)))
+    # No pool refused it; and no further list became known meanwhile, which it left out.
+    if event.rest is not None and state.rest is not None and state.rest.least is not None:
+        state.rest = None
+    if state.pool is not None and state.spent > state.pool.most:
+        state.pool = None  # it has more again than it had
+
+
+def _pool_refused(state: State, event: PoolRefused, item: ItemState) -> None:
+    """The item is ready again, and what is left in the pool limits what is bought from now on."""
+    purchases = tuple(one for one in item.purchases if one.n != event.n)
+    state.change(event.step, replace(item, phase=Phase.READY, gated=True, purchases=purchases))
+    sure = not state.tally.open
+    limit = PoolLimit(event.pool, event.until, state.spent + event.left, sure)
+    known = state.pool
+    if known is None or sure or limit.name == known.name or limit.most < known.most:
+        state.pool = limit
+
+
+def _closed(purchase: Purchase, event: OfPurchase) -> Purchase:
+    if isinstance(event, PurchaseAccepted):
+        return replace(
+            purchase,
+            status="accepted",
+            task_id=event.task_id,
+            reserved=event.reserved_credits,
+            error=None,
+        )
+    if isinstance(event, PurchaseUnanswered):
+        return replace(purchase, sent="unknown", error=event.reason)
+    if isinstance(event, PurchaseRefused):
+        return replace(purchase, status="refused", error=event.message)
+    if isinstance(event, PurchaseUncertain):
+        return replace(purchase, status="uncertain", error=event.reason)
+    if isinstance(event, JobEnded):
+        return replace(purchase, status=event.status, final=event.final_credits, error=event.error)
+    if isinstance(event, ChatAnswered):
+        return replace(
+            purchase,
+            status="answered",
+            task_id=event.completion_id,
+            reserved=event.reserved_credits,
+            final=event.final_credits,
+            error=None,
+            content=event.content,
+            session_id=event.session_id,
+            usage=event.usage,
+        )
+    return purchase
+
+
+def _job_failed(state: State, event: JobEnded, item: ItemState) -> ItemState:
+    """A failed job is bought again while the spec or a resume allows it, then the next alternative;
+    without one the item fails.
+    """
+    if jobs_left(state.spec(event.step), item):
+        return replace(item, phase=Phase.READY)
+    reason = reason_of(item, event.error or "the job failed")
+    code = "content_refused" if event.error_code == "content_refused" else "job_failed"
+    failed = replace(item, phase=Phase.FAILED, code=code, reason=reason)
+    return fallen_back(item) or failed
+
+
+def _refused(event: PurchaseRefused, item: ItemState) -> ItemState:
+    """A refused request is followed by the next alternative; any other refusal fails the item."""
+    failed = replace(item, phase=Phase.FAILED, code=event.code, reason=event.message)
+    closed = next(one for one in item.purchases if one.n == event.n)
+    if not is_refusal_of_request(closed, event.code):
+        return failed
+    return fallen_back(item) or replace(failed, reason=reason_of(item, event.message))
+
+
+def _chat_answered(state: State, event: ChatAnswered, item: ItemState) -> ItemState:
+    """An answer that matches the schema completes the item; others are asked for again, then fail."""
+    outputs: dict[str, JsonValue] = {
+        "text": event.content,
+        "json": None,
+        "session_id": event.session_id,
+        "usage": event.usage,
+    }
+    planned = state.planned(event.step)
+    if schema := planned.kind.expects(planned.step.with_):
+        try:
+            outputs["json"] = structured_output.read(event.content, schema)
+        except structured_output.AnswerError as error:
+            turns = sum(purchase.status == "answered" for purchase in item.purchases)
+            if turns < structured_output.TURNS:
+                return replace(item, phase=Phase.READY)
+            reason = f"no answer matched the schema in {structured_output.TURNS} turns: {error}"
+            return replace(item, phase=Phase.FAILED, code="unexpected_answer", reason=reason)
+    return replace(item, phase=Phase.COMPLETED, outputs=outputs)

@@ -1,0 +1,199 @@
+"""The scope of expressions during a run: output fields of steps and items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import JsonValue
+
+from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
+from rivya_flows.language.matrix import ItemKey, OwnKey, shared_keys
+from rivya_flows.language.wording import shown
+from rivya_flows.plans.plan import (
+    NamespaceFacts,
+    PlannedStep,
+    Space,
+    Variables,
+    brand_in,
+    inputs_for,
+    scope_in,
+    steps_in,
+)
+from rivya_flows.queue.items import TERMINAL, ItemState, Phase
+from rivya_flows.queue.state import State, StepState
+
+
+def scope_for(state: State, planned: PlannedStep, names: Iterable[str]) -> dict[str, Any]:
+    """The scope of a step without loop variables: inputs, and `names` of its upstream steps.
+
+    Raises:
+        UsesNull, ExpressionError: An input of an included spec has no value.
+    """
+    steps = {
+        state.planned(name).step.id: fields_of(state, name)
+        for name in names
+        if state.planned(name).space == planned.space
+    }
+    space = state.plan.spaces[planned.space]
+    inputs = inputs_for(space, planned.reads, known_of(state))
+    return {"inputs": inputs, "steps": steps, **brand_in(space, state.plan.files)}
+
+
+def known_of(state: State) -> NamespaceFacts:
+    """The facts that values depend on now."""
+    return NamespaceFacts(state.plan.inputs, state.plan.files, lambda name: fields_of(state, name))
+
+
+def fields_of(state: State, name: str) -> dict[str, Any]:
+    """The output fields of a step by its name in the plan."""
+    fields = step_fields(state.steps[name])
+    if name in state.plan.spaces:
+        fields["credits"] = _spent_inside(state, name)
+    return fields
+
+
+def known_scope(state: State, planned: PlannedStep, *, steps: bool = True) -> dict[str, Any]:
+    """What of the scope of a step is known: inputs, the brand, and with `steps` those that have ended.
+
+    Raises as `scope_for`.
+    """
+    space, names = state.plan.spaces[planned.space], planned.reads
+    if space.outer is not None:
+        outer = space.outer
+        names = frozenset(
+            name
+            for name in names
+            if all(state.steps[one].settled for one in steps_in(outer, space.given(name)))
+        )
+    ended = {
+        state.planned(name).step.id: fields_of(state, name)
+        for name in (planned.upstream if steps else ())
+        if state.steps[name].settled and state.planned(name).space == planned.space
+    }
+    inputs = inputs_for(space, names, known_of(state))
+    return {"inputs": inputs, "steps": ended, **brand_in(space, state.plan.files)}
+
+
+def known_variables(state: State, planned: PlannedStep, item: ItemState) -> Variables:
+    """The loop variables of an item, also of one that follows an item which has ended."""
+    if item.variables or not planned.itemwise:
+        return item.variables
+    followed = state.steps[planned.itemwise].items.get(item.key)
+    if followed is None or followed.phase not in TERMINAL:
+        return item.variables
+    return {planned.step.as_: item_fields(state.planned(planned.itemwise), followed)}
+
+
+def _spent_inside(state: State, space: str) -> int:
+    inside = {name for name, one in state.plan.spaces.items() if _is_inside(one, space)}
+    return sum(item.credits for name, item in state.each() if state.planned(name).space in inside)
+
+
+def _is_inside(space: Space | None, name: str) -> bool:
+    while space is not None and space.id != name:
+        space = space.outer
+    return space is not None
+
+
+def step_fields(step: StepState) -> dict[str, Any]:
+    """The output fields of a step; all null if it was skipped or failed."""
+    if not step.fields:
+        step.fields.update(_step_fields(step))
+    return dict(step.fields)
+
+
+def _step_fields(step: StepState) -> dict[str, Any]:
+    planned, status, items = step.planned, step.status, [*step.items.values()]
+    ended = {"status": status, "credits": step.tally.spent}
+    if not planned.step.fans_out:
+        return {**(item_fields(planned, items[0]) if items else {}), **ended}
+    if status == "skipped" and planned.skipped:
+        return {"items": None, "assets": None, "by": None, "status": status, "credits": 0}
+    shown = [item_fields(planned, item) for item in items if item.phase in TERMINAL]
+    return {
+        "items": shown,
+        "assets": [asset for fields in shown for asset in _assets(fields)],
+        "by": ItemsByKey(planned.step.id, items, shown),
+        **ended,
+    }
+
+
+def item_fields(planned: PlannedStep, item: ItemState) -> dict[str, Any]:
+    """The output fields of one item, null if it did not complete; and its values of the axes."""
+    axes = {**item.variables.get("matrix", {}), **item.variables.get("zip", {})}
+    outputs = planned.kind.outputs
+    fields: dict[str, Any] = {**axes, **dict.fromkeys(outputs)}
+    if item.phase is Phase.COMPLETED and item.outputs is not None:
+        fields.update(item.outputs)
+    if planned.step.fans_out:
+        fields["key"] = OwnKey(item.key)
+    elif "key" in outputs and fields["key"] is not None:
+        fields["key"] = OwnKey(fields["key"])
+    return {**fields, "status": item_status(item), "credits": item.credits}
+
+
+class ItemsByKey(dict[str, Any]):
+    """The output fields of items by key; a key that several were given names none, but as `item.key`."""
+
+    def __init__(
+        self, step_id: str, items: Sequence[ItemState], shown: Iterable[Mapping[str, Any]]
+    ) -> None:
+        super().__init__((fields["key"], fields) for fields in shown)
+        self._step_id = step_id
+        self._shared = shared_keys([ItemKey(one.key, one.repeats) for one in items])
+
+    def __getitem__(self, key: str) -> Any:
+        if key in self._shared and not isinstance(key, OwnKey):
+            raise ExpressionError(f"steps.{self._step_id}.by[{shown(key)}]: {self._shared[key]}")
+        return super().__getitem__(key)
+
+
+def item_status(item: ItemState) -> str:
+    """How an item ended, as commands report it; `running` before that."""
+    if item.phase is Phase.COMPLETED:
+        return "cached" if item.cached else "completed"
+    return item.phase.value if item.phase in TERMINAL else "running"
+
+
+def _assets(fields: Mapping[str, Any]) -> list[Any]:
+    if fields.get("assets"):
+        return list(fields["assets"])
+    return [fields["asset"]] if fields.get("asset") else []
+
+
+@dataclass(frozen=True)
+class SpecOutputs:
+    """The outputs of a spec as far as a run has come.
+
+    Attributes:
+        values: By name; null where what an output uses is null, failed, or not there yet.
+        failed: By name, why an output cannot be evaluated though all that it uses was made.
+    """
+
+    values: dict[str, JsonValue]
+    failed: Mapping[str, str]
+
+
+def outputs_of(state: State, space: str = "") -> SpecOutputs:
+    """The outputs of the spec of a run, or of the one that an `include` step includes."""
+    inside, known = state.plan.spaces[space], known_of(state)
+    values: dict[str, JsonValue] = {}
+    failed: dict[str, str] = {}
+    for name, written in inside.workflow.outputs.items():
+        values[name] = None
+        try:
+            values[name] = evaluate(written, scope_in(inside, written, known))
+        except UsesNull:
+            continue
+        except ExpressionError as error:
+            if _is_made(state, inside, written):
+                failed[name] = str(error)
+    return SpecOutputs(values, failed)
+
+
+def _is_made(state: State, space: Space, written: Any) -> bool:
+    """Whether no step that a value uses failed, was skipped, or is still running."""
+    used = (state.steps[one].status for one in steps_in(space, written))
+    return all(status in ("completed", "cached") for status in used)

@@ -1,0 +1,355 @@
+"""The state of a run: what its journal says so far.
+
+`State.change` and `State.expand` alone change items, and keep each sum and set that depends on them.
+"""
+
+from __future__ import annotations
+
+import copy
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from heapq import heappush
+from typing import Any, TypeAlias, TypeVar
+
+from rivya_flows.language.step_groups import Part
+from rivya_flows.language.workflow import WARN_AT, Step
+from rivya_flows.planning.questions.question import Question, QuestionName
+from rivya_flows.plans.plan import PlannedStep, RunPlan
+from rivya_flows.queue.events import AnswerGiven, Fork, Unpaid
+from rivya_flows.queue.items import TERMINAL, ItemState, Phase, Tally
+from rivya_flows.steps.request import PriceClass, PricedBy, UploadedFile, UploadName
+
+QuotedPrices: TypeAlias = dict[str, list[tuple[int, int]]]
+"""Highest credits charged, by model and parameters: billed length and credits, shortest first."""
+
+
+def note_price(quoted: QuotedPrices, by: PricedBy, credits: int) -> None:
+    """Adds a price that the service charged."""
+    lengths = quoted.setdefault(by.model, [])
+    at = bisect_left(lengths, (by.length, 0))
+    if at == len(lengths) or lengths[at][0] != by.length:
+        lengths.insert(at, (by.length, credits))
+    elif lengths[at][1] < credits:
+        lengths[at] = (by.length, credits)
+
+
+def quoted_price(quoted: QuotedPrices, price: PriceClass) -> int | None:
+    """What the service charged for such a request; None if it has not yet.
+
+    If the length of the text is billed, the price of the next longer text counts.
+    """
+    if price.is_function:
+        return price.max  # the service does not bill it
+    lengths = quoted.get(price.by.model, ())
+    at = bisect_left(lengths, (price.by.length, 0))
+    return lengths[at][1] if at < len(lengths) else None
+
+
+def reserve_of(quoted: QuotedPrices, price: PriceClass) -> int:
+    """Credits that a purchase reserves: what the service charged before, else the catalogue price."""
+    charged = quoted_price(quoted, price)
+    if charged is not None:
+        return max(price.min, charged)
+    return price.min if price.max is None else price.max
+
+
+@dataclass(eq=False)
+class StepState:
+    """One step.
+
+    Attributes:
+        items: By key, in order; empty and not `expanded` until a run-time fan-out is.
+        balances: The balance `before` its first action and `after` its last purchase, once read;
+            None if the service did not answer.
+        places: Of its items in their order, counted from 0.
+        due: Keys of items that are ready and not looked at yet.
+        gates: By price, a heap of the places and keys of items whose purchase is blocked, and of some
+            that are not any more.
+        ended: Keys of items that have ended, the last one last.
+        examined: How many of those of its source were looked at; None if its items were not.
+        fields: Its output fields; empty if it changed since they were computed.
+    """
+
+    planned: PlannedStep
+    items: dict[str, ItemState] = field(default_factory=dict)
+    expanded: bool = False
+    balances: dict[str, int | None] = field(default_factory=dict)
+    places: dict[str, int] = field(default_factory=dict)
+    tally: Tally = field(default_factory=Tally)
+    due: set[str] = field(default_factory=set)
+    gates: dict[PriceClass, list[tuple[int, str]]] = field(default_factory=dict)
+    ended: list[str] = field(default_factory=list)
+    examined: int | None = None
+    fields: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def settled(self) -> bool:
+        """All its items have ended."""
+        return self.expanded and self.tally.ended == len(self.items)
+
+    @property
+    def status(self) -> str:
+        """completed, cached, skipped, failed, or `running` while it is not settled."""
+        if not self.settled:
+            return "running"
+        failed, done = (self.tally.phases[one] for one in (Phase.FAILED, Phase.COMPLETED))
+        everything = failed and failed == len(self.items)
+        if self.tally.unpaid or failed > self.planned.step.allow_failures or everything:
+            return "failed"
+        if self.items and not done:
+            return "skipped"
+        return "cached" if done and self.tally.cached == done else "completed"
+
+    def sort(self, item: ItemState, old: ItemState | None = None) -> None:
+        """Puts an item into the sets that it belongs to now."""
+        if item.phase in TERMINAL and not (old and old.phase in TERMINAL):
+            self.ended.append(item.key)
+        if item.is_due:
+            self.due.add(item.key)
+        else:
+            self.due.discard(item.key)
+        gate = item.gate
+        if gate is not None and not (old and old.gate == gate):
+            heappush(self.gates.setdefault(gate, []), (self.places[item.key], item.key))
+
+
+@dataclass(frozen=True)
+class PoolLimit:
+    """What a pool allows this run, after it did not cover a purchase.
+
+    Attributes:
+        until: End of its period, UTC; None for one that covers all time.
+        most: Credits that this run may commit: those it held then, and what was left.
+        sure: This run had no open purchase then, whose credits might have come back unseen.
+        declined: A person does not want the pool to be tried again.
+    """
+
+    name: str
+    until: datetime | None
+    most: int
+    sure: bool
+    declined: bool = False
+
+
+@dataclass(frozen=True)
+class Rest:
+    """All that is left to buy, which must fit as a whole before anything more is bought.
+
+    Budget, balance and pools count; a pool is asked by the first purchase.
+
+    Attributes:
+        least: Credits; None before it was priced.
+        is_over: It does not fit, and no open purchase can change that.
+        asking: Step and key of the item whose purchase asks the pools; None before one does.
+    """
+
+    least: int | None = None
+    is_over: bool = False
+    asking: tuple[str, str] | None = None
+
+
+@dataclass(eq=False)
+class State:
+    """A whole run.
+
+    Attributes:
+        unsettled: Number of steps of each part that have not ended.
+        changed: Items that the last event changed, by step and key, as they were before it; None for
+            new ones.
+        touched: Steps that changed since the queue last advanced them.
+        gated: Steps with items whose purchase is blocked.
+        reading: Steps whose balance is being read; None is the run.
+        awaiting: Media that are uploaded now: step and key of the items that wait for each.
+        pool: What a pool allows, where one refused a purchase of this execution.
+        funds: Credits that this run may commit by the last balance that this execution read: those it
+            held then, and the balance; None before.
+        rest: Set once a list became known, until what is left is known to fit the cap, the balance and
+            all pools.
+        enough: A cap of at least this much warns of nothing: the price that somebody agreed to, or all
+            that the plan may cost.
+        again: Steps for which nothing is taken, from that run or from the cache.
+        claims: The ordinal of each item among those with an equal request, by the hash of the
+            request, step and key.
+        claimed: Number of items with an equal request, by the hash of the request.
+        answers: Of questions that are closed, by ``step`` or ``step[key]``.
+        deadlines: Of all questions that were asked, by step, key and round; None for no deadline.
+        missed: The deadlines that failed a pick which is open again.
+        asking: Questions that a person, or their deadline, is about to answer.
+        left: Nobody answers in this execution.
+        unpaid: Why this execution buys nothing more; None if it buys.
+        ended: The status of this execution, once it has ended.
+        balances: Of the whole run, as those of a step.
+    """
+
+    plan: RunPlan
+    run_id: str
+    service: str
+    nonce: str
+    started_at: datetime
+    now: datetime
+    cap: int | None
+    cache: str | None
+    enough: int | None = None
+    wallet: str | None = None
+    fork: Fork | None = None
+    again: frozenset[str] = frozenset()
+    steps: dict[str, StepState] = field(init=False)
+    tally: Tally = field(default_factory=Tally)
+    unsettled: Counter[Part] = field(init=False)
+    changed: dict[tuple[str, str], ItemState | None] = field(default_factory=dict)
+    touched: set[str] = field(default_factory=set)
+    gated: set[str] = field(default_factory=set)
+    reading: set[str | None] = field(default_factory=set)
+    quoted: QuotedPrices = field(default_factory=dict)
+    uploads: dict[UploadName, UploadedFile] = field(default_factory=dict)
+    awaiting: dict[UploadName, list[tuple[str, str]]] = field(default_factory=dict)
+    claims: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    claimed: Counter[str] = field(default_factory=Counter)
+    answers: dict[str, AnswerGiven] = field(default_factory=dict)
+    deadlines: dict[QuestionName, datetime | None] = field(default_factory=dict)
+    missed: dict[QuestionName, datetime | None] = field(default_factory=dict)
+    asking: tuple[Question, ...] = ()
+    left: bool = False
+    unpaid: Unpaid | None = None
+    refused_cap: int | None = None
+    pool: PoolLimit | None = None
+    funds: int | None = None
+    rest: Rest | None = None
+    ended: str | None = None
+    balances: dict[str, int | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.steps = {name: StepState(planned) for name, planned in self.plan.steps.items()}
+        self.unsettled = Counter(planned.part for planned in self.plan.steps.values())
+
+    @property
+    def seller(self) -> str:
+        """The service, and the wallet if it has a name: another one's results are not taken."""
+        return self.service if self.wallet is None else f"{self.service} {self.wallet}"
+
+    def planned(self, step_id: str) -> PlannedStep:
+        """A step as planned."""
+        return self.plan.steps[step_id]
+
+    def spec(self, step_id: str) -> Step:
+        """A step as it was written."""
+        return self.plan.steps[step_id].step
+
+    def item(self, step_id: str, key: str) -> ItemState:
+        """One item; `KeyError` if there is none."""
+        return self.steps[step_id].items[key]
+
+    def each(self) -> Iterator[tuple[str, ItemState]]:
+        """All items, in the order of the plan."""
+        for step_id, step in self.steps.items():
+            for item in step.items.values():
+                yield step_id, item
+
+    def change(self, step_id: str, item: ItemState) -> None:
+        """Replaces an item of an expanded step."""
+        step = self.steps[step_id]
+        old, was_settled = step.items[item.key], step.settled
+        self.changed.setdefault((step_id, item.key), old)
+        step.items[item.key] = item
+        for tally in (step.tally, self.tally):
+            tally.count(old, -1)
+            tally.count(item)
+        step.sort(item, old)
+        for purchase in item.purchases:
+            if purchase.named is not None:
+                note_price(self.quoted, purchase.priced_by, purchase.named)
+        self._touch(step_id, was_settled=was_settled)
+
+    def expand(self, step_id: str, items: Iterable[ItemState] | None) -> None:
+        """Gives a step its items, or others; None makes it wait for its list again."""
+        old = self.steps[step_id]
+        step = StepState(old.planned, expanded=items is not None)
+        step.balances = old.balances
+        step.items = {item.key: item for item in items or ()}
+        step.places = {key: place for place, key in enumerate(step.items)}
+        for item in old.items.values():
+            self.tally.count(item, -1)
+        for key, item in step.items.items():
+            if (before := old.items.get(key)) is not item:
+                self.changed.setdefault((step_id, key), before)
+            step.tally.count(item)
+            self.tally.count(item)
+            step.sort(item)
+        self.steps[step_id] = step  # whole, for those who look at a running run
+        self._touch(step_id, was_settled=old.settled)
+
+    def _touch(self, step_id: str, *, was_settled: bool) -> None:
+        step = self.steps[step_id]
+        self.unsettled[step.planned.part] += was_settled - step.settled
+        if step.gates:
+            self.gated.add(step_id)
+        else:
+            self.gated.discard(step_id)
+        step.fields.clear()
+        self.touched.add(step_id)
+
+    def copy(self, **changes: Any) -> State:
+        """Another state of the run, which changes on its own: a copy costs time by the number of items."""
+        made: State = _copy_of(self)
+        for name, value in changes.items():
+            setattr(made, name, value)
+        return made
+
+    @property
+    def busy(self) -> bool:
+        """Whether work is in flight that will bring an event."""
+        return bool(self.reading or self.awaiting or self.tally.in_flight)
+
+    @property
+    def spent(self) -> int:
+        """Credits spent or held, all attempts counted."""
+        return self.tally.spent
+
+    @property
+    def committed(self) -> int:
+        """`spent`, and purchases that are planned but not journaled yet."""
+        return self.tally.committed
+
+    @property
+    def warns_at(self) -> float | None:
+        """Credits spent at which the run warns that its budget runs out; None without a cap.
+
+        The cap may come from the command line or a batch, without a `budget` in the spec. One that was
+        agreed to as the price of the plan, or covers it, is no reason to warn.
+        """
+        budget = self.plan.workflow.budget
+        if not self.cap or (self.enough is not None and self.cap >= self.enough):
+            return None
+        return self.cap * (budget.warn_at if budget else WARN_AT)
+
+    @property
+    def saved(self) -> int:
+        """Credits that the cache saved."""
+        return self.tally.saved
+
+
+T = TypeVar("T")
+
+
+def _copy_of(value: T) -> T:
+    """The value with other containers; what lies in them is frozen, but for steps and sums."""
+    made = copy.copy(value)
+    if isinstance(made, dict):
+        if isinstance(next(iter(made.values()), None), list | StepState):
+            made.update({key: _copy_of(one) for key, one in made.items()})
+    elif isinstance(made, State | StepState | Tally):
+        for name, one in vars(made).items():
+            if isinstance(one, dict | list | set | Tally):
+                setattr(made, name, _copy_of(one))
+    return made
+
+
+def item_range(state: State, step_id: str) -> tuple[int, int]:
+    """The least and the most members of ``steps.NAME.items``, as far as that is known now."""
+    written, step, pick = state.spec(step_id), state.steps[step_id], state.planned(step_id).pick
+    if pick and not written.fans_out:
+        return pick.count, pick.count
+    return (len(step.items), len(step.items)) if step.expanded else (0, written.max_items)

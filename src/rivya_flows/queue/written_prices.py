@@ -1,0 +1,219 @@
+"""What an item costs by the spec alone, before its arguments can be evaluated, and the least that a run still pays."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from math import ceil
+from typing import Any
+
+from rivya_client.catalogue.prices import Price, price
+from rivya_flows.language.expressions.output_types import Unknown
+from rivya_flows.language.expressions.resolve import (
+    ExpressionError,
+    UsesNull,
+    is_computed,
+    references,
+)
+from rivya_flows.plans.plan import PlannedStep, Variables, candidates_step
+from rivya_flows.plans.requests import alternatives_of, known_arguments, known_value
+from rivya_flows.queue.evaluation import evaluate_items, expand_step
+from rivya_flows.queue.forks import asks_anew
+from rivya_flows.queue.items import ItemState, Phase
+from rivya_flows.queue.scope import known_scope, known_variables
+from rivya_flows.queue.state import State, item_range
+from rivya_flows.steps.arguments import World
+from rivya_flows.steps.judge import CANDIDATES
+from rivya_flows.steps.pick import PickWith, idle_keys
+from rivya_flows.steps.structured_output import TURNS
+
+
+def written_prices(
+    state: State, planned: PlannedStep, variables: Variables, rejected: int = 0
+) -> list[tuple[str | None, Price]]:
+    """The model and the price of one item as written, then of each of its fallbacks.
+
+    `rejected` is how often the candidates of a pick have been bought again.
+    """
+    alternatives = (replace(planned, step=one) for one in alternatives_of(planned.step))
+    return [_written_price(state, one, variables, rejected) for one in alternatives]
+
+
+def _written_price(
+    state: State, planned: PlannedStep, variables: Variables, rejected: int
+) -> tuple[str | None, Price]:
+    scope: dict[str, Any] = {"inputs": {}, "steps": {}}
+    with contextlib.suppress(ExpressionError, UsesNull):
+        scope = known_scope(state, planned, steps=False)
+    scope |= variables
+    if planned.pick:
+        return written_judge_price(state, planned, planned.pick, scope, rejected)
+    written = planned.step.with_.model_dump(by_alias=True)
+    known = {name: _known(value, scope) for name, value in written.items()}
+    world = World(state.plan.catalogue, branding=state.plan.branding_of(planned))
+    return planned.kind.expected_price(known, world)
+
+
+def _known(written: Any, scope: Mapping[str, Any]) -> Any:
+    """A value as far as it is known; the members of a map that are known during the run are `Unknown`."""
+    if not isinstance(written, Mapping):
+        return known_value(written, scope)
+    found = {key: known_value(value, scope) for key, value in written.items()}
+    later = {key for key, value in written.items() if found[key] is None and is_computed(value)}
+    return {**found, **dict.fromkeys(later, Unknown())}
+
+
+def judge_price(state: State, planned: PlannedStep, item: ItemState, *, bought: bool) -> Price:
+    """What is still to be paid for the judge of a pick whose candidates are known.
+
+    `bought` means that a turn of its next chat is under way.
+    """
+    request = item.evaluated
+    one, chats = request.price, len(request.chats)
+    turns = max(0, chats * TURNS - item.judge_turns - bought)
+    if item.picked is None and (rounds := len(planned.rounds) - item.round) > 0:
+        again = _candidates(state, planned)[1]
+        turns += rounds * TURNS * max(chats, ceil((again or 0) / CANDIDATES))
+    top = None if one.max is None else turns * one.max
+    return Price((chats - (chats and bought)) * one.min, top, _assumption(one))
+
+
+def written_judge_price(
+    state: State, planned: PlannedStep, with_: PickWith, scope: Mapping[str, Any], rejected: int
+) -> tuple[str | None, Price]:
+    """The model of the judge of a pick and its price, by the spec alone, after so many rounds."""
+    mode = known_value(with_.mode, scope)
+    if with_.judge is None or (mode is not None and "judge" in idle_keys(mode)):
+        return None, Price(0, 0, "free")
+    named = known_value(with_.judge.model, scope)
+    model = state.plan.catalogue.get(named) if isinstance(named, str) else None
+    if model is None:
+        return None, Price(0, None, "the model is known during the run")
+    one, (least, most) = price(model, {}), _candidates(state, planned)
+    bottom = ceil(least / CANDIDATES) * one.min if mode else 0
+    if most is None or one.max is None:
+        return model.id, Price(bottom, None, "the candidates of its judge are known during the run")
+    rounds = 1 + len(planned.rounds) - rejected
+    turns = rounds * TURNS * ceil(most / CANDIDATES)
+    told = f"{_assumption(one)}, at most {TURNS} times"
+    if rounds > 1:
+        told += f", in each of {rounds} rounds"
+    if least < most:
+        told = f"up to {most:,} candidates, known during the run: {told}"
+    return model.id, Price(bottom, turns * one.max, told)
+
+
+def _assumption(one: Price) -> str:
+    return f"a chat for every {CANDIDATES} candidates, {one.assumption}"
+
+
+def _candidates(state: State, planned: PlannedStep) -> tuple[int, int | None]:
+    """The least and the most candidates of a pick; None if there may be any number."""
+    written = planned.pick and planned.pick.from_
+    if isinstance(written, list | tuple):
+        return len(written), len(written)
+    name = candidates_step(planned)
+    return (0, None) if name is None else item_range(state, name)
+
+
+_UNBOUGHT = (Phase.WAITING, Phase.READY, Phase.LOOKING, Phase.UPLOADING)
+_NEVER_NULL = ("asset", "assets", "key")
+"""Output fields of a finished item of `generate` that are not null."""
+
+
+def least_left(state: State) -> int:
+    """Credits beyond those that are spent or held; of `steps` alone.
+
+    Left out is what a condition, a null, an allowed failure or the cache may spare.
+    """
+    state, total = state.copy(), 0  # as far as it will be known once this event is over
+    unsure: set[str] = set()
+    for step_id in state.plan.parts["steps"]:
+        planned = state.planned(step_id)
+        expand_step(state, step_id)
+        evaluate_items(state, step_id)
+        current = state.steps[step_id]
+        if current.settled:
+            continue
+        certain = _is_certain(state, planned, unsure)
+        found = list(_least_of_items(state, step_id, certain=certain))
+        if not certain or planned.step.allow_failures or None in found:
+            unsure.add(step_id)
+        prices = sorted(one or 0 for one in found)
+        total += sum(prices[: max(0, len(prices) - planned.step.allow_failures)])
+    return total
+
+
+def _is_certain(state: State, planned: PlannedStep, unsure: set[str]) -> bool:
+    """Whether the items of a step that are not evaluated yet will run if all before them succeed."""
+    if planned.conditional or planned.round_of or planned.space or planned.upstream & unsure:
+        return False
+    if not all(_gives_media(state, name) for name in planned.upstream):
+        return False
+    if any(_is_lacking(state, name) for name in planned.whole - planned.tolerates):
+        return False
+    if planned.itemwise is None:
+        return True
+    written = [one.with_.model_dump() for one in alternatives_of(planned.step)]
+    read = (one for one in references(written) if one.namespace == planned.step.as_)
+    return all(one.path[:1] and one.path[0] in _NEVER_NULL for one in read)
+
+
+def _gives_media(state: State, name: str) -> bool:
+    """Whether a step has ended, or will give media alone, which are no null where it succeeds."""
+    planned = state.planned(name)
+    if state.steps[name].settled or planned.kind.gives_media:
+        return True
+    source = candidates_step(planned)
+    return source is not None and state.planned(source).kind.gives_media
+
+
+def _is_lacking(state: State, name: str) -> bool:
+    """Whether a step has failed, or what it has not made may be a null for those that read it."""
+    step = state.steps[name]
+    if step.settled:
+        return step.status == "failed"
+    return step.tally.phases[Phase.FAILED] + step.tally.phases[Phase.SKIPPED] > 0
+
+
+def _least_of_items(state: State, step_id: str, *, certain: bool) -> Iterator[int | None]:
+    """The least of each item; None for one that a null skips."""
+    planned = state.planned(step_id)
+    shared: int | None = None
+    known = known_scope(state, planned) if certain else {}
+    perhaps = _perhaps_taken(state, step_id)
+    for item in state.steps[step_id].items.values():
+        if item.phase not in _UNBOUGHT or item.key in perhaps:
+            yield 0
+        elif item.request is not None:
+            requests = item.requests[item.alternative :]
+            yield min(one.price.min for one in requests) if not item.request.chats else 0
+        elif not certain:
+            yield 0
+        elif not _is_wanted(planned, {**known, **known_variables(state, planned, item)}):
+            yield None
+        elif item.variables:
+            yield _least_written(state, planned, item)
+        else:
+            shared = _least_written(state, planned, item) if shared is None else shared
+            yield shared
+
+
+def _least_written(state: State, planned: PlannedStep, item: ItemState) -> int:
+    return min(one.min for _, one in written_prices(state, planned, item.variables, item.round))
+
+
+def _perhaps_taken(state: State, step_id: str) -> frozenset[str]:
+    """The keys of items that the cache, or the forked run, may still give for nothing."""
+    mode = state.spec(step_id).cache or state.cache or state.plan.workflow.cache
+    if step_id in state.again or (state.fork is None and mode != "spec"):
+        return frozenset()
+    unasked = [one for one in state.steps[step_id].items.values() if not one.asked_cache]
+    keys = frozenset(one.key for one in unasked)
+    return keys if mode == "spec" else keys - asks_anew(state, step_id, unasked)
+
+
+def _is_wanted(planned: PlannedStep, scope: Mapping[str, Any]) -> bool:
+    """Whether no null among the values that are known skips an item."""
+    return not any(known_arguments(one, scope)[1] for one in alternatives_of(planned.step))

@@ -1,0 +1,161 @@
+"""How long films will be, and what no font draws, before anything is bought."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rivya_flows.errors import SpecError
+from rivya_flows.estimate.estimate import Estimate
+from rivya_flows.ledger.phrases import film_length
+from rivya_flows.preparation.spec_file import SpecFile
+from support.prepared_specs import prepared
+
+MADE = "${{ steps.films.assets }}"
+VOICE = "${{ steps.voice.asset }}"
+STEPS: dict[str, Any] = {
+    "still": {"uses": "generate", "with": {"model": "z-image", "prompt": "a lamp"}},
+    "films": {
+        "uses": "generate",
+        "foreach": ["a", "b"],
+        "with": {
+            "model": "kling-2-6",
+            "prompt": "${{ item }}",
+            "references": ["${{ steps.still.asset }}"],
+            "params": {"duration": "${{ inputs.seconds }}"},
+        },
+    },
+    "free": {"uses": "generate", "with": {"model": "veo3-1-lite", "prompt": "a lamp"}},
+    "line": {"uses": "chat", "with": {"model": "gpt-5-2-chat", "message": "A line"}},
+    "voice": {
+        "uses": "generate",
+        "with": {
+            "model": "elevenlabs-turbo-2-5",
+            "prompt": "${{ inputs.line }}",
+            "params": {"voice": "Liam"},
+        },
+    },
+    "said": {
+        "uses": "generate",
+        "with": {
+            "model": "elevenlabs-turbo-2-5",
+            "prompt": "${{ steps.line.text }}",
+            "params": {"voice": "Liam"},
+        },
+    },
+}
+
+
+def planned(folder: Path, given: dict[str, Any], step: dict[str, Any], **inputs: Any) -> Estimate:
+    spec = {
+        "version": 1,
+        "name": "spot",
+        "inputs": {
+            "seconds": {"type": "integer", "default": 5},
+            "line": {"type": "text", "default": "a" * 150},
+            "shown": {"type": "number", "default": 2},
+        },
+        "steps": {**STEPS, "spot": {"uses": "compose", "with": given, **step}},
+    }
+    source = SpecFile(json.dumps(spec, ensure_ascii=False), "spec.yaml", None)
+    return prepared(source, inputs, folder).estimate
+
+
+def length(found: Estimate) -> str:
+    [spot] = [one for one in found.steps if one.id == "spot"]
+    return film_length([item.film for item in spot.items if item.film])
+
+
+FADE = {"kind": "fade", "seconds": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"clips": MADE}, "10 s"),
+        ({"clips": MADE, "transition": FADE}, "9.5 s"),
+        ({"clips": MADE, "transition": FADE, "end_card": {"title": "Hi"}}, "11.5 s"),
+        ({"clips": ["${{ steps.free.asset }}"] * 2, "transition": FADE}, "a time known in the run"),
+        ({"clips": ["${{ steps.still.asset }}", "${{ steps.films.by['a'].asset }}"]}, "8 s"),
+        (
+            {"clips": [{"media": "${{ steps.free.asset }}", "seconds": "${{ inputs.shown }}"}]},
+            "2 s",
+        ),
+        ({"clips": ["${{ steps.free.asset }}", "${{ steps.still.asset }}"]}, "at least 3 s"),
+        ({"video": "${{ steps.free.asset }}"}, "a time known in the run"),
+        ({"images": ["${{ steps.still.asset }}"] * 2}, "6 s"),
+        (
+            {"clips": ["${{ steps.still.asset }}"], "narration": VOICE},
+            "as long as the narration, about 10 s",
+        ),
+        (
+            {"clips": ["${{ steps.still.asset }}"], "narration": "${{ steps.said.asset }}"},
+            "as long as the narration, at least 3 s",
+        ),
+        ({"clips": [*["${{ steps.still.asset }}"] * 4], "narration": VOICE}, "12 s"),
+        (
+            {"images": ["${{ steps.still.asset }}"], "audio": VOICE},
+            "as long as the narration, about 10 s",
+        ),
+    ],
+)
+def test_a_plan_says_how_long_a_film_will_be(
+    given: dict[str, Any], told: str, tmp_path: Path
+) -> None:
+    assert length(planned(tmp_path, given, {})) == told
+
+
+def test_the_films_of_a_fan_out_are_as_long_as_their_clips(tmp_path: Path) -> None:
+    step = {"foreach": "${{ steps.films.items }}"}
+    found = planned(tmp_path, {"clips": ["${{ item.asset }}"]}, step, seconds=10)
+    assert length(found) == "10 s"
+    document: Any = found.as_json()
+    items = document["steps"][-1]["items"]
+    assert [item["film"]["seconds"] for item in items] == [{"min": 10.0, "max": 10.0}] * 2
+    shown = planned(
+        tmp_path,
+        {"clips": [{"media": "${{ steps.still.asset }}", "seconds": "${{ item }}"}]},
+        {"foreach": [2, 4]},
+    )
+    assert length(shown) == "2 to 4 s"
+
+
+def test_a_clip_that_starts_after_the_end_of_a_film_is_refused_before_anything_is_bought(
+    tmp_path: Path,
+) -> None:
+    late = {"media": "${{ steps.films.assets[0] }}", "start": "${{ inputs.shown }}"}
+    planned(tmp_path, {"clips": [late]}, {}, shown=2)
+    with pytest.raises(SpecError, match=r"clip 1 starts after the end of its video; write an earl"):
+        planned(tmp_path, {"clips": [late]}, {}, shown=30)
+
+
+def test_clips_shorter_than_their_transition_are_refused_before_their_media_are_bought(
+    tmp_path: Path,
+) -> None:
+    given = {"clips": MADE, "transition": {"kind": "fade", "seconds": "${{ inputs.shown }}"}}
+    planned(tmp_path, given, {}, shown=5)
+    with pytest.raises(SpecError, match=r"clip 2 is shown for 1 s, which is shorter than its 2 s"):
+        planned(
+            tmp_path,
+            {
+                "clips": ["${{ steps.films.assets[0] }}", {"media": "${{ steps.still.asset }}", "seconds": 1}],
+                "transition": given["transition"],
+            },
+            {},
+        )  # fmt: skip
+
+
+def test_characters_that_no_font_has_are_known_before(tmp_path: Path) -> None:
+    given = {
+        "clips": MADE,
+        "narration": VOICE,
+        "captions": {"text": "${{ inputs.line }}"},
+        "overlays": [{"text": "Sale 🔥 ${{ steps.line.text }}"}, {"text": "茶"}],
+    }
+    found = planned(tmp_path, given, {}, line="Tea 日本")
+    film = found.steps[-1].items[0].film
+    assert film is not None
+    assert film.left_out == "茶日本"
