@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.engine.report import RunReport
 from rivya_flows.engine.run import Run, Runner, RunOptions
 from rivya_flows.errors import UsageError
+from rivya_flows.receipt.report import RunReport
 from rivya_flows.runs.execution import Caller, execute, run_folder
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio, customer, stills

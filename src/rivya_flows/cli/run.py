@@ -20,7 +20,7 @@ from rivya_flows.cli.service import settings
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.engine.report import RunReport
+    from rivya_flows.receipt.report import RunReport
     from rivya_flows.runs.execution import Caller
 
 

@@ -96,8 +96,8 @@ def _next_step(runs: Sequence[ListedRun], journal: Journal, data: Path) -> str:
     """What to do about a line whose runs did not all complete."""
     from rivya_flows.cli.ending import with_spec_here
     from rivya_flows.errors import RivyaError
-    from rivya_flows.ledger.continuing import Continuation, continuation, resume_command
-    from rivya_flows.ledger.receipt import receipt
+    from rivya_flows.receipt.continuing import Continuation, continuation, resume_command
+    from rivya_flows.receipt.from_journal import receipt
     from rivya_flows.runs.connect import is_lost
     from rivya_flows.runs.lookup import to_begin
 
@@ -128,7 +128,7 @@ def _has_folder(run: ListedRun) -> bool:
 
 
 def _row(runs: Sequence[ListedRun]) -> list[Cell]:
-    from rivya_flows.ledger.phrases import is_sandbox
+    from rivya_flows.receipt.phrases import is_sandbox
 
     run, row, many = runs[0], runs[0].row, len(runs) > 1
     labels = [one for one in row.labels.items() if not (many and one[0] == BATCH_LABEL)]

@@ -11,14 +11,12 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from rivya_flows.engine.report import RunReport, RunReporter
 from rivya_flows.engine.run import Asker, Listener, Rendering, Run, Runner, RunOptions, ignore
 from rivya_flows.engine.run_context import RunContext, known_run
 from rivya_flows.errors import RivyaError, UsageError
 from rivya_flows.estimate.estimate import Estimate
 from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.language.workflow import Workflow
-from rivya_flows.ledger.phrases import is_sandbox, uncollected
 from rivya_flows.money.live_guard import Confirm, confirm_live, spending_of
 from rivya_flows.money.quotes import QuoteFile, prepare_quote, write_quote
 from rivya_flows.planning.questions.question import Answer, Question
@@ -41,6 +39,8 @@ from rivya_flows.private import as_the_user_wants
 from rivya_flows.queue.events import Event, PurchaseIntended, RunEnded, RunFrozen, Stamped
 from rivya_flows.queue.forks import fork_of
 from rivya_flows.queue.queue import replay
+from rivya_flows.receipt.phrases import is_sandbox, uncollected
+from rivya_flows.receipt.report import RunReport, RunReporter
 from rivya_flows.runs.connect import connect_with
 from rivya_flows.runs.lookup import find_run, open_journal, which
 from rivya_flows.settings import Settings
