@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from rivya_flows.engine.loop import PlainRunner
 from rivya_flows.errors import UsageError
-from rivya_flows.flows.execution.plain_runner import PlainRunner
 from rivya_flows.spec_tests import CaseResult, find_cases, run_cases
 from support.function_steps import install_paid, installing
 
