@@ -8,11 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.engine.loop import PlainRunner
 from rivya_flows.errors import UsageError
-from rivya_flows.preparation.check import SpecWithTests, check_file
-from rivya_flows.spec_tests import CaseResult, named_tests, run_cases
+from rivya_flows.spec_tests import CaseResult, find_cases, run_cases
 from support.function_steps import install_paid, installing
 
 SPEC = """
@@ -66,10 +64,8 @@ def results(folder: Path, cases: str, spec: str = SPEC) -> list[CaseResult]:
     (folder / "stills.yaml").write_text(spec)
     path = folder / "stills.test.yaml"
     path.write_text(f"version: 1\ncases:\n{cases}")
-    tested, problems = check_file(path, shipped())
-    assert problems == ()
-    assert isinstance(tested, SpecWithTests)
-    chosen = [(tested, case) for case in tested.tests.cases]
+    chosen, problems = find_cases([path])
+    assert problems == []
     return asyncio.run(run_cases(chosen, PlainRunner()))
 
 
@@ -226,11 +222,12 @@ def test_the_command_repeats_the_case_by_hand(folder: Path) -> None:
 def test_tests_are_named_by_spec_folder_or_file(folder: Path) -> None:
     results(folder, "  - name: one\n")
     tests = folder / "stills.test.yaml"
-    assert named_tests([folder, folder / "stills.yaml", tests]) == [tests]
-    assert named_tests([folder.parent]) == [tests]
+    for named in ([folder, folder / "stills.yaml", tests], [folder.parent]):
+        [(tested, case)], problems = find_cases(named)
+        assert (tested.path, case.name, problems) == (tests, "one", [])
     (folder / "other.yaml").write_text(SPEC)
     (folder / "empty").mkdir()
     for name in ("other.yaml", "missing", "empty"):
         with pytest.raises(UsageError) as caught:
-            named_tests([folder / name])
+            find_cases([folder / name])
         assert caught.value.hint

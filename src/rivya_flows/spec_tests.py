@@ -18,6 +18,7 @@ from xml.etree import ElementTree as Xml
 
 from pydantic import SecretStr
 
+from rivya_client.catalogue.snapshot import shipped
 from rivya_client.errors import RefusedAddressError
 from rivya_client.printable import printable
 from rivya_client.runtime import FastClock
@@ -29,13 +30,13 @@ from rivya_flows.errors import RivyaError, SpecError, StoreError, UsageError, hi
 from rivya_flows.language.inputs import fit
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.planning.questions.question import Answer
-from rivya_flows.preparation.check import SpecWithTests, as_yaml
+from rivya_flows.preparation.check import SpecWithTests, as_yaml, check_file
 from rivya_flows.preparation.prepare import RunRequest, prepare_here, refuse_over
 from rivya_flows.preparation.spec_file import TEST_SUFFIX, project_specs, tests_at
 from rivya_flows.receipt.model import Receipt, Step
 from rivya_flows.receipt.report import RunReport, RunReporter, write_whole
 from rivya_flows.receipt.summary import troubles
-from rivya_flows.runs.execution import GivenAnswers, Observer, execute
+from rivya_flows.runs.execution import Caller, GivenAnswers, execute
 from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings
 from rivya_flows.spec.spec_tests import Case, CreditRange
@@ -84,9 +85,13 @@ class CaseResult:
         )
 
 
-def named_tests(paths: Sequence[Path]) -> list[Path]:
-    """The files of tests that are named: themselves, those beside a spec, or those in a folder."""
-    found: dict[Path, None] = {}
+def find_cases(
+    paths: Sequence[Path], text: str = ""
+) -> tuple[list[tuple[SpecWithTests, Case]], list[Diagnostic]]:
+    """The cases of files of tests, named themselves, by their spec or by their folder, whose file or name has a
+    text; and what is wrong with the files.
+    """
+    files: dict[Path, None] = {}
     for path in paths:
         own = tests_at(project_specs(path))
         if not path.exists():
@@ -94,8 +99,16 @@ def named_tests(paths: Sequence[Path]) -> list[Path]:
         if not own:
             beside = path / f"NAME{TEST_SUFFIX}" if path.is_dir() else path.with_suffix(TEST_SUFFIX)
             raise UsageError(f"{path}: there is no test to run", f"write one in {beside}")
-        found |= dict.fromkeys(own)
-    return list(found)
+        files |= dict.fromkeys(own)
+    checked = [check_file(path, shipped()) for path in files]
+    cases = [
+        (one.checked, case)
+        for one in checked
+        if isinstance(one.checked, SpecWithTests)
+        for case in one.checked.tests.cases
+        if text.casefold() in f"{one.path.name} {case.name}".casefold()
+    ]
+    return cases, [problem for one in checked for problem in one.diagnostics]
 
 
 async def run_cases(
@@ -222,8 +235,8 @@ async def _run(
     reporter = RunReporter(
         context.journal, context.assets, known_run(context, _RUN_ID), in_folder=False
     )
-    observer = Observer(ask=asked.ask)
-    return await execute(context, runner, _RUN_ID, RunOptions(), observer, reporter)
+    caller = Caller(context.settings, runner, ask=asked.ask)
+    return await execute(context, _RUN_ID, RunOptions(), caller, reporter)
 
 
 def _inputs(case: Case, folder: Path, workflow: Workflow) -> dict[str, Any]:

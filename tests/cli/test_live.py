@@ -59,7 +59,10 @@ def test_the_table_fits_the_terminal_and_says_all_of_each_step(columns: int) -> 
 
 def test_a_terminal_that_reports_no_size_has_80_columns() -> None:
     table = screen(columns=0, rows=0)
-    assert table == screen(columns=80, rows=25)
+    seconds = re.compile(r"\b\d+:\d\d\b")
+    assert [seconds.sub("", line) for line in table] == [
+        seconds.sub("", line) for line in screen(columns=80, rows=25)
+    ]
     assert "completed" in "".join(table)
     assert "…" not in "".join(table)
 

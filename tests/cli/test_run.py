@@ -22,7 +22,7 @@ import rivya_flows as rf
 from rivya_flows.engine.loop import PlainRunner
 from rivya_flows.errors import NotConfirmedError
 from rivya_flows.planning.questions.question import Answer, Question
-from rivya_flows.runs.execution import Observer
+from rivya_flows.runs.execution import Caller
 from rivya_flows.runs.resume import ResumeOptions, resume
 from rivya_flows.settings import read_settings
 from rivya_sandbox.service.admin import add_credits, set_faults
@@ -307,8 +307,8 @@ def test_a_run_that_waits_for_more_budget_asks_again_where_somebody_is_there(
         asked.append(question.text)
         return Answer(("yes",))
 
-    observer = Observer(ask=ask)
-    asyncio.run(resume(run_id, ResumeOptions(), read_settings(), PlainRunner(), observer=observer))
+    caller = Caller(read_settings(), PlainRunner(), ask=ask)
+    asyncio.run(resume(run_id, ResumeOptions(), caller))
     assert ["Raise the budget to 4?" in one for one in asked] == [True]
     assert bought(service)["z-image"] == 3
 

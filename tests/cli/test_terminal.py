@@ -125,7 +125,8 @@ import asyncio, sys, webbrowser
 from pathlib import Path
 from types import SimpleNamespace
 from rivya_flows.cli.interrupts import Interrupts
-from rivya_flows.cli.terminal import observer
+from rivya_flows.cli.terminal import at_terminal
+from rivya_flows.runs.execution import Caller
 from rivya_flows.planning.questions.open_questions import read_candidates
 from rivya_flows.planning.questions.question import NextRound, Question
 
@@ -135,7 +136,7 @@ async def report():
     return SimpleNamespace(sheet_path=Path("/run/contact-sheet.html"), media_paths={})
 
 async def ask():
-    handler = observer(Interrupts(asyncio.current_task()), "ana").ask
+    handler = at_terminal(Caller(None, None), Interrupts(asyncio.current_task()), "ana").ask
     candidates = read_candidates([{"key": one, "text": one} for one in ("studio", "neon")])
     question = Question("hero", "", "Which one?", ("studio", "neon"), candidates, rounds_left=1,
                         again=NextRound(3, 3, 3), note_room=int(sys.argv[1]))

@@ -26,9 +26,8 @@ from rivya_flows.money.live_guard import (
 from rivya_flows.preparation.prepare import RunRequest
 from rivya_flows.preparation.spec_file import SpecFile
 from rivya_flows.receipt.report import RunReport
-from rivya_flows.runs.execution import Observer
+from rivya_flows.runs.execution import Caller, fork_request, run
 from rivya_flows.runs.resume import ResumeOptions, resume
-from rivya_flows.runs.run import ForkOptions, fork_request, run
 from rivya_flows.settings import Settings, read_settings
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.pools import Pool, Pools
@@ -220,33 +219,31 @@ async def test_a_run_without_a_cap_is_not_even_journaled(live: Sandbox, tmp_path
     settings, out = read_settings(), tmp_path / "runs"
     request = RunRequest(SpecFile(stills(2), "spec.yaml", None), lambda _: {})
     with pytest.raises(NotConfirmedError, match="not confirmed: this buys from http://127"):
-        await run(request, settings, Unprepared(), out=out)
+        await run(request, Caller(settings, Unprepared()), out)
     assert not out.exists()
     assert ledger(live.data)["generations"] == []
     asked = Asked()
-    observer = Observer(confirm=answering(True, asked))
+    caller = Caller(settings, Unprepared(), confirm=answering(True, asked))
     with pytest.raises(ReachedError):
-        await run(request, settings, Unprepared(), out=out, observer=observer)
+        await run(request, caller, out)
     assert asked[0].endswith("(wallet: 1,000 credits). At most 2 credits.")
 
     [folder] = out.iterdir()
-    forked, _ = fork_request(folder.name, ForkOptions(), settings)
+    forked, _ = fork_request(folder.name, settings)
     assert forked.budget is None, "a fork asks again"
     told = Asked()
-    watching = Observer(notify=told.append)
+    watching = Caller(settings, Unprepared(), notify=told.append)
     for options in (ResumeOptions(), ResumeOptions(regenerate=("*",))):
         with pytest.raises(ReachedError):  # what was agreed to caps the run from then on
-            await resume(folder.name, options, settings, Unprepared(), observer=watching)
+            await resume(folder.name, options, watching)
     assert sum(line.endswith("At most 2 credits (budget 2).") for line in told) == 2
     with pytest.raises(ReachedError):
-        await resume(
-            folder.name, ResumeOptions(budget=5), settings, Unprepared(), observer=watching
-        )
+        await resume(folder.name, ResumeOptions(budget=5), watching)
     assert [line for line in told if "At most 2 credits (budget 5)." in line]
     with closing(Journal(settings.store_url)) as journal:
         Pools(journal.engine).set(Pool("all", {}, 40))
     with pytest.raises(ReachedError):
-        await run(request, settings, Unprepared(), out=out, observer=watching)
+        await run(request, watching, out)
     assert [line for line in told if "At most 2 credits (pool all, 40 left)." in line]
     assert ledger(live.data)["generations"] == []
 

@@ -23,7 +23,8 @@ def test_a_file_that_cannot_be_read_is_a_diagnostic_at_its_first_line(
 ) -> None:
     path = tmp_path / "spec.yaml"
     path.write_bytes(content)
-    workflow, [found] = check_file(path, shipped())
+    file = check_file(path, shipped())
+    workflow, [found] = file.checked, file.diagnostics
     assert workflow is None
     place = (found.file, found.line, found.column, found.code)
     assert place == (str(path), 1, 1, "unreadable")

@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rivya_flows.engine.run import Run, Runner, RunOptions
 from rivya_flows.errors import UsageError
 from rivya_flows.receipt.report import RunReport
-from rivya_flows.runs.execution import Observer, execute, run_folder
+from rivya_flows.runs.execution import Caller, execute, run_folder
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio, customer, stills
 
@@ -37,10 +38,11 @@ async def studio(sandbox: Sandbox, tmp_path: Path) -> Studio:
 
 
 async def executed(
-    studio: Studio, work: Callable[[], Awaitable[object]], observer: Observer
+    studio: Studio, work: Callable[[], Awaitable[object]], **hears: Any
 ) -> RunReport:
     with studio.context(Bomb()) as home:
-        return await execute(home, FakeRunner(work), "run-1", RunOptions(), observer)
+        caller = Caller(home.settings, FakeRunner(work), **hears)
+        return await execute(home, "run-1", RunOptions(), caller)
 
 
 @pytest.mark.parametrize("name", ["../outside", "/tmp/outside", "a/b", "..", "."])
@@ -63,7 +65,7 @@ async def test_a_prefect_server_that_is_gone_at_the_end_changes_nothing_of_the_r
         await lose_prefect()
 
     lines: list[str] = []
-    report = await executed(studio, work, Observer(notify=lines.append))
+    report = await executed(studio, work, notify=lines.append)
     assert (report.status, report.sentence) == ("completed", "stills; 1 credit (sandbox)")
     [warning] = lines
     assert "as it was before its end (ConnectionError: all connection attempts" in warning
@@ -72,7 +74,7 @@ async def test_a_prefect_server_that_is_gone_at_the_end_changes_nothing_of_the_r
 async def test_a_failure_before_the_end_names_the_command_that_resumes(studio: Studio) -> None:
     lines: list[str] = []
     with pytest.raises(ConnectionError):
-        await executed(studio, lose_prefect, Observer(notify=lines.append))
+        await executed(studio, lose_prefect, notify=lines.append)
     assert lines == ["nothing was bought", "resume with: rivya-flows resume run-1"]
 
 
@@ -86,7 +88,7 @@ async def test_a_cancelled_run_ends_so_and_its_report_is_returned_where_that_is_
         task.cancel()
         await asyncio.sleep(60)
 
-    report = await executed(studio, work, Observer(absorb_cancel=task.uncancel))
+    report = await executed(studio, work, absorb_cancel=task.uncancel)
     assert report.status == "cancelled"
 
 
@@ -101,7 +103,7 @@ async def test_a_cancellation_that_nothing_absorbs_is_raised_after_the_report(
         await asyncio.sleep(60)
 
     with pytest.raises(asyncio.CancelledError):
-        await executed(studio, work, Observer())
+        await executed(studio, work)
     task.uncancel()
     assert studio.receipt("run-1")["status"] == "cancelled"
     assert (studio.folder / "runs" / "run-1" / "receipt.json").exists()

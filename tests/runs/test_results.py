@@ -13,7 +13,7 @@ from rivya_flows.errors import UsageError
 from rivya_flows.estimate.estimate import Estimate, ItemEstimate, StepEstimate
 from rivya_flows.receipt.report import RunReport, write_report
 from rivya_flows.runs.lookup import find_run, open_journal
-from rivya_flows.runs.results import plan_of, receipt_of, recorded_receipt
+from rivya_flows.runs.results import plan_of, receipt_of, recorded
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio, customer, stills
 from support.picks import SPEC
@@ -61,11 +61,11 @@ def test_a_recorded_run_names_its_files_in_the_store_and_copies_them_where_they_
 ) -> None:
     studio = customer(sandbox, tmp_path / "studio")
     made = receipt_of(reported(studio, stills(2)))
-    found = recorded_receipt(studio.settings, "run-1")
+    found = receipt_of(recorded(studio.settings, "run-1"))
     assert found.folder is None
     assert (found.status, found.credits) == ("completed", 2)
     assert [one.read_bytes() for one in found.files] == [one.read_bytes() for one in made.files]
-    copied = recorded_receipt(studio.settings, "run-1", tmp_path / "out")
+    copied = receipt_of(recorded(studio.settings, "run-1", tmp_path / "out"))
     assert copied.folder == tmp_path / "out" / "run-1"
     assert [one.name for one in copied.files] == ["pictures-0.png", "pictures-1.png"]
 
@@ -76,16 +76,16 @@ async def test_a_flow_run_names_its_run_and_one_that_called_several_asks_which(
     studio, flow_run = customer(sandbox, tmp_path / "studio"), uuid.uuid4()
     settings = studio.settings
     await studio.start(stills(1), f"run-{flow_run}-1")
-    assert recorded_receipt(settings, str(flow_run)).run_id == f"run-{flow_run}-1"
+    assert receipt_of(recorded(settings, str(flow_run))).run_id == f"run-{flow_run}-1"
     with open_journal(settings) as journal:  # wherever a run is named
         assert find_run(journal, str(flow_run)).run_id == f"run-{flow_run}-1"
     await studio.start(stills(1), f"run-{flow_run}-2")
-    assert recorded_receipt(settings, f"run-{flow_run}-1").status == "running"
+    assert receipt_of(recorded(settings, f"run-{flow_run}-1")).status == "running"
     with pytest.raises(UsageError, match="called 2 campaigns") as caught:
-        recorded_receipt(settings, str(flow_run))
+        recorded(settings, str(flow_run))
     assert str(caught.value.hint) == f"name one of: run-{flow_run}-1, run-{flow_run}-2"
     with pytest.raises(UsageError, match="there is no run"):
-        recorded_receipt(settings, str(uuid.uuid4()))
+        recorded(settings, str(uuid.uuid4()))
 
 
 def test_a_plan_has_one_item_for_each_purchase_and_the_steps_that_are_skipped() -> None:

@@ -29,7 +29,7 @@ from rivya_flows.preparation.spec_file import SpecFile
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.from_journal import receipt
 from rivya_flows.receipt.report import RunReporter
-from rivya_flows.runs.run import ForkOptions, fork_request
+from rivya_flows.runs.execution import fork_request
 from rivya_flows.settings import Settings, settings_with
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.cache_index import CacheIndex
@@ -170,10 +170,10 @@ class Studio:
         return await self.freeze(RunRequest(spec, lambda _: inputs, **options), run_id)
 
     async def fork(self, of: str, run_id: str, **changes: Any) -> Prepared:
-        """Freezes a fork; `inputs` are values by name, other changes as in `ForkOptions`."""
+        """Freezes a fork; `inputs` are values by name, other changes as of `fork_request`."""
         inputs = changes.pop("inputs", {})
-        options = ForkOptions(lambda _: inputs, **changes)
-        return await self.freeze(fork_request(of, options, self.settings)[0], run_id)
+        request, _ = fork_request(of, self.settings, inputs=lambda _: inputs, **changes)
+        return await self.freeze(request, run_id)
 
     async def freeze(self, request: RunRequest, run_id: str) -> Prepared:
         """Freezes the run of a request."""

@@ -17,7 +17,7 @@ from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.layout import Cell
 from rivya_flows.cli.live import Screen
 from rivya_flows.cli.moments import clock, elapsed
-from rivya_flows.cli.output import located, print_json, print_table, show, tell
+from rivya_flows.cli.output import print_json, print_table, show, tell
 from rivya_flows.cli.progress import news, rows
 from rivya_flows.cli.terminal import show_page
 from rivya_flows.queue.events import Event
@@ -200,8 +200,8 @@ def _print_rows(result: BatchResult) -> None:
     spent = credits_of(batch.spent) if batch.budget is None else of
     saved = f", {result.saved} saved" if result.saved else ""
     show(f"{result.batch_id}: {_counts(batch)}; {spent} spent{saved}")
-    show(*located("contact sheet ", result.sheet_path))
-    show(*located("summary       ", result.summary_path))
+    show(f"contact sheet {result.sheet_path}")
+    show(f"summary       {result.summary_path}")
 
 
 def next_steps(result: BatchResult) -> Iterator[str]:

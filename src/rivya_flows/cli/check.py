@@ -30,8 +30,9 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_client.catalogue.catalogue import Catalogue
     from rivya_flows.language.workflow import Workflow
     from rivya_flows.preparation.check import CheckedFile, SpecWithTests
-    from rivya_flows.spec.spec_tests import Case
     from rivya_flows.spec_tests import CaseResult
+
+Level = Literal["error", "warning"]
 
 
 @command("check", "check specs --fix", "check specs/product-launch.yaml --live --format sarif")
@@ -58,7 +59,7 @@ def check(
     Without SPEC it checks RIVYA_FLOWS_SPECS, else the folder specs. A folder that has a folder
     specs stands for that alone. Sends and spends nothing; --live reads the list of models.
     """
-    from rivya_flows.preparation.check import CheckedFile, check_file, fix_file
+    from rivya_flows.preparation.check import check_file
     from rivya_flows.preparation.spec_file import project_specs, specs_at, tests_at
 
     if as_json and form not in (None, "json"):
@@ -70,12 +71,8 @@ def check(
     catalogue = catalogue_of(live=live)
     paths = dict.fromkeys(one for path in specs for one in specs_at(path) or [path])
     paths |= dict.fromkeys(one for path in specs if path.is_dir() for one in tests_at(path))
-    files = [
-        fix_file(path, catalogue, write=not diff)
-        if fix or diff
-        else CheckedFile(path, *check_file(path, catalogue))
-        for path in paths
-    ]
+    fixing = fix or diff
+    files = [check_file(path, catalogue, fix=fixing, write=not diff) for path in paths]
     if strict:
         files = [
             replace(one, diagnostics=(*one.diagnostics, *one.warnings(catalogue))) for one in files
@@ -95,11 +92,7 @@ def check(
             tell(*_fixes(file))
         print_json(sarif(problems, warnings))
     else:
-        _show(files, catalogue, form, diff, fixing=fix or diff)
-        for one in warnings if form == "github" else ():
-            show_verbatim([github_command(one, "warning")])
-        for one in warnings if form == "text" and not diff else ():
-            tell_problem(one)
+        _show(files, warnings, catalogue, for_github=form == "github", diff=diff, fixing=fixing)
     return WRONG if wrong else 0
 
 
@@ -114,23 +107,33 @@ def specs_folder() -> Path:
 
 
 def _show(
-    files: list[CheckedFile], catalogue: Catalogue, form: str, diff: bool, *, fixing: bool
+    files: Sequence[CheckedFile],
+    warnings: Sequence[Diagnostic],
+    catalogue: Catalogue,
+    *,
+    for_github: bool,
+    diff: bool,
+    fixing: bool,
 ) -> None:
+    def show_problem(problem: Diagnostic, level: Level = "error") -> None:
+        if for_github:
+            show_verbatim([github_command(problem, level)])
+        else:
+            tell_problem(problem)
+
     for file in files:
         show_verbatim(file.diff) if diff else show(*_fixes(file))
         for problem in file.diagnostics:
-            if form == "github":
-                show_verbatim([github_command(problem)])
-            else:
-                tell_problem(problem)
+            show_problem(problem)
         if not file.diagnostics and not diff:
             of = f"{_size(file.checked)}, catalogue of {catalogue.date}, {catalogue.source}"
             show(f"{file.path}: ok ({of})")
-    problems = [problem for file in files for problem in file.diagnostics]
-    if problems:
+    if problems := [problem for file in files for problem in file.diagnostics]:
         tell(f"error: {problems_found(len(problems))}", fg="red")
         if any(problem.fix for problem in problems) and not fixing:
             tell("hint: `rivya-flows check --fix` fixes what is certain")
+    for warning in () if diff else warnings:
+        show_problem(warning, "warning")
 
 
 def _fixes(file: CheckedFile) -> list[str]:
@@ -148,9 +151,6 @@ def _size(checked: Workflow | SpecWithTests | None) -> str:
     tests = getattr(checked, "tests", None)
     count = len(tests.cases) if tests else len(getattr(checked, "all_steps", ()))
     return counted(count, "test case" if tests else "step")
-
-
-Level = Literal["error", "warning"]
 
 
 def github_command(problem: Diagnostic, level: Level = "error") -> str:
@@ -269,13 +269,11 @@ def test(
 
 def _run(paths: Sequence[Path], text: str, junit: Path | None, *, as_json: bool) -> int:
     from rivya_flows.extras import need
-    from rivya_flows.spec_tests import named_tests, run_cases, write_junit
+    from rivya_flows.spec_tests import find_cases, run_cases, write_junit
 
     need("sandbox", "`rivya-flows test`")
-    chosen, problems = _chosen(named_tests(paths), text.casefold())
-    if problems:
-        return _tell_problems(problems, as_json=as_json)
-    if not chosen:
+    chosen, problems = find_cases(paths, text)
+    if not chosen and not problems:
         raise UsageError(f"no case has {text!r} in its name", "leave out -k to run all")
     from rivya_flows.engine.loop import PlainRunner
 
@@ -286,54 +284,29 @@ def _run(paths: Sequence[Path], text: str, junit: Path | None, *, as_json: bool)
         interrupts.say = lambda _: tell("stopping (Ctrl-C again: stop at once)")
         return await run_cases(chosen, PlainRunner(), hear)
 
-    results = run_interruptibly(work)
+    results = [] if problems else run_interruptibly(work)
     seconds = time.monotonic() - began
-    if junit is not None:
+    if junit is not None and not problems:
         write_junit(junit, results)
     failed = [one for one in results if not one.passed]
     passed = len(results) - len(failed)
     if as_json:
-        cases = [{**vars(one), "ok": one.passed} for one in results]
         counts = {"passed": passed, "failed": len(failed), "seconds": round(seconds, 3)}
-        print_json({"ok": not failed, **counts, "cases": cases, "problems": []})
-        return FAILED if failed else 0
-    for one in failed:
-        _show_failure(one)
-    words = f"{len(failed)} failed, {passed} passed" if failed else f"{passed} passed"
-    show("")
-    show(f"{words} in {seconds:.1f} s", fg="red" if failed else "green", bold=True)
-    return FAILED if failed else 0
-
-
-def _chosen(
-    files: Sequence[Path], text: str
-) -> tuple[list[tuple[SpecWithTests, Case]], list[Diagnostic]]:
-    """The cases of files that have a text in their name, and all that is wrong with the files."""
-    from rivya_client.catalogue.snapshot import shipped
-    from rivya_flows.preparation.check import SpecWithTests, check_file
-
-    cases: list[tuple[SpecWithTests, Case]] = []
-    problems: list[Diagnostic] = []
-    for path in files:
-        tested, own = check_file(path, shipped())
-        problems += own
-        if isinstance(tested, SpecWithTests):
-            named = f"{path.name} ".casefold()
-            cases += [
-                (tested, one) for one in tested.tests.cases if text in named + one.name.casefold()
-            ]
-    return cases, problems
-
-
-def _tell_problems(problems: Sequence[Diagnostic], *, as_json: bool) -> int:
-    if as_json:
-        counts = {"ok": False, "passed": 0, "failed": 0, "seconds": 0.0, "cases": []}
-        print_json({**counts, "problems": [one.as_json() for one in problems]})
-    else:
-        for one in problems:
-            tell_problem(one)
+        cases = [{**vars(one), "ok": one.passed} for one in results]
+        wrong = [one.as_json() for one in problems]
+        ok = not failed and not problems
+        print_json({"ok": ok, **counts, "cases": cases, "problems": wrong})
+    elif problems:
+        for problem in problems:
+            tell_problem(problem)
         tell(f"error: {problems_found(len(problems))}", fg="red")
-    return WRONG
+    else:
+        for one in failed:
+            _show_failure(one)
+        words = f"{len(failed)} failed, {passed} passed" if failed else f"{passed} passed"
+        show("")
+        show(f"{words} in {seconds:.1f} s", fg="red" if failed else "green", bold=True)
+    return WRONG if problems else FAILED if failed else 0
 
 
 def _show_case(result: CaseResult) -> None:

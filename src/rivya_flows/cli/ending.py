@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
-from rivya_flows.cli.output import located, print_json, show, tell
+from rivya_flows.cli.output import print_json, show, tell
 from rivya_flows.cli.receipt import wallet
 from rivya_flows.cli.terminal import question_lines, show_page
 from rivya_flows.planning.questions.presentation import command
@@ -58,9 +58,9 @@ def _result(report: RunReport) -> Iterator[str]:
             lines[_MANY - 1 :] = [f"and {len(lines) - _MANY + 1} more"]
         # Further lines of a text are indented, so that none passes for a line of ours.
         for index, line in enumerate("\n".join(lines).replace("\r\n", "\n").split("\n")):
-            yield from located(f"  {'' if index else name:<14}", line)
-    yield from located(f"  {'contact sheet':<14}", report.sheet_path)
-    yield from located(f"  {'receipt':<14}", report.receipt_path)
+            yield f"  {'' if index else name:<14}{line}"
+    yield f"  {'contact sheet':<14}{report.sheet_path}"
+    yield f"  {'receipt':<14}{report.receipt_path}"
     yield f"  {'credits':<14}{wallet(receipt)}"
     for line in (*pools(receipt, soft_passed=True), *troubles(receipt)):
         yield f"  {line}"

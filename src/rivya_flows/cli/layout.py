@@ -7,10 +7,12 @@ continues it on the next line, and it pastes as it was.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from types import MappingProxyType
 from typing import NamedTuple
+
+import click
 
 from rivya_client.printable import one_line
 
@@ -155,12 +157,9 @@ def _sizes(column: str, cells: Iterable[Cell], still: int | None) -> tuple[int, 
 
 
 def drawn(
-    columns: Sequence[str],
-    rows: Iterable[Sequence[Cell]],
-    fitting: Fit,
-    styled: Callable[[str, str], str],
+    columns: Sequence[str], rows: Iterable[Sequence[Cell]], fitting: Fit, *, coloured: bool
 ) -> Iterator[str]:
-    """The lines of a table, the first with its names; `styled` gives words in a style."""
+    """The lines of a table, the first with its names, in the styles of its cells where it is coloured."""
     names: list[Cell] = [(column.lstrip(">!?"), "bold") for column in columns]
     for row in (names, *rows):
         cells = [row[at] for at in fitting.kept]
@@ -176,7 +175,10 @@ def drawn(
                 fitting.kept, cells, fitting.widths, line, strict=True
             ):
                 blanks = " " * (width - width_of(text))
-                shown = styled(text, cell[1]) if text and not isinstance(cell, str) else text
+                shown = text
+                if coloured and text and not isinstance(cell, str) and (style := cell[1]):
+                    is_weight = style in ("bold", "dim")
+                    shown = click.style(text, **({style: True} if is_weight else {"fg": style}))
                 words += blanks + shown if ">" in columns[at][:2] else shown + blanks
                 words += " " * fitting.gap
             yield words.rstrip()

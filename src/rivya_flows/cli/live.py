@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
-from rivya_flows.cli.layout import Cell, broken, fit
+from rivya_flows.cli.layout import Cell, broken, drawn, fit
 from rivya_flows.cli.moments import clock, elapsed
-from rivya_flows.cli.output import COLOURS, columns_of, draws, live, print_above, table_lines, tell
+from rivya_flows.cli.output import COLOURS, columns_of, draws, has_colours, live, print_above, tell
 from rivya_flows.cli.progress import News, begun_steps, folded, news, rendering, rows, time_left
 from rivya_flows.plans.names import label
 
@@ -103,7 +103,8 @@ class Screen(ABC):
             fitting = fit(shown, self.columns, width, self.still) if shown else None
             if fitting is None:
                 return broken(self.sentence(seconds), width)[: height - 1]
-            lines = table_lines(self.columns, shown, fitting, sys.stderr)
+            coloured = has_colours(sys.stderr)
+            lines = [*drawn(self.columns, shown, fitting, coloured=coloured)]
             over = len(lines) - (height - 1)
             if over <= 0 or most == 1:
                 return lines

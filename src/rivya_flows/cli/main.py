@@ -29,33 +29,21 @@ from rivya_flows.cli.output import (
 from rivya_flows.environment import variables
 from rivya_flows.private import keep_private
 
+_PLACES = {
+    "Write a spec": "project.init check.check plan.plan check.test plan.graph project.schema catalogue.models",
+    "Run it": "run.run run.resume run.fork run.batch",
+    "Look at runs": "runs.runs receipt.receipt results.open results.share results.compare results.verify",
+    "Watch the money": "catalogue.credits spend.spend budgets.budgets store.cache",
+    "Work with Prefect": "up.up up.down deploy.deploy deploy.automations up.prefect",
+    "Look after it": "doctor.doctor webhooks.webhooks up.sandbox store.store mcp.mcp",
+}
+"""The commands as the help groups them, each with the module of this package that defines it."""
+
 GROUPS = {
-    "Write a spec": ("init", "check", "plan", "test", "graph", "schema", "models"),
-    "Run it": ("run", "resume", "fork", "batch"),
-    "Look at runs": ("runs", "receipt", "open", "share", "compare", "verify"),
-    "Watch the money": ("credits", "spend", "budgets", "cache"),
-    "Work with Prefect": ("up", "down", "deploy", "automations", "prefect"),
-    "Look after it": ("doctor", "webhooks", "sandbox", "store", "mcp"),
+    title: {name: module for module, name in (one.split(".") for one in places.split())}
+    for title, places in _PLACES.items()
 }
-"""The commands as the help groups them."""
-
-_DEFINES = {
-    "check": ("test",),
-    "catalogue": ("models", "credits"),
-    "deploy": ("automations",),
-    "plan": ("graph",),
-    "project": ("init", "schema"),
-    "results": ("open", "share", "compare", "verify"),
-    "run": ("resume", "fork", "batch"),
-    "store": ("cache",),
-    "up": ("down", "prefect", "sandbox"),
-}
-"""Modules of this package that define commands of other names than their own."""
-
-COMMANDS = {name: name for group in GROUPS.values() for name in group} | {
-    name: module for module, names in _DEFINES.items() for name in names
-}
-"""The module of each command, which defines it under its name."""
+COMMANDS = {name: module for group in GROUPS.values() for name, module in group.items()}
 
 
 class _Commands(Group):

@@ -22,7 +22,7 @@ import click
 from pydantic_core import to_jsonable_python
 
 from rivya_client.printable import one_line, printable, printable_json
-from rivya_flows.cli.layout import Cell, Fit, blocks, broken, drawn, excerpt, fit, width_of
+from rivya_flows.cli.layout import Cell, blocks, broken, drawn, excerpt, fit
 from rivya_flows.diagnostics import LINTS, Diagnostic
 from rivya_flows.environment import variables
 from rivya_flows.program import callable_here
@@ -161,19 +161,6 @@ def draws(stream: TextIO) -> bool:
     return stream.isatty() and variables().get("TERM") != "dumb"
 
 
-def located(label: str, path: object, *, stderr: bool = False) -> tuple[str, ...]:
-    """A label with a path, which gets a line of its own where a terminal has no room for both.
-
-    Other text stays as it is.
-    """
-    if not Path(str(path)).is_absolute():
-        return (f"{label}{path}",)
-    stream = sys.stderr if stderr else sys.stdout
-    whole = f"{label}{near(path)}"
-    fits = not stream.isatty() or width_of(whole) <= columns_of(stream)
-    return (whole,) if fits else (label.rstrip(), f"    {near(path)}")
-
-
 def near(path: object) -> str:
     """A path, from the current folder if it is below it."""
     with contextlib.suppress(ValueError, OSError):  # it is elsewhere, or the folder is gone
@@ -264,22 +251,9 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
     if fitting is None and terminal:
         show(*blocks(columns, rows))
     elif fitting := fitting or fit(rows, columns, sys.maxsize):
-        lines = table_lines(columns, rows, fitting, sys.stdout)
-        click.echo("\n".join(lines), color=has_colours(sys.stdout))
-
-
-def table_lines(
-    columns: Sequence[str], rows: Sequence[Sequence[Cell]], fitting: Fit, stream: TextIO
-) -> list[str]:
-    """The lines of a table, in colours where the stream has them."""
-    coloured = has_colours(stream)
-
-    def in_style(text: str, style: str) -> str:
-        if not (coloured and style):
-            return text
-        return click.style(text, **({style: True} if style in ("bold", "dim") else {"fg": style}))
-
-    return list(drawn(columns, rows, fitting, in_style))
+        coloured = has_colours(sys.stdout)
+        lines = drawn(columns, rows, fitting, coloured=coloured)
+        click.echo("\n".join(lines), color=coloured)
 
 
 def live(render: Callable[[int], Iterable[str]]) -> Live:

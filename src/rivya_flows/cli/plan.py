@@ -15,7 +15,7 @@ from rivya_flows.cli.declaration import command, option
 from rivya_flows.cli.failures import CREDITS
 from rivya_flows.cli.interrupts import run_interruptibly
 from rivya_flows.cli.output import print_json, print_table, show, show_verbatim, tell
-from rivya_flows.cli.service import settings
+from rivya_flows.cli.service import caller, settings
 from rivya_flows.language.wording import cut
 from rivya_flows.receipt.phrases import credits_of, film_length
 
@@ -50,11 +50,9 @@ def plan(
     Only the list of models and the balance are read.
     """
     request = request_of(spec, assignments, file, budget, cache, labels)
-    from rivya_flows.flows.execution.local_runner import LocalRunner
-    from rivya_flows.runs.run import plan as plan_run
+    from rivya_flows.runs.execution import plan as plan_run
 
-    found = plan_run(request, settings(), LocalRunner(), out=out, sandbox=sandbox, notify=tell)
-    return show_plan(found, out, as_json=as_json)
+    return show_plan(plan_run(request, caller(sandbox=sandbox), out=out), out, as_json=as_json)
 
 
 def request_of(

@@ -39,13 +39,7 @@ class News(NamedTuple):
 
 
 def news(spent: int | None, event: Event, state: State) -> tuple[News, ...]:
-    """One line for each notable change of an event.
-
-    Args:
-        spent: Credits before it; None before the first of an execution.
-        event: The event.
-        state: After it.
-    """
+    """One line for each notable change of an event; `spent` before it, None before the first of an execution."""
     if spent is None:
         ended = ((step_id, None, item) for step_id, item in state.each())
         return (*_done_before(state), *_changes(state, ended, quiet=True))
@@ -257,13 +251,8 @@ def time_left(
 ) -> str:
     """When a run will end: ``about 2 min left``; ``at least`` where that of a step is not known.
 
-    Nothing if nothing is known, and once no step is left or the run has ended.
-
-    Args:
-        state: The run.
-        usual: Seconds that a job of a step usually takes, by step, where known.
-        at_work: Seconds since the steps began that have not ended, by step.
-        shares: As of `rows`.
+    Nothing if nothing is known, and once no step is left or the run has ended. By step, `usual` has the
+    seconds that a job usually takes, and `at_work` those since it began, if it has not ended.
     """
     if state.ended:
         return ""

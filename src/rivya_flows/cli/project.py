@@ -6,7 +6,6 @@ import json
 import shlex
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from rivya_flows.cli import completion
 from rivya_flows.cli.declaration import argument, command, option
@@ -80,7 +79,9 @@ def schema(
         if folder is not None:
             hint = "add --write to write the file there"
             raise UsageError(f"{str(folder)!r} needs --write", hint)
-        print_json(known_schema())
+        from rivya_flows.preparation.catalogue_cache import known_schema
+
+        print_json(known_schema(settings()))
         return
     from rivya_flows.spec.json_schema.document import LINE, TESTS_LINE
 
@@ -89,24 +90,16 @@ def schema(
     show(f"{tests}: written", f"begin tests of one with: {TESTS_LINE}")
 
 
-def known_schema() -> dict[str, Any]:
-    """The JSON Schema of specs, with the models that are known here."""
-    from rivya_flows.preparation.catalogue_cache import known_catalogue
-    from rivya_flows.spec.json_schema.document import json_schema
-    from rivya_flows.steps.registry import installed
-
-    return json_schema(known_catalogue(settings()), installed())
-
-
 def write_schema(folder: Path, *, keep: bool = False) -> list[Path]:
     """Writes the schemas of specs and of tests into a folder, and gives the paths that it wrote.
 
     With `keep`, those that exist stay as they are.
     """
+    from rivya_flows.preparation.catalogue_cache import known_schema
     from rivya_flows.spec.json_schema.document import FILE, TESTS_FILE, schema_of_tests
 
     written = []
-    for name, document in ((FILE, known_schema()), (TESTS_FILE, schema_of_tests())):
+    for name, document in ((FILE, known_schema(settings())), (TESTS_FILE, schema_of_tests())):
         path = folder / name
         text = json.dumps(document, indent=2, ensure_ascii=False)
         try:

@@ -10,13 +10,13 @@ import click
 from rivya_flows.cli import options
 from rivya_flows.cli.declaration import command, option
 from rivya_flows.cli.moments import until
-from rivya_flows.cli.output import located, print_json, print_table, show
+from rivya_flows.cli.output import print_json, print_table, show
 from rivya_flows.cli.service import settings
 from rivya_flows.receipt.phrases import credits_of, other_runs
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.receipt.model import Receipt
-    from rivya_flows.store.run_list import ListedRun
+    from rivya_flows.runs.lookup import ListedRun
 
 
 @command()
@@ -35,28 +35,22 @@ def receipt(
     RUN is its id, its folder, or `last`, the default: the run in which something happened last.
     """
     from rivya_flows.receipt.from_journal import receipt as receipt_of
-    from rivya_flows.runs.lookup import find_run, open_assets, open_journal
-    from rivya_flows.store.run_list import listed_runs
+    from rivya_flows.runs.lookup import find_run, listed, open_journal
 
     chosen = settings()
     with open_journal(chosen) as journal:
         row = find_run(journal, run, only_read=True)
-        entries = journal.entries(row.run_id)
-        (listed,) = listed_runs(journal.engine, labels={}, run_id=row.run_id, limit=1)
+        made, about = receipt_of(journal.entries(row.run_id)), listed(journal, row.run_id)
     folder = row.folder
     if out is not None:
-        from rivya_flows.receipt.report import write_report
-        from rivya_flows.runs.execution import run_folder
+        from rivya_flows.runs.results import recorded
 
-        folder = run_folder(out, row.run_id)
-        with open_assets(chosen) as assets:
-            made = write_report(entries, folder, assets).receipt
-    else:
-        made = receipt_of(entries)
+        report = recorded(chosen, row.run_id, out)
+        made, folder = report.receipt, report.receipt_path.parent
     if as_json:
         print_json(made.model_dump(mode="json"))
     else:
-        _print(made, listed, folder if folder.is_dir() else None)
+        _print(made, about, folder if folder.is_dir() else None)
     if open_sheet:
         from rivya_flows.cli.terminal import show_page
         from rivya_flows.runs.sheets import sheet_of
@@ -99,7 +93,7 @@ def _print(made: Receipt, run: ListedRun, folder: Path | None) -> None:
     show(*pools(made))
     for line in troubles(made):
         show(line)
-    show(*located("folder ", folder or "–; --out DIR writes one"))
+    show(f"folder {folder or '–; --out DIR writes one'}")
 
 
 def wallet(made: Receipt) -> str:

@@ -15,8 +15,6 @@ from rivya_flows.cli.completion import runs
 from rivya_flows.cli.declaration import argument, command, option
 from rivya_flows.cli.failures import FAILED
 from rivya_flows.cli.output import (
-    located,
-    near,
     print_json,
     print_table,
     show,
@@ -44,7 +42,7 @@ def open(run: str = options.LAST_RUN) -> None:  # noqa: A001  # a command is fou
     from rivya_flows.runs.sheets import sheet_of
 
     page = sheet_of(settings(), run)
-    show(near(page))
+    show(str(page))
     show_page(page)
 
 
@@ -80,9 +78,9 @@ def share(
     with as_the_user_wants():
         page, lacks, smaller = write_page(settings(), run, file, only=outputs, title=title)
     size = page.stat().st_size
-    show(f"{near(page)}  {size_of(size)}")
+    show(f"{page}  {size_of(size)}")
     if replaced:
-        tell(f"replaced {near(page)}")
+        tell(f"replaced {page}")
     if lacks:
         told = ", ".join(f"{name} ({why})" for name, why in lacks.items())
         tell(f"warning: not in the page: {told}")
@@ -121,7 +119,7 @@ def compare(
     else:
         _print(found)
     if page is not None:
-        tell(*located("page ", page, stderr=True))
+        tell(f"page {page}")
         if opens:
             show_page(page)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,11 +20,8 @@ from rivya_flows.cli.service import settings
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.flows.execution.local_runner import LocalRunner
-    from rivya_flows.money.quotes import QuoteFile
-    from rivya_flows.preparation.prepare import RunRequest
     from rivya_flows.receipt.report import RunReport
-    from rivya_flows.settings import Settings
+    from rivya_flows.runs.execution import Caller
 
 
 _BY = option("Who answers; left out, your user name.", metavar="NAME")
@@ -75,22 +73,19 @@ def run(
             f"--quote cannot be used with {', '.join(beside)}: the quote says all that is run",
             "leave them out, or make a new quote with `plan --out`",
         )
-    runner, chosen = begun(begins=named.exists() and not only_plan)
-    from rivya_flows.cli.ending import end
+    caller = begun(begins=named.exists() and not only_plan, sandbox=sandbox)
     from rivya_flows.money.quotes import read_quote
-    from rivya_flows.runs.run import plan, run as run_spec
+    from rivya_flows.runs.execution import plan, run as run_spec
 
-    request: RunRequest | QuoteFile
     if quote is not None:
-        request = read_quote(quote)
+        work = partial(run_spec, read_quote(quote), out=out)
     else:
         request = request_of(named, assignments, file, budget, cache, labels)
         if only_plan:
-            planning = plan(request, chosen, runner, sandbox=sandbox, notify=tell)
-            return show_plan(planning, as_json=as_json)
-    work = partial(run_spec, request, chosen, runner, out=out, sandbox=sandbox)
-    report = _executed(work, who(by), yes=yes, as_json=as_json)
-    return end(report, as_json=as_json, open_sheet=open_sheet)
+            return show_plan(plan(request, caller), as_json=as_json)
+        work = partial(run_spec, request, out=out)
+    code, _ = _executed(work, caller, who(by), yes=yes, as_json=as_json, open_sheet=open_sheet)
+    return code
 
 
 @command(
@@ -130,8 +125,7 @@ def resume(
     RUN is its id, its folder, or `last`: the run in which something happened last. Nothing is
     bought twice.
     """
-    runner, chosen = begun(begins=not only_plan)
-    from rivya_flows.cli.ending import end
+    caller = begun(begins=not only_plan)
     from rivya_flows.runs.resume import ResumeOptions, plan_resume, resume as resume_run
 
     name = who(by)
@@ -139,10 +133,10 @@ def resume(
         answers=answers, budget=budget, regenerate=regenerate, resubmit=resubmit, by=name
     )
     if only_plan:
-        return show_plan(plan_resume(named, wanted, chosen, runner, notify=tell), as_json=as_json)
-    work = partial(resume_run, named, wanted, chosen, runner)
-    report = _executed(work, name, yes=yes, as_json=as_json)
-    return end(report, as_json=as_json, open_sheet=open_sheet)
+        return show_plan(plan_resume(named, wanted, caller), as_json=as_json)
+    work = partial(resume_run, named, wanted)
+    code, _ = _executed(work, caller, name, yes=yes, as_json=as_json, open_sheet=open_sheet)
+    return code
 
 
 def _one(_context: click.Context, _option: click.Parameter, named: tuple[str, ...]) -> str | None:
@@ -188,35 +182,49 @@ def fork(
     RUN is its id, its folder, or `last`: the run in which something happened last. What it has
     finished of equal requests, and what was picked there, is taken from it for nothing.
     """
-    runner, chosen = begun(begins=not only_plan)
-    from rivya_flows.cli.ending import end
+    caller = begun(begins=not only_plan, sandbox=sandbox)
     from rivya_flows.plans.labels import read_labels
     from rivya_flows.preparation.spec_file import read_inputs, read_spec
-    from rivya_flows.runs.run import ForkOptions, fork_request, plan, run as run_spec
+    from rivya_flows.runs.execution import fork_request, plan, run as run_spec
 
-    edited = None if spec is None else read_spec(spec)
-    given = read_inputs(assignments, file)
-    wanted = ForkOptions(given, step, budget, read_labels(labels), edited)
-    request, of_sandbox = fork_request(named, wanted, chosen, tell)
-    there = sandbox or of_sandbox
+    request, of_sandbox = fork_request(
+        named,
+        caller.settings,
+        tell,
+        spec=None if spec is None else read_spec(spec),
+        inputs=read_inputs(assignments, file),
+        step=step,
+        budget=budget,
+        labels=read_labels(labels),
+    )
+    caller = replace(caller, sandbox=sandbox or of_sandbox)
     if only_plan:
-        return show_plan(plan(request, chosen, runner, sandbox=there, notify=tell), as_json=as_json)
-    work = partial(run_spec, request, chosen, runner, out=out, sandbox=there)
-    report = _executed(work, who(None), yes=yes, as_json=as_json)
-    code = end(report, as_json=as_json, open_sheet=open_sheet)
+        return show_plan(plan(request, caller), as_json=as_json)
+    work = partial(run_spec, request, out=out)
+    code, run_id = _executed(
+        work, caller, who(None), yes=yes, as_json=as_json, open_sheet=open_sheet
+    )
     assert request.fork is not None
-    tell(f"compare with: rivya-flows compare {request.fork.run_id} {report.run_id}")
+    tell(f"compare with: rivya-flows compare {request.fork.run_id} {run_id}")
     return code
 
 
 def _executed(
-    work: Callable[..., Awaitable[RunReport]], by: str | None, *, yes: bool, as_json: bool
-) -> RunReport:
-    """What `work` gives, which gets the observer of a terminal."""
-    from rivya_flows.cli.terminal import confirmer, observer
+    work: Callable[..., Awaitable[RunReport]],
+    caller: Caller,
+    by: str | None,
+    *,
+    yes: bool,
+    as_json: bool,
+    open_sheet: bool,
+) -> tuple[int, str]:
+    """Executes a run before the person at the terminal, and prints how it ended: the exit code, and its id."""
+    from rivya_flows.cli.ending import end
+    from rivya_flows.cli.terminal import at_terminal, confirmer
 
-    confirm = confirmer(yes=yes, as_json=as_json)
-    return run_interruptibly(lambda interrupts: work(observer=observer(interrupts, by, confirm)))
+    caller = replace(caller, confirm=confirmer(yes=yes, as_json=as_json))
+    report = run_interruptibly(lambda interrupts: work(caller=at_terminal(caller, interrupts, by)))
+    return end(report, as_json=as_json, open_sheet=open_sheet), report.run_id
 
 
 def who(by: str | None) -> str | None:
@@ -228,8 +236,8 @@ def who(by: str | None) -> str | None:
     return signature(by if by is not None else (user() or "")[:MAX_NAME])
 
 
-def begun(*, begins: bool, collects_later: bool = True) -> tuple[LocalRunner, Settings]:
-    """The runner, whose server begins to start before the rest is imported; and the settings."""
+def begun(*, begins: bool, sandbox: bool = False, collects_later: bool = True) -> Caller:
+    """The caller of this process, whose server begins to start before the rest is imported."""
     from rivya_flows.flows.execution.local_runner import LocalRunner
 
     # A log line that a dead Prefect server does not take is no error in the middle of ours.
@@ -237,7 +245,9 @@ def begun(*, begins: bool, collects_later: bool = True) -> tuple[LocalRunner, Se
     runner, chosen = LocalRunner(collects_later=collects_later), settings()
     if begins:
         runner.begin(chosen)
-    return runner, chosen
+    from rivya_flows.runs.execution import Caller
+
+    return Caller(chosen, runner, sandbox, tell)
 
 
 @command(
@@ -281,7 +291,8 @@ def batch(
     """
     # Each row that is priced leaves garbage, before everything is imported.
     begins = spec.exists() and table.exists() and not only_plan
-    runner, chosen = begun(begins=begins, collects_later=False)
+    caller = begun(begins=begins, collects_later=False)
+    chosen, runner = caller.settings, caller.runner
     from rivya_flows.batch.execution import run_batch
     from rivya_flows.batch.pricing import BatchOptions, plan_batch
     from rivya_flows.batch.rows import read_table

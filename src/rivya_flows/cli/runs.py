@@ -20,8 +20,7 @@ from rivya_flows.cli.service import settings
 from rivya_flows.plans.names import BATCH_LABEL
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.store.journal import Journal
-    from rivya_flows.store.run_list import ListedRun
+    from rivya_flows.runs.lookup import Journal, ListedRun
 
 _STATUSES = ("running", "suspended", "completed", "failed", "cancelled", "waiting", "killed")
 _RESUMED = 3  # runs that a line says how to resume
@@ -42,27 +41,19 @@ def runs(
 ) -> None:
     """List runs, newest first, with what each has spent."""
     from rivya_flows.plans.labels import read_labels
-    from rivya_flows.runs.lookup import open_journal, unknown_names
-    from rivya_flows.store.run_list import listed_runs
+    from rivya_flows.runs.lookup import list_lines, open_journal, unknown_names
 
     wanted = read_labels(labels)
     grouped = not as_json and BATCH_LABEL not in wanted
     chosen = settings()
     with open_journal(chosen) as journal:
-        most = limit + 1
-        while True:
-            found = listed_runs(
-                journal.engine, labels=wanted, name=spec, status=status, since=since, limit=most
-            )
-            lines = _lines(found, grouped=grouped)
-            if len(lines) > limit or len(found) < most:
-                break
-            most *= 4
-        unknown = () if found else tuple(unknown_names(journal, wanted, spec))
+        lines = list_lines(
+            journal, limit, grouped=grouped, labels=wanted, name=spec, status=status, since=since
+        )
+        unknown = () if lines else tuple(unknown_names(journal, wanted, spec))
         listed = lines[:limit]
         unfinished = [] if as_json else [runs for runs in listed if not _is_well(runs)]
-        sandbox = chosen.data / "sandbox"
-        steps = [_next_step(runs, journal, sandbox) for runs in unfinished[:_RESUMED]]
+        steps = [_next_step(runs, journal, chosen.data) for runs in unfinished[:_RESUMED]]
     if as_json:
         print_json(
             [
@@ -79,7 +70,7 @@ def runs(
                     "unbegun": run.unbegun,
                     "waits": run.waits and run.waits.model_dump(mode="json", exclude={"kind"}),
                 }
-                for run in found[:limit]
+                for [run] in listed
             ]
         )
         return
@@ -101,8 +92,8 @@ def _is_well(runs: Sequence[ListedRun]) -> bool:
     return all(run.status in ("completed", "running") for run in runs)
 
 
-def _next_step(runs: Sequence[ListedRun], journal: Journal, sandbox: Path) -> str:
-    """What to do about a line whose runs did not all complete; `sandbox` is that of the data folder."""
+def _next_step(runs: Sequence[ListedRun], journal: Journal, data: Path) -> str:
+    """What to do about a line whose runs did not all complete."""
     from rivya_flows.cli.ending import with_spec_here
     from rivya_flows.errors import RivyaError
     from rivya_flows.receipt.continuing import Continuation, continuation, resume_command
@@ -117,7 +108,7 @@ def _next_step(runs: Sequence[ListedRun], journal: Journal, sandbox: Path) -> st
         return f"{batch} {_status(runs)[0]}: rivya-flows runs --label batch={batch}"
     if run.unbegun is not None:
         return f"{name}: it never began: {run.unbegun}; {to_begin(run.row.run_id)}"
-    if is_lost(run.row.service, sandbox):
+    if is_lost(run.row.service, data / "sandbox"):
         removed = f"rivya-flows store remove {run.row.run_id}"
         return f"{name}: its sandbox is not in the data folder; if it was deleted: {removed}"
     try:
@@ -134,15 +125,6 @@ def _next_step(runs: Sequence[ListedRun], journal: Journal, sandbox: Path) -> st
 def _has_folder(run: ListedRun) -> bool:
     """Whether it has a folder on this machine; runs of deployments have none."""
     return run.unbegun is None and run.row.folder.is_dir()
-
-
-def _lines(found: Sequence[ListedRun], *, grouped: bool) -> list[list[ListedRun]]:
-    """The runs of each line: those of a batch together, where the newest of them stands."""
-    lines: dict[str, list[ListedRun]] = {}
-    for run in found:
-        batch = run.row.labels.get(BATCH_LABEL) if grouped else None
-        lines.setdefault(f"batch {batch}" if batch else run.row.run_id, []).append(run)
-    return [*lines.values()]
 
 
 def _row(runs: Sequence[ListedRun]) -> list[Cell]:

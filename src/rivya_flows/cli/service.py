@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_client.catalogue.catalogue import Catalogue
     from rivya_client.client import RivyaClient
     from rivya_flows.engine.run_context import RunContext
+    from rivya_flows.runs.execution import Caller
     from rivya_flows.settings import Settings
 
 T = TypeVar("T")
@@ -68,14 +69,17 @@ def _of_profile(found: Settings) -> Settings:
     return found.model_copy(update={"prefect_api_url": url})
 
 
-@asynccontextmanager
-async def at_home(*, sandbox: bool) -> AsyncIterator[RunContext]:
-    """As `app.connect.connect`, with the settings and the runner of the command line."""
-    from rivya_flows.runs.connect import connect
+def caller(*, sandbox: bool = False) -> Caller:
+    """The command line as it calls `runs`."""
+    from rivya_flows.flows.execution.local_runner import LocalRunner
+    from rivya_flows.runs.execution import Caller
 
-    chosen = settings() if sandbox else await with_key_of_block(settings())
-    async with connect(chosen, sandbox=sandbox, notify=tell) as context:
-        yield context
+    return Caller(settings(), LocalRunner(), sandbox, tell)
+
+
+def at_home(*, sandbox: bool) -> AbstractAsyncContextManager[RunContext]:
+    """The open things of this machine, with the settings of the command line."""
+    return caller(sandbox=sandbox).connect()
 
 
 async def with_key_of_block(settings: Settings) -> Settings:

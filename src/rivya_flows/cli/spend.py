@@ -12,7 +12,7 @@ from rivya_client.hosts import one_spelling
 from rivya_flows.cli import options
 from rivya_flows.cli.declaration import command, option
 from rivya_flows.cli.moments import end_moment, moment
-from rivya_flows.cli.output import located, print_json, print_table, show, show_verbatim, tell
+from rivya_flows.cli.output import print_json, print_table, show, show_verbatim, tell
 from rivya_flows.cli.service import settings
 from rivya_flows.errors import UsageError
 from rivya_flows.receipt.phrases import credits_of
@@ -156,4 +156,4 @@ def _draw(days: SpendReport, path: Path) -> None:
         raise UsageError(
             f"--plot {path}: {error.strerror or error}", "name a file that can be written"
         ) from error
-    tell(*located("plot: ", path.absolute(), stderr=True))
+    tell(f"plot: {path.absolute()}")

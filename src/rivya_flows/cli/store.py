@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,7 +12,7 @@ import click
 from rivya_flows.cli import completion, options
 from rivya_flows.cli.declaration import Group, argument, option
 from rivya_flows.cli.moments import AGES, LONGEST, age
-from rivya_flows.cli.output import near, print_json, print_table, show, show_result, size_of, tell
+from rivya_flows.cli.output import print_json, print_table, show, show_result, size_of, tell
 from rivya_flows.cli.service import settings
 from rivya_flows.errors import UsageError
 from rivya_flows.language.wording import counted
@@ -24,8 +22,6 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.cli.layout import Cell
     from rivya_flows.engine.cache import CacheEntry, Pruned
     from rivya_flows.runs.retention import PrunedRun, RemovedRun
-    from rivya_flows.store.assets import AssetStore
-    from rivya_flows.store.journal import Journal
 
 _DELETE = option("Delete without asking.", "-y", "--yes")
 _STAYS = (
@@ -70,15 +66,14 @@ def prune_store(
     """
     from rivya_flows.cli.terminal import agreed
     from rivya_flows.runs import retention
+    from rivya_flows.runs.lookup import open_store
 
-    with _opened() as (journal, assets, data):
-        now = datetime.now(UTC)
-        limit = now - older_than
-
-        def prune(*, pretend: bool) -> Pruned:
-            return retention.prune_store(
-                journal, assets, now=now, older_than=older_than, data=data, pretend=pretend
-            )
+    chosen, now = settings(), datetime.now(UTC)
+    limit = now - older_than
+    with open_store(chosen) as (journal, assets):
+        prune = partial(
+            retention.prune_store, journal, assets, now=now, older_than=older_than, data=chosen.data
+        )
 
         def describe(pruned: Pruned, *, would: bool) -> str:
             words = _summary(pruned, media=True, would=would)
@@ -130,7 +125,7 @@ def remove(
     run of a row anew, and buys it, when it is rerun.
     """
     from rivya_flows.cli.terminal import agreed
-    from rivya_flows.runs.lookup import LAST
+    from rivya_flows.runs.lookup import LAST, open_store
     from rivya_flows.runs.retention import removable, remove_run
 
     if yes and LAST in runs:
@@ -138,8 +133,10 @@ def remove(
             f"{LAST} names another run once one is removed, and --yes asks nobody",
             "give the id of the run, which `rivya-flows runs` lists, or leave --yes out",
         )
-    with _opened() as (journal, assets, data):
-        found = {run.run_id: run for run in (removable(journal, name, data) for name in runs)}
+    chosen = settings()
+    with open_store(chosen) as (journal, assets):
+        going = [removable(journal, name, chosen.data) for name in runs]
+        found = {run.run_id: run for run in going}
         words = [_going(run) for run in found.values()]
         words.append("Receipts go too; `rivya-flows receipt RUN --out DIR` writes a copy.")
         if yes:
@@ -162,7 +159,7 @@ def remove(
 
 
 def _going(run: RemovedRun) -> str:
-    folder = f" with its folder {near(run.folder)}" if run.folder else ""
+    folder = f" with its folder {run.folder}" if run.folder else ""
     words = f"This deletes {run.run_id} ({run.name}, {run.status}){folder}."
     if run.uncollected:
         lost = ", ".join(run.uncollected)
@@ -185,11 +182,11 @@ def cache() -> None:
 @cache.command("list")
 def list_results(as_json: bool = options.JSON) -> None:
     """List the results, newest first, with what each saves."""
-    from rivya_flows.engine.cache import listing
-    from rivya_flows.store.cache_index import CacheIndex
+    from rivya_flows.runs.lookup import open_store
+    from rivya_flows.runs.retention import cached_results
 
-    with _opened() as (journal, assets, _):
-        found = listing(CacheIndex(journal.engine), assets)
+    with open_store(settings()) as (journal, assets):
+        found = cached_results(journal, assets)
     if found and not as_json:
         columns = ["?made", "!by", ">saves", "?>media", ">size", "result", ""]
         print_table(columns, [_row(entry) for entry in found])
@@ -221,16 +218,13 @@ def prune_cache(
         hint = "give --older-than AGE, --all, or --media alone"
         raise UsageError("nothing selected to prune", hint)
     from rivya_flows.cli.terminal import agreed
-    from rivya_flows.engine.cache import prune
-    from rivya_flows.store.cache_index import CacheIndex
+    from rivya_flows.runs.lookup import open_store
+    from rivya_flows.runs.retention import prune_results
 
     if older_than is None and not everything:
         older_than = LONGEST
-    with _opened() as (journal, assets, _):
-        results, now = CacheIndex(journal.engine), datetime.now(UTC)
-        selected = partial(
-            prune, results, assets, journal, now=now, older_than=older_than, media=media
-        )
+    with open_store(settings()) as (journal, assets):
+        selected = partial(prune_results, journal, assets, older_than=older_than, media=media)
         pruned = selected(pretend=only_plan or not yes)
         if not yes and not only_plan:
             if pruned.entries or pruned.media:
@@ -242,16 +236,6 @@ def prune_cache(
             pruned = selected()
     words = _summary(pruned, media=media, would=only_plan)
     show_result(words, document=pruned, as_json=as_json)
-
-
-@contextmanager
-def _opened() -> Iterator[tuple[Journal, AssetStore, Path]]:
-    """The journal, the media, and the data folder."""
-    from rivya_flows.runs.lookup import open_assets, open_journal
-
-    chosen = settings()
-    with open_assets(chosen) as assets, open_journal(chosen) as journal:
-        yield journal, assets, chosen.data
 
 
 def _row(entry: CacheEntry) -> list[str]:

@@ -14,7 +14,7 @@ from rivya_client.printable import one_line
 from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.live import Progress
 from rivya_flows.cli.moments import until
-from rivya_flows.cli.output import located, near, prompt, tell
+from rivya_flows.cli.output import near, prompt, tell
 from rivya_flows.environment import variables
 from rivya_flows.errors import UsageError
 from rivya_flows.language.wording import cut
@@ -33,15 +33,13 @@ from rivya_flows.queue.events import Event, RunResumed
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.phrases import open_jobs
 from rivya_flows.receipt.report import RunReport
-from rivya_flows.runs.execution import Observer, QuestionHandler
+from rivya_flows.runs.execution import Caller, QuestionHandler
 
 _MAX_TEXT = 300  # characters of a candidate that is a text
 _WIDEST = 40  # of a key, as far as the others are moved to the right for it
 
 
-def observer(
-    interrupts: Interrupts, by: str | None = None, confirm: Confirm | None = None
-) -> Observer:
+def at_terminal(caller: Caller, interrupts: Interrupts, by: str | None = None) -> Caller:
     """Shows progress on stderr, and asks the person at the terminal, `by`, if there is one."""
     progress = Progress()
     interrupts.say = progress.say
@@ -53,14 +51,14 @@ def observer(
             interrupts.listen()
         progress.listen(event, state)
 
-    return Observer(
+    return replace(
+        caller,
         notify=progress.say,
         begins=interrupts.begin,
         listen=listen,
         usual=progress.expect,
         rendering=progress.render,
         ask=_asker(progress, by) if _is_terminal() else None,
-        confirm=confirm,
         progress=progress.shown,
         absorb_cancel=interrupts.calm,
     )
@@ -112,7 +110,7 @@ def _asker(progress: Progress, by: str | None) -> QuestionHandler:
         with progress.paused():
             written = await report()
             tell(
-                *located("contact sheet: ", written.sheet_path, stderr=True),
+                f"contact sheet: {written.sheet_path}",
                 "",
                 *question_lines(question, written.media_paths),
             )
@@ -154,7 +152,7 @@ def show_page(page: Path | str) -> bool:
     with as_the_user_wants():
         opened = webbrowser.open(page if isinstance(page, str) else page.as_uri())
     if not opened:
-        tell(*located("no browser could be opened: ", page, stderr=True))
+        tell(f"no browser could be opened: {page}")
     return opened
 
 

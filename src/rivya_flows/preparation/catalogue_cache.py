@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rivya_client.catalogue.catalogue import Catalogue
 from rivya_client.catalogue.snapshot import from_wire, shipped
@@ -49,3 +49,11 @@ def known_catalogue(settings: Settings) -> Catalogue:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass  # as if there were no cache
     return ours
+
+
+def known_schema(settings: Settings) -> dict[str, Any]:
+    """The JSON Schema of specs, with the models that are known here."""
+    from rivya_flows.spec.json_schema.document import json_schema
+    from rivya_flows.steps.registry import installed
+
+    return json_schema(known_catalogue(settings), installed())

@@ -45,26 +45,6 @@ class SpecWithTests:
     refused: tuple[Diagnostic, ...]
 
 
-def check_file(
-    path: Path, catalogue: Catalogue
-) -> tuple[Workflow | SpecWithTests | None, tuple[Diagnostic, ...]]:
-    """The workflow or the tests in a file, or None and what is wrong with it.
-
-    A file that cannot be read is a diagnostic at its beginning; without a line if it is missing. A
-    brand file is checked as one: None and its mistakes, perhaps none.
-    """
-    if path.is_dir():  # one without specs: `check` names those of the others
-        return None, (Diagnostic("unreadable", NO_SPEC, file=str(path)),)
-    try:
-        return (
-            load_tests(path, catalogue)
-            if is_tests(path)
-            else check_text(read_spec(path), catalogue)
-        )
-    except UsageError as error:
-        return None, (unreadable(path, error),)
-
-
 def check_spec(
     spec: SpecFile, catalogue: Catalogue
 ) -> tuple[Workflow | None, tuple[Diagnostic, ...]]:
@@ -217,14 +197,23 @@ class CheckedFile:
         yield from difflib.unified_diff(was, now, name, name, lineterm="")
 
 
-def fix_file(path: Path, catalogue: Catalogue, *, write: bool) -> CheckedFile:
-    """Checks a file and fixes what is certain, in this file alone; its line breaks and mode are kept."""
-    if path.is_dir() or is_tests(path):
-        return CheckedFile(path, *check_file(path, catalogue))
+def check_file(
+    path: Path, catalogue: Catalogue, *, fix: bool = False, write: bool = True
+) -> CheckedFile:
+    """Checks a spec, a brand or tests; with `fix` writes what is certain, with its line breaks and mode kept.
+
+    A file that cannot be read is a diagnostic at its beginning; without a line if it is missing.
+    """
+    if path.is_dir():  # one without specs: `check` names those of the others
+        return CheckedFile(path, None, (Diagnostic("unreadable", NO_SPEC, file=str(path)),))
     try:
-        spec = read_spec(path, newline="")
+        if is_tests(path):
+            return CheckedFile(path, *load_tests(path, catalogue))
+        spec = read_spec(path, newline="" if fix else None)
     except UsageError as error:
         return CheckedFile(path, None, (unreadable(path, error),))
+    if not fix:
+        return CheckedFile(path, *check_text(spec, catalogue))
 
     def check(text: str) -> tuple[Diagnostic, ...]:
         return check_text(replace(spec, text=text), catalogue)[1]
@@ -236,8 +225,7 @@ def fix_file(path: Path, catalogue: Catalogue, *, write: bool) -> CheckedFile:
         if write and found.applied:
             _overwrite(path, spec.text, after)
     except UsageError as error:
-        left = (unreadable(path, error), *check(spec.text))
-        return CheckedFile(path, None, left)
+        return CheckedFile(path, None, (unreadable(path, error), *check(spec.text)))
     workflow, left = check_text(replace(spec, text=after), catalogue)
     return CheckedFile(path, workflow, left, found.applied, spec.text, after)
 

@@ -114,9 +114,8 @@ class Prepared:
 async def read_market(context: RunContext, notify: Callable[[str], object] | None = None) -> Market:
     """The current models and balance.
 
-    Args:
-        notify: Is told if the service does not answer soon, and it is asked for some seconds only;
-            None: nobody is there to wait, and it is asked as long as for a purchase.
+    With `notify`, somebody waits: it hears of a service that does not answer soon, which is asked for some
+    seconds only, and else as long as for a purchase.
     """
     asking = context.client() if notify is None else context.first_client(notify)
     try:

@@ -1,24 +1,49 @@
-"""Execute a run that is in the store, and report how it ended."""
+"""Plan a run, start one here and now, fork one, or execute one that is in the store."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from rivya_flows.engine.run import Asker, Listener, Rendering, Run, Runner, RunOptions, ignore
 from rivya_flows.engine.run_context import RunContext, known_run
 from rivya_flows.errors import RivyaError, UsageError
-from rivya_flows.money.live_guard import Confirm
+from rivya_flows.estimate.estimate import Estimate
+from rivya_flows.language.diagnostic_report import meant
+from rivya_flows.language.workflow import Workflow
+from rivya_flows.money.live_guard import Confirm, confirm_live, spending_of
+from rivya_flows.money.quotes import QuoteFile, prepare_quote, write_quote
 from rivya_flows.planning.questions.question import Answer, Question
-from rivya_flows.planning.questions.reading_answers import checked
+from rivya_flows.planning.questions.reading_answers import checked, refuse_unfit
+from rivya_flows.plans.labels import labels_of
+from rivya_flows.plans.names import label
+from rivya_flows.preparation.prepare import (
+    InputReader,
+    Prepared,
+    RunRequest,
+    close_budget,
+    expected_price,
+    new_run_id,
+    prepare_here,
+    refuse_over,
+    soft_limits,
+)
+from rivya_flows.preparation.spec_file import SpecFile, spec_path
 from rivya_flows.private import as_the_user_wants
-from rivya_flows.queue.events import Event, PurchaseIntended, RunEnded, Stamped
+from rivya_flows.queue.events import Event, PurchaseIntended, RunEnded, RunFrozen, Stamped
+from rivya_flows.queue.forks import fork_of
+from rivya_flows.queue.queue import replay
+from rivya_flows.receipt.phrases import is_sandbox, uncollected
 from rivya_flows.receipt.report import RunReport, RunReporter
+from rivya_flows.runs.connect import connect_with
+from rivya_flows.runs.lookup import find_run, open_journal, which
+from rivya_flows.settings import Settings
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
@@ -28,10 +53,11 @@ QuestionHandler = Callable[[Question, Callable[[], Awaitable[RunReport]]], Await
 
 
 @dataclass(frozen=True)
-class Observer:
-    """What the caller of `run` or `resume` hears, shows and answers.
+class Caller:
+    """Who plans, runs or resumes here: with which settings and runner, and what it hears, shows and answers.
 
     Attributes:
+        sandbox: Buy from the local sandbox, also with a key. A resume buys where its run did.
         usual: Is told the seconds that a job of a step usually takes, by step, where known.
         ask: Answers questions; None where there is no one to ask.
         answers: What it will answer, as far as that is known before the run, by the name of the
@@ -43,6 +69,9 @@ class Observer:
             raises CancelledError once the report is written.
     """
 
+    settings: Settings
+    runner: Runner
+    sandbox: bool = False
     notify: Callable[[str], object] = ignore
     begins: Callable[[str], object] = ignore
     listen: Listener = ignore
@@ -54,8 +83,17 @@ class Observer:
     progress: Callable[[], AbstractContextManager[None]] = nullcontext
     absorb_cancel: Callable[[], object] | None = None
 
+    def connect(self, wallet: str | None = None) -> AbstractAsyncContextManager[RunContext]:
+        """The open things of this machine, see `connect_with`."""
+        return connect_with(
+            self.runner, self.settings, sandbox=self.sandbox, wallet=wallet, notify=self.notify
+        )
 
-SILENT = Observer()  # hears nothing and answers nothing
+    def asker(self, reporter: RunReporter) -> Asker | None:
+        """Asks the questions of a run, with its report."""
+        if (ask := self.ask) is None:
+            return None
+        return lambda question: ask(question, partial(asyncio.to_thread, reporter.write))
 
 
 class GivenAnswers:
@@ -77,61 +115,153 @@ class GivenAnswers:
             return None
 
 
+async def plan(request: RunRequest, caller: Caller, *, out: Path | None = None) -> Estimate:
+    """What a run would do and cost; buys nothing. With `out` a quote of it is written to that file."""
+    async with caller.connect() as context:
+        ready = await prepare_here(context, request, "run-plan", starts=False, notify=caller.notify)
+        if out is not None:
+            await asyncio.to_thread(write_quote, context, request, ready, out)
+        return ready.estimate
+
+
+async def run(request: RunRequest | QuoteFile, caller: Caller, out: Path) -> RunReport:
+    """Starts a run and executes it to its end; it gets a folder in `out`."""
+    wallet = None if isinstance(request, QuoteFile) else request.wallet
+    async with caller.connect(wallet) as context:
+        ready = await ready_to_start(context, request, caller)
+        await asyncio.to_thread(write_start, context, ready, out)
+        run_id, priced = ready.frozen.run_id, ready.estimate
+        caller.notify(f"run {run_id}: {expected_price(priced)}")
+        for warning in (*close_budget(priced), *soft_limits(priced)):
+            caller.notify(warning)
+        caller.usual({one.id: one.usual_seconds for one in priced.steps if one.usual_seconds})
+        return await execute(context, run_id, RunOptions(), caller)
+
+
+async def ready_to_start(
+    context: RunContext, request: RunRequest | QuoteFile, caller: Caller
+) -> Prepared:
+    """A run that is checked, can be paid and is confirmed; nothing is written yet."""
+    run_id = new_run_id(datetime.now(UTC))
+    if isinstance(request, QuoteFile):
+        ready = await prepare_quote(context, request, run_id, notify=caller.notify)
+    else:
+        ready = await prepare_here(context, request, run_id, starts=True, notify=caller.notify)
+    refuse_unfit(caller.answers, ready.plan)
+    refuse_over(ready.estimate)
+    spending = spending_of(ready.estimate, ready.frozen.quote)
+    agreed = await confirm_live(context, spending, caller.notify, caller.confirm)
+    if agreed is None:
+        return ready
+    return replace(ready, frozen=ready.frozen.model_copy(update={"budget": agreed}))
+
+
+def write_start(context: RunContext, ready: Prepared, out: Path) -> Path:
+    """Writes the first entry of a run, which can be resumed from then on; gives its folder in `out`."""
+    folder = run_folder(out, ready.frozen.run_id)
+    try:
+        context.journal.create(ready.frozen, folder)
+    except RivyaError:
+        with suppress(OSError):  # it may be that of a run with the same id
+            folder.rmdir()
+        raise
+    return folder
+
+
+def fork_request(
+    name: str,
+    settings: Settings,
+    notify: Callable[[str], object] = lambda _: None,
+    *,
+    inputs: InputReader = lambda _: {},
+    step: str | None = None,
+    budget: int | None = None,
+    labels: Mapping[str, str] = MappingProxyType({}),
+    spec: SpecFile | None = None,
+) -> tuple[RunRequest, bool]:
+    """The run that repeats a run in part, and whether it is one of the local sandbox.
+
+    It has the spec of the run as it was frozen, unless another one is given, and its inputs, labels,
+    budget and cache mode with changes. `step` and what depends on it, or ``step[key]`` and what uses it,
+    are made again though nothing of them changes.
+    """
+    with open_journal(settings) as journal:
+        row = find_run(journal, name, only_read=True)
+        for line in which(name, row):
+            notify(line)
+        events = [entry.event for entry in journal.entries(row.run_id)]
+    frozen, state = events[0], replay(events)
+    assert isinstance(frozen, RunFrozen)
+    items = (label(step_id, item.key) for step_id, item in state.each())
+    known = dict.fromkeys((*state.plan.order, *items))
+    if step is not None and step not in known:
+        hint = meant(step, known)
+        raise UsageError(f"--from: the run has no step {step!r}", hint)
+    file = str(spec_path(frozen.spec_file, row.folder))
+    # Those of its command; those of the spec may follow inputs that change.
+    written = labels_of(state.plan.workflow, frozen.inputs, {})
+    given = {name: one for name, one in frozen.labels.items() if written.get(name) != one}
+    if budget is None and (budget := _given_budget(frozen, state.plan.workflow)) is not None:
+        notify(f"budget {budget}, as {row.run_id} was started with; --budget N gives another")
+    request = RunRequest(
+        spec or SpecFile(frozen.spec_text, file, None, frozen.includes, frozen.files),
+        inputs,
+        budget,
+        frozen.cache,
+        labels={**given, **labels},
+        fork=fork_of(state, step),
+        forked=row.folder,
+        uncollected=uncollected(state),
+        wallet=row.wallet,
+        earlier=frozen.inputs,
+    )
+    return request, is_sandbox(row.service)
+
+
+def _given_budget(frozen: RunFrozen, workflow: Workflow) -> int | None:
+    """The budget that a run was started with; None where its spec or its quote has it, or somebody agreed to a
+    price.
+    """
+    given = frozen.plan.get("budget")  # of an agreement only the entry knows
+    of_spec = workflow.budget and workflow.budget.credits
+    return None if frozen.quote or given == of_spec or not isinstance(given, int) else given
+
+
 async def execute(
     context: RunContext,
-    runner: Runner,
     run_id: str,
     options: RunOptions,
-    observer: Observer,
+    caller: Caller,
     reporter: RunReporter | None = None,
 ) -> RunReport:
     """Executes a run to its end and writes its report."""
-    observer.begins(run_id)
+    caller.begins(run_id)
     if reporter is None:
         reporter = RunReporter(context.journal, context.assets, known_run(context, run_id))
     await in_thread(reporter.follow)
-    known = reporter.seq
-    ask = _asker(observer.ask, reporter)
+    known, heard = reporter.seq, (caller.listen, caller.rendering, caller.notify)
+    run = Run(context, reporter, options, caller.asker(reporter), *heard)
     try:
-        with observer.progress():
-            async with runner.started(context.settings, observer.notify):
-                run = Run(
-                    context,
-                    reporter,
-                    options,
-                    ask,
-                    observer.listen,
-                    observer.rendering,
-                    observer.notify,
-                )
-                return await runner.execute(run)
+        with caller.progress():
+            async with caller.runner.started(context.settings, caller.notify):
+                return await caller.runner.execute(run)
     except asyncio.CancelledError:
-        if observer.absorb_cancel is None:
+        if caller.absorb_cancel is None:
             await in_thread(partial(end_as_cancelled, context, reporter))
             await asyncio.to_thread(reporter.write)
             raise
-        observer.absorb_cancel()
+        caller.absorb_cancel()
         await in_thread(partial(end_as_cancelled, context, reporter))
     except Exception as error:
         entries = await in_thread(partial(context.journal.entries, run_id))
         warning = warning_after_end(error, [one for one in entries if one.seq > known])
         if warning is None:
             if not any(isinstance(one.event, PurchaseIntended) for one in entries):
-                observer.notify("nothing was bought")
-            observer.notify(f"resume with: rivya-flows resume {run_id}")
+                caller.notify("nothing was bought")
+            caller.notify(f"resume with: rivya-flows resume {run_id}")
             raise
-        observer.notify(warning)
+        caller.notify(warning)
     return await asyncio.to_thread(reporter.write)
-
-
-def _asker(ask: QuestionHandler | None, reporter: RunReporter) -> Asker | None:
-    if ask is None:
-        return None
-
-    async def answer(question: Question) -> Answer | None:
-        return await ask(question, partial(asyncio.to_thread, reporter.write))
-
-    return answer
 
 
 def warning_after_end(error: Exception, entries: Sequence[Stamped]) -> str | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -18,21 +19,16 @@ from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings
 from rivya_flows.similar_names import nearest
 from rivya_flows.store.charges import spent_by
-from rivya_flows.store.journal import Journal, RunRow
-from rivya_flows.store.run_list import unbegun_runs
+from rivya_flows.store.journal import Journal as Journal, RunRow
+from rivya_flows.store.run_list import ListedRun as ListedRun, listed_runs, unbegun_runs
 
 if TYPE_CHECKING:
     from rivya_flows.store.assets import AssetStore
 
 
-@contextmanager
-def open_journal(settings: Settings) -> Iterator[Journal]:
+def open_journal(settings: Settings) -> closing[Journal]:
     """The journal, without a service."""
-    journal = Journal(settings.store_url)
-    try:
-        yield journal
-    finally:
-        journal.close()
+    return closing(Journal(settings.store_url))
 
 
 @contextmanager
@@ -42,6 +38,13 @@ def open_assets(settings: Settings) -> Iterator[AssetStore]:
 
     with scratch() as copies:
         yield AssetStore(settings.assets_url, copies)
+
+
+@contextmanager
+def open_store(settings: Settings) -> Iterator[tuple[Journal, AssetStore]]:
+    """The journal and the media, without a service."""
+    with open_assets(settings) as assets, open_journal(settings) as journal:
+        yield journal, assets
 
 
 LAST = "last"
@@ -107,6 +110,37 @@ def _called(journal: Journal, name: str) -> RunRow | None:
             f"name one of: {', '.join(found[:12])}",
         )
     return journal.run(found[0]) if found else None
+
+
+def listed(journal: Journal, run_id: str) -> ListedRun:
+    """A run with its status and what it has spent."""
+    [found] = listed_runs(journal.engine, labels={}, run_id=run_id, limit=1)
+    return found
+
+
+def list_lines(
+    journal: Journal,
+    limit: int,
+    *,
+    grouped: bool,
+    labels: Mapping[str, str],
+    name: str | None = None,
+    status: str | None = None,
+    since: datetime | None = None,
+) -> list[list[ListedRun]]:
+    """The newest runs in up to one line more than `limit`; `grouped`: those of a batch in the line of its newest."""
+    most = limit + 1
+    while True:
+        lines: dict[str, list[ListedRun]] = {}
+        found = listed_runs(
+            journal.engine, labels=labels, name=name, status=status, since=since, limit=most
+        )
+        for run in found:
+            batch = run.row.labels.get(BATCH_LABEL) if grouped else None
+            lines.setdefault(f"batch {batch}" if batch else run.row.run_id, []).append(run)
+        if len(lines) > limit or len(found) < most:
+            return [*lines.values()]
+        most *= 4
 
 
 def to_begin(run_id: str) -> str:

@@ -13,7 +13,7 @@ from rivya_flows.receipt.provenance import Recorded, recorded_asset
 from rivya_flows.receipt.report import RunReport, write_report
 from rivya_flows.receipt.summary import troubles
 from rivya_flows.runs.execution import run_folder
-from rivya_flows.runs.lookup import find_run, open_assets, open_journal
+from rivya_flows.runs.lookup import find_run, open_store
 from rivya_flows.settings import Settings
 
 RunStatus = Literal["completed", "failed", "cancelled", "suspended", "running"]
@@ -164,22 +164,15 @@ def receipt_of(report: RunReport) -> Receipt:
     )
 
 
-def recorded_receipt(settings: Settings, name: str, out: Path | None = None) -> Receipt:
-    """The receipt of a run as its journal has it now; sends nothing to the service.
+def recorded(settings: Settings, name: str, out: Path | None = None) -> RunReport:
+    """The report of a run, see `find_run`, as its journal has it now; sends nothing to the service.
 
-    Args:
-        settings: Those of the store.
-        name: As of `find_run`.
-        out: Gets a folder for the run, with all its files; None writes nothing.
-
-    Raises:
-        UsageError: It is not in the store.
-        StoreError: The store cannot be read, or the folder cannot be written.
+    The run gets a folder with all its files in `out`; None writes nothing.
     """
-    with open_journal(settings) as journal, open_assets(settings) as assets:
+    with open_store(settings) as (journal, assets):
         row = find_run(journal, name)
         folder = None if out is None else run_folder(out, row.run_id)
-        return receipt_of(write_report(journal.entries(row.run_id), folder, assets))
+        return write_report(journal.entries(row.run_id), folder, assets)
 
 
 def _with_assets(value: Any, media: Recorded) -> Any:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from rivya_flows.engine.cache import Pruned, named_media, prune, without_media
+from rivya_flows.engine.cache import CacheEntry, Pruned, listing, named_media, prune, without_media
 from rivya_flows.errors import UsageError
 from rivya_flows.plans.names import BATCH_LABEL
 from rivya_flows.queue.queue import replay
@@ -68,6 +68,26 @@ def prune_store(
         sandbox_bytes=forget_results(data / "sandbox", limit, pretend=pretend),
     )
     return without_media(pruned, assets, named, limit, pretend=pretend)
+
+
+def cached_results(journal: Journal, assets: AssetStore) -> tuple[CacheEntry, ...]:
+    """All cached results, newest first; media are listed, not read."""
+    return listing(CacheIndex(journal.engine), assets)
+
+
+def prune_results(
+    journal: Journal,
+    assets: AssetStore,
+    *,
+    older_than: timedelta | None,
+    media: bool,
+    pretend: bool = False,
+) -> Pruned:
+    """Deletes cached results and, if asked, unused media; runs can still be resumed and reported."""
+    results, now = CacheIndex(journal.engine), datetime.now(UTC)
+    return prune(
+        results, assets, journal, now=now, older_than=older_than, media=media, pretend=pretend
+    )
 
 
 @dataclass(frozen=True)

@@ -26,14 +26,10 @@ _MAX_NAME = 60  # characters of the name of a file for a client
 
 
 def sheet_of(settings: Settings, name: str) -> Path:
-    """The contact sheet of a run or a batch; that of a run is made if it is missing.
+    """The contact sheet of a run, see `find_run`, or of a batch; that of a run is made if it is missing.
 
     A run of a deployment has no folder of its own: its sheet is made in the data folder, which
-    `store prune` clears.
-
-    Args:
-        name: Names the run, see `find_run`, or the batch, by its id or its folder; `last` is the newest run, or the
-            batch that it belongs to.
+    `store prune` clears. `last` is the newest run, or the batch that it belongs to.
     """
     with open_journal(settings) as journal:
         of_batch = batch_runs(journal, name)
@@ -76,10 +72,8 @@ def share(
 ) -> SharedRun:
     """Writes one HTML file with the finished media of a run, for somebody who sees nothing else of it.
 
-    Args:
-        file: Is written, or replaced if it ends in ``.html``; None is a new file in the current folder, named
-            after spec and product.
-        title: Of the page; None says what the run is about, and below it the title of the spec.
+    `file` is replaced if it ends in ``.html``; None is a new one in the current folder, named after spec and
+    product. Without a title it says what the run is about, and below it the title of the spec.
     """
     if file and file.exists() and file.suffix.lower() != ".html":
         raise UsageError(f"{file} exists and is no page", "give --out a name that ends in .html")
@@ -147,14 +141,10 @@ def _megabytes(size: int) -> str:
 def compare(
     settings: Settings, named: Sequence[str], page: Path | None = None, *, shown: bool = False
 ) -> tuple[dict[str, Any], Path | None]:
-    """Two runs side by side, as their journals have them now; asks no service.
+    """Two runs side by side, as their journals have them now, and the page; asks no service.
 
-    Args:
-        named: Ids or folders of the two runs; of one alone, the first is the run that it was forked from.
-        shown: Without `page`, write one beside the contact sheet of the second run.
-
-    Returns:
-        The comparison; and its page, absolute, None without one.
+    One run alone is compared with the run that it was forked from. `shown` writes a page without `page` too,
+    beside the contact sheet of the second run.
     """
     with open_journal(settings) as journal:
         rows = [find_run(journal, name, only_read=True) for name in named]

@@ -22,8 +22,7 @@ from rivya_flows.flows.server.local_server import end_idle, is_idle, lives, runn
 from rivya_flows.preparation.prepare import RunRequest
 from rivya_flows.preparation.spec_file import SpecFile
 from rivya_flows.queue.events import Event, PurchaseAccepted
-from rivya_flows.runs.execution import Observer
-from rivya_flows.runs.run import run
+from rivya_flows.runs.execution import Caller, run
 from rivya_flows.settings import Settings, read_settings
 from rivya_flows.store.database import reading, writing
 from rivya_flows.store.journal import Journal
@@ -114,14 +113,9 @@ async def test_a_run_that_lost_its_lease_says_so_also_where_its_server_died(
 
     order(sandbox, "on: generation, do: stall")
     request = RunRequest(SpecFile(stills(1), "stills.yaml", None), lambda _: {})
+    caller = Caller(settings, LocalRunner(), notify=take_over, listen=kill_server)
     with pytest.raises(LeaseLostError, match="another process drives"):
-        await run(
-            request,
-            settings,
-            LocalRunner(),
-            out=tmp_path / "runs",
-            observer=Observer(take_over, listen=kill_server),
-        )
+        await run(request, caller, tmp_path / "runs")
 
 
 @pytest.mark.prefect
@@ -150,6 +144,6 @@ async def test_a_run_keeps_its_lease_until_its_end_is_announced(
 
     monkeypatch.setattr("rivya_flows.flows.execution.execute.announce", waiting)
     request = RunRequest(SpecFile(stills(1), "stills.yaml", None), lambda _: {})
-    await run(request, settings, LocalRunner(), out=tmp_path / "runs")
+    await run(request, Caller(settings, LocalRunner()), tmp_path / "runs")
     assert 0 not in expiries
     assert len(expiries) > 2

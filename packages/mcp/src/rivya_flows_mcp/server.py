@@ -29,9 +29,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from rivya_client.printable import printable, printable_json
 from rivya_flows.cli import failures
 from rivya_flows.cli.output import log_handler, tell, tell_traceback
-from rivya_flows.cli.project import known_schema
 from rivya_flows.errors import RivyaError, UsageError
 from rivya_flows.flows.execution.local_runner import LocalRunner
+from rivya_flows.preparation.catalogue_cache import known_schema
 from rivya_flows.settings import Settings
 from rivya_flows.version import __version__
 from rivya_flows_mcp.results import bounded
@@ -195,7 +195,8 @@ def server_of(tools: AgentTools) -> Server[Any]:
         if str(params.uri) != SCHEMA.uri:
             raise MCPError(types.INVALID_PARAMS, f"there is no resource but {SCHEMA.uri}")
         # It has names and notices of the service's models.
-        text = printable_json(json.dumps(await asyncio.to_thread(known_schema), ensure_ascii=False))
+        schema = await asyncio.to_thread(known_schema, tools.settings)
+        text = printable_json(json.dumps(schema, ensure_ascii=False))
         found = types.TextResourceContents(uri=SCHEMA.uri, mime_type=SCHEMA.mime_type, text=text)
         return types.ReadResourceResult(contents=[found])
 

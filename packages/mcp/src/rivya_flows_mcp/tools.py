@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,7 +19,6 @@ from pydantic import Field
 
 from rivya_client.catalogue.prices import price_of
 from rivya_flows.engine.run import Runner
-from rivya_flows.engine.run_context import RunContext
 from rivya_flows.errors import BudgetError, UsageError
 from rivya_flows.money.live_guard import is_rehearsal, sentence, spending_of
 from rivya_flows.money.quotes import Quote
@@ -32,11 +31,9 @@ from rivya_flows.processes.supervisor import last_lines, wait_until
 from rivya_flows.receipt.phrases import credits_of, is_sandbox, total_of
 from rivya_flows.receipt.report import write_report
 from rivya_flows.receipt.summary import choices, told, troubles
-from rivya_flows.runs.connect import connect_with
-from rivya_flows.runs.execution import SILENT
+from rivya_flows.runs.execution import Caller, ready_to_start, write_start
 from rivya_flows.runs.lookup import open_assets, open_journal
 from rivya_flows.runs.results import plan_of
-from rivya_flows.runs.run import ready_to_start, write_start
 from rivya_flows.settings import Settings
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
@@ -170,7 +167,7 @@ class AgentTools:
             budget,
             labels={**labels, **LABEL},
         )
-        async with self._context() as context:
+        async with self._caller.connect() as context:
             ready = await prepare_here(
                 context, request, "run-plan", starts=False, notify=self.notify
             )
@@ -227,9 +224,8 @@ class AgentTools:
         """
         data, runs = self.settings.data, path_inside(self.root, "runs")
         file = await asyncio.to_thread(read_saved, data, self.root, quote)
-        async with self._context() as context:
-            observer = replace(SILENT, notify=self.notify)
-            ready = await ready_to_start(context, file, observer)
+        async with self._caller.connect() as context:
+            ready = await ready_to_start(context, file, self._caller)
             theirs = ready.frozen.model_copy(update={"started_by": "agent"})
             ready = replace(ready, frozen=theirs)
             run_id = ready.frozen.run_id
@@ -364,8 +360,9 @@ class AgentTools:
     def _continue(self, run_id: str) -> None:
         continue_run(self.settings.data, run_id)
 
-    def _context(self) -> AbstractAsyncContextManager[RunContext]:
-        return connect_with(self.runner, self.settings, sandbox=self.sandbox, notify=self.notify)
+    @property
+    def _caller(self) -> Caller:
+        return Caller(self.settings, self.runner, self.sandbox, self.notify)
 
     @contextmanager
     def _journal(self) -> Iterator[Journal]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from uuid import UUID
 
+from rivya_flows.engine.run import ignore
 from rivya_flows.errors import Diagnostic, UsageError
 from rivya_flows.flows.execution.local_runner import LocalRunner
 from rivya_flows.language.workflow import Workflow
@@ -26,12 +27,11 @@ from rivya_flows.preparation.check import check_file, check_spec
 from rivya_flows.preparation.prepare import CacheMode, RunRequest
 from rivya_flows.preparation.spec_file import SpecFile, load_spec, read_spec
 from rivya_flows.private import secure_data
-from rivya_flows.runs import run as runs
-from rivya_flows.runs.execution import GivenAnswers, Observer
-from rivya_flows.runs.results import Plan, Receipt, plan_of, receipt_of, recorded_receipt
+from rivya_flows.runs import execution as runs
+from rivya_flows.runs.execution import Caller, GivenAnswers
+from rivya_flows.runs.results import Plan, Receipt, plan_of, receipt_of, recorded
 from rivya_flows.runs.resume import ResumeOptions, resume as resume_run
-from rivya_flows.runs.run import ForkOptions, fork_request
-from rivya_flows.settings import Settings, read_settings
+from rivya_flows.settings import read_settings
 from rivya_flows.spec.dump import dump
 from rivya_flows.spec.includes import included_texts
 
@@ -88,7 +88,7 @@ def check(spec: Spec) -> tuple[Diagnostic, ...]:
     catalogue = known_catalogue(read_settings())
     if isinstance(spec, Workflow):
         return check_spec(_spec_file(spec), catalogue)[1]
-    return check_file(Path(spec), catalogue)[1]
+    return check_file(Path(spec), catalogue).diagnostics
 
 
 async def aplan(
@@ -122,7 +122,7 @@ async def aplan(
     """
     request = _request(spec, inputs, budget, cache, labels)
     file = None if out is None else Path(out)
-    return plan_of(await runs.plan(request, _settings(), LocalRunner(), out=file, sandbox=sandbox))
+    return plan_of(await runs.plan(request, _caller(sandbox=sandbox), out=file))
 
 
 plan = _synchronous(aplan)
@@ -185,7 +185,7 @@ async def arun(
             "run() takes a spec with its options, or a quote alone", "give one of them"
         )
     given = _typed_answers(answers, by)
-    return await _run(request, _settings(), given, Path(out), sandbox, notify, yes)
+    return await _run(request, _caller(notify, yes, sandbox=sandbox), Path(out), given)
 
 
 run = _synchronous(arun)
@@ -226,11 +226,12 @@ async def afork(
         UsageError: There is no such run or step, or the service of the run is another one.
         RivyaError: As for `arun`.
     """
-    values, given = dict(inputs or {}), _typed_answers(answers, by)
-    changes = ForkOptions(lambda _: values, from_step, budget, dict(labels or {}))
-    settings = _settings()
-    request, sandbox = await asyncio.to_thread(fork_request, os.fspath(run_id), changes, settings)
-    return await _run(request, settings, given, Path(out), sandbox, notify, yes)
+    values, given, caller = dict(inputs or {}), _typed_answers(answers, by), _caller(notify, yes)
+    request, sandbox = await asyncio.to_thread(
+        runs.fork_request, os.fspath(run_id), caller.settings, inputs=lambda _: values,
+        step=from_step, budget=budget, labels=dict(labels or {}),
+    )  # fmt: skip
+    return await _run(request, replace(caller, sandbox=sandbox), Path(out), given)
 
 
 fork = _synchronous(afork)
@@ -280,10 +281,7 @@ async def aresume(
         by=signature(by),
         channel="python",
     )
-    observer = _observer(notify, yes)
-    return receipt_of(
-        await resume_run(os.fspath(run_id), options, _settings(), LocalRunner(), observer=observer)
-    )
+    return receipt_of(await resume_run(os.fspath(run_id), options, _caller(notify, yes)))
 
 
 resume = _synchronous(aresume)
@@ -312,8 +310,8 @@ async def aoutputs_of(
         UsageError: The store of this machine has no such run, or the flow called several.
         StoreError: The store cannot be read, or the folder cannot be written.
     """
-    folder = None if out is None else Path(out)
-    return await asyncio.to_thread(recorded_receipt, _settings(), str(flow_run_id), folder)
+    folder, settings = None if out is None else Path(out), _caller().settings
+    return receipt_of(await asyncio.to_thread(recorded, settings, str(flow_run_id), folder))
 
 
 outputs_of = _synchronous(aoutputs_of)
@@ -339,32 +337,27 @@ def campaign(path: str | os.PathLike[str]) -> CampaignFlow:
     return flow_of_file(Path(path).absolute())
 
 
+def _caller(
+    notify: Callable[[str], object] | None = None, yes: bool = False, *, sandbox: bool = False
+) -> Caller:
+    settings, hear = read_settings(), notify or ignore
+    secure_data(settings.data)
+    confirm = agreement(hear) if yes else None
+    return Caller(settings, LocalRunner(), sandbox, hear, confirm=confirm)
+
+
 async def _run(
-    request: RunRequest | QuoteFile,
-    settings: Settings,
-    answers: Mapping[str, Answer],
-    out: Path,
-    sandbox: bool,
-    notify: Callable[[str], object] | None,
-    yes: bool,
+    request: RunRequest | QuoteFile, caller: Caller, out: Path, answers: Mapping[str, Answer]
 ) -> Receipt:
     given = GivenAnswers({name: [choice] for name, choice in answers.items()})
-    observer = replace(_observer(notify, yes), ask=given.ask if answers else None, answers=answers)
-    report = await runs.run(
-        request, settings, LocalRunner(), out=out, sandbox=sandbox, observer=observer
-    )
+    caller = replace(caller, ask=given.ask if answers else None, answers=answers)
+    report = await runs.run(request, caller, out)
     for error in given.refused:
         raise UsageError(
             f"answers: {error.message}; {report.run_id} is {report.status}",
             f"{error.hint}; resume the run with that",
         )
     return receipt_of(report)
-
-
-def _observer(notify: Callable[[str], object] | None, yes: bool) -> Observer:
-    tell = notify or (lambda _: None)
-
-    return Observer(notify=tell, confirm=agreement(tell) if yes else None)
 
 
 def _typed_answers(answers: Answers | None, by: str | None = None) -> dict[str, Answer]:
@@ -398,9 +391,3 @@ def _spec_file(spec: Spec) -> SpecFile:
     if not isinstance(spec, Workflow):
         return read_spec(Path(spec))
     return SpecFile(dump(spec), f"{spec.name}.yaml", Path.cwd(), included_texts(spec))
-
-
-def _settings() -> Settings:
-    settings = read_settings()
-    secure_data(settings.data)
-    return settings
