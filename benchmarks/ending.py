@@ -30,7 +30,6 @@ from rivya_client.client import RivyaClient
 from rivya_client.uploads import Accepted
 from rivya_cut.results import Probe
 from rivya_flows.engine.asset_ingest import take
-from rivya_flows.engine.report import RunReporter
 from rivya_flows.language.inputs import resolve_inputs
 from rivya_flows.queue.events import (
     BalanceRead,
@@ -47,6 +46,7 @@ from rivya_flows.queue.events import (
 from rivya_flows.queue.queue import step
 from rivya_flows.queue.reducer import initial_state
 from rivya_flows.queue.state import State
+from rivya_flows.receipt.report import RunReporter
 from rivya_flows.spec.load import load
 from rivya_flows.store.assets import AssetStore, file_hash
 from rivya_flows.store.journal import Journal, RunRow

@@ -35,12 +35,12 @@ from rivya_client.catalogue.snapshot import shipped
 from rivya_client.client import RivyaClient
 from rivya_client.types import Generation
 from rivya_flows.assets import Asset
-from rivya_flows.engine.report import RunReporter
 from rivya_flows.engine.run import Run
 from rivya_flows.engine.run_context import RunContext, ServiceConnection
 from rivya_flows.flows.execution.engine import Engine
 from rivya_flows.preparation.prepare import Market, RunRequest, prepare
 from rivya_flows.preparation.spec_file import SpecFile
+from rivya_flows.receipt.report import RunReporter
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.cache_index import CacheIndex

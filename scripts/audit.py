@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rivya_flows.ledger.receipt import receipt
-from rivya_flows.ledger.receipt_model import Purchase
 from rivya_flows.plans.names import label
+from rivya_flows.receipt.from_journal import receipt
+from rivya_flows.receipt.model import Purchase
 from rivya_flows.store.journal import Journal
 from rivya_sandbox.service.admin import ledger
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from reference_tables import ROOT, in_one_line, table
 
-from rivya_flows.ledger.receipt_model import Receipt, SparsePart
+from rivya_flows.receipt.model import Receipt, SparsePart
 from rivya_flows_mcp.server import served
 from rivya_flows_mcp.tools import AgentTools
 
@@ -39,7 +39,7 @@ _ANCHORS = {
 }
 """Where receipt.md describes a shape."""
 
-RECEIPT = ROOT / "src" / "rivya_flows" / "ledger" / "receipt.schema.json"
+RECEIPT = ROOT / "src" / "rivya_flows" / "receipt" / "receipt.schema.json"
 
 
 def receipt_schema() -> str:

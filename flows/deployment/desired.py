@@ -38,7 +38,6 @@ from rivya_flows.flows.deploy_blocks import (
 from rivya_flows.flows.deployment.schedules import prefect_schedule, schedule_problems
 from rivya_flows.flows.run_form import CREDENTIALS, shown_form, upload_link
 from rivya_flows.language.workflow import Deploy, Workflow
-from rivya_flows.ledger.phrases import credits_of, total_of
 from rivya_flows.markdown import paragraphs
 from rivya_flows.preparation.prepare import Market, RunRequest, prepare
 from rivya_flows.preparation.spec_file import (
@@ -49,6 +48,7 @@ from rivya_flows.preparation.spec_file import (
     read_spec,
     specs_at,
 )
+from rivya_flows.receipt.phrases import credits_of, total_of
 from rivya_flows.spec.includes import included_texts
 from rivya_flows.spec.load import check
 from rivya_flows.store.assets import AssetStore

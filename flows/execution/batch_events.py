@@ -19,9 +19,9 @@ from rivya_flows.engine.run_context import RunContext
 from rivya_flows.errors import RivyaError
 from rivya_flows.flows.prefect_internals import send_event
 from rivya_flows.flows.recovery.automations import BATCH_PREFIX, OURS
-from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.markdown import code, link, picture, text
 from rivya_flows.plans.names import BATCH_LABEL
+from rivya_flows.receipt.phrases import credits_of
 
 _MAX_ROWS = 50
 _MAX_LINES = 10

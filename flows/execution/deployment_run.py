@@ -28,7 +28,6 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import deployment, flow_run
 
-from rivya_flows.engine.report import RunReport, RunReporter
 from rivya_flows.engine.run import Run
 from rivya_flows.engine.run_context import RunContext, WalletCredentials, known_run
 from rivya_flows.errors import RivyaError
@@ -49,7 +48,6 @@ from rivya_flows.flows.run_ids import (
 from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.flows.stopping import caught_terminations
 from rivya_flows.language.workflow import Inputs, Schedule, Workflow
-from rivya_flows.ledger.summary import is_owed, notes as ledger_notes, troubles
 from rivya_flows.money.live_guard import agreement, confirm_live, spending_of
 from rivya_flows.planning.questions.open_questions import open_questions
 from rivya_flows.preparation.prepare import (
@@ -60,6 +58,8 @@ from rivya_flows.preparation.prepare import (
     refuse_over,
 )
 from rivya_flows.preparation.spec_file import SpecFile
+from rivya_flows.receipt.report import RunReport, RunReporter
+from rivya_flows.receipt.summary import is_owed, notes as ledger_notes, troubles
 from rivya_flows.runs.connect import connect, for_worker, with_key
 from rivya_flows.runs.results import Receipt, receipt_of
 from rivya_flows.settings import read_settings

@@ -30,8 +30,6 @@ from rivya_flows.errors import (
 from rivya_flows.flows.absence import is_absence
 from rivya_flows.flows.execution.perform import events_of
 from rivya_flows.flows.prefect_internals import goes_on_elsewhere
-from rivya_flows.ledger.receipt import credits_of
-from rivya_flows.ledger.reconciliation import jobs_to_ask
 from rivya_flows.queue.actions import Action, AskCache, Buy, Collect, EndRun, UploadMedium, Work
 from rivya_flows.queue.evaluation import claimed_hash
 from rivya_flows.queue.events import (
@@ -52,6 +50,8 @@ from rivya_flows.queue.events import (
 from rivya_flows.queue.items import ItemState, Phase
 from rivya_flows.queue.queue import step
 from rivya_flows.queue.state import State
+from rivya_flows.receipt.from_journal import credits_of
+from rivya_flows.receipt.reconciliation import jobs_to_ask
 from rivya_flows.steps.registry import known_kind
 from rivya_flows.store.cache_index import NewResult
 from rivya_flows.store.charges import spent_by_others

@@ -10,7 +10,6 @@ from functools import partial
 from prefect import get_client
 
 from rivya_flows.engine.model_slots import HeldSlots, shared_slots
-from rivya_flows.engine.report import RunReport
 from rivya_flows.engine.run import Run, now
 from rivya_flows.engine.signing import Signing, signer_of
 from rivya_flows.errors import RivyaError
@@ -34,6 +33,7 @@ from rivya_flows.flows.server.limits import turn
 from rivya_flows.flows.stopping import caught_terminations
 from rivya_flows.language.workflow import Concurrency
 from rivya_flows.preparation.restore import restore_media
+from rivya_flows.receipt.report import RunReport
 from rivya_flows.store.database import in_thread
 from rivya_flows.tasks.generations import list_models
 

@@ -35,10 +35,10 @@ from rivya_flows.store.shared_store_checks import shown_url
 
 if TYPE_CHECKING:
     from rivya_flows.batch.summary import BatchResult
-    from rivya_flows.engine.report import RunReport
     from rivya_flows.engine.run import Run
     from rivya_flows.engine.run_context import RunContext, WalletCredentials
     from rivya_flows.language.workflow import Workflow
+    from rivya_flows.receipt.report import RunReport
     from rivya_flows.settings import Settings
 
 _LOADED = ("rivya_flows.flows.execution.execute", "rivya_flows.flows.compiler")

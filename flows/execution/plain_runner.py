@@ -10,9 +10,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar, cast
 
-from rivya_flows.engine.report import RunReport
 from rivya_flows.engine.run import Run, Runner
 from rivya_flows.flows.execution.engine import drive
+from rivya_flows.receipt.report import RunReport
 from rivya_flows.store.database import in_thread
 from rivya_flows.tasks.notify import post_notice
 

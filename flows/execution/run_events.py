@@ -30,15 +30,15 @@ from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL, send_event
 from rivya_flows.flows.recovery.automations import EVENT_PREFIX, LAST_HEARTBEAT, OURS, ROW_PREFIX
 from rivya_flows.flows.recovery.orphans import close_cancelled
 from rivya_flows.flows.run_ids import can_be_suspended, flow_run_here, flow_run_of, run_id_of
-from rivya_flows.ledger.continuing import next_step
-from rivya_flows.ledger.phrases import credits_of
-from rivya_flows.ledger.receipt_model import Choice, Moment, Receipt
-from rivya_flows.ledger.summary import how_picked, told, troubles
 from rivya_flows.markdown import link, picture, text
 from rivya_flows.planning.questions.open_questions import utc_minute
 from rivya_flows.planning.questions.presentation import deadline_words, what_follows
 from rivya_flows.plans.names import listed
 from rivya_flows.queue.events import AnsweredBy
+from rivya_flows.receipt.continuing import next_step
+from rivya_flows.receipt.model import Choice, Moment, Receipt
+from rivya_flows.receipt.phrases import credits_of
+from rivya_flows.receipt.summary import how_picked, told, troubles
 from rivya_flows.settings import read_settings
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.journal import Journal

@@ -18,8 +18,6 @@ from opentelemetry.trace import Span, StatusCode, Tracer, TracerProvider
 
 from rivya_flows.engine.run import Listener, Rendering
 from rivya_flows.errors import APIError, RateLimitError
-from rivya_flows.ledger.metrics import outcome_of
-from rivya_flows.ledger.phrases import budget_warning, credits_of, open_jobs
 from rivya_flows.planning.questions.presentation import answer_line
 from rivya_flows.plans.names import short_label
 from rivya_flows.queue.events import (
@@ -41,6 +39,8 @@ from rivya_flows.queue.events import (
 )
 from rivya_flows.queue.outcomes import bought_instead
 from rivya_flows.queue.state import State
+from rivya_flows.receipt.metrics import outcome_of
+from rivya_flows.receipt.phrases import budget_warning, credits_of, open_jobs
 
 Logger = logging.Logger | logging.LoggerAdapter[Any]
 

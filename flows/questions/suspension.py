@@ -25,14 +25,12 @@ from prefect.runtime import deployment, flow_run
 from prefect.states import Scheduled
 
 from rivya_flows.engine.publishing import addresses_of, report_of, stills_of
-from rivya_flows.engine.report import RunReporter
 from rivya_flows.engine.run_context import RunContext
 from rivya_flows.errors import StoreError
 from rivya_flows.flows.prefect_internals import last_response, resume_suspended
 from rivya_flows.flows.questions.resume_form import chosen_values, empty_response, resume_form
 from rivya_flows.flows.run_ids import flow_run_of
 from rivya_flows.flows.run_logger import run_logger
-from rivya_flows.ledger.provenance import media_of
 from rivya_flows.markdown import link
 from rivya_flows.media.bounds import DIALOG_SIDE
 from rivya_flows.planning.questions.open_questions import first_deadline, open_questions
@@ -42,6 +40,8 @@ from rivya_flows.planning.questions.reading_answers import read_form
 from rivya_flows.queue.events import RunEnded
 from rivya_flows.queue.queue import replay, step
 from rivya_flows.queue.state import State
+from rivya_flows.receipt.provenance import media_of
+from rivya_flows.receipt.report import RunReporter
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.leases import Lease
 

@@ -32,12 +32,12 @@ from rivya_flows.flows.run_page.artifact import (
 from rivya_flows.flows.run_page.artifact_writer import HURRY_SECONDS, ArtifactWriter, Draw, Logger
 from rivya_flows.flows.run_page.drawing import draw_ledger, draw_outputs, draw_plan, draw_progress
 from rivya_flows.flows.task_groups import TaskGroup
-from rivya_flows.ledger.provenance import media_of
-from rivya_flows.ledger.receipt_model import Receipt
 from rivya_flows.media.bounds import SMALL_SIDE
 from rivya_flows.plans.names import label
 from rivya_flows.queue.events import Event
 from rivya_flows.queue.state import State
+from rivya_flows.receipt.model import Receipt
+from rivya_flows.receipt.provenance import media_of
 from rivya_flows.tasks.files import Upload
 from rivya_flows.tasks.generations import CollectedJob
 

@@ -12,18 +12,6 @@ from rivya_flows.assets import Asset
 from rivya_flows.estimate.estimate import RUNTIME, Estimate, ItemEstimate, StepEstimate
 from rivya_flows.estimate.mermaid import mermaid
 from rivya_flows.flows.run_page.artifact import Address, Artifact, Poster, as_markdown
-from rivya_flows.ledger.continuing import next_step
-from rivya_flows.ledger.phrases import credits_of, model_of, total_of
-from rivya_flows.ledger.provenance import Recorded, recorded_asset
-from rivya_flows.ledger.receipt_model import Choice, Receipt
-from rivya_flows.ledger.summary import (
-    account_line,
-    candidate_facts,
-    decision,
-    films,
-    told,
-    troubles,
-)
 from rivya_flows.markdown import Marked, code, gallery, link, quotation, table, text
 from rivya_flows.planning.questions.presentation import answering_command, blank_answer, round_note
 from rivya_flows.plans.names import label
@@ -31,6 +19,18 @@ from rivya_flows.plans.plan import RunPlan
 from rivya_flows.preparation.prepare import verdict
 from rivya_flows.queue.items import Phase
 from rivya_flows.queue.state import State, StepState
+from rivya_flows.receipt.continuing import next_step
+from rivya_flows.receipt.model import Choice, Receipt
+from rivya_flows.receipt.phrases import credits_of, model_of, total_of
+from rivya_flows.receipt.provenance import Recorded, recorded_asset
+from rivya_flows.receipt.summary import (
+    account_line,
+    candidate_facts,
+    decision,
+    films,
+    told,
+    troubles,
+)
 
 MOST_PLANNED, _MOST_STEPS = 200, 6
 """Items in the table of a plan, and steps at work that are named."""

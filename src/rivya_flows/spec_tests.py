@@ -23,18 +23,18 @@ from rivya_client.printable import printable
 from rivya_client.runtime import FastClock
 from rivya_flows.assets import assets_in
 from rivya_flows.diagnostics import Diagnostic
-from rivya_flows.engine.report import RunReport, RunReporter, write_whole
 from rivya_flows.engine.run import Runner, RunOptions
 from rivya_flows.engine.run_context import RunContext, ServiceConnection, known_run, open_context
 from rivya_flows.errors import RivyaError, SpecError, StoreError, UsageError, hint_of
 from rivya_flows.language.inputs import fit
 from rivya_flows.language.workflow import Workflow
-from rivya_flows.ledger.receipt_model import Receipt, Step
-from rivya_flows.ledger.summary import troubles
 from rivya_flows.planning.questions.question import Answer
 from rivya_flows.preparation.check import SpecWithTests, as_yaml
 from rivya_flows.preparation.prepare import RunRequest, prepare_here, refuse_over
 from rivya_flows.preparation.spec_file import TEST_SUFFIX, project_specs, tests_at
+from rivya_flows.receipt.model import Receipt, Step
+from rivya_flows.receipt.report import RunReport, RunReporter, write_whole
+from rivya_flows.receipt.summary import troubles
 from rivya_flows.runs.execution import GivenAnswers, Observer, execute
 from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings

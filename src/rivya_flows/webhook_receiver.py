@@ -30,8 +30,8 @@ from sqlalchemy import Engine, func, select
 from rivya_client.hosts import host_in
 from rivya_flows.engine.run_context import RunContext
 from rivya_flows.errors import APIError
-from rivya_flows.ledger.metrics import WAIT_BUCKETS, LabelValues, Totals, Waits
 from rivya_flows.queue.events import parse
+from rivya_flows.receipt.metrics import WAIT_BUCKETS, LabelValues, Totals, Waits
 from rivya_flows.receiver import server
 from rivya_flows.receiver.app import WEBHOOK_PATH, Metrics, ReceiverContext, receiver
 from rivya_flows.receiver.notification import Emit

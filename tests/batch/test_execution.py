@@ -20,8 +20,8 @@ from rivya_flows.batch.rows import BatchRow
 from rivya_flows.batch.scheduler import Batch, RowResult, RowState, outcome
 from rivya_flows.batch.summary import BatchResult
 from rivya_flows.errors import BudgetError, LeaseLostError, StoreError
-from rivya_flows.ledger.phrases import budget_warning
 from rivya_flows.queue.events import FileUploaded
+from rivya_flows.receipt.phrases import budget_warning
 from rivya_flows.runs import retention
 from rivya_flows.runs.retention import removable, remove_run
 from rivya_flows.store.journal import Journal

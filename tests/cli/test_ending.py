@@ -9,12 +9,12 @@ import pytest
 
 from rivya_flows.cli.ending import commands, end, with_spec_here
 from rivya_flows.cli.receipt import wallet
-from rivya_flows.engine.report import write_report
-from rivya_flows.ledger.continuing import resume_options
-from rivya_flows.ledger.receipt import receipt
-from rivya_flows.ledger.summary import sentence
 from rivya_flows.planning.questions.question import Question
 from rivya_flows.queue.events import PurchaseIntended, PurchaseUnanswered, Stamped
+from rivya_flows.receipt.continuing import resume_options
+from rivya_flows.receipt.from_journal import receipt
+from rivya_flows.receipt.report import write_report
+from rivya_flows.receipt.summary import sentence
 from rivya_flows.store.assets import AssetStore
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 from support.receipts import parsed

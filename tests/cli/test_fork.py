@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.engine.report import write_report
+from rivya_flows.receipt.report import write_report
 from rivya_flows.runs.lookup import find_run, open_journal
 from rivya_flows.settings import read_settings
 from rivya_flows.store.assets import AssetStore

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from rivya_flows.cli.moments import clock, elapsed
 from rivya_flows.cli.progress import StepRow, folded, news, rows, time_left
-from rivya_flows.ledger.phrases import not_downloaded, open_jobs
 from rivya_flows.planning.questions.open_questions import open_questions
 from rivya_flows.planning.questions.question import Answer
 from rivya_flows.queue.events import (
@@ -22,6 +21,7 @@ from rivya_flows.queue.items import Phase
 from rivya_flows.queue.queue import replay, step
 from rivya_flows.queue.reducer import initial_state
 from rivya_flows.queue.state import State
+from rivya_flows.receipt.phrases import not_downloaded, open_jobs
 from support.judged_picks import Judging, judged
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 from support.picks import past_its_deadline

@@ -10,8 +10,8 @@ import pytest
 
 from rivya_flows.errors import SpecError
 from rivya_flows.estimate.estimate import Estimate
-from rivya_flows.ledger.phrases import film_length
 from rivya_flows.preparation.spec_file import SpecFile
+from rivya_flows.receipt.phrases import film_length
 from support.prepared_specs import prepared
 
 MADE = "${{ steps.films.assets }}"

@@ -17,7 +17,6 @@ from prefect.client import orchestration as prefect_client
 from rivya_client import retries
 from rivya_client.catalogue.snapshot import shipped
 from rivya_client.errors import JobTimeoutError
-from rivya_flows.engine.report import RunReport
 from rivya_flows.errors import APIConnectionError, APIStatusError, LeaseLostError, UsageError
 from rivya_flows.flows import absence
 from rivya_flows.flows.absence import is_absence
@@ -28,6 +27,7 @@ from rivya_flows.flows.recovery.automations import EVENT_PREFIX
 from rivya_flows.flows.recovery.waker import record_cancellations
 from rivya_flows.flows.spec_registry import flow_for_run
 from rivya_flows.flows.worker.prefect_internals import SharedRuns
+from rivya_flows.receipt.report import RunReport
 from rivya_flows.settings import read_settings
 from rivya_flows.spec.load import load
 from rivya_flows.store.journal import Journal

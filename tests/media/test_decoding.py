@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import subprocess
@@ -22,9 +21,9 @@ from rivya_cut.composition import Clip, Composition, Layout
 from rivya_cut.results import Rendered
 from rivya_flows.engine.asset_ingest import kept
 from rivya_flows.errors import MediaError
-from rivya_flows.media import decoder_pool, decoding
+from rivya_flows.media import decoder, decoding
 from rivya_flows.media.bounds import LIMITS, MAX_DECODINGS
-from rivya_flows.media.decoder_pool import Decoder
+from rivya_flows.media.decoder import Call
 from rivya_flows.media.decoding import draw_poster, lay_out, poster, probed, render
 from rivya_flows.store.assets import AssetStore
 from support.composed_media import film, still
@@ -369,8 +368,7 @@ def test_the_event_loop_goes_on_while_a_medium_is_kept(tmp_path: Path) -> None:
 def test_an_answer_of_a_decoder_that_was_taken_over_is_not_believed(
     answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    line = json.dumps({"signal": None, "answer": answer}).encode()
-    monkeypatch.setattr(Decoder, "ask", lambda *_: line)
+    monkeypatch.setattr(Call, "_ask", lambda *_: (0, answer.encode()))
     with pytest.raises(MediaError, match="the decoder crashed on it"):
         decoding.probe(tmp_path / "a.png")
 
@@ -451,6 +449,29 @@ def test_a_cancelled_rendering_leaves_no_file_and_no_process_at_work(tmp_path: P
     asyncio.run(cancelled())
 
 
+@only_linux
+def test_one_process_serves_all_kinds_of_work_and_a_hanging_medium_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The parent ends a worker that the kernel does not, as one that took its timer away."""
+    monkeypatch.setattr(decoder, "_GRACE_SECONDS", 0.2)
+    body = "import signal, time; signal.setitimer(signal.ITIMER_REAL, 0); time.sleep(600)"
+    taken_over(monkeypatch, body)
+    limited(monkeypatch, "render", seconds=0.2)
+
+    async def both() -> None:
+        hanging = asyncio.create_task(render(composition(tmp_path), tmp_path / "out"))
+        good = still(tmp_path / "good.png", (16, 16))
+        assert [(await probed(good)).kind for _ in range(3)] == ["image"] * 3
+        with pytest.raises(MediaError, match=r"more than 0\.2 s of work"):
+            await hanging
+        assert (await probed(good)).kind == "image"
+
+    asyncio.run(both())
+    assert not (tmp_path / "out").exists()
+    decoder.close()
+
+
 # A compromised worker runs what it likes: this module replaces the renderer.
 TAKEN_OVER = """
 import sys, types
@@ -467,8 +488,8 @@ decoder_process.main()
 
 def taken_over(monkeypatch: pytest.MonkeyPatch, body: str) -> None:
     code = TAKEN_OVER.format(body=body)
-    monkeypatch.setattr(decoder_pool, "_STARTS", f"import sys; sys.path[:] = sys.argv[1:]\n{code}")
-    monkeypatch.setattr(decoder_pool, "_POOLS", {})
+    monkeypatch.setattr(decoder, "_STARTS", f"import sys; sys.path[:] = sys.argv[1:]\n{code}")
+    decoder.close()
 
 
 def test_progress_cannot_flood_whoever_waits(
@@ -486,4 +507,4 @@ def test_progress_cannot_flood_whoever_waits(
         asyncio.run(render(composition(tmp_path), tmp_path / "out", shares.append))
     assert len(shares) <= 99
     assert not (tmp_path / "out").exists()
-    decoder_pool.close()
+    decoder.close()

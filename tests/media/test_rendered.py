@@ -13,7 +13,7 @@ import pytest
 from rivya_cut.composition import Captions, Clip, Composition, Layout
 from rivya_cut.results import Loudness, Probe, Rendered
 from rivya_cut.subtitles import MAX_SUBTITLES, Cue
-from rivya_flows.media.rendered import checked_rendered, wanted_names
+from rivya_flows.media.decoding import checked_rendered, wanted_names
 
 WORK = Composition(
     clips=(Clip(media=Path("a.png")),),

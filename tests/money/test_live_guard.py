@@ -10,7 +10,6 @@ import pytest
 from pydantic import SecretStr
 
 from rivya_flows.batch.execution import run_batch_in
-from rivya_flows.engine.report import RunReport
 from rivya_flows.engine.run import Run, Runner
 from rivya_flows.engine.run_context import ServiceConnection, open_context
 from rivya_flows.errors import NotConfirmedError, UsageError
@@ -26,6 +25,7 @@ from rivya_flows.money.live_guard import (
 )
 from rivya_flows.preparation.prepare import RunRequest
 from rivya_flows.preparation.spec_file import SpecFile
+from rivya_flows.receipt.report import RunReport
 from rivya_flows.runs.execution import Observer
 from rivya_flows.runs.resume import ResumeOptions, resume
 from rivya_flows.runs.run import ForkOptions, fork_request, run

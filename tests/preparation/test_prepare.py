@@ -19,7 +19,6 @@ from rivya_flows.engine.run_context import ServiceConnection, open_context
 from rivya_flows.errors import BudgetError, SpecError, UsageError
 from rivya_flows.estimate.estimate import Estimate
 from rivya_flows.language.expressions import evaluation
-from rivya_flows.ledger.phrases import total_of
 from rivya_flows.preparation.prepare import (
     Market,
     Prepared,
@@ -33,6 +32,7 @@ from rivya_flows.preparation.prepare import (
 )
 from rivya_flows.preparation.spec_file import SpecFile
 from rivya_flows.queue.events import PoolTotal
+from rivya_flows.receipt.phrases import total_of
 from rivya_flows.receiver.addresses import asset_address
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore

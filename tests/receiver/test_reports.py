@@ -14,7 +14,7 @@ import pytest
 
 from rivya_flows.assets import assets_in
 from rivya_flows.engine.publishing import address_of, report_of
-from rivya_flows.ledger.receipt_model import Receipt
+from rivya_flows.receipt.model import Receipt
 from rivya_flows.receiver import media
 from rivya_flows.receiver.addresses import SECRET_NAME, report_address
 from rivya_flows.store.assets import AssetStore

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.engine.report import RunReport
 from rivya_flows.engine.run import Run, Runner, RunOptions
 from rivya_flows.errors import UsageError
+from rivya_flows.receipt.report import RunReport
 from rivya_flows.runs.execution import Observer, execute, run_folder
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio, customer, stills

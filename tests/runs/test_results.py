@@ -9,9 +9,9 @@ import pytest
 
 from rivya_client.catalogue.prices import Price
 from rivya_flows.assets import Asset
-from rivya_flows.engine.report import RunReport, write_report
 from rivya_flows.errors import UsageError
 from rivya_flows.estimate.estimate import Estimate, ItemEstimate, StepEstimate
+from rivya_flows.receipt.report import RunReport, write_report
 from rivya_flows.runs.lookup import find_run, open_journal
 from rivya_flows.runs.results import plan_of, receipt_of, recorded_receipt
 from rivya_sandbox.service.startup import Sandbox

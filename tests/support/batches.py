@@ -11,12 +11,12 @@ from rivya_flows.batch.execution import run_batch_in
 from rivya_flows.batch.pricing import BatchOptions
 from rivya_flows.batch.scheduler import Batch
 from rivya_flows.batch.summary import BatchResult
-from rivya_flows.engine.report import RunReport
 from rivya_flows.engine.run import Run, Runner
 from rivya_flows.preparation.prepare import RunRequest
 from rivya_flows.preparation.spec_file import SpecFile
 from rivya_flows.queue.events import Event, RunFrozen
 from rivya_flows.queue.state import State
+from rivya_flows.receipt.report import RunReport
 from rivya_sandbox.service.admin import ledger
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio

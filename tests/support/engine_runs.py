@@ -20,15 +20,15 @@ from rivya_client.catalogue.catalogue import Catalogue
 from rivya_client.client import RivyaClient
 from rivya_client.runtime import FastClock
 from rivya_flows.engine.model_slots import HeldSlots, ModelSlots
-from rivya_flows.engine.report import RunReporter
 from rivya_flows.engine.run import Asker, Listener, Run, RunOptions, ignore, now
 from rivya_flows.engine.run_context import RunContext, ServiceConnection, SharedUploads
 from rivya_flows.flows.execution.engine import Engine
-from rivya_flows.ledger.receipt import receipt
 from rivya_flows.preparation.catalogue_cache import read_catalogue
 from rivya_flows.preparation.prepare import Market, Prepared, RunRequest, prepare
 from rivya_flows.preparation.spec_file import SpecFile
 from rivya_flows.queue.state import State
+from rivya_flows.receipt.from_journal import receipt
+from rivya_flows.receipt.report import RunReporter
 from rivya_flows.runs.run import ForkOptions, fork_request
 from rivya_flows.settings import Settings, settings_with
 from rivya_flows.store.assets import AssetStore

@@ -40,11 +40,11 @@ from rivya_cut.reading import probe
 from rivya_flows.errors import APIError, MediaError, SpecError, StoreError, UsageError
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
 from rivya_flows.language.expressions.values import checked_size
-from rivya_flows.ledger.receipt_model import Receipt
-from rivya_flows.media.contact_sheet import contact_sheet
 from rivya_flows.money.quotes import read_quote, signature_of
 from rivya_flows.preparation.spec_file import SpecFile, read_spec
 from rivya_flows.queue.events import dump, parse
+from rivya_flows.receipt.contact_sheet import contact_sheet
+from rivya_flows.receipt.model import Receipt
 from rivya_flows.spec.load import check
 from support.prepared_specs import prepared
 from support.receipts import parsed

@@ -26,8 +26,8 @@ from rivya_flows.flows.deploy_blocks import deployment
 from rivya_flows.flows.questions.suspension import WAKER_DEPLOYMENT
 from rivya_flows.flows.recovery.automations import NAMES
 from rivya_flows.flows.server.local_api import Loopback
-from rivya_flows.ledger.receipt import receipt
 from rivya_flows.queue.events import Stamped
+from rivya_flows.receipt.from_journal import receipt
 from rivya_flows.spec.load import load
 from rivya_flows.store.journal import Journal
 from rivya_sandbox.service import admin

@@ -10,13 +10,13 @@ from typing import Any
 
 import jsonschema
 
-from rivya_flows.ledger.receipt import receipt
-from rivya_flows.ledger.receipt_model import Receipt
 from rivya_flows.queue.events import Event, Stamped
+from rivya_flows.receipt.from_journal import receipt
+from rivya_flows.receipt.model import Receipt
 from support.naive_service import Rehearsal
 
 SCHEMA = json.loads(
-    resources.files("rivya_flows.ledger").joinpath("receipt.schema.json").read_text()
+    resources.files("rivya_flows.receipt").joinpath("receipt.schema.json").read_text()
 )
 
 

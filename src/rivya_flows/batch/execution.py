@@ -15,13 +15,13 @@ from rivya_flows.batch.pricing import BatchOptions, PricedBatch, price_batch, re
 from rivya_flows.batch.rows import row_folder
 from rivya_flows.batch.scheduler import Batch, RowResult, RowState, next_rows, settle
 from rivya_flows.batch.summary import BatchResult, WalletChange, csv_text, report_rows, sheet_text
-from rivya_flows.engine.report import RunReporter, write_whole
 from rivya_flows.engine.run import Run, Runner, RunOptions
 from rivya_flows.engine.run_context import RunContext, known_run
 from rivya_flows.errors import APIError, RivyaError, StoreError
 from rivya_flows.money.live_guard import Confirm, confirm_live
 from rivya_flows.queue.events import Event, OtherRun
 from rivya_flows.queue.state import State
+from rivya_flows.receipt.report import RunReporter, write_whole
 from rivya_flows.runs.connect import connect_with
 from rivya_flows.runs.execution import end_as_cancelled, make_folder, run_folder, warning_after_end
 from rivya_flows.settings import Settings

@@ -16,9 +16,6 @@ from rivya_flows.engine.run import Runner
 from rivya_flows.engine.run_context import RunContext
 from rivya_flows.errors import BudgetError, MediaError, SpecError, UsageError
 from rivya_flows.language.workflow import MAX_LABELS, Workflow
-from rivya_flows.ledger.phrases import credits_of
-from rivya_flows.ledger.receipt import receipt
-from rivya_flows.ledger.summary import failure_codes, troubles
 from rivya_flows.money.live_guard import Spending, pool_cap
 from rivya_flows.plans.names import BATCH_LABEL
 from rivya_flows.preparation.prepare import (
@@ -32,6 +29,9 @@ from rivya_flows.preparation.prepare import (
 from rivya_flows.preparation.spec_file import load_spec
 from rivya_flows.queue.events import RunFrozen, RunResumed
 from rivya_flows.queue.queue import replay
+from rivya_flows.receipt.from_journal import receipt
+from rivya_flows.receipt.phrases import credits_of
+from rivya_flows.receipt.summary import failure_codes, troubles
 from rivya_flows.runs.connect import connect_with
 from rivya_flows.settings import Settings
 from rivya_flows.store.charges import spent_by

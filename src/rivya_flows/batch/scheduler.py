@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Literal
 
 from rivya_flows.batch.rows import BatchRow
-from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.receipt.phrases import credits_of
 
 Status = Literal[
     "waiting", "running", "completed", "failed", "cancelled", "suspended", "over_budget"

@@ -17,16 +17,16 @@ from rivya_client.printable import spreadsheet_text
 from rivya_flows.assets import Outputs, assets_in
 from rivya_flows.batch.rows import NOTE, BatchRow
 from rivya_flows.batch.scheduler import Batch, RowState, outcome
-from rivya_flows.engine.report import write_report
 from rivya_flows.engine.run_context import RunContext, continuable
-from rivya_flows.ledger.phrases import credits_of, other_runs
-from rivya_flows.ledger.receipt_model import Receipt
-from rivya_flows.ledger.reconciliation import explained
-from rivya_flows.media.contact_sheet import SheetRow, batch_sheet
 from rivya_flows.planning.questions.open_questions import answerable
 from rivya_flows.planning.questions.question import Question
 from rivya_flows.queue.events import MOST_OTHER_RUNS, OtherRun
 from rivya_flows.queue.queue import replay
+from rivya_flows.receipt.contact_sheet import SheetRow, batch_sheet
+from rivya_flows.receipt.model import Receipt
+from rivya_flows.receipt.phrases import credits_of, other_runs
+from rivya_flows.receipt.reconciliation import explained
+from rivya_flows.receipt.report import write_report
 
 _FIXED = ("row", "run_id", "status", "credits", "saved", "reason", "folder")
 _FILE = {"path", "url", "file_id"}

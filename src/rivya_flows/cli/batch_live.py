@@ -19,11 +19,11 @@ from rivya_flows.cli.moments import clock, elapsed
 from rivya_flows.cli.output import located, print_json, print_table, show, tell
 from rivya_flows.cli.progress import news, rows
 from rivya_flows.cli.terminal import show_page
-from rivya_flows.ledger.continuing import resume_options
-from rivya_flows.ledger.phrases import credits_of
-from rivya_flows.ledger.summary import is_owed
 from rivya_flows.queue.events import Event
 from rivya_flows.queue.state import State
+from rivya_flows.receipt.continuing import resume_options
+from rivya_flows.receipt.phrases import credits_of
+from rivya_flows.receipt.summary import is_owed
 
 _WORDS = {
     "completed": "completed",

@@ -15,7 +15,7 @@ from rivya_flows.cli.declaration import Group, argument, option
 from rivya_flows.cli.output import print_json, print_table, show, tell
 from rivya_flows.cli.service import settings
 from rivya_flows.errors import UsageError
-from rivya_flows.ledger.phrases import EACH_PERIOD, credits_of
+from rivya_flows.receipt.phrases import EACH_PERIOD, credits_of
 from rivya_flows.similar_names import nearest
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
@@ -177,7 +177,7 @@ def _changes(before: Pool, pool: Pool) -> Iterator[str]:
 
 def _used_up(state: PoolState) -> Iterator[str]:
     """That more is spent than a pool now has; a sandbox takes only its own pretend credits of it."""
-    from rivya_flows.ledger.phrases import is_sandbox
+    from rivya_flows.receipt.phrases import is_sandbox
 
     name, until, spent = state.pool.name, _until(state), credits_of(state.total.spent)
     if not is_sandbox(state.service):

@@ -13,7 +13,7 @@ from rivya_flows.cli.declaration import argument, command, option
 from rivya_flows.cli.output import print_json, print_table, show, show_result
 from rivya_flows.cli.service import asked, catalogue_of, settings
 from rivya_flows.errors import UsageError
-from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.receipt.phrases import credits_of
 from rivya_flows.similar_names import nearest
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works

@@ -17,7 +17,7 @@ from rivya_flows.cli.interrupts import run_interruptibly
 from rivya_flows.cli.output import print_json, print_table, show, show_verbatim, tell
 from rivya_flows.cli.service import settings
 from rivya_flows.language.wording import cut
-from rivya_flows.ledger.phrases import credits_of, film_length
+from rivya_flows.receipt.phrases import credits_of, film_length
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.estimate.estimate import Estimate, ItemEstimate
@@ -120,8 +120,8 @@ def graph(
 
 
 def _print(found: Estimate) -> None:
-    from rivya_flows.ledger.phrases import pool_left, total_of
     from rivya_flows.preparation.prepare import soft_limits, verdict
+    from rivya_flows.receipt.phrases import pool_left, total_of
 
     notes: list[str] = []
     rows = []

@@ -12,10 +12,10 @@ from rivya_flows.cli.declaration import command, option
 from rivya_flows.cli.moments import until
 from rivya_flows.cli.output import located, print_json, print_table, show
 from rivya_flows.cli.service import settings
-from rivya_flows.ledger.phrases import credits_of, other_runs
+from rivya_flows.receipt.phrases import credits_of, other_runs
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.ledger.receipt_model import Receipt
+    from rivya_flows.receipt.model import Receipt
     from rivya_flows.store.run_list import ListedRun
 
 
@@ -34,7 +34,7 @@ def receipt(
 
     RUN is its id, its folder, or `last`, the default: the run in which something happened last.
     """
-    from rivya_flows.ledger.receipt import receipt as receipt_of
+    from rivya_flows.receipt.from_journal import receipt as receipt_of
     from rivya_flows.runs.lookup import find_run, open_assets, open_journal
     from rivya_flows.store.run_list import listed_runs
 
@@ -45,7 +45,7 @@ def receipt(
         (listed,) = listed_runs(journal.engine, labels={}, run_id=row.run_id, limit=1)
     folder = row.folder
     if out is not None:
-        from rivya_flows.engine.report import write_report
+        from rivya_flows.receipt.report import write_report
         from rivya_flows.runs.execution import run_folder
 
         folder = run_folder(out, row.run_id)
@@ -65,10 +65,10 @@ def receipt(
 
 
 def _print(made: Receipt, run: ListedRun, folder: Path | None) -> None:
-    from rivya_flows.ledger.phrases import model_of
-    from rivya_flows.ledger.receipt_model import iso
-    from rivya_flows.ledger.summary import account_line, choices, films, pools, sentence, troubles
     from rivya_flows.plans.names import short_label
+    from rivya_flows.receipt.model import iso
+    from rivya_flows.receipt.phrases import model_of
+    from rivya_flows.receipt.summary import account_line, choices, films, pools, sentence, troubles
 
     about = [made.title or made.name, made.subject]
     show(f"{made.run_id}  {': '.join(filter(None, about))}")

@@ -19,10 +19,10 @@ from rivya_flows.cli.service import settings
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.engine.report import RunReport
     from rivya_flows.flows.execution.local_runner import LocalRunner
     from rivya_flows.money.quotes import QuoteFile
     from rivya_flows.preparation.prepare import RunRequest
+    from rivya_flows.receipt.report import RunReport
     from rivya_flows.settings import Settings
 
 

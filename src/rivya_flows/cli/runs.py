@@ -105,8 +105,8 @@ def _next_step(runs: Sequence[ListedRun], journal: Journal, sandbox: Path) -> st
     """What to do about a line whose runs did not all complete; `sandbox` is that of the data folder."""
     from rivya_flows.cli.ending import with_spec_here
     from rivya_flows.errors import RivyaError
-    from rivya_flows.ledger.continuing import Continuation, continuation, resume_command
-    from rivya_flows.ledger.receipt import receipt
+    from rivya_flows.receipt.continuing import Continuation, continuation, resume_command
+    from rivya_flows.receipt.from_journal import receipt
     from rivya_flows.runs.connect import is_lost
     from rivya_flows.runs.lookup import to_begin
 
@@ -146,7 +146,7 @@ def _lines(found: Sequence[ListedRun], *, grouped: bool) -> list[list[ListedRun]
 
 
 def _row(runs: Sequence[ListedRun]) -> list[Cell]:
-    from rivya_flows.ledger.phrases import is_sandbox
+    from rivya_flows.receipt.phrases import is_sandbox
 
     run, row, many = runs[0], runs[0].row, len(runs) > 1
     labels = [one for one in row.labels.items() if not (many and one[0] == BATCH_LABEL)]

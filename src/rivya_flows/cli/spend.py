@@ -130,7 +130,7 @@ def _print(found: SpendReport) -> None:
 
 def _words(found: Sum) -> str:
     """``21 credits for 9 purchases, 1 of them open (2 credits)``."""
-    from rivya_flows.ledger.phrases import credits_of
+    from rivya_flows.receipt.phrases import credits_of
 
     bought = "1 purchase" if found.purchases == 1 else f"{found.purchases} purchases"
     left = f", {found.open} of them open ({credits_of(found.held)})" if found.open else ""

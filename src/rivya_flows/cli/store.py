@@ -18,7 +18,7 @@ from rivya_flows.cli.output import near, print_json, print_table, show, show_res
 from rivya_flows.cli.service import settings
 from rivya_flows.errors import UsageError
 from rivya_flows.language.wording import counted
-from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.receipt.phrases import credits_of
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.cli.layout import Cell

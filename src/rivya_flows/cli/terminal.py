@@ -15,11 +15,9 @@ from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.live import Progress
 from rivya_flows.cli.moments import until
 from rivya_flows.cli.output import located, near, prompt, tell
-from rivya_flows.engine.report import RunReport
 from rivya_flows.environment import variables
 from rivya_flows.errors import UsageError
 from rivya_flows.language.wording import cut
-from rivya_flows.ledger.phrases import open_jobs
 from rivya_flows.money.live_guard import Confirm, agreement
 from rivya_flows.planning.questions.presentation import (
     are_numbered,
@@ -33,6 +31,8 @@ from rivya_flows.planning.questions.reading_answers import checked, read_choice
 from rivya_flows.private import as_the_user_wants
 from rivya_flows.queue.events import Event, RunResumed
 from rivya_flows.queue.state import State
+from rivya_flows.receipt.phrases import open_jobs
+from rivya_flows.receipt.report import RunReport
 from rivya_flows.runs.execution import Observer, QuestionHandler
 
 _MAX_TEXT = 300  # characters of a candidate that is a text

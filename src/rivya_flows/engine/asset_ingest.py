@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -11,7 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
-from rivya_client.mime_types import suffix_of
 from rivya_cut.results import Probe
 from rivya_flows.assets import Asset
 from rivya_flows.errors import LostMediumError
@@ -21,7 +19,6 @@ from rivya_flows.store.assets import AssetStore, file_hash
 T = TypeVar("T")
 U = TypeVar("U")
 
-_MAX_NAME_BYTES = 150
 _AT_ONCE = 32
 
 
@@ -117,11 +114,3 @@ def each_found(named: Mapping[str, T], find: Callable[[T], U], hint: str) -> dic
             f"{hint}, or set RIVYA_FLOWS_ASSETS to the store that has them",
         )
     return found
-
-
-def file_name(stem: str, mime_type: str | None) -> str:
-    """A name for people, such as ``stills-neon.png``; safe as one part of a path."""
-    plain = re.sub(r"[^\w.]+", "-", stem, flags=re.UNICODE).strip("-.") or "medium"
-    # File systems count bytes; Devanagari takes three for a letter.
-    short = plain.encode()[:_MAX_NAME_BYTES].decode(errors="ignore")
-    return short + suffix_of(mime_type)

@@ -16,7 +16,6 @@ from rivya_client.retries import RetryPolicy
 from rivya_client.types import Generation
 from rivya_flows.engine.cache import Reuse
 from rivya_flows.engine.model_slots import HeldSlots
-from rivya_flows.engine.report import RunReport, RunReporter
 from rivya_flows.engine.run_context import RunContext, WalletCredentials
 from rivya_flows.engine.signing import Signing
 from rivya_flows.errors import APIError, UsageError
@@ -24,6 +23,7 @@ from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.queue.actions import Buy, Collect, UploadMedium, Work
 from rivya_flows.queue.events import Event, ItemFailed, RunResumed, Unpaid
 from rivya_flows.queue.state import State
+from rivya_flows.receipt.report import RunReport, RunReporter
 from rivya_flows.settings import Settings
 from rivya_flows.store.leases import HeldLease
 

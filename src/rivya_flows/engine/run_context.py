@@ -20,9 +20,9 @@ from rivya_client.runtime import Runtime
 from rivya_client.types import File
 from rivya_flows.engine.cache import Reuse
 from rivya_flows.errors import StoreError, UsageError
-from rivya_flows.ledger.phrases import is_sandbox
 from rivya_flows.private import private_folder
 from rivya_flows.queue.events import PoolTotal
+from rivya_flows.receipt.phrases import is_sandbox
 from rivya_flows.receiver.addresses import SECRET_NAME
 from rivya_flows.scratch import scratch
 from rivya_flows.settings import REQUESTS_PER_SECOND, Settings

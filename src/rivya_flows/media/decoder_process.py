@@ -1,128 +1,152 @@
-"""The process that decodes untrusted media; `decoding` starts it and talks to it.
+"""The process that decodes untrusted media; `decoder` starts it and talks to it.
 
-It loads FFmpeg and Pillow once and forks for each request. The fork decodes one medium under kernel
-limits, answers and exits, and with it whatever a hostile file did to it. The process itself never parses
-media or answers. Requests, responses and the answers in them are JSON lines. While something is rendered,
-lines with its percentage alone precede the response. When its pipe closes, as when its parent died,
-everything ends at once.
+It loads FFmpeg and Pillow once and forks for each call, which has a connection of its own. The fork
+decodes one medium under kernel limits, answers and exits, and with it whatever a hostile file did to it.
+The process itself never parses media or answers. A request is a line of JSON; the answer is lines with the
+percentage that is done, a line of JSON, and a last one with the signal that ended the fork. When a
+connection closes, its fork is killed; when that to the parent does, as when it died, everything ends at once.
 """
 
 from __future__ import annotations
 
 import base64
 import contextlib
+import gc
 import json
 import os
 import resource
-import select
+import selectors
 import shutil
 import signal
+import socket
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from PIL import Image
 
 from rivya_cut.bounds import beyond
 from rivya_cut.reading import poster, probe
 from rivya_flows.errors import MediaError
-from rivya_flows.media.bounds import MAX_STILL_BYTES, Limits
+from rivya_flows.media.bounds import ENDED, Limits
 from rivya_flows.media.content_credentials import read_credentials
 from rivya_flows.private import UMASK
 
-MAX_ANSWER_BYTES = 2 * MAX_STILL_BYTES
-"""Of the answer of one decoding; a longer one is discarded."""
-
 _OPEN_FILES = 64
+_ANSWERS = 3  # the connection of a worker
 
 Tell = Callable[[float], None]
 """Takes the share that is done, 0 to 1."""
 
 
+class _Worker(NamedTuple):
+    """A fork at work, the connection that it answers on, and the folder that it fills."""
+
+    pid: int
+    connection: socket.socket
+    folder: str | None
+
+
 def main() -> None:
-    """Answer requests until the pipe closes."""
+    """Answer calls until the control connection closes, which is the standard input."""
     os.umask(UMASK)
     Image.init()  # load the formats once, not in every fork
-    os.write(1, b"ready\n")
-    for line in sys.stdin.buffer:
-        request = json.loads(line)
-        pid, answers, shares = _forked(request)
-        text = _awaited(pid, answers, shares, request)
-        os.close(answers)
-        os.close(shares)
-        _, status = os.waitpid(pid, 0)
-        number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
-        response = {"signal": number, "answer": text.decode("ascii", "replace")}
-        os.write(1, json.dumps(response).encode() + b"\n")
+    gc.freeze()  # a fork that collects garbage would copy all of it
+    control, workers = socket.socket(fileno=0), dict[int, _Worker]()
+    died, woken = os.pipe()
+    os.set_blocking(woken, False)
+    signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    waiting = selectors.DefaultSelector()
+    waiting.register(control, selectors.EVENT_READ)
+    waiting.register(died, selectors.EVENT_READ)
+    control.sendall(b"\n")
+    while True:
+        for ready, _ in waiting.select():
+            if ready.fileobj is control:
+                _, fds, _, _ = socket.recv_fds(control, 1, 1)
+                if not fds:  # whoever asked is gone
+                    for worker in workers.values():
+                        _kill(worker)
+                    os._exit(0)
+                if begun := _forked(socket.socket(fileno=fds[0])):
+                    workers[begun.pid] = begun
+                    waiting.register(begun.connection, selectors.EVENT_READ, begun.pid)
+            elif ready.fileobj == died:
+                os.read(died, 4096)
+                for pid in [*workers]:
+                    ended, status = os.waitpid(pid, os.WNOHANG)
+                    if ended:
+                        waiting.unregister(workers[pid].connection)
+                        _end(workers.pop(pid), status)
+            # Nothing is sent after a request: the connection has closed.
+            elif ready.data in workers:
+                waiting.unregister(ready.fileobj)
+                worker = workers.pop(ready.data)
+                _end(worker, _kill(worker))
 
 
-def _forked(request: Mapping[str, Any]) -> tuple[int, int, int]:
-    """Fork a worker for the request; gives its pid, and the pipes of its answer and its progress."""
-    answers, shares = os.pipe(), os.pipe()
+def _forked(connection: socket.socket) -> _Worker | None:
+    """Fork a worker for the request of a connection; None if the request was not sent to its end."""
+    line = connection.makefile("rb").readline()
+    if not line.endswith(b"\n"):
+        connection.close()
+        return None
+    request = json.loads(line)
     pid = os.fork()
     if pid == 0:
-        _work(request, answers[1], shares[1])
-    for _, writes in (answers, shares):
-        os.close(writes)
-    return pid, answers[0], shares[0]
+        _work(request, connection.fileno())
+    return _Worker(pid, connection, request["arguments"].get("folder"))
 
 
-def _awaited(pid: int, answers: int, shares: int, request: Mapping[str, Any]) -> bytes:
-    """Read the answer, and pass on the progress; exit, with nothing half-made, if the parent is gone."""
-    text, told, pipes = b"", 0, [0, answers, shares]
-    while len(text) <= MAX_ANSWER_BYTES:
-        ready, _, _ = select.select(pipes, [], [])
-        if 0 in ready:  # the parent never sends a second request early: the pipe has closed
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-            if folder := request["arguments"].get("folder"):
-                shutil.rmtree(folder, ignore_errors=True)
-            os._exit(0)
-        if shares in ready:  # a byte is a percentage
-            percents = os.read(shares, 4096)
-            if not percents:
-                pipes.remove(shares)
-            # Whatever the worker writes, it grows with each line: there are 99 at most.
-            elif (percent := min(max(percents), 99)) > told:
-                told = percent
-                os.write(1, b"%d\n" % percent)
-        if answers not in ready:
-            continue
-        piece = os.read(answers, 65536)
-        if not piece:
-            break
-        text += piece
-    if text:
-        os.kill(pid, signal.SIGKILL)
-    return text
+def _kill(worker: _Worker) -> int:
+    """End a worker, with nothing half-made; its status."""
+    os.kill(worker.pid, signal.SIGKILL)
+    _, status = os.waitpid(worker.pid, 0)
+    if worker.folder:
+        shutil.rmtree(worker.folder, ignore_errors=True)
+    return status
 
 
-def _work(request: Mapping[str, Any], writes: int, shares: int) -> NoReturn:
+def _end(worker: _Worker, status: int) -> None:
+    """Say how a worker ended, and close its connection, also for what it may have left running."""
+    number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+    with worker.connection as connection, contextlib.suppress(OSError):
+        connection.setblocking(False)  # nobody reads any more if there is no room
+        connection.sendall(b"%b%d\n" % (ENDED, number))
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+def _work(request: Mapping[str, Any], connection: int) -> NoReturn:
     try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         nothing = os.open(os.devnull, os.O_RDWR)
-        for number in (0, 1, 2):  # the worker talks through its own pipe alone
+        for number in (0, 1, 2):
             os.dup2(nothing, number)
+        os.dup2(connection, _ANSWERS)  # the worker talks through its own connection alone
+        os.closerange(_ANSWERS + 1, os.sysconf("SC_OPEN_MAX"))
         with contextlib.suppress(OSError):  # it may be gone, and whole paths do not need it
             os.chdir(request.get("here", "/"))  # paths may be relative
         _limit(Limits(**request["limits"]))
-        answer = json.dumps(_answer(request, _teller(shares))).encode()
+        answer = json.dumps(_answer(request, _teller())).encode() + b"\n"
         while answer:
-            answer = answer[os.write(writes, answer) :]
+            answer = answer[os.write(_ANSWERS, answer) :]
     finally:
         os._exit(0)
 
 
-def _teller(shares: int) -> Tell:
+def _teller() -> Tell:
     told = 0
 
     def tell(share: float) -> None:
         nonlocal told
-        percent = int(100 * min(max(share, 0.0), 1.0))
+        percent = int(100 * min(max(share, 0.0), 0.99))
         if percent > told:
             told = percent
-            os.write(shares, bytes([percent]))
+            os.write(_ANSWERS, b"%d\n" % percent)
 
     return tell
 

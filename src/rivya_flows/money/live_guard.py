@@ -20,8 +20,8 @@ from rivya_client.key_masking import PREFIX
 from rivya_flows.engine.run_context import IMPATIENT, WAITING_SECONDS, RunContext, ServiceConnection
 from rivya_flows.errors import APIError, AuthenticationError, NotConfirmedError, UsageError
 from rivya_flows.estimate.estimate import Estimate
-from rivya_flows.ledger.phrases import EACH_PERIOD, is_sandbox, without_bound
 from rivya_flows.processes.registry import ManagedProcess
+from rivya_flows.receipt.phrases import EACH_PERIOD, is_sandbox, without_bound
 from rivya_flows.setting_mistakes import end_of, unknown_names
 from rivya_flows.settings import Settings
 from rivya_flows.store.deployments import (

@@ -22,11 +22,9 @@ from rivya_client.catalogue.catalogue import Catalogue, Model
 from rivya_client.catalogue.prices import price_of
 from rivya_client.catalogue.snapshot import from_wire
 from rivya_flows.assets import Asset
-from rivya_flows.engine.report import write_whole
 from rivya_flows.engine.run_context import RunContext, ServiceConnection
 from rivya_flows.errors import BudgetError, QuoteError, SpecError, StoreError, UsageError
 from rivya_flows.language.canonical import canonical, digest
-from rivya_flows.ledger.phrases import credits_of, is_sandbox
 from rivya_flows.plans.names import label
 from rivya_flows.preparation.prepare import (
     Prepared,
@@ -36,6 +34,8 @@ from rivya_flows.preparation.prepare import (
     refuse_over,
 )
 from rivya_flows.preparation.spec_file import FrozenInputs, SpecFile, carried, read_spec
+from rivya_flows.receipt.phrases import credits_of, is_sandbox
+from rivya_flows.receipt.report import write_whole
 from rivya_flows.store.assets import file_hash
 from rivya_flows.store.secrets import shared_secret
 

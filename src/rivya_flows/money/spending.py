@@ -12,7 +12,7 @@ from html import escape
 from itertools import takewhile
 
 from rivya_client.printable import one_line, spreadsheet_text
-from rivya_flows.ledger.phrases import is_sandbox
+from rivya_flows.receipt.phrases import is_sandbox
 from rivya_flows.store.charges import Charge
 
 NONE = "-"  # the group of a run without the label, and of a purchase without a model

@@ -20,7 +20,6 @@ from rivya_flows.language import fixes
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.syntax import source
 from rivya_flows.language.workflow import Workflow
-from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.preparation.spec_file import (
     NO_SPEC,
     TEST_SUFFIX,
@@ -29,6 +28,7 @@ from rivya_flows.preparation.spec_file import (
     read_file,
     read_spec,
 )
+from rivya_flows.receipt.phrases import credits_of
 from rivya_flows.spec import load
 from rivya_flows.spec.named_files import check_brand
 from rivya_flows.spec.spec_tests import SpecTests, check_against, read_tests

@@ -23,7 +23,6 @@ from rivya_flows.language.canonical import digest
 from rivya_flows.language.expressions.evaluation import evaluated_together
 from rivya_flows.language.inputs import resolve_inputs
 from rivya_flows.language.workflow import WARN_AT, Inputs, Workflow
-from rivya_flows.ledger.phrases import credits_of, pool_left, total_of, without_bound
 from rivya_flows.plans.labels import labels_of
 from rivya_flows.plans.plan import RunPlan
 from rivya_flows.preparation.catalogue_cache import read_catalogue
@@ -33,6 +32,7 @@ from rivya_flows.preparation.spec_file import FrozenInputs, SpecFile, assets_at,
 from rivya_flows.queue.events import Fork, PoolTotal, RunFrozen, RunResumed
 from rivya_flows.queue.reducer import initial_state
 from rivya_flows.queue.state import State
+from rivya_flows.receipt.phrases import credits_of, pool_left, total_of, without_bound
 from rivya_flows.receiver.addresses import medium_at
 from rivya_flows.settings import Settings
 from rivya_flows.spec.includes import included_texts

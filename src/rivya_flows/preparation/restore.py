@@ -6,13 +6,13 @@ from pathlib import Path
 
 from rivya_flows.assets import Asset, assets_in, output_assets
 from rivya_flows.engine.asset_ingest import put_all_back
-from rivya_flows.engine.report import RunReporter, copies_of
 from rivya_flows.errors import UsageError
 from rivya_flows.plans.names import label
 from rivya_flows.preparation.spec_file import spec_path
 from rivya_flows.queue.events import RunResumed
 from rivya_flows.queue.queue import step
 from rivya_flows.queue.state import State
+from rivya_flows.receipt.report import RunReporter, copies_of
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal, RunRow
 

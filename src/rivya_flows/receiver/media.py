@@ -17,8 +17,8 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response, Strea
 
 from rivya_flows.assets import Asset
 from rivya_flows.errors import StoreError
-from rivya_flows.ledger.receipt import receipt
-from rivya_flows.media.contact_sheet import contact_sheet
+from rivya_flows.receipt.contact_sheet import contact_sheet
+from rivya_flows.receipt.from_journal import receipt
 from rivya_flows.receiver.addresses import asset_address, named_medium, named_run
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal

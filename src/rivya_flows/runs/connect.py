@@ -28,7 +28,6 @@ from rivya_flows.environment import machine_environment, variables
 from rivya_flows.errors import UsageError
 from rivya_flows.extras import need
 from rivya_flows.language.syntax.secret_names import KEY_BLOCK
-from rivya_flows.ledger.phrases import is_sandbox
 from rivya_flows.money.live_guard import is_rehearsal
 from rivya_flows.private import private_folder
 from rivya_flows.processes import registry
@@ -36,6 +35,7 @@ from rivya_flows.processes.bound import with_users
 from rivya_flows.processes.locks import try_lock
 from rivya_flows.processes.ports import answers, is_free
 from rivya_flows.processes.supervisor import last_lines, start
+from rivya_flows.receipt.phrases import is_sandbox
 from rivya_flows.settings import Settings
 
 if TYPE_CHECKING:  # draws pages, which `runs` does not need

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from rivya_flows.engine.report import RunReport, RunReporter
 from rivya_flows.engine.run import Asker, Listener, Rendering, Run, Runner, RunOptions, ignore
 from rivya_flows.engine.run_context import RunContext, known_run
 from rivya_flows.errors import RivyaError, UsageError
@@ -19,6 +18,7 @@ from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.planning.questions.reading_answers import checked
 from rivya_flows.private import as_the_user_wants
 from rivya_flows.queue.events import Event, PurchaseIntended, RunEnded, Stamped
+from rivya_flows.receipt.report import RunReport, RunReporter
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases

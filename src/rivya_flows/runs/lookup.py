@@ -12,8 +12,8 @@ from uuid import UUID
 
 from rivya_flows.errors import UsageError
 from rivya_flows.language.diagnostic_report import meant
-from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.plans.names import BATCH_LABEL
+from rivya_flows.receipt.phrases import credits_of
 from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings
 from rivya_flows.similar_names import nearest

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rivya_flows.assets import assets_in
-from rivya_flows.engine.report import RunReport, write_report
 from rivya_flows.estimate.estimate import Estimate, Fit, Verdict
-from rivya_flows.ledger.provenance import Recorded, recorded_asset
-from rivya_flows.ledger.summary import troubles
+from rivya_flows.receipt.provenance import Recorded, recorded_asset
+from rivya_flows.receipt.report import RunReport, write_report
+from rivya_flows.receipt.summary import troubles
 from rivya_flows.runs.execution import run_folder
 from rivya_flows.runs.lookup import find_run, open_assets, open_journal
 from rivya_flows.settings import Settings

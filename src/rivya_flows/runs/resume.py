@@ -9,16 +9,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
-from rivya_flows.engine.report import RunReport, RunReporter
 from rivya_flows.engine.run import Runner, RunOptions
 from rivya_flows.engine.run_context import RunContext, continuable
 from rivya_flows.errors import UsageError
 from rivya_flows.estimate.estimate import Estimate
 from rivya_flows.language.diagnostic_report import meant
-from rivya_flows.ledger.continuing import BOUGHT_AGAIN
-from rivya_flows.ledger.phrases import is_sandbox, total_of
-from rivya_flows.ledger.receipt_model import Receipt
-from rivya_flows.ledger.summary import is_owed
 from rivya_flows.money.live_guard import confirm_live, spending_of
 from rivya_flows.planning.questions.open_questions import answerable
 from rivya_flows.planning.questions.presentation import answer_line
@@ -33,6 +28,11 @@ from rivya_flows.queue.queue import step
 from rivya_flows.queue.resume import can_regenerate
 from rivya_flows.queue.scheduler import NOT_BOUGHT
 from rivya_flows.queue.state import State
+from rivya_flows.receipt.continuing import BOUGHT_AGAIN
+from rivya_flows.receipt.model import Receipt
+from rivya_flows.receipt.phrases import is_sandbox, total_of
+from rivya_flows.receipt.report import RunReport, RunReporter
+from rivya_flows.receipt.summary import is_owed
 from rivya_flows.runs.connect import connect_with
 from rivya_flows.runs.execution import SILENT, Observer, append_events, execute
 from rivya_flows.runs.lookup import find_run, open_journal, which

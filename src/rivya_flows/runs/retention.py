@@ -12,9 +12,9 @@ from pathlib import Path
 
 from rivya_flows.engine.cache import Pruned, named_media, prune, without_media
 from rivya_flows.errors import UsageError
-from rivya_flows.ledger.phrases import credits_of, open_jobs, uncollected
 from rivya_flows.plans.names import BATCH_LABEL
 from rivya_flows.queue.queue import replay
+from rivya_flows.receipt.phrases import credits_of, open_jobs, uncollected
 from rivya_flows.runs.connect import forget_results, is_lost
 from rivya_flows.runs.lookup import find_run, receipt_run
 from rivya_flows.store.assets import AssetStore

@@ -9,14 +9,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rivya_flows.engine.report import RunReport
 from rivya_flows.engine.run import Runner, RunOptions
 from rivya_flows.engine.run_context import RunContext
 from rivya_flows.errors import RivyaError, UsageError
 from rivya_flows.estimate.estimate import Estimate
 from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.language.workflow import Workflow
-from rivya_flows.ledger.phrases import is_sandbox, uncollected
 from rivya_flows.money.live_guard import confirm_live, spending_of
 from rivya_flows.money.quotes import QuoteFile, prepare_quote, write_quote
 from rivya_flows.planning.questions.reading_answers import refuse_unfit
@@ -37,6 +35,8 @@ from rivya_flows.preparation.spec_file import InputValues, SpecFile, spec_path
 from rivya_flows.queue.events import RunFrozen
 from rivya_flows.queue.forks import fork_of
 from rivya_flows.queue.queue import replay
+from rivya_flows.receipt.phrases import is_sandbox, uncollected
+from rivya_flows.receipt.report import RunReport
 from rivya_flows.runs.connect import connect_with
 from rivya_flows.runs.execution import SILENT, Observer, execute, run_folder
 from rivya_flows.runs.lookup import find_run, open_journal, which

@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rivya_flows.engine.report import media_of, write_report, write_whole
 from rivya_flows.errors import UsageError
 from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.language.expressions.filters import slug
-from rivya_flows.ledger.comparison import comparison
-from rivya_flows.ledger.purchases import History
-from rivya_flows.ledger.receipt import receipt, receipt_of
-from rivya_flows.media.comparison_page import comparison_page
-from rivya_flows.media.share_page import MAX_SHARED_BYTES, share_page, shared_outputs
 from rivya_flows.plans.names import BATCH_LABEL, subject_of
 from rivya_flows.queue.queue import replay
+from rivya_flows.receipt.comparison import comparison
+from rivya_flows.receipt.comparison_page import comparison_page
+from rivya_flows.receipt.from_journal import receipt, receipt_of
+from rivya_flows.receipt.purchases import History
+from rivya_flows.receipt.report import media_of, write_report, write_whole
+from rivya_flows.receipt.share_page import MAX_SHARED_BYTES, share_page, shared_outputs
 from rivya_flows.runs.execution import run_folder
 from rivya_flows.runs.lookup import LAST, batch_runs, find_run, open_assets, open_journal
 from rivya_flows.settings import Settings

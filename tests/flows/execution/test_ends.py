@@ -16,7 +16,6 @@ from uuid import UUID
 
 import pytest
 
-from rivya_flows.engine.report import RunReporter
 from rivya_flows.errors import StoreError
 from rivya_flows.flows.execution import execute
 from rivya_flows.flows.questions.suspension import take_answers
@@ -25,6 +24,7 @@ from rivya_flows.flows.spec_registry import flow_for_run
 from rivya_flows.flows.stopping import StopRequest, stopped_by
 from rivya_flows.flows.worker.prefect_internals import SharedRuns
 from rivya_flows.queue.state import State
+from rivya_flows.receipt.report import RunReporter
 from rivya_flows.settings import read_settings
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import buy_from
@@ -68,7 +68,7 @@ PLACES = {
         "after",
     ),
     "before it closes task runs": (f"{EXECUTE}:earlier_task_runs", 2, "before"),
-    "before it writes its report": ("rivya_flows.engine.report:RunReporter.write", 1, "before"),
+    "before it writes its report": ("rivya_flows.receipt.report:RunReporter.write", 1, "before"),
     "before it announces its end": (f"{EXECUTE}:announce", 1, "before"),
     "before its event is sent": ("rivya_flows.flows.execution.run_events:send_event", 1, "before"),
     "after its event is sent": ("rivya_flows.flows.execution.run_events:send_event", 1, "after"),

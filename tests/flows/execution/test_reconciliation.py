@@ -11,12 +11,12 @@ import pytest
 
 from rivya_client.types import Generation
 from rivya_flows.cli.receipt import wallet
-from rivya_flows.engine.report import RunReporter
 from rivya_flows.engine.run import Run
 from rivya_flows.flows.execution.engine import reconcile_jobs
-from rivya_flows.ledger.summary import notes, troubles
 from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.queue.events import ServiceAsked
+from rivya_flows.receipt.report import RunReporter
+from rivya_flows.receipt.summary import notes, troubles
 from rivya_flows.store.pools import Pool, Pools
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio, customer, order, stills

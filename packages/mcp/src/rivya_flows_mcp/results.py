@@ -14,15 +14,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from rivya_client.catalogue.catalogue import Model, Param
 from rivya_client.catalogue.prices import price
 from rivya_client.printable import printable
-from rivya_flows.engine.report import RunReport
 from rivya_flows.errors import RivyaError
 from rivya_flows.language.workflow import Workflow
-from rivya_flows.ledger.receipt_model import Receipt
-from rivya_flows.ledger.summary import DONE
 from rivya_flows.media.decoding import poster
 from rivya_flows.planning.questions.presentation import readable
 from rivya_flows.planning.questions.question import Question
 from rivya_flows.queue.events import AnswerGiven, Stamped
+from rivya_flows.receipt.model import Receipt
+from rivya_flows.receipt.report import RunReport
+from rivya_flows.receipt.summary import DONE
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.leases import SECONDS
 

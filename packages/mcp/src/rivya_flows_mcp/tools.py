@@ -18,12 +18,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from rivya_client.catalogue.prices import price_of
-from rivya_flows.engine.report import write_report
 from rivya_flows.engine.run import Runner
 from rivya_flows.engine.run_context import RunContext
 from rivya_flows.errors import BudgetError, UsageError
-from rivya_flows.ledger.phrases import credits_of, is_sandbox, total_of
-from rivya_flows.ledger.summary import choices, told, troubles
 from rivya_flows.money.live_guard import is_rehearsal, sentence, spending_of
 from rivya_flows.money.quotes import Quote
 from rivya_flows.preparation.catalogue_cache import known_catalogue
@@ -32,6 +29,9 @@ from rivya_flows.preparation.prepare import RunRequest, prepare_here, verdict
 from rivya_flows.preparation.spec_file import specs_at
 from rivya_flows.private import private_folder
 from rivya_flows.processes.supervisor import last_lines, wait_until
+from rivya_flows.receipt.phrases import credits_of, is_sandbox, total_of
+from rivya_flows.receipt.report import write_report
+from rivya_flows.receipt.summary import choices, told, troubles
 from rivya_flows.runs.connect import connect_with
 from rivya_flows.runs.execution import SILENT
 from rivya_flows.runs.lookup import open_assets, open_journal

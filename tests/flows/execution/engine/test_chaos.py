@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.ledger.receipt_model import Purchase
+from rivya_flows.receipt.model import Purchase
 
 SCRIPTS = Path(__file__).parents[4] / "scripts"
 

@@ -13,8 +13,8 @@ import jsonschema
 import pytest
 
 from rivya_flows.engine.run import RunOptions
-from rivya_flows.ledger import receipt as ledger_receipt
-from rivya_flows.ledger.continuing import continuation
+from rivya_flows.receipt import model
+from rivya_flows.receipt.continuing import continuation
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_receipts import CREATE, codes, executed, jobs, started
 from support.engine_runs import Bomb, Studio, accounts_agree, customer, order
@@ -76,7 +76,7 @@ def test_another_model_serves_and_receipt_wallet_and_journal_agree(
         assert (item["alternative"], item["model"]) == (1, "seedream-5-lite")
     made_by = [card["made_by"]["model"] for card in receipt["assets"]]
     assert made_by == ["seedream-5-lite"] * 2
-    schema = Path(ledger_receipt.__file__).with_name("receipt.schema.json")
+    schema = Path(model.__file__).with_name("receipt.schema.json")
     jsonschema.validate(receipt, json.loads(schema.read_text(encoding="utf-8")))
     assert accounts_agree(studio, sandbox.data, "run-1") == 12
     assert (prepared.estimate.min, prepared.estimate.max) == (2, 2 * (1 + 6 + 3))

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from rivya_flows.engine.report import RunReport, write_report
 from rivya_flows.media.bounds import LIMITS
+from rivya_flows.receipt.report import RunReport, write_report
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_receipts import codes, executed, started
 from support.engine_runs import Bomb, Studio, accounts_agree, customer, order, stills

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rivya_flows.ledger.summary import sentence, troubles
+from rivya_flows.receipt.summary import sentence, troubles
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import accounts_agree, customer
 from support.receipts import parsed

@@ -1,0 +1,332 @@
+"""The decoder of this process: started on demand, kept warm, ended with it.
+
+One process forks for each medium, see `decoder_process`. Each kind of work has a pool of threads here,
+so that a probe never waits for a composition or a poster; a thread makes one call at a time. Nobody
+joins these threads: what still decodes when this process ends, ends with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import CancelledError, Future, InvalidStateError
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from rivya_cut.bounds import beyond
+from rivya_flows.environment import program_environment
+from rivya_flows.errors import MediaError
+from rivya_flows.media.bounds import ENDED, LIMITS, MAX_ANSWER_BYTES, MAX_DECODINGS
+
+_GRACE_SECONDS = 15  # for a medium to be ended, beyond its own limit
+_START_SECONDS = 60  # includes loading FFmpeg and Pillow
+_NOT_STARTED = "the process that decodes media could not be started"
+_PERCENT = re.compile(rb"[0-9]{1,2}")
+_MAX_WORDS = 2_000
+T = TypeVar("T")
+_STARTS = "import sys; sys.path[:] = sys.argv[1:]; from rivya_flows.media.decoder_process import main; main()"
+
+
+class Decoder:
+    """A running decoder process."""
+
+    def __init__(self) -> None:
+        self._control, theirs = socket.socketpair()
+        # Isolated: neither variables nor the current folder decide what is imported.
+        command = [sys.executable, "-I", "-c", _STARTS, *filter(None, sys.path)]
+        try:
+            with theirs:
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=theirs.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,  # FFmpeg writes text of untrusted files there
+                    env=program_environment(),
+                    start_new_session=True,  # Ctrl-C reaches the parent alone; killable as a group
+                )
+        except OSError as error:
+            raise MediaError(f"{_NOT_STARTED}: {error.strerror}", "free memory or files") from error
+        self._control.settimeout(_START_SECONDS)
+        ready = b""
+        with contextlib.suppress(OSError):
+            ready = self._control.recv(1)
+        if not ready:
+            self.kill()
+            hint = "check that PyAV and Pillow can be imported: python -c 'import av, PIL'"
+            raise MediaError(_NOT_STARTED, hint)
+
+    @property
+    def lives(self) -> bool:
+        """Whether it takes calls."""
+        return self._process.poll() is None
+
+    def connect(self) -> socket.socket:
+        """A connection for one call; nobody answers it if the decoder has died."""
+        ours, theirs = socket.socketpair()
+        with theirs, contextlib.suppress(OSError):
+            socket.send_fds(self._control, [b"\n"], [theirs.fileno()])
+        return ours
+
+    def kill(self) -> None:
+        """End it at once, with all that it decodes."""
+        if self.lives:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._control.close()
+
+    def close(self) -> None:
+        """Let it end what it decodes, then itself."""
+        self.forget()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=5)
+        self.kill()
+
+    def forget(self) -> None:
+        """Leave it; it ends once the process that started it does too."""
+        self._control.close()
+
+
+@dataclass(eq=False)
+class Call(Generic[T]):
+    """What is asked about one medium.
+
+    Attributes:
+        about: The file that errors name: the input, or the output.
+        read: The result for what was found, which is untrusted; a `ValueError` or `OSError` refuses it.
+        hears: Is called with the share that is done, 0 to 1, at most 99 times and growing.
+    """
+
+    name: str
+    about: Path
+    arguments: Mapping[str, object]
+    read: Callable[[Any], T]
+    hears: Callable[[float], object] = lambda _: None
+    result: Future[T] = field(default_factory=Future, init=False)
+    ended: bool = field(default=False, init=False)
+    _connection: socket.socket | None = field(default=None, init=False)
+    _answered: threading.Event = field(default_factory=threading.Event, init=False)
+
+    def submit(self) -> Future[T]:
+        """Give it to the pool of its kind; the future is done when it is answered."""
+        return _POOLS.setdefault(LIMITS[self.name].kind, Pool()).submit(self)
+
+    def wait(self) -> T:
+        """The result; an interrupted wait ends the decoding."""
+        try:
+            return self.submit().result()
+        except BaseException:  # Ctrl-C above all
+            self.end()
+            raise
+
+    async def wait_async(self) -> T:
+        """As `wait`, without blocking the event loop."""
+        try:
+            return await asyncio.wrap_future(self.submit())
+        except BaseException:
+            self.end()
+            raise
+
+    def end(self) -> None:
+        """Nobody waits for it any more: end its decoding, and wait until nothing works on it."""
+        self.ended = True
+        if (connection := self._connection) is not None:
+            with contextlib.suppress(OSError):  # it was answered
+                connection.shutdown(socket.SHUT_WR)
+            self._answered.wait(_GRACE_SECONDS)
+
+    def answer(self) -> T:
+        """The result, from the decoder.
+
+        Raises:
+            MediaError: The medium is broken, or exceeds a bound.
+        """
+        limits = LIMITS[self.name]
+        wanted = {"call": self.name, "limits": asdict(limits)}
+        wanted |= {"about": str(self.about), "arguments": dict(self.arguments)}
+        with contextlib.suppress(OSError):  # it was deleted, and only whole paths lead anywhere
+            wanted["here"] = os.getcwd()  # noqa: PTH109  # the decoder began in another one, perhaps
+        try:
+            number, answer = self._ask(json.dumps(wanted).encode() + b"\n", limits.seconds)
+            if answer:
+                return self.read(_Answer.model_validate_json(answer).found_or_raised())
+        except TimeoutError:
+            number = signal.SIGALRM
+        except (ValueError, OSError):
+            raise crashed(self.about) from None
+        if number == signal.SIGALRM:
+            raise beyond(self.about, f"{limits.seconds:g} s of work", f"MAX_{limits.kind}_SECONDS")
+        if number == signal.SIGXCPU:
+            what = f"{limits.cpu_seconds} s of the processor"
+            raise beyond(self.about, what, f"MAX_{limits.kind}_CPU_SECONDS")
+        raise crashed(self.about, number)
+
+    def _ask(self, request: bytes, seconds: float) -> tuple[int, bytes]:
+        """The signal that ended the worker, 0 for none, and its answer.
+
+        Raises:
+            TimeoutError: It did not end in time.
+            ValueError: It answered nonsense.
+        """
+        try:
+            with running().connect() as connection:
+                self._connection = connection
+                if self.ended:  # before its connection was known
+                    raise CancelledError
+                connection.sendall(request)
+                try:
+                    return self._heard(_lines(connection, seconds + _GRACE_SECONDS))
+                except TimeoutError:
+                    connection.shutdown(socket.SHUT_WR)  # what the kernel did not end is killed
+                    for _ in _lines(connection, _GRACE_SECONDS):
+                        pass
+                    raise
+        finally:
+            self._answered.set()
+
+    def _heard(self, lines: Iterator[bytes]) -> tuple[int, bytes]:
+        """What the decoder says last, and the worker before; a worker that lies fails its own medium."""
+        told, answer = 0, b""
+        for line in lines:
+            if line.startswith(ENDED):
+                return int(line.removeprefix(ENDED)), answer
+            if answer:
+                break
+            if not _PERCENT.fullmatch(line):
+                answer = line
+            elif int(line) > told:
+                told = int(line)
+                self.hears(told / 100)
+        raise ValueError("an answer without an end")
+
+    def fail(self, error: BaseException) -> None:
+        """Set the error as the result; a poster that cannot be drawn is None."""
+        with contextlib.suppress(InvalidStateError):  # it was cancelled
+            if self.name == "poster" and isinstance(error, MediaError):
+                self.result.set_result(None)  # type: ignore[arg-type]  # which a poster may be
+            else:
+                self.result.set_exception(error)
+
+
+class Pool:
+    """Threads for one kind of work."""
+
+    def __init__(self) -> None:
+        self._waiting: SimpleQueue[Call[Any]] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._threads = self._free = 0  # those that wait, less the calls that wait for them
+
+    def submit(self, call: Call[T]) -> Future[T]:
+        with self._lock:
+            self._free -= 1
+            if self._free < 0 and self._threads < MAX_DECODINGS:
+                threading.Thread(target=self._serve, daemon=True).start()
+                self._threads += 1
+        self._waiting.put(call)
+        return call.result
+
+    def _serve(self) -> None:
+        while True:
+            with self._lock:
+                self._free += 1
+            call = self._waiting.get()
+            if call.result.done():
+                continue
+            try:
+                found = call.answer()
+            except BaseException as error:
+                call.fail(error)
+            else:
+                with contextlib.suppress(InvalidStateError):  # it was cancelled
+                    call.result.set_result(found)
+
+
+_POOLS: dict[str, Pool] = {}
+_RUNNING: list[Decoder] = []
+_STARTING = threading.Lock()
+
+
+def running() -> Decoder:
+    """The decoder of this process; starts one if there is none."""
+    with _STARTING:
+        if not (_RUNNING and _RUNNING[0].lives):
+            close()
+            _RUNNING.append(Decoder())
+        return _RUNNING[0]
+
+
+@atexit.register
+def close() -> None:
+    """End the decoder, with what it decodes."""
+    while _RUNNING:
+        _RUNNING.pop().close()
+
+
+def _forget() -> None:
+    """Threads and decoder belong to the parent of a forked process."""
+    global _STARTING
+    _STARTING = threading.Lock()
+    _POOLS.clear()
+    while _RUNNING:
+        _RUNNING.pop().forget()
+
+
+os.register_at_fork(after_in_child=_forget)
+
+
+def _lines(connection: socket.socket, seconds: float) -> Iterator[bytes]:
+    """The lines of a connection until it ends.
+
+    Raises:
+        TimeoutError: It does not end in so many seconds.
+        ValueError: A line is too long.
+    """
+    deadline, data = time.monotonic() + seconds, b""
+    while len(data) <= MAX_ANSWER_BYTES:
+        if (left := deadline - time.monotonic()) <= 0:
+            raise TimeoutError
+        connection.settimeout(left)
+        if not (piece := connection.recv(65536)):
+            return
+        *whole, data = (data + piece).split(b"\n")
+        yield from whole
+    raise ValueError("the answer is too long")
+
+
+class _Answer(BaseModel):
+    """What the worker found, or the message and the hint of its error."""
+
+    model_config = ConfigDict(extra="forbid")
+    found: Any = None
+    error: tuple[str, str | None] | None = None
+
+    def found_or_raised(self) -> Any:
+        if self.error is not None:
+            message, hint = self.error
+            raise MediaError(message[:_MAX_WORDS], hint and hint[:_MAX_WORDS])
+        return self.found
+
+
+def crashed(about: Path, number: int = 0) -> MediaError:
+    """The error of a medium whose decoder was ended by a signal, or gave nonsense."""
+    reason = "the decoder crashed on it"
+    if number:
+        reason += f" ({signal.Signals(number).name})"
+    if number == signal.SIGKILL:
+        reason += "; the machine may lack memory"
+    return MediaError(f"{about}: cannot be decoded: {reason}", "make it again, or convert it")

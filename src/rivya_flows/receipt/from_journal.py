@@ -1,0 +1,294 @@
+"""Makes the receipt of a run from its journal."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC
+from typing import Any
+
+from rivya_flows.assets import as_asset
+from rivya_flows.estimate.estimate import Estimate, estimate, rehearse
+from rivya_flows.language.syntax import source, tree
+from rivya_flows.language.wording import cut
+from rivya_flows.planning.questions.open_questions import (
+    MAX_TEXT,
+    answerable,
+    candidates_of,
+    question_text,
+    text_of,
+)
+from rivya_flows.planning.questions.question import Question
+from rivya_flows.plans.names import label, subject_of
+from rivya_flows.queue.events import OtherRun, RunFrozen, RunResumed, Stamped
+from rivya_flows.queue.items import ItemState, Phase
+from rivya_flows.queue.queue import replay
+from rivya_flows.queue.scope import item_status, outputs_of
+from rivya_flows.queue.state import State
+from rivya_flows.receipt.continuing import BOUGHT_AGAIN
+from rivya_flows.receipt.model import (
+    Choice,
+    Credits,
+    EarlierCandidate,
+    File,
+    ForkedRun,
+    Item,
+    Judge,
+    Receipt,
+    SpecText,
+    Step,
+    recorded,
+)
+from rivya_flows.receipt.phrases import is_sandbox
+from rivya_flows.receipt.provenance import (
+    Recorded,
+    as_map,
+    as_text,
+    parents_of,
+    provenance,
+    shown_assets,
+)
+from rivya_flows.receipt.purchases import History, moment
+from rivya_flows.receipt.reconciliation import explained, reconcile
+from rivya_flows.steps.candidates import is_available
+
+_STOPPED = ("cancelled", "suspended", "failed")
+
+
+def receipt(entries: Sequence[Stamped]) -> Receipt:
+    """The receipt of a journal so far; ValueError if it is empty."""
+    return receipt_of(History(entries), replay(entry.event for entry in entries))
+
+
+def receipt_of(history: History, state: State) -> Receipt:
+    """The receipt of a run so far; `state` is that after the last entry."""
+    rows = history.purchases(state)
+    credits = credits_of(state, history.others, history.other_runs)
+    first = history.first
+    assert first is not None
+    workflow = state.plan.workflow
+    cards = provenance(state)
+    media, outputs = recorded(cards), outputs_of(state)
+    asked = {(one.step, one.key): one for one in answerable(state)}
+    return Receipt(
+        run_id=state.run_id,
+        name=workflow.name,
+        title=workflow.title,
+        subject=subject_of(workflow, state.plan.inputs),
+        status=state.ended or "running",
+        service=state.service,
+        sandbox=is_sandbox(state.service),
+        wallet=state.wallet,
+        started_at=moment(history.began),
+        ended_at=moment(history.last) if state.ended else None,
+        executions=history.ended,
+        execution_times=history.executions,
+        waits=history.budget_waits(),
+        labels=first.labels,
+        fork=state.fork and ForkedRun(run_id=state.fork.run_id, step=state.fork.step),
+        credits=credits,
+        pools=history.pools,
+        inputs=dict(state.plan.inputs),
+        outputs=dict(outputs.values),
+        failed_outputs=_failed_outputs(outputs.failed, first),
+        steps=tuple(_step(state, step_id, media, asked, history) for step_id in state.plan.order),
+        ledger=rows,
+        agreement=None if history.jobs is None else reconcile(rows, history.jobs, credits),
+        assets=cards,
+        spec=SpecText(
+            file=first.spec_file,
+            sha256=hashlib.sha256(first.spec_text.encode()).hexdigest(),
+            text=first.spec_text,
+        ),
+        plan_hash=first.plan_hash,
+        catalogue_date=first.catalogue_date,
+    )
+
+
+def credits_of(state: State, others: int = 0, other_runs: Sequence[OtherRun] = ()) -> Credits:
+    """Balance before and after, what this run spent and saved, and the difference.
+
+    `unexplained` is what the account lost to other purchases than those of this run and of `others`,
+    the other runs of the store. `other_runs` names those if they explain a difference.
+    """
+    rest = _left(state)
+    before, after = state.balances.get("before"), state.balances.get("after")
+    unexplained, of_others = explained(before, after, state.spent, others)
+    return Credits(
+        before=before,
+        after=after,
+        spent=state.spent,
+        saved=state.saved,
+        budget=state.cap,
+        needed=rest and rest.min,
+        enough=rest and rest.enough,
+        left=rest and (rest.most if state.ended == "suspended" else rest.max),
+        unexplained=unexplained,
+        others=of_others,
+        other_runs=tuple(other_runs) if of_others else (),
+    )
+
+
+def _left(state: State) -> Estimate | None:
+    """What the command that continues the run buys, without the cache; None of one that needs none."""
+    if state.ended in (None, "completed"):
+        return None
+    items = [(label(step_id, item.key), item.code) for step_id, item in state.each()]
+    failed = items if state.ended == "failed" else []
+    resumed = RunResumed(
+        at=state.now,
+        regenerate=tuple(name for name, code in failed if code in BOUGHT_AGAIN),
+        resubmit=tuple(name for name, code in items if code == "uncertain"),
+    )
+    rest = rehearse(state.copy(ended=None), state.now, lambda _: None, resumed)
+    return estimate(rest, None)
+
+
+def _failed_outputs(failed: Mapping[str, str], first: RunFrozen) -> dict[str, str]:
+    """Why outputs could not be evaluated, with their lines in the spec."""
+    root = source.read(first.spec_text.removeprefix("\ufeff"))[0] if failed else None
+    written = root.get("outputs") if isinstance(root, tree.Mapping) else None
+    lines = written.pairs if isinstance(written, tree.Mapping) else {}
+    return {
+        name: f"{reason} ({first.spec_file}:{lines[name][0].line + 1})" if name in lines else reason
+        for name, reason in failed.items()
+    }
+
+
+def _ended_with(state: State, status: str) -> Any:
+    """Status of a step or an item; that of the run if the run ended first."""
+    return state.ended if status == "running" and state.ended in _STOPPED else status
+
+
+def _step(
+    state: State,
+    step_id: str,
+    media: Recorded,
+    asked: Mapping[tuple[str, str], Question],
+    history: History,
+) -> Step:
+    planned, current = state.planned(step_id), state.steps[step_id]
+    items = tuple(
+        _item(state, step_id, item, media, asked.get((step_id, item.key)), history)
+        for item in current.items.values()
+    )
+    return Step(
+        id=step_id,
+        uses=planned.step.uses,
+        title=planned.step.title,
+        needs=tuple(state.plan.follows(step_id)),
+        status=_ended_with(state, current.status),
+        credits=sum(item.credits for item in items),
+        saved=sum(item.saved for item in items),
+        balance_before=current.balances.get("before"),
+        balance_after=current.balances.get("after"),
+        items=items,
+    )
+
+
+def _item(
+    state: State,
+    step_id: str,
+    item: ItemState,
+    media: Recorded,
+    question: Question | None,
+    history: History,
+) -> Item:
+    outputs, kind = item.outputs or {}, state.planned(step_id).kind
+    arguments = item.request.arguments if item.request else {}
+    task_ids = tuple(p.task_id for p in item.purchases if p.task_id)
+    if not task_ids and outputs.get("task_id"):
+        task_ids = (str(outputs["task_id"]),)
+    of_kind: dict[str, Any] = {name: outputs.get(name) for name in kind.row}
+    if "alternative" in of_kind:
+        of_kind["alternative"] = item.alternative
+    if "choice" in of_kind:
+        of_kind["choice"] = choice_of(state, step_id, item, question)
+    if item.pool:
+        of_kind["pool"] = item.pool
+    began_at, ended_at = history.span(state, step_id, item)
+    return Item(
+        key=item.key,
+        status=_ended_with(state, item_status(item)),
+        reason=item.reason,
+        code=item.code,
+        credits=item.credits,
+        saved=item.saved,
+        taken_from=item.taken_from,
+        model=item.request.model if item.request else None,
+        prompt=as_text(arguments.get("prompt") or arguments.get("message")),
+        params=as_map(arguments.get("params")),
+        task_ids=task_ids,
+        assets=shown_assets(kind, outputs, media) if item.phase is Phase.COMPLETED else (),
+        files=tuple(File(**vars(one)) for one in item.files),
+        parents=parents_of(item),
+        text=as_text(outputs.get("text")),
+        json=outputs.get("json"),
+        began_at=began_at,
+        ended_at=ended_at,
+        waits=history.waits.get((step_id, item.key), ()),
+        **of_kind,
+    )
+
+
+def choice_of(
+    state: State, step_id: str, item: ItemState, question: Question | None
+) -> Choice | None:
+    """The choice of an item of a pick so far; None before its candidates are known.
+
+    It waits while a person may answer, also after a deadline that failed the pick.
+    """
+    if item.request is None:
+        return None
+    pick, picked = item.request.pick, _picked(item)
+    written = pick.question
+    if question or item.request.decides == "person":
+        written = question_text(pick, step_id, item.key)
+    deadline = state.deadlines.get((step_id, item.key, item.round))
+    return Choice(
+        mode=pick.mode,
+        question=None if written is None else cut(str(written), MAX_TEXT),
+        count=pick.count,
+        round=item.round,
+        rounds_left=question.rounds_left if question else 0,
+        note_room=question.note_room if question else 0,
+        notes=item.notes,
+        picked=picked,
+        by=item.answered_by,
+        waiting=question is not None,
+        deadline=deadline and deadline.astimezone(UTC),
+        on_timeout=pick.on_timeout,
+        then=question.at_deadline if question and item.phase is Phase.READY else None,
+        judge=Judge(
+            model=pick.judge.model,
+            least=pick.judge.least or 0,  # and not 0.0
+            criteria=tuple(map(str, pick.judge.criteria)),
+        )
+        if pick.judge
+        else None,
+        judge_error=item.judge_error,
+        candidates=candidates_of(item, picked),
+        earlier=tuple(_earlier(state, step_id, item)),
+    )
+
+
+def _earlier(state: State, step_id: str, item: ItemState) -> Iterator[EarlierCandidate]:
+    """The candidates of the rounds before, in their order."""
+    for number in range(item.round if state.planned(step_id).rounds else 0):
+        made = state.steps[state.plan.candidates_of(step_id, number)]
+        for one in made.items.values():
+            if one.phase is Phase.COMPLETED and one.outputs and is_available(one.outputs):
+                asset, text = as_asset(one.outputs.get("asset")), text_of(one.outputs)
+                sha256 = asset.sha256 if asset else None
+                yield EarlierCandidate(round=number, key=one.key, sha256=sha256, text=text)
+
+
+def _picked(item: ItemState) -> tuple[str, ...]:
+    """Keys of what was picked; empty as long as nothing was."""
+    if item.picked is not None or item.phase is not Phase.COMPLETED:
+        return item.picked or ()
+    outputs = item.outputs or {}
+    chosen = outputs.get("items")
+    listed = chosen if isinstance(chosen, list) else [outputs]
+    keys = [one.get("key") for one in listed if isinstance(one, Mapping)]
+    return tuple(str(one) for one in keys if one is not None)

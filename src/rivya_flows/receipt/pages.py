@@ -1,0 +1,125 @@
+"""Renders the pages of this package, and the values of a receipt in them as text for people."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import jinja2
+
+from rivya_client.catalogue.snapshot import voice_name
+from rivya_cut.fonts import MAX_PAGE_BYTES, with_fonts
+from rivya_flows.planning.questions.open_questions import utc_minute
+from rivya_flows.planning.questions.presentation import deadline_words, readable, round_note
+from rivya_flows.receipt.continuing import plain_reason
+from rivya_flows.receipt.model import iso
+from rivya_flows.receipt.phrases import model_of
+from rivya_flows.receipt.summary import manner, score_words
+
+_MAX_INDENTED_LENGTH, _MAX_INDENTED_DEPTH = 200_000, 16
+"""Characters and depth of a JSON text that is shown indented; others are shown as they are."""
+
+
+def text_of(value: Any) -> str:
+    """A value for people: text as it is, JSON indented, nothing for None."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        if len(value) > _MAX_INDENTED_LENGTH:
+            return value
+        try:
+            parsed = json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+        # Each level indents all below it: depth multiplies the length.
+        indented = isinstance(parsed, dict | list) and _is_flat(parsed)
+        return text_of(parsed) if indented else value
+    if isinstance(value, bool | int | float):
+        return json.dumps(value)
+    if isinstance(value, Mapping) and isinstance(value.get("path") or value.get("url"), str):
+        return str(value.get("path") or value.get("url"))
+    if isinstance(value, list | tuple) and all(isinstance(member, str) for member in value):
+        return ", ".join(value)
+    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
+
+
+def _is_flat(value: Any) -> bool:
+    level = [value]
+    for _ in range(_MAX_INDENTED_DEPTH):
+        held = [one.values() if isinstance(one, dict) else one for one in level]
+        level = [part for parts in held for part in parts if isinstance(part, dict | list)]
+        if not level:
+            return True
+    return False
+
+
+def moment_text(at: datetime) -> str:
+    return f"{at.day} {at:%B %Y, %H:%M} UTC"
+
+
+def duration_text(begin: datetime, end: datetime) -> str:
+    return " ".join(_units((end - begin).total_seconds())) or "0 s"
+
+
+def seconds_text(seconds: float) -> str:
+    """A length of time in at most two units: ``3.4 s``, ``2 min 5 s``, ``2 d 3 h``."""
+    short = f"{seconds:.1f}".removesuffix(".0")
+    return f"{short} s" if seconds < 9.95 else " ".join(_units(seconds)[:2])
+
+
+def _units(seconds: float) -> list[str]:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
+    return [f"{number} {unit}" for number, unit in parts if number]
+
+
+def rendered(name: str, view: Mapping[str, Any], *, beside_media: int = 0) -> str:
+    """A page of this package, with the fonts of its scripts; so many of its bytes are media."""
+    return with_fonts(_template(name).render(view), MAX_PAGE_BYTES + beside_media)
+
+
+@functools.cache
+def _template(name: str) -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("rivya_flows", "receipt"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= _FILTERS
+    environment.globals |= {"deadline_words": deadline_words, "round_note": round_note}
+    return environment.get_template(name)
+
+
+def _credits(value: Any) -> str:
+    """A number with separators; a dash for what is missing."""
+    return f"{value:,}" if isinstance(value, int | float) else "–"
+
+
+def _sha256(script: str) -> str:
+    """The hash by which a Content-Security-Policy allows a script."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
+
+
+_FILTERS = {
+    "credits": _credits,
+    "iso": iso,
+    "manner": manner,
+    "minute": utc_minute,
+    "model": model_of,
+    "moment": moment_text,
+    "plain": plain_reason,
+    "readable": readable,
+    "score": score_words,
+    "sha256": _sha256,
+    "text": text_of,
+    "voice": voice_name,
+}

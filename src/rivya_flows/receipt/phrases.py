@@ -1,0 +1,146 @@
+"""Phrases about credits and jobs, for the terminal and Prefect."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rivya_flows.plans.names import short_label
+
+if TYPE_CHECKING:  # slow to import; the command `credits` does not need it
+    from rivya_flows.estimate.estimate import Estimate
+    from rivya_flows.estimate.films import Film
+    from rivya_flows.queue.events import OtherRun, PoolTotal
+    from rivya_flows.queue.items import ItemState, Purchase
+    from rivya_flows.queue.state import State
+    from rivya_flows.receipt.model import Item, Purchase as LedgerRow
+
+
+EACH_PERIOD = {"day": "a day", "week": "a week", "month": "a month", "total": "in all"}
+"""The period of a pool, in words."""
+
+
+def credits_of(number: int) -> str:
+    """``1 credit``, ``20 credits``."""
+    return f"{number} credit" if number == 1 else f"{number} credits"
+
+
+def film_length(films: Sequence[Film]) -> str:
+    """``6.2 s``, ``6 to 8 s``, ``at least 6 s``, or as long as the narration, of one film or several."""
+    least, tops = min(one.least for one in films), [one.most for one in films]
+    most = None if None in tops else max(one for one in tops if one is not None)
+    about = "about " if any(one.about for one in films) else ""
+    if most is None:
+        seconds = f"at least {about}{least:g} s" if least else "a time known in the run"
+    else:
+        seconds = f"{about}{least:g} s" if least == most else f"{about}{least:g} to {most:g} s"
+    narrated = any(one.narrated for one in films)
+    return (
+        f"as long as the narration, {seconds}" if narrated and (most is None or about) else seconds
+    )
+
+
+def total_of(found: Estimate) -> str:
+    """What a plan costs in all, whatever limits it: ``3 credits``, ``at least 1, at most 7 credits``, or
+    ``at least 3 credits``.
+    """
+    if found.min == found.max:
+        return credits_of(found.min)
+    if found.max is None:
+        return f"at least {credits_of(found.min)}"
+    return f"at least {found.min}, at most {credits_of(found.max)}"
+
+
+def without_bound(found: Estimate) -> str:
+    """``no upper bound is known for voice: metered by length …``: the steps of which nobody knows the most."""
+    named = [f"for {step}: {why}" for step, why in found.unbounded[:_NAMED]]
+    if more := len(found.unbounded) - len(named):
+        named.append(f"for {more} more step{'s' * (more > 1)}")
+    return f"no upper bound is known {'; '.join(named)}"
+
+
+def budget_warning(state: State) -> str | None:
+    """A sentence once the share `warn_at` of the cap is spent or held; None before."""
+    if state.warns_at is None or state.spent < state.warns_at:
+        return None
+    return f"{state.spent} of {state.cap} budget credits spent or held"
+
+
+def pool_left(pool: PoolTotal) -> str:
+    """``pool acme: 120 of 500 credits left until 2026-12-01 (UTC)``."""
+    until = "" if pool.until is None else f" until {pool.until:%Y-%m-%d} (UTC)"
+    return f"pool {pool.name}: {pool.left} of {pool.credits} credits left{until}"
+
+
+_NAMED = 3
+"""Other runs that the line of the wallet names."""
+
+
+def other_runs(lost: int, runs: Sequence[OtherRun]) -> str:
+    """``: run-20261127-… (casting) 21, run-20261127-… (stills) 12``, the first ones of many."""
+    named = [_other_run(one) for one in runs[:_NAMED]]
+    left = len(runs) - _NAMED
+    more = [f"{left} more run{'s' * (left > 1)}"] if left > 0 else []
+    # They may be those of another wallet: then they spent more than this one lost.
+    surely = sum(one.credits for one in runs)
+    exactly = surely <= lost <= surely + sum(one.held for one in runs)
+    return (": " if exactly else " while others spent: ") + (
+        ", ".join(named + more) or "other runs"
+    )
+
+
+def _other_run(run: OtherRun) -> str:
+    held = f"up to {run.held} held by unanswered purchases" if run.held else ""
+    parts = [str(run.credits or ""), held]
+    return f"{run.run_id} ({run.name}) {' and '.join(filter(None, parts))}"
+
+
+def model_of(row: LedgerRow | Item) -> str:
+    """The model of a purchase or of an item of a receipt: ``z-image``, ``z-image (fallback 1)``."""
+    model = row.model or ""
+    return f"{model} (fallback {row.alternative})" if model and row.alternative else model
+
+
+def open_jobs(state: State) -> tuple[str, ...]:
+    """Jobs that were bought and have not ended: ``film (10 credits, task_…)``."""
+    return tuple(
+        _purchase(step_id, item, bought)
+        for step_id, item in state.each()
+        for bought in item.purchases
+        if bought.status in ("intended", "accepted")
+    )
+
+
+def unanswered(state: State) -> tuple[str, ...]:
+    """Items whose newest purchase has no answer: it may have been made. As `open_jobs`."""
+    return _lacking(state, "intended")
+
+
+def uncollected(state: State) -> tuple[str, ...]:
+    """Items without a result whose newest purchase was made, or may have been, as `open_jobs`."""
+    return _lacking(state, "intended", "accepted", "succeeded", "uncertain")
+
+
+def not_downloaded(state: State) -> tuple[str, ...]:
+    """Items without a result whose newest job succeeded, as `open_jobs`."""
+    return _lacking(state, "succeeded")
+
+
+def _lacking(state: State, *statuses: str) -> tuple[str, ...]:
+    return tuple(
+        _purchase(step_id, item, item.last)
+        for step_id, item in state.each()
+        if item.outputs is None and item.last is not None and item.last.status in statuses
+    )
+
+
+def _purchase(step_id: str, item: ItemState, bought: Purchase) -> str:
+    job = bought.task_id or "unanswered"
+    return f"{short_label(step_id, item.key)} ({credits_of(bought.held)}, {job})"
+
+
+def is_sandbox(service: str) -> bool:
+    """Whether a service is the local sandbox, whose media are renderings and whose credits are
+    play money.
+    """
+    return service.startswith("sandbox:")

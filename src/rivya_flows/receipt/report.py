@@ -1,0 +1,409 @@
+"""The report of a run: outputs, contact sheet and receipt in its folder, made from the journal."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import threading
+import uuid
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+
+from rivya_client.mime_types import suffix_of
+from rivya_cut.captions import srt
+from rivya_cut.results import file_stem
+from rivya_flows.assets import as_asset, assets_in
+from rivya_flows.errors import StoreError
+from rivya_flows.planning.questions.open_questions import answerable
+from rivya_flows.planning.questions.question import Question
+from rivya_flows.private import as_private_as_its_folder
+from rivya_flows.queue.events import (
+    Event,
+    QuestionAsked,
+    RunEnded,
+    RunFrozen,
+    ServiceAsked,
+    Stamped,
+)
+from rivya_flows.queue.queue import replay, step as step_queue
+from rivya_flows.queue.state import State
+from rivya_flows.receipt.contact_sheet import contact_sheet
+from rivya_flows.receipt.embedding import AssetPath
+from rivya_flows.receipt.from_journal import receipt_of
+from rivya_flows.receipt.model import Receipt, with_paths
+from rivya_flows.receipt.provenance import recorded_asset
+from rivya_flows.receipt.purchases import History
+from rivya_flows.receipt.summary import told
+from rivya_flows.store.assets import AssetStore, file_hash
+from rivya_flows.store.journal import Journal, RunRow
+
+_REPORTED = (QuestionAsked, RunEnded, ServiceAsked)
+"""What a report follows: its state is taken over then, and not made again."""
+
+_RATIO = re.compile(r"(?<=\d):(?=\d)")
+_MAX_NAME_BYTES = 150
+_LONGEST_KEY = 40
+"""Characters of a key in a file name: a key may be a whole sentence. Equal names get a number."""
+
+
+class RunReport:
+    """What a run did, and the files that show it.
+
+    No dataclass: Prefect looks into each value of one that a flow returns, and a state has many.
+
+    Attributes:
+        state: Of the run, after the last entry that the report shows.
+        folder: Where the files are, absolute; None for a run that writes none.
+    """
+
+    def __init__(self, state: State, receipt: Receipt, folder: Path | None) -> None:
+        self.state, self.receipt, self.folder = state, receipt, folder
+
+    @property
+    def receipt_path(self) -> Path:
+        """The receipt; only for a run with a folder."""
+        assert self.folder is not None
+        return self.folder / "receipt.json"
+
+    @property
+    def sheet_path(self) -> Path:
+        """The contact sheet; only for a run with a folder."""
+        assert self.folder is not None
+        return self.folder / "contact-sheet.html"
+
+    @property
+    def run_id(self) -> str:
+        """The run."""
+        return self.receipt.run_id
+
+    @property
+    def status(self) -> str:
+        """completed, failed, cancelled or suspended."""
+        return self.receipt.status
+
+    @property
+    def sentence(self) -> str:
+        """How the run ended, for people."""
+        return told(self.receipt)
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """Open questions, and those whose deadline failed their pick."""
+        return answerable(self.state)
+
+    @property
+    def media_paths(self) -> dict[str, str]:
+        """Where a person finds each medium of the run, by hash."""
+        return {
+            asset.sha256: str(asset.path)
+            for _, item in self.receipt.each()
+            for asset in item.media
+            if asset.path
+        }
+
+
+class RunReporter:
+    """Follows the journal of one run, and writes its report once for each of its ends.
+
+    An execution hands over what it writes with `record`, so that nothing is read or replayed
+    again; entries of others are read from the journal.
+    """
+
+    def __init__(
+        self, journal: Journal, assets: AssetStore, row: RunRow, *, in_folder: bool = True
+    ) -> None:
+        self.row = row
+        self._journal = journal
+        self._assets = assets
+        self._folder = row.folder if in_folder else None
+        self._history = History()
+        self._state: State | None = None
+        self._behind: deque[Event] = deque()
+        self._following = threading.Lock()
+        self._writing = threading.Lock()
+        self._copied: dict[Path, str] = {}
+        self._last: tuple[int, RunReport] | None = None
+
+    @property
+    def seq(self) -> int:
+        """Number of the last entry that was recorded or read; 0 at first."""
+        return self._history.seq
+
+    @property
+    def frozen(self) -> RunFrozen:
+        """The first entry of the journal, once it was followed."""
+        assert self._history.first is not None
+        return self._history.first
+
+    def record(self, entry: Stamped, state: State) -> None:
+        """Takes an entry that was just written, and the state after it, which may change later."""
+        with self._following:
+            if entry.seq == self._history.seq + 1:
+                self._history.add(entry)
+                self._behind.append(entry.event)
+                if isinstance(entry.event, _REPORTED):
+                    self._state, self._behind = state.copy(), deque()
+
+    def follow(self) -> State:
+        """Reads what is new in the journal; gives the state after it.
+
+        Raises:
+            ValueError: The journal is empty.
+            StoreError: It cannot be read.
+        """
+        return self._read()[1]
+
+    def receipt(self) -> Receipt:
+        """The receipt as far as the journal was followed."""
+        with self._following:
+            now = self._now()
+        return receipt_of(*now)
+
+    def _read(self) -> tuple[History, State]:
+        new = self._journal.entries(self.row.run_id, after=self.seq)
+        with self._following:  # not while it reads, since `record` must not wait for a disk
+            for entry in new:
+                if entry.seq > self._history.seq:
+                    self._history.add(entry)
+                    self._behind.append(entry.event)
+            return self._now()
+
+    def _now(self) -> tuple[History, State]:
+        """Copies of the history and of the state after all of it."""
+        if self._state is None:
+            self._state, self._behind = replay(self._behind), deque()
+        while self._behind:
+            step_queue(self._state, self._behind.popleft())
+        return self._history.copy(), self._state.copy()
+
+    def write(self) -> RunReport:
+        """The report of the run as far as its journal goes; waits for disks, so call it in a thread.
+
+        Raises:
+            StoreError: The folder cannot be written; the journal and the media are safe.
+        """
+        with self._writing:
+            history, state = self._read()
+            if self._last is None or self._last[0] != history.seq:
+                made = receipt_of(history, state)
+                report = _write(made, state, self._folder, self._assets, self._copied)
+                self._last = history.seq, report
+            return self._last[1]
+
+
+def write_report(entries: Sequence[Stamped], folder: Path | None, assets: AssetStore) -> RunReport:
+    """Writes the folder of a run; replaces each existing file as a whole.
+
+    Args:
+        folder: ``<out>/<run id>``; None writes nothing.
+
+    Raises:
+        StoreError: The folder cannot be written; the journal and the media are safe.
+    """
+    state = replay(entry.event for entry in entries)
+    return _write(receipt_of(History(entries), state), state, folder, assets, {})
+
+
+def _write(
+    made: Receipt, state: State, folder: Path | None, assets: AssetStore, copied: dict[Path, str]
+) -> RunReport:
+    if folder is None:
+        every = {*_named(made, Path()), *made.media}
+        kept = {digest: assets.shared_path(digest) for digest in every}
+        return RunReport(state, with_paths(made, kept), None)
+    folder = folder.absolute()
+    named = copies_of(made, folder)
+    copies = _export(named, folder, assets, copied)
+    _write_subtitles(made, state, copies, copied)
+    made = with_paths(made, {**dict.fromkeys(named), **copies})
+    report = RunReport(state, made, folder)
+
+    def path_of(digest: str) -> Path:
+        """Of what the run was given, the folder has no copy."""
+        try:
+            return copies.get(digest) or assets.local_path(digest)
+        except StoreError:
+            raise KeyError(digest) from None
+
+    lines = json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(made.model_dump(mode="json"))
+    write_whole(report.receipt_path, chain(lines, "\n"))
+    write_whole(report.sheet_path, contact_sheet(made, path_of, beside=folder))
+    return report
+
+
+def media_of(made: Receipt, folder: Path, assets: AssetStore) -> AssetPath:
+    """Finds a medium of a run by its hash: in the store, else its copy in the folder of the run.
+
+    It raises `KeyError` where neither is there any more, as after `store prune`.
+    """
+    copies = copies_of(made, folder)
+
+    def path_of(digest: str) -> Path:
+        with contextlib.suppress(StoreError):
+            return assets.local_path(digest)
+        copy = copies.get(digest)
+        if copy is None or not _is_copy(copy, digest):
+            raise KeyError(digest)
+        return copy
+
+    return path_of
+
+
+def copies_of(made: Receipt, folder: Path) -> dict[str, Path]:
+    """Where the folder of a run has its media, by hash, if they are still there and unchanged."""
+    return _distinct(_named(made, folder))
+
+
+def _is_copy(path: Path, digest: str) -> bool:
+    """Whether a file is there, and has this content."""
+    try:
+        return path.is_file() and file_hash(path) == digest
+    except OSError:
+        return False
+
+
+def _export(
+    named: Mapping[str, Path], folder: Path, assets: AssetStore, copied: dict[Path, str]
+) -> dict[str, Path]:
+    """Gives media paths for people, each once; returns these by hash."""
+    copies: dict[str, Path] = {}
+    for digest, path in named.items():
+        if copied.get(path) != digest or not path.is_file():
+            try:
+                assets.local_path(digest)
+            except StoreError:
+                if not _is_copy(path, digest):
+                    continue  # a receipt without one picture is still a receipt
+            else:
+                if path.parent != folder and path.parent not in copied:
+                    _make_media_folder(path.parent)
+                    copied[path.parent] = ""
+                assets.export(digest, path)
+            copied[path] = digest
+        copies[digest] = path
+    return copies
+
+
+def _named(made: Receipt, folder: Path) -> dict[str, Path]:
+    """A path for people for each medium, by hash; outputs have the name of the output."""
+    named: dict[str, Path] = {}
+    items = [*made.each()]
+    rendered = {
+        digest: (item.key, words)
+        for _, item in reversed(items)
+        for digest, words in item.formats.items()
+    }
+    keys = {one.sha256: one.made_by.key for one in reversed(made.assets) if one.made_by}
+    for name, value in made.outputs.items():
+        used: Counter[str] = Counter()
+        # What is in a list bears its key, though it may be alone there before a resume.
+        several = as_asset(value) is None
+        for one in assets_in(value):
+            asset = recorded_asset(one, made.media)
+            if asset is None or asset.sha256 in named:
+                continue
+            key, words = rendered.get(asset.sha256, (keys.get(asset.sha256, ""), ()))
+            # One alone is told by the name of its output.
+            stem = _stem(name, words, used, key) if several else name
+            named[asset.sha256] = folder / file_name(stem, asset.mime_type)
+    for step, item in items:
+        used = Counter()
+        for asset in item.media:
+            own = _stem(step.id, item.formats.get(asset.sha256, ()), used, item.key)
+            path = folder / "media" / file_name(own, asset.mime_type)
+            named.setdefault(asset.sha256, path)
+        for file in item.files:
+            # Whatever it is, it was paid for.
+            stem = f"{step.id}-{item.key[:_LONGEST_KEY]}-{file.index + 1}"
+            name = file_name(stem, None) + ".bin"
+            named.setdefault(file.sha256, folder / "media" / name)
+    return named
+
+
+def _stem(name: str, words: tuple[str, ...], used: Counter[str], key: str) -> str:
+    """``spot-hi-9x16`` of a rendering, see `rendered_as`; of others ``spot-hi``, ``spot-hi-2`` and so on."""
+    stem = "-".join(filter(None, [name, _RATIO.sub("x", key)[:_LONGEST_KEY]]))
+    # A loop is told by its suffix, an output may be called `poster`, and an item by its format.
+    told = [file_stem(word) for word in words if word not in ("gif", name, key)]
+    if words:
+        return "-".join([stem, *told])
+    used[stem] += 1
+    return stem if used[stem] == 1 else f"{stem}-{used[stem]}"
+
+
+def file_name(stem: str, mime_type: str | None) -> str:
+    """A name for people, such as ``stills-neon.png``; safe as one part of a path."""
+    plain = re.sub(r"[^\w.]+", "-", stem, flags=re.UNICODE).strip("-.") or "medium"
+    # File systems count bytes; Devanagari takes three for a letter.
+    short = plain.encode()[:_MAX_NAME_BYTES].decode(errors="ignore")
+    return short + suffix_of(mime_type)
+
+
+def _write_subtitles(
+    made: Receipt, state: State, copies: Mapping[str, Path], written: dict[Path, str]
+) -> None:
+    """Writes the captions of each item that asked for them beside its first film, as SubRip."""
+    for step, item in made.each():
+        request = state.item(step.id, item.key).request
+        extras = request.arguments.get("extras") if request else None
+        wanted = isinstance(extras, list) and "srt" in extras
+        film = item.media[0] if item.media else None
+        path = copies.get(film.sha256) if film else None
+        if not (item.captions and wanted and film and path):
+            continue
+        words = [word for word in item.formats[film.sha256] if word != item.key]
+        formats = "".join(f"-{file_stem(word)}" for word in words)
+        path = path.with_name(f"{path.stem.removesuffix(formats)}.srt")
+        text = srt(item.captions.timed)
+        if written.get(path) != text or not path.is_file():
+            write_whole(path, text)
+            written[path] = text
+
+
+def _make_media_folder(media: Path) -> None:
+    with contextlib.suppress(OSError):  # reported when a medium is written there
+        media.mkdir(parents=True, exist_ok=True)
+        as_private_as_its_folder(media)
+
+
+def _distinct(copies: dict[str, Path]) -> dict[str, Path]:
+    """Gives each medium a name of its own: equal names get a number."""
+    used: set[Path] = set()
+    result = {}
+    for digest, path in copies.items():
+        distinct, number = path, 1
+        while distinct in used:
+            number += 1
+            distinct = path.with_stem(f"{path.stem}-{number}")
+        used.add(distinct)
+        result[digest] = distinct
+    return result
+
+
+def write_whole(path: Path, text: Iterable[str]) -> None:
+    """Writes a text, or the parts of one, to a file atomically; it is on disk when this returns.
+
+    Raises:
+        StoreError: It cannot be written; what was there is as it was.
+    """
+    partial = path.with_name(f".{uuid.uuid4().hex}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Half of a character, as a model may answer it, becomes its escape: JSON all the same.
+        with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+            file.writelines([text] if isinstance(text, str) else text)
+            file.flush()
+            os.fsync(file.fileno())
+        as_private_as_its_folder(partial)
+        partial.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise StoreError(
+            f"cannot write {path}: {error.strerror or error}",
+            "free disk space, then resume the run; nothing is bought twice",
+        ) from error

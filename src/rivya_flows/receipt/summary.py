@@ -1,0 +1,289 @@
+"""Summaries of a receipt: the document of ``run --json``, one sentence, lists of what to know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from pydantic import JsonValue
+
+from rivya_client.printable import one_line
+from rivya_flows.assets import Asset
+from rivya_flows.planning.questions.open_questions import utc_minute
+from rivya_flows.planning.questions.presentation import (
+    CHANNELS,
+    answering_command,
+    are_numbered,
+    blank_answer,
+    deadline_words,
+    round_note,
+)
+from rivya_flows.planning.questions.question import Candidate
+from rivya_flows.plans.names import first_of, is_round, label, listed
+from rivya_flows.receipt.model import Choice, Item, Receipt
+from rivya_flows.receipt.phrases import credits_of, pool_left
+from rivya_flows.steps.pick import MODES
+
+DONE = ("completed", "cached")
+"""Statuses of items that have what they were to make."""
+
+_MAX_NAMED = 3  # failed steps that a sentence names
+_MAX_CANDIDATES = 12  # of a pick; `--json` has all of them
+
+
+def run_json(receipt: Receipt, *, receipt_path: str, report_path: str) -> dict[str, JsonValue]:
+    """The document that ``run --json`` prints; both paths are absolute, those of assets are copies."""
+    document = receipt.model_dump(mode="json")
+    item_facts = ("key", "status", "credits", "task_ids", "assets")
+    return {
+        "run_id": receipt.run_id,
+        "status": receipt.status,
+        "outputs": receipt.outputs,
+        "failed_outputs": {**receipt.failed_outputs},
+        "credits": {
+            name: document["credits"][name] for name in ("before", "after", "spent", "saved")
+        },
+        "steps": [
+            {
+                "id": step["id"],
+                "status": step["status"],
+                "items": [
+                    {name: item[name] for name in item_facts}
+                    | ({"reason": item["reason"]} if item["reason"] else {})
+                    for item in step["items"]
+                ],
+            }
+            for step in document["steps"]
+        ],
+        "receipt": receipt_path,
+        "report": report_path,
+    }
+
+
+def sentence(receipt: Receipt) -> str:
+    """How the run ended, to be read after its status: "4 of 4 stills, hero, film; 21 credits, 3 saved".
+
+    Of a failed run it names the failed steps first: "film; done: 4 of 4 stills, hero; 4 credits".
+    """
+    parts = []
+    for step in receipt.steps:
+        done = sum(item.status in DONE for item in step.items)
+        if is_round(step.id) and not done:
+            continue
+        if len(step.items) > 1:
+            parts.append(f"{done} of {len(step.items)} {step.id}")
+        elif done:
+            parts.append(step.id)
+    failed = _failed(receipt)
+    made = ", ".join(parts) or "nothing was made"
+    if failed and parts:
+        made = f"done: {made}"
+    saved = f", {receipt.credits.saved} saved" if receipt.credits.saved else ""
+    return f"{failed}{made}; {credits_of(receipt.credits.spent)}{saved}"
+
+
+def told(receipt: Receipt) -> str:
+    """As `sentence`, where nothing else says that the credits were those of the sandbox."""
+    return sentence(receipt) + (" (sandbox)" if receipt.sandbox else "")
+
+
+def _failed(receipt: Receipt) -> str:
+    """The failed steps and outputs of a failed run, the first ones by name."""
+    if receipt.status != "failed":
+        return ""
+    steps = [step.id for step in receipt.steps if step.status == "failed"]
+    steps += [f"output {name}" for name in receipt.failed_outputs]
+    more = f" and {len(steps) - _MAX_NAMED} more" if len(steps) > _MAX_NAMED else ""
+    return f"{', '.join(steps[:_MAX_NAMED])}{more}; " if steps else ""
+
+
+def troubles(receipt: Receipt) -> list[str]:
+    """One line for each item that failed or was skipped (one for all of a step with the same reason), each
+    output that failed, and each difference in the books; and one for a budget that was passed, in the
+    words of the plan.
+
+    Not for the wallet, see `notes`.
+    """
+    lines, listed = [], set[tuple[str | None, str | None]]()
+    for step in receipt.steps:
+        alike: dict[tuple[str, str], list[str]] = {}
+        for item in step.items:
+            if item.status in DONE or not item.reason:
+                continue
+            listed.add((step.id, item.key))
+            if is_round(step.id) and item.status == "skipped":
+                continue
+            alike.setdefault((item.status, item.reason), []).append(item.key)
+        for (status, reason), keys in alike.items():
+            lines.append(f"{first_of(step.id, keys)} {status}: {reason}")
+    lines += [f"output {name} failed: {why}" for name, why in receipt.failed_outputs.items()]
+    for one in receipt.agreement.differences if receipt.agreement else ():
+        with_item = one.kind == "uncertain" and (one.step, one.key) in listed
+        if one.kind != "wallet" and not with_item:
+            lines.append(f"books: {one.words}")
+    credits = receipt.credits
+    if credits.budget is not None and (over := credits.spent - credits.budget) > 0:
+        passed = "the purchase that passed it was the last"
+        lines.append(f"{credits_of(over)} over the budget of {credits.budget}; {passed}")
+    return lines
+
+
+def notes(receipt: Receipt) -> list[str]:
+    """What is not wrong: a wallet that others use too, such as Studio and other stores, and pools over
+    their soft limits.
+    """
+    differences = receipt.agreement.differences if receipt.agreement else ()
+    shared = [one.words for one in differences if one.kind == "wallet"]
+    return [*shared, *pools(receipt, soft_passed=True)]
+
+
+def account_line(receipt: Receipt) -> str:
+    """``wallet: acme; labels: client=acme, team=film``; "" without both."""
+    named = ", ".join(f"{name}={value}" for name, value in receipt.labels.items())
+    words = {"wallet": receipt.wallet, "labels": named}
+    return one_line("; ".join(f"{name}: {value}" for name, value in words.items() if value))
+
+
+def pools(receipt: Receipt, *, soft_passed: bool = False) -> list[str]:
+    """One line for each pool that the run was counted in; on demand those over their soft limits."""
+    lines = []
+    for pool in receipt.pools:
+        if pool.is_soft_passed or not soft_passed:
+            passed = pool.is_soft_passed * f"; its soft limit of {pool.soft} is passed"
+            lines.append(f"{pool_left(pool)}{passed}")
+    return lines
+
+
+def films(receipt: Receipt) -> list[str]:
+    """What was composed and laid out: each format, then its sound, captions and lost metadata."""
+    lines = []
+    for step, item in receipt.each():
+        name = label(step.id, item.key)
+        for key, one in (item.by or {}).items():
+            as_format = f" {key}" if ":" in key else ""
+            lines.append(f"{name}{as_format}: {_medium(one.asset)}")
+        if facts := film_facts(item):
+            lines.append(f"{name}: {'; '.join(facts)}")
+        lines += [f"{name}: lost: {one}" for one in item.lost or ()]
+    return lines
+
+
+def choices(receipt: Receipt, shown: Callable[[datetime], str] = utc_minute) -> list[str]:
+    """What each pick asks, or what was picked and by whom; then its candidates, the first ones by name."""
+    lines = []
+    for name, choice in receipt.choices():
+        question = one_line(choice.question or "")
+        if choice.waiting:
+            lines.append(f"{name} waits for an answer: {question}")
+            if choice.deadline and choice.then:
+                after = deadline_words(choice.then, choice.count)
+                lines.append(f"  open until {shown(choice.deadline)}; after that {after}")
+            elif choice.deadline:
+                until = shown(choice.deadline)
+                lines.append(f"  nobody answered by {until}; an answer still counts")
+        else:
+            asked = f" ({question})" if question else ""
+            lines.append(one_line(f"{name}: {decision(choice)}{asked}"))
+        if said := round_note(choice.round, choice.notes):
+            lines.append(f"  {one_line(said)}")
+        if choice.judge_error:
+            lines.append(f"  no scores: {one_line(choice.judge_error)}")
+        numbered = choice.waiting and are_numbered(choice.keys)
+        compared = choice.waiting or choice.judge or MODES[choice.mode].values
+        candidates = choice.candidates if compared else ()
+        for one in candidates[:_MAX_CANDIDATES]:
+            facts = ", ".join(candidate_facts(one, choice.mode))
+            reason = f": {one.reason}" if one.reason else ""
+            number = f"{one.n}  " if numbered else ""
+            lines.append(one_line(f"  {number}{one.key}  {facts}{reason}".rstrip()))
+        if (more := len(candidates) - _MAX_CANDIDATES) > 0:
+            lines.append(f"  and {more} more")
+        if choice.waiting:
+            answers = {name: blank_answer(choice.keys, choice.count)}
+            lines.append(f"  {answering_command(receipt.run_id, answers)}")
+    return lines
+
+
+def how_picked(choice: Choice) -> str:
+    """Who or what picked: "Priya in Prefect's form, 2026-11-27 12:04 UTC"; "" while nothing is picked."""
+    if not choice.picked:
+        return ""
+    if (by := choice.by) is None:
+        mode = MODES[choice.mode]
+        if mode.decides == "judge":
+            model = choice.judge.model if choice.judge else None
+            return f"the judge {model}" if model else "the judge"
+        return mode.chosen
+    if by.channel == "deadline":
+        many = len(choice.picked)
+        what = "the first was" if many == 1 else f"the first {many} were"
+        if choice.on_timeout == "judge":
+            what = "what the judge proposed was"
+        return f"the deadline: nobody answered, so {what} taken"
+    if by.channel == "fork":
+        return f"{by.name}, which this run forks"
+    who = f"{by.name or 'a person'} {CHANNELS[by.channel]}"
+    return f"{who}, {utc_minute(by.at.astimezone(UTC))}" if by.at else who
+
+
+def manner(choice: Choice) -> str:
+    """``picked by Priya in Prefect's form``, ``picked as the first``; "" while nothing is picked."""
+    who = how_picked(choice)
+    alone = None if choice.by else MODES[choice.mode].manner
+    return who and f"picked {alone or f'by {who}'}"
+
+
+def decision(choice: Choice) -> str:
+    """``neon, picked by Priya in Prefect's form``, or that nothing is picked."""
+    if not choice.picked:
+        return "nothing is picked"
+    return ", ".join(filter(None, (listed(choice.picked), manner(choice))))
+
+
+def score_words(candidate: Candidate, mode: str = "judge") -> str:
+    """``8.5 of 10``; the value alone in a mode with values; "" without one."""
+    if candidate.score is None:
+        return ""
+    return f"{candidate.score:g}" if MODES[mode].values else f"{candidate.score:g} of 10"
+
+
+def candidate_facts(candidate: Candidate, mode: str) -> list[str]:
+    """``["8.5 of 10", "proposed", "picked"]``, as far as they hold."""
+    words = {"proposed": candidate.proposed, "picked": candidate.picked}
+    score = score_words(candidate, mode)
+    return [*filter(None, [score]), *(word for word, holds in words.items() if holds)]
+
+
+def film_facts(item: Item) -> list[str]:
+    """The loudness and the captions of an item that was composed."""
+    facts = []
+    if sound := item.loudness:
+        facts.append(f"{sound.lufs:.1f} LUFS, true peak {sound.true_peak:.1f} dBTP")
+    if captions := item.captions:
+        timing = ", estimated timing" if captions.estimated else ""
+        facts.append(f"captions: {len(captions.cues)}{timing}")
+    return facts
+
+
+def _medium(asset: Asset) -> str:
+    parts = [f"{asset.width} × {asset.height}"]
+    if asset.duration_seconds is not None:
+        parts.append(f"{asset.duration_seconds:.1f} s")
+    if asset.size_bytes is not None:
+        parts.append(f"{asset.size_bytes / 1e6:.1f} MB")
+    return ", ".join(parts)
+
+
+def is_owed(receipt: Receipt) -> bool:
+    """Whether a failed item has a paid purchase that a resume may still collect for free."""
+    newest = {(row.step, row.key): row.status for row in receipt.ledger}
+    return any(
+        newest.get((step.id, item.key)) in ("intended", "accepted", "succeeded")
+        for step, item in receipt.each()
+        if item.status == "failed"
+    )
+
+
+def failure_codes(receipt: Receipt) -> set[str]:
+    """Codes of all items that failed or were skipped."""
+    return {item.code for _, item in receipt.each() if item.code}

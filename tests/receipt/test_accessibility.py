@@ -1,0 +1,235 @@
+"""Contact sheets and comparisons as everyone sees them: axe finds nothing, and all fits."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from rivya_flows.queue.events import Stamped
+from rivya_flows.receipt.comparison import comparison
+from rivya_flows.receipt.comparison_page import comparison_page
+from rivya_flows.receipt.contact_sheet import SheetRow, batch_sheet, contact_sheet
+from rivya_flows.receipt.from_journal import receipt
+from rivya_flows.receipt.share_page import share_page, shared_outputs
+from support.browser import CHROMIUM, Tab, browsing
+from support.composed_media import film
+from support.contact_sheets import Store, run_with_pick, run_with_spot
+from support.judged_picks import Judging, judged_spec
+from support.naive_service import Rehearsal, frozen
+from support.receipts import parsed, stamped
+
+# Cards below the window are not drawn until somebody scrolls there.
+ALL_DRAWN = "document.head.insertAdjacentHTML('beforeend', '<style>* { content-visibility: visible !important }</style>')"
+ALL_OPEN = "document.querySelectorAll('details').forEach(one => { one.open = true; })"
+BEYOND = """[...document.querySelectorAll('.card *, .candidate *, .side *, .answer *')].filter(one => {
+  const box = one.getBoundingClientRect(), card = one.closest('.card, .candidate, .side, .answer').getBoundingClientRect();
+  return box.width && !one.closest('pre') && (box.right > card.right + 1 || box.left < card.left - 1);
+}).map(one => one.outerHTML.slice(0, 80))"""
+COVERING = """[...document.querySelectorAll('.card figure')].filter(one => {
+  const box = one.getBoundingClientRect(), text = one.closest('.card').querySelector('.body').getBoundingClientRect();
+  return box.right > text.left + 1 && box.bottom > text.top + 1;
+}).map(one => one.outerHTML.slice(0, 80))"""
+# A picture or film whose size is known has its shape before it loads, and keeps it.
+MISSHAPEN = """[...document.querySelectorAll('img, video')].filter(one => {
+  const {aspectRatio, objectFit} = getComputedStyle(one);
+  return one.checkVisibility() && one.closest('.media').style.getPropertyValue('--ratio') && (!/\\d/.test(aspectRatio) || objectFit !== 'contain');
+}).map(one => one.outerHTML.slice(0, 80))"""
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium")
+    with browsing(tmp_path_factory.mktemp("profile")) as tab:
+        yield tab
+
+
+def drawn(store: Store, size: tuple[int, int], colour: str) -> dict[str, Any]:
+    data = io.BytesIO()
+    Image.new("RGB", size, colour).save(data, "png")
+    return store.put(data.getvalue(), "image", "image/png", width=size[0], height=size[1])
+
+
+def finished(store: Store) -> str:
+    """The sheet of a run with media of all kinds and shapes, scripts, failures and a ledger."""
+    shapes = {"tall": (90, 160), "wide": (160, 90), "square": (100, 100)}
+    items: list[dict[str, Any]] = [
+        {"key": key, "status": "completed", "credits": 1, "model": "z-image", "prompt": "केतली, " * 60, "assets": [one]}
+        for key, one in ((key, drawn(store, size, "teal")) for key, size in shapes.items())
+    ]  # fmt: skip
+    voices = [
+        {"key": str(n), "status": "completed", "text": "صوت\n" * 40, "assets": [store.put(b"%d" % n, "audio", "audio/mpeg")]}
+        for n in range(5)
+    ]  # fmt: skip
+    failed = {"key": "", "status": "failed", "reason": "the service refused it", "assets": []}
+    spot = run_with_spot(store, credits=2)
+    made = {
+        "run_id": "run-2",
+        "title": "दीया",
+        "status": "failed",
+        "fork": {"run_id": "run-1", "step": None},
+        "credits": {"spent": 3, "saved": 0, "before": 10, "after": 7},
+        "inputs": {"product": "kettle"},
+        "outputs": {**spot["outputs"], "stills": [one["assets"][0] for one in items], "line": "שלום"},
+        "steps": [
+            {"id": "stills", "uses": "generate", "status": "completed", "credits": 3, "items": items},
+            {"id": "voices", "uses": "generate", "status": "completed", "items": voices},
+            *spot["steps"],
+            {"id": "extra", "uses": "generate", "status": "failed", "items": [failed]},
+        ],
+        "ledger": [{"at": "2026-11-28T12:00:00Z", "step": "stills", "task_id": "task_0123456789abcdef", "final": 3}],
+    }  # fmt: skip
+    return contact_sheet(parsed(made), store, beside=store.folder)
+
+
+def waiting(store: Store) -> str:
+    keys = tuple(f"look {number}" for number in range(8))
+    made = run_with_pick(store, keys, rounds_left=1, note_room=80, count=2)
+    return contact_sheet(parsed(made), store, beside=store.folder)
+
+
+def batch(store: Store) -> str:
+    picture = drawn(store, (90, 160), "maroon")
+    made = {
+        "steps": [{"id": "stills", "items": [{"key": "a", "assets": [picture]}]}],
+        "outputs": {"still": picture, "copy": "Warm light. " * 60},
+    }
+    rows = [
+        SheetRow(
+            *(1, "NL-7 Acme", "completed", 1, None, store.folder / "nl-7-acme"),
+            parsed(made),
+            title="Acme",
+            mark="NL-7",
+            facts=[("price", "€ 89"), ("detail", "brass")],
+        ),
+        SheetRow(2, "Nord", "over_budget", 0, "needs 2 credits", None, None),
+    ]
+    credits = {"spent": 1, "saved": 0, "budget": 9, "before": 10, "after": 9}
+    document = {"batch_id": "batch-1", "status": "over_budget", "credits": credits}
+    return batch_sheet(
+        rows, title="Shop", document=document, before=1, asset_path=store, beside=store.folder
+    )
+
+
+def compared(store: Store) -> str:
+    journals = [
+        _judged("run-1", {"neon": 9}),
+        _judged("run-2", {"noir": 9}, more="question: Which?"),
+    ]
+    picture = store(drawn(store, (90, 160), "navy")["sha256"])
+    receipts = [receipt(entries) for entries in journals]
+    return comparison_page(comparison(*journals), receipts, [lambda _: picture] * 2)
+
+
+def _judged(run_id: str, scores: dict[str, int], **options: Any) -> list[Stamped]:
+    start = frozen(judged_spec(**options)).model_copy(update={"run_id": run_id})
+    run = Rehearsal(start, Judging(scores))
+    run.take_up()
+    run.run()
+    return stamped(run.journal)
+
+
+def shared(store: Store) -> str:
+    """The page for a client: a film in three formats, stills, and a text."""
+    shapes = {"9:16": (90, 160), "1:1": (100, 100), "16:9": (160, 90)}
+    stills = {key: drawn(store, size, "teal") for key, size in shapes.items()}
+    films = []
+    for size in shapes.values():
+        data = film(store.folder / "film.mp4", size=size).read_bytes()
+        films.append(store.put(data, "video", "video/mp4", width=size[0], height=size[1]))
+    items = [{"key": key, "assets": [one]} for key, one in stills.items()]
+    made = {
+        "title": "Product launch, a branded spot in three formats",
+        "subject": "केतली",
+        "steps": [{"id": "stills", "items": items}],
+        "outputs": {"spot": films, "stills": [*stills.values()], "line": "Warm light."},
+    }
+    return share_page(parsed(made), shared_outputs(parsed(made), store))
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("page", [finished, waiting, batch, compared, shared])
+def test_axe_finds_nothing_and_all_fits(
+    page: Callable[[Store], str], dark: bool, width: int, tab: Tab, tmp_path: Path
+) -> None:
+    path = tmp_path / "page.html"
+    path.write_text(page(Store(tmp_path)))
+    tab.show_at(path.as_uri(), width=width, dark=dark)
+    tab.value(ALL_DRAWN)
+    tab.value(ALL_OPEN)
+    assert tab.axe_violations() == []
+    assert tab.value("document.documentElement.scrollWidth") <= width
+    assert tab.value(BEYOND) == []
+
+
+@pytest.mark.parametrize("page", [finished, batch])
+def test_pictures_and_films_keep_their_shape(
+    page: Callable[[Store], str], tab: Tab, tmp_path: Path
+) -> None:
+    path = tmp_path / "page.html"
+    path.write_text(page(Store(tmp_path)))
+    tab.show_at(path.as_uri(), width=390)
+    assert tab.value("document.querySelectorAll('.media[style] :is(img, video)').length")
+    assert tab.value(MISSHAPEN) == []
+
+
+@pytest.mark.parametrize("width", [390, 768, 1440])
+def test_no_picture_covers_the_text_of_its_card_however_short(
+    width: int, tab: Tab, tmp_path: Path
+) -> None:
+    store = Store(tmp_path)
+    steps = [
+        {"id": f"{size} {len(prompt)}", "items": [{"key": "", "model": "z-image", "prompt": prompt, "assets": [drawn(store, size, "teal")]}]}
+        for size in ((90, 160), (100, 100), (160, 90))
+        for prompt in ("Lamp", "A brass desk lamp on oak", "Warm light. " * 60)
+    ]  # fmt: skip
+    path = tmp_path / "page.html"
+    path.write_text(contact_sheet(parsed({"steps": steps}), store, beside=tmp_path))
+    tab.show_at(path.as_uri(), width=width)
+    tab.value(ALL_DRAWN)
+    assert tab.value("document.querySelectorAll('.card figure').length") == len(steps)
+    assert tab.value(COVERING) == []
+    assert tab.value(BEYOND) == []
+
+
+def test_the_media_of_a_client_fill_their_row_and_films_show_a_frame(
+    tab: Tab, tmp_path: Path
+) -> None:
+    path = tmp_path / "page.html"
+    path.write_text(shared(Store(tmp_path)))
+    tab.show_at(path.as_uri(), width=1440)
+    row = "document.querySelector('.shown').getBoundingClientRect()"
+    boxes = "[...document.querySelectorAll('.shown')[0].querySelectorAll('video')].map(one => one.getBoundingClientRect())"
+    assert tab.value(f"{row}.width - Math.max(...{boxes}.map(one => one.right - {row}.left))") < 2
+    assert tab.value(f"new Set({boxes}.map(one => Math.round(one.height))).size") == 1
+    posters = "[...document.querySelectorAll('video')].map(one => one.poster.slice(0, 15))"
+    assert tab.value(posters) == ["data:image/webp"] * 3
+
+
+def test_a_picture_shown_large_passes_too(tab: Tab, tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    path.write_text(finished(Store(tmp_path)))
+    tab.show_at(path.as_uri(), width=390)
+    tab.click(".large .zoom")
+    tab.wait_for("#lightbox img")
+    assert tab.axe_violations() == []
+
+
+def test_a_page_prints_on_white_and_without_controls(tab: Tab, tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    path.write_text(finished(Store(tmp_path)))
+    tab.show_at(path.as_uri(), width=1440, dark=True)
+    tab.do("Emulation.setEmulatedMedia", media="print")
+    seen = tab.value(
+        "[...document.querySelectorAll('.zoom.corner, audio, .switch')].filter(one => one.checkVisibility()).length"
+    )
+    assert seen == 0
+    assert tab.value("getComputedStyle(document.body).backgroundColor") == "rgba(0, 0, 0, 0)"
+    assert tab.value("getComputedStyle(document.body).color") == "rgb(33, 29, 25)"
+    tab.do("Emulation.setEmulatedMedia", media="")

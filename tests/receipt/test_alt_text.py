@@ -1,0 +1,87 @@
+"""Media in words: what is seen on each, and how it is called."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rivya_client.mime_types import MediaKind
+from rivya_flows.receipt.alt_text import alt_text, described, shared_ending
+from rivya_flows.receipt.model import Item, Step
+from support.receipts import whole
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "text"),
+    [
+        ("image", ("stills", "neon", "A kettle"), "Picture of step stills, neon: A kettle"),
+        ("video", ("film",), "Film of step film"),
+        ("audio", ("voice", "", "Say\n  hello"), "Sound of step voice: Say hello"),
+        ("image", (), "Picture"),
+    ],
+)
+def test_an_alt_says_kind_step_key_and_what_was_asked_for(
+    kind: MediaKind, words: tuple[str, ...], text: str
+) -> None:
+    assert alt_text(kind, *words) == text
+
+
+def test_a_long_prompt_is_cut_between_words() -> None:
+    text = alt_text("image", "a", "", "kettle, " * 100)
+    assert text.endswith("kettle, kettle…")
+    assert len(text) <= len("Picture of step a: ") + 160
+
+
+def test_a_long_prompt_without_spaces_is_cut_between_letters() -> None:
+    text = alt_text("image", "a", "", "नि" * 500)
+    assert text.endswith("नि…")
+
+
+def test_words_that_all_steps_share_at_the_end_are_left_out() -> None:
+    items = [
+        item_of("stills", "A lamp, deep teal, no lettering", "1"),
+        item_of("film", "Slow, deep teal, no lettering", "2"),
+    ]
+    assert [one.alt for one in described(items).values()] == [
+        "Picture of step stills: A lamp",
+        "Picture of step film: Slow",
+    ]
+    assert described(items[:1])["1" * 64].alt.endswith("deep teal, no lettering")
+
+
+@pytest.mark.parametrize(
+    ("prompts", "ending"),
+    [
+        ([("a", "One, in teal"), ("b", "Two, in teal")], ", in teal"),
+        ([("a", "One teal"), ("b", "Two teal")], ""),
+        ([("a", "One, in teal"), ("a", "Two, in teal")], ""),
+        ([("a", "One, in teal"), ("b", "Two")], ""),
+        ([], ""),
+    ],
+)
+def test_a_shared_ending_begins_where_a_part_of_a_sentence_ends(
+    prompts: list[tuple[str, str]], ending: str
+) -> None:
+    assert shared_ending(prompts) == ending
+
+
+def test_a_caption_has_step_key_and_price() -> None:
+    one = item_of("stills", "A lamp", "1", key="neon", credits=1)
+    free = item_of("cut", "", "2", credits=1200)
+    assert [one.caption for one in described([one, free]).values()] == [
+        "stills · neon · 1 credit",
+        "cut · 1,200 credits",
+    ]
+
+
+def item_of(step: str, prompt: str, digit: str, **facts: Any) -> tuple[Step, Item]:
+    asset = {"kind": "image", "mime_type": "image/png", "sha256": digit * 64}
+    item = whole("items", {"prompt": prompt, "assets": [asset], **facts})
+    return Step.model_validate(whole("steps", {"id": step})), Item.model_validate(item)
+
+
+def test_a_prompt_of_one_letter_with_endless_marks_is_cut() -> None:
+    text = alt_text("image", "still", "", "a" + "\u0301" * 1_000_000)
+    assert len(text) < 2_000
+    assert text.endswith("…")

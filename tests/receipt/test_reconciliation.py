@@ -1,0 +1,217 @@
+"""Ledger, jobs and wallet: agreement is silent, every difference is named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+import pytest
+
+from rivya_flows.queue.events import JobSeen
+from rivya_flows.receipt.model import Agreement, Credits, Difference, Purchase
+from rivya_flows.receipt.reconciliation import explained, jobs_to_ask, reconcile
+from support.naive_service import NaiveService, Rehearsal, frozen
+from support.receipts import whole
+
+
+def row(task_id: str | None = "task_1", **changed: Any) -> Purchase:
+    """A settled purchase of 3 credits, but for what is changed."""
+    made = {
+        "step": "stills",
+        "key": "neon",
+        "n": 1,
+        "route": "generation",
+        "model": "z-image",
+        "task_id": task_id,
+        "status": "succeeded",
+        "reserved": 4,
+        "final": 3,
+        "reason": None,
+    } | changed
+    held = made["reserved"] if made["final"] is None else made["final"]
+    return Purchase.model_validate(whole("ledger", {**made, "held": held}))
+
+
+def job(**changed: Any) -> dict[str, Any]:
+    return {
+        "status": "succeeded",
+        "model": "z-image",
+        "reserved_credits": 4,
+        "final_credits": 3,
+    } | (changed)
+
+
+def agreement(
+    rows: Sequence[Purchase],
+    jobs: Mapping[str, dict[str, Any] | None],
+    before: int | None,
+    after: int | None,
+    others: int = 0,
+) -> Agreement:
+    spent = sum(one.held for one in rows)
+    unexplained, of_others = explained(before, after, spent, others)
+    credits = Credits.model_validate(
+        whole(
+            "credits",
+            {
+                "before": before,
+                "after": after,
+                "spent": spent,
+                "unexplained": unexplained,
+                "others": of_others,
+            },
+        )
+    )
+    seen = {
+        name: None if job is None else JobSeen.model_validate(job) for name, job in jobs.items()
+    }
+    return reconcile(rows, seen, credits)
+
+
+def test_three_that_tell_the_same_agree() -> None:
+    chat = row("chat_1", route="chat", status="answered", final=2)
+    failed = row("task_2", status="failed", final=0)
+    jobs = {"task_1": job(), "task_2": job(status="failed", final_credits=0)}
+    found = agreement([chat, row(), failed], jobs, 100, 95)
+    assert found.agrees
+    assert found.model_dump(mode="json") == {
+        "agrees": True,
+        "compared": 2,
+        "unexplained": 0,
+        "differences": [],
+    }
+
+
+OPEN = {"status": "accepted", "final": None}
+
+
+@pytest.mark.parametrize(
+    ("kind", "ours", "theirs", "words"),
+    [
+        pytest.param("unknown_job", {}, None, "does not know task_1, bought for stills[neon]"),
+        pytest.param("other_model", {}, job(model="veo"), "task_1 is a job of veo, not of z-image"),
+        pytest.param(
+            "other_status", {}, job(status="failed"), "task_1 is failed at the service and succeed"
+        ),
+        pytest.param("other_cost", {}, job(final_credits=5), "task_1 cost 5 at the service and 3"),
+        pytest.param("not_settled", OPEN, job(), "task_1 has succeeded at 3 credits; resume"),
+        pytest.param(
+            "not_settled",
+            OPEN,
+            job(status="canceled"),
+            "is canceled at the service; 4 credits held",
+        ),
+    ],
+)
+def test_a_job_that_the_service_tells_otherwise_is_named(
+    kind: str, ours: dict[str, Any], theirs: dict[str, Any] | None, words: str
+) -> None:
+    [found] = agreement([row(**ours)], {"task_1": theirs}, None, None).differences
+    assert (found.kind, found.task_id, found.step, found.key, found.n) == (
+        kind,
+        "task_1",
+        "stills",
+        "neon",
+        1,
+    )
+    assert words in found.words
+
+
+def test_a_job_that_still_runs_is_no_difference() -> None:
+    jobs = {"task_1": job(status="processing", final_credits=0)}
+    assert agreement([row(**OPEN)], jobs, 100, 96).agrees
+
+
+@pytest.mark.parametrize("untold", ["final_credits", "model"])
+def test_what_the_service_does_not_tell_is_no_difference(untold: str) -> None:
+    assert agreement([row()], {"task_1": job(**{untold: None})}, 100, 97).agrees
+
+
+@pytest.mark.parametrize(("after", "agrees"), [(96, True), (100, True), (101, False), (95, False)])
+def test_what_is_held_for_an_open_job_may_have_been_taken_or_not(after: int, agrees: bool) -> None:
+    jobs = {"task_1": job(status="processing", final_credits=0)}
+    assert agreement([row(**OPEN)], jobs, 100, after).agrees is agrees
+
+
+def test_a_job_that_was_not_asked_for_is_not_compared() -> None:
+    found = agreement([row()], {}, 100, 97)
+    assert (found.agrees, found.compared) == (True, 0)
+
+
+@pytest.mark.parametrize("status", ["uncertain", "intended"])
+def test_a_purchase_without_an_answer_is_named_and_counts_as_spent(status: str) -> None:
+    unanswered = row(None, status=status, final=None, reason="the connection broke")
+    found = agreement([unanswered], {}, 100, 96)
+    [one] = found.differences
+    assert (one.kind, one.task_id, one.ledger, found.unexplained) == ("uncertain", None, 4, 0)
+    assert one.words == (
+        "stills[neon] purchase 1: nobody knows whether this was bought (the connection broke)"
+    )
+
+
+def test_a_job_that_is_in_no_ledger_is_named() -> None:
+    [one] = agreement([row()], {"task_1": job(), "task_7": job()}, None, None).differences
+    assert (one.kind, one.task_id) == ("unexpected_job", "task_7")
+
+
+@pytest.mark.parametrize(
+    ("after", "unexplained", "words"),
+    [
+        (90, 7, "from 100 to 90; this run spent 3, and 7 credits went for something else"),
+        (110, -13, "from 100 to 110; this run spent 3, and 13 credits came in beside it"),
+        (98, -1, "from 100 to 98; this run spent 3, and 1 credit came in beside it"),
+    ],
+)
+def test_a_wallet_that_moved_otherwise_is_named(after: int, unexplained: int, words: str) -> None:
+    found = agreement([row()], {"task_1": job()}, 100, after)
+    [one] = found.differences
+    assert (one.kind, one.ledger, one.service) == ("wallet", 3, 100 - after)
+    assert found.unexplained == unexplained
+    assert words in one.words
+
+
+@pytest.mark.parametrize(
+    ("after", "others", "unexplained"),
+    [(90, 7, 0), (90, 5, 2), (90, 9, 0), (97, 5, 0), (98, 5, -1), (90, -4, 11)],
+)
+def test_what_other_runs_of_the_store_spent_is_explained(
+    after: int, others: int, unexplained: int
+) -> None:
+    found = agreement([row()], {"task_1": job()}, 100, after, others)
+    assert found.unexplained == unexplained
+    assert found.agrees == (unexplained == 0)
+    if (after, others) == (90, 5):
+        assert found.differences[0].words.endswith(
+            "this run spent 3, other runs 5, and 2 credits went for something else"
+        )
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, 9), (9, None), (None, None)])
+def test_a_wallet_that_was_not_read_is_not_compared(before: int | None, after: int | None) -> None:
+    found = agreement([row()], {"task_1": job()}, before, after)
+    assert (found.agrees, found.unexplained) == (True, None)
+
+
+def test_every_kind_of_difference_is_tested_here() -> None:
+    tested = {"unknown_job", "other_model", "other_status", "other_cost", "not_settled"}
+    assert set(get_args(Difference.model_fields["kind"].annotation)) == tested | {
+        "uncertain",
+        "unexpected_job",
+        "wallet",
+    }
+
+
+def test_the_service_is_asked_about_jobs_that_it_made_and_not_about_chats() -> None:
+    text = """
+version: 1
+name: asked
+steps:
+  words: {uses: chat, with: {model: gpt-5-2-chat, message: Hello}}
+  still: {uses: generate, with: {model: z-image, prompt: lamp}}
+  refused: {uses: generate, with: {model: nano-banana, prompt: lamp}}
+"""
+    run = Rehearsal(frozen(text), NaiveService(refusing_models={"nano-banana"}))
+    run.take_up()
+    run.run()
+    [still] = run.state.item("still", "").purchases
+    assert jobs_to_ask(run.state) == (still.task_id,)
