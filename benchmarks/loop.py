@@ -35,9 +35,10 @@ from rivya_client.catalogue.snapshot import shipped
 from rivya_client.client import RivyaClient
 from rivya_client.types import Generation
 from rivya_flows.assets import Asset
+from rivya_flows.engine.jobs import CollectedJob
+from rivya_flows.engine.loop import Engine
 from rivya_flows.engine.run import Run
 from rivya_flows.engine.run_context import RunContext, ServiceConnection
-from rivya_flows.flows.execution.engine import Engine
 from rivya_flows.preparation.prepare import Market, RunRequest, prepare
 from rivya_flows.preparation.spec_file import SpecFile
 from rivya_flows.receipt.report import RunReporter
@@ -46,7 +47,6 @@ from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.cache_index import CacheIndex
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
-from rivya_flows.tasks.generations import CollectedJob
 
 T = TypeVar("T")
 
@@ -153,7 +153,7 @@ class _Service:
     jobs: int = 0
 
     async def __call__(
-        self, task: object, stage: str, step: str, key: str, work: Callable[[], Awaitable[T]]
+        self, function: object, stage: str, step: str, key: str, work: Callable[[], Awaitable[T]]
     ) -> T:
         if stage == "buy":
             await asyncio.sleep(0.05)
@@ -162,7 +162,7 @@ class _Service:
             return cast("T", bought)
         await asyncio.sleep(JOB_SECONDS)
         assert isinstance(work, partial)
-        _, task_id, *_ = work.args
+        task_id = work.args[1].task_id
         job = Generation(id=task_id, status="succeeded", final_credits=1)
         sha256 = f"{int(task_id.removeprefix('task_')):064x}"
         return cast("T", CollectedJob(job, (Asset(kind="image", sha256=sha256),)))

@@ -20,9 +20,9 @@ from prefect.client.schemas.responses import SetStateStatus
 from prefect.exceptions import Pause, PrefectHTTPStatusError
 from prefect.states import AwaitingRetry
 
-from rivya_client.errors import JobTimeoutError
 from rivya_client.printable import one_line
-from rivya_flows.errors import APIError, RivyaError, StoreUnreachableError
+from rivya_flows.engine import run as engine_run
+from rivya_flows.errors import RivyaError, StoreUnreachableError
 from rivya_flows.flows.prefect_internals import executed_before
 from rivya_flows.flows.run_ids import can_be_suspended, flow_run_here, run_id_of
 from rivya_flows.flows.run_logger import run_logger
@@ -45,19 +45,14 @@ _SERVER_ERROR = 500
 
 
 def is_absence(error: BaseException | None) -> bool:
-    """Whether an error, or what caused it, is that something was away which may come back."""
-    while error is not None:
-        match error:
-            case StoreUnreachableError() | httpx.TransportError():
-                return True
-            case JobTimeoutError():  # the service answered all the time
-                return False
-            case APIError() if error.retryable:
-                return True
-            case PrefectHTTPStatusError() if error.response.status_code >= _SERVER_ERROR:
-                return True
-        error = error.__cause__
-    return False
+    """As `engine.run.is_absence`, also of a Prefect server."""
+    return engine_run.is_absence(error, _is_prefects)
+
+
+def _is_prefects(error: BaseException) -> bool:
+    if isinstance(error, PrefectHTTPStatusError):
+        return error.response.status_code >= _SERVER_ERROR
+    return isinstance(error, httpx.TransportError)
 
 
 async def can_try_later() -> bool:

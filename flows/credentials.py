@@ -1,13 +1,13 @@
-"""The Prefect block of a wallet: a key of the service, and where that is."""
+"""Secrets in blocks of Prefect: wallets, which are a key of the service and where that is, and others."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from prefect.blocks.core import Block
-from pydantic import ConfigDict, Field, HttpUrl, SecretStr, field_validator
+from pydantic import ConfigDict, Field, HttpUrl, SecretStr, ValidationError, field_validator
 
 from rivya_client.addresses import checked_base_url, refuse_plain_http
 from rivya_flows.errors import UsageError
@@ -16,6 +16,8 @@ if TYPE_CHECKING:  # Prefect imports this module with each block and worker
     from rivya_client.client import RivyaClient
     from rivya_flows.engine.run_context import WalletCredentials
 
+
+T = TypeVar("T")
 
 _SLUG = "rivya-credentials"
 
@@ -113,8 +115,6 @@ def refuse_unsaved(given: object) -> None:
 
 async def load_wallet(name: str) -> WalletCredentials:
     """The wallet whose block has that name on the current Prefect server."""
-    from rivya_flows.tasks.secret_values import read_block
-
     found = await read_block(partial(RivyaCredentials.aload, name), f"the block {_SLUG}/{name}")
     if found is None:
         raise UsageError(
@@ -122,3 +122,38 @@ async def load_wallet(name: str) -> WalletCredentials:
             "create it again under this name, with a key of the same account",
         )
     return wallet_of(found)
+
+
+async def secret_block(name: str) -> SecretStr | None:
+    """The value of a `Secret` block on the current Prefect server; None if there is none."""
+    # Imported here: most runs need no block, and the import is slow.
+    from prefect.blocks.system import Secret
+
+    block: Any = await read_block(partial(Secret.aload, name), f"the secret block {name!r}")
+    return None if block is None else SecretStr(str(block.get()))
+
+
+async def read_block(load: Callable[[], Awaitable[T]], what: str) -> T | None:
+    """What `load` gives; None if the current Prefect server has no such block."""
+    from prefect.exceptions import PrefectHTTPStatusError
+    from prefect.settings import PREFECT_API_URL
+
+    from rivya_flows.settings import RUN_HERE
+    from rivya_flows.store.shared_store_checks import shown_url
+
+    try:
+        return await load()
+    except ValidationError as error:
+        wrong = "; ".join(f"{one['loc'][0]}: {one['msg']}" for one in error.errors())
+        raise UsageError(f"{what} is wrong: {wrong}", "fix it in Prefect, under Blocks") from None
+    except ValueError:  # Prefect's error for a 404
+        return None
+    except Exception as error:  # what Prefect's HTTP client raises if nothing answers, too
+        url = shown_url(str(PREFECT_API_URL.value()))
+        said, hint = f"no Prefect server answers at {url}", "start that server"
+        if isinstance(error, PrefectHTTPStatusError):
+            said = f"{url} answers with HTTP {error.response.status_code}"
+            hint = "check PREFECT_API_AUTH_STRING or PREFECT_API_KEY"
+        raise UsageError(
+            f"PREFECT_API_URL: {said} when asked for {what}", f"{RUN_HERE}; or {hint}"
+        ) from error

@@ -15,6 +15,9 @@ from typing import Any
 
 from prefect.exceptions import TerminationSignal
 
+STOPPED = (asyncio.CancelledError, TerminationSignal)
+"""What stops an execution from outside."""
+
 
 class StopRequest:
     """Stops one of the runs of a process, and no other."""

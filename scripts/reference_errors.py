@@ -23,7 +23,7 @@ _LINK = re.compile(r"\[([^]]+)\]\([^)]+\)")
 _INTERNAL = {"ExpressionError", "InferenceError", "MissingError", "LimitError", "UsesNull"}
 """What no caller sees: a diagnostic, or the reason of an item, has its words."""
 _OURS = ("rivya_client.", "rivya_flows.")
-_NEVER_ENDS = ("rivya_flows.flows.", "rivya_flows.tasks.", "rivya_client.webhook_signatures")
+_NEVER_ENDS = ("rivya_flows.flows.", "rivya_flows.engine.", "rivya_client.webhook_signatures")
 """Modules with exceptions that end no command: an item or a flow run fails, or a delivery."""
 
 
@@ -101,7 +101,7 @@ def _import_all() -> None:
         *pkgutil.walk_packages(rivya_flows.__path__, "rivya_flows."),
     ]
     for found in modules:
-        if re.search(r"^rivya_client\.|\.(callbacks|flows|language|tasks)\b", found.name):
+        if re.search(r"^rivya_client\.|\.(callbacks|engine|flows|language)\b", found.name):
             importlib.import_module(found.name)
 
 

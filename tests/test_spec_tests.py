@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from rivya_client.catalogue.snapshot import shipped
+from rivya_flows.engine.loop import PlainRunner
 from rivya_flows.errors import UsageError
-from rivya_flows.flows.execution.plain_runner import PlainRunner
 from rivya_flows.preparation.check import SpecWithTests, check_file
 from rivya_flows.spec_tests import CaseResult, named_tests, run_cases
 from support.function_steps import install_paid, installing

@@ -31,9 +31,9 @@ from prefect.runtime import deployment, flow_run
 from rivya_flows.engine.run import Run
 from rivya_flows.engine.run_context import RunContext, WalletCredentials, known_run
 from rivya_flows.errors import RivyaError
-from rivya_flows.flows.absence import can_try_later
+from rivya_flows.flows.absence import can_try_later, is_absence
+from rivya_flows.flows.credentials import secret_block
 from rivya_flows.flows.deploy_blocks import schedule_of
-from rivya_flows.flows.execution.engine import STOPPED
 from rivya_flows.flows.execution.execute import end_cancelled, execute_run, show_ended
 from rivya_flows.flows.execution.run_events import end_heartbeats
 from rivya_flows.flows.prefect_internals import executed_before, made_by, schedule_slug
@@ -46,7 +46,7 @@ from rivya_flows.flows.run_ids import (
     used_for_others,
 )
 from rivya_flows.flows.run_logger import run_logger
-from rivya_flows.flows.stopping import caught_terminations
+from rivya_flows.flows.stopping import STOPPED, caught_terminations
 from rivya_flows.language.workflow import Inputs, Schedule, Workflow
 from rivya_flows.money.live_guard import agreement, confirm_live, spending_of
 from rivya_flows.planning.questions.open_questions import open_questions
@@ -65,7 +65,6 @@ from rivya_flows.runs.results import Receipt, receipt_of
 from rivya_flows.settings import read_settings
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.journal import Journal
-from rivya_flows.tasks.secret_values import secret_block
 
 _NEWEST = 200
 """How many of a deployment's newest runs are searched for a newer one of the same schedule."""
@@ -218,7 +217,9 @@ async def run_deployment(
             driven = await context.leases.until_free(run_id)
             row = await in_thread(partial(known_run, context, run_id))
             reporter = RunReporter(context.journal, context.assets, row, in_folder=False)
-            run = Run(context, reporter, outlasts=await can_try_later())
+            run = Run(context, reporter)
+            if await can_try_later():
+                run.outlasts = is_absence
             report = await _execute(run, workflow, driven=driven)
             waits = None
             while report.status == "suspended":

@@ -9,33 +9,29 @@ from functools import partial
 
 from prefect import get_client
 
+from rivya_flows.engine.loop import drive
 from rivya_flows.engine.model_slots import HeldSlots, shared_slots
 from rivya_flows.engine.run import Run, now
+from rivya_flows.engine.run_log import ServiceOutage, log_events, log_rendering, start_line
 from rivya_flows.engine.signing import Signing, signer_of
 from rivya_flows.errors import RivyaError
-from rivya_flows.flows.execution.engine import STOPPED, drive
+from rivya_flows.flows.credentials import secret_block
 from rivya_flows.flows.execution.job_notifications import listen_for_jobs
 from rivya_flows.flows.execution.run_events import announce
-from rivya_flows.flows.execution.run_log import (
-    ServiceOutage,
-    log_events,
-    log_rendering,
-    start_line,
-    traced,
-)
 from rivya_flows.flows.execution.task_runner import PrefectCalls
+from rivya_flows.flows.execution.traces import traced
+from rivya_flows.flows.prefect_internals import goes_on_elsewhere
 from rivya_flows.flows.questions.suspension import take_answers
 from rivya_flows.flows.recovery.orphans import close_cancelled, earlier_task_runs
 from rivya_flows.flows.run_ids import flow_run_here
 from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.flows.run_page.artifacts import Page, open_page
 from rivya_flows.flows.server.limits import turn
-from rivya_flows.flows.stopping import caught_terminations
+from rivya_flows.flows.stopping import STOPPED, caught_terminations
 from rivya_flows.language.workflow import Concurrency
 from rivya_flows.preparation.restore import restore_media
 from rivya_flows.receipt.report import RunReport
 from rivya_flows.store.database import in_thread
-from rivya_flows.tasks.generations import list_models
 
 
 async def execute_run(run: Run, concurrency: Concurrency | None) -> RunReport:
@@ -120,6 +116,8 @@ async def _run_engine(run: Run, page: Page) -> None:
         logger.warning("%s", words)
         run.notify(words)
 
+    run.stops, run.goes_on_elsewhere = STOPPED, goes_on_elsewhere
+    run.secret_block = secret_block
     run.on_poll = ServiceOutage(context.service.base_url, tell).polled
     run.slots = HeldSlots(shared_slots(settings.rivya_flows_model_parallel))
     async with context.client() as run.client, listening as run.wakes:
@@ -132,10 +130,9 @@ async def _run_engine(run: Run, page: Page) -> None:
                 await in_thread(restored)
             await _tag_flow_run(reporter.frozen.labels)
             logger.info("%s", start_line(run.state))
-            calls = PrefectCalls(run, earlier, page.show_result, page.show_group)
+            calls = PrefectCalls(run, earlier, page)
             run.calls = calls
-            # Free, and what the graph begins with: which models there are at this moment.
-            await calls.begin(list_models)
+            await calls.begin()
             page.show_plan(run.state)
             run.listen = log_events(
                 logger, calls.listen, page.show_progress, tracing.listen, run.listen

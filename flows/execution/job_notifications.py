@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 
 from prefect import get_client
 from prefect.events.clients import get_events_subscriber
@@ -20,99 +19,18 @@ from prefect.events.filters import EventFilter, EventNameFilter
 from prefect.events.schemas.events import Event, Resource
 from sqlalchemy import Engine
 
+from rivya_flows.engine.job_wakes import JobWakes, Tell
 from rivya_flows.errors import StoreError
 from rivya_flows.receiver.notification import EVENT_PREFIX, Emit, JobNotification
 from rivya_flows.settings import Settings
-from rivya_flows.store.received_events import NEWEST, Received
+from rivya_flows.store.received_events import Received
 
 CONNECT_SECONDS = 30.0
 """How long a run waits for a server that neither accepts nor refuses its subscription."""
 
-MISSES = 3
-"""After this many jobs in a row that ended without an event, jobs are polled as usual."""
-
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 
-Tell = Callable[[str], object]
-
 _log = logging.getLogger(__name__)
-
-
-@dataclass
-class JobWakes:
-    """The waits of all runs of an event loop that share a subscription, and the newest events."""
-
-    poll_seconds: float
-    listeners: list[Tell] = field(default_factory=list)
-    _waits: dict[str, list[asyncio.Event]] = field(default_factory=dict)
-    _notified: OrderedDict[str, None] = field(default_factory=OrderedDict)
-    tried: asyncio.Event = field(default_factory=asyncio.Event)
-    users: int = 0
-    listening: asyncio.Task[None] | None = None
-    _is_connected: bool = False
-    _misses: int = 0
-
-    @contextmanager
-    def waiting(self, task_id: str) -> Iterator[asyncio.Event]:
-        """An event that is set once a webhook named the job, also if that was before."""
-        wake = asyncio.Event()
-        if task_id in self._notified:
-            wake.set()
-        self._waits.setdefault(task_id, []).append(wake)
-        try:
-            yield wake
-            if task_id not in self._notified:
-                self._missed()
-        finally:
-            self._waits[task_id].remove(wake)
-            if not self._waits[task_id]:
-                del self._waits[task_id]
-
-    def slow(self) -> float | None:
-        """Seconds between two polls of a job; None while webhooks cannot be relied on."""
-        return self.poll_seconds if self._is_connected and self._misses < MISSES else None
-
-    def hear(self, task_ids: Iterable[str]) -> None:
-        """Wakes the waits for jobs that events name now."""
-        self._misses = 0
-        self.remember(task_ids)
-
-    def remember(self, task_ids: Iterable[str]) -> None:
-        """Wakes the waits for jobs that events named at any time."""
-        for task_id in task_ids:
-            self._notified[task_id] = None
-            self._notified.move_to_end(task_id)
-            for wake in self._waits.get(task_id, ()):
-                wake.set()
-        while len(self._notified) > NEWEST:
-            self._notified.popitem(last=False)
-
-    def connected(self, yes: bool) -> None:
-        """Records that the subscription was made, failed or was lost."""
-        self.tried.set()
-        lost = self._is_connected and not yes
-        self._is_connected = yes
-        if lost:
-            self._wake_all()
-
-    def _missed(self) -> None:
-        """Counts a job that ended without an event: the event is late, or none arrive."""
-        if self.slow() is None:
-            return
-        self._misses += 1
-        if self._misses == MISSES:
-            self.tell("webhooks do not arrive; polling instead")
-            self._wake_all()
-
-    def tell(self, message: str) -> None:
-        for listener in self.listeners:
-            listener(message)
-
-    def _wake_all(self) -> None:
-        # Each polls once, then continues at the usual rate.
-        for waits in self._waits.values():
-            for wake in waits:
-                wake.set()
 
 
 @asynccontextmanager
@@ -141,24 +59,34 @@ async def listen_for_jobs(
             wakes.listeners.remove(tell)
 
 
-_SUBSCRIPTIONS: dict[asyncio.AbstractEventLoop, JobWakes] = {}
+@dataclass
+class _Subscription:
+    """One subscription of an event loop, and the runs that use it."""
+
+    wakes: JobWakes
+    listening: asyncio.Task[None]
+    users: int = 0
+
+
+_SUBSCRIPTIONS: dict[asyncio.AbstractEventLoop, _Subscription] = {}
 
 
 @asynccontextmanager
 async def _shared(poll_seconds: float) -> AsyncIterator[JobWakes]:
     loop = asyncio.get_running_loop()
-    if (wakes := _SUBSCRIPTIONS.get(loop)) is None:
-        wakes = _SUBSCRIPTIONS[loop] = JobWakes(poll_seconds)
-        wakes.listening = asyncio.create_task(_listen(wakes))
-    wakes.users += 1
+    if (shared := _SUBSCRIPTIONS.get(loop)) is None:
+        wakes = JobWakes(poll_seconds)
+        shared = _Subscription(wakes, asyncio.create_task(_listen(wakes)))
+        _SUBSCRIPTIONS[loop] = shared
+    shared.users += 1
     try:
-        yield wakes
+        yield shared.wakes
     finally:
-        wakes.users -= 1
-        if wakes.users == 0 and wakes.listening is not None:
+        shared.users -= 1
+        if shared.users == 0:
             del _SUBSCRIPTIONS[loop]
-            wakes.listening.cancel()
-            await asyncio.gather(wakes.listening, return_exceptions=True)
+            shared.listening.cancel()
+            await asyncio.gather(shared.listening, return_exceptions=True)
 
 
 async def _listen(wakes: JobWakes) -> None:

@@ -71,8 +71,8 @@ class LocalRunner:
         if settings.rivya_api_key is not None or settings.prefect_api_url is None:
             return settings
         # Only then: importing Prefect takes a second.
+        from rivya_flows.flows.credentials import secret_block
         from rivya_flows.runs.connect import with_key
-        from rivya_flows.tasks.secret_values import secret_block
 
         try:
             async with asyncio.timeout(HEALTH_SECONDS):
@@ -215,10 +215,9 @@ async def _answering(api_url: str) -> None:
         if problem is None:
             try:
                 await client.api_version()  # its health asks for no password
+                return
             except Exception as error:
                 problem = error
-    if problem is None:
-        return
     answer = getattr(problem, "response", None)
     if answer is not None:
         raise UsageError(

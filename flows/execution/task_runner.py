@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
@@ -20,11 +21,13 @@ from rivya_flows.engine.run import Run
 from rivya_flows.errors import RivyaError
 from rivya_flows.flows.paging import UNFINISHED, flow_runs_with, read_task_runs
 from rivya_flows.flows.prefect_internals import Boxed, task_named
+from rivya_flows.flows.run_page.artifacts import Page
 from rivya_flows.flows.task_groups import ItemRange, TaskGroup, ranges_of
 from rivya_flows.plans.names import label
 from rivya_flows.queue.events import Event, OfItem
 from rivya_flows.queue.items import TERMINAL
 from rivya_flows.queue.state import State as RunState
+from rivya_flows.tasks import files, generations, work
 
 HEARD_SECONDS = 30.0
 """The server has recorded the end of a task run by then, if it heard of it."""
@@ -33,8 +36,13 @@ T = TypeVar("T")
 
 _logger = logging.getLogger(__name__)
 
-Shown = Callable[[UUID | None, str, str, str, Any], None]
-"""Receives the task run, stage, step, key and result of each task."""
+TASKS: Mapping[Callable[..., Any], Task[..., Any]] = {
+    one.fn: one
+    for module in (files, generations, work)
+    for one in vars(module).values()
+    if isinstance(one, Task)
+}
+"""The task of each call that the engine makes, by its function."""
 
 
 class PrefectCalls:
@@ -44,59 +52,58 @@ class PrefectCalls:
         run: Its `state` has the plan.
         earlier: Names and ids of the task runs of earlier executions, in order: finished work has
             no new task run, and later work still depends on it in the graph.
+        page: Shows the results.
     """
 
-    def __init__(
-        self,
-        run: Run,
-        earlier: Iterable[tuple[str, UUID]],
-        shown: Shown,
-        shown_group: Callable[[TaskGroup, str], None],
-    ) -> None:
+    def __init__(self, run: Run, earlier: Iterable[tuple[str, UUID]], page: Page) -> None:
         self._run = run
-        self._shown = shown
-        self._shown_group = shown_group
+        self._page = page
         self._ranges: dict[str, dict[str, ItemRange]] = {}
         self._groups: dict[tuple[str, str], dict[str, TaskGroup]] = {}
         self._begun: set[UUID] = set()
         self._ends: dict[UUID, tuple[float, State[Any]]] = {}
         self._ending: list[asyncio.Task[Any]] = []
-        self._root: State[Any] | None = None
-        self._last: dict[str, dict[str, State[Any]]] = {}
+        self._root: UUID | None = None
+        self._last: defaultdict[str, dict[str, UUID]] = defaultdict(dict)
         self._earlier: set[UUID] = set()
         for name, task_run_id in earlier:
             step, _, key = name.rpartition(" ")[0].partition("[")
-            self._last.setdefault(step, {})[key.removesuffix("]")] = _known(task_run_id)
+            self._last[step][key.removesuffix("]")] = task_run_id
             self._earlier.add(task_run_id)
 
-    async def begin(self, task: Task[[Run], Coroutine[Any, Any, T]]) -> T:
-        self._root = await self._called(task, task.name, partial(task.fn, self._run), [])
-        result: T = await _result(self._root)
-        return result
+    async def begin(self) -> None:
+        """Ask which models there are at this moment: it is free, and what the graph begins with."""
+        task = generations.list_models
+        state = await self._called(task, task.name, partial(task.fn, self._run), ())
+        self._root = state.state_details.task_run_id
+        await state.aresult()
 
     async def __call__(
         self,
-        task: Task[..., Any],
+        function: Callable[..., Any],
         stage: str,
         step: str,
         key: str,
         work: Callable[[], Awaitable[T]],
     ) -> T:
-        """Run the task under a name such as ``stills[neon] buy``, or in the task run of a group."""
+        """Run the task of a function under a name such as ``stills[neon] buy``, or in the task run of a group."""
+        task = TASKS[function]
         if (items := self._range(step, key)) is not None:
             group = self._group(task, stage, items, key)
             begun = await group.begun()
             if begun is not None and begun not in self._begun:
                 self._begun.add(begun)
-                self._last.setdefault(step, {})[items.name] = _known(begun)
+                self._last[step][items.name] = begun
             return await group.call(key, work)
-        upstream = self._rooted(self._upstream(step, key))
-        state = await self._called(task, f"{label(step, key)} {stage}", work, upstream)
-        self._last.setdefault(step, {})[key] = state
+        name, upstream = f"{label(step, key)} {stage}", self._upstream(step, key)
+        state = await self._called(task, name, work, upstream)
+        task_run_id = state.state_details.task_run_id
+        if task_run_id is not None:
+            self._last[step][key] = task_run_id
         if state.is_cancelled():
             raise asyncio.CancelledError
-        result: T = await _result(state)
-        self._shown(_id(state), stage, step, key, result)
+        result: T = (await state.aresult()).value
+        self._page.show_result(task_run_id, stage, step, key, result)
         return result
 
     def listen(self, event: Event, state: RunState) -> None:
@@ -121,14 +128,18 @@ class PrefectCalls:
         task: Task[..., Any],
         name: str,
         work: Callable[[], Awaitable[Any]],
-        upstream: list[State[Any]],
+        upstream: Iterable[UUID],
     ) -> State[Any]:
+        """The last state of a task run after others; without others of this execution, after its first one."""
+        after = dict.fromkeys(upstream)
+        if self._root is not None and after.keys() <= self._earlier:
+            after[self._root] = None
         state: State[Any] = await task_named(task, name, _boxed(work))(
             # Otherwise a failed upstream state leaves this task pending for ever.
-            wait_for=[allow_failure(one) for one in upstream],
+            wait_for=[allow_failure(_known(one)) for one in after],
             return_state=True,
         )
-        if (task_run_id := _id(state)) is not None:
+        if (task_run_id := state.state_details.task_run_id) is not None:
             self._ends[task_run_id] = time.monotonic(), state
         return state
 
@@ -162,11 +173,9 @@ class PrefectCalls:
         stages = self._groups.setdefault((items.step, items.name), {})
         group = stages.get(stage)
         if group is None or group.over:
-            group = stages[stage] = TaskGroup(items, stage, self._shown_group)
-            found = {
-                _id(state): state for key in items.keys for state in self._upstream(items.step, key)
-            }
-            upstream, name = self._rooted([*found.values()]), group.name
+            group = stages[stage] = TaskGroup(items, stage, self._page.show_group)
+            upstream = [one for key in items.keys for one in self._upstream(items.step, key)]
+            name = group.name
             group.begin(lambda work: self._called(task, name, work, upstream))
             assert group.task is not None  # it has begun
             self._ending.append(group.task)
@@ -175,38 +184,30 @@ class PrefectCalls:
                     group.leave_out(key)
         return group
 
-    def _rooted(self, upstream: list[State[Any]]) -> list[State[Any]]:
-        """Without other dependencies of this execution, its first task."""
-        if self._root is not None and {_id(one) for one in upstream} <= self._earlier:
-            return [*upstream, self._root]
-        return upstream
-
     def _place(self, step: str, key: str) -> str:
         items = self._range(step, key)
         return key if items is None else items.name
 
-    def _upstream(self, step: str, key: str) -> list[State[Any]]:
-        own = self._last.get(step, {}).get(self._place(step, key))
+    def _upstream(self, step: str, key: str) -> list[UUID]:
+        """The task runs that a call of an item comes after."""
+        own = self._last[step].get(self._place(step, key))
         if own is not None:
             return [own]
-        planned = self._run.state.plan.steps[step]
-        found: dict[UUID | None, State[Any]] = {}
-        for name in sorted(self._run.state.plan.follows(step) or self._ends_before(planned.part)):
+        found, plan = list[UUID](), self._run.state.plan
+        planned = plan.steps[step]
+        for name in sorted(plan.follows(step) or self._ends_before(planned.part)):
             follows = name == planned.itemwise and name not in planned.whole
-            for state in self._states(name, key if follows else None):
-                found[_id(state)] = state
-        return list(found.values())
+            found += self._runs_of(name, key if follows else None)
+        return found
 
-    def _states(self, step: str, key: str | None) -> list[State[Any]]:
+    def _runs_of(self, step: str, key: str | None) -> list[UUID]:
         """The last task runs of a step or of one item; those of its upstream if it has none."""
-        items = self._last.get(step, {})
+        items = self._last[step]
         place = None if key is None else self._place(step, key)
         if place in items:
             return [items[place]]
-        if items:
-            return list(items.values())
-        before = self._run.state.plan.follows(step)
-        return [state for name in before for state in self._states(name, None)]
+        before = () if items else self._run.state.plan.follows(step)
+        return [*items.values(), *(one for name in before for one in self._runs_of(name, None))]
 
     def _ends_before(self, part: str) -> set[str]:
         """For steps of later parts: the steps of the main part that no other step depends on."""
@@ -230,16 +231,7 @@ def _boxed(work: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
     return boxed
 
 
-async def _result(state: State[Any]) -> Any:
-    boxed = await state.aresult()
-    return boxed.value
-
-
 def _known(task_run_id: UUID) -> State[Any]:
     """A state to depend on: only its id matters."""
     details = StateDetails(task_run_id=task_run_id)
     return State(type=StateType.COMPLETED, state_details=details, data=Boxed(None))
-
-
-def _id(state: State[Any]) -> UUID | None:
-    return state.state_details.task_run_id

@@ -17,6 +17,8 @@ from prefect.runtime import flow_run
 from rivya_client.types import ChatCompletion
 from rivya_cut.results import POSTER_SIDE
 from rivya_flows.assets import Asset, assets_in, output_assets, rendered_as
+from rivya_flows.engine.files import Upload
+from rivya_flows.engine.jobs import CollectedJob
 from rivya_flows.engine.publishing import addresses_of, report_of, stills_of
 from rivya_flows.engine.run_context import RunContext
 from rivya_flows.estimate.estimate import estimate, rehearse
@@ -38,8 +40,6 @@ from rivya_flows.queue.events import Event
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.model import Receipt
 from rivya_flows.receipt.provenance import media_of
-from rivya_flows.tasks.files import Upload
-from rivya_flows.tasks.generations import CollectedJob
 
 MOST_REHEARSED = 1_000
 """A plan with more items is shown without a look into the cache, which would take minutes."""

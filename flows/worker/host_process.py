@@ -23,6 +23,7 @@ from contextlib import suppress
 from types import FrameType
 from uuid import UUID
 
+from rivya_flows.engine import functions
 from rivya_flows.flows.server.environment import told_outages
 from rivya_flows.flows.spec_registry import flow_for_run
 from rivya_flows.flows.stopping import StopRequest, stopped_by
@@ -38,7 +39,6 @@ from rivya_flows.flows.worker.hosts import (
 )
 from rivya_flows.flows.worker.prefect_internals import SharedRuns, ask_often, persist_no_results
 from rivya_flows.settings import read_settings
-from rivya_flows.tasks import functions
 
 _LINES = 12
 """Calls of a stack that are shown, from the innermost outwards."""

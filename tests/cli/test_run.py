@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 
 import rivya_flows as rf
+from rivya_flows.engine.loop import PlainRunner
 from rivya_flows.errors import NotConfirmedError
-from rivya_flows.flows.execution.plain_runner import PlainRunner
 from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.runs.execution import Observer
 from rivya_flows.runs.resume import ResumeOptions, resume

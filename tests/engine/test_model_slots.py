@@ -81,11 +81,11 @@ async def test_a_cancelled_waiter_leaves_its_turn_to_the_next() -> None:
 async def test_a_job_that_may_run_already_counts_and_does_not_wait() -> None:
     slots = ModelSlots(1)
     held = HeldSlots(slots)
-    await held.before_buying(buying("a"), "z-image")
-    await held.before_buying(buying("b", intended=True), "z-image")
+    await held.take(buying("a"), "z-image")
+    await held.take(buying("b", intended=True), "z-image")
     assert slots.taken("z-image") == 2
     held.over(buying("b"))
-    waiting = asyncio.create_task(held.before_buying(buying("c"), "z-image"))
+    waiting = asyncio.create_task(held.take(buying("c"), "z-image"))
     await settled()
     assert not waiting.done()
     held.over(buying("a"))

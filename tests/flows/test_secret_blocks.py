@@ -18,11 +18,12 @@ from pydantic import SecretStr
 
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.callbacks import CALLBACK_SCHEME
+from rivya_flows.engine.notify import revealed
 from rivya_flows.errors import UsageError
+from rivya_flows.flows.credentials import secret_block
 from rivya_flows.flows.deploy_blocks import prefect_yaml
 from rivya_flows.language.syntax.secret_names import KEY_BLOCK
 from rivya_flows.spec.load import load
-from rivya_flows.tasks.secret_values import revealed, secret_block
 from support.prefect_workers import Place, Server, deploy, sandbox_process, worker
 from support.sandbox_calls import receiving
 
@@ -133,5 +134,5 @@ async def test_a_worker_without_a_key_buys_with_that_of_the_block_and_leaks_noth
 async def test_a_block_that_is_not_there_is_told_by_its_name() -> None:
     assert await secret_block("nowhere") is None
     with pytest.raises(UsageError, match="there is no secret block 'block:nowhere'") as caught:
-        await revealed("block:nowhere")
+        await revealed("block:nowhere", secret_block)
     assert "a Secret block named nowhere" in str(caught.value.hint)

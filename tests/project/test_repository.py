@@ -15,6 +15,7 @@ import rivya_client
 import rivya_flows
 from rivya_client.catalogue.snapshot import shipped
 from rivya_client.types import Generation, JobError
+from rivya_flows.engine.jobs import CollectError, JobFailedError
 from rivya_flows.errors import (
     APIConnectionError,
     APIStatusError,
@@ -28,7 +29,6 @@ from rivya_flows.errors import (
     UsageError,
 )
 from rivya_flows.spec.load import load
-from rivya_flows.tasks.generations import CollectError, JobFailedError
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,8 +11,7 @@ import pytest
 from PIL import Image
 
 from rivya_flows.queue.events import Stamped
-from rivya_flows.receipt.comparison import comparison
-from rivya_flows.receipt.comparison_page import comparison_page
+from rivya_flows.receipt.comparison import comparison, comparison_page
 from rivya_flows.receipt.contact_sheet import SheetRow, batch_sheet, contact_sheet
 from rivya_flows.receipt.from_journal import receipt
 from rivya_flows.receipt.share_page import share_page, shared_outputs

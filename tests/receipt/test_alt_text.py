@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rivya_client.mime_types import MediaKind
-from rivya_flows.receipt.alt_text import alt_text, described, shared_ending
+from rivya_flows.receipt.embedding import alt_text, described, shared_ending
 from rivya_flows.receipt.model import Item, Step
 from support.receipts import whole
 

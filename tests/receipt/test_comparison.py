@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from rivya_flows.queue.events import Stamped
-from rivya_flows.receipt.comparison import comparison
-from rivya_flows.receipt.comparison_page import comparison_page
+from rivya_flows.receipt.comparison import comparison, comparison_page
 from support.judged_picks import Judging, judged_spec
 from support.naive_service import Rehearsal, frozen
 from support.receipts import parsed, stamped

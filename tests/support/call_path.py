@@ -70,7 +70,7 @@ def _waiting() -> list[str]:
         [name for name in _chain(task.get_coro()) if name.startswith(OURS)]
         for task in asyncio.all_tasks()
     ]
-    of_engine = [names for names in chains if names and names[-1].endswith(".execution.engine")]
+    of_engine = [names for names in chains if names and names[-1].endswith(".engine.loop")]
     return max(of_engine, key=len, default=[])
 
 

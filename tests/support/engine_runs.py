@@ -19,10 +19,10 @@ from pydantic import SecretStr
 from rivya_client.catalogue.catalogue import Catalogue
 from rivya_client.client import RivyaClient
 from rivya_client.runtime import FastClock
+from rivya_flows.engine.loop import Engine
 from rivya_flows.engine.model_slots import HeldSlots, ModelSlots
-from rivya_flows.engine.run import Asker, Listener, Run, RunOptions, ignore, now
+from rivya_flows.engine.run import Asker, Listener, Run, RunOptions, ignore, is_absence, now
 from rivya_flows.engine.run_context import RunContext, ServiceConnection, SharedUploads
-from rivya_flows.flows.execution.engine import Engine
 from rivya_flows.preparation.catalogue_cache import read_catalogue
 from rivya_flows.preparation.prepare import Market, Prepared, RunRequest, prepare
 from rivya_flows.preparation.spec_file import SpecFile
@@ -93,13 +93,13 @@ class Bomb:
 
 @dataclass
 class DirectCalls:
-    """Calls the plain function of a task; remembers what was called."""
+    """Calls the function; remembers what was called."""
 
     bomb: Bomb
     called: list[str] = field(default_factory=list)
 
     async def __call__(
-        self, task: object, stage: str, step: str, key: str, work: Callable[[], Awaitable[T]]
+        self, function: object, stage: str, step: str, key: str, work: Callable[[], Awaitable[T]]
     ) -> T:
         self.bomb.check()
         self.called.append(f"{step}[{key}] {stage}")
@@ -206,10 +206,14 @@ class Studio:
         renewal_seconds: float = 10,
         slots: ModelSlots | None = None,
         uploads: SharedUploads | None = None,
-        outlasts: bool = False,
+        prepare: Callable[[Run], object] = ignore,
         clock: Callable[[], datetime] = now,
     ) -> State | None:
-        """One execution, as `rivya_flows.flows.execution.execute` makes it; None where the bomb stopped it."""
+        """One execution, as `rivya_flows.flows.execution.execute` makes it; None where the bomb stopped it.
+
+        Args:
+            prepare: Sets further fields of the run.
+        """
         bomb = bomb or Bomb()
         with self.context(bomb) as context:
             if uploads is not None:
@@ -225,10 +229,10 @@ class Studio:
                 conflict_seconds=conflict_seconds,
                 conflict_pause_seconds=0.05,
                 slots=HeldSlots(slots),
-                outlasts=outlasts,
                 clock=clock,
             )
             run.state = run.reporter.follow()
+            prepare(run)
             run.calls = calls or DirectCalls(bomb)
             # A killed process leaves its lease; here the process lives on, and releases it.
             held = context.leases.held(run_id, renewal_seconds)
@@ -338,3 +342,8 @@ steps:
 outputs:
   pictures: ${{{{ steps.stills.assets }}}}
 """
+
+
+def outlasting(run: Run) -> None:
+    """Lets the execution end without an end of the run where the service is away."""
+    run.outlasts = is_absence

@@ -21,7 +21,7 @@ from rivya_client.catalogue.catalogue import Catalogue
 from rivya_client.catalogue.snapshot import from_wire, shipped
 from rivya_client.client import RivyaClient
 from rivya_client.runtime import FastClock
-from rivya_flows.engine.run import RunOptions
+from rivya_flows.engine.run import RunOptions, ignore
 from rivya_flows.engine.run_context import RunContext
 from rivya_flows.errors import RivyaError
 from rivya_flows.flows.absence import is_absence
@@ -30,7 +30,7 @@ from rivya_sandbox.service import admin
 from rivya_sandbox.service.options import HOSTILE, Options
 from rivya_sandbox.service.serve import application
 from rivya_sandbox.service.startup import Sandbox, acquired
-from support.engine_runs import Bomb, Studio, accounts_agree, customer
+from support.engine_runs import Bomb, Studio, accounts_agree, customer, outlasting
 
 BOUGHT_AT = ("/api/v1/generations", "/api/v1/chat/completions")
 
@@ -325,7 +325,7 @@ async def _history(
                 bomb=bomb,
                 conflict_seconds=chance.choice([0, 0.06]),
                 resend_hours=chance.choice([0] + [20] * 9),
-                outlasts=chance.random() < 0.4,
+                prepare=outlasting if chance.random() < 0.4 else ignore,
             )
         except RivyaError as error:
             if not is_absence(error):

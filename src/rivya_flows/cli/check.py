@@ -277,7 +277,7 @@ def _run(paths: Sequence[Path], text: str, junit: Path | None, *, as_json: bool)
         return _tell_problems(problems, as_json=as_json)
     if not chosen:
         raise UsageError(f"no case has {text!r} in its name", "leave out -k to run all")
-    from rivya_flows.flows.execution.plain_runner import PlainRunner
+    from rivya_flows.engine.loop import PlainRunner
 
     began = time.monotonic()
     hear = (lambda _: None) if as_json else _show_case

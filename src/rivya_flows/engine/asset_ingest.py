@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
@@ -71,33 +71,30 @@ def _asset(found: Probe, path: Path, sha256: str, url: str | None) -> Asset:
     return Asset(path=path, url=url, sha256=sha256, **asdict(found))
 
 
-def put_back(assets: AssetStore, sha256: str, places: Iterable[Path], *, writes: bool) -> bool:
-    """Whether the store has a medium, if need be again, from a place with the same content.
-
-    Without `writes` it is only read from that place, by this `AssetStore`.
-    """
-    if assets.size(sha256) is not None:
-        return True
-    for place in places:
-        with suppress(OSError):
-            if place.is_file() and file_hash(place) == sha256:
-                if writes:
-                    assets.put(place)
-                else:
-                    assets.lend(place, sha256)
-                return True
-    return False
-
-
 def put_all_back(
     assets: AssetStore, places: Mapping[str, Sequence[Path]], *, writes: bool
 ) -> list[str]:
-    """Puts back media, each by its hash from its places, see `put_back`; gives those that are lost."""
+    """Puts back media that the store lacks, each from a place with its content; gives those that are lost.
+
+    Without `writes` they are only read from there, by this `AssetStore`.
+    """
+
+    def is_back(sha256: str) -> bool:
+        if assets.size(sha256) is not None:
+            return True
+        for place in places[sha256]:
+            with suppress(OSError):
+                if place.is_file() and file_hash(place) == sha256:
+                    if writes:
+                        assets.put(place)
+                    else:
+                        assets.lend(place, sha256)
+                    return True
+        return False
+
     with ThreadPoolExecutor(_AT_ONCE) as threads:  # a store elsewhere answers slowly
-        found = threads.map(
-            lambda digest: put_back(assets, digest, places[digest], writes=writes), places
-        )
-        return [digest for digest, is_kept in zip(places, found, strict=True) if not is_kept]
+        found = threads.map(is_back, places)
+        return [sha256 for sha256, is_kept in zip(places, found, strict=True) if not is_kept]
 
 
 def each_found(named: Mapping[str, T], find: Callable[[T], U], hint: str) -> dict[str, U]:

@@ -56,8 +56,7 @@ class Reuse:
         if asked.run_id is not None:
             taken = self._of(asked.run_id).get(name)
             # A fallback that made it may read otherwise here, although the step as written does not.
-            is_equal = taken is not None and taken.request_hash in asked.hashes
-            if taken and is_equal:
+            if taken and taken.request_hash in asked.hashes:
                 if is_intact(self._assets, taken.outputs):
                     return answer(
                         outputs=dict(taken.outputs),
@@ -121,13 +120,9 @@ def listing(results: CacheIndex, assets: AssetStore) -> tuple[CacheEntry, ...]:
     entries = []
     for one in results.all():
         media = tuple(dict.fromkeys(asset.sha256 for asset in _media(one.outputs)))
-        size, whole = (
-            sum(sizes.get(name, 0) for name in media),
-            all(name in sizes for name in media),
-        )
-        entries.append(
-            CacheEntry(one.cache_key, one.run_id, one.credits, one.at, media, size, whole)
-        )
+        size, whole = sum(sizes.get(name, 0) for name in media), sizes.keys() >= {*media}
+        of = one.cache_key, one.run_id, one.credits, one.at
+        entries.append(CacheEntry(*of, media, size, whole))
     return tuple(entries)
 
 
@@ -141,14 +136,10 @@ def prune(
     media: bool = False,
     pretend: bool = False,
 ) -> Pruned:
-    """Deletes cache entries and, if asked, unused media; runs can still be resumed and reported.
+    """Deletes cache entries of at least an age, None: all; runs can still be resumed and reported.
 
-    Args:
-        now: UTC.
-        older_than: Delete entries of at least this age; None deletes all.
-        media: Delete media older than `YOUNG` that no journal and no entry names, and what killed
-            downloads left.
-        pretend: Delete nothing; only tell what would be deleted.
+    With `media` also media older than `YOUNG` that no journal and no entry names, and what killed
+    downloads left. With `pretend` nothing is deleted.
     """
     limit = None if older_than is None else (now - older_than).timestamp()
     going = tuple(

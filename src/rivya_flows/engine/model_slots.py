@@ -55,32 +55,25 @@ class HeldSlots:
         self._slots = slots or ModelSlots()
         self._held: dict[tuple[str, str, int], str] = {}
 
-    async def before_buying(self, action: Buy, model: str | None) -> None:
-        """Wait for a slot; a purchase that may have been made already does not wait."""
-        if action.intended:
-            self.under_way(action, model)
-        elif model is not None and _job(action) not in self._held:
-            await self._slots.take(model)
-            self._held[_job(action)] = model
-
-    def under_way(self, action: Buy | Collect, model: str | None) -> None:
-        """Count a job that an earlier execution bought."""
-        if model is not None and _job(action) not in self._held:
+    async def take(self, action: Buy | Collect, model: str | None) -> None:
+        """Wait for a slot; what an earlier execution bought, or may have bought, takes one at once."""
+        job = action.step, action.key, action.n
+        if model is None or job in self._held:
+            return
+        if isinstance(action, Collect) or action.intended:
             self._slots.count(model)
-            self._held[_job(action)] = model
+        else:
+            await self._slots.take(model)
+        self._held[job] = model
 
     def over(self, action: Buy | Collect) -> None:
-        if (model := self._held.pop(_job(action), None)) is not None:
+        if (model := self._held.pop((action.step, action.key, action.n), None)) is not None:
             self._slots.give_back(model)
 
     def all_over(self) -> None:
         """Give back all slots when the execution of the run ends."""
         while self._held:
             self._slots.give_back(self._held.popitem()[1])
-
-
-def _job(action: Buy | Collect) -> tuple[str, str, int]:
-    return action.step, action.key, action.n
 
 
 _SHARED: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, ModelSlots] = (

@@ -1,24 +1,28 @@
-"""One execution of a run, and what executes runs: `flows` does, since `app` knows no Prefect."""
+"""One execution of a run, and what executes runs: `flows` does under Prefect, which nothing here knows."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from pydantic import SecretStr
 
 from rivya_client.client import RivyaClient
+from rivya_client.errors import JobTimeoutError
 from rivya_client.job_durations import Watched
 from rivya_client.retries import RetryPolicy
 from rivya_client.types import Generation
 from rivya_flows.engine.cache import Reuse
+from rivya_flows.engine.job_wakes import JobWakes
 from rivya_flows.engine.model_slots import HeldSlots
 from rivya_flows.engine.run_context import RunContext, WalletCredentials
 from rivya_flows.engine.signing import Signing
-from rivya_flows.errors import APIError, UsageError
+from rivya_flows.errors import APIError, StoreUnreachableError, UsageError
 from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.queue.actions import Buy, Collect, UploadMedium, Work
 from rivya_flows.queue.events import Event, ItemFailed, RunResumed, Unpaid
@@ -45,44 +49,52 @@ MAX_DOWNLOADS = 16
 """At once in one run. More are no faster, and the HTTP library looks through all connections for each
 request."""
 
-P = ParamSpec("P")
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
+A = TypeVar("A", bound=UploadMedium | Buy | Collect | Work | ItemFailed)
 
 
 def ignore(*_: object) -> None:
     """Hears nothing."""
 
 
+async def no_blocks(_: str) -> None:
+    """Knows no secret."""
+
+
 def now() -> datetime:
     return datetime.now(UTC)
 
 
-class TaskOf(Protocol[P, T_co]):
-    """A task of Prefect, see `rivya_flows.tasks`."""
+def is_absence(
+    error: BaseException | None, of_others: Callable[[BaseException], bool] = lambda _: False
+) -> bool:
+    """Whether an error, or what caused it, is that something was away which may come back.
 
-    @property
-    def fn(self) -> Callable[P, Awaitable[T_co]]:
-        """What it calls."""
+    That is the service, the store, or what `of_others` knows of.
+    """
+    while error is not None:
+        if isinstance(error, JobTimeoutError):  # the service answered all the time
+            return False
+        if isinstance(error, StoreUnreachableError) or of_others(error):
+            return True
+        if isinstance(error, APIError) and error.retryable:
+            return True
+        error = error.__cause__
+    return False
 
 
 class Calls(Protocol):
-    """Calls a task in the name of an item, so that the graph shows whose it is and after what."""
+    """Makes a call in the name of an item, so that a graph shows whose it is and after what."""
 
     async def __call__(
-        self, task: Any, stage: str, step: str, key: str, work: Callable[[], Awaitable[T]]
+        self,
+        function: Callable[..., Any],
+        stage: str,
+        step: str,
+        key: str,
+        work: Callable[[], Awaitable[T]],
     ) -> T:
-        """What `work` gives, which calls the function of the task."""
-
-
-class Wakes(Protocol):
-    """Tells early that jobs have ended. Only the pause between two polls depends on it."""
-
-    def waiting(self, task_id: str) -> AbstractContextManager[asyncio.Event]:
-        """An event that is set once a notification of the job has arrived."""
-
-    def slow(self) -> float | None:
-        """Seconds between two polls of a job; None while notifications are not reliable."""
+        """What `work` gives, which calls the function."""
 
 
 @dataclass(frozen=True)
@@ -95,18 +107,21 @@ class RunOptions:
     unpaid: Unpaid | None = None
 
     def resumed(self, resend_hours: float, trace_id: str | None = None) -> RunResumed:
-        """The event that begins the execution; it has no use for what a subclass adds."""
+        """The event that begins the execution."""
         return RunResumed(at=now(), resend_hours=resend_hours, trace_id=trace_id, **vars(self))
 
 
 @dataclass(eq=False, repr=False)
 class Run:
-    """One execution of a run that is in the store: what its caller asks, and all that its tasks reach.
+    """One execution of a run that is in the store: what its caller asks, and all that its calls reach.
 
     Attributes:
         ask: Puts questions to a person; None where there is no one.
-        outlasts: Ends without an end of the run where the service is away: somebody executes it again.
-        lease, client, calls, state: Set by the runner; `began` by the engine. `state` follows each event.
+        outlasts: The errors that end this execution and not the run: somebody executes it again.
+        lease, client, calls, state: Set by the runner; `began` by the loop. `state` follows each event.
+        stops: What stops an execution from outside.
+        goes_on_elsewhere: Whether another process continues a run that is being stopped.
+        secret_block: Gives the value of a `Secret` block of Prefect by its name; None if there is none.
         wakes: Ends waits early by webhooks; None if they are off.
         on_poll: Hears each poll of a job, and why it brought no news.
         signing: Signs what `compose` and `layout` make; None leaves it unsigned.
@@ -128,14 +143,17 @@ class Run:
     rendering: Rendering = ignore
     notify: Callable[[str], object] = ignore
     in_batch: bool = False
-    outlasts: bool = False
+    outlasts: Callable[[BaseException], bool] = lambda _: False
     lease: HeldLease = field(init=False)
     client: RivyaClient = field(init=False)
     calls: Calls = field(init=False)
     began: datetime = field(init=False)
     state: State = field(init=False)
+    stops: tuple[type[BaseException], ...] = (asyncio.CancelledError,)
+    goes_on_elsewhere: Callable[[], bool] = lambda: False
+    secret_block: Callable[[str], Awaitable[SecretStr | None]] = no_blocks
     slots: HeldSlots = field(default_factory=HeldSlots)
-    wakes: Wakes | None = None
+    wakes: JobWakes | None = None
     on_poll: Callable[[APIError | None], None] | None = None
     signing: Signing | None = None
     shrink: int = 1
@@ -168,17 +186,10 @@ class Run:
             return RetryPolicy(found.attempts)
         return RetryPolicy(found.attempts, found.patience)
 
-    async def call(
-        self,
-        task: TaskOf[Concatenate[Run, P], T],
-        stage: str,
-        of: UploadMedium | Buy | Collect | Work | ItemFailed,
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
-        """What a task gives, called with this run in the name of an item."""
-        work = partial(task.fn, self, *args, **kwargs)
-        return await self.calls(task, stage, of.step, of.key, work)
+    async def call(self, function: Callable[[Run, A], Awaitable[T]], stage: str, action: A) -> T:
+        """What a function gives that does an action, called in the name of the action's item."""
+        work = partial(function, self, action)
+        return await self.calls(function, stage, action.step, action.key, work)
 
 
 class Runner(Protocol):

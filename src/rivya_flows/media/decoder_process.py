@@ -31,7 +31,6 @@ from rivya_cut.bounds import beyond
 from rivya_cut.reading import poster, probe
 from rivya_flows.errors import MediaError
 from rivya_flows.media.bounds import ENDED, Limits
-from rivya_flows.media.content_credentials import read_credentials
 from rivya_flows.private import UMASK
 
 _OPEN_FILES = 64
@@ -200,6 +199,8 @@ def _found(call: str, given: Mapping[str, Any], tell: Tell) -> Any:
             still = poster(Path(given["path"]), given["side"], given["form"])
             return None if still is None else base64.b64encode(still).decode()
         case "credentials":
+            from rivya_flows.media.content_credentials import read_credentials
+
             found = read_credentials(Path(given["path"]))
             return None if found is None else asdict(found)
         case "render" | "lay_out":

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
+from operator import is_
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -614,37 +615,26 @@ def recorded(cards: Iterable[Card]) -> dict[str, Asset]:
     return found
 
 
-M = TypeVar("M", bound=BaseModel)
-
-
-def with_paths(made: M, paths: Mapping[str, Path | None]) -> M:
-    """The same part with the paths of media by hash; what it does not change is shared."""
-    changed = {name: _with_paths(value, paths) for name, value in made}
-    digest = changed.get("sha256")
-    if isinstance(digest, str) and digest in paths and "path" in changed:
-        path = paths[digest]
-        if not isinstance(made, File):
-            changed["path"] = path
-        elif path is not None:
-            changed["path"] = str(path)
-    if all(value is getattr(made, name) for name, value in changed.items()):
-        return made
-    return made.model_construct(made.model_fields_set, **changed)
-
-
-def _with_paths(value: Any, paths: Mapping[str, Path | None]) -> Any:
-    if isinstance(value, BaseModel):
-        return with_paths(value, paths)
+def with_paths(value: Any, paths: Mapping[str, Path | None]) -> Any:
+    """The same receipt, or part of one, with the paths of media by hash; what stays equal is shared."""
     if isinstance(value, list | tuple):
-        members = [_with_paths(one, paths) for one in value]
-        same = all(one is old for one, old in zip(members, value, strict=True))
-        return value if same else type(value)(members)
-    if isinstance(value, dict):
-        changed = {name: _with_paths(one, paths) for name, one in value.items()}
-        digest = value.get("sha256")
-        if isinstance(digest, str) and digest in paths and "mime_type" in value:
-            path = paths[digest]
-            changed["path"] = path and str(path)
-        same = all(one is value.get(name, _with_paths) for name, one in changed.items())
-        return value if same else changed
-    return value
+        members = [with_paths(one, paths) for one in value]
+        return value if all(map(is_, members, value)) else type(value)(members)
+    if not isinstance(value, dict | BaseModel):
+        return value
+    before: dict[str, Any]
+    if isinstance(value, BaseModel):  # not `dict(value)`: it has cached values too
+        before = {name: getattr(value, name) for name in type(value).model_fields}
+    else:
+        before = value
+    after = {name: with_paths(one, paths) for name, one in before.items()}
+    digest, is_file = before.get("sha256"), isinstance(value, File)
+    if isinstance(digest, str) and digest in paths and (is_file or "mime_type" in before):
+        path = paths[digest]
+        if path or not is_file:  # what is written of a failed item keeps the place that it has
+            after["path"] = path if isinstance(value, Asset | Card) or path is None else str(path)
+    if after.keys() == before.keys() and all(map(is_, after.values(), before.values())):
+        return value
+    if isinstance(value, BaseModel):
+        return value.model_construct(value.model_fields_set, **after)
+    return after

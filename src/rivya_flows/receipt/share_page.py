@@ -10,8 +10,7 @@ from typing import NamedTuple
 from rivya_client.mime_types import suffix_of
 from rivya_flows.assets import Asset, as_asset, assets_in
 from rivya_flows.media.decoding import draw_poster
-from rivya_flows.receipt.alt_text import alt_text, described
-from rivya_flows.receipt.embedding import AssetPath, data_uri
+from rivya_flows.receipt.embedding import AssetPath, alt_text, data_uri, described
 from rivya_flows.receipt.model import Receipt
 from rivya_flows.receipt.pages import moment_text, rendered, text_of
 

@@ -11,8 +11,7 @@ from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.language.expressions.filters import slug
 from rivya_flows.plans.names import BATCH_LABEL, subject_of
 from rivya_flows.queue.queue import replay
-from rivya_flows.receipt.comparison import comparison
-from rivya_flows.receipt.comparison_page import comparison_page
+from rivya_flows.receipt.comparison import comparison, comparison_page
 from rivya_flows.receipt.from_journal import receipt, receipt_of
 from rivya_flows.receipt.purchases import History
 from rivya_flows.receipt.report import media_of, write_report, write_whole

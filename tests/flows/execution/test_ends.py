@@ -57,16 +57,8 @@ deploy:
 EXECUTE = "rivya_flows.flows.execution.execute"
 LEASES = "rivya_flows.store.leases:Leases"
 PLACES = {
-    "before it compares the books": (
-        "rivya_flows.flows.execution.engine:reconcile_jobs",
-        1,
-        "before",
-    ),
-    "after it compared the books": (
-        "rivya_flows.flows.execution.engine:reconcile_jobs",
-        1,
-        "after",
-    ),
+    "before it compares the books": ("rivya_flows.engine.loop:reconcile_jobs", 1, "before"),
+    "after it compared the books": ("rivya_flows.engine.loop:reconcile_jobs", 1, "after"),
     "before it closes task runs": (f"{EXECUTE}:earlier_task_runs", 2, "before"),
     "before it writes its report": ("rivya_flows.receipt.report:RunReporter.write", 1, "before"),
     "before it announces its end": (f"{EXECUTE}:announce", 1, "before"),

@@ -11,9 +11,10 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.events import Event
 
 from rivya_flows.assets import Asset
+from rivya_flows.engine.end_payload import payload_of
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.execution import run_events
-from rivya_flows.flows.execution.run_events import payload_of, resource_of
+from rivya_flows.flows.execution.run_events import resource_of
 from rivya_flows.flows.recovery.automations import EVENT_PREFIX
 from support.receipts import parsed
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from rivya_flows.engine import functions
 from rivya_flows.flows.worker.host_process import LoopWatch
 from rivya_flows.flows.worker.hosts import SILENT_SECONDS, STUCK_SECONDS, Alive, why_to_kill
-from rivya_flows.tasks import functions
 
 RELEASED = threading.Event()
 ENTERED = threading.Event()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rivya_client.mime_types import MediaKind
-from rivya_cut.composition import Composition, Layout
 from rivya_cut.subtitles import Cue
 from rivya_cut.terms import FORMATS
+
+if TYPE_CHECKING:  # what only probes needs none of it
+    from rivya_cut.composition import Composition, Layout
 
 POSTER, GIF = "poster.jpg", "loop.gif"
 

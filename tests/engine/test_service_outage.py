@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from rivya_flows.engine.run_log import ServiceOutage
 from rivya_flows.errors import APIConnectionError, APIError
-from rivya_flows.flows.execution.run_log import ServiceOutage
 
 AWAY = APIConnectionError("GET /jobs: no connection: refused (http://service)")
 

@@ -1,4 +1,4 @@
-"""Free local work: compose a film, lay out a still, pick one of several candidates."""
+"""Final cuts: compose a film, lay out a still."""
 
 from __future__ import annotations
 
@@ -10,25 +10,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from prefect import task
 from pydantic import ValidationError
 
 from rivya_cut.composition import Composition, Layout
 from rivya_cut.results import GIF, POSTER, Rendered, clean_name, film_names
-from rivya_flows.assets import Asset, Outputs, as_asset
+from rivya_flows.assets import Asset, as_asset
 from rivya_flows.engine.asset_ingest import take
+from rivya_flows.engine.files import fetched
 from rivya_flows.engine.run import Run
 from rivya_flows.engine.signing import title_of
-from rivya_flows.errors import MediaError, UsageError
+from rivya_flows.errors import MediaError
 from rivya_flows.language.final_cut import media_in, with_media
-from rivya_flows.media.decoding import lay_out, render
+from rivya_flows.media import decoding
 from rivya_flows.queue.actions import Work
-from rivya_flows.steps.candidates import PickArguments, available, chosen_keys, pick_outputs
-from rivya_flows.tasks.files import fetched
 
 
-@task(name="compose")
-async def compose_media(run: Run, work: Work) -> dict[str, Any]:
+async def compose(run: Run, work: Work) -> dict[str, Any]:
     """Compose a film from clips, or from a film or stills, and sounds; gives the outputs of the step."""
     given = _without_nulls(work.arguments)
     if not given.get("captions", {}).get("text", True):
@@ -36,9 +33,8 @@ async def compose_media(run: Run, work: Work) -> dict[str, Any]:
     return await _drawn(run, work, given, Composition)
 
 
-@task(name="layout")
-async def lay_out_media(run: Run, work: Work) -> dict[str, Any]:
-    """Lay pictures and text over a still, once for each format; as `compose_media`."""
+async def lay_out(run: Run, work: Work) -> dict[str, Any]:
+    """Lay pictures and text over a still, once for each format; as `compose`."""
     given = _without_nulls(work.arguments)
     if "image" not in given:
         raise MediaError("there is no picture: `image` has no medium")
@@ -67,9 +63,9 @@ async def _drawn(
             async with asyncio.timeout(seconds):
                 if isinstance(film, Composition):
                     progress = partial(run.rendering, work.step, work.key)
-                    found = await render(film, target, progress)
+                    found = await decoding.render(film, target, progress)
                 else:
-                    found = await lay_out(film, target)
+                    found = await decoding.lay_out(film, target)
         except TimeoutError as error:
             message = f"the {type(film).__name__.lower()} took longer than {seconds:g} s"
             raise MediaError(message, "raise the step's `timeout`") from error
@@ -148,25 +144,3 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_without_nulls(one) for one in value if one is not None]
     return value
-
-
-@task(name="pick")
-async def miss_pick(run: Run, reason: str) -> None:
-    """Fail a pick that nobody answered, so that the graph shows it."""
-    raise UsageError(reason, "Retry the run, then answer")
-
-
-@task(name="pick")
-async def pick_one(run: Run, work: Work) -> Outputs:
-    """Choose some of several candidates.
-
-    Returns:
-        ``{"asset", "key", "item"}`` of the first one, ``{"items", "assets"}`` of all.
-    """
-    pick = PickArguments.model_validate(work.arguments)
-    keys = chosen_keys(pick)
-    picked = pick_outputs(pick.candidates, keys)
-    if picked is None:
-        known = ", ".join(str(one.get("key")) for one in available(pick.candidates))
-        raise UsageError(f"there are no candidates {', '.join(keys)!r}", f"one of: {known}")
-    return picked

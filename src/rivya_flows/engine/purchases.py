@@ -1,31 +1,25 @@
-"""Paid work: journals the intent of a purchase, sends the same bytes under the same key, and collects
-the results of jobs.
-"""
+"""Purchases: journals the intent, sends the same bytes under the same key, and reports the outcome."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import AsyncGenerator
 from datetime import datetime, timedelta
-from typing import TypedDict, cast
-
-from pydantic import JsonValue
+from typing import TypedDict
 
 from rivya_client.errors import NotSentError, RefusedAfterSilenceError, may_have_been_carried_out
-from rivya_client.mime_types import MediaKind
 from rivya_client.types import ChatCompletion, Generation
-from rivya_flows.assets import Outputs
+from rivya_flows.engine.functions import call_function
 from rivya_flows.engine.run import Run
 from rivya_flows.errors import APIError, APIStatusError, UsageError
-from rivya_flows.flows.absence import is_absence
-from rivya_flows.queue.actions import Buy, Collect, Work
+from rivya_flows.queue.actions import Buy
 from rivya_flows.queue.events import (
     ChatAnswered,
     Event,
     ItemCompleted,
-    ItemFailed,
     JobEnded,
     PurchaseAccepted,
     PurchaseIntended,
@@ -35,36 +29,23 @@ from rivya_flows.queue.events import (
 )
 from rivya_flows.queue.items import Purchase
 from rivya_flows.queue.outcomes import CONFLICT, meaning_of_refusal
-from rivya_flows.tasks.functions import call_function
-from rivya_flows.tasks.generations import (
-    CollectError,
-    JobFailedError,
-    buy_by_route,
-    collect_generation,
-)
 
 
-async def call_paid(run: Run, action: Buy) -> AsyncGenerator[Event]:
-    """Call a function under the key of a purchase; report its cost and outputs.
+async def submit(run: Run, action: Buy) -> Generation | ChatCompletion:
+    """Send a purchase: one job, or one answer of a chat model. The service charges once per key.
 
-    An exception leaves the purchase open: only the function knows whether it bought, and a resume
-    calls it again with the same arguments under the same key.
+    Raises:
+        APIStatusError: The service refused it.
+        APIConnectionError: No response; it may have been accepted.
     """
-    arguments = json.loads(action.bought.body)["arguments"]
-    outputs = await called(run, action, arguments, action.bought.idempotency_key)
-    yield JobEnded(**_of(action), status="succeeded", final_credits=action.bought.reserve)
-    yield ItemCompleted(step=action.step, key=action.key, outputs=outputs)
-
-
-async def called(
-    run: Run, action: Buy | Work, arguments: dict[str, JsonValue], idempotency_key: str = ""
-) -> Outputs:
-    """What the `work` of a kind makes."""
-    planned = run.state.planned(action.step)
-    kind, timeout = planned.kind, planned.step.timeout
-    return await run.call(
-        call_function, kind.uses, action, kind, arguments, idempotency_key, timeout
-    )
+    bought, route = action.bought, run.state.planned(action.step).kind.route
+    assert route is not None  # `_stage` has seen it
+    assert route.send is not None  # a function buys by itself
+    body, retry = bought.body.encode(), run.retry(action.step)
+    answer = await route.send(run.client, body, bought.idempotency_key, retry)
+    if isinstance(answer, Generation):
+        run.accepted[answer.id] = time.monotonic()
+    return answer
 
 
 async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
@@ -72,16 +53,18 @@ async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
 
     A job whose acceptance counts keeps the slot until it is collected; any other outcome releases it.
     """
+    is_function = action.bought.is_function
     request = run.state.item(action.step, action.key).request
-    paid_model = None if request is None or action.bought.is_function else request.model
+    paid_model = None if request is None or is_function else request.model
     if action.rest is not None:  # first, since purchases of other models wait for that alone
         yield _intent(run, action)
-    await run.slots.before_buying(action, paid_model)
+    await run.slots.take(action, paid_model)
     accepted = False
     try:
         if not action.intended and action.rest is None:
             yield _intent(run, action)
-        async with contextlib.aclosing(_send_intended(run, action)) as events:
+        send = _call_paid if is_function else _send_intended
+        async with contextlib.aclosing(send(run, action)) as events:
             async for event in events:
                 yield event
                 accepted = isinstance(event, PurchaseAccepted)
@@ -113,21 +96,28 @@ def _model_in(body: str) -> str | None:
     return None
 
 
+async def _call_paid(run: Run, action: Buy) -> AsyncGenerator[Event]:
+    """Call a function under the key of a purchase; report its cost and outputs.
+
+    An exception leaves the purchase open: only the function knows whether it bought, and a resume
+    calls it again with the same arguments under the same key.
+    """
+    outputs = await run.call(call_function, run.state.planned(action.step).kind.uses, action)
+    yield JobEnded(**_of(action), status="succeeded", final_credits=action.bought.reserve)
+    yield ItemCompleted(step=action.step, key=action.key, outputs=outputs)
+
+
 async def _send_intended(run: Run, action: Buy) -> AsyncGenerator[Event]:
     """Buy what the journal intends, and report the outcome.
 
     A missing response raises: the intent stays open, and a resume sends the same bytes under the
     same key. A request that never left raises too, after the intent was closed at 0.
     """
-    of = _of(action)
-    if action.bought.is_function:
-        async for event in call_paid(run, action):
-            yield event
-        return
+    of, stage = _of(action), _stage(run, action)
     deadline: datetime | None = None
     while True:
         try:
-            answer = await _send(run, action)
+            answer = await run.call(submit, stage, action)
             break
         except APIError as error:
             if _may_have_bought(error) and _purchase(run, action).sent != "unknown":
@@ -145,6 +135,19 @@ async def _send_intended(run: Run, action: Buy) -> AsyncGenerator[Event]:
             if error.code != CONFLICT:
                 raise
     yield _accepted(action, answer) if isinstance(answer, Generation) else _answered(action, answer)
+
+
+def _stage(run: Run, action: Buy) -> str:
+    """What a graph calls the purchase; refuses one of another route, which may not know its key: it
+    would charge again.
+    """
+    kind = run.state.planned(action.step).kind
+    if (route := kind.route) is None or route.name != action.bought.route:
+        raise UsageError(
+            f"{kind.uses!r} does not buy by {action.bought.route!r} any more, as when this was intended",
+            "install the version of its kind that the run began with",
+        )
+    return route.stage
 
 
 def _purchase(run: Run, action: Buy) -> Purchase:
@@ -186,20 +189,6 @@ def _closing(
             )
 
 
-async def _send(run: Run, action: Buy) -> Generation | ChatCompletion:
-    bought, retry = action.bought, run.retry(action.step)
-    kind = run.state.planned(action.step).kind
-    if (route := kind.route) is None or route.name != bought.route:
-        # Another route may not know the key: it would charge again.
-        raise UsageError(
-            f"{kind.uses!r} does not buy by {bought.route!r} any more, as when this was intended",
-            "install the version of its kind that the run began with",
-        )
-    return await run.call(
-        buy_by_route, route.stage, action, route, bought.body, bought.idempotency_key, retry
-    )
-
-
 class _Named(TypedDict):
     """What names a purchase in its events."""
 
@@ -208,7 +197,7 @@ class _Named(TypedDict):
     n: int
 
 
-def _of(action: Buy | Collect) -> _Named:
+def _of(action: Buy) -> _Named:
     return {"step": action.step, "key": action.key, "n": action.n}
 
 
@@ -233,73 +222,4 @@ def _answered(action: Buy, answer: ChatCompletion) -> ChatAnswered:
         reserved_credits=reserved,
         # A cost that the service did not report counts as what was set aside.
         final_credits=reserved if final is None else final,
-    )
-
-
-MAX_URLS = 1_000
-"""Result URLs of one job that the journal keeps."""
-
-
-async def collect(run: Run, action: Collect) -> AsyncGenerator[Event]:
-    """Report how the job ended and what it cost, then its media; what was downloaded is kept in any case.
-
-    Raises:
-        CollectError: The host of a result is away, and the run outlasts that.
-    """
-    item = run.state.item(action.step, action.key)
-    model = None if item.request is None else item.request.model
-    run.slots.under_way(action, model)
-    bought = None if item.last is None else item.last.intended_at
-    earlier = bought is not None and bought < run.began
-    failed = None
-    try:
-        done = await run.call(
-            collect_generation,
-            "collect",
-            action,
-            action.task_id,
-            cast("MediaKind", action.media),
-            model,
-            action.timeout_seconds,
-            (run.clock() - bought).total_seconds() if bought and earlier else None,
-            action.files,
-        )
-    except JobFailedError as error:
-        yield _ended(run, action, error.generation)
-        return
-    except CollectError as error:
-        failed = error
-    finally:
-        run.slots.over(action)
-    if not action.settled:
-        yield _ended(run, action, failed.generation if failed else done.generation)
-    of = {"step": action.step, "key": action.key}
-    if failed and run.outlasts and is_absence(failed):
-        raise failed
-    if failed:
-        yield ItemFailed(**of, code=failed.code, message=failed.message, files=failed.files)
-        return
-    assets = [asset.as_json() for asset in done.assets]
-    outputs = {"asset": assets[0], "assets": assets, "task_id": action.task_id}
-    yield ItemCompleted(**of, outputs=outputs)
-
-
-def _ended(run: Run, action: Collect, job: Generation) -> JobEnded:
-    final = job.final_credits
-    if final is None:
-        # A cost that the service did not report counts as what was set aside.
-        bought = run.state.item(action.step, action.key).last
-        final = bought.held if bought else 0
-    watched = run.watched.pop(action.task_id, None)
-    return JobEnded(
-        **_of(action),
-        status=job.status,
-        final_credits=final,
-        urls=job.result.urls[:MAX_URLS] if job.result else (),
-        error=job.error.message if job.error else None,
-        error_code=job.error.code if job.error else None,
-        model=job.model,
-        seconds=watched.seconds if watched else None,
-        looks=watched.looks if watched else None,
-        late_seconds=watched.late if watched else None,
     )

@@ -13,7 +13,7 @@ import pytest
 
 from rivya_flows.receipt.model import Purchase
 
-SCRIPTS = Path(__file__).parents[4] / "scripts"
+SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 
 def books() -> ModuleType:

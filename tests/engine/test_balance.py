@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rivya_client.types import Credits
+from rivya_flows.engine.actions import read_balance
 from rivya_flows.engine.run import Run
-from rivya_flows.flows.execution.perform import read_balance
 from rivya_flows.queue.actions import ReadBalance
 from support.task_runs import run_of
 

@@ -1,23 +1,22 @@
-"""The event loop of a run: journals events, runs the actions that the queue asks for, stores results, and at the end
-compares ledger, jobs and wallet.
+"""The loop of a run: journals events, runs the actions that the queue asks for, stores results, and at the
+end compares ledger, jobs and wallet.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from functools import partial
-from typing import Any
-
-from prefect.exceptions import TerminationSignal
+from typing import Any, TypeVar, cast
 
 from rivya_client.client import RivyaClient
 from rivya_client.types import Generation
-from rivya_flows.engine.run import Run
+from rivya_flows.engine.actions import events_of
+from rivya_flows.engine.notify import notify
+from rivya_flows.engine.run import Run, Runner
 from rivya_flows.errors import (
     APIStatusError,
     LeaseLostError,
@@ -27,9 +26,6 @@ from rivya_flows.errors import (
     StoreLostError,
     StoreUnreachableError,
 )
-from rivya_flows.flows.absence import is_absence
-from rivya_flows.flows.execution.perform import events_of
-from rivya_flows.flows.prefect_internals import goes_on_elsewhere
 from rivya_flows.queue.actions import Action, AskCache, Buy, Collect, EndRun, UploadMedium, Work
 from rivya_flows.queue.evaluation import claimed_hash
 from rivya_flows.queue.events import (
@@ -52,108 +48,14 @@ from rivya_flows.queue.queue import step
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.from_journal import credits_of
 from rivya_flows.receipt.reconciliation import jobs_to_ask
+from rivya_flows.receipt.report import RunReport
 from rivya_flows.steps.registry import known_kind
 from rivya_flows.store.cache_index import NewResult
 from rivya_flows.store.charges import spent_by_others
 from rivya_flows.store.database import in_thread, to_its_end
 from rivya_flows.store.pools import Pools
 
-
-class EventFeed:
-    """The events of one execution, in the order of its journal; `count` gets each once it is durable."""
-
-    def __init__(self, run: Run, count: Callable[[Stamped], None]) -> None:
-        self._run = run
-        self._count = count
-        self._context = contextvars.copy_context()  # actions that follow need that of the run
-        self._turn = asyncio.Lock()
-        self._counting: set[asyncio.Task[None]] = set()
-        self._closed = False
-
-    async def feed(self, *events: Event) -> None:
-        """Journals events together; returns when they count.
-
-        Events that were fed are written and count also if this is cancelled.
-
-        Raises:
-            LeaseLostError: Another process executes the run now.
-            StoreError: They cannot be written.
-            asyncio.CancelledError: Also after a `RunEnded` was fed, which is the last event.
-            BaseException: What `count` raised.
-        """
-        if self._closed:
-            raise asyncio.CancelledError
-        self._closed = isinstance(events[-1], RunEnded)
-        run = self._run
-        written = run.context.journal.submit(run.run_id, events, run.lease.fence)
-        counting = asyncio.create_task(self._counted(written), context=self._context)
-        self._counting.add(counting)
-        counting.add_done_callback(self._counting.discard)
-        await asyncio.shield(counting)
-
-    async def _counted(self, written: Future[tuple[Stamped, ...]]) -> None:
-        async with self._turn:  # in the order of the journal, and the loop turns between two
-            for stamped in await asyncio.wrap_future(written):
-                self._count(stamped)
-
-    async def settled(self) -> None:
-        """Returns when all that was fed counts or has failed, however often this is cancelled."""
-        await to_its_end(asyncio.gather(*self._counting, return_exceptions=True))
-
-
-class Remembered:
-    """Stores bought and composed results for later runs with an equal request, in batches, in a thread."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        self._waiting: list[NewResult] = []
-        self._storing: asyncio.Task[None] | None = None
-
-    def add(self, event: Event) -> None:
-        """Store what an event brought; a resume stores all results, which a crash may have prevented."""
-        self._waiting += _bought(self._run, event)
-        if self._waiting and self._storing is None:
-            self._storing = asyncio.create_task(self._store())
-
-    async def stored(self) -> None:
-        if self._storing is not None:
-            await asyncio.wait([self._storing])
-
-    async def _store(self) -> None:
-        while self._waiting:
-            results, self._waiting = self._waiting, []
-            await in_thread(partial(self._run.context.results.keep, results))
-        self._storing = None
-
-
-def _bought(run: Run, event: Event) -> Iterator[NewResult]:
-    """The bought or composed results that an event brought."""
-    state = run.state
-    if isinstance(event, ItemCompleted | ChatAnswered):
-        item = state.item(event.step, event.key)
-        # The index had no result, or one whose media are lost: replace it.
-        yield from _result_of(run, event.step, item, replace=item.asked_cache)
-    elif isinstance(event, RunResumed):
-        for step_id, item in state.each():
-            yield from _result_of(run, step_id, item)
-
-
-def _result_of(
-    run: Run, step_id: str, item: ItemState, *, replace: bool = False
-) -> Iterator[NewResult]:
-    request = item.request
-    if request is None or item.phase is not Phase.COMPLETED or item.outputs is None:
-        return
-    # An item that fell back may have failed purchases and outputs from the cache.
-    made = not item.cached and (item.purchases or not request.model)
-    if made and request.request_hash and not request.is_function:
-        name = claimed_hash(run.state, step_id, item)
-        cost = sum(one.held for one in item.purchases if one.alternative == item.alternative)
-        yield NewResult(name, run.run_id, item.outputs or {}, cost, replace)
-
-
-STOPPED = (asyncio.CancelledError, TerminationSignal)
-"""What stops an execution from outside."""
+T = TypeVar("T")
 
 _STOPS = (LeaseLostError, StoreLostError, StoreUnreachableError)
 """Errors that end the execution, whatever item they came from."""
@@ -166,10 +68,13 @@ class Engine:
         self._run = run
         self._driver: asyncio.Task[Any] | None = None
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._context = contextvars.copy_context()  # actions that follow need that of the run
+        self._turn = asyncio.Lock()
+        self._counting: set[asyncio.Task[None]] = set()
         self._working: set[asyncio.Task[None]] = set()
-        self._events = EventFeed(run, self._count)
-        self._remembered = Remembered(run)
-        self._stopping = False
+        self._results: list[NewResult] = []
+        self._storing: asyncio.Task[None] | None = None
+        self._has_ended = self._stopping = False
         self._absence: BaseException | None = None
 
     async def run(self, resumed: RunResumed) -> State:
@@ -187,17 +92,40 @@ class Engine:
         run.began = resumed.at
         run.lease.lost.add_done_callback(lambda lost: self._stop_with(lost.result()))
         try:
-            await self._events.feed(resumed)
+            await self._feed(resumed)
             await self._over
-        except STOPPED:
-            with contextlib.suppress(*STOPPED):  # a second one does not keep the end back
+        except run.stops:
+            with suppress(*run.stops):  # a second one does not keep the end back
                 await self._stop()
-            if run.state.ended is None and not goes_on_elsewhere():
-                await self._events.feed(RunEnded(status="cancelled", at=run.clock()))
+            if run.state.ended is None and not run.goes_on_elsewhere():
+                await self._feed(RunEnded(status="cancelled", at=run.clock()))
             raise
         finally:
             await self._stop()
         return run.state
+
+    async def _feed(self, event: Event) -> None:
+        """Journals an event; returns when it counts. It counts also if this is cancelled.
+
+        Raises:
+            LeaseLostError: Another process executes the run now.
+            StoreError: It cannot be written.
+            asyncio.CancelledError: Also after a `RunEnded` was fed, which is the last event.
+        """
+        if self._has_ended:
+            raise asyncio.CancelledError
+        self._has_ended = isinstance(event, RunEnded)
+        run = self._run
+        written = run.context.journal.submit(run.run_id, (event,), run.lease.fence)
+        counting = asyncio.create_task(self._counted(written), context=self._context)
+        self._counting.add(counting)
+        counting.add_done_callback(self._counting.discard)
+        await asyncio.shield(counting)
+
+    async def _counted(self, written: Future[tuple[Stamped, ...]]) -> None:
+        async with self._turn:  # in the order of the journal, and the loop turns between two
+            for stamped in await asyncio.wrap_future(written):
+                self._count(stamped)
 
     def _count(self, entry: Stamped) -> None:
         """Apply an event that is on disk to the queue, and start the actions that follow."""
@@ -208,7 +136,9 @@ class Engine:
             raise RuntimeError(f"{run.run_id}: an event could not be applied: {error}") from error
         run.reporter.record(entry, run.state)
         run.listen(event, run.state)
-        self._remembered.add(event)
+        self._results += _bought(run, event)
+        if self._results and self._storing is None:
+            self._storing = asyncio.create_task(self._store())
         if isinstance(event, RunEnded) and not self._over.done():
             self._over.set_result(None)
         for action in () if self._stopping else actions:
@@ -218,6 +148,13 @@ class Engine:
             self._working.add(task)
             task.add_done_callback(self._is_done)
 
+    async def _store(self) -> None:
+        """Store results for later runs with an equal request, in batches, in a thread."""
+        while self._results:
+            results, self._results = self._results, []
+            await in_thread(partial(self._run.context.results.keep, results))
+        self._storing = None
+
     def _is_done(self, task: asyncio.Task[None]) -> None:
         self._working.discard(task)
         if self._absence is not None and not self._working:
@@ -226,9 +163,9 @@ class Engine:
     async def _run_action(self, action: Action) -> None:
         try:
             # The generator resumes only after its last event is on disk: intents come first.
-            async with contextlib.aclosing(events_of(self._run, action)) as events:
+            async with aclosing(events_of(self._run, action)) as events:
                 async for event in events:
-                    await self._events.feed(event)
+                    await self._feed(event)
         except BaseException as error:
             await self._failed(action, error)
 
@@ -237,7 +174,7 @@ class Engine:
 
         What an absent service keeps back stays as it is, and the others go on as far as they can.
         """
-        if self._run.outlasts and _needs_service(action) and is_absence(error):
+        if _needs_service(action) and self._run.outlasts(error):
             self._absence = error
             return
         if (
@@ -246,7 +183,7 @@ class Engine:
             and isinstance(action, UploadMedium | AskCache | Buy | Collect | Work)
         ):
             try:
-                await self._events.feed(_outcome(action, error))
+                await self._feed(_outcome(action, error))
                 return
             except BaseException as another:
                 error = another
@@ -254,13 +191,15 @@ class Engine:
 
     def _stop_with(self, error: BaseException) -> None:
         """End the execution with an error, or as cancelled on a signal."""
-        if isinstance(error, TerminationSignal) and self._driver and not self._driver.cancelling():
-            self._driver.cancel()
-        if not isinstance(error, STOPPED) and not self._over.done():
+        driver, stops = self._driver, isinstance(error, self._run.stops)
+        if not stops and not self._over.done():
             self._over.set_exception(error)
+        is_signal = stops and not isinstance(error, asyncio.CancelledError)
+        if is_signal and driver and not driver.cancelling():
+            driver.cancel()
 
     async def _stop(self) -> None:
-        """Cancel all actions, and wait until every submitted event is applied or has failed."""
+        """Cancel all actions, and wait until every submitted event counts or has failed."""
         self._stopping = True
         try:
             for task in self._working:
@@ -268,8 +207,34 @@ class Engine:
             await asyncio.gather(*self._working, return_exceptions=True)
         finally:
             self._run.slots.all_over()
-            await self._events.settled()
-            await self._remembered.stored()
+            await to_its_end(asyncio.gather(*self._counting, return_exceptions=True))
+            if self._storing is not None:
+                await asyncio.wait([self._storing])
+
+
+def _bought(run: Run, event: Event) -> Iterator[NewResult]:
+    """The bought or composed results that an event brought; a resume brings all, which a crash may have lost."""
+    if isinstance(event, ItemCompleted | ChatAnswered):
+        item = run.state.item(event.step, event.key)
+        # The index had no result, or one whose media are lost: replace it.
+        yield from _result_of(run, event.step, item, replace=item.asked_cache)
+    elif isinstance(event, RunResumed):
+        for step_id, item in run.state.each():
+            yield from _result_of(run, step_id, item)
+
+
+def _result_of(
+    run: Run, step_id: str, item: ItemState, *, replace: bool = False
+) -> Iterator[NewResult]:
+    request = item.request
+    if request is None or item.phase is not Phase.COMPLETED or item.outputs is None:
+        return
+    # An item that fell back may have failed purchases and outputs from the cache.
+    made = not item.cached and (item.purchases or not request.model)
+    if made and request.request_hash and not request.is_function:
+        name = claimed_hash(run.state, step_id, item)
+        cost = sum(one.held for one in item.purchases if one.alternative == item.alternative)
+        yield NewResult(name, run.run_id, item.outputs or {}, cost, replace)
 
 
 def _needs_service(action: Action) -> bool:
@@ -301,7 +266,35 @@ async def drive(run: Run, resumed: RunResumed) -> None:
         await reconcile_jobs(run)
 
 
-AT_ONCE = 16
+class PlainRunner(Runner):
+    """The `Runner` without Prefect, for tests of specs: no flow run, no page and no log of one.
+
+    It sends no callbacks and reads no secrets. Journal, queue, client and reconciliation are those of
+    every run.
+    """
+
+    async def execute(self, run: Run) -> RunReport:
+        run.calls, run.shrink = _call, _SHRINK
+        run.conflict_pause_seconds = 0.05  # the sandbox is on this machine
+        context = run.context
+        async with context.leases.held(run.run_id) as run.lease, context.client() as run.client:
+            run.state = await in_thread(run.reporter.follow)
+            await drive(run, run.resumed())
+        return await asyncio.to_thread(run.reporter.write)
+
+
+_SHRINK = 6
+"""A film of three formats takes a second or two instead of half a minute."""
+
+
+async def _call(
+    function: object, stage: str, step: str, key: str, work: Callable[[], Awaitable[T]]
+) -> T:
+    """Makes a call; a callback is taken for delivered."""
+    return cast("T", {}) if function is notify else await work()
+
+
+_AT_ONCE = 16
 """Questions that are open at the same moment."""
 
 
@@ -319,29 +312,25 @@ async def reconcile_jobs(run: Run) -> None:
 
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(AT_ONCE, len(asked) - len(jobs))):
+            for _ in range(min(_AT_ONCE, len(asked) - len(jobs))):
                 group.create_task(ask())
     except* RivyaError:  # also for an id that fits in no URL
         jobs.clear()
-    if jobs or not asked:
-        await _record_answers(run, {one: jobs[one] for one in asked})
-
-
-async def _record_answers(run: Run, jobs: Mapping[str, Generation | None]) -> None:
+    if asked and not jobs:
+        return
     engine, state, row = run.context.journal.engine, run.state, run.reporter.row
     others: tuple[OtherRun, ...] = ()
-    if (credits_of(state).unexplained or 0) > 0:
-        with suppress(StoreError):
-            others = await in_thread(
-                partial(spent_by_others, engine, run.run_id, state.service, state.wallet)
-            )
     pools: tuple[PoolTotal, ...] = ()
+    with suppress(StoreError):
+        if (credits_of(state).unexplained or 0) > 0:
+            spent = partial(spent_by_others, engine, run.run_id, state.service, state.wallet)
+            others = await in_thread(spent)
     with suppress(StoreError):
         pools = await in_thread(partial(Pools(engine).matching, row.labels, row.service))
     event = ServiceAsked(
         jobs={
-            task_id: job and JobSeen.model_validate(job, from_attributes=True)
-            for task_id, job in jobs.items()
+            one: (job := jobs[one]) and JobSeen.model_validate(job, from_attributes=True)
+            for one in asked
         },
         others=sum(one.most for one in others),
         other_runs=others[:MOST_OTHER_RUNS],

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from rivya_flows.flows.execution.run_log import log_events, log_rendering
+from rivya_flows.engine.run_log import log_events, log_rendering
 from rivya_flows.queue.events import PurchaseIntended, PurchaseRefused
 from rivya_flows.queue.queue import step
 from rivya_flows.queue.reducer import initial_state

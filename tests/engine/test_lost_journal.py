@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
+from rivya_flows.engine import loop
 from rivya_flows.errors import StoreLostError, UsageError
-from rivya_flows.flows.execution import engine
 from rivya_flows.queue.actions import Action
 from rivya_flows.queue.events import Event, ItemCompleted
 from rivya_flows.queue.queue import step
@@ -75,7 +75,7 @@ def test_an_event_that_cannot_be_applied_ends_the_execution_and_a_resume_goes_on
         return step(state, event)
 
     with monkeypatch.context() as patched:
-        patched.setattr(engine, "step", broken)
+        patched.setattr(loop, "step", broken)
         with pytest.raises(RuntimeError, match="could not be applied: a mistake of the queue"):
             asyncio.run(studio.execute("run-1"))
     assert len(ledger(sandbox.data, account=studio.account)["generations"]) == 5

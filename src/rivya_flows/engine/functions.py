@@ -5,26 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
+import json
 import tempfile
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from prefect import task
-from pydantic import JsonValue
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from rivya_flows.assets import Asset, Outputs, as_asset, looks_like_asset
 from rivya_flows.engine.asset_ingest import kept
+from rivya_flows.engine.files import fetched
 from rivya_flows.engine.run import Run
 from rivya_flows.errors import LostMediumError, RivyaError
+from rivya_flows.queue.actions import Buy, Work
 from rivya_flows.steps.function import Function
-from rivya_flows.steps.kind import Kind
 from rivya_flows.store.assets import AssetStore
-from rivya_flows.tasks.files import fetched
 
 
 class FunctionError(RivyaError):
@@ -32,30 +31,13 @@ class FunctionError(RivyaError):
 
     code = "function"
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
 
-    def __str__(self) -> str:
-        return self.message
-
-
-@task(name="function")
-async def call_function(
-    run: Run,
-    kind: Kind,
-    arguments: Mapping[str, JsonValue],
-    idempotency_key: str,
-    timeout_seconds: float | None,
-) -> Outputs:
+async def call_function(run: Run, action: Buy | Work) -> Outputs:
     """Do the work of a kind, or call the function that it is; one that is not a coroutine function runs in a thread.
 
-    Args:
-        arguments: JSON; assets are copied to this machine first, and so are files named by URL or
-            upload id if the function takes an asset.
-        idempotency_key: Identifies the purchase, if the function costs credits.
-        timeout_seconds: None is no limit. A coroutine is then cancelled; a thread cannot be: it
-            runs on, and its result is lost.
+    Assets are copied to this machine first, and so are files named by URL or upload id if the
+    function takes an asset. At the timeout of the step a coroutine is cancelled; a thread cannot
+    be: it runs on, and its result is lost.
 
     Returns:
         The result as JSON, with an asset for each `Path`.
@@ -65,25 +47,33 @@ async def call_function(
         APIError: A file argument could not be downloaded.
         MediaError: A file argument or result is not a medium.
     """
-    name = kind.uses
-    local = {key: await _local(run, kind, key, value) for key, value in arguments.items()}
+    planned = run.state.planned(action.step)
+    kind, name, seconds = planned.kind, planned.kind.uses, planned.step.timeout
+    if isinstance(action, Buy):
+        key, arguments = action.bought.idempotency_key, json.loads(action.bought.body)["arguments"]
+    else:
+        key, arguments = "", action.arguments
+    local = {}
+    for argument, value in arguments.items():
+        fetches = isinstance(kind, Function) and kind.wants_files(argument, value)
+        found = await fetched(run, value) if fetches else value
+        local[argument] = await asyncio.to_thread(_local_copies, run.context.assets, found)
     # A thread that runs on after its timeout may still write there.
     with tempfile.TemporaryDirectory(
         dir=run.context.scratch, prefix="function-", ignore_cleanup_errors=True
     ) as folder:
+        extra: dict[str, Any] = {"folder": Path(folder), "idempotency_key": key}
         try:
-            extra = {"folder": Path(folder), "idempotency_key": idempotency_key}
             if isinstance(kind, Function):
                 # Omitted arguments take the default of the function.
-                typed = {key: kind.types[key].validate_python(one) for key, one in local.items()}
-                typed |= {key: extra[key] for key in kind.extra}
-                given = await _called(partial(kind.call, **typed), name, timeout_seconds)
+                typed = {
+                    one: kind.types[one].validate_python(value) for one, value in local.items()
+                }
+                typed |= {one: extra[one] for one in kind.extra}
+                given = await _called(partial(kind.call, **typed), name, seconds)
                 dumped = kind.result.model_validate(given).model_dump()
             else:
-                work = partial(
-                    kind.work, arguments=local, folder=Path(folder), idempotency_key=idempotency_key
-                )
-                dumped = await _called(work, name, timeout_seconds)
+                dumped = await _called(partial(kind.work, arguments=local, **extra), name, seconds)
         except RivyaError:
             raise
         except Exception as error:  # a foreign function raises anything
@@ -112,12 +102,6 @@ async def _called(work: Callable[[], Any], name: str, seconds: float | None) -> 
         if not limit.expired():
             raise  # raised by the function
         raise FunctionError(f"{name}: it took longer than {seconds:g} s") from error
-
-
-async def _local(run: Run, kind: Kind, key: str, value: Any) -> Any:
-    if isinstance(kind, Function) and kind.wants_files(key, value):
-        value = await fetched(run, value)
-    return await asyncio.to_thread(_local_copies, run.context.assets, value)
 
 
 def _local_copies(assets: AssetStore, value: Any) -> Any:

@@ -14,7 +14,7 @@ from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio, studio_at
 from support.function_steps import HEAD, SPLIT, Installer, install_paid, install_strange, installing
 
-GUIDE = (Path(__file__).parents[3] / "docs" / "reference" / "spec.md").read_text("utf-8")
+GUIDE = (Path(__file__).parents[2] / "docs" / "reference" / "spec.md").read_text("utf-8")
 
 
 SECTION = GUIDE[GUIDE.index("## Your own steps in Python") :]

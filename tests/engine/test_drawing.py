@@ -13,6 +13,7 @@ import pytest
 from rivya_client.client import RivyaClient
 from rivya_flows.assets import as_asset
 from rivya_flows.engine.asset_ingest import keep
+from rivya_flows.engine.drawing import compose, lay_out
 from rivya_flows.engine.run import Run
 from rivya_flows.engine.signing import Signing, signer_of, verify
 from rivya_flows.errors import MediaError
@@ -20,7 +21,6 @@ from rivya_flows.queue.actions import Work
 from rivya_flows.queue.state import State
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
-from rivya_flows.tasks.media import compose_media, lay_out_media
 from support.composed_media import still, tone
 from support.task_runs import run_of
 
@@ -42,11 +42,11 @@ def kept(store: AssetStore, path: Path) -> dict[str, Any]:
 
 
 def composed(run: Run, **arguments: Any) -> dict[str, Any]:
-    return asyncio.run(compose_media.fn(run, Work("spot", "", "compose", arguments)))
+    return asyncio.run(compose(run, Work("spot", "", "compose", arguments)))
 
 
 def laid_out(run: Run, **arguments: Any) -> dict[str, Any]:
-    return asyncio.run(lay_out_media.fn(run, Work("cards", "", "layout", arguments)))
+    return asyncio.run(lay_out(run, Work("cards", "", "layout", arguments)))
 
 
 def limited(run: Run, seconds: float | None) -> Run:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from rivya_flows.engine import functions
 from rivya_flows.errors import LostMediumError
 from rivya_flows.steps.function import LocalAsset
 from rivya_flows.store.assets import AssetStore
-from rivya_flows.tasks import functions
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Studio, studio_at
 from support.function_steps import HEAD, Installer, installing

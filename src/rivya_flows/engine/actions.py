@@ -1,0 +1,203 @@
+"""Runs the actions of the queue: each gives events, and goes on only after its last event was written.
+
+Money is spent in `purchases`, and collected in `jobs`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
+
+from rivya_flows.assets import Outputs, as_asset
+from rivya_flows.engine.drawing import compose, lay_out
+from rivya_flows.engine.files import upload
+from rivya_flows.engine.functions import call_function
+from rivya_flows.engine.jobs import collect
+from rivya_flows.engine.notify import notify
+from rivya_flows.engine.purchases import buy
+from rivya_flows.engine.run import Run
+from rivya_flows.engine.run_context import ServiceConnection
+from rivya_flows.errors import APIError, UsageError
+from rivya_flows.planning.questions.open_questions import decide_at_deadline, question_asked
+from rivya_flows.planning.questions.question import Answer, Question
+from rivya_flows.queue.actions import (
+    Action,
+    Ask,
+    AskCache,
+    Buy,
+    Collect,
+    EndRun,
+    Expire,
+    ReadBalance,
+    UploadMedium,
+    Work,
+)
+from rivya_flows.queue.events import (
+    AnswerGiven,
+    BalanceRead,
+    Event,
+    FileUploaded,
+    ItemCompleted,
+    ItemFailed,
+    QuestionsLeft,
+    RunEnded,
+)
+from rivya_flows.steps.candidates import PickArguments, available, chosen_keys, pick_outputs
+from rivya_flows.steps.request import UploadedFile
+from rivya_flows.steps.upload import UploadWith
+
+
+async def pick(_: Run, action: Work) -> Outputs:
+    """Choose some of several candidates.
+
+    Returns:
+        ``{"asset", "key", "item"}`` of the first one, ``{"items", "assets"}`` of all.
+    """
+    asked = PickArguments.model_validate(action.arguments)
+    keys = chosen_keys(asked)
+    picked = pick_outputs(asked.candidates, keys)
+    if picked is None:
+        known = ", ".join(str(one.get("key")) for one in available(asked.candidates))
+        raise UsageError(f"there are no candidates {', '.join(keys)!r}", f"one of: {known}")
+    return picked
+
+
+async def miss_pick(_: Run, action: ItemFailed) -> None:
+    """Fail a pick that nobody answered, so that a graph shows it."""
+    raise UsageError(action.message, "Retry the run, then answer")
+
+
+WORK = {"pick": pick, "compose": compose, "layout": lay_out, "notify": notify}
+"""Free work of the kinds that this package brings; that of others is `call_function`."""
+
+
+def events_of(run: Run, action: Action) -> AsyncGenerator[Event]:
+    """The events of an action; close the generator if it is left before its end."""
+    match action:
+        case Buy():
+            return buy(run, action)
+        case Collect():
+            return collect(run, action)
+        case Ask():
+            return ask(run, action)
+        case _:
+            return _done(run, action)
+
+
+async def _done(
+    run: Run, action: ReadBalance | UploadMedium | AskCache | Work | Expire | EndRun
+) -> AsyncGenerator[Event]:
+    match action:
+        case ReadBalance():
+            yield await read_balance(run, action)
+        case UploadMedium(source=source, media=media, model=model):
+            done = await run.call(upload, "upload", action)
+            file = UploadedFile.model_validate(done.file.model_dump())
+            yield FileUploaded(source=source, media=media, model=model, file=file, asset=done.asset)
+        case AskCache():  # the outputs of an equal request, if their media are intact
+            yield await asyncio.to_thread(run.look_up, action)
+        case Work(step=step, key=key):
+            began = time.monotonic()
+            if action.uses == "upload":
+                outputs = await _upload(run, action)
+            else:
+                function = WORK.get(action.uses, call_function)
+                outputs = await run.call(function, action.uses, action)
+            seconds = round(time.monotonic() - began, 3)
+            yield ItemCompleted(step=step, key=key, outputs=outputs, work_seconds=seconds)
+        case Expire():
+            for event in action.events:
+                yield await _decided(run, event)
+        case EndRun():
+            yield RunEnded(status=action.status, at=run.clock())
+
+
+async def _upload(run: Run, action: Work) -> Outputs:
+    """What an `upload` step gives."""
+    asked = UploadWith.model_validate(action.arguments)
+    source, asset = asked.file, as_asset(asked.file)
+    if isinstance(source, dict):
+        source = asset.sha256 if asset else source.get("file_id") or source.get("url")
+    media = asked.kind or (asset.kind if asset else "image")
+    medium = UploadMedium(source, media, asked.model, asset, action.step, action.key)
+    done = await run.call(upload, "upload", medium)
+    file = done.file
+    if done.asset:
+        made = {**done.asset.as_json(), "url": file.url}
+    else:  # only the service has it; passing it on needs its id alone
+        names = {"kind", "url", "mime_type", "duration_seconds"}
+        made = {**file.model_dump(include=names), "file_id": file.id}
+    return {"asset": made, "id": file.id, "url": file.url}
+
+
+async def ask(run: Run, action: Ask) -> AsyncGenerator[Event]:
+    """Report each answer as soon as it is given, and what deadlines decide; left questions stay open."""
+    for question in action.questions:
+        state = run.state
+        if question.name not in state.deadlines:
+            yield question_asked(question, run.clock(), state.missed.get(question.name))
+    for question in run.state.asking:
+        try:
+            choice = await _answer(run, question)
+        except TimeoutError:
+            yield await _decided(run, decide_at_deadline(question))
+            continue
+        if choice is None:
+            yield QuestionsLeft(at=run.clock())
+            return
+        yield choice.event(question, run.clock())
+
+
+async def _decided(run: Run, event: AnswerGiven | ItemFailed) -> AnswerGiven | ItemFailed:
+    """The event, once a pick that fails by it has failed in a graph too."""
+    if isinstance(event, ItemFailed):
+        with suppress(UsageError):
+            await run.call(miss_pick, "pick", event)
+    return event
+
+
+async def _answer(run: Run, question: Question) -> Answer | None:
+    """The answer of a person; None if nobody answers. Raises `TimeoutError` at the deadline."""
+    if run.ask is None:
+        return None
+    seconds = None
+    if question.deadline is not None:
+        seconds = max((question.deadline - run.clock()).total_seconds(), 0.0)
+    return await asyncio.wait_for(run.ask(question), seconds)
+
+
+@dataclass
+class _Wallet:
+    """The reads of one balance, one after the other; `next` is one that is not sent yet."""
+
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    next: asyncio.Task[int] | None = None
+
+    async def read(self, run: Run) -> int:
+        """The balance, read once for all who ask before it is sent."""
+        if self.next is None:
+            self.next = asyncio.create_task(self._read(run))
+        return await asyncio.shield(self.next)
+
+    async def _read(self, run: Run) -> int:
+        async with self.turn:
+            self.next = None
+            return (await run.client.credits.retrieve()).current_credits
+
+
+_WALLETS = WeakKeyDictionary[asyncio.AbstractEventLoop, defaultdict[ServiceConnection, _Wallet]]()
+"""Of all runs of an event loop."""
+
+
+async def read_balance(run: Run, action: ReadBalance) -> BalanceRead:
+    """The balance; None if the service does not answer, which never stops a run."""
+    wallets = _WALLETS.setdefault(asyncio.get_running_loop(), defaultdict(_Wallet))
+    credits = None
+    with suppress(APIError):
+        credits = await wallets[run.context.service].read(run)
+    return BalanceRead(step=action.step, phase=action.phase, credits=credits)

@@ -1,0 +1,306 @@
+"""Jobs that were bought: wait for their end, then download, decode and keep their results.
+
+A wait that fails never buys again: another call submits a job.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+from rivya_client.downloads import Download
+from rivya_client.mime_types import MediaKind
+from rivya_client.retries import ONCE
+from rivya_client.types import Generation
+from rivya_flows.assets import Asset
+from rivya_flows.engine.asset_ingest import of_kept, take
+from rivya_flows.engine.run import Run
+from rivya_flows.errors import (
+    APIError,
+    APIStatusError,
+    LostMediumError,
+    MediaError,
+    NotFoundError,
+    RivyaError,
+)
+from rivya_flows.queue.actions import Collect
+from rivya_flows.queue.events import BroughtFile, Event, ItemCompleted, ItemFailed, JobEnded
+
+MAX_RESULT_BYTES = 2**30
+"""Size of one result; a gigabyte is more than any model of the catalogue makes."""
+
+MAX_URLS = 1_000
+"""Result URLs of one job that the journal keeps."""
+
+_GONE = {403, 404, 410}
+
+
+class CollectError(RivyaError):
+    """A job succeeded, but its results could not be downloaded or decoded."""
+
+    code = "download"
+
+    def __init__(
+        self, generation: Generation, message: str, files: tuple[BroughtFile, ...] = ()
+    ) -> None:
+        super().__init__(generation, message, files)
+        self.generation = generation
+        self.message = message
+        self.files = files
+        self.hint = "resume the run: the results are decoded or fetched again, for free"
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class JobFailedError(RivyaError):
+    """The job was accepted, ran, and failed."""
+
+    code = "job_failed"
+
+    def __init__(self, generation: Generation) -> None:
+        super().__init__(generation)
+        self.generation = generation
+
+    def __str__(self) -> str:
+        error = self.generation.error
+        return (error and error.message) or "the job failed"
+
+
+@dataclass(frozen=True)
+class CollectedJob:
+    """A succeeded job and its media, in the order of its results."""
+
+    generation: Generation
+    assets: tuple[Asset, ...]
+
+
+async def collect(run: Run, action: Collect) -> AsyncGenerator[Event]:
+    """Report how the job ended and what it cost, then its media; what was downloaded is kept in any case.
+
+    Raises:
+        CollectError: The host of a result is away, and the run outlasts that.
+    """
+    await run.slots.take(action, _model(run, action))
+    failed = None
+    try:
+        done = await run.call(collect_job, "collect", action)
+    except JobFailedError as error:
+        yield _settlement(run, action, error.generation)
+        return
+    except CollectError as error:
+        failed = error
+    finally:
+        run.slots.over(action)
+    if not action.settled:
+        yield _settlement(run, action, failed.generation if failed else done.generation)
+    of = {"step": action.step, "key": action.key}
+    if failed is None:
+        assets = [asset.as_json() for asset in done.assets]
+        outputs = {"asset": assets[0], "assets": assets, "task_id": action.task_id}
+        yield ItemCompleted(**of, outputs=outputs)
+    elif run.outlasts(failed):
+        raise failed
+    else:
+        yield ItemFailed(**of, code=failed.code, message=failed.message, files=failed.files)
+
+
+def _model(run: Run, action: Collect) -> str | None:
+    request = run.state.item(action.step, action.key).request
+    return None if request is None else request.model
+
+
+def _settlement(run: Run, action: Collect, job: Generation) -> JobEnded:
+    final = job.final_credits
+    if final is None:
+        # A cost that the service did not report counts as what was set aside.
+        bought = run.state.item(action.step, action.key).last
+        final = bought.held if bought else 0
+    watched = run.watched.pop(action.task_id, None)
+    return JobEnded(
+        step=action.step,
+        key=action.key,
+        n=action.n,
+        status=job.status,
+        final_credits=final,
+        urls=job.result.urls[:MAX_URLS] if job.result else (),
+        error=job.error.message if job.error else None,
+        error_code=job.error.code if job.error else None,
+        model=job.model,
+        seconds=watched.seconds if watched else None,
+        looks=watched.looks if watched else None,
+        late_seconds=watched.late if watched else None,
+    )
+
+
+async def collect_job(run: Run, action: Collect) -> CollectedJob:
+    """Wait until a job ends, then download, decode and keep its results.
+
+    What an earlier execution downloaded is decoded again, and downloaded again only if that fails.
+
+    Raises:
+        JobFailedError: The job failed.
+        CollectError: It succeeded, and a result could not be downloaded or decoded. All that was
+            downloaded is kept.
+        APIError: Its state is still unknown after the timeout; the job goes on.
+    """
+    ended = run.seen[action.task_id] = await _ended(run, action)
+    if ended.status == "failed":
+        raise JobFailedError(ended)
+    urls = ended.result.urls if ended.result else ()
+    if not urls:
+        raise CollectError(ended, "the job succeeded but names no result")
+    downloads = _Downloads(run, action.task_id, {one.index: one for one in action.files})
+    try:
+        return CollectedJob(ended, tuple(await downloads.collect(urls)))
+    except RivyaError as error:
+        raise CollectError(ended, str(error), downloads.kept) from error
+
+
+async def _ended(run: Run, action: Collect) -> Generation:
+    """The job once it has ended; one that an earlier execution bought may have missed its webhook."""
+    task_id, wakes = action.task_id, run.wakes
+    bought = run.state.item(action.step, action.key).last
+    at = None if bought is None else bought.intended_at
+    age = time.monotonic() - run.accepted.pop(task_id, time.monotonic())
+    is_older = at is not None and at < run.began
+    if at is not None and is_older:
+        age = (run.clock() - at).total_seconds()
+    # A time in which nobody waited, and a sandbox was down perhaps, is none that such a job usually takes.
+    on_end = None if is_older else partial(run.watched.__setitem__, task_id)
+    wait = partial(
+        run.client.generations.wait,
+        task_id,
+        kind=cast("MediaKind", action.media),
+        model=_model(run, action),
+        age_seconds=max(0.0, age),
+        timeout_seconds=action.timeout_seconds,
+        on_end=on_end,
+        on_poll=run.on_poll,
+    )
+    if wakes is None:
+        return await wait()
+    # A job that ended while no receiver listened would otherwise wait for the next slow poll.
+    if is_older and (ended := await _ended_already(run, task_id)):
+        return ended
+    with wakes.waiting(task_id) as wake:
+        return await wait(wake=wake, slow=wakes.slow)
+
+
+async def _ended_already(run: Run, task_id: str) -> Generation | None:
+    """The job if it has ended; None also if the service cannot tell at this moment."""
+    try:
+        found = await run.client.generations.retrieve(task_id, retry=ONCE)
+    except APIError as error:
+        if not error.retryable and not isinstance(error, NotFoundError):
+            raise
+        return None
+    return found if found.ended else None
+
+
+@dataclass(frozen=True)
+class _Downloads:
+    """The results of a job that are kept on this machine."""
+
+    run: Run
+    task_id: str
+    files: dict[int, BroughtFile]
+
+    @property
+    def kept(self) -> tuple[BroughtFile, ...]:
+        """All of them, in the order of the results."""
+        return tuple(self.files[index] for index in sorted(self.files))
+
+    async def collect(self, urls: Sequence[str]) -> list[Asset]:
+        """An asset for each result; one that cannot be decoded does not stop the others.
+
+        Raises:
+            MediaError: Some cannot be decoded; all are kept. Or they are too many, or too large together.
+        """
+        settings = self.run.context.settings
+        results, job_bytes = settings.rivya_flows_max_results, settings.rivya_flows_max_job_bytes
+        if len(urls) > results:
+            raise MediaError(
+                f"the job names {len(urls):,} results, and at most {results:,} of one job are"
+                " fetched; RIVYA_FLOWS_MAX_RESULTS allows more"
+            )
+        assets, errors = [], []
+        for index, url in enumerate(urls):
+            try:
+                assets.append(
+                    await self._decoded_again(index, url) or await self._fetch(index, url)
+                )
+            except MediaError as error:
+                errors.append(error)
+            if sum(file.size_bytes for file in self.files.values()) > job_bytes:
+                raise MediaError(
+                    f"the results of the job are larger than {job_bytes:,} bytes together;"
+                    " RIVYA_FLOWS_MAX_JOB_BYTES allows more"
+                )
+        if errors:
+            raise errors[0]
+        return assets
+
+    async def _decoded_again(self, index: int, url: str) -> Asset | None:
+        """The asset of an earlier download; None if the result has to be downloaded."""
+        known = self.files.get(index)
+        if known is None:
+            return None
+        try:
+            return await of_kept(self.run.context.assets, known.sha256, url=url)
+        except LostMediumError:
+            del self.files[index]
+        except MediaError:
+            pass  # what the service has now may be whole
+        return None
+
+    async def _fetch(self, index: int, url: str) -> Asset:
+        assets = self.run.context.assets
+        target, earlier = assets.incoming(), self.files.get(index)
+        try:
+            async with self.run.downloads:
+                got = await self._download(index, url, target)
+            try:
+                asset = await take(assets, target, got.sha256, url=url)
+            except MediaError as error:
+                await asyncio.to_thread(assets.take, target, got.sha256)
+                self._note(index, url, got)
+                raise _undecoded(error, target, index, got.sha256) from error
+            self._note(index, url, got)
+            return asset
+        except APIError as error:
+            if earlier is None:
+                raise
+            message = f"{error}; the earlier download ({earlier.sha256}) cannot be decoded"
+            raise MediaError(message) from error
+        finally:
+            target.unlink(missing_ok=True)
+
+    async def _download(self, index: int, url: str, target: Path) -> Download:
+        client = self.run.client
+        try:
+            return await client.download(url, target, max_bytes=MAX_RESULT_BYTES)
+        except APIStatusError as error:
+            if error.status not in _GONE:
+                raise
+            # Result addresses may be short-lived: the job tells fresh ones.
+            again = await client.generations.retrieve(self.task_id)
+            urls = again.result.urls if again.result else ()
+            if index >= len(urls) or urls[index] == url:
+                raise
+            return await client.download(urls[index], target, max_bytes=MAX_RESULT_BYTES)
+
+    def _note(self, index: int, url: str, got: Download) -> None:
+        self.files[index] = BroughtFile(
+            task_id=self.task_id, index=index, sha256=got.sha256, size_bytes=got.size_bytes, url=url
+        )
+
+
+def _undecoded(error: MediaError, path: Path, index: int, digest: str) -> MediaError:
+    reason = error.message.removeprefix(f"{path}: ")
+    return MediaError(f"result {index + 1}: {reason}; its bytes are kept as {digest}", error.hint)
