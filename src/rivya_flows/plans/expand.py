@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from graphlib import TopologicalSorter
-from typing import Any
+from typing import Any, TypeVar
 
 from rivya_client.catalogue.catalogue import Catalogue
 from rivya_flows.assets import Asset
@@ -37,6 +38,8 @@ from rivya_flows.plans.requests import PartlyKnown, known_part
 from rivya_flows.spec.includes import inlined_name
 from rivya_flows.steps.pick import mode_of
 
+T = TypeVar("T")
+
 
 def expand(
     workflow: Workflow,
@@ -45,43 +48,130 @@ def expand(
     files: Mapping[str, Asset] | None = None,
 ) -> RunPlan:
     """The plan of one run of a checked workflow; `files` are assets by the path that it wrote."""
-    spaces = {"": Space("", workflow)}
-    known = NamespaceFacts(inputs, files or {}, _nothing_yet)
-    planned: dict[str, PlannedStep] = {}
+    made = _Expansion(workflow, NamespaceFacts(inputs, files or {}, _nothing_yet))
     for part in PARTS:
-        placed = _placed(spaces[""], workflow.part(part), spaces)
-        upstream = {name: upstream_of(space, step, name) for name, (space, step) in placed.items()}
-        for name in _ordered(upstream):
-            space, step = placed[name]
-            made = _plan_step(part, space, step, upstream[name], known, planned)
-            again = _rounds(space, name, made, known, planned)
-            planned |= again
-            planned[name] = replace(made, rounds=tuple(again))
-    return RunPlan(workflow, inputs, catalogue, planned, files or {}, spaces)
+        made.add(part)
+    return RunPlan(workflow, inputs, catalogue, made.steps, files or {}, made.spaces)
 
 
 def _nothing_yet(name: str) -> Mapping[str, Any]:
     raise KeyError(name)
 
 
-def _placed(
-    space: Space, steps: Mapping[str, Step], spaces: dict[str, Space]
-) -> dict[str, tuple[Space, Step]]:
-    """All steps by their names in the plan, included steps before their `include`."""
-    placed: dict[str, tuple[Space, Step]] = {}
-    for step_id, step in steps.items():
-        name = inlined_name(space.id, step_id)
-        inner = space_of_include(space, step_id, name)
-        if inner is not None:
-            spaces[name] = inner
-            placed |= _placed(inner, inner.workflow.steps, spaces)
-        placed[name] = (space, step)
-    return placed
+class _Expansion:
+    """The steps of a plan, as far as they are planned, and the specs that they come from."""
+
+    def __init__(self, workflow: Workflow, known: NamespaceFacts) -> None:
+        self.spaces = {"": Space("", workflow)}
+        self.steps: dict[str, PlannedStep] = {}
+        self._known = known
+
+    def add(self, part: Part) -> None:
+        """Plans the steps of a part of the spec."""
+        placed = dict(self._placed(self.spaces[""], self.spaces[""].workflow.part(part)))
+        upstream = {
+            name: _whole(space, step, name) | steps_in(space, step.fan_out[1])
+            for name, (space, step) in placed.items()
+        }
+        for name in _ordered(upstream):
+            space, step = placed[name]
+            made = self._planned(part, space, step, upstream[name])
+            again = self._rounds(space, name, made)
+            self.steps |= again
+            self.steps[name] = replace(made, rounds=tuple(again))
+
+    def _placed(
+        self, space: Space, steps: Mapping[str, Step]
+    ) -> Iterator[tuple[str, tuple[Space, Step]]]:
+        """All steps by their names in the plan, included steps before their `include`."""
+        for step_id, step in steps.items():
+            name = inlined_name(space.id, step_id)
+            inner = space_of_include(space, step_id, name)
+            if inner is not None:
+                self.spaces[name] = inner
+                yield from self._placed(inner, inner.workflow.steps)
+            yield name, (space, step)
+
+    def _planned(
+        self, part: Part, space: Space, step: Step, upstream: frozenset[str]
+    ) -> PlannedStep:
+        conditional = step.if_ is not None and _refers_to_loop(step)
+        skipped = None
+        for place, guard in ((space, step), *space.enclosing()):
+            if guard.if_ is None or (guard is step and conditional):
+                continue
+            if steps_in(place, guard.if_):
+                conditional = True
+            elif not self._tried(place, guard.if_, partial(condition, guard.if_), otherwise=True):
+                whose = "its condition" if guard is step else f"the condition of {guard.id}"
+                skipped = f"{whose} is false for these inputs"
+        itemwise = _items_of(space, step.foreach)
+        items: tuple[PlannedItem, ...] | None = None
+        written = step.fan_out[1]
+        if not step.fans_out:
+            items = (PlannedItem("", {}),)
+        elif itemwise is not None:
+            items = _following(step, self.steps[itemwise])
+        elif not steps_in(space, written):
+            items = self._tried(
+                space,
+                [written, step.key],
+                lambda scope: items_from(step, evaluate(written, scope), scope),
+                otherwise=None,
+            )
+        name, read = inlined_name(space.id, step.id), [*_written(step), written]
+        return PlannedStep(
+            step,
+            items,
+            skipped,
+            upstream,
+            upstream if itemwise is None else _whole(space, step, name),
+            itemwise,
+            conditional,
+            part,
+            space.id,
+            inputs_in(space, read),
+            upstream - _needed(space, step, read, more_than_status=True),
+        )
+
+    def _rounds(self, space: Space, name: str, pick: PlannedStep) -> dict[str, PlannedStep]:
+        """The steps that buy the candidates of a pick again, one for each round."""
+        if (with_ := pick.pick) is None or pick.step.fans_out or pick.skipped:
+            return {}
+        source = _items_of(space, with_.from_) or ""
+        first = self.steps.get(source)
+        mode = with_.mode
+        may_reject = self._tried(
+            space, mode, lambda scope: _rejects(evaluate(mode, scope)), otherwise=True
+        )
+        if first is None or not may_reject:
+            return {}
+        again: dict[str, PlannedStep] = {}
+        for number in range(1, with_.rounds + 1):
+            step_id = round_name(pick.step.id, first.step.id, number)
+            again[inlined_name(space.id, step_id)] = replace(
+                first,
+                step=first.step.model_copy(update={"id": step_id}),
+                part=pick.part,
+                round_of=(name, number),
+                repeats=source,
+            )
+        return again
+
+    def _tried(
+        self, space: Space, value: Any, use: Callable[[dict[str, Any]], T], *, otherwise: T
+    ) -> T:
+        """What inputs alone decide; else, or on a null or an error, which the queue reports, `otherwise`."""
+        try:
+            return use(scope_in(space, value, self._known))
+        except (ExpressionError, UsesNull, KeyError):
+            return otherwise
 
 
-def upstream_of(space: Space, step: Step, name: str) -> frozenset[str]:
-    """Names of the steps that a step, `name` in the plan, refers to or needs."""
-    return _whole(space, step, name) | steps_in(space, step.fan_out[1])
+def _rejects(mode: Any) -> bool:
+    """Whether a pick in this mode may reject all candidates."""
+    found = mode_of(mode)
+    return found is not None and found.decides != "rule"
 
 
 def _whole(space: Space, step: Step, name: str) -> frozenset[str]:
@@ -105,108 +195,10 @@ def _needed(
     return named
 
 
-def _plan_step(
-    part: Part,
-    space: Space,
-    step: Step,
-    upstream: frozenset[str],
-    known: NamespaceFacts,
-    planned: Mapping[str, PlannedStep],
-) -> PlannedStep:
-    conditional = step.if_ is not None and _refers_to_loop(step)
-    skipped = None
-    for place, guard in ((space, step), *space.enclosing()):
-        if guard.if_ is None or (guard is step and conditional):
-            continue
-        if steps_in(place, guard.if_):
-            conditional = True
-        elif not _holds(place, guard, known):
-            whose = "its condition" if guard is step else f"the condition of {guard.id}"
-            skipped = f"{whose} is false for these inputs"
-    itemwise = _items_of(space, step.foreach)
-    items: tuple[PlannedItem, ...] | None
-    if not step.fans_out:
-        items = (PlannedItem("", {}),)
-    elif itemwise is not None:
-        items = _following(step, planned[itemwise])
-    elif steps_in(space, step.fan_out[1]):
-        items = None
-    else:
-        items = _known_items(space, step, known)
-    name, read = inlined_name(space.id, step.id), [*_written(step), step.fan_out[1]]
-    whole = upstream if itemwise is None else _whole(space, step, name)
-    return PlannedStep(
-        step,
-        items,
-        skipped,
-        upstream,
-        whole,
-        itemwise,
-        conditional,
-        part,
-        space.id,
-        inputs_in(space, read),
-        upstream - _needed(space, step, read, more_than_status=True),
-    )
-
-
-def _rounds(
-    space: Space,
-    name: str,
-    pick: PlannedStep,
-    known: NamespaceFacts,
-    planned: Mapping[str, PlannedStep],
-) -> dict[str, PlannedStep]:
-    """The steps that buy the candidates of a pick again, one for each round."""
-    if (with_ := pick.pick) is None or pick.step.fans_out or pick.skipped:
-        return {}
-    source = _items_of(space, with_.from_)
-    if source is None or source not in planned or not _may_reject(space, with_.mode, known):
-        return {}
-    again: dict[str, PlannedStep] = {}
-    for number in range(1, with_.rounds + 1):
-        step_id = round_name(pick.step.id, planned[source].step.id, number)
-        again[inlined_name(space.id, step_id)] = replace(
-            planned[source],
-            step=planned[source].step.model_copy(update={"id": step_id}),
-            part=pick.part,
-            round_of=(name, number),
-            repeats=source,
-        )
-    return again
-
-
-def _may_reject(space: Space, mode: Any, known: NamespaceFacts) -> bool:
-    """Whether a pick in this mode may reject all candidates; True if that is not known yet."""
-    try:
-        found = mode_of(evaluate(mode, scope_in(space, mode, known)))
-        return found is not None and found.decides != "rule"
-    except (ExpressionError, UsesNull, KeyError):
-        return True
-
-
 def _written(step: Step) -> list[Any]:
     """What is evaluated for the items of a step, with the arguments that it falls back to."""
     taken = [step.with_.model_dump(), *(one.model_dump() for one in step.fallback)]
     return [taken, step.key, step.if_]
-
-
-def _holds(space: Space, step: Step, known: NamespaceFacts) -> bool:
-    """Whether a condition on inputs holds; True if it fails, which the queue reports."""
-    try:
-        return condition(step.if_, scope_in(space, step.if_, known))
-    except (ExpressionError, UsesNull):
-        return True
-
-
-def _known_items(space: Space, step: Step, known: NamespaceFacts) -> tuple[PlannedItem, ...] | None:
-    """Items that depend on inputs alone; None on a null or an error, which the queue reports."""
-    written = step.fan_out[1]
-    try:
-        scope = scope_in(space, [written, step.key], known)
-        return items_from(step, evaluate(written, scope), scope)
-    except (ExpressionError, UsesNull, KeyError):
-        return None
 
 
 def _following(step: Step, source: PlannedStep) -> tuple[PlannedItem, ...] | None:

@@ -247,7 +247,7 @@ class Tally:
     unclosed: int = 0
     cached: int = 0
     unpaid: int = 0
-    phases: Counter[Phase] = field(default_factory=Counter)
+    phases: dict[Phase, int] = field(default_factory=lambda: dict.fromkeys(Phase, 0))
     unanswered: Counter[PriceClass | None] = field(default_factory=Counter)
 
     def count(self, item: ItemState, times: int = 1) -> None:
@@ -270,17 +270,17 @@ class Tally:
     @property
     def ended(self) -> int:
         """Items that have ended."""
-        return sum(self.phases[phase] for phase in TERMINAL)
+        return sum(map(self.phases.__getitem__, TERMINAL))
 
     @property
     def open(self) -> int:
         """Items whose purchase or work is under way."""
-        return sum(self.phases[phase] for phase in OPEN)
+        return sum(map(self.phases.__getitem__, OPEN))
 
     @property
     def in_flight(self) -> int:
         """Items that will bring an event by themselves."""
-        return sum(self.phases[phase] for phase in IN_FLIGHT)
+        return sum(map(self.phases.__getitem__, IN_FLIGHT))
 
 
 def uncertain(item: ItemState, reason: str) -> ItemState:

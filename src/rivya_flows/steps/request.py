@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, JsonValue
@@ -30,7 +30,7 @@ class ItemRequestError(Exception):
     """The evaluated arguments cannot be sent; the message says why."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Medium:
     """A reference medium of a request.
 
@@ -152,7 +152,7 @@ class PlanTooLargeError(ItemRequestError):
     """The evaluated arguments of all items together do not fit `MAX_PLAN_BYTES`."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PricedBy:
     """What the price of a request depends on: equal ones cost the same.
 
@@ -246,7 +246,7 @@ class ItemRequest:
     @cached_property
     def price_class(self) -> PriceClass:
         """Its class among requests of one price."""
-        return PriceClass(self.priced_by, self.price.min, self.price.max, self.is_function)
+        return _price_class(self.priced_by, self.price.min, self.price.max, self.is_function)
 
     def upload_names(self) -> tuple[UploadName, ...]:
         """Names of its uploads."""
@@ -257,7 +257,12 @@ def priced_by(model: Model, params: Mapping[str, Any], prompt: str | None) -> Pr
     """What the price of such a request depends on."""
     bearing = {param.key: params.get(param.key) for param in model.params if param.bears_price}
     counted = model.billing_type not in ("FIXED", "TOKEN_BASED")
-    return PricedBy(canonical([model.id, bearing]), len(prompt or "") if counted else 0)
+    return _priced_by(canonical([model.id, bearing]), len(prompt or "") if counted else 0)
+
+
+# Equal ones are one object: a run has thousands of requests, and a few prices.
+_priced_by = lru_cache(1_000)(PricedBy)
+_price_class = lru_cache(1_000)(PriceClass)
 
 
 def model_known_later() -> tuple[None, Price]:
