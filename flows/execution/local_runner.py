@@ -158,14 +158,6 @@ class LocalRunner:
                 raise failures[0] from error
             raise
 
-    async def batch_ended(self, context: RunContext, result: BatchResult) -> None:
-        """Tells automations of a server that outlives this process how a batch ended; never raises."""
-        if (server := running_server(context.settings)) is not None:
-            with pointed_at(server):
-                from rivya_flows.flows.execution.batch_events import announce_batch
-
-                await announce_batch(context, result)
-
     async def wake(self, settings: Settings, run_id: str, notify: Callable[[str], object]) -> None:
         """As `Runner.wake`."""
         if (server := running_server(settings)) is not None:
@@ -173,6 +165,15 @@ class LocalRunner:
                 from rivya_flows.flows.questions import wake_run
 
                 await wake_run(run_id, notify)
+
+
+async def batch_ended(context: RunContext, result: BatchResult) -> None:
+    """Tells automations of a server that outlives this process how a batch ended; never raises."""
+    if (server := running_server(context.settings)) is not None:
+        with pointed_at(server):
+            from rivya_flows.flows.execution.batch_events import announce_batch
+
+            await announce_batch(context, result)
 
 
 def _start(settings: Settings) -> LocalServer:

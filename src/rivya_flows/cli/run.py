@@ -298,6 +298,7 @@ def batch(
     from rivya_flows.batch.rows import read_table
     from rivya_flows.cli.batch_live import BatchProgress, print_plan, print_result
     from rivya_flows.cli.terminal import confirmer
+    from rivya_flows.flows.execution.local_runner import batch_ended
 
     request = request_of(spec, assignments, file, None, cache, labels)
     named = tuple(one.strip() for one in (keys or "").split(",") if one.strip())
@@ -306,7 +307,8 @@ def batch(
         planning = plan_batch(wanted, chosen, runner, sandbox=sandbox, say=tell)
         return print_plan(run_interruptibly(lambda _: planning), as_json=as_json)
     confirm = confirmer(yes=yes, as_json=as_json)
-    ended = runner.batch_ended
-    work = partial(run_batch, wanted, chosen, runner, sandbox=sandbox, confirm=confirm, ended=ended)
+    work = partial(
+        run_batch, wanted, chosen, runner, sandbox=sandbox, confirm=confirm, ended=batch_ended
+    )
     result = run_interruptibly(lambda interrupts: work(observer=BatchProgress(interrupts)))
     return print_result(result, as_json=as_json, open_sheet=open_sheet)
