@@ -37,10 +37,11 @@ from rivya_client.types import Generation
 from rivya_flows.assets import Asset
 from rivya_flows.engine.jobs import CollectedJob
 from rivya_flows.engine.loop import Engine
-from rivya_flows.engine.run import Run
+from rivya_flows.engine.run import A, Run
 from rivya_flows.engine.run_context import RunContext, ServiceConnection
 from rivya_flows.preparation.prepare import Market, RunRequest, prepare
 from rivya_flows.preparation.spec_file import SpecFile
+from rivya_flows.queue.actions import Collect
 from rivya_flows.receipt.report import RunReporter
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
@@ -153,7 +154,7 @@ class _Service:
     jobs: int = 0
 
     async def __call__(
-        self, function: object, stage: str, step: str, key: str, work: Callable[[], Awaitable[T]]
+        self, function: Callable[[Run, A], Awaitable[T]], stage: str, action: A
     ) -> T:
         if stage == "buy":
             await asyncio.sleep(0.05)
@@ -161,8 +162,8 @@ class _Service:
             bought = Generation(id=f"task_{self.jobs}", status="queued", reserved_credits=1)
             return cast("T", bought)
         await asyncio.sleep(JOB_SECONDS)
-        assert isinstance(work, partial)
-        task_id = work.args[1].task_id
+        assert isinstance(action, Collect)
+        task_id = action.task_id
         job = Generation(id=task_id, status="succeeded", final_credits=1)
         sha256 = f"{int(task_id.removeprefix('task_')):064x}"
         return cast("T", CollectedJob(job, (Asset(kind="image", sha256=sha256),)))
@@ -200,7 +201,7 @@ async def executed(url: str, folder: Path, items: int, parallel: int) -> Blocked
         row = journal.run(run_id)
         assert row is not None
         run = Run(context, RunReporter(journal, assets, row))
-        run.client, run.calls, run.state = client, service, run.reporter.follow()
+        run.client, run.call, run.state = client, service, run.reporter.follow()
         async with context.leases.held(run_id) as run.lease, watched() as blocked:
             ended = await Engine(run).run(run.resumed())
         assert (ended.ended, service.jobs) == ("completed", items), ended.ended

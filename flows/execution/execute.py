@@ -131,7 +131,7 @@ async def _run_engine(run: Run, page: Page) -> None:
             await _tag_flow_run(reporter.frozen.labels)
             logger.info("%s", start_line(run.state))
             calls = PrefectCalls(run, earlier, page)
-            run.calls = calls
+            run.call = calls
             await calls.begin()
             page.show_plan(run.state)
             run.listen = log_events(

@@ -17,7 +17,7 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Failed
 from prefect.utilities.annotations import allow_failure
 
-from rivya_flows.engine.run import Run
+from rivya_flows.engine.run import A, Run
 from rivya_flows.errors import RivyaError
 from rivya_flows.flows.paging import UNFINISHED, flow_runs_with, read_task_runs
 from rivya_flows.flows.prefect_internals import Boxed, task_named
@@ -79,15 +79,11 @@ class PrefectCalls:
         await state.aresult()
 
     async def __call__(
-        self,
-        function: Callable[..., Any],
-        stage: str,
-        step: str,
-        key: str,
-        work: Callable[[], Awaitable[T]],
+        self, function: Callable[[Run, A], Awaitable[T]], stage: str, action: A
     ) -> T:
         """Run the task of a function under a name such as ``stills[neon] buy``, or in the task run of a group."""
-        task = TASKS[function]
+        task, step, key = TASKS[function], action.step, action.key
+        work = partial(function, self._run, action)
         if (items := self._range(step, key)) is not None:
             group = self._group(task, stage, items, key)
             begun = await group.begun()

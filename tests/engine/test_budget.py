@@ -103,8 +103,8 @@ class Most:
 class Listing(DirectCalls):
     """Lets the chat name fifty pictures."""
 
-    async def __call__(self, task: Any, stage: str, step: str, key: str, work: Any) -> Any:
-        answer = await super().__call__(task, stage, step, key, work)
+    async def __call__(self, function: Any, stage: str, action: Any) -> Any:
+        answer = await super().__call__(function, stage, action)
         if stage == "chat":
             listed = ", ".join(f'"picture {number}"' for number in range(50))
             message = ChatMessage(content=f'{{"pictures": [{listed}]}}')
@@ -195,8 +195,8 @@ steps:
 class Silent(DirectCalls):
     """A service that tells what it takes only at the end."""
 
-    async def __call__(self, task: Any, stage: str, step: str, key: str, work: Any) -> Any:
-        answer = await super().__call__(task, stage, step, key, work)
+    async def __call__(self, function: Any, stage: str, action: Any) -> Any:
+        answer = await super().__call__(function, stage, action)
         return answer.model_copy(update={"reserved_credits": 0}) if stage == "buy" else answer
 
 

@@ -44,8 +44,8 @@ class Rambling(DirectCalls):
     answers: int = 0
     instead: str | None = None
 
-    async def __call__(self, task: Any, stage: str, step: str, key: str, work: Any) -> Any:
-        answer = await super().__call__(task, stage, step, key, work)
+    async def __call__(self, function: Any, stage: str, action: Any) -> Any:
+        answer = await super().__call__(function, stage, action)
         if stage == "chat" and self.answers > 0:
             self.answers -= 1
             message = ChatMessage(content=self.instead or answer.message.content[:-4])

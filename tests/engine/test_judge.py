@@ -38,8 +38,8 @@ class Instead(DirectCalls):
 
     answers: list[str | None] = field(default_factory=list)
 
-    async def __call__(self, task: Any, stage: str, step: str, key: str, work: Any) -> Any:
-        answer = await super().__call__(task, stage, step, key, work)
+    async def __call__(self, function: Any, stage: str, action: Any) -> Any:
+        answer = await super().__call__(function, stage, action)
         instead = self.answers.pop(0) if stage == "chat" and self.answers else None
         if instead is None:
             return answer

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 from PIL import Image
 
+from rivya_flows.engine.run import A, Run
 from rivya_flows.queue.state import State
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, DirectCalls, KilledError, Studio, studio_at
@@ -135,18 +135,16 @@ class KilledWhileItRenders(DirectCalls):
     """The process dies in the middle of the first composition."""
 
     async def __call__(
-        self, task: object, stage: str, step: str, key: str, work: Callable[[], Awaitable[T]]
+        self, function: Callable[[Run, A], Awaitable[T]], stage: str, action: A
     ) -> T:
         if stage != "compose":
-            return await super().__call__(task, stage, step, key, work)
+            return await super().__call__(function, stage, action)
 
         def die(*_: object) -> None:
             rendering.cancel()
 
-        assert isinstance(work, partial)
-        run, _ = work.args
-        run.rendering = die
-        rendering = asyncio.create_task(work.func(*work.args))
+        self.run.rendering = die
+        rendering = asyncio.ensure_future(function(self.run, action))
         await asyncio.wait([rendering])
         assert rendering.cancelled()
         self.bomb.exploded = True

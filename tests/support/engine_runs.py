@@ -21,7 +21,7 @@ from rivya_client.client import RivyaClient
 from rivya_client.runtime import FastClock
 from rivya_flows.engine.loop import Engine
 from rivya_flows.engine.model_slots import HeldSlots, ModelSlots
-from rivya_flows.engine.run import Asker, Listener, Run, RunOptions, ignore, is_absence, now
+from rivya_flows.engine.run import A, Asker, Listener, Run, RunOptions, ignore, is_absence, now
 from rivya_flows.engine.run_context import RunContext, ServiceConnection, SharedUploads
 from rivya_flows.preparation.catalogue_cache import read_catalogue
 from rivya_flows.preparation.prepare import Market, Prepared, RunRequest, prepare
@@ -97,18 +97,19 @@ class DirectCalls:
 
     bomb: Bomb
     called: list[str] = field(default_factory=list)
+    run: Run = field(init=False)
 
     async def __call__(
-        self, function: object, stage: str, step: str, key: str, work: Callable[[], Awaitable[T]]
+        self, function: Callable[[Run, A], Awaitable[T]], stage: str, action: A
     ) -> T:
         self.bomb.check()
-        self.called.append(f"{step}[{key}] {stage}")
+        self.called.append(f"{action.step}[{action.key}] {stage}")
         if stage not in PAID:
-            return await work()
+            return await function(self.run, action)
         self.bomb.posts += 1
         number = self.bomb.posts
         self.bomb.at_post(number)
-        answer = await work()
+        answer = await function(self.run, action)
         self.bomb.at_post(-number)
         return answer
 
@@ -233,7 +234,8 @@ class Studio:
             )
             run.state = run.reporter.follow()
             prepare(run)
-            run.calls = calls or DirectCalls(bomb)
+            run.call = calls = calls or DirectCalls(bomb)
+            calls.run = run
             # A killed process leaves its lease; here the process lives on, and releases it.
             held = context.leases.held(run_id, renewal_seconds)
             async with held as run.lease, self.client() as run.client:

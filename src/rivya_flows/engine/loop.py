@@ -16,7 +16,7 @@ from rivya_client.client import RivyaClient
 from rivya_client.types import Generation
 from rivya_flows.engine.actions import events_of
 from rivya_flows.engine.notify import notify
-from rivya_flows.engine.run import Run, Runner
+from rivya_flows.engine.run import A, Run, Runner
 from rivya_flows.errors import (
     APIStatusError,
     LeaseLostError,
@@ -274,7 +274,7 @@ class PlainRunner(Runner):
     """
 
     async def execute(self, run: Run) -> RunReport:
-        run.calls, run.shrink = _call, _SHRINK
+        run.call, run.shrink = partial(_call, run), _SHRINK
         run.conflict_pause_seconds = 0.05  # the sandbox is on this machine
         context = run.context
         async with context.leases.held(run.run_id) as run.lease, context.client() as run.client:
@@ -287,11 +287,9 @@ _SHRINK = 6
 """A film of three formats takes a second or two instead of half a minute."""
 
 
-async def _call(
-    function: object, stage: str, step: str, key: str, work: Callable[[], Awaitable[T]]
-) -> T:
+async def _call(run: Run, function: Callable[[Run, A], Awaitable[T]], stage: str, action: A) -> T:
     """Makes a call; a callback is taken for delivered."""
-    return cast("T", {}) if function is notify else await work()
+    return cast("T", {}) if function is notify else await function(run, action)
 
 
 _AT_ONCE = 16

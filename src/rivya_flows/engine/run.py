@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property, partial
-from typing import Any, Protocol, TypeVar
+from functools import cached_property
+from typing import Protocol, TypeVar
 
 from pydantic import SecretStr
 
@@ -80,18 +80,13 @@ def is_absence(
     return False
 
 
-class Calls(Protocol):
-    """Makes a call in the name of an item, so that a graph shows whose it is and after what."""
+class Call(Protocol):
+    """Makes a call in the name of an action's item, so that a graph shows whose it is and after what."""
 
     async def __call__(
-        self,
-        function: Callable[..., Any],
-        stage: str,
-        step: str,
-        key: str,
-        work: Callable[[], Awaitable[T]],
+        self, function: Callable[[Run, A], Awaitable[T]], stage: str, action: A
     ) -> T:
-        """What `work` gives, which calls the function."""
+        """What the function gives, which does the action of the run."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +110,7 @@ class Run:
     Attributes:
         ask: Puts questions to a person; None where there is no one.
         outlasts: The errors that end this execution and not the run: somebody executes it again.
-        lease, client, calls, state: Set by the runner; `began` by the loop. `state` follows each event.
+        lease, client, call, state: Set by the runner; `began` by the loop. `state` follows each event.
         stops: What stops an execution from outside.
         goes_on_elsewhere: Whether another process continues a run that is being stopped.
         secret_block: Gives the value of a `Secret` block of Prefect by its name; None if there is none.
@@ -143,7 +138,7 @@ class Run:
     outlasts: Callable[[BaseException], bool] = lambda _: False
     lease: HeldLease = field(init=False)
     client: RivyaClient = field(init=False)
-    calls: Calls = field(init=False)
+    call: Call = field(init=False)
     began: datetime = field(init=False)
     state: State = field(init=False)
     stops: tuple[type[BaseException], ...] = (asyncio.CancelledError,)
@@ -182,11 +177,6 @@ class Run:
         if found.patience is None:
             return RetryPolicy(found.attempts)
         return RetryPolicy(found.attempts, found.patience)
-
-    async def call(self, function: Callable[[Run, A], Awaitable[T]], stage: str, action: A) -> T:
-        """What a function gives that does an action, called in the name of the action's item."""
-        work = partial(function, self, action)
-        return await self.calls(function, stage, action.step, action.key, work)
 
 
 class Runner(Protocol):

@@ -44,7 +44,7 @@ def spec(tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> P
     return path
 
 
-def test_from_the_command_to_the_purchase_there_are_at_most_20_modules(
+def test_from_the_command_to_the_purchase_there_are_at_most_14_modules(
     spec: Path, call_path: CallPath, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = Terminal(capsys)("run", spec, "--out", tmp_path / "runs")
@@ -52,10 +52,10 @@ def test_from_the_command_to_the_purchase_there_are_at_most_20_modules(
     [first] = call_path.modules
     assert first[0] == "rivya_flows.cli.main"
     assert first[-1].startswith("rivya_client.")
-    assert len(first) <= 20, first
+    assert len(first) <= 14, first
 
 
-async def test_from_a_flow_run_that_continues_to_the_purchase_there_are_at_most_12_modules(
+async def test_from_a_flow_run_that_continues_to_the_purchase_there_are_at_most_10_modules(
     spec: Path, call_path: CallPath
 ) -> None:
     """What Prefect calls when a pick was answered: the flow of the spec, as at its beginning."""
@@ -64,4 +64,4 @@ async def test_from_a_flow_run_that_continues_to_the_purchase_there_are_at_most_
     assert receipt.status == "completed"
     first = call_path.modules[0]
     assert first[0] == "rivya_flows.flows.compiler"
-    assert len(first) <= 12, first
+    assert len(first) <= 10, first
