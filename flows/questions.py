@@ -32,19 +32,14 @@ from rivya_flows.flows.run_ids import flow_run_here, flow_run_of
 from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.markdown import link
 from rivya_flows.media.bounds import DIALOG_SIDE
-from rivya_flows.planning.questions.form import (
-    chosen_values,
-    empty_response,
-    form_schema,
-    read_form,
-)
-from rivya_flows.planning.questions.open_questions import first_deadline, open_questions
-from rivya_flows.planning.questions.presentation import answer_line, digest_of, questions_page
-from rivya_flows.planning.questions.question import Question
+from rivya_flows.questions.form import chosen_values, empty_response, form_schema, read_form
+from rivya_flows.questions.open_questions import first_deadline, open_questions
+from rivya_flows.questions.question import Question
 from rivya_flows.queue.events import RunEnded
 from rivya_flows.queue.queue import replay, step
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.provenance import media_of
+from rivya_flows.receipt.questions import answer_line, digest_of, questions_page
 from rivya_flows.receipt.report import RunReporter
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.leases import Lease

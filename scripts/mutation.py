@@ -31,7 +31,7 @@ import pytest
 from coverage import Coverage, CoverageData
 
 ROOT = Path(__file__).parent.parent
-_ROOMS = ("plans", "queue", "estimate", "planning", "receipt")
+_ROOMS = ("plans", "queue", "estimate", "questions", "receipt")
 PACKAGES = tuple(f"src/rivya_flows/{room}" for room in _ROOMS)
 TESTS = tuple(f"tests/{room}" for room in _ROOMS)
 OPTIONS = ["-q", "--hypothesis-profile=few", "-p", "no:cacheprovider"]

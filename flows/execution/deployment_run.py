@@ -42,7 +42,6 @@ from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.flows.stopping import STOPPED, caught_terminations
 from rivya_flows.language.workflow import Inputs, Schedule, Workflow
 from rivya_flows.money.live_guard import agreement, confirm_live, spending_of
-from rivya_flows.planning.questions.open_questions import open_questions
 from rivya_flows.preparation.prepare import (
     RunRequest,
     expected_price,
@@ -51,6 +50,7 @@ from rivya_flows.preparation.prepare import (
     refuse_over,
 )
 from rivya_flows.preparation.spec_file import SpecFile
+from rivya_flows.questions.open_questions import open_questions
 from rivya_flows.receipt.report import RunReport, RunReporter
 from rivya_flows.receipt.summary import is_owed, notes as ledger_notes, troubles
 from rivya_flows.runs.connect import connect, for_worker, with_key

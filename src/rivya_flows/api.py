@@ -20,13 +20,13 @@ from rivya_flows.flows.execution.local_runner import LocalRunner
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.money.live_guard import agreement
 from rivya_flows.money.quotes import QuoteFile, read_quote
-from rivya_flows.planning.questions.question import Answer
-from rivya_flows.planning.questions.reading_answers import signature
 from rivya_flows.preparation.catalogue_cache import known_catalogue
 from rivya_flows.preparation.check import check_file, check_spec
 from rivya_flows.preparation.prepare import CacheMode, RunRequest
 from rivya_flows.preparation.spec_file import SpecFile, load_spec, read_spec
 from rivya_flows.private import secure_data
+from rivya_flows.questions.question import Answer
+from rivya_flows.questions.reading_answers import signature
 from rivya_flows.runs import execution as runs
 from rivya_flows.runs.execution import Caller, GivenAnswers
 from rivya_flows.runs.results import Plan, Receipt, plan_of, receipt_of, recorded

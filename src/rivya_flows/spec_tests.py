@@ -29,10 +29,10 @@ from rivya_flows.engine.run_context import RunContext, ServiceConnection, known_
 from rivya_flows.errors import RivyaError, SpecError, StoreError, UsageError, hint_of
 from rivya_flows.language.inputs import fit
 from rivya_flows.language.workflow import Workflow
-from rivya_flows.planning.questions.question import Answer
 from rivya_flows.preparation.check import SpecWithTests, as_yaml, check_file
 from rivya_flows.preparation.prepare import RunRequest, prepare_here, refuse_over
 from rivya_flows.preparation.spec_file import TEST_SUFFIX, project_specs, tests_at
+from rivya_flows.questions.question import Answer
 from rivya_flows.receipt.model import Receipt, Step
 from rivya_flows.receipt.report import RunReport, RunReporter, write_whole
 from rivya_flows.receipt.summary import troubles

@@ -9,7 +9,7 @@ import pytest
 
 from rivya_flows.cli.ending import commands, end, with_spec_here
 from rivya_flows.cli.receipt import wallet
-from rivya_flows.planning.questions.question import Question
+from rivya_flows.questions.question import Question
 from rivya_flows.queue.events import PurchaseIntended, PurchaseUnanswered, Stamped
 from rivya_flows.receipt.continuing import resume_options
 from rivya_flows.receipt.from_journal import receipt

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from rivya_flows.cli.moments import clock, elapsed
 from rivya_flows.cli.progress import StepRow, folded, news, rows, time_left
-from rivya_flows.planning.questions.open_questions import open_questions
-from rivya_flows.planning.questions.question import Answer
+from rivya_flows.questions.open_questions import open_questions
+from rivya_flows.questions.question import Answer
 from rivya_flows.queue.events import (
     AnsweredBy,
     AnswerGiven,

@@ -21,7 +21,7 @@ import pytest
 import rivya_flows as rf
 from rivya_flows.engine.loop import PlainRunner
 from rivya_flows.errors import NotConfirmedError
-from rivya_flows.planning.questions.question import Answer, Question
+from rivya_flows.questions.question import Answer, Question
 from rivya_flows.runs.execution import Caller
 from rivya_flows.runs.resume import ResumeOptions, resume
 from rivya_flows.settings import read_settings

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from rivya_flows.cli.terminal import confirmer, question_lines
-from rivya_flows.planning.questions.open_questions import read_candidates
-from rivya_flows.planning.questions.question import NextRound, Question
+from rivya_flows.questions.open_questions import read_candidates
+from rivya_flows.questions.question import NextRound, Question
 from rivya_flows.queue.items import Score
 from support.naive_service import NOON
 
@@ -127,8 +127,8 @@ from types import SimpleNamespace
 from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.terminal import at_terminal
 from rivya_flows.runs.execution import Caller
-from rivya_flows.planning.questions.open_questions import read_candidates
-from rivya_flows.planning.questions.question import NextRound, Question
+from rivya_flows.questions.open_questions import read_candidates
+from rivya_flows.questions.question import NextRound, Question
 
 webbrowser.open = lambda address: print(address) or True
 

@@ -106,7 +106,7 @@ def test_the_guide_explains_every_code_of_the_source_and_no_other() -> None:
 def test_the_guide_explains_every_code_that_the_queue_gives_an_item() -> None:
     table = GUIDE.partition("| `code` of an item | meaning |")[2].partition("\n\n")[0]
     found: set[tuple[str, str]] = set()
-    rooms = (ROOT / "src" / "rivya_flows" / room for room in ("plans", "planning", "queue"))
+    rooms = (ROOT / "src" / "rivya_flows" / room for room in ("plans", "questions", "queue"))
     for path in (one for room in rooms for one in room.rglob("*.py")):
         text = path.read_text("utf-8")
         found |= set(re.findall(r'\bcode="([a-z_]+)"|\bcode = "([a-z_]+)" if', text))

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from rivya_flows.flows.worker import host_process, hosts
-from rivya_flows.planning.questions.question import Answer, Question
+from rivya_flows.questions.question import Answer, Question
 from rivya_sandbox.service.startup import Sandbox
 from support.databases import postgres_server
 from support.engine_runs import accounts_agree, customer

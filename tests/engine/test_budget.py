@@ -16,8 +16,8 @@ from rivya_client.types import ChatMessage
 from rivya_flows.engine.model_slots import ModelSlots
 from rivya_flows.engine.run import RunOptions
 from rivya_flows.errors import BudgetError
-from rivya_flows.planning.questions.question import Answer, Question
 from rivya_flows.preparation.prepare import refuse_over
+from rivya_flows.questions.question import Answer, Question
 from rivya_flows.queue.events import Event, Unpaid
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.continuing import continuation

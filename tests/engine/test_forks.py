@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.planning.questions.question import Answer, Question
-from rivya_flows.planning.questions.reading_answers import checked
 from rivya_flows.preparation.prepare import Prepared
+from rivya_flows.questions.question import Answer, Question
+from rivya_flows.questions.reading_answers import checked
 from rivya_sandbox.service.admin import ledger
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio, accounts_agree, customer, order, stills

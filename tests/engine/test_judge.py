@@ -13,7 +13,7 @@ import pytest
 
 from rivya_client.types import ChatMessage
 from rivya_flows.engine.run import RunOptions
-from rivya_flows.planning.questions.question import Answer, Question
+from rivya_flows.questions.question import Answer, Question
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_receipts import CHAT, executed, started
 from support.engine_runs import Bomb, DirectCalls, Studio, accounts_agree, customer, order

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from rivya_flows.engine.run import Asker, RunOptions
-from rivya_flows.planning.questions.question import Answer, Question
-from rivya_flows.planning.questions.reading_answers import read_choice
+from rivya_flows.questions.question import Answer, Question
+from rivya_flows.questions.reading_answers import read_choice
 from rivya_flows.queue.events import AnswerGiven, Event, QuestionAsked
 from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox

@@ -13,7 +13,7 @@ from rivya_client.types import Generation
 from rivya_flows.cli.receipt import wallet
 from rivya_flows.engine.loop import reconcile_jobs
 from rivya_flows.engine.run import Run
-from rivya_flows.planning.questions.question import Answer, Question
+from rivya_flows.questions.question import Answer, Question
 from rivya_flows.queue.events import ServiceAsked
 from rivya_flows.receipt.report import RunReporter
 from rivya_flows.receipt.summary import notes, troubles

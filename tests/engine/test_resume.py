@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 
 from rivya_flows.engine.run_context import RunContext, known_run
 from rivya_flows.errors import LeaseLostError, StoreError
-from rivya_flows.planning.questions.question import Answer
+from rivya_flows.questions.question import Answer
 from rivya_flows.queue.events import Event, JobEnded
 from rivya_flows.queue.state import State
 from rivya_flows.store.leases import Leases

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.planning.questions.question import Answer, Question
-from rivya_flows.planning.questions.reading_answers import checked
+from rivya_flows.questions.question import Answer, Question
+from rivya_flows.questions.reading_answers import checked
 from rivya_flows.queue.events import AnswerGiven, Event, PurchaseIntended, QuestionAsked
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio, accounts_agree, customer

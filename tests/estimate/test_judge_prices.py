@@ -6,8 +6,8 @@ from typing import Any
 
 from rivya_client.catalogue.prices import Price
 from rivya_flows.estimate.estimate import ItemEstimate, estimate, rehearse
-from rivya_flows.planning.questions.open_questions import open_questions
-from rivya_flows.planning.questions.question import Answer
+from rivya_flows.questions.open_questions import open_questions
+from rivya_flows.questions.question import Answer
 from rivya_flows.queue.reducer import initial_state
 from rivya_flows.queue.state import State
 from support.judged_picks import Judging, judged, judged_spec

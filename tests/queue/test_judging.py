@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from rivya_flows.planning.questions.open_questions import answerable, question_asked
+from rivya_flows.questions.open_questions import answerable, question_asked
 from rivya_flows.queue.events import (
     AnsweredBy,
     AnswerGiven,

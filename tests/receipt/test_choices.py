@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.planning.questions.open_questions import MAX_TEXT, answerable, question_asked
+from rivya_flows.questions.open_questions import MAX_TEXT, answerable, question_asked
 from rivya_flows.queue.events import AnsweredBy, AnswerGiven
 from rivya_flows.queue.items import Score
 from rivya_flows.queue.state import State

@@ -13,9 +13,9 @@ from hypothesis import given, strategies as st
 
 from rivya_flows.assets import Asset
 from rivya_flows.estimate.estimate import estimate, rehearse
-from rivya_flows.planning.questions.presentation import MediaLinks
 from rivya_flows.preparation.prepare import verdict
 from rivya_flows.queue.queue import replay
+from rivya_flows.receipt.questions import MediaLinks
 from rivya_flows.receipt.run_page import (
     GroupRow,
     artifact_key,

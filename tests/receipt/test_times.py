@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import example, given, strategies as st
 
-from rivya_flows.planning.questions.open_questions import question_asked
+from rivya_flows.questions.open_questions import question_asked
 from rivya_flows.queue.events import (
     AnsweredBy,
     AnswerGiven,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rivya_flows.engine.run import Asker
-from rivya_flows.planning.questions.question import Answer, Question
+from rivya_flows.questions.question import Answer, Question
 from rivya_flows.queue.events import QuestionAsked
 from rivya_flows.store.suspended_runs import is_overdue, maybe_overdue, waiting_runs
 from rivya_sandbox.service.serve import running

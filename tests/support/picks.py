@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from rivya_flows.planning.questions.open_questions import question_asked
+from rivya_flows.questions.open_questions import question_asked
 from rivya_flows.queue.events import QuestionsLeft
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 

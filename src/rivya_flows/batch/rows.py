@@ -20,7 +20,7 @@ from rivya_flows.language.expressions.filters import slug
 from rivya_flows.language.inputs import fit, hint_for
 from rivya_flows.language.syntax.input_parsing import parse_assignments
 from rivya_flows.language.workflow import Input, Inputs, Workflow
-from rivya_flows.planning.questions.question import Question
+from rivya_flows.questions.question import Question
 from rivya_flows.receipt.model import Receipt
 from rivya_flows.receipt.phrases import credits_of
 from rivya_flows.store.assets import file_hash

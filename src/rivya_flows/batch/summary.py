@@ -18,7 +18,7 @@ from rivya_flows.assets import assets_in
 from rivya_flows.batch.rows import NOTE, Row
 from rivya_flows.batch.scheduler import Batch
 from rivya_flows.engine.run_context import RunContext, continuable
-from rivya_flows.planning.questions.open_questions import answerable
+from rivya_flows.questions.open_questions import answerable
 from rivya_flows.queue.events import MOST_OTHER_RUNS, OtherRun
 from rivya_flows.queue.queue import replay
 from rivya_flows.receipt.contact_sheet import SheetRow, batch_sheet

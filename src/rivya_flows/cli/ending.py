@@ -12,12 +12,12 @@ from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
 from rivya_flows.cli.output import print_json, show, tell
 from rivya_flows.cli.receipt import wallet
 from rivya_flows.cli.terminal import question_lines, show_page
-from rivya_flows.planning.questions.presentation import command
-from rivya_flows.planning.questions.question import BUDGET, Question
 from rivya_flows.preparation.spec_file import spec_path
+from rivya_flows.questions.question import BUDGET, Question
 from rivya_flows.receipt.continuing import NO_CREDITS, continuation
 from rivya_flows.receipt.model import Receipt
 from rivya_flows.receipt.phrases import not_downloaded, open_jobs, unanswered
+from rivya_flows.receipt.questions import command
 from rivya_flows.receipt.report import RunReport
 from rivya_flows.receipt.summary import failure_codes, is_owed, pools, run_json, sentence, troubles
 

@@ -9,7 +9,6 @@ from itertools import groupby
 from typing import NamedTuple
 
 from rivya_flows.cli.moments import roughly
-from rivya_flows.planning.questions.presentation import answer_line
 from rivya_flows.plans.names import first_of, is_round, listed, short_label
 from rivya_flows.plans.plan import PlannedStep
 from rivya_flows.queue.events import (
@@ -25,6 +24,7 @@ from rivya_flows.queue.judging import is_judged
 from rivya_flows.queue.outcomes import bought_instead
 from rivya_flows.queue.state import State, StepState
 from rivya_flows.receipt.phrases import budget_warning, credits_of
+from rivya_flows.receipt.questions import answer_line
 from rivya_flows.steps.pick import mode_of
 
 _NOTHING: Mapping[tuple[str, str], float] = {}

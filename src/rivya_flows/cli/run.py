@@ -230,8 +230,8 @@ def _executed(
 def who(by: str | None) -> str | None:
     """The name of who answers: as given, else that of the user at the terminal."""
     from rivya_flows.environment import user
-    from rivya_flows.planning.questions.open_questions import MAX_NAME
-    from rivya_flows.planning.questions.reading_answers import signature
+    from rivya_flows.questions.open_questions import MAX_NAME
+    from rivya_flows.questions.reading_answers import signature
 
     return signature(by if by is not None else (user() or "")[:MAX_NAME])
 

@@ -19,19 +19,19 @@ from rivya_flows.environment import variables
 from rivya_flows.errors import UsageError
 from rivya_flows.language.wording import cut
 from rivya_flows.money.live_guard import Confirm, agreement
-from rivya_flows.planning.questions.presentation import (
+from rivya_flows.private import as_the_user_wants
+from rivya_flows.questions.question import Answer, Question
+from rivya_flows.questions.reading_answers import checked, read_choice
+from rivya_flows.queue.events import Event, RunResumed
+from rivya_flows.queue.state import State
+from rivya_flows.receipt.phrases import open_jobs
+from rivya_flows.receipt.questions import (
     are_numbered,
     deadline_note,
     how_to_answer,
     readable,
     round_note,
 )
-from rivya_flows.planning.questions.question import Answer, Question
-from rivya_flows.planning.questions.reading_answers import checked, read_choice
-from rivya_flows.private import as_the_user_wants
-from rivya_flows.queue.events import Event, RunResumed
-from rivya_flows.queue.state import State
-from rivya_flows.receipt.phrases import open_jobs
 from rivya_flows.receipt.report import RunReport
 from rivya_flows.runs.execution import Caller, QuestionHandler
 

@@ -23,8 +23,8 @@ from rivya_flows.engine.purchases import buy
 from rivya_flows.engine.run import Run
 from rivya_flows.engine.run_context import ServiceConnection
 from rivya_flows.errors import APIError, UsageError
-from rivya_flows.planning.questions.open_questions import decide_at_deadline, question_asked
-from rivya_flows.planning.questions.question import Answer, Question
+from rivya_flows.questions.open_questions import decide_at_deadline, question_asked
+from rivya_flows.questions.question import Answer, Question
 from rivya_flows.queue.actions import (
     Action,
     Ask,

@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from rivya_flows.assets import Asset, as_asset, assets_in
 from rivya_flows.markdown import link, picture, text
-from rivya_flows.planning.questions.open_questions import utc_minute
-from rivya_flows.planning.questions.presentation import deadline_words, what_follows
 from rivya_flows.plans.names import listed
+from rivya_flows.questions.open_questions import utc_minute
 from rivya_flows.receipt.continuing import next_step
 from rivya_flows.receipt.model import Choice, Receipt
+from rivya_flows.receipt.questions import deadline_words, what_follows
 from rivya_flows.receipt.summary import how_picked, told, troubles
 
 MAX_TEXT = 2_000

@@ -23,7 +23,7 @@ from rivya_flows.engine.model_slots import HeldSlots
 from rivya_flows.engine.run_context import RunContext, WalletCredentials
 from rivya_flows.engine.signing import Signing
 from rivya_flows.errors import APIError, StoreUnreachableError, UsageError
-from rivya_flows.planning.questions.question import Answer, Question
+from rivya_flows.questions.question import Answer, Question
 from rivya_flows.queue.actions import Buy, Collect, UploadMedium, Work
 from rivya_flows.queue.events import Event, ItemFailed, RunResumed, Unpaid
 from rivya_flows.queue.state import State

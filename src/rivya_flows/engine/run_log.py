@@ -9,7 +9,6 @@ from typing import Any
 
 from rivya_flows.engine.run import Listener, Rendering
 from rivya_flows.errors import APIError, RateLimitError
-from rivya_flows.planning.questions.presentation import answer_line
 from rivya_flows.plans.names import short_label
 from rivya_flows.queue.events import (
     AnswerGiven,
@@ -28,6 +27,7 @@ from rivya_flows.queue.events import (
 from rivya_flows.queue.outcomes import bought_instead
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.phrases import budget_warning, credits_of, open_jobs
+from rivya_flows.receipt.questions import answer_line
 
 Logger = logging.Logger | logging.LoggerAdapter[Any]
 

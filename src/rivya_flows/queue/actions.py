@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from rivya_flows.assets import Asset
-from rivya_flows.planning.questions.question import Question
+from rivya_flows.questions.question import Question
 from rivya_flows.queue.events import AnswerGiven, BroughtFile, ItemFailed
 from rivya_flows.queue.items import Purchase
 

@@ -12,8 +12,8 @@ from heapq import heapify, heappop, heappush
 from typing import Literal
 
 from rivya_flows.language.step_groups import PARTS, Part
-from rivya_flows.planning.questions.open_questions import decide_at_deadline, open_questions
 from rivya_flows.plans.names import label
+from rivya_flows.questions.open_questions import decide_at_deadline, open_questions
 from rivya_flows.queue.actions import Action, Ask, Buy, Collect, EndRun, Expire, ReadBalance
 from rivya_flows.queue.evaluation import evaluate_items, expand_step, skip_unstarted
 from rivya_flows.queue.events import Event, PurchaseAccepted, RunFrozen, RunResumed

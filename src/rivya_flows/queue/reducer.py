@@ -8,9 +8,9 @@ from pydantic import JsonValue
 
 from rivya_client.catalogue.snapshot import from_wire
 from rivya_flows.language.workflow import WARN_AT, Workflow
-from rivya_flows.planning.questions.question import BUDGET
 from rivya_flows.plans.expand import expand
 from rivya_flows.plans.names import label
+from rivya_flows.questions.question import BUDGET
 from rivya_flows.queue import judging
 from rivya_flows.queue.evaluation import claim
 from rivya_flows.queue.events import (

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from rivya_flows.planning.questions.question import QuestionName
 from rivya_flows.plans.names import label
+from rivya_flows.questions.question import QuestionName
 from rivya_flows.queue.events import RunResumed
 from rivya_flows.queue.items import UNANSWERED, ItemState, Phase, Purchase, uncertain
 from rivya_flows.queue.outcomes import beyond_spec, jobs_left, started_over

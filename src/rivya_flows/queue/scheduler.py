@@ -12,8 +12,8 @@ from heapq import heapify, heappop, heappush
 from typing import Literal
 
 from rivya_client.catalogue.prices import price_of
-from rivya_flows.planning.questions.question import BUDGET, Question
 from rivya_flows.plans.names import idempotency_key, label, trace_name
+from rivya_flows.questions.question import BUDGET, Question
 from rivya_flows.queue import judging
 from rivya_flows.queue.actions import Action, AskCache, Buy, ReadBalance, UploadMedium, Work
 from rivya_flows.queue.evaluation import claimed_hash

@@ -16,8 +16,8 @@ from typing import Any, TypeAlias, TypeVar
 
 from rivya_flows.language.step_groups import Part
 from rivya_flows.language.workflow import WARN_AT, Step
-from rivya_flows.planning.questions.question import Question, QuestionName
 from rivya_flows.plans.plan import PlannedStep, RunPlan
+from rivya_flows.questions.question import Question, QuestionName
 from rivya_flows.queue.events import AnswerGiven, Fork, Unpaid
 from rivya_flows.queue.items import TERMINAL, ItemState, Phase, Tally
 from rivya_flows.steps.request import PriceClass, PricedBy, UploadedFile, UploadName

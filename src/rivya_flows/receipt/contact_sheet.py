@@ -11,18 +11,14 @@ from typing import Any, NamedTuple
 
 from rivya_client.printable import one_line
 from rivya_flows.assets import assets_in
-from rivya_flows.planning.questions.presentation import (
-    answering_command,
-    are_numbered,
-    blank_answer,
-)
-from rivya_flows.planning.questions.question import Candidate
 from rivya_flows.plans.names import is_round, label
 from rivya_flows.program import NAME, callable_here
+from rivya_flows.questions.question import Candidate
 from rivya_flows.receipt.continuing import continuation
 from rivya_flows.receipt.embedding import AssetPath, AssetUrl, Embedder, Rendering, SheetMedium
 from rivya_flows.receipt.model import Choice, EarlierCandidate, Item, Receipt, Step
 from rivya_flows.receipt.pages import duration_text, rendered, text_of
+from rivya_flows.receipt.questions import answering_command, are_numbered, blank_answer
 from rivya_flows.receipt.sheet_graph import graph
 from rivya_flows.receipt.sheet_origins import Origins
 from rivya_flows.receipt.sheet_time import Row, timeline

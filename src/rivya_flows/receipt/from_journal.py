@@ -11,15 +11,15 @@ from rivya_flows.assets import as_asset
 from rivya_flows.estimate.estimate import Estimate, estimate, rehearse
 from rivya_flows.language.syntax import source, tree
 from rivya_flows.language.wording import cut
-from rivya_flows.planning.questions.open_questions import (
+from rivya_flows.plans.names import label, subject_of
+from rivya_flows.questions.open_questions import (
     MAX_TEXT,
     answerable,
     candidates_of,
     question_text,
     text_of,
 )
-from rivya_flows.planning.questions.question import Question
-from rivya_flows.plans.names import label, subject_of
+from rivya_flows.questions.question import Question
 from rivya_flows.queue.events import OtherRun, RunFrozen, RunResumed, Stamped
 from rivya_flows.queue.items import ItemState, Phase
 from rivya_flows.queue.queue import replay

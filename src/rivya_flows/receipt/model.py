@@ -25,8 +25,8 @@ from pydantic import (
 from rivya_client.mime_types import MediaKind
 from rivya_cut.subtitles import Cue
 from rivya_flows.assets import Asset, rendered_as
-from rivya_flows.planning.questions.question import AtDeadline, Candidate
 from rivya_flows.plans.names import label
+from rivya_flows.questions.question import AtDeadline, Candidate
 from rivya_flows.queue.events import AnsweredBy, OtherRun, PoolTotal
 from rivya_flows.steps.candidates import OnTimeout
 

@@ -14,11 +14,11 @@ import jinja2
 
 from rivya_client.catalogue.snapshot import voice_name
 from rivya_cut.fonts import MAX_PAGE_BYTES, with_fonts
-from rivya_flows.planning.questions.open_questions import utc_minute
-from rivya_flows.planning.questions.presentation import deadline_words, readable, round_note
+from rivya_flows.questions.open_questions import utc_minute
 from rivya_flows.receipt.continuing import plain_reason
 from rivya_flows.receipt.model import iso
 from rivya_flows.receipt.phrases import model_of
+from rivya_flows.receipt.questions import deadline_words, readable, round_note
 from rivya_flows.receipt.summary import manner, score_words
 
 _MAX_INDENTED_LENGTH, _MAX_INDENTED_DEPTH = 200_000, 16

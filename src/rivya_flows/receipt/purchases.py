@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
-from rivya_flows.planning.questions.question import BUDGET
+from rivya_flows.questions.question import BUDGET
 from rivya_flows.queue.events import (
     AnswerGiven,
     CacheAnswered,

@@ -18,9 +18,9 @@ from rivya_cut.captions import srt
 from rivya_cut.results import file_stem
 from rivya_flows.assets import as_asset, assets_in
 from rivya_flows.errors import StoreError
-from rivya_flows.planning.questions.open_questions import answerable
-from rivya_flows.planning.questions.question import Question
 from rivya_flows.private import as_private_as_its_folder
+from rivya_flows.questions.open_questions import answerable
+from rivya_flows.questions.question import Question
 from rivya_flows.queue.events import (
     Event,
     QuestionAsked,

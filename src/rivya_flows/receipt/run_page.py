@@ -18,12 +18,6 @@ from rivya_flows.assets import Asset
 from rivya_flows.estimate.estimate import RUNTIME, Estimate, ItemEstimate, StepEstimate
 from rivya_flows.estimate.mermaid import mermaid
 from rivya_flows.markdown import Marked, code, gallery, link, picture, quotation, table, text
-from rivya_flows.planning.questions.presentation import (
-    MediaLinks,
-    answering_command,
-    blank_answer,
-    round_note,
-)
 from rivya_flows.plans.names import label
 from rivya_flows.plans.plan import RunPlan
 from rivya_flows.queue.items import Phase
@@ -32,6 +26,7 @@ from rivya_flows.receipt.continuing import next_step
 from rivya_flows.receipt.model import Choice, Receipt
 from rivya_flows.receipt.phrases import credits_of, model_of, total_of
 from rivya_flows.receipt.provenance import Recorded, recorded_asset
+from rivya_flows.receipt.questions import MediaLinks, answering_command, blank_answer, round_note
 from rivya_flows.receipt.summary import (
     account_line,
     candidate_facts,

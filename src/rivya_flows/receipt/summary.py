@@ -9,8 +9,12 @@ from pydantic import JsonValue
 
 from rivya_client.printable import one_line
 from rivya_flows.assets import Asset
-from rivya_flows.planning.questions.open_questions import utc_minute
-from rivya_flows.planning.questions.presentation import (
+from rivya_flows.plans.names import first_of, is_round, label, listed
+from rivya_flows.questions.open_questions import utc_minute
+from rivya_flows.questions.question import Candidate
+from rivya_flows.receipt.model import Choice, Item, Receipt
+from rivya_flows.receipt.phrases import credits_of, pool_left
+from rivya_flows.receipt.questions import (
     CHANNELS,
     answering_command,
     are_numbered,
@@ -18,10 +22,6 @@ from rivya_flows.planning.questions.presentation import (
     deadline_words,
     round_note,
 )
-from rivya_flows.planning.questions.question import Candidate
-from rivya_flows.plans.names import first_of, is_round, label, listed
-from rivya_flows.receipt.model import Choice, Item, Receipt
-from rivya_flows.receipt.phrases import credits_of, pool_left
 from rivya_flows.steps.pick import MODES
 
 DONE = ("completed", "cached")

@@ -19,8 +19,6 @@ from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.money.live_guard import Confirm, confirm_live, spending_of
 from rivya_flows.money.quotes import QuoteFile, prepare_quote, write_quote
-from rivya_flows.planning.questions.question import Answer, Question
-from rivya_flows.planning.questions.reading_answers import checked, refuse_unfit
 from rivya_flows.plans.labels import labels_of
 from rivya_flows.plans.names import label
 from rivya_flows.preparation.prepare import (
@@ -36,6 +34,8 @@ from rivya_flows.preparation.prepare import (
 )
 from rivya_flows.preparation.spec_file import SpecFile, spec_path
 from rivya_flows.private import as_the_user_wants
+from rivya_flows.questions.question import Answer, Question
+from rivya_flows.questions.reading_answers import checked, refuse_unfit
 from rivya_flows.queue.events import Event, PurchaseIntended, RunEnded, RunFrozen, Stamped
 from rivya_flows.queue.forks import fork_of
 from rivya_flows.queue.queue import replay

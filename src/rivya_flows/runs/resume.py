@@ -15,13 +15,12 @@ from rivya_flows.errors import UsageError
 from rivya_flows.estimate.estimate import Estimate
 from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.money.live_guard import confirm_live, spending_of
-from rivya_flows.planning.questions.open_questions import answerable
-from rivya_flows.planning.questions.presentation import answer_line
-from rivya_flows.planning.questions.question import BUDGET, Answer
-from rivya_flows.planning.questions.reading_answers import read_answers
 from rivya_flows.plans.names import label
 from rivya_flows.preparation.prepare import refuse_over, remaining, verdict
 from rivya_flows.preparation.restore import restore_media
+from rivya_flows.questions.open_questions import answerable
+from rivya_flows.questions.question import BUDGET, Answer
+from rivya_flows.questions.reading_answers import read_answers
 from rivya_flows.queue.events import AnsweredBy, AnswerGiven, Channel, RunResumed, Unpaid
 from rivya_flows.queue.items import Phase
 from rivya_flows.queue.queue import step
@@ -30,6 +29,7 @@ from rivya_flows.queue.scheduler import NOT_BOUGHT
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.continuing import BOUGHT_AGAIN
 from rivya_flows.receipt.phrases import is_sandbox, total_of
+from rivya_flows.receipt.questions import answer_line
 from rivya_flows.receipt.report import RunReport, RunReporter
 from rivya_flows.receipt.summary import is_owed
 from rivya_flows.runs.execution import Caller, append_events, execute

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import Engine, delete, func, insert, select
 
-from rivya_flows.planning.questions.open_questions import open_questions
+from rivya_flows.questions.open_questions import open_questions
 from rivya_flows.queue.events import AnswerGiven, QuestionAsked, RunEnded, RunWaits, parse
 from rivya_flows.queue.queue import replay
 from rivya_flows.store.database import reading, rows, write

@@ -17,10 +17,10 @@ from rivya_client.printable import printable
 from rivya_flows.errors import RivyaError
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.media.decoding import poster
-from rivya_flows.planning.questions.presentation import readable
-from rivya_flows.planning.questions.question import Question
+from rivya_flows.questions.question import Question
 from rivya_flows.queue.events import AnswerGiven, Stamped
 from rivya_flows.receipt.model import Receipt
+from rivya_flows.receipt.questions import readable
 from rivya_flows.receipt.report import RunReport
 from rivya_flows.receipt.summary import DONE
 from rivya_flows.store.assets import AssetStore

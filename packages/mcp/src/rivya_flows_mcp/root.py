@@ -19,14 +19,14 @@ from rivya_flows.language.inputs import hint_for
 from rivya_flows.language.syntax.media_references import resolve
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.money.quotes import QUOTE_ID, VALID, Quote, QuoteFile, read_quote, write_quote
-from rivya_flows.planning.questions.open_questions import answerable
-from rivya_flows.planning.questions.question import BUDGET, Answer
-from rivya_flows.planning.questions.reading_answers import read_answers
 from rivya_flows.preparation.prepare import Prepared, RunRequest
 from rivya_flows.preparation.spec_file import SpecFile, read_spec
 from rivya_flows.private import private_folder
 from rivya_flows.processes.locks import try_lock
 from rivya_flows.processes.supervisor import start
+from rivya_flows.questions.open_questions import answerable
+from rivya_flows.questions.question import BUDGET, Answer
+from rivya_flows.questions.reading_answers import read_answers
 from rivya_flows.queue.events import AnsweredBy, AnswerGiven, RunFrozen, Stamped
 from rivya_flows.queue.queue import replay
 from rivya_flows.store.journal import Journal, RunRow

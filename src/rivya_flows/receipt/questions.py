@@ -1,6 +1,6 @@
 """Open questions as people see them: titles, commands, and a page in Markdown.
 
-Keys, prompts, notes and the words of a judge come from people and from models: `planning.markdown`
+Keys, prompts, notes and the words of a judge come from people and from models: `markdown`
 makes text of them.
 """
 
@@ -18,15 +18,9 @@ from rivya_flows.assets import Asset, as_asset
 from rivya_flows.estimate.estimate import most_left
 from rivya_flows.language.canonical import digest
 from rivya_flows.markdown import code, link, picture, quotation, side_by_side, text
-from rivya_flows.planning.questions.open_questions import utc_minute
-from rivya_flows.planning.questions.question import (
-    BUDGET,
-    Candidate,
-    Question,
-    answer_name,
-    writable,
-)
 from rivya_flows.plans.names import listed
+from rivya_flows.questions.open_questions import utc_minute
+from rivya_flows.questions.question import BUDGET, Candidate, Question, answer_name, writable
 from rivya_flows.queue.events import AnswerGiven
 from rivya_flows.queue.state import State
 

@@ -14,8 +14,8 @@ from typing import Any
 from rivya_flows.assets import as_asset
 from rivya_flows.language.canonical import canonical
 from rivya_flows.language.wording import cut
-from rivya_flows.planning.questions.question import Answer, Candidate, NextRound, Question
 from rivya_flows.plans.names import label
+from rivya_flows.questions.question import Answer, Candidate, NextRound, Question
 from rivya_flows.queue.events import AnswerGiven, ItemFailed, QuestionAsked
 from rivya_flows.queue.items import UNANSWERED, ItemState, Phase, Score
 from rivya_flows.queue.judging import BELOW_LEAST, proposal, rounds_left, shortfall

@@ -13,16 +13,10 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from rivya_flows.errors import UsageError
-from rivya_flows.planning.questions.open_questions import MAX_NAME
-from rivya_flows.planning.questions.question import (
-    Answer,
-    Question,
-    QuestionName,
-    answer_name,
-    writable,
-)
-from rivya_flows.planning.questions.reading_answers import checked
 from rivya_flows.plans.names import label
+from rivya_flows.questions.open_questions import MAX_NAME
+from rivya_flows.questions.question import Answer, Question, QuestionName, answer_name, writable
+from rivya_flows.questions.reading_answers import checked
 from rivya_flows.queue.events import AnswerGiven
 from rivya_flows.queue.state import State
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.planning.questions.open_questions import (
+from rivya_flows.questions.open_questions import (
     answerable,
     decide_at_deadline,
     first_deadline,
     open_questions,
     question_asked,
 )
-from rivya_flows.planning.questions.question import Question
+from rivya_flows.questions.question import Question
 from rivya_flows.queue.events import (
     AnsweredBy,
     AnswerGiven,

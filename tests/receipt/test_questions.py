@@ -11,16 +11,16 @@ from hypothesis import assume, given, strategies as st
 from markdown_it import MarkdownIt
 
 from rivya_flows.assets import Asset
-from rivya_flows.planning.questions.open_questions import read_candidates
-from rivya_flows.planning.questions.presentation import (
+from rivya_flows.questions.open_questions import read_candidates
+from rivya_flows.questions.question import Answer, NextRound, Question
+from rivya_flows.queue.items import Score
+from rivya_flows.receipt.questions import (
     MediaLinks,
     answer_line,
     deadline_note,
     digest_of,
     questions_page,
 )
-from rivya_flows.planning.questions.question import Answer, NextRound, Question
-from rivya_flows.queue.items import Score
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 
 SPEC = """

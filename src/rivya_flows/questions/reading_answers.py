@@ -8,11 +8,11 @@ from dataclasses import replace
 
 from rivya_client.printable import one_line
 from rivya_flows.errors import UsageError
-from rivya_flows.planning.questions.open_questions import MAX_NAME, MAX_NOTE, question_of
-from rivya_flows.planning.questions.question import BUDGET, Answer, Question
 from rivya_flows.plans.expand import with_followed_items
 from rivya_flows.plans.names import label, listed
 from rivya_flows.plans.plan import RunPlan, candidates_step
+from rivya_flows.questions.open_questions import MAX_NAME, MAX_NOTE, question_of
+from rivya_flows.questions.question import BUDGET, Answer, Question
 from rivya_flows.queue.events import AnsweredBy, AnswerGiven, Channel
 from rivya_flows.queue.state import State
 from rivya_flows.similar_names import nearest
