@@ -116,13 +116,15 @@ async def skipped_run(workflow: Workflow, grace_seconds: float) -> PassedOver | 
         schedule = schedule_of(workflow, there.name, made.slug or "")
         if schedule is None:  # a person added it
             return None
-        due = {"after_": run.expected_start_time, "before_": now}
-        of = {"deployment_id": {"any_": [run.deployment_id]}, "expected_start_time": due}
-        newest = await client.read_flow_runs(
-            flow_run_filter=FlowRunFilter.model_validate(of),
-            sort=FlowRunSort.EXPECTED_START_TIME_DESC,
-            limit=_NEWEST,
-        )
+        newest = list[FlowRun]()
+        if schedule.catchup == "latest":
+            due = {"after_": run.expected_start_time, "before_": now}
+            of = {"deployment_id": {"any_": [run.deployment_id]}, "expected_start_time": due}
+            newest = await client.read_flow_runs(
+                flow_run_filter=FlowRunFilter.model_validate(of),
+                sort=FlowRunSort.EXPECTED_START_TIME_DESC,
+                limit=_NEWEST,
+            )
     others = [one for one in newest if made_by(one, [made])]
     return decide(schedule, run.expected_start_time, now, grace, others)
 

@@ -165,6 +165,15 @@ def test_without_a_budget_the_cap_of_an_earlier_batch_is_lifted() -> None:
     assert caps(batch(*rows, parallel=3)) == {1: NO_CAP, 2: 50, 3: None}
 
 
+def test_without_a_budget_a_row_that_lacked_credits_is_not_begun_again() -> None:
+    now = batch(row(1, recap=True, spec_cap=50))
+    assert caps(now) == {1: 50}
+    now.settle("run-1", done(50, "over_budget", status="failed"))
+    assert caps(now) == {}
+    assert [one.status for one in now.rows] == ["failed"]
+    assert now.outcome == "over_budget"
+
+
 def test_rows_that_cost_nothing_run_also_when_nothing_is_left() -> None:
     rows = (row(1, 0, 0, status="completed", spent=30), row(2, 0, 0), row(3, 0, 0))
     assert caps(batch(*rows, budget=30, parallel=2)) == {2: 0, 3: 0}

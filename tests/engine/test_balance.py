@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import pytest
 
 from rivya_client.types import Credits
 from rivya_flows.engine.actions import read_balance
@@ -60,3 +64,36 @@ async def test_steps_that_begin_together_share_one_reading(tmp_path: Path) -> No
     run = of(wallet, tmp_path)
     assert await asyncio.gather(*(told(run, step) for step in "abcd")) == [10] * 4
     assert wallet.asked == 1
+
+
+async def test_a_reading_that_was_cancelled_before_its_turn_does_not_end_later_ones(
+    tmp_path: Path,
+) -> None:
+    wallet = Wallet()
+    run = of(wallet, tmp_path)
+    first = asyncio.create_task(told(run, "one"))
+    await wallet.came.wait()
+    before = asyncio.all_tasks()
+    second = asyncio.create_task(told(run, "two"))
+    await asyncio.sleep(0)
+    for task in asyncio.all_tasks() - before - {second}:
+        task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    assert [await told(run, "three"), await first] == [10, 10]
+
+
+def test_a_loop_that_is_over_is_not_kept_by_its_readings(tmp_path: Path) -> None:
+    def read_twice() -> weakref.ref[asyncio.AbstractEventLoop]:
+        async def both() -> weakref.ref[asyncio.AbstractEventLoop]:
+            run = of(wallet := Wallet(), tmp_path)
+            first = asyncio.create_task(told(run, "one"))
+            await wallet.came.wait()
+            await asyncio.gather(first, told(run, "two"), told(run, "three"))
+            return weakref.ref(asyncio.get_running_loop())
+
+        return asyncio.run(both())
+
+    loop = read_twice()
+    gc.collect()
+    assert loop() is None

@@ -118,7 +118,7 @@ class Batch:
         if stopping := sorted(result.codes & _STOPPING):
             reason = result.reason or stopping[0]
             self.stopped = f"{row.name} failed with {stopping[0]}: {reason}"
-        elif "over_budget" in result.codes and cap is not None:
+        elif "over_budget" in result.codes and cap is not None and self.budget is not None:
             row.status, row.tried = "waiting", (cap, result.status)
 
     def _start(self, row: Row) -> bool:

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from weakref import WeakKeyDictionary
 
 from rivya_flows.assets import Outputs, as_asset
 from rivya_flows.engine.drawing import compose, lay_out
@@ -177,10 +175,11 @@ class _Wallet:
 
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     next: asyncio.Task[int] | None = None
+    readers: int = 0
 
     async def read(self, run: Run) -> int:
         """The balance, read once for all who ask before it is sent."""
-        if self.next is None:
+        if self.next is None or self.next.done():  # it was cancelled before its turn
             self.next = asyncio.create_task(self._read(run))
         return await asyncio.shield(self.next)
 
@@ -190,14 +189,20 @@ class _Wallet:
             return (await run.client.credits.retrieve()).current_credits
 
 
-_WALLETS = WeakKeyDictionary[asyncio.AbstractEventLoop, defaultdict[ServiceConnection, _Wallet]]()
-"""Of all runs of an event loop."""
+_WALLETS: dict[tuple[asyncio.AbstractEventLoop, ServiceConnection], _Wallet] = {}
+"""Those that runs of an event loop read at this moment."""
 
 
 async def read_balance(run: Run, action: ReadBalance) -> BalanceRead:
     """The balance; None if the service does not answer, which never stops a run."""
-    wallets = _WALLETS.setdefault(asyncio.get_running_loop(), defaultdict(_Wallet))
-    credits = None
-    with suppress(APIError):
-        credits = await wallets[run.context.service].read(run)
+    of = asyncio.get_running_loop(), run.context.service
+    wallet, credits = _WALLETS.setdefault(of, _Wallet()), None
+    wallet.readers += 1
+    try:
+        with suppress(APIError):
+            credits = await wallet.read(run)
+    finally:
+        wallet.readers -= 1
+        if not wallet.readers:
+            _WALLETS.pop(of, None)
     return BalanceRead(step=action.step, phase=action.phase, credits=credits)
