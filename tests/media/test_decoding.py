@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from rivya_cut import reading
 from rivya_cut.bounds import MAX_PACKETS
@@ -24,7 +26,7 @@ from rivya_flows.errors import MediaError
 from rivya_flows.media import decoder, decoding
 from rivya_flows.media.bounds import LIMITS, MAX_DECODINGS
 from rivya_flows.media.decoder import Call
-from rivya_flows.media.decoding import draw_poster, lay_out, poster, probed, render
+from rivya_flows.media.decoding import draw_poster, lay_out, poster, probe, probed, render
 from rivya_flows.store.assets import AssetStore
 from support.composed_media import film, still
 from support.hostile_media import (
@@ -185,6 +187,80 @@ def test_a_decoder_that_dies_fails_one_medium_and_the_next_is_decoded(tmp_path: 
     out, _ = process.communicate()
     assert "a.png: cannot be decoded: the decoder crashed on it (SIGSEGV)" in out
     assert out.splitlines()[-1] == "image"
+
+
+@only_linux
+def test_a_decoder_that_is_killed_fails_what_it_decodes_and_leaves_no_worker(
+    tmp_path: Path,
+) -> None:
+    good = still(tmp_path / "good.png", (16, 16))
+    code = (
+        "import sys; from pathlib import Path; from rivya_flows.errors import MediaError\n"
+        "from rivya_flows.media.decoding import probe\n"
+        "try: probe(Path(sys.argv[1]))\n"
+        "except MediaError as error: print(error, flush=True)\n"
+        "print(probe(Path(sys.argv[2])).kind, flush=True)\n"
+        "input()\n"
+    )
+    process = asking(code, tmp_path, endless(tmp_path / "a.png"), good)
+    until(lambda: len(decoders(tmp_path)) == 2)
+    before = set(decoders(tmp_path))
+    os.kill(min(before), signal.SIGKILL)
+    assert process.stdout is not None
+    assert "a.png: cannot be decoded: the decoder crashed on it" in process.stdout.readline()
+    assert process.stdout.readline() == "image\n"
+    until(lambda: before.isdisjoint(decoders(tmp_path)))
+    process.kill()
+    process.communicate()
+
+
+def test_an_answer_is_heard_to_its_end_however_late_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines, random = decoder._Talk.lines, Random(1)
+
+    def late(talk: decoder._Talk, seconds: float) -> Iterator[bytes]:
+        time.sleep(0.2)  # the worker has ended, or waits for room
+        yield from lines(talk, seconds)
+
+    monkeypatch.setattr(decoder._Talk, "lines", late)
+    sides = range(632, 646, 2)  # about as large as what a connection holds
+    for side in sides:
+        path = tmp_path / f"{side}.png"
+        Image.frombytes("RGB", (side, side), random.randbytes(3 * side * side)).save(path)
+        assert poster(path, side) is not None, side
+
+
+def test_where_nothing_can_be_forked_one_medium_fails_and_the_next_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = """
+import os
+from rivya_flows.media import decoder_process
+fork, left = os.fork, [False, True]
+def forks():
+    if not left.pop():
+        left.append(True)
+        raise BlockingIOError
+    left.append(True)
+    return fork()
+left.reverse()
+os.fork = forks
+decoder_process.main()
+"""
+    decoder.close()
+    monkeypatch.setattr(decoder, "_STARTS", f"import sys; sys.path[:] = sys.argv[1:]\n{code}")
+    good = still(tmp_path / "good.png", (16, 16))
+    with pytest.raises(MediaError, match="the machine may lack memory"):
+        probe(good)
+    started = decoder.running()
+    assert probe(good).kind == "image"
+    assert decoder.running() is started
+    decoder.close()
+
+
+def test_a_signal_without_a_name_is_told_by_its_number() -> None:
+    assert "(signal 999)" in str(decoder.crashed(Path("a.png"), 999))
 
 
 @only_linux

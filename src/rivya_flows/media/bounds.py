@@ -16,9 +16,6 @@ SMALL_SIDE, DIALOG_SIDE = 360, 160
 MAX_ANSWER_BYTES = 2 * MAX_STILL_BYTES
 """Of the answer of one decoding; a longer one is discarded."""
 
-ENDED = b"ended "
-"""Begins the last line of an answer, before the number of the signal that ended the worker, or 0."""
-
 MAX_POSTERS = 200
 """Small pictures in one contact sheet, and in the memory of one process; further media are linked."""
 

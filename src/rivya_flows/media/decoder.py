@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import re
+import selectors
 import signal
 import socket
 import subprocess
@@ -31,7 +32,7 @@ from pydantic import BaseModel, ConfigDict
 from rivya_cut.bounds import beyond
 from rivya_flows.environment import program_environment
 from rivya_flows.errors import MediaError
-from rivya_flows.media.bounds import ENDED, LIMITS, MAX_ANSWER_BYTES, MAX_DECODINGS
+from rivya_flows.media.bounds import LIMITS, MAX_ANSWER_BYTES, MAX_DECODINGS
 
 _GRACE_SECONDS = 15  # for a medium to be ended, beyond its own limit
 _START_SECONDS = 60  # includes loading FFmpeg and Pillow
@@ -46,6 +47,8 @@ class Decoder:
     """A running decoder process."""
 
     def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._killed = False
         self._control, theirs = socket.socketpair()
         # Isolated: neither variables nor the current folder decide what is imported.
         command = [sys.executable, "-I", "-c", _STARTS, *filter(None, sys.path)]
@@ -75,16 +78,30 @@ class Decoder:
         """Whether it takes calls."""
         return self._process.poll() is None
 
-    def connect(self) -> socket.socket:
-        """A connection for one call; nobody answers it if the decoder has died."""
-        ours, theirs = socket.socketpair()
-        with theirs, contextlib.suppress(OSError):
-            socket.send_fds(self._control, [b"\n"], [theirs.fileno()])
-        return ours
+    def connect(self) -> tuple[socket.socket, socket.socket]:
+        """The connections of one call: to its worker, and to the decoder about it.
+
+        Raises:
+            OSError: The decoder has died.
+        """
+        answers, worker = socket.socketpair()
+        about, theirs = socket.socketpair()
+        try:
+            with worker, theirs, self._turn:
+                socket.send_fds(self._control, [b"\n"], [worker.fileno(), theirs.fileno()])
+                # They stay open here until they have arrived: macOS loses one that is under way.
+                if not self._control.recv(1):
+                    raise ConnectionResetError
+        except OSError:
+            answers.close()
+            about.close()
+            raise
+        return answers, about
 
     def kill(self) -> None:
-        """End it at once, with all that it decodes."""
-        if self.lives:
+        """End it at once, with all that it decodes, which outlives one that has died."""
+        if not self._killed:
+            self._killed = True
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -93,13 +110,71 @@ class Decoder:
     def close(self) -> None:
         """Let it end what it decodes, then itself."""
         self.forget()
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        try:
             self._process.wait(timeout=5)
-        self.kill()
+        except subprocess.TimeoutExpired:
+            self.kill()
 
     def forget(self) -> None:
         """Leave it; it ends once the process that started it does too."""
         self._control.close()
+
+
+class _Talk:
+    """One call to a decoder: the lines of its worker, and how that ended.
+
+    Attributes:
+        number: The signal that ended the worker, 0 for none; None until the decoder says it.
+    """
+
+    def __init__(self, decoder: Decoder) -> None:
+        self.number: int | None = None
+        self._answers, self._about = decoder.connect()
+
+    def __enter__(self) -> _Talk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._answers.close()
+        self._about.close()
+
+    def send(self, request: bytes) -> None:
+        self._about.sendall(request)
+
+    def hang_up(self) -> None:
+        """Let the decoder end the worker."""
+        with contextlib.suppress(OSError):  # it has ended
+            self._about.shutdown(socket.SHUT_WR)
+
+    def lines(self, seconds: float) -> Iterator[bytes]:
+        """The lines that the worker sends, until the decoder has ended it.
+
+        Raises:
+            TimeoutError: It did not end in so many seconds.
+            ConnectionError: The decoder has died.
+            ValueError: A line is too long.
+        """
+        deadline, data, ended = time.monotonic() + seconds, b"", b""
+        with selectors.DefaultSelector() as waiting:
+            waiting.register(self._answers, selectors.EVENT_READ)
+            waiting.register(self._about, selectors.EVENT_READ)
+            while waiting.get_map():
+                if (left := deadline - time.monotonic()) <= 0:
+                    raise TimeoutError
+                for ready, _ in waiting.select(left):
+                    connection = self._answers if ready.fileobj is self._answers else self._about
+                    if not (piece := connection.recv(65536)):
+                        waiting.unregister(connection)
+                        if connection is self._about and not ended:
+                            raise ConnectionResetError
+                    elif connection is self._about:
+                        ended += piece
+                    else:
+                        *whole, data = (data + piece).split(b"\n")
+                        if len(data) > MAX_ANSWER_BYTES:
+                            raise ValueError("the answer is too long")
+                        yield from whole
+        self.number = int(ended)
 
 
 @dataclass(eq=False)
@@ -119,7 +194,7 @@ class Call(Generic[T]):
     hears: Callable[[float], object] = lambda _: None
     result: Future[T] = field(default_factory=Future, init=False)
     ended: bool = field(default=False, init=False)
-    _connection: socket.socket | None = field(default=None, init=False)
+    _talk: _Talk | None = field(default=None, init=False)
     _answered: threading.Event = field(default_factory=threading.Event, init=False)
 
     def submit(self) -> Future[T]:
@@ -145,9 +220,8 @@ class Call(Generic[T]):
     def end(self) -> None:
         """Nobody waits for it any more: end its decoding, and wait until nothing works on it."""
         self.ended = True
-        if (connection := self._connection) is not None:
-            with contextlib.suppress(OSError):  # it was answered
-                connection.shutdown(socket.SHUT_WR)
+        if self._talk is not None:
+            self._talk.hang_up()
             self._answered.wait(_GRACE_SECONDS)
 
     def answer(self) -> T:
@@ -182,37 +256,43 @@ class Call(Generic[T]):
         Raises:
             TimeoutError: It did not end in time.
             ValueError: It answered nonsense.
+            OSError: The decoder has died.
         """
+        decoder = running()
         try:
-            with running().connect() as connection:
-                self._connection = connection
-                if self.ended:  # before its connection was known
+            with _Talk(decoder) as talk:
+                self._talk = talk
+                if self.ended:  # before anything could hang up
                     raise CancelledError
-                connection.sendall(request)
+                talk.send(request)
                 try:
-                    return self._heard(_lines(connection, seconds + _GRACE_SECONDS))
-                except TimeoutError:
-                    connection.shutdown(socket.SHUT_WR)  # what the kernel did not end is killed
-                    for _ in _lines(connection, _GRACE_SECONDS):
+                    answer = self._heard(talk.lines(seconds + _GRACE_SECONDS))
+                except (TimeoutError, ValueError):  # what the kernel did not end is killed
+                    talk.hang_up()
+                    for _ in talk.lines(_GRACE_SECONDS):
                         pass
                     raise
+                assert talk.number is not None  # the lines have ended
+                return talk.number, answer
+        except (TimeoutError, ConnectionError):
+            if self._talk is None or self._talk.number is None:
+                decoder.kill()  # with what it left; the next call starts another one
+            raise
         finally:
             self._answered.set()
 
-    def _heard(self, lines: Iterator[bytes]) -> tuple[int, bytes]:
-        """What the decoder says last, and the worker before; a worker that lies fails its own medium."""
+    def _heard(self, lines: Iterator[bytes]) -> bytes:
+        """The answer of a worker, or nothing; one that lies fails its own medium."""
         told, answer = 0, b""
         for line in lines:
-            if line.startswith(ENDED):
-                return int(line.removeprefix(ENDED)), answer
             if answer:
-                break
+                raise ValueError("a line after the answer")
             if not _PERCENT.fullmatch(line):
                 answer = line
             elif int(line) > told:
                 told = int(line)
                 self.hears(told / 100)
-        raise ValueError("an answer without an end")
+        return answer
 
     def fail(self, error: BaseException) -> None:
         """Set the error as the result; a poster that cannot be drawn is None."""
@@ -264,8 +344,9 @@ _STARTING = threading.Lock()
 def running() -> Decoder:
     """The decoder of this process; starts one if there is none."""
     with _STARTING:
-        if not (_RUNNING and _RUNNING[0].lives):
-            close()
+        while _RUNNING and not _RUNNING[0].lives:
+            _RUNNING.pop().kill()
+        if not _RUNNING:
             _RUNNING.append(Decoder())
         return _RUNNING[0]
 
@@ -289,25 +370,6 @@ def _forget() -> None:
 os.register_at_fork(after_in_child=_forget)
 
 
-def _lines(connection: socket.socket, seconds: float) -> Iterator[bytes]:
-    """The lines of a connection until it ends.
-
-    Raises:
-        TimeoutError: It does not end in so many seconds.
-        ValueError: A line is too long.
-    """
-    deadline, data = time.monotonic() + seconds, b""
-    while len(data) <= MAX_ANSWER_BYTES:
-        if (left := deadline - time.monotonic()) <= 0:
-            raise TimeoutError
-        connection.settimeout(left)
-        if not (piece := connection.recv(65536)):
-            return
-        *whole, data = (data + piece).split(b"\n")
-        yield from whole
-    raise ValueError("the answer is too long")
-
-
 class _Answer(BaseModel):
     """What the worker found, or the message and the hint of its error."""
 
@@ -326,7 +388,8 @@ def crashed(about: Path, number: int = 0) -> MediaError:
     """The error of a medium whose decoder was ended by a signal, or gave nonsense."""
     reason = "the decoder crashed on it"
     if number:
-        reason += f" ({signal.Signals(number).name})"
+        names = {one.value: one.name for one in signal.Signals}  # a real-time signal has none
+        reason += f" ({names.get(number, f'signal {number}')})"
     if number == signal.SIGKILL:
         reason += "; the machine may lack memory"
     return MediaError(f"{about}: cannot be decoded: {reason}", "make it again, or convert it")

@@ -1,16 +1,18 @@
 """The process that decodes untrusted media; `decoder` starts it and talks to it.
 
-It loads FFmpeg and Pillow once and forks for each call, which has a connection of its own. The fork
-decodes one medium under kernel limits, answers and exits, and with it whatever a hostile file did to it.
-The process itself never parses media or answers. A request is a line of JSON; the answer is lines with the
-percentage that is done, a line of JSON, and a last one with the signal that ended the fork. When a
-connection closes, its fork is killed; when that to the parent does, as when it died, everything ends at once.
+It loads FFmpeg and Pillow once and forks for each call, which has two connections of its own. The fork
+decodes one medium under kernel limits, answers on one of them and exits, and with it whatever a hostile
+file did to it: lines with the percentage that is done, then a line of JSON. The process itself never parses
+media or answers. It has the other connection, which no fork holds: the request, a line of JSON, comes in,
+and the signal that ended the fork, 0 for none, goes out. When that closes, the fork is killed; when the
+connection to the parent does, as when it died, everything ends at once.
 """
 
 from __future__ import annotations
 
 import base64
 import contextlib
+import ctypes
 import gc
 import json
 import os
@@ -30,21 +32,24 @@ from PIL import Image
 from rivya_cut.bounds import beyond
 from rivya_cut.reading import poster, probe
 from rivya_flows.errors import MediaError
-from rivya_flows.media.bounds import ENDED, Limits
+from rivya_flows.media.bounds import Limits
 from rivya_flows.private import UMASK
 
 _OPEN_FILES = 64
 _ANSWERS = 3  # the connection of a worker
+_DEATH_SIGNAL = 1  # of prctl(2): sent to a process when its parent dies
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 Tell = Callable[[float], None]
 """Takes the share that is done, 0 to 1."""
 
 
 class _Worker(NamedTuple):
-    """A fork at work, the connection that it answers on, and the folder that it fills."""
+    """A fork at work, the connection that it answers on, that about it, and the folder that it fills."""
 
     pid: int
-    connection: socket.socket
+    answers: socket.socket
+    about: socket.socket
     folder: str | None
 
 
@@ -53,7 +58,21 @@ def main() -> None:
     os.umask(UMASK)
     Image.init()  # load the formats once, not in every fork
     gc.freeze()  # a fork that collects garbage would copy all of it
-    control, workers = socket.socket(fileno=0), dict[int, _Worker]()
+    workers = dict[int, _Worker]()
+    try:
+        _serve(socket.socket(fileno=0), workers)
+    finally:
+        for pid in workers:
+            os.kill(pid, signal.SIGKILL)
+        for pid, worker in workers.items():
+            os.waitpid(pid, 0)
+            if worker.folder:  # nobody is left who would remove what is half-made
+                shutil.rmtree(worker.folder, ignore_errors=True)
+        os._exit(0)
+
+
+def _serve(control: socket.socket, workers: dict[int, _Worker]) -> None:
+    """Fork for each call, until whoever asks is gone; nothing in here waits for a worker."""
     died, woken = os.pipe()
     os.set_blocking(woken, False)
     signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
@@ -65,68 +84,68 @@ def main() -> None:
     while True:
         for ready, _ in waiting.select():
             if ready.fileobj is control:
-                _, fds, _, _ = socket.recv_fds(control, 1, 1)
-                if not fds:  # whoever asked is gone
-                    for worker in workers.values():
-                        _kill(worker)
-                    os._exit(0)
-                if begun := _forked(socket.socket(fileno=fds[0])):
+                data, fds, _, _ = socket.recv_fds(control, 1, 2)
+                if not data:
+                    return
+                control.sendall(b"\n")  # they have arrived
+                if begun := _forked(*(socket.socket(fileno=one) for one in fds)):
                     workers[begun.pid] = begun
-                    waiting.register(begun.connection, selectors.EVENT_READ, begun.pid)
+                    waiting.register(begun.about, selectors.EVENT_READ, begun.pid)
             elif ready.fileobj == died:
                 os.read(died, 4096)
-                for pid in [*workers]:
+                for pid, worker in [*workers.items()]:
                     ended, status = os.waitpid(pid, os.WNOHANG)
                     if ended:
-                        waiting.unregister(workers[pid].connection)
-                        _end(workers.pop(pid), status)
-            # Nothing is sent after a request: the connection has closed.
+                        del workers[pid]
+                        with contextlib.suppress(KeyError):  # nobody waits for it any more
+                            waiting.unregister(worker.about)
+                        _end(worker, os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0)
+            # Nothing is sent after a request: whoever asked has closed it.
             elif ready.data in workers:
                 waiting.unregister(ready.fileobj)
-                worker = workers.pop(ready.data)
-                _end(worker, _kill(worker))
+                os.kill(ready.data, signal.SIGKILL)
 
 
-def _forked(connection: socket.socket) -> _Worker | None:
-    """Fork a worker for the request of a connection; None if the request was not sent to its end."""
-    line = connection.makefile("rb").readline()
+def _forked(answers: socket.socket, about: socket.socket) -> _Worker | None:
+    """Fork a worker for a request; None if it was not sent to its end, or nothing can be forked."""
+    line, parent = about.makefile("rb").readline(), os.getpid()
+    worker = _Worker(0, answers, about, None)
     if not line.endswith(b"\n"):
-        connection.close()
+        _end(worker, signal.SIGKILL)
         return None
     request = json.loads(line)
-    pid = os.fork()
-    if pid == 0:
-        _work(request, connection.fileno())
-    return _Worker(pid, connection, request["arguments"].get("folder"))
-
-
-def _kill(worker: _Worker) -> int:
-    """End a worker, with nothing half-made; its status."""
-    os.kill(worker.pid, signal.SIGKILL)
-    _, status = os.waitpid(worker.pid, 0)
-    if worker.folder:
-        shutil.rmtree(worker.folder, ignore_errors=True)
-    return status
-
-
-def _end(worker: _Worker, status: int) -> None:
-    """Say how a worker ended, and close its connection, also for what it may have left running."""
-    number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-    with worker.connection as connection, contextlib.suppress(OSError):
-        connection.setblocking(False)  # nobody reads any more if there is no room
-        connection.sendall(b"%b%d\n" % (ENDED, number))
-        connection.shutdown(socket.SHUT_RDWR)
-
-
-def _work(request: Mapping[str, Any], connection: int) -> NoReturn:
     try:
+        pid = os.fork()
+    except OSError:  # no process or no memory is left
+        _end(worker, signal.SIGKILL)
+        return None
+    if pid == 0:
+        _work(request, answers.fileno(), parent)
+    return worker._replace(pid=pid, folder=request["arguments"].get("folder"))
+
+
+def _end(worker: _Worker, number: int) -> None:
+    """Say which signal ended a worker, and close its connections, also for what it may have left running."""
+    with worker.answers as answers, contextlib.suppress(OSError):  # nobody may be there any more
+        answers.shutdown(socket.SHUT_RDWR)
+    with worker.about as about, contextlib.suppress(OSError):
+        about.sendall(b"%d\n" % number)
+
+
+def _work(request: Mapping[str, Any], connection: int, parent: int) -> NoReturn:
+    try:
+        if _LIBC is not None:
+            _LIBC.prctl(_DEATH_SIGNAL, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(0)
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         nothing = os.open(os.devnull, os.O_RDWR)
         for number in (0, 1, 2):
             os.dup2(nothing, number)
         os.dup2(connection, _ANSWERS)  # the worker talks through its own connection alone
-        os.closerange(_ANSWERS + 1, os.sysconf("SC_OPEN_MAX"))
+        most = os.sysconf("SC_OPEN_MAX")
+        os.closerange(_ANSWERS + 1, most if most > 0 else 65_536)
         with contextlib.suppress(OSError):  # it may be gone, and whole paths do not need it
             os.chdir(request.get("here", "/"))  # paths may be relative
         _limit(Limits(**request["limits"]))

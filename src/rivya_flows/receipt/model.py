@@ -633,8 +633,9 @@ def with_paths(value: Any, paths: Mapping[str, Path | None]) -> Any:
         path = paths[digest]
         if path or not is_file:  # what is written of a failed item keeps the place that it has
             after["path"] = path if isinstance(value, Asset | Card) or path is None else str(path)
-    if after.keys() == before.keys() and all(map(is_, after.values(), before.values())):
+    changed = {name for name, one in after.items() if name not in before or one is not before[name]}
+    if not changed:
         return value
     if isinstance(value, BaseModel):
-        return value.model_construct(value.model_fields_set, **after)
+        return value.model_construct(value.model_fields_set | changed, **after)
     return after
