@@ -194,7 +194,8 @@ def test_after_a_dead_server_taken_ports_are_refused_its_own_is_kept_and_its_pas
         eventually(lambda: not marked(parts["worker"].mark), "the worker's end")
         eventually(lambda: not marked(parts["receiver"].mark), "the receiver's end")
 
-    with closing(socket.create_server(("127.0.0.1", receiver))):
+    # A connection of another program may have had the port, which is then not free for a minute.
+    with eventually(lambda: squatting(receiver), "the port of the receiver"):
         refused = studio.tried("up", "--port", "0", "--receiver-port", str(receiver))
     assert f"port {receiver} is taken by" in json.loads(refused.stdout)["error"]["message"]
     with closing(socket.create_server(("127.0.0.1", 0))) as other:
