@@ -16,4 +16,4 @@ async def test_a_host_that_is_being_ended_takes_no_more_runs() -> None:
         assert host.has_place
         ended = host.stop()
         assert not host.has_place
-        await ended
+    await ended  # its end of the socket closes with it
