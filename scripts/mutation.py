@@ -1,7 +1,7 @@
 """Mutation testing of the plan, the queue and their projections: which small mistakes do their tests notice?
 
     scripts/mutation                            # 6 mistakes in each module
-    scripts/mutation --each 40 queue/fallbacks  # more of them, in modules whose path has these words
+    scripts/mutation --each 40 queue/outcomes   # more of them, in modules whose path has these words
 
 A mistake changes one comparison, condition, constant, operator, ``return`` or call of a function. The sample
 follows from ``--seed``. Each mistake is made in a forked process, by replacing the code of the function, and

@@ -102,7 +102,7 @@ def credentials(path: Path) -> Credentials | None:
 async def render(
     composition: Composition, folder: Path, progress: Callable[[float], object] = lambda _: None
 ) -> Rendered:
-    """Render a film once for each format, with its extras, see `media.final_cut`.
+    """Render a film once for each format, with its extras, see `rivya_cut.final_cut`.
 
     The folder must not exist. On success it has exactly the files of the result, and is gone after an
     error or a cancellation. `progress` is called in the event loop with the share that is done, 0 to 1,
