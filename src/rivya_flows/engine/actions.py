@@ -51,11 +51,7 @@ from rivya_flows.steps.upload import UploadWith
 
 
 async def pick(_: Run, action: Work) -> Outputs:
-    """Choose some of several candidates.
-
-    Returns:
-        ``{"asset", "key", "item"}`` of the first one, ``{"items", "assets"}`` of all.
-    """
+    """Choose some of several candidates."""
     asked = PickArguments.model_validate(action.arguments)
     keys = chosen_keys(asked)
     picked = pick_outputs(asked.candidates, keys)

@@ -40,10 +40,7 @@ async def take(
     url: str | None = None,
     found: Probe | None = None,
 ) -> Asset:
-    """Keep a file that was made in `AssetStore.incoming`, without blocking the event loop.
-
-    Without `sha256` its content is read for that, and without `found` it is decoded.
-    """
+    """Keep a file that was made in `AssetStore.incoming`, without blocking the event loop."""
     probe = found or await probed(path)
 
     def move() -> Asset:
@@ -74,10 +71,7 @@ def _asset(found: Probe, path: Path, sha256: str, url: str | None) -> Asset:
 def put_all_back(
     assets: AssetStore, places: Mapping[str, Sequence[Path]], *, writes: bool
 ) -> list[str]:
-    """Puts back media that the store lacks, each from a place with its content; gives those that are lost.
-
-    Without `writes` they are only read from there, by this `AssetStore`.
-    """
+    """Puts back, or without `writes` lends, media that the store lacks; gives those that are lost."""
 
     def is_back(sha256: str) -> bool:
         if assets.size(sha256) is not None:

@@ -34,12 +34,7 @@ def is_intact(assets: AssetStore, outputs: Outputs) -> bool:
 
 
 class Reuse:
-    """Finds finished work that costs nothing again: in the run that is forked and those
-    that it forks itself, then in the index.
-
-    Attributes:
-        lost: Step and key of what was asked for and finished there, and whose media are gone.
-    """
+    """Finds finished work, in forked runs or the index; `lost` is what was found without its media."""
 
     def __init__(self, results: CacheIndex, assets: AssetStore, journal: Journal) -> None:
         self._results = results
@@ -136,11 +131,7 @@ def prune(
     media: bool = False,
     pretend: bool = False,
 ) -> Pruned:
-    """Deletes cache entries of at least an age, None: all; runs can still be resumed and reported.
-
-    With `media` also media older than `YOUNG` that no journal and no entry names, and what killed
-    downloads left. With `pretend` nothing is deleted.
-    """
+    """Deletes entries of at least an age, None: all; with `media` also those that nothing names."""
     limit = None if older_than is None else (now - older_than).timestamp()
     going = tuple(
         entry for entry in reversed(listing(results, assets)) if limit is None or entry.at <= limit

@@ -26,12 +26,7 @@ class Upload:
 
 
 async def upload(run: Run, action: UploadMedium) -> Upload:
-    """Upload one medium to the Files API; free, and safe to repeat.
-
-    Raises:
-        APIError: The service refused the file, or did not answer.
-        MediaError: The downloaded file is not a medium.
-    """
+    """Upload one medium to the Files API; free, and safe to repeat."""
     source, media, asset = action.source, action.media, action.asset
     if asset is None and source.startswith(("http://", "https://")):
         asset = await fetch(run, source)

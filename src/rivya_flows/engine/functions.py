@@ -33,20 +33,7 @@ class FunctionError(RivyaError):
 
 
 async def call_function(run: Run, action: Buy | Work) -> Outputs:
-    """Do the work of a kind, or call the function that it is; one that is not a coroutine function runs in a thread.
-
-    Assets are copied to this machine first, and so are files named by URL or upload id if the
-    function takes an asset. At the timeout of the step a coroutine is cancelled; a thread cannot
-    be: it runs on, and its result is lost.
-
-    Returns:
-        The result as JSON, with an asset for each `Path`.
-
-    Raises:
-        FunctionError: It raised, took too long, or its result does not match its model.
-        APIError: A file argument could not be downloaded.
-        MediaError: A file argument or result is not a medium.
-    """
+    """Do the work of a kind, or call its function, with local copies of assets."""
     planned = run.state.planned(action.step)
     kind, name, seconds = planned.kind, planned.kind.uses, planned.step.timeout
     if isinstance(action, Buy):
@@ -151,11 +138,7 @@ async def _contained(work: Callable[[], Awaitable[Any]]) -> Any:
 
 
 async def _in_thread(work: Callable[[], Any], name: str) -> Any:
-    """Call a function in a daemon thread.
-
-    When this is cancelled, as by a timeout, the function runs on: a thread cannot be stopped. Unlike
-    with `asyncio.to_thread`, it then keeps neither the event loop nor the process alive.
-    """
+    """Call a function in a daemon thread, which keeps nothing alive when it runs on after a timeout."""
     done: Future[Any] = Future()
     done.set_running_or_notify_cancel()  # from now on it cannot be cancelled
     context = contextvars.copy_context()

@@ -81,11 +81,7 @@ class CollectedJob:
 
 
 async def collect(run: Run, action: Collect) -> AsyncGenerator[Event]:
-    """Report how the job ended and what it cost, then its media; what was downloaded is kept in any case.
-
-    Raises:
-        CollectError: The host of a result is away, and the run outlasts that.
-    """
+    """Report how the job ended and what it cost, then its media; what was downloaded is kept."""
     await run.slots.take(action, _model(run, action))
     failed = None
     try:
@@ -139,16 +135,7 @@ def _settlement(run: Run, action: Collect, job: Generation) -> JobEnded:
 
 
 async def collect_job(run: Run, action: Collect) -> CollectedJob:
-    """Wait until a job ends, then download, decode and keep its results.
-
-    What an earlier execution downloaded is decoded again, and downloaded again only if that fails.
-
-    Raises:
-        JobFailedError: The job failed.
-        CollectError: It succeeded, and a result could not be downloaded or decoded. All that was
-            downloaded is kept.
-        APIError: Its state is still unknown after the timeout; the job goes on.
-    """
+    """Wait until a job ends, then decode its results; what was downloaded is kept in any case."""
     ended = run.seen[action.task_id] = await _ended(run, action)
     if ended.status == "failed":
         raise JobFailedError(ended)
@@ -217,11 +204,7 @@ class _Downloads:
         return tuple(self.files[index] for index in sorted(self.files))
 
     async def collect(self, urls: Sequence[str]) -> list[Asset]:
-        """An asset for each result; one that cannot be decoded does not stop the others.
-
-        Raises:
-            MediaError: Some cannot be decoded; all are kept. Or they are too many, or too large together.
-        """
+        """An asset for each result; one that cannot be decoded does not stop the others."""
         settings = self.run.context.settings
         results, job_bytes = settings.rivya_flows_max_results, settings.rivya_flows_max_job_bytes
         if len(urls) > results:

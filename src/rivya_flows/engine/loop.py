@@ -78,15 +78,7 @@ class Engine:
         self._absence: BaseException | None = None
 
     async def run(self, resumed: RunResumed) -> State:
-        """Execute the run; gives its state when this execution has ended.
-
-        Raises:
-            LeaseLostError: Another process executes the run now.
-            StoreError: The journal cannot be written; nothing further was bought.
-            APIError: The service is away, which this execution outlasts; the run has not ended.
-            asyncio.CancelledError: After the end was journaled; it has not ended if it continues
-                elsewhere.
-        """
+        """Execute the run; gives its state at the end, and raises what ended this execution alone."""
         run = self._run
         self._driver = asyncio.current_task()
         run.began = resumed.at
@@ -170,10 +162,7 @@ class Engine:
             await self._failed(action, error)
 
     async def _failed(self, action: Action, error: BaseException) -> None:
-        """Journal what an expected error means for the item; end the execution on any other.
-
-        What an absent service keeps back stays as it is, and the others go on as far as they can.
-        """
+        """Journal what an error means for the item; what an absence keeps back stays as it is."""
         if _needs_service(action) and self._run.outlasts(error):
             self._absence = error
             return
@@ -267,11 +256,7 @@ async def drive(run: Run, resumed: RunResumed) -> None:
 
 
 class PlainRunner(Runner):
-    """The `Runner` without Prefect, for tests of specs: no flow run, no page and no log of one.
-
-    It sends no callbacks and reads no secrets. Journal, queue, client and reconciliation are those of
-    every run.
-    """
+    """The `Runner` without Prefect, for tests of specs: it sends no callbacks and reads no secrets."""
 
     async def execute(self, run: Run) -> RunReport:
         run.call, run.shrink = partial(_call, run), _SHRINK

@@ -39,11 +39,7 @@ async def notify(run: Run, work: Work) -> Outputs:
 
 
 async def revealed(name: str, blocks: SecretBlocks) -> Revealed:
-    """The secret of a name, ``env:NAME``, ``block:NAME`` or ``block:secret/NAME``, with that name.
-
-    Raises:
-        UsageError: There is none, or specs may not name it. The message never holds a secret.
-    """
+    """The secret named ``env:NAME`` or ``block:NAME``; no message of an error holds it."""
     if reason := refusal(name):
         raise UsageError(reason, RESERVED_HINT)
     source, _, rest = name.partition(":")

@@ -26,11 +26,7 @@ from rivya_flows.store.secrets import shared_secret
 
 
 def address_of(context: RunContext, asset: Asset) -> str | None:
-    """The address of a medium; None if it has none.
-
-    That is the receiver where there is one, see `receiver_url`, else the service's own address of
-    the result, which may be good for a short while only.
-    """
+    """The receiver's address of a medium, else that of the service, which may not last; or None."""
     public_url = context.settings.rivya_flows_public_url
     if public_url:
         return asset_address(public_url, context.address_secret, asset.sha256, asset.mime_type)
@@ -50,12 +46,7 @@ def addresses_of(context: RunContext, media: Recorded) -> Callable[[object], str
 def media_links(
     context: RunContext, media: Recorded, sides: Mapping[str, int], most: int | None = None
 ) -> MediaLinks:
-    """Finds the media of a run, with small pictures where there is a receiver.
-
-    Args:
-        sides: The pixels of the longer side by the kind of medium; other kinds have no picture.
-        most: So many are made, None: one of each.
-    """
+    """Finds the media of a run, with at most `most` small pictures of so many pixels by kind."""
     drawn: dict[str, str | None] = {}
 
     def still(value: Asset) -> str | None:

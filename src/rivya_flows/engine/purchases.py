@@ -32,12 +32,7 @@ from rivya_flows.queue.outcomes import CONFLICT, meaning_of_refusal
 
 
 async def submit(run: Run, action: Buy) -> Generation | ChatCompletion:
-    """Send a purchase: one job, or one answer of a chat model. The service charges once per key.
-
-    Raises:
-        APIStatusError: The service refused it.
-        APIConnectionError: No response; it may have been accepted.
-    """
+    """Send a purchase: one job, or one answer of a chat model. The service charges once per key."""
     bought, route = action.bought, run.state.planned(action.step).kind.route
     assert route is not None  # `_stage` has seen it
     assert route.send is not None  # a function buys by itself
@@ -49,10 +44,7 @@ async def submit(run: Run, action: Buy) -> Generation | ChatCompletion:
 
 
 async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
-    """Wait for a slot of the model, buy, and report the outcome.
-
-    A job whose acceptance counts keeps the slot until it is collected; any other outcome releases it.
-    """
+    """Buy in a slot of the model, which an accepted job keeps until it is collected."""
     is_function = action.bought.is_function
     request = run.state.item(action.step, action.key).request
     paid_model = None if request is None or is_function else request.model
@@ -97,11 +89,7 @@ def _model_in(body: str) -> str | None:
 
 
 async def _call_paid(run: Run, action: Buy) -> AsyncGenerator[Event]:
-    """Call a function under the key of a purchase; report its cost and outputs.
-
-    An exception leaves the purchase open: only the function knows whether it bought, and a resume
-    calls it again with the same arguments under the same key.
-    """
+    """Call a function under the key of a purchase; an exception leaves it open for a resume."""
     outputs = await run.call(call_function, run.state.planned(action.step).kind.uses, action)
     yield JobEnded(**_of(action), status="succeeded", final_credits=action.bought.reserve)
     yield ItemCompleted(step=action.step, key=action.key, outputs=outputs)
@@ -138,9 +126,7 @@ async def _send_intended(run: Run, action: Buy) -> AsyncGenerator[Event]:
 
 
 def _stage(run: Run, action: Buy) -> str:
-    """What a graph calls the purchase; refuses one of another route, which may not know its key: it
-    would charge again.
-    """
+    """What a graph calls the purchase; another route may not know its key and would charge again."""
     kind = run.state.planned(action.step).kind
     if (route := kind.route) is None or route.name != action.bought.route:
         raise UsageError(

@@ -65,10 +65,7 @@ def now() -> datetime:
 def is_absence(
     error: BaseException | None, of_others: Callable[[BaseException], bool] = lambda _: False
 ) -> bool:
-    """Whether an error, or what caused it, is that something was away which may come back.
-
-    That is the service, the store, or what `of_others` knows of.
-    """
+    """Whether an error, or its cause, is that service, store or what `of_others` knows is away."""
     while error is not None:
         if isinstance(error, JobTimeoutError):  # the service answered all the time
             return False
@@ -108,21 +105,14 @@ class Run:
     """One execution of a run that is in the store: what its caller asks, and all that its calls reach.
 
     Attributes:
-        ask: Puts questions to a person; None where there is no one.
         outlasts: The errors that end this execution and not the run: somebody executes it again.
         lease, client, call, state: Set by the runner; `began` by the loop. `state` follows each event.
-        stops: What stops an execution from outside.
         goes_on_elsewhere: Whether another process continues a run that is being stopped.
-        secret_block: Gives the value of a `Secret` block of Prefect by its name; None if there is none.
         wakes: Ends waits early by webhooks; None if they are off.
-        on_poll: Hears each poll of a job, and why it brought no news.
         signing: Signs what `compose` and `layout` make; None leaves it unsigned.
         shrink: Divides the width and height of what is composed and laid out in a format.
         conflict_seconds: How long a purchase is sent again after `idempotency_conflict`, since
             its first request may still be under way.
-        clock: UTC now.
-        seen: Jobs as they ended, by id.
-        watched: How the waits for jobs went, by id.
         accepted: When jobs were accepted, by id, in seconds of `time.monotonic`.
         downloads: Limits how many run at once: they share the connections of the client.
     """

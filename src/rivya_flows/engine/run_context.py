@@ -93,10 +93,7 @@ class SharedUploads:
         self._sent: dict[Hashable, tuple[File, set[str]]] = {}
 
     async def once(self, run_id: str, name: Hashable, send: Callable[[], Awaitable[File]]) -> File:
-        """The file of that name, sent by the first run that asks; one that failed is tried by the next.
-
-        A run that asks for a file again uploads it again, because the first upload may have expired.
-        """
+        """The file of that name; a run that asks again sends it again, as it may have expired."""
         async with self._turns[name]:
             file, users = self._sent.get(name, (None, set[str]()))
             if file is None or run_id in users:
@@ -132,10 +129,7 @@ class RunContext:
 
     @asynccontextmanager
     async def first_client(self, notify: Callable[[str], object]) -> AsyncIterator[RivyaClient]:
-        """A client for the first requests of a command, for which a person waits.
-
-        It tells who does not answer and gives up soon, but not on a sandbox of this machine.
-        """
+        """A client for requests for which a person waits: it tells of silence and gives up soon."""
         loop, address = asyncio.get_running_loop(), self.service.base_url
         words = f"no answer from {address} within {SILENT_SECONDS:g} s; waiting a little longer"
         told = loop.call_later(SILENT_SECONDS, notify, words)
@@ -149,10 +143,7 @@ class RunContext:
             told.cancel()
 
     async def recall_durations(self, client: RivyaClient) -> None:
-        """Tells a client how long jobs took in earlier runs: it polls when they usually end.
-
-        A store that cannot be read at this moment tells nothing.
-        """
+        """Tells a client how long jobs took in earlier runs, if the store can be read."""
         engine, service = self.journal.engine, self.service.identity
         with suppress(StoreError):
             found = await asyncio.to_thread(recent_durations, engine, service)

@@ -1,8 +1,4 @@
-"""Who signs composed media, what is signed about them, and whether that holds.
-
-A file is signed before it is taken into the store, so that its hash is that of the signed file in
-the journal, the cache and the receipt. The receipt comes later; its run and the request are signed.
-"""
+"""Who signs composed media, what is signed about them, and whether that holds."""
 
 from __future__ import annotations
 

@@ -27,8 +27,6 @@ class UploadMedium:
 
     Attributes:
         source: SHA-256, URL or file id; identifies the upload together with `media` and `model`.
-        asset: The medium, if this run holds it.
-        step, key: Of the first item that needs it.
     """
 
     source: str
@@ -44,8 +42,6 @@ class AskCache:
     """Look for the result of an equal request of an earlier run.
 
     Attributes:
-        run_id: The forked run, which is asked first.
-        index: Whether the cache index is asked.
         hashes: Of the request as written and of each `fallback`: a forked run gives what one of
             them made.
     """
@@ -60,12 +56,7 @@ class AskCache:
 
 @dataclass(frozen=True, slots=True)
 class Buy:
-    """Send a paid POST.
-
-    Attributes:
-        bought: What is sent; journaled first if it is only planned.
-        rest: As `PurchaseIntended.rest`.
-    """
+    """Send the paid POST of `bought`, journaled first if it is only planned."""
 
     step: str
     key: str
@@ -74,7 +65,6 @@ class Buy:
 
     @property
     def n(self) -> int:
-        """Its number among the purchases of the item."""
         return self.bought.n
 
     @property
@@ -90,8 +80,6 @@ class Collect:
     Attributes:
         media: image, video or audio: decides how often to poll.
         settled: Its end is journaled; only the results are missing.
-        timeout_seconds: None is the client's default.
-        files: Results that earlier executions downloaded.
     """
 
     step: str

@@ -90,10 +90,7 @@ def _unasking_pick(state: State, planned: PlannedStep) -> ItemState | None:
 
 
 def _evaluable(state: State, planned: PlannedStep, step: StepState) -> list[ItemState]:
-    """Waiting items whose own source has ended, or is missing because a resume expanded its list again.
-
-    After the first look, only those whose source has ended since.
-    """
+    """Waiting items whose own source has ended or is missing; later, those whose source did since."""
     found = list(step.items.values())
     if planned.itemwise is not None:
         source = state.steps[planned.itemwise]
@@ -277,10 +274,7 @@ def _expand_now(state: State, step_id: str) -> None:
 
 
 def _failed_upstream(state: State, planned: PlannedStep, names: frozenset[str]) -> str | None:
-    """Why a step cannot run: what failed before it, also where a step between them was skipped for that.
-
-    A step of a later part sees failed steps as null instead.
-    """
+    """Why a step cannot run: what failed in its part before it, also behind skipped steps."""
     failed, seen, waiting = set[str](), set[str](), names - planned.tolerates
     while waiting:
         seen |= waiting

@@ -37,10 +37,6 @@ class Fork(Entry):
 
     Attributes:
         run_id: Finished work with an equal request is taken from it, or from a run that it forks.
-        step: From this step on everything is made again; or ``step[key]``, which is; None where only
-            what changed is.
-        answers: Keys that were picked there, by ``step`` or ``step[key]``.
-        notes: What people asked there to be different, one for each round of such a pick.
         seen: SHA-256 of what was asked about which candidates, in each round and in the last one.
         asked: SHA-256 of each argument of what may be taken, but of media: no request that has another
             one for certain is taken.
@@ -58,16 +54,10 @@ class RunFrozen(Entry):
     """Everything that a run reads from outside, frozen at its start.
 
     Attributes:
-        includes: Texts of the specs that it includes, by path from its folder.
-        inputs: Resolved; files are assets by hash.
-        files: Assets of the files that the spec names, by the path as written.
         catalogue: The payload of ``GET /models``, read on `catalogue_date`.
         service: Base URL or sandbox id that the run belongs to.
         wallet: Name of the `RivyaCredentials` block that it buys with; None: the key of the process.
         nonce: 128 bits in hex; two runs of one spec never share an idempotency key.
-        cache: Overrides the cache mode of the spec.
-        plan_hash: SHA-256 of the canonical JSON of `plan`.
-        quote: A quote is used once in a store.
         started_by: ``agent`` if the MCP server started it: an agent answers no other run.
     """
 
@@ -104,12 +94,9 @@ class RunResumed(Entry):
     Attributes:
         at: UTC; decides which unanswered purchases are too old to resend.
         resend_hours: How long the service is trusted to keep an idempotency key.
-        budget: A new cap; None keeps the old one.
         regenerate: Steps, or ``step[key]``, whose failed jobs may be bought again; ``*`` is all. An
             uncertain purchase is given up only by the name of its item, and counts as before.
-        resubmit: ``step[key]`` of uncertain purchases to resend under their key.
         unpaid: Why this execution buys nothing and only collects paid results.
-        trace_id: Of its OpenTelemetry trace, which has its purchases.
     """
 
     kind: Literal["run.resumed"] = "run.resumed"
@@ -123,10 +110,7 @@ class RunResumed(Entry):
 
 
 class BalanceRead(Entry):
-    """The balance before or after a step; `step` is None for the whole run.
-
-    `credits` is None if the service did not answer.
-    """
+    """The balance around a step or the run; `credits` is None if the service did not answer."""
 
     kind: Literal["balance.read"] = "balance.read"
     step: str | None
@@ -156,7 +140,6 @@ class CacheAnswered(OfItem):
     """Finished work was looked for; `outputs` is None on a miss.
 
     Attributes:
-        saved: What it cost when it was bought.
         run_id: The run of that line of forks that it was taken from; None for the cache index.
         alternative: Which `fallback` of the step gave it there.
     """
@@ -179,8 +162,6 @@ class PurchaseIntended(OfPurchase):
     """Written before the POST: these bytes will be sent under this key.
 
     Attributes:
-        alternative: Which `fallback` of its step this is, counted from 1; 0 is as written.
-        model: None for a function.
         rest: What is planned and not intended yet, and the least that all else costs, this purchase
             included: pools must have that much left, and reserve `reserve`. None where a list has
             not just become known.
@@ -202,8 +183,6 @@ class PoolRefused(OfPurchase):
 
     Attributes:
         needs: Credits that the purchase would have reserved, or with `rest` the least of all that is left.
-        left: Credits that were left in the pool.
-        until: End of its period, UTC; None for one that covers all time.
     """
 
     kind: Literal["pool.refused"] = "pool.refused"
@@ -223,10 +202,7 @@ class PurchaseAccepted(OfPurchase):
 
 
 class PurchaseUnanswered(OfPurchase):
-    """The service may have accepted this: a request got no answer, or another one holds its key.
-
-    From now on only an answer that accepts it says what became of it.
-    """
+    """The service may have accepted this: only an answer that accepts it settles that."""
 
     kind: Literal["purchase.unanswered"] = "purchase.unanswered"
     reason: str
@@ -259,7 +235,6 @@ class JobEnded(OfPurchase):
 
     Attributes:
         seconds: From its acceptance to its end; None if nobody knows, or if an earlier execution bought it.
-        looks: How often this execution asked for its state.
         late_seconds: From its end until that was known; None if the service did not date it.
     """
 
@@ -288,10 +263,7 @@ class ChatAnswered(OfPurchase):
 
 
 class ItemCompleted(OfItem):
-    """An item has its outputs: the fields that expressions may use, as JSON.
-
-    `work_seconds` is how long a free step worked on it; None of what was bought.
-    """
+    """Outputs as JSON; `work_seconds` is how long a free step worked on it."""
 
     kind: Literal["item.completed"] = "item.completed"
     outputs: Outputs
@@ -321,9 +293,7 @@ class QuestionAsked(OfItem):
     """A question is about to be asked for the first time, or again after its deadline failed it.
 
     Attributes:
-        deadline: When it is answered without a person; None is never.
         after: The deadline that failed it, where a person resumed the run after that.
-        round: How often its candidates have been bought again.
     """
 
     kind: Literal["question.asked"] = "question.asked"
@@ -363,9 +333,6 @@ class AnswerGiven(OfItem):
         answer: The key of the first picked item, or ``yes``/``no`` for a budget question; "" if none
             was picked.
         picked: Keys of all picked items, in the order of choice; empty for a budget question.
-        none: None of the candidates was picked: they are bought again.
-        note: What should be different then.
-        round: How often the candidates had been bought again.
     """
 
     kind: Literal["answer.given"] = "answer.given"
@@ -443,8 +410,6 @@ class ServiceAsked(Entry):
     Attributes:
         jobs: Jobs of this run as the service reports them, by task id; None: unknown job.
         others: The most that other runs of the store spent there between the two balances.
-        other_runs: Those that spent most, at most `MOST_OTHER_RUNS`.
-        pools: Those that match the labels of the run.
     """
 
     kind: Literal["service.asked"] = "service.asked"
@@ -511,10 +476,7 @@ _AS_TEXT = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def dump(event: Event) -> str:
-    """The event as one line of ASCII JSON.
-
-    What was paid for must be writable: a lone surrogate, which UTF-8 cannot hold, is escaped.
-    """
+    """The event as one line of ASCII JSON, which can hold a lone surrogate."""
     return _AS_TEXT(event.model_dump(mode="json"))
 
 

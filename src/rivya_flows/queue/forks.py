@@ -27,13 +27,7 @@ from rivya_flows.steps.request import ItemRequest
 
 
 class Finished(NamedTuple):
-    """Finished work of a run.
-
-    Attributes:
-        item: ``step`` or ``step[key]`` there.
-        credits: What it cost, or what it saved where the run had it for nothing itself.
-        request_hash: Of the request that gave it, as written or a `fallback`.
-    """
+    """Finished work of a run; `request_hash` is that of the alternative that gave it."""
 
     run_id: str
     item: str
@@ -65,10 +59,7 @@ def _bought(state: State) -> Iterator[tuple[str, ItemState]]:
 
 
 def fork_of(state: State, step: str | None) -> Fork:
-    """The fork of a run as it is now, with all that was picked; from `step` on nothing is taken.
-
-    Of a fork, also with what it would take for picks that it has not reached.
-    """
+    """The fork of a run as it is now, with the picks of its own fork that it has not reached."""
     answers, notes, seen = _unreached(state)
     asked = set(state.fork.asked if state.fork else ())
     for step_id, item in _bought(state):
@@ -96,10 +87,7 @@ def fork_of(state: State, step: str | None) -> Fork:
 
 
 def asks_anew(state: State, step_id: str, items: Iterable[ItemState]) -> frozenset[str]:
-    """The keys of items for which a fork takes nothing, whatever they wait for turns out to be.
-
-    They are made again, or have an argument that nothing has which may be taken.
-    """
+    """The keys of items for which a fork takes nothing, whatever they wait for turns out to be."""
     assert state.fork is not None
     found, asked, planned = set[str](), frozenset(state.fork.asked), state.planned(step_id)
     kind, written = planned.kind, written_arguments(planned.step)
@@ -131,7 +119,7 @@ def _each_hash(kind: Kind, arguments: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _unreached(state: State) -> list[dict[str, tuple[str, ...]]]:
-    """`answers`, `notes` and `seen` that a run takes from the one that it forks; empty of no fork."""
+    """`answers`, `notes` and `seen` that a run takes from the one that it forks."""
     fork = state.fork
     if fork is None:
         return [{}, {}, {}]
@@ -142,10 +130,7 @@ def _unreached(state: State) -> list[dict[str, tuple[str, ...]]]:
 
 
 def made_again(plan: RunPlan, step: str) -> frozenset[str]:
-    """A step, those of the spec that it includes, and all that depends on one of them.
-
-    Of ``step[key]`` it is that alone: what uses it reads something new then.
-    """
+    """A step, those that it includes, and all that depends on them; of ``step[key]`` that alone."""
     if step not in plan.steps:
         return frozenset({step})
     inside = (name for name, one in plan.steps.items() if f"{one.space}__".startswith(f"{step}__"))
@@ -164,10 +149,7 @@ def is_made_again(item: str, again: AbstractSet[str]) -> bool:
 
 
 def decided(state: State, step_id: str, item: ItemState) -> ItemState:
-    """A pick as it was decided in the forked run, if it asks the same there; else unchanged.
-
-    Candidates that were rejected there are bought again with the same note, round by round.
-    """
+    """A pick as the forked run decided it, or rejected it with a note, if it asks the same there."""
     fork, name = state.fork, label(step_id, item.key)
     if fork is None or item.picked is not None or not _is_decided(item):
         return item

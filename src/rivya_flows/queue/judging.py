@@ -68,9 +68,7 @@ def answered(state: State, event: ChatAnswered, item: ItemState) -> ItemState:
 
 
 def refused(state: State, event: PurchaseRefused, item: ItemState) -> ItemState | None:
-    """A pick whose judge is asked in a new session, or cannot be asked at all, so that a person
-    decides alone. Else None.
-    """
+    """A pick that is judged in a new session, or by a person alone; None if neither is possible."""
     if event.code in _SESSION_GONE and is_judged(item) and refused_in_session(item):
         return replace(item, phase=Phase.READY)
     if event.code not in _REFUSING or not _asks_person(item):
@@ -106,11 +104,7 @@ def rounds_left(state: State, step_id: str, item: ItemState) -> int:
 
 
 def body(state: State, item: ItemState, files: Sequence[UploadedFile], trace: str) -> str:
-    """The exact body of the next turn.
-
-    A chat is repeated in its session as long as it is about the same candidates, and the session
-    is there.
-    """
+    """The body of the next turn, in its session while that is about the same candidates."""
     request = item.evaluated
     model = state.plan.catalogue.models[request.model or ""]
     message = message_about(request, model)

@@ -37,10 +37,7 @@ _STILL_OPEN = {408, 409, 429}
 def meaning_of_refusal(
     bought: Purchase, status: int, code: str
 ) -> Literal["open", "refused", "uncertain"]:
-    """Whether an error response leaves a purchase open, closes it, or makes it uncertain.
-
-    `code` is ``http_<status>`` if a gateway responded.
-    """
+    """What an error response makes of a purchase; a gateway's `code` is ``http_<status>``."""
     if code not in _REFUSING and (status in _STILL_OPEN or not 400 <= status < 500):
         return "open"
     if code.startswith("http_"):  # a gateway, which does not know what the service did
@@ -87,17 +84,12 @@ def after_failure(step: Step, item: ItemState) -> tuple[ItemRequest, ...]:
 
 
 def is_refusal_of_request(purchase: Purchase, code: str | None) -> bool:
-    """Whether a refusal is certain and about the request: another one may be taken.
-
-    If the service may have accepted it before, the refusal does not say what became of that.
-    """
+    """Whether a refusal is certain, and about the request: another one may be taken."""
     return code == REFUSED and purchase.sent == "never"
 
 
 def started_over(step: Step, item: ItemState) -> ItemState:
-    """The item as a resume tries it again: after its last alternative was refused, from the first
-    one whose jobs have not failed. Nothing was charged for a refused one.
-    """
+    """The item as a resume tries it again: from the first alternative, if the last was refused."""
     last = item.last
     if last is None or (last.status, last.alternative) != ("refused", item.alternative):
         return item
@@ -110,9 +102,7 @@ def started_over(step: Step, item: ItemState) -> ItemState:
 
 
 def reason_of(item: ItemState, why: str) -> str:
-    """Why an item failed for good, and what became of its credits: ``no rain; 10 credits refunded``. If it
-    fell back, each model has its own reason.
-    """
+    """Why an item failed for good, of each model, and what became of its credits."""
     ended = {one.alternative: one for one in item.purchases if one.status in ("failed", "refused")}
     if len(item.requests) > 1 and any(ended):
         why = "; ".join(
@@ -124,9 +114,7 @@ def reason_of(item: ItemState, why: str) -> str:
 
 
 def _given_back(item: ItemState) -> str:
-    """``10 credits refunded``, ``4 of 10 credits refunded`` or ``10 credits not refunded``, of all failed
-    jobs of an item; "" if nothing was reserved for them.
-    """
+    """``4 of 10 credits refunded``, of all failed jobs; "" if nothing was reserved for them."""
     failed = [one for one in item.purchases if one.status == "failed"]
     took = sum(one.reserve if one.reserved is None else one.reserved for one in failed)
     back = max(0, took - sum(one.final or 0 for one in failed))

@@ -25,11 +25,7 @@ from rivya_flows.queue.state import Rest, State
 
 
 def step(state: State, event: Event) -> tuple[Action, ...]:
-    """Changes the state by an event; gives the actions that follow.
-
-    Each action is given once; the engine answers it with events. After `RunEnded` there are no
-    actions until `RunResumed`, which repeats those of open purchases.
-    """
+    """Changes the state by an event; gives the actions that follow, each once."""
     state.changed.clear()
     apply_event(state, event)
     if state.ended is not None:
@@ -180,11 +176,7 @@ Turn = Literal["now", "later"] | Never
 
 
 def turn_of(state: State, part: Part) -> Turn:
-    """Whether a part may run.
-
-    `on_failure` runs once all of `steps` is settled, a step or an output failed, and no purchase is
-    open that may still succeed: without an answer, or a job whose wait was stopped.
-    """
+    """Whether a part may run; `on_failure` waits until no purchase is open that may still succeed."""
     if part == "steps":
         return "now"
     if not _settled(state, "steps"):
@@ -206,10 +198,7 @@ def has_failed(state: State, part: Part) -> bool:
 
 
 def is_failing(state: State) -> bool:
-    """Whether the run ends as failed, by what has ended so far.
-
-    `on_failure` adds nothing: it runs where the run has failed already.
-    """
+    """Whether the run ends as failed; `on_failure` runs where it has failed already."""
     steps = has_failed(state, "steps") or has_failed(state, "finally")
     return steps or bool(outputs_of(state).failed)
 

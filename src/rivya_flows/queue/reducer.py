@@ -80,10 +80,7 @@ def initial_state(frozen: RunFrozen) -> State:
 
 
 def _enough(frozen: RunFrozen, workflow: Workflow) -> int | None:
-    """The price that somebody agreed to, or all that the plan may cost; None if that is not known.
-
-    A plan for an agreed price was made without a cap. Of a share of its own a spec is always told.
-    """
+    """The price that somebody agreed to, or all that the plan may cost; None if that is not known."""
     agreed = frozen.quote is not None or frozen.plan.get("budget", 0) is None
     if agreed and frozen.budget is not None:
         return frozen.budget
@@ -221,11 +218,7 @@ OF_POOL = "pool "
 
 
 def budget_key(state: State, asked: int | str) -> str:
-    """The key of the question whether to raise the budget to so many credits, or to try a pool again.
-
-    An answered question is not asked again under its key, though the sum may be the same: after a
-    "no", a resume with a larger budget may need the same sum again.
-    """
+    """The key of a budget question; one that was answered is never asked again under its key."""
     stem = f"{OF_POOL}{asked}" if isinstance(asked, str) else str(asked)
     key, number = stem, 1
     while label(BUDGET, key) in state.answers:
@@ -332,9 +325,7 @@ def _closed(purchase: Purchase, event: OfPurchase) -> Purchase:
 
 
 def _job_failed(state: State, event: JobEnded, item: ItemState) -> ItemState:
-    """A failed job is bought again while the spec or a resume allows it, then the next alternative;
-    without one the item fails.
-    """
+    """A failed job is bought again while the spec or a resume allows it, then the next alternative."""
     if jobs_left(state.spec(event.step), item):
         return replace(item, phase=Phase.READY)
     reason = reason_of(item, event.error or "the job failed")

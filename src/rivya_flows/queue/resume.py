@@ -59,10 +59,7 @@ def _is_declined(state: State) -> bool:
 
 
 def _missed(state: State) -> dict[QuestionName, datetime | None]:
-    """The picks that nobody answered, by their deadlines: a person who resumes is there to answer.
-
-    Not where a crash comes between the deadline and the end of the run: nobody has seen that yet.
-    """
+    """The picks that nobody answered before the run ended; after a crash nobody has seen that."""
     if state.ended not in ("failed", "cancelled"):
         return {}
     return {
@@ -73,9 +70,7 @@ def _missed(state: State) -> dict[QuestionName, datetime | None]:
 
 
 def _doubtful_uploads(state: State) -> set[UploadName]:
-    """Uploads of refused requests, which may be uncertain: files and tokens may have expired, and an
-    upload is free.
-    """
+    """Uploads of refused or uncertain requests, which may have expired; an upload is free."""
     return {
         name
         for _, item in state.each()
@@ -138,11 +133,7 @@ def _costs(item: ItemState) -> bool:
 
 
 def can_regenerate(item: ItemState, *, by_name: bool) -> bool:
-    """Whether a resume could buy it again: its job failed, or its answers did not match.
-
-    By its own name also if a paid job's results cannot be retrieved, since a plain resume most often
-    retrieves them; or if it is uncertain whether it was bought, which still counts as spent.
-    """
+    """Whether a resume could buy it again; what may be retrieved or count as spent, only `by_name`."""
     failed = item.last is not None and item.last.status == "failed"
     return failed or has_no_answer(item) or (by_name and _may_be_given_up(item))
 

@@ -65,10 +65,7 @@ def _start(state: State, step_id: str, item: ItemState) -> list[Action]:
 
 
 def _buy_in_order(state: State, step_id: str) -> list[Action]:
-    """Buy gated items as far as the limits allow.
-
-    If an item cannot be bought, no item of the same price is tried in this event.
-    """
+    """Buy gated items as far as the limits allow; of a price whose first item must wait, none."""
     step, actions = state.steps[step_id], list[Action]()
     firsts = [(gate[0], n, price) for n, (price, gate) in enumerate(step.gates.items())]
     heapify(firsts)
@@ -91,11 +88,7 @@ def _buy_in_order(state: State, step_id: str) -> list[Action]:
 
 
 def _asked(state: State, step_id: str, item: ItemState, request: ItemRequest) -> AskCache | None:
-    """Where an equal request may have been finished before; None if nothing is asked.
-
-    The forked run is asked for what costs credits. The cache index counts by the mode of the step,
-    else that of the command line, else that of the spec.
-    """
+    """Where an equal request may have been finished; a forked run has only what costs credits."""
     bought = any(one.alternative == item.alternative for one in item.purchases)
     if item.asked_cache or bought or not request.request_hash:
         return None
@@ -207,10 +200,7 @@ Limit = Literal["budget", "wallet"] | PoolLimit
 
 
 def _exceeded(state: State, committed: int, *, all_left: bool) -> Limit | None:
-    """The limit that does not cover so many credits of this run; None if all do.
-
-    The balance counts for all that is left; a single purchase is refused by the service itself.
-    """
+    """The limit that does not cover so many credits; the balance counts for all that is left alone."""
     if state.cap is not None and committed > state.cap:
         return "budget"
     if all_left and state.funds is not None and committed > state.funds:
@@ -229,10 +219,7 @@ def _afford(state: State, committed: int, *, all_left: bool = False) -> str:
 
 
 def _afford_rest(state: State, rest: Rest) -> tuple[Rest, str]:
-    """As `_afford`, for all that is left: it is priced once after a list became known.
-
-    The first purchase of it asks the pools for all of it, and the next ones wait for that.
-    """
+    """As `_afford`, for all that is left: its first purchase asks the pools, and the next ones wait."""
     planned = rest.asking and state.item(*rest.asking).purchases[-1:]
     if state.tally.phases[Phase.LOOKING] or (planned and planned[0].status == "planned"):
         return rest, "wait"  # what the cache has costs nothing
@@ -304,9 +291,7 @@ def _not_bought(item: ItemState, unpaid: Unpaid) -> ItemState:
 
 
 def budget_question(state: State) -> Question | None:
-    """Whether to raise the cap, or to try a pool again, for ready items that do not fit; None if none
-    waits.
-    """
+    """Whether to raise the cap, or to try a pool again, for ready items that do not fit."""
     budget = state.plan.workflow.budget
     if budget is None or budget.on_exceed != "pause":
         return None

@@ -165,12 +165,7 @@ def _assets(fields: Mapping[str, Any]) -> list[Any]:
 
 @dataclass(frozen=True)
 class SpecOutputs:
-    """The outputs of a spec as far as a run has come.
-
-    Attributes:
-        values: By name; null where what an output uses is null, failed, or not there yet.
-        failed: By name, why an output cannot be evaluated though all that it uses was made.
-    """
+    """Outputs by name, null while not there; and why some `failed` though all they use was made."""
 
     values: dict[str, JsonValue]
     failed: Mapping[str, str]

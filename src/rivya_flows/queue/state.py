@@ -37,10 +37,7 @@ def note_price(quoted: QuotedPrices, by: PricedBy, credits: int) -> None:
 
 
 def quoted_price(quoted: QuotedPrices, price: PriceClass) -> int | None:
-    """What the service charged for such a request; None if it has not yet.
-
-    If the length of the text is billed, the price of the next longer text counts.
-    """
+    """What the service charged for such a request, or for the next longer text, if it has."""
     if price.is_function:
         return price.max  # the service does not bill it
     lengths = quoted.get(price.by.model, ())
@@ -61,14 +58,8 @@ class StepState:
     """One step.
 
     Attributes:
-        items: By key, in order; empty and not `expanded` until a run-time fan-out is.
-        balances: The balance `before` its first action and `after` its last purchase, once read;
-            None if the service did not answer.
-        places: Of its items in their order, counted from 0.
-        due: Keys of items that are ready and not looked at yet.
         gates: By price, a heap of the places and keys of items whose purchase is blocked, and of some
             that are not any more.
-        ended: Keys of items that have ended, the last one last.
         examined: How many of those of its source were looked at; None if its items were not.
         fields: Its output fields; empty if it changed since they were computed.
     """
@@ -121,7 +112,6 @@ class PoolLimit:
     """What a pool allows this run, after it did not cover a purchase.
 
     Attributes:
-        until: End of its period, UTC; None for one that covers all time.
         most: Credits that this run may commit: those it held then, and what was left.
         sure: This run had no open purchase then, whose credits might have come back unseen.
         declined: A person does not want the pool to be tried again.
@@ -136,15 +126,7 @@ class PoolLimit:
 
 @dataclass(frozen=True)
 class Rest:
-    """All that is left to buy, which must fit as a whole before anything more is bought.
-
-    Budget, balance and pools count; a pool is asked by the first purchase.
-
-    Attributes:
-        least: Credits; None before it was priced.
-        is_over: It does not fit, and no open purchase can change that.
-        asking: Step and key of the item whose purchase asks the pools; None before one does.
-    """
+    """All that is left to buy: it must fit cap, balance and pools before anything more is bought."""
 
     least: int | None = None
     is_over: bool = False
@@ -156,14 +138,8 @@ class State:
     """A whole run.
 
     Attributes:
-        unsettled: Number of steps of each part that have not ended.
         changed: Items that the last event changed, by step and key, as they were before it; None for
             new ones.
-        touched: Steps that changed since the queue last advanced them.
-        gated: Steps with items whose purchase is blocked.
-        reading: Steps whose balance is being read; None is the run.
-        awaiting: Media that are uploaded now: step and key of the items that wait for each.
-        pool: What a pool allows, where one refused a purchase of this execution.
         funds: Credits that this run may commit by the last balance that this execution read: those it
             held then, and the balance; None before.
         rest: Set once a list became known, until what is left is known to fit the cap, the balance and
@@ -174,14 +150,7 @@ class State:
         claims: The ordinal of each item among those with an equal request, by the hash of the
             request, step and key.
         claimed: Number of items with an equal request, by the hash of the request.
-        answers: Of questions that are closed, by ``step`` or ``step[key]``.
         deadlines: Of all questions that were asked, by step, key and round; None for no deadline.
-        missed: The deadlines that failed a pick which is open again.
-        asking: Questions that a person, or their deadline, is about to answer.
-        left: Nobody answers in this execution.
-        unpaid: Why this execution buys nothing more; None if it buys.
-        ended: The status of this execution, once it has ended.
-        balances: Of the whole run, as those of a step.
     """
 
     plan: RunPlan

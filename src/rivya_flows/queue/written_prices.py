@@ -32,10 +32,7 @@ from rivya_flows.steps.structured_output import TURNS
 def written_prices(
     state: State, planned: PlannedStep, variables: Variables, rejected: int = 0
 ) -> list[tuple[str | None, Price]]:
-    """The model and the price of one item as written, then of each of its fallbacks.
-
-    `rejected` is how often the candidates of a pick have been bought again.
-    """
+    """The model and price of an item as written, then of each fallback, after `rejected` rounds."""
     alternatives = (replace(planned, step=one) for one in alternatives_of(planned.step))
     return [_written_price(state, one, variables, rejected) for one in alternatives]
 
@@ -65,10 +62,7 @@ def _known(written: Any, scope: Mapping[str, Any]) -> Any:
 
 
 def judge_price(state: State, planned: PlannedStep, item: ItemState, *, bought: bool) -> Price:
-    """What is still to be paid for the judge of a pick whose candidates are known.
-
-    `bought` means that a turn of its next chat is under way.
-    """
+    """What is still to be paid for the judge of a pick; `bought`: a turn of its chat is under way."""
     request = item.evaluated
     one, chats = request.price, len(request.chats)
     turns = max(0, chats * TURNS - item.judge_turns - bought)
@@ -123,10 +117,7 @@ _NEVER_NULL = ("asset", "assets", "key")
 
 
 def least_left(state: State) -> int:
-    """Credits beyond those that are spent or held; of `steps` alone.
-
-    Left out is what a condition, a null, an allowed failure or the cache may spare.
-    """
+    """Credits still to be paid for `steps`, without what a condition, failure or cache may spare."""
     state, total = state.copy(), 0  # as far as it will be known once this event is over
     unsure: set[str] = set()
     for step_id in state.plan.parts["steps"]:

@@ -65,10 +65,7 @@ def file_hash(path: Path, *, sync: bool = False) -> str:
 
 @dataclass(frozen=True)
 class Kept:
-    """A medium in the store; `changed_at` is UTC, None if the store does not say.
-
-    `linked`: the folder of a run has it too, so that deleting it here frees nothing.
-    """
+    """A medium in the store; if `linked`, the folder of a run has it too: deleting frees nothing."""
 
     sha256: str
     size_bytes: int
@@ -77,10 +74,7 @@ class Kept:
 
 
 class AssetStore:
-    """A folder of media named by the SHA-256 of their content, at an fsspec URL.
-
-    Media of a store elsewhere are copied to the local folder `scratch`.
-    """
+    """Media named by SHA-256 at an fsspec URL; those elsewhere are copied to the folder `scratch`."""
 
     def __init__(self, url: str, scratch: Path) -> None:
         scheme = url.partition(":")[0]
@@ -104,10 +98,7 @@ class AssetStore:
         self._lent: dict[str, Path] = {}
 
     def incoming(self) -> Path:
-        """A new path for a file on its way here, in a folder that may be missing still.
-
-        `take` moves the file into the store without another copy. It may be a folder of such files.
-        """
+        """A new path for a file, or a folder of files, that `take` moves into the store."""
         folder = Path(self._root) / "incoming" if self._is_local else self._scratch
         return folder / f"{uuid.uuid4().hex}.part"
 
@@ -150,10 +141,7 @@ class AssetStore:
         return mine
 
     def local_path(self, sha256: str) -> Path:
-        """A local file with exactly this content, which nobody may modify; else `LostMediumError`.
-
-        It is read and hashed once, and again only if the file has changed since.
-        """
+        """A local file with exactly this content, hashed again only if it has changed since."""
         if not _NAME.fullmatch(sha256):
             raise self._missing(sha256)
         lent = self._lent.get(sha256)
@@ -241,10 +229,7 @@ class AssetStore:
                 yield Kept(name, int(about.get("size") or 0), changed, links > 1)
 
     def remove(self, sha256: str, *, unchanged_since: datetime | None = None) -> bool:
-        """Deletes a medium permanently, if it is there; tells whether it is gone.
-
-        One that was taken again after `unchanged_since` (UTC) stays.
-        """
+        """Deletes a medium, if it is unchanged since; tells whether it is gone."""
         place = self._place(sha256)
         if unchanged_since and (changed := self._changed_at(place)) and changed > unchanged_since:
             return False
@@ -254,10 +239,7 @@ class AssetStore:
         return True
 
     def remove_unfinished(self, before: datetime) -> None:
-        """Deletes what was on its way when its process was killed, if it is older than `before` (UTC).
-
-        Only local stores have such files.
-        """
+        """Deletes what killed processes left on its way into a local store before a moment."""
         with self._reaching("cannot delete unfinished media"):
             for path in (Path(self._root) / "incoming").glob("*") if self._is_local else ():
                 with contextlib.suppress(FileNotFoundError):
@@ -265,10 +247,7 @@ class AssetStore:
                         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def _upload(self, path: Path, target: str) -> None:
-        """Writes a remote medium atomically: a reader never sees a partial one.
-
-        One that is there is written again only for its age, which protects it from a prune.
-        """
+        """Writes a remote medium atomically; an old one again, since age exposes it to a prune."""
         if self.size(target.rpartition("/")[2]) == path.stat().st_size:
             changed = self._changed_at(target)
             if changed is None or datetime.now(UTC) - changed < _YOUNG:
@@ -375,11 +354,7 @@ def _hashed_copy(source: Path, target: Path) -> str:
 
 
 def _link(source: Path, target: Path) -> bool:
-    """Whether the file could get a second name, at which nobody writes to it by mistake.
-
-    Both names have one mode: readers of either folder may read it, and nobody may write. Who must
-    not read the medium in the store is kept out by its folder.
-    """
+    """Whether the file got a second name; readers of both may read it, and nobody may write."""
     try:
         source.chmod((source.stat().st_mode | target.parent.stat().st_mode) & _READERS)
         os.link(source, target)

@@ -53,11 +53,7 @@ class CacheIndex:
         return next(map(_result, found), None)
 
     def keep(self, results: Sequence[NewResult]) -> None:
-        """Adds results in one transaction; the first result of a key stays, unless replaced.
-
-        A failed write raises nothing: the results are in the journal, and only a later run loses
-        the saving.
-        """
+        """Adds results; the first of a key stays, unless replaced. A failure only loses a saving."""
         # In one order, so that two runs with equal requests never wait in a circle.
         results = sorted(results, key=lambda one: one.cache_key)
         replaced = [{"this": one.cache_key} for one in results if one.replace]

@@ -33,7 +33,6 @@ class Charge(NamedTuple):
     """What one purchase takes from the wallet.
 
     Attributes:
-        model: None for a function.
         at: Unix seconds of the intent.
         credits: Reserved, then what it cost; 0 if it was refused.
         settled: Whether `credits` is final.

@@ -77,12 +77,7 @@ _HINTS = (
 
 
 def open_engine(url: str) -> Engine:
-    """An engine on a database with the current schema.
-
-    Raises:
-        StoreError: The URL is wrong, the database cannot be reached, or its schema is another one.
-        UsageError: It is on PostgreSQL, and the extra ``postgres`` is not installed.
-    """
+    """An engine on a database with the current schema."""
     try:
         engine = _engine(make_url(url))
         try:
@@ -250,10 +245,7 @@ def _file_of(engine: Engine) -> Path | None:
 
 
 def _make_file(path: Path) -> None:
-    """Creates the file and its folder, readable by their owner alone; an existing file stays.
-
-    SQLite gives the files beside it (``-wal``, ``-shm``) the same mode.
-    """
+    """Creates the file, readable by its owner alone; SQLite gives those beside it the same mode."""
     try:
         path.parent.mkdir(mode=FOLDER, parents=True, exist_ok=True)
     except OSError as error:

@@ -22,7 +22,6 @@ class DeployedSpec:
     """A spec with the files that it names: a worker runs it, whatever its file says now.
 
     Attributes:
-        includes: Texts of the specs that it includes, by path from its folder.
         files: Assets of the media that it names, by path as written; the asset store has them.
     """
 
@@ -87,13 +86,7 @@ def hashes_of_specs(engine: Engine) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class Most:
-    """The most that a deployment may buy without asking.
-
-    Attributes:
-        credits: Of a run; None for no bound.
-        a_day, a_month: Runs of its schedules.
-        events: What else starts it, as people read it; none of these has a bound over time.
-    """
+    """The most that a deployment may buy without asking; `events` start it with no bound over time."""
 
     credits: int | None = 0
     a_day: int = 0
@@ -147,10 +140,7 @@ def agreements(engine: Engine) -> list[Agreement]:
 def record_agreements(
     engine: Engine, service: str, made: Sequence[Agreement], deployed: Collection[str] = ()
 ) -> None:
-    """Records agreements of one service, each instead of the last of its deployment.
-
-    Of `deployed` nothing else is capped by pools any more.
-    """
+    """Records agreements of one service; nothing else of `deployed` is capped by pools any more."""
     new = [
         {
             "deployment": one.deployment,

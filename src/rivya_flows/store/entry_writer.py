@@ -41,11 +41,7 @@ _Outcome = tuple[Stamped, ...] | LeaseLostError | PoolExceededError
 
 @dataclass(eq=False)
 class Entries:
-    """Events of one run that are written atomically.
-
-    `written` is done once they are durable, or have failed with `StoreError`, `LeaseLostError` or
-    `PoolExceededError`.
-    """
+    """Events of one run that are written atomically; `written` is done once they are durable."""
 
     run_id: str
     events: tuple[Event, ...]
@@ -106,10 +102,7 @@ class EntryWriter:
             connection.execute(_ENTER, _row(run_id, Stamped(1, self._clock(), event)))
 
     def write(self, group: Sequence[Entries]) -> None:
-        """Writes entries in one transaction, and completes each `Entries.written`.
-
-        A group that fails is divided, so that what fails by itself fails alone.
-        """
+        """Writes entries in one transaction; a group that fails is divided, to fail alone."""
         try:
             outcomes = self._commit(group)
         except Exception as error:
@@ -142,11 +135,7 @@ class EntryWriter:
             self.write(group)
 
     def _commit(self, group: Sequence[Entries]) -> list[_Outcome]:
-        """Writes a group once, also where a connection breaks before its commit is answered.
-
-        Raises:
-            IntegrityError: One of them exists already; nothing was written.
-        """
+        """Writes a group once, also where a connection breaks before its commit is answered."""
         size = sum(len(one.events) for one in group)
         give_up = time.monotonic() + PATIENCE_SECONDS
         attempt = _Attempt()

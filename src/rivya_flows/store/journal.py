@@ -50,10 +50,7 @@ IS_THERE = RUNS.c.removed_at.is_(None)
 
 @dataclass(frozen=True)
 class RunRow:
-    """A run as listed, without its journal.
-
-    `wallet` names the credentials that it buys with; None: the key of the process.
-    """
+    """A run as listed, without its journal."""
 
     run_id: str
     name: str
@@ -120,12 +117,7 @@ class Journal:
             raise StoreError(f"run {frozen.run_id} already exists") from error
 
     def hide(self, lease: Lease) -> int:
-        """Hides a run from all but `removed_run`, deletes the cached results that it bought, and counts them.
-
-        Its row and its charges stay, so that reports and pools count what it spent, no quote is used
-        twice, and no other run takes its id. Its entries stay until `remove`: they name its media.
-        `LeaseLostError` if another process drives it.
-        """
+        """Hides a run and deletes its cached results; its charges count on, its entries name media."""
         with writing(self.engine) as connection:
             _refuse_lost(connection, lease)
             removed = update(RUNS).where(RUNS.c.run_id == lease.run_id)
@@ -161,13 +153,7 @@ class Journal:
             )
 
     def append(self, run_id: str, event: Event, fence: int) -> Stamped:
-        """Writes one entry durably, if this driver still has the lease; blocks until then.
-
-        Raises:
-            LeaseLostError: Another driver has the lease.
-            PoolExceededError: It is the intent of a purchase that a pool does not cover.
-            StoreError: The entry may exist only once and does, or the store cannot be written.
-        """
+        """Writes one entry, and blocks until it is durable; as `submit`."""
         entries = Entries(run_id, (event,), fence)
         self._writer.write([entries])
         return entries.written.result()[0]
@@ -217,10 +203,7 @@ class Journal:
         return tuple(map(as_run_row, rows(self.engine, query)))
 
     def last(self) -> RunRow | None:
-        """The run whose newest entry is the newest of all; None if there is no run.
-
-        Of entries of the same moment, that of the run which started later.
-        """
+        """The run whose newest entry is the newest of all; None if there is no run."""
         newest = (
             select(EVENTS.c.at)
             .where(EVENTS.c.run_id == RUNS.c.run_id)
@@ -233,11 +216,7 @@ class Journal:
         return next(map(as_run_row, rows(self.engine, query)), None)
 
     def ended_before(self, at: float) -> frozenset[str]:
-        """Ids of the runs that have ended, have written nothing since (Unix seconds) and are owed nothing.
-
-        A run that waits for an answer has not ended, nor has one whose process died. A run is owed
-        what it has bought and not collected.
-        """
+        """Ids of the runs that have ended, wrote nothing since a moment, and are owed nothing."""
         kinds = ("run.resumed", "run.ended")
         turn = func.max(case((EVENTS.c.kind.in_(kinds), EVENTS.c.seq)))
         counts = {"purchase.accepted": 1, "job.ended": -1}
@@ -264,7 +243,7 @@ class Journal:
     def mentioned_hashes(
         self, without: frozenset[str] = frozenset(), of: str | None = None
     ) -> frozenset[str]:
-        """Every string in the journals that looks like a SHA-256; `of` is the only run that is read."""
+        """Every string in the journals, or that `of` one run, that looks like a SHA-256."""
         found: set[str] = set()
         with reading(self.engine) as connection:
             every = [of] if of else connection.scalars(select(RUNS.c.run_id)).all()

@@ -42,11 +42,7 @@ class Lease:
 
 @dataclass(frozen=True)
 class HeldLease(Lease):
-    """A lease that is renewed.
-
-    `lost` is done, in the event loop, once another process has the lease or the file of the store
-    is gone; its result is that error.
-    """
+    """A lease that is renewed; `lost` is done with the error once it, or the store, is gone."""
 
     lost: asyncio.Future[StoreError] = field(compare=False)
 
@@ -69,11 +65,7 @@ class Leases:
         self._clock = clock
 
     def acquire(self, run_id: str, owner: str | None = None) -> Lease:
-        """Takes the lease of a run; `StoreError` if another process drives it.
-
-        A lease is free when it has expired, or when its owner was a process of this machine that
-        has ended.
-        """
+        """Takes the lease of a run, once it has expired or its owner, a process here, has ended."""
         owner = owner or this_process()
         now = self._clock()
         try:
@@ -110,11 +102,7 @@ class Leases:
         self._set_expiry(lease, _RELEASED)
 
     async def until_free(self, run_id: str, *, look_seconds: float = 1.0) -> bool:
-        """Waits until the lease of a run can be acquired; tells whether a process drove the run until then.
-
-        A process of another machine that has ended leaves a lease that lasts for a while; one that
-        drives the run renews it until it ends.
-        """
+        """Waits until a lease is free; tells whether a process drove the run until then."""
         seen = set[float]()
         while True:
             expires_at, held = await in_thread(partial(self._look, run_id))
@@ -127,10 +115,7 @@ class Leases:
     async def held(
         self, run_id: str, renewal_seconds: float = RENEWAL_SECONDS
     ) -> AsyncIterator[HeldLease]:
-        """Acquires a lease, renews it, and releases it at the end, without blocking the event loop.
-
-        A thread of its own renews it, whatever the event loop is busy with.
-        """
+        """Holds a lease, which a thread renews whatever the event loop is busy with."""
         loop, over = asyncio.get_running_loop(), threading.Event()
         lost: asyncio.Future[StoreError] = loop.create_future()
 

@@ -1,7 +1,4 @@
-"""Names in a store on SQLite, for completion: read at once, and changing nothing.
-
-Without SQLAlchemy, which takes longer to import than a person waits for a key.
-"""
+"""Names in a store on SQLite, for completion; SQLAlchemy would take too long to import."""
 
 from __future__ import annotations
 

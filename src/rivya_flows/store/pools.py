@@ -72,9 +72,7 @@ class Pool:
 
 
 class PoolState(NamedTuple):
-    """What one service has taken of a pool in the current period; more than it has if it was made smaller, or
-    the service charged more than was reserved.
-    """
+    """What one service has taken of a pool in the current period."""
 
     pool: Pool
     service: str
@@ -89,10 +87,7 @@ class Pools:
         self._clock = clock
 
     def set(self, pool: Pool) -> None:
-        """Makes or changes a pool; `UsageError` if it cannot be used.
-
-        Purchases that were made before count: the totals are taken from their charges.
-        """
+        """Makes or changes a pool; purchases that were made before count."""
         _check(pool)
         labels = json.dumps(dict(sorted(pool.labels.items())))
         row = {**vars(pool), "labels": labels, "at": self._clock()}
@@ -236,11 +231,7 @@ _Change = tuple[OfPurchase, _ChargeId, int, bool]
 
 
 class Reservations:
-    """What the entries of one transaction, written `at` Unix seconds, charge, and what they take from pools.
-
-    The rows of all totals that may change are locked, in one order, until the transaction ends, which
-    holds the fences of the runs.
-    """
+    """What entries of one transaction charge and take from pools, whose rows it locks in one order."""
 
     def __init__(
         self, connection: Connection, entries: Iterable[tuple[str, Sequence[Event]]], at: float
@@ -262,10 +253,7 @@ class Reservations:
         self._totals = dict(self._before)
 
     def reserve(self, run_id: str, events: Sequence[Event]) -> PoolExceededError | None:
-        """Counts all events, or none of them and gives the error if a pool does not cover an intent.
-
-        Other events of purchases are never refused: they tell what happened.
-        """
+        """Counts all events, or none if a pool does not cover an intent; others are facts."""
         changes = _changes(run_id, events)
         totals: ChainMap[TotalKey, int] = ChainMap({}, self._totals)
         charges = ChainMap[_ChargeId, tuple[int, float]]({}, self._charges)

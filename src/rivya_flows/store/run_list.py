@@ -197,10 +197,7 @@ def failed_start_counts(engine: Engine) -> dict[str, int]:
 
 
 def recent_durations(engine: Engine, service: str) -> list[tuple[str, float]]:
-    """Names and seconds of what the newest runs at a service made, the oldest first.
-
-    The name of a job that succeeded is its model, of a free step ``SPEC/STEP``.
-    """
+    """Model, or ``SPEC/STEP``, and seconds of what the newest runs made, the oldest first."""
     runs = (
         select(RUNS.c.run_id, RUNS.c.name)
         .where(RUNS.c.service == service)

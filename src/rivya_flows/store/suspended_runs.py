@@ -1,7 +1,4 @@
-"""Runs that wait without a process and overdue questions, found without reading every journal.
-
-The waker looks for them, and says when it did.
-"""
+"""Runs that wait without a process and overdue questions, without reading every journal."""
 
 from __future__ import annotations
 
@@ -40,10 +37,7 @@ def waiting_runs(journal: Journal) -> tuple[str, ...]:
 
 
 def maybe_overdue(journal: Journal, at: datetime) -> tuple[str, ...]:
-    """Ids of the runs with an unanswered question whose deadline has passed.
-
-    Cheap for many runs; `is_overdue` tells whether such a run is suspended.
-    """
+    """Ids of the runs with an overdue question; `is_overdue` tells whether they are suspended."""
     query = (
         select(EVENTS.c.run_id, EVENTS.c.body)
         .where(EVENTS.c.kind.in_(("question.asked", "answer.given")))

@@ -228,10 +228,7 @@ def _is_current(connection: Connection) -> bool:
 
 
 def lock(connection: Connection, number: int, *, shared: bool = False) -> None:
-    """Takes an advisory lock until the transaction ends.
-
-    On PostgreSQL alone: writers of SQLite wait for each other from their first statement on.
-    """
+    """Takes an advisory lock on PostgreSQL for a transaction; SQLite has one writer anyway."""
     if connection.dialect.name == "postgresql":
         kind = "_shared" if shared else ""
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock{kind}({number})")
