@@ -29,7 +29,7 @@ from rivya_client.catalogue.snapshot import shipped
 from rivya_client.client import RivyaClient
 from rivya_client.uploads import Accepted
 from rivya_cut.results import Probe
-from rivya_flows.engine.asset_ingest import take
+from rivya_flows.engine.files import take
 from rivya_flows.language.inputs import resolve_inputs
 from rivya_flows.queue.events import (
     BalanceRead,

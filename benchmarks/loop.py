@@ -45,7 +45,6 @@ from rivya_flows.queue.actions import Collect
 from rivya_flows.receipt.report import RunReporter
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
-from rivya_flows.store.cache_index import CacheIndex
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
 
@@ -183,7 +182,6 @@ async def executed(url: str, folder: Path, items: int, parallel: int) -> Blocked
             service=ServiceConnection("", None, "bench", 1.0),
             journal=journal,
             leases=Leases(journal.engine),
-            results=CacheIndex(journal.engine),
             assets=assets,
             scratch=folder,
         )

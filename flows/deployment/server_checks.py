@@ -32,8 +32,8 @@ from rivya_flows.flows.recovery.waker import SWEEP
 from rivya_flows.flows.server.environment import health_problem
 from rivya_flows.settings import Settings
 from rivya_flows.store.journal import Journal
+from rivya_flows.store.run_list import last_sweep
 from rivya_flows.store.shared_store_checks import shown_url, this_machine, unshared
-from rivya_flows.store.suspended_runs import last_sweep
 
 _DEPLOY = "deploy with `rivya-flows deploy`, or start `rivya-flows up`"
 _BATCH = 50

@@ -205,7 +205,8 @@ async def run_deployment(
 
 def _checked(journal: Journal, here: RunId) -> str:
     """The id of the run; refuses one whose key belongs to a run that began with other inputs."""
-    if here.run_key is not None and set(journal.ids(here.with_other_inputs)) - {here.text}:
+    runs = journal.runs(here.with_other_inputs) if here.run_key is not None else ()
+    if here.run_key is not None and any(run.run_id != here.text for run in runs):
         raise used_for_others(here.run_key)
     return here.text
 

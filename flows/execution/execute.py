@@ -9,8 +9,8 @@ from functools import partial
 
 from prefect import get_client
 
+from rivya_flows.engine.job_waits import HeldSlots, shared_slots
 from rivya_flows.engine.loop import drive
-from rivya_flows.engine.model_slots import HeldSlots, shared_slots
 from rivya_flows.engine.run import Run, now
 from rivya_flows.engine.run_log import ServiceOutage, log_events, log_rendering, start_line
 from rivya_flows.engine.signing import Signing, signer_of

@@ -19,11 +19,11 @@ from prefect.events.filters import EventFilter, EventNameFilter
 from prefect.events.schemas.events import Event, Resource
 from sqlalchemy import Engine
 
-from rivya_flows.engine.job_wakes import JobWakes, Tell
+from rivya_flows.engine.job_waits import JobWakes, Tell
 from rivya_flows.errors import StoreError
 from rivya_flows.receiver.notification import EVENT_PREFIX, Emit, JobNotification
 from rivya_flows.settings import Settings
-from rivya_flows.store.received_events import Received
+from rivya_flows.store.received_events import recent_jobs
 
 CONNECT_SECONDS = 30.0
 """How long a run waits for a server that neither accepts nor refuses its subscription."""
@@ -53,7 +53,7 @@ async def listen_for_jobs(
                 await asyncio.wait_for(wakes.tried.wait(), connect_seconds)
             # After the subscription, so that no event is missed in between.
             with suppress(StoreError):
-                wakes.remember(await asyncio.to_thread(Received(engine).recent_jobs))
+                wakes.remember(await asyncio.to_thread(recent_jobs, engine))
             yield wakes
         finally:
             wakes.listeners.remove(tell)

@@ -39,7 +39,7 @@ from rivya_flows.settings import read_settings
 from rivya_flows.store.database import in_thread, reading
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
-from rivya_flows.store.suspended_runs import is_overdue, maybe_overdue, record_sweep, waiting_runs
+from rivya_flows.store.run_list import is_overdue, maybe_overdue, record_sweep, waiting_runs
 from rivya_flows.store.tables import LEASES
 
 SWEEP = timedelta(minutes=15)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from rivya_flows.settings import read_settings
 from rivya_flows.store.assets import AssetStore
-from rivya_flows.store.cache_index import CacheIndex, NewResult
+from rivya_flows.store.cache_index import CachedResult, keep_results
 from rivya_flows.store.journal import Journal
 from support.cli_calls import Terminal
 
@@ -24,9 +25,9 @@ def filled(tmp_path: Path) -> None:
     with closing(Journal(settings.store_url)) as journal:
         digest = AssetStore(settings.assets_url, tmp_path / "copies").put(picture)
         asset: Any = {"kind": "image", "sha256": digest}
-        CacheIndex(journal.engine).keep([NewResult("picture", "run-2", {"asset": asset}, 5)])
-        old = CacheIndex(journal.engine, clock=lambda: 0.0)
-        old.keep([NewResult("answer", "run-1", {"text": "hello"}, 2)])
+        new = CachedResult("picture", "run-2", {"asset": asset}, 5, time.time())
+        old = CachedResult("answer", "run-1", {"text": "hello"}, 2, 0.0)
+        keep_results(journal.engine, [new, old])
 
 
 @pytest.mark.usefixtures("filled")

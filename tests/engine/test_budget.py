@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from rivya_client.types import ChatMessage
-from rivya_flows.engine.model_slots import ModelSlots
+from rivya_flows.engine.job_waits import ModelSlots
 from rivya_flows.engine.run import RunOptions
 from rivya_flows.errors import BudgetError
 from rivya_flows.preparation.prepare import refuse_over

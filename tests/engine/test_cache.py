@@ -23,7 +23,6 @@ def pruned(
     store: AgedStore, days: int | None = None, *, media: bool = False, pretend: bool = False
 ) -> Pruned:
     return prune(
-        store.results,
         store.assets,
         store.journal,
         now=NOW,
@@ -35,11 +34,11 @@ def pruned(
 
 def taken(store: AgedStore, assets: AssetStore) -> Outputs | None:
     """The outputs that an equal request gets."""
-    return Reuse(store.results, assets, store.journal)(AskCache("hero", "", "picture")).outputs
+    return Reuse(assets, store.journal)(AskCache("hero", "", "picture")).outputs
 
 
 def names(store: AgedStore) -> list[str]:
-    return [entry.cache_key for entry in listing(store.results, store.assets)]
+    return [entry.cache_key for entry in listing(store.journal, store.assets)]
 
 
 @pytest.fixture
@@ -53,7 +52,7 @@ def test_the_listing_tells_what_each_result_would_save(store: AgedStore) -> None
     digest = store.result("picture", "a picture")
     store.days_ago = 1
     store.result("answer", None)
-    answer, picture = listing(store.results, store.assets)
+    answer, picture = listing(store.journal, store.assets)
     assert (answer.cache_key, answer.media, answer.size_bytes, answer.whole) == (
         "answer",
         (),
@@ -68,7 +67,7 @@ def test_the_listing_tells_of_a_result_whose_medium_is_gone(store: AgedStore) ->
     digest = store.result("picture", "a picture")
     assert digest is not None
     store.assets.remove(digest)
-    [entry] = listing(store.results, store.assets)
+    [entry] = listing(store.journal, store.assets)
     assert (entry.whole, entry.size_bytes) == (False, 0)
     assert taken(store, store.assets) is None
     store.medium("a picture")

@@ -12,8 +12,8 @@ import pytest
 
 from rivya_client.client import RivyaClient
 from rivya_flows.assets import as_asset
-from rivya_flows.engine.asset_ingest import keep
 from rivya_flows.engine.drawing import compose, lay_out
+from rivya_flows.engine.files import keep
 from rivya_flows.engine.run import Run
 from rivya_flows.engine.signing import Signing, signer_of, verify
 from rivya_flows.errors import MediaError

@@ -13,7 +13,7 @@ import pytest
 
 from rivya_client.client import RivyaClient
 from rivya_client.runtime import Runtime
-from rivya_flows.engine.job_wakes import MISSES, JobWakes
+from rivya_flows.engine.job_waits import MISSES, JobWakes
 from rivya_flows.engine.jobs import JobFailedError, collect_job
 from rivya_flows.engine.run import Run, now
 from rivya_flows.queue.actions import Collect

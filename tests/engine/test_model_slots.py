@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Literal
 
-from rivya_flows.engine.model_slots import HeldSlots, ModelSlots
+from rivya_flows.engine.job_waits import HeldSlots, ModelSlots
 from rivya_flows.errors import StoreError
 from rivya_flows.queue.actions import Buy
 from rivya_flows.queue.events import ItemCompleted, JobEnded, PurchaseAccepted, PurchaseIntended

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.callbacks import CALLBACK_SCHEME
-from rivya_flows.engine.notify import revealed
+from rivya_flows.engine.actions import revealed
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.credentials import secret_block
 from rivya_flows.flows.deploy_blocks import prefect_yaml

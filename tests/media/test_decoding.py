@@ -21,7 +21,7 @@ from rivya_cut import reading
 from rivya_cut.bounds import MAX_PACKETS
 from rivya_cut.composition import Clip, Composition, Layout
 from rivya_cut.results import Rendered
-from rivya_flows.engine.asset_ingest import kept
+from rivya_flows.engine.files import kept
 from rivya_flows.errors import MediaError
 from rivya_flows.media import decoder, decoding
 from rivya_flows.media.bounds import LIMITS, MAX_DECODINGS

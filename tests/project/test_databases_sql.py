@@ -46,7 +46,7 @@ def test_the_server_and_the_journal_have_users_who_share_nothing() -> None:
         connection.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
         connection.execute("CREATE TABLE flow_run (id integer)")
     with closing(Journal(address("rivya", "rivya"))) as journal:
-        assert journal.ids("run-") == ()
+        assert journal.runs("run-") == ()
     for user, database in (
         ("rivya", "prefect"),
         ("prefect", "rivya"),

@@ -17,7 +17,7 @@ from prometheus_client import REGISTRY
 
 from rivya_flows.flows.worker import hosts
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.suspended_runs import record_sweep
+from rivya_flows.store.run_list import record_sweep
 from rivya_flows.webhook_receiver import StoreMetrics
 
 ROOT = Path(__file__).parents[2]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -160,7 +159,7 @@ def test_the_reason_says_what_became_of_the_credits(final: int, words: str) -> N
     one = Purchase(1, "generation", "rvf-1", "{}", 10, NOON, status="failed", final=final)
     item = ItemState("", {}, purchases=(one,))
     assert reason_of(item, "The generation failed.") == f"The generation failed; {words}"
-    assert reason_of(replace(item, purchases=(replace(one, reserved=0),)), "no.") == "no."
+    assert reason_of(item._replace(purchases=(one._replace(reserved=0),)), "no.") == "no."
 
 
 def test_a_resume_buys_one_more_job_of_the_last_alternative_if_it_is_told_to() -> None:

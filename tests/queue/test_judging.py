@@ -361,13 +361,13 @@ def test_a_pick_waits_for_nobody_while_its_judge_is_to_be_asked() -> None:
     request = ItemRequest("pick", arguments, "m", decides="person")
     item = ItemState("", {}, requests=(replace(request, chats=((0,),)),))
     assert not item.waits_for_person
-    assert replace(item, requests=(request,)).waits_for_person
+    assert item._replace(requests=(request,)).waits_for_person
 
 
 def undisturbed(item: ItemState) -> ItemState:
     """The item without the mark of requests that were sent again after a crash."""
-    once = tuple(replace(bought, sent="never") for bought in item.purchases)
-    return replace(item, purchases=once)
+    once = tuple(bought._replace(sent="never") for bought in item.purchases)
+    return item._replace(purchases=once)
 
 
 @settings(max_examples=examples(50))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Literal
 
@@ -52,7 +51,7 @@ def test_a_refusal_closes_only_what_no_request_can_have_bought(
     status: int, code: str, never: str, unknown: str
 ) -> None:
     def meaning(sent: Literal["never", "unknown"]) -> str:
-        return meaning_of_refusal(replace(NEW, sent=sent), status, code)
+        return meaning_of_refusal(NEW._replace(sent=sent), status, code)
 
     assert (meaning("never"), meaning("unknown")) == (never, unknown)
 

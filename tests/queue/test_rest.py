@@ -283,7 +283,7 @@ def test_a_new_list_waits_for_no_purchase_but_the_one_that_asks_the_pools() -> N
     run.run()
     count = {"idea": 1, "music": 1, "stills": 3, "films": 3, "poster": 1}
     assert Counter(bought(run)) == count
-    planned = run.state.committed - run.state.spent
+    planned = run.state.tally.committed - run.state.spent
     intents = [one for one in run.journal if isinstance(one, PurchaseIntended)]
     [asked] = [one for one in intents[:2] if one.rest]
     whole = played(text, Scripted(places=places(3))).state.spent
@@ -326,10 +326,10 @@ def test_a_no_to_a_pool_buys_nothing_of_what_is_left() -> None:
 def test_a_purchase_that_fails_before_its_intent_holds_nothing() -> None:
     run = Rehearsal(frozen(spec(9_999)), Scripted(places=places(2)))
     run.take_up()
-    while run.state.committed == run.state.spent:
+    while run.state.tally.committed == run.state.spent:
         run.advance(0)
     run.feed(ItemFailed(step="idea", key="", code="x", message="it did not begin"))
-    assert run.state.committed == run.state.spent == 0
+    assert run.state.tally.committed == run.state.spent == 0
 
 
 _MOOD = "steps.idea.json.mood"

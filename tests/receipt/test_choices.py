@@ -47,7 +47,7 @@ def judged(*scores: float, **arguments: Any) -> State:
         Score(key, score, f"{key} is {score}")
         for key, score in zip(("studio", "neon"), scores, strict=False)
     ]
-    state.change("hero", replace(item, requests=(request,), scores=tuple(said)))
+    state.change("hero", item._replace(requests=(request,), scores=tuple(said)))
     return state
 
 
@@ -91,7 +91,7 @@ def test_a_pick_that_its_deadline_failed_still_waits_for_an_answer() -> None:
 def test_a_pick_without_candidates_has_no_choice() -> None:
     run = waiting()
     state = run.state
-    state.change("hero", replace(state.item("hero", ""), requests=()))
+    state.change("hero", state.item("hero", "")._replace(requests=()))
     assert choice_of(state, "hero", state.item("hero", ""), None) is None
 
 

@@ -36,8 +36,12 @@ from rivya_flows.queue.events import (
 from rivya_flows.receipt.metrics import MAX_NAMES, OTHER, Totals
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
-from rivya_flows.store.run_list import FailedStart, forget_failed_starts, record_failed_start
-from rivya_flows.store.suspended_runs import record_sweep
+from rivya_flows.store.run_list import (
+    FailedStart,
+    forget_failed_starts,
+    record_failed_start,
+    record_sweep,
+)
 from rivya_flows.webhook_receiver import BEGIN_SECONDS, FRESH_SECONDS, StoreMetrics
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox

@@ -138,7 +138,7 @@ def test_a_judge_speaks_below_the_picture_and_its_proposal_is_marked() -> None:
 
 def test_a_later_round_says_which_and_what_was_noted() -> None:
     run = asked()
-    item = replace(run.state.item("hero", ""), round=1, notes=("warmer *light*",))
+    item = run.state.item("hero", "")._replace(round=1, notes=("warmer *light*",))
     state = run.state
     state.change("hero", item)
     shown = questions_page(
@@ -222,7 +222,7 @@ def read(page: str) -> tuple[list[str], str]:
 def hostile_page(words: str) -> str:
     """A page that has these words in every place that foreign text has."""
     run = asked()
-    item = replace(run.state.item("hero", ""), round=1, notes=(words,))
+    item = run.state.item("hero", "")._replace(round=1, notes=(words,))
     state = run.state
     state.change("hero", item)
     made = (candidate(words), candidate("b"), {"key": "c", "text": words})

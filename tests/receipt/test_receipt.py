@@ -116,12 +116,12 @@ def test_a_run_of_nothing_but_its_start_has_a_receipt() -> None:
 def test_what_was_planned_and_never_sent_costs_nothing_after_a_cancel() -> None:
     rehearsal = Rehearsal(campaign(), NaiveService())
     rehearsal.take_up()
-    while rehearsal.state.spent == rehearsal.state.committed:
+    while rehearsal.state.spent == rehearsal.state.tally.committed:
         assert rehearsal.advance(0)
     rehearsal.feed(RunEnded(status="cancelled", at=NOON))
     document = receipt_of(rehearsal)
     check(document)
-    assert document["credits"]["spent"] < rehearsal.state.committed
+    assert document["credits"]["spent"] < rehearsal.state.tally.committed
 
 
 def test_an_unanswered_purchase_is_uncertain_once_it_is_too_old() -> None:

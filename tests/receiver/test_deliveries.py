@@ -15,7 +15,7 @@ from sqlalchemy import select
 from rivya_flows.receiver.app import MAX_BYTES, WEBHOOK_PATH
 from rivya_flows.receiver.notification import JobNotification
 from rivya_flows.store.database import reading
-from rivya_flows.store.received_events import Received
+from rivya_flows.store.received_events import recent_jobs
 from rivya_flows.store.tables import RECEIVED
 from support.databases import BACKENDS, fresh_store
 from support.receiver_stage import SECRET, Stage, receiving, told
@@ -56,7 +56,7 @@ def test_an_unverified_delivery_is_refused_and_changes_nothing(stage: Stage) -> 
     assert [answer.status_code for answer in answers] == [400] * 5
     assert not any(SECRET in answer.text for answer in answers)
     assert [notice.task_id for notice in heard(stage, 1)] == ["task_9"]
-    assert Received(stage.journal.engine).recent_jobs() == ("task_9",)
+    assert recent_jobs(stage.journal.engine) == ("task_9",)
 
 
 def test_a_delivery_that_quotes_the_key_is_stored_without_it(tmp_path: Path) -> None:

@@ -62,12 +62,11 @@ def test_runs_are_listed_newest_first(journal: Journal) -> None:
     assert [row.run_id for row in journal.runs()] == ["run-c", "run-b", "run-a"]
 
 
-def test_ids_are_found_by_their_beginning_in_the_order_of_their_start(journal: Journal) -> None:
+def test_runs_are_found_by_the_beginning_of_their_ids(journal: Journal) -> None:
     for minute, run_id in enumerate(["run-1_b", "run-1_a", "run-12", "run-2"]):
         journal.create(frozen(run_id, minute), Path("/runs"))
-    assert journal.ids("run-1") == ("run-1_b", "run-1_a", "run-12")
-    assert journal.ids("run-1_") == ("run-1_b", "run-1_a")
-    assert {row.run_id for row in journal.runs("run-1_")} == {"run-1_b", "run-1_a"}
+    assert [row.run_id for row in journal.runs("run-1")] == ["run-12", "run-1_a", "run-1_b"]
+    assert [row.run_id for row in journal.runs("run-1_")] == ["run-1_a", "run-1_b"]
 
 
 def test_a_run_is_created_once(journal: Journal) -> None:

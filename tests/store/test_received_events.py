@@ -8,7 +8,7 @@ import pytest
 
 from rivya_client.types import WebhookEvent
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.received_events import Received
+from rivya_flows.store.received_events import note_received, prune_received, recent_jobs
 from support.databases import BACKENDS, fresh_store
 from support.receiver_stage import told
 
@@ -19,15 +19,18 @@ def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Journal]
         yield opened
 
 
-def test_received_events_are_listed_newest_first_and_old_ones_are_removed(journal: Journal) -> None:
+def test_received_events_are_listed_newest_first_and_old_ones_are_removed(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = [1000.0]
-    received = Received(journal.engine, clock=lambda: now[0])
+    monkeypatch.setattr("time.time", lambda: now[0])
+    store = journal.engine
     odd = {"id": "evt " + "x" * 300, "type": "t" * 200}
     for event in (told(1), told(2), odd):
-        assert received.note(WebhookEvent.model_validate(event), "{}")
-        assert not received.note(WebhookEvent.model_validate(event), "{}")
+        assert note_received(store, WebhookEvent.model_validate(event), "{}")
+        assert not note_received(store, WebhookEvent.model_validate(event), "{}")
         now[0] += 100
-    assert received.recent_jobs() == ("task_2", "task_1")
-    assert received.recent_jobs(250) == ("task_2",)
-    assert received.prune(250) == 1
-    assert received.note(WebhookEvent.model_validate(told(1)), "{}")
+    assert recent_jobs(store) == ("task_2", "task_1")
+    assert recent_jobs(store, 250) == ("task_2",)
+    assert prune_received(store, 250) == 1
+    assert note_received(store, WebhookEvent.model_validate(told(1)), "{}")

@@ -12,7 +12,7 @@ import pytest
 from rivya_flows.engine.run import Asker
 from rivya_flows.questions.question import Answer, Question
 from rivya_flows.queue.events import QuestionAsked
-from rivya_flows.store.suspended_runs import is_overdue, maybe_overdue, waiting_runs
+from rivya_flows.store.run_list import is_overdue, maybe_overdue, waiting_runs
 from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio, customer

@@ -11,7 +11,7 @@ from typing import Any
 
 from rivya_flows.queue.events import ItemCompleted, RunEnded, RunFrozen
 from rivya_flows.store.assets import AssetStore
-from rivya_flows.store.cache_index import CacheIndex, NewResult
+from rivya_flows.store.cache_index import CachedResult, keep_results
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
 
@@ -33,11 +33,6 @@ class AgedStore:
         self.assets = AssetStore((self.folder / "assets").as_uri(), self.folder / "copies")
         self.days_ago = 0
 
-    @property
-    def results(self) -> CacheIndex:
-        at = (NOW - timedelta(days=self.days_ago)).timestamp()
-        return CacheIndex(self.journal.engine, clock=lambda: at)
-
     def medium(self, content: str) -> str:
         """Keeps a medium, as old as the clock says."""
         path = self.folder / "medium"
@@ -53,7 +48,8 @@ class AgedStore:
         outputs: Any = (
             {"text": "hello"} if digest is None else {"asset": {"kind": "image", "sha256": digest}}
         )
-        self.results.keep([NewResult(name, "run-1", outputs, 3)])
+        at = (NOW - timedelta(days=self.days_ago)).timestamp()
+        keep_results(self.journal.engine, [CachedResult(name, "run-1", outputs, 3, at)])
         return digest
 
     def run(self, run_id: str, digest: str, status: str | None = None) -> None:

@@ -19,8 +19,8 @@ from pydantic import SecretStr
 from rivya_client.catalogue.catalogue import Catalogue
 from rivya_client.client import RivyaClient
 from rivya_client.runtime import FastClock
+from rivya_flows.engine.job_waits import HeldSlots, ModelSlots
 from rivya_flows.engine.loop import Engine
-from rivya_flows.engine.model_slots import HeldSlots, ModelSlots
 from rivya_flows.engine.run import A, Asker, Listener, Run, RunOptions, ignore, is_absence, now
 from rivya_flows.engine.run_context import RunContext, ServiceConnection, SharedUploads
 from rivya_flows.preparation.catalogue_cache import read_catalogue
@@ -32,7 +32,6 @@ from rivya_flows.receipt.report import RunReporter
 from rivya_flows.runs.execution import fork_request
 from rivya_flows.settings import Settings, settings_with
 from rivya_flows.store.assets import AssetStore
-from rivya_flows.store.cache_index import CacheIndex
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
 from rivya_sandbox.service.admin import add_credits, create_key, ledger, set_faults
@@ -147,7 +146,6 @@ class Studio:
                 service=self.service,
                 journal=journal,
                 leases=Leases(journal.engine),
-                results=CacheIndex(journal.engine),
                 assets=AssetStore((self.folder / "assets").as_uri(), self.folder / "copies"),
                 scratch=self.folder,
             )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -18,7 +17,7 @@ from rivya_flows.queue.events import (
     ItemFailed,
     QuestionsLeft,
 )
-from rivya_flows.queue.items import TERMINAL, ItemState, Phase, Tally
+from rivya_flows.queue.items import ItemState, Phase, Tally
 from rivya_flows.queue.queue import step
 from rivya_flows.queue.state import QuotedPrices, State, note_price
 from rivya_flows.steps.request import PriceClass
@@ -196,7 +195,7 @@ def forgetful(state: State) -> State:
 
 
 def _ungated(item: ItemState) -> ItemState:
-    return replace(item, gated=False) if item.gated else item
+    return item._replace(gated=False) if item.gated else item
 
 
 _REMEMBERED = (
@@ -239,10 +238,6 @@ def miscounts(state: State) -> Iterator[str]:
         for price, keys in gated.items():
             if not keys <= {key for _, key in current.gates[price]} or name not in state.gated:
                 yield f"{name}: gates"
-        if {*current.ended} != {
-            key for key, item in current.items.items() if item.phase in TERMINAL
-        }:
-            yield f"{name}: ended"
     if every != state.tally:
         yield "tally"
     if unsettled != state.unsettled:
@@ -252,7 +247,7 @@ def miscounts(state: State) -> Iterator[str]:
         yield "quoted"
     if state.spent != sum(item.credits for item in items):
         yield "spent"
-    if state.committed != sum(one.held for item in items for one in item.purchases):
+    if state.tally.committed != sum(one.held for item in items for one in item.purchases):
         yield "committed"
     for name, item in state.each():
         if item.phase is Phase.UPLOADING and not _is_awaited(state, name, item):

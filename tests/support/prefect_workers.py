@@ -222,9 +222,9 @@ class Place:
         if not (self.folder / "journal.sqlite").exists():
             return []
         with contextlib.closing(Journal(f"sqlite:///{self.folder / 'journal.sqlite'}")) as journal:
-            found = journal.ids(f"run-{flow_run_id}")
+            found = journal.runs(f"run-{flow_run_id}")
             assert len(found) <= 1, found
-            return [entry for run_id in found for entry in journal.entries(run_id)]
+            return [entry for run in found for entry in journal.entries(run.run_id)]
 
     def ends(self, flow_run_id: str) -> list[str]:
         """How each execution of a flow run's run ended, in order."""

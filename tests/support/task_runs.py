@@ -21,7 +21,6 @@ def run_of(client: Any, assets: Any, folder: Path, **more: Any) -> Run:
         service=ServiceConnection("", None, "test", 1.0),
         journal=missing,
         leases=missing,
-        results=missing,
         assets=cast("AssetStore", assets),
         scratch=folder,
     )

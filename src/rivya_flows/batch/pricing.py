@@ -203,7 +203,8 @@ def price_batch(context: RunContext, read: ReadBatch) -> PricedBatch:
         look_up=context.look_up,
         machine=context.settings,
     )
-    rows = with_new_runs(read.rows, journal.removed_ids(prefix))
+    removed = frozenset(run.run_id for run in journal.runs(prefix, removed=True))
+    rows = with_new_runs(read.rows, removed)
     fresh: dict[str, RunFrozen] = {}
     problems: list[Diagnostic] = []
     for row in rows:

@@ -79,7 +79,7 @@ def prune_store(
             words = _summary(pruned, media=True, would=would)
             return f"{counted(len(pruned.runs), 'run')} ended before {limit:%Y-%m-%d %H:%M} UTC: {words}"
 
-        number = len(journal.ids(""))
+        number = len(journal.runs())
         tell(f"reading the journal{'s' * (number != 1)} of {number:,} run{'s' * (number != 1)}")
         pruned = prune(pretend=only_plan or not yes)
         if not yes and not as_json:

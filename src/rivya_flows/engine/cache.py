@@ -15,7 +15,7 @@ from rivya_flows.queue.events import CacheAnswered
 from rivya_flows.queue.forks import Finished, finished, is_made_again
 from rivya_flows.queue.queue import replay
 from rivya_flows.store.assets import AssetStore
-from rivya_flows.store.cache_index import CacheIndex
+from rivya_flows.store.cache_index import all_results, find_result, forget_result
 from rivya_flows.store.deployments import hashes_of_specs
 from rivya_flows.store.journal import Journal
 
@@ -36,8 +36,7 @@ def is_intact(assets: AssetStore, outputs: Outputs) -> bool:
 class Reuse:
     """Finds finished work, in forked runs or the index; `lost` is what was found without its media."""
 
-    def __init__(self, results: CacheIndex, assets: AssetStore, journal: Journal) -> None:
-        self._results = results
+    def __init__(self, assets: AssetStore, journal: Journal) -> None:
         self._assets = assets
         self._journal = journal
         self._runs: dict[str, dict[str, Finished]] = {}
@@ -60,7 +59,7 @@ class Reuse:
                         alternative=asked.hashes.index(taken.request_hash),
                     )
                 self.lost.add((asked.step, asked.key))
-        found = self._results.find(name) if asked.index else None
+        found = find_result(self._journal.engine, name) if asked.index else None
         if found and is_intact(self._assets, found.outputs):
             return answer(outputs=dict(found.outputs), saved=found.credits)
         return answer(outputs=None)
@@ -109,11 +108,11 @@ class Pruned:
     sandbox_bytes: int = 0
 
 
-def listing(results: CacheIndex, assets: AssetStore) -> tuple[CacheEntry, ...]:
+def listing(journal: Journal, assets: AssetStore) -> tuple[CacheEntry, ...]:
     """All cache entries, newest first; media are listed, not read."""
     sizes = {kept.sha256: kept.size_bytes for kept in assets.listing()}
     entries = []
-    for one in results.all():
+    for one in all_results(journal.engine):
         media = tuple(dict.fromkeys(asset.sha256 for asset in _media(one.outputs)))
         size, whole = sum(sizes.get(name, 0) for name in media), sizes.keys() >= {*media}
         of = one.cache_key, one.run_id, one.credits, one.at
@@ -122,7 +121,6 @@ def listing(results: CacheIndex, assets: AssetStore) -> tuple[CacheEntry, ...]:
 
 
 def prune(
-    results: CacheIndex,
     assets: AssetStore,
     journal: Journal,
     *,
@@ -134,29 +132,26 @@ def prune(
     """Deletes entries of at least an age, None: all; with `media` also those that nothing names."""
     limit = None if older_than is None else (now - older_than).timestamp()
     going = tuple(
-        entry for entry in reversed(listing(results, assets)) if limit is None or entry.at <= limit
+        entry for entry in reversed(listing(journal, assets)) if limit is None or entry.at <= limit
     )
     if not pretend:
         for entry in going:
-            results.forget(entry.cache_key)
+            forget_result(journal.engine, entry.cache_key)
     if not media:
         return Pruned(going)
     gone = {entry.cache_key for entry in going}
-    named = named_media(results, journal, gone)
+    named = named_media(journal, gone)
     return without_media(Pruned(going), assets, named, now - YOUNG, pretend=pretend)
 
 
 def named_media(
-    results: CacheIndex,
-    journal: Journal,
-    gone: Collection[str],
-    ended: frozenset[str] = frozenset(),
+    journal: Journal, gone: Collection[str], ended: frozenset[str] = frozenset()
 ) -> frozenset[str]:
     """The media that something needs: results, unless they are gone, runs, unless ended, and specs."""
     # The index is read again: entries that were just added name media too.
     still = {
         asset.sha256
-        for found in results.all()
+        for found in all_results(journal.engine)
         if found.cache_key not in gone
         for asset in _media(found.outputs)
     }

@@ -15,8 +15,7 @@ from pydantic import ValidationError
 from rivya_cut.composition import Composition, Layout
 from rivya_cut.results import GIF, POSTER, Rendered, clean_name, film_names
 from rivya_flows.assets import Asset, as_asset
-from rivya_flows.engine.asset_ingest import take
-from rivya_flows.engine.files import fetched
+from rivya_flows.engine.files import fetched, take
 from rivya_flows.engine.run import Run
 from rivya_flows.engine.signing import title_of
 from rivya_flows.errors import MediaError
@@ -44,7 +43,6 @@ async def lay_out(run: Run, work: Work) -> dict[str, Any]:
 async def _drawn(
     run: Run, work: Work, arguments: dict[str, Any], kind: type[Composition | Layout]
 ) -> dict[str, Any]:
-    """The outputs of what is drawn."""
     seconds = run.state.spec(work.step).timeout
     target = run.context.assets.incoming()  # a folder that is not made yet
     try:

@@ -49,7 +49,6 @@ class EndPayload(BaseModel):
 
     @property
     def headline(self) -> str:
-        """The first line of the message."""
         status = "waits for an answer" if self.status == "suspended" else self.status
         return f"**{text(self.title)}** {status}: {text(self.sentence)}"
 
@@ -150,15 +149,12 @@ def _question(receipt: Receipt, choice: Choice, address: Address) -> dict[str, A
 
 
 def _question_lines(name: str, choice: Choice, found: Mapping[str, Any]) -> Iterator[str]:
-    """A question as lines of a message."""
     yield f"**{text(name)}**: {text(choice.question)}"
     if choice.deadline and found["then"]:
         yield text(f"Open until {utc_minute(choice.deadline)}; after that {found['then']}.")
     named = [(f"{one['n']} {one['key']}", one) for one in found["candidates"]]
     yield " · ".join(link(words, one["url"]) if one["url"] else text(words) for words, one in named)
-    pictures = (picture(words, one["url"]) for words, one in named if _is_picture(one))
+    pictures = (
+        picture(words, one["url"]) for words, one in named if one["url"] and one["kind"] == "image"
+    )
     yield from itertools.islice(pictures, _MAX_PICTURES)
-
-
-def _is_picture(candidate: Mapping[str, Any]) -> bool:
-    return candidate["kind"] == "image" and bool(candidate["url"])

@@ -17,8 +17,7 @@ from typing import Any
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from rivya_flows.assets import Asset, Outputs, as_asset, looks_like_asset
-from rivya_flows.engine.asset_ingest import kept
-from rivya_flows.engine.files import fetched
+from rivya_flows.engine.files import fetched, kept
 from rivya_flows.engine.run import Run
 from rivya_flows.errors import LostMediumError, RivyaError
 from rivya_flows.queue.actions import Buy, Work

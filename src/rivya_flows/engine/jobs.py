@@ -18,7 +18,7 @@ from rivya_client.mime_types import MediaKind
 from rivya_client.retries import ONCE
 from rivya_client.types import Generation
 from rivya_flows.assets import Asset
-from rivya_flows.engine.asset_ingest import of_kept, take
+from rivya_flows.engine.files import of_kept, take
 from rivya_flows.engine.run import Run
 from rivya_flows.errors import (
     APIError,
@@ -200,7 +200,6 @@ class _Downloads:
 
     @property
     def kept(self) -> tuple[BroughtFile, ...]:
-        """All of them, in the order of the results."""
         return tuple(self.files[index] for index in sorted(self.files))
 
     async def collect(self, urls: Sequence[str]) -> list[Asset]:

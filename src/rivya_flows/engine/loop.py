@@ -14,8 +14,7 @@ from typing import Any, TypeVar, cast
 
 from rivya_client.client import RivyaClient
 from rivya_client.types import Generation
-from rivya_flows.engine.actions import events_of
-from rivya_flows.engine.notify import notify
+from rivya_flows.engine.actions import events_of, notify
 from rivya_flows.engine.run import A, Run, Runner
 from rivya_flows.errors import (
     APIStatusError,
@@ -26,23 +25,10 @@ from rivya_flows.errors import (
     StoreLostError,
     StoreUnreachableError,
 )
+from rivya_flows.queue import events
 from rivya_flows.queue.actions import Action, AskCache, Buy, Collect, EndRun, UploadMedium, Work
 from rivya_flows.queue.evaluation import claimed_hash
-from rivya_flows.queue.events import (
-    MOST_OTHER_RUNS,
-    ChatAnswered,
-    Event,
-    ItemCompleted,
-    ItemFailed,
-    JobSeen,
-    OtherRun,
-    PoolRefused,
-    PoolTotal,
-    RunEnded,
-    RunResumed,
-    ServiceAsked,
-    Stamped,
-)
+from rivya_flows.queue.events import Event
 from rivya_flows.queue.items import ItemState, Phase
 from rivya_flows.queue.queue import step
 from rivya_flows.queue.state import State
@@ -50,7 +36,7 @@ from rivya_flows.receipt.from_journal import credits_of
 from rivya_flows.receipt.reconciliation import jobs_to_ask
 from rivya_flows.receipt.report import RunReport
 from rivya_flows.steps.registry import known_kind
-from rivya_flows.store.cache_index import NewResult
+from rivya_flows.store.cache_index import CachedResult, keep_results
 from rivya_flows.store.charges import spent_by_others
 from rivya_flows.store.database import in_thread, to_its_end
 from rivya_flows.store.pools import Pools
@@ -72,12 +58,12 @@ class Engine:
         self._turn = asyncio.Lock()
         self._counting: set[asyncio.Task[None]] = set()
         self._working: set[asyncio.Task[None]] = set()
-        self._results: list[NewResult] = []
+        self._results: list[CachedResult] = []
         self._storing: asyncio.Task[None] | None = None
         self._has_ended = self._stopping = False
         self._absence: BaseException | None = None
 
-    async def run(self, resumed: RunResumed) -> State:
+    async def run(self, resumed: events.RunResumed) -> State:
         """Execute the run; gives its state at the end, and raises what ended this execution alone."""
         run = self._run
         self._driver = asyncio.current_task()
@@ -90,23 +76,17 @@ class Engine:
             with suppress(*run.stops):  # a second one does not keep the end back
                 await self._stop()
             if run.state.ended is None and not run.goes_on_elsewhere():
-                await self._feed(RunEnded(status="cancelled", at=run.clock()))
+                await self._feed(events.RunEnded(status="cancelled", at=run.clock()))
             raise
         finally:
             await self._stop()
         return run.state
 
     async def _feed(self, event: Event) -> None:
-        """Journals an event; returns when it counts. It counts also if this is cancelled.
-
-        Raises:
-            LeaseLostError: Another process executes the run now.
-            StoreError: It cannot be written.
-            asyncio.CancelledError: Also after a `RunEnded` was fed, which is the last event.
-        """
+        """Journals an event; returns when it counts, which it does also if this is cancelled."""
         if self._has_ended:
             raise asyncio.CancelledError
-        self._has_ended = isinstance(event, RunEnded)
+        self._has_ended = isinstance(event, events.RunEnded)
         run = self._run
         written = run.context.journal.submit(run.run_id, (event,), run.lease.fence)
         counting = asyncio.create_task(self._counted(written), context=self._context)
@@ -114,12 +94,12 @@ class Engine:
         counting.add_done_callback(self._counting.discard)
         await asyncio.shield(counting)
 
-    async def _counted(self, written: Future[tuple[Stamped, ...]]) -> None:
+    async def _counted(self, written: Future[tuple[events.Stamped, ...]]) -> None:
         async with self._turn:  # in the order of the journal, and the loop turns between two
             for stamped in await asyncio.wrap_future(written):
                 self._count(stamped)
 
-    def _count(self, entry: Stamped) -> None:
+    def _count(self, entry: events.Stamped) -> None:
         """Apply an event that is on disk to the queue, and start the actions that follow."""
         run, event = self._run, entry.event
         try:
@@ -131,7 +111,7 @@ class Engine:
         self._results += _bought(run, event)
         if self._results and self._storing is None:
             self._storing = asyncio.create_task(self._store())
-        if isinstance(event, RunEnded) and not self._over.done():
+        if isinstance(event, events.RunEnded) and not self._over.done():
             self._over.set_result(None)
         for action in () if self._stopping else actions:
             if isinstance(action, EndRun):  # what else comes in the meantime changes nothing
@@ -144,7 +124,7 @@ class Engine:
         """Store results for later runs with an equal request, in batches, in a thread."""
         while self._results:
             results, self._results = self._results, []
-            await in_thread(partial(self._run.context.results.keep, results))
+            await in_thread(partial(keep_results, self._run.context.journal.engine, results))
         self._storing = None
 
     def _is_done(self, task: asyncio.Task[None]) -> None:
@@ -155,8 +135,8 @@ class Engine:
     async def _run_action(self, action: Action) -> None:
         try:
             # The generator resumes only after its last event is on disk: intents come first.
-            async with aclosing(events_of(self._run, action)) as events:
-                async for event in events:
+            async with aclosing(events_of(self._run, action)) as following:
+                async for event in following:
                     await self._feed(event)
         except BaseException as error:
             await self._failed(action, error)
@@ -201,20 +181,20 @@ class Engine:
                 await asyncio.wait([self._storing])
 
 
-def _bought(run: Run, event: Event) -> Iterator[NewResult]:
+def _bought(run: Run, event: Event) -> Iterator[CachedResult]:
     """The bought or composed results that an event brought; a resume brings all, which a crash may have lost."""
-    if isinstance(event, ItemCompleted | ChatAnswered):
+    if isinstance(event, events.ItemCompleted | events.ChatAnswered):
         item = run.state.item(event.step, event.key)
         # The index had no result, or one whose media are lost: replace it.
-        yield from _result_of(run, event.step, item, replace=item.asked_cache)
-    elif isinstance(event, RunResumed):
+        yield from _result_of(run, event.step, item, replaces=item.asked_cache)
+    elif isinstance(event, events.RunResumed):
         for step_id, item in run.state.each():
             yield from _result_of(run, step_id, item)
 
 
 def _result_of(
-    run: Run, step_id: str, item: ItemState, *, replace: bool = False
-) -> Iterator[NewResult]:
+    run: Run, step_id: str, item: ItemState, *, replaces: bool = False
+) -> Iterator[CachedResult]:
     request = item.request
     if request is None or item.phase is not Phase.COMPLETED or item.outputs is None:
         return
@@ -223,7 +203,8 @@ def _result_of(
     if made and request.request_hash and not request.is_function:
         name = claimed_hash(run.state, step_id, item)
         cost = sum(one.held for one in item.purchases if one.alternative == item.alternative)
-        yield NewResult(name, run.run_id, item.outputs or {}, cost, replace)
+        at = run.clock().timestamp()
+        yield CachedResult(name, run.run_id, item.outputs, cost, at, replaces)
 
 
 def _needs_service(action: Action) -> bool:
@@ -239,18 +220,17 @@ def _needs_service(action: Action) -> bool:
 
 def _outcome(
     action: UploadMedium | AskCache | Buy | Collect | Work, error: RivyaError
-) -> ItemFailed | PoolRefused:
+) -> events.ItemFailed | events.PoolRefused:
     """The item failed; or a pool did not cover its intent, and nothing was sent."""
     of = {"step": action.step, "key": action.key}
     if isinstance(error, PoolExceededError) and isinstance(action, Buy):
         names = ("pool", "needs", "left", "until")
         told = {name: getattr(error, name) for name in names}
-        return PoolRefused(**of, n=action.n, rest=action.rest is not None, **told)
-    return ItemFailed(**of, code=error.code, message=str(error))
+        return events.PoolRefused(**of, n=action.n, rest=action.rest is not None, **told)
+    return events.ItemFailed(**of, code=error.code, message=str(error))
 
 
-async def drive(run: Run, resumed: RunResumed) -> None:
-    """Executes a run to its end, then compares ledger, jobs and wallet."""
+async def drive(run: Run, resumed: events.RunResumed) -> None:
     if (await Engine(run).run(resumed)).ended in ("completed", "failed"):
         await reconcile_jobs(run)
 
@@ -302,21 +282,21 @@ async def reconcile_jobs(run: Run) -> None:
     if asked and not jobs:
         return
     engine, state, row = run.context.journal.engine, run.state, run.reporter.row
-    others: tuple[OtherRun, ...] = ()
-    pools: tuple[PoolTotal, ...] = ()
+    others: tuple[events.OtherRun, ...] = ()
+    pools: tuple[events.PoolTotal, ...] = ()
     with suppress(StoreError):
         if (credits_of(state).unexplained or 0) > 0:
             spent = partial(spent_by_others, engine, run.run_id, state.service, state.wallet)
             others = await in_thread(spent)
     with suppress(StoreError):
         pools = await in_thread(partial(Pools(engine).matching, row.labels, row.service))
-    event = ServiceAsked(
+    event = events.ServiceAsked(
         jobs={
-            one: (job := jobs[one]) and JobSeen.model_validate(job, from_attributes=True)
+            one: (job := jobs[one]) and events.JobSeen.model_validate(job, from_attributes=True)
             for one in asked
         },
         others=sum(one.most for one in others),
-        other_runs=others[:MOST_OTHER_RUNS],
+        other_runs=others[: events.MOST_OTHER_RUNS],
         pools=pools,
     )
     append = partial(run.context.journal.append, run.run_id, event, run.lease.fence)

@@ -8,25 +8,16 @@ import json
 import time
 from collections.abc import AsyncGenerator
 from datetime import datetime, timedelta
-from typing import TypedDict
+from typing import Any
 
 from rivya_client.errors import NotSentError, RefusedAfterSilenceError, may_have_been_carried_out
 from rivya_client.types import ChatCompletion, Generation
 from rivya_flows.engine.functions import call_function
 from rivya_flows.engine.run import Run
 from rivya_flows.errors import APIError, APIStatusError, UsageError
+from rivya_flows.queue import events
 from rivya_flows.queue.actions import Buy
-from rivya_flows.queue.events import (
-    ChatAnswered,
-    Event,
-    ItemCompleted,
-    JobEnded,
-    PurchaseAccepted,
-    PurchaseIntended,
-    PurchaseRefused,
-    PurchaseUnanswered,
-    PurchaseUncertain,
-)
+from rivya_flows.queue.events import Event
 from rivya_flows.queue.items import Purchase
 from rivya_flows.queue.outcomes import CONFLICT, meaning_of_refusal
 
@@ -56,18 +47,18 @@ async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
         if not action.intended and action.rest is None:
             yield _intent(run, action)
         send = _call_paid if is_function else _send_intended
-        async with contextlib.aclosing(send(run, action)) as events:
-            async for event in events:
+        async with contextlib.aclosing(send(run, action)) as following:
+            async for event in following:
                 yield event
-                accepted = isinstance(event, PurchaseAccepted)
+                accepted = isinstance(event, events.PurchaseAccepted)
     finally:
         if not accepted:
             run.slots.over(action)
 
 
-def _intent(run: Run, action: Buy) -> PurchaseIntended:
-    return PurchaseIntended(
-        **_of(action),
+def _intent(run: Run, action: Buy) -> events.PurchaseIntended:
+    return events.PurchaseIntended(
+        **action.of,
         route=action.bought.route,
         idempotency_key=action.bought.idempotency_key,
         body=action.bought.body,
@@ -91,8 +82,8 @@ def _model_in(body: str) -> str | None:
 async def _call_paid(run: Run, action: Buy) -> AsyncGenerator[Event]:
     """Call a function under the key of a purchase; an exception leaves it open for a resume."""
     outputs = await run.call(call_function, run.state.planned(action.step).kind.uses, action)
-    yield JobEnded(**_of(action), status="succeeded", final_credits=action.bought.reserve)
-    yield ItemCompleted(step=action.step, key=action.key, outputs=outputs)
+    yield events.JobEnded(**action.of, status="succeeded", final_credits=action.bought.reserve)
+    yield events.ItemCompleted(step=action.step, key=action.key, outputs=outputs)
 
 
 async def _send_intended(run: Run, action: Buy) -> AsyncGenerator[Event]:
@@ -101,7 +92,7 @@ async def _send_intended(run: Run, action: Buy) -> AsyncGenerator[Event]:
     A missing response raises: the intent stays open, and a resume sends the same bytes under the
     same key. A request that never left raises too, after the intent was closed at 0.
     """
-    of, stage = _of(action), _stage(run, action)
+    stage = _stage(run, action)
     deadline: datetime | None = None
     while True:
         try:
@@ -109,14 +100,14 @@ async def _send_intended(run: Run, action: Buy) -> AsyncGenerator[Event]:
             break
         except APIError as error:
             if _may_have_bought(error) and _purchase(run, action).sent != "unknown":
-                yield PurchaseUnanswered(**of, reason=str(error))
+                yield events.PurchaseUnanswered(**action.of, reason=str(error))
             if error.code == CONFLICT:
                 # The first request under this key may still run: only waiting is safe.
                 deadline = deadline or run.clock() + timedelta(seconds=run.conflict_seconds)
                 await asyncio.sleep(run.conflict_pause_seconds)
             # By wall time, which also passes while a machine sleeps: the key may be forgotten by then.
             late = deadline is not None and run.clock() >= deadline
-            if closing := _closing(error, _purchase(run, action), of, late=late):
+            if closing := _closing(error, _purchase(run, action), action.of, late=late):
                 yield closing
                 if not isinstance(error, NotSentError):
                     return
@@ -148,25 +139,25 @@ def _may_have_bought(error: APIError) -> bool:
 
 
 def _closing(
-    error: APIError, bought: Purchase, of: _Named, *, late: bool
-) -> PurchaseRefused | PurchaseUncertain | None:
+    error: APIError, bought: Purchase, of: dict[str, Any], *, late: bool
+) -> events.PurchaseRefused | events.PurchaseUncertain | None:
     """The event that closes a purchase after a failed call; None if it stays open."""
     if isinstance(error, NotSentError) and bought.sent == "never":
-        return PurchaseRefused(**of, code=error.code, message=error.message, status=None)
+        return events.PurchaseRefused(**of, code=error.code, message=error.message, status=None)
     if not isinstance(error, APIStatusError):
         return None
     if error.code == CONFLICT:
         reason = f"the service holds another request under this key: {error.detail}"
-        return PurchaseUncertain(**of, reason=reason) if late else None
+        return events.PurchaseUncertain(**of, reason=reason) if late else None
     match meaning_of_refusal(bought, error.status, error.code):
         case "open":
             return None
         case "uncertain":
             said = f"{error.code}: {error.detail}"
             reason = f"refused now ({said}), after an earlier request without a response"
-            return PurchaseUncertain(**of, reason=reason)
+            return events.PurchaseUncertain(**of, reason=reason)
         case "refused":
-            return PurchaseRefused(
+            return events.PurchaseRefused(
                 **of,
                 code=error.code,
                 message=error.detail,
@@ -175,32 +166,20 @@ def _closing(
             )
 
 
-class _Named(TypedDict):
-    """What names a purchase in its events."""
-
-    step: str
-    key: str
-    n: int
-
-
-def _of(action: Buy) -> _Named:
-    return {"step": action.step, "key": action.key, "n": action.n}
-
-
-def _accepted(action: Buy, job: Generation) -> PurchaseAccepted:
-    return PurchaseAccepted(
-        **_of(action),
+def _accepted(action: Buy, job: Generation) -> events.PurchaseAccepted:
+    return events.PurchaseAccepted(
+        **action.of,
         task_id=job.id,
         # The service may charge at the end only; a job that holds nothing would leave the cap open.
         reserved_credits=job.reserved_credits or action.bought.reserve,
     )
 
 
-def _answered(action: Buy, answer: ChatCompletion) -> ChatAnswered:
+def _answered(action: Buy, answer: ChatCompletion) -> events.ChatAnswered:
     reserved = (answer.credits and answer.credits.reserved) or action.bought.reserve
     final = answer.credits.final if answer.credits else None
-    return ChatAnswered(
-        **_of(action),
+    return events.ChatAnswered(
+        **action.of,
         completion_id=answer.id,
         session_id=answer.session_id or json.loads(action.bought.body).get("session_id") or "",
         content=answer.message.content,

@@ -18,8 +18,7 @@ from rivya_client.job_durations import Watched
 from rivya_client.retries import RetryPolicy
 from rivya_client.types import Generation
 from rivya_flows.engine.cache import Reuse
-from rivya_flows.engine.job_wakes import JobWakes
-from rivya_flows.engine.model_slots import HeldSlots
+from rivya_flows.engine.job_waits import HeldSlots, JobWakes
 from rivya_flows.engine.run_context import RunContext, WalletCredentials
 from rivya_flows.engine.signing import Signing
 from rivya_flows.errors import APIError, StoreUnreachableError, UsageError
@@ -96,7 +95,6 @@ class RunOptions:
     unpaid: Unpaid | None = None
 
     def resumed(self, resend_hours: float, trace_id: str | None = None) -> RunResumed:
-        """The event that begins the execution."""
         return RunResumed(at=now(), resend_hours=resend_hours, trace_id=trace_id, **vars(self))
 
 
@@ -107,9 +105,6 @@ class Run:
     Attributes:
         outlasts: The errors that end this execution and not the run: somebody executes it again.
         lease, client, call, state: Set by the runner; `began` by the loop. `state` follows each event.
-        goes_on_elsewhere: Whether another process continues a run that is being stopped.
-        wakes: Ends waits early by webhooks; None if they are off.
-        signing: Signs what `compose` and `layout` make; None leaves it unsigned.
         shrink: Divides the width and height of what is composed and laid out in a format.
         conflict_seconds: How long a purchase is sent again after `idempotency_conflict`, since
             its first request may still be under way.
@@ -153,12 +148,10 @@ class Run:
 
     @cached_property
     def look_up(self) -> Reuse:
-        """Finds finished work of an equal request of an earlier run."""
-        context = self.context  # whose own one may know the runs of another run
-        return Reuse(context.results, context.assets, context.journal)
+        # That of the context may know the runs of another run.
+        return Reuse(self.context.assets, self.context.journal)
 
     def resumed(self, trace_id: str | None = None) -> RunResumed:
-        """The event that begins this execution."""
         return self.options.resumed(self.context.settings.rivya_flows_resend_hours, trace_id)
 
     def retry(self, step: str) -> RetryPolicy:
@@ -183,7 +176,6 @@ class Runner(Protocol):
     def started(
         self, settings: Settings, notify: Callable[[str], object] = lambda _: None
     ) -> AbstractAsyncContextManager[None]:
-        """Runs what `execute` needs, for any number of executions at once."""
         return nullcontext()
 
     async def execute(self, run: Run) -> RunReport:

@@ -27,7 +27,6 @@ from rivya_flows.receiver.addresses import SECRET_NAME
 from rivya_flows.scratch import scratch
 from rivya_flows.settings import REQUESTS_PER_SECOND, Settings
 from rivya_flows.store.assets import AssetStore
-from rivya_flows.store.cache_index import CacheIndex
 from rivya_flows.store.database import make_patient
 from rivya_flows.store.journal import Journal, RunRow
 from rivya_flows.store.leases import Leases
@@ -56,7 +55,6 @@ class ServiceConnection:
     Attributes:
         identity: Stays the same when a sandbox comes back on another port, and however a base URL
             is spelled: pools and runs are of an identity.
-        wallet: Name of the wallet; None: that of the process's key.
     """
 
     base_url: str
@@ -110,14 +108,12 @@ class RunContext:
     service: ServiceConnection
     journal: Journal
     leases: Leases
-    results: CacheIndex
     assets: AssetStore
     scratch: Path
     uploads: SharedUploads = field(default_factory=SharedUploads)
     runtime: Runtime = field(default_factory=Runtime)
 
     def client(self) -> RivyaClient:
-        """A client of the service, to be used with ``async with``."""
         key = self.service.api_key
         return RivyaClient(
             None if key is None else key.get_secret_value(),
@@ -151,22 +147,18 @@ class RunContext:
 
     @cached_property
     def look_up(self) -> Reuse:
-        """Finds finished work of an equal request of an earlier run."""
-        return Reuse(self.results, self.assets, self.journal)
+        return Reuse(self.assets, self.journal)
 
     @cached_property
     def address_secret(self) -> str:
-        """What signs the addresses of the receiver."""
         return shared_secret(self.journal.engine, SECRET_NAME)
 
     def pools(self, labels: Mapping[str, str]) -> tuple[PoolTotal, ...]:
-        """The pools that match labels, as the service has used them, in the order of their names."""
         return Pools(self.journal.engine).matching(labels, self.service.identity)
 
 
 @contextmanager
 def open_context(settings: Settings, service: ServiceConnection) -> Iterator[RunContext]:
-    """Opens the store and the media."""
     with scratch() as folder:
         private_folder(settings.data)
         if settings.rivya_flows_assets is None:
@@ -180,7 +172,6 @@ def open_context(settings: Settings, service: ServiceConnection) -> Iterator[Run
                 service=service,
                 journal=journal,
                 leases=Leases(journal.engine),
-                results=CacheIndex(journal.engine),
                 assets=AssetStore(settings.assets_url, folder / "assets"),
                 scratch=folder,
             )

@@ -10,20 +10,8 @@ from typing import Any
 from rivya_flows.engine.run import Listener, Rendering
 from rivya_flows.errors import APIError, RateLimitError
 from rivya_flows.plans.names import short_label
-from rivya_flows.queue.events import (
-    AnswerGiven,
-    CacheAnswered,
-    ChatAnswered,
-    Event,
-    ItemCompleted,
-    ItemFailed,
-    JobEnded,
-    PoolRefused,
-    PurchaseAccepted,
-    PurchaseRefused,
-    PurchaseUncertain,
-    RunEnded,
-)
+from rivya_flows.queue import events
+from rivya_flows.queue.events import Event
 from rivya_flows.queue.outcomes import bought_instead
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.phrases import budget_warning, credits_of, open_jobs
@@ -45,7 +33,7 @@ def log_events(logger: Logger, *then: Listener) -> Listener:
             logger.log(level, "%s", words)
         if instead := bought_instead(event, state):
             logger.warning("%s", instead)
-        if isinstance(event, PoolRefused) and event.pool not in refusing:
+        if isinstance(event, events.PoolRefused) and event.pool not in refusing:
             refusing.add(event.pool)
             left = f"the pool {event.pool} has {credits_of(event.left)} left"
             words = f"{_name(event)} needs {event.needs}, {left}; buying what fits"
@@ -53,7 +41,7 @@ def log_events(logger: Logger, *then: Listener) -> Listener:
                 least = f"all that is left needs at least {event.needs}"
                 words = f"{least}, {left}; buying nothing more"
             logger.warning("%s", words)
-        if isinstance(event, RunEnded) and event.status == "cancelled":
+        if isinstance(event, events.RunEnded) and event.status == "cancelled":
             for sentence in cancelled_lines(state):
                 logger.warning("%s", sentence)
         if not warned and (warning := budget_warning(state)):
@@ -100,32 +88,34 @@ def _name(event: Any) -> str:
 
 def _is_known(event: Event, state: State) -> bool:
     """Whether an item is done whose job was just said to have succeeded."""
-    if not isinstance(event, ItemCompleted):
+    if not isinstance(event, events.ItemCompleted):
         return False
     purchases = state.item(event.step, event.key).purchases
     return bool(purchases) and purchases[-1].status == "succeeded"
 
 
-_WARNINGS = (ItemFailed, PurchaseRefused, PurchaseUncertain)
+_WARNINGS = (events.ItemFailed, events.PurchaseRefused, events.PurchaseUncertain)
 
 _LINES: dict[type[Any], Callable[[Any], str | None]] = {
-    CacheAnswered: lambda e: (
+    events.CacheAnswered: lambda e: (
         None
         if e.outputs is None
         else f"{_name(e)}: taken from {e.run_id or 'an earlier run'}, {credits_of(e.saved)} saved"
     ),
-    PurchaseAccepted: lambda e: (
+    events.PurchaseAccepted: lambda e: (
         f"{_name(e)}: bought, {credits_of(e.reserved_credits)} ({e.task_id})"
     ),
-    ChatAnswered: lambda e: f"{_name(e)}: answered, {credits_of(e.final_credits)}",
-    JobEnded: lambda e: f"{_name(e)}: {e.status}, {credits_of(e.final_credits)}",
-    AnswerGiven: answer_line,
-    ItemCompleted: lambda e: f"{_name(e)}: done",
-    ItemFailed: lambda e: f"{_name(e)}: {e.message}",
-    PurchaseRefused: lambda e: (
+    events.ChatAnswered: lambda e: f"{_name(e)}: answered, {credits_of(e.final_credits)}",
+    events.JobEnded: lambda e: f"{_name(e)}: {e.status}, {credits_of(e.final_credits)}",
+    events.AnswerGiven: answer_line,
+    events.ItemCompleted: lambda e: f"{_name(e)}: done",
+    events.ItemFailed: lambda e: f"{_name(e)}: {e.message}",
+    events.PurchaseRefused: lambda e: (
         f"{_name(e)}: {'refused' if e.status else 'not sent'}, not charged: {e.message}"
     ),
-    PurchaseUncertain: lambda e: f"{_name(e)}: outcome unknown, counted as spent: {e.reason}",
+    events.PurchaseUncertain: lambda e: (
+        f"{_name(e)}: outcome unknown, counted as spent: {e.reason}"
+    ),
 }
 
 

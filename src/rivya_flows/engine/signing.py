@@ -66,7 +66,6 @@ def title_of(asset: Asset) -> str:
 
 
 def signer_of(settings: Settings) -> Signer | None:
-    """The signer that is configured; None if none is."""
     files = (settings.rivya_flows_c2pa_certificate, settings.rivya_flows_c2pa_key)
     certificate, key = files
     if certificate is None and key is None:

@@ -83,7 +83,7 @@ def films(state: State) -> dict[tuple[str, str], Film]:
             else:
                 asset = _bought(plan.catalogue.get(str(arguments.get("model"))), arguments)
             outputs: dict[str, JsonValue] = {"asset": asset, "assets": [asset]}
-            given.change(name, replace(item, phase=Phase.COMPLETED, outputs=outputs))
+            given.change(name, item._replace(phase=Phase.COMPLETED, outputs=outputs))
     return found
 
 

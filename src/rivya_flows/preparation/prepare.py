@@ -16,7 +16,7 @@ from rivya_client.catalogue.differences import price_changes
 from rivya_client.catalogue.prices import price_of
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.assets import Asset
-from rivya_flows.engine.asset_ingest import each_found, keep, put_all_back
+from rivya_flows.engine.files import each_found, keep, put_all_back
 from rivya_flows.errors import APIConnectionError, BudgetError, LostMediumError, UsageError
 from rivya_flows.estimate.estimate import Estimate, LookUp, estimate, greatest, rehearse
 from rivya_flows.language.canonical import digest

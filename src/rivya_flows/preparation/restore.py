@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rivya_flows.assets import Asset, assets_in, output_assets
-from rivya_flows.engine.asset_ingest import put_all_back
+from rivya_flows.engine.files import put_all_back
 from rivya_flows.errors import UsageError
 from rivya_flows.plans.names import label
 from rivya_flows.preparation.spec_file import spec_path

@@ -13,7 +13,7 @@ from typing import Any
 
 from rivya_client.catalogue.catalogue import Catalogue
 from rivya_flows.assets import Asset, as_asset
-from rivya_flows.engine.asset_ingest import each_found, keep
+from rivya_flows.engine.files import each_found, keep
 from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.inputs import fit, hint_for

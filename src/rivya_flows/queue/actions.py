@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import JsonValue
 
@@ -15,7 +15,7 @@ from rivya_flows.queue.items import Purchase
 
 @dataclass(frozen=True, slots=True)
 class ReadBalance:
-    """Read the balance for a step; for the run if `step` is None."""
+    """Read the balance for a step, or for the run."""
 
     step: str | None
     phase: Literal["before", "after"]
@@ -23,11 +23,7 @@ class ReadBalance:
 
 @dataclass(frozen=True, slots=True)
 class UploadMedium:
-    """Upload one medium to the Files API.
-
-    Attributes:
-        source: SHA-256, URL or file id; identifies the upload together with `media` and `model`.
-    """
+    """Upload a medium to the Files API; its `source` is a SHA-256, a URL or a file id."""
 
     source: str
     media: str
@@ -39,12 +35,7 @@ class UploadMedium:
 
 @dataclass(frozen=True, slots=True)
 class AskCache:
-    """Look for the result of an equal request of an earlier run.
-
-    Attributes:
-        hashes: Of the request as written and of each `fallback`: a forked run gives what one of
-            them made.
-    """
+    """Look for the result of an equal request; a forked run may have it by any of the `hashes`."""
 
     step: str
     key: str
@@ -64,6 +55,10 @@ class Buy:
     rest: int | None = None
 
     @property
+    def of(self) -> dict[str, Any]:
+        return {"step": self.step, "key": self.key, "n": self.bought.n}
+
+    @property
     def n(self) -> int:
         return self.bought.n
 
@@ -75,12 +70,7 @@ class Buy:
 
 @dataclass(frozen=True, slots=True)
 class Collect:
-    """Wait for a job to end and collect its results.
-
-    Attributes:
-        media: image, video or audio: decides how often to poll.
-        settled: Its end is journaled; only the results are missing.
-    """
+    """Wait for a job to end, unless that is `settled`, and collect its results."""
 
     step: str
     key: str

@@ -90,36 +90,31 @@ def _unasking_pick(state: State, planned: PlannedStep) -> ItemState | None:
 
 
 def _evaluable(state: State, planned: PlannedStep, step: StepState) -> list[ItemState]:
-    """Waiting items whose own source has ended or is missing; later, those whose source did since."""
-    found = list(step.items.values())
+    """Waiting items whose own source has ended or is missing; after a first look, of what changed now."""
+    found = [*step.items.values()]
     if planned.itemwise is not None:
         source = state.steps[planned.itemwise]
-        if step.examined is None:
-            found = [
-                item
-                for item in found
-                if item.variables or (source.expanded and _has_ended(source, item.key))
-            ]
-        else:
-            since = [key for key in source.ended[step.examined :] if key in step.items]
-            found = [step.items[key] for key in sorted(since, key=step.places.__getitem__)]
-        step.examined = len(source.ended) if source.expanded else None
+        if step.examined:
+            keys = {key for name, key in state.changed if name == planned.itemwise}
+            known = sorted(keys & step.items.keys(), key=step.places.__getitem__)
+            found = [step.items[key] for key in known]
+        step.examined = source.expanded
+        found = [item for item in found if item.variables or _has_ended(source, item.key)]
     return [item for item in found if item.phase is Phase.WAITING]
 
 
 def _has_ended(source: StepState, key: str) -> bool:
-    return key not in source.items or source.items[key].phase in TERMINAL
+    return source.expanded and (key not in source.items or source.items[key].phase in TERMINAL)
 
 
 def skip_unstarted(state: State, step_id: str, reason: str) -> None:
-    """Skip the items of a step that have not started."""
     step = state.steps[step_id]
     if not step.expanded:
         _placeholder(state, step_id, Phase.SKIPPED, reason)
     elif step.tally.ended + step.tally.open < len(step.items):
         for item in [*step.items.values()]:
             if item.phase not in TERMINAL | OPEN:
-                state.change(step_id, _ended(item, Phase.SKIPPED, reason))
+                state.change(step_id, item.skipped(reason))
 
 
 class _Surroundings:
@@ -165,12 +160,10 @@ class _Surroundings:
 
     @cached_property
     def alternatives(self) -> tuple[Step, ...]:
-        """The step as written, then with each `fallback` in place."""
         return alternatives_of(self.planned.step)
 
     @cached_property
     def files(self) -> Mapping[str, Asset]:
-        """Files of the spec of this step."""
         return self.state.plan.files_of(self.planned)
 
     @cached_property
@@ -190,22 +183,22 @@ def _evaluate_item(
     if around.step_id in state.plan.spaces:
         return _included(state, around.step_id, item)
     if planned.skipped or failed:
-        return _ended(item, Phase.SKIPPED, planned.skipped or failed or "")
+        return item.skipped(planned.skipped or failed or "")
     if planned.itemwise is not None and not item.variables:
         followed = state.steps[planned.itemwise].items.get(item.key)
         if followed is None:
-            return _ended(item, Phase.SKIPPED, f"{planned.itemwise} has no such item any more")
-        if _is_placeholder(followed):
-            return _ended(item, Phase.SKIPPED, followed.reason or "")
+            return item.skipped(f"{planned.itemwise} has no such item any more")
+        if not followed.key and not followed.variables:  # it stands for a list that never was
+            return item.skipped(followed.reason or "")
         fields = item_fields(state.planned(planned.itemwise), followed)
-        item = replace(item, variables={planned.step.as_: fields})
+        item = item._replace(variables={planned.step.as_: fields})
     step, requests = planned.step, list[ItemRequest]()
     try:
         if around.shut:
-            return _ended(item, Phase.SKIPPED, f"the condition of {around.shut} is false")
+            return item.skipped(f"the condition of {around.shut} is false")
         scope = {**around.scope, **item.variables}
         if step.if_ is not None and not condition(step.if_, scope):
-            return _ended(item, Phase.SKIPPED, "its condition is false")
+            return item.skipped("its condition is false")
         catalogue, service = state.plan.catalogue, state.seller
         files, branding = around.files, around.branding
         # With all that it may fall back to: nothing is bought if one of them is wrong.
@@ -215,18 +208,14 @@ def _evaluate_item(
             requests.append(request)
             room -= request.size
         if reason := nothing_to_pick(requests[0]):
-            return _ended(item, Phase.FAILED, reason, "nothing_to_pick")
+            return item.failed("nothing_to_pick", reason)
     except UsesNull as null:
-        return _ended(
-            item, Phase.SKIPPED, _not_made(around, item) or f"{fallback_of(len(requests))}{null}"
-        )
-    except (PlanTooLargeError, TooMuchWorkError) as error:
-        reason = f"{fallback_of(len(requests))}{error}"
-        return _ended(item, Phase.FAILED, reason, _TOO_LARGE)
-    except (ExpressionError, ItemRequestError) as error:
-        reason = f"{fallback_of(len(requests))}{error}"
-        return _ended(item, Phase.FAILED, reason, "bad_arguments")
-    item = replace(item, phase=Phase.READY, requests=tuple(requests), reason=None, code=None)
+        return item.skipped(_not_made(around, item) or f"{fallback_of(len(requests))}{null}")
+    except (PlanTooLargeError, TooMuchWorkError, ExpressionError, ItemRequestError) as error:
+        is_large = isinstance(error, PlanTooLargeError | TooMuchWorkError)
+        code = _TOO_LARGE if is_large else "bad_arguments"
+        return item.failed(code, f"{fallback_of(len(requests))}{error}")
+    item = item._replace(phase=Phase.READY, requests=tuple(requests), reason=None, code=None)
     item = forks.decided(state, around.step_id, item)
     return judging.evaluated(state, around.step_id, item) if judging.is_judged(item) else item
 
@@ -247,15 +236,15 @@ def _included(state: State, name: str, item: ItemState) -> ItemState:
     inside += [again for one in inside for again in state.planned(one).rounds]
     found = {one: state.steps[one].status for one in inside}
     if failed := sorted(one for one, status in found.items() if status == "failed"):
-        return _ended(item, Phase.FAILED, f"{', '.join(failed)} failed", "included")
+        return item.failed("included", f"{', '.join(failed)} failed")
     if set(found.values()) == {"skipped"}:
         reasons = [one.reason for one in state.steps[inside[0]].items.values() if one.reason]
-        return _ended(item, Phase.SKIPPED, (reasons or ["all of it was skipped"])[0])
+        return item.skipped((reasons or ["all of it was skipped"])[0])
     outputs = outputs_of(state, name)
     if outputs.failed:
         reason = "; ".join(f"its output {one!r}: {why}" for one, why in outputs.failed.items())
-        return _ended(item, Phase.FAILED, reason, "bad_output")
-    return replace(item, phase=Phase.COMPLETED, outputs={"outputs": outputs.values}, reason=None)
+        return item.failed("bad_output", reason)
+    return item._replace(phase=Phase.COMPLETED, outputs={"outputs": outputs.values}, reason=None)
 
 
 def _expand_now(state: State, step_id: str) -> None:
@@ -295,15 +284,6 @@ def _placeholder(state: State, step_id: str, phase: Phase, reason: str) -> None:
     """One unnamed item that shows the end of a run-time fan-out without items."""
     code = "bad_arguments" if phase is Phase.FAILED else None
     state.expand(step_id, [ItemState("", {}, phase=phase, reason=reason, code=code)])
-
-
-def _is_placeholder(item: ItemState) -> bool:
-    """Whether it stands for a list that never was; what follows it has nothing to buy either."""
-    return not item.key and not item.variables
-
-
-def _ended(item: ItemState, phase: Phase, reason: str, code: str | None = None) -> ItemState:
-    return replace(item, phase=phase, reason=reason, code=code)
 
 
 def claim(state: State, step_id: str, item: ItemState) -> None:

@@ -32,21 +32,27 @@ class Entry(BaseModel):
         object.__setattr__(self, "__pydantic_fields_set__", self._every)
 
 
+class DecidedPick(Entry):
+    """What was picked, with the notes of each round; `seen` has a SHA-256 of what each round asked about what."""
+
+    picked: tuple[str, ...]
+    notes: tuple[str, ...]
+    seen: tuple[str, ...]
+
+
 class Fork(Entry):
     """A run that this one repeats in part.
 
     Attributes:
         run_id: Finished work with an equal request is taken from it, or from a run that it forks.
-        seen: SHA-256 of what was asked about which candidates, in each round and in the last one.
+        picks: By ``step`` or ``step[key]``.
         asked: SHA-256 of each argument of what may be taken, but of media: no request that has another
             one for certain is taken.
     """
 
     run_id: str
     step: str | None = None
-    answers: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    notes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    seen: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    picks: dict[str, DecidedPick] = Field(default_factory=dict)
     asked: tuple[str, ...]
 
 
@@ -137,12 +143,7 @@ class FileUploaded(Entry):
 
 
 class CacheAnswered(OfItem):
-    """Finished work was looked for; `outputs` is None on a miss.
-
-    Attributes:
-        run_id: The run of that line of forks that it was taken from; None for the cache index.
-        alternative: Which `fallback` of the step gave it there.
-    """
+    """Finished work was looked for: in forked runs if there is a `run_id`, else in the cache index."""
 
     kind: Literal["cache.answered"] = "cache.answered"
     request_hash: str
@@ -179,11 +180,7 @@ class PurchaseIntended(OfPurchase):
 
 
 class PoolRefused(OfPurchase):
-    """A pool of the store did not cover a planned purchase: it was neither journaled nor sent.
-
-    Attributes:
-        needs: Credits that the purchase would have reserved, or with `rest` the least of all that is left.
-    """
+    """A pool of the store did not cover a planned purchase: it was neither journaled nor sent."""
 
     kind: Literal["pool.refused"] = "pool.refused"
     pool: str
@@ -231,12 +228,7 @@ class PurchaseUncertain(OfPurchase):
 
 
 class JobEnded(OfPurchase):
-    """A generation ended; `final_credits` is what it cost.
-
-    Attributes:
-        seconds: From its acceptance to its end; None if nobody knows, or if an earlier execution bought it.
-        late_seconds: From its end until that was known; None if the service did not date it.
-    """
+    """A generation ended; `seconds` are None if an earlier execution bought it."""
 
     kind: Literal["job.ended"] = "job.ended"
     status: Literal["succeeded", "failed"]
@@ -290,11 +282,7 @@ class ItemFailed(OfItem):
 
 
 class QuestionAsked(OfItem):
-    """A question is about to be asked for the first time, or again after its deadline failed it.
-
-    Attributes:
-        after: The deadline that failed it, where a person resumed the run after that.
-    """
+    """A question is asked for the first time, or again `after` its deadline failed it."""
 
     kind: Literal["question.asked"] = "question.asked"
     at: datetime
@@ -365,12 +353,10 @@ class PoolTotal(Entry):
 
     @property
     def left(self) -> int:
-        """Credits that can still be bought for."""
         return max(0, self.credits - self.spent)
 
     @property
     def is_soft_passed(self) -> bool:
-        """Whether more is spent than its soft limit."""
         return self.soft is not None and self.spent > self.soft
 
 
@@ -391,7 +377,6 @@ class OtherRun(Entry):
 
     @property
     def most(self) -> int:
-        """The most that it spent."""
         return self.credits + self.held
 
 
@@ -405,12 +390,7 @@ class JobSeen(Entry):
 
 
 class ServiceAsked(Entry):
-    """What the service and the store say about this run and its wallet after its end.
-
-    Attributes:
-        jobs: Jobs of this run as the service reports them, by task id; None: unknown job.
-        others: The most that other runs of the store spent there between the two balances.
-    """
+    """What the service, where a job may be unknown, and the store say after the end of a run."""
 
     kind: Literal["service.asked"] = "service.asked"
     jobs: dict[str, JobSeen | None]
@@ -506,7 +486,6 @@ def unique_name(event: Event) -> str | None:
 
 
 def purchase_name(event: OfPurchase) -> str:
-    """The unique name of the intent of a purchase."""
     return f"purchase {event.step}[{event.key}] {event.n}"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from rivya_flows.assets import Outputs, assets_in
@@ -15,7 +14,7 @@ from rivya_flows.language.step_groups import PARTS
 from rivya_flows.plans.names import label
 from rivya_flows.plans.plan import RunPlan
 from rivya_flows.plans.requests import given_of, known_part, written_arguments
-from rivya_flows.queue.events import AnsweredBy, Fork
+from rivya_flows.queue.events import AnsweredBy, DecidedPick, Fork
 from rivya_flows.queue.items import ItemState, Phase, next_round
 from rivya_flows.queue.scope import fields_of, known_scope, known_variables
 from rivya_flows.queue.state import State
@@ -60,30 +59,24 @@ def _bought(state: State) -> Iterator[tuple[str, ItemState]]:
 
 def fork_of(state: State, step: str | None) -> Fork:
     """The fork of a run as it is now, with the picks of its own fork that it has not reached."""
-    answers, notes, seen = _unreached(state)
+    known = state.fork.picks if state.fork else {}
+    picks = {name: one for name, one in known.items() if not is_made_again(name, state.again)}
     asked = set(state.fork.asked if state.fork else ())
     for step_id, item in _bought(state):
         kind = state.planned(step_id).kind
         asked.update(_each_hash(kind, item.requests[0].arguments))
     for step_id, item in state.each():
         if item.request is not None and item.picked and _is_decided(item):
-            name = label(step_id, item.key)
-            answers[name], notes[name] = item.picked, item.notes
             before = (state.plan.candidates_of(step_id, n) for n in range(item.round))
             offered = [fields_of(state, one)["items"] for one in before]
             offered.append(item.request.pick.candidates)
             asked.update(
                 _each_hash(state.planned(step_id).kind, question_of(item.request.arguments))
             )
-            seen[name] = tuple(_hash(item.request, one) for one in offered)
-    return Fork(
-        run_id=state.run_id,
-        step=step,
-        answers=answers,
-        notes=notes,
-        seen=seen,
-        asked=tuple(sorted(asked)),
-    )
+            seen = tuple(_hash(item.request, one) for one in offered)
+            pick = DecidedPick(picked=item.picked, notes=item.notes, seen=seen)
+            picks[label(step_id, item.key)] = pick
+    return Fork(run_id=state.run_id, step=step, picks=picks, asked=tuple(sorted(asked)))
 
 
 def asks_anew(state: State, step_id: str, items: Iterable[ItemState]) -> frozenset[str]:
@@ -118,17 +111,6 @@ def _each_hash(kind: Kind, arguments: Mapping[str, Any]) -> Iterator[str]:
             yield digest([kind.uses, model, name, value])
 
 
-def _unreached(state: State) -> list[dict[str, tuple[str, ...]]]:
-    """`answers`, `notes` and `seen` that a run takes from the one that it forks."""
-    fork = state.fork
-    if fork is None:
-        return [{}, {}, {}]
-    return [
-        {name: one for name, one in known.items() if not is_made_again(name, state.again)}
-        for known in (fork.answers, fork.notes, fork.seen)
-    ]
-
-
 def made_again(plan: RunPlan, step: str) -> frozenset[str]:
     """A step, those that it includes, and all that depends on them; of ``step[key]`` that alone."""
     if step not in plan.steps:
@@ -153,15 +135,15 @@ def decided(state: State, step_id: str, item: ItemState) -> ItemState:
     fork, name = state.fork, label(step_id, item.key)
     if fork is None or item.picked is not None or not _is_decided(item):
         return item
-    if is_made_again(name, state.again):
+    known = None if is_made_again(name, state.again) else fork.picks.get(name)
+    if known is None or item.round >= len(known.seen):
         return item
-    request, seen, notes = item.evaluated, fork.seen.get(name, ()), fork.notes.get(name, ())
-    if item.round >= len(seen) or seen[item.round] != _hash(request, request.pick.candidates):
+    if known.seen[item.round] != _hash(item.evaluated, item.evaluated.pick.candidates):
         return item
     by = AnsweredBy(name=fork.run_id, channel="fork")
-    if item.round < len(notes):
-        return replace(next_round(item, notes[item.round]), answered_by=by)
-    return replace(item, picked=fork.answers[name], answered_by=by)
+    if item.round < len(known.notes):
+        return next_round(item, known.notes[item.round])._replace(answered_by=by)
+    return item._replace(picked=known.picked, answered_by=by)
 
 
 def _is_decided(item: ItemState) -> bool:

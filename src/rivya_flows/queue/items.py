@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import JsonValue
 
@@ -44,22 +44,16 @@ UNCLOSED = ("planned", "intended", "accepted", "uncertain")
 """States of a purchase that may still succeed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Purchase:
+class Purchase(NamedTuple):
     """One paid POST and its outcome.
 
     Attributes:
         status: `planned` is not journaled yet, so nothing was sent; `intended` has no answer yet;
             `accepted` runs; `succeeded`, `failed` and `answered` are settled; `refused` cost
             nothing; `uncertain` counts as spent.
-        reserve: Credits reserved before the POST.
-        priced_by: What its price depends on.
         alternative: Which `fallback` of its step this is, counted from 1; 0 is as written.
         sent: What is known of the requests that were sent for it: `unknown` means that the service may
             have accepted one, as after an execution that ended without an answer.
-        error: Why it failed or was refused, or why its outcome is unknown.
-        reserved: What the service reserved, once it said so.
-        final: What it cost, once it ended.
     """
 
     n: int
@@ -68,7 +62,7 @@ class Purchase:
     body: str
     reserve: int
     intended_at: datetime
-    priced_by: PricedBy = field(default_factory=PricedBy)
+    priced_by: PricedBy = PricedBy()
     status: Literal[
         "planned", "intended", "accepted", "succeeded", "failed", "answered", "refused", "uncertain"
     ] = "intended"
@@ -78,7 +72,7 @@ class Purchase:
     error: str | None = None
     content: str | None = None
     session_id: str | None = None
-    usage: Mapping[str, JsonValue] | None = field(default=None, hash=False)
+    usage: Mapping[str, JsonValue] | None = None
     alternative: int = 0
     sent: Literal["never", "unknown"] = "never"
 
@@ -102,8 +96,7 @@ class Purchase:
         return None if self.reserved is None else max(self.reserved, self.final or 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
+class Score(NamedTuple):
     """What a judge says of a candidate: 0 to 10, and why, in words that nobody checked."""
 
     key: str
@@ -111,39 +104,28 @@ class Score:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class ItemState:
+class ItemState(NamedTuple):
     """One item of a step.
 
     Attributes:
         repeats: The key of an earlier item if it was given the same one; else None.
         requests: What it does, as written, then what it falls back to; empty until its arguments are
             evaluated.
-        reason, code: Why it was skipped or failed, and the stable name of that.
-        pool: The pool that did not cover its purchase, if it failed for that.
-        granted: Jobs of this alternative that a resume allowed beyond those of the spec.
-        saved: Credits that the cache saved.
-        cached: Its outputs came from the cache, or from a forked run.
-        taken_from: That run.
-        picked: Keys of the candidates that were picked, by `answered_by`.
         round: How often the candidates of a pick have been bought again.
         notes: What people asked to be different, one for each round; "" where they said nothing.
-        scores: What the judge says of the candidates of this round, in their order.
-        judge_error: Why the judge of this round gave no usable scores.
         judge_turns: Answers of the current chat of the judge that could not be used.
         alternative: Which of its requests `request` is; 0 is as written.
         gated: Ready, but a limit, an unknown price or the budget blocks its purchase.
-        files: Downloaded results of its jobs, if the item failed.
         unpaid: It was not bought because the rest could not be paid; `allow_failures` does not
             cover it.
     """
 
     key: str
-    variables: Variables = field(hash=False)
+    variables: Variables
     phase: Phase = Phase.WAITING
-    requests: tuple[ItemRequest, ...] = field(default=(), hash=False)
+    requests: tuple[ItemRequest, ...] = ()
     purchases: tuple[Purchase, ...] = ()
-    outputs: Outputs | None = field(default=None, hash=False)
+    outputs: Outputs | None = None
     reason: str | None = None
     code: str | None = None
     pool: str | None = None
@@ -165,10 +147,38 @@ class ItemState:
     unpaid: bool = False
     repeats: str | None = None
 
+    def failed(self, code: str, reason: str) -> ItemState:
+        return self._replace(phase=Phase.FAILED, code=code, reason=reason)
+
+    def skipped(self, reason: str) -> ItemState:
+        return self._replace(phase=Phase.SKIPPED, code=None, reason=reason)
+
+    def unevaluated(self) -> ItemState:
+        """The item before its arguments are evaluated."""
+        return self._replace(
+            phase=Phase.WAITING,
+            requests=(),
+            outputs=None,
+            reason=None,
+            code=None,
+            pool=None,
+            asked_cache=False,
+            gated=False,
+            unpaid=False,
+        )
+
+    def with_purchase(self, purchase: Purchase) -> ItemState:
+        """With a purchase in the place of the one of its number, or behind all others."""
+        by_number = {one.n: one for one in (*self.purchases, purchase)}
+        return self._replace(purchases=tuple(by_number.values()))
+
     @property
     def last(self) -> Purchase | None:
-        """Its newest purchase."""
         return self.purchases[-1] if self.purchases else None
+
+    @property
+    def last_status(self) -> str | None:
+        return self.purchases[-1].status if self.purchases else None
 
     @property
     def request(self) -> ItemRequest | None:
@@ -203,7 +213,6 @@ class ItemState:
 
     @property
     def price(self) -> PriceClass | None:
-        """What its purchases cost; None until its arguments are evaluated."""
         return None if self.request is None else self.request.price_class
 
     @property
@@ -214,12 +223,7 @@ class ItemState:
 
 def next_round(item: ItemState, note: str) -> ItemState:
     """The pick before its candidates have been bought again, with this note."""
-    return replace(
-        item,
-        phase=Phase.WAITING,
-        requests=(),
-        reason=None,
-        code=None,
+    return item.unevaluated()._replace(
         round=item.round + 1,
         notes=(*item.notes, note),
         picked=None,
@@ -235,8 +239,6 @@ class Tally:
 
     Attributes:
         committed: `spent`, with purchases that are planned but not journaled yet.
-        size: Bytes of evaluated arguments.
-        unclosed: Items whose last purchase may still succeed.
         unanswered: Items in `BUYING` by the price of their purchase; None if it is not known.
     """
 
@@ -244,9 +246,9 @@ class Tally:
     committed: int = 0
     saved: int = 0
     size: int = 0
-    unclosed: int = 0
     cached: int = 0
     unpaid: int = 0
+    ended: int = 0
     phases: dict[Phase, int] = field(default_factory=lambda: dict.fromkeys(Phase, 0))
     unanswered: Counter[PriceClass | None] = field(default_factory=Counter)
 
@@ -258,31 +260,20 @@ class Tally:
             self.spent += held if bought.status != "planned" else 0
         self.saved += times * item.saved
         self.size += times * item.size
-        self.unclosed += times * (item.last is not None and item.last.status in UNCLOSED)
         self.cached += times * (item.cached and item.phase is Phase.COMPLETED)
         self.unpaid += times * item.unpaid
         self.phases[item.phase] += times
+        self.ended += times * (item.phase in TERMINAL)
         if item.phase is Phase.BUYING:
             self.unanswered[price := item.price] += times
             if not self.unanswered[price]:
                 del self.unanswered[price]
 
     @property
-    def ended(self) -> int:
-        """Items that have ended."""
-        return sum(map(self.phases.__getitem__, TERMINAL))
-
-    @property
     def open(self) -> int:
-        """Items whose purchase or work is under way."""
         return sum(map(self.phases.__getitem__, OPEN))
 
     @property
     def in_flight(self) -> int:
         """Items that will bring an event by themselves."""
         return sum(map(self.phases.__getitem__, IN_FLIGHT))
-
-
-def uncertain(item: ItemState, reason: str) -> ItemState:
-    """The item after a purchase whose outcome is unknown."""
-    return replace(item, phase=Phase.FAILED, code="uncertain", reason=reason)

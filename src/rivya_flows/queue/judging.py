@@ -30,7 +30,6 @@ _MOST_LISTED = 20  # scores in a reason
 
 
 def is_judged(item: ItemState) -> bool:
-    """Whether it is a pick with a judge."""
     request = item.request
     return request is not None and request.is_judged
 
@@ -39,13 +38,13 @@ def evaluated(state: State, step_id: str, item: ItemState) -> ItemState:
     """A pick with its request, once its arguments are evaluated; what was scored stays scored."""
     request = item.evaluated
     if item.picked is not None or item.judge_error is not None:
-        return replace(item, requests=(with_chats(request, (), state.plan.catalogue),))
+        return item._replace(requests=(with_chats(request, (), state.plan.catalogue),))
     scores = {one.key: one for one in item.scores}
     chats = chats_about(request, scores)
     request = with_chats(request, chats, state.plan.catalogue)
     # A resume may have added candidates, or taken some away.
     kept = (scores.get(str(one["key"])) for one in request.pick.candidates)
-    item = replace(item, requests=(request,), scores=tuple(one for one in kept if one is not None))
+    item = item._replace(requests=(request,), scores=tuple(one for one in kept if one is not None))
     return _decided(state, step_id, item)
 
 
@@ -56,21 +55,21 @@ def answered(state: State, event: ChatAnswered, item: ItemState) -> ItemState:
         found = read_scores(event.content, _keys(request))
     except AnswerError as error:
         turns = item.judge_turns + 1
-        item = replace(item, judge_turns=turns, phase=Phase.READY)
+        item = item._replace(judge_turns=turns, phase=Phase.READY)
         if turns < structured_output.TURNS:
             return item
         reason = f"the judge gave no usable scores in {turns} turns: {error}"
         return _unusable(state, item, reason)
     scores = (*item.scores, *(Score(*one) for one in found))
     request = with_chats(request, request.chats[1:], state.plan.catalogue)
-    item = replace(item, phase=Phase.READY, requests=(request,), scores=scores, judge_turns=0)
+    item = item._replace(phase=Phase.READY, requests=(request,), scores=scores, judge_turns=0)
     return _decided(state, event.step, item)
 
 
 def refused(state: State, event: PurchaseRefused, item: ItemState) -> ItemState | None:
     """A pick that is judged in a new session, or by a person alone; None if neither is possible."""
     if event.code in _SESSION_GONE and is_judged(item) and refused_in_session(item):
-        return replace(item, phase=Phase.READY)
+        return item._replace(phase=Phase.READY)
     if event.code not in _REFUSING or not _asks_person(item):
         return None
     return _unusable(state, item, f"the service refused the judge: {event.message}")
@@ -99,7 +98,6 @@ def shortfall(item: ItemState) -> str:
 
 
 def rounds_left(state: State, step_id: str, item: ItemState) -> int:
-    """How often the candidates of a pick may still be bought again."""
     return max(0, len(state.planned(step_id).rounds) - item.round)
 
 
@@ -139,9 +137,9 @@ def _unusable(state: State, item: ItemState, reason: str) -> ItemState:
     """Without scores a person chooses alone; nobody else can."""
     request = item.evaluated
     if not _asks_person(item):
-        return replace(item, phase=Phase.FAILED, code="unexpected_answer", reason=reason)
+        return item.failed("unexpected_answer", reason)
     request = with_chats(request, (), state.plan.catalogue)
-    return replace(item, phase=Phase.READY, requests=(request,), judge_error=reason)
+    return item._replace(phase=Phase.READY, requests=(request,), judge_error=reason)
 
 
 def _decided(state: State, step_id: str, item: ItemState) -> ItemState:
@@ -150,7 +148,7 @@ def _decided(state: State, step_id: str, item: ItemState) -> ItemState:
     if request.chats or request.decides != "judge":
         return item
     if chosen := proposal(item):
-        return replace(item, picked=chosen, answered_by=None)
+        return item._replace(picked=chosen, answered_by=None)
     if request.pick.on_none == "regenerate" and rounds_left(state, step_id, item):
         return next_round(item, "")
-    return replace(item, phase=Phase.FAILED, code=BELOW_LEAST, reason=shortfall(item))
+    return item.failed(BELOW_LEAST, shortfall(item))

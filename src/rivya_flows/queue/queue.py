@@ -6,10 +6,9 @@ run; the actions of the last event are what to do now.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heappush
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from rivya_flows.language.step_groups import PARTS, Part
 from rivya_flows.plans.names import label
@@ -17,7 +16,7 @@ from rivya_flows.questions.open_questions import decide_at_deadline, open_questi
 from rivya_flows.queue.actions import Action, Ask, Buy, Collect, EndRun, Expire, ReadBalance
 from rivya_flows.queue.evaluation import evaluate_items, expand_step, skip_unstarted
 from rivya_flows.queue.events import Event, PurchaseAccepted, RunFrozen, RunResumed
-from rivya_flows.queue.items import UNCLOSED, ItemState, Phase
+from rivya_flows.queue.items import OPEN, UNCLOSED, ItemState
 from rivya_flows.queue.reducer import apply_event, initial_state
 from rivya_flows.queue.scheduler import start_items
 from rivya_flows.queue.scope import outputs_of
@@ -72,7 +71,6 @@ def _advance_part(state: State, part: Part, turn: Turn) -> list[Action]:
 
 
 def _advance(state: State, step_id: str, turn: Turn) -> list[Action]:
-    """Advance one step as far as possible."""
     if isinstance(turn, Never):
         skip_unstarted(state, step_id, turn.reason)
     was_open = not state.steps[step_id].expanded
@@ -98,26 +96,18 @@ def replay(events: Iterable[Event]) -> State:
     return state
 
 
-def _resumed(state: State) -> list[Action]:
+def _resumed(state: State) -> Iterator[Action]:
     """Actions for the purchases that were open when the last execution stopped."""
-    return [
-        _resend(state, step_id, item)
-        for step_id, item in state.each()
-        if item.phase in (Phase.BUYING, Phase.RUNNING)
-    ]
-
-
-def _resend(state: State, step_id: str, item: ItemState) -> Action:
-    bought = item.last
-    assert bought is not None
-    # A function gives its outputs when it is called again under its key.
-    if bought.status == "intended" or bought.is_function:
-        return Buy(step_id, item.key, bought)
-    return _collect(state, step_id, item)
+    for step_id, item in state.each():
+        if item.phase in OPEN and item.last is not None:
+            # A function gives its outputs when it is called again under its key.
+            if item.last.status == "intended" or item.last.is_function:
+                yield Buy(step_id, item.key, item.last)
+            else:
+                yield _collect(state, step_id, item)
 
 
 def _collect(state: State, step_id: str, item: ItemState) -> Collect:
-    """The action that collects the results of a bought job."""
     bought, request = item.last, item.request
     assert bought is not None
     return Collect(
@@ -165,9 +155,8 @@ def _finish(state: State) -> list[Action]:
     return [EndRun("failed" if is_failing(state) else "completed")]
 
 
-@dataclass(frozen=True)
-class Never:
-    """The part does not run in this execution."""
+class Never(NamedTuple):
+    """A part that does not run in this execution."""
 
     reason: str
 
@@ -179,11 +168,11 @@ def turn_of(state: State, part: Part) -> Turn:
     """Whether a part may run; `on_failure` waits until no purchase is open that may still succeed."""
     if part == "steps":
         return "now"
-    if not _settled(state, "steps"):
+    if state.unsettled["steps"]:
         return "later"
     if part == "finally":
-        return "now" if _settled(state, "on_failure") else "later"
-    if _settled(state, "on_failure"):
+        return "later" if state.unsettled["on_failure"] else "now"
+    if not state.unsettled["on_failure"]:
         return "now"
     if not has_failed(state, "steps") and not outputs_of(state).failed:
         return Never("nothing failed")
@@ -193,7 +182,6 @@ def turn_of(state: State, part: Part) -> Turn:
 
 
 def has_failed(state: State, part: Part) -> bool:
-    """Whether a step of a part failed, beyond its allowed failures."""
     return any(state.steps[name].status == "failed" for name in state.plan.parts[part])
 
 
@@ -203,14 +191,8 @@ def is_failing(state: State) -> bool:
     return steps or bool(outputs_of(state).failed)
 
 
-def _settled(state: State, part: Part) -> bool:
-    return state.unsettled[part] == 0
-
-
 def _open_purchase(state: State) -> str | None:
-    for name in state.plan.parts["steps"]:
-        if state.steps[name].tally.unclosed:
-            for item in state.steps[name].items.values():
-                if item.last is not None and item.last.status in UNCLOSED:
-                    return label(name, item.key)
+    for name, item in state.each():
+        if state.planned(name).part == "steps" and item.last_status in UNCLOSED:
+            return label(name, item.key)
     return None

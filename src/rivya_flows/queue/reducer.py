@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from pydantic import JsonValue
 
@@ -11,36 +12,18 @@ from rivya_flows.language.workflow import WARN_AT, Workflow
 from rivya_flows.plans.expand import expand
 from rivya_flows.plans.names import label
 from rivya_flows.questions.question import BUDGET
-from rivya_flows.queue import judging
+from rivya_flows.queue import events, judging
 from rivya_flows.queue.evaluation import claim
-from rivya_flows.queue.events import (
-    AnswerGiven,
-    BalanceRead,
-    CacheAnswered,
-    ChatAnswered,
-    Event,
-    FileUploaded,
-    ItemCompleted,
-    ItemFailed,
-    JobEnded,
-    OfItem,
-    OfPurchase,
-    PoolRefused,
-    PurchaseAccepted,
-    PurchaseIntended,
-    PurchaseRefused,
-    PurchaseUnanswered,
-    PurchaseUncertain,
-    QuestionAsked,
-    QuestionsLeft,
-    RunEnded,
-    RunFrozen,
-    RunResumed,
-)
+from rivya_flows.queue.events import AnswerGiven, Event, RunFrozen
 from rivya_flows.queue.forks import made_again
-from rivya_flows.queue.items import ItemState, Phase, Purchase, next_round, uncertain
-from rivya_flows.queue.outcomes import fallen_back, is_refusal_of_request, jobs_left, reason_of
-from rivya_flows.queue.resume import apply_resume
+from rivya_flows.queue.items import ItemState, Phase, Purchase, next_round
+from rivya_flows.queue.outcomes import (
+    apply_resume,
+    fallen_back,
+    is_refusal_of_request,
+    jobs_left,
+    reason_of,
+)
 from rivya_flows.queue.state import PoolLimit, State
 from rivya_flows.spec.load import load
 from rivya_flows.steps import structured_output
@@ -92,36 +75,67 @@ def _enough(frozen: RunFrozen, workflow: Workflow) -> int | None:
 
 
 def apply_event(state: State, event: Event) -> None:
-    """Changes the state by one event."""
     match event:
-        case RunResumed():
+        case events.RunResumed():
             apply_resume(state, event)
-        case OfPurchase():
+        case events.PurchaseIntended():
+            _intended(state, event)
+        case events.PoolRefused():
+            _pool_refused(state, event)
+        case events.OfPurchase():
             _purchase(state, event)
-        case BalanceRead():
+        case events.BalanceRead():
             _balance(state, event)
-        case FileUploaded():
+        case events.FileUploaded():
             name = (event.source, event.media, event.model)
             state.uploads[name] = event.file
             _look_again(state, name, lost=False)
-        case QuestionAsked():
+        case events.QuestionAsked():
             _asked(state, event)
-        case QuestionsLeft():
+        case events.QuestionsLeft():
             state.asking, state.left = (), True
         case AnswerGiven():
             _answer(state, event)
-        case RunEnded():
+        case events.RunEnded():
             state.ended, state.asking, state.now = event.status, (), event.at
-        case CacheAnswered() | ItemCompleted() | ItemFailed():
-            item = state.item(event.step, event.key)
-            if isinstance(event, ItemFailed):
-                _close_question(state, event)
-                if item.phase is Phase.UPLOADING and item.request is not None:
-                    # Another item that needs an upload which failed with this one repeats it.
-                    for name in item.request.upload_names():
-                        _look_again(state, name, lost=True)
-                    item = state.item(event.step, event.key)
-            state.change(event.step, _item(item, event))
+        case events.CacheAnswered():
+            _looked_up(state, event)
+        case events.ItemCompleted():
+            outputs = event.outputs
+            if outputs.get("assets") == [asset := outputs.get("asset")]:
+                outputs = {**outputs, "assets": [asset]}  # read from a journal these are two
+            item = state.item(event.step, event.key)._replace(phase=Phase.COMPLETED, files=())
+            state.change(event.step, item._replace(outputs=outputs, reason=None, code=None))
+        case events.ItemFailed():
+            _failed(state, event)
+
+
+def _looked_up(state: State, event: events.CacheAnswered) -> None:
+    item = state.item(event.step, event.key)._replace(phase=Phase.READY, asked_cache=True)
+    if event.outputs is not None:
+        item = item._replace(
+            phase=Phase.COMPLETED,
+            alternative=item.alternative or event.alternative,
+            outputs=event.outputs,
+            cached=True,
+            taken_from=event.run_id,
+            saved=event.saved,
+        )
+    state.change(event.step, item)
+
+
+def _failed(state: State, event: events.ItemFailed) -> None:
+    _close_question(state, event)
+    item = state.item(event.step, event.key)
+    if item.phase is Phase.UPLOADING:
+        # Another item that needs an upload which failed with this one repeats it.
+        for name in item.evaluated.upload_names():
+            _look_again(state, name, lost=True)
+        item = state.item(event.step, event.key)
+    # What was not journaled was not sent, and holds nothing.
+    sent = tuple(one for one in item.purchases if one.status != "planned")
+    item = item._replace(files=event.files or item.files, purchases=sent)
+    state.change(event.step, item.failed(event.code, event.message))
 
 
 def _look_again(state: State, name: UploadName, *, lost: bool) -> None:
@@ -131,43 +145,10 @@ def _look_again(state: State, name: UploadName, *, lost: bool) -> None:
         names = item.request.upload_names() if item.request else ()
         complete = all(one in state.uploads for one in names)
         if item.phase is Phase.UPLOADING and (lost or complete):
-            state.change(step_id, replace(item, phase=Phase.READY))
+            state.change(step_id, item._replace(phase=Phase.READY))
 
 
-def _item(item: ItemState, event: CacheAnswered | ItemCompleted | ItemFailed) -> ItemState:
-    if isinstance(event, ItemCompleted):
-        outputs = event.outputs
-        if outputs.get("assets") == [asset := outputs.get("asset")]:
-            outputs = {**outputs, "assets": [asset]}  # read from a journal these are two
-        return replace(
-            item, phase=Phase.COMPLETED, outputs=outputs, reason=None, code=None, files=()
-        )
-    if isinstance(event, ItemFailed):
-        return replace(
-            item,
-            phase=Phase.FAILED,
-            code=event.code,
-            reason=event.message,
-            files=event.files or item.files,
-            # What was not journaled was not sent, and holds nothing.
-            purchases=tuple(one for one in item.purchases if one.status != "planned"),
-        )
-    if event.outputs is None:
-        return replace(item, phase=Phase.READY, asked_cache=True)
-    served = item.alternative or event.alternative
-    return replace(
-        item,
-        phase=Phase.COMPLETED,
-        alternative=served,
-        outputs=event.outputs,
-        asked_cache=True,
-        cached=True,
-        taken_from=event.run_id,
-        saved=event.saved,
-    )
-
-
-def _balance(state: State, event: BalanceRead) -> None:
+def _balance(state: State, event: events.BalanceRead) -> None:
     state.reading.discard(event.step)
     if event.credits is not None:
         state.funds = state.spent + event.credits
@@ -178,7 +159,7 @@ def _balance(state: State, event: BalanceRead) -> None:
         state.touched.add(event.step)
 
 
-def _asked(state: State, event: QuestionAsked) -> None:
+def _asked(state: State, event: events.QuestionAsked) -> None:
     name = (event.step, event.key, event.round)
     state.deadlines[name] = event.deadline
     state.asking = tuple(
@@ -186,7 +167,7 @@ def _asked(state: State, event: QuestionAsked) -> None:
     )
 
 
-def _close_question(state: State, event: OfItem) -> None:
+def _close_question(state: State, event: events.OfItem) -> None:
     state.asking = tuple(
         one for one in state.asking if (one.step, one.key) != (event.step, event.key)
     )
@@ -195,17 +176,17 @@ def _close_question(state: State, event: OfItem) -> None:
 def _answer(state: State, event: AnswerGiven) -> None:
     _close_question(state, event)
     if event.step != BUDGET:
-        item = replace(state.item(event.step, event.key), answered_by=event.by)
+        item = state.item(event.step, event.key)._replace(answered_by=event.by)
         if event.none:
             state.change(event.step, next_round(item, event.note))
             return
-        state.change(event.step, replace(item, picked=event.chosen))
+        state.change(event.step, item._replace(picked=event.chosen))
     state.answers[label(event.step, event.key)] = event
     if event.step != BUDGET:
         return
     yes = event.answer == "yes"
     if event.key.startswith(OF_POOL):
-        declined = state.pool and replace(state.pool, sure=True, declined=True)
+        declined = state.pool and state.pool._replace(sure=True, declined=True)
         state.pool = None if yes else declined
     elif yes:
         state.cap = cap_asked(event.key)
@@ -232,36 +213,50 @@ def cap_asked(key: str) -> int:
     return int(key.partition("#")[0])
 
 
-def _purchase(state: State, event: OfPurchase) -> None:
+def _purchase(state: State, event: events.OfPurchase) -> None:
     item = state.item(event.step, event.key)
-    if isinstance(event, PurchaseIntended):
-        _intended(state, event, item)
-        return
-    if isinstance(event, PoolRefused):
-        _pool_refused(state, event, item)
-        return
-    purchases = tuple(_closed(one, event) if one.n == event.n else one for one in item.purchases)
-    before = item.alternative
-    item = replace(item, purchases=purchases)
+    bought, before = next(one for one in item.purchases if one.n == event.n), item.alternative
+
+    def closed(**changes: Any) -> ItemState:
+        return item.with_purchase(bought._replace(**changes))
+
     match event:
-        case PurchaseAccepted():
-            item = replace(item, phase=Phase.RUNNING)
-        case PurchaseRefused(status=int()):
-            item = judging.refused(state, event, item) or _refused(event, item)
-        case PurchaseUncertain():
-            item = uncertain(item, event.reason)
-        case JobEnded(status="failed"):
-            item = _job_failed(state, event, item)
-        case ChatAnswered() if judging.is_judged(item):
-            item = judging.answered(state, event, item)
-        case ChatAnswered():
-            item = _chat_answered(state, event, item)
+        case events.PurchaseAccepted(task_id=task_id, reserved_credits=reserved):
+            item = closed(status="accepted", task_id=task_id, reserved=reserved, error=None)
+            item = item._replace(phase=Phase.RUNNING)
+        case events.PurchaseUnanswered():
+            item = closed(sent="unknown", error=event.reason)
+        case events.PurchaseRefused():
+            item = closed(status="refused", error=event.message)
+            if event.status is not None:
+                item = judging.refused(state, event, item) or _refused(event, item)
+        case events.PurchaseUncertain():
+            item = closed(status="uncertain", error=event.reason)
+            item = item.failed("uncertain", event.reason)
+        case events.JobEnded():
+            item = closed(status=event.status, final=event.final_credits, error=event.error)
+            if event.status == "failed":
+                item = _job_failed(state, event, item)
+        case events.ChatAnswered():
+            item = closed(
+                status="answered",
+                task_id=event.completion_id,
+                reserved=event.reserved_credits,
+                final=event.final_credits,
+                error=None,
+                content=event.content,
+                session_id=event.session_id,
+                usage=event.usage,
+            )
+            read = judging.answered if judging.is_judged(item) else _chat_answered
+            item = read(state, event, item)
     state.change(event.step, item)
     if item.alternative != before:
         claim(state, event.step, item)
 
 
-def _intended(state: State, event: PurchaseIntended, item: ItemState) -> None:
+def _intended(state: State, event: events.PurchaseIntended) -> None:
+    item = state.item(event.step, event.key)
     bought = Purchase(
         event.n,
         event.route,
@@ -272,8 +267,7 @@ def _intended(state: State, event: PurchaseIntended, item: ItemState) -> None:
         item.request.priced_by if item.request else PricedBy(),
         alternative=item.alternative,
     )
-    earlier = tuple(purchase for purchase in item.purchases if purchase.n != event.n)
-    state.change(event.step, replace(item, phase=Phase.BUYING, purchases=(*earlier, bought)))
+    state.change(event.step, item.with_purchase(bought)._replace(phase=Phase.BUYING))
     # No pool refused it; and no further list became known meanwhile, which it left out.
     if event.rest is not None and state.rest is not None and state.rest.least is not None:
         state.rest = None
@@ -281,10 +275,11 @@ def _intended(state: State, event: PurchaseIntended, item: ItemState) -> None:
         state.pool = None  # it has more again than it had
 
 
-def _pool_refused(state: State, event: PoolRefused, item: ItemState) -> None:
+def _pool_refused(state: State, event: events.PoolRefused) -> None:
     """The item is ready again, and what is left in the pool limits what is bought from now on."""
+    item = state.item(event.step, event.key)
     purchases = tuple(one for one in item.purchases if one.n != event.n)
-    state.change(event.step, replace(item, phase=Phase.READY, gated=True, purchases=purchases))
+    state.change(event.step, item._replace(phase=Phase.READY, gated=True, purchases=purchases))
     sure = not state.tally.open
     limit = PoolLimit(event.pool, event.until, state.spent + event.left, sure)
     known = state.pool
@@ -292,58 +287,24 @@ def _pool_refused(state: State, event: PoolRefused, item: ItemState) -> None:
         state.pool = limit
 
 
-def _closed(purchase: Purchase, event: OfPurchase) -> Purchase:
-    if isinstance(event, PurchaseAccepted):
-        return replace(
-            purchase,
-            status="accepted",
-            task_id=event.task_id,
-            reserved=event.reserved_credits,
-            error=None,
-        )
-    if isinstance(event, PurchaseUnanswered):
-        return replace(purchase, sent="unknown", error=event.reason)
-    if isinstance(event, PurchaseRefused):
-        return replace(purchase, status="refused", error=event.message)
-    if isinstance(event, PurchaseUncertain):
-        return replace(purchase, status="uncertain", error=event.reason)
-    if isinstance(event, JobEnded):
-        return replace(purchase, status=event.status, final=event.final_credits, error=event.error)
-    if isinstance(event, ChatAnswered):
-        return replace(
-            purchase,
-            status="answered",
-            task_id=event.completion_id,
-            reserved=event.reserved_credits,
-            final=event.final_credits,
-            error=None,
-            content=event.content,
-            session_id=event.session_id,
-            usage=event.usage,
-        )
-    return purchase
-
-
-def _job_failed(state: State, event: JobEnded, item: ItemState) -> ItemState:
+def _job_failed(state: State, event: events.JobEnded, item: ItemState) -> ItemState:
     """A failed job is bought again while the spec or a resume allows it, then the next alternative."""
     if jobs_left(state.spec(event.step), item):
-        return replace(item, phase=Phase.READY)
+        return item._replace(phase=Phase.READY)
     reason = reason_of(item, event.error or "the job failed")
     code = "content_refused" if event.error_code == "content_refused" else "job_failed"
-    failed = replace(item, phase=Phase.FAILED, code=code, reason=reason)
-    return fallen_back(item) or failed
+    return fallen_back(item) or item.failed(code, reason)
 
 
-def _refused(event: PurchaseRefused, item: ItemState) -> ItemState:
+def _refused(event: events.PurchaseRefused, item: ItemState) -> ItemState:
     """A refused request is followed by the next alternative; any other refusal fails the item."""
-    failed = replace(item, phase=Phase.FAILED, code=event.code, reason=event.message)
     closed = next(one for one in item.purchases if one.n == event.n)
     if not is_refusal_of_request(closed, event.code):
-        return failed
-    return fallen_back(item) or replace(failed, reason=reason_of(item, event.message))
+        return item.failed(event.code, event.message)
+    return fallen_back(item) or item.failed(event.code, reason_of(item, event.message))
 
 
-def _chat_answered(state: State, event: ChatAnswered, item: ItemState) -> ItemState:
+def _chat_answered(state: State, event: events.ChatAnswered, item: ItemState) -> ItemState:
     """An answer that matches the schema completes the item; others are asked for again, then fail."""
     outputs: dict[str, JsonValue] = {
         "text": event.content,
@@ -358,7 +319,7 @@ def _chat_answered(state: State, event: ChatAnswered, item: ItemState) -> ItemSt
         except structured_output.AnswerError as error:
             turns = sum(purchase.status == "answered" for purchase in item.purchases)
             if turns < structured_output.TURNS:
-                return replace(item, phase=Phase.READY)
+                return item._replace(phase=Phase.READY)
             reason = f"no answer matched the schema in {structured_output.TURNS} turns: {error}"
-            return replace(item, phase=Phase.FAILED, code="unexpected_answer", reason=reason)
-    return replace(item, phase=Phase.COMPLETED, outputs=outputs)
+            return item.failed("unexpected_answer", reason)
+    return item._replace(phase=Phase.COMPLETED, outputs=outputs)

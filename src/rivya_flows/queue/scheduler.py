@@ -7,7 +7,6 @@ grouped by price: if the first item of a group cannot be bought, the others are 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from heapq import heapify, heappop, heappush
 from typing import Literal
 
@@ -43,24 +42,24 @@ def start_items(state: State, step_id: str) -> list[Action]:
 
 
 def _start(state: State, step_id: str, item: ItemState) -> list[Action]:
-    """Start an item; it is gated if only its purchase is left to do."""
+    """It is gated if only its purchase is left to do."""
     request = item.evaluated
     asked = _asked(state, step_id, item, request)
     if asked is not None:
-        state.change(step_id, replace(item, phase=Phase.LOOKING))
+        state.change(step_id, item._replace(phase=Phase.LOOKING))
         return [asked]
     if not request.buys:
         arguments = {**request.arguments}
         if item.picked:
             arguments["picked"] = [*item.picked]
-        state.change(step_id, replace(item, phase=Phase.RUNNING))
+        state.change(step_id, item._replace(phase=Phase.RUNNING))
         return [Work(step_id, item.key, request.uses, arguments)]
     if state.unpaid is not None:
         state.change(step_id, _not_bought(item, state.unpaid))
         return []
     if any(name not in state.uploads for name in request.upload_names()):
         return _upload(state, step_id, item, request)
-    state.change(step_id, replace(item, gated=True))
+    state.change(step_id, item._replace(gated=True))
     return []
 
 
@@ -112,7 +111,7 @@ def _upload(state: State, step_id: str, item: ItemState, request: ItemRequest) -
             source = (medium.source, medium.media, request.model, medium.asset)
             actions.append(UploadMedium(*source, step_id, item.key))
         state.awaiting.setdefault(name, []).append((step_id, item.key))
-    state.change(step_id, replace(item, phase=Phase.UPLOADING))
+    state.change(step_id, item._replace(phase=Phase.UPLOADING))
     return actions
 
 
@@ -129,7 +128,7 @@ def _buy(state: State, step_id: str, item: ItemState, price: PriceClass) -> list
         if verdict != "buy":
             return []
     reserve = reserve_of(state.quoted, price)
-    verdict = _afford(state, state.committed + reserve)
+    verdict = _afford(state, reserve)
     if verdict == "over":
         _over_budget(state, step_id, item, reserve)
     if verdict != "buy":
@@ -140,9 +139,9 @@ def _buy(state: State, step_id: str, item: ItemState, price: PriceClass) -> list
     assert request.route is not None
     rest: int | None = None
     if asked is not None:
-        state.rest = replace(asked, asking=(step_id, item.key))
+        state.rest = asked._replace(asking=(step_id, item.key))
         # Pools have counted what was intended, and not yet what is only planned.
-        rest = state.committed - state.spent + (asked.least or 0)
+        rest = state.tally.committed - state.spent + (asked.least or 0)
     # Held from now on, so that the next item of this event sees less of the budget.
     bought = Purchase(
         n,
@@ -155,8 +154,7 @@ def _buy(state: State, step_id: str, item: ItemState, price: PriceClass) -> list
         "planned",
         alternative=item.alternative,
     )
-    item = replace(item, phase=Phase.BUYING, gated=False, purchases=(*item.purchases, bought))
-    state.change(step_id, item)
+    state.change(step_id, item.with_purchase(bought)._replace(phase=Phase.BUYING, gated=False))
     return [Buy(step_id, item.key, bought, rest)]
 
 
@@ -199,8 +197,9 @@ Limit = Literal["budget", "wallet"] | PoolLimit
 """What credits may not exceed: the cap of the run, the balance, or what a pool allows."""
 
 
-def _exceeded(state: State, committed: int, *, all_left: bool) -> Limit | None:
+def _exceeded(state: State, needed: int, *, all_left: bool) -> Limit | None:
     """The limit that does not cover so many credits; the balance counts for all that is left alone."""
+    committed = state.tally.committed + needed
     if state.cap is not None and committed > state.cap:
         return "budget"
     if all_left and state.funds is not None and committed > state.funds:
@@ -208,9 +207,9 @@ def _exceeded(state: State, committed: int, *, all_left: bool) -> Limit | None:
     return state.pool if state.pool is not None and committed > state.pool.most else None
 
 
-def _afford(state: State, committed: int, *, all_left: bool = False) -> str:
-    """`buy`, `wait` (a running purchase may return credits) or `over`, with this one committed."""
-    limit, is_open = _exceeded(state, committed, all_left=all_left), state.tally.open > 0
+def _afford(state: State, needed: int, *, all_left: bool = False) -> str:
+    """`buy`, `wait` (a running purchase may return credits) or `over`."""
+    limit, is_open = _exceeded(state, needed, all_left=all_left), state.tally.open > 0
     # Credits may have come back unseen: with nothing open the pool is asked once more.
     asks = isinstance(limit, PoolLimit) and not (is_open or limit.sure)
     if limit is None or asks:
@@ -224,10 +223,10 @@ def _afford_rest(state: State, rest: Rest) -> tuple[Rest, str]:
     if state.tally.phases[Phase.LOOKING] or (planned and planned[0].status == "planned"):
         return rest, "wait"  # what the cache has costs nothing
     least = rest.least
-    verdict = "buy" if least is None else _afford(state, state.committed + least, all_left=True)
+    verdict = "buy" if least is None else _afford(state, least, all_left=True)
     if least is None or verdict == "buy" or (verdict == "over" and not rest.is_over):
         least = least_left(state)
-        verdict = _afford(state, state.committed + least, all_left=True)
+        verdict = _afford(state, least, all_left=True)
     return Rest(least, verdict == "over"), verdict
 
 
@@ -235,7 +234,7 @@ def _over_budget(state: State, step_id: str, item: ItemState, reserve: int) -> N
     """Fail an item that does not fit, unless a person is to be asked for more."""
     rest = state.rest if state.rest is not None and state.rest.is_over else None
     needed = reserve if rest is None else rest.least or 0
-    limit = _exceeded(state, state.committed + needed, all_left=rest is not None)
+    limit = _exceeded(state, needed, all_left=rest is not None)
     pool = limit if isinstance(limit, PoolLimit) else None
     budget = state.plan.workflow.budget
     pauses = budget is not None and budget.on_exceed == "pause" and limit != "wallet"
@@ -244,14 +243,12 @@ def _over_budget(state: State, step_id: str, item: ItemState, reserve: int) -> N
     if pool is not None:
         left = f"the pool {pool.name} has {_left(state, pool)} left{_until(pool)}"
     elif limit == "wallet":
-        left = (
-            f"the wallet has {max(0, (state.funds or 0) - state.spent)}: add credits, then resume"
-        )
+        funds = max(0, (state.funds or 0) - state.spent)
+        left = f"the wallet has {funds}: add credits, then resume"
     else:
         left = f"the budget of {state.cap} has {max(0, (state.cap or 0) - state.spent)} left"
     needs = "needs" if rest is None else "not bought: all that is left needs at least"
-    item = replace(
-        item,
+    item = item._replace(
         phase=Phase.FAILED,
         gated=False,
         code="insufficient_credits" if limit == "wallet" else "over_budget",
@@ -283,11 +280,10 @@ _NOT_BOUGHT: dict[Unpaid, tuple[str, str]] = {
 
 def _not_bought(item: ItemState, unpaid: Unpaid) -> ItemState:
     code, reason = _NOT_BOUGHT[unpaid]
-    # A run that completed without it stays completed.
-    phase = Phase.SKIPPED if unpaid == "completed" else Phase.FAILED
-    return replace(
-        item, phase=phase, code=code, reason=f"not bought: {reason}", unpaid=unpaid != "completed"
-    )
+    item = item.failed(code, f"not bought: {reason}")
+    if unpaid == "completed":  # it stays completed
+        return item._replace(phase=Phase.SKIPPED)
+    return item._replace(unpaid=True)
 
 
 def budget_question(state: State) -> Question | None:

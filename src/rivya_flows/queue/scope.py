@@ -25,24 +25,22 @@ from rivya_flows.queue.items import TERMINAL, ItemState, Phase
 from rivya_flows.queue.state import State, StepState
 
 
-def scope_for(state: State, planned: PlannedStep, names: Iterable[str]) -> dict[str, Any]:
-    """The scope of a step without loop variables: inputs, and `names` of its upstream steps.
-
-    Raises:
-        UsesNull, ExpressionError: An input of an included spec has no value.
-    """
+def scope_for(
+    state: State, planned: PlannedStep, names: Iterable[str], reads: frozenset[str] | None = None
+) -> dict[str, Any]:
+    """The scope of a step without loop variables: inputs that it `reads`, and upstream steps."""
     steps = {
         state.planned(name).step.id: fields_of(state, name)
         for name in names
         if state.planned(name).space == planned.space
     }
     space = state.plan.spaces[planned.space]
-    inputs = inputs_for(space, planned.reads, known_of(state))
+    reads = planned.reads if reads is None else reads
+    inputs = inputs_for(space, reads, known_of(state))
     return {"inputs": inputs, "steps": steps, **brand_in(space, state.plan.files)}
 
 
 def known_of(state: State) -> NamespaceFacts:
-    """The facts that values depend on now."""
     return NamespaceFacts(state.plan.inputs, state.plan.files, lambda name: fields_of(state, name))
 
 
@@ -50,30 +48,24 @@ def fields_of(state: State, name: str) -> dict[str, Any]:
     """The output fields of a step by its name in the plan."""
     fields = step_fields(state.steps[name])
     if name in state.plan.spaces:
-        fields["credits"] = _spent_inside(state, name)
+        steps = state.steps.values()
+        inside = (one for one in steps if f"{one.planned.space}__".startswith(f"{name}__"))
+        fields["credits"] = sum(one.tally.spent for one in inside)
     return fields
 
 
 def known_scope(state: State, planned: PlannedStep, *, steps: bool = True) -> dict[str, Any]:
-    """What of the scope of a step is known: inputs, the brand, and with `steps` those that have ended.
-
-    Raises as `scope_for`.
-    """
-    space, names = state.plan.spaces[planned.space], planned.reads
+    """As `scope_for`, of what is known: inputs, the brand, and with `steps` those that have ended."""
+    space, reads = state.plan.spaces[planned.space], planned.reads
     if space.outer is not None:
         outer = space.outer
-        names = frozenset(
+        reads = frozenset(
             name
-            for name in names
+            for name in reads
             if all(state.steps[one].settled for one in steps_in(outer, space.given(name)))
         )
-    ended = {
-        state.planned(name).step.id: fields_of(state, name)
-        for name in (planned.upstream if steps else ())
-        if state.steps[name].settled and state.planned(name).space == planned.space
-    }
-    inputs = inputs_for(space, names, known_of(state))
-    return {"inputs": inputs, "steps": ended, **brand_in(space, state.plan.files)}
+    ended = [one for one in planned.upstream if steps and state.steps[one].settled]
+    return scope_for(state, planned, ended, reads)
 
 
 def known_variables(state: State, planned: PlannedStep, item: ItemState) -> Variables:
@@ -84,17 +76,6 @@ def known_variables(state: State, planned: PlannedStep, item: ItemState) -> Vari
     if followed is None or followed.phase not in TERMINAL:
         return item.variables
     return {planned.step.as_: item_fields(state.planned(planned.itemwise), followed)}
-
-
-def _spent_inside(state: State, space: str) -> int:
-    inside = {name for name, one in state.plan.spaces.items() if _is_inside(one, space)}
-    return sum(item.credits for name, item in state.each() if state.planned(name).space in inside)
-
-
-def _is_inside(space: Space | None, name: str) -> bool:
-    while space is not None and space.id != name:
-        space = space.outer
-    return space is not None
 
 
 def step_fields(step: StepState) -> dict[str, Any]:

@@ -12,14 +12,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from heapq import heappush
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from rivya_flows.language.step_groups import Part
 from rivya_flows.language.workflow import WARN_AT, Step
 from rivya_flows.plans.plan import PlannedStep, RunPlan
 from rivya_flows.questions.question import Question, QuestionName
 from rivya_flows.queue.events import AnswerGiven, Fork, Unpaid
-from rivya_flows.queue.items import TERMINAL, ItemState, Phase, Tally
+from rivya_flows.queue.items import ItemState, Phase, Tally
 from rivya_flows.steps.request import PriceClass, PricedBy, UploadedFile, UploadName
 
 QuotedPrices: TypeAlias = dict[str, list[tuple[int, int]]]
@@ -27,7 +27,6 @@ QuotedPrices: TypeAlias = dict[str, list[tuple[int, int]]]
 
 
 def note_price(quoted: QuotedPrices, by: PricedBy, credits: int) -> None:
-    """Adds a price that the service charged."""
     lengths = quoted.setdefault(by.model, [])
     at = bisect_left(lengths, (by.length, 0))
     if at == len(lengths) or lengths[at][0] != by.length:
@@ -60,8 +59,7 @@ class StepState:
     Attributes:
         gates: By price, a heap of the places and keys of items whose purchase is blocked, and of some
             that are not any more.
-        examined: How many of those of its source were looked at; None if its items were not.
-        fields: Its output fields; empty if it changed since they were computed.
+        examined: Its items were looked at since their list, and that of their source, are known.
     """
 
     planned: PlannedStep
@@ -72,13 +70,11 @@ class StepState:
     tally: Tally = field(default_factory=Tally)
     due: set[str] = field(default_factory=set)
     gates: dict[PriceClass, list[tuple[int, str]]] = field(default_factory=dict)
-    ended: list[str] = field(default_factory=list)
-    examined: int | None = None
+    examined: bool = False
     fields: dict[str, Any] = field(default_factory=dict)
 
     @property
     def settled(self) -> bool:
-        """All its items have ended."""
         return self.expanded and self.tally.ended == len(self.items)
 
     @property
@@ -95,9 +91,6 @@ class StepState:
         return "cached" if done and self.tally.cached == done else "completed"
 
     def sort(self, item: ItemState, old: ItemState | None = None) -> None:
-        """Puts an item into the sets that it belongs to now."""
-        if item.phase in TERMINAL and not (old and old.phase in TERMINAL):
-            self.ended.append(item.key)
         if item.is_due:
             self.due.add(item.key)
         else:
@@ -107,8 +100,7 @@ class StepState:
             heappush(self.gates.setdefault(gate, []), (self.places[item.key], item.key))
 
 
-@dataclass(frozen=True)
-class PoolLimit:
+class PoolLimit(NamedTuple):
     """What a pool allows this run, after it did not cover a purchase.
 
     Attributes:
@@ -124,8 +116,7 @@ class PoolLimit:
     declined: bool = False
 
 
-@dataclass(frozen=True)
-class Rest:
+class Rest(NamedTuple):
     """All that is left to buy: it must fit cap, balance and pools before anything more is bought."""
 
     least: int | None = None
@@ -146,11 +137,8 @@ class State:
             all pools.
         enough: A cap of at least this much warns of nothing: the price that somebody agreed to, or all
             that the plan may cost.
-        again: Steps for which nothing is taken, from that run or from the cache.
         claims: The ordinal of each item among those with an equal request, by the hash of the
             request, step and key.
-        claimed: Number of items with an equal request, by the hash of the request.
-        deadlines: Of all questions that were asked, by step, key and round; None for no deadline.
     """
 
     plan: RunPlan
@@ -200,19 +188,15 @@ class State:
         return self.service if self.wallet is None else f"{self.service} {self.wallet}"
 
     def planned(self, step_id: str) -> PlannedStep:
-        """A step as planned."""
         return self.plan.steps[step_id]
 
     def spec(self, step_id: str) -> Step:
-        """A step as it was written."""
         return self.plan.steps[step_id].step
 
     def item(self, step_id: str, key: str) -> ItemState:
-        """One item; `KeyError` if there is none."""
         return self.steps[step_id].items[key]
 
     def each(self) -> Iterator[tuple[str, ItemState]]:
-        """All items, in the order of the plan."""
         for step_id, step in self.steps.items():
             for item in step.items.values():
                 yield step_id, item
@@ -278,17 +262,8 @@ class State:
         return self.tally.spent
 
     @property
-    def committed(self) -> int:
-        """`spent`, and purchases that are planned but not journaled yet."""
-        return self.tally.committed
-
-    @property
     def warns_at(self) -> float | None:
-        """Credits spent at which the run warns that its budget runs out; None without a cap.
-
-        The cap may come from the command line or a batch, without a `budget` in the spec. One that was
-        agreed to as the price of the plan, or covers it, is no reason to warn.
-        """
+        """Credits spent at which the run warns of its cap, unless that covers what was agreed to."""
         budget = self.plan.workflow.budget
         if not self.cap or (self.enough is not None and self.cap >= self.enough):
             return None
@@ -296,7 +271,6 @@ class State:
 
     @property
     def saved(self) -> int:
-        """Credits that the cache saved."""
         return self.tally.saved
 
 

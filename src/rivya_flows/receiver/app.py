@@ -40,7 +40,7 @@ from rivya_flows.receiver.uploads import Uploads, bounded, declared_size
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.database import reading
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.received_events import Received
+from rivya_flows.store.received_events import note_received, prune_received
 from rivya_flows.store.secrets import shared_secret
 
 WEBHOOK_PATH = "/webhooks/rivya"
@@ -111,11 +111,10 @@ def receiver(context: ReceiverContext) -> ASGIApp:
     engine = context.journal.engine
     secret = shared_secret(engine, SECRET_NAME)
     dispatcher = NotificationDispatcher(context.emit)
-    received = Received(engine)
     media = partial(serve_medium, context.assets, secret)
     uploads = Uploads(context.assets, secret)
     reports = Reports(context.journal, context.assets, secret)
-    deliveries = _Deliveries(context, received, dispatcher)
+    deliveries = _Deliveries(context, engine, dispatcher)
     routes = [
         Route("/media/{token}/{name}", media),
         Route(f"/runs/{{token}}/{REPORT_NAME}", reports.page),
@@ -129,7 +128,10 @@ def receiver(context: ReceiverContext) -> ASGIApp:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        wanted = [(received.prune, _PRUNE_SECONDS), *([context.prune] if context.prune else [])]
+        prunes: list[tuple[Callable[[], object], float]] = [
+            (partial(prune_received, engine), _PRUNE_SECONDS)
+        ]
+        wanted = prunes + ([context.prune] if context.prune else [])
         pruning = [asyncio.create_task(_prune(*one)) for one in wanted]
         try:
             async with dispatcher.working():
@@ -150,7 +152,7 @@ class _Deliveries:
     """Verifies deliveries of the service, records each once, and passes them on after the answer."""
 
     context: ReceiverContext
-    received: Received
+    engine: Engine
     dispatcher: NotificationDispatcher
 
     async def take(self, request: Request) -> Response:
@@ -189,7 +191,7 @@ class _Deliveries:
         except UnicodeDecodeError as error:
             _log.warning("webhook: the body is signed but is not UTF-8")
             raise HTTPException(400, "The body is not UTF-8.") from error
-        is_new = self.received.note(event, text)
+        is_new = note_received(self.engine, event, text)
         about = f" about {event.generation.id}" if event.generation else ""
         _log.info("webhook: %s%s%s", event.type, about, "" if is_new else ", repeated")
         return notification_of(event) if is_new else None

@@ -65,7 +65,7 @@ def find_run(journal: Journal, name: str, *, only_read: bool = False) -> RunRow:
         return row
     if name == LAST and (newest := journal.last()):
         return newest
-    if gone := journal.removed_run(name):
+    if gone := journal.run(name, removed=True):
         spent, _ = spent_by(journal.engine, name).get(name, (0, 0))
         raise UsageError(
             f"{name} was removed; its {credits_of(spent)} {'is' if spent == 1 else 'are'} in `spend`",
@@ -101,15 +101,15 @@ def find_run(journal: Journal, name: str, *, only_read: bool = False) -> RunRow:
 def _called(journal: Journal, name: str) -> RunRow | None:
     """The run of a flow run, or the only one that it called; None of any other name."""
     try:
-        found = journal.ids(f"run-{UUID(name)}")
+        found = journal.runs(f"run-{UUID(name)}")
     except ValueError:
         return None
     if len(found) > 1:
         raise UsageError(
             f"flow run {name} called {len(found)} campaigns",
-            f"name one of: {', '.join(found[:12])}",
+            f"name one of: {', '.join(row.run_id for row in found[:-13:-1])}",
         )
-    return journal.run(found[0]) if found else None
+    return found[0] if found else None
 
 
 def listed(journal: Journal, run_id: str) -> ListedRun:

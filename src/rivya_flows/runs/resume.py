@@ -23,8 +23,8 @@ from rivya_flows.questions.question import BUDGET, Answer
 from rivya_flows.questions.reading_answers import read_answers
 from rivya_flows.queue.events import AnsweredBy, AnswerGiven, Channel, RunResumed, Unpaid
 from rivya_flows.queue.items import Phase
+from rivya_flows.queue.outcomes import can_regenerate
 from rivya_flows.queue.queue import step
-from rivya_flows.queue.resume import can_regenerate
 from rivya_flows.queue.scheduler import NOT_BOUGHT
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.continuing import BOUGHT_AGAIN

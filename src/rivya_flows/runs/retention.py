@@ -18,11 +18,10 @@ from rivya_flows.receipt.phrases import credits_of, open_jobs, uncollected
 from rivya_flows.runs.connect import forget_results, is_lost
 from rivya_flows.runs.lookup import find_run, receipt_run
 from rivya_flows.store.assets import AssetStore
-from rivya_flows.store.cache_index import CacheIndex
 from rivya_flows.store.charges import spent_by
 from rivya_flows.store.journal import Journal, RunRow
 from rivya_flows.store.leases import Leases
-from rivya_flows.store.received_events import Received
+from rivya_flows.store.received_events import prune_received
 from rivya_flows.store.run_list import ListedRun, forget_failed_starts, listed_runs
 
 _HALF = "removed in part"  # the status of a run whose removal was interrupted
@@ -46,10 +45,8 @@ def prune_store(
     that a younger run, a run that has not ended or is owed something, a younger result or a deployed spec
     names. Under a day, a medium that a run downloads at this moment may be deleted.
     """
-    limit, results = now - older_than, CacheIndex(journal.engine)
-    entries = prune(
-        results, assets, journal, now=now, older_than=older_than, pretend=pretend
-    ).entries
+    limit = now - older_than
+    entries = prune(assets, journal, now=now, older_than=older_than, pretend=pretend).entries
     if entries and not pretend:
         time.sleep(LOOKED_UP_SECONDS)
     ended = journal.ended_before(limit.timestamp())
@@ -58,9 +55,9 @@ def prune_store(
     if not pretend:
         for folder in old:
             shutil.rmtree(folder, ignore_errors=True)
-        Received(journal.engine).prune()
+        prune_received(journal.engine)
         forget_failed_starts(journal.engine, limit.timestamp())
-    named = named_media(results, journal, {entry.cache_key for entry in entries}, ended)
+    named = named_media(journal, {entry.cache_key for entry in entries}, ended)
     pruned = Pruned(
         entries,
         runs=tuple(sorted(ended)),
@@ -72,7 +69,7 @@ def prune_store(
 
 def cached_results(journal: Journal, assets: AssetStore) -> tuple[CacheEntry, ...]:
     """All cached results, newest first; media are listed, not read."""
-    return listing(CacheIndex(journal.engine), assets)
+    return listing(journal, assets)
 
 
 def prune_results(
@@ -84,10 +81,8 @@ def prune_results(
     pretend: bool = False,
 ) -> Pruned:
     """Deletes cached results and, if asked, unused media; runs can still be resumed and reported."""
-    results, now = CacheIndex(journal.engine), datetime.now(UTC)
-    return prune(
-        results, assets, journal, now=now, older_than=older_than, media=media, pretend=pretend
-    )
+    now = datetime.now(UTC)
+    return prune(assets, journal, now=now, older_than=older_than, media=media, pretend=pretend)
 
 
 @dataclass(frozen=True)
@@ -139,7 +134,7 @@ def removable(journal: Journal, name: str, data: Path) -> RemovedRun:
 
     What it bought in a sandbox that is not in the data folder is lost.
     """
-    half = journal.removed_run(receipt_run(Path(name)) or name)
+    half = journal.run(receipt_run(Path(name)) or name, removed=True)
     if half and half.folder != Path():
         spent, _ = spent_by(journal.engine, half.run_id).get(half.run_id, (0, 0))
         batch, folder = _batch_of(half), _own_folder(half)
@@ -183,7 +178,7 @@ def remove_run(journal: Journal, assets: AssetStore, found: RemovedRun) -> Remov
         if results or found.status == _HALF:
             time.sleep(LOOKED_UP_SECONDS)
         named = journal.mentioned_hashes(of=found.run_id)
-        named -= named_media(CacheIndex(journal.engine), journal, (), frozenset({found.run_id}))
+        named -= named_media(journal, (), frozenset({found.run_id}))
         going = [one for one in assets.listing() if one.sha256 in named]
         local = [path for one in going if (path := assets.shared_path(one.sha256))]
         files = [one for one in (found.folder.rglob("*") if found.folder else ()) if one.is_file()]

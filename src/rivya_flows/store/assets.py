@@ -118,11 +118,7 @@ class AssetStore:
         self._lent[sha256] = path
 
     def take(self, path: Path, sha256: str) -> Path:
-        """Moves a file from `incoming` into the store, and gives its `local_path`.
-
-        An intact medium is not written again. The file was synced: the journal must not name a medium
-        that a power cut could lose.
-        """
+        """Moves a synced file from `incoming` into the store; gives its `local_path`."""
         target = self._place(sha256)
         with self._reaching(f"cannot keep {path.name}", "free disk space"):
             if not self._is_local:

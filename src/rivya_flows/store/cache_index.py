@@ -1,10 +1,10 @@
-"""The cache index: results of earlier runs by the hash of their request."""
+"""The cache index: results of earlier runs by the hash of their request; their media are in the asset store."""
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,77 +13,48 @@ from sqlalchemy import Engine, bindparam, delete, select
 from rivya_flows.assets import Outputs
 from rivya_flows.errors import StoreError
 from rivya_flows.store.database import rows, write, writing
-from rivya_flows.store.tables import RESULTS, Row, insert_missing
+from rivya_flows.store.tables import RESULTS, insert_missing
 
 _THIS = delete(RESULTS).where(RESULTS.c.cache_key == bindparam("this"))
 
 
 @dataclass(frozen=True)
-class NewResult:
-    """A result to keep; with `replace` instead of an earlier one of its key, whose media are lost."""
-
-    cache_key: str
-    run_id: str
-    outputs: Outputs
-    credits: int
-    replace: bool = False
-
-
-@dataclass(frozen=True)
 class CachedResult:
-    """The result of an earlier, equal request; `at` is in Unix seconds."""
+    """The result of a request; `at` is in Unix seconds. One that `replaces` another has media, which that lost."""
 
     cache_key: str
     run_id: str
     outputs: Outputs
     credits: int
     at: float
+    replaces: bool = False
 
 
-class CacheIndex:
-    """The cache index of one store; the media are in the asset store. `clock` gives Unix seconds."""
+def find_result(engine: Engine, cache_key: str) -> CachedResult | None:
+    found = rows(engine, select(RESULTS).where(RESULTS.c.cache_key == cache_key))
+    return next(map(_result, found), None)
 
-    def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.time) -> None:
-        self._engine = engine
-        self._clock = clock
 
-    def find(self, cache_key: str) -> CachedResult | None:
-        """The result of an equal request, or None."""
-        found = rows(self._engine, select(RESULTS).where(RESULTS.c.cache_key == cache_key))
-        return next(map(_result, found), None)
+def keep_results(engine: Engine, results: Sequence[CachedResult]) -> None:
+    """Adds results; the first of a key stays, unless one replaces it. A failure only loses a saving."""
+    # In one order, so that two runs with equal requests never wait in a circle.
+    results = sorted(results, key=lambda one: one.cache_key)
+    old = [{"this": one.cache_key} for one in results if one.replaces]
+    new = [vars(one) | {"outputs": json.dumps(one.outputs)} for one in results]
+    for row in new:
+        del row["replaces"]
+    with suppress(StoreError), writing(engine) as connection:
+        if old:
+            connection.execute(_THIS, old)
+        insert_missing(connection, RESULTS, new)
 
-    def keep(self, results: Sequence[NewResult]) -> None:
-        """Adds results; the first of a key stays, unless replaced. A failure only loses a saving."""
-        # In one order, so that two runs with equal requests never wait in a circle.
-        results = sorted(results, key=lambda one: one.cache_key)
-        replaced = [{"this": one.cache_key} for one in results if one.replace]
-        new: list[Row] = [
-            {
-                "cache_key": one.cache_key,
-                "run_id": one.run_id,
-                "outputs": json.dumps(one.outputs),
-                "credits": one.credits,
-                "at": self._clock(),
-            }
-            for one in results
-        ]
-        try:
-            with writing(self._engine) as connection:
-                if replaced:
-                    connection.execute(_THIS, replaced)
-                insert_missing(connection, RESULTS, new)
-        except StoreError:
-            return
 
-    def forget(self, cache_key: str) -> None:
-        """Deletes an entry."""
-        write(self._engine, delete(RESULTS).where(RESULTS.c.cache_key == cache_key))
+def forget_result(engine: Engine, cache_key: str) -> None:
+    write(engine, delete(RESULTS).where(RESULTS.c.cache_key == cache_key))
 
-    def all(self) -> tuple[CachedResult, ...]:
-        """All entries, newest first."""
-        return tuple(
-            map(_result, rows(self._engine, select(RESULTS).order_by(RESULTS.c.at.desc())))
-        )
+
+def all_results(engine: Engine) -> tuple[CachedResult, ...]:
+    return tuple(map(_result, rows(engine, select(RESULTS).order_by(RESULTS.c.at.desc()))))
 
 
 def _result(row: Any) -> CachedResult:

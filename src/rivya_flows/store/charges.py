@@ -30,13 +30,7 @@ _Purchase = tuple[str, str, str, int]
 
 
 class Charge(NamedTuple):
-    """What one purchase takes from the wallet.
-
-    Attributes:
-        at: Unix seconds of the intent.
-        credits: Reserved, then what it cost; 0 if it was refused.
-        settled: Whether `credits` is final.
-    """
+    """What one purchase takes from the wallet: reserved, then what it cost, which is `settled`."""
 
     run_id: str
     run_name: str

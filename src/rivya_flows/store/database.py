@@ -133,34 +133,39 @@ def make_patient(engine: Engine, seconds: float = PATIENCE_SECONDS) -> None:
 
 
 @contextmanager
+def _usable(engine: Engine) -> Iterator[None]:
+    """Makes a `StoreError` of each error of a database, but of an `IntegrityError`."""
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        reason, kind = _reason(error, engine), _kind(error)
+        away = kind is StoreUnreachableError
+        otherwise = "start the database" if away else "free disk space or repair the store"
+        raise kind(
+            f"the journal cannot be used: {reason}",
+            f"{_hint(reason, otherwise)}, then resume the run; nothing is bought twice",
+        ) from error
+
+
+@contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A read connection, which never waits for a writer."""
-    try:
-        with engine.connect().execution_options(reads=True) as connection:
-            yield connection
-    except (SQLAlchemyError, sqlite3.Error) as error:
-        raise _unusable(error, engine) from error
+    with _usable(engine), engine.connect().execution_options(reads=True) as connection:
+        yield connection
 
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """One transaction, durable once the block ends without an exception.
-
-    After an `IntegrityError`, a unique value that exists already, nothing was written.
-    """
-    try:
-        with engine.begin() as connection:
-            yield connection
-    except IntegrityError:
-        raise
-    except (SQLAlchemyError, sqlite3.Error) as error:
-        raise _unusable(error, engine) from error
+    """One transaction, durable at its end; an `IntegrityError` means that nothing was written."""
+    with _usable(engine), engine.begin() as connection:
+        yield connection
 
 
 def rows(
     engine: Engine, query: TypedReturnsRows[*Ts], values: Mapping[str, Any] | None = None
 ) -> Sequence[Row[*Ts]]:
-    """All rows of a query, read at once."""
     with reading(engine) as connection:
         return connection.execute(query, values).all()
 
@@ -169,17 +174,6 @@ def write(engine: Engine, *statements: Executable) -> int:
     """Executes statements in one transaction, as `writing`; gives how many rows the last one changed."""
     with writing(engine) as connection:
         return [connection.execute(one).rowcount for one in statements][-1]
-
-
-def _unusable(error: Exception, engine: Engine) -> StoreError:
-    """The error to raise for a database error."""
-    reason, kind = _reason(error, engine), _kind(error)
-    away = kind is StoreUnreachableError
-    otherwise = "start the database" if away else "free disk space or repair the store"
-    return kind(
-        f"the journal cannot be used: {reason}",
-        f"{_hint(reason, otherwise)}, then resume the run; nothing is bought twice",
-    )
 
 
 def lost_connection(error: BaseException) -> bool:

@@ -19,11 +19,7 @@ from rivya_flows.store.tables import AGREEMENTS, SPECS, stored_name
 
 @dataclass(frozen=True)
 class DeployedSpec:
-    """A spec with the files that it names: a worker runs it, whatever its file says now.
-
-    Attributes:
-        files: Assets of the media that it names, by path as written; the asset store has them.
-    """
+    """A spec with the files that it names: a worker runs it, whatever its file says now."""
 
     name: str
     text: str
@@ -41,7 +37,6 @@ class DeployedSpec:
 
     @property
     def version(self) -> str:
-        """The short hash, with 12 digits."""
         return version_of(self.hash)
 
 
@@ -51,7 +46,6 @@ def version_of(spec_hash: str) -> str:
 
 
 def keep_spec(engine: Engine, spec: DeployedSpec) -> str:
-    """Stores a spec and gives its hash."""
     spec_hash = spec.hash
     if deployed_spec(engine, spec_hash) is not None:
         return spec_hash

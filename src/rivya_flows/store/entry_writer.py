@@ -207,7 +207,6 @@ def _row(run_id: str, stamped: Stamped) -> Row:
 
 
 def _told(error: Exception, entries: Entries) -> Exception:
-    """The error that the caller of these entries gets."""
     if not isinstance(error, IntegrityError):
         return error
     names = ", ".join(name for event in entries.events if (name := unique_name(event)))

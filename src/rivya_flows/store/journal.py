@@ -87,12 +87,7 @@ class Journal:
         self.engine.dispose()
 
     def create(self, frozen: RunFrozen, folder: Path) -> None:
-        """Starts a run with its first entry.
-
-        Raises:
-            QuoteError: Another run used its quote.
-            StoreError: The run exists already, or the store cannot be written.
-        """
+        """Starts a run with its first entry; `QuoteError` if another run used its quote."""
         run = insert(RUNS).values(
             run_id=frozen.run_id,
             name=frozen.plan.get("name", ""),
@@ -108,7 +103,7 @@ class Journal:
         except IntegrityError as error:
             if frozen.quote is not None:
                 self.refuse_used(frozen.quote)
-            if self.removed_run(frozen.run_id):
+            if self.run(frozen.run_id, removed=True):
                 raise StoreError(
                     f"run {frozen.run_id} was removed, and what it spent is still counted under its"
                     " name",
@@ -138,10 +133,6 @@ class Journal:
             )
             removed = update(RUNS).where(RUNS.c.run_id == run_id)
             connection.execute(removed.values(removed_at=time.time(), folder=""))
-
-    def removed_run(self, run_id: str) -> RunRow | None:
-        """The row of a removed run, whose folder is ``Path()`` once its files are deleted; or None."""
-        return next(iter(self._runs(RUNS.c.run_id == run_id, ~IS_THERE)), None)
 
     def refuse_used(self, quote: str) -> None:
         """Raises a `QuoteError` that names the run of this store which has used a quote, if there is one."""
@@ -178,29 +169,18 @@ class Journal:
             with some.execute(_ENTRIES, asked) as found:
                 return tuple(_stamped(run_id, seq, at, body) for seq, at, body in found)
 
-    def run(self, run_id: str) -> RunRow | None:
-        """The row of a run, or None."""
-        return next(iter(self._runs(RUNS.c.run_id == run_id, IS_THERE)), None)
+    def run(self, run_id: str, *, removed: bool = False) -> RunRow | None:
+        """The row of a run; that of a removed one has the folder ``Path()`` once its files are deleted."""
+        return next(iter(self._runs(RUNS.c.run_id == run_id, removed=removed)), None)
 
-    def ids(self, beginning: str) -> tuple[str, ...]:
-        """The ids of all runs that begin so, in the order of their start."""
+    def runs(self, beginning: str = "", *, removed: bool = False) -> tuple[RunRow, ...]:
+        """All runs, or all removed ones, whose ids begin so, newest first."""
         begun = RUNS.c.run_id.startswith(beginning, autoescape=True)
-        query = select(RUNS.c.run_id).where(begun, IS_THERE).order_by(RUNS.c.started_at)
-        return tuple(run_id for (run_id,) in rows(self.engine, query))
+        return self._runs(begun, removed=removed)
 
-    def removed_ids(self, beginning: str) -> frozenset[str]:
-        """The ids of all removed runs that begin so."""
-        begun = RUNS.c.run_id.startswith(beginning, autoescape=True)
-        query = select(RUNS.c.run_id).where(begun, ~IS_THERE)
-        return frozenset(run_id for (run_id,) in rows(self.engine, query))
-
-    def runs(self, beginning: str = "") -> tuple[RunRow, ...]:
-        """All runs whose ids begin so, newest first."""
-        return self._runs(RUNS.c.run_id.startswith(beginning, autoescape=True), IS_THERE)
-
-    def _runs(self, *wanted: ColumnElement[bool]) -> tuple[RunRow, ...]:
-        query = select(RUNS).where(*wanted).order_by(RUNS.c.started_at.desc())
-        return tuple(map(as_run_row, rows(self.engine, query)))
+    def _runs(self, wanted: ColumnElement[bool], *, removed: bool) -> tuple[RunRow, ...]:
+        query = select(RUNS).where(wanted, ~IS_THERE if removed else IS_THERE)
+        return tuple(map(as_run_row, rows(self.engine, query.order_by(RUNS.c.started_at.desc()))))
 
     def last(self) -> RunRow | None:
         """The run whose newest entry is the newest of all; None if there is no run."""
@@ -275,7 +255,6 @@ def _refuse_lost(connection: Connection, lease: Lease) -> None:
 
 
 def as_run_row(row: Any) -> RunRow:
-    """A row of the table."""
     return RunRow(
         row.run_id,
         row.name,

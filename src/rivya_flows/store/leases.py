@@ -54,11 +54,7 @@ def this_process() -> str:
 
 
 class Leases:
-    """The leases of one store.
-
-    `clock` gives Unix seconds, equal to a few seconds on all machines of the store; if not, the
-    fencing number still prevents two writers.
-    """
+    """The leases of a store; if the clocks of machines differ, fences still prevent two writers."""
 
     def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.time) -> None:
         self._engine = engine
@@ -147,7 +143,6 @@ class Leases:
                     await in_thread(partial(self.release, acquiring.result()))
 
     def _look(self, run_id: str) -> tuple[float, bool]:
-        """When the lease of a run expires, and whether it is held."""
         for row in rows(self._engine, select(LEASES).where(LEASES.c.run_id == run_id)):
             return float(row.expires_at), is_held(row.owner, row.expires_at, self._clock())
         return _RELEASED, False
@@ -163,7 +158,6 @@ def is_held(owner: str, expires_at: float, now: float) -> bool:
 
 
 def lease_lost(run_id: str) -> LeaseLostError:
-    """The error of a driver whose lease another process has."""
     return LeaseLostError(f"another process drives {run_id} now", "this one stops; nothing is lost")
 
 

@@ -78,5 +78,4 @@ def events(store: sqlite3.Connection, run_id: str, *kinds: str) -> Iterator[dict
 
 
 def pools(store: sqlite3.Connection) -> list[str]:
-    """The names of the pools."""
     return [name for (name,) in store.execute("SELECT name FROM pools ORDER BY name")]

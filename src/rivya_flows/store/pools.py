@@ -46,8 +46,6 @@ _ROWS_AT_ONCE = 1_000
 
 
 class TotalKey(NamedTuple):
-    """The primary key of a total."""
-
     pool: str
     service: str
     period_start: str
@@ -67,7 +65,6 @@ class Pool:
     period: Period = "month"
 
     def covers(self, labels: Mapping[str, str]) -> bool:
-        """Whether purchases of a run with these labels are taken from it."""
         return all(labels.get(name) == value for name, value in self.labels.items())
 
 
@@ -100,12 +97,10 @@ class Pools:
                 )
 
     def remove(self, name: str) -> None:
-        """Removes a pool, if there is one."""
         with writing(self._engine) as connection:
             _delete(connection, name)
 
     def all(self) -> tuple[Pool, ...]:
-        """All pools, by name."""
         return tuple(map(_pool, rows(self._engine, _POOLS)))
 
     def states(self, service: str | None) -> tuple[PoolState, ...]:
@@ -153,12 +148,6 @@ def period(kind: Period, at: float) -> tuple[str, datetime | None]:
     return start.isoformat(), datetime.combine(start + timedelta(days), datetime.min.time(), UTC)
 
 
-def _held_pools(connection: Connection) -> list[Pool]:
-    """All pools, by name; nothing changes them before the transaction of a writer has ended."""
-    lock(connection, _LOCK, shared=True)
-    return list(map(_pool, connection.execute(_POOLS)))
-
-
 def _total_row(key: TotalKey, credits: int) -> Row:
     return {**key._asdict(), "credits": credits}
 
@@ -190,7 +179,6 @@ def _delete(connection: Connection, name: str) -> None:
 
 
 def _summed(connection: Connection, pool: Pool) -> dict[TotalKey, int]:
-    """The totals of a pool, from all charges."""
     services = {
         row.run_id: stored_name(row.service)
         for row in connection.execute(select(RUNS.c.run_id, RUNS.c.labels, RUNS.c.service))
@@ -245,7 +233,12 @@ class Reservations:
         changes = defaultdict[str, list[_Change]](list)
         for run_id, events in entries:
             changes[run_id] += _changes(run_id, events)
-        pools = _held_pools(connection) if any(changes.values()) else []
+        pools: list[Pool] = []
+        if any(changes.values()):
+            lock(
+                connection, _LOCK, shared=True
+            )  # nothing changes them before this transaction ends
+            pools = list(map(_pool, connection.execute(_POOLS)))
         touched = set[TotalKey]()
         for run_id, found in changes.items() if pools else ():
             touched |= self._cover(run_id, found, pools) if found else set()
@@ -285,7 +278,6 @@ class Reservations:
         return None
 
     def write(self) -> None:
-        """Writes the charges and totals that changed."""
         changed = [
             {**_parameters(key), "credits": credits}
             for key, credits in self._totals.items()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 from sqlalchemy import Engine, delete, insert, select
 from sqlalchemy.exc import IntegrityError
@@ -23,40 +22,33 @@ _ID_LENGTH = 200
 _TYPE_LENGTH = 100
 
 
-class Received:
-    """The received events of one store; `clock` gives Unix seconds."""
+def note_received(engine: Engine, event: WebhookEvent, body: str) -> bool:
+    """Stores an event; gives whether it is new."""
+    job = event.generation
+    row: Row = {
+        "event_id": stored_name(event.id, _ID_LENGTH),
+        "type": stored_name(event.type, _TYPE_LENGTH),
+        "task_id": None if job is None else stored_name(job.id, _ID_LENGTH),
+        "body": body,
+        "at": time.time(),
+    }
+    try:
+        write(engine, insert(RECEIVED).values(row))
+    except IntegrityError:
+        return False
+    return True
 
-    def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.time) -> None:
-        self._engine = engine
-        self._clock = clock
 
-    def note(self, event: WebhookEvent, body: str) -> bool:
-        """Stores an event; gives whether it is new."""
-        job = event.generation
-        row: Row = {
-            "event_id": stored_name(event.id, _ID_LENGTH),
-            "type": stored_name(event.type, _TYPE_LENGTH),
-            "task_id": None if job is None else stored_name(job.id, _ID_LENGTH),
-            "body": body,
-            "at": self._clock(),
-        }
-        try:
-            write(self._engine, insert(RECEIVED).values(row))
-        except IntegrityError:
-            return False
-        return True
+def recent_jobs(engine: Engine, seconds: float = KEEP_SECONDS) -> tuple[str, ...]:
+    """Ids of the jobs of recent events, newest first."""
+    query = (
+        select(RECEIVED.c.task_id)
+        .where(RECEIVED.c.task_id.is_not(None), RECEIVED.c.at >= time.time() - seconds)
+        .order_by(RECEIVED.c.at.desc())
+        .limit(NEWEST)
+    )
+    return tuple(job for (job,) in rows(engine, query))
 
-    def recent_jobs(self, seconds: float = KEEP_SECONDS) -> tuple[str, ...]:
-        """Ids of the jobs of recent events, newest first."""
-        query = (
-            select(RECEIVED.c.task_id)
-            .where(RECEIVED.c.task_id.is_not(None), RECEIVED.c.at >= self._clock() - seconds)
-            .order_by(RECEIVED.c.at.desc())
-            .limit(NEWEST)
-        )
-        return tuple(job for (job,) in rows(self._engine, query))
 
-    def prune(self, seconds: float = KEEP_SECONDS) -> int:
-        """Deletes older events and gives their number."""
-        old = RECEIVED.c.at < self._clock() - seconds
-        return write(self._engine, delete(RECEIVED).where(old))
+def prune_received(engine: Engine, seconds: float = KEEP_SECONDS) -> int:
+    return write(engine, delete(RECEIVED).where(RECEIVED.c.at < time.time() - seconds))

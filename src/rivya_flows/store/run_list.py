@@ -1,4 +1,4 @@
-"""What became of the runs of a store and how long they took, without reading their journals."""
+"""What became of the runs of a store, which of them wait, and how long they took; most without their journals."""
 
 from __future__ import annotations
 
@@ -12,11 +12,21 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, Select, delete, func, insert, not_, select
 
-from rivya_flows.queue.events import ItemCompleted, JobEnded, RunEnded, RunWaits, parse
+from rivya_flows.questions.open_questions import open_questions
+from rivya_flows.queue.events import (
+    AnswerGiven,
+    ItemCompleted,
+    JobEnded,
+    QuestionAsked,
+    RunEnded,
+    RunWaits,
+    parse,
+)
+from rivya_flows.queue.queue import replay
 from rivya_flows.store.database import reading, rows, write
-from rivya_flows.store.journal import IS_THERE, RunRow, as_run_row
+from rivya_flows.store.journal import IS_THERE, Journal, RunRow, as_run_row
 from rivya_flows.store.leases import SECONDS, is_held
-from rivya_flows.store.tables import CHARGES, EVENTS, FAILED_STARTS, LEASES, RUNS
+from rivya_flows.store.tables import CHARGES, EVENTS, FAILED_STARTS, LEASES, RUNS, SWEEPS
 
 _TURNS = ("run.resumed", "run.waits", "run.ended")
 """Kinds of events that change the status of a run."""
@@ -37,10 +47,7 @@ class ListedRun:
         status: How its last execution ended (``completed``, ``failed``, ``cancelled``,
             ``suspended``); ``running`` while a process drives it, ``waiting`` if that left it to
             a later try, ``killed`` if it is gone.
-        spent: Credits, those of `open` with them.
         open: Credits of purchases that are not settled: under way, uncertain or not collected.
-        unbegun: Why its flow run failed before it began; None for one that has begun.
-        waits: For what, and until when; None for one that is not ``waiting``.
     """
 
     row: RunRow
@@ -166,7 +173,6 @@ def record_failed_start(engine: Engine, failed: FailedStart) -> None:
 
 
 def forget_failed_starts(engine: Engine, before: float) -> None:
-    """Deletes those from before a moment, in Unix seconds."""
     write(engine, delete(FAILED_STARTS).where(FAILED_STARTS.c.at < before))
 
 
@@ -224,3 +230,61 @@ def recent_durations(engine: Engine, service: str) -> list[tuple[str, float]]:
                 if name is not None and seconds is not None:
                     found.append((name, seconds))
     return found[::-1]
+
+
+def waiting_runs(journal: Journal) -> tuple[str, ...]:
+    """Ids of the runs that were left, suspended or to a later try, which has not begun."""
+    last = (
+        select(EVENTS.c.run_id, func.max(EVENTS.c.seq).label("seq"))
+        .group_by(EVENTS.c.run_id)
+        .subquery()
+    )
+    query = (
+        select(EVENTS.c.run_id, EVENTS.c.body)
+        .join(last, (EVENTS.c.run_id == last.c.run_id) & (EVENTS.c.seq == last.c.seq))
+        .where(EVENTS.c.kind.in_(("run.ended", "run.waits")))
+        .order_by(EVENTS.c.run_id)
+    )
+    ends = [(run_id, parse(body)) for run_id, body in rows(journal.engine, query)]
+    return tuple(
+        run_id
+        for run_id, event in ends
+        if isinstance(event, RunWaits)
+        or (isinstance(event, RunEnded) and event.status == "suspended")
+    )
+
+
+def maybe_overdue(journal: Journal, at: datetime) -> tuple[str, ...]:
+    """Ids of the runs with an overdue question; `is_overdue` tells whether they are suspended."""
+    query = (
+        select(EVENTS.c.run_id, EVENTS.c.body)
+        .where(EVENTS.c.kind.in_(("question.asked", "answer.given")))
+        .order_by(EVENTS.c.run_id, EVENTS.c.seq)
+    )
+    due: dict[tuple[str, str, str], None] = {}
+    with reading(journal.engine) as connection:
+        for run_id, body in connection.execute(query):
+            event = parse(body)
+            if isinstance(event, QuestionAsked) and event.deadline and event.deadline <= at:
+                due[run_id, event.step, event.key] = None
+            elif isinstance(event, AnswerGiven):
+                due.pop((run_id, event.step, event.key), None)
+    return tuple(dict.fromkeys(run_id for run_id, _, _ in due))
+
+
+def is_overdue(journal: Journal, run_id: str, at: datetime) -> bool:
+    """Whether a run is suspended with an open question whose deadline has passed."""
+    events = [entry.event for entry in journal.entries(run_id)]
+    last = events[-1]
+    if not isinstance(last, RunEnded) or last.status != "suspended":
+        return False
+    return any(one.is_due(at) for one in open_questions(replay(events)))
+
+
+def record_sweep(engine: Engine, at: float) -> None:
+    write(engine, delete(SWEEPS), insert(SWEEPS).values(at=at))
+
+
+def last_sweep(engine: Engine) -> float | None:
+    """When the last sweep was complete, in Unix seconds; None if there was none."""
+    return max((float(at) for (at,) in rows(engine, select(SWEEPS.c.at))), default=None)

@@ -49,7 +49,6 @@ def rotate_signing_secret(
 
 
 def forget_signing_secrets(engine: Engine, endpoint_id: str) -> None:
-    """Deletes all signing secrets of an endpoint."""
     name = _WEBHOOK + endpoint_id
     _delete(engine, name, *_read_all(engine, f"{name} until "))
 
@@ -60,7 +59,6 @@ def has_signing_secret(engine: Engine, endpoint_id: str) -> bool:
 
 
 def signing_secrets(engine: Engine) -> tuple[SecretStr, ...]:
-    """All signing secrets that are valid now."""
     now = time.time()
     return tuple(
         SecretStr(value)
@@ -75,7 +73,6 @@ def _read(engine: Engine, name: str) -> str | None:
 
 
 def _read_all(engine: Engine, prefix: str) -> dict[str, str]:
-    """Values by name, of all names with this prefix."""
     begins = SECRETS.c.name.startswith(prefix, autoescape=True)
     return {row.name: row.value for row in rows(engine, select(SECRETS).where(begins))}
 

@@ -36,13 +36,7 @@ def unshared(
     here: str | None = None,
     mounts: Iterable[tuple[str, str]] | None = None,
 ) -> tuple[str, str] | None:
-    """Which stores of these settings some process of a worker cannot reach, and what to do; None if it can.
-
-    Args:
-        here: The name of this machine; None asks the system.
-        mounts: Folder and type of each mount here; None asks the system. A folder on a network
-            file system is shared; SQLite in it is not, because its locks do not work there.
-    """
+    """Which stores some process of a worker cannot reach, and what to do; None if it can."""
     others = sorted(set(machines) - {here or this_machine()})
     found = {
         "RIVYA_FLOWS_STORE": _of_store(settings.store_url, others),
@@ -57,12 +51,10 @@ def unshared(
 
 
 def shown_url(url: str) -> str:
-    """The URL without its password."""
     return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", url)
 
 
 def _of_store(url: str, others: list[str]) -> tuple[str, str] | None:
-    """What is wrong, and what to do."""
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
@@ -84,7 +76,6 @@ def _of_store(url: str, others: list[str]) -> tuple[str, str] | None:
 def _of_assets(
     url: str, others: list[str], mounts: Iterable[tuple[str, str]] | None
 ) -> tuple[str, str] | None:
-    """As `_of_store`."""
     scheme, _, rest = url.partition("://")
     if not rest:
         scheme, rest = "file", url.removeprefix("file:")

@@ -235,7 +235,6 @@ def lock(connection: Connection, number: int, *, shared: bool = False) -> None:
 
 
 def insert_missing(connection: Connection, table: Table, rows: Row | Sequence[Row]) -> None:
-    """Inserts the rows whose keys are not there."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     connection.execute(dialect.insert(table).on_conflict_do_nothing(), rows)
 

@@ -12,7 +12,7 @@ from rivya_flows.flows.execution.job_notifications import event_of, listen_for_j
 from rivya_flows.receiver.notification import JobNotification
 from rivya_flows.settings import Settings
 from rivya_flows.store.database import open_engine
-from rivya_flows.store.received_events import Received
+from rivya_flows.store.received_events import note_received
 
 JOB = {"id": "task_1", "status": "succeeded", "model": "z-image"}
 SETTINGS = Settings(rivya_flows_webhooks=True)
@@ -68,7 +68,7 @@ async def test_what_was_received_before_the_run_began_wakes_it_at_once(tmp_path:
     engine = open_engine(f"sqlite:///{tmp_path / 'journal.sqlite'}")
     event = {"id": "evt_1", "type": "generation.succeeded", "data": JOB}
     try:
-        Received(engine).note(WebhookEvent.model_validate(event), "{}")
+        note_received(engine, WebhookEvent.model_validate(event), "{}")
         with temporary_settings({PREFECT_API_URL: NO_SERVER}):
             async with listen_for_jobs(SETTINGS, engine, connect_seconds=0.01) as job_wakes:
                 assert job_wakes is not None

@@ -22,7 +22,7 @@ from rivya_flows.flows.questions import WAKER, WAKER_DEPLOYMENT, wake
 from rivya_flows.process_identity import known
 from rivya_flows.processes.registry import LeftRunning, ManagedProcess, write
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.suspended_runs import last_sweep
+from rivya_flows.store.run_list import last_sweep
 from support.browser import CHROMIUM, Tab, browsing
 from support.prefect_workers import (
     Place,
