@@ -22,6 +22,10 @@ from rivya_flows.steps.function import remote_file
 from rivya_flows.store.assets import AssetStore, file_hash
 
 MAX_FETCH_BYTES = 100 * 2**20
+_AT_ONCE = 32
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 
 @dataclass(frozen=True)
@@ -78,12 +82,6 @@ async def fetch(run: Run, url: str) -> Asset:
         return await take(run.context.assets, target, got.sha256, url=url)
     finally:
         target.unlink(missing_ok=True)
-
-
-T = TypeVar("T")
-U = TypeVar("U")
-
-_AT_ONCE = 32
 
 
 def keep(assets: AssetStore, path: Path) -> Asset:

@@ -1,6 +1,6 @@
-"""What jobs wait for: a place among the jobs of their model, then their end, of which a webhook may give news.
+"""What jobs wait for: a slot of their model, then their end, of which a webhook may give early news.
 
-Only the pause between two polls depends on news: one that is lost, doubled, late or forged changes nothing else.
+News that are lost, doubled, late or forged change when a job is polled, and nothing else.
 """
 
 from __future__ import annotations

@@ -51,8 +51,17 @@ def expand_step(state: State, step_id: str) -> None:
         return
     if reason := _failed_upstream(state, planned, planned.upstream):
         _placeholder(state, step_id, Phase.SKIPPED, reason)
+        return
+    try:
+        scope = scope_for(state, planned, planned.upstream)
+        items = items_from(planned.step, evaluate(planned.step.fan_out[1], scope), scope)
+    except UsesNull as null:
+        _placeholder(state, step_id, Phase.SKIPPED, str(null))
+    except ExpressionError as error:
+        _placeholder(state, step_id, Phase.FAILED, str(error))
     else:
-        _expand_now(state, step_id)
+        made = (ItemState(one.key, one.variables, repeats=one.repeats) for one in items)
+        state.expand(step_id, made)
 
 
 def evaluate_items(state: State, step_id: str) -> None:
@@ -245,21 +254,6 @@ def _included(state: State, name: str, item: ItemState) -> ItemState:
         reason = "; ".join(f"its output {one!r}: {why}" for one, why in outputs.failed.items())
         return item.failed("bad_output", reason)
     return item._replace(phase=Phase.COMPLETED, outputs={"outputs": outputs.values}, reason=None)
-
-
-def _expand_now(state: State, step_id: str) -> None:
-    planned = state.planned(step_id)
-    step = planned.step
-    try:
-        scope = scope_for(state, planned, planned.upstream)
-        items = items_from(step, evaluate(step.fan_out[1], scope), scope)
-    except UsesNull as null:
-        _placeholder(state, step_id, Phase.SKIPPED, str(null))
-    except ExpressionError as error:
-        _placeholder(state, step_id, Phase.FAILED, str(error))
-    else:
-        made = (ItemState(one.key, one.variables, repeats=one.repeats) for one in items)
-        state.expand(step_id, made)
 
 
 def _failed_upstream(state: State, planned: PlannedStep, names: frozenset[str]) -> str | None:

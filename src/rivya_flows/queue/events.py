@@ -44,8 +44,6 @@ class Fork(Entry):
     """A run that this one repeats in part.
 
     Attributes:
-        run_id: Finished work with an equal request is taken from it, or from a run that it forks.
-        picks: By ``step`` or ``step[key]``.
         asked: SHA-256 of each argument of what may be taken, but of media: no request that has another
             one for certain is taken.
     """
@@ -60,8 +58,6 @@ class RunFrozen(Entry):
     """Everything that a run reads from outside, frozen at its start.
 
     Attributes:
-        catalogue: The payload of ``GET /models``, read on `catalogue_date`.
-        service: Base URL or sandbox id that the run belongs to.
         wallet: Name of the `RivyaCredentials` block that it buys with; None: the key of the process.
         nonce: 128 bits in hex; two runs of one spec never share an idempotency key.
         started_by: ``agent`` if the MCP server started it: an agent answers no other run.
@@ -102,7 +98,6 @@ class RunResumed(Entry):
         resend_hours: How long the service is trusted to keep an idempotency key.
         regenerate: Steps, or ``step[key]``, whose failed jobs may be bought again; ``*`` is all. An
             uncertain purchase is given up only by the name of its item, and counts as before.
-        unpaid: Why this execution buys nothing and only collects paid results.
     """
 
     kind: Literal["run.resumed"] = "run.resumed"
@@ -320,7 +315,6 @@ class AnswerGiven(OfItem):
         key: Of the item; of a budget question the budget or pool that it asks about, see `budget_key`.
         answer: The key of the first picked item, or ``yes``/``no`` for a budget question; "" if none
             was picked.
-        picked: Keys of all picked items, in the order of choice; empty for a budget question.
     """
 
     kind: Literal["answer.given"] = "answer.given"

@@ -111,9 +111,7 @@ class ItemState(NamedTuple):
         repeats: The key of an earlier item if it was given the same one; else None.
         requests: What it does, as written, then what it falls back to; empty until its arguments are
             evaluated.
-        round: How often the candidates of a pick have been bought again.
         notes: What people asked to be different, one for each round; "" where they said nothing.
-        judge_turns: Answers of the current chat of the judge that could not be used.
         alternative: Which of its requests `request` is; 0 is as written.
         gated: Ready, but a limit, an unknown price or the budget blocks its purchase.
         unpaid: It was not bought because the rest could not be paid; `allow_failures` does not

@@ -68,7 +68,7 @@ def _buy_in_order(state: State, step_id: str) -> list[Action]:
     step, actions = state.steps[step_id], list[Action]()
     firsts = [(gate[0], n, price) for n, (price, gate) in enumerate(step.gates.items())]
     heapify(firsts)
-    while firsts and _room(state, step_id) != 0:
+    while firsts and _has_room(state, step_id):
         (_, key), n, price = heappop(firsts)
         item = step.items[key]
         if item.gate == price:  # not of one that was bought, or moved on, since
@@ -171,10 +171,9 @@ def _body(state: State, step_id: str, item: ItemState, request: ItemRequest, n: 
     return chat_body(request, files, trace, session=asked[-1].session_id, message=message)
 
 
-def _room(state: State, step_id: str) -> int | None:
-    """Further jobs that `max_parallel` allows; None for any number."""
+def _has_room(state: State, step_id: str) -> bool:
     limit = state.spec(step_id).max_parallel
-    return None if limit is None else max(0, limit - state.steps[step_id].tally.open)
+    return limit is None or state.steps[step_id].tally.open < limit
 
 
 def _waits_for_price(state: State, step_id: str, price: PriceClass) -> bool:

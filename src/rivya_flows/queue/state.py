@@ -135,10 +135,6 @@ class State:
             held then, and the balance; None before.
         rest: Set once a list became known, until what is left is known to fit the cap, the balance and
             all pools.
-        enough: A cap of at least this much warns of nothing: the price that somebody agreed to, or all
-            that the plan may cost.
-        claims: The ordinal of each item among those with an equal request, by the hash of the
-            request, step and key.
     """
 
     plan: RunPlan

@@ -45,7 +45,7 @@ def _written_price(
         scope = known_scope(state, planned, steps=False)
     scope |= variables
     if planned.pick:
-        return written_judge_price(state, planned, planned.pick, scope, rejected)
+        return _written_judge_price(state, planned, planned.pick, scope, rejected)
     written = planned.step.with_.model_dump(by_alias=True)
     known = {name: _known(value, scope) for name, value in written.items()}
     world = World(state.plan.catalogue, branding=state.plan.branding_of(planned))
@@ -73,7 +73,7 @@ def judge_price(state: State, planned: PlannedStep, item: ItemState, *, bought: 
     return Price((chats - (chats and bought)) * one.min, top, _assumption(one))
 
 
-def written_judge_price(
+def _written_judge_price(
     state: State, planned: PlannedStep, with_: PickWith, scope: Mapping[str, Any], rejected: int
 ) -> tuple[str | None, Price]:
     """The model of the judge of a pick and its price, by the spec alone, after so many rounds."""

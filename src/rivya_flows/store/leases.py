@@ -36,7 +36,6 @@ class Lease:
     """The right to drive a run; `fence` grows with each new driver."""
 
     run_id: str
-    owner: str
     fence: int
 
 
@@ -62,31 +61,19 @@ class Leases:
 
     def acquire(self, run_id: str, owner: str | None = None) -> Lease:
         """Takes the lease of a run, once it has expired or its owner, a process here, has ended."""
-        owner = owner or this_process()
-        now = self._clock()
+        owner, now, of_run = owner or this_process(), self._clock(), LEASES.c.run_id == run_id
         try:
             with writing(self._engine) as connection:
-                row = connection.execute(
-                    select(LEASES).where(LEASES.c.run_id == run_id).with_for_update()
-                ).first()
-                if row is None:
-                    connection.execute(
-                        insert(LEASES).values(
-                            run_id=run_id, owner=owner, fence=1, expires_at=now + SECONDS
-                        )
-                    )
-                    return Lease(run_id, owner, 1)
-                if is_held(row.owner, row.expires_at, now):
+                row = connection.execute(select(LEASES).where(of_run).with_for_update()).first()
+                if row is not None and is_held(row.owner, row.expires_at, now):
                     raise _held(run_id, row.owner)
-                fence = row.fence + 1
-                connection.execute(
-                    update(LEASES)
-                    .where(LEASES.c.run_id == run_id)
-                    .values(owner=owner, fence=fence, expires_at=now + SECONDS)
-                )
-                return Lease(run_id, owner, fence)
+                fence = 1 if row is None else row.fence + 1
+                written = insert(LEASES) if row is None else update(LEASES).where(of_run)
+                taken = {"run_id": run_id, "owner": owner, "fence": fence}
+                connection.execute(written.values(**taken, expires_at=now + SECONDS))
         except IntegrityError as error:
             raise _held(run_id, None) from error
+        return Lease(run_id, fence)
 
     def renew(self, lease: Lease) -> None:
         """Extends the lease; `LeaseLostError` if another process has it."""
@@ -133,7 +120,7 @@ class Leases:
             )
             renewing.start()
             try:
-                yield HeldLease(lease.run_id, lease.owner, lease.fence, lost)
+                yield HeldLease(lease.run_id, lease.fence, lost)
             finally:
                 over.set()
                 await in_thread(renewing.join)  # or it would renew what is released next
