@@ -46,7 +46,10 @@ def known_of(state: State) -> NamespaceFacts:
 
 def fields_of(state: State, name: str) -> dict[str, Any]:
     """The output fields of a step by its name in the plan."""
-    fields = step_fields(state.steps[name])
+    step = state.steps[name]
+    if not step.fields:
+        step.fields.update(step_fields(step))
+    fields = dict(step.fields)
     if name in state.plan.spaces:
         steps = state.steps.values()
         inside = (one for one in steps if f"{one.planned.space}__".startswith(f"{name}__"))
@@ -80,12 +83,6 @@ def known_variables(state: State, planned: PlannedStep, item: ItemState) -> Vari
 
 def step_fields(step: StepState) -> dict[str, Any]:
     """The output fields of a step; all null if it was skipped or failed."""
-    if not step.fields:
-        step.fields.update(_step_fields(step))
-    return dict(step.fields)
-
-
-def _step_fields(step: StepState) -> dict[str, Any]:
     planned, status, items = step.planned, step.status, [*step.items.values()]
     ended = {"status": status, "credits": step.tally.spent}
     if not planned.step.fans_out:
