@@ -110,6 +110,7 @@ def test_the_guide_explains_every_code_that_the_queue_gives_an_item() -> None:
     for path in (one for room in rooms for one in room.rglob("*.py")):
         text = path.read_text("utf-8")
         found |= set(re.findall(r'\bcode="([a-z_]+)"|\bcode = "([a-z_]+)" if', text))
+        found |= set(re.findall(r'()\.failed\("([a-z_]+)"', text))
         found |= set(
             re.findall(r'^(?:NOT_BOUGHT|BELOW_LEAST|UNANSWERED)()\s*= "(\w+)"', text, re.M)
         )

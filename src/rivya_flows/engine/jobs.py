@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import cast
 
 from rivya_client.downloads import Download
+from rivya_client.errors import ExplainedError
 from rivya_client.mime_types import MediaKind
 from rivya_client.retries import ONCE
 from rivya_client.types import Generation
@@ -40,7 +41,7 @@ MAX_URLS = 1_000
 _GONE = {403, 404, 410}
 
 
-class CollectError(RivyaError):
+class CollectError(ExplainedError):
     """A job succeeded, but its results could not be downloaded or decoded."""
 
     code = "download"
@@ -48,28 +49,23 @@ class CollectError(RivyaError):
     def __init__(
         self, generation: Generation, message: str, files: tuple[BroughtFile, ...] = ()
     ) -> None:
-        super().__init__(generation, message, files)
-        self.generation = generation
-        self.message = message
-        self.files = files
-        self.hint = "resume the run: the results are decoded or fetched again, for free"
-
-    def __str__(self) -> str:
-        return self.message
+        super().__init__(
+            message, "resume the run: the results are decoded or fetched again, for free"
+        )
+        self.args = (generation, message, files)  # what pickle calls it with
+        self.generation, self.files = generation, files
 
 
-class JobFailedError(RivyaError):
+class JobFailedError(ExplainedError):
     """The job was accepted, ran, and failed."""
 
     code = "job_failed"
 
     def __init__(self, generation: Generation) -> None:
-        super().__init__(generation)
+        error = generation.error
+        super().__init__((error and error.message) or "the job failed")
+        self.args = (generation,)
         self.generation = generation
-
-    def __str__(self) -> str:
-        error = self.generation.error
-        return (error and error.message) or "the job failed"
 
 
 @dataclass(frozen=True)
