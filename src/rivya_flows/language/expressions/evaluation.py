@@ -1,7 +1,6 @@
 """Evaluate expression syntax trees.
 
-Python is not reachable: a field is an item of a map and never an attribute, and every operation is
-bounded while it runs.
+Python is not reachable: a field is an item of a map and never an attribute. Every operation is bounded.
 """
 
 from __future__ import annotations
@@ -59,10 +58,8 @@ class Work:
     def check(self) -> None:
         """Raises `TooMuchWorkError` if they did more."""
         if self.left < 0:
-            words = (
-                f"the expressions of all items handle more than {MAX_WORK_TOGETHER:,} characters"
-            )
-            raise TooMuchWorkError(words, _LESS)
+            words = "the expressions of all items handle more than"
+            raise TooMuchWorkError(f"{words} {MAX_WORK_TOGETHER:,} characters", _LESS)
 
 
 _TOGETHER: ContextVar[tuple[Work, ...]] = ContextVar("_TOGETHER", default=())
@@ -81,13 +78,7 @@ def evaluated_together() -> Iterator[Work]:
 
 @dataclass
 class Evaluation:
-    """One evaluation of a text with expressions.
-
-    Attributes:
-        scope: What its names are.
-        left: The work that it may still do.
-        together: The work that it may do with others.
-    """
+    """One evaluation of a text with expressions, and the work that it may do, alone and with others."""
 
     scope: Mapping[str, Any]
     left: int = MAX_WORK
@@ -115,7 +106,7 @@ def result(tree: nodes.Expr, here: Evaluation) -> Any:
 
     Raises:
         UsesNull: It refers to a null, or to a field of a null.
-        ExpressionError: Anything else that does not fit, or it takes more than `MAX_WORK`.
+        ExpressionError: Anything else does not fit.
     """
     value, source = _sourced(tree, here)
     if value is None and source is not None:
@@ -129,40 +120,40 @@ def _sourced(tree: nodes.Node, here: Evaluation) -> tuple[Any, str | None]:
     Each part is evaluated at most once, so the work grows with the expression and no faster.
     """
     here.take(1)
-    if isinstance(tree, nodes.CondExpr):
-        branch = tree.expr1 if _lenient(tree.test, here) else tree.expr2
-        return (None, None) if branch is None else _sourced(branch, here)
-    if isinstance(tree, nodes.And):
-        left, source = _sourced(tree.left, here)
-        return _sourced(tree.right, here) if left else (left, source)
-    if isinstance(tree, nodes.Or):
-        left = _lenient(tree.left, here)
-        return (left, None) if left else _sourced(tree.right, here)
-    if isinstance(tree, nodes.Filter) and tree.name == "default":
-        value = _present(tree.node, here)
-        # The fallback is evaluated only if it is needed: it may be null itself.
-        fallback = tree.args[0] if tree.args else tree.kwargs[0].value
-        return _sourced(fallback, here) if value is None else (value, None)
-    evaluator = _EVALUATORS.get(type(tree))
-    if evaluator is None:
-        raise ExpressionError(f"{type(tree).__name__.lower()!r} is not part of the language")
-    value = evaluator(tree, here)
+    match tree:
+        case nodes.CondExpr():
+            branch = tree.expr1 if _lenient(tree.test, here) else tree.expr2
+            return (None, None) if branch is None else _sourced(branch, here)
+        case nodes.And():
+            left, source = _sourced(tree.left, here)
+            return _sourced(tree.right, here) if left else (left, source)
+        case nodes.Or():
+            left = _lenient(tree.left, here)
+            return (left, None) if left else _sourced(tree.right, here)
+        case nodes.Filter(name="default"):
+            value = _present(tree.node, here)
+            # The fallback is evaluated only if it is needed: it may be null itself.
+            fallback = tree.args[0] if tree.args else tree.kwargs[0].value
+            return _sourced(fallback, here) if value is None else (value, None)
+    value = _EVALUATORS[type(tree)](tree, here)
     found = value is not None or isinstance(tree, nodes.Const)
     return value, None if found else written(tree)
 
 
 def written(tree: nodes.Node) -> str:
     """A name with its fields, as written."""
-    if isinstance(tree, nodes.Name):
-        return tree.name
-    if isinstance(tree, nodes.Getattr):
-        return f"{written(tree.node)}.{tree.attr}"
-    if isinstance(tree, nodes.Getitem):
-        inside = repr(tree.arg.value) if isinstance(tree.arg, nodes.Const) else "…"
-        return f"{written(tree.node)}[{inside}]"
-    if isinstance(tree, nodes.Filter) and tree.node is not None:
-        return f"{written(tree.node)} | {tree.name}"
-    return "the expression"
+    match tree:
+        case nodes.Name():
+            return tree.name
+        case nodes.Getattr():
+            return f"{written(tree.node)}.{tree.attr}"
+        case nodes.Getitem():
+            inside = repr(tree.arg.value) if isinstance(tree.arg, nodes.Const) else "…"
+            return f"{written(tree.node)}[{inside}]"
+        case nodes.Filter(node=nodes.Node() as value):
+            return f"{written(value)} | {tree.name}"
+        case _:
+            return "the expression"
 
 
 def _value(tree: nodes.Node, here: Evaluation) -> Any:
@@ -189,18 +180,17 @@ def _field(tree: nodes.Getattr, here: Evaluation) -> Any:
 
 def _subscript(tree: nodes.Getitem, here: Evaluation) -> Any:
     holder = _needed(tree.node, here)
-    if isinstance(tree.arg, nodes.Slice):
-        start, stop = (
-            None if bound is None else _index(_needed(bound, here))
-            for bound in (tree.arg.start, tree.arg.stop)
-        )
-        if isinstance(holder, str | list):
-            here.take(len(holder))
-            return holder[start:stop]
-        raise ExpressionError(
-            f"{written(tree.node)} is {an(type_name(holder))} and cannot be sliced"
-        )
-    return _item(tree.node, holder, _needed(tree.arg, here))
+    if not isinstance(tree.arg, nodes.Slice):
+        return _item(tree.node, holder, _needed(tree.arg, here))
+    start, stop = (
+        None if bound is None else _index(_needed(bound, here))
+        for bound in (tree.arg.start, tree.arg.stop)
+    )
+    if not isinstance(holder, str | list):
+        kind = an(type_name(holder))
+        raise ExpressionError(f"{written(tree.node)} is {kind} and cannot be sliced")
+    here.take(len(holder))
+    return holder[start:stop]
 
 
 def _item(tree: nodes.Node, holder: Any, key: Any) -> Any:
@@ -217,9 +207,8 @@ def _item(tree: nodes.Node, holder: Any, key: Any) -> Any:
             held = f"{len(holder)} item{'' if len(holder) == 1 else 's'}"
             raise MissingError(f"{written(tree)} has {held}, so there is no [{key}]") from None
     hint = "pick an item first: [0]" if isinstance(holder, list) else None
-    raise ExpressionError(
-        f"{written(tree)} is {an(type_name(holder))} and has no {shown(key)}", hint
-    )
+    message = f"{written(tree)} is {an(type_name(holder))} and has no {shown(key)}"
+    raise ExpressionError(message, hint)
 
 
 def _index(key: Any) -> int:
@@ -287,20 +276,14 @@ def _arithmetic(tree: nodes.BinExpr, here: Evaluation) -> Any:
             return checked_number(_NUMBER_OPERATIONS[type(tree)](left, right))
         except (ZeroDivisionError, OverflowError):
             raise ExpressionError("division by zero, or a number that is too large") from None
-    if isinstance(tree, nodes.Add):
-        if isinstance(left, str) and isinstance(right, str):
-            here.take(len(left) + len(right))
-            check_length(len(left) + len(right))
-            return left + right
-        if isinstance(left, list) and isinstance(right, list):
-            here.take(len(left) + len(right))
-            check_length(len(left) + len(right))
-            return left + right
+    kinds = type_name(left), type_name(right)
+    if isinstance(tree, nodes.Add) and kinds in (("text", "text"), ("list", "list")):
+        here.take(len(left) + len(right))
+        check_length(len(left) + len(right))
+        return left + right
     hint = "write `~` to join texts" if isinstance(tree, nodes.Add) else None
-    raise ExpressionError(
-        f"{tree.operator!r} does not work with {an(type_name(left))} and {an(type_name(right))}",
-        hint,
-    )
+    found = " and ".join(map(an, kinds))
+    raise ExpressionError(f"{tree.operator!r} does not work with {found}", hint)
 
 
 def _sign(tree: nodes.UnaryExpr, here: Evaluation) -> int | float:

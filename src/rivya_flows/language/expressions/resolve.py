@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import takewhile
 from typing import Any
 
 from jinja2 import nodes
@@ -30,13 +31,7 @@ ITEMS = r"^\s*\$\{\{\s*steps\.([a-z][a-z0-9_]*)\.items\s*\}\}\s*$"
 
 @dataclass(frozen=True, order=True)
 class Reference:
-    """A name that an expression reads.
-
-    Attributes:
-        namespace: ``inputs``, ``steps``, ``matrix``, ``zip``, or the loop variable.
-        path: The fields after it, as far as they are written out; an index is its digits.
-            A computed item ends the path.
-    """
+    """A name that an expression reads, such as ``steps``, and the fields after it up to a computed one."""
 
     namespace: str
     path: tuple[str, ...]
@@ -46,23 +41,12 @@ class Reference:
 
 
 def references(value: Any) -> frozenset[Reference]:
-    """All names that the expressions in a value read, at any depth.
-
-    Raises:
-        ExpressionError: An expression is not of the language.
-    """
-    found: set[Reference] = set()
-    for text in _computed_texts(value):
-        found |= _text_references(text)
-    return frozenset(found)
+    """All names that the expressions in a value read, at any depth; raises as `template`."""
+    return frozenset[Reference]().union(*map(_text_references, _computed_texts(value)))
 
 
 def expressions_in(value: Any) -> Iterator[Expression]:
-    """All expressions in a value, at any depth.
-
-    Raises:
-        ExpressionError: An expression is not of the language.
-    """
+    """All expressions in a value, at any depth; raises as `template`."""
     for text in _computed_texts(value):
         yield from template(text).expressions
 
@@ -91,21 +75,22 @@ def tree_references(tree: nodes.Node) -> Iterator[Reference]:
     reference = as_reference(tree)
     if reference is not None:
         yield reference
-    node: nodes.Node = tree
-    if reference is not None:
-        # The chain itself is reported; computed parts inside its brackets are searched.
-        while isinstance(node, nodes.Getattr | nodes.Getitem):
-            if isinstance(node, nodes.Getitem) and not isinstance(node.arg, nodes.Const):
-                yield from tree_references(node.arg)
-            node = node.node
-        return
-    for child in tree.iter_child_nodes():
+    for child in _chain(tree)[2] if reference else tree.iter_child_nodes():
         yield from tree_references(child)
 
 
 def as_reference(tree: nodes.Node) -> Reference | None:
     """The reference, if the tree is nothing but a name with fields and items; else None."""
+    base, steps, _ = _chain(tree)
+    if not isinstance(base, nodes.Name):
+        return None
+    return Reference(base.name, tuple(takewhile(lambda step: step is not None, steps)))
+
+
+def _chain(tree: nodes.Node) -> tuple[nodes.Node, list[Any], list[nodes.Node]]:
+    """What fields and items are of, their names, None for a computed one, and the trees of those."""
     steps: list[str | None] = []
+    computed: list[nodes.Node] = []
     while isinstance(tree, nodes.Getattr | nodes.Getitem):
         if isinstance(tree, nodes.Getattr):
             steps.append(tree.attr)
@@ -113,28 +98,18 @@ def as_reference(tree: nodes.Node) -> Reference | None:
             steps.append(as_text(tree.arg.value))
         else:
             steps.append(None)
+            computed.append(tree.arg)
         tree = tree.node
-    if not isinstance(tree, nodes.Name):
-        return None
-    steps.reverse()
-    known = steps[: steps.index(None)] if None in steps else steps
-    return Reference(tree.name, tuple(step for step in known if step is not None))
+    return tree, steps[::-1], computed
 
 
 def whole_reference(value: Any) -> Reference | None:
-    """The reference, if the value is nothing else: ``${{ steps.NAME.assets }}``; else None.
-
-    A computed item or a slice is not a reference.
-    """
+    """The reference, if the value is nothing else and no item is computed: ``${{ steps.NAME.assets }}``."""
     if not isinstance(value, str) or OPEN not in value:
         return None
     parts = template(value)
-    node: nodes.Node = parts.expressions[0].tree
-    while isinstance(node, nodes.Getattr | nodes.Getitem):
-        if isinstance(node, nodes.Getitem) and not isinstance(node.arg, nodes.Const):
-            return None
-        node = node.node
-    return as_reference(parts.expressions[0].tree) if parts.whole else None
+    tree = parts.expressions[0].tree
+    return as_reference(tree) if parts.whole and not _chain(tree)[2] else None
 
 
 def is_whole(value: Any) -> bool:
@@ -152,10 +127,7 @@ def items_named(value: Any) -> str | None:
 
 
 def evaluate(value: Any, scope: Mapping[str, Any]) -> Any:
-    """The value with every expression in it replaced by its result.
-
-    An expression alone keeps its type; one inside text becomes text. Maps and lists are
-    evaluated member by member.
+    """The value with every expression in it replaced by its result: as text where text is around it.
 
     Raises:
         UsesNull: A null is used alone, in text, or looked into.

@@ -1,14 +1,9 @@
-"""Parse text with ``${{ }}`` into literal text and syntax trees.
-
-The grammar is a small part of Jinja2's: names, fields, items, literals, comparisons, arithmetic,
-``if``/``else``, and the filters and tests of the language. There are no calls.
-"""
+"""Parse text with ``${{ }}`` into literal text and syntax trees of a small part of Jinja2, without calls."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -37,6 +32,8 @@ _FOREIGN = (
 """Operators of other languages, with the hint for each."""
 _STRINGS = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"")
 _BARE = re.compile(rf"({'|'.join(NAMESPACES[:-1])})\.([a-z][a-z0-9_]*)(?:\.\w+|\[[^\]]*\])*")
+_TOO_LONG = f"an expression can have at most {MAX_CHARACTERS:,} characters"
+_TOO_DEEP = "the expression is nested too deeply"
 _SPLIT = "move part of it to an input or another step"
 
 _ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
@@ -51,13 +48,7 @@ _ALLOWED = (
 
 @dataclass(frozen=True)
 class Expression:
-    """One ``${{ }}``.
-
-    Attributes:
-        text: The source between the braces.
-        offset: Start of its ``${{`` in the text, counted from 0.
-        tree: Its checked syntax tree; never changed.
-    """
+    """One ``${{ }}``: what is between the braces, where its ``${{`` starts, and its checked syntax tree."""
 
     text: str
     offset: int
@@ -66,30 +57,20 @@ class Expression:
 
 @dataclass(frozen=True)
 class Template:
-    """A parsed text.
-
-    Attributes:
-        parts: Text and expressions in the order written; empty text left out.
-        whole: The text is one expression and nothing else, so its value keeps its type.
-    """
+    """A parsed text; one that is `whole` is one expression and nothing else, so its value keeps its type."""
 
     parts: tuple[str | Expression, ...]
     whole: bool
 
     @property
     def expressions(self) -> tuple[Expression, ...]:
-        """The expressions in the order written."""
         return tuple(part for part in self.parts if isinstance(part, Expression))
 
 
 # Several checks parse the same text: the cache holds more texts than a large spec has.
 @lru_cache(maxsize=32_768)
 def template(text: str) -> Template:
-    """The parts of a text.
-
-    Raises:
-        ExpressionError: An expression is not closed, too long, or not of the language.
-    """
+    """The parts of a text; raises `ExpressionError` for what is not of the language."""
     parts: list[str | Expression] = []
     done = 0
     while (start := text.find(OPEN, done)) >= 0:
@@ -128,9 +109,7 @@ def _closing(text: str, start: int) -> int:
             return position
         position += 1
     if limit < len(text) and text.find(CLOSE, limit) >= 0:
-        raise ExpressionError(
-            f"an expression can have at most {MAX_CHARACTERS:,} characters", _SPLIT, start
-        )
+        raise ExpressionError(_TOO_LONG, _SPLIT, start)
     raise ExpressionError("the expression is not closed", "end it with }}", start)
 
 
@@ -138,9 +117,7 @@ def _parse(source: str, offset: int) -> nodes.Expr:
     if not source.strip():
         raise ExpressionError("the expression is empty", "write ${{ inputs.NAME }}", offset)
     if len(source) > MAX_CHARACTERS:
-        raise ExpressionError(
-            f"an expression can have at most {MAX_CHARACTERS:,} characters", _SPLIT, offset
-        )
+        raise ExpressionError(_TOO_LONG, _SPLIT, offset)
     try:
         parser = Parser(_ENVIRONMENT, source, state="variable")
         tree = parser.parse_expression()
@@ -154,9 +131,14 @@ def _parse(source: str, offset: int) -> nodes.Expr:
         hint = _known_elsewhere(source) or hint
         raise ExpressionError(f"invalid expression: {error.message}", hint, offset) from error
     except RecursionError as error:
-        raise ExpressionError("the expression is nested too deeply", _SPLIT, offset) from error
-    for node in _all_nodes(tree, offset):
+        raise ExpressionError(_TOO_DEEP, _SPLIT, offset) from error
+    waiting: list[tuple[nodes.Node, int]] = [(tree, 1)]
+    while waiting:
+        node, depth = waiting.pop()
+        if depth > MAX_DEPTH:
+            raise ExpressionError(_TOO_DEEP, _SPLIT, offset)
         _check(node, offset)
+        waiting.extend((child, depth + 1) for child in node.iter_child_nodes())
     return tree
 
 
@@ -175,16 +157,6 @@ def bare_name(text: str) -> tuple[str, str] | None:
     """Namespace and name of a text that looks like an expression without braces; else None."""
     found = _BARE.fullmatch(text.strip())
     return (found[1], found[2]) if found else None
-
-
-def _all_nodes(tree: nodes.Node, offset: int) -> Iterator[nodes.Node]:
-    waiting = [(tree, 1)]
-    while waiting:
-        node, depth = waiting.pop()
-        if depth > MAX_DEPTH:
-            raise ExpressionError("the expression is nested too deeply", _SPLIT, offset)
-        yield node
-        waiting.extend((child, depth + 1) for child in node.iter_child_nodes())
 
 
 def _check(node: nodes.Node, offset: int) -> None:

@@ -10,8 +10,7 @@ from typing import Any
 
 from rivya_flows.language.brand import TITLE
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
-from rivya_flows.language.expressions.inference import is_bare, shape_of
-from rivya_flows.language.expressions.operations import TEXTS, repair
+from rivya_flows.language.expressions.inference import TEXTS, is_bare, repair, shape_of
 from rivya_flows.language.expressions.output_types import (
     ANY,
     TEXT,
