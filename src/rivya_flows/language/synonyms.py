@@ -56,7 +56,7 @@ boolean: bool""".splitlines()
 ]
 """Each word of the language, and what people write instead; the likeliest first where one has several."""
 
-_SHARES = ("width", "warn_at")
+SHARES = ("width", "warn_at")
 """Numbers that are shares, 0 to 1."""
 
 _UNITS: Mapping[str, float] = {"ms": 0.001, "m": 60, "min": 60}
@@ -80,7 +80,7 @@ def number_hint(key: str, value: str, wanted: str) -> str:
     number, unit = float(found[1]), found[2]
     if not unit:
         return "write the number without quotes"
-    if key in _SHARES:
+    if key in SHARES:
         return share_hint(number if unit == "%" else None)
     return f"write the number alone: {number * _UNITS.get(unit.lower(), 1):g}"
 
@@ -88,10 +88,7 @@ def number_hint(key: str, value: str, wanted: str) -> str:
 def surely(kind: str, key: str, value: Any) -> str | float | bool | None:
     """The value that a value of the wrong type surely stands for; None if a person must decide.
 
-    Args:
-        kind: The type of Pydantic's error, such as ``int_type``.
-        key: The key of the value.
-        value: As written.
+    `kind` is the type of Pydantic's error, such as ``int_type``.
     """
     if kind == "string_type" and isinstance(value, bool | int | float):
         return str(value)
@@ -101,7 +98,7 @@ def surely(kind: str, key: str, value: Any) -> str | float | bool | None:
     if found is None or kind not in ("int_type", "float_type"):
         return None
     number, unit = Decimal(found[1]), found[2].lower()
-    if unit == "%" and is_share(key):
+    if unit == "%" and key in SHARES:
         number /= 100
     elif unit and unit not in _UNIT_WORDS.get(key, ()):
         return None
@@ -113,10 +110,13 @@ def surely(kind: str, key: str, value: Any) -> str | float | bool | None:
 
 
 _FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+_SECONDS = ("s", "sec", "secs", "second", "seconds", *_UNITS)
 _UNIT_WORDS: Mapping[str, tuple[str, ...]] = {
     "credits": ("credit", "credits"),
-    **dict.fromkeys(("level", "loudness"), ("lufs",)),
-    **dict.fromkeys(("seconds", "start"), ("s", "sec", "secs", "second", "seconds", *_UNITS)),
+    "level": ("lufs",),
+    "loudness": ("lufs",),
+    "seconds": _SECONDS,
+    "start": _SECONDS,
 }
 """The units that a number of these keys has anyway, or that `_UNITS` converts."""
 
@@ -127,11 +127,6 @@ def share_hint(percent: Any) -> str:
     return f"it is a share, 0 to 1: write {percent / 100 if known else 0.18:g}"
 
 
-def is_share(key: str) -> bool:
-    """Whether a number is a share, 0 to 1."""
-    return key in _SHARES
-
-
 def map_hint(key: str, value: Any) -> str | None:
     """How a part of a film, or a budget, that must be a map is written with what stands in its place."""
     if value is False:
@@ -139,20 +134,21 @@ def map_hint(key: str, value: Any) -> str | None:
     if key == "budget":
         credits = surely("int_type", "credits", str(value))
         return None if credits is None else f"write `budget: {{credits: {credits}}}`"
-    inner = {"captions": "text", "music": "audio", "end_card": "title", "transition": "kind"}.get(
-        key
-    )
+    inner = _TEXT_OF.get(key)
     if inner is None or not isinstance(value, str) or len(value) > 60:
         return None
-    if key == "captions" and value.lower().endswith((".srt", ".vtt")):
-        inner = "file"
     if key == "transition":
         value = own_word(value, get_args(TransitionKind)) or value
         if value not in get_args(TransitionKind):
             return None
-    if key == "end_card" and value.lower().endswith((".png", ".jpg", ".jpeg", ".webp")):
-        inner = "image"
+    is_file = re.search(r"\.(srt|vtt|png|jpe?g|webp)$", value, re.IGNORECASE)
+    inner = _FILE_OF.get(key, inner) if is_file else inner
     return f"write `{key}: {{{inner}: {_quoted(value)}}}`"
+
+
+_TEXT_OF = {"captions": "text", "music": "audio", "end_card": "title", "transition": "kind"}
+_FILE_OF = {"captions": "file", "end_card": "image"}
+"""The keys inside these parts that a text, or the path of a file, alone stands for."""
 
 
 def list_hint(value: Any) -> str | None:
