@@ -85,10 +85,10 @@ class DiagnosticCollector:
         instead: str | float | bool | None = None,
         at: str = "",
     ) -> None:
-        """Adds a mistake in the value at `path`, or in its key.
+        """Adds a mistake in the value at `path`, or in its key; where it does not exist, in what should hold it.
 
-        Where `path` does not exist, the key of what should hold it is the place. `instead` is the
-        value or key that was surely meant: it becomes the fix. `at` is what is wrong of a long text.
+        `instead` is the value or key that was surely meant: it becomes the fix. `at` is what is wrong of
+        a long text.
         """
         key_mark, node = self._find(path)
         mark = key_mark if key or node is None else node.mark
@@ -133,9 +133,9 @@ class DiagnosticCollector:
         value: str | None = None,
         fix: str | None = None,
     ) -> None:
-        """Reports a name that is not one of `choices`, with the closest one as hint.
+        """Reports the last key of `path`, or the `value` there, as not one of `choices`.
 
-        The name is the last key of `path`, or else the `value` there. `fix` replaces the hint.
+        The hint is the closest one, or `fix`.
         """
         if self._is_full():
             return
@@ -149,10 +149,7 @@ class DiagnosticCollector:
     def expression(
         self, path: Path, error: ExpressionError, inside: Expression | None = None
     ) -> None:
-        """Adds a mistake in an expression inside the text at `path`.
-
-        `inside` is the expression, where `error` does not know its offset.
-        """
+        """Adds a mistake in the text at `path`, in the expression `inside`, if `error` has no offset."""
         if self._is_full():
             return
         code, hint, about = None, error.hint, error.about

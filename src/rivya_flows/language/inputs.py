@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from rivya_flows.assets import Asset
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import SpecError
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
+from rivya_flows.language.expressions.values import is_number
 from rivya_flows.language.syntax import source, tree
 from rivya_flows.language.syntax.media_references import resolve, written_path
 from rivya_flows.language.syntax.patterns import MAX_WORK, matches, parts_of
@@ -103,68 +105,55 @@ def _carried(declared: Input, default: Any, files: Mapping[str, Asset]) -> Any:
     return asset.as_json() if asset is not None else fit(declared, default)
 
 
+_EXPECTED = {
+    "string": "text",
+    "text": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "list": "a list",
+    "date": "a date such as 2026-11-08",
+}
+
+
 def _typed(declared: Input, value: Any, root: Path | None, inside: bool) -> Any:
-    match declared.type:
-        case "string" | "text":
-            return _text(value, one_line=declared.type == "string")
-        case "integer":
-            return _integer(value)
-        case "number":
-            return _number(value)
-        case "boolean":
-            if not isinstance(value, bool):
-                raise ValueError(f"expected true or false, not {shown(value)}")
+    match declared.type, value:
+        case "string" | "text", str():
+            if declared.type == "string" and "\n" in value.strip("\n"):
+                raise ValueError("expected one line; an input of type text takes several")
             return value
-        case "enum":
-            return _choice(declared, value)
-        case "list":
-            return _list(declared, value, root, inside)
-        case "date":
-            return _date(value)
-        case "secret":
+        case "boolean", bool():
+            return value
+        case "number", int() | float() if is_number(value) and abs(value) < math.inf:
+            return value
+        case "integer", int() | float() if is_number(value) and value % 1 == 0:
+            return int(value)
+        case "list", list() | tuple():
+            return _members(declared, value, root, inside)
+        case "date", datetime.date() if not isinstance(value, datetime.datetime):
+            return value.isoformat()
+        case "date", str():
+            with suppress(ValueError):
+                return datetime.date.fromisoformat(value).isoformat()
+        case "enum", _:
+            for choice in declared.values:
+                if choice == value and isinstance(choice, bool) is isinstance(value, bool):
+                    return choice
+            raise ValueError(f"{shown(value)} is not one of {', '.join(map(str, declared.values))}")
+        case "secret", _:
             # The value may be the secret itself, so it is not shown.
             unnamed = "name the secret instead of writing its value: env:NAME or block:NAME"
             if reason := refusal(value) if is_secret_name(value) else unnamed:
                 raise ValueError(reason)
             return value
-        case "file":
-            if isinstance(value, Asset):  # kept before, for another run
-                return value.as_json()
+        case "file", Asset():  # stored before, for another run
+            return value.as_json()
+        case "file", _:
             return resolve(value, kind=declared.kind, root=root, inside=inside)
+    raise ValueError(f"expected {_EXPECTED[declared.type]}, not {shown(value)}")
 
 
-def _text(value: Any, *, one_line: bool) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"expected text, not {shown(value)}")
-    if one_line and "\n" in value.strip("\n"):
-        raise ValueError("expected one line; an input of type text takes several")
-    return value
-
-
-def _integer(value: Any) -> int:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"expected a whole number, not {shown(value)}")
-    return value
-
-
-def _number(value: Any) -> int | float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"expected a number, not {shown(value)}")
-    return value
-
-
-def _choice(declared: Input, value: Any) -> Any:
-    for choice in declared.values:
-        if choice == value and isinstance(choice, bool) is isinstance(value, bool):
-            return choice
-    raise ValueError(f"{shown(value)} is not one of {', '.join(map(str, declared.values))}")
-
-
-def _list(declared: Input, value: Any, root: Path | None, inside: bool) -> list[Any]:
-    if not isinstance(value, list | tuple):
-        raise ValueError(f"expected a list, not {shown(value)}")
+def _members(declared: Input, value: Sequence[Any], root: Path | None, inside: bool) -> list[Any]:
     if declared.of is None:
         plain: list[Any] = to_jsonable_python(list(value))  # of Python, also tuples and dates
         return plain
@@ -176,15 +165,6 @@ def _list(declared: Input, value: Any, root: Path | None, inside: bool) -> list[
         except ValueError as error:
             raise ValueError(f"item {index + 1}: {error}") from error
     return fitted
-
-
-def _date(value: Any) -> str:
-    if isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
-        return value.isoformat()
-    try:
-        return datetime.date.fromisoformat(value if isinstance(value, str) else "").isoformat()
-    except ValueError:
-        raise ValueError(f"expected a date such as 2026-11-08, not {shown(value)}") from None
 
 
 def _check_bounds(declared: Input, value: Any) -> None:

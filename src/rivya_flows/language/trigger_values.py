@@ -1,7 +1,7 @@
 """Values from an event: ``${{ event.payload.NAME }}`` in the inputs of a trigger.
 
-Only Prefect's server sees the event, so it evaluates these expressions with Jinja2. They are
-limited to fields of the event with a default, which both languages evaluate alike.
+Only Prefect's server sees the event, so it evaluates these expressions with Jinja2: fields of the event,
+with a default.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def check_value(value: Any) -> None:
 def for_prefect(value: Any) -> Any:
     """The value as a parameter of Prefect's action "run a deployment".
 
-    Prefect renders text, so text with an expression, or with braces, becomes a template that
-    renders to JSON. A missing field makes the rendering fail, so no run starts.
+    Text with an expression, or with braces, becomes a template that renders to JSON. A missing field makes
+    the rendering fail, so no run starts.
     """
     if not any("{" in text for _, text in texts_in(value)):
         return value

@@ -93,6 +93,11 @@ class Evaluation:
             one.left -= work
             one.check()
 
+    def make(self, length: int) -> None:
+        """Takes the work to make a text or list of this length, which is bounded too."""
+        self.take(length)
+        check_length(length)
+
     def read(self, value: Any, weight: int = 1) -> None:
         """Takes the work to read all of a value."""
         if isinstance(value, str):
@@ -135,7 +140,7 @@ def _sourced(tree: nodes.Node, here: Evaluation) -> tuple[Any, str | None]:
             # The fallback is evaluated only if it is needed: it may be null itself.
             fallback = tree.args[0] if tree.args else tree.kwargs[0].value
             return _sourced(fallback, here) if value is None else (value, None)
-    value = _EVALUATORS[type(tree)](tree, here)
+    value = _computed(tree, here)
     found = value is not None or isinstance(tree, nodes.Const)
     return value, None if found else written(tree)
 
@@ -168,14 +173,50 @@ def _needed(tree: nodes.Node, here: Evaluation) -> Any:
     return value
 
 
-def _name(tree: nodes.Name, here: Evaluation) -> Any:
-    if tree.name not in here.scope:
-        raise ExpressionError(f"{tree.name!r} is not defined here", about=tree.name)
-    return here.scope[tree.name]
+def _computed(tree: nodes.Node, here: Evaluation) -> Any:
+    match tree:
+        case nodes.Name():
+            if tree.name not in here.scope:
+                raise ExpressionError(f"{tree.name!r} is not defined here", about=tree.name)
+            return here.scope[tree.name]
+        case nodes.Const():
+            return tree.value
+        case nodes.Getattr():
+            return _item(tree.node, _needed(tree.node, here), tree.attr)
+        case nodes.Getitem():
+            return _subscript(tree, here)
+        case nodes.List():
+            return [result(member, here) for member in tree.items]
+        case nodes.Dict():
+            return dict(_pair(pair, here) for pair in tree.items)
+        case nodes.Not():
+            return not _value(tree.node, here)
+        case nodes.Test():
+            return TESTS[tree.name](_present(tree.node, here))
+        case nodes.Filter():
+            return _filter(tree, here)
+        case nodes.Concat():
+            pieces = [as_text(_needed(part, here)) for part in tree.nodes]
+            here.make(sum(map(len, pieces)))
+            return "".join(pieces)
+        case nodes.Compare():
+            return _compare(tree, here)
+        case nodes.Neg() | nodes.Pos():
+            value = _needed(tree.node, here)
+            if not is_number(value):
+                raise ExpressionError(f"{an(type_name(value))} has no sign")
+            return checked_number(-value if isinstance(tree, nodes.Neg) else value)
+        case nodes.BinExpr():
+            return _arithmetic(tree, here)
+        case _:
+            raise ExpressionError(f"{type(tree).__name__.lower()!r} is not part of the language")
 
 
-def _field(tree: nodes.Getattr, here: Evaluation) -> Any:
-    return _item(tree.node, _needed(tree.node, here), tree.attr)
+def _pair(pair: nodes.Pair, here: Evaluation) -> tuple[str, Any]:
+    key = _needed(pair.key, here)
+    if not isinstance(key, str):
+        raise ExpressionError(f"the key of a map must be text, not {shown(key)}")
+    return key, _value(pair.value, here)
 
 
 def _subscript(tree: nodes.Getitem, here: Evaluation) -> Any:
@@ -215,20 +256,6 @@ def _index(key: Any) -> int:
     if isinstance(key, int) and not isinstance(key, bool):
         return key
     raise ExpressionError(f"{shown(key)} is not a whole number")
-
-
-def _list(tree: nodes.List, here: Evaluation) -> list[Any]:
-    return [result(member, here) for member in tree.items]
-
-
-def _dict(tree: nodes.Dict, here: Evaluation) -> dict[str, Any]:
-    made = {}
-    for pair in tree.items:
-        key = _needed(pair.key, here)
-        if not isinstance(key, str):
-            raise ExpressionError(f"the key of a map must be text, not {shown(key)}")
-        made[key] = _value(pair.value, here)
-    return made
 
 
 def _lenient(tree: nodes.Node, here: Evaluation) -> Any:
@@ -278,27 +305,11 @@ def _arithmetic(tree: nodes.BinExpr, here: Evaluation) -> Any:
             raise ExpressionError("division by zero, or a number that is too large") from None
     kinds = type_name(left), type_name(right)
     if isinstance(tree, nodes.Add) and kinds in (("text", "text"), ("list", "list")):
-        here.take(len(left) + len(right))
-        check_length(len(left) + len(right))
+        here.make(len(left) + len(right))
         return left + right
     hint = "write `~` to join texts" if isinstance(tree, nodes.Add) else None
     found = " and ".join(map(an, kinds))
     raise ExpressionError(f"{tree.operator!r} does not work with {found}", hint)
-
-
-def _sign(tree: nodes.UnaryExpr, here: Evaluation) -> int | float:
-    value = _needed(tree.node, here)
-    if not is_number(value):
-        raise ExpressionError(f"{an(type_name(value))} has no sign")
-    return checked_number(-value if isinstance(tree, nodes.Neg) else value)
-
-
-def _concat(tree: nodes.Concat, here: Evaluation) -> str:
-    pieces = [as_text(_needed(part, here)) for part in tree.nodes]
-    size = sum(map(len, pieces))
-    here.take(size)
-    check_length(size)
-    return "".join(pieces)
 
 
 def _filter(tree: nodes.Filter, here: Evaluation) -> Any:
@@ -310,8 +321,7 @@ def _filter(tree: nodes.Filter, here: Evaluation) -> Any:
         here.read(value, _SLOW.get(tree.name, 1))
     result = FILTERS[tree.name](value, *positional, **named)
     if isinstance(result, str):
-        here.take(len(result))
-        check_length(len(result))
+        here.make(len(result))
     return result
 
 
@@ -333,19 +343,3 @@ _NUMBER_OPERATIONS: Mapping[type[nodes.Node], Callable[[Any, Any], Any]] = {
     nodes.FloorDiv: operator.floordiv,
     nodes.Mod: operator.mod,
 }
-_EVALUATORS: dict[type[nodes.Node], Callable[[Any, Evaluation], Any]] = {
-    nodes.Name: _name,
-    nodes.Const: lambda tree, _: tree.value,
-    nodes.Getattr: _field,
-    nodes.Getitem: _subscript,
-    nodes.List: _list,
-    nodes.Dict: _dict,
-    nodes.Not: lambda tree, here: not _value(tree.node, here),
-    nodes.Compare: _compare,
-    nodes.Neg: _sign,
-    nodes.Pos: _sign,
-    nodes.Concat: _concat,
-    nodes.Filter: _filter,
-    nodes.Test: lambda tree, here: TESTS[tree.name](_present(tree.node, here)),
-}
-_EVALUATORS.update(dict.fromkeys(_NUMBER_OPERATIONS, _arithmetic))

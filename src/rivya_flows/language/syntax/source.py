@@ -27,7 +27,6 @@ from rivya_flows.language.syntax.yaml_errors import (
     MAX_DEPTH,
     TAGS,
     TOO_DEEP,
-    UNQUOTED,
     explain,
     mark_of,
     parsed,
@@ -77,13 +76,11 @@ def read(text: str) -> tuple[Node | None, tuple[Diagnostic, ...]]:
         _check_text(text)
         return _Builder(text, found).document(), tuple(found)
     except _Stop as stop:
-        end = stop.diagnostic
+        ends = [stop.diagnostic]
     except yaml.YAMLError as error:
-        end = explain(text, error)
-    if end.code == "unquoted-expression":
-        found = [*islice(unquoted_expressions(text), MAX_UNQUOTED), *found]
-    # The same mistake twice: the one with a fix comes first.
-    return None, tuple({(one.line, one.column, one.message): one for one in (end, *found)}.values())
+        unquoted = islice(unquoted_expressions(text), MAX_UNQUOTED)
+        ends = [*unquoted] or [explain(text, error)]
+    return None, (*ends, *found)
 
 
 def _check_text(text: str) -> None:
@@ -217,8 +214,6 @@ class _Builder:
             return node.mark, key
         begin = node.mark.index - 1
         if self._text.startswith("{{", max(begin, 0)):
-            if self._text[max(begin - 1, 0)] == "$":
-                raise _Stop(node.mark, *UNQUOTED)
             hint = 'write ${{ … }}, inside { } and [ ] with quotes: "${{ … }}"'
             mark = node.mark.at_column(node.mark.column - 1)
             raise _Stop(mark, "missing-dollar", "an expression starts with a dollar sign", hint)

@@ -91,20 +91,6 @@ def explain(text: str, error: yaml.YAMLError) -> Diagnostic:
     return next(filter(None, found), None) or at.wrong(f"invalid YAML: {details}", hint)
 
 
-def _bare_expression(at: _ParserError) -> Diagnostic | None:
-    """An unquoted expression at the place of the error."""
-    line, column = at.line, at.mark.column
-    found = line.rfind("${{", 0, column + len("${{"))
-    found = line.find("${{") if found < 0 else found
-    before = line[: max(found, 0)]
-    if found < 0 or before.count('"') % 2 or before.count("'") % 2:
-        return None
-    in_flow = re.search(r"[\[{]", _EXPRESSION.sub("", before))
-    if not in_flow and not found <= column <= found + len("${{"):
-        return None
-    return diagnostic_at(at.mark.at_column(found), *UNQUOTED)
-
-
 def unquoted_expressions(text: str) -> Iterator[Diagnostic]:
     """All unquoted expressions inside { } and [ ], up to another mistake in the syntax."""
     starts = [found.start() for found in _EXPRESSION.finditer(text)]
@@ -292,7 +278,6 @@ _ESCAPE = _at(
 )
 _READINGS: tuple[tuple[str, _Reading], ...] = (
     ("nesting", lambda at: diagnostic_at(at.mark, "too-deep", *TOO_DEEP)),
-    ("", _bare_expression),
     ("", _tab),
     ("found unexpected end of stream", _unclosed_quote),
     ("found unexpected document indicator", _unclosed_quote),
