@@ -20,8 +20,7 @@ def certain(word: str, choices: Iterable[str]) -> str | None:
     """The only choice that `word` can be a misspelling of; None if a person must decide.
 
     Much stricter than `nearest`, because the wrong model or step costs money: another number is
-    another thing (`veo3`, `veo2`), another first letter is another word (`light`, `night`), and
-    short words are too alike.
+    another thing (`veo3`, `veo2`), another first letter another word (`light`, `night`).
     """
     known = [one for one in dict.fromkeys(choices) if abs(len(one) - len(word)) <= _MOST_EDITS + 4]
     if not 3 <= len(word) <= 64 or len(known) > 1_000:

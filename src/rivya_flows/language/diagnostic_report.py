@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from rivya_flows.diagnostics import Diagnostic, Fix
-from rivya_flows.language.expressions.templates import OPEN, Expression, without_strings
+from rivya_flows.language.expressions.resolve import OPEN, Expression, without_strings
 from rivya_flows.language.expressions.values import ExpressionError, InferenceError
 from rivya_flows.language.fixes import key_fix, value_fix
 from rivya_flows.language.syntax.tree import (

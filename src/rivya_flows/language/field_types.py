@@ -174,15 +174,12 @@ class Takes:
     """What an argument takes whose type is `Value`.
 
     Attributes:
-        kinds: The kinds of value that fit; empty for any.
-        choices: All values, if it is one of a few.
+        kinds: The kinds of value that fit; empty for any, as are `choices` and `media`.
         is_file: Whether it is a file, or a list of files.
-        media: The kinds of media that a file may be; empty for any.
         address: What it takes instead of words, and how that is written; None for a file or a text.
         is_examined: Whether its kind of step examines literals itself.
         hint: How a literal is written.
-        instead: What to write instead of a computed value of another kind, by that kind; ``VALUE`` is the
-            expression.
+        instead: What to write instead of a computed value, by its kind; ``VALUE`` is the expression.
         schema: Its form in the JSON Schema; None for the one that follows from `kinds`.
     """
 
@@ -198,9 +195,7 @@ class Takes:
 
     @property
     def is_sent(self) -> bool:
-        """Whether a text is sent as it is written: one that names something was probably meant as an
-        expression.
-        """
+        """Whether a text is sent as written: one that names something was meant as an expression."""
         return not (self.choices or self.is_examined or self.kinds in (("map",), ("boolean",)))
 
 
@@ -208,10 +203,8 @@ class SpecField(NamedTuple):
     """What a key of a map in a spec holds.
 
     Attributes:
-        info: The field of its model.
         takes: What a computed value of it must be; None where the type of the field says it.
-        inner: The model of the map in it, or of each map in its list.
-        by_name: Whether it maps names to such maps.
+        inner: The model of the map in it, or of each map in its list; `by_name`: of each by its name.
     """
 
     info: FieldInfo

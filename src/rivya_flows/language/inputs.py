@@ -59,7 +59,7 @@ def resolve_inputs(
     """The value of every input, in the order of the spec; None if it has no value.
 
     Args:
-        given: Values by name; those of type file are relative to the current folder.
+        given: Values by name; paths of files are relative to the current folder.
         folder: The folder of the spec, which file defaults are relative to and may not leave;
             None where it is not at hand, as on a worker.
         paths: Files may be paths; False for values from a deployment or the web.

@@ -12,8 +12,14 @@ from typing import Any
 
 from jinja2 import nodes
 
-from rivya_flows.language.expressions.resolve import Reference, as_reference, expressions_in
-from rivya_flows.language.expressions.templates import OPEN, Expression, template
+from rivya_flows.language.expressions.resolve import (
+    OPEN,
+    Expression,
+    Reference,
+    as_reference,
+    expressions_in,
+    template,
+)
 from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import shown

@@ -268,7 +268,7 @@ def _lenient(tree: nodes.Node, here: Evaluation) -> Any:
 
 def _present(tree: nodes.Node | None, here: Evaluation) -> Any:
     """The value; null for a field of a null, or one that is missing."""
-    assert tree is not None  # templates.py lets no filter block through
+    assert tree is not None  # the parser lets no filter block through
     try:
         return _value(tree, here)
     except (UsesNull, MissingError):

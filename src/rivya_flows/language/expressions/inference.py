@@ -33,7 +33,7 @@ from rivya_flows.language.expressions.output_types import (
     of_data,
     of_text,
 )
-from rivya_flows.language.expressions.templates import OPEN, bare_name, template
+from rivya_flows.language.expressions.resolve import OPEN, bare_name, template
 from rivya_flows.language.expressions.values import ExpressionError, InferenceError, as_text
 from rivya_flows.language.wording import an, shown
 
@@ -41,6 +41,12 @@ TEXTS: tuple[Kind, ...] = ("text", "number", "boolean")
 """Kinds that can be used in text."""
 
 _JOIN = "write `~` to join texts"
+_NO_NUMBER: Mapping[Kind, str] = {
+    "text": "write `| int` after the text",
+    "list": "write `| length` for how many there are, or pick one item with [0]",
+    "asset": "name one of its fields",
+    "map": "name one of its fields",
+}
 _JOIN_FIELDS = "list what it joins: [shots[0].text, shots[1].text] | join; or write `| json`"
 _FILTERS: Mapping[str, tuple[tuple[Kind, ...], Shape]] = {
     "int": (TEXTS, NUMBER),
@@ -282,14 +288,10 @@ def repair(fits: tuple[Kind, ...], shape: Shape) -> str | None:
         return "write [ ] around it, or use .items or .assets of a step with several items"
     if "asset" in fits and "map" not in fits and shape.kind in ("number", "boolean"):
         return 'write "${{ steps.NAME.asset }}"'
-    if fits == ("map",):
-        return "write {name: value}"
-    if fits == ("text",):
-        return "put it in quotes"
-    if shape.kind == "map" and "list" in fits:
-        return "write [ ] around it, or use .items of a step with several items"
     if "list" in fits:
-        return "write a list, such as ['a', 'b']"
+        return "write [ ] around it, or use .items of a step with several items"
+    if fits in (("text",), ("map",)):
+        return "put it in quotes" if fits == ("text",) else "write {name: value}"
     if fits == ("number",):
         found = {"text": "write `| int` after it", "list": "write `| length` after it"}
         return found.get(shape.kind, "name one of its fields, such as .width")
@@ -317,36 +319,22 @@ def _check_compare(tree: nodes.Compare, parts: Sequence[Shape]) -> None:
             alike = left.kind == right.kind or {left.kind, right.kind} <= numbers
             if not alike or left.kind in ("map", "asset"):
                 message = f"{an(left.kind)} and {an(right.kind)} cannot be compared"
-                hint = "name one of its fields, such as .width"
-                if "text" in (left.kind, right.kind):
-                    hint = "write `| int` after the text"
-                raise InferenceError("wrong-type", message, hint, written(operand.expr))
+                kind: Kind = "text" if "text" in (left.kind, right.kind) else "asset"
+                raise InferenceError("wrong-type", message, _NO_NUMBER[kind], written(operand.expr))
         left = right
 
 
 def _arithmetic(tree: nodes.BinExpr, left: Shape, right: Shape) -> Shape:
-    kinds = {left.kind, right.kind}
-    if kinds == {"number"}:
-        return NUMBER
-    if isinstance(tree, nodes.Add):
-        if kinds == {"text"}:
-            return TEXT
+    kinds, adds = {left.kind, right.kind}, isinstance(tree, nodes.Add)
+    known = kinds - {"any"}
+    if len(known) < 2 and known <= ({"number", "text", "list"} if adds else {"number"}):
+        if kinds == {"number"} or not adds:
+            return NUMBER
         if kinds == {"list"}:
-            members = [one.member or ANY for one in (left, right)]
-            return list_of(joined(members))
-        if "any" in kinds and kinds <= {"any", "number", "text", "list"}:
-            return ANY
-    elif "any" in kinds and kinds <= {"any", "number"}:
-        return NUMBER
-    hint = None
-    if isinstance(tree, nodes.Add) and "text" in kinds:
-        hint = _JOIN
-    elif "text" in kinds:
-        hint = "write `| int` after the text"
-    elif "list" in kinds:
-        hint = "write `| length` for how many there are, or pick one item with [0]"
-    elif kinds & {"asset", "map"}:
-        hint = "name one of its fields"
+            return list_of(joined([left.member or ANY, right.member or ANY]))
+        return TEXT if kinds == {"text"} else ANY
+    hint = next((hint for kind, hint in _NO_NUMBER.items() if kind in kinds), None)
+    hint = _JOIN if adds and "text" in kinds else hint
     found = " and ".join(an(shape.kind) for shape in (left, right) if shape.kind != "any")
     wrong = tree.right if left.kind in ("any", "number") else tree.left
     raise InferenceError(
@@ -356,7 +344,7 @@ def _arithmetic(tree: nodes.BinExpr, left: Shape, right: Shape) -> Shape:
 
 def _filter(tree: nodes.Filter, parts: Sequence[Shape]) -> Shape:
     value = parts[0]
-    assert tree.node is not None  # templates.py lets no filter block through
+    assert tree.node is not None  # the parser lets no filter block through
     if tree.name == "default" and tree.args:
         return _either((tree.node, tree.args[0]), parts[:2])
     if tree.name == "default":

@@ -20,10 +20,8 @@ class Shape:
     Attributes:
         fields: Of a map or an asset; None where any field may be there.
         member: Of a list, and of a map whose keys are not known.
-        media: Of an asset: ``image``, ``video`` or ``audio``; None if unknown.
-        either: Of an asset that is one of several media: their kinds; empty if they are alike or unknown.
+        media: Of an asset: its kind of medium; of one of several kinds, these are in `either`.
         lacks: Missing fields that one might expect, with the fix.
-        title: What to call it in a message.
         words: Of a text: it is prose or a name, and never a URL or the id of an upload.
         values: Of a text: all that it can be; empty where that is not known.
         session_of: Of the id of a session: the model of its chat, as written.

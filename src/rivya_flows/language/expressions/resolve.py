@@ -1,7 +1,11 @@
-"""Expressions inside values: what they refer to, and their evaluation."""
+"""Expressions inside values: their syntax, what they refer to, and their evaluation.
+
+The syntax is a small part of Jinja2's, without calls, inside ``${{ }}``.
+"""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,21 +13,204 @@ from functools import lru_cache
 from itertools import takewhile
 from typing import Any
 
-from jinja2 import nodes
+from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
+from jinja2.parser import Parser
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from rivya_flows.language.expressions.evaluation import Evaluation, result
-from rivya_flows.language.expressions.templates import OPEN, Expression, template
+from rivya_flows.language.expressions.filters import FILTERS, TESTS, fits_signature, usage
 from rivya_flows.language.expressions.values import (
-    ExpressionError,
-    UsesNull,
+    ExpressionError as ExpressionError,
+    UsesNull as UsesNull,
     as_text,
     check_length,
     checked_size,
 )
+from rivya_flows.similar_names import nearest
 
-__all__ = ["ExpressionError", "Reference", "UsesNull", "as_reference", "condition", "evaluate",
-           "expressions_in", "is_computed", "is_whole", "items_named", "references", "tree_references",
-           "whole_reference"]  # fmt: skip
+OPEN, CLOSE = "${{", "}}"
+MAX_CHARACTERS = 2_000
+MAX_DEPTH = 60
+NAMESPACES = ("inputs", "steps", "matrix", "zip", "brand", "item")
+"""The names that can be followed by a dot."""
+
+_FOREIGN = (
+    ("&&", "write `and`"),
+    ("||", "write `or`"),
+    ("??", "write `| default(…)`"),
+    ("!==", "write `!=`"),
+    ("===", "write `==`"),
+    ("?", "write `A if CONDITION else B`"),
+)
+"""Operators of other languages, with the hint for each."""
+_STRINGS = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"")
+_BARE = re.compile(rf"({'|'.join(NAMESPACES[:-1])})\.([a-z][a-z0-9_]*)(?:\.\w+|\[[^\]]*\])*")
+_TOO_LONG = f"an expression can have at most {MAX_CHARACTERS:,} characters"
+_TOO_DEEP = "the expression is nested too deeply"
+_SPLIT = "move part of it to an input or another step"
+
+_ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+_ALLOWED = (
+    nodes.Name, nodes.Getattr, nodes.Getitem, nodes.Slice,
+    nodes.Const, nodes.List, nodes.Dict, nodes.Pair,
+    nodes.CondExpr, nodes.And, nodes.Or, nodes.Not, nodes.Compare, nodes.Operand,
+    nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Neg, nodes.Pos,
+    nodes.Concat, nodes.Filter, nodes.Keyword, nodes.Test,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Expression:
+    """One ``${{ }}``: what is between the braces, where its ``${{`` starts, and its checked syntax tree."""
+
+    text: str
+    offset: int
+    tree: nodes.Expr
+
+
+@dataclass(frozen=True)
+class Template:
+    """A parsed text; one that is `whole` is one expression and nothing else, so its value keeps its type."""
+
+    parts: tuple[str | Expression, ...]
+    whole: bool
+
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        return tuple(part for part in self.parts if isinstance(part, Expression))
+
+
+# Several checks parse the same text: the cache holds more texts than a large spec has.
+@lru_cache(maxsize=32_768)
+def template(text: str) -> Template:
+    """The parts of a text; raises `ExpressionError` for what is not of the language."""
+    parts: list[str | Expression] = []
+    done = 0
+    while (start := text.find(OPEN, done)) >= 0:
+        end = _closing(text, start)
+        source = text[start + len(OPEN) : end]
+        if start > done:
+            parts.append(text[done:start])
+        parts.append(Expression(source, start, _parse(source, start)))
+        done = end + len(CLOSE)
+    if done < len(text):
+        parts.append(text[done:])
+    # The line break at the end of a block scalar is not text.
+    spoken = [part for part in parts if not isinstance(part, str) or part.strip()]
+    whole = len(spoken) == 1 and isinstance(spoken[0], Expression)
+    return Template(tuple(spoken if whole else parts), whole)
+
+
+def _closing(text: str, start: int) -> int:
+    """The index of the ``}}`` that ends the expression; strings and maps may contain one too."""
+    depth, quote, position = 0, "", start + len(OPEN)
+    limit = min(len(text), start + MAX_CHARACTERS + 2 * len(OPEN))
+    while position < limit:
+        letter = text[position]
+        if quote:
+            if letter == "\\":
+                position += 1
+            elif letter == quote:
+                quote = ""
+        elif letter in "\"'":
+            quote = letter
+        elif letter == "{":
+            depth += 1
+        elif letter == "}" and depth:
+            depth -= 1
+        elif text.startswith(CLOSE, position):
+            return position
+        position += 1
+    if limit < len(text) and text.find(CLOSE, limit) >= 0:
+        raise ExpressionError(_TOO_LONG, _SPLIT, start)
+    raise ExpressionError("the expression is not closed", "end it with }}", start)
+
+
+def _parse(source: str, offset: int) -> nodes.Expr:
+    if not source.strip():
+        raise ExpressionError("the expression is empty", "write ${{ inputs.NAME }}", offset)
+    if len(source) > MAX_CHARACTERS:
+        raise ExpressionError(_TOO_LONG, _SPLIT, offset)
+    try:
+        parser = Parser(_ENVIRONMENT, source, state="variable")
+        tree = parser.parse_expression()
+        if not parser.stream.eos:
+            left = parser.stream.current.value
+            hint = f"join two values with an operator such as + or ~, or remove {left!r}"
+            hint = _known_elsewhere(source) or ("write `==`" if left == "=" else hint)
+            raise ExpressionError(f"unexpected {left!r} after the expression", hint, offset)
+    except TemplateSyntaxError as error:
+        hint = "write ${{ inputs.NAME }} or ${{ steps.NAME.FIELD }}; quote text"
+        hint = _known_elsewhere(source) or hint
+        raise ExpressionError(f"invalid expression: {error.message}", hint, offset) from error
+    except RecursionError as error:
+        raise ExpressionError(_TOO_DEEP, _SPLIT, offset) from error
+    waiting: list[tuple[nodes.Node, int]] = [(tree, 1)]
+    while waiting:
+        node, depth = waiting.pop()
+        if depth > MAX_DEPTH:
+            raise ExpressionError(_TOO_DEEP, _SPLIT, offset)
+        _check(node, offset)
+        waiting.extend((child, depth + 1) for child in node.iter_child_nodes())
+    return tree
+
+
+def without_strings(source: str) -> str:
+    """The source of an expression without the texts in it."""
+    return _STRINGS.sub("", source)
+
+
+def _known_elsewhere(source: str) -> str | None:
+    """The hint for an operator of another language, or None."""
+    outside = without_strings(source)
+    return next((hint for operator, hint in _FOREIGN if operator in outside), None)
+
+
+def bare_name(text: str) -> tuple[str, str] | None:
+    """Namespace and name of a text that looks like an expression without braces; else None."""
+    found = _BARE.fullmatch(text.strip())
+    return (found[1], found[2]) if found else None
+
+
+def _check(node: nodes.Node, offset: int) -> None:
+    if isinstance(node, nodes.Call):
+        called = node.node
+        name = called.name if isinstance(called, nodes.Name) else getattr(called, "attr", "this")
+        hint = f"there are filters, written `value | NAME`: {', '.join(FILTERS)}"
+        if name in FILTERS:
+            hint = f"write it as a filter: `value | {name}`"
+        raise ExpressionError(
+            f"{name!r} cannot be called: expressions have filters but no functions", hint, offset
+        )
+    if not isinstance(node, _ALLOWED):
+        what = type(node).__name__.lower()
+        hint = "use names, fields, sums, comparisons, `if … else` and filters"
+        raise ExpressionError(f"{what!r} is not part of the language", hint, offset)
+    if isinstance(node, nodes.Filter):
+        _check_filter(node, offset)
+    elif isinstance(node, nodes.Test) and (node.name not in TESTS or node.args or node.kwargs):
+        hint = f"there are: {', '.join(TESTS)}"
+        raise ExpressionError(f"unknown test 'is {node.name}'", hint, offset, node.name)
+    elif isinstance(node, nodes.Const):
+        if isinstance(node.value, float) and not math.isfinite(node.value):
+            raise ExpressionError("a number is too large", "write a smaller one", offset)
+    elif isinstance(node, nodes.Slice) and node.step is not None:
+        hint = "write [START:END]"
+        raise ExpressionError("a slice has a start and an end, but no step", hint, offset)
+
+
+def _check_filter(node: nodes.Filter, offset: int) -> None:
+    if node.name not in FILTERS:
+        near = nearest(node.name, FILTERS)
+        hint = f"did you mean {near!r}?" if near else f"there are: {', '.join(FILTERS)}"
+        raise ExpressionError(f"unknown filter {node.name!r}", hint, offset, node.name)
+    # Jinja2 types them as pairs of a map; its parser makes keywords, whose key is a str.
+    named = [str(pair.key) for pair in node.kwargs]
+    dynamic = node.dyn_args is not None or node.dyn_kwargs is not None
+    if dynamic or node.node is None or not fits_signature(node.name, len(node.args), named):
+        hint = f"write `| {usage(node.name)}`"
+        raise ExpressionError(f"{node.name!r} does not take these arguments", hint, offset)
+
 
 ITEMS = r"^\s*\$\{\{\s*steps\.([a-z][a-z0-9_]*)\.items\s*\}\}\s*$"
 """Pattern of all items of a step, as an editor checks it too."""

@@ -60,7 +60,7 @@ Path = tuple[str | int, ...]
 
 
 def diagnostic_at(mark: Mark, code: str, message: str, hint: str | None = None) -> Diagnostic:
-    """A mistake in the YAML itself, at its line; the file is not known here."""
+    """A mistake at a place; the file is not known here."""
     return Diagnostic(code, message, hint, line=mark.line + 1, column=mark.column + 1)
 
 

@@ -29,8 +29,8 @@ UNQUOTED = (
 
 _EXPRESSION = re.compile(r"\$\{\{.*?\}\}")
 _TYPOGRAPHIC = re.compile("[“”„‘’«»]")
-_KEY = re.compile(r"[ -]*([A-Za-z_][\w-]*)( *=|:(?=[^\s/]))")
-"""A key with a colon that has no space after it, or with an equals sign."""
+_GLUED = re.compile(r"[ -]*([A-Za-z_][\w-]*):(?=[^\s/])")
+"""A key with a colon that has no space after it."""
 _QUOTES = ("'", '"')
 
 
@@ -57,13 +57,6 @@ class _ParserError:
     @property
     def letter(self) -> str:
         return self.text[self.mark.index : self.mark.index + 1]
-
-    def key_at(self, mark: Mark, sign: str) -> re.Match[str] | None:
-        """The key with that sign at the start of the line of a place."""
-        start = mark.index - mark.column
-        end = BREAK.search(self.text, start)
-        found = _KEY.match(self.text, start, end.start() if end else len(self.text))
-        return found if found and found[2].strip() == sign else None
 
 
 _Reading = Callable[[_ParserError], Diagnostic | None]
@@ -165,13 +158,13 @@ def _after_value(at: _ParserError) -> Diagnostic | None:
     last = at.last
     if last is None or last.end_mark is None or last.end_mark.line != at.mark.line:
         return None
-    if isinstance(last, yaml.ScalarToken) and last.style in _QUOTES:
-        inside = "''" if last.style == "'" else '\\"'
-        hint = f"write a quote inside the text as {inside}, or quote the whole text"
-        return at.wrong("text continues after the closing quote", hint)
     if isinstance(last, yaml.FlowSequenceEndToken | yaml.FlowMappingEndToken):
         return at.wrong("text continues after the closing bracket", "quote the whole text")
-    return None
+    if not isinstance(last, yaml.ScalarToken) or last.style not in _QUOTES:
+        return None
+    inside = "''" if last.style == "'" else '\\"'
+    hint = f"write a quote inside the text as {inside}, or quote the whole text"
+    return at.wrong("text continues after the closing quote", hint)
 
 
 def _quote_over_lines(at: _ParserError) -> Diagnostic | None:
@@ -203,9 +196,7 @@ def _open_bracket(at: _ParserError) -> Diagnostic:
         return at.wrong(f"missing {end} before this {at.letter}", f"close the {opener} first")
     if at.mark.line > at.context.line and at.letter in ("", ":"):
         return at.wrong(f"this {opener} is never closed", f"end it with {end}", at.context)
-    hint = f"separate entries with commas, and end with {end}"
-    if at.letter == ":":
-        hint = "separate entries with commas, and quote text that contains `: `"
+    hint = "separate entries with commas, and quote text that contains `: `"
     return at.wrong(f"missing a comma or {end} before this", hint)
 
 
@@ -230,14 +221,12 @@ def _no_colon(at: _ParserError) -> Diagnostic:
     if glued := _glued(at, at.context):
         return glued
     hint = "write `key: value`; text of several lines starts with `|`"
-    if assigned := at.key_at(at.context, "="):
-        hint = f"write `{assigned[1][:60]}: …`"
     return at.wrong("a key without a colon", hint, at.context)
 
 
 def _glued(at: _ParserError, begin: Mark) -> Diagnostic | None:
     """A colon without a space after it, in the line where a text starts."""
-    found = at.key_at(begin, ":")
+    found = _GLUED.match(at.text, begin.index - begin.column)
     if found is None:
         return None
     mark = begin.at_column(begin.column + found.end() - 1 - begin.index)
