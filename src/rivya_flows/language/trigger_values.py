@@ -12,6 +12,7 @@ from typing import Any
 
 from jinja2 import nodes
 
+from rivya_flows.language.expressions.evaluation import default_of
 from rivya_flows.language.expressions.resolve import (
     OPEN,
     Expression,
@@ -82,7 +83,7 @@ def _source(expression: Expression) -> str:
     tree: nodes.Expr = expression.tree
     default: str | None = None
     if isinstance(tree, nodes.Filter) and tree.name == "default" and tree.node is not None:
-        (constant,) = tree.args  # the parser has checked the number
+        constant = default_of(tree)
         if not isinstance(constant, nodes.Const):
             raise _refused(expression, "the default of an event field must be a plain value")
         default, tree = _literal(constant.value), tree.node

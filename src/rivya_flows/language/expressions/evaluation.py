@@ -138,11 +138,15 @@ def _sourced(tree: nodes.Node, here: Evaluation) -> tuple[Any, str | None]:
         case nodes.Filter(name="default"):
             value = _present(tree.node, here)
             # The fallback is evaluated only if it is needed: it may be null itself.
-            fallback = tree.args[0] if tree.args else tree.kwargs[0].value
-            return _sourced(fallback, here) if value is None else (value, None)
+            return _sourced(default_of(tree), here) if value is None else (value, None)
     value = _computed(tree, here)
     found = value is not None or isinstance(tree, nodes.Const)
     return value, None if found else written(tree)
+
+
+def default_of(tree: nodes.Filter) -> nodes.Expr:
+    """What the filter `default` gives instead of null; the parser has checked that it is there."""
+    return tree.args[0] if tree.args else tree.kwargs[0].value
 
 
 def written(tree: nodes.Node) -> str:

@@ -13,7 +13,7 @@ from jinja2 import nodes
 
 from rivya_cut.terms import FORMATS
 from rivya_flows.language.diagnostic_report import meant
-from rivya_flows.language.expressions.evaluation import written
+from rivya_flows.language.expressions.evaluation import default_of, written
 from rivya_flows.language.expressions.filters import FILTERS, usage
 from rivya_flows.language.expressions.output_types import (
     ANY,
@@ -345,10 +345,8 @@ def _arithmetic(tree: nodes.BinExpr, left: Shape, right: Shape) -> Shape:
 def _filter(tree: nodes.Filter, parts: Sequence[Shape]) -> Shape:
     value = parts[0]
     assert tree.node is not None  # the parser lets no filter block through
-    if tree.name == "default" and tree.args:
-        return _either((tree.node, tree.args[0]), parts[:2])
     if tree.name == "default":
-        return joined(list(parts[:2]))
+        return _either((tree.node, default_of(tree)), parts[:2])
     if tree.name in ("first", "last"):
         _need(("list",), value, tree.node, f"has no {tree.name} member")
         return value.member or ANY

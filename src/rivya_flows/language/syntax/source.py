@@ -51,8 +51,7 @@ _UNPRINTABLE = re.compile(
 # Plain scalars of the core schema of YAML 1.2. Source: yaml.org/spec/1.2.2, section 10.3.2.
 _NULL = re.compile(r"(?:null|Null|NULL|~|)$")
 _BOOLEAN = re.compile(r"(?:(true|True|TRUE)|false|False|FALSE)$")
-_INTEGER = re.compile(r"[-+]?[0-9]+$")
-_BASED = re.compile(r"0(?:o([0-7]+)|x([0-9a-fA-F]+))$")
+_INTEGER = re.compile(r"(?:[-+]?[0-9]+|0(o)[0-7]+|0(x)[0-9a-fA-F]+)$")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$")
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)$|\.(?:nan|NaN|NAN)$")
 
@@ -243,11 +242,9 @@ def read_scalar(text: str) -> str | int | float | bool | None:
         return None
     if boolean := _BOOLEAN.match(text):
         return boolean.group(1) is not None
-    if _INTEGER.match(text) or _BASED.match(text):
-        based = _BASED.match(text)
-        digits = based.group(1) or based.group(2) if based else text
-        base = (8 if based.group(1) else 16) if based else 10
-        if len(digits) > 20 or not -(1 << 63) <= (number := int(digits, base)) < 1 << 63:
+    if integer := _INTEGER.match(text):
+        base = 8 if integer[1] else 16 if integer[2] else 10
+        if len(text) > 24 or not -(1 << 63) <= (number := int(text, base)) < 1 << 63:
             raise ValueError("an integer of more than 64 bits")
         return number
     if _FLOAT.match(text) or _NOT_FINITE.match(text):
