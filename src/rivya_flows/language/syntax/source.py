@@ -24,7 +24,7 @@ from rivya_flows.language.syntax.tree import (
     mark_at,
 )
 from rivya_flows.language.syntax.yaml_errors import (
-    MAX_DEPTH,
+    MAX_DEPTH as MAX_DEPTH,
     TAGS,
     TOO_DEEP,
     explain,
