@@ -43,7 +43,8 @@ _FOREIGN = (
     ("?", "write `A if CONDITION else B`"),
 )
 """Operators of other languages, with the hint for each."""
-_STRINGS = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"")
+_STRINGS = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"", re.DOTALL)
+_TOKENS = re.compile(rf"{_STRINGS.pattern}|[{{}}'\"]", re.DOTALL)
 _BARE = re.compile(rf"({'|'.join(NAMESPACES[:-1])})\.([a-z][a-z0-9_]*)(?:\.\w+|\[[^\]]*\])*")
 _TOO_LONG = f"an expression can have at most {MAX_CHARACTERS:,} characters"
 _TOO_DEEP = "the expression is nested too deeply"
@@ -103,24 +104,18 @@ def template(text: str) -> Template:
 
 def _closing(text: str, start: int) -> int:
     """The index of the ``}}`` that ends the expression; strings and maps may contain one too."""
-    depth, quote, position = 0, "", start + len(OPEN)
+    depth = 0
     limit = min(len(text), start + MAX_CHARACTERS + 2 * len(OPEN))
-    while position < limit:
-        letter = text[position]
-        if quote:
-            if letter == "\\":
-                position += 1
-            elif letter == quote:
-                quote = ""
-        elif letter in "\"'":
-            quote = letter
-        elif letter == "{":
-            depth += 1
-        elif letter == "}" and depth:
-            depth -= 1
-        elif text.startswith(CLOSE, position):
-            return position
-        position += 1
+    for found in _TOKENS.finditer(text, start + len(OPEN), limit):
+        match found[0]:
+            case "{":
+                depth += 1
+            case "}" if depth:
+                depth -= 1
+            case "}" if text.startswith(CLOSE, found.start()):
+                return found.start()
+            case "'" | '"':  # of a string that is not closed
+                break
     if limit < len(text) and text.find(CLOSE, limit) >= 0:
         raise ExpressionError(_TOO_LONG, _SPLIT, start)
     raise ExpressionError("the expression is not closed", "end it with }}", start)
