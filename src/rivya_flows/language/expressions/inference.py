@@ -289,7 +289,9 @@ def repair(fits: tuple[Kind, ...], shape: Shape) -> str | None:
     if "asset" in fits and "map" not in fits and shape.kind in ("number", "boolean"):
         return 'write "${{ steps.NAME.asset }}"'
     if "list" in fits:
-        return "write [ ] around it, or use .items of a step with several items"
+        if shape.kind == "map":
+            return "write [ ] around it, or use .items of a step with several items"
+        return "write a list, such as ['a', 'b']"
     if fits in (("text",), ("map",)):
         return "put it in quotes" if fits == ("text",) else "write {name: value}"
     if fits == ("number",):
@@ -319,8 +321,9 @@ def _check_compare(tree: nodes.Compare, parts: Sequence[Shape]) -> None:
             alike = left.kind == right.kind or {left.kind, right.kind} <= numbers
             if not alike or left.kind in ("map", "asset"):
                 message = f"{an(left.kind)} and {an(right.kind)} cannot be compared"
-                kind: Kind = "text" if "text" in (left.kind, right.kind) else "asset"
-                raise InferenceError("wrong-type", message, _NO_NUMBER[kind], written(operand.expr))
+                hint = "name one of its fields, such as .width"
+                hint = _NO_NUMBER["text"] if "text" in (left.kind, right.kind) else hint
+                raise InferenceError("wrong-type", message, hint, written(operand.expr))
         left = right
 
 
