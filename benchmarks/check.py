@@ -15,7 +15,7 @@ from functools import partial
 import yaml
 
 from rivya_client.catalogue.snapshot import shipped
-from rivya_flows.language.expressions import templates
+from rivya_flows.language.expressions import resolve
 from rivya_flows.spec.load import check
 
 STEPS = (10, 100, 1_000, 10_000)
@@ -49,7 +49,7 @@ def spec_of(steps: int) -> str:
 
 def checked(text: str) -> int:
     """Number of problems of a spec, without caches."""
-    templates.template.cache_clear()
+    resolve.template.cache_clear()
     return len(check(text, file="many.yaml", catalogue=shipped())[1])
 
 

@@ -12,7 +12,7 @@ from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.diagnostics import CODES
 from rivya_flows.language import matrix
 from rivya_flows.language.brand import Brand, BrandCaptions, BrandEndCard
-from rivya_flows.language.expressions import evaluation, output_types, templates, values
+from rivya_flows.language.expressions import evaluation, output_types, resolve, values
 from rivya_flows.language.expressions.filters import FILTERS, TESTS, usage
 from rivya_flows.language.field_types import fields_of, keys_of
 from rivya_flows.language.syntax import patterns, source
@@ -118,7 +118,7 @@ def limits() -> str:
     rows = [
         ("a spec", f"{mebibytes} MiB, {source.MAX_DEPTH} levels, {source.MAX_NODES:,} values"),
         ("its text", f"{source.MAX_TEXT >> 20} MiB, each use of an alias counted"),
-        ("an expression", f"{templates.MAX_CHARACTERS:,} characters"),
+        ("an expression", f"{resolve.MAX_CHARACTERS:,} characters"),
         (
             "a pattern",
             f"{patterns.MAX_CHARACTERS:,} characters; {patterns.MAX_PARTS:,} parts, counted"

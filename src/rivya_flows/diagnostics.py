@@ -13,12 +13,9 @@ from rivya_client.printable import one_line
 
 @dataclass(frozen=True)
 class Fix:
-    """What was surely meant: a text for a part of one line.
+    """What was surely meant: a text for a part of the line of the diagnostic.
 
-    Attributes:
-        start: Index of its first character in the whole text, without a byte order mark.
-        end: Index after its last character; `start` to insert.
-        column: Of `start`, counted from 1; the line is that of the diagnostic.
+    `start` and `end` are indexes in the whole text, without a byte order mark; `column` counts from 1.
     """
 
     start: int

@@ -8,10 +8,7 @@ from collections.abc import Iterable
 
 
 def nearest(word: str, choices: Iterable[str], *, alike: float = 0.6) -> str | None:
-    """The choice most similar to `word`, ignoring case and separators; None if none is similar.
-
-    `alike` is how similar it must be, from 0 to 1.
-    """
+    """The choice most similar to `word`, at least `alike` of 0 to 1, ignoring case and separators."""
     plain = {_plain(choice): choice for choice in choices}
     if _plain(word) in plain:
         return plain[_plain(word)]
@@ -23,8 +20,7 @@ def certain(word: str, choices: Iterable[str]) -> str | None:
     """The only choice that `word` can be a misspelling of; None if a person must decide.
 
     Much stricter than `nearest`, because the wrong model or step costs money: another number is
-    another thing (`veo3`, `veo2`), another first letter is another word (`light`, `night`), and
-    short words are too alike.
+    another thing (`veo3`, `veo2`), another first letter another word (`light`, `night`).
     """
     known = [one for one in dict.fromkeys(choices) if abs(len(one) - len(word)) <= _MOST_EDITS + 4]
     if not 3 <= len(word) <= 64 or len(known) > 1_000:
@@ -62,16 +58,13 @@ def _digits(word: str) -> str:
 
 def _edits(one: str, other: str) -> int:
     """Letters left out, added or replaced, or neighbours swapped; beyond the limit, some number over it."""
-    earlier: list[int] = []
-    before: list[int] = []
-    row = list(range(len(other) + 1))
+    earlier, before, row = list[int](), list[int](), list(range(len(other) + 1))
     for i, left in enumerate(one):
         earlier, before, row = before, row, [i + 1]
         for j, right in enumerate(other):
-            least = min(before[j + 1] + 1, row[j] + 1, before[j] + (left != right))
+            row.append(min(before[j + 1] + 1, row[j] + 1, before[j] + (left != right)))
             if i and j and left == other[j - 1] and one[i - 1] == right:
-                least = min(least, earlier[j - 1] + 1)
-            row.append(least)
+                row[-1] = min(row[-1], earlier[j - 1] + 1)
         if min(row) > _MOST_EDITS + 2:
             break
     return max(row[-1], min(row))

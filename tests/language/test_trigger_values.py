@@ -54,6 +54,7 @@ def rendered(value: Any) -> Any:
         ("${{ event.payload.brief.mood }}", "warm"),
         ("${{ event.payload }}", EVENT.payload),
         ("${{ event.payload.price | default(9) }}", 9),
+        ("${{ event.payload.price | default(instead=9) }}", 9),
         ("${{ event.payload.brief.note | default('it\\'s {{ none }}') }}", "it's {{ none }}"),
         ("${{ event.payload.brief.mood | default('cold') }}", "warm"),
         ("“${{ event.payload.brief.mood }}” 😀 ${{ event.payload.count }}", "“warm” 😀 3"),

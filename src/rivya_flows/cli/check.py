@@ -84,8 +84,8 @@ def check(
         document = {"ok": not wrong, "problems": [one.as_json() for one in problems]}
         document["warnings"] = [one.as_json() for one in warnings]
         if fix:
-            fixed = [(one, one.fix) for file in files for one in file.fixed]
-            document["fixed"] = [{**one.as_json(), "wrote": of and of.words} for one, of in fixed]
+            fixed = [(one.as_json(), one.fix) for file in files for one in file.fixed]
+            document["fixed"] = [{**one, "wrote": of and of.words} for one, of in fixed]
         print_json(document)
     elif form == "sarif":
         for file in files:
@@ -138,9 +138,10 @@ def _show(
 
 def _fixes(file: CheckedFile) -> list[str]:
     """A line for each fix, with the place of what was written."""
-    fixes = [(one, one.fix) for one in file.fixed if one.fix]
     return [
-        f"{one.file}:{one.line}:{fix.column}: fixed: {fix.words} [{one.code}]" for one, fix in fixes
+        f"{one.file}:{one.line}:{one.fix.column}: fixed: {one.fix.words} [{one.code}]"
+        for one in file.fixed
+        if one.fix
     ]
 
 
@@ -163,8 +164,8 @@ def github_command(problem: Diagnostic, level: Level = "error") -> str:
         f"{key}={_in_data(value).replace(':', '%3A').replace(',', '%2C')}"
         for key, value in place.items()
     )
-    words = [problem.message, *([f"hint: {problem.hint}"] if problem.hint else [])]
-    return f"::{level} {properties}::{_in_data(chr(10).join(words))}"
+    words = f"{problem.message}\nhint: {problem.hint}" if problem.hint else problem.message
+    return f"::{level} {properties}::{_in_data(words)}"
 
 
 def _in_data(text: str) -> str:
@@ -175,26 +176,22 @@ def sarif(problems: Sequence[Diagnostic], warnings: Sequence[Diagnostic] = ()) -
     """The mistakes as one SARIF 2.1.0 log; paths are relative to the current folder."""
     from rivya_flows.version import __version__  # takes a while, and is needed only here
 
-    found: list[tuple[Diagnostic, Level]] = [(one, "error") for one in problems]
-    found += [(one, "warning") for one in warnings]
-    codes = list(dict.fromkeys(problem.code for problem, _ in found))
+    codes = list(dict.fromkeys(one.code for one in (*problems, *warnings)))
     about = [(code, *CODES.get(code, (code, "See the message."))) for code in codes]
     rules = [
         {"id": code, "shortDescription": {"text": means}, "help": {"text": fix}}
         for code, means, fix in about
     ]
+    results = [_result(one, codes.index(one.code), "error") for one in problems]
+    results += [_result(one, codes.index(one.code), "warning") for one in warnings]
     driver = {"name": "rivya-flows", "version": __version__, "rules": rules}
-    run = {
-        "tool": {"driver": driver},
-        "columnKind": "unicodeCodePoints",
-        "results": [_result(one, codes.index(one.code), level) for one, level in found],
-    }
+    run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}
     schema = "https://json.schemastore.org/sarif-2.1.0.json"
     return {"$schema": schema, "version": "2.1.0", "runs": [run]}
 
 
 def _result(problem: Diagnostic, index: int, level: Level) -> dict[str, Any]:
-    words = problem.message + (f" ({problem.hint})" if problem.hint else "")
+    words = f"{problem.message} ({problem.hint})" if problem.hint else problem.message
     path = Path(_from_here(problem.file))
     near = {"uri": quote(path.as_posix()), "uriBaseId": "%SRCROOT%"}
     where = {"artifactLocation": {"uri": path.as_uri()} if path.is_absolute() else near}
@@ -210,8 +207,8 @@ def _result(problem: Diagnostic, index: int, level: Level) -> dict[str, Any]:
         region = _region(problem.line, fix.column) | {"endColumn": fix.column + fix.end - fix.start}
         change = {"deletedRegion": region, "insertedContent": {"text": fix.text}}
         changes = [where | {"replacements": [change]}]
-        told = {"text": f"Write {fix.words}."}
-        result["fixes"] = [{"description": told, "artifactChanges": changes}]
+        description = {"text": f"Write {fix.words}."}
+        result["fixes"] = [{"description": description, "artifactChanges": changes}]
     return result
 
 
@@ -302,7 +299,8 @@ def _run(paths: Sequence[Path], text: str, junit: Path | None, *, as_json: bool)
         tell(f"error: {problems_found(len(problems))}", fg="red")
     else:
         for one in failed:
-            _show_failure(one)
+            show("", f"{one.file}: {one.name}", *(f"  {line}" for line in one.lines))
+            show(*(f"  run: {line}" for line in one.problems), f"  by hand: {one.command}")
         words = f"{len(failed)} failed, {passed} passed" if failed else f"{passed} passed"
         show("")
         show(f"{words} in {seconds:.1f} s", fg="red" if failed else "green", bold=True)
@@ -310,12 +308,5 @@ def _run(paths: Sequence[Path], text: str, junit: Path | None, *, as_json: bool)
 
 
 def _show_case(result: CaseResult) -> None:
-    """One line of a case."""
-    word = "ok    " if result.passed else "FAILED"
-    colour = None if result.passed else "red"
+    word, colour = ("ok    ", None) if result.passed else ("FAILED", "red")
     show(f"{word} {result.file}: {result.name} ({result.seconds:.2f} s)", fg=colour)
-
-
-def _show_failure(result: CaseResult) -> None:
-    show("", f"{result.file}: {result.name}", *(f"  {line}" for line in result.lines))
-    show(*(f"  run: {line}" for line in result.problems), f"  by hand: {result.command}")

@@ -131,15 +131,14 @@ def with_words(prompt: str, words: str) -> str:
 def shape_of_brand(brand: Brand) -> Shape:
     """The shape of `brand` in expressions: what is not written is missing."""
     written = brand.model_dump(mode="json", exclude_none=True)
-    fields = {key: of_data(value) for key, value in written.items()}
+    fields = {key: of_data(value) for key, value in written.items() if value != []}
     image = of_input({"type": "file", "kind": "image"})
     if "logo" in fields:
         fields["logo"] = image
     if "image" in written.get("end_card", {}):
         fields["end_card"] = map_of({**(fields["end_card"].fields or {}), "image": image})
-    fields["colours"] = Shape("list", member=TEXT, length=len(brand.colours))
-    if not brand.colours:
-        del fields["colours"]
+    if brand.colours:
+        fields["colours"] = Shape("list", member=TEXT, length=len(brand.colours))
     absent = (key for key in Brand.model_fields if key not in fields)
     lacks = {key: f"add `{key}:` to the brand" for key in absent}
     return Shape("map", fields, lacks=lacks, title=TITLE)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import replace
 
 from rivya_flows.diagnostics import Diagnostic, Fix
-from rivya_flows.language.expressions.templates import OPEN, Expression, without_strings
+from rivya_flows.language.expressions.resolve import OPEN, Expression, without_strings
 from rivya_flows.language.expressions.values import ExpressionError, InferenceError
 from rivya_flows.language.fixes import key_fix, value_fix
 from rivya_flows.language.syntax.tree import (
@@ -20,6 +19,7 @@ from rivya_flows.language.syntax.tree import (
     Sequence,
     diagnostic_at,
     lines_of,
+    mark_at,
 )
 from rivya_flows.language.wording import cut
 from rivya_flows.similar_names import certain, nearest
@@ -38,27 +38,22 @@ class DiagnosticCollector:
 
     Attributes:
         root: The tree that paths are looked up in; None before there is one.
+        dropped: Whether mistakes were dropped, so checks can stop.
     """
 
     def __init__(self, file: str, text: str) -> None:
         self.root: Node | None = None
+        self.dropped = False
         self._file = file
         self._text = text
         self._lines = lines_of(text)
-        self._starts: list[int] | None = None
         self._found: dict[tuple[int, int, str, str], Diagnostic] = {}
         self._plain: set[tuple[int, int]] = set()
-        self._dropped = False
 
-    @property
-    def full(self) -> bool:
-        """Whether further mistakes would be dropped, so hints need not be computed."""
-        return len(self._found) >= MAX_PROBLEMS
-
-    @property
-    def dropped(self) -> bool:
-        """Whether mistakes were dropped, so checks can stop."""
-        return self._dropped
+    def _is_full(self) -> bool:
+        """Whether a further mistake is dropped, so that its hint and place need not be found."""
+        self.dropped = self.dropped or len(self._found) >= MAX_PROBLEMS
+        return self.dropped
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
@@ -70,7 +65,7 @@ class DiagnosticCollector:
             for place, one in self._found.items()
             if one.code == "missing-dollar" or place[:2] not in plain
         )
-        if self._dropped:
+        if self.dropped:
             message = f"there are more problems; the first {MAX_PROBLEMS} are shown"
             end = found[-1]
             found.append(
@@ -90,10 +85,10 @@ class DiagnosticCollector:
         instead: str | float | bool | None = None,
         at: str = "",
     ) -> None:
-        """Adds a mistake in the value at `path`, or in its key.
+        """Adds a mistake in the value at `path`, or in its key; where it does not exist, in what should hold it.
 
-        Where `path` does not exist, the key of what should hold it is the place. `instead` is the
-        value or key that was surely meant: it becomes the fix. `at` is what is wrong of a long text.
+        `instead` is the value or key that was surely meant: it becomes the fix. `at` is what is wrong of
+        a long text.
         """
         key_mark, node = self._find(path)
         mark = key_mark if key or node is None else node.mark
@@ -107,7 +102,7 @@ class DiagnosticCollector:
             whole = re.compile(rf"(?<![${{]){re.escape(at)}(?!{{)")
             found = whole.search(self._text, mark.index, node.end)
             self._plain.add((mark.line + 1, mark.column + 1))
-            mark = self._mark(found.start()) if found else mark
+            mark = mark_at(self._text, found.start(), mark) if found else mark
         self.add_located([replace(diagnostic_at(mark, code, message, hint), fix=fix)])
 
     def add_inside(self, path: Path, found: Iterable[Diagnostic]) -> None:
@@ -120,8 +115,7 @@ class DiagnosticCollector:
     def add_located(self, found: Iterable[Diagnostic]) -> None:
         """Adds mistakes that have a line already, such as those of the YAML reader."""
         for one in found:
-            if self.full:
-                self._dropped = True
+            if self._is_full():
                 return
             line = self._lines[one.line - 1] if one.line <= len(self._lines) else ""
             # The caret counts characters, and a tab is one; a very long line helps nobody.
@@ -139,12 +133,11 @@ class DiagnosticCollector:
         value: str | None = None,
         fix: str | None = None,
     ) -> None:
-        """Reports a name that is not one of `choices`, with the closest one as hint.
+        """Reports the last key of `path`, or the `value` there, as not one of `choices`.
 
-        The name is the last key of `path`, or else the `value` there. `fix` replaces the hint.
+        The hint is the closest one, or `fix`.
         """
-        if self.full:
-            self._dropped = True
+        if self._is_full():
             return
         name = str(path[-1]) if value is None else value
         message = f"unknown {what} {cut(name)!r}"
@@ -156,12 +149,8 @@ class DiagnosticCollector:
     def expression(
         self, path: Path, error: ExpressionError, inside: Expression | None = None
     ) -> None:
-        """Adds a mistake in an expression inside the text at `path`.
-
-        `inside` is the expression, where `error` does not know its offset.
-        """
-        if self.full:
-            self._dropped = True  # finding its place takes a while in a long text
+        """Adds a mistake in the text at `path`, in the expression `inside`, if `error` has no offset."""
+        if self._is_full():
             return
         code, hint, about = None, error.hint, error.about
         if isinstance(error, InferenceError):
@@ -219,13 +208,7 @@ class DiagnosticCollector:
         if about:
             inside = _whole(about).search(self._text, index, node.end)
             place = inside.start() if inside else place
-        return self._mark(place)
-
-    def _mark(self, index: int) -> Mark:
-        if self._starts is None:
-            self._starts = _line_starts(self._text, self._lines)
-        line = bisect_right(self._starts, index) - 1
-        return Mark(line, index - self._starts[line], index)
+        return mark_at(self._text, place, node.mark)
 
 
 def _whole(about: str) -> re.Pattern[str]:
@@ -243,12 +226,3 @@ def meant(name: str, choices: Iterable[str]) -> str | None:
     if near and near != name:
         return f"did you mean {near!r}?" + (f" there are: {listed}" if len(known) <= 8 else "")
     return f"there are: {listed}" if known else None
-
-
-def _line_starts(text: str, lines: list[str]) -> list[int]:
-    starts, index = [], 0
-    for line in lines:
-        starts.append(index)
-        index += len(line)
-        index += 2 if text.startswith("\r\n", index) else 1
-    return starts

@@ -1,28 +1,26 @@
-"""What to say of a value that does not fit its model: pydantic's errors in the words of the language."""
+"""What to say of a value that does not fit its model: pydantic's errors in the words of the language.
+
+People who know another tool write other names of keys and choices, and units: these are known too.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import json
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Any
+from decimal import Decimal
+from typing import Any, get_args
 
 from pydantic_core import ErrorDetails
 
+from rivya_cut.terms import TransitionKind
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
 from rivya_flows.language.expressions.filters import slug
+from rivya_flows.language.field_types import DurationError
 from rivya_flows.language.final_cut import CUT_PARTS
 from rivya_flows.language.step_groups import PARTS
-from rivya_flows.language.synonyms import (
-    is_share,
-    list_hint,
-    map_hint,
-    number_hint,
-    own_word,
-    share_hint,
-    surely,
-)
-from rivya_flows.language.syntax.durations import DurationError
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import cut, shown
 from rivya_flows.language.workflow import Resources
@@ -57,6 +55,12 @@ _MAPS = {
     "end_card": "write `end_card: {title: …}`",
 }
 """Hints for keys that must be maps."""
+_MAPS_IN = {
+    "fallback": _MAPS["fallback"],
+    "inputs": "write {type: string}",
+    "overlays": "write {text: …}, or {image: logo.png}",
+}
+"""The same for what is in a map or list of these keys."""
 _INPUT_TYPES = {
     "select": "write `type: enum` and `values: [first, second]`",
     "choice": "write `type: enum` and `values: [first, second]`",
@@ -84,102 +88,153 @@ EXAMPLES = {
     "credits": "60",
 }
 """Example values for missing keys."""
-_NAMES: dict[tuple[str, str], str] = {
-    **{(part, "[key]"): "a step" for part in PARTS},
-    ("inputs", "[key]"): "an input",
-    ("outputs", "[key]"): "an output",
-    ("labels", "[key]"): "a label",
+_NAMES: dict[str, str] = {
+    **dict.fromkeys(PARTS, "a step"),
+    "inputs": "an input",
+    "outputs": "an output",
+    "labels": "a label",
 }
+"""What a key of these maps is the name of."""
+_WORDS = [
+    line.split(": ")
+    for line in """\
+fade: crossfade dissolve
+slide: wipe
+push-in: zoom-in
+pull-out: zoom-out
+crop: fill cover
+pad: contain fit letterbox
+poster: thumbnail
+plate: box
+plain: outline
+9:16: vertical portrait story 1080x1920
+16:9: horizontal landscape widescreen 1920x1080
+1:1: square 1080x1080
+seconds: duration
+level: volume
+kind: type
+media: video image file
+audio: file
+image: logo file
+language: lang
+narration: voice voiceover voice_over speech
+music: soundtrack background_music bgm
+captions: subtitle subtitles
+judge: vote ai llm auto
+human: manual person ask
+first: random
+max: desc descending highest
+min: asc ascending lowest
+best: score rank top highest
+by: score key sort_by
+count: top n number limit
+rounds: max_rounds retries
+regenerate: retry again
+criteria: rubric criterion
+least: threshold min_score minimum
+sign: signature signed
+fallback: alternatives backup or_else
+string: str
+integer: int
+number: float
+boolean: bool""".splitlines()
+]
+"""Each word of the language, and what people write instead; the likeliest first where one has several."""
+
+_SHARES = ("width", "warn_at")
+"""Numbers that are shares, 0 to 1."""
+
+_UNITS: Mapping[str, float] = {"ms": 0.001, "m": 60, "min": 60}
+"""What the number before them is multiplied by; that before another word stays."""
+
+_PLAIN = re.compile(r"\w[\w./-]*( [\w./-]+)*")
+_NUMBER = re.compile(r"\s*(-?\d{1,9}(?:\.\d{1,9})?)\s*(%|[A-Za-z]*)\s*")
+_BOUNDS = {
+    "ge": "at least", "le": "at most", "gt": "more than", "lt": "less than",
+    "min_length": "at least", "max_length": "at most",
+}  # fmt: skip
 
 
 def report_error(details: ErrorDetails, path: Path, report: DiagnosticCollector) -> None:
-    kind, loc, value = details["type"], details["loc"], details["input"]
-    context = details.get("ctx", {})
-    place: Path = (*path, *loc)
-    if kind in _WANTED or kind == "model_attributes_type":
-        wrong = must_be(place, kind if kind in _WANTED else "dict_type", value)
-        report.add_inside((), [wrong])
-    elif kind == "missing":
-        example = EXAMPLES.get(str(loc[-1]), "…")
-        if place[-2:] == ("judge", "model") or (loc[-1] == "model" and "message" in value):
-            example = CHAT
-        if loc[-1] == "name" and "cases" in place:
-            example = "two stills and a film"
-        report.add(place, "missing-key", f"{loc[-1]!r} is missing", f"add `{loc[-1]}: {example}`")
-    elif kind == "literal_error":
-        expected = str(context["expected"]).replace(" or ", ", ").split(", ")
-        choices = [choice.strip("' ") for choice in expected]
-        wrong = wrong_choice(place, value, choices)
-        if place[0] == "inputs" and (instead := _INPUT_TYPES.get(str(value))):
-            hint = instead.replace("type:", "of:") if loc[-1] == "of" else instead
-            wrong = replace(wrong, hint=hint, instead=None)
-        elif place[0] == "inputs" and (own := own_word(str(value), choices)):
-            wrong = replace(wrong, instead=own)  # a type by its name in Python
-        report.add_inside((), [wrong])
-    elif kind == "extra_forbidden" and loc[-2:-1] == ("job_variables",):
-        # A spec may come from somebody else, and these decide what code runs and who gets a key.
-        name = cut(str(loc[-1]))
-        message = f"a spec cannot set the job variable {name!r}"
-        hint = (
-            f"a spec sets {', '.join(Resources.model_fields)}; set others when you deploy, with "
-            f"`deploy --job-variable {name}=VALUE`, or in the base job template of the pool"
-        )
-        report.add(place, "operator-only", message, hint, key=True)
-    elif kind == "extra_forbidden":
-        part = CUT_PARTS.get(next((str(one) for one in loc[-2::-1] if isinstance(one, str)), ""))
-        report.unknown(place, "unknown-key", "key", part.model_fields if part else ())
-    elif kind == "too_long":
-        most = f"at most {context['max_length']:,}"
-        message = f"{loc[-1]!r} has {len(value):,} items; the limit is {context['max_length']:,}"
-        report.add(place, "out-of-range", message, f"write {most}")
-    elif kind == "too_short":
-        if not value:  # else its items are reported
-            report.add(place, "empty-list", f"{loc[-1]!r} is an empty list", "add an item")
-    elif kind == "string_too_short" or (kind == "string_too_long" and "with" in place):
-        message = f"{_name(loc[-1])} has {len(value):,} characters"
-        bounds = {"min_length": "at least", "max_length": "at most"}
-        hint = next(
-            f"write {word} {context[key]:,}" for key, word in bounds.items() if key in context
-        )
-        report.add(place, "out-of-range", message, hint)
-    elif kind in ("string_pattern_mismatch", "string_too_long"):
-        _bad_name(place, value, report)
-    elif kind in ("greater_than_equal", "less_than_equal", "greater_than", "less_than"):
-        sign, bound = next(iter(context.items()))
-        word = {"ge": "at least", "le": "at most", "gt": "more than", "lt": "less than"}[sign]
-        message = f"{loc[-1]!r} must be {word} {bound:g}, not {shown(value)}"
-        hint = share_hint(value) if is_share(str(loc[-1])) else f"write {word} {bound:g}"
-        report.add(place, "out-of-range", message, hint)
-    else:
-        error = context.get("error")
-        message, _, hint = str(error or details["msg"]).partition("; ")
-        sure = error.instead if isinstance(error, DurationError) else None
-        report.add(place, "wrong-value", message, hint or None, instead=sure)
+    kind, value, context = details["type"], details["input"], details.get("ctx", {})
+    place: Path = (*path, *details["loc"])
+    key = place[-1] if place else ""
+    bounds = [(word, context[sign]) for sign, word in _BOUNDS.items() if sign in context]
+    match kind:
+        case "model_attributes_type":
+            report.add_inside((), [must_be(place, "dict_type", value)])
+        case _ if kind in _WANTED:
+            report.add_inside((), [must_be(place, kind, value)])
+        case "missing":
+            example = EXAMPLES.get(str(key), "…")
+            if key == "model" and (place[-2:-1] == ("judge",) or "message" in value):
+                example = CHAT
+            if key == "name" and "cases" in place:
+                example = "two stills and a film"
+            report.add(place, "missing-key", f"{key!r} is missing", f"add `{key}: {example}`")
+        case "literal_error":
+            expected = str(context["expected"]).replace(" or ", ", ").split(", ")
+            choices = [choice.strip("' ") for choice in expected]
+            wrong = wrong_choice(place, value, choices)
+            if place[0] == "inputs" and (hint := _INPUT_TYPES.get(str(value))):
+                hint = hint.replace("type:", "of:") if key == "of" else hint
+                wrong = replace(wrong, hint=hint, instead=None)
+            elif place[0] == "inputs" and (own := own_word(str(value), choices)):
+                wrong = replace(wrong, instead=own)  # a type by its name in Python
+            report.add_inside((), [wrong])
+        case "extra_forbidden" if place[-2:-1] == ("job_variables",):
+            # A spec may come from somebody else, and these decide what code runs and who gets a key.
+            message = f"a spec cannot set the job variable {cut(str(key))!r}"
+            hint = (
+                f"a spec sets {', '.join(Resources.model_fields)}; set others when you deploy, with "
+                f"`deploy --job-variable {cut(str(key))}=VALUE`, or in the base job template of the pool"
+            )
+            report.add(place, "operator-only", message, hint, key=True)
+        case "extra_forbidden":
+            holders = [str(one) for one in details["loc"][-2::-1] if isinstance(one, str)]
+            part = CUT_PARTS.get(holders[0]) if holders else None
+            report.unknown(place, "unknown-key", "key", part.model_fields if part else ())
+        case "too_long":
+            [(word, most)] = bounds
+            message = f"{key!r} has {len(value):,} items; the limit is {most:,}"
+            report.add(place, "out-of-range", message, f"write {word} {most:,}")
+        case "too_short":
+            if not value:  # else its items are reported
+                report.add(place, "empty-list", f"{key!r} is an empty list", "add an item")
+        case "string_pattern_mismatch" | "string_too_long" if "with" not in place:
+            _bad_name(place, value, report)
+        case "string_too_short" | "string_too_long":
+            [(word, bound)] = bounds
+            message = f"{_name(key)} has {len(value):,} characters"
+            report.add(place, "out-of-range", message, f"write {word} {bound:,}")
+        case "greater_than_equal" | "less_than_equal" | "greater_than" | "less_than":
+            [(word, bound)] = bounds
+            message = f"{key!r} must be {word} {bound:g}, not {shown(value)}"
+            hint = share_hint(value) if key in _SHARES else f"write {word} {bound:g}"
+            report.add(place, "out-of-range", message, hint)
+        case _:
+            error = context.get("error")
+            message, _, hint = str(error or details["msg"]).partition("; ")
+            sure = error.instead if isinstance(error, DurationError) else None
+            report.add(place, "wrong-value", message, hint or None, instead=sure)
 
 
 def _bad_name(place: Path, value: Any, report: DiagnosticCollector) -> None:
-    what = _NAMES.get((str(place[0]), str(place[-1]))) if len(place) > 1 else None
-    key = place[-1] == "[key]"
-    allowed = "letters, digits, spaces, _ . and -" if place[0] == "deploy" else None
-    if allowed is None:
-        hyphens = place in (("name",), ("concurrency", "group")) or place[0] == "labels"
-        hyphen = " or -" if hyphens else ""
+    part, key = str(place[0]), place[-1] == "[key]"
+    what = {"deploy": "a deployment", "concurrency": "a group", "name": "a workflow"}.get(part)
+    what = (_NAMES.get(part) if key else None) or what or "a step"
+    allowed = "letters, digits, spaces, _ . and -"
+    if part != "deploy":
+        hyphen = " or -" if part in ("name", "concurrency", "labels") else ""
         allowed = f"lowercase letters, digits and _{hyphen}, starting with a letter"
     name = place[-2] if key else value
-    message = f"{shown(name)} is not a valid name for {what or _named(place)}"
-    where = place[:-1] if key else place
-    most = 32 if place[0] == "labels" else 64
+    most = 32 if part == "labels" else 64
     hint = f"at most {most} characters: {allowed}"
     near = slug(str(name)[:most]).lstrip("-0123456789")
     if near and near.isascii():
         hint = f"write {near if '-' in allowed else near.replace('-', '_')}; {hint}"
-    report.add(where, "bad-name", message, hint, key=key)
-
-
-def _named(place: Path) -> str:
-    if place == ("name",):
-        return "a workflow"
-    return {"deploy": "a deployment", "concurrency": "a group"}.get(str(place[0]), "a step")
+    message = f"{shown(name)} is not a valid name for {what}"
+    report.add(place[:-1] if key else place, "bad-name", message, hint, key=key)
 
 
 def _name(step: str | int) -> str:
@@ -216,44 +271,122 @@ def wrong_type(place: Path, kind: str, value: Any, hint: str | None = None) -> D
 
 def _wanted(place: Path, kind: str, value: Any) -> tuple[str, str]:
     """What a value must be, and how it is written."""
+    key, parent = str(place[-1]), str(place[-2]) if len(place) > 1 else ""
     wanted, hint = _WANTED[kind]
-    if kind == "float_type" and place[-1] in _TIMES:
-        wanted, hint = "a duration", "write 90s, 15m, 48h or a number of seconds"
-    if place[-1] == "work_pool":
-        wanted, hint = (
-            "a name or a map",
-            "write NAME, or {name: NAME, job_variables: {memory: 4096}}",
-        )
-    if value is None and kind == "string_type":
-        hint += ", or remove it"  # a comment perhaps: `#0b3d2e`
+    if key == "work_pool":
+        return "a name or a map", "write NAME, or {name: NAME, job_variables: {memory: 4096}}"
+    if kind == "float_type" and key in _TIMES:
+        return "a duration", "write 90s, 15m, 48h or a number of seconds"
     if kind in ("dict_type", "model_type"):
-        if place[-2:-1] == ("fallback",):
-            hint = _MAPS["fallback"]
-        elif len(place) == 1 or place[-1] in (
-            "matrix",
-            "zip",
-            "expect",
-            "judge",
-            "none",
-            "retry",
-            *CUT_PARTS,
-        ):
-            hint = _MAPS.get(str(place[-1]), hint)
-            if "with" in place or place == ("budget",):
-                hint = map_hint(str(place[-1]), value) or hint
-        elif place[0] == "inputs":
-            hint = "write {type: string}"
-        elif place[-2:-1] == ("overlays",):
-            hint = "write {text: …}, or {image: logo.png}"
-        if place[-1] == "captions" and "with" not in place:  # of a brand
+        own = map_hint(key, value) if "with" in place or place == ("budget",) else None
+        hint = own or _MAPS_IN.get(parent) or _MAPS.get(key, hint)
+        if key == "captions" and "with" not in place:  # of a brand
             hint = "write `captions: {position: bottom}`"
-    if kind == "string_type" and isinstance(value, dict | list):
-        hint = "write one line of text"
-    if kind in ("int_type", "float_type") and wanted != "a duration":
-        text = isinstance(value, str)
-        hint = number_hint(str(place[-1]), value, wanted) if text else f"write {wanted}"
-    if kind == "tuple_type":
+    elif kind in ("int_type", "float_type"):
+        hint = number_hint(key, value, wanted) if isinstance(value, str) else f"write {wanted}"
+    elif kind == "tuple_type":
         hint = list_hint(value) or hint
-        if place[-1] == "fallback" and isinstance(value, str):
+        if key == "fallback" and isinstance(value, str):
             hint = f"write [{{model: {cut(value)}}}]"
+    elif kind == "string_type" and isinstance(value, dict | list):
+        hint = "write one line of text"
+    elif kind == "string_type" and value is None:
+        hint += ", or remove it"  # a comment perhaps: `#0b3d2e`
     return wanted, hint
+
+
+def own_word(word: str, choices: Collection[str]) -> str | None:
+    """The one of the choices that a word of another tool means."""
+    word = word.lower()
+    return next((own for own, others in _WORDS if word in others.split() and own in choices), None)
+
+
+def number_hint(key: str, value: str, wanted: str) -> str:
+    """What to write instead of a text where a number is wanted, such as `2s` or `18%`."""
+    found = _NUMBER.fullmatch(value)
+    if found is None:
+        return f"write {wanted}"
+    number, unit = float(found[1]), found[2]
+    if not unit:
+        return "write the number without quotes"
+    if key in _SHARES:
+        return share_hint(number if unit == "%" else None)
+    return f"write the number alone: {number * _UNITS.get(unit.lower(), 1):g}"
+
+
+def surely(kind: str, key: str, value: Any) -> str | float | bool | None:
+    """The value that a value of the wrong type surely stands for; None if a person must decide.
+
+    `kind` is the type of Pydantic's error, such as ``int_type``.
+    """
+    if kind == "string_type" and isinstance(value, bool | int | float):
+        return str(value)
+    if kind == "bool_type" and isinstance(value, str):
+        return _FLAGS.get(value.strip().lower())
+    found = _NUMBER.fullmatch(value) if isinstance(value, str) else None
+    if found is None or kind not in ("int_type", "float_type"):
+        return None
+    number, unit = Decimal(found[1]), found[2].lower()
+    if unit == "%" and key in _SHARES:
+        number /= 100
+    elif unit and unit not in _UNIT_WORDS.get(key, ()):
+        return None
+    if unit:
+        number *= Decimal(str(_UNITS.get(unit, 1)))
+    if number == number.to_integral_value():
+        return int(number)
+    return float(number) if kind == "float_type" else None
+
+
+_FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+_SECONDS = ("s", "sec", "secs", "second", "seconds", *_UNITS)
+_UNIT_WORDS: Mapping[str, tuple[str, ...]] = {
+    "credits": ("credit", "credits"),
+    "level": ("lufs",),
+    "loudness": ("lufs",),
+    "seconds": _SECONDS,
+    "start": _SECONDS,
+}
+"""The units that a number of these keys has anyway, or that `_UNITS` converts."""
+
+
+def share_hint(percent: Any) -> str:
+    """What to write instead of a number that is no share."""
+    known = isinstance(percent, int | float) and 0 < percent <= 100 and not 1 < percent < 2
+    return f"it is a share, 0 to 1: write {percent / 100 if known else 0.18:g}"
+
+
+def map_hint(key: str, value: Any) -> str | None:
+    """How a part of a film, or a budget, that must be a map is written with what stands in its place."""
+    if value is False:
+        return "remove it: without it there is none"
+    if key == "budget":
+        credits = surely("int_type", "credits", str(value))
+        return None if credits is None else f"write `budget: {{credits: {credits}}}`"
+    inner = _TEXT_OF.get(key)
+    if inner is None or not isinstance(value, str) or len(value) > 60:
+        return None
+    if key == "transition":
+        value = own_word(value, get_args(TransitionKind)) or value
+        if value not in get_args(TransitionKind):
+            return None
+    is_file = re.search(r"\.(srt|vtt|png|jpe?g|webp)$", value, re.IGNORECASE)
+    inner = _FILE_OF.get(key, inner) if is_file else inner
+    return f"write `{key}: {{{inner}: {_quoted(value)}}}`"
+
+
+_TEXT_OF = {"captions": "text", "music": "audio", "end_card": "title", "transition": "kind"}
+_FILE_OF = {"captions": "file", "end_card": "image"}
+"""The keys inside these parts that a text, or the path of a file, alone stands for."""
+
+
+def list_hint(value: Any) -> str | None:
+    """How a list is written of what stands in its place."""
+    if isinstance(value, dict):
+        return "write [ ] around it, or `- ` before its first line"
+    return f"write [{_quoted(value)}]" if isinstance(value, str) and 0 < len(value) <= 60 else None
+
+
+def _quoted(text: str) -> str:
+    """A text in YAML, in quotes if it may need them."""
+    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)

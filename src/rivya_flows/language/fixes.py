@@ -1,7 +1,7 @@
 """Fix what is certain in the text of a spec, and leave everything else byte for byte.
 
-A check that knows what was surely meant gives its diagnostic a `Fix`. Here fixes are made of places
-in the text, and applied: only those after which the spec has no other mistake at that place.
+A check that knows what was surely meant gives its diagnostic a `Fix`. It is applied only if the spec has no
+other mistake at that place after it.
 """
 
 from __future__ import annotations
@@ -29,13 +29,7 @@ _COLON = re.compile(r"['\"]? *: *")
 
 @dataclass(frozen=True)
 class Fixed:
-    """A text after its fixes.
-
-    Attributes:
-        text: The text; the one that was given, if nothing is certain.
-        applied: What was fixed, in the order in which it was, each with its `fix` and with its
-            place in the text of that moment.
-    """
+    """A text after its fixes, and what was fixed, each with its place in the text of that moment."""
 
     text: str
     applied: tuple[Diagnostic, ...]
@@ -85,10 +79,7 @@ Check = Callable[[str], tuple[Diagnostic, ...]]
 def fixed(text: str, file: str, check: Check) -> Fixed:
     """The text with all that is certain fixed, which has no more mistakes than before.
 
-    Args:
-        text: A spec, without a byte order mark.
-        file: Its name in diagnostics; those of other files are counted, and not fixed.
-        check: Finds all mistakes of a text.
+    It has no byte order mark. Mistakes of another file than `file` are counted, and not fixed.
     """
     before = _Found(text, check(text))
     # A fix may show mistakes that it hid. If they are not all fixed too, each fix must pay at once.
@@ -96,11 +87,10 @@ def fixed(text: str, file: str, check: Check) -> Fixed:
         found, applied = before, list[Diagnostic]()
         for _ in range(MAX_ROUNDS):
             # Without its `model`, a request has that of `defaults` or of its step.
-            later = (
-                _OF_A_MODEL if any(one.code == "unknown-key" for one in found.diagnostics) else ()
-            )
-            own = [one for one in found.diagnostics if one.file == file and one.code not in later]
-            found, kept = _apply(found, _apart(one for one in own if one.fix), check, patient)
+            unsure = any(one.code == "unknown-key" for one in found.diagnostics)
+            own = (one for one in found.diagnostics if one.file == file and one.fix)
+            sure = (one for one in own if not unsure or one.code not in _OF_A_MODEL)
+            found, kept = _apply(found, _apart(sure), check, patient)
             applied += kept
             if not kept:
                 break
@@ -179,7 +169,7 @@ def _is_better(before: _Found, after: _Found, fixes: list[Diagnostic]) -> bool:
 def _places(text: str, fixes: list[Diagnostic]) -> Iterator[tuple[int, int, int, int]]:
     """Of each fix in the text after them: line, first and last column, and column of what follows.
 
-    After a key that is its value, so a wrong type there says that another key was meant.
+    A wrong type in the value after a key says that another key was meant.
     """
     moved = line = shifted = 0
     for one in fixes:
@@ -198,19 +188,19 @@ def _places(text: str, fixes: list[Diagnostic]) -> Iterator[tuple[int, int, int,
 
 def _differences(one: Node, other: Node) -> float:
     """How many keys and values differ; infinite if one has more of them."""
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        if len(one.pairs) != len(other.pairs):
-            return math.inf
-        pairs = zip(one.pairs.items(), other.pairs.items(), strict=True)
-        return sum(
-            (key != changed) + _differences(held[1], instead[1])
-            for (key, held), (changed, instead) in pairs
-        )
-    if isinstance(one, Sequence) and isinstance(other, Sequence):
-        if len(one.members) != len(other.members):
-            return math.inf
-        members = zip(one.members, other.members, strict=True)
-        return sum(_differences(member, instead) for member, instead in members)
+    if type(one) is not type(other):
+        return 1
     if isinstance(one, Scalar) and isinstance(other, Scalar):
         return (type(one.value), one.value) != (type(other.value), other.value)
-    return 1
+    (keys, parts), (changed, others) = _parts(one), _parts(other)
+    if len(parts) != len(others):
+        return math.inf
+    renamed = sum(key != new for key, new in zip(keys, changed, strict=True))
+    return renamed + sum(map(_differences, parts, others))
+
+
+def _parts(node: Node) -> tuple[list[str], list[Node]]:
+    """The keys and values of a map, or the members of a list."""
+    if isinstance(node, Mapping):
+        return [*node.pairs], [held for _, held in node.pairs.values()]
+    return [], node.members if isinstance(node, Sequence) else []

@@ -1,10 +1,11 @@
-"""Inputs of a run: each value is validated against its declaration."""
+"""Inputs of a run: read from texts and files, and validated against their declarations."""
 
 from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from pydantic_core import to_jsonable_python
 from rivya_flows.assets import Asset
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import SpecError
-from rivya_flows.language.diagnostic_report import meant
+from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
+from rivya_flows.language.expressions.values import is_number
+from rivya_flows.language.syntax import source, tree
 from rivya_flows.language.syntax.media_references import resolve, written_path
 from rivya_flows.language.syntax.patterns import MAX_WORK, matches, parts_of
 from rivya_flows.language.syntax.secret_names import is_secret_name, refusal
@@ -25,6 +28,7 @@ from rivya_flows.similar_names import nearest
 _GIVEN = "<inputs>"
 """What diagnostics call the inputs of a command."""
 
+_TEXTUAL = ("string", "text", "enum", "date", "file", "secret")
 SIZED = ("string", "text", "integer", "number", "list")
 
 
@@ -32,8 +36,7 @@ def fit(declared: Input, value: Any, *, root: Path | None = None, inside: bool =
     """The value as an expression sees it: a plain JSON value of the declared type.
 
     Args:
-        declared: The declaration.
-        value: The given value; not None. A file may be an `Asset` of the store.
+        value: Not None. A file may be an `Asset` of the store.
         root: Folder of relative paths; None: paths are not allowed.
         inside: A path may not leave `root`.
 
@@ -56,8 +59,7 @@ def resolve_inputs(
     """The value of every input, in the order of the spec; None if it has no value.
 
     Args:
-        workflow: The checked workflow.
-        given: Values by name; those of type file are relative to the current folder.
+        given: Values by name; paths of files are relative to the current folder.
         folder: The folder of the spec, which file defaults are relative to and may not leave;
             None where it is not at hand, as on a worker.
         paths: Files may be paths; False for values from a deployment or the web.
@@ -66,12 +68,7 @@ def resolve_inputs(
     Raises:
         SpecError: A name is unknown, a value is missing or does not fit; all mistakes at once.
     """
-    problems = [
-        Diagnostic("unknown-input", f"unknown input {shown(name)}",
-                   meant(str(name), workflow.inputs) or "the spec has no inputs", file=_GIVEN)
-        for name in given
-        if name not in workflow.inputs
-    ]  # fmt: skip
+    problems = [_unknown(str(name), workflow) for name in given if name not in workflow.inputs]
     values: dict[str, JsonValue] = {}
     for name, declared in workflow.inputs.items():
         own = given.get(name) is not None
@@ -81,7 +78,7 @@ def resolve_inputs(
             if declared.required:
                 hint = f"give it with `-i {name}=VALUE`; {hint_for(declared)}"
                 message = f"the input {name!r} is required"
-                problems.append(Diagnostic("missing-input", message, hint, file=_GIVEN))
+                problems.append(_problem("missing-input", message, hint))
             continue
         try:
             if own:
@@ -93,7 +90,7 @@ def resolve_inputs(
         except ValueError as error:
             message = f"{name}: {error}"
             fix = hint_for(declared, value, paths=paths or not own)
-            problems.append(Diagnostic("wrong-input", message, fix, file=_GIVEN))
+            problems.append(_problem("wrong-input", message, fix))
     if problems:
         raise SpecError(tuple(problems))
     return values
@@ -108,71 +105,55 @@ def _carried(declared: Input, default: Any, files: Mapping[str, Asset]) -> Any:
     return asset.as_json() if asset is not None else fit(declared, default)
 
 
+_EXPECTED = {
+    "string": "text",
+    "text": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "list": "a list",
+    "date": "a date such as 2026-11-08",
+}
+
+
 def _typed(declared: Input, value: Any, root: Path | None, inside: bool) -> Any:
-    match declared.type:
-        case "string" | "text":
-            return _text(value, one_line=declared.type == "string")
-        case "integer":
-            return _integer(value)
-        case "number":
-            return _number(value)
-        case "boolean":
-            if not isinstance(value, bool):
-                raise ValueError(f"expected true or false, not {shown(value)}")
+    match declared.type, value:
+        case "string" | "text", str():
+            if declared.type == "string" and "\n" in value.strip("\n"):
+                raise ValueError("expected one line; an input of type text takes several")
             return value
-        case "enum":
-            return _choice(declared, value)
-        case "list":
-            return _list(declared, value, root, inside)
-        case "date":
-            return _date(value)
-        case "secret":
-            if not is_secret_name(value):
-                # The value may be the secret itself, so it is not shown.
-                raise ValueError(
-                    "name the secret instead of writing its value: env:NAME or block:NAME"
-                )
-            if reason := refusal(value):
+        case "boolean", bool():
+            return value
+        case "number", int() | float() if is_number(value) and abs(value) < math.inf:
+            return value
+        case "integer", int() | float() if is_number(value) and value % 1 == 0:
+            return int(value)
+        case "list", list() | tuple():
+            return _members(declared, value, root, inside)
+        case "date", datetime.date() if not isinstance(value, datetime.datetime):
+            return value.isoformat()
+        case "date", str():
+            with suppress(ValueError):
+                return datetime.date.fromisoformat(value).isoformat()
+        case "enum", _:
+            for choice in declared.values:
+                if choice == value and isinstance(choice, bool) is isinstance(value, bool):
+                    return choice
+            raise ValueError(f"{shown(value)} is not one of {', '.join(map(str, declared.values))}")
+        case "secret", _:
+            # The value may be the secret itself, so it is not shown.
+            unnamed = "name the secret instead of writing its value: env:NAME or block:NAME"
+            if reason := refusal(value) if is_secret_name(value) else unnamed:
                 raise ValueError(reason)
             return value
-        case "file":
-            if isinstance(value, Asset):  # kept before, for another run
-                return value.as_json()
+        case "file", Asset():  # stored before, for another run
+            return value.as_json()
+        case "file", _:
             return resolve(value, kind=declared.kind, root=root, inside=inside)
+    raise ValueError(f"expected {_EXPECTED[declared.type]}, not {shown(value)}")
 
 
-def _text(value: Any, *, one_line: bool) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"expected text, not {shown(value)}")
-    if one_line and "\n" in value.strip("\n"):
-        raise ValueError("expected one line; an input of type text takes several")
-    return value
-
-
-def _integer(value: Any) -> int:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"expected a whole number, not {shown(value)}")
-    return value
-
-
-def _number(value: Any) -> int | float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"expected a number, not {shown(value)}")
-    return value
-
-
-def _choice(declared: Input, value: Any) -> Any:
-    for choice in declared.values:
-        if choice == value and isinstance(choice, bool) is isinstance(value, bool):
-            return choice
-    raise ValueError(f"{shown(value)} is not one of {', '.join(map(str, declared.values))}")
-
-
-def _list(declared: Input, value: Any, root: Path | None, inside: bool) -> list[Any]:
-    if not isinstance(value, list | tuple):
-        raise ValueError(f"expected a list, not {shown(value)}")
+def _members(declared: Input, value: Sequence[Any], root: Path | None, inside: bool) -> list[Any]:
     if declared.of is None:
         plain: list[Any] = to_jsonable_python(list(value))  # of Python, also tuples and dates
         return plain
@@ -184,15 +165,6 @@ def _list(declared: Input, value: Any, root: Path | None, inside: bool) -> list[
         except ValueError as error:
             raise ValueError(f"item {index + 1}: {error}") from error
     return fitted
-
-
-def _date(value: Any) -> str:
-    if isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
-        return value.isoformat()
-    try:
-        return datetime.date.fromisoformat(value if isinstance(value, str) else "").isoformat()
-    except ValueError:
-        raise ValueError(f"expected a date such as 2026-11-08, not {shown(value)}") from None
 
 
 def _check_bounds(declared: Input, value: Any) -> None:
@@ -218,29 +190,33 @@ def _check_bounds(declared: Input, value: Any) -> None:
 
 def hint_for(declared: Input, value: object = None, *, paths: bool = True) -> str:
     """A hint for an input, about the value that does not fit; with `paths` a file may be a path."""
-    choices = [str(one) for one in declared.values]
-    near = None if value is None else nearest(str(value), choices)
-    of = f"did you mean {near!r}? one of" if near else "one of"
     bounds = _bounds(declared)
-    media = an(f"{declared.kind or 'media'} file")
-    text = f"write text{bounds and f' of {bounds} characters'}"
-    if declared.pattern is not None:
-        text += f" that matches {declared.pattern:.60}"
-    hints = {
-        "string": text if text != "write text" else "write text, in quotes",
-        "text": text if text != "write text" else "write text, in quotes",
-        "enum": f"{of}: {', '.join(choices)}",
-        "integer": f"write a whole number{bounds and f' of {bounds}'}, without quotes",
-        "number": f"write a number{bounds and f' of {bounds}'}, without quotes",
-        "list": f"write [first, second]{bounds and f', {bounds} items'}",
-        "boolean": "write true or false",
-        "date": "write it as YYYY-MM-DD",
-        "file": f"give the path or URL of {media}, or the id of an upload",
-        "secret": "write env:NAME for an environment variable, or block:NAME",
-    }
-    if declared.type == "file" and not paths:
-        return f"give the URL of {media}, or the id of an upload"
-    return hints[declared.type]
+    match declared.type:
+        case "string" | "text":
+            of = f" of {bounds} characters" if bounds else ""
+            if declared.pattern is not None:
+                of += f" that matches {declared.pattern:.60}"
+            return f"write text{of}" if of else "write text, in quotes"
+        case "enum":
+            choices = [str(one) for one in declared.values]
+            near = None if value is None else nearest(str(value), choices)
+            of = f"did you mean {near!r}? one of" if near else "one of"
+            return f"{of}: {', '.join(choices)}"
+        case "integer" | "number":
+            what = "a whole number" if declared.type == "integer" else "a number"
+            return f"write {what}{bounds and f' of {bounds}'}, without quotes"
+        case "list":
+            return f"write [first, second]{bounds and f', {bounds} items'}"
+        case "boolean":
+            return "write true or false"
+        case "date":
+            return "write it as YYYY-MM-DD"
+        case "file":
+            where = "path or URL" if paths else "URL"
+            media = an(f"{declared.kind or 'media'} file")
+            return f"give the {where} of {media}, or the id of an upload"
+        case "secret":
+            return "write env:NAME for an environment variable, or block:NAME"
 
 
 def _bounds(declared: Input) -> str:
@@ -250,3 +226,85 @@ def _bounds(declared: Input) -> str:
     if least is None or most is None:
         return f"at most {most:g}" if least is None else f"at least {least:g}"
     return f"{least:g} to {most:g}"
+
+
+def parse_assignments(assignments: Iterable[str], workflow: Workflow) -> dict[str, JsonValue]:
+    """The values of ``name=value`` texts, each read as YAML against the type of its input.
+
+    A text stays as written (`-i size=9:16`, `-i code=012`) unless it is quoted.
+
+    Raises:
+        SpecError: A text has no ``=``, names an unknown input, or is neither UTF-8 nor YAML.
+    """
+    values: dict[str, JsonValue] = {}
+    problems: list[Diagnostic] = []
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        declared = workflow.inputs.get(name.strip())
+        if not equals:
+            message = f"{shown(assignment)} has no '='"
+            problems.append(_problem("wrong-input", message, "write NAME=VALUE"))
+        elif any("\ud800" <= letter <= "\udfff" for letter in text):  # bytes that are no text
+            message = f"{name}: {shown(text)} is not UTF-8 text"
+            problems.append(_problem("wrong-input", message, "set the terminal to UTF-8"))
+        elif declared is None:
+            problems.append(_unknown(name, workflow))
+        else:
+            try:
+                values[name.strip()] = _read(declared, text)
+            except ValueError as error:
+                problems.append(_problem("wrong-input", f"{name}: {error}", hint_for(declared)))
+    if problems:
+        raise SpecError(tuple(problems))
+    return values
+
+
+def read_values(text: str, *, file: str) -> dict[str, JsonValue]:
+    """The values of an inputs file, YAML or JSON; raises `SpecError` if it is not one, or no map."""
+    text = text.removeprefix("\ufeff")
+    report = DiagnosticCollector(file, text)
+    node, mistakes = source.read(text)
+    report.add_located(mistakes)
+    if not mistakes and not isinstance(node, tree.Mapping):
+        report.add((), "not-inputs", "the file is not a map of inputs", "write `name: value` lines")
+    if report.diagnostics or node is None:
+        raise SpecError(report.diagnostics)
+    values: dict[str, JsonValue] = tree.plain(node)
+    return values
+
+
+def _problem(code: str, message: str, hint: str | None) -> Diagnostic:
+    return Diagnostic(code, message, hint, file=_GIVEN)
+
+
+def _unknown(name: str, workflow: Workflow) -> Diagnostic:
+    hint = meant(name.strip(), workflow.inputs) or "the spec has no inputs"
+    return _problem("unknown-input", f"unknown input {shown(name)}", hint)
+
+
+def _read(declared: Input, text: str) -> Any:
+    if declared.type in ("string", "text", "file", "secret", "date"):
+        quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
+        return _yaml(text, ()) if quoted else text
+    value = _yaml(text, (declared.of,) if declared.type == "list" else ())
+    if declared.type == "enum" and value not in declared.values:
+        return text
+    if declared.type == "list" and isinstance(value, str):
+        raise ValueError(f"expected a list, not {shown(text)}")
+    return value
+
+
+def _yaml(text: str, members: tuple[str | None, ...]) -> Any:
+    node, mistakes = source.read(text)
+    if mistakes:
+        raise ValueError(f"{shown(text)} is not YAML: {mistakes[0].message}")
+    if node is None:
+        return ""
+    if isinstance(node, tree.Sequence) and members and members[0] in (None, *_TEXTUAL):
+        return [
+            text[member.mark.index : member.end].strip()
+            if isinstance(member, tree.Scalar) and not isinstance(member.value, str)
+            else tree.plain(member)
+            for member in node.members
+        ]
+    return tree.plain(node)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import product
 from math import prod
 from typing import Any, NamedTuple
@@ -36,12 +36,7 @@ _FEWER = "write fewer rules, or list no value of an axis twice"
 
 
 class ItemKey(NamedTuple):
-    """The key of an item.
-
-    Attributes:
-        text: Its name in `by[…]`, in the ledger and in the graph; no other item of the step has it.
-        repeats: The key that an earlier item has, where it was given the same one; else None.
-    """
+    """The key of an item, and the key that an earlier item has, where it was given the same one."""
 
     text: str
     repeats: str | None = None
@@ -80,14 +75,10 @@ def unequal(sizes: Mapping[str, int]) -> str:
 
 
 def combinations(matrix: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
-    """One map of axis to value for each item, in the order written.
+    """One map of axis to value for each item of an evaluated matrix, the first axis changing slowest.
 
-    The product of the axes, the first one changing slowest; without those that an
-    `exclude` fits. Then each `include` adds its other keys to every combination that has
-    all of its axes' values, or is one more item where it fits none.
-
-    Args:
-        matrix: Evaluated: ``{axis: list, …}`` with lists of maps in `include` and `exclude`.
+    Without those that an `exclude` fits. Then each `include` adds its other keys to every combination that
+    has all of its axes' values, or is one more item where it fits none.
 
     Raises:
         ExpressionError: An axis is not a list, a rule is not a map, or there are too many.
@@ -102,84 +93,66 @@ def combinations(matrix: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
             raise ExpressionError(f"{name!r} is not a list of maps")
     if prod(len(values) for values in axes.values()) > MAX_ITEMS:
         raise ExpressionError(f"the matrix has more than {MAX_ITEMS:,} combinations")
-    made = [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
-    if not axes:
-        made = []
-    index = _Index(made)
+    made = (
+        [dict(zip(axes, values, strict=True)) for values in product(*axes.values())] if axes else []
+    )
+    fitting = _Index(made).fitting
     excluded: set[int] = set()
     for rule in matrix.get("exclude") or []:
-        excluded.update(index.fitting(rule, tuple(sorted(rule))))
-    left = [place for place in range(len(made)) if place not in excluded]
-    kept = {place: dict(made[place]) for place in left}
+        excluded.update(fitting(rule, set(rule)))
+    left = {place: one for place, one in enumerate(made) if place not in excluded}
     added: list[dict[str, Any]] = []
     for rule in matrix.get("include") or []:
-        named = tuple(sorted(axis for axis in rule if axis in axes))
         # Without an axis it fits every combination, as it does in GitHub Actions.
-        fitting = [place for place in index.fitting(rule, named) if place in kept]
-        others = {key: value for key, value in rule.items() if key not in axes}
-        for place in fitting:
-            kept[place] |= others
-        if not fitting:
+        fits = [left[place] for place in fitting(rule, axes.keys() & rule) if place in left]
+        for one in fits:
+            one |= {key: value for key, value in rule.items() if key not in axes}
+        if not fits:
             added.append(dict(rule))
-    return (*kept.values(), *added)
+    return (*left.values(), *added)
 
 
 class _Index:
-    """Finds combinations by some of their values, through an index."""
+    """Finds combinations by some of their values, without a look at each."""
 
     def __init__(self, made: Sequence[Mapping[str, Any]]) -> None:
         self._made = made
         self._places: dict[tuple[str, ...], dict[Any, list[int]]] = {}
         self._left = _MAX_FITS
 
-    def fitting(self, rule: Mapping[str, Any], named: tuple[str, ...]) -> list[int]:
-        """Places of the combinations that have the rule's values at these keys."""
+    def fitting(self, rule: Mapping[str, Any], axes: Collection[str]) -> list[int]:
+        """Places of the combinations that have the rule's values at these axes."""
+        named = tuple(sorted(axes))
         if named not in self._places:
             if len(self._places) * len(self._made) > _MAX_LOOKUPS:
                 raise ExpressionError("the matrix rules name too many groups of axes")
-            places: dict[Any, list[int]] = {}
+            self._places[named] = {}
             for place, one in enumerate(self._made):
                 if all(axis in one for axis in named):
-                    places.setdefault(_hashed(one, named), []).append(place)
-            self._places[named] = places
-        near = self._places[named].get(_hashed(rule, named), ())
-        self._left -= len(near)
+                    values = tuple(_frozen(one[axis]) for axis in named)
+                    self._places[named].setdefault(values, []).append(place)
+        found = self._places[named].get(tuple(_frozen(rule[axis]) for axis in named), [])
+        self._left -= len(found)
         if self._left < 0:
             raise ExpressionError("the matrix rules fit too many combinations", _FEWER)
-        return [
-            place
-            for place in near
-            if all(_same(self._made[place][axis], rule[axis]) for axis in named)
-        ]
-
-
-def _hashed(one: Mapping[str, Any], axes: Iterable[str]) -> Any:
-    return tuple(_frozen(one[axis]) for axis in axes)
+        return found
 
 
 def _frozen(value: Any) -> Any:
-    """Something hashable that is equal for equal values."""
+    """Something hashable that is equal for equal values; 1 and true are two here, though not in Python."""
     if isinstance(value, Mapping):
         return frozenset((key, _frozen(part)) for key, part in value.items())
-    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
-
-
-def _same(left: Any, right: Any) -> bool:
-    """Equal, and of one kind: 1 and true are two values here, though not in Python."""
-    return left == right and isinstance(left, bool) is isinstance(right, bool)
+    if isinstance(value, list | tuple):
+        return tuple(map(_frozen, value))
+    return (bool, value) if isinstance(value, bool) else value
 
 
 def item_keys(
     items: Sequence[Mapping[str, Any]], written: Sequence[Any] | None = None
 ) -> tuple[ItemKey, ...]:
-    """The key of each item.
+    """The key of each item: what `key` gave for it, else its values, else its place.
 
-    One value is itself as text; several are joined with ``, ``; an object among them
-    gives the index. An item with the key of an earlier one gets ``-2``, ``-3`` and so on after it.
-
-    Args:
-        items: Combinations of a matrix or a `zip`; of a `foreach` ``{"item": member}``.
-        written: What `key` gave for each item; None where there is no `key`.
+    An item with the key of an earlier one gets ``-2``, ``-3`` and so on after it.
 
     Raises:
         ExpressionError: They have more than `MAX_KEY_CHARACTERS` characters.
@@ -212,23 +185,19 @@ Rows = tuple[list[dict[str, Any]], list[dict[str, Any]]]
 
 
 def rows_of(loop: str, evaluated: Any, variable: str = "item") -> Rows:
-    """The items of an evaluated fan-out.
-
-    Raises:
-        ExpressionError: The values are not a valid one.
-    """
+    """The items of an evaluated fan-out; raises `ExpressionError` if its values are not a valid one."""
+    if loop == "foreach":
+        members = _listed(evaluated)
+        return [{"item": member} for member in members], [{variable: member} for member in members]
     if loop == "matrix":
-        combos = list(combinations(evaluated))
-        return combos, [{"matrix": combo} for combo in combos]
-    if loop == "zip":
+        rows = list(combinations(evaluated))
+    else:
         sizes = {axis: len(_listed(values)) for axis, values in evaluated.items()}
         if len(set(sizes.values())) > 1:
             raise ExpressionError(unequal(sizes))
         columns = zip(*evaluated.values(), strict=True)
-        zipped = [dict(zip(evaluated, column, strict=True)) for column in columns]
-        return zipped, [{"zip": row} for row in zipped]
-    members = _listed(evaluated)
-    return [{"item": member} for member in members], [{variable: member} for member in members]
+        rows = [dict(zip(evaluated, column, strict=True)) for column in columns]
+    return rows, [{loop: row} for row in rows]
 
 
 def _listed(value: Any) -> list[Any]:

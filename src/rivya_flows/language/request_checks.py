@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import zip_longest
 from typing import Any
 
 from rivya_client.catalogue.catalogue import Catalogue, Model, Param, ReferenceRule, spelled
 from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.language.expressions.values import is_number
 from rivya_flows.similar_names import certain, nearest
 
 _CODE = re.compile(r"([A-Za-z]{2,3})(-[A-Za-z0-9]{2,8}){0,4}")
@@ -37,8 +40,8 @@ class _Refused(Exception):
     def __init__(
         self, code: str, message: str, hint: str | None = None, instead: str | None = None
     ) -> None:
-        super().__init__(code, message, hint, instead)
-        self.code, self.message, self.hint, self.instead = code, message, hint, instead
+        super().__init__(message)
+        self.diagnostic = Diagnostic(code, message, hint, instead=instead)
 
 
 def step_of(model: Model) -> str:
@@ -67,14 +70,13 @@ def check_model(catalogue: Catalogue, model_id: str, uses: str) -> tuple[Diagnos
 def coerce_params(
     model: Model, params: Mapping[str, Any], *, unknown: Collection[str] = ()
 ) -> tuple[dict[str, Any], tuple[Diagnostic, ...]]:
-    """The parameters in wire form, and their mistakes.
+    """The parameters in wire form, and their mistakes; values of the keys in `unknown` are not known yet.
 
     Values of a select become the option's string (True -> ``"true"``, 10 -> ``"10"``, the name of
     a voice its id), numeric text becomes a number. Defaults are not added: the service applies them.
-    The values of the keys in `unknown` are not known yet and not checked.
+    An unknown key is refused, so that no paid job runs with a misspelled one.
 
-    Source: contract, section 3.4; an unknown key is refused, so that no paid job runs with
-    a misspelled one.
+    Source: contract, section 3.4.
     """
     coerced: dict[str, Any] = {}
     found: list[Diagnostic] = []
@@ -85,10 +87,7 @@ def coerce_params(
                 raise _unknown_key(model, key)
             coerced[key] = value if key in unknown else _fit(param, value)
         except _Refused as refused:
-            place, sure = ("params", key), refused.instead
-            found.append(
-                Diagnostic(refused.code, refused.message, refused.hint, path=place, instead=sure)
-            )
+            found.append(replace(refused.diagnostic, path=("params", key)))
     for param in model.params:
         if param.required and param.key not in params:
             message = f"{model.id!r} needs the parameter {param.key!r}"
@@ -101,8 +100,8 @@ def check_prompt(
 ) -> tuple[Diagnostic, ...]:
     """Whether the prompt (of a chat model: the message) exists and is short enough.
 
-    `added` is how many of its characters the brand of the spec added, `least` how many it has at least
-    where it is not known yet.
+    `added` counts its characters that the brand of the spec added; of one that is not known yet, `least`
+    is the least length.
     """
     name = "message" if model.makes is None else "prompt"
     if least is None and (prompt is None or not prompt.strip()):
@@ -129,11 +128,9 @@ def check_reference_files(
     *,
     is_whole: bool = True,
 ) -> tuple[Diagnostic, ...]:
-    """Whether the model takes these reference files.
+    """Whether the model takes reference files of these kinds, sizes in bytes and MIME types.
 
-    Of each there is the kind (``image``, ``video`` or ``audio``) and in the same order its size in
-    bytes and its MIME type; None or absent where they are not known yet.
-    `is_whole` means that there are no others.
+    None, or a shorter list, where one is not known yet. `is_whole` means that there are no others.
     """
     if not kinds:
         return ()
@@ -142,12 +139,10 @@ def check_reference_files(
         hint = "remove `references`, or pick a model that takes files"
         message = f"{model.id!r} takes no reference files"
         return (Diagnostic("references-refused", message, hint, path=path),)
-    found = []
-    for index, kind in enumerate(kinds):
-        size = sizes[index] if index < len(sizes) else None
-        mime_type = mime_types[index] if index < len(mime_types) else None
+    found: list[Diagnostic] = []
+    for index, (kind, size, mime) in enumerate(zip_longest(kinds, sizes, mime_types)):
         if kind is not None:
-            found += _check_reference(model, rule, index, kind, size, mime_type)
+            found += _check_reference(model, rule, index, kind, size, mime)
     if rule.max_files is not None and len(kinds) > rule.max_files:
         message = f"{len(kinds)} reference files; {model.id!r} takes at most {rule.max_files}"
         found.append(Diagnostic("too-many-references", message, rule.rule or None, path=path))
@@ -180,9 +175,8 @@ def check_chat(model: Model, arguments: Mapping[str, Any]) -> tuple[Diagnostic, 
 
 def _fit(param: Param, value: Any) -> Any:
     if value is None:
-        raise _Refused(
-            "bad-param", f"{param.key!r} has no value", "give it a value, or remove the key"
-        )
+        message = f"{param.key!r} has no value"
+        raise _Refused("bad-param", message, "give it a value, or remove the key")
     match param.type:
         case "select":
             return _option(param, value)
@@ -261,37 +255,34 @@ def _read_number(value: Any) -> float | None:
         except ValueError:
             return None
         value = int(value) if value.is_integer() else value
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    if isinstance(value, float) and not math.isfinite(value):
+    if not is_number(value) or (isinstance(value, float) and not math.isfinite(value)):
         return None
     return value
 
 
 def _range(param: Param) -> str | None:
-    low = None if param.min is None else spelled(param.min)
-    high = None if param.max is None else spelled(param.max)
-    if low is not None and high is not None:
-        return f"from {low} to {high}"
-    return f"{low} or more" if low is not None else f"{high} or less" if high is not None else None
+    if param.min is not None and param.max is not None:
+        return f"from {spelled(param.min)} to {spelled(param.max)}"
+    if param.min is not None:
+        return f"{spelled(param.min)} or more"
+    return None if param.max is None else f"{spelled(param.max)} or less"
 
 
 def _members(param: Param, value: Any) -> list[Any]:
     if not isinstance(value, list | tuple) or not value:
         raise _Refused("bad-param", f"{param.key!r} must be a non-empty list, not {value!r}")
-    needed, allowed = param.item_required, {*param.item_required, *param.item_optional}
+    allowed = (*param.item_optional, *param.item_required)
     for index, member in enumerate(value if allowed else ()):
-        where = f"{param.key}[{index}]"
-        shape = "{" + ", ".join((*param.item_optional, *needed)) + "}"
+        wrong = None
         if not isinstance(member, Mapping):
-            raise _Refused(
-                "bad-param", f"{where} must be a map, not {member!r}", f"each item is {shape}"
-            )
-        missing = [key for key in needed if not member.get(key)]
-        extra = [key for key in member if key not in allowed]
-        if missing or extra:
-            wrong = f"has no {missing[0]!r}" if missing else f"has an unknown key {extra[0]!r}"
-            raise _Refused("bad-param", f"{where} {wrong}", f"each item is {shape}")
+            wrong = f"must be a map, not {member!r}"
+        elif missing := [key for key in param.item_required if not member.get(key)]:
+            wrong = f"has no {missing[0]!r}"
+        elif extra := [key for key in member if key not in allowed]:
+            wrong = f"has an unknown key {extra[0]!r}"
+        if wrong:
+            hint = f"each item is {{{', '.join(allowed)}}}"
+            raise _Refused("bad-param", f"{param.key}[{index}] {wrong}", hint)
     return list(value)
 
 
@@ -311,37 +302,31 @@ def _unknown_key(model: Model, key: str) -> _Refused:
 
 
 def _example(param: Param) -> str:
+    value = "…" if param.default is None else spelled(param.written_default)
     if param.type == "array":
-        shape = ", ".join((*param.item_optional, *param.item_required))
-        return f"write `params: {{{param.key}: [{{{shape}}}, …]}}`"
-    if param.default is not None:
-        return f"write `params: {{{param.key}: {spelled(param.written_default)}}}`"
-    return f"write `params: {{{param.key}: …}}`"
+        value = f"[{{{', '.join((*param.item_optional, *param.item_required))}}}, …]"
+    return f"write `params: {{{param.key}: {value}}}`"
 
 
 def _check_reference(
     model: Model, rule: ReferenceRule, index: int, kind: str, size: int | None, mime: str | None
-) -> list[Diagnostic]:
+) -> Iterator[Diagnostic]:
     place = ("references", index)
     if kind not in rule.kinds:
-        message = f"{model.id!r} does not take {kind} references"
-        return [
-            Diagnostic(
-                "references-refused", message, f"it takes {', '.join(rule.kinds)}", path=place
-            )
-        ]
+        message, hint = f"{model.id!r} does not take {kind} references", ", ".join(rule.kinds)
+        yield Diagnostic("references-refused", message, f"it takes {hint}", path=place)
+        return
     limit = rule.limits.get(kind)
     if limit is None:
-        return []
-    found = []
+        return
     if size is not None and limit.max_bytes is not None and size > limit.max_bytes:
         message = f"the {kind} has {size / 2**20:.1f} MB; {model.id!r} takes at most {limit.max_bytes / 2**20:.0f} MB"
-        found.append(Diagnostic("reference-too-large", message, "use a smaller file", path=place))
+        yield Diagnostic("reference-too-large", message, "use a smaller file", path=place)
     if mime is not None and limit.mime_types and mime not in limit.mime_types:
         message = f"{model.id!r} does not take {mime} as a reference"
-        hint = f"one of {', '.join(limit.mime_types)}"
-        found.append(Diagnostic("references-refused", message, hint, path=place))
-    return found
+        yield Diagnostic(
+            "references-refused", message, f"one of {', '.join(limit.mime_types)}", path=place
+        )
 
 
 def _combine(rule: ReferenceRule, kinds: Sequence[str]) -> bool:

@@ -1,7 +1,7 @@
 """Values from an event: ``${{ event.payload.NAME }}`` in the inputs of a trigger.
 
-Only Prefect's server sees the event, so it evaluates these expressions with Jinja2. They are
-limited to fields of the event with a default, which both languages evaluate alike.
+Only Prefect's server sees the event, so it evaluates these expressions with Jinja2: fields of the event,
+with a default.
 """
 
 from __future__ import annotations
@@ -12,8 +12,15 @@ from typing import Any
 
 from jinja2 import nodes
 
-from rivya_flows.language.expressions.resolve import Reference, as_reference, expressions_in
-from rivya_flows.language.expressions.templates import OPEN, Expression, template
+from rivya_flows.language.expressions.evaluation import default_of
+from rivya_flows.language.expressions.resolve import (
+    OPEN,
+    Expression,
+    Reference,
+    as_reference,
+    expressions_in,
+    template,
+)
 from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import shown
@@ -37,8 +44,8 @@ def check_value(value: Any) -> None:
 def for_prefect(value: Any) -> Any:
     """The value as a parameter of Prefect's action "run a deployment".
 
-    Prefect renders text, so text with an expression, or with braces, becomes a template that
-    renders to JSON. A missing field makes the rendering fail, so no run starts.
+    Text with an expression, or with braces, becomes a template that renders to JSON. A missing field makes
+    the rendering fail, so no run starts.
     """
     if not any("{" in text for _, text in texts_in(value)):
         return value
@@ -76,7 +83,7 @@ def _source(expression: Expression) -> str:
     tree: nodes.Expr = expression.tree
     default: str | None = None
     if isinstance(tree, nodes.Filter) and tree.name == "default" and tree.node is not None:
-        (constant,) = tree.args  # the parser has checked the number
+        constant = default_of(tree)
         if not isinstance(constant, nodes.Const):
             raise _refused(expression, "the default of an event field must be a plain value")
         default, tree = _literal(constant.value), tree.node

@@ -16,9 +16,9 @@ from rivya_flows.language.expressions.resolve import (
     Reference,
     evaluate,
     is_computed,
+    template,
     tree_references,
 )
-from rivya_flows.language.expressions.templates import template
 from rivya_flows.language.expressions.values import ExpressionError, UsesNull, as_text, memory_of
 from rivya_flows.language.workflow import Step
 from rivya_flows.steps.arguments import Arguments, Stage, World

@@ -16,9 +16,8 @@ from rivya_flows.assets import Asset, as_asset
 from rivya_flows.engine.files import each_found, keep
 from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
-from rivya_flows.language.inputs import fit, hint_for
+from rivya_flows.language.inputs import fit, hint_for, parse_assignments, read_values
 from rivya_flows.language.syntax import source
-from rivya_flows.language.syntax.input_parsing import parse_assignments, read_values
 from rivya_flows.language.syntax.source import MAX_BYTES
 from rivya_flows.language.workflow import Inputs, Workflow
 from rivya_flows.similar_names import nearest

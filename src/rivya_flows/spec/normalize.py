@@ -14,10 +14,10 @@ from functools import partial
 from pydantic import BaseModel
 
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
+from rivya_flows.language.field_errors import own_word
 from rivya_flows.language.field_types import fields_of, keys_of
 from rivya_flows.language.matrix import LOOP_KEYS, LOOPS
 from rivya_flows.language.step_groups import PARTS
-from rivya_flows.language.synonyms import own_word
 from rivya_flows.language.syntax.tree import Mapping, Mark, Node, Path, Scalar, Sequence, plain
 from rivya_flows.language.workflow import Defaults, Resources, Step, Workflow
 from rivya_flows.steps import registry

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from rivya_client.catalogue.catalogue import Catalogue, Model
 from rivya_flows.assets import Asset
 from rivya_flows.diagnostics import Diagnostic
-from rivya_flows.language.expressions.operations import TEXTS, repair
+from rivya_flows.language.expressions.inference import TEXTS, repair
 from rivya_flows.language.expressions.output_types import (
     ANY,
     Kind,

@@ -12,7 +12,6 @@ from rivya_cut import composition
 from rivya_cut.terms import FORMATS, RENDERER_VERSION
 from rivya_flows.assets import Asset
 from rivya_flows.diagnostics import Diagnostic
-from rivya_flows.language.computable import computable
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.output_types import (
     BOOLEAN,
@@ -32,6 +31,7 @@ from rivya_flows.language.final_cut import (
     MEDIUM_IN,
     PART_OF_SPEC,
     CutMedium,
+    computable,
     media_in,
     with_media,
 )

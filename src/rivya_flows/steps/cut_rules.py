@@ -8,7 +8,7 @@ from typing import Any, get_args
 from rivya_cut.composition import MAX_TRANSITION, is_medium_map
 from rivya_cut.terms import STILL_SECONDS, TransitionKind
 from rivya_flows.diagnostics import Diagnostic
-from rivya_flows.language.expressions.operations import TEXTS, repair
+from rivya_flows.language.expressions.inference import TEXTS, repair
 from rivya_flows.language.expressions.output_types import (
     ANY,
     Kind as ShapeKind,

@@ -18,7 +18,7 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
 from rivya_flows.assets import Asset
 from rivya_flows.diagnostics import Diagnostic
-from rivya_flows.language.expressions.operations import TEXTS, repair
+from rivya_flows.language.expressions.inference import TEXTS, repair
 from rivya_flows.language.expressions.output_types import (
     ANY,
     BOOLEAN,

@@ -12,7 +12,7 @@ from rivya_client.catalogue.prices import Price, price
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.brand import with_words
 from rivya_flows.language.canonical import canonical, whole
-from rivya_flows.language.expressions.operations import TEXTS
+from rivya_flows.language.expressions.inference import TEXTS
 from rivya_flows.language.expressions.output_types import (
     WORDS,
     Shape,

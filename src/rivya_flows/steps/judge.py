@@ -17,7 +17,7 @@ from rivya_client.catalogue.catalogue import Catalogue, Model
 from rivya_client.catalogue.prices import price
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.canonical import canonical
-from rivya_flows.language.expressions.operations import TEXTS, repair
+from rivya_flows.language.expressions.inference import TEXTS, repair
 from rivya_flows.language.expressions.output_types import Unknown, has_unknown
 from rivya_flows.language.expressions.values import as_text
 from rivya_flows.language.field_errors import CHAT

@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import Field
 
 from rivya_flows.diagnostics import Diagnostic
-from rivya_flows.language.expressions.operations import TEXTS
+from rivya_flows.language.expressions.inference import TEXTS
 from rivya_flows.language.expressions.output_types import (
     ANY,
     TEXT,

@@ -19,8 +19,7 @@ from rivya_flows.language.expressions.output_types import (
     list_of,
     map_of,
 )
-from rivya_flows.language.expressions.resolve import evaluate
-from rivya_flows.language.expressions.templates import template
+from rivya_flows.language.expressions.resolve import evaluate, template
 from rivya_flows.language.expressions.values import (
     ExpressionError,
     InferenceError,

@@ -30,7 +30,7 @@ WRONG = {
     'unclosed flow seq': ('inputs: {a: {type: enum, values: [a, b☞}}\nsteps: {}\n', 'yaml-syntax', 'missing ] before this }', 'close the [ first'),
     'extra close': ('budget: {credits: 5}☞}\nsteps: {}\n', 'yaml-syntax', 'this } has no opening bracket', 'remove it'),
     'missing comma': ('budget: {credits: 5 warn_at☞: 0.5}\nsteps: {}\n', 'yaml-syntax', 'missing a comma or } before this', 'separate entries with commas, and quote text that contains `: `'),
-    'missing comma list2': ("inputs: {a: {type: enum, values: ['a' ☞'b']}}\nsteps: {}\n", 'yaml-syntax', 'missing a comma or ] before this', 'separate entries with commas, and end with ]'),
+    'missing comma list2': ("inputs: {a: {type: enum, values: ['a' ☞'b']}}\nsteps: {}\n", 'yaml-syntax', 'missing a comma or ] before this', 'separate entries with commas, and quote text that contains `: `'),
     'colon in flow': ('inputs: {a: {type: string, default: Launch☞: x}}\nsteps: {}\n', 'yaml-syntax', 'missing a comma or } before this', 'separate entries with commas, and quote text that contains `: `'),
     'json comments': ('☞{"version": 1, // c\n "name": "test"}', 'yaml-syntax', 'this { is never closed', 'end it with }'),
     'json with trailing': ('☞{"version": 1, "name": "test", "steps": {"a": {"uses": "compose", "with": {"video": "x"}},}', 'yaml-syntax', 'this { is never closed', 'end it with }'),

@@ -1,7 +1,6 @@
 """Evaluate expression syntax trees.
 
-Python is not reachable: a field is an item of a map and never an attribute, and every operation is
-bounded while it runs.
+Python is not reachable: a field is an item of a map and never an attribute. Every operation is bounded.
 """
 
 from __future__ import annotations
@@ -59,10 +58,8 @@ class Work:
     def check(self) -> None:
         """Raises `TooMuchWorkError` if they did more."""
         if self.left < 0:
-            words = (
-                f"the expressions of all items handle more than {MAX_WORK_TOGETHER:,} characters"
-            )
-            raise TooMuchWorkError(words, _LESS)
+            words = "the expressions of all items handle more than"
+            raise TooMuchWorkError(f"{words} {MAX_WORK_TOGETHER:,} characters", _LESS)
 
 
 _TOGETHER: ContextVar[tuple[Work, ...]] = ContextVar("_TOGETHER", default=())
@@ -81,13 +78,7 @@ def evaluated_together() -> Iterator[Work]:
 
 @dataclass
 class Evaluation:
-    """One evaluation of a text with expressions.
-
-    Attributes:
-        scope: What its names are.
-        left: The work that it may still do.
-        together: The work that it may do with others.
-    """
+    """One evaluation of a text with expressions, and the work that it may do, alone and with others."""
 
     scope: Mapping[str, Any]
     left: int = MAX_WORK
@@ -102,6 +93,11 @@ class Evaluation:
             one.left -= work
             one.check()
 
+    def make(self, length: int) -> None:
+        """Takes the work to make a text or list of this length, which is bounded too."""
+        self.take(length)
+        check_length(length)
+
     def read(self, value: Any, weight: int = 1) -> None:
         """Takes the work to read all of a value."""
         if isinstance(value, str):
@@ -115,7 +111,7 @@ def result(tree: nodes.Expr, here: Evaluation) -> Any:
 
     Raises:
         UsesNull: It refers to a null, or to a field of a null.
-        ExpressionError: Anything else that does not fit, or it takes more than `MAX_WORK`.
+        ExpressionError: Anything else does not fit.
     """
     value, source = _sourced(tree, here)
     if value is None and source is not None:
@@ -129,40 +125,44 @@ def _sourced(tree: nodes.Node, here: Evaluation) -> tuple[Any, str | None]:
     Each part is evaluated at most once, so the work grows with the expression and no faster.
     """
     here.take(1)
-    if isinstance(tree, nodes.CondExpr):
-        branch = tree.expr1 if _lenient(tree.test, here) else tree.expr2
-        return (None, None) if branch is None else _sourced(branch, here)
-    if isinstance(tree, nodes.And):
-        left, source = _sourced(tree.left, here)
-        return _sourced(tree.right, here) if left else (left, source)
-    if isinstance(tree, nodes.Or):
-        left = _lenient(tree.left, here)
-        return (left, None) if left else _sourced(tree.right, here)
-    if isinstance(tree, nodes.Filter) and tree.name == "default":
-        value = _present(tree.node, here)
-        # The fallback is evaluated only if it is needed: it may be null itself.
-        fallback = tree.args[0] if tree.args else tree.kwargs[0].value
-        return _sourced(fallback, here) if value is None else (value, None)
-    evaluator = _EVALUATORS.get(type(tree))
-    if evaluator is None:
-        raise ExpressionError(f"{type(tree).__name__.lower()!r} is not part of the language")
-    value = evaluator(tree, here)
+    match tree:
+        case nodes.CondExpr():
+            branch = tree.expr1 if _lenient(tree.test, here) else tree.expr2
+            return (None, None) if branch is None else _sourced(branch, here)
+        case nodes.And():
+            left, source = _sourced(tree.left, here)
+            return _sourced(tree.right, here) if left else (left, source)
+        case nodes.Or():
+            left = _lenient(tree.left, here)
+            return (left, None) if left else _sourced(tree.right, here)
+        case nodes.Filter(name="default"):
+            value = _present(tree.node, here)
+            # The fallback is evaluated only if it is needed: it may be null itself.
+            return _sourced(default_of(tree), here) if value is None else (value, None)
+    value = _computed(tree, here)
     found = value is not None or isinstance(tree, nodes.Const)
     return value, None if found else written(tree)
 
 
+def default_of(tree: nodes.Filter) -> nodes.Expr:
+    """What the filter `default` gives instead of null; the parser has checked that it is there."""
+    return tree.args[0] if tree.args else tree.kwargs[0].value
+
+
 def written(tree: nodes.Node) -> str:
     """A name with its fields, as written."""
-    if isinstance(tree, nodes.Name):
-        return tree.name
-    if isinstance(tree, nodes.Getattr):
-        return f"{written(tree.node)}.{tree.attr}"
-    if isinstance(tree, nodes.Getitem):
-        inside = repr(tree.arg.value) if isinstance(tree.arg, nodes.Const) else "…"
-        return f"{written(tree.node)}[{inside}]"
-    if isinstance(tree, nodes.Filter) and tree.node is not None:
-        return f"{written(tree.node)} | {tree.name}"
-    return "the expression"
+    match tree:
+        case nodes.Name():
+            return tree.name
+        case nodes.Getattr():
+            return f"{written(tree.node)}.{tree.attr}"
+        case nodes.Getitem():
+            inside = repr(tree.arg.value) if isinstance(tree.arg, nodes.Const) else "…"
+            return f"{written(tree.node)}[{inside}]"
+        case nodes.Filter(node=nodes.Node() as value):
+            return f"{written(value)} | {tree.name}"
+        case _:
+            return "the expression"
 
 
 def _value(tree: nodes.Node, here: Evaluation) -> Any:
@@ -177,30 +177,65 @@ def _needed(tree: nodes.Node, here: Evaluation) -> Any:
     return value
 
 
-def _name(tree: nodes.Name, here: Evaluation) -> Any:
-    if tree.name not in here.scope:
-        raise ExpressionError(f"{tree.name!r} is not defined here", about=tree.name)
-    return here.scope[tree.name]
+def _computed(tree: nodes.Node, here: Evaluation) -> Any:
+    match tree:
+        case nodes.Name():
+            if tree.name not in here.scope:
+                raise ExpressionError(f"{tree.name!r} is not defined here", about=tree.name)
+            return here.scope[tree.name]
+        case nodes.Const():
+            return tree.value
+        case nodes.Getattr():
+            return _item(tree.node, _needed(tree.node, here), tree.attr)
+        case nodes.Getitem():
+            return _subscript(tree, here)
+        case nodes.List():
+            return [result(member, here) for member in tree.items]
+        case nodes.Dict():
+            return dict(_pair(pair, here) for pair in tree.items)
+        case nodes.Not():
+            return not _value(tree.node, here)
+        case nodes.Test():
+            return TESTS[tree.name](_present(tree.node, here))
+        case nodes.Filter():
+            return _filter(tree, here)
+        case nodes.Concat():
+            pieces = [as_text(_needed(part, here)) for part in tree.nodes]
+            here.make(sum(map(len, pieces)))
+            return "".join(pieces)
+        case nodes.Compare():
+            return _compare(tree, here)
+        case nodes.Neg() | nodes.Pos():
+            value = _needed(tree.node, here)
+            if not is_number(value):
+                raise ExpressionError(f"{an(type_name(value))} has no sign")
+            return checked_number(-value if isinstance(tree, nodes.Neg) else value)
+        case nodes.BinExpr():
+            return _arithmetic(tree, here)
+        case _:
+            raise ExpressionError(f"{type(tree).__name__.lower()!r} is not part of the language")
 
 
-def _field(tree: nodes.Getattr, here: Evaluation) -> Any:
-    return _item(tree.node, _needed(tree.node, here), tree.attr)
+def _pair(pair: nodes.Pair, here: Evaluation) -> tuple[str, Any]:
+    key = _needed(pair.key, here)
+    if not isinstance(key, str):
+        raise ExpressionError(f"the key of a map must be text, not {shown(key)}")
+    return key, _value(pair.value, here)
 
 
 def _subscript(tree: nodes.Getitem, here: Evaluation) -> Any:
     holder = _needed(tree.node, here)
-    if isinstance(tree.arg, nodes.Slice):
-        start, stop = (
-            None if bound is None else _index(_needed(bound, here))
-            for bound in (tree.arg.start, tree.arg.stop)
-        )
-        if isinstance(holder, str | list):
-            here.take(len(holder))
-            return holder[start:stop]
-        raise ExpressionError(
-            f"{written(tree.node)} is {an(type_name(holder))} and cannot be sliced"
-        )
-    return _item(tree.node, holder, _needed(tree.arg, here))
+    if not isinstance(tree.arg, nodes.Slice):
+        return _item(tree.node, holder, _needed(tree.arg, here))
+    start, stop = (
+        None if bound is None else _index(_needed(bound, here))
+        for bound in (tree.arg.start, tree.arg.stop)
+    )
+    if not isinstance(holder, str | list):
+        kind = an(type_name(holder))
+        raise ExpressionError(f"{written(tree.node)} is {kind} and cannot be sliced")
+    here.take(len(holder))
+    return holder[start:stop]
 
 
 def _item(tree: nodes.Node, holder: Any, key: Any) -> Any:
@@ -217,29 +252,14 @@ def _item(tree: nodes.Node, holder: Any, key: Any) -> Any:
             held = f"{len(holder)} item{'' if len(holder) == 1 else 's'}"
             raise MissingError(f"{written(tree)} has {held}, so there is no [{key}]") from None
     hint = "pick an item first: [0]" if isinstance(holder, list) else None
-    raise ExpressionError(
-        f"{written(tree)} is {an(type_name(holder))} and has no {shown(key)}", hint
-    )
+    message = f"{written(tree)} is {an(type_name(holder))} and has no {shown(key)}"
+    raise ExpressionError(message, hint)
 
 
 def _index(key: Any) -> int:
     if isinstance(key, int) and not isinstance(key, bool):
         return key
     raise ExpressionError(f"{shown(key)} is not a whole number")
-
-
-def _list(tree: nodes.List, here: Evaluation) -> list[Any]:
-    return [result(member, here) for member in tree.items]
-
-
-def _dict(tree: nodes.Dict, here: Evaluation) -> dict[str, Any]:
-    made = {}
-    for pair in tree.items:
-        key = _needed(pair.key, here)
-        if not isinstance(key, str):
-            raise ExpressionError(f"the key of a map must be text, not {shown(key)}")
-        made[key] = _value(pair.value, here)
-    return made
 
 
 def _lenient(tree: nodes.Node, here: Evaluation) -> Any:
@@ -252,7 +272,7 @@ def _lenient(tree: nodes.Node, here: Evaluation) -> Any:
 
 def _present(tree: nodes.Node | None, here: Evaluation) -> Any:
     """The value; null for a field of a null, or one that is missing."""
-    assert tree is not None  # templates.py lets no filter block through
+    assert tree is not None  # the parser lets no filter block through
     try:
         return _value(tree, here)
     except (UsesNull, MissingError):
@@ -287,35 +307,13 @@ def _arithmetic(tree: nodes.BinExpr, here: Evaluation) -> Any:
             return checked_number(_NUMBER_OPERATIONS[type(tree)](left, right))
         except (ZeroDivisionError, OverflowError):
             raise ExpressionError("division by zero, or a number that is too large") from None
-    if isinstance(tree, nodes.Add):
-        if isinstance(left, str) and isinstance(right, str):
-            here.take(len(left) + len(right))
-            check_length(len(left) + len(right))
-            return left + right
-        if isinstance(left, list) and isinstance(right, list):
-            here.take(len(left) + len(right))
-            check_length(len(left) + len(right))
-            return left + right
+    kinds = type_name(left), type_name(right)
+    if isinstance(tree, nodes.Add) and kinds in (("text", "text"), ("list", "list")):
+        here.make(len(left) + len(right))
+        return left + right
     hint = "write `~` to join texts" if isinstance(tree, nodes.Add) else None
-    raise ExpressionError(
-        f"{tree.operator!r} does not work with {an(type_name(left))} and {an(type_name(right))}",
-        hint,
-    )
-
-
-def _sign(tree: nodes.UnaryExpr, here: Evaluation) -> int | float:
-    value = _needed(tree.node, here)
-    if not is_number(value):
-        raise ExpressionError(f"{an(type_name(value))} has no sign")
-    return checked_number(-value if isinstance(tree, nodes.Neg) else value)
-
-
-def _concat(tree: nodes.Concat, here: Evaluation) -> str:
-    pieces = [as_text(_needed(part, here)) for part in tree.nodes]
-    size = sum(map(len, pieces))
-    here.take(size)
-    check_length(size)
-    return "".join(pieces)
+    found = " and ".join(map(an, kinds))
+    raise ExpressionError(f"{tree.operator!r} does not work with {found}", hint)
 
 
 def _filter(tree: nodes.Filter, here: Evaluation) -> Any:
@@ -327,8 +325,7 @@ def _filter(tree: nodes.Filter, here: Evaluation) -> Any:
         here.read(value, _SLOW.get(tree.name, 1))
     result = FILTERS[tree.name](value, *positional, **named)
     if isinstance(result, str):
-        here.take(len(result))
-        check_length(len(result))
+        here.make(len(result))
     return result
 
 
@@ -350,19 +347,3 @@ _NUMBER_OPERATIONS: Mapping[type[nodes.Node], Callable[[Any, Any], Any]] = {
     nodes.FloorDiv: operator.floordiv,
     nodes.Mod: operator.mod,
 }
-_EVALUATORS: dict[type[nodes.Node], Callable[[Any, Evaluation], Any]] = {
-    nodes.Name: _name,
-    nodes.Const: lambda tree, _: tree.value,
-    nodes.Getattr: _field,
-    nodes.Getitem: _subscript,
-    nodes.List: _list,
-    nodes.Dict: _dict,
-    nodes.Not: lambda tree, here: not _value(tree.node, here),
-    nodes.Compare: _compare,
-    nodes.Neg: _sign,
-    nodes.Pos: _sign,
-    nodes.Concat: _concat,
-    nodes.Filter: _filter,
-    nodes.Test: lambda tree, here: TESTS[tree.name](_present(tree.node, here)),
-}
-_EVALUATORS.update(dict.fromkeys(_NUMBER_OPERATIONS, _arithmetic))

@@ -32,14 +32,22 @@ def _default(value: Any, instead: Any) -> Any:
     return instead if value is None else value
 
 
-def _first(value: Any) -> Any:
-    """The first item of a list, or null if it is empty."""
-    return _members(value)[0] if _members(value) else None
+def _member(place: int, which: str) -> Callable[[Any], Any]:
+    def filtered(value: Any) -> Any:
+        return _members(value)[place] if _members(value) else None
+
+    filtered.__doc__ = f"The {which} item of a list, or null if it is empty."
+    return filtered
 
 
-def _last(value: Any) -> Any:
-    """The last item of a list, or null if it is empty."""
-    return _members(value)[-1] if _members(value) else None
+def _of_text(change: Callable[[str], str], gives: str) -> Callable[[Any], str]:
+    """A filter that changes a text; `gives` says how."""
+
+    def filtered(value: Any) -> str:
+        return change(as_text(value))
+
+    filtered.__doc__ = gives
+    return filtered
 
 
 def _int(value: Any) -> int:
@@ -77,11 +85,6 @@ def _length(value: Any) -> int:
     if isinstance(value, str | list | dict):
         return len(value)
     raise ExpressionError(f"{an(type_name(value))} has no length")
-
-
-def _lower(value: Any) -> str:
-    """The text in lowercase."""
-    return as_text(value).lower()
 
 
 def _replace(value: Any, old: str, new: str) -> str:
@@ -135,19 +138,8 @@ def _few_marks(text: str) -> str:
     return "".join(kept)
 
 
-def _string(value: Any) -> str:
-    """A scalar as text."""
-    return as_text(value)
-
-
-def _title(value: Any) -> str:
-    """The text With Each Word Capitalized."""
-    return " ".join(word[:1].upper() + word[1:] for word in as_text(value).split(" "))
-
-
-def _trim(value: Any) -> str:
-    """The text without space at both ends."""
-    return as_text(value).strip()
+def _capitalized(text: str) -> str:
+    return " ".join(word[:1].upper() + word[1:] for word in text.split(" "))
 
 
 def _truncate(value: Any, length: Any = 255, end: str = "…") -> str:
@@ -166,11 +158,6 @@ def _truncate(value: Any, length: Any = 255, end: str = "…") -> str:
     return kept.rstrip() + end
 
 
-def _upper(value: Any) -> str:
-    """The text in uppercase."""
-    return as_text(value).upper()
-
-
 def _members(value: Any) -> Sequence[Any]:
     if isinstance(value, list):
         return value
@@ -179,22 +166,22 @@ def _members(value: Any) -> Sequence[Any]:
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "default": _default,
-    "first": _first,
+    "first": _member(0, "first"),
     "int": _int,
     "join": _join,
     "json": _json,
-    "last": _last,
+    "last": _member(-1, "last"),
     "length": _length,
-    "lower": _lower,
+    "lower": _of_text(str.lower, "The text in lowercase."),
     "replace": _replace,
     "round": _round,
     "seed": _seed,
     "slug": slug,
-    "string": _string,
-    "title": _title,
-    "trim": _trim,
+    "string": _of_text(str, "A scalar as text."),
+    "title": _of_text(_capitalized, "The text With Each Word Capitalized."),
+    "trim": _of_text(str.strip, "The text without space at both ends."),
     "truncate": _truncate,
-    "upper": _upper,
+    "upper": _of_text(str.upper, "The text in uppercase."),
 }
 """The filters, written after ``|``."""
 

@@ -1,33 +1,70 @@
 """Infer the shape of an expression from its syntax tree, before anything runs.
 
-Only certain mistakes are reported: a value of unknown shape fits everything.
+Only certain mistakes are reported: a value of unknown shape fits everything. The rules are those of
+`evaluation` and `filters`; a test compares them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from jinja2 import nodes
 
 from rivya_cut.terms import FORMATS
 from rivya_flows.language.diagnostic_report import meant
-from rivya_flows.language.expressions.evaluation import written
-from rivya_flows.language.expressions.operations import result_of
+from rivya_flows.language.expressions.evaluation import default_of, written
+from rivya_flows.language.expressions.filters import FILTERS, usage
 from rivya_flows.language.expressions.output_types import (
     ANY,
+    BOOLEAN,
     BY_PLACE,
     BY_SIZE,
+    NUMBER,
     TEXT,
+    WORDS,
+    Kind,
     Scope,
     Shape,
     field_of,
     is_place,
+    joined,
+    list_of,
     of_data,
+    of_text,
 )
-from rivya_flows.language.expressions.templates import OPEN, bare_name, template
+from rivya_flows.language.expressions.resolve import OPEN, bare_name, template
 from rivya_flows.language.expressions.values import ExpressionError, InferenceError, as_text
 from rivya_flows.language.wording import an, shown
+
+TEXTS: tuple[Kind, ...] = ("text", "number", "boolean")
+"""Kinds that can be used in text."""
+
+_JOIN = "write `~` to join texts"
+_NO_NUMBER: Mapping[Kind, str] = {
+    "text": "write `| int` after the text",
+    "list": "write `| length` for how many there are, or pick one item with [0]",
+    "asset": "name one of its fields",
+    "map": "name one of its fields",
+}
+_JOIN_FIELDS = "list what it joins: [shots[0].text, shots[1].text] | join; or write `| json`"
+_FILTERS: Mapping[str, tuple[tuple[Kind, ...], Shape]] = {
+    "int": (TEXTS, NUMBER),
+    "join": (("list",), TEXT),
+    "json": ((), WORDS),
+    "length": (("text", "list", "map", "asset"), NUMBER),
+    "lower": (TEXTS, TEXT),
+    "replace": (TEXTS, TEXT),
+    "round": (("number",), NUMBER),
+    "seed": ((), NUMBER),
+    "slug": (TEXTS, WORDS),
+    "string": (TEXTS, TEXT),
+    "title": (TEXTS, TEXT),
+    "trim": (TEXTS, TEXT),
+    "truncate": (TEXTS, TEXT),
+    "upper": (TEXTS, TEXT),
+}
+"""The input kinds of each filter (empty: any) and its result."""
 
 
 def shape_of(tree: nodes.Node, scope: Scope) -> Shape:
@@ -36,44 +73,46 @@ def shape_of(tree: nodes.Node, scope: Scope) -> Shape:
     Raises:
         InferenceError: It uses an unknown name, or a value of the wrong type.
     """
-    if isinstance(tree, nodes.Name):
-        if tree.name == "steps":
-            # Without a name, the order of the steps would be unknown.
-            raise InferenceError(
-                "unnamed-step", "'steps' needs the name of a step", "write steps.NAME"
-            )
-        return _named(tree, scope)
-    if isinstance(tree, nodes.Getattr):
-        return _field(tree, _holder(tree.node, scope), tree.attr)
-    if isinstance(tree, nodes.Getitem):
-        if isinstance(tree.arg, nodes.Const):
-            held, place = _holder(tree.node, scope), tree.arg.value
+    match tree:
+        case nodes.Name(name="steps"):  # as a value, it would depend on the order of the steps
+            message = "'steps' needs the name of a step"
+            raise InferenceError("unnamed-step", message, "write steps.NAME")
+        case nodes.Name():
+            return _named(tree, scope)
+        case nodes.Getattr():
+            return _field(tree, _holder(tree.node, scope), tree.attr)
+        case nodes.Getitem(arg=nodes.Const(value=place)):
+            held = _holder(tree.node, scope)
             if held.kind == "list" and type(place) is not int:
                 path = written(tree.node)
                 hint = "indexes start at 0: [0] is the first; .by finds an item by its key"
-                raise InferenceError(
-                    "unknown-field", f"{path} is a list and has no {place!r}", hint, path
-                )
+                message = f"{path} is a list and has no {place!r}"
+                raise InferenceError("unknown-field", message, hint, path)
             return _field(tree, held, as_text(place))
-        holder = shape_of(tree.node, scope)
-        for child in tree.arg.iter_child_nodes() if isinstance(tree.arg, nodes.Slice) else ():
-            shape_of(child, scope)
-        if isinstance(tree.arg, nodes.Slice):
+        case nodes.Getitem(arg=nodes.Slice()):
+            holder = shape_of(tree.node, scope)
+            for child in tree.arg.iter_child_nodes():
+                shape_of(child, scope)
             return holder
-        key, what = shape_of(tree.arg, scope), written(tree.arg)
-        if key.kind in ("asset", "list", "map") or (holder.kind, key.kind) == ("list", "text"):
-            of = " of a list" if holder.kind == "list" else ""
-            hint = "a list takes a number in [ ]; .by finds an item by its key"
-            if key.kind != "text":
-                hint = "name one of its fields, such as .key"
-            message = f"{an(key.kind)} cannot be a key or a place{of}"
-            raise InferenceError("wrong-type", message, hint, what)
-        if key.values and not any(_may_have(holder, name) for name in key.values):
-            message = f"{written(tree.node)} has no {shown(key.values[0])}"
-            instead = _instead(holder, key.values[0])
-            raise InferenceError("unknown-field", message, instead, written(tree.node))
-        return holder.member or ANY
-    return result_of(tree, [shape_of(child, scope) for child in _operands(tree)])
+        case nodes.Getitem():
+            return _computed_item(tree, shape_of(tree.node, scope), shape_of(tree.arg, scope))
+        case _:
+            return _result(tree, [shape_of(child, scope) for child in _operands(tree)])
+
+
+def _computed_item(tree: nodes.Getitem, holder: Shape, key: Shape) -> Shape:
+    if key.kind in ("asset", "list", "map") or (holder.kind, key.kind) == ("list", "text"):
+        of = " of a list" if holder.kind == "list" else ""
+        hint = "a list takes a number in [ ]; .by finds an item by its key"
+        if key.kind != "text":
+            hint = "name one of its fields, such as .key"
+        message = f"{an(key.kind)} cannot be a key or a place{of}"
+        raise InferenceError("wrong-type", message, hint, written(tree.arg))
+    if key.values and not any(_may_have(holder, name) for name in key.values):
+        path, name = written(tree.node), key.values[0]
+        message = f"{path} has no {shown(name)}"
+        raise InferenceError("unknown-field", message, _instead(holder, name), path)
+    return holder.member or ANY
 
 
 def known_shape(value: Any, scope: Scope) -> Shape:
@@ -138,30 +177,25 @@ def _field(tree: nodes.Getattr | nodes.Getitem, holder: Shape, name: str) -> Sha
         return found
     path = written(tree.node)
     about = f"{path}.{name}" if isinstance(tree, nodes.Getattr) else path
+    if path == "steps" and name in holder.lacks:
+        message = f"the step {name!r} runs later, so its result is not available here"
+        raise InferenceError("out-of-scope", message, holder.lacks[name], about)
+    code, message, otherwise = {
+        "inputs": ("unknown-input", f"unknown input {name!r}", "the spec has no inputs"),
+        "steps": ("unknown-step", f"unknown step {name!r}", "the spec has no steps"),
+        **{loop: ("unknown-variable", f"{loop} has no axis {name!r}",
+                  f"add it to `{loop}`: {name}: [first, second]") for loop in ("matrix", "zip")},
+    }.get(path, ("unknown-field", f"{path} has no {name!r}", None))  # fmt: skip
+
+    def find_hint() -> str | None:
+        if otherwise is None:
+            return holder.lacks.get(name) or _instead(holder, name)
+        return meant(name, holder.fields or ()) or otherwise
+
     # What it lacks is not a misspelling: the `asset` of a fan-out.
     named = isinstance(tree, nodes.Getattr) and name not in holder.lacks
     among = holder.fields if named else None
-    if path in ("inputs", "steps"):
-        what = path.removesuffix("s")
-        if name in holder.lacks:
-            message = f"the step {name!r} runs later, so its result is not available here"
-            raise InferenceError("out-of-scope", message, holder.lacks[name], about)
-
-        def hint() -> str:
-            return meant(name, holder.fields or ()) or f"the spec has no {path}"
-
-        message = f"unknown {what} {name!r}"
-        raise InferenceError(f"unknown-{what}", message, about=about, find_hint=hint, among=among)
-    if path in ("matrix", "zip"):
-        choices = meant(name, holder.fields or {}) or f"add it to `{path}`: {name}: [first, second]"
-        message = f"{path} has no axis {name!r}"
-        raise InferenceError("unknown-variable", message, choices, about, among=among)
-
-    def instead() -> str | None:
-        return holder.lacks.get(name) or _instead(holder, name)
-
-    message = f"{path} has no {name!r}"
-    raise InferenceError("unknown-field", message, about=about, find_hint=instead, among=among)
+    raise InferenceError(code, message, about=about, find_hint=find_hint, among=among)
 
 
 def _instead(holder: Shape, name: str) -> str | None:
@@ -181,3 +215,177 @@ def _instead(holder: Shape, name: str) -> str | None:
         if inner.fields is not None and name in inner.fields:
             return f"write {f'.{field}' if field.isidentifier() else f'[{field!r}]'}.{name}"
     return meant(name, holder.fields) or "it has no fields"
+
+
+def _result(tree: nodes.Node, parts: Sequence[Shape]) -> Shape:
+    """The shape of any node but a name, a field or an item, from its children's."""
+    match tree:
+        case nodes.Const():
+            value = tree.value
+            return of_text(value) if isinstance(value, str) else of_data(value)
+        case nodes.List():
+            return list_of(joined(list(parts))) if parts else Shape("list")
+        case nodes.Pair():
+            return parts[1]
+        case nodes.Dict():
+            keys = [one.key.value for one in tree.items if isinstance(one.key, nodes.Const)]
+            known = len(keys) == len(parts)
+            fields = dict(zip(map(as_text, keys), parts, strict=True)) if known else None
+            return Shape("map", fields, joined(list(parts)))
+        case nodes.CondExpr():
+            return _either((tree.expr1, tree.expr2), parts[1:])
+        case nodes.And() | nodes.Or():
+            return _either((tree.left, tree.right), parts)
+        case nodes.Not() | nodes.Test():
+            return BOOLEAN
+        case nodes.Compare():
+            _check_compare(tree, parts)
+            return BOOLEAN
+        case nodes.Concat():
+            for operand, shape in zip(tree.nodes, parts, strict=True):
+                _need(TEXTS, shape, operand, "cannot be used in text")
+            return TEXT
+        case nodes.Neg() | nodes.Pos():
+            _need(("number",), parts[0], tree.node, "has no sign")
+            return NUMBER
+        case nodes.BinExpr():
+            return _arithmetic(tree, parts[0], parts[1])
+        case nodes.Filter():
+            return _filter(tree, parts)
+        case _:
+            return ANY
+
+
+def _either(branches: Sequence[nodes.Node | None], shapes: Sequence[Shape]) -> Shape:
+    """The shape of one of several branches; a literal null is ignored: it skips what uses it."""
+    if None in branches:
+        return ANY
+    known = [
+        shape
+        for branch, shape in zip(branches, shapes, strict=True)
+        if not (isinstance(branch, nodes.Const) and branch.value is None)
+    ]
+    return joined(known)
+
+
+def repair(fits: tuple[Kind, ...], shape: Shape) -> str | None:
+    """How to fix a value of the wrong kind."""
+    if "text" in fits and shape.kind == "asset":
+        return "name one of its fields, such as .url"
+    if fits == ("text",) and shape.kind == "list":
+        return "pick one item with [0], or fan out with `matrix` for each"
+    if "text" in fits and shape.kind == "list" and "asset" not in fits:
+        return "write `| join(', ')`, or pick one item with [0]"
+    if "list" in fits and shape.kind == "map" and shape.fields and "items" in shape.fields:
+        return f"write {'.assets' if 'asset' in fits else '.items'} after it"
+    if "asset" in fits and shape.kind == "map" and shape.fields and "asset" in shape.fields:
+        return "write .asset after it"
+    if "text" in fits and shape.kind == "map":
+        return "name one of its fields, or write `| json`"
+    if shape.kind == "list" and "asset" in fits:
+        return "pick one item with [0]"
+    if shape.kind in ("asset", "text") and "list" in fits:
+        return "write [ ] around it, or use .items or .assets of a step with several items"
+    if "asset" in fits and "map" not in fits and shape.kind in ("number", "boolean"):
+        return 'write "${{ steps.NAME.asset }}"'
+    if "list" in fits:
+        if shape.kind == "map":
+            return "write [ ] around it, or use .items of a step with several items"
+        return "write a list, such as ['a', 'b']"
+    if fits in (("text",), ("map",)):
+        return "put it in quotes" if fits == ("text",) else "write {name: value}"
+    if fits == ("number",):
+        found = {"text": "write `| int` after it", "list": "write `| length` after it"}
+        return found.get(shape.kind, "name one of its fields, such as .width")
+    return None
+
+
+def _need(fits: tuple[Kind, ...], shape: Shape, operand: nodes.Node, what: str) -> None:
+    if fits and shape.kind not in ("any", *fits):
+        message = f"{written(operand)} is {an(shape.kind)}, which {what}"
+        if not isinstance(operand, nodes.Name | nodes.Getattr | nodes.Getitem):
+            message = f"{an(shape.kind)} {what}"
+        raise InferenceError("wrong-type", message, repair(fits, shape), written(operand))
+
+
+def _check_compare(tree: nodes.Compare, parts: Sequence[Shape]) -> None:
+    left = parts[0]
+    for operand, right in zip(tree.ops, parts[1:], strict=True):
+        if operand.op in ("in", "notin"):
+            holders: tuple[Kind, ...] = ("text", "list", "map", "asset")
+            _need(holders, right, operand.expr, "cannot contain anything")
+            if right.kind == "text":
+                _need(("text",), left, tree.expr, "cannot be part of text")
+        elif operand.op not in ("eq", "ne") and "any" not in (left.kind, right.kind):
+            numbers = {"number", "boolean"}
+            alike = left.kind == right.kind or {left.kind, right.kind} <= numbers
+            if not alike or left.kind in ("map", "asset"):
+                message = f"{an(left.kind)} and {an(right.kind)} cannot be compared"
+                hint = "name one of its fields, such as .width"
+                hint = _NO_NUMBER["text"] if "text" in (left.kind, right.kind) else hint
+                raise InferenceError("wrong-type", message, hint, written(operand.expr))
+        left = right
+
+
+def _arithmetic(tree: nodes.BinExpr, left: Shape, right: Shape) -> Shape:
+    kinds, adds = {left.kind, right.kind}, isinstance(tree, nodes.Add)
+    known = kinds - {"any"}
+    if len(known) < 2 and known <= ({"number", "text", "list"} if adds else {"number"}):
+        if kinds == {"number"} or not adds:
+            return NUMBER
+        if kinds == {"list"}:
+            return list_of(joined([left.member or ANY, right.member or ANY]))
+        return TEXT if kinds == {"text"} else ANY
+    hint = next((hint for kind, hint in _NO_NUMBER.items() if kind in kinds), None)
+    hint = _JOIN if adds and "text" in kinds else hint
+    found = " and ".join(an(shape.kind) for shape in (left, right) if shape.kind != "any")
+    wrong = tree.right if left.kind in ("any", "number") else tree.left
+    raise InferenceError(
+        "wrong-type", f"{tree.operator!r} does not work with {found}", hint, written(wrong)
+    )
+
+
+def _filter(tree: nodes.Filter, parts: Sequence[Shape]) -> Shape:
+    value = parts[0]
+    assert tree.node is not None  # the parser lets no filter block through
+    if tree.name == "default":
+        return _either((tree.node, default_of(tree)), parts[:2])
+    if tree.name in ("first", "last"):
+        _need(("list",), value, tree.node, f"has no {tree.name} member")
+        return value.member or ANY
+    fits, gives = _FILTERS[tree.name]
+    _need(fits, value, tree.node, f"is not what `{tree.name}` takes")
+    member = value.member or ANY
+    if tree.name == "join" and member.kind not in ("any", *TEXTS):
+        name = written(tree.node)
+        what = "the list" if name == "the expression" else name
+        message = f"each member of {what} is {an(member.kind)}, which cannot be joined"
+        raise InferenceError("wrong-type", message, _JOIN_FIELDS, name)
+    _check_arguments(tree, fits)
+    return WORDS if value.words and gives == TEXT and tree.name != "replace" else gives
+
+
+def _check_arguments(tree: nodes.Filter, fits: tuple[Kind, ...]) -> None:
+    """Tries a filter with its literal arguments: `truncate(0)` fits no text."""
+    try:
+        positional = [_literal(one) for one in tree.args]
+        named = {str(one.key): _literal(one.value) for one in tree.kwargs}
+    except nodes.Impossible:
+        return
+    if not positional and not named:
+        return
+    value: Any = {"list": ["1"], "number": 1}.get((fits or ("text",))[0], "1")
+    try:
+        FILTERS[tree.name](value, *positional, **named)
+    except ExpressionError as error:
+        hint = error.hint or f"write other arguments of `{usage(tree.name)}`"
+        raise InferenceError("bad-expression", error.message, hint) from error
+
+
+def _literal(tree: nodes.Node) -> Any:
+    """The value of a literal, perhaps with a sign; raises `Impossible` for anything else."""
+    if isinstance(tree, nodes.Neg) and isinstance(tree.node, nodes.Const):
+        return -tree.node.value
+    if isinstance(tree, nodes.Const):
+        return tree.value
+    raise nodes.Impossible

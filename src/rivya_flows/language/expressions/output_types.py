@@ -1,7 +1,4 @@
-"""The shapes of inputs and step outputs, as far as they are known before a run.
-
-Source: design 3.1, rows "output fields" and "asset".
-"""
+"""The shapes of inputs and step outputs, as far as they are known before a run."""
 
 from __future__ import annotations
 
@@ -21,14 +18,10 @@ class Shape:
     """What is known of a value.
 
     Attributes:
-        kind: Its type; ``any`` is unknown.
         fields: Of a map or an asset; None where any field may be there.
         member: Of a list, and of a map whose keys are not known.
-        length: Of a list; None where it is not known.
-        media: Of an asset: ``image``, ``video`` or ``audio``; None if unknown.
-        either: Of an asset that is one of several media: their kinds; empty if they are alike or unknown.
+        media: Of an asset: its kind of medium; of one of several kinds, these are in `either`.
         lacks: Missing fields that one might expect, with the fix.
-        title: What to call it in a message.
         words: Of a text: it is prose or a name, and never a URL or the id of an upload.
         values: Of a text: all that it can be; empty where that is not known.
         session_of: Of the id of a session: the model of its chat, as written.
@@ -60,13 +53,11 @@ class Unknown:
     """A value that is not known yet.
 
     Attributes:
-        shape: What is known of it.
         least: Its least length in characters, if it is a text.
         possible: Literal values that it may have; others are not excluded.
         written: The text that it is computed from.
-        is_name: Whether it is a name such as `steps.hero.asset`, and not computed any further: it is there
-            in every run.
-        made: Of all items or media of a step that fans out: what the plan says of them; else None.
+        is_name: Whether it is a name such as `steps.hero.asset`, which has a value in every run.
+        made: What the plan says of all items or media of a step that fans out.
     """
 
     shape: Shape = Shape()
@@ -79,13 +70,9 @@ class Unknown:
 
 def has_unknown(value: Any) -> bool:
     """Whether any part of a value is not known yet."""
-    if isinstance(value, Mapping):
-        return any(map(has_unknown, value.values()))
-    return (
-        any(map(has_unknown, value))
-        if isinstance(value, list | tuple)
-        else isinstance(value, Unknown)
-    )
+    if isinstance(value, Mapping | list | tuple):
+        return any(map(has_unknown, value.values() if isinstance(value, Mapping) else value))
+    return isinstance(value, Unknown)
 
 
 Scope = Mapping[str, Shape]
@@ -149,8 +136,7 @@ def of_data(value: Any) -> Shape:
 
 def of_text(text: str) -> Shape:
     """The shape of a text that an expression or an input gives: words, unless it may be an address."""
-    may_be = ":" in text or is_uploaded(text)
-    return TEXT if may_be else WORDS
+    return TEXT if ":" in text or is_uploaded(text) else WORDS
 
 
 def joined(shapes: list[Shape]) -> Shape:
@@ -206,12 +192,7 @@ def of_expect(expect: Any) -> Shape:
                        for name, one in made.items()})  # fmt: skip
     if isinstance(expect, list):
         return list_of(of_expect(expect[0]) if expect else ANY)
-    known: dict[Any, Shape] = {
-        "string": WORDS,
-        "integer": NUMBER,
-        "number": NUMBER,
-        "boolean": BOOLEAN,
-    }
+    known = {"string": WORDS, "integer": NUMBER, "number": NUMBER, "boolean": BOOLEAN}
     return known.get(expect, ANY) if isinstance(expect, str) else ANY
 
 
@@ -232,10 +213,8 @@ def of_fan_out(
     """The output fields of a step with several items.
 
     Args:
-        single: Of one item.
         keys: Of the items; None: not known.
         axes: Its matrix or zip, whose values are fields of each item; output fields win.
-        by_place: Whether the keys are the places of the items.
     """
     if single.fields is None:
         return ANY
@@ -244,17 +223,15 @@ def of_fan_out(
     if axes is not None and axes.fields is not None:
         given = {**axes.fields, "key": key, **single.fields}
     item = Shape("map", given, lacks=single.lacks)
-    fields = {
-        "items": Shape("list", member=item, length=None if keys is None else len(keys)),
-        "by": Shape("map", member=item, title=BY_PLACE if by_place else "")
-        if keys is None
-        else _by(keys, item),
-        "status": WORDS,
-        "credits": NUMBER,
-    }
-    made = single.fields.get("asset")
-    if made is not None:
-        fields["assets"] = list_of(made)
+    by = Shape("map", member=item, title=BY_PLACE if by_place else "")
+    if keys is not None:  # a key that several items were given names none of them
+        shared = shared_keys(keys)
+        named = {one.text: item for one in keys if one.text not in shared}
+        by = Shape("map", named, item, lacks=shared)
+    items = Shape("list", member=item, length=None if keys is None else len(keys))
+    fields = {"items": items, "by": by, "status": WORDS, "credits": NUMBER}
+    if "asset" in single.fields:
+        fields["assets"] = list_of(single.fields["asset"])
     lacks = {
         name: f"the step has several items: use .items, .by['KEY'].{name}"
         + (", or .assets" if name == "asset" else "")
@@ -262,13 +239,6 @@ def of_fan_out(
         if name not in (*fields, "key")
     }
     return map_of(fields, lacks)
-
-
-def _by(keys: tuple[ItemKey, ...], item: Shape) -> Shape:
-    """The items by key, without the keys that several of them were given."""
-    shared = shared_keys(keys)
-    named = {one.text: item for one in keys if one.text not in shared}
-    return Shape("map", named, item, lacks=shared)
 
 
 def field_of(shape: Shape, name: str) -> Shape | None:

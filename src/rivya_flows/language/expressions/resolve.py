@@ -1,28 +1,211 @@
-"""Expressions inside values: what they refer to, and their evaluation."""
+"""Expressions inside values: their syntax, what they refer to, and their evaluation.
+
+The syntax is a small part of Jinja2's, without calls, inside ``${{ }}``.
+"""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import takewhile
 from typing import Any
 
-from jinja2 import nodes
+from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
+from jinja2.parser import Parser
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from rivya_flows.language.expressions.evaluation import Evaluation, result
-from rivya_flows.language.expressions.templates import OPEN, Expression, template
+from rivya_flows.language.expressions.filters import FILTERS, TESTS, fits_signature, usage
 from rivya_flows.language.expressions.values import (
-    ExpressionError,
-    UsesNull,
+    ExpressionError as ExpressionError,
+    UsesNull as UsesNull,
     as_text,
     check_length,
     checked_size,
 )
+from rivya_flows.similar_names import nearest
 
-__all__ = ["ExpressionError", "Reference", "UsesNull", "as_reference", "condition", "evaluate",
-           "expressions_in", "is_computed", "is_whole", "items_named", "references", "tree_references",
-           "whole_reference"]  # fmt: skip
+OPEN, CLOSE = "${{", "}}"
+MAX_CHARACTERS = 2_000
+MAX_DEPTH = 60
+NAMESPACES = ("inputs", "steps", "matrix", "zip", "brand", "item")
+"""The names that can be followed by a dot."""
+
+_FOREIGN = (
+    ("&&", "write `and`"),
+    ("||", "write `or`"),
+    ("??", "write `| default(…)`"),
+    ("!==", "write `!=`"),
+    ("===", "write `==`"),
+    ("?", "write `A if CONDITION else B`"),
+)
+"""Operators of other languages, with the hint for each."""
+_STRINGS = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"", re.DOTALL)
+_TOKENS = re.compile(rf"{_STRINGS.pattern}|[{{}}'\"]", re.DOTALL)
+_BARE = re.compile(rf"({'|'.join(NAMESPACES[:-1])})\.([a-z][a-z0-9_]*)(?:\.\w+|\[[^\]]*\])*")
+_TOO_LONG = f"an expression can have at most {MAX_CHARACTERS:,} characters"
+_TOO_DEEP = "the expression is nested too deeply"
+_SPLIT = "move part of it to an input or another step"
+
+_ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+_ALLOWED = (
+    nodes.Name, nodes.Getattr, nodes.Getitem, nodes.Slice,
+    nodes.Const, nodes.List, nodes.Dict, nodes.Pair,
+    nodes.CondExpr, nodes.And, nodes.Or, nodes.Not, nodes.Compare, nodes.Operand,
+    nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Neg, nodes.Pos,
+    nodes.Concat, nodes.Filter, nodes.Keyword, nodes.Test,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Expression:
+    """One ``${{ }}``: what is between the braces, where its ``${{`` starts, and its checked syntax tree."""
+
+    text: str
+    offset: int
+    tree: nodes.Expr
+
+
+@dataclass(frozen=True)
+class Template:
+    """A parsed text; one that is `whole` is one expression and nothing else, so its value keeps its type."""
+
+    parts: tuple[str | Expression, ...]
+    whole: bool
+
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        return tuple(part for part in self.parts if isinstance(part, Expression))
+
+
+# Several checks parse the same text: the cache holds more texts than a large spec has.
+@lru_cache(maxsize=32_768)
+def template(text: str) -> Template:
+    """The parts of a text; raises `ExpressionError` for what is not of the language."""
+    parts: list[str | Expression] = []
+    done = 0
+    while (start := text.find(OPEN, done)) >= 0:
+        end = _closing(text, start)
+        source = text[start + len(OPEN) : end]
+        if start > done:
+            parts.append(text[done:start])
+        parts.append(Expression(source, start, _parse(source, start)))
+        done = end + len(CLOSE)
+    if done < len(text):
+        parts.append(text[done:])
+    # The line break at the end of a block scalar is not text.
+    spoken = [part for part in parts if not isinstance(part, str) or part.strip()]
+    whole = len(spoken) == 1 and isinstance(spoken[0], Expression)
+    return Template(tuple(spoken if whole else parts), whole)
+
+
+def _closing(text: str, start: int) -> int:
+    """The index of the ``}}`` that ends the expression; strings and maps may contain one too."""
+    depth = 0
+    limit = min(len(text), start + MAX_CHARACTERS + 2 * len(OPEN))
+    for found in _TOKENS.finditer(text, start + len(OPEN), limit):
+        match found[0]:
+            case "{":
+                depth += 1
+            case "}" if depth:
+                depth -= 1
+            case "}" if text.startswith(CLOSE, found.start()):
+                return found.start()
+            case "'" | '"':  # of a string that is not closed
+                break
+    if limit < len(text) and text.find(CLOSE, limit) >= 0:
+        raise ExpressionError(_TOO_LONG, _SPLIT, start)
+    raise ExpressionError("the expression is not closed", "end it with }}", start)
+
+
+def _parse(source: str, offset: int) -> nodes.Expr:
+    if not source.strip():
+        raise ExpressionError("the expression is empty", "write ${{ inputs.NAME }}", offset)
+    if len(source) > MAX_CHARACTERS:
+        raise ExpressionError(_TOO_LONG, _SPLIT, offset)
+    try:
+        parser = Parser(_ENVIRONMENT, source, state="variable")
+        tree = parser.parse_expression()
+        if not parser.stream.eos:
+            left = parser.stream.current.value
+            hint = f"join two values with an operator such as + or ~, or remove {left!r}"
+            hint = _known_elsewhere(source) or ("write `==`" if left == "=" else hint)
+            raise ExpressionError(f"unexpected {left!r} after the expression", hint, offset)
+    except TemplateSyntaxError as error:
+        hint = "write ${{ inputs.NAME }} or ${{ steps.NAME.FIELD }}; quote text"
+        hint = _known_elsewhere(source) or hint
+        raise ExpressionError(f"invalid expression: {error.message}", hint, offset) from error
+    except RecursionError as error:
+        raise ExpressionError(_TOO_DEEP, _SPLIT, offset) from error
+    waiting: list[tuple[nodes.Node, int]] = [(tree, 1)]
+    while waiting:
+        node, depth = waiting.pop()
+        if depth > MAX_DEPTH:
+            raise ExpressionError(_TOO_DEEP, _SPLIT, offset)
+        _check(node, offset)
+        waiting.extend((child, depth + 1) for child in node.iter_child_nodes())
+    return tree
+
+
+def without_strings(source: str) -> str:
+    """The source of an expression without the texts in it."""
+    return _STRINGS.sub("", source)
+
+
+def _known_elsewhere(source: str) -> str | None:
+    """The hint for an operator of another language, or None."""
+    outside = without_strings(source)
+    return next((hint for operator, hint in _FOREIGN if operator in outside), None)
+
+
+def bare_name(text: str) -> tuple[str, str] | None:
+    """Namespace and name of a text that looks like an expression without braces; else None."""
+    found = _BARE.fullmatch(text.strip())
+    return (found[1], found[2]) if found else None
+
+
+def _check(node: nodes.Node, offset: int) -> None:
+    if isinstance(node, nodes.Call):
+        called = node.node
+        name = called.name if isinstance(called, nodes.Name) else getattr(called, "attr", "this")
+        hint = f"there are filters, written `value | NAME`: {', '.join(FILTERS)}"
+        if name in FILTERS:
+            hint = f"write it as a filter: `value | {name}`"
+        raise ExpressionError(
+            f"{name!r} cannot be called: expressions have filters but no functions", hint, offset
+        )
+    if not isinstance(node, _ALLOWED):
+        what = type(node).__name__.lower()
+        hint = "use names, fields, sums, comparisons, `if … else` and filters"
+        raise ExpressionError(f"{what!r} is not part of the language", hint, offset)
+    if isinstance(node, nodes.Filter):
+        _check_filter(node, offset)
+    elif isinstance(node, nodes.Test) and (node.name not in TESTS or node.args or node.kwargs):
+        hint = f"there are: {', '.join(TESTS)}"
+        raise ExpressionError(f"unknown test 'is {node.name}'", hint, offset, node.name)
+    elif isinstance(node, nodes.Const):
+        if isinstance(node.value, float) and not math.isfinite(node.value):
+            raise ExpressionError("a number is too large", "write a smaller one", offset)
+    elif isinstance(node, nodes.Slice) and node.step is not None:
+        hint = "write [START:END]"
+        raise ExpressionError("a slice has a start and an end, but no step", hint, offset)
+
+
+def _check_filter(node: nodes.Filter, offset: int) -> None:
+    if node.name not in FILTERS:
+        near = nearest(node.name, FILTERS)
+        hint = f"did you mean {near!r}?" if near else f"there are: {', '.join(FILTERS)}"
+        raise ExpressionError(f"unknown filter {node.name!r}", hint, offset, node.name)
+    # Jinja2 types them as pairs of a map; its parser makes keywords, whose key is a str.
+    named = [str(pair.key) for pair in node.kwargs]
+    dynamic = node.dyn_args is not None or node.dyn_kwargs is not None
+    if dynamic or node.node is None or not fits_signature(node.name, len(node.args), named):
+        hint = f"write `| {usage(node.name)}`"
+        raise ExpressionError(f"{node.name!r} does not take these arguments", hint, offset)
+
 
 ITEMS = r"^\s*\$\{\{\s*steps\.([a-z][a-z0-9_]*)\.items\s*\}\}\s*$"
 """Pattern of all items of a step, as an editor checks it too."""
@@ -30,13 +213,7 @@ ITEMS = r"^\s*\$\{\{\s*steps\.([a-z][a-z0-9_]*)\.items\s*\}\}\s*$"
 
 @dataclass(frozen=True, order=True)
 class Reference:
-    """A name that an expression reads.
-
-    Attributes:
-        namespace: ``inputs``, ``steps``, ``matrix``, ``zip``, or the loop variable.
-        path: The fields after it, as far as they are written out; an index is its digits.
-            A computed item ends the path.
-    """
+    """A name that an expression reads, such as ``steps``, and the fields after it up to a computed one."""
 
     namespace: str
     path: tuple[str, ...]
@@ -46,23 +223,12 @@ class Reference:
 
 
 def references(value: Any) -> frozenset[Reference]:
-    """All names that the expressions in a value read, at any depth.
-
-    Raises:
-        ExpressionError: An expression is not of the language.
-    """
-    found: set[Reference] = set()
-    for text in _computed_texts(value):
-        found |= _text_references(text)
-    return frozenset(found)
+    """All names that the expressions in a value read, at any depth; raises as `template`."""
+    return frozenset[Reference]().union(*map(_text_references, _computed_texts(value)))
 
 
 def expressions_in(value: Any) -> Iterator[Expression]:
-    """All expressions in a value, at any depth.
-
-    Raises:
-        ExpressionError: An expression is not of the language.
-    """
+    """All expressions in a value, at any depth; raises as `template`."""
     for text in _computed_texts(value):
         yield from template(text).expressions
 
@@ -91,21 +257,22 @@ def tree_references(tree: nodes.Node) -> Iterator[Reference]:
     reference = as_reference(tree)
     if reference is not None:
         yield reference
-    node: nodes.Node = tree
-    if reference is not None:
-        # The chain itself is reported; computed parts inside its brackets are searched.
-        while isinstance(node, nodes.Getattr | nodes.Getitem):
-            if isinstance(node, nodes.Getitem) and not isinstance(node.arg, nodes.Const):
-                yield from tree_references(node.arg)
-            node = node.node
-        return
-    for child in tree.iter_child_nodes():
+    for child in _chain(tree)[2] if reference else tree.iter_child_nodes():
         yield from tree_references(child)
 
 
 def as_reference(tree: nodes.Node) -> Reference | None:
     """The reference, if the tree is nothing but a name with fields and items; else None."""
+    base, steps, _ = _chain(tree)
+    if not isinstance(base, nodes.Name):
+        return None
+    return Reference(base.name, tuple(takewhile(lambda step: step is not None, steps)))
+
+
+def _chain(tree: nodes.Node) -> tuple[nodes.Node, list[Any], list[nodes.Node]]:
+    """What fields and items are of, their names, None for a computed one, and the trees of those."""
     steps: list[str | None] = []
+    computed: list[nodes.Node] = []
     while isinstance(tree, nodes.Getattr | nodes.Getitem):
         if isinstance(tree, nodes.Getattr):
             steps.append(tree.attr)
@@ -113,28 +280,18 @@ def as_reference(tree: nodes.Node) -> Reference | None:
             steps.append(as_text(tree.arg.value))
         else:
             steps.append(None)
+            computed.append(tree.arg)
         tree = tree.node
-    if not isinstance(tree, nodes.Name):
-        return None
-    steps.reverse()
-    known = steps[: steps.index(None)] if None in steps else steps
-    return Reference(tree.name, tuple(step for step in known if step is not None))
+    return tree, steps[::-1], computed
 
 
 def whole_reference(value: Any) -> Reference | None:
-    """The reference, if the value is nothing else: ``${{ steps.NAME.assets }}``; else None.
-
-    A computed item or a slice is not a reference.
-    """
+    """The reference, if the value is nothing else and no item is computed: ``${{ steps.NAME.assets }}``."""
     if not isinstance(value, str) or OPEN not in value:
         return None
     parts = template(value)
-    node: nodes.Node = parts.expressions[0].tree
-    while isinstance(node, nodes.Getattr | nodes.Getitem):
-        if isinstance(node, nodes.Getitem) and not isinstance(node.arg, nodes.Const):
-            return None
-        node = node.node
-    return as_reference(parts.expressions[0].tree) if parts.whole else None
+    tree = parts.expressions[0].tree
+    return as_reference(tree) if parts.whole and not _chain(tree)[2] else None
 
 
 def is_whole(value: Any) -> bool:
@@ -152,10 +309,7 @@ def items_named(value: Any) -> str | None:
 
 
 def evaluate(value: Any, scope: Mapping[str, Any]) -> Any:
-    """The value with every expression in it replaced by its result.
-
-    An expression alone keeps its type; one inside text becomes text. Maps and lists are
-    evaluated member by member.
+    """The value with every expression in it replaced by its result: as text where text is around it.
 
     Raises:
         UsesNull: A null is used alone, in text, or looked into.

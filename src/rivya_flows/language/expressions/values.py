@@ -22,8 +22,6 @@ class ExpressionError(RivyaError):
     """An expression is wrong, or a value in it does not fit.
 
     Attributes:
-        message: What is wrong.
-        hint: What to write instead, or None.
         offset: Start of the expression in the text, counted from 0; 0 if unknown.
         about: The part of the expression that the message is about, or None for all of it.
         among: The names that could stand instead of the last one of `about`.
@@ -36,10 +34,7 @@ class ExpressionError(RivyaError):
         self, message: str, hint: str | None = None, offset: int = 0, about: str | None = None
     ) -> None:
         super().__init__(message, hint, offset, about)
-        self.message = message
-        self.hint = hint
-        self.offset = offset
-        self.about = about
+        self.message, self.hint, self.offset, self.about = message, hint, offset, about
 
     def __str__(self) -> str:
         return self.message
@@ -52,9 +47,7 @@ class MissingError(ExpressionError):
 class InferenceError(ExpressionError):
     """An unknown name or a value of the wrong type, found before anything runs.
 
-    Attributes:
-        code: Of the diagnostic.
-        find_hint: Finds a hint that takes time to find; called only if it is shown.
+    `find_hint` finds a hint that takes time to find; it is called only if the hint is shown.
     """
 
     def __init__(
@@ -73,11 +66,7 @@ class InferenceError(ExpressionError):
 
 
 class UsesNull(RivyaError):
-    """A null is used where a value is needed: not a mistake; the step that uses it is skipped.
-
-    Attributes:
-        path: What is null, as written, such as ``steps.hero.asset``.
-    """
+    """A null is used where a value is needed: not a mistake; the step that uses it is skipped."""
 
     code = "uses_null"
 
@@ -109,11 +98,7 @@ def type_name(value: Any) -> str:
 
 
 def as_text(value: Any) -> str:
-    """A scalar as text: ``true``, ``2.5``, ``100000`` and never ``1e5``.
-
-    Raises:
-        ExpressionError: A list, a map or an asset, which have no single text form.
-    """
+    """A scalar as text: ``true``, ``2.5``, ``100000`` and never ``1e5``; raises `ExpressionError` for others."""
     if isinstance(value, str):
         return value
     if value is None:
@@ -134,11 +119,7 @@ def as_text(value: Any) -> str:
 
 
 def checked_number(value: int | float) -> int | float:
-    """The number, if JSON and the API can carry it.
-
-    Raises:
-        ExpressionError: It is infinite, not a number, or a whole number beyond 64 bits.
-    """
+    """The number, if JSON and the API can carry it; else raises `ExpressionError`."""
     if isinstance(value, float) and not math.isfinite(value):
         raise ExpressionError("the result is not a finite number")
     if isinstance(value, int) and abs(value) >= 1 << 63:
@@ -153,30 +134,17 @@ def check_length(characters: int) -> None:
 
 
 def checked_size(value: Any) -> Any:
-    """The value, if it is small enough to pass on.
-
-    Raises:
-        ExpressionError: It is larger than `MAX_BYTES` or has more than `MAX_MEMBERS` parts.
-    """
+    """The value; raises `ExpressionError` beyond `MAX_BYTES` or `MAX_MEMBERS`."""
     left_bytes, left_members = MAX_BYTES, MAX_MEMBERS
     waiting = [value]
     while waiting:
         part = waiting.pop()
         left_members -= 1
-        if isinstance(part, str):
-            # A character takes 1 to 4 bytes; the exact count is only taken where it matters.
-            if len(part) > left_bytes:
-                left_bytes = -1
-            else:
-                left_bytes -= len(part) if part.isascii() else len(part.encode("utf-8", "replace"))
-        elif isinstance(part, dict):
-            waiting.extend(part)
-            waiting.extend(part.values())
-        elif isinstance(part, list | tuple):
-            if len(part) > left_members:
-                left_members = -1
-            else:
-                waiting.extend(part)
+        if isinstance(part, str):  # a character takes 1 to 4 bytes
+            exact = len(part) <= left_bytes and not part.isascii()
+            left_bytes -= len(part.encode("utf-8", "replace")) if exact else len(part)
+        elif isinstance(part, dict | list | tuple):
+            waiting += [*part, *part.values()] if isinstance(part, dict) else part
         else:
             left_bytes -= 8
         if left_bytes < 0 or left_members < 0:
@@ -185,21 +153,15 @@ def checked_size(value: Any) -> Any:
 
 
 def memory_of(value: Any, most: float = math.inf) -> int:
-    """Approximate bytes of a JSON value in memory; a value that is in it twice counts twice.
-
-    Counting ends beyond `most`.
-    """
+    """Approximate bytes of a JSON value in memory, each use of a value counted; ends beyond `most`."""
     size, waiting = 0, [value]
     while waiting and size <= most:
         part = waiting.pop()
         size += _OF_ANY
         if isinstance(part, str):
             size += len(part) if part.isascii() else 4 * len(part)
-        elif isinstance(part, dict):
-            waiting.extend(part)
-            waiting.extend(part.values())
-        elif isinstance(part, list | tuple):
-            waiting.extend(part)
+        elif isinstance(part, dict | list | tuple):
+            waiting += [*part, *part.values()] if isinstance(part, dict) else part
     return size
 
 

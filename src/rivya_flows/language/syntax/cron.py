@@ -27,17 +27,14 @@ class _Field(NamedTuple):
     name: str
     least: int
     most: int
-    words: tuple[str, ...] = ()
-    """Names of its values, from `least` on."""
+    words: tuple[str, ...] = ()  # names of its values, from `least` on
 
 
 class Cron(NamedTuple):
     """When a cron schedule has dates.
 
     Attributes:
-        times: Of each of its days.
         days: How many days of a month it names; None for any.
-        months: From 1 on.
         weekdays: Sunday is 0; None for any.
         nth_weekdays: How many it names such as fri#2, each of which a month has once.
     """
@@ -60,6 +57,7 @@ _FIELDS = (
 )
 _LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _LAST = "l"
+_ANY = ("*", "?")
 _READ = re.compile(r"(\*|\w+)(?:-(\w+))?(?:/(\d+))?")
 
 
@@ -72,48 +70,33 @@ def cron_problem(text: str) -> str | None:
     fields = text.lower().split()
     if len(fields) != len(_FIELDS) or not CRON.match(text):
         return f"{shown} is not a cron schedule"
-    found = []
-    for field, written in zip(_FIELDS, fields, strict=True):
-        try:
-            found.append(_values(field, written))
-        except ValueError as error:
-            return f"{shown}: {error}"
-    days, months, weekday = found[2], found[3], fields[4]
-    if not found[4] and fields[2] not in ("*", "?"):  # no date meets both in the server's reading
+    try:
+        _, _, days, months, weekdays = map(_values, _FIELDS, fields)
+    except ValueError as error:
+        return f"{shown}: {error}"
+    if not weekdays and fields[2] not in _ANY:  # no date meets both in the server's reading
         return f"{shown}: such as fri#2 takes no day beside it; write * for the day"
-    if weekday in ("*", "?"):
-        longest = max(_LONGEST[month - 1] for month in months)
-        if min(days) > longest:
-            return f"{shown} has no date: no month of it has {min(days)} days"
+    if fields[4] in _ANY and min(days) > max(_LONGEST[month - 1] for month in months):
+        return f"{shown} has no date: no month of it has {min(days)} days"
     return None
 
 
 def read_cron(text: str) -> Cron:
-    """A cron schedule that passes `cron_problem`, by its parts.
-
-    Raises:
-        ValueError: It does not.
-    """
+    """A cron schedule that passes `cron_problem`, by its parts."""
     fields = _NAMED.get(text.lower(), text.lower()).split()
-    minutes, hours, days, months, weekdays = (
-        _values(field, written) for field, written in zip(_FIELDS, fields, strict=True)
-    )
-    any_day, any_weekday = (fields[n] in ("*", "?") for n in (2, 4))
+    minutes, hours, days, months, weekdays = map(_values, _FIELDS, fields)
+    named = weekdays and fields[4] not in _ANY
     return Cron(
         [time(hour, minute) for hour in sorted(hours) for minute in sorted(minutes)],
-        None if any_day else len(days),
+        None if fields[2] in _ANY else len(days),
         frozenset(months),
-        None if any_weekday or not weekdays else frozenset(one % 7 for one in weekdays),
+        frozenset(one % 7 for one in weekdays) if named else None,
         0 if weekdays else len(fields[4].split(",")),
     )
 
 
 def _values(field: _Field, written: str) -> set[int]:
-    """The values that a field names: 0 for the last day; none for an nth weekday.
-
-    Raises:
-        ValueError: It cannot be read; the message says why.
-    """
+    """The values that a field names: 0 for the last day; none for an nth weekday."""
     if written == "?":
         if field.name not in ("day", "weekday"):
             raise ValueError(f"the {field.name} cannot be '?'")
@@ -147,11 +130,10 @@ def _range(field: _Field, part: str) -> set[int]:
         raise ValueError(f"the {field.name} cannot be {part!r}")
     low = field.least if first == "*" else _value(field, first)
     days = 7 if field.name == "weekday" else field.most + 1  # of weekdays 0 and 7 are the same
-    end = days - 1 if first == "*" or step else low
-    if last is None or (last == _LAST and field.name == "day"):
-        high = end if last is None else field.most
+    if last is None:
+        high = days - 1 if first == "*" or step else low
     else:
-        high = _value(field, last)
+        high = field.most if last == _LAST and field.name == "day" else _value(field, last)
     if first != "*" and (last or step) and low % days == high % days:
         words = f"is one value, which Prefect reads as every one; write {first} or *"
         raise ValueError(f"the {field.name} {part!r} {words}")

@@ -10,7 +10,6 @@ from rivya_client.mime_types import HEAD_BYTES, mime_type_of_head, suffix_of
 from rivya_flows.language.wording import an, shown
 
 KINDS = ("image", "video", "audio")
-"""The kinds of media."""
 
 SUFFIXES = {
     "image": (".jpg", ".jpeg", ".png", ".webp"),
@@ -43,10 +42,7 @@ def kind_of(text: str, likely: str | None = None) -> str | None:
 
 
 def written_path(value: Any) -> str | None:
-    """The path that a value of a spec names, as text or as ``{"path": …}``; else None.
-
-    A file id may look like a path: check that the file exists.
-    """
+    """The path that a value of a spec names, as text or as ``{"path": …}``; a file id may look like one."""
     if isinstance(value, dict) and set(value) == {"path"}:
         value = value["path"]
     named = isinstance(value, str) and "${{" not in value and "://" not in value
@@ -62,8 +58,7 @@ def resolve(
         value: A path, a URL or a file id as text, or a map with one of those keys.
         kind: The required kind of media; None: any.
         root: The folder of relative paths; None: paths are not allowed.
-        inside: The path may not leave `bound`.
-        bound: A folder that holds `root`; None: `root` itself.
+        inside: The path may not leave `bound`, a folder that holds `root`; by default `root` itself.
 
     Raises:
         ValueError: It is none of these, does not exist, or is of another kind.
@@ -113,7 +108,7 @@ def _path(text: str, kind: str | None, root: Path | None, bound: Path | None) ->
 
 
 def _check_head(text: str, kind: str | None, head: bytes) -> None:
-    """Refuses a file whose first bytes are not of a medium of the kind, whatever its extension."""
+    """Refuses a file whose first bytes are of no medium of the kind."""
     mime_type = mime_type_of_head(head)
     known = bool(suffix_of(mime_type))
     # Whether a container such as mp4 holds a film or a sound alone, only decoding can tell.
@@ -126,22 +121,10 @@ def _check_head(text: str, kind: str | None, head: bytes) -> None:
 
 
 def check_kind(text: str, kind: str | None, *, required: bool) -> None:
-    """Refuses the extension of another kind of media; `required`: one that says no kind, too.
-
-    Raises:
-        ValueError: It is not an extension of the kind.
-    """
-    found = kind_of(text)
-    if kind is None:
-        if found is None and required:
-            endings = ", ".join(ending for group in SUFFIXES.values() for ending in group)
-            raise ValueError(
-                f"{shown(text)} does not have the extension of a media file: one of {endings}"
-            )
-        return
-    wrong = found is not None and PurePath(text).suffix.lower() not in SUFFIXES[kind]
-    if (required and found is None) or (wrong and found != kind):
-        raise ValueError(
-            f"{shown(text)} does not have the extension of {an(f'{kind} file')}: "
-            f"one of {', '.join(SUFFIXES[kind])}"
-        )
+    """Raises a `ValueError` for the extension of another kind of media; `required`: for none, too."""
+    found = kind_of(text, kind)
+    if (found is None and required) or (kind is not None and found not in (None, kind)):
+        kinds = SUFFIXES.values() if kind is None else [SUFFIXES[kind]]
+        endings = ", ".join(ending for group in kinds for ending in group)
+        what = an(f"{kind or 'media'} file")
+        raise ValueError(f"{shown(text)} does not have the extension of {what}: one of {endings}")

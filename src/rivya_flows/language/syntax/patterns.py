@@ -1,8 +1,7 @@
 """Regular expressions of inputs, matched in linear time.
 
-Python's `re` backtracks: `(a+)+` on forty letters takes days. The engine of pydantic does not, but
-has no look-around and no backreferences. A pattern must be valid in both, since Prefect checks its
-forms with Python's.
+Python's `re` backtracks: `(a+)+` on forty letters takes days. The engine of pydantic does not. A pattern
+must be valid in both, since Prefect checks its forms with Python's.
 """
 
 from __future__ import annotations

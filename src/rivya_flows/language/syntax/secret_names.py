@@ -27,11 +27,7 @@ def is_secret_name(value: Any) -> bool:
 
 
 def refusal(value: Any) -> str | None:
-    """Why this secret is reserved, or None.
-
-    The key, and the passwords of the store and of Prefect, belong to rivya-flows and to Prefect.
-    Used as a URL or a signing secret, they would leave the machine.
-    """
+    """Why this secret is reserved, or None: as a URL or a signing secret it would leave the machine."""
     if not names_secret(value):
         return None
     kind, _, name = value.partition(":")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -16,32 +15,31 @@ import yaml
 
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.syntax.tree import (
-    BREAK,
     Mapping,
     Mark,
     Node,
     Scalar,
     Sequence,
     diagnostic_at,
+    mark_at,
 )
 from rivya_flows.language.syntax.yaml_errors import (
-    BARE,
-    FLATTEN,
-    QUOTES,
+    MAX_DEPTH as MAX_DEPTH,
     TAGS,
+    TOO_DEEP,
     explain,
+    mark_of,
+    parsed,
     unquoted_expressions,
 )
 from rivya_flows.language.wording import cut
 
 MAX_BYTES = 1 << 20
-MAX_DEPTH = 64
 MAX_NODES = 100_000
 MAX_UNQUOTED = 100
 MAX_TEXT = 8 << 20
 """Characters of all values; an alias counts each time it is used."""
 
-_LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 _STRANGE_SPACES = (
     "\xa0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b\u202f\u205f\u3000"
 )
@@ -53,8 +51,7 @@ _UNPRINTABLE = re.compile(
 # Plain scalars of the core schema of YAML 1.2. Source: yaml.org/spec/1.2.2, section 10.3.2.
 _NULL = re.compile(r"(?:null|Null|NULL|~|)$")
 _BOOLEAN = re.compile(r"(?:(true|True|TRUE)|false|False|FALSE)$")
-_INTEGER = re.compile(r"[-+]?[0-9]+$")
-_BASED = re.compile(r"0(?:o([0-7]+)|x([0-9a-fA-F]+))$")
+_INTEGER = re.compile(r"(?:[-+]?[0-9]+|0(o)[0-7]+|0(x)[0-9a-fA-F]+)$")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$")
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)$|\.(?:nan|NaN|NAN)$")
 
@@ -78,17 +75,11 @@ def read(text: str) -> tuple[Node | None, tuple[Diagnostic, ...]]:
         _check_text(text)
         return _Builder(text, found).document(), tuple(found)
     except _Stop as stop:
-        end = stop.diagnostic
+        ends = [stop.diagnostic]
     except yaml.YAMLError as error:
-        end = explain(text, error, max_depth=MAX_DEPTH)
-    others = (
-        islice(unquoted_expressions(text), MAX_UNQUOTED)
-        if end.code == "unquoted-expression"
-        else ()
-    )
-    # The same mistake twice: the one with a fix comes first.
-    told = {(one.line, one.column, one.message): one for one in (end, *others, *found)}
-    return None, tuple(told.values())
+        unquoted = islice(unquoted_expressions(text), MAX_UNQUOTED)
+        ends = [*unquoted] or [explain(text, error)]
+    return None, (*ends, *found)
 
 
 def _check_text(text: str) -> None:
@@ -99,14 +90,16 @@ def _check_text(text: str) -> None:
     found = _UNPRINTABLE.search(text)
     if found:
         message = f"the character U+{ord(found.group()):04X} is not allowed in YAML"
-        raise _Stop(_mark_at(text, found.start()), "yaml-syntax", message, "remove it")
+        raise _Stop(mark_at(text, found.start()), "yaml-syntax", message, "remove it")
 
 
-def _mark_at(text: str, index: int) -> Mark:
-    line, begin = 0, 0
-    for found in BREAK.finditer(text, 0, index):
-        line, begin = line + 1, found.end()
-    return Mark(line, index - begin, index)
+@dataclass
+class _Open:
+    """A list or map that is not complete, and the key that waits for its value."""
+
+    node: Mapping | Sequence
+    anchor: str | None
+    key: tuple[Mark, str] | None = None
 
 
 class _Builder:
@@ -116,105 +109,94 @@ class _Builder:
         self._text = text
         self._found = found
         self._anchors: dict[str, Node] = {}
-        self._sizes: dict[int, tuple[int, int]] = {}
-        self._left = MAX_NODES
-        self._left_text = MAX_TEXT
+        self._open: list[_Open] = []
+        self._root: Node | None = None
+        self._left, self._left_text = MAX_NODES, MAX_TEXT
 
     def document(self) -> Node | None:
-        root: Node | None = None
-        # Open containers, each with the key that waits for its value and its anchor.
-        stack: list[_Open] = []
         documents = 0
-        for event in _events(self._text):
+        for event in parsed(self._text):
+            mark = mark_of(event.start_mark)
             if isinstance(event, yaml.ScalarEvent):
-                self._check_tag(event)
-                length = len(event.value)
-                self._take(1, length, event)
-                scalar = self._scalar(event)
-                self._remember(scalar, event.anchor, (1, length))
-                root = self._place(scalar, stack, root)
+                self._check_tag(mark, event.tag)
+                self._take(len(event.value), mark)
+                self._place(self._scalar(mark, event), event.anchor)
             elif isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
                     message = "a spec is one document; a second one starts here"
-                    raise _Stop(_mark(event), "many-documents", message, "remove `---`")
+                    raise _Stop(mark, "many-documents", message, "remove `---`")
             elif isinstance(event, yaml.SequenceStartEvent | yaml.MappingStartEvent):
-                self._check_tag(event)
-                if len(stack) >= MAX_DEPTH:
-                    message = f"nested more than {MAX_DEPTH} levels deep"
-                    raise _Stop(_mark(event), "too-deep", message, FLATTEN)
-                self._take(1, 0, event)
-                mapping = isinstance(event, yaml.MappingStartEvent)
-                node = Mapping(_mark(event)) if mapping else Sequence(_mark(event))
-                stack.append(_Open(node, event.anchor, self._left + 1, self._left_text))
+                self._check_tag(mark, event.tag)
+                if len(self._open) >= MAX_DEPTH:
+                    raise _Stop(mark, "too-deep", *TOO_DEEP)
+                self._take(0, mark)
+                kind = Mapping if isinstance(event, yaml.MappingStartEvent) else Sequence
+                self._open.append(_Open(kind(mark), event.anchor))
             elif isinstance(event, yaml.SequenceEndEvent | yaml.MappingEndEvent):
-                closed = stack.pop()
-                size = closed.left - self._left, closed.left_text - self._left_text
-                self._remember(closed.node, closed.anchor, size)
-                root = self._place(closed.node, stack, root)
+                closed = self._open.pop()
+                self._place(closed.node, closed.anchor)
             elif isinstance(event, yaml.AliasEvent):
-                root = self._place(self._alias(event), stack, root)
-        return root
+                self._place(self._alias(mark, event.anchor or ""))
+        return self._root
 
-    def _take(self, count: int, length: int, event: yaml.Event) -> None:
-        self._left -= count
+    def _take(self, length: int, mark: Mark) -> None:
+        """Counts one value with a text of this length."""
+        self._left -= 1
         self._left_text -= length
         if self._left < 0 or self._left_text < 0:
             most = f"{MAX_NODES:,} values" if self._left < 0 else f"{MAX_TEXT:,} characters"
             message = f"more than {most}; an alias counts each time it is used"
-            hint = "split the spec, or remove aliases"
-            raise _Stop(_mark(event), "too-large", message, hint)
+            raise _Stop(mark, "too-large", message, "split the spec, or remove aliases")
 
     def _note(self, mark: Mark, code: str, message: str, hint: str) -> None:
         self._found.append(diagnostic_at(mark, code, message, hint))
 
-    def _check_tag(self, event: yaml.NodeEvent) -> None:
-        tag = getattr(event, "tag", None)
+    def _check_tag(self, mark: Mark, tag: str | None) -> None:
         if tag is not None and tag != "!":
-            message = f"the tag {cut(tag)!r} is not allowed"
-            self._note(_mark(event), "tag", message, TAGS)
+            self._note(mark, "tag", f"the tag {cut(tag)!r} is not allowed", TAGS)
 
-    def _scalar(self, event: yaml.ScalarEvent) -> Scalar:
-        mark = _mark(event)
-        end = event.end_mark.index if event.end_mark else mark.index
+    def _scalar(self, mark: Mark, event: yaml.ScalarEvent) -> Scalar:
+        end = mark_of(event.end_mark).index
         if event.style or event.tag == "!":
             return Scalar(mark, event.value, end)
         try:
             return Scalar(mark, read_scalar(event.value), end)
         except ValueError as error:
-            hint = "quote it if it is text"
-            self._note(mark, "number", f"{cut(event.value)}: {error}", hint)
+            self._note(mark, "number", f"{cut(event.value)}: {error}", "quote it if it is text")
             return Scalar(mark, event.value, end)
 
-    def _remember(self, node: Node, anchor: str | None, size: tuple[int, int]) -> None:
-        if anchor is not None:
-            self._anchors[anchor] = node
-            self._sizes[id(node)] = size
-
-    def _alias(self, event: yaml.AliasEvent) -> Node:
-        anchor = event.anchor or ""
+    def _alias(self, mark: Mark, anchor: str) -> Node:
         node = self._anchors.get(anchor)
         if node is None:
             message = f"no complete anchor &{cut(anchor)} before this alias"
-            hint = "quote text that starts with *"
-            raise _Stop(_mark(event), "unknown-alias", message, hint)
-        self._take(*self._sizes[id(node)], event)
+            raise _Stop(mark, "unknown-alias", message, "quote text that starts with *")
+        waiting = [node]
+        while waiting:
+            part = waiting.pop()
+            if isinstance(part, Scalar):
+                self._take(part.end - part.mark.index, mark)
+            else:
+                self._take(0, mark)
+                held = part.pairs.values() if isinstance(part, Mapping) else ()
+                waiting += part.members if isinstance(part, Sequence) else [one for _, one in held]
         return node
 
-    def _place(self, node: Node, stack: list[_Open], root: Node | None) -> Node:
-        """Adds a finished node to its parent; returns the root."""
-        if not stack:
-            return node if root is None else root
-        into = stack[-1]
+    def _place(self, node: Node, anchor: str | None = None) -> None:
+        """Adds a finished node to its parent."""
+        if anchor is not None:
+            self._anchors[anchor] = node
+        if not self._open:
+            self._root = self._root or node
+            return
+        into = self._open[-1]
         if isinstance(into.node, Sequence):
             into.node.members.append(node)
-        elif isinstance(into.node, Mapping):
-            if into.key is None:
-                into.key = self._key(node)
-            else:
-                self._pair(into.node, into.key, node)
-                into.key = None
-        return stack[0].node
+        elif into.key is None:
+            into.key = self._key(node)
+        else:
+            self._pair(into.node, into.key, node)
+            into.key = None
 
     def _key(self, node: Node) -> tuple[Mark, str]:
         if isinstance(node, Scalar):
@@ -231,8 +213,6 @@ class _Builder:
             return node.mark, key
         begin = node.mark.index - 1
         if self._text.startswith("{{", max(begin, 0)):
-            if self._text[max(begin - 1, 0)] == "$":
-                raise _Stop(node.mark, "unquoted-expression", BARE, QUOTES)
             hint = 'write ${{ … }}, inside { } and [ ] with quotes: "${{ … }}"'
             mark = node.mark.at_column(node.mark.column - 1)
             raise _Stop(mark, "missing-dollar", "an expression starts with a dollar sign", hint)
@@ -252,30 +232,6 @@ class _Builder:
             mapping.pairs[name] = (mark, value)
 
 
-@dataclass
-class _Open:
-    node: Mapping | Sequence
-    anchor: str | None
-    left: int
-    left_text: int
-    key: tuple[Mark, str] | None = None
-
-
-def _events(text: str) -> Iterator[yaml.Event]:
-    loader = _LOADER(text)
-    try:
-        while loader.check_event():
-            yield loader.get_event()
-    finally:
-        loader.dispose()
-
-
-def _mark(event: yaml.Event) -> Mark:
-    mark = event.start_mark
-    assert mark is not None  # the parser marks every event it makes
-    return Mark(mark.line, mark.column, mark.index)
-
-
 def read_scalar(text: str) -> str | int | float | bool | None:
     """The value of a plain scalar: `9:16`, `no`, `on` and `12:30` are text, and `012` is twelve.
 
@@ -286,11 +242,9 @@ def read_scalar(text: str) -> str | int | float | bool | None:
         return None
     if boolean := _BOOLEAN.match(text):
         return boolean.group(1) is not None
-    if _INTEGER.match(text) or _BASED.match(text):
-        based = _BASED.match(text)
-        digits = based.group(1) or based.group(2) if based else text
-        base = (8 if based.group(1) else 16) if based else 10
-        if len(digits) > 20 or not -(1 << 63) <= (number := int(digits, base)) < 1 << 63:
+    if integer := _INTEGER.match(text):
+        base = 8 if integer[1] else 16 if integer[2] else 10
+        if len(text) > 24 or not -(1 << 63) <= (number := int(text, base)) < 1 << 63:
             raise ValueError("an integer of more than 64 bits")
         return number
     if _FLOAT.match(text) or _NOT_FINITE.match(text):

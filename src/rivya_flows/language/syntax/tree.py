@@ -60,8 +60,16 @@ Path = tuple[str | int, ...]
 
 
 def diagnostic_at(mark: Mark, code: str, message: str, hint: str | None = None) -> Diagnostic:
-    """A mistake in the YAML itself, at its line; the file is not known here."""
+    """A mistake at a place; the file is not known here."""
     return Diagnostic(code, message, hint, line=mark.line + 1, column=mark.column + 1)
+
+
+def mark_at(text: str, index: int, since: Mark = Mark(0, 0, 0)) -> Mark:
+    """The place of a character; `since` is a place before it."""
+    line, begin = since.line, since.index - since.column
+    for found in BREAK.finditer(text, since.index, index):
+        line, begin = line + 1, found.end()
+    return Mark(line, index - begin, index)
 
 
 def plain(node: Node) -> Any:

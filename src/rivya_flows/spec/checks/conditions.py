@@ -13,14 +13,15 @@ from rivya_flows.language.expressions.evaluation import written
 from rivya_flows.language.expressions.inference import shape_of
 from rivya_flows.language.expressions.output_types import Kind, Scope
 from rivya_flows.language.expressions.resolve import (
+    NAMESPACES,
     Reference,
     as_reference,
     expressions_in,
     is_whole,
     references,
+    template,
     tree_references,
 )
-from rivya_flows.language.expressions.templates import NAMESPACES, template
 from rivya_flows.language.expressions.values import ExpressionError, InferenceError
 from rivya_flows.language.step_groups import Part
 from rivya_flows.language.syntax.tree import Path

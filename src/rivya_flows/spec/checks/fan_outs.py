@@ -7,8 +7,7 @@ from math import prod
 from typing import Any
 
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
-from rivya_flows.language.expressions.resolve import is_computed, is_whole, references
-from rivya_flows.language.expressions.templates import bare_name
+from rivya_flows.language.expressions.resolve import bare_name, is_computed, is_whole, references
 from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.matrix import MAX_ITEMS, SPECIAL, unequal
 from rivya_flows.language.syntax.tree import Path

@@ -10,8 +10,7 @@ from typing import Any
 
 from rivya_flows.language.brand import TITLE
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
-from rivya_flows.language.expressions.inference import is_bare, shape_of
-from rivya_flows.language.expressions.operations import TEXTS, repair
+from rivya_flows.language.expressions.inference import TEXTS, is_bare, repair, shape_of
 from rivya_flows.language.expressions.output_types import (
     ANY,
     TEXT,
@@ -22,8 +21,13 @@ from rivya_flows.language.expressions.output_types import (
     map_of,
     of_input,
 )
-from rivya_flows.language.expressions.resolve import is_computed, references
-from rivya_flows.language.expressions.templates import NAMESPACES, Template, template
+from rivya_flows.language.expressions.resolve import (
+    NAMESPACES,
+    Template,
+    is_computed,
+    references,
+    template,
+)
 from rivya_flows.language.expressions.values import ExpressionError, InferenceError
 from rivya_flows.language.field_types import fields_of
 from rivya_flows.language.final_cut import CUT_PARTS

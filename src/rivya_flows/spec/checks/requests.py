@@ -14,8 +14,7 @@ from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.inference import is_bare, known_shape
 from rivya_flows.language.expressions.output_types import TEXT, Scope, Shape, Unknown
-from rivya_flows.language.expressions.resolve import is_computed, whole_reference
-from rivya_flows.language.expressions.templates import template
+from rivya_flows.language.expressions.resolve import is_computed, template, whole_reference
 from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.final_cut import CutMedium
 from rivya_flows.language.syntax import media_references

@@ -11,9 +11,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
 
-from rivya_flows.language.computable import ComputableText
-from rivya_flows.language.field_types import COMPUTED, WHOLE, fields_of
-from rivya_flows.language.syntax.durations import seconds
+from rivya_flows.language.field_types import COMPUTED, WHOLE, fields_of, seconds
+from rivya_flows.language.final_cut import ComputableText
 
 Schema = dict[str, Any]
 

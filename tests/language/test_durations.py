@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.language.syntax.durations import respelled, seconds
+from rivya_flows.language.field_types import respelled, seconds
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,7 @@ import pytest
 
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError
-from rivya_flows.language.inputs import resolve_inputs
-from rivya_flows.language.syntax.input_parsing import parse_assignments, read_values
+from rivya_flows.language.inputs import parse_assignments, read_values, resolve_inputs
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.spec.load import load
 
