@@ -17,7 +17,7 @@ from rivya_flows.language.step_groups import PARTS
 from rivya_flows.language.syntax.source import MAX_BYTES
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.workflow import Included, Workflow
-from rivya_flows.spec.written import WrittenSpec
+from rivya_flows.spec.names import WrittenSpec
 
 MAX_LEVELS = 8
 MAX_STEPS = 10_000

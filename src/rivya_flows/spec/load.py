@@ -32,10 +32,9 @@ from rivya_flows.spec.includes import (
     find_includes,
 )
 from rivya_flows.spec.named_files import check_end_cards, is_brand_file, read_brand, read_subtitles
-from rivya_flows.spec.names import NamesInScope
+from rivya_flows.spec.names import NamesInScope, WrittenSpec
 from rivya_flows.spec.normalize import normalized
 from rivya_flows.spec.step_order import check_order
-from rivya_flows.spec.written import WrittenSpec
 
 # Text that is not evaluated. Elsewhere the models refuse an expression, or it is evaluated.
 _PLAIN_TEXTS = (

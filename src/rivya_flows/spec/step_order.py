@@ -9,7 +9,7 @@ from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.resolve import references
 from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.step_groups import PARTS, Part, later, seen_from
-from rivya_flows.spec.written import WrittenSpec
+from rivya_flows.spec.names import WrittenSpec
 from rivya_flows.steps.kind import WrittenStep
 
 _MAX_NAMES = 12

@@ -13,7 +13,7 @@ from rivya_flows.language.expressions.resolve import references, whole_reference
 from rivya_flows.language.step_groups import PARTS
 from rivya_flows.language.workflow import Step, Workflow
 from rivya_flows.spec.includes import included_by
-from rivya_flows.spec.written import WrittenSpec
+from rivya_flows.spec.names import WrittenSpec
 from rivya_flows.steps.cut_rules import drawn_texts
 from rivya_flows.steps.registry import kind_of_step
 
