@@ -30,11 +30,7 @@ _M = TypeVar("_M", bound=BaseModel)
 
 
 def build(tree: Mapping, report: DiagnosticCollector) -> Workflow:
-    """The workflow in a normalized tree.
-
-    A wrong part is reported and replaced by an empty one, so that the rest is checked too: use the
-    workflow only if the report is empty at the end.
-    """
+    """The workflow in a normalized tree; a wrong part is reported, and empty, so that all is checked."""
     data: dict[str, Any] = plain(tree)
     if data.get("version") != 1 or isinstance(data.get("version"), bool | float):
         _check_version(data, report)

@@ -74,7 +74,6 @@ class IncludeSources:
     Attributes:
         folder: Of the outermost spec; None if unknown.
         texts: All texts by path, as stored with a run; None: read from the folder.
-        check: Checks the text of a spec.
         known: Checked specs by path, and by the brand that they are given.
     """
 
@@ -86,11 +85,7 @@ class IncludeSources:
     )
 
     def checked(self, place: Place) -> tuple[str, Checked]:
-        """The text of a spec, and its check.
-
-        Raises:
-            ValueError: It cannot be read; the message says why.
-        """
+        """The text of a spec, and its check; a `ValueError` says why it cannot be read."""
         known = (place.path, place.brand)
         if known not in self.known:
             if len(self.known) >= MAX_STEPS:  # each has a step, so the whole is too large
@@ -100,11 +95,7 @@ class IncludeSources:
         return self.known[known]
 
     def text(self, path: PurePosixPath) -> str:
-        """The text of a file by its path from the folder of the outermost spec.
-
-        Raises:
-            ValueError: It cannot be read, or is too large; the message says why.
-        """
+        """The text of a file by its path from the outermost folder; a `ValueError` says why there is none."""
         if self.texts is not None:
             if str(path) not in self.texts:
                 raise ValueError(f"the text of {str(path)!r:.200} is missing")

@@ -58,18 +58,12 @@ def load(
     folder: FilePath | None = None,
     includes: typing.Mapping[str, str] | None = None,
 ) -> Workflow:
-    """The workflow that a text describes.
+    """The workflow that a text describes; raises a `SpecError` with all mistakes in it.
 
     Args:
-        text: The whole spec.
         file: The name of the file in diagnostics.
-        catalogue: The available models.
         folder: The folder of the spec; None: files that it names are not checked.
-        includes: Texts of the specs that it includes, by path from its folder, as
-            `includes.included_texts` returns them; None: they are read from the folder.
-
-    Raises:
-        SpecError: Anything is wrong; all mistakes in the order of the text.
+        includes: What `included_texts` returned; None: included specs are read from the folder.
     """
     workflow, problems = check(
         text, file=file, catalogue=catalogue, folder=folder, includes=includes

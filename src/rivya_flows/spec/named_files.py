@@ -34,12 +34,11 @@ _RELATIVE = "paths are relative to the folder of this spec"
 
 @dataclass(frozen=True)
 class ReadBrand:
-    """The brand that a spec has of its own.
+    """The brand that a spec has of its own, with paths from the folder of the outermost one.
 
     Attributes:
-        brand: Its images by their paths from the folder of the outermost spec; None if there is
-            no brand, or if it is wrong.
-        texts: The text of its file, by path from that folder.
+        brand: None if there is none, or if it is wrong.
+        texts: The text of its file, by path.
         diagnostics: What is wrong in its file.
     """
 
@@ -86,10 +85,8 @@ def is_brand_file(root: Tree) -> bool:
 
 
 def check_brand(text: str, file: str, folder: FilePath | None) -> tuple[Diagnostic, ...] | None:
-    """What is wrong with a brand file; None if the text is none.
-
-    `folder` is its own; None: the images that it names are not looked for. Neither are those outside of
-    it: which folder bounds them depends on the spec.
+    """What is wrong with a brand file; None if the text is none. Images outside its folder are not looked
+    for: which folder bounds them depends on the spec.
     """
     text = text.removeprefix("\ufeff")
     root, _ = source.read(text)
@@ -125,10 +122,7 @@ def _check_media(
     at: Path,
     report: DiagnosticCollector,
 ) -> None:
-    """Reports images of a brand that are not there; paths only where the folder is at hand.
-
-    `bound` is the folder of the spec that has the brand; None: of a brand file alone.
-    """
+    """Reports images that are not there; `bound` is the folder of the spec, None of a brand file alone."""
     for keys, written in brand.media.items():
         climbs = bound is None and ".." in PurePosixPath(written).parts
         if (root is None or climbs) and not media_references.is_url(written):
@@ -147,10 +141,7 @@ def _check_media(
 def read_subtitles(
     spec: WrittenSpec, place: Place, sources: IncludeSources, report: DiagnosticCollector
 ) -> dict[str, str]:
-    """The texts of the subtitle files that steps name, by path from the outermost folder.
-
-    None are read where neither texts nor folder are at hand.
-    """
+    """The texts of the subtitle files that steps name, by path from the outermost folder."""
     texts: dict[str, str] = {}
     for step in spec.steps:
         captions = (step.arguments or {}).get("captions")
@@ -205,10 +196,7 @@ def check_end_cards(spec: WrittenSpec, brand: Brand | None, report: DiagnosticCo
 
 
 def named_files(workflow: Workflow) -> Iterator[str]:
-    """The paths as written; those of included specs start with their folder.
-
-    A file id may be among them: check that the file exists.
-    """
+    """The paths as written, after the folder of an included spec; the id of an upload may be among them."""
     yield from _named(workflow, "", own=True)
 
 

@@ -1,7 +1,4 @@
-"""The tree of a spec as the models need it: no notes, no unknown keys, defaults merged in.
-
-Later checks use the normalized tree, so a value from `defaults` keeps its own place in the text.
-"""
+"""The tree of a spec as the models need it; a value from `defaults` keeps its own place in the text."""
 
 from __future__ import annotations
 
@@ -46,10 +43,7 @@ _MAX_WRITTEN_OUT = 100_000  # characters of a fallback's prompt; longer ones fit
 
 
 def normalized(root: Mapping, report: DiagnosticCollector) -> Mapping:
-    """The tree without `x-` keys, unknown keys and `defaults`, which are merged into the steps.
-
-    Unknown keys are reported; the root of `report` must be `root`.
-    """
+    """The tree without `x-` keys, unknown keys and `defaults`, which are merged into the steps."""
     top = known_in(Workflow, report, root, (), _of_steps(root), keys=TOP_KEYS)
     _each(top, "defaults", lambda node, path: _default(node, path, report))
     defaults = top.get("defaults")
@@ -152,11 +146,7 @@ def known_in(
     inside: _Hints | None = None,
     keys: tuple[str, ...] = (),
 ) -> Mapping:
-    """The map without `x-` keys and keys that the model lacks, and without those of the maps inside.
-
-    Unknown keys are reported, with the hint in `hints`, or in `inside` for those of maps inside. `keys`
-    are all that are known, if the model has not all of them.
-    """
+    """The map without `x-` keys and, reported, keys that the model and `keys` lack; so the maps inside."""
     fields, known = fields_of(model), keys or keys_of(model)
     change = partial(known_in, hints=inside)
     pairs: dict[str, tuple[Mark, Node]] = {}

@@ -224,14 +224,7 @@ def _check_expected(case: Case, path: Place, report: DiagnosticCollector) -> Non
 def check_against(
     tests: SpecTests, workflow: Workflow, folder: Path, report: DiagnosticCollector
 ) -> None:
-    """Reports the inputs, steps and outputs that the spec does not have, and inputs that do not fit.
-
-    Args:
-        tests: As read into the report.
-        workflow: Of the spec.
-        folder: Which input files are relative to.
-        report: Takes the mistakes.
-    """
+    """Reports what the spec does not have, and inputs that do not fit; files are relative to `folder`."""
     steps = tuple(names_in(workflow))
     for index, case in enumerate(tests.cases):
         path: Place = ("cases", index)

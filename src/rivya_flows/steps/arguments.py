@@ -1,7 +1,6 @@
 """The arguments of one item, as far as they are known, and the mistakes in them.
 
-The same rules read them three times: at `check`, where every expression is `Unknown`; at `plan`, where
-the results of steps are `Unknown`; and in the run, where every value is known.
+The same rules read them at `check`, where expressions are `Unknown`, at `plan` and in the run.
 """
 
 from __future__ import annotations
@@ -58,7 +57,6 @@ class ArgumentMedia:
     """The media of an argument, as far as they are known.
 
     Attributes:
-        media: Those that are known.
         kinds: Of each medium; None where it is not known.
         is_whole: Whether each is one medium for certain, and there are no others.
         each: The kind of every medium of a list whose length is not known; None if there is none.
@@ -80,9 +78,8 @@ class Arguments:
         written: Arguments that the kind of step evaluates itself, as written.
         scope: What these may read.
         problems: The mistakes found so far, with paths below `with`.
-        stage: ``written``: literals stand as their author wrote them; an expression may give a number
-            where a text is wanted, an author may not. ``planned``: what inputs decide is known.
-            ``complete``: everything is known, and a request is made.
+        stage: ``written``: an expression may give a number where a text is wanted, an author may not.
+            ``planned``: what inputs decide is known. ``complete``: a request is made.
     """
 
     def __init__(
@@ -138,10 +135,7 @@ class Arguments:
         at: tuple[str, ...] = (),
         instead: str | None = None,
     ) -> list[Model]:
-        """The models that `model` may name, in a map at a place below `with`; others are reported.
-
-        `instead` is the hint for a model of another kind of step.
-        """
+        """The models that `model` may name, in a map at a place below `with`; others are reported."""
         found: list[Model] = []
         holder: Any = reduce(lambda held, key: held[key], at, self.values)
         named = holder.get("model")

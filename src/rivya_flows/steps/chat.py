@@ -175,12 +175,9 @@ def chat_body(
     session: str | None = None,
     message: str | None = None,
 ) -> str:
-    """The exact body of ``POST /chat/completions`` (contract, section 6.2).
+    """The exact body of ``POST /chat/completions`` (contract, section 6.2), also of a judge.
 
     Args:
-        request: Of a `chat` step, or of a judge.
-        files: Its uploaded attachments.
-        trace: ``client_request_id``.
         session: Session to continue; None takes that of the request, or a new one.
         message: Overrides the message of the request, to ask again.
     """

@@ -218,13 +218,8 @@ def _cut_fields(
 def cut_request(
     kind: Cut, arguments: Mapping[str, Any], files: Mapping[str, Asset]
 ) -> tuple[dict[str, Any], str]:
-    """The arguments with defaults and media filled in, and the hash of the request.
-
-    A clip is a map ``{"media", "seconds", "start", "motion"}``. Nulls in lists, arguments that are
-    not given, and defaults without effect are left out. Media are assets, ``{"url": …}`` or ``{"file_id": …}``.
-
-    Raises:
-        ItemRequestError: A value is wrong; all mistakes.
+    """The arguments with defaults and media filled in, without nulls and defaults that have no effect, and
+    the hash of the request. Raises an `ItemRequestError` with all mistakes.
     """
     given = {key: _without_nulls(key, value) for key, value in arguments.items()}
     if problems := list(cut_mistakes(kind, given, files)):

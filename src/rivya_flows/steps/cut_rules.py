@@ -58,11 +58,7 @@ _ADD = 'write `video: "${{ steps.NAME.asset }}"`'
 
 
 def cut_problems(uses: str, arguments: Values) -> Iterator[Diagnostic]:
-    """What is wrong with the arguments of a `compose` or `layout`, taken together.
-
-    Values that are not known yet, an expression or `Unknown`, are right. Paths start in `with`; the
-    code `needless-key` is about the key at the end of its path, the others about the value.
-    """
+    """What is wrong with the arguments of a `compose` or `layout`, taken together; what is not known is right."""
     given = {key: value for key, value in arguments.items() if value is not None}
     for key in _NOT_EMPTY:
         if given.get(key) in ([], ()):
@@ -189,9 +185,8 @@ def start_problems(given: Values) -> Iterator[Diagnostic]:
 
 
 def length_problems(given: Values) -> Iterator[Diagnostic]:
-    """Clips too short for their transitions, and overlays that would never be seen.
-
-    No reason to fail once media are bought: a transition then takes half of a clip at most.
+    """Clips too short for their transitions, and overlays that would never be seen; once media are bought no
+    reason to fail: a transition then takes half of a clip at most.
     """
     clips, overlap = given.get("clips"), overlap_seconds(given.get("transition"))
     if not isinstance(clips, list | tuple) or not clips or overlap is None:
@@ -371,10 +366,7 @@ def _clip_problems(shape: Shape, path: Path) -> Iterator[Diagnostic]:
 
 
 def _is_no_file(medium: Any) -> bool:
-    """Whether it is a list, or a map of other keys than a file, with an expression inside.
-
-    Those without one are reported with the files.
-    """
+    """Whether it is a list or a map, no file, with an expression inside; others are reported with the files."""
     held = isinstance(medium, list) or (isinstance(medium, dict) and not is_medium_map(medium))
     return held and has_unknown(medium)
 

@@ -1,8 +1,4 @@
-"""Python functions as kinds of step.
-
-The signature of a function defines what `with` takes; the model that it returns defines its
-outputs. A check imports the function to read them, and never calls it.
-"""
+"""Python functions as kinds of step: their signature defines `with` and outputs. A check never calls one."""
 
 from __future__ import annotations
 
@@ -67,12 +63,10 @@ class Function(Kind):
     """A function that is a kind of step.
 
     Attributes:
-        call: The function itself.
         types: The type of each argument.
         shapes: What is known of a value that it takes, by argument.
         result: The model that it returns; a field of type `Path` becomes an asset.
-        extra: Arguments that it gets beside `types`: ``folder``, an empty folder for its files,
-            and ``idempotency_key``.
+        extra: Which of ``folder``, an empty one for its files, and ``idempotency_key`` it gets too.
         credits: What one call costs; it buys at most once under one idempotency key.
     """
 
@@ -155,10 +149,7 @@ class BrokenKindError(Exception):
 
 
 def remote_file(value: Any) -> dict[str, str] | None:
-    """The URL or the id of a file that a value names, as a map; else None.
-
-    An asset that only the service holds has an id too.
-    """
+    """The URL or the id of a file that a value names, as a map, also of an asset of the service; else None."""
     if isinstance(value, str):
         value = {"url": value} if is_url(value) else None
     if not isinstance(value, dict) or value.get("sha256"):
@@ -188,11 +179,7 @@ _HINT = "write a value that the function {} takes, or an expression"
 
 
 def as_step(name: str, call: Any) -> Function:
-    """A function as a kind of step.
-
-    Raises:
-        BrokenKindError: Its signature does not define its arguments and outputs.
-    """
+    """A function as a kind of step; raises a `BrokenKindError` if its signature does not define one."""
     if not callable(call):
         raise BrokenKindError(f"{shown(call)} is not a function")
     try:

@@ -419,11 +419,7 @@ def _not_again(
 
 
 def _values(given: Arguments, candidates: Sequence[Candidate]) -> dict[str, float | None]:
-    """What `by` says of each candidate that can be picked; None if it is not eligible.
-
-    Raises:
-        ItemRequestError: It is not a number.
-    """
+    """What `by` says of each candidate that can be picked; None if it is not eligible."""
     values: dict[str, float | None] = {}
     for one in available(candidates):
         try:

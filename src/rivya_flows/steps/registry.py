@@ -1,8 +1,4 @@
-"""The kinds of step: those of this package, and those that others register.
-
-Another distribution registers a function, or a `Kind`, under the entry-point group ``rivya_flows.steps``.
-A spec cannot: what it names has been installed.
-"""
+"""The kinds of step: those of this package, and functions and kinds that other distributions register."""
 
 from __future__ import annotations
 
@@ -42,11 +38,7 @@ def names() -> tuple[str, ...]:
 
 
 def kind_of(uses: Any) -> Kind | None:
-    """The kind of step of that name, or None.
-
-    Raises:
-        BrokenKindError: What is registered cannot be imported, or cannot be a step.
-    """
+    """The kind of step of that name, or None; raises a `BrokenKindError` for one that cannot be a step."""
     if not isinstance(uses, str):
         return None
     # Entry points are read only for kinds that are not built in.

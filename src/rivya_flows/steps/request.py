@@ -1,7 +1,4 @@
-"""The request of an item: its evaluated arguments, references and price.
-
-Each kind of step makes its own.
-"""
+"""The request of an item, as its kind of step makes it: evaluated arguments, references and price."""
 
 from __future__ import annotations
 
@@ -61,12 +58,7 @@ def media_of(
 
 
 def medium_of(value: Any, kind: str, files: Mapping[str, Asset], argument: str) -> Medium:
-    """The medium that an asset, a text or a map describes; of this kind, if neither it nor the extension
-    of its URL says another.
-
-    Raises:
-        ItemRequestError: It describes none.
-    """
+    """The medium that an asset, a text or a map describes; of this kind, if nothing in it says another."""
     value = named_file(value, files)
     if isinstance(value, str) and (is_url(value) or is_uploaded(value)):
         return Medium(value, kind_of(value, kind) or kind)

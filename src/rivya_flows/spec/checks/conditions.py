@@ -42,10 +42,7 @@ _AGREE = {"eq": True, "in": True, "ne": False, "notin": False}
 
 
 def check_conditions(names: NamesInScope, report: DiagnosticCollector) -> None:
-    """Reports comparisons with values that never occur, and conditions that never hold.
-
-    Only what is certain: statuses of steps, values of enum inputs, literal axes, and types.
-    """
+    """Reports comparisons with values that never occur, and conditions that never hold; only certain ones."""
     parts = {step.id: step.part for step in names.spec.steps}
     for step in names.spec.steps:
         if report.dropped:
@@ -103,9 +100,7 @@ def _unequal_types(tree: nodes.Compare, scope: Scope) -> Iterator[InferenceError
                 hint = "compare it with a value of its type"
                 if alike == {"number", "text"}:
                     hint = "write the number without quotes, or `| int` after the text"
-                about = next(
-                    (one for one in (left, right) if not isinstance(one, nodes.Const)), left
-                )
+                about = right if isinstance(left, nodes.Const) else left
                 yield InferenceError("useless-condition", message, hint, written(about))
         left = right
 
@@ -175,26 +170,19 @@ def _check_status(
     except ExpressionError:
         return
     needed = [name for _, name in step.needs]
-    asked = [one.path[0] for one in tree_references(expression.tree) if one.path[1:] == ("status",)]
-    for name in sorted(set(asked)):
-        others = [str(one) for one in read if _reads_more(one, name)]
+    asked = {one.path[0] for one in tree_references(expression.tree) if one.path[1:] == ("status",)}
+    for name in sorted(asked):
+        of_it = [one for one in read if one.namespace == "steps" and one.path[:1] == (name,)]
+        others = [str(one) for one in of_it if one.path[1:] != ("status",)]
         if parts.get(name) != step.part or not (others or name in needed):
             continue
-        ends = [one for one in STATUSES if one != "failed"]
-        if all(_truth(expression.tree, name, one) is False for one in ends):
+        if all(_truth(expression.tree, name, one) is False for one in STATUSES if one != "failed"):
             why = f"it reads {min(others)}" if others else f"it has {name!r} in `needs`"
             message = f"this never holds: the step is skipped when {name!r} fails, since {why}"
             hint = f"read nothing of {name!r} but its status, or move the step to `on_failure`"
             about = f"steps.{name}.status"
-            report.expression(
-                (*step.path, "if"),
-                InferenceError("useless-condition", message, hint, about),
-                expression,
-            )
-
-
-def _reads_more(one: Reference, name: str) -> bool:
-    return one.namespace == "steps" and one.path[:1] == (name,) and one.path[1:] != ("status",)
+            error = InferenceError("useless-condition", message, hint, about)
+            report.expression((*step.path, "if"), error, expression)
 
 
 def _truth(tree: nodes.Node, name: str, status: str) -> bool | None:
@@ -219,25 +207,17 @@ def _truth(tree: nodes.Node, name: str, status: str) -> bool | None:
 def check_step_keys(spec: WrittenSpec, report: DiagnosticCollector) -> None:
     """Reports conditions that are none, and keys that have no effect on a kind of step."""
     for step in spec.steps:
-        _check_condition(step, spec, report)
+        value = step.get("if")
+        if not (value is None or isinstance(value, bool) or is_whole(value)):
+            message = "a condition must be one expression, true or false"
+            computed = "${{" in str(value)
+            hint = "write one expression" if computed else _condition_hint(value, step, spec)
+            report.add((*step.path, "if"), "bad-condition", message, hint)
         for key in step.kind.idle if step.kind else ():
             if step.kind and key in step.keys:
                 message = f"{key!r} has no effect on {step.kind.name}"
                 hint = step.kind.idle_hint(key)
                 report.add((*step.path, key), "needless-key", message, hint, key=True)
-
-
-def _check_condition(step: WrittenStep, spec: WrittenSpec, report: DiagnosticCollector) -> None:
-    value = step.get("if")
-    if value is None or isinstance(value, bool) or is_whole(value):
-        return
-    hint = "write one expression" if "${{" in str(value) else _condition_hint(value, step, spec)
-    report.add(
-        (*step.path, "if"),
-        "bad-condition",
-        "a condition must be one expression, true or false",
-        hint,
-    )
 
 
 def _condition_hint(value: Any, step: WrittenStep, spec: WrittenSpec) -> str:

@@ -60,10 +60,7 @@ def _check_deployment(
 
 
 def _check_placeholders(deploy: Deploy, path: Path, report: DiagnosticCollector) -> None:
-    """Reports what Prefect would fill in: `{{ prefect.blocks… }}` is the value of a block.
-
-    `trigger_values.for_prefect` escapes what stands beside an expression of a trigger.
-    """
+    """Reports what Prefect would fill in: `{{ prefect.blocks… }}` is the value of a block."""
     for place, text in trigger_values.texts_in(deploy.model_dump(exclude_unset=True)):
         if text == _HYDRATED:
             message = f"{text} makes Prefect fill in a value"

@@ -21,9 +21,7 @@ _EXPRESSION = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
 
 
 def warn(spec: WrittenSpec, workflow: Workflow, report: DiagnosticCollector) -> None:
-    """Reports inputs and steps that nothing uses, empty defaults, a spec that gives nothing, and characters
-    that no font has; the spec has no mistakes.
-    """
+    """Reports what a spec without mistakes declares, buys or draws in vain."""
     read = references([spec.values.get(part) for part in (*PARTS, "outputs", "labels")])
     inputs = {one.path[0] if one.path else None for one in read if one.namespace == "inputs"}
     for name in workflow.inputs if None not in inputs else ():

@@ -48,10 +48,7 @@ _ONE_BRACE = re.compile(r"(\$\{)(?!\{)")
 def check_names(
     names: NamesInScope, report: DiagnosticCollector, wanted: Mapping[str, Mapping[str, Input]]
 ) -> None:
-    """Reports every expression that cannot be parsed or uses a name that is not in scope.
-
-    `wanted` has the inputs of the spec that each `include` step includes.
-    """
+    """Reports wrong expressions and names; `wanted` has the inputs of what each `include` includes."""
     for step in names.spec.steps:
         outside, inside = names.everywhere(step.part), names.inside(step)
         for loop in LOOPS:

@@ -1,7 +1,4 @@
-"""Checks of the requests of all steps, as far as their text says what these will be.
-
-Each kind of step examines its own arguments, as it does again before a run and in it.
-"""
+"""Checks of the requests of all steps: each kind examines its own, as it does before a run and in it."""
 
 from __future__ import annotations
 
@@ -38,10 +35,7 @@ _MODELS = "`rivya-flows models ID` shows what a model takes"
 def check_requests(
     names: NamesInScope, folder: FilePath | None, report: DiagnosticCollector
 ) -> None:
-    """Reports arguments that a kind of step does not take, or that the service would refuse.
-
-    Files are not checked where the folder of the spec is None.
-    """
+    """Reports arguments that a kind of step does not take, or that the service would refuse."""
     for step in names.spec.steps:
         if report.dropped:
             return
@@ -139,9 +133,7 @@ def _check_fallbacks(
     folder: FilePath | None,
     report: DiagnosticCollector,
 ) -> None:
-    """Reports alternatives that the service would refuse: each is a request of its own, with what
-    `with` adds to it.
-    """
+    """Reports alternatives that the service would refuse: each is a request of its own."""
     arguments = written.step.arguments or {}
     reported = {(one.code, one.message) for one in found}
     media = set(_media(written, kind, arguments))

@@ -1,8 +1,4 @@
-"""The JSON Schema of specs, for editors: keys, types, models, and what each model takes.
-
-It is built from the models and tables of the language and from the catalogue. What no schema can
-express (references, cycles, files, prices) is left to `check`.
-"""
+"""The JSON Schema of specs, for editors: keys, types, models, and what each model takes; `check` knows more."""
 
 from __future__ import annotations
 

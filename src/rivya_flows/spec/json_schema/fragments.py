@@ -60,10 +60,7 @@ def of_models(
 ) -> dict[str, Schema]:
     """Strict maps for the models and all models inside them, by class name.
 
-    Args:
-        models: Models of the spec language.
-        instead: The form of a key, by class name and spelling, where the type in the model is
-            less precise than the language; an empty map removes the key.
+    `instead` has the forms of keys, by class name and spelling; an empty one removes the key.
     """
     wanted = [(model, "validation") for model in models]
     _, whole = models_json_schema(wanted, schema_generator=_Generator)  # type: ignore[arg-type]  # the mode is a literal, widened in the list
