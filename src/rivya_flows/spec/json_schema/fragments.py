@@ -134,13 +134,11 @@ def _flat(options: list[Schema]) -> list[Schema]:
 
 def or_null(value: Schema) -> Schema:
     """The value, or nothing."""
-    if "enum" in value:
-        return {**value, "type": [value["type"], "null"], "enum": [*value["enum"], None]}
-    if isinstance(value.get("type"), str):
-        return {**value, "type": [value["type"], "null"]}
-    if isinstance(value.get("type"), list):
-        return {**value, "type": [*value["type"], "null"]}
-    return {"anyOf": [value, {"type": "null"}]}
+    if "type" not in value:
+        return {"anyOf": [value, _NOTHING]}
+    types = value["type"] if isinstance(value["type"], list) else [value["type"]]
+    either = {**value, "type": [*types, "null"]}
+    return {**either, "enum": [*value["enum"], None]} if "enum" in value else either
 
 
 def _with_inner(models: Collection[type[BaseModel]]) -> dict[str, type[BaseModel]]:
