@@ -11,12 +11,11 @@ from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.brand import Brand
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.output_types import Shape
-from rivya_flows.language.expressions.resolve import is_computed
-from rivya_flows.language.inputs import fit, hint_for
 from rivya_flows.language.step_groups import PARTS
 from rivya_flows.language.syntax.source import MAX_BYTES
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.workflow import Included, Workflow
+from rivya_flows.spec.checks.input_values import check_values, missing
 from rivya_flows.spec.names import WrittenSpec
 
 MAX_LEVELS = 8
@@ -55,7 +54,7 @@ class Place:
 
 
 class TextFile(NamedTuple):
-    """A kind of text file that a spec names: what it is, its diagnostic, a path as an example."""
+    """A text file that a spec names: what it is, the code of its diagnostics, a path as an example."""
 
     what: str
     code: str
@@ -63,8 +62,7 @@ class TextFile(NamedTuple):
 
 
 _SPEC = TextFile("an included spec", "bad-include", "parts/intro.yaml")
-
-CheckIncluded = Callable[[str, Place], Checked]
+_RELATIVE = "paths are relative to the folder of this spec"
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ class IncludeSources:
 
     folder: FilePath | None
     texts: Mapping[str, str] | None
-    check: CheckIncluded
+    check: Callable[[str, Place], Checked]
     known: dict[tuple[PurePosixPath, Brand | None], tuple[str, Checked]] = field(
         default_factory=dict
     )
@@ -152,7 +150,7 @@ def _include(
     try:
         text, checked = sources.checked(Place(path, above, place.brand))
     except ValueError as error:
-        report.add(at, "bad-include", str(error), "paths are relative to the folder of this spec")
+        report.add(at, "bad-include", str(error), _RELATIVE)
         return None
     if checked.workflow is None:
         return None, checked
@@ -177,6 +175,24 @@ def path_beside(
         report.add(at, kind.code, message, f"write a path such as {kind.example}")
         return None
     return place.path.parent / path
+
+
+def read_beside(
+    written: str,
+    at: Path,
+    place: Place,
+    kind: TextFile,
+    sources: IncludeSources,
+    report: DiagnosticCollector,
+) -> tuple[PurePosixPath, str] | None:
+    """The path and the text of a file that a spec names; None, and reported, if there is none."""
+    path = path_beside(written, at, place, kind, report)
+    if path is not None:
+        try:
+            return path, sources.text(path)
+        except ValueError as error:
+            report.add(at, kind.code, str(error), _RELATIVE)
+    return None
 
 
 def check_expanded(
@@ -251,21 +267,10 @@ def check_given(
         path: Path = (*step.path, "with", "inputs")
         given = arguments.get("inputs")
         given = given if isinstance(given, dict) else {}
-        for name, value in given.items():
-            if name not in declared:
-                report.unknown((*path, name), "unknown-input", "input", declared)
-            elif value is not None and not is_computed(value):
-                if "file" in (declared[name].type, declared[name].of) and folder is None:
-                    continue
-                try:
-                    fit(declared[name], value, root=folder, inside=True)
-                except ValueError as error:
-                    message, hint = f"{name}: {error}", hint_for(declared[name])
-                    report.add((*path, name), "wrong-input", message, hint)
-        for name, one in declared.items():
-            if one.required and one.default is None and given.get(name) is None:
-                message = f"{included.path!r:.200} needs the input {name!r}"
-                report.add(path, "missing-input", message, f"add `inputs: {{{name}: …}}`", key=True)
+        check_values(declared, given, path, report, folder, inside=True)
+        for name in missing(declared, given):
+            message = f"{included.path!r:.200} needs the input {name!r}"
+            report.add(path, "missing-input", message, f"add `inputs: {{{name}: …}}`", key=True)
 
 
 def included_texts(workflow: Workflow) -> dict[str, str]:

@@ -19,7 +19,7 @@ from rivya_flows.spec.build_models import build
 from rivya_flows.spec.checks.conditions import check_conditions, check_step_keys
 from rivya_flows.spec.checks.deploy_block import check_deployments
 from rivya_flows.spec.checks.fan_outs import check_loops
-from rivya_flows.spec.checks.input_declarations import check_declarations
+from rivya_flows.spec.checks.input_values import check_declarations
 from rivya_flows.spec.checks.lints import warn
 from rivya_flows.spec.checks.references import check_names
 from rivya_flows.spec.checks.requests import check_requests

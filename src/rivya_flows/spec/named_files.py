@@ -20,7 +20,7 @@ from rivya_flows.language.syntax.tree import Mapping as Tree, Path, plain
 from rivya_flows.language.wording import shown
 from rivya_flows.language.workflow import Input, Workflow
 from rivya_flows.spec.build_models import model_at
-from rivya_flows.spec.includes import IncludeSources, Place, TextFile, path_beside
+from rivya_flows.spec.includes import IncludeSources, Place, TextFile, read_beside
 from rivya_flows.spec.names import WrittenSpec
 from rivya_flows.spec.normalize import TOP_KEYS, known_in
 from rivya_flows.steps.cut_rules import CARD_KEYS, end_card_problems
@@ -29,7 +29,6 @@ from rivya_flows.steps.registry import known_kind
 
 _BRAND = TextFile("a brand file", "bad-brand", "brand.yaml")
 _SUBTITLES = TextFile("a subtitle file", "bad-captions", "subs.srt")
-_RELATIVE = "paths are relative to the folder of this spec"
 
 
 @dataclass(frozen=True)
@@ -61,14 +60,10 @@ def read_brand(
         folder = place.path.parent
         _check_media(written, _beside(folder, sources), sources.folder, ("brand",), report)
         return ReadBrand(written.moved_to(folder))
-    path = path_beside(written, ("brand",), place, _BRAND, report)
-    if path is None:
+    found = read_beside(written, ("brand",), place, _BRAND, sources, report)
+    if found is None:
         return ReadBrand()
-    try:
-        text = sources.text(path)
-    except ValueError as error:
-        report.add(("brand",), "bad-brand", str(error), _RELATIVE)
-        return ReadBrand()
+    path, text = found
     inner = DiagnosticCollector(str(PurePath(file).parent / written), text)
     brand = _brand_in(text, inner)
     if brand is not None:
@@ -149,40 +144,28 @@ def read_subtitles(
         if not isinstance(written, str) or "${{" in written:
             continue  # reported with the arguments
         at: Path = (*step.path, "with", "captions", "file")
-        path = path_beside(written, at, place, _SUBTITLES, report)
-        if path is None:
-            continue
-        if path.suffix.lower() not in (".srt", ".vtt"):
+        if PurePosixPath(written).suffix.lower() not in (".srt", ".vtt"):
             message = "captions are read from a subtitle file: .srt or .vtt"
             report.add(at, "bad-captions", message, "write a path such as subs.srt")
-            continue
-        if sources.folder is None and sources.texts is None:
-            continue
-        try:
-            text = sources.text(path)
-        except ValueError as error:
-            report.add(at, "bad-captions", str(error), _RELATIVE)
-            continue
-        if wrong := _wrong_subtitles(text):
-            message, _, hint = wrong.partition("; ")
-            report.add(at, "bad-captions", f"{written}: {message}", hint or "mend the file")
-        texts[str(path)] = text
+        elif sources.folder is not None or sources.texts is not None:
+            found = read_beside(written, at, place, _SUBTITLES, sources, report)
+            if found is not None:
+                path, texts[str(path)] = found
+                if wrong := _wrong_subtitles(texts[str(path)]):
+                    report.add(at, "bad-captions", f"{written}: {wrong}", "mend the file")
     return texts
 
 
 def _wrong_subtitles(text: str) -> str | None:
-    """What is wrong with a subtitle file, and after a semicolon the fix; None if it is right."""
     try:
         cues = parse_subtitles(text)
         CaptionsWith.model_validate({"cues": [asdict(cue) for cue in cues]}, context=EVALUATED)
     except ValidationError as error:
         [details, *_] = error.errors(include_url=False)
-        said = str(details.get("ctx", {}).get("error") or details["msg"])
+        said = details.get("ctx", {}).get("error") or details["msg"]
         return f"caption {int(details['loc'][1]) + 1}: {said}"
     except ValueError as error:
-        # Its hint stands after the last colon.
-        message, _, hint = str(error).rpartition(": ")
-        return f"{message}; {hint}" if message.count(": ") else str(error)
+        return str(error)
     return None
 
 

@@ -10,12 +10,13 @@ from pydantic import BeforeValidator, Field
 from rivya_flows.diagnostics import CODES, REFUSALS
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.field_types import Count, MediaKind, SpecModel
-from rivya_flows.language.inputs import fit, hint_for
+from rivya_flows.language.inputs import hint_for
 from rivya_flows.language.syntax import source
 from rivya_flows.language.syntax.tree import Mapping, Path as Place, plain
 from rivya_flows.language.wording import shown
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.spec.build_models import model_at
+from rivya_flows.spec.checks.input_values import check_values, missing
 from rivya_flows.spec.includes import names_in
 from rivya_flows.spec.normalize import known_in
 
@@ -229,7 +230,10 @@ def check_against(
     for index, case in enumerate(tests.cases):
         path: Place = ("cases", index)
         if case.name and not case.expect.diagnostics:  # else a wrong input may be what it shows
-            _check_inputs(case, workflow, folder, path, report)
+            check_values(workflow.inputs, case.inputs, (*path, "inputs"), report, folder)
+            for name in missing(workflow.inputs, case.inputs):
+                message, hint = f"the input {name!r} is required", hint_for(workflow.inputs[name])
+                report.add((*path, "inputs"), "missing-input", message, hint)
         for name in case.answers:
             if name != "budget" and name.partition("[")[0] not in steps:
                 report.unknown((*path, "answers", name), "unknown-step", "step", steps)
@@ -240,22 +244,3 @@ def check_against(
             if name not in workflow.outputs:
                 place = (*path, "expect", "outputs", name)
                 report.unknown(place, "unknown-output", "output", workflow.outputs)
-
-
-def _check_inputs(
-    case: Case, workflow: Workflow, folder: Path, path: Place, report: DiagnosticCollector
-) -> None:
-    for name, value in case.inputs.items():
-        declared, place = workflow.inputs.get(name), (*path, "inputs", name)
-        if declared is None:
-            report.unknown(place, "unknown-input", "input", workflow.inputs)
-        elif value is not None:
-            try:
-                fit(declared, value, root=folder)
-            except ValueError as error:
-                report.add(place, "wrong-input", f"{name}: {error}", hint_for(declared))
-    given = {name for name, value in case.inputs.items() if value is not None}
-    for name, declared in workflow.inputs.items():
-        if declared.required and declared.default is None and name not in given:
-            message = f"the input {name!r} is required"
-            report.add((*path, "inputs"), "missing-input", message, hint_for(declared))

@@ -12,12 +12,11 @@ from rivya_flows.language import trigger_values
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.resolve import is_computed
 from rivya_flows.language.expressions.values import ExpressionError
-from rivya_flows.language.inputs import fit, hint_for
 from rivya_flows.language.syntax.cron import cron_problem
-from rivya_flows.language.syntax.patterns import pattern_error
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import shown
 from rivya_flows.language.workflow import Deploy, Input, Schedule, Workflow
+from rivya_flows.spec.checks.input_values import check_values, missing
 
 _EVENT = re.compile(r"[^\s*]{1,200}\*?")
 _HYDRATED = "__prefect_kind"
@@ -46,7 +45,7 @@ def _check_deployment(
         message = f"there are two deployments {deploy.name!r}"
         report.add((*path, "name"), "duplicate-name", message, "rename one of them")
     names.add(deploy.name)
-    _check_values(inputs, deploy.inputs, (*path, "inputs"), report)
+    check_values(inputs, deploy.inputs, (*path, "inputs"), report, None, paths=False)
     for number, schedule in enumerate(deploy.schedules):
         _check_schedule(schedule, (*path, "schedules", number), report)
     if any(schedule.active for schedule in deploy.schedules):
@@ -71,30 +70,6 @@ def _check_placeholders(deploy: Deploy, path: Path, report: DiagnosticCollector)
             report.add((*path, *place), "expression-not-allowed", message, hint)
 
 
-def _check_values(
-    inputs: Mapping[str, Input], values: Mapping[str, Any], path: Path, report: DiagnosticCollector
-) -> None:
-    for name, value in values.items():
-        declared = inputs.get(name)
-        if declared is None:
-            report.unknown((*path, name), "unknown-input", "input", inputs)
-        elif is_computed(value):
-            continue  # an event gives it, or the expression is reported elsewhere
-        elif value is not None and _is_usable(declared):
-            try:
-                fit(declared, value)
-            except ValueError as error:
-                report.add(
-                    (*path, name), "wrong-input", str(error), hint_for(declared, value, paths=False)
-                )
-
-
-def _is_usable(declared: Input) -> bool:
-    """Whether the declaration is valid enough to check a value; its mistakes are reported there."""
-    broken = declared.pattern is not None and pattern_error(declared.pattern) is not None
-    return "type" in declared.model_fields_set and not broken
-
-
 def _check_needed(
     inputs: Mapping[str, Input],
     given: Mapping[str, Any],
@@ -103,11 +78,9 @@ def _check_needed(
     report: DiagnosticCollector,
 ) -> None:
     """Reports required inputs without a value: a run that starts by itself can ask nobody."""
-    for name, declared in inputs.items():
-        if declared.required and declared.default is None and given.get(name) is None:
-            message = f"{who} cannot ask for the input {name!r}"
-            hint = f"add `inputs: {{{name}: …}}`, or give the input a default"
-            report.add(path, "missing-input", message, hint)
+    for name in missing(inputs, given):
+        hint = f"add `inputs: {{{name}: …}}`, or give the input a default"
+        report.add(path, "missing-input", f"{who} cannot ask for the input {name!r}", hint)
 
 
 def _check_triggers(
@@ -121,7 +94,7 @@ def _check_triggers(
             message = f"{shown(trigger.event)} is not an event name"
             hint = "write a name such as campaign.brief.created, or a prefix such as campaign.*"
             report.add((*place, "event"), "bad-name", message, hint)
-        _check_values(inputs, trigger.inputs, (*place, "inputs"), report)
+        check_values(inputs, trigger.inputs, (*place, "inputs"), report, None, paths=False)
         for name, value in trigger.inputs.items():
             try:
                 trigger_values.check_value(value)

@@ -1,12 +1,13 @@
-"""Checks of declared inputs."""
+"""Checks of declared inputs, and of the values that a spec gives to inputs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
+from rivya_flows.language.expressions.resolve import is_computed
 from rivya_flows.language.inputs import SIZED, fit, hint_for
 from rivya_flows.language.syntax import tree
 from rivya_flows.language.syntax.patterns import MAX_PARTS_OF_ALL, parts_of, pattern_error
@@ -87,3 +88,46 @@ def _check_declaration(declared: Input, path: tree.Path, report: DiagnosticColle
     for key, message, hint in wrong:
         report.add((*path, key), "bad-input", message, hint, key=True)
     return not wrong
+
+
+def check_values(
+    declared: Mapping[str, Input],
+    given: Mapping[str, Any],
+    path: tree.Path,
+    report: DiagnosticCollector,
+    folder: Path | None,
+    *,
+    inside: bool = False,
+    paths: bool = True,
+) -> None:
+    """Reports values of unknown inputs, and literals that do not fit.
+
+    Files are relative to `folder`, and may be outside of it unless `inside`; with no `paths`, none may be
+    a path. Without a folder no other file is looked at.
+    """
+    for name, value in given.items():
+        if (one := declared.get(name)) is None:
+            report.unknown((*path, name), "unknown-input", "input", declared)
+        elif value is None or is_computed(value) or not _is_usable(one):
+            continue  # reported elsewhere, or known later
+        elif paths and folder is None and "file" in (one.type, one.of):
+            continue
+        else:
+            try:
+                fit(one, value, root=folder, inside=inside)
+            except ValueError as error:
+                hint = hint_for(one, value, paths=paths)
+                report.add((*path, name), "wrong-input", f"{name}: {error}", hint)
+
+
+def missing(declared: Mapping[str, Input], given: Mapping[str, Any]) -> Iterator[str]:
+    """The inputs that must have a value and have none."""
+    for name, one in declared.items():
+        if one.required and one.default is None and given.get(name) is None:
+            yield name
+
+
+def _is_usable(declared: Input) -> bool:
+    """Whether the declaration is valid enough to check a value; its mistakes are reported there."""
+    broken = declared.pattern is not None and pattern_error(declared.pattern) is not None
+    return "type" in declared.model_fields_set and not broken
