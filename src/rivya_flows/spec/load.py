@@ -16,13 +16,13 @@ from rivya_flows.language.syntax import source
 from rivya_flows.language.syntax.tree import Mapping, Mark, Node, Path, Scalar, Sequence, plain
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.spec.build_models import build
-from rivya_flows.spec.checks.conditions import check_conditions, check_step_keys
+from rivya_flows.spec.checks.conditions import check_conditions
 from rivya_flows.spec.checks.deploy_block import check_deployments
-from rivya_flows.spec.checks.fan_outs import check_loops
 from rivya_flows.spec.checks.input_values import check_declarations
 from rivya_flows.spec.checks.lints import warn
 from rivya_flows.spec.checks.references import check_names
 from rivya_flows.spec.checks.requests import check_requests
+from rivya_flows.spec.checks.steps import check_order, check_steps
 from rivya_flows.spec.includes import (
     Checked,
     IncludeSources,
@@ -34,7 +34,6 @@ from rivya_flows.spec.includes import (
 from rivya_flows.spec.named_files import check_end_cards, is_brand_file, read_brand, read_subtitles
 from rivya_flows.spec.names import NamesInScope, WrittenSpec
 from rivya_flows.spec.normalize import normalized
-from rivya_flows.spec.step_order import check_order
 
 # Text that is not evaluated. Elsewhere the models refuse an expression, or it is evaluated.
 _PLAIN_TEXTS = (
@@ -136,8 +135,7 @@ def _check_one(
     outputs = {step_id: one.outputs for step_id, (_, one) in found.items()}
     names = NamesInScope(spec, catalogue, outputs, brand)
     _check_places(tree, report)
-    check_step_keys(spec, report)
-    check_loops(names, report)
+    check_steps(names, report)
     wanted = {step_id: one.workflow.inputs for step_id, one in included.items()}
     check_names(names, report, wanted)
     if sources.texts is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from typing import Any
 
 from jinja2 import nodes
@@ -20,12 +19,12 @@ from rivya_flows.language.expressions.resolve import (
     references,
     tree_references,
 )
-from rivya_flows.language.expressions.templates import NAMESPACES, template
+from rivya_flows.language.expressions.templates import template
 from rivya_flows.language.expressions.values import ExpressionError, InferenceError
 from rivya_flows.language.step_groups import Part
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, shown
-from rivya_flows.spec.names import NamesInScope, WrittenSpec
+from rivya_flows.spec.names import NamesInScope
 from rivya_flows.steps.kind import WrittenStep
 
 STATUSES = ("completed", "cached", "skipped", "failed")
@@ -202,31 +201,3 @@ def _truth(tree: nodes.Node, name: str, status: str) -> bool | None:
                 if reference == Reference("steps", (name, "status")):
                     return (status in constants) is _AGREE[operator]
     return None
-
-
-def check_step_keys(spec: WrittenSpec, report: DiagnosticCollector) -> None:
-    """Reports conditions that are none, and keys that have no effect on a kind of step."""
-    for step in spec.steps:
-        value = step.get("if")
-        if not (value is None or isinstance(value, bool) or is_whole(value)):
-            message = "a condition must be one expression, true or false"
-            computed = "${{" in str(value)
-            hint = "write one expression" if computed else _condition_hint(value, step, spec)
-            report.add((*step.path, "if"), "bad-condition", message, hint)
-        for key in step.kind.idle if step.kind else ():
-            if step.kind and key in step.keys:
-                message = f"{key!r} has no effect on {step.kind.name}"
-                hint = step.kind.idle_hint(key)
-                report.add((*step.path, key), "needless-key", message, hint, key=True)
-
-
-def _condition_hint(value: Any, step: WrittenStep, spec: WrittenSpec) -> str:
-    """The value in braces, if that is an expression of known names; else an example."""
-    named: set[str] = set()
-    if isinstance(value, str) and len(value) < 60 and '"' not in value:
-        with suppress(ExpressionError):
-            named = {one.namespace for one in references(f"${{{{ {value} }}}}")}
-            if named and named <= {*NAMESPACES, step.get("as")}:
-                return f'write "${{{{ {value} }}}}"'
-    name = next((one for one in sorted(named) if one in spec.inputs), "NAME")
-    return f"write \"${{{{ inputs.{name} == 'value' }}}}\""
