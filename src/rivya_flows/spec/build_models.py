@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from rivya_flows.language.brand import Brand
-from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
+from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.field_errors import EXAMPLES, must_be, report_error
 from rivya_flows.language.field_types import fields_of
 from rivya_flows.language.step_groups import PARTS, Part
@@ -22,7 +22,6 @@ from rivya_flows.language.workflow import (
     Step,
     Workflow,
 )
-from rivya_flows.similar_names import certain
 from rivya_flows.steps import registry
 from rivya_flows.steps.function import BrokenKindError
 
@@ -43,10 +42,10 @@ def build(tree: Mapping, report: DiagnosticCollector) -> Workflow:
     for part in PARTS[1:]:
         if data.get(part) is not None:
             made[part] = _steps(data[part], part, report)
-    if "budget" in data:
-        made["budget"] = _part(Budget, data["budget"], ("budget",), report)
-    if "concurrency" in data:
-        made["concurrency"] = _part(Concurrency, data["concurrency"], ("concurrency",), report)
+    limits: dict[str, type[BaseModel]] = {"budget": Budget, "concurrency": Concurrency}
+    for key, model in limits.items():
+        if key in data:
+            made[key] = _part(model, data[key], (key,), report)
     if data.get("brand") is not None:
         made["brand"] = _brand(data["brand"], report)
     if isinstance(data.get("deploy"), list):
@@ -72,7 +71,7 @@ def model_at(model: type[_M], value: Any, path: Path, report: DiagnosticCollecto
 
 
 def _part(model: type[_M], value: Any, path: Path, report: DiagnosticCollector) -> _M:
-    return model_at(model, value, path, report) or _empty(model)
+    return model_at(model, value, path, report) or model.model_construct()
 
 
 def _brand(value: Any, report: DiagnosticCollector) -> Brand | str | None:
@@ -83,10 +82,6 @@ def _brand(value: Any, report: DiagnosticCollector) -> Brand | str | None:
     message = f"'brand' must be a map or the path of a brand file, not {shown(value)}"
     report.add(("brand",), "wrong-type", message, "write {name: Aurora}, or brand.yaml")
     return None
-
-
-def _empty(model: type[_M]) -> _M:
-    return model.model_construct()
 
 
 def _steps(steps: Any, part: Part, report: DiagnosticCollector) -> dict[str, Step]:
@@ -104,29 +99,26 @@ def _step(part: Part, name: str, step: Any, report: DiagnosticCollector) -> Step
     path = (part, name)
     if not isinstance(step, dict):
         report.add(path, "wrong-type", f"a step must be a map, not {shown(step)}", "add `uses:`")
-        return _empty(Step)
+        return Step.model_construct()
     uses = step.get("uses")
     if uses is None:
         hint = f"add `uses:` with one of {', '.join(registry.names())}"
         report.add((*path, "uses"), "missing-key", "a step needs 'uses'", hint)
-        return _empty(Step)
+        return Step.model_construct()
     try:
         kind = registry.kind_of(uses)
     except BrokenKindError as error:
         message = f"the step kind {shown(uses)} is broken: {error}"
         report.add((*path, "uses"), "broken-step", message, "fix it, or install another version")
-        return _empty(Step)
-    if not isinstance(uses, str):
-        hint = f"write one of {', '.join(registry.names())}"
-        message = f"'uses' must be a kind of step, not {shown(uses)}"
-        report.add((*path, "uses"), "wrong-type", message, hint)
-        return _empty(Step)
+        return Step.model_construct()
     if kind is None:
-        message = f"unknown kind of step {shown(uses)}"
         known = registry.names()
-        near, sure = meant(str(uses), known), certain(str(uses), known)
-        report.add((*path, "uses"), "unknown-uses", message, near, instead=sure)
-        return _empty(Step)
+        if isinstance(uses, str):
+            report.unknown((*path, "uses"), "unknown-uses", "kind of step", known, value=uses)
+        else:
+            message = f"'uses' must be a kind of step, not {shown(uses)}"
+            report.add((*path, "uses"), "wrong-type", message, f"write one of {', '.join(known)}")
+        return Step.model_construct()
     written, model = step.get("with", {}), kind.takes
     if step.get("with") is None and (needed := kind.needed()):
         lacks = "empty" if "with" in step else "missing"
@@ -134,7 +126,7 @@ def _step(part: Part, name: str, step: Any, report: DiagnosticCollector) -> Step
         example = {**EXAMPLES, **kind.examples}.get(needed, "…")
         hint = f"add `with: {{{needed}: {example}}}`"
         report.add((*path, "with"), "missing-key", message, hint)
-        arguments = _empty(model)
+        arguments = model.model_construct()
     else:
         arguments = _part(model, written, (*path, "with"), report)
     for key, field in fields_of(model).items() if isinstance(written, dict) else ():

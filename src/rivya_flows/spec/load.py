@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import typing
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +12,6 @@ from rivya_client.catalogue.catalogue import Catalogue
 from rivya_flows.diagnostics import LINTS, Diagnostic
 from rivya_flows.errors import SpecError
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
-from rivya_flows.language.step_groups import PARTS
 from rivya_flows.language.syntax import source
 from rivya_flows.language.syntax.tree import Mapping, Mark, Node, Path, Scalar, Sequence, plain
 from rivya_flows.language.workflow import Workflow
@@ -35,18 +35,11 @@ from rivya_flows.spec.named_files import check_end_cards, is_brand_file, read_br
 from rivya_flows.spec.names import NamesInScope, WrittenSpec
 from rivya_flows.spec.normalize import normalized
 
-# Text that is not evaluated. Elsewhere the models refuse an expression, or it is evaluated.
-_PLAIN_TEXTS = (
-    ("title",),
-    ("description",),
-    ("inputs", "*", "title"),
-    ("inputs", "*", "description"),
-    ("inputs", "*", "pattern"),
-    *((part, "*", "title") for part in PARTS),
-    ("deploy",),
+_PLAIN_TEXT = re.compile(
+    r"(title|description|inputs/[^/]+/(title|description|pattern)|(steps|on_failure|finally)/[^/]+/title"
+    r"|deploy(?!/[0-9]+/triggers/[0-9]+/inputs/))(/|$)"
 )
-# Except for these, which an event fills in.
-_OF_EVENTS = ("deploy", "*", "triggers", "*", "inputs")
+"""Places of text that is not evaluated; elsewhere the models refuse an expression, or it is evaluated."""
 
 
 def load(
@@ -172,24 +165,14 @@ def _check_places(tree: Mapping, report: DiagnosticCollector) -> None:
                 message = "a key cannot be an expression"
                 report.add((*path, key), "expression-not-allowed", message, hint, key=True)
         written = node.value if isinstance(node, Scalar) else None
-        if isinstance(written, str) and "${{" in written and _is_plain_text(path):
-            message = "expressions are not evaluated here"
-            report.add(path, "expression-not-allowed", message, "write the text itself")
-
-
-def _is_plain_text(path: Path) -> bool:
-    fits = any(_fits_place(place, path) for place in _PLAIN_TEXTS)
-    return fits and not _fits_place(_OF_EVENTS, path)
-
-
-def _fits_place(place: tuple[str, ...], path: Path) -> bool:
-    return len(path) >= len(place) and all(
-        wanted in ("*", step) for wanted, step in zip(place, path, strict=False)
-    )
+        if isinstance(written, str) and "${{" in written:
+            if _PLAIN_TEXT.match("/".join(map(str, path))):
+                message = "expressions are not evaluated here"
+                report.add(path, "expression-not-allowed", message, "write the text itself")
 
 
 def _walk(node: Node, path: Path) -> Iterator[tuple[Path, Node]]:
-    waiting: list[tuple[Path, Node]] = [(path, node)]
+    waiting = [(path, node)]
     while waiting:
         here, node = waiting.pop()
         if here:

@@ -190,7 +190,10 @@ def read_tests(text: str, report: DiagnosticCollector) -> SpecTests | None:
     tests = model_at(SpecTests, {**data, "cases": stand_in}, (), report)
     if not isinstance(held, list) or not whole:
         return None
-    cases = tuple(_case(value, ("cases", index), report) for index, value in enumerate(held))
+    cases = tuple(
+        model_at(Case, value, ("cases", index), report) or Case.model_construct(name="")
+        for index, value in enumerate(held)
+    )
     first: dict[str, int] = {}
     for index, case in enumerate(cases):
         if case.name and first.setdefault(case.name, index) != index:
@@ -199,11 +202,6 @@ def read_tests(text: str, report: DiagnosticCollector) -> SpecTests | None:
         _check_expected(case, ("cases", index), report)
     tests = tests or SpecTests.model_construct(version=1, cases=())
     return tests.model_copy(update={"cases": cases})
-
-
-def _case(value: Any, path: Place, report: DiagnosticCollector) -> Case:
-    """The case; one without a name where it does not fit, which is reported."""
-    return model_at(Case, value, path, report) or Case.model_construct(name="")
 
 
 def _check_expected(case: Case, path: Place, report: DiagnosticCollector) -> None:

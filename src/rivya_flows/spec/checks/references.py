@@ -23,7 +23,7 @@ from rivya_flows.language.expressions.output_types import (
     of_input,
 )
 from rivya_flows.language.expressions.resolve import is_computed, references
-from rivya_flows.language.expressions.templates import NAMESPACES, Template, template
+from rivya_flows.language.expressions.templates import NAMESPACES, template
 from rivya_flows.language.expressions.values import ExpressionError, InferenceError
 from rivya_flows.language.field_types import fields_of
 from rivya_flows.language.final_cut import CUT_PARTS
@@ -178,24 +178,17 @@ def check_expressions(value: Any, path: Path, scope: Scope, report: DiagnosticCo
         except ExpressionError as error:
             report.expression(path, error)
             return ANY
-        return _check_template(parts, path, scope, report)
+        shape = ANY
+        for expression in parts.expressions:
+            try:
+                shape = shape_of(expression.tree, scope)
+                if not parts.whole and shape.kind in ("asset", "list", "map"):
+                    message = f"{an(shape.kind)} cannot be used in text"
+                    raise InferenceError("not-text", message, repair(TEXTS, shape))
+            except InferenceError as error:
+                report.expression(path, error, expression)
+        return shape if parts.whole else TEXT
     return ANY
-
-
-def _check_template(
-    parts: Template, path: Path, scope: Scope, report: DiagnosticCollector
-) -> Shape:
-    shape = ANY
-    for expression in parts.expressions:
-        try:
-            shape = shape_of(expression.tree, scope)
-            if not parts.whole and shape.kind in ("asset", "list", "map"):
-                raise InferenceError(
-                    "not-text", f"{an(shape.kind)} cannot be used in text", repair(TEXTS, shape)
-                )
-        except InferenceError as error:
-            report.expression(path, error, expression)
-    return shape if parts.whole else TEXT
 
 
 def _lint(text: str, path: Path, scope: Scope, report: DiagnosticCollector) -> None:
@@ -219,15 +212,10 @@ def _lint(text: str, path: Path, scope: Scope, report: DiagnosticCollector) -> N
 
 
 def _lint_bare(value: Any, path: Path, scope: Scope, report: DiagnosticCollector) -> None:
-    """Reports a text that is just a name without braces."""
-    if path[-1] in CUT_PARTS and isinstance(value, dict | list):
+    """Reports each text that is just a name without braces."""
+    if isinstance(value, dict | list):
         for key, part in value.items() if isinstance(value, dict) else enumerate(value):
-            inner = part.items() if isinstance(part, dict) else ((None, part),)
-            for name, one in inner:
-                _lint_bare(one, (*path, key) if name is None else (*path, key, name), scope, report)
-        return
-    for index, one in enumerate(value) if isinstance(value, list) else ((None, value),):
-        if isinstance(one, str) and is_bare(one, scope):
-            place = path if index is None else (*path, index)
-            message = f"{shown(one.strip())} is plain text and would be sent as is"
-            report.add(place, "missing-dollar", message, f"write ${{{{ {one.strip()} }}}}")
+            _lint_bare(part, (*path, key), scope, report)
+    elif isinstance(value, str) and is_bare(value, scope):
+        message = f"{shown(value.strip())} is plain text and would be sent as is"
+        report.add(path, "missing-dollar", message, f"write ${{{{ {value.strip()} }}}}")
