@@ -165,10 +165,10 @@ def _check_places(tree: Mapping, report: DiagnosticCollector) -> None:
                 message = "a key cannot be an expression"
                 report.add((*path, key), "expression-not-allowed", message, hint, key=True)
         written = node.value if isinstance(node, Scalar) else None
-        if isinstance(written, str) and "${{" in written:
-            if _PLAIN_TEXT.match("/".join(map(str, path))):
-                message = "expressions are not evaluated here"
-                report.add(path, "expression-not-allowed", message, "write the text itself")
+        is_computed = isinstance(written, str) and "${{" in written
+        if is_computed and _PLAIN_TEXT.match("/".join(map(str, path))):
+            message = "expressions are not evaluated here"
+            report.add(path, "expression-not-allowed", message, "write the text itself")
 
 
 def _walk(node: Node, path: Path) -> Iterator[tuple[Path, Node]]:

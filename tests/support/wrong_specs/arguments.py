@@ -4,30 +4,25 @@ from __future__ import annotations
 
 from support.wrong_specs.pieces import HEAD, INPUTS, SCRIPT, STILL, STILLS
 
-ANSWERS = "write string, integer, number or boolean, [string], [{name: string}], or {name: string}"
-CHOICES = "write string, and name the choices in the message"
+ANSWERS = (
+    "write string, integer, number or boolean, [string], [{name: string}], or {name: string};"
+    " choices are a string, and are named in the message"
+)
 NO_WORDS = 'write "${{ steps.NAME.asset }}"; words belong in a prompt or a message'
 
 ARGUMENTS = {
     "unknown answer type": (
         "bad-expect",
         HEAD + "steps:\n" + SCRIPT.replace("visual: string", "visual: ☞text"),
-        "write string",
+        ANSWERS,
     ),
     **{
         f"answer type {written}": (
             "bad-expect",
             HEAD + "steps:\n" + SCRIPT.replace("visual: string", f"visual: {written}"),
-            hint,
+            ANSWERS,
         )
-        for written, hint in (
-            ("☞5", ANSWERS),
-            ("☞enum", CHOICES),
-            ("☞[hot, cold]", CHOICES),
-            ("☞[]", "write [string], or [{name: string}]"),
-            ("☞array", "write [string]"),
-            ("☞string?", "write string: every field is required"),
-        )
+        for written in ("☞5", "☞enum", "☞[hot, cold]", "☞[]", "☞array", "☞string?")
     },
     "expression with one brace as a model": (
         "missing-dollar",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from support.wrong_specs.arguments import ANSWERS
 from support.wrong_specs.pieces import HEAD, SCRIPT, STILL, STILLS
 
 _LINES = """\
@@ -271,12 +272,12 @@ PICKS = {
     "list of several types": (
         "bad-expect",
         HEAD + "steps:\n" + SCRIPT.replace("tags: [string]", "tags: ☞[string, {a: string}]"),
-        "write [string], or [{name: string}]",
+        ANSWERS,
     ),
     "type in a list of maps": (
         "bad-expect",
         HEAD + "steps:\n" + SCRIPT.replace("tags: [string]", "tags: [{a: ☞text}]"),
-        "write string",
+        ANSWERS,
     ),
 }
 """Picks that are not valid."""
