@@ -8,6 +8,7 @@ ANSWERS = (
     "write string, integer, number or boolean, [string], [{name: string}], or {name: string};"
     " choices are a string, and are named in the message"
 )
+ITEMS = 'write "${{ steps.NAME.items }}", or ["${{ steps.NAME }}"] of steps with one item'
 NO_WORDS = 'write "${{ steps.NAME.asset }}"; words belong in a prompt or a message'
 
 ARGUMENTS = {
@@ -166,7 +167,7 @@ TYPES = {
         + "steps:\n"
         + STILLS
         + "  hero: {uses: pick, with: {from: [☞'${{ steps.stills }}']}}\n",
-        'write from: "${{ steps.NAME.items }}"',
+        ITEMS,
     ),
     "asset as a prompt": (
         "wrong-type",
@@ -264,7 +265,7 @@ TYPES = {
         + "steps:\n"
         + STILLS
         + "  b:\n    uses: pick\n    with: {from: ☞'${{ steps.stills.assets }}'}\n",
-        "use .items of a step with several items",
+        ITEMS,
     ),
     "pick of one asset": (
         "wrong-type",
@@ -272,7 +273,7 @@ TYPES = {
         + "steps:\n"
         + STILL
         + "  b:\n    uses: pick\n    with: {from: ['${{ steps.still }}', ☞'${{ steps.still.asset }}']}\n",
-        'write the step without a field: "${{ steps.NAME }}"',
+        ITEMS,
     ),
     "pick of a whole step": (
         "wrong-type",

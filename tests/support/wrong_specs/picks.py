@@ -24,6 +24,11 @@ def _of(keys: str) -> str:
     return _pick(f"{_ITEMS}, {keys}")
 
 
+_NUMBER = (
+    "name a number, such as item.json.score; `| int` makes one of a text, `1 if … else 0` of"
+    " a condition"
+)
+
 PICKS = {
     "pick by vote": ("wrong-choice", _of("mode: ☞vote"), "did you mean 'judge'?"),
     "order of a database": (
@@ -161,18 +166,14 @@ PICKS = {
     "by of a text": (
         "wrong-type",
         _pick("from: '${{ steps.lines.items }}', mode: best, by: ☞'${{ item.json.why }}'", _LINES),
-        "write `| int` if the text is a number, or `score: number` in `expect`",
+        _NUMBER,
     ),
     "by of a condition": (
         "wrong-type",
         _of("mode: best, by: ☞\"${{ item.style == 'neon' }}\""),
-        "write `1 if … else 0`",
+        _NUMBER,
     ),
-    "by of a picture": (
-        "wrong-type",
-        _of("mode: best, by: ☞'${{ item.asset }}'"),
-        "name a number of the candidate, such as item.json.score",
-    ),
+    "by of a picture": ("wrong-type", _of("mode: best, by: ☞'${{ item.asset }}'"), _NUMBER),
     "by of a field that is inside json": (
         "unknown-field",
         _pick("from: '${{ steps.lines.items }}', mode: best, by: '${{ ☞item.score }}'", _LINES),
