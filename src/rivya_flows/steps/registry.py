@@ -12,7 +12,7 @@ from typing import Any
 from rivya_flows.language.workflow import Step
 from rivya_flows.steps.chat import Chat
 from rivya_flows.steps.cut import Compose, Layout
-from rivya_flows.steps.function import BrokenKindError, as_step
+from rivya_flows.steps.function import BrokenKindError, Function
 from rivya_flows.steps.generate import Generate
 from rivya_flows.steps.include import Include
 from rivya_flows.steps.kind import Kind
@@ -92,7 +92,7 @@ def _loaded(name: str, entry: EntryPoint) -> Kind:
     if inspect.isclass(found) and issubclass(found, Kind):
         found = found()
     if not isinstance(found, Kind):
-        return as_step(name, found)
+        return Function(name, found)
     if found.uses != name:
         raise BrokenKindError(f"it is registered as {name!r}, and its `uses` is {found.uses!r}")
     if found.credits < 0 or {"status", "credits", "key"} & set(found.outputs):
