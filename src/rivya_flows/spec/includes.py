@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath, PurePosixPath
+from types import MappingProxyType
 from typing import NamedTuple
 
 from rivya_flows.diagnostics import Diagnostic
@@ -23,29 +24,20 @@ MAX_STEPS = 10_000
 """Steps of a spec with all that it includes."""
 
 
-@dataclass(frozen=True)
-class Checked:
-    """A spec after its check.
-
-    Attributes:
-        workflow: None if it has mistakes.
-        outputs: The shape of each output, as far as it is known.
-        diagnostics: In the order of its text, then those of what it includes.
+class Checked(NamedTuple):
+    """A spec after its check: no workflow if it has mistakes, the shapes of its outputs, and the mistakes in
+    the order of its text, then those of what it includes.
     """
 
     workflow: Workflow | None
-    outputs: Mapping[str, Shape] = field(default_factory=dict)
+    outputs: Mapping[str, Shape] = MappingProxyType({})
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
 @dataclass(frozen=True)
 class Place:
-    """The place of a spec among those that include each other.
-
-    Attributes:
-        path: From the folder of the outermost spec.
-        above: Paths of the specs that include it, the outermost first.
-        brand: Of the spec that includes it; None if it has none.
+    """The place of a spec among those that include each other: its path from the folder of the outermost
+    one, the paths of those that include it, the outermost first, and the brand of the last of them.
     """
 
     path: PurePosixPath

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path as FilePath, PurePath, PurePosixPath
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -31,18 +32,11 @@ _BRAND = TextFile("a brand file", "bad-brand", "brand.yaml")
 _SUBTITLES = TextFile("a subtitle file", "bad-captions", "subs.srt")
 
 
-@dataclass(frozen=True)
-class ReadBrand:
-    """The brand that a spec has of its own, with paths from the folder of the outermost one.
-
-    Attributes:
-        brand: None if there is none, or if it is wrong.
-        texts: The text of its file, by path.
-        diagnostics: What is wrong in its file.
-    """
+class ReadBrand(NamedTuple):
+    """The brand of a spec, the text of its file by path, and what is wrong in that."""
 
     brand: Brand | None = None
-    texts: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, str] = MappingProxyType({})
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
@@ -58,7 +52,8 @@ def read_brand(
         return ReadBrand()
     if isinstance(written, Brand):
         folder = place.path.parent
-        _check_media(written, _beside(folder, sources), sources.folder, ("brand",), report)
+        root = sources.folder and sources.folder / folder
+        _check_media(written, root, sources.folder, ("brand",), report)
         return ReadBrand(written.moved_to(folder))
     found = read_beside(written, ("brand",), place, _BRAND, sources, report)
     if found is None:
@@ -67,10 +62,10 @@ def read_brand(
     inner = DiagnosticCollector(str(PurePath(file).parent / written), text)
     brand = _brand_in(text, inner)
     if brand is not None:
-        _check_media(brand, _beside(path.parent, sources), sources.folder, (), inner)
+        root = sources.folder and sources.folder / path.parent
+        _check_media(brand, root, sources.folder, (), inner)
         brand = brand.moved_to(path.parent)
-    wrong = inner.diagnostics
-    return ReadBrand(None if wrong else brand, {str(path): text}, wrong)
+    return ReadBrand(None if inner.diagnostics else brand, {str(path): text}, inner.diagnostics)
 
 
 def is_brand_file(root: Tree) -> bool:
@@ -104,10 +99,6 @@ def _brand_in(text: str, report: DiagnosticCollector) -> Brand | None:
     report.root = root
     report.root = tree = known_in(Brand, report, root, ())
     return model_at(Brand, plain(tree), (), report)
-
-
-def _beside(folder: PurePosixPath, sources: IncludeSources) -> FilePath | None:
-    return None if sources.folder is None else sources.folder / folder
 
 
 def _check_media(

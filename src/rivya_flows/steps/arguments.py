@@ -37,13 +37,8 @@ Stage = Literal["written", "planned", "complete"]
 
 @dataclass(frozen=True)
 class World:
-    """What a request is made in.
-
-    Attributes:
-        catalogue: The models.
-        service: What names the seller in the identity of a request.
-        files: Assets by path from the folder of the spec.
-        branding: What the spec adds to its requests.
+    """What a request is made in; `service` names the seller in its identity, `files` are by path from the
+    folder of the spec.
     """
 
     catalogue: Catalogue
@@ -157,6 +152,8 @@ class Arguments:
     def media(self, name: str, files: Mapping[str, Asset]) -> ArgumentMedia:
         """The media of an argument that takes one, or a list of them."""
         value = self.values.get(name)
+        if value is None:
+            return ArgumentMedia()
         if isinstance(value, Unknown):
             return _of_unknown(value)
         members = value if isinstance(value, list) else [value]
@@ -178,11 +175,7 @@ class Arguments:
                     self.problem("wrong-type", str(error), None, name)
                     continue
                 kinds.append(media[-1].media)
-        return (
-            ArgumentMedia(tuple(media), tuple(kinds), is_whole)
-            if value is not None
-            else ArgumentMedia()
-        )
+        return ArgumentMedia(tuple(media), tuple(kinds), is_whole)
 
 
 def reference_problems(

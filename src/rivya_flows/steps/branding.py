@@ -21,9 +21,8 @@ class Branding:
 
     Attributes:
         brand: Its brand, or that of the spec that includes it.
-        texts: Texts of subtitles by path from the folder of the main spec.
+        texts, files: Of subtitles, and assets, by path from the folder of the main spec.
         folder: Of the spec, from there: "" or ``parts/``.
-        files: Assets by path from the folder of the main spec.
         notes: What people who rejected earlier results want; "" is nothing.
     """
 

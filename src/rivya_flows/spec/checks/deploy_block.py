@@ -22,8 +22,6 @@ _EVENT = re.compile(r"[^\s*]{1,200}\*?")
 _HYDRATED = "__prefect_kind"
 """The key of a map in whose place Prefect puts one of its variables, or what a template renders to."""
 
-_DEFAULT = ", or make the text the default of the input"
-
 
 def check_deployments(workflow: Workflow, report: DiagnosticCollector) -> None:
     """Reports deployments that cannot be made, or whose runs cannot start."""
@@ -66,8 +64,8 @@ def _check_placeholders(deploy: Deploy, path: Path, report: DiagnosticCollector)
             report.add((*path, *place), "expression-not-allowed", message, "remove it")
         elif "{{" in text and not ("inputs" in place and is_computed(text)):
             message = f"{shown(text)} has '{{{{', which Prefect would fill in"
-            hint = "remove it" + (_DEFAULT if "inputs" in place else "")
-            report.add((*path, *place), "expression-not-allowed", message, hint)
+            of_input = ", or make the text the default of the input" if "inputs" in place else ""
+            report.add((*path, *place), "expression-not-allowed", message, "remove it" + of_input)
 
 
 def _check_needed(
@@ -106,28 +104,20 @@ def _check_triggers(
 
 
 def _check_schedule(schedule: Schedule, place: Path, report: DiagnosticCollector) -> None:
-    kinds = [k for k in ("cron", "interval", "rrule") if getattr(schedule, k) is not None]
-    if len(kinds) != 1:
+    if [schedule.cron, schedule.interval, schedule.rrule].count(None) != 2:
         message = "a schedule needs exactly one of cron, interval and rrule"
         report.add(place, "bad-schedule", message, 'write {cron: "0 9 * * 1"}')
     if schedule.cron is not None and (wrong := cron_problem(schedule.cron.strip())):
         hint = "write minute hour day month weekday, such as 0 9 * * 1"
         report.add((*place, "cron"), "bad-schedule", wrong, hint)
-    if schedule.timezone is not None and not _is_zone(schedule.timezone):
-        report.unknown(
-            (*place, "timezone"), "bad-schedule", "time zone", _zones(), value=schedule.timezone
-        )
+    try:
+        ZoneInfo(schedule.timezone or "UTC")
+    except (KeyError, ValueError, OSError):
+        known, name = _zones(), schedule.timezone
+        report.unknown((*place, "timezone"), "bad-schedule", "time zone", known, value=name)
 
 
 @lru_cache(maxsize=1)
 def _zones() -> tuple[str, ...]:
     """All time zones; cached, since they are read from many files."""
     return tuple(sorted(available_timezones()))
-
-
-def _is_zone(name: str) -> bool:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        return False
-    return True

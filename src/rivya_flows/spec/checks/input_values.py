@@ -8,6 +8,7 @@ from typing import Any
 
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.resolve import is_computed
+from rivya_flows.language.expressions.values import is_number
 from rivya_flows.language.inputs import SIZED, fit, hint_for
 from rivya_flows.language.syntax import tree
 from rivya_flows.language.syntax.patterns import MAX_PARTS_OF_ALL, parts_of, pattern_error
@@ -40,7 +41,8 @@ def check_declarations(
             report.add((*path, "default"), "expression-not-allowed", message, "write the value")
             continue
         try:
-            if folder is None and _names_files(declared, default):
+            names_file = "file" in (declared.type, declared.of) and not is_number(default)
+            if folder is None and names_file:
                 continue  # files are checked only if the folder is known
             fit(declared, default, root=folder, inside=True)
         except ValueError as error:
@@ -48,18 +50,10 @@ def check_declarations(
             report.add((*path, "default"), "wrong-default", f"invalid default: {error}", hint)
 
 
-def _names_files(declared: Input, default: Any) -> bool:
-    """Whether a default may name files, by its type."""
-    if declared.type == "list":
-        return declared.of == "file" and isinstance(default, list)
-    return declared.type == "file" and isinstance(default, str | dict)
-
-
 def _check_declaration(declared: Input, path: tree.Path, report: DiagnosticCollector) -> bool:
     """Whether the declaration is valid; reports why if not."""
     wrong: list[tuple[str, str, str]] = []
-    kind = declared.type
-    given = declared.model_fields_set
+    kind, given = declared.type, declared.model_fields_set
     enumerates = kind == "enum" or (kind == "list" and declared.of == "enum")
     files = kind == "file" or (kind == "list" and declared.of == "file")
     if enumerates and not declared.values:
