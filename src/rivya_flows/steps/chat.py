@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 from pydantic import JsonValue
 
-from rivya_client.catalogue.catalogue import Model
 from rivya_client.catalogue.prices import Price, price
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.canonical import canonical, whole
@@ -95,25 +94,21 @@ class Chat(Kind):
         added = len(instruction(expect)) if is_form else 0
         media = given.media("attachments", world.files)
         given.report(_no_images(media))
-        request = None
-        for model in given.models(world.catalogue, self.uses, CHAT):
+        models = given.models(world.catalogue, self.uses, CHAT)
+        for model in models:
             if isinstance(message, Unknown):
                 given.report(check_prompt(model, None, least=message.least + added))
             elif "message" in given.values or not given.is_written:  # else the model reports it
-                given.report(
-                    check_prompt(model, None if message is None else message + " " * added)
-                )
+                text = None if message is None else message + " " * added
+                given.report(check_prompt(model, text))
             certain_ones = {k: one for k, one in given.values.items() if given.is_certain(k)}
             given.report(check_chat(model, certain_ones))
-            if given.is_complete and not given.problems and isinstance(message, str):
-                request = self._request(model, message, media, given, world)
-        return request
-
-    def _request(
-        self, model: Model, message: str, media: ArgumentMedia, given: Arguments, world: World
-    ) -> ItemRequest:
+        if given.problems or not (given.is_complete and models and isinstance(message, str)):
+            return None
+        [model] = models
         arguments = self.sent(given, world)
         asked = {name: one for name, one in arguments.items() if name != "attachments"}
+        identity = ["chat", world.service, asked, [one.source for one in media.media]]
         return ItemRequest(
             self.uses,
             arguments,
@@ -122,9 +117,7 @@ class Chat(Kind):
             media.media,
             self.route,
             price(model, {}, message),
-            content_hash(
-                ["chat", world.service, asked, [m.source for m in media.media]], media.media
-            ),
+            content_hash(identity, media.media),
             priced_by(model, {}, message),
         )
 
