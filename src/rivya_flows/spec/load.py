@@ -16,11 +16,10 @@ from rivya_flows.language.syntax import source
 from rivya_flows.language.syntax.tree import Mapping, Mark, Node, Path, Scalar, Sequence, plain
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.spec.build_models import build
-from rivya_flows.spec.checks.conditions import check_conditions
 from rivya_flows.spec.checks.deploy_block import check_deployments
+from rivya_flows.spec.checks.expressions import check_conditions, check_names
 from rivya_flows.spec.checks.input_values import check_declarations
 from rivya_flows.spec.checks.lints import warn
-from rivya_flows.spec.checks.references import check_names
 from rivya_flows.spec.checks.requests import check_requests
 from rivya_flows.spec.checks.steps import check_order, check_steps
 from rivya_flows.spec.includes import (

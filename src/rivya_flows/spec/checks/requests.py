@@ -18,7 +18,7 @@ from rivya_flows.language.final_cut import CutMedium
 from rivya_flows.language.syntax import media_references
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, shown
-from rivya_flows.spec.checks.references import check_expressions, computed_arguments
+from rivya_flows.spec.checks.expressions import check_expressions, computed_arguments
 from rivya_flows.spec.names import NamesInScope
 from rivya_flows.steps.arguments import Arguments, World
 from rivya_flows.steps.branding import Branding
