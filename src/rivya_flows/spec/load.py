@@ -13,7 +13,7 @@ from rivya_flows.diagnostics import LINTS, Diagnostic
 from rivya_flows.errors import SpecError
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.syntax import source
-from rivya_flows.language.syntax.tree import Mapping, Mark, Node, Path, Scalar, Sequence, plain
+from rivya_flows.language.syntax.tree import Mapping, Node, Path, Scalar, Sequence, plain
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.spec.build_models import build
 from rivya_flows.spec.checks.deploy_block import check_deployments
@@ -108,8 +108,8 @@ def _check_one(
     report.add_located(mistakes)
     if not isinstance(root, Mapping):
         if not mistakes:
-            what = "is empty" if root is None or root == _NOTHING else "is not a map"
-            report.add((), "not-a-spec", f"the file {what}", "start with `version: 1`")
+            message = "the file is empty, or is not a map of keys"
+            report.add((), "not-a-spec", message, "start with `version: 1`")
         return Checked(None, diagnostics=report.diagnostics)
     report.root = root
     if is_brand_file(root):
@@ -150,9 +150,6 @@ def _check_one(
     includes = {str(getattr(steps[name].with_, "spec", "")): one for name, one in included.items()}
     read = {"includes": includes, "texts": texts, "branding": brand}
     return Checked(workflow.model_copy(update=read), names.outputs())
-
-
-_NOTHING = Scalar(Mark(0, 0, 0), None, 0)
 
 
 def _check_places(tree: Mapping, report: DiagnosticCollector) -> None:

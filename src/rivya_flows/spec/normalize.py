@@ -22,8 +22,7 @@ from rivya_flows.steps.include import Include
 from rivya_flows.steps.kind import Kind
 
 _MERGED = ("with", "params", "retry")
-_Hints = typing.Mapping[str, str]
-"""What to do with unknown keys."""
+_Hints = typing.Mapping[str, str]  # what to do with unknown keys
 
 _OWN_KEYS = keys_of(Workflow)
 _FIRST_PART = _OWN_KEYS.index(PARTS[0])
@@ -122,19 +121,15 @@ def _is_nothing(node: Node | None) -> bool:
 def _default(node: Mapping, path: Path, report: DiagnosticCollector) -> Mapping:
     known = known_in(Defaults, report, node, path)
     if kind := registry.known_kind(str(path[-1])):
-        _arguments(known, kind, path, report, told=False)
+        _arguments(known, kind, path, report)
     return known
 
 
-def _arguments(
-    step: Mapping, kind: Kind, path: Path, report: DiagnosticCollector, *, told: bool = True
-) -> None:
-    """Keeps the known keys of `with`; those of other places are `told` where they belong."""
+def _arguments(step: Mapping, kind: Kind, path: Path, report: DiagnosticCollector) -> None:
+    """Keeps the known keys of `with`."""
     if isinstance(held := step.get("with"), Mapping):
-        hints = kind.elsewhere(held.pairs) if told else {}
-        inside = _OF_A_BRAND if kind.takes_brand else {}
-        known = known_in(kind.takes, report, held, (*path, "with"), hints, inside)
-        _put(step, "with", known)
+        hints, inside = kind.elsewhere(held.pairs), _OF_A_BRAND if kind.takes_brand else {}
+        _put(step, "with", known_in(kind.takes, report, held, (*path, "with"), hints, inside))
 
 
 def known_in(

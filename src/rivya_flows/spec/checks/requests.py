@@ -26,9 +26,6 @@ from rivya_flows.steps.cut_rules import wrong_kind
 from rivya_flows.steps.kind import Kind, WrittenStep
 
 _MAX_VALUES = 50
-_OF_MODELS = {"unknown-model", "model-unavailable", "missing-prompt", "prompt-too-long", "unknown-param",
-              "missing-param", "bad-param", "bad-option", "out-of-range", "references-refused",
-              "too-many-references", "chat-cannot"}  # fmt: skip
 _MODELS = "`rivya-flows models ID` shows what a model takes"
 
 
@@ -67,8 +64,7 @@ class Written:
         given = self.evaluate(kind, arguments)
         kind.request(given, self._world)
         for one in (*given.problems, *kind.check(given, self.step, self)):
-            hint = _MODELS if one.hint is None and one.code in _OF_MODELS else one.hint
-            yield replace(one, hint=hint)
+            yield replace(one, hint=one.hint or _MODELS)
         for medium in kind.files(arguments):
             yield from self._file_problems(medium, folder)
 

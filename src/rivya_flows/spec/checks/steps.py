@@ -12,7 +12,7 @@ from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
 from rivya_flows.language.expressions.resolve import is_computed, is_whole, references
 from rivya_flows.language.expressions.templates import NAMESPACES, bare_name
 from rivya_flows.language.expressions.values import ExpressionError
-from rivya_flows.language.matrix import MAX_ITEMS, SPECIAL, unequal
+from rivya_flows.language.matrix import LOOP_KEYS, LOOPS, MAX_ITEMS, SPECIAL, unequal
 from rivya_flows.language.step_groups import PARTS, Part, later, seen_from
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, shown
@@ -30,10 +30,8 @@ def check_steps(names: NamesInScope, report: DiagnosticCollector) -> None:
         _check_condition(step, names.spec, report)
         for key in step.kind.idle if step.kind else ():
             if step.kind and key in step.keys:
-                message, hint = (
-                    f"{key!r} has no effect on {step.kind.name}",
-                    step.kind.idle_hint(key),
-                )
+                message = f"{key!r} has no effect on {step.kind.name}"
+                hint = step.kind.idle_hint(key)
                 report.add((*step.path, key), "needless-key", message, hint, key=True)
         _check_loop(step, names, report)
 
@@ -62,9 +60,7 @@ def _condition_hint(value: Any, step: WrittenStep, spec: WrittenSpec) -> str:
 def _check_loop(step: WrittenStep, names: NamesInScope, report: DiagnosticCollector) -> None:
     present, path = step.loops, step.path
     for extra in present[1:]:
-        message = (
-            f"a step can have only one of matrix, foreach and zip, not {present[0]} and {extra}"
-        )
+        message = f"a step has one of matrix, foreach and zip, not {present[0]} and {extra}"
         report.add((*path, extra), "two-loops", message, "split it into two steps", key=True)
     if isinstance(matrix := step.get("matrix"), dict):
         _check_matrix(matrix, (*path, "matrix"), names, report)
@@ -73,20 +69,16 @@ def _check_loop(step: WrittenStep, names: NamesInScope, report: DiagnosticCollec
         _check_zip(rows, (*path, "zip"), names, report)
     if (loop := step.get("foreach")) is not None:
         _check_list(loop, (*path, "foreach"), "foreach", names, report)
-    for key, needed in (("as", "foreach"), ("max_items", "foreach")):
-        if key in step.keys and needed not in present:
+    for key, loops in {"as": ("foreach",), "key": LOOPS, **LOOP_KEYS}.items():
+        if step.get(key) and not {*loops} & {*present}:
+            needed = "matrix, foreach or zip" if loops == LOOPS else "foreach"
             message = f"{key!r} has no effect without {needed}"
-            report.add((*path, key), "needless-key", message, "remove it", key=True)
-    for key in ("key", "allow_failures"):
-        if step.get(key) and not present:
-            message = f"{key!r} has no effect without matrix, foreach or zip"
             report.add((*path, key), "needless-key", message, "remove it", key=True)
     if present and _is_constant(step):
         message = "'key' is the same for all items"
         of = f"{present[0]}.NAME" if present[0] != "foreach" else step.variable
-        report.add(
-            (*path, "key"), "wrong-value", message, f'name the item in it: "${{{{ {of} }}}}"'
-        )
+        hint = f'name the item in it: "${{{{ {of} }}}}"'
+        report.add((*path, "key"), "wrong-value", message, hint)
     if step.get("as") in RESERVED or (step.get("as") == "brand" and "brand" in names.everywhere()):
         message = f"{step.variable!r} is reserved and cannot name a loop variable"
         report.add((*path, "as"), "bad-name", message, "use another name, such as `as: shot`")
@@ -125,11 +117,8 @@ def _check_matrix(
 def _check_alike(matrix: Mapping[str, Any], step: WrittenStep, report: DiagnosticCollector) -> None:
     """Reports axes with maps and other values of which the step reads a key of the maps."""
     try:
-        read = {
-            one.path[0]
-            for one in references(step.keys)
-            if one.namespace == "matrix" and one.path[1:]
-        }
+        found = references(step.keys)
+        read = {one.path[0] for one in found if one.namespace == "matrix" and one.path[1:]}
     except ExpressionError:
         return  # reported with the expressions
     for axis, values in matrix.items():
