@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
 from typing import Any, Literal
 
 from rivya_client.catalogue.catalogue import Catalogue, Model
@@ -23,7 +22,7 @@ from rivya_flows.language.expressions.output_types import (
     of_data,
 )
 from rivya_flows.language.expressions.values import ExpressionError, as_text
-from rivya_flows.language.field_errors import wrong_choice, wrong_type
+from rivya_flows.language.field_errors import CHAT, EXAMPLES, wrong_choice, wrong_type
 from rivya_flows.language.field_types import SpecModel, Takes, fields_of
 from rivya_flows.language.request_checks import check_model, check_reference_files
 from rivya_flows.language.syntax.media_references import kind_of
@@ -122,31 +121,29 @@ class Arguments:
         """Whether an argument has a value in every run: a literal, or the name of media."""
         return _is_certain(self.values.get(name))
 
-    def models(
-        self,
-        catalogue: Catalogue,
-        uses: str,
-        example: str,
-        at: tuple[str, ...] = (),
-        instead: str | None = None,
-    ) -> list[Model]:
+    def models(self, catalogue: Catalogue, uses: str, at: tuple[str, ...] = ()) -> list[Model]:
         """The models that `model` may name, in a map at a place below `with`; others are reported."""
         found: list[Model] = []
-        holder: Any = reduce(lambda held, key: held[key], at, self.values)
+        holder: Any = self.values
+        for key in at:
+            holder = holder[key]
         named = holder.get("model")
         for one in named.possible if isinstance(named, Unknown) else (named,):
-            if one is None or (isinstance(named, Unknown) and isinstance(one, dict | list)):
-                continue
-            if not isinstance(one, str):
+            if isinstance(one, str):
+                wrong = check_model(catalogue, one, uses)
+                for refused in wrong:
+                    other = (
+                        at and refused.code == "wrong-route"
+                    )  # another kind of step is no remedy
+                    hint = f"name a {uses} model: `rivya-flows models`" if other else refused.hint
+                    self.report([replace(refused, hint=hint, path=(*at, *refused.path))])
+                found += () if wrong else (catalogue.models[one],)
+            elif one is not None and not (
+                isinstance(named, Unknown) and isinstance(one, dict | list)
+            ):
                 message = f"a model must be an id, not {shown(one)}"
-                hint = f"write its id, such as {example}"
+                hint = f"write its id, such as {CHAT if uses == 'chat' else EXAMPLES['model']}"
                 self.problem("unknown-model", message, hint, *at, "model")
-                continue
-            wrong = check_model(catalogue, one, uses)
-            for refused in wrong:
-                own = instead if instead and refused.code == "wrong-route" else refused.hint
-                self.report([replace(refused, hint=own, path=(*at, *refused.path))])
-            found += () if wrong else (catalogue.models[one],)
         return found
 
     def media(self, name: str, files: Mapping[str, Asset]) -> ArgumentMedia:

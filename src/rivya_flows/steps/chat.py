@@ -94,7 +94,7 @@ class Chat(Kind):
         added = len(instruction(expect)) if is_form else 0
         media = given.media("attachments", world.files)
         given.report(_no_images(media))
-        models = given.models(world.catalogue, self.uses, CHAT)
+        models = given.models(world.catalogue, self.uses)
         for model in models:
             if isinstance(message, Unknown):
                 given.report(check_prompt(model, None, least=message.least + added))

@@ -85,7 +85,7 @@ class Generate(Kind):
     def request(self, given: Arguments, world: World) -> ItemRequest | None:
         prompt, media = given.text("prompt"), given.media("references", world.files)
         wanted, params = given.get("brand") is not False, dict[str, Any]()
-        models = given.models(world.catalogue, self.uses, "z-image")
+        models = given.models(world.catalogue, self.uses)
         for model in models:
             words = world.branding.words_for(model, wanted)
             given.report(_prompt_problems(model, prompt, world, words))

@@ -19,9 +19,9 @@ from rivya_flows.language.canonical import canonical
 from rivya_flows.language.expressions.operations import TEXTS, repair
 from rivya_flows.language.expressions.output_types import Unknown, has_unknown
 from rivya_flows.language.expressions.values import as_text
-from rivya_flows.language.field_errors import CHAT
 from rivya_flows.language.field_types import COMPUTABLE, Number, SpecModel, Value
 from rivya_flows.language.request_checks import check_chat
+from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, shown
 from rivya_flows.steps.arguments import Arguments, World
 from rivya_flows.steps.candidates import Candidate, is_available
@@ -89,17 +89,15 @@ def judge_of(
         given.problem("wrong-candidates", message, hint, "judge")
     criteria, named = judge.get("criteria"), judge.get("model")
     listed = criteria if isinstance(criteria, list) else []
-    for place, value in (
-        (("model",), named),
-        *((("criteria", n), c) for n, c in enumerate(listed)),
-    ):
-        if isinstance(value, Unknown) and value.shape.kind not in ("any", *TEXTS):
-            message = f"{place[0]!r} takes text, but this is {an(value.shape.kind)}"
-            given.problem("wrong-type", message, repair(TEXTS, value.shape), "judge", *place)
+    texts: dict[Path, Any] = {("model",): named}
+    texts |= {("criteria", place): one for place, one in enumerate(listed)}
+    for place, one in texts.items():
+        if isinstance(one, Unknown) and one.shape.kind not in ("any", *TEXTS):
+            message = f"{place[0]!r} takes text, but this is {an(one.shape.kind)}"
+            given.problem("wrong-type", message, repair(TEXTS, one.shape), "judge", *place)
     length = sum(len(one) for one in (given.get("question"), *listed) if isinstance(one, str))
-    instead = "pick a chat model that takes pictures: `rivya-flows models`"
     found: Model | None = None
-    for found in given.models(world.catalogue, "chat", CHAT, ("judge",), instead):
+    for found in given.models(world.catalogue, "chat", ("judge",)):
         given.report(_too_much(found, length, pictured="image" in media))
         if not given.is_written and not has_unknown([given.get("question"), listed]):
             try:

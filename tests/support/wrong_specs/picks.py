@@ -250,7 +250,7 @@ PICKS = {
     "judge that paints": (
         "wrong-route",
         _of("mode: judge, judge: {model: ☞z-image, criteria: [a]}"),
-        "pick a chat model that takes pictures: `rivya-flows models`",
+        "name a chat model: `rivya-flows models`",
     ),
     "judge that nobody knows": (
         "unknown-model",
