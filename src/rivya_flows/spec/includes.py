@@ -117,8 +117,8 @@ def find_includes(
     for step in spec.steps:
         written = (step.arguments or {}).get("spec") if step.get("uses") == "include" else None
         if isinstance(written, str) and written:
-            one = _include(written, (*step.path, "with", "spec"), place, sources, report)
-            if one is not None:
+            at = (*step.path, "with", "spec")
+            if one := _include(written, at, place, sources, report):
                 found[step.id] = one
     return found
 
@@ -257,8 +257,7 @@ def check_given(
             continue
         declared = included.workflow.inputs
         path: Path = (*step.path, "with", "inputs")
-        given = arguments.get("inputs")
-        given = given if isinstance(given, dict) else {}
+        given = held if isinstance(held := arguments.get("inputs"), dict) else {}
         check_values(declared, given, path, report, folder, inside=True)
         for name in missing(declared, given):
             message = f"{included.path!r:.200} needs the input {name!r}"

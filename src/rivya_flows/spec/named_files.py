@@ -21,7 +21,7 @@ from rivya_flows.language.syntax.tree import Mapping as Tree, Path, plain
 from rivya_flows.language.wording import shown
 from rivya_flows.language.workflow import Input, Workflow
 from rivya_flows.spec.build_models import model_at
-from rivya_flows.spec.includes import IncludeSources, Place, TextFile, read_beside
+from rivya_flows.spec.includes import IncludeSources, Place, TextFile, path_beside, read_beside
 from rivya_flows.spec.names import WrittenSpec
 from rivya_flows.spec.normalize import TOP_KEYS, known_in
 from rivya_flows.steps.cut_rules import CARD_KEYS, end_card_problems
@@ -138,12 +138,13 @@ def read_subtitles(
         if PurePosixPath(written).suffix.lower() not in (".srt", ".vtt"):
             message = "captions are read from a subtitle file: .srt or .vtt"
             report.add(at, "bad-captions", message, "write a path such as subs.srt")
-        elif sources.folder is not None or sources.texts is not None:
-            found = read_beside(written, at, place, _SUBTITLES, sources, report)
-            if found is not None:
-                path, texts[str(path)] = found
-                if wrong := _wrong_subtitles(texts[str(path)]):
-                    report.add(at, "bad-captions", f"{written}: {wrong}", "mend the file")
+        elif sources.folder is None and sources.texts is None:
+            path_beside(written, at, place, _SUBTITLES, report)  # its text is not at hand
+        elif found := read_beside(written, at, place, _SUBTITLES, sources, report):
+            path, text = found
+            texts[str(path)] = text
+            if wrong := _wrong_subtitles(text):
+                report.add(at, "bad-captions", f"{written}: {wrong}", "mend the file")
     return texts
 
 
