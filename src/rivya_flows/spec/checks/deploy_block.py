@@ -27,33 +27,24 @@ def check_deployments(workflow: Workflow, report: DiagnosticCollector) -> None:
     """Reports deployments that cannot be made, or whose runs cannot start."""
     names: set[str] = set()
     for index, deploy in enumerate(workflow.deploy):
-        # A deployment that does not fit its model has no fields, and was reported.
-        if "name" in deploy.model_fields_set:
-            _check_deployment(workflow.inputs, deploy, ("deploy", index), names, report)
-
-
-def _check_deployment(
-    inputs: Mapping[str, Input],
-    deploy: Deploy,
-    path: Path,
-    names: set[str],
-    report: DiagnosticCollector,
-) -> None:
-    if deploy.name in names:
-        message = f"there are two deployments {deploy.name!r}"
-        report.add((*path, "name"), "duplicate-name", message, "rename one of them")
-    names.add(deploy.name)
-    check_values(inputs, deploy.inputs, (*path, "inputs"), report, None, paths=False)
-    for number, schedule in enumerate(deploy.schedules):
-        _check_schedule(schedule, (*path, "schedules", number), report)
-    if any(schedule.active for schedule in deploy.schedules):
-        _check_needed(inputs, deploy.inputs, "a schedule", path, report)
-    _check_triggers(inputs, deploy, path, report)
-    _check_placeholders(deploy, path, report)
-    if "when_busy" in deploy.model_fields_set and deploy.concurrency_limit is None:
-        message = "'when_busy' has no effect without a limit"
-        hint = "add `concurrency_limit: 1`, or remove it"
-        report.add((*path, "when_busy"), "needless-key", message, hint, key=True)
+        if "name" not in deploy.model_fields_set:
+            continue  # it does not fit its model, which was reported
+        path: Path = ("deploy", index)
+        if deploy.name in names:
+            message = f"there are two deployments {deploy.name!r}"
+            report.add((*path, "name"), "duplicate-name", message, "rename one of them")
+        names.add(deploy.name)
+        check_values(workflow.inputs, deploy.inputs, (*path, "inputs"), report, None, paths=False)
+        for number, schedule in enumerate(deploy.schedules):
+            _check_schedule(schedule, (*path, "schedules", number), report)
+        if any(schedule.active for schedule in deploy.schedules):
+            _check_needed(workflow.inputs, deploy.inputs, "a schedule", path, report)
+        _check_triggers(workflow.inputs, deploy, path, report)
+        _check_placeholders(deploy, path, report)
+        if "when_busy" in deploy.model_fields_set and deploy.concurrency_limit is None:
+            message = "'when_busy' has no effect without a limit"
+            hint = "add `concurrency_limit: 1`, or remove it"
+            report.add((*path, "when_busy"), "needless-key", message, hint, key=True)
 
 
 def _check_placeholders(deploy: Deploy, path: Path, report: DiagnosticCollector) -> None:
