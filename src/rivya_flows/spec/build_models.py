@@ -12,7 +12,7 @@ from rivya_flows.language.field_errors import EXAMPLES, must_be, report_error
 from rivya_flows.language.field_types import fields_of
 from rivya_flows.language.step_groups import PARTS, Part
 from rivya_flows.language.syntax.tree import Mapping, Path, plain
-from rivya_flows.language.wording import an, shown
+from rivya_flows.language.wording import shown
 from rivya_flows.language.workflow import (
     Budget,
     Concurrency,
@@ -24,6 +24,7 @@ from rivya_flows.language.workflow import (
 )
 from rivya_flows.steps import registry
 from rivya_flows.steps.function import BrokenKindError
+from rivya_flows.steps.kind import Kind
 
 _M = TypeVar("_M", bound=BaseModel)
 
@@ -71,7 +72,7 @@ def model_at(model: type[_M], value: Any, path: Path, report: DiagnosticCollecto
 
 
 def _part(model: type[_M], value: Any, path: Path, report: DiagnosticCollector) -> _M:
-    return model_at(model, value, path, report) or model.model_construct()
+    return model_at(model, value, path, report) or _empty(model)
 
 
 def _brand(value: Any, report: DiagnosticCollector) -> Brand | str | None:
@@ -82,6 +83,10 @@ def _brand(value: Any, report: DiagnosticCollector) -> Brand | str | None:
     message = f"'brand' must be a map or the path of a brand file, not {shown(value)}"
     report.add(("brand",), "wrong-type", message, "write {name: Aurora}, or brand.yaml")
     return None
+
+
+def _empty(model: type[_M]) -> _M:
+    return model.model_construct()
 
 
 def _steps(steps: Any, part: Part, report: DiagnosticCollector) -> dict[str, Step]:
@@ -95,38 +100,45 @@ def _steps(steps: Any, part: Part, report: DiagnosticCollector) -> dict[str, Ste
     return {}
 
 
-def _step(part: Part, name: str, step: Any, report: DiagnosticCollector) -> Step:
-    path = (part, name)
+def _kind(step: Any, path: Path, report: DiagnosticCollector) -> Kind | None:
+    """The kind of a step; None, and reported, if it has none."""
+    known = registry.names()
+    uses = step.get("uses") if isinstance(step, dict) else None
     if not isinstance(step, dict):
         report.add(path, "wrong-type", f"a step must be a map, not {shown(step)}", "add `uses:`")
-        return Step.model_construct()
-    uses = step.get("uses")
-    if uses is None:
-        hint = f"add `uses:` with one of {', '.join(registry.names())}"
+    elif uses is None:
+        hint = f"add `uses:` with one of {', '.join(known)}"
         report.add((*path, "uses"), "missing-key", "a step needs 'uses'", hint)
-        return Step.model_construct()
-    try:
-        kind = registry.kind_of(uses)
-    except BrokenKindError as error:
-        message = f"the step kind {shown(uses)} is broken: {error}"
-        report.add((*path, "uses"), "broken-step", message, "fix it, or install another version")
-        return Step.model_construct()
-    if kind is None:
-        known = registry.names()
-        if isinstance(uses, str):
+    elif not isinstance(uses, str):
+        message = f"'uses' must be a kind of step, not {shown(uses)}"
+        report.add((*path, "uses"), "wrong-type", message, f"write one of {', '.join(known)}")
+    else:
+        try:
+            if (kind := registry.kind_of(uses)) is not None:
+                return kind
             report.unknown((*path, "uses"), "unknown-uses", "kind of step", known, value=uses)
-        else:
-            message = f"'uses' must be a kind of step, not {shown(uses)}"
-            report.add((*path, "uses"), "wrong-type", message, f"write one of {', '.join(known)}")
-        return Step.model_construct()
+        except BrokenKindError as error:
+            message, hint = (
+                f"the step kind {shown(uses)} is broken: {error}",
+                "install another version",
+            )
+            report.add((*path, "uses"), "broken-step", message, hint)
+    return None
+
+
+def _step(part: Part, name: str, step: Any, report: DiagnosticCollector) -> Step:
+    path = (part, name)
+    kind = _kind(step, path, report)
+    if kind is None:
+        return _empty(Step)
     written, model = step.get("with", {}), kind.takes
     if step.get("with") is None and (needed := kind.needed()):
         lacks = "empty" if "with" in step else "missing"
-        message = f"'with' is {lacks}: {an(uses)} step needs {needed!r}"
+        message = f"'with' is {lacks}: {kind.name} needs {needed!r}"
         example = {**EXAMPLES, **kind.examples}.get(needed, "…")
         hint = f"add `with: {{{needed}: {example}}}`"
         report.add((*path, "with"), "missing-key", message, hint)
-        arguments = model.model_construct()
+        arguments = _empty(model)
     else:
         arguments = _part(model, written, (*path, "with"), report)
     for key, field in fields_of(model).items() if isinstance(written, dict) else ():
