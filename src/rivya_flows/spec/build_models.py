@@ -102,27 +102,26 @@ def _steps(steps: Any, part: Part, report: DiagnosticCollector) -> dict[str, Ste
 
 def _kind(step: Any, path: Path, report: DiagnosticCollector) -> Kind | None:
     """The kind of a step; None, and reported, if it has none."""
-    known = registry.names()
-    uses = step.get("uses") if isinstance(step, dict) else None
     if not isinstance(step, dict):
         report.add(path, "wrong-type", f"a step must be a map, not {shown(step)}", "add `uses:`")
+        return None
+    uses, at = step.get("uses"), (*path, "uses")
+    try:
+        if (kind := registry.kind_of(uses)) is not None:
+            return kind
+    except BrokenKindError as error:
+        message = f"the step kind {shown(uses)} is broken: {error}"
+        report.add(at, "broken-step", message, "fix it, or install another version")
+        return None
+    known = registry.names()
+    if isinstance(uses, str):
+        report.unknown(at, "unknown-uses", "kind of step", known, value=uses)
     elif uses is None:
         hint = f"add `uses:` with one of {', '.join(known)}"
-        report.add((*path, "uses"), "missing-key", "a step needs 'uses'", hint)
-    elif not isinstance(uses, str):
-        message = f"'uses' must be a kind of step, not {shown(uses)}"
-        report.add((*path, "uses"), "wrong-type", message, f"write one of {', '.join(known)}")
+        report.add(at, "missing-key", "a step needs 'uses'", hint)
     else:
-        try:
-            if (kind := registry.kind_of(uses)) is not None:
-                return kind
-            report.unknown((*path, "uses"), "unknown-uses", "kind of step", known, value=uses)
-        except BrokenKindError as error:
-            message, hint = (
-                f"the step kind {shown(uses)} is broken: {error}",
-                "install another version",
-            )
-            report.add((*path, "uses"), "broken-step", message, hint)
+        message = f"'uses' must be a kind of step, not {shown(uses)}"
+        report.add(at, "wrong-type", message, f"write one of {', '.join(known)}")
     return None
 
 
