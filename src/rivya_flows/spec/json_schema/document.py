@@ -71,24 +71,22 @@ def json_schema(catalogue: Catalogue, kinds: Kinds) -> Schema:
         built[kind.takes.__name__].pop("required", None)
     needed = _needed_arguments(kinds, models)
     whole, defaults = built.pop("Workflow"), built.pop("Defaults")
-    return _pruned(
-        {
-            "$schema": DIALECT,
-            **whole,
-            "title": "rivya-flows spec",
-            "properties": _top(whole["properties"], defaults, kinds),
-            "allOf": [
-                {"if": _has("defaults", uses, "with"), "else": _in_steps(f"{uses}.needs")}
-                for uses in needed
-            ],
-            "$defs": {
-                "expression": _EXPRESSION,
-                **built,
-                **{f"{uses}.needs": rule for uses, rule in needed.items()},
-                **{one.id: definition(one) for listed in models.values() for one in listed},
-            },
-        }
-    )
+    return {
+        "$schema": DIALECT,
+        **whole,
+        "title": "rivya-flows spec",
+        "properties": _top(whole["properties"], defaults, kinds),
+        "allOf": [
+            {"if": _has("defaults", uses, "with"), "else": _in_steps(f"{uses}.needs")}
+            for uses in needed
+        ],
+        "$defs": {
+            "expression": _EXPRESSION,
+            **built,
+            **{f"{uses}.needs": rule for uses, rule in needed.items()},
+            **{one.id: definition(one) for listed in models.values() for one in listed},
+        },
+    }
 
 
 _FILE: Schema = {"type": "string"}
@@ -251,23 +249,6 @@ def _top(properties: dict[str, Schema], defaults: Schema, kinds: Kinds) -> dict[
     return {key: top[key] for key in TOP_KEYS}
 
 
-def _pruned(schema: Schema) -> Schema:
-    """The schema without definitions that nothing refers to."""
-    definitions, used = schema["$defs"], set()
-    waiting: list[Any] = [{key: part for key, part in schema.items() if key != "$defs"}]
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part, list):
-            waiting += part
-        elif isinstance(part, dict):
-            waiting += part.values()
-            name = str(part.get("$ref", "")).split("/")[2:3]
-            if name and name[0] not in used:
-                used.add(name[0])
-                waiting.append(definitions[name[0]])
-    return {**schema, "$defs": {name: one for name, one in definitions.items() if name in used}}
-
-
 _EXPRESSION: Schema = {
     "title": "Expression",
     "description": "Text with `${{ … }}` in it; an expression alone keeps its type.",
@@ -303,6 +284,4 @@ def schema_of_tests() -> Schema:
     }
     built = {"expression": _EXPRESSION, **of_models((SpecTests,), forms)}
     whole = built.pop("SpecTests")
-    return _pruned(
-        {"$schema": DIALECT, **whole, "title": "rivya-flows tests of a spec", "$defs": built}
-    )
+    return {"$schema": DIALECT, **whole, "title": "rivya-flows tests of a spec", "$defs": built}
