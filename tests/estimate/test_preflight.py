@@ -223,7 +223,7 @@ def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> lis
         pytest.param(
             JUDGED.replace("gpt-5-2-chat", '"${{ inputs.word }}"'),
             {"word": "z-image"},
-            "a: 'z-image' is a model for generate, not for chat; pick a chat model that takes pictures: `rivya-flows models`",
+            "a: 'z-image' is a model for generate, not for chat; name a chat model: `rivya-flows models`",
             id="a judge that is no chat model",
         ),
         pytest.param(

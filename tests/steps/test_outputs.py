@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from rivya_client.catalogue.snapshot import shipped
-from rivya_flows.spec.names import NamesInScope
-from rivya_flows.spec.written import WrittenSpec
+from rivya_flows.spec.names import NamesInScope, WrittenSpec
 from rivya_flows.steps.registry import BUILT_IN
 
 EXPECT: dict[str, Any] = {

@@ -52,8 +52,7 @@ from rivya_flows.queue.items import ItemState, Phase
 from rivya_flows.queue.scope import known_of, known_scope
 from rivya_flows.queue.state import State, item_range
 from rivya_flows.spec.includes import inlined_name
-from rivya_flows.spec.names import NamesInScope
-from rivya_flows.spec.written import WrittenSpec
+from rivya_flows.spec.names import NamesInScope, WrittenSpec
 from rivya_flows.steps.arguments import World
 from rivya_flows.steps.pick import mode_of
 from rivya_flows.steps.request import ItemRequestError

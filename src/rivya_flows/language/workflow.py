@@ -342,7 +342,7 @@ LabelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=32)]
 
 
 class Workflow(SpecModel):
-    """A whole spec. Steps keep the order of the file; `step_order` defines the order of a run.
+    """A whole spec. Steps keep the order of the file; what they refer to defines that of a run.
 
     Attributes:
         version: Of the language: 1.

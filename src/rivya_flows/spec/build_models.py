@@ -7,12 +7,12 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from rivya_flows.language.brand import Brand
-from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
+from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.field_errors import EXAMPLES, must_be, report_error
 from rivya_flows.language.field_types import fields_of
 from rivya_flows.language.step_groups import PARTS, Part
 from rivya_flows.language.syntax.tree import Mapping, Path, plain
-from rivya_flows.language.wording import an, shown
+from rivya_flows.language.wording import shown
 from rivya_flows.language.workflow import (
     Budget,
     Concurrency,
@@ -22,19 +22,15 @@ from rivya_flows.language.workflow import (
     Step,
     Workflow,
 )
-from rivya_flows.similar_names import certain
 from rivya_flows.steps import registry
 from rivya_flows.steps.function import BrokenKindError
+from rivya_flows.steps.kind import Kind
 
 _M = TypeVar("_M", bound=BaseModel)
 
 
 def build(tree: Mapping, report: DiagnosticCollector) -> Workflow:
-    """The workflow in a normalized tree.
-
-    A wrong part is reported and replaced by an empty one, so that the rest is checked too: use the
-    workflow only if the report is empty at the end.
-    """
+    """The workflow in a normalized tree; a wrong part is reported, and empty, so that all is checked."""
     data: dict[str, Any] = plain(tree)
     if data.get("version") != 1 or isinstance(data.get("version"), bool | float):
         _check_version(data, report)
@@ -47,10 +43,10 @@ def build(tree: Mapping, report: DiagnosticCollector) -> Workflow:
     for part in PARTS[1:]:
         if data.get(part) is not None:
             made[part] = _steps(data[part], part, report)
-    if "budget" in data:
-        made["budget"] = _part(Budget, data["budget"], ("budget",), report)
-    if "concurrency" in data:
-        made["concurrency"] = _part(Concurrency, data["concurrency"], ("concurrency",), report)
+    limits: dict[str, type[BaseModel]] = {"budget": Budget, "concurrency": Concurrency}
+    for key, model in limits.items():
+        if key in data:
+            made[key] = _part(model, data[key], (key,), report)
     if data.get("brand") is not None:
         made["brand"] = _brand(data["brand"], report)
     if isinstance(data.get("deploy"), list):
@@ -104,37 +100,40 @@ def _steps(steps: Any, part: Part, report: DiagnosticCollector) -> dict[str, Ste
     return {}
 
 
-def _step(part: Part, name: str, step: Any, report: DiagnosticCollector) -> Step:
-    path = (part, name)
+def _kind(step: Any, path: Path, report: DiagnosticCollector) -> Kind | None:
+    """The kind of a step; None, and reported, if it has none."""
     if not isinstance(step, dict):
         report.add(path, "wrong-type", f"a step must be a map, not {shown(step)}", "add `uses:`")
-        return _empty(Step)
-    uses = step.get("uses")
-    if uses is None:
-        hint = f"add `uses:` with one of {', '.join(registry.names())}"
-        report.add((*path, "uses"), "missing-key", "a step needs 'uses'", hint)
-        return _empty(Step)
+        return None
+    uses, at = step.get("uses"), (*path, "uses")
     try:
-        kind = registry.kind_of(uses)
+        if (kind := registry.kind_of(uses)) is not None:
+            return kind
     except BrokenKindError as error:
         message = f"the step kind {shown(uses)} is broken: {error}"
-        report.add((*path, "uses"), "broken-step", message, "fix it, or install another version")
-        return _empty(Step)
-    if not isinstance(uses, str):
-        hint = f"write one of {', '.join(registry.names())}"
+        report.add(at, "broken-step", message, "fix it, or install another version")
+        return None
+    known = registry.names()
+    if isinstance(uses, str):
+        report.unknown(at, "unknown-uses", "kind of step", known, value=uses)
+    elif uses is None:
+        hint = f"add `uses:` with one of {', '.join(known)}"
+        report.add(at, "missing-key", "a step needs 'uses'", hint)
+    else:
         message = f"'uses' must be a kind of step, not {shown(uses)}"
-        report.add((*path, "uses"), "wrong-type", message, hint)
-        return _empty(Step)
+        report.add(at, "wrong-type", message, f"write one of {', '.join(known)}")
+    return None
+
+
+def _step(part: Part, name: str, step: Any, report: DiagnosticCollector) -> Step:
+    path = (part, name)
+    kind = _kind(step, path, report)
     if kind is None:
-        message = f"unknown kind of step {shown(uses)}"
-        known = registry.names()
-        near, sure = meant(str(uses), known), certain(str(uses), known)
-        report.add((*path, "uses"), "unknown-uses", message, near, instead=sure)
         return _empty(Step)
     written, model = step.get("with", {}), kind.takes
     if step.get("with") is None and (needed := kind.needed()):
         lacks = "empty" if "with" in step else "missing"
-        message = f"'with' is {lacks}: {an(uses)} step needs {needed!r}"
+        message = f"'with' is {lacks}: {kind.name} needs {needed!r}"
         example = {**EXAMPLES, **kind.examples}.get(needed, "…")
         hint = f"add `with: {{{needed}: {example}}}`"
         report.add((*path, "with"), "missing-key", message, hint)
@@ -165,10 +164,7 @@ def _map_of(
 def _check_version(data: dict[str, Any], report: DiagnosticCollector) -> None:
     if "version" not in data:
         report.add(("version",), "missing-key", "a spec needs 'version'", "start with `version: 1`")
-    elif not isinstance(data["version"], str | int | float) or data["version"] is True:
-        message = f"'version' must be 1, not {shown(data['version'])}"
-        report.add(("version",), "wrong-version", message, "write `version: 1`")
     else:
-        message = f"this spec is for version {shown(data['version'])} of the language"
+        message = f"the version of the language is 1, not {shown(data['version'])}"
         sure = 1 if data["version"] in ("1", "1.0", 1.0) and data["version"] is not True else None
         report.add(("version",), "wrong-version", message, "write `version: 1`", instead=sure)

@@ -14,10 +14,7 @@ from rivya_flows.steps.registry import known_kind
 
 
 def dump(workflow: Workflow) -> str:
-    """The text of a workflow; loading it with the texts of its includes returns an equal workflow.
-
-    Default values are left out, and `defaults` are written into each step.
-    """
+    """The text of a workflow; loading it with the texts of its includes returns an equal workflow."""
     written = workflow.model_dump(by_alias=True, exclude_defaults=True)
     data = {key: written[key] for key in keys_of(Workflow) if key in written}
     for part in PARTS:

@@ -5,48 +5,39 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath, PurePosixPath
+from types import MappingProxyType
 from typing import NamedTuple
 
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.brand import Brand
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.output_types import Shape
-from rivya_flows.language.expressions.resolve import is_computed
-from rivya_flows.language.inputs import fit, hint_for
 from rivya_flows.language.step_groups import PARTS
 from rivya_flows.language.syntax.source import MAX_BYTES
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.workflow import Included, Workflow
-from rivya_flows.spec.written import WrittenSpec
+from rivya_flows.spec.checks.input_values import check_values, missing
+from rivya_flows.spec.names import WrittenSpec
 
 MAX_LEVELS = 8
 MAX_STEPS = 10_000
 """Steps of a spec with all that it includes."""
 
 
-@dataclass(frozen=True)
-class Checked:
-    """A spec after its check.
-
-    Attributes:
-        workflow: None if it has mistakes.
-        outputs: The shape of each output, as far as it is known.
-        diagnostics: In the order of its text, then those of what it includes.
+class Checked(NamedTuple):
+    """A spec after its check: no workflow if it has mistakes, the shapes of its outputs, and the mistakes in
+    the order of its text, then those of what it includes.
     """
 
     workflow: Workflow | None
-    outputs: Mapping[str, Shape] = field(default_factory=dict)
+    outputs: Mapping[str, Shape] = MappingProxyType({})
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
 @dataclass(frozen=True)
 class Place:
-    """The place of a spec among those that include each other.
-
-    Attributes:
-        path: From the folder of the outermost spec.
-        above: Paths of the specs that include it, the outermost first.
-        brand: Of the spec that includes it; None if it has none.
+    """The place of a spec among those that include each other: its path from the folder of the outermost
+    one, the paths of those that include it, the outermost first, and the brand of the last of them.
     """
 
     path: PurePosixPath
@@ -55,7 +46,7 @@ class Place:
 
 
 class TextFile(NamedTuple):
-    """A kind of text file that a spec names: what it is, its diagnostic, a path as an example."""
+    """A text file that a spec names: what it is, the code of its diagnostics, a path as an example."""
 
     what: str
     code: str
@@ -63,8 +54,7 @@ class TextFile(NamedTuple):
 
 
 _SPEC = TextFile("an included spec", "bad-include", "parts/intro.yaml")
-
-CheckIncluded = Callable[[str, Place], Checked]
+_RELATIVE = "paths are relative to the folder of this spec"
 
 
 @dataclass(frozen=True)
@@ -74,23 +64,18 @@ class IncludeSources:
     Attributes:
         folder: Of the outermost spec; None if unknown.
         texts: All texts by path, as stored with a run; None: read from the folder.
-        check: Checks the text of a spec.
         known: Checked specs by path, and by the brand that they are given.
     """
 
     folder: FilePath | None
     texts: Mapping[str, str] | None
-    check: CheckIncluded
+    check: Callable[[str, Place], Checked]
     known: dict[tuple[PurePosixPath, Brand | None], tuple[str, Checked]] = field(
         default_factory=dict
     )
 
     def checked(self, place: Place) -> tuple[str, Checked]:
-        """The text of a spec, and its check.
-
-        Raises:
-            ValueError: It cannot be read; the message says why.
-        """
+        """The text of a spec, and its check; a `ValueError` says why it cannot be read."""
         known = (place.path, place.brand)
         if known not in self.known:
             if len(self.known) >= MAX_STEPS:  # each has a step, so the whole is too large
@@ -100,11 +85,7 @@ class IncludeSources:
         return self.known[known]
 
     def text(self, path: PurePosixPath) -> str:
-        """The text of a file by its path from the folder of the outermost spec.
-
-        Raises:
-            ValueError: It cannot be read, or is too large; the message says why.
-        """
+        """The text of a file by its path from the outermost folder; a `ValueError` says why there is none."""
         if self.texts is not None:
             if str(path) not in self.texts:
                 raise ValueError(f"the text of {str(path)!r:.200} is missing")
@@ -136,8 +117,8 @@ def find_includes(
     for step in spec.steps:
         written = (step.arguments or {}).get("spec") if step.get("uses") == "include" else None
         if isinstance(written, str) and written:
-            one = _include(written, (*step.path, "with", "spec"), place, sources, report)
-            if one is not None:
+            at = (*step.path, "with", "spec")
+            if one := _include(written, at, place, sources, report):
                 found[step.id] = one
     return found
 
@@ -161,7 +142,7 @@ def _include(
     try:
         text, checked = sources.checked(Place(path, above, place.brand))
     except ValueError as error:
-        report.add(at, "bad-include", str(error), "paths are relative to the folder of this spec")
+        report.add(at, "bad-include", str(error), _RELATIVE)
         return None
     if checked.workflow is None:
         return None, checked
@@ -186,6 +167,24 @@ def path_beside(
         report.add(at, kind.code, message, f"write a path such as {kind.example}")
         return None
     return place.path.parent / path
+
+
+def read_beside(
+    written: str,
+    at: Path,
+    place: Place,
+    kind: TextFile,
+    sources: IncludeSources,
+    report: DiagnosticCollector,
+) -> tuple[PurePosixPath, str] | None:
+    """The path and the text of a file that a spec names; None, and reported, if there is none."""
+    path = path_beside(written, at, place, kind, report)
+    if path is not None:
+        try:
+            return path, sources.text(path)
+        except ValueError as error:
+            report.add(at, kind.code, str(error), _RELATIVE)
+    return None
 
 
 def check_expanded(
@@ -258,23 +257,11 @@ def check_given(
             continue
         declared = included.workflow.inputs
         path: Path = (*step.path, "with", "inputs")
-        given = arguments.get("inputs")
-        given = given if isinstance(given, dict) else {}
-        for name, value in given.items():
-            if name not in declared:
-                report.unknown((*path, name), "unknown-input", "input", declared)
-            elif value is not None and not is_computed(value):
-                if "file" in (declared[name].type, declared[name].of) and folder is None:
-                    continue
-                try:
-                    fit(declared[name], value, root=folder, inside=True)
-                except ValueError as error:
-                    message, hint = f"{name}: {error}", hint_for(declared[name])
-                    report.add((*path, name), "wrong-input", message, hint)
-        for name, one in declared.items():
-            if one.required and one.default is None and given.get(name) is None:
-                message = f"{included.path!r:.200} needs the input {name!r}"
-                report.add(path, "missing-input", message, f"add `inputs: {{{name}: …}}`", key=True)
+        given = held if isinstance(held := arguments.get("inputs"), dict) else {}
+        check_values(declared, given, path, report, folder, inside=True)
+        for name in missing(declared, given):
+            message = f"{included.path!r:.200} needs the input {name!r}"
+            report.add(path, "missing-input", message, f"add `inputs: {{{name}: …}}`", key=True)
 
 
 def included_texts(workflow: Workflow) -> dict[str, str]:

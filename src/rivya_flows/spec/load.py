@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import typing
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,18 +12,16 @@ from rivya_client.catalogue.catalogue import Catalogue
 from rivya_flows.diagnostics import LINTS, Diagnostic
 from rivya_flows.errors import SpecError
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
-from rivya_flows.language.step_groups import PARTS
 from rivya_flows.language.syntax import source
-from rivya_flows.language.syntax.tree import Mapping, Mark, Node, Path, Scalar, Sequence, plain
+from rivya_flows.language.syntax.tree import Mapping, Node, Path, Scalar, Sequence, plain
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.spec.build_models import build
-from rivya_flows.spec.checks.conditions import check_conditions, check_step_keys
 from rivya_flows.spec.checks.deploy_block import check_deployments
-from rivya_flows.spec.checks.fan_outs import check_loops
-from rivya_flows.spec.checks.input_declarations import check_declarations
+from rivya_flows.spec.checks.expressions import check_conditions, check_names
+from rivya_flows.spec.checks.input_values import check_declarations
 from rivya_flows.spec.checks.lints import warn
-from rivya_flows.spec.checks.references import check_names
 from rivya_flows.spec.checks.requests import check_requests
+from rivya_flows.spec.checks.steps import check_order, check_steps
 from rivya_flows.spec.includes import (
     Checked,
     IncludeSources,
@@ -32,23 +31,14 @@ from rivya_flows.spec.includes import (
     find_includes,
 )
 from rivya_flows.spec.named_files import check_end_cards, is_brand_file, read_brand, read_subtitles
-from rivya_flows.spec.names import NamesInScope
+from rivya_flows.spec.names import NamesInScope, WrittenSpec
 from rivya_flows.spec.normalize import normalized
-from rivya_flows.spec.step_order import check_order
-from rivya_flows.spec.written import WrittenSpec
 
-# Text that is not evaluated. Elsewhere the models refuse an expression, or it is evaluated.
-_PLAIN_TEXTS = (
-    ("title",),
-    ("description",),
-    ("inputs", "*", "title"),
-    ("inputs", "*", "description"),
-    ("inputs", "*", "pattern"),
-    *((part, "*", "title") for part in PARTS),
-    ("deploy",),
+_PLAIN_TEXT = re.compile(
+    r"(title|description|inputs/[^/]+/(title|description|pattern)|(steps|on_failure|finally)/[^/]+/title"
+    r"|deploy(?!/[0-9]+/triggers/[0-9]+/inputs/))(/|$)"
 )
-# Except for these, which an event fills in.
-_OF_EVENTS = ("deploy", "*", "triggers", "*", "inputs")
+"""Places of text that is not evaluated; elsewhere the models refuse an expression, or it is evaluated."""
 
 
 def load(
@@ -59,18 +49,12 @@ def load(
     folder: FilePath | None = None,
     includes: typing.Mapping[str, str] | None = None,
 ) -> Workflow:
-    """The workflow that a text describes.
+    """The workflow that a text describes; raises a `SpecError` with all mistakes in it.
 
     Args:
-        text: The whole spec.
         file: The name of the file in diagnostics.
-        catalogue: The available models.
         folder: The folder of the spec; None: files that it names are not checked.
-        includes: Texts of the specs that it includes, by path from its folder, as
-            `includes.included_texts` returns them; None: they are read from the folder.
-
-    Raises:
-        SpecError: Anything is wrong; all mistakes in the order of the text.
+        includes: What `included_texts` returned; None: included specs are read from the folder.
     """
     workflow, problems = check(
         text, file=file, catalogue=catalogue, folder=folder, includes=includes
@@ -124,8 +108,8 @@ def _check_one(
     report.add_located(mistakes)
     if not isinstance(root, Mapping):
         if not mistakes:
-            what = "is empty" if root is None or root == _NOTHING else "is not a map"
-            report.add((), "not-a-spec", f"the file {what}", "start with `version: 1`")
+            message = "the file is empty, or is not a map of keys"
+            report.add((), "not-a-spec", message, "start with `version: 1`")
         return Checked(None, diagnostics=report.diagnostics)
     report.root = root
     if is_brand_file(root):
@@ -143,8 +127,7 @@ def _check_one(
     outputs = {step_id: one.outputs for step_id, (_, one) in found.items()}
     names = NamesInScope(spec, catalogue, outputs, brand)
     _check_places(tree, report)
-    check_step_keys(spec, report)
-    check_loops(names, report)
+    check_steps(names, report)
     wanted = {step_id: one.workflow.inputs for step_id, one in included.items()}
     check_names(names, report, wanted)
     if sources.texts is None:
@@ -169,9 +152,6 @@ def _check_one(
     return Checked(workflow.model_copy(update=read), names.outputs())
 
 
-_NOTHING = Scalar(Mark(0, 0, 0), None, 0)
-
-
 def _check_places(tree: Mapping, report: DiagnosticCollector) -> None:
     """Reports expressions in keys and in text that is not evaluated."""
     for path, node in _walk(tree, ()):
@@ -181,24 +161,14 @@ def _check_places(tree: Mapping, report: DiagnosticCollector) -> None:
                 message = "a key cannot be an expression"
                 report.add((*path, key), "expression-not-allowed", message, hint, key=True)
         written = node.value if isinstance(node, Scalar) else None
-        if isinstance(written, str) and "${{" in written and _is_plain_text(path):
+        is_computed = isinstance(written, str) and "${{" in written
+        if is_computed and _PLAIN_TEXT.match("/".join(map(str, path))):
             message = "expressions are not evaluated here"
             report.add(path, "expression-not-allowed", message, "write the text itself")
 
 
-def _is_plain_text(path: Path) -> bool:
-    fits = any(_fits_place(place, path) for place in _PLAIN_TEXTS)
-    return fits and not _fits_place(_OF_EVENTS, path)
-
-
-def _fits_place(place: tuple[str, ...], path: Path) -> bool:
-    return len(path) >= len(place) and all(
-        wanted in ("*", step) for wanted, step in zip(place, path, strict=False)
-    )
-
-
 def _walk(node: Node, path: Path) -> Iterator[tuple[Path, Node]]:
-    waiting: list[tuple[Path, Node]] = [(path, node)]
+    waiting = [(path, node)]
     while waiting:
         here, node = waiting.pop()
         if here:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path as FilePath, PurePath, PurePosixPath
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -20,31 +21,22 @@ from rivya_flows.language.syntax.tree import Mapping as Tree, Path, plain
 from rivya_flows.language.wording import shown
 from rivya_flows.language.workflow import Input, Workflow
 from rivya_flows.spec.build_models import model_at
-from rivya_flows.spec.includes import IncludeSources, Place, TextFile, path_beside
+from rivya_flows.spec.includes import IncludeSources, Place, TextFile, path_beside, read_beside
+from rivya_flows.spec.names import WrittenSpec
 from rivya_flows.spec.normalize import TOP_KEYS, known_in
-from rivya_flows.spec.written import WrittenSpec
 from rivya_flows.steps.cut_rules import CARD_KEYS, end_card_problems
 from rivya_flows.steps.include import IncludeWith
 from rivya_flows.steps.registry import known_kind
 
 _BRAND = TextFile("a brand file", "bad-brand", "brand.yaml")
 _SUBTITLES = TextFile("a subtitle file", "bad-captions", "subs.srt")
-_RELATIVE = "paths are relative to the folder of this spec"
 
 
-@dataclass(frozen=True)
-class ReadBrand:
-    """The brand that a spec has of its own.
-
-    Attributes:
-        brand: Its images by their paths from the folder of the outermost spec; None if there is
-            no brand, or if it is wrong.
-        texts: The text of its file, by path from that folder.
-        diagnostics: What is wrong in its file.
-    """
+class ReadBrand(NamedTuple):
+    """The brand of a spec, the text of its file by path, and what is wrong in that."""
 
     brand: Brand | None = None
-    texts: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, str] = MappingProxyType({})
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
@@ -60,23 +52,20 @@ def read_brand(
         return ReadBrand()
     if isinstance(written, Brand):
         folder = place.path.parent
-        _check_media(written, _beside(folder, sources), sources.folder, ("brand",), report)
+        root = sources.folder and sources.folder / folder
+        _check_media(written, root, sources.folder, ("brand",), report)
         return ReadBrand(written.moved_to(folder))
-    path = path_beside(written, ("brand",), place, _BRAND, report)
-    if path is None:
+    found = read_beside(written, ("brand",), place, _BRAND, sources, report)
+    if found is None:
         return ReadBrand()
-    try:
-        text = sources.text(path)
-    except ValueError as error:
-        report.add(("brand",), "bad-brand", str(error), _RELATIVE)
-        return ReadBrand()
+    path, text = found
     inner = DiagnosticCollector(str(PurePath(file).parent / written), text)
     brand = _brand_in(text, inner)
     if brand is not None:
-        _check_media(brand, _beside(path.parent, sources), sources.folder, (), inner)
+        root = sources.folder and sources.folder / path.parent
+        _check_media(brand, root, sources.folder, (), inner)
         brand = brand.moved_to(path.parent)
-    wrong = inner.diagnostics
-    return ReadBrand(None if wrong else brand, {str(path): text}, wrong)
+    return ReadBrand(None if inner.diagnostics else brand, {str(path): text}, inner.diagnostics)
 
 
 def is_brand_file(root: Tree) -> bool:
@@ -86,10 +75,8 @@ def is_brand_file(root: Tree) -> bool:
 
 
 def check_brand(text: str, file: str, folder: FilePath | None) -> tuple[Diagnostic, ...] | None:
-    """What is wrong with a brand file; None if the text is none.
-
-    `folder` is its own; None: the images that it names are not looked for. Neither are those outside of
-    it: which folder bounds them depends on the spec.
+    """What is wrong with a brand file; None if the text is none. Images outside its folder are not looked
+    for: which folder bounds them depends on the spec.
     """
     text = text.removeprefix("\ufeff")
     root, _ = source.read(text)
@@ -114,10 +101,6 @@ def _brand_in(text: str, report: DiagnosticCollector) -> Brand | None:
     return model_at(Brand, plain(tree), (), report)
 
 
-def _beside(folder: PurePosixPath, sources: IncludeSources) -> FilePath | None:
-    return None if sources.folder is None else sources.folder / folder
-
-
 def _check_media(
     brand: Brand,
     root: FilePath | None,
@@ -125,10 +108,7 @@ def _check_media(
     at: Path,
     report: DiagnosticCollector,
 ) -> None:
-    """Reports images of a brand that are not there; paths only where the folder is at hand.
-
-    `bound` is the folder of the spec that has the brand; None: of a brand file alone.
-    """
+    """Reports images that are not there; `bound` is the folder of the spec, None of a brand file alone."""
     for keys, written in brand.media.items():
         climbs = bound is None and ".." in PurePosixPath(written).parts
         if (root is None or climbs) and not media_references.is_url(written):
@@ -147,10 +127,7 @@ def _check_media(
 def read_subtitles(
     spec: WrittenSpec, place: Place, sources: IncludeSources, report: DiagnosticCollector
 ) -> dict[str, str]:
-    """The texts of the subtitle files that steps name, by path from the outermost folder.
-
-    None are read where neither texts nor folder are at hand.
-    """
+    """The texts of the subtitle files that steps name, by path from the outermost folder."""
     texts: dict[str, str] = {}
     for step in spec.steps:
         captions = (step.arguments or {}).get("captions")
@@ -158,40 +135,29 @@ def read_subtitles(
         if not isinstance(written, str) or "${{" in written:
             continue  # reported with the arguments
         at: Path = (*step.path, "with", "captions", "file")
-        path = path_beside(written, at, place, _SUBTITLES, report)
-        if path is None:
-            continue
-        if path.suffix.lower() not in (".srt", ".vtt"):
+        if PurePosixPath(written).suffix.lower() not in (".srt", ".vtt"):
             message = "captions are read from a subtitle file: .srt or .vtt"
             report.add(at, "bad-captions", message, "write a path such as subs.srt")
-            continue
-        if sources.folder is None and sources.texts is None:
-            continue
-        try:
-            text = sources.text(path)
-        except ValueError as error:
-            report.add(at, "bad-captions", str(error), _RELATIVE)
-            continue
-        if wrong := _wrong_subtitles(text):
-            message, _, hint = wrong.partition("; ")
-            report.add(at, "bad-captions", f"{written}: {message}", hint or "mend the file")
-        texts[str(path)] = text
+        elif sources.folder is None and sources.texts is None:
+            path_beside(written, at, place, _SUBTITLES, report)  # its text is not at hand
+        elif found := read_beside(written, at, place, _SUBTITLES, sources, report):
+            path, text = found
+            texts[str(path)] = text
+            if wrong := _wrong_subtitles(text):
+                report.add(at, "bad-captions", f"{written}: {wrong}", "mend the file")
     return texts
 
 
 def _wrong_subtitles(text: str) -> str | None:
-    """What is wrong with a subtitle file, and after a semicolon the fix; None if it is right."""
     try:
         cues = parse_subtitles(text)
         CaptionsWith.model_validate({"cues": [asdict(cue) for cue in cues]}, context=EVALUATED)
     except ValidationError as error:
         [details, *_] = error.errors(include_url=False)
-        said = str(details.get("ctx", {}).get("error") or details["msg"])
+        said = details.get("ctx", {}).get("error") or details["msg"]
         return f"caption {int(details['loc'][1]) + 1}: {said}"
     except ValueError as error:
-        # Its hint stands after the last colon.
-        message, _, hint = str(error).rpartition(": ")
-        return f"{message}; {hint}" if message.count(": ") else str(error)
+        return str(error)
     return None
 
 
@@ -205,10 +171,7 @@ def check_end_cards(spec: WrittenSpec, brand: Brand | None, report: DiagnosticCo
 
 
 def named_files(workflow: Workflow) -> Iterator[str]:
-    """The paths as written; those of included specs start with their folder.
-
-    A file id may be among them: check that the file exists.
-    """
+    """The paths as written, after the folder of an included spec; the id of an upload may be among them."""
     yield from _named(workflow, "", own=True)
 
 

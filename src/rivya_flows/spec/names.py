@@ -1,8 +1,10 @@
-"""The names that a value of a spec may use, and their shapes."""
+"""A spec as its author wrote it: its values, right or wrong, and the names that they may use."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from rivya_client.catalogue.catalogue import Catalogue
@@ -24,19 +26,48 @@ from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.matrix import LOOPS, SPECIAL, written_keys
 from rivya_flows.language.step_groups import PARTS, Part, later, seen_from
 from rivya_flows.language.syntax.tree import Path
-from rivya_flows.spec.written import WrittenSpec
 from rivya_flows.steps.kind import WrittenStep
+from rivya_flows.steps.registry import known_kind
 
 RESERVED = ("inputs", "steps", "matrix", "zip", "none", "true", "false", "null", "not", "and", "or",
             "in", "is", "if", "else")  # fmt: skip
 """Reserved words that cannot name a loop variable."""
 
 
-class NamesInScope:
-    """The names of one spec; shapes are inferred on demand.
+class WrittenSpec:
+    """The plain normalized values of a spec.
 
-    It reads the plain normalized values, so it also works for a spec with mistakes.
+    Attributes:
+        values: By key.
+        parts: The steps of each part that are maps, by id.
+        steps: All of them, those of `steps` first.
+        inputs: The declared inputs by name; a wrong declaration is empty.
+        outputs: The outputs by name.
     """
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self.values = values
+        self.parts: dict[Part, dict[str, WrittenStep]] = {
+            part: {
+                step_id: WrittenStep(part, step_id, keys, known_kind(keys.get("uses")))
+                for step_id, keys in self.items(part)
+                if isinstance(keys, dict)
+            }
+            for part in PARTS
+        }
+        self.steps = tuple(step for steps in self.parts.values() for step in steps.values())
+        inputs = self.items("inputs")
+        self.inputs = {name: one if isinstance(one, dict) else {} for name, one in inputs}
+        self.outputs = dict(self.items("outputs"))
+
+    def items(self, key: str) -> list[tuple[str, Any]]:
+        """The names and values in the map at a key; none if it is no map."""
+        held = self.values.get(key)
+        return list(held.items()) if isinstance(held, dict) else []
+
+
+class NamesInScope:
+    """The names of one spec and their shapes."""
 
     def __init__(
         self,
@@ -45,22 +76,38 @@ class NamesInScope:
         included: Mapping[str, Mapping[str, Shape]] | None = None,
         brand: Brand | None = None,
     ) -> None:
-        self.spec, self.brand = spec, brand
+        self.spec, self.brand, self.catalogue = spec, brand, catalogue
         self._branded: dict[str, Shape] = {}
-        if (
-            brand is not None or spec.values.get("brand") is not None
-        ):  # a wrong brand may have anything
-            self._branded = {"brand": shape_of_brand(brand) if brand is not None else ANY}
-        self._included = included or {}
-        self._steps: dict[str, WrittenStep] = {}
-        for step in spec.steps:
-            self._steps.setdefault(step.id, step)
-        self.catalogue = catalogue
-        self._shapes: dict[str, Shape] = {}
-        self._open: set[str] = set()
+        if brand is not None:
+            self._branded["brand"] = shape_of_brand(brand)
+        elif spec.values.get("brand") is not None:
+            self._branded["brand"] = ANY  # a wrong brand may have anything
         self._inside: dict[Path, Scope] = {}
         self.inputs = map_of({name: of_input(one) for name, one in spec.inputs.items()})
-        self._seen = {part: self._steps_of(seen_from(part)) for part in PARTS}
+        steps: dict[str, WrittenStep] = {}
+        for step in spec.steps:
+            steps.setdefault(step.id, step)
+        seen: dict[Part, dict[str, Shape]] = {
+            part: {name: ANY for name, step in steps.items() if step.part in seen_from(part)}
+            for part in PARTS
+        }
+        hints = {name: later(step.part) for name, step in steps.items()}
+        self._seen = {
+            part: Shape("map", known, lacks={n: h for n, h in hints.items() if n not in known})
+            for part, known in seen.items()
+        }
+        order = TopologicalSorter(
+            {name: _sources(step) & steps.keys() for name, step in steps.items()}
+        )
+        with suppress(CycleError):  # reported with the order; steps of a cycle are `any`
+            order.prepare()
+        while order.is_active():
+            for name in (ready := order.get_ready()):
+                shape = self._step(steps[name], (included or {}).get(name))
+                for known in seen.values():
+                    if name in known:
+                        known[name] = shape
+            order.done(*ready)
 
     def everywhere(self, part: Part = PARTS[-1]) -> Scope:
         """The scope of a fan-out's list in this part; of the last part: that of an output."""
@@ -80,51 +127,14 @@ class NamesInScope:
         self._inside[step.path] = scope
         return scope
 
-    def step(self, step_id: str) -> Shape:
-        """The output of a step; ``any`` inside a cycle."""
-        waiting = [step_id] if step_id not in self._open else []
-        # No recursion: a chain of picks or uploads may be very long.
-        while waiting:
-            here = waiting[-1]
-            before = () if here in self._shapes or here in self._open else self._taken_from(here)
-            if before:
-                self._open.add(here)
-                waiting += before
-                continue
-            waiting.pop()
-            if here not in self._shapes:
-                self._open.add(here)
-                self._shapes[here] = self._step(self._steps[here])
-            self._open.discard(here)
-        return self._shapes.get(step_id, ANY)
-
-    def _taken_from(self, step_id: str) -> list[str]:
-        """Steps that the shape of a step depends on, and that are not inferred yet."""
-        step = self._steps[step_id]
-        reads = step.kind.reads if step.kind else ()
-        given = [(step.arguments or {}).get(name) for name in reads]
-        try:
-            found = references([*given, *map(step.get, LOOPS)])
-        except ExpressionError:
-            return []  # reported with the expressions
-        named = {one.path[0] for one in found if one.namespace == "steps" and one.path}
-        # One by one: a set of all steps, for each of them, takes quadratic time.
-        known = (one for one in named if one in self._steps)
-        return sorted(one for one in known if one not in self._shapes and one not in self._open)
-
     def outputs(self) -> dict[str, Shape]:
         """The outputs of the spec."""
         return {name: self.shape_of(value) for name, value in self.spec.outputs.items()}
 
-    def _steps_of(self, parts: tuple[Part, ...]) -> Shape:
-        steps = self._steps.items()
-        hidden = {name: later(step.part) for name, step in steps if step.part not in parts}
-        known = {name: None for name, step in steps if step.part in parts}
-        return Shape("map", _Lazy(self, known), lacks=hidden)
-
-    def _step(self, step: WrittenStep) -> Shape:
-        if step.id in self._included:
-            return of_include(self._included[step.id])
+    def _step(self, step: WrittenStep, included: Mapping[str, Shape] | None) -> Shape:
+        """The shape of the output of a step; those that it is made of are known."""
+        if included is not None:
+            return of_include(included)
         single = ANY if step.kind is None else step.kind.gives(step.arguments or {}, self)
         if not step.loops:
             return single
@@ -179,20 +189,11 @@ class NamesInScope:
         return known_shape(value, self.everywhere())
 
 
-class _Lazy(Mapping[str, Shape]):
-    """The steps by id; each shape is inferred when it is read."""
-
-    def __init__(self, names: NamesInScope, known: Mapping[str, None]) -> None:
-        self._names = names
-        self._known = known
-
-    def __getitem__(self, key: str) -> Shape:
-        if key not in self._known:
-            raise KeyError(key)
-        return self._names.step(key)
-
-    def __iter__(self) -> Any:
-        return iter(self._known)
-
-    def __len__(self) -> int:
-        return len(self._known)
+def _sources(step: WrittenStep) -> set[str]:
+    """The steps that the shape of a step depends on, known or not."""
+    reads = [(step.arguments or {}).get(name) for name in (step.kind.reads if step.kind else ())]
+    try:
+        found = references([*reads, *map(step.get, LOOPS)])
+    except ExpressionError:
+        return set()  # reported with the expressions
+    return {one.path[0] for one in found if one.namespace == "steps" and one.path}

@@ -1,7 +1,4 @@
-"""The tree of a spec as the models need it: no notes, no unknown keys, defaults merged in.
-
-Later checks use the normalized tree, so a value from `defaults` keeps its own place in the text.
-"""
+"""The tree of a spec as the models need it; a value from `defaults` keeps its own place in the text."""
 
 from __future__ import annotations
 
@@ -25,8 +22,7 @@ from rivya_flows.steps.include import Include
 from rivya_flows.steps.kind import Kind
 
 _MERGED = ("with", "params", "retry")
-_Hints = typing.Mapping[str, str]
-"""What to do with unknown keys."""
+_Hints = typing.Mapping[str, str]  # what to do with unknown keys
 
 _OWN_KEYS = keys_of(Workflow)
 _FIRST_PART = _OWN_KEYS.index(PARTS[0])
@@ -46,10 +42,7 @@ _MAX_WRITTEN_OUT = 100_000  # characters of a fallback's prompt; longer ones fit
 
 
 def normalized(root: Mapping, report: DiagnosticCollector) -> Mapping:
-    """The tree without `x-` keys, unknown keys and `defaults`, which are merged into the steps.
-
-    Unknown keys are reported; the root of `report` must be `root`.
-    """
+    """The tree without `x-` keys, unknown keys and `defaults`, which are merged into the steps."""
     top = known_in(Workflow, report, root, (), _of_steps(root), keys=TOP_KEYS)
     _each(top, "defaults", lambda node, path: _default(node, path, report))
     defaults = top.get("defaults")
@@ -128,19 +121,15 @@ def _is_nothing(node: Node | None) -> bool:
 def _default(node: Mapping, path: Path, report: DiagnosticCollector) -> Mapping:
     known = known_in(Defaults, report, node, path)
     if kind := registry.known_kind(str(path[-1])):
-        _arguments(known, kind, path, report, told=False)
+        _arguments(known, kind, path, report)
     return known
 
 
-def _arguments(
-    step: Mapping, kind: Kind, path: Path, report: DiagnosticCollector, *, told: bool = True
-) -> None:
-    """Keeps the known keys of `with`; those of other places are `told` where they belong."""
+def _arguments(step: Mapping, kind: Kind, path: Path, report: DiagnosticCollector) -> None:
+    """Keeps the known keys of `with`."""
     if isinstance(held := step.get("with"), Mapping):
-        hints = kind.elsewhere(held.pairs) if told else {}
-        inside = _OF_A_BRAND if kind.takes_brand else {}
-        known = known_in(kind.takes, report, held, (*path, "with"), hints, inside)
-        _put(step, "with", known)
+        hints, inside = kind.elsewhere(held.pairs), _OF_A_BRAND if kind.takes_brand else {}
+        _put(step, "with", known_in(kind.takes, report, held, (*path, "with"), hints, inside))
 
 
 def known_in(
@@ -152,11 +141,7 @@ def known_in(
     inside: _Hints | None = None,
     keys: tuple[str, ...] = (),
 ) -> Mapping:
-    """The map without `x-` keys and keys that the model lacks, and without those of the maps inside.
-
-    Unknown keys are reported, with the hint in `hints`, or in `inside` for those of maps inside. `keys`
-    are all that are known, if the model has not all of them.
-    """
+    """The map without `x-` keys and, reported, keys that the model and `keys` lack; so the maps inside."""
     fields, known = fields_of(model), keys or keys_of(model)
     change = partial(known_in, hints=inside)
     pairs: dict[str, tuple[Mark, Node]] = {}

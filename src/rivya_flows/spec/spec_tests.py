@@ -10,12 +10,13 @@ from pydantic import BeforeValidator, Field
 from rivya_flows.diagnostics import CODES, REFUSALS
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.field_types import Count, MediaKind, SpecModel
-from rivya_flows.language.inputs import fit, hint_for
+from rivya_flows.language.inputs import hint_for
 from rivya_flows.language.syntax import source
 from rivya_flows.language.syntax.tree import Mapping, Path as Place, plain
 from rivya_flows.language.wording import shown
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.spec.build_models import model_at
+from rivya_flows.spec.checks.input_values import check_values, missing
 from rivya_flows.spec.includes import names_in
 from rivya_flows.spec.normalize import known_in
 
@@ -189,7 +190,10 @@ def read_tests(text: str, report: DiagnosticCollector) -> SpecTests | None:
     tests = model_at(SpecTests, {**data, "cases": stand_in}, (), report)
     if not isinstance(held, list) or not whole:
         return None
-    cases = tuple(_case(value, ("cases", index), report) for index, value in enumerate(held))
+    cases = tuple(
+        model_at(Case, value, ("cases", index), report) or Case.model_construct(name="")
+        for index, value in enumerate(held)
+    )
     first: dict[str, int] = {}
     for index, case in enumerate(cases):
         if case.name and first.setdefault(case.name, index) != index:
@@ -198,11 +202,6 @@ def read_tests(text: str, report: DiagnosticCollector) -> SpecTests | None:
         _check_expected(case, ("cases", index), report)
     tests = tests or SpecTests.model_construct(version=1, cases=())
     return tests.model_copy(update={"cases": cases})
-
-
-def _case(value: Any, path: Place, report: DiagnosticCollector) -> Case:
-    """The case; one without a name where it does not fit, which is reported."""
-    return model_at(Case, value, path, report) or Case.model_construct(name="")
 
 
 def _check_expected(case: Case, path: Place, report: DiagnosticCollector) -> None:
@@ -224,19 +223,15 @@ def _check_expected(case: Case, path: Place, report: DiagnosticCollector) -> Non
 def check_against(
     tests: SpecTests, workflow: Workflow, folder: Path, report: DiagnosticCollector
 ) -> None:
-    """Reports the inputs, steps and outputs that the spec does not have, and inputs that do not fit.
-
-    Args:
-        tests: As read into the report.
-        workflow: Of the spec.
-        folder: Which input files are relative to.
-        report: Takes the mistakes.
-    """
+    """Reports what the spec does not have, and inputs that do not fit; files are relative to `folder`."""
     steps = tuple(names_in(workflow))
     for index, case in enumerate(tests.cases):
         path: Place = ("cases", index)
         if case.name and not case.expect.diagnostics:  # else a wrong input may be what it shows
-            _check_inputs(case, workflow, folder, path, report)
+            check_values(workflow.inputs, case.inputs, (*path, "inputs"), report, folder)
+            for name in missing(workflow.inputs, case.inputs):
+                message, hint = f"the input {name!r} is required", hint_for(workflow.inputs[name])
+                report.add((*path, "inputs"), "missing-input", message, hint)
         for name in case.answers:
             if name != "budget" and name.partition("[")[0] not in steps:
                 report.unknown((*path, "answers", name), "unknown-step", "step", steps)
@@ -247,22 +242,3 @@ def check_against(
             if name not in workflow.outputs:
                 place = (*path, "expect", "outputs", name)
                 report.unknown(place, "unknown-output", "output", workflow.outputs)
-
-
-def _check_inputs(
-    case: Case, workflow: Workflow, folder: Path, path: Place, report: DiagnosticCollector
-) -> None:
-    for name, value in case.inputs.items():
-        declared, place = workflow.inputs.get(name), (*path, "inputs", name)
-        if declared is None:
-            report.unknown(place, "unknown-input", "input", workflow.inputs)
-        elif value is not None:
-            try:
-                fit(declared, value, root=folder)
-            except ValueError as error:
-                report.add(place, "wrong-input", f"{name}: {error}", hint_for(declared))
-    given = {name for name, value in case.inputs.items() if value is not None}
-    for name, declared in workflow.inputs.items():
-        if declared.required and declared.default is None and name not in given:
-            message = f"the input {name!r} is required"
-            report.add((*path, "inputs"), "missing-input", message, hint_for(declared))

@@ -1,14 +1,12 @@
 """The arguments of one item, as far as they are known, and the mistakes in them.
 
-The same rules read them three times: at `check`, where every expression is `Unknown`; at `plan`, where
-the results of steps are `Unknown`; and in the run, where every value is known.
+The same rules read them at `check`, where expressions are `Unknown`, at `plan` and in the run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
 from typing import Any, Literal
 
 from rivya_client.catalogue.catalogue import Catalogue, Model
@@ -24,7 +22,7 @@ from rivya_flows.language.expressions.output_types import (
     of_data,
 )
 from rivya_flows.language.expressions.values import ExpressionError, as_text
-from rivya_flows.language.field_errors import wrong_choice, wrong_type
+from rivya_flows.language.field_errors import CHAT, EXAMPLES, wrong_choice, wrong_type
 from rivya_flows.language.field_types import SpecModel, Takes, fields_of
 from rivya_flows.language.request_checks import check_model, check_reference_files
 from rivya_flows.language.syntax.media_references import kind_of
@@ -38,13 +36,8 @@ Stage = Literal["written", "planned", "complete"]
 
 @dataclass(frozen=True)
 class World:
-    """What a request is made in.
-
-    Attributes:
-        catalogue: The models.
-        service: What names the seller in the identity of a request.
-        files: Assets by path from the folder of the spec.
-        branding: What the spec adds to its requests.
+    """What a request is made in; `service` names the seller in its identity, `files` are by path from the
+    folder of the spec.
     """
 
     catalogue: Catalogue
@@ -58,7 +51,6 @@ class ArgumentMedia:
     """The media of an argument, as far as they are known.
 
     Attributes:
-        media: Those that are known.
         kinds: Of each medium; None where it is not known.
         is_whole: Whether each is one medium for certain, and there are no others.
         each: The kind of every medium of a list whose length is not known; None if there is none.
@@ -80,9 +72,8 @@ class Arguments:
         written: Arguments that the kind of step evaluates itself, as written.
         scope: What these may read.
         problems: The mistakes found so far, with paths below `with`.
-        stage: ``written``: literals stand as their author wrote them; an expression may give a number
-            where a text is wanted, an author may not. ``planned``: what inputs decide is known.
-            ``complete``: everything is known, and a request is made.
+        stage: ``written``: an expression may give a number where a text is wanted, an author may not.
+            ``planned``: what inputs decide is known. ``complete``: a request is made.
     """
 
     def __init__(
@@ -130,39 +121,36 @@ class Arguments:
         """Whether an argument has a value in every run: a literal, or the name of media."""
         return _is_certain(self.values.get(name))
 
-    def models(
-        self,
-        catalogue: Catalogue,
-        uses: str,
-        example: str,
-        at: tuple[str, ...] = (),
-        instead: str | None = None,
-    ) -> list[Model]:
-        """The models that `model` may name, in a map at a place below `with`; others are reported.
-
-        `instead` is the hint for a model of another kind of step.
-        """
+    def models(self, catalogue: Catalogue, uses: str, at: tuple[str, ...] = ()) -> list[Model]:
+        """The models that `model` may name, in a map at a place below `with`; others are reported."""
         found: list[Model] = []
-        holder: Any = reduce(lambda held, key: held[key], at, self.values)
+        holder: Any = self.values
+        for key in at:
+            holder = holder[key]
         named = holder.get("model")
         for one in named.possible if isinstance(named, Unknown) else (named,):
-            if one is None or (isinstance(named, Unknown) and isinstance(one, dict | list)):
-                continue
-            if not isinstance(one, str):
+            if isinstance(one, str):
+                wrong = check_model(catalogue, one, uses)
+                for refused in wrong:
+                    other = (
+                        at and refused.code == "wrong-route"
+                    )  # another kind of step is no remedy
+                    hint = f"name a {uses} model: `rivya-flows models`" if other else refused.hint
+                    self.report([replace(refused, hint=hint, path=(*at, *refused.path))])
+                found += () if wrong else (catalogue.models[one],)
+            elif one is not None and not (
+                isinstance(named, Unknown) and isinstance(one, dict | list)
+            ):
                 message = f"a model must be an id, not {shown(one)}"
-                hint = f"write its id, such as {example}"
+                hint = f"write its id, such as {CHAT if uses == 'chat' else EXAMPLES['model']}"
                 self.problem("unknown-model", message, hint, *at, "model")
-                continue
-            wrong = check_model(catalogue, one, uses)
-            for refused in wrong:
-                own = instead if instead and refused.code == "wrong-route" else refused.hint
-                self.report([replace(refused, hint=own, path=(*at, *refused.path))])
-            found += () if wrong else (catalogue.models[one],)
         return found
 
     def media(self, name: str, files: Mapping[str, Asset]) -> ArgumentMedia:
         """The media of an argument that takes one, or a list of them."""
         value = self.values.get(name)
+        if value is None:
+            return ArgumentMedia()
         if isinstance(value, Unknown):
             return _of_unknown(value)
         members = value if isinstance(value, list) else [value]
@@ -184,11 +172,7 @@ class Arguments:
                     self.problem("wrong-type", str(error), None, name)
                     continue
                 kinds.append(media[-1].media)
-        return (
-            ArgumentMedia(tuple(media), tuple(kinds), is_whole)
-            if value is not None
-            else ArgumentMedia()
-        )
+        return ArgumentMedia(tuple(media), tuple(kinds), is_whole)
 
 
 def reference_problems(

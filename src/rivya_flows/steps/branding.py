@@ -21,9 +21,8 @@ class Branding:
 
     Attributes:
         brand: Its brand, or that of the spec that includes it.
-        texts: Texts of subtitles by path from the folder of the main spec.
+        texts, files: Of subtitles, and assets, by path from the folder of the main spec.
         folder: Of the spec, from there: "" or ``parts/``.
-        files: Assets by path from the folder of the main spec.
         notes: What people who rejected earlier results want; "" is nothing.
     """
 
@@ -46,9 +45,8 @@ class Branding:
         return with_words(self.noted(model, prompt), self.words_for(model, wanted))
 
     def drawn(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Evaluated arguments of a `compose` or a `layout`, before defaults of their parts are added,
-        with the captions of a subtitle file instead of its path, and with what the brand says and they
-        do not.
+        """Evaluated arguments of a `compose` or a `layout` with the captions of a subtitle file instead of
+        its path, and with what the brand says and they do not.
         """
         made = dict(arguments)
         captions, card = made.get("captions"), made.get("end_card")
@@ -72,10 +70,7 @@ class Branding:
 
 
 def brand_values(brand: Brand, files: Mapping[str, Asset]) -> dict[str, Any]:
-    """The brand as expressions read it: its images are media, what is not written is missing.
-
-    `files` are assets by path from the folder of the main spec.
-    """
+    """The brand as expressions read it: its images are media, what is not written is missing."""
     values = brand.model_dump(mode="json", exclude_none=True)
     if brand.logo is not None:
         values["logo"] = _medium(brand.logo, files)

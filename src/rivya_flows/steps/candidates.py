@@ -75,10 +75,7 @@ def best(
     order: Literal["max", "min"] = "max",
     least: float | None = None,
 ) -> tuple[str, ...]:
-    """The keys of the best values, the best first; of equal ones the first comes first.
-
-    Empty if fewer than `count` are eligible: not None, and at least `least`.
-    """
+    """The keys of the best values in their order; empty if fewer than `count` are eligible."""
     eligible = [
         (key, value)
         for key, value in values

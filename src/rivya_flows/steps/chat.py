@@ -9,11 +9,9 @@ from typing import Annotated, Any
 
 from pydantic import JsonValue
 
-from rivya_client.catalogue.catalogue import Model
 from rivya_client.catalogue.prices import Price, price
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.canonical import canonical, whole
-from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.language.expressions.inference import TEXTS
 from rivya_flows.language.expressions.output_types import (
     ANY,
@@ -96,25 +94,21 @@ class Chat(Kind):
         added = len(instruction(expect)) if is_form else 0
         media = given.media("attachments", world.files)
         given.report(_no_images(media))
-        request = None
-        for model in given.models(world.catalogue, self.uses, CHAT):
+        models = given.models(world.catalogue, self.uses)
+        for model in models:
             if isinstance(message, Unknown):
                 given.report(check_prompt(model, None, least=message.least + added))
             elif "message" in given.values or not given.is_written:  # else the model reports it
-                given.report(
-                    check_prompt(model, None if message is None else message + " " * added)
-                )
+                text = None if message is None else message + " " * added
+                given.report(check_prompt(model, text))
             certain_ones = {k: one for k, one in given.values.items() if given.is_certain(k)}
             given.report(check_chat(model, certain_ones))
-            if given.is_complete and not given.problems and isinstance(message, str):
-                request = self._request(model, message, media, given, world)
-        return request
-
-    def _request(
-        self, model: Model, message: str, media: ArgumentMedia, given: Arguments, world: World
-    ) -> ItemRequest:
+        if given.problems or not (given.is_complete and models and isinstance(message, str)):
+            return None
+        [model] = models
         arguments = self.sent(given, world)
         asked = {name: one for name, one in arguments.items() if name != "attachments"}
+        identity = ["chat", world.service, asked, [one.source for one in media.media]]
         return ItemRequest(
             self.uses,
             arguments,
@@ -123,9 +117,7 @@ class Chat(Kind):
             media.media,
             self.route,
             price(model, {}, message),
-            content_hash(
-                ["chat", world.service, asked, [m.source for m in media.media]], media.media
-            ),
+            content_hash(identity, media.media),
             priced_by(model, {}, message),
         )
 
@@ -153,7 +145,8 @@ class Chat(Kind):
     def check(
         self, given: Arguments, step: WrittenStep, around: Surroundings
     ) -> Iterator[Diagnostic]:
-        yield from expect_problems(given.get("expect"), ("expect",))
+        if isinstance(expect := given.get("expect"), dict):
+            yield from _expect_problems(expect, ("expect",))
         session, model = given.get("session"), given.get("model")
         shape = session.shape if isinstance(session, Unknown) else ANY
         of = shape.session_of
@@ -175,12 +168,9 @@ def chat_body(
     session: str | None = None,
     message: str | None = None,
 ) -> str:
-    """The exact body of ``POST /chat/completions`` (contract, section 6.2).
+    """The exact body of ``POST /chat/completions`` (contract, section 6.2), also of a judge.
 
     Args:
-        request: Of a `chat` step, or of a judge.
-        files: Its uploaded attachments.
-        trace: ``client_request_id``.
         session: Session to continue; None takes that of the request, or a new one.
         message: Overrides the message of the request, to ask again.
     """
@@ -216,60 +206,32 @@ def _no_images(media: ArgumentMedia) -> Iterator[Diagnostic]:
 
 
 ANSWER_TYPES = ("string", "integer", "number", "boolean")
-_FORM = "write string, integer, number or boolean, [string], [{name: string}], or {name: string}"
-_OTHER_TYPES = {
-    **dict.fromkeys(("array", "list", "[]", "[string]", "string[]", "strings"), "write [string]"),
-    **dict.fromkeys(("object", "map", "dict", "json"), "write {name: string}"),
-    **dict.fromkeys(
-        ("enum", "choice", "select"), "write string, and name the choices in the message"
-    ),
-    **dict.fromkeys(("date", "time", "url", "text", "str", "any"), "write string"),
-    **dict.fromkeys(("float", "double", "decimal"), "write number"),
-}
-"""What to write instead of the types of other languages."""
+_FORM = (
+    "write string, integer, number or boolean, [string], [{name: string}], or {name: string};"
+    " choices are a string, and are named in the message"
+)
 
 
-def expect_problems(expect: Any, path: Path) -> Iterator[Diagnostic]:
+def _expect_problems(part: Any, path: Path) -> Iterator[Diagnostic]:
     """What is wrong with the fields that an answer must have."""
-    if not isinstance(expect, dict):
-        return  # reported by the model of the step
-    if not expect:
-        yield Diagnostic("bad-expect", "'expect' is empty", "write {name: string}", path=path)
-    for name, part in expect.items():
-        place: Path = (*path, name)
-        if not name.isidentifier() or len(name) > 64:
-            message = f"{shown(name)} is not a valid name for a field"
-            hint = "letters, digits and _, starting with a letter"
-            yield Diagnostic("bad-name", message, hint, path=place)
-        if isinstance(part, dict):
-            yield from expect_problems(part, place)
-        elif isinstance(part, list):
-            yield from _list_problems(part, place)
-        else:
-            yield from _type_problems(part, place)
-
-
-def _list_problems(part: list[Any], path: Path) -> Iterator[Diagnostic]:
-    if len(part) != 1 or not isinstance(part[0], str | dict):
-        hint = "write [string], or [{name: string}]"
-        if part and not any(isinstance(one, dict) or one in ANSWER_TYPES for one in part):
-            hint = "write string, and name the choices in the message"
-        what = shown(part[0]) if len(part) == 1 else f"{len(part)} things"
-        message = f"[ ] takes the type of its items, not {what if part else 'nothing'}"
-        yield Diagnostic("bad-expect", message, hint, path=path)
-    elif isinstance(part[0], dict):
-        yield from expect_problems(part[0], (*path, 0))
-    else:
-        yield from _type_problems(part[0], (*path, 0))
-
-
-def _type_problems(written: Any, path: Path) -> Iterator[Diagnostic]:
-    if not isinstance(written, str):
-        message = f"a field of an answer has a type, not {shown(written)}"
+    if isinstance(part, dict):
+        if not part:
+            yield Diagnostic("bad-expect", "'expect' is empty", "write {name: string}", path=path)
+        for name, inner in part.items():
+            if not name.isidentifier() or len(name) > 64:
+                message = f"{shown(name)} is not a valid name for a field"
+                hint = "letters, digits and _, starting with a letter"
+                yield Diagnostic("bad-name", message, hint, path=(*path, name))
+            yield from _expect_problems(inner, (*path, name))
+    elif isinstance(part, list) and len(part) == 1 and isinstance(part[0], str | dict):
+        yield from _expect_problems(part[0], (*path, 0))
+    elif isinstance(part, list):
+        what = shown(part[0]) if len(part) == 1 else f"{len(part)} things" if part else "nothing"
+        message = f"[ ] takes the type of its items, not {what}"
         yield Diagnostic("bad-expect", message, _FORM, path=path)
-    elif written not in ANSWER_TYPES:
-        hint = _OTHER_TYPES.get(written.lower()) or meant(written, ANSWER_TYPES)
-        if written.endswith("?"):
-            hint = f"write {written[:-1]}: every field is required"
-        message, sure = f"unknown answer type {shown(written)}", certain(written, ANSWER_TYPES)
-        yield Diagnostic("bad-expect", message, hint, path=path, instead=sure)
+    elif not isinstance(part, str):
+        message = f"a field of an answer has a type, not {shown(part)}"
+        yield Diagnostic("bad-expect", message, _FORM, path=path)
+    elif part not in ANSWER_TYPES:
+        message, sure = f"unknown answer type {shown(part)}", certain(part, ANSWER_TYPES)
+        yield Diagnostic("bad-expect", message, _FORM, path=path, instead=sure)

@@ -44,7 +44,6 @@ from rivya_flows.steps.cut_rules import (
     end_card_problems,
     length_problems,
     medium_kind,
-    unused_start,
     wrong_kind,
 )
 from rivya_flows.steps.kind import Kind, Names, given_fields
@@ -59,10 +58,6 @@ from rivya_flows.steps.request import (
 _MAX_TOLD = 10
 _MAX_FOUND = 100
 """A list that an expression gives may have 100,000 wrong members."""
-
-_NOT_OF_A_SPEC = ("look",)
-"""Arguments that a plan adds."""
-
 
 _LIST = Takes(("list",), is_examined=True)
 _MAP = Takes(("map",), is_examined=True)
@@ -120,6 +115,7 @@ class Cut(Kind):
     def request(self, given: Arguments, world: World) -> ItemRequest | None:
         if given.is_written:
             given.report(cut_problems(self.uses, given.values))
+            given.report(length_problems(given.values))
             for name, value in given.values.items():
                 given.report(computed_problems(name, value))
             return None
@@ -132,7 +128,8 @@ class Cut(Kind):
         return ItemRequest(self.uses, made, request_hash=request_hash)
 
     def gives(self, arguments: Mapping[str, Any], names: Names) -> Shape:
-        return given_fields(*_cut_fields(arguments, composed(self.media), is_film=False))
+        made, is_film = composed(self.media), self.media == "video"
+        return given_fields(*_cut_fields(arguments, made, is_film=is_film))
 
     def files(self, arguments: Mapping[str, Any]) -> Iterator[CutMedium]:
         return media_in(arguments)
@@ -155,14 +152,6 @@ class Compose(Cut):
     takes = ComposeWith
     outputs = ("asset", "assets", "by", "captions", "poster", "gif", "loudness", "lost")
     media = "video"
-
-    def request(self, given: Arguments, world: World) -> ItemRequest | None:
-        if given.is_written:
-            given.report(length_problems(given.values))
-        return super().request(given, world)
-
-    def gives(self, arguments: Mapping[str, Any], names: Names) -> Shape:
-        return given_fields(*_cut_fields(arguments, composed(self.media), is_film=True))
 
     def idle_defaults(self, own: Mapping[str, Any], defaults: Mapping[str, Any]) -> Collection[str]:
         has_clips = any(one.get("clips") is not None for one in (own, defaults))
@@ -218,20 +207,15 @@ def _cut_fields(
 def cut_request(
     kind: Cut, arguments: Mapping[str, Any], files: Mapping[str, Asset]
 ) -> tuple[dict[str, Any], str]:
-    """The arguments with defaults and media filled in, and the hash of the request.
-
-    A clip is a map ``{"media", "seconds", "start", "motion"}``. Nulls in lists, arguments that are
-    not given, and defaults without effect are left out. Media are assets, ``{"url": …}`` or ``{"file_id": …}``.
-
-    Raises:
-        ItemRequestError: A value is wrong; all mistakes.
+    """The arguments with defaults and media filled in, without nulls and defaults that have no effect, and
+    the hash of the request. Raises an `ItemRequestError` with all mistakes.
     """
     given = {key: _without_nulls(key, value) for key, value in arguments.items()}
     if problems := list(cut_mistakes(kind, given, files)):
         raise ItemRequestError("; ".join(problems))
-    model = kind.takes.model_validate(_of_spec(given), context=EVALUATED)
+    model = kind.takes.model_validate(_without_look(given), context=EVALUATED)
     made = {k: one for k, one in model.model_dump(mode="json").items() if one is not None}
-    made |= {key: given[key] for key in _NOT_OF_A_SPEC if given.get(key) is not None}
+    made |= {"look": given["look"]} if "look" in given else {}
     made |= {key: _listed(made[key]) for key in ("images", "audio") if key in made}
     for key, needs in (("reframe", ("clips", "formats")), ("fit", ("video", "images"))):
         if not made.keys() & set(needs):
@@ -258,7 +242,7 @@ def _mistakes(kind: Cut, arguments: Mapping[str, Any], files: Mapping[str, Asset
     given = {key: _without_nulls(key, value) for key, value in arguments.items()}
     given = {key: value for key, value in given.items() if value is not None}
     try:
-        kind.takes.model_validate(_of_spec(given), context=EVALUATED)
+        kind.takes.model_validate(_without_look(given), context=EVALUATED)
     except ValidationError as error:
         for details in error.errors(include_url=False):
             report = DiagnosticCollector("", "")
@@ -271,10 +255,6 @@ def _mistakes(kind: Cut, arguments: Mapping[str, Any], files: Mapping[str, Asset
         # All stills of a failed run may be missing; only the attempt fails then, as before.
         if found.path != ("images",) or found.code != "missing-key":
             yield _message(found.path, found)
-    for index, clip in enumerate(_listed(named.get("clips"))):
-        if isinstance(clip, Mapping) and medium_kind(clip.get("media")) == "image":
-            for found in unused_start(clip, ("clips", index)):
-                yield _message(found.path, found)
     for medium in media_in(given):
         try:
             if not isinstance(medium.value, Unknown):
@@ -317,8 +297,9 @@ def _without_nulls(key: str, value: Any) -> Any:
     return value
 
 
-def _of_spec(given: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in given.items() if key not in _NOT_OF_A_SPEC}
+def _without_look(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a spec says: the look is that of its brand."""
+    return {key: value for key, value in given.items() if key != "look"}
 
 
 def _listed(value: Any) -> list[Any]:
@@ -332,5 +313,4 @@ def _message(path: tuple[str | int, ...], found: Diagnostic) -> str:
 
 def _place(path: tuple[str | int, ...]) -> str:
     """A path as one writes it: ``clips[0].media``."""
-    told = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-    return told.removeprefix(".")
+    return "".join(f"[{one}]" if isinstance(one, int) else f".{one}" for one in path)[1:]

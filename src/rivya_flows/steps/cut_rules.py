@@ -48,39 +48,42 @@ _LISTS = {
 
 Values = Mapping[str, Any]
 
-_NOT_EMPTY = ("clips", "images", "video", "formats")
-"""Lists that may not be empty."""
-
 CARD_KEYS = ("title", "line", "image")
 """What an end card shows."""
 
-_ADD = 'write `video: "${{ steps.NAME.asset }}"`'
-
 
 def cut_problems(uses: str, arguments: Values) -> Iterator[Diagnostic]:
-    """What is wrong with the arguments of a `compose` or `layout`, taken together.
-
-    Values that are not known yet, an expression or `Unknown`, are right. Paths start in `with`; the
-    code `needless-key` is about the key at the end of its path, the others about the value.
-    """
+    """What is wrong with the arguments of a `compose` or `layout`, taken together; what is not known is right."""
     given = {key: value for key, value in arguments.items() if value is not None}
-    for key in _NOT_EMPTY:
+    for key in ("clips", "images", "video", "formats"):
         if given.get(key) in ([], ()):
             yield _missing((key,), f"{key!r} is empty", "add an item, or remove it")
     for key in ("formats", "extras"):
-        yield from _twice(key, given)
+        first: dict[Any, int] = {}
+        for index, one in enumerate(_listed(given.get(key))):
+            if isinstance(one, str) and first.setdefault(one, index) != index:
+                yield _wrong((key, index), f"{shown(one)} is there twice", "remove it")
     yield from _overlays(uses, given)
     if uses == "compose":
         yield from _empty_media(given)
         yield from _pictures(given)
         yield from _captions(given)
         yield from start_problems(given)
+        for index, clip in _maps(given.get("clips")):
+            medium, start = clip.get("media"), clip.get("start")
+            kind = medium.shape.media if isinstance(medium, Unknown) else medium_kind(medium)
+            if kind == "image" and is_number(start) and start > 0:
+                hint = "remove it; `seconds` is how long it is shown"
+                yield _needless(
+                    ("clips", index, "start"), "'start' has no effect on an image", hint
+                )
 
 
 def _pictures(given: Values) -> Iterator[Diagnostic]:
     held = [key for key in ("clips", "video", "images") if key in given]
     if not held:
-        yield _missing(("video",), "'clips', 'video' or 'images' is missing", _ADD)
+        hint = 'write `video: "${{ steps.NAME.asset }}"`'
+        yield _missing(("video",), "'clips', 'video' or 'images' is missing", hint)
     for extra in held[1:]:
         message = f"a composition takes clips, a video or images, not {held[0]!r} and {extra!r}"
         yield _needless((extra,), message, "remove one of them")
@@ -98,27 +101,27 @@ def _pictures(given: Values) -> Iterator[Diagnostic]:
 
 
 def _empty_media(given: Values) -> Iterator[Diagnostic]:
-    places: list[tuple[Path, Values]] = []
-    places += [(("clips", index, "media"), one) for index, one in _maps(given.get("clips"))]
+    places: list[tuple[Path, Values]] = [
+        (("clips", index, "media"), clip) for index, clip in _maps(given.get("clips"))
+    ]
     if isinstance(given.get("music"), Mapping):
         places.append((("music", "audio"), given["music"]))
-    for key in ("clips", "images", "audio"):
-        held = given.get(key)
-        for index, medium in enumerate(held if isinstance(held, list | tuple) else ()):
+    for path, part in places:
+        key = str(path[-1])
+        if key in part and part[key] is None:
+            yield _missing(path, f"{key!r} is empty", f"write a value after `{key}:`")
+    for name in ("clips", "images", "audio"):
+        for index, medium in enumerate(_listed(given.get(name))):
             if medium is None:
                 message = "a file must be a path or a URL, not nothing"
                 hint = "write a path such as photos/logo.png"
-                yield Diagnostic("wrong-type", message, hint, path=(key, index))
-    for path, one in places:
-        key = str(path[-1])
-        if key in one and one[key] is None:
-            yield _missing(path, f"{key!r} is empty", f"write a value after `{key}:`")
+                yield Diagnostic("wrong-type", message, hint, path=(name, index))
 
 
 def _captions(given: Values) -> Iterator[Diagnostic]:
     captions, extras = given.get("captions"), given.get("extras")
     if captions is None:
-        for index, extra in enumerate(extras if isinstance(extras, list | tuple) else ()):
+        for index, extra in enumerate(_listed(extras)):
             if extra in ("srt", "clean"):
                 message = f"{extra!r} has no effect without `captions`"
                 yield _wrong(("extras", index), message, "add `captions:`, or remove it")
@@ -166,21 +169,9 @@ def end_card_problems(given: Values) -> Iterator[Diagnostic]:
         yield _missing(("end_card", "title"), message, "write `title: …`")
 
 
-def _twice(key: str, given: Values) -> Iterator[Diagnostic]:
-    held = given.get(key)
-    seen = set()
-    for index, one in enumerate(held if isinstance(held, list | tuple) else ()):
-        if isinstance(one, str):
-            if one in seen:
-                yield _wrong((key, index), f"{shown(one)} is there twice", "remove it")
-            seen.add(one)
-
-
 def start_problems(given: Values) -> Iterator[Diagnostic]:
     """Clips that begin after the end of their video."""
-    clips = given.get("clips")
-    if not isinstance(clips, list | tuple):
-        return
+    clips = _listed(given.get("clips"))
     for index, clip in enumerate(clips):
         length = shown_seconds(clip)
         if length is not None and length <= 0:
@@ -189,12 +180,11 @@ def start_problems(given: Values) -> Iterator[Diagnostic]:
 
 
 def length_problems(given: Values) -> Iterator[Diagnostic]:
-    """Clips too short for their transitions, and overlays that would never be seen.
-
-    No reason to fail once media are bought: a transition then takes half of a clip at most.
+    """Clips too short for their transitions, and overlays that would never be seen; once media are bought no
+    reason to fail: a transition then takes half of a clip at most.
     """
-    clips, overlap = given.get("clips"), overlap_seconds(given.get("transition"))
-    if not isinstance(clips, list | tuple) or not clips or overlap is None:
+    clips, overlap = _listed(given.get("clips")), overlap_seconds(given.get("transition"))
+    if not clips or overlap is None:
         return
     lengths = [shown_seconds(one) for one in clips]
     for index, length in enumerate(lengths):
@@ -279,18 +269,12 @@ def wrong_kind(path: Path, found: str, kinds: Sequence[str]) -> Diagnostic:
     return Diagnostic("wrong-type", message, f"use {wanted}, or remove it", path=path)
 
 
-def unused_start(clip: Mapping[str, Any], path: Path) -> Iterator[Diagnostic]:
-    """Whether a clip of a still says where it begins."""
-    start = clip.get("start")
-    if is_number(start) and start > 0:
-        message = "'start' has no effect on an image"
-        yield _needless((*path, "start"), message, "remove it; `seconds` is how long it is shown")
+def _listed(held: Any) -> Sequence[Any]:
+    return held if isinstance(held, list | tuple) else ()
 
 
-def _maps(held: Any) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    for index, one in enumerate(held if isinstance(held, list | tuple) else ()):
-        if isinstance(one, Mapping):
-            yield index, one
+def _maps(held: Any) -> list[tuple[int, Mapping[str, Any]]]:
+    return [(index, one) for index, one in enumerate(_listed(held)) if isinstance(one, Mapping)]
 
 
 def _missing(path: Path, message: str, hint: str) -> Diagnostic:
@@ -324,7 +308,7 @@ def computed_problems(key: str, value: Any) -> Iterator[Diagnostic]:
             if medium.path[0] in CUT_PARTS:
                 yield from word_problems(name, medium.value.shape, medium.path)
             yield from _wrong_media(medium.path, medium.value.shape, medium.kinds)
-        elif _is_no_file(medium.value):
+        elif _is_no_medium(medium.value) and has_unknown(medium.value):  # others with the files
             message = f"{name!r} takes {any_of(_FILE)}, but this is {shown(medium.value)}"
             hint = "give one asset, without { } or [ ]"
             yield Diagnostic("wrong-type", message, hint, path=medium.path)
@@ -336,15 +320,11 @@ def computed_problems(key: str, value: Any) -> Iterator[Diagnostic]:
             f"{key!r} takes a list of {fits[0]} values, but this is a list of {listed.kind} values"
         )
         yield Diagnostic("wrong-type", message, _LISTS[key], path=(key,))
-    if key == "clips":
-        if isinstance(value, Unknown):
-            if listed is not None:
-                yield from _clip_problems(listed, (key,))
-                yield from word_problems(key, shape, (key,))
-            yield from _wrong_media((key,), shape, MEDIA_KINDS[(key,)])
-        for index, clip in enumerate(value if isinstance(value, list) else ()):
-            if isinstance(clip, dict) and _is_image(clip.get("media")):
-                yield from unused_start(clip, (key, index))
+    if key == "clips" and isinstance(value, Unknown):
+        if listed is not None:
+            yield from _clip_problems(listed, (key,))
+            yield from word_problems(key, shape, (key,))
+        yield from _wrong_media((key,), shape, MEDIA_KINDS[(key,)])
 
 
 def _computed(key: str, value: Any) -> Iterator[tuple[Path, Unknown]]:
@@ -370,13 +350,8 @@ def _clip_problems(shape: Shape, path: Path) -> Iterator[Diagnostic]:
         yield Diagnostic("wrong-type", message, hint, path=path)
 
 
-def _is_no_file(medium: Any) -> bool:
-    """Whether it is a list, or a map of other keys than a file, with an expression inside.
-
-    Those without one are reported with the files.
-    """
-    held = isinstance(medium, list) or (isinstance(medium, dict) and not is_medium_map(medium))
-    return held and has_unknown(medium)
+def _is_no_medium(value: Any) -> bool:
+    return isinstance(value, list) or (isinstance(value, dict) and not is_medium_map(value))
 
 
 def _wrong_media(path: Path, shape: Shape, kinds: tuple[str, ...]) -> Iterator[Diagnostic]:
@@ -384,9 +359,3 @@ def _wrong_media(path: Path, shape: Shape, kinds: tuple[str, ...]) -> Iterator[D
     found = [held.media] if held.media else held.either
     if held.kind == "asset" and (wrong := [one for one in found if one not in kinds]):
         yield wrong_kind(path, wrong[0], kinds)
-
-
-def _is_image(medium: Any) -> bool:
-    if isinstance(medium, Unknown):
-        return medium.shape.media == "image"
-    return medium_kind(medium) == "image"

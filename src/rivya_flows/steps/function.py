@@ -1,15 +1,11 @@
-"""Python functions as kinds of step.
-
-The signature of a function defines what `with` takes; the model that it returns defines its
-outputs. A check imports the function to read them, and never calls it.
-"""
+"""Python functions as kinds of step: their signature defines `with` and outputs. A check never calls one."""
 
 from __future__ import annotations
 
 import inspect
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -59,41 +55,68 @@ class LocalAsset(Asset):
     path: Path
 
 
-class FunctionWith(SpecModel):
-    """Arguments of a Python function that is a step; `as_step` makes one model for each."""
+class BrokenKindError(Exception):
+    """What is registered cannot be a kind of step; the message says why."""
 
 
 class Function(Kind):
     """A function that is a kind of step.
 
     Attributes:
-        call: The function itself.
         types: The type of each argument.
         shapes: What is known of a value that it takes, by argument.
         result: The model that it returns; a field of type `Path` becomes an asset.
-        extra: Arguments that it gets beside `types`: ``folder``, an empty folder for its files,
-            and ``idempotency_key``.
+        extra: Which of ``folder``, an empty one for its files, and ``idempotency_key`` it gets too.
         credits: What one call costs; it buys at most once under one idempotency key.
     """
 
     price_note = "the function's own price"
 
-    def __init__(
-        self,
-        name: str,
-        call: Callable[..., Any],
-        takes: type[FunctionWith],
-        types: Mapping[str, TypeAdapter[Any]],
-        result: type[BaseModel],
-        extra: frozenset[str],
-        credits: int,
-        shapes: Mapping[str, Shape],
-    ) -> None:
-        self.uses, self.call, self.takes, self.types = name, call, takes, types
-        self.result, self.extra, self.credits, self.shapes = result, extra, credits, shapes
+    def __init__(self, name: str, call: Any) -> None:
+        """Reads the signature; raises a `BrokenKindError` if it does not define a kind."""
+        if not callable(call):
+            raise BrokenKindError(f"{shown(call)} is not a function")
+        try:
+            hints = typing.get_type_hints(call, include_extras=True)
+            parameters = inspect.signature(call).parameters.values()
+        except (NameError, TypeError, ValueError) as error:
+            raise BrokenKindError(f"its type hints cannot be read: {error}") from error
+        gives = hints.get("return")
+        if not (inspect.isclass(gives) and issubclass(gives, BaseModel)):
+            raise BrokenKindError("its return type is not a pydantic model")
+        for field in _RESERVED:
+            if field in gives.model_fields:
+                raise BrokenKindError(f"its output {field!r} is a reserved name")
+        self.uses, self.call, self.result = name, call, gives
         self.says = (call.__doc__ or "").strip().partition("\n")[0]
-        self.outputs = tuple(result.model_fields)
-        self.is_for_results = credits > 0
+        self.outputs = tuple(gives.model_fields)
+        self.extra = frozenset(name for name, kind in _EXTRA.items() if hints.get(name) is kind)
+        self.credits = _credits_of(call, self.extra)
+        self.is_for_results = self.credits > 0
+        self.types: dict[str, TypeAdapter[Any]] = {}
+        self.shapes: dict[str, Shape] = {}
+        fields: dict[str, Any] = {}
+        for one in parameters:
+            if one.name in self.extra:
+                continue
+            named = one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
+            if not named or one.name not in hints:
+                raise BrokenKindError(f"its argument {one.name!r} has no type hint or no name")
+            try:
+                self.types[one.name] = TypeAdapter(hints[one.name])
+            except (PydanticSchemaGenerationError, PydanticUserError) as error:
+                message = f"its argument {one.name!r} has a type that pydantic does not support"
+                raise BrokenKindError(message) from error
+            self.shapes[one.name] = _taken(hints[one.name])
+            # Every value may be an expression; the type is checked when it is known.
+            fields[one.name] = (
+                Annotated[Value, Takes()],
+                ... if one.default is one.empty else None,
+            )
+        try:
+            self.takes = create_model(f"{name}_with", __base__=SpecModel, **fields)
+        except (NameError, ValueError, PydanticUserError) as error:
+            raise BrokenKindError(f"invalid argument name: {error}") from error
 
     def request(self, given: Arguments, world: World) -> ItemRequest | None:
         for name, value in given.values.items():
@@ -150,15 +173,8 @@ class Function(Kind):
         return None
 
 
-class BrokenKindError(Exception):
-    """What is registered cannot be a kind of step; the message says why."""
-
-
 def remote_file(value: Any) -> dict[str, str] | None:
-    """The URL or the id of a file that a value names, as a map; else None.
-
-    An asset that only the service holds has an id too.
-    """
+    """The URL or the id of a file that a value names, as a map, also of an asset of the service; else None."""
     if isinstance(value, str):
         value = {"url": value} if is_url(value) else None
     if not isinstance(value, dict) or value.get("sha256"):
@@ -185,50 +201,6 @@ _TAKEN: Mapping[ShapeKind, tuple[ShapeKind, ...]] = {
 """The kinds of value that fit an argument: text may be a URL or a number."""
 
 _HINT = "write a value that the function {} takes, or an expression"
-
-
-def as_step(name: str, call: Any) -> Function:
-    """A function as a kind of step.
-
-    Raises:
-        BrokenKindError: Its signature does not define its arguments and outputs.
-    """
-    if not callable(call):
-        raise BrokenKindError(f"{shown(call)} is not a function")
-    try:
-        hints = typing.get_type_hints(call, include_extras=True)
-        parameters = inspect.signature(call).parameters.values()
-    except (NameError, TypeError, ValueError) as error:
-        raise BrokenKindError(f"its type hints cannot be read: {error}") from error
-    gives = hints.get("return")
-    if not (inspect.isclass(gives) and issubclass(gives, BaseModel)):
-        raise BrokenKindError("its return type is not a pydantic model")
-    for field in _RESERVED:
-        if field in gives.model_fields:
-            raise BrokenKindError(f"its output {field!r} is a reserved name")
-    takes: dict[str, TypeAdapter[Any]] = {}
-    shapes: dict[str, Shape] = {}
-    fields: dict[str, Any] = {}
-    extra = frozenset(name for name, kind in _EXTRA.items() if hints.get(name) is kind)
-    credits = _credits_of(call, extra)
-    for one in parameters:
-        if one.name in extra:
-            continue
-        if one.kind not in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY) or one.name not in hints:
-            raise BrokenKindError(f"its argument {one.name!r} has no type hint or no name")
-        try:
-            takes[one.name] = TypeAdapter(hints[one.name])
-        except (PydanticSchemaGenerationError, PydanticUserError) as error:
-            message = f"its argument {one.name!r} has a type that pydantic does not support"
-            raise BrokenKindError(message) from error
-        shapes[one.name] = _taken(hints[one.name])
-        # Every value may be an expression; the type is checked when it is known.
-        fields[one.name] = (Annotated[Value, Takes()], ... if one.default is one.empty else None)
-    try:
-        arguments = create_model(f"{name}_with", __base__=FunctionWith, **fields)
-    except (NameError, ValueError, PydanticUserError) as error:
-        raise BrokenKindError(f"invalid argument name: {error}") from error
-    return Function(name, call, arguments, takes, gives, extra, credits, shapes)
 
 
 def _taken(annotation: Any) -> Shape:

@@ -25,13 +25,7 @@ from rivya_flows.language.field_types import Flag, SpecModel, Takes, Value, keys
 from rivya_flows.language.request_checks import check_prompt, coerce_params
 from rivya_flows.language.wording import an
 from rivya_flows.similar_names import nearest
-from rivya_flows.steps.arguments import (
-    ArgumentMedia,
-    Arguments,
-    World,
-    member_shapes,
-    reference_problems,
-)
+from rivya_flows.steps.arguments import Arguments, World, member_shapes, reference_problems
 from rivya_flows.steps.kind import Kind, Names, given_fields
 from rivya_flows.steps.request import (
     ItemRequest,
@@ -90,45 +84,35 @@ class Generate(Kind):
 
     def request(self, given: Arguments, world: World) -> ItemRequest | None:
         prompt, media = given.text("prompt"), given.media("references", world.files)
-        request = None
-        for model in given.models(world.catalogue, self.uses, "z-image"):
-            wanted = given.get("brand") is not False
+        wanted, params = given.get("brand") is not False, dict[str, Any]()
+        models = given.models(world.catalogue, self.uses)
+        for model in models:
             words = world.branding.words_for(model, wanted)
             given.report(_prompt_problems(model, prompt, world, words))
             params = _params(model, given)
-            given.report(
-                reference_problems(model, media, is_given=given.get("references") is not None)
-            )
-            if given.is_complete and not given.problems:
-                request = self._request(model, prompt, params, media, given, world)
-        return request
-
-    def _request(
-        self,
-        model: Model,
-        prompt: Any,
-        params: dict[str, Any],
-        media: ArgumentMedia,
-        given: Arguments,
-        world: World,
-    ) -> ItemRequest:
-        if prompt is not None:
-            prompt = world.branding.whole(model, prompt, given.get("brand") is not False)
+            is_given = given.get("references") is not None
+            given.report(reference_problems(model, media, is_given=is_given))
+        if given.problems or not given.is_complete or not models:
+            return None
+        [model] = models
+        text = prompt if isinstance(prompt, str) else None
+        if text is not None:
+            text = world.branding.whole(model, text, wanted)
         arguments = {name: one for name, one in given.values.items() if name != "brand"}
-        sent = {"model": model.id, "prompt": prompt, "params": params}
+        sent = {"model": model.id, "prompt": text, "params": params}
         identity = [world.service, *sent.values(), [one.source for one in media.media]]
         # A further argument of the kind makes another request without a line here.
         identity += [[*one] for one in arguments.items() if one[0] not in (*sent, "references")]
         return ItemRequest(
             self.uses,
-            {**arguments, "params": params, "prompt": prompt},
+            {**arguments, "params": params, "prompt": text},
             model.id,
             model.category,
             media.media,
             self.route,
-            price(model, params, prompt),
+            price(model, params, text),
             content_hash(["generation", *identity], media.media),
-            priced_by(model, params, prompt),
+            priced_by(model, params, text),
         )
 
     def sent(self, given: Arguments, world: World) -> Mapping[str, Any]:

@@ -1,7 +1,6 @@
 """The judge of a `pick`: what it can score, its chats, its messages, and the scores in its answers.
 
-One chat is about at most `CANDIDATES` candidates, since the service does not say how many
-attachments it takes. What candidates hold comes from models and is untrusted, and so is the answer.
+What candidates hold comes from models and is untrusted, and so is the answer.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ from rivya_flows.language.canonical import canonical
 from rivya_flows.language.expressions.inference import TEXTS, repair
 from rivya_flows.language.expressions.output_types import Unknown, has_unknown
 from rivya_flows.language.expressions.values import as_text
-from rivya_flows.language.field_errors import CHAT
 from rivya_flows.language.field_types import COMPUTABLE, Number, SpecModel, Value
 from rivya_flows.language.request_checks import check_chat
+from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, shown
 from rivya_flows.steps.arguments import Arguments, World
 from rivya_flows.steps.candidates import Candidate, is_available
@@ -31,7 +30,7 @@ from rivya_flows.steps.request import ItemRequest, ItemRequestError, media_of, m
 from rivya_flows.steps.structured_output import AnswerError, instruction, read
 
 CANDIDATES = 8
-"""Most candidates of one chat."""
+"""Most candidates of one chat: the service does not say how many attachments it takes."""
 
 SCORES: dict[str, JsonValue] = {
     "scores": [{"candidate": "integer", "score": "number", "reason": "string"}]
@@ -90,17 +89,15 @@ def judge_of(
         given.problem("wrong-candidates", message, hint, "judge")
     criteria, named = judge.get("criteria"), judge.get("model")
     listed = criteria if isinstance(criteria, list) else []
-    for place, value in (
-        (("model",), named),
-        *((("criteria", n), c) for n, c in enumerate(listed)),
-    ):
-        if isinstance(value, Unknown) and value.shape.kind not in ("any", *TEXTS):
-            message = f"{place[0]!r} takes text, but this is {an(value.shape.kind)}"
-            given.problem("wrong-type", message, repair(TEXTS, value.shape), "judge", *place)
+    texts: dict[Path, Any] = {("model",): named}
+    texts |= {("criteria", place): one for place, one in enumerate(listed)}
+    for place, one in texts.items():
+        if isinstance(one, Unknown) and one.shape.kind not in ("any", *TEXTS):
+            message = f"{place[0]!r} takes text, but this is {an(one.shape.kind)}"
+            given.problem("wrong-type", message, repair(TEXTS, one.shape), "judge", *place)
     length = sum(len(one) for one in (given.get("question"), *listed) if isinstance(one, str))
-    instead = "pick a chat model that takes pictures: `rivya-flows models`"
     found: Model | None = None
-    for found in given.models(world.catalogue, "chat", CHAT, ("judge",), instead):
+    for found in given.models(world.catalogue, "chat", ("judge",)):
         given.report(_too_much(found, length, pictured="image" in media))
         if not given.is_written and not has_unknown([given.get("question"), listed]):
             try:
@@ -182,16 +179,9 @@ def judge_message(
     candidates: Sequence[Candidate],
     limit: int | None,
 ) -> str:
-    """The message about some candidates, without the shape of the answer.
+    """The message about at most `CANDIDATES` candidates, without the shape of the answer, in `limit` characters.
 
-    Args:
-        question, criteria: Of the pick, evaluated.
-        candidates: At most `CANDIDATES`.
-        limit: Characters that the model takes; None if it lists no limit.
-
-    Raises:
-        ItemRequestError: Question and criteria leave no room for candidates, or a criterion is too
-            long.
+    Raises an `ItemRequestError` if the others leave no room for candidates, or a criterion is too long.
     """
     head = "\n".join(_head(question, criteria))
     room = (limit or _MAX_MESSAGE) - len(instruction(SCORES)) - len(head) - len(_TASK) - 2
@@ -242,14 +232,9 @@ def _as_json(value: Any) -> str:
 
 
 def read_scores(content: str, keys: Sequence[str]) -> tuple[tuple[str, float, str], ...]:
-    """Key, score and reason of each candidate of a chat, in their order.
+    """Key, score and reason of each of the candidates with these keys, by the answer of a chat.
 
-    Args:
-        content: The answer.
-        keys: Of the candidates of the chat, in the order of their numbers.
-
-    Raises:
-        AnswerError: A candidate has no score, or several; a score is out of range; a reason is empty.
+    Raises an `AnswerError` if one has no score, several, one out of range, or no reason.
     """
     listed: Any = read(content, SCORES)["scores"]
     if len(listed) > 2 * CANDIDATES:

@@ -1,7 +1,4 @@
-"""A kind of step: everything that the rest of the product asks about it.
-
-A kind is one module with one subclass of `Kind`. `registry` lists them.
-"""
+"""A kind of step: everything that the rest of the product asks about it."""
 
 from __future__ import annotations
 
@@ -105,9 +102,7 @@ class Surroundings(Protocol):
     siblings: Mapping[str, WrittenStep]
 
     def infer(self, value: Any, path: TreePath, names: Scope) -> Shape:
-        """The shape of a computed value at a place in `with`, which sees these names too; its mistakes
-        are reported.
-        """
+        """The shape of a computed value at a place in `with`, which sees these names too."""
 
 
 class Kind:
@@ -171,10 +166,7 @@ class Kind:
         return Price(self.credits, self.credits, told)
 
     def request(self, given: Arguments, world: World) -> ItemRequest | None:
-        """The request of an item; None where something is not known yet, or wrong.
-
-        Mistakes are reported to `given`.
-        """
+        """The request of an item; None where it is not known yet, or wrong, which is reported to `given`."""
         if given.problems or not given.is_complete:
             return None
         if not self.credits:
@@ -196,10 +188,7 @@ class Kind:
         return given.values
 
     def expected_price(self, known: Mapping[str, Any], world: World) -> tuple[str | None, Price]:
-        """The model and the price of an item, by the arguments that are known before its request.
-
-        Those that are known during the run only are None; in a map they are `Unknown`.
-        """
+        """The model and the price of an item; arguments that are not known yet are None, in a map `Unknown`."""
         return self.uses if self.credits else None, self.own_price
 
     async def work(
@@ -233,13 +222,7 @@ class Kind:
         return False
 
     def body(self, request: ItemRequest, files: Sequence[UploadedFile], trace: str) -> str:
-        """The exact body of a purchase.
-
-        Args:
-            request: Of an item that buys.
-            files: Its uploaded references.
-            trace: ``client_request_id``.
-        """
+        """The exact body of a purchase with its uploaded references; `trace` is its ``client_request_id``."""
         asked = {
             "model": request.model,
             "arguments": dict(request.arguments),

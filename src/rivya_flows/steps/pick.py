@@ -184,28 +184,22 @@ class Pick(Kind):
         mode = mode_of(named)
         has_judge = "judge" not in idle_keys(named) if mode else given.is_written
         judge = given.get("judge") if has_judge else None
-        model = (
-            judge_of(given, world, judge, _media(_candidate_shapes(candidates)))
-            if isinstance(judge, Mapping)
-            else None
-        )
+        model = None
+        if isinstance(judge, Mapping):
+            model = judge_of(given, world, judge, _media(_candidate_shapes(candidates)))
         needed = mode.needs if mode and not given.is_written else None
         if needed and {**given.values, **given.written}.get(needed) is None:
             message = f"`mode: {named}` needs {needed!r}"
             given.problem("missing-key", message, _NEEDED[needed], "mode")
-        made, count = (
-            candidates.made if isinstance(candidates, Unknown) else None,
-            given.get("count"),
-        )
+        made = candidates.made if isinstance(candidates, Unknown) else None
+        count = given.get("count")
         if made and isinstance(count, int) and made.most < count:
             message = f"{count} are to be picked, and {made.step} makes {made.most}"
             given.problem("wrong-candidates", message, None, "count")
         if not given.is_complete or given.problems:
             return None
-        arguments, mode = (
-            {**_in_use(given), "from": _candidates(candidates)},
-            mode or MODES["first"],
-        )
+        mode = mode or MODES["first"]
+        arguments = {**_in_use(given), "from": _candidates(candidates)}
         if mode.values:
             arguments["values"] = mode.values(given, arguments["from"])
         request = ItemRequest(self.uses, arguments, decides=mode.decides)
@@ -237,13 +231,12 @@ class Pick(Kind):
     ) -> Iterator[Diagnostic]:
         arguments = step.arguments or {}
         candidates = _candidate_shapes(given.get("from"))
-        yield from _candidate_problems(given.get("from"))
-        yield from _hidden_media(candidates)
-        idle = set[str]()
-        for one in _key_problems(arguments):
-            idle |= {str(one.path[0])} if one.code == "needless-key" else set()
-            yield one
-        count, held = given.get("count"), _length(given.get("from"))
+        yield from _candidate_problems(given.get("from"), candidates)
+        found = list(_key_problems(arguments))
+        yield from found
+        idle = {str(one.path[0]) for one in found if one.code == "needless-key"}
+        count, listed = given.get("count"), given.get("from")
+        held = len(listed) if isinstance(listed, list) else written_shape(listed).length
         if isinstance(count, int) and held is not None and 0 < held < count <= 20:
             message = f"'count' is {count}, but there are only {held} candidates"
             yield Diagnostic("wrong-candidates", message, f"write at most {held}", path=("count",))
@@ -331,36 +324,29 @@ _PICKED = {"asset", "text", "json"}
 """What a candidate has at least one of."""
 
 
-def _candidate_problems(written: Any) -> Iterator[Diagnostic]:
+def _candidate_problems(written: Any, candidates: list[Shape]) -> Iterator[Diagnostic]:
     """Items that nobody can pick: each needs an asset or a text."""
     if written_shape(written).kind not in ("any", "list"):
         return
     for index, shape in member_shapes(written):
         path = ("from",) if index is None else ("from", index)
         fields = shape.fields if shape.kind == "map" else None
-        if fields is not None and {"items", "by"} <= fields.keys():
-            message = "'from' takes the items of a step, but this is a whole step"
-            hint = 'write from: "${{ steps.NAME.items }}"'
-        elif fields is not None and not _PICKED & fields.keys():
+        is_step = fields is not None and {"items", "by"} <= fields.keys()
+        if is_step or shape.kind not in ("any", "map"):
+            found = "a whole step" if is_step else an(shape.kind)
+            message = f"'from' takes the items of a step, and one of these is {found}"
+            hint = (
+                'write "${{ steps.NAME.items }}", or ["${{ steps.NAME }}"] of steps with one item'
+            )
+        elif fields is None or _PICKED & fields.keys():
+            continue
+        else:
             message = "there is nothing to pick from: these items have no asset and no text"
             hint = "pick from a step that makes images, videos or audio, or from a chat"
-        elif shape.kind in ("any", "map"):
-            continue
-        elif index is None:
-            message = f"'from' takes the items of a step, but this is a list of {shape.kind} values"
-            hint = "use .items of a step with several items"
-        else:
-            message = f"'from' takes the items of a step, but this is {an(shape.kind)}"
-            hint = 'write the step without a field: "${{ steps.NAME }}"'
-            if shape.kind == "list":
-                hint = "remove the outer [ ]; `+` joins lists inside one expression"
         yield Diagnostic("wrong-type", message, hint, path=path)
-
-
-def _hidden_media(candidates: Collection[Shape]) -> Iterator[Diagnostic]:
-    """Candidates whose `asset` is no medium: a value of a matrix hides what was made."""
-    shapes = [(shape.fields or {}).get("asset", ANY) for shape in candidates]
-    if wrong := next((one for one in shapes if one.kind in ("text", "number", "boolean")), None):
+    # A value of a matrix hides what was made.
+    hidden = [(shape.fields or {}).get("asset", ANY) for shape in candidates]
+    if wrong := next((one for one in hidden if one.kind in ("text", "number", "boolean")), None):
         message = f"'asset' of its candidates is {an(wrong.kind)}, not a medium"
         hint = "give the axis or the variable `asset` of that step another name"
         yield Diagnostic("wrong-type", message, hint, path=("from",))
@@ -372,21 +358,14 @@ def _media(candidates: list[Shape]) -> set[str]:
     return {one["asset"].media or "" for one in fields if "asset" in one} - {""}
 
 
-def _length(written: Any) -> int | None:
-    return len(written) if isinstance(written, list) else written_shape(written).length
-
-
 def _by_problems(value: Any, shape: Shape) -> Iterator[Diagnostic]:
     if not is_whole(value):
         bare = isinstance(value, str) and value.startswith(("item.", "steps.")) and len(value) < 60
         hint = f'write "${{{{ {value if bare else "item.json.score"} }}}}"'
         message = f"'by' must be one expression that gives a number, not {shown(value)}"
     elif shape.kind not in ("any", "number"):
-        hint = "name a number of the candidate, such as item.json.score"
-        if shape.kind == "text":
-            hint = "write `| int` if the text is a number, or `score: number` in `expect`"
-        elif shape.kind == "boolean":
-            hint = "write `1 if … else 0`"
+        hint = "name a number, such as item.json.score; `| int` makes one of a text, `1 if … else 0` of"
+        hint += " a condition"
         message = f"'by' must give a number for each candidate, but this is {an(shape.kind)}"
     else:
         return
@@ -419,11 +398,7 @@ def _not_again(
 
 
 def _values(given: Arguments, candidates: Sequence[Candidate]) -> dict[str, float | None]:
-    """What `by` says of each candidate that can be picked; None if it is not eligible.
-
-    Raises:
-        ItemRequestError: It is not a number.
-    """
+    """What `by` says of each candidate that can be picked; None if it is not eligible."""
     values: dict[str, float | None] = {}
     for one in available(candidates):
         try:
@@ -449,9 +424,7 @@ def _candidates(written: Any) -> Any:
         raise ItemRequestError(f"'from' must be a list of items, not a {type_name(written)}")
     for one in written:
         if not isinstance(one, Mapping):
-            raise ItemRequestError(
-                f"'from' takes items, each with an `asset`, not a {type_name(one)}"
-            )
+            raise ItemRequestError(f"'from' takes items with an `asset`, not a {type_name(one)}")
         if asset := one.get("asset"):
             if not isinstance(asset, Mapping):
                 raise ItemRequestError(f"a candidate's `asset` must not be a {type_name(asset)}")

@@ -1,8 +1,4 @@
-"""The kinds of step: those of this package, and those that others register.
-
-Another distribution registers a function, or a `Kind`, under the entry-point group ``rivya_flows.steps``.
-A spec cannot: what it names has been installed.
-"""
+"""The kinds of step: those of this package, and functions and kinds that other distributions register."""
 
 from __future__ import annotations
 
@@ -16,7 +12,7 @@ from typing import Any
 from rivya_flows.language.workflow import Step
 from rivya_flows.steps.chat import Chat
 from rivya_flows.steps.cut import Compose, Layout
-from rivya_flows.steps.function import BrokenKindError, as_step
+from rivya_flows.steps.function import BrokenKindError, Function
 from rivya_flows.steps.generate import Generate
 from rivya_flows.steps.include import Include
 from rivya_flows.steps.kind import Kind
@@ -42,11 +38,7 @@ def names() -> tuple[str, ...]:
 
 
 def kind_of(uses: Any) -> Kind | None:
-    """The kind of step of that name, or None.
-
-    Raises:
-        BrokenKindError: What is registered cannot be imported, or cannot be a step.
-    """
+    """The kind of step of that name, or None; raises a `BrokenKindError` for one that cannot be a step."""
     if not isinstance(uses, str):
         return None
     # Entry points are read only for kinds that are not built in.
@@ -100,7 +92,7 @@ def _loaded(name: str, entry: EntryPoint) -> Kind:
     if inspect.isclass(found) and issubclass(found, Kind):
         found = found()
     if not isinstance(found, Kind):
-        return as_step(name, found)
+        return Function(name, found)
     if found.uses != name:
         raise BrokenKindError(f"it is registered as {name!r}, and its `uses` is {found.uses!r}")
     if found.credits < 0 or {"status", "credits", "key"} & set(found.outputs):

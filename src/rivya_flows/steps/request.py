@@ -1,7 +1,4 @@
-"""The request of an item: its evaluated arguments, references and price.
-
-Each kind of step makes its own.
-"""
+"""The request of an item, as its kind of step makes it: evaluated arguments, references and price."""
 
 from __future__ import annotations
 
@@ -37,8 +34,7 @@ class Medium:
     Attributes:
         source: SHA-256 of an asset, else the URL or file id that the spec gave.
         media: image, video or audio.
-        asset: The asset, if this run holds it.
-        mime_type: None if not known.
+        asset: If this run holds it.
     """
 
     source: str
@@ -61,12 +57,7 @@ def media_of(
 
 
 def medium_of(value: Any, kind: str, files: Mapping[str, Asset], argument: str) -> Medium:
-    """The medium that an asset, a text or a map describes; of this kind, if neither it nor the extension
-    of its URL says another.
-
-    Raises:
-        ItemRequestError: It describes none.
-    """
+    """The medium that an asset, a text or a map describes; of this kind, if nothing in it says another."""
     value = named_file(value, files)
     if isinstance(value, str) and (is_url(value) or is_uploaded(value)):
         return Medium(value, kind_of(value, kind) or kind)
@@ -154,11 +145,8 @@ class PlanTooLargeError(ItemRequestError):
 
 @dataclass(frozen=True, slots=True)
 class PricedBy:
-    """What the price of a request depends on: equal ones cost the same.
-
-    Attributes:
-        model: The model and all parameters that affect the price.
-        length: Characters of its text if they are billed, else 0; more never cost less.
+    """What the price of a request depends on: model and parameters that affect it, and the characters of its
+    text if they are billed, of which more never cost less.
     """
 
     model: str = ""
@@ -169,8 +157,7 @@ class PriceClass(NamedTuple):
     """Requests of one class cost the same, and are held back by the same.
 
     Attributes:
-        by: What the price depends on.
-        min, max: By the catalogue; `max` is None where only the service knows it.
+        max: None where only the service knows it.
         is_function: A Python function, whose price the service does not decide.
     """
 
@@ -185,14 +172,12 @@ class ItemRequest:
     """What one item does.
 
     Attributes:
-        uses: Kind of the step.
-        arguments: All evaluated arguments, as JSON.
-        model: Id of the model; None for free work.
+        arguments: Evaluated, as JSON.
+        model: Its id; None for free work.
         media: What its job makes; "" for chat and free work.
         uploads: References that must be uploaded first.
         route: Where it buys; None for free work.
         price: Of one purchase, by the catalogue.
-        priced_by: What that price depends on.
         size: Approximate bytes of memory of its arguments.
         request_hash: Equal for equal requests, whatever URLs their media have; "" if a medium is
             known by its URL alone, whose content may change, and for free work without media.

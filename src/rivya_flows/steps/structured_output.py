@@ -50,13 +50,7 @@ def repeat(read_again: Callable[[], object]) -> str:
 
 
 def read(content: str, schema: JsonValue) -> dict[str, JsonValue]:
-    """The JSON object in an answer, checked against its schema.
-
-    Text around the object (a code fence, a greeting) is ignored; other fields are kept.
-
-    Raises:
-        AnswerError: There is no object, a field is missing, or a value has another type.
-    """
+    """The JSON object in an answer, which fits the schema; text around it is ignored, other fields are kept."""
     start = content.find("{")
     if start < 0:
         raise AnswerError("it holds no JSON object")

@@ -71,9 +71,10 @@ PARTLY = {
     "wrong-value": {
         "transition longer than clip", "two transitions longer than clip", "overlay late",
         "captions language", "captions language that is none", "empty label",
+        "formats twice", "extras twice",
         "key of all items", "key of all items, computed", "output that is empty", "session of another model",
     },
-    "missing-key": {"end card nothing"},  # a brand may have it
+    "missing-key": {"end card nothing", "formats empty"},  # a brand may have the first
     "needless-key": {"start of a still", "start of a computed still", "layout overlay start",
                      "transition without kind"},
     "bad-file": {"narration photo file", "music png", "overlay image mp4", "end card image",

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 from support.wrong_specs.pieces import HEAD, INPUTS, SCRIPT, STILL, STILLS
 
-ANSWERS = "write string, integer, number or boolean, [string], [{name: string}], or {name: string}"
-CHOICES = "write string, and name the choices in the message"
+ANSWERS = (
+    "write string, integer, number or boolean, [string], [{name: string}], or {name: string};"
+    " choices are a string, and are named in the message"
+)
+ITEMS = 'write "${{ steps.NAME.items }}", or ["${{ steps.NAME }}"] of steps with one item'
 NO_WORDS = 'write "${{ steps.NAME.asset }}"; words belong in a prompt or a message'
 
 ARGUMENTS = {
     "unknown answer type": (
         "bad-expect",
         HEAD + "steps:\n" + SCRIPT.replace("visual: string", "visual: ☞text"),
-        "write string",
+        ANSWERS,
     ),
     **{
         f"answer type {written}": (
             "bad-expect",
             HEAD + "steps:\n" + SCRIPT.replace("visual: string", f"visual: {written}"),
-            hint,
+            ANSWERS,
         )
-        for written, hint in (
-            ("☞5", ANSWERS),
-            ("☞enum", CHOICES),
-            ("☞[hot, cold]", CHOICES),
-            ("☞[]", "write [string], or [{name: string}]"),
-            ("☞array", "write [string]"),
-            ("☞string?", "write string: every field is required"),
-        )
+        for written in ("☞5", "☞enum", "☞[hot, cold]", "☞[]", "☞array", "☞string?")
     },
     "expression with one brace as a model": (
         "missing-dollar",
@@ -171,7 +167,7 @@ TYPES = {
         + "steps:\n"
         + STILLS
         + "  hero: {uses: pick, with: {from: [☞'${{ steps.stills }}']}}\n",
-        'write from: "${{ steps.NAME.items }}"',
+        ITEMS,
     ),
     "asset as a prompt": (
         "wrong-type",
@@ -269,7 +265,7 @@ TYPES = {
         + "steps:\n"
         + STILLS
         + "  b:\n    uses: pick\n    with: {from: ☞'${{ steps.stills.assets }}'}\n",
-        "use .items of a step with several items",
+        ITEMS,
     ),
     "pick of one asset": (
         "wrong-type",
@@ -277,7 +273,7 @@ TYPES = {
         + "steps:\n"
         + STILL
         + "  b:\n    uses: pick\n    with: {from: ['${{ steps.still }}', ☞'${{ steps.still.asset }}']}\n",
-        'write the step without a field: "${{ steps.NAME }}"',
+        ITEMS,
     ),
     "pick of a whole step": (
         "wrong-type",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from support.wrong_specs.arguments import ANSWERS
 from support.wrong_specs.pieces import HEAD, SCRIPT, STILL, STILLS
 
 _LINES = """\
@@ -22,6 +23,11 @@ def _pick(arguments: str, steps: str = STILLS, more: str = "") -> str:
 def _of(keys: str) -> str:
     return _pick(f"{_ITEMS}, {keys}")
 
+
+_NUMBER = (
+    "name a number, such as item.json.score; `| int` makes one of a text, `1 if … else 0` of"
+    " a condition"
+)
 
 PICKS = {
     "pick by vote": ("wrong-choice", _of("mode: ☞vote"), "did you mean 'judge'?"),
@@ -160,18 +166,14 @@ PICKS = {
     "by of a text": (
         "wrong-type",
         _pick("from: '${{ steps.lines.items }}', mode: best, by: ☞'${{ item.json.why }}'", _LINES),
-        "write `| int` if the text is a number, or `score: number` in `expect`",
+        _NUMBER,
     ),
     "by of a condition": (
         "wrong-type",
         _of("mode: best, by: ☞\"${{ item.style == 'neon' }}\""),
-        "write `1 if … else 0`",
+        _NUMBER,
     ),
-    "by of a picture": (
-        "wrong-type",
-        _of("mode: best, by: ☞'${{ item.asset }}'"),
-        "name a number of the candidate, such as item.json.score",
-    ),
+    "by of a picture": ("wrong-type", _of("mode: best, by: ☞'${{ item.asset }}'"), _NUMBER),
     "by of a field that is inside json": (
         "unknown-field",
         _pick("from: '${{ steps.lines.items }}', mode: best, by: '${{ ☞item.score }}'", _LINES),
@@ -248,7 +250,7 @@ PICKS = {
     "judge that paints": (
         "wrong-route",
         _of("mode: judge, judge: {model: ☞z-image, criteria: [a]}"),
-        "pick a chat model that takes pictures: `rivya-flows models`",
+        "name a chat model: `rivya-flows models`",
     ),
     "judge that nobody knows": (
         "unknown-model",
@@ -271,12 +273,12 @@ PICKS = {
     "list of several types": (
         "bad-expect",
         HEAD + "steps:\n" + SCRIPT.replace("tags: [string]", "tags: ☞[string, {a: string}]"),
-        "write [string], or [{name: string}]",
+        ANSWERS,
     ),
     "type in a list of maps": (
         "bad-expect",
         HEAD + "steps:\n" + SCRIPT.replace("tags: [string]", "tags: [{a: ☞text}]"),
-        "write string",
+        ANSWERS,
     ),
 }
 """Picks that are not valid."""

@@ -26,8 +26,7 @@ from rivya_flows.language.expressions.values import ExpressionError, InferenceEr
 from rivya_flows.language.step_groups import Part
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, shown
-from rivya_flows.spec.names import NamesInScope
-from rivya_flows.spec.written import WrittenSpec
+from rivya_flows.spec.names import NamesInScope, WrittenSpec
 from rivya_flows.steps.kind import WrittenStep
 
 STATUSES = ("completed", "cached", "skipped", "failed")

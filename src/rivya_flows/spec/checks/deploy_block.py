@@ -12,90 +12,51 @@ from rivya_flows.language import trigger_values
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.resolve import is_computed
 from rivya_flows.language.expressions.values import ExpressionError
-from rivya_flows.language.inputs import fit, hint_for
 from rivya_flows.language.syntax.cron import cron_problem
-from rivya_flows.language.syntax.patterns import pattern_error
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import shown
 from rivya_flows.language.workflow import Deploy, Input, Schedule, Workflow
+from rivya_flows.spec.checks.input_values import check_values, missing
 
 _EVENT = re.compile(r"[^\s*]{1,200}\*?")
 _HYDRATED = "__prefect_kind"
 """The key of a map in whose place Prefect puts one of its variables, or what a template renders to."""
-
-_DEFAULT = ", or make the text the default of the input"
 
 
 def check_deployments(workflow: Workflow, report: DiagnosticCollector) -> None:
     """Reports deployments that cannot be made, or whose runs cannot start."""
     names: set[str] = set()
     for index, deploy in enumerate(workflow.deploy):
-        # A deployment that does not fit its model has no fields, and was reported.
-        if "name" in deploy.model_fields_set:
-            _check_deployment(workflow.inputs, deploy, ("deploy", index), names, report)
-
-
-def _check_deployment(
-    inputs: Mapping[str, Input],
-    deploy: Deploy,
-    path: Path,
-    names: set[str],
-    report: DiagnosticCollector,
-) -> None:
-    if deploy.name in names:
-        message = f"there are two deployments {deploy.name!r}"
-        report.add((*path, "name"), "duplicate-name", message, "rename one of them")
-    names.add(deploy.name)
-    _check_values(inputs, deploy.inputs, (*path, "inputs"), report)
-    for number, schedule in enumerate(deploy.schedules):
-        _check_schedule(schedule, (*path, "schedules", number), report)
-    if any(schedule.active for schedule in deploy.schedules):
-        _check_needed(inputs, deploy.inputs, "a schedule", path, report)
-    _check_triggers(inputs, deploy, path, report)
-    _check_placeholders(deploy, path, report)
-    if "when_busy" in deploy.model_fields_set and deploy.concurrency_limit is None:
-        message = "'when_busy' has no effect without a limit"
-        hint = "add `concurrency_limit: 1`, or remove it"
-        report.add((*path, "when_busy"), "needless-key", message, hint, key=True)
+        if "name" not in deploy.model_fields_set:
+            continue  # it does not fit its model, which was reported
+        path: Path = ("deploy", index)
+        if deploy.name in names:
+            message = f"there are two deployments {deploy.name!r}"
+            report.add((*path, "name"), "duplicate-name", message, "rename one of them")
+        names.add(deploy.name)
+        check_values(workflow.inputs, deploy.inputs, (*path, "inputs"), report, None, paths=False)
+        for number, schedule in enumerate(deploy.schedules):
+            _check_schedule(schedule, (*path, "schedules", number), report)
+        if any(schedule.active for schedule in deploy.schedules):
+            _check_needed(workflow.inputs, deploy.inputs, "a schedule", path, report)
+        _check_triggers(workflow.inputs, deploy, path, report)
+        _check_placeholders(deploy, path, report)
+        if "when_busy" in deploy.model_fields_set and deploy.concurrency_limit is None:
+            message = "'when_busy' has no effect without a limit"
+            hint = "add `concurrency_limit: 1`, or remove it"
+            report.add((*path, "when_busy"), "needless-key", message, hint, key=True)
 
 
 def _check_placeholders(deploy: Deploy, path: Path, report: DiagnosticCollector) -> None:
-    """Reports what Prefect would fill in: `{{ prefect.blocks… }}` is the value of a block.
-
-    `trigger_values.for_prefect` escapes what stands beside an expression of a trigger.
-    """
+    """Reports what Prefect would fill in: `{{ prefect.blocks… }}` is the value of a block."""
     for place, text in trigger_values.texts_in(deploy.model_dump(exclude_unset=True)):
         if text == _HYDRATED:
             message = f"{text} makes Prefect fill in a value"
             report.add((*path, *place), "expression-not-allowed", message, "remove it")
         elif "{{" in text and not ("inputs" in place and is_computed(text)):
             message = f"{shown(text)} has '{{{{', which Prefect would fill in"
-            hint = "remove it" + (_DEFAULT if "inputs" in place else "")
-            report.add((*path, *place), "expression-not-allowed", message, hint)
-
-
-def _check_values(
-    inputs: Mapping[str, Input], values: Mapping[str, Any], path: Path, report: DiagnosticCollector
-) -> None:
-    for name, value in values.items():
-        declared = inputs.get(name)
-        if declared is None:
-            report.unknown((*path, name), "unknown-input", "input", inputs)
-        elif is_computed(value):
-            continue  # an event gives it, or the expression is reported elsewhere
-        elif value is not None and _is_usable(declared):
-            try:
-                fit(declared, value)
-            except ValueError as error:
-                report.add(
-                    (*path, name), "wrong-input", str(error), hint_for(declared, value, paths=False)
-                )
-
-
-def _is_usable(declared: Input) -> bool:
-    """Whether the declaration is valid enough to check a value; its mistakes are reported there."""
-    broken = declared.pattern is not None and pattern_error(declared.pattern) is not None
-    return "type" in declared.model_fields_set and not broken
+            of_input = ", or make the text the default of the input" if "inputs" in place else ""
+            report.add((*path, *place), "expression-not-allowed", message, "remove it" + of_input)
 
 
 def _check_needed(
@@ -106,11 +67,9 @@ def _check_needed(
     report: DiagnosticCollector,
 ) -> None:
     """Reports required inputs without a value: a run that starts by itself can ask nobody."""
-    for name, declared in inputs.items():
-        if declared.required and declared.default is None and given.get(name) is None:
-            message = f"{who} cannot ask for the input {name!r}"
-            hint = f"add `inputs: {{{name}: …}}`, or give the input a default"
-            report.add(path, "missing-input", message, hint)
+    for name in missing(inputs, given):
+        hint = f"add `inputs: {{{name}: …}}`, or give the input a default"
+        report.add(path, "missing-input", f"{who} cannot ask for the input {name!r}", hint)
 
 
 def _check_triggers(
@@ -124,7 +83,7 @@ def _check_triggers(
             message = f"{shown(trigger.event)} is not an event name"
             hint = "write a name such as campaign.brief.created, or a prefix such as campaign.*"
             report.add((*place, "event"), "bad-name", message, hint)
-        _check_values(inputs, trigger.inputs, (*place, "inputs"), report)
+        check_values(inputs, trigger.inputs, (*place, "inputs"), report, None, paths=False)
         for name, value in trigger.inputs.items():
             try:
                 trigger_values.check_value(value)
@@ -136,28 +95,20 @@ def _check_triggers(
 
 
 def _check_schedule(schedule: Schedule, place: Path, report: DiagnosticCollector) -> None:
-    kinds = [k for k in ("cron", "interval", "rrule") if getattr(schedule, k) is not None]
-    if len(kinds) != 1:
+    if [schedule.cron, schedule.interval, schedule.rrule].count(None) != 2:
         message = "a schedule needs exactly one of cron, interval and rrule"
         report.add(place, "bad-schedule", message, 'write {cron: "0 9 * * 1"}')
     if schedule.cron is not None and (wrong := cron_problem(schedule.cron.strip())):
         hint = "write minute hour day month weekday, such as 0 9 * * 1"
         report.add((*place, "cron"), "bad-schedule", wrong, hint)
-    if schedule.timezone is not None and not _is_zone(schedule.timezone):
-        report.unknown(
-            (*place, "timezone"), "bad-schedule", "time zone", _zones(), value=schedule.timezone
-        )
+    try:
+        ZoneInfo(schedule.timezone or "UTC")
+    except (KeyError, ValueError, OSError):
+        known, name = _zones(), schedule.timezone
+        report.unknown((*place, "timezone"), "bad-schedule", "time zone", known, value=name)
 
 
 @lru_cache(maxsize=1)
 def _zones() -> tuple[str, ...]:
     """All time zones; cached, since they are read from many files."""
     return tuple(sorted(available_timezones()))
-
-
-def _is_zone(name: str) -> bool:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        return False
-    return True

@@ -13,7 +13,7 @@ from rivya_flows.language.expressions.resolve import references, whole_reference
 from rivya_flows.language.step_groups import PARTS
 from rivya_flows.language.workflow import Step, Workflow
 from rivya_flows.spec.includes import included_by
-from rivya_flows.spec.written import WrittenSpec
+from rivya_flows.spec.names import WrittenSpec
 from rivya_flows.steps.cut_rules import drawn_texts
 from rivya_flows.steps.registry import kind_of_step
 
@@ -21,9 +21,7 @@ _EXPRESSION = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
 
 
 def warn(spec: WrittenSpec, workflow: Workflow, report: DiagnosticCollector) -> None:
-    """Reports inputs and steps that nothing uses, empty defaults, a spec that gives nothing, and characters
-    that no font has; the spec has no mistakes.
-    """
+    """Reports what a spec without mistakes declares, buys or draws in vain."""
     read = references([spec.values.get(part) for part in (*PARTS, "outputs", "labels")])
     inputs = {one.path[0] if one.path else None for one in read if one.namespace == "inputs"}
     for name in workflow.inputs if None not in inputs else ():

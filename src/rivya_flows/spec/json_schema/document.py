@@ -1,29 +1,35 @@
-"""The JSON Schema of specs, for editors: keys, types, models, and what each model takes.
-
-It is built from the models and tables of the language and from the catalogue. What no schema can
-express (references, cycles, files, prices) is left to `check`.
-"""
+"""The JSON Schema of specs, for editors: keys, types, models, and what each model takes; `check` knows more."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
-from rivya_client.catalogue.catalogue import Catalogue
+from rivya_client.catalogue.catalogue import Catalogue, Model
+from rivya_cut.composition import MAX_CLIPS
 from rivya_flows.diagnostics import CODES, REFUSALS
-from rivya_flows.language.field_types import COMPUTED
+from rivya_flows.language.field_types import COMPUTED, QUANTITY, WHOLE, Takes, fields_of
+from rivya_flows.language.matrix import SPECIAL
 from rivya_flows.language.request_checks import step_of
 from rivya_flows.language.step_groups import PARTS
-from rivya_flows.language.workflow import Defaults, Workflow
-from rivya_flows.spec.json_schema.fragments import NOTES, Schema, by_name, of_models, or_null
-from rivya_flows.spec.json_schema.generation_requests import definition, rules
-from rivya_flows.spec.json_schema.rules import (
-    Kinds,
-    argument_forms,
-    forms_of,
-    needed_arguments,
-    step_rules,
+from rivya_flows.language.workflow import MAX_FALLBACKS, Defaults, Fallback, Resources, Workflow
+from rivya_flows.spec.json_schema.fragments import (
+    NOTES,
+    Schema,
+    by_name,
+    chosen,
+    computed,
+    is_,
+    of_models,
+    or_null,
+    or_whole,
 )
+from rivya_flows.spec.json_schema.generation_requests import definition, model_ids, needs, rules
+from rivya_flows.spec.names import RESERVED
+from rivya_flows.spec.normalize import TOP_KEYS
 from rivya_flows.spec.spec_tests import SpecTests, StepEnd
+from rivya_flows.steps.chat import ANSWER_TYPES
+from rivya_flows.steps.kind import Kind
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 FILE = "rivya-flows.schema.json"
@@ -37,6 +43,12 @@ TESTS_FILE = "rivya-flows-test.schema.json"
 
 TESTS_LINE = f"# yaml-language-server: $schema={TESTS_FILE}"
 
+Kinds = Mapping[str, Kind]
+"""The kinds of step by name."""
+
+Callables = Mapping[str, Sequence[Model]]
+"""The models that steps of a kind may name."""
+
 _MAYBE_EMPTY = ("inputs", *PARTS[1:], "outputs", "deploy")
 _NEVER_EMPTY = ("budget", "concurrency")  # a cap that is left empty must not pass for none
 
@@ -46,34 +58,195 @@ def json_schema(catalogue: Catalogue, kinds: Kinds) -> Schema:
     listed = [model for model in catalogue.models.values() if model.api_status == "available"]
     named = {uses: [model for model in listed if step_of(model) == uses] for uses in kinds}
     models = {uses: found for uses, found in named.items() if found}
-    instead = {**forms_of(kinds), **argument_forms(kinds, models)}
+    uses_form = {"enum": list(kinds), "enumDescriptions": [kind.says for kind in kinds.values()]}
+    instead = {**_FORMS, ("Step", "uses"): uses_form, **_argument_forms(kinds, models)}
     built = of_models((Workflow, Defaults, *(one.takes for one in kinds.values())), instead)
     for uses, callables in models.items():
         built[kinds[uses].takes.__name__]["allOf"] = rules(callables)
         if "fallback" not in kinds[uses].idle:
             built["Fallback"]["allOf"] = rules(callables)
-    built["Step"] |= step_rules(kinds)
+    built["Step"] |= _step_rules(kinds)
     for kind in kinds.values():
-        # What is missing here may be in `defaults`; see `needed_arguments`.
+        # What is missing here may be in `defaults`; see `_needed_arguments`.
         built[kind.takes.__name__].pop("required", None)
-    needed = needed_arguments(kinds, models)
+    needed = _needed_arguments(kinds, models)
     whole, defaults = built.pop("Workflow"), built.pop("Defaults")
-    properties = _with_defaults(whole["properties"], defaults, kinds)
-    return _pruned(
-        {
-            "$schema": DIALECT,
-            **whole,
-            "title": "rivya-flows spec",
-            "properties": properties,
-            "allOf": [_unless_defaulted(uses) for uses in needed],
-            "$defs": {
-                "expression": _EXPRESSION,
-                **built,
-                **{f"{uses}.needs": rule for uses, rule in needed.items()},
-                **{one.id: definition(one) for listed in models.values() for one in listed},
-            },
+    return {
+        "$schema": DIALECT,
+        **whole,
+        "title": "rivya-flows spec",
+        "properties": _top(whole["properties"], defaults, kinds),
+        "allOf": [
+            {"if": _has("defaults", uses, "with"), "else": _in_steps(f"{uses}.needs")}
+            for uses in needed
+        ],
+        "$defs": {
+            "expression": _EXPRESSION,
+            **built,
+            **{f"{uses}.needs": rule for uses, rule in needed.items()},
+            **{one.id: definition(one) for listed in models.values() for one in listed},
+        },
+    }
+
+
+_FILE: Schema = {"type": "string"}
+
+
+_ANSWERED = [{"enum": list(ANSWER_TYPES)}, {"$ref": "#/$defs/ChatWith/properties/expect"}]
+_LISTED = {"type": "array", "minItems": 1, "maxItems": 1, "items": {"anyOf": _ANSWERED}}
+_AXIS = "^[a-z][a-z0-9_]{0,63}$"
+_LIST = or_whole("array", minItems=1)
+_RULES = or_whole("array", items=or_whole("object", minProperties=1))
+
+_FORMS: Mapping[tuple[str, str], Schema] = {
+    ("Step", "with"): {"type": "object"},
+    ("Step", "matrix"): {
+        "type": ["object", "null"],
+        "minProperties": 1,
+        "properties": dict.fromkeys(SPECIAL, _RULES),
+        "patternProperties": {f"^(?!({'|'.join(SPECIAL)})$)[a-z][a-z0-9_]{{0,63}}$": _LIST},
+        "additionalProperties": False,
+    },
+    ("Step", "foreach"): or_null(_LIST),
+    ("Step", "zip"): {
+        "type": ["object", "null"],
+        "minProperties": 1,
+        "patternProperties": {_AXIS: _LIST},
+        "additionalProperties": False,
+    },
+    ("Step", "key"): {"type": ["string", "number", "boolean", "null"]},
+    ("Step", "if"): {"type": ["string", "boolean", "null"], "pattern": WHOLE},
+    ("Step", "as"): {"type": "string", "pattern": _AXIS, "not": {"enum": list(RESERVED)}},
+    ("Defaults", "with"): {"type": ["object", "null"]},
+    **{
+        ("Resources", name): {
+            "type": ["number", "string", "null"],
+            "minimum": 0,
+            "pattern": QUANTITY,
         }
-    )
+        for name in fields_of(Resources)
+    },
+    ("Deploy", "work_pool"): {
+        "anyOf": [{"type": ["string", "null"], "not": computed()}, {"$ref": "#/$defs/WorkPool"}]
+    },
+    ("ChatWith", "expect"): {
+        "type": ["object", "null"],
+        "minProperties": 1,
+        "additionalProperties": {"anyOf": [*_ANSWERED, _LISTED]},
+    },
+    ("Step", "fallback"): {
+        "type": "array",
+        "items": {"$ref": "#/$defs/Fallback", "minProperties": 1},
+        "maxItems": MAX_FALLBACKS,
+    },
+    ("ComposeWith", "clips"): {
+        "anyOf": [
+            {
+                "type": "array",
+                "items": {"anyOf": [{"$ref": "#/$defs/ClipWith"}, _FILE]},
+                "minItems": 1,
+                "maxItems": MAX_CLIPS,
+            },
+            computed(),
+            {"type": "null"},
+        ]
+    },
+    ("ComposeWith", "end_card"): {
+        "anyOf": [{"$ref": "#/$defs/EndCardWith"}, {"const": True}, computed(), {"type": "null"}]
+    },
+    ("ClipWith", "media"): _FILE,
+    ("MusicWith", "audio"): _FILE,
+    **{(name, "image"): or_null(_FILE) for name in ("OverlayWith", "EndCardWith")},
+}
+"""Forms of keys; they may be nothing where a model allows it."""
+
+
+def _step_rules(kinds: Kinds) -> Schema:
+    """What a step must be, as keywords of its map."""
+    rules: list[Schema] = []
+    for uses, kind in kinds.items():
+        takes: Schema = {"with": {"$ref": f"#/$defs/{kind.takes.__name__}"}}
+        then = {"properties": {**takes, **dict.fromkeys(kind.idle, False)}}
+        rules.append({"if": is_("uses", uses), "then": then})
+    return {"required": ["uses"], "allOf": rules}
+
+
+def _argument_forms(kinds: Kinds, models: Callables) -> dict[tuple[str, str], Schema]:
+    """Forms of the arguments that are evaluated, by class name and spelling."""
+    forms: dict[tuple[str, str], Schema] = {}
+    for uses, kind in kinds.items():
+        for key, field in fields_of(kind.takes).items():
+            if field.info.annotation is not Any:
+                continue
+            form = kind.form_of(key) or _argument(field.takes or Takes())
+            if key == "model" and uses in models:
+                form = model_ids(models[uses])
+            required = field.info.is_required()
+            forms[kind.takes.__name__, key] = form if required else or_null(form)
+            if "fallback" not in kind.idle and key in fields_of(Fallback):
+                forms["Fallback", key] = or_null(form)
+    forms["JudgeWith", "model"] = model_ids(models["chat"])
+    return {place: form for place, form in forms.items() if form}
+
+
+def _argument(takes: Takes) -> Schema:
+    if takes.schema is not None:
+        return dict(takes.schema)
+    if takes.choices:
+        return chosen(takes.choices)
+    if takes.is_file and "list" in takes.kinds:
+        return {"type": ["array", "string"], "items": _FILE}
+    if takes.kinds == ("map",):
+        return {"type": ["object", "string"], "pattern": COMPUTED}
+    return {"type": "string"} if "text" in takes.kinds else {}
+
+
+def _needed_arguments(kinds: Kinds, models: Callables) -> dict[str, Schema]:
+    """What the steps of each kind must have in `with`, unless `defaults` give it."""
+    found: dict[str, Schema] = {}
+    for uses, kind in kinds.items():
+        arguments: Schema = {}
+        fields = fields_of(kind.takes).items()
+        if required := [key for key, field in fields if field.info.is_required()]:
+            arguments["required"] = required
+        if by_model := needs(models.get(uses, ())):
+            arguments["allOf"] = by_model
+        if arguments:
+            then = {"required": ["with"], "properties": {"with": arguments}}
+            step = {"if": is_("uses", uses), "then": then}
+            found[uses] = {"patternProperties": {"^[a-z][a-z0-9_]*$": step}}
+    return found
+
+
+def _in_steps(name: str) -> Schema:
+    return {"properties": {part: {"$ref": f"#/$defs/{name}"} for part in PARTS}}
+
+
+def _has(key: str, *inside: str) -> Schema:
+    return {"required": [key], "properties": {key: _has(*inside) if inside else True}}
+
+
+def _top(properties: dict[str, Schema], defaults: Schema, kinds: Kinds) -> dict[str, Schema]:
+    """The keys of the whole file, `defaults` among them; those that may be empty say so."""
+    defaulted: dict[str, Schema] = {}
+    for uses, kind in kinds.items():
+        takes = or_null({"$ref": f"#/$defs/{kind.takes.__name__}"})
+        own = {**defaults["properties"], "with": {**defaults["properties"]["with"], **takes}}
+        defaulted[uses] = {**defaults, "title": f"Defaults of {uses}", "properties": own}
+    top = {**properties, **{key: or_null(properties[key]) for key in _MAYBE_EMPTY}}
+    for key in _NEVER_EMPTY:
+        filled, *_ = top[key]["anyOf"]
+        top[key] = {**{name: part for name, part in top[key].items() if name != "anyOf"}, **filled}
+    top["steps"] = {**top["steps"], "minProperties": 1}
+    top["defaults"] = {
+        "title": "Defaults",
+        "description": "Defaults of all steps of a kind; a step's own values take precedence.",
+        "type": ["object", "null"],
+        "properties": defaulted,
+        "patternProperties": NOTES,
+        "additionalProperties": False,
+    }
+    return {key: top[key] for key in TOP_KEYS}
 
 
 _EXPRESSION: Schema = {
@@ -111,70 +284,4 @@ def schema_of_tests() -> Schema:
     }
     built = {"expression": _EXPRESSION, **of_models((SpecTests,), forms)}
     whole = built.pop("SpecTests")
-    return _pruned(
-        {"$schema": DIALECT, **whole, "title": "rivya-flows tests of a spec", "$defs": built}
-    )
-
-
-def _with_defaults(
-    properties: dict[str, Schema], defaults: Schema, kinds: Kinds
-) -> dict[str, Schema]:
-    """The keys of the whole file, `defaults` among them; those that may be empty say so."""
-    defaulted: dict[str, Schema] = {}
-    for uses, kind in kinds.items():
-        arguments = {**defaults["properties"]["with"], "anyOf": _maybe(kind.takes.__name__)}
-        own = {**defaults["properties"], "with": arguments}
-        defaulted[uses] = {**defaults, "title": f"Defaults of {uses}", "properties": own}
-    shown: dict[str, Schema] = {}
-    for key, value in properties.items():
-        if key in PARTS[:1]:
-            shown["defaults"] = {
-                "title": "Defaults",
-                "description": "Defaults of all steps of a kind; a step's own values take precedence.",
-                "type": ["object", "null"],
-                "properties": defaulted,
-                "patternProperties": NOTES,
-                "additionalProperties": False,
-            }
-            shown[key] = {**value, "minProperties": 1}
-        elif key in _NEVER_EMPTY:
-            filled = {name: part for name, part in value.items() if name != "anyOf"}
-            shown[key] = {**filled, "$ref": value["anyOf"][0]["$ref"]}
-        elif key in _MAYBE_EMPTY:
-            shown[key] = or_null(value)
-        else:
-            shown[key] = value
-    return shown
-
-
-def _pruned(schema: Schema) -> Schema:
-    """The schema without definitions that nothing refers to."""
-    definitions, used = schema["$defs"], set()
-    waiting: list[Any] = [{key: part for key, part in schema.items() if key != "$defs"}]
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part, list):
-            waiting += part
-        elif isinstance(part, dict):
-            waiting += part.values()
-            name = str(part.get("$ref", "")).split("/")[2:3]
-            if name and name[0] not in used:
-                used.add(name[0])
-                waiting.append(definitions[name[0]])
-    return {**schema, "$defs": {name: one for name, one in definitions.items() if name in used}}
-
-
-def _maybe(name: str) -> list[Schema]:
-    return [{"$ref": f"#/$defs/{name}"}, {"type": "null"}]
-
-
-def _unless_defaulted(uses: str) -> Schema:
-    """Every step of a kind needs its arguments, where `defaults` have none for the kind."""
-    defaulted = {
-        "required": ["defaults"],
-        "properties": {
-            "defaults": {"required": [uses], "properties": {uses: {"required": ["with"]}}}
-        },
-    }
-    steps = {"patternProperties": {"^[a-z][a-z0-9_]*$": {"$ref": f"#/$defs/{uses}.needs"}}}
-    return {"if": defaulted, "else": {"properties": dict.fromkeys(PARTS, steps)}}
+    return {"$schema": DIALECT, **whole, "title": "rivya-flows tests of a spec", "$defs": built}

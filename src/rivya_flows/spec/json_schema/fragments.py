@@ -59,10 +59,7 @@ def of_models(
 ) -> dict[str, Schema]:
     """Strict maps for the models and all models inside them, by class name.
 
-    Args:
-        models: Models of the spec language.
-        instead: The form of a key, by class name and spelling, where the type in the model is
-            less precise than the language; an empty map removes the key.
+    `instead` has the forms of keys, by class name and spelling; an empty one removes the key.
     """
     wanted = [(model, "validation") for model in models]
     _, whole = models_json_schema(wanted, schema_generator=_Generator)  # type: ignore[arg-type]  # the mode is a literal, widened in the list
@@ -136,13 +133,11 @@ def _flat(options: list[Schema]) -> list[Schema]:
 
 def or_null(value: Schema) -> Schema:
     """The value, or nothing."""
-    if "enum" in value:
-        return {**value, "type": [value["type"], "null"], "enum": [*value["enum"], None]}
-    if isinstance(value.get("type"), str):
-        return {**value, "type": [value["type"], "null"]}
-    if isinstance(value.get("type"), list):
-        return {**value, "type": [*value["type"], "null"]}
-    return {"anyOf": [value, {"type": "null"}]}
+    if "type" not in value:
+        return {"anyOf": [value, _NOTHING]}
+    types = value["type"] if isinstance(value["type"], list) else [value["type"]]
+    either = {**value, "type": [*types, "null"]}
+    return {**either, "enum": [*value["enum"], None]} if "enum" in value else either
 
 
 def _with_inner(models: Collection[type[BaseModel]]) -> dict[str, type[BaseModel]]:

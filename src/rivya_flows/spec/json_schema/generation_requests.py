@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from rivya_client.catalogue.catalogue import Model, Param, spelled
 from rivya_client.catalogue.prices import price
 from rivya_flows.language.field_types import COMPUTED
+from rivya_flows.language.syntax.source import read_scalar
 from rivya_flows.spec.json_schema.fragments import Schema, chosen, computed, is_
 
 _NUMERIC = rf"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$|{COMPUTED}"
@@ -41,16 +43,14 @@ def definition(model: Model) -> Schema:
 
 def needs(models: Iterable[Model]) -> list[Schema]:
     """What the arguments must have, beside the keys that every model needs."""
-    listed = list(models)
-    prompted = [model.id for model in listed if model.prompt_required and model.makes]
     rules: list[Schema] = []
-    if prompted:
-        rules.append({"if": is_("model", *prompted), "then": {"required": ["prompt"]}})
-    for model in listed:
-        required = [param.key for param in model.params if param.required]
-        if required:
-            then = {"required": ["params"], "properties": {"params": {"required": required}}}
-            rules.append({"if": is_("model", model.id), "then": then})
+    for model in models:
+        needed: Schema = {"required": ["prompt"] if model.prompt_required and model.makes else []}
+        if required := [param.key for param in model.params if param.required]:
+            needed["required"].append("params")
+            needed["properties"] = {"params": {"required": required}}
+        if needed["required"]:
+            rules.append({"if": is_("model", model.id), "then": needed})
     return rules
 
 
@@ -128,35 +128,22 @@ def _param(param: Param) -> Schema:
             return shown
 
 
-def _spellings(options: Iterable[str]) -> list[Any]:
+def _spellings(options: Sequence[str]) -> list[Any]:
     """Each option as text, and as the number or switch that YAML makes of it without quotes."""
-    found: list[Any] = []
+    found: list[Any] = [*options]
     for option in options:
-        found.append(option)
-        if option in ("true", "false"):
-            found.append(option == "true")
-            continue
-        try:
-            number = float(option)
-        except ValueError:
-            continue
-        plain = int(number) if number.is_integer() else number
-        if spelled(plain) == option:
-            found.append(plain)
+        with suppress(ValueError):
+            plain = read_scalar(option)
+            found += [plain] if plain != option and spelled(plain) == option else []
     return found
 
 
-def _bounds(param: Param) -> Mapping[str, float]:
-    bounds: dict[str, float] = {}
-    if param.min is not None:
-        bounds["minimum"] = param.min
-    if param.max is not None:
-        bounds["maximum"] = param.max
+def _bounds(param: Param) -> Schema:
+    bounds = {"minimum": param.min, "maximum": param.max}
     # A fraction as step is the grain of a slider; a whole one is counted from the least number.
-    step = param.step
-    if step is not None and float(step).is_integer() and (param.min or 0) % step == 0:
-        bounds["multipleOf"] = step
-    return bounds
+    if param.step and float(param.step).is_integer() and (param.min or 0) % param.step == 0:
+        bounds["multipleOf"] = param.step
+    return {key: value for key, value in bounds.items() if value is not None}
 
 
 def _members(param: Param) -> Schema:
@@ -174,14 +161,12 @@ def _members(param: Param) -> Schema:
 
 
 def _about(param: Param) -> str:
-    ranged = {
-        (True, True): f"From {param.min} to {param.max}.",
-        (True, False): f"At least {param.min}.",
-        (False, True): f"At most {param.max}.",
-    }.get((param.min is not None, param.max is not None), "")
+    low, high = param.min, param.max
     parts = [
         param.description,
-        ranged,
+        f"From {low} to {high}." if low is not None and high is not None else "",
+        f"At least {low}." if low is not None and high is None else "",
+        f"At most {high}." if low is None and high is not None else "",
         f"Voices: {', '.join(map(str, param.voices))}." if param.voices else "",
         f"Default: {spelled(param.written_default)}." if param.default is not None else "",
         "Required." if param.required else "",

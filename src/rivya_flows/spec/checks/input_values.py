@@ -1,12 +1,14 @@
-"""Checks of declared inputs."""
+"""Checks of declared inputs, and of the values that a spec gives to inputs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
+from rivya_flows.language.expressions.resolve import is_computed
+from rivya_flows.language.expressions.values import is_number
 from rivya_flows.language.inputs import SIZED, fit, hint_for
 from rivya_flows.language.syntax import tree
 from rivya_flows.language.syntax.patterns import MAX_PARTS_OF_ALL, parts_of, pattern_error
@@ -39,7 +41,8 @@ def check_declarations(
             report.add((*path, "default"), "expression-not-allowed", message, "write the value")
             continue
         try:
-            if folder is None and _names_files(declared, default):
+            names_file = "file" in (declared.type, declared.of) and not is_number(default)
+            if folder is None and names_file:
                 continue  # files are checked only if the folder is known
             fit(declared, default, root=folder, inside=True)
         except ValueError as error:
@@ -47,18 +50,10 @@ def check_declarations(
             report.add((*path, "default"), "wrong-default", f"invalid default: {error}", hint)
 
 
-def _names_files(declared: Input, default: Any) -> bool:
-    """Whether a default may name files, by its type."""
-    if declared.type == "list":
-        return declared.of == "file" and isinstance(default, list)
-    return declared.type == "file" and isinstance(default, str | dict)
-
-
 def _check_declaration(declared: Input, path: tree.Path, report: DiagnosticCollector) -> bool:
     """Whether the declaration is valid; reports why if not."""
     wrong: list[tuple[str, str, str]] = []
-    kind = declared.type
-    given = declared.model_fields_set
+    kind, given = declared.type, declared.model_fields_set
     enumerates = kind == "enum" or (kind == "list" and declared.of == "enum")
     files = kind == "file" or (kind == "list" and declared.of == "file")
     if enumerates and not declared.values:
@@ -87,3 +82,46 @@ def _check_declaration(declared: Input, path: tree.Path, report: DiagnosticColle
     for key, message, hint in wrong:
         report.add((*path, key), "bad-input", message, hint, key=True)
     return not wrong
+
+
+def check_values(
+    declared: Mapping[str, Input],
+    given: Mapping[str, Any],
+    path: tree.Path,
+    report: DiagnosticCollector,
+    folder: Path | None,
+    *,
+    inside: bool = False,
+    paths: bool = True,
+) -> None:
+    """Reports values of unknown inputs, and literals that do not fit.
+
+    Files are relative to `folder`, and may be outside of it unless `inside`; with no `paths`, none may be
+    a path. Without a folder no other file is looked at.
+    """
+    for name, value in given.items():
+        if (one := declared.get(name)) is None:
+            report.unknown((*path, name), "unknown-input", "input", declared)
+        elif value is None or is_computed(value) or not _is_usable(one):
+            continue  # reported elsewhere, or known later
+        elif paths and folder is None and "file" in (one.type, one.of):
+            continue
+        else:
+            try:
+                fit(one, value, root=folder, inside=inside)
+            except ValueError as error:
+                hint = hint_for(one, value, paths=paths)
+                report.add((*path, name), "wrong-input", f"{name}: {error}", hint)
+
+
+def missing(declared: Mapping[str, Input], given: Mapping[str, Any]) -> Iterator[str]:
+    """The inputs that must have a value and have none."""
+    for name, one in declared.items():
+        if one.required and one.default is None and given.get(name) is None:
+            yield name
+
+
+def _is_usable(declared: Input) -> bool:
+    """Whether the declaration is valid enough to check a value; its mistakes are reported there."""
+    broken = declared.pattern is not None and pattern_error(declared.pattern) is not None
+    return "type" in declared.model_fields_set and not broken

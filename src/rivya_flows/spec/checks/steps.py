@@ -1,35 +1,71 @@
-"""Checks of fan-outs: `matrix`, `foreach`, `zip`, and the keys that belong to them."""
+"""Checks of the keys of steps beside `with`: conditions, fan-outs, order, and keys without effect."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from graphlib import CycleError, TopologicalSorter
 from math import prod
 from typing import Any
 
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
-from rivya_flows.language.expressions.resolve import bare_name, is_computed, is_whole, references
+from rivya_flows.language.expressions.resolve import (
+    NAMESPACES,
+    bare_name,
+    is_computed,
+    is_whole,
+    references,
+)
 from rivya_flows.language.expressions.values import ExpressionError
-from rivya_flows.language.matrix import MAX_ITEMS, SPECIAL, unequal
+from rivya_flows.language.matrix import LOOP_KEYS, LOOPS, MAX_ITEMS, SPECIAL, unequal
+from rivya_flows.language.step_groups import PARTS, Part, later, seen_from
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, shown
-from rivya_flows.spec.names import RESERVED, NamesInScope
+from rivya_flows.spec.names import RESERVED, NamesInScope, WrittenSpec
 from rivya_flows.steps.kind import WrittenStep
 
+_MAX_NAMES = 12
+_MAX_CYCLES = 10
 _LIST_HINT = "write [first, second], or one expression that gives a list"
 
 
-def check_loops(names: NamesInScope, report: DiagnosticCollector) -> None:
-    """Reports fan-outs that are not valid."""
+def check_steps(names: NamesInScope, report: DiagnosticCollector) -> None:
+    """Reports conditions and fan-outs that are none, and keys that have no effect on a step."""
     for step in names.spec.steps:
-        _check_step(step, names, report)
+        _check_condition(step, names.spec, report)
+        for key in step.kind.idle if step.kind else ():
+            if step.kind and key in step.keys:
+                message = f"{key!r} has no effect on {step.kind.name}"
+                hint = step.kind.idle_hint(key)
+                report.add((*step.path, key), "needless-key", message, hint, key=True)
+        _check_loop(step, names, report)
 
 
-def _check_step(step: WrittenStep, names: NamesInScope, report: DiagnosticCollector) -> None:
+def _check_condition(step: WrittenStep, spec: WrittenSpec, report: DiagnosticCollector) -> None:
+    value = step.get("if")
+    if not (value is None or isinstance(value, bool) or is_whole(value)):
+        message = "a condition must be one expression, true or false"
+        computed = "${{" in str(value)
+        hint = "write one expression" if computed else _condition_hint(value, step, spec)
+        report.add((*step.path, "if"), "bad-condition", message, hint)
+
+
+def _condition_hint(value: Any, step: WrittenStep, spec: WrittenSpec) -> str:
+    """The value in braces, if that is an expression of known names; else an example."""
+    named: set[str] = set()
+    if isinstance(value, str) and len(value) < 60 and '"' not in value:
+        with suppress(ExpressionError):
+            named = {one.namespace for one in references(f"${{{{ {value} }}}}")}
+            if named and named <= {*NAMESPACES, step.get("as")}:
+                return f'write "${{{{ {value} }}}}"'
+    name = next((one for one in sorted(named) if one in spec.inputs), "NAME")
+    return f"write \"${{{{ inputs.{name} == 'value' }}}}\""
+
+
+def _check_loop(step: WrittenStep, names: NamesInScope, report: DiagnosticCollector) -> None:
     present, path = step.loops, step.path
     for extra in present[1:]:
-        message = (
-            f"a step can have only one of matrix, foreach and zip, not {present[0]} and {extra}"
-        )
+        message = f"a step has one of matrix, foreach and zip, not {present[0]} and {extra}"
         report.add((*path, extra), "two-loops", message, "split it into two steps", key=True)
     if isinstance(matrix := step.get("matrix"), dict):
         _check_matrix(matrix, (*path, "matrix"), names, report)
@@ -38,20 +74,16 @@ def _check_step(step: WrittenStep, names: NamesInScope, report: DiagnosticCollec
         _check_zip(rows, (*path, "zip"), names, report)
     if (loop := step.get("foreach")) is not None:
         _check_list(loop, (*path, "foreach"), "foreach", names, report)
-    for key, needed in (("as", "foreach"), ("max_items", "foreach")):
-        if key in step.keys and needed not in present:
+    for key, loops in {"as": ("foreach",), "key": LOOPS, **LOOP_KEYS}.items():
+        if step.get(key) and not {*loops} & {*present}:
+            needed = "matrix, foreach or zip" if loops == LOOPS else "foreach"
             message = f"{key!r} has no effect without {needed}"
-            report.add((*path, key), "needless-key", message, "remove it", key=True)
-    for key in ("key", "allow_failures"):
-        if step.get(key) and not present:
-            message = f"{key!r} has no effect without matrix, foreach or zip"
             report.add((*path, key), "needless-key", message, "remove it", key=True)
     if present and _is_constant(step):
         message = "'key' is the same for all items"
         of = f"{present[0]}.NAME" if present[0] != "foreach" else step.variable
-        report.add(
-            (*path, "key"), "wrong-value", message, f'name the item in it: "${{{{ {of} }}}}"'
-        )
+        hint = f'name the item in it: "${{{{ {of} }}}}"'
+        report.add((*path, "key"), "wrong-value", message, hint)
     if step.get("as") in RESERVED or (step.get("as") == "brand" and "brand" in names.everywhere()):
         message = f"{step.variable!r} is reserved and cannot name a loop variable"
         report.add((*path, "as"), "bad-name", message, "use another name, such as `as: shot`")
@@ -90,11 +122,8 @@ def _check_matrix(
 def _check_alike(matrix: Mapping[str, Any], step: WrittenStep, report: DiagnosticCollector) -> None:
     """Reports axes with maps and other values of which the step reads a key of the maps."""
     try:
-        read = {
-            one.path[0]
-            for one in references(step.keys)
-            if one.namespace == "matrix" and one.path[1:]
-        }
+        found = references(step.keys)
+        read = {one.path[0] for one in found if one.namespace == "matrix" and one.path[1:]}
     except ExpressionError:
         return  # reported with the expressions
     for axis, values in matrix.items():
@@ -172,3 +201,71 @@ def _check_list(
         bare = isinstance(values, str) and bare_name(values)
         hint = f'write "${{{{ {values} }}}}"' if bare else _LIST_HINT
         report.add(path, "wrong-type", message, hint)
+
+
+def _upstream(step: WrittenStep) -> tuple[str, ...]:
+    """Ids that a step refers to or needs, in the order written, known or not."""
+    named: dict[str, None] = {}
+    for key in ("matrix", "foreach", "zip", "if", "with", "key", "fallback"):
+        try:
+            found = references(step.get(key))
+        except ExpressionError:
+            continue  # reported with the expressions
+        for reference in sorted(found):
+            if reference.namespace == "steps" and reference.path:
+                named[reference.path[0]] = None
+    return tuple(named | {name: None for _, name in step.needs})
+
+
+def check_order(spec: WrittenSpec, report: DiagnosticCollector) -> None:
+    """Reports duplicate step names, `needs` that cannot be met, and every cycle."""
+    parts: dict[str, Part] = {}
+    for step in spec.steps:
+        if parts.setdefault(step.id, step.part) != step.part:
+            message = f"{step.id!r} is already the name of a step in `{parts[step.id]}`"
+            report.add(step.path, "duplicate-name", message, "rename one of them", key=True)
+    edges: dict[Part, dict[str, list[str]]] = {part: {} for part in PARTS}
+    for step in spec.steps:
+        seen = seen_from(step.part)
+        own = [name for name in _upstream(step) if parts.get(name) == step.part]
+        edges[step.part][step.id] = own
+        for index, name in step.needs:
+            place = (*step.path, "needs", index)
+            if name not in parts:
+                known = (one for one, other in parts.items() if other in seen)
+                report.unknown(place, "unknown-step", "step", known, value=name)
+            elif parts[name] not in seen:
+                message = f"the step {name!r} runs later, so this step cannot wait for it"
+                report.add(place, "out-of-scope", message, later(parts[name]))
+    for part in PARTS:
+        _check_cycles(edges[part], part, report)
+
+
+def _check_cycles(edges: dict[str, list[str]], part: Part, report: DiagnosticCollector) -> None:
+    place = {step_id: index for index, step_id in enumerate(edges)}
+    for _ in range(_MAX_CYCLES):
+        cycle = _cycle(edges)
+        if cycle is None:
+            return
+        first = min(cycle[:-1], key=place.__getitem__)
+        turned = cycle.index(first)
+        named = [*cycle[turned:-1], *cycle[:turned], first]
+        # Each step of the chain waits for the next one.
+        hint = "remove one of these references"
+        shown = named if len(named) <= _MAX_NAMES else [*named[: _MAX_NAMES - 2], "…", first]
+        message = f"steps wait for each other: {' → '.join(shown)}"
+        if len(named) == 2:
+            message, hint = f"the step {first!r} refers to itself", "remove that reference"
+        report.add((part, first), "cycle", message, hint, key=True)
+        edges[named[0]] = [name for name in edges[named[0]] if name != named[1]]
+
+
+def _cycle(edges: Mapping[str, list[str]]) -> list[str] | None:
+    """One cycle, each member waiting for the next and the last equal to the first; or None."""
+    try:
+        TopologicalSorter(edges).prepare()
+    except CycleError as error:
+        found: list[str] = list(error.args[1])
+        # graphlib names each member before the one that waits for it.
+        return found[::-1]
+    return None
