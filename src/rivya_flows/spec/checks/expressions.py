@@ -32,6 +32,7 @@ from rivya_flows.language.expressions.resolve import (
     is_computed,
     is_whole,
     references,
+    template,
     tree_references,
 )
 from rivya_flows.language.expressions.values import ExpressionError, InferenceError
@@ -42,7 +43,6 @@ from rivya_flows.language.step_groups import Part
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, shown
 from rivya_flows.language.workflow import MAX_LABEL_VALUE, Input, is_label_value
-from rivya_flows.preparation.templates import template
 from rivya_flows.spec.names import NamesInScope
 from rivya_flows.steps.arguments import any_of, word_problems
 from rivya_flows.steps.include import Include
