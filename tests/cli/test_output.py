@@ -110,7 +110,7 @@ tell_problem(Diagnostic("a-code", "wrong\\x1b[31m", "right", file="a.yaml", line
 
 def test_problems_have_colours_in_a_terminal_that_wants_them(tmp_path: Path) -> None:
     coloured = in_terminal(PROBLEM, tmp_path, NO_COLOR="")
-    assert coloured[0] == "\x1b[1ma.yaml:1:3: wrong\\x1b[31m \x1b[0m\x1b[31m[a-code]\x1b[0m"
+    assert coloured[0] == "\x1b[31m\x1b[1ma.yaml:1:3: wrong\\x1b[31m [a-code]\x1b[0m"
     assert coloured[2] == "\x1b[31m\x1b[1m    ^\x1b[0m"
     assert coloured[3] == "\x1b[36m  hint: right\x1b[0m"
     plain = in_terminal(PROBLEM, tmp_path, NO_COLOR="1")

@@ -52,7 +52,11 @@ def runs(
         )
         unknown = () if lines else tuple(unknown_names(journal, wanted, spec))
         listed = lines[:limit]
-        unfinished = [] if as_json else [runs for runs in listed if not _is_well(runs)]
+        unfinished = [
+            runs
+            for runs in listed
+            if not as_json and any(run.status not in ("completed", "running") for run in runs)
+        ]
         steps = [_next_step(runs, journal, chosen.data) for runs in unfinished[:_RESUMED]]
     if as_json:
         print_json(
@@ -86,10 +90,6 @@ def runs(
         show("", *steps)
     if (more := len(unfinished) - _RESUMED) > 0:
         show(f"and {more} more that have not completed")
-
-
-def _is_well(runs: Sequence[ListedRun]) -> bool:
-    return all(run.status in ("completed", "running") for run in runs)
 
 
 def _next_step(runs: Sequence[ListedRun], journal: Journal, data: Path) -> str:

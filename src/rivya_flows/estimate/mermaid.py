@@ -17,6 +17,9 @@ _WORDS = frozenset({
 })  # fmt: skip
 """Reserved words of Mermaid."""
 
+_ENTITIES = str.maketrans({letter: f"#{ord(letter)};" for letter in '"#&<>`\\$%'})
+"""Mermaid writes an entity with `#` and its number in decimal."""
+
 
 def mermaid(plan: RunPlan, priced: Estimate | None = None) -> str:
     """The plan as a chart: steps are nodes, dependencies arrows; models and credits if `priced`."""
@@ -55,7 +58,8 @@ def _node(step_id: str, number: int) -> str:
 
 def _label(step_id: str, planned: PlannedStep, priced: StepEstimate | None) -> str:
     step = planned.step
-    lines = [f"{step_id}{_times(planned)}"]
+    count = "…" if planned.items is None else len(planned.items)
+    lines = [f"{step_id} × {count}" if step.fans_out else step_id]
     if step.title:
         lines.append(step.title)
     models = _models(priced) if priced else ""
@@ -67,13 +71,6 @@ def _label(step_id: str, planned: PlannedStep, priced: StepEstimate | None) -> s
     elif priced and (price := _credits(priced)):
         lines.append(price)
     return "<br/>".join(map(quoted, lines))
-
-
-def _times(planned: PlannedStep) -> str:
-    if not planned.step.fans_out:
-        return ""
-    count = "…" if planned.items is None else str(len(planned.items))
-    return f" × {count}"
 
 
 def _models(priced: StepEstimate) -> str:
@@ -93,12 +90,4 @@ def quoted(text: str) -> str:
     """The text as a quoted label: one line, shortened."""
     flat = " ".join(text.split())
     short = flat if len(flat) <= _MAX_LABEL else f"{flat[: _MAX_LABEL - 1]}…"
-    return "".join(_safe(letter) for letter in short)
-
-
-def _safe(letter: str) -> str:
-    # Mermaid writes an entity with `#` and its number in decimal.
-    return f"#{ord(letter)};" if letter in _MARKUP else letter
-
-
-_MARKUP = frozenset('"#&<>`\\$%')
+    return short.translate(_ENTITIES)

@@ -263,7 +263,11 @@ def _followed(
     source, step = steps[planned.itemwise or ""], planned.step
     if not source.items or source.conditional or source.skipped:
         return None
-    members = [PartlyKnown(_known_fields(item)) for item in source.items]
+    axes = [(one.variables.get("matrix", {}), one.variables.get("zip", {})) for one in source.items]
+    members = [
+        PartlyKnown({**matrix, **zipped, "key": OwnKey(item.key)})
+        for (matrix, zipped), item in zip(axes, source.items, strict=True)
+    ]
     if step.key is None:
         return tuple(
             PlannedItem(item.key, {step.as_: member}, item.repeats)
@@ -276,8 +280,3 @@ def _followed(
         return items_from(step, members, scope)
     except (ExpressionError, UsesNull):
         return None  # the run, or what reads the item, reports it
-
-
-def _known_fields(item: PlannedItem) -> dict[str, object]:
-    axes = {**item.variables.get("matrix", {}), **item.variables.get("zip", {})}
-    return {**axes, "key": OwnKey(item.key)}
