@@ -6,7 +6,6 @@ All output of a command goes through this module, which escapes control characte
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import logging
@@ -144,13 +143,6 @@ def has_colours(stream: TextIO) -> bool:
 def draws(stream: TextIO) -> bool:
     """Whether a table can be drawn there again and again."""
     return stream.isatty() and variables().get("TERM") != "dumb"
-
-
-def near(path: object) -> str:
-    """A path, from the current folder if it is below it."""
-    with contextlib.suppress(ValueError, OSError):  # it is elsewhere, or the folder is gone
-        return str(Path(str(path)).relative_to(Path.cwd()))
-    return str(path)
 
 
 def near_paths(line: str) -> str:

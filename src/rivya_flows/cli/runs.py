@@ -15,7 +15,7 @@ from rivya_flows.cli import completion, options
 from rivya_flows.cli.declaration import command, option
 from rivya_flows.cli.layout import Cell
 from rivya_flows.cli.moments import local_now, moment, until
-from rivya_flows.cli.output import COLOURS, near, print_json, print_table, show, tell
+from rivya_flows.cli.output import COLOURS, near_paths, print_json, print_table, show, tell
 from rivya_flows.cli.service import settings
 from rivya_flows.plans.names import BATCH_LABEL
 
@@ -142,7 +142,7 @@ def _row(runs: Sequence[ListedRun]) -> list[Cell]:
         str(sum(one.open for one in runs) or ""),
         "sandbox" if is_sandbox(row.service) else urlsplit(row.service).netloc,
         f"{datetime.fromisoformat(row.started_at).astimezone(local_now().tzinfo):%Y-%m-%d %H:%M}",
-        near(folder) if _has_folder(run) else "",
+        near_paths(str(folder)) if _has_folder(run) else "",
     ]
 
 

@@ -14,7 +14,7 @@ from rivya_client.printable import one_line
 from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.live import Progress
 from rivya_flows.cli.moments import until
-from rivya_flows.cli.output import near, prompt, tell
+from rivya_flows.cli.output import near_paths, prompt, tell
 from rivya_flows.environment import variables
 from rivya_flows.errors import UsageError
 from rivya_flows.language.wording import cut
@@ -161,7 +161,7 @@ def question_lines(question: Question, paths: dict[str, str]) -> list[str]:
         lines.append(limit)
     for number, choice in enumerate(question.choices, start=1):
         one = candidates.get(choice)
-        place = near(paths.get(one.sha256 or "") or one.place) if one else ""
+        place = near_paths(paths.get(one.sha256 or "") or one.place) if one else ""
         lines.append(
             f"  {number if digits else '':>{digits}}  {choice:<{widest}}  {place}".rstrip()
         )
