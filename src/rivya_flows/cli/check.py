@@ -73,12 +73,12 @@ def check(
     paths |= dict.fromkeys(one for path in specs if path.is_dir() for one in tests_at(path))
     fixing = fix or diff
     files = [check_file(path, catalogue, fix=fixing, write=not diff) for path in paths]
-    warnings = [one for file in files for one in file.warnings(catalogue)]
+    lints = [file.warnings(catalogue) for file in files]
     if strict:
-        files = [
-            replace(one, diagnostics=(*one.diagnostics, *one.warnings(catalogue))) for one in files
-        ]
-        warnings = []
+        found = zip(files, lints, strict=True)
+        files = [replace(one, diagnostics=(*one.diagnostics, *more)) for one, more in found]
+        lints = []
+    warnings = [one for more in lints for one in more]
     problems = [problem for file in files for problem in file.diagnostics]
     wrong = bool(problems) or (diff and any(file.fixed for file in files))
     if form == "json":

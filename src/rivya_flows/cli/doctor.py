@@ -70,15 +70,12 @@ async def _prefect_checks(settings: Settings) -> AsyncIterator[Check]:
 
     server = running_server(settings)
     if server is None:
-        found = (
-            "none runs; `run` starts one for itself, `rivya-flows up` one with schedules and the UI"
-        )
+        idle = f"at most {settings.rivya_flows_server_idle:g} s; `rivya-flows down` ends it now"
         if is_idle(settings.data / "prefect"):
-            found = (
-                "the server of the last run waits for the next one, at most"
-                f" {settings.rivya_flows_server_idle:g} s; `rivya-flows down` ends it now"
-            )
-        yield ok(found)
+            yield ok(f"the server of the last run waits for the next one, {idle}")
+        else:
+            own = "`run` starts one for itself, `rivya-flows up` one with schedules and the UI"
+            yield ok(f"none runs; {own}")
         return
     with pointed_at({"PREFECT_LOGGING_LEVEL": "CRITICAL", **server}), _quiet():
         from rivya_flows.flows.deployment.server_checks import server_checks

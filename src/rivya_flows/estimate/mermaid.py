@@ -21,9 +21,9 @@ _ENTITIES = str.maketrans({letter: f"#{ord(letter)};" for letter in '"#&<>`\\$%'
 """Mermaid writes an entity with `#` and its number in decimal."""
 
 
-def mermaid(plan: RunPlan, priced: Estimate | None = None) -> str:
-    """The plan as a chart: steps are nodes, dependencies arrows; models and credits if `priced`."""
-    known = {one.id: one for one in priced.steps} if priced else {}
+def mermaid(plan: RunPlan, priced: Estimate) -> str:
+    """The plan as a chart: steps are nodes with models and credits, dependencies arrows."""
+    known = {one.id: one for one in priced.steps}
     nodes = {step_id: _node(step_id, number) for number, step_id in enumerate(plan.steps)}
     lines = ["flowchart TD"]
     for part, step_ids in plan.parts.items():
@@ -34,7 +34,7 @@ def mermaid(plan: RunPlan, priced: Estimate | None = None) -> str:
         if inside:
             lines.append(f'    subgraph {part.upper()}["{part}"]')
         for step_id in step_ids:
-            label = _label(step_id, plan.steps[step_id], known.get(step_id))
+            label = _label(step_id, plan.steps[step_id], known[step_id])
             opening, closing = plan.steps[step_id].kind.brackets
             lines.append(f'{indent}{nodes[step_id]}{opening}"{label}"{closing}')
         if inside:
@@ -56,19 +56,19 @@ def _node(step_id: str, number: int) -> str:
     return step_id if plain else f"S{number}"
 
 
-def _label(step_id: str, planned: PlannedStep, priced: StepEstimate | None) -> str:
+def _label(step_id: str, planned: PlannedStep, priced: StepEstimate) -> str:
     step = planned.step
     count = "…" if planned.items is None else len(planned.items)
     lines = [f"{step_id} × {count}" if step.fans_out else step_id]
     if step.title:
         lines.append(step.title)
-    models = _models(priced) if priced else ""
+    models = _models(priced)
     lines.append(f"{step.uses}: {models}" if models else step.uses)
     if planned.round_of:
         lines.append("only if none of the first are picked")
     if planned.skipped:
         lines.append("skipped")
-    elif priced and (price := _credits(priced)):
+    elif price := _credits(priced):
         lines.append(price)
     return "<br/>".join(map(quoted, lines))
 

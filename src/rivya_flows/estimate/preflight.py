@@ -81,7 +81,7 @@ def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
             yield step_id, "", str(error)
             continue
         absent = [*missing_members(state.plan, planned.space, _written(planned), {})]
-        are_told = False
+        is_reported = False
         for item in items:
             if item.phase is not Phase.WAITING:
                 continue
@@ -89,9 +89,9 @@ def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
             reasons = _reasons(state, planned, {**scope, **item.variables}, absent)
             if reasons is None:
                 continue
-            yield from ((step_id, "", reason) for reason in absent if not are_told)
+            yield from ((step_id, "", reason) for reason in absent if not is_reported)
             yield from ((step_id, item.key, reason) for reason in reasons)
-            are_told = True
+            is_reported = True
     certain = {step_id: planned for step_id, planned, _ in _certain(state)}
     for (step_id, key), film in films(state).items():
         if step_id in certain and certain[step_id].step.if_ is None:
@@ -370,8 +370,8 @@ def _absent(plan: RunPlan, space: str, path: tuple[str, ...], *, guarded: bool) 
         if keys is not None and name not in keys:
             yield f"{at} has no {shown(name)}; it has: {cut(', '.join(keys[:_MAX_SHOWN]), 300)}"
     elif items is not None and is_place(name):
-        counts = {"items": len(items) if fans_out else 0, "assets": len(formats) * len(items)}
-        count = counts.get(held, 0)
-        if count and not -count <= int(name) < count:
+        of_assets = len(formats) * len(items) if formats else None
+        count = {"items": len(items) if fans_out else None, "assets": of_assets}.get(held)
+        if count is not None and not -count <= int(name) < count:
             members = f"{count} member{'' if count == 1 else 's'}"
             yield f"{at} has {members}, so there is no [{name}]"

@@ -60,6 +60,7 @@ _FIELDS = {
         "A reference such as env:NAME or block:NAME, never the secret itself.",
     ),
     "list": _Field(list, _LENGTH),
+    "enum": _Field(str),
 }
 
 # More choices make a menu that nobody can read; more files make a pattern that is slow to check.
@@ -161,10 +162,9 @@ def _typed(name: str, given: Input) -> Any:
         shown["description"] = words
     if not given.required and given.default is None:
         bare = bare | None
-    limits = _FIELDS[given.type].limits if given.type in _FIELDS else ()
     bounds: dict[str, Any] = {
         limit: int(bound) if given.type != "number" and bound == int(bound) else bound
-        for limit, bound in zip(limits, (given.min, given.max), strict=False)
+        for limit, bound in zip(_FIELDS[given.type].limits, (given.min, given.max), strict=False)
         if bound is not None
     }
     return Annotated[bare, Field(**bounds, json_schema_extra=shown)]
@@ -203,7 +203,7 @@ def _pattern(kind: str, default: object) -> str | None:
 def _description(given: Input) -> str:
     """The text under an input: its description, and how to write its value."""
     words = " ".join((given.description or "").split())
-    advice = _FIELDS[given.type].advice if given.type in _FIELDS else None
+    advice = _FIELDS[given.type].advice
     if given.pattern:
         advice = f"Must match the pattern {' '.join(given.pattern.split())}"
     if words and advice and words[-1] not in ".?!:…।":
