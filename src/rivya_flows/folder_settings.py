@@ -21,8 +21,7 @@ _ENV_FILE = Path(".env")
 
 MAX_ENV_FILE_BYTES = 64 << 10
 MAX_TOML_BYTES = 1 << 20
-MAX_MISTAKES = 20
-"""Of a file, that are told."""
+MAX_MISTAKES = 20  # of a file, that are told
 
 ENVIRONMENT = "environment"
 
@@ -58,25 +57,16 @@ _OF_COMPOSE = frozenset({"prefect_auth", "prefect_ui_api_url", "prefect_ui_origi
 """Variables of ``compose.yaml`` that are not settings of Prefect."""
 
 _PREFECT_FILES = {"prefect.toml": (), "pyproject.toml": ("tool", "prefect")}
-"""The files of the current folder that configure Prefect beside ``.env``, the one that counts first,
-and where in them its settings are.
-
-Source: ``prefect/settings/sources.py`` of Prefect 3.9.
-"""
-
-
-class Place(NamedTuple):
-    """Where a variable is set, ``environment`` or ``.env, line 3``, and what removes it there."""
-
-    where: str
-    remove: str
+"""The files that configure Prefect beside ``.env``, the one that counts first, and where in them its
+settings are. Source: ``prefect/settings/sources.py`` of Prefect 3.9."""
 
 
 class Entry(NamedTuple):
-    """A value, and where it is set."""
+    """A value, where it is set, ``environment`` or ``.env, line 3``, and what removes it there."""
 
     value: str
-    place: Place
+    where: str
+    remove: str
 
 
 class EnvFile(NamedTuple):
@@ -97,23 +87,25 @@ def refuse(wrong: Sequence[UsageError]) -> None:
         )
 
 
-def in_environment(name: str) -> Place:
-    return Place(ENVIRONMENT, f"`unset {shlex.quote(name)}`")
+def entries_of_environment() -> dict[str, Entry]:
+    """The variables of the environment that are not empty."""
+    own = environment.variables()
+    return {
+        name: Entry(value, ENVIRONMENT, f"`unset {shlex.quote(name)}`")
+        for name, value in own.items()
+        if value
+    }
 
 
 def entry_of(name: str) -> Entry | None:
     """A setting, and where it has its value from; the environment overrides ``.env``."""
-    own = {one: value for one, value in environment.variables().items() if value}
-    places = {one: Entry(value, in_environment(one)) for one, value in own.items()}
-    found = [*places.items(), *read_env_file().entries.items()]
+    found = [*entries_of_environment().items(), *read_env_file().entries.items()]
     return next((one for given, one in found if given.upper() == name.upper()), None)
 
 
 def settings_of_folder(chosen: Mapping[str, object]) -> tuple[Mapping[str, str], list[UsageError]]:
-    """The settings that ``.env`` sets and may set, by name, and what is wrong with the file.
-
-    That is also where it would send a key from elsewhere to its address, move the journal, or configure
-    Prefect, which reads that file by itself.
+    """The settings that ``.env`` sets and may set, by name, and what is wrong with the file: also where it
+    would send a key from elsewhere to its address, or configure Prefect, which reads it by itself.
     """
     entries, wrong = read_env_file()
     found = {name.lower(): entry for name, entry in entries.items()}
@@ -121,9 +113,8 @@ def settings_of_folder(chosen: Mapping[str, object]) -> tuple[Mapping[str, str],
     for name in sorted(found):
         of_prefect = name.startswith("prefect_") and name not in _OF_COMPOSE
         if name in NEVER_OF_THE_FOLDER or (of_prefect and not trusts):
-            where, remove = found[name].place
-            hint = f"set it in the environment, and {remove}"
-            words = f"{where}: {name.upper()} cannot be set by a file in a folder"
+            hint = f"set it in the environment, and {found[name].remove}"
+            words = f"{found[name].where}: {name.upper()} cannot be set by a file in a folder"
             wrong.append(UsageError(words, f"{hint}; or, {_trust_hint()}" if of_prefect else hint))
     allowed = {name: entry.value for name, entry in found.items() if name in OF_THE_FOLDER}
     if trusts:
@@ -132,15 +123,14 @@ def settings_of_folder(chosen: Mapping[str, object]) -> tuple[Mapping[str, str],
     address_counts = "rivya_base_url" in allowed and "rivya_base_url" not in chosen
     foreign_key = "rivya_api_key" not in allowed or "rivya_api_key" in chosen
     if address_counts and foreign_key:
-        where = found["rivya_base_url"].place.where
         words = (
-            f"{where}: RIVYA_BASE_URL counts only together with a RIVYA_API_KEY in the same file,"
+            f"{found['rivya_base_url'].where}: RIVYA_BASE_URL counts only together with a"
+            " RIVYA_API_KEY in the same file, so that no other key is sent there"
         )
         hint = "write the key of that service into the file too"
         if "rivya_api_key" in allowed:
             hint = "`unset RIVYA_API_KEY` to use the key of the file"
-        hint = f"set RIVYA_BASE_URL in the environment, or {hint}"
-        wrong.append(UsageError(f"{words} so that no other key is sent there", hint))
+        wrong.append(UsageError(words, f"set RIVYA_BASE_URL in the environment, or {hint}"))
     return allowed, wrong[:MAX_MISTAKES]
 
 
@@ -149,18 +139,16 @@ def read_env_file(file: Path = _ENV_FILE) -> EnvFile:
 
     ``${NAME}`` is not expanded: it would copy variables of the environment, such as the key.
     """
-    if not file.is_file():  # a pipe has no end
+    if not file.is_file():
         return EnvFile({}, [])
     try:
-        with file.open("rb") as opened:
-            content = opened.read(MAX_ENV_FILE_BYTES + 1)
-        text = content.decode()
+        text = _read(file, MAX_ENV_FILE_BYTES).decode()
     except UnicodeDecodeError:
-        return _unreadable(f"{file} is not UTF-8 text", "save it as UTF-8, or remove it")
-    except OSError as error:
-        return _unreadable(f"{file}: {error.strerror or error}", "make it readable")
-    if len(content) > MAX_ENV_FILE_BYTES:
-        return _unreadable(f"{file}: is larger than 64 KiB", "remove what is not a setting")
+        hint = "save it as UTF-8, or remove it"
+        return EnvFile({}, [UsageError(f"{file} is not UTF-8 text", hint)])
+    except (OSError, ValueError) as error:
+        words = getattr(error, "strerror", None) or error
+        return EnvFile({}, [UsageError(f"{file}: {words}", "make it readable, or smaller")])
     values, wrong = dict[str, Entry](), list[UsageError]()
     for line in parse_stream(io.StringIO(text)):
         # Nothing of the line is shown: it may be a key.
@@ -171,26 +159,23 @@ def read_env_file(file: Path = _ENV_FILE) -> EnvFile:
             hint = "write NAME=value, with both quotes or none"
             wrong.append(UsageError(f"{file}, line {number}: {words}", hint))
         elif line.key:
-            place = Place(f".env, line {number}", f"remove line {number} of .env")
+            where, remove = f".env, line {number}", f"remove line {number} of .env"
             before = values.get(line.key)
             if before and before.value != line.value and line.key.upper().startswith("RIVYA"):
-                words = f"{file}, line {number}: {line.key} has another value than in {before.place.where}"
-                wrong.append(UsageError(words, f"{place.remove}, or {before.place.remove}"))
-            values[line.key] = Entry(line.value or "", place)
+                words = (
+                    f"{file}, line {number}: {line.key} has another value than in {before.where}"
+                )
+                wrong.append(UsageError(words, f"{remove}, or {before.remove}"))
+            values[line.key] = Entry(line.value or "", where, remove)
     entries = {name: entry for name, entry in values.items() if entry.value}
     return EnvFile(entries, wrong[:MAX_MISTAKES])
 
 
-def _unreadable(words: str, hint: str) -> EnvFile:
-    return EnvFile({}, [UsageError(words, hint)])
-
-
 def refuse_prefect_files(trusted: Path | None) -> None:
-    """Refuse files of the current folder from which Prefect would configure itself.
+    """Refuses files of the current folder, beside ``.env``, from which Prefect would configure itself.
 
-    They name the server that gets prompts and keys, and can let Prefect call any code. Prefect
-    reads them when it is imported, in the current folder alone, and we cannot prevent it.
-    `settings_of_folder` looks at ``.env``.
+    They name the server that gets prompts and keys, and can let Prefect call any code. It reads them
+    when it is imported, and we cannot prevent it.
     """
     if _trusts(trusted):
         return
@@ -205,10 +190,8 @@ def refuse_prefect_files(trusted: Path | None) -> None:
 
 
 def prefect_profile() -> tuple[str, str] | None:
-    """Name and API address of the user's active Prefect profile; None if it names no address.
-
-    From ``PREFECT_PROFILES_PATH``, ``PREFECT_HOME`` or the home of the user, never from the current
-    folder. Read here, since Prefect takes more than a second to be imported.
+    """Name and API address of the user's active Prefect profile, never from the current folder; None if it
+    names no address. Read here, since Prefect takes more than a second to be imported.
     """
     own = environment.variables()
     home = Path(own.get("PREFECT_HOME") or "~/.prefect").expanduser()
@@ -216,9 +199,7 @@ def prefect_profile() -> tuple[str, str] | None:
     if not (file.is_absolute() and file.is_file()):
         return None
     try:
-        with file.open("rb") as opened:
-            text = opened.read(MAX_ENV_FILE_BYTES).decode()
-        found = tomllib.loads(text)
+        found = tomllib.loads(_read(file, MAX_ENV_FILE_BYTES).decode())
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(
             f"{file}: {getattr(error, 'strerror', None) or 'not a file of Prefect profiles'}",
@@ -248,18 +229,24 @@ def _of_toml(file: Path, keys: tuple[str, ...]) -> dict[str, object] | None:
     """
     if not file.exists():
         return None
-    if not file.is_file():  # a pipe or a device has no end
-        return {}
     try:
-        with file.open("rb") as opened:
-            found: object = tomllib.loads(opened.read(MAX_TOML_BYTES + 1).decode())
-            if opened.tell() > MAX_TOML_BYTES:
-                return {}
+        found: object = tomllib.loads(_read(file, MAX_TOML_BYTES).decode())
     except (OSError, ValueError, RecursionError):
         return {}
     for key in keys:
         found = found.get(key) if isinstance(found, dict) else None
     return found if found is None or isinstance(found, dict) else {}
+
+
+def _read(file: Path, most: int) -> bytes:
+    """The bytes of a file of at most so many; `ValueError` of a larger one, or a pipe, which has no end."""
+    if not file.is_file():
+        raise ValueError("is not a file")
+    with file.open("rb") as opened:
+        content = opened.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"is larger than {most >> 10} KiB")
+    return content
 
 
 def _trusts(folder: object) -> bool:

@@ -12,21 +12,15 @@ from rivya_flows.folder_settings import (
     NEVER_OF_THE_FOLDER,
     OF_THE_FOLDER,
     Entry,
-    Place,
+    entries_of_environment,
     entry_of,
-    in_environment,
     read_env_file,
 )
 from rivya_flows.settings import BETWEEN_PROCESSES, Settings
 
-_ALIKE = 0.85
-"""How similar a name must be to that of a setting to mean it, from 0 to 1."""
-
-_OURS = "RIVYA"
-"""Only our settings begin so: any other such name is a mistake."""
-
-_LIKE_OURS = "RIV"
-"""A name that begins so and is like that of a setting is perhaps a mistake."""
+_ALIKE = 0.85  # how similar a name must be to that of a setting to mean it, from 0 to 1
+_OURS = "RIVYA"  # only our settings begin so: any other such name is a mistake
+_LIKE_OURS = "RIV"  # a name that begins so and is like that of a setting is perhaps a mistake
 
 _ELSEWHERE = {
     **dict.fromkeys(("URL", "API_URL", "ENDPOINT", "API_ENDPOINT", "HOST"), "BASE_URL"),
@@ -34,14 +28,9 @@ _ELSEWHERE = {
 }
 """How other programs call what our settings are: the ends of their names, and of ours."""
 
-_SHORTEST_SHOWN = 20
-"""Characters from which on the last four of a key do not give it away."""
-
-_NAME = re.compile(r"\bRIVYA_[A-Z0-9_]+")
-"""Our settings in a text."""
-
-_HOST = "_SERVICE_HOST"
-"""How the first variable of a service of Kubernetes ends."""
+_SHORTEST_SHOWN = 20  # characters from which on the last four of a key do not give it away
+_NAME = re.compile(r"\bRIVYA_[A-Z0-9_]+")  # our settings in a text
+_HOST = "_SERVICE_HOST"  # how the first variable of a service of Kubernetes ends
 
 
 def with_places(message: str, hint: str | None) -> str:
@@ -49,9 +38,9 @@ def with_places(message: str, hint: str | None) -> str:
     named = dict.fromkeys(_NAME.findall(f"{message} {hint}"))
     places = {name: entry_of(name) for name in named if name.lower() in Settings.model_fields}
     found = [
-        f"{_name_with_end(name, one)}: {one.place.where}"
+        f"{_name_with_end(name, one)}: {one.where}"
         for name, one in places.items()
-        if one and one.place.where not in message
+        if one and one.where not in message
     ]
     return f"{message} ({'; '.join(found)})" if found else message
 
@@ -60,9 +49,9 @@ def set_here() -> dict[str, str]:
     """Where each setting is set that counts, by its name, and that of the key with its end."""
     found = {name: entry_of(name) for name in Settings.model_fields.keys() - BETWEEN_PROCESSES}
     return {
-        _name_with_end(name.upper(), one): one.place.where
+        _name_with_end(name.upper(), one): one.where
         for name, one in sorted(found.items())
-        if one and (one.place.where == ENVIRONMENT or name in OF_THE_FOLDER)
+        if one and (one.where == ENVIRONMENT or name in OF_THE_FOLDER)
     }
 
 
@@ -92,12 +81,11 @@ def ignored_of_folder() -> list[Doubt]:
     """Settings that ``.env`` sets although it may not; they are ignored."""
     refused = NEVER_OF_THE_FOLDER | {"prefect_api_url"}
     known = Settings.model_fields.keys() - OF_THE_FOLDER - BETWEEN_PROCESSES - refused
-    found = [
-        (name, *one.place) for name, one in read_env_file().entries.items() if name.lower() in known
-    ]
     words, hint = "is ignored in a file of a folder", "set it in the environment, and"
     return [
-        Doubt(name, where, f"{name} {words}", f"{hint} {remove}") for name, where, remove in found
+        Doubt(name, one.where, f"{name} {words}", f"{hint} {one.remove}")
+        for name, one in read_env_file().entries.items()
+        if name.lower() in known
     ]
 
 
@@ -107,7 +95,7 @@ def overridden_of_folder() -> list[Doubt]:
     file = {name.upper(): entry for name, entry in read_env_file().entries.items()}
     words = "has another value in the environment, which counts"
     return [
-        Doubt(name, one.place.where, f"{name} {words}", f"`unset {name}`, or {one.place.remove}")
+        Doubt(name, one.where, f"{name} {words}", f"`unset {name}`, or {one.remove}")
         for name, one in file.items()
         if name.lower() in OF_THE_FOLDER and own.get(name, one.value) != one.value
     ]
@@ -116,31 +104,31 @@ def overridden_of_folder() -> list[Doubt]:
 def unknown_names() -> list[Doubt]:
     """Variables that begin with ``RIVYA``, or like it, and are no setting, of the environment and of ``.env``."""
     known = {name.upper() for name in Settings.model_fields.keys() - BETWEEN_PROCESSES}
-    own = {name for name, value in environment.variables().items() if value}
+    own = entries_of_environment()
     # Kubernetes sets such variables in every container for a service that is called like us.
     services = {name.removesuffix(_HOST) for name in own if name.endswith(_HOST)}
     links = tuple(f"{one}_{kind}" for one in services for kind in ("SERVICE_", "PORT"))
-    places = [
-        (name, in_environment(name))
-        for name in own
+    entries = [
+        (name, entry)
+        for name, entry in own.items()
         if name.lower() not in BETWEEN_PROCESSES and not name.startswith(links)
     ]
-    places += [(name, entry.place) for name, entry in read_env_file().entries.items()]
-    found = (_unknown(name, place, known) for name, place in sorted(places))
+    entries += read_env_file().entries.items()
+    found = (_unknown(name, entry, known) for name, entry in sorted(entries))
     return [one for one in found if one is not None]
 
 
-def _unknown(name: str, place: Place, known: set[str]) -> Doubt | None:
+def _unknown(name: str, entry: Entry, known: set[str]) -> Doubt | None:
     """What is wrong with a name; None if it is a setting, or somebody else's."""
     upper = name.upper()
     if upper in known or not upper.startswith(_LIKE_OURS):
         return None
     is_ours = upper.startswith(_OURS)
-    hint, meant = place.remove, _meant(upper, known)
+    hint, meant = entry.remove, _meant(upper, known)
     if is_ours and upper.endswith("_BUDGET"):
         hint += "; a budget is `--budget N`, or `budget: {credits: N}` in the spec"
     elif meant is not None:
-        in_file = place.where != ENVIRONMENT and meant.lower() in OF_THE_FOLDER
+        in_file = entry.where != ENVIRONMENT and meant.lower() in OF_THE_FOLDER
         instead = f"set {meant} in the environment instead"
         hint = f"write {meant} instead, or {hint}" if in_file else f"{hint}, and {instead}"
     elif is_ours:
@@ -148,14 +136,11 @@ def _unknown(name: str, place: Place, known: set[str]) -> Doubt | None:
     else:
         return None
     words = f"{name} is no setting, and changes nothing"
-    return Doubt(name, place.where, words, hint, is_ours)
+    return Doubt(name, entry.where, words, hint, is_ours)
 
 
 def _meant(upper: str, known: set[str]) -> str | None:
-    """The setting that a name resembles, also without or with ``FLOWS_``.
-
-    None for one with a longer name, such as that of an old key.
-    """
+    """The setting that a name resembles, also without or with ``FLOWS_``; None for a longer name."""
     if upper.startswith(tuple(f"{one}_" for one in known)):
         return None
     end = upper.removeprefix("RIVYA_").removeprefix("FLOWS_")

@@ -10,21 +10,21 @@ from typing import Annotated, Any
 
 import annotated_types
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import PydanticCustomError
 
 from rivya_flows import environment
 from rivya_flows.errors import UsageError
 from rivya_flows.folder_settings import (
+    ENVIRONMENT,
+    Entry,
     entry_of,
-    in_environment,
     read_env_file,
     refuse,
     settings_of_folder,
 )
 
 ENV_FILE_VARIABLE = "RIVYA_FLOWS_ENV_FILE"
-"""Path of the ``.env`` file with the secrets of specs, for the processes of `up`, which run in
-another folder."""
+"""Path of the ``.env`` file with the secrets of specs, for processes that run in another folder."""
 
 RUN_HERE = "unset PREFECT_API_URL to run here (of a Prefect profile: set PREFECT_PROFILE=ephemeral)"
 """What to do about a Prefect server that does not answer, where it is not wanted."""
@@ -226,40 +226,23 @@ def read_settings() -> Settings:
 
 def usable_settings() -> tuple[Settings, list[UsageError]]:
     """The current settings, and what is wrong with them: then they are what the environment sets rightly."""
-    own = _of_environment()
+    variables = {name.lower(): value for name, value in environment.variables().items() if value}
+    own = {name: variables[name] for name in variables.keys() & Settings.model_fields.keys()}
     folder, wrong = settings_of_folder(own)
     refused = set[str]()
     try:
         found = Settings.model_validate({**folder, **own})
     except ValidationError as error:
         for one in error.errors(include_input=False):
-            refused.add(str(one["loc"][0]))
-            wrong.append(_mistake(str(one["loc"][0]), one))
+            refused.add(name := str(one["loc"][0]))
+            # The value is not shown: it could be a key in the wrong place.
+            words = one["msg"] if one["type"] == _WRONG_FORM else f"takes {takes(name)}"
+            _, where, remove = entry_of(name) or Entry("", ENVIRONMENT, f"`unset {name.upper()}`")
+            message = f"{where}: {name.upper()} {words}"
+            wrong.append(UsageError(message, f"correct the value, or {remove}"))
     if wrong:
         found = Settings.model_validate({name: own[name] for name in own.keys() - refused})
     return found, wrong
-
-
-def _mistake(name: str, error: ErrorDetails) -> UsageError:
-    """What is wrong with a value, which is not shown: it could be a key in the wrong place."""
-    words = error["msg"] if error["type"] == _WRONG_FORM else f"takes {takes(name)}"
-    at = entry_of(name)
-    where, remove = at.place if at else in_environment(name.upper())
-    return UsageError(f"{where}: {name.upper()} {words}", f"correct the value, or {remove}")
-
-
-def settings_with(given: Mapping[str, object]) -> Settings:
-    """The settings with values that count before all others; a wrong one is a `ValidationError`."""
-    own = {**_of_environment(), **given}
-    folder, wrong = settings_of_folder(own)
-    refuse(wrong)
-    return Settings.model_validate({**folder, **own})
-
-
-def _of_environment() -> dict[str, str]:
-    """The settings of the environment by name; an empty one is not set."""
-    own = {name.lower(): value for name, value in environment.variables().items() if value}
-    return {name: own[name] for name in own.keys() & Settings.model_fields.keys()}
 
 
 def takes(name: str) -> str:
@@ -292,8 +275,7 @@ def read_secret(name: str) -> SecretStr | None:
 def variables_for_children() -> dict[str, str]:
     """The environment of processes that run in another folder with these settings.
 
-    From ``.env`` they get the settings that it may set, and its path, to look up secrets of specs.
-    Any other variable of it, such as ``PYTHONPATH``, could change what code they run.
+    Another variable of ``.env``, such as ``PYTHONPATH``, could change what code they run.
     """
     file = Path(".env")
     folder = {name.upper(): value for name, value in settings_of_folder({})[0].items()}

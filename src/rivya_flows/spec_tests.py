@@ -60,7 +60,7 @@ class Mismatch:
 
 @dataclass(frozen=True)
 class CaseResult:
-    """How a case went; the status is None if it was refused or broke off, the command runs the same by hand."""
+    """How a case went; the status is None if it was refused or broke off."""
 
     file: str
     spec: str
@@ -116,12 +116,27 @@ async def run_cases(
     runner: Runner,
     tell: Callable[[CaseResult], object] = lambda _: None,
 ) -> list[CaseResult]:
-    """Runs cases, some at the same time; tells and gives their results in their order."""
+    """Runs cases, some at the same time; tells and gives their results in their order.
+
+    Nothing of the user's is read or written but the specs and what they name.
+    """
     turns = asyncio.Semaphore(AT_ONCE)
 
     async def one(tested: SpecWithTests, case: Case) -> CaseResult:
         async with turns:
-            return await run_case(tested, case, runner)
+            began = time.monotonic()
+            outcome = await _outcome(tested, case, runner)
+            return CaseResult(
+                str(tested.path),
+                tested.spec.name,
+                case.name,
+                round(time.monotonic() - began, 3),
+                outcome.status,
+                outcome.credits,
+                tuple(_differences(case, outcome)),
+                outcome.problems,
+                _command(tested, case),
+            )
 
     results = []
     waiting = [asyncio.create_task(one(tested, case)) for tested, case in chosen]
@@ -136,23 +151,6 @@ async def run_cases(
     return results
 
 
-async def run_case(tested: SpecWithTests, case: Case, runner: Runner) -> CaseResult:
-    """Runs one case; nothing of the user's is read or written but the spec and what it names."""
-    began = time.monotonic()
-    outcome = await _outcome(tested, case, runner)
-    return CaseResult(
-        str(tested.path),
-        tested.spec.name,
-        case.name,
-        round(time.monotonic() - began, 3),
-        outcome.status,
-        outcome.credits,
-        tuple(_differences(case, outcome)),
-        outcome.problems,
-        _command(tested, case),
-    )
-
-
 @dataclass(frozen=True)
 class _Outcome:
     """What came of a case; `codes` say why it was refused."""
@@ -163,15 +161,6 @@ class _Outcome:
     codes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     wrong: tuple[Mismatch, ...] = ()
-
-
-def _refused(error: RivyaError) -> _Outcome:
-    if isinstance(error, SpecError):
-        return _by_diagnostics(error.diagnostics)
-    hint = hint_of(error)
-    return _Outcome(
-        codes=(error.code,), problems=(f"{error} (hint: {hint})" if hint else str(error),)
-    )
 
 
 def _by_diagnostics(found: Sequence[Diagnostic]) -> _Outcome:
@@ -208,8 +197,10 @@ async def _outcome(tested: SpecWithTests, case: Case, runner: Runner) -> _Outcom
         except TimeoutError:
             words = f"the run had not ended after {LIMIT_SECONDS:g} s and was stopped"
             return _Outcome(problems=(words,))
+        except SpecError as error:
+            return _by_diagnostics(error.diagnostics)
         except RivyaError as error:
-            return _refused(error)
+            return _Outcome(codes=(error.code,), problems=(_hinted(error),))
         books = await asyncio.to_thread(ledger, sandbox.data)
         return _Outcome(
             report.status,
@@ -250,8 +241,9 @@ def _inputs(case: Case, folder: Path, workflow: Workflow) -> dict[str, Any]:
     return values
 
 
-def _hinted(error: UsageError) -> str:
-    return f"{error.message} (hint: {error.hint})"
+def _hinted(error: RivyaError) -> str:
+    hint = hint_of(error)
+    return f"{error} (hint: {hint})" if hint else str(error)
 
 
 def _unlike(asked: GivenAnswers) -> Iterator[Mismatch]:

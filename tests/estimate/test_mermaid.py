@@ -31,17 +31,17 @@ finally:
 MODELS = ["z-image", "nano-banana", "seedream-5-lite", "nano-banana-2"]
 
 
-def chart(count: int, *, priced: bool = True, text: str = SPEC) -> list[str]:
+def chart(count: int, *, text: str = SPEC) -> list[str]:
     state = initial_state(frozen(text, models=MODELS[:count]))
     rehearsed = rehearse(state, NOON, lambda *_: None)
-    return mermaid(rehearsed.plan, estimate(rehearsed, None) if priced else None).split("\n")
+    return mermaid(rehearsed.plan, estimate(rehearsed, None)).split("\n")
 
 
 def test_steps_are_nodes_and_what_they_wait_for_are_arrows() -> None:
-    lines = chart(1, priced=False)
+    lines = chart(1)
     assert lines[:4] == [
         "flowchart TD",
-        '    stills["stills × 1<br/>The stills<br/>generate"]',
+        '    stills["stills × 1<br/>The stills<br/>generate: z-image<br/>1 credit"]',
         '    S1["end<br/>generate<br/>skipped"]',  # `end` is a word of Mermaid
         '    hero{{"hero<br/>pick"}}',
     ]

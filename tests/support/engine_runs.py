@@ -30,7 +30,7 @@ from rivya_flows.queue.state import State
 from rivya_flows.receipt.from_journal import receipt
 from rivya_flows.receipt.report import RunReporter
 from rivya_flows.runs.execution import fork_request
-from rivya_flows.settings import Settings, settings_with
+from rivya_flows.settings import Settings, read_settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
@@ -133,7 +133,7 @@ class Studio:
     @cached_property
     def settings(self) -> Settings:
         """What is read from the environment; once, since no test here changes it."""
-        return settings_with({"rivya_flows_data": self.folder})
+        return read_settings().model_copy(update={"rivya_flows_data": self.folder})
 
     @contextmanager
     def context(self, bomb: Bomb) -> Iterator[RunContext]:

@@ -108,14 +108,16 @@ def _references(rule: ReferenceRule | None) -> str:
 
 
 def _print_one(model: Model) -> None:
-    known = price(model, {})
+    known, longest = price(model, {}), model.max_prompt_length
+    prompt = "required" if model.prompt_required else "optional"
+    prompt += f", at most {longest:,} characters" if longest else ""
     show(f"{model.id}  {model.display_name}")
     facts = [
         ("kind", model.category),
         ("status", model.api_status),
         ("credits", f"{_price(model)} ({known.assumption})"),
         ("modes", ", ".join(model.supported_modes)),
-        ("prompt", _prompt(model)),
+        ("prompt", prompt),
         ("references", model.references.rule if model.references else ""),
         *(("notice", notice) for notice in model.notices),
     ]
@@ -133,12 +135,6 @@ def _print_one(model: Model) -> None:
             print_table(columns, [_voice(one) for one in param.voices])
     if any(param.bears_price for param in model.params):
         show("", "* values other than the default may change the price")
-
-
-def _prompt(model: Model) -> str:
-    needed = "required" if model.prompt_required else "optional"
-    longest = f", at most {model.max_prompt_length:,} characters" if model.max_prompt_length else ""
-    return needed + longest
 
 
 def _row(param: Param) -> list[str]:

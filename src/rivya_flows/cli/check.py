@@ -73,12 +73,13 @@ def check(
     paths |= dict.fromkeys(one for path in specs if path.is_dir() for one in tests_at(path))
     fixing = fix or diff
     files = [check_file(path, catalogue, fix=fixing, write=not diff) for path in paths]
+    lints = [file.warnings(catalogue) for file in files]
     if strict:
-        files = [
-            replace(one, diagnostics=(*one.diagnostics, *one.warnings(catalogue))) for one in files
-        ]
-    problems = tuple(problem for file in files for problem in file.diagnostics)
-    warnings = () if strict else tuple(one for file in files for one in file.warnings(catalogue))
+        found = zip(files, lints, strict=True)
+        files = [replace(one, diagnostics=(*one.diagnostics, *more)) for one, more in found]
+        lints = []
+    warnings = [one for more in lints for one in more]
+    problems = [problem for file in files for problem in file.diagnostics]
     wrong = bool(problems) or (diff and any(file.fixed for file in files))
     if form == "json":
         document = {"ok": not wrong, "problems": [one.as_json() for one in problems]}
@@ -275,7 +276,11 @@ def _run(paths: Sequence[Path], text: str, junit: Path | None, *, as_json: bool)
     from rivya_flows.engine.loop import PlainRunner
 
     began = time.monotonic()
-    hear = (lambda _: None) if as_json else _show_case
+
+    def hear(case: CaseResult) -> None:
+        if not as_json:
+            word, colour = ("ok    ", None) if case.passed else ("FAILED", "red")
+            show(f"{word} {case.file}: {case.name} ({case.seconds:.2f} s)", fg=colour)
 
     async def work(interrupts: Interrupts) -> list[CaseResult]:
         interrupts.say = lambda _: tell("stopping (Ctrl-C again: stop at once)")
@@ -305,8 +310,3 @@ def _run(paths: Sequence[Path], text: str, junit: Path | None, *, as_json: bool)
         show("")
         show(f"{words} in {seconds:.1f} s", fg="red" if failed else "green", bold=True)
     return WRONG if problems else FAILED if failed else 0
-
-
-def _show_case(result: CaseResult) -> None:
-    word, colour = ("ok    ", None) if result.passed else ("FAILED", "red")
-    show(f"{word} {result.file}: {result.name} ({result.seconds:.2f} s)", fg=colour)

@@ -66,7 +66,7 @@ def completer(find: Callable[[click.Context, str], Names]) -> Completer:
 def runs(ctx: click.Context, incomplete: str) -> Names:
     """Ids of runs, newest first; folders of runs once there is a ``/``."""
     if "/" in incomplete:
-        return _files(incomplete, lambda name: False)
+        return _files(incomplete, "/")
     with names.opened(_store()) as store:
         found = names.runs(store, incomplete)
     given = set(_given(ctx))
@@ -76,13 +76,13 @@ def runs(ctx: click.Context, incomplete: str) -> Names:
 @completer
 def specs(ctx: click.Context, incomplete: str) -> Names:
     """Specs, and folders."""
-    return _files(incomplete, lambda name: name.endswith(".yaml") and not name.endswith(_TESTS))
+    return (one for one in _files(incomplete, ".yaml") if not one.endswith(_TESTS))
 
 
 @completer
 def specs_and_tests(ctx: click.Context, incomplete: str) -> Names:
     """Specs, files of tests, and folders."""
-    return _files(incomplete, lambda name: name.endswith(".yaml"))
+    return _files(incomplete, ".yaml")
 
 
 @completer
@@ -102,8 +102,7 @@ def inputs(ctx: click.Context, incomplete: str) -> Names:
         return [(f"{one}=", _title(about)) for one, about in declared.items()]
     about = declared[name]
     values = [True, False] if about.get("type") == "boolean" else about.get("values")
-    listed = values if isinstance(values, list) else []
-    shown = (str(one).lower() if isinstance(one, bool) else str(one) for one in listed)
+    shown = (str(one).lower() if isinstance(one, bool) else str(one) for one in values)
     return [f"{name}={value}" for value in shown]
 
 
@@ -184,14 +183,15 @@ def _store() -> str:
     return own.get("RIVYA_FLOWS_STORE") or f"sqlite:///{data / 'journal.sqlite'}"
 
 
-def _files(incomplete: str, is_wanted: Callable[[str], bool]) -> Iterator[str]:
+def _files(incomplete: str, end: str) -> Iterator[str]:
+    """Folders, and files whose names end so."""
     folder, slash, start = incomplete.rpartition("/")
     with os.scandir(Path(folder + slash or ".").expanduser()) as entries:
         found = sorted((one.name, one.is_dir()) for one in islice(entries, _MOST_FILES))
     for name, is_folder in found:
         if name.startswith(".") and not start.startswith("."):
             continue
-        if is_folder or is_wanted(name):
+        if is_folder or name.endswith(end):
             yield f"{folder}{slash}{name}{'/' if is_folder else ''}"
 
 

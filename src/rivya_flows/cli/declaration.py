@@ -37,10 +37,9 @@ class Command(click.Command):
 
 
 def option(words: str, *names: str, **attributes: Any) -> Any:
-    """An option with its help; without names it has that of its parameter, with dashes.
+    """An option with its help and click's attributes; without names it has that of its parameter, with dashes.
 
-    The type of the parameter says whether it is a flag, a path, or may be given more than once; other
-    attributes are those of click.
+    The type of the parameter says whether it is a flag, a path, or may be given more than once.
     """
 
     def declare(name: str, kind: str) -> click.Parameter:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rivya_flows.cli import options
 from rivya_flows.cli.declaration import command, option
 from rivya_flows.cli.output import show_result
-from rivya_flows.cli.service import settings, with_key_of_block
+from rivya_flows.cli.service import settings
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
@@ -53,11 +53,12 @@ def doctor(
 
 
 async def _with_key(settings: Settings) -> Settings:
+    from rivya_flows.flows.execution.local_runner import LocalRunner
     from rivya_flows.flows.server.environment import pointed_at
 
     url = settings.prefect_api_url
     with pointed_at({"PREFECT_API_URL": url} if url else {}), _quiet():
-        return await with_key_of_block(settings)
+        return await LocalRunner().with_key(settings)
 
 
 async def _prefect_checks(settings: Settings) -> AsyncIterator[Check]:
@@ -69,15 +70,12 @@ async def _prefect_checks(settings: Settings) -> AsyncIterator[Check]:
 
     server = running_server(settings)
     if server is None:
-        found = (
-            "none runs; `run` starts one for itself, `rivya-flows up` one with schedules and the UI"
-        )
+        idle = f"at most {settings.rivya_flows_server_idle:g} s; `rivya-flows down` ends it now"
         if is_idle(settings.data / "prefect"):
-            found = (
-                "the server of the last run waits for the next one, at most"
-                f" {settings.rivya_flows_server_idle:g} s; `rivya-flows down` ends it now"
-            )
-        yield ok(found)
+            yield ok(f"the server of the last run waits for the next one, {idle}")
+        else:
+            own = "`run` starts one for itself, `rivya-flows up` one with schedules and the UI"
+            yield ok(f"none runs; {own}")
         return
     with pointed_at({"PREFECT_LOGGING_LEVEL": "CRITICAL", **server}), _quiet():
         from rivya_flows.flows.deployment.server_checks import server_checks

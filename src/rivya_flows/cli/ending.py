@@ -50,8 +50,7 @@ def _exit_code(report: RunReport) -> int:
 
 def _result(report: RunReport) -> Iterator[str]:
     receipt = report.receipt
-    yield ""
-    yield f"{receipt.status}: {sentence(receipt)}"
+    yield from ("", f"{receipt.status}: {sentence(receipt)}")
     for name, value in receipt.outputs.items():
         lines = _shown(value)
         if len(lines) > _MANY:
@@ -130,21 +129,18 @@ def raise_pools(names: Iterable[str | None]) -> Iterator[str]:
 
 
 def commands(run_id: str, questions: Sequence[Question]) -> tuple[str, ...]:
-    """The command lines that answer questions: one for each choice, or the first of many; one with
-    ``NUMBER`` for several at once.
-    """
+    """The command lines that answer questions: for each choice, or the first of many."""
     lines = []
     for question in questions:
         many = len(question.choices) > _MANY
         more = f"  # or another of the {len(question.choices)}" if many else ""
-        choices = question.choices[:1] if many else question.choices
+        answers = [(choice, more) for choice in question.choices[: 1 if many else None]]
         if question.count > 1:
             lines.append(command(run_id, question))
-            choices = ()
-        for choice in choices:
-            answer = shlex.quote(f"{question.label}={choice}")
-            lines.append(f"rivya-flows resume {run_id} --answer {answer}{more}")
+            answers = []
         if question.rounds_left:
-            none = f"{question.label}=none" + (": NOTE" if question.note_room else "")
-            lines.append(f"rivya-flows resume {run_id} --answer {shlex.quote(none)}")
+            answers.append(("none: NOTE" if question.note_room else "none", ""))
+        for answer, beside in answers:
+            quoted = shlex.quote(f"{question.label}={answer}")
+            lines.append(f"rivya-flows resume {run_id} --answer {quoted}{beside}")
     return tuple(lines)

@@ -85,7 +85,9 @@ def explain(error: BaseException) -> Failure:
         hint = hint_of(error)
         return Failure(exit_code(error), error.code, with_places(str(error), hint), hint)
     if isinstance(error, OSError):
-        return _machine(error)
+        place = f"{error.filename}: " if error.filename else ""
+        hint = "free disk space, then try again" if error.errno == errno.ENOSPC else None
+        return Failure(WRONG, "machine", f"{place}{error.strerror or error}", hint)
     if isinstance(error, RuntimeError) and "home directory" in str(error):  # of `expanduser`
         message = "a path begins with ~, and there is no such home folder"
         return Failure(WRONG, "usage", message, "write the whole path")
@@ -139,12 +141,6 @@ def exit_code(error: RivyaError) -> int:
     return FAILED if isinstance(error, APIError) else WRONG
 
 
-def _machine(error: OSError) -> Failure:
-    place = f"{error.filename}: " if error.filename else ""
-    hint = "free disk space, then try again" if error.errno == errno.ENOSPC else None
-    return Failure(WRONG, "machine", f"{place}{error.strerror or error}", hint)
-
-
 _ALIKE = 0.74  # `plna` and `plan` are, `cancel` and `cache` are not
 
 _COMMANDS = {
@@ -193,9 +189,6 @@ _OPTIONS = {
     "--yes": ("--force", "-f"),
     "--out": ("--output", "-o"),
 }
-_PLAN = (
-    "`--plan` is for what buys or changes something; `rivya-flows plan SPEC` shows what a run buys"
-)
 
 
 def of_command(group: click.Group, ctx: click.Context, name: str) -> str | None:
@@ -216,11 +209,10 @@ def _alike(name: str, known: Sequence[str]) -> str | None:
 
 
 def _command_at(group: click.Group, ctx: click.Context, path: str) -> click.Command | None:
-    first, _, rest = path.partition(" ")
-    command = group.get_command(ctx, first)
-    if rest and isinstance(command, click.Group):
-        return _command_at(command, ctx, rest)
-    return None if rest else command
+    found: click.Command | None = group
+    for name in path.split():
+        found = found.get_command(ctx, name) if isinstance(found, click.Group) else None
+    return found
 
 
 def of_option(name: str, known: Sequence[str]) -> str | None:
@@ -229,7 +221,8 @@ def of_option(name: str, known: Sequence[str]) -> str | None:
     if meant in known:
         return f"write {meant}"
     if meant == "--plan":
-        return _PLAN
+        other = "`rivya-flows plan SPEC` shows what a run buys"
+        return f"`--plan` is for what buys or changes something; {other}"
     if name == "--verbose":
         return "write it before the command: `rivya-flows --verbose …`"
     near = _alike(name.lstrip("-"), [one.lstrip("-") for one in known])

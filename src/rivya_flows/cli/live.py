@@ -143,10 +143,10 @@ class Progress(Screen):
     def render(self, step: str, key: str, share: float) -> None:
         """Shows how much of an item is rendered: in the table, or in a line now and then."""
         self._shares[step, key] = share
-        now, due = self._clock(), self._next_line.get((step, key))
-        if due is None or now >= due:
+        now = self._clock()
+        if now >= self._next_line.setdefault((step, key), now + LINE_SECONDS):
             self._next_line[step, key] = now + LINE_SECONDS
-            if due is not None and not self.alive:
+            if not self.alive:
                 self.say(f"{label(step, key)} {rendering(share)}")
 
     def draw(self, most: int, seconds: float) -> Sequence[Sequence[Cell]]:
@@ -169,9 +169,8 @@ class Progress(Screen):
         return f"{settled} of {len(begun)} steps, {elapsed(seconds)}, {_spent(state)} credits"
 
     def _now(self, step: str, words: str) -> str:
-        usual = self._usual.get(step)
-        at_work = words.endswith("at work") and usual
-        return f"{words}, usually {elapsed(max(1, usual))}" if at_work and usual else words
+        usual = self._usual.get(step) if words.endswith("at work") else None
+        return f"{words}, usually {elapsed(max(1, usual))}" if usual else words
 
     def _time(self, step: str) -> str:
         if (times := self._times.get(step)) is None:

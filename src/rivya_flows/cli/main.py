@@ -1,7 +1,7 @@
 """The command `rivya-flows`: find the command, and turn every error into a message and a code.
 
-A command's module is imported when the command is used or asked for help, and imports what is
-heavy only when the command executes, so that `--help` and a mistyped option answer at once.
+A command's module is imported when it is used or asked for help, and imports what is heavy only when
+it executes.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _PLACES = {
     "Write a spec": "project.init check.check plan.plan check.test plan.graph project.schema catalogue.models",
     "Run it": "run.run run.resume run.fork run.batch",
     "Look at runs": "runs.runs receipt.receipt results.open results.share results.compare results.verify",
-    "Watch the money": "catalogue.credits spend.spend budgets.budgets store.cache",
+    "Watch the money": "catalogue.credits money.spend money.budgets store.cache",
     "Work with Prefect": "up.up up.down deploy.deploy deploy.automations up.prefect",
-    "Look after it": "doctor.doctor webhooks.webhooks up.sandbox store.store mcp.mcp",
+    "Look after it": "doctor.doctor webhooks.webhooks up.sandbox store.store project.mcp",
 }
 """The commands as the help groups them, each with the module of this package that defines it."""
 

@@ -6,7 +6,6 @@ All output of a command goes through this module, which escapes control characte
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import logging
@@ -35,10 +34,8 @@ _UNSIZED = 80  # columns of a terminal that reports none, as rich has it too
 
 
 def prepare_streams() -> None:
-    """Opens standard streams that the caller closed (``>&-``) as ``/dev/null``, and makes them print
-    escapes for characters that the terminal cannot encode.
-
-    Otherwise the next file that is opened, such as the journal, becomes standard output.
+    """Opens standard streams that the caller closed (``>&-``) as ``/dev/null``, lest the journal become one
+    of them, and makes them print escapes for characters that the terminal cannot encode.
     """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
@@ -62,9 +59,7 @@ COLOURS = {word: colour for colour, words in _MEANINGS.items() for word in words
 
 
 def tell(*lines: str, **style: Any) -> None:
-    r"""Prints messages on stderr, in a style of click's where it shows colours; a line feed inside a
-    line is shown as ``\n``.
-    """
+    r"""Prints messages on stderr, in a style of click's; a line feed inside a line is shown as ``\n``."""
     _echo(lines, sys.stderr, style)
 
 
@@ -87,10 +82,7 @@ def _echo(lines: Iterable[str], stream: TextIO, style: Mapping[str, Any]) -> Non
 
 
 def styled(line: str, stream: TextIO, **style: Any) -> str:
-    """A line as it is printed there: safe, with near paths and commands that run, in colours, broken for a terminal.
-
-    `style` is one of click's; without one, the word before the first colon decides.
-    """
+    """A line as it is printed there; without a style of click's, the word before the first colon decides."""
     shown = callable_here(near_paths(one_line(line)))
     parts = broken(shown, columns_of(stream)) if stream.isatty() else [shown]
     if draws(stream):
@@ -127,14 +119,8 @@ def tell_problem(problem: Diagnostic) -> None:
     """Prints a mistake of a spec on stderr, in colour on a terminal that has it."""
     place, *rest = problem.lines
     hint = rest.pop() if problem.hint else None
-    code, colour = f"[{problem.code}]", "yellow" if problem.code in LINTS else "red"
-    coloured = has_colours(sys.stderr)
-    if coloured and place.endswith(code):
-        *lines, last = styled(place, sys.stderr).split("\n")
-        bold = "\n".join(click.style(line, bold=True) for line in (*lines, last.removesuffix(code)))
-        click.echo(bold + click.style(code, fg=colour), err=True, color=True)
-    else:
-        tell(place)
+    colour, coloured = "yellow" if problem.code in LINTS else "red", has_colours(sys.stderr)
+    tell(place, fg=colour, bold=True)
     if rest:
         source, caret = map(one_line, rest)
         if sys.stderr.isatty():
@@ -147,9 +133,7 @@ def tell_problem(problem: Diagnostic) -> None:
 
 
 def has_colours(stream: TextIO) -> bool:
-    """Whether colours go there: to terminals, unless ``NO_COLOR`` or ``TERM=dumb`` is set; with
-    ``FORCE_COLOR`` also to pipes and files.
-    """
+    """Whether colours go there, by ``NO_COLOR``, ``FORCE_COLOR`` and ``TERM=dumb``."""
     own = variables()
     if own.get("NO_COLOR"):
         return False
@@ -161,18 +145,8 @@ def draws(stream: TextIO) -> bool:
     return stream.isatty() and variables().get("TERM") != "dumb"
 
 
-def near(path: object) -> str:
-    """A path, from the current folder if it is below it."""
-    with contextlib.suppress(ValueError, OSError):  # it is elsewhere, or the folder is gone
-        return str(Path(str(path)).relative_to(Path.cwd()))
-    return str(path)
-
-
 def near_paths(line: str) -> str:
-    """A line in which paths of the current folder begin there.
-
-    A path behind ``=`` or in an address stays: that is for another program.
-    """
+    """A line in which paths of the current folder begin there, but those that another program reads."""
     try:
         folder = f"{Path.cwd()}/"
     except OSError:  # it is gone
@@ -242,10 +216,7 @@ def show_result(*lines: str, document: Any, as_json: bool) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
-    """Prints a table; columns as of `layout.fit`.
-
-    Where a terminal is too narrow for its words, each row is a block of lines instead.
-    """
+    """Prints a table; columns as of `layout.fit`. A terminal that is too narrow gets blocks of lines."""
     terminal = sys.stdout.isatty()
     fitting = fit(rows, columns, columns_of(sys.stdout) if terminal else WIDE)
     if fitting is None and terminal:

@@ -166,8 +166,10 @@ def _film_lines(found: Estimate) -> list[str]:
 
 def _left_out(found: Estimate) -> list[str]:
     """A warning for each step that draws what no font has."""
-    films = {step.id: [item.film for item in step.items if item.film] for step in found.steps}
-    missing = {name: "".join(one.left_out for one in made) for name, made in films.items()}
+    missing = {
+        step.id: "".join(item.film.left_out for item in step.items if item.film)
+        for step in found.steps
+    }
     return [
         f"warning: {name}: no font has {named(''.join(dict.fromkeys(chars)))}: left out of the picture"
         for name, chars in missing.items()

@@ -41,17 +41,18 @@ class News(NamedTuple):
 def news(spent: int | None, event: Event, state: State) -> tuple[News, ...]:
     """One line for each notable change of an event; `spent` before it, None before the first of an execution."""
     if spent is None:
-        ended = ((step_id, None, item) for step_id, item in state.each())
-        return (*_done_before(state), *_changes(state, ended, quiet=True))
-    line = _line(event, state)
+        others = (one for one in state.each() if one[1].phase is not Phase.COMPLETED)
+        return (*_done_before(state), *_changes(state, ((step, None, one) for step, one in others)))
+    line, mark, warning = _line(event, state), state.warns_at, budget_warning(state)
     changed = (
         (step_id, earlier, state.item(step_id, key))
         for (step_id, key), earlier in state.changed.items()
     )
+    warns = warning is not None and mark is not None and spent < mark
     return (
         *([line] if line else []),
-        *_changes(state, changed, quiet=False),
-        *_warnings(spent, state),
+        *_changes(state, changed),
+        *([News(f"warning: {warning}", stays=True)] if warns else []),
     )
 
 
@@ -102,9 +103,9 @@ def _judged_or_asked_again(event: ChatAnswered, state: State) -> News | None:
 
 
 def _changes(
-    state: State, changed: Iterable[tuple[str, ItemState | None, ItemState]], *, quiet: bool
+    state: State, changed: Iterable[tuple[str, ItemState | None, ItemState]]
 ) -> Iterator[News]:
-    """Items that ended; `quiet` leaves out those that completed."""
+    """Items that ended."""
     alike: dict[tuple[str, Phase, str | None], list[str]] = {}
     for step_id, earlier, item in changed:
         if item.phase not in TERMINAL or (earlier and earlier.phase is item.phase):
@@ -113,7 +114,7 @@ def _changes(
             continue  # a round that nobody asked for
         if item.phase is not Phase.COMPLETED:
             alike.setdefault((step_id, item.phase, item.reason), []).append(item.key)
-        elif not quiet:
+        else:
             yield News(f"{short_label(step_id, item.key)} done{_cost(item)}")
     for (step_id, phase, reason), keys in alike.items():
         words = f"{first_of(step_id, keys)} {phase.value}: {reason}"
@@ -128,23 +129,13 @@ def _cost(item: ItemState) -> str:
     return f" ({credits_of(item.credits)})" if item.purchases else ""
 
 
-def _warnings(spent: int, state: State) -> Iterator[News]:
-    mark, warning = state.warns_at, budget_warning(state)
-    if mark is not None and warning is not None and spent < mark:
-        yield News(f"warning: {warning}", stays=True)
-
-
 @dataclass(frozen=True)
 class StepRow:
-    """One step as the live view shows it.
-
-    Attributes:
-        items: How many of them are done, such as ``2 of 4``; empty for a single one.
-    """
+    """One step as the live view shows it."""
 
     step: str
     status: str
-    items: str
+    items: str  # how many of them are done, such as ``2 of 4``; empty for a single one
     now: str
     credits: int
 
@@ -170,8 +161,6 @@ _WORDS = {
     Phase.FAILED: "failed",
     Phase.SKIPPED: "skipped",
 }
-
-
 _LAST = 0.99  # the greatest share that a renderer tells
 
 
@@ -181,10 +170,7 @@ def rendering(share: float) -> str:
 
 
 def rows(state: State, shares: Mapping[tuple[str, str], float] = _NOTHING) -> tuple[StepRow, ...]:
-    """All steps, in the order of the plan, without rounds that have not begun.
-
-    `shares` says how much of an item is rendered, 0 to 1, by step and key.
-    """
+    """The begun steps; `shares` says how much of an item is rendered, 0 to 1, by step and key."""
     at_work: dict[str, list[float]] = {}
     for (step_id, key), share in shares.items():
         if state.item(step_id, key).phase is Phase.RUNNING:
@@ -204,10 +190,8 @@ def begun_steps(state: State) -> list[str]:
 
 def _row(state: State, step_id: str, shares: Sequence[float]) -> StepRow:
     current = state.steps[step_id]
-    tally, many = current.tally, len(current.items) > 1
-    status = current.status
-    begun = tally.in_flight or tally.ended
-    if status == "running" and not begun:
+    tally, many, status = current.tally, len(current.items) > 1, current.status
+    if status == "running" and not (tally.in_flight or tally.ended):
         status = "waiting"
     counted = [(tally.phases[phase], words) for phase, words in _WORDS.items()]
     parts = [f"{number} {words}" if many else words for number, words in counted if number]

@@ -1,4 +1,4 @@
-"""`init` and `schema`: a project from a template, and what an editor needs."""
+"""`init`, `schema` and `mcp`: a project from a template, and what editors and agents need."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import shlex
 from functools import partial
 from pathlib import Path
 
-from rivya_flows.cli import completion
+import click
+
+from rivya_flows.cli import completion, options
 from rivya_flows.cli.declaration import argument, command, option
 from rivya_flows.cli.output import print_json, print_table, show
 from rivya_flows.cli.service import settings
 from rivya_flows.errors import UsageError
+from rivya_flows.extras import need
 from rivya_flows.private import as_the_user_wants
 from rivya_flows.program import program
 
@@ -36,21 +39,22 @@ def init(
 
     if as_json and not lists:
         raise UsageError("--json is the form of a list", "add --list")
-    if as_json:
-        print_json(
-            [
-                {
-                    "template": one.name,
-                    "title": one.workflow.title or "",
-                    "credits": {"min": one.min, "max": one.max},
-                }
-                for one in templates()
-            ]
-        )
-        return
     if lists:
-        rows = [[one.name, one.price, one.workflow.title or ""] for one in templates()]
-        print_table(["template", ">credits", "what it makes"], rows)
+        found = [(one, one.workflow.title or "") for one in templates()]
+        if as_json:
+            print_json(
+                [
+                    {
+                        "template": one.name,
+                        "title": title,
+                        "credits": {"min": one.min, "max": one.max},
+                    }
+                    for one, title in found
+                ]
+            )
+        else:
+            rows = [[one.name, one.price, title] for one, title in found]
+            print_table(["template", ">credits", "what it makes"], rows)
         return
     chosen = template(name or DEFAULT)
     written, left = write_template(chosen, folder, partial(write_schema, keep=True))
@@ -91,10 +95,7 @@ def schema(
 
 
 def write_schema(folder: Path, *, keep: bool = False) -> list[Path]:
-    """Writes the schemas of specs and of tests into a folder, and gives the paths that it wrote.
-
-    With `keep`, those that exist stay as they are.
-    """
+    """Writes the schemas of specs and of tests into a folder, and gives the paths that it wrote."""
     from rivya_flows.preparation.catalogue_cache import known_schema
     from rivya_flows.spec.json_schema.document import FILE, TESTS_FILE, schema_of_tests
 
@@ -112,3 +113,22 @@ def write_schema(folder: Path, *, keep: bool = False) -> list[Path]:
                 continue
             raise UsageError(f"{path}: {error.strerror or error}", "check the folder") from error
     return written
+
+
+@command()
+def mcp(
+    root: Path = option(
+        "Folder of the specs, files and runs that the client may name.  [default: .]",
+        type=click.Path(path_type=Path, file_okay=False, exists=True),
+        default=Path(),
+    ),
+    sandbox: bool = options.SANDBOX,
+) -> None:
+    """Serve an agent over MCP, on stdin and stdout.
+
+    It plans, buys only with a quote, and answers picks. A run continues when this command ends.
+    """
+    need("mcp", "`mcp`")
+    from rivya_flows_mcp.server import serve
+
+    serve(settings(), root, sandbox=sandbox)

@@ -15,7 +15,7 @@ from rivya_flows.cli import completion, options
 from rivya_flows.cli.declaration import command, option
 from rivya_flows.cli.layout import Cell
 from rivya_flows.cli.moments import local_now, moment, until
-from rivya_flows.cli.output import COLOURS, near, print_json, print_table, show, tell
+from rivya_flows.cli.output import COLOURS, near_paths, print_json, print_table, show, tell
 from rivya_flows.cli.service import settings
 from rivya_flows.plans.names import BATCH_LABEL
 
@@ -52,7 +52,11 @@ def runs(
         )
         unknown = () if lines else tuple(unknown_names(journal, wanted, spec))
         listed = lines[:limit]
-        unfinished = [] if as_json else [runs for runs in listed if not _is_well(runs)]
+        unfinished = [
+            runs
+            for runs in listed
+            if not as_json and any(run.status not in ("completed", "running") for run in runs)
+        ]
         steps = [_next_step(runs, journal, chosen.data) for runs in unfinished[:_RESUMED]]
     if as_json:
         print_json(
@@ -86,10 +90,6 @@ def runs(
         show("", *steps)
     if (more := len(unfinished) - _RESUMED) > 0:
         show(f"and {more} more that have not completed")
-
-
-def _is_well(runs: Sequence[ListedRun]) -> bool:
-    return all(run.status in ("completed", "running") for run in runs)
 
 
 def _next_step(runs: Sequence[ListedRun], journal: Journal, data: Path) -> str:
@@ -142,7 +142,7 @@ def _row(runs: Sequence[ListedRun]) -> list[Cell]:
         str(sum(one.open for one in runs) or ""),
         "sandbox" if is_sandbox(row.service) else urlsplit(row.service).netloc,
         f"{datetime.fromisoformat(row.started_at).astimezone(local_now().tzinfo):%Y-%m-%d %H:%M}",
-        near(folder) if _has_folder(run) else "",
+        near_paths(str(folder)) if _has_folder(run) else "",
     ]
 
 

@@ -45,9 +45,8 @@ def settings(*, uses_data: bool = True) -> Settings:
 def _of_profile(found: Settings) -> Settings:
     """The settings with the address of the active Prefect profile.
 
-    Without it where it names this machine and nothing answers there: Prefect makes such a profile for
-    everybody who has once started a server. Nor where `up` left its server, whose password lies
-    beside it.
+    Prefect makes one for everybody who has once started a server, so an address of this machine counts only
+    where something answers, and not where that is the server of `up`, which has a password.
     """
     from rivya_client.hosts import is_loopback
     from rivya_flows.folder_settings import prefect_profile
@@ -80,13 +79,6 @@ def caller(*, sandbox: bool = False) -> Caller:
 def at_home(*, sandbox: bool) -> AbstractAsyncContextManager[RunContext]:
     """The open things of this machine, with the settings of the command line."""
     return caller(sandbox=sandbox).connect()
-
-
-async def with_key_of_block(settings: Settings) -> Settings:
-    """As `LocalRunner.with_key`."""
-    from rivya_flows.flows.execution.local_runner import LocalRunner
-
-    return await LocalRunner().with_key(settings)
 
 
 def asked(work: Callable[[RivyaClient, RunContext], Awaitable[T]], *, sandbox: bool) -> T:

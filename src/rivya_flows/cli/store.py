@@ -19,7 +19,6 @@ from rivya_flows.language.wording import counted
 from rivya_flows.receipt.phrases import credits_of
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.cli.layout import Cell
     from rivya_flows.engine.cache import CacheEntry, Pruned
     from rivya_flows.runs.retention import PrunedRun, RemovedRun
 
@@ -79,8 +78,7 @@ def prune_store(
             words = _summary(pruned, media=True, would=would)
             return f"{counted(len(pruned.runs), 'run')} ended before {limit:%Y-%m-%d %H:%M} UTC: {words}"
 
-        number = len(journal.runs())
-        tell(f"reading the journal{'s' * (number != 1)} of {number:,} run{'s' * (number != 1)}")
+        tell(f"reading the journals of {counted(len(journal.runs()), 'run')}")
         pruned = prune(pretend=only_plan or not yes)
         if not yes and not as_json:
             _show_losing(retention.losing(journal, assets, pruned))
@@ -98,10 +96,11 @@ def prune_store(
 
 def _show_losing(losing: Sequence[PrunedRun]) -> None:
     """The runs whose media go, with the part that stays in folders of runs."""
-    rows: list[list[Cell]] = []
-    for run, *sizes in ((one.run, one.size_bytes, one.linked_bytes) for one in losing):
-        row = [run.row.run_id, run.row.name, run.status, run.row.started_at[:10]]
-        rows.append([*row, *map(size_of, sizes)])
+    rows = [
+        [one.run.row.run_id, one.run.row.name, one.run.status, one.run.row.started_at[:10],
+         size_of(one.size_bytes), size_of(one.linked_bytes)]
+        for one in losing
+    ]  # fmt: skip
     if rows:
         print_table(["!run", "spec", "!status", "?started", ">media", ">in folders"], rows)
         if left := sum(one.run.status != "completed" for one in losing):
@@ -114,7 +113,7 @@ def remove(
     runs: tuple[str, ...] = argument(
         metavar="RUN...", required=True, shell_complete=completion.runs
     ),
-    yes: bool = option("Remove without asking.", "-y", "--yes"),
+    yes: bool = _DELETE,
     as_json: bool = options.JSON,
 ) -> None:
     """Delete runs: their journals, receipts and folders, and the media that nothing else needs.

@@ -14,7 +14,7 @@ from rivya_client.printable import one_line
 from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.live import Progress
 from rivya_flows.cli.moments import until
-from rivya_flows.cli.output import near, prompt, tell
+from rivya_flows.cli.output import near_paths, prompt, tell
 from rivya_flows.environment import variables
 from rivya_flows.errors import UsageError
 from rivya_flows.language.wording import cut
@@ -65,10 +65,7 @@ def at_terminal(caller: Caller, interrupts: Interrupts, by: str | None = None) -
 
 
 def confirmer(*, yes: bool, as_json: bool) -> Confirm | None:
-    """Confirms purchases from a real wallet: by ``--yes``, or by the person at the terminal.
-
-    None where there is nobody: in a pipe, in CI, or for a program that reads ``--json``.
-    """
+    """Confirms purchases from a real wallet; None where nobody can: in a pipe, in CI, with ``--json``."""
 
     async def ask(words: str) -> bool:
         prompt(f"{words} Go on? [y/N] ")
@@ -93,8 +90,7 @@ def agreed(command: str, words: Sequence[str], *, as_json: bool) -> bool:
         tell(*words[:-1])
         return await confirm(words[-1])
 
-    may = asyncio.run(ask())
-    if not may:
+    if not (may := asyncio.run(ask())):
         tell("nothing was deleted")
     return may
 
@@ -104,8 +100,6 @@ def _is_terminal() -> bool:
 
 
 def _asker(progress: Progress, by: str | None) -> QuestionHandler:
-    """Asks at the terminal; an answer names choices by key or number, or is ``none: NOTE``."""
-
     async def ask(question: Question, report: Callable[[], Awaitable[RunReport]]) -> Answer | None:
         with progress.paused():
             written = await report()
@@ -132,10 +126,7 @@ def _asker(progress: Progress, by: str | None) -> QuestionHandler:
 
 
 async def _noted(question: Question, choice: Answer) -> Answer | None:
-    """A choice; of none without a note, which buys at once, with the one that is asked for.
-
-    None: it was taken back.
-    """
+    """A choice; of none without a note, with the one that is asked for. None: it was taken back."""
     if choice.picked or choice.note or not question.note_room:
         return choice
     prompt(
@@ -170,7 +161,7 @@ def question_lines(question: Question, paths: dict[str, str]) -> list[str]:
         lines.append(limit)
     for number, choice in enumerate(question.choices, start=1):
         one = candidates.get(choice)
-        place = near(paths.get(one.sha256 or "") or one.place) if one else ""
+        place = near_paths(paths.get(one.sha256 or "") or one.place) if one else ""
         lines.append(
             f"  {number if digits else '':>{digits}}  {choice:<{widest}}  {place}".rstrip()
         )

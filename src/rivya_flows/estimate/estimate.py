@@ -32,7 +32,6 @@ from rivya_flows.queue.state import State, StepState, item_range, reserve_of
 from rivya_flows.queue.written_prices import judge_price, written_prices
 from rivya_flows.spec.includes import inlined_name
 from rivya_flows.steps.candidates import picked_from
-from rivya_flows.steps.request import ItemRequest
 
 LookUp = Callable[[AskCache], CacheAnswered | None]
 """Gives finished work of an equal request; None is a miss."""
@@ -45,23 +44,16 @@ RUNTIME = "*"
 
 @dataclass(frozen=True)
 class ItemEstimate:
-    """One item.
-
-    Attributes:
-        model, fallback: Which may be bought, in order; None if free or not known yet.
-        price: With all that it may fall back to in `max`.
-        reserve: Credits that its next purchase takes from the budget; 0 if it may not be bought.
-        taken_from: The forked run that it is taken from.
-    """
+    """One item; `model`, then `fallback` may be bought, None if free or not known yet."""
 
     key: str
     model: str | None
-    price: Price
-    reserve: int = 0
+    price: Price  # `max` has all that it may fall back to
+    reserve: int = 0  # credits that its next purchase takes from the budget
     cached: bool = False
     saved: int = 0
     fallback: tuple[str | None, ...] = ()
-    taken_from: str | None = None
+    taken_from: str | None = None  # the forked run
     film: Film | None = None
 
 
@@ -79,25 +71,18 @@ class StepEstimate:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A priced plan.
-
-    Attributes:
-        min, max: Credits still to spend; `max` is None if a price has no upper bound.
-        spent: Already spent or held by this run.
-        under_way: Open purchases.
-        asks: What a pool does not cover becomes a question during the run.
-    """
+    """A priced plan: the credits still to spend; `max` is None if a price has no upper bound."""
 
     name: str
     steps: tuple[StepEstimate, ...]
     min: int
     max: int | None
-    spent: int
+    spent: int  # or held
     budget: int | None
     balance: int | None
-    under_way: int = 0
+    under_way: int = 0  # open purchases
     pools: tuple[PoolTotal, ...] = ()
-    asks: bool = False
+    asks: bool = False  # what a pool does not cover becomes a question during the run
 
     @property
     def saved(self) -> int:
@@ -210,11 +195,7 @@ class Estimate:
 def rehearse(
     state: State, at: datetime, look_up: LookUp, resume: RunResumed | None = None
 ) -> State:
-    """Takes the state as far as it is known without buying anything.
-
-    Runs the queue on free actions: cached results give their outputs, so items downstream are
-    evaluated and looked up too; a purchase is never answered.
-    """
+    """Takes the state as far as it is known without buying anything: a purchase is never answered."""
     budget = resume.budget if resume and resume.budget is not None else state.cap
     taken_up = resume.model_copy(update={"budget": None}) if resume else RunResumed(at=at)
     state.cap = state.pool = None
@@ -228,9 +209,7 @@ def rehearse(
 
 
 def most_left(state: State) -> int | None:
-    """The most that a run which waits for answers spends after them, by its prices and its budget; None for
-    no bound.
-    """
+    """The most that a run which waits for answers spends after them; None for no bound."""
     return estimate(rehearse(state.copy(ended=None), state.now, lambda _: None), None).most
 
 
@@ -279,10 +258,7 @@ def _step_estimate(
     unsure: set[str],
     fresh: set[str],
 ) -> StepEstimate:
-    """The prices of a step.
-
-    `unsure` has the steps before it that a condition may skip, `fresh` those that a fork makes anew. Both get it.
-    """
+    """The prices of a step; it joins `unsure` if a condition may skip it, `fresh` if a fork makes it anew."""
     planned, current = state.planned(step_id), state.steps[step_id]
     uses = planned.step.uses
     if planned.skipped:
@@ -365,24 +341,17 @@ def _item_estimate(state: State, planned: PlannedStep, item: ItemState) -> ItemE
         if item.phase is Phase.FAILED:
             reason = f"failed, not bought again: {item.reason}"
         return ItemEstimate(item.key, request.model if request else None, Price(0, 0, reason))
-    if request is not None:
-        again = item.alternative == 0
-        requests = item.requests[item.alternative :]
-    else:
-        again, requests = True, _first_requests(state, planned, item.key)
-    if requests:
+    first = item  # of a round, the item that it buys again
+    if request is None and planned.repeats is not None:
+        first = state.steps[planned.repeats].items.get(item.key, item)
+    if requests := first.requests[item.alternative :]:
         expected = [(one.model, one.price) for one in requests]
         reserve = reserve_of(state.quoted, requests[0].price_class)
+        again = item.alternative == 0
         return replace(_with_fallbacks(planned, item.key, expected, again), reserve=reserve)
     expected = written_prices(state, planned, item.variables, item.round)
     one = _with_fallbacks(planned, item.key, expected)
     return _perhaps(one, "only if its condition is met") if planned.conditional else one
-
-
-def _first_requests(state: State, planned: PlannedStep, key: str) -> tuple[ItemRequest, ...]:
-    """The alternatives of the item that a round buys again; empty if they are not known."""
-    first = state.steps[planned.repeats].items.get(key) if planned.repeats is not None else None
-    return () if first is None else first.requests
 
 
 def _rest_of_bought(planned: PlannedStep, item: ItemState) -> Price:
@@ -434,8 +403,11 @@ def _with_fallbacks(
 
     `again` is False if `regenerate` does not count for the first of them.
     """
-    (model, first), *others = expected
-    one = _attempts(planned, first) if again else first
+    (model, one), *others = expected
+    first, times = one, planned.attempts if again else 1
+    if times > 1:
+        top = None if one.max is None else one.max * times
+        one = Price(one.min, top, f"{one.assumption}, at most {times} times")
     # Of a pick it is the most of all chats of its judge, which are bought one by one.
     reserve = (not planned.pick and first.max) or first.min
     if not others:
@@ -455,15 +427,6 @@ def greatest(prices: Iterable[Price]) -> int | None:
 
 def _names(models: Iterable[str | None]) -> str:
     return ", ".join(dict.fromkeys(name or "a model known during the run" for name in models))
-
-
-def _attempts(planned: PlannedStep, one: Price) -> Price:
-    """The price with every retry that the spec allows in `max`."""
-    times = planned.attempts
-    if times == 1:
-        return one
-    top = None if one.max is None else one.max * times
-    return Price(one.min, top, f"{one.assumption}, at most {times} times")
 
 
 def _perhaps(one: ItemEstimate, reason: str, times: int = 1) -> ItemEstimate:

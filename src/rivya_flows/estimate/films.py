@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import inf
 from typing import Any
 
 from pydantic import JsonValue
@@ -34,23 +35,14 @@ _MOST_ITEMS = 1_000  # of a plan; of a larger one the lengths of films are not w
 
 @dataclass(frozen=True)
 class Film:
-    """What is known of one film or still.
-
-    Attributes:
-        least: Its length in seconds; the least one, where `most` differs. 0 of a still.
-        most: The greatest length; None if a clip or the narration has a length that is not known.
-        narrated: Whether it lasts as long as its narration, or `audio`, if that is longer than the clips.
-        about: Whether a length is estimated by the characters of what is said.
-        wrong: Clips of which nothing is left or too short for their transitions, and overlays never seen.
-        left_out: Characters of its texts that no font has.
-    """
+    """What is known of one film or still, in seconds: `most` is None for an unknown length."""
 
     least: float = 0.0
     most: float | None = 0.0
-    narrated: bool = False
-    about: bool = False
+    narrated: bool = False  # as long as its narration or `audio`, if that is longer than the clips
+    about: bool = False  # a length is estimated by the characters of what is said
     wrong: tuple[str, ...] = ()
-    left_out: str = ""
+    left_out: str = ""  # characters of its texts that no font has
 
 
 def films(state: State) -> dict[tuple[str, str], Film]:
@@ -116,64 +108,48 @@ def _asset(kind: str | None, seconds: float | None = None) -> dict[str, JsonValu
 
 
 def _film(given: Mapping[str, Any]) -> Film:
-    least, most = _picture(given)
+    least, most = picture = _picture(given)
     problems = (*start_problems(given), *length_problems(given))
-    wrong = tuple(one.sentence for one in problems)
     lead = given.get("narration")
     if lead is None and (audio := given.get("audio")) is not None:
         lead = audio[0] if isinstance(audio, list | tuple) and audio else audio
-    spoken, picture = _seconds(lead), most
+    spoken = _length(lead.get("duration_seconds") if isinstance(lead, Mapping) else None)
     if lead is None:
         pass
     elif "images" in given:
-        least, most = spoken or 0.0, spoken
+        least, most = spoken
     elif given.get("fit") == "cut" and "clips" not in given:
-        least = 0.0 if spoken is None else min(least, spoken)
-        most = min((one for one in (spoken, most) if one is not None), default=None)
+        least, most = map(min, picture, spoken)
     else:
-        least = max(least, spoken or 0.0)
-        most = None if most is None or spoken is None else max(most, spoken)
-    narrated = lead is not None and None in (spoken, picture, most)
-    narrated = narrated or (lead is not None and most == spoken)
+        least, most = map(max, picture, spoken)
+    narrated = lead is not None and (inf in (spoken[1], picture[1]) or most == spoken[1])
     if (card := given.get("end_card")) is not None:
-        shown = card.get("seconds", 2.0) if isinstance(card, Mapping) else 2.0
-        least, most = _plus((least, most), float(shown) if is_number(shown) else None)
+        shown = _length(card.get("seconds", 2.0) if isinstance(card, Mapping) else 2.0)
+        least, most = least + shown[0], most + shown[1]
     about = narrated and isinstance(lead, Mapping) and bool(lead.get("about"))
-    most = most if most is None else round(most, 2)
-    return Film(round(least, 2), most, narrated, about, wrong)
+    wrong = tuple(one.sentence for one in problems)
+    return Film(round(least, 2), None if most == inf else round(most, 2), narrated, about, wrong)
 
 
-def _seconds(medium: Any) -> float | None:
-    seconds = medium.get("duration_seconds") if isinstance(medium, Mapping) else None
-    return float(seconds) if is_number(seconds) else None
+def _length(seconds: Any) -> tuple[float, float]:
+    """The least and greatest of a length that may be unknown."""
+    return (float(seconds), float(seconds)) if is_number(seconds) else (0.0, inf)
 
 
-def _picture(given: Mapping[str, Any]) -> tuple[float, float | None]:
+def _picture(given: Mapping[str, Any]) -> tuple[float, float]:
     """The least and greatest length of the clips."""
     if (images := given.get("images")) is not None:
-        count = len(images) if isinstance(images, list | tuple) else None
-        return (0.0, None) if count is None else (count * STILL_SECONDS, count * STILL_SECONDS)
+        many = isinstance(images, list | tuple)
+        return _length(len(images) * STILL_SECONDS if many else None)
     clips = given.get("clips", given.get("video"))
     clips = clips if isinstance(clips, list | tuple) else [clips]
     shown = [shown_seconds(one) for one in clips]
-    lengths = [None if one is None else max(0.0, one) for one in shown]
+    lengths = [_length(one if one is None else max(0.0, one)) for one in shown]
     overlap = overlap_seconds(given.get("transition"))
-    found: tuple[float, float | None] = (0.0, 0.0)
-    for length in lengths:
-        found = _plus(found, length)
-    for one, other in pairwise(lengths):
-        # An overlap takes at most half of a clip.
-        halves = [x / 2 for x in (one, other) if x is not None]
-        taken = min([5.0 if overlap is None else overlap, *halves])
-        found = (
-            found[0] - taken,
-            found[1] if found[1] is None or overlap is None else found[1] - taken,
-        )
-    return max(0.0, found[0]), found[1]
-
-
-def _plus(found: tuple[float, float | None], seconds: float | None) -> tuple[float, float | None]:
-    least, most = found
-    if seconds is None:
-        return least, None
-    return least + seconds, None if most is None else most + seconds
+    # An overlap takes at most half of a clip.
+    taken = sum(
+        min(5.0 if overlap is None else overlap, one / 2, other / 2)
+        for (_, one), (_, other) in pairwise(lengths)
+    )
+    least, most = sum(one for one, _ in lengths), sum(one for _, one in lengths)
+    return max(0.0, least - taken), most if overlap is None else most - taken

@@ -17,10 +17,13 @@ _WORDS = frozenset({
 })  # fmt: skip
 """Reserved words of Mermaid."""
 
+_ENTITIES = str.maketrans({letter: f"#{ord(letter)};" for letter in '"#&<>`\\$%'})
+"""Mermaid writes an entity with `#` and its number in decimal."""
 
-def mermaid(plan: RunPlan, priced: Estimate | None = None) -> str:
-    """The plan as a chart: steps are nodes, dependencies arrows; models and credits if `priced`."""
-    known = {one.id: one for one in priced.steps} if priced else {}
+
+def mermaid(plan: RunPlan, priced: Estimate) -> str:
+    """The plan as a chart: steps are nodes with models and credits, dependencies arrows."""
+    known = {one.id: one for one in priced.steps}
     nodes = {step_id: _node(step_id, number) for number, step_id in enumerate(plan.steps)}
     lines = ["flowchart TD"]
     for part, step_ids in plan.parts.items():
@@ -31,7 +34,7 @@ def mermaid(plan: RunPlan, priced: Estimate | None = None) -> str:
         if inside:
             lines.append(f'    subgraph {part.upper()}["{part}"]')
         for step_id in step_ids:
-            label = _label(step_id, plan.steps[step_id], known.get(step_id))
+            label = _label(step_id, plan.steps[step_id], known[step_id])
             opening, closing = plan.steps[step_id].kind.brackets
             lines.append(f'{indent}{nodes[step_id]}{opening}"{label}"{closing}')
         if inside:
@@ -53,27 +56,21 @@ def _node(step_id: str, number: int) -> str:
     return step_id if plain else f"S{number}"
 
 
-def _label(step_id: str, planned: PlannedStep, priced: StepEstimate | None) -> str:
+def _label(step_id: str, planned: PlannedStep, priced: StepEstimate) -> str:
     step = planned.step
-    lines = [f"{step_id}{_times(planned)}"]
+    count = "…" if planned.items is None else len(planned.items)
+    lines = [f"{step_id} × {count}" if step.fans_out else step_id]
     if step.title:
         lines.append(step.title)
-    models = _models(priced) if priced else ""
+    models = _models(priced)
     lines.append(f"{step.uses}: {models}" if models else step.uses)
     if planned.round_of:
         lines.append("only if none of the first are picked")
     if planned.skipped:
         lines.append("skipped")
-    elif priced and (price := _credits(priced)):
+    elif price := _credits(priced):
         lines.append(price)
     return "<br/>".join(map(quoted, lines))
-
-
-def _times(planned: PlannedStep) -> str:
-    if not planned.step.fans_out:
-        return ""
-    count = "…" if planned.items is None else str(len(planned.items))
-    return f" × {count}"
 
 
 def _models(priced: StepEstimate) -> str:
@@ -93,12 +90,4 @@ def quoted(text: str) -> str:
     """The text as a quoted label: one line, shortened."""
     flat = " ".join(text.split())
     short = flat if len(flat) <= _MAX_LABEL else f"{flat[: _MAX_LABEL - 1]}…"
-    return "".join(_safe(letter) for letter in short)
-
-
-def _safe(letter: str) -> str:
-    # Mermaid writes an entity with `#` and its number in decimal.
-    return f"#{ord(letter)};" if letter in _MARKUP else letter
-
-
-_MARKUP = frozenset('"#&<>`\\$%')
+    return short.translate(_ENTITIES)

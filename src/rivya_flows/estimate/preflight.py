@@ -1,13 +1,12 @@
 """Finds certain failures before anything is bought.
 
 The queue evaluates the arguments of an item once its upstream has ended, which is paid for by
-then. What depends on inputs and loop variables alone is checked here, before the first purchase:
-expressions, models, parameters, lengths, references, and members of fan-outs.
+then. What depends on inputs and loop variables alone is checked here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -59,10 +58,7 @@ from rivya_flows.steps.request import ItemRequestError
 
 
 def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
-    """Step, item and reason of each certain failure.
-
-    Nothing was bought in the rehearsed state; items that failed in it are left out.
-    """
+    """Step, item and reason of each certain failure, but for items that failed in the rehearsed state."""
     state = state.copy(plan=with_followed_items(state.plan))
     # A failed step of an included spec may have reported the same input already.
     told = {item.reason for _, item in state.each() if item.phase is Phase.FAILED}
@@ -83,23 +79,18 @@ def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
         except ExpressionError as error:
             yield step_id, "", str(error)
             continue
-        absent = list(missing_members(state.plan, planned.space, _written(planned)))
+        absent = [*missing_members(state.plan, planned.space, _written(planned), {})]
+        is_reported = False
         for item in items:
             if item.phase is not Phase.WAITING:
                 continue
             # One by one: all arguments together may not fit in memory.
-            reasons = _reasons(state, planned, {**scope, **item.variables})
+            reasons = _reasons(state, planned, {**scope, **item.variables}, absent)
             if reasons is None:
                 continue
-            yield from ((step_id, "", reason) for reason in absent)
-            absent = []
-            for reason in reasons:
-                yield step_id, item.key, reason
-    yield from _wrong_films(state)
-
-
-def _wrong_films(state: State) -> Iterator[tuple[str, str, str]]:
-    """Films whose clips are too short, by the lengths that their media are asked to have."""
+            yield from ((step_id, "", reason) for reason in absent if not is_reported)
+            yield from ((step_id, item.key, reason) for reason in reasons)
+            is_reported = True
     certain = {step_id: planned for step_id, planned, _ in _certain(state)}
     for (step_id, key), film in films(state).items():
         if step_id in certain and certain[step_id].step.if_ is None:
@@ -114,10 +105,7 @@ def missing_in_outputs(state: State) -> Iterator[tuple[str, str]]:
     scope = {"inputs": plan.inputs, **brand_in(space, plan.files)}
     for name, written in plan.workflow.outputs.items():
         if steps_in(space, written) <= certain:
-            for reason in missing_members(plan, "", written):
-                yield name, reason
-            for reason in missing_computed_members(plan, "", written, scope):
-                yield name, reason
+            yield from ((name, reason) for reason in missing_members(plan, "", written, scope))
 
 
 def certain_callbacks(state: State) -> Iterator[tuple[str, Any, Any]]:
@@ -157,16 +145,11 @@ def _certain(state: State) -> Iterator[tuple[str, PlannedStep, Space]]:
         if current.status == "skipped":
             continue  # its results are known: null
         unsure = planned.skipped or planned.round_of or planned.upstream & optional
-        if unsure or _has_condition(space, planned):
+        guards = ((space, planned.step), *space.enclosing())
+        if unsure or any(steps_in(place, guard.if_) for place, guard in guards):
             optional.add(step_id)
         else:
             yield step_id, planned, space
-
-
-def _has_condition(space: Space, planned: PlannedStep) -> bool:
-    """Whether a condition on other steps decides if the step runs."""
-    guards = ((space, planned.step), *space.enclosing())
-    return any(steps_in(place, guard.if_) for place, guard in guards)
 
 
 def _unfit(state: State, space: Space) -> Iterator[str]:
@@ -202,9 +185,7 @@ def _items(state: State, step_id: str, space: Space, scope: Scope) -> Sequence[I
 def _known_arguments(
     state: State, planned: PlannedStep, scope: Scope
 ) -> tuple[dict[str, Any], list[str]] | None:
-    """The arguments of an item, with `Unknown` for what is known later, and why some of them cannot be
-    evaluated; None if the item is or may be skipped.
-    """
+    """The known arguments of an item and what is wrong with others; None if it is or may be skipped."""
     try:
         if not _is_wanted(planned.step.if_, scope):
             return None
@@ -218,12 +199,15 @@ def _known_arguments(
     return found, [str(error) for error in wrong]
 
 
-def _reasons(state: State, planned: PlannedStep, scope: Scope) -> list[str] | None:
-    """Why a request of an item will fail, with all that it may fall back to; None if the item is or may
-    be skipped.
+def _reasons(
+    state: State, planned: PlannedStep, scope: Scope, absent: Sequence[str]
+) -> list[str] | None:
+    """Why a request of an item will fail, but for what is `absent` in every item, with all that it may fall
+    back to; None if the item is or may be skipped.
     """
     reasons: list[str] = []
-    kind = None
+    kind, plan = None, state.plan
+    world = World(plan.catalogue, files=plan.files_of(planned), branding=plan.branding_of(planned))
     for number, step in enumerate(alternatives_of(planned.step)):
         alternative = replace(planned, step=step)
         known = _known_arguments(state, alternative, scope)
@@ -236,11 +220,14 @@ def _reasons(state: State, planned: PlannedStep, scope: Scope) -> list[str] | No
             mode = mode_of(arguments.get("mode"))
             if mode is not None and mode.needs == "by":
                 found += _unknown_values(planned.pick.by, scope)
-        found += missing_computed_members(state.plan, planned.space, written, scope)
+        missing = missing_members(plan, planned.space, written, scope)
+        found += (one for one in missing if one not in absent)
         named = arguments.get("model")
-        model = state.plan.catalogue.get(named) if isinstance(named, str) else None
+        model = plan.catalogue.get(named) if isinstance(named, str) else None
         try:
-            found += _request_problems(state, alternative, arguments)
+            given = given_of(step, arguments, {}, "planned")
+            examine(planned.kind, given, world)
+            found += (one.sentence for one in given.problems)
             if model is not None and model.makes is not None:
                 kind = kind if number else model.makes
                 check_kind(model.id, model.makes, kind)
@@ -249,21 +236,6 @@ def _reasons(state: State, planned: PlannedStep, scope: Scope) -> list[str] | No
         # What is wrong with the request as written is told once.
         reasons += [one if one in reasons else f"{fallback_of(number)}{one}" for one in found]
     return list(dict.fromkeys(reasons))
-
-
-def _request_problems(
-    state: State, planned: PlannedStep, arguments: Mapping[str, Any]
-) -> Iterator[str]:
-    """What is wrong with the arguments of an item, as far as they are known.
-
-    Raises:
-        ItemRequestError, ExpressionError: An argument is invalid.
-    """
-    step, plan = planned.step, state.plan
-    world = World(plan.catalogue, files=plan.files_of(planned), branding=plan.branding_of(planned))
-    given = given_of(step, arguments, {}, "planned")
-    examine(planned.kind, given, world)
-    yield from (one.sentence for one in given.problems)
 
 
 def _unknown_values(by: Any, scope: Scope) -> Iterator[str]:
@@ -290,41 +262,36 @@ def _is_wanted(written: Any, scope: Scope) -> bool:
 _MAX_SHOWN = 20
 
 
-def missing_members(plan: RunPlan, space: str, written: Any) -> Iterator[str]:
-    """Why a value of a spec cannot be evaluated: members that a fan-out does not have.
+def missing_members(plan: RunPlan, space: str, written: Any, scope: Scope) -> Iterator[str]:
+    """Why a value of a spec cannot be evaluated: members that a fan-out does not have, by names that are
+    written or computed from the scope.
 
     Only certain reads count: no branch of a choice. What `default` or a test guards may be missing,
     and may be no key that several items share.
     """
     named: dict[tuple[str, ...], bool] = {}
-    for tree, guarded in _certain_chains(written):
-        reference = as_reference(tree)
-        if reference is not None and reference.namespace == "steps" and len(reference.path) > 2:
-            path = reference.path[:3]
-            named[path] = named.get(path, True) and guarded
+    chains = (one for part in expressions_in(written) for one in _certain_reads(part.tree))
+    for tree, guarded in chains:
+        chain: list[nodes.Getattr | nodes.Getitem] = []
+        while isinstance(tree, nodes.Getattr | nodes.Getitem):
+            chain.append(tree)
+            tree = tree.node
+        if len(chain) < 3 or (held := as_reference(chain[-2])) is None:
+            continue
+        name = _known_name(chain[-3], scope)
+        if held.namespace == "steps" and len(held.path) == 2 and name is not None:
+            member = (*held.path, name)
+            named[member] = named.get(member, True) and guarded
     for path, guarded in sorted(named.items()):
         yield from _absent(plan, space, path, guarded=guarded)
 
 
-def missing_computed_members(
-    plan: RunPlan, space: str, written: Any, scope: Scope
-) -> Iterator[str]:
-    """As `missing_members`, for keys and places that are computed from what is known: the scope."""
-    for tree, guarded in _certain_chains(written):
-        while isinstance(tree, nodes.Getattr | nodes.Getitem):
-            argument, tree = getattr(tree, "arg", None), tree.node
-            if argument is None or isinstance(argument, nodes.Const | nodes.Slice):
-                continue
-            held = as_reference(tree)
-            if held is None or held.namespace != "steps" or len(held.path) != 2:
-                continue
-            if (name := _known_name(argument, scope)) is not None:
-                yield from _absent(plan, space, (*held.path, name), guarded=guarded)
-
-
-def _known_name(argument: nodes.Expr, scope: Scope) -> str | None:
+def _known_name(tree: nodes.Getattr | nodes.Getitem, scope: Scope) -> str | None:
+    """The field or the key that is read; None if it is not known."""
+    if isinstance(tree, nodes.Getattr):
+        return tree.attr
     try:
-        name = known_result(argument, scope)
+        name = None if isinstance(tree.arg, nodes.Slice) else known_result(tree.arg, scope)
     except (ExpressionError, UsesNull):
         return None  # a null skips what reads it; a mistake is reported with the argument
     return as_text(name) if isinstance(name, str | int | float) else None
@@ -358,13 +325,8 @@ def _is_whole(plan: RunPlan, source: PlannedStep) -> bool:
     return source.itemwise is None or _is_whole(plan, plan.steps[source.itemwise])
 
 
-def _certain_chains(value: Any) -> Iterator[tuple[nodes.Node, bool]]:
-    """The names with fields that a value certainly reads, and whether each is guarded: it may be missing."""
-    for expression in expressions_in(value):
-        yield from _certain_reads(expression.tree)
-
-
 def _certain_reads(tree: nodes.Node, *, guarded: bool = False) -> Iterator[tuple[nodes.Node, bool]]:
+    """The names with fields that are certainly read, and whether each is guarded: it may be missing."""
     if as_reference(tree) is not None:
         yield tree, guarded
         return
@@ -393,34 +355,22 @@ def _absent(plan: RunPlan, space: str, path: tuple[str, ...], *, guarded: bool) 
     # What reads a skipped step is skipped too.
     if source is None or source.skipped or source.conditional:
         return
-    formats = _formats(source)
-    if not guarded and held == "assets" and formats and source.items is not None:
-        yield from _no_place(step_id, held, name, len(formats) * len(source.items))
-    if not source.step.fans_out:  # `by` has formats
-        is_known = held == "by" and formats and not is_computed(formats)
-        if is_known and not guarded and name not in formats:
-            yield f"steps.{step_id}.by has no {shown(name)}; it has: {', '.join(formats)}"
-        return
-    if source.items is None or source.keys is None:
-        return
-    if held == "by" and name in source.shared_keys:
-        yield f"steps.{step_id}.by[{shown(name)}]: {source.shared_keys[name]}"
+    at, items, fans_out = f"steps.{step_id}.{held}", source.items, source.step.fans_out
+    written = getattr(source.step.with_, "formats", None)  # of each item of a composition
+    formats = list(written) if isinstance(written, list | tuple) else []
+    if fans_out and held == "by" and name in source.shared_keys:
+        yield f"{at}[{shown(name)}]: {source.shared_keys[name]}"
     elif guarded:
         return
-    elif held == "by" and name not in source.keys:
-        known = ", ".join(item.key for item in source.items[:_MAX_SHOWN])
-        yield f"steps.{step_id}.by has no {shown(name)}; it has: {cut(known, 300)}"
-    elif held == "items":
-        yield from _no_place(step_id, held, name, len(source.items))
-
-
-def _no_place(step_id: str, held: str, name: str, count: int) -> Iterator[str]:
-    if is_place(name) and not -count <= int(name) < count:
-        members = f"{count} member{'' if count == 1 else 's'}"
-        yield f"steps.{step_id}.{held} has {members}, so there is no [{name}]"
-
-
-def _formats(source: PlannedStep) -> list[Any]:
-    """The formats of each item of a composition, as written; empty if that is not known."""
-    written = getattr(source.step.with_, "formats", None)
-    return list(written) if isinstance(written, list | tuple) else []
+    elif held == "by":
+        keys = None if items is None else [item.key for item in items]
+        if not fans_out:
+            keys = formats if formats and not is_computed(formats) else None
+        if keys is not None and name not in keys:
+            yield f"{at} has no {shown(name)}; it has: {cut(', '.join(keys[:_MAX_SHOWN]), 300)}"
+    elif items is not None and is_place(name):
+        of_assets = len(formats) * len(items) if formats else None
+        count = {"items": len(items) if fans_out else None, "assets": of_assets}.get(held)
+        if count is not None and not -count <= int(name) < count:
+            members = f"{count} member{'' if count == 1 else 's'}"
+            yield f"{at} has {members}, so there is no [{name}]"

@@ -48,14 +48,12 @@ def expand(
     files: Mapping[str, Asset] | None = None,
 ) -> RunPlan:
     """The plan of one run of a checked workflow; `files` are assets by the path that it wrote."""
-    made = _Expansion(workflow, NamespaceFacts(inputs, files or {}, _nothing_yet))
+    # No step has outputs yet.
+    facts = NamespaceFacts(inputs, files or {}, dict[str, Mapping[str, Any]]().__getitem__)
+    made = _Expansion(workflow, facts)
     for part in PARTS:
         made.add(part)
     return RunPlan(workflow, inputs, catalogue, made.steps, files or {}, made.spaces)
-
-
-def _nothing_yet(name: str) -> Mapping[str, Any]:
-    raise KeyError(name)
 
 
 class _Expansion:
@@ -95,7 +93,8 @@ class _Expansion:
     def _planned(
         self, part: Part, space: Space, step: Step, upstream: frozenset[str]
     ) -> PlannedStep:
-        conditional = step.if_ is not None and _refers_to_loop(step)
+        loop = ("matrix", "zip", step.as_)
+        conditional = any(one.namespace in loop for one in references(step.if_))
         skipped = None
         for place, guard in ((space, step), *space.enclosing()):
             if guard.if_ is None or (guard is step and conditional):
@@ -111,7 +110,9 @@ class _Expansion:
         if not step.fans_out:
             items = (PlannedItem("", {}),)
         elif itemwise is not None:
-            items = _following(step, self.steps[itemwise])
+            # With the keys of the source; their loop variables follow during the run.
+            source = self.steps[itemwise].items if step.key is None else None
+            items = source and tuple(PlannedItem(one.key, {}, one.repeats) for one in source)
         elif not steps_in(space, written):
             items = self._tried(
                 space,
@@ -201,18 +202,8 @@ def _written(step: Step) -> list[Any]:
     return [taken, step.key, step.if_]
 
 
-def _following(step: Step, source: PlannedStep) -> tuple[PlannedItem, ...] | None:
-    """Items with the keys of the source; their loop variables follow during the run."""
-    if source.items is None or step.key is not None:
-        return None
-    return tuple(PlannedItem(item.key, {}, item.repeats) for item in source.items)
-
-
 def _items_of(space: Space, value: Any) -> str | None:
-    """The step with a fan-out whose items a value is; None for any other.
-
-    A pick has `items` too, which are no items of its own.
-    """
+    """The step with a fan-out whose items a value is; None for any other, such as a pick."""
     name = items_named(value)
     source = None if name is None else space.workflow.all_steps.get(name)
     return inlined_name(space.id, source.id) if source is not None and source.fans_out else None
@@ -234,17 +225,8 @@ def _ordered(upstream: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
     return tuple(order)
 
 
-def _refers_to_loop(step: Step) -> bool:
-    return any(r.namespace in ("matrix", "zip", step.as_) for r in references(step.if_))
-
-
 def items_from(step: Step, evaluated: Any, scope: Mapping[str, Any]) -> tuple[PlannedItem, ...]:
-    """The items of a fan-out, from its axes or list; `key` sees `scope` and loop variables.
-
-    Raises:
-        UsesNull: A list or a key is null.
-        ExpressionError: The values are not a valid fan-out.
-    """
+    """The items of a fan-out, from its axes or list; `UsesNull` if a list or a key is null."""
     loop, _ = step.fan_out
     if loop == "foreach" and isinstance(evaluated, list) and len(evaluated) > step.max_items:
         raise ExpressionError(
@@ -255,23 +237,18 @@ def items_from(step: Step, evaluated: Any, scope: Mapping[str, Any]) -> tuple[Pl
     written = None
     if step.key is not None:
         written = [evaluate(step.key, {**scope, **one}) for one in variables]
-    elif loop == "foreach" and rows and all(_has_key(row["item"]) for row in rows):
-        written = [row["item"]["key"] for row in rows]
+    elif loop == "foreach":
+        members = [row["item"] for row in rows]
+        if members and all(isinstance(one, Mapping) and "key" in one for one in members):
+            written = [one["key"] for one in members]
     keys = item_keys(rows, written)
     return tuple(
         PlannedItem(key.text, one, key.repeats) for key, one in zip(keys, variables, strict=True)
     )
 
 
-def _has_key(member: Any) -> bool:
-    return isinstance(member, Mapping) and "key" in member
-
-
 def with_followed_items(plan: RunPlan) -> RunPlan:
-    """The plan with the keys and the known variables of items that follow others, where these are certain.
-
-    Of the followed item, its key and its values of the matrix or zip are known; the run knows the rest.
-    """
+    """The plan with the keys and the known variables of items that follow others, where these are certain."""
     steps = dict(plan.steps)
     for name, planned in plan.steps.items():
         if planned.itemwise is not None:
@@ -286,7 +263,11 @@ def _followed(
     source, step = steps[planned.itemwise or ""], planned.step
     if not source.items or source.conditional or source.skipped:
         return None
-    members = [PartlyKnown(_known_fields(item)) for item in source.items]
+    axes = [(one.variables.get("matrix", {}), one.variables.get("zip", {})) for one in source.items]
+    members = [
+        PartlyKnown({**matrix, **zipped, "key": OwnKey(item.key)})
+        for (matrix, zipped), item in zip(axes, source.items, strict=True)
+    ]
     if step.key is None:
         return tuple(
             PlannedItem(item.key, {step.as_: member}, item.repeats)
@@ -299,8 +280,3 @@ def _followed(
         return items_from(step, members, scope)
     except (ExpressionError, UsesNull):
         return None  # the run, or what reads the item, reports it
-
-
-def _known_fields(item: PlannedItem) -> dict[str, object]:
-    axes = {**item.variables.get("matrix", {}), **item.variables.get("zip", {})}
-    return {**axes, "key": OwnKey(item.key)}

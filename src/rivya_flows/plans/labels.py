@@ -21,11 +21,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
 def labels_of(workflow: Workflow, inputs: Inputs, given: Mapping[str, str]) -> dict[str, str]:
-    """The labels of a run, in the order of their names; those `given` by the command win.
-
-    Raises:
-        UsageError: A name or a value cannot be a label, or there are too many.
-    """
+    """The labels of a run, in the order of their names; those `given` by the command win."""
     scope = {"inputs": dict(inputs)}
     labels = {name: _value(name, text, scope) for name, text in workflow.labels.items()} | {
         name: label_value(name, text) for name, text in given.items()

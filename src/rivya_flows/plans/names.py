@@ -12,8 +12,7 @@ from rivya_flows.language.wording import cut
 if TYPE_CHECKING:
     from rivya_flows.language.workflow import Inputs, Workflow
 
-_LONGEST_KEY = 40
-"""Characters of a key in a message."""
+_LONGEST_KEY = 40  # characters of a key in a message
 
 BATCH_LABEL = "batch"
 """The label of the runs of a batch, whose value is the batch's id; one that the user gives stays."""
@@ -50,10 +49,7 @@ def first_of(step: str, keys: Sequence[str]) -> str:
 
 
 def subject_of(workflow: Workflow, inputs: Inputs, *, prose: bool = True) -> str:
-    """What a run is about, in a line of at most 60 characters: ``Aurora desk lamp``.
-
-    That is its first one-line text or choice; with `prose`, else its first long text; else "".
-    """
+    """What a run is about, in a line: its first one-line text or choice; with `prose`, else a long one."""
     for types in (("string", "enum"), ("text",) if prose else ()):
         for name, described in workflow.inputs.items():
             if described.type in types:

@@ -31,27 +31,16 @@ from rivya_flows.steps.pick import PickWith
 from rivya_flows.steps.registry import kind_of_step
 from rivya_flows.steps.structured_output import TURNS
 
-Fields = Callable[[str], Mapping[str, Any]]
-"""Output fields of a step by its name in the plan."""
-
 
 @dataclass(frozen=True)
 class Space:
-    """One spec inside a run.
+    """One spec inside a run."""
 
-    Attributes:
-        id: Name of the `include` step in the plan; "" for the run's own spec.
-        workflow: The spec.
-        folder: Its folder, relative to that of the main spec: "" or ``parts/``.
-        outer: The namespace that includes it, or None.
-        step: The `include` step, or None.
-    """
-
-    id: str
+    id: str  # name of the `include` step in the plan; "" for the run's own spec
     workflow: Workflow
-    folder: str = ""
-    outer: Space | None = None
-    step: Step | None = None
+    folder: str = ""  # relative to that of the main spec: "" or ``parts/``
+    outer: Space | None = None  # the namespace that includes it
+    step: Step | None = None  # the `include` step
 
     def given(self, name: str) -> Any:
         """The value that the `include` step gives for an input, as written; None if none."""
@@ -67,14 +56,11 @@ class Space:
 
 @dataclass(frozen=True)
 class NamespaceFacts:
-    """The facts that values in the namespaces of a run depend on.
-
-    `files` are assets by path from the folder of the main spec.
-    """
+    """The facts that values in the namespaces of a run depend on."""
 
     inputs: Inputs = field(hash=False)
-    files: Mapping[str, Asset] = field(hash=False)
-    fields: Fields
+    files: Mapping[str, Asset] = field(hash=False)  # by path from the folder of the main spec
+    fields: Callable[[str], Mapping[str, Any]]  # output fields of a step by its name in the plan
 
 
 def space_of_include(outer: Space, step_id: str, name: str) -> Space | None:
@@ -130,12 +116,7 @@ def brand_in(space: Space, files: Mapping[str, Asset]) -> dict[str, Any]:
 
 
 def inputs_for(space: Space, names: Iterable[str], known: NamespaceFacts) -> Inputs:
-    """The values of inputs; in the main namespace, of all inputs.
-
-    Raises:
-        UsesNull: A required input is null.
-        ExpressionError: An input cannot be evaluated, or does not match its declaration.
-    """
+    """The values of inputs, in the main namespace of all; `UsesNull` if a required one is null."""
     if space.outer is None:
         return known.inputs
     return {name: _input(space, space.outer, name, known) for name in sorted(names)}
@@ -156,17 +137,13 @@ def _input(space: Space, outer: Space, name: str, known: NamespaceFacts) -> Any:
     if value is None:
         return None
     try:
-        return _fitting(declared, value, folder, known.files)
+        if declared.type == "file":
+            return _file(declared, value, folder, known.files)
+        if declared.type == "list" and declared.of == "file" and isinstance(value, list):
+            return [_file(declared, one, folder, known.files) for one in value]
+        return fit(declared, value)
     except ValueError as error:
         raise ExpressionError(f"the input {name!r} of {space.id}: {error}") from error
-
-
-def _fitting(declared: Input, value: Any, folder: str, files: Mapping[str, Asset]) -> Any:
-    if declared.type == "file":
-        return _file(declared, value, folder, files)
-    if declared.type == "list" and declared.of == "file" and isinstance(value, list):
-        return [_file(declared, one, folder, files) for one in value]
-    return fit(declared, value)
 
 
 def _file(declared: Input, value: Any, folder: str, files: Mapping[str, Asset]) -> Any:
@@ -186,50 +163,31 @@ Variables = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class PlannedItem:
-    """One item of a step: its key and loop variables.
-
-    `repeats` is the key of an earlier item if it was given the same one.
-    """
+    """One item of a step: its key and loop variables."""
 
     key: str
     variables: Variables = field(hash=False)
-    repeats: str | None = None
+    repeats: str | None = None  # the key of an earlier item that was given the same one
 
 
 @dataclass(frozen=True)
 class PlannedStep:
-    """A step as it is known before the run.
-
-    Attributes:
-        items: Its items; None if its `foreach` or an axis is known only during the run.
-        skipped: Why it will not run, if a condition on inputs decides that; else None.
-        upstream: Steps that it refers to or needs.
-        whole: Those of them that must be settled before any of its items.
-        itemwise: The step whose items it follows one by one, or None.
-        conditional: Its `if` depends on other steps.
-        part: The map of the spec that holds it; decides when it runs.
-        space: Name of the `include` step that it comes from; "" for the run's own.
-        reads: Inputs of its spec that it reads.
-        tolerates: Steps of whose outputs it reads the status alone; it runs when they failed too.
-        rounds: Of a pick: the steps that buy its candidates again, in the order of the rounds.
-        round_of: Of such a step: the name of the pick, and the round, counted from 1.
-        repeats: Of such a step: the name of the step that it buys again.
-    """
+    """A step as it is known before the run."""
 
     step: Step
-    items: tuple[PlannedItem, ...] | None
-    skipped: str | None
-    upstream: frozenset[str]
-    whole: frozenset[str]
-    itemwise: str | None
-    conditional: bool
-    part: Part = "steps"
-    space: str = ""
-    reads: frozenset[str] = frozenset()
-    tolerates: frozenset[str] = frozenset()
-    rounds: tuple[str, ...] = ()
-    round_of: tuple[str, int] | None = None
-    repeats: str | None = None
+    items: tuple[PlannedItem, ...] | None  # None if they are known only during the run
+    skipped: str | None  # why it will not run, if a condition on inputs decides that
+    upstream: frozenset[str]  # steps that it refers to or needs
+    whole: frozenset[str]  # those of them that must be settled before any of its items
+    itemwise: str | None  # the step whose items it follows one by one
+    conditional: bool  # its `if` depends on other steps
+    part: Part = "steps"  # the map of the spec that holds it; decides when it runs
+    space: str = ""  # name of the `include` step that it comes from; "" for the run's own
+    reads: frozenset[str] = frozenset()  # inputs of its spec
+    tolerates: frozenset[str] = frozenset()  # steps of which it reads the status alone
+    rounds: tuple[str, ...] = ()  # of a pick: the steps that buy its candidates again
+    round_of: tuple[str, int] | None = None  # of such a step: the pick, and the round from 1
+    repeats: str | None = None  # of such a step: the step that it buys again
 
     @property
     def kind(self) -> Kind:
@@ -246,11 +204,6 @@ class PlannedStep:
         """Purchases of one request, as written, at most."""
         turns = TURNS if self.kind.expects(self.step.with_) else 1
         return turns * (1 + self.step.regenerate)
-
-    @cached_property
-    def keys(self) -> frozenset[str] | None:
-        """Keys of its items; None if they are known only during the run."""
-        return None if self.items is None else frozenset(item.key for item in self.items)
 
     @cached_property
     def shared_keys(self) -> Mapping[str, str]:
@@ -271,20 +224,14 @@ def candidates_step(planned: PlannedStep) -> str | None:
 
 @dataclass(frozen=True)
 class RunPlan:
-    """What a run will do, as far as it is known before.
-
-    Attributes:
-        steps: In topological order.
-        files: Assets by path from the folder of the main spec.
-        spaces: Namespaces by the name of the `include` step; "" is the main one.
-    """
+    """What a run will do, as far as it is known before."""
 
     workflow: Workflow
     inputs: Inputs = field(hash=False)
     catalogue: Catalogue = field(hash=False)
-    steps: Mapping[str, PlannedStep] = field(hash=False)
-    files: Mapping[str, Asset] = field(hash=False)
-    spaces: Mapping[str, Space] = field(hash=False)
+    steps: Mapping[str, PlannedStep] = field(hash=False)  # in topological order
+    files: Mapping[str, Asset] = field(hash=False)  # by path from the folder of the main spec
+    spaces: Mapping[str, Space] = field(hash=False)  # by the name of the `include` step, or ""
 
     def files_of(self, planned: PlannedStep) -> Mapping[str, Asset]:
         """Assets by path from the folder of the spec of a step."""

@@ -11,7 +11,7 @@ from jinja2 import nodes
 from rivya_client.catalogue.catalogue import Catalogue
 from rivya_flows.assets import Asset
 from rivya_flows.language.expressions.evaluation import Evaluation, result
-from rivya_flows.language.expressions.output_types import Unknown, has_unknown
+from rivya_flows.language.expressions.output_types import Unknown
 from rivya_flows.language.expressions.resolve import (
     Reference,
     evaluate,
@@ -43,12 +43,7 @@ class PartlyKnown(dict[str, Any]):
 
 
 def known_part(value: Any, scope: Scope) -> Any:
-    """The value with its known parts evaluated, and `Unknown` for the rest.
-
-    Raises:
-        UsesNull: A null is used where a value is needed.
-        ExpressionError: A known part cannot be evaluated.
-    """
+    """The value with its known parts evaluated, and `Unknown` for the rest; raises as `evaluate`."""
     if isinstance(value, Mapping):
         return {key: known_part(part, scope) for key, part in value.items()}
     if isinstance(value, list | tuple):
@@ -85,9 +80,7 @@ def _check_operands(tree: nodes.Node, scope: Scope, here: Evaluation) -> None:
 def known_arguments(
     step: Step, scope: Scope
 ) -> tuple[dict[str, Any], list[UsesNull | ExpressionError]]:
-    """The arguments of an item as far as they are known, and what is wrong with those that are `Unknown` for
-    it.
-    """
+    """The arguments of an item as far as they are known, and what is wrong with others."""
     known, wrong = dict[str, Any](), list[UsesNull | ExpressionError]()
     for name, written in written_arguments(step).items():
         if written is not None:
@@ -141,12 +134,6 @@ def _is_known(reference: Reference, scope: Scope) -> bool:
     return reference.namespace in scope
 
 
-def members(value: Any) -> list[Any]:
-    """The known members of a list or of a single value."""
-    listed = value if isinstance(value, list) else [] if value is None else [value]
-    return [one for one in listed if not has_unknown(one)]
-
-
 def build_request(
     step: Step,
     scope: Mapping[str, Any],
@@ -156,9 +143,7 @@ def build_request(
     room: int = MAX_PLAN_BYTES,
     branding: Branding | None = None,
 ) -> ItemRequest:
-    """The request of one item.
-
-    `room` is what is left of `MAX_PLAN_BYTES`; `branding` is what its spec adds.
+    """The request of one item; `room` is what is left of `MAX_PLAN_BYTES`.
 
     Raises:
         UsesNull: An argument is null, from a skipped or failed step.
@@ -226,10 +211,7 @@ def check_kind(model: str | None, media: str, written: str | None) -> None:
 
 
 def written_arguments(step: Step) -> dict[str, Any]:
-    """The arguments of a step; where a brand may fill in what is not written, without defaults.
-
-    Without those that its kind evaluates itself.
-    """
+    """The arguments of a step that its kind does not evaluate itself; without defaults where a brand gives them."""
     kind = kind_of_step(step)
     return step.with_.model_dump(
         by_alias=True, exclude_unset=kind.takes_brand, exclude=set(kind.evaluates)

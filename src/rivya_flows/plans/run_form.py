@@ -23,26 +23,18 @@ CREDENTIALS = "credentials"
 """The last parameter of each flow: the wallet to buy with; None is that of the process's key."""
 
 RESERVED = frozenset({CREDENTIALS, "wait_for", "return_state", "self", "cls"})
-"""Parameters that no input can have.
-
-Read from Prefect's flows.py, which refuses two of them; its form leaves out the last ones, as if the flow
-were a method. If there are more, a spec with an input of that name does not compile.
-"""
+"""Parameters that no input can have, from Prefect's flows.py: it refuses two, and leaves the last out."""
 
 
 class _Field(NamedTuple):
     """How the form shows a type of input.
 
-    Attributes:
-        limits: What `min` and `max` are in the schema.
-        pattern: What the server checks of a text before a worker starts; the run itself checks everything.
-            Without ambiguity, since the server's regular expressions backtrack. For the same reason it does
-            not get the `pattern` of a spec: that can take seconds for 26 letters, and Prefect's server
-            answers no request during that time.
+    The server checks the pattern before a worker starts. It has no ambiguity, since the server's regular
+    expressions backtrack, and it answers no request during that time; so it does not get those of specs.
     """
 
     type: type
-    limits: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()  # what `min` and `max` are in the schema
     pattern: str | None = None
     advice: str | None = None
 
@@ -68,6 +60,7 @@ _FIELDS = {
         "A reference such as env:NAME or block:NAME, never the secret itself.",
     ),
     "list": _Field(list, _LENGTH),
+    "enum": _Field(str),
 }
 
 # More choices make a menu that nobody can read; more files make a pattern that is slow to check.
@@ -80,19 +73,16 @@ def parameter_names(workflow: Workflow) -> dict[str, str]:
     names: dict[str, str] = {}
     for name in workflow.inputs:
         parameter = name
-        while _is_refused(parameter) or (parameter != name and parameter in workflow.inputs):
+        while (
+            keyword.iskeyword(parameter)
+            or parameter in RESERVED
+            or parameter.startswith(("v__", "model_"))
+            or hasattr(BaseModel, parameter)
+            or (parameter != name and parameter in workflow.inputs)
+        ):
             parameter = f"input_{parameter}"
         names[name] = parameter
     return names
-
-
-def _is_refused(name: str) -> bool:
-    return (
-        keyword.iskeyword(name)
-        or name in RESERVED
-        or name.startswith(("v__", "model_"))
-        or hasattr(BaseModel, name)
-    )
 
 
 def signature_of(workflow: Workflow, wallet: Any) -> inspect.Signature:
@@ -113,8 +103,8 @@ def signature_of(workflow: Workflow, wallet: Any) -> inspect.Signature:
 
 
 def shown_form(schema: dict[str, Any], workflow: Workflow, page: str | None) -> dict[str, Any]:
-    """The schema as a form shows it well: with the page that takes a person's file beside each file
-    input, and empty fields for what is optional. Prefect's pages show a default of null as `None`.
+    """The schema with the page that takes a person's file beside each file input, and without defaults of
+    null, which Prefect's pages show as `None`.
     """
     names = parameter_names(workflow)
     for shown in schema["properties"].values():
@@ -137,9 +127,8 @@ def _files(workflow: Workflow) -> list[str]:
 
 
 def inputs_from(workflow: Workflow, parameters: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """The given values by the inputs' own names, as JSON values.
-
-    Without empty optional inputs, and files that are still their default: the form has no folder for its path.
+    """The given values by the inputs' own names, as JSON values; without files that are still their default,
+    since the form has no folder for its path.
     """
     given: dict[str, JsonValue] = {}
     for name, parameter in parameter_names(workflow).items():
@@ -173,10 +162,9 @@ def _typed(name: str, given: Input) -> Any:
         shown["description"] = words
     if not given.required and given.default is None:
         bare = bare | None
-    limits = _FIELDS[given.type].limits if given.type in _FIELDS else ()
     bounds: dict[str, Any] = {
         limit: int(bound) if given.type != "number" and bound == int(bound) else bound
-        for limit, bound in zip(limits, (given.min, given.max), strict=False)
+        for limit, bound in zip(_FIELDS[given.type].limits, (given.min, given.max), strict=False)
         if bound is not None
     }
     return Annotated[bare, Field(**bounds, json_schema_extra=shown)]
@@ -215,7 +203,7 @@ def _pattern(kind: str, default: object) -> str | None:
 def _description(given: Input) -> str:
     """The text under an input: its description, and how to write its value."""
     words = " ".join((given.description or "").split())
-    advice = _FIELDS[given.type].advice if given.type in _FIELDS else None
+    advice = _FIELDS[given.type].advice
     if given.pattern:
         advice = f"Must match the pattern {' '.join(given.pattern.split())}"
     if words and advice and words[-1] not in ".?!:…।":
