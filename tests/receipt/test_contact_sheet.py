@@ -426,9 +426,11 @@ def test_captions_with_half_of_a_character_are_on_the_page(tmp_path: Path) -> No
     assert "2 captions" in page.text
 
 
-def test_credits_that_add_up_to_nothing_have_no_waterfall() -> None:
-    steps = [{"id": name, "credits": credits} for name, credits in (("a", 5), ("b", -5))]
-    assert "--share: 100.0%" in contact_sheet(parsed({"steps": steps}), Path)
+@pytest.mark.parametrize(("credits", "drawn"), [((5, 0), True), ((0, 0), False)])
+def test_credits_have_a_waterfall_if_any_are_spent(credits: tuple[int, int], drawn: bool) -> None:
+    steps = [{"id": name, "credits": paid} for name, paid in zip("ab", credits, strict=True)]
+    html = contact_sheet(parsed({"steps": steps}), Path)
+    assert ("--share: 100.0%" in html, "Where the credits went" in html) == (drawn, drawn)
 
 
 @pytest.mark.parametrize(("status", "told"), [("suspended", False), ("completed", True)])

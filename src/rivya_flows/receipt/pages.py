@@ -13,12 +13,14 @@ from typing import Any
 import jinja2
 
 from rivya_client.catalogue.snapshot import voice_name
+from rivya_client.printable import one_line
 from rivya_cut.fonts import MAX_PAGE_BYTES, with_fonts
+from rivya_flows.plans.names import label
 from rivya_flows.questions.open_questions import utc_minute
 from rivya_flows.receipt.continuing import plain_reason
 from rivya_flows.receipt.model import iso
-from rivya_flows.receipt.phrases import model_of
-from rivya_flows.receipt.questions import deadline_words, readable, round_note
+from rivya_flows.receipt.phrases import measures, model_of
+from rivya_flows.receipt.questions import are_numbered, deadline_words, readable, round_note
 from rivya_flows.receipt.summary import manner, score_words
 
 _MAX_INDENTED_LENGTH, _MAX_INDENTED_DEPTH = 200_000, 16
@@ -95,7 +97,7 @@ def _template(name: str) -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters |= _FILTERS
-    environment.globals |= {"deadline_words": deadline_words, "round_note": round_note}
+    environment.globals |= _FUNCTIONS
     return environment.get_template(name)
 
 
@@ -109,10 +111,18 @@ def _sha256(script: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
 
 
+_FUNCTIONS = {
+    "are_numbered": are_numbered,
+    "deadline_words": deadline_words,
+    "label": label,
+    "round_note": round_note,
+}
 _FILTERS = {
     "credits": _credits,
     "iso": iso,
+    "line": one_line,
     "manner": manner,
+    "measures": measures,
     "minute": utc_minute,
     "model": model_of,
     "moment": moment_text,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rivya_flows.plans.names import short_label
 
 if TYPE_CHECKING:  # slow to import; the command `credits` does not need it
+    from rivya_flows.assets import Asset
     from rivya_flows.estimate.estimate import Estimate
     from rivya_flows.estimate.films import Film
     from rivya_flows.queue.events import OtherRun, PoolTotal
@@ -23,6 +24,12 @@ EACH_PERIOD = {"day": "a day", "week": "a week", "month": "a month", "total": "i
 def credits_of(number: int) -> str:
     """``1 credit``, ``20 credits``."""
     return f"{number} credit" if number == 1 else f"{number} credits"
+
+
+def measures(asset: Asset) -> list[str]:
+    """``["1080 × 1920", "6.2 s"]``, as far as they are known."""
+    parts = [f"{asset.width} × {asset.height}"] if asset.width and asset.height else []
+    return parts if asset.duration_seconds is None else [*parts, f"{asset.duration_seconds:.1f} s"]
 
 
 def film_length(films: Sequence[Film]) -> str:

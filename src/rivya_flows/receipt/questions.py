@@ -282,7 +282,7 @@ def are_numbered(keys: Sequence[str]) -> bool:
 
 def blank_answer(keys: Sequence[str], count: int) -> str:
     """What stands for an answer in a command: ``NUMBER``, ``KEY,KEY``."""
-    return ",".join(["NUMBER" if are_numbered(keys) else "KEY"] * count)
+    return ",".join(["NUMBER" if are_numbered(keys) else "KEY"] * min(count, len(keys) or 1))
 
 
 def answering_command(run_id: str, answers: Mapping[str, str]) -> str:

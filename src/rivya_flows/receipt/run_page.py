@@ -24,7 +24,7 @@ from rivya_flows.queue.items import Phase
 from rivya_flows.queue.state import State, StepState
 from rivya_flows.receipt.continuing import next_step
 from rivya_flows.receipt.model import Choice, Receipt
-from rivya_flows.receipt.phrases import credits_of, model_of, total_of
+from rivya_flows.receipt.phrases import credits_of, measures, model_of, total_of
 from rivya_flows.receipt.provenance import Recorded, recorded_asset
 from rivya_flows.receipt.questions import MediaLinks, answering_command, blank_answer, round_note
 from rivya_flows.receipt.summary import (
@@ -389,9 +389,5 @@ def _caption(name: str, asset: Asset) -> str:
 
 def _about(asset: Asset) -> str:
     """Kind, size and length of a medium, as far as they are known."""
-    parts = [{"image": "image", "video": "film", "audio": "sound"}[asset.kind]]
-    if asset.width and asset.height:
-        parts.append(f"{asset.width} × {asset.height}")
-    if asset.duration_seconds:
-        parts.append(f"{asset.duration_seconds:.1f} s")
-    return text(", ".join(parts))
+    kind = {"image": "image", "video": "film", "audio": "sound"}[asset.kind]
+    return text(", ".join([kind, *measures(asset)]))

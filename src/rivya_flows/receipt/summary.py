@@ -13,7 +13,7 @@ from rivya_flows.plans.names import first_of, is_round, label, listed
 from rivya_flows.questions.open_questions import utc_minute
 from rivya_flows.questions.question import Candidate
 from rivya_flows.receipt.model import Choice, Item, Receipt
-from rivya_flows.receipt.phrases import credits_of, pool_left
+from rivya_flows.receipt.phrases import credits_of, measures, pool_left
 from rivya_flows.receipt.questions import (
     CHANNELS,
     answering_command,
@@ -266,9 +266,7 @@ def film_facts(item: Item) -> list[str]:
 
 
 def _medium(asset: Asset) -> str:
-    parts = [f"{asset.width} × {asset.height}"]
-    if asset.duration_seconds is not None:
-        parts.append(f"{asset.duration_seconds:.1f} s")
+    parts = measures(asset)
     if asset.size_bytes is not None:
         parts.append(f"{asset.size_bytes / 1e6:.1f} MB")
     return ", ".join(parts)
