@@ -243,7 +243,7 @@ class Embedder:
         if isinstance(value, list | tuple):
             return [media for member in value for media in self.media(member)]
         asset = as_asset(value)
-        return self.of_hash(asset and asset.sha256)
+        return self.of_hash(asset.sha256 if asset else None)
 
     def of_hash(self, sha256: str | None) -> list[SheetMedium]:
         """The medium of the run with this hash, in a list; empty if there is none."""

@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import NamedTuple
 
-from rivya_flows.receipt.model import Receipt, Step
+from rivya_flows.receipt.model import Execution, Item, Receipt, Step
 from rivya_flows.receipt.pages import seconds_text
 
 Stretch = tuple[float, float]
@@ -112,7 +112,7 @@ def timeline(receipt: Receipt, steps: Sequence[Step]) -> Timeline | None:
 
 def _last_moment(receipt: Receipt) -> float:
     """What still runs lasts until then."""
-    worked = [*receipt.execution_times, *(item for _, item in receipt.each())]
+    worked: list[Execution | Item] = [*receipt.execution_times, *(one for _, one in receipt.each())]
     waited = [*receipt.waits, *(wait for _, item in receipt.each() for wait in item.waits)]
     moments = [at for one in worked for at in (one.began_at, one.ended_at)]
     moments += [at for wait in waited for at in (wait.asked_at, wait.answered_at)]
