@@ -13,6 +13,7 @@ from typing import Any
 import jinja2
 
 from rivya_client.catalogue.snapshot import voice_name
+from rivya_client.mime_types import suffix_of
 from rivya_client.printable import one_line
 from rivya_cut.fonts import MAX_PAGE_BYTES, with_fonts
 from rivya_flows.plans.names import label
@@ -130,6 +131,7 @@ _FILTERS = {
     "readable": readable,
     "score": score_words,
     "sha256": _sha256,
+    "suffix": suffix_of,
     "text": text_of,
     "voice": voice_name,
 }

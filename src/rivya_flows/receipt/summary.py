@@ -168,8 +168,13 @@ def films(receipt: Receipt) -> list[str]:
     return lines
 
 
-def choices(receipt: Receipt, shown: Callable[[datetime], str] = utc_minute) -> list[str]:
-    """What each pick asks, or what was picked and by whom; then its candidates, the first ones by name."""
+def choices(
+    receipt: Receipt, shown: Callable[[datetime], str] = utc_minute, *, deployed: bool = False
+) -> list[str]:
+    """What each pick asks, or what was picked and by whom; then its candidates, the first ones by name.
+
+    Deadlines are `shown` so; a suspended run that is `deployed` is answered in Prefect's pages.
+    """
     lines = []
     for name, choice in receipt.choices():
         question = one_line(choice.question or "")
@@ -198,7 +203,9 @@ def choices(receipt: Receipt, shown: Callable[[datetime], str] = utc_minute) -> 
             lines.append(one_line(f"  {number}{one.key}  {facts}{reason}".rstrip()))
         if (more := len(candidates) - _MAX_CANDIDATES) > 0:
             lines.append(f"  and {more} more")
-        if choice.waiting:
+        if choice.waiting and deployed and receipt.status == "suspended":
+            lines.append("  answer with Resume, in the menu of this run")
+        elif choice.waiting:
             answers = {name: blank_answer(choice.keys, choice.count)}
             lines.append(f"  {answering_command(receipt.run_id, answers)}")
     return lines
