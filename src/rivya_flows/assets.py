@@ -39,9 +39,16 @@ class Asset(BaseModel):
     sha256: str
     """SHA-256 of its content, in hex."""
 
+    def model_post_init(self, _: object, /) -> None:
+        """Forgets which fields were given: a set for each asset would be a tenth of a large receipt."""
+        object.__setattr__(self, "__pydantic_fields_set__", _FIELDS)
+
     def as_json(self) -> dict[str, JsonValue]:
         """The asset as journals, receipts and expressions have it."""
         return self.model_dump(mode="json")
+
+
+_FIELDS = set(Asset.model_fields)
 
 
 def as_asset(value: object) -> Asset | None:

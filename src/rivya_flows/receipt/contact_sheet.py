@@ -17,7 +17,7 @@ from rivya_flows.questions.question import Candidate
 from rivya_flows.receipt.continuing import continuation
 from rivya_flows.receipt.embedding import AssetPath, AssetUrl, Embedder, Rendering, SheetMedium
 from rivya_flows.receipt.model import Choice, EarlierCandidate, Item, Receipt, Step
-from rivya_flows.receipt.pages import duration_text, rendered, text_of
+from rivya_flows.receipt.pages import rendered, text_of
 from rivya_flows.receipt.questions import answering_command, blank_answer
 from rivya_flows.receipt.sheet_graph import graph
 from rivya_flows.receipt.sheet_origins import Origins
@@ -81,7 +81,6 @@ def contact_sheet(
     ended = not questions and receipt.status in ("failed", "cancelled")
     view = {
         "receipt": receipt,
-        "took": duration_text(receipt.started_at, receipt.ended_at) if receipt.ended_at else "",
         "comparing": _comparing(receipt),
         "questions": questions,
         "command_begin": callable_here(answering_command(receipt.run_id, {})),

@@ -345,7 +345,7 @@ class Item(SparsePart):
         """Its assets without those that only the service holds."""
         return tuple(one for one in self.assets if isinstance(one, Asset))
 
-    @cached_property
+    @property
     def formats(self) -> dict[str, tuple[str, ...]]:
         """What each medium of a composition or a layout is, by hash, as of `rendered_as`."""
         if self.by is None:

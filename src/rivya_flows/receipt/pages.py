@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from rivya_client.catalogue.snapshot import voice_name
 from rivya_client.mime_types import suffix_of
@@ -65,22 +66,15 @@ def moment_text(at: datetime) -> str:
     return f"{at.day} {at:%B %Y, %H:%M} UTC"
 
 
-def duration_text(begin: datetime, end: datetime) -> str:
-    return " ".join(_units((end - begin).total_seconds())) or "0 s"
-
-
 def seconds_text(seconds: float) -> str:
     """A length of time in at most two units: ``3.4 s``, ``2 min 5 s``, ``2 d 3 h``."""
-    short = f"{seconds:.1f}".removesuffix(".0")
-    return f"{short} s" if seconds < 9.95 else " ".join(_units(seconds)[:2])
-
-
-def _units(seconds: float) -> list[str]:
+    if seconds < 9.95:
+        return f"{seconds:.1f}".removesuffix(".0") + " s"
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
     parts = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
-    return [f"{number} {unit}" for number, unit in parts if number]
+    return " ".join([f"{number} {unit}" for number, unit in parts if number][:2])
 
 
 def rendered(name: str, view: Mapping[str, Any], *, beside_media: int = 0) -> str:
@@ -104,7 +98,7 @@ def _template(name: str) -> jinja2.Template:
 
 def _credits(value: Any) -> str:
     """A number with separators; a dash for what is missing."""
-    return f"{value:,}" if isinstance(value, int | float) else "–"
+    return f"{value:,}" if isinstance(value, int | float) else Markup("&ndash;")
 
 
 def _sha256(script: str) -> str:
@@ -130,6 +124,7 @@ _FILTERS = {
     "plain": plain_reason,
     "readable": readable,
     "score": score_words,
+    "seconds": seconds_text,
     "sha256": _sha256,
     "suffix": suffix_of,
     "text": text_of,

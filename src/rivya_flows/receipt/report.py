@@ -10,8 +10,12 @@ import threading
 import uuid
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from itertools import chain
 from pathlib import Path
+from typing import Any
+
+from pydantic_core import to_jsonable_python
 
 from rivya_client.mime_types import suffix_of
 from rivya_cut.captions import srt
@@ -27,7 +31,7 @@ from rivya_flows.queue.state import State
 from rivya_flows.receipt.contact_sheet import contact_sheet
 from rivya_flows.receipt.embedding import AssetPath
 from rivya_flows.receipt.from_journal import receipt_of
-from rivya_flows.receipt.model import Receipt, with_paths
+from rivya_flows.receipt.model import Receipt, Step, iso, with_paths
 from rivya_flows.receipt.provenance import recorded_asset
 from rivya_flows.receipt.purchases import History
 from rivya_flows.receipt.summary import told
@@ -210,10 +214,17 @@ def _write(
         except StoreError:
             raise KeyError(digest) from None
 
-    lines = json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(made.model_dump(mode="json"))
-    write_whole(report.receipt_path, chain(lines, "\n"))
+    encoder = json.JSONEncoder(indent=2, ensure_ascii=False, default=_as_json)
+    write_whole(report.receipt_path, chain(encoder.iterencode(made), "\n"))
     write_whole(report.sheet_path, contact_sheet(made, path_of, beside=folder))
     return report
+
+
+def _as_json(part: Any) -> Any:
+    """A part of a receipt for JSON; of one with very many parts, these are dumped one by one."""
+    if isinstance(part, Receipt | Step):
+        return {name: getattr(part, name) for name in type(part).model_fields}
+    return iso(part) if isinstance(part, datetime) else to_jsonable_python(part)
 
 
 def media_of(made: Receipt, folder: Path, assets: AssetStore) -> AssetPath:
