@@ -25,9 +25,6 @@ def comparison(*journals: Sequence[Stamped]) -> dict[str, Any]:
     """Two runs as one JSON document; each pair of values has that of the first run first.
 
     A medium has no path and no URL: it is the same if its bytes are.
-
-    Raises:
-        ValueError: A journal is empty.
     """
     made = [receipt(entries) for entries in journals]
     seconds = [_seconds(entries) for entries in journals]

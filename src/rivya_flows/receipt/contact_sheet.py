@@ -100,14 +100,7 @@ def contact_sheet(
 
 @dataclass(frozen=True)
 class SheetRow:
-    """A row of a batch on its contact sheet.
-
-    Attributes:
-        number: From 1.
-        reason: Why it did not complete; None if it did.
-        folder: Of its run; None without one.
-        receipt: Of its run; None without one.
-    """
+    """A row of a batch on its contact sheet, with what names it and the cells that tell it from others."""
 
     number: int
     name: str
@@ -136,12 +129,7 @@ def _is_price(name: str, text: str) -> bool:
 
 
 class BatchCard(NamedTuple):
-    """A row of a batch, with the link to its sheet, and of its outputs the first media and texts.
-
-    Attributes:
-        media: With their names; the first one is the card's.
-        more: How many further media it has.
-    """
+    """A row of a batch, with the link to its sheet, its first media and texts by name, and how many `more`."""
 
     row: SheetRow
     link: str
@@ -161,14 +149,9 @@ def batch_sheet(
 ) -> str:
     """The page of a batch: every row with its outputs, price and state, and links to its own pages.
 
-    It holds small pictures up to the bounds of one contact sheet, and links what is beyond.
-
     Args:
-        rows: In the order of the table.
         document: As of ``batch --json``, without its rows.
         before: Credits that earlier executions spent; the balances are those of the last one alone.
-        asset_path: Path of the asset with a SHA-256; may raise `KeyError` or `OSError`.
-        beside: Folder of the page; links are relative to it.
     """
     receipts = [row.receipt for row in rows if row.receipt]
     embedder = Embedder.of(receipts, asset_path, beside)

@@ -48,9 +48,7 @@ def film_length(films: Sequence[Film]) -> str:
 
 
 def total_of(found: Estimate) -> str:
-    """What a plan costs in all, whatever limits it: ``3 credits``, ``at least 1, at most 7 credits``, or
-    ``at least 3 credits``.
-    """
+    """What a plan costs in all: ``3 credits``, ``at least 1, at most 7 credits``, ``at least 3 credits``."""
     if found.min == found.max:
         return credits_of(found.min)
     if found.max is None:
@@ -59,7 +57,7 @@ def total_of(found: Estimate) -> str:
 
 
 def without_bound(found: Estimate) -> str:
-    """``no upper bound is known for voice: metered by length …``: the steps of which nobody knows the most."""
+    """``no upper bound is known for voice: metered by length …``."""
     named = [f"for {step}: {why}" for step, why in found.unbounded[:_NAMED]]
     if more := len(found.unbounded) - len(named):
         named.append(f"for {more} more step{'s' * (more > 1)}")
@@ -147,7 +145,5 @@ def _purchase(step_id: str, item: ItemState, bought: Purchase) -> str:
 
 
 def is_sandbox(service: str) -> bool:
-    """Whether a service is the local sandbox, whose media are renderings and whose credits are
-    play money.
-    """
+    """Whether a service is the local sandbox, whose credits are play money."""
     return service.startswith("sandbox:")

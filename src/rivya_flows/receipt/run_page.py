@@ -49,9 +49,9 @@ class Artifact:
 
 
 def artifact_key(*names: str) -> str:
-    """A key from names in any script: lower-case letters, digits and dashes, as Prefect requires.
+    """A key of lower-case letters, digits and dashes, as Prefect requires, from names in any script.
 
-    A name that changes on the way gets a piece of its hash, so that two names never share a key.
+    A name that changes on the way gets a piece of its hash: no two share a key.
     """
     return "-".join(map(_key_part, filter(None, names)))
 
@@ -120,10 +120,7 @@ _DOES = {
 
 
 def draw_progress(state: State) -> Artifact:
-    """The share of the known items that have ended, the active steps and the credits so far.
-
-    The percentage can fall when a fan-out adds items.
-    """
+    """The share of the known items that have ended (it falls when a fan-out adds items), and what works now."""
     steps = [state.steps[step_id] for step_id in state.plan.parts["steps"]]
     total = sum(len(step.items) if step.expanded else 1 for step in steps)
     done = sum(step.tally.ended for step in steps)
@@ -199,8 +196,7 @@ def _cell(row: GroupRow, links: MediaLinks) -> str:
 def draw_ledger(receipt: Receipt) -> Artifact | None:
     """One row for each purchase; None if nothing was bought.
 
-    Markdown and not a table of Prefect's: one UI renders its cells as Markdown and the other as
-    text, so no escaping is safe in both.
+    No table of Prefect's: one UI reads its cells as Markdown and the other as text.
     """
     if not receipt.ledger:
         return None
