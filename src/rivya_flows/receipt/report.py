@@ -8,7 +8,7 @@ import os
 import re
 import threading
 import uuid
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
@@ -117,7 +117,7 @@ class RunReporter:
         self._folder = row.folder if in_folder else None
         self._history = History()
         self._state: State | None = None
-        self._behind: deque[events.Event] = deque()
+        self._replayed = 0  # the last entry that the state has
         self._following = threading.Lock()
         self._writing = threading.Lock()
         self._copied: dict[Path, str] = {}
@@ -139,36 +139,35 @@ class RunReporter:
         with self._following:
             if entry.seq == self._history.seq + 1:
                 self._history.add(entry)
-                self._behind.append(entry.event)
                 if isinstance(entry.event, _REPORTED):
-                    self._state, self._behind = state.copy(), deque()
+                    self._state, self._replayed = state.copy(), entry.seq
 
     def follow(self) -> State:
         """Reads what is new in the journal; gives the state after it. ValueError if it is empty."""
         return self._read()[1]
 
     def receipt(self) -> Receipt:
-        """The receipt as far as the journal was followed."""
-        with self._following:
-            now = self._now()
-        return receipt_of(*now)
+        """The receipt as far as the journal goes; reads it as `follow` does."""
+        return receipt_of(*self._read())
 
     def _read(self) -> tuple[History, State]:
-        new = self._journal.entries(self.row.run_id, after=self.seq)
-        with self._following:  # not while it reads, since `record` must not wait for a disk
-            for entry in new:
-                if entry.seq > self._history.seq:
-                    self._history.add(entry)
-                    self._behind.append(entry.event)
-            return self._now()
-
-    def _now(self) -> tuple[History, State]:
         """Copies of the history and of the state after all of it."""
-        if self._state is None:
-            self._state, self._behind = replay(self._behind), deque()
-        while self._behind:
-            step_queue(self._state, self._behind.popleft())
-        return self._history.copy(), self._state.copy()
+        while True:
+            new = self._journal.entries(self.row.run_id, after=self._replayed)
+            with self._following:  # not while it reads, since `record` must not wait for a disk
+                for entry in new:
+                    if entry.seq > self._history.seq:
+                        self._history.add(entry)
+                new = tuple(entry for entry in new if entry.seq > self._replayed)
+                if self._state is None:
+                    self._state = replay(entry.event for entry in new)
+                else:
+                    for entry in new:
+                        step_queue(self._state, entry.event)
+                if new:
+                    self._replayed = new[-1].seq
+                if self._replayed >= self._history.seq:  # nothing was recorded after it was read
+                    return self._history.copy(), self._state.copy()
 
     def write(self) -> RunReport:
         """The report of the run as far as its journal goes; waits for disks, so call it in a thread.
