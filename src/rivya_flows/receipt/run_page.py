@@ -266,44 +266,10 @@ class _Outputs:
     left: int = _MOST_MEDIA
 
     def value(self, name: str, value: Any) -> Iterator[str]:
-        """An output or a part of it."""
-        if value is None:
-            yield "nothing"
-        elif asset := recorded_asset(value, self.recorded):
-            yield from self._medium(name, asset)
-        elif isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
-            yield from self._list(name, value)
-        elif by := self._by_format(value):
-            for key, asset in by:
-                yield from self._medium(f"{name} {key}", asset)
-        elif isinstance(value, str):
-            yield quotation(value)
-        else:
-            yield quotation(json.dumps(value, ensure_ascii=False, indent=2, default=str))
-
-    def _by_format(self, value: Any) -> list[tuple[str, Asset]]:
-        """The media of the output `by` of a composition or a layout; empty if it is not one."""
-        parts = value.items() if isinstance(value, Mapping) else ()
-        made = [
-            (key, asset)
-            for key, one in parts
-            if isinstance(one, Mapping)
-            and (asset := recorded_asset(one.get("asset"), self.recorded))
-        ]
-        return made if len(made) == len(parts) else []
-
-    def _medium(self, name: str, asset: Asset) -> Iterator[str]:
-        if self.left > 0:
-            yield _medium(label(*self.makers.get(asset.sha256, (name, ""))), asset, self.links)
-        elif self.left == 0:
-            yield "more media are on the contact sheet"
-        self.left -= 1
-
-    def _list(self, name: str, values: list[Any]) -> Iterator[str]:
-        """Side by side where all are stills, else one below the other."""
-        media = filter(None, (recorded_asset(one, self.recorded) for one in values))
+        """The media of an output, side by side where all are stills; of any other value its text or JSON."""
+        media = self._media(value)
         stills = [(one, url) for one in media if _is_still(one) and (url := self.links.whole(one))]
-        if len(stills) == len(values) <= self.left:
+        if 1 < len(stills) == len(media) <= self.left:
             self.left -= len(stills)
             names = [self.makers.get(one.sha256, ("", ""))[1] for one, _ in stills]
             yield gallery(
@@ -312,9 +278,29 @@ class _Outputs:
                     for n, (one, url) in enumerate(stills)
                 ]
             )
-            return
-        for number, one in enumerate(values, 1):
-            yield from self.value(f"{name} {number}", one)
+        elif media:
+            for one in media[: max(0, self.left)]:
+                yield _medium(label(*self.makers.get(one.sha256, (name, ""))), one, self.links)
+            if len(media) > self.left >= 0:
+                yield "more media are on the contact sheet"
+            self.left -= len(media)
+        elif value is None:
+            yield "nothing"
+        else:
+            words = json.dumps(value, ensure_ascii=False, indent=2, default=str)
+            yield quotation(value if isinstance(value, str) else words)
+
+    def _media(self, value: Any) -> list[Asset]:
+        """Those of a medium, a list of media, or the output `by` of a composition or a layout; else none."""
+        if asset := recorded_asset(value, self.recorded):
+            return [asset]
+        parts = value if isinstance(value, list) else []
+        if isinstance(value, Mapping):
+            parts = [
+                one.get("asset") if isinstance(one, Mapping) else one for one in value.values()
+            ]
+        found = [self._media(one) for one in parts if one is not None]
+        return [asset for one in found for asset in one] if all(found) else []
 
 
 def _makers(receipt: Receipt) -> dict[str, tuple[str, str]]:
