@@ -52,10 +52,7 @@ def missing(extra: str) -> tuple[str, ...]:
 
 
 def install(extra: str) -> str:
-    """The command that installs an extra.
-
-    It names no distribution of this repository: no registry has them, so anybody may take the names.
-    """
+    """The command that installs an extra; it names no distribution of ours, which no registry has."""
     script = _ROOT / "scripts" / "install"
     if Path(sys.prefix) == _ROOT / ".venv" and script.exists():
         return f"{shlex.quote(str(script))} {extra}"

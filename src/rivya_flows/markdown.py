@@ -74,11 +74,9 @@ def table(
 
 
 def gallery(pictures: Sequence[tuple[str, str, str]]) -> str:
-    """Pictures side by side with their names below; takes triples of name, URL of a small picture, and
-    URL of the whole.
+    """Pictures side by side with their names below; takes triples of name, small picture and whole one.
 
-    One table for all: a name in a cell would widen its column, and the pictures of a table with one
-    row would fill the page.
+    One table for all, without names: in a cell they would widen it, and a table of one row fills the page.
     """
     rows = _in_rows(pictures, _ACROSS)
     names = "  \n".join(

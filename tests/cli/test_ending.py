@@ -91,7 +91,7 @@ def test_after_a_wrong_output_the_spec_is_mended_and_not_the_run_resumed(
     assert "output lines failed: steps.talk.by has no " in told.out
     assert f"rivya-flows fork {report.run_id} --spec spec.yaml" in told.err
     assert "resume with" not in told.err
-    assert "output lines — steps.talk.by has no" in report.sheet_path.read_text()
+    assert "output lines &mdash; steps.talk.by has no" in report.sheet_path.read_text()
 
 
 def test_a_purchase_without_an_answer_may_be_paid_and_does_not_count_as_running(

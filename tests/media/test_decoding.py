@@ -26,7 +26,7 @@ from rivya_flows.errors import MediaError
 from rivya_flows.media import decoder, decoding
 from rivya_flows.media.bounds import LIMITS, MAX_DECODINGS
 from rivya_flows.media.decoder import Call
-from rivya_flows.media.decoding import draw_poster, lay_out, poster, probe, probed, render
+from rivya_flows.media.decoding import draw_poster, poster, probe, probed, render
 from rivya_flows.store.assets import AssetStore
 from support.composed_media import film, still
 from support.hostile_media import (
@@ -487,7 +487,7 @@ def test_a_composition_is_rendered_in_each_format_and_tells_how_far_it_is(tmp_pa
 
 def test_a_layout_is_a_picture_of_each_format(tmp_path: Path) -> None:
     work = Layout(image=still(tmp_path / "a.png", (64, 64)), formats=("4:5",))
-    made = asyncio.run(lay_out(work, tmp_path / "out"))
+    made = asyncio.run(render(work, tmp_path / "out"))
     assert [(name, one.width, one.height) for name, one in made.media.items()] == [
         ("4x5.png", 1080, 1350)
     ]
@@ -519,7 +519,7 @@ def test_a_cancelled_rendering_leaves_no_file_and_no_process_at_work(tmp_path: P
         with pytest.raises(asyncio.CancelledError):
             await task
         assert not (tmp_path / "out").exists()
-        made = await lay_out(Layout(image=work.clips[0].media), tmp_path / "next")
+        made = await render(Layout(image=work.clips[0].media), tmp_path / "next")
         assert len(made.media) == 1
 
     asyncio.run(cancelled())

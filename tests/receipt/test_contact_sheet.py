@@ -82,7 +82,7 @@ def test_a_whole_receipt_is_shown(store: Store) -> None:
     assert page.open == []
     for words in (
         "Product launch", "run-20261125-005221-k3f9", "25 November 2026, 00:52 UTC",
-        "took 1 h 1 min 37 s", "https://rivya.ai", "1,000", "988", "z-image (fallback 2)", "seedream (fallback 1)", "aspect_ratio 9:16",
+        "took 1 h 1 min", "https://rivya.ai", "1,000", "988", "z-image (fallback 2)", "seedream (fallback 1)", "aspect_ratio 9:16",
         "a lamp", "task_1", "the job failed", "Wake up", "neon, noir", "9 × 16", "3.2 s",
         '"visual": "oak"', "Ledger, 1 purchase",
     ):  # fmt: skip
@@ -426,9 +426,11 @@ def test_captions_with_half_of_a_character_are_on_the_page(tmp_path: Path) -> No
     assert "2 captions" in page.text
 
 
-def test_credits_that_add_up_to_nothing_have_no_waterfall() -> None:
-    steps = [{"id": name, "credits": credits} for name, credits in (("a", 5), ("b", -5))]
-    assert "--share: 100.0%" in contact_sheet(parsed({"steps": steps}), Path)
+@pytest.mark.parametrize(("credits", "drawn"), [((5, 0), True), ((0, 0), False)])
+def test_credits_have_a_waterfall_if_any_are_spent(credits: tuple[int, int], drawn: bool) -> None:
+    steps = [{"id": name, "credits": paid} for name, paid in zip("ab", credits, strict=True)]
+    html = contact_sheet(parsed({"steps": steps}), Path)
+    assert ("--share: 100.0%" in html, "Where the credits went" in html) == (drawn, drawn)
 
 
 @pytest.mark.parametrize(("status", "told"), [("suspended", False), ("completed", True)])

@@ -19,7 +19,6 @@ from rivya_flows.receipt.questions import MediaLinks
 from rivya_flows.receipt.run_page import (
     GroupRow,
     artifact_key,
-    draw_choices,
     draw_group,
     draw_ledger,
     draw_medium,
@@ -153,25 +152,29 @@ def test_a_pick_shows_what_was_picked_by_whom_and_the_scores() -> None:
     ]  # fmt: skip
     choice = {
         "mode": "human", "question": "Which *one*?", "waiting": False, "picked": ["neon"], "by": by,
-        "round": 1, "notes": ["warmer"], "judge_error": None, "candidates": candidates,
+        "round": 1, "notes": ["warmer"], "candidates": candidates,
+        "judge": {"model": "m", "least": 5, "criteria": []},
     }  # fmt: skip
     steps = [{"id": "hero", "items": [{"key": "", "choice": choice}]}]
     document = {"run_id": "run-1", "status": "suspended", "steps": steps}
-    shown = "\n".join(draw_choices(parsed(document), deployed=True))
-    assert r"**hero**: neon, picked by A\|na in Prefect's form (Which \*one\*?)" in shown
-    assert "round 2, with the note: warmer" in shown
-    assert "| 2 | neon | 7 of 10, picked | &lt;b&gt;lit&lt;/b&gt; |" in shown
-    assert "| 1 | studio | 8.5 of 10, proposed |" in shown
+    shown = page_of(document)
+    assert r"* hero: neon, picked by A\|na in Prefect's form (Which \*one\*?)" in shown
+    assert "  * round 2, with the note: warmer" in shown
+    assert "  * neon 7 of 10, picked: &lt;b&gt;lit&lt;/b&gt;" in shown
+    assert "  * studio 8.5 of 10, proposed: " in shown
     choice |= {"waiting": True, "picked": [], "count": 1}
-    shown = "\n".join(draw_choices(parsed(document), deployed=True))
-    assert "**hero**: waits for an answer: *Resume*" in shown
+    shown = page_of(document)
+    assert r"* hero waits for an answer: Which \*one\*?" in shown
+    assert "  * answer with Resume, in the menu of this run" in shown
     # Neither a run of a command nor one that failed has *Resume*.
-    command = "`rivya-flows resume run-1 --answer hero=NUMBER`"
-    shown = "\n".join(draw_choices(parsed(document), deployed=False))
-    assert f"**hero**: waits for an answer: {command}" in shown
-    shown = "\n".join(draw_choices(parsed({**document, "status": "failed"}), deployed=True))
-    assert f"an answer still counts: {command}" in shown
-    assert draw_choices(parsed({"steps": []}), deployed=True) == []
+    command = "  * `rivya-flows resume run-1 --answer hero=NUMBER`"
+    assert command in page_of(document, deployed=False)
+    assert command in page_of({**document, "status": "failed"})
+    assert "Picks" not in page_of({"steps": []})
+
+
+def page_of(document: dict[str, Any], *, deployed: bool = True) -> str:
+    return str(draw_outputs(parsed(document), None, LINKS, deployed=deployed).data)
 
 
 async def test_the_plan_has_a_graph_and_a_price_for_each_item(studio: Studio) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from rivya_flows.plans.names import label
 from rivya_flows.receipt.contact_sheet import contact_sheet
 from rivya_flows.receipt.embedding import Embedder
 from rivya_flows.receipt.sheet_origins import Origins, Source
@@ -70,42 +71,42 @@ def origins_of(receipt: dict[str, Any], store: Store) -> Origins:
     return Origins(made, embedder, [step.id for step in made.steps])
 
 
+def names(source: Source) -> str | None:
+    """The item that made a source, or as what the run was given it."""
+    assert source.card
+    maker = source.card.made_by
+    return label(maker.step, maker.key) if maker else source.card.given_as
+
+
 def test_an_output_names_its_maker_and_the_chain_back_to_what_was_given(store: Store) -> None:
     receipt = receipt_of(store)
     [spot] = origins_of(receipt, store).of(receipt["outputs"]["films"])
-    assert (spot.name, spot.facts, spot.picture, spot.anchor) == (
-        "spot",
-        ("compose",),
-        None,
-        "step-spot",
-    )
+    assert (names(spot), spot.picture, spot.anchor) == ("spot", None, "step-spot")
     neon, again = spot.sources
     [photo] = neon.sources
-    assert (neon.name, neon.facts) == (
-        "stills[neon]",
-        ("z-image", "4\N{NO-BREAK SPACE}cr", "task_1"),
-    )
-    assert neon.picked == "picked for hero"
-    assert neon.by == "by Priya in Prefect's form"
-    assert neon.prompt == f"a lamp {EVIL}"
-    assert (photo.name, photo.again, photo.sources) == ("input photo", False, ())
-    assert (again.name, again.again) == ("input photo", True)
+    assert (names(neon), neon.pick) == ("stills[neon]", ("hero", "by Priya in Prefect's form"))
+    assert (names(photo), photo.again, photo.sources) == ("inputs.photo", False, ())
+    assert (names(again), again.again) == ("inputs.photo", True)
+
+
+def test_the_page_says_of_a_source_how_it_was_made_and_who_picked_it(store: Store) -> None:
+    html = contact_sheet(parsed(receipt_of(store)), store)
+    assert "z-image · 4\N{NO-BREAK SPACE}cr · task_1" in html
+    assert "a lamp &#34;&gt;&lt;script&gt;" in html
+    assert 'picked for hero</span><span class="told">by Priya in Prefect' in html
 
 
 def test_an_item_names_what_it_took_and_not_itself(store: Store) -> None:
     receipt = receipt_of(store)
     origins = origins_of(receipt, store)
     stills, hero, spot = receipt["steps"]
-    assert [one.name for one in origins.of(stills["items"][0]["assets"], ("stills", "studio"))] == [
-        "input photo"
-    ]
+    studio = origins.of(stills["items"][0]["assets"], ("stills", "studio"))
+    assert [*map(names, studio)] == ["inputs.photo"]
     # A pick made nothing: its card names the item that did.
-    assert [one.name for one in origins.of(hero["items"][0]["assets"], ("hero", ""))] == [
-        "stills[neon]"
-    ]
-    assert [one.name for one in origins.of(spot["items"][0]["assets"], ("spot", ""))] == [
-        "stills[neon]", "input photo",
-    ]  # fmt: skip
+    picked = origins.of(hero["items"][0]["assets"], ("hero", ""))
+    assert [*map(names, picked)] == ["stills[neon]"]
+    composed = origins.of(spot["items"][0]["assets"], ("spot", ""))
+    assert [*map(names, composed)] == ["stills[neon]", "inputs.photo"]
     assert origins.of("words") == ()
 
 
@@ -127,7 +128,7 @@ def test_what_is_gone_is_named_without_a_picture(store: Store) -> None:
     (store.folder / receipt["assets"][0]["sha256"]).unlink()
     [spot] = origins_of(receipt, store).of(receipt["outputs"]["films"])
     photo = spot.sources[1]
-    assert (photo.name, photo.picture, photo.anchor) == ("input photo", None, "")
+    assert (names(photo), photo.picture, photo.anchor) == ("inputs.photo", None, "")
     assert Page(contact_sheet(parsed(receipt), store)).open == []
 
 
@@ -148,4 +149,4 @@ def test_the_sources_of_a_place_are_bounded(store: Store) -> None:
     }  # fmt: skip
     found = origins_of(receipt, store).of([film], ("spot", ""))
     assert len(found) == 25
-    assert found[-1] == Source(None, "", "", more=36)
+    assert found[-1] == Source(None, more=36)

@@ -170,18 +170,21 @@ def drawn(
             for cell, width in zip(cells, fitting.widths, strict=True)
         )
         for line in zip_longest(*texts, fillvalue=""):
-            words = ""
+            words = []
             for at, cell, width, text in zip(
                 fitting.kept, cells, fitting.widths, line, strict=True
             ):
                 blanks = " " * (width - width_of(text))
-                shown = text
-                if coloured and text and not isinstance(cell, str) and (style := cell[1]):
-                    is_weight = style in ("bold", "dim")
-                    shown = click.style(text, **({style: True} if is_weight else {"fg": style}))
-                words += blanks + shown if ">" in columns[at][:2] else shown + blanks
-                words += " " * fitting.gap
-            yield words.rstrip()
+                shown = _styled(text, cell) if coloured else text
+                words.append(blanks + shown if ">" in columns[at][:2] else shown + blanks)
+            yield (" " * fitting.gap).join(words).rstrip()
+
+
+def _styled(text: str, cell: Cell) -> str:
+    style = "" if isinstance(cell, str) else cell[1]
+    if not (style and text):
+        return text
+    return click.style(text, **({style: True} if style in ("bold", "dim") else {"fg": style}))
 
 
 def blocks(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterator[str]:

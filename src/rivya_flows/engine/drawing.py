@@ -59,11 +59,8 @@ async def _drawn(
             ) from error
         try:
             async with asyncio.timeout(seconds):
-                if isinstance(film, Composition):
-                    progress = partial(run.rendering, work.step, work.key)
-                    found = await decoding.render(film, target, progress)
-                else:
-                    found = await decoding.lay_out(film, target)
+                progress = partial(run.rendering, work.step, work.key)
+                found = await decoding.render(film, target, progress)
         except TimeoutError as error:
             message = f"the {type(film).__name__.lower()} took longer than {seconds:g} s"
             raise MediaError(message, "raise the step's `timeout`") from error

@@ -46,11 +46,7 @@ wait."""
 
 @dataclass(frozen=True)
 class Limits:
-    """Resources that one decoding may use.
-
-    Attributes:
-        file_bytes: Size of a file that it writes; 0 if it writes none.
-    """
+    """Resources that one decoding may use; `file_bytes` are those of a file that it writes."""
 
     kind: str
     seconds: float

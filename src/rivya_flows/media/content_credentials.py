@@ -76,18 +76,21 @@ def sign(
     created_at: str,
     ingredients: Sequence[Ingredient],
 ) -> None:
-    """Add signed content credentials to a file, atomically; `created_at` is ISO 8601.
-
-    Raises:
-        MediaError: It cannot be signed; the file is as it was.
-    """
+    """Add signed content credentials to a file, atomically; `created_at` is ISO 8601."""
     import c2pa
 
+    agent = {"name": "rivya-flows", "version": __version__}
+    created = {
+        "action": "c2pa.created",
+        "when": created_at,
+        "digitalSourceType": _SOURCE_TYPE,
+        "softwareAgent": agent,
+    }
     manifest = {
-        "claim_generator_info": [{"name": "rivya-flows", "version": __version__}],
+        "claim_generator_info": [agent],
         "title": title,
         "assertions": [
-            {"label": "c2pa.actions", "data": {"actions": [_created(created_at)]}},
+            {"label": "c2pa.actions", "data": {"actions": [created]}},
             {"label": _RUN, "data": dict(run)},
         ],
         "ingredients": [
@@ -117,11 +120,7 @@ def sign(
 
 
 def read_credentials(path: Path) -> Credentials | None:
-    """The content credentials of an untrusted file; None if it has none.
-
-    Raises:
-        MediaError: It cannot be read, or is of an unknown kind.
-    """
+    """The content credentials of an untrusted file; None if it has none."""
     import c2pa
 
     try:
@@ -137,20 +136,10 @@ def read_credentials(path: Path) -> Credentials | None:
                 return _credentials(json.loads(reader.json()))
     except OSError as error:
         raise MediaError(f"{path}: cannot be read: {error.strerror}") from error
+    except c2pa.C2paError.ManifestNotFound:
+        return None
     except c2pa.C2paError as error:
-        if isinstance(error, c2pa.C2paError.ManifestNotFound):
-            return None
         return Credentials(False, problems=(_short(error),))
-
-
-def _created(at: str) -> dict[str, Any]:
-    agent = {"name": "rivya-flows", "version": __version__}
-    return {
-        "action": "c2pa.created",
-        "when": at,
-        "digitalSourceType": _SOURCE_TYPE,
-        "softwareAgent": agent,
-    }
 
 
 def _credentials(document: Mapping[str, Any]) -> Credentials:
@@ -165,29 +154,27 @@ def _credentials(document: Mapping[str, Any]) -> Credentials:
     signature = manifest.get("signature_info") or {}
     generators = manifest.get("claim_generator_info") or [{}]
     failures = document.get("validation_results", {}).get("activeManifest", {}).get("failure", [])
-    state = document.get("validation_state")
     types = [_short(one["digitalSourceType"]) for one in actions if one.get("digitalSourceType")]
     dates = [one["when"] for one in actions if one.get("when")]
     return Credentials(
-        valid=state in ("Valid", "Trusted"),
+        valid=document.get("validation_state") in ("Valid", "Trusted"),
         signer=_text(signature.get("common_name")),
         issuer=_text(signature.get("issuer")),
         signed_at=_text(signature.get("time")),
         created_at=_text(dates[0]) if dates else None,
         generator=_text(generators[0].get("name")),
         source_types=tuple(dict.fromkeys(one.rpartition("/")[2] for one in types))[:_MAX_LISTED],
-        ingredients=tuple(
-            Ingredient(
-                _short(one.get("title", "")),
-                _short(one.get("instance_id", "")).removeprefix("sha256:"),
-            )
-            for one in manifest.get("ingredients", [])[:_MAX_LISTED]
-        ),
+        ingredients=tuple(map(_ingredient, manifest.get("ingredients", [])[:_MAX_LISTED])),
         run=_text((data.get(_RUN) or {}).get("id")),
         problems=tuple(
             _short(f"{one.get('code')}: {one.get('explanation')}") for one in failures[:_MAX_LISTED]
         ),
     )
+
+
+def _ingredient(one: Mapping[str, Any]) -> Ingredient:
+    sha256 = _short(one.get("instance_id", "")).removeprefix("sha256:")
+    return Ingredient(_short(one.get("title", "")), sha256)
 
 
 def _text(value: object) -> str | None:
@@ -199,11 +186,7 @@ def _short(value: object) -> str:
 
 
 def opened(signer: Signer) -> Any:
-    """The signer of the C2PA library, which is closed after use.
-
-    Raises:
-        UsageError: The certificate or the key cannot be used.
-    """
+    """The signer of the C2PA library, to be closed; UsageError if it cannot be used."""
     import c2pa
 
     try:

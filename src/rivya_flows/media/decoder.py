@@ -79,11 +79,7 @@ class Decoder:
         return self._process.poll() is None
 
     def connect(self) -> tuple[socket.socket, socket.socket]:
-        """The connections of one call: to its worker, and to the decoder about it.
-
-        Raises:
-            OSError: The decoder has died.
-        """
+        """The connections of one call: to its worker, and to the decoder about it; OSError if that has died."""
         answers, worker = socket.socketpair()
         about, theirs = socket.socketpair()
         try:
@@ -198,7 +194,6 @@ class Call(Generic[T]):
     _answered: threading.Event = field(default_factory=threading.Event, init=False)
 
     def submit(self) -> Future[T]:
-        """Give it to the pool of its kind; the future is done when it is answered."""
         return _POOLS.setdefault(LIMITS[self.name].kind, Pool()).submit(self)
 
     def wait(self) -> T:
@@ -225,11 +220,7 @@ class Call(Generic[T]):
             self._answered.wait(_GRACE_SECONDS)
 
     def answer(self) -> T:
-        """The result, from the decoder.
-
-        Raises:
-            MediaError: The medium is broken, or exceeds a bound.
-        """
+        """The result, from the decoder; MediaError if the medium is broken, or exceeds a bound."""
         limits = LIMITS[self.name]
         wanted = {"call": self.name, "limits": asdict(limits)}
         wanted |= {"about": str(self.about), "arguments": dict(self.arguments)}
@@ -253,10 +244,7 @@ class Call(Generic[T]):
     def _ask(self, request: bytes, seconds: float) -> tuple[int, bytes]:
         """The signal that ended the worker, 0 for none, and its answer.
 
-        Raises:
-            TimeoutError: It did not end in time.
-            ValueError: It answered nonsense.
-            OSError: The decoder has died.
+        ValueError if that is nonsense; otherwise as `_Talk.lines`.
         """
         decoder = running()
         try:

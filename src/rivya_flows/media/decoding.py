@@ -1,8 +1,8 @@
 """Decodes untrusted media in a separate process, within bounds.
 
-`probe`, `poster`, `render` and `lay_out` do what their namesakes in this package do, in a process
-without secrets in its environment, which ends with its bounds, with Ctrl-C, with a cancelled task, and
-with this process. Its answers are validated as untrusted input.
+It has no secrets in its environment, and ends with its bounds, with Ctrl-C, with a cancelled task, and
+with this process. Its answers are validated as untrusted input. A medium that is missing, broken, of
+the wrong kind or beyond a bound is a `MediaError`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ from rivya_flows.media.bounds import MAX_POSTERS
 from rivya_flows.media.content_credentials import Credentials
 from rivya_flows.media.decoder import Call
 
-_COMPOSITION, _LAYOUT = Path("the composition"), Path("the layout")  # as errors name them
 MAX_LOST_CHARACTERS = 500
 _PROBE = TypeAdapter(Probe)
 _RENDERED = TypeAdapter(Rendered)
@@ -45,11 +44,7 @@ _Form = Literal["jpeg", "webp"]
 
 
 def probe(path: Path) -> Probe:
-    """Probe a file by its bytes, not its name.
-
-    Raises:
-        MediaError: It is missing, empty, of an unknown type, too large, broken or truncated.
-    """
+    """Probe a file by its bytes, not its name."""
     return _probe_of(path).wait()
 
 
@@ -91,41 +86,20 @@ def _poster_of(path: Path, side: int, form: _Form) -> Call[bytes | None]:
 
 
 def credentials(path: Path) -> Credentials | None:
-    """The content credentials of a file; None if it has none. Needs the extra ``c2pa``.
-
-    Raises:
-        MediaError: It cannot be read, or is of an unknown kind.
-    """
+    """The content credentials of a file; None if it has none. Needs the extra ``c2pa``."""
     return Call("credentials", path, {"path": str(path)}, _CREDENTIALS.validate_python).wait()
 
 
 async def render(
-    composition: Composition, folder: Path, progress: Callable[[float], object] = lambda _: None
+    work: Composition | Layout, folder: Path, progress: Callable[[float], object] = lambda _: None
 ) -> Rendered:
-    """Render a film once for each format, with its extras, see `rivya_cut.final_cut`.
+    """Render a film or a still once for each format, with its extras, see `rivya_cut.final_cut`.
 
     The folder must not exist. On success it has exactly the files of the result, and is gone after an
-    error or a cancellation. `progress` is called in the event loop with the share that is done, 0 to 1,
-    at most 99 times.
-
-    Raises:
-        MediaError: A file is missing, broken or of the wrong kind, or the result cannot be written.
+    error or a cancellation. `progress` is called in the event loop with the share of a film that is
+    done, 0 to 1, at most 99 times.
     """
-    return await _rendered("render", composition, folder, _COMPOSITION, progress)
-
-
-async def lay_out(layout: Layout, folder: Path) -> Rendered:
-    """Render a still once for each format; as `render`."""
-    return await _rendered("lay_out", layout, folder, _LAYOUT)
-
-
-async def _rendered(
-    name: str,
-    work: Composition | Layout,
-    folder: Path,
-    about: Path,
-    progress: Callable[[float], object] = lambda _: None,
-) -> Rendered:
+    about = Path(f"the {type(work).__name__.lower()}")  # as errors name it
     loop, context = asyncio.get_running_loop(), contextvars.copy_context()
 
     def heard(share: float) -> None:  # in a thread, which has no context of its own
@@ -134,13 +108,14 @@ async def _rendered(
                 loop.call_soon_threadsafe(progress, share, context=context)
 
     arguments = {"work": work.model_dump_json(), "folder": str(folder)}
+    name = "render" if isinstance(work, Composition) else "lay_out"
     call = Call(name, about, arguments, lambda found: checked_rendered(found, work, folder), heard)
     folder.mkdir(parents=True)
-    with contextlib.ExitStack() as unless_rendered:
-        unless_rendered.callback(shutil.rmtree, folder, ignore_errors=True)
-        rendered = await call.wait_async()
-        unless_rendered.pop_all()
-    return rendered
+    try:
+        return await call.wait_async()
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def wanted_names(work: Composition | Layout) -> tuple[frozenset[str], frozenset[str]]:
@@ -154,11 +129,7 @@ def wanted_names(work: Composition | Layout) -> tuple[frozenset[str], frozenset[
 
 
 def checked_probe(probe: Probe) -> Probe:
-    """The same probe.
-
-    Raises:
-        ValueError: Its type has no file suffix, or its length is no number.
-    """
+    """The same probe; ValueError if its type has no file suffix, or its length is no number."""
     # File names are made from the type, and JSON has no infinity.
     if not suffix_of(probe.mime_type) or not math.isfinite(probe.duration_seconds or 0):
         raise ValueError("not a medium")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
@@ -26,9 +25,6 @@ def comparison(*journals: Sequence[Stamped]) -> dict[str, Any]:
     """Two runs as one JSON document; each pair of values has that of the first run first.
 
     A medium has no path and no URL: it is the same if its bytes are.
-
-    Raises:
-        ValueError: A journal is empty.
     """
     made = [receipt(entries) for entries in journals]
     seconds = [_seconds(entries) for entries in journals]
@@ -155,23 +151,25 @@ there is room."""
 def comparison_page(
     comparison: Mapping[str, Any], receipts: Sequence[Receipt], asset_paths: Sequence[AssetPath]
 ) -> str:
-    """The page of a comparison.
-
-    Args:
-        receipts: Of the two runs, in the same order.
-        asset_paths: Of each run: path of the asset with a SHA-256; may raise `KeyError` or `OSError`.
-    """
+    """The page of a comparison; receipts and paths are those of its two runs, in the same order."""
     embedders = [Embedder.of([one], path) for one, path in zip(receipts, asset_paths, strict=True)]
     for embedder, one in zip(embedders, receipts, strict=True):
         embedder.small_bytes = _WHOLE_BYTES
         embedder.left = _MAX_BYTES // len(embedders)
         embedder.draw(asset.sha256 for asset in assets_in(one.outputs))
-    sides = [_Side(*pair) for pair in zip(embedders, receipts, strict=True)]
-    outputs = [_shown_output(one, sides) for one in comparison["outputs"]]
+    outputs = [_shown_output(one, embedders) for one in comparison["outputs"]]
     outputs.sort(key=lambda one: (one[0]["same"], not any(map(_has_films, one[1]))))
     for embedder in embedders:
         embedder.small_bytes = _SMALL_BYTES
-    steps = [(step, [*_shown_items(step, sides)]) for step in comparison["steps"]]
+    made = [
+        {
+            (step.id, item.key): embedder.of_item(item.assets)
+            for step, item in one.each()
+            if step.uses != "pick"  # what was picked stands where it was made
+        }
+        for embedder, one in zip(embedders, receipts, strict=True)
+    ]
+    steps = [(step, [*_shown_items(step, made)]) for step in comparison["steps"]]
     view = {
         "titles": [*dict.fromkeys(one.title or one.name for one in receipts)],
         "subjects": [*dict.fromkeys(one.subject for one in receipts if one.subject)],
@@ -184,40 +182,18 @@ def comparison_page(
     return rendered("comparison.html", view, beside_media=inside)
 
 
-class _Side:
-    """The media of one run, which are in the page themselves; without a script none can be shared.
-
-    A film or sound is there once, its poster and a picture wherever they are shown.
-    """
-
-    def __init__(self, embedder: Embedder, receipt: Receipt) -> None:
-        self.embedder = embedder
-        self.assets = {(step.id, item.key): item.assets for step, item in receipt.each()}
-        self._first: dict[str, SheetMedium] = {}
-
-    def shown(self, media: Sequence[SheetMedium]) -> list[SheetMedium]:
-        """The same media as this page shows them."""
-        return [self._shown(one) for one in media]
-
-    def _shown(self, one: SheetMedium) -> SheetMedium:
-        first = self._first.setdefault(one.anchor, one)
-        inside = first.source.startswith("data:") and (one.first or one.kind == "image")
-        source = first.source if inside else ""
-        return replace(one, source=source, poster=first.poster, gone=not first.source)
-
-
 _Duo = tuple[SheetMedium | None, ...]
 
 
 def _shown_output(
-    output: Mapping[str, Any], sides: Sequence[_Side]
+    output: Mapping[str, Any], embedders: Sequence[Embedder]
 ) -> tuple[Mapping[str, Any], list[_Duo], list[str]]:
     """An output, its media in pairs, and the texts of the runs that have none of it."""
-    pairs = [*zip(output["values"], sides, strict=True)]
-    media = [side.shown(side.embedder.media(value)) for value, side in pairs]
+    values = output["values"]
+    media = [one.media(value) for one, value in zip(embedders, values, strict=True)]
     texts = [
         "" if found else text_of(value) or "not made"
-        for (value, _), found in zip(pairs, media, strict=True)
+        for value, found in zip(values, media, strict=True)
     ]
     return output, [*zip_longest(*media)], texts if any(texts) else []
 
@@ -227,15 +203,9 @@ def _has_films(duo: _Duo) -> bool:
 
 
 def _shown_items(
-    step: Mapping[str, Any], sides: Sequence[_Side]
+    step: Mapping[str, Any], made: Sequence[Mapping[tuple[str, str], list[SheetMedium]]]
 ) -> Iterator[tuple[Mapping[str, Any], list[list[SheetMedium]]]]:
     """The items that are not skipped in both runs, and the media of each run."""
     for item in step["items"]:
-        media: list[list[SheetMedium]] = []
-        for one, side in zip(item["runs"], sides, strict=True):
-            # What was picked stands where it was made.
-            makes = one and step["uses"] != "pick"
-            assets = side.assets[step["id"], item["key"]] if makes else ()
-            media.append(side.shown(side.embedder.of_item(assets)))
-        if any(one and one["status"] != "skipped" for one in item["runs"]):
-            yield item, media
+        if any(run and run["status"] != "skipped" for run in item["runs"]):
+            yield item, [one.get((step["id"], item["key"]), []) for one in made]

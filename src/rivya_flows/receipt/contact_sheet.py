@@ -17,11 +17,11 @@ from rivya_flows.questions.question import Candidate
 from rivya_flows.receipt.continuing import continuation
 from rivya_flows.receipt.embedding import AssetPath, AssetUrl, Embedder, Rendering, SheetMedium
 from rivya_flows.receipt.model import Choice, EarlierCandidate, Item, Receipt, Step
-from rivya_flows.receipt.pages import duration_text, rendered, text_of
-from rivya_flows.receipt.questions import answering_command, are_numbered, blank_answer
+from rivya_flows.receipt.pages import rendered, text_of
+from rivya_flows.receipt.questions import answering_command, blank_answer
 from rivya_flows.receipt.sheet_graph import graph
 from rivya_flows.receipt.sheet_origins import Origins
-from rivya_flows.receipt.sheet_time import Row, timeline
+from rivya_flows.receipt.sheet_time import timeline
 from rivya_flows.receipt.summary import DONE
 
 _NOT_NEEDED = ("skipped", "suspended", "running")
@@ -31,14 +31,6 @@ _MAX_ROW_MEDIA = 6
 _MAX_ROW_TEXT = 600  # characters of a text there
 _UNFINISHED = ("running", "suspended")  # outputs without a value may still get one
 _NOT_DONE = ("failed", "skipped", "cancelled", "suspended")
-
-
-class Output(NamedTuple):
-    """An output of a run, with its media."""
-
-    name: str
-    value: Any
-    media: list[SheetMedium]
 
 
 class Card(NamedTuple):
@@ -54,36 +46,13 @@ Offers = list[tuple[Candidate | EarlierCandidate, list[SheetMedium]]]
 
 
 class Asked(NamedTuple):
-    """An open question of a run.
-
-    Attributes:
-        name: Of the pick, as an answer has it.
-        earlier: The rounds before, the latest first, by number.
-    """
+    """An open question of a run; `earlier` are the rounds before, the latest first, by number."""
 
     name: str
     item: Item
     choice: Choice
     offers: Offers
     earlier: list[tuple[int, Offers]]
-
-    @property
-    def keys(self) -> list[str]:
-        return [one.key for one in self.choice.candidates]
-
-    @property
-    def numbered(self) -> bool:
-        """Whether candidates are picked by their numbers."""
-        return are_numbered(self.keys)
-
-    @property
-    def blank(self) -> str:
-        """What stands for an answer in the command."""
-        return blank_answer(self.keys, min(self.choice.count, len(self.keys) or 1))
-
-    def answer(self, one: Candidate) -> str:
-        """What picks a candidate."""
-        return one_line(str(one.n) if self.numbered else one.key)
 
 
 def contact_sheet(
@@ -95,42 +64,33 @@ def contact_sheet(
 ) -> str:
     """The page of a run: open questions, outputs, credits by step, every item with its prompt and price.
 
-    It holds small pictures and small files, and links the others.
-
-    Args:
-        asset_path: Path of the asset with a SHA-256; may raise `KeyError` or `OSError`.
-        beside: Folder of the page. Links to files are relative to it; None makes them absolute.
-        asset_url: For a page on a server: gives the URL of an asset, or None.
+    It holds small pictures and small files, and links the others, see `Embedder`.
     """
     embedder = Embedder.of([receipt], asset_path, beside, asset_url)
-    waiting = [choice for _, choice in receipt.choices() if choice.waiting]
-    first = [one.sha256 for choice in waiting for one in choice.candidates if one.sha256]
+    asked = [choice for _, choice in receipt.choices() if choice.waiting]
+    first = [one.sha256 for choice in asked for one in choice.candidates if one.sha256]
     embedder.draw([*first, *(one.sha256 for one in assets_in(receipt.outputs))])
     # In the order of the page: a medium is embedded where it comes first.
     questions = [*_questions(receipt, embedder)]
-    outputs = [Output(n, value, embedder.media(value)) for n, value in receipt.outputs.items()]
+    outputs = [(name, value, embedder.media(value)) for name, value in receipt.outputs.items()]
     if receipt.status in _UNFINISHED:
-        outputs = [one for one in outputs if one.media or text_of(one.value)]
+        outputs = [one for one in outputs if one[2] or text_of(one[1])]
     steps = [_as_begun(step) for step in receipt.steps if _is_shown(step)]
     cards = [[_card(item, embedder) for item in step.items] for step in steps]
-    time = timeline(receipt, steps)
+    blanks = {one.name: blank_answer(one.choice.keys, one.choice.count) for one in questions}
     ended = not questions and receipt.status in ("failed", "cancelled")
     view = {
         "receipt": receipt,
-        "took": duration_text(receipt.started_at, receipt.ended_at) if receipt.ended_at else "",
         "comparing": _comparing(receipt),
         "questions": questions,
         "command_begin": callable_here(answering_command(receipt.run_id, {})),
-        "command": callable_here(
-            answering_command(receipt.run_id, {one.name: one.blank for one in questions})
-        ),
+        "command": callable_here(answering_command(receipt.run_id, blanks)),
         "following": continuation(receipt) if ended else None,
         "kept": [*_kept(receipt)],
         "outputs": outputs,
         "steps": [*zip(steps, cards, strict=True)],
         "origins": Origins(receipt, embedder, [step.id for step in steps]),
-        "timeline": time,
-        "spent": [*_spending(steps, time.rows if time else [None] * len(steps))],
+        "timeline": timeline(receipt, steps),
         "graph": graph(steps),
         "troubles": [(step, item) for step in steps for item in step.items if _is_trouble(item)],
         "served": asset_url is not None,
@@ -140,14 +100,7 @@ def contact_sheet(
 
 @dataclass(frozen=True)
 class SheetRow:
-    """A row of a batch on its contact sheet.
-
-    Attributes:
-        number: From 1.
-        reason: Why it did not complete; None if it did.
-        folder: Of its run; None without one.
-        receipt: Of its run; None without one.
-    """
+    """A row of a batch on its contact sheet, with what names it and the cells that tell it from others."""
 
     number: int
     name: str
@@ -176,12 +129,7 @@ def _is_price(name: str, text: str) -> bool:
 
 
 class BatchCard(NamedTuple):
-    """A row of a batch, with the link to its sheet, and of its outputs the first media and texts.
-
-    Attributes:
-        media: With their names; the first one is the card's.
-        more: How many further media it has.
-    """
+    """A row of a batch, with the link to its sheet, its first media and texts by name, and how many `more`."""
 
     row: SheetRow
     link: str
@@ -201,14 +149,9 @@ def batch_sheet(
 ) -> str:
     """The page of a batch: every row with its outputs, price and state, and links to its own pages.
 
-    It holds small pictures up to the bounds of one contact sheet, and links what is beyond.
-
     Args:
-        rows: In the order of the table.
         document: As of ``batch --json``, without its rows.
         before: Credits that earlier executions spent; the balances are those of the last one alone.
-        asset_path: Path of the asset with a SHA-256; may raise `KeyError` or `OSError`.
-        beside: Folder of the page; links are relative to it.
     """
     receipts = [row.receipt for row in rows if row.receipt]
     embedder = Embedder.of(receipts, asset_path, beside)
@@ -229,7 +172,7 @@ def _batch_card(row: SheetRow, embedder: Embedder) -> BatchCard:
         assets = [*assets_in(value)]
         kept = assets[: _MAX_ROW_MEDIA - len(media)]
         found = [one for asset in kept for one in embedder.of_hash(asset.sha256)]
-        media += [(" · ".join(filter(None, [name, one.key])), one) for one in found]
+        media += [(" · ".join(filter(None, [name, one.about.key])), one) for one in found]
         more += len(assets) - len(kept)
         if not assets and (text := text_of(value)):
             short = text if len(text) <= _MAX_ROW_TEXT else f"{text[: _MAX_ROW_TEXT - 1]}…"
@@ -293,24 +236,3 @@ def _comparing(receipt: Receipt) -> str:
         return ""
     words = [NAME, "compare", receipt.fork.run_id, receipt.run_id, "--open"]
     return callable_here(shlex.join(words))
-
-
-class Spending(NamedTuple):
-    """A step that took time or credits: its bars on the axis of time, and its part of all credits in percent."""
-
-    step: Step
-    time: Row | None
-    paid: int
-    begin: float
-    share: float
-
-
-def _spending(steps: Sequence[Step], times: Sequence[Row | None]) -> Iterator[Spending]:
-    """The steps that took time or credits; each bar starts where the last one ended."""
-    total, spent = sum(max(0, step.credits) for step in steps), 0.0
-    for step, time in zip(steps, times, strict=True):
-        paid = max(0, step.credits)
-        share = 100 * paid / (total or 1)
-        if paid or time:
-            yield Spending(step, time, paid, round(spent, 2), round(share, 2))
-        spent += share

@@ -50,13 +50,10 @@ BOUGHT_AGAIN = ("job_failed", "job_status_unknown", "unexpected_answer")
 
 @dataclass(frozen=True)
 class Continuation:
-    """The next command for a run that did not complete.
+    """The next command for a run that did not complete, in a sentence from `advice` to `more`.
 
     Attributes:
-        advice: What it does, or what to do before it, as the beginning of a sentence.
-        command: Whole, quoted for a shell.
         retry: What *Retry* in Prefect's pages does instead; "" where it does the same.
-        more: The end of the sentence.
     """
 
     advice: str
@@ -69,17 +66,11 @@ class Continuation:
 
     @property
     def markdown(self) -> str:
-        """The sentence, with the command to be copied."""
         return f"{text(self.advice)}: {code(self.command)}{text(self.more)}"
 
 
 def next_step(receipt: Receipt, *, deployed: bool) -> Continuation | None:
-    """What a person does next about a run; None about a completed one.
-
-    Args:
-        receipt: Of the run.
-        deployed: Its flow run has *Resume* and *Retry* in Prefect's pages: a deployment made it.
-    """
+    """What a person does next about a run, `deployed` with Prefect's buttons; None if it completed."""
     menu = ", in the menu of the run, "
     if receipt.status == "completed":
         return None
@@ -153,9 +144,7 @@ def _items_with(receipt: Receipt, codes: Collection[str]) -> list[str]:
 
 
 def _price_of_rest(receipt: Receipt) -> str:
-    """``, which buys film again and all that follows for 13 credits,``; "" where nothing is bought or the
-    price is not known.
-    """
+    """``, which buys film again for 13 credits,``; "" where nothing is bought or the price is not known."""
     failed = [
         (step.id, item.key)
         for step, item in receipt.each()
@@ -181,7 +170,7 @@ def _price_of_rest(receipt: Receipt) -> str:
 
 
 def _lacks_only_outputs(receipt: Receipt) -> bool:
-    """Whether a resume would end as this execution did: all steps are done, and an output is wrong."""
+    """Whether a resume would end the same way: all steps are done, and an output is wrong."""
     ended = any(step.status in ("failed", "cancelled") for step in receipt.steps)
     return bool(receipt.failed_outputs) and not ended
 
@@ -195,10 +184,7 @@ def plain_reason(item: Item) -> str:
 
 
 def resume_options(receipt: Receipt) -> str:
-    """The options that a resume needs to get further than this execution.
-
-    A cancelled run gets further without its failed jobs: whether to buy those again is asked at its end.
-    """
+    """The options that a resume needs to get further; a cancelled run does without its failed jobs."""
     words = ""
     cancelled = receipt.status == "cancelled"
     for step in receipt.steps:

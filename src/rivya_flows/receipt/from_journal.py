@@ -106,11 +106,7 @@ def receipt_of(history: History, state: State) -> Receipt:
 
 
 def credits_of(state: State, others: int = 0, other_runs: Sequence[OtherRun] = ()) -> Credits:
-    """Balance before and after, what this run spent and saved, and the difference.
-
-    `unexplained` is what the account lost to other purchases than those of this run and of `others`,
-    the other runs of the store. `other_runs` names those if they explain a difference.
-    """
+    """What this run spent and saved, and the balance before and after; `others`: of other runs of the store."""
     rest = _left(state)
     before, after = state.balances.get("before"), state.balances.get("after")
     unexplained, of_others = explained(before, after, state.spent, others)
@@ -234,10 +230,7 @@ def _item(
 def choice_of(
     state: State, step_id: str, item: ItemState, question: Question | None
 ) -> Choice | None:
-    """The choice of an item of a pick so far; None before its candidates are known.
-
-    It waits while a person may answer, also after a deadline that failed the pick.
-    """
+    """The choice of an item of a pick so far; None before its candidates are known."""
     if item.request is None:
         return None
     pick, picked = item.request.pick, _picked(item)

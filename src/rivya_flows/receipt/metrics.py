@@ -9,26 +9,9 @@ import bisect
 import json
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from rivya_flows.queue.events import (
-    AnswerGiven,
-    BalanceRead,
-    CacheAnswered,
-    ChatAnswered,
-    Event,
-    ItemFailed,
-    JobEnded,
-    OfPurchase,
-    PurchaseAccepted,
-    PurchaseIntended,
-    PurchaseRefused,
-    PurchaseUnanswered,
-    PurchaseUncertain,
-    QuestionAsked,
-    RunEnded,
-    RunFrozen,
-    RunResumed,
-)
+from rivya_flows.queue import events
 
 WAIT_BUCKETS = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
 """Upper bounds in seconds: an image takes seconds, a film minutes."""
@@ -40,9 +23,6 @@ MAX_NAMES = {"campaign": 200, "step": 500, "model": 200, "service": 20, "wallet"
 """Distinct names by label; specs and catalogues have fewer, mistakes more."""
 
 MAX_NAME_LENGTH = 200
-
-RUNNING = "running"
-_ASKING = (RUNNING, "suspended")
 
 
 class LabelValues:
@@ -67,18 +47,12 @@ class LabelValues:
 
 @dataclass
 class Waits:
-    """How long jobs took, as a histogram.
-
-    Attributes:
-        counts: Jobs in each bucket of `WAIT_BUCKETS`, then those above.
-        seconds: Sum of all.
-    """
+    """How long jobs took: how many in each of the `WAIT_BUCKETS` and above, and the sum."""
 
     counts: list[int] = field(default_factory=lambda: [0] * (len(WAIT_BUCKETS) + 1))
     seconds: float = 0.0
 
     def add(self, seconds: float) -> None:
-        """Count one job."""
         self.counts[bisect.bisect_left(WAIT_BUCKETS, seconds)] += 1
         self.seconds += seconds
 
@@ -87,14 +61,23 @@ class Waits:
 class _Job:
     """A purchase that is not settled."""
 
-    campaign: str
     model: str
     accepted_at: float | None = None
     unanswered: bool = False
 
 
-@dataclass(frozen=True)
-class Balance:
+@dataclass
+class _Run:
+    """A run, with its open questions (when they were asked) and its open purchases."""
+
+    campaign: str
+    wallet: tuple[str, str]
+    status: str = "running"
+    questions: dict[tuple[str, str], float] = field(default_factory=dict)
+    jobs: dict[tuple[str, str, int], _Job] = field(default_factory=dict)
+
+
+class Balance(NamedTuple):
     """The credits of a wallet when a run last read them, in Unix seconds."""
 
     credits: int
@@ -121,51 +104,54 @@ class Totals:
         self.ends: Counter[tuple[str, str]] = Counter()
         self.balances: dict[tuple[str, str], Balance] = {}
         self._names = LabelValues()
-        self._wallets: dict[str, tuple[str, str]] = {}
-        self._questions: dict[str, dict[tuple[str, str], float]] = {}
-        self._campaigns: dict[str, str] = {}
-        self._status: dict[str, str] = {}
-        self._open: dict[str, dict[tuple[str, str, int], _Job]] = {}
+        self._runs: dict[str, _Run] = {}
 
-    def learn(self, run_id: str, at: float, event: Event) -> None:
+    def learn(self, run_id: str, at: float, event: events.Event) -> None:
         """Count one entry, written at these Unix seconds; entries of one run come in order."""
-        if isinstance(event, RunFrozen):
-            name = str(event.plan.get("name") or OTHER)
-            self._campaigns[run_id] = self._names.of("campaign", name)
-            service = self._names.of("service", event.service)
-            self._wallets[run_id] = service, self._names.of("wallet", event.wallet)
-            self._status[run_id] = RUNNING
-        elif isinstance(event, RunResumed):
-            self._status[run_id] = RUNNING
-        elif isinstance(event, RunEnded):
-            self._status[run_id] = event.status
-            self.ends[self._campaign(run_id), event.status] += 1
-            if event.status != "suspended":
-                self._give_up(run_id)
-        elif isinstance(event, CacheAnswered) and event.saved:
-            step = self._names.of("step", event.step)
-            self.saved[self._campaign(run_id), step] += event.saved
-        elif isinstance(event, BalanceRead):
-            self._read(run_id, at, event.credits)
-        elif isinstance(event, QuestionAsked):
-            asked = self._questions.setdefault(run_id, {})
-            asked[event.step, event.key] = event.at.timestamp()
-        elif isinstance(event, AnswerGiven | ItemFailed):  # a deadline may fail the item
-            self._questions.get(run_id, {}).pop((event.step, event.key), None)
-        elif isinstance(event, OfPurchase):
-            self._purchase(run_id, at, event)
+        name = self._names.of
+        if isinstance(event, events.RunFrozen):
+            campaign = name("campaign", str(event.plan.get("name") or OTHER))
+            wallet = name("service", event.service), name("wallet", event.wallet)
+            self._runs[run_id] = _Run(campaign, wallet)
+        elif run := self._runs.get(run_id):  # else its first entry is of a newer version
+            self._learn(run, at, event)
+
+    def _learn(self, run: _Run, at: float, event: events.Event) -> None:
+        match event:
+            case events.RunResumed():
+                run.status = "running"
+            case events.RunEnded(status=status):
+                run.status = status
+                self.ends[run.campaign, status] += 1
+                for job in run.jobs.values():
+                    # No entry says that what was sent without an answer is uncertain.
+                    if job.unanswered and status != "suspended":
+                        self.jobs[run.campaign, job.model, "uncertain"] += 1
+                        job.unanswered = False
+            case events.CacheAnswered(step=step, saved=saved) if saved:
+                self.saved[run.campaign, self._names.of("step", step)] += saved
+            case events.BalanceRead(credits=int(credits)):
+                known = self.balances.get(run.wallet)
+                if known is None or known.at <= at:  # runs are read one after the other
+                    self.balances[run.wallet] = Balance(credits, at)
+            case events.QuestionAsked(step=step, key=key):
+                run.questions[step, key] = event.at.timestamp()
+            case events.AnswerGiven() | events.ItemFailed():  # a deadline may fail the item
+                run.questions.pop((event.step, event.key), None)
+            case events.OfPurchase():
+                self._purchase(run, at, event)
 
     def runs(self) -> Counter[tuple[str, str]]:
         """Runs by campaign and status."""
-        return Counter((self._campaign(run), status) for run, status in self._status.items())
+        return Counter((run.campaign, run.status) for run in self._runs.values())
 
     def questions(self) -> dict[str, list[float]]:
         """When the questions that wait for an answer were asked, in Unix seconds, by campaign."""
         waiting: dict[str, list[float]] = {}
-        for run_id, asked in self._questions.items():
-            if self._status.get(run_id) in _ASKING:
-                waiting.setdefault(self._campaign(run_id), []).extend(asked.values())
-        return {campaign: times for campaign, times in waiting.items() if times}
+        for run in self._runs.values():
+            if run.questions and run.status in ("running", "suspended"):
+                waiting.setdefault(run.campaign, []).extend(run.questions.values())
+        return waiting
 
     def in_flight(self, *, driven: bool) -> Counter[tuple[str, str]]:
         """Jobs that were accepted and have not ended, by campaign and model.
@@ -175,57 +161,34 @@ class Totals:
                 collects.
         """
         return Counter(
-            (job.campaign, job.model)
-            for run_id, jobs in self._open.items()
-            if (self._status.get(run_id) == RUNNING) is driven
-            for job in jobs.values()
+            (run.campaign, job.model)
+            for run in self._runs.values()
+            if (run.status == "running") is driven
+            for job in run.jobs.values()
             if job.accepted_at is not None
         )
 
-    def _read(self, run_id: str, at: float, credits: int | None) -> None:
-        wallet = self._wallets.get(run_id)
-        if wallet is None or credits is None:
-            return
-        known = self.balances.get(wallet)
-        if known is None or known.at <= at:  # runs are read one after the other
-            self.balances[wallet] = Balance(credits, at)
-
-    def _purchase(self, run_id: str, at: float, event: OfPurchase) -> None:
-        jobs = self._open.setdefault(run_id, {})
+    def _purchase(self, run: _Run, at: float, event: events.OfPurchase) -> None:
         of = (event.step, event.key, event.n)
-        if isinstance(event, PurchaseIntended):
-            model = self._names.of("model", _model(event.body))
-            jobs[of] = _Job(self._campaign(run_id), model)
+        if isinstance(event, events.PurchaseIntended):
+            run.jobs[of] = _Job(self._names.of("model", _model(event.body)))
             return
-        job = jobs.get(of)
-        if job is None:
+        if (job := run.jobs.get(of)) is None:
             return
-        job.unanswered = isinstance(event, PurchaseUnanswered)
+        job.unanswered = isinstance(event, events.PurchaseUnanswered)
         if job.unanswered:
             return
-        if isinstance(event, PurchaseAccepted):
+        if isinstance(event, events.PurchaseAccepted):
             job.accepted_at = at
             return
-        if not isinstance(event, PurchaseUncertain):  # a resume may send that one again
-            del jobs[of]
-            if not jobs:
-                del self._open[run_id]
-        self.jobs[job.campaign, job.model, outcome_of(event)] += 1
-        if isinstance(event, JobEnded | ChatAnswered):
+        if not isinstance(event, events.PurchaseUncertain):  # a resume may send that one again
+            del run.jobs[of]
+        self.jobs[run.campaign, job.model, outcome_of(event)] += 1
+        if isinstance(event, events.JobEnded | events.ChatAnswered):
             step = self._names.of("step", event.step)
-            self.credits[job.campaign, step, job.model] += event.final_credits
-        if isinstance(event, JobEnded) and job.accepted_at is not None:
+            self.credits[run.campaign, step, job.model] += event.final_credits
+        if isinstance(event, events.JobEnded) and job.accepted_at is not None:
             self.waits.setdefault(job.model, Waits()).add(max(0.0, at - job.accepted_at))
-
-    def _give_up(self, run_id: str) -> None:
-        """Counts what a run has sent without an answer when it ends: no entry says that it is uncertain."""
-        for job in self._open.get(run_id, {}).values():
-            if job.unanswered:
-                self.jobs[job.campaign, job.model, "uncertain"] += 1
-                job.unanswered = False
-
-    def _campaign(self, run_id: str) -> str:
-        return self._campaigns.get(run_id, OTHER)
 
 
 def _model(body: str) -> str | None:
@@ -233,10 +196,10 @@ def _model(body: str) -> str | None:
     return model if isinstance(model, str) else None
 
 
-def outcome_of(event: OfPurchase) -> str:
+def outcome_of(event: events.OfPurchase) -> str:
     """What became of a purchase by the event that settles it."""
-    if isinstance(event, PurchaseRefused):
+    if isinstance(event, events.PurchaseRefused):
         return "refused"
-    if isinstance(event, PurchaseUncertain):
+    if isinstance(event, events.PurchaseUncertain):
         return "uncertain"
-    return event.status if isinstance(event, JobEnded) else "succeeded"
+    return event.status if isinstance(event, events.JobEnded) else "succeeded"

@@ -22,7 +22,6 @@ from pydantic import (
     model_serializer,
 )
 
-from rivya_client.mime_types import MediaKind
 from rivya_cut.subtitles import Cue
 from rivya_flows.assets import Asset, rendered_as
 from rivya_flows.plans.names import label
@@ -345,7 +344,7 @@ class Item(SparsePart):
         """Its assets without those that only the service holds."""
         return tuple(one for one in self.assets if isinstance(one, Asset))
 
-    @cached_property
+    @property
     def formats(self) -> dict[str, tuple[str, ...]]:
         """What each medium of a composition or a layout is, by hash, as of `rendered_as`."""
         if self.by is None:
@@ -489,27 +488,9 @@ class Maker(Part):
     """It is a rendering of the local sandbox."""
 
 
-class Card(Part):
+class Card(Asset):
     """Where a medium came from."""
 
-    sha256: str
-    """SHA-256 of its content, in hex."""
-    kind: MediaKind
-    """As of an asset."""
-    mime_type: str | None
-    """As of an asset."""
-    width: Count | None
-    """Pixels."""
-    height: Count | None
-    """Pixels."""
-    duration_seconds: float | None
-    """Seconds; null for a picture."""
-    size_bytes: Count | None
-    """As of an asset."""
-    path: Path | None
-    """Where a copy lies on the machine that wrote the receipt."""
-    url: str | None
-    """Where it came from; such addresses may expire."""
     given_as: str | None
     """Where the run was given it: `inputs.NAME`, or the path in the spec; null for what it made."""
     made_by: Maker | None
@@ -607,11 +588,11 @@ class Receipt(Part):
 
 
 def recorded(cards: Iterable[Card]) -> dict[str, Asset]:
-    """The media on cards, each by its first card."""
+    """The media on cards, each by its first card, without what the card says beside."""
     found: dict[str, Asset] = {}
     for card in cards:
         if card.sha256 not in found:
-            found[card.sha256] = Asset.model_validate(card, from_attributes=True)
+            found[card.sha256] = Asset(**{name: getattr(card, name) for name in Asset.model_fields})
     return found
 
 
@@ -632,10 +613,11 @@ def with_paths(value: Any, paths: Mapping[str, Path | None]) -> Any:
     if isinstance(digest, str) and digest in paths and (is_file or "mime_type" in before):
         path = paths[digest]
         if path or not is_file:  # what is written of a failed item keeps the place that it has
-            after["path"] = path if isinstance(value, Asset | Card) or path is None else str(path)
+            after["path"] = path if isinstance(value, Asset) or path is None else str(path)
     changed = {name for name, one in after.items() if name not in before or one is not before[name]}
     if not changed:
         return value
     if isinstance(value, BaseModel):
-        return value.model_construct(value.model_fields_set | changed, **after)
+        given = value.model_fields_set
+        return value.model_construct(given if changed <= given else given | changed, **after)
     return after

@@ -11,14 +11,18 @@ from datetime import datetime
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from rivya_client.catalogue.snapshot import voice_name
+from rivya_client.mime_types import suffix_of
+from rivya_client.printable import one_line
 from rivya_cut.fonts import MAX_PAGE_BYTES, with_fonts
+from rivya_flows.plans.names import label
 from rivya_flows.questions.open_questions import utc_minute
 from rivya_flows.receipt.continuing import plain_reason
 from rivya_flows.receipt.model import iso
-from rivya_flows.receipt.phrases import model_of
-from rivya_flows.receipt.questions import deadline_words, readable, round_note
+from rivya_flows.receipt.phrases import measures, model_of
+from rivya_flows.receipt.questions import are_numbered, deadline_words, readable, round_note
 from rivya_flows.receipt.summary import manner, score_words
 
 _MAX_INDENTED_LENGTH, _MAX_INDENTED_DEPTH = 200_000, 16
@@ -62,22 +66,15 @@ def moment_text(at: datetime) -> str:
     return f"{at.day} {at:%B %Y, %H:%M} UTC"
 
 
-def duration_text(begin: datetime, end: datetime) -> str:
-    return " ".join(_units((end - begin).total_seconds())) or "0 s"
-
-
 def seconds_text(seconds: float) -> str:
     """A length of time in at most two units: ``3.4 s``, ``2 min 5 s``, ``2 d 3 h``."""
-    short = f"{seconds:.1f}".removesuffix(".0")
-    return f"{short} s" if seconds < 9.95 else " ".join(_units(seconds)[:2])
-
-
-def _units(seconds: float) -> list[str]:
+    if seconds < 9.95:
+        return f"{seconds:.1f}".removesuffix(".0") + " s"
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
     parts = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
-    return [f"{number} {unit}" for number, unit in parts if number]
+    return " ".join([f"{number} {unit}" for number, unit in parts if number][:2])
 
 
 def rendered(name: str, view: Mapping[str, Any], *, beside_media: int = 0) -> str:
@@ -95,13 +92,13 @@ def _template(name: str) -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters |= _FILTERS
-    environment.globals |= {"deadline_words": deadline_words, "round_note": round_note}
+    environment.globals |= _FUNCTIONS
     return environment.get_template(name)
 
 
 def _credits(value: Any) -> str:
     """A number with separators; a dash for what is missing."""
-    return f"{value:,}" if isinstance(value, int | float) else "–"
+    return f"{value:,}" if isinstance(value, int | float) else Markup("&ndash;")
 
 
 def _sha256(script: str) -> str:
@@ -109,17 +106,27 @@ def _sha256(script: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
 
 
+_FUNCTIONS = {
+    "are_numbered": are_numbered,
+    "deadline_words": deadline_words,
+    "label": label,
+    "round_note": round_note,
+}
 _FILTERS = {
     "credits": _credits,
     "iso": iso,
+    "line": one_line,
     "manner": manner,
+    "measures": measures,
     "minute": utc_minute,
     "model": model_of,
     "moment": moment_text,
     "plain": plain_reason,
     "readable": readable,
     "score": score_words,
+    "seconds": seconds_text,
     "sha256": _sha256,
+    "suffix": suffix_of,
     "text": text_of,
     "voice": voice_name,
 }

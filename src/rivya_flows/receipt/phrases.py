@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rivya_flows.plans.names import short_label
 
 if TYPE_CHECKING:  # slow to import; the command `credits` does not need it
+    from rivya_flows.assets import Asset
     from rivya_flows.estimate.estimate import Estimate
     from rivya_flows.estimate.films import Film
     from rivya_flows.queue.events import OtherRun, PoolTotal
@@ -23,6 +24,12 @@ EACH_PERIOD = {"day": "a day", "week": "a week", "month": "a month", "total": "i
 def credits_of(number: int) -> str:
     """``1 credit``, ``20 credits``."""
     return f"{number} credit" if number == 1 else f"{number} credits"
+
+
+def measures(asset: Asset) -> list[str]:
+    """``["1080 × 1920", "6.2 s"]``, as far as they are known."""
+    parts = [f"{asset.width} × {asset.height}"] if asset.width and asset.height else []
+    return parts if asset.duration_seconds is None else [*parts, f"{asset.duration_seconds:.1f} s"]
 
 
 def film_length(films: Sequence[Film]) -> str:
@@ -41,9 +48,7 @@ def film_length(films: Sequence[Film]) -> str:
 
 
 def total_of(found: Estimate) -> str:
-    """What a plan costs in all, whatever limits it: ``3 credits``, ``at least 1, at most 7 credits``, or
-    ``at least 3 credits``.
-    """
+    """What a plan costs in all: ``3 credits``, ``at least 1, at most 7 credits``, ``at least 3 credits``."""
     if found.min == found.max:
         return credits_of(found.min)
     if found.max is None:
@@ -52,7 +57,7 @@ def total_of(found: Estimate) -> str:
 
 
 def without_bound(found: Estimate) -> str:
-    """``no upper bound is known for voice: metered by length …``: the steps of which nobody knows the most."""
+    """``no upper bound is known for voice: metered by length …``."""
     named = [f"for {step}: {why}" for step, why in found.unbounded[:_NAMED]]
     if more := len(found.unbounded) - len(named):
         named.append(f"for {more} more step{'s' * (more > 1)}")
@@ -140,7 +145,5 @@ def _purchase(step_id: str, item: ItemState, bought: Purchase) -> str:
 
 
 def is_sandbox(service: str) -> bool:
-    """Whether a service is the local sandbox, whose media are renderings and whose credits are
-    play money.
-    """
+    """Whether a service is the local sandbox, whose credits are play money."""
     return service.startswith("sandbox:")

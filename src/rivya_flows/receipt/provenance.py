@@ -22,10 +22,7 @@ the run, whatever it looks like.
 
 
 def provenance(state: State) -> tuple[Card, ...]:
-    """A card for each medium: first what the run was given, then what it made, in plan order.
-
-    A medium that two items made has two cards.
-    """
+    """A card for each medium, and each item that made it: first what the run was given, then in plan order."""
     found = (*_given(state), *_made(state))
     known = {card.sha256 for card in found}
     return found + tuple(card for card in _fetched(state) if card.sha256 not in known)

@@ -8,24 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
 from rivya_flows.questions.question import BUDGET
-from rivya_flows.queue.events import (
-    AnswerGiven,
-    CacheAnswered,
-    ItemCompleted,
-    ItemFailed,
-    JobSeen,
-    OfItem,
-    OtherRun,
-    PoolRefused,
-    PoolTotal,
-    PurchaseIntended,
-    QuestionAsked,
-    RunEnded,
-    RunFrozen,
-    RunResumed,
-    ServiceAsked,
-    Stamped,
-)
+from rivya_flows.queue import events
 from rivya_flows.queue.items import IN_FLIGHT, TERMINAL, ItemState, Purchase as Bought
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.model import Execution, Purchase, Wait
@@ -47,13 +30,13 @@ class History:
         waits: From each question to its answer or missed deadline, by step and key.
     """
 
-    def __init__(self, entries: Iterable[Stamped] = ()) -> None:
-        self.first: RunFrozen | None = None
+    def __init__(self, entries: Iterable[events.Stamped] = ()) -> None:
+        self.first: events.RunFrozen | None = None
         self.seq = self.ended = self.others = 0
-        self.other_runs: tuple[OtherRun, ...] = ()
-        self.pools: tuple[PoolTotal, ...] = ()
+        self.other_runs: tuple[events.OtherRun, ...] = ()
+        self.pools: tuple[events.PoolTotal, ...] = ()
         self.began = self.last = 0.0
-        self.jobs: Mapping[str, JobSeen | None] | None = None
+        self.jobs: Mapping[str, events.JobSeen | None] | None = None
         self.executions: tuple[Execution, ...] = ()
         self.waits: dict[_Name, tuple[Wait, ...]] = {}
         self._intended_at: dict[tuple[str, str, int], float] = {}
@@ -63,23 +46,24 @@ class History:
         for entry in entries:
             self.add(entry)
 
-    def add(self, entry: Stamped) -> None:
+    def add(self, entry: events.Stamped) -> None:
         """Takes the next entry."""
         event, at = entry.event, entry.at
-        if isinstance(event, RunFrozen):
-            self.first, self.began = event, at
-        elif isinstance(event, RunResumed):
-            self._end_execution(self._at)
-            self.executions += (Execution(began_at=moment(at), ended_at=None),)
-        elif isinstance(event, RunEnded):
-            self._end_execution(at)
-            self.ended += 1
-        elif isinstance(event, ServiceAsked):
-            self.jobs, self.others = event.jobs, event.others
-            self.other_runs, self.pools = event.other_runs, event.pools
-        elif isinstance(event, OfItem) and not isinstance(event, PoolRefused):
-            self._add_to_item(event, at)
-        if not isinstance(event, AnswerGiven):  # one may come after its execution has died
+        match event:
+            case events.RunFrozen():
+                self.first, self.began = event, at
+            case events.RunResumed():
+                self._end_execution(self._at)
+                self.executions += (Execution(began_at=moment(at), ended_at=None),)
+            case events.RunEnded():
+                self._end_execution(at)
+                self.ended += 1
+            case events.ServiceAsked():
+                self.jobs, self.others = event.jobs, event.others
+                self.other_runs, self.pools = event.other_runs, event.pools
+            case events.OfItem() if not isinstance(event, events.PoolRefused):
+                self._add_to_item(event, at)
+        if not isinstance(event, events.AnswerGiven):  # one may come after its execution has died
             self._at = at
         self.seq, self.last = entry.seq, at
 
@@ -130,21 +114,22 @@ class History:
             ended = self.executions[-1].model_copy(update={"ended_at": moment(at)})
             self.executions = (*self.executions[:-1], ended)
 
-    def _add_to_item(self, event: OfItem, at: float) -> None:
+    def _add_to_item(self, event: events.OfItem, at: float) -> None:
         name = event.step, event.key
-        served = isinstance(event, CacheAnswered) and event.outputs is not None
-        if served or isinstance(event, PurchaseIntended | QuestionAsked):
-            self._first_at.setdefault(name, at)
-        if isinstance(event, PurchaseIntended):
-            self._intended_at[*name, event.n] = at
-        elif isinstance(event, QuestionAsked):
-            asked = Wait(asked_at=moment(at), answered_at=None)
-            self.waits[name] = (*self.waits.get(name, ()), asked)
-        elif isinstance(event, AnswerGiven | ItemCompleted | ItemFailed):
-            known = self.waits.get(name, ())
-            if known and known[-1].answered_at is None:
-                answered = known[-1].model_copy(update={"answered_at": moment(at)})
-                self.waits[name] = (*known[:-1], answered)
+        known = self.waits.get(name, ())
+        match event:
+            case events.CacheAnswered() if event.outputs is not None:
+                self._first_at.setdefault(name, at)
+            case events.PurchaseIntended():
+                self._first_at.setdefault(name, at)
+                self._intended_at[*name, event.n] = at
+            case events.QuestionAsked():
+                self._first_at.setdefault(name, at)
+                self.waits[name] = (*known, Wait(asked_at=moment(at), answered_at=None))
+            case events.AnswerGiven() | events.ItemCompleted() | events.ItemFailed():
+                if known and known[-1].answered_at is None:
+                    answered = known[-1].model_copy(update={"answered_at": moment(at)})
+                    self.waits[name] = (*known[:-1], answered)
         self._last_at[name] = at
 
     def _ends_before(self, state: State, step_id: str, key: str) -> Iterator[float]:

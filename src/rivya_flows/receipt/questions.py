@@ -61,7 +61,7 @@ def _web(address: str | None) -> str | None:
 
 
 def deadline_note(question: Question, shown: Callable[[datetime], str] = utc_minute) -> str:
-    """The deadline, `shown` so, and what happens at it, as a sentence; "" without one."""
+    """The deadline, and what happens at it, as a sentence; "" without one."""
     if question.deadline is None:
         return ""
     then = deadline_words(question.at_deadline, question.count)
@@ -96,7 +96,7 @@ def answer_line(answer: AnswerGiven) -> str:
 
 
 def digest_of(questions: Sequence[Question]) -> str:
-    """A digest of 12 hex digits that depends on the questions and their choices alone."""
+    """12 hex digits that depend on the questions and their choices alone."""
     asked = sorted([one.step, writable(one.key), list(one.spellings)] for one in questions)
     return digest(asked)[:12]
 
@@ -104,8 +104,7 @@ def digest_of(questions: Sequence[Question]) -> str:
 def questions_page(state: State, questions: Sequence[Question], links: MediaLinks) -> str:
     """All questions in Markdown, for both versions of Prefect's pages.
 
-    Stills that have small pictures are side by side, so that the choice below them is near; other candidates
-    are one below the other.
+    Stills are side by side, so that the choice below them is near; others one below the other.
     """
     prompts = _prompts(state)
     parts = [part for one in questions for part in _parts(state, one, prompts, links)]
@@ -127,7 +126,7 @@ def _parts(
         yield f"no scores: {text(question.judge_error)}"
     same, tails = _split_shared([_prompt_of(one, prompts) for one in question.candidates])
     if same:
-        yield text(same)
+        yield text(same, _MAX_PROMPT)
     numbered = are_numbered(question.choices)
     stills = _stills(question, links)
     if stills:
@@ -140,7 +139,7 @@ def _parts(
             yield heading
             yield from _medium(one, links)
         if tail:
-            yield text(tail)
+            yield text(tail, _MAX_PROMPT)
         if one.reason:
             yield quotation(" ".join(one.reason.split()), _MAX_WORDS)
     if how := how_to_answer(question, form=True):
@@ -221,13 +220,9 @@ def _split_shared(prompts: Sequence[str]) -> tuple[str, list[str]]:
     if any(prompt != shared for prompt in prompts):
         shared = shared[: shared.rfind(" ") + 1]  # never split a word
     if len(shared) < _MIN_SHARED:
-        return "", [_short(prompt) for prompt in prompts]
+        return "", list(prompts)
     tails = [prompt.removeprefix(shared) for prompt in prompts]
-    return _short(shared.strip(" ,")), [f"… {_short(tail)}" if tail else "" for tail in tails]
-
-
-def _short(prompt: str) -> str:
-    return prompt if len(prompt) <= _MAX_PROMPT else prompt[: _MAX_PROMPT - 1].rstrip() + "…"
+    return shared.strip(" ,"), [f"… {tail}" if tail else "" for tail in tails]
 
 
 def deadline_words(then: object, count: int) -> str:
@@ -272,17 +267,14 @@ def round_note(number: int, notes: Sequence[str]) -> str:
 
 
 def are_numbered(keys: Sequence[str]) -> bool:
-    """Whether candidates can be told by their numbers: no key is the number of another one.
-
-    A key wins over a number in every answer.
-    """
+    """Whether no key is the number of another candidate: in an answer, a key wins over a number."""
     numbers = {str(number): key for number, key in enumerate(keys, 1)}
     return all(numbers.get(key, key) == key for key in keys)
 
 
 def blank_answer(keys: Sequence[str], count: int) -> str:
     """What stands for an answer in a command: ``NUMBER``, ``KEY,KEY``."""
-    return ",".join(["NUMBER" if are_numbered(keys) else "KEY"] * count)
+    return ",".join(["NUMBER" if are_numbered(keys) else "KEY"] * min(count, len(keys) or 1))
 
 
 def answering_command(run_id: str, answers: Mapping[str, str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rivya_flows.plans.names import label
@@ -13,6 +13,8 @@ from rivya_flows.receipt.phrases import credits_of
 
 _ENDED = ("succeeded", "failed")
 _OPEN = ("queued", "processing")
+_UNKNOWN = ("uncertain", "intended")
+_NOT_COMPARED = (*_UNKNOWN, "answered")
 
 
 def jobs_to_ask(state: State) -> tuple[str, ...]:
@@ -28,28 +30,31 @@ def jobs_to_ask(state: State) -> tuple[str, ...]:
 def reconcile(
     rows: Sequence[Purchase], jobs: Mapping[str, JobSeen | None], credits: Credits
 ) -> Agreement:
-    """Compares the ledger of a run with the jobs at its service and with the balance.
+    """Compares the ledger of a run with the jobs at its service, by task id, and with the balance.
 
-    Args:
-        jobs: By task id; None for an unknown id. Missing ids are not compared.
+    A job is None if the service does not know its id; ids that are missing are not compared.
     """
-    found: list[Difference] = []
-    compared = 0
-    for row in rows:
-        if row.status in ("uncertain", "intended"):
-            found.append(_uncertain(row))
-        elif row.status != "answered" and row.task_id is not None and row.task_id in jobs:
-            compared += 1
-            found += _compare(row, jobs[row.task_id])
+    compared = [row for row in rows if row.task_id in jobs and row.status not in _NOT_COMPARED]
+    found = [one for row in rows for one in _of_row(row, jobs)]
     ours = {row.task_id for row in rows}
-    found += [_unexpected(task_id) for task_id in jobs if task_id not in ours]
+    for task_id in (one for one in jobs if one not in ours):
+        words = f"the service reports {task_id}, which this run did not buy"
+        found.append(_difference("unexpected_job", None, None, words, task_id=task_id))
     # Open purchases may not have been charged yet; they are reported as such.
     may_be_back = sum(row.held for row in rows if row.final is None)
-    if credits.unexplained and not -may_be_back <= credits.unexplained < 0:
-        found.append(_wallet(credits, credits.unexplained))
+    if (other := credits.unexplained) and not -may_be_back <= other < 0:
+        known = f", other runs {credits.others}" if credits.others else ""
+        went = f"{credits_of(other)} went for something else"
+        words = went if other > 0 else f"{credits_of(-other)} came in beside it"
+        words = (
+            f"the wallet went from {credits.before} to {credits.after};"
+            f" this run spent {credits.spent}{known}, and {words}"
+        )
+        gone = credits.spent + credits.others + other
+        found.append(_difference("wallet", credits.spent, gone, words))
     return Agreement(
         agrees=not found,
-        compared=compared,
+        compared=len(compared),
         unexplained=credits.unexplained,
         differences=tuple(found),
     )
@@ -70,61 +75,40 @@ def explained(
     return unexplained, lost - unexplained
 
 
-def _compare(row: Purchase, job: JobSeen | None) -> list[Difference]:
-    task = row.task_id
-    if job is None:
-        words = f"the service does not know {task}, bought for {_name(row)}"
-        return [_difference("unknown_job", row, row.status, None, words)]
-    found = []
+def _of_row(row: Purchase, jobs: Mapping[str, JobSeen | None]) -> Iterator[Difference]:
+    name, task = f"{label(row.step, row.key)} purchase {row.n}", row.task_id
+    if row.status in _UNKNOWN:
+        reason = row.reason or "it was sent or about to be, and no answer is known"
+        words = f"{name}: nobody knows whether this was bought ({reason})"
+        yield _difference("uncertain", row.held, None, words, row)
+    if row.status in _NOT_COMPARED or task is None or task not in jobs:
+        return
+    if (job := jobs[task]) is None:
+        words = f"the service does not know {task}, bought for {name}"
+        yield _difference("unknown_job", row.status, None, words, row)
+        return
+    status, final = job.status, job.final_credits
     if job.model not in (None, row.model):
         words = f"{task} is a job of {job.model}, not of {row.model}"
-        found.append(_difference("other_model", row, row.model, job.model, words))
-    status, final = job.status, job.final_credits
-    if row.final is None:
-        if status in _ENDED:
-            words = f"{task} has {status} at {final} credits; resume the run to settle it"
-            found.append(_difference("not_settled", row, row.status, status, words))
-        elif status not in (None, *_OPEN):
-            held = credits_of(row.held)
-            words = f"{task} is {status} at the service; {held} held for it here may be free"
-            found.append(_difference("not_settled", row, row.status, status, words))
-        return found
-    if status != row.status:
+        yield _difference("other_model", row.model, job.model, words, row)
+    if row.final is None and status in _ENDED:
+        words = f"{task} has {status} at {final} credits; resume the run to settle it"
+        yield _difference("not_settled", row.status, status, words, row)
+    elif row.final is None and status not in (None, *_OPEN):
+        held = credits_of(row.held)
+        words = f"{task} is {status} at the service; {held} held for it here may be free"
+        yield _difference("not_settled", row.status, status, words, row)
+    elif row.final is not None and status != row.status:
         words = f"{task} is {status} at the service and {row.status} here"
-        found.append(_difference("other_status", row, row.status, status, words))
+        yield _difference("other_status", row.status, status, words, row)
     # The final cost may stay 0 until the job has ended.
-    elif final is not None and final != row.final and status not in _OPEN:
+    elif None not in (row.final, final) and final != row.final and status not in _OPEN:
         words = f"{task} cost {final} at the service and {row.final} here"
-        found.append(_difference("other_cost", row, row.final, final, words))
-    return found
-
-
-def _uncertain(row: Purchase) -> Difference:
-    reason = row.reason or "it was sent or about to be, and no answer is known"
-    words = f"{_name(row)}: nobody knows whether this was bought ({reason})"
-    return _difference("uncertain", row, row.held, None, words)
-
-
-def _unexpected(task_id: str) -> Difference:
-    words = f"the service reports {task_id}, which this run did not buy"
-    return _difference("unexpected_job", None, None, None, words, task_id)
-
-
-def _wallet(credits: Credits, other: int) -> Difference:
-    known = f", other runs {credits.others}" if credits.others else ""
-    moved = f"the wallet went from {credits.before} to {credits.after}"
-    words = (
-        f"and {credits_of(other)} went for something else"
-        if other > 0
-        else f"and {credits_of(-other)} came in beside it"
-    )
-    gone = credits.spent + credits.others + other
-    words = f"{moved}; this run spent {credits.spent}{known}, {words}"
-    return _difference("wallet", None, credits.spent, gone, words)
+        yield _difference("other_cost", row.final, final, words, row)
 
 
 def _difference(
-    kind: Any, row: Purchase | None, ours: Any, theirs: Any, words: str, task_id: str | None = None
+    kind: Any, ours: Any, theirs: Any, words: str, row: Purchase | None = None, task_id: Any = None
 ) -> Difference:
     return Difference(
         kind=kind,
@@ -136,7 +120,3 @@ def _difference(
         service=theirs,
         words=words,
     )
-
-
-def _name(row: Purchase) -> str:
-    return f"{label(row.step, row.key)} purchase {row.n}"

@@ -10,8 +10,12 @@ import threading
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from itertools import chain
 from pathlib import Path
+from typing import Any
+
+from pydantic_core import to_jsonable_python
 
 from rivya_client.mime_types import suffix_of
 from rivya_cut.captions import srt
@@ -21,20 +25,20 @@ from rivya_flows.errors import StoreError
 from rivya_flows.private import as_private_as_its_folder
 from rivya_flows.questions.open_questions import answerable
 from rivya_flows.questions.question import Question
-from rivya_flows.queue.events import QuestionAsked, RunEnded, RunFrozen, ServiceAsked, Stamped
+from rivya_flows.queue import events
 from rivya_flows.queue.queue import replay, step as step_queue
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.contact_sheet import contact_sheet
 from rivya_flows.receipt.embedding import AssetPath
 from rivya_flows.receipt.from_journal import receipt_of
-from rivya_flows.receipt.model import Receipt, with_paths
+from rivya_flows.receipt.model import Receipt, Step, iso, with_paths
 from rivya_flows.receipt.provenance import recorded_asset
 from rivya_flows.receipt.purchases import History
 from rivya_flows.receipt.summary import told
 from rivya_flows.store.assets import AssetStore, file_hash
 from rivya_flows.store.journal import Journal, RunRow
 
-_REPORTED = (QuestionAsked, RunEnded, ServiceAsked)
+_REPORTED = (events.QuestionAsked, events.RunEnded, events.ServiceAsked)
 """What a report follows: its state is taken over then, and not made again."""
 
 _RATIO = re.compile(r"(?<=\d):(?=\d)")
@@ -58,19 +62,18 @@ class RunReport:
 
     @property
     def receipt_path(self) -> Path:
-        """The receipt; only for a run with a folder."""
+        """Only for a run with a folder."""
         assert self.folder is not None
         return self.folder / "receipt.json"
 
     @property
     def sheet_path(self) -> Path:
-        """The contact sheet; only for a run with a folder."""
+        """Only for a run with a folder."""
         assert self.folder is not None
         return self.folder / "contact-sheet.html"
 
     @property
     def run_id(self) -> str:
-        """The run."""
         return self.receipt.run_id
 
     @property
@@ -102,8 +105,7 @@ class RunReport:
 class RunReporter:
     """Follows the journal of one run, and writes its report once for each of its ends.
 
-    An execution hands over what it writes with `record`, so that nothing is read or replayed
-    again; entries of others are read from the journal.
+    What an execution hands over with `record` is not read or replayed again.
     """
 
     def __init__(
@@ -127,12 +129,12 @@ class RunReporter:
         return self._history.seq
 
     @property
-    def frozen(self) -> RunFrozen:
+    def frozen(self) -> events.RunFrozen:
         """The first entry of the journal, once it was followed."""
         assert self._history.first is not None
         return self._history.first
 
-    def record(self, entry: Stamped, state: State) -> None:
+    def record(self, entry: events.Stamped, state: State) -> None:
         """Takes an entry that was just written, and the state after it, which may change later."""
         with self._following:
             if entry.seq == self._history.seq + 1:
@@ -141,12 +143,7 @@ class RunReporter:
                     self._state, self._replayed = state.copy(), entry.seq
 
     def follow(self) -> State:
-        """Reads what is new in the journal; gives the state after it.
-
-        Raises:
-            ValueError: The journal is empty.
-            StoreError: It cannot be read.
-        """
+        """Reads what is new in the journal; gives the state after it. ValueError if it is empty."""
         return self._read()[1]
 
     def receipt(self) -> Receipt:
@@ -187,15 +184,10 @@ class RunReporter:
             return self._last[1]
 
 
-def write_report(entries: Sequence[Stamped], folder: Path | None, assets: AssetStore) -> RunReport:
-    """Writes the folder of a run; replaces each existing file as a whole.
-
-    Args:
-        folder: ``<out>/<run id>``; None writes nothing.
-
-    Raises:
-        StoreError: The folder cannot be written; the journal and the media are safe.
-    """
+def write_report(
+    entries: Sequence[events.Stamped], folder: Path | None, assets: AssetStore
+) -> RunReport:
+    """Writes the folder of a run, ``<out>/<run id>``; replaces each existing file as a whole."""
     state = replay(entry.event for entry in entries)
     return _write(receipt_of(History(entries), state), state, folder, assets, {})
 
@@ -221,17 +213,21 @@ def _write(
         except StoreError:
             raise KeyError(digest) from None
 
-    lines = json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(made.model_dump(mode="json"))
-    write_whole(report.receipt_path, chain(lines, "\n"))
+    encoder = json.JSONEncoder(indent=2, ensure_ascii=False, default=_as_json)
+    write_whole(report.receipt_path, chain(encoder.iterencode(made), "\n"))
     write_whole(report.sheet_path, contact_sheet(made, path_of, beside=folder))
     return report
 
 
-def media_of(made: Receipt, folder: Path, assets: AssetStore) -> AssetPath:
-    """Finds a medium of a run by its hash: in the store, else its copy in the folder of the run.
+def _as_json(part: Any) -> Any:
+    """A part of a receipt for JSON; of one with very many parts, these are dumped one by one."""
+    if isinstance(part, Receipt | Step):
+        return {name: getattr(part, name) for name in type(part).model_fields}
+    return iso(part) if isinstance(part, datetime) else to_jsonable_python(part)
 
-    It raises `KeyError` where neither is there any more, as after `store prune`.
-    """
+
+def media_of(made: Receipt, folder: Path, assets: AssetStore) -> AssetPath:
+    """Finds a medium in the store, else its copy in the folder of the run, see `AssetPath`."""
     copies = copies_of(made, folder)
 
     def path_of(digest: str) -> Path:
@@ -263,6 +259,10 @@ def _export(
 ) -> dict[str, Path]:
     """Gives media paths for people, each once; returns these by hash."""
     copies: dict[str, Path] = {}
+    for media in {path.parent for path in named.values()} - {folder}:
+        with contextlib.suppress(OSError):  # reported when a medium is written there
+            media.mkdir(parents=True, exist_ok=True)
+            as_private_as_its_folder(media)
     for digest, path in named.items():
         if copied.get(path) != digest or not path.is_file():
             try:
@@ -271,9 +271,6 @@ def _export(
                 if not _is_copy(path, digest):
                     continue  # a receipt without one picture is still a receipt
             else:
-                if path.parent != folder and path.parent not in copied:
-                    _make_media_folder(path.parent)
-                    copied[path.parent] = ""
                 assets.export(digest, path)
             copied[path] = digest
         copies[digest] = path
@@ -356,12 +353,6 @@ def _write_subtitles(
             written[path] = text
 
 
-def _make_media_folder(media: Path) -> None:
-    with contextlib.suppress(OSError):  # reported when a medium is written there
-        media.mkdir(parents=True, exist_ok=True)
-        as_private_as_its_folder(media)
-
-
 def _distinct(copies: dict[str, Path]) -> dict[str, Path]:
     """Gives each medium a name of its own: equal names get a number."""
     used: set[Path] = set()
@@ -377,11 +368,7 @@ def _distinct(copies: dict[str, Path]) -> dict[str, Path]:
 
 
 def write_whole(path: Path, text: Iterable[str]) -> None:
-    """Writes a text, or the parts of one, to a file atomically; it is on disk when this returns.
-
-    Raises:
-        StoreError: It cannot be written; what was there is as it was.
-    """
+    """Writes a text, or the parts of one, to a file atomically; it is on disk when this returns."""
     partial = path.with_name(f".{uuid.uuid4().hex}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -20,30 +20,20 @@ from rivya_flows.estimate.mermaid import mermaid
 from rivya_flows.markdown import Marked, code, gallery, link, picture, quotation, table, text
 from rivya_flows.plans.names import label
 from rivya_flows.plans.plan import RunPlan
+from rivya_flows.program import NAME
 from rivya_flows.queue.items import Phase
 from rivya_flows.queue.state import State, StepState
 from rivya_flows.receipt.continuing import next_step
-from rivya_flows.receipt.model import Choice, Receipt
-from rivya_flows.receipt.phrases import credits_of, model_of, total_of
+from rivya_flows.receipt.model import Receipt
+from rivya_flows.receipt.phrases import credits_of, measures, model_of, total_of
 from rivya_flows.receipt.provenance import Recorded, recorded_asset
-from rivya_flows.receipt.questions import MediaLinks, answering_command, blank_answer, round_note
-from rivya_flows.receipt.summary import (
-    account_line,
-    candidate_facts,
-    decision,
-    films,
-    told,
-    troubles,
-)
+from rivya_flows.receipt.questions import MediaLinks
+from rivya_flows.receipt.summary import account_line, choices, films, told, troubles
 
-MOST_PLANNED, _MOST_STEPS = 200, 6
+_MOST_PLANNED, _MOST_STEPS = 200, 6
 """Items in the table of a plan, and steps at work that are named."""
 
-MOST_ROWS = 1_000
-MOST_MEDIA = 60
-_MOST_TROUBLES = 20
-_MOST_FILMS = 30
-_MOST_CANDIDATES = 60
+_MOST_ROWS, _MOST_MEDIA, _MOST_PICKS, _MOST_FILMS, _MOST_TROUBLES = 1_000, 60, 200, 30, 20
 
 _NOT_ALLOWED = re.compile(r"[^a-z0-9]+")
 _LONGEST_NAME = 40
@@ -59,9 +49,9 @@ class Artifact:
 
 
 def artifact_key(*names: str) -> str:
-    """A key from names in any script: lower-case letters, digits and dashes, as Prefect requires.
+    """A key of lower-case letters, digits and dashes, as Prefect requires, from names in any script.
 
-    A name that changes on the way gets a piece of its hash, so that two names never share a key.
+    A name that changes on the way gets a piece of its hash: no two share a key.
     """
     return "-".join(map(_key_part, filter(None, names)))
 
@@ -80,8 +70,8 @@ def draw_plan(plan: RunPlan, priced: Estimate, verdict: str) -> Artifact:
     lines = [
         f"```mermaid\n{mermaid(plan, priced)}\n```",
         "",
-        table(("item", "model", "credits", ""), rows[:MOST_PLANNED], right=[2]),
-        *_more(rows, MOST_PLANNED, "\nand {} more items"),
+        table(("item", "model", "credits", ""), rows[:_MOST_PLANNED], right=[2]),
+        *_more(rows, _MOST_PLANNED, "\nand {} more items"),
         "",
         _money(priced),
         *(["", text(verdict)] if priced.budget is not None else []),
@@ -130,10 +120,7 @@ _DOES = {
 
 
 def draw_progress(state: State) -> Artifact:
-    """The share of the known items that have ended, the active steps and the credits so far.
-
-    The percentage can fall when a fan-out adds items.
-    """
+    """The share of the known items that have ended (it falls when a fan-out adds items), and what works now."""
     steps = [state.steps[step_id] for step_id in state.plan.parts["steps"]]
     total = sum(len(step.items) if step.expanded else 1 for step in steps)
     done = sum(step.tally.ended for step in steps)
@@ -209,8 +196,7 @@ def _cell(row: GroupRow, links: MediaLinks) -> str:
 def draw_ledger(receipt: Receipt) -> Artifact | None:
     """One row for each purchase; None if nothing was bought.
 
-    Markdown and not a table of Prefect's: one UI renders its cells as Markdown and the other as
-    text, so no escaping is safe in both.
+    No table of Prefect's: one UI reads its cells as Markdown and the other as text.
     """
     if not receipt.ledger:
         return None
@@ -223,10 +209,10 @@ def draw_ledger(receipt: Receipt) -> Artifact | None:
             "" if row.final is None else row.final,
             row.task_id or "",
         )
-        for row in receipt.ledger[:MOST_ROWS]
+        for row in receipt.ledger[:_MOST_ROWS]
     ]
     saved = f", {receipt.credits.saved} saved" if receipt.credits.saved else ""
-    rest = _more(receipt.ledger, MOST_ROWS, "; {} more purchases are in the receipt")
+    rest = _more(receipt.ledger, _MOST_ROWS, "; {} more purchases are in the receipt")
     said = "".join([f"{credits_of(receipt.credits.spent)} spent{saved}", *rest])
     head = ("item", "model", "status", "reserved", "credits", "job")
     return Artifact("markdown", table(head, rows, right=[3, 4]), said)
@@ -242,14 +228,14 @@ def draw_outputs(
     drawn = _Outputs(links, _makers(receipt), receipt.media)
     for name, value in receipt.outputs.items():
         lines += [f"### {text(name)}", "", *drawn.value(name, value), ""]
-    lines += draw_choices(receipt, deployed=deployed)
-    for title, found, most, rest in (
-        ("Films and layouts", films(receipt), _MOST_FILMS, "* and {} more lines in the receipt"),
-        ("What went wrong", troubles(receipt), _MOST_TROUBLES, "* and {} more"),
+    for title, found, most in (
+        ("Picks", choices(receipt, deployed=deployed), _MOST_PICKS),
+        ("Films and layouts", films(receipt), _MOST_FILMS),
+        ("What went wrong", troubles(receipt), _MOST_TROUBLES),
     ):
         if found:
-            lines += [f"### {title}", "", *(f"* {text(one)}" for one in found[:most])]
-            lines += [*_more(found, most, rest), ""]
+            rest = _more(found, most, "* and {} more lines in the receipt")
+            lines += [f"### {title}", "", *map(_line, found[:most]), *rest, ""]
     if receipt.status != "suspended" and (following := next_step(receipt, deployed=deployed)):
         lines += ["### What next", "", following.markdown, ""]
     if report:
@@ -263,37 +249,11 @@ def draw_outputs(
     return Artifact("markdown", "\n".join(lines), f"What {text(receipt.name)} made")
 
 
-def draw_choices(receipt: Receipt, *, deployed: bool) -> list[str]:
-    """What was picked, by whom, and the score of each candidate; `deployed` as of `next_step`."""
-    chosen = [*receipt.choices()]
-    lines = ["### Picks", ""] if chosen else []
-    for name, choice in chosen:
-        said = text(decision(choice))
-        if choice.waiting:
-            said = _waits(receipt, name, choice, deployed=deployed)
-        question = f" ({text(choice.question)})" if choice.question else ""
-        lines += [f"**{text(name)}**: {said}{question}", ""]
-        if noted := round_note(choice.round, choice.notes):
-            lines += [text(noted), ""]
-        if choice.judge_error:
-            lines += [f"no scores: {text(choice.judge_error)}", ""]
-        rows = [
-            (one.n, one.key, ", ".join(candidate_facts(one, choice.mode)), one.reason or "")
-            for one in choice.candidates[:_MOST_CANDIDATES]
-        ]
-        if any(row[2] for row in rows):
-            lines += [table(("", "candidate", "", ""), rows, right=[0]), ""]
-    return lines
-
-
-def _waits(receipt: Receipt, name: str, choice: Choice, *, deployed: bool) -> str:
-    """How to answer; only a run that is suspended has *Resume*, not one that a deadline failed."""
-    suspended = receipt.status == "suspended"
-    if suspended and deployed:
-        return "waits for an answer: *Resume*, in the menu of this run"
-    answers = {name: blank_answer(choice.keys, choice.count)}
-    command = answering_command(receipt.run_id, answers)
-    return f"{'waits for an answer' if suspended else 'an answer still counts'}: {code(command)}"
+def _line(line: str) -> str:
+    """A line of a summary in a list; its command can be copied."""
+    words = line.strip()
+    shown = code(words) if words.startswith(f"{NAME} resume ") else text(words)
+    return f"{'  ' if line.startswith('  ') else ''}* {shown}"
 
 
 @dataclass
@@ -303,47 +263,13 @@ class _Outputs:
     links: MediaLinks
     makers: Mapping[str, tuple[str, str]]
     recorded: Recorded
-    left: int = MOST_MEDIA
+    left: int = _MOST_MEDIA
 
     def value(self, name: str, value: Any) -> Iterator[str]:
-        """An output or a part of it."""
-        if value is None:
-            yield "nothing"
-        elif asset := recorded_asset(value, self.recorded):
-            yield from self._medium(name, asset)
-        elif isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
-            yield from self._list(name, value)
-        elif by := self._by_format(value):
-            for key, asset in by:
-                yield from self._medium(f"{name} {key}", asset)
-        elif isinstance(value, str):
-            yield quotation(value)
-        else:
-            yield quotation(json.dumps(value, ensure_ascii=False, indent=2, default=str))
-
-    def _by_format(self, value: Any) -> list[tuple[str, Asset]]:
-        """The media of the output `by` of a composition or a layout; empty if it is not one."""
-        parts = value.items() if isinstance(value, Mapping) else ()
-        made = [
-            (key, asset)
-            for key, one in parts
-            if isinstance(one, Mapping)
-            and (asset := recorded_asset(one.get("asset"), self.recorded))
-        ]
-        return made if len(made) == len(parts) else []
-
-    def _medium(self, name: str, asset: Asset) -> Iterator[str]:
-        if self.left > 0:
-            yield _medium(label(*self.makers.get(asset.sha256, (name, ""))), asset, self.links)
-        elif self.left == 0:
-            yield "more media are on the contact sheet"
-        self.left -= 1
-
-    def _list(self, name: str, values: list[Any]) -> Iterator[str]:
-        """Side by side where all are stills, else one below the other."""
-        media = filter(None, (recorded_asset(one, self.recorded) for one in values))
+        """The media of an output, side by side where all are stills; of any other value its text or JSON."""
+        media = self._media(value)
         stills = [(one, url) for one in media if _is_still(one) and (url := self.links.whole(one))]
-        if len(stills) == len(values) <= self.left:
+        if 1 < len(stills) == len(media) <= self.left:
             self.left -= len(stills)
             names = [self.makers.get(one.sha256, ("", ""))[1] for one, _ in stills]
             yield gallery(
@@ -352,9 +278,29 @@ class _Outputs:
                     for n, (one, url) in enumerate(stills)
                 ]
             )
-            return
-        for number, one in enumerate(values, 1):
-            yield from self.value(f"{name} {number}", one)
+        elif media:
+            for one in media[: max(0, self.left)]:
+                yield _medium(label(*self.makers.get(one.sha256, (name, ""))), one, self.links)
+            if len(media) > self.left >= 0:
+                yield "more media are on the contact sheet"
+            self.left -= len(media)
+        elif value is None:
+            yield "nothing"
+        else:
+            words = json.dumps(value, ensure_ascii=False, indent=2, default=str)
+            yield quotation(value if isinstance(value, str) else words)
+
+    def _media(self, value: Any) -> list[Asset]:
+        """Those of a medium, a list of media, or the output `by` of a composition or a layout; else none."""
+        if asset := recorded_asset(value, self.recorded):
+            return [asset]
+        parts = value if isinstance(value, list) else []
+        if isinstance(value, Mapping):
+            parts = [
+                one.get("asset") if isinstance(one, Mapping) else one for one in value.values()
+            ]
+        found = [self._media(one) for one in parts if one is not None]
+        return [asset for one in found for asset in one] if all(found) else []
 
 
 def _makers(receipt: Receipt) -> dict[str, tuple[str, str]]:
@@ -389,9 +335,5 @@ def _caption(name: str, asset: Asset) -> str:
 
 def _about(asset: Asset) -> str:
     """Kind, size and length of a medium, as far as they are known."""
-    parts = [{"image": "image", "video": "film", "audio": "sound"}[asset.kind]]
-    if asset.width and asset.height:
-        parts.append(f"{asset.width} × {asset.height}")
-    if asset.duration_seconds:
-        parts.append(f"{asset.duration_seconds:.1f} s")
-    return text(", ".join(parts))
+    kind = {"image": "image", "video": "film", "audio": "sound"}[asset.kind]
+    return text(", ".join([kind, *measures(asset)]))

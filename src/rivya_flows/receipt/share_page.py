@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from rivya_client.mime_types import suffix_of
 from rivya_flows.assets import Asset, as_asset, assets_in
 from rivya_flows.media.decoding import draw_poster
 from rivya_flows.receipt.embedding import AssetPath, alt_text, data_uri, described
@@ -18,55 +16,65 @@ MAX_SHARED_BYTES = 100_000_000
 """Of all media in one page: as base64 they are a third larger, and browsers hold the page in memory."""
 
 
-@dataclass(frozen=True)
-class SharedOutput:
-    """An output of a run in the page.
+class SharedMedium(NamedTuple):
+    """A medium in the page; its name is empty if that of the output says it."""
 
-    Attributes:
-        text: Of an output without media; else "".
-    """
+    asset: Asset
+    path: Path
+    name: str
+    alt: str
+
+    @property
+    def source(self) -> str:
+        """All of it as a data URI."""
+        return data_uri(self.asset.mime_type or f"{self.asset.kind}/*", self.path.read_bytes())
+
+    @property
+    def poster(self) -> str:
+        """A data URI of a picture of a film; else empty."""
+        is_film = self.asset.kind == "video"
+        still = draw_poster(self.asset.sha256, self.path).result() if is_film else None
+        return data_uri("image/webp", still) if still else ""
+
+
+class SharedOutput(NamedTuple):
+    """An output of a run in the page; it has a text if it has no media."""
 
     name: str
-    media: tuple[tuple[str, Asset, Path], ...]
+    media: list[SharedMedium]
     text: str
-    gone: int = 0
+    gone: int
 
     @property
     def size_bytes(self) -> int:
         """Of its media."""
-        return sum(path.stat().st_size for _, _, path in self.media)
+        return sum(one.path.stat().st_size for one in self.media)
 
 
 def shared_outputs(
     receipt: Receipt, asset_path: AssetPath, only: Sequence[str] = ()
 ) -> list[SharedOutput]:
-    """The finished outputs of a run; a medium that several have is in the first of them.
-
-    Args:
-        asset_path: Path of the asset with a SHA-256; may raise `KeyError`.
-    """
+    """The finished outputs of a run; a medium that several have is in the first of them."""
     # Beside others, people call a medium by its format, or the key of its item.
     names, seen = described([*receipt.each()]), set[str]()
     found: list[SharedOutput] = []
-    for name, value in receipt.outputs.items():
-        if only and name not in only:
+    for output, value in receipt.outputs.items():
+        if only and output not in only:
             continue
         media, gone = [], 0
         for asset in assets_in(value):
             if asset.sha256 not in seen:
                 seen.add(asset.sha256)
+                about = None if as_asset(value) else names.get(asset.sha256)
+                name = about.name if about else ""
+                alt = alt_text(asset.kind, name=f"{output} {name}".rstrip())
                 try:
-                    path = asset_path(asset.sha256)
+                    media.append(SharedMedium(asset, asset_path(asset.sha256), name, alt))
                 except KeyError:
                     gone += 1
-                else:
-                    about = names.get(asset.sha256)
-                    media.append((about.name if about else "", asset, path))
-        if len(media) == 1 and as_asset(value):
-            media = [("", asset, path) for _, asset, path in media]  # the output's name says it
         text = "" if any(assets_in(value)) else text_of(value)
         if media or text or gone:
-            found.append(SharedOutput(name, tuple(media), text, gone))
+            found.append(SharedOutput(output, media, text, gone))
     return found
 
 
@@ -80,30 +88,7 @@ def share_page(receipt: Receipt, outputs: Sequence[SharedOutput]) -> str:
         "titles": [*filter(None, [receipt.subject, receipt.title or receipt.name])],
         "date": moment_text(receipt.ended_at or receipt.started_at).split(",")[0],
         "rehearsal": receipt.sandbox,
-        "outputs": [(one.name, [*_media(one)], one.text) for one in outputs],
+        "outputs": outputs,
     }
     inside = sum(one.size_bytes for one in outputs) * 4 // 3
     return rendered("share.html", view, beside_media=inside)
-
-
-class _Shown(NamedTuple):
-    asset: Asset
-    name: str
-    file: str
-    source: str
-    poster: str
-    alt: str
-
-
-def _media(output: SharedOutput) -> Iterator[_Shown]:
-    for name, asset, path in output.media:
-        file = "-".join(filter(None, [output.name, name.replace(":", "x").replace(" ", "-")]))
-        still = draw_poster(asset.sha256, path).result() if asset.kind == "video" else None
-        yield _Shown(
-            asset,
-            name,
-            f"{file}{suffix_of(asset.mime_type)}",
-            data_uri(asset.mime_type or f"{asset.kind}/*", path.read_bytes()),
-            data_uri("image/webp", still) if still else "",
-            alt_text(asset.kind, name=" ".join(filter(None, [output.name, name]))),
-        )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from rivya_flows.receipt.model import Step
@@ -16,17 +15,16 @@ _ACROSS, _DOWN, _EDGE = 46, 18, 3  # pixels between levels, between nodes, and a
 _SWEEPS = 4
 
 
-@dataclass(frozen=True)
-class _Cell:
-    """A place in a level: a step, or where an arrow passes by.
-
-    Attributes:
-        step: Its place in the receipt; None where an arrow passes by.
-    """
+class _Cell(NamedTuple):
+    """A place in a level: a step, by its place in the receipt, or None where an arrow passes by."""
 
     level: int
     step: int | None
     before: tuple[int, ...]
+
+    @property
+    def height(self) -> int:
+        return _LANE if self.step is None else _HEIGHT
 
 
 class Node(NamedTuple):
@@ -65,13 +63,22 @@ def graph(steps: Sequence[Step]) -> Drawing | None:
     if len(steps) > MAX_STEPS or passed > _MAX_CELLS:
         return Drawing(len(steps))
     cells = _cells(needs, levels)
-    corners, width, height = _corners(cells, _columns(cells))
+    columns = _columns(cells)
+    heights = [sum(cells[one].height + _DOWN for one in column) - _DOWN for column in columns]
+    corners = [(0, 0)] * len(cells)
+    for level, column in enumerate(columns):  # each stands in the middle
+        y = _EDGE + (max(heights) - heights[level]) // 2
+        for one in column:
+            corners[one] = (_EDGE + level * (_WIDTH + _ACROSS), y)
+            y += cells[one].height + _DOWN
     nodes = [
         _node(steps[cell.step], [steps[one].id for one in needs[cell.step]], *corner)
         for cell, corner in zip(cells, corners, strict=True)
         if cell.step is not None
     ]
-    return Drawing(0, width, height, tuple(nodes), tuple(_arrows(cells, corners)))
+    width = len(columns) * (_WIDTH + _ACROSS) - _ACROSS + 2 * _EDGE
+    arrows = tuple(_arrows(cells, corners))
+    return Drawing(0, width, max(heights) + 2 * _EDGE, tuple(nodes), arrows)
 
 
 def needs_of(steps: Sequence[Step]) -> list[list[int]]:
@@ -96,74 +103,49 @@ def _cells(needs: Sequence[Sequence[int]], levels: Sequence[int]) -> list[_Cell]
     """All cells. An arrow over several levels passes through a cell in each of them."""
     cells: list[_Cell] = []
     last: dict[tuple[int, int], int] = {}  # the cell of a step, or of its arrows, in a level
-
-    def add(step: int, level: int, cell: _Cell) -> None:
-        last[step, level] = len(cells)
-        cells.append(cell)
-
     for at, before in enumerate(needs):
-        for one in before:
-            for level in range(levels[one] + 1, levels[at]):
-                if (one, level) not in last:
-                    add(one, level, _Cell(level, None, (last[one, level - 1],)))
-        level = levels[at]
-        add(at, level, _Cell(level, at, tuple(last[one, level - 1] for one in before)))
+        passing = [(one, n) for one in before for n in range(levels[one] + 1, levels[at])]
+        for one, level in passing:
+            if (one, level) not in last:
+                last[one, level] = len(cells)
+                cells.append(_Cell(level, None, (last[one, level - 1],)))
+        last[at, levels[at]] = len(cells)
+        cells.append(_Cell(levels[at], at, tuple(last[one, levels[at] - 1] for one in before)))
     return cells
 
 
 def _columns(cells: Sequence[_Cell]) -> list[list[int]]:
     """The cells of each level from top to bottom, near those that they are joined with."""
     columns: list[list[int]] = [[] for _ in range(1 + max(cell.level for cell in cells))]
-    joined: tuple[list[list[int]], ...] = ([[*cell.before] for cell in cells], [[] for _ in cells])
+    after: list[list[int]] = [[] for _ in cells]
     for at, cell in enumerate(cells):
         columns[cell.level].append(at)
         for one in cell.before:
-            joined[1][one].append(at)
+            after[one].append(at)
     rank: dict[int, float] = {}
     for sweep in range(_SWEEPS):
-        near = joined[sweep % 2]
         for column in columns[:: -1 if sweep % 2 else 1]:
-            own = {one: (place + 0.5) / len(column) for place, one in enumerate(column)}
+            rank |= {one: (place + 0.5) / len(column) for place, one in enumerate(column)}
+            near = [(after[one] if sweep % 2 else cells[one].before) or [one] for one in column]
             middle = {
-                one: sum(rank.get(other, own[one]) for other in near[one]) / len(near[one])
-                if near[one]
-                else own[one]
-                for one in column
+                one: sum(rank[other] for other in others) / len(others)
+                for one, others in zip(column, near, strict=True)
             }
             column.sort(key=middle.__getitem__)
             rank |= {one: (place + 0.5) / len(column) for place, one in enumerate(column)}
     return columns
 
 
-def _corners(
-    cells: Sequence[_Cell], columns: Sequence[Sequence[int]]
-) -> tuple[list[tuple[int, int]], int, int]:
-    """Top left of each cell, and width and height of all: each column stands in the middle."""
-    heights = [_LANE if cell.step is None else _HEIGHT for cell in cells]
-    totals = [sum(heights[one] + _DOWN for one in column) - _DOWN for column in columns]
-    found = [(0, 0)] * len(cells)
-    for level, (column, total) in enumerate(zip(columns, totals, strict=True)):
-        y = _EDGE + (max(totals) - total) // 2
-        for one in column:
-            found[one] = (_EDGE + level * (_WIDTH + _ACROSS), y)
-            y += heights[one] + _DOWN
-    width = len(columns) * (_WIDTH + _ACROSS) - _ACROSS
-    return found, width + 2 * _EDGE, max(totals) + 2 * _EDGE
-
-
 def _arrows(
     cells: Sequence[_Cell], corners: Sequence[tuple[int, int]]
 ) -> Iterator[tuple[str, bool]]:
     """The path of each part of an arrow, and whether it ends at a step."""
-
-    def middle(at: int) -> int:
-        return corners[at][1] + (_LANE if cells[at].step is None else _HEIGHT) // 2
-
+    middles = [y + cell.height // 2 for cell, (_, y) in zip(cells, corners, strict=True)]
     for at, cell in enumerate(cells):
-        x, y = corners[at][0], middle(at)
+        x, y = corners[at][0], middles[at]
         for one in cell.before:
             begin, bend = corners[one][0] + _WIDTH, x - _ACROSS // 2
-            curve = f"M{begin} {middle(one)}C{bend} {middle(one)} {bend} {y} {x} {y}"
+            curve = f"M{begin} {middles[one]}C{bend} {middles[one]} {bend} {y} {x} {y}"
             yield curve if cell.step is not None else f"{curve}h{_WIDTH}", cell.step is not None
 
 

@@ -7,16 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from rivya_flows.assets import assets_in
-from rivya_flows.plans.names import label
 from rivya_flows.receipt.embedding import Embedder, SheetMedium
-from rivya_flows.receipt.model import Card, Maker, Receipt
+from rivya_flows.receipt.model import Card, Receipt
 from rivya_flows.receipt.summary import manner
 
 _MAX_DEPTH, _MAX_OF_ONE, _MAX_OF_PAGE = 8, 24, 1500
 """Generations of a medium, sources of one place of the page, and of all of it."""
-
-_MAX_PROMPT = 140  # characters
-_GIVEN = "inputs."
 
 
 @dataclass(frozen=True)
@@ -24,19 +20,17 @@ class Source:
     """A medium, and what it was made from.
 
     Attributes:
+        card: None stands for `more` sources that are left out.
         picture: To draw small; None if it is no picture, or stands right above.
         anchor: Of the medium, or of the step that made it; "" if the page has neither.
-        facts: Model, credits, task, in words.
-        picked: Which pick chose it; "" if none did.
+        pick: The pick that chose it, and who picked; empty if none did.
+        again: The page tells above what it was made from.
     """
 
-    picture: SheetMedium | None
-    anchor: str
-    name: str
-    facts: tuple[str, ...] = ()
-    picked: str = ""
-    by: str = ""
-    prompt: str = ""
+    card: Card | None
+    picture: SheetMedium | None = None
+    anchor: str = ""
+    pick: tuple[str, ...] = ()
     sources: tuple[Source, ...] = ()
     again: bool = False
     more: int = 0
@@ -80,26 +74,22 @@ class Origins:
         told = known[: max(0, min(left[0], self._left))]
         left[0] -= len(told)
         self._left -= len(told)
-        sources = [self._source(one, seen, left, depth) for one in told]
+        sources = tuple(self._source(one, seen, left, depth) for one in told)
         more = len(known) - len(told)
-        return (*sources, Source(None, "", "", more=more)) if sources and more else tuple(sources)
+        return (*sources, Source(None, more=more)) if sources and more else sources
 
     def _source(self, sha256: str, seen: set[str], left: list[int], depth: int) -> Source:
         card = self._cards[sha256]
-        maker = card.made_by
-        name = label(maker.step, maker.key) if maker else _given(card)
+        maker, sources = card.made_by, tuple[Source, ...]()
         picture, anchor = self._place(sha256)
         if maker and not anchor and maker.step in self._steps:
             anchor = f"step-{maker.step}"
-        if sha256 in seen:
-            return Source(picture, anchor, name, again=True)
+        again = sha256 in seen
         seen.add(sha256)
-        if maker is None:
-            return Source(picture, anchor, name, (), *self._picked.get(sha256, ("", "")))
-        deeper = depth < _MAX_DEPTH
-        sources = self._sources(maker.parents, seen, left, depth + 1) if deeper else ()
-        told = (*self._picked.get(sha256, ("", "")), _short(maker.prompt or ""))
-        return Source(picture, anchor, name, _facts(maker), *told, sources)
+        if maker and not again and depth < _MAX_DEPTH:
+            sources = self._sources(maker.parents, seen, left, depth + 1)
+        pick = () if again else self._picked.get(sha256, ())
+        return Source(card, picture, anchor, pick, sources, again)
 
     def _place(self, sha256: str) -> tuple[SheetMedium | None, str]:
         """The picture of a medium, if it can be shown, and its anchor, if the page has it."""
@@ -111,35 +101,17 @@ class Origins:
         # What the page shows nowhere else is here if it is small: the folder of a run has no copy.
         embedded = medium.source.startswith("data:")
         is_shown, anchor = self._places.setdefault(
-            sha256, (not medium.first or embedded, medium.anchor)
+            sha256, (medium.original is not None or embedded, medium.anchor)
         )
         picture = medium if is_shown and medium.kind == "image" else None
-        return picture, anchor if is_shown and (picture or not medium.first) else ""
-
-
-def _given(card: Card) -> str:
-    given = card.given_as or card.kind
-    return f"input {given.removeprefix(_GIVEN)}" if given.startswith(_GIVEN) else given
-
-
-def _facts(maker: Maker) -> tuple[str, ...]:
-    paid = f"{maker.credits:,}\N{NO-BREAK SPACE}cr" if maker.credits else ""
-    cached = "from the cache" if maker.cached else ""
-    facts = (maker.model or maker.uses, paid, cached, maker.task_id)
-    return tuple(one for one in facts if one)
-
-
-def _short(prompt: str) -> str:
-    text = " ".join(prompt.split())
-    return text if len(text) <= _MAX_PROMPT else f"{text[: _MAX_PROMPT - 1]}…"
+        return picture, anchor if is_shown and (picture or medium.original) else ""
 
 
 def _picked(receipt: Receipt) -> dict[str, tuple[str, str]]:
-    """Which pick chose a medium and who picked, by hash; of several picks the first."""
+    """The first pick that chose a medium, and who picked, by hash."""
     found: dict[str, tuple[str, str]] = {}
     for name, choice in receipt.choices():
         for one in choice.candidates:
             if one.picked and one.sha256:
-                by = manner(choice).removeprefix("picked ")
-                found.setdefault(one.sha256, (f"picked for {name}", by))
+                found.setdefault(one.sha256, (name, manner(choice).removeprefix("picked ")))
     return found

@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import NamedTuple
 
-from rivya_flows.receipt.model import Receipt, Step
+from rivya_flows.receipt.model import Execution, Item, Receipt, Step
 from rivya_flows.receipt.pages import seconds_text
 
 Stretch = tuple[float, float]
@@ -18,15 +18,12 @@ Stretch = tuple[float, float]
 
 WIDTH = 100.0
 _SHORT, _SHORT_SHARE = 5.0, 0.2
-"""An idle stretch is drawn if it lasts so many seconds, or this share of the work; others are left out."""
+"""An idle stretch is left out beyond so many seconds, and beyond this share of the work."""
 
 _INSTANT = 0.001  # seconds: journals tell no less
 
-_GAP, _ALL_GAPS = 4.0, 30.0
-"""Percent of the width of one mark for what is left out, and of all of them at most."""
-
-_MOST_GAPS = 30
-"""The longest idle stretches are left out; each has a mark in every row."""
+_GAP, _ALL_GAPS, _MOST_GAPS = 4.0, 30.0, 30
+"""Percent of the width of one mark for what is left out, and of all of them; and most of them."""
 
 _MOST_TICKS = 6
 _UNITS = ((86_400.0, "d", 72 * 3600.0), (3600.0, "h", 180 * 60.0), (60.0, "min", 180.0))
@@ -35,25 +32,17 @@ _UNITS = ((86_400.0, "d", 72 * 3600.0), (3600.0, "h", 180 * 60.0), (60.0, "min",
 _STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 20, 30, 60, 100)
 
 _MAX_LANES, _MAX_BARS = 20, 2000
-"""Bars of a step that lie one below the other, and bars of the page; a step with more is one bar."""
+"""Lanes of a step, and bars of the page; a step with more than its share is one bar."""
 
-_MAX_STRETCHES = 200  # of a step whose items are one bar; more are one stretch
+_MAX_STRETCHES = 200  # of a step that is one bar; more are one stretch
 _LEAST_WIDTH = 0.7  # percent
-_THICK, _THIN, SPACE = 14, 4, 2  # pixels
 
-_WORST_FIRST = ("failed", "uncertain", "cancelled", "suspended", "running")
+_WORST_FIRST = ("failed", "cancelled", "suspended", "running", "cached", "completed", "skipped")
 _OPEN = ("running", "suspended")
 
 
 class Bar(NamedTuple):
-    """A bar of a row.
-
-    Attributes:
-        x, width: Percent of the axis.
-        lane: How many lie above it.
-        kind: ``wait`` while a person was asked; else the status.
-        title: What it is, in words.
-    """
+    """A bar of a row: its place in percent of the axis; `kind` is its status, or ``wait``."""
 
     x: float
     width: float
@@ -63,7 +52,7 @@ class Bar(NamedTuple):
 
 
 class Row(NamedTuple):
-    """The bars of a step, each `thick` pixels, and what is written beside them."""
+    """The bars of a step in lanes, and what is written beside them."""
 
     bars: list[Bar]
     lanes: int
@@ -71,17 +60,9 @@ class Row(NamedTuple):
     asked: str
     words: str
 
-    @property
-    def thick(self) -> int:
-        return max(_THIN, (_THICK + SPACE) // (self.lanes or 1) - SPACE)
-
-    @property
-    def height(self) -> int:
-        return max(_THICK, self.lanes * (self.thick + SPACE) - SPACE)
-
 
 class Gap(NamedTuple):
-    """What is left out of the axis, and why nothing worked then."""
+    """What is left out of the axis, in percent, and why nothing worked then."""
 
     x: float
     width: float
@@ -108,9 +89,10 @@ class _Item(NamedTuple):
 
 def timeline(receipt: Receipt, steps: Sequence[Step]) -> Timeline | None:
     """The timeline of these steps of a receipt; None before anything has begun."""
-    executions = _executions(receipt)
-    now = executions[-1][1] if executions else 0.0
-    known = [[*_items(step, merged(executions), now)] for step in steps]
+    now = _last_moment(receipt)
+    executions = [_stretch(one.began_at, one.ended_at, now) for one in receipt.execution_times]
+    driven = merged(executions)
+    known = [[*_items(step, driven, now)] for step in steps]
     items = [item for of_step in known for item in of_step]
     if not executions or not items:
         return None
@@ -119,27 +101,22 @@ def timeline(receipt: Receipt, steps: Sequence[Step]) -> Timeline | None:
     axis = Axis.of(min(begin for begin, _ in frames), max(end for _, end in frames), busy)
     asked = [_stretch(one.asked_at, one.answered_at, now) for one in receipt.waits]
     waits = merged([*asked, *(wait for item in items for wait in item.waits)])
-    rows, left = [], _MAX_BARS
-    for step, of_step in zip(steps, known, strict=True):
-        rows.append(_row(step.id, of_step, axis, left))
-        left -= len(rows[-1].bars)
+    most = _MAX_BARS // len(steps)
     return Timeline(
-        rows,
+        [_row(step.id, of_step, axis, most) for step, of_step in zip(steps, known, strict=True)],
         [(round(x, 2), text) for x, text in axis.ticks()],
-        [_gap(gap, axis, waits, executions) for gap in axis.gaps],
+        [_gap(gap, axis, waits, driven) for gap in axis.gaps],
         waited=any(item.waits for item in items),
     )
 
 
-def _executions(receipt: Receipt) -> list[Stretch]:
-    """When the run was driven; one that still runs lasts until the last moment of the receipt."""
-    executions, items = receipt.execution_times, [item for _, item in receipt.each()]
-    waits = [*receipt.waits, *(wait for item in items for wait in item.waits)]
-    moments = [at for one in executions for at in (one.began_at, one.ended_at)]
-    moments += [at for item in items for at in (item.began_at, item.ended_at)]
-    moments += [at for one in waits for at in (one.asked_at, one.answered_at)]
-    now = max((at.timestamp() for at in moments if at), default=0.0)
-    return [_stretch(one.began_at, one.ended_at, now) for one in executions]
+def _last_moment(receipt: Receipt) -> float:
+    """What still runs lasts until then."""
+    worked: list[Execution | Item] = [*receipt.execution_times, *(one for _, one in receipt.each())]
+    waited = [*receipt.waits, *(wait for _, item in receipt.each() for wait in item.waits)]
+    moments = [at for one in worked for at in (one.began_at, one.ended_at)]
+    moments += [at for wait in waited for at in (wait.asked_at, wait.answered_at)]
+    return max((at.timestamp() for at in moments if at), default=0.0)
 
 
 def _stretch(begin: datetime, end: datetime | None, now: float) -> Stretch:
@@ -159,26 +136,24 @@ def _items(step: Step, driven: Sequence[Stretch], now: float) -> Iterator[_Item]
             yield _Item(item.key, item.status, whole, works, waits)
 
 
-def _row(step_id: str, items: Sequence[_Item], axis: Axis, left: int) -> Row:
+def _row(step_id: str, items: Sequence[_Item], axis: Axis, most: int) -> Row:
     if not items:
         return Row([], 0, "", "", f"{step_id}: did not run")
     works = merged(span for item in items for span in item.works)
     waits = merged(wait for item in items for wait in item.waits)
+    took, waited = seconds_text(length(works)), seconds_text(length(waits))
     lanes = _lanes(items)
-    if len(lanes) > _MAX_LANES or sum(len(one.works) + len(one.waits) for one in items) > left:
-        lanes = [[_together(step_id, items, works, waits)]]
-    bars = [
-        bar
-        for number, lane in enumerate(lanes)
-        for item in lane
-        for bar in _bars(item, axis, number)
-    ]
-    took, waited = length_text(works), length_text(waits)
-    # A run that has just asked has not waited yet.
-    asked = (f"{waited} asked" if length(waits) >= 0.05 else "asked") if waits else ""
+    if len(lanes) > _MAX_LANES or sum(len(one.works) + len(one.waits) for one in items) > most:
+        whole = works[0][0], max(item.whole[1] for item in items)
+        shown = (works, waits) if len(works) + len(waits) <= _MAX_STRETCHES else ([whole], [])
+        worst = min((item.status for item in items), key=_WORST_FIRST.index)
+        lanes = [[_Item(f"{len(items)} items of {step_id}", worst, whole, *shown)]]
+    bars = [bar for n, lane in enumerate(lanes) for item in lane for bar in _bars(item, axis, n)]
     words = f"{step_id}: worked for {took}"
     words += f", asked a person for {waited}" if waits else ""
     words += f", {len(items)} items" if len(items) > 1 else ""
+    # A run that has just asked has not waited yet.
+    asked = (f"{waited} asked" if length(waits) >= 0.05 else "asked") if waits else ""
     return Row(bars, len(lanes), took, asked, words)
 
 
@@ -196,22 +171,10 @@ def _lanes(items: Sequence[_Item]) -> list[list[_Item]]:
     return lanes
 
 
-def _together(
-    step_id: str, items: Sequence[_Item], works: list[Stretch], waits: list[Stretch]
-) -> _Item:
-    """All items of a step as one."""
-    statuses = {item.status for item in items}
-    worst = next((one for one in _WORST_FIRST if one in statuses), min(statuses))
-    whole = works[0][0], max(item.whole[1] for item in items)
-    if len(works) + len(waits) > _MAX_STRETCHES:
-        works, waits = [whole], []
-    return _Item(f"{len(items)} items of {step_id}", worst, whole, works, waits)
-
-
 def _bars(item: _Item, axis: Axis, lane: int) -> Iterator[Bar]:
-    # The least width is for what lasts shorter than a pixel, at the end of the axis too.
     for kind, stretches in ((item.status, item.works), ("wait", item.waits)):
         for begin, end in stretches:
+            # What lasts shorter than a pixel is seen, at the end of the axis too.
             x = min(axis.x(begin), WIDTH - _LEAST_WIDTH)
             width = max(_LEAST_WIDTH, axis.x(end) - x)
             lasts = seconds_text(end - begin)
@@ -220,11 +183,11 @@ def _bars(item: _Item, axis: Axis, lane: int) -> Iterator[Bar]:
             yield Bar(round(x, 2), round(width, 2), lane, kind, title)
 
 
-def _gap(gap: Stretch, axis: Axis, waits: Sequence[Stretch], executions: Sequence[Stretch]) -> Gap:
+def _gap(gap: Stretch, axis: Axis, waits: Sequence[Stretch], driven: Sequence[Stretch]) -> Gap:
     lasts, x = length([gap]), axis.x(gap[0])
     if length(within(waits, [gap])) > lasts / 2:
         kind, why = "wait", "a person was asked"
-    elif length(within(merged(executions), [gap])) <= lasts / 2:
+    elif length(within(driven, [gap])) <= lasts / 2:
         kind, why = "stopped", "the run was stopped"
     else:
         kind, why = "idle", "nothing worked"
@@ -234,12 +197,11 @@ def _gap(gap: Stretch, axis: Axis, waits: Sequence[Stretch], executions: Sequenc
 
 @dataclass(frozen=True)
 class Axis:
-    """A time axis without its longest pauses.
+    """A time axis without its longest pauses, which are its `gaps`.
 
     Attributes:
-        moments, drawn, places: Of each edge between a pause and what is drawn, in order: Unix seconds,
-            the seconds that are drawn before it, and percent of the width.
-        gaps: What is left out.
+        moments, drawn, places: Of each edge between a pause and what is drawn: Unix seconds, the
+            seconds that are drawn before it, and percent of the width.
     """
 
     moments: list[float]
@@ -249,13 +211,7 @@ class Axis:
 
     @classmethod
     def of(cls, begin: float, end: float, busy: Iterable[Stretch]) -> Axis:
-        """An axis from one moment to another.
-
-        Args:
-            begin: Unix seconds.
-            end: Unix seconds, not before the begin.
-            busy: When something worked, in any order.
-        """
+        """An axis from one moment to another, both in Unix seconds; `busy`: when something worked."""
         working = merged(within(busy, [(begin, end)]))
         limit = max(_SHORT, _SHORT_SHARE * length(working))
         idle = [one for one in _between(begin, end, working) if length([one]) > limit]
@@ -265,10 +221,8 @@ class Axis:
         gap = min(_GAP, _ALL_GAPS / len(gaps)) if gaps else 0.0
         scale = (WIDTH - gap * len(gaps)) / max(_INSTANT, length(_between(begin, end, gaps)))
         axis = cls([begin], [0.0], [0.0], gaps)
-        edges = [begin, *itertools.chain(*gaps), end]
-        for (start, stop), is_left_out in zip(
-            pairwise(edges), itertools.cycle((False, True)), strict=False
-        ):
+        edges = pairwise([begin, *itertools.chain(*gaps), end])
+        for (start, stop), is_left_out in zip(edges, itertools.cycle((False, True)), strict=False):
             seconds = 0.0 if is_left_out else stop - start
             axis.moments.append(stop)
             axis.drawn.append(axis.drawn[-1] + seconds)
@@ -332,11 +286,6 @@ def without(stretch: Stretch, others: Iterable[Stretch]) -> list[Stretch]:
 def length(stretches: Iterable[Stretch]) -> float:
     """Seconds of stretches that share none."""
     return sum(end - begin for begin, end in stretches)
-
-
-def length_text(stretches: Iterable[Stretch]) -> str:
-    """`length` for people."""
-    return seconds_text(length(stretches))
 
 
 def _between(begin: float, end: float, taken: Sequence[Stretch]) -> list[Stretch]:

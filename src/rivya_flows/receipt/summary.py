@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 from pydantic import JsonValue
 
@@ -13,7 +14,7 @@ from rivya_flows.plans.names import first_of, is_round, label, listed
 from rivya_flows.questions.open_questions import utc_minute
 from rivya_flows.questions.question import Candidate
 from rivya_flows.receipt.model import Choice, Item, Receipt
-from rivya_flows.receipt.phrases import credits_of, pool_left
+from rivya_flows.receipt.phrases import credits_of, measures, pool_left
 from rivya_flows.receipt.questions import (
     CHANNELS,
     answering_command,
@@ -31,33 +32,27 @@ _MAX_NAMED = 3  # failed steps that a sentence names
 _MAX_CANDIDATES = 12  # of a pick; `--json` has all of them
 
 
+_IN_RUN_JSON: dict[str, Any] = {
+    "run_id": True,
+    "status": True,
+    "outputs": True,
+    "failed_outputs": True,
+    "credits": {"before", "after", "spent", "saved"},
+    "steps": {"__all__": {"id": True, "status": True, "items": {"__all__": {
+        "key", "status", "credits", "task_ids", "assets", "reason",
+    }}}},
+}  # fmt: skip
+
+
 def run_json(receipt: Receipt, *, receipt_path: str, report_path: str) -> dict[str, JsonValue]:
     """The document that ``run --json`` prints; both paths are absolute, those of assets are copies."""
-    document = receipt.model_dump(mode="json")
-    item_facts = ("key", "status", "credits", "task_ids", "assets")
-    return {
-        "run_id": receipt.run_id,
-        "status": receipt.status,
-        "outputs": receipt.outputs,
-        "failed_outputs": {**receipt.failed_outputs},
-        "credits": {
-            name: document["credits"][name] for name in ("before", "after", "spent", "saved")
-        },
-        "steps": [
-            {
-                "id": step["id"],
-                "status": step["status"],
-                "items": [
-                    {name: item[name] for name in item_facts}
-                    | ({"reason": item["reason"]} if item["reason"] else {})
-                    for item in step["items"]
-                ],
-            }
-            for step in document["steps"]
-        ],
-        "receipt": receipt_path,
-        "report": report_path,
-    }
+    document = receipt.model_dump(mode="json", include=_IN_RUN_JSON)
+    for step in document["steps"]:
+        step["items"] = [
+            {name: value for name, value in item.items() if name != "reason" or value}
+            for item in step["items"]
+        ]
+    return {**document, "receipt": receipt_path, "report": report_path}
 
 
 def sentence(receipt: Receipt) -> str:
@@ -98,11 +93,8 @@ def _failed(receipt: Receipt) -> str:
 
 
 def troubles(receipt: Receipt) -> list[str]:
-    """One line for each item that failed or was skipped (one for all of a step with the same reason), each
-    output that failed, and each difference in the books; and one for a budget that was passed, in the
-    words of the plan.
-
-    Not for the wallet, see `notes`.
+    """A line for all items of a step that failed or were skipped for one reason, for each output that failed,
+    each difference in the books but the wallet's (see `notes`), and a budget that was passed.
     """
     lines, listed = [], set[tuple[str | None, str | None]]()
     for step in receipt.steps:
@@ -129,9 +121,7 @@ def troubles(receipt: Receipt) -> list[str]:
 
 
 def notes(receipt: Receipt) -> list[str]:
-    """What is not wrong: a wallet that others use too, such as Studio and other stores, and pools over
-    their soft limits.
-    """
+    """What is not wrong: a wallet that others use too, and pools over their soft limits."""
     differences = receipt.agreement.differences if receipt.agreement else ()
     shared = [one.words for one in differences if one.kind == "wallet"]
     return [*shared, *pools(receipt, soft_passed=True)]
@@ -168,8 +158,13 @@ def films(receipt: Receipt) -> list[str]:
     return lines
 
 
-def choices(receipt: Receipt, shown: Callable[[datetime], str] = utc_minute) -> list[str]:
-    """What each pick asks, or what was picked and by whom; then its candidates, the first ones by name."""
+def choices(
+    receipt: Receipt, shown: Callable[[datetime], str] = utc_minute, *, deployed: bool = False
+) -> list[str]:
+    """What each pick asks, or what was picked and by whom; then its candidates, the first ones by name.
+
+    Deadlines are `shown` so; a suspended run that is `deployed` is answered in Prefect's pages.
+    """
     lines = []
     for name, choice in receipt.choices():
         question = one_line(choice.question or "")
@@ -198,7 +193,9 @@ def choices(receipt: Receipt, shown: Callable[[datetime], str] = utc_minute) -> 
             lines.append(one_line(f"  {number}{one.key}  {facts}{reason}".rstrip()))
         if (more := len(candidates) - _MAX_CANDIDATES) > 0:
             lines.append(f"  and {more} more")
-        if choice.waiting:
+        if choice.waiting and deployed and receipt.status == "suspended":
+            lines.append("  answer with Resume, in the menu of this run")
+        elif choice.waiting:
             answers = {name: blank_answer(choice.keys, choice.count)}
             lines.append(f"  {answering_command(receipt.run_id, answers)}")
     return lines
@@ -266,9 +263,7 @@ def film_facts(item: Item) -> list[str]:
 
 
 def _medium(asset: Asset) -> str:
-    parts = [f"{asset.width} × {asset.height}"]
-    if asset.duration_seconds is not None:
-        parts.append(f"{asset.duration_seconds:.1f} s")
+    parts = measures(asset)
     if asset.size_bytes is not None:
         parts.append(f"{asset.size_bytes / 1e6:.1f} MB")
     return ", ".join(parts)
