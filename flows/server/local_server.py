@@ -28,7 +28,7 @@ from rivya_flows.environment import set_default, variables
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.prefect_internals import send_pending
 from rivya_flows.flows.server.environment import client_environment, pointed_at, server_environment
-from rivya_flows.flows.server.local_api import Loopback, proven, server_auth
+from rivya_flows.processes.local_api import Loopback, proven, server_auth
 from rivya_flows.processes.locks import LOOK_SECONDS, set_idle_seconds, try_lock, with_users
 from rivya_flows.processes.ports import choose_port
 from rivya_flows.processes.supervisor import (

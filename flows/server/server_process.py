@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 from rivya_flows.environment import set_variables, variables
-from rivya_flows.flows.server.local_api import new_auth
+from rivya_flows.processes.local_api import new_auth
 from rivya_flows.processes.supervisor import is_json
 
 _SQLITE = "sqlite+aiosqlite:///"
@@ -50,12 +50,12 @@ def serve(port: int, auth: str) -> None:
     from prefect.settings import get_current_settings
     from uvicorn.config import LOGGING_CONFIG
 
-    from rivya_flows.flows.prefect_internals import api_app, write_in_turns
-    from rivya_flows.flows.server.guard import Guard
+    from rivya_flows.flows.prefect_internals import UI_PASSWORD_KEY, api_app, write_in_turns
+    from rivya_flows.processes.guard import Guard
 
     settings = get_current_settings().server
     write_in_turns()
-    app = Guard(api_app(), port, auth)
+    app = Guard(api_app(), port, auth, UI_PASSWORD_KEY)
     gc.freeze()
     gc.enable()
     uvicorn.run(

@@ -36,7 +36,6 @@ from rivya_flows.flows.compiler import ENTRYPOINT_MODULE
 from rivya_flows.flows.credentials import RivyaCredentials
 from rivya_flows.flows.deploy_blocks import COLLECTION_VARIABLE, SET_VARIABLE, SPEC_VARIABLE
 from rivya_flows.flows.run_logger import clean_logs
-from rivya_flows.flows.worker.hosts import SLOTS, SLOTS_USED, Execute, HostDiedError, Hosts
 from rivya_flows.flows.worker.prefect_internals import (
     OF_THE_WORKER,
     StateWatch,
@@ -44,6 +43,7 @@ from rivya_flows.flows.worker.prefect_internals import (
     imported_from,
     shared_environment,
 )
+from rivya_flows.processes.hosts import SLOTS, SLOTS_USED, HostDiedError, Hosts, Order
 from rivya_flows.settings import read_settings
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class CampaignWorker(ProcessWorker):
         self._draining: asyncio.Task[None] | None = None
         self._asking = False  # the server for runs
         self._patience: set[str] = set()  # variables that hosts have
-        self._hosts = Hosts()
+        self._hosts = Hosts("rivya_flows.flows.worker.host_process")
         self._cancellations = StateWatch("Cancelling", self._cancel)
         self._cancelled: set[UUID] = set()
         self._deaths: Counter[UUID] = Counter()
@@ -207,7 +207,7 @@ class CampaignWorker(ProcessWorker):
             with temporary_settings({PREFECT_CLIENT_METRICS_ENABLED: False}):
                 return await super().run(flow_run, configuration, task_status)
         environment = shared_environment(configuration.env)
-        order = Execute(str(flow_run.id), entrypoint[1], environment.pop(SPEC_VARIABLE, None))
+        order = Order(str(flow_run.id), entrypoint[1], environment.pop(SPEC_VARIABLE, None))
         for name in (COLLECTION_VARIABLE, SET_VARIABLE):  # which only `deploy` reads
             environment.pop(name, None)
         self._cancellations.flow_runs.add(flow_run.id)
@@ -217,7 +217,7 @@ class CampaignWorker(ProcessWorker):
             if task_status is not None:
                 task_status.started(pid)
             done = await execution
-            if done.error is not None:
+            if done.error:
                 status = 1
                 self._explain(flow_run, done.error, done.traceback)
         except HostDiedError as error:

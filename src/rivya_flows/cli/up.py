@@ -60,7 +60,7 @@ def up(
     from rivya_flows.cli.terminal import confirmer, show_page
 
     set_default("DO_NOT_TRACK", "1")  # read by Prefect while it is imported
-    from rivya_flows.flows.server.local_api import entrance
+    from rivya_flows.processes.local_api import entrance
     from rivya_flows.settings import variables_for_children
     from rivya_flows.up.end import take_down
     from rivya_flows.up.options import UpOptions, database_url, messages_url

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import os
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from rivya_flows.errors import UsageError
-from rivya_flows.flows.server.local_api import Loopback, left_running
 from rivya_flows.flows.server.local_server import end_idle, kept_from_runs
 from rivya_flows.processes import registry, supervisor
+from rivya_flows.processes.local_api import UNANSWERED, Loopback, left_running
 from rivya_flows.processes.registry import ManagedProcess
 
 GRACE_SECONDS = {"watcher": 60.0, "worker": 30.0, "receiver": 8.0, "server": 12.0, "sandbox": 10.0}
@@ -21,7 +20,6 @@ last, because they buy from it."""
 
 _ORDER = tuple(GRACE_SECONDS)
 _FLOW_RUN = "PREFECT__FLOW_RUN_ID"  # in the environment of each flow run
-_UNANSWERED = (OSError, http.client.HTTPException, ValueError)
 
 
 def take_down(data: Path, *, force: bool, tell: Callable[[str], None]) -> list[str]:
@@ -97,7 +95,7 @@ def requeue(server: Loopback, flow_run_ids: Iterable[str], why: str) -> int:
     next_state["CANCELLING"] = {"type": "CANCELLED", "message": why}
     requeued = 0
     for flow_run_id in flow_run_ids:
-        with contextlib.suppress(*_UNANSWERED):
+        with contextlib.suppress(*UNANSWERED):
             path = f"/api/flow_runs/{flow_run_id}"
             state = next_state.get(server.ask("GET", path)["state"]["type"])
             if state is not None:
@@ -119,7 +117,7 @@ def requeue_unfinished(server: Loopback, pool: str, tag: str) -> int:
         "work_pools": {"name": {"any_": [pool]}},
     }
     found: list[str] = []
-    with contextlib.suppress(*_UNANSWERED):
+    with contextlib.suppress(*UNANSWERED):
         path = "/api/flow_runs/filter"
         while page := server.ask("POST", path, wanted | {"offset": len(found)}):
             found += [one["id"] for one in page]
@@ -129,5 +127,5 @@ def requeue_unfinished(server: Loopback, pool: str, tag: str) -> int:
 def _settle(data: Path) -> None:
     """Wait until the rows of ended runs are written, if the server answers."""
     if server := left_running(data):
-        with contextlib.suppress(*_UNANSWERED):
+        with contextlib.suppress(*UNANSWERED):
             server.settle(datetime.now(UTC) - timedelta(hours=1))

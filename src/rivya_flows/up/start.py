@@ -22,10 +22,10 @@ from rivya_flows.environment import variables
 from rivya_flows.errors import UsageError
 from rivya_flows.extras import need
 from rivya_flows.flows.server.environment import client_environment, pointed_at, server_environment
-from rivya_flows.flows.server.local_api import Loopback, left_running
 from rivya_flows.flows.server.local_server import LOCK, start_alone
 from rivya_flows.money.live_guard import account, source
 from rivya_flows.processes import registry, supervisor
+from rivya_flows.processes.local_api import Loopback, left_running
 from rivya_flows.processes.locks import with_server
 from rivya_flows.processes.ports import RECEIVER_PORT, answers, choose_port, holder
 from rivya_flows.processes.registry import ManagedProcess

@@ -1,8 +1,7 @@
 """Calls a Prefect server of our own on this machine, without importing Prefect; and its password.
 
-The password is in a file that its owner alone can read. Each server creates a new one when it starts: a
-browser, a command or a worker that still calls the port of a server that has ended may send the password to
-another user's program, and that one is no longer valid.
+The password is in a file that its owner alone can read. Each server creates a new one when it starts: what
+still calls the port of a server that has ended may send its password to another user's program.
 """
 
 from __future__ import annotations
@@ -72,7 +71,10 @@ _POLL_SECONDS = 0.2
 _FINAL = ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
 _UNFINISHED = ["SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING"]
 _ANSWER_SECONDS = 5
-_LONGEST_PROOF = 4096  # bytes; any program may answer
+_MOST_BYTES = 4096  # from a program that has not proved to be ours
+
+UNANSWERED = (OSError, http.client.HTTPException, ValueError)
+"""What `Loopback.ask` raises."""
 
 
 @dataclass(frozen=True)
@@ -86,29 +88,31 @@ class Loopback:
     def api_url(self) -> str:
         return f"http://127.0.0.1:{self.port}/api"
 
-    def ask(self, method: str, path: str, body: object = None) -> Any:
-        """The JSON of an answer; raises `HTTPException` unless it is 200 or 201, and `OSError`."""
-        headers = {"Content-Type": "application/json", "Authorization": basic(self.auth)}
-        status, content = self._exchange(method, path, json.dumps(body), headers)
-        if status not in (200, 201):
-            raise http.client.HTTPException(f"{method} {path}: HTTP {status}")
-        return json.loads(content)
+    def ask(self, method: str, path: str, body: object = None, *, login: bool = True) -> Any:
+        """The JSON of an answer, a short one without `login`; raises `HTTPException` unless it is 200 or 201, and `OSError`."""
+        headers = {"Content-Type": "application/json"}
+        if login:
+            headers["Authorization"] = basic(self.auth)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_ANSWER_SECONDS)
+        with closing(connection):
+            connection.request(method, path, json.dumps(body), headers)
+            answer = connection.getresponse()
+            if answer.status not in (200, 201):
+                raise http.client.HTTPException(f"{method} {path}: HTTP {answer.status}")
+            return json.loads(answer.read(None if login else _MOST_BYTES))
 
     def healthy(self) -> bool:
         """Whether our server answers on the port and is healthy.
 
         It must first prove that it knows the password: another user of the machine may listen there.
         """
-        if not self.auth:
-            return False
         nonce = secrets.token_hex(16)
-        path, known = f"{OPEN}/proof?nonce={nonce}", proof_of(self.auth, self.port, nonce)
+        known = proof_of(self.auth, self.port, nonce)
         try:
-            _, proof = self._exchange("GET", path, most_bytes=_LONGEST_PROOF)
-            shown = str(json.loads(proof).get("proof"))
-            is_ours = hmac.compare_digest(shown.encode(), known.encode())
+            proof = str(self.ask("GET", f"{OPEN}/proof?nonce={nonce}", login=False)["proof"])
+            is_ours = bool(self.auth) and hmac.compare_digest(proof.encode(), known.encode())
             return is_ours and bool(self.ask("GET", "/api/health"))
-        except (OSError, http.client.HTTPException, ValueError, AttributeError):
+        except (*UNANSWERED, LookupError, TypeError):
             return False
 
     def entrance(self, to: str = "/v2") -> str:
@@ -135,21 +139,6 @@ class Loopback:
             if now - since >= _QUIET_SECONDS * (3 if counts[1] else 1):
                 return
             time.sleep(_POLL_SECONDS)
-
-    def _exchange(
-        self,
-        method: str,
-        path: str,
-        body: str | None = None,
-        headers: dict[str, str] | None = None,
-        most_bytes: int | None = None,
-    ) -> tuple[int, bytes]:
-        """Status and body of an answer; reads at most `most_bytes` of the body."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_ANSWER_SECONDS)
-        with closing(connection):
-            connection.request(method, path, body=body, headers=headers or {})
-            answer = connection.getresponse()
-            return answer.status, answer.read(most_bytes)
 
 
 def proven(home: Path, port: int | None) -> Loopback | None:

@@ -14,7 +14,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import astuple, dataclass
 
 from prometheus_client import Counter, Gauge
 
@@ -26,60 +26,31 @@ LONGEST_TEXT = LONGEST // 32
 
 
 @dataclass(frozen=True)
-class Execute:
-    """To a host: execute a flow run; `spec` is the hash of the deployed one, None: the spec's file as it is."""
+class Order:
+    """To a host: execute a flow run, of the flow that is this attribute of the campaigns, or cancel it if that is "".
+
+    `spec` is the hash of the deployed one; None: the spec's file as it is.
+    """
 
     flow_run: str
-    attribute: str
-    spec: str | None
+    attribute: str = ""
+    spec: str | None = None
 
 
 @dataclass(frozen=True)
-class Cancel:
-    """To a host: cancel a flow run."""
+class Report:
+    """From a host: it has executed a flow run, whose state Prefect knows unless there is an error.
 
-    flow_run: str
+    One without a flow run says that the host lives, or in `error` why it must end nevertheless.
+    """
 
-
-@dataclass(frozen=True)
-class Alive:
-    """From a host: it lives; `blocked` says why it must end nevertheless, as its event loop does not turn."""
-
-    blocked: str = ""
-
-
-@dataclass(frozen=True)
-class Ended:
-    """From a host: it has executed a flow run; `error` is None if Prefect knows its state."""
-
-    flow_run: str
-    error: str | None = None
+    flow_run: str = ""
+    error: str = ""
     traceback: str = ""
 
 
-Message = Execute | Cancel | Alive | Ended
-
-_KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in (Execute, Cancel, Alive, Ended)}
-
-
-def line(message: Message) -> bytes:
-    return json.dumps([type(message).__name__, asdict(message)]).encode() + b"\n"
-
-
-def parsed(received: bytes) -> Message:
-    """The message of a line; `ValueError` if it is none, or incomplete."""
-    try:
-        kind, values = json.loads(received)
-        return _KINDS[kind](**values)
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"no message: {received[:80]!r}") from error
-
-
-async def next_message(reader: asyncio.StreamReader, silence: float) -> Message | None:
-    """The next message of a host, None if it has ended; raises `TimeoutError`, or `ValueError` for a bad line."""
-    async with asyncio.timeout(silence):
-        received = await reader.readline()
-    return parsed(received) if received.endswith(b"\n") else None  # the end, or within a line
+def line(message: Order | Report) -> bytes:
+    return json.dumps(astuple(message)).encode() + b"\n"
 
 
 SLOTS = Gauge("rivya_flows_worker_slots", "Runs that this worker executes at most")
@@ -109,10 +80,6 @@ class HostDiedError(Exception):
         self.status = status
 
 
-class _BlockedError(Exception):
-    """The event loop of a host does not turn."""
-
-
 class Host:
     def __init__(
         self,
@@ -124,7 +91,7 @@ class Host:
     ) -> None:
         self.environment = environment
         self.pid = process.pid
-        self.runs: dict[str, asyncio.Future[Ended]] = {}
+        self.runs: dict[str, asyncio.Future[Report]] = {}
         self._process = process
         self._writer = writer
         self._folder = folder
@@ -133,14 +100,13 @@ class Host:
         self._watching = asyncio.create_task(self._watch(reader))
 
     @classmethod
-    async def start(cls, environment: Mapping[str, str]) -> Host:
+    async def start(cls, module: str, environment: Mapping[str, str]) -> Host:
         """Starts a host; it takes runs at once, and executes them when it has imported everything."""
         ours, theirs = socket.socketpair()
         folder = tempfile.TemporaryDirectory(prefix="campaigns-", ignore_cleanup_errors=True)
         with theirs:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "rivya_flows.flows.worker.host_process"),
-                str(theirs.fileno()),
+                *(sys.executable, "-m", module, str(theirs.fileno())),
                 env=dict(environment),
                 cwd=folder.name,
                 stdin=asyncio.subprocess.DEVNULL,
@@ -163,7 +129,7 @@ class Host:
     def has_place(self) -> bool:
         return self.lives and len(self.runs) < RUNS_PER_HOST and not self.is_worn
 
-    def execute(self, order: Execute) -> asyncio.Future[Ended]:
+    def execute(self, order: Order) -> asyncio.Future[Report]:
         """Begins to execute a flow run; gives how it ended, or raises `HostDiedError`."""
         ended = self.runs[order.flow_run] = asyncio.get_running_loop().create_future()
         ended.add_done_callback(lambda _: self.runs.pop(order.flow_run))
@@ -174,7 +140,7 @@ class Host:
     def cancel(self, flow_run: str) -> None:
         """Cancels a flow run, if it is here; it ends as cancelled soon."""
         if flow_run in self.runs:
-            self._writer.write(line(Cancel(flow_run)))
+            self._writer.write(line(Order(flow_run)))
 
     def stop(self) -> asyncio.Task[None]:
         """Kills it; the task ends with it."""
@@ -183,18 +149,13 @@ class Host:
         return self._watching
 
     async def _watch(self, reader: asyncio.StreamReader) -> None:
-        reason = ""
-        try:
-            await self._listen(reader)
-        except (TimeoutError, _BlockedError) as error:
-            reason = str(error) or "its process did not respond; the worker's log says where it was"
+        reason = await self._listen(reader)
+        if reason:
             _logger.error("host %d: %s; it is killed, here is where it was", self.pid, reason)
             self._kill(signal.SIGABRT)  # its traceback goes to the log
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(2):
                     await self._process.wait()
-        except (OSError, ValueError) as error:  # a broken line too
-            reason = f"its process hung up: {error}"
         self._kill(signal.SIGKILL)
         status = await self._process.wait()
         if not self._is_ending:
@@ -205,17 +166,27 @@ class Host:
             if not ended.done():  # its place is freed in the next turn of the loop
                 ended.set_exception(HostDiedError(status or 1, reason or _end(status)))
 
-    async def _listen(self, reader: asyncio.StreamReader) -> None:
+    async def _listen(self, reader: asyncio.StreamReader) -> str:
+        """Hears the host until it ends; why it must be killed, or "" if it hung up."""
         silence = _START_SECONDS
-        while (message := await next_message(reader, silence)) is not None:
+        while True:
+            try:
+                async with asyncio.timeout(silence):
+                    received = await reader.readline()
+                if not received.endswith(b"\n"):  # the end, or within a line
+                    return ""
+                report = Report(*json.loads(received))
+            except TimeoutError:
+                return "its process did not respond; the worker's log says where it was"
+            except OSError:
+                return ""
+            except (ValueError, TypeError) as error:
+                return f"its process sent no message: {error}"
             silence = SILENT_SECONDS
-            match message:
-                case Ended(flow_run) if flow_run in self.runs:
-                    self.runs[flow_run].set_result(message)
-                case Alive(blocked) if blocked:
-                    raise _BlockedError(blocked)
-                case _:
-                    pass
+            if report.flow_run in self.runs:
+                self.runs[report.flow_run].set_result(report)
+            elif report.error and not report.flow_run:
+                return report.error
 
     def _kill(self, number: signal.Signals) -> None:
         # `send_signal` looks first whether the process has ended, and takes its exit code away from
@@ -233,15 +204,16 @@ def _end(status: int) -> str:
 
 
 class Hosts:
-    """The hosts of a worker, by the environment that their runs need."""
+    """The hosts of a worker, by the environment that their runs need; each runs a module."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str) -> None:
+        self._module = module
         self._hosts: list[Host] = []
         self._starting = asyncio.Lock()
 
     async def begin(
-        self, order: Execute, environment: Mapping[str, str]
-    ) -> tuple[int, asyncio.Future[Ended]]:
+        self, order: Order, environment: Mapping[str, str]
+    ) -> tuple[int, asyncio.Future[Report]]:
         """Begins to execute a flow run in a host that has its environment; gives its pid, and see `Host.execute`."""
         async with self._starting:  # two runs do not start a host each
             host = await self._with_place(environment)
@@ -269,7 +241,7 @@ class Hosts:
         self._hosts = [host for host in self._hosts if host.lives]
         free = [host for host in self._hosts if host.environment == environment and host.has_place]
         if not free:
-            free = [await Host.start(environment)]
+            free = [await Host.start(self._module, environment)]
             self._hosts += free
         return max(free, key=lambda host: len(host.runs))
 
