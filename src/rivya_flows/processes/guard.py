@@ -38,19 +38,15 @@ from starlette.websockets import WebSocketClose
 
 from rivya_flows.processes.local_api import OPEN, basic, proof_of
 
-Address = tuple[str, int]
-"""IPv4 address and port."""
-
+Address = tuple[str, int]  # IPv4 address and port
 # A program may use either for 127.0.0.1.
 _TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 
 
 def owns(user: int, client: Address, server: Address, tables: Sequence[Path] = _TABLES) -> bool:
-    """Whether a connection to a server on this machine is from a program of a user.
+    """Whether a connection on this machine is from a program of a user; True if the system does not tell.
 
     Compares both whole addresses: another user can take the port of a connection on 127.0.0.2.
-    True if the system does not tell, as on macOS.
-
     Source: proc(5), ``/proc/net/tcp``: columns 2 and 3 are the two ends, column 8 is the user.
     """
     ends = {*zip(_written(client), _written(server), strict=True)}
@@ -68,22 +64,15 @@ def owns(user: int, client: Address, server: Address, tables: Sequence[Path] = _
 
 
 def _written(address: Address) -> tuple[str, str]:
-    """An address as the tables write it: ``0100007F:1068``, and the IPv6 address that maps to it.
-
-    Each word of 32 bits is in the byte order of the machine.
-    """
+    """As the tables write it: ``0100007F:1068``, and the IPv6 address that maps to it."""
     host, port = address
     packed = bytes(10) + b"\xff\xff" + socket.inet_aton(host)
     mapped = "".join(f"{word:08X}" for word in struct.unpack("=4I", packed))
     return f"{mapped[-8:]}:{port:04X}", f"{mapped}:{port:04X}"
 
 
-_SCRIPTS_OF_OTHERS = frozenset({"/docs", "/redoc"})
-"""Pages of Prefect that load scripts from another host into the origin that holds the password."""
-
-MOST_TICKETS = 1000
-"""Unredeemed tickets; one more drops the oldest."""
-
+_SCRIPTS_OF_OTHERS = frozenset({"/docs", "/redoc"})  # in the origin that holds the password
+MOST_TICKETS = 1000  # unredeemed ones; one more drops the oldest
 _EVERYWHERE = {
     "X-Frame-Options": "DENY",
     "X-Content-Type-Options": "nosniff",
@@ -92,7 +81,7 @@ _EVERYWHERE = {
 
 
 class Guard:
-    """An ASGI application in front of Prefect's, on a port of 127.0.0.1; `password_key` is where Prefect's pages look for `auth`."""
+    """An ASGI application in front of Prefect's, whose pages look for `auth` at `password_key`."""
 
     def __init__(
         self,
@@ -135,7 +124,6 @@ class Guard:
         await self._app_for(scope, Headers(scope=scope))(scope, receive, safely)
 
     def _app_for(self, scope: Scope, headers: Headers) -> ASGIApp:
-        """What answers a request: a refusal, a page of ours, or Prefect."""
         browses = scope["type"] == "http" and "text/html" in headers.get("accept", "")
         by_name = browses and headers.get("host") == self._name
         if headers.getlist("host") != [self._name if by_name else self._address]:

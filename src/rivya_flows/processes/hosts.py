@@ -1,6 +1,4 @@
-"""The host processes of a worker: started when they are needed, watched, and ended; what a worker and they say to
-each other, as lines of JSON; and metrics of the worker.
-"""
+"""The host processes of a worker: started when they are needed, watched, and ended; and its metrics."""
 
 from __future__ import annotations
 
@@ -18,18 +16,15 @@ from dataclasses import astuple, dataclass
 
 from prometheus_client import Counter, Gauge
 
-LONGEST = 2**18
-"""Bytes of the longest line."""
-
-LONGEST_TEXT = LONGEST // 32
-"""Characters of the longest text in a message: JSON writes twelve bytes for some, and there are two."""
+LONGEST = 2**18  # bytes of a line
+LONGEST_TEXT = LONGEST // 32  # characters: JSON writes twelve bytes for some, of two texts
 
 
 @dataclass(frozen=True)
 class Order:
-    """To a host: execute a flow run, of the flow that is this attribute of the campaigns, or cancel it if that is "".
+    """To a host: execute a flow run, of the campaign with this attribute, or cancel it if that is "".
 
-    `spec` is the hash of the deployed one; None: the spec's file as it is.
+    `spec`: the hash of the deployed one; None: its file as it is.
     """
 
     flow_run: str
@@ -59,22 +54,16 @@ HOSTS_STARTED = Counter("rivya_flows_worker_hosts_started", "Host processes that
 HOSTS_LOST = Counter("rivya_flows_worker_hosts_lost", "Host processes that died or were blocked")
 
 
-RUNS_PER_HOST = 25
-"""Runs that one host executes at once, and that end with it if it dies."""
-
+RUNS_PER_HOST = 25  # at once; they end with it if it dies
 _RUNS_PER_LIFE = 500  # so that no leak of memory lasts
 _IDLE_SECONDS = 60.0  # then a host without a run ends, unless it is the last one
 _START_SECONDS = 120.0  # until it has imported everything
 
-SILENT_SECONDS = 30.0
-"""A host that said nothing for this time is killed, or whose event loop a step function blocks."""
-
+SILENT_SECONDS = 30.0  # then a host is killed that says nothing, or that a step function blocks
 _logger = logging.getLogger("prefect.rivya_flows.worker")  # shown where Prefect's are
 
 
 class HostDiedError(Exception):
-    """The host of a run has died, and the run with it."""
-
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
         self.status = status
@@ -122,7 +111,6 @@ class Host:
 
     @property
     def is_worn(self) -> bool:
-        """Whether it has executed so many runs that it takes no more."""
         return self._taken >= _RUNS_PER_LIFE
 
     @property
@@ -138,7 +126,6 @@ class Host:
         return ended
 
     def cancel(self, flow_run: str) -> None:
-        """Cancels a flow run, if it is here; it ends as cancelled soon."""
         if flow_run in self.runs:
             self._writer.write(line(Order(flow_run)))
 
@@ -214,7 +201,7 @@ class Hosts:
     async def begin(
         self, order: Order, environment: Mapping[str, str]
     ) -> tuple[int, asyncio.Future[Report]]:
-        """Begins to execute a flow run in a host that has its environment; gives its pid, and see `Host.execute`."""
+        """Begins to execute a flow run in a host with its environment; gives its pid, and see `Host.execute`."""
         async with self._starting:  # two runs do not start a host each
             host = await self._with_place(environment)
             ended = host.execute(order)
@@ -228,7 +215,6 @@ class Hosts:
         return host.pid, ended
 
     def cancel(self, flow_run: str) -> None:
-        """Cancels a flow run, if it is in one of the hosts."""
         for host in self._hosts:
             host.cancel(flow_run)
 

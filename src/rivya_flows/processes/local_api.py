@@ -23,11 +23,8 @@ from urllib.parse import quote, urlsplit
 
 from rivya_flows.processes import registry
 
-FILE = "auth"
-"""Beside Prefect's database, for `curl -u "$(cat FILE)"`."""
-
-OPEN = "/open"
-"""Path of the page that lets a browser in; paths below it are ours, not Prefect's."""
+FILE = "auth"  # beside Prefect's database, for `curl -u "$(cat FILE)"`
+OPEN = "/open"  # the page that lets a browser in; paths below it are ours, not Prefect's
 
 
 def new_auth(home: Path) -> str:
@@ -56,10 +53,7 @@ def basic(auth: str) -> str:
 
 
 def proof_of(auth: str, port: int, nonce: str) -> str:
-    """The answer to a nonce that only a server on this port with the password can give, in hex.
-
-    It includes the port, or a program on another port could fetch the proof from the server.
-    """
+    """The answer to a nonce, in hex, that only a server with the password can give, on this port."""
     return hmac.new(auth.encode(), f"proof:{port}:{nonce}".encode(), hashlib.sha256).hexdigest()
 
 
@@ -73,8 +67,7 @@ _UNFINISHED = ["SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING"]
 _ANSWER_SECONDS = 5
 _MOST_BYTES = 4096  # from a program that has not proved to be ours
 
-UNANSWERED = (OSError, http.client.HTTPException, ValueError)
-"""What `Loopback.ask` raises."""
+UNANSWERED = (OSError, http.client.HTTPException, ValueError)  # what `Loopback.ask` raises
 
 
 @dataclass(frozen=True)
@@ -89,7 +82,7 @@ class Loopback:
         return f"http://127.0.0.1:{self.port}/api"
 
     def ask(self, method: str, path: str, body: object = None, *, login: bool = True) -> Any:
-        """The JSON of an answer, a short one without `login`; raises `HTTPException` unless it is 200 or 201, and `OSError`."""
+        """The JSON of an answer, a short one without `login`; raises `UNANSWERED`, also unless it is 200 or 201."""
         headers = {"Content-Type": "application/json"}
         if login:
             headers["Authorization"] = basic(self.auth)
@@ -102,10 +95,7 @@ class Loopback:
             return json.loads(answer.read(None if login else _MOST_BYTES))
 
     def healthy(self) -> bool:
-        """Whether our server answers on the port and is healthy.
-
-        It must first prove that it knows the password: another user of the machine may listen there.
-        """
+        """Whether our server answers on the port, which it must prove first, and is healthy."""
         nonce = secrets.token_hex(16)
         known = proof_of(self.auth, self.port, nonce)
         try:
@@ -122,9 +112,9 @@ class Loopback:
         return f"http://127.0.0.1:{self.port}{OPEN}{where}#{ticket}"
 
     def settle(self, began: datetime) -> None:
-        """Wait some seconds until the rows of the flow runs that began after a moment and ended are written.
+        """Wait some seconds for the rows of the flow runs that began after a moment and ended.
 
-        Task runs reach the database through a queue: a server that stops right after a run loses its last rows.
+        They reach the database through a queue, which a server that stops loses.
         """
         ended = {"state": {"type": {"any_": _FINAL}}, "start_time": {"after_": began.isoformat()}}
         unfinished = {"state": {"type": {"any_": _UNFINISHED}}}
@@ -142,7 +132,7 @@ class Loopback:
 
 
 def proven(home: Path, port: int | None) -> Loopback | None:
-    """The server on a port (None or 0: no server), once it answers and proves that it is the one of `home`."""
+    """The server on a port (None or 0: none), once it proves that it is the one of `home`."""
     server = Loopback(port, server_auth(home)) if port else None
     return server if server is not None and server.healthy() else None
 
