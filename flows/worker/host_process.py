@@ -1,8 +1,7 @@
-"""Executes many flow runs in one process; started by `hosts`, which it obeys.
+"""Executes many flow runs in one process; started by `processes.hosts`, which it obeys.
 
-Prefect executes a flow run in the event loop of a process of its own. Here one loop has all of
-them, in a thread that is not the main one: Prefect installs a handler of SIGTERM for each run in
-the main thread, and the handlers of runs that overlap would replace one another.
+One loop has all of them, in a thread that is not the main one: there Prefect would install a handler of SIGTERM
+for each run, and those of runs that overlap would replace one another.
 """
 
 from __future__ import annotations
@@ -36,9 +35,7 @@ _LINES = 12  # of a stack that are shown
 _OURS = ("rivya_flows.", "rivya_client.")
 _ALIVE_SECONDS = 5.0
 
-STUCK_SECONDS = 15 * 60.0
-"""An event loop that did not turn for this time ends its host, whatever blocks it."""
-
+STUCK_SECONDS = 15 * 60.0  # an event loop that did not turn for so long ends its host
 _logger = logging.getLogger("prefect.rivya_flows.worker")  # shown where Prefect's are
 
 
@@ -62,7 +59,7 @@ class LoopWatch:
         return self.judge(now - asked, sys._current_frames().get(self._thread))
 
     def judge(self, seconds: float, frame: FrameType | None) -> str:
-        """Why a loop that has stood for some time must end: a step function blocks it, or nothing ever goes on; else ""."""
+        """As `look`, of a loop that has stood for some time: a step function blocks it, or nothing goes on."""
         if seconds < SILENT_SECONDS:
             return ""
         if (step := _step(frame)) is not None:
