@@ -68,14 +68,14 @@ class LocalServer:
         server._join()
         return server
 
-    async def ready(self) -> str:
+    async def ready(self, *, timeout_seconds: float = READY_SECONDS) -> str:
         """The API's URL, once the server answers; from then on this process uses it."""
-        deadline = time.monotonic() + READY_SECONDS
+        deadline = time.monotonic() + timeout_seconds
         while not (server := await asyncio.to_thread(proven, self.home, self.port)):
             if self._process is not None and self._process.exit_code is not None:
                 raise self._failed(f"ended with code {self._process.exit_code}")
             if time.monotonic() > deadline:
-                raise self._failed(f"did not answer within {READY_SECONDS:g} s")
+                raise self._failed(f"did not answer within {timeout_seconds:g} s")
             if not (self.port and lives(self.home)):
                 self._join()
             await asyncio.sleep(_POLL_SECONDS)

@@ -128,7 +128,8 @@ class Bounded(H11Protocol):
     def _is_awaited(self) -> bool:
         if self.conn.their_state is h11.IDLE:
             # Between two requests the server's own limit for idle connections applies.
-            return self.cycle is None or bool(self.conn.trailing_data[0])
+            first = self.cycle is None
+            return first or bool(self.conn.trailing_data[0])
         return self.conn.their_state is h11.SEND_BODY
 
     def _end(self) -> None:
