@@ -227,11 +227,10 @@ def running(home: Path) -> tuple[int, str] | None:
 
 
 def lives(home: Path) -> bool:
-    try:
-        with (home / LOCK).open("rb") as lock:
-            return not try_lock(lock, fcntl.LOCK_SH)
-    except FileNotFoundError:
+    if not (home / LOCK).exists():
         return False
+    with (home / LOCK).open("a") as lock:
+        return not try_lock(lock, fcntl.LOCK_SH)
 
 
 def is_idle(home: Path, *, end: bool = False) -> bool:
