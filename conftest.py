@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rivya_flows.flows.server.environment import reread_settings
-from rivya_flows.flows.server.local_api import server_auth
 from rivya_flows.flows.server.local_server import LocalServer
+from rivya_flows.processes.local_api import server_auth
 
 if TYPE_CHECKING:
     from rivya_sandbox.service.startup import Sandbox

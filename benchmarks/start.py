@@ -26,8 +26,8 @@ from pathlib import Path
 
 from rivya_flows.environment import machine_environment
 from rivya_flows.flows.server.environment import client_environment
-from rivya_flows.flows.server.local_api import server_auth
 from rivya_flows.flows.server.local_server import end_idle, running
+from rivya_flows.processes.local_api import server_auth
 from rivya_sandbox.service.database import FILE_NAME
 
 _SPEC = """\

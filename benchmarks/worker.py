@@ -28,7 +28,7 @@ import psutil
 
 from rivya_flows.environment import machine_environment
 from rivya_flows.flows.server.environment import client_environment
-from rivya_flows.flows.server.local_api import basic
+from rivya_flows.processes.local_api import basic
 from rivya_sandbox.service import admin
 
 PICTURE_SECONDS = 7.0

@@ -26,10 +26,10 @@ from rivya_flows.flows.server.environment import (
     pointed_at,
     told_outages,
 )
-from rivya_flows.flows.server.local_api import left_running
 from rivya_flows.flows.server.local_server import LocalServer
 from rivya_flows.language.workflow import Inputs
 from rivya_flows.private import private_folder
+from rivya_flows.processes.local_api import left_running
 from rivya_flows.settings import RUN_HERE
 from rivya_flows.store.shared_store_checks import shown_url
 

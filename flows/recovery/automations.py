@@ -1,14 +1,10 @@
-"""The automations that restart a run whose process or worker died.
+"""The automations that restart a run whose process or worker died, for flow runs with our tag.
 
-The server runs four of them, for flow runs with our tag only:
-
-* *lost*: no heartbeat for `within` → Crashed. (A live worker reports a dead process itself.)
-* *again*: Crashed for `AGAIN_SECONDS` → rescheduled; the run resumes from its journal. The wait is
-  needed because a worker reports a dead process twice, some seconds apart: the second report would
-  overwrite a new schedule, and the server refuses it while the run is still Crashed.
-* *enough*: Crashed `CRASHES` times within `CRASHES_SECONDS` → Failed, which ends the wait of
-  *again*: a run that always crashes at once stops. One that crashes now and then stops after
-  `EXECUTIONS` executions.
+* *lost*: no heartbeat → Crashed. (A live worker reports a dead process itself.)
+* *again*: Crashed for `AGAIN_SECONDS` → rescheduled; the run resumes from its journal. A worker reports a dead
+  process twice, some seconds apart: the second report would overwrite a new schedule.
+* *enough*: Crashed `CRASHES` times within `CRASHES_SECONDS` → Failed, which ends the wait of *again*. A run that
+  crashes now and then stops after `EXECUTIONS` executions.
 * *unbegun*: Pending for `PENDING_SECONDS` → rescheduled. Its worker died before it began.
 """
 
@@ -32,41 +28,28 @@ from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL
 from rivya_flows.flows.sync import Resource, refusals, sync
 
 EVENT_PREFIX = "rivya-flows.run."
-"""Begins the event of a run's end, before completed, failed, cancelled or suspended; automations of
-users match it too."""
+"""Begins the events of a run's end; automations of users match it too."""
 
-ROW_PREFIX, BATCH_PREFIX = "rivya-flows.row.", "rivya-flows.batch."
-"""Begin the events of the end of a run that is a row of a batch, and of the batch."""
-
-LAST_HEARTBEAT = "rivya-flows.last-heartbeat"
-"""The event after the last heartbeat of a flow run that ended or was suspended."""
-
+ROW_PREFIX, BATCH_PREFIX = "rivya-flows.row.", "rivya-flows.batch."  # events of their ends
+LAST_HEARTBEAT = "rivya-flows.last-heartbeat"  # of a flow run that ended or was suspended
 RESOURCE = "prefect.resource.id"
-OURS = {"prefect.resource.role": "tag", RESOURCE: f"prefect.tag.{OWNER_TAG}"}
-"""A related resource of each event of a flow run of ours."""
-
-HEARTBEAT_SECONDS = 180.0
-"""The default heartbeat of a flow run in Prefect 3.9."""
-
+OURS = {"prefect.resource.role": "tag", RESOURCE: f"prefect.tag.{OWNER_TAG}"}  # a related resource
+HEARTBEAT_SECONDS = 180.0  # the default of Prefect 3.9
 MISSED_HEARTBEATS = 3
-AGAIN_SECONDS = 15.0
+AGAIN_SECONDS = 15.0  # at least 10
 CRASHES = 5
 CRASHES_SECONDS = 15 * 60.0
 EXECUTIONS = 20
 PENDING_SECONDS = 5 * 60.0
 
-PREFIX = f"{OWNER_TAG}: "
-"""Begins the name of each automation of ours."""
-
+PREFIX = f"{OWNER_TAG}: "  # of the names of our automations
 LOST = f"{PREFIX}heartbeat lost"
 AGAIN = f"{PREFIX}crashed, start again"
 ENOUGH = f"{PREFIX}crashed too often"
 UNBEGUN = f"{PREFIX}never began, start again"
 NAMES = (LOST, AGAIN, ENOUGH, UNBEGUN)
 
-RUN = "prefect.flow-run."
-"""Begins the resource of a flow run and Prefect's events of it."""
-
+RUN = "prefect.flow-run."  # begins the resource of a flow run and Prefect's events of it
 _SLACK_SECONDS = 10.0
 
 
@@ -75,9 +58,8 @@ async def ensure_automations(
 ) -> dict[str, str]:
     """Makes or updates the automations on the server of this process; one that somebody switched off stays off.
 
-    `heartbeat_seconds` is ``PREFECT_FLOWS_HEARTBEAT_FREQUENCY`` of all workers; None keeps that of an existing
-    automation, or takes Prefect's default. A run stays Crashed for `again_seconds`, at least 10, before it is
-    rescheduled. Gives what was done to each, by name: `made`, `changed` or `unchanged`.
+    `heartbeat_seconds` of all workers; None: that of an existing automation, or Prefect's default. Gives what was
+    done to each, by name: `made`, `changed` or `unchanged`.
     """
     with refusals("automations", "update the Prefect server"):
         async with get_client() as client:
@@ -86,7 +68,6 @@ async def ensure_automations(
 
 
 async def _heartbeat_there(client: PrefectClient) -> float | None:
-    """The heartbeat that the automation on the server waits for; None if there is none."""
     for one in await client.read_automations_by_name(LOST):
         if isinstance(one.trigger, EventTrigger):
             return (one.trigger.within.total_seconds() - _SLACK_SECONDS) / MISSED_HEARTBEATS
@@ -155,10 +136,7 @@ def trigger(
     related: Iterable[Mapping[str, str | list[str]]] = (),
     for_each: Collection[str] = (RESOURCE,),
 ) -> EventTrigger:
-    """Fires at events of flow runs of ours; with `after`, if none follows these events of Prefect `within` seconds.
-
-    `labels` are of the resource of an event, and may say that it is none of a flow run.
-    """
+    """Fires at events of flow runs of ours; with `after`, if none follows these events of Prefect in time."""
     return EventTrigger(
         expect={*expect},
         after={RUN + one for one in after},

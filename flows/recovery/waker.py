@@ -1,9 +1,8 @@
 """The waker, a flow that resumes suspended runs whose question has passed its deadline and restarts runs that
 died unnoticed; and what closes the task runs and the runs that nobody continues.
 
-A run that is suspended with a deadline schedules one run of this flow for that moment. A sweep finds what
-was missed, for example while the server was down. The automations depend on events, and a server can lose
-one: its database is locked, its queue is full, it restarts. This module reads tables only.
+A run that is suspended with a deadline schedules one run of this flow for that moment; a sweep finds what was
+missed. Automations depend on events, which a server can lose: here only tables are read.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -48,10 +47,8 @@ SWEEP = timedelta(minutes=15)
 @flow(name=WAKER, retries=0, persist_result=False)
 async def wake_overdue() -> State[None]:
     """Resumes suspended runs whose deadline has passed; restarts runs that died unnoticed."""
-    logger = run_logger()
-    journal = Journal(read_settings().store_url)
-    woken = 0
-    try:
+    logger, woken = run_logger(), 0
+    with closing(Journal(read_settings().store_url)) as journal:
         for run_id in await record_cancellations(journal):
             logger.info("%s: cancelled while it waited", run_id)
         for flow_run_id in await restart_lost_runs(journal.engine):
@@ -62,8 +59,6 @@ async def wake_overdue() -> State[None]:
                 woken += 1
                 logger.info("%s: resumed after its deadline", run_id)
         record_sweep(journal.engine, time.time())
-    finally:
-        journal.close()
     return Completed(message=f"{woken} resumed" if woken else "nothing is overdue")
 
 
@@ -76,7 +71,7 @@ async def _in_state(run_ids: Sequence[str], state: StateType) -> list[tuple[str,
 
 
 async def record_cancellations(journal: Journal) -> list[str]:
-    """Closes the waiting runs whose flow runs were cancelled in Prefect, without a process; returns their ids."""
+    """Closes the waiting runs whose flow runs were cancelled in Prefect; returns their ids."""
     leases = Leases(journal.engine)
     waiting = await in_thread(partial(waiting_runs, journal))
     return [
@@ -86,11 +81,8 @@ async def record_cancellations(journal: Journal) -> list[str]:
     ]
 
 
-PATIENCE = timedelta(minutes=5)
-"""How long a run must be dead: until then the automations act."""
-
-OLDEST = timedelta(hours=2)
-"""A person decides about older crashes: a restart may buy what is still missing."""
+PATIENCE = timedelta(minutes=5)  # how long a run must be dead: until then the automations act
+OLDEST = timedelta(hours=2)  # a person decides about older crashes: a restart may buy more
 
 
 async def restart_lost_runs(
@@ -98,9 +90,8 @@ async def restart_lost_runs(
 ) -> list[UUID]:
     """Reschedules runs that have been dead for `PATIENCE`; returns their flow runs.
 
-    A run is dead if it is Crashed, or Running with a lease that expired without being released: an
-    executing process renews it every few seconds. Does nothing while somebody has switched off the
-    automation for crashed runs.
+    Dead is one that is Crashed, or Running with a lease that expired without being released. Does nothing while
+    somebody has switched off the automation for crashed runs.
     """
     now = now or datetime.now(UTC)
     if await missing_automations([AGAIN]):
@@ -111,32 +102,25 @@ async def restart_lost_runs(
         found = await read_flow_runs(client, ours, pool=pool)
         # A worker can execute these again.
         found = [one for one in found if one.deployment_id and one.run_count < EXECUTIONS]
-        dead = [*_crashed(found, now), *_lost(found, engine, now)]
+        dead = [*_dead(found, engine, now)]
+        words = "it died unnoticed; it resumes from its journal"
         for one in dead:
-            again: State[None] = AwaitingRetry(
-                message="it died unnoticed; it resumes from its journal"
-            )
+            again: State[None] = AwaitingRetry(message=words)
             await client.set_flow_run_state(one.id, again, force=True)
         # Nobody continues the open task runs of these, or their end was lost.
-        ended = flow_runs_with(
-            tags=[OWNER_TAG], states=TERMINAL_STATES, ended_before=now - PATIENCE
-        )
+        before = now - PATIENCE
+        ended = flow_runs_with(tags=[OWNER_TAG], states=TERMINAL_STATES, ended_before=before)
         await _close(client, await read_task_runs(client, ended, UNFINISHED), "its process ended")
     return [one.id for one in dead]
 
 
-def _crashed(found: list[FlowRun], now: datetime) -> list[FlowRun]:
-    return [
-        one
-        for one in found
-        if one.state is not None
-        and one.state_type == StateType.CRASHED
-        and PATIENCE <= now - one.state.timestamp <= OLDEST
-    ]
-
-
-def _lost(found: list[FlowRun], engine: Engine, now: datetime) -> Iterator[FlowRun]:
-    running = {run_id_of(str(one.id)): one for one in found if one.state_type == StateType.RUNNING}
+def _dead(found: list[FlowRun], engine: Engine, now: datetime) -> Iterator[FlowRun]:
+    running = {}
+    for one in found:
+        if one.state_type == StateType.RUNNING:
+            running[run_id_of(str(one.id))] = one
+        elif one.state is not None and PATIENCE <= now - one.state.timestamp <= OLDEST:
+            yield one
     query = select(LEASES.c.run_id).where(
         LEASES.c.run_id.in_(running),
         LEASES.c.expires_at > 0,  # 0: released
@@ -147,19 +131,14 @@ def _lost(found: list[FlowRun], engine: Engine, now: datetime) -> Iterator[FlowR
             yield running[run_id]
 
 
-# --- What an execution or a cancellation left open ---
-
-_SETTLE_SECONDS, _LOOK_SECONDS = 4.0, 0.5
-"""The server's recorder writes what it has heard once a second, later under load."""
-
+_SETTLE_SECONDS, _LOOK_SECONDS = 4.0, 0.5  # the server's recorder writes once a second, or later
 _logger = logging.getLogger(__name__)
 
 
 async def earlier_task_runs(run_id: str, began: datetime) -> list[tuple[str, UUID]]:
     """Names and ids of the task runs of this flow run before `began`, all of them closed.
 
-    The caller holds the run's lease, so nobody else executes it. Call it again at the end: task
-    states of a dead process may reach the database late.
+    The caller holds the run's lease. Call it again at the end: task states of a dead process may come late.
     """
     here = flow_run.id
     if here is None:
@@ -171,10 +150,9 @@ async def earlier_task_runs(run_id: str, began: datetime) -> list[tuple[str, UUI
 
 
 async def close_orphans(flow_run_id: UUID, began: datetime) -> list[tuple[str, UUID]]:
-    """Closes the open task runs of earlier executions of a flow run; gives all of these, none without an answer.
+    """Closes the open task runs of earlier executions of a flow run; gives all of these.
 
-    A retried flow run makes new task runs: the old ones would stay Running for ever. What ended a moment ago may
-    not be in the database yet: it is waited for as long as more of them come.
+    A retried flow run makes new ones: the old ones would stay Running for ever.
     """
     try:
         async with get_client() as client:

@@ -1,8 +1,6 @@
-"""The environment of Prefect servers of our own and of their clients: which server Prefect in this process speaks
-to, and whether that answers.
+"""The environment of Prefect servers of our own and of their clients, and whether such a server answers.
 
-Set through variables, not `temporary_settings`: neither Prefect's threads for events and logs nor child
-processes inherit a context variable.
+By variables: neither Prefect's threads nor child processes inherit the context variable of `temporary_settings`.
 """
 
 from __future__ import annotations
@@ -35,21 +33,14 @@ def server_environment(
 ) -> dict[str, str]:
     """The environment of the server: quiet, batched (decision 0003), offline, and without keys.
 
-    The user's variables of Prefect belong to another server, and any other variable may hold a
-    key, so the server only inherits what describes the machine.
+    It inherits only what describes the machine: any other variable may hold a key.
 
     Args:
         database_url: SQLAlchemy URL with an asynchronous driver; None is a file in its home.
         redis_url: For its messages; None keeps 10,000 of them in memory, and then drops some.
         keep_flow_runs_days: After which ended flow runs are deleted with all they have; None: never.
     """
-    # libpq's own variables too, such as PGPASSFILE
-    inherited = machine_environment(environ) | {
-        name: value
-        for name, value in environ.items()
-        if database_url is not None and name.startswith("PG")
-    }
-    made = {
+    made = machine_environment(environ) | {
         "DO_NOT_TRACK": "1",
         "PREFECT_HOME": str(home),
         "PREFECT_LOGGING_LEVEL": "WARNING",
@@ -69,44 +60,38 @@ def server_environment(
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
     }
+    if database_url is not None:  # libpq's own variables, such as PGPASSFILE
+        made |= {name: value for name, value in environ.items() if name.startswith("PG")}
     if keep_flow_runs_days is not None:  # it deletes events after a week anyway
         seconds = f"{keep_flow_runs_days * 86_400:.0f}"
         made["PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED"] = "events,flow_runs"
         made["PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD"] = seconds
-    return inherited | made | ({} if redis_url is None else redis_environment(redis_url))
-
-
-def redis_environment(redis_url: str) -> dict[str, str]:
-    """Makes a server use Redis for messages, their order, leases and its own tasks."""
-    return {
-        "PREFECT_SERVER_EVENTS_MESSAGING_BROKER": "prefect_redis.messaging",
-        "PREFECT_SERVER_EVENTS_MESSAGING_CACHE": "prefect_redis.messaging",
-        "PREFECT_SERVER_EVENTS_CAUSAL_ORDERING": "prefect_redis.ordering",
-        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect_redis.lease_storage",
-        "PREFECT_SERVER_DOCKET_URL": redis_url,
-        "PREFECT_REDIS_MESSAGING_URL": redis_url,
-        # Events that arrive while a batch is being sent are lost (measured: 2 of 3,000).
-        "PREFECT_REDIS_MESSAGING_PUBLISHER_BATCH_SIZE": "1",
-    }
+    if redis_url is not None:
+        made |= {
+            "PREFECT_SERVER_EVENTS_MESSAGING_BROKER": "prefect_redis.messaging",
+            "PREFECT_SERVER_EVENTS_MESSAGING_CACHE": "prefect_redis.messaging",
+            "PREFECT_SERVER_EVENTS_CAUSAL_ORDERING": "prefect_redis.ordering",
+            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect_redis.lease_storage",
+            "PREFECT_SERVER_DOCKET_URL": redis_url,
+            "PREFECT_REDIS_MESSAGING_URL": redis_url,
+            # Events that arrive while a batch is being sent are lost (measured: 2 of 3,000).
+            "PREFECT_REDIS_MESSAGING_PUBLISHER_BATCH_SIZE": "1",
+        }
+    return made
 
 
 def client_environment(
     api_url: str, home: Path, environ: Mapping[str, str], *, auth: str
 ) -> dict[str, str]:
-    """The variables that this process and its children need to speak to the server.
-
-    Empties the key of another server, and bypasses proxies for loopback. Links that Prefect prints
-    lead to the UI that `up` opens, not to the older one beside it.
-    """
-    direct = [
-        part for part in environ.get("NO_PROXY", environ.get("no_proxy", "")).split(",") if part
-    ]
-    no_proxy = ",".join([*direct, *({"127.0.0.1", "localhost"} - set(direct))])
+    """The variables that this process and its children need to speak to the server."""
+    direct = environ.get("NO_PROXY", environ.get("no_proxy", "")).split(",")
+    no_proxy = ",".join(dict.fromkeys([*filter(None, direct), "127.0.0.1", "localhost"]))
     return {
         "PREFECT_API_URL": api_url,
+        # The UI that `up` opens, not the older one beside it.
         "PREFECT_UI_URL": f"{api_url.removesuffix('/api')}/v2",
         "PREFECT_HOME": str(home),
-        "PREFECT_API_KEY": "",
+        "PREFECT_API_KEY": "",  # of another server
         "PREFECT_API_AUTH_STRING": auth,
         # Each client would ask for a token first, which this server does not give.
         "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",
@@ -115,8 +100,7 @@ def client_environment(
     }
 
 
-HEALTH_SECONDS = 60.0
-"""A server of a busy machine may take so long; one that is gone refuses at once."""
+HEALTH_SECONDS = 60.0  # a server of a busy machine may take so long
 
 
 @contextmanager
@@ -132,7 +116,6 @@ def pointed_at(wanted: Mapping[str, str | None]) -> Iterator[None]:
 
 
 def reread_settings() -> None:
-    """Let a Prefect that is imported already see the environment as it is now."""
     if "prefect" in sys.modules:
         import prefect.context
 
@@ -182,13 +165,10 @@ async def told_outages(
     *,
     look_seconds: float = _POLL_SECONDS,
 ) -> AsyncIterator[None]:
-    """Tell each outage of a server while the block lasts.
+    """Tell each outage of a server while the block lasts: two looks without success.
 
-    Args:
-        lives: Of a server that nobody starts again for this process: whether its process exists.
-            Once it does not, Prefect's client in this process stops to repeat calls. None: of a
-            server that may come back, to which the run's state is sent until Prefect gives up.
-        look_seconds: How often to look; twice without success is an outage.
+    `lives`, of a server that nobody starts again for this process: whether its process exists. Once it does not,
+    Prefect's client here stops to repeat calls; to any other it sends the run's state until it gives up.
     """
     server, failures = f"the Prefect server at {api_url.removesuffix('/api')}", 0
 

@@ -1,8 +1,7 @@
 """Limits concurrent runs over all workers, by Prefect's global concurrency limits.
 
-A slot of a run is a lease on the server, renewed while the run executes. Prefect's own `concurrency` waits
-longer: it asks again after up to 30 s, holds a killed run's slot for 300 s, and keeps a cancelled
-process alive until it has its slot.
+A slot of a run is a lease on the server, renewed while the run executes. Prefect's own `concurrency` asks
+again after up to 30 s, holds a killed run's slot for 300 s, and keeps a cancelled process until it has one.
 """
 
 from __future__ import annotations
@@ -26,12 +25,8 @@ from rivya_flows.language.workflow import Concurrency
 
 Logger = logging.Logger | logging.LoggerAdapter[Any]
 
-GROUP_PREFIX = "rivya-flows:"
-"""Prefix of the Prefect limit for a spec's `concurrency.group`."""
-
-LEASE_SECONDS = 60.0
-"""The shortest that Prefect's server allows; it frees a lost slot at most 15 s later."""
-
+GROUP_PREFIX = "rivya-flows:"  # of the Prefect limit for a spec's `concurrency.group`
+LEASE_SECONDS = 60.0  # the shortest that the server allows; it frees a lost slot at most 15 s later
 RENEW_SECONDS = 20.0
 ASK_SECONDS = 3.0
 _FAILURES = 5  # consecutive errors
@@ -49,12 +44,13 @@ async def turn(
     concurrency: Concurrency | None, global_limit: str | None, logger: Logger
 ) -> AsyncIterator[None]:
     """A slot of the group of a spec and of the limit of all runs, for the block."""
-    async with contextlib.AsyncExitStack() as stack:
-        if concurrency is not None or global_limit is not None:
-            client = await stack.enter_async_context(get_client())
-            if names := await _limits(client, concurrency, global_limit, logger):
-                await stack.enter_async_context(_slot(client, names, logger))
+    if concurrency is None and global_limit is None:
         yield
+        return
+    async with get_client() as client:
+        names = await _limits(client, concurrency, global_limit, logger)
+        async with _slot(client, names, logger) if names else contextlib.nullcontext():
+            yield
 
 
 async def _limits(
@@ -75,12 +71,11 @@ async def _limits(
         if await _exists(client, global_limit):
             names.append(global_limit)
         else:
-            logger.warning(
+            words = (
                 "RIVYA_FLOWS_GLOBAL_LIMIT: this server has no limit %r, so it is ignored; "
-                "create it with: prefect gcl create %s --limit 3",
-                global_limit,
-                global_limit,
+                "create it with: prefect gcl create %s --limit 3"
             )
+            logger.warning(words, global_limit, global_limit)
     return names
 
 
@@ -100,17 +95,13 @@ async def _slot(client: PrefectClient, names: list[str], logger: Logger) -> Asyn
     lease = await _take(client, names, logger)
 
     async def renew() -> None:
-        lost = False
         while True:
             await asyncio.sleep(RENEW_SECONDS)
             try:
                 await client.renew_concurrency_lease(lease, LEASE_SECONDS)
-                lost = False
             except Exception as error:
-                if not lost:
-                    words = "the run's slot was not renewed, and another run may take it: %s"
-                    logger.warning(words, error)
-                lost = True
+                words = "the run's slot was not renewed, and another run may take it: %s"
+                logger.warning(words, error)
 
     renewing = asyncio.create_task(renew())
     try:

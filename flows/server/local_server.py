@@ -1,9 +1,7 @@
 """A real Prefect server of a data folder: of a run that was given none, shared, and ended some time after
-its last user; or of `up`, which stays.
+its last user; or of `up`, which stays. Decision 0003 says why it is not Prefect's ephemeral mode.
 
-It lives in ``<data>/prefect``, with its database. Decision 0003 says why it is not Prefect's
-ephemeral mode. Importing this module does not import Prefect, so that the server can start while
-the rest of the program is still loading.
+Importing this module does not import Prefect, so that the server can start while that still loads.
 """
 
 from __future__ import annotations
@@ -11,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import gc
 import hashlib
 import http.client
 import json
 import os
+import sqlite3
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -24,43 +24,34 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import IO
 
-from rivya_flows.environment import set_default, variables
+from rivya_flows.environment import set_default, set_variables, variables
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.prefect_internals import send_pending
 from rivya_flows.flows.server.environment import client_environment, pointed_at, server_environment
-from rivya_flows.flows.server.local_api import Loopback, proven, server_auth
+from rivya_flows.processes.local_api import Loopback, new_auth, proven, server_auth
 from rivya_flows.processes.locks import LOOK_SECONDS, set_idle_seconds, try_lock, with_users
 from rivya_flows.processes.ports import choose_port
 from rivya_flows.processes.supervisor import (
     READY_SECONDS,
     StartedProcess,
+    is_json,
     start,
     start_error,
     wait_until,
 )
 
-LOCK = "server.lock"
-"""In Prefect's home: the server holds it while it lives, and writes its port and kind into it."""
-
-USERS = "users.lock"
-"""In Prefect's home: each user of the server holds it shared; see `rivya_flows.processes.locks`."""
-
-STAYS = "stays"
-"""The kind of a server that `up` started: it ignores its users, and every run joins it."""
-
-_STARTING = "start.lock"
+LOCK = "server.lock"  # the server of a home holds it while it lives; its port and kind are in it
+USERS = "users.lock"  # each user of the server holds it shared; see `processes.locks`
+STAYS = "stays"  # the kind of the server of `up`: it ignores its users, and every run joins it
+_STARTING, _LOG = "start.lock", "server.log"
 _SEND_SECONDS, _END_SECONDS, _POLL_SECONDS = 10.0, 20.0, 0.1
 
 
 class LocalServer:
-    """One user's share in the Prefect server of a data folder.
+    """One user's share in the Prefect server of a data folder; `port` is 0 until it is known."""
 
-    `start` returns at once; `ready` waits for the server and points this process at it; `stop` leaves it. A
-    server ends by itself when its last user has left, or some time later. `port` is 0 until it is known.
-    """
-
-    def __init__(self, home: Path, idle_seconds: float = 0) -> None:
-        self.home = home
+    def __init__(self, data: Path, idle_seconds: float = 0) -> None:
+        self.home = data.absolute() / "prefect"
         self._idle_seconds = idle_seconds
         self.port = 0
         self._proven: Loopback | None = None
@@ -73,7 +64,7 @@ class LocalServer:
     def start(cls, data: Path, *, idle_seconds: float = 0) -> LocalServer:
         """Join the server of `data`, or start it; it waits for its next user for `idle_seconds`."""
         set_default("DO_NOT_TRACK", "1")  # read by Prefect while it is imported
-        server = cls(data.absolute() / "prefect", idle_seconds)
+        server = cls(data, idle_seconds)
         server._join()
         return server
 
@@ -95,7 +86,7 @@ class LocalServer:
         return server.api_url
 
     async def stop(self) -> None:
-        """End this share, and wait for the end of a server that has no other and does not wait; safe to call twice."""
+        """Leave the server, and wait for its end if it has no other user and does not wait; safe to call twice."""
         server, ends = self._proven, self._proven is not None and not self._idle_seconds
         try:
             if server is not None and self.serves():
@@ -119,7 +110,6 @@ class LocalServer:
 
     @cached_property
     def _own_port(self) -> int:
-        """Of a server that this process starts."""
         return choose_port(None, None)
 
     def _join(self) -> None:
@@ -143,8 +133,8 @@ class LocalServer:
 
     def _find_or_start(self) -> None:
         environment = server_environment(self.home, self._own_port, variables())
-        kind = _kind_of(environment)
-        started = _start_server(self.home, self._own_port, kind, environment, self._log)
+        kind, log = _kind_of(environment), self.home / _LOG
+        started = _start_server(self.home, self._own_port, kind, environment, log)
         if started is not None:
             self._process, self.port = started, self._own_port
         elif (found := running(self.home)) and (found[1] in (STAYS, kind) or not self._end_other()):
@@ -167,20 +157,16 @@ class LocalServer:
             self._users = None
         self.port = 0
 
-    @property
-    def _log(self) -> Path:
-        return self.home / "server.log"
-
     def _failed(self, what: str) -> UsageError:
         hint = ", or set PREFECT_API_URL to a server that runs"
-        return start_error("prefect server", what, self._log, hint)
+        return start_error("prefect server", what, self.home / _LOG, hint)
 
 
 @contextlib.asynccontextmanager
 async def local_server(
     data: Path, *, api_url: str | None = None, idle_seconds: float = 0
 ) -> AsyncIterator[str]:
-    """The API's URL of the Prefect server of a data folder, or of `api_url`, that this process uses in the block."""
+    """The API's URL of the server of a data folder, or `api_url`; this process uses it in the block."""
     if api_url is not None:
         set_default("DO_NOT_TRACK", "1")  # the same
         yield api_url
@@ -211,7 +197,7 @@ def _start_server(
         if not try_lock(lock, fcntl.LOCK_EX):
             return None
         lock.truncate()
-        command = (f"{__package__}.server_process", f"{port} {kind}", str(descriptor))
+        command = (f"{__package__}.local_server", f"{port} {kind}", str(descriptor))
         return start(
             "prefect server",
             command if kind == STAYS else with_users(home / USERS, *command),
@@ -270,3 +256,65 @@ def kept_from_runs(home: Path) -> Iterator[bool]:
     """Whether no run uses the server of `up`; then none begins to in the block."""
     with (home / USERS).open("a+b") as users:
         yield try_lock(users)
+
+
+# --- The process of a server ---
+
+_SQLITE = "sqlite+aiosqlite:///"
+
+
+def main() -> None:
+    """Serve; arguments: port and kind for `LOCK`, and its descriptor, which the parent has locked."""
+    gc.disable()  # its imports make 500,000 objects that stay
+    shown, lock = sys.argv[1:]
+    # Before the port, so that whoever finds a server finds its password.
+    auth = new_auth(Path(variables()["PREFECT_HOME"]))
+    set_variables({"PREFECT_SERVER_API_AUTH_STRING": auth})
+    os.pwrite(int(lock), shown.encode(), 0)
+    url = variables()["PREFECT_SERVER_DATABASE_CONNECTION_URL"]
+    if url.startswith(_SQLITE):
+        give_space_back(Path(url.removeprefix(_SQLITE)))
+    serve(int(shown.partition(" ")[0]), auth)
+
+
+def give_space_back(database: Path) -> None:
+    """Make SQLite return the pages of deleted rows to the file system; rewrites a database of others once."""
+    with (
+        contextlib.suppress(sqlite3.Error),
+        contextlib.closing(sqlite3.connect(database)) as connection,
+    ):
+        if connection.execute("PRAGMA auto_vacuum").fetchone() == (0,):
+            connection.execute("PRAGMA auto_vacuum = FULL")
+            connection.execute("VACUUM")
+
+
+def serve(port: int, auth: str) -> None:
+    """Serve Prefect's API and UI behind the `Guard`, as `prefect server start` serves them."""
+    # Not at the top: the lock file names the port while Prefect is being imported.
+    import uvicorn
+    from prefect.settings import get_current_settings
+    from uvicorn.config import LOGGING_CONFIG
+
+    from rivya_flows.flows.prefect_internals import UI_PASSWORD_KEY, api_app, write_in_turns
+    from rivya_flows.processes.guard import Guard
+
+    settings = get_current_settings().server
+    write_in_turns()
+    app = Guard(api_app(), port, auth, UI_PASSWORD_KEY)
+    gc.freeze()
+    gc.enable()
+    uvicorn.run(
+        app,
+        host="127.0.0.1",
+        port=port,
+        timeout_keep_alive=settings.api.keepalive_timeout,
+        ws_ping_interval=settings.api.websocket_ping_interval,
+        ws_ping_timeout=settings.api.websocket_ping_timeout,
+        log_level=settings.logging_level.lower(),
+        server_header=False,
+        log_config=None if is_json() else LOGGING_CONFIG,  # None: as Prefect has set it up
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,7 +1,6 @@
-"""The worker: takes flow runs from Prefect, and executes those of campaigns, which wait nearly all of their time, in shared processes.
+"""The worker: takes flow runs from Prefect, and executes those of campaigns in shared processes.
 
-Prefect imports this module by the entry point `prefect.collections`; it finds the block of
-`flows.credentials` here too.
+Prefect imports this module by the entry point `prefect.collections`, with the block of `flows.credentials`.
 """
 
 from __future__ import annotations
@@ -36,7 +35,6 @@ from rivya_flows.flows.compiler import ENTRYPOINT_MODULE
 from rivya_flows.flows.credentials import RivyaCredentials
 from rivya_flows.flows.deploy_blocks import COLLECTION_VARIABLE, SET_VARIABLE, SPEC_VARIABLE
 from rivya_flows.flows.run_logger import clean_logs
-from rivya_flows.flows.worker.hosts import SLOTS, SLOTS_USED, Execute, HostDiedError, Hosts
 from rivya_flows.flows.worker.prefect_internals import (
     OF_THE_WORKER,
     StateWatch,
@@ -44,6 +42,7 @@ from rivya_flows.flows.worker.prefect_internals import (
     imported_from,
     shared_environment,
 )
+from rivya_flows.processes.hosts import SLOTS, SLOTS_USED, HostDiedError, Hosts, Order
 from rivya_flows.settings import read_settings
 
 if TYPE_CHECKING:
@@ -54,19 +53,12 @@ if TYPE_CHECKING:
 
 __all__ = ["CampaignWorker", "RivyaCredentials"]
 
-LIMIT = 50
-"""Runs at once, unless ``--limit`` or ``RIVYA_FLOWS_WORKER_LIMIT`` says otherwise."""
-
-STOP_SECONDS = 20.0
-"""How long a worker that is stopped waits for its server; what it cannot tell is found later."""
-
+LIMIT = 50  # runs at once, unless `--limit` or `RIVYA_FLOWS_WORKER_LIMIT` says otherwise
+STOP_SECONDS = 20.0  # until a worker that is stopped gives up its server
 PATIENCE = {PREFECT_CLIENT_MAX_RETRIES: 100, PREFECT_CLIENT_RETRY_EXTRA_CODES: {500, 504}}
-"""With these settings Prefect's client waits a quarter of an hour for a server, also for one whose
-database is away or busy, which answers 500. Those that the worker's environment has stay."""
+"""So Prefect's client waits a quarter of an hour for a server, also for one whose database is away (500)."""
 
-DEATHS = 2
-"""A run whose process died so often is executed in one of its own."""
-
+DEATHS = 2  # a run whose process died so often is executed in one of its own
 _LOOK_SECONDS = 0.5
 _MODULE = re.compile(rf"{re.escape(ENTRYPOINT_MODULE)}[.:](\w+)")
 
@@ -74,10 +66,8 @@ _MODULE = re.compile(rf"{re.escape(ENTRYPOINT_MODULE)}[.:](\w+)")
 class CampaignWorker(ProcessWorker):
     """Executes the flow runs of campaigns in few processes, and any other in one of its own.
 
-    A flow run shares a process with others if its deployment runs a spec and sets neither a
-    command nor a working directory nor pull steps. Runs whose deployments set different
-    environment variables do not share one. A run whose process died `DEATHS` times is executed in one
-    of its own the next time, so that it takes no other along again.
+    Those share a process whose deployments run a spec, set neither a command nor a working directory nor pull
+    steps, and set the same environment variables. A run whose process died `DEATHS` times gets one of its own.
     """
 
     type = "campaign"
@@ -95,18 +85,17 @@ class CampaignWorker(ProcessWorker):
         self._draining: asyncio.Task[None] | None = None
         self._asking = False  # the server for runs
         self._patience: set[str] = set()  # variables that hosts have
-        self._hosts = Hosts()
+        self._hosts = Hosts("rivya_flows.flows.worker.host_process")
         self._cancellations = StateWatch("Cancelling", self._cancel)
         self._cancelled: set[UUID] = set()
         self._deaths: Counter[UUID] = Counter()
         self._reasons: dict[UUID, str] = {}  # why a run crashed
 
     async def start(self, *arguments: Any, **options: Any) -> None:
-        """Executes runs until the process gets SIGTERM or SIGINT.
+        """Executes runs until the process gets SIGTERM or SIGINT, which a background process may ignore.
 
         SIGTERM lets the runs end first, for `RIVYA_FLOWS_WORKER_DRAIN_SECONDS`; the next one does not,
-        and the one after that kills the process. Prefect makes SIGINT of SIGTERM, which a process
-        started in the background may ignore.
+        and the one after that kills the process.
         """
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None  # this is a coroutine
@@ -129,7 +118,6 @@ class CampaignWorker(ProcessWorker):
             await super().start(*arguments, **options)
 
     async def _drain(self, working: asyncio.Task[None]) -> None:
-        """Takes no new runs, and stops the worker after the last one, or when the time is over."""
         words = "it takes no new runs, and stops after the last of %d, or in %g s"
         self._logger.info(words, self.limiter.borrowed_tokens, self._drain_seconds)
         with contextlib.suppress(TimeoutError):
@@ -147,7 +135,7 @@ class CampaignWorker(ProcessWorker):
         return found if self._draining is None else []
 
     def is_worker_still_polling(self, query_interval_seconds: float) -> bool:
-        """Whether the worker works; one that waits for its server does: a restart would only end its runs."""
+        """As Prefect's, also for a worker that waits for its server: a restart would only end its runs."""
         return self._asking or super().is_worker_still_polling(query_interval_seconds)
 
     async def _submit_run(self, flow_run: FlowRun) -> None:
@@ -160,7 +148,7 @@ class CampaignWorker(ProcessWorker):
             self._release_limit_slot(flow_run.id)
 
     async def _give_worker_labels_to_flow_run(self, flow_run_id: UUID) -> None:
-        """Labels a flow run, which begins in any case."""
+        """As Prefect's; the run begins in any case."""
         try:
             await super()._give_worker_labels_to_flow_run(flow_run_id)
         except Exception as error:
@@ -194,7 +182,6 @@ class CampaignWorker(ProcessWorker):
         configuration: ProcessJobConfiguration,
         task_status: TaskStatus[int] | None = None,
     ) -> ProcessWorkerResult:
-        """Executes a flow run to its end; see the class for where."""
         self.get_flow_run_logger(flow_run).info("executed by the worker %s", self.name)
         for name in OF_THE_WORKER:
             configuration.env[name] = None
@@ -207,7 +194,7 @@ class CampaignWorker(ProcessWorker):
             with temporary_settings({PREFECT_CLIENT_METRICS_ENABLED: False}):
                 return await super().run(flow_run, configuration, task_status)
         environment = shared_environment(configuration.env)
-        order = Execute(str(flow_run.id), entrypoint[1], environment.pop(SPEC_VARIABLE, None))
+        order = Order(str(flow_run.id), entrypoint[1], environment.pop(SPEC_VARIABLE, None))
         for name in (COLLECTION_VARIABLE, SET_VARIABLE):  # which only `deploy` reads
             environment.pop(name, None)
         self._cancellations.flow_runs.add(flow_run.id)
@@ -217,7 +204,7 @@ class CampaignWorker(ProcessWorker):
             if task_status is not None:
                 task_status.started(pid)
             done = await execution
-            if done.error is not None:
+            if done.error:
                 status = 1
                 self._explain(flow_run, done.error, done.traceback)
         except HostDiedError as error:
@@ -245,7 +232,7 @@ class CampaignWorker(ProcessWorker):
         configuration: ProcessJobConfiguration,
         grace_seconds: int = 30,
     ) -> None:
-        """Kills nothing, so that Prefect marks the flow run as cancelled: it ends in its process as soon as it would."""
+        """Kills nothing, so that Prefect marks the flow run as cancelled: it ends in its process by itself."""
         raise InfrastructureNotFound("it shares its process with other flow runs")
 
     def _cancel(self, flow_run_id: UUID, _: object) -> None:
@@ -253,7 +240,6 @@ class CampaignWorker(ProcessWorker):
         self._hosts.cancel(str(flow_run_id))
 
     def _explain(self, flow_run: FlowRun, reason: str, traceback: str = "") -> None:
-        """Says on the page of a flow run why it crashes."""
         words = self._reasons[flow_run.id] = one_line(reason)
         lines = f"\n{traceback}" if traceback else ""
         self.get_flow_run_logger(flow_run).error("crashed: %s%s", words, lines)

@@ -1,8 +1,7 @@
-"""Executes many flow runs in one process; started by `hosts`, which it obeys.
+"""Executes many flow runs in one process; started by `processes.hosts`, which it obeys.
 
-Prefect executes a flow run in the event loop of a process of its own. Here one loop has all of
-them, in a thread that is not the main one: Prefect installs a handler of SIGTERM for each run in
-the main thread, and the handlers of runs that overlap would replace one another.
+One loop has all of them, in a thread that is not the main one: there Prefect would install a handler of SIGTERM
+for each run, and those of runs that overlap would replace one another.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import faulthandler
 import gc
+import json
 import logging
 import os
 import queue
@@ -27,27 +27,15 @@ from rivya_flows.engine import functions
 from rivya_flows.flows.server.environment import told_outages
 from rivya_flows.flows.spec_registry import flow_for_run
 from rivya_flows.flows.stopping import StopRequest, stopped_by
-from rivya_flows.flows.worker.hosts import (
-    LONGEST_TEXT,
-    SILENT_SECONDS,
-    Alive,
-    Cancel,
-    Ended,
-    Execute,
-    Message,
-    line,
-    parsed,
-)
 from rivya_flows.flows.worker.prefect_internals import SharedRuns, ask_often, persist_no_results
+from rivya_flows.processes.hosts import LONGEST_TEXT, SILENT_SECONDS, Order, Report, line
 from rivya_flows.settings import read_settings
 
 _LINES = 12  # of a stack that are shown
 _OURS = ("rivya_flows.", "rivya_client.")
+_ALIVE_SECONDS = 5.0
 
-
-STUCK_SECONDS = 15 * 60.0
-"""An event loop that did not turn for this time ends its host, whatever blocks it."""
-
+STUCK_SECONDS = 15 * 60.0  # an event loop that did not turn for so long ends its host
 _logger = logging.getLogger("prefect.rivya_flows.worker")  # shown where Prefect's are
 
 
@@ -60,36 +48,33 @@ class LoopWatch:
         self._unanswered_since: float | None = None
         self._warned = False
 
-    def look(self) -> Alive:
-        """Whether the loop has turned since the last look; call it every few seconds."""
+    def look(self) -> str:
+        """Why the process of the loop must end, else ""; call it every few seconds."""
         now = time.monotonic()
         asked = self._unanswered_since
         if asked is None:
             self._unanswered_since, self._warned = now, False
             self._loop.call_soon_threadsafe(self._answer)
-            return Alive()
+            return ""
         return self.judge(now - asked, sys._current_frames().get(self._thread))
 
-    def judge(self, seconds: float, frame: FrameType | None) -> Alive:
-        """Whether a loop that has stood for some time must end: a step function blocks it, or nothing ever goes on."""
-        step = _step(frame)
-        if step is not None and seconds >= SILENT_SECONDS:
-            return Alive(f"a step function blocked its process for {seconds:.0f} s: {step}")
+    def judge(self, seconds: float, frame: FrameType | None) -> str:
+        """As `look`, of a loop that has stood for some time: a step function blocks it, or nothing goes on."""
+        if seconds < SILENT_SECONDS:
+            return ""
+        if (step := _step(frame)) is not None:
+            return f"a step function blocked its process for {seconds:.0f} s: {step}"
         if seconds >= STUCK_SECONDS:
-            words = f"its process was stuck for {seconds:.0f} s; the worker's log says where"
-            return Alive(words)
-        if seconds >= SILENT_SECONDS and not self._warned:
+            return f"its process was stuck for {seconds:.0f} s; the worker's log says where"
+        if not self._warned:
+            stack = "".join(traceback.format_list(traceback.extract_stack(frame)[-_LINES:]))
             words = "host %d: its runs have not gone on for %.0f s; it stands here:\n%s"
-            _logger.warning(words, os.getpid(), seconds, _stack(frame))
+            _logger.warning(words, os.getpid(), seconds, stack)
             self._warned = True
-        return Alive()
+        return ""
 
     def _answer(self) -> None:
         self._unanswered_since = None
-
-
-def _stack(frame: FrameType | None) -> str:
-    return "".join(traceback.format_list(traceback.extract_stack(frame)[-_LINES:]))
 
 
 def _step(frame: FrameType | None) -> str | None:
@@ -105,14 +90,11 @@ def _step(frame: FrameType | None) -> str | None:
     return f"{code.co_qualname}, {code.co_filename}:{called.f_lineno}"[-LONGEST_TEXT:]
 
 
-_ALIVE_SECONDS = 5.0
-
-
-async def _serve(inbox: asyncio.Queue[Message], outbox: queue.SimpleQueue[Message | None]) -> None:
+async def _serve(inbox: asyncio.Queue[Order], outbox: queue.SimpleQueue[Report | None]) -> None:
     stops: dict[str, StopRequest] = {}
 
-    async def execute(order: Execute, stop: StopRequest) -> None:
-        ended = Ended(order.flow_run)
+    async def execute(order: Order, stop: StopRequest) -> None:
+        error = lines = ""
         try:
             settings = read_settings().model_copy(update={"rivya_flows_spec": order.spec})
             with stopped_by(stop):
@@ -121,13 +103,13 @@ async def _serve(inbox: asyncio.Queue[Message], outbox: queue.SimpleQueue[Messag
                     lambda: flow_for_run(order.attribute, order.flow_run, settings),
                 )
             if not known:
-                ended = Ended(order.flow_run, "it ended without a final state")
-        except BaseException as error:  # whatever ended it: the worker must hear of it
-            lines = "".join(traceback.format_exception(error))[-LONGEST_TEXT:]
-            ended = Ended(order.flow_run, f"{type(error).__name__}: {error}"[:LONGEST_TEXT], lines)
+                error = "it ended without a final state"
+        except BaseException as raised:  # whatever ended it: the worker must hear of it
+            lines = "".join(traceback.format_exception(raised))[-LONGEST_TEXT:]
+            error = f"{type(raised).__name__}: {raised}"[:LONGEST_TEXT]
         if stops.get(order.flow_run) is stop:  # and not that of a later execution of the run
             del stops[order.flow_run]
-        outbox.put(ended)
+        outbox.put(Report(order.flow_run, error, lines))
 
     async with (
         SharedRuns() as shared,
@@ -135,35 +117,35 @@ async def _serve(inbox: asyncio.Queue[Message], outbox: queue.SimpleQueue[Messag
         asyncio.TaskGroup() as executions,
     ):
         while True:
-            match await inbox.get():
-                case Execute() as order:
-                    stop = stops[order.flow_run] = StopRequest()
-                    executions.create_task(execute(order, stop))
-                case Cancel(flow_run) if flow_run in stops:
-                    stops[flow_run].make()
+            order = await inbox.get()
+            if order.attribute:
+                stop = stops[order.flow_run] = StopRequest()
+                executions.create_task(execute(order, stop))
+            elif order.flow_run in stops:
+                stops[order.flow_run].make()
 
 
 def _read(
-    connection: socket.socket, loop: asyncio.AbstractEventLoop, inbox: asyncio.Queue[Message]
+    connection: socket.socket, loop: asyncio.AbstractEventLoop, inbox: asyncio.Queue[Order]
 ) -> None:
-    with suppress(OSError, ValueError), connection.makefile("rb") as lines:
+    with suppress(OSError, ValueError, TypeError), connection.makefile("rb") as lines:
         for received in lines:
-            loop.call_soon_threadsafe(inbox.put_nowait, parsed(received))
+            loop.call_soon_threadsafe(inbox.put_nowait, Order(*json.loads(received)))
     # The worker is gone. Another one may continue these runs now: nothing here may go on.
     os._exit(0)
 
 
 def _write(
-    connection: socket.socket, outbox: queue.SimpleQueue[Message | None], watch: LoopWatch
+    connection: socket.socket, outbox: queue.SimpleQueue[Report | None], watch: LoopWatch
 ) -> None:
     """Sends what comes, and every few seconds how the loop does, until None comes."""
-    message: Message | None = Alive()
-    while message is not None:
-        connection.sendall(line(message))
+    report: Report | None = Report()
+    while report is not None:
+        connection.sendall(line(report))
         try:
-            message = outbox.get(timeout=_ALIVE_SECONDS)
+            report = outbox.get(timeout=_ALIVE_SECONDS)
         except queue.Empty:
-            message = watch.look()
+            report = Report(error=watch.look())
 
 
 def main() -> None:
@@ -179,8 +161,8 @@ def main() -> None:
     gc.collect()
     gc.freeze()  # what is imported stays
     loop = asyncio.new_event_loop()
-    inbox: asyncio.Queue[Message] = asyncio.Queue()
-    outbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+    inbox: asyncio.Queue[Order] = asyncio.Queue()
+    outbox: queue.SimpleQueue[Report | None] = queue.SimpleQueue()
 
     def execute() -> None:
         try:

@@ -1,7 +1,6 @@
 """What we use of Prefect beyond its documented interface to execute many flow runs in one process.
 
-As in `flows.prefect_internals`: read from Prefect 3.9.1, and tests/flows/test_prefect_internals.py checks every
-assumption. Prefect is imported when it is needed.
+Read, checked and imported as `flows.prefect_internals` is.
 """
 
 from __future__ import annotations
@@ -28,18 +27,13 @@ _OF_ONE_RUN = (
 OF_THE_WORKER = ("PREFECT_CLIENT_METRICS_ENABLED", "PREFECT_CLIENT_ENABLE_METRICS")
 """Variables that open a port, which a worker has and its flow runs cannot have too.
 
-Read from settings/models/client.py and context.py, which opens the port for each flow run, and from
-runner/_starter_engine.py, which hands on the worker's own variables. If there are more, all runs of a
-worker with such a variable crash.
+Read from settings/models/client.py, context.py and runner/_starter_engine.py, which hands on the worker's own
+variables. If there are more, all runs of a worker with such a variable crash.
 """
 
 
 def shared_environment(variables: Mapping[str, str | None]) -> dict[str, str]:
-    """The environment of a flow run's process, without what belongs to this flow run alone.
-
-    Read from workers/base.py. The variables that are left out are attributed requests, and the id
-    of the flow run, which the engine is told. If there are more, runs share no process.
-    """
+    """The environment of a flow run's process, without what is of this run alone. Read from workers/base.py."""
     return {
         name: value
         for name, value in variables.items()
@@ -53,8 +47,7 @@ PAUSE_SECONDS = 10.0
 def ask_often() -> None:
     """Lets Prefect's client in this process repeat a call every `PAUSE_SECONDS` at the latest.
 
-    It doubles its pause with each try: a server that was away for 5 minutes is asked again up to
-    4 minutes after it came back. Read from client/base.py. If it changes, runs wait that long.
+    It doubles its pause with each try. Read from client/base.py. If it changes, runs go on minutes later.
     """
     from prefect.client import base
 
@@ -69,9 +62,7 @@ def ask_often() -> None:
 def persist_no_results() -> None:
     """Lets the flow runs of this process not ask the server where results are kept: campaigns keep none.
 
-    Prefect asks it twice at the start of each flow run, and blocks the event loop until the server
-    answers. Read from results.py. If it changes, one run that begins while the server is slow stops
-    all runs of its process.
+    Read from results.py, which blocks the event loop, and so all runs of the process, until the server answers.
     """
     from prefect import results
 
@@ -85,13 +76,11 @@ def persist_no_results() -> None:
 def imported_from(configuration: ProcessJobConfiguration) -> str | None:
     """The entrypoint of a flow run that needs nothing but an import; None for any other.
 
-    Read from workers/base.py and workers/process.py: `prepare_for_flow_run` notes the deployment,
-    and whether the command is its own. If it changes, runs share no process.
+    Read from workers/base.py and workers/process.py. If it changes, runs share no process.
     """
     deployment = configuration._related_objects.get("deployment")
-    if configuration._command_configured or configuration.working_dir is not None:
-        return None
-    if deployment is None or deployment.pull_steps or deployment.storage_document_id is not None:
+    is_own = configuration._command_configured or configuration.working_dir is not None
+    if is_own or deployment is None or deployment.pull_steps or deployment.storage_document_id:
         return None
     entrypoint: str | None = deployment.entrypoint
     return entrypoint
@@ -112,11 +101,9 @@ class StateWatch:
         self._asking: asyncio.Task[None] | None = None
 
     def start(self, client: PrefectClient) -> None:
-        """Begins in the background, until `stop`."""
         self._asking = asyncio.create_task(self._ask(client))
 
     async def stop(self) -> None:
-        """Ends; does nothing before `start`."""
         if self._asking is not None:
             self._asking.cancel()
             await asyncio.wait([self._asking])
@@ -140,10 +127,8 @@ class StateWatch:
 class SharedRuns:
     """What the flow runs of one process share: a client, and who hears that one is suspended.
 
-    For each flow run of a deployment, Prefect starts a thread with an event loop and a connection
-    of its own to hear that it was suspended from outside, and blocks the loop of the run until that
-    stands and until it ends. One watch hears it for all. Read from flow_engine.py,
-    _flow_run_suspension.py and context.py. If it changes, the runs of a process block each other.
+    Prefect starts a thread with a connection for each, and blocks the loop of all until that stands and until it
+    ends. Read from flow_engine.py, _flow_run_suspension.py and context.py.
     """
 
     async def __aenter__(self) -> Self:
@@ -175,10 +160,7 @@ class SharedRuns:
             self._suspensions.flow_runs.discard(flow_run_id)
 
     async def execute(self, flow_run_id: UUID, load: Callable[[], Flow[..., Any]]) -> bool:
-        """Executes a flow run to its end; whether Prefect knows its state.
-
-        Read from engine.py, which does the same in a process of its own, and flow_engine.py.
-        """
+        """Executes a flow run as engine.py and flow_engine.py do; whether Prefect knows its state."""
         from prefect.exceptions import Abort, Pause
         from prefect.flow_engine import run_flow
         from prefect.logging.loggers import flow_run_logger

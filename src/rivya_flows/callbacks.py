@@ -18,7 +18,6 @@ import httpx
 from pydantic import SecretStr
 
 from rivya_client.addresses import ip_addresses, is_private, origin_of, shown
-from rivya_client.connection import describe
 from rivya_client.errors import RefusedAddressError
 from rivya_client.retries import RetryPolicy, repeated
 from rivya_client.runtime import Runtime
@@ -37,8 +36,7 @@ SECONDS = 30.0  # for one attempt, response included
 class CallbackError(APIError):
     """The receiver did not accept a callback.
 
-    The message says where and why, and never the secret. A secret address appears by its name only,
-    any other one without its query. `retryable` if the receiver may accept it later.
+    The message shows a secret address by its name only, any other one without its query.
     """
 
     code = "callback"
@@ -82,18 +80,17 @@ async def post_callback(
 ) -> int:
     """Posts a JSON body, signed if there is a secret, until the receiver accepts it; returns the status, 2xx.
 
-    An address that is not allowed is a `RefusedAddressError`, all else a `CallbackError`. `seconds` are those of
-    one attempt, from the name look-up to the head of the response; `transport` answers instead of the network.
+    Raises `RefusedAddressError` for an address that is not allowed, else `CallbackError`. `seconds`: of one attempt.
     """
     around = runtime or Runtime()
-    named = url if isinstance(url, Revealed) else Revealed(shown(url), SecretStr(url))
-    plain, name = named.value.get_secret_value(), named.name
+    plain = url if isinstance(url, str) else url.value.get_secret_value()
+    name = shown(url) if isinstance(url, str) else url.name
     # A transport and no client: a client logs whole addresses, keeps cookies and follows redirects.
     # No proxy: it would look the name up again and reach what is refused here.
     async with transport or httpx.AsyncHTTPTransport(trust_env=False) as http:
 
         async def attempt() -> int:
-            with _described(name, seconds, secret=named is url):
+            with _described(name, seconds):
                 # The transport restarts its timeouts with each byte.
                 async with asyncio.timeout(seconds):
                     address = await _checked_address(plain, around, allow_private)
@@ -102,18 +99,19 @@ async def post_callback(
                     # Only the status counts, so the body is not read.
                     answer = await http.handle_async_request(request)
                     await answer.aclose()
-            return _accepted(answer.status_code, name)
+                status = answer.status_code
+                logger.debug("POST %s callback -> %d", name, status)
+                if not 200 <= status < 300:
+                    retryable = status in (408, 425, 429) or status >= 500
+                    raise CallbackError(f"answered {status}", retryable)
+                return status
 
         return await repeated(attempt, retry, around)
 
 
 @contextmanager
-def _described(name: str, seconds: float, *, secret: bool) -> Iterator[None]:
-    """The one place where a failed attempt gets its message.
-
-    For a secret address it has no text of other libraries: they quote hosts, certificates and
-    responses.
-    """
+def _described(name: str, seconds: float) -> Iterator[None]:
+    """Gives each failed attempt its message, with no text of other libraries: they quote what may be secret."""
     try:
         yield
     except CallbackError as error:
@@ -123,19 +121,14 @@ def _described(name: str, seconds: float, *, secret: bool) -> Iterator[None]:
     except TimeoutError:
         raise CallbackError(f"POST {name}: no answer within {seconds:g} s", True) from None
     except httpx.RequestError as error:
-        words = _kind_of(error) if secret else describe(error)
-        raise CallbackError(f"POST {name}: {words}", True) from None
-    except (httpx.InvalidURL, ValueError) as error:
-        reason = "not an address" if secret else str(error)
-        raise RefusedAddressError(name, reason) from None
+        raise CallbackError(f"POST {name}: {_kind_of(error)}", True) from None
+    except (httpx.InvalidURL, ValueError):
+        raise RefusedAddressError(name, "not an address") from None
     except Exception as error:
-        if not secret:
-            raise
         raise CallbackError(f"POST {name}: {type(error).__name__}", False) from None
 
 
 def _kind_of(error: httpx.RequestError) -> str:
-    """What went wrong, without any text of the error itself."""
     if isinstance(error, httpx.TimeoutException):
         return "no answer in time"
     cause: BaseException | None = error
@@ -188,11 +181,3 @@ def _signature(body: bytes, secret: Revealed, timestamp: str) -> dict[str, str]:
         CALLBACK_SCHEME.timestamp_header: timestamp,
         CALLBACK_SCHEME.signature_header: f"{CALLBACK_SCHEME.version}={signature}",
     }
-
-
-def _accepted(status: int, name: str) -> int:
-    logger.debug("POST %s callback -> %d", name, status)
-    if not 200 <= status < 300:
-        retryable = status in (408, 425, 429) or status >= 500
-        raise CallbackError(f"POST {name}: answered {status}", retryable)
-    return status

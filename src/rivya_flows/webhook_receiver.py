@@ -1,4 +1,4 @@
-"""Runs the receiver: with the store and its metrics, Prefect, and an endpoint at the service that leads to it."""
+"""Runs the receiver with the store and its metrics, Prefect, and an endpoint at the service that leads to it."""
 
 from __future__ import annotations
 
@@ -28,15 +28,16 @@ from prometheus_client.registry import Collector
 from pydantic import SecretStr
 from sqlalchemy import Engine, func, select
 
+from rivya_client.client import RivyaClient
 from rivya_client.hosts import host_in
+from rivya_client.types import EVENT_TYPES, WebhookEndpoint
 from rivya_flows.engine.run_context import RunContext
 from rivya_flows.errors import APIError
 from rivya_flows.queue.events import parse
 from rivya_flows.receipt.metrics import WAIT_BUCKETS, LabelValues, Totals, Waits
 from rivya_flows.receiver import server
-from rivya_flows.receiver.app import WEBHOOK_PATH, Metrics, ReceiverContext, receiver
+from rivya_flows.receiver.app import WEBHOOK_PATH, Metrics, Receiver
 from rivya_flows.receiver.notification import Emit
-from rivya_flows.receiver.registration import register
 from rivya_flows.runs.retention import prune_store
 from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings
@@ -45,6 +46,15 @@ from rivya_flows.store.database import reading
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.run_list import failed_start_counts, last_sweep
 from rivya_flows.store.secrets import forget_signing_secrets, signing_secrets
+from rivya_flows.store.run_list import failed_start_counts
+from rivya_flows.store.secrets import (
+    forget_signing_secrets,
+    has_signing_secret,
+    keep_signing_secret,
+    rotate_signing_secret,
+    signing_secrets,
+)
+from rivya_flows.store.suspended_runs import last_sweep
 from rivya_flows.store.tables import EVENTS
 
 _DAY_SECONDS = 24 * 3600.0
@@ -107,7 +117,7 @@ async def serve_receiver(
         auth = settings.rivya_flows_metrics_auth
         public_host = host_in(settings.rivya_flows_public_url or "")
         assets = AssetStore(settings.assets_url, folder)
-        context = ReceiverContext(
+        receiver = Receiver(
             journal,
             assets,
             secrets,
@@ -117,7 +127,7 @@ async def serve_receiver(
             _pruning(settings, journal, assets),
             None if (key := settings.rivya_api_key) is None else key.get_secret_value(),
         )
-        await server.serve(receiver(context), bound, ready=ready)
+        await server.serve(receiver.app(), bound, ready=ready)
 
 
 def _pruning(
@@ -140,7 +150,7 @@ def _pruning(
 async def _registered(
     service: Callable[[], AbstractAsyncContextManager[RunContext]], url: str, *, removes: bool
 ) -> AsyncIterator[str]:
-    """The id of the endpoint at the service, which keeps the events of a public receiver until that comes back."""
+    """The id of the endpoint at the service, which keeps events of a public receiver until that comes back."""
     async with service() as context, context.client() as client:
         engine = context.journal.engine
         endpoint_id = await register(client, engine, url)
@@ -153,22 +163,55 @@ async def _registered(
                     forget_signing_secrets(engine, endpoint_id)
 
 
+async def register(client: RivyaClient, engine: Engine, url: str) -> str:
+    """Create the endpoint of a URL, or repair it, and give its id; its secret is in the store after that."""
+    for endpoint in (await client.webhooks.list()).data:
+        is_gone = endpoint.status == "revoked" or endpoint.revoked_at is not None
+        if endpoint.url != url or is_gone:
+            continue
+        if endpoint.status not in (None, "active"):
+            await client.webhooks.update(endpoint.id, status="active")
+        if not has_signing_secret(engine, endpoint.id):
+            rotated = await client.webhooks.rotate_secret(endpoint.id)
+            rotate_signing_secret(engine, endpoint.id, rotated.signing_secret)
+        return endpoint.id
+    return (await create_endpoint(client, engine, url, name="rivya-flows")).id
+
+
+async def create_endpoint(
+    client: RivyaClient,
+    engine: Engine,
+    url: str,
+    *,
+    name: str | None = None,
+    event_types: tuple[str, ...] = EVENT_TYPES,
+) -> WebhookEndpoint:
+    """Create an endpoint; its secret, which the service shows once, is in the store after that."""
+    made = await client.webhooks.create(url, name=name, event_types=event_types)
+    if made.signing_secret is None:
+        # Not in a field that this client knows: a rotation returns another one.
+        rotated = await client.webhooks.rotate_secret(made.id)
+        made = made.model_copy(update={"signing_secret": rotated.signing_secret})
+    assert made.signing_secret is not None
+    try:
+        keep_signing_secret(engine, made.id, made.signing_secret)
+    except BaseException:
+        # Nobody could ever verify its events.
+        with contextlib.suppress(APIError):
+            await client.webhooks.delete(made.id)
+        raise
+    return made
+
+
 READ_SECONDS = 3.0  # the longest that one scrape reads; the next scrapes continue
 FRESH_SECONDS = 5.0  # scrapes within this time get the previous numbers
-BEGIN_SECONDS = 120.0
-"""How long a new series of a counter stays 0, so that a scrape each minute sees it.
-
-Prometheus' `increase()` counts nothing of the value with which a series begins.
-"""
-
+BEGIN_SECONDS = 120.0  # a new series stays 0: `increase()` counts nothing of its first value
 _ROWS = 1_000
 
 _Number = TypeVar("_Number", int, Waits)
 
 
 class StoreMetrics(Collector):
-    """The metrics of one store, updated from its new entries; the clock gives monotonic seconds."""
-
     def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._engine = engine
         self._clock = clock
@@ -196,7 +239,7 @@ class StoreMetrics(Collector):
             return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
-        """The families; without sums while some entries are unread: they would look like credits spent just now."""
+        """The families; without sums while entries are unread: they would look like credits spent just now."""
         totals = self._totals
         yield _gauge("store_runs_unread", "Runs with entries not counted yet", {(): self._behind})
         unreadable = {(): self._unreadable}
@@ -209,15 +252,13 @@ class StoreMetrics(Collector):
             yield _gauge("waker_last_sweep_timestamp_seconds", swept, {(): self._swept_at})
         if self._behind:
             return
-        yield self._counter(
-            "credits", "Credits settled", totals.credits, "campaign", "step", "model"
-        )
-        yield self._counter(
-            "credits_saved", "Credits saved by the cache", totals.saved, "campaign", "step"
-        )
-        settled = "Purchases that are settled"
-        yield self._counter("jobs", settled, totals.jobs, "campaign", "model", "status")
-        yield self._counter("run_ends", "Ends of executions", totals.ends, "campaign", "status")
+        for name, help_text, numbers, *labels in (
+            ("credits", "Credits settled", totals.credits, "campaign", "step", "model"),
+            ("credits_saved", "Credits saved by the cache", totals.saved, "campaign", "step"),
+            ("jobs", "Purchases that are settled", totals.jobs, "campaign", "model", "status"),
+            ("run_ends", "Ends of executions", totals.ends, "campaign", "status"),
+        ):
+            yield self._counter(name, help_text, numbers, *labels)
         yield _waits(self._from_zero("job_seconds", totals.waits, Waits()))
         yield from _gauges(totals)
 
@@ -242,7 +283,6 @@ class StoreMetrics(Collector):
         }
 
     def _read(self) -> None:
-        """Reads new entries, run by run, until the time is up."""
         give_up = self._clock() + READ_SECONDS
         self._count_failed_starts()
         self._swept_at = last_sweep(self._engine)
@@ -250,14 +290,12 @@ class StoreMetrics(Collector):
         with reading(self._engine) as connection:
             found = connection.execute(newest).all()
         behind = [run_id for run_id, seq in found if seq > self._seen.get(run_id, 0)]
-        self._behind = len(behind)
-        for run_id in behind:
-            while self._learn(run_id) == _ROWS:
-                if self._clock() > give_up:
-                    return
-            self._behind -= 1
+        while behind:
+            if self._learn(behind[-1]) < _ROWS:
+                behind.pop()
             if self._clock() > give_up:
-                return
+                break
+        self._behind = len(behind)
 
     def _count_failed_starts(self) -> None:
         """Adds what is new; a counter does not fall when `store prune` deletes old ones."""

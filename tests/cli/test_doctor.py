@@ -17,8 +17,8 @@ from rivya_flows.flows.server.environment import pointed_at
 from rivya_flows.language.syntax.secret_names import KEY_BLOCK
 from rivya_flows.processes.registry import LeftRunning, ManagedProcess, write
 from rivya_flows.receiver.app import WEBHOOK_PATH
-from rivya_flows.receiver.registration import register
 from rivya_flows.store.secrets import signing_secrets
+from rivya_flows.webhook_receiver import register
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox

@@ -10,7 +10,8 @@ import subprocess
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from rivya_flows.flows.worker import host_process, hosts
+from rivya_flows.flows.worker import host_process
+from rivya_flows.processes import hosts
 from rivya_flows.questions.question import Answer, Question
 from rivya_sandbox.service.startup import Sandbox
 from support.databases import postgres_server

@@ -22,7 +22,7 @@ from pydantic import BaseModel
 
 from rivya_flows.flows.deploy_blocks import WORK_POOL
 from rivya_flows.flows.worker.campaign_worker import LIMIT
-from rivya_flows.flows.worker.hosts import RUNS_PER_HOST
+from rivya_flows.processes.hosts import RUNS_PER_HOST
 from rivya_flows.settings import Settings, read_settings
 from rivya_flows.store.shared_store_checks import unshared
 

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from prometheus_client import REGISTRY
 
-from rivya_flows.flows.worker import hosts
+from rivya_flows.processes import hosts
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.run_list import record_sweep
 from rivya_flows.webhook_receiver import StoreMetrics

@@ -323,7 +323,7 @@ def test_prefects_log_prints_no_control_of_others(name: str) -> None:
 def test_nothing_but_one_module_prints() -> None:
     allowed = {
         "src/rivya_flows/cli/output.py",
-        "src/rivya_flows/up/watcher.py",  # to its log file
+        "src/rivya_flows/up/start.py",  # to its log file
         "packages/cut/src/rivya_cut/cli.py",
         "packages/sandbox/src/rivya_sandbox/cli.py",  # its errors
         "packages/sandbox/src/rivya_sandbox/output.py",

@@ -17,7 +17,7 @@ import httpx
 from pydantic import SecretStr
 
 from rivya_client.webhook_signatures import sign_webhook
-from rivya_flows.receiver.app import WEBHOOK_PATH, Metrics, ReceiverContext, receiver
+from rivya_flows.receiver.app import WEBHOOK_PATH, Metrics, Receiver
 from rivya_flows.receiver.notification import JobNotification
 from rivya_flows.receiver.server import listen, serve, url_of
 from rivya_flows.store.assets import AssetStore
@@ -104,7 +104,7 @@ def receiving(
     audience, secrets = Audience(), [SecretStr(SECRET)]
     assets = AssetStore(assets_url or (folder / "assets").as_uri(), folder / "copies")
     with closing(Journal(store_url)) as journal, contextlib.ExitStack() as closing_all:
-        context = ReceiverContext(
+        receiver = Receiver(
             journal,
             assets,
             lambda: tuple(secrets),
@@ -126,7 +126,7 @@ def receiving(
 
         thread = threading.Thread(
             target=lambda: asyncio.run(
-                serve(receiver(context), bound, ready=ready, protocol=protocol)
+                serve(receiver.app(), bound, ready=ready, protocol=protocol)
             ),
             daemon=True,
         )

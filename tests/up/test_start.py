@@ -34,14 +34,17 @@ deploy: [{name: by-hand}]
 """
 
 
-def test_up_waits_for_the_server_of_a_run_and_does_not_replace_it(tmp_path: Path) -> None:
+def test_up_waits_for_the_server_of_a_run_and_does_not_replace_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(start, "RUN_WAIT_SECONDS", 0.3)
     options = UpOptions(Settings(rivya_flows_data=tmp_path), {}, specs=(), port=0, receiver_port=0)
     options.prefect_home.mkdir()
     told: list[str] = []
     with (options.prefect_home / LOCK).open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(UsageError, match="uses its own Prefect server"):
-            bring_up(options, told.append, run_wait_seconds=0.3)
+            bring_up(options, told.append)
     assert told == ["waiting until the Prefect server of a run ends"]
     assert registry.read(tmp_path).parts == ()
 
@@ -85,10 +88,11 @@ def told_of_the_receiver(
     wanted.prefect_home.mkdir()
     registry.write(data, LeftRunning(ports={"receiver": last} if last else {}))
     told: list[str] = []
-    with (wanted.prefect_home / LOCK).open("a") as lock:
+    with (wanted.prefect_home / LOCK).open("a") as lock, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(start, "RUN_WAIT_SECONDS", 0)
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(UsageError) as refused:
-            bring_up(wanted, told.append, run_wait_seconds=0)
+            bring_up(wanted, told.append)
     return [*told, refused.value.message]
 
 

@@ -8,7 +8,7 @@ from rivya_flows.errors import UsageError
 from rivya_flows.process_identity import known
 from rivya_flows.processes import registry
 from rivya_flows.up.options import UpStatus
-from rivya_flows.up.watcher import LONGEST_PAUSE_SECONDS, pause_before, watch
+from rivya_flows.up.start import LONGEST_PAUSE_SECONDS, pause_before, watch
 
 
 def recorded(data: Path, name: str, pid: int) -> None:

@@ -60,12 +60,11 @@ def up(
     from rivya_flows.cli.terminal import confirmer, show_page
 
     set_default("DO_NOT_TRACK", "1")  # read by Prefect while it is imported
-    from rivya_flows.flows.server.local_api import entrance
+    from rivya_flows.processes.local_api import entrance
     from rivya_flows.settings import variables_for_children
     from rivya_flows.up.end import take_down
     from rivya_flows.up.options import UpOptions, database_url, messages_url
-    from rivya_flows.up.start import bring_up
-    from rivya_flows.up.watcher import terminable, watch
+    from rivya_flows.up.start import bring_up, terminable, watch
 
     found = settings()
     if sandbox or found.rivya_api_key is None:
@@ -128,7 +127,6 @@ def down(
 def _spec_paths(
     named: tuple[Path, ...], folder: Path | None, usual: Path | None
 ) -> tuple[Path, ...]:
-    """The specs to deploy: files, and folders of files."""
     from rivya_flows.preparation.spec_file import specs_at
 
     missing = [path for path in (*named, *([folder] if folder else [])) if not path.exists()]
@@ -142,7 +140,6 @@ def _spec_paths(
 
 
 def _show(status: UpStatus, link: str, *, opened: bool, has_specs: bool) -> None:
-    """Show what runs, where, and what to do next."""
     same = [name for name in status.parts if name not in status.started]
     if same:
         tell(f"runs already: {', '.join(same)}")

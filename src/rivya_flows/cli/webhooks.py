@@ -7,7 +7,7 @@ import contextlib
 import functools
 import logging
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -93,8 +93,8 @@ def listen(
         events=lambda: _events(found),
         service=lambda: at_home(sandbox=sandbox),
     )
-    with _log_to_stderr():
-        asyncio.run(serving)
+    _log_to_stderr()
+    asyncio.run(serving)
 
 
 @contextlib.asynccontextmanager
@@ -115,12 +115,9 @@ def _read_secret(named: str) -> SecretStr:
 
     kind, _, name = named.partition(":")
     if kind != "env" or not name:
-        hint = (
-            "write --secret env:NAME and set NAME; lists of processes would show the secret itself"
-        )
+        hint = "write --secret env:NAME and set NAME: others can read the arguments of a process"
         raise UsageError("--secret: not the name of a variable", hint)
-    secret = read_secret(name)
-    if secret is None:
+    if (secret := read_secret(name)) is None:
         raise UsageError(f"--secret: {name} is not set", "set it, or remove the option")
     return secret
 
@@ -141,23 +138,14 @@ def _announce(ready: Ready, *, as_json: bool) -> None:
         )
 
 
-@contextlib.contextmanager
-def _log_to_stderr() -> Iterator[None]:
-    """Show the receiver's log on stderr, with times."""
+def _log_to_stderr() -> None:
     log = logging.getLogger("rivya_flows.receiver")
     handler = log_handler("%(asctime)s %(levelname)s %(message)s")
     if is_json():
         handler.setFormatter(JsonLines())
-    level, propagates = log.level, log.propagate
     log.addHandler(handler)
     log.setLevel(logging.INFO)
     log.propagate = False
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
-        log.setLevel(level)
-        log.propagate = propagates
 
 
 @webhooks.group(cls=Group)
@@ -179,8 +167,15 @@ class Call:
     def print(self, document: object, *lines: str) -> None:
         show_result(*lines, document=document, as_json=self.as_json)
 
+    def print_rows(self, found: list[dict[str, JsonValue]], columns: Mapping[str, str]) -> None:
+        """Print documents as a table; columns: their titles by the names of fields."""
+        if self.as_json:
+            print_json(found)
+        else:
+            rows = [[_cell(one[name]) for name in columns] for one in found]
+            print_table([*columns.values()], rows)
+
     def print_endpoint(self, endpoint: WebhookEndpoint, secret: SecretStr | None = None) -> None:
-        """Print an endpoint, with its secret if there is one."""
         document = _document(endpoint)
         if secret is not None:
             document["signing_secret"] = secret.get_secret_value()
@@ -209,15 +204,10 @@ def _command(name: str | None = None) -> Callable[[Callable[..., Awaitable[None]
 @_command("list")
 async def list_endpoints(call: Call) -> None:
     """List the endpoints of the account."""
-    found = (await call.client.webhooks.list()).data
-    if call.as_json:
-        print_json([_document(endpoint) for endpoint in found])
-    elif found:
-        rows = [
-            [one.id, one.status or "–", one.url or "–", ", ".join(one.event_types), one.name or ""]
-            for one in found
-        ]
-        print_table(["endpoint", "status", "address", "events", "name"], rows)
+    found = [_document(one) for one in (await call.client.webhooks.list()).data]
+    if found or call.as_json:
+        columns = {"id": "endpoint", "status": "status", "url": "address", "event_types": "events"}
+        call.print_rows(found, columns | {"name": "name"})
     else:
         show("there are no endpoints; create one with `rivya-flows webhooks endpoints create URL`")
 
@@ -236,7 +226,7 @@ async def create(
     The store keeps its signing secret.
     """
     from rivya_client.types import EVENT_TYPES
-    from rivya_flows.receiver.registration import create_endpoint
+    from rivya_flows.webhook_receiver import create_endpoint
 
     types = events or EVENT_TYPES
     made = await create_endpoint(call.client, call.store, url, name=name, event_types=types)
@@ -315,12 +305,8 @@ async def deliveries(call: Call, endpoint_id: str = _ENDPOINT) -> None:
     """List the deliveries to an endpoint, in the service's order."""
     answer = await call.client.webhooks.deliveries(endpoint_id)
     found = [one.model_dump(mode="json") for one in answer.data]
-    if call.as_json:
-        print_json(found)
-        return
-    names = ("created_at", "event_type", "status", "attempt", "response_status", "error")
-    rows = [[_cell(one[name]) for name in names] for one in found]
-    print_table(["at", "event", "status", ">attempt", ">answer", "error"], rows)
+    columns = {"created_at": "at", "event_type": "event", "status": "status", "attempt": ">attempt"}
+    call.print_rows(found, columns | {"response_status": ">answer", "error": "error"})
 
 
 def _document(endpoint: WebhookEndpoint) -> dict[str, JsonValue]:

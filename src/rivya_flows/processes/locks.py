@@ -1,13 +1,11 @@
 """File locks by which processes share a server, and processes that end with the last who holds one.
 
-Each user of a server holds a shared lock on one file. The kernel drops a lock when its process ends,
-however it ends, so the server only has to test for an exclusive lock. The file holds how many seconds
-the server waits for the next user, as its last user wanted; an empty one means none.
+Each user of a server holds a shared lock on one file, which the kernel drops when its process ends, however it
+ends. The file says how many seconds the server waits for the next user; an empty one means none.
 
-`python -m` of this module runs another one that ends with others: a server and a sandbox with their
-last user, the worker and the receiver of `up` with the Prefect server. After that died, another user's program may take its port
-and would be asked for work, and a worker runs what it is given: so nothing that speaks to the port
-outlives the server. The watcher starts all of them again, and the runs continue.
+`python -m` of this module runs another one that ends with others: a server and a sandbox with their last user,
+the worker and the receiver of `up` with the Prefect server. After that died, another user's program may take its
+port, and a worker runs what it is given there: so nothing that speaks to the port outlives the server.
 """
 
 from __future__ import annotations
@@ -56,7 +54,7 @@ def with_server(lock: Path, *command: str) -> tuple[str, ...]:
 
 
 def _end_with_last_user(users: Path) -> None:
-    """End this process group once nobody has held `users` for as long as it says, or it is gone: nobody can join."""
+    """End this process group once nobody has held `users` for as long as it says, or it is gone."""
     with users.open("a+b") as file:
         free_since: float | None = None
         while True:
@@ -69,8 +67,7 @@ def _end_with_last_user(users: Path) -> None:
                     break
                 fcntl.flock(file, fcntl.LOCK_UN)
             time.sleep(LOOK_SECONDS)
-        # The lock is kept to the end: a new user waits for this server's exit and then starts
-        # its own, and does not join a server that is shutting down.
+        # The lock is kept to the end, so that no new user joins a server that is shutting down.
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(_GRACE_SECONDS)
         os.killpg(os.getpgid(0), signal.SIGKILL)
@@ -92,8 +89,7 @@ def _is_at(file: IO[Any], path: Path) -> bool:
 
 def _end_with_server(lock: Path) -> None:
     with lock.open("rb") as file:
-        # The kernel drops the server's lock when its process ends. No other server can start
-        # while this process holds it.
+        # Free once the server has ended; no other one can start while this process holds it.
         fcntl.flock(file, fcntl.LOCK_SH)
         # Killed and not asked, this process first: while it ends, it would still speak to the port.
         if os.fork():

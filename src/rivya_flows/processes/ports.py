@@ -30,23 +30,20 @@ def probe(url: str, *, timeout_seconds: float = 3.0) -> http.client.HTTPResponse
 
 
 def answers(url: str, *, timeout_seconds: float = 3.0) -> bool:
-    """Whether a GET of this URL returns 200."""
     found = probe(url, timeout_seconds=timeout_seconds)
     return found is not None and found.status == 200
 
 
 def free_port() -> int:
-    """A loopback port on which nobody listens now."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
         return port
 
 
 def _reserve(port: int) -> int:
-    """The port, which no program is given by chance while this process lives.
+    """The port, which no program is given by chance while this process lives; on Linux alone.
 
-    A server that names it may listen there: what holds the port does not listen, and both set
-    SO_REUSEADDR. Only Linux allows that.
+    A server may listen there: what holds the port does not listen, and both set SO_REUSEADDR.
     """
     if sys.platform == "linux" and port not in _RESERVED:
         _RESERVED[port] = socket.socket()
@@ -57,7 +54,6 @@ def _reserve(port: int) -> int:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server can listen on a loopback port now."""
     with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
         return True  # `create_server` sets SO_REUSEADDR, as the servers do
     return False
@@ -82,15 +78,9 @@ def choose_port(
     option: str = "--port",
     moves: bool = True,
 ) -> int:
-    """The wanted port, else the last one, else the usual one, else a free one.
+    """The wanted port (0: any free one; None: any), else the last one, else the usual one, else a free one.
 
-    On Linux it stays free for a server that this process starts.
-
-    Args:
-        wanted: 0 takes a free port; None has no preference.
-        last: The port of the last time, so that addresses in a browser stay valid.
-        usual: Where people look first.
-        moves: Another port will do if the last one, or without one the usual one, is taken.
+    `moves`: another one will do if the last one, or without one the usual one, is taken.
     """
     fixed = wanted if moves or wanted is not None else last or usual
     if fixed:

@@ -1,7 +1,4 @@
-"""The processes that `up` leaves running in a data folder: one file records them, one lock guards it.
-
-The file holds no secret: processes get keys through their environment.
-"""
+"""The processes that `up` leaves running in a data folder: a file records them, without a secret, a lock guards it."""
 
 from __future__ import annotations
 
@@ -64,12 +61,9 @@ class ManagedProcess(BaseModel):
 
 @dataclass(frozen=True)
 class LeftRunning:
-    """All processes of `up` in a data folder, as the file has them.
+    """All processes of `up` in a data folder, in the order in which they were started.
 
-    Attributes:
-        parts: In the order in which they were started.
-        ports: The last port of each part, also of one that has ended: addresses in a browser
-            and in old pages stay valid.
+    `ports`: the last one of each part, also of one that has ended, so that addresses in old pages stay valid.
     """
 
     parts: tuple[ManagedProcess, ...] = ()
@@ -106,8 +100,11 @@ def read(data: Path) -> LeftRunning:
         ) from error
 
 
+def last_port(data: Path, name: str) -> int | None:
+    return read(data).ports.get(name)
+
+
 def write(data: Path, left: LeftRunning) -> None:
-    """Replace the record atomically."""
     path = data / _RECORD
     draft = path.with_name(f"{_RECORD}.{uuid.uuid4().hex[:8]}")
     draft.write_bytes(_FILE.dump_json(left, indent=2) + b"\n")
@@ -115,7 +112,6 @@ def write(data: Path, left: LeftRunning) -> None:
 
 
 def add(data: Path, part: ManagedProcess) -> None:
-    """Record a part; it replaces one of its name."""
     write(data, read(data).with_part(part))
 
 

@@ -1,7 +1,4 @@
-"""Local processes, such as the Prefect server and the worker: start them, find them again, end them.
-
-They may outlive the one that started them; `registry` records those.
-"""
+"""Local processes, such as the Prefect server and the worker: start them, find them again, end them."""
 
 from __future__ import annotations
 
@@ -54,7 +51,6 @@ class StartedProcess:
     def await_ready(
         self, ready: Callable[[], object], *, timeout_seconds: float = READY_SECONDS
     ) -> None:
-        """Wait until `ready` returns true."""
         # The exit code first: another program may have taken the port, and would answer.
         in_time = wait_until(lambda: self.exit_code is not None or ready(), timeout_seconds)
         if self.exit_code is not None:
@@ -98,7 +94,6 @@ def start(
 
 
 def last_lines(log: Path, count: int = 12) -> str:
-    """The last lines of a log; "" if there is none."""
     with contextlib.suppress(OSError):
         return "\n".join(log.read_text(errors="replace").strip().splitlines()[-count:])
     return ""
@@ -120,10 +115,7 @@ def former(log: Path) -> Path:
 
 
 def keep_small(log: Path, most_bytes: int = _MOST_BYTES) -> None:
-    """Move what a log holds to the former one, if it is too large; its process, which must append, writes on into it.
-
-    What it writes at that very moment may be lost, and what a full disk has no place for.
-    """
+    """Move what a log holds to the former one, if it is too large; its process, which must append, writes on."""
     with contextlib.suppress(OSError):
         if log.stat().st_size > most_bytes:
             try:
@@ -133,7 +125,6 @@ def keep_small(log: Path, most_bytes: int = _MOST_BYTES) -> None:
 
 
 def is_json() -> bool:
-    """Whether the user wants logs as JSON, by the setting of Prefect."""
     return variables().get(LOG_FORM) == "json"
 
 
@@ -152,9 +143,7 @@ class JsonLines(logging.Formatter):
         return json.dumps(document)
 
 
-MARK = "RIVYA_FLOWS_MARK"
-"""Variable in the environment of a process and of everything that it starts."""
-
+MARK = "RIVYA_FLOWS_MARK"  # in the environment of a process and of everything that it starts
 _LOOK_SECONDS = 0.1
 _BEGINS_SECONDS = 1.0
 _KILLED_SECONDS = 5.0
@@ -174,12 +163,8 @@ def marked(mark: str) -> dict[ProcessIdentity, dict[str, str]]:
 def environment_of(process: psutil.Process) -> dict[str, str]:
     """The environment that a process was started with; waits for that of a new process.
 
-    Linux shows none until the stack of a new program is laid out, which is after its parent knows
-    that it was started (`environ_read` in fs/proc/base.c). A kernel thread has none either, but
-    it has no executable.
-
-    Raises:
-        psutil.Error: The process is gone, or another user's.
+    Linux shows none until the stack of a new program is laid out, which is later than its parent knows of it
+    (`environ_read` in fs/proc/base.c). Raises `psutil.Error` for one that is gone, or another user's.
     """
 
     def begins() -> bool:
@@ -198,8 +183,7 @@ def ask_to_end(asked: Collection[ProcessIdentity], *, grace_seconds: float) -> N
 def end(leader: ProcessIdentity, mark: str, *, grace_seconds: float) -> bool:
     """End a process, its group, and every process with its mark; returns whether any was alive.
 
-    The group of the leader gets SIGTERM first, so that it can end its children by itself; then the
-    remaining processes with its mark. What still lives after that gets SIGKILL.
+    SIGTERM for the group, so that the leader can end its children; then for those with its mark; then SIGKILL.
     """
     found = lives(leader)
     _signal_group(leader, signal.SIGTERM)
@@ -215,7 +199,6 @@ def end(leader: ProcessIdentity, mark: str, *, grace_seconds: float) -> bool:
 
 
 def kill(mark: str) -> None:
-    """Kill every other process with this mark; does not wait for their ends."""
     _signal(marked(mark), signal.SIGKILL)
 
 
@@ -234,7 +217,7 @@ def _signal_group(leader: ProcessIdentity, number: signal.Signals) -> None:
 
 
 def wait_until(condition: Callable[[], T], seconds: float) -> T:
-    """What a condition gives once it is true, or what it gave last in this time; it is evaluated at least once."""
+    """What a condition gives once it is true, or last in this time; it is evaluated at least once."""
     deadline = time.monotonic() + seconds
     while not (found := condition()) and time.monotonic() < deadline:
         time.sleep(_LOOK_SECONDS)

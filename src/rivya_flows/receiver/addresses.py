@@ -1,7 +1,5 @@
-"""URLs of media and reports at the receiver, which nobody can guess.
-
-A URL contains what it names, signed with the store's secret. So the receiver needs no list of what
-it may show, and every worker can create URLs by itself.
+"""URLs of media and reports at the receiver, which nobody can guess: each contains what it names, signed with the
+store's secret. So the receiver needs no list, and every worker can create them.
 """
 
 from __future__ import annotations
@@ -15,9 +13,7 @@ from urllib.parse import urlsplit
 
 from rivya_client.mime_types import mime_type_of_suffix, suffix_of
 
-SECRET_NAME = "addresses"
-"""Name of the shared secret that signs URLs."""
-
+SECRET_NAME = "addresses"  # of the shared secret that signs URLs
 REPORT_NAME = "report.html"
 
 _CODE_BYTES = 16
@@ -25,17 +21,12 @@ _CODE_BYTES = 16
 
 @dataclass(frozen=True)
 class ServedMedium:
-    """The medium that a URL names."""
-
     sha256: str
     mime_type: str
 
 
 def asset_address(public_url: str, secret: str, sha256: str, mime_type: str | None) -> str:
-    """The URL of a medium for browsers, such as ``https://…/media/<token>/image-9f86d081.png``.
-
-    The same content has the same URL, so browsers can cache it. `secret`: that of `SECRET_NAME`.
-    """
+    """The URL of a medium for browsers, such as ``https://…/media/<token>/image-9f86d081.png``; one for one content."""
     kind = (mime_type or "").partition("/")[0] or "medium"
     name = f"{kind}-{sha256[:8]}{suffix_of(mime_type)}"
     token = _signed(secret, f"media/{name}", bytes.fromhex(sha256))
@@ -72,9 +63,7 @@ def upload_address(public_url: str, secret: str) -> str:
 
 
 def upload_token(secret: str, until: int) -> str:
-    """Names the page that takes files until then, in Unix seconds; 0 names the page without an end,
-    which itself takes none.
-    """
+    """Names the page that takes files until then, in Unix seconds; 0: the page without an end, which takes none."""
     return _signed(secret, "upload", str(until).encode())
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from pydantic import SecretStr
-from sqlalchemy import Engine, select
+from sqlalchemy import select
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
@@ -45,9 +45,7 @@ from rivya_flows.store.secrets import shared_secret
 
 WEBHOOK_PATH = "/webhooks/rivya"
 
-MAX_BYTES = 2**20
-"""Size limit of a delivery; an event is a few kilobytes."""
-
+MAX_BYTES = 2**20  # of a delivery; an event is a few kilobytes
 _TOO_LARGE = "The body is too large."
 
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -65,10 +63,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Metrics:
-    """Serves Prometheus text to clients with a password: it names campaigns and their costs.
-
-    A proxied request gets 404: a proxy publishes media, not numbers.
-    """
+    """Serves Prometheus text to clients with a password: it names campaigns and costs. Not through a proxy."""
 
     text: Callable[[], bytes]
     auth: SecretStr = field(repr=False)
@@ -86,9 +81,9 @@ class Metrics:
         return Response(await run_in_threadpool(self.text), media_type=_METRICS_TYPE)
 
 
-@dataclass(frozen=True)
-class ReceiverContext:
-    """What the receiver needs.
+@dataclass
+class Receiver:
+    """What the receiver needs, and its routes.
 
     Attributes:
         secrets: Returns the signing secrets that are valid now.
@@ -105,93 +100,79 @@ class ReceiverContext:
     prune: tuple[Callable[[], object], float] | None = None
     api_key: str | None = field(default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        self._dispatcher = NotificationDispatcher(self.emit)
 
-def receiver(context: ReceiverContext) -> ASGIApp:
-    """The application."""
-    engine = context.journal.engine
-    secret = shared_secret(engine, SECRET_NAME)
-    dispatcher = NotificationDispatcher(context.emit)
-    media = partial(serve_medium, context.assets, secret)
-    uploads = Uploads(context.assets, secret)
-    reports = Reports(context.journal, context.assets, secret)
-    deliveries = _Deliveries(context, engine, dispatcher)
-    routes = [
-        Route("/media/{token}/{name}", media),
-        Route(f"/runs/{{token}}/{REPORT_NAME}", reports.page),
-        Route("/upload/{token}", uploads.page),
-        Route("/upload/{token}", uploads.take, methods=["POST"]),
-        Route(WEBHOOK_PATH, deliveries.take, methods=["POST"]),
-        Route("/healthz", partial(_health, engine)),
-    ]
-    if context.metrics is not None:
-        routes.append(Route("/metrics", context.metrics.__call__))
+    def app(self) -> ASGIApp:
+        secret = shared_secret(self.journal.engine, SECRET_NAME)
+        uploads = Uploads(self.assets, secret)
+        reports = Reports(self.journal, self.assets, secret)
+        routes = [
+            Route("/media/{token}/{name}", partial(serve_medium, self.assets, secret)),
+            Route(f"/runs/{{token}}/{REPORT_NAME}", reports.page),
+            Route("/upload/{token}", uploads.page),
+            Route("/upload/{token}", uploads.take, methods=["POST"]),
+            Route(WEBHOOK_PATH, self._take, methods=["POST"]),
+            Route("/healthz", self._health),
+        ]
+        if self.metrics is not None:
+            routes.append(Route("/metrics", self.metrics.__call__))
+        answers = {404: _missing, StoreError: _unusable, ClientDisconnect: _incomplete}
+        app = Starlette(routes=routes, lifespan=self._lifespan, exception_handlers=answers)
+        app.router.redirect_slashes = False
+        return _Guarded(app, self.hosts)
 
     @contextlib.asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        prunes: list[tuple[Callable[[], object], float]] = [
-            (partial(prune_received, engine), _PRUNE_SECONDS)
-        ]
-        wanted = prunes + ([context.prune] if context.prune else [])
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        wanted = [(partial(prune_received, self.journal.engine), _PRUNE_SECONDS), *([self.prune] if self.prune else [])]
         pruning = [asyncio.create_task(_prune(*one)) for one in wanted]
         try:
-            async with dispatcher.working():
+            async with self._dispatcher.working():
                 yield
         finally:
             for task in pruning:
                 task.cancel()
             await asyncio.gather(*pruning, return_exceptions=True)
 
-    answers = {404: _missing, StoreError: _unusable, ClientDisconnect: _incomplete}
-    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=answers)
-    app.router.redirect_slashes = False
-    return _Guarded(app, context.hosts)
+    async def _health(self, _: Request) -> Response:
+        def read() -> None:
+            with reading(self.journal.engine) as connection:
+                connection.execute(select(1))
 
+        try:
+            await run_in_threadpool(read)
+        except StoreError:
+            return JSONResponse({"status": "the store cannot be read"}, status_code=503)
+        return JSONResponse({"status": "ok"})
 
-@dataclass(frozen=True)
-class _Deliveries:
-    """Verifies deliveries of the service, records each once, and passes them on after the answer."""
-
-    context: ReceiverContext
-    engine: Engine
-    dispatcher: NotificationDispatcher
-
-    async def take(self, request: Request) -> Response:
-        """204 once an event is recorded; 400 for a delivery that cannot be verified.
-
-        If the store cannot be written, the service delivers again later; until then the steps poll.
-        """
+    async def _take(self, request: Request) -> Response:
+        """204 once an event is recorded; 400 for one that cannot be verified; 503 asks to deliver it again."""
         declared_size(request, MAX_BYTES, _TOO_LARGE)
         body = b"".join([piece async for piece in bounded(request, MAX_BYTES, _TOO_LARGE)])
         notification = await run_in_threadpool(self._recorded, body, request.headers)
         if notification is not None:
-            self.dispatcher.add(notification)
+            self._dispatcher.add(notification)
         return Response(status_code=204)
 
     def _recorded(self, body: bytes, headers: Mapping[str, str]) -> JobNotification | None:
         """What a delivery tells about a job, if that is new."""
-        secrets = self.context.secrets()
+        secrets = self.secrets()
         if not secrets:
             _log.error("webhook: no signing secret is known; create an endpoint, or give --secret")
             raise HTTPException(503, "Not ready.")
         try:
-            event = verify_webhook(body, headers, secrets, time.time())
+            verify_webhook(body, headers, secrets, time.time())
+            masked = body_without_key(body, self.api_key)
+            event, text = WebhookEvent.from_json(masked), masked.decode()
         except WebhookPayloadError as error:
             # Signed, so it is from the service. If a newer kind of event were refused, the
             # service would repeat it until it disables the endpoint.
             _log.warning("%s; %s", error, error.hint)
             return None
-        except WebhookError as error:
+        except (WebhookError, UnicodeDecodeError) as error:
             _log.warning("%s", error)
             raise HTTPException(400, "The delivery could not be verified.") from error
-        masked = body_without_key(body, self.context.api_key)
-        if masked != body:
-            event = WebhookEvent.from_json(masked)
-        try:
-            text = masked.decode()
-        except UnicodeDecodeError as error:
-            _log.warning("webhook: the body is signed but is not UTF-8")
-            raise HTTPException(400, "The body is not UTF-8.") from error
-        is_new = note_received(self.engine, event, text)
+        is_new = note_received(self.journal.engine, event, text)
         about = f" about {event.generation.id}" if event.generation else ""
         _log.info("webhook: %s%s%s", event.type, about, "" if is_new else ", repeated")
         return notification_of(event) if is_new else None
@@ -210,10 +191,11 @@ class _Guarded:
                 message["headers"] = [*message.get("headers", ()), *_ALWAYS]
             await send(message)
 
-        answer, headers = self.app, Headers(scope=scope) if scope["type"] == "http" else None
-        if headers is None:
-            pass  # the beginning and end of the application
-        elif "content-length" in headers and "transfer-encoding" in headers:
+        if scope["type"] != "http":  # the beginning and end of the application
+            await self.app(scope, receive, send)
+            return
+        answer, headers = self.app, Headers(scope=scope)
+        if "content-length" in headers and "transfer-encoding" in headers:
             # A proxy that uses the other length would take the rest for another request.
             answer = PlainTextResponse("A body has one length.", 400, {"Connection": "close"})
         elif not is_known(headers.get("host"), self.hosts):
@@ -222,24 +204,10 @@ class _Guarded:
         await answer(scope, receive, guarded)
 
 
-async def _health(engine: Engine, _: Request) -> Response:
-    def read() -> None:
-        with reading(engine) as connection:
-            connection.execute(select(1))
-
-    try:
-        await run_in_threadpool(read)
-    except StoreError:
-        return JSONResponse({"status": "the store cannot be read"}, status_code=503)
-    return JSONResponse({"status": "ok"})
-
-
 async def _prune(prune: Callable[[], object], period: float) -> None:
     while True:
         try:
             await run_in_threadpool(prune)
-        except StoreError as error:
-            _log.warning("what is old cannot be removed: %s", error)
         except Exception:  # or the disk would fill without a word
             _log.exception("what is old cannot be removed; trying again in %g s", period)
         await asyncio.sleep(period)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -24,9 +26,7 @@ from rivya_flows.receiver.addresses import asset_address, named_medium, named_ru
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal
 
-PIECE_BYTES = 2**20
-"""How much of an answer is in memory at once."""
-
+PIECE_BYTES = 2**20  # of an answer in memory at once
 _RANGE = re.compile(r"bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", re.ASCII | re.IGNORECASE)
 _OF_MEDIUM = {
     "Accept-Ranges": "bytes",
@@ -54,12 +54,11 @@ async def serve_medium(assets: AssetStore, secret: str, request: Request) -> Res
         return Response(status_code=304, headers=headers)
     is_same = request.headers.get("if-range", tag) == tag
     asked = asked_part(request.headers.get("range") if is_same else None, size)
-    part = range(size) if asked is None else asked
-    if asked is not None and not asked:
+    status, part = (200, range(size)) if asked is None else (206, asked)
+    if status == 206 and not part:
         return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{size}"})
-    if asked is not None:
+    if status == 206:
         headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{size}"
-    status = 200 if asked is None else 206
     headers["Content-Length"] = str(len(part))
     if request.method == "HEAD" or not part:
         return Response(status_code=status, headers=headers, media_type=medium.mime_type)
@@ -85,25 +84,19 @@ async def serve_medium(assets: AssetStore, secret: str, request: Request) -> Res
 def asked_part(header: str | None, size: int) -> range | None:
     """The part that a ``Range`` header asks for, empty if the file has none of it; None for all.
 
-    Several ranges, other units and invalid values ask for the whole file, as RFC 9110, section
-    14.2, allows.
+    Any other value asks for the whole file, as RFC 9110, section 14.2, allows; several ranges too.
     """
     match = _RANGE.fullmatch(header.strip()) if header else None
     if match is None or not (match[1] or match[2]):
         return None
     if not match[1]:
         return range(max(0, size - int(match[2])), size)
-    start = int(match[1])
-    if match[2] and int(match[2]) < start:
-        return None  # invalid, so the header is ignored
-    return range(start, min(size, int(match[2]) + 1) if match[2] else size)
+    start, last = int(match[1]), int(match[2] or size)
+    return None if last < start and match[2] else range(start, min(size, last + 1))
 
 
-KEPT_PAGES, KEPT_SECONDS = 8, 60.0
-"""Pages in memory, and how long one is shown while its run writes nothing. Media may be deleted."""
-
-MAX_DRAWN_BYTES = 64 * 2**20
-"""A larger medium has no small picture: it would be read as a whole for it."""
+KEPT_PAGES, KEPT_SECONDS = 8, 60.0  # while a run writes nothing; its media may be deleted
+MAX_DRAWN_BYTES = 64 * 2**20  # a larger medium has no small picture: it would be read as a whole
 
 _OF_REPORT = {
     "Cache-Control": "no-store",  # the run may continue
@@ -112,8 +105,7 @@ _OF_REPORT = {
 }
 
 
-@dataclass(frozen=True)
-class _Page:
+class _Page(NamedTuple):
     """A page as it was rendered: by its last entry, at a monotonic time."""
 
     seq: int
@@ -141,21 +133,28 @@ class Reports:
         return HTMLResponse(page, headers=_OF_REPORT)
 
     def _page(self, run_id: str) -> str:
-        known, now = self._pages.pop(run_id, None), time.monotonic()
-        is_old = known is None or now - known.at > KEPT_SECONDS
-        if known is None or is_old or self.journal.entries(run_id, known.seq):
-            known = self._drawn(run_id, now)
-        self._pages[run_id] = known
+        page, now = self._pages.pop(run_id, _Page(0, -math.inf, "")), time.monotonic()
+        if now - page.at > KEPT_SECONDS or self.journal.entries(run_id, page.seq):
+            page = self._drawn(run_id, now)
+        self._pages[run_id] = page
         if len(self._pages) > KEPT_PAGES:
             self._pages.popitem(last=False)
-        return known.html
+        return page.html
 
     def _drawn(self, run_id: str, now: float) -> _Page:
         entries = self.journal.entries(run_id)
         if not entries:
             raise HTTPException(404)
         fetched: set[str] = set()
-        path = partial(self._path, fetched)
+
+        def path(sha256: str) -> Path:
+            with suppress(StoreError):
+                size = self.assets.size(sha256)
+                if size is not None and size <= MAX_DRAWN_BYTES:
+                    fetched.add(sha256)
+                    return self.assets.local_path(sha256)
+            raise KeyError(sha256)
+
         html = contact_sheet(receipt(entries), path, asset_url=self._address)
         for sha256 in fetched:
             self.assets.forget_copy(sha256)
@@ -164,14 +163,3 @@ class Reports:
     def _address(self, asset: Asset) -> str:
         # Relative to the page, so that it works under any host name of the receiver.
         return asset_address("../..", self.secret, asset.sha256, asset.mime_type)
-
-    def _path(self, fetched: set[str], sha256: str) -> Path:
-        """Where a medium can be read; notes it, since a copy of it must not stay."""
-        try:
-            size = self.assets.size(sha256)
-            if size is not None and size <= MAX_DRAWN_BYTES:
-                fetched.add(sha256)
-                return self.assets.local_path(sha256)
-        except StoreError:
-            pass
-        raise KeyError(sha256)

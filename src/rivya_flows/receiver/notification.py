@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import re
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 
 from rivya_client.types import WebhookEvent
 
-EVENT_PREFIX = "rivya.generation."
-"""Prefix of the events that notifications become, and of the ids of their jobs."""
-
-BATCH = 50
-"""Notifications in one call. Prefect queues 256 for one subscriber."""
-
-WAITING = 10_000
-"""Longest queue; beyond it the oldest are dropped, and their steps find out by polling."""
-
-PATIENCE_SECONDS = 300.0
-"""Notifications that could not be passed on for so long are dropped: their steps poll."""
-
+EVENT_PREFIX = "rivya.generation."  # of the events that notifications become, and of their ids
+BATCH = 50  # notifications in one call; Prefect queues 256 for one subscriber
+WAITING = 10_000  # longest queue; beyond it the oldest are dropped, and their steps poll
+PATIENCE_SECONDS = 300.0  # then what could not be passed on is dropped: the steps poll
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _LAST_SECONDS = 3.0
 
@@ -35,16 +26,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class JobNotification:
-    """A change of a job."""
-
     event_id: str
     task_id: str
     status: str
     model: str | None = None
 
 
-Emit = Callable[[Sequence[JobNotification]], Awaitable[None]]
-"""Passes notifications on; raises if they did not arrive."""
+Emit = Callable[[Sequence[JobNotification]], Awaitable[None]]  # raises if they did not arrive
 
 
 def notification_of(event: WebhookEvent) -> JobNotification | None:
@@ -58,13 +46,10 @@ def notification_of(event: WebhookEvent) -> JobNotification | None:
 
 @dataclass
 class NotificationDispatcher:
-    """A queue of notifications, and the task that empties it."""
-
     emit: Emit
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _waiting: deque[JobNotification] = field(default_factory=lambda: deque(maxlen=WAITING))
     _more: asyncio.Event = field(default_factory=asyncio.Event)
-    _failing: bool = False
 
     def add(self, notification: JobNotification) -> None:
         self._waiting.append(notification)
@@ -80,18 +65,16 @@ class NotificationDispatcher:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             if self._waiting:
-                with contextlib.suppress(TimeoutError):
+                with suppress(TimeoutError):
                     await asyncio.wait_for(self._try([*self._waiting]), _LAST_SECONDS)
 
     async def _work(self) -> None:
-        while True:
-            await self._more.wait()
+        while await self._more.wait():
             self._more.clear()
             while self._waiting:
                 await self._pass_on([*islice(self._waiting, BATCH)])
 
     async def _pass_on(self, batch: list[JobNotification]) -> None:
-        """Retry until they are passed on or dropped, then remove them from the queue."""
         waited, pause = 0.0, _FIRST_PAUSE
         while not await self._try(batch):
             if waited >= PATIENCE_SECONDS:
@@ -110,11 +93,6 @@ class NotificationDispatcher:
         try:
             await self.emit(batch)
         except Exception as error:  # of any kind: notifications only save time
-            if not self._failing:
-                _log.warning("webhook events cannot be passed on: %s", type(error).__name__)
-            self._failing = True
+            _log.warning("webhook events cannot be passed on: %s", type(error).__name__)
             return False
-        if self._failing:
-            _log.info("webhook events are passed on again")
-        self._failing = False
         return True

@@ -1,7 +1,4 @@
-"""Runs the receiver: binds its port before it announces it.
-
-No connection stays for long without a request.
-"""
+"""Runs the receiver: binds its port before it announces it, and ends requests that take too long."""
 
 from __future__ import annotations
 
@@ -18,41 +15,32 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from rivya_flows.errors import UsageError
 
-BACKLOG = 2048
-"""Connections that may wait while the receiver starts; uvicorn's own default."""
-
+BACKLOG = 2048  # connections that may wait while the receiver starts; uvicorn's default
 _GRACE_SECONDS = 3  # for running requests when the receiver ends
+_TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket, so that its address is taken before the server starts; port 0 is a free one."""
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
+        kind, flags = socket.SOCK_STREAM, socket.AI_PASSIVE
+        family, *_, address = socket.getaddrinfo(host, port, type=kind, flags=flags)[0]
     except OSError as error:
         raise UsageError(f"--host: {host!r} is not an address of this machine") from error
-    bound = socket.socket(family, kind, protocol)
+    both = family == socket.AF_INET6 and socket.has_dualstack_ipv6()
     try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(address)
-        # At once: until then another user could listen on the same address.
-        bound.listen(BACKLOG)
+        return socket.create_server(address, family=family, backlog=BACKLOG, dualstack_ipv6=both)
     except OSError as error:
-        bound.close()
         taken = error.errno == errno.EADDRINUSE
         reason = "is taken" if taken else f"cannot be used: {error.strerror}"
         raise UsageError(f"port {port} on {host} {reason}", "give another --port") from error
-    return bound
 
 
 def url_of(bound: socket.socket, host: str) -> str:
     """The URL of a socket on this machine, without a slash at the end."""
     port = bound.getsockname()[1]
-    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
-    if ":" in name and not name.startswith("["):
-        name = f"[{name}]"
-    return f"http://{name}:{port}"
+    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 
 async def serve(
@@ -62,11 +50,7 @@ async def serve(
     ready: Callable[[Callable[[], None]], None],
     protocol: type[asyncio.Protocol] | None = None,
 ) -> None:
-    """Serve until it is stopped, and close the socket.
-
-    `ready` is called when the server accepts requests, with the function that stops it, which must
-    be called from this event loop.
-    """
+    """Serve until it is stopped, by what `ready` gets when requests are accepted, and close the socket."""
     server = _Server(
         uvicorn.Config(
             app,
@@ -109,12 +93,8 @@ class _Server(uvicorn.Server):
 class Bounded(H11Protocol):
     """HTTP/1.1 with a time limit for each request."""
 
-    seconds = 30.0
-    """Time for the head and body of a request, from the moment it is awaited."""
-
-    most = 512
-    """Connections; one more closes the one that has waited longest for its request, else itself."""
-
+    seconds = 30.0  # for the head and body of a request, from the moment it is awaited
+    most = 512  # connections; one more closes the one that has waited longest for its request
     _limit: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as its base
@@ -126,7 +106,7 @@ class Bounded(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._unwatch()
+        self._watch()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -138,13 +118,10 @@ class Bounded(H11Protocol):
 
     def _watch(self) -> None:
         """Start the timer when a request is awaited, and stop it when it is complete."""
-        if self.transport.is_closing() or not self._is_awaited():
-            self._unwatch()
-        elif self._limit is None:
+        is_awaited = not self.transport.is_closing() and self._is_awaited()
+        if is_awaited and self._limit is None:
             self._limit = self.loop.call_later(self.seconds, self._end)
-
-    def _unwatch(self) -> None:
-        if self._limit is not None:
+        elif not is_awaited and self._limit is not None:
             self._limit.cancel()
             self._limit = None
 
@@ -157,14 +134,6 @@ class Bounded(H11Protocol):
 
     def _end(self) -> None:
         self._limit = None
-        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            self._send_timeout()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):  # no answer has begun
+            self.transport.write(_TOO_LATE)
         self.transport.close()
-
-    def _send_timeout(self) -> None:
-        words = b"The request did not arrive in time."
-        headers = [("content-type", "text/plain; charset=utf-8"), ("connection", "close")]
-        headers.append(("content-length", str(len(words))))
-        head = h11.Response(status_code=408, headers=headers, reason=b"Request Timeout")
-        for event in (head, h11.Data(data=words), h11.EndOfMessage()):
-            self.transport.write(self.conn.send(event) or b"")

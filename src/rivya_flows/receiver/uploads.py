@@ -9,7 +9,6 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from functools import cache
 from importlib import resources
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -24,37 +23,24 @@ from rivya_flows.media.decoding import probed
 from rivya_flows.receiver.addresses import asset_address, named_upload, upload_token
 from rivya_flows.store.assets import AssetStore, file_hash
 
-MAX_UPLOAD_BYTES = 100 * 2**20
-"""Of one file, as of one that a run fetches from an address."""
-
-MAX_UPLOADS, MAX_UPLOADED_BYTES, WINDOW_SECONDS = 200, 2 * 2**30, 3600.0
-"""Files and their bytes in an hour."""
-
+MAX_UPLOAD_BYTES = 100 * 2**20  # of one file, as of one that a run fetches
+MAX_UPLOADS, MAX_UPLOADED_BYTES, WINDOW_SECONDS = 200, 2 * 2**30, 3600.0  # in it
 MAX_AT_ONCE = 4
-FREE_BYTES = 2**30
-"""What must stay free on the disk of a store on this machine."""
-
-LIFETIME_SECONDS = 3600
-"""How long an open page takes files; opening it again starts anew."""
-
-HEADER = "x-rivya-upload"
-"""No form of another page can send it, nor can a script there without asking first."""
-
+FREE_BYTES = 2**30  # must stay free on the disk of a store on this machine
+LIFETIME_SECONDS = 3600  # of an open page; opening it again starts anew
+HEADER = "x-rivya-upload"  # no other page can send it without asking first
 _TYPE = "application/octet-stream"
 _TOO_LARGE = f"A file may have {MAX_UPLOAD_BYTES >> 20} MiB."
 
 
 @dataclass(frozen=True)
 class Uploads:
-    """Takes files of people into the asset store."""
-
     assets: AssetStore
     secret: str
     _recent: deque[tuple[float, int]] = field(default_factory=deque)
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_AT_ONCE))
 
     async def page(self, request: Request) -> Response:
-        """The page; 404 for an invalid or expired address."""
         until = named_upload(self.secret, str(request.path_params["token"]))
         if until is None or 0 < until < time.time():
             raise HTTPException(404)
@@ -64,7 +50,8 @@ class Uploads:
             f"default-src 'none'; connect-src 'self'; img-src 'self'; style-src 'nonce-{nonce}';"
             f" script-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         )
-        html = _page().replace("{{nonce}}", nonce).replace("{{token}}", token)
+        html = resources.files(__package__).joinpath("upload.html").read_text("utf-8")
+        html = html.replace("{{nonce}}", nonce).replace("{{token}}", token)
         headers = {"Cache-Control": "no-store", "Content-Security-Policy": policy}
         return HTMLResponse(html, headers=headers)
 
@@ -88,7 +75,7 @@ class Uploads:
     async def _kept(self, request: Request) -> dict[str, object]:
         size = declared_size(request, MAX_UPLOAD_BYTES, _TOO_LARGE)
         target = self.assets.incoming()
-        await run_in_threadpool(self._make_room, target.parent, size)
+        await run_in_threadpool(_make_room, target.parent, size)
         if self._slots.locked():
             raise HTTPException(429, "Too many files at once: try again.")
         self._count(size)
@@ -102,8 +89,8 @@ class Uploads:
             finally:
                 await asyncio.to_thread(target.unlink, missing_ok=True)
         address = asset_address("..", self.secret, digest, found.mime_type)
-        told = {"kind": found.kind, "width": found.width, "height": found.height}
-        return {"address": address, **told}
+        shape = {"kind": found.kind, "width": found.width, "height": found.height}
+        return {"address": address, **shape}
 
     def _count(self, size: int) -> None:
         """Notes a file, unless the last hour has brought too many."""
@@ -115,15 +102,15 @@ class Uploads:
             raise HTTPException(429, "Too many files in this hour: try again later.")
         self._recent.append((now, size))
 
-    @staticmethod
-    def _make_room(folder: Path, size: int) -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            full = shutil.disk_usage(folder).free < FREE_BYTES + size
-        except OSError as error:
-            raise StoreError(f"cannot keep a file: {error.strerror or error}") from error
-        if full:
-            raise HTTPException(507, "The disk is nearly full.")
+
+def _make_room(folder: Path, size: int) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        full = shutil.disk_usage(folder).free < FREE_BYTES + size
+    except OSError as error:
+        raise StoreError(f"cannot keep a file: {error.strerror or error}") from error
+    if full:
+        raise HTTPException(507, "The disk is nearly full.")
 
 
 async def _write(request: Request, target: Path) -> None:
@@ -167,8 +154,3 @@ def _refusal(status: int, words: str) -> Response:
     # The rest of the body is not read.
     headers = {"Cache-Control": "no-store", "Connection": "close"}
     return JSONResponse({"error": words}, status_code=status, headers=headers)
-
-
-@cache
-def _page() -> str:
-    return resources.files(__package__).joinpath("upload.html").read_text("utf-8")

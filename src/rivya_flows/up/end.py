@@ -1,27 +1,24 @@
-"""Ends what `up` left running, in an order that loses nothing, and puts back the runs of a worker that is gone."""
+"""Ends what `up` left running, in an order that loses nothing, and puts back the runs of a dead worker."""
 
 from __future__ import annotations
 
 import contextlib
-import http.client
 import os
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from rivya_flows.errors import UsageError
-from rivya_flows.flows.server.local_api import Loopback, left_running
 from rivya_flows.flows.server.local_server import end_idle, kept_from_runs
 from rivya_flows.processes import registry, supervisor
+from rivya_flows.processes.local_api import UNANSWERED, Loopback, left_running
 from rivya_flows.processes.registry import ManagedProcess
 
 GRACE_SECONDS = {"watcher": 60.0, "worker": 30.0, "receiver": 8.0, "server": 12.0, "sandbox": 10.0}
-"""In the order of their ends: first what would restart them; then runs, while they can still report to the server; the sandbox
-last, because they buy from it."""
+"""In the order of their ends: what would restart them; runs, while the server hears them; what they buy from."""
 
 _ORDER = tuple(GRACE_SECONDS)
 _FLOW_RUN = "PREFECT__FLOW_RUN_ID"  # in the environment of each flow run
-_UNANSWERED = (OSError, http.client.HTTPException, ValueError)
 
 
 def take_down(data: Path, *, force: bool, tell: Callable[[str], None]) -> list[str]:
@@ -59,8 +56,9 @@ def end_parts(
         if part.pid != os.getpid():  # as of `up --foreground`
             if lived:
                 tell(f"ending {part.name}")
-            if part.name == "server":
-                _settle(data)
+            if part.name == "server" and (server := left_running(data)):
+                with contextlib.suppress(*UNANSWERED):  # the rows of ended runs
+                    server.settle(datetime.now(UTC) - timedelta(hours=1))
             if part.name == "worker" and (requeued := _end_runs(data, part)):
                 runs = "run continues" if requeued == 1 else "runs continue"
                 tell(f"{requeued} {runs} with the next `up`")
@@ -72,10 +70,7 @@ def end_parts(
 
 
 def _end_runs(data: Path, worker: ManagedProcess) -> int:
-    """End the runs of a worker's processes before the worker, which would kill them; returns how many continue.
-
-    Each writes its end into its journal and is rescheduled.
-    """
+    """End a worker, but its runs before it would kill them, for their journals; returns how many continue."""
     executing = {
         process: environment[_FLOW_RUN]
         for process, environment in supervisor.marked(worker.mark).items()
@@ -85,19 +80,18 @@ def _end_runs(data: Path, worker: ManagedProcess) -> int:
     supervisor.ask_to_end(executing, grace_seconds=grace)
     supervisor.end(worker.process, worker.mark, grace_seconds=grace)
     server = left_running(data)
-    flow_runs = sorted(set(executing.values()))
-    return requeue(server, flow_runs, "ended by `rivya-flows down`") if server else 0
+    return requeue(server, {*executing.values()}, "ended by `rivya-flows down`") if server else 0
 
 
 def requeue(server: Loopback, flow_run_ids: Iterable[str], why: str) -> int:
-    """Reschedule those of these runs that have not ended, or cancel them where a person wanted that; returns how many continue."""
+    """Reschedule those of these runs that have not ended, or cancel them where a person wanted that."""
     message = f"{why}; it continues from its journal"
     continues = {"type": "SCHEDULED", "name": "AwaitingRetry", "message": message}
     next_state = dict.fromkeys(("RUNNING", "PENDING", "CRASHED"), continues)
     next_state["CANCELLING"] = {"type": "CANCELLED", "message": why}
     requeued = 0
     for flow_run_id in flow_run_ids:
-        with contextlib.suppress(*_UNANSWERED):
+        with contextlib.suppress(*UNANSWERED):
             path = f"/api/flow_runs/{flow_run_id}"
             state = next_state.get(server.ask("GET", path)["state"]["type"])
             if state is not None:
@@ -107,10 +101,7 @@ def requeue(server: Loopback, flow_run_ids: Iterable[str], why: str) -> int:
 
 
 def requeue_unfinished(server: Loopback, pool: str, tag: str) -> int:
-    """As `requeue`, for all that a worker left which died with its processes.
-
-    The automations would do the same later: a new server waits 15 minutes for the event before a crash.
-    """
+    """As `requeue`, for all that a dead worker left: automations of a new server would wait 15 minutes."""
     wanted = {
         "flow_runs": {
             "tags": {"all_": [tag]},
@@ -119,15 +110,8 @@ def requeue_unfinished(server: Loopback, pool: str, tag: str) -> int:
         "work_pools": {"name": {"any_": [pool]}},
     }
     found: list[str] = []
-    with contextlib.suppress(*_UNANSWERED):
+    with contextlib.suppress(*UNANSWERED):
         path = "/api/flow_runs/filter"
         while page := server.ask("POST", path, wanted | {"offset": len(found)}):
             found += [one["id"] for one in page]
     return requeue(server, found, "its worker ended")
-
-
-def _settle(data: Path) -> None:
-    """Wait until the rows of ended runs are written, if the server answers."""
-    if server := left_running(data):
-        with contextlib.suppress(*_UNANSWERED):
-            server.settle(datetime.now(UTC) - timedelta(hours=1))

@@ -16,9 +16,7 @@ from rivya_flows.processes.registry import ManagedProcess
 from rivya_flows.processes.supervisor import MARK
 from rivya_flows.settings import ENV_FILE_VARIABLE, Settings, read_settings, variables_for_children
 
-HEARTBEAT_SECONDS = 30
-"""Prefect's shortest: a run whose machine died is restarted after about two minutes."""
-
+HEARTBEAT_SECONDS = 30  # Prefect's shortest: two minutes after its machine died a run is restarted
 WORKER_QUERY_SECONDS = "2"
 _OURS = ("PREFECT_", "RIVYA_")
 _COMPARED = Settings.model_fields.keys() | {ENV_FILE_VARIABLE.lower()}
@@ -57,7 +55,7 @@ class UpOptions:
         return None if folder is None else folder.expanduser().absolute()
 
     def restarting(self) -> UpOptions:
-        """The same options to start dead parts with: a spec that is wrong by now keeps nothing from starting."""
+        """The same options to start dead parts with, whatever is wrong with a spec by now."""
         settings = self.settings.model_copy(update={"rivya_flows_specs": self.spec_folder})
         return replace(
             self, settings=settings, specs=(), port=None, receiver_port=None, restarts=True
@@ -65,7 +63,6 @@ class UpOptions:
 
     @property
     def sandbox(self) -> bool:
-        """Whether everything buys from the local sandbox."""
         return self.settings.rivya_flows_sandbox
 
     @property
@@ -82,16 +79,12 @@ class UpOptions:
 
     @property
     def own_settings(self) -> dict[str, str]:
-        """Settings of its processes, whatever folder they run in."""
         found = {"RIVYA_FLOWS_DATA": str(self.data.absolute())}
         return found | ({"RIVYA_FLOWS_SPECS": str(self.spec_folder)} if self.spec_folder else {})
 
 
 def watcher_environment(options: UpOptions) -> dict[str, str]:
-    """The environment of the watcher: that of `up`, whatever folder it was called in, and its options.
-
-    Not as arguments: a list of processes would show their passwords.
-    """
+    """That of `up`, in whatever folder, and its options: others can read the arguments of a process."""
     asked = {
         "--sandbox": "yes" if options.sandbox else "",
         "--postgres": options.postgres or "",
@@ -117,11 +110,9 @@ def keyless_environment(variables: Mapping[str, str]) -> dict[str, str]:
 def working_environment(
     options: UpOptions, client: Mapping[str, str], *, public_url: str, webhooks: bool
 ) -> dict[str, str]:
-    """The environment of the worker and the receiver: our settings, and one Prefect server.
+    """The environment of the worker and the receiver: our settings, those of ``.env`` too, and one Prefect server.
 
-    The user's variables of Prefect belong to another server. The settings of ``.env`` are included,
-    because these processes run in another folder, and flow runs in temporary ones. Those of the user
-    precede `public_url`, where a browser finds the receiver, and `webhooks`.
+    `public_url`, where a browser finds the receiver, and `webhooks` count where the user has set neither.
     """
     # Each run gets a key of the sandbox; without one, and without this word, a worker refuses.
     dropped = {MARK, *(("RIVYA_API_KEY", "RIVYA_BASE_URL") if options.sandbox else ())}
@@ -154,10 +145,7 @@ def working_environment(
 
 
 def hashed_settings(environment: Mapping[str, str], mark: str) -> dict[str, str]:
-    """A hash of each setting and option, to say which of them differ between two processes.
-
-    They include the mark, so that equal values of two processes have different hashes.
-    """
+    """A hash of each setting and option with the mark of a process, to say which of them differ between two."""
     return {
         name: fingerprint(mark, name, value)
         for name, value in environment.items()
@@ -185,8 +173,6 @@ def messages_url(url: str) -> str:
 
 @dataclass
 class UpStatus:
-    """What runs after `up`."""
-
     data: Path
     parts: dict[str, ManagedProcess] = field(default_factory=dict)
     started: list[str] = field(default_factory=list)
@@ -196,17 +182,14 @@ class UpStatus:
 
     @property
     def webhooks(self) -> bool:
-        """Whether the service sends its events to the receiver."""
         return "receiver" in self.parts and self.parts["receiver"].registered
 
     def url(self, name: str) -> str | None:
-        """The URL of a part; None if it does not run or does not listen."""
         if name == "sandbox" and self.other_sandbox:
             return self.other_sandbox
         return self.parts[name].url if name in self.parts else None
 
     def as_json(self) -> dict[str, JsonValue]:
-        """As `up --json` prints it."""
         running = [name for name in self.parts if name not in self.started]
         return {
             "ui": f"{self.url('server')}/v2",

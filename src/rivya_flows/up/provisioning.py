@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from prefect import get_client
@@ -38,12 +37,8 @@ _OTHERS = (
 )
 
 
-@dataclass(frozen=True)
-class Checked:
-    """Specs that can be deployed (None: none are given), and whether it was said from whom they buy."""
-
-    specs: GivenSpecs | None = None
-    names_service: bool = False
+Checked = tuple[GivenSpecs | None, bool]
+"""Specs that can be deployed (None: none are given), and whether it was said from whom they buy."""
 
 
 def check(options: UpOptions, tell: Callable[[str], None]) -> Checked:
@@ -64,7 +59,7 @@ def check(options: UpOptions, tell: Callable[[str], None]) -> Checked:
             )
         if not (named or options.rehearses):
             await check_key(options.settings, tell)
-        return Checked(specs, named)
+        return specs, named
 
     return asyncio.run(agreed())
 
@@ -73,18 +68,15 @@ async def provision(
     options: UpOptions, checked: Checked, tell: Callable[[str], None]
 ) -> tuple[str, ...]:
     """Makes work pool, automations, waker and deployments; gives the names of these, as ``flow/deployment``."""
-    settings = options.settings
+    settings, (specs, named) = options.settings, checked
     if not (options.restarts or options.rehearses):
-        names_service = not checked.names_service
-        await agree_to_others(
-            checked.specs, settings, tell, options.confirm, names_service=names_service
-        )
+        await agree_to_others(specs, settings, tell, options.confirm, names_service=not named)
     await ensure_work_pool(WORK_POOL)
     await ensure_automations(heartbeat_seconds=HEARTBEAT_SECONDS)
     await deploy_waker([WORK_POOL])
-    if checked.specs is None:
+    if specs is None:
         return ()
-    done = await deploy(DeployOptions(options.specs, sources=checked.specs), settings)
+    done = await deploy(DeployOptions(options.specs, sources=specs), settings)
     return tuple(change.name for change in done.changes)
 
 
@@ -96,10 +88,7 @@ async def agree_to_others(
     *,
     names_service: bool = True,
 ) -> None:
-    """Says and asks what deployments of other specs buy, that are on the server already.
-
-    They may be of another folder, or were made for a rehearsal, which asks nothing.
-    """
+    """Says and asks what deployments buy that are on the server already, of other specs or for a rehearsal."""
     specs = sources.specs.values() if sources else ()
     given = {f"{one.workflow.name}/{d.name}" for one in specs for d in one.workflow.deploy}
     async with get_client() as client:

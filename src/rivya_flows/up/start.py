@@ -1,4 +1,5 @@
-"""Starts the missing parts of `up`, each after those that it needs.
+"""Starts the missing parts of `up`, each after those that it needs, and again those that die: in a
+watcher, a process that `down` ends first, or in `up --foreground`.
 
 Importing this module does not import Prefect: another one must be able to say first how quiet it is.
 """
@@ -7,14 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
+import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from rivya_flows import process_identity
@@ -22,10 +27,10 @@ from rivya_flows.environment import variables
 from rivya_flows.errors import UsageError
 from rivya_flows.extras import need
 from rivya_flows.flows.server.environment import client_environment, pointed_at, server_environment
-from rivya_flows.flows.server.local_api import Loopback, left_running
 from rivya_flows.flows.server.local_server import LOCK, start_alone
 from rivya_flows.money.live_guard import account, source
 from rivya_flows.processes import registry, supervisor
+from rivya_flows.processes.local_api import Loopback, left_running
 from rivya_flows.processes.locks import with_server
 from rivya_flows.processes.ports import RECEIVER_PORT, answers, choose_port, holder
 from rivya_flows.processes.registry import ManagedProcess
@@ -47,64 +52,43 @@ from rivya_flows.up.options import (
     hashed_settings,
     keyless_environment,
     watcher_environment,
+    watcher_options,
     working_environment,
 )
 
 PREFECT_PORT = 4200  # where people look for a Prefect server
 RUN_WAIT_SECONDS = 20.0
 _QUIET = {"DO_NOT_TRACK": "1", "PREFECT_LOGGING_LEVEL": "ERROR"}
-_Begin = Callable[[Mapping[str, str], Path], StartedProcess]
-"""Starts a part with an environment and a log."""
+_Begin = Callable[[Mapping[str, str], Path], StartedProcess]  # with an environment and a log
 
 
-def bring_up(
-    options: UpOptions, tell: Callable[[str], None], *, run_wait_seconds: float = RUN_WAIT_SECONDS
-) -> UpStatus:
+def bring_up(options: UpOptions, tell: Callable[[str], None]) -> UpStatus:
     """Start the parts that do not run; parts that run stay as they are."""
     with registry.guarded(options.data):
-        starter = _Starter(options, tell, run_wait_seconds, UpStatus(options.data))
+        starter = _Starter(options, tell, UpStatus(options.data))
         try:
             starter.start_all()
         except BaseException:
             new = [starter.status.parts[name] for name in starter.status.started]
-            with _undisturbed():
+            # No second Ctrl-C leaves processes behind.
+            with _handled(signal.SIG_IGN, signal.SIGINT, signal.SIGTERM):
                 end_parts(options.data, new, lambda _: None)
             raise
         return starter.status
-
-
-@dataclass(frozen=True)
-class _Part:
-    """A part to start.
-
-    Attributes:
-        port: Where it answers; None: it does not listen.
-        compared: The settings that the next `up` compares with its own; None: those of the environment.
-    """
-
-    name: str
-    begin: _Begin
-    environment: Mapping[str, str]
-    ready: Callable[[], object] = lambda: True
-    port: int | None = None
-    compared: Mapping[str, str] | None = None
-    registered: bool = False
 
 
 @dataclass
 class _Starter:
     options: UpOptions
     tell: Callable[[str], None]
-    run_wait_seconds: float
     status: UpStatus
     starting: list[tuple[StartedProcess, Callable[[], object]]] = field(default_factory=list)
-    """What was started and is not yet waited for, and whether it is ready."""
 
     def start_all(self) -> None:
         options, home = self.options, self.options.prefect_home
         with pointed_at(_QUIET):
-            from rivya_flows.up.provisioning import Checked, check, provision
-        checked = Checked() if options.restarts else check(options, self.tell)
+            from rivya_flows.up.provisioning import check, provision
+        checked = (None, False) if options.restarts else check(options, self.tell)
         if options.sandbox:
             need("sandbox", "the local sandbox", otherwise="set RIVYA_API_KEY")
         self._forget_dead()
@@ -115,11 +99,10 @@ class _Starter:
         self._sandbox()
         self._await_started()
         # An `up` that was killed may have started it just before.
-        server = wait_until(self._left_server, READY_SECONDS)
+        server = wait_until(partial(left_running, options.data), READY_SECONDS)
         if server is None:
             raise UsageError(
-                f"the server at {self.status.url('server')} does not answer as the one of"
-                " this data folder",
+                f"the server at {self.status.url('server')} is not the one of this data folder",
                 "end it with `rivya-flows down`, then run `up` again",
             )
         client = client_environment(server.api_url, home, variables(), auth=server.auth)
@@ -130,8 +113,6 @@ class _Starter:
             self._await_started()
         self._watcher()
 
-    # --- the parts, each started unless it runs ---
-
     def _server(self) -> None:
         options, home = self.options, self.options.prefect_home
         days = options.settings.rivya_flows_keep_flow_runs_days
@@ -139,7 +120,7 @@ class _Starter:
         wanted["RIVYA_FLOWS_KEEP_FLOW_RUNS_DAYS"] = f"{days:g}"
         if self._runs("server", wanted, "--port", options.port):
             return
-        port = choose_port(options.port, self._last_port("server"), PREFECT_PORT)
+        port = choose_port(options.port, registry.last_port(options.data, "server"), PREFECT_PORT)
         # They know neither the URL nor the password of the new server.
         clients = [self._living(name) for name in ("worker", "receiver")]
         end_parts(options.data, [one for one in clients if one is not None], self.tell)
@@ -149,22 +130,21 @@ class _Starter:
             redis_url=options.redis,
             keep_flow_runs_days=days,
         )
-        begin = partial(self._begin_server, port)
-        self._start(_Part("server", begin, environment, self._left_server, port, wanted))
 
-    def _begin_server(self, port: int, environment: Mapping[str, str], log: Path) -> StartedProcess:
-        """Start it, unless a run has a server of its own, which ends if it is idle."""
-        begin = partial(start_alone, self.options.prefect_home, port, environment, log)
-        started = begin()
-        if started is None:
-            self.tell("waiting until the Prefect server of a run ends")
-            started = wait_until(begin, self.run_wait_seconds)
-        if started is None:
-            raise UsageError(
-                "a run in this data folder uses its own Prefect server",
-                "wait until it ends, then run `up` again",
-            )
-        return started
+        def begin(environment: Mapping[str, str], log: Path) -> StartedProcess:
+            alone = partial(start_alone, home, port, environment, log)
+            if (started := alone()) is None:
+                self.tell("waiting until the Prefect server of a run ends")
+                started = wait_until(alone, RUN_WAIT_SECONDS)
+            if started is None:
+                raise UsageError(
+                    "a run in this data folder uses its own Prefect server",
+                    "wait until it ends, then run `up` again",
+                )
+            return started
+
+        ready = partial(left_running, options.data)
+        self._start("server", begin, environment, ready, port, compared=wanted)
 
     def _sandbox(self) -> None:
         environment = keyless_environment(self.options.variables)
@@ -172,7 +152,7 @@ class _Starter:
         if not self.options.sandbox or self._runs("sandbox", environment):
             return
         if url := serving(folder):
-            # A person or a run started it: it may end at any time, and `down` must not end it.
+            # A person or a run started it, and `down` must not end it.
             self.tell(f"sandbox: uses the one that serves already at {url}")
             self.status.other_sandbox = url
             return
@@ -182,8 +162,7 @@ class _Starter:
         command = ("rivya_sandbox", *sandbox_arguments(folder), *options)
         # It prints its new key, once; nobody needs it.
         begin = self._module("sandbox", *command, output="discard")
-        serves = partial(serving, folder)
-        self._start(_Part("sandbox", begin, environment, serves, port))
+        self._start("sandbox", begin, environment, partial(serving, folder), port)
 
     def _receiver(self, client: Mapping[str, str]) -> None:
         options = self.options
@@ -198,18 +177,19 @@ class _Starter:
         port = self._receiver_port
         listen = ("webhooks", "listen", "--host", "127.0.0.1", "--port", str(port))
         register = ("--register",) if registers else ()
-        begin = self._client_module("receiver", "rivya_flows.cli.main", *listen, *register)
+        begin = self._module(
+            "receiver", *self._with_server("rivya_flows.cli.main", *listen, *register)
+        )
         healthy = partial(answers, f"http://127.0.0.1:{port}/healthz")
-        self._start(_Part("receiver", begin, environment, healthy, port, registered=registers))
+        self._start("receiver", begin, environment, healthy, port, registered=registers)
 
     @cached_property
     def _receiver_port(self) -> int:
-        """The port of the option; else the last or the usual one, or a free one if no proxy, worker or restart needs that.
+        """The port of the option; else the last or the usual one, or a free one if nothing names that.
 
-        A proxy forwards to the old one, a worker that runs already names it, and a restart deploys no
-        forms with the new one.
+        A proxy forwards to it, a living worker names it, and a restart deploys no forms with a new one.
         """
-        options, last = self.options, self._last_port("receiver")
+        options, last = self.options, registry.last_port(self.options.data, "receiver")
         is_named = options.restarts or all(map(self._living, ("server", "worker")))
         moves = not (is_named or options.settings.rivya_flows_public_url)
         port = choose_port(
@@ -228,7 +208,6 @@ class _Starter:
         environment = working_environment(self.options, client, public_url=url, webhooks=webhooks)
         if self._runs("worker", environment):
             return
-        # It has the machine, so that others can tell where runs are executed.
         worker = f"up@{this_machine()}"
         others = set(asyncio.run(workers_online(WORK_POOL))) - {worker}
         # `_forget_dead` has ended everything of an earlier worker.
@@ -238,13 +217,13 @@ class _Starter:
         limit = limit or asyncio.run(runs_at_once(WORK_POOL))
         # Of the type that its work pool has.
         named = ("--pool", WORK_POOL, "--limit", str(limit), "--name", worker)
-        begin = self._client_module("worker", "prefect", "worker", "start", *named)
+        begin = self._module("worker", *self._with_server("prefect", "worker", "start", *named))
         since = datetime.now(UTC)
 
         def is_online() -> bool:
             return worker in asyncio.run(workers_online(WORK_POOL, since=since))
 
-        self._start(_Part("worker", begin, environment, is_online))
+        self._start("worker", begin, environment, is_online)
 
     def _watcher(self) -> None:
         environment, found = watcher_environment(self.options), self._living("watcher")
@@ -259,27 +238,17 @@ class _Starter:
             registry.add(self.options.data, part)
             self.status.parts["watcher"] = part
             return
-        begin = self._module("watcher", "rivya_flows.up.watcher")
-        self._start(_Part("watcher", begin, environment))
-
-    def _left_server(self) -> Loopback | None:
-        return left_running(self.options.data)
+        self._start("watcher", self._module("watcher", "rivya_flows.up.start"), environment)
 
     def _module(self, name: str, *command: str, output: Output = "log") -> _Begin:
         # Programs read .env and prefect.toml of the current folder.
         return partial(start, name, command, folder=self.options.prefect_home, output=output)
 
-    def _client_module(self, name: str, *command: str) -> _Begin:
-        """As `_module`, of a part that ends with the server."""
-        return self._module(name, *with_server(self.options.prefect_home / LOCK, *command))
-
-    # --- the record ---
+    def _with_server(self, *command: str) -> tuple[str, ...]:
+        return with_server(self.options.prefect_home / LOCK, *command)
 
     def _living(self, name: str) -> ManagedProcess | None:
         return registry.read(self.options.data).part(name)
-
-    def _last_port(self, name: str) -> int | None:
-        return registry.read(self.options.data).ports.get(name)
 
     def _runs(
         self, name: str, wanted: Mapping[str, str], option: str = "", port: int | None = None
@@ -297,41 +266,47 @@ class _Starter:
             self.status.differing[name] = sorted(names)
         return True
 
-    def _start(self, part: _Part) -> None:
-        """Start a part, and record it before anything else happens to it, so that `down` finds it."""
+    def _start(
+        self,
+        name: str,
+        begin: _Begin,
+        environment: Mapping[str, str],
+        ready: Callable[[], object] = lambda: True,
+        port: int | None = None,
+        *,
+        compared: Mapping[str, str] | None = None,
+        registered: bool = False,
+    ) -> None:
+        """Start a part, and record it before anything else happens to it, so that `down` finds it.
+
+        `compared`: the settings that the next `up` compares with its own; None: those of the environment.
+        """
         mark, settings = uuid.uuid4().hex, self.options.settings
-        started = part.begin({**part.environment, MARK: mark}, self._log(part.name))
+        started = begin({**environment, MARK: mark}, self._log(name))
         process = process_identity.known(started.handle.pid)
         if process is None:
             raise started.failed("ended at once")
-        recorded = self.status.parts[part.name] = ManagedProcess(
-            name=part.name,
+        part = self.status.parts[name] = ManagedProcess(
+            name=name,
             pid=process.pid,
             birth=process.birth,
             mark=mark,
-            url=f"http://127.0.0.1:{part.port}" if part.port else "",
+            url=f"http://127.0.0.1:{port}" if port else "",
             log=str(started.log),
-            settings=hashed_settings(part.compared or part.environment, mark),
-            registered=part.registered,
+            settings=hashed_settings(compared or environment, mark),
+            registered=registered,
             rehearses=self.options.rehearses,
             account=account(settings, mark),
             source=source(settings),
         )
-        registry.add(self.options.data, recorded)
-        self.status.started.append(part.name)
-        self.starting.append((started, part.ready))
-        self.tell(f"starting {part.name}")
+        registry.add(self.options.data, part)
+        self.status.started.append(name)
+        self.starting.append((started, ready))
+        self.tell(f"starting {name}")
 
     def _await_started(self) -> None:
-        """Wait until what was started serves."""
         for started, ready in self.starting:
-            try:
-                started.await_ready(ready)
-            except UsageError as error:
-                if started.name == "receiver" and self.status.webhooks and not self.options.sandbox:
-                    hint = f"{error.hint}; or unset RIVYA_FLOWS_PUBLIC_URL to do without webhooks"
-                    raise UsageError(error.message, hint) from error
-                raise
+            started.await_ready(ready)
         self.starting.clear()
 
     def _forget_dead(self) -> None:
@@ -351,12 +326,91 @@ class _Starter:
 
 
 @contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Ignore further signals, so that no second Ctrl-C leaves processes behind."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+def _handled(handler: signal.Handlers | Callable[..., Any], *numbers: int) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, former_handler in before.items():
+            signal.signal(number, former_handler)
+
+
+# --- The watcher ---
+
+LONGEST_PAUSE_SECONDS = 60.0
+_LOOK_SECONDS = 1.0
+_RECENT_SECONDS = 600.0
+_log = logging.getLogger("rivya_flows.watcher")
+
+
+def pause_before(restarts: list[float], now: float) -> float:
+    """Seconds to wait before the next restart: 1, 2, 4 … 60, by those of the last ten minutes."""
+    recent = sum(now - one < _RECENT_SECONDS for one in restarts)
+    return min(LONGEST_PAUSE_SECONDS, 2.0**recent)
+
+
+def watch(data: Path, start: Callable[[], UpStatus], tell: Callable[[str], None]) -> None:
+    """Restart parts that died, until `down` or another watcher removes this process from the record."""
+    begun: list[float] = []
+    counts: Counter[str] = Counter()
+    expected: set[str] = set()
+    while parts := _parts(data):
+        # Not only what the record names: a restart that failed leaves nothing of it there.
+        expected.update(part.name for part in parts)
+        if not (missing := sorted(expected - {part.name for part in parts if part.lives})):
+            for part in parts:
+                if part.log:
+                    supervisor.keep_small(Path(part.log))
+            time.sleep(_LOOK_SECONDS)
+            continue
+        pause = pause_before(begun, time.monotonic())
+        tell(f"{', '.join(missing)} died; restarting in {pause:g} s")
+        time.sleep(pause)
+        begun.append(time.monotonic())
+        try:
+            status = start()
+        except Exception as error:  # any: the server may die again while Prefect's client asks it
+            hint = f"; {error.hint}" if isinstance(error, UsageError) else ""
+            tell(f"not restarted: {str(error) or type(error).__name__}{hint}")
+            continue
+        if status.other_sandbox:
+            expected.discard("sandbox")  # a run has started one, and so will the next run
+        if status.started:
+            counts.update(status.started)
+            # Not if the disk is full, or `up` at work.
+            with contextlib.suppress(UsageError, OSError), registry.guarded(data):
+                for part in registry.read(data).parts:
+                    if part.name in status.started:
+                        restarts = {"restarts": counts[part.name]}
+                        registry.add(data, part.model_copy(update=restarts))
+            tell(f"restarted {', '.join(status.started)}")
+
+
+def _parts(data: Path) -> tuple[ManagedProcess, ...]:
+    """The recorded parts; none if this process is not the watcher any more."""
+    parts = registry.read(data).parts
+    mine = any(part.name == "watcher" and part.pid == os.getpid() for part in parts)
+    return parts if mine else ()
+
+
+def terminable() -> contextlib.AbstractContextManager[None]:
+    return _handled(signal.default_int_handler, signal.SIGTERM)
+
+
+def main() -> None:
+    options = watcher_options()
+    handler = logging.StreamHandler()
+    plain = logging.Formatter("%(asctime)s %(message)s")
+    handler.setFormatter(supervisor.JsonLines() if supervisor.is_json() else plain)
+    _log.addHandler(handler)
+    _log.propagate = False  # else Prefect's handler, once it is imported, writes each line again
+    with terminable(), contextlib.suppress(KeyboardInterrupt):
+        watch(options.data, lambda: bring_up(options, _tell), _tell)
+
+
+def _tell(line: str) -> None:
+    _log.warning("%s", line)
+
+
+if __name__ == "__main__":
+    main()

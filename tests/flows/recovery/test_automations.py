@@ -30,8 +30,8 @@ from rivya_flows.flows.recovery.automations import (
     ensure_automations,
     missing_automations,
 )
-from rivya_flows.flows.server.local_api import Loopback
 from rivya_flows.flows.server.local_server import local_server
+from rivya_flows.processes.local_api import Loopback
 from rivya_flows.up.end import requeue_unfinished
 from support.prefect_workers import Server, eventually
 from support.seeded_data import seeded

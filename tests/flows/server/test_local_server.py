@@ -18,8 +18,8 @@ import pytest
 from prefect import flow, get_client, task
 
 from rivya_flows.errors import UsageError
-from rivya_flows.flows.server.local_api import FILE, server_auth
 from rivya_flows.flows.server.local_server import LocalServer, end_idle, is_idle, local_server
+from rivya_flows.processes.local_api import FILE, server_auth
 from rivya_flows.up.end import take_down
 from support.seeded_data import seeded
 

@@ -7,8 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.flows.server.local_server import USERS, LocalServer, kept_from_runs, lives
-from rivya_flows.flows.server.server_process import give_space_back
+from rivya_flows.flows.server.local_server import (
+    USERS,
+    LocalServer,
+    give_space_back,
+    kept_from_runs,
+    lives,
+)
 from rivya_flows.processes.locks import try_lock
 
 

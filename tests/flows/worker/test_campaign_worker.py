@@ -25,7 +25,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from rivya_flows.flows.compiler import ENTRYPOINT_MODULE
 from rivya_flows.flows.worker import campaign_worker
 from rivya_flows.flows.worker.campaign_worker import CampaignWorker
-from rivya_flows.flows.worker.hosts import Ended, Execute, HostDiedError
+from rivya_flows.processes.hosts import HostDiedError, Order, Report
 from rivya_flows.processes.ports import choose_port
 from support.prefect_workers import (
     OPEN,
@@ -187,8 +187,8 @@ async def test_a_run_whose_process_died_twice_gets_one_of_its_own(
 ) -> None:
     alone: list[UUID] = []
 
-    async def die(order: Execute, environment: object) -> tuple[int, asyncio.Future[Ended]]:
-        ended: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
+    async def die(order: Order, environment: object) -> tuple[int, asyncio.Future[Report]]:
+        ended: asyncio.Future[Report] = asyncio.get_running_loop().create_future()
         ended.set_exception(HostDiedError(-9, "its process was ended by SIGKILL"))
         return 1, ended
 

@@ -15,7 +15,7 @@ import pytest
 from rivya_flows.engine import functions
 from rivya_flows.flows.worker import host_process
 from rivya_flows.flows.worker.host_process import STUCK_SECONDS, LoopWatch
-from rivya_flows.flows.worker.hosts import SILENT_SECONDS, Alive
+from rivya_flows.processes.hosts import SILENT_SECONDS
 
 RELEASED = threading.Event()
 ENTERED = threading.Event()
@@ -50,16 +50,16 @@ def watched(work: Callable[[], Coroutine[Any, Any, None]]) -> Iterator[LoopWatch
         loop.close()
 
 
-def standing(watch: LoopWatch, seconds: float) -> Alive:
+def standing(watch: LoopWatch, seconds: float) -> str:
     return watch.judge(seconds, sys._current_frames()[watch._thread])
 
 
 def test_a_host_is_ended_for_a_step_function_that_blocks_its_loop_and_names_the_line() -> None:
     with watched(lambda: functions._contained(cut_slowly)) as watch:
-        assert watch.look() == Alive()  # it has not been asked before
-        assert watch.look() == Alive()
-        assert standing(watch, SILENT_SECONDS - 1) == Alive()
-        blocked = standing(watch, SILENT_SECONDS).blocked
+        assert watch.look() == ""  # it has not been asked before
+        assert watch.look() == ""
+        assert standing(watch, SILENT_SECONDS - 1) == ""
+        blocked = standing(watch, SILENT_SECONDS)
     assert blocked.startswith("a step function blocked its process for 30 s: cut_slowly, ")
     assert f"{__file__}:" in blocked
 
@@ -70,8 +70,8 @@ def test_what_else_blocks_a_loop_is_shown_once_and_ends_its_host_only_after_long
     monkeypatch.setattr(host_process, "_logger", logging.getLogger("of-a-test"))
     with watched(ask_the_server) as watch:
         for seconds in (SILENT_SECONDS - 1, SILENT_SECONDS, STUCK_SECONDS - 1):
-            assert standing(watch, seconds) == Alive()
-        assert standing(watch, STUCK_SECONDS).blocked.startswith("its process was stuck for 900 s")
+            assert standing(watch, seconds) == ""
+        assert standing(watch, STUCK_SECONDS).startswith("its process was stuck for 900 s")
     (shown,) = caplog.messages
     assert "have not gone on for 30 s" in shown
     assert "await cut_slowly()" in shown

@@ -1,8 +1,7 @@
 """Calls a Prefect server of our own on this machine, without importing Prefect; and its password.
 
-The password is in a file that its owner alone can read. Each server creates a new one when it starts: a
-browser, a command or a worker that still calls the port of a server that has ended may send the password to
-another user's program, and that one is no longer valid.
+The password is in a file that its owner alone can read. Each server creates a new one when it starts: what
+still calls the port of a server that has ended may send its password to another user's program.
 """
 
 from __future__ import annotations
@@ -24,11 +23,8 @@ from urllib.parse import quote, urlsplit
 
 from rivya_flows.processes import registry
 
-FILE = "auth"
-"""Beside Prefect's database, for `curl -u "$(cat FILE)"`."""
-
-OPEN = "/open"
-"""Path of the page that lets a browser in; paths below it are ours, not Prefect's."""
+FILE = "auth"  # beside Prefect's database, for `curl -u "$(cat FILE)"`
+OPEN = "/open"  # the page that lets a browser in; paths below it are ours, not Prefect's
 
 
 def new_auth(home: Path) -> str:
@@ -57,10 +53,7 @@ def basic(auth: str) -> str:
 
 
 def proof_of(auth: str, port: int, nonce: str) -> str:
-    """The answer to a nonce that only a server on this port with the password can give, in hex.
-
-    It includes the port, or a program on another port could fetch the proof from the server.
-    """
+    """The answer to a nonce, in hex, that only a server with the password can give, on this port."""
     return hmac.new(auth.encode(), f"proof:{port}:{nonce}".encode(), hashlib.sha256).hexdigest()
 
 
@@ -72,7 +65,9 @@ _POLL_SECONDS = 0.2
 _FINAL = ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
 _UNFINISHED = ["SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING"]
 _ANSWER_SECONDS = 5
-_LONGEST_PROOF = 4096  # bytes; any program may answer
+_MOST_BYTES = 4096  # from a program that has not proved to be ours
+
+UNANSWERED = (OSError, http.client.HTTPException, ValueError)  # what `Loopback.ask` raises
 
 
 @dataclass(frozen=True)
@@ -86,29 +81,28 @@ class Loopback:
     def api_url(self) -> str:
         return f"http://127.0.0.1:{self.port}/api"
 
-    def ask(self, method: str, path: str, body: object = None) -> Any:
-        """The JSON of an answer; raises `HTTPException` unless it is 200 or 201, and `OSError`."""
-        headers = {"Content-Type": "application/json", "Authorization": basic(self.auth)}
-        status, content = self._exchange(method, path, json.dumps(body), headers)
-        if status not in (200, 201):
-            raise http.client.HTTPException(f"{method} {path}: HTTP {status}")
-        return json.loads(content)
+    def ask(self, method: str, path: str, body: object = None, *, login: bool = True) -> Any:
+        """The JSON of an answer, a short one without `login`; raises `UNANSWERED`, also unless it is 200 or 201."""
+        headers = {"Content-Type": "application/json"}
+        if login:
+            headers["Authorization"] = basic(self.auth)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_ANSWER_SECONDS)
+        with closing(connection):
+            connection.request(method, path, json.dumps(body), headers)
+            answer = connection.getresponse()
+            if answer.status not in (200, 201):
+                raise http.client.HTTPException(f"{method} {path}: HTTP {answer.status}")
+            return json.loads(answer.read(None if login else _MOST_BYTES))
 
     def healthy(self) -> bool:
-        """Whether our server answers on the port and is healthy.
-
-        It must first prove that it knows the password: another user of the machine may listen there.
-        """
-        if not self.auth:
-            return False
+        """Whether our server answers on the port, which it must prove first, and is healthy."""
         nonce = secrets.token_hex(16)
-        path, known = f"{OPEN}/proof?nonce={nonce}", proof_of(self.auth, self.port, nonce)
+        known = proof_of(self.auth, self.port, nonce)
         try:
-            _, proof = self._exchange("GET", path, most_bytes=_LONGEST_PROOF)
-            shown = str(json.loads(proof).get("proof"))
-            is_ours = hmac.compare_digest(shown.encode(), known.encode())
+            proof = str(self.ask("GET", f"{OPEN}/proof?nonce={nonce}", login=False)["proof"])
+            is_ours = bool(self.auth) and hmac.compare_digest(proof.encode(), known.encode())
             return is_ours and bool(self.ask("GET", "/api/health"))
-        except (OSError, http.client.HTTPException, ValueError, AttributeError):
+        except (*UNANSWERED, LookupError, TypeError):
             return False
 
     def entrance(self, to: str = "/v2") -> str:
@@ -118,9 +112,9 @@ class Loopback:
         return f"http://127.0.0.1:{self.port}{OPEN}{where}#{ticket}"
 
     def settle(self, began: datetime) -> None:
-        """Wait some seconds until the rows of the flow runs that began after a moment and ended are written.
+        """Wait some seconds for the rows of the flow runs that began after a moment and ended.
 
-        Task runs reach the database through a queue: a server that stops right after a run loses its last rows.
+        They reach the database through a queue, which a server that stops loses.
         """
         ended = {"state": {"type": {"any_": _FINAL}}, "start_time": {"after_": began.isoformat()}}
         unfinished = {"state": {"type": {"any_": _UNFINISHED}}}
@@ -136,24 +130,9 @@ class Loopback:
                 return
             time.sleep(_POLL_SECONDS)
 
-    def _exchange(
-        self,
-        method: str,
-        path: str,
-        body: str | None = None,
-        headers: dict[str, str] | None = None,
-        most_bytes: int | None = None,
-    ) -> tuple[int, bytes]:
-        """Status and body of an answer; reads at most `most_bytes` of the body."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_ANSWER_SECONDS)
-        with closing(connection):
-            connection.request(method, path, body=body, headers=headers or {})
-            answer = connection.getresponse()
-            return answer.status, answer.read(most_bytes)
-
 
 def proven(home: Path, port: int | None) -> Loopback | None:
-    """The server on a port (None or 0: no server), once it answers and proves that it is the one of `home`."""
+    """The server on a port (None or 0: none), once it proves that it is the one of `home`."""
     server = Loopback(port, server_auth(home)) if port else None
     return server if server is not None and server.healthy() else None
 

@@ -18,8 +18,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
-from rivya_flows.flows.server.guard import MOST_TICKETS, Guard
-from rivya_flows.flows.server.local_api import Loopback, proof_of, server_auth
+from rivya_flows.processes.guard import MOST_TICKETS, Guard
+from rivya_flows.processes.local_api import Loopback, proof_of, server_auth
 from support.browser import CHROMIUM, browsing
 
 AUTH = "rivya:secret"
@@ -41,7 +41,7 @@ async def prefect_app(scope: Scope, receive: Receive, send: Send) -> None:
 
 @pytest.fixture
 def client() -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(Guard(prefect_app, 4200, AUTH, lambda *_: True))
+    transport = httpx.ASGITransport(Guard(prefect_app, 4200, AUTH, "password", lambda *_: True))
     return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:4200")
 
 
@@ -129,7 +129,7 @@ async def test_a_ticket_is_valid_once(client: httpx.AsyncClient) -> None:
 async def test_another_user_cannot_redeem_a_ticket() -> None:
     """The list of processes shows the link while a terminal hands it to a browser."""
     user = os.getuid() + 1
-    guard = Guard(prefect_app, 4200, AUTH, lambda own, client, server: own == user)
+    guard = Guard(prefect_app, 4200, AUTH, "password", lambda own, client, server: own == user)
     transport = httpx.ASGITransport(guard)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:4200") as client:
         ticket = await new_ticket(client)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.flows.server.guard import owns
+from rivya_flows.processes.guard import owns
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="the system does not tell")

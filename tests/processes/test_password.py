@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rivya_flows.flows.server.local_api import new_auth, proof_of, server_auth
+from rivya_flows.processes.local_api import new_auth, proof_of, server_auth
 
 
 def test_each_server_has_a_new_password_that_only_its_owner_can_read(tmp_path: Path) -> None:

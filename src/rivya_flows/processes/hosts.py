@@ -1,6 +1,4 @@
-"""The host processes of a worker: started when they are needed, watched, and ended; what a worker and they say to
-each other, as lines of JSON; and metrics of the worker.
-"""
+"""The host processes of a worker: started when they are needed, watched, and ended; and its metrics."""
 
 from __future__ import annotations
 
@@ -14,72 +12,40 @@ import socket
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import astuple, dataclass
 
 from prometheus_client import Counter, Gauge
 
-LONGEST = 2**18
-"""Bytes of the longest line."""
-
-LONGEST_TEXT = LONGEST // 32
-"""Characters of the longest text in a message: JSON writes twelve bytes for some, and there are two."""
+LONGEST = 2**18  # bytes of a line
+LONGEST_TEXT = LONGEST // 32  # characters: JSON writes twelve bytes for some, of two texts
 
 
 @dataclass(frozen=True)
-class Execute:
-    """To a host: execute a flow run; `spec` is the hash of the deployed one, None: the spec's file as it is."""
+class Order:
+    """To a host: execute a flow run, of the campaign with this attribute, or cancel it if that is "".
+
+    `spec`: the hash of the deployed one; None: its file as it is.
+    """
 
     flow_run: str
-    attribute: str
-    spec: str | None
+    attribute: str = ""
+    spec: str | None = None
 
 
 @dataclass(frozen=True)
-class Cancel:
-    """To a host: cancel a flow run."""
+class Report:
+    """From a host: it has executed a flow run, whose state Prefect knows unless there is an error.
 
-    flow_run: str
+    One without a flow run says that the host lives, or in `error` why it must end nevertheless.
+    """
 
-
-@dataclass(frozen=True)
-class Alive:
-    """From a host: it lives; `blocked` says why it must end nevertheless, as its event loop does not turn."""
-
-    blocked: str = ""
-
-
-@dataclass(frozen=True)
-class Ended:
-    """From a host: it has executed a flow run; `error` is None if Prefect knows its state."""
-
-    flow_run: str
-    error: str | None = None
+    flow_run: str = ""
+    error: str = ""
     traceback: str = ""
 
 
-Message = Execute | Cancel | Alive | Ended
-
-_KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in (Execute, Cancel, Alive, Ended)}
-
-
-def line(message: Message) -> bytes:
-    return json.dumps([type(message).__name__, asdict(message)]).encode() + b"\n"
-
-
-def parsed(received: bytes) -> Message:
-    """The message of a line; `ValueError` if it is none, or incomplete."""
-    try:
-        kind, values = json.loads(received)
-        return _KINDS[kind](**values)
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"no message: {received[:80]!r}") from error
-
-
-async def next_message(reader: asyncio.StreamReader, silence: float) -> Message | None:
-    """The next message of a host, None if it has ended; raises `TimeoutError`, or `ValueError` for a bad line."""
-    async with asyncio.timeout(silence):
-        received = await reader.readline()
-    return parsed(received) if received.endswith(b"\n") else None  # the end, or within a line
+def line(message: Order | Report) -> bytes:
+    return json.dumps(astuple(message)).encode() + b"\n"
 
 
 SLOTS = Gauge("rivya_flows_worker_slots", "Runs that this worker executes at most")
@@ -88,29 +54,19 @@ HOSTS_STARTED = Counter("rivya_flows_worker_hosts_started", "Host processes that
 HOSTS_LOST = Counter("rivya_flows_worker_hosts_lost", "Host processes that died or were blocked")
 
 
-RUNS_PER_HOST = 25
-"""Runs that one host executes at once, and that end with it if it dies."""
-
+RUNS_PER_HOST = 25  # at once; they end with it if it dies
 _RUNS_PER_LIFE = 500  # so that no leak of memory lasts
 _IDLE_SECONDS = 60.0  # then a host without a run ends, unless it is the last one
 _START_SECONDS = 120.0  # until it has imported everything
 
-SILENT_SECONDS = 30.0
-"""A host that said nothing for this time is killed, or whose event loop a step function blocks."""
-
+SILENT_SECONDS = 30.0  # then a host is killed that says nothing, or that a step function blocks
 _logger = logging.getLogger("prefect.rivya_flows.worker")  # shown where Prefect's are
 
 
 class HostDiedError(Exception):
-    """The host of a run has died, and the run with it."""
-
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
         self.status = status
-
-
-class _BlockedError(Exception):
-    """The event loop of a host does not turn."""
 
 
 class Host:
@@ -124,7 +80,7 @@ class Host:
     ) -> None:
         self.environment = environment
         self.pid = process.pid
-        self.runs: dict[str, asyncio.Future[Ended]] = {}
+        self.runs: dict[str, asyncio.Future[Report]] = {}
         self._process = process
         self._writer = writer
         self._folder = folder
@@ -133,14 +89,13 @@ class Host:
         self._watching = asyncio.create_task(self._watch(reader))
 
     @classmethod
-    async def start(cls, environment: Mapping[str, str]) -> Host:
+    async def start(cls, module: str, environment: Mapping[str, str]) -> Host:
         """Starts a host; it takes runs at once, and executes them when it has imported everything."""
         ours, theirs = socket.socketpair()
         folder = tempfile.TemporaryDirectory(prefix="campaigns-", ignore_cleanup_errors=True)
         with theirs:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "rivya_flows.flows.worker.host_process"),
-                str(theirs.fileno()),
+                *(sys.executable, "-m", module, str(theirs.fileno())),
                 env=dict(environment),
                 cwd=folder.name,
                 stdin=asyncio.subprocess.DEVNULL,
@@ -156,14 +111,13 @@ class Host:
 
     @property
     def is_worn(self) -> bool:
-        """Whether it has executed so many runs that it takes no more."""
         return self._taken >= _RUNS_PER_LIFE
 
     @property
     def has_place(self) -> bool:
         return self.lives and len(self.runs) < RUNS_PER_HOST and not self.is_worn
 
-    def execute(self, order: Execute) -> asyncio.Future[Ended]:
+    def execute(self, order: Order) -> asyncio.Future[Report]:
         """Begins to execute a flow run; gives how it ended, or raises `HostDiedError`."""
         ended = self.runs[order.flow_run] = asyncio.get_running_loop().create_future()
         ended.add_done_callback(lambda _: self.runs.pop(order.flow_run))
@@ -172,9 +126,8 @@ class Host:
         return ended
 
     def cancel(self, flow_run: str) -> None:
-        """Cancels a flow run, if it is here; it ends as cancelled soon."""
         if flow_run in self.runs:
-            self._writer.write(line(Cancel(flow_run)))
+            self._writer.write(line(Order(flow_run)))
 
     def stop(self) -> asyncio.Task[None]:
         """Kills it; the task ends with it."""
@@ -183,18 +136,13 @@ class Host:
         return self._watching
 
     async def _watch(self, reader: asyncio.StreamReader) -> None:
-        reason = ""
-        try:
-            await self._listen(reader)
-        except (TimeoutError, _BlockedError) as error:
-            reason = str(error) or "its process did not respond; the worker's log says where it was"
+        reason = await self._listen(reader)
+        if reason:
             _logger.error("host %d: %s; it is killed, here is where it was", self.pid, reason)
             self._kill(signal.SIGABRT)  # its traceback goes to the log
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(2):
                     await self._process.wait()
-        except (OSError, ValueError) as error:  # a broken line too
-            reason = f"its process hung up: {error}"
         self._kill(signal.SIGKILL)
         status = await self._process.wait()
         if not self._is_ending:
@@ -205,17 +153,27 @@ class Host:
             if not ended.done():  # its place is freed in the next turn of the loop
                 ended.set_exception(HostDiedError(status or 1, reason or _end(status)))
 
-    async def _listen(self, reader: asyncio.StreamReader) -> None:
+    async def _listen(self, reader: asyncio.StreamReader) -> str:
+        """Hears the host until it ends; why it must be killed, or "" if it hung up."""
         silence = _START_SECONDS
-        while (message := await next_message(reader, silence)) is not None:
+        while True:
+            try:
+                async with asyncio.timeout(silence):
+                    received = await reader.readline()
+                if not received.endswith(b"\n"):  # the end, or within a line
+                    return ""
+                report = Report(*json.loads(received))
+            except TimeoutError:
+                return "its process did not respond; the worker's log says where it was"
+            except OSError:
+                return ""
+            except (ValueError, TypeError) as error:
+                return f"its process sent no message: {error}"
             silence = SILENT_SECONDS
-            match message:
-                case Ended(flow_run) if flow_run in self.runs:
-                    self.runs[flow_run].set_result(message)
-                case Alive(blocked) if blocked:
-                    raise _BlockedError(blocked)
-                case _:
-                    pass
+            if report.flow_run in self.runs:
+                self.runs[report.flow_run].set_result(report)
+            elif report.error and not report.flow_run:
+                return report.error
 
     def _kill(self, number: signal.Signals) -> None:
         # `send_signal` looks first whether the process has ended, and takes its exit code away from
@@ -233,16 +191,17 @@ def _end(status: int) -> str:
 
 
 class Hosts:
-    """The hosts of a worker, by the environment that their runs need."""
+    """The hosts of a worker, by the environment that their runs need; each runs a module."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str) -> None:
+        self._module = module
         self._hosts: list[Host] = []
         self._starting = asyncio.Lock()
 
     async def begin(
-        self, order: Execute, environment: Mapping[str, str]
-    ) -> tuple[int, asyncio.Future[Ended]]:
-        """Begins to execute a flow run in a host that has its environment; gives its pid, and see `Host.execute`."""
+        self, order: Order, environment: Mapping[str, str]
+    ) -> tuple[int, asyncio.Future[Report]]:
+        """Begins to execute a flow run in a host with its environment; gives its pid, and see `Host.execute`."""
         async with self._starting:  # two runs do not start a host each
             host = await self._with_place(environment)
             ended = host.execute(order)
@@ -256,7 +215,6 @@ class Hosts:
         return host.pid, ended
 
     def cancel(self, flow_run: str) -> None:
-        """Cancels a flow run, if it is in one of the hosts."""
         for host in self._hosts:
             host.cancel(flow_run)
 
@@ -269,7 +227,7 @@ class Hosts:
         self._hosts = [host for host in self._hosts if host.lives]
         free = [host for host in self._hosts if host.environment == environment and host.has_place]
         if not free:
-            free = [await Host.start(environment)]
+            free = [await Host.start(self._module, environment)]
             self._hosts += free
         return max(free, key=lambda host: len(host.runs))
 

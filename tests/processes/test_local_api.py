@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.flows.server.local_api import FILE, Loopback, server_auth
+from rivya_flows.processes.local_api import FILE, Loopback, server_auth
 
 AUTH = "rivya:secret"
 
