@@ -45,8 +45,6 @@ from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.database import reading
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.run_list import failed_start_counts, last_sweep
-from rivya_flows.store.secrets import forget_signing_secrets, signing_secrets
-from rivya_flows.store.run_list import failed_start_counts
 from rivya_flows.store.secrets import (
     forget_signing_secrets,
     has_signing_secret,
@@ -54,7 +52,6 @@ from rivya_flows.store.secrets import (
     rotate_signing_secret,
     signing_secrets,
 )
-from rivya_flows.store.suspended_runs import last_sweep
 from rivya_flows.store.tables import EVENTS
 
 _DAY_SECONDS = 24 * 3600.0

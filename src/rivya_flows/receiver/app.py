@@ -124,7 +124,10 @@ class Receiver:
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        wanted = [(partial(prune_received, self.journal.engine), _PRUNE_SECONDS), *([self.prune] if self.prune else [])]
+        wanted = [
+            (partial(prune_received, self.journal.engine), _PRUNE_SECONDS),
+            *([self.prune] if self.prune else []),
+        ]
         pruning = [asyncio.create_task(_prune(*one)) for one in wanted]
         try:
             async with self._dispatcher.working():
