@@ -5,23 +5,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import WorkPool
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
 
-from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.engine.publishing import upload_page
 from rivya_flows.environment import variables
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.credentials import RivyaCredentials
 from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL, first_block
-from rivya_flows.flows.deployment.desired import GivenSpecs, desired_deployments, read_specs
+from rivya_flows.flows.deployment.desired import (
+    DeployOptions,
+    GivenSpecs,
+    desired_deployments,
+    read_specs,
+)
 from rivya_flows.flows.deployment.spending import deployed_spending
 from rivya_flows.flows.deployment.sync import (
     Change,
@@ -66,20 +69,6 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True)
-class DeployOptions:
-    """What to deploy, and how; `sources` were read from the paths and agreed to before, if they are given."""
-
-    paths: Sequence[Path]
-    work_pool: str | None = None
-    collection: str | None = None
-    prune: bool = False
-    dry: bool = False
-    single_machine: bool = False
-    job_variables: Mapping[str, Any] = field(default_factory=dict)
-    sources: GivenSpecs | None = None
-
-
-@dataclass(frozen=True)
 class Deployed:
     """What was done.
 
@@ -105,17 +94,12 @@ async def deploy(
 
     `confirm` asks before something buys without a cap over time; None where nobody can answer.
     """
-    sources = options.sources or read_specs(
-        options.paths, shipped(), collection=options.collection, empty=options.prune
-    )
+    sources = read_specs(options.paths, collection=options.collection, empty=options.prune)
     async with connected() as client:
-        if options.sources is None:
-            pretend = _rehearses(settings, str(client.api_url))
-            found = await deployed_spending(sources, datetime.now(UTC))
-            await agree_to_spending(
-                found, settings, tell, confirm, rehearses=pretend, dry=options.dry
-            )
-        return await _deploy(client, sources, options, settings)
+        pretend = _rehearses(settings, str(client.api_url))
+        found = await deployed_spending(sources, datetime.now(UTC))
+        await agree_to_spending(found, settings, tell, confirm, rehearses=pretend, dry=options.dry)
+        return await deploy_agreed(client, sources, options, settings)
 
 
 def _rehearses(settings: Settings, api_url: str) -> bool:
@@ -134,9 +118,10 @@ def _rehearses(settings: Settings, api_url: str) -> bool:
     return "RIVYA_BASE_URL" in variables() and is_rehearsal(settings.rivya_base_url, settings)
 
 
-async def _deploy(
+async def deploy_agreed(
     client: PrefectClient, sources: GivenSpecs, options: DeployOptions, settings: Settings
 ) -> Deployed:
+    """Deploys specs that were read, and whose spending was agreed to."""
     default = options.work_pool or WORK_POOL
     named = {
         one.work_pool.name if one.work_pool else default
@@ -151,19 +136,12 @@ async def _deploy(
     existing = await read_existing(client, sources.specs)
     with scratch() as folder:
         url = (folder / "kept").as_uri() if options.dry else settings.assets_url
-        of_specs = desired_deployments(
-            sources,
-            shipped(),
-            AssetStore(url, folder),
-            work_pool=options.work_pool,
-            upload_page=upload_page(settings, str(client.api_url)),
-            job_variables=options.job_variables,
-        )
-    desired = [one.against(existing.get(one.name)) for one in of_specs]
+        assets, page = AssetStore(url, folder), upload_page(settings, str(client.api_url))
+        desired = desired_deployments(sources, options, existing, assets, page)
     _refuse(desired, existing, pools)
     if not options.dry:  # where workers read them
         with closing(Journal(settings.store_url)) as journal:
-            for spec in {one.spec.hash: one.spec for one in of_specs}.values():
+            for spec in {one.spec.hash: one.spec for one in desired if one.spec}.values():
                 keep_spec(journal.engine, spec)
     stale, unsure = unspecified(
         existing,

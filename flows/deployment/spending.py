@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.responses import DeploymentResponse
@@ -19,11 +20,12 @@ from prefect.events.schemas.automations import EventTrigger
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.flows.deploy_blocks import SPEC_VARIABLE
-from rivya_flows.flows.deployment.desired import GivenSpecs
-from rivya_flows.flows.deployment.schedules import dates_from
+from rivya_flows.flows.deployment.desired import GivenSpecs, prefect_schedule
 from rivya_flows.flows.deployment.sync import automations_of, environment_of, is_ours, read_existing
+from rivya_flows.flows.prefect_internals import dates_of
 from rivya_flows.language.workflow import Deploy, Schedule, Workflow
 from rivya_flows.money.live_guard import DeployedSpending, Start
+from rivya_flows.money.most_dates import most_dates
 from rivya_flows.preparation.spec_file import deployed_file, load_spec
 from rivya_flows.steps.registry import kind_of_step
 from rivya_flows.store.deployments import deployed_spec
@@ -82,7 +84,7 @@ async def _starts_there(
 ) -> AsyncIterator[Start]:
     for schedule in (each.schedule for each in there.schedules if each.active and not there.paused):
         try:
-            start = await _start_of(_written(schedule), now)
+            start = await start_of(_written(schedule), now)
         except (UsageError, ValueError):  # a person added it
             start = Start("by a schedule")
         if start:
@@ -94,7 +96,7 @@ async def _starts_there(
 
 
 def _written(schedule: SCHEDULE_TYPES) -> Schedule:
-    """A schedule of a server as a spec writes it."""
+    """A schedule of a server as a spec writes it; ValueError for one that no spec has."""
     match schedule:
         case CronSchedule():
             return Schedule(cron=schedule.cron, timezone=schedule.timezone)
@@ -107,19 +109,21 @@ def _written(schedule: SCHEDULE_TYPES) -> Schedule:
 
 async def _starts(deploy: Deploy, now: datetime) -> AsyncIterator[Start]:
     for schedule in deploy.schedules:
-        if schedule.active and (start := await _start_of(schedule, now)):
+        if schedule.active and (start := await start_of(schedule, now)):
             yield start
     for trigger in deploy.triggers:
         if trigger.active:
             yield _start_by(trigger.event, trigger.match)
 
 
-async def _start_of(schedule: Schedule, now: datetime) -> Start | None:
-    dates = await dates_from(schedule, now)
-    if dates is None:
+async def start_of(schedule: Schedule, now: datetime) -> Start | None:
+    """When a schedule starts runs, and how many; None where its dates have passed."""
+    zone = schedule.timezone or "UTC"
+    found = await dates_of(prefect_schedule(schedule), 1, now.astimezone(ZoneInfo(zone)))
+    if not found:
         return None
-    when = f"{dates.next:%a %Y-%m-%d} at {dates.next:%H:%M} {schedule.timezone or 'UTC'}"
-    return Start(f"next on {when}", dates.a_day, dates.a_month)
+    when = f"next on {found[0]:%a %Y-%m-%d} at {found[0]:%H:%M} {zone}"
+    return Start(when, *most_dates(schedule, now))
 
 
 def _start_by(event: str, match: Mapping[str, str | Sequence[str]]) -> Start:

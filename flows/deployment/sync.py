@@ -32,6 +32,7 @@ from rivya_flows.flows.paging import flow_runs_with, read_all, read_flow_runs
 from rivya_flows.flows.prefect_internals import made_by
 from rivya_flows.flows.recovery.automations import automations_on
 from rivya_flows.flows.sync import Resource, sync
+from rivya_flows.store.deployments import DeployedSpec
 
 Deployment = DeploymentResponse | DeploymentUpdate
 
@@ -96,18 +97,16 @@ def unspecified(
 
 @dataclass(frozen=True)
 class Desired:
-    """What Prefect gets of a deployment: schedules by slug, and by name the automations that start it by its id."""
+    """What Prefect gets of a deployment, ``flow/deployment``, and the spec that its runs read from the store.
 
-    flow: str
-    deployment: str
+    Schedules by slug; by name the automations that start it by its id.
+    """
+
+    name: str
     fields: DeploymentUpdate
     schedules: Mapping[str, DeploymentScheduleCreate]
     automations: Callable[[UUID], Mapping[str, AutomationCore]] = lambda _: {}
-
-    @property
-    def name(self) -> str:
-        """As Prefect names it: ``flow/deployment``."""
-        return f"{self.flow}/{self.deployment}"
+    spec: DeployedSpec | None = None
 
 
 @dataclass
@@ -143,11 +142,10 @@ async def reconcile(
         job_variables=set_by_spec(fields),
     )
     if not dry and there is None:
-        flow_id = await client.create_flow_from_name(desired.flow)
+        flow, _, name = desired.name.partition("/")
+        flow_id = await client.create_flow_from_name(flow)
         sent, schedules = fields.model_dump(exclude_unset=True), [*desired.schedules.values()]
-        change.id = await client.create_deployment(
-            flow_id, desired.deployment, **sent, schedules=schedules
-        )
+        change.id = await client.create_deployment(flow_id, name, **sent, schedules=schedules)
     elif not dry and there is not None and change.done == "changed":
         await client.update_deployment(there.id, fields)
     deployment_id = change.id or UUID(int=0)  # only of a plan

@@ -140,9 +140,7 @@ async def deploy_waker(pools: Sequence[str]) -> str | None:
             ),
         )
         sweeps = DeploymentScheduleCreate(schedule=_SWEEPS, active=active, slug=_SLUG)
-        await reconcile(
-            client, Desired(WAKER, WAKER_DEPLOYMENT, fields, {_SLUG: sweeps}), there, prune=True
-        )
+        await reconcile(client, Desired(WAKER_NAME, fields, {_SLUG: sweeps}), there, prune=True)
     if before is None or pool == before:
         return None
     return f"{WAKER_NAME}: moved to the work pool {pool}; {before} has no worker"

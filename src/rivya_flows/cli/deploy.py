@@ -65,7 +65,8 @@ def deploy(
 
     chosen, variables = settings(), _job_variables(job_variables)
     with _on_server(chosen):
-        from rivya_flows.flows.deployment.deploy import DeployOptions, deploy as deployed
+        from rivya_flows.flows.deployment.deploy import deploy as deployed
+        from rivya_flows.flows.deployment.desired import DeployOptions
 
         order = DeployOptions(
             specs, work_pool, collection, prune, only_plan, single_machine, variables

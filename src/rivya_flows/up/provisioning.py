@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 
 from prefect import get_client
 
-from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.flows.deploy_blocks import WORK_POOL
-from rivya_flows.flows.deployment.deploy import DeployOptions, deploy
-from rivya_flows.flows.deployment.desired import GivenSpecs, read_specs
+from rivya_flows.flows.deployment.deploy import deploy_agreed
+from rivya_flows.flows.deployment.desired import DeployOptions, GivenSpecs, read_specs
 from rivya_flows.flows.deployment.spending import deployed_spending, other_spending
 from rivya_flows.flows.deployment.work_pools import deploy_waker, ensure_work_pool
 from rivya_flows.flows.recovery.automations import ensure_automations
+from rivya_flows.flows.sync import connected
 from rivya_flows.money.live_guard import (
     Confirm,
     account,
@@ -57,7 +57,7 @@ def check(options: UpOptions, tell: Callable[[str], None]) -> Checked:
     async def agreed() -> Checked:
         specs, named = None, False
         if options.specs:
-            specs = read_specs(options.specs, shipped())
+            specs = read_specs(options.specs)
             found = await deployed_spending(specs, datetime.now(UTC))
             named = await agree_to_spending(
                 found, options.settings, tell, options.confirm, rehearses=options.rehearses
@@ -84,7 +84,8 @@ async def provision(
     await deploy_waker([WORK_POOL])
     if checked.specs is None:
         return ()
-    done = await deploy(DeployOptions(options.specs, sources=checked.specs), settings)
+    async with connected() as client:
+        done = await deploy_agreed(client, checked.specs, DeployOptions(), settings)
     return tuple(change.name for change in done.changes)
 
 
