@@ -92,7 +92,6 @@ def _small_budget(spec: SpecFile, workflow: Workflow, catalogue: Catalogue) -> I
 
 def unreadable(path: Path, error: UsageError) -> Diagnostic:
     """The diagnostic of a file that cannot be read."""
-    # The diagnostic names the path already.
     message = error.message.removeprefix(f"{path}: ")
     start = 1 if path.is_file() else 0  # editors count from 1
     return Diagnostic("unreadable", message, error.hint, file=str(path), line=start, column=start)
@@ -115,16 +114,13 @@ def load_tests(
     _check_rehearsals(tests, report)
     named = tests.spec or path.name.removesuffix(TEST_SUFFIX) + ".yaml"
     where = path.parent / named
-    spec = None
-    if PurePath(named).is_absolute() or ".." in PurePath(named).parts or is_tests(where):
-        report.add(("spec",), "bad-file", f"{named!r:.60} is not the path of a spec inside this folder",
-                   "write `spec: NAME.yaml`")  # fmt: skip
-    else:
-        try:
-            spec = read_spec(where)
-        except UsageError as error:
-            report.add(("spec",), "bad-file", error.message, error.hint)
-    if spec is None:
+    try:
+        if PurePath(named).is_absolute() or ".." in PurePath(named).parts or is_tests(where):
+            words = f"{named!r:.60} is not the path of a spec inside this folder"
+            raise UsageError(words, "write `spec: NAME.yaml`")
+        spec = read_spec(where)
+    except UsageError as error:
+        report.add(("spec",), "bad-file", error.message, error.hint)
         return None, report.diagnostics
     workflow, refused = check_spec(spec, catalogue)
     if workflow is not None:
@@ -148,19 +144,21 @@ def _check_rehearsals(tests: SpecTests, report: DiagnosticCollector) -> None:
         "faults": lambda one: faults.parse(as_yaml({"faults": [one]}), source=""),
         "chat": lambda one: answers.parse(as_yaml([one]), source=""),
     }
-    for index, case in enumerate(tests.cases):
-        for key, read in readers.items():
-            for number, one in enumerate(getattr(case, key)):
-                try:
-                    read(one)
-                except SandboxError as error:
-                    # Such as ": faults.0.do: Input should be …" or ": 0: Value …".
-                    words = error.message.removeprefix(": ").removeprefix("faults.")
-                    words = words.removeprefix("0").lstrip(".: ")
-                    place = ("cases", index, key, number, words.partition(":")[0])
-                    report.add(
-                        place, "bad-rehearsal", f"the sandbox does not take this: {words}", _SHOWN
-                    )
+    given = (
+        (index, key, number, one)
+        for index, case in enumerate(tests.cases)
+        for key in readers
+        for number, one in enumerate(getattr(case, key))
+    )
+    for index, key, number, one in given:
+        try:
+            readers[key](one)
+        except SandboxError as error:
+            # Such as ": faults.0.do: Input should be …" or ": 0: Value …".
+            words = error.message.removeprefix(": ").removeprefix("faults.")
+            words = words.removeprefix("0").lstrip(".: ")
+            place = ("cases", index, key, number, words.partition(":")[0])
+            report.add(place, "bad-rehearsal", f"the sandbox does not take this: {words}", _SHOWN)
 
 
 def as_yaml(value: Any) -> str:
@@ -200,10 +198,7 @@ class CheckedFile:
 def check_file(
     path: Path, catalogue: Catalogue, *, fix: bool = False, write: bool = True
 ) -> CheckedFile:
-    """Checks a spec, a brand or tests; with `fix` writes what is certain, with its line breaks and mode kept.
-
-    A file that cannot be read is a diagnostic at its beginning; without a line if it is missing.
-    """
+    """Checks a spec, a brand or tests; with `fix` writes what is certain, with its line breaks and mode kept."""
     if path.is_dir():  # one without specs: `check` names those of the others
         return CheckedFile(path, None, (Diagnostic("unreadable", NO_SPEC, file=str(path)),))
     try:

@@ -16,6 +16,7 @@ from rivya_flows.flows.paging import PAGE
 from rivya_flows.settings import read_settings
 from support.prefect_workers import Server
 
+
 def answering(pool_type: str) -> Mock:
     """A client of a server with one pool and one worker."""
     one = Worker(
