@@ -95,7 +95,7 @@ def told(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[queue.Queu
             name="told", url=address, json_data={"text": "{{subject}}\n\n{{body}}"}
         )
         block.save("told", overwrite=True)
-        asyncio.run(notifications.apply_notification(BLOCK, notifications.NEWS))
+        asyncio.run(notifications.apply(BLOCK, notifications.NEWS))
         try:
             yield messages
         finally:

@@ -32,19 +32,15 @@ from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.shared_store_checks import shown_url
 
-KeyReader = Callable[[Settings], Awaitable[Settings]]
-"""Gives the settings with a key from elsewhere, if they have none and there is one."""
-
 _ONCE = RetryPolicy(attempts=1)
 _ANSWER_SECONDS, _LIST_SECONDS = 5.0, 10.0
 _LOOK_SECONDS = 0.2
 _NOTHING = "doctor-0"  # an id that does not exist: a key that may read gets 404
-_WITHOUT = {
+_WITHOUT = {  # what does not work; every run needs the other scopes
     "files:read": "no input can be the id of an upload",
     "chat:read": "perhaps no chat either, and no `mode: judge`",
     "webhooks:manage": "no webhooks, so runs poll",
 }
-"""What does not work without a scope; every run needs the others."""
 
 
 def store(settings: Settings) -> Iterator[Check]:
@@ -67,9 +63,8 @@ def assets(settings: Settings) -> Iterator[Check]:
     yield ok(f"{kept.url} can be written, read and cleared")
 
 
-async def service(settings: Settings, ask: KeyReader) -> AsyncIterator[Check]:
+async def service(settings: Settings) -> AsyncIterator[Check]:
     """The service that runs would use, and its key, tried with calls that cost nothing."""
-    settings = await ask(settings)
     if settings.rivya_api_key is None or settings.rivya_flows_sandbox:
         url = serving(settings.data / "sandbox")
         where = f"serves at {url}" if url else "starts on demand"
@@ -129,13 +124,12 @@ async def _scopes(client: RivyaClient) -> Check:
     return ok("the key may read; only a purchase shows whether it may buy", name=name)
 
 
-async def webhooks(settings: Settings, ask: KeyReader) -> AsyncIterator[Check]:
+async def webhooks(settings: Settings) -> AsyncIterator[Check]:
     """Whether the service's webhooks reach the receiver: it sends a test event through."""
     part = registry.read(settings.data).part("receiver")
     base_url = settings.rivya_flows_public_url or (part.url if part else None)
     if base_url is None:
         return
-    settings = await ask(settings)
     if settings.rivya_api_key is None and serving(settings.data / "sandbox") is None:
         yield ok("the sandbox does not run; the next run starts it")
         return
@@ -149,18 +143,17 @@ async def _sent_through(client: RivyaClient, url: str) -> Check:
     """The check after a test event from the service to the endpoint of a URL."""
     shown = shown_url(url)
     again = "`rivya-flows down`, then `rivya-flows up`; or `rivya-flows webhooks listen --register`"
-    unused = None
-    if not url.startswith("https://"):  # `up` registers no other with a service
-        unused = ok(
-            "not used: runs poll, and need nothing more; to use them, set RIVYA_FLOWS_PUBLIC_URL to"
-            " an https:// address that leads to the receiver, then `rivya-flows down` and `up`"
-        )
+    unused = ok(
+        "not used: runs poll, and need nothing more; to use them, set RIVYA_FLOWS_PUBLIC_URL to"
+        " an https:// address that leads to the receiver, then `rivya-flows down` and `up`"
+    )
+    registered = url.startswith("https://")  # `up` registers no other with a service
     try:
         endpoints = (await client.webhooks.list(retry=_ONCE)).data
         named = [one for one in endpoints if one.url == url and one.status != "revoked"]
-        if not named and unused:
-            return unused
         if not named:
+            if not registered:
+                return unused
             words = f"no endpoint of the service leads to {shown}: runs poll"
             return warning(words, again)
         if named[0].status not in (None, "active"):
@@ -184,7 +177,8 @@ async def _sent_through(client: RivyaClient, url: str) -> Check:
                 error = tried[0].error or f"the receiver answered {tried[0].response_status}"
                 break
     except APIError as failed:
-        return unused or warning(f"could not be tried: {failed}", hint_of(failed) or again)
+        wrong = warning(f"could not be tried: {failed}", hint_of(failed) or again)
+        return wrong if registered else unused
     hint = f"let the proxy or tunnel pass {WEBHOOK_PATH} on to the receiver; else {again}"
     return problem(f"a test event did not reach {shown}: {error}; runs poll", hint)
 
@@ -243,9 +237,8 @@ _REPORT = "update rivya-flows, or report it"
 _METHODS = frozenset({"get", "post", "put", "patch", "delete"})
 
 
-async def contract(settings: Settings, ask: KeyReader) -> AsyncIterator[Check]:
+async def contract(settings: Settings) -> AsyncIterator[Check]:
     """Reads models, balance and OpenAPI document of the service, and compares; costs nothing."""
-    settings = await ask(settings)
     if settings.rivya_api_key is None:
         hint = "set RIVYA_API_KEY, or write it into .env; docs/going-live.md says where it is made"
         yield problem("there is no key of the service to try", hint)
@@ -266,9 +259,8 @@ async def contract(settings: Settings, ask: KeyReader) -> AsyncIterator[Check]:
             for check in route_checks(await client.openapi(retry=_ONCE)):
                 yield check
         except APIError as error:
-            yield problem(
-                f"the OpenAPI document: {error}", hint_of(error) or _REPORT, name="routes"
-            )
+            words = f"the OpenAPI document: {error}"
+            yield problem(words, hint_of(error) or _REPORT, name="routes")
 
 
 def model_checks(payload: Mapping[str, Any], ours: Catalogue) -> Iterator[Check]:
@@ -277,50 +269,43 @@ def model_checks(payload: Mapping[str, Any], ours: Catalogue) -> Iterator[Check]
     if not theirs.models:
         yield problem("no readable model is in the service's list", _REPORT, name="models")
         return
-    found = [*differences(theirs, ours)]
-    new, changed, gone = (
-        [one for one in found if one.kind == kind] for kind in ("new", "changed", "gone")
-    )
-    counts = f"{len(new)} new, {len(changed)} changed, {len(gone)} gone"
-    yield ok(
-        f"{len(theirs.models)}; since the shipped catalogue of {ours.date}: {counts}", name="models"
-    )
-    yield from (ok(f"{one.model}: new ({one.words})", name="model") for one in new)
-    yield from (warning(f"{one.model}: {one.words}", _LIVE_LIST, name="model") for one in changed)
-    yield from (
-        warning(f"{one.model}: gone; {one.words}", _LIVE_LIST, name="model") for one in gone
-    )
+    kinds = {"new": list[Check](), "changed": list[Check](), "gone": list[Check]()}
+    for one in differences(theirs, ours):
+        gone = "gone; " if one.kind == "gone" else ""
+        found = warning(f"{one.model}: {gone}{one.words}", _LIVE_LIST, name="model")
+        if one.kind == "new":
+            found = ok(f"{one.model}: new ({one.words})", name="model")
+        kinds[one.kind].append(found)
+    counts = ", ".join(f"{len(checks)} {kind}" for kind, checks in kinds.items())
+    since = f"since the shipped catalogue of {ours.date}: {counts}"
+    yield ok(f"{len(theirs.models)}; {since}", name="models")
+    yield from (check for checks in kinds.values() for check in checks)
     yield from _unknown_fields(payload)
 
 
 def _unknown_fields(payload: Mapping[str, Any]) -> Iterator[Check]:
     entries = [one for one in payload.get("data") or () if isinstance(one, Mapping)]
-    names = {str(key) for entry in entries for key in entry}
-    if new := ", ".join(sorted(names - ModelEntry.model_fields.keys())):
+    names, known = {str(key) for entry in entries for key in entry}, ModelEntry.model_fields.keys()
+    if new := ", ".join(sorted(names - known)):
         yield ok(f"new in a model: {new}", name="fields")
-    if lost := ", ".join(sorted(ModelEntry.model_fields.keys() - names)):
+    if lost := ", ".join(sorted(known - names)):
         yield warning(f"in no model any more: {lost}", _REPORT, name="fields")
     lists = [one for entry in entries if isinstance(one := entry.get("params"), list)]
-    params = [param for one in lists for param in one]
-    readable = [
-        one for one in params if isinstance(one, Mapping) and isinstance(one.get("key"), str)
-    ]
+    params = [one if isinstance(one, Mapping) else {} for params in lists for one in params]
+    readable = [one for one in params if isinstance(one.get("key"), str)]
     if new := ", ".join(sorted({str(key) for one in readable for key in one} - PARAM_FIELDS)):
         yield ok(f"new in a parameter: {new}", name="fields")
     if others := len(params) - len(readable):
-        words = (
-            f"{others} of {len(params)} parameters of models have another form and are not checked"
-        )
-        yield warning(words, _REPORT, name="fields")
+        words = f"{others} of {len(params)} parameters of models have another form"
+        yield warning(f"{words} and are not checked", _REPORT, name="fields")
 
 
 def route_checks(document: Mapping[str, Any]) -> Iterator[Check]:
     """The routes of an OpenAPI document against those that this version calls."""
     routes = _routes(document.get("paths"))
     if not routes:
-        yield problem(
-            "the OpenAPI document names no route that can be read", _REPORT, name="routes"
-        )
+        words = "the OpenAPI document names no route that can be read"
+        yield problem(words, _REPORT, name="routes")
         return
     if missing := [one for one in _OF_RUNS if one not in routes]:
         yield problem(f"missing: {', '.join(missing)}", _REPORT, name="routes")
