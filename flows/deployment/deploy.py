@@ -59,8 +59,7 @@ from rivya_flows.store.deployments import keep_spec
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.shared_store_checks import this_machine, unshared
 
-_AT_ONCE = 6
-"""Concurrent requests: with more, a server on SQLite only waits for its own locks."""
+_AT_ONCE = 6  # with more requests, a server on SQLite only waits for its own locks
 
 _INVALID = "compare job variables with the variables of the work pool's template"
 
@@ -72,13 +71,13 @@ R = TypeVar("R")
 class Deployed:
     """What was done.
 
-    `left` are deployments of ours that no given spec has and that stay: without `prune`, or because their spec
-    may still exist. `without` are specs that have no `deploy:` entry, with one that they could have, as YAML.
+    `stale` and `unsure` are deployments of ours that no given spec has and that stay: until `prune`, or because
+    their spec may still exist. `without` are specs without a `deploy:` entry, with one that they could have.
     """
 
     changes: list[Change]
-    left: tuple[str, ...]
     stale: tuple[str, ...]
+    unsure: tuple[str, ...]
     without: Mapping[str, str]
     pools: tuple[str, ...]
     notes: tuple[str, ...]
@@ -143,19 +142,13 @@ async def deploy_agreed(
         with closing(Journal(settings.store_url)) as journal:
             for spec in {one.spec.hash: one.spec for one in desired if one.spec}.values():
                 keep_spec(journal.engine, spec)
-    stale, unsure = unspecified(
-        existing,
-        {one.name for one in desired},
-        set(sources.specs),
-        {one.collection for one in sources.specs.values()} | sources.covered,
-        sources.covered,
-    )
+    names, given = {one.name for one in desired}, {one.collection for one in sources.specs.values()}
+    stale, unsure = unspecified(existing, names, sources.specs, given, sources.covered)
 
     async def reconciled(one: Desired) -> Change:
         with refusals(f"deployment {one.name}", _INVALID):
-            return await reconcile(
-                client, one, existing.get(one.name), prune=options.prune, dry=options.dry
-            )
+            there = existing.get(one.name)
+            return await reconcile(client, one, there, prune=options.prune, dry=options.dry)
 
     async def removed(name: str) -> Change:
         if not options.dry:
@@ -179,18 +172,10 @@ async def deploy_agreed(
         await ensure_automations(heartbeat_seconds=configured_heartbeat())
         if moved := await deploy_waker(sorted(pools, key=lambda one: one != default)):
             notes.append(moved)
-    return Deployed(
-        changes=changes,
-        left=unsure if options.prune else tuple(sorted({*stale, *unsure})),
-        stale=() if options.prune else stale,
-        without={
-            name: first_block(one.workflow)
-            for name, one in sources.specs.items()
-            if not one.workflow.deploy
-        },
-        pools=made,
-        notes=tuple(notes),
-    )
+    workflows = {name: one.workflow for name, one in sources.specs.items()}
+    without = {name: first_block(one) for name, one in workflows.items() if not one.deploy}
+    left = () if options.prune else stale
+    return Deployed(changes, left, unsure, without, made, tuple(notes))
 
 
 async def _check_shared(pools: Iterable[str], options: DeployOptions, settings: Settings) -> None:

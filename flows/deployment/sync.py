@@ -78,9 +78,7 @@ def unspecified(
     given: Collection[str],
     covered: Collection[str],
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Our deployments that none of the given specs has: those that are stale, and those of collections of
-    which only a part was given.
-    """
+    """Our deployments that no given spec has: stale ones, and those of collections of which a part was given."""
     collections = {
         name: environment_of(one).get(COLLECTION_VARIABLE)
         for name, one in existing.items()
@@ -149,13 +147,13 @@ async def reconcile(
     elif not dry and there is not None and change.done == "changed":
         await client.update_deployment(there.id, fields)
     deployment_id = change.id or UUID(int=0)  # only of a plan
-    found = there.schedules if there else ()  # people may have added others
+    found = {one.slug or "": one for one in (there.schedules if there else ())}
     change.schedules = await sync(
         desired.schedules,
-        {
+        {  # people may have added others
             slug: one
-            for one in found
-            if (slug := one.slug or "") in desired.schedules or is_slug_of_spec(slug)
+            for slug, one in found.items()
+            if slug in desired.schedules or is_slug_of_spec(slug)
         },
         _schedules_of(client, deployment_id),
         prune=prune,
@@ -226,17 +224,13 @@ async def remove(client: PrefectClient, name: str, deployment_id: UUID) -> None:
         await client.delete_deployment(deployment_id)
 
 
-_PLANNED = "auto-scheduled"
-"""The tag that the server gives to the runs of a schedule."""
-
-
 async def delete_orphans(client: PrefectClient) -> None:
     """Deletes runs that were planned for our deployments and whose deployment is gone.
 
     The server deletes them with the deployment, but its scheduler may store some after that, and a worker
     would take them at their time.
     """
-    planned = flow_runs_with(tags=[OWNER_TAG, _PLANNED], states=[StateType.SCHEDULED])
+    planned = flow_runs_with(tags=[OWNER_TAG, "auto-scheduled"], states=[StateType.SCHEDULED])
     runs = await read_flow_runs(client, planned)
     named = {"any_": list({run.deployment_id for run in runs if run.deployment_id})}
     wanted = DeploymentFilter.model_validate({"id": named})

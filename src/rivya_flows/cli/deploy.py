@@ -87,7 +87,7 @@ def deploy(
             {
                 "plan": only_plan,
                 "deployments": done.changes,
-                "left": done.left,
+                "left": sorted({*done.stale, *done.unsure}),
                 "without": list(done.without),
                 "work_pools": done.pools,
             }
@@ -128,20 +128,19 @@ def _tell(done: Deployed, *, prune: bool, only_plan: bool) -> None:
     for pool in done.pools:
         show(f"work pool {pool}: {would}made")
     for change in done.changes:
-        show(f"{change.name}: {_would(change.done, only_plan)}")
-        if change.job_variables and change.done != "unchanged":
+        if change.done == "unchanged":
+            show(f"{change.name}: unchanged")
+            continue
+        show(f"{change.name}: {would}{change.done}")
+        if change.job_variables:
             show(f"  set by its spec: {', '.join(change.job_variables)}")
         for name, became in {**change.schedules, **change.triggers}.items():
             if became != "unchanged" and change.done != "made":
-                show(f"  {name.rpartition(': ')[2]}: {_would(became, only_plan)}")
+                show(f"  {name.rpartition(': ')[2]}: {would}{became}")
     # Without --prune, do not list the other specs of a folder if only some of it was given.
-    for name in done.left if prune else done.stale:
+    for name in done.unsure if prune else done.stale:
         why = "its folder was not given as a whole" if prune else "--prune removes it"
         tell(f"{name}: kept, although no given spec has it; {why}")
-
-
-def _would(done: str, only_plan: bool) -> str:
-    return f"would be {done}" if only_plan and done != "unchanged" else done
 
 
 @click.group(cls=Group)
