@@ -38,8 +38,7 @@ def prefect_yaml(workflows: Iterable[Workflow]) -> str:
     """The text of ``prefect.yaml``: one deployment for each entry of each `deploy:` block."""
     document = {
         "name": "rivya-flows",
-        # Module entrypoints need no code to be fetched. Without this key Prefect would write the
-        # current folder of the deploying machine.
+        # Without this key Prefect would write the current folder of the deploying machine.
         "pull": [],
         "deployments": [
             deployment(workflow, deploy)
@@ -53,10 +52,9 @@ def prefect_yaml(workflows: Iterable[Workflow]) -> str:
 def deployment(workflow: Workflow, deploy: Deploy) -> dict[str, Any]:
     """One entry of ``deployments`` in ``prefect.yaml``, from which `rivya-flows deploy` reads too.
 
-    Without `catchup`, which Prefect does not know: a run reads it from its spec. A checked spec has
-    no ``{{`` here, which Prefect would fill in.
+    A checked spec has no ``{{`` here, which Prefect would fill in.
     """
-    schedules = [
+    schedules = [  # a run reads `catchup` from its spec
         {"slug": f"schedule-{number}", **one.model_dump(exclude_none=True, exclude={"catchup"})}
         for number, one in enumerate(deploy.schedules, 1)
     ]

@@ -13,7 +13,6 @@ import prefect
 from packaging.version import Version
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import WorkerStatus
-from prefect.events.schemas.automations import EventTrigger
 from prefect.exceptions import ObjectNotFound
 
 from rivya_flows.doctor.checks import Check, ok, problem, warning
@@ -21,12 +20,7 @@ from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL
 from rivya_flows.flows.deployment.work_pools import WAKER_NAME, machines_of, workers_online
 from rivya_flows.flows.paging import read_deployments
 from rivya_flows.flows.questions import WAKER
-from rivya_flows.flows.recovery.automations import (
-    LOST,
-    MISSED_HEARTBEATS,
-    configured_heartbeat,
-    missing_automations,
-)
+from rivya_flows.flows.recovery.automations import missing_automations
 from rivya_flows.flows.recovery.waker import SWEEP
 from rivya_flows.flows.sync import connected
 from rivya_flows.settings import Settings
@@ -60,7 +54,7 @@ async def server_checks(settings: Settings) -> AsyncIterator[Check]:
             yield replace(check, name="server settings")
         for pool in sorted(deployed):
             yield replace(await _sharing(settings, pool), name="sharing")
-        yield replace(await _automations(client), name="automations")
+        yield replace(await _automations(), name="automations")
         yield replace(await _waker(client, settings), name="waker")
 
 
@@ -122,25 +116,10 @@ async def _sharing(settings: Settings, pool: str) -> Check:
     return ok(f"the workers of {pool} reach the store and the media")
 
 
-async def _automations(client: PrefectClient) -> Check:
-    missing = await missing_automations()
-    if missing:
-        return warning(
-            "missing or switched off: " + ", ".join(missing) + "; crashed runs are not restarted",
-            _DEPLOY,
-        )
-    (lost, *_) = await client.read_automations_by_name(LOST)
-    frequency = configured_heartbeat()
-    if (
-        isinstance(lost.trigger, EventTrigger)
-        and frequency is not None
-        and lost.trigger.within < timedelta(seconds=MISSED_HEARTBEATS * frequency)
-    ):
-        return warning(
-            f"a run counts as lost after {lost.trigger.within.total_seconds():g} s without a"
-            f" heartbeat, and sends one every {frequency} s",
-            "make PREFECT_FLOWS_HEARTBEAT_FREQUENCY shorter for the workers",
-        )
+async def _automations() -> Check:
+    if missing := ", ".join(await missing_automations()):
+        words = f"missing or switched off: {missing}; crashed runs are not restarted"
+        return warning(words, _DEPLOY)
     return ok("a run whose process or worker died is restarted")
 
 

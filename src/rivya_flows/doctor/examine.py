@@ -10,22 +10,12 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import (
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Iterable,
-    Iterator,
-    Mapping,
-    Sequence,
-)
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import version
 from pathlib import Path
 
-from packaging.requirements import Requirement
-
-from rivya_flows.doctor import places
+from rivya_flows.doctor import checks as of_runs
 from rivya_flows.doctor.checks import Check, Checks, ok, problem, run_checks, warning
 from rivya_flows.engine.signing import signer_of
 from rivya_flows.environment import variables
@@ -70,7 +60,7 @@ def examine(
     keyed, silent = settings, list[UsageError]()
 
     def look(name: str, check: Callable[[Settings], Checks]) -> None:
-        checks.extend(run_checks(name, lambda: check(keyed)))
+        checks.extend(run_checks(name, lambda: check(settings)))
 
     async def service(settings: Settings) -> AsyncIterator[Check]:
         nonlocal keyed
@@ -82,7 +72,7 @@ def examine(
             silent.append(error)  # after a long wait: asked once
             words = "not checked: the Prefect server does not say the key"
             raise UsageError(words, error.hint) from error
-        async for one in places.service(keyed):
+        async for one in of_runs.service(keyed):
             yield one
 
     look("python", lambda _: python())
@@ -100,12 +90,12 @@ def examine(
     # Without the service these would say the same again, each after a wait.
     serves = not any(one.name == "service" and one.status == "problem" for one in checks)
     if live and serves:
-        look("live", places.contract)
+        look("live", lambda _: of_runs.contract(keyed))
     if serves:
         look("clock", clock)
-    look("public url", places.public_url)
+    look("public url", of_runs.public_url)
     if serves:
-        look("webhooks", places.webhooks)
+        look("webhooks", lambda _: of_runs.webhooks(keyed))
     look("up", left_running)
     unreached = [problem(str(one), one.hint) for one in silent]
     look("prefect server", lambda one: unreached or prefect_checks(one))
@@ -113,26 +103,9 @@ def examine(
 
 
 def python() -> Iterator[Check]:
-    """The interpreter and the packages that everything needs."""
     yield ok(f"{platform.python_version()} on {platform.system()}")
-    yield from packages(requires("rivya-flows") or ())
-
-
-def packages(required: Iterable[str]) -> Iterator[Check]:
-    """Whether the packages of these requirements are here, each in a version that fits; extras aside."""
-    name = "packages"
-    for one in map(Requirement, required):
-        if one.marker is not None and not one.marker.evaluate({"extra": ""}):
-            continue
-        found = _version(one.name)
-        if found is None:
-            yield problem(f"{one.name} is not installed", "install rivya-flows again", name=name)
-        elif not one.specifier.contains(found, prereleases=True):
-            words = f"{one.name} is {found}, and rivya-flows needs {one.specifier}"
-            wanted = shlex.quote(f"{one.name}{one.specifier}")
-            yield problem(words, f"pip install {wanted}", name=name)
-    versions = (f"{one} {_version(one)}" for one in ("rivya-flows", "prefect"))
-    yield ok(", ".join(versions), name=name)
+    versions = (f"{one} {version(one)}" for one in ("rivya-flows", "prefect"))
+    yield ok(", ".join(versions), name="packages")
 
 
 def extras(settings: Settings) -> Iterator[Check]:
@@ -212,8 +185,8 @@ _HERE: dict[str, Callable[[Settings], Checks]] = {  # that need no service
     "privacy": privacy,
     "specs": specs,
     "signing": signing,
-    "store": places.store,
-    "assets": places.assets,
+    "store": of_runs.store,
+    "assets": of_runs.assets,
 }
 
 
@@ -281,32 +254,21 @@ HARMFUL: tuple[tuple[str, tuple[str, ...] | None, str, str], ...] = (
 
 def environment(variables: Mapping[str, str], wrong: Sequence[UsageError] = ()) -> Iterator[Check]:
     """Why settings cannot be read, and variables that break something, or are called like a setting and are none."""
-    found = [*_suspicious(variables)]
-    told = [problem(with_places(str(one), one.hint), one.hint) for one in wrong]
-    if not told and not found:
-        yield ok("no harmful variable is set, and no unknown one")
-    yield from told
-    known = {one.message for one in told}
-    yield from (one for one in found if one.message not in known)
-
-
-def _suspicious(variables: Mapping[str, str]) -> Iterator[Check]:
+    found = [problem(with_places(str(one), one.hint), one.hint) for one in wrong]
     for name, values, effect, hint in HARMFUL:
         value = variables.get(name, "").strip().lower()
         if value in values if values else value not in ("", "0"):
-            yield warning(f"{name}={variables[name]}: {effect}", hint)
+            found.append(warning(f"{name}={variables[name]}: {effect}", hint))
     for one in (*unknown_names(), *overridden_of_folder(), *ignored_of_folder()):
         doubt = problem if one.is_ours else warning
-        yield doubt(f"{one.where}: {one.words}", one.hint)
+        found.append(doubt(f"{one.where}: {one.words}", one.hint))
+    if not found:
+        yield ok("no harmful variable is set, and no unknown one")
+    first = {one.message: one for one in reversed(found)}  # a wrong setting may be unknown, too
+    yield from (one for one in found if first[one.message] is one)
 
 
 def places_of_settings() -> Iterator[Check]:
     """Which settings are set, and where; no value but the end of the key."""
     if found := set_here():
         yield ok(", ".join(f"{name} ({where})" for name, where in found.items()))
-
-
-def _version(package: str) -> str | None:
-    with contextlib.suppress(PackageNotFoundError):
-        return version(package)
-    return None

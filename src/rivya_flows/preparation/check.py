@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import json
 import os
 import stat
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
 from rivya_client.catalogue.catalogue import Catalogue
-from rivya_flows.errors import Diagnostic, RivyaError, UsageError
+from rivya_flows.errors import Diagnostic, RivyaError, StoreError, UsageError
 from rivya_flows.extras import missing
 from rivya_flows.language import fixes
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
@@ -226,30 +224,21 @@ def check_file(
 
 
 def _overwrite(path: Path, before: str, text: str) -> None:
+    from rivya_flows.receipt.report import write_whole  # imports the store
+
     real = path.resolve()
     if not real.is_relative_to(path.parent.resolve()):
         raise UsageError(f"{path}: is a link to another folder, so nothing is fixed", f"fix {real}")
-    partial = None
     try:
         mode = stat.S_IMODE(real.stat().st_mode)
         if not mode & 0o222 or not os.access(real, os.W_OK):
             hint = "make it writable, then fix it again"
             raise UsageError(f"{path}: is read-only, so nothing is fixed", hint)
-        with tempfile.NamedTemporaryFile(dir=real.parent, prefix=".", delete=False) as file:
-            partial = Path(file.name)
-            file.write(text.encode())
-            file.flush()
-            os.fsync(file.fileno())
-        partial.chmod(mode)
         if real.read_bytes() != before.encode():
-            raise UsageError(
-                f"{path}: changed while it was checked, so nothing is fixed", "fix it again"
-            )
-        partial.replace(real)
-    except OSError as error:
-        message = f"{path}: cannot be written: {error.strerror or error}"
-        raise UsageError(message, "check the folder, then fix it again") from error
-    finally:
-        if partial is not None:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
+            words = f"{path}: changed while it was checked, so nothing is fixed"
+            raise UsageError(words, "fix it again")
+        write_whole(real, text)
+        real.chmod(mode)
+    except (OSError, StoreError) as error:
+        hint = "check the folder, then fix it again"
+        raise UsageError(f"{path}: cannot be written: {error}", hint) from error

@@ -11,9 +11,8 @@ from datetime import UTC, datetime
 from prefect import get_client
 
 from rivya_flows.flows.deploy_blocks import WORK_POOL
-from rivya_flows.flows.deployment.deploy import deploy_agreed
+from rivya_flows.flows.deployment.deploy import deploy_agreed, deployed_spending, other_spending
 from rivya_flows.flows.deployment.desired import DeployOptions, GivenSpecs, read_specs
-from rivya_flows.flows.deployment.spending import deployed_spending, other_spending
 from rivya_flows.flows.deployment.work_pools import deploy_waker, ensure_work_pool
 from rivya_flows.flows.recovery.automations import ensure_automations
 from rivya_flows.flows.sync import connected

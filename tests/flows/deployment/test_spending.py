@@ -16,9 +16,8 @@ from hypothesis import given, reject, settings, strategies as st
 from prefect import get_client
 
 from rivya_flows.errors import BudgetError, UsageError
-from rivya_flows.flows.deployment.deploy import deploy
+from rivya_flows.flows.deployment.deploy import deploy, deployed_spending, other_spending, start_of
 from rivya_flows.flows.deployment.desired import DeployOptions, prefect_schedule, read_specs
-from rivya_flows.flows.deployment.spending import deployed_spending, other_spending, start_of
 from rivya_flows.flows.prefect_internals import dates_of
 from rivya_flows.language.workflow import Schedule
 from rivya_flows.money.live_guard import Start
