@@ -22,7 +22,6 @@ from prefect.exceptions import ObjectNotFound
 
 from rivya_client.printable import one_line
 from rivya_flows.errors import UsageError
-from rivya_flows.flows.deploy_blocks import OWNER_TAG
 from rivya_flows.flows.paging import read_all
 from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL, has_no_recipient
 from rivya_flows.flows.questions import WAKER
@@ -39,6 +38,7 @@ from rivya_flows.flows.recovery.automations import (
 )
 from rivya_flows.flows.recovery.waker import SWEEP
 from rivya_flows.flows.sync import connected
+from rivya_flows.preparation.deploy_blocks import OWNER_TAG
 
 _TEST_BODY = "Messages about runs arrive here. `rivya-flows automations test` sent this one."
 

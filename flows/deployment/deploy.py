@@ -35,7 +35,6 @@ from rivya_flows.engine.publishing import upload_page
 from rivya_flows.environment import variables
 from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.flows.credentials import RivyaCredentials
-from rivya_flows.flows.deploy_blocks import OWNER_TAG, SPEC_VARIABLE, WORK_POOL, first_block
 from rivya_flows.flows.deployment.desired import (
     DeployOptions,
     GivenSpecs,
@@ -76,6 +75,7 @@ from rivya_flows.money.live_guard import (
     source,
 )
 from rivya_flows.money.most_dates import most_dates
+from rivya_flows.preparation.deploy_blocks import OWNER_TAG, SPEC_VARIABLE, WORK_POOL, first_block
 from rivya_flows.preparation.spec_file import deployed_file, load_spec
 from rivya_flows.processes import registry
 from rivya_flows.scratch import scratch

@@ -28,7 +28,12 @@ from pydantic import ValidationError
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.errors import Diagnostic, MediaError, RivyaError, SpecError, UsageError
 from rivya_flows.flows.compiler import compile_flow
-from rivya_flows.flows.deploy_blocks import (
+from rivya_flows.flows.deployment.sync import Desired, environment_of, set_by_spec
+from rivya_flows.language.workflow import Deploy, Schedule, Workflow
+from rivya_flows.money.most_dates import rule_problem
+from rivya_flows.plans.run_form import CREDENTIALS, shown_form, upload_link
+from rivya_flows.preparation.check import check_spec, unreadable
+from rivya_flows.preparation.deploy_blocks import (
     COLLECTION_VARIABLE,
     OWNER_TAG,
     SET_VARIABLE,
@@ -36,11 +41,6 @@ from rivya_flows.flows.deploy_blocks import (
     WORK_POOL,
     deployment,
 )
-from rivya_flows.flows.deployment.sync import Desired, environment_of, set_by_spec
-from rivya_flows.language.workflow import Deploy, Schedule, Workflow
-from rivya_flows.money.most_dates import rule_problem
-from rivya_flows.plans.run_form import CREDENTIALS, shown_form, upload_link
-from rivya_flows.preparation.check import check_spec, unreadable
 from rivya_flows.preparation.prepare import RunRequest, prepare_offline
 from rivya_flows.preparation.spec_file import (
     NO_SPEC,

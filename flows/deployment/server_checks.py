@@ -16,13 +16,13 @@ from prefect.client.schemas.objects import WorkerStatus
 from prefect.exceptions import ObjectNotFound
 
 from rivya_flows.doctor.checks import Check, ok, problem, warning
-from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL
 from rivya_flows.flows.deployment.work_pools import WAKER_NAME, machines_of, workers_online
 from rivya_flows.flows.paging import read_deployments
 from rivya_flows.flows.questions import WAKER
 from rivya_flows.flows.recovery.automations import missing_automations
 from rivya_flows.flows.recovery.waker import SWEEP
 from rivya_flows.flows.sync import connected
+from rivya_flows.preparation.deploy_blocks import OWNER_TAG, WORK_POOL
 from rivya_flows.settings import Settings
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.shared_store_checks import shown_url, this_machine, unshared

@@ -26,10 +26,10 @@ from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
 from rivya_client.hosts import is_loopback
-from rivya_flows.flows.deploy_blocks import OWNER_TAG
 from rivya_flows.flows.deployment.sync import Desired, reconcile
 from rivya_flows.flows.questions import WAKER, WAKER_DEPLOYMENT
 from rivya_flows.flows.recovery.waker import SWEEP
+from rivya_flows.preparation.deploy_blocks import OWNER_TAG
 from rivya_flows.store.shared_store_checks import UNKNOWN_MACHINE, machine_of, this_machine
 
 _PREFECTS_IMAGE = re.compile(r"(docker\.io/)?prefecthq/prefect(?![\w-])")

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 
 from prefect import get_client
 
-from rivya_flows.flows.deploy_blocks import WORK_POOL
 from rivya_flows.flows.deployment.deploy import deploy_agreed, deployed_spending, other_spending
 from rivya_flows.flows.deployment.desired import DeployOptions, GivenSpecs, read_specs
 from rivya_flows.flows.deployment.work_pools import deploy_waker, ensure_work_pool
@@ -25,6 +24,7 @@ from rivya_flows.money.live_guard import (
     refuse_unknown_names,
     source,
 )
+from rivya_flows.preparation.deploy_blocks import WORK_POOL
 from rivya_flows.processes import registry
 from rivya_flows.settings import Settings
 from rivya_flows.store.journal import Journal

@@ -10,9 +10,9 @@ from uuid import uuid4
 import pytest
 from prefect.client.schemas.objects import Worker, WorkerStatus, WorkPool
 
-from rivya_flows.flows.deploy_blocks import OWNER_TAG
 from rivya_flows.flows.deployment.server_checks import _pool, _server_settings, server_checks
 from rivya_flows.flows.paging import PAGE
+from rivya_flows.preparation.deploy_blocks import OWNER_TAG
 from rivya_flows.settings import read_settings
 from support.prefect_workers import Server
 

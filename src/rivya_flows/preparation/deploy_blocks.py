@@ -9,11 +9,12 @@ from typing import Any
 import yaml
 from pydantic import JsonValue
 
-from rivya_flows.flows.compiler import ENTRYPOINT_MODULE, attribute_of
 from rivya_flows.language.trigger_values import for_prefect
 from rivya_flows.language.workflow import Deploy, Inputs, Schedule, Workflow, WorkPool
 from rivya_flows.markdown import paragraphs
 from rivya_flows.plans.run_form import parameter_names
+
+ENTRYPOINT_MODULE = "rivya_flows.flows.campaigns"
 
 WORK_POOL = "campaigns"
 """The work pool of entries that name none."""
@@ -94,6 +95,11 @@ def deployment(workflow: Workflow, deploy: Deploy) -> dict[str, Any]:
         "work_pool": {"name": pool.name, **{key: one for key, one in more.items() if one}},
     }
     return {key: value for key, value in entry.items() if value is not None}
+
+
+def attribute_of(name: str) -> str:
+    """The attribute of `ENTRYPOINT_MODULE` that serves the spec called `name`."""
+    return name.replace("-", "_")
 
 
 def parameters_of(workflow: Workflow, inputs: Inputs) -> dict[str, JsonValue]:
