@@ -62,10 +62,7 @@ def spec_files() -> dict[str, Path]:
 
 
 def flow_of(attribute: str) -> CampaignFlow:
-    """The flow of the spec with that attribute, for the flow run of this process if it executes one.
-
-    Without a flow run an `AttributeError` says where the spec was looked for.
-    """
+    """The flow of the spec with that attribute, for the flow run of this process if it executes one."""
     if not flow_run.id:
         return _on_disk(attribute)
     return flow_for_run(attribute, flow_run.id, read_settings())

@@ -116,10 +116,7 @@ async def deploy(
     tell: Callable[[str], object] = lambda _: None,
     confirm: Confirm | None = None,
 ) -> Deployed:
-    """Deploys specs to the Prefect server of this process if nothing is wrong with any of them.
-
-    `confirm` asks before something buys without a cap over time; None where nobody can answer.
-    """
+    """Deploys specs to the Prefect server of this process if nothing is wrong with any of them."""
     sources = read_specs(options.paths, collection=options.collection, empty=options.prune)
     async with connected() as client:
         pretend = _rehearses(settings, str(client.api_url))
@@ -129,13 +126,10 @@ async def deploy(
 
 
 def _rehearses(settings: Settings, api_url: str) -> bool:
-    """Whether workers buy with pretend credits: the worker of an `up` says so, or the environment.
-
-    Not a file of the folder: a stranger may have written that.
-    """
+    """Whether workers buy with pretend credits: the worker of an `up` says so, or the environment, but no file."""
     parts = registry.read(settings.data)
     server, worker = parts.part("server"), parts.part("worker")
-    if server is not None and worker is not None and f"{server.url}/api" == api_url.rstrip("/"):
+    if server and worker and f"{server.url}/api" == api_url.rstrip("/"):
         if worker.account and worker.account != account(settings, worker.mark):
             raise buys_elsewhere(worker, source(settings), "deploy")
         return worker.rehearses

@@ -192,10 +192,7 @@ def desired_deployments(
     assets: AssetStore,
     upload_page: str | None = None,
 ) -> list[Desired]:
-    """The deployments of the specs; puts the media that the specs name into the asset store.
-
-    `upload_page` is where a person gives a file for a form; None without a receiver.
-    """
+    """The deployments of the specs; puts the media that they name into the store. `upload_page` takes files for forms."""
     problems: list[Diagnostic] = []
     desired: list[Desired] = []
     for source in sources.specs.values():
@@ -293,10 +290,7 @@ async def _never(**_: object) -> Any:
 
 
 def _with_defaults(schema: dict[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema of a form with what the entry gives as defaults.
-
-    Calls that `prefect sdk generate` writes leave a parameter out that equals its default.
-    """
+    """With what the entry gives: calls of `prefect sdk generate` leave out a parameter that equals its default."""
     for name, value in parameters.items():
         schema["properties"][name]["default"] = value
     if "required" in schema:

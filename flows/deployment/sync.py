@@ -95,10 +95,7 @@ def unspecified(
 
 @dataclass(frozen=True)
 class Desired:
-    """What Prefect gets of a deployment, ``flow/deployment``, and the spec that its runs read from the store.
-
-    Schedules by slug; by name the automations that start it by its id.
-    """
+    """What Prefect gets of ``flow/deployment``: schedules by slug, automations for its id by name; and its spec."""
 
     name: str
     fields: DeploymentUpdate
@@ -225,11 +222,7 @@ async def remove(client: PrefectClient, name: str, deployment_id: UUID) -> None:
 
 
 async def delete_orphans(client: PrefectClient) -> None:
-    """Deletes runs that were planned for our deployments and whose deployment is gone.
-
-    The server deletes them with the deployment, but its scheduler may store some after that, and a worker
-    would take them at their time.
-    """
+    """Deletes planned runs that the server's scheduler stored after their deployment of ours was deleted."""
     planned = flow_runs_with(tags=[OWNER_TAG, "auto-scheduled"], states=[StateType.SCHEDULED])
     runs = await read_flow_runs(client, planned)
     named = {"any_": list({run.deployment_id for run in runs if run.deployment_id})}

@@ -72,10 +72,7 @@ async def workers_online(pool: str, *, since: datetime | None = None) -> list[st
 
 
 async def machines_of(pool: str) -> set[str]:
-    """The machines of a pool's workers; this machine if it is the only one known.
-
-    A worker called ``NAME@MACHINE`` names its own; others run here if the server is on loopback.
-    """
+    """The machines of a pool's workers, which ``NAME@MACHINE`` names; others run here if the server is on loopback."""
     kind = "campaign"
     async with get_client() as client:
         local = is_loopback(str(client.api_url))

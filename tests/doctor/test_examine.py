@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from pydantic import SecretStr
 
-from rivya_flows.doctor.examine import HARMFUL, environment, left_running, python
+from rivya_flows.doctor.examine import HARMFUL, environment, left_running, packages, python
 from rivya_flows.money.live_guard import account
 from rivya_flows.process_identity import known
 from rivya_flows.processes.registry import LeftRunning, ManagedProcess, write
@@ -18,8 +19,23 @@ def test_harmless_values_of_harmful_variables_are_ok() -> None:
     assert [check.status for check in environment(given)] == ["ok"]
 
 
-def test_the_versions_of_python_and_packages_are_named() -> None:
-    assert [(check.status, check.name) for check in python()] == [("ok", ""), ("ok", "packages")]
+def test_the_packages_that_everything_needs_are_there() -> None:
+    assert {check.status for check in python()} == {"ok"}
+
+
+def test_a_package_that_is_missing_or_does_not_fit_is_a_problem() -> None:
+    required = [
+        "rivya-none>=1",
+        "prefect>=99",
+        "httpx<0.1,>=0",
+        "pydantic>=2",
+        'mcp>=99; extra == "mcp"',
+    ]
+    missing, old, new, _ = packages(required)
+    assert missing.message == "rivya-none is not installed"
+    assert re.fullmatch(r"prefect is 3\.[\d.]+, and rivya-flows needs >=99", old.message)
+    assert old.hint == "pip install 'prefect>=99'"
+    assert new.message.endswith("and rivya-flows needs <0.1,>=0")
 
 
 def test_a_worker_of_another_key_is_a_warning(tmp_path: Path) -> None:

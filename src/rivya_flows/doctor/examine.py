@@ -10,10 +10,20 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from functools import partial
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 from rivya_flows.doctor import checks as of_runs
 from rivya_flows.doctor.checks import Check, Checks, ok, problem, run_checks, warning
@@ -103,9 +113,28 @@ def examine(
 
 
 def python() -> Iterator[Check]:
+    """The interpreter and the packages that everything needs."""
     yield ok(f"{platform.python_version()} on {platform.system()}")
+    yield from packages(requires("rivya-flows") or ())
+
+
+def packages(required: Iterable[str]) -> Iterator[Check]:
+    """Whether the packages of these requirements are here, each in a version that fits; extras aside."""
+    name = "packages"
+    for one in map(Requirement, required):
+        if one.marker is not None and not one.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            found = version(one.name)
+        except PackageNotFoundError:
+            yield problem(f"{one.name} is not installed", "install rivya-flows again", name=name)
+            continue
+        if not one.specifier.contains(found, prereleases=True):
+            words = f"{one.name} is {found}, and rivya-flows needs {one.specifier}"
+            wanted = shlex.quote(f"{one.name}{one.specifier}")
+            yield problem(words, f"pip install {wanted}", name=name)
     versions = (f"{one} {version(one)}" for one in ("rivya-flows", "prefect"))
-    yield ok(", ".join(versions), name="packages")
+    yield ok(", ".join(versions), name=name)
 
 
 def extras(settings: Settings) -> Iterator[Check]:

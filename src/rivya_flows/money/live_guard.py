@@ -51,10 +51,7 @@ _TO_GO_ON = (
 
 @dataclass(frozen=True)
 class Spending:
-    """What a command is about to buy, in credits; `most` is None where only the service knows the price.
-
-    `caps` are what each limit leaves, by the words for it; None where it has the bounds of the plan.
-    """
+    """What a command is about to buy, in credits, and what each cap leaves (None: as the plan), by the words for it."""
 
     least: int
     most: int | None

@@ -32,11 +32,7 @@ _ANCHOR = datetime(2020, 1, 1)  # `DEFAULT_ANCHOR_DATE` of Prefect
 
 
 def most_dates(schedule: Schedule, now: datetime) -> tuple[int, int]:
-    """The most dates of a checked schedule in a day and in a month of its time zone.
-
-    Raises:
-        ValueError: Its cron cannot be read.
-    """
+    """The most dates in a day and in a month of its time zone; ValueError for a cron that cannot be read."""
     zone = ZoneInfo(schedule.timezone or "UTC")
     midnights = [datetime(now.year, 1, 1, tzinfo=zone) + timedelta(days=n) for n in range(731)]
     if (every := schedule.interval) is not None:

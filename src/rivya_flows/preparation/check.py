@@ -98,10 +98,7 @@ def unreadable(path: Path, error: UsageError) -> Diagnostic:
 def load_tests(
     path: Path, catalogue: Catalogue
 ) -> tuple[SpecWithTests | None, tuple[Diagnostic, ...]]:
-    """The tests in a file, with their spec; or None and what is wrong with the file.
-
-    A wrong spec is not a mistake of its tests, which may expect it.
-    """
+    """The tests in a file, with their spec, which they may expect to be wrong; or None and what is wrong with the file."""
     file = read_file(path)
     text = file.text.removeprefix("\ufeff")
     report = DiagnosticCollector(file.name, text)

@@ -51,10 +51,7 @@ def prefect_yaml(workflows: Iterable[Workflow]) -> str:
 
 
 def deployment(workflow: Workflow, deploy: Deploy) -> dict[str, Any]:
-    """One entry of ``deployments`` in ``prefect.yaml``, from which `rivya-flows deploy` reads too.
-
-    A checked spec has no ``{{`` here, which Prefect would fill in.
-    """
+    """One entry of ``deployments`` in ``prefect.yaml``; a checked spec has no ``{{``, which Prefect would fill in."""
     schedules = [  # a run reads `catchup` from its spec
         {"slug": f"schedule-{number}", **one.model_dump(exclude_none=True, exclude={"catchup"})}
         for number, one in enumerate(deploy.schedules, 1)

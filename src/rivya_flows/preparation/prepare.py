@@ -51,11 +51,8 @@ InputReader = Callable[[Workflow], Inputs]
 class RunRequest:
     """A run that somebody asks for; `budget`, `cache` and `labels` override those of the spec.
 
-    Attributes:
-        quote: Id of the quote that it runs.
-        fork: The run that finished work is taken from.
-        forked: The folder of that run; None for where the store has it.
-        wallet: Name of the wallet of that run; None: that of the process's key.
+    Finished work is taken from the run of `fork`, whose folder is `forked`, if not where the store has it, and
+    which bought with `wallet`.
     """
 
     spec: SpecFile
@@ -76,10 +73,8 @@ class RunRequest:
 class Market:
     """What a service offers at this moment.
 
-    Attributes:
-        balance: Credits in the wallet; None if it was not read.
-        usual: Seconds that a job usually takes there, by model, and a free step, as ``SPEC/STEP``.
-        wallet: Name of the wallet; None: that of the process's key.
+    `usual` are the seconds that a job takes there, by model, and a free step, as ``SPEC/STEP``; `wallet` is
+    None for that of the process's key.
     """
 
     catalogue: Catalogue
@@ -168,11 +163,9 @@ class PlanningStore:
     """Where a run is planned.
 
     Attributes:
-        look_up: Finds finished work.
-        pools: Gives the pools that match labels, as the service of the run has used them.
+        pools: Those that match labels, as the service of the run has used them.
         executes: Settings of this machine if it executes the run now: what its callbacks need must be there.
-        secret: Gives what signs the receiver's addresses: a file input that is one of them is the
-            medium in the store. None where there is no receiver.
+        secret: Signs the receiver's addresses: a file input that is one of them is the medium in the store.
     """
 
     assets: AssetStore
@@ -183,11 +176,7 @@ class PlanningStore:
 
 
 def prepare(request: RunRequest, market: Market, run_id: str, place: PlanningStore) -> Prepared:
-    """Checks everything and prices the run; spends and sends nothing.
-
-    Raises:
-        ExpressionError: The expressions of all items do too much work.
-    """
+    """Checks everything and prices the run; spends and sends nothing."""
     spec, catalogue, assets = request.spec, market.catalogue, place.assets
     workflow = load_spec(spec, catalogue)
     files = spec.files and each_found(  # with their paths on this machine

@@ -166,12 +166,7 @@ def assets_at(named: Iterable[str], folder: Path | None, assets: AssetStore) -> 
 
 @dataclass(frozen=True)
 class InputValues:
-    """Values of inputs as texts, to be read once the workflow is known.
-
-    Attributes:
-        assignments: ``NAME=VALUE`` texts; they win over the file.
-        text: Of a YAML or JSON file of values.
-    """
+    """Values of inputs as texts, to be read once the workflow is known: ``NAME=VALUE`` wins over the file."""
 
     assignments: Sequence[str]
     text: str | None
