@@ -69,7 +69,8 @@ async def connected(otherwise: str = "") -> AsyncIterator[PrefectClient]:
     with refusals("prefect"):
         async with get_client() as client:
             if problem := await health_problem(client):
-                url, answer = shown_url(str(client.api_url)), getattr(problem, "response", None)
+                url = shown_url(str(client.api_url).rstrip("/"))
+                answer = getattr(problem, "response", None)
                 if answer is None:
                     hint = f"start it, or set PREFECT_API_URL to a running one{otherwise}"
                     raise UsageError(f"no Prefect server answers at {url}", hint) from problem
