@@ -135,7 +135,6 @@ def test_the_named_folder_goes_before_the_current_one(
 def test_an_edited_spec_is_compiled_anew(tmp_path: Path) -> None:
     path = put(tmp_path / "specs", "tea-time")
     before = campaigns.tea_time
-    assert campaigns.tea_time is before
     path.write_text(path.read_text() + "x-note: later\n")
     assert campaigns.tea_time.version != before.version
 
