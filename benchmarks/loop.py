@@ -39,7 +39,7 @@ from rivya_flows.engine.jobs import CollectedJob
 from rivya_flows.engine.loop import Engine
 from rivya_flows.engine.run import A, Run
 from rivya_flows.engine.run_context import RunContext, ServiceConnection
-from rivya_flows.preparation.prepare import Market, RunRequest, prepare
+from rivya_flows.preparation.prepare import Market, PlanningStore, RunRequest, prepare
 from rivya_flows.preparation.spec_file import SpecFile
 from rivya_flows.queue.actions import Collect
 from rivya_flows.receipt.report import RunReporter
@@ -190,9 +190,8 @@ async def executed(url: str, folder: Path, items: int, parallel: int) -> Blocked
         ready = prepare(
             RunRequest(SpecFile(text, "pictures.yaml", None), lambda _: {}),
             Market(shipped(), "bench", 1_000_000),
-            run_id=run_id,
-            assets=assets,
-            look_up=lambda _: None,
+            run_id,
+            PlanningStore(assets),
         )
         journal.create(ready.frozen, folder)
         client = cast("RivyaClient", SimpleNamespace(credits=service))

@@ -25,6 +25,7 @@ from rivya_flows.flows.stopping import StoppedError, stoppable
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.markdown import paragraphs
 from rivya_flows.plans.run_form import CREDENTIALS, inputs_from, run_name, signature_of
+from rivya_flows.preparation.deploy_blocks import ENTRYPOINT_MODULE, attribute_of
 from rivya_flows.store.deployments import DeployedSpec
 
 if TYPE_CHECKING:  # a run has no deployment to make
@@ -32,7 +33,6 @@ if TYPE_CHECKING:  # a run has no deployment to make
 
     from rivya_flows.runs.results import Receipt
 
-ENTRYPOINT_MODULE = "rivya_flows.flows.campaigns"
 _OF_MODULE = {"entrypoint_type": EntrypointType.MODULE_PATH}
 _MADE_UP = re.compile("[A-Za-z]+-[A-Za-z]+")
 """A flow run's name that nobody may have typed: its server and the form of its UI join two words."""
@@ -145,11 +145,6 @@ inputs by their own names, and the wallet of the credentials, or None for the ke
 Announce = Callable[[Exception, Literal["cancelled", "failed"]], Awaitable[None]]
 
 _CANCELLED = "the run was cancelled; bought jobs continue"
-
-
-def attribute_of(name: str) -> str:
-    """The attribute of `rivya_flows.flows.campaigns` that serves the spec called `name`."""
-    return name.replace("-", "_")
 
 
 _COMPLETED = {"completed": "Completed", "suspended": "AwaitingAnswer", "skipped": "Skipped"}

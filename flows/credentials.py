@@ -126,8 +126,7 @@ async def load_wallet(name: str) -> WalletCredentials:
 
 async def secret_block(name: str) -> SecretStr | None:
     """The value of a `Secret` block on the current Prefect server; None if there is none."""
-    # Imported here: most runs need no block, and the import is slow.
-    from prefect.blocks.system import Secret
+    from prefect.blocks.system import Secret  # slow, and most runs need no block
 
     block: Any = await read_block(partial(Secret.aload, name), f"the secret block {name!r}")
     return None if block is None else SecretStr(str(block.get()))
@@ -154,6 +153,5 @@ async def read_block(load: Callable[[], Awaitable[T]], what: str) -> T | None:
         if isinstance(error, PrefectHTTPStatusError):
             said = f"{url} answers with HTTP {error.response.status_code}"
             hint = "check PREFECT_API_AUTH_STRING or PREFECT_API_KEY"
-        raise UsageError(
-            f"PREFECT_API_URL: {said} when asked for {what}", f"{RUN_HERE}; or {hint}"
-        ) from error
+        message = f"PREFECT_API_URL: {said} when asked for {what}"
+        raise UsageError(message, f"{RUN_HERE}; or {hint}") from error

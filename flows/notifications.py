@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import cast
 
 from prefect.blocks.abstract import NotificationBlock, NotificationError
@@ -21,7 +22,6 @@ from prefect.exceptions import ObjectNotFound
 
 from rivya_client.printable import one_line
 from rivya_flows.errors import UsageError
-from rivya_flows.flows.deploy_blocks import OWNER_TAG
 from rivya_flows.flows.paging import read_all
 from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL, has_no_recipient
 from rivya_flows.flows.questions import WAKER
@@ -38,10 +38,16 @@ from rivya_flows.flows.recovery.automations import (
 )
 from rivya_flows.flows.recovery.waker import SWEEP
 from rivya_flows.flows.sync import connected
+from rivya_flows.preparation.deploy_blocks import OWNER_TAG
 
-_TEST_SUBJECT = "rivya-flows: a test"
 _TEST_BODY = "Messages about runs arrive here. `rivya-flows automations test` sent this one."
-_MOST_WORDS = 300  # characters of a reason
+
+
+_CREATE_BLOCK = (
+    "create one under Blocks in Prefect's pages, such as Slack Webhook, and name it as TYPE/NAME:"
+    " slack-webhook/team; a program that saves one needs PREFECT_API_URL, and PREFECT_API_AUTH_STRING for"
+    " the server of `up`, or it saves it elsewhere"
+)
 
 
 async def notification_block(client: PrefectClient, block: str) -> BlockDocument:
@@ -52,10 +58,9 @@ async def notification_block(client: PrefectClient, block: str) -> BlockDocument
     except ObjectNotFound:
         found = None
     if found is not None and _notifies(found):
-        try:
+        loaded: object = None
+        with suppress(Exception):  # its type may be installed on the server alone
             loaded = await Block.aload(block, client=client)
-        except Exception:  # its type may be installed on the server alone
-            return found
         if has_no_recipient(loaded):
             raise UsageError(
                 f"the block {block!r:.200} has an address that its service does not have",
@@ -65,14 +70,8 @@ async def notification_block(client: PrefectClient, block: str) -> BlockDocument
     known = await read_all(client.read_block_documents, include_secrets=False)
     names = [f"{one.block_type.slug}/{one.name}" for one in known if one.block_type and _notifies(one)]  # fmt: skip
     what = "sends no notifications" if found else "does not exist on the Prefect server"
-    raise UsageError(
-        f"the block {block!r:.200} {what}",
-        f"choose one of: {', '.join(names)}"
-        if names
-        else "create one under Blocks in Prefect's pages, such as Slack Webhook, and name it as TYPE/NAME:"
-        " slack-webhook/team; a program that saves one needs PREFECT_API_URL, and PREFECT_API_AUTH_STRING for"
-        " the server of `up`, or it saves it elsewhere",
-    )
+    choose = f"choose one of: {', '.join(names)}"
+    raise UsageError(f"the block {block!r:.200} {what}", choose if names else _CREATE_BLOCK)
 
 
 async def send_test(client: PrefectClient, block: str) -> str | None:
@@ -80,11 +79,11 @@ async def send_test(client: PrefectClient, block: str) -> str | None:
     try:
         loaded = cast("NotificationBlock", await Block.aload(block, client=client))
         with loaded.raise_on_failure():
-            await loaded.notify(subject=_TEST_SUBJECT, body=_TEST_BODY)
+            await loaded.notify(subject="rivya-flows: a test", body=_TEST_BODY)
     except NotificationError as error:
         # Lines below a warning name the address.
         said = re.findall(r"^\s*\[(?:WARNING|ERROR)\]: (.*)", error.log, re.MULTILINE)
-        return one_line(" ".join(said))[:_MOST_WORDS] or "the service refused it"
+        return one_line(" ".join(said))[:300] or "the service refused it"
     except Exception as error:  # a block may raise anything, and its words may have the address
         answer = getattr(error, "response", None)
         status = getattr(answer, "status_code", None)
@@ -142,23 +141,18 @@ nothing is bought twice.
 {{% if flow_run %}}{{{{ flow_run | ui_url or "" }}}}{{% endif %}}"""
 
 
-async def apply_recovery() -> dict[str, str]:
-    """As `ensure_automations`, with the heartbeat that is set for this process."""
-    async with connected():
-        return await ensure_automations(heartbeat_seconds=configured_heartbeat())
-
-
-async def apply_notification(
-    block: str, ends: Collection[str], spec: str | None = None
+async def apply(
+    block: str | None, ends: Collection[str], spec: str | None = None
 ) -> dict[str, str]:
-    """Makes or updates the automation that sends how runs end through a block; one that is off stays off.
+    """Makes or updates the automation that sends how runs end through a block, or without one those of lost runs.
 
-    Gives what was done to it, by its name: `made`, `changed` or `unchanged`.
+    One that is off stays off. Gives what was done, by name: `made`, `changed` or `unchanged`.
     """
     async with connected() as client:
+        if block is None:
+            return await ensure_automations(heartbeat_seconds=configured_heartbeat())
         found = await notification_block(client, block)
-        wanted = notification(block, found, ends, spec)
-        return await ensure(client, wanted)
+        return await ensure(client, notification(block, found, ends, spec))
 
 
 async def try_notifications(blocks: Sequence[str]) -> dict[str, str | None]:
@@ -200,7 +194,7 @@ async def remove_automation(name: str) -> None:
 def notification(
     block: str, document: BlockDocument, ends: Collection[str], spec: str | None
 ) -> AutomationCore:
-    """The automation that `apply_notification` makes; its name says the block and the spec."""
+    """The automation that sends ends; its name says the block and the spec."""
     of = f" of {spec}" if spec else ""
     body = _BODY
     if block.startswith("discord-webhook/"):  # which refuses more than 2,000 characters

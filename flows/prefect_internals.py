@@ -1,9 +1,7 @@
 """What we use of Prefect beyond its documented interface: here, in `flows.worker.prefect_internals`, and nowhere else.
 
-Only `CampaignWorker` overrides private methods of its base class; the test below lists them, and why.
-All of it was read from Prefect 3.9.1, in the files that each docstring names (relative to the
-package `prefect`); pyproject.toml pins the minor version. tests/flows/test_prefect_internals.py
-checks every assumption and that no other module makes one.
+Each docstring names the files of Prefect 3.9.1 that it was read from; pyproject.toml pins the minor version.
+tests/flows/test_prefect_internals.py checks every assumption, and that only `CampaignWorker` makes others.
 
 Importing this module does not import Prefect: a server starts while Prefect is still loading.
 """
@@ -41,17 +39,13 @@ READ_FROM = "3.9"
 
 
 def api_app() -> ASGIApp:
-    """Prefect's API and UI as `prefect server start` serves them.
-
-    Read from server/api/server.py, `create_app`. If it changes, no local server starts.
-    """
+    """Prefect's API and UI as `prefect server start` serves them: server/api/server.py, `create_app`."""
     from prefect.server.api.server import create_app
 
     return create_app(final=True)
 
 
-TURN_SECONDS = 60.0
-"""How long a transaction waits for those before it; Prefect's busy timeout is the same."""
+TURN_SECONDS = 60.0  # that a transaction waits for those before it; as Prefect's busy timeout
 
 _turn: ContextVar[list[bool] | None] = ContextVar("_turn", default=None)
 
@@ -59,12 +53,10 @@ _turn: ContextVar[list[bool] | None] = ContextVar("_turn", default=None)
 def write_in_turns() -> None:
     """Makes each transaction on SQLite in this process begin as a writer, one after the other.
 
-    A transaction that reads before it writes is refused at once if another one wrote in between
-    ("database is locked", HTTP 503), whatever the busy timeout. In turns, and asked for before the
-    connection: SQLite wakes those that wait in no order, and they would keep the pool's connections
-    from readers. A transaction within another one begins as Prefect began it. Read from
-    server/database/configurations.py, `AioSqliteConfiguration.begin_transaction`, which all
-    transactions of the server pass. If it changes, forms and answers are refused under load.
+    SQLite refuses one that reads before it writes if another one wrote in between ("database is locked",
+    HTTP 503), whatever the busy timeout. A turn is asked for before the connection: SQLite wakes those
+    that wait in no order, and they would keep the pool's connections from readers. Read from
+    server/database/configurations.py: all transactions of the server pass `begin_transaction`.
     """
     from prefect.server.database.configurations import AioSqliteConfiguration
 
@@ -75,7 +67,7 @@ def write_in_turns() -> None:
     async def in_turn(
         self: AioSqliteConfiguration, session: AsyncSession, with_for_update: bool = False
     ) -> AsyncIterator[AsyncSessionTransaction]:
-        if _turn.get():
+        if _turn.get():  # within another one
             async with begin(self, session, with_for_update) as transaction:
                 yield transaction
             return
@@ -97,46 +89,19 @@ def write_in_turns() -> None:
 
 
 LEASES_ON_DISK = "prefect.server.concurrency.lease_storage.filesystem"
-"""The module that keeps the leases of concurrency slots in files.
+"""Keeps the leases of concurrency slots in files: in memory, a slot that is held when the server ends is never freed."""
 
-Read from server/concurrency/lease_storage/. If it moves, no local server starts. The default, in
-memory, loses its leases when the server ends: a slot that is held then is never freed.
-"""
-
-UI_PASSWORD_KEY = "prefect-password"  # the name of the entry
-"""Where both UIs keep the password, in `localStorage`: Base64 of ``user:password``.
-
-Read from server/ui and server/ui-v2. If it changes, the UI asks for the password of `up`.
-"""
+UI_PASSWORD_KEY = "prefect-password"
+"""Where server/ui and server/ui-v2 keep the password, in `localStorage`: Base64 of ``user:password``."""
 
 RUN_COUNT_LABEL = "prefect.run-count"
-"""The label of a flow run's events that counts its executions, as a string.
-
-Read from server/models/events.py. If it changes, crashed runs are not started again by the
-automation, only by the sweep of `recovery.waker`.
-"""
-
-
-async def is_on_sqlite(client: PrefectClient, flow: str) -> bool:
-    """Whether a server keeps its rows in SQLite, which its settings hide.
-
-    A backslash in a pattern escapes the next character in PostgreSQL, and is a character in SQLite.
-    Read from server/schemas/filters.py, `FlowFilterName`. If it changes, doctor overlooks SQLite.
-    """
-    from prefect.client.schemas.filters import FlowFilter
-
-    async def found(pattern: str) -> bool:
-        named = FlowFilter.model_validate({"name": {"like_": pattern}})
-        return bool(await client.read_flows(flow_filter=named, limit=1))
-
-    return await found(flow) and not await found(flow.replace("-", r"\-"))
+"""The label of a flow run's events that counts its executions, as a string: server/models/events.py."""
 
 
 def made_by(run: FlowRun, schedules: Iterable[DeploymentSchedule]) -> DeploymentSchedule | None:
     """The schedule that made a flow run, also by its slug: deploying again may give it another id. None: no such.
 
-    Read from server/models/deployments.py: `created_by` shows the slug, or the schedule's class
-    where it has none, and the schedule's id. If it changes, every scheduled run is skipped.
+    Read from server/models/deployments.py: `created_by` shows the schedule's id, and its slug if it has one.
     """
     if not run.auto_scheduled or run.created_by is None:
         return None
@@ -147,10 +112,9 @@ def made_by(run: FlowRun, schedules: Iterable[DeploymentSchedule]) -> Deployment
 async def dates_of(
     schedule: SCHEDULE_TYPES, most: int, begin: datetime, end: datetime | None = None
 ) -> list[datetime]:
-    """The first dates of a schedule from a moment on, as the server plans them, in its time zone.
+    """The first dates of a schedule from a moment on, at most 1,000, as the server plans them, in its time zone.
 
-    Read from server/schemas/schedules.py: each class has the fields of the client's class of the same
-    name, and `get_dates`, which gives at most 1,000.
+    Read from server/schemas/schedules.py: each class has the fields of the client's class of the same name.
     """
     from prefect.server.schemas import schedules
 
@@ -179,10 +143,8 @@ ROUTINE_LINES: Mapping[str, tuple[str, ...]] = {
 }
 """Beginnings of lines, by logger, that say nothing new or something wrong.
 
-Each task run that ended well is in the graph; a flow run that is cancelled, suspended or scheduled
-again logs an error that it "finished". Each worker of a pool says that it submits a flow run, and
-all but one then that they do not. Read from flow_engine.py, task_engine.py and workers/base.py. If
-the text changes, the log shows these lines again.
+A flow run that is suspended or scheduled again logs an error that it "finished"; each worker of a pool says that
+it submits a flow run. Read from flow_engine.py, task_engine.py and workers/base.py.
 """
 
 
@@ -190,7 +152,7 @@ def executed_before() -> bool:
     """Whether the flow run of this process was executed before: retried, or resumed.
 
     Read from server/orchestration/core_policy.py: a retry raises `run_count`; a resumed run keeps
-    its count and has a `total_run_time`. If it changes, a resumed run shows its artifacts twice.
+    its count and has a `total_run_time`.
     """
     from prefect.context import FlowRunContext
 
@@ -203,8 +165,7 @@ def call_counts(context: FlowRunContext) -> dict[str, int | str]:
     """What the calls in one attempt of a flow run are counted in, by any names.
 
     Read from context.py and _internal/engine.py: the context is made anew for each attempt, and
-    Prefect keeps its own counts there under the keys of tasks. If it changes, two equal calls of a
-    campaign in one flow are one run, or a flow that calls campaigns fails.
+    Prefect keeps its own counts there under the keys of tasks.
     """
     return context.task_run_dynamic_keys
 
@@ -212,10 +173,8 @@ def call_counts(context: FlowRunContext) -> dict[str, int | str]:
 class Boxed:
     """A task's result that the graph cannot take for another one.
 
-    Prefect takes an argument for a task's result if it has the `id()` of one, also if that result
-    is gone and its memory is used again. It is right only about objects that can be referenced
-    weakly and that it does not look into. Edges come from `wait_for` instead. Read from
-    utilities/engine/__init__.py, `link_state_to_result`. If it changes, the graph has wrong edges.
+    Prefect takes an argument for a task's result if it has the `id()` of one that is gone, but for objects
+    that can be referenced weakly. Read from utilities/engine/__init__.py, `link_state_to_result`.
     """
 
     def __init__(self, value: Any) -> None:
@@ -227,9 +186,7 @@ def task_named(
 ) -> Task[..., Any]:
     """The task under a name of its own that calls another function, without arguments.
 
-    Read from task_engine.py, which calls `task.fn`, and tasks.py, which formats the run's name
-    with `str.format`. If it changes, task runs end without the result that the run waits for, or
-    a key with braces fails.
+    Read from task_engine.py, which calls `task.fn`, and tasks.py, which formats the run's name with `str.format`.
     """
     from prefect.cache_policies import NO_CACHE
 
@@ -249,8 +206,7 @@ def goes_on_elsewhere() -> bool:
     """Whether the signal that stops this flow run comes from a container that is taken away.
 
     `prefect flow-run execute` has then rescheduled the flow run, or leaves that to who started the
-    container. Read from cli/flow_run.py, `_termination_intent`, and _internal/control_listener.py.
-    If it changes, such a run counts as cancelled until it continues.
+    container. Read from cli/flow_run.py, `_termination_intent`.
     """
     from prefect._internal.control_listener import get_intent
 
@@ -260,9 +216,8 @@ def goes_on_elsewhere() -> bool:
 async def send_event(event: Event) -> None:
     """Sends an event, with what is related to this flow run, and returns once the server has it.
 
-    `emit_event` leaves that to a thread, which ends with its process. The server takes an event of one
-    id once. Read from events/worker.py, `attach_related_resources_from_context`, and
-    server/api/events.py, `create_events`. If it changes, ends of runs are not announced, but by Prefect.
+    `emit_event` leaves that to a thread, which ends with its process. The server takes an event of one id once.
+    Read from events/worker.py, `attach_related_resources_from_context`, and server/api/events.py.
     """
     from prefect import get_client
     from prefect.events.related import related_resources_from_run_context
@@ -288,9 +243,7 @@ def _senders() -> tuple[Any, ...]:
 async def send_pending(seconds: float) -> None:
     """Sends the events and logs that Prefect's threads in this process still hold.
 
-    Read from events/worker.py, logging/handlers.py and _internal/concurrency/services.py: a service
-    is drained by `drain_all`, and warns on the logger of its class name about what it still holds.
-    If it changes, the last events and log lines of a run are lost.
+    Read from _internal/concurrency/services.py: a service warns on the logger of its class name of what it holds.
     """
     for worker in _senders():
         logger = logging.getLogger(worker.__name__)
@@ -307,9 +260,8 @@ async def send_pending(seconds: float) -> None:
 def drop_pending() -> None:
     """Forgets the events and logs that Prefect's threads in this process still hold.
 
-    For a server that died: each of them would be sent again and again for a minute, one after the
-    other, and the process would not exit before. Read from _internal/concurrency/services.py:
-    a service ends when its task is cancelled. If it changes, such a process exits late.
+    The process would not exit before each was sent to a dead server for a minute. Read from
+    _internal/concurrency/services.py: a service ends when its task is cancelled.
     """
     for service in [one for worker in _senders() for one in worker._instances.values()]:
         if service._task is not None and service._loop is not None:
@@ -318,11 +270,7 @@ def drop_pending() -> None:
 
 
 def has_no_recipient(block: object) -> bool:
-    """Whether a notification block took its address for none of its service, and sends nothing.
-
-    Read from blocks/notifications.py, `AbstractAppriseNotificationBlock`. If it changes, a wrong address is
-    found by a message.
-    """
+    """Whether a notification block took its address for none of its service: blocks/notifications.py."""
     client = getattr(block, "_apprise_client", None)
     return client is not None and not len(client)
 
@@ -339,8 +287,7 @@ async def last_response(
 
     Prefect itself reads an answer only of the form that is suspended now. Read from
     input/run_input.py: the keys are ``suspended-KEY-schema`` and ``suspended-KEY-response``, or
-    begin with ``paused-``, and the server lists them in the order of their creation. If it changes,
-    answers given in a form are not seen, and the run asks again.
+    begin with ``paused-``, and the server lists them in the order of their creation.
     """
     found = await client.filter_flow_run_input(flow_run_id, "", limit=_INPUTS, exclude_keys=set())
     ours = (f"suspended-{key_prefix}", f"paused-{key_prefix}")
@@ -358,9 +305,8 @@ async def resume_suspended(
     """Resumes a flow run that waits with a form; False if it does not, or just was resumed.
 
     Read from flow_runs.py: Prefect stores the form a moment after the state. A process that dies in
-    between leaves a run that nobody can resume with values; its state is set instead. Read from
-    server/api/flow_runs.py: two that resume at once get one ACCEPT. If it changes, deadlines of
-    questions do not act.
+    between leaves a run that nobody can resume with values; its state is set instead. Of two that
+    resume at once one gets ACCEPT: server/api/flow_runs.py.
     """
     from prefect.client.schemas.responses import SetStateStatus
     from prefect.exceptions import PrefectHTTPStatusError

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import re
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
@@ -16,11 +16,12 @@ from prefect.settings import get_current_settings
 
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.errors import RivyaError, StoreError
-from rivya_flows.flows.compiler import CampaignFlow, attribute_of, compile_flow, failing_flow
+from rivya_flows.flows.compiler import CampaignFlow, compile_flow, failing_flow
 from rivya_flows.flows.execution.deployment_run import run_deployment
 from rivya_flows.flows.execution.run_events import announce_failure
 from rivya_flows.flows.run_ids import run_id_of
 from rivya_flows.language.workflow import Workflow
+from rivya_flows.preparation.deploy_blocks import attribute_of
 from rivya_flows.preparation.spec_file import (
     SpecFile,
     deployed_file,
@@ -41,16 +42,14 @@ _FILE = "file_2F_"
 
 
 def spec_folders() -> tuple[Path, ...]:
-    """The folder of ``RIVYA_FLOWS_SPECS``, ``specs`` here, and ``specs`` of a checkout; the first one that has a spec wins.
-
-    A worker runs in a temporary folder, so it finds only the first and the last.
-    """
-    named = read_settings().rivya_flows_specs
+    """The folder of ``RIVYA_FLOWS_SPECS``, ``specs`` here (not of a worker), and ``specs`` of a checkout; the first wins."""
     beside = Path(__file__).resolve().parent.parent / "specs"
-    folders = [Path.cwd() / "specs", beside]
-    if named is not None:
-        folders.insert(0, named.expanduser().absolute())
-    return tuple(dict.fromkeys(folders))
+    return tuple(dict.fromkeys([*_named_folder(), Path.cwd() / "specs", beside]))
+
+
+def _named_folder() -> list[Path]:
+    named = read_settings().rivya_flows_specs
+    return [] if named is None else [named.expanduser().absolute()]
 
 
 def spec_files() -> dict[str, Path]:
@@ -63,24 +62,18 @@ def spec_files() -> dict[str, Path]:
 
 
 def flow_of(attribute: str) -> CampaignFlow:
-    """The flow of the spec with that attribute; an edited spec is compiled again.
-
-    A process that executes a flow run gets the flow of the run's own journal if there is one, else that of the
-    deployed spec, else that of the file here; and a flow that fails instead of an exception. Without a flow run
-    an `AttributeError` says where the spec was looked for.
-    """
+    """The flow of the spec with that attribute, for the flow run of this process if it executes one."""
     if not flow_run.id:
         return _on_disk(attribute)
     return flow_for_run(attribute, flow_run.id, read_settings())
 
 
 def flow_for_run(attribute: str, flow_run_id: str, settings: Settings) -> CampaignFlow:
-    """The flow of a flow run, as `flow_of` finds it; one that fails where there is none."""
+    """The flow of the run's own journal, else of the deployed spec, else of the file here; else one that fails."""
     try:
-        with contextlib.closing(Journal(settings.store_url)) as journal:
-            made = _begun(attribute, flow_run_id, journal) or _deployed(
-                attribute, journal, settings
-            )
+        with closing(Journal(settings.store_url)) as journal:
+            begun = _begun(attribute, flow_run_id, journal)
+            made = begun or _deployed(attribute, journal, settings)
         return made or _on_disk(attribute)
     except (AttributeError, RivyaError) as error:
         return failing_flow(attribute, error, announce_failure, _parameters(flow_run_id))
@@ -90,13 +83,13 @@ def _parameters(flow_run_id: str) -> tuple[str, ...]:
     """The names of what a flow run is called with; none for one that was deleted."""
     if get_current_settings().api.url is None:
         return ()
-    with contextlib.suppress(ObjectNotFound), get_client(sync_client=True) as client:
+    with suppress(ObjectNotFound), get_client(sync_client=True) as client:
         return tuple(client.read_flow_run(UUID(flow_run_id)).parameters)
     return ()
 
 
 def flow_of_file(path: Path) -> CampaignFlow:
-    """The flow of a spec anywhere, by an absolute path, which processes of its deployments find by the attribute."""
+    """The flow of a spec by its absolute path, which is in its attribute, so that processes of its deployments find it."""
     written = re.sub(r"[^A-Za-z0-9]", lambda match: f"_{ord(match[0]):X}_", str(path))
     spec = read_spec(path)
     return _flow(f"file{written}", load_spec(spec, shipped()), spec.text, spec)
@@ -115,20 +108,13 @@ def _on_disk(attribute: str) -> CampaignFlow:
         advice = f"did you mean {close!r}?" if close else "set RIVYA_FLOWS_SPECS to its folder"
         raise AttributeError(f"no spec for {attribute!r} in {looked}; {advice}")
     path = files[attribute]
-    # An included spec may be edited while the one that includes it is not.
-    stamps = tuple(one.stat().st_mtime_ns for one in sorted(path.parent.rglob("*.yaml")))
-    return _compiled(path, path.read_text(encoding="utf-8"), stamps)
-
-
-@functools.lru_cache(maxsize=64)
-def _compiled(path: Path, text: str, _stamps: tuple[int, ...]) -> CampaignFlow:
-    spec = SpecFile(text, str(path), path.parent)
+    spec = SpecFile(path.read_text(encoding="utf-8"), str(path), path.parent)
     workflow = load_spec(spec, shipped())
     name = workflow.name
-    if attribute_of(name) != attribute_of(path.stem):
+    if attribute_of(name) != attribute:
         # Deployments are named after the spec, and are looked up here by file.
         raise AttributeError(f"{path}: its name is {name!r}; call the file {name}.yaml")
-    return _flow(attribute_of(name), workflow, text, replace(spec, name=f"{name}.yaml"))
+    return _flow(attribute, workflow, spec.text, replace(spec, name=f"{name}.yaml"))
 
 
 def _flow(
@@ -181,11 +167,10 @@ def _deployed(attribute: str, journal: Journal, settings: Settings) -> CampaignF
 def _edits(attribute: str, spec: DeployedSpec) -> tuple[str, ...]:
     """Warns of a file on this machine that was edited after it was deployed."""
     # Elsewhere lie other specs of that name, such as the examples of this package.
-    named = read_settings().rivya_flows_specs
     path = spec_files().get(attribute)
-    if named is None or path is None or path.parent != named.expanduser().absolute():
+    if path is None or path.parent not in _named_folder():
         return ()
-    with contextlib.suppress(OSError, UnicodeDecodeError):
+    with suppress(OSError, UnicodeDecodeError):
         read = {"": path.read_text(encoding="utf-8")} | {
             one: (path.parent / one).read_text(encoding="utf-8") for one in spec.includes
         }

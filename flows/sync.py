@@ -64,21 +64,18 @@ async def sync(
 
 
 @asynccontextmanager
-async def connected() -> AsyncIterator[PrefectClient]:
-    """A client of the server; `UsageError` if that does not answer, or refuses a request."""
+async def connected(otherwise: str = "") -> AsyncIterator[PrefectClient]:
+    """A client of the server; `UsageError`, whose hint ends so, if that does not answer or refuses a request."""
     with refusals("prefect"):
         async with get_client() as client:
             if problem := await health_problem(client):
-                url, answer = shown_url(str(client.api_url)), getattr(problem, "response", None)
+                url = shown_url(str(client.api_url).rstrip("/"))
+                answer = getattr(problem, "response", None)
                 if answer is None:
-                    raise UsageError(
-                        f"no Prefect server answers at {url}",
-                        "start it, or set PREFECT_API_URL to a running one",
-                    )
-                raise UsageError(
-                    f"{url} answers with HTTP {answer.status_code}",
-                    password_hint(answer.status_code),
-                )
+                    hint = f"start it, or set PREFECT_API_URL to a running one{otherwise}"
+                    raise UsageError(f"no Prefect server answers at {url}", hint) from problem
+                words, status = f"{url} answers with HTTP", answer.status_code
+                raise UsageError(f"{words} {status}", password_hint(status) + otherwise)
             yield client
 
 

@@ -24,7 +24,7 @@ from audit import audit
 from cluster_processes import Cluster, MissingError
 from cluster_server import OVER
 
-from rivya_flows.flows.deploy_blocks import WORK_POOL
+from rivya_flows.preparation.deploy_blocks import WORK_POOL
 
 DEPLOYMENT = "load/load"
 JOB_SECONDS = 2.0

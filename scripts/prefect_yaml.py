@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from rivya_client.catalogue.snapshot import shipped
-from rivya_flows.flows.deploy_blocks import prefect_yaml
 from rivya_flows.language.workflow import Workflow
+from rivya_flows.preparation.deploy_blocks import prefect_yaml
 from rivya_flows.preparation.spec_file import specs_at
 from rivya_flows.spec.load import load
 

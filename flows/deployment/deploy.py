@@ -1,32 +1,54 @@
-"""Deploys specs: one deployment for each `deploy:` entry; touches nothing that is not ours."""
+"""Deploys specs: one deployment for each `deploy:` entry; says what starts by itself, touches nothing that is not ours."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from contextlib import closing, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import WorkPool
 from prefect.client.schemas.responses import DeploymentResponse
+from prefect.client.schemas.schedules import (
+    SCHEDULE_TYPES,
+    CronSchedule,
+    IntervalSchedule,
+    RRuleSchedule,
+)
+from prefect.events.schemas.automations import EventTrigger
 from prefect.exceptions import ObjectNotFound
 
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.engine.publishing import upload_page
 from rivya_flows.environment import variables
-from rivya_flows.errors import UsageError
+from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.flows.credentials import RivyaCredentials
-from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL, first_block
-from rivya_flows.flows.deployment.desired import GivenSpecs, desired_deployments, read_specs
-from rivya_flows.flows.deployment.spending import deployed_spending
+from rivya_flows.flows.deployment.desired import (
+    DeployOptions,
+    GivenSpecs,
+    desired_deployments,
+    prefect_schedule,
+    read_specs,
+)
 from rivya_flows.flows.deployment.sync import (
     Change,
     Desired,
+    automations_of,
     delete_orphans,
+    environment_of,
+    is_ours,
     read_existing,
     reconcile,
     remove,
@@ -38,26 +60,33 @@ from rivya_flows.flows.deployment.work_pools import (
     lacks_package,
     machines_of,
 )
+from rivya_flows.flows.prefect_internals import dates_of
 from rivya_flows.flows.recovery.automations import configured_heartbeat, ensure_automations
 from rivya_flows.flows.sync import connected, refusals
+from rivya_flows.language.workflow import Deploy, Schedule, Workflow
 from rivya_flows.money.live_guard import (
     Confirm,
+    DeployedSpending,
+    Start,
     account,
     agree_to_spending,
     buys_elsewhere,
     is_rehearsal,
     source,
 )
+from rivya_flows.money.most_dates import most_dates
+from rivya_flows.preparation.deploy_blocks import OWNER_TAG, SPEC_VARIABLE, WORK_POOL, first_block
+from rivya_flows.preparation.spec_file import deployed_file, load_spec
 from rivya_flows.processes import registry
 from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings
+from rivya_flows.steps.registry import kind_of_step
 from rivya_flows.store.assets import AssetStore
-from rivya_flows.store.deployments import keep_spec
+from rivya_flows.store.deployments import deployed_spec, keep_spec
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.shared_store_checks import this_machine, unshared
 
-_AT_ONCE = 6
-"""Concurrent requests: with more, a server on SQLite only waits for its own locks."""
+_AT_ONCE = 6  # with more requests, a server on SQLite only waits for its own locks
 
 _INVALID = "compare job variables with the variables of the work pool's template"
 
@@ -66,30 +95,16 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True)
-class DeployOptions:
-    """What to deploy, and how; `sources` were read from the paths and agreed to before, if they are given."""
-
-    paths: Sequence[Path]
-    work_pool: str | None = None
-    collection: str | None = None
-    prune: bool = False
-    dry: bool = False
-    single_machine: bool = False
-    job_variables: Mapping[str, Any] = field(default_factory=dict)
-    sources: GivenSpecs | None = None
-
-
-@dataclass(frozen=True)
 class Deployed:
     """What was done.
 
-    `left` are deployments of ours that no given spec has and that stay: without `prune`, or because their spec
-    may still exist. `without` are specs that have no `deploy:` entry, with one that they could have, as YAML.
+    `stale` and `unsure` are deployments of ours that no given spec has and that stay: until `prune`, or because
+    their spec may still exist. `without` are specs without a `deploy:` entry, with one that they could have.
     """
 
     changes: list[Change]
-    left: tuple[str, ...]
     stale: tuple[str, ...]
+    unsure: tuple[str, ...]
     without: Mapping[str, str]
     pools: tuple[str, ...]
     notes: tuple[str, ...]
@@ -101,31 +116,20 @@ async def deploy(
     tell: Callable[[str], object] = lambda _: None,
     confirm: Confirm | None = None,
 ) -> Deployed:
-    """Deploys specs to the Prefect server of this process if nothing is wrong with any of them.
-
-    `confirm` asks before something buys without a cap over time; None where nobody can answer.
-    """
-    sources = options.sources or read_specs(
-        options.paths, shipped(), collection=options.collection, empty=options.prune
-    )
+    """Deploys specs to the Prefect server of this process if nothing is wrong with any of them."""
+    sources = read_specs(options.paths, collection=options.collection, empty=options.prune)
     async with connected() as client:
-        if options.sources is None:
-            pretend = _rehearses(settings, str(client.api_url))
-            found = await deployed_spending(sources, datetime.now(UTC))
-            await agree_to_spending(
-                found, settings, tell, confirm, rehearses=pretend, dry=options.dry
-            )
-        return await _deploy(client, sources, options, settings)
+        pretend = _rehearses(settings, str(client.api_url))
+        found = await deployed_spending(sources, datetime.now(UTC))
+        await agree_to_spending(found, settings, tell, confirm, rehearses=pretend, dry=options.dry)
+        return await deploy_agreed(client, sources, options, settings)
 
 
 def _rehearses(settings: Settings, api_url: str) -> bool:
-    """Whether workers buy with pretend credits: the worker of an `up` says so, or the environment.
-
-    Not a file of the folder: a stranger may have written that.
-    """
+    """Whether workers buy with pretend credits: the worker of an `up` says so, or the environment, but no file."""
     parts = registry.read(settings.data)
     server, worker = parts.part("server"), parts.part("worker")
-    if server is not None and worker is not None and f"{server.url}/api" == api_url.rstrip("/"):
+    if server and worker and f"{server.url}/api" == api_url.rstrip("/"):
         if worker.account and worker.account != account(settings, worker.mark):
             raise buys_elsewhere(worker, source(settings), "deploy")
         return worker.rehearses
@@ -134,9 +138,10 @@ def _rehearses(settings: Settings, api_url: str) -> bool:
     return "RIVYA_BASE_URL" in variables() and is_rehearsal(settings.rivya_base_url, settings)
 
 
-async def _deploy(
+async def deploy_agreed(
     client: PrefectClient, sources: GivenSpecs, options: DeployOptions, settings: Settings
 ) -> Deployed:
+    """Deploys specs that were read, and whose spending was agreed to."""
     default = options.work_pool or WORK_POOL
     named = {
         one.work_pool.name if one.work_pool else default
@@ -151,33 +156,20 @@ async def _deploy(
     existing = await read_existing(client, sources.specs)
     with scratch() as folder:
         url = (folder / "kept").as_uri() if options.dry else settings.assets_url
-        of_specs = desired_deployments(
-            sources,
-            shipped(),
-            AssetStore(url, folder),
-            work_pool=options.work_pool,
-            upload_page=upload_page(settings, str(client.api_url)),
-            job_variables=options.job_variables,
-        )
-    desired = [one.against(existing.get(one.name)) for one in of_specs]
+        assets, page = AssetStore(url, folder), upload_page(settings, str(client.api_url))
+        desired = desired_deployments(sources, options, existing, assets, page)
     _refuse(desired, existing, pools)
     if not options.dry:  # where workers read them
         with closing(Journal(settings.store_url)) as journal:
-            for spec in {one.spec.hash: one.spec for one in of_specs}.values():
+            for spec in {one.spec.hash: one.spec for one in desired if one.spec}.values():
                 keep_spec(journal.engine, spec)
-    stale, unsure = unspecified(
-        existing,
-        {one.name for one in desired},
-        set(sources.specs),
-        {one.collection for one in sources.specs.values()} | sources.covered,
-        sources.covered,
-    )
+    names, given = {one.name for one in desired}, {one.collection for one in sources.specs.values()}
+    stale, unsure = unspecified(existing, names, sources.specs, given, sources.covered)
 
     async def reconciled(one: Desired) -> Change:
         with refusals(f"deployment {one.name}", _INVALID):
-            return await reconcile(
-                client, one, existing.get(one.name), prune=options.prune, dry=options.dry
-            )
+            there = existing.get(one.name)
+            return await reconcile(client, one, there, prune=options.prune, dry=options.dry)
 
     async def removed(name: str) -> Change:
         if not options.dry:
@@ -201,18 +193,10 @@ async def _deploy(
         await ensure_automations(heartbeat_seconds=configured_heartbeat())
         if moved := await deploy_waker(sorted(pools, key=lambda one: one != default)):
             notes.append(moved)
-    return Deployed(
-        changes=changes,
-        left=unsure if options.prune else tuple(sorted({*stale, *unsure})),
-        stale=() if options.prune else stale,
-        without={
-            name: first_block(one.workflow)
-            for name, one in sources.specs.items()
-            if not one.workflow.deploy
-        },
-        pools=made,
-        notes=tuple(notes),
-    )
+    workflows = {name: one.workflow for name, one in sources.specs.items()}
+    without = {name: first_block(one) for name, one in workflows.items() if not one.deploy}
+    left = () if options.prune else stale
+    return Deployed(changes, left, unsure, without, made, tuple(notes))
 
 
 async def _check_shared(pools: Iterable[str], options: DeployOptions, settings: Settings) -> None:
@@ -274,3 +258,105 @@ async def _bounded(values: Sequence[T], call: Callable[[T], Awaitable[R]]) -> li
                 raise done
             results.append(done)
     return results
+
+
+async def deployed_spending(sources: GivenSpecs, now: datetime) -> list[DeployedSpending]:
+    """What each deployment of the specs may buy; labels that inputs decide are not known, nor pools by them."""
+    return [
+        _spending(
+            f"{workflow.name}/{deploy.name}", workflow, [one async for one in _starts(deploy, now)]
+        )
+        for workflow in (source.workflow for source in sources.specs.values())
+        for deploy in workflow.deploy
+    ]
+
+
+async def other_spending(
+    client: PrefectClient, given: Collection[str], journal: Journal, now: datetime
+) -> list[DeployedSpending]:
+    """What may start by itself of our deployments on a server that no given spec has."""
+    found = []
+    for name, one in sorted((await read_existing(client, ())).items()):
+        if is_ours(one) and name not in given:
+            starts = [start async for start in _starts_there(client, name, one, now)]
+            if starts:
+                found.append(_spending(name, _executed(journal, one), starts))
+    return found
+
+
+def _spending(name: str, workflow: Workflow | None, starts: list[Start]) -> DeployedSpending:
+    """Of a spec; None: of one that is not known, and may buy anything."""
+    if workflow is None:
+        return DeployedSpending(name, {}, True, None, tuple(starts))
+    return DeployedSpending(
+        name,
+        {name: value for name, value in workflow.labels.items() if "${{" not in value},
+        any(kind_of_step(step).buys for step in workflow.all_steps.values()),
+        workflow.budget.credits if workflow.budget else None,
+        tuple(starts),
+    )
+
+
+def _executed(journal: Journal, deployed: DeploymentResponse) -> Workflow | None:
+    """The spec of a deployment, which its runs execute."""
+    spec = deployed_spec(journal.engine, environment_of(deployed)[SPEC_VARIABLE])
+    if spec is None:
+        return None
+    with suppress(SpecError):
+        return load_spec(deployed_file(spec), shipped())
+    return None
+
+
+async def _starts_there(
+    client: PrefectClient, name: str, there: DeploymentResponse, now: datetime
+) -> AsyncIterator[Start]:
+    for schedule in (each.schedule for each in there.schedules if each.active and not there.paused):
+        try:
+            start = await start_of(_written(schedule), now)
+        except (UsageError, ValueError):  # a person added it
+            start = Start("by a schedule")
+        if start:
+            yield start
+    for automation in (await automations_of(client, there.id, name)).values():
+        if automation.enabled and isinstance(automation.trigger, EventTrigger):
+            trigger = automation.trigger
+            yield _start_by(", ".join(sorted(trigger.expect)), dict(trigger.match.items()))
+
+
+def _written(schedule: SCHEDULE_TYPES) -> Schedule:
+    """A schedule of a server as a spec writes it; ValueError for one that no spec has."""
+    match schedule:
+        case CronSchedule():
+            return Schedule(cron=schedule.cron, timezone=schedule.timezone)
+        case IntervalSchedule():
+            return Schedule(interval=schedule.interval.total_seconds(), timezone=schedule.timezone)
+        case RRuleSchedule():
+            return Schedule(rrule=schedule.rrule, timezone=schedule.timezone)
+    raise ValueError(f"{schedule!r:.80} is no schedule of a spec")
+
+
+async def _starts(deploy: Deploy, now: datetime) -> AsyncIterator[Start]:
+    for schedule in deploy.schedules:
+        if schedule.active and (start := await start_of(schedule, now)):
+            yield start
+    for trigger in deploy.triggers:
+        if trigger.active:
+            yield _start_by(trigger.event, trigger.match)
+
+
+async def start_of(schedule: Schedule, now: datetime) -> Start | None:
+    """When a schedule starts runs, and how many; None where its dates have passed."""
+    zone = schedule.timezone or "UTC"
+    found = await dates_of(prefect_schedule(schedule), 1, now.astimezone(ZoneInfo(zone)))
+    if not found:
+        return None
+    when = f"next on {found[0]:%a %Y-%m-%d} at {found[0]:%H:%M} {zone}"
+    return Start(when, *most_dates(schedule, now))
+
+
+def _start_by(event: str, match: Mapping[str, str | Sequence[str]]) -> Start:
+    labels = [
+        f"{name}={value if isinstance(value, str) else '|'.join(value)}"
+        for name, value in sorted(match.items())
+    ]
+    return Start(f"on each event {event}" + (f" ({', '.join(labels)})" if labels else ""))

@@ -6,20 +6,34 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate
 from prefect.client.schemas.objects import ConcurrencyLimitStrategy, ConcurrencyOptions
 from prefect.client.schemas.responses import DeploymentResponse
+from prefect.client.schemas.schedules import (
+    SCHEDULE_TYPES,
+    CronSchedule,
+    IntervalSchedule,
+    RRuleSchedule,
+)
 from prefect.events.actions import RunDeployment
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from pydantic import ValidationError
 
-from rivya_client.catalogue.catalogue import Catalogue
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.errors import Diagnostic, MediaError, RivyaError, SpecError, UsageError
 from rivya_flows.flows.compiler import compile_flow
-from rivya_flows.flows.deploy_blocks import (
+from rivya_flows.flows.deployment.sync import Desired, environment_of, set_by_spec
+from rivya_flows.language.workflow import Deploy, Schedule, Workflow
+from rivya_flows.money.most_dates import rule_problem
+from rivya_flows.plans.run_form import CREDENTIALS, shown_form, upload_link
+from rivya_flows.preparation.check import check_spec, unreadable
+from rivya_flows.preparation.deploy_blocks import (
     COLLECTION_VARIABLE,
     OWNER_TAG,
     SET_VARIABLE,
@@ -27,11 +41,6 @@ from rivya_flows.flows.deploy_blocks import (
     WORK_POOL,
     deployment,
 )
-from rivya_flows.flows.deployment.schedules import prefect_schedule, schedule_problems
-from rivya_flows.flows.deployment.sync import Desired, environment_of, set_by_spec
-from rivya_flows.language.workflow import Deploy, Workflow
-from rivya_flows.plans.run_form import CREDENTIALS, shown_form, upload_link
-from rivya_flows.preparation.check import check_spec, unreadable
 from rivya_flows.preparation.prepare import RunRequest, prepare_offline
 from rivya_flows.preparation.spec_file import (
     NO_SPEC,
@@ -49,6 +58,8 @@ from rivya_flows.store.deployments import DeployedSpec
 _QUEUE = "work queue"
 """Stands among the names of the job variables that a spec set."""
 
+_LONGEST_SCHEDULE = 500  # characters
+
 
 @dataclass(frozen=True)
 class GivenSpec:
@@ -59,134 +70,27 @@ class GivenSpec:
 
 @dataclass(frozen=True)
 class GivenSpecs:
+    """Checked specs by name, and the collections that were given as a whole."""
+
     specs: dict[str, GivenSpec]
     covered: frozenset[str]
 
 
 @dataclass(frozen=True)
-class DesiredDeployment:
-    """A desired deployment; `upload_page` is where a person gives a file for its form, None without a receiver."""
+class DeployOptions:
+    """What to deploy, and how."""
 
-    workflow: Workflow
-    deploy: Deploy
-    spec: DeployedSpec
-    work_pool: str
-    collection: str
-    price: str = ""
-    upload_page: str | None = None
+    paths: Sequence[Path] = ()
+    work_pool: str | None = None
+    collection: str | None = None
+    prune: bool = False
+    dry: bool = False
+    single_machine: bool = False
     job_variables: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """As Prefect names it: ``flow/deployment``."""
-        return f"{self.workflow.name}/{self.deploy.name}"
-
-    def against(self, there: DeploymentResponse | None) -> Desired:
-        """What Prefect gets, with what stays of the deployment that is there."""
-        entry = deployment(self.workflow, self.deploy)
-        limit, waits = self.deploy.concurrency_limit, self.deploy.when_busy == "wait"
-        collision = ConcurrencyLimitStrategy("ENQUEUE" if waits else "CANCEL_NEW")
-        wallet = there.parameters.get(CREDENTIALS) if there else None
-        fields = DeploymentUpdate(
-            version=self.spec.version,
-            **self._form(entry),
-            tags=entry["tags"],
-            entrypoint=entry["entrypoint"],
-            pull_steps=[],
-            work_pool_name=self.work_pool,
-            parameters=entry["parameters"]
-            | ({CREDENTIALS: wallet} if isinstance(wallet, dict) else {}),
-            enforce_parameter_schema=True,
-            concurrency_limit=limit,
-            concurrency_options=ConcurrencyOptions(collision_strategy=collision) if limit else None,
-            job_variables=self._job_variables(there),
-        )
-        queue = entry["work_pool"].get("work_queue_name")
-        if queue or _QUEUE in set_by_spec(there):
-            fields.work_queue_name = queue or "default"
-        schedules = {
-            one["slug"]: DeploymentScheduleCreate(
-                schedule=prefect_schedule(schedule), active=schedule.active, slug=one["slug"]
-            )
-            for one, schedule in zip(entry["schedules"], self.deploy.schedules, strict=True)
-        }
-
-        def automations(deployment_id: UUID) -> dict[str, AutomationCore]:
-            return {
-                one["name"]: AutomationCore(
-                    name=one["name"],
-                    description=f"Runs {self.name} on the event {one['expect'][0]}.",
-                    enabled=one["enabled"],
-                    tags=[OWNER_TAG],
-                    trigger=EventTrigger(
-                        expect=one["expect"],
-                        match=one["match"],
-                        posture=Posture.Reactive,  # the default, but an update requires it
-                    ),
-                    actions=[
-                        RunDeployment(
-                            source="selected",
-                            deployment_id=deployment_id,
-                            parameters=one["parameters"],
-                        )
-                    ],
-                )
-                for one in entry.get("triggers", ())
-            }
-
-        return Desired(self.workflow.name, self.deploy.name, fields, schedules, automations)
-
-    def _form(self, entry: Mapping[str, Any]) -> dict[str, Any]:
-        """The description and the schema of the form."""
-        form = compile_flow(self.workflow, spec_text=self.spec.text, execute=_never)
-        schema = form.parameters.model_dump_for_openapi()
-        # What the entry gives is the default here, and not that of the spec: calls that `prefect sdk
-        # generate` writes leave a parameter out that equals its default.
-        parameters = entry["parameters"]
-        for name, value in parameters.items():
-            schema["properties"][name]["default"] = value
-        if "required" in schema:
-            schema["required"] = [name for name in schema["required"] if name not in parameters]
-        described = (
-            self.price,
-            entry.get("description") or form.description,
-            upload_link(self.workflow, self.upload_page),
-        )
-        return {
-            "description": "\n\n".join(filter(None, described)),
-            "parameter_openapi_schema": {
-                **shown_form(schema, self.workflow, self.upload_page),
-                # The server refuses a mistyped name, before a worker does.
-                "additionalProperties": False,
-            },
-        }
-
-    def _job_variables(self, there: DeploymentResponse | None) -> dict[str, Any]:
-        """Those given now over those of the spec over those that are there and that no spec set."""
-        pool, given, before = self.deploy.work_pool, self.job_variables, set_by_spec(there)
-        own = pool.resources if pool else {}
-        there_now = (there and there.job_variables) or {}
-        kept = {name: one for name, one in there_now.items() if name not in before}
-        env = {**environment_of(there), **given.get("env", {})}
-        env |= {SPEC_VARIABLE: self.spec.hash, COLLECTION_VARIABLE: self.collection}
-        env.pop(SET_VARIABLE, None)
-        names = [name for name in own if name not in given]
-        names += [_QUEUE] if pool and pool.queue else []
-        if names:
-            env[SET_VARIABLE] = json.dumps(sorted(names))
-        return {**kept, **own, **given, "env": env}
-
-
-async def _never(**_: object) -> Any:
-    raise RuntimeError("this flow was compiled for its form only")
 
 
 def read_specs(
-    paths: Sequence[Path],
-    catalogue: Catalogue,
-    *,
-    collection: str | None = None,
-    empty: bool = False,
+    paths: Sequence[Path], *, collection: str | None = None, empty: bool = False
 ) -> GivenSpecs:
     """Reads and checks the specs in files and folders; a folder without specs only if `empty` is given.
 
@@ -207,7 +111,7 @@ def read_specs(
         except UsageError as error:
             problems.append(unreadable(path, error))
             continue
-        workflow, own = check_spec(file, catalogue)
+        workflow, own = check_spec(file, shipped())
         problems += own
         if workflow is None:
             continue
@@ -240,56 +144,189 @@ def _covered(paths: Iterable[Path], files: Iterable[Path]) -> Iterator[str]:
             yield str(folder)
 
 
+def prefect_schedule(schedule: Schedule) -> SCHEDULE_TYPES:
+    """The schedule as Prefect's; intervals count from midnight of Monday, 2024-01-01.
+
+    Whole days keep their hour when clocks change. Other intervals are in UTC: in another zone Prefect
+    plans those over a day again, an hour beside the runs that it has planned.
+    """
+    written = schedule.cron or schedule.rrule or ""
+    if len(written) > _LONGEST_SCHEDULE:
+        raise UsageError(
+            f"a schedule has {len(written):,} characters; at most {_LONGEST_SCHEDULE} are allowed"
+        )
+    zone: dict[str, Any] = {"timezone": schedule.timezone} if schedule.timezone else {}
+    if schedule.cron is not None:
+        return CronSchedule(cron=schedule.cron.strip(), **zone)
+    if schedule.rrule is not None:
+        if wrong := rule_problem(schedule.rrule):
+            raise UsageError(wrong)
+        return RRuleSchedule(rrule=schedule.rrule, **zone)
+    anchor = datetime(2024, 1, 1, tzinfo=ZoneInfo(schedule.timezone or "UTC"))
+    if (schedule.interval or 0) % 86_400:
+        zone = {"timezone": "UTC"}
+    return IntervalSchedule.model_validate(
+        {"interval": schedule.interval, "anchor_date": anchor, **zone}
+    )
+
+
+def schedule_problems(workflow: Workflow, file: str) -> Iterator[Diagnostic]:
+    """What is wrong with a spec's schedules that only Prefect knows, such as RFC 5545."""
+    for deploy in workflow.deploy:
+        for number, schedule in enumerate(deploy.schedules, 1):
+            try:
+                prefect_schedule(schedule)
+            except (ValidationError, UsageError) as error:
+                reason = str(error)
+                if isinstance(error, ValidationError):
+                    reason = error.errors(include_url=False, include_input=False)[0]["msg"]
+                message = f"deploy {deploy.name!r}: schedule {number}: {reason}"
+                hint = "see schedules in docs/reference/spec.md"
+                yield Diagnostic("bad-schedule", message, hint, file=file)
+
+
 def desired_deployments(
     sources: GivenSpecs,
-    catalogue: Catalogue,
+    options: DeployOptions,
+    existing: Mapping[str, DeploymentResponse],
     assets: AssetStore,
-    *,
-    work_pool: str | None,
     upload_page: str | None = None,
-    job_variables: Mapping[str, Any] | None = None,
-) -> list[DesiredDeployment]:
-    """The deployments of the specs; puts the media that the specs name into the asset store."""
+) -> list[Desired]:
+    """The deployments of the specs; puts the media that they name into the store. `upload_page` takes files for forms."""
     problems: list[Diagnostic] = []
-    desired: list[DesiredDeployment] = []
+    desired: list[Desired] = []
     for source in sources.specs.values():
         if not source.workflow.deploy:
             continue
         try:
-            whole = carried(source.file, catalogue, assets)
+            whole = carried(source.file, shipped(), assets)
         except MediaError as error:
             problems.append(
                 Diagnostic("bad-file", error.message, error.hint, file=source.file.name)
             )
             continue
-        spec = DeployedSpec(
-            source.workflow.name, whole.text, whole.includes or {}, whole.files or {}
-        )
+        name = source.workflow.name
+        spec = DeployedSpec(name, whole.text, whole.includes or {}, whole.files or {})
         desired += [
-            DesiredDeployment(
-                workflow=source.workflow,
-                deploy=deploy,
-                spec=spec,
-                work_pool=deploy.work_pool.name if deploy.work_pool else work_pool or WORK_POOL,
-                collection=source.collection,
-                price=_price(source, deploy, catalogue),
-                upload_page=upload_page,
-                job_variables=job_variables or {},
-            )
+            _desired(source, deploy, spec, options, existing.get(f"{name}/{deploy.name}"), upload_page)
             for deploy in source.workflow.deploy
-        ]
+        ]  # fmt: skip
     if problems:
         raise SpecError(tuple(problems))
     return desired
 
 
-def _price(source: GivenSpec, deploy: Deploy, catalogue: Catalogue) -> str:
+def _desired(
+    source: GivenSpec,
+    deploy: Deploy,
+    spec: DeployedSpec,
+    options: DeployOptions,
+    there: DeploymentResponse | None,
+    upload_page: str | None,
+) -> Desired:
+    """What Prefect gets, with what stays of the deployment that is there."""
+    entry = deployment(source.workflow, deploy)
+    name, pool = f"{source.workflow.name}/{deploy.name}", deploy.work_pool
+    collision = ConcurrencyLimitStrategy("ENQUEUE" if deploy.when_busy == "wait" else "CANCEL_NEW")
+    limit = deploy.concurrency_limit
+    wallet = there.parameters.get(CREDENTIALS) if there else None
+    kept_wallet = {CREDENTIALS: wallet} if isinstance(wallet, dict) else {}
+    form = compile_flow(source.workflow, spec_text=spec.text, execute=_never)
+    described = (
+        _price(source, deploy),
+        entry.get("description") or form.description,
+        upload_link(source.workflow, upload_page),
+    )
+    schema = _with_defaults(form.parameters.model_dump_for_openapi(), entry["parameters"])
+    fields = DeploymentUpdate(
+        version=spec.version,
+        description="\n\n".join(filter(None, described)),
+        # The server refuses a mistyped name, before a worker does.
+        parameter_openapi_schema=shown_form(schema, source.workflow, upload_page)
+        | {"additionalProperties": False},
+        tags=entry["tags"],
+        entrypoint=entry["entrypoint"],
+        pull_steps=[],
+        work_pool_name=pool.name if pool else options.work_pool or WORK_POOL,
+        parameters=entry["parameters"] | kept_wallet,
+        enforce_parameter_schema=True,
+        concurrency_limit=limit,
+        concurrency_options=ConcurrencyOptions(collision_strategy=collision) if limit else None,
+        job_variables=_job_variables(source, deploy, spec, options.job_variables, there),
+    )
+    queue = pool.queue if pool else None
+    if queue or _QUEUE in set_by_spec(there):
+        fields.work_queue_name = queue or "default"
+    schedules = {
+        one["slug"]: DeploymentScheduleCreate(
+            schedule=prefect_schedule(schedule), active=schedule.active, slug=one["slug"]
+        )
+        for one, schedule in zip(entry["schedules"], deploy.schedules, strict=True)
+    }
+
+    def automations(deployment_id: UUID) -> dict[str, AutomationCore]:
+        runs = {"source": "selected", "deployment_id": deployment_id}
+        return {
+            one["name"]: AutomationCore(
+                name=one["name"],
+                description=f"Runs {name} on the event {one['expect'][0]}.",
+                enabled=one["enabled"],
+                tags=[OWNER_TAG],
+                trigger=EventTrigger(
+                    expect=one["expect"],
+                    match=one["match"],
+                    posture=Posture.Reactive,  # the default, but an update requires it
+                ),
+                actions=[RunDeployment.model_validate({**runs, "parameters": one["parameters"]})],
+            )
+            for one in entry.get("triggers", ())
+        }
+
+    return Desired(name, fields, schedules, automations, spec)
+
+
+async def _never(**_: object) -> Any:
+    raise RuntimeError("this flow was compiled for its form only")
+
+
+def _with_defaults(schema: dict[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """With what the entry gives: calls of `prefect sdk generate` leave out a parameter that equals its default."""
+    for name, value in parameters.items():
+        schema["properties"][name]["default"] = value
+    if "required" in schema:
+        schema["required"] = [name for name in schema["required"] if name not in parameters]
+    return schema
+
+
+def _job_variables(
+    source: GivenSpec,
+    deploy: Deploy,
+    spec: DeployedSpec,
+    given: Mapping[str, Any],
+    there: DeploymentResponse | None,
+) -> dict[str, Any]:
+    """Those given now over those of the spec over those that are there and that no spec set."""
+    pool, before = deploy.work_pool, set_by_spec(there)
+    own = pool.resources if pool else {}
+    there_now = (there and there.job_variables) or {}
+    kept = {name: one for name, one in there_now.items() if name not in before}
+    env = {**environment_of(there), **given.get("env", {})}
+    env |= {SPEC_VARIABLE: spec.hash, COLLECTION_VARIABLE: source.collection}
+    env.pop(SET_VARIABLE, None)
+    names = [name for name in own if name not in given]
+    names += [_QUEUE] if pool and pool.queue else []
+    if names:
+        env[SET_VARIABLE] = json.dumps(sorted(names))
+    return {**kept, **own, **given, "env": env}
+
+
+def _price(source: GivenSpec, deploy: Deploy) -> str:
     """What a run of a deployment costs, by the shipped prices and with the inputs that it has."""
     if source.workflow.budget is not None:
         return f"At most {credits_of(source.workflow.budget.credits)} a run."
     request = RunRequest(source.file, lambda _: deploy.inputs, local_files=False)
     try:
-        ready = prepare_offline(request, catalogue)
+        ready = prepare_offline(request, shipped())
     except RivyaError:  # an input is missing, which the form asks for
         return "No budget: the price of a run depends on its inputs."
     words = total_of(ready.estimate)

@@ -10,26 +10,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import prefect
-from prefect import get_client
+from packaging.version import Version
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import WorkerStatus
-from prefect.events.schemas.automations import EventTrigger
 from prefect.exceptions import ObjectNotFound
 
 from rivya_flows.doctor.checks import Check, ok, problem, warning
-from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL
 from rivya_flows.flows.deployment.work_pools import WAKER_NAME, machines_of, workers_online
 from rivya_flows.flows.paging import read_deployments
-from rivya_flows.flows.prefect_internals import LEASES_ON_DISK, is_on_sqlite
 from rivya_flows.flows.questions import WAKER
-from rivya_flows.flows.recovery.automations import (
-    LOST,
-    MISSED_HEARTBEATS,
-    configured_heartbeat,
-    missing_automations,
-)
+from rivya_flows.flows.recovery.automations import missing_automations
 from rivya_flows.flows.recovery.waker import SWEEP
-from rivya_flows.flows.server.environment import health_problem
+from rivya_flows.flows.sync import connected
+from rivya_flows.preparation.deploy_blocks import OWNER_TAG, WORK_POOL
 from rivya_flows.settings import Settings
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.run_list import last_sweep
@@ -38,25 +31,14 @@ from rivya_flows.store.shared_store_checks import shown_url, this_machine, unsha
 _DEPLOY = "deploy with `rivya-flows deploy`, or start `rivya-flows up`"
 _BATCH = 50
 _MANY = 2
-_SILENT = timedelta(minutes=20)
-"""A sweep, and what it may take."""
+_SILENT = timedelta(minutes=20)  # a sweep, and what it may take
 
 
 async def server_checks(settings: Settings) -> AsyncIterator[Check]:
     """Check the server that Prefect in this process speaks to."""
-    async with get_client() as client:
-        failure = await health_problem(client)
-        if failure is not None:
-            status = getattr(getattr(failure, "response", None), "status_code", None)
-            yield problem(
-                f"{shown_url(str(client.api_url))} does not answer"
-                + (f": HTTP {status}" if status else ""),
-                "start it, or correct PREFECT_API_URL, which ends in /api, PREFECT_API_KEY or"
-                " PREFECT_API_AUTH_STRING",
-            )
-            return
+    async with connected() as client:
         version = await client.api_version()
-        if _minor(version) < _minor(prefect.__version__):
+        if Version(version).release[:2] < Version(prefect.__version__).release[:2]:
             words = f"version {version}, older than Prefect {prefect.__version__} here"
             yield problem(words, "update the server")
         else:
@@ -68,16 +50,12 @@ async def server_checks(settings: Settings) -> AsyncIterator[Check]:
             check, online = await _pool(client, pool, used=pool in deployed)
             workers += online
             yield replace(check, name="work pool")
-        async for check in _server_settings(client, workers):
+        for check in await _server_settings(client, workers):
             yield replace(check, name="server settings")
         for pool in sorted(deployed):
             yield replace(await _sharing(settings, pool), name="sharing")
-        yield replace(await _automations(client), name="automations")
+        yield replace(await _automations(), name="automations")
         yield replace(await _waker(client, settings), name="waker")
-
-
-def _minor(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
 
 
 async def _pool(client: PrefectClient, pool: str, *, used: bool) -> tuple[Check, int]:
@@ -105,16 +83,14 @@ async def _pool(client: PrefectClient, pool: str, *, used: bool) -> tuple[Check,
     return check, len(online)
 
 
-async def _server_settings(client: PrefectClient, workers: int) -> AsyncIterator[Check]:
+async def _server_settings(client: PrefectClient, workers: int) -> list[Check]:
     """Settings that make the server lose rows or events."""
     try:
         answer = await client.request("GET", "/admin/settings")
         server: Mapping[str, Any] = answer.json().get("server", {})
     except Exception:  # Prefect Cloud and some proxies do not serve them
-        yield ok("the server does not show them")
-        return
+        return [ok("the server does not show them")]
     recorder = server.get("services", {}).get("task_run_recorder", {})
-    leases = server.get("concurrency", {}).get("lease_storage")
     broker = str(server.get("events", {}).get("messaging_broker") or "")
     found = []
     if int(recorder.get("batch_size") or 1) < _BATCH:
@@ -124,10 +100,6 @@ async def _server_settings(client: PrefectClient, workers: int) -> AsyncIterator
         )
         words = "the task run recorder is not batched: it lags, and rows can be lost"
         found.append(warning(words, hint))
-    if workers and leases != LEASES_ON_DISK and await is_on_sqlite(client, WAKER):
-        words = "its database is SQLite: it refuses requests while it writes, and runs get lost"
-        hint = "use PostgreSQL, as in docs/how-to/operations.md, or the server of `rivya-flows up`"
-        found.append(problem(words, hint))
     if workers >= _MANY and "memory" in broker:
         words = f"messages are kept in memory, with {workers} workers: many at once are dropped"
         hint = (
@@ -135,8 +107,7 @@ async def _server_settings(client: PrefectClient, workers: int) -> AsyncIterator
         )
         found.append(warning(words, hint))
     fine = ok("recorder batched" + ("" if "memory" in broker else ", messages on Redis"))
-    for one in found or [fine]:
-        yield one
+    return found or [fine]
 
 
 async def _sharing(settings: Settings, pool: str) -> Check:
@@ -145,25 +116,10 @@ async def _sharing(settings: Settings, pool: str) -> Check:
     return ok(f"the workers of {pool} reach the store and the media")
 
 
-async def _automations(client: PrefectClient) -> Check:
-    missing = await missing_automations()
-    if missing:
-        return warning(
-            "missing or switched off: " + ", ".join(missing) + "; crashed runs are not restarted",
-            _DEPLOY,
-        )
-    (lost, *_) = await client.read_automations_by_name(LOST)
-    frequency = configured_heartbeat()
-    if (
-        isinstance(lost.trigger, EventTrigger)
-        and frequency is not None
-        and lost.trigger.within < timedelta(seconds=MISSED_HEARTBEATS * frequency)
-    ):
-        return warning(
-            f"a run counts as lost after {lost.trigger.within.total_seconds():g} s without a"
-            f" heartbeat, and sends one every {frequency} s",
-            "make PREFECT_FLOWS_HEARTBEAT_FREQUENCY shorter for the workers",
-        )
+async def _automations() -> Check:
+    if missing := ", ".join(await missing_automations()):
+        words = f"missing or switched off: {missing}; crashed runs are not restarted"
+        return warning(words, _DEPLOY)
     return ok("a run whose process or worker died is restarted")
 
 

@@ -21,17 +21,18 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.events.schemas.automations import Automation, AutomationCore
 from prefect.exceptions import ObjectNotFound
 
-from rivya_flows.flows.deploy_blocks import (
+from rivya_flows.flows.paging import flow_runs_with, read_all, read_flow_runs
+from rivya_flows.flows.prefect_internals import made_by
+from rivya_flows.flows.recovery.automations import automations_on
+from rivya_flows.flows.sync import Resource, sync
+from rivya_flows.preparation.deploy_blocks import (
     COLLECTION_VARIABLE,
     OWNER_TAG,
     SET_VARIABLE,
     SPEC_VARIABLE,
     is_slug_of_spec,
 )
-from rivya_flows.flows.paging import flow_runs_with, read_all, read_flow_runs
-from rivya_flows.flows.prefect_internals import made_by
-from rivya_flows.flows.recovery.automations import automations_on
-from rivya_flows.flows.sync import Resource, sync
+from rivya_flows.store.deployments import DeployedSpec
 
 Deployment = DeploymentResponse | DeploymentUpdate
 
@@ -77,9 +78,7 @@ def unspecified(
     given: Collection[str],
     covered: Collection[str],
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Our deployments that none of the given specs has: those that are stale, and those of collections of
-    which only a part was given.
-    """
+    """Our deployments that no given spec has: stale ones, and those of collections of which a part was given."""
     collections = {
         name: environment_of(one).get(COLLECTION_VARIABLE)
         for name, one in existing.items()
@@ -96,18 +95,13 @@ def unspecified(
 
 @dataclass(frozen=True)
 class Desired:
-    """What Prefect gets of a deployment: schedules by slug, and by name the automations that start it by its id."""
+    """What Prefect gets of ``flow/deployment``: schedules by slug, automations for its id by name; and its spec."""
 
-    flow: str
-    deployment: str
+    name: str
     fields: DeploymentUpdate
     schedules: Mapping[str, DeploymentScheduleCreate]
     automations: Callable[[UUID], Mapping[str, AutomationCore]] = lambda _: {}
-
-    @property
-    def name(self) -> str:
-        """As Prefect names it: ``flow/deployment``."""
-        return f"{self.flow}/{self.deployment}"
+    spec: DeployedSpec | None = None
 
 
 @dataclass
@@ -143,21 +137,20 @@ async def reconcile(
         job_variables=set_by_spec(fields),
     )
     if not dry and there is None:
-        flow_id = await client.create_flow_from_name(desired.flow)
+        flow, _, name = desired.name.partition("/")
+        flow_id = await client.create_flow_from_name(flow)
         sent, schedules = fields.model_dump(exclude_unset=True), [*desired.schedules.values()]
-        change.id = await client.create_deployment(
-            flow_id, desired.deployment, **sent, schedules=schedules
-        )
+        change.id = await client.create_deployment(flow_id, name, **sent, schedules=schedules)
     elif not dry and there is not None and change.done == "changed":
         await client.update_deployment(there.id, fields)
     deployment_id = change.id or UUID(int=0)  # only of a plan
-    found = there.schedules if there else ()  # people may have added others
+    found = {one.slug or "": one for one in (there.schedules if there else ())}
     change.schedules = await sync(
         desired.schedules,
-        {
+        {  # people may have added others
             slug: one
-            for one in found
-            if (slug := one.slug or "") in desired.schedules or is_slug_of_spec(slug)
+            for slug, one in found.items()
+            if slug in desired.schedules or is_slug_of_spec(slug)
         },
         _schedules_of(client, deployment_id),
         prune=prune,
@@ -228,17 +221,9 @@ async def remove(client: PrefectClient, name: str, deployment_id: UUID) -> None:
         await client.delete_deployment(deployment_id)
 
 
-_PLANNED = "auto-scheduled"
-"""The tag that the server gives to the runs of a schedule."""
-
-
 async def delete_orphans(client: PrefectClient) -> None:
-    """Deletes runs that were planned for our deployments and whose deployment is gone.
-
-    The server deletes them with the deployment, but its scheduler may store some after that, and a worker
-    would take them at their time.
-    """
-    planned = flow_runs_with(tags=[OWNER_TAG, _PLANNED], states=[StateType.SCHEDULED])
+    """Deletes planned runs that the server's scheduler stored after their deployment of ours was deleted."""
+    planned = flow_runs_with(tags=[OWNER_TAG, "auto-scheduled"], states=[StateType.SCHEDULED])
     runs = await read_flow_runs(client, planned)
     named = {"any_": list({run.deployment_id for run in runs if run.deployment_id})}
     wanted = DeploymentFilter.model_validate({"id": named})

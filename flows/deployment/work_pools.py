@@ -26,15 +26,13 @@ from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
 from rivya_client.hosts import is_loopback
-from rivya_flows.flows.deploy_blocks import OWNER_TAG
 from rivya_flows.flows.deployment.sync import Desired, reconcile
 from rivya_flows.flows.questions import WAKER, WAKER_DEPLOYMENT
 from rivya_flows.flows.recovery.waker import SWEEP
+from rivya_flows.preparation.deploy_blocks import OWNER_TAG
 from rivya_flows.store.shared_store_checks import UNKNOWN_MACHINE, machine_of, this_machine
 
 _PREFECTS_IMAGE = re.compile(r"(docker\.io/)?prefecthq/prefect(?![\w-])")
-_INSTALLS = "EXTRA_PIP_PACKAGES"
-"""The variable with packages that Prefect's image installs when its container starts."""
 
 
 async def ensure_work_pool(name: str) -> None:
@@ -74,11 +72,7 @@ async def workers_online(pool: str, *, since: datetime | None = None) -> list[st
 
 
 async def machines_of(pool: str) -> set[str]:
-    """The machines of a pool's workers; this machine if it is the only one known.
-
-    Prefect knows a worker's name only. One called ``NAME@MACHINE`` names its machine; others run
-    here if the server itself is on loopback, and on an unknown machine otherwise.
-    """
+    """The machines of a pool's workers, which ``NAME@MACHINE`` names; others run here if the server is on loopback."""
     kind = "campaign"
     async with get_client() as client:
         local = is_loopback(str(client.api_url))
@@ -98,9 +92,11 @@ def lacks_package(pool: WorkPool, variables: Mapping[str, Any]) -> bool:
     if "image" not in template:  # processes, or an image that the template alone decides
         return False
     defaults = {name: template.get(name, {}).get("default") for name in ("env", "image")}
-    environment = {**(defaults["env"] or {}), **variables.get("env", {})}
+    # Prefect's image installs the packages of this variable when its container starts.
+    if {**(defaults["env"] or {}), **variables.get("env", {})}.get("EXTRA_PIP_PACKAGES"):
+        return False
     image = variables.get("image") or defaults["image"]
-    return not environment.get(_INSTALLS) and (not image or bool(_PREFECTS_IMAGE.match(str(image))))
+    return not image or bool(_PREFECTS_IMAGE.match(str(image)))
 
 
 WAKER_NAME = f"{WAKER}/{WAKER_DEPLOYMENT}"
@@ -140,9 +136,7 @@ async def deploy_waker(pools: Sequence[str]) -> str | None:
             ),
         )
         sweeps = DeploymentScheduleCreate(schedule=_SWEEPS, active=active, slug=_SLUG)
-        await reconcile(
-            client, Desired(WAKER, WAKER_DEPLOYMENT, fields, {_SLUG: sweeps}), there, prune=True
-        )
+        await reconcile(client, Desired(WAKER_NAME, fields, {_SLUG: sweeps}), there, prune=True)
     if before is None or pool == before:
         return None
     return f"{WAKER_NAME}: moved to the work pool {pool}; {before} has no worker"

@@ -26,7 +26,6 @@ from rivya_flows.engine.run_context import RunContext, WalletCredentials, known_
 from rivya_flows.errors import RivyaError
 from rivya_flows.flows.absence import can_try_later, is_absence
 from rivya_flows.flows.credentials import secret_block
-from rivya_flows.flows.deploy_blocks import schedule_of
 from rivya_flows.flows.execution.execute import end_cancelled, execute_run, show_ended
 from rivya_flows.flows.execution.run_events import end_heartbeats
 from rivya_flows.flows.prefect_internals import executed_before, made_by
@@ -42,6 +41,7 @@ from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.flows.stopping import STOPPED, caught_terminations
 from rivya_flows.language.workflow import Inputs, Schedule, Workflow
 from rivya_flows.money.live_guard import agreement, confirm_live, spending_of
+from rivya_flows.preparation.deploy_blocks import schedule_of
 from rivya_flows.preparation.prepare import (
     RunRequest,
     expected_price,

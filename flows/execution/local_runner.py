@@ -21,8 +21,6 @@ from rivya_flows.extras import missing
 from rivya_flows.flows.server.environment import (
     HEALTH_SECONDS,
     client_environment,
-    health_problem,
-    password_hint,
     pointed_at,
     told_outages,
 )
@@ -109,7 +107,7 @@ class LocalRunner:
         set_default("PREFECT_INTERNAL_LOGGING_LEVEL", "CRITICAL")
         if settings.prefect_api_url is not None:
             await asyncio.to_thread(self._load)
-            await _answering(settings.prefect_api_url)
+            await _answering()
             async with told_outages(settings.prefect_api_url, notify):
                 yield
             return
@@ -207,28 +205,12 @@ def required_server(settings: Settings) -> dict[str, str]:
     return found
 
 
-async def _answering(api_url: str) -> None:
+async def _answering() -> None:
     """Refuses a server that cannot record a run, before anything is bought."""
-    from prefect import get_client
+    from rivya_flows.flows.sync import connected
 
-    async with get_client() as client:
-        problem = await health_problem(client)
-        if problem is None:
-            try:
-                await client.api_version()  # its health asks for no password
-                return
-            except Exception as error:
-                problem = error
-    answer = getattr(problem, "response", None)
-    if answer is not None:
-        raise UsageError(
-            f"the Prefect server at {shown_url(api_url)} answers with HTTP {answer.status_code}",
-            f"{password_hint(answer.status_code)}; or {RUN_HERE}",
-        ) from problem
-    raise UsageError(
-        f"PREFECT_API_URL: no Prefect server answers at {shown_url(api_url)}",
-        f"{RUN_HERE}; or start that server",
-    ) from problem
+    async with connected(f"; or {RUN_HERE}") as client:
+        await client.api_version()  # its health asks for no password
 
 
 def shown_parameters(workflow: Workflow, inputs: Inputs) -> dict[str, JsonValue]:

@@ -25,13 +25,13 @@ from prefect.states import AwaitingRetry, Completed, Crashed
 from sqlalchemy import Engine, select
 
 from rivya_flows.errors import StoreError
-from rivya_flows.flows.deploy_blocks import OWNER_TAG
 from rivya_flows.flows.paging import UNFINISHED, flow_runs_with, read_flow_runs, read_task_runs
 from rivya_flows.flows.prefect_internals import executed_before, goes_on_elsewhere
 from rivya_flows.flows.questions import WAKER, wake
 from rivya_flows.flows.recovery.automations import AGAIN, EXECUTIONS, missing_automations
 from rivya_flows.flows.run_ids import flow_run_of, run_id_of
 from rivya_flows.flows.run_logger import run_logger
+from rivya_flows.preparation.deploy_blocks import OWNER_TAG
 from rivya_flows.queue.events import RunEnded
 from rivya_flows.queue.queue import replay
 from rivya_flows.settings import read_settings

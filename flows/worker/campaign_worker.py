@@ -31,9 +31,7 @@ from prefect.workers.process import (
 )
 
 from rivya_client.printable import one_line
-from rivya_flows.flows.compiler import ENTRYPOINT_MODULE
 from rivya_flows.flows.credentials import RivyaCredentials
-from rivya_flows.flows.deploy_blocks import COLLECTION_VARIABLE, SET_VARIABLE, SPEC_VARIABLE
 from rivya_flows.flows.run_logger import clean_logs
 from rivya_flows.flows.worker.prefect_internals import (
     OF_THE_WORKER,
@@ -41,6 +39,12 @@ from rivya_flows.flows.worker.prefect_internals import (
     ask_often,
     imported_from,
     shared_environment,
+)
+from rivya_flows.preparation.deploy_blocks import (
+    COLLECTION_VARIABLE,
+    ENTRYPOINT_MODULE,
+    SET_VARIABLE,
+    SPEC_VARIABLE,
 )
 from rivya_flows.processes.hosts import SLOTS, SLOTS_USED, HostDiedError, Hosts, Order
 from rivya_flows.settings import read_settings

@@ -14,8 +14,7 @@ import pytest
 from prefect._sdk.models import DeploymentInfo, FlowInfo, SDKData, SDKGenerationMetadata
 from prefect._sdk.renderer import render_sdk
 
-from rivya_client.catalogue.snapshot import shipped
-from rivya_flows.flows.deployment.desired import desired_deployments, read_specs
+from rivya_flows.flows.deployment.desired import DeployOptions, desired_deployments, read_specs
 from rivya_flows.store.assets import AssetStore
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
@@ -29,12 +28,13 @@ SPECS = Path(__file__).parents[2] / "specs"
 def generated(folder: Path, *specs: Path) -> ModuleType:
     """What `prefect sdk generate` writes for the deployments of specs, imported."""
     assets = AssetStore((folder / "assets").as_uri(), folder)
-    wanted = desired_deployments(read_specs(specs, shipped()), shipped(), assets, work_pool=None)
+    wanted = desired_deployments(read_specs(specs), DeployOptions(), {}, assets)
     flows: dict[str, FlowInfo] = {}
     for one in wanted:
-        schema = one.against(None).fields.parameter_openapi_schema
-        flow = flows.setdefault(one.workflow.name, FlowInfo(one.workflow.name))
-        flow.deployments.append(DeploymentInfo(one.deploy.name, flow.name, one.name, schema))
+        flow_name, _, name = one.name.partition("/")
+        flow = flows.setdefault(flow_name, FlowInfo(flow_name))
+        schema = one.fields.parameter_openapi_schema
+        flow.deployments.append(DeploymentInfo(name, flow.name, one.name, schema))
     data = SDKData(SDKGenerationMetadata("2026-11-28", "3.9"), flows)
     assert render_sdk(data, folder / "campaigns_sdk.py").warnings == []
     described = importlib.util.spec_from_file_location("campaigns_sdk", folder / "campaigns_sdk.py")

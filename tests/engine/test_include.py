@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from rivya_client.catalogue.snapshot import shipped
-from rivya_flows.preparation.prepare import Market, RunRequest, prepare
+from rivya_flows.preparation.prepare import Market, PlanningStore, RunRequest, prepare
 from rivya_flows.preparation.spec_file import read_spec
 from rivya_flows.store.assets import AssetStore
 from rivya_sandbox.renderers.plain import plain
@@ -79,9 +79,8 @@ def freeze(studio: Studio, path: Path) -> None:
     prepared = prepare(
         RunRequest(read_spec(path), lambda _: {}),
         Market(shipped(), studio.service.identity, balance=100),
-        run_id="run-1",
-        assets=AssetStore((studio.folder / "assets").as_uri(), studio.folder / "copies"),
-        look_up=lambda _: None,
+        "run-1",
+        PlanningStore(AssetStore((studio.folder / "assets").as_uri(), studio.folder / "copies")),
     )
     with studio.context(Bomb()) as home:
         home.journal.create(prepared.frozen, studio.folder / "runs" / "run-1")

@@ -11,8 +11,9 @@ import pytest
 from prefect import Flow, get_client
 from prefect.states import Cancelled
 
-from rivya_flows.flows.compiler import RunEndedError, attribute_of, compile_flow, outcome_of
+from rivya_flows.flows.compiler import RunEndedError, compile_flow, outcome_of
 from rivya_flows.language.workflow import Input, Workflow
+from rivya_flows.preparation.deploy_blocks import attribute_of
 from rivya_flows.store.deployments import DeployedSpec
 
 WORKFLOW = Workflow(

@@ -15,8 +15,8 @@ from prefect.flows import load_flow_from_entrypoint
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError
 from rivya_flows.flows import campaigns, spec_registry
-from rivya_flows.flows.deploy_blocks import deployment, first_block, prefect_yaml, schedule_of
 from rivya_flows.language.workflow import Deploy, Input, Resources, Schedule, Workflow, WorkPool
+from rivya_flows.preparation.deploy_blocks import deployment, first_block, prefect_yaml, schedule_of
 from rivya_flows.preparation.spec_file import specs_at
 from rivya_flows.spec.load import load
 
@@ -135,7 +135,6 @@ def test_the_named_folder_goes_before_the_current_one(
 def test_an_edited_spec_is_compiled_anew(tmp_path: Path) -> None:
     path = put(tmp_path / "specs", "tea-time")
     before = campaigns.tea_time
-    assert campaigns.tea_time is before
     path.write_text(path.read_text() + "x-note: later\n")
     assert campaigns.tea_time.version != before.version
 

@@ -15,9 +15,9 @@ import pytest
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 
 from rivya_flows.flows import notifications
-from rivya_flows.flows.deploy_blocks import OWNER_TAG
 from rivya_flows.flows.questions import WAKER
 from rivya_flows.flows.recovery.automations import LAST_HEARTBEAT, PREFIX
+from rivya_flows.preparation.deploy_blocks import OWNER_TAG
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.run_list import listed_runs
 from rivya_sandbox.service import admin
@@ -95,7 +95,7 @@ def told(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[queue.Queu
             name="told", url=address, json_data={"text": "{{subject}}\n\n{{body}}"}
         )
         block.save("told", overwrite=True)
-        asyncio.run(notifications.apply_notification(BLOCK, notifications.NEWS))
+        asyncio.run(notifications.apply(BLOCK, notifications.NEWS))
         try:
             yield messages
         finally:

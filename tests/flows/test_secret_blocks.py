@@ -21,8 +21,8 @@ from rivya_flows.callbacks import CALLBACK_SCHEME
 from rivya_flows.engine.actions import revealed
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.credentials import secret_block
-from rivya_flows.flows.deploy_blocks import prefect_yaml
 from rivya_flows.language.syntax.secret_names import KEY_BLOCK
+from rivya_flows.preparation.deploy_blocks import prefect_yaml
 from rivya_flows.spec.load import load
 from support.prefect_workers import Place, Server, deploy, sandbox_process, worker
 from support.sandbox_calls import receiving

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.flows import campaigns
 from rivya_flows.flows.run_ids import run_id_of
 from rivya_flows.flows.spec_registry import flow_of_file
-from rivya_flows.preparation.prepare import Market, RunRequest, prepare
+from rivya_flows.preparation.prepare import Market, PlanningStore, RunRequest, prepare
 from rivya_flows.preparation.spec_file import SpecFile
 from rivya_flows.settings import read_settings
 from rivya_flows.store.assets import AssetStore
@@ -94,10 +93,8 @@ def test_a_run_that_has_begun_keeps_its_form(
     frozen = prepare(
         RunRequest(before, lambda _: {"goods": "Bowl"}),
         Market(shipped(), "https://rivya.ai", balance=100),
-        run_id=run_id_of(flow_run_id),
-        assets=AssetStore((tmp_path / "assets").as_uri(), tmp_path),
-        look_up=lambda _: None,
-        clock=lambda: datetime(2026, 11, 25, tzinfo=UTC),
+        run_id_of(flow_run_id),
+        PlanningStore(AssetStore((tmp_path / "assets").as_uri(), tmp_path)),
     ).frozen
     with contextlib.closing(Journal(read_settings().store_url)) as journal:
         journal.create(frozen, tmp_path / "run")

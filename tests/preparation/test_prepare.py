@@ -21,6 +21,7 @@ from rivya_flows.estimate.estimate import Estimate
 from rivya_flows.language.expressions import evaluation
 from rivya_flows.preparation.prepare import (
     Market,
+    PlanningStore,
     Prepared,
     RunRequest,
     close_budget,
@@ -180,10 +181,8 @@ steps:
                 SpecFile(text, "own.yaml", None), lambda _: {"photo": address}, local_files=False
             ),
             Market(shipped(), "sandbox:test", 100, {}),
-            run_id="run-1",
-            assets=store,
-            look_up=lambda _: None,
-            secret=lambda: "ours",
+            "run-1",
+            PlanningStore(store, secret=lambda: "ours"),
         )
         found = prepared.frozen.inputs["photo"]
         assert isinstance(found, dict)

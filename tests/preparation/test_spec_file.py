@@ -14,7 +14,7 @@ from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.assets import assets_in
 from rivya_flows.errors import SpecError, StoreError, UsageError
 from rivya_flows.preparation import spec_file
-from rivya_flows.preparation.prepare import Market, RunRequest, prepare
+from rivya_flows.preparation.prepare import Market, PlanningStore, RunRequest, prepare
 from rivya_flows.preparation.spec_file import SpecFile, carried, load_spec, read_spec, specs_at
 from rivya_flows.queue.events import RunFrozen
 from rivya_flows.queue.reducer import initial_state
@@ -67,9 +67,8 @@ def frozen(spec: SpecFile, assets: AssetStore, **inputs: Any) -> RunFrozen:
     return prepare(
         RunRequest(spec, lambda _: inputs, local_files=False),
         Market(shipped(), "sandbox"),
-        run_id="run-1",
-        assets=assets,
-        look_up=lambda _: None,
+        "run-1",
+        PlanningStore(assets),
     ).frozen
 
 

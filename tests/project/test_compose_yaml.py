@@ -20,8 +20,8 @@ from prefect.settings import (
 )
 from pydantic import BaseModel
 
-from rivya_flows.flows.deploy_blocks import WORK_POOL
 from rivya_flows.flows.worker.campaign_worker import LIMIT
+from rivya_flows.preparation.deploy_blocks import WORK_POOL
 from rivya_flows.processes.hosts import RUNS_PER_HOST
 from rivya_flows.settings import Settings, read_settings
 from rivya_flows.store.shared_store_checks import unshared

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import yaml
 
-from rivya_flows.flows.deploy_blocks import WORK_POOL
+from rivya_flows.preparation.deploy_blocks import WORK_POOL
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 

@@ -24,7 +24,7 @@ from rivya_flows.engine.loop import Engine
 from rivya_flows.engine.run import A, Asker, Listener, Run, RunOptions, ignore, is_absence, now
 from rivya_flows.engine.run_context import RunContext, ServiceConnection, SharedUploads
 from rivya_flows.preparation.catalogue_cache import read_catalogue
-from rivya_flows.preparation.prepare import Market, Prepared, RunRequest, prepare
+from rivya_flows.preparation.prepare import Market, PlanningStore, Prepared, RunRequest, prepare
 from rivya_flows.preparation.spec_file import SpecFile
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.from_journal import receipt
@@ -183,10 +183,8 @@ class Studio:
             prepared = prepare(
                 request,
                 Market(self.catalogue, self.service.identity, balance),
-                run_id=run_id,
-                assets=context.assets,
-                look_up=context.look_up,
-                pools=context.pools,
+                run_id,
+                PlanningStore(context.assets, context.look_up, context.pools),
             )
             context.journal.create(prepared.frozen, self.folder / "runs" / run_id)
             return prepared

@@ -22,9 +22,9 @@ import httpx
 
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.flows.compiler import compile_flow
-from rivya_flows.flows.deploy_blocks import deployment
 from rivya_flows.flows.questions import WAKER_DEPLOYMENT
 from rivya_flows.flows.recovery.automations import NAMES
+from rivya_flows.preparation.deploy_blocks import deployment
 from rivya_flows.processes.local_api import Loopback
 from rivya_flows.queue.events import Stamped
 from rivya_flows.receipt.from_journal import receipt

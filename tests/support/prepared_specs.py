@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from rivya_client.catalogue.snapshot import shipped
-from rivya_flows.preparation.prepare import Market, PoolReader, Prepared, RunRequest, prepare
+from rivya_flows.preparation.prepare import Market, PlanningStore, Prepared, RunRequest, prepare
 from rivya_flows.preparation.spec_file import SpecFile
+from rivya_flows.queue.events import PoolTotal
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 
@@ -19,7 +20,7 @@ def prepared(
     folder: Path,
     *,
     machine: Settings | None = None,
-    pools: PoolReader = lambda _: (),
+    pools: Callable[[Mapping[str, str]], tuple[PoolTotal, ...]] = lambda _: (),
 ) -> Prepared:
     """Raises what `prepare` raises.
 
@@ -33,9 +34,10 @@ def prepared(
     return prepare(
         RunRequest(spec, lambda _: inputs),
         Market(shipped(), "sandbox"),
-        run_id="run-1",
-        assets=AssetStore((folder / "assets").as_uri(), folder / "copies"),
-        look_up=lambda _: None,
-        pools=pools,
-        machine=machine,
+        "run-1",
+        PlanningStore(
+            AssetStore((folder / "assets").as_uri(), folder / "copies"),
+            pools=pools,
+            executes=machine,
+        ),
     )

@@ -22,6 +22,7 @@ from rivya_flows.plans.names import BATCH_LABEL
 from rivya_flows.preparation.prepare import (
     InputReader,
     Market,
+    PlanningStore,
     RunRequest,
     prepare,
     read_market,
@@ -195,14 +196,9 @@ def price_batch(context: RunContext, read: ReadBatch) -> PricedBatch:
     options, journal, prefix = read.options, context.journal, f"{read.batch_id}-"
     runs = {run.run_id: run for run in journal.runs(prefix)}
     pools = Pools(journal.engine).states(context.service.identity)
-    prepared = partial(
-        prepare,
-        # The rows share the wallet, so that no plan of a row has its balance.
-        market=Market(read.market.catalogue, read.market.service),
-        assets=context.assets,
-        look_up=context.look_up,
-        machine=context.settings,
-    )
+    # The rows share the wallet, so that no plan of a row has its balance.
+    market = Market(read.market.catalogue, read.market.service)
+    place = PlanningStore(context.assets, context.look_up, executes=context.settings)
     removed = frozenset(run.run_id for run in journal.runs(prefix, removed=True))
     rows = with_new_runs(read.rows, removed)
     fresh: dict[str, RunFrozen] = {}
@@ -214,7 +210,7 @@ def price_batch(context: RunContext, read: ReadBatch) -> PricedBatch:
         else:
             try:
                 request = replace(options.request, inputs=_reader_of(row))
-                ready = prepared(request, run_id=row.run_id)
+                ready = prepare(request, market, row.run_id, place)
             except (SpecError, MediaError, UsageError) as error:
                 found = error.diagnostics if isinstance(error, SpecError) else (error,)
                 at = partial(Diagnostic, file=options.table_name, line=row.line, column=1)

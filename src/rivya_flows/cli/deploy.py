@@ -65,7 +65,8 @@ def deploy(
 
     chosen, variables = settings(), _job_variables(job_variables)
     with _on_server(chosen):
-        from rivya_flows.flows.deployment.deploy import DeployOptions, deploy as deployed
+        from rivya_flows.flows.deployment.deploy import deploy as deployed
+        from rivya_flows.flows.deployment.desired import DeployOptions
 
         order = DeployOptions(
             specs, work_pool, collection, prune, only_plan, single_machine, variables
@@ -86,7 +87,7 @@ def deploy(
             {
                 "plan": only_plan,
                 "deployments": done.changes,
-                "left": done.left,
+                "left": sorted({*done.stale, *done.unsure}),
                 "without": list(done.without),
                 "work_pools": done.pools,
             }
@@ -127,20 +128,19 @@ def _tell(done: Deployed, *, prune: bool, only_plan: bool) -> None:
     for pool in done.pools:
         show(f"work pool {pool}: {would}made")
     for change in done.changes:
-        show(f"{change.name}: {_would(change.done, only_plan)}")
-        if change.job_variables and change.done != "unchanged":
+        if change.done == "unchanged":
+            show(f"{change.name}: unchanged")
+            continue
+        show(f"{change.name}: {would}{change.done}")
+        if change.job_variables:
             show(f"  set by its spec: {', '.join(change.job_variables)}")
         for name, became in {**change.schedules, **change.triggers}.items():
             if became != "unchanged" and change.done != "made":
-                show(f"  {name.rpartition(': ')[2]}: {_would(became, only_plan)}")
+                show(f"  {name.rpartition(': ')[2]}: {would}{became}")
     # Without --prune, do not list the other specs of a folder if only some of it was given.
-    for name in done.left if prune else done.stale:
+    for name in done.unsure if prune else done.stale:
         why = "its folder was not given as a whole" if prune else "--prune removes it"
         tell(f"{name}: kept, although no given spec has it; {why}")
-
-
-def _would(done: str, only_plan: bool) -> str:
-    return f"would be {done}" if only_plan and done != "unchanged" else done
 
 
 @click.group(cls=Group)
@@ -175,15 +175,14 @@ def apply(
     if block is None and (ends or spec):
         raise UsageError("--on and --spec belong to --notify", "name a block: --notify TYPE/NAME")
     with _on_server(settings()):
-        from rivya_flows.flows.notifications import NEWS, apply_notification, apply_recovery
+        from rivya_flows.flows.notifications import NEWS, apply as applied
 
         wanted = [one for one in NEWS if one != "cancelled"]
         wanted = wanted if ends is None else [one.strip() for one in ends.split(",")]
         if unknown := [one for one in wanted if one not in NEWS]:
             hint = f"choose of {', '.join(NEWS)}"
             raise UsageError(f"--on: {unknown[0]!r:.80} is not an end of a run", hint)
-        making = apply_recovery() if block is None else apply_notification(block, wanted, spec)
-        done = asyncio.run(making)
+        done = asyncio.run(applied(block, wanted, spec))
     lines = [f"{name}: {what}" for name, what in done.items()]
     document = [{"name": name, "done": what} for name, what in done.items()]
     show_result(*lines, document=document, as_json=as_json)
@@ -218,15 +217,12 @@ def list_automations(as_json: bool = options.JSON) -> None:
     with _on_server(settings()):
         from rivya_flows.flows.notifications import automations_of_ours
 
-        shown = {"id", "name", "description", "enabled"}
-        every = asyncio.run(automations_of_ours())
-        found = [one.model_dump(mode="json", include=shown) for one in every]
+        found = asyncio.run(automations_of_ours())
     if as_json:
-        print_json(found)
+        fields = {"id", "name", "description", "enabled"}
+        print_json([one.model_dump(mode="json", include=fields) for one in found])
     elif found:
-        rows = [
-            [one["name"], "on" if one["enabled"] else "off", one["description"]] for one in found
-        ]
+        rows = [[one.name, "on" if one.enabled else "off", one.description] for one in found]
         print_table(["automation", "", "what it does"], rows)
     else:
         show("no automations; make them with `rivya-flows automations apply`")
@@ -246,7 +242,7 @@ def remove(name: str = argument()) -> None:
 
 
 def _tell_waiting(spec: str | None) -> None:
-    """Says how many runs wait already: no message tells of them."""
+    """Says how many runs wait already."""
     from rivya_flows.runs.lookup import open_journal
     from rivya_flows.store.run_list import listed_runs
 
@@ -256,8 +252,7 @@ def _tell_waiting(spec: str | None) -> None:
         )
         if found := len(waiting):
             number = f"{found}{' or more' * (found == _MOST_WAITING)}"
-            waits = "run waits" if found == 1 else "runs wait"
             tell(
-                f"{number} {waits} for an answer already, and no message is sent of that:"
-                " rivya-flows runs --status suspended"
+                f"{number} run{'s wait' if found > 1 else ' waits'} for an answer already, and no message"
+                " is sent of that: rivya-flows runs --status suspended"
             )

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import email.utils
-import itertools
 import platform
 import shlex
 import shutil
+import tempfile
 import time
-import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from functools import partial
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from rivya_flows.doctor import places
+from rivya_flows.doctor import checks as of_runs
 from rivya_flows.doctor.checks import Check, Checks, ok, problem, run_checks, warning
-from rivya_flows.doctor.places import KeyReader
 from rivya_flows.engine.signing import signer_of
 from rivya_flows.environment import variables
 from rivya_flows.errors import UsageError
@@ -48,7 +54,7 @@ _ANSWER_SECONDS = 5.0
 def examine(
     settings: Settings,
     *,
-    with_key: KeyReader,
+    with_key: Callable[[Settings], Awaitable[Settings]],
     prefect_checks: Callable[[Settings], Checks],
     live: bool = False,
     wrong: Sequence[UsageError] = (),
@@ -58,28 +64,26 @@ def examine(
     Args:
         with_key: Adds the key of the Prefect block `rivya-api-key`, if there is one.
         wrong: Why `settings` are only some of those that are set: no service is tried with them, and
-            Prefect, which would configure itself from the same files, is not imported. Empty: they are all.
+            Prefect, which would configure itself from the same files, is not imported.
     """
-    silent: list[UsageError] = []
-
-    async def ask(settings: Settings) -> Settings:
-        """Ask a Prefect server for the key; one that is silent takes 10 s, so it is asked once."""
-        if not silent:
-            try:
-                return await with_key(settings)
-            except UsageError as error:
-                if not isinstance(error.__cause__, TimeoutError):
-                    raise
-                silent.append(error)
-        raise UsageError("not checked: the Prefect server does not say the key", silent[0].hint)
-
-    def of_prefect(settings: Settings) -> Checks:
-        return [problem(str(one), one.hint) for one in silent] or prefect_checks(settings)
-
     checks: list[Check] = []
+    keyed, silent = settings, list[UsageError]()
 
-    def look(name: str, check: Callable[..., Checks], *more: KeyReader) -> None:
-        checks.extend(run_checks(name, lambda: check(settings, *more)))
+    def look(name: str, check: Callable[[Settings], Checks]) -> None:
+        checks.extend(run_checks(name, lambda: check(settings)))
+
+    async def service(settings: Settings) -> AsyncIterator[Check]:
+        nonlocal keyed
+        try:
+            keyed = await with_key(settings)
+        except UsageError as error:
+            if not isinstance(error.__cause__, TimeoutError):
+                raise
+            silent.append(error)  # after a long wait: asked once
+            words = "not checked: the Prefect server does not say the key"
+            raise UsageError(words, error.hint) from error
+        async for one in of_runs.service(keyed):
+            yield one
 
     look("python", lambda _: python())
     look("extras", extras)
@@ -92,18 +96,19 @@ def examine(
         look("up", partial(left_running, compares=False))
         words = "not tried, nor what needs it: the settings are wrong"
         return [*checks, warning(words, "correct them", name="service")]
-    look("service", places.service, ask)
+    look("service", service)
     # Without the service these would say the same again, each after a wait.
     serves = not any(one.name == "service" and one.status == "problem" for one in checks)
     if live and serves:
-        look("live", places.contract, ask)
+        look("live", lambda _: of_runs.contract(keyed))
     if serves:
         look("clock", clock)
-    look("public url", places.public_url)
+    look("public url", of_runs.public_url)
     if serves:
-        look("webhooks", places.webhooks, ask)
+        look("webhooks", lambda _: of_runs.webhooks(keyed))
     look("up", left_running)
-    look("prefect server", of_prefect)
+    unreached = [problem(str(one), one.hint) for one in silent]
+    look("prefect server", lambda one: unreached or prefect_checks(one))
     return checks
 
 
@@ -119,14 +124,16 @@ def packages(required: Iterable[str]) -> Iterator[Check]:
     for one in map(Requirement, required):
         if one.marker is not None and not one.marker.evaluate({"extra": ""}):
             continue
-        found = _version(one.name)
-        if found is None:
+        try:
+            found = version(one.name)
+        except PackageNotFoundError:
             yield problem(f"{one.name} is not installed", "install rivya-flows again", name=name)
-        elif not one.specifier.contains(found, prereleases=True):
+            continue
+        if not one.specifier.contains(found, prereleases=True):
             words = f"{one.name} is {found}, and rivya-flows needs {one.specifier}"
             wanted = shlex.quote(f"{one.name}{one.specifier}")
             yield problem(words, f"pip install {wanted}", name=name)
-    versions = (f"{one} {_version(one)}" for one in ("rivya-flows", "prefect"))
+    versions = (f"{one} {version(one)}" for one in ("rivya-flows", "prefect"))
     yield ok(", ".join(versions), name=name)
 
 
@@ -154,9 +161,7 @@ def data_folder(settings: Settings) -> Iterator[Check]:
     data = settings.data
     private_folder(data)
     secure_data(data)
-    probe = data / f"doctor-{uuid.uuid4().hex[:8]}"
-    probe.write_bytes(b"probe")
-    probe.unlink()
+    tempfile.TemporaryFile(dir=data).close()
     free = shutil.disk_usage(data).free
     if free < _FREE_BYTES:
         words = f"{data} has {free / 10**9:.1f} GB left; {_held(data)}"
@@ -180,14 +185,13 @@ def signing(settings: Settings) -> Iterator[Check]:
 
 def _held(data: Path) -> str:
     """The sizes of the parts of the data folder, such as ``assets 6.9 MB, other 0.2 MB``, or ``empty``."""
-    sizes, looked = Counter[str](), 0
-    for part in data.iterdir():
-        for path in itertools.chain([part], part.rglob("*") if part.is_dir() else ()):
-            if looked == _MOST_FILES:
-                return f"more than {_MOST_FILES:,} files"
-            looked += 1
-            with contextlib.suppress(OSError):  # it may be gone by now
-                sizes[part.name if part.is_dir() else "other"] += path.lstat().st_blocks * 512
+    sizes = Counter[str]()
+    for looked, path in enumerate(data.rglob("*")):
+        if looked == _MOST_FILES:
+            return f"more than {_MOST_FILES:,} files"
+        with contextlib.suppress(OSError):  # it may be gone by now
+            part = data / path.relative_to(data).parts[0]
+            sizes[part.name if part.is_dir() else "other"] += path.lstat().st_blocks * 512
     parts = (f"{name} {size / 10**6:.1f} MB" for name, size in sorted(sizes.items()))
     return ", ".join(parts) or "empty"
 
@@ -205,15 +209,14 @@ def privacy(settings: Settings) -> Iterator[Check]:
         yield ok("only you can read data folder, journal, Prefect's database and .env")
 
 
-_HERE: dict[str, Callable[[Settings], Checks]] = {
+_HERE: dict[str, Callable[[Settings], Checks]] = {  # that need no service
     "data folder": data_folder,
     "privacy": privacy,
     "specs": specs,
     "signing": signing,
-    "store": places.store,
-    "assets": places.assets,
+    "store": of_runs.store,
+    "assets": of_runs.assets,
 }
-"""Checks that need no service."""
 
 
 def left_running(settings: Settings, *, compares: bool = True) -> Iterator[Check]:
@@ -245,17 +248,15 @@ def left_running(settings: Settings, *, compares: bool = True) -> Iterator[Check
 
 def clock(settings: Settings) -> Iterator[Check]:
     """Whether this machine's clock agrees with the service's."""
-    their_time = None
-    if settings.rivya_api_key is not None:
-        url = f"{settings.rivya_base_url.rstrip('/')}/api/v1/models"
-        answer = probe(url, timeout_seconds=_ANSWER_SECONDS)
-        date = answer.getheader("Date") if answer else None
-        with contextlib.suppress(ValueError):
-            their_time = email.utils.parsedate_to_datetime(date).timestamp() if date else None
-    if their_time is None:
+    url = f"{settings.rivya_base_url.rstrip('/')}/api/v1/models"
+    asks = settings.rivya_api_key is not None
+    answer = probe(url, timeout_seconds=_ANSWER_SECONDS) if asks else None
+    try:
+        date = answer.getheader("Date", "") if answer else ""
+        skew = time.time() - email.utils.parsedate_to_datetime(date).timestamp()
+    except ValueError:
         yield ok(time.strftime("%Y-%m-%d %H:%M:%S UTC, not compared", time.gmtime()))
         return
-    skew = time.time() - their_time
     words = f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the service"
     hint = "let the machine synchronize its clock (NTP)"
     if abs(skew) > _TOO_MUCH_SKEW_SECONDS:
@@ -267,50 +268,36 @@ def clock(settings: Settings) -> Iterator[Check]:
 
 
 _ON, _OFF = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
-_EPHEMERAL = "a `prefect` command without a server starts one that loses rows"
-_SERVER = "unset it; `rivya-flows up` starts a real server"
-_RUNS, _ATTEMPTS = "Prefect would repeat whole runs", "attempts of Prefect and the client multiply"
 _RETRY = "unset it; `retry` of a step repeats only free requests"
-_TWICE = "results are stored twice, in the journal and by Prefect"
-_JOURNAL = "unset it: runs continue from the journal"
 HARMFUL: tuple[tuple[str, tuple[str, ...] | None, str, str], ...] = (
-    ("PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", _ON, _EPHEMERAL, _SERVER),
-    ("PREFECT_FLOWS_DEFAULT_RETRIES", None, _RUNS, _RETRY),
-    ("PREFECT_TASKS_DEFAULT_RETRIES", None, _ATTEMPTS, _RETRY),
+    ("PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", _ON, "a `prefect` command without a server starts one that loses rows",
+     "unset it; `rivya-flows up` starts a real server"),
+    ("PREFECT_FLOWS_DEFAULT_RETRIES", None, "Prefect would repeat whole runs", _RETRY),
+    ("PREFECT_TASKS_DEFAULT_RETRIES", None, "attempts of Prefect and the client multiply", _RETRY),
     ("PREFECT_LOGGING_TO_API_ENABLED", _OFF, "the pages of runs have no log", "unset it"),
-    ("PREFECT_RESULTS_PERSIST_BY_DEFAULT", _ON, _TWICE, _JOURNAL),
-)
-"""Variables of Prefect with their harmful values (None: all but 0 and empty), the effect and a hint."""
+    ("PREFECT_RESULTS_PERSIST_BY_DEFAULT", _ON, "results are stored twice, in the journal and by Prefect",
+     "unset it: runs continue from the journal"),
+)  # fmt: skip
+"""Variables of Prefect, harmful values (None: all but 0 and empty), effect and hint."""
 
 
 def environment(variables: Mapping[str, str], wrong: Sequence[UsageError] = ()) -> Iterator[Check]:
     """Why settings cannot be read, and variables that break something, or are called like a setting and are none."""
-    found = [*_suspicious(variables)]
-    told = [problem(with_places(str(one), one.hint), one.hint) for one in wrong]
-    if not told and not found:
-        yield ok("no harmful variable is set, and no unknown one")
-    yield from told
-    known = {one.message for one in told}
-    yield from (one for one in found if one.message not in known)
-
-
-def _suspicious(variables: Mapping[str, str]) -> Iterator[Check]:
+    found = [problem(with_places(str(one), one.hint), one.hint) for one in wrong]
     for name, values, effect, hint in HARMFUL:
         value = variables.get(name, "").strip().lower()
         if value in values if values else value not in ("", "0"):
-            yield warning(f"{name}={variables[name]}: {effect}", hint)
+            found.append(warning(f"{name}={variables[name]}: {effect}", hint))
     for one in (*unknown_names(), *overridden_of_folder(), *ignored_of_folder()):
         doubt = problem if one.is_ours else warning
-        yield doubt(f"{one.where}: {one.words}", one.hint)
+        found.append(doubt(f"{one.where}: {one.words}", one.hint))
+    if not found:
+        yield ok("no harmful variable is set, and no unknown one")
+    first = {one.message: one for one in reversed(found)}  # a wrong setting may be unknown, too
+    yield from (one for one in found if first[one.message] is one)
 
 
 def places_of_settings() -> Iterator[Check]:
     """Which settings are set, and where; no value but the end of the key."""
     if found := set_here():
         yield ok(", ".join(f"{name} ({where})" for name, where in found.items()))
-
-
-def _version(package: str) -> str | None:
-    with contextlib.suppress(PackageNotFoundError):
-        return version(package)
-    return None

@@ -1,7 +1,6 @@
 """Before a real wallet is charged: say what is bought, and ask where nothing caps it.
 
-A budget caps one run. A schedule or an event starts runs of a deployment without end, so a real wallet
-needs a cap over time for it: a pool of the store, or a plain yes.
+A schedule or an event starts runs without end, which no budget caps: only a pool of the store, or a plain yes.
 """
 
 from __future__ import annotations
@@ -52,13 +51,7 @@ _TO_GO_ON = (
 
 @dataclass(frozen=True)
 class Spending:
-    """What a command is about to buy.
-
-    Attributes:
-        least, most: Credits; `most` is None where only the service knows the price.
-        caps: Credits that each limit leaves, by the words for it; None where it has the bounds of the plan.
-        unbounded: What to say of a price without a known most.
-    """
+    """What a command is about to buy, in credits, and what each cap leaves (None: as the plan), by the words for it."""
 
     least: int
     most: int | None
@@ -89,10 +82,7 @@ def pool_cap(pool: PoolTotal) -> tuple[str, int | None]:
 
 
 def is_rehearsal(base_url: str, settings: Settings) -> bool:
-    """Whether a service of this address has pretend credits: it is on this machine.
-
-    ``RIVYA_FLOWS_LIVE=true`` says of such an address that it leads to a real wallet.
-    """
+    """Whether a service of this address has pretend credits: it is on this machine, and not said to be live."""
     return is_loopback(base_url) and not settings.rivya_flows_live
 
 
@@ -115,7 +105,7 @@ def source_of(service: ServiceConnection, balance: int | None) -> str:
     wallet = "" if service.wallet is None else f" of the wallet {service.wallet}"
     if balance is not None:
         wallet += f" ({'' if service.wallet else 'wallet: '}{credits_in(balance)})"
-    return f"from {service.base_url} with the key {key}{wallet}"
+    return f"from {shown_url(service.base_url)} with the key {key}{wallet}"
 
 
 def shown_key(key: str) -> str:
@@ -139,11 +129,9 @@ def account(settings: Settings, mark: str) -> str:
 
 def source(settings: Settings) -> str:
     """From whom a worker with these settings buys, for people."""
-    key = settings.rivya_api_key
-    if settings.rivya_flows_sandbox or key is None:
+    if settings.rivya_flows_sandbox or settings.rivya_api_key is None:
         return "from the local sandbox"
-    shown = shown_key(key.get_secret_value())
-    return f"from {shown_url(settings.rivya_base_url)} with the key {shown}"
+    return source_of(_service(settings), None)
 
 
 def buys_elsewhere(worker: ManagedProcess, source: str, command: str) -> UsageError:
@@ -157,9 +145,7 @@ def buys_elsewhere(worker: ManagedProcess, source: str, command: str) -> UsageEr
 
 
 def refuse_unknown_names() -> None:
-    """Refuses to buy for real while a variable begins with ``RIVYA`` and is no setting: it may be the
-    one that was to prevent that.
-    """
+    """Refuses to buy for real while a mistyped ``RIVYA…`` is set: it may be the one that was to prevent that."""
     for one in unknown_names():
         if one.is_ours:
             words = "is no setting; nothing is bought from a real wallet while it is set"
@@ -174,9 +160,10 @@ async def confirm_live(
     Gives the credits that were agreed to, which nothing else caps; None where there is no such bound.
     """
     service = context.service
-    if is_sandbox(service.identity) or is_rehearsal(service.base_url, context.settings):
-        return None
-    if found.most == 0:  # not where a cap leaves nothing: it may be raised during the run
+    pretend = is_sandbox(service.identity) or is_rehearsal(service.base_url, context.settings)
+    if (
+        pretend or found.most == 0
+    ):  # not where a cap leaves nothing: it may be raised during the run
         return None
     refuse_unknown_names()
     words = sentence(service, found)
@@ -206,11 +193,7 @@ _BY_HAND = "write `budget: {credits: N}` into the spec, which caps each run, or 
 
 @dataclass(frozen=True)
 class Start:
-    """What starts runs by itself: a schedule or a trigger.
-
-    `when` is ``next on Mon 2026-12-07 at 09:00 Asia/Kolkata``; `a_day` and `a_month` are the most
-    runs, None where events decide.
-    """
+    """A schedule or a trigger: ``next on Mon 2026-12-07 at 09:00 Asia/Kolkata``; the most runs, None where events decide."""
 
     when: str
     a_day: int | None = None
@@ -219,7 +202,7 @@ class Start:
 
 @dataclass(frozen=True)
 class DeployedSpending:
-    """What a deployment may buy; `budget` is the most credits of a run."""
+    """What a deployment may buy; `budget` is of a run, and `labels` those that no input decides."""
 
     name: str
     labels: dict[str, str]
@@ -234,7 +217,7 @@ class DeployedSpending:
 
     @property
     def most(self) -> Most:
-        """The most that it buys without asking."""
+        """What it buys without asking."""
         return Most(
             self.budget,
             sum(one.a_day or 0 for one in self.starts),
@@ -251,19 +234,18 @@ class DeployedSpending:
         ]
         ending = f" ({', '.join(caps)})" if caps else ""
         for start in self.starts:
-            price = f": {self._price(start)}{ending}" if priced else ""
-            yield f"{self.name} starts by itself, {start.when}{price}"
+            price = "no budget caps a run"
+            if self.budget is not None:
+                price = f"at most {credits_in(self.budget)} a run"
+                if start.a_day is None or start.a_month is None:
+                    price += ", and no bound over time"
+                else:
+                    day, month = self.budget * start.a_day, self.budget * start.a_month
+                    price += f", {credits_in(day)} a day, {credits_in(month)} a month"
+            more = f": {price}{ending}" if priced else ""
+            yield f"{self.name} starts by itself, {start.when}{more}"
         if priced and not self.starts and self.budget is None:
             yield f"{self.name}: no budget caps a run{ending}"
-
-    def _price(self, start: Start) -> str:
-        if self.budget is None:
-            return "no budget caps a run"
-        most = f"at most {credits_in(self.budget)} a run"
-        if start.a_day is None or start.a_month is None:
-            return f"{most}, and no bound over time"
-        day, month = self.budget * start.a_day, self.budget * start.a_month
-        return f"{most}, {credits_in(day)} a day, {credits_in(month)} a month"
 
 
 async def agree_to_spending(
@@ -279,12 +261,8 @@ async def agree_to_spending(
 ) -> bool:
     """Says what starts by itself; of a real wallet also from whom and the most over time, and asks.
 
-    It asks once: again only where a deployment gets dearer than what was agreed to. With `rehearses`
-    workers buy with pretend credits. Gives whether something buys from a real wallet.
-
-    Raises:
-        AuthenticationError: The service does not take the key.
-        NotConfirmedError: Something without a cap over time was not confirmed.
+    It asks once: again only where a deployment gets dearer than what was agreed to. Gives whether something
+    buys from a real wallet. AuthenticationError for a key that the service does not take.
     """
     if rehearses or not any(one.buys for one in found):
         for one in found:
@@ -314,10 +292,11 @@ async def agree_to_spending(
                 made.append(Agreement(one.name, place, one.most, labels))
         if dry:
             return True
-        asked = {one.deployment for one in made if one.labels is None}
-        by_itself = any(one.starts for one in found if one.name in asked)
+        uncapped = [one for one in made if one.labels is None]
+        names = {one.deployment for one in uncapped}
+        by_itself = any(one.starts for one in found if one.name in names)
         otherwise = _BY_ITSELF if by_itself else _BY_HAND
-        await _ask(made, confirm, "nothing was deployed", hint or otherwise)
+        await _ask(uncapped, confirm, "nothing was deployed", hint or otherwise)
         record_agreements(journal.engine, place, made, [one.name for one in found])
     return True
 
@@ -325,19 +304,15 @@ async def agree_to_spending(
 async def agree_to_uncapped(
     engine: Engine, pools: Sequence[Pool], tell: Callable[[str], object], confirm: Confirm | None
 ) -> None:
-    """Asks before a change of pools takes the last cap over time of a deployment.
-
-    A yes is recorded as if it had been given to `deploy`; NotConfirmedError without one.
-    """
+    """Asks before a change of pools takes the last cap over time of a deployment; a yes counts as one to `deploy`."""
     lost = [
         replace(one, labels=None)
         for one in agreements(engine)
         if one.labels is not None and not any(pool.covers(one.labels) for pool in pools)
     ]
-    if not lost:
-        return
-    names = ", ".join(dict.fromkeys(one.deployment for one in lost))
-    tell(f"When {names} was deployed, nobody was asked, because this pool caps what it buys.")
+    if lost:
+        names = ", ".join(dict.fromkeys(one.deployment for one in lost))
+        tell(f"When {names} was deployed, nobody was asked, because this pool caps what it buys.")
     hint = (
         "make another pool that covers them, switch their schedules and triggers off and deploy"
         " again, or give --yes"
@@ -348,20 +323,18 @@ async def agree_to_uncapped(
 
 
 async def _ask(
-    made: Sequence[Agreement], confirm: Confirm | None, otherwise: str, hint: str
+    uncapped: Sequence[Agreement], confirm: Confirm | None, otherwise: str, hint: str
 ) -> None:
-    """Asks a person to agree to what no pool caps."""
-    asked = [one for one in made if one.labels is None]
-    if not asked:
+    """Asks a person to agree to what no pool caps, if there is something."""
+    if not uncapped:
         return
-    months = [one.most.month for one in asked]
-    known = [one for one in months if one is not None]
+    known = [month for one in uncapped if (month := one.most.month) is not None]
     bound = f": at most {credits_in(sum(known))} a month"
-    if len(known) < len(months):
+    if len(known) < len(uncapped):
         bound = ", and it has no bound"
     question = f"No pool of `rivya-flows budgets` caps what they buy without asking{bound}."
     if confirm is None or not await confirm(question):
-        names = ", ".join(sorted({one.deployment for one in asked}))
+        names = ", ".join(sorted({one.deployment for one in uncapped}))
         words = f"not confirmed: {names} may buy without a cap over time; {otherwise}"
         raise NotConfirmedError(words, hint)
 
@@ -372,7 +345,7 @@ async def check_key(settings: Settings, tell: Callable[[str], object]) -> None:
 
 
 def _service(settings: Settings) -> ServiceConnection:
-    """The service of workers; without a key, which they may have alone."""
+    """The service of workers, which alone may have a key."""
     url = settings.rivya_base_url.rstrip("/")
     return ServiceConnection(url, settings.rivya_api_key, one_spelling(url), 1.0)
 

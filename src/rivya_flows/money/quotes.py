@@ -40,9 +40,13 @@ from rivya_flows.store.assets import file_hash
 from rivya_flows.store.secrets import shared_secret
 
 QUOTE_ID = r"^[0-9a-f]{32}$"
+MAX_LINES = 20  # of one difference
+VALID = timedelta(hours=24)
+"""How long a quote holds. Media that nothing else names stay in the store for as long."""
 
-MAX_LINES = 20
-"""Lines of one difference between texts, and steps that are named one by one."""
+MAX_BYTES = 10_000_000  # of a quote's file
+_SECRET = "quotes"
+_NEW = "make a new quote with `plan --out`"
 
 
 class ModelPrice(BaseModel):
@@ -68,11 +72,10 @@ class Quote(BaseModel):
 
     Attributes:
         spec_file: Path of the spec from the folder of the quote; None if it is not in a file.
-        includes, files: Texts and media that the spec names, by path from its folder.
+        includes, files: By path from the folder of the spec.
         inputs: Resolved values; a file is an asset, a secret is its name.
-        cache: Overrides the cache mode of the spec; None keeps it.
-        wallet: Fingerprint of the service and the key; says nothing of the key.
-        prices: Of the models of the plan, by id; those that only the run knows are not here.
+        wallet: Fingerprint of the service and the key.
+        prices: Of the models of the plan that are known before the run.
         plan: The document of ``plan --json``.
         signature: HMAC-SHA256 of all other fields, in hex.
     """
@@ -187,14 +190,6 @@ def _priced(item: QuotedItem | None, beside: QuotedItem | None) -> str:
     return f"{item.models[0]}, {words}" if beside and beside.models != item.models else words
 
 
-VALID = timedelta(hours=24)
-"""How long a quote holds. Media that nothing else names stay in the store for as long."""
-
-MAX_BYTES = 10_000_000  # bytes of a quote's file
-_SECRET = "quotes"
-_NEW = "make a new quote with `plan --out`"
-
-
 @dataclass(frozen=True)
 class QuoteFile:
     """A quote as it was read; its signature is not verified yet."""
@@ -245,7 +240,9 @@ def write_quote(context: RunContext, request: RunRequest, ready: Prepared, out: 
             f"no quote: the most that the plan costs is not known ({words})",
             "give --budget N, or write `budget: {credits: …}` in the spec: that is then the most",
         )
-    _refuse_to_replace(out)
+    if out.exists() and not _is_quote(out):
+        words = f"{out}: is there already, and is not a quote; it is not replaced"
+        raise UsageError(words, "give another --out FILE")
     catalogue = from_wire(frozen.catalogue, date=frozen.catalogue_date, source="live")
     whole = carried(request.spec, catalogue, context.assets)
     now = datetime.now(UTC).replace(microsecond=0)
@@ -320,7 +317,7 @@ async def prepare_quote(
 
 
 def _refuse_used(context: RunContext, file: QuoteFile) -> None:
-    """Refuses a quote of somebody else, or one that was used."""
+    """Refuses a quote that was used, or that another store made."""
     right = signature_of(file.signed, shared_secret(context.journal.engine, _SECRET))
     if not hmac.compare_digest(right.encode(), file.quote.signature.encode("utf-8", "replace")):
         words = f"{file.path}: the quote was changed after it was made, or another store made it"
@@ -355,15 +352,10 @@ def _differences(context: RunContext, file: QuoteFile) -> Iterator[str]:
             yield f"{name}: {error.strerror or error}"
 
 
-def _refuse_to_replace(out: Path) -> None:
-    if not out.exists():
-        return
+def _is_quote(path: Path) -> bool:
     with suppress(UsageError):
-        if out.is_file():
-            read_quote(out)
-            return
-    words = f"{out}: is there already, and is not a quote; it is not replaced"
-    raise UsageError(words, "give another --out FILE")
+        return path.is_file() and bool(read_quote(path))
+    return False
 
 
 def _place(spec: SpecFile, out: Path) -> str | None:

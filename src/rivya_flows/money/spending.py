@@ -17,8 +17,7 @@ from rivya_flows.receipt.phrases import is_sandbox
 from rivya_flows.store.charges import Charge
 
 NONE = "-"  # the group of a run without the label, and of a purchase without a model
-SANDBOX = "sandbox"  # names the local sandboxes, whose credits are pretend
-
+SANDBOX = "sandbox"  # names the local sandboxes
 
 PERIODS: Mapping[str, Callable[[datetime], str]] = {
     "day": lambda at: f"{at:%Y-%m-%d}",
@@ -40,9 +39,7 @@ BY = (*_FACTS, *PERIODS)  # what charges are grouped by; any other name is that 
 
 @dataclass
 class Sum:
-    """A sum of charges; `open` purchases, which hold `held` credits, are not settled yet, and of all purchases
-    refused and failed ones cost nothing.
-    """
+    """A sum of charges; `open` purchases are not settled yet, and hold `held` credits."""
 
     credits: int = 0
     held: int = 0

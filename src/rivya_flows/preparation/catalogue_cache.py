@@ -33,21 +33,14 @@ async def read_catalogue(client: RivyaClient, context: RunContext | None = None)
 
 
 def known_catalogue(settings: Settings) -> Catalogue:
-    """The catalogue to check against offline: the cached one of the service, or the shipped one.
-
-    The shipped one is used if no readable one of that service is cached, or if it is newer.
-    """
-    ours = shipped()
-    try:
-        path = settings.data / _NAME
-        if path.stat().st_size > _MAX_BYTES:
-            return ours
-        kept = json.loads(path.read_text("utf-8"))
+    """The catalogue to check against offline: the cached one of the service if it is newer than the shipped one."""
+    ours, path = shipped(), settings.data / _NAME
+    # One that cannot be read counts for nothing.
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        kept = json.loads(path.read_text("utf-8")) if path.stat().st_size <= _MAX_BYTES else {}
         if kept["service"] == settings.rivya_base_url and kept["date"] > ours.date:
             read = from_wire(kept["payload"], date=kept["date"], source="cached")
             return read if read.models else ours
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        pass  # as if there were no cache
     return ours
 
 

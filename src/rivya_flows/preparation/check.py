@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import json
 import os
 import stat
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
 from rivya_client.catalogue.catalogue import Catalogue
-from rivya_flows.errors import Diagnostic, RivyaError, UsageError
+from rivya_flows.errors import Diagnostic, RivyaError, StoreError, UsageError
 from rivya_flows.extras import missing
 from rivya_flows.language import fixes
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
@@ -92,7 +90,6 @@ def _small_budget(spec: SpecFile, workflow: Workflow, catalogue: Catalogue) -> I
 
 def unreadable(path: Path, error: UsageError) -> Diagnostic:
     """The diagnostic of a file that cannot be read."""
-    # The diagnostic names the path already.
     message = error.message.removeprefix(f"{path}: ")
     start = 1 if path.is_file() else 0  # editors count from 1
     return Diagnostic("unreadable", message, error.hint, file=str(path), line=start, column=start)
@@ -101,10 +98,7 @@ def unreadable(path: Path, error: UsageError) -> Diagnostic:
 def load_tests(
     path: Path, catalogue: Catalogue
 ) -> tuple[SpecWithTests | None, tuple[Diagnostic, ...]]:
-    """The tests in a file, with their spec; or None and what is wrong with the file.
-
-    A wrong spec is not a mistake of its tests, which may expect it.
-    """
+    """The tests in a file, with their spec, which they may expect to be wrong; or None and what is wrong with the file."""
     file = read_file(path)
     text = file.text.removeprefix("\ufeff")
     report = DiagnosticCollector(file.name, text)
@@ -115,16 +109,13 @@ def load_tests(
     _check_rehearsals(tests, report)
     named = tests.spec or path.name.removesuffix(TEST_SUFFIX) + ".yaml"
     where = path.parent / named
-    spec = None
-    if PurePath(named).is_absolute() or ".." in PurePath(named).parts or is_tests(where):
-        report.add(("spec",), "bad-file", f"{named!r:.60} is not the path of a spec inside this folder",
-                   "write `spec: NAME.yaml`")  # fmt: skip
-    else:
-        try:
-            spec = read_spec(where)
-        except UsageError as error:
-            report.add(("spec",), "bad-file", error.message, error.hint)
-    if spec is None:
+    try:
+        if PurePath(named).is_absolute() or ".." in PurePath(named).parts or is_tests(where):
+            words = f"{named!r:.60} is not the path of a spec inside this folder"
+            raise UsageError(words, "write `spec: NAME.yaml`")
+        spec = read_spec(where)
+    except UsageError as error:
+        report.add(("spec",), "bad-file", error.message, error.hint)
         return None, report.diagnostics
     workflow, refused = check_spec(spec, catalogue)
     if workflow is not None:
@@ -148,19 +139,21 @@ def _check_rehearsals(tests: SpecTests, report: DiagnosticCollector) -> None:
         "faults": lambda one: faults.parse(as_yaml({"faults": [one]}), source=""),
         "chat": lambda one: answers.parse(as_yaml([one]), source=""),
     }
-    for index, case in enumerate(tests.cases):
-        for key, read in readers.items():
-            for number, one in enumerate(getattr(case, key)):
-                try:
-                    read(one)
-                except SandboxError as error:
-                    # Such as ": faults.0.do: Input should be …" or ": 0: Value …".
-                    words = error.message.removeprefix(": ").removeprefix("faults.")
-                    words = words.removeprefix("0").lstrip(".: ")
-                    place = ("cases", index, key, number, words.partition(":")[0])
-                    report.add(
-                        place, "bad-rehearsal", f"the sandbox does not take this: {words}", _SHOWN
-                    )
+    given = (
+        (index, key, number, one)
+        for index, case in enumerate(tests.cases)
+        for key in readers
+        for number, one in enumerate(getattr(case, key))
+    )
+    for index, key, number, one in given:
+        try:
+            readers[key](one)
+        except SandboxError as error:
+            # Such as ": faults.0.do: Input should be …" or ": 0: Value …".
+            words = error.message.removeprefix(": ").removeprefix("faults.")
+            words = words.removeprefix("0").lstrip(".: ")
+            place = ("cases", index, key, number, words.partition(":")[0])
+            report.add(place, "bad-rehearsal", f"the sandbox does not take this: {words}", _SHOWN)
 
 
 def as_yaml(value: Any) -> str:
@@ -200,10 +193,7 @@ class CheckedFile:
 def check_file(
     path: Path, catalogue: Catalogue, *, fix: bool = False, write: bool = True
 ) -> CheckedFile:
-    """Checks a spec, a brand or tests; with `fix` writes what is certain, with its line breaks and mode kept.
-
-    A file that cannot be read is a diagnostic at its beginning; without a line if it is missing.
-    """
+    """Checks a spec, a brand or tests; with `fix` writes what is certain, with its line breaks and mode kept."""
     if path.is_dir():  # one without specs: `check` names those of the others
         return CheckedFile(path, None, (Diagnostic("unreadable", NO_SPEC, file=str(path)),))
     try:
@@ -231,30 +221,21 @@ def check_file(
 
 
 def _overwrite(path: Path, before: str, text: str) -> None:
+    from rivya_flows.receipt.report import write_whole  # imports the store
+
     real = path.resolve()
     if not real.is_relative_to(path.parent.resolve()):
         raise UsageError(f"{path}: is a link to another folder, so nothing is fixed", f"fix {real}")
-    partial = None
     try:
         mode = stat.S_IMODE(real.stat().st_mode)
         if not mode & 0o222 or not os.access(real, os.W_OK):
             hint = "make it writable, then fix it again"
             raise UsageError(f"{path}: is read-only, so nothing is fixed", hint)
-        with tempfile.NamedTemporaryFile(dir=real.parent, prefix=".", delete=False) as file:
-            partial = Path(file.name)
-            file.write(text.encode())
-            file.flush()
-            os.fsync(file.fileno())
-        partial.chmod(mode)
         if real.read_bytes() != before.encode():
-            raise UsageError(
-                f"{path}: changed while it was checked, so nothing is fixed", "fix it again"
-            )
-        partial.replace(real)
-    except OSError as error:
-        message = f"{path}: cannot be written: {error.strerror or error}"
-        raise UsageError(message, "check the folder, then fix it again") from error
-    finally:
-        if partial is not None:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
+            words = f"{path}: changed while it was checked, so nothing is fixed"
+            raise UsageError(words, "fix it again")
+        write_whole(real, text)
+        real.chmod(mode)
+    except (OSError, StoreError) as error:
+        hint = "check the folder, then fix it again"
+        raise UsageError(f"{path}: cannot be written: {error}", hint) from error

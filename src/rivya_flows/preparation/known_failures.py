@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from rivya_client.addresses import is_private, shown as shown_address
@@ -26,7 +26,6 @@ from rivya_flows.queue.items import Phase
 from rivya_flows.queue.state import State
 from rivya_flows.settings import Settings, read_secret
 
-_VARIABLE = "env:"
 _MOST_REPORTED = 100  # certain failures that are reported one by one
 
 
@@ -110,21 +109,16 @@ def refuse_unsendable(state: State, settings: Settings) -> None:
             if reason := refusal(named):
                 raise UsageError(f"{step}: {reason}", RESERVED_HINT)
             named = named if isinstance(named, str) else ""
-            if named.startswith(_VARIABLE) and read_secret(named.removeprefix(_VARIABLE)) is None:
+            if named.startswith("env:") and read_secret(named.removeprefix("env:")) is None:
                 hint = "set the variable where the run is executed, or write it in .env there"
                 raise UsageError(f"{step}: the secret {named!r} is not set", hint)
-        if not settings.rivya_flows_allow_private_notify and _is_of_this_network(url):
+        if settings.rivya_flows_allow_private_notify or not isinstance(url, str):
+            continue
+        private = False
+        with suppress(ValueError):  # of a name, or of what is not an address
+            host = urlsplit(url).hostname or ""
+            private = host == "localhost" or host.endswith(".localhost") or is_private(host)
+        if private:
             message = f"{step}: {shown_address(url)} is an address of this machine or of a private network"
             hint = "give a public one; RIVYA_FLOWS_ALLOW_PRIVATE_NOTIFY=true allows it for a trial"
             raise UsageError(message, hint)
-
-
-def _is_of_this_network(url: Any) -> bool:
-    """Whether an address is this machine or of a private network; looks no name up."""
-    try:
-        host = urlsplit(url).hostname if isinstance(url, str) else None
-        if host is None:
-            return False
-        return host == "localhost" or host.endswith(".localhost") or is_private(host)
-    except ValueError:  # a name, or not an address
-        return False

@@ -15,7 +15,6 @@ from rivya_client.catalogue.catalogue import Catalogue
 from rivya_client.catalogue.differences import price_changes
 from rivya_client.catalogue.prices import price_of
 from rivya_client.catalogue.snapshot import shipped
-from rivya_flows.assets import Asset
 from rivya_flows.engine.files import each_found, keep, put_all_back
 from rivya_flows.errors import APIConnectionError, BudgetError, LostMediumError, UsageError
 from rivya_flows.estimate.estimate import Estimate, LookUp, estimate, greatest, rehearse
@@ -48,22 +47,12 @@ InputReader = Callable[[Workflow], Inputs]
 """Gives the values of the inputs by name, once the workflow that declares them is known."""
 
 
-PoolReader = Callable[[Mapping[str, str]], tuple[PoolTotal, ...]]
-"""Gives the pools of the store that match labels, as the service of the run has used them."""
-
-
 @dataclass(frozen=True)
 class RunRequest:
-    """A run that somebody asks for.
+    """A run that somebody asks for; `budget`, `cache` and `labels` override those of the spec.
 
-    Attributes:
-        budget: Overrides the spec's credit budget; None keeps it.
-        cache: Overrides the spec's cache mode; None keeps it.
-        labels: Labels beside those of the spec; they win.
-        quote: Id of the quote that it runs; None without one.
-        fork: The run that finished work is taken from; None without one.
-        forked: The folder of that run; None for where the store has it.
-        wallet: Name of the wallet of that run; None: that of the process's key.
+    Finished work is taken from the run of `fork`, whose folder is `forked`, if not where the store has it, and
+    which bought with `wallet`.
     """
 
     spec: SpecFile
@@ -84,11 +73,8 @@ class RunRequest:
 class Market:
     """What a service offers at this moment.
 
-    Attributes:
-        balance: Credits in the wallet; None if it was not read.
-        usual: Seconds that a job usually takes there, by model, and a free step, as ``SPEC/STEP``,
-            where that is known.
-        wallet: Name of the wallet; None: that of the process's key.
+    `usual` are the seconds that a job takes there, by model, and a free step, as ``SPEC/STEP``; `wallet` is
+    None for that of the process's key.
     """
 
     catalogue: Catalogue
@@ -100,11 +86,7 @@ class Market:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A run that could start now.
-
-    Attributes:
-        frozen: Its first journal entry.
-    """
+    """A run that could start now, with its first journal entry."""
 
     frozen: RunFrozen
     estimate: Estimate
@@ -112,11 +94,7 @@ class Prepared:
 
 
 async def read_market(context: RunContext, notify: Callable[[str], object] | None = None) -> Market:
-    """The current models and balance.
-
-    With `notify`, somebody waits: it hears of a service that does not answer soon, which is asked for some
-    seconds only, and else as long as for a purchase.
-    """
+    """The current models and balance; `notify` is of somebody who waits, for whom a service is asked some seconds only."""
     asking = context.client() if notify is None else context.first_client(notify)
     try:
         async with asking as client:
@@ -141,10 +119,8 @@ async def prepare_here(
 ) -> Prepared:
     """Checks and prices a run with the models and the balance of this moment; buys nothing.
 
-    Args:
-        starts: It starts now, on this machine: what its callbacks need here must be there, and media
-            that `store prune` deleted are put back into the store.
-        market: What the service offers; None reads it.
+    With `starts` it starts now, on this machine: what its callbacks need here must be there, and media
+    that `store prune` deleted are put back into the store.
     """
     # A plan without a service opens no database.
     from rivya_flows.engine.run_context import known_run
@@ -161,18 +137,15 @@ async def prepare_here(
             notify(f"warning: {forked} has bought, or may have, what is not taken: {open_items}")
             notify(f"collect it for nothing, before you fork, with: rivya-flows resume {forked}")
     market = market or await read_market(context, notify)
-    # It reads the store, and decodes files that inputs name.
-    ready = await asyncio.to_thread(
-        prepare,
-        request,
-        market,
-        run_id=run_id,
-        assets=context.assets,
-        look_up=context.look_up,
-        pools=context.pools,
-        machine=context.settings if starts else None,
-        secret=lambda: context.address_secret,
+    place = PlanningStore(
+        context.assets,
+        context.look_up,
+        context.pools,
+        context.settings if starts else None,
+        lambda: context.address_secret,
     )
+    # It reads the store, and decodes files that inputs name.
+    ready = await asyncio.to_thread(prepare, request, market, run_id, place)
     for step in ready.estimate.steps:  # what a fork does not take from its run
         lost = [one.price for one in step.items if (step.id, one.key) in context.look_up.lost]
         if lost:
@@ -185,31 +158,26 @@ async def prepare_here(
     return ready
 
 
-def prepare(
-    request: RunRequest,
-    market: Market,
-    *,
-    run_id: str,
-    assets: AssetStore,
-    look_up: LookUp,
-    pools: PoolReader = lambda _: (),
-    machine: Settings | None = None,
-    secret: Callable[[], str] | None = None,
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> Prepared:
-    """Checks everything and prices the run; spends and sends nothing.
+@dataclass(frozen=True)
+class PlanningStore:
+    """Where a run is planned.
 
-    Args:
-        machine: Settings of the machine that executes the run, to check what its callbacks need
-            there; None if that is another machine, or if the run does not start.
-        secret: Gives what signs the receiver's addresses: a file input that is one of them is the
-            medium in the store. None where there is no receiver.
-        clock: UTC now.
-
-    Raises:
-        ExpressionError: The expressions of all items do too much work.
+    Attributes:
+        pools: Those that match labels, as the service of the run has used them.
+        executes: Settings of this machine if it executes the run now: what its callbacks need must be there.
+        secret: Signs the receiver's addresses: a file input that is one of them is the medium in the store.
     """
-    spec, catalogue = request.spec, market.catalogue
+
+    assets: AssetStore
+    look_up: LookUp = lambda _: None
+    pools: Callable[[Mapping[str, str]], tuple[PoolTotal, ...]] = lambda _: ()
+    executes: Settings | None = None
+    secret: Callable[[], str] | None = None
+
+
+def prepare(request: RunRequest, market: Market, run_id: str, place: PlanningStore) -> Prepared:
+    """Checks everything and prices the run; spends and sends nothing."""
+    spec, catalogue, assets = request.spec, market.catalogue, place.assets
     workflow = load_spec(spec, catalogue)
     files = spec.files and each_found(  # with their paths on this machine
         spec.files,
@@ -231,13 +199,13 @@ def prepare(
     budget = request.budget
     if budget is None and workflow.budget is not None:
         budget = workflow.budget.credits
-    now = clock()
+    now = datetime.now(UTC)
     frozen = RunFrozen(
         run_id=run_id,
         spec_text=spec.text,
         spec_file=spec.name,
         includes=included_texts(workflow),
-        inputs={name: _kept(value, assets, secret) for name, value in inputs.items()},
+        inputs={name: _kept(value, place) for name, value in inputs.items()},
         files=files,
         catalogue=dict(catalogue.wire),
         catalogue_date=catalogue.date,
@@ -252,11 +220,11 @@ def prepare(
         fork=request.fork,
     )
     with evaluated_together() as work:
-        state = rehearse(initial_state(frozen), now, look_up)
+        state = rehearse(initial_state(frozen), now, place.look_up)
         refuse_known_failures(state, spec)
-        if machine is not None:
-            refuse_unsendable(state, machine)
-        priced = estimate(state, market.balance, market.usual, pools(frozen.labels))
+        if place.executes is not None:
+            refuse_unsendable(state, place.executes)
+        priced = estimate(state, market.balance, market.usual, place.pools(frozen.labels))
     work.check()  # a price whose expression fails is one that is not known
     document = priced.as_json()
     frozen = frozen.model_copy(update={"plan": document, "plan_hash": digest(document)})
@@ -267,13 +235,7 @@ def prepare_offline(request: RunRequest, catalogue: Catalogue) -> Prepared:
     """Checks and prices a run by a catalogue alone; files that it names are probed and not kept."""
     with tempfile.TemporaryDirectory() as folder:
         assets = AssetStore(Path(folder, "assets").as_uri(), Path(folder, "scratch"))
-        return prepare(
-            request,
-            Market(catalogue, service=""),
-            run_id="run-offline",
-            assets=assets,
-            look_up=lambda _: None,
-        )
+        return prepare(request, Market(catalogue, ""), "run-offline", PlanningStore(assets))
 
 
 def remaining(
@@ -301,14 +263,12 @@ def verdict(found: Estimate) -> str:
         if found.min > pool.left:
             return f"over the {pool_left(pool)}; the run buys what fits, then asks"
     if limits := found.may_exceed:
-        words = f"may exceed {_joined(limits)}."
+        words, last = f"may exceed {_joined(limits)}.", "Nothing beyond is bought."
         if found.max is None:
             why = without_bound(found)
             words += f" {why[0].upper()}{why[1:]}."
-        passable = found.max is None and (found.budget is not None or found.pools)
-        last = (
-            "The purchase that passes it is the last." if passable else "Nothing beyond is bought."
-        )
+            if found.budget is not None or found.pools:
+                last = "The purchase that passes it is the last."
         return f"{words} {last}"
     if found.max == 0:
         return "buys nothing"
@@ -367,21 +327,21 @@ def new_run_id(now: datetime) -> str:
     return f"run-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
-def _kept(value: Any, assets: AssetStore, secret: Callable[[], str] | None) -> Any:
+def _kept(value: Any, place: PlanningStore) -> Any:
     """A file input as an asset; other URLs and file ids stay unchanged until they are needed."""
+    assets = place.assets
     if isinstance(value, list):
-        return [_kept(one, assets, secret) for one in value]
+        return [_kept(one, place) for one in value]
     if isinstance(value, dict) and set(value) == {"path"}:
         return keep(assets, Path(value["path"])).as_json()
-    if isinstance(value, dict) and set(value) == {"url"} and secret is not None:
-        medium = medium_at(secret, str(value["url"]))
-        return value if medium is None else _uploaded(assets, medium.sha256).as_json()
+    if isinstance(value, dict) and set(value) == {"url"} and place.secret is not None:
+        medium = medium_at(place.secret, str(value["url"]))
+        if medium is None:
+            return value
+        try:
+            return keep(assets, assets.local_path(medium.sha256)).as_json()
+        except LostMediumError as error:
+            named = f"the file that an input names by its address ({medium.sha256[:12]})"
+            hint = "upload it again: files that no run uses are deleted"
+            raise UsageError(f"{named} is not in the store", hint) from error
     return value
-
-
-def _uploaded(assets: AssetStore, sha256: str) -> Asset:
-    try:
-        return keep(assets, assets.local_path(sha256))
-    except LostMediumError as error:
-        words = f"the file that an input names by its address ({sha256[:12]}) is not in the store"
-        raise UsageError(words, "upload it again: files that no run uses are deleted") from error

@@ -34,10 +34,8 @@ class SpecFile:
 
     Attributes:
         folder: The folder that its files are relative to; None where it is not at hand.
-        includes: Texts of the specs that it includes, by path from its folder; None: they are
-            read from the folder.
-        files: Assets of the media that it names by a path, by that path; None: they are kept
-            from the folder.
+        includes: Texts of the specs that it includes, by path; None: they are in the folder.
+        files: Assets of the media that it names, by path; None: they are in the folder.
     """
 
     text: str
@@ -52,20 +50,15 @@ TEST_SUFFIX = ".test.yaml"
 
 
 def specs_at(path: Path) -> list[Path]:
-    """The specs of a folder, which are its ``*.yaml`` files without tests, sorted; a file is itself.
-
-    A hidden file is none: it belongs to another tool. Nor is a pipe: who reads it waits for ever.
-    """
+    """The specs of a folder, which are its ``*.yaml`` files without tests, sorted; a file is itself."""
     if not path.is_dir():
         return [path]
+    # A hidden file belongs to another tool; who reads a pipe waits for ever.
     return sorted(one for one in path.glob("[!.]*.yaml") if not (is_tests(one) or one.is_fifo()))
 
 
 def project_specs(path: Path) -> Path:
-    """The folder `specs` of a project, whose other YAML files are not specs; other paths as they are.
-
-    One without specs stands for its folder only if that has none either.
-    """
+    """The folder `specs` of a project, unless it has no specs and the project has; other paths as they are."""
     inside = path / "specs"
     named = path.resolve().name == inside.name
     found = inside.is_dir() and not named and (specs_at(inside) or not specs_at(path))
@@ -84,7 +77,6 @@ def tests_at(path: Path) -> list[Path]:
     return [own] if own.is_file() else []
 
 
-_NAMED = 3  # specs of a folder that a hint names
 NO_SPEC = "the folder has no spec (a file that ends in .yaml)"
 
 
@@ -122,8 +114,8 @@ def spec_path(name: str, folder: Path) -> Path:
 
 def _specs_in(folder: Path) -> str:
     found = [str(one) for one in specs_at(project_specs(folder))]
-    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-    return f"name one of its specs: {', '.join(found[:_NAMED])}{more}" if found else NO_SPEC
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return f"name one of its specs: {', '.join(found[:3])}{more}" if found else NO_SPEC
 
 
 def _meant(path: Path) -> str:
@@ -140,10 +132,7 @@ def _meant(path: Path) -> str:
 
 
 def carried(spec: SpecFile, catalogue: Catalogue, assets: AssetStore) -> SpecFile:
-    """The spec with all that it names in its folder, so that it runs where that folder is not.
-
-    Its fields are JSON values, but for the folder, which is None.
-    """
+    """The spec with all that it names in its folder, so that it runs where that folder is not."""
     workflow = load_spec(spec, catalogue)
     named = (*named_files(workflow), *default_files(workflow))
     files = spec.files if spec.files is not None else assets_at(named, spec.folder, assets)
@@ -176,12 +165,7 @@ def assets_at(named: Iterable[str], folder: Path | None, assets: AssetStore) -> 
 
 @dataclass(frozen=True)
 class InputValues:
-    """Values of inputs as texts, to be read once the workflow is known.
-
-    Attributes:
-        assignments: ``NAME=VALUE`` texts; they win over the file.
-        text: Of a YAML or JSON file of values; None where there is none.
-    """
+    """Values of inputs as texts, to be read once the workflow is known: ``NAME=VALUE`` wins over the file."""
 
     assignments: Sequence[str]
     text: str | None
@@ -201,11 +185,7 @@ class FrozenInputs:
     assets: AssetStore
 
     def __call__(self, workflow: Workflow) -> Inputs:
-        """The values by name, their files as assets of this machine.
-
-        Raises:
-            LostMediumError: Files are not in the store; names their inputs.
-        """
+        """The values by name, their files as assets of this machine; LostMediumError names inputs without theirs."""
         declared = workflow.inputs.items()
         names = {name for name, one in declared if "file" in (one.type, one.of)}
         files = {name: value for name, value in self.values.items() if name in names}

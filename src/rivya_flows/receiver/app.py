@@ -124,10 +124,8 @@ class Receiver:
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        wanted = [
-            (partial(prune_received, self.journal.engine), _PRUNE_SECONDS),
-            *([self.prune] if self.prune else []),
-        ]
+        prune = partial(prune_received, self.journal.engine), _PRUNE_SECONDS
+        wanted: list[tuple[Callable[[], object], float]] = [prune, *filter(None, [self.prune])]
         pruning = [asyncio.create_task(_prune(*one)) for one in wanted]
         try:
             async with self._dispatcher.working():

@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from prefect import get_client
 
-from rivya_client.catalogue.snapshot import shipped
-from rivya_flows.flows.deploy_blocks import WORK_POOL
-from rivya_flows.flows.deployment.deploy import DeployOptions, deploy
-from rivya_flows.flows.deployment.desired import GivenSpecs, read_specs
-from rivya_flows.flows.deployment.spending import deployed_spending, other_spending
+from rivya_flows.flows.deployment.deploy import deploy_agreed, deployed_spending, other_spending
+from rivya_flows.flows.deployment.desired import DeployOptions, GivenSpecs, read_specs
 from rivya_flows.flows.deployment.work_pools import deploy_waker, ensure_work_pool
 from rivya_flows.flows.recovery.automations import ensure_automations
+from rivya_flows.flows.sync import connected
 from rivya_flows.money.live_guard import (
     Confirm,
     account,
@@ -25,6 +24,7 @@ from rivya_flows.money.live_guard import (
     refuse_unknown_names,
     source,
 )
+from rivya_flows.preparation.deploy_blocks import WORK_POOL
 from rivya_flows.processes import registry
 from rivya_flows.settings import Settings
 from rivya_flows.store.journal import Journal
@@ -37,8 +37,12 @@ _OTHERS = (
 )
 
 
-Checked = tuple[GivenSpecs | None, bool]
-"""Specs that can be deployed (None: none are given), and whether it was said from whom they buy."""
+@dataclass(frozen=True)
+class Checked:
+    """Specs that can be deployed (None: none are given), and whether it was said from whom they buy."""
+
+    specs: GivenSpecs | None = None
+    names_service: bool = False
 
 
 def check(options: UpOptions, tell: Callable[[str], None]) -> Checked:
@@ -52,14 +56,14 @@ def check(options: UpOptions, tell: Callable[[str], None]) -> Checked:
     async def agreed() -> Checked:
         specs, named = None, False
         if options.specs:
-            specs = read_specs(options.specs, shipped())
+            specs = read_specs(options.specs)
             found = await deployed_spending(specs, datetime.now(UTC))
             named = await agree_to_spending(
                 found, options.settings, tell, options.confirm, rehearses=options.rehearses
             )
         if not (named or options.rehearses):
             await check_key(options.settings, tell)
-        return specs, named
+        return Checked(specs, named)
 
     return asyncio.run(agreed())
 
@@ -68,15 +72,19 @@ async def provision(
     options: UpOptions, checked: Checked, tell: Callable[[str], None]
 ) -> tuple[str, ...]:
     """Makes work pool, automations, waker and deployments; gives the names of these, as ``flow/deployment``."""
-    settings, (specs, named) = options.settings, checked
+    settings = options.settings
     if not (options.restarts or options.rehearses):
-        await agree_to_others(specs, settings, tell, options.confirm, names_service=not named)
+        names_service = not checked.names_service
+        await agree_to_others(
+            checked.specs, settings, tell, options.confirm, names_service=names_service
+        )
     await ensure_work_pool(WORK_POOL)
     await ensure_automations(heartbeat_seconds=HEARTBEAT_SECONDS)
     await deploy_waker([WORK_POOL])
-    if specs is None:
+    if checked.specs is None:
         return ()
-    done = await deploy(DeployOptions(options.specs, sources=specs), settings)
+    async with connected() as client:
+        done = await deploy_agreed(client, checked.specs, DeployOptions(), settings)
     return tuple(change.name for change in done.changes)
 
 
@@ -88,7 +96,10 @@ async def agree_to_others(
     *,
     names_service: bool = True,
 ) -> None:
-    """Says and asks what deployments buy that are on the server already, of other specs or for a rehearsal."""
+    """Says and asks what deployments of other specs buy, that are on the server already.
+
+    They may be of another folder, or were made for a rehearsal, which asks nothing.
+    """
     specs = sources.specs.values() if sources else ()
     given = {f"{one.workflow.name}/{d.name}" for one in specs for d in one.workflow.deploy}
     async with get_client() as client:

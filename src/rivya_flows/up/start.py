@@ -87,8 +87,8 @@ class _Starter:
     def start_all(self) -> None:
         options, home = self.options, self.options.prefect_home
         with pointed_at(_QUIET):
-            from rivya_flows.up.provisioning import check, provision
-        checked = (None, False) if options.restarts else check(options, self.tell)
+            from rivya_flows.up.provisioning import Checked, check, provision
+        checked = Checked() if options.restarts else check(options, self.tell)
         if options.sandbox:
             need("sandbox", "the local sandbox", otherwise="set RIVYA_API_KEY")
         self._forget_dead()
@@ -201,8 +201,8 @@ class _Starter:
         return port
 
     def _worker(self, client: Mapping[str, str], server: Loopback) -> None:
-        from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL
         from rivya_flows.flows.deployment.work_pools import runs_at_once, workers_online
+        from rivya_flows.preparation.deploy_blocks import OWNER_TAG, WORK_POOL
 
         url, webhooks = self.status.url("receiver") or "", self.status.webhooks
         environment = working_environment(self.options, client, public_url=url, webhooks=webhooks)

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError
-from rivya_flows.flows.deployment.desired import desired_deployments, read_specs
+from rivya_flows.flows.deployment.desired import DeployOptions, desired_deployments, read_specs
 from rivya_flows.store.assets import AssetStore
 from support.cli_calls import Terminal
 from support.triggered_spec import SPEC
@@ -32,17 +31,17 @@ def put(folder: Path, name: str, trigger: str = "{event: x, inputs: {product: La
 def test_a_folder_is_given_as_a_whole_if_it_is_named_or_each_of_its_specs(tmp_path: Path) -> None:
     first, second = put(tmp_path, "first"), put(tmp_path, "second")
     for paths in ([tmp_path], [first, second], [first, tmp_path]):
-        found = read_specs(paths, shipped())
+        found = read_specs(paths)
         assert set(found.specs) == {"first", "second"}
         assert found.covered == {str(tmp_path)}
-    assert read_specs([first], shipped()).covered == frozenset()
-    named = read_specs([first], shipped(), collection="spring")
+    assert read_specs([first]).covered == frozenset()
+    named = read_specs([first], collection="spring")
     assert named.covered == {"spring"}
     assert named.specs["first"].collection == "spring"
 
 
 def test_a_folder_from_which_all_specs_are_gone_is_given_as_a_whole(tmp_path: Path) -> None:
-    found = read_specs([tmp_path], shipped(), empty=True)
+    found = read_specs([tmp_path], empty=True)
     assert not found.specs
     assert found.covered == {str(tmp_path)}
 
@@ -50,9 +49,9 @@ def test_a_folder_from_which_all_specs_are_gone_is_given_as_a_whole(tmp_path: Pa
 def test_tests_beside_the_specs_are_left_out_and_alone_refused(tmp_path: Path) -> None:
     first, tests = put(tmp_path, "first"), tmp_path / "first.test.yaml"
     tests.write_text("version: 1\ncases: [{name: one}]\n")
-    assert set(read_specs([first, tests], shipped()).specs) == {"first"}
+    assert set(read_specs([first, tests]).specs) == {"first"}
     with pytest.raises(SpecError) as caught:
-        read_specs([tests], shipped())
+        read_specs([tests])
     [problem] = caught.value.diagnostics
     assert problem.message == "has tests, and is not a spec"
     assert problem.hint == f"run `rivya-flows test {tests}`"
@@ -64,11 +63,12 @@ def test_what_was_checked_is_deployed_whatever_becomes_of_the_folder(tmp_path: P
     part.write_text(PART)
     included = "steps:\n  more: {uses: include, with: {spec: parts/part.yaml}}\n"
     path.write_text(path.read_text().replace("steps:\n", included))
-    sources = read_specs([tmp_path], shipped())
+    sources = read_specs([tmp_path])
     part.write_text(PART.replace("z-image", "veo3"))
     path.write_text("")
     assets = AssetStore((tmp_path / "assets").as_uri(), tmp_path)
-    [wanted] = desired_deployments(sources, shipped(), assets, work_pool=None)
+    [wanted] = desired_deployments(sources, DeployOptions(), {}, assets)
+    assert wanted.spec
     assert wanted.spec.includes == {"parts/part.yaml": PART}
 
 
@@ -93,10 +93,10 @@ def test_a_deployment_says_what_a_run_costs(
         f"version: 1\nname: lamp\n{budget}\n{inputs}\ndeploy: [{{name: by-hand}}]\nsteps:\n"
         f"  still: {{uses: generate, {wanted_if}with: {{model: z-image, prompt: A lamp}}}}\n"
     )
-    sources = read_specs([tmp_path], shipped())
+    sources = read_specs([tmp_path])
     assets = AssetStore((tmp_path / "assets").as_uri(), tmp_path)
-    [wanted] = desired_deployments(sources, shipped(), assets, work_pool=None)
-    assert wanted.price == price
+    [wanted] = desired_deployments(sources, DeployOptions(), {}, assets)
+    assert str(wanted.fields.description).split("\n\n")[0] == price
 
 
 def test_a_server_must_be_there_to_deploy_to(
@@ -124,7 +124,7 @@ def test_problems_of_all_specs_are_told_at_once(tmp_path: Path) -> None:
     twin = put(tmp_path / "twin", "first")
     paths = [put(tmp_path, "first"), twin, put(tmp_path, "wrong", "{event: a}"), Path("none.yaml")]
     with pytest.raises(SpecError) as raised:
-        read_specs([*paths, tmp_path / "empty"], shipped())
+        read_specs([*paths, tmp_path / "empty"])
     found = sorted((one.code, Path(one.file).name) for one in raised.value.diagnostics)
     assert found == [
         ("duplicate-name", "first.yaml"),

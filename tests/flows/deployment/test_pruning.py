@@ -6,8 +6,8 @@ from uuid import uuid4
 
 from prefect.client.schemas.responses import DeploymentResponse
 
-from rivya_flows.flows.deploy_blocks import OWNER_TAG
 from rivya_flows.flows.deployment.sync import unspecified
+from rivya_flows.preparation.deploy_blocks import OWNER_TAG
 
 
 def existing(

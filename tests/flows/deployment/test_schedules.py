@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from rivya_flows.errors import UsageError
-from rivya_flows.flows.deployment.schedules import prefect_schedule, schedule_problems
+from rivya_flows.flows.deployment.desired import prefect_schedule, schedule_problems
 from rivya_flows.flows.prefect_internals import dates_of
 from rivya_flows.language.workflow import Deploy, Schedule, Workflow
 

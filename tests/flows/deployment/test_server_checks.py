@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Any
 from unittest.mock import AsyncMock, Mock
 from uuid import uuid4
 
 import pytest
 from prefect.client.schemas.objects import Worker, WorkerStatus, WorkPool
 
-from rivya_flows.flows.deploy_blocks import OWNER_TAG
 from rivya_flows.flows.deployment.server_checks import _pool, _server_settings, server_checks
 from rivya_flows.flows.paging import PAGE
-from rivya_flows.flows.prefect_internals import LEASES_ON_DISK
-from rivya_flows.flows.questions import WAKER
+from rivya_flows.preparation.deploy_blocks import OWNER_TAG
 from rivya_flows.settings import read_settings
 from support.prefect_workers import Server
-
-BATCHED = {"task_run_recorder": {"batch_size": 100}}
 
 
 def answering(pool_type: str) -> Mock:
@@ -49,26 +44,21 @@ async def test_a_pool_of_the_type_process_is_a_warning(pool_type: str, status: s
 
 
 @pytest.mark.parametrize(
-    ("escapes", "leases", "workers", "statuses"),
+    ("recorder", "broker", "workers", "statuses"),
     [
-        (False, "prefect.server.concurrency.lease_storage.memory", 1, ["problem"]),
-        (False, "prefect.server.concurrency.lease_storage.memory", 0, ["ok"]),
-        (False, LEASES_ON_DISK, 1, ["ok"]),  # of `up`, which lets transactions take turns
-        (True, "prefect_redis.lease_storage", 1, ["ok"]),  # PostgreSQL
+        ({"batch_size": 100}, "memory", 1, ["ok"]),
+        ({"batch_size": 1}, "memory", 1, ["warning"]),
+        ({"batch_size": 100}, "prefect.server.utilities.messaging.memory", 2, ["warning"]),
+        ({"batch_size": 100}, "prefect_redis.messaging", 2, ["ok"]),
     ],
 )
-async def test_a_server_on_sqlite_under_a_worker_is_a_problem_unless_it_is_that_of_up(
-    escapes: bool, leases: str, workers: int, statuses: list[str]
+async def test_settings_of_a_server_that_lose_rows_or_messages_are_warnings(
+    recorder: dict[str, int], broker: str, workers: int, statuses: list[str]
 ) -> None:
-    async def read_flows(*, flow_filter: Any, limit: int) -> list[str]:
-        pattern = flow_filter.name.like_
-        return [WAKER] if escapes or "\\" not in pattern else []
-
-    server = {"services": BATCHED, "concurrency": {"lease_storage": leases}, "events": {}}
-    answer = Mock(json=lambda: {"server": server})
-    client = Mock(request=AsyncMock(return_value=answer), read_flows=read_flows)
-    found = [check.status async for check in _server_settings(client, workers)]
-    assert found == statuses
+    server = {"services": {"task_run_recorder": recorder}, "events": {"messaging_broker": broker}}
+    client = Mock(request=AsyncMock(return_value=Mock(json=lambda: {"server": server})))
+    found = await _server_settings(client, workers)
+    assert [check.status for check in found] == statuses
 
 
 @pytest.mark.prefect

@@ -15,12 +15,9 @@ import pytest
 from hypothesis import given, reject, settings, strategies as st
 from prefect import get_client
 
-from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.errors import BudgetError, UsageError
-from rivya_flows.flows.deployment.deploy import DeployOptions, deploy
-from rivya_flows.flows.deployment.desired import read_specs
-from rivya_flows.flows.deployment.schedules import dates_from, prefect_schedule
-from rivya_flows.flows.deployment.spending import deployed_spending, other_spending
+from rivya_flows.flows.deployment.deploy import deploy, deployed_spending, other_spending, start_of
+from rivya_flows.flows.deployment.desired import DeployOptions, prefect_schedule, read_specs
 from rivya_flows.flows.prefect_internals import dates_of
 from rivya_flows.language.workflow import Schedule
 from rivya_flows.money.live_guard import Start
@@ -69,7 +66,7 @@ deploy: [{name: by-hand}]
 async def test_schedules_and_triggers_that_are_active_start_runs(tmp_path: Path) -> None:
     (tmp_path / "lamp.yaml").write_text(SPEC)
     (tmp_path / "free.yaml").write_text(FREE)
-    found = await deployed_spending(read_specs([tmp_path], shipped()), NOW)
+    found = await deployed_spending(read_specs([tmp_path]), NOW)
     free, by_hand, weekly, on_brief = found
     assert (free.buys, free.budget) == (False, None)
     assert (by_hand.buys, by_hand.labels, by_hand.most) == (True, {"client": "acme"}, Most(60))
@@ -119,10 +116,10 @@ async def test_schedules_and_triggers_that_are_active_start_runs(tmp_path: Path)
 async def test_the_most_runs_in_a_day_and_in_a_month(
     schedule: dict[str, str], following: str, a_day: int, a_month: int
 ) -> None:
-    dates = await dates_from(Schedule.model_validate(schedule), NOW)
-    assert dates is not None
-    assert f"{dates.next:%Y-%m-%d %H:%M}" == following
-    assert (dates.a_day, dates.a_month) == (a_day, a_month)
+    start = await start_of(Schedule.model_validate(schedule), NOW)
+    assert start is not None
+    assert following.replace(" ", " at ") in start.when
+    assert (start.a_day, start.a_month) == (a_day, a_month)
 
 
 _BOUND = {
@@ -157,21 +154,21 @@ def test_no_day_and_no_month_of_prefect_has_more_runs_than_people_are_told(
     schedule = Schedule.model_validate({**written, "timezone": zone})
     begin = datetime(year, 1, 1, tzinfo=ZoneInfo(zone))
     try:
-        dates = asyncio.run(dates_from(schedule, begin))
+        start = asyncio.run(start_of(schedule, begin))
     except UsageError:  # no date in 50 years
         reject()
     end = begin.replace(year=year + 1)
     found = asyncio.run(dates_of(prefect_schedule(schedule), 1_000, begin, end))
     a_day = Counter(one.date() for one in found)
     a_month = Counter((one.year, one.month) for one in found)
-    said = (dates.a_day, dates.a_month) if dates else (0, 0)
+    said = (start.a_day or 0, start.a_month or 0) if start else (0, 0)
     assert max(a_day.values(), default=0) <= said[0]
     assert max(a_month.values(), default=0) <= said[1]
 
 
 async def test_a_rule_whose_dates_have_passed_starts_nothing() -> None:
     rule = "DTSTART:20250101T090000\nRRULE:FREQ=DAILY;COUNT=3"
-    assert await dates_from(Schedule(rrule=rule), NOW) is None
+    assert await start_of(Schedule(rrule=rule), NOW) is None
 
 
 @pytest.mark.prefect

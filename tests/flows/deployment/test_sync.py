@@ -23,7 +23,8 @@ from prefect.workers.base import BaseJobConfiguration
 from pydantic import SecretStr
 
 from rivya_flows.errors import UsageError
-from rivya_flows.flows.deployment.deploy import DeployOptions, deploy
+from rivya_flows.flows.deployment.deploy import deploy
+from rivya_flows.flows.deployment.desired import DeployOptions
 from rivya_flows.flows.deployment.sync import automations_of
 from rivya_flows.flows.questions import WAKER, WAKER_DEPLOYMENT
 from rivya_flows.settings import read_settings

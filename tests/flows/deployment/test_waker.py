@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from rivya_flows.doctor.checks import Check
-from rivya_flows.flows.deployment.deploy import DeployOptions, deploy
+from rivya_flows.flows.deployment.deploy import deploy
+from rivya_flows.flows.deployment.desired import DeployOptions
 from rivya_flows.flows.deployment.server_checks import server_checks, sweep_check
 from rivya_flows.flows.deployment.work_pools import WAKER_NAME, deploy_waker, ensure_work_pool
 from rivya_flows.settings import read_settings

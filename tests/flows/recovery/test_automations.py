@@ -16,7 +16,6 @@ from prefect import get_client
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import EventTrigger, Posture
 
-from rivya_flows.flows.deploy_blocks import OWNER_TAG
 from rivya_flows.flows.deployment.work_pools import ensure_work_pool
 from rivya_flows.flows.recovery.automations import (
     AGAIN,
@@ -31,6 +30,7 @@ from rivya_flows.flows.recovery.automations import (
     missing_automations,
 )
 from rivya_flows.flows.server.local_server import local_server
+from rivya_flows.preparation.deploy_blocks import OWNER_TAG
 from rivya_flows.processes.local_api import Loopback
 from rivya_flows.up.end import requeue_unfinished
 from support.prefect_workers import Server, eventually

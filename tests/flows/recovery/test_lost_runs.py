@@ -12,11 +12,11 @@ import httpx
 import pytest
 from sqlalchemy import insert
 
-from rivya_flows.flows.deploy_blocks import OWNER_TAG
 from rivya_flows.flows.deployment.work_pools import ensure_work_pool
 from rivya_flows.flows.paging import PAGE
 from rivya_flows.flows.recovery.automations import ensure_automations
 from rivya_flows.flows.recovery.waker import PATIENCE, restart_lost_runs
+from rivya_flows.preparation.deploy_blocks import OWNER_TAG
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.tables import LEASES
 from support.prefect_workers import Server

@@ -22,9 +22,9 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, ProcessWorkerResult
 from prometheus_client.parser import text_string_to_metric_families
 
-from rivya_flows.flows.compiler import ENTRYPOINT_MODULE
 from rivya_flows.flows.worker import campaign_worker
 from rivya_flows.flows.worker.campaign_worker import CampaignWorker
+from rivya_flows.preparation.deploy_blocks import ENTRYPOINT_MODULE
 from rivya_flows.processes.hosts import HostDiedError, Order, Report
 from rivya_flows.processes.ports import choose_port
 from support.prefect_workers import (

@@ -1,11 +1,11 @@
-"""The schedules of specs as Prefect's, and the most runs that they start.
+"""The most dates of a schedule in a day and in a month, and the recurrences that have none or too many.
 
-The most dates in a day and in a month is calculated from what a schedule says, not from its next dates: a
-year without a leap day, or between two `RDATE`, is no bound of the following ones.
+Calculated from what a schedule says, not from its next dates: a year without a leap day, or between two
+`RDATE`, is no bound of the following ones.
 
-A server looks for the next dates in its event loop, one candidate after the other, from 2020 on if a rule
-has no DTSTART: ``FREQ=SECONDLY`` blocks it for minutes, a 31st of February for seconds, each time it plans
-runs. Source: `prefect.server.schemas.schedules.RRuleSchedule`.
+Prefect's server looks for the next dates in its event loop, one candidate after the other, from 2020 on if a
+rule has no DTSTART: ``FREQ=SECONDLY`` blocks it for minutes, a 31st of February for seconds, each time it
+plans runs. Source: `prefect.server.schemas.schedules.RRuleSchedule`.
 """
 
 from __future__ import annotations
@@ -13,86 +13,35 @@ from __future__ import annotations
 import math
 from calendar import monthrange
 from collections import Counter
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from dateutil.rrule import DAILY, WEEKLY, YEARLY, rrule, rruleset, rrulestr
-from prefect.client.schemas.schedules import (
-    DEFAULT_ANCHOR_DATE,
-    SCHEDULE_TYPES,
-    CronSchedule,
-    IntervalSchedule,
-    RRuleSchedule,
-)
-from pydantic import ValidationError
 
-from rivya_flows.errors import Diagnostic, UsageError
-from rivya_flows.flows.prefect_internals import dates_of
 from rivya_flows.language.syntax.cron import Cron, read_cron
-from rivya_flows.language.workflow import Schedule, Workflow
+from rivya_flows.language.workflow import Schedule
 
-LONGEST_SCHEDULE = 500
-"""Characters of a `cron` or an `rrule`."""
-
-MOST_TIMES_A_DAY = 24
-EARLIEST_YEAR = 2000
+_MOST_TIMES_A_DAY = 24
+_EARLIEST_YEAR = 2000
 _DAY, _LONGEST_MONTH = 86_400, 31
 _WEEKS, _WEEKS_OF_MONTH = 53, 5
 _BEGIN, _YEARS = datetime(2024, 1, 1), 50  # 40 years lie between two Mondays that are leap days
+_ANCHOR = datetime(2020, 1, 1)  # `DEFAULT_ANCHOR_DATE` of Prefect
 
 
-def prefect_schedule(schedule: Schedule) -> SCHEDULE_TYPES:
-    """The schedule as Prefect's; intervals count from midnight of Monday, 2024-01-01.
-
-    Whole days keep their hour when clocks change. Other intervals are in UTC: in another zone Prefect
-    plans those over a day again, an hour beside the runs that it has planned.
-    """
-    written = schedule.cron or schedule.rrule or ""
-    if len(written) > LONGEST_SCHEDULE:
-        raise UsageError(
-            f"a schedule has {len(written):,} characters; at most {LONGEST_SCHEDULE} are allowed"
-        )
-    zone: dict[str, Any] = {"timezone": schedule.timezone} if schedule.timezone else {}
-    if schedule.cron is not None:
-        return CronSchedule(cron=schedule.cron.strip(), **zone)
-    if schedule.rrule is not None:
-        if wrong := _rule_problem(schedule.rrule):
-            raise UsageError(wrong)
-        return RRuleSchedule(rrule=schedule.rrule, **zone)
-    anchor = datetime(2024, 1, 1, tzinfo=ZoneInfo(schedule.timezone or "UTC"))
-    if (schedule.interval or 0) % _DAY:
-        zone = {"timezone": "UTC"}
-    return IntervalSchedule.model_validate(
-        {"interval": schedule.interval, "anchor_date": anchor, **zone}
-    )
-
-
-@dataclass(frozen=True)
-class Dates:
-    """When a schedule starts runs."""
-
-    next: datetime
-    a_day: int
-    a_month: int
-
-
-async def dates_from(schedule: Schedule, now: datetime) -> Dates | None:
-    """The dates of a checked schedule from a moment on; None if there are none."""
-    made, zone = prefect_schedule(schedule), ZoneInfo(schedule.timezone or "UTC")
-    found = await dates_of(made, 1, now.astimezone(zone))
-    if not found:
-        return None
+def most_dates(schedule: Schedule, now: datetime) -> tuple[int, int]:
+    """The most dates in a day and in a month of its time zone; ValueError for a cron that cannot be read."""
+    zone = ZoneInfo(schedule.timezone or "UTC")
     midnights = [datetime(now.year, 1, 1, tzinfo=zone) + timedelta(days=n) for n in range(731)]
     if (every := schedule.interval) is not None:
         longer = 0.0
         if every % _DAY:  # a day on which clocks go back has more of them
             offsets = [(one.utcoffset() or timedelta()).total_seconds() for one in midnights]
             longer = max(offsets) - min(offsets)
-        most = [math.ceil((days * _DAY + longer) / every) for days in (1, _LONGEST_MONTH)]
-        return Dates(found[0], *most)
+        a_day, a_month = ((days * _DAY + longer) / every for days in (1, _LONGEST_MONTH))
+        return math.ceil(a_day), math.ceil(a_month)
     if schedule.cron is not None:
         cron = read_cron(schedule.cron.strip())
         times, a_day = cron.times, len(cron.times)
@@ -103,7 +52,7 @@ async def dates_from(schedule: Schedule, now: datetime) -> Dates | None:
         # Clocks skip the first or the last hour of a day: its dates move to the next day or the last.
         moved = sum(one.hour in (0, 23) for one in times)
         a_day, a_month = a_day + moved, a_month + moved
-    return Dates(found[0], a_day, a_month)
+    return a_day, a_month
 
 
 def _is_skipped_beside(midnight: datetime) -> bool:
@@ -161,23 +110,8 @@ def _weekdays(weekdays: Collection[int], longest: int) -> int:
     )
 
 
-def schedule_problems(workflow: Workflow, file: str) -> Iterator[Diagnostic]:
-    """What is wrong with a spec's schedules that only Prefect knows, such as RFC 5545."""
-    for deploy in workflow.deploy:
-        for number, schedule in enumerate(deploy.schedules, 1):
-            try:
-                prefect_schedule(schedule)
-            except (ValidationError, UsageError) as error:
-                reason = str(error)
-                if isinstance(error, ValidationError):
-                    reason = error.errors(include_url=False, include_input=False)[0]["msg"]
-                message = f"deploy {deploy.name!r}: schedule {number}: {reason}"
-                hint = "see schedules in docs/reference/spec.md"
-                yield Diagnostic("bad-schedule", message, hint, file=file)
-
-
-def _rule_problem(text: str) -> str | None:
-    """Why a rule cannot be parsed, or would block Prefect's server; None if neither."""
+def rule_problem(text: str) -> str | None:
+    """Why a recurrence cannot be parsed, or would block Prefect's server; None if neither."""
     try:
         rules = _parsed(text)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -186,8 +120,8 @@ def _rule_problem(text: str) -> str | None:
     if len(found) != 1 or rules._exrule or found[0]._freq > DAILY:
         return "a rule has one FREQ, of DAILY, WEEKLY, MONTHLY, YEARLY; `interval` can be shorter"
     rule = found[0]
-    if len(rule._timeset) > MOST_TIMES_A_DAY:
-        return f"a rule gives at most {MOST_TIMES_A_DAY} times a day; `interval` can give more"
+    if len(rule._timeset) > _MOST_TIMES_A_DAY:
+        return f"a rule gives at most {_MOST_TIMES_A_DAY} times a day; `interval` can give more"
     if rule._interval < 1:
         return "INTERVAL is at least 1"
     if rule._byeaster:
@@ -195,8 +129,8 @@ def _rule_problem(text: str) -> str | None:
     most = _WEEKS if rule._freq == YEARLY and not rule._bymonth else _WEEKS_OF_MONTH
     if any(abs(nth) > most for _, nth in rule._bynweekday or ()):
         return f"BYDAY counts to {most} at most in this rule"
-    if rule._dtstart.year < EARLIEST_YEAR:
-        return f"DTSTART is before {EARLIEST_YEAR}"
+    if rule._dtstart.year < _EARLIEST_YEAR:
+        return f"DTSTART is before {_EARLIEST_YEAR}"
     last = _BEGIN.replace(year=_BEGIN.year + _YEARS)
     dates: rrule = rule.replace(dtstart=_BEGIN, count=None, until=last)
     if next(iter(dates), None) is None:
@@ -205,4 +139,4 @@ def _rule_problem(text: str) -> str | None:
 
 
 def _parsed(text: str) -> rruleset:
-    return rrulestr(text, dtstart=DEFAULT_ANCHOR_DATE, forceset=True)
+    return rrulestr(text, dtstart=_ANCHOR, forceset=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rivya_client.catalogue.snapshot import shipped
-from rivya_flows.doctor.places import model_checks, route_checks
+from rivya_flows.doctor.checks import model_checks, route_checks
 from rivya_sandbox.service.admin import ledger
 from rivya_sandbox.service.operations import OPERATIONS
 from rivya_sandbox.service.startup import Sandbox

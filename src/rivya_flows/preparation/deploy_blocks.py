@@ -9,11 +9,12 @@ from typing import Any
 import yaml
 from pydantic import JsonValue
 
-from rivya_flows.flows.compiler import ENTRYPOINT_MODULE, attribute_of
 from rivya_flows.language.trigger_values import for_prefect
 from rivya_flows.language.workflow import Deploy, Inputs, Schedule, Workflow, WorkPool
 from rivya_flows.markdown import paragraphs
 from rivya_flows.plans.run_form import parameter_names
+
+ENTRYPOINT_MODULE = "rivya_flows.flows.campaigns"
 
 WORK_POOL = "campaigns"
 """The work pool of entries that name none."""
@@ -38,8 +39,7 @@ def prefect_yaml(workflows: Iterable[Workflow]) -> str:
     """The text of ``prefect.yaml``: one deployment for each entry of each `deploy:` block."""
     document = {
         "name": "rivya-flows",
-        # Module entrypoints need no code to be fetched. Without this key Prefect would write the
-        # current folder of the deploying machine.
+        # Without this key Prefect would write the current folder of the deploying machine.
         "pull": [],
         "deployments": [
             deployment(workflow, deploy)
@@ -51,12 +51,8 @@ def prefect_yaml(workflows: Iterable[Workflow]) -> str:
 
 
 def deployment(workflow: Workflow, deploy: Deploy) -> dict[str, Any]:
-    """One entry of ``deployments`` in ``prefect.yaml``, from which `rivya-flows deploy` reads too.
-
-    Without `catchup`, which Prefect does not know: a run reads it from its spec. A checked spec has
-    no ``{{`` here, which Prefect would fill in.
-    """
-    schedules = [
+    """One entry of ``deployments`` in ``prefect.yaml``; a checked spec has no ``{{``, which Prefect would fill in."""
+    schedules = [  # a run reads `catchup` from its spec
         {"slug": f"schedule-{number}", **one.model_dump(exclude_none=True, exclude={"catchup"})}
         for number, one in enumerate(deploy.schedules, 1)
     ]
@@ -96,6 +92,11 @@ def deployment(workflow: Workflow, deploy: Deploy) -> dict[str, Any]:
         "work_pool": {"name": pool.name, **{key: one for key, one in more.items() if one}},
     }
     return {key: value for key, value in entry.items() if value is not None}
+
+
+def attribute_of(name: str) -> str:
+    """The attribute of `ENTRYPOINT_MODULE` that serves the spec called `name`."""
+    return name.replace("-", "_")
 
 
 def parameters_of(workflow: Workflow, inputs: Inputs) -> dict[str, JsonValue]:
