@@ -34,8 +34,9 @@ if TYPE_CHECKING:  # a run has no deployment to make
 
 ENTRYPOINT_MODULE = "rivya_flows.flows.campaigns"
 _OF_MODULE = {"entrypoint_type": EntrypointType.MODULE_PATH}
-_MADE_UP = re.compile("[A-Za-z]+-[A-Za-z]+")
-"""A flow run's name that nobody may have typed: its server and the form of its UI join two words."""
+_MADE_UP = re.compile(
+    "[A-Za-z]+-[A-Za-z]+"
+)  # a flow run's name by its server or the form of its UI
 
 WALLET = Annotated[
     RivyaCredentials | None,
@@ -159,8 +160,7 @@ _COMPLETED = {"completed": "Completed", "suspended": "AwaitingAnswer", "skipped"
 def end_state(outcome: Outcome) -> State[Any]:
     """The flow run's last state; `outcome_of` gives the outcome back.
 
-    A run that waits for an answer has ended well as far as Prefect is concerned: only a run of
-    a deployment can be suspended, and then `execute` has suspended it and not returned.
+    One that waits for an answer, and is no run of a deployment, has ended well as far as Prefect is concerned.
     """
     words = one_line(outcome.sentence)  # Prefect logs it
     if outcome.status in _COMPLETED:
@@ -171,10 +171,7 @@ def end_state(outcome: Outcome) -> State[Any]:
 
 
 async def _ended_by(error: Exception, announce: Announce | None) -> State[Any]:
-    """The last state of a flow run that an error ends, once that is announced; or it tries again later.
-
-    A sentence instead of a traceback.
-    """
+    """The last state of a flow run that an error ends, once that is announced; or it tries again later."""
     cancelled = await try_later(error)
     if announce is not None:
         await announce(error, "cancelled" if cancelled else "failed")
@@ -207,9 +204,8 @@ def compile_flow(
 ) -> CampaignFlow:
     """An asynchronous flow whose parameters are the workflow's inputs, and `credentials`.
 
-    Called with ``return_state=True`` it gives the state of `end_state`; without, the outcome, or
-    `RunEndedError` for a run that did not complete. `attribute` and `version` of None come from name
-    and text. `announce` gets the error that ends the run, if `execute` raises one; a command says it itself.
+    Gives the outcome, or raises `RunEndedError` for a run that did not complete. `attribute` and `version` of
+    None come from name and text. `announce` gets the error that ends the run, if `execute` raises one.
     """
 
     async def campaign(**parameters: Any) -> State[Any]:
@@ -264,10 +260,7 @@ def compile_flow(
 def failing_flow(
     attribute: str, error: Exception, announce: Announce, inputs: Iterable[str] = ()
 ) -> CampaignFlow:
-    """Stands in for a spec that cannot be compiled: fails with its error, whatever its inputs.
-
-    Raised while a worker looks for its flow, the error would leave a flow run that is no more than Crashed.
-    """
+    """Stands in for a spec that cannot be compiled: Failed with its error, not Crashed, whatever its inputs."""
 
     async def campaign(**parameters: Any) -> State[Any]:
         return await _ended_by(error, announce)

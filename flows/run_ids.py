@@ -1,8 +1,7 @@
-"""The ids of a run and of its flow run.
+"""The ids of a run and of its flow run: equal over all retries, so that nothing is bought again.
 
-The run of a flow run keeps its id over all retries of that flow run, so it is continued and never
-bought again. A campaign that another flow calls is part of that flow: its run id follows from the
-outermost flow run and from the call, and not from its own flow run, which Prefect makes anew.
+That of a campaign which another flow calls follows from the outermost flow run and from the call: Prefect
+makes its own flow run anew.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 """Run a spec from a deployment: its run begins, continues from its journal, or is skipped.
 
-Prefect keeps the scheduled runs that no worker picked up, also after their schedule was switched off; a
-worker that returns executes them all, oldest first. Those of a schedule that is gone are skipped, late
-ones by its `catchup`. A skipped run buys nothing.
+A worker that returns gets all scheduled runs that nobody picked up, also those of a schedule that is gone.
 """
 
 from __future__ import annotations
@@ -59,8 +57,7 @@ from rivya_flows.settings import read_settings
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.journal import Journal
 
-_NEWEST = 200
-"""How many of a deployment's newest runs are searched for a newer one of the same schedule."""
+_NEWEST = 200  # runs of a deployment that are searched for a newer one of the same schedule
 
 
 @dataclass(frozen=True)
@@ -81,22 +78,21 @@ def decide(
     due = f"due at {at:%Y-%m-%d %H:%M} UTC, {_duration(late)} late"
     if schedule.catchup == "skip":
         return PassedOver(f"{due}; its schedule says `catchup: skip`; nothing was bought")
-    newer = [
+    dates = [
         one.expected_start_time
         for one in others
-        if one.expected_start_time
-        and at < one.expected_start_time <= now
-        and not (one.state and one.state.is_cancelled())
+        if one.expected_start_time and not (one.state and one.state.is_cancelled())
     ]
-    if not newer:
+    newer = max((one for one in dates if at < one <= now), default=None)
+    if newer is None:
         return None
     return PassedOver(
-        f"{due}; the run of {max(newer):%Y-%m-%d %H:%M} UTC replaces it; nothing was bought"
+        f"{due}; the run of {newer:%Y-%m-%d %H:%M} UTC replaces it; nothing was bought"
     )
 
 
 async def skipped_run(workflow: Workflow, grace_seconds: float) -> PassedOver | None:
-    """Whether to skip this flow run: only one that a schedule made, when it first begins; None lets it run."""
+    """Whether to skip this flow run, when it first begins: only one that a schedule made; None lets it run."""
     run = flow_run_here()
     if run is None or not run.auto_scheduled or run.run_count > 1:
         return None
@@ -150,11 +146,8 @@ async def run_deployment(
 ) -> Receipt | PassedOver:
     """Executes the run of this flow run to its end: the same run over all retries, see `run_ids`.
 
-    A flow run of a deployment is suspended while its run waits for an answer. Prefect suspends no
-    other, and none that another flow called: these are paused.
-
     `wallet` None takes the key of this process. `spec` is the same with the folder that it lies in, or with
-    all that it names there. Where the service or the store is away, the run has not ended.
+    all that it names there.
     """
     try:
         logger = run_logger()
@@ -177,8 +170,7 @@ async def run_deployment(
                 read = spec or SpecFile(spec_text, f"{workflow.name}.yaml", None)
                 request = RunRequest(read, lambda _: inputs, local_files=False)
                 await _begin(context, run_id, request, logger.info)
-            # Perhaps a machine died. Or Prefect started the flow run again because its server was away:
-            # the process that executes it ends it.
+            # Prefect may have started the flow run again while the process that executes it lives.
             driven = await context.leases.until_free(run_id)
             row = await in_thread(partial(known_run, context, run_id))
             reporter = RunReporter(context.journal, context.assets, row, in_folder=False)
@@ -244,7 +236,7 @@ async def _execute(run: Run, workflow: Workflow, *, driven: bool) -> RunReport:
 
 
 async def _is_known(ended_at: datetime) -> bool:
-    """Whether Prefect was told of an end; if not, its process died, and nobody asked for another try."""
+    """Whether Prefect knows an end; if not, its process died, and nobody asked for another try."""
     if flow_run.id is None or not executed_before():
         return True
     async with get_client() as client:

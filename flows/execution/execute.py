@@ -14,12 +14,12 @@ from rivya_flows.engine.model_slots import HeldSlots, shared_slots
 from rivya_flows.engine.run import Run, now
 from rivya_flows.engine.run_log import ServiceOutage, log_events, log_rendering, start_line
 from rivya_flows.engine.signing import Signing, signer_of
+from rivya_flows.engine.traces import traced
 from rivya_flows.errors import RivyaError
 from rivya_flows.flows.credentials import secret_block
 from rivya_flows.flows.execution.job_notifications import listen_for_jobs
 from rivya_flows.flows.execution.run_events import announce
 from rivya_flows.flows.execution.task_runner import PrefectCalls
-from rivya_flows.flows.execution.traces import traced
 from rivya_flows.flows.prefect_internals import goes_on_elsewhere
 from rivya_flows.flows.questions import take_answers
 from rivya_flows.flows.recovery.waker import close_cancelled, earlier_task_runs
@@ -35,16 +35,7 @@ from rivya_flows.store.database import in_thread
 
 
 async def execute_run(run: Run, concurrency: Concurrency | None) -> RunReport:
-    """Executes a frozen run to its end; must be called inside a flow run.
-
-    Args:
-        concurrency: The spec's group of runs that wait for each other, if it names one.
-
-    Raises:
-        StoreError: Another process executes the run, or the journal cannot be written.
-        APIError: The service is away, and this execution outlasts that or had not begun.
-        LimitError: Prefect did not say whether it is the run's turn; nothing was bought.
-    """
+    """Executes a frozen run to its end, in its turn; must be called inside a flow run."""
     context, logger = run.context, run_logger()
     with caught_terminations():
         try:
@@ -68,9 +59,9 @@ async def execute_run(run: Run, concurrency: Concurrency | None) -> RunReport:
 
 
 async def end_cancelled(run: Run) -> RunReport:
-    """Journals and announces that a run which waits was cancelled; nothing if it has ended otherwise."""
+    """Journals and announces that a run which waits was cancelled, unless it has ended otherwise."""
     context = run.context
-    closed = await in_thread(partial(close_cancelled, context.journal, context.leases, run.run_id))
+    closed = await in_thread(partial(close_cancelled, context.journal, run.run_id))
     report = await asyncio.to_thread(run.reporter.write)
     if closed:
         await announce(context, report.receipt, in_batch=run.in_batch)
@@ -104,13 +95,9 @@ async def _run_engine(run: Run, page: Page) -> None:
     run.signing = None if signer is None else Signing(signer, run.run_id)
     began = now()
     earlier = await earlier_task_runs(run.run_id, began)
-    listening = listen_for_jobs(
-        # Webhooks are those of the process's key: jobs of another wallet would wait for nothing.
-        settings,
-        context.journal.engine,
-        logger.warning,
-        on=context.service.wallet is None,
-    )
+    # Webhooks are those of the process's key: jobs of another wallet would wait for nothing.
+    hears = context.service.wallet is None
+    listening = listen_for_jobs(settings, context.journal.engine, logger.warning, on=hears)
 
     def tell(words: str) -> None:
         logger.warning("%s", words)
@@ -148,12 +135,11 @@ async def _run_engine(run: Run, page: Page) -> None:
 async def _tag_flow_run(labels: Mapping[str, str]) -> None:
     """Shows labels as tags of this flow run, such as ``client:acme``; never fails a run."""
     here = flow_run_here()
-    if here is None:
+    tags = [":".join(one) for one in labels.items()]
+    if here is None or {*tags} <= {*here.tags}:
         return
-    known = here.tags
-    if missing := [tag for tag in map(":".join, labels.items()) if tag not in known]:
-        try:
-            async with get_client() as client:
-                await client.update_flow_run(here.id, tags=[*known, *missing])
-        except Exception as error:
-            run_logger().warning("labels not shown as tags: %s", error)
+    try:
+        async with get_client() as client:
+            await client.update_flow_run(here.id, tags=[*dict.fromkeys((*here.tags, *tags))])
+    except Exception as error:
+        run_logger().warning("labels not shown as tags: %s", error)

@@ -41,15 +41,11 @@ if TYPE_CHECKING:
     from rivya_flows.receipt.report import RunReport
     from rivya_flows.settings import Settings
 
-_LOADED = ("rivya_flows.flows.execution.execute", "rivya_flows.flows.compiler")
-
 
 class LocalRunner:
     """The `rivya_flows.engine.run.Runner` with Prefect.
 
-    Args:
-        collects_later: Python collects no garbage until everything is imported: for a process that
-            only executes a run. It would look through 300,000 objects that stay, again and again.
+    With `collects_later` Python collects no garbage until everything is imported: 300,000 objects that stay.
     """
 
     def __init__(self, *, collects_later: bool = False) -> None:
@@ -69,8 +65,7 @@ class LocalRunner:
     async def with_key(self, settings: Settings) -> Settings:
         """As `Runner.with_key`: asks the Prefect server that they name."""
         if settings.rivya_api_key is not None or settings.prefect_api_url is None:
-            return settings
-        # Only then: importing Prefect takes a second.
+            return settings  # without a second for the import of Prefect
         from rivya_flows.flows.credentials import secret_block
         from rivya_flows.runs.connect import with_key
 
@@ -101,11 +96,10 @@ class LocalRunner:
         self, settings: Settings, notify: Callable[[str], object] = lambda _: None
     ) -> AsyncIterator[None]:
         """As `Runner.started`: starts a Prefect server, or looks whether that of the settings answers."""
-        # Read by Prefect while it is imported: no telemetry, and no log lines between our
-        # progress in a terminal; the server gets the logs all the same.
+        # Read by Prefect while it is imported: no telemetry, no log lines between our progress, and none for each
+        # event that a dead server does not take. The server gets the logs all the same.
         set_default("DO_NOT_TRACK", "1")
         set_default("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-        # What Prefect cannot send when its server has died, event by event.
         set_default("PREFECT_INTERNAL_LOGGING_LEVEL", "CRITICAL")
         if settings.prefect_api_url is not None:
             await asyncio.to_thread(self._load)
@@ -124,21 +118,19 @@ class LocalRunner:
             await server.stop()
 
     def _load(self) -> None:
-        for module in _LOADED:
-            importlib.import_module(module)
+        importlib.import_module("rivya_flows.flows.execution.execute")
+        importlib.import_module("rivya_flows.flows.compiler")
         if self._collects_later:
             gc.freeze()
             gc.enable()
 
     async def execute(self, run: Run) -> RunReport:
-        # Here and not above: importing Prefect takes longer than a server needs to begin.
         from rivya_flows.flows.compiler import compile_flow, outcome_of
         from rivya_flows.flows.execution.execute import execute_run
         from rivya_flows.store.database import in_thread
 
         workflow = (await in_thread(run.reporter.follow)).plan.workflow
         frozen = run.reporter.frozen
-
         failures: list[RivyaError] = []
 
         async def execute(**_: Any) -> RunReport:
@@ -171,7 +163,7 @@ async def batch_ended(context: RunContext, result: BatchResult) -> None:
     """Tells automations of a server that outlives this process how a batch ended; never raises."""
     if (server := running_server(context.settings)) is not None:
         with pointed_at(server):
-            from rivya_flows.flows.execution.batch_events import announce_batch
+            from rivya_flows.flows.execution.run_events import announce_batch
 
             await announce_batch(context, result)
 
@@ -181,10 +173,7 @@ def _start(settings: Settings) -> LocalServer:
 
 
 def running_server(settings: Settings) -> dict[str, str] | None:
-    """Variables that reach a Prefect server which outlives this process; None where there is none.
-
-    That of ``PREFECT_API_URL``; else the one of `rivya-flows up`, which `LocalRunner.started` joins by itself.
-    """
+    """Variables that reach the server of ``PREFECT_API_URL``, else that of `rivya-flows up`; None where none runs."""
     if settings.prefect_api_url is not None:
         return {"DO_NOT_TRACK": "1", "PREFECT_API_URL": settings.prefect_api_url}
     server = left_running(settings.data)
@@ -199,11 +188,8 @@ def required_server(settings: Settings) -> dict[str, str]:
     """As `running_server`, where there must be one."""
     found = running_server(settings)
     if found is None:
-        raise UsageError(
-            "no Prefect server runs",
-            "start one with `rivya-flows up`, or set the variable PREFECT_API_URL, or a profile of"
-            " Prefect, to one that runs",
-        )
+        hint = "start one with `rivya-flows up`, or set PREFECT_API_URL, or a profile of Prefect, to one"
+        raise UsageError("no Prefect server runs", hint)
     return found
 
 

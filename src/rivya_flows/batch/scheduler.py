@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from rivya_flows.batch.rows import Row, Status
-from rivya_flows.queue.events import PoolTotal
+from rivya_flows.queue.events import PoolTotal, RunFrozen
 
 NO_CAP = 10**9  # removes the cap that an earlier batch with a budget left in the journal of a run
 BUDGET = ""  # names the budget among the limits of a batch; no pool has an empty name
@@ -43,11 +44,12 @@ class Batch:
 
     Attributes:
         budget: Cap in credits over all rows and all earlier executions; None for none.
-        parallel: How many rows may run at once.
         removed: Credits spent earlier on rows that are no longer in the file, and on removed runs.
         pools: As they were before this batch began to run.
+        balance: Of the wallet, at that time.
+        fresh: The first journal entries of the rows without a run, by run id.
+        taken: Folders of the runs that it has had so far.
         stopped: Why no further row starts, or None.
-        running: By run id.
     """
 
     rows: Sequence[Row]
@@ -55,6 +57,10 @@ class Batch:
     parallel: int = 1
     removed: int = 0
     pools: Sequence[PoolTotal] = ()
+    batch_id: str = ""
+    balance: int = 0
+    fresh: Mapping[str, RunFrozen] = field(default_factory=dict)
+    taken: frozenset[Path] = frozenset()
     stopped: str | None = None
     running: dict[str, Row] = field(default_factory=dict)
 
@@ -71,8 +77,15 @@ class Batch:
         return self.removed + sum(row.spent for row in self.rows)
 
     @property
-    def least(self) -> int:
-        """The least budget with which each row completes that its spec lets, by its price before this batch began."""
+    def to_buy(self) -> tuple[int, int | None]:
+        """Credits that the rows still need, least and most; None where a price has no upper bound."""
+        tops = [row.most for row in self.rows if row.most is not None]
+        most = sum(tops) if len(tops) == len(self.rows) else None
+        return sum(row.least for row in self.rows), most
+
+    @property
+    def least_budget(self) -> int:
+        """With which each row completes that its spec lets, by its price before this batch began."""
         return self.removed + sum(
             row.spent
             if row.status == "completed" or row.is_over_spec

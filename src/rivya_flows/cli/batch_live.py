@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from rivya_client.catalogue.prices import price_range
-from rivya_flows.batch.pricing import PricedBatch
+from rivya_flows.batch.execution import run_batch
+from rivya_flows.batch.pricing import BatchOptions, is_remade, refusal, remade, sentence, shortages
 from rivya_flows.batch.rows import Row
 from rivya_flows.batch.scheduler import Batch
 from rivya_flows.batch.summary import BatchResult, refusing_pools, rerun_with
@@ -20,11 +22,13 @@ from rivya_flows.cli.moments import clock, elapsed
 from rivya_flows.cli.output import print_json, print_table, show, tell
 from rivya_flows.cli.progress import news, rows
 from rivya_flows.cli.terminal import show_page
+from rivya_flows.flows.execution.local_runner import batch_ended
 from rivya_flows.queue.events import Event
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.continuing import resume_options
 from rivya_flows.receipt.phrases import credits_of
 from rivya_flows.receipt.summary import is_owed
+from rivya_flows.runs.execution import Caller
 
 _WORDS = {
     "completed": "completed",
@@ -40,8 +44,21 @@ _MAX_ROWS = 40  # rows up to which stdout shows every row; above, only those tha
 _MAX_COMMANDS = 10
 
 
+async def run_at_terminal(
+    options: BatchOptions, caller: Caller, interrupts: Interrupts
+) -> BatchResult:
+    """Runs a batch, and shows it on stderr."""
+    progress = BatchProgress(interrupts)
+    caller = replace(
+        caller, notify=progress.say, progress=progress.shown, absorb_cancel=interrupts.calm
+    )
+    return await run_batch(
+        options, caller, row_event=progress.row_event, changed=progress.changed, ended=batch_ended
+    )
+
+
 class BatchProgress(Screen):
-    """The observer of a batch: one line for each row that runs, and one for all."""
+    """Follows a batch: one line for each row that runs, and one for all."""
 
     columns = ("!row", "now", ">?time", ">credits")
     still: ClassVar = {"row": 8, "now": 52, "time": 7, "credits": 10}
@@ -55,7 +72,6 @@ class BatchProgress(Screen):
         self._states: dict[str, State] = {}
         self._spent: dict[str, int] = {}
         self._begun: dict[str, float] = {}
-        self.absorb_cancel = interrupts.calm
         interrupts.say = self.say
 
     def row_event(self, name: str, event: Event, state: State) -> None:
@@ -115,29 +131,30 @@ class BatchProgress(Screen):
         return str(spent) if batch.budget is None else f"{spent} of {batch.budget}"
 
 
-def print_plan(found: PricedBatch, *, as_json: bool) -> int:
+def print_plan(batch: Batch, *, as_json: bool) -> int:
     """Prints what each row still needs; gives the exit code: 3 where no row would run."""
+    refused = refusal(batch)
     if as_json:
-        batch = found.batch
+        least, most = batch.to_buy
         print_json(
             {
-                "batch_id": found.batch_id,
+                "batch_id": batch.batch_id,
                 "credits": {
-                    "min": found.least,
-                    "max": found.most,
+                    "min": least,
+                    "max": most,
                     "spent": batch.spent,
                     "budget": batch.budget,
-                    "balance": found.balance,
+                    "balance": batch.balance,
                 },
-                "refused": found.refused and found.refused.message,
-                "warnings": [*found.shortages()],
+                "refused": refused and refused.message,
+                "warnings": [*shortages(batch)],
                 "rows": [
                     {
                         "row": row.number,
                         "name": row.name,
                         "run_id": row.run_id,
                         "status": "completed" if row.status == "completed" else "not_completed",
-                        "again": bool(row.removed) and row.run_id in found.fresh,
+                        "again": is_remade(batch, row),
                         "credits": {"min": row.least, "max": row.most},
                     }
                     for row in batch.rows
@@ -145,18 +162,18 @@ def print_plan(found: PricedBatch, *, as_json: bool) -> int:
             }
         )
     else:
-        states = [row for row in found.batch.rows if row.status != "completed"]
+        states = [row for row in batch.rows if row.status != "completed"]
         cells = [[row.name, price_range(row.least, row.most)] for row in states]
         if cells:
             print_table(["row", ">credits"], cells[:_MAX_ROWS])
         if len(cells) > _MAX_ROWS:
             show(f"and {len(cells) - _MAX_ROWS} more rows; `--json` has all")
-        show("", *found.remade())
-        show(f"{found.batch_id}: {found.sentence()}; nothing was bought")
-    if refused := found.refused:
+        show("", *remade(batch))
+        show(f"{batch.batch_id}: {sentence(batch)}; nothing was bought")
+    if refused:
         tell(f"error: {refused.message}", f"hint: {refused.hint}")
         return CREDITS
-    tell(*(f"warning: {line}" for line in found.shortages()))
+    tell(*(f"warning: {line}" for line in shortages(batch)))
     return 0
 
 
@@ -179,8 +196,8 @@ def print_result(result: BatchResult, *, as_json: bool, open_sheet: bool) -> int
 
 
 def _print_rows(result: BatchResult) -> None:
-    every = len(result.rows) <= _MAX_ROWS
-    rows = [one for one in result.rows if every or one.status != "completed"]
+    every = len(result.batch.rows) <= _MAX_ROWS
+    rows = [one for one in result.batch.rows if every or one.status != "completed"]
     shown = rows[:_MAX_ROWS]
     show("")
     if shown:
@@ -199,7 +216,7 @@ def _print_rows(result: BatchResult) -> None:
     of = f"{batch.spent} of {batch.budget} budget credits"
     spent = credits_of(batch.spent) if batch.budget is None else of
     saved = f", {result.saved} saved" if result.saved else ""
-    show(f"{result.batch_id}: {_counts(batch)}; {spent} spent{saved}")
+    show(f"{result.batch.batch_id}: {_counts(batch)}; {spent} spent{saved}")
     show(f"contact sheet {result.sheet_path}")
     show(f"summary       {result.summary_path}")
 
@@ -211,7 +228,7 @@ def next_steps(result: BatchResult) -> Iterator[str]:
         return
     lines: list[str] = []
     others = False
-    for row in result.rows:
+    for row in result.batch.rows:
         run_id, receipt = row.run_id, row.receipt
         resume = f"rivya-flows resume {run_id}"
         if row.status == "suspended":

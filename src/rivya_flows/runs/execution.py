@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext, suppress
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Container,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    nullcontext,
+    suppress,
+)
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -36,7 +50,7 @@ from rivya_flows.preparation.spec_file import SpecFile, spec_path
 from rivya_flows.private import as_the_user_wants
 from rivya_flows.questions.question import Answer, Question
 from rivya_flows.questions.reading_answers import checked, refuse_unfit
-from rivya_flows.queue.events import Event, PurchaseIntended, RunEnded, RunFrozen, Stamped
+from rivya_flows.queue.events import Event, PurchaseIntended, RunEnded, RunFrozen
 from rivya_flows.queue.forks import fork_of
 from rivya_flows.queue.queue import replay
 from rivya_flows.receipt.phrases import is_sandbox, uncollected
@@ -239,59 +253,79 @@ async def execute(
     if reporter is None:
         reporter = RunReporter(context.journal, context.assets, known_run(context, run_id))
     await in_thread(reporter.follow)
-    known, heard = reporter.seq, (caller.listen, caller.rendering, caller.notify)
+    heard = (caller.listen, caller.rendering, caller.notify)
     run = Run(context, reporter, options, caller.asker(reporter), *heard)
     try:
         with caller.progress():
-            async with caller.runner.started(context.settings, caller.notify):
+            started = caller.runner.started(context.settings, caller.notify)
+            async with ended_well(run, caller.notify), started:
                 return await caller.runner.execute(run)
     except asyncio.CancelledError:
         if caller.absorb_cancel is None:
-            await in_thread(partial(end_as_cancelled, context, reporter))
             await asyncio.to_thread(reporter.write)
             raise
         caller.absorb_cancel()
-        await in_thread(partial(end_as_cancelled, context, reporter))
-    except Exception as error:
+    except Exception:
         entries = await in_thread(partial(context.journal.entries, run_id))
-        warning = warning_after_end(error, [one for one in entries if one.seq > known])
-        if warning is None:
-            if not any(isinstance(one.event, PurchaseIntended) for one in entries):
-                caller.notify("nothing was bought")
-            caller.notify(f"resume with: rivya-flows resume {run_id}")
-            raise
-        caller.notify(warning)
+        if not any(isinstance(one.event, PurchaseIntended) for one in entries):
+            caller.notify("nothing was bought")
+        caller.notify(f"resume with: rivya-flows resume {run_id}")
+        raise
     return await asyncio.to_thread(reporter.write)
 
 
-def warning_after_end(error: Exception, entries: Sequence[Stamped]) -> str | None:
-    """A warning of what failed after an execution had ended; None if it had not ended.
+@asynccontextmanager
+async def ended_well(run: Run, warn: Callable[[str], object]) -> AsyncIterator[None]:
+    """Ends a run that is cancelled before its engine began; what fails after its end is only a warning.
 
     The journal says how a run ended. A Prefect server that is gone by then changes nothing of it.
     """
-    ended = any(isinstance(entry.event, RunEnded) for entry in entries)
-    if isinstance(error, RivyaError) or not ended:
-        return None
-    reason = f"{type(error).__name__}: {error}".splitlines()[0]
-    return f"warning: Prefect may show the run as it was before its end ({reason})"
+    context, reporter = run.context, run.reporter
+    known = reporter.seq
+    try:
+        yield
+    except asyncio.CancelledError:
+        if (await in_thread(reporter.follow)).ended is None:
+            await in_thread(partial(end_as_cancelled, context.journal, run.run_id))
+        raise
+    except Exception as error:
+        new = await in_thread(partial(context.journal.entries, run.run_id, after=known))
+        ended = any(isinstance(one.event, RunEnded) for one in new)
+        if isinstance(error, RivyaError) or not ended:
+            raise
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        warn(f"warning: Prefect may show the run as it was before its end ({reason})")
 
 
-def append_events(journal: Journal, run_id: str, events: Sequence[Event]) -> None:
-    """Appends events to the journal of a run that no engine executes."""
+def append_events(
+    journal: Journal,
+    run_id: str,
+    events: Sequence[Event],
+    *,
+    after: Container[str | None] | None = None,
+) -> bool:
+    """Appends events to the journal of a run that no engine executes; with `after`, only if it ended so.
+
+    Whether it did.
+    """
     leases = Leases(journal.engine)
     lease = leases.acquire(run_id)
     try:
+        if after is not None:
+            state = replay(entry.event for entry in journal.entries(run_id))
+            if state.ended not in after:
+                return False
         for event in events:
             journal.append(run_id, event, lease.fence)
+        return True
     finally:
         leases.release(lease)
 
 
-def end_as_cancelled(context: RunContext, reporter: RunReporter) -> None:
-    """Writes the end of a run that was cancelled before its engine began, and wrote none."""
-    if reporter.follow().ended is None:
-        ended = RunEnded(status="cancelled", at=datetime.now(UTC))
-        append_events(context.journal, reporter.row.run_id, [ended])
+def end_as_cancelled(journal: Journal, run_id: str, after: Container[str | None] = (None,)) -> bool:
+    """Writes the cancellation of a run that no engine executes, unless it has ended otherwise; whether it did."""
+    ended = RunEnded(status="cancelled", at=datetime.now(UTC))
+    return append_events(journal, run_id, [ended], after=after)
 
 
 def run_folder(out: Path, name: str) -> Path:
