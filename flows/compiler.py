@@ -17,12 +17,13 @@ from prefect.types.entrypoint import EntrypointType
 from pydantic import Field
 
 from rivya_client.printable import one_line, printable
+from rivya_flows.engine.run_context import WalletCredentials
 from rivya_flows.errors import LeaseLostError, RivyaError, hint_of
 from rivya_flows.flows.absence import try_later
 from rivya_flows.flows.credentials import RivyaCredentials, name_of, refuse_unsaved, wallet_of
 from rivya_flows.flows.run_ids import called, can_be_suspended, flow_run_here
 from rivya_flows.flows.stopping import StoppedError, stoppable
-from rivya_flows.language.workflow import Workflow
+from rivya_flows.language.workflow import Inputs, Workflow
 from rivya_flows.markdown import paragraphs
 from rivya_flows.plans.run_form import CREDENTIALS, inputs_from, run_name, signature_of
 from rivya_flows.store.deployments import DeployedSpec
@@ -139,9 +140,8 @@ class CampaignFlow(Flow[..., Coroutine[Any, Any, Any]]):
         return super().to_deployment(name, **{**options, **_OF_MODULE})
 
 
-Execute = Callable[..., Awaitable[Outcome]]
-"""Called as ``execute(workflow=…, spec_text=…, inputs=…, wallet=…)`` inside the flow run: with the given
-inputs by their own names, and the wallet of the credentials, or None for the key of the process."""
+Execute = Callable[[Inputs, WalletCredentials | None], Awaitable[Outcome]]
+"""Called inside the flow run; a wallet of None is the key of the process."""
 
 Announce = Callable[[Exception, Literal["cancelled", "failed"]], Awaitable[None]]
 
@@ -212,12 +212,8 @@ def compile_flow(
         credentials = parameters.get(CREDENTIALS)
         try:
             with stoppable():
-                outcome = await execute(
-                    workflow=workflow,
-                    spec_text=spec_text,
-                    inputs=inputs_from(workflow, parameters),
-                    wallet=None if credentials is None else wallet_of(credentials),
-                )
+                wallet = None if credentials is None else wallet_of(credentials)
+                outcome = await execute(inputs_from(workflow, parameters), wallet)
         except StoppedError:
             return Cancelled(message=_CANCELLED)
         except Exception as error:

@@ -19,7 +19,7 @@ from prefect import get_client
 from prefect.exceptions import ObjectNotFound
 from prefect.flow_runs import apause_flow_run, asuspend_flow_run
 from prefect.input import RunInput
-from prefect.runtime import deployment, flow_run
+from prefect.runtime import flow_run
 from prefect.states import Scheduled
 from pydantic import ConfigDict
 
@@ -31,9 +31,14 @@ from rivya_flows.flows.run_ids import flow_run_here, flow_run_of
 from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.markdown import link
 from rivya_flows.media.bounds import DIALOG_SIDE
-from rivya_flows.questions.form import chosen_values, empty_response, form_schema, read_form
 from rivya_flows.questions.open_questions import first_deadline, open_questions
 from rivya_flows.questions.question import Question
+from rivya_flows.questions.reading_answers import (
+    chosen_values,
+    empty_response,
+    form_schema,
+    read_form,
+)
 from rivya_flows.queue.events import RunEnded
 from rivya_flows.queue.queue import replay, step
 from rivya_flows.queue.state import State
@@ -77,9 +82,7 @@ def suspension_of(context: RunContext, run_id: str) -> Suspension:
 
 
 async def suspend(waits: Suspension) -> None:
-    """Suspends this flow run and ends its process; returns if no deployment started the run."""
-    if deployment.id is None:
-        return
+    """Suspends this flow run, which `can_be_suspended`, and ends its process."""
     await _schedule_waker(waits)
     form, key = _asked(waits)
     # Prefect stores the form a moment after the state, and drops what was stored before. Its own
@@ -163,7 +166,7 @@ async def take_answers(context: RunContext, lease: Lease, reporter: RunReporter)
     """Journals the answers that the form of this flow run brought; gives the state with them."""
     state = await in_thread(reporter.follow)
     questions = open_questions(state)
-    if flow_run.id is None or not questions:
+    if not questions:
         return state
     async with get_client() as client:
         found = await last_response(client, UUID(flow_run.id), _FORM)

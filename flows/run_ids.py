@@ -31,11 +31,6 @@ class RunId(NamedTuple):
     text: str
     run_key: str | None = None
 
-    @property
-    def with_other_inputs(self) -> str:
-        """The beginning of its id and of those with the same key and other inputs."""
-        return self.text.rpartition("-")[0] + "-"
-
 
 class _Call(NamedTuple):
     """Who called a campaign: the flow run, and the task run in it; with which key."""

@@ -74,9 +74,7 @@ Draw = Callable[[], Artifact | None]  # called in a thread; None shows nothing
 class Page:
     """The artifacts of a run, which `put` queues as `ArtifactWriter.put` does."""
 
-    def __init__(
-        self, context: RunContext, campaign: str, put: Callable[..., None] = lambda *_, **__: None
-    ) -> None:
+    def __init__(self, context: RunContext, campaign: str, put: Callable[..., None]) -> None:
         self._context = context
         self._campaign = campaign
         self._put = put
@@ -85,7 +83,7 @@ class Page:
         sides = {"image": SMALL_SIDE, "video": POSTER_SIDE}
         self._links = media_links(context, self._media, sides)
 
-    def show_plan(self, state: State, balance: int | None = None) -> None:
+    def show_plan(self, state: State) -> None:
         """Shows the plan with its prices before anything is bought."""
         self._media.update(media_of(state))
         seen = state.copy()  # it is drawn later
@@ -94,7 +92,7 @@ class Page:
             drawn = seen.copy()  # a slow one is drawn a second time beside the first
             if sum(len(step.items) for step in drawn.steps.values()) <= MOST_REHEARSED:
                 rehearse(drawn, datetime.now(UTC), self._context.look_up)
-            priced = estimate(drawn, balance)
+            priced = estimate(drawn, None)
             return draw_plan(drawn.plan, priced, verdict(priced))
 
         self._put(self._key("plan"), draw, once=True)
@@ -163,9 +161,6 @@ class Page:
 @contextlib.asynccontextmanager
 async def open_page(context: RunContext, campaign: str, logger: Logger) -> AsyncIterator[Page]:
     """The page of the current flow run; writes what is queued on exit."""
-    if flow_run.id is None:
-        yield Page(context, campaign)
-        return
     writer = ArtifactWriter(UUID(flow_run.id), logger, again=executed_before())
     try:
         yield Page(context, campaign, writer.put)
@@ -186,6 +181,11 @@ class _Place:
     not_before: float = 0.0
     late: int = 0  # how often the server did not answer in time
 
+    def take(self) -> Draw:
+        draw, self.draw = self.draw, None
+        assert draw is not None  # it is queued
+        return draw
+
 
 class ArtifactWriter:
     """Writes the artifacts of one flow run one by one, soon or not at all; stops when the server accepts none.
@@ -201,13 +201,7 @@ class ArtifactWriter:
         self._closing = False
         self._failures = 0  # in a row
         self._unsure = again  # what this flow run has already
-        self._writing = False
         self._work = asyncio.create_task(self._write_all())
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is queued or being written."""
-        return not (self._queued or self._writing)
 
     @property
     def _queued(self) -> list[tuple[str, UUID | None]]:
@@ -258,9 +252,7 @@ class ArtifactWriter:
                     times = {at: self._places[at].not_before for at in queued}
                     due = next((at for at in queued if self._closing or times[at] <= now), None)
                     if due is not None:
-                        self._writing = True
                         await self._write(client, *due)
-                        self._writing = False
                     elif self._closing:
                         return
                     else:
@@ -273,8 +265,7 @@ class ArtifactWriter:
 
     async def _write(self, client: PrefectClient, key: str, task_run_id: UUID | None) -> None:
         now, place = asyncio.get_running_loop().time, self._places[key, task_run_id]
-        draw, place.draw = place.draw, None
-        assert draw is not None  # it is queued
+        draw = place.take()
         try:
             async with asyncio.timeout(WRITE_SECONDS):
                 if self._unsure:

@@ -177,7 +177,7 @@ class DesiredDeployment:
         return {**kept, **own, **given, "env": env}
 
 
-async def _never(**_: object) -> Any:
+async def _never(*_: object) -> Any:
     raise RuntimeError("this flow was compiled for its form only")
 
 

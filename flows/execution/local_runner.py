@@ -133,7 +133,7 @@ class LocalRunner:
         frozen = run.reporter.frozen
         failures: list[RivyaError] = []
 
-        async def execute(**_: Any) -> RunReport:
+        async def execute(*_: Any) -> RunReport:
             try:
                 return await execute_run(run, workflow.concurrency)
             except RivyaError as error:

@@ -138,12 +138,11 @@ class PrefectCalls:
         """Tells the server the ends that it should have heard long ago: it was away, and lost them."""
         long_ago = time.monotonic() - HEARD_SECONDS
         ends = {one: state for one, (at, state) in self._ends.items() if at <= long_ago}
-        here = flow_run.id
-        if not ends or here is None:
+        if not ends:
             return
         try:
             async with get_client() as client:
-                of = flow_runs_with(ids=[UUID(here)])
+                of = flow_runs_with(ids=[UUID(flow_run.id)])
                 for one in await read_task_runs(client, of, UNFINISHED):
                     if one.id in ends:
                         told: State[Any] = ends[one.id].model_copy(update={"data": None})

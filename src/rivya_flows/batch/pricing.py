@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from rivya_client.catalogue.prices import price_of
-from rivya_flows.batch.rows import Row, batch_id_of, read_rows, with_new_runs
+from rivya_flows.batch.rows import Row, batch_id_of, give_new_run, read_rows
 from rivya_flows.batch.scheduler import BUDGET, Batch, RowResult
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.engine.run_context import RunContext
@@ -178,10 +178,11 @@ def price_batch(context: RunContext, read: ReadBatch) -> Batch:
         look_up=context.look_up,
         machine=context.settings,
     )
-    rows = with_new_runs(read.rows, journal.removed_ids(prefix))
+    rows, removed = read.rows, journal.removed_ids(prefix)
     fresh: dict[str, RunFrozen] = {}
     problems: list[Diagnostic] = []
     for row in rows:
+        give_new_run(row, removed)
         if run := runs.get(row.run_id):
             labels = run.labels
             _read_started(context, row)

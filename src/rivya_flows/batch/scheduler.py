@@ -1,4 +1,4 @@
-"""The rows of a batch: which start, with how much of its limits, and what becomes of them. Pure."""
+"""The rows of a batch: which start, with how much of its limits, and what becomes of them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class RowResult:
 
 @dataclass(eq=False)
 class Batch:
-    """The state of a batch: many runs of one spec, one for each row, under its budget and the pools.
+    """A batch from its prices to its end: a run of one spec for each row, under its budget and the pools.
 
     What rows have spent and what running ones may still spend never exceeds the budget: a row
     starts only under a cap that is free, and holds it until it ends.
@@ -45,8 +45,7 @@ class Batch:
     Attributes:
         budget: Cap in credits over all rows and all earlier executions; None for none.
         removed: Credits spent earlier on rows that are no longer in the file, and on removed runs.
-        pools: As they were before this batch began to run.
-        balance: Of the wallet, at that time.
+        pools, balance: As they were before this batch began to run.
         fresh: The first journal entries of the rows without a run, by run id.
         taken: Folders of the runs that it has had so far.
         stopped: Why no further row starts, or None.

@@ -39,9 +39,9 @@ _MAX_FACT = 60  # characters of a cell on the card of its row
 
 @dataclass(frozen=True)
 class WalletChange:
-    """The wallet over one execution of a batch; the rows share it, so it is compared once.
+    """The wallet over one execution of a batch, whose rows share it; `after` is None where it could not be read.
 
-    `after` is None where it could not be read. Of `other_runs` of the store, the first spent most.
+    Of `other_runs` of the store, the first spent most.
     """
 
     before: int
@@ -88,22 +88,18 @@ class BatchResult:
 
     @property
     def summary_path(self) -> Path:
-        """The CSV file."""
         return self.folder / "summary.csv"
 
     @property
     def sheet_path(self) -> Path:
-        """The contact sheet of all rows."""
         return self.folder / "contact-sheet.html"
 
     @property
     def saved(self) -> int:
-        """Credits that the cache saved."""
         return sum(row.saved for row in self.batch.rows)
 
     @property
     def status(self) -> str:
-        """How it ended as a whole."""
         return "cancelled" if self.cancelled else self.batch.outcome
 
     def as_json(self) -> dict[str, JsonValue]:
@@ -227,10 +223,9 @@ def _facts(row: Row, same: Container[str]) -> Iterator[tuple[str, str]]:
 
 
 def csv_text(rows: Sequence[Row]) -> str:
-    """The rows as CSV: the columns of their table, what became of them, and each output.
+    """The rows as CSV with a BOM: the columns of their table, what became of them, and each output.
 
-    Media are written as their path. What a spreadsheet could read as a formula gets an apostrophe
-    before it, since models may have written it. A BOM marks the text as UTF-8.
+    What a spreadsheet could read as a formula gets an apostrophe before it: models may have written it.
     """
     documents = [row.as_json() for row in rows]
     # An input and an output may have the same name.

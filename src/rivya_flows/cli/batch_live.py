@@ -84,7 +84,7 @@ class BatchProgress(Screen):
         self._states[name], self._spent[name] = state, state.spent
 
     def changed(self, batch: Batch) -> None:
-        """Shows how rows ended since the last call; a table counts those that completed."""
+        """Shows how rows ended since the last call."""
         if self._batch is None:  # only rows of earlier executions are completed
             self._batch = batch
             self._statuses = {
@@ -178,11 +178,7 @@ def print_plan(batch: Batch, *, as_json: bool) -> int:
 
 
 def print_result(result: BatchResult, *, as_json: bool, open_sheet: bool) -> int:
-    """Prints how a batch ended and the commands that continue it; gives the exit code.
-
-    0 if completed or waiting for picks, 1 if a row failed, 3 without credits or budget, 130 if
-    cancelled.
-    """
+    """Prints how a batch ended and the commands that continue it; gives the exit code."""
     if as_json:
         print_json(result.as_json())
     else:

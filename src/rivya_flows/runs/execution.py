@@ -12,13 +12,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import (
-    AbstractAsyncContextManager,
-    AbstractContextManager,
-    asynccontextmanager,
-    nullcontext,
-    suppress,
-)
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -55,7 +49,7 @@ from rivya_flows.queue.forks import fork_of
 from rivya_flows.queue.queue import replay
 from rivya_flows.receipt.phrases import is_sandbox, uncollected
 from rivya_flows.receipt.report import RunReport, RunReporter
-from rivya_flows.runs.connect import connect_with
+from rivya_flows.runs.connect import connect
 from rivya_flows.runs.lookup import find_run, open_journal, which
 from rivya_flows.settings import Settings
 from rivya_flows.store.database import in_thread
@@ -73,14 +67,11 @@ class Caller:
     Attributes:
         sandbox: Buy from the local sandbox, also with a key. A resume buys where its run did.
         usual: Is told the seconds that a job of a step usually takes, by step, where known.
-        ask: Answers questions; None where there is no one to ask.
-        answers: What it will answer, as far as that is known before the run, by the name of the
-            question. One that cannot fit is refused before anything is bought.
-        confirm: Answers whether to buy from a real wallet; None where there is no one to ask.
+        ask, confirm: Answer questions, and whether to buy from a real wallet; None where there is no one to ask.
+        answers: What it will answer, as far as that is known before the run, by the name of the question: one
+            that cannot fit is refused before anything is bought.
         progress: Gives a context that lasts while the run executes.
-        absorb_cancel: Called after the task was cancelled, to take the cancellation back
-            (`asyncio.Task.uncancel`), so that the report of the cancelled run is returned; None
-            raises CancelledError once the report is written.
+        absorb_cancel: Takes a cancellation of the task back, so that the report is returned; None raises it.
     """
 
     settings: Settings
@@ -97,11 +88,16 @@ class Caller:
     progress: Callable[[], AbstractContextManager[None]] = nullcontext
     absorb_cancel: Callable[[], object] | None = None
 
-    def connect(self, wallet: str | None = None) -> AbstractAsyncContextManager[RunContext]:
-        """The open things of this machine, see `connect_with`."""
-        return connect_with(
-            self.runner, self.settings, sandbox=self.sandbox, wallet=wallet, notify=self.notify
-        )
+    @asynccontextmanager
+    async def connect(self, wallet: str | None = None) -> AsyncIterator[RunContext]:
+        """As `connect`, with the wallet of that name, or the key of a secret block where there is none."""
+        settings, sandbox = self.settings, self.sandbox
+        credentials = None if wallet is None else await self.runner.wallet(settings, wallet)
+        if not (sandbox or credentials):
+            settings = await self.runner.with_key(settings)
+        opened = connect(settings, sandbox=sandbox, wallet=credentials, notify=self.notify)
+        async with opened as context:
+            yield context
 
     def asker(self, reporter: RunReporter) -> Asker | None:
         """Asks the questions of a run, with its report."""
@@ -195,9 +191,7 @@ def fork_request(
 ) -> tuple[RunRequest, bool]:
     """The run that repeats a run in part, and whether it is one of the local sandbox.
 
-    It has the spec of the run as it was frozen, unless another one is given, and its inputs, labels,
-    budget and cache mode with changes. `step` and what depends on it, or ``step[key]`` and what uses it,
-    are made again though nothing of them changes.
+    `step` and what depends on it, or ``step[key]`` and what uses it, are made again though nothing changes.
     """
     with open_journal(settings) as journal:
         row = find_run(journal, name, only_read=True)
@@ -233,9 +227,7 @@ def fork_request(
 
 
 def _given_budget(frozen: RunFrozen, workflow: Workflow) -> int | None:
-    """The budget that a run was started with; None where its spec or its quote has it, or somebody agreed to a
-    price.
-    """
+    """The budget that a run was started with; None where its spec, its quote or an agreement has it."""
     given = frozen.plan.get("budget")  # of an agreement only the entry knows
     of_spec = workflow.budget and workflow.budget.credits
     return None if frozen.quote or given == of_spec or not isinstance(given, int) else given
