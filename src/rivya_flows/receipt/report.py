@@ -8,7 +8,7 @@ import os
 import re
 import threading
 import uuid
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -21,14 +21,7 @@ from rivya_flows.errors import StoreError
 from rivya_flows.private import as_private_as_its_folder
 from rivya_flows.questions.open_questions import answerable
 from rivya_flows.questions.question import Question
-from rivya_flows.queue.events import (
-    Event,
-    QuestionAsked,
-    RunEnded,
-    RunFrozen,
-    ServiceAsked,
-    Stamped,
-)
+from rivya_flows.queue.events import QuestionAsked, RunEnded, RunFrozen, ServiceAsked, Stamped
 from rivya_flows.queue.queue import replay, step as step_queue
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.contact_sheet import contact_sheet
@@ -122,7 +115,7 @@ class RunReporter:
         self._folder = row.folder if in_folder else None
         self._history = History()
         self._state: State | None = None
-        self._behind: deque[Event] = deque()
+        self._replayed = 0  # the last entry that the state has
         self._following = threading.Lock()
         self._writing = threading.Lock()
         self._copied: dict[Path, str] = {}
@@ -144,9 +137,8 @@ class RunReporter:
         with self._following:
             if entry.seq == self._history.seq + 1:
                 self._history.add(entry)
-                self._behind.append(entry.event)
                 if isinstance(entry.event, _REPORTED):
-                    self._state, self._behind = state.copy(), deque()
+                    self._state, self._replayed = state.copy(), entry.seq
 
     def follow(self) -> State:
         """Reads what is new in the journal; gives the state after it.
@@ -158,27 +150,27 @@ class RunReporter:
         return self._read()[1]
 
     def receipt(self) -> Receipt:
-        """The receipt as far as the journal was followed."""
-        with self._following:
-            now = self._now()
-        return receipt_of(*now)
+        """The receipt as far as the journal goes; reads it as `follow` does."""
+        return receipt_of(*self._read())
 
     def _read(self) -> tuple[History, State]:
-        new = self._journal.entries(self.row.run_id, after=self.seq)
-        with self._following:  # not while it reads, since `record` must not wait for a disk
-            for entry in new:
-                if entry.seq > self._history.seq:
-                    self._history.add(entry)
-                    self._behind.append(entry.event)
-            return self._now()
-
-    def _now(self) -> tuple[History, State]:
         """Copies of the history and of the state after all of it."""
-        if self._state is None:
-            self._state, self._behind = replay(self._behind), deque()
-        while self._behind:
-            step_queue(self._state, self._behind.popleft())
-        return self._history.copy(), self._state.copy()
+        while True:
+            new = self._journal.entries(self.row.run_id, after=self._replayed)
+            with self._following:  # not while it reads, since `record` must not wait for a disk
+                for entry in new:
+                    if entry.seq > self._history.seq:
+                        self._history.add(entry)
+                new = tuple(entry for entry in new if entry.seq > self._replayed)
+                if self._state is None:
+                    self._state = replay(entry.event for entry in new)
+                else:
+                    for entry in new:
+                        step_queue(self._state, entry.event)
+                if new:
+                    self._replayed = new[-1].seq
+                if self._replayed >= self._history.seq:  # nothing was recorded after it was read
+                    return self._history.copy(), self._state.copy()
 
     def write(self) -> RunReport:
         """The report of the run as far as its journal goes; waits for disks, so call it in a thread.

@@ -102,7 +102,7 @@ class _Resume:
     async def execute(self) -> RunReport:
         """Executes the run to its end, if it has more to do, and writes its report."""
         run_id, notify = self.reporter.row.run_id, self.caller.notify
-        if self._is_done():
+        if await in_thread(self._is_done):
             useless = "" if self.options.budget is None else ", so --budget changes nothing"
             notify(f"{run_id} is already completed{useless}; rewriting its report")
             notify("`rivya-flows runs` names the runs that have not completed")
