@@ -18,11 +18,11 @@ from pydantic import Field
 
 from rivya_client.printable import one_line, printable
 from rivya_flows.engine.run_context import WalletCredentials
+from rivya_flows.engine.stop_request import StoppedError, stoppable
 from rivya_flows.errors import LeaseLostError, RivyaError, hint_of
 from rivya_flows.flows.absence import try_later
 from rivya_flows.flows.credentials import RivyaCredentials, name_of, refuse_unsaved, wallet_of
 from rivya_flows.flows.run_ids import called, can_be_suspended, flow_run_here
-from rivya_flows.flows.stopping import StoppedError, stoppable
 from rivya_flows.language.workflow import Inputs, Workflow
 from rivya_flows.markdown import paragraphs
 from rivya_flows.plans.run_form import CREDENTIALS, inputs_from, run_name, signature_of

@@ -13,22 +13,17 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-from pydantic import JsonValue
-
 from rivya_flows.environment import set_default, variables
 from rivya_flows.errors import RivyaError, UsageError
 from rivya_flows.extras import missing
 from rivya_flows.flows.server.environment import (
     HEALTH_SECONDS,
     client_environment,
-    health_problem,
-    password_hint,
     pointed_at,
     told_outages,
 )
 from rivya_flows.flows.server.local_api import left_running
 from rivya_flows.flows.server.local_server import LocalServer
-from rivya_flows.language.workflow import Inputs
 from rivya_flows.private import private_folder
 from rivya_flows.settings import RUN_HERE
 from rivya_flows.store.shared_store_checks import shown_url
@@ -37,7 +32,6 @@ if TYPE_CHECKING:
     from rivya_flows.batch.summary import BatchResult
     from rivya_flows.engine.run import Run
     from rivya_flows.engine.run_context import RunContext, WalletCredentials
-    from rivya_flows.language.workflow import Workflow
     from rivya_flows.receipt.report import RunReport
     from rivya_flows.settings import Settings
 
@@ -103,7 +97,7 @@ class LocalRunner:
         set_default("PREFECT_INTERNAL_LOGGING_LEVEL", "CRITICAL")
         if settings.prefect_api_url is not None:
             await asyncio.to_thread(self._load)
-            await _answering(settings.prefect_api_url)
+            await _answering()
             async with told_outages(settings.prefect_api_url, notify):
                 yield
             return
@@ -127,6 +121,7 @@ class LocalRunner:
     async def execute(self, run: Run) -> RunReport:
         from rivya_flows.flows.compiler import compile_flow, outcome_of
         from rivya_flows.flows.execution.execute import execute_run
+        from rivya_flows.plans.run_form import shown_parameters
         from rivya_flows.store.database import in_thread
 
         workflow = (await in_thread(run.reporter.follow)).plan.workflow
@@ -193,45 +188,13 @@ def required_server(settings: Settings) -> dict[str, str]:
     return found
 
 
-async def _answering(api_url: str) -> None:
+async def _answering() -> None:
     """Refuses a server that cannot record a run, before anything is bought."""
-    from prefect import get_client
+    from rivya_flows.flows.sync import connected
 
-    async with get_client() as client:
-        problem = await health_problem(client)
-        if problem is None:
-            try:
-                await client.api_version()  # its health asks for no password
-                return
-            except Exception as error:
-                problem = error
-    answer = getattr(problem, "response", None)
-    if answer is not None:
-        raise UsageError(
-            f"the Prefect server at {shown_url(api_url)} answers with HTTP {answer.status_code}",
-            f"{password_hint(answer.status_code)}; or {RUN_HERE}",
-        ) from problem
-    raise UsageError(
-        f"PREFECT_API_URL: no Prefect server answers at {shown_url(api_url)}",
-        f"{RUN_HERE}; or start that server",
-    ) from problem
-
-
-def shown_parameters(workflow: Workflow, inputs: Inputs) -> dict[str, JsonValue]:
-    """The inputs of a run as its form would show them: a file by its URL, id or hash."""
-    from rivya_flows.plans.run_form import parameter_names
-
-    names = parameter_names(workflow)
-    return {
-        names[name]: _shown(value)
-        for name, value in inputs.items()
-        if value is not None and name in names
-    }
-
-
-def _shown(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_shown(one) for one in value]
-    if isinstance(value, dict):
-        return value.get("file_id") or value.get("url") or f"sha256:{value.get('sha256')}"
-    return value
+    try:
+        async with connected() as client:
+            await client.api_version()  # its health asks for no password
+    except UsageError as error:
+        message = f"PREFECT_API_URL: {error.message}"
+        raise UsageError(message, f"{RUN_HERE}; or {error.hint}") from error

@@ -28,7 +28,7 @@ async def test_the_message_of_a_batch_over_its_budget_names_a_budget_that_covers
     result = BatchResult(batch, Path(), WalletChange(9, 7, 2), False)
     context: Any = SimpleNamespace(settings=SimpleNamespace(rivya_flows_public_url=None))
     payload: Any = end_payload(context, result)
-    said = "1 of 2 rows completed, 1 over the budget; 2 credits (sandbox)"
+    said = "1 of 2 completed, 1 over the budget; 2 credits (sandbox)"
     assert payload["markdown"].split("\n") == [
         f"**card**, batch failed: {said}",
         "* Desk: over the budget",

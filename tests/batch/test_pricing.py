@@ -71,7 +71,7 @@ def of_rows(*prices: tuple[int, int | None], budget: int | None = None) -> Batch
         pytest.param(
             [(6, 8)] * 14,
             60,
-            "at least 84 and at most 112 credits; the budget is 60: about 7 of 14 rows will run",
+            "84–112 credits; the budget is 60: about 7 of 14 rows will run",
             id="a range",
         ),
         pytest.param(
@@ -83,7 +83,7 @@ def of_rows(*prices: tuple[int, int | None], budget: int | None = None) -> Batch
         pytest.param(
             [(5, None), (5, 8)],
             9,
-            "at least 10 credits; the budget is 9: about 1 of 2 rows will run",
+            "from 10 credits; the budget is 9: about 1 of 2 rows will run",
             id="without an upper bound",
         ),
         pytest.param([(6, 8)] * 2, 16, None, id="enough"),

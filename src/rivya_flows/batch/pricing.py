@@ -147,16 +147,12 @@ def shortages(batch: Batch) -> Iterator[str]:
 
 
 def _shortage(rows: Iterable[Row], left: int, words: str) -> Iterator[str]:
-    """``the rows need at least 84 and at most 120 credits; the budget is 60: about 7 of 14 rows will run``."""
+    """``the rows need 84–120 credits; the budget is 60: about 7 of 14 rows will run``."""
     waiting = [row for row in rows if row.status == "waiting"]
     least, price = (sum(row.least for row in waiting), sum(row.price for row in waiting))
     if price <= left:
         return
-    needed = f"at least {least} and at most {price} credits"
-    if any(row.most is None for row in waiting):
-        needed = f"at least {credits_of(least)}"
-    elif least == price:
-        needed = credits_of(price)
+    needed = price_of(least, None if any(row.most is None for row in waiting) else price)
     covered = 0
     for row in waiting:  # as the batch starts them, each at its price
         if row.price <= left:

@@ -38,6 +38,15 @@ _MAX_SOURCE = 200  # characters of a line that a diagnostic quotes
 Status = Literal[
     "waiting", "running", "completed", "failed", "cancelled", "suspended", "over_budget"
 ]
+STATUS_WORDS = {
+    "completed": "completed",
+    "failed": "failed",
+    "over_budget": "over the budget",
+    "suspended": "waiting for an answer",
+    "cancelled": "cancelled",
+    "running": "running",
+    "waiting": "not started",
+}
 
 
 @dataclass(eq=False)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from rivya_flows.batch.rows import Row, Status
+from rivya_flows.batch.rows import STATUS_WORDS, Row, Status
 from rivya_flows.queue.events import PoolTotal, RunFrozen
 
 NO_CAP = 10**9  # removes the cap that an earlier batch with a budget left in the journal of a run
@@ -102,6 +103,14 @@ class Batch:
         if statuses & {"failed", "cancelled", "waiting", "running"}:
             return "failed"
         return "suspended" if "suspended" in statuses else "completed"
+
+    @property
+    def counts(self) -> str:
+        """``3 of 5 completed, 1 failed, 1 not started``."""
+        numbers = Counter[str](row.status for row in self.rows)
+        completed = numbers.pop("completed", 0)
+        rest = [f"{numbers[one]} {words}" for one, words in STATUS_WORDS.items() if numbers[one]]
+        return ", ".join([f"{completed} of {len(self.rows)} completed", *rest])
 
     def left(self, limit: str) -> int:
         """Credits of a limit that no row has spent or holds; 0 of a budget that there is not."""

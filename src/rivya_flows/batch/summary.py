@@ -6,7 +6,6 @@ import csv
 import io
 import itertools
 import json
-from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from pydantic import JsonValue
 
 from rivya_client.printable import spreadsheet_text
 from rivya_flows.assets import assets_in
-from rivya_flows.batch.rows import NOTE, Row
+from rivya_flows.batch.rows import NOTE, STATUS_WORDS, Row
 from rivya_flows.batch.scheduler import Batch
 from rivya_flows.engine.publishing import addresses_of, report_of
 from rivya_flows.engine.run_context import RunContext, continuable
@@ -271,11 +270,6 @@ def _is_medium(value: Any) -> bool:
 
 
 _MAX_EVENT_ROWS, _MAX_LINES, _MAX_PICTURES = 50, 10, 4
-_STATUS_WORDS = {
-    "not_started": "not started",
-    "over_budget": "over the budget",
-    "suspended": "waiting",
-}
 
 
 def end_payload(context: RunContext, result: BatchResult) -> dict[str, Any]:
@@ -285,13 +279,8 @@ def end_payload(context: RunContext, result: BatchResult) -> dict[str, Any]:
     title = (first and first.title) or name
     rows = [_event_row(context, row) for row in result.batch.rows]
     rows.sort(key=lambda row: row["status"] == "completed")  # what asks for a person comes first
-    counts = Counter(row["status"] for row in rows)
-    others = [
-        f"{counts[one]} {_STATUS_WORDS.get(one, one)}" for one in counts if one != "completed"
-    ]
-    done = f"{counts['completed']} of {len(rows)} rows completed"
     spent, where = result.batch.spent, " (sandbox)" if first and first.sandbox else ""
-    sentence = f"{', '.join([done, *others])}; {credits_of(spent)}{where}"
+    sentence = f"{result.batch.counts}; {credits_of(spent)}{where}"
     return {
         "batch_id": result.batch.batch_id,
         "name": name,
@@ -328,7 +317,7 @@ def _message(
     for row in rows[:_MAX_LINES]:
         name = link(row["name"], row["report"]) if row["report"] else text(row["name"])
         reason = f": {text(row['reason'])}" if row["reason"] else ""
-        yield f"* {name}: {_STATUS_WORDS.get(row['status'], row['status'])}{reason}"
+        yield f"* {name}: {STATUS_WORDS.get(row['status'], 'not started')}{reason}"
     listed = code(f"rivya-flows runs --label {BATCH_LABEL}={result.batch.batch_id}")
     if (others := len(rows) - _MAX_LINES) > 0:
         yield f"* and {others} more: {listed}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import ClassVar
@@ -10,7 +9,7 @@ from typing import ClassVar
 from rivya_client.catalogue.prices import price_range
 from rivya_flows.batch.execution import run_batch
 from rivya_flows.batch.pricing import BatchOptions, is_remade, refusal, remade, sentence, shortages
-from rivya_flows.batch.rows import Row
+from rivya_flows.batch.rows import STATUS_WORDS, Row
 from rivya_flows.batch.scheduler import Batch
 from rivya_flows.batch.summary import BatchResult, refusing_pools, rerun_with
 from rivya_flows.cli.ending import commands, raise_pools
@@ -30,15 +29,6 @@ from rivya_flows.receipt.phrases import credits_of
 from rivya_flows.receipt.summary import is_owed
 from rivya_flows.runs.execution import Caller
 
-_WORDS = {
-    "completed": "completed",
-    "failed": "failed",
-    "over_budget": "over the budget",
-    "suspended": "waiting for an answer",
-    "cancelled": "cancelled",
-    "running": "running",
-    "waiting": "not started",
-}
 _EXIT_CODES = {"completed": 0, "suspended": 0, "over_budget": CREDITS, "failed": FAILED}
 _MAX_ROWS = 40  # rows up to which stdout shows every row; above, only those that are not completed
 _MAX_COMMANDS = 10
@@ -115,13 +105,13 @@ class BatchProgress(Screen):
             drawn.append((name, _active_steps(state), time, str(state.spent or "")))
         if more := len(running) - len(shown):
             drawn.append((f"{more} more", "running", "", ""))
-        return [*drawn, ("total", _counts(batch), clock(seconds), self._credits(batch))]
+        return [*drawn, ("total", batch.counts, clock(seconds), self._credits(batch))]
 
     def sentence(self, seconds: float) -> str:
         """How many rows are done, and what all cost so far."""
         if (batch := self._batch) is None:
             return f"starting Prefect … {elapsed(seconds)}"
-        return f"{_counts(batch)}, {elapsed(seconds)}, {self._credits(batch)} credits"
+        return f"{batch.counts}, {elapsed(seconds)}, {self._credits(batch)} credits"
 
     def _credits(self, batch: Batch) -> str:
         spent = batch.removed + sum(
@@ -198,21 +188,21 @@ def _print_rows(result: BatchResult) -> None:
     show("")
     if shown:
         cells = [
-            [one.name, _WORDS[one.status], str(one.spent), str(one.saved), one.run_id]
+            [one.name, STATUS_WORDS[one.status], str(one.spent), str(one.saved), one.run_id]
             for one in shown
         ]
         print_table(["row", "status", ">credits", ">saved", "?run"], cells)
         show("")
     for one in shown:
         if one.reason:
-            show(f"{one.name} {_WORDS[one.status]}: {one.reason}")
+            show(f"{one.name} {STATUS_WORDS[one.status]}: {one.reason}")
     if len(rows) > _MAX_ROWS:
         show(f"and {len(rows) - _MAX_ROWS} more that are not completed; the summary has all rows")
     batch = result.batch
     of = f"{batch.spent} of {batch.budget} budget credits"
     spent = credits_of(batch.spent) if batch.budget is None else of
     saved = f", {result.saved} saved" if result.saved else ""
-    show(f"{result.batch.batch_id}: {_counts(batch)}; {spent} spent{saved}")
+    show(f"{result.batch.batch_id}: {batch.counts}; {spent} spent{saved}")
     show(f"contact sheet {result.sheet_path}")
     show(f"summary       {result.summary_path}")
 
@@ -247,19 +237,11 @@ def next_steps(result: BatchResult) -> Iterator[str]:
         yield "to retry the other rows, rerun the same command"
 
 
-def _counts(batch: Batch) -> str:
-    """``3 of 5 completed, 1 failed, 1 not started``."""
-    numbers: Counter[str] = Counter(row.status for row in batch.rows)
-    completed = numbers.pop("completed", 0)
-    rest = [f"{numbers[status]} {words}" for status, words in _WORDS.items() if numbers[status]]
-    return ", ".join([f"{completed} of {len(batch.rows)} completed", *rest])
-
-
 def _ended(row: Row) -> str:
     """``NL-110 Vinter teapot completed (2 credits)``, or why it did not."""
     if row.status == "completed":
         return f"{row.name} completed ({credits_of(row.spent)})"
-    return f"{row.name} {_WORDS[row.status]}" + (f": {row.reason}" if row.reason else "")
+    return f"{row.name} {STATUS_WORDS[row.status]}" + (f": {row.reason}" if row.reason else "")
 
 
 def _active_steps(state: State) -> str:
