@@ -296,10 +296,7 @@ def append_events(
     *,
     after: Container[str | None] | None = None,
 ) -> bool:
-    """Appends events to the journal of a run that no engine executes; with `after`, only if it ended so.
-
-    Whether it did.
-    """
+    """Appends events to the journal of a run that no engine executes, with `after` only if it ended so; whether it did."""
     leases = Leases(journal.engine)
     lease = leases.acquire(run_id)
     try:
