@@ -522,7 +522,7 @@ def test_dead_prefect_server_is_told_before_anything_is_bought(
     _, told = process.communicate(timeout=240)
     assert process.returncode == 2
     assert "\nnothing was bought\nresume with: " in told
-    assert f"error: PREFECT_API_URL: no Prefect server answers at {dead}\nhint: " in told
+    assert f"error: PREFECT_API_URL: no Prefect server answers at {dead}/\nhint: " in told
     assert bought(service) == {}
 
 
