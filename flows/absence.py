@@ -1,14 +1,12 @@
 """A flow run that tries again later: the service, the store or the Prefect server is away.
 
-The run continues from its journal, so nothing is bought twice. Prefect's own retries are off: they
-would begin at once, and keep the process.
+Prefect's own retries would begin at once, and keep the process.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -27,30 +25,27 @@ from rivya_flows.flows.prefect_internals import executed_before
 from rivya_flows.flows.run_ids import can_be_suspended, flow_run_here, run_id_of
 from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.queue.events import RunWaits
-from rivya_flows.queue.queue import replay
 from rivya_flows.runs.execution import append_events
 from rivya_flows.settings import read_settings
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.journal import Journal
 
-FIRST_PAUSE = timedelta(seconds=30)
-LONGEST_PAUSE = timedelta(minutes=10)
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(minutes=10)
 WITHIN = timedelta(hours=24)
 """Tries of an earlier day do not count."""
 
-_WORDS = "away: "
-"""Begins the message of each state of ours."""
+_WORDS = "away: "  # begins the message of each state of ours
 
 
 def is_absence(error: BaseException | None) -> bool:
     """As `engine.run.is_absence`, also of a Prefect server."""
-    return engine_run.is_absence(error, _is_prefects)
 
+    def is_prefects(one: BaseException) -> bool:
+        if isinstance(one, PrefectHTTPStatusError):
+            return one.response.is_server_error
+        return isinstance(one, httpx.TransportError)
 
-def _is_prefects(error: BaseException) -> bool:
-    if isinstance(error, PrefectHTTPStatusError):
-        return error.response.is_server_error
-    return isinstance(error, httpx.TransportError)
+    return engine_run.is_absence(error, is_prefects)
 
 
 async def can_try_later() -> bool:
@@ -70,9 +65,8 @@ async def can_try_later() -> bool:
 async def try_later(error: Exception) -> bool:
     """Schedules this flow run again and ends its process by `Pause`, if the error is an absence.
 
-    Returns if it is another error, if no worker would start it again, if it has tried often enough, or if
-    somebody else changed its state: then whether it is being cancelled. Waits for a Prefect server that is
-    away too: one that came back later would only hear that the flow run failed.
+    Else whether it is being cancelled. Waits for a Prefect server that is away too: one that came back later
+    would only hear that the flow run failed.
     """
     if not is_absence(error) or not can_be_suspended():
         return False
@@ -112,11 +106,10 @@ async def _schedule(error: Exception, tries: int, *, is_scheduled: bool) -> bool
 
 
 def _record(run_id: str, waits: RunWaits) -> None:
-    """Journals it, for `rivya-flows runs`, of a run that has begun and not ended; never raises."""
+    """Journals it, for `rivya-flows runs`, of a run that has begun and not ended."""
     with suppress(RivyaError), closing(Journal(read_settings().store_url)) as journal:
-        entries = journal.entries(run_id)
-        if entries and replay(entry.event for entry in entries).ended is None:
-            append_events(journal, run_id, [waits])
+        if journal.run(run_id) is not None:
+            append_events(journal, run_id, [waits], after=(None,))
 
 
 async def _tries() -> int:
@@ -124,7 +117,9 @@ async def _tries() -> int:
     here = flow_run_here()
     assert here is not None
     async with get_client() as client:
-        states: Sequence[State] = await client.read_flow_run_states(here.id)
+        states = await client.read_flow_run_states(here.id)
     since = datetime.now(UTC) - WITHIN
-    ours = [one for one in states if (one.message or "").startswith(_WORDS)]
-    return sum(one.is_scheduled() and one.timestamp > since for one in ours)
+    return sum(
+        one.is_scheduled() and one.timestamp > since and (one.message or "").startswith(_WORDS)
+        for one in states
+    )

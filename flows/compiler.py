@@ -17,12 +17,13 @@ from prefect.types.entrypoint import EntrypointType
 from pydantic import Field
 
 from rivya_client.printable import one_line, printable
+from rivya_flows.engine.run_context import WalletCredentials
+from rivya_flows.engine.stop_request import StoppedError, stoppable
 from rivya_flows.errors import LeaseLostError, RivyaError, hint_of
 from rivya_flows.flows.absence import try_later
 from rivya_flows.flows.credentials import RivyaCredentials, name_of, refuse_unsaved, wallet_of
 from rivya_flows.flows.run_ids import called, can_be_suspended, flow_run_here
-from rivya_flows.flows.stopping import StoppedError, stoppable
-from rivya_flows.language.workflow import Workflow
+from rivya_flows.language.workflow import Inputs, Workflow
 from rivya_flows.markdown import paragraphs
 from rivya_flows.plans.run_form import CREDENTIALS, inputs_from, run_name, signature_of
 from rivya_flows.preparation.deploy_blocks import ENTRYPOINT_MODULE, attribute_of
@@ -34,8 +35,9 @@ if TYPE_CHECKING:  # a run has no deployment to make
     from rivya_flows.runs.results import Receipt
 
 _OF_MODULE = {"entrypoint_type": EntrypointType.MODULE_PATH}
-_MADE_UP = re.compile("[A-Za-z]+-[A-Za-z]+")
-"""A flow run's name that nobody may have typed: its server and the form of its UI join two words."""
+_MADE_UP = re.compile(
+    "[A-Za-z]+-[A-Za-z]+"
+)  # a flow run's name by its server or the form of its UI
 
 WALLET = Annotated[
     RivyaCredentials | None,
@@ -138,9 +140,8 @@ class CampaignFlow(Flow[..., Coroutine[Any, Any, Any]]):
         return super().to_deployment(name, **{**options, **_OF_MODULE})
 
 
-Execute = Callable[..., Awaitable[Outcome]]
-"""Called as ``execute(workflow=…, spec_text=…, inputs=…, wallet=…)`` inside the flow run: with the given
-inputs by their own names, and the wallet of the credentials, or None for the key of the process."""
+Execute = Callable[[Inputs, WalletCredentials | None], Awaitable[Outcome]]
+"""Called inside the flow run; a wallet of None is the key of the process."""
 
 Announce = Callable[[Exception, Literal["cancelled", "failed"]], Awaitable[None]]
 
@@ -154,8 +155,7 @@ _COMPLETED = {"completed": "Completed", "suspended": "AwaitingAnswer", "skipped"
 def end_state(outcome: Outcome) -> State[Any]:
     """The flow run's last state; `outcome_of` gives the outcome back.
 
-    A run that waits for an answer has ended well as far as Prefect is concerned: only a run of
-    a deployment can be suspended, and then `execute` has suspended it and not returned.
+    One that waits for an answer, and is no run of a deployment, has ended well as far as Prefect is concerned.
     """
     words = one_line(outcome.sentence)  # Prefect logs it
     if outcome.status in _COMPLETED:
@@ -166,10 +166,7 @@ def end_state(outcome: Outcome) -> State[Any]:
 
 
 async def _ended_by(error: Exception, announce: Announce | None) -> State[Any]:
-    """The last state of a flow run that an error ends, once that is announced; or it tries again later.
-
-    A sentence instead of a traceback.
-    """
+    """The last state of a flow run that an error ends, once that is announced; or it tries again later."""
     cancelled = await try_later(error)
     if announce is not None:
         await announce(error, "cancelled" if cancelled else "failed")
@@ -202,21 +199,16 @@ def compile_flow(
 ) -> CampaignFlow:
     """An asynchronous flow whose parameters are the workflow's inputs, and `credentials`.
 
-    Called with ``return_state=True`` it gives the state of `end_state`; without, the outcome, or
-    `RunEndedError` for a run that did not complete. `attribute` and `version` of None come from name
-    and text. `announce` gets the error that ends the run, if `execute` raises one; a command says it itself.
+    Gives the outcome, or raises `RunEndedError` for a run that did not complete. `attribute` and `version` of
+    None come from name and text. `announce` gets the error that ends the run, if `execute` raises one.
     """
 
     async def campaign(**parameters: Any) -> State[Any]:
         credentials = parameters.get(CREDENTIALS)
         try:
             with stoppable():
-                outcome = await execute(
-                    workflow=workflow,
-                    spec_text=spec_text,
-                    inputs=inputs_from(workflow, parameters),
-                    wallet=None if credentials is None else wallet_of(credentials),
-                )
+                wallet = None if credentials is None else wallet_of(credentials)
+                outcome = await execute(inputs_from(workflow, parameters), wallet)
         except StoppedError:
             return Cancelled(message=_CANCELLED)
         except Exception as error:
@@ -259,10 +251,7 @@ def compile_flow(
 def failing_flow(
     attribute: str, error: Exception, announce: Announce, inputs: Iterable[str] = ()
 ) -> CampaignFlow:
-    """Stands in for a spec that cannot be compiled: fails with its error, whatever its inputs.
-
-    Raised while a worker looks for its flow, the error would leave a flow run that is no more than Crashed.
-    """
+    """Stands in for a spec that cannot be compiled: Failed with its error, not Crashed, whatever its inputs."""
 
     async def campaign(**parameters: Any) -> State[Any]:
         return await _ended_by(error, announce)

@@ -1,7 +1,6 @@
 """Flow runs that wait for a person: the form that asks, and the answers it brings back.
 
-Prefect keeps an answer only until the same form is asked again. So each suspension has a key of
-its own, and every answer is in the journal before anything else happens with it.
+Prefect keeps an answer only until the same form is asked again: each suspension has a key of its own.
 """
 
 from __future__ import annotations
@@ -11,16 +10,16 @@ import contextlib
 import logging
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import NamedTuple
 from uuid import UUID
 
 from prefect import get_client
 from prefect.exceptions import ObjectNotFound
 from prefect.flow_runs import apause_flow_run, asuspend_flow_run
 from prefect.input import RunInput
-from prefect.runtime import deployment, flow_run
+from prefect.runtime import flow_run
 from prefect.states import Scheduled
 from pydantic import ConfigDict
 
@@ -32,9 +31,14 @@ from rivya_flows.flows.run_ids import flow_run_here, flow_run_of
 from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.markdown import link
 from rivya_flows.media.bounds import DIALOG_SIDE
-from rivya_flows.questions.form import chosen_values, empty_response, form_schema, read_form
 from rivya_flows.questions.open_questions import first_deadline, open_questions
 from rivya_flows.questions.question import Question
+from rivya_flows.questions.reading_answers import (
+    chosen_values,
+    empty_response,
+    form_schema,
+    read_form,
+)
 from rivya_flows.queue.events import RunEnded
 from rivya_flows.queue.queue import replay, step
 from rivya_flows.queue.state import State
@@ -44,9 +48,8 @@ from rivya_flows.receipt.report import RunReporter
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.leases import Lease
 
-WAKER = "rivya-flows-waker"
-WAKER_DEPLOYMENT = "maintenance"
-"""`rivya_flows.flows.recovery.waker` deploys it under these names."""
+WAKER, WAKER_DEPLOYMENT = "rivya-flows-waker", "maintenance"
+"""The names of `rivya_flows.flows.recovery.waker` in Prefect."""
 
 _logger = logging.getLogger("rivya_flows.suspending")
 _WAKE_DELAY = timedelta(seconds=1)  # so that the deadline has passed on every clock
@@ -57,17 +60,13 @@ _PATIENCE_SECONDS = 60
 _MOST_PICTURES = 60  # small ones; the others are shown as they are
 
 
-@dataclass(frozen=True)
-class Suspension:
+class Suspension(NamedTuple):
     """What a suspended run waits for."""
 
     run_id: str
     questions: tuple[Question, ...]
     page: str
-
-    @property
-    def deadline(self) -> datetime | None:
-        return first_deadline(self.questions)
+    deadline: datetime | None
 
 
 def suspension_of(context: RunContext, run_id: str) -> Suspension:
@@ -79,13 +78,11 @@ def suspension_of(context: RunContext, run_id: str) -> Suspension:
     page = questions_page(state, questions, links)
     if sheet := report_of(context, run_id):
         page = f"{link('Compare them large on the contact sheet', sheet)}\n\n{page}"
-    return Suspension(run_id, questions, page)
+    return Suspension(run_id, questions, page, first_deadline(questions))
 
 
 async def suspend(waits: Suspension) -> None:
-    """Suspends this flow run and ends its process; returns if no deployment started the run."""
-    if deployment.id is None:
-        return
+    """Suspends this flow run, which `can_be_suspended`, and ends its process."""
     await _schedule_waker(waits)
     form, key = _asked(waits)
     # Prefect stores the form a moment after the state, and drops what was stored before. Its own
@@ -93,29 +90,21 @@ async def suspend(waits: Suspension) -> None:
     await asuspend_flow_run(wait_for_input=form, key=key)
 
 
-def resume_form(waits: Suspension) -> type[RunInput]:
-    """The form of Prefect's resume dialog, whose server rejects a response that does not fit it."""
+def _asked(waits: Suspension) -> tuple[type[RunInput], str]:
+    """The form of Prefect's resume dialog, whose server refuses what does not fit it, and a key of its own."""
+    for question in waits.questions:
+        run_logger().info("waits for an answer: %s (Resume, in this run's menu)", question.title)
 
     class Answers(RunInput):
         # What was filled in is read from the server, whatever form it is of.
         model_config = ConfigDict(extra="ignore", json_schema_extra=form_schema(waits.questions))
 
-    return Answers.with_initial_data(description=waits.page)
-
-
-def _asked(waits: Suspension) -> tuple[type[RunInput], str]:
-    """The form of a suspension, and a key of its own."""
-    for question in waits.questions:
-        run_logger().info("waits for an answer: %s (Resume, in this run's menu)", question.title)
-    return resume_form(waits), f"{_FORM}{digest_of(waits.questions)}-{uuid.uuid4().hex[:8]}"
+    form = Answers.with_initial_data(description=waits.page)
+    return form, f"{_FORM}{digest_of(waits.questions)}-{uuid.uuid4().hex[:8]}"
 
 
 async def pause(context: RunContext, waits: Suspension, reporter: RunReporter) -> bool:
-    """Pauses this flow run until it can continue, as no subflow and no script can be suspended.
-
-    Its process waits until the form is filled in, another process has continued the run, or a
-    deadline has passed. Gives False if the flow run was cancelled.
-    """
+    """Pauses this flow run, which cannot be suspended, until it can continue; False if it was cancelled."""
     here = flow_run_here()
     assert here is not None  # it is called in a flow run
     form, key = _asked(waits)
@@ -177,7 +166,7 @@ async def take_answers(context: RunContext, lease: Lease, reporter: RunReporter)
     """Journals the answers that the form of this flow run brought; gives the state with them."""
     state = await in_thread(reporter.follow)
     questions = open_questions(state)
-    if flow_run.id is None or not questions:
+    if not questions:
         return state
     async with get_client() as client:
         found = await last_response(client, UUID(flow_run.id), _FORM)
@@ -194,11 +183,7 @@ async def take_answers(context: RunContext, lease: Lease, reporter: RunReporter)
 
 
 async def wake(flow_run_id: UUID) -> bool:
-    """Resumes a suspended flow run without answers, so that it checks its journal; whether this did it.
-
-    The server resumes a run once: a person who submits the form at the same moment either wins or
-    is told that it is too late.
-    """
+    """Resumes a suspended flow run without answers, so that it checks its journal; whether this did it."""
     async with get_client() as client:
         return await resume_suspended(client, flow_run_id, empty_response)
 
@@ -209,8 +194,6 @@ async def wake_run(run_id: str, tell: Callable[[str], object]) -> None:
         return
     try:
         if await wake(flow_run_id):
-            tell(
-                f"its suspended flow run {flow_run_id} continues in Prefect; nothing is bought twice"
-            )
+            tell(f"its suspended flow run {flow_run_id} continues in Prefect")
     except Exception as error:  # the run itself is up to date
         _logger.debug("flow run %s was not resumed: %s", flow_run_id, error)

@@ -1,8 +1,7 @@
-"""The ids of a run and of its flow run.
+"""The ids of a run and of its flow run: equal over all retries, so that nothing is bought again.
 
-The run of a flow run keeps its id over all retries of that flow run, so it is continued and never
-bought again. A campaign that another flow calls is part of that flow: its run id follows from the
-outermost flow run and from the call, and not from its own flow run, which Prefect makes anew.
+That of a campaign which another flow calls follows from the outermost flow run and from the call: Prefect
+makes its own flow run anew.
 """
 
 from __future__ import annotations
@@ -31,11 +30,6 @@ class RunId(NamedTuple):
 
     text: str
     run_key: str | None = None
-
-    @property
-    def with_other_inputs(self) -> str:
-        """The beginning of its id and of those with the same key and other inputs."""
-        return self.text.rpartition("-")[0] + "-"
 
 
 class _Call(NamedTuple):

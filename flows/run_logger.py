@@ -26,10 +26,7 @@ def clean_logs() -> None:
 
 
 class _Cleaned(logging.Filter):
-    """Makes each record safe to print; drops those that begin with a routine line.
-
-    Prefect's own lines pass through it too: they quote errors, and run names that come from prompts.
-    """
+    """Makes each record safe to print, Prefect's own too, which quote prompts; drops routine lines."""
 
     def __init__(self, routine: tuple[str, ...]) -> None:
         super().__init__()

@@ -1,7 +1,6 @@
 """The page of a run in Prefect: draws its artifacts and writes them in the background.
 
-A run never waits for its page: an artifact that cannot be written neither fails nor delays it.
-What the artifacts say is in `receipt.run_page`.
+A run never waits for its page, and what cannot be written does not fail it.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -22,13 +21,13 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.runtime import flow_run
 
-from rivya_client.types import ChatCompletion, Generation
+from rivya_client.types import ChatCompletion
 from rivya_cut.results import POSTER_SIDE
-from rivya_flows.assets import Asset, assets_in, output_assets, rendered_as
+from rivya_flows.assets import Asset
 from rivya_flows.engine.files import Upload
-from rivya_flows.engine.jobs import CollectedJob
 from rivya_flows.engine.publishing import media_links, report_of
 from rivya_flows.engine.run_context import RunContext
+from rivya_flows.engine.shown_results import media_of_result, titled, words_of
 from rivya_flows.estimate.estimate import estimate, rehearse
 from rivya_flows.flows.paging import read_all
 from rivya_flows.flows.prefect_internals import executed_before
@@ -43,7 +42,6 @@ from rivya_flows.receipt.model import Receipt
 from rivya_flows.receipt.provenance import media_of
 from rivya_flows.receipt.run_page import (
     Artifact,
-    GroupRow,
     artifact_key,
     draw_group,
     draw_ledger,
@@ -70,16 +68,13 @@ PACE_SECONDS = 2.0
 _GIVES_UP_AFTER = 3  # failures in a row
 _MOST_TRIES = 3  # of an artifact without an answer
 
-Draw = Callable[[], Artifact | None]
-"""Makes an artifact in a thread; None shows nothing."""
+Draw = Callable[[], Artifact | None]  # called in a thread; None shows nothing
 
 
 class Page:
     """The artifacts of a run, which `put` queues as `ArtifactWriter.put` does."""
 
-    def __init__(
-        self, context: RunContext, campaign: str, put: Callable[..., None] = lambda *_, **__: None
-    ) -> None:
+    def __init__(self, context: RunContext, campaign: str, put: Callable[..., None]) -> None:
         self._context = context
         self._campaign = campaign
         self._put = put
@@ -88,7 +83,7 @@ class Page:
         sides = {"image": SMALL_SIDE, "video": POSTER_SIDE}
         self._links = media_links(context, self._media, sides)
 
-    def show_plan(self, state: State, balance: int | None = None) -> None:
+    def show_plan(self, state: State) -> None:
         """Shows the plan with its prices before anything is bought."""
         self._media.update(media_of(state))
         seen = state.copy()  # it is drawn later
@@ -97,7 +92,7 @@ class Page:
             drawn = seen.copy()  # a slow one is drawn a second time beside the first
             if sum(len(step.items) for step in drawn.steps.values()) <= MOST_REHEARSED:
                 rehearse(drawn, datetime.now(UTC), self._context.look_up)
-            priced = estimate(drawn, balance)
+            priced = estimate(drawn, None)
             return draw_plan(drawn.plan, priced, verdict(priced))
 
         self._put(self._key("plan"), draw, once=True)
@@ -118,34 +113,25 @@ class Page:
         if isinstance(result, ChatCompletion) and (words := result.message.content):
             self._put(self._key(*place), partial(draw_text, name, words), task_run_id=task_run_id)
             return
-        titled = [*_titled(name, self._recorded(stage, result), result)]
-        for number, (title, asset) in enumerate(titled[: max(0, MOST_NODES - self._nodes)], 1):
+        found = [*titled(name, self._recorded(stage, result), result)]
+        for number, (title, asset) in enumerate(found[: max(0, MOST_NODES - self._nodes)], 1):
             at = self._key(*place, str(number) if number > 1 else "")
             draw = partial(draw_medium, title, asset, self._links)
             self._put(at, draw, task_run_id=task_run_id)
-        self._nodes += len(titled)
+        self._nodes += len(found)
 
-    def show_group(self, group: TaskGroup, key: str) -> None:
+    def show_group(self, group: TaskGroup, key: str, result: Any) -> None:
         """Shows the items of a group on its task run, once the call of one of them has ended."""
         if group.task_run_id is None:
             return
-        step, stage, items = group.items.step, group.stage, group.items.name
-        self._recorded(stage, group.rows[key].result)
-
-        def draw() -> Artifact:
-            rows = [
-                GroupRow(
-                    label(step, key),
-                    row.status,
-                    () if row.message else _media_of(stage, row.result),
-                    row.message or _words_of(row.result),
-                )
-                for key, row in group.ordered.items()
-            ]
-            return draw_group(f"{label(step, items)} {stage}", rows, self._links)
-
-        at = self._key(step, items.partition(" ")[0], stage)
-        self._put(at, draw, task_run_id=group.task_run_id)
+        step, stage, row = group.items.step, group.stage, group.rows[key]
+        row.media = self._recorded(stage, result)
+        row.words = row.words or words_of(result)
+        self._put(
+            self._key(step, group.items.name.partition(" ")[0], stage),
+            lambda: draw_group(group.name, [*group.rows.values()], self._links),
+            task_run_id=group.task_run_id,
+        )
 
     def show_outputs(self, receipt: Receipt) -> None:
         """Shows the outputs and the ledger."""
@@ -164,7 +150,7 @@ class Page:
 
     def _recorded(self, stage: str, result: Any) -> list[Asset]:
         """The media of a result, which may be shown from now on where its call made or fetched them."""
-        media = _media_of(stage, result)
+        media = media_of_result(stage, result)
         kind = known_kind(stage)
         if kind is None or not kind.passes_on:  # an expression may have written what is passed on
             for asset in media:
@@ -172,47 +158,9 @@ class Page:
         return media
 
 
-def _media_of(stage: str, result: Any) -> list[Asset]:
-    """The media that are shown of the result of a task."""
-    if isinstance(result, CollectedJob):
-        return [*result.assets]
-    if isinstance(result, Upload):
-        return [*assets_in(result.asset)]
-    # Of a kind with media of its own: picked items, for one, have their other media too.
-    kind = known_kind(stage)
-    own = kind is not None and "asset" in kind.outputs and isinstance(result, Mapping)
-    return output_assets(result) if own else [*assets_in(result)]
-
-
-def _words_of(result: Any) -> str:
-    """What stands for a result without media: the answer of a model, the id of a job, a text."""
-    if isinstance(result, ChatCompletion):
-        return result.message.content or ""
-    if isinstance(result, Generation):
-        return result.id
-    return result if isinstance(result, str) else ""
-
-
-def _titled(name: str, media: list[Asset], result: Any) -> Iterator[tuple[str, Asset]]:
-    """Media below their titles: the name of the item, with the key that was picked or the format."""
-    outputs = result if isinstance(result, Mapping) else {}
-    formats, items = rendered_as(outputs), outputs.get("items")
-    picked = [
-        f": {one.get('key')}"
-        for one in (items if isinstance(items, list) else ())
-        if isinstance(one, Mapping) and one.get("asset")
-    ]
-    for number, asset in enumerate(media):
-        own = picked[number] if number < len(picked) else ""
-        yield " ".join([f"{name}{own}", *formats.get(asset.sha256, ())]), asset
-
-
 @contextlib.asynccontextmanager
 async def open_page(context: RunContext, campaign: str, logger: Logger) -> AsyncIterator[Page]:
     """The page of the current flow run; writes what is queued on exit."""
-    if flow_run.id is None:
-        yield Page(context, campaign)
-        return
     writer = ArtifactWriter(UUID(flow_run.id), logger, again=executed_before())
     try:
         yield Page(context, campaign, writer.put)
@@ -224,19 +172,14 @@ async def open_page(context: RunContext, campaign: str, logger: Logger) -> Async
 
 @dataclass
 class _Place:
-    """An artifact of a task run, or of the flow run: what is queued for it, and what the server has.
-
-    Attributes:
-        written: The hash of what the server has; None where that is not known.
-        late: How often the server did not answer in time.
-    """
+    """An artifact of a task run, or of the flow run: what is queued for it, and what the server has."""
 
     draw: Draw | None = None
     once: bool = False
     id: UUID | None = None
-    written: int | None = None
+    written: int | None = None  # the hash of what the server has, if that is known
     not_before: float = 0.0
-    late: int = 0
+    late: int = 0  # how often the server did not answer in time
 
     def take(self) -> Draw:
         draw, self.draw = self.draw, None
@@ -245,11 +188,9 @@ class _Place:
 
 
 class ArtifactWriter:
-    """Writes the artifacts of one flow run one by one, soon or not at all.
+    """Writes the artifacts of one flow run one by one, soon or not at all; stops when the server accepts none.
 
-    It stops when the server accepts none. What a slow server did not answer in time is written again,
-    what has not changed is not. Each artifact is a request and not `PrefectClient.create_artifact`: that sends
-    an event for each write beside the one that the server makes of a new artifact, with all of its data.
+    Each is a request and not `PrefectClient.create_artifact`, which also sends an event with all of its data.
     """
 
     def __init__(self, flow_run_id: UUID, logger: Logger, *, again: bool) -> None:
@@ -260,13 +201,7 @@ class ArtifactWriter:
         self._closing = False
         self._failures = 0  # in a row
         self._unsure = again  # what this flow run has already
-        self._writing = False
         self._work = asyncio.create_task(self._write_all())
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is queued or being written."""
-        return not (self._queued or self._writing)
 
     @property
     def _queued(self) -> list[tuple[str, UUID | None]]:
@@ -285,10 +220,7 @@ class ArtifactWriter:
         once: bool = False,
         changes: bool = False,
     ) -> None:
-        """Queues an artifact of a task run (None: the flow run), in place of one of its key that is queued.
-
-        With `changes` a newer one follows soon: a short run writes only its last one.
-        """
+        """Queues an artifact of a task run (None: the flow run); with `changes` a newer one follows soon."""
         if self._gave_up:
             return
         place = self._places[key, task_run_id]
@@ -307,11 +239,7 @@ class ArtifactWriter:
                     await asyncio.shield(self._work)
         finally:
             if (left := len(self._queued)) and not self._gave_up:
-                self._logger.warning(
-                    "the page of this run is incomplete: the Prefect server was too slow for %d"
-                    " of its artifacts",
-                    left,
-                )
+                self._warn("is incomplete", f"no answer in time for {left} of its artifacts")
             self._work.cancel()
             await asyncio.gather(self._work, return_exceptions=True)
 
@@ -324,9 +252,7 @@ class ArtifactWriter:
                     times = {at: self._places[at].not_before for at in queued}
                     due = next((at for at in queued if self._closing or times[at] <= now), None)
                     if due is not None:
-                        self._writing = True
                         await self._write(client, *due)
-                        self._writing = False
                     elif self._closing:
                         return
                     else:
@@ -334,8 +260,7 @@ class ArtifactWriter:
                             async with asyncio.timeout_at(min(times.values(), default=None)):
                                 await self._changed.wait()
         except Exception as error:  # the run does not need its page
-            self._failures = _GIVES_UP_AFTER
-            self._warn(error)
+            self._failed(error, _GIVES_UP_AFTER)
         self._places.clear()
 
     async def _write(self, client: PrefectClient, key: str, task_run_id: UUID | None) -> None:
@@ -366,13 +291,9 @@ class ArtifactWriter:
                 place.draw = place.draw or draw
                 place.not_before = now() + WRITE_SECONDS
             else:
-                self._logger.warning(
-                    "the page of this run is missing an artifact: no answer within %g s",
-                    WRITE_SECONDS,
-                )
+                self._warn("is missing an artifact", f"no answer within {WRITE_SECONDS:g} s")
         except Exception as error:  # Prefect or a drawing may raise anything
-            self._failures += 1
-            self._warn(error)
+            self._failed(error, self._failures + 1)
         else:
             self._failures = place.late = 0
             place.not_before = now() + PACE_SECONDS
@@ -394,7 +315,10 @@ class ArtifactWriter:
         answer = await client.request("POST", "/artifacts/", json={**vars(artifact), **ids})
         return UUID(answer.json()["id"])
 
-    def _warn(self, error: Exception) -> None:
+    def _failed(self, error: Exception, failures: int) -> None:
+        self._failures = failures
         effect = "is no longer updated" if self._gave_up else "is missing an artifact"
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        self._logger.warning("the page of this run %s: %s", effect, reason[0])
+        self._warn(effect, (str(error).strip().splitlines() or [type(error).__name__])[0])
+
+    def _warn(self, effect: str, reason: str) -> None:
+        self._logger.warning("the page of this run %s: %s", effect, reason)

@@ -17,7 +17,7 @@ from prefect.settings import get_current_settings
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.errors import RivyaError, StoreError
 from rivya_flows.flows.compiler import CampaignFlow, compile_flow, failing_flow
-from rivya_flows.flows.execution.deployment_run import run_deployment
+from rivya_flows.flows.execution.execute import run_deployment
 from rivya_flows.flows.execution.run_events import announce_failure
 from rivya_flows.flows.run_ids import run_id_of
 from rivya_flows.language.workflow import Workflow
@@ -92,7 +92,7 @@ def flow_of_file(path: Path) -> CampaignFlow:
     """The flow of a spec by its absolute path, which is in its attribute, so that processes of its deployments find it."""
     written = re.sub(r"[^A-Za-z0-9]", lambda match: f"_{ord(match[0]):X}_", str(path))
     spec = read_spec(path)
-    return _flow(f"file{written}", load_spec(spec, shipped()), spec.text, spec)
+    return _flow(f"file{written}", load_spec(spec, shipped()), spec)
 
 
 def _on_disk(attribute: str) -> CampaignFlow:
@@ -114,23 +114,22 @@ def _on_disk(attribute: str) -> CampaignFlow:
     if attribute_of(name) != attribute:
         # Deployments are named after the spec, and are looked up here by file.
         raise AttributeError(f"{path}: its name is {name!r}; call the file {name}.yaml")
-    return _flow(attribute, workflow, spec.text, replace(spec, name=f"{name}.yaml"))
+    return _flow(attribute, workflow, replace(spec, name=f"{name}.yaml"))
 
 
 def _flow(
     attribute: str,
     workflow: Workflow,
-    text: str,
-    spec: SpecFile | None,
+    spec: SpecFile,
     version: str | None = None,
     notes: tuple[str, ...] = (),
 ) -> CampaignFlow:
     return compile_flow(
         workflow,
-        spec_text=text,
+        spec_text=spec.text,
         attribute=attribute,
         version=version,
-        execute=functools.partial(run_deployment, spec=spec, notes=notes),
+        execute=functools.partial(run_deployment, workflow, spec, notes),
         announce=announce_failure,
     )
 
@@ -142,7 +141,8 @@ def _begun(attribute: str, flow_run_id: str, journal: Journal) -> CampaignFlow |
         return None
     frozen = journal.entries(run_id)[0].event
     assert isinstance(frozen, RunFrozen)  # a journal begins with it
-    return _flow(attribute, initial_state(frozen).plan.workflow, frozen.spec_text, None)
+    workflow = initial_state(frozen).plan.workflow
+    return _flow(attribute, workflow, SpecFile(frozen.spec_text, f"{workflow.name}.yaml", None))
 
 
 def _deployed(attribute: str, journal: Journal, settings: Settings) -> CampaignFlow | None:
@@ -160,8 +160,8 @@ def _deployed(attribute: str, journal: Journal, settings: Settings) -> CampaignF
     if attribute_of(spec.name) != attribute:
         raise AttributeError(f"expected {attribute!r}, but the deployed spec is {spec.name!r}")
     read = deployed_file(spec)
-    workflow = load_spec(read, shipped())
-    return _flow(attribute, workflow, spec.text, read, spec.version, _edits(attribute, spec))
+    edits = _edits(attribute, spec)
+    return _flow(attribute, load_spec(read, shipped()), read, spec.version, edits)
 
 
 def _edits(attribute: str, spec: DeployedSpec) -> tuple[str, ...]:

@@ -1,6 +1,4 @@
-"""What stops a run: SIGTERM, wherever Prefect's handler raises its exception; or a request, for one of
-several runs that one process executes.
-"""
+"""What stops a run from outside: SIGTERM, wherever Prefect's handler raises."""
 
 from __future__ import annotations
 
@@ -9,78 +7,21 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
-from contextvars import ContextVar
+from contextlib import closing, contextmanager
 from typing import Any
 
 from prefect.exceptions import TerminationSignal
 
 STOPPED = (asyncio.CancelledError, TerminationSignal)
-"""What stops an execution from outside."""
-
-
-class StopRequest:
-    """Stops one of the runs of a process, and no other."""
-
-    def __init__(self) -> None:
-        self.made = False
-        self._task: asyncio.Task[Any] | None = None
-
-    def make(self) -> None:
-        """Stops the run now, or as soon as it begins; call it in the event loop of the run."""
-        if self._task is not None and not self.made:
-            self._task.cancel()
-        self.made = True
-
-    @contextmanager
-    def _stops(self, task: asyncio.Task[Any]) -> Iterator[None]:
-        if self.made:
-            raise StoppedError
-        self._task = task
-        try:
-            yield
-        except asyncio.CancelledError:
-            if not self.made:
-                raise
-            raise StoppedError from None
-        finally:
-            self._task = None
-            if self.made:
-                task.uncancel()  # what is awaited next goes on: Prefect tells its server
-
-
-class StoppedError(Exception):
-    """A run has been stopped by its `StopRequest`."""
-
-
-_request: ContextVar[StopRequest | None] = ContextVar("stop_request", default=None)
-
-
-@contextmanager
-def stopped_by(request: StopRequest) -> Iterator[None]:
-    token = _request.set(request)
-    try:
-        yield
-    finally:
-        _request.reset(token)
-
-
-def stoppable() -> AbstractContextManager[None]:
-    """What the request of `stopped_by` stops, by a `StoppedError`; without one, nothing."""
-    request, task = _request.get(), asyncio.current_task()
-    return nullcontext() if request is None or task is None else request._stops(task)
 
 
 @contextmanager
 def caught_terminations() -> Iterator[None]:
     """Cancels this task on SIGTERM.
 
-    Prefect's handler must stay installed: a worker checks for it before it cancels a run. But its
-    exception ends whatever code is running at that moment; in a callback or a task that nobody
-    awaits it would be lost, and the run would continue until it is killed. So the event loop gets
-    the signal too.
-
-    Does nothing outside the main thread, where no handler raises: there a `StopRequest` stops a run.
+    Prefect's handler must stay: a worker checks for it before it cancels a run. But what it raises in a callback
+    or a task that nobody awaits would be lost, so the event loop gets the signal too. Outside the main
+    thread no handler raises: there a `StopRequest` stops a run.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -91,10 +32,8 @@ def caught_terminations() -> Iterator[None]:
     def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         if isinstance(context.get("exception"), TerminationSignal):
             cancel()
-        elif before is not None:
-            before(loop, context)
         else:
-            loop.default_exception_handler(context)
+            (before or type(loop).default_exception_handler)(loop, context)
 
     def cancel() -> None:
         # Once: a signal arrives here more than once, and a closing loop cancels all tasks.

@@ -1,15 +1,11 @@
-"""One task run for many items of a step: a page of a thousand task runs is neither fast nor readable.
-
-A group lasts from its first call to the end of its last one. Its items are called directly, and its
-page has a row for each of them.
-"""
+"""One task run for many items of a step: a page of a thousand task runs is neither fast nor readable."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -19,15 +15,13 @@ from prefect.states import Cancelled, Completed, Failed
 
 from rivya_flows.errors import RivyaError
 from rivya_flows.plans.names import label
+from rivya_flows.receipt.run_page import GroupRow
 
 MOST_SINGLE = 50
 """A step with more items has task runs for groups of them. Source: measured, docs/reference/run-page.md."""
 
 GROUP = 100
 """Items of one group."""
-
-STATUSES = ("done", "running", "failed", "stopped")
-"""Of the call of an item."""
 
 _MOST_NAMED = 3
 
@@ -55,50 +49,43 @@ def ranges_of(step: str, keys: Sequence[str]) -> dict[str, ItemRange]:
     return found
 
 
-@dataclass
-class Row:
-    status: str = "running"
-    result: Any = None
-    message: str = ""
-
-
-@dataclass
 class TaskGroup:
-    """The calls of one stage, such as ``buy``, of a range of items, and their task run; rows in order of the calls."""
+    """The calls of one stage, such as ``buy``, of a range of items, and their task run.
 
-    items: ItemRange
-    stage: str
-    shown: Callable[[TaskGroup, str], None]
-    rows: dict[str, Row] = field(default_factory=dict)
-    task: asyncio.Task[Any] | None = None
+    `run` makes a task run of a name and a function, `shown` gets key and result of each call that ended.
+    """
 
-    def __post_init__(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._id: asyncio.Future[UUID | None] = loop.create_future()
+    def __init__(
+        self,
+        items: ItemRange,
+        stage: str,
+        run: Callable[[str, Callable[[], Awaitable[State[Any]]]], Awaitable[Any]],
+        shown: Callable[[TaskGroup, str, Any], object],
+    ) -> None:
+        self.items, self.stage = items, stage
+        self.name = f"{label(items.step, items.name)} {stage}"
+        self._shown = shown
+        self._rows: dict[str, GroupRow] = {}
+        self._left = set(items.keys)
         self._over = asyncio.Event()
-        self._left = set(self.items.keys)
-
-    @property
-    def name(self) -> str:
-        return f"{label(self.items.step, self.items.name)} {self.stage}"
+        self._id: asyncio.Future[UUID | None] = asyncio.get_running_loop().create_future()
+        # The outcome, or the exception as a value: the page of a run cannot fail it.
+        self.task = asyncio.gather(run(self.name, self._wait), return_exceptions=True)
+        self.task.add_done_callback(lambda _: self._has_id(None))
 
     @property
     def task_run_id(self) -> UUID | None:
-        """Its task run; None without one."""
         return self._id.result() if self._id.done() else None
 
     @property
-    def ordered(self) -> dict[str, Row]:
-        return {key: self.rows[key] for key in self.items.keys if key in self.rows}
+    def rows(self) -> dict[str, GroupRow]:
+        """Of the items that were called, by key, in the order of the step."""
+        return {key: self._rows[key] for key in self.items.keys if key in self._rows}
 
     @property
     def over(self) -> bool:
         """Its task run ends; a later call needs another group."""
         return self._over.is_set()
-
-    def begin(self, run: Callable[[Callable[[], Awaitable[State[Any]]]], Awaitable[Any]]) -> None:
-        self.task = asyncio.create_task(_settled(run(self._wait)))
-        self.task.add_done_callback(lambda _: self._has_id(None))
 
     async def begun(self) -> UUID | None:
         """Its task run once that has begun; None if it could not."""
@@ -106,67 +93,49 @@ class TaskGroup:
 
     async def call(self, key: str, work: Callable[[], Awaitable[T]]) -> T:
         self._left.discard(key)
-        row = self.rows[key] = Row()
+        row = self._rows[key] = GroupRow(label(self.items.step, key))
+        found = None
         try:
-            found = row.result = await work()
+            found = await work()
             row.status = "done"
             return found
         except RivyaError as error:
-            row.status, row.message = "failed", str(error)
+            row.status, row.words = "failed", str(error)
             raise
         except BaseException:
             row.status = "stopped"
             raise
         finally:
-            self.shown(self, key)
-            self._end_if_done()
+            self._shown(self, key, found)
+            self.leave_out(key)
 
     def leave_out(self, key: str) -> None:
-        """Wait no more for the call of an item, which has ended without it."""
+        """Waits no more for the call of an item, which has ended."""
         self._left.discard(key)
-        self._end_if_done()
+        if not self._left and all(row.status != "running" for row in self._rows.values()):
+            self.end()
 
     def end(self) -> None:
-        """End its task run: no item calls any more."""
+        """Ends its task run: no item calls any more."""
         self._over.set()
-
-    def _end_if_done(self) -> None:
-        if not self._left and all(row.status != "running" for row in self.rows.values()):
-            self._over.set()
 
     def _has_id(self, task_run_id: UUID | None) -> None:
         if not self._id.done():
             self._id.set_result(task_run_id)
 
     async def _wait(self) -> State[Any]:
+        """Lasts as long as the group; its last state: failed if one item failed, cancelled if one was stopped."""
         self._has_id(UUID(task_run.id) if task_run.id else None)
         await self._over.wait()
-        return end_state(self.ordered, self.items)
-
-
-async def _settled(running: Awaitable[Any]) -> Any:
-    """The outcome, or the exception as a value: the page of a run cannot fail it."""
-    return (await asyncio.gather(running, return_exceptions=True))[0]
-
-
-def end_state(rows: Mapping[str, Row], items: ItemRange) -> State[Any]:
-    """The last state of a group: failed if one item failed, cancelled if one was stopped."""
-    counts = Counter(row.status for row in rows.values())
-    failed = [
-        f"{label(items.step, key)}: {row.message}"
-        for key, row in rows.items()
-        if row.status == "failed"
-    ]
-    if stopped := counts["stopped"] + counts["running"]:
-        words = f"{stopped} of {len(rows)} stopped; bought jobs continue"
-        return Cancelled(message=_named(words, failed))
-    if failed:
-        return Failed(message=_named(f"{len(failed)} of {len(rows)} failed", failed))
-    done = counts["done"]
-    return Completed(message="1 item" if done == 1 else f"{done} items")
-
-
-def _named(words: str, failed: Iterable[str]) -> str:
-    named = list(failed)
-    more = [f"and {len(named) - _MOST_NAMED} more"] if len(named) > _MOST_NAMED else []
-    return "; ".join([words, *named[:_MOST_NAMED], *more])
+        rows = self.rows.values()
+        counts = Counter(row.status for row in rows)
+        failed = [f"{row.item}: {row.words}" for row in rows if row.status == "failed"]
+        named = failed[:_MOST_NAMED]
+        if len(failed) > _MOST_NAMED:
+            named.append(f"and {len(failed) - _MOST_NAMED} more")
+        if stopped := counts["stopped"] + counts["running"]:
+            words = f"{stopped} of {len(rows)} stopped; bought jobs continue"
+            return Cancelled(message="; ".join([words, *named]))
+        if failed:
+            return Failed(message="; ".join([f"{len(failed)} of {len(rows)} failed", *named]))
+        return Completed(message="1 item" if len(rows) == 1 else f"{len(rows)} items")

@@ -285,7 +285,7 @@ def _desired(
     return Desired(name, fields, schedules, automations, spec)
 
 
-async def _never(**_: object) -> Any:
+async def _never(*_: object) -> Any:
     raise RuntimeError("this flow was compiled for its form only")
 
 

@@ -1,7 +1,6 @@
 """Webhooks wake runs that wait for jobs: one subscription to Prefect's events for each event loop.
 
-A lost, doubled, late or forged event changes only when a job is polled, nothing else. Without a
-subscription, or when events do not arrive, jobs are polled as usual.
+A lost, doubled, late or forged event changes only when a job is polled.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 
 from prefect import get_client
 from prefect.events.clients import get_events_subscriber
@@ -46,55 +44,43 @@ async def listen_for_jobs(
     if not (on and settings.rivya_flows_webhooks):
         yield None
         return
-    async with _shared(settings.rivya_flows_webhook_poll_seconds) as wakes:
-        wakes.listeners.append(tell)
-        try:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(wakes.tried.wait(), connect_seconds)
-            # After the subscription, so that no event is missed in between.
-            with suppress(StoreError):
-                wakes.remember(await asyncio.to_thread(recent_jobs, engine))
-            yield wakes
-        finally:
-            wakes.listeners.remove(tell)
+    async with _shared(settings.rivya_flows_webhook_poll_seconds, tell) as wakes:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(wakes.tried.wait(), connect_seconds)
+        # After the subscription, so that no event is missed in between.
+        with suppress(StoreError):
+            wakes.remember(await asyncio.to_thread(recent_jobs, engine))
+        yield wakes
 
 
-@dataclass
-class _Subscription:
-    """One subscription of an event loop, and the runs that use it."""
-
-    wakes: JobWakes
-    listening: asyncio.Task[None]
-    users: int = 0
-
-
-_SUBSCRIPTIONS: dict[asyncio.AbstractEventLoop, _Subscription] = {}
+_SUBSCRIPTIONS: dict[asyncio.AbstractEventLoop, tuple[JobWakes, asyncio.Task[None]]] = {}
 
 
 @asynccontextmanager
-async def _shared(poll_seconds: float) -> AsyncIterator[JobWakes]:
+async def _shared(poll_seconds: float, tell: Tell) -> AsyncIterator[JobWakes]:
+    """The subscription of this event loop, which lasts as long as a run listens."""
     loop = asyncio.get_running_loop()
-    if (shared := _SUBSCRIPTIONS.get(loop)) is None:
-        wakes = JobWakes(poll_seconds)
-        shared = _Subscription(wakes, asyncio.create_task(_listen(wakes)))
-        _SUBSCRIPTIONS[loop] = shared
-    shared.users += 1
+    if loop not in _SUBSCRIPTIONS:
+        made = JobWakes(poll_seconds)
+        _SUBSCRIPTIONS[loop] = made, asyncio.create_task(_listen(made))
+    wakes, listening = _SUBSCRIPTIONS[loop]
+    wakes.listeners.append(tell)
     try:
-        yield shared.wakes
+        yield wakes
     finally:
-        shared.users -= 1
-        if shared.users == 0:
+        wakes.listeners.remove(tell)
+        if not wakes.listeners:
             del _SUBSCRIPTIONS[loop]
-            shared.listening.cancel()
-            await asyncio.gather(shared.listening, return_exceptions=True)
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
 
 
 async def _listen(wakes: JobWakes) -> None:
     """Receives events forever; jobs are polled as usual while there is no subscription."""
     pause, warned = _FIRST_PAUSE, False
+    wanted = EventFilter(event=EventNameFilter(prefix=[EVENT_PREFIX]))
     while True:
         try:
-            wanted = EventFilter(event=EventNameFilter(prefix=[EVENT_PREFIX]))
             async with get_events_subscriber(filter=wanted, reconnection_attempts=0) as events:
                 wakes.connected(True)
                 pause, warned = _FIRST_PAUSE, False
@@ -102,8 +88,8 @@ async def _listen(wakes: JobWakes) -> None:
                     wakes.hear([event.resource.id.removeprefix(EVENT_PREFIX)])
         except Exception as error:  # the connection may raise anything; polling goes on
             if not warned:
-                reason = type(error).__name__
-                wakes.tell(f"webhook subscription lost ({reason}); polling instead")
+                lost = f"webhook subscription lost ({type(error).__name__})"
+                wakes.tell(f"{lost}; polling instead")
                 warned = True
         finally:
             wakes.connected(False)
@@ -121,8 +107,7 @@ async def prefect_events() -> AsyncIterator[Emit]:
 
         async def emit(notifications: Sequence[JobNotification]) -> None:
             events = [event_of(one).model_dump(mode="json") for one in notifications]
-            # Prefect's own events client buffers; only a request shows whether the server
-            # accepted them. It raises if not.
+            # Prefect's own events client buffers; a request raises if the server does not accept them.
             await client.request("POST", "/events", json=events)
 
         yield emit

@@ -13,8 +13,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-from pydantic import JsonValue
-
 from rivya_flows.environment import set_default, variables
 from rivya_flows.errors import RivyaError, UsageError
 from rivya_flows.extras import missing
@@ -25,7 +23,6 @@ from rivya_flows.flows.server.environment import (
     told_outages,
 )
 from rivya_flows.flows.server.local_server import LocalServer
-from rivya_flows.language.workflow import Inputs
 from rivya_flows.private import private_folder
 from rivya_flows.processes.local_api import left_running
 from rivya_flows.settings import RUN_HERE
@@ -35,19 +32,14 @@ if TYPE_CHECKING:
     from rivya_flows.batch.summary import BatchResult
     from rivya_flows.engine.run import Run
     from rivya_flows.engine.run_context import RunContext, WalletCredentials
-    from rivya_flows.language.workflow import Workflow
     from rivya_flows.receipt.report import RunReport
     from rivya_flows.settings import Settings
-
-_LOADED = ("rivya_flows.flows.execution.execute", "rivya_flows.flows.compiler")
 
 
 class LocalRunner:
     """The `rivya_flows.engine.run.Runner` with Prefect.
 
-    Args:
-        collects_later: Python collects no garbage until everything is imported: for a process that
-            only executes a run. It would look through 300,000 objects that stay, again and again.
+    With `collects_later` Python collects no garbage until everything is imported: 300,000 objects that stay.
     """
 
     def __init__(self, *, collects_later: bool = False) -> None:
@@ -67,8 +59,7 @@ class LocalRunner:
     async def with_key(self, settings: Settings) -> Settings:
         """As `Runner.with_key`: asks the Prefect server that they name."""
         if settings.rivya_api_key is not None or settings.prefect_api_url is None:
-            return settings
-        # Only then: importing Prefect takes a second.
+            return settings  # without a second for the import of Prefect
         from rivya_flows.flows.credentials import secret_block
         from rivya_flows.runs.connect import with_key
 
@@ -99,11 +90,10 @@ class LocalRunner:
         self, settings: Settings, notify: Callable[[str], object] = lambda _: None
     ) -> AsyncIterator[None]:
         """As `Runner.started`: starts a Prefect server, or looks whether that of the settings answers."""
-        # Read by Prefect while it is imported: no telemetry, and no log lines between our
-        # progress in a terminal; the server gets the logs all the same.
+        # Read by Prefect while it is imported: no telemetry, no log lines between our progress, and none for each
+        # event that a dead server does not take. The server gets the logs all the same.
         set_default("DO_NOT_TRACK", "1")
         set_default("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-        # What Prefect cannot send when its server has died, event by event.
         set_default("PREFECT_INTERNAL_LOGGING_LEVEL", "CRITICAL")
         if settings.prefect_api_url is not None:
             await asyncio.to_thread(self._load)
@@ -122,24 +112,23 @@ class LocalRunner:
             await server.stop()
 
     def _load(self) -> None:
-        for module in _LOADED:
-            importlib.import_module(module)
+        importlib.import_module("rivya_flows.flows.execution.execute")
+        importlib.import_module("rivya_flows.flows.compiler")
         if self._collects_later:
             gc.freeze()
             gc.enable()
 
     async def execute(self, run: Run) -> RunReport:
-        # Here and not above: importing Prefect takes longer than a server needs to begin.
         from rivya_flows.flows.compiler import compile_flow, outcome_of
         from rivya_flows.flows.execution.execute import execute_run
+        from rivya_flows.plans.run_form import shown_parameters
         from rivya_flows.store.database import in_thread
 
         workflow = (await in_thread(run.reporter.follow)).plan.workflow
         frozen = run.reporter.frozen
-
         failures: list[RivyaError] = []
 
-        async def execute(**_: Any) -> RunReport:
+        async def execute(*_: Any) -> RunReport:
             try:
                 return await execute_run(run, workflow.concurrency)
             except RivyaError as error:
@@ -169,7 +158,7 @@ async def batch_ended(context: RunContext, result: BatchResult) -> None:
     """Tells automations of a server that outlives this process how a batch ended; never raises."""
     if (server := running_server(context.settings)) is not None:
         with pointed_at(server):
-            from rivya_flows.flows.execution.batch_events import announce_batch
+            from rivya_flows.flows.execution.run_events import announce_batch
 
             await announce_batch(context, result)
 
@@ -179,10 +168,7 @@ def _start(settings: Settings) -> LocalServer:
 
 
 def running_server(settings: Settings) -> dict[str, str] | None:
-    """Variables that reach a Prefect server which outlives this process; None where there is none.
-
-    That of ``PREFECT_API_URL``; else the one of `rivya-flows up`, which `LocalRunner.started` joins by itself.
-    """
+    """Variables that reach the server of ``PREFECT_API_URL``, else that of `rivya-flows up`; None where none runs."""
     if settings.prefect_api_url is not None:
         return {"DO_NOT_TRACK": "1", "PREFECT_API_URL": settings.prefect_api_url}
     server = left_running(settings.data)
@@ -197,11 +183,8 @@ def required_server(settings: Settings) -> dict[str, str]:
     """As `running_server`, where there must be one."""
     found = running_server(settings)
     if found is None:
-        raise UsageError(
-            "no Prefect server runs",
-            "start one with `rivya-flows up`, or set the variable PREFECT_API_URL, or a profile of"
-            " Prefect, to one that runs",
-        )
+        hint = "start one with `rivya-flows up`, or set PREFECT_API_URL, or a profile of Prefect, to one"
+        raise UsageError("no Prefect server runs", hint)
     return found
 
 
@@ -211,23 +194,3 @@ async def _answering() -> None:
 
     async with connected(f"; or {RUN_HERE}") as client:
         await client.api_version()  # its health asks for no password
-
-
-def shown_parameters(workflow: Workflow, inputs: Inputs) -> dict[str, JsonValue]:
-    """The inputs of a run as its form would show them: a file by its URL, id or hash."""
-    from rivya_flows.plans.run_form import parameter_names
-
-    names = parameter_names(workflow)
-    return {
-        names[name]: _shown(value)
-        for name, value in inputs.items()
-        if value is not None and name in names
-    }
-
-
-def _shown(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_shown(one) for one in value]
-    if isinstance(value, dict):
-        return value.get("file_id") or value.get("url") or f"sha256:{value.get('sha256')}"
-    return value

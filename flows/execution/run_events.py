@@ -20,12 +20,19 @@ from prefect.events.filters import EventFilter, EventIDFilter
 from prefect.settings import get_current_settings
 
 from rivya_client.printable import one_line
+from rivya_flows.batch.summary import BatchResult, end_payload
 from rivya_flows.engine.end_payload import MAX_TEXT, EndPayload, payload_of
 from rivya_flows.engine.publishing import addresses_of, report_of
 from rivya_flows.engine.run_context import RunContext
 from rivya_flows.errors import RivyaError, hint_of
 from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL, send_event
-from rivya_flows.flows.recovery.automations import EVENT_PREFIX, LAST_HEARTBEAT, OURS, ROW_PREFIX
+from rivya_flows.flows.recovery.automations import (
+    BATCH_PREFIX,
+    EVENT_PREFIX,
+    LAST_HEARTBEAT,
+    OURS,
+    ROW_PREFIX,
+)
 from rivya_flows.flows.recovery.waker import close_cancelled
 from rivya_flows.flows.run_ids import can_be_suspended, flow_run_here, flow_run_of, run_id_of
 from rivya_flows.markdown import text
@@ -34,7 +41,6 @@ from rivya_flows.receipt.phrases import credits_of
 from rivya_flows.settings import read_settings
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.leases import Leases
 from rivya_flows.store.run_list import FailedStart, listed_runs, record_failed_start
 
 _ENDS = UUID("5f3c1d5e-6f0e-4f6b-9d52-0a4c7a1f9b21")
@@ -51,13 +57,8 @@ async def announce(
 ) -> None:
     """Sends the event of a run's end; never fails a run.
 
-    Of a run that a command continued while its flow run is suspended, that flow run sends it.
-    Returns once the server has it, or its client gave up. Until Prefect knows the end too, it starts
-    the flow run again if this process dies, and the next one announces what the journal has as
-    ended: the same event, by its id.
-
-    Args:
-        again: An earlier process may have sent it: then not, if the server has it.
+    Of a run that a command continued while its flow run is suspended, that flow run sends it. Whoever sends it
+    gives it the same id. With `again` an earlier process may have sent it: then not, if the server has it.
     """
 
     def payload() -> EndPayload:
@@ -98,10 +99,7 @@ async def announce_failure(error: Exception, status: Literal["cancelled", "faile
 
 
 def end_heartbeats() -> None:
-    """Sends `LAST_HEARTBEAT` of this flow run once no heartbeat can follow; never waits.
-
-    Prefect sends heartbeats until its server has answered how the run ended; a late one would be waited for.
-    """
+    """Sends `LAST_HEARTBEAT` of this flow run once Prefect sends no heartbeat any more; never waits."""
     context = FlowRunContext.get()
     run = context.flow_run if context else None
     if context is not None and run is not None and run.deployment_id is not None:
@@ -143,7 +141,7 @@ def _recorded(failed: FailedStart, status: str) -> int:
         for found in listed_runs(journal.engine, labels={}, run_id=failed.run_id, limit=1):
             if found.unbegun is None:
                 if status == "cancelled":
-                    close_cancelled(journal, Leases(journal.engine), failed.run_id)
+                    close_cancelled(journal, failed.run_id)
                 return found.spent
         if status == "failed":
             record_failed_start(journal.engine, failed)
@@ -173,14 +171,11 @@ async def _send(
             event.payload["outputs"] = {}  # the server would drop the event
         await send_event(event)
     except Exception as error:  # Prefect may raise anything; the run has ended all the same
-        shown = error if isinstance(error, RivyaError) else type(error).__name__
-        _logger.warning("the run's end event was not sent: %s", shown)
+        _not_sent("run", error)
 
 
 async def _ends_in_prefect(run_id: str) -> bool:
-    """Whether the deployment's flow run of this run is suspended: who continued the run here wakes it now,
-    and it announces the end.
-    """
+    """Whether the deployment's flow run of this run is suspended: it is woken now, and announces the end."""
     here, waiting = flow_run_here(), flow_run_of(run_id)
     if here is None or waiting is None or waiting == here.id:
         return False
@@ -209,3 +204,30 @@ def resource_of(payload: EndPayload, run: FlowRun) -> dict[str, str]:
         "rivya-flows.campaign": payload.name,
         "rivya-flows.run-id": payload.run_id,
     }
+
+
+async def announce_batch(context: RunContext, result: BatchResult) -> None:
+    """Sends the event of a batch's end, whose rows send none that an automation of ours hears; never raises."""
+    try:
+        payload = end_payload(context, result)
+        status = "failed" if result.status == "over_budget" else result.status
+        await send_event(
+            Event(
+                occurred=datetime.now(UTC),
+                event=BATCH_PREFIX + status,
+                resource={
+                    "prefect.resource.id": f"rivya-flows.batch.{result.batch.batch_id}",
+                    "prefect.resource.name": result.batch.batch_id,
+                    "rivya-flows.campaign": payload["name"],
+                },
+                related=[OURS],
+                payload=payload,
+            )
+        )
+    except Exception as error:  # Prefect may raise anything; the batch has ended all the same
+        _not_sent("batch", error)
+
+
+def _not_sent(what: str, error: Exception) -> None:
+    shown = error if isinstance(error, RivyaError) else type(error).__name__
+    _logger.warning("the %s's end event was not sent: %s", what, shown)

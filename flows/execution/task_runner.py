@@ -29,8 +29,7 @@ from rivya_flows.queue.items import TERMINAL
 from rivya_flows.queue.state import State as RunState
 from rivya_flows.tasks import files, generations, work
 
-HEARD_SECONDS = 30.0
-"""The server has recorded the end of a task run by then, if it heard of it."""
+HEARD_SECONDS = 30.0  # by then the server has recorded the end of a task run of which it heard
 
 T = TypeVar("T")
 
@@ -46,13 +45,9 @@ TASKS: Mapping[Callable[..., Any], Task[..., Any]] = {
 
 
 class PrefectCalls:
-    """The `Calls` of a run: each call is a task run with its dependencies, or a part of that of a group.
+    """The `Call` of a run: each call is a task run with its dependencies, or a part of that of a group.
 
-    Args:
-        run: Its `state` has the plan.
-        earlier: Names and ids of the task runs of earlier executions, in order: finished work has
-            no new task run, and later work still depends on it in the graph.
-        page: Shows the results.
+    `earlier` are names and ids of the task runs of earlier executions, in order: later work depends on them.
     """
 
     def __init__(self, run: Run, earlier: Iterable[tuple[str, UUID]], page: Page) -> None:
@@ -62,7 +57,7 @@ class PrefectCalls:
         self._groups: dict[tuple[str, str], dict[str, TaskGroup]] = {}
         self._begun: set[UUID] = set()
         self._ends: dict[UUID, tuple[float, State[Any]]] = {}
-        self._ending: list[asyncio.Task[Any]] = []
+        self._ending: list[asyncio.Future[Any]] = []
         self._root: UUID | None = None
         self._last: defaultdict[str, dict[str, UUID]] = defaultdict(dict)
         self._earlier: set[UUID] = set()
@@ -143,12 +138,11 @@ class PrefectCalls:
         """Tells the server the ends that it should have heard long ago: it was away, and lost them."""
         long_ago = time.monotonic() - HEARD_SECONDS
         ends = {one: state for one, (at, state) in self._ends.items() if at <= long_ago}
-        here = flow_run.id
-        if not ends or here is None:
+        if not ends:
             return
         try:
             async with get_client() as client:
-                of = flow_runs_with(ids=[UUID(here)])
+                of = flow_runs_with(ids=[UUID(flow_run.id)])
                 for one in await read_task_runs(client, of, UNFINISHED):
                     if one.id in ends:
                         told: State[Any] = ends[one.id].model_copy(update={"data": None})
@@ -169,11 +163,13 @@ class PrefectCalls:
         stages = self._groups.setdefault((items.step, items.name), {})
         group = stages.get(stage)
         if group is None or group.over:
-            group = stages[stage] = TaskGroup(items, stage, self._page.show_group)
             upstream = [one for key in items.keys for one in self._upstream(items.step, key)]
-            name = group.name
-            group.begin(lambda work: self._called(task, name, work, upstream))
-            assert group.task is not None  # it has begun
+            group = stages[stage] = TaskGroup(
+                items,
+                stage,
+                lambda name, work: self._called(task, name, work, upstream),
+                self._page.show_group,
+            )
             self._ending.append(group.task)
             for key in items.keys:  # `listen` hears of those that end from now on
                 if key != first and self._run.state.item(items.step, key).phase in TERMINAL:

@@ -32,12 +32,10 @@ from rivya_flows.flows.recovery.automations import AGAIN, EXECUTIONS, missing_au
 from rivya_flows.flows.run_ids import flow_run_of, run_id_of
 from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.preparation.deploy_blocks import OWNER_TAG
-from rivya_flows.queue.events import RunEnded
-from rivya_flows.queue.queue import replay
+from rivya_flows.runs.execution import end_as_cancelled
 from rivya_flows.settings import read_settings
 from rivya_flows.store.database import in_thread, reading
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.leases import Leases
 from rivya_flows.store.run_list import is_overdue, maybe_overdue, record_sweep, waiting_runs
 from rivya_flows.store.tables import LEASES
 
@@ -71,13 +69,12 @@ async def _in_state(run_ids: Sequence[str], state: StateType) -> list[tuple[str,
 
 
 async def record_cancellations(journal: Journal) -> list[str]:
-    """Closes the waiting runs whose flow runs were cancelled in Prefect; returns their ids."""
-    leases = Leases(journal.engine)
+    """Closes the waiting runs whose flow runs were cancelled in Prefect, without a process; returns their ids."""
     waiting = await in_thread(partial(waiting_runs, journal))
     return [
         run_id
         for run_id, _ in await _in_state(waiting, StateType.CANCELLED)
-        if await in_thread(partial(close_cancelled, journal, leases, run_id))
+        if await in_thread(partial(close_cancelled, journal, run_id))
     ]
 
 
@@ -189,19 +186,10 @@ def _is_open(task_run: TaskRun) -> bool:
     return task_run.state is None or not task_run.state.is_final()
 
 
-def close_cancelled(journal: Journal, leases: Leases, run_id: str) -> bool:
+def close_cancelled(journal: Journal, run_id: str) -> bool:
     """Records that a run which waits (for its turn or an answer) was cancelled; False if it was not recorded."""
     if goes_on_elsewhere():
         return False
     with suppress(StoreError):
-        lease = leases.acquire(run_id)
-        try:
-            state = replay(entry.event for entry in journal.entries(run_id))
-            if state.ended in (None, "suspended"):
-                journal.append(
-                    run_id, RunEnded(status="cancelled", at=datetime.now(UTC)), lease.fence
-                )
-                return True
-        finally:
-            leases.release(lease)
+        return end_as_cancelled(journal, run_id, (None, "suspended"))
     return False

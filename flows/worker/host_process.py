@@ -24,9 +24,9 @@ from types import FrameType
 from uuid import UUID
 
 from rivya_flows.engine import functions
+from rivya_flows.engine.stop_request import StopRequest, stopped_by
 from rivya_flows.flows.server.environment import told_outages
 from rivya_flows.flows.spec_registry import flow_for_run
-from rivya_flows.flows.stopping import StopRequest, stopped_by
 from rivya_flows.flows.worker.prefect_internals import SharedRuns, ask_often, persist_no_results
 from rivya_flows.processes.hosts import LONGEST_TEXT, SILENT_SECONDS, Order, Report, line
 from rivya_flows.settings import read_settings

@@ -165,8 +165,8 @@ def test_no_run_of_a_batch_is_removed_while_the_batch_runs(studio: Studio) -> No
     table = "product\nLamp\n"
     first = asyncio.run(run(studio, table))
     with studio.context(Bomb()) as context:
-        lease = context.leases.acquire(first.batch_id, "elsewhere:1:1")
-        with pytest.raises(StoreError, match=first.batch_id):
+        lease = context.leases.acquire(first.batch.batch_id, "elsewhere:1:1")
+        with pytest.raises(StoreError, match=first.batch.batch_id):
             removed(studio, first.batch.rows[0].run_id)
         context.leases.release(lease)
     removed(studio, first.batch.rows[0].run_id)

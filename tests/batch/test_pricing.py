@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rivya_client.catalogue.snapshot import shipped
-from rivya_flows.batch.pricing import PricedBatch, ReadBatch, price_batch
+from rivya_flows.batch.pricing import ReadBatch, price_batch, refusal, sentence, shortages
 from rivya_flows.batch.rows import Row, batch_id_of, read_rows
 from rivya_flows.batch.scheduler import Batch
 from rivya_flows.errors import BudgetError, SpecError
@@ -25,7 +25,7 @@ def studio(sandbox: Sandbox, tmp_path: Path) -> Studio:
     return studio_at(tmp_path / "studio", sandbox.base_url, sandbox.api_key)
 
 
-def priced(studio: Studio, table: str) -> PricedBatch:
+def priced(studio: Studio, table: str) -> Batch:
     workflow = load(SPEC, file="spec.yaml", catalogue=shipped())
     batch_id = batch_id_of(workflow, SPEC, studio.service.identity, "rows.csv")
     rows = read_rows(table, file="rows.csv", workflow=workflow, batch_id=batch_id)
@@ -39,10 +39,10 @@ def test_a_batch_is_priced_by_what_its_rows_still_need(studio: Studio) -> None:
     before = priced(studio, ROWS)
     asyncio.run(run(studio, "product\nLamp\nDesk\n"))
     after = priced(studio, ROWS)
-    assert ((before.least, before.most), (after.least, after.most)) == ((7, 7), (3, 3))
-    assert (before.batch.spent, after.batch.spent, len(after.fresh)) == (0, 4, 2)
-    assert before.sentence() == "4 rows, 7 credits, balance 100"
-    assert after.sentence() == "4 rows, 2 done, 3 credits to go, balance 100"
+    assert (before.to_buy, after.to_buy) == ((7, 7), (3, 3))
+    assert (before.spent, after.spent, len(after.fresh)) == (0, 4, 2)
+    assert sentence(before) == "4 rows, 7 credits, balance 100"
+    assert sentence(after) == "4 rows, 2 done, 3 credits to go, balance 100"
 
 
 def test_nothing_starts_when_the_inputs_of_any_row_are_wrong(
@@ -57,12 +57,12 @@ def test_nothing_starts_when_the_inputs_of_any_row_are_wrong(
     assert bought(sandbox) == {}
 
 
-def of_rows(*prices: tuple[int, int | None], budget: int | None = None) -> PricedBatch:
+def of_rows(*prices: tuple[int, int | None], budget: int | None = None) -> Batch:
     rows = [
         Row(f"run-{n}", f"row {n}", least=price[0], most=price[1])
         for n, price in enumerate(prices, 1)
     ]
-    return PricedBatch(Batch(tuple(rows), budget), {})
+    return Batch(tuple(rows), budget)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def of_rows(*prices: tuple[int, int | None], budget: int | None = None) -> Price
         pytest.param(
             [(6, 8)] * 14,
             60,
-            "at least 84 and at most 112 credits; the budget is 60: about 7 of 14 rows will run",
+            "84–112 credits; the budget is 60: about 7 of 14 rows will run",
             id="a range",
         ),
         pytest.param(
@@ -83,7 +83,7 @@ def of_rows(*prices: tuple[int, int | None], budget: int | None = None) -> Price
         pytest.param(
             [(5, None), (5, 8)],
             9,
-            "at least 10 credits; the budget is 9: about 1 of 2 rows will run",
+            "from 10 credits; the budget is 9: about 1 of 2 rows will run",
             id="without an upper bound",
         ),
         pytest.param([(6, 8)] * 2, 16, None, id="enough"),
@@ -93,20 +93,20 @@ def of_rows(*prices: tuple[int, int | None], budget: int | None = None) -> Price
 def test_a_budget_that_the_rows_may_pass_is_told_with_how_many_it_covers(
     prices: list[tuple[int, int | None]], budget: int | None, told: str | None
 ) -> None:
-    lines = [*of_rows(*prices, budget=budget).shortages()]
+    lines = [*shortages(of_rows(*prices, budget=budget))]
     assert lines == ([] if told is None else [f"the rows need {told}"])
 
 
 def test_a_row_that_the_spec_s_own_budget_refuses_needs_no_credits_of_the_wallet() -> None:
     cheap = Row("run-1", "row 1", least=2, most=2, spec_cap=5)
     dear = Row("run-2", "row 2", least=9, most=9, spec_cap=5)
-    assert PricedBatch(Batch((cheap, dear), None), {}, balance=2).refused is None
-    assert Batch((cheap, dear), 1).least == 2
+    assert refusal(Batch((cheap, dear), None, balance=2)) is None
+    assert Batch((cheap, dear), 1).least_budget == 2
 
 
 def test_what_a_row_spends_in_the_batch_does_not_take_it_from_the_least_budget() -> None:
     failed = Row("run-1", "row 1", least=9, most=9, spec_cap=12, status="failed", spent=6)
-    assert Batch((failed,), 6).least == 9
+    assert Batch((failed,), 6).least_budget == 9
 
 
 def test_a_budget_that_covers_no_row_is_refused_before_anything(

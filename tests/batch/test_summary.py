@@ -22,7 +22,7 @@ def test_the_summary_has_every_row_with_its_outputs(sandbox: Sandbox, tmp_path: 
     studio = studio_at(tmp_path / "studio", sandbox.base_url, sandbox.api_key)
     table = 'product,views,x-who;=1\n=1+1,[front],"Asha, M;=2+2"\nDesk,,\nChair,,\n'
     result = asyncio.run(run(studio, table, budget=4))
-    assert [(one.status, one.spent) for one in result.rows] == [
+    assert [(one.status, one.spent) for one in result.batch.rows] == [
         ("completed", 1),
         ("completed", 2),
         ("over_budget", 0),
@@ -140,7 +140,7 @@ def test_a_file_elsewhere_that_a_changed_receipt_names_is_not_embedded(
     studio = studio_at(tmp_path / "studio", sandbox.base_url, sandbox.api_key)
     first = asyncio.run(run(studio, "product,views\nDesk,[front]\n"))
     (tmp_path / "secret").write_text("a key")
-    document: Any = first.rows[0].as_json()
+    document: Any = first.batch.rows[0].as_json()
     receipt = Path(document["folder"]) / "receipt.json"
     picture = document["outputs"]["stills"][0]["path"]
     receipt.write_text(receipt.read_text().replace(picture, str(tmp_path / "secret")))

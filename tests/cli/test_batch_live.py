@@ -30,7 +30,7 @@ def test_a_batch_that_a_pool_ended_names_the_pool_and_the_command_that_raises_it
             for n, pool in enumerate(pools, 1)
         )
         wallet = WalletChange(9, 9, 0)
-        return [*next_steps(BatchResult("b", Batch(rows, 4), Path(), wallet, False))]
+        return [*next_steps(BatchResult(Batch(rows, 4), Path(), wallet, False))]
 
     raised = "raise the pool acme, or wait for its next period if it has one: rivya-flows budgets set acme --credits N"
     assert advice("acme", "acme") == [raised, "to resume, rerun the same command"]

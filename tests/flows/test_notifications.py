@@ -122,9 +122,9 @@ def test_a_batch_sends_one_message_at_its_end_and_its_rows_none(
             subject, _, body = messages.get(timeout=240).partition("\n\n")
         finally:
             terminal("automations", "remove", "notify custom-webhook/lamps of lamps")
-    assert subject == "Lamps failed: 1 of 2 rows completed, 1 failed; 1 credit"
+    assert subject == "Lamps failed: 1 of 2 completed, 1 failed; 1 credit"
     headline, failed, done, still, following = body.rstrip().split("\n")
-    assert headline == "**Lamps**, batch failed: 1 of 2 rows completed, 1 failed; 1 credit"
+    assert headline == "**Lamps**, batch failed: 1 of 2 completed, 1 failed; 1 credit"
     assert re.match(r"\* \[Lamp\]\(<https://media\.example/runs/.*>\): failed: still", failed)
     assert re.match(r"\* \[Desk\]\(<https://media\.example/runs/.*>\): completed$", done)
     assert re.match(r"!\[Desk\]\(<https://media\.example/media/.*>\)$", still)

@@ -288,7 +288,7 @@ def test_a_description_is_text_for_the_server() -> None:
         update={"description": "A *film* ![](https://evil.example/x.png)\n<b>new</b>"}
     )
 
-    async def nothing(**_: Any) -> Any: ...
+    async def nothing(*_: Any) -> Any: ...
 
     shown = compile_flow(made, spec_text="", execute=nothing).description
     assert shown == (

@@ -23,21 +23,21 @@ async def endless() -> None:
     await asyncio.Event().wait()
 
 
-async def run(function: Callable[[], Awaitable[Any]]) -> Any:
+async def run(_: str, function: Callable[[], Awaitable[Any]]) -> Any:
     """Stands in for Prefect, which makes a task run of the function."""
     return await function()
 
 
-def group_of(count: int, shown: Callable[[TaskGroup, str], None] = lambda *_: None) -> TaskGroup:
+def group_of(
+    count: int, shown: Callable[[TaskGroup, str, Any], None] = lambda *_: None, run: Any = run
+) -> TaskGroup:
     keys = [str(number) for number in range(count)]
-    group = TaskGroup(ranges_of("stills", keys)["0"], "collect", shown)
-    group.begin(run)
-    return group
+    return TaskGroup(ranges_of("stills", keys)["0"], "collect", run, shown)
 
 
 async def end_of(group: TaskGroup) -> tuple[str, str]:
-    assert group.task is not None
-    state = await group.task
+    state: Any
+    [state] = await group.task
     return state.type, state.message
 
 
@@ -56,7 +56,7 @@ def test_the_items_of_a_large_step_are_in_groups_and_those_of_a_small_one_are_no
 async def test_a_group_ends_with_its_last_item_and_names_those_that_failed() -> None:
     heard: list[str] = []
     count = MOST_SINGLE + 1
-    group = group_of(count, lambda _, key: heard.append(key))
+    group = group_of(count, lambda _, key, __: heard.append(key))
     await group.begun()
     for number in range(count - 1):
         assert await group.call(str(number), partial(made, "x")) == "x"
@@ -72,7 +72,7 @@ async def test_a_group_shows_its_items_in_their_order_whichever_was_called_first
     for key in ("2", "0", "1"):
         with pytest.raises(UsageError):
             await group.call(key, partial(refused, key))
-    assert [*group.ordered] == ["0", "1", "2"]
+    assert [*group.rows] == ["0", "1", "2"]
     group.end()
     expected = "3 of 3 failed; stills[0]: no 0; stills[1]: no 1; stills[2]: no 2"
     assert await end_of(group) == ("FAILED", expected)
@@ -101,11 +101,9 @@ async def test_a_group_of_a_stopped_run_is_cancelled() -> None:
 
 
 async def test_without_a_task_run_the_items_are_called_all_the_same() -> None:
-    async def broken(_: Callable[[], Awaitable[Any]]) -> Any:
+    async def broken(*_: Any) -> Any:
         raise ConnectionError("Prefect is gone")
 
-    keys = [str(number) for number in range(MOST_SINGLE + 1)]
-    group = TaskGroup(ranges_of("stills", keys)["0"], "collect", lambda *_: None)
-    group.begin(broken)
+    group = group_of(MOST_SINGLE + 1, run=broken)
     assert await group.begun() is None
     assert await group.call("0", partial(made, "x")) == "x"

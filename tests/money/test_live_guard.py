@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from rivya_flows.batch.execution import run_batch_in
+from rivya_flows.batch.execution import run_batch
 from rivya_flows.engine.run import Run, Runner
 from rivya_flows.engine.run_context import ServiceConnection, open_context
 from rivya_flows.errors import NotConfirmedError, UsageError
-from rivya_flows.flows.execution.deployment_run import _begin
+from rivya_flows.flows.execution.execute import _begin
 from rivya_flows.money.live_guard import (
     Confirm,
     Spending,
@@ -33,7 +33,7 @@ from rivya_flows.store.journal import Journal
 from rivya_flows.store.pools import Pool, Pools
 from rivya_sandbox.service.admin import ledger
 from rivya_sandbox.service.startup import Sandbox
-from support.batches import ROWS, Observer as BatchObserver, batch_options
+from support.batches import ROWS, Observer as BatchObserver, batch_options, caller_of
 from support.cli_calls import buy_from
 from support.engine_runs import Bomb, customer, stills
 
@@ -266,23 +266,22 @@ async def test_a_batch_says_the_sum_of_its_rows_and_only_its_own_budget_caps_it(
     studio.service = replace(studio.service, identity=sandbox.base_url)
     studio.settings = Settings(rivya_flows_data=studio.folder, rivya_flows_live=True)
     asked, observer = Asked(), BatchObserver()
+
+    async def reached(confirm: Confirm | None, budget: int | None = None) -> None:
+        caller = caller_of(studio, Unprepared(), observer, confirm)
+        with pytest.raises(ReachedError):
+            await run_batch(batch_options(studio, ROWS, budget=budget), caller)
+
     with studio.context(Bomb()) as context:
-        Pools(context.journal.engine).set(Pool("acme", {"client": "acme"}, 40))
-        for budget in (None, 4):
-            options = batch_options(studio, ROWS, budget=budget)
-            with pytest.raises((NotConfirmedError, ReachedError)) as caught:
-                await run_batch_in(
-                    context, options, Unprepared(), observer, answering(False, asked)
-                )
-            assert caught.type is (NotConfirmedError if budget is None else ReachedError)
-        with pytest.raises(ReachedError):
-            await run_batch_in(
-                context, batch_options(studio, ROWS), Unprepared(), observer, answering(True, asked)
-            )
+        pools = Pools(context.journal.engine)
+        pools.set(Pool("acme", {"client": "acme"}, 40))
+        with pytest.raises(NotConfirmedError):
+            await reached(answering(False, asked))
+        await reached(answering(False, asked), budget=4)
+        await reached(answering(True, asked))
         assert observer.lines[-1].endswith("budget 7")
-        Pools(context.journal.engine).set(Pool("all", {}, 6))
-        with pytest.raises(ReachedError):
-            await run_batch_in(context, batch_options(studio, ROWS), Unprepared(), observer)
+        pools.set(Pool("all", {}, 6))
+        await reached(None)
     assert "At most 7 credits." in asked[0]
     assert [line for line in observer.lines if "At most 6 credits (pool all, 6 left)." in line]
     assert [line for line in observer.lines if "At most 4 credits (budget 4)." in line]

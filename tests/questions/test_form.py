@@ -8,8 +8,14 @@ from dataclasses import replace
 import pytest
 from jsonschema import Draft202012Validator
 
-from rivya_flows.questions.form import GO_ON, chosen_values, empty_response, form_schema, read_form
 from rivya_flows.questions.question import Answer, Question
+from rivya_flows.questions.reading_answers import (
+    GO_ON,
+    chosen_values,
+    empty_response,
+    form_schema,
+    read_form,
+)
 from rivya_flows.queue.reducer import initial_state
 from rivya_flows.receipt.questions import digest_of
 from support.naive_service import frozen

@@ -7,10 +7,9 @@ from dataclasses import replace
 import pytest
 
 from rivya_flows.errors import UsageError
-from rivya_flows.questions.form import read_form
 from rivya_flows.questions.open_questions import answerable
 from rivya_flows.questions.question import Answer, Question, answer_name
-from rivya_flows.questions.reading_answers import read_answers, read_choice, refuse_unfit
+from rivya_flows.questions.reading_answers import read_answers, read_choice, read_form, refuse_unfit
 from rivya_flows.queue.events import AnsweredBy, AnswerGiven
 from rivya_flows.queue.reducer import initial_state
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen

@@ -14,10 +14,9 @@ from hypothesis import given, settings, strategies as st
 from rivya_flows.errors import UsageError
 from rivya_flows.estimate.estimate import estimate, rehearse
 from rivya_flows.estimate.mermaid import mermaid
-from rivya_flows.questions.form import read_form
 from rivya_flows.questions.open_questions import answerable, open_questions, question_asked
 from rivya_flows.questions.question import Answer
-from rivya_flows.questions.reading_answers import checked, read_answers
+from rivya_flows.questions.reading_answers import checked, read_answers, read_form
 from rivya_flows.queue.events import AnsweredBy, AnswerGiven, QuestionsLeft, unique_name
 from rivya_flows.queue.items import Phase
 from rivya_flows.queue.reducer import initial_state

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 
-from rivya_flows.batch.execution import run_batch_in
+from rivya_flows.batch.execution import run_batch
 from rivya_flows.batch.pricing import BatchOptions
-from rivya_flows.batch.scheduler import Batch
 from rivya_flows.batch.summary import BatchResult
 from rivya_flows.engine.run import Run, Runner
+from rivya_flows.engine.run_context import RunContext
+from rivya_flows.money.live_guard import Confirm
 from rivya_flows.preparation.prepare import RunRequest
 from rivya_flows.preparation.spec_file import SpecFile
 from rivya_flows.queue.events import Event, RunFrozen
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.report import RunReport
+from rivya_flows.runs.execution import Caller
 from rivya_sandbox.service.admin import ledger
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio
@@ -46,20 +48,11 @@ class Observer:
 
     lines: list[str] = field(default_factory=list)
 
-    def say(self, line: str) -> None:
-        self.lines.append(line)
-
     def shown(self) -> AbstractContextManager[None]:
         return nullcontext()
 
-    def changed(self, batch: Batch) -> None:
-        """Follows nothing."""
-
     def row_event(self, name: str, event: Event, state: State) -> None:
         """Follows nothing."""
-
-    def absorb_cancel(self) -> None:
-        """Is never cancelled."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +97,35 @@ async def run(
 ) -> BatchResult:
     """Runs a batch, or continues it."""
     options = batch_options(studio, table, budget=budget, parallel=parallel, spec=spec)
-    runner = EngineRunner(studio, bombs or {})
-    with studio.context(Bomb()) as context:
-        return await run_batch_in(context, options, runner, observer or Observer())
+    observer = observer or Observer()
+    caller = caller_of(studio, EngineRunner(studio, bombs or {}), observer)
+    return await run_batch(options, caller, row_event=observer.row_event)
+
+
+def caller_of(
+    studio: Studio, runner: Runner, observer: Observer, confirm: Confirm | None = None
+) -> Caller:
+    """Who runs a batch on the service of a studio."""
+    return OfStudio(
+        studio.settings,
+        runner,
+        notify=observer.lines.append,
+        progress=observer.shown,
+        confirm=confirm,
+        studio=studio,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfStudio(Caller):
+    """Uses what is open in a studio."""
+
+    studio: Studio
+
+    @asynccontextmanager
+    async def connect(self, wallet: str | None = None) -> AsyncIterator[RunContext]:
+        with self.studio.context(Bomb()) as context:
+            yield context
 
 
 def bought(sandbox: Sandbox) -> Counter[str]:

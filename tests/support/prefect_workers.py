@@ -401,7 +401,7 @@ def deploy_specs(
             server.ask("POST", "/deployments/", entry | told)
 
 
-async def _never(**_: Any) -> NoReturn:
+async def _never(*_: Any) -> NoReturn:
     raise AssertionError("only its form is asked for")
 
 

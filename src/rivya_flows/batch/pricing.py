@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -10,10 +10,9 @@ from functools import partial
 from pathlib import Path
 
 from rivya_client.catalogue.prices import price_of
-from rivya_flows.batch.rows import Row, batch_id_of, read_rows, with_new_runs
+from rivya_flows.batch.rows import Row, batch_id_of, give_new_run, read_rows
 from rivya_flows.batch.scheduler import BUDGET, Batch, RowResult
 from rivya_flows.diagnostics import Diagnostic
-from rivya_flows.engine.run import Runner
 from rivya_flows.engine.run_context import RunContext
 from rivya_flows.errors import BudgetError, MediaError, SpecError, UsageError
 from rivya_flows.language.workflow import MAX_LABELS, Workflow
@@ -34,8 +33,7 @@ from rivya_flows.queue.queue import replay
 from rivya_flows.receipt.from_journal import receipt
 from rivya_flows.receipt.phrases import credits_of
 from rivya_flows.receipt.summary import failure_codes, troubles
-from rivya_flows.runs.connect import connect_with
-from rivya_flows.settings import Settings
+from rivya_flows.runs.execution import Caller
 from rivya_flows.store.charges import spent_by
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.pools import Pools
@@ -68,121 +66,94 @@ class ReadBatch:
     rows: tuple[Row, ...]
 
 
-@dataclass(frozen=True)
-class PricedBatch:
-    """A batch before its rows run; `fresh` has the first journal entries of the rows without a run, by run id,
-    and `taken` the folders of the runs that it has had so far.
-    """
+def is_remade(batch: Batch, row: Row) -> bool:
+    """Whether its earlier run was removed, so that it is bought again."""
+    return bool(row.removed) and row.run_id in batch.fresh
 
-    batch: Batch
-    fresh: Mapping[str, RunFrozen]
-    batch_id: str = ""
-    balance: int = 0
-    taken: frozenset[Path] = frozenset()
 
-    @property
-    def again(self) -> list[Row]:
-        """Of the `fresh` rows, those of which an earlier run was removed."""
-        return [row for row in self.batch.rows if row.removed and row.run_id in self.fresh]
+def remade(batch: Batch) -> Iterator[str]:
+    """Which rows are bought again, and for how much; for people."""
+    again = [row for row in batch.rows if is_remade(batch, row)]
+    for row in again[:_NAMED]:
+        price = price_of(row.least, row.most)
+        yield f"the run of {row.name} was removed: it is made again, {price}"
+    if (more := len(again) - _NAMED) > 0:
+        yield f"and {more} more rows are made again"
 
-    @property
-    def least(self) -> int:
-        """Credits that the rows still need at least."""
-        return sum(row.least for row in self.batch.rows)
 
-    @property
-    def most(self) -> int | None:
-        """Credits that the rows still need at most; None where a price has no upper bound."""
-        tops = [row.most for row in self.batch.rows if row.most is not None]
-        return sum(tops) if len(tops) == len(self.batch.rows) else None
-
-    @property
-    def refused(self) -> BudgetError | None:
-        """Why nothing of it runs: the balance, a budget or a pool covers no row; None if rows do."""
-        batch = self.batch
-        needed = sum(row.least for row in batch.rows if not row.is_over_spec)
-        if batch.budget is not None:
-            needed = min(needed, max(0, batch.budget - batch.spent))
-        if needed > self.balance:
-            return BudgetError(
-                f"over the balance: at least {credits_of(needed)}, and the balance is {self.balance}",
-                f"add credits, or give --budget {batch.spent + self.balance} to run what they cover;"
-                " nothing was bought",
-            )
-        tried = replace(batch, rows=[copy(row) for row in batch.rows], running={})
-        starts = tried.start_rows()
-        refused = next((row for row in tried.rows if row.status == "over_budget"), None)
-        if refused is None or starts:
-            return None
+def refusal(batch: Batch) -> BudgetError | None:
+    """Why nothing of it runs: the balance, a budget or a pool covers no row; None if rows do."""
+    needed = sum(row.least for row in batch.rows if not row.is_over_spec)
+    if batch.budget is not None:
+        needed = min(needed, max(0, batch.budget - batch.spent))
+    if needed > batch.balance:
         return BudgetError(
-            f"no row can run: {refused.name} {refused.reason}",
-            "raise what is too low: --budget, the budget of the spec, or the pool"
-            " (`rivya-flows budgets set`); nothing was bought",
+            f"over the balance: at least {credits_of(needed)}, and the balance is {batch.balance}",
+            f"add credits, or give --budget {batch.spent + batch.balance} to run what they cover;"
+            " nothing was bought",
         )
+    tried = replace(batch, rows=[copy(row) for row in batch.rows], running={})
+    starts = tried.start_rows()
+    refused = next((row for row in tried.rows if row.status == "over_budget"), None)
+    if refused is None or starts:
+        return None
+    return BudgetError(
+        f"no row can run: {refused.name} {refused.reason}",
+        "raise what is too low: --budget, the budget of the spec, or the pool"
+        " (`rivya-flows budgets set`); nothing was bought",
+    )
 
-    def remade(self) -> Iterator[str]:
-        """Which rows are bought again, and for how much; for people."""
-        again = self.again
-        for row in again[:_NAMED]:
-            yield f"the run of {row.name} was removed: it is made again, {price_of(row.least, row.most)}"
-        if (more := len(again) - _NAMED) > 0:
-            yield f"and {more} more rows are made again"
 
-    def shortages(self) -> Iterator[str]:
-        """Which limits the rows may pass, and how many rows they cover; for people."""
-        batch = self.batch
-        if batch.budget is not None:
-            spent = f", {batch.spent} of it spent" if batch.spent else ""
-            words = f"the budget is {batch.budget}{spent}"
-            yield from _shortage(batch.rows, batch.left(BUDGET), words)
-        for pool in batch.pools:
-            rows = [row for row in batch.rows if pool.name in row.pools]
-            words = f"the pool {pool.name} has {pool.left} of {pool.credits} left"
-            short = [*_shortage(rows, pool.left, words)]
-            yield from short
-            more = sum(row.price for row in rows)
-            after = pool.model_copy(update={"spent": pool.spent + more})
-            if more and not short and after.is_soft_passed:
-                spent = f"will have spent {after.spent} credits; its soft limit is {pool.soft}"
-                yield f"the pool {pool.name} {spent}"
+def spending(batch: Batch) -> Spending:
+    """What the rows buy, capped by the budget of the batch and by pools that cover every row."""
+    due = [row for row in batch.rows if row.status != "completed"]
+    covering = (one for one in batch.pools if all(one.name in row.pools for row in due))
+    caps = dict(map(pool_cap, covering))
+    if batch.budget is not None:
+        caps[f"budget {batch.budget}"] = batch.budget - batch.spent
+    return Spending(*batch.to_buy, batch.balance, caps)
 
-    def spending(self) -> Spending:
-        """What the rows buy, capped by the budget of the batch and by pools that cover every row."""
-        batch = self.batch
-        due = [row for row in batch.rows if row.status != "completed"]
-        covering = (one for one in batch.pools if all(one.name in row.pools for row in due))
-        caps = dict(map(pool_cap, covering))
-        if batch.budget is not None:
-            caps[f"budget {batch.budget}"] = batch.budget - batch.spent
-        return Spending(self.least, self.most, self.balance, caps)
 
-    def sentence(self) -> str:
-        """``4 rows, 1 done, 5 credits to go, balance 100, budget 9, 2 of it spent``."""
-        batch = self.batch
-        done = sum(row.status == "completed" for row in batch.rows)
-        rows = f"{len(batch.rows)} row{'' if len(batch.rows) == 1 else 's'}"
-        price = price_of(self.least, self.most)
-        parts = [rows, f"{done} done", f"{price} to go"] if done else [rows, price]
-        parts.append(f"balance {self.balance}")
-        if batch.budget is not None:
-            parts.append(f"budget {batch.budget}")
-            if batch.spent:
-                removed = f" ({batch.removed} on removed rows and runs)"
-                parts.append(f"{batch.spent} of it spent" + (removed if batch.removed else ""))
-        return ", ".join(parts)
+def sentence(batch: Batch) -> str:
+    """``4 rows, 1 done, 5 credits to go, balance 100, budget 9, 2 of it spent``."""
+    done = sum(row.status == "completed" for row in batch.rows)
+    rows = f"{len(batch.rows)} row{'' if len(batch.rows) == 1 else 's'}"
+    price = price_of(*batch.to_buy)
+    parts = [rows, f"{done} done", f"{price} to go"] if done else [rows, price]
+    parts.append(f"balance {batch.balance}")
+    if batch.budget is not None:
+        parts.append(f"budget {batch.budget}")
+        if batch.spent:
+            removed = f" ({batch.removed} on removed rows and runs)" if batch.removed else ""
+            parts.append(f"{batch.spent} of it spent{removed}")
+    return ", ".join(parts)
+
+
+def shortages(batch: Batch) -> Iterator[str]:
+    """Which limits the rows may pass, and how many rows they cover; for people."""
+    if batch.budget is not None:
+        spent = f", {batch.spent} of it spent" if batch.spent else ""
+        words = f"the budget is {batch.budget}{spent}"
+        yield from _shortage(batch.rows, batch.left(BUDGET), words)
+    for pool in batch.pools:
+        rows = [row for row in batch.rows if pool.name in row.pools]
+        words = f"the pool {pool.name} has {pool.left} of {pool.credits} left"
+        short = [*_shortage(rows, pool.left, words)]
+        yield from short
+        more = sum(row.price for row in rows)
+        after = pool.model_copy(update={"spent": pool.spent + more})
+        if more and not short and after.is_soft_passed:
+            said = f"will have spent {after.spent} credits; its soft limit is {pool.soft}"
+            yield f"the pool {pool.name} {said}"
 
 
 def _shortage(rows: Iterable[Row], left: int, words: str) -> Iterator[str]:
-    """``the rows need at least 84 and at most 120 credits; the budget is 60: about 7 of 14 rows will run``."""
+    """``the rows need 84–120 credits; the budget is 60: about 7 of 14 rows will run``."""
     waiting = [row for row in rows if row.status == "waiting"]
     least, price = (sum(row.least for row in waiting), sum(row.price for row in waiting))
     if price <= left:
         return
-    needed = f"at least {least} and at most {price} credits"
-    if any(row.most is None for row in waiting):
-        needed = f"at least {credits_of(least)}"
-    elif least == price:
-        needed = credits_of(price)
+    needed = price_of(least, None if any(row.most is None for row in waiting) else price)
     covered = 0
     for row in waiting:  # as the batch starts them, each at its price
         if row.price <= left:
@@ -191,7 +162,7 @@ def _shortage(rows: Iterable[Row], left: int, words: str) -> Iterator[str]:
     yield f"the rows need {needed}; {words}: {number} will run"
 
 
-def price_batch(context: RunContext, read: ReadBatch) -> PricedBatch:
+def price_batch(context: RunContext, read: ReadBatch) -> Batch:
     """Checks and prices every row, under the spec's own budget; spends and sends nothing."""
     options, journal, prefix = read.options, context.journal, f"{read.batch_id}-"
     runs = {run.run_id: run for run in journal.runs(prefix)}
@@ -199,11 +170,11 @@ def price_batch(context: RunContext, read: ReadBatch) -> PricedBatch:
     # The rows share the wallet, so that no plan of a row has its balance.
     market = Market(read.market.catalogue, read.market.service)
     place = PlanningStore(context.assets, context.look_up, executes=context.settings)
-    removed = frozenset(run.run_id for run in journal.runs(prefix, removed=True))
-    rows = with_new_runs(read.rows, removed)
+    rows, removed = read.rows, {run.run_id for run in journal.runs(prefix, removed=True)}
     fresh: dict[str, RunFrozen] = {}
     problems: list[Diagnostic] = []
     for row in rows:
+        give_new_run(row, removed)
         if run := runs.get(row.run_id):
             labels = run.labels
             _read_started(context, row)
@@ -227,10 +198,17 @@ def price_batch(context: RunContext, read: ReadBatch) -> PricedBatch:
         known = {row.run_id for row in rows} - fresh.keys()
         spent = spent_by(journal.engine, prefix)
         gone = sum(credits for run_id, (credits, _) in spent.items() if run_id not in known)
-    totals = [one.total for one in pools]
-    batch = Batch(rows, options.budget, options.parallel, removed=gone, pools=totals)
-    taken = frozenset(run.folder for run in runs.values())
-    return PricedBatch(batch, fresh, read.batch_id, read.market.balance or 0, taken)
+    return Batch(
+        rows,
+        options.budget,
+        options.parallel,
+        removed=gone,
+        pools=[one.total for one in pools],
+        batch_id=read.batch_id,
+        balance=read.market.balance or 0,
+        fresh=fresh,
+        taken=frozenset(run.folder for run in runs.values()),
+    )
 
 
 def _reader_of(row: Row) -> InputReader:
@@ -292,14 +270,7 @@ async def read_batch(
     return ReadBatch(batch_id, options, workflow, market, rows)
 
 
-async def plan_batch(
-    options: BatchOptions,
-    settings: Settings,
-    runner: Runner,
-    *,
-    sandbox: bool,
-    say: Callable[[str], object],
-) -> PricedBatch:
+async def plan_batch(options: BatchOptions, caller: Caller) -> Batch:
     """What `run_batch` would do and cost; reads the models and the balance, and buys nothing."""
-    async with connect_with(runner, settings, sandbox=sandbox, notify=say) as context:
-        return price_batch(context, await read_batch(context, options, say))
+    async with caller.connect() as context:
+        return price_batch(context, await read_batch(context, options, caller.notify))

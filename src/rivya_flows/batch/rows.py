@@ -6,7 +6,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, Literal
 
@@ -37,6 +37,15 @@ _MAX_SOURCE = 200  # characters of a line that a diagnostic quotes
 Status = Literal[
     "waiting", "running", "completed", "failed", "cancelled", "suspended", "over_budget"
 ]
+STATUS_WORDS = {
+    "completed": "completed",
+    "failed": "failed",
+    "over_budget": "over the budget",
+    "suspended": "waiting for an answer",
+    "cancelled": "cancelled",
+    "running": "running",
+    "waiting": "not started",
+}
 
 
 @dataclass(eq=False)
@@ -46,23 +55,18 @@ class Row:
     Attributes:
         run_id: Depends on the row's inputs, not on its notes, its place in the file or the other rows.
         name: Its keys in a line, ``NL-110 Vinter teapot``, unique in the table; ``row 3`` without any.
-        number: From 1, without the header and blank lines.
-        line: Where it begins in the file, from 1.
+        number, line: From 1, `number` without the header and blank lines.
         keys: What names it, by column.
         removed: How many of its runs were removed.
         least, most: Credits still to buy; `most` is None where the price has no upper bound.
         spec_cap: The cap that the spec sets for every run, or None.
         recap: Its journal has another cap than `spec_cap`, from an earlier batch.
-        pools: That cover it.
         before: Of `spent`, what was spent before this batch began to run.
         cap: Of the whole run while it runs; None keeps the spec's own.
         held: What it holds of each limit while it runs.
-        tried: The cap that its last execution exhausted, and how that ended: a higher one is worth
-            another try.
-        codes: Error codes of its last execution.
+        tried: The cap that its last execution exhausted, and how that ended.
         pool: That did not cover it before it began.
-        receipt, folder: Of its run, at the end of the batch; None without a run.
-        questions: That it waits for, at the end of the batch.
+        receipt, folder, questions: Of its run, at the end of the batch.
     """
 
     run_id: str
@@ -108,7 +112,6 @@ class Row:
 
     @property
     def saved(self) -> int:
-        """Credits that the cache saved."""
         return self.receipt.credits.saved if self.receipt else 0
 
     @property
@@ -147,17 +150,12 @@ def batch_id_of(workflow: Workflow, spec_text: str, service: str, file: str) -> 
     return f"batch-{workflow.name[:40]}-{mark}"
 
 
-def with_new_runs(rows: Sequence[Row], removed: Container[str]) -> tuple[Row, ...]:
-    """The rows, each with the id of its first run that was not removed: ``…-r2`` is the second."""
-
-    def of(row: Row) -> Row:
-        run_id, number = row.run_id, 1
-        while run_id in removed:
-            number += 1
-            run_id = f"{row.run_id}-r{number}"
-        return replace(row, run_id=run_id, removed=number - 1)
-
-    return tuple(map(of, rows))
+def give_new_run(row: Row, removed: Container[str]) -> None:
+    """Gives a row the id of its first run that was not removed: ``…-r2`` is the second."""
+    first = row.run_id
+    while row.run_id in removed:
+        row.removed += 1
+        row.run_id = f"{first}-r{row.removed + 1}"
 
 
 def row_folder(batch: Path, row: Row, taken: Container[Path]) -> Path:
@@ -195,10 +193,9 @@ def read_rows(
     given: Mapping[str, Any] | None = None,
     keys: Sequence[str] = (),
 ) -> tuple[Row, ...]:
-    """All rows, with each cell read by the type of its input.
+    """All rows, with each cell read by the type of its input; an empty one leaves it to the default.
 
-    An empty cell leaves its input to the default. Commas, semicolons or tabs separate cells. Without
-    `keys`, the first note that tells all rows apart, such as a SKU, and the first short texts name a row.
+    Without `keys`, the first note that tells all rows apart, such as a SKU, and the first short texts name a row.
     """
     reader = _RowReader(file, text.removeprefix("\ufeff"), workflow, given or {})
     rows = reader.rows(batch_id, keys)
@@ -258,10 +255,9 @@ class _RowReader:
         of_rows = [{name: columns[name][at] for name in named} for at in range(len(rows))]
         texts = [one_line(" ".join(filter(None, row.values()))) for row in of_rows]
         many = Counter(texts)
-        return tuple(
-            replace(row, keys=own, name=_name(text, row.number, alone=many[text] == 1))
-            for row, own, text in zip(rows, of_rows, texts, strict=True)
-        )
+        for row, own, text in zip(rows, of_rows, texts, strict=True):
+            row.keys, row.name = own, _name(text, row.number, alone=many[text] == 1)
+        return tuple(rows)
 
     def _words(self, identity: Mapping[str, Any]) -> str:
         """The first short text of a row's inputs, for its run id."""
@@ -371,17 +367,15 @@ def _key_columns(columns: Mapping[str, Sequence[str]], inputs: Mapping[str, Inpu
         and max(map(len, cells)) <= _MAX_KEY
         and (len({*cells}) > 1 or len(cells) == 1)
     ]
-    unique = [name for name in short if all(columns[name]) and _are_different(columns[name])]
+    unique = [
+        name for name in short if all(columns[name]) and len({*columns[name]}) == len(columns[name])
+    ]
     found = [name for name in unique if name.startswith(NOTE)][:1]
     for types in (_TEXTS, ("file",)):
         if of_type := [name for name in short if name in inputs and inputs[name].type in types]:
             count = 1 if of_type[0] in unique else _MAX_KEYS - len(found)
             return [*found, *of_type[:count]]
     return found
-
-
-def _are_different(cells: Sequence[str]) -> bool:
-    return len({*cells}) == len(cells)
 
 
 def _columns(text: str, delimiter: str) -> list[int]:

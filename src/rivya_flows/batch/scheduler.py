@@ -1,13 +1,15 @@
-"""The rows of a batch: which start, with how much of its limits, and what becomes of them. Pure."""
+"""The rows of a batch: which start, with how much of its limits, and what becomes of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
-from rivya_flows.batch.rows import Row, Status
-from rivya_flows.queue.events import PoolTotal
+from rivya_flows.batch.rows import STATUS_WORDS, Row, Status
+from rivya_flows.queue.events import PoolTotal, RunFrozen
 
 NO_CAP = 10**9  # removes the cap that an earlier batch with a budget left in the journal of a run
 BUDGET = ""  # names the budget among the limits of a batch; no pool has an empty name
@@ -36,18 +38,18 @@ class RowResult:
 
 @dataclass(eq=False)
 class Batch:
-    """The state of a batch: many runs of one spec, one for each row, under its budget and the pools.
+    """A batch from its prices to its end: a run of one spec for each row, under its budget and the pools.
 
     What rows have spent and what running ones may still spend never exceeds the budget: a row
     starts only under a cap that is free, and holds it until it ends.
 
     Attributes:
         budget: Cap in credits over all rows and all earlier executions; None for none.
-        parallel: How many rows may run at once.
         removed: Credits spent earlier on rows that are no longer in the file, and on removed runs.
-        pools: As they were before this batch began to run.
+        pools, balance: As they were before this batch began to run.
+        fresh: The first journal entries of the rows without a run, by run id.
+        taken: Folders of the runs that it has had so far.
         stopped: Why no further row starts, or None.
-        running: By run id.
     """
 
     rows: Sequence[Row]
@@ -55,6 +57,10 @@ class Batch:
     parallel: int = 1
     removed: int = 0
     pools: Sequence[PoolTotal] = ()
+    batch_id: str = ""
+    balance: int = 0
+    fresh: Mapping[str, RunFrozen] = field(default_factory=dict)
+    taken: frozenset[Path] = frozenset()
     stopped: str | None = None
     running: dict[str, Row] = field(default_factory=dict)
 
@@ -71,8 +77,15 @@ class Batch:
         return self.removed + sum(row.spent for row in self.rows)
 
     @property
-    def least(self) -> int:
-        """The least budget with which each row completes that its spec lets, by its price before this batch began."""
+    def to_buy(self) -> tuple[int, int | None]:
+        """Credits that the rows still need, least and most; None where a price has no upper bound."""
+        tops = [row.most for row in self.rows if row.most is not None]
+        most = sum(tops) if len(tops) == len(self.rows) else None
+        return sum(row.least for row in self.rows), most
+
+    @property
+    def least_budget(self) -> int:
+        """With which each row completes that its spec lets, by its price before this batch began."""
         return self.removed + sum(
             row.spent
             if row.status == "completed" or row.is_over_spec
@@ -90,6 +103,14 @@ class Batch:
         if statuses & {"failed", "cancelled", "waiting", "running"}:
             return "failed"
         return "suspended" if "suspended" in statuses else "completed"
+
+    @property
+    def counts(self) -> str:
+        """``3 of 5 completed, 1 failed, 1 not started``."""
+        numbers = Counter[str](row.status for row in self.rows)
+        completed = numbers.pop("completed", 0)
+        rest = [f"{numbers[one]} {words}" for one, words in STATUS_WORDS.items() if numbers[one]]
+        return ", ".join([f"{completed} of {len(self.rows)} completed", *rest])
 
     def left(self, limit: str) -> int:
         """Credits of a limit that no row has spent or holds; 0 of a budget that there is not."""

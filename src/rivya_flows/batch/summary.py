@@ -1,9 +1,10 @@
-"""The result of a batch: one document for each row, for people, ``--json``, a CSV file and a page."""
+"""The result of a batch: for people, ``--json``, a CSV file, a page, and the event of its end."""
 
 from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -15,9 +16,12 @@ from pydantic import JsonValue
 
 from rivya_client.printable import spreadsheet_text
 from rivya_flows.assets import assets_in
-from rivya_flows.batch.rows import NOTE, Row
+from rivya_flows.batch.rows import NOTE, STATUS_WORDS, Row
 from rivya_flows.batch.scheduler import Batch
+from rivya_flows.engine.publishing import addresses_of, report_of
 from rivya_flows.engine.run_context import RunContext, continuable
+from rivya_flows.markdown import code, link, picture, text
+from rivya_flows.plans.names import BATCH_LABEL
 from rivya_flows.questions.open_questions import answerable
 from rivya_flows.queue.events import MOST_OTHER_RUNS, OtherRun
 from rivya_flows.queue.queue import replay
@@ -34,9 +38,9 @@ _MAX_FACT = 60  # characters of a cell on the card of its row
 
 @dataclass(frozen=True)
 class WalletChange:
-    """The wallet over one execution of a batch; the rows share it, so it is compared once.
+    """The wallet over one execution of a batch, whose rows share it; `after` is None where it could not be read.
 
-    `after` is None where it could not be read. Of `other_runs` of the store, the first spent most.
+    Of `other_runs` of the store, the first spent most.
     """
 
     before: int
@@ -76,7 +80,6 @@ class WalletChange:
 class BatchResult:
     """How a batch ended; its folder is absolute."""
 
-    batch_id: str
     batch: Batch
     folder: Path
     wallet: WalletChange
@@ -84,34 +87,25 @@ class BatchResult:
 
     @property
     def summary_path(self) -> Path:
-        """The CSV file."""
         return self.folder / "summary.csv"
 
     @property
     def sheet_path(self) -> Path:
-        """The contact sheet of all rows."""
         return self.folder / "contact-sheet.html"
 
     @property
-    def rows(self) -> Sequence[Row]:
-        """In the order of the table."""
-        return self.batch.rows
-
-    @property
     def saved(self) -> int:
-        """Credits that the cache saved."""
-        return sum(row.saved for row in self.rows)
+        return sum(row.saved for row in self.batch.rows)
 
     @property
     def status(self) -> str:
-        """How it ended as a whole."""
         return "cancelled" if self.cancelled else self.batch.outcome
 
     def as_json(self) -> dict[str, JsonValue]:
         """The document of ``batch --json``."""
         others = self.wallet.other_runs[:MOST_OTHER_RUNS] if self.wallet.others else ()
         return {
-            "batch_id": self.batch_id,
+            "batch_id": self.batch.batch_id,
             "status": self.status,
             "credits": {
                 "spent": self.batch.spent,
@@ -124,7 +118,7 @@ class BatchResult:
                 "other_runs": [one.model_dump() for one in others],
             },
             "stopped": self.batch.stopped,
-            "rows": [row.as_json() for row in self.rows],
+            "rows": [row.as_json() for row in self.batch.rows],
             "summary": str(self.summary_path),
             "report": str(self.sheet_path),
         }
@@ -132,7 +126,7 @@ class BatchResult:
 
 def refusing_pools(result: BatchResult) -> Iterator[str | None]:
     """The pools that did not cover unfinished rows; None for a row that lacks something else."""
-    for row in result.rows:
+    for row in result.batch.rows:
         if row.status != "completed" and "over_budget" in row.codes:
             pools = [item.pool for _, item in row.receipt.each()] if row.receipt else []
             yield from [*filter(None, (row.pool, *pools))] or (None,)
@@ -143,9 +137,9 @@ def rerun_with(result: BatchResult) -> str:
     batch, pools = result.batch, [*refusing_pools(result)]
     if result.status != "over_budget" or (pools and None not in pools):
         return ""
-    if batch.budget is None or batch.least <= batch.budget:
+    if batch.budget is None or batch.least_budget <= batch.budget:
         return " with a higher --budget or more credits"
-    return f" with --budget {batch.least} or more"
+    return f" with --budget {batch.least_budget} or more"
 
 
 def read_reports(context: RunContext, batch: Batch) -> None:
@@ -174,7 +168,7 @@ def _receipt(context: RunContext, run_id: str, folder: Path, *, completed: bool)
 
 def sheet_text(result: BatchResult, title: str) -> str:
     """The contact sheet of all rows."""
-    of_all = [_cells(row) for row in result.rows]
+    of_all = [_cells(row) for row in result.batch.rows]
     same = {
         name
         for name, value in (of_all[0] if len(of_all) > 1 else {}).items()
@@ -182,7 +176,7 @@ def sheet_text(result: BatchResult, title: str) -> str:
     }
     media: dict[str, Path] = {}
     shown: list[SheetRow] = []
-    for row in result.rows:
+    for row in result.batch.rows:
         folder = row.folder
         for asset in assets_in(row.outputs):
             # A receipt may have been changed: what lies elsewhere is not embedded.
@@ -228,10 +222,9 @@ def _facts(row: Row, same: Container[str]) -> Iterator[tuple[str, str]]:
 
 
 def csv_text(rows: Sequence[Row]) -> str:
-    """The rows as CSV: the columns of their table, what became of them, and each output.
+    """The rows as CSV with a BOM: the columns of their table, what became of them, and each output.
 
-    Media are written as their path. What a spreadsheet could read as a formula gets an apostrophe
-    before it, since models may have written it. A BOM marks the text as UTF-8.
+    What a spreadsheet could read as a formula gets an apostrophe before it: models may have written it.
     """
     documents = [row.as_json() for row in rows]
     # An input and an output may have the same name.
@@ -274,3 +267,63 @@ def _is_medium(value: Any) -> bool:
     if not isinstance(value, Mapping):
         return False
     return "mime_type" in value or (len(value) == 1 and bool(_FILE & value.keys()))
+
+
+_MAX_EVENT_ROWS, _MAX_LINES, _MAX_PICTURES = 50, 10, 4
+
+
+def end_payload(context: RunContext, result: BatchResult) -> dict[str, Any]:
+    """What the event of its end carries: plain values, for automations and as a message."""
+    first = next((row.receipt for row in result.batch.rows if row.receipt), None)
+    name = first.name if first else result.batch.batch_id
+    title = (first and first.title) or name
+    rows = [_event_row(context, row) for row in result.batch.rows]
+    rows.sort(key=lambda row: row["status"] == "completed")  # what asks for a person comes first
+    spent, where = result.batch.spent, " (sandbox)" if first and first.sandbox else ""
+    sentence = f"{result.batch.counts}; {credits_of(spent)}{where}"
+    return {
+        "batch_id": result.batch.batch_id,
+        "name": name,
+        "title": title,
+        "status": result.status,
+        "sentence": sentence,
+        "credits": {"spent": spent, "saved": result.saved, "budget": result.batch.budget},
+        "rows": rows[:_MAX_EVENT_ROWS],
+        "markdown": "\n".join(_message(result, f"**{text(title)}**", sentence, rows)),
+    }
+
+
+def _event_row(context: RunContext, row: Row) -> dict[str, Any]:
+    """A row with the addresses of its contact sheet and of its first still."""
+    address = addresses_of(context, row.receipt.media if row.receipt else {})
+    stills = (one for one in assets_in(row.outputs) if one.kind == "image")
+    return {
+        "name": row.name,
+        "run_id": row.run_id,
+        "status": row.shown_status,
+        "credits": row.spent,
+        "reason": row.reason,
+        "report": report_of(context, row.run_id) if row.receipt else None,
+        "picture": next(filter(None, map(address, stills)), None),
+    }
+
+
+def _message(
+    result: BatchResult, title: str, sentence: str, rows: Sequence[dict[str, Any]]
+) -> Iterator[str]:
+    """The same as a message for people."""
+    status = {"suspended": "waits for answers", "over_budget": "failed"}
+    yield f"{title}, batch {status.get(result.status, result.status)}: {text(sentence)}"
+    for row in rows[:_MAX_LINES]:
+        name = link(row["name"], row["report"]) if row["report"] else text(row["name"])
+        reason = f": {text(row['reason'])}" if row["reason"] else ""
+        yield f"* {name}: {STATUS_WORDS.get(row['status'], 'not started')}{reason}"
+    listed = code(f"rivya-flows runs --label {BATCH_LABEL}={result.batch.batch_id}")
+    if (others := len(rows) - _MAX_LINES) > 0:
+        yield f"* and {others} more: {listed}"
+    pictures = (picture(row["name"], row["picture"]) for row in rows if row["picture"])
+    yield from itertools.islice(pictures, _MAX_PICTURES)
+    if result.status != "completed":
+        linked = any(row["report"] for row in rows[:_MAX_LINES])
+        one = ", or one row with the command on its contact sheet" if linked else ""
+        yield f"rerun the same command{rerun_with(result)} to continue{one}; its runs: {listed}"

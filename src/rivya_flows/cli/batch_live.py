@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from rivya_client.catalogue.prices import price_range
-from rivya_flows.batch.pricing import PricedBatch
-from rivya_flows.batch.rows import Row
+from rivya_flows.batch.execution import run_batch
+from rivya_flows.batch.pricing import BatchOptions, is_remade, refusal, remade, sentence, shortages
+from rivya_flows.batch.rows import STATUS_WORDS, Row
 from rivya_flows.batch.scheduler import Batch
 from rivya_flows.batch.summary import BatchResult, refusing_pools, rerun_with
 from rivya_flows.cli.ending import commands, raise_pools
@@ -20,28 +21,34 @@ from rivya_flows.cli.moments import clock, elapsed
 from rivya_flows.cli.output import print_json, print_table, show, tell
 from rivya_flows.cli.progress import news, rows
 from rivya_flows.cli.terminal import show_page
+from rivya_flows.flows.execution.local_runner import batch_ended
 from rivya_flows.queue.events import Event
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.continuing import resume_options
 from rivya_flows.receipt.phrases import credits_of
 from rivya_flows.receipt.summary import is_owed
+from rivya_flows.runs.execution import Caller
 
-_WORDS = {
-    "completed": "completed",
-    "failed": "failed",
-    "over_budget": "over the budget",
-    "suspended": "waiting for an answer",
-    "cancelled": "cancelled",
-    "running": "running",
-    "waiting": "not started",
-}
 _EXIT_CODES = {"completed": 0, "suspended": 0, "over_budget": CREDITS, "failed": FAILED}
 _MAX_ROWS = 40  # rows up to which stdout shows every row; above, only those that are not completed
 _MAX_COMMANDS = 10
 
 
+async def run_at_terminal(
+    options: BatchOptions, caller: Caller, interrupts: Interrupts
+) -> BatchResult:
+    """Runs a batch, and shows it on stderr."""
+    progress = BatchProgress(interrupts)
+    caller = replace(
+        caller, notify=progress.say, progress=progress.shown, absorb_cancel=interrupts.calm
+    )
+    return await run_batch(
+        options, caller, row_event=progress.row_event, changed=progress.changed, ended=batch_ended
+    )
+
+
 class BatchProgress(Screen):
-    """The observer of a batch: one line for each row that runs, and one for all."""
+    """Follows a batch: one line for each row that runs, and one for all."""
 
     columns = ("!row", "now", ">?time", ">credits")
     still: ClassVar = {"row": 8, "now": 52, "time": 7, "credits": 10}
@@ -55,7 +62,6 @@ class BatchProgress(Screen):
         self._states: dict[str, State] = {}
         self._spent: dict[str, int] = {}
         self._begun: dict[str, float] = {}
-        self.absorb_cancel = interrupts.calm
         interrupts.say = self.say
 
     def row_event(self, name: str, event: Event, state: State) -> None:
@@ -68,7 +74,7 @@ class BatchProgress(Screen):
         self._states[name], self._spent[name] = state, state.spent
 
     def changed(self, batch: Batch) -> None:
-        """Shows how rows ended since the last call; a table counts those that completed."""
+        """Shows how rows ended since the last call."""
         if self._batch is None:  # only rows of earlier executions are completed
             self._batch = batch
             self._statuses = {
@@ -99,13 +105,13 @@ class BatchProgress(Screen):
             drawn.append((name, _active_steps(state), time, str(state.spent or "")))
         if more := len(running) - len(shown):
             drawn.append((f"{more} more", "running", "", ""))
-        return [*drawn, ("total", _counts(batch), clock(seconds), self._credits(batch))]
+        return [*drawn, ("total", batch.counts, clock(seconds), self._credits(batch))]
 
     def sentence(self, seconds: float) -> str:
         """How many rows are done, and what all cost so far."""
         if (batch := self._batch) is None:
             return f"starting Prefect … {elapsed(seconds)}"
-        return f"{_counts(batch)}, {elapsed(seconds)}, {self._credits(batch)} credits"
+        return f"{batch.counts}, {elapsed(seconds)}, {self._credits(batch)} credits"
 
     def _credits(self, batch: Batch) -> str:
         spent = batch.removed + sum(
@@ -115,29 +121,30 @@ class BatchProgress(Screen):
         return str(spent) if batch.budget is None else f"{spent} of {batch.budget}"
 
 
-def print_plan(found: PricedBatch, *, as_json: bool) -> int:
+def print_plan(batch: Batch, *, as_json: bool) -> int:
     """Prints what each row still needs; gives the exit code: 3 where no row would run."""
+    refused = refusal(batch)
     if as_json:
-        batch = found.batch
+        least, most = batch.to_buy
         print_json(
             {
-                "batch_id": found.batch_id,
+                "batch_id": batch.batch_id,
                 "credits": {
-                    "min": found.least,
-                    "max": found.most,
+                    "min": least,
+                    "max": most,
                     "spent": batch.spent,
                     "budget": batch.budget,
-                    "balance": found.balance,
+                    "balance": batch.balance,
                 },
-                "refused": found.refused and found.refused.message,
-                "warnings": [*found.shortages()],
+                "refused": refused and refused.message,
+                "warnings": [*shortages(batch)],
                 "rows": [
                     {
                         "row": row.number,
                         "name": row.name,
                         "run_id": row.run_id,
                         "status": "completed" if row.status == "completed" else "not_completed",
-                        "again": bool(row.removed) and row.run_id in found.fresh,
+                        "again": is_remade(batch, row),
                         "credits": {"min": row.least, "max": row.most},
                     }
                     for row in batch.rows
@@ -145,27 +152,23 @@ def print_plan(found: PricedBatch, *, as_json: bool) -> int:
             }
         )
     else:
-        states = [row for row in found.batch.rows if row.status != "completed"]
+        states = [row for row in batch.rows if row.status != "completed"]
         cells = [[row.name, price_range(row.least, row.most)] for row in states]
         if cells:
             print_table(["row", ">credits"], cells[:_MAX_ROWS])
         if len(cells) > _MAX_ROWS:
             show(f"and {len(cells) - _MAX_ROWS} more rows; `--json` has all")
-        show("", *found.remade())
-        show(f"{found.batch_id}: {found.sentence()}; nothing was bought")
-    if refused := found.refused:
+        show("", *remade(batch))
+        show(f"{batch.batch_id}: {sentence(batch)}; nothing was bought")
+    if refused:
         tell(f"error: {refused.message}", f"hint: {refused.hint}")
         return CREDITS
-    tell(*(f"warning: {line}" for line in found.shortages()))
+    tell(*(f"warning: {line}" for line in shortages(batch)))
     return 0
 
 
 def print_result(result: BatchResult, *, as_json: bool, open_sheet: bool) -> int:
-    """Prints how a batch ended and the commands that continue it; gives the exit code.
-
-    0 if completed or waiting for picks, 1 if a row failed, 3 without credits or budget, 130 if
-    cancelled.
-    """
+    """Prints how a batch ended and the commands that continue it; gives the exit code."""
     if as_json:
         print_json(result.as_json())
     else:
@@ -179,27 +182,27 @@ def print_result(result: BatchResult, *, as_json: bool, open_sheet: bool) -> int
 
 
 def _print_rows(result: BatchResult) -> None:
-    every = len(result.rows) <= _MAX_ROWS
-    rows = [one for one in result.rows if every or one.status != "completed"]
+    every = len(result.batch.rows) <= _MAX_ROWS
+    rows = [one for one in result.batch.rows if every or one.status != "completed"]
     shown = rows[:_MAX_ROWS]
     show("")
     if shown:
         cells = [
-            [one.name, _WORDS[one.status], str(one.spent), str(one.saved), one.run_id]
+            [one.name, STATUS_WORDS[one.status], str(one.spent), str(one.saved), one.run_id]
             for one in shown
         ]
         print_table(["row", "status", ">credits", ">saved", "?run"], cells)
         show("")
     for one in shown:
         if one.reason:
-            show(f"{one.name} {_WORDS[one.status]}: {one.reason}")
+            show(f"{one.name} {STATUS_WORDS[one.status]}: {one.reason}")
     if len(rows) > _MAX_ROWS:
         show(f"and {len(rows) - _MAX_ROWS} more that are not completed; the summary has all rows")
     batch = result.batch
     of = f"{batch.spent} of {batch.budget} budget credits"
     spent = credits_of(batch.spent) if batch.budget is None else of
     saved = f", {result.saved} saved" if result.saved else ""
-    show(f"{result.batch_id}: {_counts(batch)}; {spent} spent{saved}")
+    show(f"{result.batch.batch_id}: {batch.counts}; {spent} spent{saved}")
     show(f"contact sheet {result.sheet_path}")
     show(f"summary       {result.summary_path}")
 
@@ -211,7 +214,7 @@ def next_steps(result: BatchResult) -> Iterator[str]:
         return
     lines: list[str] = []
     others = False
-    for row in result.rows:
+    for row in result.batch.rows:
         run_id, receipt = row.run_id, row.receipt
         resume = f"rivya-flows resume {run_id}"
         if row.status == "suspended":
@@ -234,19 +237,11 @@ def next_steps(result: BatchResult) -> Iterator[str]:
         yield "to retry the other rows, rerun the same command"
 
 
-def _counts(batch: Batch) -> str:
-    """``3 of 5 completed, 1 failed, 1 not started``."""
-    numbers: Counter[str] = Counter(row.status for row in batch.rows)
-    completed = numbers.pop("completed", 0)
-    rest = [f"{numbers[status]} {words}" for status, words in _WORDS.items() if numbers[status]]
-    return ", ".join([f"{completed} of {len(batch.rows)} completed", *rest])
-
-
 def _ended(row: Row) -> str:
     """``NL-110 Vinter teapot completed (2 credits)``, or why it did not."""
     if row.status == "completed":
         return f"{row.name} completed ({credits_of(row.spent)})"
-    return f"{row.name} {_WORDS[row.status]}" + (f": {row.reason}" if row.reason else "")
+    return f"{row.name} {STATUS_WORDS[row.status]}" + (f": {row.reason}" if row.reason else "")
 
 
 def _active_steps(state: State) -> str:

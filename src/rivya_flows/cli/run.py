@@ -291,24 +291,18 @@ def batch(
     """
     # Each row that is priced leaves garbage, before everything is imported.
     begins = spec.exists() and table.exists() and not only_plan
-    caller = begun(begins=begins, collects_later=False)
-    chosen, runner = caller.settings, caller.runner
-    from rivya_flows.batch.execution import run_batch
+    caller = begun(begins=begins, sandbox=sandbox, collects_later=False)
     from rivya_flows.batch.pricing import BatchOptions, plan_batch
     from rivya_flows.batch.rows import read_table
-    from rivya_flows.cli.batch_live import BatchProgress, print_plan, print_result
+    from rivya_flows.cli.batch_live import print_plan, print_result, run_at_terminal
     from rivya_flows.cli.terminal import confirmer
-    from rivya_flows.flows.execution.local_runner import batch_ended
 
     request = request_of(spec, assignments, file, None, cache, labels)
     named = tuple(one.strip() for one in (keys or "").split(",") if one.strip())
     wanted = BatchOptions(request, read_table(table), str(table), budget, parallel, out, named)
     if only_plan:
-        planning = plan_batch(wanted, chosen, runner, sandbox=sandbox, say=tell)
+        planning = plan_batch(wanted, caller)
         return print_plan(run_interruptibly(lambda _: planning), as_json=as_json)
-    confirm = confirmer(yes=yes, as_json=as_json)
-    work = partial(
-        run_batch, wanted, chosen, runner, sandbox=sandbox, confirm=confirm, ended=batch_ended
-    )
-    result = run_interruptibly(lambda interrupts: work(observer=BatchProgress(interrupts)))
+    caller = replace(caller, confirm=confirmer(yes=yes, as_json=as_json))
+    result = run_interruptibly(partial(run_at_terminal, wanted, caller))
     return print_result(result, as_json=as_json, open_sheet=open_sheet)

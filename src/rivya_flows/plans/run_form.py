@@ -145,6 +145,24 @@ def _as_json(value: Any) -> Any:
     return [*map(_as_json, value)] if isinstance(value, list | tuple) else value
 
 
+def shown_parameters(workflow: Workflow, inputs: Inputs) -> dict[str, JsonValue]:
+    """The inputs of a run as its form would show them: a file by its URL, id or hash."""
+    names = parameter_names(workflow)
+    return {
+        names[name]: _shown(value)
+        for name, value in inputs.items()
+        if value is not None and name in names
+    }
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_shown(one) for one in value]
+    if isinstance(value, dict):
+        return value.get("file_id") or value.get("url") or f"sha256:{value.get('sha256')}"
+    return value
+
+
 def run_name(
     workflow: Workflow, inputs: Inputs, due: datetime | None = None, wallet: str | None = None
 ) -> str:

@@ -1,7 +1,4 @@
-"""The questions of a run: which are open, until when, and which answers they accept.
-
-Reads no clock: the time comes in events.
-"""
+"""The questions of a run: which are open, until when, and which answers they accept."""
 
 from __future__ import annotations
 
@@ -26,11 +23,8 @@ from rivya_flows.steps.judge import CANDIDATES
 from rivya_flows.steps.request import ItemRequest
 from rivya_flows.steps.structured_output import TURNS
 
-MAX_TEXT = 2_000
-"""Characters of a candidate that is a text."""
-
-MAX_NOTE, MAX_NAME = 500, 100
-"""Characters of a note for the next round, and of the name of who answers."""
+MAX_TEXT, MAX_NOTE, MAX_NAME = 2_000, 500, 100
+"""Characters of a candidate that is a text, of a note for the next round, of the name of who answers."""
 
 _JOINT = 3  # the most characters that a note adds to a prompt beside its own
 
@@ -189,9 +183,7 @@ def _next_round(state: State, again: str, pick: ItemRequest) -> NextRound:
 
 
 def _note_room(state: State, again: str) -> int:
-    """Characters that a note may have so that every prompt fits its model with it; 0 if a model
-    would say it aloud.
-    """
+    """Characters that a note may have so that each prompt fits its model; 0 if a model would say it aloud."""
     requests = [
         request
         for item in state.steps[again].items.values()

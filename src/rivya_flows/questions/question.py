@@ -22,17 +22,11 @@ QuestionName = tuple[str, str, int]
 """Step, key, and how often the candidates had been bought again."""
 
 AtDeadline = Literal["first", "judge", "regenerate", "fail"]
-"""What a deadline does: it takes the first candidates or what the judge proposes, has them bought
-again, or fails the pick."""
+"""Take the first candidates or what the judge proposes, buy others, or fail the pick."""
 
 
 class NextRound(NamedTuple):
-    """What another round of a pick buys.
-
-    Attributes:
-        items: How many candidates.
-        least, most: Their credits, and those of their judge; `most` is None without an upper bound.
-    """
+    """What another round of a pick buys: candidates, and the credits of them and of their judge."""
 
     items: int
     least: int
@@ -81,14 +75,12 @@ class Question:
         timeout_seconds: How long it stays open after it was first asked; None is for ever.
         deadline: When it closes; None before it is asked, and if it never closes.
         count: How many candidates to pick.
-        round: How often the candidates have been bought again.
-        rounds_left: How often they still may be; 0: some of them must be picked.
+        round: How often the candidates have been bought again; `rounds_left`: how often they still may be.
         again: What such a round buys; None if none is left.
         note_room: Characters that a note for the next round may have.
         sign: Whether a form must give a name.
-        proposal: What the judge would pick; empty if nothing is good enough.
+        proposal: What the judge would pick; `shortfall`: why that is empty.
         judge_error: Why its judge gave no usable scores.
-        shortfall: Why `proposal` is empty, for the message of a deadline.
         on_none: What a deadline does where the judge proposes nothing.
     """
 
@@ -149,12 +141,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a person answers, whatever the channel.
-
-    Attributes:
-        picked: Keys, in the order of choice; empty for none of them.
-        name: Who answers; None if nobody said.
-    """
+    """What a person answers, whatever the channel; `picked` are keys in the order of choice."""
 
     picked: tuple[str, ...]
     note: str = ""

@@ -1,10 +1,13 @@
-"""Reads answers: of ``--answer``, and as a person types them."""
+"""Reads answers: of ``--answer``, as a person types them, and of a form, which it makes as JSON Schema."""
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from rivya_client.printable import one_line
 from rivya_flows.errors import UsageError
@@ -12,7 +15,14 @@ from rivya_flows.plans.expand import with_followed_items
 from rivya_flows.plans.names import label, listed
 from rivya_flows.plans.plan import RunPlan, candidates_step
 from rivya_flows.questions.open_questions import MAX_NAME, MAX_NOTE, question_of
-from rivya_flows.questions.question import BUDGET, Answer, Question
+from rivya_flows.questions.question import (
+    BUDGET,
+    Answer,
+    Question,
+    QuestionName,
+    answer_name,
+    writable,
+)
 from rivya_flows.queue.events import AnsweredBy, AnswerGiven, Channel
 from rivya_flows.queue.state import State
 from rivya_flows.similar_names import nearest
@@ -64,10 +74,7 @@ def signature(name: str | None) -> str | None:
 def read_choice(
     question: Question, text: str, name: str | None = None, channel: Channel = "terminal"
 ) -> Answer:
-    """What a line means: keys or numbers, with commas between them, or ``none: NOTE``.
-
-    A key wins over a number, and both over ``none``. What the question does not allow is refused.
-    """
+    """What a line means: keys, else numbers, with commas between them, else ``none: NOTE``."""
     written, note = text.strip(), ""
     try:
         picked = tuple(_named(question, written))
@@ -137,10 +144,7 @@ def read_answers(
     state: State,
     by: AnsweredBy,
 ) -> tuple[AnswerGiven, ...]:
-    """Reads ``STEP=KEY`` texts, or choices; an answer that is already in the journal is left out.
-
-    What the run does not ask, or does not offer, is refused.
-    """
+    """Reads ``STEP=KEY`` texts, or choices; an answer that is already in the journal is left out."""
     # A step may be named `budget` too; then the step is meant.
     asked = {one.label: one for one in sorted(questions, key=lambda one: one.step != BUDGET)}
     answers: dict[str, AnswerGiven] = {}
@@ -172,9 +176,7 @@ def _pairs(written: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def _is_same(known: AnswerGiven, answer: str | Answer, state: State) -> bool:
-    """Whether an answer says what the journal says already: whoever repeats a command of a killed
-    process may have named a candidate by its number.
-    """
+    """Whether an answer says what the journal says already, as in the repeated command of a killed process."""
     if ", ".join(known.chosen) == str(answer):
         return True
     item = None if known.step == BUDGET else state.item(known.step, known.key)
@@ -187,10 +189,7 @@ def _is_same(known: AnswerGiven, answer: str | Answer, state: State) -> bool:
 
 
 def refuse_unfit(answers: Mapping[str, Answer], plan: RunPlan) -> None:
-    """Refuses answers that no question of a run will take, as far as its plan says before it.
-
-    The candidates of a pick are known where they are the items of a step whose keys are known.
-    """
+    """Refuses answers that no question of a run will take, as far as its plan says before it."""
     plan = with_followed_items(plan)
     picks = {name: one for name, one in plan.steps.items() if one.pick}
     asked = {
@@ -224,3 +223,147 @@ def _not_asked(name: str, asked: Sequence[str]) -> UsageError:
     hint = f"{_meant(name, asked)}it asks for: {', '.join(asked)}"
     nothing = "it has no open question; leave the answer out"
     return UsageError(f"the run does not ask for {name!r}", hint if asked else nothing)
+
+
+# --- The form ---
+
+GO_ON = "$go_on"
+"""Sent instead of answers: the run checks its journal and asks again. No field has this name."""
+
+NONE = "none of these"  # unless a candidate has this key
+
+_ASKS, _AGAIN, _NOTE, _SIGNS = "x-question", "x-none", "x-note", "x-signature"
+
+Schema = Mapping[str, Any]
+
+
+def form_schema(questions: Sequence[Question]) -> dict[str, Any]:
+    """The form. No question has a default: a person has to choose."""
+    names: dict[str, Question] = {}
+    for question in questions:
+        stem = re.sub(r"[^a-z0-9]+", "_", question.label.lower()).strip("_") or "pick"
+        names[_free(stem, names)] = question
+    fields: dict[str, dict[str, Any]] = {}
+    for name, question in names.items():
+        fields[name] = _field(question)
+        if question.rounds_left and question.note_room:
+            fields[_free(f"{name}_note", {*names, *fields})] = {
+                "title": f"What should be different, if none of these ({name})",
+                "type": "string",
+                "default": "",
+                "maxLength": question.note_room,
+                _NOTE: name,
+            }
+    signed, required = _free("signed_by", fields), [*names]
+    fields[signed] = {"title": "Your name", "type": "string", "maxLength": MAX_NAME, _SIGNS: True}
+    if any(one.sign for one in questions):
+        fields[signed] |= {"minLength": 1, "pattern": r"\S"}
+        required.append(signed)
+    else:
+        fields[signed]["default"] = ""
+    return {"title": "Answers", "type": "object", "properties": fields, "required": required}
+
+
+def _free(stem: str, taken: Container[str]) -> str:
+    """The name, with a number if it is taken."""
+    numbered = (f"{stem}_{number}" for number in itertools.count(2))
+    return next(name for name in itertools.chain([stem], numbered) if name not in taken)
+
+
+def _field(question: Question) -> dict[str, Any]:
+    choices, count = [*question.spellings], question.count
+    name = [question.step, writable(question.key), *filter(None, [question.round])]
+    field: dict[str, Any] = {"title": question.title, _ASKS: name}
+    if question.rounds_left:
+        none = NONE
+        while none in choices:
+            none += "."
+        choices.append(none)
+        field[_AGAIN] = none
+    select = {"type": "string", "enum": choices}
+    if count == 1:
+        return {**field, **select}
+    field |= {"type": "array", "items": select, "uniqueItems": True, "maxItems": count}
+    if not question.rounds_left:
+        return {**field, "minItems": count}
+    alone = {"contains": {"const": field[_AGAIN]}}
+    return {
+        **field,
+        "minItems": 1,
+        "if": alone,
+        "then": {"maxItems": 1},
+        "else": {"minItems": count},
+    }
+
+
+def empty_response(schema: Schema) -> dict[str, Any]:
+    """A response that fits a form and answers nothing: `GO_ON`, and anything for each field."""
+    fields: Schema = schema.get("properties", {})
+    return {**{name: _anything(fields[name]) for name in schema.get("required", ())}, GO_ON: True}
+
+
+def _anything(field: Schema) -> Any:
+    if field.get("type") == "array":
+        return field["items"]["enum"][: field["maxItems"]]
+    return field["enum"][0] if "enum" in field else "-"
+
+
+def chosen_values(schema: Schema, response: Schema) -> dict[QuestionName, Answer]:
+    """What was chosen in a form, whatever is asked now; empty for an `empty_response`."""
+    if GO_ON in response:
+        return {}
+    fields: Schema = schema.get("properties", {})
+    notes = {field[_NOTE]: response.get(name) for name, field in fields.items() if _NOTE in field}
+    names = [_text(response.get(name)) for name, field in fields.items() if _SIGNS in field]
+    found = {}
+    for name, field in fields.items():
+        if isinstance(asks := field.get(_ASKS), list) and name in response:
+            step, key, number = [*asks, 0][:3]
+            picked = _picked(response[name], field.get(_AGAIN))
+            signed = next(iter(names), "") or None
+            found[step, key, number] = Answer(picked, _text(notes.get(name)), signed, "form")
+    return found
+
+
+def _picked(value: Any, none: str | None) -> tuple[str, ...]:
+    """The choices of a field; empty for none of these."""
+    listed = value if isinstance(value, list) and value else [value]
+    if none is not None and listed == [none]:
+        return ()
+    return tuple(one if isinstance(one, str) else repr(one) for one in listed)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+class FormAnswers(NamedTuple):
+    answers: tuple[AnswerGiven, ...]
+    problems: tuple[str, ...]
+
+
+def read_form(
+    questions: Sequence[Question],
+    state: State,
+    chosen: Mapping[QuestionName, Answer],
+    at: datetime | None = None,
+) -> FormAnswers:
+    """Reads what was chosen in a form, in its spelling; answers in the journal stay as they are."""
+    asked = {(one.step, writable(one.key), one.round): one for one in questions}
+    answers: list[AnswerGiven] = []
+    problems: list[str] = []
+    for (step, key, number), choice in chosen.items():
+        name, question = answer_name(step, key), asked.get((step, key, number))
+        if (known := state.answers.get(label(step, key))) is not None:
+            if tuple(map(writable, known.chosen)) != choice.picked:
+                problems.append(f"{name} is already answered with {', '.join(known.chosen)!r}")
+        elif question is None:
+            problems.append(f"{name} is no longer asked; {str(choice)!r} changes nothing")
+        else:
+            picked = tuple(question.spellings.get(one, one) for one in choice.picked)
+            try:
+                choice = checked(question, replace(choice, picked=picked))
+                answers.append(choice.event(question, at))
+            except UsageError as error:
+                problems.append(f"{error.message}; asking again")
+    return FormAnswers(tuple(answers), tuple(problems))

@@ -163,12 +163,12 @@ def draw_text(name: str, words: str) -> Artifact:
     return Artifact("markdown", quotation(words), f"Answer of {text(name)}")
 
 
-@dataclass(frozen=True)
+@dataclass
 class GroupRow:
     """An item of a group: what its call made, or the words that stand for that."""
 
     item: str
-    status: str
+    status: str = "running"
     media: Sequence[Asset] = ()
     words: str = ""
 

@@ -11,7 +11,7 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -37,9 +37,6 @@ from rivya_flows.processes.supervisor import last_lines, start
 from rivya_flows.receipt.phrases import is_sandbox
 from rivya_flows.settings import Settings
 
-if TYPE_CHECKING:  # draws pages, which `runs` does not need
-    from rivya_flows.engine.run import Runner
-
 BlockReader = Callable[[str], Awaitable[SecretStr | None]]
 """Gives what a secret block holds, or None where there is no block of that name."""
 
@@ -52,31 +49,15 @@ async def connect(
     wallet: WalletCredentials | None = None,
     notify: Callable[[str], Any] = lambda _: None,
 ) -> AsyncIterator[RunContext]:
-    """The open things of this machine, with the local sandbox started where it is used, as without a key.
+    """The open things of this machine, with the local sandbox started where it is used.
 
-    Its settings name the receiver of `up` where that runs: pages and messages have its addresses.
+    Its settings name the receiver of `up` where that runs, whose addresses pages and messages have.
     """
     async with chosen_service(settings, sandbox=sandbox, wallet=wallet, tell=notify) as service:
         url = receiver_url(settings, settings.prefect_api_url)
         public = settings.model_copy(update={"rivya_flows_public_url": url})
         with open_context(public, service) as context:
             yield context
-
-
-@asynccontextmanager
-async def connect_with(
-    runner: Runner,
-    settings: Settings,
-    *,
-    sandbox: bool = False,
-    wallet: str | None = None,
-    notify: Callable[[str], Any] = lambda _: None,
-) -> AsyncIterator[RunContext]:
-    """As `connect`, with the wallet of that name, or the key of a secret block where there is none."""
-    credentials = None if wallet is None else await runner.wallet(settings, wallet)
-    chosen = settings if sandbox or credentials else await runner.with_key(settings)
-    async with connect(chosen, sandbox=sandbox, wallet=credentials, notify=notify) as context:
-        yield context
 
 
 async def with_key(settings: Settings, read_block: BlockReader) -> Settings:
@@ -123,13 +104,7 @@ async def chosen_service(
     wallet: WalletCredentials | None = None,
     tell: Callable[[str], Any] = lambda _: None,
 ) -> AsyncIterator[ServiceConnection]:
-    """The service to buy from: the sandbox if it is wanted or there is no key, else the real one.
-
-    Args:
-        sandbox: Use the sandbox even if there is a key, as `rivya_flows_sandbox` of the settings does.
-        wallet: Use its key and its service, also without a key in the settings. Where the sandbox is
-            wanted, that must be on this machine.
-    """
+    """The service to buy from: that of the wallet; the sandbox if it is wanted or there is no key; else the real one."""
     sandbox = sandbox or settings.rivya_flows_sandbox
     if wallet is not None or (settings.rivya_api_key is not None and not sandbox):
         if wallet is not None and sandbox and not is_rehearsal(wallet.base_url, settings):
@@ -225,10 +200,9 @@ def sandbox_arguments(folder: Path) -> tuple[str, ...]:
 
 
 def serving(folder: Path) -> str | None:
-    """The URL of the sandbox that serves a folder now, whoever started it; or None.
+    """The URL of the sandbox that serves a folder now; None without one.
 
-    It is read from the file that the sandbox keeps locked while it listens: another user's program
-    may answer at an earlier URL, and would get prompts and pictures.
+    It must keep its file locked: another user's program may answer at an earlier URL.
     """
     try:
         with (folder / _LOCK).open() as lock:
@@ -251,10 +225,7 @@ def _url_in(lock: IO[str]) -> str:
 
 
 def forget_results(folder: Path, before: datetime, *, pretend: bool = False) -> int:
-    """Deletes the files of results that a sandbox made before, of which runs keep copies; gives their bytes.
-
-    Uploads stay, since a run that has not ended may name one.
-    """
+    """Deletes the results that a sandbox made before, of which runs keep copies, but no uploads; gives their bytes."""
     freed = 0
     for path in (folder / "results").glob("*"):
         with suppress(OSError):

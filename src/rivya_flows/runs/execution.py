@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext, suppress
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Container,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -36,12 +44,12 @@ from rivya_flows.preparation.spec_file import SpecFile, spec_path
 from rivya_flows.private import as_the_user_wants
 from rivya_flows.questions.question import Answer, Question
 from rivya_flows.questions.reading_answers import checked, refuse_unfit
-from rivya_flows.queue.events import Event, PurchaseIntended, RunEnded, RunFrozen, Stamped
+from rivya_flows.queue.events import Event, PurchaseIntended, RunEnded, RunFrozen
 from rivya_flows.queue.forks import fork_of
 from rivya_flows.queue.queue import replay
 from rivya_flows.receipt.phrases import is_sandbox, uncollected
 from rivya_flows.receipt.report import RunReport, RunReporter
-from rivya_flows.runs.connect import connect_with
+from rivya_flows.runs.connect import connect
 from rivya_flows.runs.lookup import find_run, open_journal, which
 from rivya_flows.settings import Settings
 from rivya_flows.store.database import in_thread
@@ -59,14 +67,11 @@ class Caller:
     Attributes:
         sandbox: Buy from the local sandbox, also with a key. A resume buys where its run did.
         usual: Is told the seconds that a job of a step usually takes, by step, where known.
-        ask: Answers questions; None where there is no one to ask.
-        answers: What it will answer, as far as that is known before the run, by the name of the
-            question. One that cannot fit is refused before anything is bought.
-        confirm: Answers whether to buy from a real wallet; None where there is no one to ask.
+        ask, confirm: Answer questions, and whether to buy from a real wallet; None where there is no one to ask.
+        answers: What it will answer, as far as that is known before the run, by the name of the question: one
+            that cannot fit is refused before anything is bought.
         progress: Gives a context that lasts while the run executes.
-        absorb_cancel: Called after the task was cancelled, to take the cancellation back
-            (`asyncio.Task.uncancel`), so that the report of the cancelled run is returned; None
-            raises CancelledError once the report is written.
+        absorb_cancel: Takes a cancellation of the task back, so that the report is returned; None raises it.
     """
 
     settings: Settings
@@ -83,11 +88,16 @@ class Caller:
     progress: Callable[[], AbstractContextManager[None]] = nullcontext
     absorb_cancel: Callable[[], object] | None = None
 
-    def connect(self, wallet: str | None = None) -> AbstractAsyncContextManager[RunContext]:
-        """The open things of this machine, see `connect_with`."""
-        return connect_with(
-            self.runner, self.settings, sandbox=self.sandbox, wallet=wallet, notify=self.notify
-        )
+    @asynccontextmanager
+    async def connect(self, wallet: str | None = None) -> AsyncIterator[RunContext]:
+        """As `connect`, with the wallet of that name, or the key of a secret block where there is none."""
+        settings, sandbox = self.settings, self.sandbox
+        credentials = None if wallet is None else await self.runner.wallet(settings, wallet)
+        if not (sandbox or credentials):
+            settings = await self.runner.with_key(settings)
+        opened = connect(settings, sandbox=sandbox, wallet=credentials, notify=self.notify)
+        async with opened as context:
+            yield context
 
     def asker(self, reporter: RunReporter) -> Asker | None:
         """Asks the questions of a run, with its report."""
@@ -181,9 +191,7 @@ def fork_request(
 ) -> tuple[RunRequest, bool]:
     """The run that repeats a run in part, and whether it is one of the local sandbox.
 
-    It has the spec of the run as it was frozen, unless another one is given, and its inputs, labels,
-    budget and cache mode with changes. `step` and what depends on it, or ``step[key]`` and what uses it,
-    are made again though nothing of them changes.
+    `step` and what depends on it, or ``step[key]`` and what uses it, are made again though nothing changes.
     """
     with open_journal(settings) as journal:
         row = find_run(journal, name, only_read=True)
@@ -219,9 +227,7 @@ def fork_request(
 
 
 def _given_budget(frozen: RunFrozen, workflow: Workflow) -> int | None:
-    """The budget that a run was started with; None where its spec or its quote has it, or somebody agreed to a
-    price.
-    """
+    """The budget that a run was started with; None where its spec, its quote or an agreement has it."""
     given = frozen.plan.get("budget")  # of an agreement only the entry knows
     of_spec = workflow.budget and workflow.budget.credits
     return None if frozen.quote or given == of_spec or not isinstance(given, int) else given
@@ -239,59 +245,76 @@ async def execute(
     if reporter is None:
         reporter = RunReporter(context.journal, context.assets, known_run(context, run_id))
     await in_thread(reporter.follow)
-    known, heard = reporter.seq, (caller.listen, caller.rendering, caller.notify)
+    heard = (caller.listen, caller.rendering, caller.notify)
     run = Run(context, reporter, options, caller.asker(reporter), *heard)
     try:
         with caller.progress():
-            async with caller.runner.started(context.settings, caller.notify):
+            started = caller.runner.started(context.settings, caller.notify)
+            async with ended_well(run, caller.notify), started:
                 return await caller.runner.execute(run)
     except asyncio.CancelledError:
         if caller.absorb_cancel is None:
-            await in_thread(partial(end_as_cancelled, context, reporter))
             await asyncio.to_thread(reporter.write)
             raise
         caller.absorb_cancel()
-        await in_thread(partial(end_as_cancelled, context, reporter))
-    except Exception as error:
+    except Exception:
         entries = await in_thread(partial(context.journal.entries, run_id))
-        warning = warning_after_end(error, [one for one in entries if one.seq > known])
-        if warning is None:
-            if not any(isinstance(one.event, PurchaseIntended) for one in entries):
-                caller.notify("nothing was bought")
-            caller.notify(f"resume with: rivya-flows resume {run_id}")
-            raise
-        caller.notify(warning)
+        if not any(isinstance(one.event, PurchaseIntended) for one in entries):
+            caller.notify("nothing was bought")
+        caller.notify(f"resume with: rivya-flows resume {run_id}")
+        raise
     return await asyncio.to_thread(reporter.write)
 
 
-def warning_after_end(error: Exception, entries: Sequence[Stamped]) -> str | None:
-    """A warning of what failed after an execution had ended; None if it had not ended.
+@asynccontextmanager
+async def ended_well(run: Run, warn: Callable[[str], object]) -> AsyncIterator[None]:
+    """Ends a run that is cancelled before its engine began; what fails after its end is only a warning.
 
     The journal says how a run ended. A Prefect server that is gone by then changes nothing of it.
     """
-    ended = any(isinstance(entry.event, RunEnded) for entry in entries)
-    if isinstance(error, RivyaError) or not ended:
-        return None
-    reason = f"{type(error).__name__}: {error}".splitlines()[0]
-    return f"warning: Prefect may show the run as it was before its end ({reason})"
+    context, reporter = run.context, run.reporter
+    known = reporter.seq
+    try:
+        yield
+    except asyncio.CancelledError:
+        if (await in_thread(reporter.follow)).ended is None:
+            await in_thread(partial(end_as_cancelled, context.journal, run.run_id))
+        raise
+    except Exception as error:
+        new = await in_thread(partial(context.journal.entries, run.run_id, after=known))
+        ended = any(isinstance(one.event, RunEnded) for one in new)
+        if isinstance(error, RivyaError) or not ended:
+            raise
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        warn(f"warning: Prefect may show the run as it was before its end ({reason})")
 
 
-def append_events(journal: Journal, run_id: str, events: Sequence[Event]) -> None:
-    """Appends events to the journal of a run that no engine executes."""
+def append_events(
+    journal: Journal,
+    run_id: str,
+    events: Sequence[Event],
+    *,
+    after: Container[str | None] | None = None,
+) -> bool:
+    """Appends events to the journal of a run that no engine executes, with `after` only if it ended so; whether it did."""
     leases = Leases(journal.engine)
     lease = leases.acquire(run_id)
     try:
+        if after is not None:
+            state = replay(entry.event for entry in journal.entries(run_id))
+            if state.ended not in after:
+                return False
         for event in events:
             journal.append(run_id, event, lease.fence)
+        return True
     finally:
         leases.release(lease)
 
 
-def end_as_cancelled(context: RunContext, reporter: RunReporter) -> None:
-    """Writes the end of a run that was cancelled before its engine began, and wrote none."""
-    if reporter.follow().ended is None:
-        ended = RunEnded(status="cancelled", at=datetime.now(UTC))
-        append_events(context.journal, reporter.row.run_id, [ended])
+def end_as_cancelled(journal: Journal, run_id: str, after: Container[str | None] = (None,)) -> bool:
+    """Writes the cancellation of a run that no engine executes, unless it has ended otherwise; whether it did."""
+    ended = RunEnded(status="cancelled", at=datetime.now(UTC))
+    return append_events(journal, run_id, [ended], after=after)
 
 
 def run_folder(out: Path, name: str) -> Path:

@@ -55,10 +55,7 @@ _MOST_ALIKE = 500  # newest runs that a mistyped id is compared with
 
 
 def find_run(journal: Journal, name: str, *, only_read: bool = False) -> RunRow:
-    """The row of the run that a user names, with the folder that was named, if any.
-
-    Where a run is only looked at, the beginning of one id will do.
-    """
+    """The row of the run that a user names, with the folder that was named; `only_read`: or begins to name."""
     path = Path(name)
     row = journal.run(name) or (_run_in(journal, path.resolve()) if path.is_dir() else None)
     if row is not None:

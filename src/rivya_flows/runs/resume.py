@@ -47,10 +47,7 @@ class ResumeOptions(RunOptions):
 
 
 async def resume(name: str, options: ResumeOptions, caller: Caller) -> RunReport:
-    """Resumes a run and executes it to its end; buys nothing twice.
-
-    A run of the sandbox is resumed there, and one with a wallet of its own with that, as Prefect has it.
-    """
+    """Resumes a run where it bought, with its wallet, and executes it to its end; buys nothing twice."""
     async with _asked(name, options, caller) as asked:
         report = await asked.execute()
         run_id, settings = asked.reporter.row.run_id, asked.context.settings
@@ -123,11 +120,7 @@ class _Resume:
         return await execute(self.context, run_id, options, self.caller, self.reporter)
 
     def _is_done(self) -> bool:
-        """Whether the run is completed and has no more to do.
-
-        Paid results that are missing are collected in any case; failures that the spec allows are
-        bought again only where the options say so.
-        """
+        """Whether the run is completed and has no more to do: nothing to collect, to answer or to buy again."""
         options = self.options
         if self.before.ended != "completed" or self.answers:
             return False
@@ -138,11 +131,7 @@ class _Resume:
         return not (more or is_owed(self.reporter.receipt()))
 
     async def _unpaid(self) -> tuple[Unpaid | None, int | None, Estimate | None]:
-        """Why a resume buys nothing new and only collects paid results; None where it may buy.
-
-        And its new budget: as given, or what was agreed to, or None to keep the old one; and the price
-        of what is left, None where that is not asked for.
-        """
+        """Why a resume only collects paid results, if it does; its new budget, if any; the price of what is left."""
         budget, caller = self.options.budget, self.caller
         if unpaid := self.resumed.unpaid:
             return None if unpaid == "budget" else unpaid, budget, None

@@ -25,8 +25,7 @@ from rivya_flows.store.received_events import prune_received
 from rivya_flows.store.run_list import ListedRun, forget_failed_starts, listed_runs
 
 _HALF = "removed in part"  # the status of a run whose removal was interrupted
-LOOKED_UP_SECONDS = 5.0
-"""A run that found a result just before it was deleted names its media within this time."""
+LOOKED_UP_SECONDS = 5.0  # in which a run that found a result before it was deleted names its media
 
 
 def prune_store(
@@ -40,10 +39,9 @@ def prune_store(
 ) -> Pruned:
     """Deletes what only runs that ended long ago need: their media, cached results and folders.
 
-    And the results that the sandbox of the data folder made at that time, and the records of flow runs
-    that failed before their run began. Their journals stay, with all that was bought, and so do the media
-    that a younger run, a run that has not ended or is owed something, a younger result or a deployed spec
-    names. Under a day, a medium that a run downloads at this moment may be deleted.
+    And results of the sandbox and records of failed flow runs of that time. Journals stay, and the media that a
+    younger run, one that has not ended or is owed something, a younger result or a deployed spec names. Under a
+    day, a medium that a run downloads at this moment may be deleted.
     """
     limit = now - older_than
     entries = prune(assets, journal, now=now, older_than=older_than, pretend=pretend).entries
@@ -108,14 +106,7 @@ def losing(journal: Journal, assets: AssetStore, pruned: Pruned) -> tuple[Pruned
 
 @dataclass(frozen=True)
 class RemovedRun:
-    """A run that is or would be removed.
-
-    Attributes:
-        spent: Credits, which stay counted.
-        batch: The id of the batch whose row it is; None if it is no row.
-        folder: That goes with it; None if there is none on this machine.
-        media: SHA-256 of the media of the store that nothing else needs.
-    """
+    """A run that is or would be removed; `batch` is that whose row it is, `media` are those that nothing else needs."""
 
     run_id: str
     name: str
@@ -130,10 +121,7 @@ class RemovedRun:
 
 
 def removable(journal: Journal, name: str, data: Path) -> RemovedRun:
-    """What would be removed of a run, without its media; also of one whose removal was interrupted.
-
-    What it bought in a sandbox that is not in the data folder is lost.
-    """
+    """What would be removed of a run, without its media; also of one whose removal was interrupted."""
     half = journal.run(receipt_run(Path(name)) or name, removed=True)
     if half and half.folder != Path():
         spent, _ = spent_by(journal.engine, half.run_id).get(half.run_id, (0, 0))
@@ -166,7 +154,7 @@ def removable(journal: Journal, name: str, data: Path) -> RemovedRun:
 def remove_run(journal: Journal, assets: AssetStore, found: RemovedRun) -> RemovedRun:
     """Removes a run with its folder, its cached results and the media that nothing else names.
 
-    What it spent stays in reports and pools. A removal that is interrupted can be done again.
+    What it spent stays counted. A removal that is interrupted can be done again.
     """
     leases, now = Leases(journal.engine), datetime.now(UTC)
     with ExitStack() as held:

@@ -26,11 +26,7 @@ _MAX_NAME = 60  # characters of the name of a file for a client
 
 
 def sheet_of(settings: Settings, name: str) -> Path:
-    """The contact sheet of a run, see `find_run`, or of a batch; that of a run is made if it is missing.
-
-    A run of a deployment has no folder of its own: its sheet is made in the data folder, which
-    `store prune` clears. `last` is the newest run, or the batch that it belongs to.
-    """
+    """The contact sheet of a run, made if it is missing, or of a batch; `last` is the newest run, or its batch."""
     with open_journal(settings) as journal:
         of_batch = batch_runs(journal, name)
         row = of_batch[0] if of_batch else find_run(journal, name, only_read=True)
@@ -51,11 +47,7 @@ def sheet_folder(settings: Settings, row: RunRow) -> Path:
 
 
 class SharedRun(NamedTuple):
-    """A page for a client, as it was written.
-
-    Attributes:
-        smaller: What to send instead, if it is too large for a mail.
-    """
+    """A page for a client; `smaller` says what to send instead, if it is too large for a mail."""
 
     page: Path
     lacks: dict[str, str]
@@ -72,8 +64,7 @@ def share(
 ) -> SharedRun:
     """Writes one HTML file with the finished media of a run, for somebody who sees nothing else of it.
 
-    `file` is replaced if it ends in ``.html``; None is a new one in the current folder, named after spec and
-    product. Without a title it says what the run is about, and below it the title of the spec.
+    `file` None is a new one in the current folder. Without a title it says what the run is about.
     """
     if file and file.exists() and file.suffix.lower() != ".html":
         raise UsageError(f"{file} exists and is no page", "give --out a name that ends in .html")
@@ -141,11 +132,7 @@ def _megabytes(size: int) -> str:
 def compare(
     settings: Settings, named: Sequence[str], page: Path | None = None, *, shown: bool = False
 ) -> tuple[dict[str, Any], Path | None]:
-    """Two runs side by side, as their journals have them now, and the page; asks no service.
-
-    One run alone is compared with the run that it was forked from. `shown` writes a page without `page` too,
-    beside the contact sheet of the second run.
-    """
+    """Two runs side by side, or a fork beside its run, and the page, which `shown` writes without `page` too."""
     with open_journal(settings) as journal:
         rows = [find_run(journal, name, only_read=True) for name in named]
         if len(rows) == 1:

@@ -16,12 +16,12 @@ from uuid import UUID
 
 import pytest
 
+from rivya_flows.engine.stop_request import StopRequest, stopped_by
 from rivya_flows.errors import StoreError
 from rivya_flows.flows.execution import execute
 from rivya_flows.flows.questions import take_answers
 from rivya_flows.flows.recovery.automations import EVENT_PREFIX
 from rivya_flows.flows.spec_registry import flow_for_run
-from rivya_flows.flows.stopping import StopRequest, stopped_by
 from rivya_flows.flows.worker.prefect_internals import SharedRuns
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.report import RunReporter

@@ -19,6 +19,7 @@ from prefect import get_client
 from prefect.flow_engine import run_flow
 from prefect.states import AwaitingRetry
 
+from rivya_flows.engine import shown_results
 from rivya_flows.flows import campaigns, run_page
 from rivya_flows.flows.prefect_internals import send_pending
 from rivya_flows.flows.run_page import Page
@@ -28,7 +29,6 @@ from rivya_flows.store.journal import Journal
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
 from support.prefect_workers import Server
-from support.receipts import parsed
 
 pytestmark = pytest.mark.prefect
 
@@ -230,12 +230,6 @@ async def test_a_server_that_takes_no_artifacts_fails_no_run(
         assert journal.entries(run.run_id)[-2].event.kind == "run.ended"
 
 
-def test_a_page_without_a_flow_run_shows_nothing() -> None:
-    page = Page(None, "spot")  # type: ignore[arg-type]  # nothing is looked at
-    page.show_outputs(parsed({}))
-    page.show_result(None, "collect", "a", "", {})
-
-
 class Collecting:
     """A writer that draws at once what is put into it."""
 
@@ -322,7 +316,8 @@ def test_a_medium_of_a_kind_of_others_is_shown_once(monkeypatch: pytest.MonkeyPa
         "width": 9,
         "height": 9,
     }
-    monkeypatch.setattr(run_page, "known_kind", {"mirror": Mirror()}.get)
+    for module in (run_page, shown_results):
+        monkeypatch.setattr(module, "known_kind", {"mirror": Mirror()}.get)
     writer = Collecting()
     context: Any = SimpleNamespace(settings=SimpleNamespace(rivya_flows_public_url=None))
     page = Page(context, "launch", writer.put)

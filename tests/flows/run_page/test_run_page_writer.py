@@ -60,8 +60,6 @@ async def test_what_cannot_be_drawn_or_sent_is_given_up_within_bounds(server: Se
         writer.put("broken", broken)
         writer.put("good", lambda: Artifact("markdown", "seen", ""))
         writer.put("none", lambda: None)
-        while not writer.idle:
-            await asyncio.sleep(0.01)
         writer.put("stuck", stuck)
         await started.wait()
         await writer.settle(0.2)
@@ -143,10 +141,19 @@ async def test_an_artifact_is_no_event_of_its_run_and_is_written_only_if_it_chan
     @flow
     async def bare() -> str:
         writer = ArtifactWriter(uuid.UUID(here.id), logging.getLogger("tests"), again=False)
-        for words in ("same", "same", "new"):
-            writer.put("table", lambda words=words: Artifact("markdown", words, ""))  # type: ignore[misc]  # bound now
-            while not writer.idle:
-                await asyncio.sleep(0.01)
+        loop = asyncio.get_running_loop()
+        for number, words in enumerate(("same", "same", "new")):
+            written = asyncio.Event()
+
+            def draw(words: str = words) -> Artifact:
+                return Artifact("markdown", words, "")
+
+            def drawn(written: asyncio.Event = written) -> None:
+                loop.call_soon_threadsafe(written.set)
+
+            writer.put("table", draw)
+            writer.put(f"after-{number}", drawn)  # one is drawn when that before it is written
+            await written.wait()
             seen.extend(await asyncio.to_thread(lambda: artifacts(server, str(here.id))["table"]))
         await writer.settle()
         return str(here.id)

@@ -13,8 +13,7 @@ from prefect.server.utilities.user_templates import render_user_template
 
 from rivya_flows.batch.rows import Row
 from rivya_flows.batch.scheduler import Batch
-from rivya_flows.batch.summary import BatchResult, WalletChange
-from rivya_flows.flows.execution.batch_events import payload_of
+from rivya_flows.batch.summary import BatchResult, WalletChange, end_payload
 from rivya_flows.flows.notifications import notification
 from support.receipts import parsed
 
@@ -25,11 +24,11 @@ async def test_the_message_of_a_batch_over_its_budget_names_a_budget_that_covers
     refused = Row("run-2", "Desk", least=3, most=3, status="over_budget", codes=codes)
     receipt = parsed({"name": "card", "sandbox": True})
     done.receipt = receipt
-    batch = Batch((done, refused), 2)
-    result = BatchResult("b", batch, Path(), WalletChange(9, 7, 2), False)
+    batch = Batch((done, refused), 2, batch_id="b")
+    result = BatchResult(batch, Path(), WalletChange(9, 7, 2), False)
     context: Any = SimpleNamespace(settings=SimpleNamespace(rivya_flows_public_url=None))
-    payload: Any = payload_of(context, result)
-    said = "1 of 2 rows completed, 1 over the budget; 2 credits (sandbox)"
+    payload: Any = end_payload(context, result)
+    said = "1 of 2 completed, 1 over the budget; 2 credits (sandbox)"
     assert payload["markdown"].split("\n") == [
         f"**card**, batch failed: {said}",
         "* Desk: over the budget",
