@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from prefect.exceptions import TerminationSignal
+
+from rivya_flows.engine.stop_request import on_signal
 
 STOPPED = (asyncio.CancelledError, TerminationSignal)
 
@@ -42,29 +43,7 @@ def caught_terminations() -> Iterator[None]:
 
     loop.set_exception_handler(handle)
     try:
-        with _on_signal(loop, signal.SIGTERM, cancel):
+        with on_signal(loop, signal.SIGTERM, cancel):
             yield
     finally:
         loop.set_exception_handler(before)
-
-
-@contextmanager
-def _on_signal(
-    loop: asyncio.AbstractEventLoop, number: signal.Signals, call: Callable[[], None]
-) -> Iterator[None]:
-    """Calls `call` in the loop on a signal, whatever its handler does; not if a wakeup descriptor is set."""
-    reader, writer = socket.socketpair()
-    with closing(reader), closing(writer):
-        reader.setblocking(False)
-        writer.setblocking(False)
-        before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-        if before != -1:
-            signal.set_wakeup_fd(before)
-            yield
-            return
-        loop.add_reader(reader, lambda: call() if number in reader.recv(256) else None)
-        try:
-            yield
-        finally:
-            loop.remove_reader(reader)
-            signal.set_wakeup_fd(-1)

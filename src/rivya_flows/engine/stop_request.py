@@ -1,10 +1,12 @@
-"""What stops one of several runs that a process executes."""
+"""What stops a run from outside: one of several runs of a process, or a signal."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -55,3 +57,25 @@ def stoppable() -> Iterator[None]:
         request.task = None
         if request.made and task is not None:
             task.uncancel()  # what is awaited next goes on: Prefect tells its server
+
+
+@contextmanager
+def on_signal(
+    loop: asyncio.AbstractEventLoop, number: signal.Signals, call: Callable[[], None]
+) -> Iterator[None]:
+    """Calls `call` in the loop on a signal, whatever its handler does; not if a wakeup descriptor is set."""
+    reader, writer = socket.socketpair()
+    with closing(reader), closing(writer):
+        reader.setblocking(False)
+        writer.setblocking(False)
+        before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        if before != -1:
+            signal.set_wakeup_fd(before)
+            yield
+            return
+        loop.add_reader(reader, lambda: call() if number in reader.recv(256) else None)
+        try:
+            yield
+        finally:
+            loop.remove_reader(reader)
+            signal.set_wakeup_fd(-1)
