@@ -35,9 +35,7 @@ if TYPE_CHECKING:  # a run has no deployment to make
     from rivya_flows.runs.results import Receipt
 
 _OF_MODULE = {"entrypoint_type": EntrypointType.MODULE_PATH}
-_MADE_UP = re.compile(
-    "[A-Za-z]+-[A-Za-z]+"
-)  # a flow run's name by its server or the form of its UI
+_MADE_UP = re.compile("[A-Za-z]+-[A-Za-z]+")  # a flow run's name by its server or its UI
 
 WALLET = Annotated[
     RivyaCredentials | None,
@@ -80,13 +78,9 @@ class RunEndedError(RivyaError):
 
 
 class CampaignFlow(Flow[..., Coroutine[Any, Any, Any]]):
-    """The flow of a campaign; its deployments import it from `rivya_flows.flows.campaigns`.
+    """The flow of a campaign; its deployments import it from `rivya_flows.flows.campaigns`."""
 
-    Attributes:
-        run_key: Names the run within the flow run that calls; None: the place of the call does.
-    """
-
-    run_key: str | None = None
+    run_key: str | None = None  # of the run in the flow run that calls; None: by the call's place
 
     @overload  # type: ignore[override]  # its inputs have names
     def __call__(
