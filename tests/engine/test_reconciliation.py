@@ -11,6 +11,7 @@ import pytest
 
 from rivya_client.types import Generation
 from rivya_flows.cli.receipt import wallet
+from rivya_flows.engine.jobs import is_settled, seen_of
 from rivya_flows.engine.loop import reconcile_jobs
 from rivya_flows.engine.run import Run
 from rivya_flows.questions.question import Answer, Question
@@ -57,7 +58,8 @@ def at_its_end(
             ids = [str(one.task_id) for one in bought]
             async with context.leases.held("run-1") as run.lease, studio.client() as run.client:
                 ended = {one: await run.client.generations.retrieve(one) for one in ids}
-                run.seen = {one: job for one in ids if (job := seen(ended[one])) is not None}
+                known = {one: job for one in ids if (job := seen(ended[one])) is not None}
+                run.seen = {one: seen_of(job) for one, job in known.items() if is_settled(job)}
                 caplog.set_level(logging.DEBUG, "rivya_client.wire")
                 await reconcile_jobs(run)
             last = context.journal.entries("run-1")[-1].event

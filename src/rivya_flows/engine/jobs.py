@@ -30,7 +30,14 @@ from rivya_flows.errors import (
     RivyaError,
 )
 from rivya_flows.queue.actions import Collect
-from rivya_flows.queue.events import BroughtFile, Event, ItemCompleted, ItemFailed, JobEnded
+from rivya_flows.queue.events import (
+    BroughtFile,
+    Event,
+    ItemCompleted,
+    ItemFailed,
+    JobEnded,
+    JobSeen,
+)
 
 MAX_RESULT_BYTES = 2**30
 """Size of one result; a gigabyte is more than any model of the catalogue makes."""
@@ -132,7 +139,9 @@ def _settlement(run: Run, action: Collect, job: Generation) -> JobEnded:
 
 async def collect_job(run: Run, action: Collect) -> CollectedJob:
     """Wait until a job ends, then decode its results; what was downloaded is kept in any case."""
-    ended = run.seen[action.task_id] = await _ended(run, action)
+    ended = await _ended(run, action)
+    if is_settled(ended):
+        run.seen[action.task_id] = seen_of(ended)
     if ended.status == "failed":
         raise JobFailedError(ended)
     urls = ended.result.urls if ended.result else ()
@@ -143,6 +152,17 @@ async def collect_job(run: Run, action: Collect) -> CollectedJob:
         return CollectedJob(ended, tuple(await downloads.collect(urls)))
     except RivyaError as error:
         raise CollectError(ended, str(error), downloads.kept) from error
+
+
+def is_settled(job: Generation) -> bool:
+    """Whether an answer has the end of a job and its cost, which may stay 0 until it is settled."""
+    if not job.ended or job.final_credits is None:
+        return False
+    return job.status == "failed" or job.final_credits > 0 or not job.reserved_credits
+
+
+def seen_of(job: Generation) -> JobSeen:
+    return JobSeen.model_validate(job, from_attributes=True)
 
 
 async def _ended(run: Run, action: Collect) -> Generation:

@@ -13,8 +13,8 @@ from functools import partial
 from typing import Any, TypeVar, cast
 
 from rivya_client.client import RivyaClient
-from rivya_client.types import Generation
 from rivya_flows.engine.actions import events_of, notify
+from rivya_flows.engine.jobs import seen_of
 from rivya_flows.engine.run import A, Run, Runner
 from rivya_flows.errors import (
     APIStatusError,
@@ -264,8 +264,8 @@ _AT_ONCE = 16
 async def reconcile_jobs(run: Run) -> None:
     """Records what the service says about this run's jobs; free, and never fails a run."""
     asked = jobs_to_ask(run.state)
-    jobs: dict[str, Generation | None] = {
-        one: run.seen[one] for one in asked if _is_final(run.seen.get(one))
+    jobs: dict[str, events.JobSeen | None] = {
+        one: run.seen[one] for one in asked if one in run.seen
     }
     unseen = iter([one for one in asked if one not in jobs])
 
@@ -290,10 +290,7 @@ async def reconcile_jobs(run: Run) -> None:
             others = await in_thread(spent)
         pools = await in_thread(partial(Pools(engine).matching, row.labels, row.service))
     event = events.ServiceAsked(
-        jobs={
-            one: (job := jobs[one]) and events.JobSeen.model_validate(job, from_attributes=True)
-            for one in asked
-        },
+        jobs={one: jobs[one] for one in asked},
         others=sum(one.most for one in others),
         other_runs=others[: events.MOST_OTHER_RUNS],
         pools=pools,
@@ -302,16 +299,9 @@ async def reconcile_jobs(run: Run) -> None:
     run.reporter.record(await in_thread(append), state)
 
 
-def _is_final(job: Generation | None) -> bool:
-    """Whether an answer has the end of a job and its cost, which may stay 0 until it is settled."""
-    if job is None or not job.ended or job.final_credits is None:
-        return False
-    return job.status == "failed" or job.final_credits > 0 or not job.reserved_credits
-
-
-async def _job(client: RivyaClient, task_id: str) -> Generation | None:
+async def _job(client: RivyaClient, task_id: str) -> events.JobSeen | None:
     try:
-        return await client.generations.retrieve(task_id)
+        return seen_of(await client.generations.retrieve(task_id))
     except APIStatusError as error:
         if error.status == 404:
             return None

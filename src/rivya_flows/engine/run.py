@@ -16,7 +16,6 @@ from rivya_client.client import RivyaClient
 from rivya_client.errors import JobTimeoutError
 from rivya_client.job_durations import Watched
 from rivya_client.retries import RetryPolicy
-from rivya_client.types import Generation
 from rivya_flows.engine.cache import Reuse
 from rivya_flows.engine.job_waits import HeldSlots, JobWakes
 from rivya_flows.engine.run_context import RunContext, WalletCredentials
@@ -24,7 +23,7 @@ from rivya_flows.engine.signing import Signing
 from rivya_flows.errors import APIError, StoreUnreachableError, UsageError
 from rivya_flows.questions.question import Answer, Question
 from rivya_flows.queue.actions import Buy, Collect, UploadMedium, Work
-from rivya_flows.queue.events import Event, ItemFailed, RunResumed, Unpaid
+from rivya_flows.queue.events import Event, ItemFailed, JobSeen, RunResumed, Unpaid
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.report import RunReport, RunReporter
 from rivya_flows.settings import Settings
@@ -137,7 +136,7 @@ class Run:
     conflict_seconds: float = 60.0
     conflict_pause_seconds: float = 2.0
     clock: Callable[[], datetime] = now
-    seen: dict[str, Generation] = field(default_factory=dict)
+    seen: dict[str, JobSeen] = field(default_factory=dict)
     watched: dict[str, Watched] = field(default_factory=dict)
     accepted: dict[str, float] = field(default_factory=dict)
     downloads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_DOWNLOADS))
