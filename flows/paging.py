@@ -19,8 +19,7 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import TaskRunSort
 
 PAGE = 200
-UNFINISHED = (StateType.PENDING, StateType.RUNNING)
-"""States of a task run that has begun and not ended."""
+UNFINISHED = (StateType.PENDING, StateType.RUNNING)  # of a task run that has begun
 
 T = TypeVar("T")
 

@@ -98,6 +98,21 @@ RUN_COUNT_LABEL = "prefect.run-count"
 """The label of a flow run's events that counts its executions, as a string: server/models/events.py."""
 
 
+async def is_on_sqlite(client: PrefectClient, flow: str) -> bool:
+    """Whether a server that has this flow keeps its rows in SQLite, which its settings hide.
+
+    A backslash in a pattern escapes the next character in PostgreSQL, and is a character in SQLite.
+    Read from server/schemas/filters.py, `FlowFilterName`. If it changes, doctor overlooks SQLite.
+    """
+    from prefect.client.schemas.filters import FlowFilter
+
+    async def found(pattern: str) -> bool:
+        named = FlowFilter.model_validate({"name": {"like_": pattern}})
+        return bool(await client.read_flows(flow_filter=named, limit=1))
+
+    return await found(flow) and not await found(flow.replace("-", r"\-"))
+
+
 def made_by(run: FlowRun, schedules: Iterable[DeploymentSchedule]) -> DeploymentSchedule | None:
     """The schedule that made a flow run, also by its slug: deploying again may give it another id. None: no such.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from prefect import get_run_logger
 
-from rivya_client.printable import one_line, printable
+from rivya_flows.engine.run_log import CleanedLines
 from rivya_flows.flows.prefect_internals import ROUTINE_LINES
 
 
@@ -21,20 +21,5 @@ def clean_logs() -> None:
     """Keeps control characters and routine lines out of what this process logs of flow runs."""
     for name, routine in ROUTINE_LINES.items():
         logger = logging.getLogger(name)
-        if not any(isinstance(one, _Cleaned) for one in logger.filters):
-            logger.addFilter(_Cleaned(routine))
-
-
-class _Cleaned(logging.Filter):
-    """Makes each record safe to print, Prefect's own too, which quote prompts; drops routine lines."""
-
-    def __init__(self, routine: tuple[str, ...]) -> None:
-        super().__init__()
-        self._routine = routine
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        message = record.getMessage()
-        record.msg, record.args = one_line(message), ()
-        if record.exc_info and not record.exc_text:
-            record.exc_text = printable(logging.Formatter().formatException(record.exc_info))
-        return not message.startswith(self._routine)
+        if not any(isinstance(one, CleanedLines) for one in logger.filters):
+            logger.addFilter(CleanedLines(routine))

@@ -20,8 +20,7 @@ from rivya_flows.receipt.run_page import GroupRow
 MOST_SINGLE = 50
 """A step with more items has task runs for groups of them. Source: measured, docs/reference/run-page.md."""
 
-GROUP = 100
-"""Items of one group."""
+GROUP = 100  # items
 
 _MOST_NAMED = 3
 

@@ -18,6 +18,7 @@ from prefect.exceptions import ObjectNotFound
 from rivya_flows.doctor.checks import Check, ok, problem, warning
 from rivya_flows.flows.deployment.work_pools import WAKER_NAME, machines_of, workers_online
 from rivya_flows.flows.paging import read_deployments
+from rivya_flows.flows.prefect_internals import LEASES_ON_DISK, is_on_sqlite
 from rivya_flows.flows.questions import WAKER
 from rivya_flows.flows.recovery.automations import missing_automations
 from rivya_flows.flows.recovery.waker import SWEEP
@@ -29,8 +30,7 @@ from rivya_flows.store.run_list import last_sweep
 from rivya_flows.store.shared_store_checks import shown_url, this_machine, unshared
 
 _DEPLOY = "deploy with `rivya-flows deploy`, or start `rivya-flows up`"
-_BATCH = 50
-_MANY = 2
+_BATCH, _MANY = 50, 2  # task runs, workers
 _SILENT = timedelta(minutes=20)  # a sweep, and what it may take
 
 
@@ -91,6 +91,7 @@ async def _server_settings(client: PrefectClient, workers: int) -> list[Check]:
     except Exception:  # Prefect Cloud and some proxies do not serve them
         return [ok("the server does not show them")]
     recorder = server.get("services", {}).get("task_run_recorder", {})
+    leases = server.get("concurrency", {}).get("lease_storage")
     broker = str(server.get("events", {}).get("messaging_broker") or "")
     found = []
     if int(recorder.get("batch_size") or 1) < _BATCH:
@@ -100,11 +101,13 @@ async def _server_settings(client: PrefectClient, workers: int) -> list[Check]:
         )
         words = "the task run recorder is not batched: it lags, and rows can be lost"
         found.append(warning(words, hint))
+    if workers and leases != LEASES_ON_DISK and await is_on_sqlite(client, WAKER):
+        words = "its database is SQLite: it refuses requests while it writes, and runs get lost"
+        hint = "use PostgreSQL, as in docs/how-to/operations.md, or the server of `rivya-flows up`"
+        found.append(problem(words, hint))
     if workers >= _MANY and "memory" in broker:
         words = f"messages are kept in memory, with {workers} workers: many at once are dropped"
-        hint = (
-            "use Redis: `rivya-flows up --redis URL`, or the settings of docs/how-to/operations.md"
-        )
+        hint = "use Redis: `rivya-flows up --redis URL`, or as docs/how-to/operations.md says"
         found.append(warning(words, hint))
     fine = ok("recorder batched" + ("" if "memory" in broker else ", messages on Redis"))
     return found or [fine]

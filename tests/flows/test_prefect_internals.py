@@ -430,6 +430,14 @@ async def test_a_flow_run_asks_the_server_for_nothing_in_the_event_loop_of_its_p
     assert await _asked_in_the_loop(block_id, monkeypatch) == []
 
 
+@pytest.mark.prefect
+async def test_a_server_on_sqlite_is_known_from_its_answers(prefect_server: str) -> None:
+    async with get_client() as client:
+        await client.create_flow_from_name("has-a-hyphen")
+        assert await internals.is_on_sqlite(client, "has-a-hyphen")
+        assert not await internals.is_on_sqlite(client, "is-not-there")
+
+
 async def test_the_servers_schedules_take_the_fields_of_the_clients() -> None:
     begin = datetime(2026, 11, 30, tzinfo=UTC)
     for schedule in (

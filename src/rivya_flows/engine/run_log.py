@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from rivya_client.printable import one_line, printable
 from rivya_flows.engine.run import Listener, Rendering
 from rivya_flows.errors import APIError, RateLimitError
 from rivya_flows.plans.names import short_label
@@ -150,3 +151,18 @@ class ServiceOutage:
             self._tell(
                 f"no news of jobs that were bought: {error}; they go on there, and this run asks again"
             )
+
+
+class CleanedLines(logging.Filter):
+    """Makes each record safe to print, also those of others, which quote prompts; drops routine lines."""
+
+    def __init__(self, routine: tuple[str, ...]) -> None:
+        super().__init__()
+        self._routine = routine
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        record.msg, record.args = one_line(message), ()
+        if record.exc_info and not record.exc_text:
+            record.exc_text = printable(logging.Formatter().formatException(record.exc_info))
+        return not message.startswith(self._routine)

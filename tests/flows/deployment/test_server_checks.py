@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Any
 from unittest.mock import AsyncMock, Mock
 from uuid import uuid4
 
@@ -12,6 +13,8 @@ from prefect.client.schemas.objects import Worker, WorkerStatus, WorkPool
 
 from rivya_flows.flows.deployment.server_checks import _pool, _server_settings, server_checks
 from rivya_flows.flows.paging import PAGE
+from rivya_flows.flows.prefect_internals import LEASES_ON_DISK
+from rivya_flows.flows.questions import WAKER
 from rivya_flows.preparation.deploy_blocks import OWNER_TAG
 from rivya_flows.settings import read_settings
 from support.prefect_workers import Server
@@ -55,10 +58,43 @@ async def test_a_pool_of_the_type_process_is_a_warning(pool_type: str, status: s
 async def test_settings_of_a_server_that_lose_rows_or_messages_are_warnings(
     recorder: dict[str, int], broker: str, workers: int, statuses: list[str]
 ) -> None:
-    server = {"services": {"task_run_recorder": recorder}, "events": {"messaging_broker": broker}}
-    client = Mock(request=AsyncMock(return_value=Mock(json=lambda: {"server": server})))
-    found = await _server_settings(client, workers)
-    assert [check.status for check in found] == statuses
+    found = await checked({"task_run_recorder": recorder}, broker, LEASES_ON_DISK, workers)
+    assert found == statuses
+
+
+@pytest.mark.parametrize(
+    ("escapes", "leases", "workers", "statuses"),
+    [
+        (False, "prefect.server.concurrency.lease_storage.memory", 1, ["problem"]),
+        (False, "prefect.server.concurrency.lease_storage.memory", 0, ["ok"]),
+        (False, LEASES_ON_DISK, 1, ["ok"]),  # of `up`, which lets transactions take turns
+        (True, "prefect_redis.lease_storage", 1, ["ok"]),  # PostgreSQL
+    ],
+)
+async def test_a_server_on_sqlite_under_a_worker_is_a_problem_unless_it_is_that_of_up(
+    escapes: bool, leases: str, workers: int, statuses: list[str]
+) -> None:
+    services = {"task_run_recorder": {"batch_size": 100}}
+    assert await checked(services, "redis", leases, workers, escapes=escapes) == statuses
+
+
+async def checked(
+    services: dict[str, Any], broker: str, leases: str, workers: int, *, escapes: bool = True
+) -> list[str]:
+    """The statuses of a server with these settings, whose database escapes by a backslash or does not."""
+
+    async def read_flows(*, flow_filter: Any, limit: int) -> list[str]:
+        pattern = flow_filter.name.like_
+        return [WAKER] if escapes or "\\" not in pattern else []
+
+    server = {
+        "services": services,
+        "events": {"messaging_broker": broker},
+        "concurrency": {"lease_storage": leases},
+    }
+    answer = AsyncMock(return_value=Mock(json=lambda: {"server": server}))
+    client = Mock(request=answer, read_flows=read_flows)
+    return [check.status for check in await _server_settings(client, workers)]
 
 
 @pytest.mark.prefect
