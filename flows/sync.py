@@ -68,11 +68,21 @@ async def connected(otherwise: str = "") -> AsyncIterator[PrefectClient]:
     """A client of the server; `UsageError`, whose hint ends so, if that does not answer or refuses a request."""
     with refusals("prefect"):
         async with get_client() as client:
-            if problem := await health_problem(client):
+            problem = await health_problem(client)
+            if problem is None:
+                try:
+                    await (
+                        client.api_version()
+                    )  # its health asks for no password, and any page may answer
+                except Exception as error:
+                    problem = error
+            if problem:
                 url = shown_url(str(client.api_url).rstrip("/"))
                 answer = getattr(problem, "response", None)
                 if answer is None:
-                    hint = f"start it, or set PREFECT_API_URL to a running one{otherwise}"
+                    hint = (
+                        f"start it, or set PREFECT_API_URL, which ends in /api, to one{otherwise}"
+                    )
                     raise UsageError(f"no Prefect server answers at {url}", hint) from problem
                 words, status = f"{url} answers with HTTP", answer.status_code
                 raise UsageError(f"{words} {status}", password_hint(status) + otherwise)

@@ -6,16 +6,14 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import prefect
-from packaging.version import Version
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import WorkerStatus
 from prefect.exceptions import ObjectNotFound
 
-from rivya_flows.doctor.checks import Check, ok, problem, warning
+from rivya_flows.doctor.checks import Check, ok, problem, sweep_check, warning
 from rivya_flows.flows.deployment.work_pools import WAKER_NAME, machines_of, workers_online
 from rivya_flows.flows.paging import read_deployments
 from rivya_flows.flows.prefect_internals import LEASES_ON_DISK, is_on_sqlite
@@ -31,14 +29,13 @@ from rivya_flows.store.shared_store_checks import shown_url, this_machine, unsha
 
 _DEPLOY = "deploy with `rivya-flows deploy`, or start `rivya-flows up`"
 _BATCH, _MANY = 50, 2  # task runs, workers
-_SILENT = timedelta(minutes=20)  # a sweep, and what it may take
 
 
 async def server_checks(settings: Settings) -> AsyncIterator[Check]:
     """Check the server that Prefect in this process speaks to."""
     async with connected() as client:
         version = await client.api_version()
-        if Version(version).release[:2] < Version(prefect.__version__).release[:2]:
+        if _minor(version) < _minor(prefect.__version__):
             words = f"version {version}, older than Prefect {prefect.__version__} here"
             yield problem(words, "update the server")
         else:
@@ -56,6 +53,10 @@ async def server_checks(settings: Settings) -> AsyncIterator[Check]:
             yield replace(await _sharing(settings, pool), name="sharing")
         yield replace(await _automations(), name="automations")
         yield replace(await _waker(client, settings), name="waker")
+
+
+def _minor(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
 
 
 async def _pool(client: PrefectClient, pool: str, *, used: bool) -> tuple[Check, int]:
@@ -88,10 +89,11 @@ async def _server_settings(client: PrefectClient, workers: int) -> list[Check]:
     try:
         answer = await client.request("GET", "/admin/settings")
         server: Mapping[str, Any] = answer.json().get("server", {})
+        leases = server.get("concurrency", {}).get("lease_storage")
+        sqlite = workers and leases != LEASES_ON_DISK and await is_on_sqlite(client, WAKER)
     except Exception:  # Prefect Cloud and some proxies do not serve them
         return [ok("the server does not show them")]
     recorder = server.get("services", {}).get("task_run_recorder", {})
-    leases = server.get("concurrency", {}).get("lease_storage")
     broker = str(server.get("events", {}).get("messaging_broker") or "")
     found = []
     if int(recorder.get("batch_size") or 1) < _BATCH:
@@ -101,7 +103,7 @@ async def _server_settings(client: PrefectClient, workers: int) -> list[Check]:
         )
         words = "the task run recorder is not batched: it lags, and rows can be lost"
         found.append(warning(words, hint))
-    if workers and leases != LEASES_ON_DISK and await is_on_sqlite(client, WAKER):
+    if sqlite:
         words = "its database is SQLite: it refuses requests while it writes, and runs get lost"
         hint = "use PostgreSQL, as in docs/how-to/operations.md, or the server of `rivya-flows up`"
         found.append(problem(words, hint))
@@ -145,20 +147,4 @@ async def _waker(client: PrefectClient, settings: Settings) -> Check:
         )
     with closing(Journal(settings.store_url)) as journal:
         swept = last_sweep(journal.engine)
-    return sweep_check(settings, found.created, swept, time.time())
-
-
-def sweep_check(
-    settings: Settings, made: datetime | None, swept: float | None, now: float
-) -> Check:
-    """The check of the waker's last sweep; `swept` and `now` in Unix seconds, None: it never swept."""
-    begun = made.timestamp() if made else 0.0
-    if now - max(begun, swept or 0.0) > _SILENT.total_seconds():
-        ago = f"{(now - swept) / 60:.0f} minutes ago" if swept else "never"
-        return problem(
-            f"its last sweep of this store: {ago}, and it sweeps every {SWEEP.seconds // 60} minutes",
-            f"see the runs of {WAKER} in Prefect; its workers need the store of this machine,"
-            f" {shown_url(settings.store_url)}",
-        )
-    last = f"; last sweep {datetime.fromtimestamp(swept, UTC):%H:%M} UTC" if swept else ""
-    return ok(f"deadlines of questions are enforced{last}")
+    return sweep_check(shown_url(settings.store_url), found.created, swept, time.time(), SWEEP)

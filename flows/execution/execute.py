@@ -341,7 +341,7 @@ async def _execute(run: Run, workflow: Workflow, *, driven: bool) -> RunReport:
     """Executes a run, or shows it if it ended and Prefect does not know that yet."""
     state = await in_thread(run.reporter.follow)
     if state.ended is not None:
-        receipt = run.reporter.receipt()
+        receipt = await in_thread(run.reporter.receipt)
         match state.ended:
             case "completed":  # else a process died before it compared the books
                 shown = receipt.agreement is not None and not is_owed(receipt)

@@ -95,13 +95,16 @@ async def _slot(client: PrefectClient, names: list[str], logger: Logger) -> Asyn
     lease = await _take(client, names, logger)
 
     async def renew() -> None:
+        lost = False
         while True:
             await asyncio.sleep(RENEW_SECONDS)
             try:
                 await client.renew_concurrency_lease(lease, LEASE_SECONDS)
+                lost = False
             except Exception as error:
                 words = "the run's slot was not renewed, and another run may take it: %s"
-                logger.warning(words, error)
+                logger.log(logging.DEBUG if lost else logging.WARNING, words, error)
+                lost = True
 
     renewing = asyncio.create_task(renew())
     try:

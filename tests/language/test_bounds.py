@@ -112,8 +112,10 @@ def test_check_of_any_text_ends_within_its_bounds(text: str) -> None:
     check_within_bounds(text)
 
 
-def test_text_of_aliases_counts_as_often_as_it_is_used() -> None:
-    text = f"{HEAD}x-a: &a {'x' * 500_000}\nx-b: [{'*a, ' * 17}*a]\n{STEPS}"
+@pytest.mark.parametrize("value", ["{long}", '{{? "{long}" : 1}}'], ids=["value", "key"])
+def test_text_of_aliases_counts_as_often_as_it_is_used(value: str) -> None:
+    anchored = value.format(long="x" * 500_000)
+    text = f"{HEAD}x-a: &a {anchored}\nx-b: [{'*a, ' * 17}*a]\n{STEPS}"
     _, problems = check(text, file="spec.yaml", catalogue=shipped())
     assert [one.code for one in problems] == ["too-large"]
     assert "more than 8,388,608 characters" in problems[0].message

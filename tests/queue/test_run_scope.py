@@ -156,3 +156,16 @@ steps:
     assert statuses(run)["standin"] == "completed"
     run = run_of(outer, NaiveService(), includes={"standin.yaml": inner})
     assert statuses(run)["standin"] == "skipped"
+
+
+def test_the_credits_of_an_include_are_those_of_its_own_steps() -> None:
+    part = "version: 1\nname: part\nsteps:\n  still: {uses: generate, with: {model: z-image, prompt: a lamp}}\n"
+    text = """
+version: 1
+name: whole
+steps:
+  a: {uses: include, with: {spec: part.yaml}}
+  a__b: {uses: include, with: {spec: part.yaml}}
+"""
+    run = run_of(text, NaiveService(), {"part.yaml": part})
+    assert [fields_of(run.state, name)["credits"] for name in ("a", "a__b")] == [1, 1]

@@ -302,6 +302,17 @@ def test_a_report_made_while_the_run_goes_on_has_receipt_and_state_of_one_entry(
     assert made.model_dump(exclude={"outputs"}) == again.receipt.model_dump(exclude={"outputs"})
 
 
+def test_a_journal_that_lost_what_was_written_to_it_is_an_error(
+    store: AssetStore, tmp_path: Path
+) -> None:
+    events = [entry.event for entry in finished(pictures(store, tmp_path))]
+    with closing(Journal(f"sqlite:///{tmp_path / 'journal.sqlite'}")) as journal:
+        reporter = followed(journal, store, tmp_path)
+        reporter.record(Stamped(2, 1.0, events[1]), reporter.follow())
+        with pytest.raises(StoreError, match="has lost entries"):
+            reporter.write()
+
+
 def test_a_copy_that_was_made_for_an_earlier_report_is_left_alone(
     store: AssetStore, tmp_path: Path
 ) -> None:

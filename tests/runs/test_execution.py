@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,25 @@ async def test_a_cancelled_run_ends_so_and_its_report_is_returned_where_that_is_
 
     report = await executed(studio, work, absorb_cancel=task.uncancel)
     assert report.status == "cancelled"
+
+
+async def test_a_run_that_is_cancelled_twice_before_its_engine_begins_ends_as_cancelled(
+    studio: Studio,
+) -> None:
+    begun = asyncio.Event()
+
+    async def wait() -> None:
+        begun.set()
+        await asyncio.sleep(3600)
+
+    run = asyncio.create_task(executed(studio, wait))
+    await begun.wait()
+    run.cancel()
+    await asyncio.sleep(0)
+    run.cancel()
+    with suppress(asyncio.CancelledError):
+        await run
+    assert studio.receipt("run-1")["status"] == "cancelled"
 
 
 async def test_a_cancellation_that_nothing_absorbs_is_raised_after_the_report(

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Literal
 
@@ -381,3 +382,21 @@ def _routes(paths: Any) -> set[str]:
         for method in operations
         if method in _METHODS
     }
+
+
+_SILENT_SWEEPS = 4 / 3  # a sweep, and what it may take
+
+
+def sweep_check(
+    store: str, made: datetime | None, swept: float | None, now: float, every: timedelta
+) -> Check:
+    """The check of the waker's last sweep; `swept` and `now` in Unix seconds, None: it never swept."""
+    begun = made.timestamp() if made else 0.0
+    if now - max(begun, swept or 0.0) > _SILENT_SWEEPS * every.total_seconds():
+        ago = f"{(now - swept) / 60:.0f} minutes ago" if swept else "never"
+        return problem(
+            f"its last sweep of this store: {ago}, and it sweeps every {every.seconds // 60} minutes",
+            f"see its runs in Prefect; its workers need the store of this machine, {store}",
+        )
+    last = f"; last sweep {datetime.fromtimestamp(swept, UTC):%H:%M} UTC" if swept else ""
+    return ok(f"deadlines of questions are enforced{last}")

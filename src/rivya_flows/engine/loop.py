@@ -288,6 +288,7 @@ async def reconcile_jobs(run: Run) -> None:
         if (credits_of(state).unexplained or 0) > 0:
             spent = partial(spent_by_others, engine, run.run_id, state.service, state.wallet)
             others = await in_thread(spent)
+    with suppress(StoreError):
         pools = await in_thread(partial(Pools(engine).matching, row.labels, row.service))
     event = events.ServiceAsked(
         jobs={one: jobs[one] for one in asked},

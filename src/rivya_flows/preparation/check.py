@@ -234,8 +234,7 @@ def _overwrite(path: Path, before: str, text: str) -> None:
         if real.read_bytes() != before.encode():
             words = f"{path}: changed while it was checked, so nothing is fixed"
             raise UsageError(words, "fix it again")
-        write_whole(real, text)
-        real.chmod(mode)
+        write_whole(real, text, mode)
     except (OSError, StoreError) as error:
         hint = "check the folder, then fix it again"
         raise UsageError(f"{path}: cannot be written: {error}", hint) from error

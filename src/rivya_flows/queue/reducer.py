@@ -215,7 +215,10 @@ def cap_asked(key: str) -> int:
 
 def _purchase(state: State, event: events.OfPurchase) -> None:
     item = state.item(event.step, event.key)
-    bought, before = next(one for one in item.purchases if one.n == event.n), item.alternative
+    bought = next((one for one in item.purchases if one.n == event.n), None)
+    if bought is None:
+        return
+    before = item.alternative
 
     def closed(**changes: Any) -> ItemState:
         return item.with_purchase(bought._replace(**changes))

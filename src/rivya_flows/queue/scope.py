@@ -51,10 +51,16 @@ def fields_of(state: State, name: str) -> dict[str, Any]:
         step.fields.update(step_fields(step))
     fields = dict(step.fields)
     if name in state.plan.spaces:
+        inside = {one.id for one in state.plan.spaces.values() if _is_inside(one, name)}
         steps = state.steps.values()
-        inside = (one for one in steps if f"{one.planned.space}__".startswith(f"{name}__"))
-        fields["credits"] = sum(one.tally.spent for one in inside)
+        fields["credits"] = sum(one.tally.spent for one in steps if one.planned.space in inside)
     return fields
+
+
+def _is_inside(space: Space | None, name: str) -> bool:
+    while space is not None and space.id != name:
+        space = space.outer
+    return space is not None
 
 
 def known_scope(state: State, planned: PlannedStep, *, steps: bool = True) -> dict[str, Any]:

@@ -152,6 +152,7 @@ class RunReporter:
 
     def _read(self) -> tuple[History, State]:
         """Copies of the history and of the state after all of it."""
+        lagged = False
         while True:
             new = self._journal.entries(self.row.run_id, after=self._replayed)
             with self._following:  # not while it reads, since `record` must not wait for a disk
@@ -168,6 +169,12 @@ class RunReporter:
                     self._replayed = new[-1].seq
                 if self._replayed >= self._history.seq:  # nothing was recorded after it was read
                     return self._history.copy(), self._state.copy()
+            if lagged and not new:
+                raise StoreError(
+                    f"the journal of {self.row.run_id} has lost entries that were written to it",
+                    "restore the store, then resume the run",
+                )
+            lagged = True
 
     def write(self) -> RunReport:
         """The report of the run as far as its journal goes; waits for disks, so call it in a thread.
@@ -367,8 +374,11 @@ def _distinct(copies: dict[str, Path]) -> dict[str, Path]:
     return result
 
 
-def write_whole(path: Path, text: Iterable[str]) -> None:
-    """Writes a text, or the parts of one, to a file atomically; it is on disk when this returns."""
+def write_whole(path: Path, text: Iterable[str], mode: int | None = None) -> None:
+    """Writes a text, or the parts of one, to a file atomically; it is on disk when this returns.
+
+    None as its mode: as private as its folder.
+    """
     partial = path.with_name(f".{uuid.uuid4().hex}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -377,7 +387,10 @@ def write_whole(path: Path, text: Iterable[str]) -> None:
             file.writelines([text] if isinstance(text, str) else text)
             file.flush()
             os.fsync(file.fileno())
-        as_private_as_its_folder(partial)
+        if mode is None:
+            as_private_as_its_folder(partial)
+        else:
+            partial.chmod(mode)
         partial.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):

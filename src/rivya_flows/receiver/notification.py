@@ -76,7 +76,7 @@ class NotificationDispatcher:
 
     async def _pass_on(self, batch: list[JobNotification]) -> None:
         waited, pause = 0.0, _FIRST_PAUSE
-        while not await self._try(batch):
+        while not await self._try(batch, again=waited > 0):
             if waited >= PATIENCE_SECONDS:
                 dropped = "%d webhook events were dropped: they could not be passed on"
                 _log.warning(dropped, len(batch))
@@ -89,10 +89,11 @@ class NotificationDispatcher:
             if self._waiting and self._waiting[0] is notification:
                 self._waiting.popleft()
 
-    async def _try(self, batch: list[JobNotification]) -> bool:
+    async def _try(self, batch: list[JobNotification], *, again: bool = False) -> bool:
         try:
             await self.emit(batch)
         except Exception as error:  # of any kind: notifications only save time
-            _log.warning("webhook events cannot be passed on: %s", type(error).__name__)
+            if not again:
+                _log.warning("webhook events cannot be passed on: %s", type(error).__name__)
             return False
         return True

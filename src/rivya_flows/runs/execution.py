@@ -274,11 +274,15 @@ async def ended_well(run: Run, warn: Callable[[str], object]) -> AsyncIterator[N
     """
     context, reporter = run.context, run.reporter
     known = reporter.seq
+
+    def end() -> None:
+        if reporter.follow().ended is None:
+            end_as_cancelled(context.journal, run.run_id)
+
     try:
         yield
     except asyncio.CancelledError:
-        if (await in_thread(reporter.follow)).ended is None:
-            await in_thread(partial(end_as_cancelled, context.journal, run.run_id))
+        await in_thread(end)  # one call, which a second cancellation does not divide
         raise
     except Exception as error:
         new = await in_thread(partial(context.journal.entries, run.run_id, after=known))

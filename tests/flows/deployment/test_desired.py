@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -117,6 +119,28 @@ def test_a_server_that_does_not_answer_is_told_without_its_password(
     assert said.code == 2
     assert f"no Prefect server answers at http://me:***@127.0.0.1:{port}/api" in said.err
     assert "hushed" not in said.out + said.err
+
+
+def test_a_server_that_is_not_prefect_is_refused_with_what_its_address_needs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>")
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{server.server_port}")
+        said = Terminal(capsys)("deploy", put(tmp_path, "first"))
+        server.shutdown()
+    assert said.code == 2
+    assert f"no Prefect server answers at http://127.0.0.1:{server.server_port}" in said.err
+    assert "which ends in /api" in said.err
 
 
 def test_problems_of_all_specs_are_told_at_once(tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.doctor.checks import Check
+from rivya_flows.doctor.checks import Check, sweep_check
 from rivya_flows.flows.deployment.deploy import deploy
 from rivya_flows.flows.deployment.desired import DeployOptions
-from rivya_flows.flows.deployment.server_checks import server_checks, sweep_check
+from rivya_flows.flows.deployment.server_checks import server_checks
 from rivya_flows.flows.deployment.work_pools import WAKER_NAME, deploy_waker, ensure_work_pool
+from rivya_flows.flows.recovery.waker import SWEEP
 from rivya_flows.settings import read_settings
 from support.prefect_workers import Server, eventually, without_waker
 
@@ -154,5 +155,5 @@ def test_doctor_wants_a_sweep_every_quarter_of_an_hour(
 ) -> None:
     noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
     at = noon.timestamp() - swept * 60 if swept else None
-    check = sweep_check(read_settings(), noon - timedelta(minutes=made), at, noon.timestamp())
+    check = sweep_check("the store", noon - timedelta(minutes=made), at, noon.timestamp(), SWEEP)
     assert (check.status, words in check.message) == (status, True)

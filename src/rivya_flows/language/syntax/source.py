@@ -178,8 +178,11 @@ class _Builder:
                 self._take(part.end - part.mark.index, mark)
             else:
                 self._take(0, mark)
-                held = part.pairs.values() if isinstance(part, Mapping) else ()
-                waiting += part.members if isinstance(part, Sequence) else [one for _, one in held]
+                held = part.pairs if isinstance(part, Mapping) else {}
+                for name in held:
+                    self._take(len(name), mark)
+                members = part.members if isinstance(part, Sequence) else []
+                waiting += [*members, *(one for _, one in held.values())]
         return node
 
     def _place(self, node: Node, anchor: str | None = None) -> None:

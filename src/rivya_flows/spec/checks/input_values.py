@@ -8,7 +8,6 @@ from typing import Any
 
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.resolve import is_computed
-from rivya_flows.language.expressions.values import is_number
 from rivya_flows.language.inputs import SIZED, fit, hint_for
 from rivya_flows.language.syntax import tree
 from rivya_flows.language.syntax.patterns import MAX_PARTS_OF_ALL, parts_of, pattern_error
@@ -41,13 +40,19 @@ def check_declarations(
             report.add((*path, "default"), "expression-not-allowed", message, "write the value")
             continue
         try:
-            names_file = "file" in (declared.type, declared.of) and not is_number(default)
-            if folder is None and names_file:
+            if folder is None and _names_files(declared, default):
                 continue  # files are checked only if the folder is known
             fit(declared, default, root=folder, inside=True)
         except ValueError as error:
             hint = hint_for(declared)
             report.add((*path, "default"), "wrong-default", f"invalid default: {error}", hint)
+
+
+def _names_files(declared: Input, default: Any) -> bool:
+    """Whether a default may name files, by its type."""
+    if declared.type == "list":
+        return declared.of == "file" and isinstance(default, list)
+    return declared.type == "file" and isinstance(default, str | dict)
 
 
 def _check_declaration(declared: Input, path: tree.Path, report: DiagnosticCollector) -> bool:
