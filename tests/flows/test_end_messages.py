@@ -312,17 +312,17 @@ def test_a_crash_that_nothing_follows_a_late_run_and_a_silent_waker_are_told_onc
         server, "sweep", RUNNING, ("COMPLETED", "Completed", ""), flow_name=WAKER
     )
     subjects: Counter[str] = Counter()
-    while len(subjects) < 3:
+    first = {"late 0 late", "dead crashed: its process ended", "rivya-flows: the waker is silent"}
+    while not first <= subjects.keys():
         subject, _, body = told.get(timeout=PATIENCE).partition("\n\n")
         subjects[subject] += 1
     last = without_process(server, "the last", RUNNING, ("FAILED", "Failed", "enough"))
     while last not in body:
         subject, _, body = told.get(timeout=PATIENCE).partition("\n\n")
         subjects[subject] += 1
-    assert subjects == {
-        "late 0 late": 1,
-        "dead crashed: its process ended": 1,
-        "rivya-flows: the waker is silent": 1,
-        "the last failed: enough": 1,
-    }
+    # On a busy machine, runs of other tests are late too.
+    others = [subject for subject in subjects if subject.endswith(" late") and subject not in first]
+    for subject in others:
+        del subjects[subject]
+    assert subjects == {**dict.fromkeys(first, 1), "the last failed: enough": 1}
     assert server.state(sweep)["type"] == "COMPLETED"

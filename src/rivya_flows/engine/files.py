@@ -8,18 +8,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from rivya_client.mime_types import MediaKind, suffix_of
 from rivya_client.types import File
 from rivya_cut.results import Probe
 from rivya_flows.assets import Asset
-from rivya_flows.engine.run import Run
 from rivya_flows.errors import LostMediumError
 from rivya_flows.media.decoding import draw_poster, probe, probed
 from rivya_flows.queue.actions import UploadMedium
 from rivya_flows.steps.function import remote_file
 from rivya_flows.store.assets import AssetStore, file_hash
+
+if TYPE_CHECKING:  # `check` keeps media too, and needs no client
+    from rivya_flows.engine.run import Run
 
 MAX_FETCH_BYTES = 100 * 2**20
 _AT_ONCE = 32

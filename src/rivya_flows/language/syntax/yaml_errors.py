@@ -21,11 +21,6 @@ LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 MAX_DEPTH = 64
 TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep", "remove some brackets or levels"
 TAGS = "remove it, or quote text that starts with !"
-UNQUOTED = (
-    "unquoted-expression",
-    "an expression inside { } or [ ] needs quotes",
-    'inside { } and [ ] write "${{ … }}" with quotes',
-)
 
 _EXPRESSION = re.compile(r"\$\{\{.*?\}\}")
 _TYPOGRAPHIC = re.compile("[“”„‘’«»]")
@@ -104,7 +99,10 @@ def unquoted_expressions(text: str) -> Iterator[Diagnostic]:
                 begin, end = mark_of(event.start_mark), mark_of(event.end_mark).index
                 while at < len(starts) and starts[at] < end:
                     if starts[at] >= begin.index and flow and flow[-1] and not event.style:
-                        one = diagnostic_at(mark_at(text, starts[at], begin), *UNQUOTED)
+                        mark = mark_at(text, starts[at], begin)
+                        words = "an expression inside { } or [ ] needs quotes"
+                        hint = 'inside { } and [ ] write "${{ … }}" with quotes'
+                        one = diagnostic_at(mark, "unquoted-expression", words, hint)
                         yield replace(one, fix=_in_quotes(text, begin, end, flow[-1]))
                     at += 1
     except yaml.YAMLError:
