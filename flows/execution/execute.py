@@ -345,7 +345,7 @@ async def _execute(run: Run, workflow: Workflow, *, driven: bool) -> RunReport:
         match state.ended:
             case "completed":  # else a process died before it compared the books
                 shown = receipt.agreement is not None and not is_owed(receipt)
-            case "suspended" if not open_questions(state):  # it was answered meanwhile
+            case "suspended" if not open_questions(state):  # it was answered since
                 shown = False
             case _:
                 shown = not await _is_known(state.now)

@@ -21,7 +21,7 @@ _ENV_FILE = Path(".env")
 
 MAX_ENV_FILE_BYTES = 64 << 10
 MAX_TOML_BYTES = 1 << 20
-MAX_MISTAKES = 20  # of a file, that are told
+MAX_MISTAKES = 20  # of a file, that are reported
 
 ENVIRONMENT = "environment"
 
