@@ -3,8 +3,8 @@
     scripts/package
     scripts/package --base https://example.org/flows/blob/v1   # where links of the README lead
 
-Everything is built twice, and has the same bytes. The client and the cut are used alone. Without extras, each command that needs one names it in one line and exits with code 2. With
-``sandbox`` and ``mcp``, a template of `init` is checked, tested, run and deployed in a project that has
+Everything is built twice, and has the same bytes. The client and the cut are used alone. Without extras, each command that needs one names it in one line and exits with code 2;
+with ``postgres``, ``s3`` and ``redis`` it looks for the server. With ``sandbox`` and ``mcp``, a template of `init` is checked, tested, run and deployed in a project that has
 `flows` and `tasks` packages of its own, a form run of it is executed by a worker, and the client in the
 README of packages/mcp runs its spec. Everything installed is checked against locks/.
 """
@@ -112,7 +112,7 @@ NEEDS: tuple[tuple[str, list[str], dict[str, str]], ...] = (
     ("postgres", ["receipt", "run_1"], {"RIVYA_FLOWS_STORE": "postgresql://u:p@127.0.0.1/d"}),
     ("s3", ["cache", "list"], {"RIVYA_FLOWS_ASSETS": "s3://bucket/assets"}),
     ("mcp", ["mcp"], {}),
-    ("redis", ["up", "--redis", "redis://127.0.0.1:1/0"], {}),
+    ("redis", ["up", "--redis", "redis://127.0.0.1:1/0"], {"RIVYA_API_KEY": "rvya_none"}),
 )
 """What needs an extra: the extra's name, the command, and environment variables."""
 
@@ -399,6 +399,18 @@ def without_extras(folder: Path, wheels: Path) -> None:
             raise WrongError(f"{command} without the extra {extra}: exit code {failed.code}")
 
 
+def with_servers(folder: Path, wheels: Path) -> None:
+    """With the extras for PostgreSQL, S3 and Redis, their commands go as far as a server that is not there."""
+    extras = ["postgres", "s3", "redis"]
+    clean = Environment(folder, wheels, f"rivya-flows[{','.join(extras)}]", ["base", *extras])
+    for extra, command, variables in NEEDS:
+        if extra not in extras:
+            continue
+        failed = clean.call(*command, **variables)
+        if failed.code != 2 or "needs the extra" in failed.err:
+            raise WrongError(f"{command} with the extra {extra}: {failed}")
+
+
 def with_sandbox(folder: Path, wheels: Path) -> float:
     """A template goes from `init` to the receipt of a form run, in a project with own packages; an agent
     runs a spec.
@@ -467,9 +479,10 @@ def main() -> int:
             out = build(folder, base)
             counts = [check_contents(one, out) for one in DISTRIBUTIONS]
             print(f"two builds have the same bytes: {counts} files, py.typed, no tests")
-            with ThreadPoolExecutor() as both:  # each waits for processes most of the time
-                bare = both.submit(without_extras, folder / "bare", out)
-                sandbox = both.submit(with_sandbox, folder / "sandbox", out)
+            with ThreadPoolExecutor() as pool:  # each waits for processes most of the time
+                bare = pool.submit(without_extras, folder / "bare", out)
+                sandbox = pool.submit(with_sandbox, folder / "sandbox", out)
+                servers = pool.submit(with_servers, folder / "servers", out)
                 client_alone(folder / "client", out)
                 print("the client alone: works, without Prefect and a database")
                 cut_alone(folder / "cut", out)
@@ -478,6 +491,8 @@ def main() -> int:
                 print(
                     f"from the source distribution, without extras: works; {len(NEEDS)} commands name the extra they need"
                 )
+                servers.result()
+                print("with postgres, s3 and redis: their commands look for a server")
                 seconds = sandbox.result()
                 print(f"with sandbox and mcp: from init to a form run's receipt in {seconds:.0f} s")
             (ROOT / "dist").mkdir(exist_ok=True)
