@@ -6,15 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.wrong_specs import HEAD, assert_one_diagnostic, diagnostics_of
-from support.wrong_specs.requests import REQUESTS
-
-
-@pytest.mark.parametrize(("code", "marked", "hint"), REQUESTS.values(), ids=REQUESTS)
-def test_a_request_that_the_catalogue_refuses_has_one_diagnostic(
-    code: str, marked: str, hint: str
-) -> None:
-    assert_one_diagnostic(code, marked, hint)
+from support.wrong_specs import HEAD, diagnostics_of
 
 
 def test_files_that_a_spec_names_must_be_in_its_folder(tmp_path: Path) -> None:
