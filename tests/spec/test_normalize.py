@@ -40,6 +40,7 @@ def test_the_spec_is_valid() -> None:
     assert errors_of(EVERY_KEY) == []
 
 
+# The shares are primes, so that each place meets other values.
 VALUES: tuple[Any, ...] = (
     REMOVED,
     None,

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
 
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.language.field_types import SpecModel
@@ -112,58 +110,6 @@ def test_a_file_beside_the_spec_must_exist(tmp_path: Any) -> None:
     found = [one.message for one in diagnostics_of(text, tmp_path)]
     missing_files = ("b.mp4", "c.mp4", "n.mp3", "logo.png", "card.png", "m.mp3")
     assert found[1:] == [f"there is no file {name!r}" for name in missing_files]  # 0 is of `reel`
-
-
-NUMBERS = st.sampled_from([-70, -20, -1, 0, 0.05, 0.5, 1, 2.5, 3, 60, 61, 3600, 3601, "2", None])
-WORDS = st.sampled_from(["", " ", "Aurora", "नमस्ते", "a" * 121, "a" * 201, 5, None, ["a"]])
-FILES = st.sampled_from(["a.mp4", "https://a.example/b.mp4", FILM, 5, None, ["a.mp4"]])
-STILLS = st.sampled_from(["a.png", "${{ inputs.photo }}", 5, ["a.png"]])
-SOUNDS = st.sampled_from(["a.mp3", VOICE, 5])
-
-
-def maps(**values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Maps with any of the keys; at times something else."""
-    return st.fixed_dictionaries({}, optional=values) | st.sampled_from([None, "a", [], 5])
-
-
-def lists(*values: Any) -> st.SearchStrategy[Any]:
-    """Lists of some of the values; at times something else."""
-    some = st.lists(st.sampled_from([*values, "other", 5]), max_size=3)
-    return some | st.sampled_from([None, values[0]])
-
-
-def chosen(*values: str) -> st.SearchStrategy[Any]:
-    return st.sampled_from([*values, "other", 5])
-
-
-CLIPS = maps(media=FILES, seconds=NUMBERS, start=NUMBERS, motion=chosen("none", "push-in"))
-OVERLAYS = maps(image=STILLS, text=WORDS, position=chosen("top-left", "lower-third"), width=NUMBERS,
-                start=NUMBERS, seconds=NUMBERS)  # fmt: skip
-PARTS = {
-    "clips": st.lists(FILES | CLIPS, max_size=3),
-    "images": st.lists(STILLS, min_size=1, max_size=2),
-    "narration": SOUNDS,
-    "music": maps(audio=SOUNDS, level=NUMBERS, duck=st.sampled_from([True, False, "yes"])),
-    "transition": maps(kind=chosen("cut", "fade"), seconds=NUMBERS),
-    "captions": maps(text=WORDS, file=st.sampled_from(["a.srt", None, 5]), position=chosen("top"),
-                     style=chosen("plate"), other=NUMBERS),
-    "overlays": st.lists(OVERLAYS, max_size=2),
-    "end_card": maps(title=WORDS, line=WORDS, image=STILLS, seconds=NUMBERS),
-    "formats": lists("1:1", "9:16"),
-    "reframe": chosen("pad"),
-    "extras": lists("poster", "gif", "srt", "clean"),
-    "loudness": NUMBERS,
-    "fit": chosen("loop"),
-}  # fmt: skip
-
-
-@given(st.lists(st.sampled_from(sorted(PARTS)), min_size=1, max_size=4, unique=True), st.data())
-def test_the_schema_accepts_what_check_accepts(keys: list[str], data: st.DataObject) -> None:
-    arguments = {key: data.draw(PARTS[key], label=key) for key in keys}
-    text = framed("compose without clips", json.dumps(arguments)[1:-1])
-    found, refused = diagnostics_of(text), errors_of(text)
-    if not found:
-        assert refused == []
 
 
 def test_characters_that_no_font_has_are_no_mistake_and_are_told(tmp_path: Path) -> None:
