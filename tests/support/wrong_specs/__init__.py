@@ -55,6 +55,7 @@ inputs:
 }
 FRAMES = {
     "a whole file": "…\n",
+    "the first lines": "…\nsteps:\nSTILL\n",
     "keys of the spec": HEAD + "…\nsteps:\nSTILL\n",
     "an input": HEAD + "inputs:\n  …\nsteps:\nSTILL\n",
     "steps": HEAD + "steps:\n…\n",
