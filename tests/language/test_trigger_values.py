@@ -11,11 +11,8 @@ from typing import Any
 import pytest
 from prefect.server.utilities.user_templates import TemplateRenderError, render_user_template
 
-from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.trigger_values import for_prefect
-from rivya_flows.spec.load import check
-from support.triggered_spec import SPEC
 
 EVENT = SimpleNamespace(
     id="5f0c",
@@ -91,35 +88,3 @@ def test_a_field_that_the_event_lacks_begins_no_run(written: str) -> None:
 def test_an_event_gives_fields_and_nothing_that_is_computed(written: str) -> None:
     with pytest.raises(ExpressionError):
         for_prefect(written)
-
-
-@pytest.mark.parametrize(
-    ("trigger", "code", "words"),
-    [
-        ("{event: a b, inputs: {product: x}}", "bad-name", "not an event name"),
-        ("{event: a}", "missing-input", "an event cannot ask"),
-        ("{event: a, inputs: {produkt: x}}", "unknown-input", "unknown input 'produkt'"),
-        ("{event: a, inputs: {product: x, count: x}}", "wrong-input", "a whole number"),
-        ("{evnt: a}", "unknown-key", "unknown key 'evnt'"),
-        (
-            '{event: a, inputs: {product: "${{ steps.still.asset }}"}}',
-            "bad-expression",
-            "field of its event",
-        ),
-    ],
-)
-def test_a_wrong_trigger_is_told_before_anything_is_deployed(
-    trigger: str, code: str, words: str
-) -> None:
-    text = SPEC.replace("NAME", "tea-time").replace("TRIGGER", trigger)
-    _, problems = check(text, file="tea-time.yaml", catalogue=shipped())
-    found = next(one for one in problems if one.code == code)
-    assert words in found.message
-    assert found.line == 13
-
-
-def test_a_brace_that_prefect_would_fill_in_is_told() -> None:
-    text = SPEC.replace("NAME", "tea-time").replace("TRIGGER", "{event: a, inputs: {product: x}}")
-    text += "  - {name: weekly, inputs: {product: '{{ $HOME }}'}, when_busy: cancel}\n"
-    _, problems = check(text, file="tea-time.yaml", catalogue=shipped())
-    assert [one.code for one in problems] == ["expression-not-allowed", "needless-key"]

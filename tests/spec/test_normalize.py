@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import pytest
@@ -14,66 +15,12 @@ from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.spec.load import check, load
 from rivya_flows.steps.generate import GenerateWith
 from rivya_flows.steps.pick import PickWith
+from support.every_key import EVERY_KEY
 from support.samples import sample
+from support.spec_schema import errors_of
 
-SPEC = yaml.safe_load("""
-version: 1
-name: all
-title: All keys
-description: Every key that there is
-inputs:
-  a: {type: string, title: A, description: a, default: abc, required: true, min: 1, max: 9, pattern: "[a-z]+"}
-  f: {type: file, kind: image, required: false}
-  e: {type: enum, values: [a, b], default: a}
-  l: {type: list, of: string, default: [a]}
-budget: {credits: 100, warn_at: 0.5, on_exceed: fail}
-concurrency: {group: g, limit: 1}
-cache: run
-defaults: {generate: {timeout: 5m, retry: {attempts: 2, patience: 5m}, max_parallel: 2}}
-steps:
-  c:
-    uses: chat
-    retry: {attempts: 2}
-    with: {model: gpt-5-2-chat, message: hi, session: s, attachments: ["${{ inputs.f }}"], reasoning_effort: low, web_search: false, expect: {x: string}}
-  g:
-    uses: generate
-    title: Pictures
-    foreach: ${{ inputs.l }}
-    as: it
-    key: ${{ it }}
-    max_items: 5
-    allow_failures: 1
-    if: ${{ inputs.a == 'abc' }}
-    needs: [c]
-    regenerate: 1
-    timeout: 5m
-    max_parallel: 2
-    cache: run
-    with: {model: nano-banana-2, prompt: x, params: {aspect_ratio: "1:1"}, references: ["${{ inputs.f }}"]}
-  m:
-    uses: generate
-    matrix: {a: [1, 2], include: [{a: 1, b: 2}], exclude: [{a: 2}]}
-    with: {model: z-image, prompt: x}
-  z: {uses: generate, zip: {a: [1, 2], b: [1, 2]}, with: {model: z-image, prompt: x}}
-  p: {uses: pick, with: {from: "${{ steps.g.items }}", mode: human, question: q, timeout: 5m, on_timeout: first}}
-  k: {uses: compose, with: {images: ["${{ steps.p.asset }}"], audio: ["https://a.b/c.mp3"], loudness: -14, fit: hold}}
-  u: {uses: upload, with: {file: "https://a.b/c.png", kind: image, model: nano-banana-2}}
-on_failure:
-  n: {uses: notify, with: {url: "https://a.b/c", body: 1, secret: "env:X"}}
-finally:
-  o: {uses: notify, with: {url: "https://a.b/c"}}
-outputs: {a: "${{ steps.p.asset }}"}
-deploy:
-- name: d
-  description: x
-  schedules: [{cron: 0 9 * * 1, timezone: Asia/Kolkata, active: true, catchup: latest}]
-  triggers: [{event: a.b, match: {x: y}, inputs: {a: abc}, active: true}]
-  inputs: {a: abc}
-  tags: [t]
-  work_pool: {name: w, queue: q, job_variables: {memory: 1g}}
-  concurrency_limit: 1
-  when_busy: wait
-""")
+SPEC = yaml.safe_load(EVERY_KEY)
+REMOVED = "(removed)"
 
 
 def problems_of(spec: dict[str, Any]) -> tuple[Any, ...]:
@@ -90,106 +37,92 @@ def places(value: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]
 
 def test_the_spec_is_valid() -> None:
     assert problems_of(SPEC) == ()
+    assert errors_of(EVERY_KEY) == []
 
 
-@pytest.mark.parametrize(
-    "value", [None, "", "x", -1, True, [], {"q": None}, ["x"], "${{ inputs.a }}"], ids=json.dumps
+# The shares are primes, so that each place meets other values.
+VALUES: tuple[Any, ...] = (
+    REMOVED,
+    None,
+    "",
+    "x",
+    -1,
+    True,
+    [],
+    {"q": None},
+    ["x"],
+    "${{ inputs.a }}",
 )
-def test_any_value_at_any_place_is_accepted_or_reported(value: Any) -> None:
-    for *above, last in sample(places(SPEC), 6):
+
+
+def test_any_value_at_any_place_is_reported_or_accepted_by_the_schema_too() -> None:
+    for (*above, last), value in sample(product(places(SPEC), VALUES), 59, thorough=7):
         spec = copy.deepcopy(SPEC)
         held: Any = spec
         for key in above:
             held = held[key]
-        held[last] = value
-        for problem in problems_of(spec):
-            assert problem.line == 1, (above, last)  # JSON is one line
-            assert problem.hint, (above, last, problem.message)
+        if value is REMOVED:
+            del held[last]
+        else:
+            held[last] = value
+        found = problems_of(spec)
+        if not found:
+            assert errors_of(json.dumps(spec)) == [], (above, last, value)
+        for problem in found:
+            assert problem.line == 1, (above, last, value)  # JSON is one line
+            assert problem.hint, (above, last, value, problem.message)
 
 
-def test_defaults_of_questions_go_only_to_picks_that_ask() -> None:
+def test_defaults_are_merged_where_they_have_a_use_and_the_step_wins() -> None:
     text = """
 version: 1
 name: a
+x-note: {anything: goes}
 inputs:
   who: {type: enum, values: [human, first], default: first}
 defaults:
-  pick: {with: {question: Which one?, timeout: 48h, on_timeout: first}}
-steps:
-  s: {uses: generate, matrix: {a: [x, y]}, with: {model: z-image, prompt: "${{ matrix.a }}"}}
-  first: {uses: pick, with: {from: "${{ steps.s.items }}", mode: first}}
-  unsaid: {uses: pick, with: {from: "${{ steps.s.items }}"}}
-  human: {uses: pick, with: {from: "${{ steps.s.items }}", mode: human}}
-  either: {uses: pick, with: {from: "${{ steps.s.items }}", mode: "${{ inputs.who }}"}}
-"""
-    workflow = load(text, file="a.yaml", catalogue=shipped())
-    picks = {name: step.with_ for name, step in workflow.steps.items()}
-    merged = {n: p.question for n, p in picks.items() if isinstance(p, PickWith)}
-    asked = "Which one?"
-    assert merged == {"first": None, "unsaid": None, "human": asked, "either": asked}
-
-
-def test_defaults_of_fan_outs_go_only_to_steps_that_have_one() -> None:
-    text = """
-version: 1
-name: a
-defaults:
-  generate: {max_items: 5, allow_failures: 1, timeout: 5m}
-steps:
-  one: {uses: generate, with: {model: z-image, prompt: x}}
-  none: {uses: generate, foreach: null, with: {model: z-image, prompt: x}}
-  each: {uses: generate, foreach: [x, y], with: {model: z-image, prompt: "${{ item }}"}}
-  grid: {uses: generate, matrix: {a: [x, y]}, with: {model: z-image, prompt: "${{ matrix.a }}"}}
-"""
-    workflow = load(text, file="a.yaml", catalogue=shipped())
-    merged = {
-        name: (s.max_items, s.allow_failures, s.timeout) for name, s in workflow.steps.items()
-    }
-    assert merged == {
-        "one": (100, 0, 300.0),
-        "none": (100, 0, 300.0),
-        "each": (5, 1, 300.0),
-        "grid": (100, 1, 300.0),
-    }
-
-
-def test_defaults_are_merged_and_the_step_wins() -> None:
-    workflow = load(
-        """
-version: 1
-name: test
-x-note: {anything: goes}
-defaults:
   generate:
     x-why: quick
+    max_items: 5
+    allow_failures: 1
     timeout: 15m
     retry: {attempts: 3, patience: 2m}
     with: {model: z-image, params: {aspect_ratio: "9:16"}}
+  pick: {with: {question: Which one?, timeout: 48h, on_timeout: first}}
 steps:
-  a:
-    uses: generate
-    with: {prompt: x}
-  b:
+  one: {uses: generate, with: {prompt: x}}
+  none: {uses: generate, foreach: null, with: {prompt: x}}
+  each: {uses: generate, foreach: [x, y], with: {prompt: "${{ item }}"}}
+  grid: {uses: generate, matrix: {a: [x, y]}, with: {prompt: "${{ matrix.a }}"}}
+  own:
     uses: generate
     x-owner: marketing
     timeout: 10s
     retry: {attempts: 9}
     with: {prompt: x, params: {aspect_ratio: "1:1"}, x-note: y}
-  c:
-    uses: chat
-    with: {model: gemini-2-5-flash-chat, message: Hi}
-""",
-        file="a.yaml",
-        catalogue=shipped(),
-    )
-    a, b, c = workflow.steps.values()
-    assert isinstance(a.with_, GenerateWith)
-    assert isinstance(b.with_, GenerateWith)
-    assert (a.timeout, a.retry.attempts, a.retry.patience) == (900, 3, 120)
-    assert (b.timeout, b.retry.attempts, b.retry.patience) == (10, 9, 120)
-    assert (a.with_.model, a.with_.params) == ("z-image", {"aspect_ratio": "9:16"})
-    assert b.with_.params == {"aspect_ratio": "1:1"}
-    assert c.timeout is None
+  words: {uses: chat, with: {model: gemini-2-5-flash-chat, message: Hi}}
+  first: {uses: pick, with: {from: "${{ steps.grid.items }}", mode: first}}
+  unsaid: {uses: pick, with: {from: "${{ steps.grid.items }}"}}
+  human: {uses: pick, with: {from: "${{ steps.grid.items }}", mode: human}}
+  either: {uses: pick, with: {from: "${{ steps.grid.items }}", mode: "${{ inputs.who }}"}}
+"""
+    steps = load(text, file="a.yaml", catalogue=shipped()).steps
+    asked = {name: s.with_.question for name, s in steps.items() if isinstance(s.with_, PickWith)}
+    ask = "Which one?"
+    assert asked == {"first": None, "unsaid": None, "human": ask, "either": ask}
+    loops = {
+        name: (steps[name].max_items, steps[name].allow_failures)
+        for name in ("one", "none", "each", "grid")
+    }
+    assert loops == {"one": (100, 0), "none": (100, 0), "each": (5, 1), "grid": (100, 1)}
+    one, own = steps["one"], steps["own"]
+    assert isinstance(one.with_, GenerateWith)
+    assert isinstance(own.with_, GenerateWith)
+    assert (one.timeout, one.retry.attempts, one.retry.patience) == (900, 3, 120)
+    assert (own.timeout, own.retry.attempts, own.retry.patience) == (10, 9, 120)
+    assert (one.with_.model, one.with_.params) == ("z-image", {"aspect_ratio": "9:16"})
+    assert own.with_.params == {"aspect_ratio": "1:1"}
+    assert steps["words"].timeout is None
 
 
 def prompts(step: str) -> list[str]:
@@ -212,7 +145,7 @@ def test_a_fallback_adds_to_the_prompt_of_its_step() -> None:
     "fallback",
     [
         pytest.param("${{ prompt | upper }}", id="inside an expression"),
-        pytest.param("${{ prompt }}" * 3_000, id="too long"),
+        pytest.param("${{ prompt }}" * 1_100, id="too long"),
     ],
 )
 def test_the_prompt_of_a_step_is_no_name_of_expressions(fallback: str) -> None:

@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.assets import Asset
 from rivya_flows.errors import SpecError
 from rivya_flows.estimate.estimate import estimate, rehearse
 from rivya_flows.estimate.preflight import certain_failures
-from rivya_flows.language.brand import Brand
 from rivya_flows.queue.events import dump, parse
 from rivya_flows.queue.queue import replay
 from rivya_flows.queue.reducer import initial_state
 from rivya_flows.queue.state import State
-from rivya_flows.steps.branding import Branding
+from rivya_flows.steps.request import ItemRequest
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 
 BRAND = 'name: Aurora\nlogo: logo.png\ncolours: ["#0b3d2e"]\nprompt: warm evening light\n'
@@ -57,10 +57,14 @@ def run_of(spec: str = SPEC, **texts: str) -> Rehearsal:
     return run
 
 
-def arguments(state: State, step: str) -> dict[str, Any]:
+def request(state: State, step: str) -> ItemRequest:
     [item] = state.steps[step].items.values()
     assert item.request is not None, item.reason
-    return dict(item.request.arguments)
+    return item.request
+
+
+def arguments(state: State, step: str) -> dict[str, Any]:
+    return dict(request(state, step).arguments)
 
 
 @pytest.fixture(scope="module")
@@ -68,37 +72,24 @@ def state() -> State:
     return run_of().state
 
 
-@pytest.mark.parametrize(
-    ("step", "prompt"),
-    [
-        ("still", "a lamp, warm evening light"),
-        ("plain", "a lamp"),
-        ("restyled", "in #0b3d2e, warm evening light"),
-        ("voice", "Aurora lights the evening"),
-    ],
-)
-def test_the_words_of_the_brand_are_in_the_prompts_of_pictures(
-    state: State, step: str, prompt: str
+def test_the_words_of_the_brand_are_in_the_prompts_of_pictures_and_in_their_hashes(
+    state: State,
 ) -> None:
-    asked = arguments(state, step)
-    assert asked["prompt"] == prompt
-    assert "brand" not in asked
-
-
-def test_the_words_of_the_brand_are_part_of_what_makes_requests_equal(state: State) -> None:
-    hashes = {
-        item.request.request_hash
-        for step in ("still", "plain")
-        for item in state.steps[step].items.values()
-        if item.request is not None
+    prompts = {
+        step: arguments(state, step)["prompt"] for step in ("still", "plain", "restyled", "voice")
     }
-    assert len(hashes) == 2
+    assert prompts == {
+        "still": "a lamp, warm evening light",
+        "plain": "a lamp",
+        "restyled": "in #0b3d2e, warm evening light",
+        "voice": "Aurora lights the evening",
+    }
+    assert not any("brand" in arguments(state, step) for step in prompts)
+    assert request(state, "still").request_hash != request(state, "plain").request_hash
 
 
 def test_the_logo_of_a_brand_is_a_medium(state: State) -> None:
-    [item] = state.steps["restyled"].items.values()
-    assert item.request is not None
-    assert [medium.source for medium in item.request.uploads] == ["logo"]
+    assert [one.source for one in request(state, "restyled").uploads] == ["logo"]
     film = arguments(state, "film")
     assert film["images"][1]["sha256"] == "logo"
     assert film["look"] == {"colours": ["#0b3d2e"], "font": "poppins"}
@@ -116,14 +107,9 @@ def test_a_step_without_a_brand_has_no_look() -> None:
 def test_the_plan_says_what_the_brand_adds() -> None:
     start = frozen(SPEC, includes={"look/brand.yaml": BRAND})
     found: Any = estimate(initial_state(start), None).as_json()
-    added = {one["id"]: one["brand_prompt"] for one in found["steps"]}
-    assert added == {
-        "still": "warm evening light",
-        "plain": None,
-        "restyled": "warm evening light",
-        "voice": None,
-        "film": None,
-    }
+    added = {one["id"] for one in found["steps"] if one["brand_prompt"] == "warm evening light"}
+    assert added == {"still", "restyled"}
+    assert {one["brand_prompt"] for one in found["steps"] if one["id"] not in added} == {None}
 
 
 def test_a_resumed_run_keeps_the_brand_that_it_started_with() -> None:
@@ -134,6 +120,9 @@ def test_a_resumed_run_keeps_the_brand_that_it_started_with() -> None:
 
 def test_an_included_spec_has_the_look_of_the_one_around_it() -> None:
     part = SPEC.replace("brand: look/brand.yaml\n", "").replace("name: spot", "name: part")
+    part = part.replace(
+        '${{ brand.logo }}"]}\noutputs', '${{ brand.logo }}"], captions: {file: subs.srt}}\noutputs'
+    )
     whole = """\
 version: 1
 name: campaign
@@ -144,56 +133,27 @@ steps:
     with: {spec: parts/part.yaml}
 outputs: {name: "${{ steps.part.outputs.name }}", own: "${{ brand.name }}"}
 """
-    state = run_of(whole, **{"parts/part.yaml": part}).state
+    subtitles = {"parts/subs.srt": SRT}
+    state = run_of(whole, **{"parts/part.yaml": part, **subtitles}).state
     assert arguments(state, "part__still")["prompt"] == "a lamp, cold light"
     assert arguments(state, "part__film")["look"]["colours"] == ["#ffffff"]
     assert arguments(state, "part__film")["images"][1]["sha256"] == "logo"
+    assert arguments(state, "part__film")["captions"]["cues"][0]["text"] == "One lamp"
     own = part.replace("inputs:", "brand: look/brand.yaml\ninputs:", 1)
-    texts = {"parts/part.yaml": own, "parts/look/brand.yaml": BRAND}
+    texts = {"parts/part.yaml": own, "parts/look/brand.yaml": BRAND, **subtitles}
     state = run_of(whole, **texts).state
     assert arguments(state, "part__still")["prompt"] == "a lamp, warm evening light"
 
 
 def test_words_that_make_a_prompt_too_long_are_told_before_the_run() -> None:
-    start = frozen(SPEC, includes={"look/brand.yaml": BRAND}, word="x" * 1000)
-    limit = initial_state(start).plan.catalogue.models["z-image"].max_prompt_length
-    assert limit is not None
+    limit = shipped().models["z-image"].max_prompt_length or 0
     start = frozen(SPEC, includes={"look/brand.yaml": BRAND}, word="x" * (limit - 2))
     reasons = {step: reason for step, _, reason in certain_failures(initial_state(start))}
     assert "the brand adds 20 of them" in reasons["still"]
     assert "plain" not in reasons
 
 
-HOUSE = Branding(
-    Brand.model_validate(
-        {
-            "logo": "look/logo.png",
-            "end_card": {"title": "Aurora", "seconds": 3},
-            "captions": {"position": "top", "language": "hi"},
-        }
-    ),
-    {"parts/subs.srt": "1\n00:00:00,000 --> 00:00:01,000\nOne lamp\n"},
-    "parts/",
-    {"look/logo.png": LOGO},
-)
-
-
-def test_an_end_card_is_completed_from_the_brand() -> None:
-    whole = {"title": "Aurora", "image": LOGO.as_json(), "seconds": 3.0}
-    assert HOUSE.drawn({"end_card": {}})["end_card"] == whole
-    given = HOUSE.drawn({"end_card": {"title": "Order today", "image": None}})["end_card"]
-    assert given == {**whole, "title": "Order today"}
-    assert HOUSE.drawn({}).keys() == {"look"}
-
-
-def test_captions_take_their_look_from_the_brand_and_cues_from_a_file() -> None:
-    cues = [{"start": 0.0, "end": 1.0, "text": "One lamp"}]
-    drawn = HOUSE.drawn({"captions": {"file": "subs.srt", "position": "bottom"}})
-    assert drawn["captions"] == {"position": "bottom", "language": "hi", "cues": cues}
-    bare = Branding(None, HOUSE.texts, "parts/").drawn({"captions": {"file": "subs.srt"}})
-    assert bare == {"captions": {"cues": cues}}
-
-
+SRT = "1\n00:00:00,000 --> 00:00:01,000\nOne lamp\n"
 CUT = """\
 version: 1
 name: cut
@@ -211,47 +171,32 @@ steps:
     with:
       video: https://example.com/film.mp4
       captions: {file: subs.srt, position: bottom, style: plain}
-      end_card: {line: Order today}
+      end_card: {line: Order today, image: null}
+  bare:
+    uses: compose
+    with: {video: "https://example.com/film.mp4"}
 """
-STYLED = BRAND + "end_card: {title: Aurora, seconds: 3}\ncaptions: {position: top, style: plate}\n"
+STYLED = (
+    BRAND
+    + "end_card: {title: Aurora, seconds: 3}\ncaptions: {position: top, style: plate, language: hi}\n"
+)
 
 
 def test_a_composition_is_asked_for_in_the_look_of_the_brand() -> None:
-    texts = {"look/brand.yaml": STYLED, "subs.srt": HOUSE.texts["parts/subs.srt"]}
-    start = frozen(CUT, includes=texts)
-    state = rehearse(
-        initial_state(start.model_copy(update={"files": {"look/logo.png": LOGO}})),
-        NOON,
-        lambda _: None,
-    )
-    film, other = arguments(state, "film"), arguments(state, "other")
-    assert film["captions"]["cues"] == [{"start": 0.0, "end": 1.0, "text": "One lamp"}]
-    assert (film["captions"]["position"], film["captions"]["style"]) == ("top", "plate")
-    assert (other["captions"]["position"], other["captions"]["style"]) == ("bottom", "plain")
-    assert film["end_card"] == {
-        "title": "Aurora",
-        "line": None,
-        "image": LOGO.as_json(),
-        "seconds": 3.0,
-    }
-    assert other["end_card"] == {**film["end_card"], "line": "Order today"}
+    start = frozen(CUT, includes={"look/brand.yaml": STYLED, "subs.srt": SRT})
+    start = start.model_copy(update={"files": {"look/logo.png": LOGO}})
+    state = rehearse(initial_state(start), NOON, lambda _: None)
+    film, other, bare = (arguments(state, step) for step in ("film", "other", "bare"))
+    cues = [{"start": 0.0, "end": 1.0, "text": "One lamp"}]
+    captions = {"text": "", "cues": cues, "language": "hi", "position": "top", "style": "plate"}
+    assert film["captions"] == captions
+    assert other["captions"] == {**captions, "position": "bottom", "style": "plain"}
+    card = {"title": "Aurora", "line": None, "image": LOGO.as_json(), "seconds": 3.0}
+    assert film["end_card"] == card
+    assert other["end_card"] == {**card, "line": "Order today"}
     assert film["overlays"][0]["image"]["sha256"] == "logo"
-    assert film["look"] == {"colours": ["#0b3d2e"], "font": "poppins"}
-
-
-def test_another_brand_makes_another_request() -> None:
-    def film(brand: str) -> str:
-        spec = CUT.replace("https://example.com/film.mp4", "file_1")
-        texts = {"look/brand.yaml": brand, "subs.srt": HOUSE.texts["parts/subs.srt"]}
-        start = frozen(spec, includes=texts).model_copy(update={"files": {"look/logo.png": LOGO}})
-        state = rehearse(initial_state(start), NOON, lambda _: None)
-        [item] = state.steps["film"].items.values()
-        assert item.request is not None, item.reason
-        return item.request.request_hash
-
-    assert film(STYLED) == film(STYLED)
-    assert film(STYLED) != film(STYLED.replace("#0b3d2e", "#0b3d2f"))
-    assert film(STYLED) != film(STYLED.replace("title: Aurora", "title: Lumen"))
+    assert film["look"] == bare["look"] == {"colours": ["#0b3d2e"], "font": "poppins"}
+    assert not {"captions", "end_card"} & bare.keys()
 
 
 def test_a_frozen_run_without_the_text_of_its_brand_is_refused() -> None:

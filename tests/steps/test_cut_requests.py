@@ -46,37 +46,20 @@ def test_arguments_have_one_shape_with_all_defaults() -> None:
     )
     clip = {"seconds": None, "start": 0.0, "motion": "none"}
     assert json.loads(json.dumps(made)) == {
-        "clips": [
-            {"media": FILM, **clip},
-            {"media": {"url": URL}, **clip},
-            {"media": STILL, **clip, "seconds": 3.0},
-        ],
+        "clips": [{"media": FILM, **clip}, {"media": {"url": URL}, **clip}, {"media": STILL, **clip, "seconds": 3.0}],
         "narration": VOICE,
         "music": {"audio": VOICE, "level": -20.0, "duck": True},
         "transition": {"kind": "cut", "seconds": 0.4},
-        "captions": {
-            "text": "Hello",
-            "cues": [],
-            "language": None,
-            "position": "bottom",
-            "style": "plain",
-        },
+        "captions": {"text": "Hello", "cues": [], "language": None, "position": "bottom", "style": "plain"},
         "overlays": [
-            {
-                "image": None,
-                "text": "5",
-                "position": "top-right",
-                "width": None,
-                "start": 0.0,
-                "seconds": None,
-            }
+            {"image": None, "text": "5", "position": "top-right", "width": None, "start": 0.0, "seconds": None}
         ],
         "end_card": {"title": "Aurora", "line": None, "image": None, "seconds": 2.0},
         "formats": ["9:16"],
         "reframe": "crop",
         "extras": ["srt"],
         "loudness": -16.0,
-    }
+    }  # fmt: skip
 
 
 def test_arguments_of_earlier_specs_keep_their_shape() -> None:
@@ -112,7 +95,6 @@ def test_a_file_beside_the_spec_is_its_asset() -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ({"clips": [FILM], "formats": ["1:7"]}, r"formats\[0\]: item 1 cannot be '1:7'"),
         ({"clips": [{"media": FILM, "seconds": 0}]}, r"clips\[0\]\.seconds: 'seconds' must be mor"),
         ({"clips": [{"media": FILM, "second": 1}]}, r"clips\[0\]\.second: unknown key 'second'"),
         ({"clips": [{"media": FILM, "start": 4}]}, r"clips\[0\]\.start: clip 1 starts after the end"),
@@ -135,15 +117,12 @@ def test_a_computed_value_that_does_not_fit_is_refused_with_its_place(
         composed(**arguments)
 
 
-def test_all_mistakes_are_told_at_once() -> None:
+def test_mistakes_are_told_at_once_and_of_very_many_the_first() -> None:
     with pytest.raises(ItemRequestError) as caught:
         composed(clips=[VOICE], formats=["1:7"], overlays=[{}])
     assert all(f"{one}[0]" in str(caught.value) for one in ("clips", "formats", "overlays"))
-
-
-def test_of_very_many_mistakes_the_first_are_told() -> None:
     with pytest.raises(ItemRequestError) as caught:
-        composed(clips=[{"second": n} for n in range(20_000)])
+        composed(clips=[{"second": n} for n in range(1_000)])
     assert len(str(caught.value)) < 2_000
 
 

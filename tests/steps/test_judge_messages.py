@@ -84,12 +84,12 @@ def test_scores_come_in_the_order_of_the_candidates() -> None:
     assert [one[:2] for one in read_scores(content, ["a", "b"])] == [("a", 1.0), ("b", 2.0)]
 
 
-@pytest.mark.parametrize("number", ["1" * 200, "-1", "0"])
-def test_a_wild_number_is_no_candidate(number: str) -> None:
-    content = f'{{"scores": [{{"candidate": {number}, "score": 1, "reason": "x"}}]}}'
-    with pytest.raises(AnswerError, match="there is no candidate") as raised:
-        read_scores(content, ["a"])
-    assert len(str(raised.value)) < 100
+def test_a_wild_number_is_no_candidate() -> None:
+    for number in ("1" * 200, "-1", "0"):
+        content = f'{{"scores": [{{"candidate": {number}, "score": 1, "reason": "x"}}]}}'
+        with pytest.raises(AnswerError, match="there is no candidate") as raised:
+            read_scores(content, ["a"])
+        assert len(str(raised.value)) < 100
 
 
 def test_a_criterion_has_a_bound_that_it_may_reach() -> None:

@@ -106,6 +106,11 @@ def test_an_editor_describes_the_kinds_of_others() -> None:
     assert properties["text"]["description"] == "What is counted."
 
 
+def test_the_price_of_the_paid_kind_is_known_before_a_run() -> None:
+    paid, free = installed()["translate"], installed()["count_words"]
+    assert (paid.own_price.min, paid.own_price.max, free.buys) == (3, 3, False)
+
+
 @pytest.mark.parametrize(
     ("written", "code"),
     [
@@ -161,12 +166,6 @@ async def test_a_purchase_is_never_sent_by_another_route_than_it_was_intended_fo
     [step] = studio.receipt("run-1")["steps"]
     assert step["items"][0]["reason"].startswith("'sketch' does not buy by 'sketches' any more")
     assert ledger(sandbox.data, account=studio.account)["generations"] == []
-
-
-def test_the_price_of_the_paid_kind_is_known_before_a_run() -> None:
-    kind = installed()["translate"]
-    assert (kind.own_price.min, kind.own_price.max) == (3, 3)
-    assert not installed()["count_words"].buys
 
 
 @pytest.mark.parametrize(

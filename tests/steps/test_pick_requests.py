@@ -37,11 +37,8 @@ def test_by_is_evaluated_for_each_candidate_and_null_is_not_eligible() -> None:
     assert asked.arguments["values"] == {"studio": 6, "neon": 10, "noir": None, "street": 10}
     assert chosen_keys(asked.pick) == ("neon",)
     assert not asked.buys
-
-
-def test_the_least_number_wins_in_the_order_min_and_several_are_picked() -> None:
-    asked = request(mode="best", by="${{ item.rating }}", order="min", count=2)
-    assert chosen_keys(asked.pick) == ("studio", "neon")
+    least = request(mode="best", by="${{ item.rating }}", order="min", count=2)
+    assert chosen_keys(least.pick) == ("studio", "neon")
 
 
 @pytest.mark.parametrize(
@@ -80,16 +77,12 @@ def test_many_candidates_are_several_chats_and_the_first_one_needs_its_pictures_
     assert len(asked.uploads) == 8
 
 
-@pytest.mark.parametrize("mode", ["first", "best"])
-def test_a_judge_is_not_asked_where_an_expression_gives_another_mode(mode: str) -> None:
-    asked = request(mode=mode, judge=JUDGE, by=1)
-    assert (asked.buys, asked.model) == (False, None)
-
-
-def test_a_judge_that_the_mode_does_not_ask_may_be_anything() -> None:
-    asked = request(
-        mode="${{ inputs.mode }}", judge={"model": "${{ inputs.factor }}", "criteria": ["a"]}
-    )
+def test_a_judge_that_the_mode_does_not_ask_is_not_asked_and_may_be_anything() -> None:
+    for mode in ("first", "best"):
+        asked = request(mode=mode, judge=JUDGE, by=1)
+        assert (asked.buys, asked.model) == (False, None)
+    judge = {"model": "${{ inputs.factor }}", "criteria": ["a"]}
+    asked = request(mode="${{ inputs.mode }}", judge=judge)
     assert chosen_keys(asked.pick) == ("studio",)
     assert "judge" not in asked.arguments
 
@@ -106,20 +99,13 @@ def test_a_judge_of_texts_needs_no_attachments() -> None:
         ({}, "`mode: judge` needs 'judge'"),
         ({"judge": {**JUDGE, "model": "z-image"}}, "'z-image' is a model for generate"),
         ({"judge": {**JUDGE, "model": "gpt-9"}}, "no model 'gpt-9'"),
-        (
-            {"judge": {**JUDGE, "model": "claude-sonnet-4-6-chat"}},
-            "'claude-sonnet-4-6-chat' takes no attachments",
-        ),
-        (
-            {"candidates": [{"key": "clip", "asset": asset("video", "clip")}], "judge": JUDGE},
-            "a judge sees pictures and reads texts; candidate 'clip' is a video",
-        ),
-        (
-            {"judge": {**JUDGE, "criteria": ["${{ inputs.factor }}", "${{ '' }}"]}},
-            "criterion 2 of the judge has 0 characters",
-        ),
+        ({"judge": {**JUDGE, "model": "claude-sonnet-4-6-chat"}}, "'claude-sonnet-4-6-chat' takes no attachments"),
+        ({"candidates": [{"key": "clip", "asset": asset("video", "clip")}], "judge": JUDGE},
+         "a judge sees pictures and reads texts; candidate 'clip' is a video"),
+        ({"judge": {**JUDGE, "criteria": ["${{ inputs.factor }}", "${{ '' }}"]}},
+         "criterion 2 of the judge has 0 characters"),
     ],
-)
+)  # fmt: skip
 def test_a_judge_that_cannot_judge_is_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ItemRequestError) as raised:
         request(mode="judge", **arguments)

@@ -12,6 +12,7 @@ from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.spec.load import check
 from rivya_flows.steps import registry
 from support.function_steps import HEAD, SPLIT, Installer, install_paid, install_strange, installing
+from support.wrong_specs import unmarked
 
 
 @pytest.fixture
@@ -50,9 +51,8 @@ def problems(text: str) -> tuple[Diagnostic, ...]:
     ],
 )  # fmt: skip
 def test_wrong_use_of_a_function_is_told_at_its_place(code: str, marked: str) -> None:
-    before, _, after = marked.partition("☞")
-    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-    found = problems(before + after)
+    text, line, column = unmarked(marked)
+    found = problems(text)
     assert [(p.line, p.column, p.code) for p in found] == [(line, column, code)], "\n".join(
         map(str, found)
     )

@@ -26,16 +26,10 @@ def test_a_list_of_maps_is_read_with_its_other_fields() -> None:
         ('{"scenes": {"line": "so"}}', "scenes must be a list"),
         ('{"scenes": ["so"]}', r"scenes\[0\] must be an object"),
         ('{"scenes": [{"line": "so", "seconds": 2}]}', r"scenes\[0\]\.tags is missing"),
-        (
-            '{"scenes": [{"line": "so", "seconds": "2", "tags": []}]}',
-            r"scenes\[0\]\.seconds must be of type number",
-        ),
-        (
-            '{"scenes": [{"line": "so", "seconds": 2, "tags": [true]}]}',
-            r"scenes\[0\]\.tags\[0\] must be of type string",
-        ),
+        ('{"scenes": [{"line": "so", "seconds": "2", "tags": []}]}', r"scenes\[0\]\.seconds must be of type number"),
+        ('{"scenes": [{"line": "so", "seconds": 2, "tags": [true]}]}', r"scenes\[0\]\.tags\[0\] must be of type str"),
     ],
-)
+)  # fmt: skip
 def test_what_does_not_fit_in_a_list_of_maps_is_told_with_its_place(
     content: str, problem: str
 ) -> None:
@@ -43,15 +37,10 @@ def test_what_does_not_fit_in_a_list_of_maps_is_told_with_its_place(
         read(content, SCENES)
 
 
-def nested(levels: int) -> str:
-    """An answer with so many maps and lists inside each other."""
-    return '{"a": ' + "[" * (levels - 1) + "]" * (levels - 1) + "}"
-
-
 def test_an_answer_may_be_nested_to_its_bound_and_no_deeper() -> None:
-    assert read(nested(MAX_DEPTH), {})
+    assert read('{"a": ' + "[" * (MAX_DEPTH - 1) + "]" * (MAX_DEPTH - 1) + "}", {})
     with pytest.raises(AnswerError, match=f"deeper than {MAX_DEPTH}"):
-        read(nested(MAX_DEPTH + 1), {})
+        read('{"a": ' + "[" * MAX_DEPTH + "]" * MAX_DEPTH + "}", {})
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
+from rivya_flows.language.expressions.filters import FILTERS
+from rivya_flows.language.expressions.resolve import (
+    ExpressionError,
+    Reference,
+    UsesNull,
+    condition,
+    evaluate,
+    references,
+)
+from rivya_flows.language.expressions.values import InferenceError
 from support.expression_scope import SCOPE
 
 
@@ -61,9 +70,24 @@ from support.expression_scope import SCOPE
         ("${{ inputs.product | seed(10000, 99999) }}", 91713),
         ("${{ inputs.reference is none }}", True),
         ("${{ steps.skipped.json.visual is defined }}", False),
+        # a null that a condition or a default takes
+        ("${{ steps.skipped.asset | default('x') }}", "x"),
+        ("${{ steps.skipped.json.visual | default('x') }}", "x"),
+        ("${{ steps.script.json.missing | default('x') }}", "x"),
+        ("${{ steps.skipped.json.visual or 'x' }}", "x"),
+        ("${{ 'x' if steps.skipped.json.visual else 'y' }}", "y"),
+        ("${{ none if inputs.live else 1 }}", None),
+        ("a${{ 'b' if inputs.reference }}c", "ac"),
+        ("${{ inputs.reference | default(none) }}", None),
+        ("${{ steps.stills.items }}", SCOPE["steps"]["stills"]["items"]),
+        # texts that are cut at a word
+        *[(f"${{{{ '{text}' | truncate({length}) }}}}", cut) for text, length, cut in (
+            ("hello big world", 11, "hello big…"), ("hello big world", 10, "hello big…"),
+            ("hello big world", 8, "hello…"), ("abcdefgh", 4, "abc…"), ("abc", 1, "…"),
+            ("   abc", 3, "…"), (" abcdef", 4, " ab…"), ("abc", 3, "abc"))],
         ({"a": ["${{ inputs.count }}", {"b": "${{ matrix.style }}"}]}, {"a": [3, {"b": "neon"}]}),
     ],
-)
+)  # fmt: skip
 def test_expression_evaluates_to_its_value(written: Any, worth: Any) -> None:
     found = evaluate(written, SCOPE)
     assert found == worth
@@ -95,24 +119,6 @@ def test_bare_null_is_reported_by_its_path(written: Any, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "worth"),
-    [
-        ("${{ steps.skipped.asset | default('x') }}", "x"),
-        ("${{ steps.skipped.json.visual | default('x') }}", "x"),
-        ("${{ steps.script.json.missing | default('x') }}", "x"),
-        ("${{ steps.skipped.json.visual or 'x' }}", "x"),
-        ("${{ 'x' if steps.skipped.json.visual else 'y' }}", "y"),
-        ("${{ none if inputs.live else 1 }}", None),
-        ("a${{ 'b' if inputs.reference }}c", "ac"),
-        ("${{ inputs.reference | default(none) }}", None),
-        ("${{ steps.stills.items }}", SCOPE["steps"]["stills"]["items"]),
-    ],
-)
-def test_null_is_handled_by_conditions_and_default(written: str, worth: Any) -> None:
-    assert evaluate(written, SCOPE) == worth
-
-
-@pytest.mark.parametrize(
     ("written", "says"),
     [
         ("${{ inputs.styles }} in text", "a list cannot be used in text"),
@@ -139,25 +145,73 @@ def test_value_of_the_wrong_kind_is_an_error(written: str, says: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "written",
+    "expression",
     [
-        "${{ 'a' * 1000000000 }}",
-        "${{ big | replace('a', big) }}",
-        "${{ big ~ big }}",
-        "${{ big + big }}",
-        "${{ big }} and ${{ big }}",
-        "${{ [big, big, big] }}",
-        "${{ [big, big, big] | join }}",
-        "${{ [big, big] | json }}",
-        "${{ many + many }}",
-        "${{ [many, many, many] }}",
-        "${{ 'ß' | replace('ß', big) ~ big }}",
+        "''.__class__", "''.__class__.__mro__[1].__subclasses__()", "inputs.__class__", "inputs.holder.update",
+        "inputs.styles.append('x')", "inputs['__init__']", "'a'.format", "'%s' % inputs",
+        "'{0.__class__}' | format", "range(9)", "lipsum()", "cycler", "self", "inputs | attr('__class__')",
+        "inputs | map('upper')", "now()", "[1, 2] | random", "2 ** 99999", "(1, 2)",
+        "inputs.styles | join(*inputs.styles)", "'x' is callable", "1 }}${% import os %}${{ x",
+        "1 %}{% for x in y %}{{ 1",
     ],
-)
-def test_huge_results_are_refused_before_they_are_built(written: str) -> None:
-    scope = {"big": "a" * 900_000, "many": [1] * 60_000}
+)  # fmt: skip
+def test_nothing_of_python_can_be_reached(expression: str) -> None:
     with pytest.raises(ExpressionError):
-        evaluate(written, scope)
+        evaluate("${{ " + expression + " }}", SCOPE)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["${{ ", "${{ }}", "${{ x", "${{ 'x }}", "${{ a b }}", "${{ a. }}", "${{ " + "(" * 900 + " }}",
+     "${{ " + "a." * 900 + "b }}", "${{ " + "not " * 400 + "a }}", "${{ " + "a" * 2500 + " }}",
+     "${{ 1e999 }}", "${{ a[::2] }}", "${{ x | default }}", "${{ x | upper(1) }}"],
+)  # fmt: skip
+def test_what_cannot_be_read_is_an_error(written: str) -> None:
+    with pytest.raises(ExpressionError):
+        references(written)
+
+
+def test_references_are_read_from_the_syntax_tree() -> None:
+    value = {
+        "prompt": "${{ steps.a.json.visual }} and 'steps.not' ${{ 'steps.text' }}",
+        "more": ["${{ steps.b['items'][0].asset or steps.c.by[matrix.style].asset.url }}"],
+        "last": "${{ shot.url | default(inputs.x if item else zip.y) }}",
+    }
+    assert references(value) == {
+        Reference("steps", ("a", "json", "visual")),
+        Reference("steps", ("b", "items", "0", "asset")),
+        Reference("steps", ("c", "by")),
+        Reference("matrix", ("style",)),
+        Reference("shot", ("url",)),
+        Reference("inputs", ("x",)),
+        Reference("item", ()),
+        Reference("zip", ("y",)),
+    }
+
+
+def test_a_condition_holds_where_its_value_is_true_and_not_where_it_is_nothing() -> None:
+    held = (None, True, "${{ inputs.count == 3 }}", "${{ inputs.product }}")
+    not_held = (False, "${{ inputs.reference }}", "${{ steps.skipped.json.visual == 'x' }}")
+    assert [condition(one, SCOPE) for one in held] == [True] * 4
+    assert [condition(one, SCOPE) for one in not_held] == [False] * 3
+
+
+def test_slug_keeps_few_combining_marks_in_a_row() -> None:
+    marks = "\u0316\u0301" * 1_000  # each pair has to change places with all before it
+    assert len(evaluate("${{ inputs.x | slug }}", {"inputs": {"x": f"a{marks} b"}})) < 40
+    assert evaluate("${{ inputs.x | slug }}", {"inputs": {"x": "क़लम  Ünïque"}}) == "क़लम-unique"
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["${{ 'a' * 1000000000 }}", "${{ big | replace('a', big) }}", "${{ big ~ big }}", "${{ big + big }}",
+     "${{ big }} and ${{ big }}", "${{ [big, big, big] }}", "${{ [big, big, big] | join }}",
+     "${{ [big, big] | json }}", "${{ many + many }}", "${{ [many, many, many] }}",
+     "${{ 'ß' | replace('ß', big) ~ big }}"],
+)  # fmt: skip
+def test_huge_results_are_refused_before_they_are_built(written: str) -> None:
+    with pytest.raises(ExpressionError):
+        evaluate(written, {"big": "a" * 900_000, "many": [1] * 60_000})
 
 
 class Counted(dict[str, Any]):
@@ -200,38 +254,38 @@ def test_the_work_of_one_text_is_bounded(part: str) -> None:
     many = [*range(90_000)]
     scope = {"big": "a" * 900_000, "many": many, "deep": [many]}
     evaluate("${{ [" + part + "] | length }}", scope)
-    for listed, times in ((", ".join([part] * 60), 1), (part, 60)):
-        written = ("${{ [" + listed + "] | length }}") * times
-        with pytest.raises(ExpressionError, match="handles more than 16,777,216 characters"):
-            evaluate(written, scope)
+    listed, times = (part, 60) if "big" in part else (", ".join([part] * 60), 1)
+    with pytest.raises(ExpressionError, match="handles more than 16,777,216 characters"):
+        evaluate(("${{ [" + listed + "] | length }}") * times, scope)
 
 
 def test_errors_survive_pickling() -> None:
-    for error in (UsesNull("steps.a"), ExpressionError("bad", "hint", 3, "a")):
+    inferred = InferenceError("wrong-type", "a list has no sign", "pick an item", "inputs.a")
+    for error in (UsesNull("steps.a"), ExpressionError("bad", "hint", 3, "a"), inferred):
         copy = pickle.loads(pickle.dumps(error))
         assert (type(copy), vars(copy)) == (type(error), vars(error))
 
 
-@given(st.text(max_size=60))
-def test_any_text_is_evaluated_or_refused(text: str) -> None:
-    for written in (text, "${{ " + text + " }}", text + "${{ inputs.count }}"):
-        try:
-            evaluate(written, SCOPE)
-        except (ExpressionError, UsesNull):
-            continue
+WORDS = [*"()[]{}.,|:~+-*/%'\" 1", "inputs", "steps", "count", " if ", " else ", " is ", " in ", "none",
+         "default", "join", "not ", "'a'", "json", "items"]  # fmt: skip
+ARGUMENTS = st.sampled_from(
+    ["0", "1", "-1", "true", "2.5", "''", "'a'", "' '", "['a']", "{'a': 1}", "99999999999999999999",
+     "none", "inputs.product", "inputs.styles"]
+)  # fmt: skip
 
 
 @given(
-    st.lists(
-        st.sampled_from(
-            [*"()[]{}.,|:~+-*/%'\" 1", "inputs", "steps", "count", " if ", " else ", " is ", " in ",
-             "none", "default", "join", "not ", "'a'", "json", "items"]
-        ),
-        max_size=25,
+    st.one_of(
+        st.text(max_size=60),
+        st.lists(st.sampled_from(WORDS), max_size=25).map("".join),
+        st.tuples(
+            ARGUMENTS,
+            st.sampled_from(sorted(FILTERS)),
+            st.lists(ARGUMENTS, max_size=2).map(", ".join),
+        ).map("{0[0]} | {0[1]}({0[2]})".format),
     )
-)  # fmt: skip
-def test_any_sequence_of_words_is_evaluated_or_refused(words: list[str]) -> None:
-    try:
-        evaluate("${{ " + "".join(words) + " }}", SCOPE)
-    except (ExpressionError, UsesNull):
-        return
+)
+def test_any_text_words_and_filters_are_evaluated_or_refused(text: str) -> None:
+    for written in (text, "${{ " + text + " }}", text + "${{ inputs.count }}"):
+        with contextlib.suppress(ExpressionError, UsesNull):
+            evaluate(written, SCOPE)

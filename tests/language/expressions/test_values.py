@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ from rivya_flows.language.expressions.values import (
     MAX_BYTES,
     MAX_MEMBERS,
     ExpressionError,
-    InferenceError,
     as_text,
     checked_number,
     checked_size,
@@ -67,11 +65,3 @@ def test_memory_counts_every_part() -> None:
     assert memory_of("a" * 100) == 164
     assert memory_of(["a", "a"]) == 3 * 64 + 2
     assert memory_of({"a": 1}) == 3 * 64 + 1
-
-
-def test_an_inference_error_survives_pickling() -> None:
-    error = InferenceError("wrong-type", "a list has no sign", "pick an item", "inputs.a")
-    again = pickle.loads(pickle.dumps(error))
-    assert (again.code, again.message, again.hint, again.about) == (
-        "wrong-type", "a list has no sign", "pick an item", "inputs.a",
-    )  # fmt: skip

@@ -10,39 +10,26 @@ from rivya_flows.language.syntax.secret_names import is_secret_name, names_secre
 
 
 @pytest.mark.parametrize(
-    ("value", "valid"),
+    ("value", "is_name", "looks_like_one", "is_reserved"),
     [
-        ("env:HOOK_URL", True),
-        ("block:hook-url", True),
-        ("block:secret/hook-url", True),
-        ("env:HOOK URL", False),
-        ("block:a/b/c", False),
-        ("hunter2", False),
-        (5, False),
+        ("env:HOOK_URL", True, True, False),
+        ("block:hook-url", True, True, False),
+        ("block:secret/hook-url", True, True, False),
+        ("env:HOOK URL", False, True, False),
+        ("block:a/b/c", False, True, False),
+        ("hunter2", False, False, False),
+        ("https://example.com", False, False, False),
+        (5, False, False, False),
+        (None, False, False, False),
+        ("env:RIVYA_API_KEY", True, True, True),
+        ("env:prefect_api_key", True, True, True),
+        ("block:rivya-api-key", True, True, True),
+        ("block:secret/RIVYA-API-KEY", True, True, True),
     ],
 )
-def test_a_secret_name_is_a_variable_or_a_block(value: Any, valid: bool) -> None:
-    assert is_secret_name(value) is valid
-
-
-def test_a_broken_name_still_looks_like_a_secret_name() -> None:
-    assert names_secret("env:HOOK URL")
-    assert not names_secret("https://example.com")
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        "env:RIVYA_API_KEY",
-        "env:prefect_api_key",
-        "block:rivya-api-key",
-        "block:secret/RIVYA-API-KEY",
-    ],
-)
-def test_secrets_of_rivya_flows_and_prefect_are_reserved(value: str) -> None:
-    assert refusal(value) is not None
-
-
-@pytest.mark.parametrize("value", ["env:HOOK_URL", "block:hook-url", "https://example.com", None])
-def test_other_values_are_not_reserved(value: Any) -> None:
-    assert refusal(value) is None
+def test_a_secret_is_named_as_a_variable_or_a_block_and_some_are_reserved(
+    value: Any, is_name: bool, looks_like_one: bool, is_reserved: bool
+) -> None:
+    assert is_secret_name(value) is is_name
+    assert names_secret(value) is looks_like_one
+    assert (refusal(value) is not None) is is_reserved

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
 
 from rivya_flows.language.syntax.source import read
 from rivya_flows.language.syntax.tree import Mapping, Scalar, plain
@@ -14,37 +13,13 @@ from rivya_flows.language.syntax.tree import Mapping, Scalar, plain
 @pytest.mark.parametrize(
     ("written", "value"),
     [
-        ("9:16", "9:16"),
-        ("1:1", "1:1"),
-        ("12:30", "12:30"),
-        ("no", "no"),
-        ("on", "on"),
-        ("Yes", "Yes"),
-        ("y", "y"),
-        ("012", 12),
-        ("0o17", 15),
-        ("0x1F", 31),
-        ("1_000", "1_000"),
-        ("-5", -5),
-        ("+5", 5),
-        ("1.5", 1.5),
-        (".5", 0.5),
-        ("1e3", 1000.0),
-        ("1.2.3", "1.2.3"),
-        ("2026-11-08", "2026-11-08"),
-        ("true", True),
-        ("FALSE", False),
-        ("tRue", "tRue"),
-        ("null", None),
-        ("~", None),
-        ("", None),
-        ("'5'", "5"),
-        ('"true"', "true"),
-        ("'दीपावली'", "दीपावली"),
-        ("${{ inputs.a }}", "${{ inputs.a }}"),
-        ("=", "="),
+        *[(text, text) for text in ("9:16", "1:1", "12:30", "no", "on", "Yes", "y", "1_000", "1.2.3", "2026-11-08",
+                                    "tRue", "${{ inputs.a }}", "=")],
+        ("012", 12), ("0o17", 15), ("0x1F", 31), ("-5", -5), ("+5", 5), ("1.5", 1.5), (".5", 0.5), ("1e3", 1000.0),
+        ("true", True), ("FALSE", False), ("null", None), ("~", None), ("", None),
+        ("'5'", "5"), ('"true"', "true"), ("'दीपावली'", "दीपावली"),
     ],
-)
+)  # fmt: skip
 def test_scalar_follows_yaml_1_2(written: str, value: Any) -> None:
     root, found = read(f"key: {written}")
     assert found == ()
@@ -119,7 +94,7 @@ def test_places_end_where_another_mistake_hides_the_rest() -> None:
 
 
 def test_very_many_unquoted_expressions_are_not_all_told() -> None:
-    _, found = read("a: [" + "${{x}} " * 100_000 + "]")
+    _, found = read("a: [" + "${{x}} " * 5_000 + "]")
     assert len(found) == 100
 
 
@@ -152,9 +127,3 @@ def test_marks_count_characters_of_any_script() -> None:
     assert (mark.line, mark.column) == (1, 10)
     assert isinstance(value, Scalar)
     assert (value.mark.line, value.mark.column, value.value) == (1, 13, 5)
-
-
-@given(st.text(alphabet=st.sampled_from("ab:- \n\t{}[]'\"&*!|>#?,%@`$0.~"), max_size=60))
-def test_any_text_gives_a_tree_or_found(text: str) -> None:
-    root, found = read(text)
-    assert root is not None or found or not text.strip() or "#" in text or "%" in text

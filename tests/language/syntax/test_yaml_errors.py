@@ -7,6 +7,7 @@ from hypothesis import given, strategies as st
 
 from rivya_flows.language.syntax.source import read
 from rivya_flows.language.syntax.tree import lines_of
+from support.wrong_specs import unmarked
 
 WRONG = {
     'unclosed quote in flow': ('inputs: {a: {type: string, default: ☞"x},\n  b: {type: string, default: "y"}}\n', 'yaml-syntax', 'the quoted text that starts here ends on line 2', 'end it with " where it should end'),
@@ -25,6 +26,7 @@ WRONG = {
     'apostrophe': ("title: 'It'☞s a lamp'\nsteps: {}\n", 'yaml-syntax', 'text continues after the closing quote', "write a quote inside the text as '', or quote the whole text"),
     'inner double': ('title: "The "☞best" lamp"\nsteps: {}\n', 'yaml-syntax', 'text continues after the closing quote', 'write a quote inside the text as \\", or quote the whole text'),
     'quote begins': ('title: "Best" ☞lamp\nsteps: {}\n', 'yaml-syntax', 'text continues after the closing quote', 'write a quote inside the text as \\", or quote the whole text'),
+    'quote of two lines': ('title: ☞"a\nb" c\n', 'yaml-syntax', 'the quoted text that starts here ends on line 2', 'end it with " where it should end'),
     'bad escape': ('title: "C:☞\\path"\nsteps: {}\n', 'yaml-syntax', 'this is not a valid escape in double quotes', 'write \\\\ for a backslash, or use single quotes'),
     'unclosed flow map': ('budget: ☞{credits: 5\nsteps: {}\n', 'yaml-syntax', 'this { is never closed', 'end it with }'),
     'unclosed flow seq': ('inputs: {a: {type: enum, values: [a, b☞}}\nsteps: {}\n', 'yaml-syntax', 'missing ] before this }', 'close the [ first'),
@@ -48,8 +50,10 @@ WRONG = {
     'no colon': ('steps\n☞steps: {}\n', 'yaml-syntax', 'the indentation makes this line part of the text above it', 'align it with the lines around it'),
     'no space after colon': ('title☞:x\nsteps: {}\n', 'yaml-syntax', 'missing space after this colon', 'write `title: …`'),
     'no space after colon2': ('steps:\n  still:\n    uses☞:generate\n    with: {model: z-image}\n', 'yaml-syntax', 'missing space after this colon', 'write `uses: …`'),
+    'key without a colon': ('title: x\n☞steps\nname: y\n', 'yaml-syntax', 'a key without a colon', 'write `key: value`; text of several lines starts with `|`'),
+    'no space after colon of a later key': ('title: x\nname☞:a\nsteps: {}\n', 'yaml-syntax', 'missing space after this colon', 'write `name: …`'),
     'equal': ('title = x\n☞steps: {}\n', 'yaml-syntax', 'the indentation makes this line part of the text above it', 'align it with the lines around it'),
-    'long key': ('kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk☞: 1\n', 'yaml-syntax', 'unexpected colon: a key is not possible here', 'quote text that contains `: `'),
+    'long key': ('k' * 1100 + '☞: 1\n', 'yaml-syntax', 'unexpected colon: a key is not possible here', 'quote text that contains `: `'),
     'flow expr': ('steps:\n  still:\n    uses: generate\n    with: {model: z-image, prompt: a lamp}\noutputs: {a: ☞${{ steps.still.asset }}}\n', 'unquoted-expression', 'an expression inside { } or [ ] needs quotes', 'inside { } and [ ] write "${{ … }}" with quotes'),
     'flow expr text': ('steps:\n  a:\n    uses: generate\n    with: {model: z-image, prompt: a ☞${{ inputs.x }}}\n', 'unquoted-expression', 'an expression inside { } or [ ] needs quotes', 'inside { } and [ ] write "${{ … }}" with quotes'),
     'flow expr multi': ('steps:\n  a:\n    uses: generate\n    with: {model: z-image,\n      prompt: ☞${{ inputs.x }}}\n', 'unquoted-expression', 'an expression inside { } or [ ] needs quotes', 'inside { } and [ ] write "${{ … }}" with quotes'),
@@ -69,20 +73,23 @@ WRONG = {
 def test_diagnostic_points_at_the_cause_and_has_the_fix(
     marked: str, code: str, message: str, hint: str
 ) -> None:
-    before, _, after = marked.partition("☞")
-    _, found = read(before + after)
-    place = (before.count("\n") + 1, len(before) - before.rfind("\n"))
-    assert [(one.line, one.column) for one in found] == [place]
-    assert [(one.code, one.message, one.hint) for one in found] == [(code, message, hint)]
+    text, line, column = unmarked(marked)
+    assert [(one.line, one.column, one.code, one.message, one.hint) for one in read(text)[1]] == [
+        (line, column, code, message, hint)
+    ]
 
 
 PIECES = ["a", "b", ":", ": ", "- ", "-", "\n", "  ", "\t", "{", "}", "[", "]", ",", "'", '"', "${{ a }}",
           "{{", "|", ">", "&x", "*x", "!", "#", "?", "%", "@", "...", "---", "\\", "<<"]  # fmt: skip
 
 
-@given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
-def test_every_mistake_has_a_place_in_the_text_and_a_hint(text: str) -> None:
-    _, found = read(text)
+@given(
+    st.lists(st.sampled_from(PIECES), max_size=30).map("".join)
+    | st.text(alphabet="ab:- \n\t{}[]'\"&*!|>#?,%@`$0.~", max_size=60)
+)
+def test_any_text_gives_a_tree_or_mistakes_with_a_place_in_it_and_a_hint(text: str) -> None:
+    root, found = read(text)
+    assert root is not None or found or not text.strip() or "#" in text or "%" in text
     lines = lines_of(text)
     for one in found:
         assert 1 <= one.line <= len(lines) + 1

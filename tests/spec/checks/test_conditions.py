@@ -68,15 +68,12 @@ def test_what_may_hold_is_left_alone(condition: str, more: str) -> None:
     assert diagnostics_of(spec(condition, more=more)) == ()
 
 
+NEEDS = "    needs: [still]\n"
 NEVER = {
     "also its asset": ("☞steps.still.status == 'failed'", "", "a ${{ steps.still.credits }}"),
-    "needs": ("☞steps.still.status == 'failed'", "    needs: [still]\n", "a"),
-    "and more": ("inputs.tone and ☞steps.still.status == 'failed'", "    needs: [still]\n", "a"),
-    "not": (
-        "not ☞steps.still.status in ['completed', 'cached', 'skipped']",
-        "    needs: [still]\n",
-        "a",
-    ),
+    "needs": ("☞steps.still.status == 'failed'", NEEDS, "a"),
+    "and more": ("inputs.tone and ☞steps.still.status == 'failed'", NEEDS, "a"),
+    "not": ("not ☞steps.still.status in ['completed', 'cached', 'skipped']", NEEDS, "a"),
 }
 
 
@@ -89,14 +86,12 @@ def test_the_failure_of_a_step_with_which_the_step_is_skipped_never_holds(
     assert_one_diagnostic("useless-condition", marked, hint)
 
 
-@pytest.mark.parametrize(
-    "condition",
-    ["steps.still.status == 'failed' or inputs.tone", "steps.still.status != 'completed'"],
-)
-def test_a_condition_that_other_ends_make_true_is_left_alone(condition: str) -> None:
-    assert diagnostics_of(spec(condition, more="    needs: [still]\n")) == ()
-
-
-def test_a_later_part_sees_the_failed_step() -> None:
+def test_a_condition_that_other_ends_make_true_is_left_alone() -> None:
+    for condition in (
+        "steps.still.status == 'failed' or inputs.tone",
+        "steps.still.status != 'completed'",
+    ):
+        assert diagnostics_of(spec(condition, more=NEEDS)) == ()
+    # A later part sees the failed step.
     text = spec("steps.still.status == 'failed'", prompt="a ${{ steps.still.credits }}")
     assert diagnostics_of(text.replace("  b:\n", "on_failure:\n  b:\n")) == ()

@@ -7,14 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.spec_schema import errors_of
-from support.wrong_specs import assert_one_diagnostic, diagnostics_of
-from support.wrong_specs.fallbacks import FALLBACKS
-
-
-@pytest.mark.parametrize(("code", "marked", "hint"), FALLBACKS.values(), ids=FALLBACKS)
-def test_a_wrong_fallback_has_one_diagnostic(code: str, marked: str, hint: str) -> None:
-    assert_one_diagnostic(code, marked, hint)
-
+from support.wrong_specs import diagnostics_of
 
 RIGHT = """
 version: 1

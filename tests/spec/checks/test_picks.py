@@ -8,17 +8,11 @@ import pytest
 from hypothesis import given, strategies as st
 
 from rivya_client.catalogue.snapshot import from_wire, shipped
+from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.spec.load import check
 from rivya_flows.steps.judge import JUDGE_FRAME, MAX_CRITERION, judge_message
 from support.spec_schema import errors_of
-from support.wrong_specs import assert_one_diagnostic, diagnostics_of
-from support.wrong_specs.picks import PICKS
-
-
-@pytest.mark.parametrize(("code", "marked", "hint"), PICKS.values(), ids=PICKS)
-def test_a_wrong_pick_has_one_diagnostic(code: str, marked: str, hint: str) -> None:
-    assert_one_diagnostic(code, marked, hint)
-
+from support.wrong_specs import diagnostics_of
 
 RIGHT = """
 version: 1
@@ -56,49 +50,41 @@ PICKS_THAT_FIT = [
 ]
 
 
+def pick(step_id: str, arguments: str) -> str:
+    return f"  {step_id}:\n    uses: pick\n    with: {{from: '${{{{ steps.stills.items }}}}', {arguments}}}\n"
+
+
 @pytest.mark.parametrize("arguments", PICKS_THAT_FIT)
 def test_a_pick_may_have_what_its_mode_needs(arguments: str) -> None:
-    pick = "  hero:\n    uses: pick\n    with: {from: '${{ steps.stills.items }}', %s}\n"
-    text = RIGHT + pick % arguments
+    text = RIGHT + pick("hero", arguments)
     assert diagnostics_of(text) == ()
     assert errors_of(text) == []
 
 
 def test_defaults_of_picks_hold_where_the_mode_has_them() -> None:
-    defaults = """defaults:
-  pick:
-    with:
-      judge: {model: gpt-5-2-chat, criteria: [a]}
-      question: Which?
-      by: ${{ item.weight }}
-"""
-    picks = "".join(
-        f"  {mode}:\n    uses: pick\n    with: {{from: '${{{{ steps.stills.items }}}}', mode: {mode}}}\n"
-        for mode in ("human", "first", "best", "judge")
+    judge = "judge: {model: gpt-5-2-chat, criteria: [a]}"
+    defaults = f"defaults: {{pick: {{with: {{{judge}, question: Which?, by: '${{{{ item.weight }}}}'}}}}}}\n"
+    text = RIGHT + "".join(
+        pick(mode, f"mode: {mode}") for mode in ("human", "first", "best", "judge")
     )
-    text = RIGHT + picks + defaults
-    assert diagnostics_of(text) == ()
-    assert errors_of(text) == []
+    assert diagnostics_of(text + defaults) == ()
+    assert errors_of(text + defaults) == []
 
 
 def test_criteria_have_room_in_the_message_to_a_judge() -> None:
     wire = copy.deepcopy(dict(shipped().wire))
-    for model in wire["data"]:
-        if model["id"] == "gpt-5-2-chat":
-            model["max_prompt_length"] = JUDGE_FRAME + 500
-    pick = "  hero:\n    uses: pick\n    with:\n      from: ${{ steps.stills.items }}\n"
-    pick += "      mode: judge\n      judge: {model: gpt-5-2-chat, criteria: [CRITERIA]}\n"
-    found = []
+    [judge] = [model for model in wire["data"] if model["id"] == "gpt-5-2-chat"]
+    judge["max_prompt_length"] = JUDGE_FRAME + 500
+    live = from_wire(wire, date="2026-01-01", source="live")
+    found: list[Diagnostic] = []
     for number in (2, 3):
-        text = RIGHT + pick.replace("CRITERIA", ", ".join(["x" * 200] * number))
-        found.append(
-            check(text, file="a.yaml", catalogue=from_wire(wire, date="2026-01-01", source="live"))[
-                1
-            ]
+        criteria = ", ".join(["x" * 200] * number)
+        text = RIGHT + pick(
+            "hero", f"mode: judge, judge: {{model: gpt-5-2-chat, criteria: [{criteria}]}}"
         )
-    assert found[0] == ()
-    assert [one.code for one in found[1]] == ["prompt-too-long"]
-    assert "has room for 500" in found[1][0].message
+        found += check(text, file="a.yaml", catalogue=live)[1]
+    assert [one.code for one in found] == ["prompt-too-long"]
+    assert "has room for 500" in found[0].message
 
 
 @given(st.integers(1, 12), st.integers(1, MAX_CRITERION), st.integers(0, 3_000), st.integers(0, 9))
