@@ -17,14 +17,13 @@ from rivya_flows.queue.events import (
     PurchaseIntended,
     PurchaseUnanswered,
     RunEnded,
-    RunFrozen,
     ServiceAsked,
 )
 from rivya_flows.queue.queue import replay
 from rivya_flows.receipt.from_journal import receipt
 from rivya_flows.receipt.phrases import model_of
 from support.campaigns import a_set, campaign, until
-from support.naive_service import NOON, NaiveService, Rehearsal, asset, frozen
+from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 from support.receipts import SCHEMA, check, parsed, receipt_of, stamped
 from support.samples import sample
 
@@ -124,35 +123,30 @@ def test_what_was_planned_and_never_sent_costs_nothing_after_a_cancel() -> None:
     assert document["credits"]["spent"] < rehearsal.state.tally.committed
 
 
+def ledger(rehearsal: Rehearsal) -> tuple[Any, ...]:
+    """Status, held and final credits, and the reason of the one purchase of a run."""
+    document = receipt_of(rehearsal)
+    check(document)
+    [row] = document["ledger"]
+    return row["status"], row["held"], row["final"], row["reason"]
+
+
 def test_an_unanswered_purchase_is_uncertain_once_it_is_too_old() -> None:
     rehearsal = a_set(1, 9)
     rehearsal.take_up()
     until(rehearsal, PurchaseIntended)
-    assert [row["status"] for row in receipt_of(rehearsal)["ledger"]] == ["intended"]
+    assert ledger(rehearsal)[0] == "intended"
+    rehearsal.feed(PurchaseUnanswered(step="stills", key="0", n=1, reason="cut"))
+    assert ledger(rehearsal) == ("intended", 1, None, "cut")
     late = NOON + timedelta(hours=21)
     rehearsal.take_up(at=late)
-    document = receipt_of(rehearsal)
-    [row] = document["ledger"]
-    assert (row["status"], row["held"], row["final"]) == ("uncertain", 1, None)
-    assert "unanswered for over 20 h" in row["reason"]
-    check(document)
+    status, held, final, reason = ledger(rehearsal)
+    assert (status, held, final) == ("uncertain", 1, None)
+    assert "unanswered for over 20 h" in reason
     rehearsal.take_up(at=late, resubmit=("stills[0]",))
-    assert [row["status"] for row in receipt_of(rehearsal)["ledger"]] == ["intended"]
+    assert ledger(rehearsal)[0] == "intended"
     rehearsal.run()
-    [row] = receipt_of(rehearsal)["ledger"]
-    assert (row["status"], row["reason"], row["final"]) == ("succeeded", None, 1)
-
-
-def test_an_unanswered_purchase_says_why_its_outcome_is_unknown() -> None:
-    rehearsal = a_set(1, 9)
-    rehearsal.take_up()
-    until(rehearsal, PurchaseIntended)
-    rehearsal.feed(PurchaseUnanswered(step="stills", key="0", n=1, reason="cut"))
-    [row] = receipt_of(rehearsal)["ledger"]
-    assert (row["status"], row["held"], row["final"], row["reason"]) == ("intended", 1, None, "cut")
-    rehearsal.run()
-    [row] = receipt_of(rehearsal)["ledger"]
-    assert (row["status"], row["reason"], row["final"]) == ("succeeded", None, 1)
+    assert ledger(rehearsal) == ("succeeded", 1, 1, None)
 
 
 def test_a_refused_purchase_stays_in_the_ledger_at_no_cost() -> None:
@@ -160,27 +154,7 @@ def test_a_refused_purchase_stays_in_the_ledger_at_no_cost() -> None:
     rehearsal.service.refusing = 1.0
     rehearsal.take_up()
     rehearsal.run()
-    [row] = receipt_of(rehearsal)["ledger"]
-    assert (row["status"], row["reserved"], row["final"], row["reason"]) == ("refused", 0, 0, "no")
-
-
-REFERENCED = """
-version: 1
-name: restyle
-inputs:
-  photo: {type: file, kind: image}
-steps:
-  restyled:
-    uses: generate
-    with: {model: nano-banana, prompt: In watercolor, references: ["${{ inputs.photo }}"]}
-"""
-
-
-def restyle() -> RunFrozen:
-    start = frozen(REFERENCED, photo="https://media.example/p.png")
-    return start.model_copy(
-        update={"inputs": {"photo": asset("image", "photo")}, "service": "sandbox:1a2b"}
-    )
+    assert ledger(rehearsal) == ("refused", 0, 0, "no")
 
 
 def test_the_agreement_stands_in_the_receipt_where_the_service_was_asked() -> None:
@@ -210,14 +184,10 @@ def fields(schema: Any) -> Iterator[str]:
             yield from fields(value)
 
 
-def test_the_guide_names_every_field_of_the_receipt() -> None:
+def test_the_guide_names_every_field_status_and_difference() -> None:
     guide = GUIDE.read_text(encoding="utf-8")
     named = set(re.findall(r"[`.](\w+)`", guide))  # also at the end of a path, `credits.before`
-    assert sorted(set(fields(SCHEMA)) - named) == []
-
-
-def test_the_guide_names_every_status_and_difference() -> None:
-    guide = GUIDE.read_text(encoding="utf-8")
-    row = SCHEMA["$defs"]["Purchase"]["properties"]["status"]["enum"]
-    kinds = SCHEMA["$defs"]["Difference"]["properties"]["kind"]["enum"]
-    assert [name for name in (*row, *kinds) if f"`{name}`" not in guide] == []
+    words = {*fields(SCHEMA)}
+    for kind, name in (("Purchase", "status"), ("Difference", "kind")):
+        words |= set(SCHEMA["$defs"][kind]["properties"][name]["enum"])
+    assert sorted(words - named) == []

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw
 
 from rivya_cut.rendering.reframe import ZOOM, edges_over, focus_of, placement, window
+from rivya_cut.rendering.shots import still_size
 from rivya_cut.terms import Motion
 
 
@@ -30,6 +32,16 @@ def test_a_bright_thing_in_the_middle_is_no_spot_in_the_bars(
     image = Image.new("L", picture, 80)
     ImageDraw.Draw(image).ellipse((12, 12, picture[0] - 13, picture[1] - 13), fill=255)
     assert edges_over(image, frame).getextrema() == (80, 80)
+
+
+@pytest.mark.parametrize(
+    ("first", "size"), [((2161, 3841), (1080, 1920)), ((63, 37), (62, 36)), ((1, 1), (2, 2))]
+)
+def test_a_first_still_gives_an_even_size_of_at_most_1080p(
+    first: tuple[int, int], size: tuple[int, int], tmp_path: Path
+) -> None:
+    Image.new("1", first).save(tmp_path / "a.png")
+    assert still_size(tmp_path / "a.png") == size
 
 
 def test_a_picture_of_nearly_the_shape_of_the_frame_gets_no_bars() -> None:

@@ -8,26 +8,13 @@ from array import array
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 from PIL import Image
 
-from rivya_cut.composition import Clip, Composition
-from rivya_cut.final_cut import render
 from rivya_cut.results import Probe
 
 RATE = 48_000
-
-
-def compose(destination: Path, *clips: Path, **keys: Any) -> Probe:
-    """Compose a film of whole clips."""
-    folder = destination.with_suffix("")
-    folder.mkdir(exist_ok=True)
-    composition = Composition(clips=tuple(Clip(media=one) for one in clips), **keys)
-    found = render(composition, folder, lambda share: None)
-    (folder / "film.mp4").rename(destination)
-    return found.media["film.mp4"]
 
 
 def film(
