@@ -300,22 +300,20 @@ def studio(sandbox: Sandbox, tmp_path: Path) -> Studio:
 
 def test_the_text_says_what_the_receipts_say(studio: Studio, sandbox: Sandbox) -> None:
     admin.set_faults(sandbox.data, "faults: [{on: generation, model: z-image, do: fail, times: 1}]")
-    studio.run(stills(4, step="allow_failures: 1"))
-    studio.run(stills(4, step="cache: spec"), "run-2")
-    studio.run(stills(4, step="cache: spec"), "run-3")
-    spent = [studio.receipt(run_id)["credits"] for run_id in ("run-1", "run-2", "run-3")]
+    studio.run(stills(3, step="allow_failures: 1"))
+    studio.run(stills(3, step="cache: spec"), "run-2")
+    credits = [studio.receipt(run_id)["credits"] for run_id in ("run-1", "run-2")]
     with studio.context(Bomb()) as home:
-        told = samples(StoreMetrics(home.journal.engine))
-    all_spent = sum(one["spent"] for one in spent)
-    assert told["rivya_flows_credits_total", "stills", "z-image", "stills"] == all_spent
-    assert told["rivya_flows_credits_saved_total", "stills", "stills"] == sum(
-        one["saved"] for one in spent
-    )
-    assert told["rivya_flows_jobs_total", "stills", "z-image", "failed"] == 1
-    assert told["rivya_flows_runs", "stills", "completed"] == 3
-    assert told["rivya_flows_run_ends_total", "stills", "completed"] == 3
-    jobs = sum(value for name, value in told.items() if name[0] == "rivya_flows_jobs_total")
-    assert told["rivya_flows_job_seconds_count", "z-image"] == jobs
+        found = samples(StoreMetrics(home.journal.engine))
+    spent, saved = (sum(one[name] for one in credits) for name in ("spent", "saved"))
+    assert saved > 0
+    assert found["rivya_flows_credits_total", "stills", "z-image", "stills"] == spent
+    assert found["rivya_flows_credits_saved_total", "stills", "stills"] == saved
+    assert found["rivya_flows_jobs_total", "stills", "z-image", "failed"] == 1
+    assert found["rivya_flows_runs", "stills", "completed"] == 2
+    assert found["rivya_flows_run_ends_total", "stills", "completed"] == 2
+    jobs = sum(value for name, value in found.items() if name[0] == "rivya_flows_jobs_total")
+    assert found["rivya_flows_job_seconds_count", "z-image"] == jobs
 
 
 PICK = """

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 
 from rivya_flows.queue.events import (
     JobSeen,
@@ -38,6 +38,7 @@ GUIDE = Path(__file__).parents[2] / "docs" / "reference" / "receipt.md"
     rambling=st.sampled_from([0.0, 0.4]),
     extra=st.sampled_from([0, 2]),
 )
+@example(seed=1379, crashes=[], failing=0.4, refusing=0.0, rambling=0.0, extra=0)
 def test_whatever_happens_ledger_queue_and_service_name_one_sum(
     seed: int, crashes: list[int], failing: float, refusing: float, rambling: float, extra: int
 ) -> None:
@@ -57,10 +58,25 @@ def test_whatever_happens_ledger_queue_and_service_name_one_sum(
     document = receipt_of(rehearsal)
     check(document)
     assert document["status"] in ("completed", "failed")
+    check_times(document, len(crashes) + 1)
     charged = {key: credits for key, credits in service.charges.items() if credits}
     paid = {row["idempotency_key"]: row["final"] for row in document["ledger"] if row["final"]}
     assert paid == charged
     assert document["credits"]["spent"] == rehearsal.state.spent == sum(charged.values())
+
+
+def check_times(document: dict[str, Any], executions: int) -> None:
+    """No item ends before it begins, or outside the executions of its run."""
+    times = document["execution_times"]
+    moments = [moment for one in times for moment in (one["began_at"], one["ended_at"])]
+    assert len(times) == executions
+    assert moments == sorted(moments)
+    for item in (item for step in document["steps"] for item in step["items"]):
+        begin, end = item["began_at"], item["ended_at"]
+        assert (end is None) or (moments[0] <= begin <= end <= moments[-1])
+        # One whose arguments have no value fails before it does anything.
+        idle = item["status"] in ("skipped", "failed") and not item["task_ids"]
+        assert idle if end is None else begin is not None
 
 
 def test_every_beginning_of_a_journal_has_a_receipt() -> None:

@@ -378,10 +378,10 @@ def cut(store: AssetStore, folder: Path, extras: str, spec: str = CUT) -> list[S
     return with_outputs(spec.replace("EXTRAS", extras), outputs)
 
 
-def test_files_of_a_composition_bear_its_step_its_key_and_their_format(
+def test_a_composition_is_in_the_folder_by_step_key_and_format_and_in_the_receipt(
     store: AssetStore, tmp_path: Path
 ) -> None:
-    write_report(cut(store, tmp_path, "[srt]"), tmp_path / "out", store)
+    receipt = write_report(cut(store, tmp_path, "[srt]"), tmp_path / "out", store).receipt
     parts = (
         "-9x16.mp4",
         "-9x16-clean.mp4",
@@ -391,7 +391,7 @@ def test_files_of_a_composition_bear_its_step_its_key_and_their_format(
         ".gif",
         ".srt",
     )
-    spot = {f"media/spot-{key}{part}" for key in ("hi", "en") for part in parts}
+    spots = {f"media/spot-{key}{part}" for key in ("hi", "en") for part in parts}
     film = {
         "film.mp4",
         "film.srt",
@@ -402,7 +402,27 @@ def test_files_of_a_composition_bear_its_step_its_key_and_their_format(
     output = {"hindi.mp4", "hindi.srt"}
     gone = {"media/spot-hi-9x16.mp4", "media/spot-hi.srt"}
     found = files(tmp_path / "out") - {"receipt.json", "contact-sheet.html"}
-    assert found == (spot | film | output) - gone
+    assert found == (spots | film | output) - gone
+    assert (tmp_path / "out" / "film.srt").read_text() == (
+        "1\n00:00:00,000 --> 00:00:01,500\nWake up -> now\n\n2\n00:00:02,000 --> 00:00:03,000\n1\n"
+    )
+    document = receipt.model_dump(mode="json")
+    check(document)
+    [spot] = [one["items"][0] for one in document["steps"] if one["id"] == "spot"]
+    assert [*spot["by"]] == ["9:16", "1:1"]
+    assert spot["by"]["9:16"]["clean"]["path"].endswith("media/spot-hi-9x16-clean.mp4")
+    assert spot["captions"]["cues"] == CUES
+    assert len(spot["assets"]) == 6
+    made = {one["sha256"] for one in document["assets"] if one["made_by"]}
+    assert {one["sha256"] for one in spot["assets"]} <= made
+    assert "spot[hi]: captions: 2, estimated timing" in films(receipt)
+
+
+def test_subtitles_are_written_only_where_they_were_asked_for(
+    store: AssetStore, tmp_path: Path
+) -> None:
+    write_report(cut(store, tmp_path, "[poster]"), tmp_path / "out", store)
+    assert not [name for name in files(tmp_path / "out") if name.endswith(".srt")]
 
 
 def test_an_item_that_is_called_after_a_format_bears_that_once(
@@ -414,28 +434,3 @@ def test_an_item_that_is_called_after_a_format_bears_that_once(
     one = {"1x1.mp4", "1x1-clean.mp4", "1x1-9x16.mp4", "1x1-9x16-clean.mp4", "1x1-poster.jpg"}
     other = {"9x16-clean.mp4", "9x16-1x1.mp4", "9x16-1x1-clean.mp4", "9x16-poster.jpg"}
     assert media == one | other | {"1x1.gif", "1x1.srt", "9x16.gif"}
-
-
-def test_subtitles_are_those_of_the_journal_and_only_where_they_were_asked_for(
-    store: AssetStore, tmp_path: Path
-) -> None:
-    write_report(cut(store, tmp_path, "[srt, poster]"), tmp_path / "out", store)
-    assert (tmp_path / "out" / "film.srt").read_text() == (
-        "1\n00:00:00,000 --> 00:00:01,500\nWake up -> now\n\n2\n00:00:02,000 --> 00:00:03,000\n1\n"
-    )
-    write_report(cut(store, tmp_path, "[poster]"), tmp_path / "other", store)
-    assert not [name for name in files(tmp_path / "other") if name.endswith(".srt")]
-
-
-def test_a_receipt_says_what_was_composed(store: AssetStore, tmp_path: Path) -> None:
-    receipt = write_report(cut(store, tmp_path, "[]"), tmp_path / "out", store).receipt
-    document = receipt.model_dump(mode="json")
-    check(document)
-    [spot] = [one["items"][0] for one in document["steps"] if one["id"] == "spot"]
-    assert [*spot["by"]] == ["9:16", "1:1"]
-    assert spot["by"]["9:16"]["clean"]["path"].endswith("media/spot-hi-9x16-clean.mp4")
-    assert spot["captions"]["cues"] == CUES
-    assert len(spot["assets"]) == 6
-    made = {one["sha256"] for one in document["assets"] if one["made_by"]}
-    assert {one["sha256"] for one in spot["assets"]} <= made
-    assert "spot[hi]: captions: 2, estimated timing" in films(receipt)

@@ -31,7 +31,18 @@ from rivya_cut.reading import open_media, probe
 from rivya_cut.rendering.timeline import ClipMedium, Shot, Timeline
 from rivya_cut.results import Rendered
 from rivya_cut.subtitles import Cue
-from support.composed_media import RATE, film, greys, heard, seconds, still, strength, tone, turned
+from support.composed_media import (
+    RATE,
+    film,
+    film_of,
+    greys,
+    heard,
+    seconds,
+    still,
+    strength,
+    tone,
+    turned,
+)
 
 _CUES = Captions(cues=(Cue(0.1, 0.5, "Order today"),))
 
@@ -271,16 +282,9 @@ def test_sounds_of_clips_fade_with_their_transition(tmp_path: Path) -> None:
 def test_a_film_from_a_phone_is_turned_upright(
     matrix: tuple[int, ...], dark: tuple[int, int], tmp_path: Path
 ) -> None:
-    source = tmp_path / "a.mp4"
-    image = Image.new("L", (48, 32), "white")
-    image.paste(0, (0, 0, 24, 16))
-    with av.open(str(source), "w", format="mp4") as container:
-        video = container.add_stream("libx264", rate=10)
-        video.width, video.height, video.pix_fmt = 48, 32, "yuv420p"
-        frame: av.VideoFrame = av.VideoFrame.from_image(image.convert("RGB"))  # type: ignore[no-untyped-call]  # so in av
-        frame.pts, frame.time_base = 0, Fraction(1, 10)
-        container.mux(video.encode(frame))
-        container.mux(video.encode(None))
+    image = Image.new("RGB", (48, 32), "white")
+    image.paste("black", (0, 0, 24, 16))
+    source = film_of(tmp_path / "a.mp4", [image], 10)
     made = _cut(tmp_path / "out", turned(source, *matrix)).media["film.mp4"]
     upright = probe(source)
     assert (made.width, made.height) == (upright.width, upright.height)

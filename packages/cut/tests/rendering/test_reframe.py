@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw
@@ -13,16 +14,21 @@ from rivya_cut.rendering.shots import still_size
 from rivya_cut.terms import Motion
 
 
-def test_crop_fills_the_frame() -> None:
-    place = placement((1920, 1080), (1080, 1920), "crop", "none")
-    assert place.region == place.canvas == (1080, 1920)
-
-
-@pytest.mark.parametrize("reframe", ["pad", "blur"])
-def test_the_whole_picture_is_in_the_middle_of_bars(reframe: str) -> None:
-    place = placement((1920, 1080), (1080, 1920), reframe, "none")  # type: ignore[arg-type]  # parametrize widens it
-    assert place.region == (1080, 608)
-    assert place.corner == (0, 656)
+@pytest.mark.parametrize(
+    ("picture", "reframe", "region", "corner"),
+    [
+        ((1920, 1080), "crop", (1080, 1920), (0, 0)),
+        ((1920, 1080), "pad", (1080, 608), (0, 656)),
+        ((1920, 1080), "blur", (1080, 608), (0, 656)),
+        ((1080, 1900), "pad", (1080, 1920), (0, 0)),
+    ],
+    ids=["crop", "pad", "blur", "nearly of the shape"],
+)
+def test_a_picture_fills_the_frame_or_stands_whole_in_the_middle_of_bars(
+    picture: tuple[int, int], reframe: Any, region: tuple[int, int], corner: tuple[int, int]
+) -> None:
+    place = placement(picture, (1080, 1920), reframe, "none")
+    assert (place.region, place.corner) == (region, corner)
 
 
 @pytest.mark.parametrize(("picture", "frame"), [((90, 120), (90, 90)), ((120, 90), (90, 160))])
@@ -42,10 +48,6 @@ def test_a_first_still_gives_an_even_size_of_at_most_1080p(
 ) -> None:
     Image.new("1", first).save(tmp_path / "a.png")
     assert still_size(tmp_path / "a.png") == size
-
-
-def test_a_picture_of_nearly_the_shape_of_the_frame_gets_no_bars() -> None:
-    assert placement((1080, 1900), (1080, 1920), "pad", "none").region == (1080, 1920)
 
 
 def test_the_window_has_the_shape_and_stays_inside() -> None:
