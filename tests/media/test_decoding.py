@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -58,7 +59,7 @@ def limited(monkeypatch: pytest.MonkeyPatch, call: str, **limits: float) -> None
 
 def until(true: Callable[[], bool]) -> None:
     """Waits; the whole test would have to be given up where it does not come true."""
-    for _ in range(12_000):
+    for _ in range(6_000):
         if true():
             return
         time.sleep(0.02)
@@ -303,6 +304,24 @@ def test_a_rendering_of_a_killed_process_leaves_no_file(tmp_path: Path) -> None:
     until(lambda: not decoders(tmp_path) and not out.exists())
 
 
+def test_what_is_half_made_is_gone_once_nobody_waits_for_it(tmp_path: Path) -> None:
+    """The connections of a killed process close one after the other, the one to the decoder last."""
+    out = tmp_path / "out"
+    out.mkdir()
+    work = Composition(clips=(Clip(media=endless(tmp_path / "a.png")),), formats=("1:1",))
+    request = {
+        "call": "render",
+        "about": "the film",
+        "limits": asdict(LIMITS["render"]),
+        "arguments": {"work": work.model_dump_json(), "folder": str(out)},
+    }
+    answers, about = decoder.running().connect()
+    with answers, about:
+        about.sendall(json.dumps(request).encode() + b"\n")
+        until(lambda: any(out.iterdir()))
+    until(lambda: not out.exists())
+
+
 @only_linux
 def test_the_decoder_is_given_no_secret_and_ends_with_its_process(tmp_path: Path) -> None:
     picture = still(tmp_path / "a.png", (16, 16))
@@ -356,6 +375,16 @@ def test_a_medium_that_ends_its_decoding_fails_alone(
     assert [*found[:9], *found[11:]] == ["image"] * 18
     assert "b.png: broken or cut short" in found[9]
     assert "c.png: more than 2 s of work" in found[10]
+
+
+def test_who_hangs_up_before_a_request_is_sent_ends_no_decoder() -> None:
+    started = decoder.running()
+    with decoder._Talk(started) as talk:
+        talk.hang_up()
+        talk.send(b"{}\n")
+        assert [*talk.lines(120)] == []
+    assert talk.number == signal.SIGKILL
+    assert started.lives
 
 
 def test_a_cancelled_probe_leaves_the_others_alone(tmp_path: Path) -> None:

@@ -100,7 +100,12 @@ def test_a_waiting_run_begins_with_its_question_and_all_that_decides_it(store: S
 def test_a_later_round_shows_the_note_and_what_was_refused(store: Store) -> None:
     old = store.put(b"old", "image", "image/png")
     earlier = [{"round": 0, "key": "studio", "sha256": old["sha256"], "text": None}]
-    facts = {"round": 1, "notes": ["warmer light"], "rounds_left": 2, "earlier": earlier}
+    facts: dict[str, Any] = {
+        "round": 1,
+        "notes": ["warmer light"],
+        "rounds_left": 2,
+        "earlier": earlier,
+    }
     run = run_with_pick(store, note_room=80, **facts)
     run["steps"].append({"id": "old", "items": [{"key": "studio", "assets": [old]}]})
     page = page_of(run, store)
@@ -309,7 +314,13 @@ def test_a_composed_film_is_there_with_captions_in_the_picture_and_with_a_track(
 def test_no_text_of_a_receipt_becomes_markup(store: Store) -> None:
     judge = {"model": "m", "least": 6, "criteria": ["sharp"]}
     earlier = [{"round": 0, "key": "old", "sha256": None, "text": "old"}]
-    facts = {"notes": ["warmer"], "round": 1, "rounds_left": 1, "note_room": 9, "earlier": earlier}
+    facts: dict[str, Any] = {
+        "notes": ["warmer"],
+        "round": 1,
+        "rounds_left": 1,
+        "note_room": 9,
+        "earlier": earlier,
+    }
     asked = run_with_pick(store, ("gone", "neon"), judge=judge, judge_error="no scores", **facts)
     gone = asked["steps"][0]["items"][0]["assets"][0]
     gone["url"] = "javascript:1"

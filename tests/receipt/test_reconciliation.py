@@ -39,7 +39,7 @@ def agreement(
     unexplained, of_others = explained(before, after, spent, others)
     sums = {"unexplained": unexplained, "others": of_others, "spent": spent}
     credits = Credits.model_validate(whole("credits", {"before": before, "after": after, **sums}))
-    seen = {name: job and JobSeen.model_validate(job) for name, job in jobs.items()}
+    seen = {name: JobSeen.model_validate(one) if one else None for name, one in jobs.items()}
     return reconcile(rows, seen, credits)
 
 

@@ -16,12 +16,12 @@ SEEN = "document.querySelector('#lightbox .alt').textContent"
 SHOWN = "document.querySelector('#lightbox img').naturalWidth"
 
 
-def opened(tab: Tab, store: Store, run: dict[str, Any], more: str = "", **size: int) -> str:
+def opened(tab: Tab, store: Store, run: dict[str, Any], more: str = "", **view: Any) -> str:
     """Shows the sheet of a run, with more markup at its end; its address."""
     path = store.folder.parent / "sheet.html"
     html = contact_sheet(parsed(run), store, beside=path.parent)
     path.write_text(html.replace("</main>", f"{more}</main>"))
-    tab.show_at(path.as_uri(), **{"width": 1280, **size})
+    tab.show_at(path.as_uri(), **{"width": 1280, **view})
     return path.as_uri()
 
 

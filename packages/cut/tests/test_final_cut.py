@@ -191,12 +191,15 @@ def test_a_blurred_ground_has_a_soft_seam_and_is_dark_unless_the_picture_has_a_w
 ) -> None:
     image = still(tmp_path / "a.png", (200, 100), colour)
     options: Any = {"formats": ("1:1",), "reframe": "blur", "shrink": 2}
-    _cut(tmp_path / "out", image, images=(), **options)
+    clips = (Clip(media=image, seconds=0.1),)
+    _rendered(Composition(clips=clips, **options), tmp_path / "out")
     lay_out(Layout(image=image, **options), tmp_path)
     with Image.open(tmp_path / "1x1.png") as card:
         for seen in (card, _image(tmp_path / "out" / "1x1.mp4", 1)):
             assert _pixel(seen, 270, 30) == pytest.approx(side, abs=6)
             column = [_pixel(seen, 270, y)[0] for y in range(seen.height)]
+            ends = (side[0], int(colour[1:3], 16))
+            assert (min(column), max(column)) == pytest.approx(ends, abs=6)
             steepest = max(abs(lower - upper) for upper, lower in pairwise(column))
             assert steepest < 8, "twice of what it is at full size"
 
