@@ -1,4 +1,4 @@
-"""The receipt of any journal, at any moment: it holds to its schema, and its money adds up."""
+"""The receipt of any journal, at any moment: its schema, its money, its times, the origins of its media."""
 
 from __future__ import annotations
 
@@ -12,22 +12,43 @@ from typing import Any
 import pytest
 from hypothesis import example, given, strategies as st
 
+from rivya_flows.questions.open_questions import question_asked
 from rivya_flows.queue.events import (
+    AnsweredBy,
+    AnswerGiven,
+    CacheAnswered,
+    Event,
+    ItemCompleted,
     JobSeen,
     PurchaseIntended,
     PurchaseUnanswered,
+    QuestionsLeft,
     RunEnded,
+    RunFrozen,
+    RunResumed,
     ServiceAsked,
+    Stamped,
 )
 from rivya_flows.queue.queue import replay
 from rivya_flows.receipt.from_journal import receipt
 from rivya_flows.receipt.phrases import model_of
+from rivya_flows.receipt.purchases import History
 from support.campaigns import a_set, campaign, until
-from support.naive_service import NOON, NaiveService, Rehearsal, frozen
+from support.naive_service import NOON, NaiveService, Rehearsal, asset, frozen
+from support.picks import past_its_deadline, waiting
 from support.receipts import SCHEMA, check, parsed, receipt_of, stamped
 from support.samples import sample
 
+DAY = 86_400.0
 GUIDE = Path(__file__).parents[2] / "docs" / "reference" / "receipt.md"
+
+
+def finished(start: RunFrozen, **service: Any) -> Rehearsal:
+    """A run that went to its end."""
+    rehearsal = Rehearsal(start, NaiveService(**service))
+    rehearsal.take_up()
+    rehearsal.run()
+    return rehearsal
 
 
 @given(
@@ -106,10 +127,7 @@ steps:
     uses: chat
     with: {model: gpt-5-2-chat, message: Hello}
 """
-    rehearsal = Rehearsal(frozen(text), NaiveService(refusing_models={"z-image"}))
-    rehearsal.take_up()
-    rehearsal.run()
-    document = receipt_of(rehearsal)
+    document = receipt_of(finished(frozen(text), refusing_models={"z-image"}))
     check(document)
     made = parsed(document)
     of_a = [row for row in made.ledger if row.key == "a"]
@@ -207,3 +225,165 @@ def test_the_guide_names_every_field_status_and_difference() -> None:
     for kind, name in (("Purchase", "status"), ("Difference", "kind")):
         words |= set(SCHEMA["$defs"][kind]["properties"][name]["enum"])
     assert sorted(words - named) == []
+
+
+# --- When it worked --------------------------------------------------------------------------------
+
+
+def items_of(document: dict[str, Any], step_id: str) -> list[dict[str, Any]]:
+    [found] = [step["items"] for step in document["steps"] if step["id"] == step_id]
+    return list(found)
+
+
+def answered() -> tuple[list[Stamped], int]:
+    """A run that was asked and left, and answered two days later; entries of the first execution."""
+    run = waiting()
+    for question in run.asked[-1].questions:
+        run.feed(question_asked(question, NOON))
+    run.feed(QuestionsLeft(at=NOON))
+    asked = len(run.journal)
+    run.take_up(at=NOON + timedelta(minutes=5))
+    by = AnsweredBy(name="Priya", channel="command")
+    run.feed(AnswerGiven(step="hero", key="", answer="neon", picked=("neon",), by=by))
+    run.run()
+    entries = stamped(run.journal)
+    later = [Stamped(one.seq, one.at + 2 * DAY, one.event) for one in entries[asked:]]
+    return entries[:asked] + later, asked
+
+
+def test_an_item_lasts_from_its_purchase_or_what_it_needs_until_it_has_its_outputs() -> None:
+    rehearsal = finished(campaign())
+    document = receipt_of(rehearsal)
+    begin, end = (
+        next(
+            one.at
+            for one in stamped(rehearsal.journal)
+            if isinstance(one.event, kind) and (one.event.step, one.event.key) == ("films", "neon")
+        )
+        for kind in (PurchaseIntended, ItemCompleted)
+    )
+    [neon] = [item for item in items_of(document, "films") if item["key"] == "neon"]
+    assert (_seconds(neon["began_at"]), _seconds(neon["ended_at"])) == (begin % 60, end % 60)
+    [spot] = items_of(document, "spot")  # free work
+    needed = [one["ended_at"] for name in ("hero", "voice") for one in items_of(document, name)]
+    assert spot["began_at"] == max(needed) < spot["ended_at"]
+    needs = {step["id"]: step["needs"] for step in document["steps"]}
+    assert needs["spot"] == sorted(["hero", "voice"], key=[*needs].index)
+    assert (needs["script"], needs["films"]) == ([], ["stills"])
+
+
+def test_the_wait_for_a_person_lasts_until_the_answer_also_over_two_executions() -> None:
+    entries, asked = answered()
+    document = receipt(entries).model_dump(mode="json")
+    check(document)
+    first, second = document["execution_times"]
+    [hero] = items_of(document, "hero")
+    [wait] = hero["waits"]
+    assert first["ended_at"] < second["began_at"] < wait["answered_at"]
+    assert first["began_at"] < wait["asked_at"] == hero["began_at"] < first["ended_at"]
+    assert (document["waits"], document["executions"]) == ([], 2)
+    [open_wait] = items_of(receipt(entries[:asked]).model_dump(mode="json"), "hero")[0]["waits"]
+    assert open_wait == {**wait, "answered_at": None}
+
+
+def test_a_missed_deadline_ends_the_wait() -> None:
+    run = past_its_deadline()
+    [hero] = items_of(receipt_of(run), "hero")
+    [wait] = hero["waits"]
+    assert (hero["status"], wait["answered_at"]) == ("failed", hero["ended_at"])
+
+
+def test_an_execution_that_died_ends_with_its_last_entry() -> None:
+    rehearsal = Rehearsal(campaign(), NaiveService())
+    rehearsal.take_up()
+    rehearsal.run(limit=7)
+    entries = stamped(rehearsal.journal)
+    [running] = receipt(entries).model_dump(mode="json")["execution_times"]
+    assert running["ended_at"] is None
+    rehearsal.take_up()
+    dead, alive = receipt_of(rehearsal)["execution_times"]
+    assert _seconds(dead["ended_at"]) == entries[-1].at % 60
+    assert dead["ended_at"] < alive["began_at"]
+
+
+def test_a_copy_does_not_change_with_later_entries() -> None:
+    entries, asked = answered()
+    history = History(entries[:asked])
+    before = history.copy()
+    for entry in entries[asked:]:
+        history.add(entry)
+    assert before.executions != history.executions
+    assert before.waits != history.waits
+    assert isinstance(entries[-1].event, RunEnded)
+
+
+def _seconds(moment: str) -> float:
+    return float(moment[-7:-1])
+
+
+# --- Where its media came from ---------------------------------------------------------------------
+
+
+def cards(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {card["sha256"]: card for card in document["assets"]}
+
+
+def test_each_medium_says_who_made_it_from_what_and_for_how_much() -> None:
+    rehearsal = finished(campaign())
+    made = cards(receipt_of(rehearsal))
+    film = made["films-neon"]["made_by"]
+    assert (film["step"], film["key"], film["uses"]) == ("films", "neon", "generate")
+    assert film["model"] == "veo3-1-lite"
+    assert film["prompt"] == "Slow push-in"
+    assert film["task_id"].startswith("task_rvf-")
+    assert film["parents"] == ["stills-neon"]
+    assert (film["run_id"], film["service"], film["sandbox"]) == ("run-1", "naive", False)
+    spot = made["spot-film"]["made_by"]
+    assert (spot["uses"], spot["credits"], spot["task_id"]) == ("compose", 0, None)
+    assert set(spot["parents"]) == {"films-studio", "voice-one"}
+    paid = sum(card["made_by"]["credits"] for card in made.values())
+    chat = 1
+    assert paid + chat == sum(rehearsal.service.charges.values())
+
+
+REFERENCED = """
+version: 1
+name: restyle
+inputs:
+  photo: {type: file, kind: image}
+steps:
+  restyled:
+    uses: generate
+    with: {model: nano-banana, prompt: In watercolor, references: ["${{ inputs.photo }}"]}
+"""
+
+
+def restyle() -> RunFrozen:
+    start = frozen(REFERENCED, photo="https://media.example/p.png")
+    return start.model_copy(
+        update={"inputs": {"photo": asset("image", "photo")}, "service": "sandbox:1a2b"}
+    )
+
+
+def test_a_medium_that_was_given_says_where() -> None:
+    document = receipt_of(finished(restyle()))
+    check(document)
+    made = cards(document)
+    assert (made["photo"]["given_as"], made["photo"]["made_by"]) == ("inputs.photo", None)
+    assert made["restyled-one"]["made_by"]["parents"] == ["photo"]
+    assert made["restyled-one"]["made_by"]["sandbox"] is document["sandbox"] is True
+
+
+def test_a_medium_from_the_cache_costs_nothing_and_says_so() -> None:
+    start = restyle().model_copy(update={"cache": "spec"})
+    events: list[Event] = [start, RunResumed(at=NOON)]
+    made = asset("image", "earlier")
+    outputs = {"asset": made, "assets": [made], "task_id": "task_earlier"}
+    events.append(
+        CacheAnswered(step="restyled", key="", request_hash="h", outputs=outputs, saved=3)
+    )
+    document = receipt(stamped(events)).model_dump(mode="json")
+    check(document)
+    card = cards(document)["earlier"]["made_by"]
+    assert (card["cached"], card["credits"], card["task_id"]) == (True, 0, "task_earlier")
+    assert document["credits"] == {**document["credits"], "spent": 0, "saved": 3}
