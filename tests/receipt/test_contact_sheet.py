@@ -16,6 +16,7 @@ from rivya_flows.receipt.contact_sheet import SheetRow, batch_sheet, contact_she
 from support.contact_sheets import (
     Page,
     Store,
+    at,
     decided,
     judged,
     run_with_pick,
@@ -65,6 +66,7 @@ def test_a_whole_run_is_told(store: Store) -> None:
     ):  # fmt: skip
         assert words in page.text, words
     assert page.text.count("Made from") == 2 + 4, "two outputs, and four items"
+    assert len([one for _, one in page.found if str(one.get("class")).endswith("chosen")]) == 1
     assert "rivya-flows resume run-2 --answer" not in page.text
     rows = [attrs["aria-label"] for tag, attrs in page.found if attrs.get("role") == "img"]
     assert rows[:2] == [
@@ -153,6 +155,8 @@ FAILED = FAILED | {"steps": [TWO_STILLS, *FAILED["steps"]]}
         ({"steps": [{"id": f"s{n}", "needs": [f"s{n - 1}"]} for n in range(70)]}, ["This run has 70 steps"], []),
         (run_with(credits=5), ["Where the credits went"], []),
         (run_with(credits=0), [], ["Where the credits went", "Total"]),
+        (run_with(credits=0, items=[{"began_at": at(0), "ended_at": at(9)}]) | {
+            "execution_times": [{"began_at": at(0), "ended_at": at(9)}]}, ["Where the time went"], ["Total"]),
         (run_with(status="skipped", id="hero.stills.2", items=[{"status": "skipped"}]), [], ["hero.stills.2"]),
         (run_with(status="completed", id="hero.stills.2", items=[{}]), ["hero.stills.2"], []),
         (waiting(count=2, deadline=DEADLINE, then="first"), [
@@ -160,7 +164,7 @@ FAILED = FAILED | {"steps": [TWO_STILLS, *FAILED["steps"]]}
         (waiting(rounds_left=1, note_room=0), ['--answer "hero=none"'], ["What should be different"]),
     ],
     ids=["Hindi", "voice", "skipped", "failed", "failed in parts", "waiting output", "empty output", "70 steps",
-         "credits", "no credits", "unneeded round", "needed round", "texts", "no note"],
+         "credits", "no credits", "time alone", "unneeded round", "needed round", "texts", "no note"],
 )  # fmt: skip
 def test_a_part_of_a_run_is_told_in_its_words(
     receipt: dict[str, Any], said: list[str], unsaid: list[str], store: Store

@@ -318,13 +318,27 @@ def test_a_film_is_made_for_every_player(tmp_path: Path) -> None:
     assert data.index(b"moov") < data.index(b"mdat")
 
 
-def test_sounds_lie_under_the_voice_and_silent_pictures_have_no_track(tmp_path: Path) -> None:
+def test_sounds_lie_under_the_voice_and_music_does_not_lengthen_the_film(tmp_path: Path) -> None:
     source = film(tmp_path / "a.mp4", sound=0.9)
     voice = tone(tmp_path / "voice.wav", amplitude=0.05, pitch=880)
-    _cut(tmp_path / "out", source, audio=(voice,))
+    music = tone(tmp_path / "music.wav", seconds=3, amplitude=0.8)
+    found = _cut(tmp_path / "out", source, audio=(voice, music))
+    assert seconds(found.media["film.mp4"]) == pytest.approx(1, abs=0.1)
     wave = heard(tmp_path / "out" / "film.mp4")
-    assert 2.5 < strength(wave, 880) / strength(wave, 220) < 6.3
-    assert not _cut(tmp_path / "silent", film(tmp_path / "b.mp4")).media["film.mp4"].has_audio
+    assert min(strength(wave, pitch) for pitch in (220, 440)) > 0.005
+    assert strength(wave, 880) > 2.5 * max(strength(wave, pitch) for pitch in (220, 440))
+
+
+def test_slides_without_sound_stand_for_three_seconds_each_and_have_no_track(
+    tmp_path: Path,
+) -> None:
+    images = tuple(still(tmp_path / f"{name}.png", (64, 36), name) for name in ("black", "white"))
+    made = _rendered(Composition(images=images), tmp_path / "out").media["film.mp4"]
+    assert seconds(made) == pytest.approx(6, abs=0.1)
+    assert not made.has_audio
+    shown = greys(tmp_path / "out" / "film.mp4")
+    assert shown[0] < 10
+    assert shown[-1] > 245
 
 
 def test_equal_input_gives_equal_bytes(tmp_path: Path) -> None:
@@ -443,41 +457,38 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
         lay_out(Layout(image=image), tmp_path / "gone")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
+def _rendered_after(first: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """A process that does something first and then cuts a film with sound."""
     code = (
-        "import resource, sys, signal; from pathlib import Path\n"
+        f"import sys; {first}\n"
+        "from pathlib import Path\n"
         "from rivya_cut.composition import Clip, Composition\n"
         "from rivya_cut.final_cut import render\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (1200, 1200))\n"
         "render(Composition(clips=(Clip(media=Path(sys.argv[1])),)), Path(sys.argv[2]), print)\n"
     )
-    source, out = film(tmp_path / "a.mp4"), tmp_path / "out"
+    source, out = film(folder / "a.mp4", sound=0.2), folder / "out"
     out.mkdir()
-    ended = subprocess.run(
-        [sys.executable, "-c", code, str(source), str(out)], capture_output=True, text=True
+    command = [sys.executable, "-c", code, str(source), str(out)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
+    ended = _rendered_after(
+        "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        " resource.setrlimit(resource.RLIMIT_FSIZE, (1200, 1200))",
+        tmp_path,
     )
     message, hint = ended.stderr.splitlines()[-2:]
     assert "MediaError" in message
     assert "MAX_COMPOSED_BYTES" in message
     assert hint == "hint: give a smaller or shorter one"
-    assert [*out.iterdir()] == []
+    assert [*(tmp_path / "out").iterdir()] == []
 
 
-def test_compose_needs_no_numpy(tmp_path: Path) -> None:
-    code = (
-        "import sys; sys.modules['numpy'] = None; from pathlib import Path\n"
-        "from rivya_cut.composition import Clip, Composition\n"
-        "from rivya_cut.final_cut import render\n"
-        "made = Composition(clips=(Clip(media=Path(sys.argv[1])),), audio=(Path(sys.argv[2]),))\n"
-        "render(made, Path(sys.argv[3]), lambda share: None)\n"
-    )
-    image, voice = still(tmp_path / "a.png", (16, 16)), tone(tmp_path / "v.wav", seconds=0.2)
-    out = tmp_path / "out"
-    out.mkdir()
-    subprocess.run([sys.executable, "-c", code, str(image), str(voice), str(out)], check=True)
-    assert probe(out / "film.mp4").has_audio
+def test_a_cut_needs_no_numpy(tmp_path: Path) -> None:
+    ended = _rendered_after("sys.modules['numpy'] = None", tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert probe(tmp_path / "out" / "film.mp4").has_audio
 
 
 def test_a_layout_is_a_picture_of_each_format_with_the_overlays(tmp_path: Path) -> None:
