@@ -51,11 +51,11 @@ def test_lines_and_captions_without_spaces_are_whole_and_break_between_syllables
 @pytest.mark.parametrize("amount", ["€ 3.456,70", "₹ 9,870", "3.456,70 €", "$ -5", "50 %"])
 def test_no_line_ends_between_a_sign_and_its_number(amount: str) -> None:
     style, text = Style("noto"), f"Only {amount} until Monday, 5€ 3 of them"
-    for wide in range(150, 600, 60):
+    for wide in (150, 220, 330, 510):
         lines, _ = fitted(clean(text, style), style, (wide, 900), (50, 30), 9)
         assert " ".join(lines) == text
         assert amount in "|".join(lines)
-    for before in range(1, 50, 2):
+    for before in range(1, 50, 3):
         captions = cut_text("a " * before + f"{amount} until the end of the week")
         assert amount in "|".join(captions).replace("\n", "|")
 

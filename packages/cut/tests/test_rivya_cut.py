@@ -41,10 +41,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_cut_of_the_readme_renders(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "cut.yaml").write_text(example("yaml"))
-    assert run(["render", "cut.yaml", "--shrink", "8"]) == 0
+    assert run(["render", "cut.yaml", "--shrink", "16"]) == 0
     shown, notes = capsys.readouterr()
     assert notes == ""
-    assert "out/9x16.mp4  136×240  8.1 s\n" in shown
+    assert "out/9x16.mp4  68×120  8.1 s\n" in shown
     assert "out/captions.srt\n" in shown
     assert re.search(r"^-1[56]\.\d LUFS, true peak ", shown, re.MULTILINE)
     films = [f"{one}{clean}.mp4" for one in ("9x16", "1x1", "16x9") for clean in ("", "-clean")]
