@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -23,7 +24,7 @@ from rivya_cut.composition import Clip, Composition, Layout
 from rivya_cut.results import Rendered
 from rivya_flows.engine.files import kept
 from rivya_flows.errors import MediaError
-from rivya_flows.media import decoder, decoding
+from rivya_flows.media import decoder
 from rivya_flows.media.bounds import LIMITS, MAX_DECODINGS
 from rivya_flows.media.decoder import Call
 from rivya_flows.media.decoding import draw_poster, poster, probe, probed, render
@@ -58,7 +59,7 @@ def limited(monkeypatch: pytest.MonkeyPatch, call: str, **limits: float) -> None
 
 def until(true: Callable[[], bool]) -> None:
     """Waits; the whole test would have to be given up where it does not come true."""
-    for _ in range(12_000):
+    for _ in range(6_000):
         if true():
             return
         time.sleep(0.02)
@@ -69,6 +70,7 @@ def asking(code: str, mark: Path, *arguments: object, **environment: str) -> sub
     """A process of its own that decodes."""
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONPATH": str(mark)} | environment,
@@ -83,20 +85,17 @@ print(probe(Path(sys.argv[1])).kind, flush=True)
 PROBES_TWICE = PROBES + "probe(Path(sys.argv[2]))\n"
 
 
-def test_a_picture_whose_orientation_is_a_text_is_a_picture(tmp_path: Path) -> None:
-    path = written(tmp_path / "a.jpg", picture_with_text_for_orientation())
-    assert (decoding.probe(path).width, decoding.probe(path).height) == (40, 20)
-
-
-def test_a_sound_with_tags_of_another_encoding_is_a_sound(tmp_path: Path) -> None:
-    path = written(tmp_path / "a.wav", sound(tag=b"\xff\xfe\xc3\x28"))
-    assert decoding.probe(path).duration_seconds == pytest.approx(0.5)
+def test_tags_of_a_wrong_type_or_encoding_do_no_harm(tmp_path: Path) -> None:
+    found = probe(written(tmp_path / "a.jpg", picture_with_text_for_orientation()))
+    assert (found.width, found.height) == (40, 20)
+    found = probe(written(tmp_path / "a.wav", sound(tag=b"\xff\xfe\xc3\x28")))
+    assert found.duration_seconds == pytest.approx(0.5)
 
 
 def test_an_unknown_codec_is_said_to_be_one(tmp_path: Path) -> None:
     path = written(tmp_path / "a.wav", sound(codec=0x1234))
     with pytest.raises(MediaError, match=r"a\.wav: of a codec that is not known here"):
-        decoding.probe(path)
+        probe(path)
 
 
 def test_whatever_a_decoder_raises_is_an_error_of_that_medium(tmp_path: Path) -> None:
@@ -114,7 +113,7 @@ def test_a_relative_path_counts_from_the_folder_of_now_and_not_from_where_the_de
         (tmp_path / name).mkdir()
         still(tmp_path / name / "still.png", (size, size))
         monkeypatch.chdir(tmp_path / name)
-        assert decoding.probe(Path("still.png")).width == size
+        assert probe(Path("still.png")).width == size
 
 
 def test_a_film_of_two_kilobytes_that_lasts_for_months_is_refused(tmp_path: Path) -> None:
@@ -128,7 +127,7 @@ def test_a_sound_of_countless_packets_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = written(tmp_path / "a.aac", aac_frames(200))
-    assert decoding.probe(path).kind == "audio"
+    assert probe(path).kind == "audio"
     monkeypatch.setattr(reading, "MAX_PACKETS", 100)
     with pytest.raises(MediaError, match="more than 100 packets; the bound is MAX_PACKETS"):
         reading.probe(path)
@@ -140,7 +139,7 @@ def test_what_takes_too_long_by_the_clock_is_ended(
 ) -> None:
     limited(monkeypatch, "probe", seconds=0.3)
     with pytest.raises(MediaError, match=r"more than 0\.3 s of work; .* MAX_PROBE_SECONDS"):
-        decoding.probe(endless(tmp_path / "a.png"))
+        probe(endless(tmp_path / "a.png"))
 
 
 def test_what_takes_too_long_on_the_processor_is_ended(
@@ -160,56 +159,48 @@ def test_what_takes_too_much_memory_is_ended(
     limited(monkeypatch, "probe", memory_bytes=2**24)
     path = written(tmp_path / "a.png", png_of(6_000, 6_000))
     with pytest.raises(MediaError, match=r"16,777,216 bytes of memory; .* MAX_MEMORY_BYTES"):
-        decoding.probe(path)
+        probe(path)
 
 
-def test_what_writes_too_much_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rendering_that_writes_too_much_is_ended_and_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     limited(monkeypatch, "render", file_bytes=500)
     with pytest.raises(MediaError, match="bytes; the bound is MAX_COMPOSED_BYTES"):
-        asyncio.run(
-            render(Composition(clips=(Clip(media=film(tmp_path / "a.mp4")),)), tmp_path / "out")
-        )
+        asyncio.run(render(composition(tmp_path), tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+PROBES_AFTER_AN_ERROR = """
+import sys; from pathlib import Path
+from rivya_flows.errors import MediaError
+from rivya_flows.media.decoding import probe
+try: probe(Path(sys.argv[1]))
+except MediaError as error: print(error, flush=True)
+print(probe(Path(sys.argv[2])).kind, flush=True)
+input()
+"""
 
 
 @only_linux
-def test_a_decoder_that_dies_fails_one_medium_and_the_next_is_decoded(tmp_path: Path) -> None:
-    good = still(tmp_path / "good.png", (16, 16))
-    code = (
-        "import sys; from pathlib import Path; from rivya_flows.errors import MediaError\n"
-        "from rivya_flows.media.decoding import probe\n"
-        "try: probe(Path(sys.argv[1]))\n"
-        "except MediaError as error: print(error, flush=True)\n"
-        "print(probe(Path(sys.argv[2])).kind)\n"
-    )
-    process = asking(code, tmp_path, endless(tmp_path / "a.png"), good)
-    until(lambda: len(decoders(tmp_path)) == 2)
-    os.kill(max(decoders(tmp_path)), signal.SIGSEGV)
-    out, _ = process.communicate()
-    assert "a.png: cannot be decoded: the decoder crashed on it (SIGSEGV)" in out
-    assert out.splitlines()[-1] == "image"
-
-
-@only_linux
-def test_a_decoder_that_is_killed_fails_what_it_decodes_and_leaves_no_worker(
-    tmp_path: Path,
+@pytest.mark.parametrize(
+    ("which", "number", "words"),
+    [(max, signal.SIGSEGV, " (SIGSEGV)"), (min, signal.SIGKILL, "")],
+    ids=["the worker of the medium", "the decoder of all"],
+)
+def test_a_decoder_that_dies_fails_one_medium_leaves_no_worker_and_the_next_is_decoded(
+    which: Callable[[list[int]], int], number: int, words: str, tmp_path: Path
 ) -> None:
     good = still(tmp_path / "good.png", (16, 16))
-    code = (
-        "import sys; from pathlib import Path; from rivya_flows.errors import MediaError\n"
-        "from rivya_flows.media.decoding import probe\n"
-        "try: probe(Path(sys.argv[1]))\n"
-        "except MediaError as error: print(error, flush=True)\n"
-        "print(probe(Path(sys.argv[2])).kind, flush=True)\n"
-        "input()\n"
-    )
-    process = asking(code, tmp_path, endless(tmp_path / "a.png"), good)
+    process = asking(PROBES_AFTER_AN_ERROR, tmp_path, endless(tmp_path / "a.png"), good)
     until(lambda: len(decoders(tmp_path)) == 2)
-    before = set(decoders(tmp_path))
-    os.kill(min(before), signal.SIGKILL)
+    before = decoders(tmp_path)
+    os.kill(which(before), number)
     assert process.stdout is not None
-    assert "a.png: cannot be decoded: the decoder crashed on it" in process.stdout.readline()
+    told = process.stdout.readline()
+    assert f"a.png: cannot be decoded: the decoder crashed on it{words}" in told
     assert process.stdout.readline() == "image\n"
-    until(lambda: before.isdisjoint(decoders(tmp_path)))
+    until(lambda: max(before) not in decoders(tmp_path))
     process.kill()
     process.communicate()
 
@@ -287,11 +278,7 @@ input()
 
 @only_linux
 def test_a_process_ends_at_once_while_a_thread_waits_for_a_probe(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROBES_IN_A_THREAD, str(endless(tmp_path / "a.png"))],
-        stdin=subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": str(tmp_path)},
-    )
+    process = asking(PROBES_IN_A_THREAD, tmp_path, endless(tmp_path / "a.png"))
     until(lambda: len(decoders(tmp_path)) == 2)
     process.send_signal(signal.SIGINT)
     process.communicate()
@@ -317,31 +304,37 @@ def test_a_rendering_of_a_killed_process_leaves_no_file(tmp_path: Path) -> None:
     until(lambda: not decoders(tmp_path) and not out.exists())
 
 
-@only_linux
-def test_a_decoder_that_waits_ends_with_its_process_too(tmp_path: Path) -> None:
-    process = asking(PROBES, tmp_path, still(tmp_path / "a.png", (16, 16)))
-    process.communicate()
-    assert process.returncode == 0
-    until(lambda: not decoders(tmp_path))
+def test_what_is_half_made_is_gone_once_nobody_waits_for_it(tmp_path: Path) -> None:
+    """The connections of a killed process close one after the other, the one to the decoder last."""
+    out = tmp_path / "out"
+    out.mkdir()
+    work = Composition(clips=(Clip(media=endless(tmp_path / "a.png")),), formats=("1:1",))
+    request = {
+        "call": "render",
+        "about": "the film",
+        "limits": asdict(LIMITS["render"]),
+        "arguments": {"work": work.model_dump_json(), "folder": str(out)},
+    }
+    answers, about = decoder.running().connect()
+    with answers, about:
+        about.sendall(json.dumps(request).encode() + b"\n")
+        until(lambda: any(out.iterdir()))
+    until(lambda: not out.exists())
 
 
 @only_linux
-def test_the_decoder_is_given_no_secret(tmp_path: Path) -> None:
-    code = PROBES + "input()\n"
+def test_the_decoder_is_given_no_secret_and_ends_with_its_process(tmp_path: Path) -> None:
     picture = still(tmp_path / "a.png", (16, 16))
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, str(picture)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(tmp_path), "RIVYA_API_KEY": "canary", "MY": "canary"},
-    )
+    secrets = {"RIVYA_API_KEY": "canary", "MY": "canary"}
+    process = asking(PROBES + "input()\n", tmp_path, picture, **secrets)
     assert process.stdout is not None
     assert process.stdout.readline() == "image\n"
     [child] = decoders(tmp_path)
-    told = Path(f"/proc/{child}/environ").read_bytes() + Path(f"/proc/{child}/cmdline").read_bytes()
+    given = [Path(f"/proc/{child}/{name}").read_bytes() for name in ("environ", "cmdline")]
     process.communicate("\n")
-    assert b"canary" not in told
+    assert b"canary" not in b"".join(given)
+    assert process.returncode == 0
+    until(lambda: not decoders(tmp_path))
 
 
 def test_a_cancelled_task_ends_the_decoding_and_the_next_goes_on(tmp_path: Path) -> None:
@@ -356,16 +349,6 @@ def test_a_cancelled_task_ends_the_decoding_and_the_next_goes_on(tmp_path: Path)
         assert [(await one).kind for one in [probed(good) for _ in range(4)]] == ["image"] * 4
 
     asyncio.run(cancelled())
-
-
-def test_many_at_once_wait_for_each_other(tmp_path: Path) -> None:
-    good = still(tmp_path / "a.png", (16, 16))
-
-    async def all_of_them() -> None:
-        found = await asyncio.gather(*(probed(good) for _ in range(20)))
-        assert {one.width for one in found} == {16}
-
-    asyncio.run(all_of_them())
 
 
 async def outcome(path: Path) -> str:
@@ -392,6 +375,16 @@ def test_a_medium_that_ends_its_decoding_fails_alone(
     assert [*found[:9], *found[11:]] == ["image"] * 18
     assert "b.png: broken or cut short" in found[9]
     assert "c.png: more than 2 s of work" in found[10]
+
+
+def test_who_hangs_up_before_a_request_is_sent_ends_no_decoder() -> None:
+    started = decoder.running()
+    with decoder._Talk(started) as talk:
+        talk.hang_up()
+        talk.send(b"{}\n")
+        assert [*talk.lines(120)] == []
+    assert talk.number == signal.SIGKILL
+    assert started.lives
 
 
 def test_a_cancelled_probe_leaves_the_others_alone(tmp_path: Path) -> None:
@@ -446,7 +439,7 @@ def test_an_answer_of_a_decoder_that_was_taken_over_is_not_believed(
 ) -> None:
     monkeypatch.setattr(Call, "_ask", lambda *_: (0, answer.encode()))
     with pytest.raises(MediaError, match="the decoder crashed on it"):
-        decoding.probe(tmp_path / "a.png")
+        probe(tmp_path / "a.png")
 
 
 def test_a_film_that_hangs_the_decoder_has_no_poster(
@@ -476,36 +469,19 @@ async def rendered_there(work: Composition, folder: Path) -> tuple[Rendered, lis
 
 
 def test_a_composition_is_rendered_in_each_format_and_tells_how_far_it_is(tmp_path: Path) -> None:
-    work = composition(tmp_path, formats=("1:1", "16:9"), extras=("poster", "gif"))
+    work = composition(tmp_path, formats=("1:1", "16:9"), extras=("poster", "gif"), shrink=4)
     made, shares = asyncio.run(rendered_there(work, tmp_path / "out"))
     names = {"1x1.mp4", "16x9.mp4", "poster.jpg", "loop.gif"}
     assert made.media.keys() == {path.name for path in (tmp_path / "out").iterdir()} == names
-    assert (made.media["16x9.mp4"].width, made.media["16x9.mp4"].height) == (1920, 1080)
+    assert (made.media["16x9.mp4"].width, made.media["16x9.mp4"].height) == (480, 270)
     assert shares == sorted(set(shares))
     assert shares[-1] > 0.5
-
-
-def test_a_layout_is_a_picture_of_each_format(tmp_path: Path) -> None:
-    work = Layout(image=still(tmp_path / "a.png", (64, 64)), formats=("4:5",))
-    made = asyncio.run(render(work, tmp_path / "out"))
-    assert [(name, one.width, one.height) for name, one in made.media.items()] == [
-        ("4x5.png", 1080, 1350)
-    ]
 
 
 def test_a_rendering_that_fails_leaves_no_file(tmp_path: Path) -> None:
     work = Composition(clips=(Clip(media=written(tmp_path / "a.mp4", b"no film")),))
     with pytest.raises(MediaError, match=r"a\.mp4"):
         asyncio.run(render(work, tmp_path / "out"))
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_rendering_that_writes_too_much_leaves_no_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    limited(monkeypatch, "render", file_bytes=500)
-    with pytest.raises(MediaError):
-        asyncio.run(render(composition(tmp_path), tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 
@@ -519,8 +495,8 @@ def test_a_cancelled_rendering_leaves_no_file_and_no_process_at_work(tmp_path: P
         with pytest.raises(asyncio.CancelledError):
             await task
         assert not (tmp_path / "out").exists()
-        made = await render(Layout(image=work.clips[0].media), tmp_path / "next")
-        assert len(made.media) == 1
+        layout = Layout(image=work.clips[0].media, formats=("4:5",), shrink=4)
+        assert [*(await render(layout, tmp_path / "next")).media] == ["4x5.png"]
 
     asyncio.run(cancelled())
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from rivya_flows.queue.events import Stamped
 from rivya_flows.receipt.comparison import comparison, comparison_page
 from rivya_flows.receipt.contact_sheet import SheetRow, batch_sheet, contact_sheet
 from rivya_flows.receipt.from_journal import receipt
 from rivya_flows.receipt.share_page import share_page, shared_outputs
-from support.browser import CHROMIUM, Tab, browsing
+from support.browser import Tab
 from support.composed_media import film
-from support.contact_sheets import Store, run_with_pick, run_with_spot
+from support.contact_sheets import Store, run_with_pick, whole_run
 from support.judged_picks import Judging, judged_spec
 from support.naive_service import Rehearsal, frozen
 from support.receipts import parsed, stamped
@@ -25,9 +23,10 @@ from support.receipts import parsed, stamped
 # Cards below the window are not drawn until somebody scrolls there.
 ALL_DRAWN = "document.head.insertAdjacentHTML('beforeend', '<style>* { content-visibility: visible !important }</style>')"
 ALL_OPEN = "document.querySelectorAll('details').forEach(one => { one.open = true; })"
-BEYOND = """[...document.querySelectorAll('.card *, .candidate *, .side *, .answer *')].filter(one => {
-  const box = one.getBoundingClientRect(), card = one.closest('.card, .candidate, .side, .answer').getBoundingClientRect();
-  return box.width && !one.closest('pre') && (box.right > card.right + 1 || box.left < card.left - 1);
+BEYOND = """[...document.querySelectorAll('.card *, .candidate *, .side *, .answer *, .falls *, .legend *, .origin *, .graph')].filter(one => {
+  const around = one.parentElement.closest('.card, .candidate, .side, .answer, .falls, .output, main');
+  const box = one.getBoundingClientRect(), room = around.getBoundingClientRect();
+  return box.width && !one.closest('pre') && (box.right > room.right + 1 || box.left < room.left - 1);
 }).map(one => one.outerHTML.slice(0, 80))"""
 COVERING = """[...document.querySelectorAll('.card figure')].filter(one => {
   const box = one.getBoundingClientRect(), text = one.closest('.card').querySelector('.body').getBoundingClientRect();
@@ -40,50 +39,21 @@ MISSHAPEN = """[...document.querySelectorAll('img, video')].filter(one => {
 }).map(one => one.outerHTML.slice(0, 80))"""
 
 
-@pytest.fixture(scope="module")
-def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium")
-    with browsing(tmp_path_factory.mktemp("profile")) as tab:
-        yield tab
-
-
-def drawn(store: Store, size: tuple[int, int], colour: str) -> dict[str, Any]:
-    data = io.BytesIO()
-    Image.new("RGB", size, colour).save(data, "png")
-    return store.put(data.getvalue(), "image", "image/png", width=size[0], height=size[1])
-
-
 def finished(store: Store) -> str:
     """The sheet of a run with media of all kinds and shapes, scripts, failures and a ledger."""
+    run = whole_run(store)
     shapes = {"tall": (90, 160), "wide": (160, 90), "square": (100, 100)}
-    items: list[dict[str, Any]] = [
-        {"key": key, "status": "completed", "credits": 1, "model": "z-image", "prompt": "केतली, " * 60, "assets": [one]}
-        for key, one in ((key, drawn(store, size, "teal")) for key, size in shapes.items())
+    looks = [
+        {"key": key, "model": "z-image", "prompt": "केतली, " * 60, "assets": [store.draw(size, "teal")]}
+        for key, size in shapes.items()
     ]  # fmt: skip
     voices = [
-        {"key": str(n), "status": "completed", "text": "صوت\n" * 40, "assets": [store.put(b"%d" % n, "audio", "audio/mpeg")]}
-        for n in range(5)
+        {"key": str(n), "text": "صوت\n" * 40, "assets": [store.put(b"%d" % n, "audio", "audio/mpeg")]}
+        for n in range(6)
     ]  # fmt: skip
-    failed = {"key": "", "status": "failed", "reason": "the service refused it", "assets": []}
-    spot = run_with_spot(store, credits=2)
-    made = {
-        "run_id": "run-2",
-        "title": "दीया",
-        "status": "failed",
-        "fork": {"run_id": "run-1", "step": None},
-        "credits": {"spent": 3, "saved": 0, "before": 10, "after": 7},
-        "inputs": {"product": "kettle"},
-        "outputs": {**spot["outputs"], "stills": [one["assets"][0] for one in items], "line": "שלום"},
-        "steps": [
-            {"id": "stills", "uses": "generate", "status": "completed", "credits": 3, "items": items},
-            {"id": "voices", "uses": "generate", "status": "completed", "items": voices},
-            *spot["steps"],
-            {"id": "extra", "uses": "generate", "status": "failed", "items": [failed]},
-        ],
-        "ledger": [{"at": "2026-11-28T12:00:00Z", "step": "stills", "task_id": "task_0123456789abcdef", "final": 3}],
-    }  # fmt: skip
-    return contact_sheet(parsed(made), store, beside=store.folder)
+    run["steps"] += [{"id": "looks", "items": looks}, {"id": "voices", "items": voices}]
+    run["outputs"] |= {"looks": [one["assets"][0] for one in looks], "line": "שלום"}
+    return contact_sheet(parsed(run), store, beside=store.folder)
 
 
 def waiting(store: Store) -> str:
@@ -93,7 +63,7 @@ def waiting(store: Store) -> str:
 
 
 def batch(store: Store) -> str:
-    picture = drawn(store, (90, 160), "maroon")
+    picture = store.draw((90, 160), "maroon")
     made = {
         "steps": [{"id": "stills", "items": [{"key": "a", "assets": [picture]}]}],
         "outputs": {"still": picture, "copy": "Warm light. " * 60},
@@ -120,7 +90,7 @@ def compared(store: Store) -> str:
         _judged("run-1", {"neon": 9}),
         _judged("run-2", {"noir": 9}, more="question: Which?"),
     ]
-    picture = store(drawn(store, (90, 160), "navy")["sha256"])
+    picture = store(store.draw((90, 160), "navy")["sha256"])
     receipts = [receipt(entries) for entries in journals]
     return comparison_page(comparison(*journals), receipts, [lambda _: picture] * 2)
 
@@ -136,7 +106,7 @@ def _judged(run_id: str, scores: dict[str, int], **options: Any) -> list[Stamped
 def shared(store: Store) -> str:
     """The page for a client: a film in three formats, stills, and a text."""
     shapes = {"9:16": (90, 160), "1:1": (100, 100), "16:9": (160, 90)}
-    stills = {key: drawn(store, size, "teal") for key, size in shapes.items()}
+    stills = {key: store.draw(size, "teal") for key, size in shapes.items()}
     films = []
     for size in shapes.values():
         data = film(store.folder / "film.mp4", size=size).read_bytes()
@@ -151,58 +121,62 @@ def shared(store: Store) -> str:
     return share_page(parsed(made), shared_outputs(parsed(made), store))
 
 
-@pytest.mark.parametrize("width", [390, 1440])
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.fixture
+def show(tab: Tab, tmp_path: Path) -> Callable[..., None]:
+    """Shows a page in the tab."""
+
+    def show(page: Callable[[Store], str], **view: Any) -> None:
+        path = tmp_path / "page.html"
+        path.write_text(page(Store(tmp_path)))
+        tab.show_at(path.as_uri(), **view)
+        tab.value(ALL_DRAWN)
+
+    return show
+
+
 @pytest.mark.parametrize("page", [finished, waiting, batch, compared, shared])
 def test_axe_finds_nothing_and_all_fits(
-    page: Callable[[Store], str], dark: bool, width: int, tab: Tab, tmp_path: Path
+    page: Callable[[Store], str], show: Callable[..., None], tab: Tab
 ) -> None:
-    path = tmp_path / "page.html"
-    path.write_text(page(Store(tmp_path)))
-    tab.show_at(path.as_uri(), width=width, dark=dark)
-    tab.value(ALL_DRAWN)
-    tab.value(ALL_OPEN)
-    assert tab.axe_violations() == []
-    assert tab.value("document.documentElement.scrollWidth") <= width
-    assert tab.value(BEYOND) == []
+    for width, dark in ((390, True), (1440, False)):
+        show(page, width=width, dark=dark)
+        tab.value(ALL_OPEN)
+        assert tab.axe_violations() == []
+        assert tab.value("document.documentElement.scrollWidth") <= width
+        assert tab.value(BEYOND) == []
 
 
 @pytest.mark.parametrize("page", [finished, batch])
 def test_pictures_and_films_keep_their_shape(
-    page: Callable[[Store], str], tab: Tab, tmp_path: Path
+    page: Callable[[Store], str], show: Callable[..., None], tab: Tab
 ) -> None:
-    path = tmp_path / "page.html"
-    path.write_text(page(Store(tmp_path)))
-    tab.show_at(path.as_uri(), width=390)
+    show(page, width=390)
     assert tab.value("document.querySelectorAll('.media[style] :is(img, video)').length")
     assert tab.value(MISSHAPEN) == []
 
 
-@pytest.mark.parametrize("width", [390, 768, 1440])
 def test_no_picture_covers_the_text_of_its_card_however_short(
-    width: int, tab: Tab, tmp_path: Path
+    show: Callable[..., None], tab: Tab
 ) -> None:
-    store = Store(tmp_path)
-    steps = [
-        {"id": f"{size} {len(prompt)}", "items": [{"key": "", "model": "z-image", "prompt": prompt, "assets": [drawn(store, size, "teal")]}]}
-        for size in ((90, 160), (100, 100), (160, 90))
-        for prompt in ("Lamp", "A brass desk lamp on oak", "Warm light. " * 60)
-    ]  # fmt: skip
-    path = tmp_path / "page.html"
-    path.write_text(contact_sheet(parsed({"steps": steps}), store, beside=tmp_path))
-    tab.show_at(path.as_uri(), width=width)
-    tab.value(ALL_DRAWN)
-    assert tab.value("document.querySelectorAll('.card figure').length") == len(steps)
-    assert tab.value(COVERING) == []
-    assert tab.value(BEYOND) == []
+    def cards(store: Store) -> str:
+        steps = [
+            {"id": f"{size} {len(prompt)}", "items": [{"model": "z-image", "prompt": prompt, "assets": [store.draw(size, "teal")]}]}
+            for size in ((90, 160), (100, 100), (160, 90))
+            for prompt in ("Lamp", "A brass desk lamp on oak", "Warm light. " * 60)
+        ]  # fmt: skip
+        return contact_sheet(parsed({"steps": steps}), store, beside=store.folder)
+
+    for width in (390, 768, 1440):
+        show(cards, width=width)
+        assert tab.value("document.querySelectorAll('.card figure').length") == 9
+        assert tab.value(COVERING) == []
+        assert tab.value(BEYOND) == []
 
 
 def test_the_media_of_a_client_fill_their_row_and_films_show_a_frame(
-    tab: Tab, tmp_path: Path
+    show: Callable[..., None], tab: Tab
 ) -> None:
-    path = tmp_path / "page.html"
-    path.write_text(shared(Store(tmp_path)))
-    tab.show_at(path.as_uri(), width=1440)
+    show(shared, width=1440)
     row = "document.querySelector('.shown').getBoundingClientRect()"
     boxes = "[...document.querySelectorAll('.shown')[0].querySelectorAll('video')].map(one => one.getBoundingClientRect())"
     assert tab.value(f"{row}.width - Math.max(...{boxes}.map(one => one.right - {row}.left))") < 2
@@ -211,24 +185,18 @@ def test_the_media_of_a_client_fill_their_row_and_films_show_a_frame(
     assert tab.value(posters) == ["data:image/webp"] * 3
 
 
-def test_a_picture_shown_large_passes_too(tab: Tab, tmp_path: Path) -> None:
-    path = tmp_path / "page.html"
-    path.write_text(finished(Store(tmp_path)))
-    tab.show_at(path.as_uri(), width=390)
+def test_a_picture_shown_large_passes_too(show: Callable[..., None], tab: Tab) -> None:
+    show(finished, width=390)
     tab.click(".large .zoom")
     tab.wait_for("#lightbox img")
     assert tab.axe_violations() == []
 
 
-def test_a_page_prints_on_white_and_without_controls(tab: Tab, tmp_path: Path) -> None:
-    path = tmp_path / "page.html"
-    path.write_text(finished(Store(tmp_path)))
-    tab.show_at(path.as_uri(), width=1440, dark=True)
+def test_a_page_prints_on_white_and_without_controls(show: Callable[..., None], tab: Tab) -> None:
+    show(finished, width=1440, dark=True)
     tab.do("Emulation.setEmulatedMedia", media="print")
-    seen = tab.value(
-        "[...document.querySelectorAll('.zoom.corner, audio, .switch')].filter(one => one.checkVisibility()).length"
-    )
-    assert seen == 0
+    controls = "[...document.querySelectorAll('.zoom.corner, audio, .switch')]"
+    assert tab.value(f"{controls}.filter(one => one.checkVisibility()).length") == 0
     assert tab.value("getComputedStyle(document.body).backgroundColor") == "rgba(0, 0, 0, 0)"
     assert tab.value("getComputedStyle(document.body).color") == "rgb(33, 29, 25)"
     tab.do("Emulation.setEmulatedMedia", media="")

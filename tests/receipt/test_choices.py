@@ -65,10 +65,6 @@ def test_a_waiting_pick_has_its_question_and_numbered_candidates() -> None:
     check(receipt_of(run))
 
 
-def test_a_choice_says_how_many_are_picked() -> None:
-    assert (hero(judged())["count"], hero(judged(count=2))["count"]) == (1, 2)
-
-
 def test_a_decided_pick_says_who_picked_what() -> None:
     run = answered(PRIYA)
     choice = hero(run.state)
@@ -110,10 +106,9 @@ def test_the_best_score_is_proposed_if_it_is_good_enough(
     assert choice["judge"] == judge
 
 
-def test_what_was_compared_is_the_score_of_each_candidate() -> None:
-    values = {"studio": 0.5, "neon": None}
-    choice = hero(judged(mode="best", values=values))
-    assert [one["score"] for one in choice["candidates"]] == [0.5, None]
+def test_a_choice_says_how_many_are_picked_and_by_which_values() -> None:
+    choice = hero(judged(mode="best", values={"studio": 0.5, "neon": None}, count=2))
+    assert (choice["count"], [one["score"] for one in choice["candidates"]]) == (2, [0.5, None])
 
 
 def test_a_long_text_is_cut() -> None:
@@ -143,11 +138,10 @@ def test_the_summary_of_a_decided_pick_says_who_picked_and_what_the_judge_said()
     choice = document["steps"][1]["items"][0]["choice"]
     choice |= {"judge": {"model": "m"}, "judge_error": "half an\nanswer"}
     choice["candidates"][1] |= {"score": 8.5, "reason": "lit\x1b[2J", "proposed": True}
-    assert choices(parsed(document))[1:] == [
-        "  no scores: half an\\nanswer",
-        "  studio",
-        "  neon  8.5 of 10, proposed, picked: lit\\x1b[2J",
-    ]
+    listed = ["  studio", "  neon  8.5 of 10, proposed, picked: lit\\x1b[2J"]
+    assert choices(parsed(document))[1:] == ["  no scores: half an\\nanswer", *listed]
+    choice |= {"picked": [], "judge_error": None}
+    assert choices(parsed(document)) == [f"hero: nothing is picked{asked}", *listed]
 
 
 @pytest.mark.parametrize(
@@ -170,14 +164,11 @@ def test_a_pick_without_a_person_says_how_it_chose(more: str, said: str) -> None
     assert len(listed) == (13 if more else 0)
 
 
-def test_a_deadline_says_how_many_it_took() -> None:
-    facts = {"by": {"channel": "deadline"}, "on_timeout": "first"}
-    one, several = (
-        Choice.model_validate(whole("choice", {**facts, "picked": list(keys)}))
-        for keys in ("a", "ab")
-    )
-    assert how_picked(one) == "the deadline: nobody answered, so the first was taken"
-    assert how_picked(several) == "the deadline: nobody answered, so the first 2 were taken"
+@pytest.mark.parametrize(("keys", "taken"), [("a", "first was"), ("ab", "first 2 were")])
+def test_a_deadline_says_how_many_it_took(keys: str, taken: str) -> None:
+    facts = {"by": {"channel": "deadline"}, "on_timeout": "first", "picked": list(keys)}
+    choice = Choice.model_validate(whole("choice", facts))
+    assert how_picked(choice) == f"the deadline: nobody answered, so the {taken} taken"
 
 
 ROUNDS = """
@@ -219,13 +210,3 @@ def test_a_later_round_has_the_note_and_what_was_refused() -> None:
 def test_a_judge_that_found_nothing_good_enough_leaves_a_question_with_words() -> None:
     run = judged_run(least=6)
     assert choices(parsed(receipt_of(run)))[0] == "hero waits for an answer: Which one for hero?"
-
-
-def test_the_summary_of_a_pick_that_found_nothing_says_so_before_the_scores() -> None:
-    document = receipt_of(answered(PRIYA))
-    choice = document["steps"][1]["items"][0]["choice"]
-    choice |= {"picked": [], "judge": {"model": "m"}}
-    assert choices(parsed(document))[:2] == [
-        "hero: nothing is picked (Which one for hero?)",
-        "  studio",
-    ]

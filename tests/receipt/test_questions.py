@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, strategies as st
+from hypothesis import assume, given, settings, strategies as st
 from markdown_it import MarkdownIt
 
 from rivya_flows.assets import Asset
@@ -22,6 +23,7 @@ from rivya_flows.receipt.questions import (
     questions_page,
 )
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
+from support.samples import examples
 
 SPEC = """
 version: 1
@@ -83,24 +85,26 @@ def test_the_digest_of_a_form_follows_from_questions_and_choices_alone() -> None
 def test_titles_tell_the_items_of_a_fan_out_apart() -> None:
     assert HERO.title == "Which one?"
     assert replace(HERO, key="summer").title == "Which one? (summer)"
-    assert BUDGET.title == "Raise it to 8?"
 
 
-def test_a_deadline_is_told_with_what_follows() -> None:
+JUDGED = replace(HERO, deadline=NOON, on_timeout="judge")
+AGAIN = replace(JUDGED, on_none="regenerate", rounds_left=1)
+
+
+@pytest.mark.parametrize(
+    ("question", "follows"),
+    [
+        (replace(HERO, deadline=NOON), "the pick fails"),
+        (replace(HERO, deadline=NOON, on_timeout="first"), "the first one is taken"),
+        (JUDGED, "the pick fails"),
+        (replace(JUDGED, proposal=("neon",)), "what the judge proposes is taken"),
+        (AGAIN, "the candidates are bought again"),
+        (replace(AGAIN, judge_error="nonsense"), "the pick fails"),
+    ],
+)
+def test_a_deadline_is_told_with_what_follows(question: Question, follows: str) -> None:
+    assert deadline_note(question) == f"Open until 2026-11-25 12:00 UTC; after that {follows}."
     assert deadline_note(HERO) == ""
-    due = replace(HERO, deadline=NOON)
-    assert deadline_note(due) == "Open until 2026-11-25 12:00 UTC; after that the pick fails."
-    assert deadline_note(replace(due, on_timeout="first")).endswith(
-        "after that the first one is taken."
-    )
-    judged = replace(due, on_timeout="judge")
-    assert deadline_note(judged).endswith("after that the pick fails.")
-    assert deadline_note(replace(judged, proposal=("neon",))).endswith(
-        "after that what the judge proposes is taken."
-    )
-    again = replace(judged, on_none="regenerate", rounds_left=1)
-    assert deadline_note(again).endswith("after that the candidates are bought again.")
-    assert deadline_note(replace(again, judge_error="nonsense")).endswith("the pick fails.")
 
 
 def test_a_page_of_questions_has_the_price_of_what_follows_and_not_the_rest_of_the_budget() -> None:
@@ -136,29 +140,17 @@ def test_a_judge_speaks_below_the_picture_and_its_proposal_is_marked() -> None:
     assert "no scores: it &lt;answered&gt; nonsense" in failed
 
 
-def test_a_later_round_says_which_and_what_was_noted() -> None:
+def test_a_later_round_says_what_was_noted_and_that_none_buys_again() -> None:
     run = asked()
-    item = run.state.item("hero", "")._replace(round=1, notes=("warmer *light*",))
-    state = run.state
-    state.change("hero", item)
-    shown = questions_page(
-        state,
-        [replace(HERO, round=1, rounds_left=2, again=NextRound(3, 3, 3), note_room=80)],
-        LINKS,
+    run.state.change(
+        "hero", run.state.item("hero", "")._replace(round=1, notes=("warmer *light*",))
     )
+    again = replace(HERO, round=1, rounds_left=2, again=NextRound(3, 3, 3), note_room=80)
+    buys = "or none of these to buy 3 again for 3 credits with what you write below, at most"
+    shown = questions_page(run.state, [again], LINKS)
     assert "**round 2, with the note: warmer \\*light\\***" in shown
-    assert (
-        "Pick one, or none of these to buy 3 again for 3 credits with what you write below, at most 2"
-        in shown
-    )
-
-
-def test_a_form_says_how_to_answer_in_a_form() -> None:
-    question = replace(HERO, count=2, rounds_left=1, again=NextRound(3, 3, 3), note_room=80)
-    assert (
-        "Pick 2, or none of these to buy 3 again for 3 credits with what you write below, at most once"
-        in page(question)
-    )
+    assert f"Pick one, {buys} 2" in shown
+    assert f"Pick 2, {buys} once" in page(replace(again, count=2, rounds_left=1, round=0))
 
 
 def test_keys_with_commas_are_told_apart() -> None:
@@ -166,23 +158,35 @@ def test_keys_with_commas_are_told_apart() -> None:
     assert answer_line(answer) == "hero: neon, 9:16; neon, 1:1, by Ana in Prefect's form"
 
 
-def test_small_pictures_lead_to_the_whole_ones_and_films_have_a_still() -> None:
-    film = candidate("b", kind="video", url="https://media.example/b.mp4")
-    choices = replace(HERO, candidates=read_candidates((candidate("a"), film)))
-    shown = questions_page(
-        asked().state, [choices], MediaLinks(address, lambda _: "https://media.example/s")
-    )
-    assert "![a](<https://media.example/s>)\n\n[full size](<https://media.example/x.png>)" in shown
-    assert (
-        "![b](<https://media.example/s>)\n\n[play the film](<https://media.example/b.mp4>)" in shown
-    )
+FILM_OF_B = candidate("b", kind="video", url="https://media.example/b.mp4", duration_seconds=5.04)
+SOUND_OF_B = candidate("b", kind="audio", url="https://media.example/b.mp3")
+SMALL = MediaLinks(address, lambda _: "https://media.example/s")
 
 
-def test_texts_are_quoted() -> None:
-    texts: Any = ({"key": "a", "text": "Wake **up**"}, {"key": "b", "json": {"line": "Go"}})
-    shown = page(replace(HERO, candidates=read_candidates(texts)))
-    assert "> Wake \\*\\*up\\*\\*" in shown
-    assert "> line: Go" in shown
+TEXT = {"key": "a", "text": "Wake **up**"}
+
+
+@pytest.mark.parametrize(
+    ("links", "made", "lines"),
+    [
+        (SMALL, [candidate("b")],
+         "| ![b](<https://media.example/s>) |\n\n**1 · b** · 1 credit · [full size](<https://media.example/x.png>)"),
+        (SMALL, [TEXT, candidate("b")],
+         "![b](<https://media.example/s>)\n\n[full size](<https://media.example/x.png>)"),
+        (SMALL, [FILM_OF_B],
+         "![b](<https://media.example/s>)\n\n[play the film, 5 s](<https://media.example/b.mp4>)"),
+        (LINKS, [FILM_OF_B], "· 1 credit\n\n[play the film, 5 s](<https://media.example/b.mp4>)"),
+        (LINKS, [SOUND_OF_B], "· 1 credit\n\n[play the sound](<https://media.example/b.mp3>)"),
+        (LINKS, [TEXT], "> Wake \\*\\*up\\*\\*"),
+        (LINKS, [{"key": "b", "json": {"line": "Go"}}], "> line: Go"),
+    ],
+    ids=["pictures alone", "a picture", "a film with a still", "film", "sound", "text", "fields"],
+)  # fmt: skip
+def test_a_candidate_is_shown_as_what_it_is(
+    links: MediaLinks, made: list[dict[str, Any]], lines: str
+) -> None:
+    question = replace(HERO, candidates=read_candidates(made))
+    assert lines in questions_page(asked().state, [question], links)
 
 
 def test_a_number_that_is_the_key_of_another_candidate_is_not_shown() -> None:
@@ -190,15 +194,6 @@ def test_a_number_that_is_the_key_of_another_candidate_is_not_shown() -> None:
     shown = page(replace(HERO, choices=("0", "1"), candidates=read_candidates(two)))
     assert "**0** · 1 credit" in shown
     assert "--answer hero=KEY" in shown
-
-
-def test_films_and_sounds_are_links() -> None:
-    film = candidate("a", kind="video", url="https://media.example/a.mp4", duration_seconds=5.04)
-    sound = candidate("b", kind="audio", url="https://media.example/b.mp3")
-    shown = page(replace(HERO, candidates=read_candidates((film, sound))))
-    assert "[play the film, 5 s](<https://media.example/a.mp4>)" in shown
-    assert "[play the sound](<https://media.example/b.mp3>)" in shown
-    assert "![" not in shown
 
 
 def test_a_budget_is_a_sentence() -> None:
@@ -233,6 +228,11 @@ def hostile_page(words: str) -> str:
     return questions_page(state, [question], LINKS)
 
 
+@functools.cache
+def plain_page() -> tuple[list[str], str]:
+    return read(hostile_page("plain"))
+
+
 ATTACKS = [
     HOSTILE, "<!-- x", "&lt;b&gt; &amp;#58; &#58;", "![x](https://evil.example/p.png)", "[x]: /y", "[x][y]",
     "<https://evil.example>", "---", "===", "1. x", "- x", "> x", "    code", "```\nx", "$x$", "| a | b |\n| - | - |",
@@ -242,17 +242,17 @@ ATTACKS = [
 @pytest.mark.parametrize("words", ATTACKS)
 def test_no_sign_of_foreign_text_means_anything_to_markdown(words: str) -> None:
     found, written = read(hostile_page(words))
-    plain, _ = read(hostile_page("plain"))
-    assert found == plain
+    assert found == plain_page()[0]
     assert "".join(words.split()) in "".join(written.replace("\u2060", "").split())
 
 
+@settings(max_examples=examples(60))
 @given(st.text(max_size=60) | st.text("|\\*_`<>[]()!&#;~$-+=.1 \n", max_size=30))
 def test_no_text_at_all_means_anything_to_markdown(words: str) -> None:
     bare = "".join(one for one in words if one.isprintable()).strip()
     assume(bare)
     found, _ = read(hostile_page(f"x{bare}x"))
-    assert found == read(hostile_page("plain"))[0]
+    assert found == plain_page()[0]
 
 
 def test_addresses_in_texts_become_no_links() -> None:

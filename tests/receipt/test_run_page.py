@@ -85,58 +85,39 @@ def test_the_end_shows_outputs_and_their_cost(studio: Studio, sandbox: Sandbox) 
 
 def test_foreign_text_in_the_ledger_is_no_markdown() -> None:
     row = {
-        "step": "a",
+        "step": "a", "status": "accepted",
         "key": "[click](https://evil.example) ![x](https://evil.example/x.png)\n| <b> |",
-        "model": "**bold** <img src=x>",
-        "status": "accepted",
-        "reserved": 0,
-        "final": None,
-        "task_id": "`x` www.evil.example",
-    }
-    ledger = draw_ledger(parsed({**receipt(), "ledger": [row]}))
+        "model": "**bold** <img src=x>", "task_id": "`x` www.evil.example",
+    }  # fmt: skip
+    ledger = draw_ledger(parsed({"ledger": [row]}))
     assert ledger is not None
     [_, _, cells] = ledger.data.split("\n")
     inside = re.sub(r"(?<!\\)\|", "", cells)
     assert not UNESCAPED.search(inside)
-
-
-def test_a_run_that_bought_nothing_has_no_ledger() -> None:
-    assert draw_ledger(parsed({**receipt(), "ledger": []})) is None
-
-
-def receipt() -> dict[str, Any]:
-    return {"credits": {"spent": 1, "saved": 0, "budget": 5}, "ledger": []}
+    assert draw_ledger(parsed({"ledger": []})) is None
 
 
 def test_a_composition_shows_each_format_under_its_name() -> None:
-    media = {
-        name: {"kind": "video", "sha256": sha * 64, "width": 1080, "height": height}
-        for name, sha, height in (("9:16", "a", 1920), ("1:1", "b", 1080))
+    of = {
+        "kind": "video",
+        "mime_type": "video/mp4",
+        "duration_seconds": 9.5,
+        "size_bytes": 2_500_000,
     }
-    full = {
-        name: one | {"mime_type": "video/mp4", "duration_seconds": 9.5, "size_bytes": 2_500_000}
-        for name, one in media.items()
-    }
+    tall = of | {"sha256": "a" * 64, "width": 1080, "height": 1920}
+    square = of | {"sha256": "b" * 64, "width": 1080, "height": 1080}
+    cues = [{"start": 0, "end": 1, "text": "<b>"}]
     item = {
         "key": "hi",
-        "status": "completed",
-        "reason": None,
-        "assets": [*full.values()],
-        "by": {name: {"asset": one, "clean": None} for name, one in full.items()},
-        "captions": {
-            "cues": [{"start": 0, "end": 1, "text": "<b>"}],
-            "estimated": True,
-            "language": None,
-        },
+        "assets": [tall, square],
+        "by": {"9:16": {"asset": tall, "clean": None}, "1:1": {"asset": square, "clean": None}},
+        "captions": {"cues": cues, "estimated": True, "language": None},
         "loudness": {"lufs": -16.1, "true_peak": -1.2},
         "lost": ["a.png: *XMP*"],
     }
-    step = {"id": "spot", "status": "completed", "items": [item]}
-    made = {"steps": [step], "assets": [*full.values()], "status": "completed", "sandbox": False}
-    made |= {"name": "spot", "run_id": "run-1"}
-    outputs = {"all": [*full.values()], "by": item["by"], "words": {"a": {"b": 1}}}
-    ended = {**receipt(), **made, "outputs": outputs}
-    shown = draw_outputs(parsed(ended), None, LINKS, deployed=True).data
+    outputs = {"all": [tall, square], "by": item["by"], "words": {"a": {"b": 1}}}
+    steps = [{"id": "spot", "items": [item]}]
+    shown = page_of({"steps": steps, "assets": [tall, square], "outputs": outputs})
     play = r"spot\[hi 9:16\]: film, 1080 × 1920, 9.5 s ([play](<https://media.example/aaaa>))"
     assert shown.count(play) == 2
     assert r"* spot\[hi\] 9:16: 1080 × 1920, 9.5 s, 2.5 MB" in shown
@@ -177,12 +158,17 @@ def page_of(document: dict[str, Any], *, deployed: bool = True) -> str:
     return str(draw_outputs(parsed(document), None, LINKS, deployed=deployed).data)
 
 
-async def test_the_plan_has_a_graph_and_a_price_for_each_item(studio: Studio) -> None:
-    await studio.start(HOSTILE, "run-1")
+async def planned(studio: Studio, spec: str, run_id: str, balance: int | None, **wish: Any) -> str:
+    """The page of the plan of a new run."""
+    await studio.start(spec, run_id, **wish)
     with studio.context(Bomb()) as home:
-        state = replay(entry.event for entry in home.journal.entries("run-1"))
-        priced = estimate(rehearse(state, NOON, home.look_up), 50)
-    shown = draw_plan(state.plan, priced, verdict(priced)).data
+        state = replay(entry.event for entry in home.journal.entries(run_id))
+        priced = estimate(rehearse(state, NOON, home.look_up), balance)
+    return str(draw_plan(state.plan, priced, verdict(priced)).data)
+
+
+async def test_the_plan_has_a_graph_and_a_price_for_each_item(studio: Studio) -> None:
+    shown = await planned(studio, HOSTILE, "run-1", 50)
     assert shown.startswith("```mermaid\nflowchart TD\n")
     rows = shown.split("\n```\n")[1]
     assert r"| stills\[a\|b\] | z-image | 1 | fixed price of the default request |" in rows
@@ -196,15 +182,7 @@ async def test_the_plan_has_a_graph_and_a_price_for_each_item(studio: Studio) ->
 
 def test_the_plan_says_what_an_earlier_run_saves(studio: Studio) -> None:
     studio.run(stills(2), "run-1", cache="spec")
-
-    async def planned() -> str:
-        await studio.start(stills(2), "run-2", cache="spec")
-        with studio.context(Bomb()) as home:
-            state = replay(entry.event for entry in home.journal.entries("run-2"))
-            priced = estimate(rehearse(state, NOON, home.look_up), None)
-            return str(draw_plan(state.plan, priced, verdict(priced)).data)
-
-    shown = asyncio.run(planned())
+    shown = asyncio.run(planned(studio, stills(2), "run-2", None, cache="spec"))
     assert shown.count("| 0 | bought before, saves 1 |") == 2
     assert shown.endswith("**0 credits**, 2 saved")
 

@@ -100,6 +100,10 @@ def validator() -> Any:
 def check(document: dict[str, Any]) -> None:
     """Its form, and that its sums are sums."""
     validator().validate(json.loads(json.dumps(document)))
+    check_sums(document)
+
+
+def check_sums(document: dict[str, Any]) -> None:
     held = sum(row["held"] for row in document["ledger"])
     assert held == document["credits"]["spent"]
     assert held == sum(step["credits"] for step in document["steps"])

@@ -45,26 +45,29 @@ SPEECH = st.lists(st.tuples(st.floats(-5, 60), st.floats(0.01, 9)), max_size=8).
 )
 
 
-def test_english_is_cut_at_sentences_and_phrases() -> None:
-    assert cut_text(ENGLISH, "en-GB") == (
-        "Meet Aurora, the kettle\nthat knows your morning.",
-        "It boils in ninety seconds,\nkeeps your tea at exactly 82 degrees,",
-        "and whispers when it is done\nso that nobody wakes up.",
-        "Warm. Bright. Dr. Rao loves it!",
-    )
-
-
-def test_hindi_is_cut_after_the_danda_and_before_conjunctions() -> None:
-    assert cut_text(HINDI, "hi") == (
-        "मिलिए ऑरोरा से, वह केतली जो आपकी सुबह को जानती है।",
-        "यह नब्बे सेकंड में पानी उबालती है,\nचाय को सही तापमान पर रखती है",
-        "और जब काम पूरा हो जाए तो धीरे से बताती है\nताकि घर में किसी की नींद न टूटे।",
-        "आज ही ऑर्डर करें!",
-    )
-
-
-def test_a_text_without_words_gives_no_captions() -> None:
-    assert cut_text(" \n ") == ()
+@pytest.mark.parametrize(
+    ("text", "language", "captions"),
+    [
+        (ENGLISH, "en-GB", (
+            "Meet Aurora, the kettle\nthat knows your morning.",
+            "It boils in ninety seconds,\nkeeps your tea at exactly 82 degrees,",
+            "and whispers when it is done\nso that nobody wakes up.",
+            "Warm. Bright. Dr. Rao loves it!",
+        )),
+        (HINDI, "hi", (
+            "मिलिए ऑरोरा से, वह केतली जो आपकी सुबह को जानती है।",
+            "यह नब्बे सेकंड में पानी उबालती है,\nचाय को सही तापमान पर रखती है",
+            "और जब काम पूरा हो जाए तो धीरे से बताती है\nताकि घर में किसी की नींद न टूटे।",
+            "आज ही ऑर्डर करें!",
+        )),
+        (" \n ", "", ()),
+    ],
+    ids=["English", "Hindi", "no words"],
+)  # fmt: skip
+def test_a_text_is_cut_at_sentences_and_phrases(
+    text: str, language: str, captions: tuple[str, ...]
+) -> None:
+    assert cut_text(text, language) == captions
 
 
 @given(WORDS)

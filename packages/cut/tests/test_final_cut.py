@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -24,12 +28,22 @@ from rivya_cut.composition import (
     Transition,
 )
 from rivya_cut.final_cut import clip_sounds, lay_out, render
-from rivya_cut.reading import open_media
+from rivya_cut.reading import open_media, probe
 from rivya_cut.rendering.timeline import ClipMedium, Shot, Timeline
 from rivya_cut.results import Rendered
 from rivya_cut.subtitles import Cue
-from rivya_cut.terms import Format, Position
-from support.composed_media import RATE, film, greys, heard, seconds, still, strength, tone, turned
+from support.composed_media import (
+    RATE,
+    film,
+    film_of,
+    greys,
+    heard,
+    seconds,
+    still,
+    strength,
+    tone,
+    turned,
+)
 
 _CUES = Captions(cues=(Cue(0.1, 0.5, "Order today"),))
 
@@ -37,6 +51,11 @@ _CUES = Captions(cues=(Cue(0.1, 0.5, "Order today"),))
 def _rendered(composition: Composition, folder: Path) -> Rendered:
     folder.mkdir()
     return render(composition, folder, lambda share: None)
+
+
+def _cut(folder: Path, *clips: Path, **options: Any) -> Rendered:
+    """A cut of whole clips, in a new folder."""
+    return _rendered(Composition(clips=tuple(Clip(media=one) for one in clips), **options), folder)
 
 
 def _image(path: Path, frame: int = 0) -> Image.Image:
@@ -54,26 +73,69 @@ def _pixel(image: Image.Image, x: int, y: int) -> tuple[int, ...]:
     return pixel
 
 
-def test_each_format_is_a_film_of_its_size(tmp_path: Path) -> None:
-    image = still(tmp_path / "a.png", (64, 36))
-    clips = (Clip(media=image, seconds=0.25),)
-    found = _rendered(Composition(clips=clips, formats=("1:1", "4:5")), tmp_path / "out")
-    assert list(found.media) == ["1x1.mp4", "4x5.mp4"]
-    assert [(one.width, one.height) for one in found.media.values()] == [(1080, 1080), (1080, 1350)]
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["1x1.mp4", "4x5.mp4"]
+def _grey(image: Image.Image, x: int, y: int) -> int:
+    grey = image.getpixel((x, y))
+    assert isinstance(grey, int)
+    return grey
 
 
-def test_films_and_stills_follow_each_other_in_the_size_of_the_first(tmp_path: Path) -> None:
+def test_captions_logo_and_end_card_are_seen_when_they_should_be(tmp_path: Path) -> None:
+    image = still(tmp_path / "a.png", (600, 300), "teal")
+    logo = Overlay(image=still(tmp_path / "logo.png", (20, 20), "red"), width=0.2, start=0.3)
+    made = Composition(
+        clips=(Clip(media=image, seconds=0.5),),
+        narration=tone(tmp_path / "voice.wav"),
+        captions=_CUES,
+        overlays=(logo,),
+        end_card=EndCard(seconds=0.5),
+        look=Look(colours=("#000000",)),
+        extras=("clean", "poster", "gif"),
+    )
+    found = _rendered(made, tmp_path / "out")
+    film, clean, poster, loop = (tmp_path / "out" / name for name in found.media)
+    names = ["film.mp4", "film-clean.mp4", "poster.jpg", "loop.gif"]
+    assert (list(found.media), found.cues, found.estimated) == (names, _CUES.cues, False)
+    assert seconds(found.media["film.mp4"]) == pytest.approx(1.5, abs=0.1)
+    # The end card comes after the narration, and fades in.
+    shown = greys(film)
+    assert len(shown) == 36
+    assert shown[:24] == pytest.approx([90] * 24, abs=8)
+    assert shown[-1] < 10 < shown[25] < 80
+    below = (0, 200, 600, 300)
+    lit = [
+        max(_image(path, at).crop(below).convert("L").tobytes()) > 150
+        for path, at in ((film, 0), (film, 7), (film, 20), (clean, 7))
+    ]
+    assert lit == [False, True, False, False], "captions, and not in the clean film"
+    logos = [_pixel(_image(film, at), 510, 75)[0] for at in (0, 18, 23, 35)]
+    assert [red > 220 for red in logos] == [False, True, True, False]
+    with Image.open(poster) as picture:
+        assert picture.size == (600, 300)
+        assert _pixel(picture, 510, 75)[0] > 200
+    with Image.open(loop) as gif:
+        assert (gif.size, gif.n_frames, gif.info["loop"]) == ((480, 240), 18, 0)  # type: ignore[attr-defined]  # of a GIF
+
+
+def test_films_and_stills_follow_each_other_in_size_and_pace_of_the_first(tmp_path: Path) -> None:
+    sounds = film(tmp_path / "a.mp4", sound=0.3)
     black = still(tmp_path / "black.png", (64, 36), "black")
-    clips = (Clip(media=film(tmp_path / "a.mp4"), start=0.5), Clip(media=black, seconds=0.5))
-    found = _rendered(Composition(clips=clips), tmp_path / "out")
+    fast = film(tmp_path / "b.mp4", size=(64, 36), rate=30)
+    clips = (Clip(media=sounds, start=0.5), Clip(media=black, seconds=0.5), Clip(media=fast))
+    text = Captions(text="One. Two.")
+    found = _rendered(Composition(clips=clips, captions=text, end_card=EndCard()), tmp_path / "out")
     made = found.media["film.mp4"]
     assert (made.width, made.height) == (96, 64)
+    assert seconds(made) == pytest.approx(2 + EndCard().seconds, abs=0.05)
     shown = greys(tmp_path / "out" / "film.mp4")
-    assert len(shown) == 12
     assert shown[0] > 120
     assert shown[5] > 240
-    assert max(shown[6:]) < 10
+    assert max(shown[6:12]) < 10
+    assert shown[12:24] == sorted(shown[12:24])
+    assert shown[23] > 240
+    wave = heard(tmp_path / "out" / "film.mp4")
+    assert strength(wave[: RATE // 2], 220) > 20 * strength(wave[3 * RATE // 4 : RATE], 220)
+    assert found.estimated
+    assert found.cues[-1].end <= 2
 
 
 @pytest.mark.parametrize("kind", ["fade", "slide"])
@@ -93,66 +155,15 @@ def test_a_transition_has_no_jump(kind: str, tmp_path: Path) -> None:
         assert max(b - a for a, b in pairwise(shown)) < 50
 
 
-def test_the_end_card_comes_after_the_narration_and_fades_in(tmp_path: Path) -> None:
-    composition = Composition(
-        clips=(Clip(media=still(tmp_path / "a.png", (64, 36), "white"), seconds=0.5),),
-        narration=tone(tmp_path / "voice.wav", seconds=1.5),
-        end_card=EndCard(seconds=0.5),
-        look=Look(colours=("#000000",)),
-    )
-    found = _rendered(composition, tmp_path / "out")
-    assert seconds(found.media["film.mp4"]) == pytest.approx(2, abs=0.1)
+@pytest.mark.parametrize(("fit", "again"), [("hold", 255), ("loop", 0)])
+def test_the_last_frame_is_held_or_the_film_begins_again(
+    fit: str, again: int, tmp_path: Path
+) -> None:
+    voice = tone(tmp_path / "voice.wav", seconds=1.2)
+    _cut(tmp_path / "out", film(tmp_path / "a.mp4", seconds=0.5), audio=(voice,), fit=fit)
     shown = greys(tmp_path / "out" / "film.mp4")
-    assert len(shown) == 48
-    assert min(shown[:36]) > 245
-    assert shown[-1] < 10
-    assert 10 < shown[37] < 245
-
-
-def test_captions_are_in_the_film_and_not_in_the_clean_one(tmp_path: Path) -> None:
-    image = still(tmp_path / "a.png", (320, 180), "black")
-    composition = Composition(
-        clips=(Clip(media=image, seconds=0.6),), captions=_CUES, extras=("clean",)
-    )
-    found = _rendered(composition, tmp_path / "out")
-    assert list(found.media) == ["film.mp4", "film-clean.mp4"]
-    assert (found.cues, found.estimated) == (_CUES.cues, False)
-    brightest = [
-        max(_image(tmp_path / "out" / name, frame).convert("L").tobytes())
-        for name in found.media
-        for frame in (0, 7)
-    ]
-    assert [value > 150 for value in brightest] == [False, True, False, False]
-
-
-def test_a_text_is_cut_and_timed_and_its_cues_are_estimated(tmp_path: Path) -> None:
-    composition = Composition(
-        clips=(Clip(media=film(tmp_path / "a.mp4")),),
-        captions=Captions(text="One. Two."),
-        end_card=EndCard(),
-    )
-    found = _rendered(composition, tmp_path / "out")
-    assert found.estimated
-    assert found.cues[-1].end <= 1.0
-
-
-def test_no_film_is_made_twice_without_captions(tmp_path: Path) -> None:
-    image = still(tmp_path / "a.png", (64, 36))
-    composition = Composition(clips=(Clip(media=image, seconds=0.2),), extras=("clean",))
-    assert list(_rendered(composition, tmp_path / "out").media) == ["film.mp4"]
-
-
-def test_an_overlay_is_seen_until_the_end_card(tmp_path: Path) -> None:
-    composition = Composition(
-        clips=(Clip(media=still(tmp_path / "a.png", (200, 200), "black"), seconds=0.5),),
-        overlays=(Overlay(image=still(tmp_path / "logo.png", (20, 20), "red"), width=0.3),),
-        end_card=EndCard(seconds=0.5),
-        look=Look(colours=("#000000",)),
-    )
-    _rendered(composition, tmp_path / "out")
-    red = [_pixel(_image(tmp_path / "out" / "film.mp4", at), 165, 35)[0] for at in (0, 11, 23)]
-    assert min(red[:2]) > 220
-    assert red[2] < 20
+    assert len(shown) == 15
+    assert [shown[0], shown[6], shown[12]] == pytest.approx([0, again, again], abs=10)
 
 
 @pytest.mark.parametrize(
@@ -165,39 +176,33 @@ def test_another_shape_is_cropped_or_gets_bars(
         Clip(media=still(tmp_path / f"{width}.png", (width, 200), "blue"), seconds=0.1)
         for width in (200, 50)
     )
-    composition = Composition(clips=clips, reframe=reframe, look=Look(colours=("#00ff00",)))
-    _rendered(composition, tmp_path / "out")
+    look = Look(colours=("#00ff00",))
+    _rendered(Composition(clips=clips, reframe=reframe, look=look), tmp_path / "out")
     seen = _image(tmp_path / "out" / "film.mp4", 3)
     assert _pixel(seen, 20, 100) == pytest.approx(side, abs=12)
     assert _pixel(seen, 100, 100) == pytest.approx((0, 0, 255), abs=12)
 
 
-def test_a_blurred_ground_is_dark_unless_the_picture_has_a_white_one(tmp_path: Path) -> None:
-    grounds = {"#e0ede6": (224, 237, 230), "#c7c7c7": (153, 153, 153), "#808080": (64, 64, 64)}
-    for colour, side in grounds.items():
-        image = still(tmp_path / f"{colour[1:]}.png", (200, 100), colour)
-        composition = Composition(
-            clips=(Clip(media=image, seconds=0.1),), formats=("1:1",), reframe="blur"
-        )
-        _rendered(composition, tmp_path / colour)
-        seen = _image(tmp_path / colour / "1x1.mp4", 1)
-        assert _pixel(seen, 540, 60) == pytest.approx(side, abs=6)
-        layout = Layout(image=image, formats=("1:1",), reframe="blur")
-        lay_out(layout, tmp_path / colour)
-        with Image.open(tmp_path / colour / "1x1.png") as card:
-            assert _pixel(card, 540, 60) == pytest.approx(side, abs=6)
-
-
-def test_between_a_picture_and_its_blurred_ground_is_a_soft_seam(tmp_path: Path) -> None:
-    image = still(tmp_path / "a.png", (200, 100), "#808080")
-    lay_out(Layout(image=image, formats=("1:1",), reframe="blur"), tmp_path)
-    film = Composition(clips=(Clip(media=image, seconds=0.1),), formats=("1:1",), reframe="blur")
-    _rendered(film, tmp_path / "film")
+@pytest.mark.parametrize(
+    ("colour", "side"),
+    [("#e0ede6", (224, 237, 230)), ("#c7c7c7", (153, 153, 153)), ("#808080", (64, 64, 64))],
+)
+def test_a_blurred_ground_has_a_soft_seam_and_is_dark_unless_the_picture_has_a_white_one(
+    colour: str, side: tuple[int, int, int], tmp_path: Path
+) -> None:
+    image = still(tmp_path / "a.png", (200, 100), colour)
+    options: Any = {"formats": ("1:1",), "reframe": "blur", "shrink": 2}
+    clips = (Clip(media=image, seconds=0.1),)
+    _rendered(Composition(clips=clips, **options), tmp_path / "out")
+    lay_out(Layout(image=image, **options), tmp_path)
     with Image.open(tmp_path / "1x1.png") as card:
-        for picture in (card, _image(tmp_path / "film" / "1x1.mp4", 1)):
-            column = [_pixel(picture, 540, y)[0] for y in range(picture.height)]
-            assert (min(column), max(column)) == pytest.approx((64, 128), abs=3)
-            assert max(abs(lower - upper) for upper, lower in pairwise(column)) < 4
+        for seen in (card, _image(tmp_path / "out" / "1x1.mp4", 1)):
+            assert _pixel(seen, 270, 30) == pytest.approx(side, abs=6)
+            column = [_pixel(seen, 270, y)[0] for y in range(seen.height)]
+            ends = (side[0], int(colour[1:3], 16))
+            assert (min(column), max(column)) == pytest.approx(ends, abs=6)
+            steepest = max(abs(lower - upper) for upper, lower in pairwise(column))
+            assert steepest < 8, "twice of what it is at full size"
 
 
 def test_what_covers_an_overlay_or_has_no_font_is_said(tmp_path: Path) -> None:
@@ -245,31 +250,6 @@ def test_what_is_too_short_for_a_film_is_said_and_fails_nothing(tmp_path: Path) 
     )
 
 
-def test_a_film_of_another_pace_keeps_its_length(tmp_path: Path) -> None:
-    clips = (
-        Clip(media=film(tmp_path / "a.mp4", rate=12)),
-        Clip(media=film(tmp_path / "b.mp4", rate=30)),
-    )
-    found = _rendered(Composition(clips=clips), tmp_path / "out")
-    assert seconds(found.media["film.mp4"]) == pytest.approx(2, abs=0.01)
-    assert len(greys(tmp_path / "out" / "film.mp4")) == 24
-
-
-def test_a_film_from_a_phone_is_upright_in_each_format(tmp_path: Path) -> None:
-    source = turned(film(tmp_path / "a.mp4"), 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)
-    found = _rendered(Composition(clips=(Clip(media=source, seconds=0.3),)), tmp_path / "out")
-    assert (found.media["film.mp4"].width, found.media["film.mp4"].height) == (64, 96)
-
-
-def test_a_film_is_heard_where_it_is_seen(tmp_path: Path) -> None:
-    image = still(tmp_path / "a.png", (96, 64))
-    clips = (Clip(media=image, seconds=1), Clip(media=film(tmp_path / "a.mp4", sound=0.3)))
-    _rendered(Composition(clips=clips), tmp_path / "out")
-    wave = heard(tmp_path / "out" / "film.mp4")
-    assert len(wave) / 48_000 == pytest.approx(2, abs=0.05)
-    assert strength(wave[57_600:86_400], 220) > 20 * strength(wave[:43_000], 220)
-
-
 def test_a_held_film_is_silent_and_a_restarted_one_sounds_again(tmp_path: Path) -> None:
     medium = ClipMedium("clips[0]", tmp_path / "a.mp4", (96, 64), Fraction(10), 1.5, has_sound=True)
     shot = Shot(medium, 25, 10, start=0.5)
@@ -295,80 +275,78 @@ def test_sounds_of_clips_fade_with_their_transition(tmp_path: Path) -> None:
     assert (other.at, other.fade_in, other.fade_out) == (1.6 * RATE, fade, join)
 
 
-def test_poster_and_loop_are_of_the_first_format(tmp_path: Path) -> None:
-    composition = Composition(
-        clips=(Clip(media=still(tmp_path / "a.png", (600, 300), "black"), seconds=0.5),),
-        overlays=(
-            Overlay(image=still(tmp_path / "logo.png", (20, 20), "red"), width=0.3, start=0.3),
-        ),
-        extras=("poster", "gif"),
-        end_card=EndCard(seconds=0.5),
-    )
-    found = _rendered(composition, tmp_path / "out")
-    assert list(found.media) == ["film.mp4", "poster.jpg", "loop.gif"]
-    poster = Image.open(tmp_path / "out" / "poster.jpg")
-    assert poster.size == (600, 300)
-    assert _pixel(poster, 490, 50)[0] > 200
-    with Image.open(tmp_path / "out" / "loop.gif") as loop:
-        assert (loop.size, loop.n_frames) == ((480, 240), 12)  # type: ignore[attr-defined]  # of a GIF
-        assert loop.info["loop"] == 0
+@pytest.mark.parametrize(
+    ("matrix", "dark"),
+    [
+        pytest.param((0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30), (24, 10), id="clockwise"),
+        pytest.param((0, -1 << 16, 0, 1 << 16, 0, 0, 0, 0, 1 << 30), (8, 38), id="back"),
+        pytest.param((0, 0, 0, 0, 0, 0, 0, 0, 1 << 30), (8, 10), id="nonsense"),
+    ],
+)
+def test_a_film_from_a_phone_is_turned_upright(
+    matrix: tuple[int, ...], dark: tuple[int, int], tmp_path: Path
+) -> None:
+    image = Image.new("RGB", (48, 32), "white")
+    image.paste("black", (0, 0, 24, 16))
+    source = film_of(tmp_path / "a.mp4", [image], 10)
+    made = _cut(tmp_path / "out", turned(source, *matrix)).media["film.mp4"]
+    upright = probe(source)
+    assert (made.width, made.height) == (upright.width, upright.height)
+    shown = _image(tmp_path / "out" / "film.mp4").convert("L")
+    corners = [(x, y) for x in (8, 24) for y in (10, shown.height - 10)]
+    assert min(corners, key=lambda corner: _grey(shown, *corner)) == dark
 
 
-def test_a_film_keeps_names_and_tells_what_is_lost(tmp_path: Path) -> None:
-    with av.open(str(film(tmp_path / "a.mp4"))) as read:
-        stream = read.streams.video[0]
-        with av.open(str(tmp_path / "b.mp4"), "w") as container:
-            container.metadata.update({"artist": "Aurora", "comment": "take 3"})
-            copied = container.add_stream_from_template(stream)
-            for packet in read.demux(stream):
-                if packet.dts is not None:
-                    packet.stream = copied
-                    container.mux(packet)
-    found = _rendered(Composition(clips=(Clip(media=tmp_path / "b.mp4"),)), tmp_path / "out")
-    assert found.lost == ("comment of b.mp4",)
-    with av.open(str(tmp_path / "out" / "film.mp4")) as made:
-        assert made.metadata["artist"] == "Aurora"
-
-
-def test_the_film_is_made_for_every_player(tmp_path: Path) -> None:
-    source = film(tmp_path / "a.mp4", seconds=3, sound=0.2)
-    _rendered(Composition(clips=(Clip(media=source),)), tmp_path / "out")
+def test_a_film_is_made_for_every_player(tmp_path: Path) -> None:
+    rate = Fraction(30_000, 1_001)
+    source = film(tmp_path / "a.mp4", seconds=2.5, size=(90, 160), rate=rate, sound=0.2)
+    _cut(tmp_path / "out", source)
     made = tmp_path / "out" / "film.mp4"
-    with av.open(str(made)) as container:
+    with open_media(made) as container:
         video, audio = container.streams.video[0], container.streams.audio[0]
-        keys = [float(one.pts * one.time_base) for one in container.demux(video) if one.is_keyframe]  # type: ignore[operator]  # of a muxed packet
+        keys = [frame.time for frame in container.decode(video) if frame.key_frame]
         context = video.codec_context
-        assert (context.profile, context.pix_fmt) == ("High", "yuv420p")
+        assert (video.width, video.height, video.average_rate) == (90, 160, rate)
+        assert video.sample_aspect_ratio == 1
+        assert (context.name, context.profile, context.pix_fmt) == ("h264", "High", "yuv420p")
         assert (context.color_primaries, context.color_trc, context.colorspace) == (1, 1, 1)
         assert context.color_range == 1
-        assert (audio.codec_context.name, audio.rate, audio.layout.name) == (
-            "aac",
-            48_000,
-            "stereo",
-        )
-    assert keys == [0, 2]
+        sound = (audio.codec_context.name, audio.rate, audio.layout.name)
+        assert sound == ("aac", RATE, "stereo")
+    assert len(keys) > 1
+    assert max(b - a for a, b in pairwise(keys)) <= 2
     data = made.read_bytes()
     assert data.index(b"moov") < data.index(b"mdat")
 
 
-def test_a_film_has_a_keyframe_every_two_seconds_and_square_pixels(tmp_path: Path) -> None:
-    source = film(tmp_path / "a.mp4", seconds=4.5, rate=Fraction(30_000, 1_001))
-    _rendered(Composition(clips=(Clip(media=source),)), tmp_path / "out")
-    with open_media(tmp_path / "out" / "film.mp4") as container:
-        stream = container.streams.video[0]
-        assert stream.sample_aspect_ratio == 1
-        keys = [frame.time for frame in container.decode(stream) if frame.key_frame]
-    assert len(keys) > 1
-    assert max(b - a for a, b in pairwise(keys)) <= 2
+def test_sounds_lie_under_the_voice_and_music_does_not_lengthen_the_film(tmp_path: Path) -> None:
+    source = film(tmp_path / "a.mp4", sound=0.9)
+    voice = tone(tmp_path / "voice.wav", amplitude=0.05, pitch=880)
+    music = tone(tmp_path / "music.wav", seconds=3, amplitude=0.8)
+    found = _cut(tmp_path / "out", source, audio=(voice, music))
+    assert seconds(found.media["film.mp4"]) == pytest.approx(1, abs=0.1)
+    wave = heard(tmp_path / "out" / "film.mp4")
+    assert min(strength(wave, pitch) for pitch in (220, 440)) > 0.005
+    assert strength(wave, 880) > 2.5 * max(strength(wave, pitch) for pitch in (220, 440))
+
+
+def test_slides_without_sound_stand_for_three_seconds_each_and_have_no_track(
+    tmp_path: Path,
+) -> None:
+    images = tuple(still(tmp_path / f"{name}.png", (64, 36), name) for name in ("black", "white"))
+    made = _rendered(Composition(images=images), tmp_path / "out").media["film.mp4"]
+    assert seconds(made) == pytest.approx(6, abs=0.1)
+    assert not made.has_audio
+    shown = greys(tmp_path / "out" / "film.mp4")
+    assert shown[0] < 10
+    assert shown[-1] > 245
 
 
 def test_equal_input_gives_equal_bytes(tmp_path: Path) -> None:
     image = still(tmp_path / "a.png", (96, 64))
+    moved = Clip(media=image, seconds=1, motion="push-in")
     composition = Composition(
-        clips=(
-            Clip(media=film(tmp_path / "a.mp4", sound=0.2)),
-            Clip(media=image, seconds=1, motion="push-in"),
-        ),
+        clips=(Clip(media=film(tmp_path / "a.mp4", sound=0.2)), moved),
         transition=Transition(kind="fade"),
         captions=_CUES,
         extras=("gif",),
@@ -379,61 +357,56 @@ def test_equal_input_gives_equal_bytes(tmp_path: Path) -> None:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
-def test_the_share_that_is_done_grows_to_one(tmp_path: Path) -> None:
-    image = still(tmp_path / "a.png", (64, 36))
-    composition = Composition(clips=(Clip(media=image, seconds=0.2),), formats=("1:1", "5:4"))
-    shares: list[float] = []
-    render(composition, tmp_path, shares.append)
-    assert shares == sorted(shares)
-    assert shares[0] > 0
-    assert shares[-1] == 1
-
-
-@pytest.mark.parametrize("formats", [(), ("1:1", "9:16")])
-def test_a_broken_clip_is_named_and_leaves_nothing(
-    formats: tuple[Format, ...], tmp_path: Path
+def test_the_share_that_is_done_grows_to_one_and_no_film_is_made_twice_without_captions(
+    tmp_path: Path,
 ) -> None:
-    good, broken = film(tmp_path / "a.mp4"), tmp_path / "broken.mp4"
-    broken.write_bytes(good.read_bytes()[:1500])
-    with pytest.raises(MediaError, match=r"^clips\[1\]: .*broken\.mp4"):
-        _rendered(
-            Composition(clips=(Clip(media=good), Clip(media=broken)), formats=formats),
-            tmp_path / "out",
-        )
-    assert not list((tmp_path / "out").iterdir())
+    clips = (Clip(media=still(tmp_path / "a.png", (64, 36)), seconds=0.2),)
+    made = Composition(clips=clips, formats=("1:1", "5:4"), extras=("clean",), shrink=8)
+    shares: list[float] = []
+    assert list(render(made, tmp_path, shares.append).media) == ["1x1.mp4", "5x4.mp4"]
+    assert shares == sorted(shares)
+    assert 0 < shares[0] < shares[-1] == 1
 
 
-def test_a_clip_that_breaks_inside_is_named_and_leaves_nothing(tmp_path: Path) -> None:
-    source = film(tmp_path / "a.mp4", seconds=4, size=(320, 240))
-    data = bytearray(source.read_bytes())
+def _cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:1500])
+
+
+def _broken_inside(path: Path) -> None:
+    data = bytearray(path.read_bytes())
     begin = data.index(b"mdat") + 2_000
     data[begin:-2_000] = bytes(len(data) - 2_000 - begin)
-    source.write_bytes(data)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("formats", [(), ("1:1", "9:16", "5:4")])
+@pytest.mark.parametrize("damage", [_cut_short, _broken_inside])
+def test_a_broken_clip_is_named_and_leaves_nothing(
+    damage: Any, formats: Any, tmp_path: Path
+) -> None:
+    broken = film(tmp_path / "broken.mp4", seconds=4, size=(320, 240))
+    damage(broken)
     image = still(tmp_path / "a.png", (64, 36))
-    clips = (Clip(media=image, seconds=0.1), Clip(media=source))
-    with pytest.raises(MediaError, match=r"^clips\[1\]: "):
-        _rendered(Composition(clips=clips, formats=("1:1", "4:5", "5:4")), tmp_path / "out")
+    with pytest.raises(MediaError, match=r"^clips\[1\]: .*broken\.mp4"):
+        _cut(tmp_path / "out", image, broken, formats=formats, shrink=8 if formats else 1)
     assert not list((tmp_path / "out").iterdir())
 
 
 def test_a_file_of_the_wrong_kind_is_named(tmp_path: Path) -> None:
     sound, image = tone(tmp_path / "v.wav"), still(tmp_path / "a.png", (64, 36))
-    whole = Composition(clips=(Clip(media=image, seconds=0.1),))
-    wrong = {
-        r"clips\[0\]: .*a sound": whole.model_copy(update={"clips": (Clip(media=sound),)}),
-        r"overlays\[0\]: .*not an image": whole.model_copy(
-            update={"overlays": (Overlay(image=sound),)}
-        ),
-        r"end_card\.image: .*not an image": whole.model_copy(
-            update={"end_card": EndCard(image=sound)}
-        ),
-        r"narration: .*not a sound": whole.model_copy(update={"narration": image}),
-        r"music\.audio: .*a\.png": whole.model_copy(update={"music": Music(audio=image)}),
-        r"audio\[1\]: .*not a sound": whole.model_copy(update={"audio": (sound, image)}),
-    }
-    for index, (words, composition) in enumerate(wrong.items()):
+    source, clips = film(tmp_path / "a.mp4"), (Clip(media=image, seconds=0.1),)
+    for number, (words, options) in enumerate({
+        r"clips\[0\]: .*a sound": {"clips": (Clip(media=sound),)},
+        r"video: .*not a film": {"video": image},
+        r"images\[1\]: .*not an image": {"images": (image, source)},
+        r"overlays\[0\]: .*not an image": {"clips": clips, "overlays": (Overlay(image=sound),)},
+        r"end_card\.image: .*not an image": {"clips": clips, "end_card": EndCard(image=sound)},
+        r"narration: .*not a sound": {"clips": clips, "narration": image},
+        r"music\.audio: .*a\.png": {"clips": clips, "music": Music(audio=image)},
+        r"audio\[1\]: .*not a sound": {"clips": clips, "audio": (sound, image)},
+    }.items()):  # fmt: skip
         with pytest.raises(MediaError, match=words):
-            _rendered(composition, tmp_path / str(index))
+            _rendered(Composition.model_validate(options), tmp_path / str(number))
 
 
 def test_a_film_that_gets_smaller_shows_nothing_but_itself(tmp_path: Path) -> None:
@@ -454,8 +427,7 @@ def test_a_film_that_gets_smaller_shows_nothing_but_itself(tmp_path: Path) -> No
                 for packet in packets:
                     packet.stream = shown
                     container.mux(packet)
-    made = Composition(clips=(Clip(media=source),), formats=("9:16",))
-    _rendered(made, tmp_path / "out")
+    _cut(tmp_path / "out", source, formats=("9:16",), shrink=4)
     last = _image(tmp_path / "out" / "9x16.mp4", 10).convert("L")
     darkest, _ = last.getextrema()
     assert isinstance(darkest, int)
@@ -478,14 +450,6 @@ def test_a_film_that_claims_any_width_by_its_pixels_is_named(tmp_path: Path) -> 
         _rendered(made, tmp_path / "out")
 
 
-def test_a_text_in_hardly_any_room_is_drawn_as_small_as_it_must(tmp_path: Path) -> None:
-    image = still(tmp_path / "a.png", (64, 36))
-    places: tuple[Position, ...] = ("top", "left", "lower-third")
-    overlays = tuple(Overlay(text="Order\ntoday", position=one, width=5e-324) for one in places)
-    made = Composition(clips=(Clip(media=image, seconds=0.1),), overlays=overlays)
-    assert _rendered(made, tmp_path / "out").media
-
-
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     image = still(tmp_path / "a.png", (64, 36))
     with pytest.raises(MediaError, match="gone: cannot be written"):
@@ -494,28 +458,60 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
         lay_out(Layout(image=image), tmp_path / "gone")
 
 
-class TestLayout:
-    def test_each_format_is_a_picture_with_the_overlays(self, tmp_path: Path) -> None:
-        logo = Overlay(image=still(tmp_path / "logo.png", (20, 20), "red"), width=0.3)
-        image = still(tmp_path / "a.png", (64, 36), "blue")
-        found = lay_out(Layout(image=image, overlays=(logo,), formats=("1:1", "9:16")), tmp_path)
-        assert list(found.media) == ["1x1.png", "9x16.png"]
-        with Image.open(tmp_path / "9x16.png") as made:
-            assert (made.size, made.mode) == ((1080, 1920), "RGB")
-            assert made.getpixel((900, 300)) == (255, 0, 0)
-            assert made.getpixel((100, 1800)) == (0, 0, 255)
+def _rendered_after(first: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """A process that does something first and then cuts a film with sound."""
+    code = (
+        f"import sys; {first}\n"
+        "from pathlib import Path\n"
+        "from rivya_cut.composition import Clip, Composition\n"
+        "from rivya_cut.final_cut import render\n"
+        "render(Composition(clips=(Clip(media=Path(sys.argv[1])),)), Path(sys.argv[2]), print)\n"
+    )
+    source, out = film(folder / "a.mp4", sound=0.2), folder / "out"
+    out.mkdir()
+    command = [sys.executable, "-c", code, str(source), str(out)]
+    return subprocess.run(command, capture_output=True, text=True)
 
-    def test_an_image_keeps_its_own_size_and_transparency(self, tmp_path: Path) -> None:
-        Image.new("RGBA", (41, 33), (0, 0, 255, 0)).save(tmp_path / "a.png")
-        lay_out(Layout(image=tmp_path / "a.png"), tmp_path)
-        with Image.open(tmp_path / "film.png") as made:
-            assert (made.size, made.mode) == ((41, 33), "RGBA")
-            assert made.getpixel((5, 5)) == (0, 0, 255, 0)
 
-    def test_a_photo_is_turned_as_its_camera_was_held(self, tmp_path: Path) -> None:
-        exif = Image.Exif()
-        exif[0x0112] = 6
-        Image.new("RGB", (40, 20)).save(tmp_path / "a.jpg", exif=exif)
-        lay_out(Layout(image=tmp_path / "a.jpg"), tmp_path)
-        with Image.open(tmp_path / "film.png") as made:
-            assert made.size == (20, 40)
+def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
+    ended = _rendered_after(
+        "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        " resource.setrlimit(resource.RLIMIT_FSIZE, (1200, 1200))",
+        tmp_path,
+    )
+    assert re.search("MediaError: .* MAX_COMPOSED_BYTES", ended.stderr)
+    assert "hint: give a smaller or shorter one\n" in ended.stderr
+    assert [*(tmp_path / "out").iterdir()] == []
+
+
+def test_a_cut_needs_no_numpy(tmp_path: Path) -> None:
+    ended = _rendered_after("sys.modules['numpy'] = None", tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert probe(tmp_path / "out" / "film.mp4").has_audio
+
+
+def test_a_layout_is_a_picture_of_each_format_with_the_overlays(tmp_path: Path) -> None:
+    logo = Overlay(image=still(tmp_path / "logo.png", (20, 20), "red"), width=0.3)
+    image = still(tmp_path / "a.png", (64, 36), "blue")
+    found = lay_out(Layout(image=image, overlays=(logo,), formats=("1:1", "9:16")), tmp_path)
+    assert list(found.media) == ["1x1.png", "9x16.png"]
+    with Image.open(tmp_path / "9x16.png") as made:
+        assert (made.size, made.mode) == ((1080, 1920), "RGB")
+        assert made.getpixel((900, 300)) == (255, 0, 0)
+        assert made.getpixel((100, 1800)) == (0, 0, 255)
+
+
+def test_a_layout_keeps_size_and_transparency_and_turns_a_photo_as_its_camera_was_held(
+    tmp_path: Path,
+) -> None:
+    Image.new("RGBA", (41, 33), (0, 0, 255, 0)).save(tmp_path / "a.png")
+    lay_out(Layout(image=tmp_path / "a.png"), tmp_path)
+    with Image.open(tmp_path / "film.png") as made:
+        assert (made.size, made.mode) == ((41, 33), "RGBA")
+        assert made.getpixel((5, 5)) == (0, 0, 255, 0)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (40, 20)).save(tmp_path / "a.jpg", exif=exif)
+    lay_out(Layout(image=tmp_path / "a.jpg"), tmp_path)
+    with Image.open(tmp_path / "film.png") as made:
+        assert made.size == (20, 40)

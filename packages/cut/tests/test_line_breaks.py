@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
@@ -33,17 +34,13 @@ def is_sound(before: str, after: str) -> bool:
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
-@pytest.mark.parametrize("wide", [90, 160, 300, 600])
-def test_no_line_begins_with_a_dependent_vowel_or_a_sign(text: str, wide: int) -> None:
+def test_lines_and_captions_without_spaces_are_whole_and_break_between_syllables(text: str) -> None:
     style = Style("noto")
-    lines, _ = fitted(clean(text, style), style, (wide, 900), (50, 30), 2)
-    assert "".join(lines) == text
-    assert len(lines) > 1
-    assert all(is_sound(*two) for two in pairwise(lines))
-
-
-@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
-def test_captions_without_spaces_are_whole_and_break_between_syllables(text: str) -> None:
+    for wide in (90, 160, 300, 600):
+        lines: Sequence[str] = fitted(clean(text, style), style, (wide, 900), (50, 30), 2)[0]
+        assert "".join(lines) == text
+        assert len(lines) > 1
+        assert all(is_sound(*two) for two in pairwise(lines))
     captions = cut_text(text * 3)
     lines = [line for caption in captions for line in caption.split("\n")]
     assert "".join(lines) == text * 3
@@ -54,11 +51,11 @@ def test_captions_without_spaces_are_whole_and_break_between_syllables(text: str
 @pytest.mark.parametrize("amount", ["€ 3.456,70", "₹ 9,870", "3.456,70 €", "$ -5", "50 %"])
 def test_no_line_ends_between_a_sign_and_its_number(amount: str) -> None:
     style, text = Style("noto"), f"Only {amount} until Monday, 5€ 3 of them"
-    for wide in range(150, 600, 30):
+    for wide in (150, 220, 330, 510):
         lines, _ = fitted(clean(text, style), style, (wide, 900), (50, 30), 9)
         assert " ".join(lines) == text
         assert amount in "|".join(lines)
-    for before in range(1, 50):
+    for before in range(1, 50, 3):
         captions = cut_text("a " * before + f"{amount} until the end of the week")
         assert amount in "|".join(captions).replace("\n", "|")
 

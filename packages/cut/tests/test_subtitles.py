@@ -23,24 +23,21 @@ the kettle.
 CUES = (Cue(0.5, 2.0, "Meet Aurora,\nthe kettle."), Cue(2.1, 4.25, "Warm & bright at 5 < 6"))
 
 
-def test_srt_is_read_without_its_tags() -> None:
-    assert parse_subtitles(SRT) == CUES
+WEBVTT = (
+    "WEBVTT - Aurora\nKind: captions\n\nNOTE\nby hand\n\nSTYLE\n::cue { color: red }\n\nopening\n"
+    "00:00.500 --> 00:02.000 line:80% align:center\n<v Narrator>Meet Aurora,\nthe <00:01.000>kettle.</v>\n\n"
+    "00:00:02.100 --> 00:00:04.250\nWarm &amp; bright at 5 &lt; 6\n"
+)
 
 
-def test_a_byte_order_mark_and_windows_line_ends_change_nothing() -> None:
-    assert parse_subtitles("\ufeff" + SRT.replace("\n", "\r\n")) == CUES
-
-
-def test_numbers_may_be_missing() -> None:
-    assert parse_subtitles(SRT.replace("1\n00", "00").replace("2\n00", "00")) == CUES
-
-
-def test_webvtt_is_read_without_notes_styles_settings_and_names() -> None:
-    text = (
-        "WEBVTT - Aurora\nKind: captions\n\nNOTE\nby hand\n\nSTYLE\n::cue { color: red }\n\nopening\n"
-        "00:00.500 --> 00:02.000 line:80% align:center\n<v Narrator>Meet Aurora,\nthe <00:01.000>kettle.</v>\n\n"
-        "00:00:02.100 --> 00:00:04.250\nWarm &amp; bright at 5 &lt; 6\n"
-    )
+@pytest.mark.parametrize(
+    "text",
+    [
+        SRT, "\ufeff" + SRT.replace("\n", "\r\n"), SRT.replace("1\n00", "00").replace("2\n00", "00"), WEBVTT,
+    ],
+    ids=["SRT with tags", "of Windows", "without numbers", "WebVTT with notes, styles, settings and names"],
+)  # fmt: skip
+def test_subtitles_are_read_however_they_are_written(text: str) -> None:
     assert parse_subtitles(text) == CUES
 
 

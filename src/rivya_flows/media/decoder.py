@@ -135,7 +135,8 @@ class _Talk:
         self._about.close()
 
     def send(self, request: bytes) -> None:
-        self._about.sendall(request)
+        with contextlib.suppress(BrokenPipeError):  # hung up before it; what ends it says `lines`
+            self._about.sendall(request)
 
     def hang_up(self) -> None:
         """Let the decoder end the worker."""

@@ -66,8 +66,7 @@ def main() -> None:
             os.kill(pid, signal.SIGKILL)
         for pid, worker in workers.items():
             os.waitpid(pid, 0)
-            if worker.folder:  # nobody is left who would remove what is half-made
-                shutil.rmtree(worker.folder, ignore_errors=True)
+            _remove_folder(worker)  # nobody is left who would
         os._exit(0)
 
 
@@ -125,11 +124,23 @@ def _forked(answers: socket.socket, about: socket.socket) -> _Worker | None:
 
 
 def _end(worker: _Worker, number: int) -> None:
-    """Say which signal ended a worker, and close its connections, also for what it may have left running."""
-    with worker.answers as answers, contextlib.suppress(OSError):  # nobody may be there any more
+    """Say which signal ended a worker, and close its connections, also for what it may have left running.
+
+    Where nobody is there any more, nobody removes what is half-made: the connections of a killed process
+    close one after the other, that to this one perhaps last.
+    """
+    with worker.answers as answers, contextlib.suppress(OSError):
         answers.shutdown(socket.SHUT_RDWR)
-    with worker.about as about, contextlib.suppress(OSError):
-        about.sendall(b"%d\n" % number)
+    with worker.about as about:
+        try:
+            about.sendall(b"%d\n" % number)
+        except OSError:
+            _remove_folder(worker)
+
+
+def _remove_folder(worker: _Worker) -> None:
+    if worker.folder:
+        shutil.rmtree(worker.folder, ignore_errors=True)
 
 
 def _work(request: Mapping[str, Any], connection: int, parent: int) -> NoReturn:

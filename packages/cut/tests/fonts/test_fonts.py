@@ -20,13 +20,8 @@ def test_every_family_has_its_licence_beside_it() -> None:
     assert all("SIL OPEN FONT LICENSE Version 1.1" in text for text in texts.values())
     licences = {name.removesuffix("-OFL.txt") for name in texts}
     assert licences == {
-        "BebasNeue",
-        "FlowsFigures",
-        "Noto",
-        "PlayfairDisplay",
-        "Poppins",
-        "SpaceGrotesk",
-    }
+        "BebasNeue", "FlowsFigures", "Noto", "PlayfairDisplay", "Poppins", "SpaceGrotesk",
+    }  # fmt: skip
     assert all(path.name.startswith(tuple(licences)) for path in FILES)
 
 

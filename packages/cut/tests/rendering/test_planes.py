@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from av import VideoFrame
 from PIL import Image
 
 from rivya_cut.rendering.planes import (
@@ -26,27 +29,26 @@ def _near(pixel: tuple[int, ...], colour: tuple[int, ...]) -> bool:
     return all(abs(a - b) <= 4 for a, b in zip(pixel, colour, strict=True))
 
 
+def _ground(colour: Any, size: tuple[int, int] = (32, 32)) -> VideoFrame:
+    return frame_of_image(Image.new("RGB", size, colour))
+
+
 @pytest.mark.parametrize("colour", [(230, 40, 60), (0, 0, 0), (255, 255, 255), (20, 90, 200)])
 def test_colours_survive_the_way_through_a_frame(colour: tuple[int, int, int]) -> None:
-    seen = image_of(frame_of_image(Image.new("RGB", (32, 16), colour)))
-    assert _near(_pixel(seen, 5, 5), colour)
+    assert _near(_pixel(image_of(_ground(colour)), 5, 5), colour)
 
 
-def test_half_of_each_is_seen_in_the_middle_of_a_fade() -> None:
-    black, white = (frame_of_image(Image.new("RGB", (32, 16), one)) for one in ("black", "white"))
-    assert _near(_pixel(image_of(blended(black, white, 0.5)), 3, 3), (127, 127, 127))
-
-
-def test_a_slide_pushes_the_old_picture_out_to_the_left() -> None:
-    old, new = (frame_of_image(Image.new("RGB", (32, 16), one)) for one in ("red", "blue"))
-    seen = image_of(pushed(old, new, 0.25))
+def test_a_fade_shows_half_of_each_and_a_slide_pushes_the_old_picture_out_to_the_left() -> None:
+    seen = image_of(blended(_ground("black"), _ground("white"), 0.5))
+    assert _near(_pixel(seen, 3, 3), (127, 127, 127))
+    seen = image_of(pushed(_ground("red"), _ground("blue"), 0.25))
     assert _near(_pixel(seen, 8, 8), (255, 0, 0))
     assert _near(_pixel(seen, 28, 8), (0, 0, 255))
 
 
 @pytest.mark.parametrize("corner", [(4, 4), (5, 7)])
 def test_a_stamp_changes_its_box_alone_and_leaves_the_given_frame(corner: tuple[int, int]) -> None:
-    ground = frame_of_image(Image.new("RGB", (40, 30), (10, 200, 30)))
+    ground = _ground((10, 200, 30), (40, 30))
     before = [plane.tobytes() for plane in planes_of(ground)]
     drawn = stamp(Image.new("RGBA", (9, 9), (250, 20, 20, 255)), *corner, (40, 30))
     assert drawn is not None
@@ -62,27 +64,20 @@ def test_transparent_pixels_lend_no_colour_to_the_edge() -> None:
     # The transparent half is bright green; on a red ground nothing green may be seen.
     image = Image.new("RGBA", (16, 16), (0, 255, 0, 0))
     image.paste((255, 0, 0, 255), (0, 0, 7, 16))
-    ground = frame_of_image(Image.new("RGB", (32, 32), "red"))
     drawn = stamp(image, 8, 8, (32, 32))
     assert drawn is not None
-    seen = image_of(stamped(ground, [drawn]))
+    seen = image_of(stamped(_ground("red"), [drawn]))
     pixels = [_pixel(seen, x, y) for x in range(32) for y in range(32)]
     assert all(_near(pixel, (255, 0, 0)) for pixel in pixels)
 
 
-def test_a_faded_stamp_is_half_seen() -> None:
-    ground = frame_of_image(Image.new("RGB", (32, 32), "black"))
-    drawn = stamp(Image.new("RGBA", (16, 16), "white"), 8, 8, (32, 32))
-    assert drawn is not None
-    seen = image_of(stamped(ground, [drawn.faded(0.5)]))
-    assert _near(_pixel(seen, 16, 16), (127, 127, 127))
-
-
-def test_a_stamp_is_cut_at_the_border_of_the_frame() -> None:
-    ground = frame_of_image(Image.new("RGB", (32, 32), "black"))
+def test_a_stamp_may_be_faded_and_is_cut_at_the_border_of_the_frame() -> None:
     white = Image.new("RGBA", (16, 16), "white")
-    drawn = stamp(white, -9, 25, (32, 32))
+    drawn, cut = stamp(white, 8, 8, (32, 32)), stamp(white, -9, 25, (32, 32))
     assert drawn is not None
-    assert _near(_pixel(image_of(stamped(ground, [drawn])), 2, 30), (255, 255, 255))
+    assert cut is not None
+    seen = image_of(stamped(_ground("black"), [drawn.faded(0.5), cut]))
+    assert _near(_pixel(seen, 16, 16), (127, 127, 127))
+    assert _near(_pixel(seen, 2, 30), (255, 255, 255))
     assert stamp(white, 32, 0, (32, 32)) is None
     assert stamp(white, 0, -16, (32, 32)) is None

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw
 
 from rivya_cut.rendering.reframe import ZOOM, edges_over, focus_of, placement, window
+from rivya_cut.rendering.shots import still_size
 from rivya_cut.terms import Motion
 
 
-def test_crop_fills_the_frame() -> None:
-    place = placement((1920, 1080), (1080, 1920), "crop", "none")
-    assert place.region == place.canvas == (1080, 1920)
-
-
-@pytest.mark.parametrize("reframe", ["pad", "blur"])
-def test_the_whole_picture_is_in_the_middle_of_bars(reframe: str) -> None:
-    place = placement((1920, 1080), (1080, 1920), reframe, "none")  # type: ignore[arg-type]  # parametrize widens it
-    assert place.region == (1080, 608)
-    assert place.corner == (0, 656)
+@pytest.mark.parametrize(
+    ("picture", "reframe", "region", "corner"),
+    [
+        ((1920, 1080), "crop", (1080, 1920), (0, 0)),
+        ((1920, 1080), "pad", (1080, 608), (0, 656)),
+        ((1920, 1080), "blur", (1080, 608), (0, 656)),
+        ((1080, 1900), "pad", (1080, 1920), (0, 0)),
+    ],
+    ids=["crop", "pad", "blur", "nearly of the shape"],
+)
+def test_a_picture_fills_the_frame_or_stands_whole_in_the_middle_of_bars(
+    picture: tuple[int, int], reframe: Any, region: tuple[int, int], corner: tuple[int, int]
+) -> None:
+    place = placement(picture, (1080, 1920), reframe, "none")
+    assert (place.region, place.corner) == (region, corner)
 
 
 @pytest.mark.parametrize(("picture", "frame"), [((90, 120), (90, 90)), ((120, 90), (90, 160))])
@@ -32,8 +40,14 @@ def test_a_bright_thing_in_the_middle_is_no_spot_in_the_bars(
     assert edges_over(image, frame).getextrema() == (80, 80)
 
 
-def test_a_picture_of_nearly_the_shape_of_the_frame_gets_no_bars() -> None:
-    assert placement((1080, 1900), (1080, 1920), "pad", "none").region == (1080, 1920)
+@pytest.mark.parametrize(
+    ("first", "size"), [((2161, 3841), (1080, 1920)), ((63, 37), (62, 36)), ((1, 1), (2, 2))]
+)
+def test_a_first_still_gives_an_even_size_of_at_most_1080p(
+    first: tuple[int, int], size: tuple[int, int], tmp_path: Path
+) -> None:
+    Image.new("1", first).save(tmp_path / "a.png")
+    assert still_size(tmp_path / "a.png") == size
 
 
 def test_the_window_has_the_shape_and_stays_inside() -> None:

@@ -102,9 +102,14 @@ def test_loop_restarts_the_last_clip() -> None:
     assert _arranged((_clip(), _film(1)), lead=3, fit="loop").shots[0].looped
 
 
-@pytest.mark.parametrize(("lead", "frames"), [(0.5, 5), (3, 10)])
-def test_cut_ends_with_the_shorter_of_picture_and_sound(lead: float, frames: int) -> None:
-    assert _arranged((_clip(), _film(1)), lead=lead, fit="cut").picture_frames == frames
+@pytest.mark.parametrize(
+    ("fit", "lead", "frames"),
+    [("cut", 0.5, 5), ("cut", 3, 10), ("hold", 0.5, 10), ("loop", 0.5, 10)],
+)
+def test_cut_ends_with_the_shorter_of_picture_and_sound_and_nothing_else_shortens_a_film(
+    fit: Fit, lead: float, frames: int
+) -> None:
+    assert _arranged((_clip(), _film(1)), lead=lead, fit=fit).picture_frames == frames
 
 
 def test_slides_share_the_sound_and_fade_into_each_other() -> None:

@@ -5,29 +5,26 @@ from __future__ import annotations
 import math
 import struct
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
+from av import VideoStream
+from av.container import OutputContainer
 from PIL import Image
 
-from rivya_cut.composition import Clip, Composition
-from rivya_cut.final_cut import render
 from rivya_cut.results import Probe
 
 RATE = 48_000
 
 
-def compose(destination: Path, *clips: Path, **keys: Any) -> Probe:
-    """Compose a film of whole clips."""
-    folder = destination.with_suffix("")
-    folder.mkdir(exist_ok=True)
-    composition = Composition(clips=tuple(Clip(media=one) for one in clips), **keys)
-    found = render(composition, folder, lambda share: None)
-    (folder / "film.mp4").rename(destination)
-    return found.media["film.mp4"]
+def film_of(path: Path, images: Sequence[Image.Image], rate: int | Fraction) -> Path:
+    """An MP4 of pictures of one size."""
+    with av.open(str(path), "w", format="mp4") as container:
+        video = container.add_stream("libx264", rate=rate, options={"crf": "12"})
+        _show(container, video, images, rate)
+    return path
 
 
 def film(
@@ -39,24 +36,33 @@ def film(
     sound: float | None = None,
 ) -> Path:
     """A film that goes from black to white; `sound` is the amplitude of its own tone."""
+    count = round(seconds * rate)
+    greys = [round(255 * index / max(1, count - 1)) for index in range(count)]
+    images = [Image.new("RGB", size, (grey, grey, grey)) for grey in greys]
+    if sound is None:
+        return film_of(path, images, rate)
     with av.open(str(path), "w", format="mp4") as container:
         video = container.add_stream("libx264", rate=rate, options={"crf": "12"})
-        video.width, video.height, video.pix_fmt = *size, "yuv420p"
-        audio = None if sound is None else container.add_stream("aac", rate=RATE, layout="mono")
-        count = round(seconds * rate)
-        for index in range(count):
-            grey = round(255 * index / max(1, count - 1))
-            frame: av.VideoFrame = av.VideoFrame.from_image(  # type: ignore[no-untyped-call]  # so in av
-                Image.new("RGB", size, (grey, grey, grey))
-            )
-            frame.pts, frame.time_base = index, 1 / Fraction(rate)
-            container.mux(video.encode(frame))
-        container.mux(video.encode(None))
-        if audio is not None and sound is not None:
-            for block in tone_blocks(seconds, sound, 220):
-                container.mux(audio.encode(block))
-            container.mux(audio.encode(None))
+        audio = container.add_stream("aac", rate=RATE, layout="mono")
+        _show(container, video, images, rate)
+        for block in tone_blocks(seconds, sound, 220):
+            container.mux(audio.encode(block))
+        container.mux(audio.encode(None))
     return path
+
+
+def _show(
+    container: OutputContainer,
+    video: VideoStream,
+    images: Sequence[Image.Image],
+    rate: int | Fraction,
+) -> None:
+    (video.width, video.height), video.pix_fmt = images[0].size, "yuv420p"
+    for index, image in enumerate(images):
+        frame: av.VideoFrame = av.VideoFrame.from_image(image)  # type: ignore[no-untyped-call]  # so in av
+        frame.pts, frame.time_base = index, 1 / Fraction(rate)
+        container.mux(video.encode(frame))
+    container.mux(video.encode(None))
 
 
 def tone(path: Path, *, seconds: float = 1.0, amplitude: float = 0.2, pitch: float = 440) -> Path:

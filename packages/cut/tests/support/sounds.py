@@ -87,14 +87,14 @@ def _spoken(words: Words, seconds: float, noise: float, rate: int) -> array[int]
 
 
 def music(path: Path, seconds: float, *, level: float = 0.3, layout: str = "stereo") -> Path:
-    """A chord that swells every four seconds."""
+    """A chord that swells every second."""
     return _written(path, _chord(seconds, level), _RATE, layout)
 
 
 @functools.cache
 def _chord(seconds: float, level: float) -> array[int]:
     def wave(second: float) -> float:
-        swell = 0.5 + 0.4 * math.sin(math.pi * second / 2)
+        swell = 0.5 + 0.4 * math.sin(2 * math.pi * second)
         return level * swell * sum(math.sin(2 * math.pi * pitch * second) for pitch in (220, 330))
 
     return _samples(wave, seconds, _RATE)
