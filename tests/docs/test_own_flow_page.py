@@ -17,24 +17,19 @@ import rivya_flows as rf
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import bought, buy_from
+from support.loaded_scripts import examples_of
 from support.prefect_workers import Place, Server, deploy_specs, eventually, opened, worker
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "own-flow.md"
-TEXT = PAGE.read_text(encoding="utf-8")
-[SPEC] = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+[SPEC] = re.findall(r"```yaml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
 
 pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("small_pictures")]
 
 
 @pytest.fixture
 def examples(tmp_path: Path) -> dict[str, Any]:
-    """The names that the page's blocks of Python define, one after the other."""
     (tmp_path / "spot.yaml").write_text(SPEC)
-    names: dict[str, Any] = {"__name__": "example"}
-    for code in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL):
-        # Without `from __future__ import annotations` of this module.
-        exec(compile(code, str(PAGE), "exec", dont_inherit=True), names)
-    return names
+    return examples_of(PAGE)
 
 
 async def test_a_flow_that_fails_after_its_campaign_buys_once(

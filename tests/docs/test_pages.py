@@ -101,13 +101,6 @@ def test_a_block_that_does_not_hold_is_named(tmp_path: Path, text: str, said: st
             reader.do(last)
 
 
-def test_a_block_that_does_not_end_is_named(tmp_path: Path) -> None:
-    with pages.reading(tmp_path) as reader:
-        block = pages.Block("sh", "read -r answer\n", "page.md:1")
-        with pytest.raises(AssertionError, match=r"page.md:1: no end after 0 s"):
-            reader.run(block, seconds=0)
-
-
 def test_prices_and_words_are_compared_and_what_varies_is_not() -> None:
     output = "picture  bought (1 credit, task_aa11)\n  receipt /tmp/x/receipt.json\n"
     assert pages.missing_line("picture bought (1 credit, task_ff)\n…\n", output) is None

@@ -12,6 +12,7 @@ import rivya_flows as rf
 from rivya_flows.runs.results import Receipt
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import bought, buy_from
+from support.loaded_scripts import examples_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "python.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -19,11 +20,7 @@ TEXT = PAGE.read_text(encoding="utf-8")
 
 @pytest.fixture
 def examples() -> dict[str, Any]:
-    """The names that the page's blocks of Python define, one after the other."""
-    names: dict[str, Any] = {"__name__": "example"}
-    for code in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL):
-        exec(compile(code, str(PAGE), "exec"), names)
-    return names
+    return examples_of(PAGE)
 
 
 @pytest.fixture

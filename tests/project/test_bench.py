@@ -109,28 +109,10 @@ def test_a_webhook_allows_the_purchase_after_those_that_waited_for_nothing(bench
     assert bench.webhooks.delays([3.0, 3.5, 6.0], [1.0, 1.0, 3.25, 4.0], limit=2) == [0.25, 0.5]
 
 
-def test_the_page_has_a_place_for_each_generated_text(bench: Any) -> None:
+def test_the_page_has_what_is_generated_from_the_results(bench: Any) -> None:
     page = bench.pages.PAGE.read_text("utf-8")
-    before = json.loads(bench.pages.BEFORE.read_text())
-    texts = bench.pages.sections(before, before, {})
-    filled = bench.pages.filled(page, texts)
-    assert bench.pages.filled(filled, texts) == filled
-    assert "Not measured yet." in filled
+    now, cluster = (json.loads(one.read_text()) for one in (bench.pages.NOW, bench.pages.CLUSTER))
+    assert bench.pages.filled(page, bench.pages.sections(now, cluster)) == page
+    assert "Not measured yet." in bench.pages.filled(page, bench.pages.sections(now, {}))
     with pytest.raises(ValueError, match="0 times <!-- none -->"):
         bench.pages.filled(page, {"none": ""})
-
-
-def test_a_companion_is_a_table_of_its_rows_and_one_of_its_other_values(bench: Any) -> None:
-    document = {
-        "rows": [{"name": "a", "median_ms": 1.23456}, {"name": "b", "all": [2, 3]}],
-        "run, warm": {"seconds": 2},
-    }
-    assert [block.splitlines() for block in bench.pages.blocks(document)] == [
-        [
-            "| name | median ms | all |",
-            "| --- | ---: | ---: |",
-            "| a | 1.235 | – |",
-            "| b | – | 2, 3 |",
-        ],
-        ["| figure |  |", "| --- | ---: |", "| run, warm seconds | 2 |"],
-    ]

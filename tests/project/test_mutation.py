@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from support.loaded_scripts import loaded
 
 ROOT = Path(__file__).parents[2]
 
@@ -16,16 +16,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def mutation() -> Any:
     """`scripts/mutation.py`, which is not in a package."""
-    described = importlib.util.spec_from_file_location("mutation", ROOT / "scripts" / "mutation.py")
-    assert described is not None
-    assert described.loader is not None
-    module = importlib.util.module_from_spec(described)
-    sys.modules[described.name] = module  # its dataclass looks there
-    try:
-        described.loader.exec_module(module)
-        yield module
-    finally:
-        del sys.modules[described.name]
+    return loaded("scripts/mutation.py")
 
 
 @pytest.mark.parametrize(
@@ -63,21 +54,3 @@ def test_each_mistake_is_in_a_function_that_can_be_replaced(mutation: Any) -> No
             module = compile(path.read_text("utf-8"), str(path), "exec")
             for name in {mutant.function for mutant in mutation.mutants(path)}:
                 assert mutation.code_of(module, name).co_qualname == name
-
-
-def test_a_mistake_is_made_in_this_process_alone(mutation: Any) -> None:
-    from rivya_flows.plans.names import label
-
-    path = ROOT / "src/rivya_flows/plans/names.py"
-    text, was = path.read_text("utf-8"), label.__code__
-    [mutant] = [
-        one
-        for one in mutation.mutants(path)
-        if one.function == "label" and one.words.startswith("IfExp")
-    ]
-    try:
-        mutation.make(mutant)
-        assert (label("stills", "neon"), label("stills", "")) == ("stills", "stills[]")
-    finally:
-        label.__code__ = was
-    assert path.read_text("utf-8") == text
