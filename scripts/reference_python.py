@@ -14,6 +14,10 @@ from reference_tables import in_one_line, package, table
 _SHARED = ("WireModel", "TolerantModel")
 """Bases whose members docs/reference/client.md explains once, for all answers."""
 
+_ELSEWHERE = {
+    "Workflow": "the [keys of a spec](spec.md#in-the-whole-file); `finally_` is `finally`"
+}
+"""Classes whose attributes another page lists."""
 _RESOURCES = {
     "models": "resources.Models",
     "credits": "resources.Wallet",
@@ -96,6 +100,8 @@ def _class(name: str, found: Any) -> str:
     elif made is not None and made.is_function and made.docstring is not None:
         parts.append(f"```text\n{name}{_signature(made.parameters)}\n```\n")
         parts += [_text(found), *(each for each in _told(made, text=False))]
+    elif name in _ELSEWHERE:
+        parts += [_text(found), f"Its attributes are {_ELSEWHERE[name]}.\n"]
     else:
         parts += [_text(found), *_attributes(found)]
     members = found.members if twin != name else found.all_members
