@@ -221,7 +221,7 @@ def test_every_page_fits_its_window_and_can_be_read_by_everybody(
         found += [(page, "too wide for a phone")] * (browser.value(_SIDEWAYS) > 0)
     for name in LOOKED_AT[:3]:
         browser.show_at(f"{address}/{name}", width=1440, dark=True)
-        found += [(name, f"in the dark: {one}") for one in browser.axe_violations()]
+        found += [(Path(name), f"in the dark: {one}") for one in browser.axe_violations()]
     assert found == []
 
 
