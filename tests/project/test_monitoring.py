@@ -242,7 +242,7 @@ def test_a_panel_of_one_number_shows_zero_where_there_is_nothing_yet(tmp_path: P
 
 @promtool
 def test_prometheus_takes_the_files() -> None:
-    rules, scrape = MONITORING / "alerts.yaml", MONITORING / "scrape.yaml"
+    rules, scrape = (str(MONITORING / f"{name}.yaml") for name in ("alerts", "scrape"))
     for command in (["rules", "--lint-fatal", rules], ["config", "--syntax-only", scrape]):
         subprocess.run(["promtool", "check", *command], check=True)
 
