@@ -36,5 +36,7 @@ def examples_of(page: Path, **names: Any) -> dict[str, Any]:
     names.setdefault("__name__", "example")
     for part in page.read_text("utf-8").split("```python\n")[1:]:
         # Without `from __future__ import annotations` of this module.
-        exec(compile(part.partition("```")[0], str(page), "exec", dont_inherit=True), names)
+        code = part.partition("```")[0]
+        # Under no name of a file: Prefect would read that as Python.
+        exec(compile(code, f"<{page.name}>", "exec", dont_inherit=True), names)
     return names
