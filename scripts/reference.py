@@ -27,6 +27,7 @@ MAKERS: Mapping[str, Callable[..., str]] = {
     "limits": reference_language.limits,
     "settings": reference_settings.settings,
     "command": reference_commands.command,
+    "options": reference_commands.options,
     "codes": reference_errors.index,
     "exceptions": reference_errors.exceptions,
     "statuses": reference_errors.statuses,

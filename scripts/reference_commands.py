@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 
 import click
 from reference_tables import in_one_line, table
 
 from rivya_flows.cli.main import program
 
-_HEAD = ("option", "takes", "default", "what it does")
+_HEAD = ("option", "what it does")
+_COMMON = 4
+"""An option that as many commands have in the same words stands in a table of its own."""
 
 
 def command(*name: str) -> str:
@@ -28,10 +32,28 @@ def command(*name: str) -> str:
     parts = [f"```text\n{' '.join(usage.split())}\n```\n"]
     if isinstance(found, click.Group):
         parts.append(_commands_of(found, name))
-    rows = [_row(option) for option in found.params if _is_own(option)]
-    if rows:
-        parts.append(table(_HEAD, rows))
+    rows = [(option, _row(option)) for option in found.params if _is_own(option)]
+    known = {row for row in dict.fromkeys(row for _, row in rows) if row in _common()}
+    own = [row for _, row in rows if row not in known]
+    if own:
+        parts.append(table(_HEAD, own))
+    if known:
+        names = ", ".join(f"`{option.opts[0]}`" for option, row in rows if row in known)
+        parts.append(f"{'And' if own else 'It takes'} the [common](#common-options) {names}.\n")
     return "\n".join(parts)
+
+
+def options() -> str:
+    """The options that many commands have."""
+    return table(_HEAD, sorted(_common()))
+
+
+@cache
+def _common() -> frozenset[tuple[str, ...]]:
+    found = Counter(
+        _row(option) for _, one in commands() for option in one.params if _is_own(option)
+    )
+    return frozenset(row for row, times in found.items() if times >= _COMMON)
 
 
 def commands() -> Iterator[tuple[str, click.Command]]:
@@ -64,12 +86,12 @@ def _is_own(parameter: click.Parameter) -> bool:
 def _row(option: click.Parameter) -> tuple[str, ...]:
     assert isinstance(option, click.Option)
     names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
-    told, _, default = in_one_line(option.help or "").removesuffix("]").partition(" [default: ")
-    several = option.multiple and "more than once" not in told
-    takes = _takes(option) + ("; may be given more than once" if several else "")
+    text, _, default = in_one_line(option.help or "").removesuffix("]").partition(" [default: ")
     # Options in a sentence look like options.
-    told = re.sub(r"(?<![`\w-])(--?[a-z][\w-]*)(?![\w`])", r"`\1`", told)
-    return (names, takes, default or _default(option), told)
+    text = re.sub(r"(?<![`\w-])(--?[a-z][\w-]*)(?![\w`])", r"`\1`", text)
+    if default := default or _default(option):
+        text += f" Default: {default}." if default != "required" else " Required."
+    return (" ".join(filter(None, (names, _takes(option)))), text)
 
 
 def _takes(option: click.Option) -> str:
@@ -77,17 +99,18 @@ def _takes(option: click.Option) -> str:
     if option.is_flag or option.count:
         return ""
     if isinstance(kind, click.Choice):
-        choices = [f"`{choice}`" for choice in kind.choices]
-        return f"{', '.join(choices[:-1])} or {choices[-1]}"
-    if isinstance(kind, click.IntRange | click.FloatRange):
-        return ("a whole number" if isinstance(kind, click.IntRange) else "a number") + _range(kind)
-    return f"`{option.metavar or kind.name.upper()}`"
+        text = "`" + "`, `".join(map(str, kind.choices)) + "`"
+    elif isinstance(kind, click.IntRange | click.FloatRange):
+        text = _range(kind)
+    else:
+        text = f"`{option.metavar or kind.name.upper()}`"
+    return f"{text} …" if option.multiple else text
 
 
 def _range(kind: click.IntRange | click.FloatRange) -> str:
     if kind.min is not None and kind.max is not None:
-        return f", {kind.min} to {kind.max:,}"
-    return "" if kind.min is None else f" of at least {kind.min}"
+        return f"{kind.min} to {kind.max:,}"
+    return "`N`" if kind.min in (None, 0) else f"`N` ≥ {kind.min}"
 
 
 def _default(option: click.Option) -> str:

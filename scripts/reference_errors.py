@@ -28,14 +28,14 @@ _NEVER_ENDS = ("rivya_flows.flows.", "rivya_flows.engine.", "rivya_client.webhoo
 
 
 def index() -> str:
-    """Every diagnostic with its first sentence, by topic."""
+    """Every diagnostic by topic."""
     parts = []
     for topic in re.split(r"^## ", _PAGE.read_text("utf-8"), flags=re.MULTILINE)[1:]:
         title, _, text = topic.partition("\n")
-        rows = [(f"[`{code}`](#{code})", _meaning(told)) for code, told in _SECTION.findall(text)]
-        if rows:
+        codes = [f"[`{code}`](#{code})" for code, _ in _SECTION.findall(text)]
+        if codes:
             anchor = title.lower().replace(" ", "-")
-            parts.append(f"**[{title}](#{anchor})**\n\n{table(('code', 'meaning'), rows)}")
+            parts.append(f"**[{title}](#{anchor})**: {', '.join(codes)}\n")
     return "\n".join(parts)
 
 

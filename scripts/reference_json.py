@@ -75,7 +75,7 @@ def schema(shape: str = "Receipt") -> str:
 
 
 def tools() -> str:
-    """Each tool for agents with its arguments and the fields of its result."""
+    """Each tool for agents with its arguments; a client gets the schemas of their results."""
     parts = []
     unbound: Any = AgentTools  # only docstrings and types are read
     for name, (tool, *_) in served(unbound).items():
@@ -84,8 +84,6 @@ def tools() -> str:
         if given.get("properties"):
             rows = list(_rows(given, "", given.get("$defs", {}), optional=True))
             parts.append(table(("argument", "type", "meaning"), rows))
-        made = tool.output_schema or {}
-        parts.append(table(_HEAD, list(_rows(made, "", made.get("$defs", {})))))
     return "\n".join(parts)
 
 

@@ -40,10 +40,7 @@ from rivya_flows.steps.registry import BUILT_IN
 
 _MODELS = frozenset(shipped().models)
 _SCHEMA = json_schema(shipped(), BUILT_IN)
-_OPTIONAL = (
-    "The third column says which keys are required, and the default of the others. "
-    "*Computed* values may be expressions."
-)
+_OPTIONAL = "*Computed* values may be expressions."
 _PARTS = (
     ("In the whole file", Workflow, ""),
     ("An input, in `inputs`", Input, ""),
@@ -157,14 +154,14 @@ def _keys(model: type[BaseModel]) -> str:
             takes = "*computed*" if key == "key" else f"{takes}, *computed*"
         needed = field is not None and field.info.is_required()
         if key == "with":
-            takes, needed = "a map, see below", True
-        rows.append((f"`{key}`", takes, _unless(form, needed), form["description"]))
-    return table(("key", "takes", "left out", "what it is for"), rows)
+            takes, needed = "map", True
+        default = _default(form)
+        takes += f"; default {default}" if default and not needed else ""
+        rows.append((f"`{key}`{' (required)' * needed}", takes, form["description"]))
+    return table(("key", "takes", "what it is for"), rows)
 
 
-def _unless(form: Mapping[str, Any], needed: bool) -> str:
-    if needed:
-        return "required"
+def _default(form: Mapping[str, Any]) -> str:
     default = form.get("default")
     if default in (None, [], {}):
         return ""
@@ -176,36 +173,36 @@ def _takes(form: Mapping[str, Any]) -> str:
     """What a value may be, from its form in the schema."""
     if "anyOf" in form:
         told = [_takes(one) for one in form["anyOf"] if one != {"type": "null"}]
-        return next((one for one in told if one), "any value")
+        return next((one for one in told if one), "any")
     if "$ref" in form:
-        return "" if form["$ref"].endswith("/expression") else "a map"
+        return "" if form["$ref"].endswith("/expression") else "map"
     if "const" in form:
         return f"`{form['const']}`"
     if "enum" in form:
         some = [f"`{one}`" for one in form["enum"] if one is not None]
-        return "the id of a model" if form["enum"][0] in _MODELS else _or(some)
+        return "id of a model" if form["enum"][0] in _MODELS else _or(some)
     kinds = form.get("type", [])
     kinds = [kind for kind in ([kinds] if isinstance(kinds, str) else kinds) if kind != "null"]
     if "number" in kinds and "string" in kinds and "ms|" in form.get("pattern", ""):
-        return "a duration"
+        return "duration"
     names = {
-        "integer": "a whole number" + _range(form),
-        "number": "a number" + _range(form),
-        "boolean": "true or false",
-        "array": "a list",
-        "object": "a map",
+        "integer": "integer" + _range(form),
+        "number": "number" + _range(form),
+        "boolean": "boolean",
+        "array": "list",
+        "object": "map",
         "string": "text",
     }
     if len(kinds) > 1 and "string" in kinds:
         kinds.remove("string")  # the spelling of an expression
-    return _or([names[kind] for kind in kinds]) or "any value"
+    return _or([names[kind] for kind in kinds]) or "any"
 
 
 def _range(form: Mapping[str, Any]) -> str:
     least, most = form.get("minimum"), form.get("maximum")
     if least is None or most is None:
-        return "" if least is None else f" of at least {least}"
-    return f", {least} to {most:,}"
+        return "" if least is None else f" ≥ {least}"
+    return f" {least} to {most:,}"
 
 
 def _or(some: list[str]) -> str:

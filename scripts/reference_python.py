@@ -5,14 +5,19 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import griffe
-from reference_tables import ABSTRACT, in_one_line, package, table
+from reference_tables import in_one_line, package, table
 
 _SHARED = ("WireModel", "TolerantModel")
 """Bases whose members docs/reference/client.md explains once, for all answers."""
 
+_ELSEWHERE = {
+    "Workflow": "the [keys of a spec](spec.md#in-the-whole-file); `finally_` is `finally`"
+}
+"""Classes whose attributes another page lists."""
 _RESOURCES = {
     "models": "resources.Models",
     "credits": "resources.Wallet",
@@ -37,9 +42,11 @@ def names(of: str) -> str:
     sections = [_function(name, _object(whole, name)) for name in sorted(functions)]
     sections += [_class(name, _object(whole, name)) for name in classes]
     sections += ["### Errors\n"]
-    head = ("error", "derives from", "meaning", "attributes")
-    rows = [_error(name, _object(whole, name)) for name in errors]
-    return "\n".join([*sections, table(head, rows)])
+    found = {name: _attributes_of(_object(whole, name)) for name in errors}
+    rows = [(f"`{name}`", attributes) for name, attributes in found.items() if attributes]
+    others = ", ".join(f"`{name}`" for name, attributes in found.items() if not attributes)
+    last = f"[Errors](errors.md#exceptions-and-exit-codes) says what each means. Without attributes: {others}.\n"
+    return "\n".join([*sections, table(("error", "attributes"), rows), last])
 
 
 def _paired(names: Sequence[str]) -> set[str]:
@@ -93,10 +100,12 @@ def _class(name: str, found: Any) -> str:
     elif made is not None and made.is_function and made.docstring is not None:
         parts.append(f"```text\n{name}{_signature(made.parameters)}\n```\n")
         parts += [_text(found), *(each for each in _told(made, text=False))]
+    elif name in _ELSEWHERE:
+        parts += [_text(found), f"Its attributes are {_ELSEWHERE[name]}.\n"]
     else:
         parts += [_text(found), *_attributes(found)]
     members = found.members if twin != name else found.all_members
-    members = {n: one for n, one in members.items() if one.parent.name not in _SHARED}
+    members = {n: one for n, one in members.items() if _defined_in(one).name not in _SHARED}
     rows = [
         (f"`{one.name}`", _type(one.annotation), _summary(one))
         for one in members.values()
@@ -114,13 +123,21 @@ def _class(name: str, found: Any) -> str:
     return "\n".join(parts)
 
 
+def _defined_in(member: Any) -> Any:
+    return (member.final_target if member.is_alias else member).parent
+
+
 def _attributes(found: Any) -> Iterator[str]:
-    """A table of the fields of a class, those of its bases first.
+    """A table of the fields of a class, those of its bases first, but for a base that is public.
 
     Raises:
         ValueError: A field is not described, and the docstring says nothing of others.
     """
-    line = [*reversed([base for base in found.mro() if base.package is found.package]), found]
+    bases = [base for base in found.mro() if base.package is found.package]
+    if public := [base.name for base in bases if base.name in _public(found.package.name)]:
+        yield f"It has all of `{public[0]}`.\n"
+        bases = []
+    line = [*reversed(bases), found]
     meaning = {name: told for one in line for name, told in _described(one)}
     fields = {
         name: member
@@ -136,6 +153,11 @@ def _attributes(found: Any) -> Iterator[str]:
         yield table(("attribute", "type", "meaning"), rows)
 
 
+@cache
+def _public(name: str) -> frozenset[str]:
+    return frozenset(importlib.import_module(name).__all__)
+
+
 def _described(found: Any) -> Iterator[tuple[str, str]]:
     """Attributes with what the docstring of a class says of them, or their own."""
     for section in found.docstring.parsed if found.docstring else ():
@@ -147,11 +169,8 @@ def _described(found: Any) -> Iterator[tuple[str, str]]:
             yield name, in_one_line(member.docstring.value)
 
 
-def _error(name: str, found: Any) -> tuple[str, ...]:
-    bases = [base for base in found.mro() if base.name != ABSTRACT]
-    above = f"`{bases[0].name}`" if bases else "`Exception`"
-    attributes = "; ".join(f"`{one}`: {told}" for one, told in _described(found))
-    return (f"`{name}`", above, _summary(found), attributes)
+def _attributes_of(error: Any) -> str:
+    return "; ".join(f"`{name}`: {text.removesuffix('.')}" for name, text in _described(error))
 
 
 def _is_decorated(found: Any) -> bool:
@@ -182,23 +201,19 @@ def _told(found: Any, *, text: bool = True) -> Iterator[str]:
     for section in found.docstring.parsed:
         if section.kind in _TABLES:
             head = _TABLES[section.kind]
-            yield table(head, [_row(one, found, len(head)) for one in section.value])
+            yield table(head, [_row(one, len(head)) for one in section.value])
 
 
 _TABLES = {
-    griffe.DocstringSectionKind.parameters: ("argument", "type", "default", "meaning"),
+    griffe.DocstringSectionKind.parameters: ("argument", "type", "meaning"),
     griffe.DocstringSectionKind.returns: ("returns", ""),
     griffe.DocstringSectionKind.raises: ("raises", "when"),
 }
 
 
-def _row(one: Any, found: Any, columns: int) -> tuple[str, ...]:
-    kind, meaning = _type(one.annotation), in_one_line(one.description)
-    if columns == 2:
-        return (kind, meaning)
-    default = found.parameters[one.name].default
-    default = "required" if default is None else "" if one.name == "options" else f"`{default}`"
-    return (f"`{one.name}`", kind, default, meaning)
+def _row(one: Any, columns: int) -> tuple[str, ...]:
+    row = (_type(one.annotation), in_one_line(one.description))
+    return row if columns == 2 else (f"`{one.name}`", *row)
 
 
 def _type(annotation: Any) -> str:

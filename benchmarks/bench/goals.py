@@ -152,12 +152,8 @@ _GOALS: Sequence[tuple[str, str, Callable[[Document], str]]] = (
 )
 
 
-def goals(now: Document, before: Document) -> str:
+def goals(now: Document) -> str:
     """The table of goals."""
-    commits = [of["versions"]["commit"] if of else None for of in (before, now)]
-    lines = ["| | goal | before | now |", "| --- | ---: | ---: | ---: |"]
-    for title, goal, figure in _GOALS:
-        old = figure(before) if before else "–"
-        new = figure(now) if commits[0] != commits[1] else "not measured yet"
-        lines.append(f"| {title} | {goal} | {old} | {new} |")
+    lines = ["| | goal | measured |", "| --- | ---: | ---: |"]
+    lines += [f"| {title} | {goal} | {figure(now)} |" for title, goal, figure in _GOALS]
     return "\n".join(lines)

@@ -54,32 +54,50 @@ def summaries(document: Mapping[str, Any]) -> Iterator[Summary]:
                 yield Summary(scenario, contender, whole, len(found) - len(whole))
 
 
-def table(document: Mapping[str, Any]) -> str:
-    """Markdown: a line for each scenario and contender."""
-    head = [*("work", "by", "minimum", "median", "lost", "processor", "an item", "memory")]
-    head += ["first POST", "looks", "end to known", "ending", "sandbox"]
-    lines = [f"| {' | '.join(head)} |", "| --- | --- |" + " ---: |" * (len(head) - 2)]
+def table(document: Mapping[str, Any], columns: Sequence[str] = ()) -> str:
+    """Markdown: a line for each scenario and contender.
+
+    Args:
+        document: A file of ``scripts/bench --json``.
+        columns: Names of ``COLUMNS``; all of them without any.
+    """
+    chosen = columns or tuple(COLUMNS)
+    lines = [f"| work | by | {' | '.join(chosen)} |", "| --- | --- |" + " ---: |" * len(chosen)]
     for one in summaries(document):
-        scenario = SCENARIOS[one.scenario]
+        cells = [COLUMNS[name](one) for name in chosen]
         if one.median is None:
-            cells = ["did not end"] + ["–"] * (len(head) - 3)
-        else:
-            processor = one.of(lambda it: it["processor"])
-            cells = [
-                seconds(one.least),
-                seconds(one.median),
-                seconds(one.median - scenario.floor),
-                seconds(processor),
-                "–" if processor is None else f"{processor / scenario.jobs * 1e3:.1f} ms",
-                _number(one.of(lambda it: it["together_mb"]), "{:.0f} MB"),
-                seconds(one.of(lambda it: it["first_post"])),
-                _number(one.of(lambda it: (it["looks"] or {}).get("mean")), "{:.1f}"),
-                seconds(one.of(lambda it: (it["end_to_known"] or {}).get("median"))),
-                seconds(one.of(lambda it: it["seconds"] - it["last_job_ended"])),
-                _number(one.of(lambda it: it["sandbox"]["processor"] / it["seconds"]), "{:.0%}"),
-            ]
-        lines.append(f"| {' | '.join([scenario.title, one.contender, *cells])} |")
+            cells = ["did not end"] + ["–"] * (len(chosen) - 1)
+        lines.append(f"| {SCENARIOS[one.scenario].title} | {one.contender} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _lost(one: Summary) -> str:
+    return seconds(None if one.median is None else one.median - SCENARIOS[one.scenario].floor)
+
+
+def _an_item(one: Summary) -> str:
+    used = one.of(lambda it: it["processor"])
+    return _number(None if used is None else used / SCENARIOS[one.scenario].jobs * 1e3, "{:.1f} ms")
+
+
+COLUMNS: Mapping[str, Callable[[Summary], str]] = {
+    "minimum": lambda one: seconds(one.least),
+    "median": lambda one: seconds(one.median),
+    "lost": _lost,
+    "processor": lambda one: seconds(one.of(lambda it: it["processor"])),
+    "an item": _an_item,
+    "memory": lambda one: _number(one.of(lambda it: it["together_mb"]), "{:.0f} MB"),
+    "first POST": lambda one: seconds(one.of(lambda it: it["first_post"])),
+    "looks": lambda one: _number(one.of(lambda it: (it["looks"] or {}).get("mean")), "{:.1f}"),
+    "end to known": lambda one: seconds(
+        one.of(lambda it: (it["end_to_known"] or {}).get("median"))
+    ),
+    "ending": lambda one: seconds(one.of(lambda it: it["seconds"] - it["last_job_ended"])),
+    "sandbox": lambda one: _number(
+        one.of(lambda it: it["sandbox"]["processor"] / it["seconds"]), "{:.0%}"
+    ),
+}
+"""What the table says of a contender in a scenario, by the title of the column."""
 
 
 def seconds(value: float | None) -> str:

@@ -25,6 +25,7 @@ from rivya_client.webhook_signatures import WebhookError
 from rivya_flows.errors import APIError, APIStatusError
 from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox
+from support.loaded_scripts import examples_of
 from support.sandbox_calls import png
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "client.md"
@@ -49,42 +50,30 @@ async def client(service: Sandbox) -> AsyncIterator[RivyaClient]:
 
 @pytest.fixture(scope="module")
 def examples() -> dict[str, Any]:
-    """The names that the page's blocks of Python define, one after the other."""
-    names: dict[str, Any] = {"__name__": "example"}
-    for code in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL):
-        exec(compile(code, str(PAGE), "exec"), names)
-    return names
+    return examples_of(PAGE)
 
 
 async def test_the_first_example_buys_and_saves_a_picture(
     client: RivyaClient,
-    examples: dict[str, Any],
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    before = (await client.credits.retrieve()).current_credits
-    job = await examples["picture"](client, "A lamp", tmp_path)
-    after = (await client.credits.retrieve()).current_credits
-    assert job.status == "succeeded"
-    assert [path.name for path in tmp_path.iterdir()] == ["picture-0.png"]
-    assert f"{job.id} succeeded" in capsys.readouterr().out
-    assert before - after == job.final_credits == 1
-
-
-async def test_the_first_example_connects_as_the_environment_says(
     service: Sandbox,
     examples: dict[str, Any],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    before = (await client.credits.retrieve()).current_credits
+    job = await examples["picture"](client, "A lamp", tmp_path)
+    after = (await client.credits.retrieve()).current_credits
+    assert (job.status, before - after, job.final_credits) == ("succeeded", 1, 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["picture-0.png"]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RIVYA_API_KEY", service.api_key)
     monkeypatch.setenv("RIVYA_BASE_URL", service.base_url)
-    fast = functools.partial(RivyaClient, poll_seconds=0.01)
-    monkeypatch.setitem(examples, "RivyaClient", fast)
+    monkeypatch.setitem(examples, "RivyaClient", functools.partial(RivyaClient, poll_seconds=0.01))
     await examples["main"]()
-    assert "1 credits; balance" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f"{job.id} succeeded" in shown
+    assert "1 credits; balance" in shown
 
 
 def test_the_synchronous_examples_need_no_event_loop(
@@ -98,53 +87,31 @@ def test_the_synchronous_examples_need_no_event_loop(
     assert capsys.readouterr().out == answer != ""
 
 
-async def test_options_and_responses_work_as_shown(
-    client: RivyaClient, examples: dict[str, Any], capsys: pytest.CaptureFixture[str]
+async def test_options_responses_prices_and_files_work_as_shown(
+    client: RivyaClient,
+    examples: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     patient = examples["patient"](client)
     credits_now = await examples["balance"](patient)
     assert await examples["traced"](patient) == f"{credits_now} credits"
     assert re.match(r"200 req_\w+ \w", capsys.readouterr().out)
-
-
-async def test_a_purchase_with_a_stored_key_is_made_once(
-    client: RivyaClient, examples: dict[str, Any], tmp_path: Path
-) -> None:
-    body = b'{"model":"z-image","prompt":"A lamp"}'
-    again = [await examples["survives_a_crash"](client, body, tmp_path / "key") for _ in "12"]
-    assert again[0].id == again[1].id
-
-
-async def test_the_cheapest_model_is_found(client: RivyaClient, examples: dict[str, Any]) -> None:
-    assert await examples["cheapest"](client, "image") == "z-image"
-
-
-def test_prices_are_known_without_a_service(examples: dict[str, Any]) -> None:
-    assert examples["dearest"](1)[-1] == "z-image"
-
-
-async def test_a_photo_is_uploaded_and_used(
-    client: RivyaClient, examples: dict[str, Any], tmp_path: Path
-) -> None:
+    assert await examples["cheapest"](client, "image") == examples["dearest"](1)[-1] == "z-image"
     (tmp_path / "lamp.png").write_bytes(png())
     job = await examples["restyled"](client, tmp_path / "lamp.png")
     assert (job.status, job.model) == ("succeeded", "nano-banana-2")
+    assert (await client.openapi())["openapi"].startswith("3.1")
 
 
-async def test_a_chat_continues_in_one_session(
-    client: RivyaClient, examples: dict[str, Any]
+async def test_chats_continue_in_one_session_and_are_printed_while_they_arrive(
+    client: RivyaClient, examples: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     answers = await examples["interview"](client, MODEL, ["Who are you?", "And who am I?"])
     session = (await client.chat.sessions.list()).data[0]
-    assert len(answers) == 2
-    assert session.message_count == 4
+    assert (len(answers), session.message_count) == (2, 4)
     said = await examples["transcript"](client)
     assert said.startswith("user: Who are you?\nassistant: ")
-
-
-async def test_an_answer_is_printed_while_it_arrives(
-    client: RivyaClient, examples: dict[str, Any], capsys: pytest.CaptureFixture[str]
-) -> None:
     answer = await examples["aloud"](client, MODEL, "Tell me of a lamp")
     shown = capsys.readouterr().out
     assert shown.startswith(answer)
@@ -214,24 +181,19 @@ async def test_events_arrive_and_are_verified_also_after_a_rotation(
         await client.webhooks.update(endpoint_id, name="Another name")
         assert (await client.webhooks.list()).data[0].name == "Another name"
         await client.webhooks.delete(endpoint_id)
+    assert examples["received"](b"{}", {}, secrets, seen) == 400  # forged
 
 
-def test_a_forged_delivery_is_answered_with_400(examples: dict[str, Any]) -> None:
-    assert examples["received"](b"{}", {}, ["whsec_1"], set()) == 400
-
-
-async def test_a_purchase_raises_the_documented_errors(
-    client: RivyaClient, examples: dict[str, Any]
+async def test_a_purchase_with_a_key_is_made_once_or_raises_the_documented_error(
+    client: RivyaClient, examples: dict[str, Any], tmp_path: Path
 ) -> None:
-    buy = examples["bought"]
-    assert (await buy(client, b'{"model":"z-image","prompt":"A lamp"}', "docs-1")).id
-    assert await buy(client, b'{"model":"z-imag","prompt":"A lamp"}', "docs-2") is None
+    lamp, buy = b'{"model":"z-image","prompt":"A lamp"}', examples["bought"]
+    again = [await examples["survives_a_crash"](client, lamp, tmp_path / "key") for _ in "12"]
+    assert again[0].id == again[1].id
+    assert (await buy(client, lamp, "docs-1")).id
+    assert await buy(client, lamp.replace(b"image", b"imag"), "docs-2") is None
     with pytest.raises(APIStatusError, match="idempotency_conflict"):
-        await buy(client, b'{"model":"z-image","prompt":"Another lamp"}', "docs-1")
-
-
-async def test_the_service_describes_itself(client: RivyaClient) -> None:
-    assert (await client.openapi())["openapi"].startswith("3.1")
+        await buy(client, lamp.replace(b"A lamp", b"Another lamp"), "docs-1")
 
 
 def test_the_page_names_every_error_of_the_client_and_every_call() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import re
 import sys
@@ -18,6 +17,7 @@ from rivya_flows.flows.deployment.desired import DeployOptions, desired_deployme
 from rivya_flows.store.assets import AssetStore
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
+from support.loaded_scripts import examples_of, loaded
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "collection.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -37,12 +37,8 @@ def generated(folder: Path, *specs: Path) -> ModuleType:
         flow.deployments.append(DeploymentInfo(name, flow.name, one.name, schema))
     data = SDKData(SDKGenerationMetadata("2026-11-28", "3.9"), flows)
     assert render_sdk(data, folder / "campaigns_sdk.py").warnings == []
-    described = importlib.util.spec_from_file_location("campaigns_sdk", folder / "campaigns_sdk.py")
-    assert described is not None
-    assert described.loader is not None
-    made = importlib.util.module_from_spec(described)
-    described.loader.exec_module(made)
-    return made
+    module: ModuleType = loaded(folder / "campaigns_sdk.py")
+    return module
 
 
 def call_of(module: ModuleType, name: str) -> dict[str, tuple[Any, Any]]:
@@ -67,15 +63,10 @@ def test_generated_calls_have_the_types_and_the_defaults_of_their_deployment(
 
 @pytest.fixture
 def examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The names that the page's blocks of Python define, one after the other."""
     (tmp_path / "spot.yaml").write_text(SPEC)
     made = generated(tmp_path, tmp_path / "spot.yaml")
     monkeypatch.setitem(sys.modules, "campaigns_sdk", made)
-    names: dict[str, Any] = {"__name__": "example"}
-    for code in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL):
-        # Without `from __future__ import annotations` of this module.
-        exec(compile(code, "<collection.md>", "exec", dont_inherit=True), names)
-    return names
+    return examples_of(PAGE)
 
 
 @pytest.mark.prefect

@@ -14,28 +14,19 @@ SVG = "{http://www.w3.org/2000/svg}"
 SMALLEST = 9  # pixels of letters where 350 pixels of a phone are left for the drawing
 
 
-@pytest.fixture(params=DRAWINGS, ids=[drawing.stem for drawing in DRAWINGS])
-def drawing(request: pytest.FixtureRequest) -> ElementTree.Element:
-    return ElementTree.parse(request.param).getroot()
-
-
-def test_a_drawing_says_what_is_seen(drawing: ElementTree.Element) -> None:
+@pytest.mark.parametrize("path", DRAWINGS, ids=lambda path: path.stem)
+def test_a_drawing_says_what_is_seen_is_readable_on_a_phone_and_asks_no_other_address(
+    path: Path,
+) -> None:
+    drawing = ElementTree.parse(path).getroot()
+    assert [one.tag for one in drawing[:2]] == [f"{SVG}title", f"{SVG}desc"]
+    assert [bool(one.text) for one in drawing[:2]] == [True, True]
     labels = drawing.attrib["aria-labelledby"].split()
-    named = {one.attrib.get("id"): one.text or "" for one in drawing}
-    assert [bool(named[label]) for label in labels] == [True, True]
-    assert drawing[0].tag == f"{SVG}title"
-    assert drawing[1].tag == f"{SVG}desc"
-
-
-def test_a_drawing_is_readable_on_a_phone_and_in_the_dark(drawing: ElementTree.Element) -> None:
+    assert labels == [one.attrib["id"] for one in drawing[:2]]
     width = float(drawing.attrib["viewBox"].split()[2])
     style = drawing.findtext(f"{SVG}style") or ""
-    sizes = [float(size) for size in re.findall(r"(\d+)px", style)]
-    assert min(sizes) * 350 / width >= SMALLEST
+    assert min(float(size) for size in re.findall(r"(\d+)px", style)) * 350 / width >= SMALLEST
     assert "prefers-color-scheme: dark" in style
-
-
-def test_a_drawing_asks_nothing_of_another_address(drawing: ElementTree.Element) -> None:
     text = ElementTree.tostring(drawing, encoding="unicode")
     assert re.findall(r"(?:href|url\()[^#)]*//|<script|@import", text) == []
 

@@ -17,24 +17,19 @@ import rivya_flows as rf
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import bought, buy_from
+from support.loaded_scripts import examples_of
 from support.prefect_workers import Place, Server, deploy_specs, eventually, opened, worker
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "own-flow.md"
-TEXT = PAGE.read_text(encoding="utf-8")
-[SPEC] = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+[SPEC] = re.findall(r"```yaml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
 
 pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("small_pictures")]
 
 
 @pytest.fixture
 def examples(tmp_path: Path) -> dict[str, Any]:
-    """The names that the page's blocks of Python define, one after the other."""
     (tmp_path / "spot.yaml").write_text(SPEC)
-    names: dict[str, Any] = {"__name__": "example"}
-    for code in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL):
-        # Without `from __future__ import annotations` of this module.
-        exec(compile(code, str(PAGE), "exec", dont_inherit=True), names)
-    return names
+    return examples_of(PAGE)
 
 
 async def test_a_flow_that_fails_after_its_campaign_buys_once(
@@ -58,37 +53,26 @@ async def test_a_flow_that_fails_after_its_campaign_buys_once(
     assert receipt.files == (receipt.outputs["hero"].path,)
 
 
-def test_a_flow_without_async_calls_it_too(
-    examples: dict[str, Any], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    buy_from(sandbox, monkeypatch)
-    assert examples["launch_without_async"]("Comet kettle") == 2
-
-
-async def test_two_at_once_and_a_key_of_ones_own(
-    examples: dict[str, Any], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    buy_from(sandbox, monkeypatch)
-    assert await examples["season"](["kettle", "lamp"]) == 4
-    receipt = await examples["order"]("7", "bowl")
-    assert bought(sandbox) == {"z-image": 6}
-    again = await rf.aoutputs_of(receipt.run_id)
-    assert (again.status, again.waiting_for) == ("completed", {})
-
-
-async def test_a_run_that_does_not_complete_raises_its_receipt(
+def test_flows_call_it_without_async_at_once_and_by_a_key_and_get_the_receipt_of_a_failure(
     examples: dict[str, Any],
     sandbox: Sandbox,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     buy_from(sandbox, monkeypatch)
+    assert examples["launch_without_async"]("Comet kettle") == 2
+    assert asyncio.run(examples["season"](["kettle", "lamp"])) == 4
+    receipt = asyncio.run(examples["order"]("7", "bowl"))
+    assert bought(sandbox) == {"z-image": 8}
+    again = rf.outputs_of(receipt.run_id)
+    assert (again.status, again.waiting_for) == ("completed", {})
     admin.set_faults(sandbox.data, "faults: [{on: generation, do: fail}]")
+    capsys.readouterr()
     with pytest.raises(rf.RunEndedError):
-        await examples["careful_launch"]("Comet kettle")
+        asyncio.run(examples["careful_launch"]("Aurora lamp"))
     run_id, _, problems = capsys.readouterr().out.partition(" ")
     assert "The generation failed; 1 credit refunded" in problems
-    assert (await rf.aoutputs_of(run_id)).problems == ast.literal_eval(problems)
+    assert rf.outputs_of(run_id).problems == ast.literal_eval(problems)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import rivya_flows as rf
 from rivya_flows.runs.results import Receipt
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import bought, buy_from
+from support.loaded_scripts import examples_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "python.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -19,11 +20,7 @@ TEXT = PAGE.read_text(encoding="utf-8")
 
 @pytest.fixture
 def examples() -> dict[str, Any]:
-    """The names that the page's blocks of Python define, one after the other."""
-    names: dict[str, Any] = {"__name__": "example"}
-    for code in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL):
-        exec(compile(code, str(PAGE), "exec"), names)
-    return names
+    return examples_of(PAGE)
 
 
 @pytest.fixture
@@ -95,7 +92,7 @@ def test_a_run_gives_its_receipt_and_a_suspended_one_is_resumed(
 
 
 @pytest.mark.prefect
-async def test_an_answer_that_cannot_fit_is_refused_before_anything_is_bought(
+async def test_an_answer_that_cannot_fit_is_refused_before_anything_is_bought_where_that_is_known(
     spot: Path, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     buy_from(sandbox, monkeypatch)
@@ -110,23 +107,15 @@ async def test_an_answer_that_cannot_fit_is_refused_before_anything_is_bought(
     await rf.aplan(spot, inputs=inputs, out=tmp_path / "quote.json")
     with pytest.raises(rf.UsageError, match="hero: there is no choice 'noir'"):
         await rf.arun(quote=tmp_path / "quote.json", out=out, answers={"hero": "noir"})
+    with pytest.raises(rf.UsageError, match="'hero' cannot be answered with 2"):
+        await rf.arun(spot, inputs=inputs, answers={"hero": 2})  # type: ignore[dict-item]
     assert not bought(sandbox)
     assert not out.exists()
-    with pytest.raises(rf.UsageError, match="'hero' cannot be answered with 2"):
-        await rf.arun(spot, inputs={"product": "Lamp"}, answers={"hero": 2})  # type: ignore[dict-item]
-
-
-@pytest.mark.prefect
-async def test_an_answer_whose_choices_the_run_alone_knows_suspends_it_and_is_an_error(
-    spot: Path, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    buy_from(sandbox, monkeypatch)
+    # The run alone knows these choices.
     computed = "steps.stills.items if steps.stills.items else []"
     spot.write_text(spot.read_text().replace("steps.stills.items", computed))
     with pytest.raises(rf.UsageError, match=r"no choice 'noir'; run-.* is suspended") as caught:
-        await rf.arun(
-            spot, inputs={"product": "Lamp"}, out=tmp_path / "out", answers={"hero": "noir"}
-        )
+        await rf.arun(spot, inputs=inputs, out=out, answers={"hero": "noir"})
     assert caught.value.hint == "one of: studio, neon; resume the run with that"
 
 

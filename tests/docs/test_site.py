@@ -19,15 +19,13 @@ from support.prefect_workers import eventually
 from support.site import ROOT, BuiltPage, built_once, copy_sources, read, serving
 
 DOCS = ROOT / "docs"
-# One of each kind.
+# One of each kind, and not the longest; the first three in the dark, too.
 LOOKED_AT = [
     "index.html",
     "tutorial/first-clip.html",
-    "how-to/deployments.html",
-    "reference/spec.html",
-    "reference/commands.html",
     "concepts/architecture.html",
-    "concepts/exactly-once.html",
+    "how-to/budget.html",
+    "reference/settings.html",
     "performance.html",
 ]
 # As a person would drag it: what a page holds beside its window.
@@ -51,27 +49,18 @@ _TYPED = """
 # What people type, and a page that must be among the first three that they see. The first is a guide, where a guide is sought.
 SOUGHT = {
     "vertical video": "how-to/formats",
-    "portrait": "how-to/formats",
-    "instagram": "how-to/formats",
     "tiktok": "how-to/formats",
     "discord": "how-to/chat",
-    "slack": "how-to/chat",
     "approval": "how-to/pick",
     "autocomplete": "reference/commands",
-    "clean up old runs": "how-to/clean-up",
     "delete": "how-to/clean-up",
     "budget": "how-to/budget",
-    "set a budget": "how-to/budget",
-    "notification": "how-to/notifications",
     "email": "how-to/notifications",
     "subtitle": "how-to/captions",
-    "schedule": "how-to/schedule",
     "cron": "how-to/schedule",
     "which model": "how-to/models",
-    "share": "how-to/share",
     "client": "how-to/share",
     "compare": "how-to/fork",
-    "change one thing": "how-to/fork",
     "logo": "how-to/brand",
     "translate": "how-to/languages",
     "csv": "how-to/batch",
@@ -90,80 +79,40 @@ SOUGHT = {
     "prefect ui": "how-to/up",
     "receipt": "reference/receipt",
     "background music": "reference/spec",
-    "my logo on the video": "how-to/brand",
-    "excel sheet of products": "how-to/batch",
-    "excel": "how-to/batch",
     "slack message when finished": "how-to/chat",
     "stop spending monthly limit": "how-to/budget",
     "mistyped setting": "reference/settings",
     "typo": "how-to/ci",
     "how much will it cost": "how-to/quote",
     "it stopped halfway": "how-to/resume",
-    "delete old files": "how-to/clean-up",
-    "send to client": "how-to/share",
     "how do I make a video for TikTok?": "how-to/formats",
-    "can I use my own product photo": "how-to/reference-photo",
     "what happens if my computer crashes": "how-to/resume",
     "run it every Monday morning": "how-to/schedule",
-    "choose the best picture myself": "how-to/pick",
     "let AI choose the best picture": "how-to/judge",
-    "add subtitles to a film": "how-to/captions",
     "translate the voice to Hindi": "how-to/languages",
-    "which model is the cheapest": "how-to/models",
-    "try again with another prompt": "how-to/fork",
     "is my disk full": "how-to/clean-up",
     "where do I put the API key": "tutorial/first-credit",
     "text me when it fails": "how-to/chat",
-    "does it work in GitHub Actions": "how-to/ci",
-    "open the results in a browser": "how-to/share",
     "many videos from a spreadsheet": "how-to/batch",
     "approve the price before I buy": "how-to/quote",
-    "test without paying": "how-to/testing",
     "start the server": "how-to/up",
     "update to a new version": "how-to/upgrading",
     "call my Python function": "how-to/own-step",
-    "use it from ChatGPT or Claude": "how-to/mcp",
-    "the run is stuck": "how-to/on-call",
-    "change the colours and the font": "how-to/brand",
-    "how do I get my pictures in portrait": "how-to/formats",
-    "can my colleague choose the picture": "how-to/pick",
-    "computer was switched off during the run": "how-to/resume",
     "put our company logo at the end": "how-to/brand",
-    "which model makes the best video": "how-to/models",
-    "free up disk space": "how-to/clean-up",
-    "delete a run": "how-to/clean-up",
-    "run every day at 9": "how-to/schedule",
-    "send me an email when the run fails": "how-to/notifications",
-    "show the result to my boss": "how-to/share",
     "download the video": "how-to/share",
-    "video for each product in my shop": "how-to/batch",
-    "change only the music": "how-to/fork",
     "redo one picture": "how-to/fork",
-    "limit how much my team can spend": "how-to/budget",
-    "never spend more than 50 credits": "how-to/budget",
-    "voice in spanish": "how-to/languages",
-    "add text to the video": "how-to/captions",
-    "how do I install this": "tutorial/first-clip",
-    "where do I get an api key": "tutorial/first-credit",
-    "can I try it for free": "how-to/testing",
     "run stuck in pending": "how-to/on-call",
     "two runs at the same time": "how-to/limits",
     "use from python script": "how-to/own-flow",
     "error too many requests 429": "how-to/limits",
     "what does this error mean": "reference/errors",
-    "password for prefect": "how-to/up",
     "how long does it take": "performance",
     "turn a photo into a video": "how-to/reference-photo",
-    "my photo": "how-to/reference-photo",
-    "cost estimate": "how-to/quote",
     "refund": "how-to/resume",
-    "undo": "how-to/clean-up",
     "windows": "tutorial/first-clip",
-    "template": "tutorial/first-clip",
     "carousel": "how-to/formats",
-    "thumbnail": "how-to/formats",
-    "shopify": "how-to/batch",
 }
+chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 _ELSEWHERE = (
     "performance.getEntriesByType('resource').map(one => one.name)"
     ".filter(one => !one.startsWith(location.origin) && !one.startsWith('data:'))"
@@ -191,18 +140,24 @@ def test_the_site_builds_without_a_warning(site: Path) -> None:
     assert "No issues found" in output, output
 
 
-def test_the_served_site_is_the_built_one_and_follows_its_pages(site: Path, tmp_path: Path) -> None:
+def test_the_served_site_follows_its_pages(tmp_path: Path) -> None:
     copy_sources(tmp_path)
+    for page in (tmp_path / "docs").rglob("*.md"):
+        page.unlink()  # of one page it is built in a second
+    page = tmp_path / "docs" / "index.md"
+    page.write_text("# Aurora lamps\n", "utf-8")
+    settings = (tmp_path / "zensical.toml").read_text("utf-8")
+    one = re.sub(r"^nav = \[.*?^\]", 'nav = ["index.md"]', settings, flags=re.M | re.S)
+    (tmp_path / "zensical.toml").write_text(one, "utf-8")
     command = ["scripts/docs", "--serve", "0"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as server:
         try:
             address = re.search(r"Serving .*\((http:.*)/\)", "".join(_until_served(server)))
             assert address
             index = f"{address[1]}/search.json"
-            assert _fetched(index) == (site / "search.json").read_text("utf-8")
-            page = tmp_path / "docs" / "glossary.md"
-            page.write_text(page.read_text("utf-8") + "\n<!-- search: quaggas -->\n", "utf-8")
-            eventually(lambda: "quaggas" in _fetched(index) or None, "the changed page")
+            assert "Aurora lamps" in _fetched(index)
+            page.write_text("# Quaggas\n", "utf-8")
+            eventually(lambda: "Quaggas" in _fetched(index) or None, "the changed page")
         finally:
             server.terminate()
     assert _fetched(index) == ""
@@ -236,40 +191,41 @@ def test_nothing_is_loaded_from_elsewhere(site: Path, pages: dict[Path, BuiltPag
     assert [one for one in elsewhere if urlsplit(one).scheme or urlsplit(one).netloc] == []
 
 
-def test_every_page_has_a_description(pages: dict[Path, BuiltPage]) -> None:
-    described = {
-        page.name: found.attributes.get("meta description", {}).get("content", "")
-        for page, found in pages.items()
-        if page.name != "404.html"
-    }
-    assert [name for name, said in described.items() if len(said) < 20] == []
-
-
-def test_no_markup_is_left_in_the_text(pages: dict[Path, BuiltPage]) -> None:
+def test_a_page_has_a_description_its_language_and_no_markup_in_its_text(
+    site: Path, pages: dict[Path, BuiltPage]
+) -> None:
     # What GitHub takes for a list or a fence, and the builder of the site for text.
     left = re.compile(r"\*\*|\]\(|```|^ *(?:[*-]|\d\.) .*$|^\|.*\|$", re.M)
-    found = {page.name: left.findall(one.text) for page, one in pages.items()}
-    assert {name: some for name, some in found.items() if some} == {}
+    for page, found in pages.items():
+        described = found.attributes.get("meta description", {}).get("content", "")
+        assert len(described) >= 20 or page.name == "404.html", page
+        assert left.findall(found.text) == [], page
+        hindi = page.is_relative_to(site / "hi")
+        assert (found.attributes["html"]["lang"] == "hi") is hindi, page
 
 
-def test_a_page_says_its_language(site: Path, pages: dict[Path, BuiltPage]) -> None:
-    said = {page: found.attributes["html"]["lang"] for page, found in pages.items()}
-    assert {page for page, one in said.items() if one == "hi"} == set((site / "hi").rglob("*.html"))
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("page", LOOKED_AT)
-def test_axe_finds_nothing_and_nothing_is_fetched(
-    page: str, dark: bool, tab: tuple[Tab, str]
+@chromium
+def test_every_page_fits_its_window_and_can_be_read_by_everybody(
+    tab: tuple[Tab, str], site: Path, pages: dict[Path, BuiltPage]
 ) -> None:
     browser, address = tab
-    browser.show_at(f"{address}/{page}", width=1440, dark=dark)
-    assert browser.axe_violations() == []
-    assert browser.value(_ELSEWHERE) == []
+    found = []
+    for page in (page.relative_to(site) for page in pages):
+        browser.show_at(f"{address}/{page}", width=1440)
+        found += [(page, "too wide")] * (browser.value(_SIDEWAYS) > 0)
+        if str(page) in LOOKED_AT:
+            found += [
+                (page, one) for one in (*browser.axe_violations(), *browser.value(_ELSEWHERE))
+            ]
+        browser.do("Emulation.setDeviceMetricsOverride", width=390, **_PHONE)
+        found += [(page, "too wide for a phone")] * (browser.value(_SIDEWAYS) > 0)
+    for name in LOOKED_AT[:3]:
+        browser.show_at(f"{address}/{name}", width=1440, dark=True)
+        found += [(Path(name), f"in the dark: {one}") for one in browser.axe_violations()]
+    assert found == []
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+@chromium
 def test_the_search_knows_the_words_of_its_readers_and_guides_come_first(
     tab: tuple[Tab, str],
 ) -> None:
@@ -288,8 +244,8 @@ def test_the_search_knows_the_words_of_its_readers_and_guides_come_first(
     assert lost == {}
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-def test_what_is_copied_can_be_pasted(tab: tuple[Tab, str]) -> None:
+@chromium
+def test_what_is_copied_can_be_pasted_and_output_is_not_to_be_copied(tab: tuple[Tab, str]) -> None:
     browser, address = tab
     permissions = ["clipboardReadWrite", "clipboardSanitizedWrite"]
     browser.do("Browser.grantPermissions", origin=address, permissions=permissions)
@@ -307,29 +263,8 @@ def test_what_is_copied_can_be_pasted(tab: tuple[Tab, str]) -> None:
 rivya-flows run stills.yaml --budget 4""",
         "diff": "    default: Morning light, steam, copper and white tiles",
     }
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-def test_output_has_no_copy_button(tab: tuple[Tab, str]) -> None:
-    browser, address = tab
-    browser.show_at(f"{address}/tutorial/first-clip.html", width=1440)
-    browser.wait_for(".language-sh [data-md-type=copy]")
     buttons = "[...document.querySelectorAll('.language-text [data-md-type=copy]')]"
     assert browser.value(f"{buttons}.filter(one => one.checkVisibility()).length") == 0
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-def test_no_page_is_wider_than_its_window(
-    tab: tuple[Tab, str], site: Path, pages: dict[Path, BuiltPage]
-) -> None:
-    browser, address = tab
-    wider = []
-    for page in pages:
-        browser.show_at(f"{address}/{page.relative_to(site)}", width=1440)
-        desktop = browser.value(_SIDEWAYS)
-        browser.do("Emulation.setDeviceMetricsOverride", width=390, **_PHONE)
-        wider += [(page.name, found) for found in (desktop, browser.value(_SIDEWAYS)) if found > 0]
-    assert wider == []
 
 
 def _until_served(server: subprocess.Popen[str]) -> Iterator[str]:

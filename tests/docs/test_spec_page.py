@@ -1,4 +1,4 @@
-"""What docs/reference/spec.md says by hand follows the models of the language."""
+"""docs/reference/spec.md follows the models of the language, and each of its examples runs."""
 
 from __future__ import annotations
 
@@ -9,13 +9,30 @@ from pathlib import Path
 
 import pytest
 
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.language.expressions.resolve import evaluate
 from rivya_flows.language.field_types import InputType
 from rivya_flows.language.workflow import Step
+from rivya_flows.spec.load import check
 from rivya_flows.steps.registry import BUILT_IN
+from rivya_sandbox.service.startup import Sandbox
+from support.engine_runs import Studio, studio_at
+from support.wrong_specs import HEAD, STILL
 
-ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "reference" / "spec.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "spec.md").read_text("utf-8")
+BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+WHOLE = {block.split("\n")[1].removeprefix("name: "): block for block in BLOCKS if block[:8] == "version:"}  # fmt: skip
+PARTS = {match[1]: block for block in BLOCKS if (match := re.match(r"\w+:\n  (\w+):\n", block))}
+LOGO = """\
+version: 1
+name: logo
+inputs:
+  word: {type: string}
+  photo: {type: file, kind: image}
+steps:
+  still: {uses: generate, with: {model: z-image, prompt: "a logo for ${{ inputs.word }}"}}
+outputs: {picture: "${{ steps.still.asset }}"}
+"""
 
 
 def test_every_type_of_an_input_is_explained() -> None:
@@ -34,14 +51,42 @@ def test_a_step_on_one_screen_has_every_key_and_every_kind() -> None:
     assert shown.count("\n") <= 30
 
 
-EXAMPLES = re.findall(r"^(\$\{\{ .+? \}\})  +(.+)$", PAGE, re.MULTILINE)
+def test_an_example_of_an_expression_gives_what_the_page_says() -> None:
+    examples = re.findall(r"^(\$\{\{ .+? \}\})  +(.+)$", PAGE, re.MULTILINE)
+    assert len(examples) == 9
+    for written, given in examples:
+        value = evaluate(written, {})
+        assert (value if isinstance(value, str) else json.dumps(value)) == given
 
 
-@pytest.mark.parametrize(("written", "given"), EXAMPLES)
-def test_an_example_of_an_expression_gives_what_the_page_says(written: str, given: str) -> None:
-    value = evaluate(written, {})
-    assert (value if isinstance(value, str) else json.dumps(value)) == given
+@pytest.fixture
+def studio(sandbox: Sandbox, tmp_path: Path) -> Studio:
+    return studio_at(tmp_path / "studio", sandbox.base_url, sandbox.api_key)
 
 
-def test_there_are_examples_of_expressions() -> None:
-    assert len(EXAMPLES) == 9
+@pytest.mark.parametrize("text", WHOLE.values(), ids=WHOLE.keys())
+def test_whole_example_runs_to_its_end(text: str, studio: Studio) -> None:
+    state = studio.run(text)
+    assert state.ended == "completed"
+    outputs = studio.receipt("run-1")["outputs"]
+    written = text.partition("\noutputs:\n")[2].partition("\ndeploy:")[0]
+    assert [*outputs] == re.findall(r"^  (\w+):", written, re.MULTILINE)
+    # Where one of two steps ran, or nothing failed, an output is nothing.
+    assert any(value is not None for value in outputs.values())
+
+
+def test_every_example_is_one_or_the_other() -> None:
+    assert set(PARTS) == {"logo", "tell", "still"}  # the last one runs with its function
+    assert len(WHOLE) + len(PARTS) == len(BLOCKS)
+
+
+@pytest.mark.parametrize("name", ["logo", "tell"])
+def test_part_of_a_spec_fits_into_one(name: str, tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "logo.yaml").write_text(LOGO)
+    rest = PARTS[name]
+    steps = f"steps:\n{STILL}"
+    if rest.startswith("steps:\n"):
+        steps, rest = steps + rest.removeprefix("steps:\n"), ""
+    text = f"{HEAD}inputs: {{product: {{type: string, default: lamp}}}}\n{steps}{rest}"
+    assert check(text, file="spec.yaml", catalogue=shipped(), folder=tmp_path)[1] == ()

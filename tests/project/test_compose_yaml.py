@@ -25,6 +25,7 @@ from rivya_flows.preparation.deploy_blocks import WORK_POOL
 from rivya_flows.processes.hosts import RUNS_PER_HOST
 from rivya_flows.settings import Settings, read_settings
 from rivya_flows.store.shared_store_checks import unshared
+from support.loaded_scripts import loaded
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
@@ -55,15 +56,7 @@ OTHERS = {
 @pytest.fixture(scope="module")
 def compose() -> Any:
     """The reader of `scripts/cluster`."""
-    spec = importlib.util.spec_from_file_location(
-        "cluster_compose", ROOT / "scripts" / "cluster_compose.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["cluster_compose"] = module
-    spec.loader.exec_module(module)
-    return module
+    return loaded("scripts/cluster_compose.py")
 
 
 def variables_of(model: type[BaseModel]) -> set[str]:
@@ -80,20 +73,16 @@ def variables_of(model: type[BaseModel]) -> set[str]:
 
 
 def test_every_variable_is_one_that_somebody_reads(compose: Any) -> None:
-    known = (
-        variables_of(PrefectSettings) | OTHERS | {name.upper() for name in Settings.model_fields}
-    )
+    known = variables_of(PrefectSettings) | OTHERS | {one.upper() for one in Settings.model_fields}
+    named = {name for one in OURS for name in compose.services(VALUES)[one].environment}
     if importlib.util.find_spec("prefect_redis"):
         client = importlib.import_module("prefect_redis.client")
         messaging = importlib.import_module("prefect_redis.messaging")
         known |= variables_of(client.RedisMessagingSettings)
         known |= variables_of(messaging.RedisMessagingPublisherSettings)
-    services = compose.services(VALUES)
-    named = {variable for name in OURS for variable in services[name].environment}
-    unknown = named - known
-    if not importlib.util.find_spec("prefect_redis"):
-        unknown = {name for name in unknown if not name.startswith("PREFECT_REDIS_")}
-    assert unknown == set()
+    else:
+        named = {name for name in named if not name.startswith("PREFECT_REDIS_")}
+    assert named <= known
 
 
 def test_prefect_takes_the_values_of_its_server(
@@ -138,45 +127,37 @@ def test_all_connections_to_postgresql_fit(compose: Any, monkeypatch: pytest.Mon
     assert opened + 2 * (len(WORKERS) * hosts + len(others)) <= 97
 
 
-def test_workers_serve_the_metrics_that_are_scraped(compose: Any) -> None:
-    services = compose.services(VALUES)
-    serving = {
-        name
-        for name in OURS
-        if services[name].environment.get("PREFECT_CLIENT_METRICS_ENABLED") == "true"
-    }
-    assert serving == set(WORKERS)  # a run's process would want the same port
-
-
-@pytest.mark.parametrize("name", [*WORKERS, "receiver", "setup"])
-def test_what_runs_campaigns_shares_its_store_and_media(
-    compose: Any, monkeypatch: pytest.MonkeyPatch, name: str
+def test_what_runs_campaigns_shares_its_store_and_media_and_waits_for_its_key(
+    compose: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for variable, value in compose.services(VALUES)[name].environment.items():
-        monkeypatch.setenv(variable, value)
-    settings = read_settings()
-    assert settings.rivya_api_key is None  # the block holds it
-    assert unshared(settings, {"one", "another"}) is None
-    assert settings.store_url.startswith("postgresql://")
-    assert settings.assets_url.startswith("s3://")
+    for name in (*WORKERS, "receiver", "setup"):
+        with monkeypatch.context() as environment:
+            for variable, value in compose.services(VALUES)[name].environment.items():
+                environment.setenv(variable, value)
+            settings = read_settings()
+            assert settings.rivya_api_key is None  # the block holds it
+            assert unshared(settings, {"one", "another"}) is None
+            assert settings.store_url.startswith("postgresql://")
+            assert settings.assets_url.startswith("s3://")
 
 
-def test_all_services_of_prefect_share_one_password(compose: Any) -> None:
-    services = compose.services(VALUES)
-    given = {
-        value
-        for name in OURS
-        for variable, value in services[name].environment.items()
-        if variable in ("PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING")
-    }
-    assert given == {VALUES["PREFECT_AUTH"]}
-    assert "PREFECT_SERVER_API_AUTH_STRING" in services["server"].environment
+def test_all_services_of_prefect_share_one_password_and_workers_alone_serve_metrics(
+    compose: Any,
+) -> None:
+    given = {name: compose.services(VALUES)[name].environment for name in OURS}
+    api, clients = "PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING"
+    found = {one[name] for one in given.values() for name in (api, clients) if name in one}
+    assert found == {VALUES["PREFECT_AUTH"]}
+    assert api in given["server"]
+    # A run's process would want the same port.
+    serving = "PREFECT_CLIENT_METRICS_ENABLED"
+    assert [name for name in OURS if given[name].get(serving) == "true"] == WORKERS
 
 
-@pytest.mark.parametrize("missing", sorted(VALUES))
-def test_no_service_starts_while_a_secret_is_missing(compose: Any, missing: str) -> None:
-    with pytest.raises(KeyError, match=missing):
-        compose.services(VALUES | {missing: ""})
+def test_no_service_starts_while_a_secret_is_missing(compose: Any) -> None:
+    for missing in VALUES:
+        with pytest.raises(KeyError, match=missing):
+            compose.services(VALUES | {missing: ""})
 
 
 def test_no_secret_stands_in_the_file() -> None:
@@ -191,9 +172,9 @@ def test_no_secret_stands_in_the_file() -> None:
 def test_the_example_names_every_variable_and_holds_no_secret() -> None:
     lines = (ROOT / "deploy" / "env.example").read_text().splitlines()
     example = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
-    named = set(re.findall(r"\$\{(\w+)", (ROOT / "compose.yaml").read_text()))
-    required = set(re.findall(r"\$\{(\w+):\?", (ROOT / "compose.yaml").read_text()))
-    assert required <= set(example) <= named
+    text = (ROOT / "compose.yaml").read_text()
+    required = set(re.findall(r"\$\{(\w+):\?", text))
+    assert required <= set(example) <= set(re.findall(r"\$\{(\w+)", text))
     assert all(example[name] == "" for name in [*required, "RIVYA_API_KEY"])
 
 
@@ -204,19 +185,18 @@ def test_ports_are_published_on_loopback_alone() -> None:
         assert re.fullmatch(r"127\.0\.0\.1:(\d+):\1", port)
 
 
-@pytest.mark.parametrize("name", SERVICES)
-def test_each_container_is_confined(name: str) -> None:
-    said = SERVICES[name]
-    assert said["cap_drop"] == ["ALL"]
-    assert said["security_opt"] == ["no-new-privileges:true"]
-    assert said["read_only"] is True
-    assert not {"cap_add", "privileged", "network_mode", "pid"} & set(said)
-    written = {one.split(":")[0] for one in said["tmpfs"]}
-    assert "/tmp" in written
-    if name in OURS:
-        assert "/home/rivya" in written
-        held = written | {one.split(":")[1] for one in said.get("volumes", ())}
-        assert "RIVYA_FLOWS_DATA" not in said["environment"] or "/data" in held
+def test_each_container_is_confined() -> None:
+    for name, said in SERVICES.items():
+        assert said["cap_drop"] == ["ALL"], name
+        assert said["security_opt"] == ["no-new-privileges:true"]
+        assert said["read_only"] is True
+        assert not {"cap_add", "privileged", "network_mode", "pid"} & set(said)
+        written = {one.split(":")[0] for one in said["tmpfs"]}
+        assert "/tmp" in written
+        if name in OURS:
+            assert "/home/rivya" in written
+            held = written | {one.split(":")[1] for one in said.get("volumes", ())}
+            assert "RIVYA_FLOWS_DATA" not in said["environment"] or "/data" in held
 
 
 def test_each_service_has_the_secrets_that_it_needs_and_no_others(compose: Any) -> None:
@@ -239,42 +219,27 @@ def test_each_service_has_the_secrets_that_it_needs_and_no_others(compose: Any) 
         assert "//rivya:of-the-journal@postgres:5432/rivya" in str(services[name].environment)
 
 
-def test_the_script_of_the_store_is_a_script_of_sh() -> None:
-    script = (ROOT / "deploy" / "s3-setup.sh").read_text()
-    assert subprocess.run(["sh", "-n"], input=script, text=True, check=False).returncode == 0
-    assert "--role user" in script  # who can make no bucket and no user
-
-
-def test_services_wait_for_others_that_can_say_that_they_are_ready() -> None:
+def test_services_wait_for_others_restart_and_mount_what_is_there() -> None:
     for name, said in SERVICES.items():
         for other, wish in (said.get("depends_on") or {}).items():
-            assert other in SERVICES, name
             if wish["condition"] == "service_healthy":
                 assert SERVICES[other]["healthcheck"]["test"][0] == "CMD", other
             else:
                 assert wish["condition"] == "service_completed_successfully"
                 assert SERVICES[other]["restart"] == "no"
-
-
-def test_everything_that_goes_on_is_looked_at_and_started_again() -> None:
-    for name, said in SERVICES.items():
         if name not in ONCE:
             assert said["restart"] == "unless-stopped", name
         if name not in (*ONCE, "services"):
             assert said["healthcheck"]["retries"] >= 4, name
+        for source in (volume.split(":")[0] for volume in said.get("volumes", ())):
+            assert (
+                (ROOT / source).is_file() if source[:2] == "./" else source in DOCUMENT["volumes"]
+            )
 
 
-def test_volumes_and_mounted_files_are_there() -> None:
-    for said in SERVICES.values():
-        for volume in said.get("volumes", ()):
-            source = volume.split(":")[0]
-            if source.startswith("./"):
-                assert (ROOT / source).is_file()
-            else:
-                assert source in DOCUMENT["volumes"]
-
-
-def test_checks_of_health_ask_where_the_service_listens(compose: Any) -> None:
+def test_workers_serve_the_pool_and_checks_of_health_ask_where_a_service_listens(
+    compose: Any,
+) -> None:
     services = compose.services(VALUES)
     for name, variable in [
         ("server", "PREFECT_SERVER_API_PORT"),
@@ -283,17 +248,13 @@ def test_checks_of_health_ask_where_the_service_listens(compose: Any) -> None:
         [code] = [one for one in services[name].rest["healthcheck"]["test"] if "urlopen" in one]
         compile(code, name, "exec")
         assert f":{services[name].environment[variable]}/" in code
+    commands = [services[name].command for name in WORKERS]
+    assert {command[command.index("--pool") + 1] for command in commands} == {WORK_POOL}
+    assert [command[command.index("--name") + 1] for command in commands] == WORKERS
     receiver = services["receiver"]
     port = receiver.command[receiver.command.index("--port") + 1]
     assert f":{port}/healthz" in str(receiver.rest["healthcheck"])
     assert receiver.environment["RIVYA_FLOWS_PUBLIC_URL"].endswith(f":{port}")
-
-
-def test_two_workers_of_different_names_serve_the_pool_of_campaigns(compose: Any) -> None:
-    commands = [compose.services(VALUES)[name].command for name in WORKERS]
-    assert len(commands) == 2
-    assert {command[command.index("--pool") + 1] for command in commands} == {WORK_POOL}
-    assert [command[command.index("--name") + 1] for command in commands] == WORKERS
 
 
 @pytest.mark.parametrize("name", [name for name in OURS if name not in WORKERS[1:]])
@@ -303,7 +264,10 @@ def test_every_command_and_option_exists(
     program, *rest = compose.services(VALUES)[name].command
     if program == "sh":
         script = (ROOT / rest[0]).read_text()
-        assert subprocess.run(["sh", "-n"], input=script, text=True, check=False).returncode == 0
+        for path in (rest[0], "deploy/s3-setup.sh"):
+            assert subprocess.run(["sh", "-n", ROOT / path], check=False).returncode == 0
+        # Who can make no bucket and no user.
+        assert "--role user" in (ROOT / "deploy/s3-setup.sh").read_text()
         [line] = re.findall(r"^exec (rivya-flows .*)$", script, re.M)
         program, *rest = shlex.split(line)
     [start] = entry_points(group="console_scripts", name=program)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import configparser
 import http.server
-import importlib.util
 import json
 import re
 import shlex
@@ -22,6 +21,7 @@ import yaml
 from rivya_flows.preparation.deploy_blocks import WORK_POOL
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
+from support.loaded_scripts import loaded
 
 ROOT = Path(__file__).parents[2]
 KUBERNETES = ROOT / "deploy" / "kubernetes"
@@ -76,19 +76,14 @@ def test_no_secret_stands_in_a_file() -> None:
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
-def test_each_variable_of_a_template_is_used_and_each_placeholder_is_a_variable(path: Path) -> None:
+def test_a_template_uses_its_variables_and_lets_prefect_alone_start_a_run_again(path: Path) -> None:
     read = template(path)
-    used = set(PLACEHOLDER.findall(json.dumps(read["job_configuration"])))
-    assert used == set(read["variables"]["properties"])
-
-
-@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
-def test_a_run_has_time_to_stop_and_no_one_but_prefect_starts_it_again(path: Path) -> None:
-    properties = template(path)["variables"]["properties"]
+    properties = read["variables"]["properties"]
+    assert set(PLACEHOLDER.findall(json.dumps(read["job_configuration"]))) == set(properties)
     # Prefect waits 30 s for a run to stop.
     assert properties["stop_seconds"]["minimum"] > 30
     if "kubernetes" in path.stem:  # whose worker then asks for a rescheduled run
-        job = template(path)["job_configuration"]["job_manifest"]["spec"]
+        job = read["job_configuration"]["job_manifest"]["spec"]
         assert job["backoffLimit"] == 0
         assert job["template"]["spec"]["restartPolicy"] == "Never"
     else:
@@ -98,20 +93,17 @@ def test_a_run_has_time_to_stop_and_no_one_but_prefect_starts_it_again(path: Pat
 
 def test_pods_get_the_settings_that_are_shipped_and_the_image_of_the_dockerfile() -> None:
     properties = template(TEMPLATES[1])["variables"]["properties"]
+    defaults = {name: one.get("default") for name, one in properties.items()}
+    assert (defaults["settings"], defaults["secret"]) == ("rivya-flows", "rivya-flows")
     for name in DEPLOYMENTS:
         one = container(name)
         [settings, secret] = one["envFrom"]
-        assert (
-            settings["configMapRef"]["name"] == properties["settings"]["default"] == "rivya-flows"
-        )
-        assert secret["secretRef"]["name"] == properties["secret"]["default"] == "rivya-flows"
-        assert one["image"] == properties["image"]["default"]
+        assert settings["configMapRef"]["name"] == secret["secretRef"]["name"] == "rivya-flows"
+        assert one["image"] == defaults["image"]
         written = {mount["mountPath"] for mount in one["volumeMounts"]}
-        homes = [
-            e["value"] for e in one["env"] if e["name"] in ("RIVYA_FLOWS_DATA", "PREFECT_HOME")
-        ]
-        assert len(homes) == 2
-        assert all(str(Path(home).parent) in written for home in homes)
+        values = {each["name"]: each.get("value") for each in one["env"]}
+        homes = [Path(values[home]) for home in ("RIVYA_FLOWS_DATA", "PREFECT_HOME")]
+        assert {str(home.parent) for home in homes} <= written
     lines = (ROOT / "Dockerfile").read_text()
     for lock in ("postgres", "s3"):  # what the store and the media of the settings need
         assert f"locks/{lock}.txt" in lines
@@ -144,13 +136,9 @@ class Strict(yaml.SafeLoader):
         return dict(super().construct_mapping(node, deep))
 
 
-@pytest.mark.parametrize(
-    "path",
-    [*sorted((ROOT / "deploy").rglob("*.yaml")), ROOT / "compose.yaml"],
-    ids=lambda path: str(path.relative_to(ROOT)),
-)
-def test_no_key_comes_twice(path: Path) -> None:
-    assert list(yaml.load_all(path.read_text(), Strict))
+def test_no_key_comes_twice() -> None:
+    for path in (*(ROOT / "deploy").rglob("*.yaml"), ROOT / "compose.yaml"):
+        assert list(yaml.load_all(path.read_text(), Strict)), path
 
 
 def test_browsers_reach_the_receiver_at_the_address_of_the_settings() -> None:
@@ -198,16 +186,6 @@ def test_one_place_says_by_its_digest_which_image_all_pods_run() -> None:
     [image] = there["images"]
     assert re.fullmatch(r"sha256:0{64}", image["digest"])  # a placeholder, which no registry has
     assert {container(name)["image"].partition(":")[0] for name in DEPLOYMENTS} == {image["name"]}
-
-
-def load(name: str) -> Any:
-    """A script of `deploy`, as a module."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "deploy" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def unit(path: Path) -> configparser.ConfigParser:
@@ -277,29 +255,24 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize(("status", "code"), [(200, 0), (503, 1), (None, 0)])
-def test_a_container_is_healthy_if_what_listens_in_it_answers(
-    status: int | None, code: int
-) -> None:
+def test_a_container_is_healthy_if_what_listens_in_it_answers() -> None:
     class Answer(http.server.BaseHTTPRequestHandler):
+        status = 200
+
         def do_GET(self) -> None:
-            self.send_response(status if self.path == "/health" and status else 404)
+            self.send_response(self.status if self.path == "/health" else 404)
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
             pass
 
+    health = loaded("deploy/health.py")
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
-        port = server.server_port
+        health.PATHS = {server.server_port: "/health"}
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        if status is None:
-            server.shutdown()
-            server.socket.close()
-        health = load("health")
-        health.PATHS = {port: "/health"}
-        if code:
-            with pytest.raises(SystemExit, match=f":{port}/health: HTTP Error {status}"):
-                health.main()
-        else:
+        health.main()
+        Answer.status = 503
+        with pytest.raises(SystemExit, match=r"/health: HTTP Error 503"):
             health.main()
         server.shutdown()
+    health.main()  # nothing listens, as in the container of another service

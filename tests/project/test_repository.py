@@ -71,17 +71,13 @@ def test_the_spec_in_the_readme_loads() -> None:
     assert [load(b, file="README.md", catalogue=shipped()).name for b in blocks] == ["chai"]
 
 
-def test_every_link_of_the_readme_and_docs_leads_somewhere() -> None:
-    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
-        for target in re.findall(r"\]\(([^)#\s]+)", page.read_text("utf-8")):
-            if not target.startswith(("http://", "https://")):
-                assert (page.parent / target).exists(), f"{page.name}: {target}"
-
-
-def test_no_page_holds_the_marks_of_a_merge() -> None:
-    pages = [ROOT / "CHANGELOG.md", ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
-    marked = re.compile(r"^(<{7}|>{7}) ", re.M)
-    assert [page.name for page in pages if marked.search(page.read_text("utf-8"))] == []
+def test_links_of_pages_beside_the_site_lead_somewhere_and_no_page_is_half_merged() -> None:
+    beside = [*ROOT.glob("*.md"), *ROOT.glob("packages/*/README.md")]
+    for page in [*beside, *(ROOT / "docs").rglob("*.md")]:
+        text = page.read_text("utf-8")
+        assert not re.search(r"^(<{7}|>{7}) ", text, re.M), page
+        for target in re.findall(r"\]\(([^)#\s]+)", text) if page in beside else ():
+            assert re.match("https?://", target) or (page.parent / target).exists(), target
 
 
 def test_the_changelog_begins_with_what_is_not_released_yet() -> None:

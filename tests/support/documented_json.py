@@ -12,6 +12,8 @@ REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 _SECTION = re.compile(r"^#{2,4} (.+?)$\n(.*?)(?=^#{2,4} |\Z)", re.MULTILINE | re.DOTALL)
 _ROW = re.compile(r"^\| `([^`]+)`( \(optional\))? \| (.+?) \| ", re.MULTILINE)
 _HEAD = "| field | type | meaning |\n| --- | --- | --- |\n"
+_SHAPES = {"asset": ("receipt.md", "An asset"), "problem": ("json.md", "A problem")}
+"""Where a shape that several documents have is described."""
 _PLAIN: Mapping[str, Any] = {
     "text": str,
     "boolean": bool,
@@ -95,8 +97,9 @@ def _of_value(value: Any, path: str, fields: Mapping[str, Field]) -> Iterator[st
 def _fits(value: Any, kind: str) -> bool:
     if kind == "any":
         return True
-    if kind == "asset":
-        return not differences(value, sections("receipt.md")["An asset"])
+    if kind in _SHAPES:
+        page, heading = _SHAPES[kind]
+        return not differences(value, sections(page)[heading])
     if kind.startswith("list of "):
         # `null` beside it may be that of a member: "list of text or null".
         return isinstance(value, list) and all(

@@ -123,26 +123,19 @@ def not_run(page: Path) -> list[str]:
     return [f"{one.place}: {one.not_run}" for one in blocks_of(page) if one.not_run]
 
 
-def run_page(
-    page: Path, folder: Path, *, put: Mapping[str, str] | None = None, **environment: str
-) -> None:
+def run_page(page: Path, folder: Path) -> None:
     """Does what a page says, and compares what it shows.
 
     Args:
         page: The Markdown file.
         folder: An empty one, for the reader's home and work.
-        put: What the reader types instead of a placeholder, such as a key.
-        environment: Further variables of the reader.
 
     Raises:
         AssertionError: A block failed, took too long, or showed something else; names it.
     """
-    with reading(folder, **environment) as reader:
+    with reading(folder) as reader:
         for block in blocks_of(page):
-            text = block.text
-            for shown, own in (put or {}).items():
-                text = text.replace(shown, own)
-            reader.do(replace(block, text=text))
+            reader.do(block)
 
 
 class Reader:
@@ -253,6 +246,12 @@ def reading(folder: Path, **environment: str) -> Iterator[Reader]:
                 check=False,
                 timeout=BLOCK_SECONDS,
             )
+
+
+def server_of_the_tests() -> dict[str, str]:
+    """The variables of a reader whose commands use the Prefect server of the tests."""
+    names = ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING")
+    return {name: value for name, value in os.environ.items() if name in names}
 
 
 def missing_line(shown: str, output: str) -> str | None:
