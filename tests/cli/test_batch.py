@@ -8,6 +8,7 @@ import io
 import re
 import signal
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def order(tmp_path: Path) -> tuple[object, ...]:
 
 @pytest.mark.prefect
 def test_the_budget_covers_what_it_can_and_the_same_command_goes_on(
-    call: Terminal, service: Sandbox, order: tuple[object, ...]
+    call: Terminal, service: Sandbox, tmp_path: Path, order: tuple[object, ...]
 ) -> None:
     first = call(*order, "--budget", 3)
     assert first.code == 3
@@ -64,9 +65,15 @@ def test_the_budget_covers_what_it_can_and_the_same_command_goes_on(
     assert "1 over the budget; 3 of 3 budget credits spent\n" in first.out
     assert re.search(r"^Sofa +completed +1 +0 +batch-shop-\w+-sofa-\w+$", first.out, re.MULTILINE)
     assert sum(bought(service).values()) == 3
+    [folder] = (tmp_path / "runs").iterdir()
+    with closing(Journal(read_settings().store_url)) as journal:
+        lease = Leases(journal.engine).acquire(folder.name, "elsewhere:1:1")
+        refused = call(*order)
+        Leases(journal.engine).release(lease)
+    assert refused.code == 2
+    assert f"{folder.name} is being driven by process 1 on elsewhere" in refused.err
     second = call(*order, "--json")
-    assert second.code == 0
-    assert second.document["status"] == "completed"
+    assert (second.code, second.document["status"]) == (0, "completed")
     assert second.document["credits"] == {
         "spent": 5,
         "saved": 0,
@@ -77,14 +84,13 @@ def test_the_budget_covers_what_it_can_and_the_same_command_goes_on(
         "others": 0,
         "other_runs": [],
     }
-    assert sum(bought(service).values()) == 5
     again = call(*order)
-    assert again.code == 0
-    assert "every row is already completed" in again.err
+    assert (again.code, "every row is already completed" in again.err) == (0, True)
+    assert sum(bought(service).values()) == 5
     listed = call("runs").out
     assert "(3 runs)" in listed
     assert "3 completed" in listed
-    assert len(call("runs", "--label", f"batch={second.document['batch_id']}").out.split("\n")) == 5
+    assert len(call("runs", "--label", f"batch={folder.name}").out.split("\n")) == 5
     text = Path(second.document["summary"]).read_text(encoding="utf-8-sig")
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [(row["product"], row["status"], row["x-who"]) for row in rows] == [
@@ -98,60 +104,32 @@ def test_the_budget_covers_what_it_can_and_the_same_command_goes_on(
 
 @pytest.mark.prefect
 def test_failed_row_leaves_the_others_alone_and_is_bought_anew_when_told(
-    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: tuple[object, ...]
+    call: Terminal, service: Sandbox, order: tuple[object, ...]
 ) -> None:
-    fault = "faults: [{on: generation, do: fail, times: 1}]"
-    with running(tmp_path / "sandbox", faults=fault) as sandbox:
-        buy_from(sandbox, monkeypatch)
-        said = call(*order, "--parallel", 1)
-        assert said.code == 1
-        assert "2 of 3 completed, 1 failed" in said.out
-        line = next(line for line in said.err.splitlines() if line.startswith("  rivya-flows"))
-        assert line.endswith(" --regenerate 'stills[front]'")
-        assert call("resume", line.split()[2], "--regenerate").code == 0
-        assert call(*order).code == 0
-        assert bought(sandbox) == {"z-image": 6}
+    set_faults(service.data, "faults: [{on: generation, do: fail, times: 1}]")
+    said = call(*order, "--parallel", 1)
+    assert said.code == 1
+    assert "2 of 3 completed, 1 failed" in said.out
+    line = next(line for line in said.err.splitlines() if line.startswith("  rivya-flows"))
+    assert line.endswith(" --regenerate 'stills[front]'")
+    assert call("resume", line.split()[2], "--regenerate").code == 0
+    assert call(*order).code == 0
+    assert bought(service) == {"z-image": 6}
 
 
 @pytest.mark.prefect
-def test_row_whose_picture_could_not_be_fetched_tells_how_to_have_it(
-    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: tuple[object, ...]
+def test_interrupted_batch_goes_on_and_buys_nothing_twice(
+    call: Terminal, service: Sandbox, order: tuple[object, ...]
 ) -> None:
-    spec = tmp_path / "shop.yaml"
-    spec.write_text(SPEC.replace("    with", "    allow_failures: 1\n    with"))
-    gone = 'faults: [{on: "GET /media/results/*", do: status, status: 410, times: 1}]'
-    with running(tmp_path / "sandbox", faults=gone) as sandbox:
-        buy_from(sandbox, monkeypatch)
-        said = call(*order, "--parallel", 1)
-        assert (said.code, bought(sandbox)) == (0, {"z-image": 5})
-        line = next(line for line in said.err.splitlines() if line.startswith("  rivya-flows"))
-        assert "completed: 2 of 2 stills" in call(*line.split()[1:]).out
-        assert "  rivya-flows" not in call(*order).err
-        assert bought(sandbox) == {"z-image": 5}
-
-
-@pytest.mark.prefect
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_stopped_batch_goes_on_and_buys_nothing_twice(
-    call: Terminal,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    order: tuple[object, ...],
-    number: signal.Signals,
-) -> None:
-    stall = "faults: [{on: generation, do: stall, times: 2}]"
-    with running(tmp_path / "sandbox", faults=stall) as sandbox:
-        buy_from(sandbox, monkeypatch)
-        process = started(*order, "--parallel", 2)
-        out, told = stopped(process, "Lamp: stills[back] bought", number)
-        if number is not signal.SIGKILL:
-            assert process.returncode == 130
-            assert "cancelled" in out
-            assert told.endswith("to resume, rerun the same command\n")
-        set_faults(sandbox.data, "")
-        said = call(*order)
-        assert said.code == 0
-        assert bought(sandbox) == {"z-image": 5}
+    set_faults(service.data, "faults: [{on: generation, do: stall, times: 2}]")
+    process = started(*order, "--parallel", 2)
+    out, told = stopped(process, "Lamp: stills[back] bought", signal.SIGINT)
+    assert process.returncode == 130
+    assert "cancelled" in out
+    assert told.endswith("to resume, rerun the same command\n")
+    set_faults(service.data, "")
+    assert call(*order).code == 0
+    assert bought(service) == {"z-image": 5}
 
 
 def test_a_plan_prices_each_row_and_writes_nothing(
@@ -172,55 +150,23 @@ def test_a_plan_prices_each_row_and_writes_nothing(
     assert not bought(service)
 
 
-@pytest.mark.prefect
 @pytest.mark.usefixtures("service")
-def test_second_process_on_the_same_batch_is_refused(
+def test_wrong_rows_are_told_and_garbage_is_collected_again(
     call: Terminal, tmp_path: Path, order: tuple[object, ...]
 ) -> None:
-    journal = Journal(read_settings().store_url)
-    said = call(*order, "-i", "views=[]", "--budget", 0, "--out", tmp_path / "out")
-    batch_id = next((tmp_path / "out").iterdir()).name
-    assert said.code == 3
-    lease = Leases(journal.engine).acquire(batch_id, "elsewhere:1:1")
-    said = call(*order)
-    assert said.code == 2
-    assert f"{batch_id} is being driven by process 1 on elsewhere" in said.err
-    Leases(journal.engine).release(lease)
-    journal.close()
-
-
-@pytest.mark.usefixtures("service")
-def test_wrong_rows_are_told_at_their_place(
-    call: Terminal, tmp_path: Path, order: tuple[object, ...]
-) -> None:
-    (tmp_path / "rows.csv").write_text("product,colour\nLamp,red\n")
-    said = call(*order)
-    assert said.code == 2
-    assert "rows.csv:1:9: unknown input 'colour'" in said.err
-    assert not (tmp_path / "runs").exists()
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [(b"product\nB\xfcste\n", "is not UTF-8 text"), (None, "No such file or directory")],
-)
-def test_unreadable_rows_are_told(
-    call: Terminal, tmp_path: Path, order: tuple[object, ...], content: bytes | None, words: str
-) -> None:
-    (tmp_path / "rows.csv").unlink()
-    if content is not None:
-        (tmp_path / "rows.csv").write_bytes(content)
-    said = call(*order)
-    assert said.code == 2
-    assert f"rows.csv: {words}" in said.err
-
-
-def test_garbage_is_collected_while_rows_are_priced(
-    call: Terminal, service: Sandbox, tmp_path: Path
-) -> None:
-    (tmp_path / "spec.yaml").write_text(SPEC)
-    (tmp_path / "rows.csv").write_text("no such input\n1\n")
+    rows = tmp_path / "rows.csv"
     gc.enable()
-    said = call("batch", tmp_path / "spec.yaml", "--rows", tmp_path / "rows.csv")
-    assert "no such input" in said.err
-    assert gc.isenabled()
+    for content, words in (
+        (b"product,colour\nLamp,red\n", "rows.csv:1:9: unknown input 'colour'"),
+        (b"product\nB\xfcste\n", "rows.csv: is not UTF-8 text"),
+        (None, "rows.csv: No such file or directory"),
+    ):
+        if content is None:
+            rows.unlink()
+        else:
+            rows.write_bytes(content)
+        said = call(*order)
+        assert said.code == 2
+        assert words in said.err
+        assert gc.isenabled()
+    assert not (tmp_path / "runs").exists()

@@ -12,6 +12,7 @@ from rivya_flows.batch.scheduler import Batch
 from rivya_flows.batch.summary import BatchResult, WalletChange
 from rivya_flows.cli.batch_live import BatchProgress, next_steps
 from rivya_flows.cli.interrupts import Interrupts
+from support.receipts import parsed
 
 
 def test_a_batch_that_a_pool_ended_names_the_pool_and_the_command_that_raises_it() -> None:
@@ -37,6 +38,14 @@ def test_a_batch_that_a_pool_ended_names_the_pool_and_the_command_that_raises_it
     more = "to resume, rerun the same command with --budget 8 or more"
     assert advice(None) == [more]
     assert advice("acme", None) == [raised, more]
+
+
+def test_a_completed_row_whose_paid_picture_could_not_be_fetched_tells_how_to_have_it() -> None:
+    failed = {"id": "stills", "items": [{"status": "failed"}]}
+    receipt = parsed({"steps": [failed], "ledger": [{"step": "stills", "status": "succeeded"}]})
+    row = Row("run-1", "Lamp", least=2, most=2, status="completed", receipt=receipt)
+    result = BatchResult(Batch((row,), None), Path(), WalletChange(9, 7, 2), False)
+    assert [*next_steps(result)] == ["resume single rows with:", "  rivya-flows resume run-1"]
 
 
 async def test_the_end_of_each_row_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.preparation.spec_file import specs_at
 from support.cli_calls import Terminal
 
 SPECS = Path(__file__).parents[2] / "specs"
@@ -28,17 +27,24 @@ def test_good_spec_is_ok_with_the_date_of_the_catalogue(call: Terminal) -> None:
     assert said.out.endswith(", shipped)\n")
 
 
-def test_problem_is_told_with_line_caret_and_hint(call: Terminal, tmp_path: Path) -> None:
-    spec = tmp_path / "wrong.yaml"
-    spec.write_text(WRONG)
-    said = call("check", spec, SPECS / "first-picture.yaml")
+def test_problems_are_told_with_line_caret_and_hint_and_the_other_files_are_checked(
+    call: Terminal, tmp_path: Path
+) -> None:
+    (tmp_path / "wrong.yaml").write_text(WRONG)
+    said = call("check", "wrong.yaml", "nowhere.yaml", SPECS / "first-picture.yaml")
     assert said.code == 2
     assert said.err.startswith("wrong.yaml:7:14: no model 'z-imge'")
     assert "\n               ^\n" in said.err
     assert "did you mean 'z-image'?" in said.err
-    assert "\nerror: 1 problem found\n" in said.err
+    assert "nowhere.yaml: No such file or directory" in said.err
+    assert "\nerror: 2 problems found\n" in said.err
     assert said.err.endswith("hint: `rivya-flows check --fix` fixes what is certain\n")
     assert "first-picture.yaml: ok" in said.out
+    said = call("check", "--json", "wrong.yaml")
+    assert (said.code, said.document["ok"]) == (2, False)
+    [problem] = said.document["problems"]
+    assert (problem["file"], problem["line"], problem["column"]) == ("wrong.yaml", 7, 14)
+    assert set(problem) == {"file", "line", "column", "code", "message", "hint"}
 
 
 def test_a_folder_stands_for_its_specs(call: Terminal, tmp_path: Path) -> None:
@@ -59,7 +65,6 @@ def test_a_folder_stands_for_its_specs(call: Terminal, tmp_path: Path) -> None:
 def test_without_a_spec_the_folder_of_specs_is_checked(
     call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     said = call("check")
     assert (said.code, said.err.splitlines()[0]) == (2, "error: there is no folder specs")
     for name in ("specs", "mine"):
@@ -68,40 +73,6 @@ def test_without_a_spec_the_folder_of_specs_is_checked(
     assert call("check").out.startswith("specs/good.yaml: ok (1 step")
     monkeypatch.setenv("RIVYA_FLOWS_SPECS", "mine")
     assert call("check").out.startswith("mine/good.yaml: ok (1 step")
-
-
-def test_a_spec_that_is_given_by_its_name_is_found_for_the_hint(
-    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "specs").mkdir()
-    (tmp_path / "specs" / "good.yaml").write_text(WRONG)
-    assert "did you mean 'specs/good.yaml'?" in call("graph", "good").err
-
-
-def test_problems_as_json(call: Terminal, tmp_path: Path) -> None:
-    spec = tmp_path / "wrong.yaml"
-    spec.write_text(WRONG)
-    said = call("check", "--json", spec)
-    assert said.code == 2
-    assert said.document["ok"] is False
-    [problem] = said.document["problems"]
-    assert problem["file"] == str(spec)
-    assert (problem["line"], problem["column"]) == (7, 14)
-    assert set(problem) == {"file", "line", "column", "code", "message", "hint"}
-
-
-def test_missing_file_does_not_keep_others_from_being_checked(call: Terminal) -> None:
-    said = call("check", "nowhere.yaml", SPECS / "first-picture.yaml")
-    assert said.code == 2
-    assert "nowhere.yaml: No such file or directory" in said.err
-    assert "first-picture.yaml: ok" in said.out
-
-
-def test_good_specs_as_json(call: Terminal) -> None:
-    said = call("check", "--json", *specs_at(SPECS))
-    assert said.code == 0
-    assert said.document == {"ok": True, "problems": [], "warnings": []}
 
 
 def test_a_folder_without_a_spec_is_reported(call: Terminal, tmp_path: Path) -> None:
@@ -118,7 +89,9 @@ def test_a_folder_without_a_spec_is_reported(call: Terminal, tmp_path: Path) -> 
     assert "name one of its specs: specs/one.yaml" in call("plan", tmp_path).err
 
 
-def test_fix_writes_what_is_certain_and_says_it(call: Terminal, tmp_path: Path) -> None:
+def test_fix_writes_what_is_certain_says_it_and_reports_what_is_left(
+    call: Terminal, tmp_path: Path
+) -> None:
     spec = tmp_path / "wrong.yaml"
     spec.write_text(WRONG)
     said = call("check", "--fix", spec)
@@ -127,10 +100,11 @@ def test_fix_writes_what_is_certain_and_says_it(call: Terminal, tmp_path: Path) 
     assert fixed == "wrong.yaml:7:14: fixed: z-image instead of z-imge [unknown-model]"
     assert good.startswith("wrong.yaml: ok (1 step")
     assert spec.read_text() == WRONG.replace("z-imge", "z-image")
-
-
-def test_fix_reports_what_is_left(call: Terminal, tmp_path: Path) -> None:
-    spec = tmp_path / "wrong.yaml"
+    spec.write_text(WRONG)
+    said = call("check", "--fix", "--json", tmp_path)
+    [one] = said.document["fixed"]
+    told = (said.code, one["line"], one["code"], one["wrote"])
+    assert told == (0, 7, "unknown-model", "z-image instead of z-imge")
     spec.write_text(WRONG.replace("wrong", "Very wrong"))
     said = call("check", "--fix", spec)
     assert said.code == 2
@@ -141,36 +115,21 @@ def test_fix_reports_what_is_left(call: Terminal, tmp_path: Path) -> None:
     assert (document["ok"], document["fixed"]) == (False, [])
 
 
-def test_the_json_lists_what_was_fixed(call: Terminal, tmp_path: Path) -> None:
-    (tmp_path / "wrong.yaml").write_text(WRONG)
-    said = call("check", "--fix", "--json", tmp_path)
-    assert said.code == 0
-    [one] = said.document["fixed"]
-    assert (one["line"], one["code"], one["wrote"]) == (
-        7,
-        "unknown-model",
-        "z-image instead of z-imge",
-    )
-
-
-def test_diff_writes_nothing(call: Terminal, tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_diff_has_the_line_ends_of_the_file_and_writes_nothing(
+    call: Terminal, tmp_path: Path, end: str
+) -> None:
     spec = tmp_path / "wrong.yaml"
-    spec.write_text(WRONG)
+    spec.write_text(WRONG, newline=end)
     said = call("check", "--diff", spec)
     assert said.code == 2
-    assert said.out.splitlines()[:2] == [f"--- {spec}", f"+++ {spec}"]
-    assert "-      model: z-imge" in said.out.splitlines()
-    assert "+      model: z-image" in said.out.splitlines()
-    assert spec.read_text() == WRONG
-    assert call("check", "--diff", SPECS).code == 0
-
-
-def test_the_lines_of_a_diff_end_as_those_of_the_file(call: Terminal, tmp_path: Path) -> None:
-    spec = tmp_path / "wrong.yaml"
-    spec.write_text(WRONG, newline="\r\n")
-    lines = call("check", "--diff", spec).out.split("\n")
+    lines = said.out.split("\n")
     assert lines[:2] == [f"--- {spec}", f"+++ {spec}"]
-    assert "+      model: z-image\r" in lines
+    assert f"-      model: z-imge{end[:-1]}" in lines
+    assert f"+      model: z-image{end[:-1]}" in lines
+    assert spec.read_bytes().decode() == WRONG.replace("\n", end)
+    spec.write_text(WRONG.replace("z-imge", "z-image"))
+    assert call("check", "--diff", spec).code == 0
 
 
 def test_a_brand_file_is_checked_as_a_brand(call: Terminal, tmp_path: Path) -> None:

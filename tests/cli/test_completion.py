@@ -78,85 +78,65 @@ def store(tmp_path: Path) -> Path:
     return path
 
 
-def test_runs_are_offered_with_spec_and_status(
+OFFERED: dict[str, list[str]] = {
+    "ch": ["check"],
+    "run --bu": ["--budget"],
+    "models elevenlabs-t": ["elevenlabs-turbo-2-5"],
+    "init --template product": ["product-launch"],
+    # of the folder
+    "run specs": ["specs/"],
+    "run specs/": ["specs/launch.yaml"],
+    "run spec.yaml -i ": ["pick=", "ratio=", "on="],
+    "run spec.yaml --input=on=": ["true", "false"],
+    "run spec.yaml -i ratio=16:": ["9"],
+    # A value of a strange spec does nothing in a shell.
+    "run spec.yaml -i ratio=": ["16:9", "'a b'", "'$(touch pwned)'"],
+    "run spec.yaml -i ratio='": ["ratio=16:9"],
+    # of the store
+    "receipt run-2": ["run-2"],
+    "compare run-1 ": ["run-2"],
+    "resume run-1 --answer ": ["hero="],
+    "resume run-1 --answer hero=st": ["studio", "street"],
+    "resume run-2 --answer ": [],
+    "fork run-1 --from ": ["stills", "hero"],
+    "fork run-1 -i pi": ["pick="],
+    "fork run-1 -i pick=hu": ["human"],
+    "runs --label ": ["client="],
+    "spend --label=client=a": ["acme"],
+    "budgets remove ": ["acme", "team"],
+    "runs --spec ": ["launch"],
+}
+
+
+def test_names_of_commands_specs_and_the_store_are_offered(
     store: Path, offered: Offered, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert sorted(offered("resume ")) == ["run-1", "run-2"]
-    assert offered("receipt run-2") == ["run-2"]
-    assert offered("compare run-1 ") == ["run-2"]
-    monkeypatch.setenv("COMP_WORDS", "rivya-flows resume run-1")
-    monkeypatch.setenv("COMP_CWORD", "run-1")
-    told = Fish(main.program, {}, "rivya-flows", "_RIVYA_FLOWS_COMPLETE").complete()
-    assert told == "plain,run-1\tlaunch, running"
-
-
-def test_an_open_question_and_its_keys_are_offered(store: Path, offered: Offered) -> None:
-    assert offered("resume run-1 --answer ") == ["hero="]
-    assert offered("resume run-1 --answer hero=st") == ["studio", "street"]
-    assert offered("resume run-2 --answer ") == []
-
-
-def test_steps_and_inputs_of_a_run_are_offered(store: Path, offered: Offered) -> None:
-    assert offered("fork run-1 --from ") == ["stills", "hero"]
-    assert offered("fork run-1 -i pi") == ["pick="]
-    assert offered("fork run-1 -i pick=hu") == ["human"]
-
-
-def test_labels_pools_and_names_are_offered(store: Path, offered: Offered) -> None:
-    assert offered("runs --label ") == ["client="]
-    assert offered("spend --label=client=a") == ["acme"]
-    assert offered("budgets remove ") == ["acme", "team"]
-    assert offered("runs --spec ") == ["launch"]
-
-
-def test_specs_and_folders_are_offered_and_no_tests(offered: Offered) -> None:
+    Path("spec.yaml").write_text(SPEC)
     Path("specs").mkdir()
     for name in ("launch.yaml", "launch.test.yaml", "rows.csv", ".hidden.yaml"):
         (Path("specs") / name).touch()
-    assert offered("run sp") == ["specs/"]
-    assert offered("run specs/") == ["specs/launch.yaml"]
+    assert {line: offered(line) for line in OFFERED} == OFFERED
+    assert sorted(offered("resume ")) == ["run-1", "run-2"]
+    empty: dict[str, object] = {}
+    given = (main.program, empty, "rivya-flows", "_RIVYA_FLOWS_COMPLETE")
+    monkeypatch.setenv("COMP_WORDS", "rivya-flows resume run-1")
+    monkeypatch.setenv("COMP_CWORD", "run-1")
+    assert Fish(*given).complete() == "plain,run-1\tlaunch, running"
+    monkeypatch.setenv("COMP_WORDS", "rivya-flows run spec.yaml -i p")
+    monkeypatch.setenv("COMP_CWORD", "4")
+    assert Zsh(*given).complete() == "open\npick=\nWho picks", "it is told which names go on"
 
 
-def test_inputs_of_a_spec_are_offered_and_their_values(offered: Offered) -> None:
-    Path("spec.yaml").write_text(SPEC)
-    assert offered("run spec.yaml -i ") == ["pick=", "ratio=", "on="]
-    assert offered("run spec.yaml --input=on=") == ["true", "false"]
-    assert offered("run spec.yaml -i ratio=16:") == ["9"]
-
-
-def test_a_value_of_a_strange_spec_does_nothing_in_a_shell(offered: Offered) -> None:
-    Path("spec.yaml").write_text(SPEC)
-    assert offered("run spec.yaml -i ratio=") == ["16:9", "'a b'", "'$(touch pwned)'"]
-    assert offered("run spec.yaml -i ratio='") == ["ratio=16:9"]
-
-
-def test_commands_options_and_models_are_offered(offered: Offered) -> None:
-    assert offered("ch") == ["check"]
-    assert offered("run --bu") == ["--budget"]
-    assert offered("models elevenlabs-t") == ["elevenlabs-turbo-2-5"]
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "resume ",
-        "budgets remove ",
-        "run no.yaml -i ",
-        "run ~none/",
-        "nothing here ",
-        "fork x --from ",
-    ],
-)
-def test_what_cannot_be_read_gives_no_names_and_no_error(line: str, offered: Offered) -> None:
-    assert not {*offered(line)} - {*main.COMMANDS}
-
-
-@pytest.mark.parametrize("url", ["postgresql://10.255.255.1/flows", "sqlite:///", "nonsense"])
-def test_a_remote_store_is_not_asked(
-    url: str, offered: Offered, monkeypatch: pytest.MonkeyPatch
+def test_what_cannot_be_read_gives_no_names_and_no_error(
+    offered: Offered, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("RIVYA_FLOWS_STORE", url)
-    assert offered("resume ") == []
+    lines = "resume ,budgets remove ,run no.yaml -i ,run ~none/,nothing here ,fork x --from "
+    for line in lines.split(","):
+        assert not {*offered(line)} - {*main.COMMANDS}
+    # A remote store is not asked.
+    for url in ("postgresql://10.255.255.1/flows", "sqlite:///", "nonsense"):
+        monkeypatch.setenv("RIVYA_FLOWS_STORE", url)
+        assert offered("resume ") == []
 
 
 def test_a_locked_store_gives_nothing(store: Path, offered: Offered) -> None:
@@ -200,15 +180,3 @@ def test_bash_takes_the_script(store: Path, tmp_path: Path) -> None:
         text=True,
     )
     assert (done.stdout, done.stderr) == ("studio\nstreet\n", "")
-
-
-def test_zsh_is_told_which_names_go_on(offered: Offered, monkeypatch: pytest.MonkeyPatch) -> None:
-    Path("spec.yaml").write_text(SPEC)
-    monkeypatch.setenv("COMP_WORDS", "rivya-flows run spec.yaml -i p")
-    monkeypatch.setenv("COMP_CWORD", "4")
-    told = Zsh(main.program, {}, "rivya-flows", "_RIVYA_FLOWS_COMPLETE").complete()
-    assert told == "open\npick=\nWho picks"
-
-
-def test_templates_are_offered(offered: Offered) -> None:
-    assert offered("init --template product") == ["product-launch"]

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,7 +16,8 @@ from rivya_flows.store.assets import AssetStore
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import Terminal, bought, buy_from
 from support.composed_media import still
-from support.engine_runs import customer, order
+from support.engine_runs import Studio, order
+from support.finished_runs import finish
 
 CREATE, MEDIA = '"POST /api/v1/generations"', '"GET /media/results/*"'
 SPEC = """
@@ -30,22 +29,15 @@ steps:
   other: {uses: generate, with: {model: z-image, prompt: "a lamp, ${{ inputs.look }}"}}
 outputs: {still: "${{ steps.still.asset }}"}
 """
-PICKED = """
+STILLS = """
 version: 1
-name: picked
-inputs:
-  mode: {type: enum, values: [first, human], default: first}
-  look: {type: string, default: warm}
+name: lamps
 steps:
   stills:
     uses: generate
-    foreach: [a, b]
-    with: {model: z-image, prompt: "lamp ${{ item }}, ${{ inputs.look }}"}
-  hero: {uses: pick, with: {from: "${{ steps.stills.items }}", mode: "${{ inputs.mode }}"}}
-  large:
-    uses: generate
-    with: {model: nano-banana-2, prompt: Larger, references: ["${{ steps.hero.asset }}"]}
-  after: {uses: generate, needs: [large], with: {model: z-image, prompt: After it}}
+    foreach: [a, b, c]
+    with: {model: z-image, prompt: "a LOOK lamp, ${{ item }}"}
+outputs: {stills: "${{ steps.stills.assets }}"}
 """
 POSTER = """
 version: 1
@@ -57,17 +49,10 @@ outputs: {poster: "${{ steps.poster.asset }}"}
 
 
 @pytest.fixture(autouse=True)
-def made(shared_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def studio(shared_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Studio:
     """`run-1` is in the store of the commands, and its service is theirs."""
     buy_from(shared_sandbox, monkeypatch)
-    execute(shared_sandbox, SPEC, "run-1")
-
-
-def execute(sandbox: Sandbox, spec: str, run_id: str, **options: Any) -> None:
-    studio = customer(sandbox, read_settings().data)
-    studio = replace(studio, service=replace(studio.service, identity=sandbox.base_url))
-    asyncio.run(studio.start(spec, run_id, **options))
-    asyncio.run(studio.execute(run_id))
+    return finish(shared_sandbox, SPEC, "run-1")
 
 
 def test_a_plan_of_a_fork_says_what_is_taken(call: Terminal) -> None:
@@ -80,23 +65,17 @@ def test_a_plan_of_a_fork_says_what_is_taken(call: Terminal) -> None:
     assert call("fork", "run-1", "--from", "other", "--budget", "0", "--plan").code == 3
 
 
-def test_a_plan_of_a_fork_says_at_most_of_what_a_pick_that_is_open_may_take(
+def test_one_item_of_a_step_or_all_of_it_is_made_again(
     call: Terminal, shared_sandbox: Sandbox
 ) -> None:
-    execute(shared_sandbox, PICKED, "run-2")
-    said = call("fork", "run-2", "-i", "mode=human", "--plan", "--json").document
-    prices = {one["id"]: one["items"][0]["credits"] for one in said["steps"]}
-    assert prices["large"] == {"min": 0, "max": 5}
-    assert prices["after"] == {"min": 0, "max": 1}
-    said = call("fork", "run-2", "-i", "look=cold", "--plan", "--json").document
-    prices = {one["id"]: one["items"][0]["credits"] for one in said["steps"]}
-    assert prices["large"] == {"min": 5, "max": 5}, "its candidates are new"
-    one = call("fork", "run-2", "--from", "stills[b]", "--plan", "--json").document
-    taken = [item["taken_from"] for item in one["steps"][0]["items"]]
-    assert (taken, one["credits"]) == (["run-2", None], {"min": 1, "max": 7})
-    assert prices["after"] == {"min": 0, "max": 1}
-    all_of_it = call("fork", "run-2", "--from", "stills", "--plan", "--json").document
-    assert [item["taken_from"] for item in all_of_it["steps"][0]["items"]] == [None, None]
+    finish(shared_sandbox, STILLS, "run-2")
+
+    def taken(name: str) -> list[str | None]:
+        planned = call("fork", "run-2", "--from", name, "--plan", "--json").document
+        return [item["taken_from"] for item in planned["steps"][0]["items"]]
+
+    assert taken("stills[b]") == ["run-2", None, "run-2"]
+    assert taken("stills") == [None] * 3
 
 
 def test_a_fork_with_an_edited_spec_takes_what_is_equal_and_needs_no_cache(
@@ -122,13 +101,13 @@ def test_a_fork_keeps_the_budget_that_its_run_was_started_with(
         said = call("fork", "run-2", "--plan", "--json", *options)
         return said.document["budget"], "budget 9, as run-2 was started with" in said.err
 
-    execute(shared_sandbox, SPEC, "run-2", budget=9)
+    finish(shared_sandbox, SPEC, "run-2", budget=9)
     assert planned() == (9, True)
     assert planned("--budget", "5") == (5, False)
     capped = tmp_path / "capped.yaml"
     capped.write_text(f"{SPEC}budget: {{credits: 7}}\n")
     assert planned("--spec", capped) == (9, True), "a command's budget wins over the spec's"
-    execute(shared_sandbox, capped.read_text(), "run-3")
+    finish(shared_sandbox, capped.read_text(), "run-3")
     assert call("fork", "run-3", "--plan", "--json").document["budget"] == 7
     (tmp_path / "spec.yaml").write_text(SPEC)
     edited = call("fork", "run-3", "--spec", tmp_path / "spec.yaml", "--plan", "--json")
@@ -139,24 +118,21 @@ def test_a_fork_keeps_the_budget_that_its_run_was_started_with(
 def test_a_file_of_the_spec_that_a_prune_deleted_is_taken_from_its_folder(
     call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("rivya_flows.runs.retention.LOOKED_UP_SECONDS", 0)
     (tmp_path / "specs").mkdir()
-    still(tmp_path / "specs" / "lamp.png", (64, 64))
-    spec = tmp_path / "specs" / "poster.yaml"
-    spec.write_text(POSTER)
+    lamp = still(tmp_path / "specs" / "lamp.png", (64, 64))
+    (tmp_path / "specs" / "poster.yaml").write_text(POSTER)
     assert call("run", "specs/poster.yaml").code == 0
     [run] = (tmp_path / "runs").iterdir()
-    monkeypatch.setattr("rivya_flows.runs.retention.LOOKED_UP_SECONDS", 0)
-    assert call("store", "prune", "--older-than", "0", "--yes").code == 0
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    assert call("fork", run.name, "--plan").code == 0
     assert call("fork", run, "--from", "poster").code == 0
     [fork] = (tmp_path / "elsewhere" / "runs").iterdir()
     assert call("store", "prune", "--older-than", "0", "--yes").code == 0
     monkeypatch.chdir(tmp_path.parent)
-    assert call("fork", fork.name, "--plan").code == 0
-    (tmp_path / "specs" / "lamp.png").write_bytes(b"another")
+    for name in (run.name, fork.name):
+        assert call("fork", name, "--plan").code == 0
+    lamp.write_bytes(b"another")
     said = call("fork", run.name, "--plan")
     assert said.code == 2
     assert "files that are not in the asset store: lamp.png" in said.err
@@ -194,7 +170,7 @@ def test_a_plan_of_a_fork_warns_of_what_the_run_has_paid_for_and_not_collected(
 ) -> None:
     assert "warning" not in call("fork", "run-1", "--plan").err
     order(shared_sandbox, fault)
-    execute(shared_sandbox, SPEC, "run-2")
+    finish(shared_sandbox, SPEC, "run-2")
     order(shared_sandbox)
     said = call("fork", "run-2", "--plan").err
     assert re.search(
@@ -207,7 +183,7 @@ def test_a_plan_of_a_resume_says_what_is_kept_and_bought_and_changes_nothing(
     call: Terminal, shared_sandbox: Sandbox
 ) -> None:
     order(shared_sandbox, "on: generation, do: fail, times: 1")
-    execute(shared_sandbox, SPEC, "run-2")
+    finish(shared_sandbox, SPEC, "run-2")
     order(shared_sandbox)
     before, jobs = call("store", "export", "run-2").out, bought(shared_sandbox)
     said = call("resume", "run-2", "--plan")
@@ -223,21 +199,18 @@ def test_a_plan_of_a_resume_says_what_is_kept_and_bought_and_changes_nothing(
     assert (call("store", "export", "run-2").out, bought(shared_sandbox)) == (before, jobs)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["run-9"], "there is no run 'run-9' in the store"),
-        (["run-1", "--from", "stil"], "--from: the run has no step 'stil'"),
-        (["run-1", "--from", "still", "--from", "other"], "name one step or one item"),
-        (["run-1", "-i", "lok=cold"], "unknown input 'lok'"),
-        (["run-1", "--label", "client"], "label 'client': it has no value"),
-        (["run-1", "--sandbox"], "run-1 belongs to http://127.0.0.1"),
-    ],
-)
-def test_a_fork_that_cannot_be_is_refused(call: Terminal, arguments: list[str], words: str) -> None:
-    said = call("fork", *arguments, "--plan")
-    assert said.code == 2
-    assert words in said.err
+def test_a_fork_that_cannot_be_is_refused(call: Terminal) -> None:
+    for arguments, words in (
+        ("run-9", "there is no run 'run-9' in the store"),
+        ("run-1 --from stil", "--from: the run has no step 'stil'"),
+        ("run-1 --from still --from other", "name one step or one item"),
+        ("run-1 -i lok=cold", "unknown input 'lok'"),
+        ("run-1 --label client", "label 'client': it has no value"),
+        ("run-1 --sandbox", "run-1 belongs to http://127.0.0.1"),
+    ):
+        said = call("fork", *arguments.split(), "--plan")
+        assert said.code == 2
+        assert words in said.err
 
 
 def test_compare_tells_both_runs_and_writes_a_page(call: Terminal, tmp_path: Path) -> None:
@@ -251,11 +224,16 @@ def test_compare_tells_both_runs_and_writes_a_page(call: Terminal, tmp_path: Pat
     assert call("compare", "run-1", "run-2").code == 2
 
 
-def test_compare_opens_a_page_that_it_writes_beside_the_sheet_of_the_second_run(
-    call: Terminal, opened: list[str], shared_sandbox: Sandbox
+def test_a_fork_alone_is_compared_with_its_run_on_a_page_beside_its_sheet(
+    call: Terminal, opened: list[str], studio: Studio
 ) -> None:
-    execute(shared_sandbox, SPEC.replace("default: warm", "default: cold"), "run-2")
-    said = call("compare", "run-1", "run-2", "--open")
+    said = call("compare", "run-1")
+    assert (said.code, "run-1 is no fork" in said.err) == (2, True)
+    asyncio.run(studio.fork("run-1", "run-2", inputs={"look": "cold"}))
+    asyncio.run(studio.execute("run-2"))
+    found = call("compare", "last", "--json").document
+    assert found["runs"][0]["run_id"] == found["runs"][1]["fork"]["run_id"] == "run-1"
+    said = call("compare", "run-2", "--open")
     assert said.code == 0
     sheet = Path(call("open", "run-2").out.strip()).absolute()
     page = sheet.with_name("compared-with-run-1.html")
@@ -266,35 +244,12 @@ def test_compare_opens_a_page_that_it_writes_beside_the_sheet_of_the_second_run(
     assert "<title>warm · cold · lamps: two runs compared" in text
 
 
-def test_a_fork_alone_is_compared_with_the_run_that_it_was_made_from(call: Terminal) -> None:
-    said = call("compare", "run-1")
-    assert (said.code, "run-1 is no fork" in said.err) == (2, True)
-    assert call("fork", "run-1", "-i", "look=cold", "--yes").code == 0
-    found = call("compare", "last", "--json").document
-    assert found["runs"][0]["run_id"] == "run-1"
-    assert found["runs"][1]["fork"]["run_id"] == "run-1"
-
-
 def test_compare_names_whole_media_of_a_list_and_counts_the_rest(
     call: Terminal, shared_sandbox: Sandbox
 ) -> None:
     for number, look in ((2, "warm"), (3, "cold")):
-        spec = f"""
-version: 1
-name: lamps
-steps:
-  stills:
-    uses: generate
-    matrix: {{n: [1, 2, 3]}}
-    with: {{model: z-image, prompt: "a {look} lamp, ${{{{ matrix.n }}}}"}}
-outputs: {{stills: "${{{{ steps.stills.assets }}}}"}}
-"""
-        execute(shared_sandbox, spec, f"run-{number}")
-    [line] = [
-        line for line in call("compare", "run-2", "run-3").out.splitlines() if "in all" in line
-    ]
-    assert re.fullmatch(
-        r"stills +(image \d+ × \d+ [0-9a-f]{8}(, )?)+… \(3 in all\)"
-        r" +(image \d+ × \d+ [0-9a-f]{8}(, )?)+… \(3 in all\)",
-        line,
-    )
+        finish(shared_sandbox, STILLS.replace("LOOK", look), f"run-{number}")
+    told = call("compare", "run-2", "run-3").out
+    [line] = [line for line in told.splitlines() if "in all" in line]
+    media = r" +(image \d+ × \d+ [0-9a-f]{8}(, )?)+… \(3 in all\)"
+    assert re.fullmatch(f"stills{media}{media}", line)

@@ -9,8 +9,6 @@ import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 
-import pytest
-
 from support.cli_calls import started
 
 CODE = """
@@ -28,32 +26,28 @@ run_interruptibly(work)
 """
 
 
-@pytest.mark.parametrize(
-    ("begin", "told"),
-    [
-        ("interrupts.begin('run-1')", ["resume with: rivya-flows resume run-1"]),
-        (
-            "interrupts.begin('run-1'); interrupts.jobs = lambda: ['film (10 credits, task_1)']",
-            [
-                "still running, and paid for: film (10 credits, task_1)",
-                "resume with: rivya-flows resume run-1",
-            ],
-        ),
-        ("pass", []),
-    ],
-)
-def test_the_second_one_names_the_command_that_resumes(begin: str, told: list[str]) -> None:
-    command = [sys.executable, "-c", CODE.replace("BEGIN", begin)]
+def interrupted(begin: str, *, times: int, code: str = CODE) -> tuple[int, list[str]]:
+    """The exit code and stderr of a program that gets so many, each when the last one was heard."""
+    command = [sys.executable, "-c", code.replace("BEGIN", begin)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        for word in ("ready", "cancelled"):
+        for word in ("ready", "cancelled")[:times]:
             assert process.stdout.readline().strip() == word
             process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=240)
-    assert process.returncode == 130
-    assert errors.splitlines()[1:] == told
+    return process.returncode, errors.splitlines()
+
+
+def test_the_second_one_names_the_command_that_resumes() -> None:
+    jobs = "interrupts.jobs = lambda: ['film (10 credits, task_1)']"
+    code, told = interrupted(f"interrupts.begin('run-1'); {jobs}", times=2)
+    assert (code, told[1:]) == (130, [
+        "still running, and paid for: film (10 credits, task_1)",
+        "resume with: rivya-flows resume run-1",
+    ])  # fmt: skip
+    assert interrupted("pass", times=2)[1][1:] == [], "of no run"
 
 
 EARLY = """
@@ -78,17 +72,9 @@ def test_one_while_the_command_is_imported_ends_it_without_a_traceback() -> None
 
 
 def test_a_cancellation_that_nothing_absorbs_names_it_too() -> None:
-    code = CODE.replace("BEGIN", "interrupts.begin('run-1')").replace(
-        "        await asyncio.sleep(60)\nrun", "        pass\nrun"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline().strip() == "ready"
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=240)
-    assert "resume with: rivya-flows resume run-1" in errors.splitlines()
+    code = CODE.replace("        await asyncio.sleep(60)\nrun", "        pass\nrun")
+    _, told = interrupted("interrupts.begin('run-1')", times=1, code=code)
+    assert "resume with: rivya-flows resume run-1" in told
 
 
 def test_one_before_the_run_exists_says_that_nothing_was_bought(tmp_path: Path) -> None:

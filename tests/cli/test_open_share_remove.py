@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import shutil
 import time
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -18,7 +16,8 @@ from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import Terminal, buy_from
-from support.engine_runs import customer, order
+from support.engine_runs import order
+from support.finished_runs import finish
 
 SPEC = """
 version: 1
@@ -35,26 +34,15 @@ outputs: {still: "${{ steps.still.asset }}", line: "${{ steps.talk.text }}"}
 
 
 @pytest.fixture(autouse=True)
-def made(shared_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def made(shared_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """`run-1` is in the store of the commands, and its service is theirs."""
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(retention, "LOOKED_UP_SECONDS", 0)
     buy_from(shared_sandbox, monkeypatch)
-    execute(shared_sandbox, "run-1")
-
-
-def execute(
-    sandbox: Sandbox, run_id: str, spec: str = SPEC, *, identity: str | None = None
-) -> None:
-    studio = customer(sandbox, read_settings().data)
-    service = replace(studio.service, identity=identity or sandbox.base_url)
-    studio = replace(studio, service=service)
-    asyncio.run(studio.start(spec, run_id))
-    asyncio.run(studio.execute(run_id))
+    finish(shared_sandbox, SPEC, "run-1")
 
 
 def test_the_sheet_of_the_newest_run_is_made_if_it_is_missing_and_opened(
-    call: Terminal, opened: list[str]
+    call: Terminal, opened: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = call("open")
     page = Path(said.out.strip())
@@ -63,16 +51,9 @@ def test_the_sheet_of_the_newest_run_is_made_if_it_is_missing_and_opened(
     assert opened == [page.absolute().as_uri()]
     assert call("receipt", "--open").code == 0
     assert opened == [page.absolute().as_uri()] * 2
-    assert call("open", "run-9").code == 2
-
-
-def test_a_page_that_no_browser_shows_is_named(
-    call: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
     monkeypatch.setattr("webbrowser.open", lambda _: False)
     said = call("open")
-    assert said.code == 0
-    assert said.err == f"no browser could be opened: {said.out}"
+    assert (said.code, said.err) == (0, f"no browser could be opened: {said.out}")
 
 
 def test_what_is_shared_is_one_file_that_says_nothing_of_how_it_was_made(call: Terminal) -> None:
@@ -102,21 +83,11 @@ def test_what_is_shared_is_one_file_that_says_nothing_of_how_it_was_made(call: T
     assert "Oak lamp" not in Path("line.html").read_text()
 
 
-def test_a_page_that_is_large_for_a_mail_says_what_to_send_instead(
-    call: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert "note" not in call("share", "run-1").err
-    monkeypatch.setattr("rivya_flows.cli.results._MAILED_BYTES", 10)
-    assert re.search("choose with --output NAME: still .* MB; or send", call("share", "run-1").err)
-    alone = call("share", "run-1", "--output", "still").err
-    assert ("--output" in alone, "send the files of" in alone) == (False, True)
-
-
 def test_a_prompt_alone_names_no_page_for_a_client(
     call: Terminal, opened: list[str], shared_sandbox: Sandbox
 ) -> None:
     prompt = SPEC.replace("  product: {type: string, default: Oak lamp}\n", "")
-    execute(shared_sandbox, "run-2", prompt)
+    finish(shared_sandbox, prompt, "run-2")
     assert call("share", "run-2").out.startswith("lamps.html  ")
     assert "secret" not in Path("lamps.html").read_text()
     [sheet] = map(Path, call("open", "run-2").out.split())
@@ -150,28 +121,36 @@ def test_media_that_a_prune_deleted_are_taken_from_the_folder_of_the_run_and_els
     assert len(opened) == 5
 
 
-def test_a_page_replaces_only_a_page_and_says_so(call: Terminal) -> None:
-    Path("spec.yaml").write_text("version: 1")
-    said = call("share", "run-1", "--out", "spec.yaml")
-    assert (said.code, "spec.yaml exists and is no page" in said.err) == (2, True)
-    assert Path("spec.yaml").read_text() == "version: 1"
-    said = call("share", "run-1", "--out", "new/page.html")
-    assert (said.code, "there is no folder new" in said.err) == (2, True)
-    assert not Path("new").exists()
-    assert "replaced" not in call("share", "run-1", "--out", "page.html").err
-    assert "replaced page.html" in call("share", "run-1", "--out", "page.html").err
-
-
 def test_what_cannot_be_shared_is_refused_and_nothing_is_written(
     call: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = call("share", "run-1", "--output", "stil")
-    assert (said.code, "did you mean 'still'?" in said.err) == (2, True)
-    monkeypatch.setattr(sheets, "MAX_SHARED_BYTES", 10)
-    said = call("share", "run-1")
+    Path("spec.yaml").write_text("version: 1")
+    for options, words in (
+        (("--output", "stil"), "did you mean 'still'?"),
+        (("--out", "spec.yaml"), "spec.yaml exists and is no page"),
+        (("--out", "new/page.html"), "there is no folder new"),
+    ):
+        said = call("share", "run-1", *options)
+        assert (said.code, words in said.err) == (2, True)
+    with monkeypatch.context() as patch:
+        patch.setattr(sheets, "MAX_SHARED_BYTES", 10)
+        said = call("share", "run-1")
     assert said.code == 2
     assert "choose with --output NAME: still 0.0 MB" in said.err
-    assert not [*Path().glob("*.html")]
+    assert Path("spec.yaml").read_text() == "version: 1"
+    assert [*Path().glob("*.html"), *Path().glob("new")] == []
+
+
+def test_a_page_says_what_it_replaces_and_what_to_send_where_it_is_large_for_a_mail(
+    call: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = call("share", "run-1", "--out", "page.html").err
+    assert not re.search("note|replaced", small)
+    assert "replaced page.html" in call("share", "run-1", "--out", "page.html").err
+    monkeypatch.setattr("rivya_flows.cli.results._MAILED_BYTES", 10)
+    assert re.search("choose with --output NAME: still .* MB; or send", call("share", "run-1").err)
+    alone = call("share", "run-1", "--output", "still").err
+    assert ("--output" in alone, "send the files of" in alone) == (False, True)
 
 
 def test_a_removed_run_is_gone_with_its_media_and_what_it_spent_stays(call: Terminal) -> None:
@@ -181,6 +160,7 @@ def test_a_removed_run_is_gone_with_its_media_and_what_it_spent_stays(call: Term
     [medium] = (call("receipt", "run-1", "--json").document["outputs"]["still"],)
     refused = call("store", "remove", "run-1")
     assert (refused.code, "asks first" in refused.err) == (2, True)
+    assert "open question" not in refused.err
     [found] = call("store", "remove", "run-1", "--yes", "--json").document
     assert (found["media"], found["spent"]) == ([medium["sha256"]], spent)
     assert found["freed_bytes"] > 0
@@ -193,22 +173,7 @@ def test_a_removed_run_is_gone_with_its_media_and_what_it_spent_stays(call: Term
     assert pool["spent"] == spent
 
 
-def test_media_of_other_runs_stay_when_a_run_is_removed(
-    call: Terminal, shared_sandbox: Sandbox
-) -> None:
-    execute(shared_sandbox, "run-2", SPEC.replace("version: 1", "version: 1\ncache: spec"))
-    media = {
-        run: call("receipt", run, "--json").document["outputs"]["still"]
-        for run in ("run-1", "run-2")
-    }
-    assert media["run-1"]["sha256"] == media["run-2"]["sha256"]
-    [gone] = call("store", "remove", "run-1", "-y", "--json").document
-    assert gone["media"] == []
-    assert Path(media["run-2"]["path"]).is_file()
-
-
-@pytest.mark.parametrize("by", ["id", "folder"])
-@pytest.mark.parametrize("dies_in", ["named_media", "_delete_folder"])
+@pytest.mark.parametrize(("dies_in", "by"), [("named_media", "id"), ("_delete_folder", "folder")])
 def test_a_removal_that_was_killed_is_finished_by_a_second_one(
     call: Terminal, monkeypatch: pytest.MonkeyPatch, dies_in: str, by: str
 ) -> None:
@@ -237,26 +202,17 @@ def test_a_removal_that_was_killed_is_finished_by_a_second_one(
     assert "was removed; its" in call("store", "remove", "run-1", "-y").err
 
 
-def test_a_folder_goes_only_if_its_receipt_is_that_of_the_run(call: Terminal) -> None:
-    call("receipt", "run-1", "--out", "kept")
-    with_receipt = Path("kept/run-1")
-    assert (with_receipt / "receipt.json").is_file()
-    [gone] = call("store", "remove", with_receipt, "-y", "--json").document
-    assert gone["folder"] is None
-    assert with_receipt.is_dir()
-
-
 def test_a_run_that_runs_or_is_owed_something_is_not_removed(
     call: Terminal, shared_sandbox: Sandbox
 ) -> None:
     order(shared_sandbox, 'on: "POST /api/v1/generations", do: drop_after_commit')
-    execute(shared_sandbox, "run-2")
+    finish(shared_sandbox, SPEC, "run-2")
     order(shared_sandbox)
     said = call("store", "remove", "run-2", "-y")
     assert (said.code, "rivya-flows resume run-2" in said.err) == (2, True)
     assert "has not collected: still (1 credit, unanswered)" in said.err
     order(shared_sandbox, 'on: "GET /media/results/*", do: status, status: 404')
-    execute(shared_sandbox, "run-3")
+    finish(shared_sandbox, SPEC, "run-3")
     order(shared_sandbox)
     said = call("store", "remove", "run-1", "run-3", "-y")
     assert (said.code, "run-3 has paid, or may have" in said.err) == (2, True)
@@ -272,7 +228,7 @@ def test_a_run_of_a_sandbox_that_was_deleted_is_given_up(
     call: Terminal, shared_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order(shared_sandbox, 'on: "POST /api/v1/generations", do: drop_after_commit')
-    execute(shared_sandbox, "run-2", identity="sandbox:gone")
+    finish(shared_sandbox, SPEC, "run-2", identity="sandbox:gone")
     order(shared_sandbox)
     monkeypatch.delenv("RIVYA_API_KEY")
     monkeypatch.delenv("RIVYA_BASE_URL")
@@ -288,19 +244,27 @@ def test_a_run_of_a_sandbox_that_was_deleted_is_given_up(
     assert call("spend", "--json").document["total"]["open"] == 0
 
 
-def test_a_removal_says_that_an_open_question_goes_too(
+def test_a_removal_says_that_an_open_question_goes_too_and_leaves_media_of_other_runs(
     call: Terminal, shared_sandbox: Sandbox
 ) -> None:
     pick = "  hero: {uses: pick, with: {from: '${{ steps.stills.items }}', mode: human}}\noutputs:"
     several = "stills: {uses: generate, foreach: [a, b],"
     spec = SPEC.replace("outputs:", pick).replace("still: {uses: generate,", several)
     spec = spec.replace("steps.still.asset", "steps.hero.asset")
-    execute(shared_sandbox, "run-2", spec)
+    finish(shared_sandbox, spec, "run-2")
     asked = call("store", "remove", "run-2")
     assert "run-2 (lamps, suspended)" in asked.err
     assert "Its open question goes too, unanswered." in asked.err
     assert "open question" in call("store", "remove", "run-2", "-y").err
-    assert "open question" not in call("store", "remove", "run-1").err
+    finish(shared_sandbox, SPEC.replace("version: 1", "version: 1\ncache: spec"), "run-3")
+    media = [
+        call("receipt", run, "--json").document["outputs"]["still"] for run in ("run-1", "run-3")
+    ]
+    assert media[0]["sha256"] == media[1]["sha256"]
+    call("receipt", "run-1", "--out", "kept")  # a folder that is not that of the run stays
+    [gone] = call("store", "remove", "kept/run-1", "-y", "--json").document
+    assert (gone["media"], gone["folder"], Path("kept/run-1").is_dir()) == ([], None, True)
+    assert Path(media[1]["path"]).is_file()
 
 
 def test_a_removal_names_its_run_and_says_what_its_batch_will_do(
@@ -310,7 +274,7 @@ def test_a_removal_names_its_run_and_says_what_its_batch_will_do(
     assert (refused.code, "give the id of the run" in refused.err) == (2, True)
     assert "This deletes run-1 (lamps, completed)" in call("store", "remove", "last").err
     of_batch = SPEC.replace("version: 1", "version: 1\nlabels: {batch: batch-lamps-1}")
-    execute(shared_sandbox, "batch-lamps-1-desk", of_batch)
+    finish(shared_sandbox, of_batch, "batch-lamps-1-desk")
     asked = call("store", "remove", "batch-lamps-1-desk")
     assert "a row of batch-lamps-1; rerunning that batch buys it again" in asked.err
     gone = call("store", "remove", "batch-lamps-1-desk", "run-1", "run-1", "-y", "--json").document
@@ -323,7 +287,7 @@ def test_a_batch_is_opened_by_its_folder_and_elsewhere_its_runs_are_named(
 ) -> None:
     of_batch = SPEC.replace("version: 1", "version: 1\nlabels: {batch: batch-lamps-1}")
     for row in ("desk", "wall"):
-        execute(shared_sandbox, f"batch-lamps-1-{row}", of_batch)
+        finish(shared_sandbox, of_batch, f"batch-lamps-1-{row}")
     for command in (("share",), ("store", "remove")):
         said = call(*command, "batch-lamps-1")
         assert said.code == 2

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import pytest
+
 from rivya_flows.cli.moments import clock, elapsed
 from rivya_flows.cli.progress import StepRow, folded, news, rows, time_left
 from rivya_flows.questions.open_questions import open_questions
@@ -53,6 +55,9 @@ steps:
 """
 
 
+FIRST = SPEC.replace("mode: human, question: Which one?", "mode: first")
+
+
 def told(journal: Sequence[Event]) -> Iterator[str]:
     """All lines of a journal, which starts with its frozen entry."""
     state = initial_state(journal[0])  # type: ignore[arg-type]  # it is the frozen one
@@ -82,30 +87,26 @@ def test_each_notable_event_is_one_line() -> None:
     assert not any("hero" in line for line in lines)
 
 
-def test_budget_warning_comes_once() -> None:
-    spec = SPEC.replace("mode: human, question: Which one?", "mode: first")
-    lines = [line for line in told(rehearsed(spec).journal) if line.startswith("warning")]
-    assert len(lines) == 1
-    assert "of 20 budget credits spent or held" in lines[0]
+def test_a_warning_about_the_budget_comes_once_and_at_four_fifths_of_one_of_the_command_line() -> (
+    None
+):
+    def warnings(spec: str, budget: int | None = None) -> list[str]:
+        lines = told(rehearsed(spec, budget=budget).journal)
+        return [line for line in lines if line.startswith("warning")]
+
+    [line] = warnings(FIRST)
+    assert "of 20 budget credits spent or held" in line
+    [line] = warnings(FIRST.replace("budget: {credits: 20, warn_at: 0.5}", ""), 15)
+    assert line == "warning: 13 of 15 budget credits spent or held"
 
 
-def test_a_budget_of_the_command_line_warns_at_four_fifths() -> None:
-    spec = SPEC.replace("mode: human, question: Which one?", "mode: first")
-    run = rehearsed(spec.replace("budget: {credits: 20, warn_at: 0.5}", ""), budget=15)
-    lines = [line for line in told(run.journal) if line.startswith("warning")]
-    assert lines == ["warning: 13 of 15 budget credits spent or held"]
-
-
-def test_failures_are_shown_with_their_reason_and_what_they_skip() -> None:
-    spec = SPEC.replace("mode: human, question: Which one?", "mode: first")
-    lines = list(told(rehearsed(spec, NaiveService(failing=1.0)).journal))
+def test_failures_are_shown_with_their_reason_and_what_they_skip_or_buy_again() -> None:
+    failing = NaiveService(failing=1.0)
+    lines = list(told(rehearsed(FIRST, failing).journal))
     assert "stills[neon] failed: it failed; 1 credit refunded" in lines
     assert any(line.startswith("film skipped: ") for line in lines)
-
-
-def test_a_job_that_is_bought_again_is_announced() -> None:
-    spec = SPEC.replace("    matrix: {style", "    regenerate: 1\n    matrix: {style")
-    lines = list(told(rehearsed(spec, NaiveService(failing=1.0)).journal))
+    again = SPEC.replace("    matrix: {style", "    regenerate: 1\n    matrix: {style")
+    lines = list(told(rehearsed(again, failing).journal))
     assert "stills[neon]: the job failed (it failed); buying another" in lines
 
 
@@ -123,24 +124,18 @@ def test_a_model_that_steps_in_is_announced_with_the_reason() -> None:
     assert f"stills[neon] failed: {end}" in lines
 
 
-def test_a_resumed_run_says_what_is_done() -> None:
-    run = rehearsed()
+@pytest.mark.parametrize(
+    ("styles", "done"), [(2, "stills[style-0], stills[style-1]"), (13, "13 stills")]
+)
+def test_a_resumed_run_says_what_is_done(styles: int, done: str) -> None:
+    names = ", ".join(f"style-{number}" for number in range(styles))
+    run = rehearsed(SPEC.replace("studio, neon", names))
     begun = len(run.journal)
     run.feed(RunEnded(status="suspended", at=NOON))
     run.take_up()
-    state = replay(run.journal)
-    [line] = news(None, run.journal[-1], state)
-    assert len(run.journal) > begun
-    assert line.words == "done before: script, stills[studio], stills[neon]"
-
-
-def test_a_resumed_run_counts_what_is_done_of_a_step_with_many_items() -> None:
-    styles = ", ".join(f"style-{number}" for number in range(13))
-    run = rehearsed(SPEC.replace("studio, neon", styles))
-    run.feed(RunEnded(status="suspended", at=NOON))
-    run.take_up()
     [line] = news(None, run.journal[-1], replay(run.journal))
-    assert line.words == "done before: script, 13 stills"
+    assert len(run.journal) > begun
+    assert line.words == f"done before: script, {done}"
 
 
 def test_rows_show_the_status_of_each_step() -> None:
@@ -226,15 +221,19 @@ def test_a_step_that_renders_shows_how_much_is_done() -> None:
     assert rows(state, {("spot", ""): 0.404})[0].words == "rendering 40 %"
     assert rows(state, {("spot", ""): 0.99})[0].words == "finishing"
     assert rows(state)[0].words == "at work"
+    [both] = rows(rendering_run("hi, en"), {("spot", "hi"): 0.5, ("spot", "en"): 0.3})
+    assert both.words == "0 of 2, 2 at work, rendering 40 %"
+    [ended, *_] = rows(rehearsed().state, {("script", ""): 0.5})
+    assert "rendering" not in ended.words
 
 
 def test_the_time_that_is_left_follows_the_longest_way_through_the_steps() -> None:
-    state = rehearsed(SPEC.replace("mode: human, question: Which one?", "mode: first")).state
+    state = rehearsed(FIRST).state
     assert time_left(state, {"stills": 20, "film": 60}, {}) == ""
     begun = initial_state(rehearsed().journal[0])  # type: ignore[arg-type]  # it is the frozen one
     human = time_left(begun, {"stills": 20, "hero": 1, "film": 60}, {})
     assert human == "at least 1 min left"  # nobody knows when a person answers
-    begun = initial_state(frozen(SPEC.replace("mode: human, question: Which one?", "mode: first")))
+    begun = initial_state(frozen(FIRST))
     assert time_left(begun, {"stills": 20, "film": 100}, {}) == "about 2 min left"
     assert time_left(begun, {"stills": 20, "film": 100}, {"stills": 15}) == "about 2 min left"
     assert time_left(begun, {"stills": 20}, {}) == "at least 20 s left"
@@ -251,17 +250,6 @@ def test_a_rendering_tells_how_long_the_rest_takes() -> None:
     assert time_left(state, {"spot": 70.0}, {"spot": 60.0}, ended) == ""
 
 
-def test_items_that_render_at_once_are_shown_together() -> None:
-    [row] = rows(rendering_run("hi, en"), {("spot", "hi"): 0.5, ("spot", "en"): 0.3})
-    assert row.words == "0 of 2, 2 at work, rendering 40 %"
-
-
-def test_what_has_ended_renders_no_more() -> None:
-    state = rehearsed().state
-    shown = {row.step: row for row in rows(state, {("script", ""): 0.5})}
-    assert "rendering" not in shown["script"].words
-
-
 def test_completed_steps_are_folded_first_and_failed_ones_never() -> None:
     statuses = ("completed", "failed", "completed", "running", "running", "running", "waiting")
     steps = [StepRow(f"s{at}", status, "", "", 2) for at, status in enumerate(statuses)]
@@ -275,19 +263,14 @@ def test_completed_steps_are_folded_first_and_failed_ones_never() -> None:
     assert len(folded(steps, 1)) == 4
 
 
-def test_a_clock_keeps_its_shape() -> None:
+def test_a_time_is_short_and_a_clock_keeps_its_shape() -> None:
+    times = {0.9: "0 s", 59: "59 s", 65: "1 min 05 s", 7_380: "2 h 03 min"}
+    assert {seconds: elapsed(seconds) for seconds in times} == times
     assert [clock(seconds) for seconds in (7.9, 65, 7_380)] == ["0:07", "1:05", "2:03:00"]
 
 
-def test_a_time_is_short() -> None:
-    times = {0.9: "0 s", 59: "59 s", 65: "1 min 05 s", 7_380: "2 h 03 min"}
-    assert {seconds: elapsed(seconds) for seconds in times} == times
-
-
 def test_only_what_a_table_does_not_say_stays_above_it() -> None:
-    run = rehearsed(
-        SPEC.replace("mode: human, question: Which one?", "mode: first"), NaiveService(failing=1.0)
-    )
+    run = rehearsed(FIRST, NaiveService(failing=1.0))
     state = initial_state(run.journal[0])  # type: ignore[arg-type]  # it is the frozen one
     spent: int | None = None
     stays: dict[str, bool] = {}

@@ -93,26 +93,3 @@ def test_wrong_faults_leave_the_earlier_ones(call: Terminal, tmp_path: Path) -> 
 def test_data_is_by_default_that_of_the_sandbox_of_runs(call: Terminal, tmp_path: Path) -> None:
     assert call("sandbox", "credits", "add", 3).code == 0
     assert (tmp_path / "data" / "sandbox").is_dir()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["ledger", "--data", "nowhere"], "nowhere: no sandbox data here"),
-        (["keys", "create", "--scopes", "everything"], "no scope 'everything'"),
-        (["keys", "revoke", "key_1", "--data", "nowhere"], "nowhere: no sandbox"),
-        (["keys", "create", "--expires-in", "nan"], "nan is not a finite number"),
-        (["keys", "create", "--scopes", ","], "--scopes names none"),
-        (["keys", "create", "--account", " "], "an account needs a name"),
-        (["serve", "--public-url", "here"], "--public-url: 'here' is not an address"),
-        (["serve", "--time-scale", "inf"], "inf is not a finite number"),
-        (["faults", "list", "--data", "nowhere"], "nowhere: no sandbox"),
-        (["faults", "clear", "--data", "nowhere"], "nowhere: no sandbox"),
-        (["faults", "set", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
-        (["credits", "add", "0"], "N: 0 is less than 1"),
-    ],
-)
-def test_wrong_call_is_told(call: Terminal, arguments: list[str], words: str) -> None:
-    said = call("sandbox", *arguments)
-    assert said.code == 2
-    assert words in said.err

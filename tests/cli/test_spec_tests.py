@@ -17,11 +17,7 @@ FAILS = f"{PASSES}  - {{name: three pictures, expect: {{credits: 3}}}}\n"
 
 
 @pytest.fixture
-def call(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Terminal:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("RIVYA_FLOWS_DATA", str(tmp_path / "data"))
+def call(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Terminal:
     (tmp_path / "specs").mkdir()
     write(tmp_path, PASSES)
     return Terminal(capsys)
@@ -30,14 +26,6 @@ def call(
 def write(folder: Path, tests: str) -> None:
     (folder / "specs" / "stills.yaml").write_text(stills(2))
     (folder / "specs" / "stills.test.yaml").write_text(tests)
-
-
-def test_a_line_says_how_each_case_went_and_the_last_one_sums_up(call: Terminal) -> None:
-    said = call("test")
-    assert (said.code, said.err) == (0, "")
-    first, _, last = said.out.splitlines()
-    assert first.startswith("ok     specs/stills.test.yaml: two pictures (")
-    assert last.startswith("1 passed in ")
 
 
 def test_a_failed_case_says_what_was_expected_and_what_runs_it_by_hand(
@@ -70,10 +58,19 @@ def test_cases_are_chosen_by_a_text_of_their_name(call: Terminal, tmp_path: Path
 
 
 def test_a_wrong_file_runs_nothing(call: Terminal, tmp_path: Path) -> None:
-    write(tmp_path, FAILS.replace("expect", "expects"))
-    said = call("test")
-    assert (said.code, said.out) == (2, "")
-    assert "specs/stills.test.yaml:3:26: unknown key 'expects' [unknown-key]" in said.err
+    (tmp_path / "private.yaml").write_text("key: secret-4711\n")
+    outside = PASSES.replace("cases:", "spec: ../private.yaml\ncases:")
+    lacks = "cases: [{expect: {credits: 2}}]\n"
+    for tests, words in (
+        (lacks, ["add `version: 1`", "add `name: two stills and a film`"]),
+        (outside, ["is not the path of a spec inside this folder [bad-file]"]),
+        (FAILS.replace("expect", "expects"), [":3:26: unknown key 'expects' [unknown-key]"]),
+    ):
+        write(tmp_path, tests)
+        said = call("test")
+        assert (said.code, said.out) == (2, "")
+        assert all(one in said.err for one in words)
+        assert "secret-4711" not in said.err
     document = call("test", "--json").document
     assert (document["ok"], len(document["problems"]), document["cases"]) == (False, 2, [])
 
@@ -85,10 +82,16 @@ def test_results_that_cannot_be_written_are_told(call: Terminal, tmp_path: Path)
     assert "hint: give another --junit FILE" in said.err
 
 
-def test_the_environment_is_as_before(call: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_says_how_each_case_went_and_the_environment_is_as_before(
+    call: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("RIVYA_API_KEY", "rvya_sk_of_the_user")
     before = variables()
-    assert call("test").code == 0
+    said = call("test")
+    assert (said.code, said.err) == (0, "")
+    first, _, last = said.out.splitlines()
+    assert first.startswith("ok     specs/stills.test.yaml: two pictures (")
+    assert last.startswith("1 passed in ")
     assert {**variables(), "PYTEST_CURRENT_TEST": ""} == {**before, "PYTEST_CURRENT_TEST": ""}
 
 
@@ -104,36 +107,6 @@ def test_a_file_of_tests_is_checked_as_one_and_is_no_spec(call: Terminal, tmp_pa
     said = call("check", "specs")
     assert said.code == 2
     assert "[unknown-key]" in said.err
-
-
-def test_a_folder_without_specs_says_how_to_begin(
-    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "empty").mkdir()
-    monkeypatch.chdir(tmp_path / "empty")
-    said = call("test")
-    assert said.code == 2
-    assert "there is no folder specs" in said.err
-    assert "or write one with `rivya-flows init`" in said.err
-
-
-def test_what_a_case_lacks_is_named_with_an_example_of_a_test(
-    call: Terminal, tmp_path: Path
-) -> None:
-    write(tmp_path, "cases: [{expect: {credits: 2}}]\n")
-    said = call("test")
-    assert said.code == 2
-    assert "add `version: 1`" in said.err
-    assert "add `name: two stills and a film`" in said.err
-
-
-def test_tests_name_no_file_outside_of_their_folder(call: Terminal, tmp_path: Path) -> None:
-    (tmp_path / "private.yaml").write_text("key: secret-4711\n")
-    write(tmp_path, PASSES.replace("cases:", "spec: ../private.yaml\ncases:"))
-    said = call("test")
-    assert said.code == 2
-    assert "is not the path of a spec inside this folder [bad-file]" in said.err
-    assert "secret-4711" not in said.out + said.err
 
 
 def test_no_text_of_a_stranger_breaks_the_xml() -> None:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,6 +16,7 @@ from rivya_flows.questions.open_questions import read_candidates
 from rivya_flows.questions.question import NextRound, Question
 from rivya_flows.queue.items import Score
 from support.naive_service import NOON
+from support.screens import Screens
 
 HERO = Question("hero", "", "Which one?", ("studio", "neon"))
 
@@ -46,36 +43,19 @@ def test_a_form_says_in_local_time_until_when_it_is_open_and_what_follows() -> N
     assert question_lines(HERO, {})[1] == "  1  studio"
 
 
-def test_the_numbers_of_many_choices_are_aligned() -> None:
-    many = replace(HERO, choices=tuple("abcdefghij"))
-    assert (question_lines(many, {})[1], question_lines(many, {})[10]) == ("   1  a", "  10  j")
-
-
 def test_form_numbers_the_choices_and_names_their_files() -> None:
-    candidates: Any = tuple(
-        {"key": key, "asset": {"sha256": key, "path": f"/store/{key}"}} for key in ("a", "bcd")
-    )
-    question = Question("hero", "", "Which one?", ("a", "bcd"), read_candidates(candidates))
-    assert question_lines(question, {"a": "/run/hero.png"}) == [
-        "Which one?",
-        "  1  a    /run/hero.png",
-        "  2  bcd  /store/bcd",
-    ]
+    def form(*keys: str) -> list[str]:
+        assets = {key: {"sha256": key, "path": f"/store/{key[0]}"} for key in keys}
+        candidates: Any = [{"key": key, "asset": asset} for key, asset in assets.items()]
+        question = replace(HERO, choices=keys, candidates=read_candidates(candidates))
+        return question_lines(question, {"a": "/run/hero.png"} if "bcd" in keys else {})
 
-
-def test_a_long_key_does_not_move_the_files_of_all_others() -> None:
+    assert form("a", "bcd") == ["Which one?", "  1  a    /run/hero.png", "  2  bcd  /store/b"]
     long = "k" * 300
-    candidates: Any = tuple(
-        {"key": key, "asset": {"path": f"/store/{key[0]}"}} for key in ("a", long)
-    )
-    question = replace(HERO, choices=("a", long), candidates=read_candidates(candidates))
-    assert question_lines(question, {})[1:] == [
-        f"  1  {'a':<40}  /store/a",
-        f"  2  {long}  /store/k",
-    ]
-
-
-def test_numbers_that_are_keys_of_other_choices_are_not_shown() -> None:
+    assert form("a", long)[1:] == [f"  1  {'a':<40}  /store/a", f"  2  {long}  /store/k"]
+    many = question_lines(replace(HERO, choices=tuple("abcdefghij")), {})
+    assert (many[1], many[10]) == ("   1  a", "  10  j")
+    # A number that is the key of another choice is not shown.
     assert question_lines(replace(HERO, choices=("0", "1")), {})[1:] == ["    0", "    1"]
 
 
@@ -121,7 +101,7 @@ def test_it_says_how_to_answer_with_more_than_a_key() -> None:
 
 
 ASK = """
-import asyncio, sys, webbrowser
+import asyncio, webbrowser
 from pathlib import Path
 from types import SimpleNamespace
 from rivya_flows.cli.interrupts import Interrupts
@@ -139,58 +119,38 @@ async def ask():
     handler = at_terminal(Caller(None, None), Interrupts(asyncio.current_task()), "ana").ask
     candidates = read_candidates([{"key": one, "text": one} for one in ("studio", "neon")])
     question = Question("hero", "", "Which one?", ("studio", "neon"), candidates, rounds_left=1,
-                        again=NextRound(3, 3, 3), note_room=int(sys.argv[1]))
-    for _ in range(int(sys.argv[2])):
+                        again=NextRound(3, 3, 3), note_room=ROOM)
+    for _ in range(TIMES):
         print(await handler(question, report))
 
 asyncio.run(ask())
 """
-
-
-def run_at_terminal(
-    code: str, typed: bytes, *arguments: object, **environment: str
-) -> tuple[str, str]:
-    """What a program with a person at its terminal prints, and what the terminal shows."""
-    ours, theirs = pty.openpty()
-    os.write(ours, typed)
-    done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        stdin=theirs,
-        stdout=subprocess.PIPE,
-        stderr=theirs,
-        text=True,
-        env=os.environ | environment,
-        timeout=240,
-        check=True,
-    )
-    os.close(theirs)
-    with os.fdopen(ours, "rb") as terminal:
-        return done.stdout, " ".join(terminal.read1().decode().split())
-
-
-def answered(typed: bytes, times: int = 1, room: int = 20) -> tuple[list[str], str]:
-    """The answers to a question that is asked so often, and what the terminal showed."""
-    printed, shown = run_at_terminal(ASK, typed, room, times, TERM="dumb")
-    return printed.splitlines(), shown
-
-
 NOTE = "none buys 3 again for 3 credits; a note for the next round (Enter for none, Ctrl-D to go back):"
 
 
-def test_none_at_a_terminal_asks_for_the_note_before_it_buys() -> None:
+def answered(
+    screens: Screens, typed: bytes, times: int = 1, room: int = 20
+) -> tuple[list[str], str]:
+    """The answers to a question that is asked so often, and what the terminal showed."""
+    code = ASK.replace("ROOM", str(room)).replace("TIMES", str(times))
+    screen = screens(code, typed=typed, piped=True, TERM="dumb")
+    return screen.printed.splitlines(), " ".join(screen.shown.split())
+
+
+def test_none_at_a_terminal_asks_for_the_note_before_it_buys(screens: Screens) -> None:
     noted, bare, back = b"none\nwarmer light\n", b"None:\n\n", b"none\n\x04neon\n"
     long = b"none\n" + b"long note, " * 4 + b"\n" + b"none: warmer\n"
-    said, shown = answered(noted + bare + back + long, times=4)
-    assert said == ["none: warmer light", "none", "neon", "none: warmer"]
+    answers, shown = answered(screens, noted + bare + back + long, times=4)
+    assert answers == ["none: warmer light", "none", "neon", "none: warmer"]
     assert shown.count(NOTE) == 4
     assert "write at most 20" in shown
-    said, shown = answered(b"none\n", room=0)
-    assert (said, NOTE in shown) == (["none"], False)
+    answers, shown = answered(screens, b"none\n", room=0)
+    assert (answers, NOTE in shown) == (["none"], False)
 
 
-def test_open_at_a_terminal_shows_the_contact_sheet_and_asks_on() -> None:
-    said, shown = answered(b"open\nstudio\n")
-    assert said == ["file:///run/contact-sheet.html", "studio"]
+def test_open_at_a_terminal_shows_the_contact_sheet_and_asks_on(screens: Screens) -> None:
+    answers, shown = answered(screens, b"open\nstudio\n")
+    assert answers == ["file:///run/contact-sheet.html", "studio"]
     assert shown.count("answer, or open to see them:") == 2
 
 
@@ -205,10 +165,12 @@ print(confirmer(yes=False, as_json=False))
 """
 
 
-def test_a_person_confirms_a_purchase_with_y_and_nobody_is_asked_for_json_or_in_ci() -> None:
-    printed, shown = run_at_terminal(CONFIRM, b"y\nYES\nno\n\n\x04", CI="")
-    assert shown.count("This buys. Go on? [y/N]") == 5
-    assert printed == "True True False False False\nNone\nNone\n"
+def test_a_person_confirms_a_purchase_with_y_and_nobody_is_asked_for_json_or_in_ci(
+    screens: Screens,
+) -> None:
+    screen = screens(CONFIRM, typed=b"y\nYES\nno\n\n\x04", piped=True, CI="")
+    assert " ".join(screen.shown.split()).count("This buys. Go on? [y/N]") == 5
+    assert screen.printed == "True True False False False\nNone\nNone\n"
 
 
 async def test_without_a_person_only_yes_confirms_and_says_what_it_buys(

@@ -13,25 +13,15 @@ from support.signed_media import signed_card
 
 
 def test_a_signed_file_is_shown_with_its_signer(call: Terminal, tmp_path: Path) -> None:
-    said = call("verify", signed_card(tmp_path))
+    card = signed_card(tmp_path)
+    said = call("verify", card)
     assert said.code == 0
     assert "card.png: signed, unchanged" in said.out
-    for words in (
-        "Aurora signer, Aurora Studio",
-        "run_0123",
-        "trainedAlgorithmicMedia",
-        "hero.png",
-    ):
+    for words in ("Aurora signer, Aurora Studio", "run_0123", "trainedAlgorithmic", "hero.png"):
         assert words in said.out
-
-
-def test_the_document_has_each_fact(call: Terminal, tmp_path: Path) -> None:
-    document = call("verify", signed_card(tmp_path), "--json").document
-    assert (document["signed"], document["valid"], document["signer"]) == (
-        True,
-        True,
-        "Aurora signer",
-    )
+    document = call("verify", card, "--json").document
+    assert (document["signed"], document["valid"]) == (True, True)
+    assert document["signer"] == "Aurora signer"
     assert document["ingredients"][0]["title"] == "hero.png"
 
 
@@ -53,10 +43,6 @@ def test_an_unsigned_file_ends_with_1(call: Terminal, tmp_path: Path) -> None:
     assert said.code == 1
     assert "a.png: not signed" in said.out
     assert call("verify", path, "--json").document == {"signed": False}
-
-
-def test_a_file_that_is_not_there_ends_with_2(call: Terminal, tmp_path: Path) -> None:
-    assert call("verify", tmp_path / "none.mp4").code == 2
 
 
 def test_a_pipe_is_not_waited_for(call: Terminal, tmp_path: Path) -> None:

@@ -13,16 +13,10 @@ from support.wrong_specs import HEAD, STILL
 
 
 @pytest.fixture
-def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("RIVYA_FLOWS_DATA", str(tmp_path / "data"))
+def spec(tmp_path: Path) -> Path:
     path = tmp_path / "spec.yaml"
     path.write_text(f"{HEAD}steps:\n{STILL}")
     return path
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
-    return Terminal(capsys)
 
 
 def test_check_uses_what_the_service_told_last(

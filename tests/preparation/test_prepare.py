@@ -40,38 +40,35 @@ from rivya_flows.store.assets import AssetStore
 from support.prepared_specs import prepared
 
 
+def of(body: str, folder: Path, **inputs: Any) -> Prepared:
+    """A spec of this body, made ready."""
+    spec = SpecFile(f"version: 1\nname: test\n{body}", "spec.yaml", folder)
+    return prepared(spec, inputs, folder)
+
+
 def test_an_output_that_inputs_make_impossible_is_reported_before_the_run(tmp_path: Path) -> None:
-    text = (
-        "version: 1\nname: sums\ninputs: {n: {type: integer, default: 0}, "
-        "rest: {type: text, required: false}}\n"
-        "steps:\n  still: {uses: generate, with: {model: z-image, prompt: a lamp}}\n"
-        'outputs: {share: "${{ 60 // inputs.n }}", rest: "${{ inputs.rest }}"}\n'
-    )
-    sums = SpecFile(text, "sums.yaml", None)
-    assert prepared(sums, {"n": 7}, tmp_path).frozen.inputs == {"n": 7, "rest": None}
+    body = """
+inputs: {n: {type: integer, default: 0}, rest: {type: text, required: false}}
+steps: {still: {uses: generate, with: {model: z-image, prompt: a lamp}}}
+outputs: {share: "${{ 60 // inputs.n }}", rest: "${{ inputs.rest }}"}
+"""
+    assert of(body, tmp_path, n=7).frozen.inputs == {"n": 7, "rest": None}
     with pytest.raises(SpecError, match=r"the output 'share': division by zero"):
-        prepared(sums, {}, tmp_path)
+        of(body, tmp_path)
 
 
 def test_all_values_of_a_plan_together_have_a_bound(tmp_path: Path) -> None:
-    text = """
-version: 1
-name: large
-inputs:
-  half: {type: text}
-  numbers: {type: list, of: integer}
+    body = """
+inputs: {half: {type: text}, numbers: {type: list, of: integer}}
 steps:
   told:
     uses: notify
     foreach: ${{ inputs.numbers }}
     max_items: 10000
-    with:
-      url: https://example.com/
-      body: "${{ inputs.half ~ item ~ inputs.half }}"
+    with: {url: https://example.com/, body: "${{ inputs.half ~ item ~ inputs.half }}"}
 """
-    given = {"half": "x" * 500_000, "numbers": list(range(200))}
     with pytest.raises(SpecError) as caught:
-        prepared(SpecFile(text, "large.yaml", tmp_path), given, tmp_path)
+        of(body, tmp_path, half="x" * 500_000, numbers=list(range(200)))
     [problem] = caught.value.diagnostics
     assert problem.message.startswith("told[134]: 'body' does not fit")
     assert "134,217,728 bytes" in problem.message
@@ -83,9 +80,7 @@ def test_a_plan_of_a_nested_expression_takes_work_that_grows_with_its_length(
     def calls(depth: int) -> int:
         """Calls in the module that evaluates."""
         nested = "none if [" * depth + "inputs.nothing" + "] else 1" * depth
-        text = f"""
-version: 1
-name: nested
+        body = f"""
 inputs: {{nothing: {{type: text, required: false}}}}
 steps:
   told: {{uses: generate, with: {{model: z-image, prompt: "${{{{ [{nested}] | length }}}}"}}}}
@@ -99,7 +94,7 @@ steps:
         sys.setprofile(counting)
         try:
             with contextlib.suppress(SpecError):
-                prepared(SpecFile(text, "nested.yaml", tmp_path), {}, tmp_path)
+                of(body, tmp_path)
         finally:
             sys.setprofile(None)
         return count
@@ -107,8 +102,7 @@ steps:
     assert 0 < calls(12) < 3 * calls(6)
 
 
-@pytest.mark.parametrize("needs", ["", "needs: [first]"], ids=["first", "later"])
-@pytest.mark.parametrize("key", ["prompt", "model"])
+@pytest.mark.parametrize(("key", "needs"), [("prompt", ""), ("model", "needs: [first]")])
 def test_the_work_of_a_plan_is_bounded_for_all_items_together(
     tmp_path: Path, key: str, needs: str
 ) -> None:
@@ -116,12 +110,8 @@ def test_the_work_of_a_plan_is_bounded_for_all_items_together(
     work = "(inputs.large" + " | upper | lower" * 4 + " | length)"
     given = {"prompt": "a lamp", "model": "z-image"}
     given[key] = "${{ '" + given[key] + "' if " + work + " > 0 else 'b' }}"
-    text = f"""
-version: 1
-name: slow
-inputs:
-  large: {{type: text}}
-  numbers: {{type: list, of: integer}}
+    body = f"""
+inputs: {{large: {{type: text}}, numbers: {{type: list, of: integer}}}}
 steps:
   first: {{uses: generate, with: {{model: z-image, prompt: a lamp}}}}
   told:
@@ -132,19 +122,14 @@ steps:
     with: {{model: "{given["model"]}", prompt: "{given["prompt"]}"}}
 """
 
-    def planned(items: int) -> Prepared:
-        inputs = {"large": "x" * 990_000, "numbers": list(range(items))}
-        return prepared(SpecFile(text, "slow.yaml", tmp_path), inputs, tmp_path)
-
-    assert planned(8).estimate.min == 9
+    large = "x" * 990_000
+    assert of(body, tmp_path, large=large, numbers=[*range(8)]).estimate.min == 9
     with pytest.raises(SpecError, match="all items handle more than 536,870,912 characters"):
-        planned(200)
+        of(body, tmp_path, large=large, numbers=[*range(200)])
 
 
 def test_only_the_first_of_very_many_certain_failures_are_reported(tmp_path: Path) -> None:
-    text = """
-version: 1
-name: many
+    body = """
 inputs: {numbers: {type: list, of: integer}}
 steps:
   still:
@@ -153,9 +138,8 @@ steps:
     max_items: 10000
     with: {model: z-image, prompt: "${{ 1 / (item * 0) }}"}
 """
-    given = {"numbers": list(range(300))}
     with pytest.raises(SpecError) as caught:
-        prepared(SpecFile(text, "many.yaml", tmp_path), given, tmp_path)
+        of(body, tmp_path, numbers=[*range(300)])
     assert len(caught.value.diagnostics) == 101
     assert "and 200 more items fail" in {one.message for one in caught.value.diagnostics}
 
@@ -223,54 +207,38 @@ def priced_with(folder: Path, *pools: PoolTotal, pauses: bool = False) -> Estima
 DECEMBER = datetime(2026, 12, 1, tzinfo=UTC)
 
 
+UNBOUND = "No upper bound is known for voice: metered"
+
+
 @pytest.mark.parametrize(
-    ("least", "most", "limits", "fit", "total", "words"),
+    ("least", "most", "limits", "total", "words"),
     [
-        (3, 3, {"budget": 3}, "fits", "3 credits", "fits the budget"),
-        (3, 3, {"budget": 3, "balance": 3}, "fits", "3 credits", "fits the budget and the balance"),
-        (
-            *(1, 7, {"budget": 6}, "may_exceed", "at least 1, at most 7 credits"),
-            "may exceed the budget of 6. Nothing beyond is bought.",
-        ),
-        (
-            *(1, 7, {"budget": 9, "spent": 3}, "may_exceed", "at least 1, at most 7 credits"),
-            "may exceed the budget of 9. Nothing",
-        ),
-        (
-            *(1, 7, {"balance": 6, "budget": 5}, "may_exceed", "at least 1, at most 7 credits"),
-            "may exceed the b",
-        ),
-        (
-            *(9, 12, {"budget": 6}, "exceeds", "at least 9, at most 12 credits"),
-            "over the budget: at least 9",
-        ),
-        (0, 0, {"balance": 3}, "fits", "0 credits", "buys nothing"),
-        (2, None, {}, "fits", "at least 2 credits", "no limit is known"),
-        (
-            *(2, None, {"balance": 99}, "may_exceed", "at least 2 credits"),
-            "may exceed the balance of 99. No upper bound is known for voice: metered",
-        ),
-        (
-            *(2, None, {"balance": 99, "budget": 9}, "may_exceed", "at least 2 credits"),
-            "may exceed the budget of 9. No upper bound is known for voice: metered",
-        ),
+        (3, 3, "budget 3", "3 credits", "fits the budget"),
+        (3, 3, "budget 3, balance 3", "3 credits", "fits the budget and the balance"),
+        (1, 7, "budget 6", "at least 1, at most 7 credits", "may exceed the budget of 6. Nothing beyond is"),
+        (1, 7, "budget 9, spent 3", "at least 1, at most 7 credits", "may exceed the budget of 9. Nothing"),
+        (1, 7, "balance 6, budget 5", "at least 1, at most 7 credits", "may exceed the b"),
+        (9, 12, "budget 6", "at least 9, at most 12 credits", "over the budget: at least 9"),
+        (0, 0, "balance 3", "0 credits", "buys nothing"),
+        (2, None, "", "at least 2 credits", "no limit is known"),
+        (2, None, "balance 99", "at least 2 credits", f"may exceed the balance of 99. {UNBOUND}"),
+        (2, None, "balance 99, budget 9", "at least 2 credits", f"may exceed the budget of 9. {UNBOUND}"),
     ],
-)
+)  # fmt: skip
 def test_a_plan_never_fits_what_it_may_exceed(
-    least: int, most: int | None, limits: dict[str, int], fit: str, total: str, words: str,
-    tmp_path: Path,
-) -> None:  # fmt: skip
+    least: int, most: int | None, limits: str, total: str, words: str, tmp_path: Path
+) -> None:
+    known = {name: int(value) for name, value in map(str.split, filter(None, limits.split(", ")))}
     nothing: dict[str, Any] = {"budget": None, "balance": None, "spent": 0}
-    found = replace(priced_with(tmp_path), min=least, max=most, **(nothing | limits))
-    assert found.fit == fit
+    found = replace(priced_with(tmp_path), min=least, max=most, **(nothing | known))
+    fits = {"may exceed": "may_exceed", "over the b": "exceeds"}
+    assert found.fit == fits.get(words[:10], "fits")
     assert total_of(found) == total
     assert verdict(found).startswith(words)
 
 
 def test_the_items_of_a_matrix_that_the_run_makes_have_no_upper_bound(tmp_path: Path) -> None:
-    text = """
-version: 1
-name: grid
+    body = """
 steps:
   idea: {uses: chat, with: {model: gpt-5-2-chat, message: places, expect: {places: [string]}}}
   grid:
@@ -283,7 +251,7 @@ steps:
     max_items: 4
     with: {model: z-image, prompt: "${{ item }}"}
 """
-    found = prepared(SpecFile(text, "grid.yaml", None), {}, tmp_path).estimate
+    found = of(body, tmp_path).estimate
     why = "the number of its items is known during the run"
     assert found.unbounded == (("grid", why),)
     assert found.as_json()["unbounded"] == [{"step": "grid", "why": why}]
@@ -326,9 +294,8 @@ def test_the_least_price_over_a_pool_is_over_the_budget(tmp_path: Path) -> None:
 
 
 def test_over_the_balance_the_hint_says_how_many_credits_are_missing(tmp_path: Path) -> None:
-    found = replace(priced_with(tmp_path), balance=2)
     with pytest.raises(BudgetError) as caught:
-        refuse_over(found)
+        refuse_over(replace(priced_with(tmp_path), balance=2))
     assert caught.value.message == "over the balance: at least 9 credits, and the balance is 2"
     words = "add at least 7 credits, then the same command; nothing was bought"
     assert caught.value.hint == words

@@ -82,53 +82,36 @@ def sources(start: RunFrozen) -> list[str]:
 
 def test_carried_spec_is_frozen_as_where_its_folder_is(spec: SpecFile, tmp_path: Path) -> None:
     assets = store(tmp_path)
-    here = frozen(spec, assets)
-    there = frozen(carried(spec, shipped(), assets), assets)
+    sent = carried(spec, shipped(), assets)
+    assert carried(sent, shipped(), assets) == sent
+    assert load_spec(sent, shipped()) == load_spec(spec, shipped())
+    here, there = frozen(spec, assets), frozen(sent, assets)
     assert set(there.files) == set(NAMED)
     assert set(sources(here)) == set(sources(there))
     assert here.inputs == there.inputs
     assert here.includes == there.includes == {"parts/part.yaml": PART}
     assert here.plan == there.plan
-
-
-def test_carried_media_lie_where_the_store_of_this_machine_has_them(
-    spec: SpecFile, tmp_path: Path
-) -> None:
-    sent = carried(spec, shipped(), store(tmp_path))
-    other = tmp_path / "elsewhere"
-    (tmp_path / "assets").rename(tmp_path / "moved")
-    other.mkdir()
-    (tmp_path / "moved").rename(other / "assets")
-    start = frozen(sent, store(other))
-    assert start.files["named.png"].path == store(other).local_path(start.files["named.png"].sha256)
-    photo: Any = start.inputs["photo"]
-    assert Path(photo["path"]).is_relative_to(other)
-
-
-def test_carried_spec_is_told_when_its_media_are_not_in_the_store(
-    spec: SpecFile, tmp_path: Path
-) -> None:
-    sent = carried(spec, shipped(), store(tmp_path))
-    assert spec.folder is not None
-    shutil.rmtree(spec.folder)
-    with pytest.raises(StoreError, match=r"not in the asset store: named\.png, parts/logo\.png"):
-        frozen(sent, store(tmp_path / "other"))
-
-
-def test_carried_default_gives_way_to_what_is_given(spec: SpecFile, tmp_path: Path) -> None:
-    assets = store(tmp_path)
-    sent = carried(spec, shipped(), assets)
+    # A default that it carries gives way to what is given.
     start = frozen(sent, assets, photo="https://example.com/a.png")
     assert start.inputs["photo"] == {"url": "https://example.com/a.png"}
     with pytest.raises(SpecError, match="not allowed here"):
         frozen(sent, assets, photo="photos/own.png")
 
 
-def test_carrying_twice_changes_nothing(spec: SpecFile, tmp_path: Path) -> None:
-    assets = store(tmp_path)
-    once = carried(spec, shipped(), assets)
-    assert carried(once, shipped(), assets) == once
-    assert load_spec(once, shipped()) == load_spec(spec, shipped())
+def test_carried_media_are_those_of_the_store_of_this_machine_or_are_told_as_missing(
+    spec: SpecFile, tmp_path: Path
+) -> None:
+    sent = carried(spec, shipped(), store(tmp_path))
+    other = tmp_path / "elsewhere"
+    other.mkdir()
+    (tmp_path / "assets").rename(other / "assets")
+    start = frozen(sent, store(other))
+    assert start.files["named.png"].path == store(other).local_path(start.files["named.png"].sha256)
+    photo: Any = start.inputs["photo"]
+    assert Path(photo["path"]).is_relative_to(other)
+    shutil.rmtree(tmp_path / "specs")
+    with pytest.raises(StoreError, match=r"not in the asset store: named\.png, parts/logo\.png"):
+        frozen(sent, store(tmp_path / "other"))
 
 
 def test_carried_spec_takes_its_brand_and_the_logo_along(spec: SpecFile, tmp_path: Path) -> None:

@@ -22,30 +22,23 @@ def part(name: str, **other: object) -> ManagedProcess:
 
 def test_a_record_survives_a_round_trip(tmp_path: Path) -> None:
     left = LeftRunning().with_part(part("server")).with_part(part("worker", url=""))
+    assert read(tmp_path / "nowhere") == LeftRunning()
     write(tmp_path, left)
     assert read(tmp_path) == left
     assert [*tmp_path.iterdir()] == [tmp_path / "up.json"]
-
-
-def test_a_folder_without_a_record_has_no_processes(tmp_path: Path) -> None:
-    assert read(tmp_path / "nowhere") == LeftRunning()
-
-
-def test_a_part_replaces_one_of_its_name() -> None:
-    left = (
-        LeftRunning().with_part(part("server")).with_part(part("server", settings={"--port": "1f"}))
-    )
-    assert [one.settings for one in left.parts] == [{"--port": "1f"}]
-
-
-def test_the_port_of_a_removed_part_stays(tmp_path: Path) -> None:
-    write(tmp_path, LeftRunning().with_part(part("server")).without("server"))
+    # A part replaces one of its name; the port of a removed one stays.
+    left = left.with_part(part("server", settings={"--port": "1f"}))
+    assert [one.settings for one in left.parts if one.name == "server"] == [{"--port": "1f"}]
+    write(tmp_path, left.without("server"))
     assert read(tmp_path).ports == {"server": 1}
 
 
-def test_a_dead_part_is_not_found(tmp_path: Path) -> None:
-    left = LeftRunning().with_part(part("server", birth="another"))
-    assert left.part("server") is None
+@pytest.mark.parametrize("birth", ["another", None], ids=["dead", "does not answer"])
+def test_a_server_that_is_dead_or_does_not_answer_is_not_used(
+    tmp_path: Path, birth: str | None
+) -> None:
+    left = LeftRunning().with_part(part("server", birth=birth) if birth else part("server"))
+    assert (left.part("server") is None) == bool(birth)
     write(tmp_path, left)
     assert running_server(Settings(rivya_flows_data=tmp_path)) is None
 
@@ -60,11 +53,6 @@ def test_an_invalid_record_is_an_error(tmp_path: Path, text: str) -> None:
     (tmp_path / "up.json").write_text(text)
     with pytest.raises(UsageError, match="cannot be read"):
         read(tmp_path)
-
-
-def test_a_server_that_does_not_answer_is_not_used(tmp_path: Path) -> None:
-    write(tmp_path, LeftRunning().with_part(part("server")))
-    assert running_server(Settings(rivya_flows_data=tmp_path)) is None
 
 
 def test_only_one_process_changes_a_folder_at_a_time(tmp_path: Path) -> None:

@@ -19,14 +19,12 @@ def started(place: Path, program: str, **options: object) -> StartedProcess:
     return start(**{**fields, "log": place / "log", **options})  # type: ignore[arg-type]  # a test's own options
 
 
-def test_a_process_gets_its_environment_and_nothing_else(tmp_path: Path) -> None:
-    program = "import os; print(os.environ['GIVEN'], 'HOME' in os.environ, os.getcwd())"
+def test_a_process_gets_its_environment_and_nothing_else_and_its_files_are_private(
+    tmp_path: Path,
+) -> None:
+    program = "import os; open('mine', 'w'); print(os.environ['GIVEN'], 'HOME' in os.environ, os.getcwd())"
     child = started(tmp_path, program, output="pipe", folder=tmp_path)
     assert child.first_line() == f"yes False {tmp_path}"
-
-
-def test_files_of_a_process_are_private(tmp_path: Path) -> None:
-    child = started(tmp_path, "open('mine', 'w')", folder=tmp_path)
     child.handle.wait()
     assert (tmp_path / "mine").stat().st_mode & 0o777 == 0o600
 

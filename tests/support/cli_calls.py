@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import logging
 import os
-import pty
 import signal
-import struct
 import subprocess
 import sys
-import termios
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -75,26 +71,6 @@ def started(*arguments: object, **environment: str) -> subprocess.Popen[str]:
         text=True,
         env=os.environ | environment,
     )
-
-
-def on_screen(code: str, *, columns: int, rows: int, **variables: str) -> str:
-    """All that some Python writes to a terminal of that size, with its control sequences."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-    environment = (
-        os.environ | {"TERM": "xterm", "COLUMNS": "", "LINES": "", "NO_COLOR": "1"} | variables
-    )
-    written = b""
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
-    ) as process:
-        os.close(theirs)
-        with contextlib.suppress(OSError):  # the end of a pseudo-terminal
-            while piece := os.read(ours, 65536):
-                written += piece
-        os.close(ours)
-    assert process.returncode == 0, written.decode()
-    return written.decode()
 
 
 def stopped(process: subprocess.Popen[str], word: str, number: signal.Signals) -> tuple[str, str]:

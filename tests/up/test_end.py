@@ -12,10 +12,10 @@ from rivya_flows.processes.registry import LeftRunning, ManagedProcess
 from support.cli_calls import Terminal
 
 
-def test_down_with_nothing_running_succeeds(terminal: Terminal) -> None:
-    said = terminal("down")
+def test_down_with_nothing_running_succeeds(call: Terminal) -> None:
+    said = call("down")
     assert (said.code, said.out) == (0, "nothing was running\n")
-    assert terminal("down", "--json").document == {"ended": []}
+    assert call("down", "--json").document == {"ended": []}
 
 
 @pytest.mark.parametrize(
@@ -23,9 +23,8 @@ def test_down_with_nothing_running_succeeds(terminal: Terminal) -> None:
     ["a line without an equals sign", "RIVYA_FLOWS_SANDBOX=true", "PREFECT_HOME=/elsewhere"],
 )
 def test_down_needs_nothing_of_the_folder_and_no_setting_but_the_data_folder(
-    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: str
+    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: str
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RIVYA_FLOWS_WORKER_LIMIT", "many")
     (tmp_path / ".env").write_text(lines)
     (tmp_path / "prefect.toml").write_text("[api]\nurl = 'http://127.0.0.1:1/api'\n")
@@ -36,12 +35,7 @@ def test_down_needs_nothing_of_the_folder_and_no_setting_but_the_data_folder(
             part = ManagedProcess(name="worker", pid=known.pid, birth=known.birth, mark="m")
             (tmp_path / "data").mkdir()
             registry.write(tmp_path / "data", LeftRunning((part,)))
-            assert terminal("down", "--json").document == {"ended": ["worker"]}
+            assert call("down", "--json").document == {"ended": ["worker"]}
             assert worker.wait() == -signal.SIGTERM
         finally:
             worker.kill()
-
-
-@pytest.fixture
-def terminal(capsys: pytest.CaptureFixture[str]) -> Terminal:
-    return Terminal(capsys)

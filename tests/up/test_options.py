@@ -55,15 +55,15 @@ def test_a_worker_gets_our_settings_and_one_server(tmp_path: Path) -> None:
     assert made["RIVYA_FLOWS_PUBLIC_URL"] == "http://127.0.0.1:8710"
     assert made["RIVYA_FLOWS_WEBHOOKS"] == "true"
     assert MARK not in made
-
-
-def test_a_worker_of_the_sandbox_gets_no_key(tmp_path: Path) -> None:
-    made = working(
-        tmp_path, sandbox=True, RIVYA_API_KEY="rk_real", RIVYA_BASE_URL="https://rivya.ai"
+    mine = working(
+        tmp_path, RIVYA_FLOWS_PUBLIC_URL="https://me.example", RIVYA_FLOWS_WEBHOOKS="false"
     )
-    assert "RIVYA_API_KEY" not in made
-    assert "RIVYA_BASE_URL" not in made
-    assert made["RIVYA_FLOWS_SANDBOX"] == "true"
+    assert mine["RIVYA_FLOWS_PUBLIC_URL"] == "https://me.example", "settings of the user win"
+    assert mine["RIVYA_FLOWS_WEBHOOKS"] == "false"
+    real = "https://rivya.ai"
+    rehearses = working(tmp_path, sandbox=True, RIVYA_API_KEY="rk_real", RIVYA_BASE_URL=real)
+    assert not {"RIVYA_API_KEY", "RIVYA_BASE_URL"} & rehearses.keys()
+    assert rehearses["RIVYA_FLOWS_SANDBOX"] == "true"
 
 
 def test_a_worker_gets_the_folder_that_was_deployed(tmp_path: Path) -> None:
@@ -77,14 +77,6 @@ def test_a_worker_gets_the_folder_that_was_deployed(tmp_path: Path) -> None:
         webhooks=False,
     )
     assert made["RIVYA_FLOWS_SPECS"] == str(folder)
-
-
-def test_settings_of_the_user_win(tmp_path: Path) -> None:
-    made = working(
-        tmp_path, RIVYA_FLOWS_PUBLIC_URL="https://media.example", RIVYA_FLOWS_WEBHOOKS="false"
-    )
-    assert made["RIVYA_FLOWS_PUBLIC_URL"] == "https://media.example"
-    assert made["RIVYA_FLOWS_WEBHOOKS"] == "false"
 
 
 def test_server_and_sandbox_get_no_key() -> None:
@@ -105,11 +97,9 @@ def test_the_hash_of_a_setting_differs_with_its_value_and_its_process_and_reveal
     assert "rk_one" not in str(hashed)
 
 
-@pytest.mark.parametrize(
-    "url", ["postgresql://u:p@h/d", "postgres://u:p@h/d", "postgresql+psycopg://u:p@h/d"]
-)
-def test_a_database_gets_the_driver_that_prefect_needs(url: str) -> None:
-    assert database_url(url) == "postgresql+asyncpg://u:p@h/d"
+def test_a_database_gets_the_driver_that_prefect_needs() -> None:
+    for scheme in ("postgresql", "postgres", "postgresql+psycopg"):
+        assert database_url(f"{scheme}://u:p@h/d") == "postgresql+asyncpg://u:p@h/d"
 
 
 def test_other_databases_and_brokers_are_refused_without_showing_the_url() -> None:

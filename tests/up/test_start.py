@@ -96,50 +96,36 @@ def told_of_the_receiver(
     return [*told, refused.value.message]
 
 
-def test_a_wrong_spec_is_reported_before_anything_starts(
-    terminal: Terminal, tmp_path: Path
+def test_what_may_not_be_deployed_is_reported_before_anything_starts(
+    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "no such file" in terminal("up", tmp_path / "nowhere.yaml").err
-    (tmp_path / "wrong.yaml").write_text("version: 1\nname: wrong\nsteps: {a: {uses: nothing}}\n")
-    said = terminal("up", "--specs", tmp_path)
-    assert said.code == 2
-    assert "wrong.yaml:3" in said.err
-    assert not (tmp_path / "data" / "logs").exists()
+    def refused(text: str) -> tuple[int, str]:
+        (tmp_path / "spec.yaml").write_text(text)
+        said = call("up", "--specs", tmp_path)
+        assert not (tmp_path / "data" / "logs").exists()
+        return said.code, said.err
 
-
-def test_a_spec_that_would_buy_without_a_cap_is_refused_before_anything_starts(
-    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    code, told = refused("version: 1\nname: wrong\nsteps: {a: {uses: nothing}}\n")
+    assert (code, "spec.yaml:3" in told) == (2, True)
     monkeypatch.setenv("RIVYA_API_KEY", "rvya_sk_any")
-    (tmp_path / "spec.yaml").write_text(UNCAPPED)
-    said = terminal("up", "--specs", tmp_path)
-    assert said.code == 3
-    assert "lamp/by-hand may buy without a cap over time; nothing was deployed" in said.err
-    assert "hint: write `budget: {credits: N}` into the spec, which caps each run" in said.err
-    assert not (tmp_path / "data" / "logs").exists()
+    code, told = refused(UNCAPPED)
+    assert code == 3
+    assert "lamp/by-hand may buy without a cap over time; nothing was deployed" in told
+    assert "hint: write `budget: {credits: N}` into the spec, which caps each run" in told
+    monkeypatch.setenv("RIVYA_SANDBOX", "true")
+    code, told = refused(UNCAPPED)
+    assert code == 2
+    assert "error: environment: RIVYA_SANDBOX is no setting; nothing is bought" in told
 
 
 def test_a_key_that_the_service_refuses_starts_nothing_also_where_nothing_is_deployed(
-    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox
+    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox
 ) -> None:
     buy_from(sandbox, monkeypatch)
     monkeypatch.setenv("RIVYA_API_KEY", OLD_KEY)
     monkeypatch.setenv("RIVYA_FLOWS_LIVE", "true")
-    monkeypatch.chdir(tmp_path)
-    said = terminal("up")
+    said = call("up")
     assert (said.code, said.err.splitlines()[-2][:22]) == (2, "error: api_key_invalid")
-    assert not (tmp_path / "data" / "logs").exists()
-
-
-def test_nothing_real_starts_beside_a_variable_that_is_no_setting(
-    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RIVYA_API_KEY", "rvya_sk_any")
-    monkeypatch.setenv("RIVYA_SANDBOX", "true")
-    monkeypatch.chdir(tmp_path)
-    said = terminal("up")
-    assert said.code == 2
-    assert "error: environment: RIVYA_SANDBOX is no setting; nothing is bought" in said.err
     assert not (tmp_path / "data" / "logs").exists()
 
 
@@ -182,8 +168,3 @@ def test_nothing_is_deployed_for_a_worker_that_buys_elsewhere(
     refused = pytest.raises(UsageError, match=words) if words else contextlib.nullcontext()
     with refused:
         check(options[key], lambda _: None)
-
-
-@pytest.fixture
-def terminal(capsys: pytest.CaptureFixture[str]) -> Terminal:
-    return Terminal(capsys)

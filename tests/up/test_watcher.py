@@ -4,9 +4,12 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from rivya_flows.errors import UsageError
 from rivya_flows.process_identity import known
 from rivya_flows.processes import registry
+from rivya_flows.up import start as starting
 from rivya_flows.up.options import UpStatus
 from rivya_flows.up.start import LONGEST_PAUSE_SECONDS, pause_before, watch
 
@@ -26,6 +29,12 @@ def died(data: Path, name: str) -> None:
         child.kill()
 
 
+@pytest.fixture
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Restarts after no pause that anybody would notice."""
+    monkeypatch.setattr(starting, "LONGEST_PAUSE_SECONDS", 0.01)
+
+
 def test_each_further_restart_of_the_last_minutes_waits_longer_up_to_a_bound() -> None:
     pauses = [pause_before([0.0] * count, 1.0) for count in range(9)]
     assert pauses[:4] == [1, 2, 4, 8]
@@ -33,6 +42,7 @@ def test_each_further_restart_of_the_last_minutes_waits_longer_up_to_a_bound() -
     assert pause_before([0.0] * 9, 10_000.0) == 1
 
 
+@pytest.mark.usefixtures("_at_once")
 def test_what_died_is_started_until_that_succeeds_and_the_record_says_so(tmp_path: Path) -> None:
     told: list[str] = []
     tries: list[str] = []
@@ -58,13 +68,14 @@ def test_what_died_is_started_until_that_succeeds_and_the_record_says_so(tmp_pat
 
     watch(tmp_path, start, tell)
     assert told == [
-        "worker died; restarting in 1 s",
+        "worker died; restarting in 0.01 s",
         "not restarted: worker: no memory; free some",
-        "worker died; restarting in 2 s",
+        "worker died; restarting in 0.01 s",
         "restarted worker",
     ]
 
 
+@pytest.mark.usefixtures("_at_once")
 def test_no_failure_of_a_restart_ends_the_watcher(tmp_path: Path) -> None:
     told: list[str] = []
 
@@ -87,6 +98,7 @@ def test_no_failure_of_a_restart_ends_the_watcher(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.usefixtures("_at_once")
 def test_a_sandbox_that_a_run_started_instead_is_not_waited_for(tmp_path: Path) -> None:
     told: list[str] = []
 
@@ -103,4 +115,4 @@ def test_a_sandbox_that_a_run_started_instead_is_not_waited_for(tmp_path: Path) 
     recorded(tmp_path, "watcher", os.getpid())
     died(tmp_path, "sandbox")
     watch(tmp_path, start, tell)
-    assert told == ["sandbox died; restarting in 1 s", "worker died; restarting in 2 s"]
+    assert told == ["sandbox died; restarting in 0.01 s", "worker died; restarting in 0.01 s"]
