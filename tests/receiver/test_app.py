@@ -1,8 +1,9 @@
-"""The receiver's own routes, and the hosts that it answers to."""
+"""The receiver's own routes, the hosts that it answers to, and its port."""
 
 from __future__ import annotations
 
 import http.client
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from rivya_flows.errors import UsageError
+from rivya_flows.receiver import server
 from support.receiver_stage import METRICS, METRICS_LOGIN, Stage, receiving
 from support.sandbox_calls import PATIENCE
 
@@ -90,3 +93,24 @@ def test_a_request_for_an_unknown_host_reads_nothing(
         answer = connection.getresponse()
         assert answer.status == status
         assert (b"credits" in answer.read()) == (status == 200 and path == "/metrics")
+
+
+def test_the_port_is_taken_before_the_receiver_starts() -> None:
+    with closing(server.listen("127.0.0.1", 0)) as bound, socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with pytest.raises(OSError, match="in use"):
+            other.bind(bound.getsockname())
+
+
+def test_a_taken_port_and_a_foreign_host_are_usage_errors() -> None:
+    with closing(server.listen("127.0.0.1", 0)) as bound:
+        with pytest.raises(UsageError, match="is taken"):
+            server.listen("127.0.0.1", bound.getsockname()[1])
+        with pytest.raises(UsageError, match="is not an address of this machine"):
+            server.listen("300.0.0.1", 0)
+
+
+def test_a_receiver_on_all_addresses_is_reached_on_loopback() -> None:
+    with closing(server.listen("0.0.0.0", 0)) as bound:
+        assert server.url_of(bound, "0.0.0.0").startswith("http://127.0.0.1:")
+        assert server.url_of(bound, "fe80::1").startswith("http://[fe80::1]:")

@@ -1,16 +1,26 @@
-"""Media that the receiver serves to browsers, whole and in part."""
+"""Media that the receiver serves to browsers, whole and in part, from this machine and from S3."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
+import fsspec
+import httpx
 import pytest
 
-from rivya_flows.receiver.addresses import SECRET_NAME, asset_address
-from rivya_flows.receiver.media import PIECE_BYTES
+from rivya_flows.receiver.addresses import (
+    SECRET_NAME,
+    asset_address,
+    named_medium,
+    named_run,
+    report_address,
+)
+from rivya_flows.receiver.media import PIECE_BYTES, asked_part
+from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.secrets import shared_secret
 from support.receiver_stage import Stage, receiving
+from support.s3_server import BUCKET, s3_server
 
 FILM = bytes(range(256)) * (PIECE_BYTES // 256) * 2 + b"the end"
 
@@ -163,3 +173,61 @@ def test_a_removed_medium_is_not_found(stage: Stage, tmp_path: Path) -> None:
     sha256 = stage.get(path).headers["etag"].strip('"')
     stage.assets.remove(sha256)
     assert stage.get(path).status_code == 404
+
+
+def test_ranges_of_an_empty_file_and_of_huge_numbers() -> None:
+    assert asked_part(None, 0) is None
+    assert asked_part("bytes=0-" + "9" * 18, 5) == range(5)
+    assert asked_part("bytes=0-" + "9" * 19, 5) is None
+    assert asked_part("bytes=0-0", 0) == range(0)
+
+
+def test_urls_are_the_same_for_the_same_content_and_secret_only() -> None:
+    asset = ("ab" * 32, "image/png")
+    one = asset_address("https://example.org/media-of-us/", "secret", *asset)
+    assert one.startswith("https://example.org/media-of-us/media/")
+    assert one == asset_address("https://example.org/media-of-us", "secret", *asset)
+    assert one != asset_address("https://example.org/media-of-us", "other", *asset)
+    token, name = httpx.URL(one).path.split("/")[-2:]
+    found = named_medium("secret", token, name)
+    assert found is not None
+    assert (found.sha256, found.mime_type) == ("ab" * 32, "image/png")
+    assert named_medium("other", token, name) is None
+
+
+def test_the_token_of_a_medium_is_not_one_of_a_report() -> None:
+    run_id = "run-20260101-000000-abcd"
+    token = report_address("", "secret", run_id).split("/")[2]
+    assert named_run("secret", token) == run_id
+    assert named_run("other", token) is None
+    assert named_medium("secret", token, "report.html") is None
+    assert named_run("secret", "") is None
+
+
+FILM = bytes(range(256)) * (2 * PIECE_BYTES // 256) + b"the end"
+
+
+def test_a_film_on_s3_is_served_whole_and_in_parts_and_copied_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with s3_server() as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        # fsspec keeps a client for each address, whatever the environment says by now.
+        fsspec.get_filesystem_class("s3").clear_instance_cache()
+        fsspec.filesystem("s3").mkdir(BUCKET)
+        store = f"sqlite:///{tmp_path / 'journal.sqlite'}"
+        with receiving(store, tmp_path, assets_url=f"s3://{BUCKET}/assets") as stage:
+            (tmp_path / "film").write_bytes(FILM)
+            run = AssetStore(f"s3://{BUCKET}/assets", tmp_path / "copies of the run")
+            sha256 = run.put(tmp_path / "film")
+            secret = shared_secret(stage.journal.engine, SECRET_NAME)
+            path = asset_address("", secret, sha256, "video/mp4")
+            assert stage.get(path).content == FILM
+            first, last = PIECE_BYTES - 3, 2 * PIECE_BYTES + 2
+            part = stage.get(path, Range=f"bytes={first}-{last}")
+            assert part.status_code == 206
+            assert part.content == FILM[first : last + 1]
+            stage.assets.remove(sha256)
+            assert stage.get(path).status_code == 404
+            assert not (tmp_path / "copies").exists()
