@@ -126,7 +126,6 @@ ERRORS = [
     ("a_newer_code", 429, True),
     ("a_newer_code", 502, True),
 ]
-
 ROUTES: list[tuple[str, str, Call]] = [
     ("GET", "/models", lambda c: c.models.list()),
     ("POST", "/generations", buy),

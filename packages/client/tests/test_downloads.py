@@ -250,11 +250,8 @@ async def test_a_public_host_cannot_lead_into_a_private_network(
 
 async def test_a_local_service_is_reached_and_nothing_else_that_is_local(tmp_path: Path) -> None:
     path, local = tmp_path / "film.mp4", "http://127.0.0.1:9000"
-    for host in (
-        Host(moved("http://localhost:9001/f"), film(), base_url=local),
-        Host(moved(f"{local}/results/1"), film(), base_url=local),
-    ):
-        await host.download(path, f"{local}/results/1")
+    redirected = Host(moved("http://localhost:9001/f"), film(), base_url=local)
+    await redirected.download(path, f"{local}/results/1")
     await Host(moved(f"{local}/results/1"), film(), base_url=local).download(path)
     with pytest.raises(RefusedAddressError):
         await Host(moved("http://127.0.0.1:22/"), base_url=local).download(path)

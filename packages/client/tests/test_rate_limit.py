@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from rivya_client.rate_limit import (
     BURST_SECONDS,
@@ -20,6 +20,7 @@ from rivya_client.rate_limit import (
     shared_limiter,
 )
 from rivya_client.runtime import Runtime
+from support.samples import examples
 
 
 class Time:
@@ -101,6 +102,7 @@ def test_no_window_has_more_turns_than_the_ceiling_allows(
             assert count <= ceiling * (end - begin + BURST_SECONDS) + 1 + 1e-3
 
 
+@settings(max_examples=examples(20))
 @given(ceiling=st.floats(0.2, 500), troubles=st.integers(1, 30))
 def test_it_recovers_to_the_ceiling_from_any_number_of_refusals(
     ceiling: float, troubles: int

@@ -15,8 +15,6 @@ from rivya_sandbox.renderers.chat import reply
 from rivya_sandbox.renderers.conversation import SHAPE_INSTRUCTION, repeated, understood
 
 ASKED = f'A lamp\n\n{SHAPE_INSTRUCTION}{{"line":"string"}}'
-
-
 AGAIN = "That answer could not be used: line is missing."
 
 
@@ -48,8 +46,6 @@ BRIEF = (
     "Write a shot description and a 12-word narration for Aurora desk lamp: "
     "Warm light, quiet evening, oak and brass"
 )
-
-
 SCALARS: dict[str, type | tuple[type, ...]] = {
     "string": str,
     "integer": int,
@@ -63,6 +59,11 @@ def asking(message: str, shape: Any) -> str:
     return f"{message}\n\n{SHAPE_INSTRUCTION}{json.dumps(shape, separators=(',', ':'))}"
 
 
+def answered(message: str, shape: Any) -> Any:
+    """What is answered in that shape."""
+    return json.loads(reply(asking(message, shape), []))
+
+
 def fits(value: Any, kind: Any) -> bool:
     if isinstance(kind, dict):
         return value.keys() == kind.keys() and all(fits(value[name], kind[name]) for name in kind)
@@ -72,7 +73,7 @@ def fits(value: Any, kind: Any) -> bool:
 
 
 def product_of(message: str) -> str:
-    return str(json.loads(reply(asking(message, {"headline": "string"}), []))["headline"])
+    return str(answered(message, {"headline": "string"})["headline"])
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,7 @@ def test_signs_alone_are_not_a_product(message: str) -> None:
     assert "Name a product" in reply(message, [])
     assert "Aurora desk lamp" in reply(message, [("user", BRIEF)])
     shape = dict.fromkeys(("visual", "narration", "caption"), "string")
-    assert fits(json.loads(reply(asking(message, shape), [])), shape)
+    assert fits(answered(message, shape), shape)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +129,7 @@ def test_signs_alone_are_not_a_product(message: str) -> None:
 )
 def test_words_to_the_writer_are_not_in_the_copy(message: str) -> None:
     fields = ("title", "tagline", "description", "visual", "cover", "caption")
-    answer = json.loads(reply(asking(message, dict.fromkeys(fields, "string")), []))
+    answer = answered(message, dict.fromkeys(fields, "string"))
     words = " ".join(answer.values()).lower()
     for told in (
         "give",
@@ -146,7 +147,7 @@ def test_words_to_the_writer_are_not_in_the_copy(message: str) -> None:
 
 
 def test_copy_uses_the_product_and_the_words_of_the_brief() -> None:
-    answer = json.loads(reply(asking(BRIEF, {"visual": "string", "narration": "string"}), []))
+    answer = answered(BRIEF, {"visual": "string", "narration": "string"})
     assert "Aurora desk lamp" in answer["visual"]
     assert "quiet evening" in answer["visual"]
     assert "Aurora desk lamp" in answer["narration"]
@@ -156,7 +157,7 @@ def test_copy_uses_the_product_and_the_words_of_the_brief() -> None:
 def test_a_quoted_field_name_is_not_a_product() -> None:
     message = 'दीपशिखा मिठाई के लिए दिवाली की फ़िल्म लिखिए। "visual" अंग्रेज़ी में, "narration" में 15 शब्द।'
     shape = {"visual": "string", "narration": "string", "greeting": "string"}
-    answer = json.loads(reply(asking(message, shape), []))
+    answer = answered(message, shape)
     assert "'दीपशिखा मिठाई'" in answer["visual"]
     assert "glowing diyas" in answer["visual"]
     assert "दीपशिखा मिठाई" in answer["narration"]
@@ -164,7 +165,7 @@ def test_a_quoted_field_name_is_not_a_product() -> None:
 
 
 def test_list_items_differ() -> None:
-    answer = json.loads(reply(asking(BRIEF, {"taglines": ["string"], "shots": ["string"]}), []))
+    answer = answered(BRIEF, {"taglines": ["string"], "shots": ["string"]})
     assert len(set(answer["taglines"])) == len(set(answer["shots"])) == 3
 
 
@@ -213,7 +214,7 @@ def test_a_request_to_repeat_is_answered_as_the_message_before() -> None:
 
 def test_a_hindi_message_gets_a_hindi_narration() -> None:
     message = "दीपावली सेल के लिए 12 शब्दों का विज्ञापन लिखिए: दीये, रंगोली"
-    narration = json.loads(reply(asking(message, {"narration": "string"}), []))["narration"]
+    narration = answered(message, {"narration": "string"})["narration"]
     assert "दीपावली सेल" in narration
     assert not re.search(r"[A-Za-z]", narration)
     assert narration.endswith("।")
@@ -221,27 +222,25 @@ def test_a_hindi_message_gets_a_hindi_narration() -> None:
 
 def test_an_english_message_can_ask_for_hindi() -> None:
     message = "A 12-word voiceover in Hindi for Monsoon Chai: steam, clay cup"
-    spoken = json.loads(reply(asking(message, {"voiceover": "string"}), []))["voiceover"]
+    spoken = answered(message, {"voiceover": "string"})["voiceover"]
     assert "Monsoon Chai" in spoken
     assert len(re.findall(r"[\u0900-\u097f]+", spoken)) > 4
 
 
 def test_a_shot_leaves_out_what_a_camera_cannot_see() -> None:
     message = "Copy for a steel bottle: keeps drinks cold, BPA free, ₹999, brushed steel"
-    shot = json.loads(reply(asking(message, {"visual": "string"}), []))["visual"]
+    shot = answered(message, {"visual": "string"})["visual"]
     assert "brushed steel" in shot
     assert not re.search(r"₹|free|keeps", shot)
 
 
 def test_known_details_of_an_english_brief_are_in_its_hindi_copy() -> None:
     message = "A 12-word narration in Hindi for Aurora lamp: Warm light, quiet evening"
-    spoken = json.loads(reply(asking(message, {"narration": "string"}), []))["narration"]
+    spoken = answered(message, {"narration": "string"})["narration"]
     assert "गुनगुनी रोशनी, शांत शाम" in spoken
 
 
 names = st.text(min_size=1, max_size=12)
-
-
 kinds = st.recursive(
     st.sampled_from(sorted(SCALARS)),
     lambda inner: (
@@ -255,13 +254,13 @@ kinds = st.recursive(
 def test_an_answer_matches_the_requested_schema_exactly(
     shape: dict[str, Any], message: str
 ) -> None:
-    assert fits(json.loads(reply(asking(message, shape), [])), shape)
+    assert fits(answered(message, shape), shape)
 
 
 def test_numbers_with_commas_stay_whole_and_fill_the_fields_that_ask_for_them() -> None:
     message = "Copy for Pulse One headphones: deep bass, launch price ₹4,999, 20% off"
     shape = {"price": "number", "discount_percent": "integer", "benefits": ["string"]}
-    answer = json.loads(reply(asking(message, shape), []))
+    answer = answered(message, shape)
     assert (answer["price"], answer["discount_percent"]) == (4999, 20)
     assert answer["benefits"] == ["Deep bass", "Launch price ₹4,999", "20% off"]
 
@@ -272,7 +271,7 @@ def test_each_field_gets_a_value_that_fits_its_name() -> None:
         "book by phone. Tone: playful."
     )
     fields = ("subject_line", "target_audience", "tone", "cta", "alt_text", "tagline_hi", "url")
-    answer = json.loads(reply(asking(message, dict.fromkeys(fields, "string")), []))
+    answer = answered(message, dict.fromkeys(fields, "string"))
     assert answer["subject_line"] == "Kerala houseboat tour: backwaters"
     assert answer["target_audience"] == "Young families"
     assert answer["tone"] == "playful"
@@ -308,7 +307,7 @@ def test_the_fields_of_a_judgement_agree_with_each_other() -> None:
     }
     for text in ("An oak lamp for quiet evenings", "BUY NOW!!! best lamp ever made, guaranteed"):
         message = f"Score it from 0 to 100; verdict: keep or drop. The line: {text}"
-        answer = json.loads(reply(asking(message, shape), []))
+        answer = answered(message, shape)
         good = answer["score"] >= 56
         assert answer["approved"] is good
         assert answer["needs_redo"] is not good
@@ -325,7 +324,7 @@ def test_lists_of_maps_have_as_many_entries_as_the_message_asks_for() -> None:
     message = (
         "Write a storyboard with 4 scenes and six tags for a 20 second film about Aurora lamp: oak"
     )
-    answer = json.loads(reply(asking(message, shape), []))
+    answer = answered(message, shape)
     assert [scene["seconds"] for scene in answer["scenes"]] == [5, 5, 5, 5]
     assert len({scene["visual"] for scene in answer["scenes"]}) == 4
     assert len(set(answer["tags"])) == 6
@@ -337,7 +336,7 @@ def test_a_field_is_in_the_language_that_its_name_or_the_message_says() -> None:
         "Give the English translation and a cover idea."
     )
     shape = dict.fromkeys(("slogan", "english", "cover"), "string")
-    answer = json.loads(reply(asking(message, shape), []))
+    answer = answered(message, shape)
     assert re.search(r"[\u0900-\u097f]", answer["slogan"])
     assert answer["english"] == "Warm light. Made for you."
     assert answer["cover"].startswith("Close-up of the Aurora desk lamp")
@@ -345,5 +344,5 @@ def test_a_field_is_in_the_language_that_its_name_or_the_message_says() -> None:
 
 def test_a_field_takes_one_of_the_values_that_the_message_lists() -> None:
     message = "A caption for Aurora lamp: warm light. Mood: one of calm, lively or dark."
-    answer = json.loads(reply(asking(message, {"mood": "string"}), []))
+    answer = answered(message, {"mood": "string"})
     assert answer["mood"] in ("calm", "lively", "dark")

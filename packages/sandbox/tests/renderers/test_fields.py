@@ -23,20 +23,10 @@ from rivya_sandbox.renderers.png import png
 from rivya_sandbox.renderers.warp import Lines, look, paired
 
 rng = np.random.default_rng(1)
-
-
 LARGE = 400, 360  # enough for `mix` to work by bands
-
-
 LIGHT = rng.random((*LARGE, 3), np.float32)
-
-
 OTHER = rng.random((*LARGE, 3), np.float32)
-
-
 SHARE = np.pad(rng.random((200, 360), np.float32), ((100, 100), (0, 0)))
-
-
 SHARE[350:] = 1
 
 

@@ -200,7 +200,7 @@ def test_two_stills_are_first_and_last_frame(still: ReferenceMedium, tmp_path: P
 
 
 def test_a_film_has_sound_if_requested(still: ReferenceMedium) -> None:
-    with av.open(io.BytesIO(film(still, generate_audio="true", aspect_ratio="1:1")), "r") as file:
+    with av.open(io.BytesIO(film(still, generate_audio="true", aspect_ratio="8:1")), "r") as file:
         assert [stream.type for stream in file.streams] == ["video", "audio"]
         loudest = max(float(np.abs(part.to_ndarray()).max()) for part in file.decode(audio=0))
         assert 0.01 < loudest <= 1.0

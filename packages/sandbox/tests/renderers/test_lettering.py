@@ -20,8 +20,6 @@ from rivya_sandbox.renderers.still import draw
 from rivya_sandbox.renderers.titling import Where, set_title, titled_height
 
 pytestmark = pytest.mark.usefixtures("small_pictures")
-
-
 FOLDERS = Path(lettering.__file__).parent / "fonts", path_of("characters.json").parent
 
 

@@ -20,25 +20,13 @@ from rivya_sandbox.renderers.request import Kind, ReferenceMedium, RenderRequest
 from rivya_sandbox.service.generations import Job
 
 pytestmark = pytest.mark.usefixtures("small_pictures")
-
-
 TABLE = Path(__file__).parents[4] / "docs" / "reference" / "sandbox.md"
-
-
 ROWS = dict(
     re.findall(r"^\| `(\w+)` \| (acts|no effect) \|", TABLE.read_text("utf-8"), re.MULTILINE)
 )
-
-
 SMALL = {"aspect_ratio": "8:1", "image_size": "square"}
-
-
 SHORT = {"duration": "1", "resolution": "480p", "aspect_ratio": "8:1"}
-
-
 LINE = "Warm light. Made for you."
-
-
 TURNS = [{"text": "Yes. No."}]
 
 

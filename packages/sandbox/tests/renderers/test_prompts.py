@@ -252,8 +252,6 @@ def test_the_camera_moves_as_whole_words_of_the_prompt_say(prompt: str, move: st
 
 
 Mask = NDArray[np.bool_]
-
-
 NAMED: dict[str, tuple[str, ...]] = {
     "sea": ("A cup of masala chai by the sea at night", "Desk lamp 3d, floating over the ocean",
         "A lighthouse in Northumberland, storm", "समुद्र के किनारे एक लैंप",),

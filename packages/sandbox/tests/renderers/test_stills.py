@@ -20,8 +20,6 @@ from rivya_sandbox.renderers.request import RenderRequest
 from rivya_sandbox.renderers.still import draw, staged
 
 pytestmark = pytest.mark.usefixtures("small_pictures")
-
-
 SMALL = 192, 256
 
 

@@ -289,8 +289,6 @@ def test_events_of_a_hostile_service_have_no_names(tmp_path: Path) -> None:
 
 
 SHAPE = '\n\nAnswer with one JSON object and nothing else, of this shape: {"score":"number"}'
-
-
 REPEAT = "That answer could not be used: it holds no JSON object."
 
 

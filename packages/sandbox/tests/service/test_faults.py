@@ -139,16 +139,12 @@ def test_a_fault_may_be_for_one_model_and_for_a_pattern_of_paths(sandbox: Sandbo
         sandbox,
         f'on: "{CREATE}", do: status, status: 500, model: nano-banana',
         'on: "GET /api/v1/generations/*", do: status, status: 502',
+        f'on: "{CREATE}", do: delay, seconds: 0.01',
     ) as client:
         assert order(client).status_code == 202
         assert order(client, model="nano-banana").status_code == 500
         assert client.get("/api/v1/generations/task_1").status_code == 502
         assert client.get("/api/v1/credits").status_code == 200
-
-
-def test_a_delay_only_delays(sandbox: Sandbox) -> None:
-    with faulty(sandbox, f'on: "{CREATE}", do: delay, seconds: 0.01') as client:
-        assert order(client).status_code == 202
 
 
 def test_a_refused_prompt_is_answered_at_once_and_costs_nothing(sandbox: Sandbox) -> None:

@@ -145,11 +145,7 @@ def test_equal_seeds_give_equal_media_and_no_seed_gives_different_ones(
 
 
 CATALOGUE = catalogue.shipped()
-
-
 LAMP = {"model": "z-image", "prompt": "A lamp"}
-
-
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"model": None}, "'model'"),
     ({"model": ["z-image"]}, "'model'"),

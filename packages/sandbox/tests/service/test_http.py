@@ -21,8 +21,6 @@ from rivya_sandbox.service.startup import Sandbox
 from support.sandbox_calls import PATIENCE, calling, code, credits, png, process
 
 MIB = 2**20
-
-
 JSON_PATHS = [
     *("/api/v1/generations", "/api/v1/chat/completions", "/api/v1/chat/completions/stream"),
     "/api/v1/webhooks",
@@ -48,8 +46,6 @@ FORM = (
     b'--cut\r\nContent-Disposition: form-data; name="kind"\r\n\r\nvideo\r\n'
     b'--cut\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
 )
-
-
 HALF = (
     b'--cut\r\nContent-Disposition: form-data; name="client_request_id"\r\n\r\n%s\r\n'
     b'--cut\r\nContent-Disposition: form-data; name="kind"\r\n\r\nimage\r\n'
@@ -57,13 +53,9 @@ HALF = (
     + png().replace(b"%", b"%%")
     + b"\r\n--cut--"
 )
-
-
 NOT_TEXT = b"--cut\r\n\r\n\xff\r\n--cut--"
 NO_NAMES = b'--cut\r\nContent-Disposition: form-data; name="kind"\r\n\r\n\xff\xfe\r\n'
 JSON_TYPE = {"Content-Type": "application/json"}
-
-
 FORM_TYPE = {"Content-Type": "multipart/form-data; boundary=cut"}
 
 

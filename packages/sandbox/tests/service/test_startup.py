@@ -23,25 +23,26 @@ from rivya_sandbox.service.startup import LOCK, RECORD, SECRET_FILE, Sandbox, ac
 from support.sandbox_calls import PATIENCE, calling, ended, order, process
 
 
-def test_the_port_is_taken_before_the_server_accepts(tmp_path: Path) -> None:
-    with acquired(Options(data=tmp_path)) as site, socket.socket() as other:
+def test_a_folder_has_one_server_whose_port_is_taken_first_and_again_if_it_is_free(
+    tmp_path: Path,
+) -> None:
+    options = Options(data=tmp_path)
+    with acquired(options) as site, socket.socket() as other:
+        first, (_, port) = site.sandbox.base_url, site.listener.getsockname()
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with pytest.raises(OSError, match="in use"):
             other.bind(site.listener.getsockname())
-
-
-def test_a_folder_gets_its_last_port_again(tmp_path: Path) -> None:
-    with acquired(Options(data=tmp_path)) as site:
-        first = site.sandbox.base_url
-    with acquired(Options(data=tmp_path)) as site:
+        said = r"another sandbox serves this folder \(process \d+\)"
+        with pytest.raises(SandboxError, match=said), acquired(options):
+            pass
+    with acquired(options) as site:
         assert site.sandbox.base_url == first
-
-
-def test_a_free_port_replaces_a_last_port_that_is_taken(tmp_path: Path) -> None:
-    with acquired(Options(data=tmp_path)) as site:
-        port = site.listener.getsockname()[1]
-    with socket.create_server(("127.0.0.1", port)), acquired(Options(data=tmp_path)) as site:
-        assert site.listener.getsockname()[1] != port
+    with socket.create_server(("127.0.0.1", port)):
+        said = f"cannot listen on 127.0.0.1 port {port}"
+        with pytest.raises(SandboxError, match=said), acquired(Options(data=tmp_path, port=port)):
+            pass
+        with acquired(options) as site:
+            assert site.listener.getsockname()[1] != port
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"base_url": null}', '{"base_url": "x:y:z"}'])
@@ -49,27 +50,6 @@ def test_a_broken_record_of_the_last_port_is_ignored(tmp_path: Path, text: str) 
     (tmp_path / RECORD).write_text(text)
     with acquired(Options(data=tmp_path)) as site:
         assert json.loads((tmp_path / RECORD).read_text()) == {"base_url": site.sandbox.base_url}
-
-
-def test_a_requested_port_that_is_taken_is_an_error(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with (
-            pytest.raises(SandboxError, match=f"cannot listen on 127.0.0.1 port {port}"),
-            acquired(Options(data=tmp_path, port=port)),
-        ):
-            pass
-
-
-def test_a_second_server_of_a_folder_is_refused_with_the_process_of_the_first(
-    tmp_path: Path,
-) -> None:
-    with (
-        acquired(Options(data=tmp_path)),
-        pytest.raises(SandboxError, match=r"another sandbox serves this folder \(process \d+\)"),
-        acquired(Options(data=tmp_path)),
-    ):
-        pass
 
 
 def test_the_secret_is_kept_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
