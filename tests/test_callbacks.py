@@ -141,15 +141,18 @@ def test_private_addresses_can_be_allowed() -> None:
     assert (status, request.url.host) == (204, "127.0.0.1")
 
 
+def given(answer: httpx.Response) -> Callable[[httpx.Request], httpx.Response]:
+    return lambda _: answer
+
+
 def test_a_busy_receiver_is_retried_and_a_refusal_or_a_redirect_is_final() -> None:
     answers = iter([503, 429, 200])
     status, sent, waits = posted(lambda _: httpx.Response(next(answers)))
     assert (status, len(sent), len(waits)) == (200, 3, 2)
     assert len({request.headers["X-Rivya-Flows-Id"] for request in sent}) == 1
     for final in (302, 404, 410):
-        error, sent, _ = posted(
-            lambda _, n=final: httpx.Response(n, headers={"location": "http://a/"})
-        )
+        away = httpx.Response(final, headers={"location": "http://a/"})
+        error, sent, _ = posted(given(away))
         assert len(sent) == 1
         assert f"answered {final}" in str(error)
 

@@ -37,7 +37,7 @@ def test_each_status_has_its_class(statuses: tuple[int, ...], name: str) -> None
 
 
 REFUSED = APIStatusError.of_status(429)(429, "rate_limited", "No.", "req_1", 2.0)
-REFUSED.idempotency_key = "k1"
+REFUSED.idempotency_key, REFUSED.hint = "k1", errors.SAME_PURCHASE
 
 
 @pytest.mark.parametrize(

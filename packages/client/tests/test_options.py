@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from rivya_client.errors import APIConnectionError, APIError, ExplainedError, UsageError
+from rivya_client.errors import APIConnectionError, APIError, ExplainedError, MediaError, UsageError
 from rivya_client.options import RequestSettings
 from rivya_client.retries import ONCE, RetryPolicy
 from support.api_stage import BODY, Call, Stage, balance, job, refused
@@ -120,7 +120,8 @@ WRONG: list[tuple[Any, str]] = [
 async def test_a_wrong_call_is_refused_before_anything_is_sent() -> None:
     stage = Stage()
     for call, words in WRONG:
-        await stage.error(ExplainedError, call, words)
+        error = await stage.error(ExplainedError, call, words)
+        assert type(error) is (MediaError if words == "cannot be read" else UsageError)
     assert not stage.requests
 
 
