@@ -62,7 +62,7 @@ def test_the_page_of_a_run_shows_its_media_from_the_receiver(stage: Stage) -> No
 
 
 def test_a_page_is_rendered_again_only_when_its_run_has_written(
-    stage: Stage, studio: Studio, monkeypatch: pytest.MonkeyPatch
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rendered: list[int] = []
 
@@ -71,13 +71,15 @@ def test_a_page_is_rendered_again_only_when_its_run_has_written(
         return "page"
 
     monkeypatch.setattr(media, "contact_sheet", sheet)
-    for _ in range(3):
-        assert stage.get(path_of_report(stage)).text == "page"
-    assert rendered == [1]
-    asyncio.run(studio.execute(RUN))
-    stage.get(path_of_report(stage))
-    assert rendered == [1, 2]
-    assert stage.get(path_of_report(stage, "run-2")).status_code == 404, "it is not in the store"
+    # A receiver of its own, which has rendered no page yet.
+    with receiving(f"sqlite:///{studio.folder / 'journal.sqlite'}", studio.folder) as stage:
+        for _ in range(3):
+            assert stage.get(path_of_report(stage)).text == "page"
+        assert rendered == [1]
+        asyncio.run(studio.execute(RUN))
+        stage.get(path_of_report(stage))
+        assert rendered == [1, 2]
+        assert stage.get(path_of_report(stage, "run-2")).status_code == 404, "not in the store"
 
 
 def test_no_copy_of_a_medium_stays_for_its_small_picture(studio: Studio, tmp_path: Path) -> None:
