@@ -132,6 +132,16 @@ def test_a_character_cut_between_two_pieces_is_joined() -> None:
     assert answer.whole().message.content == "Hi 😀!"
 
 
+def test_a_key_cut_between_two_pieces_is_masked_and_what_only_begins_like_one_is_text() -> None:
+    answer = Answering("POST /x", "another-form-of-key")
+    pieces = [
+        answer.take(ServerEvent("delta", json.dumps({"content": content})))
+        for content in ("of another-fo", "rm-of-key!", " anoth")
+    ]
+    assert pieces == ["of ", "rvya_sk_***!", " "]
+    assert answer.rest() == "anoth"
+
+
 def test_half_a_character_is_replaced() -> None:
     pieces, answer = answering(
         ("delta", r'{"content": "a \ude00 b"}'),
