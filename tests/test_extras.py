@@ -43,6 +43,13 @@ def terminal(
     return Terminal(capsys)
 
 
+def complaint(terminal: Terminal, *command: str) -> list[str]:
+    """What a command says that cannot go on."""
+    said = terminal(*command)
+    assert said.code == 2
+    return said.err.strip().splitlines()
+
+
 def normal(name: str) -> str:
     """The name of a package, as of `psycopg[binary]>=3.2`."""
     return re.sub(r"[-_.]+", "-", re.split(r"[\[<>=!~ ]", name)[0]).lower()
@@ -126,9 +133,7 @@ def test_without_the_sandbox_one_line_says_what_to_install(
     monkeypatch.setenv(
         "RIVYA_FLOWS_SERVER_IDLE", "5"
     )  # as it is for users: the server stays a while
-    said = terminal(*command)
-    assert said.code == 2
-    [error, hint] = said.err.strip().splitlines()
+    [error, hint] = complaint(terminal, *command)
     assert error == (
         "error: the local sandbox needs the extra 'sandbox', which is not installed:"
         f" no module {module}"
@@ -157,9 +162,7 @@ def test_a_store_without_its_client_names_the_extra(
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.setenv(variable, value)
-    said = terminal(*command)
-    assert said.code == 2
-    [error, hint] = said.err.strip().splitlines()
+    [error, hint] = complaint(terminal, *command)
     assert error.startswith(f"error: {variable} on ")
     assert f"needs the extra {extra!r}, which is not installed: no module {module}" in error
     assert hint == f"hint: {install(extra)}"
@@ -182,9 +185,7 @@ def test_a_command_without_its_extra_names_it(
     command: list[str],
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    said = terminal(*command)
-    assert said.code == 2
-    assert said.err.strip().splitlines() == [
+    assert complaint(terminal, *command) == [
         f"error: {what} needs the extra {extra!r}, which is not installed: no module {module}",
         f"hint: {install(extra)}",
     ]
@@ -195,9 +196,8 @@ def test_up_without_the_sandbox_starts_nothing(
 ) -> None:
     monkeypatch.setitem(sys.modules, "numpy", None)
     try:
-        said = terminal("up")
+        said = complaint(terminal, "up")
     finally:
         terminal("down")
-    assert said.code == 2
-    assert said.err.strip().splitlines()[-1].startswith(f"hint: {install('sandbox')}")
+    assert said[-1].startswith(f"hint: {install('sandbox')}")
     assert not list((tmp_path / "data").rglob("*.log"))

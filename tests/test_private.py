@@ -12,7 +12,7 @@ import pytest
 
 from rivya_flows.errors import UsageError
 from rivya_flows.private import private_folder
-from support.cli_calls import Said, Terminal
+from support.cli_calls import Terminal
 
 SPEC = """\
 version: 1
@@ -25,13 +25,10 @@ outputs:
 OTHERS = 0o077
 
 
-def called(folder: Path, *arguments: str, umask: int = 0o022) -> Said:
-    """A command of a user whose files all can read, in a process of its own."""
+def called(folder: Path, umask: int, *arguments: str) -> None:
+    """A command of a user with this umask, in a process of its own: it sets another one for itself."""
     command = [sys.executable, "-m", "rivya_flows.cli.main", *arguments]
-    done = subprocess.run(
-        command, cwd=folder, umask=umask, check=False, capture_output=True, text=True
-    )
-    return Said(done.returncode, done.stdout, done.stderr)
+    subprocess.run(command, cwd=folder, umask=umask, check=True, capture_output=True)
 
 
 def open_to_others(folder: Path) -> list[str]:
@@ -53,13 +50,7 @@ def terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Terminal:
     return Terminal(capsys)
 
 
-def test_only_the_owner_can_read_journal_and_sandbox(terminal: Terminal, tmp_path: Path) -> None:
-    assert called(tmp_path, "plan", "spec.yaml", "--sandbox").code == 0
-    assert (tmp_path / "data" / "journal.sqlite").exists()
-    assert open_to_others(tmp_path / "data") == []
-
-
-def test_a_file_in_a_folder_of_everybody_follows_the_umask(
+def test_data_are_their_owners_alone_and_a_file_in_a_folder_of_everybody_follows_the_umask(
     terminal: Terminal, tmp_path: Path
 ) -> None:
     shared = tmp_path / "shared"
@@ -67,9 +58,10 @@ def test_a_file_in_a_folder_of_everybody_follows_the_umask(
     shared.chmod(0o1777)
     for umask, wanted in ((0o022, 0o644), (0o077, 0o600)):
         quote = shared / f"{umask}.quote"
-        done = called(tmp_path, "plan", "spec.yaml", "--sandbox", f"--out={quote}", umask=umask)
-        assert done.code == 0, done.err
+        called(tmp_path, umask, "plan", "spec.yaml", "--sandbox", f"--out={quote}")
         assert mode(quote) == wanted
+        assert (tmp_path / "data" / "journal.sqlite").exists()
+        assert open_to_others(tmp_path / "data") == []
 
 
 @pytest.mark.prefect
@@ -78,8 +70,7 @@ def test_files_of_a_run_are_private_and_its_report_follows_the_umask(
 ) -> None:
     monkeypatch.delenv("PREFECT_API_URL")
     tmp_path.chmod(0o755)
-    done = called(tmp_path, "run", "spec.yaml", "--sandbox", "--json")
-    assert done.code == 0, done.err
+    called(tmp_path, 0o022, "run", "spec.yaml", "--sandbox")
     assert (tmp_path / "data" / "prefect" / "prefect.db").exists()
     # A medium has the mode of its link in the run's folder; its own folder keeps others out.
     media = [path for path in (tmp_path / "data" / "assets").rglob("*") if path.is_file()]
@@ -127,16 +118,13 @@ def test_a_folder_that_others_may_have_filled_is_refused(
     assert "link is a symbolic link" in said.err
 
 
-def test_a_linked_folder_of_media_is_refused_by_the_setting_that_moves_it(tmp_path: Path) -> None:
+def test_a_linked_folder_and_one_of_another_user_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "assets").symlink_to(tmp_path)
     with pytest.raises(UsageError) as caught:
         private_folder(tmp_path / "assets", "RIVYA_FLOWS_ASSETS")
     assert caught.value.hint == "set RIVYA_FLOWS_ASSETS to the folder that it leads to"
-
-
-def test_a_folder_of_another_user_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
     (tmp_path / "theirs").mkdir()
     me = os.geteuid()
     monkeypatch.setattr(os, "geteuid", lambda: me + 1)
@@ -164,9 +152,8 @@ def test_a_new_journal_elsewhere_is_private_and_an_existing_one_is_not_changed(
 
 
 def test_files_of_init_follow_the_umask(tmp_path: Path) -> None:
-    assert called(tmp_path, "init", "mine").code == 0
-    specs = tmp_path / "mine" / "specs"
-    assert mode(specs) == 0o755
-    assert {mode(path) for path in specs.iterdir()} == {0o644}
-    assert called(tmp_path, "init", "ours", umask=0o002).code == 0
-    assert mode(tmp_path / "ours" / "specs") == 0o775
+    for umask, folder, file in ((0o022, 0o755, 0o644), (0o002, 0o775, 0o664)):
+        called(tmp_path, umask, "init", f"of-{umask}")
+        specs = tmp_path / f"of-{umask}" / "specs"
+        assert mode(specs) == folder
+        assert {mode(path) for path in specs.iterdir()} == {file}

@@ -57,9 +57,9 @@ def test_everything_else_is_a_guess(word: str, choices: tuple[str, ...]) -> None
     assert certain(word, choices) is None
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_no_model_is_a_misspelling_of_another(model: str) -> None:
-    assert certain(model, [one for one in MODELS if one != model]) is None
+def test_no_model_is_a_misspelling_of_another() -> None:
+    for model in MODELS:
+        assert certain(model, [one for one in MODELS if one != model]) is None
 
 
 @given(st.text(max_size=12), st.lists(st.text(max_size=12)))

@@ -112,18 +112,32 @@ def test_each_difference_is_told_with_what_came(folder: Path) -> None:
     )
 
 
-def test_a_question_without_an_answer_suspends_the_run(folder: Path) -> None:
-    case = "    inputs: {mode: human}\n    expect: {status: suspended, steps: {hero: suspended}}\n"
-    assert lines(folder, case) == ()
-
-
-def test_a_question_is_answered_round_after_round(folder: Path) -> None:
-    case = """
+QUESTIONED = """
     inputs: {mode: human}
     answers: {hero: [{none: bluer}, a]}
     expect: {credits: 4}
 """
-    assert lines(folder, case) == ()
+
+
+@pytest.mark.parametrize(
+    ("case", "spec"),
+    [
+        (
+            "    inputs: {mode: human}\n    expect: {steps: {hero: suspended}, status: suspended}\n",
+            SPEC,
+        ),
+        (QUESTIONED, SPEC),
+        ("    inputs: {mode: robot}\n    expect: {diagnostics: [wrong-input]}\n", SPEC),
+        ("    budget: 1\n    expect: {diagnostics: [over_budget]}\n", SPEC),
+        ("    expect: {diagnostics: [unknown-model]}\n", SPEC.replace("z-image", "z-imge")),
+        ("    expect: {steps: {tell: completed}}\n", NOTIFY),
+    ],
+    ids=["question", "rounds", "input", "budget", "spec", "callback and secret"],
+)
+def test_questions_refusals_and_callbacks_are_as_a_run_has_them(
+    folder: Path, case: str, spec: str
+) -> None:
+    assert lines(folder, case, spec) == ()
 
 
 def test_an_answer_that_nobody_asks_for_or_takes_fails_the_case(folder: Path) -> None:
@@ -132,14 +146,6 @@ def test_an_answer_that_nobody_asks_for_or_takes_fails_the_case(folder: Path) ->
     case = "    inputs: {mode: human}\n    answers: {hero: c}\n    expect: {status: suspended}\n"
     [refused] = lines(folder, case)
     assert "there is no choice 'c'" in refused
-
-
-def test_a_refusal_is_compared_by_its_codes(folder: Path) -> None:
-    wrong_input = "    inputs: {mode: robot}\n    expect: {diagnostics: [wrong-input]}\n"
-    assert lines(folder, wrong_input) == ()
-    assert lines(folder, "    budget: 1\n    expect: {diagnostics: [over_budget]}\n") == ()
-    wrong_spec = SPEC.replace("z-image", "z-imge")
-    assert lines(folder, "    expect: {diagnostics: [unknown-model]}\n", wrong_spec) == ()
 
 
 def test_another_refusal_or_none_fails_the_case(folder: Path) -> None:
@@ -179,10 +185,6 @@ def test_an_undecided_purchase_fails_every_case(folder: Path) -> None:
     assert any(
         line.startswith("books: expected purchase 1 of stills[a] is decided") for line in told
     )
-
-
-def test_callbacks_are_not_sent_and_secrets_not_read(folder: Path) -> None:
-    assert lines(folder, "    expect: {steps: {tell: completed}}\n", NOTIFY) == ()
 
 
 def test_functions_of_the_user_are_called_and_cost_nothing_in_the_sandbox(

@@ -1,16 +1,26 @@
-"""Media that the receiver serves to browsers, whole and in part."""
+"""Media that the receiver serves to browsers, whole and in part, from this machine and from S3."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
+import fsspec
+import httpx
 import pytest
 
-from rivya_flows.receiver.addresses import SECRET_NAME, asset_address
-from rivya_flows.receiver.media import PIECE_BYTES
+from rivya_flows.receiver.addresses import (
+    SECRET_NAME,
+    asset_address,
+    named_medium,
+    named_run,
+    report_address,
+)
+from rivya_flows.receiver.media import PIECE_BYTES, asked_part
+from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.secrets import shared_secret
 from support.receiver_stage import Stage, receiving
+from support.s3_server import BUCKET, s3_server
 
 FILM = bytes(range(256)) * (PIECE_BYTES // 256) * 2 + b"the end"
 
@@ -48,6 +58,9 @@ def test_a_film_is_served_whole_with_its_type_and_is_cacheable(stage: Stage, pat
     assert answer.headers["content-disposition"].endswith('.mp4"')
 
 
+SIZE = len(FILM)
+
+
 @pytest.mark.parametrize(
     ("asked", "part"),
     [
@@ -57,44 +70,36 @@ def test_a_film_is_served_whole_with_its_type_and_is_cacheable(stage: Stage, pat
         (f"bytes={PIECE_BYTES - 2}-{PIECE_BYTES * 2 + 1}", slice(PIECE_BYTES - 2, -5)),
         (f"bytes={PIECE_BYTES}-", slice(PIECE_BYTES, None)),
         ("bytes=-7", slice(-7, None)),
-        (f"bytes=-{len(FILM) * 2}", slice(0, None)),
-        (f"bytes=3-{len(FILM) * 2}", slice(3, None)),
+        (f"bytes=-{SIZE * 2}", slice(0, None)),
+        (f"bytes=3-{SIZE * 2}", slice(3, None)),
+        *((asked, None) for asked in (f"bytes={SIZE}-", "bytes=99999999999-", "bytes=-0")),
     ],
 )
-def test_a_range_returns_exactly_these_bytes(
-    stage: Stage, path: str, asked: str, part: slice
+def test_a_range_returns_exactly_these_bytes_and_one_behind_the_end_is_refused(
+    stage: Stage, path: str, asked: str, part: slice | None
 ) -> None:
     answer = stage.get(path, Range=asked)
-    start, stop, _ = part.indices(len(FILM))
+    if part is None:
+        assert answer.status_code == 416
+        assert answer.headers["content-range"] == f"bytes */{SIZE}"
+        return
+    start, stop, _ = part.indices(SIZE)
     assert answer.status_code == 206
-    assert answer.headers["content-range"] == f"bytes {start}-{stop - 1}/{len(FILM)}"
+    assert answer.headers["content-range"] == f"bytes {start}-{stop - 1}/{SIZE}"
     assert answer.headers["content-length"] == str(stop - start)
     assert answer.content == FILM[part]
 
 
-@pytest.mark.parametrize("asked", [f"bytes={len(FILM)}-", "bytes=99999999999-", "bytes=-0"])
-def test_a_range_behind_the_end_is_refused_with_the_size(
-    stage: Stage, path: str, asked: str
+def test_what_is_not_a_single_range_of_this_version_gets_the_whole_file(
+    stage: Stage, path: str
 ) -> None:
-    answer = stage.get(path, Range=asked)
-    assert answer.status_code == 416
-    assert answer.headers["content-range"] == f"bytes */{len(FILM)}"
-
-
-@pytest.mark.parametrize("asked", ["bytes=", "bytes=-", "lines=1-2", "bytes=9-5", "bytes=0-1,4-5"])
-def test_a_header_that_is_not_a_single_range_gets_the_whole_file(
-    stage: Stage, path: str, asked: str
-) -> None:
-    answer = stage.get(path, Range=asked)
-    assert answer.status_code == 200
-    assert len(answer.content) == len(FILM)
-
-
-def test_a_range_of_another_version_gets_the_whole_file(stage: Stage, path: str) -> None:
     tag = stage.get(path).headers["etag"]
-    same = stage.get(path, **{"Range": "bytes=0-3", "If-Range": tag})
-    other = stage.get(path, **{"Range": "bytes=0-3", "If-Range": '"another"'})
-    assert (same.status_code, other.status_code) == (206, 200)
+    assert stage.get(path, **{"Range": "bytes=0-3", "If-Range": tag}).status_code == 206
+    others = [{"Range": "bytes=0-3", "If-Range": '"another"'}]
+    wrong = ("bytes=", "bytes=-", "lines=1-2", "bytes=9-5", "bytes=0-1,4-5")
+    for headers in (*others, *({"Range": asked} for asked in wrong)):
+        answer = stage.get(path, **headers)
+        assert (answer.status_code, len(answer.content)) == (200, SIZE)
 
 
 def test_a_cached_medium_is_not_sent_again(stage: Stage, path: str) -> None:
@@ -153,13 +158,66 @@ def test_every_unknown_path_gets_the_same_answer(stage: Stage, path: str, tmp_pa
     assert {answer.text for answer in answers.values()} == {"Not Found"}
 
 
-def test_only_get_and_head_are_allowed(stage: Stage, path: str) -> None:
+def test_a_medium_can_only_be_read_and_a_removed_one_is_not_found(
+    stage: Stage, tmp_path: Path
+) -> None:
+    path = kept(stage, tmp_path / "short-lived", b"soon gone", "image/png")
     for method in ("POST", "PUT", "DELETE", "PATCH"):
         assert stage.client.request(method, path).status_code == 405
-
-
-def test_a_removed_medium_is_not_found(stage: Stage, tmp_path: Path) -> None:
-    path = kept(stage, tmp_path / "short-lived", b"soon gone", "image/png")
-    sha256 = stage.get(path).headers["etag"].strip('"')
-    stage.assets.remove(sha256)
+    stage.assets.remove(stage.get(path).headers["etag"].strip('"'))
     assert stage.get(path).status_code == 404
+
+
+def test_ranges_of_an_empty_file_and_of_huge_numbers() -> None:
+    assert asked_part(None, 0) is None
+    assert asked_part("bytes=0-" + "9" * 18, 5) == range(5)
+    assert asked_part("bytes=0-" + "9" * 19, 5) is None
+    assert asked_part("bytes=0-0", 0) == range(0)
+
+
+def test_urls_are_the_same_for_the_same_content_and_secret_only() -> None:
+    asset = ("ab" * 32, "image/png")
+    one = asset_address("https://example.org/media-of-us/", "secret", *asset)
+    assert one.startswith("https://example.org/media-of-us/media/")
+    assert one == asset_address("https://example.org/media-of-us", "secret", *asset)
+    assert one != asset_address("https://example.org/media-of-us", "other", *asset)
+    token, name = httpx.URL(one).path.split("/")[-2:]
+    found = named_medium("secret", token, name)
+    assert found is not None
+    assert (found.sha256, found.mime_type) == ("ab" * 32, "image/png")
+    assert named_medium("other", token, name) is None
+
+
+def test_the_token_of_a_medium_is_not_one_of_a_report() -> None:
+    run_id = "run-20260101-000000-abcd"
+    token = report_address("", "secret", run_id).split("/")[2]
+    assert named_run("secret", token) == run_id
+    assert named_run("other", token) is None
+    assert named_medium("secret", token, "report.html") is None
+    assert named_run("secret", "") is None
+
+
+def test_a_film_on_s3_is_served_whole_and_in_parts_and_copied_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with s3_server() as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        # fsspec keeps a client for each address, whatever the environment says by now.
+        fsspec.get_filesystem_class("s3").clear_instance_cache()
+        fsspec.filesystem("s3").mkdir(BUCKET)
+        store = f"sqlite:///{tmp_path / 'journal.sqlite'}"
+        with receiving(store, tmp_path, assets_url=f"s3://{BUCKET}/assets") as stage:
+            (tmp_path / "film").write_bytes(FILM)
+            run = AssetStore(f"s3://{BUCKET}/assets", tmp_path / "copies of the run")
+            sha256 = run.put(tmp_path / "film")
+            secret = shared_secret(stage.journal.engine, SECRET_NAME)
+            path = asset_address("", secret, sha256, "video/mp4")
+            assert stage.get(path).content == FILM
+            first, last = PIECE_BYTES - 3, 2 * PIECE_BYTES + 2
+            part = stage.get(path, Range=f"bytes={first}-{last}")
+            assert part.status_code == 206
+            assert part.content == FILM[first : last + 1]
+            stage.assets.remove(sha256)
+            assert stage.get(path).status_code == 404
+            assert not (tmp_path / "copies").exists()

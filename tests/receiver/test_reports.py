@@ -19,22 +19,24 @@ from rivya_flows.receiver import media
 from rivya_flows.receiver.addresses import SECRET_NAME, report_address
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.secrets import shared_secret
-from rivya_sandbox.service.startup import Sandbox
+from rivya_sandbox.service.serve import running
 from support.engine_runs import Bomb, Studio, customer, stills
 from support.receiver_stage import Stage, receiving
 
 RUN = "run-1"
 
 
-@pytest.fixture
-def studio(sandbox: Sandbox, tmp_path: Path) -> Studio:
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     """A studio that has made two pictures."""
-    made = customer(sandbox, tmp_path / "studio")
-    made.run(stills(2, top="title: Two <lamps>"), RUN)
-    return made
+    folder = tmp_path_factory.mktemp("reports")
+    with running(folder / "sandbox") as sandbox:
+        made = customer(sandbox, folder / "studio")
+        made.run(stills(2, top="title: Two <lamps>"), RUN)
+        yield made
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def stage(studio: Studio) -> Iterator[Stage]:
     with receiving(f"sqlite:///{studio.folder / 'journal.sqlite'}", studio.folder) as opened:
         yield opened
@@ -60,7 +62,7 @@ def test_the_page_of_a_run_shows_its_media_from_the_receiver(stage: Stage) -> No
 
 
 def test_a_page_is_rendered_again_only_when_its_run_has_written(
-    stage: Stage, studio: Studio, monkeypatch: pytest.MonkeyPatch
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rendered: list[int] = []
 
@@ -69,12 +71,15 @@ def test_a_page_is_rendered_again_only_when_its_run_has_written(
         return "page"
 
     monkeypatch.setattr(media, "contact_sheet", sheet)
-    for _ in range(3):
-        assert stage.get(path_of_report(stage)).text == "page"
-    assert rendered == [1]
-    asyncio.run(studio.execute(RUN))
-    stage.get(path_of_report(stage))
-    assert rendered == [1, 2]
+    # A receiver of its own, which has rendered no page yet.
+    with receiving(f"sqlite:///{studio.folder / 'journal.sqlite'}", studio.folder) as stage:
+        for _ in range(3):
+            assert stage.get(path_of_report(stage)).text == "page"
+        assert rendered == [1]
+        asyncio.run(studio.execute(RUN))
+        stage.get(path_of_report(stage))
+        assert rendered == [1, 2]
+        assert stage.get(path_of_report(stage, "run-2")).status_code == 404, "not in the store"
 
 
 def test_no_copy_of_a_medium_stays_for_its_small_picture(studio: Studio, tmp_path: Path) -> None:
@@ -86,10 +91,6 @@ def test_no_copy_of_a_medium_stays_for_its_small_picture(studio: Studio, tmp_pat
     with receiving(store_url, tmp_path, assets_url=far) as stage:
         assert stage.get(path_of_report(stage)).text.count('src="data:image/') == 2
         assert not any((tmp_path / "copies").iterdir())
-
-
-def test_a_run_that_is_not_in_the_store_has_no_page(stage: Stage) -> None:
-    assert stage.get(path_of_report(stage, "run-2")).status_code == 404
 
 
 def test_pages_link_to_the_receiver_if_its_url_is_known(stage: Stage, studio: Studio) -> None:

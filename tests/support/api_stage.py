@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import httpx
+import pytest
 
 from rivya_client.client import RivyaClient, SyncRivyaClient
+from rivya_client.errors import RivyaError
 from rivya_client.runtime import Runtime
+from rivya_client.types import ChatAnswer, Credits, Generation
 
 KEY = "rvya_sk_0123456789abcdef"
 JOB = {"id": "task_1", "status": "queued", "reserved_credits": 1, "final_credits": 0}
 BODY = b'{ "model":"z-image", "prompt" : "\xc3\xa9"}'
 
 Answer = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
+Call = Callable[[RivyaClient], Awaitable[Any]]
+E = TypeVar("E", bound=RivyaError)
 
 
 class Stage:
@@ -48,6 +53,17 @@ class Stage:
     def sync_client(self, api_key: str | None = KEY, **more: Any) -> SyncRivyaClient:
         return SyncRivyaClient(api_key, "https://rivya.test", **self._runtime(), **more)
 
+    async def answered(self, call: Call, **more: Any) -> Any:
+        """What one call of a client returns."""
+        async with self.client(**more) as client:
+            return await call(client)
+
+    async def error(self, kind: type[E], call: Call, match: str | None = None, **more: Any) -> E:
+        """The error of one call of a client."""
+        with pytest.raises(kind, match=match) as caught:
+            await self.answered(call, **more)
+        return caught.value
+
     def _runtime(self) -> dict[str, Any]:
         runtime = Runtime(
             sleep=self.sleep,
@@ -65,3 +81,16 @@ def refused(status: int, code: str, **headers: str) -> httpx.Response:
 
 def job(**fields: object) -> httpx.Response:
     return httpx.Response(202, json={**JOB, **fields})
+
+
+async def balance(client: RivyaClient) -> Credits:
+    return await client.credits.retrieve()
+
+
+async def buy(client: RivyaClient) -> Generation:
+    return await client.generations.create(BODY, idempotency_key="k1")
+
+
+async def stream(client: RivyaClient) -> ChatAnswer:
+    async with client.chat.stream(BODY, idempotency_key="k1") as opened:
+        return await opened.complete()

@@ -1,13 +1,11 @@
-"""Addresses of downloads: which are private, and how messages show them."""
+"""Addresses of services and downloads: which are private or the same, and how messages show them."""
 
 from __future__ import annotations
-
-import pickle
 
 import pytest
 
 from rivya_client.addresses import is_private, shown
-from rivya_client.errors import RefusedAddressError
+from rivya_client.hosts import host_in, is_known, one_spelling
 
 
 @pytest.mark.parametrize(
@@ -38,7 +36,20 @@ def test_an_address_is_shown_without_its_secret_parts() -> None:
     assert shown("https://me:pw@cdn.example/a.png?sig=1#x") == "https://cdn.example/a.png"
 
 
-def test_a_refused_address_survives_pickling() -> None:
-    error = RefusedAddressError("https://a/b", "no")
-    again = pickle.loads(pickle.dumps(error))
-    assert (str(again), again.hint) == (str(error), error.hint)
+def test_a_request_without_a_host_is_answered_and_an_invalid_url_has_none() -> None:
+    assert is_known(None, ())
+    assert host_in("https://[") is None
+
+
+@pytest.mark.parametrize(
+    ("url", "same"),
+    [
+        (" https://Rivya.ai:443/ ", "https://rivya.ai"),
+        ("HTTP://localhost:80/api/v1", "http://localhost"),
+        ("https://rivya.ai:8443/Team", "https://rivya.ai:8443/Team"),
+        ("sandbox:Ab12", "sandbox:Ab12"),
+        ("https://[", "https://["),
+    ],
+)
+def test_a_service_is_one_however_its_address_is_spelled(url: str, same: str) -> None:
+    assert one_spelling(url) == same

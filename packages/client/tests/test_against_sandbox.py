@@ -91,16 +91,15 @@ async def test_a_session_accepts_one_model_only(client: RivyaClient) -> None:
             pass
 
 
-async def test_a_stream_of_bytes_becomes_a_file(client: RivyaClient) -> None:
+async def test_an_uploaded_file_is_read_back_and_a_picture_can_be_shown_to_a_chat(
+    client: RivyaClient,
+) -> None:
     file = await client.files.upload(io.BytesIO(wav()), kind="audio", name="tone.wav")
     assert (file.kind, file.mime_type, file.name) == ("audio", "audio/wav", "tone.wav")
     assert file.duration_token
     assert await client.files.retrieve(file.id) == file
-
-
-async def test_a_picture_can_be_shown_to_a_chat(client: RivyaClient) -> None:
-    file = await client.files.upload(png(), kind="image")
-    body: ChatRequest = {**BODY, "attachments": [{"file_id": file.id}]}
+    picture = await client.files.upload(png(), kind="image")
+    body: ChatRequest = {**BODY, "attachments": [{"file_id": picture.id}]}
     assert (await client.chat.complete(body, idempotency_key="k1")).message.content
 
 
@@ -126,16 +125,16 @@ async def test_the_hostile_profile_of_the_sandbox_is_understood(tmp_path: Path) 
             await client.webhooks.delete(endpoint.id)
 
 
-@pytest.mark.parametrize("refusal", ["api_key_invalid", "rate_limited"])
-async def test_a_refusal_reaches_a_client_that_still_sends_its_file(
-    tmp_path: Path, refusal: str
-) -> None:
+async def test_a_refusal_reaches_a_client_that_still_sends_its_file(tmp_path: Path) -> None:
     with running(tmp_path, rate_limit=1, clock=lambda: 120.0) as sandbox:
-        key = "rvya_sk_wrong" if refusal == "api_key_invalid" else sandbox.api_key
-        async with RivyaClient(key, sandbox.base_url, retry=ONCE) as client:
-            with suppress(APIStatusError):
-                await client.credits.retrieve()  # the one request of this minute
-            with pytest.raises(APIStatusError) as caught:
-                await client.files.upload(png() + bytes(9 * 2**20), kind="image")
-    assert caught.value.code == refusal
-    assert (caught.value.retry_after_seconds is None) is (refusal == "api_key_invalid")
+        for key, refusal in (
+            ("rvya_sk_wrong", "api_key_invalid"),
+            (sandbox.api_key, "rate_limited"),
+        ):
+            async with RivyaClient(key, sandbox.base_url, retry=ONCE) as client:
+                with suppress(APIStatusError):
+                    await client.credits.retrieve()  # the one request of this minute
+                with pytest.raises(APIStatusError) as caught:
+                    await client.files.upload(png() + bytes(9 * 2**20), kind="image")
+            assert caught.value.code == refusal
+            assert (caught.value.retry_after_seconds is None) is (refusal == "api_key_invalid")

@@ -6,8 +6,8 @@ import asyncio
 import gc
 import inspect
 import threading
-from collections.abc import Coroutine
-from concurrent.futures import Future
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, assert_type
 
 import httpx
@@ -33,31 +33,21 @@ async def test_type_checkers_see_the_signature_of_each_form() -> None:
         assert_type(await raw.credits.retrieve(), RawResponse[Credits])
 
 
-def test_a_synchronous_client_gives_answers_and_responses() -> None:
-    stage = Stage(balance(), balance(**{"X-Request-Id": "req_1"}))
+def test_a_synchronous_client_gives_answers_responses_and_errors_and_waits() -> None:
+    stage = Stage(
+        *(balance(), balance(**{"X-Request-Id": "req_1"}), refused(404, "not_found")),
+        *(job(), job(status="processing"), job(status="succeeded")),
+    )
+    statuses: list[str] = []
     with stage.sync_client() as client:
         assert assert_type(client.credits.retrieve(), Credits).current_credits == 7
         response = assert_type(client.with_raw_response.credits.retrieve(), RawResponse[Credits])
-    assert (response.status, response.request_id, response.value.current_credits) == (
-        200,
-        "req_1",
-        7,
-    )
-
-
-def test_a_synchronous_call_raises_the_errors_of_the_asynchronous_one() -> None:
-    stage = Stage(refused(404, "not_found"))
-    with stage.sync_client() as client:
+        assert (response.status, response.request_id) == (200, "req_1")
+        assert response.value.current_credits == 7
         with pytest.raises(APIStatusError, match="not_found"):
             client.generations.retrieve("task_1")
         with pytest.raises(TypeError):
             client.generations.retrieve()  # type: ignore[call-arg]
-
-
-def test_a_synchronous_wait_polls_and_reports_as_the_asynchronous_one() -> None:
-    stage = Stage(job(), job(status="processing"), job(status="succeeded"))
-    statuses: list[str] = []
-    with stage.sync_client() as client:
         done = client.generations.create_and_wait(
             BODY, on_change=lambda generation: statuses.append(generation.status)
         )
@@ -107,16 +97,8 @@ def test_a_client_that_was_closed_refuses() -> None:
 
 async def test_a_removal_that_an_unanswered_attempt_made_has_the_response_of_the_last() -> None:
     stage = Stage(httpx.ReadError("cut"), refused(404, "not_found"))
-    async with stage.client() as client:
-        response = await client.with_raw_response.webhooks.delete("whend_1")
+    response = await stage.answered(lambda c: c.with_raw_response.webhooks.delete("whend_1"))
     assert (response.status, response.value) == (404, None)
-
-
-async def test_an_extra_header_replaces_one_of_another_case() -> None:
-    stage = Stage(balance())
-    async with stage.client(extra_headers={"User-Agent": "studio"}) as client:
-        await client.credits.retrieve()
-    assert stage.requests[0].headers.get_list("user-agent") == ["studio"]
 
 
 async def answer(value: int) -> int:
@@ -128,44 +110,38 @@ async def fail() -> int:
     raise ValueError("no")
 
 
-def test_a_result_and_an_error_reach_the_caller() -> None:
-    thread = EventLoopThread()
+async def endless(cancelled: threading.Event) -> None:
+    try:
+        await asyncio.Event().wait()
+    finally:
+        cancelled.set()
+
+
+@pytest.fixture
+def thread() -> Iterator[EventLoopThread]:
+    opened = EventLoopThread()
+    yield opened
+    opened.close()
+
+
+async def test_a_result_and_an_error_reach_the_caller_who_may_have_an_event_loop(
+    thread: EventLoopThread,
+) -> None:
     assert thread.run(answer(7)) == 7
     with pytest.raises(ValueError, match="no"):
         thread.run(fail())
-    thread.close()
 
 
-async def test_it_works_while_the_caller_has_an_event_loop() -> None:
-    thread = EventLoopThread()
-    assert thread.run(answer(7)) == 7
-    thread.close()
+def test_several_threads_share_one(thread: EventLoopThread) -> None:
+    with ThreadPoolExecutor(5) as callers:
+        found = list(callers.map(lambda n: thread.run(answer(n)), range(5)))
+    assert found == [0, 1, 2, 3, 4]
 
 
-def test_several_threads_share_one() -> None:
-    thread = EventLoopThread()
-    found: list[int] = []
-    callers = [
-        threading.Thread(target=lambda n=n: found.append(thread.run(answer(n)))) for n in range(5)
-    ]
-    for caller in callers:
-        caller.start()
-    for caller in callers:
-        caller.join()
-    assert sorted(found) == [0, 1, 2, 3, 4]
-    thread.close()
-
-
-def test_an_interrupted_wait_cancels_the_coroutine(monkeypatch: pytest.MonkeyPatch) -> None:
-    thread = EventLoopThread()
+def test_an_interrupted_wait_cancels_the_coroutine(
+    thread: EventLoopThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cancelled = threading.Event()
-
-    async def endless() -> None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            cancelled.set()
-
     submit = asyncio.run_coroutine_threadsafe
 
     def interrupted(
@@ -182,49 +158,40 @@ def test_an_interrupted_wait_cancels_the_coroutine(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr("asyncio.run_coroutine_threadsafe", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        thread.run(endless())
+        thread.run(endless(cancelled))
     assert cancelled.wait(60)
-    thread.close()
 
 
-def test_a_call_from_its_own_callback_is_an_error_and_not_a_deadlock() -> None:
-    thread = EventLoopThread()
-
+def test_a_call_from_its_own_callback_is_an_error_and_not_a_deadlock(
+    thread: EventLoopThread,
+) -> None:
     async def calls_itself() -> int:
         return thread.run(answer(1))
 
     with pytest.raises(UsageError, match="own callback"):
         thread.run(calls_itself())
-    thread.close()
 
 
-def test_a_closed_one_and_one_of_before_a_fork_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
-    thread = EventLoopThread()
+def test_a_closed_one_and_one_of_before_a_fork_refuse(
+    thread: EventLoopThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as forked:
         forked.setattr("os.getpid", lambda: -1)
         with pytest.raises(UsageError, match="another process"):
             thread.run(answer(1))
     thread.close()
-    thread.close()
     with pytest.raises(UsageError, match="is closed"):
         thread.run(answer(1))
 
 
-def test_what_still_runs_is_cancelled_at_the_end() -> None:
-    thread = EventLoopThread()
+def test_what_still_runs_is_cancelled_at_the_end(thread: EventLoopThread) -> None:
     cancelled = threading.Event()
+    tasks: list[asyncio.Task[None]] = []
 
     async def leave_a_task() -> None:
-        async def endless() -> None:
-            try:
-                await asyncio.Event().wait()
-            finally:
-                cancelled.set()
-
-        tasks.append(asyncio.create_task(endless()))
+        tasks.append(asyncio.create_task(endless(cancelled)))
         await asyncio.sleep(0)
 
-    tasks: list[asyncio.Task[None]] = []
     thread.run(leave_a_task())
     thread.close()
     assert cancelled.is_set()

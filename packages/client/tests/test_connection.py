@@ -17,7 +17,7 @@ from rivya_client.connection import _trust, through_proxy
 from rivya_client.errors import APIConnectionError, APIStatusError, UsageError
 from rivya_client.retries import ONCE
 from rivya_client.version import __version__
-from support.api_stage import KEY, Stage
+from support.api_stage import JOB, KEY, Stage, balance, buy
 from support.raw_server import http, saying
 
 
@@ -77,12 +77,19 @@ def test_unreadable_certificates_are_an_error(
             RivyaClient(KEY)
 
 
-async def test_the_user_agent_names_the_version_python_and_the_platform() -> None:
-    stage = Stage(httpx.Response(200, json={"current_credits": 1}))
-    async with stage.client() as client:
-        await client.credits.retrieve()
-    told = stage.requests[0].headers["user-agent"]
-    assert told.startswith(f"rivya-client/{__version__} python/{platform.python_version()} (")
+async def test_the_user_agent_names_the_client_and_the_trace_the_request_without_its_key(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    stage = Stage(httpx.Response(202, json=JOB, headers={"X-Request-Id": "req_9"}))
+    await stage.answered(buy)
+    agent = stage.requests[0].headers["user-agent"]
+    assert agent.startswith(f"rivya-client/{__version__} python/{platform.python_version()} (")
+    (line,) = [r.getMessage() for r in caplog.records if r.name == "rivya_client.wire"]
+    assert "POST https://rivya.test/api/v1/generations" in line
+    assert "rvya_sk_***" in line
+    assert "202 req_9" in line
+    assert KEY not in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -133,9 +140,7 @@ async def test_https_to_a_port_without_tls_is_told_in_words() -> None:
 
 async def test_a_page_instead_of_an_answer_is_told_with_its_address() -> None:
     stage = Stage(httpx.Response(502, html="<h1>Bad Gateway</h1>"))
-    async with stage.client(retry=ONCE) as client:
-        with pytest.raises(APIStatusError) as raised:
-            await client.credits.retrieve()
-    assert raised.value.hint == (
-        "https://rivya.test sent no Rivya answer; check RIVYA_BASE_URL, or try again"
+    error = await stage.error(APIStatusError, balance, retry=ONCE)
+    assert (
+        error.hint == "https://rivya.test sent no Rivya answer; check RIVYA_BASE_URL, or try again"
     )

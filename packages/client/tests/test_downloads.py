@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, cast
 
 import httpx
 import pytest
@@ -23,31 +23,23 @@ from rivya_client.errors import (
 )
 from rivya_client.retries import LAG_PAUSES
 from rivya_client.runtime import Runtime
+from support.raw_server import http, saying
 
 FILM = bytes(range(256)) * 400
 KEY = "rvya_sk_0123456789abcdef"
 HOSTS = {"localhost": "127.0.0.1", "intranet.example": "10.0.0.7"}
 
 
-class Cut(httpx.AsyncByteStream):
-    """Some bytes, then a broken connection."""
+class Body(httpx.AsyncByteStream):
+    """Some bytes, in spite of the headers; then an orderly end, or a broken connection."""
 
-    def __init__(self, head: bytes) -> None:
-        self._head = head
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        yield self._head
-        raise httpx.ReadError("cut")
-
-
-class Whole(httpx.AsyncByteStream):
-    """Bytes and an orderly end, in spite of the headers."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
+    def __init__(self, content: bytes, *, breaks: bool) -> None:
+        self._content, self._breaks = content, breaks
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         yield self._content
+        if self._breaks:
+            raise httpx.ReadError("cut")
 
 
 class Host:
@@ -92,18 +84,21 @@ def film(**headers: str) -> httpx.Response:
     return httpx.Response(200, content=FILM, headers={"Content-Type": "video/mp4", **headers})
 
 
-def cut(at: int, headers: Mapping[str, str | bytes], status: int = 200) -> httpx.Response:
-    length = {"Content-Length": str(len(FILM))} if status == 200 else {}
-    told = [
-        (name.encode(), value if isinstance(value, bytes) else value.encode())
-        for name, value in {**length, **headers}.items()
-    ]
-    return httpx.Response(status, stream=Cut(FILM[:at]), headers=told)
+def cut(at: int, mark: str | bytes | None = None) -> httpx.Response:
+    """The beginning of the film, whose version has a mark or none."""
+    marked = [] if mark is None else [(b"ETag", mark if isinstance(mark, bytes) else mark.encode())]
+    headers = [(b"Content-Length", str(len(FILM)).encode()), *marked]
+    return httpx.Response(200, stream=Body(FILM[:at], breaks=True), headers=headers)
 
 
-def rest(start: int) -> httpx.Response:
-    span = f"bytes {start}-{len(FILM) - 1}/{len(FILM)}"
+def rest(start: int, total: str = str(len(FILM))) -> httpx.Response:
+    span = f"bytes {start}-{len(FILM) - 1}/{total}"
     return httpx.Response(206, content=FILM[start:], headers={"Content-Range": span})
+
+
+def short() -> httpx.Response:
+    content = Body(FILM[:9], breaks=False)
+    return httpx.Response(200, stream=content, headers={"Content-Length": "100"})
 
 
 def moved(location: str) -> httpx.Response:
@@ -144,66 +139,42 @@ async def test_a_host_without_a_certificate_for_its_name_is_asked_once(tmp_path:
     assert len(asked) == 1
 
 
-async def test_a_folder_is_no_destination() -> None:
-    host = Host()
-    with pytest.raises(UsageError, match="is a folder"):
-        await host.download(Path())
-    assert not host.requests
-
-
-async def test_an_interrupted_download_resumes(tmp_path: Path) -> None:
-    host = Host(cut(1000, {"ETag": '"v1"'}), rest(1000))
-    assert (await host.download(tmp_path / "film.mp4"))[0] == HASH
-    assert host.requests[1].headers["range"] == "bytes=1000-"
-    assert host.requests[1].headers["if-range"] == '"v1"'
-
-
 @pytest.mark.parametrize(
-    ("headers", "second"),
+    ("answers", "ranges"),
     [
-        pytest.param({}, film(), id="no-mark"),
-        pytest.param({"ETag": 'W/"v1"'}, film(), id="weak-mark"),
-        pytest.param({"ETag": b'"v\xe9"'}, film(), id="mark-that-cannot-be-sent-back"),
-        pytest.param({"ETag": '"v1"'}, film(), id="host-sends-all-of-it"),
+        pytest.param((cut(1000, '"v1"'), rest(1000)), (1000,), id="resumes"),
+        pytest.param((cut(1000, '"v1"'), rest(1000, "9" * 5000)), (1000,), id="absurd-total"),
+        pytest.param((cut(1000, '"v1"'), film()), (1000,), id="host-sends-all-of-it"),
+        pytest.param((cut(1000, '"v1"'), rest(999), film()), (1000, None), id="wrong-part"),
+        pytest.param(
+            (cut(len(FILM), '"v1"'), httpx.Response(416), film()),
+            (len(FILM), None),
+            id="at-its-end",
+        ),
+        pytest.param((cut(1000), film()), (None,), id="no-mark"),
+        pytest.param((cut(1000, 'W/"v1"'), film()), (None,), id="weak-mark"),
+        pytest.param((cut(1000, b'"v\xe9"'), film()), (None,), id="mark-that-cannot-be-sent-back"),
+        pytest.param((short(), film()), (None,), id="short-body"),
+        pytest.param((httpx.Response(404),) * 2 + (film(),), (None, None), id="not-there-yet"),
+        pytest.param((httpx.Response(503), httpx.Response(429), film()), (None, None), id="down"),
     ],
 )
-async def test_an_interrupted_download_restarts_where_it_cannot_resume(
-    tmp_path: Path, headers: dict[str, str | bytes], second: httpx.Response
+async def test_an_interrupted_download_resumes_where_it_can_and_else_restarts(
+    tmp_path: Path, answers: tuple[httpx.Response, ...], ranges: tuple[int | None, ...]
 ) -> None:
-    host = Host(cut(1000, headers), second)
+    host = Host(*answers)
     assert (await host.download(tmp_path / "film.mp4"))[:2] == (HASH, len(FILM))
-
-
-async def test_a_wrong_part_of_a_file_is_not_appended(tmp_path: Path) -> None:
-    host = Host(cut(1000, {"ETag": '"v1"'}), rest(999), film())
-    assert (await host.download(tmp_path / "film.mp4"))[0] == HASH
-    assert "range" not in host.requests[2].headers
-
-
-async def test_an_absurd_total_size_is_ignored(tmp_path: Path) -> None:
-    span = f"bytes 1000-{len(FILM) - 1}/" + "9" * 5000
-    absurd = httpx.Response(206, content=FILM[1000:], headers={"Content-Range": span})
-    host = Host(cut(1000, {"ETag": '"v1"'}), absurd)
-    assert (await host.download(tmp_path / "film.mp4"))[0] == HASH
-
-
-async def test_a_download_that_broke_at_its_very_end_restarts(tmp_path: Path) -> None:
-    whole = cut(len(FILM), {"ETag": '"v1"'})
-    host = Host(whole, httpx.Response(416), film())
-    assert (await host.download(tmp_path / "film.mp4"))[0] == HASH
-    assert "range" not in host.requests[2].headers
-
-
-async def test_a_short_body_is_an_interrupted_download(tmp_path: Path) -> None:
-    short = httpx.Response(200, stream=Whole(FILM[:9]), headers={"Content-Length": "100"})
-    assert (await Host(short, film()).download(tmp_path / "film.mp4"))[0] == HASH
+    for request, start in zip(host.requests[1:], ranges, strict=True):
+        asked = None if start is None else f"bytes={start}-"
+        assert request.headers.get("range") == asked
+        assert (request.headers.get("if-range") == '"v1"') is (start is not None)
 
 
 async def test_a_failed_download_leaves_no_file_and_keeps_the_old_one(tmp_path: Path) -> None:
     destination = tmp_path / "film.mp4"
     destination.write_bytes(b"older")
     with pytest.raises(APIConnectionError, match=r"GET https://cdn\.example/film\.mp4: cut"):
-        await Host(*[cut(1000, {}) for _ in range(5)]).download(destination)
+        await Host(*[cut(1000) for _ in range(5)]).download(destination)
     assert destination.read_bytes() == b"older"
     assert list(tmp_path.iterdir()) == [destination]
 
@@ -212,7 +183,7 @@ async def test_a_failed_download_leaves_no_file_and_keeps_the_old_one(tmp_path: 
     "answer",
     [
         pytest.param(film(), id="told-before"),
-        pytest.param(httpx.Response(200, stream=Whole(FILM)), id="found-out"),
+        pytest.param(httpx.Response(200, stream=Body(FILM, breaks=False)), id="found-out"),
     ],
 )
 async def test_a_file_over_the_limit_is_not_kept(tmp_path: Path, answer: httpx.Response) -> None:
@@ -220,11 +191,6 @@ async def test_a_file_over_the_limit_is_not_kept(tmp_path: Path, answer: httpx.R
         await Host(answer).download(tmp_path / "film.mp4", max_bytes=1000)
     assert list(tmp_path.iterdir()) == []
     assert "s3cret" not in repr(caught.value)
-
-
-async def test_a_result_that_a_host_does_not_have_yet_is_asked_for_again(tmp_path: Path) -> None:
-    host = Host(httpx.Response(404), httpx.Response(404), film())
-    assert (await host.download(tmp_path / "film.mp4"))[0] == HASH
 
 
 async def test_a_result_that_stays_unknown_is_an_error_after_some_pauses(tmp_path: Path) -> None:
@@ -242,22 +208,14 @@ async def test_a_dead_address_is_an_error_without_retries(tmp_path: Path, status
     assert str(caught.value).startswith(f"http_{status}: https://"), "it says whose answer this is"
 
 
-async def test_a_host_that_is_down_is_retried(tmp_path: Path) -> None:
-    host = Host(httpx.Response(503), httpx.Response(429), film())
-    assert (await host.download(tmp_path / "film.mp4"))[0] == HASH
-
-
-async def test_a_destination_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+async def test_a_destination_is_a_path_where_a_file_can_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(UsageError, match=r"file/film\.mp4: cannot be written"):
         await Host(film()).download(tmp_path / "file" / "film.mp4")
-
-
-async def test_a_destination_is_a_path_and_not_a_string(tmp_path: Path) -> None:
-    text: Any = str(tmp_path / "film.mp4")
-    host = Host()
-    with pytest.raises(UsageError, match="is not a path"):
-        await host.download(text)
+    host, text = Host(), cast("Path", str(tmp_path / "film.mp4"))
+    for destination, words in ((text, "is not a path"), (Path(), "is a folder")):
+        with pytest.raises(UsageError, match=words):
+            await host.download(destination)
     assert not host.requests
 
 
@@ -290,39 +248,29 @@ async def test_a_public_host_cannot_lead_into_a_private_network(
     assert len(host.requests) == 1
 
 
-@pytest.mark.parametrize("host", ["10.0.0.1", "169.254.169.254"])
-async def test_a_public_service_cannot_name_a_private_result(tmp_path: Path, host: str) -> None:
+async def test_a_local_service_is_reached_and_nothing_else_that_is_local(tmp_path: Path) -> None:
+    path, local = tmp_path / "film.mp4", "http://127.0.0.1:9000"
+    redirected = Host(moved("http://localhost:9001/f"), film(), base_url=local)
+    await redirected.download(path, f"{local}/results/1")
+    await Host(moved(f"{local}/results/1"), film(), base_url=local).download(path)
     with pytest.raises(RefusedAddressError):
-        await Host(film()).download(tmp_path / "film.mp4", f"http://{host}/film.mp4")
-
-
-async def test_a_local_service_serves_and_redirects_locally(tmp_path: Path) -> None:
-    host = Host(moved("http://localhost:9001/f"), film(), base_url="http://127.0.0.1:9000")
-    await host.download(tmp_path / "film.mp4", "http://127.0.0.1:9000/results/1")
-
-
-async def test_a_public_host_may_redirect_to_a_local_service_only(tmp_path: Path) -> None:
-    base = "http://127.0.0.1:9000"
-    await Host(moved(f"{base}/results/1"), film(), base_url=base).download(tmp_path / "film.mp4")
-    with pytest.raises(RefusedAddressError):
-        await Host(moved("http://127.0.0.1:22/"), base_url=base).download(tmp_path / "film.mp4")
+        await Host(moved("http://127.0.0.1:22/"), base_url=local).download(path)
 
 
 @pytest.mark.parametrize(
     "url",
     [
-        "file:///etc/hosts",
-        "ftp://a/b",
-        "https://me:hunter2@a/b",
-        "http://a:b/",
-        "http://[x",
-        "http://xn--a/",
+        *("http://10.0.0.1/film.mp4", "http://169.254.169.254/film.mp4"),
+        *("file:///etc/hosts", "ftp://a/b", "https://me:hunter2@a/b"),
+        *("http://a:b/", "http://[x", "http://xn--a/"),
     ],
 )
 async def test_other_addresses_are_not_downloaded(tmp_path: Path, url: str) -> None:
+    host = Host(film())
     with pytest.raises(RefusedAddressError) as caught:
-        await Host().download(tmp_path / "film.mp4", url)
+        await host.download(tmp_path / "film.mp4", url)
     assert "hunter2" not in repr(caught.value)
+    assert not host.requests
 
 
 async def test_a_redirect_to_an_invalid_address_is_refused(tmp_path: Path) -> None:
@@ -355,38 +303,18 @@ async def test_a_name_that_resolves_to_a_private_address_at_the_second_look_up_g
     assert not list(tmp_path.iterdir())
 
 
-async def test_a_real_connection_that_dies_is_resumed(tmp_path: Path) -> None:
-    heads: list[str] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        heads.append((await reader.readuntil(b"\r\n\r\n")).decode().lower())
-        size = len(FILM)
-        if len(heads) == 1:
-            writer.write(
-                f'HTTP/1.1 200 OK\r\nETag: "v1"\r\nContent-Length: {size}\r\n\r\n'.encode()
+async def test_a_real_connection_that_dies_is_resumed_without_the_key(tmp_path: Path) -> None:
+    size = len(FILM)
+    whole = http(FILM, 'ETag: "v1"')
+    part = http(FILM[5000:], f"Content-Range: bytes 5000-{size - 1}/{size}", status=206)
+    with saying(whole[: 5000 - size], part) as raw:
+        async with raw.client(KEY) as client:
+            got = await client.with_options(max_retries=1).download(
+                "/film.mp4", tmp_path / "film.mp4", max_bytes=10**6
             )
-            writer.write(FILM[:5000])
-        else:
-            writer.write(
-                f"HTTP/1.1 206 Partial Content\r\nContent-Length: {size - 5000}\r\n"
-                f"Content-Range: bytes 5000-{size - 1}/{size}\r\n\r\n".encode()
-            )
-            writer.write(FILM[5000:])
-        await writer.drain()
-        writer.close()
-        await writer.wait_closed()
-
-    async def sleep(seconds: float) -> None:
-        pass
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with RivyaClient(KEY, base_url, runtime=Runtime(sleep=sleep)) as client:
-            got = await client.download("/film.mp4", tmp_path / "film.mp4", max_bytes=10**6)
-    assert (got.sha256, got.size_bytes) == (HASH, len(FILM))
-    assert "range: bytes=5000-" in heads[1]
-    assert KEY not in "".join(heads)
+    assert (got.sha256, got.size_bytes) == (HASH, size)
+    assert "range: bytes=5000-" in raw.heads[1].lower()
+    assert KEY not in "".join(raw.heads)
 
 
 async def test_a_write_that_a_time_limit_left_behind_spoils_no_later_attempt(

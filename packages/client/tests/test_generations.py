@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-import pickle
 import random
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any, TypeVar
 
 import httpx
 import pytest
@@ -21,96 +20,69 @@ from rivya_client.errors import (
     APIStatusError,
     JobStatusError,
     JobTimeoutError,
-    RivyaError,
-    UsageError,
 )
 from rivya_client.job_durations import KEPT, Expected, JobDurations, Watched, watched
 from rivya_client.retries import LAG_SECONDS, RetryPolicy
 from rivya_client.runtime import Runtime
 from rivya_client.types import Generation
-from support.api_stage import BODY, Stage
-from support.samples import sample
+from support.api_stage import Stage, refused
 
-Look = str | int | Exception
+E = TypeVar("E", bound=APIError)
 
 
-class Job:
+class Job(Stage):
     """A job that shows one status after the other, the last one for ever.
 
     A number among them is an HTTP status, an exception a broken connection.
     """
 
-    def __init__(self, *looks: Look, **fields: object) -> None:
+    def __init__(self, *looks: str | int | Exception, **fields: object) -> None:
+        super().__init__()
         self.looks = list(looks)
         self.fields = fields
-        self.sleeps: list[float] = []
-        self.time = 0.0
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         look = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
         if isinstance(look, Exception):
             raise look
         if isinstance(look, int):
-            return httpx.Response(look, json={"error": {"code": "odd", "message": "No."}})
+            return refused(look, "odd")
         return httpx.Response(200, json={"id": "task_1", "status": look, **self.fields})
 
-    async def sleep(self, seconds: float) -> None:
-        self.sleeps.append(seconds)
-        self.time += seconds
+    async def wait(self, **how: Any) -> Any:
+        return await self.answered(lambda c: c.generations.wait("task_1", **how))
 
-    def client(self, poll_seconds: float = 2.5) -> RivyaClient:
-        return RivyaClient(
-            "rvya_sk_k",
-            "https://rivya.test",
-            poll_seconds=poll_seconds,
-            runtime=Runtime(sleep=self.sleep, clock=lambda: self.time, chance=lambda: 0.0),
-            transport=httpx.MockTransport(self.answer),
-        )
+    async def ends_with(self, kind: type[E], match: str | None = None, **how: Any) -> E:
+        return await self.error(kind, lambda c: c.generations.wait("task_1", **how), match)
 
 
 async def test_wait_reports_each_status_once_and_returns_the_end() -> None:
     job, seen = Job("queued", "queued", "processing", "processing", "succeeded"), list[str]()
-    async with job.client() as client:
-        generation = await client.generations.wait(
-            "task_1", on_change=lambda generation: seen.append(generation.status)
-        )
+    generation = await job.wait(on_change=lambda generation: seen.append(generation.status))
     assert generation.status == "succeeded"
     assert seen == ["queued", "processing", "succeeded"]
 
 
-async def test_wait_returns_a_failed_job() -> None:
-    job = Job("failed", error={"code": "nsfw", "message": "Refused."}, final_credits=0)
-    async with job.client() as client:
-        generation = await client.generations.wait("task_1")
-    assert generation.error is not None
-    assert (generation.error.code, generation.final_credits) == ("nsfw", 0)
-
-
 @pytest.mark.parametrize(
-    ("kind", "first", "longest"), [("image", 2.5, 10), ("video", 10, 20), ("audio", 2.5, 20)]
+    ("about", "first", "longest"),
+    [
+        ({"kind": "image"}, 2.5, 10),
+        ({"kind": "video"}, 10, 20),
+        ({"kind": "audio"}, 2.5, 20),
+        ({"model": "sora-2"}, 10, 20),
+        ({"model": "suno-music"}, 2.5, 20),
+        ({"model": "z-image"}, 2.5, 10),
+        ({"model": "newer"}, 2.5, 10),
+    ],
 )
-async def test_pauses_for_an_unknown_model_grow_up_to_the_longest_of_the_kind(
-    kind: Any, first: float, longest: float
+async def test_pauses_for_an_unknown_model_grow_up_to_the_longest_of_its_kind(
+    about: dict[str, Any], first: float, longest: float
 ) -> None:
     job = Job(*["processing"] * 19, "succeeded")
-    async with job.client() as client:
-        await client.generations.wait("task_1", kind=kind)
+    await job.wait(**about)
     assert job.sleeps[:2] == pytest.approx([first, 2.5])
     assert job.sleeps == [first, *sorted(job.sleeps[1:])]
-    assert job.sleeps[-1] == max(job.sleeps) == longest
-
-
-@pytest.mark.parametrize(
-    ("model", "first", "longest"),
-    [("sora-2", 10, 20), ("suno-music", 2.5, 20), ("z-image", 2.5, 10), ("newer", 2.5, 10)],
-)
-async def test_the_catalogue_says_how_long_jobs_of_a_model_may_take(
-    model: str, first: float, longest: float
-) -> None:
-    job = Job(*["processing"] * 19, "succeeded")
-    async with job.client() as client:
-        await client.generations.wait("task_1", model=model)
-    assert (job.sleeps[0], max(job.sleeps)) == (first, longest)
+    assert job.sleeps[-1] == longest
 
 
 @dataclass
@@ -155,12 +127,11 @@ class Film:
 
 @pytest.mark.parametrize("dated", [True, False], ids=["dated", "not dated"])
 @pytest.mark.parametrize("seconds", [7, 40])
-@pytest.mark.parametrize("seed", sample([12, 13, 14], 3))
 async def test_a_known_job_is_looked_at_four_times_and_loses_a_tenth_of_its_time(
-    seed: int, seconds: float, dated: bool
+    seconds: float, dated: bool
 ) -> None:
-    chance = random.Random(seed)
-    takes = [seconds * chance.uniform(0.8, 1.2) for _ in range(1_000)]
+    chance = random.Random(12)
+    takes = [seconds * chance.uniform(0.8, 1.2) for _ in range(400)]
     jobs = (await Film(takes, dated).watch())[100:]
     looks, lost = sorted(one for one, _ in jobs), sorted(part for _, part in jobs)
     assert looks[len(looks) * 95 // 100] <= 4
@@ -170,134 +141,84 @@ async def test_a_known_job_is_looked_at_four_times_and_loses_a_tenth_of_its_time
     assert lost[-1] < 0.26
 
 
-async def test_a_job_that_is_older_than_usual_is_looked_at_at_once() -> None:
-    job = Job("succeeded")
-    async with job.client() as client:
-        client.durations.note("z-image", 40)
-        await client.generations.wait("task_1", model="z-image", age_seconds=100)
-    assert job.sleeps == [0]
-
-
-async def test_a_job_that_ended_long_before_a_resume_tells_nothing_about_durations() -> None:
-    job = Job("succeeded", model="z-image")
-    found: list[Watched] = []
-    async with job.client() as client:
-        await client.generations.wait("task_1", age_seconds=86_400, on_end=found.append)
-        assert client.durations.usual() == {}
-    assert found == [Watched(1, None, None)]
-
-
-async def test_a_job_that_takes_far_longer_than_usual_is_looked_at_ever_more_seldom() -> None:
-    job = Job(*["processing"] * 12, "succeeded")
-    async with job.client() as client:
+async def test_a_known_job_is_looked_at_by_its_usual_duration() -> None:
+    late, older = Job(*["processing"] * 12, "succeeded"), Job("succeeded")
+    async with late.client() as client:
         client.durations.note("z-image", 8)
         await client.generations.wait("task_1", model="z-image")
-    assert job.sleeps[4:] == sorted(job.sleeps[4:])
-    assert job.sleeps[-1] == 10
+    assert late.sleeps[4:] == sorted(late.sleeps[4:]), "ever more seldom"
+    assert late.sleeps[-1] == 10
+    async with older.client() as client:
+        client.durations.note("z-image", 40)
+        await client.generations.wait("task_1", model="z-image", age_seconds=100)
+    assert older.sleeps == [0]
 
 
-async def test_failed_jobs_tell_nothing_about_durations() -> None:
-    job = Job("failed", model="z-image")
-    async with job.client() as client:
-        await client.generations.wait("task_1")
+@pytest.mark.parametrize(("status", "age"), [("failed", 0), ("succeeded", 86_400)])
+async def test_a_job_that_failed_or_ended_long_before_a_resume_tells_nothing_about_durations(
+    status: str, age: float
+) -> None:
+    found: list[Watched] = []
+    async with Job(status, model="z-image").client() as client:
+        await client.generations.wait("task_1", age_seconds=age, on_end=found.append)
         assert client.durations.usual() == {}
+    assert not age or found == [Watched(1, None, None)]
 
 
 async def test_a_short_first_pause_shortens_all_of_them() -> None:
     job = Job(*["processing"] * 19, "succeeded")
-    async with job.client(poll_seconds=0.05) as client:
-        await client.generations.wait("task_1")
+    await job.answered(lambda c: c.generations.wait("task_1"), poll_seconds=0.05)
     assert max(job.sleeps) == pytest.approx(0.2)
 
 
-async def test_wait_survives_broken_connections_and_5xx() -> None:
-    job = Job("queued", httpx.ReadError(""), 500, 503, 429, "processing", "succeeded")
-    async with job.client() as client:
-        assert (await client.generations.wait("task_1")).status == "succeeded"
-
-
-async def test_each_poll_is_told_with_the_error_that_kept_its_news() -> None:
-    job = Job("queued", httpx.ConnectError("refused"), 503, "succeeded")
+async def test_wait_survives_what_has_no_news_and_tells_each_poll_with_its_error() -> None:
     polls: list[APIError | None] = []
-    async with job.client() as client:
-        await client.generations.wait("task_1", on_poll=polls.append)
+    looks = ("queued", httpx.ConnectError("refused"), 500, 503, 429, "processing", "succeeded")
+    assert (await Job(*looks).wait(on_poll=polls.append)).status == "succeeded"
     assert [one and str(one) for one in polls] == [
         None,
         "GET /api/v1/generations/task_1: no connection: refused (https://rivya.test)",
-        "odd: No. [HTTP 503]",
+        *(f"odd: No. [HTTP {status}] (request req_1)" for status in (500, 503, 429)),
+        None,
         None,
     ]
 
 
-async def test_a_patience_that_is_no_number_is_refused_before_anything_is_bought() -> None:
-    stage, wrong = Stage(), cast("float", "5")
-    async with stage.client() as client:
-        with pytest.raises(UsageError, match="timeout_seconds: '5' is not a number"):
-            await client.generations.create_and_wait(BODY, timeout_seconds=wrong)
-        with pytest.raises(UsageError, match="timeout_seconds: '5' is not a number"):
-            await client.generations.wait("task_1", timeout_seconds=wrong)
-    assert not stage.requests
-
-
 async def test_wait_gives_up_when_the_service_is_silent_for_too_long() -> None:
     job = Job("queued", httpx.ConnectError("refused"))
-    async with job.client() as client:
-        with pytest.raises(APIConnectionError, match="refused"):
-            await client.generations.wait("task_1", retry=RetryPolicy(patience_seconds=60))
+    await job.ends_with(APIConnectionError, "refused", retry=RetryPolicy(patience_seconds=60))
     assert 60 < job.time < 80
 
 
-async def test_a_job_that_a_replica_does_not_know_yet_is_asked_for_again() -> None:
+async def test_a_job_that_a_replica_does_not_know_yet_is_asked_for_again_for_some_seconds() -> None:
     job = Job(404, 404, "succeeded")
-    async with job.client() as client:
-        assert (await client.generations.wait("task_1")).status == "succeeded"
+    assert (await job.wait()).status == "succeeded"
     assert job.sleeps[1:] == [LAG_SECONDS / 4] * 2
-
-
-async def test_a_job_that_stays_unknown_ends_the_wait_after_some_seconds() -> None:
     job = Job("queued", 404)
-    async with job.client() as client:
-        with pytest.raises(APIStatusError):
-            await client.generations.wait("task_1")
+    await job.ends_with(APIStatusError)
     assert sum(job.sleeps[2:]) == LAG_SECONDS
 
 
 @pytest.mark.parametrize("status", [401, 403])
 async def test_a_definite_error_ends_the_wait(status: int) -> None:
     job = Job("queued", status)
-    async with job.client() as client:
-        with pytest.raises(APIStatusError):
-            await client.generations.wait("task_1")
+    await job.ends_with(APIStatusError)
     assert len(job.sleeps) == 2
 
 
-@pytest.mark.parametrize("word", ["canceled", "Cancelled", "expired", "timed-out", "completed"])
-async def test_an_unknown_end_is_a_clear_error(word: str) -> None:
-    job = Job("processing", word, final_credits=4)
-    async with job.client() as client:
-        with pytest.raises(JobStatusError, match=f"unknown status '{word.lower()}', 4 credits"):
-            await client.generations.wait("task_1")
-
-
-async def test_an_unknown_status_does_not_end_the_wait() -> None:
-    job = Job("moderating", "upscaling", "succeeded")
-    async with job.client() as client:
-        assert (await client.generations.wait("task_1")).ended
+async def test_an_unknown_end_is_a_clear_error_and_an_unknown_status_goes_on() -> None:
+    for word in ("canceled", "Cancelled", "expired", "timed-out", "completed"):
+        job = Job("processing", word, final_credits=4)
+        await job.ends_with(JobStatusError, f"unknown status '{word.lower()}', 4 credits")
+    assert (await Job("moderating", "upscaling", "succeeded").wait()).ended
 
 
 async def test_a_timeout_shows_the_last_status_after_one_more_poll() -> None:
     job = Job("processing")
-    async with job.client() as client:
-        with pytest.raises(JobTimeoutError, match="task_1: still 'processing' after 30 s"):
-            await client.generations.wait("task_1", timeout_seconds=30)
+    said = "task_1: still 'processing' after 30 s"
+    await job.ends_with(JobTimeoutError, said, timeout_seconds=30)
     assert job.time == pytest.approx(30)
-
-
-async def test_a_stalled_job_does_not_block_the_caller_forever() -> None:
-    job = Job("processing")
-    async with job.client() as client:
-        with pytest.raises(JobTimeoutError, match="900 s"):
-            await client.generations.wait("task_1")
+    await Job("processing").ends_with(JobTimeoutError, "900 s")
 
 
 async def test_a_wake_event_ends_the_pause() -> None:
@@ -336,23 +257,6 @@ async def test_a_cancelled_wait_leaves_nothing_running() -> None:
         with pytest.raises(asyncio.CancelledError):
             await waiting
         assert asyncio.all_tasks() == {asyncio.current_task()}
-
-
-@pytest.mark.parametrize(
-    "error", [JobTimeoutError("task_1", None, 12.5), JobStatusError("task_1", "canceled", None)]
-)
-def test_job_errors_survive_pickling(error: RivyaError) -> None:
-    again = pickle.loads(pickle.dumps(error))
-    assert (type(again), str(again), again.hint) == (type(error), str(error), error.hint)
-
-
-async def test_an_unknown_kind_is_an_error_before_anything_is_sent() -> None:
-    kind: Any = "film"
-    job = Job("succeeded")
-    async with job.client() as client:
-        with pytest.raises(UsageError, match="'film' is not one of image, video, audio"):
-            await client.generations.wait("task_1", kind=kind)
-    assert not job.sleeps
 
 
 def ended(created: str | None, updated: str | None) -> Generation:
@@ -394,20 +298,16 @@ def test_a_job_that_nobody_waited_for_most_of_its_time_says_nothing_about_its_du
     assert watched(job, 2, 152, 156, woken=False, age=150) == Watched(2, None, None)
 
 
-def test_the_newest_jobs_of_a_model_count() -> None:
+def test_the_newest_jobs_of_a_model_count_and_what_is_no_duration_does_not() -> None:
     durations = JobDurations()
     durations.note_all([("a", 1.0)] * 100 + [("a", 40.0)] * KEPT + [("b", 7.0)])
     assert durations.usual() == {"a": 40, "b": 7}
     assert durations.expected("a") == Expected(40, 40, 40)
     assert durations.expected("c") is None
     assert durations.expected(None) is None
-
-
-@pytest.mark.parametrize("seconds", [0, -1, math.nan, math.inf])
-def test_what_is_not_a_duration_is_left_out(seconds: float) -> None:
-    durations = JobDurations()
-    durations.note("a", seconds)
-    assert durations.usual() == {}
+    for seconds in (0, -1, math.nan, math.inf):
+        durations.note("d", seconds)
+    assert "d" not in durations.usual()
 
 
 @given(

@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import pickle
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
 from pydantic import SecretStr
 
-from rivya_client.errors import RivyaError, UsageError
+from rivya_client.errors import UsageError
 from rivya_client.webhook_signatures import (
     SignatureScheme,
     WebhookError,
@@ -99,19 +98,15 @@ def test_an_event_without_a_job_is_an_event(rest: dict[str, Any]) -> None:
     assert (event.type, event.generation) == ("webhook.test", None)
 
 
-@pytest.mark.parametrize("change", [str.lower, str.upper, str.swapcase])
-def test_the_case_of_headers_does_not_matter(change: Callable[[str], str]) -> None:
-    changed = {change(name): value for name, value in headers().items()}
-    assert verify_webhook(BODY, changed, [SECRET], NOW).id == "evt_1"
-
-
-@pytest.mark.parametrize("secrets", [[SECRET], [OLD, SECRET], [SECRET, OLD], (f" {SECRET}\n",)])
-def test_any_of_several_secrets_may_have_signed(secrets: Sequence[str]) -> None:
-    assert verify_webhook(BODY, headers(), secrets, NOW).id == "evt_1"
-
-
-def test_a_secret_may_be_a_secret_str() -> None:
-    assert verify_webhook(BODY, headers(), [SecretStr(SECRET)], NOW).id == "evt_1"
+def test_the_case_of_headers_does_not_matter_and_any_of_several_secrets_may_have_signed() -> None:
+    for change in (str.lower, str.upper, str.swapcase):
+        changed = {change(name): value for name, value in headers().items()}
+        assert verify_webhook(BODY, changed, [SECRET], NOW).id == "evt_1"
+    several: list[Sequence[str | SecretStr]] = [
+        *([SECRET], [OLD, SECRET], [SECRET, OLD], (f" {SECRET}\n",), [SecretStr(SECRET)])
+    ]
+    for secrets in several:
+        assert verify_webhook(BODY, headers(), secrets, NOW).id == "evt_1"
 
 
 @pytest.mark.parametrize(
@@ -163,15 +158,13 @@ def test_two_timestamps_are_refused() -> None:
         verify_webhook(BODY, {**headers(), "x-rivya-timestamp": "1"}, [SECRET], NOW)
 
 
-@pytest.mark.parametrize("age", [-300, -1, 0, 299, 300])
-def test_deliveries_inside_the_window_pass(age: int) -> None:
-    assert verify_webhook(BODY, headers(timestamp=NOW - age), [SECRET], NOW).id == "evt_1"
-
-
-@pytest.mark.parametrize("age", [-86_400, -301, 301, 10**9])
-def test_deliveries_outside_the_window_are_replays(age: int) -> None:
-    with pytest.raises(WebhookReplayError):
-        verify_webhook(BODY, headers(timestamp=NOW - age), [SECRET], NOW)
+def test_deliveries_outside_the_window_are_replays() -> None:
+    for age in (-300, -1, 0, 299, 300):
+        given = headers(timestamp=NOW - age)
+        assert verify_webhook(BODY, given, [SECRET], NOW).id == "evt_1"
+    for age in (-86_400, -301, 301, 10**9):
+        with pytest.raises(WebhookReplayError):
+            verify_webhook(BODY, headers(timestamp=NOW - age), [SECRET], NOW)
 
 
 def test_the_time_is_that_of_the_machine_unless_it_is_given() -> None:
@@ -240,13 +233,3 @@ def test_any_unsigned_delivery_is_refused_with_a_webhook_error(
     with pytest.raises(WebhookError) as caught:
         verify_webhook(body, given, [SECRET], NOW)
     assert SECRET not in repr(caught.value) + str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "kind", [WebhookHeaderError, WebhookSignatureError, WebhookReplayError, WebhookPayloadError]
-)
-def test_each_error_says_what_to_do_and_survives_pickling(kind: type[WebhookError]) -> None:
-    again = pickle.loads(pickle.dumps(kind("webhook: no")))
-    assert (type(again), str(again)) == (kind, "webhook: no")
-    assert isinstance(again, RivyaError)
-    assert again.hint

@@ -26,7 +26,7 @@ from rivya_flows.flows.execution.local_runner import LocalRunner
 from rivya_flows_mcp.server import server_of
 from rivya_flows_mcp.tools import AgentTools
 from rivya_sandbox.service.startup import Sandbox
-from support.cli_calls import bought, buy_from
+from support.cli_calls import Terminal, bought, buy_from
 
 DOC = Path(__file__).parents[3] / "docs" / "how-to" / "mcp.md"
 COMMAND = ["-m", "rivya_flows_mcp"]  # which calls `rivya-flows mcp`
@@ -135,31 +135,29 @@ async def test_what_a_client_may_not_do_is_a_tool_error(root: Path, sandbox: San
     assert not bought(sandbox)
 
 
-@pytest.mark.prefect
-async def test_a_file_whose_name_is_no_text_does_not_end_the_server(root: Path) -> None:
-    (root / os.fsdecode(b"\xff.yaml")).write_text(LAUNCH)
-    async with client() as server:
-        for _ in range(2):
-            listed = await called(server, "list_specs")
-            assert [one["path"] for one in listed["specs"]] == ["\\udcff.yaml", "specs/launch.yaml"]
-
-
-async def test_a_client_walks_from_a_plan_to_the_receipt(root: Path, sandbox: Sandbox) -> None:
-    async with client() as server:
-        planned = await called(server, "plan", spec="specs/launch.yaml")
-        run = (await called(server, "run", quote=planned["quote"]))["run"]
-        used = await refused(server, "run", quote=planned["quote"])
-        assert f"was used by {run}" in used["message"]
-    # The run lives on without the server that started it.
-    async with here(root) as server:
-        await until(server, run, "suspended")
-        asked = await server.call_tool("status", {"run": run})
-        pictures = [one for one in asked.content if isinstance(one, types.ImageContent)]
-        shown = [Image.open(io.BytesIO(base64.b64decode(one.data))) for one in pictures]
-        assert [one.format for one in shown] == ["JPEG", "JPEG"]
-        await called(server, "answer", run=run, step="hero", choice="neon")
-        await until(server, run, "completed")
-        receipt = await called(server, "receipt", run=run)
+async def test_a_client_walks_from_a_plan_to_the_receipt(
+    root: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, call: Terminal
+) -> None:
+    # One server of Prefect for both executions of the run.
+    monkeypatch.setenv("RIVYA_FLOWS_SERVER_IDLE", "60")
+    try:
+        async with client() as server:
+            planned = await called(server, "plan", spec="specs/launch.yaml")
+            run = (await called(server, "run", quote=planned["quote"]))["run"]
+            used = await refused(server, "run", quote=planned["quote"])
+            assert f"was used by {run}" in used["message"]
+        # The run lives on without the server that started it.
+        async with here(root) as server:
+            await until(server, run, "suspended")
+            asked = await server.call_tool("status", {"run": run})
+            pictures = [one for one in asked.content if isinstance(one, types.ImageContent)]
+            shown = [Image.open(io.BytesIO(base64.b64decode(one.data))) for one in pictures]
+            assert [one.format for one in shown] == ["JPEG", "JPEG"]
+            await called(server, "answer", run=run, step="hero", choice="neon")
+            await until(server, run, "completed")
+            receipt = await called(server, "receipt", run=run)
+    finally:
+        await asyncio.to_thread(call, "down")
     assert receipt["credits"] == {"spent": 2, "saved": 0, "at_most": 2}
     assert Path(receipt["outputs"]["hero"]["path"]).parent == root / "runs" / run
     assert bought(sandbox) == {"z-image": 2}
@@ -171,27 +169,41 @@ async def until(server: Client, run: str, state: str) -> None:
     assert found["state"] == state, found
 
 
+HELLO = {
+    "protocolVersion": "2025-06-18",
+    "capabilities": {},
+    "clientInfo": {"name": "test", "version": "1"},
+}
+
+
 @pytest.mark.parametrize("end", ["stdin", "signal"])
-def test_the_server_ends_with_its_client(root: Path, end: str) -> None:
+def test_the_server_ends_with_its_client_and_not_by_a_file_whose_name_is_no_text(
+    root: Path, end: str
+) -> None:
+    (root / os.fsdecode(b"\xff.yaml")).write_text(LAUNCH)
     server = subprocess.Popen(
         [sys.executable, *COMMAND], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     with server:
         assert server.stdin
         assert server.stdout
-        hello = {
-            "protocolVersion": "2025-06-18",
-            "capabilities": {},
-            "clientInfo": {"name": "test", "version": "1"},
-        }
-        request = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}
-        server.stdin.write(json.dumps(request) + "\n")
-        server.stdin.flush()
-        assert json.loads(server.stdout.readline())["result"]["serverInfo"]["name"] == "rivya-flows"
+        read, write = server.stdout, server.stdin
+
+        def request(method: str, **params: Any) -> Any:
+            asked = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+            write.write(json.dumps(asked) + "\n")
+            write.flush()
+            return json.loads(read.readline())["result"]
+
+        assert request("initialize", **HELLO)["serverInfo"]["name"] == "rivya-flows"
+        write.write('{"jsonrpc": "2.0", "method": "notifications/initialized"}\n')
+        listed = request("tools/call", name="list_specs", arguments={})["structuredContent"]
+        paths = [one["path"] for one in listed["specs"]]
+        assert paths == ["\\udcff.yaml", "specs/launch.yaml"]
         if end == "signal":
             server.send_signal(signal.SIGTERM)
             assert server.wait(240) == 130
         else:
-            server.stdin.close()
+            write.close()
             assert server.wait(240) == 0
-        assert server.stdout.read() == "", "stdout is for the protocol alone"
+        assert read.read() == "", "stdout is for the protocol alone"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rivya_client.catalogue.catalogue import FileLimit
+from rivya_client.catalogue.catalogue import Catalogue, FileLimit
 from rivya_client.catalogue.prices import Price, price
 from rivya_client.catalogue.snapshot import from_wire, shipped
 
@@ -18,6 +18,10 @@ MB = 2**20
 
 def wire_model(**fields: Any) -> dict[str, Any]:
     return {"object": "list", "data": [{"id": "m", "category": "image", **fields}]}
+
+
+def live(wire: dict[str, Any]) -> Catalogue:
+    return from_wire(wire, date="2026-11-25", source="live")
 
 
 def test_snapshot_holds_all_models_of_the_contract() -> None:
@@ -80,53 +84,41 @@ def test_notes_name_only_models_and_parameters_that_exist() -> None:
         assert set(notes[name]) <= set(catalogue.models)
 
 
-def test_unknown_count_of_references_is_none() -> None:
-    rule = shipped().models["qwen-image"].references
-    assert rule is not None
-    assert (rule.kinds, rule.max_files) == (("image",), None)
-
-
-def test_reference_limits_differ_by_kind() -> None:
-    rule = shipped().models["happyhorse-1-0"].references
-    assert rule is not None
-    assert rule.limits["image"].max_bytes == 10 * MB
-    assert rule.limits["video"] == FileLimit(95 * MB, ("video/mp4", "video/quicktime"))
+def test_reference_limits_differ_by_kind_and_an_unknown_count_is_none() -> None:
+    some, several = (shipped().models[name].references for name in ("qwen-image", "happyhorse-1-0"))
+    assert some is not None
+    assert (some.kinds, some.max_files) == (("image",), None)
+    assert several is not None
+    assert several.limits["image"].max_bytes == 10 * MB
+    assert several.limits["video"] == FileLimit(95 * MB, ("video/mp4", "video/quicktime"))
 
 
 def test_chat_models_tell_what_they_can_do() -> None:
-    models = shipped().models
-    gemini, claude = models["gemini-2-5-flash-chat"].chat, models["claude-sonnet-4-6-chat"].chat
-    assert gemini is not None
-    assert gemini.image_attachments
-    assert claude is not None
-    assert not claude.image_attachments
-    assert models["z-image"].chat is None
+    names = ("gemini-2-5-flash-chat", "claude-sonnet-4-6-chat", "z-image")
+    chats = [shipped().models[name].chat for name in names]
+    assert [chat and chat.image_attachments for chat in chats] == [True, False, None]
 
 
 def test_size_bears_a_price_only_where_it_is_a_tier() -> None:
-    models = shipped().models
-    aspect, tier = models["4o-image"].param("size"), models["sora-2-pro"].param("size")
-    assert aspect is not None
-    assert not aspect.bears_price
-    assert tier is not None
-    assert tier.bears_price
+    sizes = [shipped().models[name].param("size") for name in ("4o-image", "sora-2-pro")]
+    assert [size and size.bears_price for size in sizes] == [False, True]
 
 
 def test_unknown_fields_are_ignored_and_missing_ones_tolerated() -> None:
     wire = wire_model(surprise={"a": 1}, params=[{"key": "seed", "colour": "red"}, {"nokey": 1}, 7])
-    model = from_wire(wire, date="2026-11-25", source="live").models["m"]
+    model = live(wire).models["m"]
     assert (model.display_name, model.base_credits, model.references) == ("m", None, None)
     assert [param.key for param in model.params] == ["seed"]
 
 
 @pytest.mark.parametrize("payload", [{}, {"data": None}, {"data": [None, 3, {"id": 4}]}])
 def test_a_payload_without_models_gives_an_empty_catalogue(payload: dict[str, Any]) -> None:
-    assert from_wire(payload, date="2026-11-25", source="live").models == {}
+    assert live(payload).models == {}
 
 
 def test_a_switch_listed_with_its_default_alone_has_both_options() -> None:
     wire = wire_model(params=[{"key": "sound", "type": "select", "default": False, "options": []}])
-    param = from_wire(wire, date="2026-11-25", source="live").models["m"].params[0]
+    param = live(wire).models["m"].params[0]
     assert param.options == ("false", "true")
 
 
@@ -134,7 +126,7 @@ def test_a_switch_listed_with_its_default_alone_has_both_options() -> None:
     "told", [math.nan, math.inf, -math.inf, -1, 10**9 + 1, int("9" * 4000), "7", None, True]
 )
 def test_an_impossible_price_is_unknown(told: Any) -> None:
-    model = from_wire(wire_model(base_credits=told), date="2026-11-25", source="live").models["m"]
+    model = live(wire_model(base_credits=told)).models["m"]
     assert model.base_credits is None
     assert price(model, {}) == Price(0, None, "the service lists no price for this model")
 
@@ -143,16 +135,16 @@ def test_an_impossible_price_is_unknown(told: Any) -> None:
 def test_an_impossible_bound_is_ignored(told: Any) -> None:
     param = {"key": "seed", "type": "number", "min": told, "max": told, "step": told}
     wire = wire_model(params=[param], max_prompt_length=told)
-    model = from_wire(wire, date="2026-11-25", source="live").models["m"]
+    model = live(wire).models["m"]
     assert (model.params[0].min, model.params[0].max, model.params[0].step) == (None, None, None)
     assert model.max_prompt_length is None
 
 
 def test_an_id_that_none_can_be_is_left_out() -> None:
     entries = [{"id": told} for told in ("good", "x" * 513, "a\0b", "a\nb", 7)]
-    assert list(from_wire({"data": entries}, date="2026-11-25", source="live").models) == ["good"]
+    assert list(live({"data": entries}).models) == ["good"]
 
 
 def test_a_fractional_price_is_rounded_up() -> None:
     wire = wire_model(base_credits=1.5)
-    assert from_wire(wire, date="2026-11-25", source="live").models["m"].base_credits == 2
+    assert live(wire).models["m"].base_credits == 2

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,6 +12,7 @@ import pytest
 
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.accounts import SCOPES
+from rivya_sandbox.service.operations import OPERATIONS
 from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox
 from support.sandbox_calls import (
@@ -26,26 +29,10 @@ from support.sandbox_calls import (
 )
 
 ROUTES = [
-    ("GET", "/api/v1/credits", "credits:read"),
-    ("POST", "/api/v1/generations", "generations:create"),
-    ("GET", "/api/v1/generations/task_1", "generations:read"),
-    ("POST", "/api/v1/files", "files:create"),
-    ("GET", "/api/v1/files/file_1", "files:read"),
-    ("POST", "/api/v1/chat/completions", "chat:create"),
-    ("POST", "/api/v1/chat/completions/stream", "chat:create"),
-    ("GET", "/api/v1/chat/sessions", "chat:read"),
-    ("GET", "/api/v1/chat/sessions/session_1", "chat:read"),
-    ("GET", "/api/v1/webhooks", "webhooks:manage"),
-    ("POST", "/api/v1/webhooks", "webhooks:manage"),
-    ("GET", "/api/v1/webhooks/whend_1", "webhooks:manage"),
-    ("PATCH", "/api/v1/webhooks/whend_1", "webhooks:manage"),
-    ("DELETE", "/api/v1/webhooks/whend_1", "webhooks:manage"),
-    ("POST", "/api/v1/webhooks/whend_1/rotate-secret", "webhooks:manage"),
-    ("POST", "/api/v1/webhooks/whend_1/test", "webhooks:manage"),
-    ("GET", "/api/v1/webhooks/whend_1/deliveries", "webhooks:manage"),
-    ("GET", "/api/v1/webhook-events", "webhooks:manage"),
+    (one.method, re.sub(r"{\w+}", "unknown_1", one.path), one.scope)
+    for one in OPERATIONS
+    if one.scope is not None
 ]
-
 OPEN = ["/api/v1/models", "/api/v1/openapi.json"]
 
 
@@ -141,3 +128,21 @@ def test_a_secret_is_shown_once_and_stored_nowhere(sandbox: Sandbox) -> None:
     for path in sandbox.data.rglob("*"):
         if path.is_file():
             assert key["api_key"].encode() not in path.read_bytes()
+
+
+def test_requests_over_the_limit_wait_for_the_next_minute(tmp_path: Path) -> None:
+    now = [120.0]
+    with (
+        running(tmp_path, rate_limit=3, clock=lambda: now[0]) as sandbox,
+        calling(sandbox) as client,
+    ):
+        answers = [client.get("/api/v1/credits") for _ in range(4)]
+        assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+        assert code(answers[3]) == "rate_limited"
+        assert answers[3].headers["Retry-After"] == "60"
+        other = admin.create_key(sandbox.data)["api_key"]
+        with calling(sandbox, other) as second:
+            assert second.get("/api/v1/credits").status_code == 200
+        assert client.get("/api/v1/models").status_code == 200
+        now[0] += 60
+        assert client.get("/api/v1/credits").status_code == 200

@@ -1,10 +1,11 @@
-"""The OpenAPI document: complete and valid."""
+"""The OpenAPI document: complete, valid, and what requests and answers keep to."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 from jsonschema import Draft202012Validator
 
 from rivya_sandbox.service import catalogue as models
@@ -14,9 +15,10 @@ from rivya_sandbox.service.openapi import document
 from rivya_sandbox.service.operations import OPERATIONS
 from rivya_sandbox.service.options import FRIENDLY, HOSTILE
 from rivya_sandbox.service.startup import Sandbox
-from support.sandbox_calls import fetch
+from support.sandbox_calls import ended, fetch, order, png, upload
 
 DOCUMENT = document(models.shipped(), FRIENDLY, "http://127.0.0.1:1")
+
 
 # From the inventory of the contract.
 INVENTORY = """
@@ -92,3 +94,56 @@ def test_every_error_code_is_documented_with_its_status() -> None:
         assert {code: found[code] for code in STATUSES} == {
             code: {status} for code, status in expected.items()
         }
+
+
+def schema(name: str) -> Draft202012Validator:
+    """A validator of one component that can refer to the others."""
+    return Draft202012Validator({"$ref": f"#/components/schemas/{name}", **DOCUMENT})
+
+
+def test_the_requests_of_every_model_are_described() -> None:
+    known = DOCUMENT["components"]["schemas"]["GenerationRequest"]["discriminator"]["mapping"]
+    catalogue = models.shipped().models.values()
+    assert set(known) == {model.id for model in catalogue if model.category != "chat"}
+    request = schema("GenerationRequest")
+    assert request.is_valid({"model": "z-image", "prompt": "x", "params": {"aspect_ratio": "1:1"}})
+    assert request.is_valid({"model": "kling-3-0", "prompt": "x", "params": {"duration": 5}})
+    for wrong in (
+        {"model": "z-image"},
+        {"model": "nope", "prompt": "x"},
+        {"model": "z-image", "prompt": " "},
+        {"model": "z-image", "prompt": "x", "params": {"size": "1:1"}},
+        {"model": "z-image", "prompt": "x", "params": {"aspect_ratio": "5:1"}},
+        {"model": "z-image", "prompt": "x", "files": []},
+    ):
+        assert not request.is_valid(wrong)
+
+
+def test_answers_are_as_documented(sandbox: Sandbox, client: httpx.Client) -> None:
+    hook = client.post("/api/v1/webhooks", json={"url": "https://example.com/"}).json()
+    job = order(client).json()
+    chat = {"model": "gpt-5-2-chat", "message": "Hello"}
+    completion = client.post("/api/v1/chat/completions", json=chat).json()
+    below = f"/api/v1/webhooks/{hook['id']}"
+    answers: list[tuple[str, Any]] = [
+        ("Generation", job),
+        ("Generation", ended(client, job["id"])),
+        ("PublicApiFile", upload(client, png()).json()),
+        ("ChatCompletion", completion),
+        ("WebhookEndpointWithSecret", hook),
+        ("WebhookDelivery", client.post(f"{below}/test").json()),
+    ]
+    gets: list[tuple[str, str]] = [
+        ("ModelList", "/api/v1/models"),
+        ("ChatSessionList", "/api/v1/chat/sessions"),
+        ("ChatSessionWithMessages", f"/api/v1/chat/sessions/{completion['session_id']}"),
+        ("Credits", "/api/v1/credits"),
+        ("WebhookEndpointList", "/api/v1/webhooks"),
+        ("WebhookEndpoint", below),
+        ("WebhookDeliveryList", f"{below}/deliveries"),
+        ("WebhookEventList", "/api/v1/webhook-events"),
+        ("OpenApiDocument", "/api/v1/openapi.json"),
+        ("Error", "/api/v1/files/file_unknown"),
+    ]
+    for name, body in [*answers, *((name, client.get(path).json()) for name, path in gets)]:
+        assert [problem.message for problem in schema(name).iter_errors(body)] == [], name

@@ -13,7 +13,7 @@ from rivya_sandbox.service.startup import Sandbox
 from support.sandbox_calls import Receiver, customer, receiving
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     data = tmp_path_factory.mktemp("webhooks") / "data"
     with running(data, allow_local_webhooks=True) as sandbox:

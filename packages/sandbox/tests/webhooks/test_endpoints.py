@@ -1,15 +1,16 @@
-"""Webhooks of the sandbox: endpoints, signed deliveries, retries, disabling, faults."""
+"""Webhook endpoints: their secrets, their changes, their owners."""
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from rivya_sandbox.service.serve import running
-from support.sandbox_calls import Receiver, calling, code, ended, order
+from rivya_sandbox.service.startup import Sandbox
+from support.sandbox_calls import Receiver, calling, code, customer, ended, order
 from support.webhook_calls import URL, delivered, listen
 
 PUBLIC = "https://hooks.example.com/rivya"
@@ -41,25 +42,23 @@ def test_an_endpoint_shows_its_secret_once(client: httpx.Client) -> None:
     assert [one["id"] for one in listed["data"]] == [other["id"], created["id"]]
 
 
-@pytest.mark.parametrize(
-    ("body", "said"),
-    [
-        ({}, "validation_failed"),
-        ([], "validation_failed"),
-        ({"url": PUBLIC, "secret": "x"}, "validation_failed"),
-        ({"url": PUBLIC, "status": "active"}, "validation_failed"),
-        ({"url": PUBLIC, "name": ""}, "validation_failed"),
-        ({"url": PUBLIC, "name": "x" * 101}, "validation_failed"),
-        ({"url": PUBLIC, "event_types": []}, "validation_failed"),
-        ({"url": PUBLIC, "event_types": ["chat.completed"]}, "validation_failed"),
-        ({"url": PUBLIC, "event_types": [["x"]]}, "validation_failed"),
-        ({"url": 7}, "webhook_url_rejected"),
-        ({"url": "https://10.0.0.1/"}, "webhook_url_rejected"),
-    ],
-)
-def test_wrong_endpoints_are_refused(client: httpx.Client, body: Any, said: str) -> None:
-    answer = client.post(URL, json=body)
-    assert (answer.status_code, code(answer)) == (400, said)
+INVALID: list[dict[str, Any]] = [
+    *({"secret": "x"}, {"status": "active"}, {"name": ""}, {"name": "x" * 101}),
+    *({"event_types": types} for types in ([], ["chat.completed"], [["x"]])),
+]
+WRONG: list[tuple[Any, str]] = [
+    ({}, "validation_failed"),
+    ([], "validation_failed"),
+    *(({"url": PUBLIC, **more}, "validation_failed") for more in INVALID),
+    ({"url": 7}, "webhook_url_rejected"),
+    ({"url": "https://10.0.0.1/"}, "webhook_url_rejected"),
+]
+
+
+def test_wrong_endpoints_are_refused(client: httpx.Client) -> None:
+    for body, said in WRONG:
+        answer = client.post(URL, json=body)
+        assert (answer.status_code, code(answer)) == (400, said), body
     assert client.get(URL).json()["data"] == []
 
 
@@ -108,3 +107,48 @@ def test_an_endpoint_can_be_changed_rotated_and_removed(
     for answer in (client.get(path), client.delete(path), client.get(f"{path}/deliveries")):
         assert (answer.status_code, code(answer)) == (404, "not_found")
     assert client.get(URL).json()["data"] == []
+
+
+def test_another_account_sees_no_endpoint_delivery_or_event(
+    sandbox: Sandbox, client: httpx.Client, receiver: Receiver
+) -> None:
+    endpoint = listen(client, receiver.url)
+    ended(client, order(client).json()["id"])
+    receiver.wait(1)
+    path = f"{URL}/{endpoint['id']}"
+    with customer(sandbox) as (stranger, _):
+        for method, below in [
+            ("GET", ""),
+            ("PATCH", ""),
+            ("DELETE", ""),
+            ("POST", "/rotate-secret"),
+            ("POST", "/test"),
+            ("GET", "/deliveries"),
+        ]:
+            answer = stranger.request(method, path + below, json={})
+            assert (answer.status_code, code(answer)) == (404, "not_found")
+        assert stranger.get(URL).json()["data"] == []
+        assert stranger.get("/api/v1/webhook-events").json()["data"] == []
+        listen(stranger, receiver.url)
+    ended(client, order(client).json()["id"])
+    assert {one.headers["x-rivya-delivery-id"] for one in receiver.wait(2)} == {
+        one["id"] for one in delivered(client, endpoint, 2)
+    }
+
+
+def test_the_data_folder_contains_no_key_and_no_webhook_secret(
+    sandbox: Sandbox, client: httpx.Client, receiver: Receiver
+) -> None:
+    endpoint = listen(client, receiver.url)
+    rotated = client.post(f"{URL}/{endpoint['id']}/rotate-secret").json()
+    client.post(f"{URL}/{endpoint['id']}/test")
+    receiver.wait(1)
+    secrets = [endpoint["signing_secret"], rotated["signing_secret"], sandbox.api_key]
+    own = sandbox.data / "secret.key"
+    assert stat.S_IMODE(own.stat().st_mode) == 0o600
+    secrets.append(own.read_text())
+    for path in sandbox.data.rglob("*"):
+        if path.is_file() and path != own:
+            content = path.read_bytes()
+            for secret in secrets:
+                assert secret.removeprefix("whsec_").encode() not in content

@@ -1,4 +1,4 @@
-"""Events and their deliveries."""
+"""Events and their deliveries: signed, tried again, across a restart."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rivya_sandbox.service.options import FRIENDLY
 from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox
 from rivya_sandbox.webhooks import endpoints, events as webhook_events
-from support.sandbox_calls import Receiver, calling, code, ended, order
+from support.sandbox_calls import Receiver, calling, code, ended, order, until
 from support.webhook_calls import URL, delivered, deliveries, listen
 
 PUBLIC = "https://hooks.example.com/rivya"
@@ -191,3 +191,19 @@ def test_an_event_of_a_hostile_service_has_the_generation_in_another_field(
         (received,) = receiver.wait(1)
     assert received.event["generation"]["id"] == job
     assert received.event["schema_revision"] == 7
+
+
+def test_deliveries_of_a_stopped_server_are_sent_by_the_next(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    late = "faults: [{on: webhook, do: delay, seconds: 3600, times: 1}]"
+    options: dict[str, Any] = {"allow_local_webhooks": True}
+    with running(tmp_path, faults=late, **options) as sandbox, calling(sandbox) as client:
+        endpoint = listen(client, receiver.url)
+        job = ended(client, order(client).json()["id"])
+        until(lambda: admin.list_faults(tmp_path)[0]["used"] or None)
+    assert receiver.received == []
+    with running(tmp_path, **options):
+        (received,) = receiver.wait(1)
+    assert received.event["data"]["id"] == job["id"]
+    assert received.is_signed_with(endpoint["signing_secret"])

@@ -1,9 +1,12 @@
-"""Fast arithmetic on fields agrees with plain NumPy."""
+"""Fast arithmetic on fields, sampling and PNG files agree with plain NumPy and Pillow."""
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from rivya_sandbox.renderers.colour import grey, mix, scaled, strongest, tinted
 from rivya_sandbox.renderers.field import (
@@ -16,6 +19,8 @@ from rivya_sandbox.renderers.field import (
     resize,
     soften,
 )
+from rivya_sandbox.renderers.png import png
+from rivya_sandbox.renderers.warp import Lines, look, paired
 
 rng = np.random.default_rng(1)
 LARGE = 400, 360  # enough for `mix` to work by bands
@@ -66,3 +71,31 @@ def test_a_wide_blur_works_on_a_reduced_grid_and_keeps_the_mean() -> None:
     assert small.shape == (40, 36, 3)
     assert blur(LIGHT, 17).shape == LIGHT.shape
     assert small.mean() == pytest.approx(LIGHT.mean(), rel=0.01)
+
+
+def test_sampling_is_bilinear_up_to_the_last_pixel() -> None:
+    source = np.array([[0, 200, 40], [100, 255, 60]], np.uint8)
+    x, y = np.array([[0.0, 0.5, 2.0]]), np.array([[0.0], [0.25], [1.0]])
+    seen = np.empty((3, 3), np.uint8)
+    lines = Lines(x, y, np.array([[0.5, 0.0, 0.0]]), np.zeros((3, 1)))
+    near = np.zeros((3, 3))
+    look([(paired(source), seen)], lines, near)
+    assert seen.tolist() == [[0, 100, 40], [25, 119, 45], [100, 178, 60]]
+    near[:, 0] = 1  # the first column looks half a pixel further to the right
+    look([(paired(source), seen)], lines, near)
+    assert seen[:, 0].tolist() == [100, 119, 178]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (63, 64), (65, 129), (300, 7)])
+def test_pillow_reads_the_same_pixels(size: tuple[int, int]) -> None:
+    height, width = size
+    pixels = np.random.default_rng(3).integers(0, 256, (height, width, 3), np.uint8)
+    with Image.open(io.BytesIO(png(pixels, "tests"))) as read:
+        assert (read.format, read.mode, read.size) == ("PNG", "RGB", (width, height))
+        assert read.info["Software"] == "tests"
+        assert np.array_equal(np.asarray(read), pixels)
+
+
+def test_equal_pixels_give_equal_bytes() -> None:
+    pixels = np.tile(np.arange(256, dtype=np.uint8)[:, None, None], (1, 64, 3))
+    assert png(pixels, "tests") == png(pixels.copy(), "tests")
