@@ -350,13 +350,13 @@ def test_a_deadline_with_nothing_good_enough_buys_the_candidates_again() -> None
     assert (run.ended[-1], hero(run).picked) == ("completed", ("neon",))
 
 
-@settings(max_examples=examples(50))
+@settings(max_examples=examples(40))
 @given(
     seed=st.integers(0, 10**6),
     crashes=st.lists(st.integers(0, 80), max_size=5),
     how=st.sampled_from(["judge", "judge, on_none: regenerate", "human, none: {rounds: 2}"]),
     rambling=st.sampled_from([0.0, 0.5]),
-    count=st.integers(1, 20),
+    count=st.integers(1, 12),
 )
 def test_no_order_and_no_crash_buys_a_judge_twice(
     seed: int, crashes: list[int], how: str, rambling: float, count: int

@@ -148,7 +148,7 @@ def test_a_run_that_pauses_asks_before_it_buys_what_is_left(limit: str, answer: 
 @pytest.mark.parametrize("limit", ["budget", "pool", "wallet"])
 def test_what_just_covers_a_run_buys_it_in_any_order(limit: str) -> None:
     needed = total(4, 2)
-    for seed in range(1 if limit == "budget" else 20):
+    for seed in range(1 if limit == "budget" else 8):
         limits: dict[str, Any] = {} if limit == "budget" else {limit: needed}
         text = spec(needed if limit == "budget" else 9_999)
         run = played(text, Scripted(places=places(4, 2), **limits), random.Random(seed))
@@ -214,6 +214,8 @@ def test_a_list_that_becomes_known_as_a_pool_is_asked_for_another_is_asked_for_t
         if after and after[0].rest is not None:  # asked for before the second list was known
             seen += 1
             assert (run.state.ended, len(after)) == ("failed", 1), seed
+        if seen == 4:
+            break
     assert seen
 
 
@@ -249,7 +251,7 @@ def test_a_purchase_that_fails_before_its_intent_holds_nothing() -> None:
 _MOOD = "steps.idea.json.mood"
 
 
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", range(2))
 def test_no_run_is_stopped_that_would_complete_and_none_that_cannot_buys_on(
     part: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
