@@ -40,7 +40,7 @@ def short(spent: int) -> RowResult:
 
 
 ACME = frozenset({"acme"})
-OPEN = {"most": None, "least": 5}
+OPEN: dict[str, Any] = {"most": None, "least": 5}
 Step = dict[int, int | None] | tuple[int, int | RowResult]
 """The caps of the rows that start now, by number; or a row that ends, with what it spent."""
 

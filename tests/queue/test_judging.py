@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,8 +12,7 @@ from hypothesis import given, settings, strategies as st
 
 from rivya_flows.questions.open_questions import answerable, question_asked
 from rivya_flows.queue.events import AnswerGiven, Event, PurchaseIntended, PurchaseRefused
-from rivya_flows.queue.items import ItemState, Phase, Score, next_round
-from rivya_flows.steps.request import ItemRequest
+from rivya_flows.queue.items import Phase, Score, next_round
 from support.judged_picks import Judging, chats, hero, judged, judged_spec
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen, played, score_of
 from support.samples import examples
@@ -309,14 +307,6 @@ def test_the_next_round_keeps_what_was_bought_and_what_people_said() -> None:
     assert (later.request, later.scores, later.picked, later.judge_error) == (None, (), None, None)
     assert later.purchases == item.purchases
     assert next_round(later, "").notes == ("warmer", "")
-
-
-def test_a_pick_waits_for_nobody_while_its_judge_is_to_be_asked() -> None:
-    arguments: Any = {"mode": "human", "from": []}
-    request = ItemRequest("pick", arguments, "m", decides="person")
-    item = ItemState("", {}, requests=(replace(request, chats=((0,),)),))
-    assert not item.waits_for_person
-    assert item._replace(requests=(request,)).waits_for_person
 
 
 def test_candidates_below_least_are_bought_again_and_judged_again() -> None:

@@ -12,7 +12,7 @@ from rivya_flows.queue.actions import Buy
 from rivya_flows.queue.events import ItemCompleted, PurchaseIntended, RunEnded, dump, parse
 from rivya_flows.queue.queue import has_failed, replay
 from rivya_flows.queue.scope import step_fields
-from support.campaigns import SET_OF, a_set, campaign
+from support.campaigns import SET_OF, campaign
 from support.counted_calls import within
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen, played
 from support.samples import examples
@@ -89,15 +89,6 @@ def test_an_item_of_a_following_step_starts_before_its_siblings_are_done() -> No
     [film] = [event for event in run.events(ItemCompleted) if event.step == "films"]
     assert run.item("stills", film.key).phase == "completed"
     assert run.phases("stills").count("completed") < 4
-
-
-def test_a_refused_purchase_is_closed_and_the_next_one_has_another_key() -> None:
-    run = a_set(1, 9)
-    run.service.refusing = 1.0
-    run.execute()
-    run.service.refusing = 0.0
-    assert run.execute().ended == ["failed", "completed"]
-    assert len({intent.idempotency_key for intent in run.events(PurchaseIntended)}) == 2
 
 
 def test_equal_prompts_are_as_many_pictures() -> None:

@@ -7,25 +7,7 @@ import json
 from rivya_flows.queue.actions import Buy, Work
 from rivya_flows.queue.events import Event, ItemFailed
 from rivya_flows.queue.items import Phase
-from support.campaigns import a_set
 from support.naive_service import NaiveService, Rehearsal, frozen, played
-
-
-def test_a_new_cap_lets_a_resume_buy_what_was_over_budget() -> None:
-    run = a_set(4, 2).execute().execute(budget=10)
-    assert run.ended == ["failed", "completed"]
-    assert len(run.service.charges) == 4
-
-
-def test_a_failed_job_is_bought_anew_only_when_a_resume_says_so() -> None:
-    run = a_set(1, 9)
-    run.service.failing = 1.0
-    assert len(run.execute().execute().service.charges) == 1
-    run.service.failing = 0.0
-    run.execute(regenerate=("stills",))
-    assert run.ended == ["failed", "failed", "completed"]
-    assert len(run.service.charges) == 2
-
 
 FRAMES = """
 version: 1

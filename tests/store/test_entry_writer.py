@@ -200,7 +200,7 @@ def test_a_group_whose_commit_is_not_answered_is_written_once(
                     driver.commit()
                 driver.pgconn.finish()
 
-        events = [balance(1), intent(1), intent(2)]
+        events: list[Event] = [balance(1), intent(1), intent(2)]
         written = writing.grouped(fence, *events)
         assert [outcome(one) for one in written] == [[one] for one in events]
         assert told(writing.journal)[1:] == [balance(0), *events]

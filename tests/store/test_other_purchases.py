@@ -22,13 +22,11 @@ def test_other_runs_count_from_the_first_balance_on_with_what_their_jobs_cost_at
     sqlite: Journal,
 ) -> None:
     other = begun(sqlite, "other")
-    for event in (intent(1), accepted(1, 10), accepted(2, 5)):
-        sqlite.append("other", event, other)
+    sqlite.submit("other", (intent(1), accepted(1, 10), accepted(2, 5)), other).result(60)
     mine = begun(sqlite, "mine")
     sqlite.append("mine", balance(100), mine)
     sqlite.append("mine", accepted(1, 50), mine)
-    for event in (ended(1, 0), accepted(3, 4), answered(4, 2)):
-        sqlite.append("other", event, other)
+    sqlite.submit("other", (ended(1, 0), accepted(3, 4), answered(4, 2)), other).result(60)
     begun(sqlite, "elsewhere", service="https://rivya.ai")
     # The job of 10 credits gave them back; that of 5 had been paid before.
     assert others(sqlite) == (OtherRun(run_id="other", name="small", credits=-10 + 4 + 2),)
@@ -41,8 +39,8 @@ def test_purchases_of_other_runs_without_a_response_may_have_been_charged(sqlite
     sqlite.append("mine", balance(100), mine)
     away = PurchaseRefused(**of(2), code="connection", message="no connection", status=None)
     cut = PurchaseUnanswered(**of(3), reason="cut")
-    for event in (*map(intent, (1, 2, 3, 4)), accepted(1, 7), away, cut):
-        sqlite.append("other", event, other)
+    intents = map(intent, (1, 2, 3, 4))
+    sqlite.submit("other", (*intents, accepted(1, 7), away, cut), other).result(60)
     [found] = others(sqlite)
     assert (found.credits, found.held, found.most) == (7, 2, 9)
 
