@@ -21,7 +21,7 @@ from support.engine_runs import Bomb, Studio, studio_at
 
 
 @pytest.fixture
-def studio(sandbox: Sandbox, tmp_path: Path) -> Studio:
+def studio(sandbox: Sandbox, tmp_path: Path, small_pictures: None) -> Studio:
     return studio_at(tmp_path / "studio", sandbox.base_url, sandbox.api_key)
 
 
@@ -57,43 +57,25 @@ def test_nothing_starts_when_the_inputs_of_any_row_are_wrong(
     assert bought(sandbox) == {}
 
 
-def of_rows(*prices: tuple[int, int | None], budget: int | None = None) -> Batch:
-    rows = [
-        Row(f"run-{n}", f"row {n}", least=price[0], most=price[1])
-        for n, price in enumerate(prices, 1)
-    ]
-    return Batch(tuple(rows), budget)
-
-
 @pytest.mark.parametrize(
     ("prices", "budget", "told"),
     [
-        pytest.param(
-            [(6, 8)] * 14,
-            60,
-            "84–112 credits; the budget is 60: about 7 of 14 rows will run",
-            id="a range",
-        ),
-        pytest.param(
-            [(5, 5), (9, 9), (1, 1)],
-            7,
-            "15 credits; the budget is 7: about 2 of 3 rows will run",
-            id="a smaller row behind one that does not fit",
-        ),
-        pytest.param(
-            [(5, None), (5, 8)],
-            9,
-            "from 10 credits; the budget is 9: about 1 of 2 rows will run",
-            id="without an upper bound",
-        ),
-        pytest.param([(6, 8)] * 2, 16, None, id="enough"),
-        pytest.param([(6, 8)] * 2, None, None, id="no budget"),
+        ([(6, 8)] * 14, 60, "84–112 credits; the budget is 60: about 7 of 14 rows will run"),
+        ([(5, 5), (9, 9), (1, 1)], 7, "15 credits; the budget is 7: about 2 of 3 rows will run"),
+        ([(5, None), (5, 8)], 9, "from 10 credits; the budget is 9: about 1 of 2 rows will run"),
+        ([(6, 8)] * 2, 16, None),
+        ([(6, 8)] * 2, None, None),
     ],
-)
+    ids=["a range", "a smaller row behind one that does not fit", "without an upper bound", "enough", "no budget"],
+)  # fmt: skip
 def test_a_budget_that_the_rows_may_pass_is_told_with_how_many_it_covers(
     prices: list[tuple[int, int | None]], budget: int | None, told: str | None
 ) -> None:
-    lines = [*shortages(of_rows(*prices, budget=budget))]
+    rows = [
+        Row(f"run-{n}", f"row {n}", least=least, most=most)
+        for n, (least, most) in enumerate(prices)
+    ]
+    lines = [*shortages(Batch(tuple(rows), budget))]
     assert lines == ([] if told is None else [f"the rows need {told}"])
 
 
@@ -102,11 +84,8 @@ def test_a_row_that_the_spec_s_own_budget_refuses_needs_no_credits_of_the_wallet
     dear = Row("run-2", "row 2", least=9, most=9, spec_cap=5)
     assert refusal(Batch((cheap, dear), None, balance=2)) is None
     assert Batch((cheap, dear), 1).least_budget == 2
-
-
-def test_what_a_row_spends_in_the_batch_does_not_take_it_from_the_least_budget() -> None:
     failed = Row("run-1", "row 1", least=9, most=9, spec_cap=12, status="failed", spent=6)
-    assert Batch((failed,), 6).least_budget == 9
+    assert Batch((failed,), 6).least_budget == 9, "what it spent is not taken from it"
 
 
 def test_a_budget_that_covers_no_row_is_refused_before_anything(

@@ -21,6 +21,11 @@ def batch(*rows: Row, budget: int | None = None, parallel: int = 1) -> Batch:
     return Batch(rows, budget, parallel)
 
 
+def pooled(*rows: Row, parallel: int = 1, **left: int) -> Batch:
+    pools = [PoolTotal(name=name, credits=credits, spent=0) for name, credits in left.items()]
+    return Batch(rows, None, parallel, pools=pools)
+
+
 def caps(batch: Batch) -> dict[int, int | None]:
     """The caps of the rows that start now, by number."""
     return {int(start.name.split()[1]): start.cap for start in batch.start_rows()}
@@ -30,153 +35,93 @@ def done(spent: int, *codes: str, status: Any = "completed") -> RowResult:
     return RowResult(status, spent, frozenset(codes))
 
 
-def test_as_many_rows_start_as_may_run_at_once_in_order() -> None:
-    now = batch(row(1), row(2), row(3), parallel=2)
-    assert caps(now) == {1: None, 2: None}
-    assert caps(now) == {}
-    now.settle("run-1", done(10))
-    assert caps(now) == {3: None}
+def short(spent: int) -> RowResult:
+    return done(spent, "over_budget", status="failed")
 
 
-def pooled(*rows: Row, parallel: int = 1, **left: int) -> Batch:
-    pools = [PoolTotal(name=name, credits=credits, spent=0) for name, credits in left.items()]
-    return Batch(rows, None, parallel, pools=pools)
+ACME = frozenset({"acme"})
+OPEN: dict[str, Any] = {"most": None, "least": 5}
+Step = dict[int, int | None] | tuple[int, int | RowResult]
+"""The caps of the rows that start now, by number; or a row that ends, with what it spent."""
+
+STORIES: dict[str, tuple[Batch, list[Step], str]] = {
+    "as many rows start as may run at once, in order": (
+        batch(row(1), row(2), row(3), parallel=2),
+        [{1: None, 2: None}, {}, (1, 10), {3: None}, (2, 1), (3, 1)], "completed"),
+    "one after the other, each gets all that is left": (
+        batch(row(1), row(2), budget=100), [{1: 100}, (1, 10), {2: 90}, (2, 1)], "completed"),
+    "rows at once share the budget": (
+        batch(*map(row, range(4)), budget=100, parallel=2), [{0: 50, 1: 50}], "running"),
+    "as far as it covers the least of each": (
+        batch(*map(row, range(4)), budget=35, parallel=4), [{0: 10, 1: 10, 2: 10}], "running"),
+    "near the cap a row waits for what others may give back": (
+        batch(row(1, 5, 20), row(2, 5, 20), budget=30, parallel=2), [{1: 20}, (1, 6), {2: 24}], "running"),
+    "the last row starts with less than it may need": (batch(row(1, 5, 20), budget=8), [{1: 8}], "running"),
+    "but not with less than it must": (
+        batch(row(1, 9, 20), budget=8), [{}], "needs at least 9 credits; 8 of 8 budget credits left"),
+    "a row that does not fit lets cheaper ones by": (
+        batch(row(1, 8, 8), row(2, 50, 50), row(3, 2, 2), budget=12, parallel=2), [{1: 8, 3: 4}], "running"),
+    "of rows with an open price one runs first and tells it": (
+        batch(*(row(n, **OPEN) for n in range(5)), budget=100, parallel=3), [{0: 100}, (0, 30), {1: 30, 2: 30}], "running"),
+    "a row that had too little gets all that is left once": (
+        batch(row(0, **OPEN), row(1, **OPEN), budget=100, parallel=2),
+        [{0: 100}, (0, 20), {1: 80}, (1, short(80)), {}], "over_budget"),
+    "a row that had too little tries again when others gave back": (
+        batch(row(1, 5, 10), row(2, 5, 10), budget=20, parallel=2),
+        [{1: 10, 2: 10}, (1, short(10)), {}, (2, 5), {1: 15}, (1, 14), {}], "completed"),
+    "a row whose lack of budget was allowed keeps its end": (
+        batch(row(1), budget=10), [{1: 10}, (1, done(9, "over_budget")), {}], "completed"),
+    "a resumed row keeps what it has spent and needs only the rest": (
+        batch(row(1, 0, 0, status="completed", spent=40), row(2, spent=25), budget=80), [{2: 40}], "running"),
+    "the spec's own budget holds for each row": (
+        batch(row(1, spec_cap=15), row(2, 20, 20, spec_cap=15), budget=100, parallel=2), [{1: 15}, (1, 1)],
+        "needs at least 20 credits; the spec's budget is 15"),
+    "without a budget the cap of an earlier batch is lifted": (
+        batch(row(1, recap=True), row(2, recap=True, spec_cap=50), row(3), parallel=3), [{1: NO_CAP, 2: 50, 3: None}], "running"),
+    "without a budget a row that lacked credits is not begun again": (
+        batch(row(1, recap=True, spec_cap=50)), [{1: 50}, (1, short(50)), {}], "over_budget"),
+    "rows that cost nothing run also when nothing is left": (
+        batch(row(1, 0, 0, status="completed", spent=30), row(2, 0, 0), row(3, 0, 0), budget=30, parallel=2),
+        [{2: 0, 3: 0}], "running"),
+    "a row that fails leaves the others alone": (
+        batch(row(1), row(2)), [{1: None}, (1, done(3, "job_failed", status="failed")), {2: None}, (2, 10)], "failed"),
+    "a row that a pool does not cover is refused and others run": (
+        pooled(row(1, pools=ACME), row(2, 20, 20, pools=ACME), row(3, pools=frozenset()), row(4, pools=ACME), acme=25, parallel=4),
+        [{1: None, 3: None, 4: None}, {}, (1, 4), (4, 10), (3, 10), {}],
+        "needs at least 20 credits; the pool acme has 11 left"),
+    "a pool holds for an open price what an earlier row has cost": (
+        pooled(*(row(n, **OPEN, pools=ACME) for n in range(3)), acme=50, parallel=2),
+        [{0: None, 1: None}, (0, 30), {}, (1, 10), {2: None}], "running"),
+}  # fmt: skip
+"""Rows, what happens, and how it ends: the outcome, or the reason why a row is over a budget."""
 
 
-def test_a_row_that_a_pool_does_not_cover_is_refused_and_others_run() -> None:
-    acme, rest = frozenset({"acme"}), frozenset[str]()
-    rows = (row(1, pools=acme), row(2, 20, 20, pools=acme), row(3, pools=rest), row(4, pools=acme))
-    now = pooled(*rows, acme=25, parallel=4)
-    assert caps(now) == {1: None, 3: None, 4: None}
-    assert now.rows[1].status == "waiting", "what runs may cost less"
-    now.settle("run-1", done(4))
-    now.settle("run-4", done(10))
-    now.settle("run-3", done(10))
-    assert caps(now) == {}
-    assert now.rows[1].reason == "needs at least 20 credits; the pool acme has 11 left"
-    assert now.outcome == "over_budget"
+@pytest.mark.parametrize("story", STORIES)
+def test_each_row_starts_with_what_the_budget_and_the_others_leave_it(story: str) -> None:
+    now, steps, end = STORIES[story]
+    for step in steps:
+        if isinstance(step, dict):
+            assert caps(now) == step
+        else:
+            number, result = step
+            now.settle(f"run-{number}", done(result) if isinstance(result, int) else result)
+    if end == "running":
+        assert now.running
+        return
+    assert not now.running
+    reasons = [one.reason for one in now.rows if one.status == "over_budget"]
+    assert (now.outcome, reasons) == (("over_budget", [end]) if " " in end else (end, []))
 
 
-def test_a_pool_counts_only_what_is_spent_from_now_on() -> None:
-    now = pooled(row(1, 4, 4, spent=30, before=30, pools=frozenset({"acme"})), acme=5)
+def test_what_is_left_is_counted_with_what_runs_may_spend_and_of_a_pool_from_now_on() -> None:
+    now = batch(row(1, 0, 0, status="completed", spent=40), row(2, spent=25), budget=80)
+    now.start_rows()
+    assert now.left(BUDGET) == 0
+    now = pooled(row(1, 4, 4, spent=30, before=30, pools=ACME), acme=5)
     assert caps(now) == {1: None}
     assert now.left("acme") == 1
     now.settle("run-1", done(33))
     assert now.left("acme") == 2
-
-
-def test_a_pool_holds_for_an_open_price_what_an_earlier_row_has_cost() -> None:
-    acme = frozenset({"acme"})
-    now = pooled(*(row(n, 5, None, pools=acme) for n in range(3)), acme=50, parallel=2)
-    assert caps(now) == {0: None, 1: None}
-    now.settle("run-0", done(30))
-    assert caps(now) == {}, "15 are left, and one may cost 30"
-    now.settle("run-1", done(10))
-    assert caps(now) == {2: None}
-
-
-def test_one_after_the_other_each_gets_all_that_is_left() -> None:
-    now = batch(row(1), row(2), budget=100)
-    assert caps(now) == {1: 100}
-    now.settle("run-1", done(10))
-    assert caps(now) == {2: 90}
-
-
-def test_rows_at_once_share_the_budget() -> None:
-    assert caps(batch(*map(row, range(4)), budget=100, parallel=2)) == {0: 50, 1: 50}
-    assert caps(batch(*map(row, range(4)), budget=35, parallel=4)) == {0: 10, 1: 10, 2: 10}
-
-
-def test_near_the_cap_a_row_waits_for_what_others_may_give_back() -> None:
-    now = batch(row(1, least=5, most=20), row(2, least=5, most=20), budget=30, parallel=2)
-    assert caps(now) == {1: 20}
-    now.settle("run-1", done(6))
-    assert caps(now) == {2: 24}
-
-
-def test_the_last_row_starts_with_less_than_it_may_need_but_not_than_it_must() -> None:
-    assert caps(batch(row(1, least=5, most=20), budget=8)) == {1: 8}
-    now = batch(row(1, least=9, most=20), budget=8)
-    assert caps(now) == {}
-    [refused] = now.rows
-    assert (refused.status, refused.reason) == (
-        "over_budget",
-        "needs at least 9 credits; 8 of 8 budget credits left",
-    )
-    assert now.outcome == "over_budget"
-
-
-def test_a_row_that_does_not_fit_lets_cheaper_ones_by() -> None:
-    rows = (row(1, 8, 8), row(2, 50, 50), row(3, 2, 2))
-    assert caps(batch(*rows, budget=12, parallel=2)) == {1: 8, 3: 4}
-
-
-def test_of_rows_with_an_open_price_one_runs_first_and_tells_it() -> None:
-    now = batch(*(row(n, least=5, most=None) for n in range(5)), budget=100, parallel=3)
-    assert caps(now) == {0: 100}
-    now.settle("run-0", done(30))
-    assert caps(now) == {1: 30, 2: 30}
-
-
-def test_a_row_that_had_too_little_gets_all_that_is_left_once() -> None:
-    now = batch(*(row(n, least=5, most=None) for n in range(2)), budget=100, parallel=2)
-    now.start_rows()
-    now.settle("run-0", done(20))
-    assert caps(now) == {1: 80}
-    now.settle("run-1", done(80, "over_budget", status="failed"))
-    assert caps(now) == {}
-    assert [one.status for one in now.rows] == ["completed", "failed"]
-    assert now.outcome == "over_budget"
-
-
-def test_a_row_that_had_too_little_tries_again_when_others_gave_back() -> None:
-    now = batch(row(1, 5, 10), row(2, 5, 10), budget=20, parallel=2)
-    assert caps(now) == {1: 10, 2: 10}
-    now.settle("run-1", done(10, "over_budget", status="failed"))
-    assert caps(now) == {}
-    now.settle("run-2", done(5))
-    assert caps(now) == {1: 15}
-    now.settle("run-1", done(14))
-    assert (caps(now), now.spent, now.outcome) == ({}, 19, "completed")
-
-
-def test_a_row_whose_lack_of_budget_was_allowed_keeps_its_end() -> None:
-    now = batch(row(1), budget=10)
-    now.start_rows()
-    now.settle("run-1", done(9, "over_budget"))
-    assert caps(now) == {}
-    assert ([one.status for one in now.rows], now.outcome) == (["completed"], "completed")
-
-
-def test_a_resumed_row_keeps_what_it_has_spent_and_needs_only_the_rest() -> None:
-    now = batch(row(1, 0, 0, status="completed", spent=40), row(2, spent=25), budget=80)
-    assert caps(now) == {2: 40}
-    assert now.left(BUDGET) == 0
-
-
-def test_the_spec_s_own_budget_holds_for_each_row() -> None:
-    now = batch(row(1, spec_cap=15), row(2, 20, 20, spec_cap=15), budget=100, parallel=2)
-    assert caps(now) == {1: 15}
-    assert now.rows[1].reason == "needs at least 20 credits; the spec's budget is 15"
-
-
-def test_without_a_budget_the_cap_of_an_earlier_batch_is_lifted() -> None:
-    rows = (row(1, recap=True), row(2, recap=True, spec_cap=50), row(3))
-    assert caps(batch(*rows, parallel=3)) == {1: NO_CAP, 2: 50, 3: None}
-
-
-def test_without_a_budget_a_row_that_lacked_credits_is_not_begun_again() -> None:
-    now = batch(row(1, recap=True, spec_cap=50))
-    assert caps(now) == {1: 50}
-    now.settle("run-1", done(50, "over_budget", status="failed"))
-    assert caps(now) == {}
-    assert [one.status for one in now.rows] == ["failed"]
-    assert now.outcome == "over_budget"
-
-
-def test_rows_that_cost_nothing_run_also_when_nothing_is_left() -> None:
-    rows = (row(1, 0, 0, status="completed", spent=30), row(2, 0, 0), row(3, 0, 0))
-    assert caps(batch(*rows, budget=30, parallel=2)) == {2: 0, 3: 0}
 
 
 @pytest.mark.parametrize("code", ["insufficient_credits", "api_key_revoked"])
@@ -187,17 +132,7 @@ def test_no_further_row_starts_when_none_could_buy(code: str) -> None:
     now.settle("run-2", done(10))
     assert caps(now) == {}
     assert [one.status for one in now.rows] == ["failed", "completed", "waiting"]
-    assert now.stopped is not None
-    assert now.stopped.startswith(f"row 1 failed with {code}")
-
-
-def test_a_row_that_fails_leaves_the_others_alone() -> None:
-    now = batch(row(1), row(2))
-    now.start_rows()
-    now.settle("run-1", done(3, "job_failed", status="failed"))
-    assert caps(now) == {2: None}
-    now.settle("run-2", done(10))
-    assert now.outcome == "failed"
+    assert str(now.stopped).startswith(f"row 1 failed with {code}")
 
 
 @pytest.mark.parametrize(

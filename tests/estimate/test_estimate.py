@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from rivya_client.catalogue.prices import Price
-from rivya_flows.estimate.estimate import ItemEstimate, estimate, rehearse
+from rivya_flows.estimate.estimate import ItemEstimate
 from rivya_flows.preparation.spec_file import SpecFile
 from rivya_flows.queue.events import JobEnded, PurchaseAccepted, RunEnded
 from rivya_flows.queue.queue import replay
-from rivya_flows.queue.reducer import initial_state
-from support.naive_service import NOON, NaiveService, Rehearsal, frozen
+from support.naive_service import NOON, NaiveService, Rehearsal, frozen, items_priced, priced
 from support.prepared_specs import prepared
 
 SPEC = """\
@@ -26,65 +24,41 @@ steps:
     with: {model: gemini-2-5-flash-chat, message: Hi, expect: {ratio: string, high: boolean}}
   shot:
     uses: generate
+    regenerate: 1
     with: {model: MODEL, prompt: a lamp, params: {PARAMS}}
 """
-
-
-Priced = Callable[[str], dict[str, ItemEstimate]]
-
-
-@pytest.fixture
-def priced(tmp_path: Path) -> Priced:
-    """Gives the first item of each step of a spec."""
-
-    def items(text: str) -> dict[str, ItemEstimate]:
-        found = prepared(SpecFile(text, "spec.yaml", None), {}, tmp_path).estimate
-        return {one.id: one.items[0] for one in found.steps}
-
-    return items
-
-
-def spec(model: str, params: str) -> str:
-    return SPEC.replace("MODEL", model).replace("PARAMS", params)
+TIMES = "at most 2 times"
 
 
 @pytest.mark.parametrize(
-    ("model", "params", "top"),
+    ("model", "params", "top", "assumption"),
     [
-        ("veo3-1-lite", 'aspectRatio: "${{ steps.script.json.ratio }}"', 10),
-        ("veo3-1-lite", 'seeds: "${{ 12345 if steps.script.json.high else none }}"', 10),
-        ("sora-2-pro", 'aspect_ratio: "${{ steps.script.json.ratio }}"', 75),
-        ("sora-2-pro", "size: \"${{ 'high' if steps.script.json.high else 'standard' }}\"", None),
-        ("sora-2-pro", 'remove_watermark: "${{ not inputs.product }}"', 75),
+        ("veo3-1-lite", "", 20, f"fixed price of the default request, {TIMES}"),
+        ("veo3-1-lite", 'aspectRatio: "${{ steps.script.json.ratio }}"', 20, None),
+        ("veo3-1-lite", 'seeds: "${{ 12345 if steps.script.json.high else none }}"', 20, None),
+        ("sora-2-pro", 'aspect_ratio: "${{ steps.script.json.ratio }}"', 150, None),
+        ("sora-2-pro", "size: \"${{ 'high' if steps.script.json.high else 'standard' }}\"", None, None),
+        ("sora-2-pro", 'size: "${{ steps.script.json.ratio }}"', None, "size may change the base price"),
+        ("sora-2-pro", 'remove_watermark: "${{ not inputs.product }}"', 150, None),
     ],
-)
+)  # fmt: skip
 def test_only_a_computed_parameter_that_bears_a_price_takes_the_maximum_away(
-    priced: Priced, model: str, params: str, top: int | None
+    model: str, params: str, top: int | None, assumption: str | None, tmp_path: Path
 ) -> None:
-    assert priced(spec(model, params))["shot"].price.max == top
-
-
-def test_the_note_names_the_parameter_that_is_known_later(priced: Priced) -> None:
-    text = spec("sora-2-pro", 'size: "${{ steps.script.json.ratio }}"')
-    assert priced(text)["shot"].price.assumption == "size may change the base price"
-
-
-def test_the_note_says_how_often_a_price_may_be_paid(priced: Priced) -> None:
-    text = spec("veo3-1-lite", "") + "    regenerate: 1\n"
-    found = {name: (one.price.max, one.price.assumption) for name, one in priced(text).items()}
-    assert found == {
-        "script": (3, "settled by tokens, up to the reserve of one turn, at most 3 times"),
-        "shot": (20, "fixed price of the default request, at most 2 times"),
-    }
+    text = SPEC.replace("MODEL", model).replace("PARAMS", params)
+    found = prepared(SpecFile(text, "spec.yaml", None), {}, tmp_path).estimate
+    script, shot = (step.items[0].price for step in found.steps)
+    words = "settled by tokens, up to the reserve of one turn, at most 3 times"
+    assert (script.max, script.assumption) == (3, words)
+    assert shot.max == top
+    assert assumption is None or shot.assumption.startswith(assumption)
 
 
 SHOTS = """
 version: 1
 name: shots
 steps:
-  first:
-    uses: generate
-    with: {model: z-image, prompt: A lamp}
+  first: {uses: generate, with: {model: z-image, prompt: A lamp}}
   still:
     uses: generate
     WHEN
@@ -94,105 +68,62 @@ steps:
       - {model: seedream-5-lite}
       - {model: nano-banana}
 """
-KNOWN = "fixed price of the default request"
+FALLBACKS = "fallbacks: seedream-5-lite, nano-banana"
+KNOWN = f"fixed price of the default request, at most 3 times; up to 9 more with its {FALLBACKS}"
 
 
-def still_of(when: str = "", prompt: str = "A lamp", more: str = "") -> ItemEstimate:
-    text = SHOTS.replace("WHEN", when).replace("PROMPT", prompt) + more
-    found = estimate(rehearse(initial_state(frozen(text)), NOON, lambda _: None), None)
-    [step] = [one for one in found.steps if one.id == "still"]
-    return step.items[0]
+def shots(when: str = "#", prompt: str = "A lamp", more: str = "") -> str:
+    return SHOTS.replace("WHEN", when).replace("PROMPT", prompt) + more
 
 
 @pytest.mark.parametrize(
     ("when", "prompt", "least", "most", "assumption"),
     [
-        (
-            "",
-            "A lamp",
-            1,
-            12,
-            f"{KNOWN}, at most 3 times; up to 9 more with its fallbacks: seedream-5-lite, nano-banana",
-        ),
-        (
-            "",
-            '"${{ steps.first.status }}"',
-            1,
-            12,
-            f"{KNOWN}, at most 3 times; up to 9 more with its fallbacks: seedream-5-lite, nano-banana",
-        ),
-        (
-            "if: ${{ steps.first.status == 'completed' }}",
-            "A lamp",
-            0,
-            12,
-            "only if its condition is met; with fallbacks: seedream-5-lite, nano-banana",
-        ),
-        (
-            "foreach: ${{ steps.first.assets }}\n    max_items: 3",
-            "A lamp",
-            0,
-            36,
-            "up to 3 items, known during the run; it fails with more;"
-            " with fallbacks: seedream-5-lite, nano-banana",
-        ),
+        ("#", "A lamp", 1, 12, KNOWN),
+        ("#", '"${{ steps.first.status }}"', 1, 12, KNOWN),
+        ("if: ${{ steps.first.status == 'completed' }}", "A lamp", 0, 12, f"only if its condition is met; with {FALLBACKS}"),
+        ("foreach: ${{ steps.first.assets }}\n    max_items: 3", "A lamp", 0, 36,
+         f"up to 3 items, known during the run; it fails with more; with {FALLBACKS}"),
     ],
     ids=["evaluated", "by the spec alone", "under a condition", "a fan-out of the run"],
-)
+)  # fmt: skip
 def test_an_item_costs_at_most_all_its_jobs_and_all_its_fallbacks(
     when: str, prompt: str, least: int, most: int, assumption: str
 ) -> None:
-    item = still_of(when, prompt)
-    assert (item.price.min, item.price.max) == (least, most)
-    assert item.price.assumption == assumption
+    item = items_priced(frozen(shots(when, prompt)))["still"]
+    assert item.price == Price(least, most, assumption)
     assert item.fallback == ("seedream-5-lite", "nano-banana")
 
 
 def test_a_fallback_without_a_known_price_leaves_the_most_open() -> None:
-    item = still_of(more="      - {params: {resolution: 2K}, model: nano-banana-pro}\n")
-    assert (item.price.min, item.price.max) == (1, None)
-    assert (
-        "; more with its fallbacks: seedream-5-lite, nano-banana, nano-banana-pro"
-        in item.price.assumption
-    )
+    more = "      - {params: {resolution: 2K}, model: nano-banana-pro}\n"
+    price = items_priced(frozen(shots(more=more)))["still"].price
+    assert (price.min, price.max) == (1, None)
+    assert f"; more with its {FALLBACKS}, nano-banana-pro" in price.assumption
 
 
 def test_what_is_left_of_a_run_is_the_alternative_it_is_at_and_those_behind() -> None:
-    text = SHOTS.replace("WHEN", "").replace("PROMPT", "A lamp").replace("regenerate: 2", "")
+    text = shots().replace("regenerate: 2", "")
     run = Rehearsal(frozen(text), NaiveService(failing_models={"z-image"}))
     run.take_up()
-    while run.state.item("still", "").alternative == 0:
+    while run.item("still").alternative == 0:
         assert run.advance(0)
     run.feed(RunEnded(status="cancelled", at=NOON))
-    state = replay(run.journal)
-    found = estimate(rehearse(state, NOON, lambda _: None), None)
-    [step] = [one for one in found.steps if one.id == "still"]
-    assert (step.items[0].price.min, step.items[0].price.max) == (6, 9)
-    assert step.items[0].fallback == ("nano-banana",)
+    item = items_priced(replay(run.journal))["still"]
+    assert (item.price.min, item.price.max, item.fallback) == (6, 9, ("nano-banana",))
 
 
 def test_what_follows_a_running_job_that_fails_is_still_to_be_paid_at_most() -> None:
-    text = """
-version: 1
-name: priced
-steps:
-  shot:
-    uses: generate
-    regenerate: 1
-    with: {model: z-image, prompt: a lamp}
-    fallback: [{model: seedream-5-lite}, {model: nano-banana}]
-"""
-
     def top(service: NaiveService, jobs: int, *, settled: bool = False) -> ItemEstimate:
         """What is open while so many jobs have been accepted, and the last one runs."""
+        text = shots().replace("regenerate: 2", "regenerate: 1").replace("  first:", "  #")
         run = Rehearsal(frozen(text), service)
         run.take_up()
-        while sum(isinstance(one, PurchaseAccepted) for one in run.journal) < jobs:
+        while len(run.events(PurchaseAccepted)) < jobs:
             assert run.advance(0)
         while settled and not isinstance(run.journal[-1], JobEnded):
             assert run.advance(0)
-        [step] = estimate(rehearse(replay(run.journal), NOON, lambda key: None), None).steps
-        return step.items[0]
+        return items_priced(replay(run.journal))["still"]
 
     failing = {"z-image", "seedream-5-lite"}
     found = [top(NaiveService(failing_models=failing), jobs).price for jobs in (1, 2, 3, 4)]
@@ -225,24 +156,18 @@ steps:
     uses: generate
     with: {model: veo3-1-lite, prompt: "${{ steps.script.json.visual }}", references: ["${{ steps.hero.asset }}"]}
 on_failure:
-  sorry:
-    uses: generate
-    with: {model: z-image, prompt: a card}
+  sorry: {uses: generate, with: {model: z-image, prompt: a card}}
 """
 
 
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 1.0])
-def test_a_budget_of_the_most_of_a_plan_pays_for_every_way_that_a_run_may_take(
-    share: float,
-) -> None:
+def test_a_budget_of_the_most_of_a_plan_pays_for_every_way_that_a_run_may_take() -> None:
     start = frozen(EVERYTHING)
-    most = estimate(rehearse(initial_state(start), NOON, lambda _: None), None).max
+    most = priced(start).max
     assert most is not None
-    for seed in range(12):
+    for seed in range(16):
+        share = (0.0, 0.3, 0.6, 1.0)[seed % 4]
         service = NaiveService(seed, failing=share, refusing=share / 2, rambling=share)
-        run = Rehearsal(start.model_copy(update={"budget": most}), service)
-        run.take_up()
-        run.run()
+        run = Rehearsal(start.model_copy(update={"budget": most}), service).execute()
         assert len(run.ended) == 1
-        assert not [item for _, item in run.state.each() if item.code == "over_budget"]
+        assert not [item for _, item in run.state.each() if item.code == "over_budget"], seed
         assert run.most <= most

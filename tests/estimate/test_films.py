@@ -15,37 +15,29 @@ from rivya_flows.receipt.phrases import film_length
 from support.prepared_specs import prepared
 
 MADE = "${{ steps.films.assets }}"
+STILL = "${{ steps.still.asset }}"
+FREE = "${{ steps.free.asset }}"
 VOICE = "${{ steps.voice.asset }}"
+
+
+def spoken(text: str) -> dict[str, Any]:
+    with_ = {"model": "elevenlabs-turbo-2-5", "prompt": text, "params": {"voice": "Liam"}}
+    return {"uses": "generate", "with": with_}
+
+
+FILMS = {
+    "model": "kling-2-6",
+    "prompt": "${{ item }}",
+    "references": [STILL],
+    "params": {"duration": "${{ inputs.seconds }}"},
+}
 STEPS: dict[str, Any] = {
     "still": {"uses": "generate", "with": {"model": "z-image", "prompt": "a lamp"}},
-    "films": {
-        "uses": "generate",
-        "foreach": ["a", "b"],
-        "with": {
-            "model": "kling-2-6",
-            "prompt": "${{ item }}",
-            "references": ["${{ steps.still.asset }}"],
-            "params": {"duration": "${{ inputs.seconds }}"},
-        },
-    },
+    "films": {"uses": "generate", "foreach": ["a", "b"], "with": FILMS},
     "free": {"uses": "generate", "with": {"model": "veo3-1-lite", "prompt": "a lamp"}},
     "line": {"uses": "chat", "with": {"model": "gpt-5-2-chat", "message": "A line"}},
-    "voice": {
-        "uses": "generate",
-        "with": {
-            "model": "elevenlabs-turbo-2-5",
-            "prompt": "${{ inputs.line }}",
-            "params": {"voice": "Liam"},
-        },
-    },
-    "said": {
-        "uses": "generate",
-        "with": {
-            "model": "elevenlabs-turbo-2-5",
-            "prompt": "${{ steps.line.text }}",
-            "params": {"voice": "Liam"},
-        },
-    },
+    "voice": spoken("${{ inputs.line }}"),
+    "said": spoken("${{ steps.line.text }}"),
 }
 
 
@@ -73,39 +65,27 @@ FADE = {"kind": "fade", "seconds": 0.5}
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "words"),
     [
         ({"clips": MADE}, "10 s"),
         ({"clips": MADE, "transition": FADE}, "9.5 s"),
         ({"clips": MADE, "transition": FADE, "end_card": {"title": "Hi"}}, "11.5 s"),
-        ({"clips": ["${{ steps.free.asset }}"] * 2, "transition": FADE}, "a time known in the run"),
-        ({"clips": ["${{ steps.still.asset }}", "${{ steps.films.by['a'].asset }}"]}, "8 s"),
-        (
-            {"clips": [{"media": "${{ steps.free.asset }}", "seconds": "${{ inputs.shown }}"}]},
-            "2 s",
-        ),
-        ({"clips": ["${{ steps.free.asset }}", "${{ steps.still.asset }}"]}, "at least 3 s"),
-        ({"video": "${{ steps.free.asset }}"}, "a time known in the run"),
-        ({"images": ["${{ steps.still.asset }}"] * 2}, "6 s"),
-        (
-            {"clips": ["${{ steps.still.asset }}"], "narration": VOICE},
-            "as long as the narration, about 10 s",
-        ),
-        (
-            {"clips": ["${{ steps.still.asset }}"], "narration": "${{ steps.said.asset }}"},
-            "as long as the narration, at least 3 s",
-        ),
-        ({"clips": [*["${{ steps.still.asset }}"] * 4], "narration": VOICE}, "12 s"),
-        (
-            {"images": ["${{ steps.still.asset }}"], "audio": VOICE},
-            "as long as the narration, about 10 s",
-        ),
+        ({"clips": [FREE] * 2, "transition": FADE}, "a time known in the run"),
+        ({"clips": [STILL, "${{ steps.films.by['a'].asset }}"]}, "8 s"),
+        ({"clips": [{"media": FREE, "seconds": "${{ inputs.shown }}"}]}, "2 s"),
+        ({"clips": [FREE, STILL]}, "at least 3 s"),
+        ({"video": FREE}, "a time known in the run"),
+        ({"images": [STILL] * 2}, "6 s"),
+        ({"clips": [STILL], "narration": VOICE}, "as long as the narration, about 10 s"),
+        ({"clips": [STILL], "narration": "${{ steps.said.asset }}"}, "as long as the narration, at least 3 s"),
+        ({"clips": [STILL] * 4, "narration": VOICE}, "12 s"),
+        ({"images": [STILL], "audio": VOICE}, "as long as the narration, about 10 s"),
     ],
-)
+)  # fmt: skip
 def test_a_plan_says_how_long_a_film_will_be(
-    given: dict[str, Any], told: str, tmp_path: Path
+    given: dict[str, Any], words: str, tmp_path: Path
 ) -> None:
-    assert length(planned(tmp_path, given, {})) == told
+    assert length(planned(tmp_path, given, {})) == words
 
 
 def test_the_films_of_a_fan_out_are_as_long_as_their_clips(tmp_path: Path) -> None:
@@ -115,12 +95,8 @@ def test_the_films_of_a_fan_out_are_as_long_as_their_clips(tmp_path: Path) -> No
     document: Any = found.as_json()
     items = document["steps"][-1]["items"]
     assert [item["film"]["seconds"] for item in items] == [{"min": 10.0, "max": 10.0}] * 2
-    shown = planned(
-        tmp_path,
-        {"clips": [{"media": "${{ steps.still.asset }}", "seconds": "${{ item }}"}]},
-        {"foreach": [2, 4]},
-    )
-    assert length(shown) == "2 to 4 s"
+    given = {"clips": [{"media": STILL, "seconds": "${{ item }}"}]}
+    assert length(planned(tmp_path, given, {"foreach": [2, 4]})) == "2 to 4 s"
 
 
 def test_a_clip_that_starts_after_the_end_of_a_film_is_refused_before_anything_is_bought(
@@ -137,15 +113,9 @@ def test_clips_shorter_than_their_transition_are_refused_before_their_media_are_
 ) -> None:
     given = {"clips": MADE, "transition": {"kind": "fade", "seconds": "${{ inputs.shown }}"}}
     planned(tmp_path, given, {}, shown=5)
+    clips = ["${{ steps.films.assets[0] }}", {"media": STILL, "seconds": 1}]
     with pytest.raises(SpecError, match=r"clip 2 is shown for 1 s, which is shorter than its 2 s"):
-        planned(
-            tmp_path,
-            {
-                "clips": ["${{ steps.films.assets[0] }}", {"media": "${{ steps.still.asset }}", "seconds": 1}],
-                "transition": given["transition"],
-            },
-            {},
-        )  # fmt: skip
+        planned(tmp_path, {**given, "clips": clips}, {})
 
 
 def test_characters_that_no_font_has_are_known_before(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from rivya_flows.queue.forks import asks_anew, finished, fork_of
 from rivya_flows.queue.reducer import initial_state
 from rivya_flows.queue.state import State
 from rivya_flows.queue.written_prices import least_left
-from support.naive_service import NOON, NaiveService, Rehearsal, frozen
+from support.naive_service import NOON, frozen, played
 
 SPEC = """
 version: 1
@@ -49,28 +49,21 @@ def forked(
     includes: dict[str, str] | None = None,
 ) -> State:
     """A fork of a run of `SPEC` whose spec has these changes, before it buys anything."""
-    if of is None:
-        run = Rehearsal(frozen(SPEC), NaiveService())
-        run.take_up()
-        run.run()
-        of = run.state
+    of = of or played(SPEC).state
     there = finished(of)
 
     def look_up(asked: AskCache) -> CacheAnswered | None:
         found = there.get(asked.request_hash)
-        answer = CacheAnswered(
-            step=asked.step, key=asked.key, request_hash=asked.request_hash, outputs=None
-        )
-        return found and answer.model_copy(update={"outputs": dict(found.outputs)})
+        named = {"step": asked.step, "key": asked.key, "request_hash": asked.request_hash}
+        return found and CacheAnswered(**named, outputs=dict(found.outputs))
 
     text = SPEC
     for before, after in changes:
         assert before in text
         text = text.replace(before, after)
-    fork = frozen(text, includes=includes).model_copy(
-        update={"run_id": "run-2", "fork": fork_of(of, step)}
-    )
-    return rehearse(initial_state(fork), NOON, look_up)
+    update = {"run_id": "run-2", "fork": fork_of(of, step)}
+    start = frozen(text, includes=includes).model_copy(update=update)
+    return rehearse(initial_state(start), NOON, look_up)
 
 
 def least(state: State) -> dict[str, int]:
@@ -105,10 +98,26 @@ def test_a_step_that_asks_for_something_else_is_bought_whatever_is_picked(
     assert least(forked(OPEN, *changes)) == prices
 
 
-def test_free_work_on_what_is_picked_makes_nothing_new() -> None:
-    card = '  card: {uses: layout, with: {image: "${{ steps.hero.asset }}", formats: ["1:1"]}}\n'
-    uses = ("steps.large.asset", "steps.card.asset")
-    assert least(forked(OPEN, uses, ("  poster:", f"{card}  poster:"))) == {"large": 0, "poster": 0}
+CARD = 'card: {uses: layout, with: {image: "${{ steps.hero.asset }}", formats: ["1:1"]}}'
+EACH = "uses: generate\n    foreach: [Larger, Huge]"
+
+
+@pytest.mark.parametrize(
+    ("changes", "prices"),
+    [
+        pytest.param(
+            [("steps.large.asset", "steps.card.asset"), ("  poster:", f"  {CARD}\n  poster:")],
+            {"large": 0, "poster": 0}, id="free work on what is picked"),
+        pytest.param(
+            [("prompt: Larger,", 'prompt: "${{ item }}",'), ("steps.large.asset }}", "steps.large.assets[0] }}"),
+             ("  large:\n    uses: generate", f"  large:\n    {EACH}")],
+            {"large": 5, "poster": 0}, id="one more item"),
+    ],
+)  # fmt: skip
+def test_only_what_asks_for_something_else_is_new(
+    changes: list[tuple[str, str]], prices: dict[str, int]
+) -> None:
+    assert least(forked(OPEN, *changes)) == prices
 
 
 def test_what_uses_an_included_spec_is_no_newer_than_its_steps() -> None:
@@ -126,49 +135,36 @@ outputs: {framed: "${{ steps.framed.asset }}"}
     include = ("  poster:", f"  inner: {{uses: include, {of}}}\n  poster:")
     uses = ("steps.large.asset", "steps.inner.outputs.framed")
     includes = {"inner.yaml": inner}
-    first = Rehearsal(
-        frozen(SPEC.replace(*include).replace(*uses), includes=includes), NaiveService()
-    )
-    first.take_up()
-    first.run()
+    first = played(SPEC.replace(*include).replace(*uses), includes=includes)
     assert first.ended == ["completed"]
     prices = least(forked(OPEN, include, uses, of=first.state, includes=includes))
     assert prices == {"large": 0, "inner__framed": 0, "poster": 0}
 
 
-def test_an_item_that_waits_is_new_by_itself() -> None:
-    text = ("prompt: Larger,", 'prompt: "${{ item }}",')
-    uses = ("steps.large.asset }}", "steps.large.assets[0] }}")
-    each = (
-        "  large:\n    uses: generate",
-        "  large:\n    uses: generate\n    foreach: [Larger, Huge]",
-    )
-    assert least(forked(OPEN, text, uses, each)) == {"large": 5, "poster": 0}
-
-
 def test_a_judge_that_is_asked_otherwise_may_pick_the_same() -> None:
-    judge = (
-        "mode: judge, judge: {model: gemini-2-5-flash-chat, criteria: [whole]}, question: Which?"
-    )
-    first = Rehearsal(frozen(SPEC.replace("mode: first", judge)), NaiveService())
-    first.take_up()
-    first.run()
+    chat = "{model: gemini-2-5-flash-chat, criteria: [whole]}"
+    judge = f"mode: judge, judge: {chat}, question: Which?"
+    first = played(SPEC.replace("mode: first", judge))
     assert first.ended == ["completed"]
     same, other = ("mode: first", judge), ("mode: first", judge.replace("Which?", "Best?"))
     assert least(forked(same, of=first.state)) == {}
     assert least(forked(other, of=first.state)) == {"large": 0, "poster": 0}
 
 
-@pytest.mark.parametrize("words", ["Name it", "Describe it, expect: {name: string}"])
-def test_a_chat_about_something_else_is_new(words: str) -> None:
-    for change, new in ((words, {""}), ("Describe it", set())):
-        state = forked(OPEN, ("Describe it", change))
-        assert asks_anew(state, "words", [state.item("words", "")]) == new
+@pytest.mark.parametrize(
+    ("words", "new"),
+    [("Name it", {""}), ("Describe it, expect: {name: string}", {""}), ("Describe it", set())],
+)
+def test_a_chat_about_something_else_is_new(words: str, new: set[str]) -> None:
+    state = forked(OPEN, ("Describe it", words))
+    assert asks_anew(state, "words", [state.item("words", "")]) == new
+
+
+MUCH_LARGER = ("prompt: Larger", "prompt: Much larger")
 
 
 def test_a_fork_of_a_fork_knows_what_both_may_give() -> None:
-    stopped = forked(OPEN, ("prompt: Larger", "prompt: Much larger"))
-    assert least(forked(OPEN, of=stopped)) == {"large": 0, "poster": 0}
+    assert least(forked(OPEN, of=forked(OPEN, MUCH_LARGER))) == {"large": 0, "poster": 0}
 
 
 def test_what_is_made_again_is_bought() -> None:
@@ -176,5 +172,4 @@ def test_what_is_made_again_is_bought() -> None:
 
 
 def test_a_run_counts_what_is_bought_for_certain_before_it_goes_on() -> None:
-    assert least_left(forked(OPEN)) == 0
-    assert least_left(forked(OPEN, ("prompt: Larger", "prompt: Much larger"))) == 5
+    assert [least_left(forked(OPEN)), least_left(forked(OPEN, MUCH_LARGER))] == [0, 5]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from rivya_flows.estimate.estimate import estimate, rehearse
 from rivya_flows.estimate.mermaid import mermaid
 from rivya_flows.queue.reducer import initial_state
-from support.naive_service import NOON, frozen
+from support.naive_service import frozen, priced
 
 SPEC = """
 version: 1
@@ -32,20 +31,17 @@ MODELS = ["z-image", "nano-banana", "seedream-5-lite", "nano-banana-2"]
 
 
 def chart(count: int, *, text: str = SPEC) -> list[str]:
-    state = initial_state(frozen(text, models=MODELS[:count]))
-    rehearsed = rehearse(state, NOON, lambda *_: None)
-    return mermaid(rehearsed.plan, estimate(rehearsed, None)).split("\n")
+    start = frozen(text, models=MODELS[:count])
+    return mermaid(initial_state(start).plan, priced(start)).split("\n")
 
 
 def test_steps_are_nodes_and_what_they_wait_for_are_arrows() -> None:
     lines = chart(1)
-    assert lines[:4] == [
+    assert lines[:7] == [
         "flowchart TD",
         '    stills["stills × 1<br/>The stills<br/>generate: z-image<br/>1 credit"]',
         '    S1["end<br/>generate<br/>skipped"]',  # `end` is a word of Mermaid
         '    hero{{"hero<br/>pick"}}',
-    ]
-    assert lines[4:7] == [
         '    subgraph FINALLY["finally"]',
         '        tell(["tell<br/>notify"])',
         "    end",
@@ -72,7 +68,3 @@ def test_a_step_whose_price_is_a_range_says_both_ends() -> None:
     text = SPEC.replace("prompt: a lamp}\n  hero", "prompt: a lamp}\n    regenerate: 1\n  hero")
     [stills] = [line for line in chart(1, text=text) if "stills[" in line]
     assert stills.endswith('<br/>1 to 2 credits"]')
-
-
-def test_a_free_step_has_no_price() -> None:
-    assert chart(1)[3] == '    hero{{"hero<br/>pick"}}'

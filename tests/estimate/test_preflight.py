@@ -1,6 +1,4 @@
-"""What inputs and loop variables alone decide is looked at before the first credit, also where
-the step as a whole waits for something that has to be bought.
-"""
+"""What inputs and loop variables alone decide is looked at before the first credit, also where the step waits for what is bought."""
 
 from __future__ import annotations
 
@@ -56,20 +54,28 @@ steps:
     with: {model: z-image, prompt: "${{ inputs.text }}", params: {aspect_ratio: "${{ inputs.shape }}"}}
 """
 PICTURE = 'uses: generate, with: {model: z-image, prompt: "${{ steps.script.text }}"'
+COMPUTED = PICTURE.replace("z-image", '"${{ inputs.word }}"') + "}"
 SHAPED = f'{PICTURE}, params: {{aspect_ratio: "${{{{ inputs.word }}}}"}}}}'
-
 NOT_9_17 = "'aspect_ratio' cannot be '9:17'; did you mean '9:16'? one of 1:1, 4:3, 3:4, 16:9, 9:16"
-
-JUDGED = (
-    'uses: pick, with: {from: "${{ steps.stills.items }}", mode: human, '
-    "judge: {model: gpt-5-2-chat, criteria: [whole]}}"
+JUDGED = 'uses: pick, with: {from: "${{ steps.stills.items }}", mode: human, judge: {model: gpt-5-2-chat, criteria: [whole]}}'
+JUDGED_BY = JUDGED.replace("gpt-5-2-chat", '"${{ inputs.word }}"')
+BEST = 'uses: pick, with: {from: "${{ steps.drafts.items }}", mode: best, by: "${{ BY }}"}'
+RESTYLED = "uses: generate, with: {model: nano-banana, prompt: x, references: [REFERENCE]}"
+ABSENT = RESTYLED.replace("REFERENCE", "\"${{ steps.stills.by['old'].asset }}\"")
+FILM = 'uses: generate, with: {model: veo3-1-lite, prompt: x, references: "${{ OF }}"}'
+CUT = 'uses: compose, with: {images: ["${{ OF }}"]}'
+INCLUDED = 'uses: include, with: {spec: part.yaml, inputs: {shape: "${{ inputs.word }}", text: "${{ steps.script.text }}"}}'
+MUCH = (
+    PICTURE.removesuffix('"')
+    + " ${{ ["
+    + ", ".join(["inputs.word | slug"] * 50)
+    + '] | length }}"}'
 )
 
 
-ABSENT = (
-    "uses: generate, with: {model: nano-banana, prompt: x, "
-    "references: [\"${{ steps.stills.by['old'].asset }}\"]}"
-)
+def prompted(more: str) -> str:
+    """A picture whose prompt has more behind what is bought."""
+    return PICTURE.replace("text }}", "text }}" + more) + "}"
 
 
 def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> list[str]:
@@ -84,333 +90,139 @@ def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> lis
     return []
 
 
-@pytest.mark.parametrize(
-    ("step", "inputs", "expected"),
-    [
-        pytest.param(SHAPED, {"word": "9:17"}, f"a: {NOT_9_17}", id="a parameter"),
-        pytest.param(
-            f'matrix: {{r: ["1:1", "${{{{ inputs.word }}}}"]}}, {PICTURE}, '
-            'params: {aspect_ratio: "${{ matrix.r }}"}}',
-            {"word": "7:7"},
-            "a[7:7]: 'aspect_ratio' cannot be '7:7'; one of 1:1, 4:3, 3:4, 16:9, 9:16",
-            id="a parameter of one item",
-        ),
-        pytest.param(
-            f'foreach: "${{{{ steps.stills.items }}}}", {SHAPED}',
-            {"word": "9:17"},
-            f"a[neon]: {NOT_9_17}",
-            id="a parameter of items that follow others",
-        ),
-        pytest.param(
-            'foreach: "${{ steps.drafts.items }}", key: "${{ item.key }}", '
-            'uses: layout, with: {image: "${{ item.asset }}", formats: ["${{ item.key }}"]}',
-            {"words": ["1:1", "8:8"]},
-            "a[8:8]: formats[0]: item 1 cannot be '8:8'; there are: "
-            "16:9, 9:16, 1:1, 4:5, 5:4, 4:3, 3:4, 3:2, 2:3, 21:9",
-            id="the key of an item that is followed",
-        ),
-        pytest.param(
-            'foreach: "${{ steps.stills.items }}", as: still, uses: generate, with: {model: veo3-1-lite, '
-            'prompt: "${{ steps.script.text }}", params: {aspectRatio: "${{ still.style }}"}}',
-            {"words": ["9:16", "9:17"]},
-            "a[9:17]: 'aspectRatio' cannot be '9:17'; did you mean '9:16'? one of 16:9, 9:16, Auto",
-            id="an axis of an item that is followed",
-        ),
-        pytest.param(
-            'uses: layout, with: {image: "${{ inputs.word or steps.script.text }}"}',
-            {"word": "A lamp"},
-            "a: 'image': a path such as 'A lamp' is not allowed here; give a URL or a file id",
-            id="the side of a choice that is known",
-        ),
-        pytest.param(
-            SHAPED.replace("steps.script.text", "steps.never.text or steps.script.text"),
-            {"word": "9:17"},
-            f"a: {NOT_9_17}",
-            id="what it uses is skipped, and something else stands ready",
-        ),
-        pytest.param(
-            'uses: pick, with: {from: "${{ steps.drafts.items }}", mode: best, '
-            'by: "${{ steps.stills.by[inputs.word].asset.width }}"}',
-            {"word": "old"},
-            "a: steps.stills.by has no 'old'; it has: neon, noir",
-            id="a key in the measure of a pick",
-        ),
-        pytest.param(
-            'uses: pick, with: {from: "${{ steps.drafts.items }}", mode: best, '
-            'by: "${{ item.asset.width * (1 + (steps.never.text | length)) }}"}',
-            {},
-            "a: there is nothing to pick from: `by` is null for every candidate, "
-            "as steps.never.text is null",
-            id="a measure of a pick that is null",
-        ),
-        pytest.param(
-            'uses: pick, with: {from: "${{ steps.drafts.items }}", mode: best, '
-            'by: "${{ item.asset.width * ((steps.never.text or item.key) | length) }}"}',
-            {},
-            "",
-            id="a measure of a pick that has something else instead of a null",
-        ),
-        pytest.param(
-            'uses: layout, with: {image: "${{ inputs.word }}"}',
-            {"word": "no-such.png"},
-            "a: 'image': a path such as 'no-such.png' is not allowed here; "
-            "make the input 'word' a file: {type: file, kind: image}",
-            id="a path in an input that is text",
-        ),
-        pytest.param(
-            PICTURE.replace("z-image", '"${{ inputs.word }}"') + "}",
-            {"word": "z-imag"},
-            "a: no model 'z-imag'; did you mean 'z-image'?",
-            id="a model",
-        ),
-        pytest.param(
-            PICTURE.replace("z-image", '"${{ inputs.word }}"') + "}",
-            {"word": "gpt-5-2-chat"},
-            "a: 'gpt-5-2-chat' is a model for chat, not for generate; write `uses: chat`",
-            id="a model for something else",
-        ),
-        pytest.param(
-            PICTURE.replace("text }}", "text }}, ${{ inputs.word }}") + "}",
-            {"word": "x" * 1_000},
-            "a: the prompt has at least 1,002 characters; 'z-image' takes at most 1,000; shorten it, or pick another model",
-            id="the known part of a prompt",
-        ),
-        pytest.param(
-            PICTURE.replace("text }}", "text }} ${{ inputs.words[4] }}") + "}",
-            {},
-            "a: inputs.words has 2 items, so there is no [4]",
-            id="an index",
-        ),
-        pytest.param(
-            'uses: generate, with: {model: nano-banana-2, prompt: "${{ steps.script.text }}", '
-            'references: ["${{ inputs.photo }}", "${{ steps.stills.items[0].asset }}"]}',
-            {"photo": {"url": "https://a.b/c"}},
-            "",
-            id="an address may be anything",
-        ),
-        pytest.param(
-            PICTURE + '}, fallback: [{prompt: x}, {model: "${{ inputs.word }}"}]',
-            {"word": "z-imag"},
-            "a: fallback 2: no model 'z-imag'; did you mean 'z-image'?",
-            id="a model of a fallback",
-        ),
-        pytest.param(
-            PICTURE + '}, fallback: [{model: "${{ inputs.word }}"}]',
-            {"word": "veo3-1-lite"},
-            "a: fallback 1: 'veo3-1-lite' makes video, and the step image",
-            id="a fallback that makes other media",
-        ),
-        pytest.param(
-            PICTURE + "}, fallback: [{model: nano-banana, prompt: x, references: "
-            "[\"${{ steps.stills.by['old'].asset }}\"]}]",
-            {},
-            "a: steps.stills.by has no 'old'; it has: neon, noir",
-            id="a member in a fallback",
-        ),
-        pytest.param(
-            'uses: chat, with: {model: gpt-5-2-chat, message: "${{ steps.script.text }}", '
-            'reasoning_effort: "${{ inputs.word }}"}',
-            {"word": "huge"},
-            "a: 'reasoning_effort' cannot be 'huge'; there are: default, minimal, low, medium, high, xhigh",
-            id="an effort",
-        ),
-        pytest.param(
-            'uses: pick, with: {from: "${{ steps.stills.items }}", mode: "${{ inputs.word }}"}',
-            {"word": "Human"},
-            "a: 'mode' cannot be 'Human'; did you mean 'human'? there are: human, first, best, judge",
-            id="who picks",
-        ),
-        pytest.param(
-            JUDGED.replace("gpt-5-2-chat", '"${{ inputs.word }}"'),
-            {"word": "z-image"},
-            "a: 'z-image' is a model for generate, not for chat; name a chat model: `rivya-flows models`",
-            id="a judge that is no chat model",
-        ),
-        pytest.param(
-            JUDGED.replace("gpt-5-2-chat", '"${{ inputs.word }}"'),
-            {"word": "claude-sonnet-4-6-chat"},
-            "a: 'claude-sonnet-4-6-chat' takes no attachments, so it cannot judge pictures; pick another model",
-            id="a judge that sees no pictures",
-        ),
-        pytest.param(JUDGED.replace("stills", "after"), {}, "", id="a judge of restyled pictures"),
-        pytest.param(
-            JUDGED.replace("whole", '"${{ inputs.word }}"'),
-            {"word": "x" * 301},
-            "a: criterion 1 of the judge has 301 characters, not 1 to 300",
-            id="a criterion of a judge",
-        ),
-        pytest.param(
-            JUDGED.replace("mode: human", 'question: "${{ inputs.word }}", mode: human'),
-            {"word": "x" * 16_000},
-            "a: question and criteria have 16,005 characters; a message to 'gpt-5-2-chat' has room for 14,000; shorten them, or pick another model",
-            id="a question to a judge",
-        ),
-        pytest.param(
-            JUDGED.replace("mode: human", "count: 3, mode: human"),
-            {},
-            "a: 3 are to be picked, and stills makes 2",
-            id="more to pick than there is",
-        ),
-        pytest.param(
-            'uses: compose, with: {images: "${{ steps.stills.assets }}", audio: "${{ inputs.photo }}"}',
-            {"photo": "own.png"},
-            "a: 'audio' takes audio, but this is an image",
-            id="an invalid sound",
-        ),
-        pytest.param(
-            "uses: compose, with: {images: [\"${{ steps.stills.by['neon'].asset }}\"]}",
-            {"words": ["studio", "noir"]},
-            "a: steps.stills.by has no 'neon'; it has: studio, noir",
-            id="a key that a fan-out will not have",
-        ),
-        pytest.param(
-            'uses: compose, with: {images: ["${{ steps.stills.items[2].asset }}"]}',
-            {"words": ["studio", "noir"]},
-            "a: steps.stills.items has 2 members, so there is no [2]",
-            id="an item that a fan-out will not have",
-        ),
-        pytest.param(
-            "uses: generate, with: {model: veo3-1-lite, prompt: x, "
-            'references: "${{ steps.stills.assets }}"}',
-            {"words": ["a", "b", "c"]},
-            "a: 3 reference files; 'veo3-1-lite' takes at most 2; Up to 2 images of at most 10 MB each.",
-            id="more references than a model takes",
-        ),
-        pytest.param(
-            f'foreach: "${{{{ inputs.words }}}}", max_items: 1, {PICTURE}}}',
-            {},
-            "a: 2 items, but max_items is 1: raise it, or take the first with [0:1] after the list",
-            id="too many items",
-        ),
-        pytest.param(
-            'uses: include, with: {spec: part.yaml, inputs: {shape: "${{ inputs.word }}", '
-            'text: "${{ steps.script.text }}"}}',
-            {"word": "9:17"},
-            f"a__a: {NOT_9_17}",
-            id="a parameter inside an included spec",
-        ),
-        pytest.param(
-            'uses: include, with: {spec: part.yaml, inputs: {shape: "${{ inputs.word }}", '
-            'text: "${{ steps.script.text }}"}}',
-            {"word": "too long"},
-            "a: the input 'shape' of a: 8 characters is more than 5",
-            id="an input of an included spec",
-        ),
-        pytest.param(
-            'uses: generate, with: {model: nano-banana, prompt: x, references: ["${{ inputs.word }}"]}',
-            {"word": "https://example.com/a.mp4?x=1"},
-            "a: 'nano-banana' does not take video references; it takes image",
-            id="a film by its URL for a model of pictures",
-        ),
-        pytest.param(
-            f'zip: {{a: "${{{{ inputs.words }}}}", b: [1, 2, 3]}}, {PICTURE}}}',
-            {"words": ["x"]},
-            "a: the lists of a zip differ in length: a has 1, b has 3",
-            id="lists of different lengths",
-        ),
-        pytest.param(
-            PICTURE.removesuffix('"')
-            + " ${{ ["
-            + ", ".join(["inputs.word | slug"] * 50)
-            + '] | length }}"}',
-            {"word": "a long word " * 50_000},
-            "a: the expression handles more than 16,777,216 characters",
-            id="more work than one text may take",
-        ),
-    ],
-)
+CERTAIN: dict[str, tuple[str, dict[str, Any], str]] = {
+    "a parameter": (SHAPED, {"word": "9:17"}, f"a: {NOT_9_17}"),
+    "a parameter of one item": (
+        f'matrix: {{r: ["1:1", "${{{{ inputs.word }}}}"]}}, {PICTURE}, params: {{aspect_ratio: "${{{{ matrix.r }}}}"}}}}',
+        {"word": "7:7"}, "a[7:7]: 'aspect_ratio' cannot be '7:7'; one of 1:1, 4:3, 3:4, 16:9, 9:16"),
+    "a parameter of items that follow others": (
+        f'foreach: "${{{{ steps.stills.items }}}}", {SHAPED}', {"word": "9:17"}, f"a[neon]: {NOT_9_17}"),
+    "the key of an item that is followed": (
+        'foreach: "${{ steps.drafts.items }}", key: "${{ item.key }}", uses: layout, with: {image: "${{ item.asset }}", formats: ["${{ item.key }}"]}',
+        {"words": ["1:1", "8:8"]}, "a[8:8]: formats[0]: item 1 cannot be '8:8'; there are: 16:9, 9:16, 1:1, 4:5, 5:4, 4:3, 3:4, 3:2, 2:3, 21:9"),
+    "an axis of an item that is followed": (
+        'foreach: "${{ steps.stills.items }}", as: still, uses: generate, with: {model: veo3-1-lite, '
+        'prompt: "${{ steps.script.text }}", params: {aspectRatio: "${{ still.style }}"}}',
+        {"words": ["9:16", "9:17"]}, "a[9:17]: 'aspectRatio' cannot be '9:17'; did you mean '9:16'? one of 16:9, 9:16, Auto"),
+    "the side of a choice that is known": (
+        'uses: layout, with: {image: "${{ inputs.word or steps.script.text }}"}', {"word": "A lamp"},
+        "a: 'image': a path such as 'A lamp' is not allowed here; give a URL or a file id"),
+    "what it uses is skipped, and something else stands ready": (
+        SHAPED.replace("steps.script.text", "steps.never.text or steps.script.text"), {"word": "9:17"}, f"a: {NOT_9_17}"),
+    "a key in the measure of a pick": (
+        BEST.replace("BY", "steps.stills.by[inputs.word].asset.width"), {"word": "old"}, "a: steps.stills.by has no 'old'; it has: neon, noir"),
+    "a measure of a pick that is null": (
+        BEST.replace("BY", "item.asset.width * (1 + (steps.never.text | length))"), {},
+        "a: there is nothing to pick from: `by` is null for every candidate, as steps.never.text is null"),
+    "a path in an input that is text": (
+        'uses: layout, with: {image: "${{ inputs.word }}"}', {"word": "no-such.png"},
+        "a: 'image': a path such as 'no-such.png' is not allowed here; make the input 'word' a file: {type: file, kind: image}"),
+    "a model": (COMPUTED, {"word": "z-imag"}, "a: no model 'z-imag'; did you mean 'z-image'?"),
+    "a model for something else": (
+        COMPUTED, {"word": "gpt-5-2-chat"}, "a: 'gpt-5-2-chat' is a model for chat, not for generate; write `uses: chat`"),
+    "the known part of a prompt": (
+        prompted(", ${{ inputs.word }}"), {"word": "x" * 1_000},
+        "a: the prompt has at least 1,002 characters; 'z-image' takes at most 1,000; shorten it, or pick another model"),
+    "an index": (prompted(" ${{ inputs.words[4] }}"), {}, "a: inputs.words has 2 items, so there is no [4]"),
+    "a model of a fallback": (
+        PICTURE + '}, fallback: [{prompt: x}, {model: "${{ inputs.word }}"}]', {"word": "z-imag"},
+        "a: fallback 2: no model 'z-imag'; did you mean 'z-image'?"),
+    "a fallback that makes other media": (
+        PICTURE + '}, fallback: [{model: "${{ inputs.word }}"}]', {"word": "veo3-1-lite"},
+        "a: fallback 1: 'veo3-1-lite' makes video, and the step image"),
+    "a member in a fallback": (
+        PICTURE + "}, fallback: [{model: nano-banana, prompt: x, references: [\"${{ steps.stills.by['old'].asset }}\"]}]", {},
+        "a: steps.stills.by has no 'old'; it has: neon, noir"),
+    "an effort": (
+        'uses: chat, with: {model: gpt-5-2-chat, message: "${{ steps.script.text }}", reasoning_effort: "${{ inputs.word }}"}', {"word": "huge"},
+        "a: 'reasoning_effort' cannot be 'huge'; there are: default, minimal, low, medium, high, xhigh"),
+    "who picks": (
+        'uses: pick, with: {from: "${{ steps.stills.items }}", mode: "${{ inputs.word }}"}', {"word": "Human"},
+        "a: 'mode' cannot be 'Human'; did you mean 'human'? there are: human, first, best, judge"),
+    "a judge that is no chat model": (
+        JUDGED_BY, {"word": "z-image"}, "a: 'z-image' is a model for generate, not for chat; name a chat model: `rivya-flows models`"),
+    "a judge that sees no pictures": (
+        JUDGED_BY, {"word": "claude-sonnet-4-6-chat"},
+        "a: 'claude-sonnet-4-6-chat' takes no attachments, so it cannot judge pictures; pick another model"),
+    "a criterion of a judge": (
+        JUDGED.replace("whole", '"${{ inputs.word }}"'), {"word": "x" * 301}, "a: criterion 1 of the judge has 301 characters, not 1 to 300"),
+    "a question to a judge": (
+        JUDGED.replace("mode: human", 'question: "${{ inputs.word }}", mode: human'), {"word": "x" * 16_000},
+        "a: question and criteria have 16,005 characters; a message to 'gpt-5-2-chat' has room for 14,000; shorten them, or pick another model"),
+    "more to pick than there is": (
+        JUDGED.replace("mode: human", "count: 3, mode: human"), {}, "a: 3 are to be picked, and stills makes 2"),
+    "an invalid sound": (
+        'uses: compose, with: {images: "${{ steps.stills.assets }}", audio: "${{ inputs.photo }}"}', {"photo": "own.png"},
+        "a: 'audio' takes audio, but this is an image"),
+    "a key that a fan-out will not have": (
+        CUT.replace("OF", "steps.stills.by['neon'].asset"), {"words": ["studio", "noir"]}, "a: steps.stills.by has no 'neon'; it has: studio, noir"),
+    "an item that a fan-out will not have": (
+        CUT.replace("OF", "steps.stills.items[2].asset"), {}, "a: steps.stills.items has 2 members, so there is no [2]"),
+    "more references than a model takes": (
+        FILM.replace("OF", "steps.stills.assets"), {"words": ["a", "b", "c"]},
+        "a: 3 reference files; 'veo3-1-lite' takes at most 2; Up to 2 images of at most 10 MB each."),
+    "too many items": (
+        f'foreach: "${{{{ inputs.words }}}}", max_items: 1, {PICTURE}}}', {},
+        "a: 2 items, but max_items is 1: raise it, or take the first with [0:1] after the list"),
+    "a parameter inside an included spec": (INCLUDED, {"word": "9:17"}, f"a__a: {NOT_9_17}"),
+    "an input of an included spec": (INCLUDED, {"word": "too long"}, "a: the input 'shape' of a: 8 characters is more than 5"),
+    "a film by its URL for a model of pictures": (
+        RESTYLED.replace("REFERENCE", '"${{ inputs.word }}"'), {"word": "https://example.com/a.mp4?x=1"},
+        "a: 'nano-banana' does not take video references; it takes image"),
+    "lists of different lengths": (
+        f'zip: {{a: "${{{{ inputs.words }}}}", b: [1, 2, 3]}}, {PICTURE}}}', {"words": ["x"]},
+        "a: the lists of a zip differ in length: a has 1, b has 3"),
+    "more work than one text may take": (
+        MUCH, {"word": "a long word " * 50_000}, "a: the expression handles more than 16,777,216 characters"),
+}  # fmt: skip
+"""What is wrong with a step, its inputs, and what is said of it before anything is bought."""
+
+
+@pytest.mark.parametrize("case", CERTAIN)
 def test_failure_that_is_certain_is_told_before_anything_is_bought(
-    step: str,
-    inputs: dict[str, Any],
-    expected: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert told(step, tmp_path, inputs)[:1] == ([expected] if expected else [])
+    step, inputs, expected = CERTAIN[case]
+    assert told(step, tmp_path, inputs)[0] == expected
 
 
-@pytest.mark.parametrize(
-    ("step", "inputs"),
-    [
-        pytest.param(
-            f"if: \"${{{{ steps.script.text == 'yes' }}}}\", {SHAPED}",
-            {"word": "9:17"},
-            id="the step may be skipped",
-        ),
-        pytest.param(
-            SHAPED.replace("script.text", "maybe.text"),
-            {"word": "9:17"},
-            id="what it uses may be skipped",
-        ),
-        pytest.param(
-            f'foreach: "${{{{ inputs.words }}}}", if: "${{{{ item == inputs.word }}}}", {PICTURE}, '
-            'params: {aspect_ratio: "${{ item }}"}}',
-            {"words": ["1:1", "9:17"], "word": "1:1"},
-            id="the item is skipped",
-        ),
-        pytest.param(
-            PICTURE.replace("text }}", "text }} ${{ inputs.words[4] | default('') }}") + "}",
-            {},
-            id="default stands ready",
-        ),
-        pytest.param(
-            f'foreach: "${{{{ inputs.none }}}}", {ABSENT}',
-            {},
-            id="there is no item that would ask for the member",
-        ),
-        pytest.param(
-            f'foreach: [1], if: "${{{{ item == 2 }}}}", {ABSENT}',
-            {},
-            id="every item that would ask for the member is skipped",
-        ),
-        pytest.param(
-            ABSENT.replace("references: [", 'references: ["${{ inputs.photo }}", '),
-            {},
-            id="who asks for the member lacks something else and is skipped",
-        ),
-        pytest.param(
-            "uses: generate, with: {model: veo3-1-lite, prompt: x, "
-            'references: "${{ steps.after.assets }}"}',
-            {"words": ["a", "b", "c"]},
-            id="as many references as may fail with what they follow",
-        ),
-        pytest.param(
-            "uses: compose, with: {images: [\"${{ steps.stills.by['neon'].asset "
-            "if 'neon' in inputs.words else steps.stills.items[0].asset }}\"]}",
-            {"words": ["noir"]},
-            id="the other side of a choice",
-        ),
-        pytest.param(
-            "uses: compose, with: {images: [\"${{ steps.stills.by['neon'].asset "
-            '| default(steps.stills.items[0].asset) }}"]}',
-            {"words": ["noir"]},
-            id="default stands ready for a member",
-        ),
-        pytest.param(
-            "uses: generate, with: {model: veo3-1-lite, prompt: x, "
-            'references: "${{ steps.stills.assets[:2] }}"}',
-            {"words": ["a", "b", "c"]},
-            id="some of the references",
-        ),
-        pytest.param(
-            PICTURE.replace("text }}", "text }} ${{ inputs.photo.url }} ${{ inputs.words[4] }}")
-            + "}",
-            {},
-            id="nothing is given, so the step is skipped",
-        ),
-    ],
-)
-def test_what_may_not_come_to_pass_stops_nothing(
-    step: str, inputs: dict[str, Any], tmp_path: Path
-) -> None:
+POSSIBLE: dict[str, tuple[str, dict[str, Any]]] = {
+    "the step may be skipped": (f"if: \"${{{{ steps.script.text == 'yes' }}}}\", {SHAPED}", {"word": "9:17"}),
+    "what it uses may be skipped": (SHAPED.replace("script.text", "maybe.text"), {"word": "9:17"}),
+    "the item is skipped": (
+        f'foreach: "${{{{ inputs.words }}}}", if: "${{{{ item == inputs.word }}}}", {PICTURE}, params: {{aspect_ratio: "${{{{ item }}}}"}}}}',
+        {"words": ["1:1", "9:17"], "word": "1:1"}),
+    "default stands ready": (prompted(" ${{ inputs.words[4] | default('') }}"), {}),
+    "there is no item that would ask for the member": (f'foreach: "${{{{ inputs.none }}}}", {ABSENT}', {}),
+    "every item that would ask for the member is skipped": (f'foreach: [1], if: "${{{{ item == 2 }}}}", {ABSENT}', {}),
+    "who asks for the member lacks something else and is skipped": (
+        ABSENT.replace("references: [", 'references: ["${{ inputs.photo }}", '), {}),
+    "as many references as may fail with what they follow": (
+        FILM.replace("OF", "steps.after.assets"), {"words": ["a", "b", "c"]}),
+    "the other side of a choice": (
+        CUT.replace("OF", "steps.stills.by['neon'].asset if 'neon' in inputs.words else steps.stills.items[0].asset"), {"words": ["noir"]}),
+    "default stands ready for a member": (
+        CUT.replace("OF", "steps.stills.by['neon'].asset | default(steps.stills.items[0].asset)"), {"words": ["noir"]}),
+    "some of the references": (FILM.replace("OF", "steps.stills.assets[:2]"), {"words": ["a", "b", "c"]}),
+    "nothing is given, so the step is skipped": (prompted(" ${{ inputs.photo.url }} ${{ inputs.words[4] }}"), {}),
+    "a measure of a pick that has something else instead of a null": (
+        BEST.replace("BY", "item.asset.width * ((steps.never.text or item.key) | length)"), {}),
+    "an address may be anything": (
+        'uses: generate, with: {model: nano-banana-2, prompt: "${{ steps.script.text }}", '
+        'references: ["${{ inputs.photo }}", "${{ steps.stills.items[0].asset }}"]}', {"photo": {"url": "https://a.b/c"}}),
+    "a judge of restyled pictures": (JUDGED.replace("stills", "after"), {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", POSSIBLE)
+def test_what_may_not_come_to_pass_stops_nothing(case: str, tmp_path: Path) -> None:
+    step, inputs = POSSIBLE[case]
     assert told(step, tmp_path, inputs) == []
 
 
 def test_value_that_an_included_spec_does_not_take_is_told_once(tmp_path: Path) -> None:
-    include = (
-        'uses: include, with: {spec: part.yaml, inputs: {shape: "${{ inputs.word }}", text: x}}'
-    )
+    include = INCLUDED.replace('"${{ steps.script.text }}"', "x")
     reason = "the input 'shape' of a: 8 characters is more than 5"
     assert told(include, tmp_path, {"word": "too long"}) == [f"a__a: {reason}"]
 

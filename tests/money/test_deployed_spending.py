@@ -72,6 +72,11 @@ class Person:
         tell, confirm = self.told.append, self.confirm
         await agree_to_spending([found], settings, tell, confirm, rehearses=False, dry=dry)
 
+    async def asked_of(self, found: DeployedSpending, settings: Settings) -> None:
+        """Who refuses is asked, and nothing is deployed."""
+        with pytest.raises(NotConfirmedError):
+            await self.deploy(found, settings)
+
 
 async def test_a_person_is_asked_once_and_again_when_it_gets_dearer(live: Settings) -> None:
     refuses, agrees = Person(agrees=False), Person(agrees=True)
@@ -84,20 +89,13 @@ async def test_a_person_is_asked_once_and_again_when_it_gets_dearer(live: Settin
     ]
     for cheaper in (spending(WEEKLY), spending(WEEKLY, budget=1), spending()):
         await refuses.deploy(cheaper, live)
-    for dearer in (
-        spending(WEEKLY, budget=3),
-        spending(WEEKLY, WEEKLY),
-        spending(EVENT),
-        spending(budget=None),
-    ):
-        with pytest.raises(NotConfirmedError):
-            await refuses.deploy(dearer, live)
+    more = spending(WEEKLY, budget=3), spending(WEEKLY, WEEKLY)
+    for dearer in (*more, spending(EVENT), spending(budget=None)):
+        await refuses.asked_of(dearer, live)
     await agrees.deploy(spending(EVENT, budget=None), live)
     assert agrees.asked[-1].endswith("without asking, and it has no bound.")
-    with pytest.raises(NotConfirmedError):  # runs of any price, but not so many
-        await refuses.deploy(spending(OFTEN, budget=1), live)
-    with pytest.raises(NotConfirmedError):
-        await refuses.deploy(spending(Start("on each event *"), budget=1), live)
+    await refuses.asked_of(spending(OFTEN, budget=1), live)  # of any price, but not so many
+    await refuses.asked_of(spending(Start("on each event *"), budget=1), live)
     await refuses.deploy(spending(EVENT, budget=9_000), live)
 
 
@@ -114,8 +112,7 @@ async def test_nothing_real_is_deployed_beside_a_misspelled_setting(
 
 async def test_from_whom_deployments_buy_is_said_once(live: Settings) -> None:
     told, agrees = list[str](), Person(agrees=True)
-    found = [spending(WEEKLY)]
-    names = True
+    found, names = [spending(WEEKLY)], True
     for _ in range(2):
         said = await agree_to_spending(
             found, live, told.append, agrees.confirm, rehearses=False, names_service=names
@@ -144,8 +141,7 @@ async def test_runs_of_any_price_that_come_more_often_are_asked_for(live: Settin
     refuses, agrees = Person(agrees=False), Person(agrees=True)
     await agrees.deploy(spending(WEEKLY, budget=None), live)
     await refuses.deploy(spending(WEEKLY, budget=9), live)  # a cap is not dearer
-    with pytest.raises(NotConfirmedError):
-        await refuses.deploy(spending(OFTEN, budget=None), live)
+    await refuses.asked_of(spending(OFTEN, budget=None), live)
 
 
 async def test_a_pool_or_nothing_to_buy_needs_no_answer(live: Settings, tmp_path: Path) -> None:
@@ -156,8 +152,7 @@ async def test_a_pool_or_nothing_to_buy_needs_no_answer(live: Settings, tmp_path
     with closing(Journal(live.store_url)) as journal:
         pools = Pools(journal.engine)
         pools.set(Pool("other", {"client": "other"}, 40))
-        with pytest.raises(NotConfirmedError):
-            await refuses.deploy(spending(OFTEN), live)
+        await refuses.asked_of(spending(OFTEN), live)
         pools.set(Pool("acme", {"client": "acme"}, 40))
     await refuses.deploy(spending(OFTEN), live)
     assert refuses.told[-1].endswith(" (pool acme: 40 credits a month)")

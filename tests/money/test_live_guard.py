@@ -35,7 +35,7 @@ from rivya_sandbox.service.admin import ledger
 from rivya_sandbox.service.startup import Sandbox
 from support.batches import ROWS, Observer as BatchObserver, batch_options, caller_of
 from support.cli_calls import buy_from
-from support.engine_runs import Bomb, customer, stills
+from support.engine_runs import Bomb, Studio, customer, stills
 
 KEY = "rvya_sk_0123456789abcdef"
 REAL = ServiceConnection("https://rivya.ai", SecretStr(KEY), "https://rivya.ai", 1.0)
@@ -65,11 +65,6 @@ def test_a_key_is_shown_by_its_last_characters(key: str, shown: str) -> None:
     assert shown_key(key) == shown
 
 
-def test_the_sentence_names_the_wallet_of_credentials() -> None:
-    words = sentence(replace(REAL, wallet="acme"), Spending(2, 21, 1000))
-    assert "with the key rvya_sk_…cdef of the wallet acme (1,000 credits). At most" in words
-
-
 @pytest.mark.parametrize(
     ("found", "price"),
     [
@@ -77,15 +72,14 @@ def test_the_sentence_names_the_wallet_of_credentials() -> None:
         (Spending(1, 1, 1000), "At most 1 credit."),
         (Spending(1200, None, 1000), "At least 1,200 credits; no upper bound is known."),
         (Spending(2, None, 1000, {"budget 20": 18}), "At most about 18 credits (budget 20)."),
-        (
-            Spending(2, 9, 1000, {"budget 20": 18, "its quote": None}),
-            "At most 9 credits (budget 20, its quote).",
-        ),
+        (Spending(2, 9, 1000, {"budget 20": 18, "its quote": None}), "At most 9 credits (budget 20, its quote)."),
         (Spending(2, 9, 1000, {"budget 20": -1}), "At most 0 credits (budget 20)."),
     ],
-)
+)  # fmt: skip
 def test_the_sentence_names_service_key_wallet_and_the_most(found: Spending, price: str) -> None:
     assert sentence(REAL, found) == SAID + price
+    of_acme = sentence(replace(REAL, wallet="acme"), found)
+    assert " of the wallet acme (1,000 credits). " + price in of_acme
 
 
 Asked = list[str]
@@ -99,21 +93,21 @@ def answering(answer: bool, asked: Asked) -> Confirm:
     return confirm
 
 
+LOCAL = ServiceConnection("http://127.0.0.1:9", None, "sandbox:1", 1.0)
+
+
 @pytest.mark.parametrize(
     ("service", "found", "answer", "told", "asked", "refused"),
     [
-        pytest.param(REAL, Spending(1, 2, 1000), True, 0, 1, "", id="yes"),
-        pytest.param(REAL, Spending(1, 2, 1000), False, 0, 1, "nothing was bought", id="no"),
-        pytest.param(REAL, Spending(1, 2, 1000), None, 0, 0, "Nothing was bought", id="nobody"),
-        pytest.param(REAL, Spending(1, None, 9, {"budget 9": 9}), None, 1, 0, "", id="cap"),
-        pytest.param(REAL, Spending(0, 0, 1000), None, 0, 0, "", id="free"),
-        pytest.param(REAL, Spending(1, 2, 9, {"pool a": 0}), None, 1, 0, "", id="empty pool"),
-        pytest.param(
-            ServiceConnection("http://127.0.0.1:9", None, "sandbox:1", 1.0),
-            *(Spending(1, None, 1000), None, 0, 0, ""),
-            id="sandbox",
-        ),
+        (REAL, Spending(1, 2, 1000), True, 0, 1, ""),
+        (REAL, Spending(1, 2, 1000), False, 0, 1, "nothing was bought"),
+        (REAL, Spending(1, 2, 1000), None, 0, 0, "Nothing was bought"),
+        (REAL, Spending(1, None, 9, {"budget 9": 9}), None, 1, 0, ""),
+        (REAL, Spending(0, 0, 1000), None, 0, 0, ""),
+        (REAL, Spending(1, 2, 9, {"pool a": 0}), None, 1, 0, ""),
+        (LOCAL, Spending(1, None, 1000), None, 0, 0, ""),
     ],
+    ids=["yes", "no", "nobody", "cap", "free", "empty pool", "sandbox"],
 )
 async def test_what_no_cap_limits_is_bought_only_after_a_yes(
     tmp_path: Path,
@@ -163,37 +157,29 @@ async def test_nothing_real_is_bought_beside_a_misspelled_setting(
         await confirm_live(context, capped, told.append, None)
 
 
-@pytest.mark.parametrize(
-    ("name", "instead"),
-    [
-        ("RIVYA_BUDGET", "; a budget is `--budget N`, or `budget: {credits: N}` in the spec"),
-        ("RIVYA_NOTE", "; a variable of yours needs a name that does not begin with RIVYA"),
-        ("RIVYA_API_KEY_OLD", "; a variable of yours needs a name that does not begin with RIVYA"),
-        *(
-            (name, f", and set {meant} in the environment instead")
-            for name, meant in {
-                "RIVYA_SANDBOX": "RIVYA_FLOWS_SANDBOX",
-                "RIVYA_SANBOX": "RIVYA_FLOWS_SANDBOX",
-                "RIVYA_LIVE": "RIVYA_FLOWS_LIVE",
-                "RIVYA_DATA": "RIVYA_FLOWS_DATA",
-                "RIVYA_URL": "RIVYA_BASE_URL",
-                "RIVYA_API_URL": "RIVYA_BASE_URL",
-                "RIVYA_ENDPOINT": "RIVYA_BASE_URL",
-                "RIVYA_KEY": "RIVYA_API_KEY",
-                "RIVYA_TOKEN": "RIVYA_API_KEY",
-                "RIVYA_FLOWS_API_KEY": "RIVYA_API_KEY",
-                "rivya_sandbox": "RIVYA_FLOWS_SANDBOX",
-            }.items()
-        ),
-    ],
-)
+MEANT = {
+    "RIVYA_SANDBOX": "RIVYA_FLOWS_SANDBOX", "RIVYA_SANBOX": "RIVYA_FLOWS_SANDBOX", "RIVYA_LIVE": "RIVYA_FLOWS_LIVE",
+    "RIVYA_DATA": "RIVYA_FLOWS_DATA", "RIVYA_URL": "RIVYA_BASE_URL", "RIVYA_API_URL": "RIVYA_BASE_URL",
+    "RIVYA_ENDPOINT": "RIVYA_BASE_URL", "RIVYA_KEY": "RIVYA_API_KEY", "RIVYA_TOKEN": "RIVYA_API_KEY",
+    "RIVYA_FLOWS_API_KEY": "RIVYA_API_KEY", "rivya_sandbox": "RIVYA_FLOWS_SANDBOX",
+}  # fmt: skip
+OF_YOURS = "; a variable of yours needs a name that does not begin with RIVYA"
+INSTEAD = {
+    "RIVYA_BUDGET": "; a budget is `--budget N`, or `budget: {credits: N}` in the spec",
+    "RIVYA_NOTE": OF_YOURS,
+    "RIVYA_API_KEY_OLD": OF_YOURS,
+    **{name: f", and set {meant} in the environment instead" for name, meant in MEANT.items()},
+}
+
+
+@pytest.mark.parametrize("name", INSTEAD)
 def test_a_variable_that_begins_as_ours_and_is_none_is_refused_with_what_was_meant(
-    monkeypatch: pytest.MonkeyPatch, name: str, instead: str
+    monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv(name, "1")
     with pytest.raises(UsageError, match=f"environment: {name} is no setting") as refused:
         refuse_unknown_names()
-    assert refused.value.hint == f"`unset {name}`{instead}"
+    assert refused.value.hint == f"`unset {name}`{INSTEAD[name]}"
 
 
 class ReachedError(Exception):
@@ -248,23 +234,27 @@ async def test_a_run_without_a_cap_is_not_even_journaled(live: Sandbox, tmp_path
     assert ledger(live.data)["generations"] == []
 
 
-async def test_the_log_of_a_flow_run_says_what_it_buys(sandbox: Sandbox, tmp_path: Path) -> None:
-    studio = customer(sandbox, tmp_path / "studio")
-    studio.service = replace(studio.service, identity=sandbox.base_url)
-    studio.settings = Settings(rivya_flows_data=studio.folder, rivya_flows_live=True)
+@pytest.fixture
+def studio(shared_sandbox: Sandbox, tmp_path: Path) -> Studio:
+    """A studio whose sandbox counts as the real service."""
+    made = customer(shared_sandbox, tmp_path / "studio")
+    made.service = replace(made.service, identity=shared_sandbox.base_url)
+    made.settings = Settings(rivya_flows_data=made.folder, rivya_flows_live=True)
+    return made
+
+
+async def test_the_log_of_a_flow_run_says_what_it_buys(studio: Studio) -> None:
     told, request = Asked(), RunRequest(SpecFile(stills(2), "spec.yaml", None), lambda _: {})
     with studio.context(Bomb()) as context:
         await _begin(context, "run-1", request, told.append)
         assert context.journal.run("run-1") is not None
-    assert [line for line in told if line.startswith(f"This buys from {sandbox.base_url} with")]
+    said = f"This buys from {studio.service.base_url} with"
+    assert [line for line in told if line.startswith(said)]
 
 
 async def test_a_batch_says_the_sum_of_its_rows_and_only_its_own_budget_caps_it(
-    sandbox: Sandbox, tmp_path: Path
+    studio: Studio,
 ) -> None:
-    studio = customer(sandbox, tmp_path / "studio")
-    studio.service = replace(studio.service, identity=sandbox.base_url)
-    studio.settings = Settings(rivya_flows_data=studio.folder, rivya_flows_live=True)
     asked, observer = Asked(), BatchObserver()
 
     async def reached(confirm: Confirm | None, budget: int | None = None) -> None:

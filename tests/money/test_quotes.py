@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
@@ -27,10 +27,8 @@ from rivya_flows.money.quotes import (
 )
 from rivya_flows.preparation.prepare import Prepared, RunRequest, prepare_here
 from rivya_flows.preparation.spec_file import read_spec
-from rivya_flows.queue.events import RunFrozen
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.secrets import shared_secret
-from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio, customer
 from support.journal_entries import frozen
@@ -54,17 +52,9 @@ steps:
 """
 
 
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with running(tmp_path_factory.mktemp("sandbox")) as sandbox:
-        yield sandbox
-
-
 @pytest.fixture
-def studio(sandbox: Sandbox, tmp_path: Path) -> Studio:
-    folder = tmp_path / "data"
-    folder.mkdir()
-    return customer(sandbox, folder)
+def studio(shared_sandbox: Sandbox, tmp_path: Path) -> Studio:
+    return customer(shared_sandbox, tmp_path / "data")
 
 
 @pytest.fixture
@@ -155,7 +145,7 @@ def test_all_that_changed_beside_the_spec_is_told(studio: Studio, shop: Path) ->
     assert told[-1] == "logo.png: the file has changed"
 
 
-def test_another_service_wallet_and_hour_are_told(studio: Studio, shop: Path) -> None:
+def test_all_that_changed_at_the_service_is_told(studio: Studio, shop: Path) -> None:
     path = write(studio, shop)
     then = datetime(2026, 11, 25, 12, tzinfo=UTC)
     assert differences(studio, path, service="sandbox:other", expires_at=then) == [
@@ -163,20 +153,12 @@ def test_another_service_wallet_and_hour_are_told(studio: Studio, shop: Path) ->
         f"service: sandbox:other → {studio.service.identity}",
     ]
     assert differences(studio, path, wallet="0" * 16) == ["wallet: another key of the same service"]
-
-
-def test_a_model_and_a_cached_item_that_cost_more_are_told(studio: Studio, shop: Path) -> None:
-    path = write(studio, shop)
     quote = read_quote(path).quote
     prices = quote.prices["z-image"].model_copy(update={"credits": 2})
     plan = json.loads(json.dumps(quote.plan))
     plan["steps"][1]["items"][0] |= {"credits": {"min": 0, "max": 0}, "cached": True}
     told = differences(studio, path, prices={**quote.prices, "z-image": prices}, plan=plan)
     assert told == ["z-image: 2 credits → 1 credit", "large: 0 credits (cached) → 5 credits"]
-
-
-def test_a_spec_that_is_wrong_now_is_one_more_difference(studio: Studio, shop: Path) -> None:
-    path = write(studio, shop)
     gone = SHOP.replace("z-image", "z-gone")
     shop.write_text(gone)
     told = differences(studio, path, spec_text=gone, wallet="0" * 16)
@@ -184,12 +166,11 @@ def test_a_spec_that_is_wrong_now_is_one_more_difference(studio: Studio, shop: P
 
 
 def test_a_changed_quote_and_one_of_another_store_are_refused(
-    studio: Studio, shop: Path, sandbox: Sandbox, tmp_path: Path
+    studio: Studio, shop: Path, shared_sandbox: Sandbox, tmp_path: Path
 ) -> None:
     path = write(studio, shop)
-    (tmp_path / "other").mkdir()
     with pytest.raises(QuoteError, match="changed after it was made, or another store made it"):
-        again(customer(sandbox, tmp_path / "other"), path)
+        again(customer(shared_sandbox, tmp_path / "other"), path)
     path.write_text(path.read_text().replace('"cap": 6', '"cap": 600'))
     with pytest.raises(QuoteError, match="changed after it was made"):
         again(studio, path)
@@ -197,6 +178,10 @@ def test_a_changed_quote_and_one_of_another_store_are_refused(
 
 def test_a_quote_without_its_folder_runs_what_it_carries(studio: Studio, shop: Path) -> None:
     path = write(studio, shop)
+    with studio.context(Bomb()) as context:
+        context.assets.remove(read_quote(path).quote.files["logo.png"].sha256)
+    # It is beside the spec, and is taken into the store again.
+    assert again(studio, path).frozen.files["logo.png"].path is not None
     moved = path.rename(shop.parent / "moved.json")
     said: list[str] = []
     ready = again(studio, moved, said.append)
@@ -214,19 +199,11 @@ def test_a_quote_without_its_folder_runs_what_it_carries(studio: Studio, shop: P
             again(studio, moved)
 
 
-def test_a_file_beside_the_spec_is_taken_into_the_store_again(studio: Studio, shop: Path) -> None:
-    path = write(studio, shop)
-    with studio.context(Bomb()) as context:
-        context.assets.remove(read_quote(path).quote.files["logo.png"].sha256)
-    assert again(studio, path).frozen.files["logo.png"].path is not None
-
-
 def one(tmp_path: Path, text: str, top: str = "") -> Path:
     spec = tmp_path / "specs" / "one.yaml"
     spec.parent.mkdir(exist_ok=True)
-    spec.write_text(
-        f"version: 1\nname: one\n{top}\nsteps:\n  one:\n    uses: generate\n    {text}\n"
-    )
+    steps = f"steps:\n  one:\n    uses: generate\n    {text}\n"
+    spec.write_text(f"version: 1\nname: one\n{top}\n{steps}")
     return spec
 
 
@@ -245,9 +222,8 @@ def test_the_cap_is_the_most_of_the_plan_or_the_budget_below_it(
 
 def test_a_plan_without_a_most_needs_a_budget(studio: Studio, tmp_path: Path) -> None:
     spec = one(tmp_path, VOICE)
-    with pytest.raises(
-        BudgetError, match=r"the most that the plan costs is not known \(one\)"
-    ) as told:
+    words = r"the most that the plan costs is not known \(one\)"
+    with pytest.raises(BudgetError, match=words) as told:
         write(studio, spec)
     assert "--budget N" in str(told.value.hint)
     assert not (tmp_path / "quote.json").exists()
@@ -301,11 +277,10 @@ def test_of_processes_that_run_a_quote_at_once_exactly_one_does(tmp_path: Path) 
     Journal(url).close()
 
     def begin(number: int) -> str | None:
-        run: RunFrozen = frozen(f"run-{number}").model_copy(update={"quote": "0" * 32})
         with closing(Journal(url)) as journal:
             start.wait()
             try:
-                journal.create(run, tmp_path)
+                journal.create(frozen(f"run-{number}", quote="0" * 32), tmp_path)
             except QuoteError as error:
                 return error.message
         return None

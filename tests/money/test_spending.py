@@ -1,17 +1,18 @@
-"""What runs spent, summed up."""
+"""What runs spent, summed up and drawn."""
 
 from __future__ import annotations
 
 import csv
 import io
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given, strategies as st
 
 from rivya_client.printable import spreadsheet_text
-from rivya_flows.money.spending import SpendReport, Sum, spending
+from rivya_flows.money.spending import SpendReport, Sum, chart, spending
 from rivya_flows.store.charges import Charge
 
 REAL = "https://rivya.ai"
@@ -50,19 +51,15 @@ def test_several_names_make_several_columns_and_a_run_without_a_label_counts_und
     assert rows(found) == [(("acme", "z-image"), 3), (("-", "-"), 1)]
 
 
-@pytest.mark.parametrize(
-    ("by", "first", "second"),
-    [
-        ("day", "2026-11-29", "2026-12-01"),
-        ("week", "2026-W48", "2026-W49"),
-        ("month", "2026-11", "2026-12"),
-    ],
-)
-def test_periods_are_those_of_the_calendar_in_utc_and_in_order(
-    by: str, first: str, second: str
-) -> None:
+def test_periods_are_those_of_the_calendar_in_utc_and_in_order() -> None:
     december = charge(9, at=datetime(2026, 12, 1, tzinfo=UTC).timestamp())
-    assert rows(summed(december, charge(1), by=by)) == [((first,), 1), ((second,), 9)]
+    periods = {
+        "day": ("2026-11-29", "2026-12-01"),
+        "week": ("2026-W48", "2026-W49"),
+        "month": ("2026-11", "2026-12"),
+    }
+    for by, (first, second) in periods.items():
+        assert rows(summed(december, charge(1), by=by)) == [((first,), 1), ((second,), 9)]
 
 
 def test_credits_of_other_services_are_told_apart_and_not_added() -> None:
@@ -112,3 +109,40 @@ def test_csv_has_no_formula_and_no_broken_line() -> None:
         ",casting,2,0,1,0",
         '"\'=HYPERLINK(""x"")",a\\nb,1,0,1,0',
     ]
+
+
+_SVG = "{http://www.w3.org/2000/svg}"
+
+
+def drawn(days: dict[tuple[str, ...], int]) -> tuple[list[str], list[str]]:
+    """The names of the bars, from below, and all texts."""
+    root = ElementTree.fromstring(chart(days, "Credits"))
+    bars = [one.findtext(f"{_SVG}title") or "" for one in root.iter(f"{_SVG}rect")]
+    return [one for one in bars if one], [one.text or "" for one in root.iter(f"{_SVG}text")]
+
+
+def test_a_bar_is_stacked_with_what_spent_most_at_the_bottom() -> None:
+    bars, texts = drawn(
+        {("2026-11-01", "a"): 2, ("2026-11-01", "b"): 5, ("2026-11-03", "b"): 1_200}
+    )
+    assert bars == ["2026-11-01 b: 5", "2026-11-01 a: 2", "2026-11-03 b: 1,200"]
+    assert {"11-01", "11-02", "11-03", "1,500", "b"} <= set(texts)
+    assert texts[0] == "Credits, 2026-11-01 to 2026-11-03 by day, UTC"
+
+
+@pytest.mark.parametrize(
+    ("days", "bar"), [(62, "2026-11-04"), (63, "2026-11-02"), (400, "2026-11-01")]
+)
+def test_the_longer_the_time_the_longer_the_periods(days: int, bar: str) -> None:
+    first = date(2026, 11, 4)
+    last = first + timedelta(days=days - 1)
+    bars, _ = drawn({(first.isoformat(), "a"): 1, (last.isoformat(), "a"): 1})
+    assert bars[0] == f"{bar} a: 1"
+
+
+def test_names_beyond_the_colours_become_one_and_cannot_be_markup() -> None:
+    names = [f"<b>&{n}\x1b" for n in range(12)]
+    bars, texts = drawn({("2026-11-01", name): 100 - n for n, name in enumerate(names)})
+    assert len(bars) == 8
+    assert r"<b>&0\x1b" in texts
+    assert bars[-1] == f"2026-11-01 5 others: {sum(100 - n for n in range(7, 12))}"

@@ -21,17 +21,11 @@ def test_each_purchase_has_a_key_of_its_own_that_a_header_can_carry(one: str, ot
     assert idempotency_key("n", "stills", "\ud83d", 1) != idempotency_key("n", "stills", "?", 1)
 
 
-def test_only_the_step_of_a_round_has_a_dot_in_its_name() -> None:
+def test_steps_items_and_lists_have_names_that_tell_them_apart() -> None:
     assert round_name("hero", "stills", 1) == "hero.stills.2"
-    assert is_round(round_name("hero", "stills", 1))
+    assert is_round(round_name("hero", "stills", 1)), "only its name has a dot"
     assert not is_round("stills")
-
-
-def test_an_item_is_named_with_its_key_if_it_has_one() -> None:
     assert (label("stills", "neon"), label("film", "")) == ("stills[neon]", "film")
-
-
-def test_keys_with_commas_are_told_apart_by_semicolons() -> None:
     assert (listed(["a", "b"]), listed(["a, b", "c"])) == ("a, b", "a, b; c")
 
 

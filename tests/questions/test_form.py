@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 
@@ -27,47 +28,37 @@ steps: {still: {uses: generate, with: {model: z-image, prompt: lamp}}}
 """
 HERO = Question("hero", "", "Which one?", ("studio", "neon"))
 BUDGET = Question("$budget", "8", "Raise it to 8?", ("yes", "no"))
+COPY = replace(HERO, step="copy")
 
 
-def test_a_field_is_called_as_its_step_and_the_budget_as_people_say() -> None:
-    asked = [HERO, replace(HERO, step="stills", key="neon, 9:16"), BUDGET]
-    assert form_schema(asked)["required"] == ["hero", "stills_neon_9_16", "budget"]
+@pytest.mark.parametrize(
+    ("asked", "names"),
+    [
+        ([HERO, replace(HERO, step="stills", key="neon, 9:16"), BUDGET], ["hero", "stills_neon_9_16", "budget"]),
+        ([HERO, replace(HERO, key="!"), COPY, replace(HERO, step="budget"), BUDGET],
+         ["hero", "hero_2", "copy", "budget", "budget_2"]),
+        ([HERO, replace(HERO, step="signed_by", sign=True)], ["hero", "signed_by", "signed_by_2"]),
+    ],
+    ids=["steps and the budget", "names that are the same", "who signs"],
+)  # fmt: skip
+def test_each_question_has_a_required_field_of_its_own_name(
+    asked: list[Question], names: list[str]
+) -> None:
+    assert form_schema(asked)["required"] == names
 
 
-def test_fields_never_share_a_name() -> None:
-    hostile = [
-        HERO,
-        replace(HERO, key="!"),
-        replace(HERO, step="copy"),
-        replace(HERO, step="budget"),
-        BUDGET,
-    ]
-    named = form_schema(hostile)["properties"]
-    assert list(named) == ["hero", "hero_2", "copy", "budget", "budget_2", "signed_by"]
-
-
-def test_the_form_offers_the_choices_and_insists_on_one_for_each_question() -> None:
-    schema = form_schema([HERO, BUDGET])
-    assert schema["required"] == ["hero", "budget"]
-    assert schema["properties"]["hero"] == {
+def test_the_form_offers_the_choices_and_asks_for_a_name_only_where_one_signs() -> None:
+    fields = form_schema([HERO, BUDGET])["properties"]
+    assert list(fields) == ["hero", "budget", "signed_by"]
+    assert fields["hero"] == {
         "enum": ["studio", "neon"],
         "title": "Which one?",
         "type": "string",
         "x-question": ["hero", ""],
     }
-
-
-def test_one_choice_alone_is_a_select_too() -> None:
-    schema = form_schema([replace(HERO, choices=("studio",))])
-    assert schema["properties"]["hero"]["enum"] == ["studio"]
-
-
-def test_a_form_that_nobody_filled_in_fits_and_says_nothing() -> None:
-    schema = form_schema([HERO, BUDGET])
-    filled = empty_response(schema)
-    assert filled == {"hero": "studio", "budget": "yes", GO_ON: True}
-    Draft202012Validator(schema).validate(filled)
-    assert chosen_values(schema, filled) == {}
+    alone = form_schema([replace(HERO, choices=("studio",))])["properties"]["hero"]
+    assert alone["enum"] == ["studio"], "a select too"
+    assert form_schema([replace(HERO, sign=True)])["properties"]["signed_by"]["pattern"] == r"\S"
 
 
 def test_what_was_chosen_is_told_by_question_whatever_else_came_in() -> None:
@@ -77,8 +68,8 @@ def test_what_was_chosen_is_told_by_question_whatever_else_came_in() -> None:
     assert chosen_values(schema, response) == chosen
     both = chosen_values(schema, {**response, "budget": "no"})
     assert both["$budget", "8", 0].picked == ("no",)
-    assert chosen_values({}, response) == {}
-    assert chosen_values({"properties": {"hero": {"enum": ["neon"]}}}, response) == {}
+    for other in ({}, {"properties": {"hero": {"enum": ["neon"]}}}):
+        assert chosen_values(other, response) == {}
 
 
 def test_half_of_a_character_in_a_key_is_asked_and_answered_by_its_escape() -> None:
@@ -102,18 +93,16 @@ def test_where_rounds_are_left_none_of_these_is_a_choice_with_a_note() -> None:
     assert schema["properties"]["hero_note"]["maxLength"] == 40
     assert schema["required"] == ["hero"]
     response = {"hero": "none of these", "hero_note": "warmer", "signed_by": "Ana"}
-    assert chosen_values(schema, response) == {
-        ("hero", "", 1): Answer((), "warmer", "Ana", channel="form")
-    }
+    answer = Answer((), "warmer", "Ana", channel="form")
+    assert chosen_values(schema, response) == {("hero", "", 1): answer}
     Draft202012Validator(schema).validate(response)
 
 
 def test_a_candidate_that_is_called_none_of_these_can_be_picked() -> None:
     schema = form_schema([replace(AGAIN, choices=("none of these", "neon"))])
     assert schema["properties"]["hero"]["enum"][2] == "none of these."
-    picked = chosen_values(schema, {"hero": "none of these"})["hero", "", 1].picked
-    assert picked == ("none of these",)
-    assert chosen_values(schema, {"hero": "none of these."})["hero", "", 1].picked == ()
+    for chosen, picked in (("none of these", ("none of these",)), ("none of these.", ())):
+        assert chosen_values(schema, {"hero": chosen})["hero", "", 1].picked == picked
 
 
 def test_several_choices_are_a_list_of_that_length() -> None:
@@ -125,22 +114,14 @@ def test_several_choices_are_a_list_of_that_length() -> None:
     assert picked == ("neon", "studio")
 
 
-def test_a_name_is_required_where_a_question_is_to_be_signed() -> None:
-    asked = [HERO, replace(HERO, step="signed_by", sign=True)]
-    schema = form_schema(asked)
-    assert schema["required"] == ["hero", "signed_by", "signed_by_2"]
-    assert schema["properties"]["signed_by_2"]["pattern"] == r"\S"
-    assert "signed_by" not in form_schema([HERO])["required"]
-
-
-@pytest.mark.parametrize("sign", [False, True])
-@pytest.mark.parametrize("count", [1, 2])
-@pytest.mark.parametrize("left", [0, 1])
-def test_what_nobody_filled_in_fits_every_form(sign: bool, count: int, left: int) -> None:
-    schema = form_schema([replace(HERO, sign=sign, count=count, rounds_left=left, note_room=3)])
-    filled = empty_response(schema)
-    Draft202012Validator(schema).validate(filled)
-    assert chosen_values(schema, filled) == {}
+def test_what_nobody_filled_in_fits_every_form_and_says_nothing() -> None:
+    for sign, count, left in itertools.product((False, True), (1, 2), (0, 1)):
+        question = replace(HERO, sign=sign, count=count, rounds_left=left, note_room=3)
+        schema = form_schema([question, BUDGET])
+        filled = empty_response(schema)
+        assert (filled["budget"], filled[GO_ON]) == ("yes", True)
+        Draft202012Validator(schema).validate(filled)
+        assert chosen_values(schema, filled) == {}
 
 
 def test_a_form_of_an_early_version_is_still_read() -> None:

@@ -8,10 +8,9 @@ import pytest
 
 from rivya_flows.plans.plan import RunPlan
 from rivya_flows.queue.forks import finished, fork_of, is_made_again, made_again
-from rivya_flows.queue.items import ItemState
 from rivya_flows.queue.reducer import initial_state
-from support.judged_picks import Judging, again, chats, hero, judged, judged_spec
-from support.naive_service import NaiveService, Rehearsal, frozen
+from support.judged_picks import Judging, chats, hero, judged, judged_spec
+from support.naive_service import NaiveService, Rehearsal, frozen, played
 
 OUTER = """
 version: 1
@@ -33,8 +32,6 @@ steps:
   still: {uses: generate, with: {model: z-image, prompt: lamp}}
 outputs: {still: "${{ steps.still.asset }}"}
 """
-
-
 STILLS = """
 version: 1
 name: stills
@@ -50,36 +47,25 @@ steps:
 """
 
 
-def shot(**service: Any) -> Rehearsal:
-    run = Rehearsal(frozen(STILLS), NaiveService(**service))
-    run.take_up()
-    run.run()
-    return run
-
-
 def test_a_fork_finds_each_purchase_by_its_request_and_place_among_equal_ones() -> None:
-    state = shot().state
+    state = played(STILLS).state
     found = finished(state)
-    a, copy = state.item("stills", "a"), state.item("copy", "")
-    assert a.requests[0].request_hash == copy.requests[0].request_hash
+    made = [state.item("stills", "a"), state.item("copy", "")]
+    [request] = {one.requests[0].request_hash for one in made}
     assert len(found) == 3  # a pick buys nothing
-    places = [found[f"{a.requests[0].request_hash}-{n}"] for n in (0, 1)]
-    assert [dict(one.outputs) for one in places] == [
-        dict(a.outputs or {}),
-        dict(copy.outputs or {}),
+    places = [found[f"{request}-{n}"] for n in (0, 1)]
+    assert [(dict(one.outputs), one.credits) for one in places] == [
+        (dict(one.outputs or {}), one.credits) for one in made
     ]
-    assert [one.credits for one in places] == [a.credits, copy.credits]
 
 
 def test_a_fork_finds_nothing_that_failed_and_a_fallback_under_the_request_as_written() -> None:
-    failed = shot(failing_models={"nano-banana", "seedream-5-lite"}).state
-    assert len(finished(failed)) == 2
-    fell = shot(failing_models={"nano-banana"}).state
-    b = fell.item("stills", "b")
-    [taken] = [
-        one for key, one in finished(fell).items() if key.startswith(b.requests[0].request_hash)
-    ]
-    assert taken.request_hash == b.requests[1].request_hash
+    failed = NaiveService(failing_models={"nano-banana", "seedream-5-lite"})
+    assert len(finished(played(STILLS, failed).state)) == 2
+    fell = played(STILLS, NaiveService(failing_models={"nano-banana"})).state
+    written, instead = (one.request_hash for one in fell.item("stills", "b").requests)
+    [taken] = [one for key, one in finished(fell).items() if key.startswith(written)]
+    assert taken.request_hash == instead
 
 
 def plan_of(text: str, includes: dict[str, str] | None = None) -> RunPlan:
@@ -109,33 +95,28 @@ def test_a_pick_is_made_again_with_its_rounds() -> None:
     assert not is_made_again("stills[b]", {"stills[a]"})
 
 
-def fork(first: Rehearsal, **options: Any) -> ItemState:
-    """The pick of a fork, whose stills are bought again, and are the same in this service."""
-    frozen_fork = frozen(judged_spec(**options)).model_copy(
-        update={"fork": fork_of(first.state, None)}
-    )
-    run = Rehearsal(frozen_fork, Judging({"noir": 9}))
-    again(run)
-    assert bool(chats(run)) is (hero(run).answered_by is None)
-    return hero(run)
-
-
-def test_the_choice_of_a_judge_is_taken_if_the_same_is_asked_about_the_same_candidates() -> None:
-    first = judged(Judging({"neon": 8}))
-    taken = fork(first)
-    assert taken.picked == ("neon",)
-    assert taken.answered_by is not None
-    assert (taken.answered_by.name, taken.answered_by.channel) == ("run-1", "fork")
-
-
 @pytest.mark.parametrize(
-    "change", [{"more": "question: Another?"}, {"least": 3}, {"mode": "human"}]
+    ("change", "taken"),
+    [
+        ({}, True),
+        ({"more": "question: Another?"}, False),
+        ({"least": 3}, False),
+        ({"mode": "human"}, False),
+        ({"styles": ("studio", "noir")}, False),
+    ],
+    ids=str,
 )
-def test_a_judge_is_asked_again_about_something_else(change: dict[str, Any]) -> None:
-    first = judged(Judging({"neon": 8}))
-    assert fork(first, **change).picked != ("neon",)
-
-
-def test_a_judge_is_asked_again_about_other_candidates() -> None:
-    first = judged(Judging({"neon": 8}))
-    assert fork(first, styles=("studio", "noir")).picked == ("noir",)
+def test_the_choice_of_a_judge_is_taken_if_the_same_is_asked_about_the_same_candidates(
+    change: dict[str, Any], taken: bool
+) -> None:
+    """The stills of the fork are bought again, and are the same in this service."""
+    fork = fork_of(judged(Judging({"neon": 8})).state, None)
+    start = frozen(judged_spec(**change)).model_copy(update={"fork": fork})
+    run = Rehearsal(start, Judging({"noir": 9})).execute()
+    by = hero(run).answered_by
+    assert bool(chats(run)) is (by is None)
+    if taken:
+        assert by is not None
+        assert (hero(run).picked, by.name, by.channel) == (("neon",), "run-1", "fork")
+    else:
+        assert hero(run).picked == (None if "mode" in change else ("noir",))

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from rivya_flows.queue.items import ItemState
-from support.naive_service import NaiveService, Rehearsal, frozen
+from support.naive_service import played
 
-SPEC = """
+LINES = """
 version: 1
 name: lines
 inputs: {none: {type: number, required: false}}
@@ -21,23 +21,18 @@ steps:
       model: gemini-2-5-flash-chat
       message: "A line, ${{ item }}"
       expect: {visual: string, narration: string}
-  hero:
-    uses: pick
-    with: {from: "${{ steps.lines.items }}", mode: best, by: "BY", count: 2}
+  hero: {uses: pick, with: {from: "${{ steps.lines.items }}", mode: best, by: "BY", count: 2}}
 outputs:
   words: ${{ steps.hero.item.json.visual }}
 """
 
 
-def hero(by: str) -> ItemState:
-    run = Rehearsal(frozen(SPEC.replace("BY", by)), NaiveService())
-    run.take_up()
-    run.run()
-    return run.state.item("hero", "")
+def best(by: str) -> ItemState:
+    return played(LINES.replace("BY", by)).item("hero")
 
 
 def test_the_answers_of_a_chat_are_compared_by_a_number() -> None:
-    item = hero("${{ item.key | length }}")
+    item = best("${{ item.key | length }}")
     assert item.request is not None
     assert item.request.arguments["values"] == {"a": 1, "bb": 2, "ccc": 3}
     outputs: Any = item.outputs
@@ -50,12 +45,9 @@ def test_the_answers_of_a_chat_are_compared_by_a_number() -> None:
     ("by", "reason"),
     [
         ("${{ inputs.none }}", "there is nothing to pick from: `by` is null for every candidate"),
-        (
-            "${{ 1 if item.key == 'a' else inputs.none }}",
-            "2 are to be picked, and `by` has a number for only 1 candidates",
-        ),
+        ("${{ 1 if item.key == 'a' else inputs.none }}", "2 are to be picked, and `by` has a number for only 1 candidates"),
     ],
-)
+)  # fmt: skip
 def test_a_pick_without_enough_numbers_fails_and_says_why(by: str, reason: str) -> None:
-    item = hero(by)
+    item = best(by)
     assert (item.code, item.reason) == ("nothing_to_pick", reason)

@@ -10,6 +10,8 @@ from hypothesis import given, settings, strategies as st
 
 from rivya_flows.queue.events import RunResumed
 from rivya_flows.queue.reducer import apply_event, initial_state
+from rivya_flows.queue.state import QuotedPrices, note_price, quoted_price
+from rivya_flows.steps.request import PriceClass, PricedBy
 from support.naive_service import frozen
 from support.plain_queue import everything
 from support.samples import examples
@@ -23,35 +25,26 @@ def test_each_event_does_what_looking_at_all_items_again_would_do(seed: int) -> 
     everything(chance).play(chance)  # each event of a wild run is compared
 
 
-@settings(max_examples=examples(40))
-@given(seed=st.integers(0, 10**6))
-def test_the_changed_items_of_an_event_are_those_that_differ(seed: int) -> None:
-    chance = random.Random(seed)
-    run = everything(chance)
-    run.take_up()
-    run.run(chance, chance.randrange(100))
-    for _ in range(chance.randrange(50)):
-        old = {(name, item.key): item for name, item in run.state.each()}
-        if not run.advance(chance.randrange(1000)):
-            break
-        new = {(name, item.key): item for name, item in run.state.each()}
-        differing = {name: old.get(name) for name, item in new.items() if old.get(name) != item}
-        assert {name: run.state.changed[name] for name in differing} == differing
+PRICE = {"min": 20, "max": 21}
 
 
-def warns_at(plan: dict[str, Any], quote: str | None = None) -> float | None:
+@pytest.mark.parametrize(
+    ("price", "budget", "quote", "share"),
+    [
+        (PRICE, 20, None, 16),
+        ({"min": 20, "max": None}, 20, None, 16),
+        ({"min": 20, "max": 20}, 20, None, None),
+        (PRICE, None, None, None),
+        (PRICE, 20, "q", None),
+    ],
+)
+def test_a_budget_warns_where_the_plan_may_cost_more_and_nobody_agreed_to_it(
+    price: dict[str, Any], budget: int | None, quote: str | None, share: float | None
+) -> None:
+    plan = {"credits": price, "budget": budget}
     started = frozen(HEAD + "steps:\n" + STILL, budget=20)
-    started = started.model_copy(update={"plan": plan, "quote": quote})
-    return initial_state(started).warns_at
-
-
-def test_a_budget_warns_where_the_plan_may_cost_more_and_nobody_agreed_to_it() -> None:
-    price = {"min": 20, "max": 21}
-    assert warns_at({"credits": price, "budget": 20}) == 16
-    assert warns_at({"credits": {"min": 20, "max": None}, "budget": 20}) == 16
-    assert warns_at({"credits": {"min": 20, "max": 20}, "budget": 20}) is None
-    assert warns_at({"credits": price, "budget": None}) is None
-    assert warns_at({"credits": price, "budget": 20}, quote="q") is None
+    update = {"plan": plan, "quote": quote}
+    assert initial_state(started.model_copy(update=update)).warns_at == share
 
 
 @pytest.mark.parametrize(("cap", "share"), [(20, None), (30, None), (10, 8)])
@@ -61,8 +54,7 @@ def test_a_cap_that_comes_later_warns_where_the_plan_may_cost_more(
     started = frozen(HEAD + "steps:\n" + STILL)
     plan = {"credits": {"min": 20, "max": 20}, "budget": None}
     state = initial_state(started.model_copy(update={"plan": plan}))
-    resumed = RunResumed(at=started.started_at, budget=cap)
-    apply_event(state, resumed)
+    apply_event(state, RunResumed(at=started.started_at, budget=cap))
     assert state.warns_at == share
 
 
@@ -71,3 +63,25 @@ def test_results_of_another_wallet_are_those_of_another_seller() -> None:
     named = [start.model_copy(update={"wallet": wallet}) for wallet in (None, "acme", "other")]
     sellers = [initial_state(one).seller for one in named]
     assert sellers == [start.service, f"{start.service} acme", f"{start.service} other"]
+
+
+@given(
+    charged=st.lists(st.tuples(st.integers(0, 20), st.integers(0, 50)), max_size=30),
+    asked=st.integers(0, 25),
+)
+def test_a_text_costs_what_the_next_longer_one_was_charged(
+    charged: list[tuple[int, int]], asked: int
+) -> None:
+    quoted: QuotedPrices = {}
+    for length, credits in charged:
+        note_price(quoted, PricedBy("speech", length), credits)
+    lengths = [length for length, _ in charged if length >= asked]
+    expected = max(c for length, c in charged if length == min(lengths)) if lengths else None
+    assert quoted_price(quoted, PriceClass(PricedBy("speech", asked), 1, None, False)) == expected
+    assert quoted_price(quoted, PriceClass(PricedBy("other", asked), 1, None, False)) is None
+
+
+def test_the_service_does_not_decide_what_a_function_costs() -> None:
+    quoted: QuotedPrices = {}
+    note_price(quoted, PricedBy("cut"), 9)
+    assert quoted_price(quoted, PriceClass(PricedBy("cut"), 2, 2, True)) == 2

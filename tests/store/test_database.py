@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from sqlite3 import Connection, connect
 from typing import Any
 
 import pytest
@@ -20,22 +20,23 @@ from support.databases import fresh_store
 from support.journal_entries import balance, begun, told
 
 
-def test_a_full_disk_stops_the_entry_whole_and_the_next_one_takes_its_place(tmp_path: Path) -> None:
-    with closing(Journal(f"sqlite:///{tmp_path / 'journal.sqlite'}")) as journal:
-        fence = begun(journal)
-        pages = [20]
+def test_a_full_disk_stops_the_entry_whole_and_the_next_one_takes_its_place(
+    sqlite: Journal,
+) -> None:
+    fence = begun(sqlite)
+    pages = [20]
 
-        @event.listens_for(journal.engine, "checkout")
-        def limit(connection: sqlite3.Connection, _record: object, _proxy: object) -> None:
-            connection.execute(f"PRAGMA max_page_count = {pages[0]}").close()
+    @event.listens_for(sqlite.engine, "checkout")
+    def limit(connection: Connection, _record: object, _proxy: object) -> None:
+        connection.execute(f"PRAGMA max_page_count = {pages[0]}").close()
 
-        big = ItemCompleted(step="script", key="", outputs={"text": "x" * 200_000})
-        with pytest.raises(StoreError, match="full") as caught:
-            journal.append("run-1", big, fence)
-        assert "free disk space" in str(caught.value.hint)
-        assert len(told(journal)) == 1
-        pages[0] = 10_000
-        assert journal.append("run-1", big, fence).seq == 2
+    big = ItemCompleted(step="script", key="", outputs={"text": "x" * 200_000})
+    with pytest.raises(StoreError, match="full") as caught:
+        sqlite.append("run-1", big, fence)
+    assert "free disk space" in str(caught.value.hint)
+    assert len(told(sqlite)) == 1
+    pages[0] = 10_000
+    assert sqlite.append("run-1", big, fence).seq == 2
 
 
 LIMITED = """
@@ -55,24 +56,20 @@ except StoreError as error:
 """
 
 
-def test_a_file_that_may_not_grow_is_a_clear_error(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'journal.sqlite'}"
-    with closing(Journal(url)) as journal:
-        begun(journal)
-        called = subprocess.run(
-            [sys.executable, "-c", LIMITED, url], capture_output=True, text=True, check=True
-        )
-        words, entries = called.stdout.splitlines()
-        assert words.startswith("the journal cannot be used: ")
-        assert entries == "1"
-        assert len(told(journal)) == 1
+def test_a_file_that_may_not_grow_is_a_clear_error(sqlite: Journal) -> None:
+    begun(sqlite)
+    command = [sys.executable, "-c", LIMITED, str(sqlite.engine.url)]
+    called = subprocess.run(command, capture_output=True, text=True, check=True)
+    words, entries = called.stdout.splitlines()
+    assert words.startswith("the journal cannot be used: ")
+    assert (entries, len(told(sqlite))) == ("1", 1)
 
 
 def test_a_locked_database_is_a_clear_error_and_is_read_all_the_same(tmp_path: Path) -> None:
     file = tmp_path / "journal.sqlite"
     with closing(Journal(f"sqlite:///{file}?timeout=0.05")) as journal:
         fence = begun(journal)
-        with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        with closing(connect(file, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(StoreError, match="database is locked") as caught:
                 journal.append("run-1", balance(1), fence)
@@ -111,14 +108,10 @@ def test_a_damaged_journal_is_a_clear_error(tmp_path: Path) -> None:
     assert "restore the file from a copy" in str(caught.value.hint)
 
 
-def test_a_folder_in_the_place_of_the_database_is_a_clear_error(tmp_path: Path) -> None:
-    assert str(opened(f"sqlite:///{tmp_path}")).startswith("cannot open the store: ")
-
-
-def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_a_database_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    error = opened(f"sqlite:///{tmp_path / 'file' / 'journal.sqlite'}")
-    assert str(error).startswith("cannot open the store: ")
+    for place in (tmp_path, tmp_path / "file" / "journal.sqlite"):
+        assert str(opened(f"sqlite:///{place}")).startswith("cannot open the store: ")
 
 
 @pytest.mark.parametrize("url", ["postgresql://u:sesame@[::1/x", "sesame", "oracle9://sesame@h/x"])
@@ -142,45 +135,46 @@ def test_a_database_that_does_not_exist_is_no_server_that_is_away(tmp_path: Path
     assert "create that database" in str(error.hint)
 
 
-def test_a_connection_that_the_server_ends_is_an_outage_by_its_sqlstate(tmp_path: Path) -> None:
-    with closing(Journal(fresh_store("postgresql", tmp_path))) as journal:
+def test_a_connection_that_the_server_ends_is_an_outage_by_its_sqlstate(
+    postgresql: Journal,
+) -> None:
+    engine = postgresql.engine
 
-        def end_in_the_middle() -> None:
-            with writing(journal.engine) as connection, journal.engine.connect() as other:
-                mine = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
-                other.exec_driver_sql(f"SELECT pg_terminate_backend({mine}, 10000)")
-                connection.exec_driver_sql("SELECT 1")
+    def end_in_the_middle() -> None:
+        with writing(engine) as connection, engine.connect() as other:
+            mine = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+            other.exec_driver_sql(f"SELECT pg_terminate_backend({mine}, 10000)")
+            connection.exec_driver_sql("SELECT 1")
 
-        with pytest.raises(StoreUnreachableError) as caught:
-            end_in_the_middle()
+    with pytest.raises(StoreUnreachableError) as caught:
+        end_in_the_middle()
     assert "repair" not in str(caught.value.hint)
     assert "start the database" in str(caught.value.hint)
 
 
-@pytest.mark.parametrize(
-    "said",
-    [
-        "FATAL:  sorry, too many clients already",
-        "FATAL:  the database system is not yet accepting connections",
-        "FATAL:  das Datenbanksystem startet",
-        "connection timeout expired",
-    ],
+REFUSALS = (
+    "FATAL:  sorry, too many clients already",
+    "FATAL:  the database system is not yet accepting connections",
+    "FATAL:  das Datenbanksystem startet",
+    "connection timeout expired",
 )
+
+
 def test_a_server_that_gives_no_connection_for_a_moment_is_waited_for(
-    said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    postgresql: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with closing(Journal(fresh_store("postgresql", tmp_path))) as journal:
-        journal.engine.dispose()
-        make_patient(journal.engine)
-        dialect: Any = journal.engine.dialect
-        connect, refused = dialect.connect, list[str]()
+    make_patient(postgresql.engine)
+    dialect: Any = postgresql.engine.dialect
+    connect, said = dialect.connect, list[str]()
 
-        def connect_second(*arguments: Any, **options: Any) -> Any:
-            if not refused:
-                refused.append(said)
-                raise dialect.dbapi.OperationalError(refused[0])
-            return connect(*arguments, **options)
+    def refuse_once(*arguments: Any, **options: Any) -> Any:
+        if said:
+            raise dialect.dbapi.OperationalError(said.pop())
+        return connect(*arguments, **options)
 
-        monkeypatch.setattr(dialect, "connect", connect_second)
-        assert journal.runs() == ()
-    assert refused
+    monkeypatch.setattr(dialect, "connect", refuse_once)
+    for refusal in REFUSALS:
+        postgresql.engine.dispose()
+        said.append(refusal)
+        assert postgresql.runs() == ()
+        assert said == []

@@ -6,7 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from rivya_flows.errors import LeaseLostError, StoreError
 from rivya_flows.queue.events import Event, Stamped
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
-from support.databases import BACKENDS, fresh_store
+from support.databases import fresh_store
 from support.journal_entries import balance, begun, intent, told
 
 
@@ -66,12 +66,17 @@ class Writing:
         return others
 
 
-@pytest.fixture(params=BACKENDS)
-def writing(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Writing]:
+@contextmanager
+def held_up(url: str) -> Iterator[Writing]:
     gate = Gate()
-    url = fresh_store(request.param, tmp_path)
     with closing(Journal(url, on_write=gate.on_write)) as journal:
         yield Writing(journal, gate)
+
+
+@pytest.fixture
+def writing(store_url: str) -> Iterator[Writing]:
+    with held_up(store_url) as made:
+        yield made
 
 
 def outcome(written: Future[Any]) -> Any:
@@ -95,8 +100,8 @@ def test_who_gives_up_waiting_for_an_entry_stops_neither_it_nor_the_next_ones(
     first = writing.journal.submit("run-1", (balance(1),), fence)
     assert not first.cancel()
     writing.gate.opened.set()
-    assert outcome(first) == [balance(1)]
-    assert outcome(writing.journal.submit("run-1", (balance(2),), fence)) == [balance(2)]
+    second = writing.journal.submit("run-1", (balance(2),), fence)
+    assert [outcome(first), outcome(second)] == [[balance(1)], [balance(2)]]
 
 
 def test_entries_of_one_submission_are_written_together_or_not_at_all(writing: Writing) -> None:
@@ -183,12 +188,11 @@ def test_a_group_waits_for_a_lock_once_and_not_for_each_of_its_entries(tmp_path:
 def test_a_group_whose_commit_is_not_answered_is_written_once(
     tmp_path: Path, committed: bool
 ) -> None:
-    gate = Gate()
-    with closing(Journal(fresh_store("postgresql", tmp_path), on_write=gate.on_write)) as journal:
-        fence = begun(journal)
+    with held_up(fresh_store("postgresql", tmp_path)) as writing:
+        fence = begun(writing.journal)
         breaks = iter([False, True])
 
-        @event.listens_for(journal.engine, "commit")
+        @event.listens_for(writing.journal.engine, "commit")
         def break_off(connection: Connection) -> None:
             if next(breaks, False):
                 driver: Any = connection.connection.dbapi_connection
@@ -196,24 +200,24 @@ def test_a_group_whose_commit_is_not_answered_is_written_once(
                     driver.commit()
                 driver.pgconn.finish()
 
-        writing = Writing(journal, gate)
-        written = writing.grouped(fence, balance(1), intent(1), intent(2))
-        events = [balance(1), intent(1), intent(2)]
+        events: list[Event] = [balance(1), intent(1), intent(2)]
+        written = writing.grouped(fence, *events)
         assert [outcome(one) for one in written] == [[one] for one in events]
-        assert told(journal)[1:] == [balance(0), *events]
-        assert journal.append("run-1", balance(4), fence).seq == 6
+        assert told(writing.journal)[1:] == [balance(0), *events]
+        assert writing.journal.append("run-1", balance(4), fence).seq == 6
 
 
-def test_a_server_that_ends_a_connection_between_two_groups_is_asked_again(tmp_path: Path) -> None:
-    with closing(Journal(fresh_store("postgresql", tmp_path))) as journal:
-        fence = begun(journal)
-        assert outcome(journal.submit("run-1", (balance(1),), fence)) == [balance(1)]
-        with journal.engine.connect() as connection:
-            connection.execute(
-                text(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                    " WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
-                    " AND state = 'idle'"
-                )
-            )
-        assert outcome(journal.submit("run-1", (balance(2),), fence)) == [balance(2)]
+IDLE = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE pid <> pg_backend_pid() AND backend_type = 'client backend' AND state = 'idle'
+"""
+
+
+def test_a_server_that_ends_a_connection_between_two_groups_is_asked_again(
+    postgresql: Journal,
+) -> None:
+    fence = begun(postgresql)
+    assert outcome(postgresql.submit("run-1", (balance(1),), fence)) == [balance(1)]
+    with postgresql.engine.connect() as connection:
+        connection.execute(text(IDLE))
+    assert outcome(postgresql.submit("run-1", (balance(2),), fence)) == [balance(2)]

@@ -11,13 +11,12 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import Engine, update
 
 from rivya_flows.errors import LeaseLostError, StoreError
 from rivya_flows.process_identity import ProcessIdentity, known
@@ -25,7 +24,6 @@ from rivya_flows.store.database import writing
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import SECONDS, Lease, Leases, this_process
 from rivya_flows.store.tables import LEASES
-from support.databases import BACKENDS, fresh_store
 
 
 @dataclass
@@ -49,25 +47,30 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=BACKENDS)
-def leases(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Leases]:
-    with closing(Journal(fresh_store(request.param, tmp_path))) as journal:
-        yield Leases(journal.engine, clock=clock)
+@pytest.fixture
+def leases(engine: Engine, clock: Clock) -> Leases:
+    return Leases(engine, clock=clock)
 
 
-def test_a_run_that_is_driven_is_not_taken_over(leases: Leases) -> None:
-    leases.acquire("run-1")
-    words = f"run-1 is being driven by process {os.getpid()} on {socket.gethostname()}"
-    with pytest.raises(StoreError, match=words):
-        leases.acquire("run-1", "elsewhere:1:2")
-    leases.acquire("run-2", "elsewhere:1:2")
+HERE = f"run-1 is being driven by process {os.getpid()} on {socket.gethostname()}"
+OTHER = "elsewhere:1:2"
+
+
+def test_a_run_that_is_driven_is_not_taken_over_until_it_is_released(leases: Leases) -> None:
+    lease = leases.acquire("run-1")
+    for who in (OTHER, None):  # two drivers in one process are two
+        with pytest.raises(StoreError, match=HERE):
+            leases.acquire("run-1", *filter(None, [who]))
+    leases.acquire("run-2", OTHER)
+    leases.release(lease)
+    assert leases.acquire("run-1", OTHER).fence == 2
 
 
 async def test_whoever_waits_gets_the_lease_of_a_dead_machine_and_never_that_of_a_living_one(
     leases: Leases, clock: Clock
 ) -> None:
     assert not await leases.until_free("run-1")
-    dead = leases.acquire("run-1", "elsewhere:1:2")
+    dead = leases.acquire("run-1", OTHER)
     waiting = asyncio.create_task(leases.until_free("run-1", look_seconds=0.01))
     await clock.looked()
     assert not waiting.done()
@@ -82,77 +85,41 @@ async def test_whoever_waits_gets_the_lease_of_a_dead_machine_and_never_that_of_
     leases.renew(living)
     await clock.looked(2)  # one may have been under way
     assert not waiting.done()
-    with pytest.raises(StoreError, match="is being driven by process 1 on elsewhere"):
-        leases.acquire("run-1")
     leases.release(living)
-    assert await waiting
-
-
-async def test_whoever_waits_hears_of_a_driver_that_ends_before_it_renews_its_lease(
-    leases: Leases, clock: Clock
-) -> None:
-    living = leases.acquire("run-1", "elsewhere:1:2")
-    waiting = asyncio.create_task(leases.until_free("run-1", look_seconds=0.01))
-    await clock.looked()
-    leases.release(living)
-    assert await waiting
+    assert await waiting, "it hears of the end before the lease is renewed"
     assert not await leases.until_free("run-1")
 
 
-def test_two_drivers_in_one_process_are_two(leases: Leases) -> None:
-    leases.acquire("run-1")
-    with pytest.raises(StoreError, match="is being driven"):
-        leases.acquire("run-1")
-
-
-def test_a_lease_that_ran_out_goes_to_the_next_with_a_higher_fence(
+def test_a_lease_that_runs_out_without_a_heartbeat_goes_to_the_next_with_a_higher_fence(
     leases: Leases, clock: Clock
 ) -> None:
-    old = leases.acquire("run-1", "elsewhere:1:2")
-    clock.now += SECONDS
+    old = leases.acquire("run-1", OTHER)
+    clock.now += SECONDS - 1
+    leases.renew(old)
+    clock.now += SECONDS - 1
+    with pytest.raises(StoreError, match="is being driven by process 1 on elsewhere"):
+        leases.acquire("run-1")
+    clock.now += 1
     new = leases.acquire("run-1")
     assert (old.fence, new.fence) == (1, 2)
     with pytest.raises(LeaseLostError):
         leases.renew(old)
     leases.renew(new)
+    leases.release(old)  # leaves the new driver alone
+    with pytest.raises(StoreError, match=HERE):
+        leases.acquire("run-1", OTHER)
 
 
-def test_a_heartbeat_keeps_the_lease(leases: Leases, clock: Clock) -> None:
-    lease = leases.acquire("run-1", "elsewhere:1:2")
-    clock.now += SECONDS - 1
-    leases.renew(lease)
-    clock.now += SECONDS - 1
-    with pytest.raises(StoreError):
-        leases.acquire("run-1")
-
-
-def test_a_released_run_is_free_at_once(leases: Leases) -> None:
-    leases.release(leases.acquire("run-1", "elsewhere:1:2"))
-    assert leases.acquire("run-1").fence == 2
-
-
-def test_releasing_a_lost_lease_leaves_the_new_driver_alone(leases: Leases, clock: Clock) -> None:
-    old = leases.acquire("run-1", "elsewhere:1:2")
-    clock.now += SECONDS
-    leases.acquire("run-1")
-    leases.release(old)
-    with pytest.raises(StoreError, match="is being driven"):
-        leases.acquire("run-1", "elsewhere:1:2")
+PRINT_ME = (
+    "from rivya_flows.store.leases import this_process; print(this_process(), flush=True); input()"
+)
 
 
 @functools.cache
 def ended_process() -> str:
     """The owner name of a process of this machine that is gone."""
-    called = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "from rivya_flows.store.leases import this_process; print(this_process())",
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    command = [sys.executable, "-c", PRINT_ME]
+    called = subprocess.run(command, input="\n", capture_output=True, text=True, check=True)
     return called.stdout.strip()
 
 
@@ -161,10 +128,10 @@ def test_a_dead_driver_of_this_machine_is_followed_at_once(leases: Leases) -> No
     assert leases.acquire("run-1").fence == 2
 
 
-def test_a_driver_that_was_killed_and_not_waited_for_is_dead(leases: Leases) -> None:
-    code = "from rivya_flows.store.leases import *; print(this_process(), flush=True); input()"
+def test_a_driver_that_was_killed_and_not_waited_for_is_dead(sqlite: Journal) -> None:
+    leases, command = Leases(sqlite.engine), [sys.executable, "-c", PRINT_ME]
     with subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as child:
         assert child.stdout is not None
         leases.acquire("run-1", child.stdout.readline().strip())
@@ -182,8 +149,9 @@ def test_another_process_with_the_number_of_a_dead_one_is_not_its_driver(leases:
 
 
 def test_a_driver_counts_as_living_where_this_process_can_open_no_file_to_look(
-    leases: Leases,
+    sqlite: Journal,
 ) -> None:
+    leases = Leases(sqlite.engine)
     leases.acquire("run-1", this_process())
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     before = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from pathlib import Path
 
-import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
@@ -21,18 +17,6 @@ from rivya_flows.store.secrets import (
     shared_secret,
     signing_secrets,
 )
-from support.databases import BACKENDS, fresh_store
-
-
-@pytest.fixture(params=BACKENDS)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return fresh_store(request.param, tmp_path)
-
-
-@pytest.fixture
-def engine(url: str) -> Iterator[Engine]:
-    with closing(Journal(url)) as journal:
-        yield journal.engine
 
 
 def test_a_shared_secret_is_made_once_and_is_another_one_for_each_name(engine: Engine) -> None:
@@ -42,11 +26,11 @@ def test_a_shared_secret_is_made_once_and_is_another_one_for_each_name(engine: E
     assert len(first) > 40
 
 
-def test_processes_that_begin_at_once_share_one_secret(url: str) -> None:
-    Journal(url).close()
+def test_processes_that_begin_at_once_share_one_secret(store_url: str) -> None:
+    Journal(store_url).close()
 
     def ask(_: int) -> str:
-        engine = open_engine(url)
+        engine = open_engine(store_url)
         try:
             return shared_secret(engine, "addresses")
         finally:

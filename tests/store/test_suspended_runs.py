@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from rivya_flows.engine.run import Asker
 from rivya_flows.questions.question import Answer, Question
 from rivya_flows.queue.events import QuestionAsked
 from rivya_flows.store.run_list import is_overdue, maybe_overdue, waiting_runs
-from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio, customer
 
@@ -35,16 +33,10 @@ steps:
 FAR = datetime(2100, 1, 1, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with running(tmp_path_factory.mktemp("questions") / "data") as started:
-        yield started
-
-
 @pytest.fixture
-def studio(sandbox: Sandbox, tmp_path: Path) -> Studio:
+def studio(shared_sandbox: Sandbox, tmp_path: Path) -> Studio:
     """A studio whose run has been started."""
-    made = customer(sandbox, tmp_path)
+    made = customer(shared_sandbox, tmp_path)
     asyncio.run(made.start(SPEC, "run-1"))
     return made
 

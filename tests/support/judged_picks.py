@@ -8,7 +8,7 @@ from typing import Any
 
 from rivya_flows.queue.actions import Buy
 from rivya_flows.queue.items import ItemState
-from support.naive_service import NaiveService, Rehearsal, frozen
+from support.naive_service import NaiveService, Rehearsal, played
 
 STYLES = ("studio", "neon", "noir")
 
@@ -78,20 +78,12 @@ class Judging(NaiveService):
 
 def judged(service: Judging | None = None, **options: Any) -> Rehearsal:
     """A run of `judged_spec`, executed until nothing is left to do."""
-    run = Rehearsal(frozen(judged_spec(**options)), service or Judging())
-    again(run)
-    return run
-
-
-def again(run: Rehearsal, **wish: Any) -> None:
-    """Executes it once more."""
-    run.take_up(**wish)
-    run.run()
+    return played(judged_spec(**options), service or Judging())
 
 
 def hero(run: Rehearsal) -> ItemState:
     """The pick."""
-    return run.state.item("hero", "")
+    return run.item("hero")
 
 
 def chats(run: Rehearsal) -> list[dict[str, Any]]:

@@ -13,9 +13,10 @@ import re
 from collections.abc import Collection, Generator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self, TypeVar
 
 from rivya_client.catalogue.snapshot import shipped
+from rivya_flows.estimate.estimate import Estimate, ItemEstimate, estimate, rehearse
 from rivya_flows.language.inputs import resolve_inputs
 from rivya_flows.queue.actions import (
     Action,
@@ -30,9 +31,12 @@ from rivya_flows.queue.actions import (
     Work,
 )
 from rivya_flows.queue.events import (
+    AnsweredBy,
+    AnswerGiven,
     BalanceRead,
     CacheAnswered,
     ChatAnswered,
+    Entry,
     Event,
     FileUploaded,
     ItemCompleted,
@@ -42,10 +46,12 @@ from rivya_flows.queue.events import (
     PurchaseAccepted,
     PurchaseIntended,
     PurchaseRefused,
+    QuestionsLeft,
     RunEnded,
     RunFrozen,
     RunResumed,
 )
+from rivya_flows.queue.items import ItemState
 from rivya_flows.queue.queue import replay, step
 from rivya_flows.queue.reducer import initial_state
 from rivya_flows.queue.state import State
@@ -53,6 +59,7 @@ from rivya_flows.spec.load import load
 from rivya_flows.steps.candidates import picked_from
 from rivya_flows.steps.request import UploadedFile
 
+E = TypeVar("E", bound=Entry)
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 DECEMBER = datetime(2026, 12, 1, tzinfo=UTC)
 
@@ -181,7 +188,7 @@ class Rehearsal:
     """
 
     start: RunFrozen
-    service: NaiveService
+    service: NaiveService = field(default_factory=NaiveService)
     journal: list[Event] = field(default_factory=list)
     most: int = 0
     ended: list[str] = field(default_factory=list)
@@ -197,6 +204,22 @@ class Rehearsal:
         self._open = []
         self.state = replay(self.journal)
         self.feed(RunResumed(at=wish.pop("at", NOON), **wish))
+
+    def execute(self, order: random.Random | None = None, **wish: Any) -> Self:
+        """One execution, until nothing is open."""
+        self.take_up(**wish)
+        self.run(order)
+        return self
+
+    def answer(self, step: str, answer: str = "", key: str = "", **more: Any) -> None:
+        """Writes the answer of a person."""
+        by = AnsweredBy(channel=more.pop("channel", "terminal"))
+        self.feed(AnswerGiven(step=step, key=key, answer=answer, by=by, **more))
+
+    def leave(self, at: datetime = NOON) -> None:
+        """No one is there to answer."""
+        self.feed(QuestionsLeft(at=at))
+        self.run()
 
     def feed(self, event: Event) -> None:
         """Writes an event and starts what the queue asks for."""
@@ -233,6 +256,42 @@ class Rehearsal:
         for _ in range(limit):
             if not self.advance(order.randrange(1000) if order else 0):
                 return
+
+    def until(self, kind: type[Entry]) -> Self:
+        """Advances to the first event of a kind, which is written and not followed up."""
+        while not self.events(kind):
+            assert self.advance(0)
+        return self
+
+    def events(self, kind: type[E]) -> list[E]:
+        """Those of a kind."""
+        return [event for event in self.journal if isinstance(event, kind)]
+
+    @property
+    def bought(self) -> list[str]:
+        """The steps of all intents, in their order."""
+        return [intent.step for intent in self.events(PurchaseIntended)]
+
+    @property
+    def statuses(self) -> dict[str, str]:
+        """Of the steps, by name."""
+        return {name: now.status for name, now in self.state.steps.items()}
+
+    def item(self, step: str, key: str = "") -> ItemState:
+        """One item as it is now."""
+        return self.state.item(step, key)
+
+    def items(self, step: str) -> list[ItemState]:
+        """All items of a step."""
+        return [*self.state.steps[step].items.values()]
+
+    def phases(self, step: str) -> list[str]:
+        """Of the items of a step."""
+        return [item.phase.value for item in self.items(step)]
+
+    def prompts(self, step: str) -> list[str]:
+        """Of the items of a step that have a request."""
+        return [item.request.prompt for item in self.items(step) if item.request]
 
     def _carry_out(self, action: Action) -> Generator[Event]:
         if isinstance(action, ReadBalance):
@@ -323,3 +382,19 @@ class Rehearsal:
                 return ItemFailed(**of, code="nothing", message="nothing to pick")
             return ItemCompleted(**of, outputs=picked)
         return ItemCompleted(**of, outputs={"asset": asset("video", f"{action.step}-film")})
+
+
+def played(text: str, service: NaiveService | None = None, **given: Any) -> Rehearsal:
+    """A run of a spec, executed until nothing is left to do; `given` as of `frozen`."""
+    return Rehearsal(frozen(text, **given), service or NaiveService()).execute()
+
+
+def priced(start: RunFrozen | State, balance: int | None = None) -> Estimate:
+    """What a run will cost, from its start or from where it is."""
+    state = initial_state(start) if isinstance(start, RunFrozen) else start
+    return estimate(rehearse(state, NOON, lambda _: None), balance)
+
+
+def items_priced(start: RunFrozen | State) -> dict[str, ItemEstimate]:
+    """The first item of each step."""
+    return {step.id: step.items[0] for step in priced(start).steps}

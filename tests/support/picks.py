@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from rivya_flows.questions.open_questions import question_asked
-from rivya_flows.queue.events import QuestionsLeft
-from support.naive_service import NOON, NaiveService, Rehearsal, frozen
+from support.naive_service import NOON, Rehearsal, played
 
 SPEC = """
 version: 1
@@ -24,10 +23,7 @@ steps:
 
 def waiting() -> Rehearsal:
     """The run, waiting for an answer."""
-    run = Rehearsal(frozen(SPEC), NaiveService())
-    run.take_up()
-    run.run()
-    return run
+    return played(SPEC)
 
 
 def past_its_deadline() -> Rehearsal:
@@ -35,8 +31,7 @@ def past_its_deadline() -> Rehearsal:
     run = waiting()
     for question in run.asked[-1].questions:
         run.feed(question_asked(question, NOON))
-    run.feed(QuestionsLeft(at=NOON))
-    run.take_up(at=NOON + timedelta(hours=2))
-    run.run()
+    run.leave()
+    run.execute(at=NOON + timedelta(hours=2))
     assert run.ended == ["suspended", "failed"]
     return run
