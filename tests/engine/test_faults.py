@@ -52,6 +52,17 @@ def test_a_definite_refusal_closes_the_purchase_and_the_next_one_has_another_key
     assert studio.audit() == 1
 
 
+def test_a_purchase_that_is_not_sent_again_after_the_window_counts_as_what_the_wallet_lost(
+    studio: Studio,
+) -> None:
+    studio.order(f'on: "{CREATE}", do: drop_after_commit')
+    studio.started(stills(1))
+    studio.order()
+    receipt = studio.executed(resend_hours=0)
+    assert (codes(receipt), receipt["credits"]["spent"]) == (["uncertain"], 1)
+    assert (len(studio.jobs()), receipt["credits"]["unexplained"]) == (1, 0)
+
+
 def test_credits_that_ran_out_are_added_and_the_resume_buys_the_rest_alone(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:

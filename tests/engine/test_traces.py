@@ -99,7 +99,7 @@ def test_a_run_is_a_span_and_each_purchase_in_it_says_what_was_planned_and_what_
 ) -> None:
     studio.order("on: generation, model: z-image, do: fail, times: 1")
     studio.prepared(stills(2, step="allow_failures: 1", prompt="secret"))
-    run, *purchases = studio.executed()
+    run, *purchases = executed(studio)
     assert run.told == {
         "run_id": "run-1",
         "campaign": "stills",
@@ -129,9 +129,9 @@ def test_a_purchase_that_an_earlier_execution_sent_is_a_span_of_the_one_that_col
     studio: Studio,
 ) -> None:
     studio.prepared(stills(1))
-    _, left = studio.executed(Bomb(post=-1))
+    _, left = executed(studio, Bomb(post=-1))
     assert part(left, "outcome", "credits") == {"outcome": "open", "credits": None}
-    run, collected = studio.executed()
+    run, collected = executed(studio)
     assert part(collected, "resumed", "outcome", "credits") == {
         "resumed": True,
         "outcome": "succeeded",
