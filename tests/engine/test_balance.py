@@ -46,24 +46,18 @@ def of(wallet: Wallet, folder: Path) -> Run:
     return run_of(type("Client", (), {"credits": wallet}), None, folder)
 
 
-async def test_a_reading_that_is_under_way_is_not_taken_for_what_was_settled_meanwhile(
+async def test_who_asks_at_one_time_shares_a_reading_and_never_one_that_is_under_way(
     tmp_path: Path,
 ) -> None:
+    """What was settled since the request of that one left, it does not know."""
     wallet = Wallet()
     run = of(wallet, tmp_path)
-    first = asyncio.create_task(told(run, "one"))
+    first = [asyncio.create_task(told(run, step)) for step in "abcd"]
     await wallet.came.wait()
     wallet.holds = 7
-    later = [asyncio.create_task(told(run, step)) for step in ("two", "three")]
-    assert [await one for one in (first, *later)] == [10, 7, 7]
-    assert wallet.asked == 2, "who asked meanwhile shares the next one"
-
-
-async def test_steps_that_begin_together_share_one_reading(tmp_path: Path) -> None:
-    wallet = Wallet()
-    run = of(wallet, tmp_path)
-    assert await asyncio.gather(*(told(run, step) for step in "abcd")) == [10] * 4
-    assert wallet.asked == 1
+    later = [asyncio.create_task(told(run, step)) for step in "ef"]
+    assert [await one for one in (*first, *later)] == [10, 10, 10, 10, 7, 7]
+    assert wallet.asked == 2
 
 
 async def test_a_reading_that_was_cancelled_before_its_turn_does_not_end_later_ones(

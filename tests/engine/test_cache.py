@@ -47,31 +47,36 @@ def store(tmp_path: Path) -> Iterator[AgedStore]:
         yield AgedStore(tmp_path, journal)
 
 
-def test_the_listing_tells_what_each_result_would_save(store: AgedStore) -> None:
+def test_the_listing_tells_what_each_result_would_save_and_whether_its_media_are_whole(
+    store: AgedStore,
+) -> None:
     store.days_ago = 2
     digest = store.result("picture", "a picture")
+    assert digest is not None
     store.days_ago = 1
     store.result("answer", None)
     answer, picture = listing(store.journal, store.assets)
-    assert (answer.cache_key, answer.media, answer.size_bytes, answer.whole) == (
-        "answer",
-        (),
-        0,
-        True,
-    )
-    assert (picture.media, picture.size_bytes, picture.whole) == ((digest,), 9, True)
+    assert (answer.cache_key, answer.media, answer.size_bytes) == ("answer", (), 0)
+    assert (picture.media, picture.size_bytes) == ((digest,), 9)
+    assert (answer.whole, picture.whole) == (True, True)
     assert (picture.credits, picture.run_id) == (3, "run-1")
+    store.assets.remove(digest)
+    _, picture = listing(store.journal, store.assets)
+    assert (picture.whole, picture.size_bytes) == (False, 0)
 
 
-def test_the_listing_tells_of_a_result_whose_medium_is_gone(store: AgedStore) -> None:
+def test_a_result_whose_medium_is_gone_or_damaged_is_no_hit_until_it_is_brought_back(
+    store: AgedStore,
+) -> None:
     digest = store.result("picture", "a picture")
     assert digest is not None
+    assert taken(store, store.assets) is not None
+    store.assets.local_path(digest).write_text("another picture")
+    assert taken(store, store.assets) is None
     store.assets.remove(digest)
-    [entry] = listing(store.journal, store.assets)
-    assert (entry.whole, entry.size_bytes) == (False, 0)
     assert taken(store, store.assets) is None
     store.medium("a picture")
-    assert taken(store, store.assets) is not None, "brought back from a copy"
+    assert taken(store, store.assets) is not None
 
 
 def test_media_that_are_out_of_reach_are_not_taken_for_lost(store: AgedStore) -> None:
@@ -81,14 +86,6 @@ def test_media_that_are_out_of_reach_are_not_taken_for_lost(store: AgedStore) ->
     with pytest.raises(StoreError, match="cannot read medium"):
         taken(store, unreadable)
     assert taken(store, store.assets) is not None
-
-
-def test_a_damaged_medium_is_no_cache_hit(store: AgedStore) -> None:
-    digest = store.result("picture", "a picture")
-    assert digest is not None
-    assert taken(store, store.assets) is not None
-    store.assets.local_path(digest).write_text("another picture")
-    assert taken(store, store.assets) is None
 
 
 def test_results_of_an_age_go_and_younger_ones_stay(store: AgedStore) -> None:
@@ -102,46 +99,35 @@ def test_results_of_an_age_go_and_younger_ones_stay(store: AgedStore) -> None:
     assert names(store) == []
 
 
-def test_media_stay_unless_they_are_asked_for(store: AgedStore) -> None:
+def test_media_stay_unless_they_are_asked_for_and_pretending_tells_the_same(
+    store: AgedStore,
+) -> None:
     store.days_ago = 9
     digest = store.result("picture", "a picture")
     assert digest is not None
+    told = pruned(store, media=True, pretend=True)
+    assert (told.media, told.size_bytes, len(told.entries)) == ((digest,), 9, 1)
+    assert names(store) == ["picture"]
     assert pruned(store).media == ()
     assert store.assets.size(digest) is not None
-    found = pruned(store, media=True)
-    assert (found.media, found.size_bytes) == ((digest,), 9)
+    store.result("picture", "a picture")
+    assert pruned(store, media=True) == told
     assert store.assets.size(digest) is None
 
 
-def test_a_medium_that_any_journal_or_result_names_stays(store: AgedStore) -> None:
+def test_a_medium_that_is_young_or_that_any_journal_or_result_names_stays(store: AgedStore) -> None:
     store.days_ago = 9
     in_journal, in_result, unnamed = (store.medium(name) for name in ("journal", "kept", "no one"))
+    store.days_ago = 0
+    just_downloaded = store.medium("a run is about to name it")
     store.days_ago = 1
     store.result("kept", "kept")
     store.days_ago = 9
     store.medium("kept")  # as old as the others, also after it was brought again
     store.run("run-1", in_journal)
     assert pruned(store, 5, media=True).media == (unnamed,)
-    assert store.assets.size(in_journal) is not None
-    assert store.assets.size(in_result) is not None
-
-
-def test_a_young_medium_stays_since_a_run_may_be_about_to_name_it(store: AgedStore) -> None:
-    store.days_ago = 0
-    digest = store.medium("just downloaded")
-    assert pruned(store, media=True).media == ()
-    assert store.assets.size(digest) is not None
-
-
-def test_pretending_tells_the_same_and_takes_nothing(store: AgedStore) -> None:
-    store.days_ago = 9
-    digest = store.result("picture", "a picture")
-    assert digest is not None
-    told = pruned(store, media=True, pretend=True)
-    assert (told.media, len(told.entries)) == ((digest,), 1)
-    assert names(store) == ["picture"]
-    assert store.assets.size(digest) is not None
-    assert pruned(store, media=True) == told
+    for digest in (in_journal, in_result, just_downloaded):
+        assert store.assets.size(digest) is not None
 
 
 def test_what_a_killed_download_or_rendering_left_goes_with_the_media_and_a_running_one_stays(

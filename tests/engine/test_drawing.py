@@ -37,6 +37,12 @@ def run(store: AssetStore, tmp_path: Path) -> Run:
     return limited(run_of(RivyaClient("key"), store, tmp_path), None)
 
 
+@pytest.fixture
+def hero(store: AssetStore, tmp_path: Path) -> dict[str, Any]:
+    """A kept picture."""
+    return kept(store, still(tmp_path / "a.png", (96, 64)))
+
+
 def kept(store: AssetStore, path: Path) -> dict[str, Any]:
     return keep(store, path).as_json()
 
@@ -62,9 +68,8 @@ def incoming(store: AssetStore) -> list[Path]:
 
 
 def test_a_composition_gives_each_format_and_what_was_asked_for_beside_it(
-    run: Run, store: AssetStore, tmp_path: Path
+    run: Run, store: AssetStore, hero: dict[str, Any]
 ) -> None:
-    hero = kept(store, still(tmp_path / "a.png", (96, 64)))
     shares: list[float] = []
     run.rendering = lambda _step, _key, share: shares.append(share)
     made = composed(
@@ -89,9 +94,9 @@ def test_a_composition_gives_each_format_and_what_was_asked_for_beside_it(
 
 
 def test_images_with_a_sound_are_one_film_whichever_way_they_are_given(
-    run: Run, store: AssetStore, tmp_path: Path
+    run: Run, store: AssetStore, tmp_path: Path, hero: dict[str, Any]
 ) -> None:
-    images = [kept(store, still(tmp_path / "a.png", (96, 64)))]
+    images = [hero]
     audio = kept(store, tone(tmp_path / "a.wav"))
     made = composed(run, images=images, audio=audio, look={"colours": ["#112233"]}, reframe="crop")
     assert [*made["by"]] == ["96x64"]
@@ -103,10 +108,7 @@ def test_images_with_a_sound_are_one_film_whichever_way_they_are_given(
     assert incoming(store) == []
 
 
-def test_a_layout_gives_a_picture_of_each_format(
-    run: Run, store: AssetStore, tmp_path: Path
-) -> None:
-    hero = kept(store, still(tmp_path / "a.png", (96, 64)))
+def test_a_layout_gives_a_picture_of_each_format(run: Run, hero: dict[str, Any]) -> None:
     made = laid_out(run, image=hero, formats=["1:1", "4:5"], overlays=[])
     sizes = {
         name: (one["asset"]["width"], one["asset"]["height"]) for name, one in made["by"].items()
@@ -131,9 +133,8 @@ def test_a_layout_gives_a_picture_of_each_format(
     ],
 )
 def test_a_composition_that_is_wrong_says_where(
-    arguments: dict[str, Any], words: str, run: Run, store: AssetStore, tmp_path: Path
+    arguments: dict[str, Any], words: str, run: Run, hero: dict[str, Any]
 ) -> None:
-    hero = kept(store, still(tmp_path / "a.png", (96, 64)))
     for clip in arguments.get("clips", ()):
         clip["media"] = hero if clip["media"] == "HERO" else clip["media"]
     with pytest.raises(MediaError, match=words):
@@ -142,9 +143,8 @@ def test_a_composition_that_is_wrong_says_where(
 
 @pytest.mark.parametrize("draw", [composed, laid_out])
 def test_what_takes_longer_than_the_timeout_of_its_step_leaves_nothing(
-    draw: Callable[..., dict[str, Any]], run: Run, store: AssetStore, tmp_path: Path
+    draw: Callable[..., dict[str, Any]], run: Run, store: AssetStore, hero: dict[str, Any]
 ) -> None:
-    hero = kept(store, still(tmp_path / "a.png", (96, 64)))
     given = {"image": hero} if draw is laid_out else {"clips": [{"media": hero}]}
     with pytest.raises(MediaError, match=r"took longer than 0\.001 s"):
         draw(limited(run, 0.001), **given, formats=["16:9"])
@@ -152,7 +152,7 @@ def test_what_takes_longer_than_the_timeout_of_its_step_leaves_nothing(
 
 
 def test_what_a_signing_run_makes_is_signed_before_it_is_kept(
-    run: Run, store: AssetStore, tmp_path: Path
+    run: Run, store: AssetStore, tmp_path: Path, hero: dict[str, Any]
 ) -> None:
     pytest.importorskip("c2pa", reason="needs the extra c2pa")
     from support.certificates import write_chain
@@ -160,7 +160,6 @@ def test_what_a_signing_run_makes_is_signed_before_it_is_kept(
     chain, key = write_chain(tmp_path)
     signer = signer_of(Settings(rivya_flows_c2pa_certificate=chain, rivya_flows_c2pa_key=key))
     assert signer is not None
-    hero = kept(store, still(tmp_path / "a.png", (96, 64)))
     run.signing = Signing(signer, "run_0123")
     made = [
         composed(run, images=[hero], audio=[kept(store, tone(tmp_path / "v.wav"))]),

@@ -35,43 +35,28 @@ def test_jobs_are_looked_at_slowly_only_while_events_are_heard() -> None:
     assert job_wakes.slow() is None
     job_wakes.connected(True)
     assert job_wakes.slow() == SLOW
-    job_wakes.connected(False)
+    with job_wakes.waiting("a") as wake:
+        job_wakes.connected(False)
+        assert wake.is_set(), "a lost subscription makes every wait look"
     assert job_wakes.slow() is None
 
 
-def test_an_event_wakes_the_waits_of_its_job_alone() -> None:
+def test_an_event_wakes_the_waits_of_its_job_alone_also_if_it_came_before_them() -> None:
     job_wakes = hearing()
     waiting = job_wakes.waiting
     with waiting("a") as first, waiting("a") as second, waiting("b") as other:
         job_wakes.hear(["a"])
-        assert first.is_set()
-        assert second.is_set()
-        assert not other.is_set()
-
-
-def test_an_event_that_came_before_the_wait_wakes_it_at_once() -> None:
-    job_wakes = hearing()
-    job_wakes.hear(["a"])
-    job_wakes.remember(["b"])
-    for task_id in "ab":
-        with job_wakes.waiting(task_id) as wake:
-            assert wake.is_set()
+        job_wakes.remember(["c"])
+        with waiting("c") as later, waiting("a") as third:
+            woken = [wake.is_set() for wake in (first, second, third, later, other)]
+    assert woken == [True, True, True, True, False]
 
 
 def test_old_events_are_forgotten_before_they_fill_the_memory() -> None:
     job_wakes = hearing()
     job_wakes.hear(str(number) for number in range(NEWEST + 1))
     with job_wakes.waiting("0") as oldest, job_wakes.waiting("1") as next_one:
-        assert not oldest.is_set()
-        assert next_one.is_set()
-
-
-def test_a_lost_subscription_makes_every_wait_look_and_go_on_as_usual() -> None:
-    job_wakes = hearing()
-    with job_wakes.waiting("a") as wake:
-        job_wakes.connected(False)
-        assert wake.is_set()
-    assert job_wakes.slow() is None
+        assert (oldest.is_set(), next_one.is_set()) == (False, True)
 
 
 def test_webhooks_that_never_come_are_not_relied_on_any_more() -> None:
@@ -114,30 +99,16 @@ class Job:
         )
 
 
-async def test_a_woken_wait_looks_once() -> None:
-    job, job_wakes = Job(), hearing()
-    async with job.client() as client:
-        with job_wakes.waiting("task_1") as wake:
-            waiting = asyncio.create_task(
-                client.generations.wait("task_1", wake=wake, slow=job_wakes.slow)
-            )
-            while not job.sleeps:
-                await asyncio.sleep(0)
-            job.status = "succeeded"
-            job_wakes.hear(["task_1", "task_1"])
-            assert (await waiting).ended
-    assert (job.looks, job.sleeps) == (1, [SLOW])
-
-
-async def test_a_wait_that_was_woken_for_nothing_goes_on_as_usual() -> None:
+async def test_a_woken_wait_looks_once_and_goes_on_as_usual_if_it_was_woken_for_nothing() -> None:
     """The event was forged, or the status route is behind the webhook."""
     job, job_wakes = Job(), hearing()
-    job_wakes.hear(["task_1"])
     async with job.client() as client:
         with job_wakes.waiting("task_1") as wake:
-            waiting = asyncio.create_task(
-                client.generations.wait("task_1", wake=wake, slow=job_wakes.slow)
-            )
+            wait = client.generations.wait("task_1", wake=wake, slow=job_wakes.slow)
+            waiting = asyncio.create_task(wait)
+            while not job.sleeps:
+                await asyncio.sleep(0)
+            job_wakes.hear(["task_1", "task_1"])
             while job.looks < 3:
                 await asyncio.sleep(0)
             job.status = "succeeded"

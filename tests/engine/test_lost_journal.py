@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 from sqlalchemy import update
@@ -19,58 +18,49 @@ from rivya_flows.queue.state import State
 from rivya_flows.store.database import writing
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.tables import LEASES
-from rivya_sandbox.service.admin import ledger
-from rivya_sandbox.service.startup import Sandbox
-from support.engine_runs import Studio, accounts_agree, customer, stills
+from support.engine_runs import Studio, stills
+
+TEXT = stills(6, step="max_parallel: 1")
+BOUGHT = 3
 
 
-@pytest.fixture
-def sandbox(shared_sandbox: Sandbox) -> Sandbox:
-    return shared_sandbox
-
-
-@pytest.fixture
-def studio(sandbox: Sandbox, tmp_path: Path) -> Studio:
-    return customer(sandbox, tmp_path / "studio")
+def is_third(event: Event) -> bool:
+    return isinstance(event, ItemCompleted) and event.key == f"{BOUGHT - 1}"
 
 
 @pytest.mark.parametrize("replaced", [False, True])
 def test_a_run_whose_journal_was_deleted_or_replaced_buys_nothing_more_and_saves_what_it_knows(
-    replaced: bool, studio: Studio, sandbox: Sandbox
+    replaced: bool, studio: Studio
 ) -> None:
-    asyncio.run(studio.start(stills(16, step="max_parallel: 1"), "run-1"))
+    studio.prepared(TEXT)
     file = studio.folder / "journal.sqlite"
-    bought = list[int]()
 
     def delete(event: Event, _: State) -> None:
-        if isinstance(event, ItemCompleted) and event.key == "4":
+        if is_third(event):
             for name in ("", "-wal", "-shm"):
                 file.with_name(file.name + name).unlink(missing_ok=True)
             if replaced:
                 file.write_bytes(b"")
-            bought.append(len(ledger(sandbox.data, account=studio.account)["generations"]))
 
     with pytest.raises(StoreLostError, match="was deleted or replaced") as caught:
         asyncio.run(studio.execute("run-1", listen=delete))
-    assert len(ledger(sandbox.data, account=studio.account)["generations"]) == bought[0] == 5
+    assert len(studio.jobs()) == BOUGHT
     saved = file.with_name(f"journal.saved-{os.getpid()}.sqlite")
     assert saved.name in str(caught.value.hint)
     saved.replace(file)
     with closing(Journal(f"sqlite:///{file}")) as journal, writing(journal.engine) as connection:
         connection.execute(update(LEASES).values(expires_at=0))  # as if this process had ended
-    state = asyncio.run(studio.execute("run-1"))
-    assert state is not None
-    assert state.ended == "completed"
-    assert accounts_agree(studio, sandbox.data, "run-1") == 16
+    assert studio.executed()["status"] == "completed"
+    assert studio.audit() == 6
 
 
 def test_an_event_that_cannot_be_applied_ends_the_execution_and_a_resume_goes_on(
-    studio: Studio, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asyncio.run(studio.start(stills(16, step="max_parallel: 1"), "run-1"))
+    studio.prepared(TEXT)
 
     def broken(state: State, event: Event) -> tuple[Action, ...]:
-        if isinstance(event, ItemCompleted) and event.key == "4":
+        if is_third(event):
             raise UsageError("a mistake of the queue")
         return step(state, event)
 
@@ -78,8 +68,6 @@ def test_an_event_that_cannot_be_applied_ends_the_execution_and_a_resume_goes_on
         patched.setattr(loop, "step", broken)
         with pytest.raises(RuntimeError, match="could not be applied: a mistake of the queue"):
             asyncio.run(studio.execute("run-1"))
-    assert len(ledger(sandbox.data, account=studio.account)["generations"]) == 5
-    state = asyncio.run(studio.execute("run-1"))
-    assert state is not None
-    assert state.ended == "completed"
-    assert accounts_agree(studio, sandbox.data, "run-1") == 16
+    assert len(studio.jobs()) == BOUGHT
+    assert studio.executed()["status"] == "completed"
+    assert studio.audit() == 6

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Literal
 
 from rivya_flows.engine.job_waits import HeldSlots, ModelSlots
@@ -11,15 +10,8 @@ from rivya_flows.errors import StoreError
 from rivya_flows.queue.actions import Buy
 from rivya_flows.queue.events import ItemCompleted, JobEnded, PurchaseAccepted, PurchaseIntended
 from rivya_flows.queue.items import Purchase
-from rivya_sandbox.service import admin
-from rivya_sandbox.service.startup import Sandbox
-from support.engine_runs import Bomb, Studio, accounts_agree, customer, stills
+from support.engine_runs import CREATE, Bomb, Studio, codes, stills
 from support.naive_service import NOON
-
-FAILS_ONCE = "faults: [{on: generation, model: z-image, do: fail, times: 1}]"
-REFUSED = (
-    'faults: [{on: "POST /api/v1/generations", do: status, status: 422, times: 1}]'  # closes one
-)
 
 
 def buying(step: str, n: int = 1, *, intended: bool = False) -> Buy:
@@ -33,7 +25,7 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
-async def test_slots_are_given_in_first_come_order() -> None:
+async def test_slots_of_a_model_are_given_in_first_come_order_and_no_other_model_waits() -> None:
     slots = ModelSlots(1)
     had: list[int] = []
 
@@ -43,20 +35,13 @@ async def test_slots_are_given_in_first_come_order() -> None:
         slots.give_back("z-image")
 
     await slots.take("z-image")
+    await slots.take("veo3-1-lite")
     waiting = [asyncio.create_task(one(number)) for number in range(4)]
     await settled()
-    assert had == []
+    assert (had, slots.taken("veo3-1-lite")) == ([], 1)
     slots.give_back("z-image")
     await asyncio.gather(*waiting)
-    assert had == [0, 1, 2, 3]
-    assert slots.taken("z-image") == 0
-
-
-async def test_a_model_does_not_wait_for_another_one() -> None:
-    slots = ModelSlots(1)
-    await slots.take("z-image")
-    await slots.take("veo3-1-lite")
-    assert (slots.taken("z-image"), slots.taken("veo3-1-lite")) == (1, 1)
+    assert (had, slots.taken("z-image")) == ([0, 1, 2, 3], 0)
 
 
 async def test_a_cancelled_waiter_leaves_its_turn_to_the_next() -> None:
@@ -95,20 +80,6 @@ async def test_a_job_that_may_run_already_counts_and_does_not_wait() -> None:
     assert slots.taken("z-image") == 0
 
 
-def most_at_once(studio: Studio, run_id: str) -> int:
-    """How many jobs the journal shows under way at the same time."""
-    under_way: set[str] = set()
-    most = 0
-    with studio.context(Bomb()) as home:
-        for event in (entry.event for entry in home.journal.entries(run_id)):
-            if isinstance(event, PurchaseIntended):
-                under_way.add(f"{event.key} {event.n}")
-                most = max(most, len(under_way))
-            elif isinstance(event, JobEnded):
-                under_way.discard(f"{event.key} {event.n}")
-    return most
-
-
 LIST = """
 version: 1
 name: lists
@@ -126,60 +97,38 @@ steps:
 """
 
 
-async def run_with(studio: Studio, text: str, slots: ModelSlots, run_id: str = "run-1") -> int:
-    await studio.start(text, run_id)
-    state = await studio.execute(run_id, slots=slots)
-    assert state is not None
-    return sum(item.phase == "completed" for _, item in state.each())
-
-
-async def test_no_more_jobs_of_a_model_run_than_the_limit(sandbox: Sandbox, tmp_path: Path) -> None:
-    studio = customer(sandbox, tmp_path / "studio")
-    slots = ModelSlots(2)
-    assert await run_with(studio, stills(6), slots) == 6
-    assert most_at_once(studio, "run-1") == 2
-    assert slots.taken("z-image") == 0
-
-
-async def test_the_limit_applies_to_all_runs_of_a_process_together(
-    sandbox: Sandbox, tmp_path: Path
+async def test_no_more_jobs_of_a_model_run_than_the_limit_in_all_runs_of_a_process_together(
+    studio: Studio,
 ) -> None:
-    studio = customer(sandbox, tmp_path / "studio")
-    slots = ModelSlots(1)
-    flying = 0
+    slots, flying, most = ModelSlots(2), 0, 0
     for run_id in ("run-1", "run-2"):
-        await studio.start(stills(2, prompt=f"{run_id} ${{{{ item }}}}"), run_id)
+        await studio.start(stills(3, prompt=f"{run_id} ${{{{ item }}}}"), run_id)
 
     def listen(event: object, _: object) -> None:
-        nonlocal flying
-        if isinstance(event, PurchaseAccepted):
-            flying += 1
-            assert flying == 1
-        elif isinstance(event, JobEnded):
-            flying -= 1
+        nonlocal flying, most
+        flying += isinstance(event, PurchaseAccepted) - isinstance(event, JobEnded)
+        most = max(most, flying)
 
-    await asyncio.gather(
-        *(studio.execute(run_id, slots=slots, listen=listen) for run_id in ("run-1", "run-2"))
-    )
+    ends = (studio.ends(run_id, slots=slots, listen=listen) for run_id in ("run-1", "run-2"))
+    assert await asyncio.gather(*ends) == ["completed", "completed"]
+    assert most <= 2
     assert slots.taken("z-image") == 0
 
 
-async def test_failed_and_refused_jobs_give_their_slots_back(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
-    studio = customer(sandbox, tmp_path / "studio")
+async def test_failed_and_refused_jobs_give_their_slots_back(studio: Studio) -> None:
     slots = ModelSlots(1)
-    for number, fault in enumerate((FAILS_ONCE, REFUSED)):
-        admin.set_faults(sandbox.data, fault)
-        text = stills(3, step="allow_failures: 1", prompt=f"lamp {number} ${{{{ item }}}}")
-        assert await run_with(studio, text, slots, f"run-{number}") == 2
-        assert slots.taken("z-image") == 0
+    studio.order(
+        "on: generation, do: fail, times: 1", f'on: "{CREATE}", do: status, status: 422, times: 1'
+    )
+    await studio.start(stills(4, step="allow_failures: 2"), "run-1")
+    assert await studio.ends(slots=slots) == "completed"
+    assert codes(studio.receipt()).count(None) == 2
+    assert slots.taken("z-image") == 0
 
 
 async def test_a_stopped_run_gives_its_slots_back_and_a_resume_counts_its_jobs(
-    sandbox: Sandbox, tmp_path: Path
+    studio: Studio,
 ) -> None:
-    studio = customer(sandbox, tmp_path / "studio")
     slots = ModelSlots(1)
     await studio.start(stills(2), "run-1")
     bought = asyncio.Event()
@@ -199,17 +148,12 @@ async def test_a_stopped_run_gives_its_slots_back_and_a_resume_counts_its_jobs(
         if isinstance(event, PurchaseIntended | ItemCompleted):
             counted.append(slots.taken("z-image"))
 
-    state = await studio.execute("run-1", slots=slots, listen=count)
-    assert state is not None
-    assert state.ended == "completed"
+    assert await studio.ends(slots=slots, listen=count) == "completed"
     assert max(counted) == 1
     assert slots.taken("z-image") == 0
 
 
-async def test_a_job_whose_acceptance_cannot_be_written_gives_its_slot_back(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
-    studio = customer(sandbox, tmp_path / "studio")
+async def test_a_job_whose_acceptance_cannot_be_written_gives_its_slot_back(studio: Studio) -> None:
     slots = ModelSlots(1)
     await studio.start(stills(2, step="allow_failures: 1"), "run-1")
 
@@ -229,18 +173,16 @@ async def test_a_job_whose_acceptance_cannot_be_written_gives_its_slot_back(
         bomb.next_is_refused |= isinstance(event, PurchaseIntended)
 
     async with asyncio.timeout(240):
-        state = await studio.execute("run-1", slots=slots, bomb=bomb, listen=listen)
+        await studio.execute("run-1", slots=slots, bomb=bomb, listen=listen)
     assert bomb.refused
-    assert state is not None
-    assert sorted(item.phase for _, item in state.each()) == ["completed", "failed"]
-    assert await studio.execute("run-1", slots=slots) is not None
-    assert accounts_agree(studio, sandbox.data, "run-1") == 2
+    assert sorted(map(str, codes(studio.receipt()))) == ["None", "store"]
+    assert await studio.ends(slots=slots) == "completed"
+    assert studio.audit() == 2
 
 
 async def test_what_asks_for_all_that_is_left_keeps_no_other_model_waiting_for_its_slot(
-    sandbox: Sandbox, tmp_path: Path
+    studio: Studio,
 ) -> None:
-    studio = customer(sandbox, tmp_path / "studio")
     slots = ModelSlots(1)
     slots.count("z-image")  # of another run of this process
 
@@ -250,7 +192,5 @@ async def test_what_asks_for_all_that_is_left_keeps_no_other_model_waiting_for_i
 
     await studio.start(LIST, "run-1")
     async with asyncio.timeout(60):
-        state = await studio.execute("run-1", slots=slots, listen=listen)
-    assert state is not None
-    assert state.ended == "completed"
+        assert await studio.ends(slots=slots, listen=listen) == "completed"
     assert slots.taken("z-image") == 0

@@ -38,31 +38,21 @@ async def test_a_key_of_the_environment_goes_before_that_of_env_file_and_block(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     blocks = Blocks(rivya_api_key="of the block")
-    assert key_of(await with_key(read_settings(), blocks.read)) == "of the block"
-    assert blocks.asked == [KEY_BLOCK]
+    monkeypatch.setenv("RIVYA_API_KEY", "")
+    assert key_of(await with_key(read_settings(), Blocks().read)) is None
+    monkeypatch.delenv("RIVYA_API_KEY")
+    monkeypatch.setenv("RIVYA_POLL_SECONDS", "0.25")
+    found = await with_key(read_settings(), blocks.read)
+    assert (key_of(found), blocks.asked) == ("of the block", [KEY_BLOCK])
+    assert found.rivya_poll_seconds == 0.25, "the other settings stay"
+    assert "rivya_poll_seconds" in found.model_fields_set
+    assert "of the block" not in f"{found} {found!r} {found.model_dump_json()}"
 
     (tmp_path / ".env").write_text("RIVYA_API_KEY=of-the-file\n")
     assert key_of(await with_key(read_settings(), blocks.read)) == "of-the-file"
     monkeypatch.setenv("RIVYA_API_KEY", "of-the-environment")
     assert key_of(await with_key(read_settings(), blocks.read)) == "of-the-environment"
     assert blocks.asked == [KEY_BLOCK]
-
-
-async def test_an_empty_key_is_none_and_without_a_block_there_is_none(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("RIVYA_API_KEY", "")
-    assert key_of(await with_key(read_settings(), Blocks().read)) is None
-
-
-async def test_the_other_settings_stay_and_the_key_is_never_shown(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("RIVYA_POLL_SECONDS", "0.25")
-    found = await with_key(read_settings(), Blocks(rivya_api_key="sesame").read)
-    assert found.rivya_poll_seconds == 0.25
-    assert "rivya_poll_seconds" in found.model_fields_set
-    assert "sesame" not in f"{found} {found!r} {found.model_dump_json()}"
 
 
 async def test_a_variable_is_revealed_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from rivya_flows.receipt.summary import sentence, troubles
-from rivya_sandbox.service.startup import Sandbox
-from support.engine_runs import accounts_agree, customer
+from support.engine_runs import Studio
 from support.receipts import parsed
 
 SPEC = """\
@@ -26,21 +23,17 @@ outputs:
 """
 
 
-def test_a_wrong_output_fails_the_run_and_says_where(sandbox: Sandbox, tmp_path: Path) -> None:
-    studio = customer(sandbox, tmp_path / "studio")
-    state = studio.run(SPEC)
-    assert state.ended == "failed"
-    receipt = studio.receipt("run-1")
+def test_a_wrong_output_fails_the_run_and_says_where(studio: Studio) -> None:
+    receipt = studio.started(SPEC)
     assert receipt["status"] == "failed"
-    assert len(receipt["outputs"]["stills"]) == 2
-    assert receipt["outputs"]["one"] is None
-    assert [*receipt["failed_outputs"]] == ["one"]
-    assert receipt["failed_outputs"]["one"].startswith("steps.stills.by has no ")
-    assert receipt["failed_outputs"]["one"].endswith("(spec.yaml:13)")
+    assert (len(receipt["outputs"]["stills"]), receipt["outputs"]["one"]) == (2, None)
+    [(name, why)] = receipt["failed_outputs"].items()
+    assert name == "one"
+    assert why.startswith("steps.stills.by has no ")
+    assert why.endswith("(spec.yaml:13)")
     assert sentence(parsed(receipt)).startswith("output one; done: ")
-    assert troubles(parsed(receipt)) == [f"output one failed: {receipt['failed_outputs']['one']}"]
+    assert troubles(parsed(receipt)) == [f"output one failed: {why}"]
 
-    mended = SPEC.replace("by[steps.idea.text]", "by['a']")
-    assert studio.run(mended, "run-2", cache="spec").ended == "completed"
-    assert studio.receipt("run-2")["credits"]["spent"] == 0
-    accounts_agree(studio, sandbox.data, "run-1", "run-2")
+    mended = studio.started(SPEC.replace("by[steps.idea.text]", "by['a']"), "run-2", cache="spec")
+    assert (mended["status"], mended["credits"]["spent"]) == ("completed", 0)
+    studio.audit("run-1", "run-2")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -18,35 +17,20 @@ from rivya_flows.questions.question import Answer, Question
 from rivya_flows.queue.events import ServiceAsked
 from rivya_flows.receipt.report import RunReporter
 from rivya_flows.receipt.summary import notes, troubles
-from rivya_flows.store.pools import Pool, Pools
-from rivya_sandbox.service.startup import Sandbox
-from support.engine_runs import Bomb, Studio, customer, order, stills
+from rivya_flows.store.pools import Pool
+from support.engine_runs import Bomb, Studio, stills
 from support.receipts import parsed
 
 Change = Callable[[Generation], Generation | None]
 
 
-@pytest.fixture
-def studio(shared_sandbox: Sandbox, tmp_path: Path) -> Studio:
-    order(shared_sandbox)
-    return customer(shared_sandbox, tmp_path / "studio")
-
-
-def questions(
-    studio: Studio, caplog: pytest.LogCaptureFixture, seen: Change
+def at_its_end(
+    studio: Studio, caplog: pytest.LogCaptureFixture, seen: Change = lambda job: job
 ) -> tuple[int, ServiceAsked | None]:
-    """How often a run of three pictures asks at its end, and what it then records.
+    """How often a run that has ended asks for its jobs, and what it then records.
 
     `seen` makes what the run saw of each job from what the service says; None for nothing.
     """
-    studio.run(stills(3))
-    return at_its_end(studio, caplog, seen)
-
-
-def at_its_end(
-    studio: Studio, caplog: pytest.LogCaptureFixture, seen: Change
-) -> tuple[int, ServiceAsked | None]:
-    """The same of a run that has ended."""
 
     async def reconciled() -> ServiceAsked | None:
         with studio.context(Bomb()) as context:
@@ -56,41 +40,64 @@ def at_its_end(
             run.state = run.reporter.follow()
             bought = [one for _, item in run.state.each() for one in item.purchases]
             ids = [str(one.task_id) for one in bought]
+            before = len(context.journal.entries("run-1"))
             async with context.leases.held("run-1") as run.lease, studio.client() as run.client:
                 ended = {one: await run.client.generations.retrieve(one) for one in ids}
                 known = {one: job for one in ids if (job := seen(ended[one])) is not None}
                 run.seen = {one: seen_of(job) for one, job in known.items() if is_settled(job)}
+                caplog.clear()
                 caplog.set_level(logging.DEBUG, "rivya_client.wire")
                 await reconcile_jobs(run)
-            last = context.journal.entries("run-1")[-1].event
-            return last if isinstance(last, ServiceAsked) else None
+            added = [entry.event for entry in context.journal.entries("run-1")[before:]]
+            return next((event for event in added if isinstance(event, ServiceAsked)), None)
 
     recorded = asyncio.run(reconciled())
     return sum("/api/v1/generations/" in record.getMessage() for record in caplog.records), recorded
 
 
-def costs(recorded: ServiceAsked | None) -> list[int | None]:
-    assert recorded is not None
-    return [job.final_credits for job in recorded.jobs.values() if job]
+def changed(**fields: object) -> Change:
+    return lambda job: job.model_copy(update=fields)
 
 
-def test_jobs_whose_end_was_seen_are_recorded_without_another_question(
+def test_only_jobs_whose_end_or_cost_was_not_seen_are_asked_for(
     studio: Studio, caplog: pytest.LogCaptureFixture
 ) -> None:
-    asked, recorded = questions(studio, caplog, lambda job: job)
-    assert (asked, costs(recorded)) == (0, [1, 1, 1])
+    studio.started(stills(3))
+    cases: list[tuple[Change, int]] = [
+        (changed(), 0),
+        (lambda _: None, 3),
+        (changed(status="processing"), 3),
+        (changed(final_credits=None), 3),
+        (changed(final_credits=0), 3),
+    ]
+    for seen, asks in cases:
+        asked, recorded = at_its_end(studio, caplog, seen)
+        assert recorded is not None
+        costs = [job and job.final_credits for job in recorded.jobs.values()]
+        assert (asked, costs) == (asks, [1, 1, 1])
+
+
+@pytest.mark.parametrize(("status", "known"), [(404, {None}), (403, None)])
+def test_a_job_that_the_service_does_not_know_or_does_not_tell_of_is_not_compared(
+    studio: Studio, caplog: pytest.LogCaptureFixture, status: int, known: set[None] | None
+) -> None:
+    studio.started(stills(1))
+
+    def unseen(_: Generation) -> None:
+        studio.order(f'on: "GET /api/v1/generations/*", do: status, status: {status}')
+
+    _, recorded = at_its_end(studio, caplog, unseen)
+    assert (recorded and {*recorded.jobs.values()}) == known
 
 
 def test_the_pools_of_a_run_are_recorded_as_it_leaves_them(
     studio: Studio, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with studio.context(Bomb()) as context:
-        pools = Pools(context.journal.engine)
-        pools.set(Pool("acme", {"client": "acme"}, credits=5, soft=2))
-        pools.set(Pool("other", {"client": "other"}, credits=5))
-    studio.run(stills(3), labels={"client": "acme"})
-    at_its_end(studio, caplog, lambda job: job)
-    receipt = studio.receipt("run-1")
+    studio.set_pool(Pool("acme", {"client": "acme"}, credits=5, soft=2))
+    studio.set_pool(Pool("other", {"client": "other"}, credits=5))
+    studio.started(stills(3), labels={"client": "acme"})
+    at_its_end(studio, caplog)
+    receipt = studio.receipt()
     [pool] = receipt["pools"]
     assert (pool["name"], pool["credits"], pool["spent"], pool["soft"]) == ("acme", 5, 3, 2)
     [line] = notes(parsed(receipt))
@@ -98,67 +105,24 @@ def test_the_pools_of_a_run_are_recorded_as_it_leaves_them(
     assert line.endswith("(UTC); its soft limit of 2 is passed")
 
 
-def changed(**fields: object) -> Change:
-    return lambda job: job.model_copy(update=fields)
-
-
-@pytest.mark.parametrize(
-    "seen",
-    [
-        lambda job: None,
-        changed(status="processing"),
-        changed(final_credits=None),
-        changed(final_credits=0),
-    ],
-    ids=["nothing", "no end", "no cost", "a cost of 0"],
-)
-def test_jobs_whose_end_or_cost_was_not_seen_are_asked_for(
-    studio: Studio, caplog: pytest.LogCaptureFixture, seen: Change
-) -> None:
-    asked, recorded = questions(studio, caplog, seen)
-    assert (asked, costs(recorded)) == (3, [1, 1, 1])
-
-
-def test_a_job_that_the_service_does_not_know_is_recorded_as_unknown(
-    studio: Studio, caplog: pytest.LogCaptureFixture, shared_sandbox: Sandbox
-) -> None:
-    def forget(job: Generation) -> None:
-        order(shared_sandbox, 'on: "GET /api/v1/generations/*", do: status, status: 404')
-
-    _, recorded = questions(studio, caplog, forget)
-    assert recorded is not None
-    assert set(recorded.jobs.values()) == {None}
-
-
-def test_a_service_that_does_not_answer_leaves_the_run_without_a_comparison(
-    studio: Studio, caplog: pytest.LogCaptureFixture, shared_sandbox: Sandbox
-) -> None:
-    def fail(job: Generation) -> None:
-        order(shared_sandbox, 'on: "GET /api/v1/generations/*", do: status, status: 403')
-
-    _, recorded = questions(studio, caplog, fail)
-    assert recorded is None
-
-
 def test_what_another_run_of_the_store_bought_meanwhile_is_explained(
     studio: Studio, caplog: pytest.LogCaptureFixture
 ) -> None:
     pick = "  hero:\n    uses: pick\n    with: {from: '${{ steps.stills.items }}', mode: human}\n"
     head, outputs, rest = stills(2).partition("outputs:")
-    asyncio.run(studio.start(f"{head.rstrip()}\n{pick}{outputs}{rest}", "run-1"))
-    asyncio.run(studio.execute("run-1"))
-    studio.run(stills(4), "run-2")  # while the other one waits for an answer
+    studio.prepared(f"{head.rstrip()}\n{pick}{outputs}{rest}")
+    studio.executed()
+    studio.started(stills(4), "run-2")  # while the other one waits for an answer
 
     async def first(question: Question) -> Answer:
         return Answer(question.choices[:1])
 
-    asyncio.run(studio.execute("run-1", ask=first))
-    assert studio.receipt("run-1")["credits"]["unexplained"] == 4
-    _, recorded = at_its_end(studio, caplog, lambda job: job)
+    assert studio.executed(ask=first)["credits"]["unexplained"] == 4
+    _, recorded = at_its_end(studio, caplog)
     assert recorded is not None
     (other,) = recorded.other_runs
     assert (recorded.others, other.run_id, other.credits) == (4, "run-2", 4)
-    receipt = studio.receipt("run-1")
+    receipt = studio.receipt()
     assert (receipt["credits"]["unexplained"], receipt["agreement"]["agrees"]) == (0, True)
     assert receipt["credits"]["others"] == 4
     assert wallet(parsed(receipt)).endswith(

@@ -70,6 +70,18 @@ def test_machines_that_spell_the_address_otherwise_share_runs_and_pools(tmp_path
             assert known_run(context, run.run_id).service == written
 
 
+def test_a_run_of_another_machine_is_reported_where_this_one_can_write(tmp_path: Path) -> None:
+    settings = Settings(rivya_flows_data=tmp_path / "data", rivya_api_key="rvya_sk_1")
+    (tmp_path / "home").write_text("no folder can be made below a file")
+    folders = tmp_path / "mine" / "runs" / "run-1", tmp_path / "home" / "runs" / "run-2"
+    found = tmp_path / "mine" / "runs" / "run-1", tmp_path / "data" / "runs" / "run-2"
+    with open_context(settings, real_service(settings)) as context:
+        for folder, where in zip(folders, found, strict=True):
+            run = frozen(folder.name).model_copy(update={"service": "https://rivya.ai"})
+            context.journal.create(run, folder)
+            assert known_run(context, run.run_id).folder == where
+
+
 @pytest.mark.parametrize(("bought_with", "at_hand"), [("acme", None), ("acme", "zenith")])
 def test_a_run_is_not_continued_with_the_key_of_another_wallet(
     tmp_path: Path, bought_with: str, at_hand: str | None

@@ -1,4 +1,4 @@
-"""What the log of a run says of purchases, of pools and of a rendering."""
+"""What the log of a run says of purchases, of pools, of a rendering and of polls without an answer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import logging
 
 import pytest
 
-from rivya_flows.engine.run_log import log_events, log_rendering
+from rivya_flows.engine.run_log import ServiceOutage, log_events, log_rendering
+from rivya_flows.errors import APIConnectionError, APIError
 from rivya_flows.queue.events import PurchaseIntended, PurchaseRefused
 from rivya_flows.queue.queue import step
 from rivya_flows.queue.reducer import initial_state
@@ -114,3 +115,26 @@ def test_each_quarter_of_a_rendering_is_one_line_of_the_log(
         "spot[en]: rendering 50 %",
     ]
     assert heard[:2] == [0.01, 0.24]
+
+
+AWAY = APIConnectionError("GET /jobs: no connection: refused (http://service)")
+
+
+def lines_of(*polls: tuple[float, APIError | None]) -> list[str]:
+    told: list[str] = []
+    now = iter(seconds for seconds, _ in polls)
+    outage = ServiceOutage("http://service", told.append, now.__next__)
+    for _, error in polls:
+        outage.polled(error)
+    return told
+
+
+def test_an_outage_is_said_once_for_all_jobs_and_so_is_its_end() -> None:
+    assert lines_of((1, AWAY), (2, AWAY), (6, AWAY), (30, AWAY), (60, None), (61, None)) == [
+        f"no news of jobs that were bought: {AWAY}; they go on there, and this run asks again",
+        "http://service answers again",
+    ]
+
+
+def test_single_polls_without_an_answer_are_no_outage() -> None:
+    assert lines_of((1, AWAY), (2, None), (30, AWAY), (34, AWAY), (35, None)) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -96,43 +97,32 @@ def test_what_is_no_medium_is_refused(tmp_path: Path) -> None:
         verify(tmp_path / "a.txt")
 
 
-def test_without_settings_nothing_signs() -> None:
-    assert signer_of(settings(None, None)) is None
-
-
 def test_a_medium_without_a_file_name_is_called_by_its_kind_and_hash() -> None:
     digest = "ab" * 32
     asset = Asset(kind="audio", mime_type="audio/mpeg", path=Path(digest), sha256=digest)
     assert title_of(asset) == "audio-abababababab.mp3"
 
 
-def test_a_certificate_without_a_key_is_refused(tmp_path: Path) -> None:
-    chain, _ = write_chain(tmp_path)
+def test_what_cannot_sign_is_refused_without_showing_the_key(tmp_path: Path) -> None:
+    assert signer_of(settings(None, None)) is None
+    chain, key = write_chain(tmp_path)
+
+    def refusal() -> UsageError:
+        with pytest.raises(UsageError) as raised:
+            signer_of(settings(chain, key))
+        return raised.value
+
     with pytest.raises(UsageError, match="needs both"):
         signer_of(settings(chain, None))
-
-
-def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
-    chain, key = write_chain(tmp_path)
     key.chmod(0o644)
-    with pytest.raises(UsageError, match="others can read") as raised:
-        signer_of(settings(chain, key))
-    assert raised.value.hint == f"chmod 600 {key}"
-
-
-def test_a_key_that_cannot_be_used_is_refused_without_being_shown(tmp_path: Path) -> None:
-    chain, key = write_chain(tmp_path)
+    assert "others can read" in str(refusal())
+    assert refusal().hint == f"chmod 600 {key}"
+    key.chmod(0o600)
     key.write_text("-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n")
-    with pytest.raises(UsageError, match="cannot be used") as raised:
-        signer_of(settings(chain, key))
-    assert "c2VjcmV0" not in str(raised.value)
-
-
-def test_a_file_that_is_no_pem_is_refused(tmp_path: Path) -> None:
-    chain, key = write_chain(tmp_path)
+    assert "cannot be used" in str(refusal())
+    assert "c2VjcmV0" not in str(refusal())
     chain.write_text("words")
-    with pytest.raises(UsageError, match=r"RIVYA_FLOWS_C2PA_CERTIFICATE: .* is not a PEM file"):
-        signer_of(settings(chain, key))
+    assert re.search(r"RIVYA_FLOWS_C2PA_CERTIFICATE: .* is not a PEM file", str(refusal()))
 
 
 def test_the_key_is_not_in_the_words_for_a_signer(signing: Signing) -> None:

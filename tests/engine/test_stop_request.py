@@ -39,18 +39,14 @@ async def test_a_request_stops_its_run_which_can_still_tell_its_end() -> None:
     assert await other == "stopped"
 
 
-async def test_a_request_made_before_the_run_begins_stops_it_then() -> None:
-    request = StopRequest()
-    request.make()
-    assert await told_afterwards(request, asyncio.Event()) == "stopped"
-
-
-async def test_a_request_made_after_the_run_has_ended_does_nothing() -> None:
-    request = StopRequest()
-    with stopped_by(request):
+async def test_a_request_counts_when_the_run_begins_and_no_more_when_it_has_ended() -> None:
+    early, late = StopRequest(), StopRequest()
+    early.make()
+    assert await told_afterwards(early, asyncio.Event()) == "stopped"
+    with stopped_by(late):
         with stoppable():
             pass
-        request.make()
+        late.make()
         await asyncio.sleep(0)
 
 
@@ -61,8 +57,3 @@ async def test_a_cancellation_by_anybody_else_is_passed_on() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-
-
-async def test_without_a_request_nothing_is_stopped() -> None:
-    with stoppable():
-        await asyncio.sleep(0)

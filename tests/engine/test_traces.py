@@ -22,7 +22,7 @@ from rivya_flows.settings import read_settings
 from rivya_flows.store.journal import Journal
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import buy_from
-from support.engine_runs import Bomb, Studio, customer, order, stills
+from support.engine_runs import CREATE, Bomb, Studio, stills
 from support.naive_service import frozen
 
 
@@ -78,11 +78,6 @@ class Recorder(trace.TracerProvider, trace.Tracer):
             yield span
 
 
-@pytest.fixture
-def studio(sandbox: Sandbox, tmp_path: Path) -> Studio:
-    return customer(sandbox, tmp_path / "studio")
-
-
 def executed(studio: Studio, bomb: Bomb | None = None) -> list[RecordedSpan]:
     """The spans of one execution of run-1."""
     recorder = Recorder()
@@ -100,10 +95,10 @@ def part(span: RecordedSpan, *names: str) -> Mapping[str, Any]:
 
 
 def test_a_run_is_a_span_and_each_purchase_in_it_says_what_was_planned_and_what_it_cost(
-    studio: Studio, sandbox: Sandbox
+    studio: Studio,
 ) -> None:
-    order(sandbox, "on: generation, model: z-image, do: fail, times: 1")
-    asyncio.run(studio.start(stills(2, step="allow_failures: 1", prompt="secret"), "run-1"))
+    studio.order("on: generation, model: z-image, do: fail, times: 1")
+    studio.prepared(stills(2, step="allow_failures: 1", prompt="secret"))
     run, *purchases = executed(studio)
     assert run.told == {
         "run_id": "run-1",
@@ -133,7 +128,7 @@ def test_a_run_is_a_span_and_each_purchase_in_it_says_what_was_planned_and_what_
 def test_a_purchase_that_an_earlier_execution_sent_is_a_span_of_the_one_that_collects_it(
     studio: Studio,
 ) -> None:
-    asyncio.run(studio.start(stills(1), "run-1"))
+    studio.prepared(stills(1))
     _, left = executed(studio, Bomb(post=-1))
     assert part(left, "outcome", "credits") == {"outcome": "open", "credits": None}
     run, collected = executed(studio)
@@ -145,11 +140,9 @@ def test_a_purchase_that_an_earlier_execution_sent_is_a_span_of_the_one_that_col
     assert run.told["status"] == "completed"
 
 
-def test_a_purchase_without_an_answer_has_not_succeeded_yet(
-    studio: Studio, sandbox: Sandbox
-) -> None:
-    order(sandbox, 'on: "POST /api/v1/generations", do: drop_after_commit')
-    asyncio.run(studio.start(stills(1, step="retry: {attempts: 1}"), "run-1"))
+def test_a_purchase_without_an_answer_has_not_succeeded_yet(studio: Studio) -> None:
+    studio.order(f'on: "{CREATE}", do: drop_after_commit')
+    studio.prepared(stills(1, step="retry: {attempts: 1}"))
     _, left = executed(studio)
     assert part(left, "outcome", "planned_credits") == {"outcome": "open", "planned_credits": 1}
 
@@ -163,7 +156,7 @@ def test_what_a_pool_refuses_is_no_purchase() -> None:
 
 
 def test_without_an_sdk_nothing_is_recorded(studio: Studio) -> None:
-    asyncio.run(studio.start(stills(1), "run-1"))
+    studio.prepared(stills(1))
     with traced("run-1", "stills") as tracing:
         asyncio.run(studio.execute("run-1", listen=tracing.listen))
     assert tracing.trace_id is None

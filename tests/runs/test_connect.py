@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -21,30 +18,24 @@ from rivya_flows.processes.registry import LeftRunning, ManagedProcess, write
 from rivya_flows.runs.connect import chosen_service, joined, serving
 from rivya_flows.settings import Settings
 from rivya_sandbox.service.serve import running
+from support.small_server import Answer, Request, answering
 
 
 def test_a_program_on_the_port_of_an_ended_sandbox_learns_nothing(tmp_path: Path) -> None:
     heard: list[str] = []
 
-    class Squatter(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            heard.append(self.path)
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            pass
+    def squat(request: Request) -> Answer:
+        heard.append(request.path)
+        return Answer()
 
     with running(tmp_path) as sandbox:
         assert serving(tmp_path) == sandbox.base_url
     port = urlsplit(sandbox.base_url).port
     assert port is not None
-    with ThreadingHTTPServer(("127.0.0.1", port), Squatter) as server:
-        Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    with answering(squat, port):
         assert serving(tmp_path) is None
         with joined(tmp_path) as other:
-            server.shutdown()
+            pass
     assert other.base_url != sandbox.base_url
     assert set(heard) == {"/api/v1/models"}  # whether somebody answers
 

@@ -14,45 +14,31 @@ from rivya_flows.queue.events import RunEnded
 from rivya_flows.runs.lookup import find_run, open_journal, unknown_names
 from rivya_flows.settings import read_settings
 from rivya_flows.store.leases import Leases
+from support.engine_runs import stills
 from support.naive_service import NOON, frozen
 
-SPEC = """
-version: 1
-name: one
-steps:
-  still:
-    uses: generate
-    with: {model: z-image, prompt: A lamp}
-"""
+SPEC = stills(1)
 
 
-def test_a_run_is_found_by_its_id_and_by_a_folder_that_was_moved(tmp_path: Path) -> None:
+def test_a_run_is_found_by_its_id_and_by_a_folder_that_was_moved_or_has_its_receipt(
+    tmp_path: Path,
+) -> None:
     start = frozen(SPEC)
-    moved = tmp_path / "elsewhere" / start.run_id
-    moved.mkdir(parents=True)
-    with open_journal(read_settings()) as journal:
-        journal.create(start, tmp_path / "runs" / start.run_id)
-        assert find_run(journal, start.run_id).run_id == start.run_id
-        assert find_run(journal, str(moved)).run_id == start.run_id
-
-
-def test_a_run_is_found_by_a_folder_that_is_not_called_after_it(tmp_path: Path) -> None:
-    start = frozen(SPEC)
-    began, moved = tmp_path / "batch" / "001-lamp", tmp_path / "elsewhere"
-    for folder in (began, moved):
+    began, moved, other = tmp_path / "batch" / "001-lamp", tmp_path / start.run_id, tmp_path / "b"
+    for folder in (began, moved, other):
         folder.mkdir(parents=True)
     with open_journal(read_settings()) as journal:
         journal.create(start, began)
-        assert find_run(journal, str(began)).run_id == start.run_id
-        (moved / "receipt.json").write_text(json.dumps({"run_id": start.run_id}))
-        assert find_run(journal, str(moved)).run_id == start.run_id
-        (moved / "receipt.json").write_text("[]")
+        (other / "receipt.json").write_text(json.dumps({"run_id": start.run_id}))
+        for name in (start.run_id, str(began), str(moved), str(other)):
+            assert find_run(journal, name).run_id == start.run_id
+        (other / "receipt.json").write_text("[]")
         with pytest.raises(UsageError):
-            find_run(journal, str(moved))
-        (moved / "receipt.json").unlink()
-        os.mkfifo(moved / "receipt.json")  # nobody ever writes into it
+            find_run(journal, str(other))
+        (other / "receipt.json").unlink()
+        os.mkfifo(other / "receipt.json")  # nobody ever writes into it
         with pytest.raises(UsageError):
-            find_run(journal, str(moved))
+            find_run(journal, str(other))
 
 
 def test_last_is_the_run_in_which_something_happened_last(tmp_path: Path) -> None:

@@ -9,9 +9,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -20,6 +18,7 @@ from rivya_sandbox.service import admin
 from support.cli_calls import started, stopped
 from support.prefect_workers import Place, Server, deploy_specs, opened, worker
 from support.secret_search import Search, files, prefect_rows
+from support.small_server import Answer, Request, answering
 
 SPEC = """\
 version: 1
@@ -64,31 +63,15 @@ class Backend:
 
 @contextmanager
 def receiving() -> Iterator[Backend]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            backend.called.append(self.path)
-            body = f"no hook at http://{backend.host}{self.path}".encode()
-            self.send_response(backend.status, backend.host + self.path)
-            self.send_header("Location", backend.url)
-            if backend.status != 204:
-                self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            if backend.status != 204:
-                self.wfile.write(body)
+    def answer(request: Request) -> Answer:
+        backend.called.append(request.path)
+        asked = backend.host + request.path
+        body = b"" if backend.status == 204 else f"no hook at http://{asked}".encode()
+        return Answer(body, backend.status, {"Location": backend.url}, reason=asked)
 
-        def log_message(self, *args: Any) -> None:
-            """Says nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        backend = Backend(f"127.0.0.1:{server.server_port}")
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        try:
-            yield backend
-        finally:
-            server.shutdown()
-            thread.join()
+    with answering(answer) as url:
+        backend = Backend(url.removeprefix("http://"))
+        yield backend
 
 
 @contextmanager

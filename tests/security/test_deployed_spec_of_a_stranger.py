@@ -31,16 +31,15 @@ VARIABLE = "{__prefect_kind: workspace_variable, variable_name: token}"
 BLOCK = "{{ prefect.blocks.secret.rivya-api-key }}"
 
 
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
-    return Terminal(capsys)
+def spec(name: str, entry: str) -> str:
+    return SPEC.replace("NAME", name).replace("ENTRY", entry)
 
 
 def put(folder: Path, entry: str = "tags: []") -> str:
     """Writes the only spec of a folder, and gives its name."""
     name = f"innocent-{uuid.uuid4().hex[:8]}"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "innocent.yaml").write_text(SPEC.replace("NAME", name).replace("ENTRY", entry))
+    (folder / "innocent.yaml").write_text(spec(name, entry))
     return name
 
 
@@ -48,7 +47,6 @@ def job_variable(text: str) -> str:
     return f"work_pool: {{name: campaigns, job_variables: {{{text}}}}}"
 
 
-@pytest.mark.prefect
 @pytest.mark.parametrize(
     ("entry", "code"),
     [
@@ -67,17 +65,22 @@ def job_variable(text: str) -> str:
         (f"triggers: [{{event: a, inputs: {{words: [{VARIABLE}]}}}}]", "expression-not-allowed"),
     ],
 )
-def test_a_spec_chooses_no_code_and_reads_no_block(
-    call: Terminal, server: Server, tmp_path: Path, entry: str, code: str
+def test_a_spec_chooses_no_code_and_reads_no_block(entry: str, code: str) -> None:
+    with pytest.raises(SpecError) as wrong:
+        load(spec("innocent", entry), file="innocent.yaml", catalogue=shipped())
+    assert code in [problem.code for problem in wrong.value.diagnostics]
+
+
+@pytest.mark.prefect
+@pytest.mark.parametrize("entry", [job_variable("command: sh -c env"), f"tags: ['{BLOCK}']"])
+def test_no_command_deploys_a_spec_that_chooses_code_or_reads_a_block(
+    call: Terminal, server: Server, tmp_path: Path, entry: str
 ) -> None:
     name = put(tmp_path / "specs", entry)
-    for command in ("check", "deploy", "up"):
-        said = call(command, *([] if command == "up" else ["specs"]))
-        assert (said.code, code in said.err) == (2, True), said.err
+    for command in (("check", "specs"), ("deploy", "specs"), ("up",)):
+        said = call(*command)
+        assert (said.code, "innocent.yaml" in said.err) == (2, True), said.err
     assert not (tmp_path / "data" / "up.json").exists()
-    path = tmp_path / "specs" / "innocent.yaml"
-    with pytest.raises(SpecError):  # the way to a prefect.yaml
-        load(path.read_text(), file=str(path), catalogue=shipped())
     found = server.ask("POST", "/flows/filter", {"flows": {"name": {"any_": [name]}}})
     assert found == []
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -27,6 +25,7 @@ from support.cli_calls import started
 from support.prefect_workers import Server, opened
 from support.raw_server import http, saying
 from support.secret_search import Search, files, prefect_rows
+from support.small_server import Answer, Request, answering
 
 KEY = "rvya_sk_Tq3-x9V_b0c7Zk"
 ENCODED: dict[str, Callable[[str], str]] = {
@@ -269,38 +268,22 @@ class Relay:
 @contextmanager
 def relaying(behind: str, key: str) -> Iterator[tuple[str, Relay]]:
     relay = Relay(behind, key)
+    wanted = ("authorization", "content-type", "idempotency-key", "accept")
 
-    class Handler(BaseHTTPRequestHandler):
-        def relay(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            wanted = ("authorization", "content-type", "idempotency-key", "accept")
-            head = {k: v for k, v in self.headers.items() if k.lower() in wanted}
-            answer = httpx.request(
-                self.command, relay.behind + self.path, content=body, headers=head, timeout=60
-            )
-            content = answer.content
-            if "json" in answer.headers.get("content-type", ""):
-                content = json.dumps(relay.changed(answer.json())).encode()
-            self.send_response(answer.status_code)
-            self.send_header("Content-Type", answer.headers.get("content-type", "text/plain"))
-            self.send_header("X-Request-Id", f"req_{key}")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+    def relayed(request: Request) -> Answer:
+        head = {k: v for k, v in request.headers.items() if k.lower() in wanted}
+        answer = httpx.request(
+            request.method, behind + request.path, content=request.body, headers=head, timeout=60
+        )
+        kind, content = answer.headers.get("content-type", "text/plain"), answer.content
+        if "json" in kind:
+            content = json.dumps(relay.changed(answer.json())).encode()
+        return Answer(
+            content, answer.status_code, {"Content-Type": kind, "X-Request-Id": f"req_{key}"}
+        )
 
-        do_GET = do_POST = do_PATCH = do_DELETE = relay
-
-        def log_message(self, *args: Any) -> None:
-            """Says nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", relay
-        finally:
-            server.shutdown()
-            thread.join()
+    with answering(relayed) as url:
+        yield url, relay
 
 
 @pytest.mark.prefect

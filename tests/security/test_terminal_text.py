@@ -11,10 +11,8 @@ import pty
 import re
 import subprocess
 import sys
-import threading
 import unicodedata
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +26,9 @@ from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.queue.events import Stamped
 from rivya_flows.receipt.report import write_report
 from rivya_flows.store.assets import AssetStore
-from support.cli_calls import Terminal, started
+from support.cli_calls import Terminal
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
+from support.small_server import Answer, Request, answering
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = "\x1b]52;c;ZXZpbA==\x07\x9b2J\rforged\nok: \u202eevil\u2066\ud83d\x00\x7f"
@@ -101,43 +100,30 @@ def test_invisible_text_is_shown(text: str) -> None:
         assert sum(unicodedata.category(one) == "Cf" for one in shown) <= 1
 
 
-class Service(BaseHTTPRequestHandler):
-    """A service all of whose words are hostile."""
-
-    def do_GET(self) -> None:
-        model = {
-            "id": "evil",
-            "display_name": HOSTILE,
-            "category": "image",
-            "notices": [HOSTILE],
-            "params": [{"key": HOSTILE, "default": HOSTILE, "options": [HOSTILE]}],
-        }
-        endpoint = {"id": "whend_1", "name": HOSTILE, "url": HOSTILE, "status": HOSTILE}
-        refusal = {"error": {"code": HOSTILE, "message": HOSTILE, "requestId": HOSTILE}}
-        documents: dict[str, Any] = {
-            "/api/v1/models": {"data": [model]},
-            "/api/v1/webhooks": {"data": [endpoint]},
-        }
-        found = documents.get(self.path.partition("?")[0])
-        body = json.dumps(refusal if found is None else found).encode()
-        self.send_response(403 if found is None else 200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
+def hostile_words(request: Request) -> Answer:
+    """The answer of a service all of whose words are hostile."""
+    model = {
+        "id": "evil",
+        "display_name": HOSTILE,
+        "category": "image",
+        "notices": [HOSTILE],
+        "params": [{"key": HOSTILE, "default": HOSTILE, "options": [HOSTILE]}],
+    }
+    endpoint = {"id": "whend_1", "name": HOSTILE, "url": HOSTILE, "status": HOSTILE}
+    refusal = {"error": {"code": HOSTILE, "message": HOSTILE, "requestId": HOSTILE}}
+    documents: dict[str, Any] = {
+        "/api/v1/models": {"data": [model]},
+        "/api/v1/webhooks": {"data": [endpoint]},
+    }
+    found = documents.get(request.path.partition("?")[0])
+    body = json.dumps(refusal if found is None else found).encode()
+    return Answer(body, 403 if found is None else 200)
 
 
 @pytest.fixture(scope="module")
 def hostile_service() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Service)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with answering(hostile_words) as url:
+        yield url
 
 
 @pytest.mark.parametrize(
@@ -149,6 +135,7 @@ def hostile_service() -> Iterator[str]:
         ("webhooks", "endpoints", "list", "--json"),
         ("credits",),
         ("credits", "--json"),
+        ("--verbose", "credits"),
     ],
     ids=" ".join,
 )
@@ -165,18 +152,6 @@ def test_words_of_the_service_do_nothing_at_a_terminal(
     assert not INVISIBLE.search(said.out + said.err)
     assert "ok: " not in [line[:4] for line in (said.out + said.err).splitlines()]
     assert "forged" in said.out + said.err
-
-
-def test_a_process_with_the_trace_of_requests_prints_no_control(hostile_service: str) -> None:
-    process = started(
-        "--verbose",
-        "credits",
-        RIVYA_BASE_URL=hostile_service,
-        RIVYA_API_KEY="rvya_sk_0123456789abcdef",
-    )
-    out, err = process.communicate(timeout=240)
-    assert "GET " in err
-    assert not ACTING.search(out + err)
 
 
 def test_a_spec_of_a_stranger_does_nothing_at_a_terminal(
@@ -342,9 +317,9 @@ def test_nothing_but_one_module_prints() -> None:
     for path in (path for folder in folders for path in folder.rglob("*.py")):
         name = path.relative_to(ROOT).as_posix()
         # The voices of the sandbox speak in a process of their own, to their parent.
-        if name not in allowed and "/renderers/" not in name:
-            tree = ast.parse(path.read_text("utf-8"))
-            found += [f"{name}:{line} {word}" for line, word in _printing(tree)]
+        text = path.read_text("utf-8")
+        if name not in allowed and "/renderers/" not in name and _MAY_PRINT.search(text):
+            found += [f"{name}:{line} {word}" for line, word in _printing(ast.parse(text))]
     assert not found, "say it with rivya_flows.cli.output"
 
 
@@ -365,6 +340,8 @@ _PRINTING = {
     "logging.StreamHandler",
     "logging.basicConfig",
 }
+_MAY_PRINT = re.compile(r"rich|logging|" + "|".join(rf"{one}\s*\(" for one in sorted(_PRINTING)))
+"""Whether it is worth a look at the tree of a module."""
 _DRAWING = {"rich", "rich.console", "rich.text", "rich.table", "rich.panel", "rich.logging"}
 
 

@@ -1,4 +1,8 @@
-"""Runs without Prefect: the real engine, client, journal and sandbox, and a bomb to stop them."""
+"""Runs without Prefect: the real engine, client, journal and sandbox, and a bomb to stop them.
+
+`Studio` has each call twice: `start` and `execute` for tests that are coroutines, `prepared` and
+`executed` for all others, which want the receipt.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +16,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
+import httpx
 from pydantic import SecretStr
 
 from rivya_client.catalogue.catalogue import Catalogue
 from rivya_client.client import RivyaClient
 from rivya_client.runtime import FastClock
+from rivya_client.types import ChatMessage
 from rivya_flows.engine.job_waits import HeldSlots, ModelSlots
 from rivya_flows.engine.loop import Engine
 from rivya_flows.engine.run import A, Asker, Listener, Run, RunOptions, ignore, is_absence, now
@@ -26,6 +32,7 @@ from rivya_flows.engine.run_context import RunContext, ServiceConnection, Shared
 from rivya_flows.preparation.catalogue_cache import read_catalogue
 from rivya_flows.preparation.prepare import Market, PlanningStore, Prepared, RunRequest, prepare
 from rivya_flows.preparation.spec_file import SpecFile
+from rivya_flows.queue.events import Event
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.from_journal import receipt
 from rivya_flows.receipt.report import RunReporter
@@ -34,12 +41,53 @@ from rivya_flows.settings import Settings, read_settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
+from rivya_flows.store.pools import Pool, Pools
 from rivya_sandbox.service.admin import add_credits, create_key, ledger, set_faults
 from rivya_sandbox.service.startup import Sandbox
 
 _NUMBERS = itertools.count()
 T = TypeVar("T")
 PAID = ("buy", "chat")
+CREATE = "POST /api/v1/generations"
+CHAT = "POST /api/v1/chat/completions"
+CAMPAIGN = """
+version: 1
+name: campaign
+cache: spec
+steps:
+  script:
+    uses: chat
+    with: {model: gemini-2-5-flash-chat, message: A shot for a lamp, expect: {visual: string}}
+  stills:
+    uses: generate
+    matrix: {style: [studio, neon]}
+    with: {model: z-image, prompt: "${{ steps.script.json.visual }}, ${{ matrix.style }}"}
+  hero:
+    uses: pick
+    with: {from: "${{ steps.stills.items }}"}
+  restyled:
+    uses: generate
+    with: {model: nano-banana, prompt: In watercolor, references: ["${{ steps.hero.asset }}"]}
+  voice:
+    uses: generate
+    with:
+      model: elevenlabs-turbo-2-5
+      prompt: Light, where you need it.
+      params: {voice: TX3LPaxmHKxFdv7VOQHJ}
+outputs:
+  picture: ${{ steps.restyled.asset }}
+  voice: ${{ steps.voice.asset }}
+"""
+COST = 1 + 2 + 3 + 6
+"""What the campaign costs."""
+LINE = """
+version: 1
+name: line
+steps:
+  script:
+    uses: chat
+    with: {model: gemini-2-5-flash-chat, message: A line for a lamp}
+"""
 
 
 class KilledError(BaseException):
@@ -114,12 +162,36 @@ class DirectCalls:
 
 
 @dataclass
+class OtherAnswers(DirectCalls):
+    """Gives other answers of chats, one after the other; None among them is the right one."""
+
+    answers: list[str | None] = field(default_factory=list)
+
+    async def __call__(
+        self, function: Callable[[Run, A], Awaitable[T]], stage: str, action: A
+    ) -> T:
+        answer: Any = await super().__call__(function, stage, action)
+        instead = self.answers.pop(0) if stage == "chat" and self.answers else None
+        if instead is not None:
+            answer = answer.model_copy(update={"message": ChatMessage(content=instead)})
+        return cast("T", answer)
+
+
+def answering(*answers: str | None) -> OtherAnswers:
+    """Calls whose chats answer so at first."""
+    return OtherAnswers(Bomb(), answers=[*answers])
+
+
+@dataclass
 class Studio:
     """A place to run specs against a sandbox.
 
     Attributes:
         folder: Journal, media, scratch.
         account: Whose wallet at the sandbox it is.
+        data: Folder of the sandbox.
+        shortened: How many times as short the pauses of its client are.
+        transport: What the client sends with; None is HTTP.
         store: URL of the journal; None is SQLite in the folder.
         catalogue: As read for the first run, once there was one.
     """
@@ -127,6 +199,9 @@ class Studio:
     folder: Path
     service: ServiceConnection
     account: str = "default"
+    data: Path = Path()
+    shortened: int = field(default=100, kw_only=True)
+    transport: httpx.AsyncBaseTransport | None = field(default=None, kw_only=True)
     store: str | None = field(default=None, kw_only=True)
     catalogue: Catalogue | None = field(default=None, init=False)
 
@@ -153,13 +228,14 @@ class Studio:
             journal.close()
 
     def client(self) -> RivyaClient:
-        """A client whose pauses are a hundred times as short."""
+        """A client of the service."""
         key = self.service.api_key
         return RivyaClient(
             None if key is None else key.get_secret_value(),
             self.service.base_url,
             poll_seconds=self.service.poll_seconds,
-            runtime=FastClock().runtime,
+            runtime=FastClock(shortened=self.shortened).runtime,
+            transport=self.transport,
         )
 
     async def start(self, text: str, run_id: str, **options: Any) -> Prepared:
@@ -240,10 +316,65 @@ class Studio:
                 except KilledError:
                     return None
 
-    def receipt(self, run_id: str) -> dict[str, Any]:
+    async def ends(self, run_id: str = "run-1", **options: Any) -> str | None:
+        """How one more execution ended; None where the bomb stopped it."""
+        state = await self.execute(run_id, **options)
+        return None if state is None else state.ended
+
+    def receipt(self, run_id: str = "run-1") -> dict[str, Any]:
         """The receipt of a run."""
         with self.context(Bomb()) as context:
             return receipt(context.journal.entries(run_id)).model_dump(mode="json")
+
+    def events(self, run_id: str = "run-1") -> list[Event]:
+        """The journal of a run."""
+        with self.context(Bomb()) as context:
+            return [entry.event for entry in context.journal.entries(run_id)]
+
+    def set_pool(self, pool: Pool) -> None:
+        """Makes or changes a pool of the store."""
+        with self.context(Bomb()) as context:
+            Pools(context.journal.engine).set(pool)
+
+    def prepared(self, text: str, run_id: str = "run-1", **options: Any) -> Prepared:
+        """Freezes a run."""
+        return asyncio.run(self.start(text, run_id, **options))
+
+    def executed(
+        self, run_id: str = "run-1", wish: RunOptions | None = None, **options: Any
+    ) -> dict[str, Any]:
+        """The receipt after one more execution, whether or not the bomb stopped it."""
+        asyncio.run(self.execute(run_id, wish, **options))
+        return self.receipt(run_id)
+
+    def started(self, text: str, run_id: str = "run-1", **options: Any) -> dict[str, Any]:
+        """The receipt after the first execution of a new run."""
+        self.prepared(text, run_id, **options)
+        return self.executed(run_id)
+
+    def order(self, *faults: str) -> None:
+        """Orders faults of the service, as `order`; none ends them all."""
+        _order(self.data, *faults)
+
+    def jobs(self, run_id: str | None = None) -> list[dict[str, Any]]:
+        """What the service has sold to this account; for one run if it is named."""
+        sold = ledger(self.data, account=self.account)["generations"]
+        names = [str(one["client_request_id"]).partition("/")[0] for one in sold]
+        return [one for one, name in zip(sold, names, strict=True) if run_id in (None, name)]
+
+    @property
+    def balance(self) -> int:
+        """Credits in the wallet."""
+        return int(ledger(self.data, account=self.account)["balance"])
+
+    def add_credits(self, credits: int) -> None:
+        """Puts credits into the wallet."""
+        add_credits(self.data, credits, account=self.account)
+
+    def audit(self, *run_ids: str, granted: int = 1000, others: Iterable[str] = ()) -> int:
+        """What runs have spent, ``run-1`` where none is named; see `accounts_agree`."""
+        runs = run_ids or ("run-1",)
+        return accounts_agree(self, self.data, *runs, granted=granted, others=others)
 
     def run(self, text: str, run_id: str = "run-1", **options: Any) -> State:
         """Starts and executes a run to its end."""
@@ -268,13 +399,17 @@ def customer(sandbox: Sandbox, folder: Path, *, credits: int = 1000) -> Studio:
     account = f"customer-{next(_NUMBERS)}"
     key = create_key(sandbox.data, account=account)["api_key"]
     add_credits(sandbox.data, credits, account=account)
-    return replace(studio_at(folder, sandbox.base_url, key), account=account)
+    return replace(studio_at(folder, sandbox.base_url, key), account=account, data=sandbox.data)
 
 
 def order(sandbox: Sandbox, *faults: str) -> None:
     """Orders faults, such as ``on: "GET /x", do: status, status: 500``; none ends them all."""
+    _order(sandbox.data, *faults)
+
+
+def _order(data: Path, *faults: str) -> None:
     listed = "".join(f"  - {{{fault}}}\n" for fault in faults)
-    set_faults(sandbox.data, f"faults:\n{listed}" if listed else "")
+    set_faults(data, f"faults:\n{listed}" if listed else "")
 
 
 def accounts_agree(
@@ -340,6 +475,17 @@ steps:
 outputs:
   pictures: ${{{{ steps.stills.assets }}}}
 """
+
+
+def codes(receipt: dict[str, Any]) -> list[str | None]:
+    """Why the items of the first step failed, in order."""
+    return [item["code"] for item in receipt["steps"][0]["items"]]
+
+
+def items_of(receipt: dict[str, Any], step_id: str) -> list[dict[str, Any]]:
+    """The items of a step."""
+    [step] = [one for one in receipt["steps"] if one["id"] == step_id]
+    return list(step["items"])
 
 
 def outlasting(run: Run) -> None:

@@ -19,8 +19,6 @@ import httpx
 
 from rivya_client.catalogue.catalogue import Catalogue
 from rivya_client.catalogue.snapshot import from_wire, shipped
-from rivya_client.client import RivyaClient
-from rivya_client.runtime import FastClock
 from rivya_flows.engine.run import RunOptions, ignore
 from rivya_flows.engine.run_context import RunContext
 from rivya_flows.errors import RivyaError
@@ -162,16 +160,8 @@ class TroubledStudio(Studio):
     _opened: ExitStack = field(default_factory=ExitStack, init=False)
     _context: RunContext | None = field(default=None, init=False)
 
-    def client(self) -> RivyaClient:
-        """As every studio."""
-        assert self.service.api_key is not None
-        return RivyaClient(
-            self.service.api_key.get_secret_value(),
-            self.service.base_url,
-            poll_seconds=self.service.poll_seconds,
-            runtime=FastClock(shortened=2000).runtime,
-            transport=self.trouble,
-        )
+    def __post_init__(self) -> None:
+        self.transport, self.shortened = self.trouble, 2000
 
     @contextmanager
     def context(self, bomb: Bomb) -> Iterator[RunContext]:
@@ -272,7 +262,7 @@ async def histories(
     trouble = Trouble(service.transport)
     granted = chance.choice([3, 1000])
     known = customer(service.sandbox, folder, credits=granted)
-    studio = TroubledStudio(known.folder, known.service, known.account, trouble=trouble)
+    studio = TroubledStudio(known.folder, known.service, known.account, known.data, trouble=trouble)
     studio.catalogue = _catalogue()
     others, run_ids = list[str](), [f"run-{seed}" for seed in seeds]
     try:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
+
+from support.small_server import Answer, Request, answering
 
 Twist = Callable[[str, bytes], bytes]
 """Maps a request, such as ``GET /api/v1/models``, and the body of its answer to another body."""
@@ -34,35 +34,17 @@ def twisting(base_url: str) -> Iterator[Twisting]:
     """A running proxy of a sandbox."""
     proxy = Twisting()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            asked = f"{self.command} {self.path}"
-            proxy.asked.append(asked)
-            sent = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-            passed = {name: told for name, told in self.headers.items() if name.lower() != "host"}
-            answer = behind.request(self.command, self.path, content=sent, headers=passed)
-            body = proxy.twist(asked, answer.content) if answer.is_success else answer.content
-            self.send_response(answer.status_code)
-            self.send_header("Content-Type", answer.headers.get("Content-Type", "text/plain"))
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_POST = do_GET
-
-        def log_message(self, *said: object) -> None:
-            """Says nothing."""
+    def passed_on(request: Request) -> Answer:
+        asked = f"{request.method} {request.path}"
+        proxy.asked.append(asked)
+        headers = {k: v for k, v in request.headers.items() if k.lower() != "host"}
+        got = behind.request(request.method, request.path, content=request.body, headers=headers)
+        body = proxy.twist(asked, got.content) if got.is_success else got.content
+        kind = got.headers.get("Content-Type", "text/plain")
+        return Answer(body, got.status_code, {"Content-Type": kind})
 
     with (
         httpx.Client(base_url=base_url, verify=False, timeout=240) as behind,
-        ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server,
+        answering(passed_on) as proxy.url,
     ):
-        server.daemon_threads, server.block_on_close = True, False
-        proxy.url = f"http://127.0.0.1:{server.server_address[1]}"
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        try:
-            yield proxy
-        finally:
-            server.shutdown()
+        yield proxy
