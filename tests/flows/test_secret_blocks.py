@@ -16,15 +16,12 @@ import pytest
 from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
-from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.callbacks import CALLBACK_SCHEME
 from rivya_flows.engine.actions import revealed
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.credentials import secret_block
 from rivya_flows.language.syntax.secret_names import KEY_BLOCK
-from rivya_flows.preparation.deploy_blocks import prefect_yaml
-from rivya_flows.spec.load import load
-from support.prefect_workers import Place, Server, deploy, sandbox_process, worker
+from support.prefect_workers import Place, Server, deploy_specs, sandbox_process, worker
 from support.sandbox_calls import receiving
 
 pytestmark = pytest.mark.prefect
@@ -82,15 +79,7 @@ async def test_a_worker_without_a_key_buys_with_that_of_the_block_and_leaks_noth
         place = Place(tmp_path / "data", tmp_path / "sandbox", environment)
         for name in ("data", "specs"):
             (tmp_path / name).mkdir()
-        (tmp_path / "specs" / "quiet.yaml").write_text(QUIET)
-        pools = {pool["name"] for pool in server.ask("POST", "/work_pools/filter", {})}
-        if "keyless" not in pools:
-            server.ask("POST", "/work_pools/", {"name": "keyless", "type": "process"})
-        deploy(
-            tmp_path,
-            prefect_yaml([load(QUIET, file="spec", catalogue=shipped(), folder=None)]),
-            environment,
-        )
+        deploy_specs(place, server, [QUIET], pool_type="process")
         key = sandbox["api_key"]
         await Secret(value=SecretStr(key)).save(KEY_BLOCK, overwrite=True)
         await Secret(value=SecretStr(SIGNING)).save("callback-secret", overwrite=True)

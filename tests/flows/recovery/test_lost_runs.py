@@ -8,18 +8,16 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
 import pytest
 from sqlalchemy import insert
 
 from rivya_flows.flows.deployment.work_pools import ensure_work_pool
 from rivya_flows.flows.paging import PAGE
-from rivya_flows.flows.recovery.automations import ensure_automations
 from rivya_flows.flows.recovery.waker import PATIENCE, restart_lost_runs
 from rivya_flows.preparation.deploy_blocks import OWNER_TAG
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.tables import LEASES
-from support.prefect_workers import Server
+from support.prefect_workers import Server, undisturbed
 
 # What each run is, when its lease runs out in seconds from now (0: given back), and what it becomes.
 RUNS = {
@@ -37,20 +35,17 @@ ENDED = ("done", "cancelled", "crashed too often")
 
 
 @pytest.mark.prefect
-async def test_only_what_is_dead_is_started_again(prefect_server: str, tmp_path: Path) -> None:
+async def test_only_what_is_dead_is_started_again(server: Server, tmp_path: Path) -> None:
     pool = f"pool-{uuid.uuid4().hex[:6]}"
     await ensure_work_pool(pool)
-    # Else it might do on a busy machine what is done here.
-    await ensure_automations(again_seconds=3600)
+    flow = server.ask("POST", "/flows/", {"name": pool})["id"]
+    body = {"name": "now", "flow_id": flow, "work_pool_name": pool, "tags": [OWNER_TAG]}
+    deployment = server.ask("POST", "/deployments/", body)["id"]
+    ids = {}
     with (
-        httpx.Client(timeout=120) as client,
+        undisturbed(server),
         closing(Journal(f"sqlite:///{tmp_path / 'journal.sqlite'}")) as journal,
     ):
-        server = Server(prefect_server, client)
-        flow = server.ask("POST", "/flows/", {"name": pool})["id"]
-        body = {"name": "now", "flow_id": flow, "work_pool_name": pool, "tags": [OWNER_TAG]}
-        deployment = server.ask("POST", "/deployments/", body)["id"]
-        ids = {}
         for name, (kind, lease, _) in RUNS.items():
             made = server.ask("POST", f"/deployments/{deployment}/create_flow_run", {})
             ids[name] = str(made["id"])
@@ -78,8 +73,8 @@ async def test_only_what_is_dead_is_started_again(prefect_server: str, tmp_path:
         started = await restart_lost_runs(journal.engine, pool=pool, now=later)
         assert {str(one) for one in started} == {ids["crashed"], ids["lost"]}
         assert await restart_lost_runs(journal.engine, pool=pool, now=later) == []
-        found = {name: server.state(one)["name"] for name, one in ids.items()}
-        left = {name: [one["state_type"] for one in server.task_runs(ids[name])] for name in ENDED}
+    found = {name: server.state(one)["name"] for name, one in ids.items()}
+    left = {name: [one["state_type"] for one in server.task_runs(ids[name])] for name in ENDED}
     closed = {"CRASHED", "CANCELLED"}  # the server closes those of a cancelled run itself
     assert all(len(states) == 1 and set(states) <= closed for states in left.values()), left
     assert found == {name: became for name, (_, _, became) in RUNS.items()}
