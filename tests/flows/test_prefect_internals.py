@@ -21,21 +21,17 @@ from unittest.mock import Mock
 import httpx
 import prefect
 import pytest
-from prefect import flow, get_client, get_run_logger, task
+from prefect import flow, get_client, get_run_logger
 from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.objects import Flow as ServerFlow, FlowRun, State
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
-from prefect.context import FlowRunContext
-from prefect.events import Event
 from prefect.events.clients import NullEventsClient
 from prefect.events.worker import EventsWorker
 from prefect.exceptions import ReservedArgumentError
-from prefect.flow_engine import run_flow
-from prefect.input import keyset_from_paused_state
 from prefect.runtime import flow_run
 from prefect.server.database.configurations import AioSqliteConfiguration
-from prefect.states import AwaitingRetry, Completed, Paused, Running, Suspended
+from prefect.states import Completed, Running, Suspended
 from prefect.workers.base import BaseWorker
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
 from sqlalchemy import text
@@ -335,13 +331,6 @@ def test_a_reserved_parameter_is_refused_or_missing_in_the_form() -> None:
             assert name not in made.parameters.properties
 
 
-def test_an_answer_lies_beside_the_form_that_asked_for_it() -> None:
-    keys = keyset_from_paused_state(Suspended(pause_key="questions-1"))
-    assert keys["schema"] == "suspended-questions-1-schema"
-    assert keys["response"] == "suspended-questions-1-response"
-    assert keyset_from_paused_state(Paused(pause_key="1"))["response"] == "paused-1-response"
-
-
 # --- On a real server -----------------------------------------------------------------------------
 
 
@@ -428,67 +417,12 @@ async def test_a_scheduled_run_names_its_schedule() -> None:
     assert internals.made_by(FlowRun(flow_id=flow_id), schedules) is None
 
 
-@task
-async def bare() -> str:
-    return "its own"
-
-
-@pytest.mark.prefect
-async def test_a_task_takes_a_name_with_braces_and_another_function(server: Server) -> None:
-    async def other() -> str:
-        return "the other"
-
-    @flow
-    async def calling() -> tuple[str, str]:
-        named = internals.task_named(bare, "stills[{a}] buy", other)
-        return str(flow_run.id), await named()
-
-    flow_run_id, result = await calling()
-    assert result == "the other"
-    (made,) = server.task_runs(flow_run_id)
-    assert made["name"] == "stills[{a}] buy"
-
-
-@pytest.mark.prefect
-async def test_a_retried_flow_run_was_executed_before() -> None:
-    @flow
-    async def asking() -> tuple[str, bool]:
-        return str(flow_run.id), internals.executed_before()
-
-    flow_run_id, first = await asking()
-    async with get_client() as client:
-        await client.set_flow_run_state(uuid.UUID(flow_run_id), AwaitingRetry(), force=True)
-        again = await client.read_flow_run(uuid.UUID(flow_run_id))
-    executed: Any = run_flow(asking, flow_run=again, parameters={}, return_type="result")
-    assert (first, (await executed)[1]) == (False, True)
-    assert internals.executed_before() is False
-
-
 def test_what_a_dead_server_does_not_take_is_dropped() -> None:
     service: Any = EventsWorker.instance(NullEventsClient)
     internals.drop_pending()
     assert service._task is not None  # cancelled, and not asked to send what it holds
     assert service._done_event is not None
     eventually(service._done_event.is_set, "the end of the service")
-
-
-@pytest.mark.prefect
-async def test_calls_are_counted_anew_in_each_attempt_of_a_flow() -> None:
-    seen: list[int | str] = []
-
-    @flow(retries=1)
-    async def counting() -> None:
-        context = FlowRunContext.get()
-        assert context is not None
-        counts = internals.call_counts(context)
-        for _ in range(2):
-            counts["calls"] = int(counts.get("calls", 0)) + 1
-            seen.append(counts["calls"])
-        if len(seen) == 2:
-            raise RuntimeError
-
-    await counting()
-    assert seen == [1, 2, 1, 2]
 
 
 @pytest.mark.prefect
@@ -506,14 +440,3 @@ async def test_pending_lines_are_sent_without_a_warning(
     warned = [one for one in caplog.records if one.name in ("EventsWorker", "APILogWorker")]
     assert warned == []
     assert logging.getLogger("EventsWorker").level == logging.NOTSET
-
-
-@pytest.mark.prefect
-async def test_an_event_that_is_sent_again_under_its_id_is_one(server: Server) -> None:
-    resource = {"prefect.resource.id": f"rivya-flows.test.{uuid.uuid4()}"}
-    event = Event(occurred=datetime.now(UTC), event="rivya-flows.test", resource=resource)
-    for _ in range(2):
-        await internals.send_event(event)
-    wanted = {"filter": {"resource": {"id": [resource["prefect.resource.id"]]}}}
-    found = eventually(lambda: server.ask("POST", "/events/filter", wanted)["events"], "the event")
-    assert [one["id"] for one in found] == [str(event.id)]

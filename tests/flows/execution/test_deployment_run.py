@@ -231,16 +231,6 @@ def test_a_flow_that_is_killed_while_it_waits_and_while_it_buys_buys_nothing_twi
     assert {one["state_type"] for one in server.task_runs(subflow)} == {"COMPLETED", "CRASHED"}
 
 
-def test_a_flow_that_is_cancelled_while_its_campaign_waits_ends_cancelled(
-    server: Server, place: Place
-) -> None:
-    run = server.start("launch/own")
-    asked(server, run)
-    server.cancel(run)
-    server.end(run, "CANCELLED")
-    assert place.receipt(run)["status"] == "cancelled"
-
-
 def test_a_deployment_that_a_flow_started_is_paused_too(server: Server, place: Place) -> None:
     """Prefect suspends no flow run that another one called, whatever its deployment."""
     run = server.start("relay/own")

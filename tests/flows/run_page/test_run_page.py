@@ -45,13 +45,19 @@ outputs:
 """
 
 
-@pytest.mark.prefect
-async def test_a_run_that_is_executed_again_shows_each_thing_once_on_its_node(
-    server: Server, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def spec(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The spec in the folder that flows are read from."""
     buy_from(sandbox, monkeypatch)
     (tmp_path / "specs").mkdir()
     (tmp_path / "specs" / "spot.yaml").write_text(SPOT)
+
+
+@pytest.mark.prefect
+@pytest.mark.usefixtures("spec")
+async def test_a_run_that_is_executed_again_shows_each_thing_once_on_its_node(
+    server: Server, sandbox: Sandbox
+) -> None:
     order(sandbox, 'on: "POST /api/v1/generations", model: veo3-1-lite, do: status, status: 422')
     state = await campaigns.spot(return_state=True)
     assert state.is_failed(), state
@@ -98,6 +104,21 @@ async def test_a_run_that_is_executed_again_shows_each_thing_once_on_its_node(
         async with httpx.AsyncClient(timeout=120) as client:
             answer = await client.get(page[picture])
         assert answer.headers["content-type"] == "image/png"
+
+
+@pytest.mark.prefect
+@pytest.mark.usefixtures("spec")
+async def test_a_server_that_takes_no_artifacts_fails_no_run(
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(run_page, "artifact_key", lambda *names: f"Refused: {names}")
+    state = await campaigns.spot(return_state=True)
+    assert state.is_completed(), state
+    assert state.message == "script, 2 of 2 stills, hero, film; 13 credits"
+    assert server.artifacts(str(state.state_details.flow_run_id)) == {}
+    # It stops trying after three, and says once that it did.
+    assert caplog.text.count("the page of this run is missing an artifact") == 2
+    assert caplog.text.count("the page of this run is no longer updated") == 1
 
 
 class Mirror(Kind):

@@ -56,29 +56,6 @@ async def test_what_cannot_be_drawn_or_sent_is_given_up_within_bounds(
     assert told == ["the page of this run is missing an artifact: no such picture"]
 
 
-async def test_a_server_that_takes_no_artifacts_is_sent_three_and_that_is_said(
-    server: Server, caplog: pytest.LogCaptureFixture
-) -> None:
-    drawn: list[int] = []
-
-    @flow
-    async def bare() -> str:
-        writer = ArtifactWriter(uuid.UUID(here.id), LOGGER, again=False)
-        for number in range(5):
-
-            def draw(number: int = number) -> Artifact:
-                drawn.append(number)
-                return Artifact("markdown", "seen", "")
-
-            writer.put(f"Refused by the server {number}", draw)
-        await writer.settle()
-        return str(here.id)
-
-    assert server.artifacts(await bare()) == {}
-    assert drawn == [0, 1, 2]
-    assert caplog.text.count("the page of this run is no longer updated") == 1
-
-
 @pytest.mark.parametrize("changes", [False, True])
 async def test_progress_is_written_at_a_bounded_rate_and_its_last_state_always(
     server: Server, monkeypatch: pytest.MonkeyPatch, changes: bool
