@@ -70,13 +70,14 @@ async def test_what_is_due_of_a_schedule_that_is_gone_or_another_one_is_deleted(
     name = f"spec-{uuid.uuid4().hex[:8]}"
     spec, path = SPEC.replace("NAME", name), tmp_path / f"{name}.yaml"
 
-    async def deployed(schedules: str) -> int:
-        """How many runs wait for a worker and are due, once a spec with these schedules is deployed."""
-        path.write_text(spec.replace('[{cron: "0 9 * * 1"}]', schedules))
-        await deploy(DeployOptions((path,)), read_settings())
-        return await planned(client, f"{name}/weekly")
-
     async with get_client() as client:
+
+        async def deployed(schedules: str) -> int:
+            """How many runs are due once a spec with these schedules is deployed."""
+            path.write_text(spec.replace('[{cron: "0 9 * * 1"}]', schedules))
+            await deploy(DeployOptions((path,)), read_settings())
+            return await planned(client, f"{name}/weekly")
+
         for other in ("active: false", "timezone: Asia/Kolkata", None):
             await deployed('[{cron: "0 9 * * 1"}]')
             there = await client.read_deployment_by_name(f"{name}/weekly")
