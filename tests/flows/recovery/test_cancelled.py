@@ -70,7 +70,7 @@ def test_a_waiting_and_a_suspended_run_are_cancelled_and_go_on_when_they_are_ret
     [event] = eventually(
         lambda: server.ask("POST", "/events/filter", {"filter": told})["events"], "the event"
     )
-    assert event["payload"]["sentence"] == "nothing was made; 0 credits"
+    assert event["payload"]["sentence"] == "0 of 2 stills; 0 credits"
     assert active_slots(server) == 1, "of the other run"
     asyncio.run(slot_given_back(lease))
 
