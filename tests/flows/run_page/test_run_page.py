@@ -17,6 +17,7 @@ from rivya_flows.engine import shown_results
 from rivya_flows.flows import campaigns, run_page
 from rivya_flows.flows.run_page import Page
 from rivya_flows.steps.kind import Kind
+from rivya_flows.steps.registry import known_kind
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import buy_from
 from support.engine_runs import order
@@ -173,10 +174,9 @@ def test_the_media_of_a_result_hang_on_its_node_under_their_names(
     uses: str, step: str, key: str, result: Any, shown: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    known = run_page.known_kind
     for module in (run_page, shown_results):
         monkeypatch.setattr(
-            module, "known_kind", lambda uses: Mirror() if uses == "mirror" else known(uses)
+            module, "known_kind", lambda uses: Mirror() if uses == "mirror" else known_kind(uses)
         )
     drawn: dict[str, str] = {}
 
