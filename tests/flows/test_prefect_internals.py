@@ -151,7 +151,7 @@ FINISHED = 'f"Finished in state {display_state}"'
         ),
         ("flow_engine", [FINISHED, "self.flow_run.id, flow_run_suspension_request\n"]),
         ("task_engine", [FINISHED]),
-        ("utilities.engine", ["type(obj).__weakrefoffset__"]),
+        ("utilities.engine.__init__", ["type(obj).__weakrefoffset__"]),
         ("context", ["start_client_metrics_server()"]),
         ("server.api.server", ["def create_app(", "final: bool = False"]),  # once and for all
         (internals.LEASES_ON_DISK.removeprefix("prefect."), ["class ConcurrencyLeaseStorage("]),
