@@ -26,7 +26,7 @@ from rivya_flows.processes.local_api import server_auth
 if TYPE_CHECKING:
     from rivya_sandbox.service.startup import Sandbox
     from support.cli_calls import Terminal
-    from support.prefect_workers import Server
+    from support.prefect_workers import Place, Server
 
 # Prefect reads its settings while it is imported, which test modules do before any fixture runs.
 _PREFECT_HOME = tempfile.mkdtemp(prefix="rivya-flows-tests-")
@@ -189,6 +189,28 @@ def server(prefect_server: str) -> Iterator[Server]:
 
     with asked(prefect_server) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def _studio(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    from support.prefect_workers import STUDIO, opened, worker
+
+    folder = tmp_path_factory.mktemp("studio")
+    token = {"OWN_TOKEN": "not-for-any-log-4711"}
+    with opened(folder, server, time_scale=0.02, **token) as made, worker(made, STUDIO):
+        yield made
+
+
+@pytest.fixture(scope="module")
+def studio(_studio: Place, server: Server) -> Iterator[Place]:
+    """A sandbox, and a warm worker of the pool `studio`, which outlive the tests of a process.
+
+    Two modules deploy no specs of one name.
+    """
+    from support.prefect_workers import undisturbed
+
+    with undisturbed(server):
+        yield _studio
 
 
 @pytest.fixture(autouse=True)

@@ -91,21 +91,25 @@ class Proof:
     webhooks: int
 
 
-def prove(cluster: Cluster, runs: int, *, victim: str | None, tell: Callable[[str], None]) -> Proof:
-    """Start all runs at once, kill in the middle, and wait for the ends.
-
-    Args:
-        cluster: Running.
-        runs: Number of runs.
-        victim: ``worker`` kills a worker with all its runs, as if its machine died; ``run``
-            kills the process of a run; None kills nothing.
-        tell: Reports progress.
-    """
+def begin(cluster: Cluster) -> None:
+    """Deploy the spec, and start the receiver and the workers."""
     (cluster.folder / "specs" / "cluster.yaml").write_text(SPEC)
     cluster.set_up()
     cluster.start_receiver()
     for name in WORKERS:
         cluster.start_worker(name)
+
+
+def prove(cluster: Cluster, runs: int, *, victim: str | None, tell: Callable[[str], None]) -> Proof:
+    """Start all runs at once, kill in the middle, and wait for the ends.
+
+    Args:
+        cluster: Has begun.
+        runs: Number of runs.
+        victim: ``worker`` kills a worker with all its runs, as if its machine died; ``run``
+            kills the process of a run; None kills nothing.
+        tell: Reports progress.
+    """
     flow_runs, doubles = start_runs(cluster, runs)
     tell(f"{runs} runs started on {len(WORKERS)} workers, {doubles} doubled events dropped")
     victims: set[str] = set()
@@ -269,6 +273,7 @@ def main(runs: int, kill: bool, victim: str, time_scale: float, keep: Path | Non
             click.echo(f"error: {error}", err=True)
             sys.exit(2)
         tell("PostgreSQL, Redis, S3, Prefect server and services are up")
+        begin(cluster)
         proof = prove(cluster, runs, victim=victim if kill else None, tell=tell)
         books = audit(cluster.store, cluster.sandbox)
         wrong = violations(proof, books, runs)

@@ -13,14 +13,15 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Timer
 
 import click
 from audit import Audit, audit
 from cluster_processes import WORKERS, Cluster, MissingError
 
-from cluster import PURCHASES, SETTLE_SECONDS, SPEC, await_ends, is_in_the_middle, settled
+from cluster import PURCHASES, SETTLE_SECONDS, await_ends, begin, is_in_the_middle, settled
 
 MEMBER = {"service": "sandbox", "journal": "journal", "databases": "postgres", "prefect": "server"}
 SLOW_SECONDS = 8.0
@@ -56,33 +57,25 @@ def take_away(cluster: Cluster, name: str, how: str, seconds: float) -> None:
         time.sleep(_ANSWERS_SECONDS)
 
 
-def start(cluster: Cluster, numbers: range) -> list[str]:
-    """Request flow runs."""
-    return [
-        cluster.server.start("cluster/proof", f"event-{number}", {"product": f"Lamp {number}"})
-        for number in numbers
-    ]
-
-
-def prove(
+def survive(
     cluster: Cluster, runs: int, away: str, how: str, seconds: float, tell: Callable[[str], None]
-) -> tuple[list[str], Audit]:
-    """Start runs, take something away, wait for the ends; gives what is wrong, and the books."""
-    (cluster.folder / "specs" / "cluster.yaml").write_text(SPEC)
-    cluster.set_up()
-    cluster.start_receiver()
-    for name in WORKERS:
-        cluster.start_worker(name)
+) -> list[str]:
+    """Start runs, take something away, wait for the ends; gives the ids of the runs."""
+
+    def start(numbers: range) -> list[str]:
+        return [
+            cluster.server.start("cluster/proof", f"{away}-{number}", {"product": f"Lamp {number}"})
+            for number in numbers
+        ]
+
     later = 0 if away in ("databases", "prefect") else runs // _LATER
-    flow_runs = start(cluster, range(runs - later))
+    flow_runs = start(range(runs - later))
     while sum(is_in_the_middle(cluster.store, one) for one in flow_runs) < (runs - later) // 2:
         time.sleep(0.2)
     tell(f"{how}: {away}, for {seconds:g} s")
     with contextlib.ExitStack() as stack:
         if later:
-            from threading import Timer
-
-            timer = Timer(2, lambda: flow_runs.extend(start(cluster, range(runs - later, runs))))
+            timer = Timer(2, lambda: flow_runs.extend(start(range(runs - later, runs))))
             timer.start()
             stack.callback(timer.join)
         take_away(cluster, MEMBER[away], how, seconds)
@@ -90,22 +83,26 @@ def prove(
         time.sleep(_ANSWERS_SECONDS)
     tell("it answers again")
     await_ends(cluster, flow_runs, tell)
+    tell(f"executions: {dict(Counter(executions(cluster, flow_runs)))}")
+    return flow_runs
+
+
+def violations(cluster: Cluster, flow_runs: Sequence[str], books: Audit) -> list[str]:
+    """Every broken promise, of all runs of the cluster."""
     states = cluster.server.states(flow_runs)
     wrong = [f"{run}: {one['name']} {one['message']}" for run, one in states.items()]
     wrong = [line for line in wrong if ": Completed" not in line]
     wrong += [f"left open: {name}" for name in settled(cluster, flow_runs)]
-    told = ends(cluster, runs)
+    told = ends(cluster, len(flow_runs))
     # A process whose predecessor may have died announces the end again; a message is sent once.
-    if {*told} != {"rivya-flows.run.completed"} or told.total() < runs:
+    if {*told} != {"rivya-flows.run.completed"} or told.total() < len(flow_runs):
         wrong.append(f"told: {dict(told)}")
-    books = audit(cluster.store, cluster.sandbox)
     wrong += [f"bought twice: {name}" for name in books.duplicates]
     wrong += [f"unexplained: {task} {amount}" for task, amount in books.unexplained.items()]
     wrong += [f"unanswered: {name}" for name in books.unanswered]
-    if books.purchases != PURCHASES * runs or books.spent != books.taken:
+    if books.purchases != PURCHASES * len(flow_runs) or books.spent != books.taken:
         wrong.append(f"{books.purchases} purchases, {books.spent} and {books.taken} credits")
-    tell(f"executions: {dict(Counter(executions(cluster, flow_runs)))}")
-    return wrong, books
+    return wrong
 
 
 def ends(cluster: Cluster, runs: int) -> Counter[str]:
@@ -159,7 +156,10 @@ def main(
         except MissingError as error:
             click.echo(f"error: {error}", err=True)
             sys.exit(2)
-        wrong, books = prove(cluster, runs, away, how, seconds, tell)
+        begin(cluster)
+        flow_runs = survive(cluster, runs, away, how, seconds, tell)
+        books = audit(cluster.store, cluster.sandbox)
+        wrong = violations(cluster, flow_runs, books)
     click.echo(
         f"{away} {how} for {seconds:g} s: {runs} runs, {books.purchases} purchases,"
         f" {len(books.duplicates)} twice; {books.spent} credits by the journals, {books.taken} by the"

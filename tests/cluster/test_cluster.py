@@ -1,26 +1,41 @@
-"""Runs on PostgreSQL, Redis, S3, a Prefect server in two processes and two workers, one run killed."""
+"""Runs on PostgreSQL, Redis, S3, a Prefect server in two processes and two workers."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import importlib
 from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "cluster.py"
+from support.samples import is_thorough
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+OUTAGES = [("service", "refused"), ("journal", "stopped"), ("prefect", "refused")]
 
 
 @pytest.mark.prefect
-def test_a_cluster_ends_every_run_and_buys_nothing_twice_when_one_is_killed(tmp_path: Path) -> None:
-    """`scripts/cluster` in small; by itself it kills a whole worker, which takes minutes."""
-    command = [sys.executable, str(SCRIPT), "--runs", "2", "--victim", "run"]
-    command += ["--time-scale", "0.2", "--keep", str(tmp_path / "cluster")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode == 2 and "error: " in done.stderr:
-        pytest.skip(done.stderr.strip().removeprefix("error: "))
-    told = done.stdout + done.stderr
-    assert done.returncode == 0, told
-    assert done.stdout.startswith("2 of 2 runs completed; "), told
-    assert "1 of 1 runs came back; 8 purchases, 0 twice" in done.stdout
-    assert "0 task runs left open" in done.stdout
+def test_every_run_of_a_cluster_completes_by_itself_and_nothing_is_bought_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`scripts/cluster` in small, and on the same cluster `scripts/outages`, which takes minutes."""
+    monkeypatch.syspath_prepend(SCRIPTS)
+    processes, kills, outages, audit = (
+        importlib.import_module(name)
+        for name in ("cluster_processes", "cluster", "outages", "audit")
+    )
+    try:
+        cluster = processes.Cluster(tmp_path, time_scale=0.2, limit=2, journal_apart=True)
+        with cluster:
+            kills.begin(cluster)
+            proof = kills.prove(cluster, 2, victim="run", tell=print)
+            assert proof.victims
+            books = audit.audit(cluster.store, cluster.sandbox)
+            assert kills.violations(proof, books, 2) == []
+            assert cluster.server.refuses_strangers()
+            flow_runs = proof.flow_runs
+            for away, how in OUTAGES if is_thorough() else []:
+                flow_runs += outages.survive(cluster, 3, away, how, 15, print)
+            books = audit.audit(cluster.store, cluster.sandbox)
+            assert outages.violations(cluster, flow_runs, books) == []
+    except processes.MissingError as missing:
+        pytest.skip(str(missing))

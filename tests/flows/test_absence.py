@@ -102,14 +102,23 @@ async def executed(server: Server, run: str) -> dict[str, Any]:
     return server.state(run)
 
 
+async def without_service(
+    server: Server, sandbox: Sandbox, where: str = "POST /api/v1/generations"
+) -> tuple[str, dict[str, Any]]:
+    """A flow run and its state, after it was executed while the service was away."""
+    order(sandbox, f'on: "{where}", do: drop_before')
+    run = server.start("pictures/away", {"product": "Cup"})
+    state = await executed(server, run)
+    order(sandbox)
+    return run, state
+
+
 @pytest.mark.prefect
 @pytest.mark.parametrize("where", ["GET /api/v1/models", "POST /api/v1/generations"])
 async def test_a_flow_run_without_its_service_is_scheduled_again_and_completes(
     where: str, server: Server, place: Place, sandbox: Sandbox
 ) -> None:
-    order(sandbox, f'on: "{where}", do: drop_before')
-    run = server.start("pictures/away", {"product": "Cup"})
-    state = await executed(server, run)
+    run, state = await without_service(server, sandbox, where)
     assert (state["type"], state["name"]) == ("SCHEDULED", "AwaitingRetry")
     assert where.removesuffix("/generations") in state["message"]
     assert "tries again at" in state["message"]
@@ -122,7 +131,6 @@ async def test_a_flow_run_without_its_service_is_scheduled_again_and_completes(
         assert listed.waits is not None
         assert listed.waits.reason in state["message"]
         assert f"{listed.waits.until:%H:%M:%S} UTC" in state["message"]
-    order(sandbox)
     assert (await executed(server, run))["type"] == "COMPLETED"
     assert place.ends(run) == ["completed"]
     assert sorted(place.bought(run).values()) == [1, 1]
@@ -151,8 +159,6 @@ async def test_a_flow_run_without_its_store_is_scheduled_again_and_completes(
 async def test_a_flow_run_whose_server_is_away_too_for_a_moment_is_scheduled_again(
     server: Server, place: Place, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    order(sandbox, 'on: "POST /api/v1/generations", do: drop_before')
-    run = server.start("pictures/away", {"product": "Cup"})
     refused = iter([True, False, True])
 
     def get_client() -> prefect_client.PrefectClient:
@@ -162,8 +168,7 @@ async def test_a_flow_run_whose_server_is_away_too_for_a_moment_is_scheduled_aga
 
     real = prefect_client.get_client
     monkeypatch.setattr(absence, "get_client", get_client)
-    state = await executed(server, run)
-    order(sandbox)
+    run, state = await without_service(server, sandbox)
     assert (state["name"], place.ends(run)) == ("AwaitingRetry", [])
     assert "(1 of 12)" in state["message"]
     assert (await executed(server, run))["type"] == "COMPLETED"
@@ -216,10 +221,8 @@ async def test_a_flow_run_that_is_cancelled_as_it_would_try_later_is_cancelled_o
 async def test_a_flow_run_that_is_cancelled_before_its_next_try_is_cancelled_in_the_journal_too(
     server: Server, place: Place, sandbox: Sandbox
 ) -> None:
-    order(sandbox, 'on: "POST /api/v1/generations", do: drop_before')
-    run = server.start("pictures/away", {"product": "Cup"})
-    assert (await executed(server, run))["name"] == "AwaitingRetry"
-    order(sandbox)
+    run, state = await without_service(server, sandbox)
+    assert state["name"] == "AwaitingRetry"
     server.set_state(run, "CANCELLING")
     server.end(run, "CANCELLED")
     with closing(Journal(read_settings().store_url)) as journal:
@@ -245,7 +248,7 @@ async def test_a_flow_run_that_lost_its_lease_leaves_its_end_to_the_process_that
 
 
 @pytest.mark.prefect
-async def test_an_absence_that_lasts_too_long_fails_the_run_as_it_fails_a_command(
+async def test_an_absence_that_lasts_too_long_and_a_mistake_at_once_fail_the_run(
     server: Server, place: Place, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RIVYA_FLOWS_OUTAGE_RETRIES", "1")
@@ -255,12 +258,6 @@ async def test_an_absence_that_lasts_too_long_fails_the_run_as_it_fails_a_comman
     assert (await executed(server, run))["type"] == "FAILED"
     assert place.ends(run) == ["failed"]
     order(sandbox)
-
-
-@pytest.mark.prefect
-async def test_a_mistake_fails_a_flow_run_at_once(
-    server: Server, place: Place, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
     monkeypatch.setenv("RIVYA_API_KEY", "rvya_live_0000000000000000000000000000000000000000")
-    run = server.start("pictures/away", {"product": "Cup"})
-    assert (await executed(server, run))["type"] == "FAILED"
+    mistaken = server.start("pictures/away", {"product": "Cup"})
+    assert (await executed(server, mistaken))["type"] == "FAILED"

@@ -13,7 +13,6 @@ from prefect.states import Cancelled
 
 from rivya_flows.flows.compiler import RunEndedError, compile_flow, outcome_of
 from rivya_flows.language.workflow import Input, Workflow
-from rivya_flows.preparation.deploy_blocks import attribute_of
 from rivya_flows.store.deployments import DeployedSpec
 
 WORKFLOW = Workflow(
@@ -45,7 +44,7 @@ def compiled(
     return compile_flow(WORKFLOW, spec_text=text, execute=execute)
 
 
-def test_a_flow_bears_the_name_and_place_of_its_spec() -> None:
+def test_a_flow_bears_the_name_and_place_of_its_spec_and_the_version_of_its_text() -> None:
     made = compiled()
     assert made.name == "spring-sale"
     assert made.description == "A still for each style."
@@ -54,18 +53,10 @@ def test_a_flow_bears_the_name_and_place_of_its_spec() -> None:
         "spring_sale",
     )
     assert made.isasync
-
-
-def test_the_version_follows_the_text_of_the_spec() -> None:
-    version = compiled().version
-    assert version == DeployedSpec("another-name", "version: 1").version
-    assert compiled(text="version: 1\n").version != version
-    assert version.startswith("sha256:")
-    assert len(version) == len("sha256:") + 12
-
-
-def test_hyphens_become_underscores_in_an_attribute() -> None:
-    assert attribute_of("product-launch") == "product_launch"
+    assert made.version == DeployedSpec("another-name", "version: 1").version
+    assert made.version.startswith("sha256:")
+    assert len(made.version) == len("sha256:") + 12
+    assert compiled(text="version: 1\n").version != made.version
 
 
 def test_an_error_of_a_run_can_be_pickled() -> None:
@@ -83,20 +74,17 @@ def test_an_error_of_a_run_can_be_pickled() -> None:
         ("cancelled", ("CANCELLED", "Cancelled")),
     ],
 )
-async def test_a_run_ends_in_the_state_of_its_outcome(status: str, shown: tuple[str, str]) -> None:
-    state = await compiled(status)(count=4, return_state=True)
-    assert (state.type, state.name) == shown
-    assert state.message == f"it {status}"
-    assert await outcome_of(state) == Ended(status, f"it {status}", {"product": "Lamp", "count": 4})
-
-
-@pytest.mark.prefect
-async def test_the_server_shows_a_run_under_the_name_of_its_inputs() -> None:
-    state = await compiled()(product="Oak desk", return_state=True)
+async def test_a_run_ends_in_the_state_of_its_outcome_under_the_name_of_its_inputs(
+    status: str, shown: tuple[str, str]
+) -> None:
+    state = await compiled(status)(product="Oak desk", count=4, return_state=True)
+    assert (state.type, state.name, state.message) == (*shown, f"it {status}")
+    given = {"product": "Oak desk", "count": 4}
+    assert await outcome_of(state) == Ended(status, f"it {status}", given)
     async with get_client() as client:
         run = await client.read_flow_run(UUID(str(state.state_details.flow_run_id)))
     assert run.name == "spring-sale: Oak desk"
-    assert run.flow_version == compiled().version
+    assert run.flow_version == compiled(status).version
 
 
 @pytest.mark.prefect

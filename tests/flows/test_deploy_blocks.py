@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import importlib
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +12,12 @@ from prefect.flows import load_flow_from_entrypoint
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError
 from rivya_flows.flows import campaigns, spec_registry
+from rivya_flows.flows.deployment.work_pools import ensure_work_pool
 from rivya_flows.language.workflow import Deploy, Input, Resources, Schedule, Workflow, WorkPool
 from rivya_flows.preparation.deploy_blocks import deployment, first_block, prefect_yaml, schedule_of
 from rivya_flows.preparation.spec_file import specs_at
 from rivya_flows.spec.load import load
+from support.prefect_workers import deploy
 
 ROOT = Path(__file__).parents[2]
 SPECS = specs_at(ROOT / "specs")
@@ -116,27 +115,21 @@ def test_deployments_come_sorted_whatever_the_order_of_the_specs() -> None:
     assert "rivya_flows.flows.campaigns:a" in prefect_yaml(made)
 
 
-def test_a_spec_in_the_current_folder_is_an_attribute(tmp_path: Path) -> None:
-    put(tmp_path / "specs", "tea-time")
-    assert campaigns.tea_time.name == "tea-time"
-    assert "tea_time" in dir(campaigns)
-    assert "product_launch" in dir(campaigns)
-
-
-def test_the_named_folder_goes_before_the_current_one(
+def test_a_spec_of_the_named_or_the_current_folder_is_an_attribute_by_any_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    paths = {one: put(tmp_path / "specs", one) for one in ("tea-time", "load", "path", "any")}
+    before = campaigns.tea_time
+    for name in paths:
+        attribute = name.replace("-", "_")
+        assert getattr(campaigns, attribute).name == name
+        assert attribute in dir(campaigns)
+    assert "product_launch" in dir(campaigns)
+    paths["tea-time"].write_text(paths["tea-time"].read_text() + "x-note: later\n")
+    assert campaigns.tea_time.version != before.version, "an edited one is compiled anew"
     monkeypatch.setenv("RIVYA_FLOWS_SPECS", str(tmp_path / "named"))
     named = put(tmp_path / "named", "tea-time")
-    put(tmp_path / "specs", "tea-time")
     assert spec_registry.spec_files()["tea_time"] == named
-
-
-def test_an_edited_spec_is_compiled_anew(tmp_path: Path) -> None:
-    path = put(tmp_path / "specs", "tea-time")
-    before = campaigns.tea_time
-    path.write_text(path.read_text() + "x-note: later\n")
-    assert campaigns.tea_time.version != before.version
 
 
 def test_an_unknown_spec_is_told_with_its_neighbour() -> None:
@@ -156,12 +149,6 @@ def test_a_spec_whose_file_bears_another_name_is_refused(tmp_path: Path) -> None
         _ = campaigns.tea_time
 
 
-def test_a_spec_may_bear_any_name(tmp_path: Path) -> None:
-    for name in ("load", "path", "any", "shelf"):
-        put(tmp_path / "specs", name)
-        assert getattr(importlib.import_module("rivya_flows.flows.campaigns"), name).name == name
-
-
 def test_a_schedule_is_known_by_its_slug() -> None:
     first, second = Schedule(cron="0 9 * * 1"), Schedule(interval=60)
     made = Workflow(
@@ -176,25 +163,9 @@ def test_a_schedule_is_known_by_its_slug() -> None:
 
 
 @pytest.mark.prefect
-async def test_a_real_server_takes_prefect_yaml_twice() -> None:
-    environment = os.environ | {"PREFECT_LOGGING_LEVEL": "WARNING", "NO_COLOR": "1"}
-    prefect = [sys.executable, "-m", "prefect", "--no-prompt"]
-    subprocess.run(
-        [*prefect, "work-pool", "create", "campaigns", "--type", "process", "--overwrite"],
-        env=environment,
-        check=True,
-        capture_output=True,
-    )
-    for _ in range(2):
-        done = subprocess.run(
-            [*prefect, "deploy", "--all"],
-            cwd=ROOT,
-            env=environment,
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+async def test_a_real_server_takes_prefect_yaml(tmp_path: Path) -> None:
+    await ensure_work_pool("campaigns")
+    deploy(tmp_path, (ROOT / "prefect.yaml").read_text(), os.environ)
     async with get_client() as client:
         stored = await client.read_deployment_by_name("product-launch/weekly")
     assert stored.entrypoint == "rivya_flows.flows.campaigns:product_launch"

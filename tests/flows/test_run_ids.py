@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prefect import flow, task
@@ -174,39 +175,25 @@ async def test_a_task_that_is_retried_or_mapped_buys_each_thing_once(
     assert bought(sandbox) == {"z-image": 2}
 
 
-async def test_equal_calls_of_two_tasks_need_a_key(
+async def test_equal_calls_of_two_tasks_or_subflows_need_a_key(
     campaign: CampaignFlow, sandbox: Sandbox
 ) -> None:
-    @task
     async def make(key: str | None) -> str:
         return str((await campaign.with_options(run_key=key)(product="kettle")).run_id)
 
-    @flow
-    async def launch() -> set[str]:
-        await make(None)
-        with pytest.raises(rf.UsageError, match="from several tasks or subflows"):
-            await make(None)
-        return {await make("first"), await make("second")}
+    def launch(own: Callable[..., Any]) -> Any:
+        @flow
+        async def launch() -> set[str]:
+            await own(None)
+            with pytest.raises(rf.UsageError, match="from several tasks or subflows"):
+                await own(None)
+            return {await own("first"), await own("second")}
 
-    assert len(await launch()) == 2
-    assert bought(sandbox) == {"z-image": 3}
+        return launch()
 
-
-async def test_equal_calls_of_two_equal_subflows_need_a_key(
-    campaign: CampaignFlow, sandbox: Sandbox
-) -> None:
-    @flow
-    async def inner() -> str:
-        return str((await campaign(product="kettle")).run_id)
-
-    @flow
-    async def launch() -> None:
-        await inner()
-        with pytest.raises(rf.UsageError, match="from several tasks or subflows"):
-            await inner()
-
-    await launch()
-    assert bought(sandbox) == {"z-image": 1}
+    assert len(await launch(task(make))) == 2
+    assert len(await launch(flow(make))) == 2
+    assert bought(sandbox) == {"z-image": 6}
 
 
 async def test_a_campaign_that_failed_is_continued_when_its_flow_is_retried(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -16,15 +15,13 @@ import pytest
 from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
-from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.callbacks import CALLBACK_SCHEME
 from rivya_flows.engine.actions import revealed
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.credentials import secret_block
 from rivya_flows.language.syntax.secret_names import KEY_BLOCK
-from rivya_flows.preparation.deploy_blocks import prefect_yaml
-from rivya_flows.spec.load import load
-from support.prefect_workers import Place, Server, deploy, sandbox_process, worker
+from rivya_sandbox.service import admin
+from support.prefect_workers import Place, Server, deploy_specs, worker
 from support.sandbox_calls import receiving
 
 pytestmark = pytest.mark.prefect
@@ -65,35 +62,22 @@ def asked(environment: Mapping[str, str], *command: str) -> Any:
 
 
 async def test_a_worker_without_a_key_buys_with_that_of_the_block_and_leaks_nothing(
-    server: Server, tmp_path: Path
+    server: Server, studio: Place, tmp_path: Path
 ) -> None:
-    with sandbox_process(tmp_path / "sandbox", time_scale=0.02) as sandbox, receiving() as backend:
-        environment = {
-            **{name: value for name, value in os.environ.items() if name != "RIVYA_API_KEY"},
-            "PREFECT_API_URL": server.api_url,
-            "PREFECT_LOGGING_LEVEL": "DEBUG",
-            "PREFECT_WORKER_QUERY_SECONDS": "1",
-            "RIVYA_BASE_URL": sandbox["base_url"],
-            "RIVYA_FLOWS_ALLOW_PRIVATE_NOTIFY": "true",
-            "RIVYA_FLOWS_DATA": str(tmp_path / "data"),
-            "RIVYA_FLOWS_SPECS": str(tmp_path / "specs"),
-            "RIVYA_POLL_SECONDS": "0.2",
-        }
-        place = Place(tmp_path / "data", tmp_path / "sandbox", environment)
-        for name in ("data", "specs"):
-            (tmp_path / name).mkdir()
-        (tmp_path / "specs" / "quiet.yaml").write_text(QUIET)
-        pools = {pool["name"] for pool in server.ask("POST", "/work_pools/filter", {})}
-        if "keyless" not in pools:
-            server.ask("POST", "/work_pools/", {"name": "keyless", "type": "process"})
-        deploy(
-            tmp_path,
-            prefect_yaml([load(QUIET, file="spec", catalogue=shipped(), folder=None)]),
-            environment,
-        )
-        key = sandbox["api_key"]
-        await Secret(value=SecretStr(key)).save(KEY_BLOCK, overwrite=True)
-        await Secret(value=SecretStr(SIGNING)).save("callback-secret", overwrite=True)
+    environment = {
+        **{name: value for name, value in studio.environment.items() if name != "RIVYA_API_KEY"},
+        "PREFECT_LOGGING_LEVEL": "DEBUG",
+        "RIVYA_FLOWS_ALLOW_PRIVATE_NOTIFY": "true",
+        "RIVYA_FLOWS_DATA": str(tmp_path / "data"),
+        "RIVYA_FLOWS_SPECS": str(tmp_path / "specs"),
+    }
+    place, key = Place(tmp_path / "data", studio.sandbox, environment), studio.api_key
+    for name in ("data", "specs"):
+        (tmp_path / name).mkdir()
+    deploy_specs(place, server, [QUIET], pool_type="process")
+    await Secret(value=SecretStr(key)).save(KEY_BLOCK, overwrite=True)
+    await Secret(value=SecretStr(SIGNING)).save("callback-secret", overwrite=True)
+    with receiving() as backend:
         try:
             with worker(place, "keyless"):
                 run = server.start("quiet/keyless", {"url": backend.url})
@@ -103,8 +87,10 @@ async def test_a_worker_without_a_key_buys_with_that_of_the_block_and_leaks_noth
         finally:
             await Secret.adelete(KEY_BLOCK)
         [notice] = backend.wait(1)
+    assert [*place.bought(run).values()] == [1]
     # The command line takes the key from the same place, and never the sandbox of this machine.
-    assert account == {"credits": 999, "service": sandbox["base_url"]}
+    balance = admin.ledger(studio.sandbox)["balance"]
+    assert account == {"credits": balance, "service": environment["RIVYA_BASE_URL"]}
     signed = notice.headers[CALLBACK_SCHEME.timestamp_header.lower()].encode() + b"." + notice.body
     signature = hmac.new(SIGNING.encode(), signed, hashlib.sha256).hexdigest()
     assert notice.headers[CALLBACK_SCHEME.signature_header.lower()] == f"v1={signature}"

@@ -53,6 +53,11 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> DeployedSpec:
     return spec
 
 
+def put(folder: Path, text: str, name: str = "tea-time") -> None:
+    (folder / "specs").mkdir()
+    (folder / "specs" / f"{name}.yaml").write_text(text)
+
+
 def inputs_of(made: Flow[..., Any]) -> list[str]:
     return [name for name in made.parameters.properties if name != "credentials"]
 
@@ -63,26 +68,15 @@ async def told(made: Flow[..., Any]) -> str:
     return str(state.message)
 
 
-@pytest.mark.usefixtures("flow_run_id")
-def test_the_deployed_spec_runs_wherever_its_file_is(deployed: DeployedSpec) -> None:
+def test_a_flow_run_has_the_deployed_spec_and_where_none_is_executed_the_file_counts(
+    tmp_path: Path, deployed: DeployedSpec, request: pytest.FixtureRequest
+) -> None:
+    put(tmp_path, SPEC.replace("product", "goods"))
+    assert inputs_of(campaigns.tea_time) == ["goods"]
+    request.getfixturevalue("flow_run_id")
     made = campaigns.tea_time
     assert (made.name, made.version) == ("tea-time", deployed.version)
-    assert inputs_of(made) == ["product"]
-
-
-@pytest.mark.usefixtures("flow_run_id", "deployed")
-def test_an_edit_waits_until_it_is_deployed(tmp_path: Path) -> None:
-    (tmp_path / "specs").mkdir()
-    (tmp_path / "specs" / "tea-time.yaml").write_text(SPEC.replace("product", "goods"))
-    assert inputs_of(campaigns.tea_time) == ["product"]
-
-
-def test_where_no_flow_run_is_executed_the_file_counts(
-    tmp_path: Path, deployed: DeployedSpec
-) -> None:
-    (tmp_path / "specs").mkdir()
-    (tmp_path / "specs" / "tea-time.yaml").write_text(SPEC.replace("product", "goods"))
-    assert inputs_of(campaigns.tea_time) == ["goods"]
+    assert inputs_of(made) == ["product"], "an edit waits until it is deployed"
 
 
 def test_a_run_that_has_begun_keeps_its_form(
@@ -108,8 +102,7 @@ async def test_a_hash_that_the_store_lacks_ends_the_run_with_a_sentence(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("RIVYA_FLOWS_SPEC", "sha256:" + "0" * 64)
-    (tmp_path / "specs").mkdir()
-    (tmp_path / "specs" / "tea-time.yaml").write_text(SPEC)
+    put(tmp_path, SPEC)
     said = await told(campaigns.tea_time)
     assert "the deployed spec sha256:000000000000 is not in the store of this worker" in said
     assert "RIVYA_FLOWS_STORE" in said
@@ -144,7 +137,5 @@ def test_a_flow_of_any_file_is_found_again_by_the_entrypoint_of_its_deployments(
 
 
 def test_a_spec_may_have_a_name_that_begins_as_an_encoded_path_does(tmp_path: Path) -> None:
-    put = tmp_path / "specs" / "file-drop.yaml"
-    put.parent.mkdir()
-    put.write_text(SPEC.replace("tea-time", "file-drop"))
+    put(tmp_path, SPEC.replace("tea-time", "file-drop"), "file-drop")
     assert campaigns.file_drop.name == "file-drop"

@@ -17,12 +17,14 @@ from rivya_flows.processes.hosts import Host, HostDiedError, Order, Report, line
         (b"no json\n", "sent no message"),
         (line(Report())[:-3], "ended by SIGKILL"),  # it hung up while it wrote
         (b"", "did not respond"),
+        (line(Report()), "did not respond"),  # any more
     ],
 )
 async def test_the_runs_of_a_host_that_must_end_say_why(
     said: bytes, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hosts, "_START_SECONDS", 0.5 if not said else 60.0)
+    monkeypatch.setattr(hosts, "SILENT_SECONDS", 0.5)
     process = await asyncio.create_subprocess_exec("sleep", "600")
     ours, theirs = socket.socketpair()
     with theirs:

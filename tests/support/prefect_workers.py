@@ -33,6 +33,8 @@ from rivya_flows.store.journal import Journal
 from rivya_sandbox.service import admin
 
 PATIENCE = 240  # seconds until a test gives up; a busy machine needs many
+STUDIO = "studio"
+"""The pool of the worker that tests share: see the fixture `studio`."""
 OPEN = {"RUNNING", "PENDING", "SCHEDULED", "CANCELLING"}
 OVER = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
 _PAUSE = 0.1  # seconds
@@ -145,6 +147,26 @@ class Server:
         assert state["type"] in kinds, f"{state}\n{self.log(flow_run_id)}"
         return state
 
+    def question(self, flow_run_id: str, after: str | None = None) -> str:
+        """The pause of a flow run whose form can be filled in, and is another than `after`."""
+
+        def pause() -> str | None:
+            now = self.state(flow_run_id)
+            assert now["type"] not in OVER - {"CANCELLED"}, f"{now}\n{self.log(flow_run_id)}"
+            key = now["state_details"]["pause_key"] if now["type"] == "PAUSED" else None
+            if key in (None, after):
+                return None
+            # Prefect stores the form a moment after the state.
+            inputs = {"prefix": now["state_details"]["run_input_keyset"]["schema"], "limit": 1}
+            path = f"/flow_runs/{flow_run_id}/input/filter"
+            return str(key) if self.ask("POST", path, inputs) else None
+
+        return eventually(pause, f"the question of {flow_run_id}")
+
+    def left_open(self, flow_run_id: str) -> list[str]:
+        """Names of the task runs of a flow run that have not ended."""
+        return [one["name"] for one in self.task_runs(flow_run_id) if one["state_type"] in OPEN]
+
     def task_runs(self, flow_run_id: str) -> list[dict[str, Any]]:
         """All task runs of a flow run, once the recorder has written what it heard."""
         seen: list[tuple[str, str]] | None = None
@@ -169,6 +191,14 @@ class Server:
     def logged(self, flow_run_id: str, words: str) -> str:
         """The log of a flow run once these words are in it: they come a moment later."""
         return eventually(lambda: log if words in (log := self.log(flow_run_id)) else None, words)
+
+    def artifacts(self, flow_run_id: str) -> dict[str, list[dict[str, Any]]]:
+        """The artifacts of a flow run by key, the newest first."""
+        body = {"flow_runs": {"id": {"any_": [flow_run_id]}}, "sort": "CREATED_DESC"}
+        found: dict[str, list[dict[str, Any]]] = {}
+        for one in self.ask("POST", "/artifacts/filter", body):
+            found.setdefault(one["key"], []).append(one)
+        return found
 
     def graph(self, flow_run_id: str) -> dict[str, Any]:
         """Nodes of the graph, by name, with the names that each comes after."""
@@ -230,6 +260,18 @@ class Place:
         """How each execution of a flow run's run ended, in order."""
         events = [entry.event for entry in self.entries(flow_run_id)]
         return [event.status for event in events if event.kind == "run.ended"]
+
+    def answers(self, flow_run_id: str) -> list[tuple[str, str]]:
+        """Each answer in the journal, with the channel by which it came."""
+        events = [entry.event for entry in self.entries(flow_run_id)]
+        return [
+            (event.answer, event.by.channel) for event in events if event.kind == "answer.given"
+        ]
+
+    def has_bought(self, flow_run_id: str, step: str) -> bool:
+        """Whether the service has accepted a purchase of a step."""
+        events = [entry.event for entry in self.entries(flow_run_id)]
+        return any(one.kind == "purchase.accepted" and one.step == step for one in events)
 
     def receipt(self, flow_run_id: str) -> dict[str, Any]:
         """The receipt of a flow run's run."""
@@ -357,7 +399,7 @@ def opened(folder: Path, server: Server, *, time_scale: float, **settings: str) 
             **os.environ,
             "PREFECT_API_URL": server.api_url,
             "PREFECT_LOGGING_LEVEL": "INFO",
-            "PREFECT_WORKER_QUERY_SECONDS": "1",
+            "PREFECT_WORKER_QUERY_SECONDS": "0.5",
             "NO_COLOR": "1",
             "RIVYA_API_KEY": sandbox["api_key"],
             "RIVYA_BASE_URL": sandbox["base_url"],

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from support.prefect_workers import Place, Server, eventually, opened, worker
+from support.prefect_workers import Place, Server, eventually, worker
 
 pytestmark = pytest.mark.prefect
 
@@ -69,33 +69,30 @@ steps:
 
 
 @pytest.fixture(scope="module")
-def place(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A sandbox, and a spec whose folder has changed since it was deployed."""
-    folder = tmp_path_factory.mktemp("postcards")
-    grace = {"RIVYA_FLOWS_CATCHUP_GRACE_SECONDS": "1"}
-    with opened(folder, server, time_scale=0.01, **grace) as made:
-        specs = folder / "specs"
-        (specs / "parts").mkdir()
-        (specs / "postcard.yaml").write_text(SPEC)
-        (specs / "parts" / "intro.yaml").write_text(INTRO)
-        shutil.copy(PHOTO, specs / "photo.jpg")
-        command = [sys.executable, "-m", "rivya_flows.cli.main", "deploy"]
-        done = subprocess.run(
-            [*command, str(specs / "postcard.yaml"), "--work-pool", POOL],
-            env=dict(made.environment),
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr
-        (specs / "photo.jpg").unlink()
-        (specs / "parts" / "intro.yaml").unlink()
-        (specs / "postcard.yaml").write_text(SPEC.replace("model: z-image", "model: no-such"))
-        yield made
-        # A process may run this module in parts: the same dates are runs of a new deployment then.
-        flow = {"flows": {"name": {"any_": ["postcard"]}}}
-        for one in server.ask("POST", "/deployments/filter", flow):
-            server.ask("DELETE", f"/deployments/{one['id']}")
+def place(server: Server, studio: Place) -> Iterator[Place]:
+    """The studio with a spec whose folder has changed since it was deployed."""
+    specs = studio.folder.parent / "specs"
+    (specs / "parts").mkdir(exist_ok=True)
+    (specs / "postcard.yaml").write_text(SPEC)
+    (specs / "parts" / "intro.yaml").write_text(INTRO)
+    shutil.copy(PHOTO, specs / "photo.jpg")
+    command = [sys.executable, "-m", "rivya_flows.cli.main", "deploy"]
+    done = subprocess.run(
+        [*command, str(specs / "postcard.yaml"), "--work-pool", POOL],
+        env=dict(studio.environment),
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    (specs / "photo.jpg").unlink()
+    (specs / "parts" / "intro.yaml").unlink()
+    (specs / "postcard.yaml").write_text(SPEC.replace("model: z-image", "model: no-such"))
+    yield studio
+    # A process may run this module in parts: the same dates are runs of a new deployment then.
+    flow = {"flows": {"name": {"any_": ["postcard"]}}}
+    for one in server.ask("POST", "/deployments/filter", flow):
+        server.ask("DELETE", f"/deployments/{one['id']}")
 
 
 @pytest.fixture(scope="module")

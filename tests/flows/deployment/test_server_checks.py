@@ -46,55 +46,37 @@ async def test_a_pool_of_the_type_process_is_a_warning(pool_type: str, status: s
         assert check.message == "warm is of type process; warm workers need campaign"
 
 
-@pytest.mark.parametrize(
-    ("recorder", "broker", "workers", "statuses"),
-    [
-        ({"batch_size": 100}, "memory", 1, ["ok"]),
-        ({"batch_size": 1}, "memory", 1, ["warning"]),
-        ({"batch_size": 100}, "prefect.server.utilities.messaging.memory", 2, ["warning"]),
-        ({"batch_size": 100}, "prefect_redis.messaging", 2, ["ok"]),
-    ],
-)
-async def test_settings_of_a_server_that_lose_rows_or_messages_are_warnings(
-    recorder: dict[str, int], broker: str, workers: int, statuses: list[str]
-) -> None:
-    found = await checked({"task_run_recorder": recorder}, broker, LEASES_ON_DISK, workers)
-    assert found == statuses
+IN_MEMORY = "prefect.server.concurrency.lease_storage.memory"
 
 
 @pytest.mark.parametrize(
-    ("escapes", "leases", "workers", "statuses"),
+    ("status", "batch_size", "broker", "escapes", "leases", "workers"),
     [
-        (False, "prefect.server.concurrency.lease_storage.memory", 1, ["problem"]),
-        (False, "prefect.server.concurrency.lease_storage.memory", 0, ["ok"]),
-        (False, LEASES_ON_DISK, 1, ["ok"]),  # of `up`, which lets transactions take turns
-        (True, "prefect_redis.lease_storage", 1, ["ok"]),  # PostgreSQL
+        ("ok", 100, "memory", True, LEASES_ON_DISK, 1),
+        ("warning", 1, "memory", True, LEASES_ON_DISK, 1),  # loses rows
+        ("warning", 100, "prefect.server.utilities.messaging.memory", True, LEASES_ON_DISK, 2),
+        ("ok", 100, "prefect_redis.messaging", True, LEASES_ON_DISK, 2),
+        ("problem", 100, "redis", False, IN_MEMORY, 1),  # SQLite under a worker
+        ("ok", 100, "redis", False, IN_MEMORY, 0),
+        ("ok", 100, "redis", False, LEASES_ON_DISK, 1),  # of `up`
+        ("ok", 100, "redis", True, "prefect_redis.lease_storage", 1),  # PostgreSQL
     ],
 )
-async def test_a_server_on_sqlite_under_a_worker_is_a_problem_unless_it_is_that_of_up(
-    escapes: bool, leases: str, workers: int, statuses: list[str]
+async def test_settings_of_a_server_that_lose_rows_or_messages_or_lock_its_database_are_told(
+    status: str, batch_size: int, broker: str, escapes: bool, leases: str, workers: int
 ) -> None:
-    services = {"task_run_recorder": {"batch_size": 100}}
-    assert await checked(services, "redis", leases, workers, escapes=escapes) == statuses
-
-
-async def checked(
-    services: dict[str, Any], broker: str, leases: str, workers: int, *, escapes: bool = True
-) -> list[str]:
-    """The statuses of a server with these settings, whose database escapes by a backslash or does not."""
-
     async def read_flows(*, flow_filter: Any, limit: int) -> list[str]:
         pattern = flow_filter.name.like_
         return [WAKER] if escapes or "\\" not in pattern else []
 
     server = {
-        "services": services,
+        "services": {"task_run_recorder": {"batch_size": batch_size}},
         "events": {"messaging_broker": broker},
         "concurrency": {"lease_storage": leases},
     }
     answer = AsyncMock(return_value=Mock(json=lambda: {"server": server}))
     client = Mock(request=answer, read_flows=read_flows)
-    return [check.status for check in await _server_settings(client, workers)]
+    assert [check.status for check in await _server_settings(client, workers)] == [status]
 
 
 @pytest.mark.prefect

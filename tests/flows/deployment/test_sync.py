@@ -1,4 +1,4 @@
-"""Deployments on a real server that an earlier version, or an earlier spec, made."""
+"""Deployments on a real server that an earlier spec made, and the pools that they have to fit."""
 
 from __future__ import annotations
 
@@ -31,8 +31,6 @@ from rivya_flows.settings import read_settings
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 TEMPLATE = DEPLOY / "docker-pool.json"
-OLD_MODULE = "flows"
-"""Where the flows were before they moved into the package `rivya_flows`."""
 
 SPEC = """\
 version: 1
@@ -55,15 +53,6 @@ def rehearsal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RIVYA_FLOWS_SANDBOX", "true")
 
 
-async def move_back(client: PrefectClient, name: str) -> None:
-    """Gives a deployment the entrypoint that earlier versions gave it."""
-    there = await client.read_deployment_by_name(name)
-    assert there.entrypoint is not None
-    old = there.entrypoint.replace("rivya_flows.flows", OLD_MODULE)
-    await client.update_deployment(there.id, DeploymentUpdate(entrypoint=old))
-    assert (await client.read_deployment_by_name(name)).entrypoint == old
-
-
 async def planned(client: PrefectClient, name: str) -> int:
     """How many runs of a deployment wait for a worker and are due."""
     there = await client.read_deployment_by_name(name)
@@ -75,33 +64,32 @@ async def planned(client: PrefectClient, name: str) -> int:
 
 
 @pytest.mark.prefect
-@pytest.mark.parametrize("edit", ["active: false", "timezone: Asia/Kolkata", None])
 async def test_what_is_due_of_a_schedule_that_is_gone_or_another_one_is_deleted(
-    tmp_path: Path, edit: str | None
+    tmp_path: Path,
 ) -> None:
     name = f"spec-{uuid.uuid4().hex[:8]}"
-    path = tmp_path / f"{name}.yaml"
-    path.write_text(SPEC.replace("NAME", name))
-    options = DeployOptions((path,))
-    await deploy(options, read_settings())
-    async with get_client() as client:
-        there = await client.read_deployment_by_name(f"{name}/weekly")
-        begin = (datetime.now(UTC) - timedelta(days=30)).isoformat()
-        await client.request(
-            "POST",
-            "/deployments/{id}/schedule",
-            path_params={"id": there.id},
-            json={"start_time": begin, "max_runs": 3},
-        )
-        assert await planned(client, f"{name}/weekly") == 3
-        await deploy(options, read_settings())
-        assert await planned(client, f"{name}/weekly") == 3  # nothing has changed
+    spec, path = SPEC.replace("NAME", name), tmp_path / f"{name}.yaml"
 
-        kept = '[{cron: "0 9 * * 1"}]'
-        other = f'[{{cron: "0 9 * * 1", {edit}}}]' if edit else "[]"
-        path.write_text(SPEC.replace("NAME", name).replace(kept, other))
-        await deploy(options, read_settings())
-        assert await planned(client, f"{name}/weekly") == 0
+    async with get_client() as client:
+
+        async def deployed(schedules: str) -> int:
+            """How many runs are due once a spec with these schedules is deployed."""
+            path.write_text(spec.replace('[{cron: "0 9 * * 1"}]', schedules))
+            await deploy(DeployOptions((path,)), read_settings())
+            return await planned(client, f"{name}/weekly")
+
+        for other in ("active: false", "timezone: Asia/Kolkata", None):
+            await deployed('[{cron: "0 9 * * 1"}]')
+            there = await client.read_deployment_by_name(f"{name}/weekly")
+            begin = (datetime.now(UTC) - timedelta(days=30)).isoformat()
+            await client.request(
+                "POST",
+                "/deployments/{id}/schedule",
+                path_params={"id": there.id},
+                json={"start_time": begin, "max_runs": 3},
+            )
+            assert await deployed('[{cron: "0 9 * * 1"}]') == 3  # nothing has changed
+            assert await deployed(f'[{{cron: "0 9 * * 1", {other}}}]' if other else "[]") == 0
 
 
 async def job_variables(client: PrefectClient, name: str) -> dict[str, Any]:
@@ -227,35 +215,3 @@ class _Containers(BaseJobConfiguration):
 
     job_manifest: dict[str, Any] | None = None
     task_definition: dict[str, Any] | None = None
-
-
-@pytest.mark.prefect
-async def test_a_deployment_of_an_earlier_version_gets_the_new_entrypoint(tmp_path: Path) -> None:
-    name = f"spec-{uuid.uuid4().hex[:8]}"
-    path = tmp_path / f"{name}.yaml"
-    path.write_text(SPEC.replace("NAME", name))
-    options = DeployOptions((path,))
-    made = await deploy(options, read_settings())
-    assert [one.done for one in made.changes] == ["made", "made"]
-    waker = f"{WAKER}/{WAKER_DEPLOYMENT}"
-    async with get_client() as client:
-        before = await client.read_deployment_by_name(f"{name}/weekly")
-        for one in (f"{name}/weekly", f"{name}/on-brief", waker):
-            await move_back(client, one)
-
-        upgraded = await deploy(options, read_settings())
-        assert [(one.name, one.done) for one in upgraded.changes] == [
-            (f"{name}/weekly", "changed"),
-            (f"{name}/on-brief", "changed"),
-        ]
-        module = "rivya_flows.flows.campaigns"
-        weekly = await client.read_deployment_by_name(f"{name}/weekly")
-        on_brief = await client.read_deployment_by_name(f"{name}/on-brief")
-        assert weekly.entrypoint == f"{module}:{name.replace('-', '_')}"
-        assert on_brief.entrypoint == weekly.entrypoint
-        assert (weekly.id, weekly.schedules[0].id) == (before.id, before.schedules[0].id)
-        woken = await client.read_deployment_by_name(waker)
-        assert woken.entrypoint == "rivya_flows.flows.recovery.waker:wake_overdue"
-
-    again = await deploy(options, read_settings())
-    assert [one.done for one in again.changes] == ["unchanged", "unchanged"]

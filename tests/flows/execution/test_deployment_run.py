@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,13 @@ from prefect.runtime import flow_run
 import rivya_flows as rf
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import buy_from
-from support.prefect_workers import Place, Server, deploy, deploy_specs, eventually, opened, worker
+from support.prefect_workers import Place, Server, deploy, deploy_specs, eventually
 
 pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("small_pictures")]
 
 SPEC = """\
 version: 1
-name: picked
+name: chosen
 labels: {product: "${{ inputs.product }}", client: acme}
 inputs:
   product: {type: string}
@@ -42,7 +42,7 @@ steps:
 outputs:
   film: ${{ steps.film.asset }}
 deploy:
-  - {name: alone, work_pool: own}
+  - {name: studio, work_pool: studio}
 """
 LAUNCH = """\
 from prefect import flow
@@ -53,22 +53,22 @@ import rivya_flows as rf
 
 @flow(log_prints=True)
 async def launch() -> None:
-    receipt = await rf.campaign("FOLDER/specs/picked.yaml")(product="kettle")
+    receipt = await rf.campaign("FOLDER/specs/chosen.yaml")(product="kettle")
     print("the flow got", receipt.status)
 
 
 @flow(log_prints=True)
 async def relay() -> None:
     made = await run_deployment(
-        "picked/alone", parameters={"product": "kettle"}, poll_interval=1, idempotency_key="7"
+        "chosen/studio", parameters={"product": "kettle"}, poll_interval=1, idempotency_key="7"
     )
     print("the flow got", (await rf.aoutputs_of(made.id)).status)
 """
 DEPLOY = """\
 name: own
 deployments:
-  - {name: own, entrypoint: "launch.py:launch", work_pool: {name: own}}
-  - {name: own, entrypoint: "launch.py:relay", work_pool: {name: own}}
+  - {name: own, entrypoint: "launch.py:launch", work_pool: {name: studio}}
+  - {name: own, entrypoint: "launch.py:relay", work_pool: {name: studio}}
 """
 
 
@@ -95,12 +95,6 @@ def answer(server: Server, subflow: str) -> None:
     assert server.ask("POST", f"/flow_runs/{subflow}/resume", sent)["status"] == "ACCEPT"
 
 
-def answers(place: Place, run: str) -> list[tuple[str, str]]:
-    """Each answer in the journal, with who gave it."""
-    events = [entry.event for entry in place.entries(run)]
-    return [(event.answer, event.by.channel) for event in events if event.kind == "answer.given"]
-
-
 # --- In this process ------------------------------------------------------------------------------
 
 
@@ -113,8 +107,8 @@ def here(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 
 async def in_own_flow(spec: str, meanwhile: Callable[[str], object]) -> tuple[str, rf.Receipt]:
     """A campaign in a flow of one's own, with something else that happens in a thread."""
-    Path("picked.yaml").write_text(spec)
-    campaign = rf.campaign("picked.yaml")
+    Path("chosen.yaml").write_text(spec)
+    campaign = rf.campaign("chosen.yaml")
 
     @flow
     async def launch() -> tuple[str, rf.Receipt]:
@@ -145,7 +139,7 @@ async def test_a_subflow_is_paused_while_it_waits_and_its_form_answers(
     tags = server.ask("GET", f"/flow_runs/{subflows[0]}")["tags"]
     assert sorted(tags) == ["client:acme", "product:kettle"]
     assert receipt.document["labels"] == {"client": "acme", "product": "kettle"}
-    assert answers(here, run) == [("neon", "form")]
+    assert here.answers(run) == [("neon", "form")]
     assert sorted(here.bought(run).values()) == [1, 1, 1]
 
 
@@ -161,7 +155,7 @@ async def test_a_subflow_that_waits_continues_after_an_answer_in_a_terminal(
     run, receipt = await in_own_flow(SPEC, resume)
     # It was executed until it waited, and in the terminal.
     assert (receipt.status, receipt.document["executions"]) == ("completed", 2)
-    assert answers(here, run) == [("studio", "command")]
+    assert here.answers(run) == [("studio", "command")]
     assert sorted(here.bought(run).values()) == [1, 1, 1]
 
 
@@ -169,7 +163,7 @@ async def test_the_deadline_of_a_subflow_that_waits_acts(here: Place) -> None:
     hurried = SPEC.replace("mode: human", "mode: human, timeout: 1s, on_timeout: first")
     run, receipt = await in_own_flow(hurried, lambda _: None)
     assert receipt.status == "completed"
-    assert answers(here, run) == [("studio", "deadline")]
+    assert here.answers(run) == [("studio", "deadline")]
 
 
 async def test_a_subflow_that_is_cancelled_while_it_waits_ends_cancelled(
@@ -191,15 +185,13 @@ async def test_a_subflow_that_is_cancelled_while_it_waits_ends_cancelled(
 
 
 @pytest.fixture(scope="module")
-def place(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A sandbox, flows of one's own that are deployed, and a worker."""
+def place(server: Server, studio: Place, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """The studio with flows of one's own that are deployed."""
+    deploy_specs(studio, server, [SPEC])
     folder = tmp_path_factory.mktemp("own")
-    with opened(folder, server, time_scale=0.02) as made:
-        deploy_specs(made, server, [SPEC])
-        (folder / "launch.py").write_text(LAUNCH.replace("FOLDER", str(folder)))
-        deploy(folder, DEPLOY, made.environment)
-        with worker(made, "own"):
-            yield made
+    (folder / "launch.py").write_text(LAUNCH.replace("FOLDER", str(studio.folder.parent)))
+    deploy(folder, DEPLOY, studio.environment)
+    return studio
 
 
 def kill_and_retry(server: Server, place: Place, run: str, times: int) -> None:
@@ -220,37 +212,23 @@ def test_a_flow_that_is_killed_while_it_waits_and_while_it_buys_buys_nothing_twi
     kill_and_retry(server, place, run, 1)
     eventually(lambda: asked(server, run)[1]["id"] != before["id"], "the second question")
 
-    def has_film() -> bool:
-        events = [one.event for one in place.entries(run)]
-        return any(one.kind == "purchase.accepted" and one.step == "film" for one in events)
-
     def is_shown() -> bool:
         rows = server.ask("POST", "/task_runs/filter", {"flow_runs": {"id": {"any_": [subflow]}}})
         return any(one["state_type"] == "RUNNING" for one in rows)
 
     with place.films_held():
         answer(server, subflow)
-        eventually(has_film, "the purchase of the film")
+        eventually(lambda: place.has_bought(run, "film"), "the purchase of the film")
         # Prefect tells its server of a task run a moment after it begins.
         eventually(is_shown, "the film's wait")
         kill_and_retry(server, place, run, 2)
     server.end(run, "COMPLETED")
     eventually(lambda: "the flow got completed" in server.log(run), "what the flow printed")
-    assert answers(place, run) == [("neon", "form")]
+    assert place.answers(run) == [("neon", "form")]
     assert sorted(place.bought(run).values()) == [1, 1, 1]
     # Prefect took up the same subflow each time, and nothing of a dead process stays open.
     assert server.state(subflow)["type"] == "COMPLETED"
     assert {one["state_type"] for one in server.task_runs(subflow)} == {"COMPLETED", "CRASHED"}
-
-
-def test_a_flow_that_is_cancelled_while_its_campaign_waits_ends_cancelled(
-    server: Server, place: Place
-) -> None:
-    run = server.start("launch/own")
-    asked(server, run)
-    server.cancel(run)
-    server.end(run, "CANCELLED")
-    assert place.receipt(run)["status"] == "cancelled"
 
 
 def test_a_deployment_that_a_flow_started_is_paused_too(server: Server, place: Place) -> None:

@@ -11,19 +11,17 @@ from typing import Any, cast
 
 import psutil
 import pytest
-from prefect import get_client
 from sqlalchemy import select, update
 
 from rivya_flows.engine.run import Run
 from rivya_flows.errors import LeaseLostError
 from rivya_flows.flows.execution.local_runner import LocalRunner
 from rivya_flows.flows.execution.run_events import announce
-from rivya_flows.flows.server.local_server import end_idle, is_idle, lives, running
 from rivya_flows.preparation.prepare import RunRequest
 from rivya_flows.preparation.spec_file import SpecFile
 from rivya_flows.queue.events import Event, PurchaseAccepted
 from rivya_flows.runs.execution import Caller, run
-from rivya_flows.settings import Settings, read_settings
+from rivya_flows.settings import read_settings
 from rivya_flows.store.database import reading, writing
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
@@ -33,36 +31,6 @@ from support.cli_calls import buy_from
 from support.engine_runs import order, stills
 from support.prefect_workers import eventually
 from support.seeded_data import seeded
-
-
-@pytest.mark.prefect
-async def test_a_runner_uses_the_server_that_it_began_and_leaves_it_for_the_next(
-    tmp_path: Path, prefect_data: Path
-) -> None:
-    data = seeded(tmp_path / "own", prefect_data)
-    data.chmod(0o700)
-    home = data / "prefect"
-    settings = Settings(rivya_flows_data=data, rivya_flows_server_idle=600, prefect_api_url=None)
-    runner = LocalRunner()
-    runner.begin(settings)
-    assert lives(home)
-    async with runner.started(settings), get_client() as client:
-        found = running(home)
-        assert found is not None
-        assert str(client.api_url) == f"http://127.0.0.1:{found[0]}/api/"
-        assert not is_idle(home)
-    assert end_idle(home)
-
-
-def test_a_server_that_ends_with_its_run_does_not_begin_for_nothing(tmp_path: Path) -> None:
-    settings = Settings(rivya_flows_data=tmp_path, rivya_flows_server_idle=0)
-    LocalRunner().begin(settings)
-    assert not lives(tmp_path / "prefect")
-
-
-def test_a_server_that_cannot_begin_is_told_by_what_needs_it(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    LocalRunner().begin(Settings(rivya_flows_data=tmp_path / "file", rivya_flows_server_idle=600))
 
 
 async def test_the_journal_of_a_run_is_read_beside_the_event_loop_of_the_others() -> None:
@@ -120,15 +88,11 @@ async def test_a_run_that_lost_its_lease_says_so_also_where_its_server_died(
 
 @pytest.mark.prefect
 async def test_a_run_keeps_its_lease_until_its_end_is_announced(
-    sandbox: Sandbox, tmp_path: Path, prefect_data: Path, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What comes after the last purchase may wait for Prefect longer than a lease lasts."""
     buy_from(sandbox, monkeypatch)
-    data = seeded(tmp_path / "own", prefect_data)
-    data.chmod(0o700)
-    settings = read_settings().model_copy(
-        update={"rivya_flows_data": data, "rivya_flows_server_idle": 0, "prefect_api_url": None}
-    )
+    settings = read_settings()
     renew_often(monkeypatch)
     expiries = set[float]()
 

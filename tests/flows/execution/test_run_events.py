@@ -72,13 +72,16 @@ def test_the_payload_has_addresses_and_no_paths_of_this_machine() -> None:
     ]
 
 
-def test_the_payload_says_who_picked_and_after_which_notes() -> None:
+def ended(status: str, *, deployed: bool = True, code: str = "", **choice: Any) -> dict[str, Any]:
+    item = {**RECEIPT["steps"][0]["items"][0], "code": code, "choice": {**CHOICE, **choice}}
+    steps = [{**RECEIPT["steps"][0], "status": status, "items": [item]}]
+    receipt = {**RECEIPT, "status": status, "steps": steps, "assets": [STILL]}
+    return payload_of(parsed(receipt), address, None, deployed=deployed).model_dump(mode="json")
+
+
+def test_the_payload_says_who_picked_and_after_which_notes_without_marks_of_code() -> None:
     by = {"name": "Ana", "channel": "form", "at": "2026-11-27T12:04:00Z"}
-    choice = {**CHOICE, "picked": ["neon"], "by": by, "notes": ["warmer *light*"]}
-    steps = [{**RECEIPT["steps"][0], "items": [{**RECEIPT["steps"][0]["items"][0]}]}]
-    steps[0]["items"][0]["choice"] = choice
-    made = payload_of(parsed({**RECEIPT, "steps": steps}), address, None, deployed=True)
-    payload = made.model_dump(mode="json")
+    payload = ended("completed", picked=["neon"], by=by, notes=["warmer *light*"])
     assert payload["choices"]["hero"] == {
         "picked": ["neon"],
         "by": by,
@@ -86,12 +89,8 @@ def test_the_payload_says_who_picked_and_after_which_notes() -> None:
         "notes": ["warmer *light*"],
     }
     assert "* hero: neon, picked by Ana in Prefect's form" in payload["markdown"]
-
-
-def test_a_message_has_no_marks_of_code_in_the_words_of_a_choice() -> None:
-    by = {"name": "root", "channel": "command", "at": "2026-11-27T12:04:00Z"}
-    markdown = ended("completed", picked=["neon"], by=by)["markdown"]
-    assert "* hero: neon, picked by root with --answer, 2026-11-27 12:04 UTC" in markdown
+    markdown = ended("completed", picked=["neon"], by=by | {"channel": "command"})["markdown"]
+    assert "* hero: neon, picked by Ana with --answer, 2026-11-27 12:04 UTC" in markdown
 
 
 def test_automations_match_these_names() -> None:
@@ -105,13 +104,6 @@ def test_automations_match_these_names() -> None:
         "rivya-flows.campaign": "launch",
         "rivya-flows.run-id": "run-1",
     }
-
-
-def ended(status: str, *, deployed: bool = True, code: str = "", **choice: Any) -> dict[str, Any]:
-    item = {**RECEIPT["steps"][0]["items"][0], "code": code, "choice": {**CHOICE, **choice}}
-    steps = [{**RECEIPT["steps"][0], "status": status, "items": [item]}]
-    receipt = {**RECEIPT, "status": status, "steps": steps, "assets": [STILL]}
-    return payload_of(parsed(receipt), address, None, deployed=deployed).model_dump(mode="json")
 
 
 def test_the_payload_says_what_to_do_next() -> None:
@@ -163,17 +155,27 @@ def test_the_message_of_a_run_that_waits_says_what_it_asks_and_shows_the_candida
     }
 
 
-async def test_an_end_with_more_outputs_than_an_event_takes_is_announced_without_them(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    run = FlowRun(id=UUID(int=1), flow_id=UUID(int=2), name="launch")
-    sent = list[Event]()
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
+    """The events of a flow run of a deployment."""
+    run = FlowRun(id=UUID(int=1), flow_id=UUID(int=2), deployment_id=UUID(int=3), name="launch")
+    events = list[Event]()
 
     async def send(event: Event) -> None:
-        sent.append(event)
+        events.append(event)
+
+    async def name_of_flow(_: FlowRun) -> str:
+        return "launch"
 
     monkeypatch.setattr(run_events, "flow_run_here", lambda: run)
+    monkeypatch.setattr(run_events, "_flow_name", name_of_flow)
     monkeypatch.setattr(run_events, "send_event", send)
+    return events
+
+
+async def test_an_end_with_more_outputs_than_an_event_takes_is_announced_without_them(
+    sent: list[Event],
+) -> None:
     outputs = {f"words-{number}": "x" * 2_000 for number in range(1_000)}
     payload = payload_of(parsed({**RECEIPT, "outputs": outputs}), address, None, deployed=True)
     await run_events._send(lambda: payload, UUID(int=3))
@@ -188,20 +190,8 @@ async def test_an_end_with_more_outputs_than_an_event_takes_is_announced_without
     [("RIVYA_FLOWS_OUTAGE_RETRIES", "many"), ("RIVYA_FLOWS_STORE", "oracle://here/db")],
 )
 async def test_a_setting_that_fails_a_run_does_not_keep_its_event_back(
-    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+    name: str, value: str, sent: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = FlowRun(id=UUID(int=1), flow_id=UUID(int=2), deployment_id=UUID(int=3), name="launch")
-    sent = list[Event]()
-
-    async def send(event: Event) -> None:
-        sent.append(event)
-
-    async def name_of_flow(_: FlowRun) -> str:
-        return "launch"
-
-    monkeypatch.setattr(run_events, "flow_run_here", lambda: run)
-    monkeypatch.setattr(run_events, "_flow_name", name_of_flow)
-    monkeypatch.setattr(run_events, "send_event", send)
     monkeypatch.setenv(name, value)
     await run_events.announce_failure(UsageError(f"{name}: is wrong"), "failed")
     [event] = sent

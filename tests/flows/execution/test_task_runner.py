@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import httpx
 import pytest
 from prefect import flow, get_client
 from prefect.flow_engine import run_flow
@@ -27,6 +25,7 @@ from rivya_flows.queue.queue import replay
 from rivya_flows.queue.state import State
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
+from support.cli_calls import buy_from
 from support.naive_service import frozen
 from support.prefect_workers import Server, eventually
 from support.task_runs import run_of
@@ -88,15 +87,13 @@ NO_PAGE: Any = SimpleNamespace(show_result=ignore, show_group=ignore)
 NAME = re.compile(r"models|\w+(\[.+\])? (buy|collect|chat|upload|pick|compose)")
 
 
-@pytest.fixture
-def server(
-    prefect_server: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Server]:
-    monkeypatch.setenv("RIVYA_API_KEY", sandbox.api_key)
-    monkeypatch.setenv("RIVYA_BASE_URL", sandbox.base_url)
-    monkeypatch.setenv("RIVYA_POLL_SECONDS", "0.1")
-    with httpx.Client(verify=False, timeout=120) as client:
-        yield Server(prefect_server, client)
+@pytest.fixture(autouse=True)
+def specs(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The sandbox, and specs in the folder that flows are read from."""
+    buy_from(sandbox, monkeypatch)
+    (tmp_path / "specs").mkdir()
+    for name, text in {"judged": JUDGED, "series": SERIES, "many": MANY}.items():
+        (tmp_path / "specs" / f"{name}.yaml").write_text(text)
 
 
 async def graph_of(server: Server, name: str) -> dict[str, set[str]]:
@@ -152,9 +149,7 @@ async def test_a_launch_is_shown_as_it_was_made(server: Server) -> None:
     }
 
 
-async def test_a_judge_is_a_chat_of_its_pick(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "specs").mkdir()
-    (tmp_path / "specs" / "judged.yaml").write_text(JUDGED)
+async def test_a_judge_is_a_chat_of_its_pick(server: Server) -> None:
     assert await graph_of(server, "judged") == {
         "models": set(),
         "still buy": {"models"},
@@ -166,10 +161,8 @@ async def test_a_judge_is_a_chat_of_its_pick(server: Server, tmp_path: Path) -> 
 
 
 async def test_items_follow_their_own_items_and_failed_ones_are_followed_too(
-    server: Server, sandbox: Sandbox, tmp_path: Path
+    server: Server, sandbox: Sandbox
 ) -> None:
-    (tmp_path / "specs").mkdir()
-    (tmp_path / "specs" / "series.yaml").write_text(SERIES)
     admin.set_faults(sandbox.data, ONE_FAILS)
     after = await graph_of(server, "series")
     assert after["variants[{neon}] buy"] == {"stills[{neon}] collect"}
@@ -179,10 +172,8 @@ async def test_items_follow_their_own_items_and_failed_ones_are_followed_too(
 
 
 async def test_many_items_share_task_runs_that_say_what_became_of_each(
-    server: Server, sandbox: Sandbox, tmp_path: Path
+    server: Server, sandbox: Sandbox
 ) -> None:
-    (tmp_path / "specs").mkdir()
-    (tmp_path / "specs" / "many.yaml").write_text(MANY)
     admin.set_faults(sandbox.data, ONE_FAILS)
     state = await campaigns.many(return_state=True)
     assert state.is_completed(), state
@@ -208,8 +199,7 @@ async def test_many_items_share_task_runs_that_say_what_became_of_each(
         f"variants{group} collect": {f"variants{group} buy"},
         "best pick": {f"variants{group} collect"},
     }
-    found = server.ask("POST", "/artifacts/filter", {"flow_runs": {"id": {"any_": [flow_run]}}})
-    shown = {one["key"]: one for one in found}
+    shown = {key: one for key, (one, *_) in server.artifacts(flow_run).items()}
     page = shown[f"many-variants-1-{items}-collect"]
     assert page["description"].endswith(f": {items - 1} done, 1 failed")
     assert page["data"].count("![") == items - 1
@@ -219,10 +209,8 @@ async def test_many_items_share_task_runs_that_say_what_became_of_each(
 
 
 async def test_a_run_that_is_executed_again_goes_on_after_the_groups_of_before(
-    server: Server, sandbox: Sandbox, tmp_path: Path
+    server: Server, sandbox: Sandbox
 ) -> None:
-    (tmp_path / "specs").mkdir()
-    (tmp_path / "specs" / "many.yaml").write_text(MANY)
     admin.set_faults(sandbox.data, ALL_REFUSED)
     state = await campaigns.many(return_state=True)
     assert state.is_failed(), state
@@ -254,7 +242,6 @@ async def test_a_run_that_is_executed_again_goes_on_after_the_groups_of_before(
 async def test_a_group_of_a_second_execution_does_not_wait_for_items_of_the_first(
     server: Server, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    (tmp_path / "specs").mkdir()
     (tmp_path / "specs" / "many.yaml").write_text(MANY_AND_ONE)
     admin.set_faults(sandbox.data, THREE_REFUSED)
     state = await campaigns.many(return_state=True)

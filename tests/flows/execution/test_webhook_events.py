@@ -10,20 +10,17 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Timer
 
 import httpx
 import pytest
 
 from rivya_sandbox.service.serve import running
-from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import Terminal, buy_from, started
 from support.engine_runs import stills
-from support.sandbox_calls import PATIENCE
 
 pytestmark = pytest.mark.prefect
 
-JOBS = 50
+JOBS = 20
 LOOK = re.compile(r"GET \S+/api/v1/generations/")
 DOUBLED = "{seed: 1, faults: [{on: webhook, do: double, probability: 0.3}]}"
 
@@ -68,12 +65,13 @@ def listening(*options: str) -> Iterator[tuple[dict[str, str], subprocess.Popen[
             process.kill()
 
 
-def test_fifty_jobs_are_looked_at_fewer_than_sixty_times(
+def test_twenty_jobs_are_looked_at_fewer_than_25_times(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, terminal: Terminal, looks: Looks
 ) -> None:
     """Although a third of the webhooks comes twice, and somebody sends forged ones."""
     monkeypatch.setenv("RIVYA_FLOWS_WEBHOOKS", "true")
-    # A busy machine may take longer for fifty jobs than the minute after which a run looks anyway.
+    monkeypatch.setenv("RIVYA_FLOWS_KEEP_MEDIA_DAYS", "30")
+    # A busy machine may take longer for the jobs than the minute after which a run looks anyway.
     monkeypatch.setenv("RIVYA_FLOWS_WEBHOOK_POLL_SECONDS", "240")
     spec = tmp_path / "stills.yaml"
     spec.write_text(stills(JOBS, step=f"max_parallel: {JOBS}"))
@@ -98,23 +96,10 @@ def test_fifty_jobs_are_looked_at_fewer_than_sixty_times(
             _, err = process.communicate(timeout=240)
             assert process.returncode == 0
             assert "repeated" in err
+            assert "deleted 0 media, 0 bytes" in err
             assert "whsec_" not in err
         assert terminal("webhooks", "endpoints", "list", "--json").document == []
-    assert JOBS <= looks.count < 60
-
-
-def test_the_log_of_the_receiver_says_what_it_deleted(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    buy_from(sandbox, monkeypatch)
-    monkeypatch.setenv("RIVYA_FLOWS_KEEP_MEDIA_DAYS", "30")
-    with listening() as (_, process):
-        assert process.stderr is not None
-        too_late = Timer(PATIENCE, process.kill)
-        too_late.start()
-        log = iter(process.stderr.readline, "")
-        assert any("deleted 0 media, 0 bytes" in line for line in log)
-        too_late.cancel()
+    assert JOBS <= looks.count < 25
 
 
 def test_a_run_ends_although_every_webhook_is_lost(

@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from sqlite3 import connect
@@ -23,20 +22,11 @@ from rivya_flows.process_identity import known
 from rivya_flows.processes.registry import LeftRunning, ManagedProcess, write
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.run_list import last_sweep
-from support.browser import CHROMIUM, Tab, browsing
-from support.prefect_workers import (
-    Place,
-    Server,
-    deploy_specs,
-    eventually,
-    opened,
-    without_waker,
-    worker,
-)
+from support.browser import CHROMIUM, browsing
+from support.prefect_workers import STUDIO, Place, Server, deploy_specs, eventually, without_waker
 
 pytestmark = pytest.mark.prefect
 
-POOL = "picking"
 PICKED = """\
 version: 1
 name: picked
@@ -59,7 +49,7 @@ steps:
 outputs:
   film: ${{ steps.film.asset }}
 deploy:
-  - {name: picking, work_pool: picking}
+  - {name: studio, work_pool: studio}
 """
 STRICT = PICKED.replace("name: picked", "name: strict").replace(
     "on_timeout: first", "on_timeout: fail"
@@ -68,31 +58,10 @@ HURRIED = PICKED.replace("name: picked", "name: hurried").replace("48h", "2s")
 
 
 @pytest.fixture(scope="module")
-def place(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A sandbox, two deployed specs and a worker."""
-    folder = tmp_path_factory.mktemp("picking")
-    with opened(folder, server, time_scale=0.02) as made:
-        deploy_specs(made, server, [PICKED, HURRIED, STRICT])
-        with worker(made, POOL):
-            yield made
-
-
-def suspended(server: Server, run: str, *, after: str | None = None) -> dict[str, Any]:
-    """The state of a flow run once its form can be filled in, and is another than that of `after`."""
-
-    def state() -> dict[str, Any] | None:
-        now = server.state(run)
-        key = now["state_details"]["pause_key"]
-        assert now["type"] not in ("FAILED", "CRASHED"), f"{now}\n{server.log(run)}"
-        return now if now["type"] == "PAUSED" and key != after and has_form(now) else None
-
-    def has_form(now: dict[str, Any]) -> bool:
-        # Prefect stores it a moment after the state.
-        schema = now["state_details"]["run_input_keyset"]["schema"]
-        inputs = {"prefix": schema, "limit": 1}
-        return bool(server.ask("POST", f"/flow_runs/{run}/input/filter", inputs))
-
-    return eventually(state, f"the question of {run}")
+def place(server: Server, studio: Place) -> Place:
+    """The studio with the specs."""
+    deploy_specs(studio, server, [PICKED, HURRIED, STRICT])
+    return studio
 
 
 def resume(server: Server, run: str, answers: dict[str, Any]) -> dict[str, Any]:
@@ -105,12 +74,6 @@ def resume(server: Server, run: str, answers: dict[str, Any]) -> dict[str, Any]:
     path = call[1].replace("$FLOW_RUN_ID", run)
     answer: dict[str, Any] = server.ask("POST", path, {**body, "run_input": answers})
     return answer
-
-
-def answers(place: Place, run: str) -> list[tuple[str, str]]:
-    """Each answer in the journal, with who gave it."""
-    events = [entry.event for entry in place.entries(run)]
-    return [(event.answer, event.by.channel) for event in events if event.kind == "answer.given"]
 
 
 def questions(place: Place, run: str) -> int:
@@ -129,21 +92,17 @@ def check_film_is_made_from(place: Place, run: str, key: str) -> None:
     assert sorted(place.bought(run).values()) == [1, 1, 1, 1]
 
 
-def open_dialog(tab: Tab, server: Server, run: str) -> None:
-    tab.open(server.page(f"/v2/runs/flow-run/{run}"))
-    tab.click("button", "Open menu")
-    tab.click("[role=menuitem]", "Resume")
-    tab.wait_for("[role=dialog] img")
-
-
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 def test_in_chromium_the_pictures_are_looked_at_and_the_film_is_made_from_the_picked_one(
     server: Server, place: Place, tmp_path: Path
 ) -> None:
-    run = server.start("picked/picking")
-    suspended(server, run)
+    run = server.start("picked/studio")
+    server.question(run)
     with browsing(tmp_path / "profile") as tab:
-        open_dialog(tab, server, run)
+        tab.open(server.page(f"/v2/runs/flow-run/{run}"))
+        tab.click("button", "Open menu")
+        tab.click("[role=menuitem]", "Resume")
+        tab.wait_for("[role=dialog] img")
         tab.until(
             "[...document.querySelectorAll('[role=dialog] img')].every(one => one.naturalWidth)"
         )
@@ -164,7 +123,7 @@ def test_in_chromium_the_pictures_are_looked_at_and_the_film_is_made_from_the_pi
         tab.click("[role=option]", "neon")
         tab.click_until_gone("[role=dialog] button", "Resume", "[role=dialog]")
         server.end(run, "COMPLETED")
-        assert answers(place, run) == [("neon", "form")]
+        assert place.answers(run) == [("neon", "form")]
         check_film_is_made_from(place, run, "neon")
         # Also in the graph, where what goes on follows what was there before the question.
         after = server.graph(run)["after"]
@@ -180,51 +139,27 @@ def test_in_chromium_the_pictures_are_looked_at_and_the_film_is_made_from_the_pi
         server.logged(run, "is completed; nothing is executed again")
         server.end(run, "COMPLETED")
         assert place.ends(run)[1:] == ["completed"]
-    assert (answers(place, run), questions(place, run)) == ([("neon", "form")], 1)
+    assert (place.answers(run), questions(place, run)) == ([("neon", "form")], 1)
     check_film_is_made_from(place, run, "neon")
     log = server.logged(run, "hero: neon, in Prefect's form")
     assert not [line for line in log.splitlines() if int(line.split()[0]) >= 40]
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
-def test_the_older_pages_show_whole_pictures_and_no_character_references(
-    server: Server, place: Place, tmp_path: Path
-) -> None:
-    run = server.start("picked/picking")
-    suspended(server, run)
-    with browsing(tmp_path / "profile") as tab:
-        tab.open(server.page(f"/runs/flow-run/{run}"))
-        tab.click("button", "Resume")
-        tab.wait_for(".p-modal img")
-        pictures = "[...document.querySelectorAll('.p-modal img')]"
-        tab.until(f"{pictures}.every(one => one.naturalWidth)")
-        card = "document.querySelector('.p-modal article').getBoundingClientRect()"
-        shown = tab.value(
-            f"{pictures}.map(one => one.getBoundingClientRect().right <= {card}.right + 1)"
-        )
-        assert shown == [True] * 3
-        told = tab.value("document.querySelector('.p-modal').innerText")
-        for words in ("1 · studio · 1 credit", "3 · a|b <i> · 1 credit", "… a|b <i>"):
-            assert words in told, words
-        assert not re.search(r"&#?\w+;|\\[|<]|!\[", told)
-    assert resume(server, run, {"hero": "neon"})["status"] == "ACCEPT"
-    server.end(run, "COMPLETED")
-
-
 def test_the_plain_api_answers_and_a_retry_while_suspended_asks_again_for_nothing(
     server: Server, place: Place
 ) -> None:
-    run = server.start("picked/picking")
-    first = suspended(server, run)
+    run = server.start("picked/studio")
+    first = server.question(run)
     for wrong in ({}, {"hero": "noir"}):
         refused = resume(server, run, wrong)
         assert refused["status"] == "REJECT"
         assert "hero" in refused["details"]["reason"]
 
     server.retry(run)
-    again = suspended(server, run, after=first["state_details"]["pause_key"])
+    server.question(run, after=first)
+    again = server.state(run)
     assert again["state_details"]["pause_timeout"] is None  # Prefect's own would fail the run
-    assert (questions(place, run), answers(place, run)) == (1, [])
+    assert (questions(place, run), place.answers(run)) == (1, [])
     assert sorted(place.bought(run).values()) == [1, 1, 1]
 
     taken = resume(server, run, {"hero": "a|b <i>"})
@@ -233,25 +168,26 @@ def test_the_plain_api_answers_and_a_retry_while_suspended_asks_again_for_nothin
     assert resume(server, run, {"hero": "neon"})["status"] == "ABORT"
     assert asyncio.run(wake(UUID(run))) is False
     server.end(run, "COMPLETED")
-    assert answers(place, run) == [("a|b <i>", "form")]
+    assert place.answers(run) == [("a|b <i>", "form")]
     check_film_is_made_from(place, run, "a|b <i>")
 
 
 def test_a_pick_that_nobody_answers_goes_on_at_its_deadline(server: Server, place: Place) -> None:
     without_waker(server)
-    assert asyncio.run(deploy_waker([POOL])) is None
+    assert asyncio.run(deploy_waker([STUDIO])) is None
     found = server.ask("GET", f"/deployments/name/{WAKER}/{WAKER_DEPLOYMENT}")
     assert set(found["tags"]) == {"maintenance", "rivya-flows"}
     assert len(found["schedules"]) == 1
 
-    run = server.start("hurried/picking")
+    run = server.start("hurried/studio")
     server.end(run, "COMPLETED")
-    assert answers(place, run) == [("studio", "deadline")]
+    assert place.answers(run) == [("studio", "deadline")]
     assert place.ends(run) == ["suspended", "completed"]
     check_film_is_made_from(place, run, "studio")
     server.logged(run, "hero: studio, after its deadline")
     with closing(Journal(f"sqlite:///{place.folder / 'journal.sqlite'}")) as journal:
         eventually(lambda: last_sweep(journal.engine), "the record of the sweep")
+    without_waker(server)
 
 
 def pass_the_deadline(place: Place, run: str) -> None:
@@ -271,8 +207,8 @@ def pass_the_deadline(place: Place, run: str) -> None:
 def test_a_retry_after_the_deadline_failed_a_pick_opens_the_question_again(
     server: Server, place: Place
 ) -> None:
-    run = server.start("strict/picking")
-    first = suspended(server, run)
+    run = server.start("strict/studio")
+    first = server.question(run)
     recorded = "stills[neon] collect"  # the server records task runs when it has time
     eventually(
         lambda: any(one["name"] == recorded for one in server.task_runs(run)), "its task run"
@@ -288,20 +224,20 @@ def test_a_retry_after_the_deadline_failed_a_pick_opens_the_question_again(
     server.let_go(run)
     server.retry(run)
     eventually(lambda: place.ends(run)[2:], "the end of the retry")
-    again = suspended(server, run, after=first["state_details"]["pause_key"])
-    assert again["type"] == "PAUSED"
+    server.question(run, after=first)
     assert resume(server, run, {"hero": "neon"})["status"] == "ACCEPT"
     server.end(run, "COMPLETED")
     assert place.ends(run) == ["suspended", "failed", "suspended", "completed"]
-    assert (answers(place, run), questions(place, run)) == ([("neon", "form")], 2)
+    assert (place.answers(run), questions(place, run)) == ([("neon", "form")], 2)
     check_film_is_made_from(place, run, "neon")
 
 
 def test_an_answer_in_a_terminal_completes_the_flow_run_that_waits(
     server: Server, place: Place, prefect_data: Path
 ) -> None:
-    run = server.start("picked/picking")
-    keys = suspended(server, run)["state_details"]["run_input_keyset"]
+    run = server.start("picked/studio")
+    server.question(run)
+    keys = server.state(run)["state_details"]["run_input_keyset"]
     # Without its form no one can fill it in.
     server.ask("DELETE", f"/flow_runs/{run}/input/{keys['schema']}")
     # Nothing names the server: it is the one that `up` left running in the data folder.
@@ -327,6 +263,8 @@ def test_an_answer_in_a_terminal_completes_the_flow_run_that_waits(
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"its suspended flow run {run} continues in Prefect" in done.stderr
+    (place.folder / "prefect").unlink()
+    write(place.folder, LeftRunning(()))
     server.end(run, "COMPLETED")
-    assert answers(place, run) == [("neon", "command")]
+    assert place.answers(run) == [("neon", "command")]
     check_film_is_made_from(place, run, "neon")

@@ -37,42 +37,22 @@ from support.prefect_workers import Server, eventually
 from support.seeded_data import seeded
 
 
-def triggers() -> dict[str, EventTrigger]:
-    found = {}
-    for one in automations(heartbeat_seconds=180, again_seconds=15):
-        assert isinstance(one.trigger, EventTrigger)
-        found[one.name] = one.trigger
-    return found
-
-
-def test_only_runs_with_our_tag_are_touched() -> None:
+def test_only_runs_with_our_tag_are_touched_and_none_before_it_had_its_time() -> None:
+    made = {one.name: one for one in automations(heartbeat_seconds=180, again_seconds=15)}
     tag = {"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.{OWNER_TAG}"}
-    for trigger in triggers().values():
+    triggers: dict[str, Any] = {name: one.trigger for name, one in made.items()}
+    for trigger in triggers.values():
         assert trigger.model_dump()["match_related"] == [tag]
         assert trigger.for_each == {"prefect.resource.id"}
-
-
-def test_a_run_is_given_up_after_three_heartbeats_at_the_earliest() -> None:
-    assert triggers()[LOST].within >= timedelta(seconds=3 * 180)
-
-
-def test_whatever_is_heard_of_a_run_ends_the_wait() -> None:
-    for name in (LOST, AGAIN, UNBEGUN):
-        assert triggers()[name].posture == Posture.Proactive
-        assert "prefect.flow-run.*" in triggers()[name].expect
-    assert LAST_HEARTBEAT in triggers()[LOST].expect
-
-
-def test_a_crashed_run_starts_again_only_after_the_second_report_of_its_worker() -> None:
-    assert triggers()[AGAIN].within > timedelta(seconds=5)
-
-
-def test_a_run_that_crashes_at_once_ends_failed() -> None:
-    (enough,) = [one for one in automations(180, 15) if one.name == ENOUGH]
-    (action,) = enough.actions
+    assert triggers[LOST].within >= timedelta(seconds=3 * 180)  # three heartbeats
+    assert triggers[AGAIN].within > timedelta(seconds=5)  # the second report of its worker
+    for name in (LOST, AGAIN, UNBEGUN):  # whatever is heard of a run ends the wait
+        assert triggers[name].posture == Posture.Proactive
+        assert "prefect.flow-run.*" in triggers[name].expect
+    assert LAST_HEARTBEAT in triggers[LOST].expect
+    (action,) = made[ENOUGH].actions
     assert isinstance(action, ChangeFlowRunState)
-    assert action.state == "FAILED"
-    assert triggers()[ENOUGH].threshold == CRASHES
+    assert (action.state, triggers[ENOUGH].threshold) == ("FAILED", CRASHES)
 
 
 @pytest.fixture
@@ -86,28 +66,24 @@ async def own_server(
 
 
 @pytest.mark.prefect
-async def test_runs_of_a_dead_worker_are_put_back(prefect_server: str) -> None:
+async def test_runs_of_a_dead_worker_are_put_back(server: Server) -> None:
     pool = f"pool-{uuid.uuid4().hex[:6]}"
     await ensure_work_pool(pool)
     await ensure_work_pool(pool)
-    with httpx.Client(timeout=120) as client:
-        server = Server(prefect_server, client)
-        flow = server.ask("POST", "/flows/", {"name": pool})["id"]
-        body = {"name": "now", "flow_id": flow, "work_pool_name": pool, "tags": [OWNER_TAG]}
-        deployment = server.ask("POST", "/deployments/", body)["id"]
-        states = ("RUNNING", "PENDING", "CANCELLING", "COMPLETED")
-        runs = [
-            server.ask("POST", f"/deployments/{deployment}/create_flow_run", {})["id"]
-            for _ in states
-        ]
-        for run, state in zip(runs, states, strict=True):
-            force(server, run, "RUNNING")  # what never ran is cancelled at once
-            force(server, run, state)
-        port = httpx.URL(prefect_server).port
-        assert port is not None
-        own = Loopback(port, os.environ["PREFECT_API_AUTH_STRING"])
-        assert requeue_unfinished(own, pool, OWNER_TAG) == 2
-        found = [server.state(run)["name"] for run in runs]
+    flow = server.ask("POST", "/flows/", {"name": pool})["id"]
+    body = {"name": "now", "flow_id": flow, "work_pool_name": pool, "tags": [OWNER_TAG]}
+    deployment = server.ask("POST", "/deployments/", body)["id"]
+    states = ("RUNNING", "PENDING", "CANCELLING", "COMPLETED")
+    path = f"/deployments/{deployment}/create_flow_run"
+    runs = [server.ask("POST", path, {})["id"] for _ in states]
+    for run, state in zip(runs, states, strict=True):
+        force(server, run, "RUNNING")  # what never ran is cancelled at once
+        force(server, run, state)
+    port = httpx.URL(server.api_url).port
+    assert port is not None
+    own = Loopback(port, os.environ["PREFECT_API_AUTH_STRING"])
+    assert requeue_unfinished(own, pool, OWNER_TAG) == 2
+    found = [server.state(run)["name"] for run in runs]
     assert found == ["AwaitingRetry", "AwaitingRetry", "Cancelled", "Completed"]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections.abc import Iterator
 
 import pytest
 from prefect import get_client
@@ -13,15 +12,14 @@ from prefect import get_client
 from rivya_flows.flows.recovery.waker import record_cancellations
 from rivya_flows.flows.server.limits import GROUP_PREFIX, LEASE_SECONDS
 from rivya_flows.store.journal import Journal
-from support.prefect_workers import Place, Server, deploy_specs, eventually, opened, worker
+from support.prefect_workers import Place, Server, deploy_specs, eventually
 
 pytestmark = pytest.mark.prefect
 
-POOL = "cancelling"
 GROUP = f"brand-{uuid.uuid4().hex[:8]}"
 SPEC = f"""\
 version: 1
-name: asking
+name: grouped
 concurrency: {{group: {GROUP}}}
 steps:
   stills:
@@ -32,18 +30,8 @@ steps:
     uses: pick
     with: {{from: "${{{{ steps.stills.items }}}}", mode: human}}
 deploy:
-  - {{name: {POOL}, work_pool: {POOL}}}
+  - {{name: studio, work_pool: studio}}
 """
-
-
-@pytest.fixture(scope="module")
-def working(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A sandbox, the deployed spec, and a worker."""
-    folder = tmp_path_factory.mktemp("cancelling")
-    with opened(folder, server, time_scale=0.02) as place:
-        deploy_specs(place, server, [SPEC])
-        with worker(place, POOL):
-            yield place
 
 
 async def slot_taken() -> uuid.UUID:
@@ -66,46 +54,47 @@ def active_slots(server: Server) -> int:
     return int(found["active_slots"])
 
 
-def suspended(server: Server, run: str) -> bool:
-    return bool(server.state(run)["name"] == "Suspended")
-
-
 def test_a_waiting_and_a_suspended_run_are_cancelled_and_go_on_when_they_are_retried(
-    server: Server, working: Place
+    server: Server, studio: Place
 ) -> None:
+    deploy_specs(studio, server, [SPEC])
     lease = asyncio.run(slot_taken())
-    run = server.start(f"asking/{POOL}")
+    run = server.start("grouped/studio")
     eventually(lambda: "waiting for a slot" in server.log(run), "the wait for a turn")
     server.cancel(run)
     server.end(run, "CANCELLED")
-    assert working.ends(run) == ["cancelled"]
-    assert working.bought(run) == {}
+    assert studio.ends(run) == ["cancelled"]
+    assert studio.bought(run) == {}
+    told = {"event": {"name": ["rivya-flows.run.cancelled"]}}
+    told["resource"] = {"id": [f"prefect.flow-run.{run}"]}
+    [event] = eventually(
+        lambda: server.ask("POST", "/events/filter", {"filter": told})["events"], "the event"
+    )
+    assert event["payload"]["sentence"] == "0 of 2 stills; 0 credits"
+    assert active_slots(server) == 1, "of the other run"
     asyncio.run(slot_given_back(lease))
 
     server.let_go(run)
     server.retry(run)
-    eventually(lambda: suspended(server, run), "the question")
+    first = server.question(run)
     assert active_slots(server) == 0, "a suspended run keeps nobody waiting"
-    assert working.ends(run) == ["cancelled", "suspended"]
+    assert studio.ends(run) == ["cancelled", "suspended"]
     # Lines arrive in batches, a moment after the state.
     server.logged(run, "20 stills[neon]: bought, 1 credit (task_")
     # Prefect has no process to tell, and cancels it at once.
     server.set_state(run, "CANCELLING")
     server.end(run, "CANCELLED")
-    with contextlib.closing(Journal(_store(working))) as at:
-        assert asyncio.run(record_cancellations(at)) == [f"run-{run}"]
+    store = f"sqlite:///{studio.folder / 'journal.sqlite'}"
+    with contextlib.closing(Journal(store)) as at:
+        assert f"run-{run}" in asyncio.run(record_cancellations(at))
         assert asyncio.run(record_cancellations(at)) == []
-    assert working.ends(run) == ["cancelled", "suspended", "cancelled"]
+    assert studio.ends(run) == ["cancelled", "suspended", "cancelled"]
 
     server.retry(run)
-    eventually(lambda: suspended(server, run), "the question once more")
-    assert working.ends(run) == ["cancelled", "suspended", "cancelled", "suspended"]
-    assert sorted(working.bought(run).values()) == [1, 1]
+    server.question(run, after=first)
+    assert studio.ends(run) == ["cancelled", "suspended", "cancelled", "suspended"]
+    assert sorted(studio.bought(run).values()) == [1, 1]
     log = server.log(run)
     assert "Finished in state Completed()" not in log
-    assert working.api_key not in log
+    assert studio.api_key not in log
     assert "Traceback" not in log
-
-
-def _store(place: Place) -> str:
-    return f"sqlite:///{place.folder / 'journal.sqlite'}"

@@ -8,7 +8,6 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
 import pytest
 from sqlalchemy import insert
 
@@ -37,20 +36,16 @@ ENDED = ("done", "cancelled", "crashed too often")
 
 
 @pytest.mark.prefect
-async def test_only_what_is_dead_is_started_again(prefect_server: str, tmp_path: Path) -> None:
+async def test_only_what_is_dead_is_started_again(server: Server, tmp_path: Path) -> None:
     pool = f"pool-{uuid.uuid4().hex[:6]}"
     await ensure_work_pool(pool)
     # Else it might do on a busy machine what is done here.
     await ensure_automations(again_seconds=3600)
-    with (
-        httpx.Client(timeout=120) as client,
-        closing(Journal(f"sqlite:///{tmp_path / 'journal.sqlite'}")) as journal,
-    ):
-        server = Server(prefect_server, client)
-        flow = server.ask("POST", "/flows/", {"name": pool})["id"]
-        body = {"name": "now", "flow_id": flow, "work_pool_name": pool, "tags": [OWNER_TAG]}
-        deployment = server.ask("POST", "/deployments/", body)["id"]
-        ids = {}
+    flow = server.ask("POST", "/flows/", {"name": pool})["id"]
+    body = {"name": "now", "flow_id": flow, "work_pool_name": pool, "tags": [OWNER_TAG]}
+    deployment = server.ask("POST", "/deployments/", body)["id"]
+    ids = {}
+    with closing(Journal(f"sqlite:///{tmp_path / 'journal.sqlite'}")) as journal:
         for name, (kind, lease, _) in RUNS.items():
             made = server.ask("POST", f"/deployments/{deployment}/create_flow_run", {})
             ids[name] = str(made["id"])
@@ -78,8 +73,8 @@ async def test_only_what_is_dead_is_started_again(prefect_server: str, tmp_path:
         started = await restart_lost_runs(journal.engine, pool=pool, now=later)
         assert {str(one) for one in started} == {ids["crashed"], ids["lost"]}
         assert await restart_lost_runs(journal.engine, pool=pool, now=later) == []
-        found = {name: server.state(one)["name"] for name, one in ids.items()}
-        left = {name: [one["state_type"] for one in server.task_runs(ids[name])] for name in ENDED}
+    found = {name: server.state(one)["name"] for name, one in ids.items()}
+    left = {name: [one["state_type"] for one in server.task_runs(ids[name])] for name in ENDED}
     closed = {"CRASHED", "CANCELLED"}  # the server closes those of a cancelled run itself
     assert all(len(states) == 1 and set(states) <= closed for states in left.values()), left
     assert found == {name: became for name, (_, _, became) in RUNS.items()}

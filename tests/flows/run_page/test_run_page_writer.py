@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
+import threading
 import uuid
 from typing import Any
 
@@ -20,35 +20,18 @@ from support.prefect_workers import Server, eventually
 
 pytestmark = pytest.mark.prefect
 
-
-def artifacts(server: Server, flow_run: str) -> dict[str, list[dict[str, Any]]]:
-    """The artifacts of a flow run by key."""
-    body = {"flow_runs": {"id": {"any_": [flow_run]}}, "sort": "CREATED_DESC"}
-    found: dict[str, list[dict[str, Any]]] = {}
-    for one in server.ask("POST", "/artifacts/filter", body):
-        found.setdefault(one["key"], []).append(one)
-    return found
+LOGGER = logging.getLogger("tests.writer")
 
 
-async def test_what_cannot_be_drawn_or_sent_is_given_up_within_bounds(server: Server) -> None:
-    told: list[str] = []
-
-    class Heard(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            told.append(record.getMessage())
-
-    logger = logging.getLogger("tests.writer")
-    handler = Heard()
-    logger.addHandler(handler)
-    logger.propagate = False
-    released: list[bool] = []
-    started = asyncio.Event()
+async def test_what_cannot_be_drawn_or_sent_is_given_up_within_bounds(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    released, started = threading.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def stuck() -> Artifact:
         loop.call_soon_threadsafe(started.set)
-        while not released:
-            time.sleep(0.01)
+        released.wait()
         return Artifact("markdown", "too late", "")
 
     def broken() -> Artifact:
@@ -56,7 +39,7 @@ async def test_what_cannot_be_drawn_or_sent_is_given_up_within_bounds(server: Se
 
     @flow
     async def bare() -> str:
-        writer = ArtifactWriter(uuid.UUID(here.id), logger, again=False)
+        writer = ArtifactWriter(uuid.UUID(here.id), LOGGER, again=False)
         writer.put("broken", broken)
         writer.put("good", lambda: Artifact("markdown", "seen", ""))
         writer.put("none", lambda: None)
@@ -66,10 +49,10 @@ async def test_what_cannot_be_drawn_or_sent_is_given_up_within_bounds(server: Se
         return str(here.id)
 
     flow_run = await bare()
-    released.append(True)
-    logger.removeHandler(handler)
-    shown = artifacts(server, flow_run)
+    released.set()
+    shown = server.artifacts(flow_run)
     assert {key: one["data"] for key, (one,) in shown.items()} == {"good": "seen"}
+    told = [one.message for one in caplog.records if one.name == LOGGER.name]
     assert told == ["the page of this run is missing an artifact: no such picture"]
 
 
@@ -82,7 +65,7 @@ async def test_progress_is_written_at_a_bounded_rate_and_its_last_state_always(
 
     @flow
     async def bare() -> str:
-        writer = ArtifactWriter(uuid.UUID(here.id), logging.getLogger("tests.writer"), again=False)
+        writer = ArtifactWriter(uuid.UUID(here.id), LOGGER, again=False)
         for number in range(200):
 
             def draw(number: int = number) -> Artifact:
@@ -95,7 +78,7 @@ async def test_progress_is_written_at_a_bounded_rate_and_its_last_state_always(
         return str(here.id)
 
     flow_run = await bare()
-    (one,) = artifacts(server, flow_run)["progress"]
+    (one,) = server.artifacts(flow_run)["progress"]
     assert (one["data"], one["description"]) == (99.5, "199")
     assert len(drawn) <= 3
 
@@ -121,7 +104,7 @@ async def test_what_was_not_answered_in_time_is_written_again_and_once(
 
     @flow
     async def bare() -> str:
-        writer = ArtifactWriter(uuid.UUID(here.id), logging.getLogger("tests.writer"), again=False)
+        writer = ArtifactWriter(uuid.UUID(here.id), LOGGER, again=False)
         monkeypatch.setattr(ArtifactWriter, "_create", slow)
         writer.put("table", lambda: Artifact("markdown", "old", ""))
         await arrived.wait()
@@ -129,7 +112,7 @@ async def test_what_was_not_answered_in_time_is_written_again_and_once(
         await writer.settle()
         return str(here.id)
 
-    shown = artifacts(server, await bare())
+    shown = server.artifacts(await bare())
     assert [one["data"] for one in shown["table"]] == ["new"]
 
 
@@ -140,7 +123,7 @@ async def test_an_artifact_is_no_event_of_its_run_and_is_written_only_if_it_chan
 
     @flow
     async def bare() -> str:
-        writer = ArtifactWriter(uuid.UUID(here.id), logging.getLogger("tests"), again=False)
+        writer = ArtifactWriter(uuid.UUID(here.id), LOGGER, again=False)
         loop = asyncio.get_running_loop()
         for number, words in enumerate(("same", "same", "new")):
             written = asyncio.Event()
@@ -154,7 +137,7 @@ async def test_an_artifact_is_no_event_of_its_run_and_is_written_only_if_it_chan
             writer.put("table", draw)
             writer.put(f"after-{number}", drawn)  # one is drawn when that before it is written
             await written.wait()
-            seen.extend(await asyncio.to_thread(lambda: artifacts(server, str(here.id))["table"]))
+            seen.extend(await asyncio.to_thread(lambda: server.artifacts(str(here.id))["table"]))
         await writer.settle()
         return str(here.id)
 

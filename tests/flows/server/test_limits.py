@@ -7,11 +7,10 @@ import contextlib
 import logging
 import socket
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from prefect import get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
@@ -24,7 +23,8 @@ from rivya_flows.settings import read_settings
 from rivya_flows.store.journal import Journal
 from rivya_sandbox.service.admin import ledger
 from rivya_sandbox.service.startup import Sandbox
-from support.prefect_workers import Server, eventually
+from support.cli_calls import buy_from
+from support.prefect_workers import Server
 
 pytestmark = pytest.mark.prefect
 
@@ -44,23 +44,14 @@ def group() -> str:
     return f"brand-{uuid.uuid4().hex[:8]}"
 
 
-@pytest.fixture
-def server(
-    prefect_server: str,
-    sandbox: Sandbox,
-    group: str,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> Iterator[Server]:
-    monkeypatch.setenv("RIVYA_API_KEY", sandbox.api_key)
-    monkeypatch.setenv("RIVYA_BASE_URL", sandbox.base_url)
-    monkeypatch.setenv("RIVYA_POLL_SECONDS", "0.1")
+@pytest.fixture(autouse=True)
+def specs(sandbox: Sandbox, group: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Two specs of the group."""
+    buy_from(sandbox, monkeypatch)
     (tmp_path / "specs").mkdir()
     for name in ("one", "two"):
         text = GROUPED.format(name=name, group=group)
         (tmp_path / "specs" / f"{name}.yaml").write_text(text)
-    with httpx.Client(verify=False, timeout=120) as client:
-        yield Server(prefect_server, client)
 
 
 def limit(server: Server, name: str) -> dict[str, Any]:
@@ -86,23 +77,23 @@ async def until(caplog: pytest.LogCaptureFixture, words: str) -> None:
             await asyncio.sleep(0.05)
 
 
-@contextlib.contextmanager
-def journal() -> Iterator[Journal]:
-    with contextlib.closing(Journal(read_settings().store_url)) as opened:
-        yield opened
-
-
 def spans() -> list[tuple[float, float]]:
     """When the engine began and ended with each run."""
-    with journal() as opened:
-        found = []
-        for run in opened.runs():
-            at = {entry.event.kind: entry.at for entry in opened.entries(run.run_id)}
+    found = []
+    with contextlib.closing(Journal(read_settings().store_url)) as journal:
+        for run in journal.runs():
+            at = {entry.event.kind: entry.at for entry in journal.entries(run.run_id)}
             found.append((at["run.resumed"], at["run.ended"]))
-        return sorted(found)
+    return sorted(found)
 
 
-async def test_runs_of_a_group_execute_one_after_the_other(server: Server, group: str) -> None:
+async def test_runs_of_a_group_execute_one_after_the_other_by_the_limit_of_the_spec(
+    server: Server, group: str
+) -> None:
+    async with get_client() as client:
+        await client.create_global_concurrency_limit(
+            GlobalConcurrencyLimitCreate(name=GROUP_PREFIX + group, limit=5)
+        )
     states = await asyncio.gather(
         campaigns.one(return_state=True), campaigns.two(return_state=True)
     )
@@ -136,33 +127,6 @@ async def test_a_run_waits_before_it_buys_and_says_so(
     assert limit(server, name)["active_slots"] == 0
 
 
-async def test_a_run_that_is_cancelled_while_it_waits_can_be_resumed(
-    server: Server, group: str, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("INFO", "prefect.flow_runs")
-    async with held(GROUP_PREFIX + group):
-        running = asyncio.create_task(campaigns.one(return_state=True))
-        await until(caplog, "waiting for a slot")
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-    with journal() as opened:
-        (run,) = opened.runs()
-        kinds = [entry.event.kind for entry in opened.entries(run.run_id)]
-    assert kinds == ["run.frozen", "run.ended"]
-    assert ledger(sandbox.data)["generations"] == []
-    told = {
-        "event": {"name": ["rivya-flows.run.cancelled"]},
-        "resource": {"labels": {"rivya-flows.run-id": [run.run_id]}},
-    }
-    found = await asyncio.to_thread(
-        eventually,
-        lambda: server.ask("POST", "/events/filter", {"filter": told})["events"],
-        "the event of the cancel",
-    )
-    assert found[0]["payload"]["sentence"] == "nothing was made; 0 credits"
-    assert limit(server, GROUP_PREFIX + group)["active_slots"] == 0
-
-
 async def test_a_missing_limit_is_logged_and_ignored(
     server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -171,17 +135,6 @@ async def test_a_missing_limit_is_logged_and_ignored(
     assert state.is_completed(), state
     assert "this server has no limit 'nobody-made-this'" in caplog.text
     assert "prefect gcl create nobody-made-this --limit 3" in caplog.text
-
-
-async def test_the_limit_of_a_group_follows_the_spec(
-    server: Server, group: str, tmp_path: Path
-) -> None:
-    async with get_client() as client:
-        await client.create_global_concurrency_limit(
-            GlobalConcurrencyLimitCreate(name=GROUP_PREFIX + group, limit=5)
-        )
-    assert (await campaigns.one(return_state=True)).is_completed()
-    assert limit(server, GROUP_PREFIX + group)["limit"] == 1
 
 
 async def test_no_run_starts_if_the_server_does_not_answer(server: Server) -> None:

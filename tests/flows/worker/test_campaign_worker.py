@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,20 +28,19 @@ from rivya_flows.preparation.deploy_blocks import ENTRYPOINT_MODULE
 from rivya_flows.processes.hosts import HostDiedError, Order, Report
 from rivya_flows.processes.ports import choose_port
 from support.prefect_workers import (
-    OPEN,
     PATIENCE,
+    STUDIO,
     Place,
     Server,
     deploy_specs,
     eventually,
-    opened,
     worker,
 )
 from support.slow_server import gate_before
 
 pytestmark = pytest.mark.prefect
 
-POOL, MORTAL = "warm", "mortal"
+MORTAL = "mortal"
 FILM = """\
 version: 1
 name: film
@@ -55,38 +54,27 @@ steps:
     uses: generate
     with: {model: veo3-1-lite, prompt: Slow push-in, references: ["${{ steps.still.asset }}"]}
 deploy:
-  - {name: warm, work_pool: warm}
+  - {name: studio, work_pool: studio}
   - {name: mortal, work_pool: mortal}
 """
-PICTURE = """\
-version: 1
-name: picture
-steps:
-  still:
-    uses: generate
-    with: {model: z-image, prompt: A lamp}
-deploy:
-  - {name: warm, work_pool: warm}
-  - {name: mortal, work_pool: mortal}
-"""
+PICTURE = (
+    FILM.partition("  film:")[0].replace("name: film", "name: picture")
+    + FILM[FILM.index("deploy:") :]
+)
+WRONG = PICTURE.replace("name: picture", "name: wrong")
 TASK_RUNS = {"models", "still buy", "still collect", "film upload", "film buy", "film collect"}
-SECRET = "not-for-any-log-4711"
 
 
 @pytest.fixture(scope="module")
-def place(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A sandbox and the deployed specs."""
-    folder = tmp_path_factory.mktemp("warm")
-    with opened(folder, server, time_scale=0.1, OWN_TOKEN=SECRET) as made:
-        deploy_specs(made, server, [FILM, PICTURE])
-        yield made
+def place(server: Server, studio: Place) -> Place:
+    """The studio with the specs, one of which was spoiled afterwards.
 
-
-@pytest.fixture(scope="module")
-def working(place: Place) -> Iterator[Place]:
-    """The same with a worker that outlives the tests; those that end one have a pool of their own."""
-    with worker(place, POOL):
-        yield place
+    Tests that end a worker have one of their own, of the pool `mortal`.
+    """
+    deploy_specs(studio, server, [FILM, PICTURE, WRONG])
+    spoiled = WRONG.replace("z-image", "veo9")
+    (studio.folder.parent / "specs" / "wrong.yaml").write_text(spoiled)
+    return studio
 
 
 def host_of(server: Server, run: str) -> int:
@@ -96,23 +84,11 @@ def host_of(server: Server, run: str) -> int:
     )
 
 
-def filming(server: Server, place: Place, pool: str = POOL) -> str:
+def filming(server: Server, place: Place, pool: str = STUDIO) -> str:
     """A run that has bought its film."""
     run = server.start(f"film/{pool}")
-    bought_film(place, run)
+    eventually(lambda: place.has_bought(run, "film"), "the film's purchase")
     return run
-
-
-def bought_film(place: Place, run: str) -> None:
-    def bought() -> bool:
-        events = [entry.event for entry in place.entries(run)]
-        return any(one.kind == "purchase.accepted" and one.step == "film" for one in events)
-
-    eventually(bought, "the film's purchase")
-
-
-def left_open(server: Server, run: str) -> list[str]:
-    return [one["name"] for one in server.task_runs(run) if one["state_type"] in OPEN]
 
 
 def again(server: Server, run: str) -> dict[str, Any]:
@@ -122,64 +98,86 @@ def again(server: Server, run: str) -> dict[str, Any]:
     return server.end(run, "COMPLETED")
 
 
+def job_variables(server: Server, deployment: str, **variables: str) -> str:
+    """A new flow run with these job variables."""
+    found = server.ask("GET", f"/deployments/name/{deployment}")
+    body = {"job_variables": variables, "state": {"type": "SCHEDULED"}}
+    return str(server.ask("POST", f"/deployments/{found['id']}/create_flow_run", body)["id"])
+
+
 def test_runs_share_a_process_and_each_keeps_its_own_log_tasks_and_end(
-    server: Server, working: Place
+    server: Server, place: Place
 ) -> None:
-    runs = [server.start("film/warm", {"product": name}) for name in ("Lamp", "Cup", "Chair")]
+    products = ("Lamp", "Cup", "Chair")
+    runs = [server.start("film/studio", {"product": name}) for name in products]
     for run in runs:
         server.end(run, "COMPLETED")
     assert len({host_of(server, run) for run in runs}) == 1
-    for run, name in zip(runs, ("Lamp", "Cup", "Chair"), strict=True):
+    for run, name in zip(runs, products, strict=True):
         assert server.ask("GET", f"/flow_runs/{run}")["name"] == f"film: {name}"
-        assert {one["name"] for one in server.task_runs(run)} == TASK_RUNS
-        assert left_open(server, run) == []
+        task_runs = server.task_runs(run)
+        assert {(one["name"], one["state_type"]) for one in task_runs} == {
+            (one, "COMPLETED") for one in TASK_RUNS
+        }
         log = server.logged(run, f"run-{run}: started")
         assert 0 <= log.find("film, ") < log.index(": bought, ")  # the price, before a purchase
         assert not [other for other in runs if other != run and other in log]
-        assert SECRET not in log
-        assert working.api_key not in log
-        assert sorted(working.bought(run).values()) == [1, 1]
+        assert place.environment["OWN_TOKEN"] not in log
+        assert place.api_key not in log
+        assert sorted(place.bought(run).values()) == [1, 1]
 
 
-def test_one_run_is_cancelled_and_its_neighbour_goes_on(server: Server, working: Place) -> None:
-    with working.films_held():
-        run = filming(server, working)
-        beside = server.start("picture/warm")
+def test_one_run_is_cancelled_and_its_neighbour_goes_on(server: Server, place: Place) -> None:
+    with place.films_held():
+        run = filming(server, place)
+        beside = server.start("picture/studio")
         server.cancel(run)
         server.end(run, "CANCELLED")
         server.end(beside, "COMPLETED")
     assert host_of(server, run) == host_of(server, beside)
-    assert working.ends(run) == ["cancelled"]
-    assert left_open(server, run) == []
-    log = server.log(run)
-    assert "still running: film (10 credits" in eventually(
-        lambda: log if "still running" in (log := server.log(run)) else "", "the last word"
-    )
+    assert place.ends(run) == ["cancelled"]
+    assert server.left_open(run) == []
+    log = server.logged(run, "still running: film (10 credits")
     assert "Traceback" not in log
     assert "Crash" not in log
 
-    assert again(server, run)["type"] == "COMPLETED"
-    assert sorted(working.bought(run).values()) == [1, 1]
+    again(server, run)
+    assert place.ends(run) == ["cancelled", "completed"]
+    assert sorted(place.bought(run).values()) == [1, 1]
 
 
-def test_runs_whose_process_is_killed_crash_and_go_on_together(
-    server: Server, working: Place
+def test_runs_whose_process_is_killed_crash_and_go_on_together_from_their_journals(
+    server: Server, place: Place
 ) -> None:
-    with working.films_held():
-        runs = [filming(server, working), server.start("film/warm")]
-        bought_film(working, runs[1])
+    with place.films_held():
+        runs = [filming(server, place), filming(server, place)]
         shared = {host_of(server, run) for run in runs}
         assert len(shared) == 1
+        # Prefect gives a task run its name when it begins to run, and tells it a moment later.
+        eventually(lambda: "film collect" in server.left_open(runs[0]), "the film's wait")
         os.kill(shared.pop(), signal.SIGKILL)
         for run in runs:
             assert "was ended by SIGKILL" in server.end(run, "CRASHED")["message"]
             assert "was ended by SIGKILL" in server.logged(run, "crashed: ")
+    before = {one["id"]: one["state"] for one in server.task_runs(runs[0])}
     for run in runs:
-        again(server, run)
-        assert left_open(server, run) == []
-        assert sorted(working.bought(run).values()) == [1, 1]
+        assert again(server, run)["message"] == "still, film; 11 credits"
+        assert server.left_open(run) == []
+        assert place.ends(run) == ["completed"]
+        assert sorted(place.bought(run).values()) == [1, 1]
     # All but one of them are innocent.
     assert len({host_of(server, run) for run in runs}) == 1
+    # What had ended stays as it was, and what goes on follows what was there before.
+    task_runs = {one["id"]: one for one in server.task_runs(runs[0])}
+    changed = {
+        task_runs[one]["name"] for one, state in before.items() if task_runs[one]["state"] != state
+    }
+    assert changed == {"film collect"}
+    collected = [one["state_type"] for one in task_runs.values() if one["name"] == "film collect"]
+    assert sorted(collected) == ["COMPLETED", "CRASHED"]
+    assert server.graph(runs[0])["after"]["film collect"] == {"film collect", "models"}
+    log = server.logged(runs[0], f"run-{runs[0]}: resumed; 11 credits spent or held so far")
+    assert "Traceback" not in log
 
 
 async def test_a_run_whose_process_died_twice_gets_one_of_its_own(
@@ -210,52 +208,43 @@ async def test_a_run_whose_process_died_twice_gets_one_of_its_own(
     assert alone == [run.id]
 
 
-def test_a_run_that_blocks_its_process_is_ended_and_its_worker_goes_on(
-    server: Server, working: Place
-) -> None:
-    with working.films_held():
-        run = filming(server, working)
-        host = psutil.Process(host_of(server, run))
-        host.suspend()
-        state = server.end(run, "CRASHED")
-    assert "did not respond" in state["message"]
-    assert "did not respond" in server.logged(run, "crashed: ")
-    assert not host.is_running() or host.status() == psutil.STATUS_ZOMBIE
-    server.end(server.start("picture/warm"), "COMPLETED")
-    again(server, run)
-    assert sorted(working.bought(run).values()) == [1, 1]
-
-
-def test_a_worker_that_is_killed_takes_its_runs_along_and_the_next_one_continues_them(
+def test_a_worker_that_is_killed_stopped_or_drained_loses_no_run_and_the_next_one_continues_them(
     server: Server, place: Place
 ) -> None:
     with place.films_held(), worker(place, MORTAL) as killed:
-        run = filming(server, place, MORTAL)
-        host = psutil.Process(host_of(server, run))
+        first = filming(server, place, MORTAL)
+        host = psutil.Process(host_of(server, first))
         killed.kill()
         eventually(lambda: not host.is_running(), "the end of its host")
-    assert server.set_state(run, "CRASHED") == "ACCEPT"
-    with worker(place, MORTAL):
-        server.retry(run)
-        server.end(run, "COMPLETED")
-    assert left_open(server, run) == []
-    assert sorted(place.bought(run).values()) == [1, 1]
+    assert server.set_state(first, "CRASHED") == "ACCEPT"  # as an automation does
 
+    with place.films_held(), worker(place, MORTAL) as stopped:
+        server.retry(first)
+        server.end(first, "COMPLETED")
+        second = filming(server, place, MORTAL)
+        host = psutil.Process(host_of(server, second))
+        stopped.send_signal(signal.SIGTERM)
+        stopped.wait()
+        assert not host.is_running()
+    state = server.state(second)
+    assert (state["type"], state["name"]) == ("SCHEDULED", "AwaitingRetry")
+    assert "its worker was stopped" in state["message"]
 
-def test_a_worker_that_drains_lets_its_runs_end_and_takes_no_new_ones(
-    server: Server, place: Place
-) -> None:
     draining = {**place.environment, "RIVYA_FLOWS_WORKER_DRAIN_SECONDS": "3600"}
-    with worker(replace(place, environment=draining), MORTAL) as stopped:
+    with worker(replace(place, environment=draining), MORTAL) as drained:
         with place.films_held():
-            run = filming(server, place, MORTAL)
-            stopped.send_signal(signal.SIGTERM)
+            server.end(second, "COMPLETED")
+            third = filming(server, place, MORTAL)
+            drained.send_signal(signal.SIGTERM)
             late = server.start("picture/mortal")
-        assert stopped.wait() == 0
-    assert server.state(run)["type"] == "COMPLETED"
+        assert drained.wait() == 0
+    assert server.state(third)["type"] == "COMPLETED"
     assert server.state(late)["type"] == "SCHEDULED"
     with worker(place, MORTAL):
         server.end(late, "COMPLETED")
+    for run in (first, second, third):
+        assert server.left_open(run) == []
+        assert sorted(place.bought(run).values()) == [1, 1]
 
 
 async def test_a_draining_worker_stops_at_once_when_it_is_told_again(
@@ -289,39 +278,21 @@ async def test_a_draining_worker_stops_at_once_when_it_is_told_again(
     draining._draining.cancel()
 
 
-def test_a_worker_that_is_stopped_reschedules_its_runs(server: Server, place: Place) -> None:
-    with place.films_held(), worker(place, MORTAL) as stopped:
-        run = filming(server, place, MORTAL)
-        host = psutil.Process(host_of(server, run))
-        stopped.send_signal(signal.SIGTERM)
-        stopped.wait()
-        assert not host.is_running()
-    state = server.state(run)
-    assert (state["type"], state["name"]) == ("SCHEDULED", "AwaitingRetry")
-    assert "its worker was stopped" in state["message"]
-    with worker(place, MORTAL):
-        server.end(run, "COMPLETED")
-    assert left_open(server, run) == []
-    assert sorted(place.bought(run).values()) == [1, 1]
-
-
 def test_runs_that_need_another_environment_or_folder_or_command_do_not_share(
-    server: Server, working: Place, tmp_path: Path
+    server: Server, place: Place, tmp_path: Path
 ) -> None:
-    plain = server.start("picture/warm")
-    other = server.start("picture/warm", environment={"RIVYA_FLOWS_MODEL_PARALLEL": "3"})
-    deployment = server.ask("GET", "/deployments/name/picture/warm")
-    body = {"job_variables": {"working_dir": str(tmp_path)}, "state": {"type": "SCHEDULED"}}
-    elsewhere = str(
-        server.ask("POST", f"/deployments/{deployment['id']}/create_flow_run", body)["id"]
+    runs = (
+        server.start("picture/studio"),
+        server.start("picture/studio", environment={"RIVYA_FLOWS_MODEL_PARALLEL": "3"}),
+        job_variables(server, "picture/studio", working_dir=str(tmp_path)),
     )
-    for run in (plain, other, elsewhere):
+    for run in runs:
         server.end(run, "COMPLETED")
-    assert len({host_of(server, run) for run in (plain, other, elsewhere)}) == 3
+    assert len({host_of(server, run) for run in runs}) == 3
 
 
-def test_a_worker_serves_how_many_runs_it_takes_and_which_hosts_it_lost(
-    server: Server, place: Place
+def test_a_worker_serves_its_runs_and_lost_hosts_at_a_port_that_its_runs_do_not_open(
+    server: Server, place: Place, tmp_path: Path
 ) -> None:
     port = choose_port(0, None)
     metrics = {"PREFECT_CLIENT_METRICS_ENABLED": "true", "PREFECT_CLIENT_METRICS_PORT": str(port)}
@@ -345,41 +316,21 @@ def test_a_worker_serves_how_many_runs_it_takes_and_which_hosts_it_lost(
             server.end(run, "CRASHED")
             assert scraped()["hosts_lost_total"] == 1
         again(server, run)
+        command = f"{sys.executable} -m prefect.engine"
+        for other in (
+            server.start("picture/mortal", environment=metrics),
+            job_variables(server, "picture/mortal", working_dir=str(tmp_path)),
+            job_variables(server, "picture/mortal", command=command),
+        ):
+            server.end(other, "COMPLETED")
     assert sorted(place.bought(run).values()) == [1, 1]
 
 
-def test_a_run_whose_process_fails_says_why(server: Server, working: Place) -> None:
-    run = server.start("picture/warm", environment={"RIVYA_FLOWS_MODEL_PARALLEL": "many"})
+def test_a_run_whose_process_fails_says_why(server: Server, place: Place) -> None:
+    run = server.start("picture/studio", environment={"RIVYA_FLOWS_MODEL_PARALLEL": "many"})
     state = server.end(run, "CRASHED")
     assert "RIVYA_FLOWS_MODEL_PARALLEL takes a whole number" in state["message"]
-    assert "Traceback" in server.logged(run, "crashed: ")
-    [said] = [
-        one
-        for one in server.ask("POST", "/logs/filter", {"logs": {"flow_run_id": {"any_": [run]}}})
-        if one["message"].startswith("crashed: ")
-    ]
-    assert said["level"] == logging.ERROR
-
-
-def test_runs_do_not_open_the_port_of_their_workers_metrics(
-    server: Server, place: Place, tmp_path: Path
-) -> None:
-    port = str(choose_port(0, None))
-    metrics = {"PREFECT_CLIENT_METRICS_ENABLED": "true", "PREFECT_CLIENT_METRICS_PORT": port}
-    deployment = server.ask("GET", "/deployments/name/picture/mortal")
-    with worker(replace(place, environment={**place.environment, **metrics}), MORTAL):
-        shares = server.start("picture/mortal", environment=metrics)
-        alone = [{"working_dir": str(tmp_path)}, {"command": f"{sys.executable} -m prefect.engine"}]
-        runs = [shares] + [
-            server.ask(
-                "POST",
-                f"/deployments/{deployment['id']}/create_flow_run",
-                {"job_variables": variables, "state": {"type": "SCHEDULED"}},
-            )["id"]
-            for variables in alone
-        ]
-        for run in runs:
-            server.end(run, "COMPLETED")
+    assert f"{logging.ERROR} crashed: " in server.logged(run, "Traceback")
 
 
 def test_a_run_that_begins_while_the_server_is_silent_holds_up_no_neighbour(
@@ -438,9 +389,27 @@ async def test_a_worker_goes_on_when_the_server_refuses_to_begin_or_to_label_a_r
     assert at_work._limiter.available_tokens == 1
 
 
-def test_a_run_that_cannot_begin_fails_with_one_sentence(server: Server, working: Place) -> None:
+def test_a_run_that_cannot_begin_fails_with_one_sentence_and_buys_nothing(
+    server: Server, place: Place
+) -> None:
     away = {"RIVYA_BASE_URL": "http://127.0.0.1:9", "RIVYA_FLOWS_OUTAGE_RETRIES": "0"}
-    run = server.start("picture/warm", environment=away)
-    assert "no connection" in server.end(run, "FAILED")["message"]
-    assert "Traceback" not in server.log(run)
-    assert working.entries(run) == []
+    expected = {
+        server.start("picture/studio", environment=away): "GET /api/v1/models: no connection",
+        server.start("wrong/studio"): "wrong.yaml:8:19: no model 'veo9'",
+    }
+    for run, sentence in expected.items():
+        assert sentence in server.end(run, "FAILED")["message"]
+        assert place.entries(run) == []
+        log = server.log(run)
+        assert "Traceback" not in log
+        assert len(log.splitlines()) < 12
+
+
+def test_a_worker_that_was_told_so_takes_the_sandbox_and_says_it(
+    server: Server, place: Place
+) -> None:
+    told_so = {"RIVYA_API_KEY": "", "RIVYA_BASE_URL": "", "RIVYA_FLOWS_SANDBOX": "true"}
+    run = server.start("picture/studio", environment=told_so)
+    assert server.end(run, "COMPLETED")["message"].endswith("; 1 credit (sandbox)")
+    assert place.receipt(run)["sandbox"] is True
+    assert place.bought(run) == {}  # at the service of the key

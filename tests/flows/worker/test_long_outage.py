@@ -119,7 +119,7 @@ async def test_after_a_long_outage_of_the_server_a_cancel_and_a_pause_reach_thei
             with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):  # they give up at once
                 await stack.enter_async_context(shared)
                 asking = Counting(await stack.enter_async_context(get_client()))
-            worker._cancellations.start(asking)
+                worker._cancellations.start(asking)
             stack.push_async_callback(worker._cancellations.stop)
             worker._cancellations.flow_runs.add(cancelled)
             executing = asyncio.create_task(shared.execute(paused, lambda: working))
