@@ -89,8 +89,10 @@ def _row(option: click.Parameter) -> tuple[str, ...]:
     text, _, default = in_one_line(option.help or "").removesuffix("]").partition(" [default: ")
     # Options in a sentence look like options.
     text = re.sub(r"(?<![`\w-])(--?[a-z][\w-]*)(?![\w`])", r"`\1`", text)
-    if default := default or _default(option):
-        text += f" Default: {default}." if default != "required" else " Required."
+    if option.required:
+        text += " Required."
+    elif default := _default(option) or (default if " " in default else default and f"`{default}`"):
+        text += f" Default: {default}."
     return (" ".join(filter(None, (names, _takes(option)))), text)
 
 
@@ -114,8 +116,6 @@ def _range(kind: click.IntRange | click.FloatRange) -> str:
 
 
 def _default(option: click.Option) -> str:
-    if option.required:
-        return "required"
     if option.is_flag or not option.show_default:
         return ""
     if isinstance(option.show_default, str):

@@ -161,8 +161,8 @@ async def arun(
         yes: Buy from a real wallet although neither a budget nor a pool caps it.
         answers: What to choose for each question, by the name of its step: a key, a list of keys, or
             `none_of_these`. Each is given once; a question without an answer suspends the run.
-        by: Who answers: at most 100 characters. None names nobody.
-        notify: Is told lines for a person, such as which service is used. None tells nobody.
+        by: Name recorded with the answers, at most 100 characters. None: no name.
+        notify: Called with each line for a person, such as which service is used. None: not called.
 
     Returns:
         The receipt of a run that has begun, however it ended: look at `Receipt.status`.
@@ -216,8 +216,8 @@ async def afork(
         out: The run gets a folder in this one.
         yes: Buy from a real wallet although neither a budget nor a pool caps it.
         answers: What to choose for questions that are asked, as for `arun`.
-        by: Who answers: at most 100 characters. None names nobody.
-        notify: Is told lines for a person. None tells nobody.
+        by: Name recorded with the answers, at most 100 characters. None: no name.
+        notify: Called with each line for a person. None: not called.
 
     Returns:
         The receipt of the new run, however it ended: look at `Receipt.status`.
@@ -254,14 +254,14 @@ async def aresume(
         run_id: Its id, or the path of its folder.
         answers: What to choose for each open question, by the name of its step: a key, a list of
             keys, or `none_of_these`.
-        by: Who answers: at most 100 characters. None names nobody.
+        by: Name recorded with the answers, at most 100 characters. None: no name.
         budget: A new cap in credits for the whole run, what is spent already included. None keeps
             the old one.
         regenerate: Steps, or ``step[key]``, whose failed jobs are bought again; ``*`` is all. The name of
             an uncertain item itself gives its purchase up: it still counts, and may be paid twice.
         resubmit: ``step[key]`` of uncertain purchases to send again; they may be paid twice.
         yes: As for `run`.
-        notify: Is told lines for a person. None tells nobody.
+        notify: Called with each line for a person. None: not called.
 
     Returns:
         The receipt of the whole run, however it ended: look at `Receipt.status`.

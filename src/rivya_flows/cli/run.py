@@ -48,7 +48,7 @@ def run(
     yes: bool = options.YES,
     open_sheet: bool = options.OPEN,
     sandbox: bool = options.SANDBOX,
-    as_json: bool = options.JSON_AT_END,
+    as_json: bool = options.JSON,
 ) -> int:
     """Run a spec here and now.
 
@@ -118,7 +118,7 @@ def resume(
     only_plan: bool = options.PLAN,
     yes: bool = options.YES,
     open_sheet: bool = options.OPEN,
-    as_json: bool = options.JSON_AT_END,
+    as_json: bool = options.JSON,
 ) -> int:
     """Resume a run that failed, was cancelled, killed or suspended.
 
@@ -175,7 +175,7 @@ def fork(
     yes: bool = options.YES,
     open_sheet: bool = options.OPEN,
     sandbox: bool = options.SANDBOX,
-    as_json: bool = options.JSON_AT_END,
+    as_json: bool = options.JSON,
 ) -> int:
     """Run a run again with changes, and buy only what they change.
 
@@ -281,7 +281,7 @@ def batch(
     only_plan: bool = options.PLAN,
     yes: bool = options.YES,
     sandbox: bool = options.SANDBOX,
-    as_json: bool = options.JSON_AT_END,
+    as_json: bool = options.JSON,
     open_sheet: bool = options.OPEN,
 ) -> int:
     """Run a spec once for each row of a table.

@@ -46,7 +46,7 @@ def up(
         "Port of the receiver; 0: any free one; default: the last one, else 8710, else any free one.",
         type=click.IntRange(0, 65535),
     ),
-    sandbox: bool = option("Buy from the local sandbox even if a key is set."),
+    sandbox: bool = options.SANDBOX,
     yes: bool = options.YES,
     foreground: bool = option("Run in the foreground; stop everything on exit."),
     opens: bool = option("Open Prefect's pages when all is ready.", "--open"),
@@ -107,7 +107,7 @@ def up(
 @command()
 def down(
     force: bool = option("Stop it even while a run of the command line uses it."),
-    as_json: bool = options.JSON_AT_END,
+    as_json: bool = options.JSON,
 ) -> None:
     """Stop what `up` left running, or the Prefect server that waits for the next run.
 

@@ -33,7 +33,6 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.webhook_receiver import Ready
 
 _EMPTY: tuple[JsonValue, ...] = (None, "", [])
-_SANDBOX = option("Use the local sandbox.")
 _ENDPOINT = argument(metavar="ID")
 _EVENTS = option(
     "What to send, such as generation.succeeded; may be given more than once.",
@@ -194,7 +193,7 @@ def _command(name: str | None = None) -> Callable[[Callable[..., Awaitable[None]
 
             asked(work, sandbox=sandbox)
 
-        shared = [_SANDBOX("sandbox", "bool"), options.JSON("as_json", "bool")]
+        shared = [options.SANDBOX("sandbox", "bool"), options.JSON("as_json", "bool")]
         made: click.Command = endpoints.command(name or function.__name__, params=shared)(run)
         return made
 

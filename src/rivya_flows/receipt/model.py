@@ -111,9 +111,9 @@ class Credits(Part):
     """The money of a run."""
 
     before: int | None
-    """The wallet ahead of the first purchase; null where it was not told."""
+    """The wallet ahead of the first purchase; null where the service did not say."""
     after: int | None
-    """The wallet behind the last settlement; null where it was not told."""
+    """The wallet behind the last settlement; null where the service did not say."""
     spent: Count
     """Sum of `held` over the ledger."""
     saved: Count
@@ -370,7 +370,7 @@ class Step(Part):
     saved: Count
     """Sum over its items."""
     balance_before: int | None
-    """The wallet ahead of its first action; null where it was not told."""
+    """The wallet ahead of its first action; null where the service did not say."""
     balance_after: int | None
     """The wallet behind its last settlement."""
     items: tuple[Item, ...]
