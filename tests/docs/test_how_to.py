@@ -14,8 +14,7 @@ import yaml
 
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.spec.load import check
-from rivya_sandbox.service.serve import running
-from support.pages import Block, blocks_of, not_run, reading, server_of_the_tests
+from support.pages import Block, blocks_of, not_run, reading, sandbox_at_home, server_of_the_tests
 
 ROOT = Path(__file__).parents[2]
 HOW_TO = ROOT / "docs" / "how-to"
@@ -84,10 +83,7 @@ def test_a_reader_can_follow_a_guide(name: str, tmp_path: Path) -> None:
     with ExitStack() as stage:
         if name not in STARTS_ALL:
             reader_has = server_of_the_tests()
-            # Of plain media and without waiting; commands find it, as it serves the reader's folder.
-            data = tmp_path / "home" / ".local" / "share" / "rivya-flows"
-            data.mkdir(parents=True, mode=0o700)
-            stage.enter_context(running(data / "sandbox"))
+            stage.enter_context(sandbox_at_home(tmp_path))
         if name == "own-step":
             reader_has["PYTHONPATH"] = str(built(blocks, tmp_path / "site"))
         reader = stage.enter_context(reading(tmp_path, **reader_has))

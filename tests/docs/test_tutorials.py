@@ -23,13 +23,13 @@ pytestmark = pytest.mark.prefect
 
 
 def test_the_first_clip(tmp_path: Path) -> None:
-    pages.run_page(DOCS / "tutorial" / "first-clip.md", tmp_path)
+    with pages.sandbox_at_home(tmp_path):  # scripts/package makes this clip of real media
+        pages.run_page(DOCS / "tutorial" / "first-clip.md", tmp_path)
 
 
 def test_the_first_credit_and_a_key_that_is_taken_back(tmp_path: Path, sandbox: Sandbox) -> None:
     # A sandbox that is treated as the real service.
     live = {"RIVYA_BASE_URL": sandbox.base_url, "RIVYA_FLOWS_LIVE": "true"}
-    live |= pages.server_of_the_tests()
     *blocks, doctor, problem = pages.blocks_of(DOCS / "tutorial" / "first-credit.md")
     with pages.reading(tmp_path / "reader", RIVYA_POLL_SECONDS="0.1", **live) as reader:
         for block in blocks:

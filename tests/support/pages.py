@@ -29,6 +29,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rivya_sandbox.service.serve import running
+
 BLOCK_SECONDS = 480.0
 """How long a block may take."""
 
@@ -246,6 +248,15 @@ def reading(folder: Path, **environment: str) -> Iterator[Reader]:
                 check=False,
                 timeout=BLOCK_SECONDS,
             )
+
+
+@contextmanager
+def sandbox_at_home(folder: Path) -> Iterator[None]:
+    """A sandbox that the reader's commands find: of plain media and without waiting."""
+    data = folder / "home" / ".local" / "share" / "rivya-flows"
+    data.mkdir(parents=True, mode=0o700)
+    with running(data / "sandbox"):
+        yield
 
 
 def server_of_the_tests() -> dict[str, str]:
