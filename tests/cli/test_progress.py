@@ -138,6 +138,16 @@ def test_a_resumed_run_says_what_is_done(styles: int, done: str) -> None:
     assert line.words == f"done before: script, {done}"
 
 
+def test_a_run_that_one_listener_sees_twice_says_again_what_is_done() -> None:
+    run = rehearsed(FIRST, budget=4).execute(budget=20)
+    lines = list(told(run.journal))
+    told_of_it = [line for line in lines if "script" in line]
+    assert told_of_it == [
+        "script done (1 credit)",
+        "done before: script, stills[studio], stills[neon], hero",
+    ]
+
+
 def test_rows_show_the_status_of_each_step() -> None:
     shown = {row.step: row for row in rows(rehearsed().state)}
     assert (shown["stills"].status, shown["stills"].words) == ("completed", "2 of 2")

@@ -114,7 +114,8 @@ def test_stopping_at_any_group_of_a_fan_out_keeps_the_budget_and_buys_nothing_tw
         smooth = Bomb(gather=0.02)
         await studio.start(text, "run-smooth")
         await studio.execute("run-smooth", bomb=smooth)
-        for number in sample(range(1, smooth.writes), 8, 1 if backend == "sqlite" else 3):
+        share = 1 if backend == "sqlite" else 3
+        for number in sample(range(1, smooth.writes), 8, share, between=side < 0):
             run_id, bomb = f"run-{number}", Bomb(write=side * number, gather=0.02)
             receipt = await stopped_and_resumed(studio, run_id, bomb, text)
             largest.append(bomb.largest)

@@ -93,9 +93,9 @@ def test_a_job_that_a_filter_refused_has_a_code_of_its_own(studio: Studio) -> No
 ONE = SPEC.replace("[studio, neon]", "[neon]")
 
 
-def bombs_of(smooth: Bomb, share: int, posts: list[int]) -> list[Bomb]:
+def bombs_of(smooth: Bomb, share: int, thorough: int, posts: list[int]) -> list[Bomb]:
     """A bomb at each write, ahead of it and behind it, and at these paid requests."""
-    writes = sample(range(1, smooth.writes), share, thorough=3)
+    writes = sample(range(1, smooth.writes + 1), share, thorough)
     at_writes = [Bomb(write=side * number) for number in writes for side in (1, -1)]
     return at_writes + [Bomb(post=number) for number in posts]
 
@@ -105,19 +105,19 @@ def test_stopping_anywhere_buys_each_alternative_once(studio: Studio) -> None:
 
     async def all_places() -> None:
         smooth = Bomb()
-        await studio.start(ONE, "run-smooth")
+        await studio.start(SPEC, "run-smooth")
         await studio.execute("run-smooth", bomb=smooth)
         expected, runs = [rows(studio.receipt("run-smooth"))], ["run-smooth"]
         posts = [side * number for number in range(1, smooth.posts + 1) for side in (1, -1)]
-        for bomb in bombs_of(smooth, 6, posts):
+        for bomb in bombs_of(smooth, 6, 3, posts):
             runs.append(f"run-{len(runs)}")
-            await studio.start(ONE, runs[-1])
+            await studio.start(SPEC, runs[-1])
             assert await studio.ends(runs[-1], bomb=bomb) is None, "the bomb did not explode"
             assert await studio.ends(runs[-1]) == "completed", bomb
             assert [rows(studio.receipt(runs[-1]))] == expected, bomb
         names = Counter(job["client_request_id"] for job in studio.jobs())
         assert set(names.values()) == {1}
-        assert studio.audit(*runs) == 6 * len(runs)
+        assert studio.audit(*runs) == 2 * 6 * len(runs)
 
     asyncio.run(all_places())
 
@@ -130,7 +130,7 @@ def test_stopping_around_a_refusal_buys_one_picture_for_each_item(studio: Studio
         smooth, runs, given_up = Bomb(), ["run-smooth"], 0
         await studio.start(ONE, "run-smooth")
         await studio.execute("run-smooth", bomb=smooth)
-        for bomb in bombs_of(smooth, 4, [1, 2, -smooth.posts]):
+        for bomb in bombs_of(smooth, 4, 1, [1, 2, -smooth.posts]):
             runs.append(f"run-{len(runs)}")
             await studio.start(ONE, runs[-1])
             assert await studio.ends(runs[-1], bomb=bomb) is None, "the bomb did not explode"

@@ -23,12 +23,6 @@ def reported(studio: Studio, folder: Path) -> RunReport:
         return write_report(home.journal.entries("run-1"), folder, home.assets)
 
 
-def results(studio: Studio, count: int) -> list[Path]:
-    """The newest results that the service serves."""
-    served = (studio.data / "results").iterdir()
-    return sorted(served, key=lambda one: one.stat().st_mtime_ns)[-count:]
-
-
 def test_what_was_paid_for_and_cannot_be_decoded_is_kept_and_the_rest_goes_on(
     studio: Studio, tmp_path: Path
 ) -> None:
@@ -36,7 +30,7 @@ def test_what_was_paid_for_and_cannot_be_decoded_is_kept_and_the_rest_goes_on(
     studio.order(LOST)
     assert codes(studio.started(stills(2))) == ["download"] * 2
     studio.order()
-    results(studio, 2)[0].write_bytes(evil)
+    studio.results()[0].write_bytes(evil)
     receipt = studio.executed()
     assert sorted(map(str, codes(receipt))) == ["None", "download"]
     [failed] = [item for item in receipt["steps"][0]["items"] if item["code"]]
@@ -63,7 +57,7 @@ def test_what_came_home_is_decoded_by_a_resume_that_can_though_the_service_has_l
         receipt = studio.started(stills(2))
     assert codes(receipt) == ["download"] * 2
     assert "the bound is MAX_PROBE_SECONDS" in receipt["steps"][0]["items"][0]["reason"]
-    for file in results(studio, 2):
+    for file in studio.results():
         file.unlink()
     receipt = studio.executed()
     assert receipt["status"] == "completed"

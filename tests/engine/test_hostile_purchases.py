@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, cycle, product, repeat
+from itertools import chain, product, repeat
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,7 @@ def refused(*breaks: str, resubmits: bool = False) -> Turn:
 
 IN_DOUBT = refused("lost after", "not_found")
 UNSENT = Turn(then="unsent", code="connection")
+EITHER = (stills(1), LINE)
 ALTERNATIVE = stills(1, step="fallback: [{model: seedream-5-lite}]")
 LATER_REFUSALS = [
     *([refused(*before, code)] for code, before in product(REFUSALS, UNHEARD)),
@@ -71,12 +72,16 @@ LATER_REFUSALS = [
         [Turn(then=one), refused(code)]
         for one, code in product(("lost after", "403 after"), REFUSALS)
     ),
+]
+AFTER_A_CRASH_OR_DOUBT = [
     *([Turn(killed_at=-1), refused(code)] for code in OF_ACCOUNT),
     *([IN_DOUBT, refused(code, resubmits=True)] for code in OF_ACCOUNT),
     [IN_DOUBT, refused("conflict", "not_found", resubmits=True)],
 ]
 CASES = [
-    *sample(zip(cycle([stills(1), LINE]), LATER_REFUSALS, strict=False), 4),
+    *product(EITHER, AFTER_A_CRASH_OR_DOUBT),
+    # An odd share takes both in turns.
+    *sample(((text, turns) for turns, text in product(LATER_REFUSALS, EITHER)), 5),
     # Nothing else is bought instead.
     (ALTERNATIVE, [refused("lost after", "conflict", "validation_failed")]),
     (ALTERNATIVE, [refused("lost after", "lost after", "validation_failed")]),
@@ -138,7 +143,7 @@ async def test_what_may_have_been_bought_counts_and_is_bought_once_whatever_is_a
     assert studio.audit() == 1
 
 
-@pytest.mark.parametrize("text", [stills(1), LINE], ids=["generation", "chat"])
+@pytest.mark.parametrize("text", EITHER, ids=["generation", "chat"])
 async def test_what_never_left_this_machine_costs_nothing_anywhere_and_is_bought_later(
     studio: TroubledStudio, text: str
 ) -> None:

@@ -152,7 +152,7 @@ def jobs(change: Any, *, asked: str = "/generations", when: bytes = b"") -> Twis
     return twist
 
 
-@pytest.mark.parametrize("told", ["x" * 2**20, "a\0b", "..", "", None])
+@pytest.mark.parametrize("told", ["x" * 2**20, "a\0b", "..", "", 7, None])
 def test_a_job_id_that_none_can_be_fails_its_item_alone_and_a_resume_finds_the_job(
     behind: Studio, proxy: Twisting, told: Any
 ) -> None:
@@ -176,7 +176,7 @@ def test_a_job_id_that_none_can_be_fails_its_item_alone_and_a_resume_finds_the_j
     assert len(behind.jobs()) == 3
 
 
-@pytest.mark.parametrize("told", [None, -1])
+@pytest.mark.parametrize("told", [None, "nothing", -1])
 def test_a_failed_job_counts_with_its_reserve_if_the_service_does_not_say_what_it_kept(
     behind: Studio, proxy: Twisting, told: Any
 ) -> None:
@@ -191,7 +191,7 @@ def test_a_failed_job_counts_with_its_reserve_if_the_service_does_not_say_what_i
     assert receipt["credits"]["spent"] == row["reserved"] > 0
 
 
-ODD = [b"NaN", b"-Infinity", b"1e999999", b"-7", b"9" * 100_000, b'"\\u0000"']
+ODD = [b"NaN", b"-Infinity", b"1e999999", b"-7", b"9" * 100_000, b'"\\u0000"', b"[[[[]]]]"]
 
 
 @pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))

@@ -112,7 +112,7 @@ def test_results_that_are_gone_for_good_are_bought_again_only_where_the_item_is_
     assert codes(studio.executed(wish=RunOptions(regenerate=("*", "stills")))) == ["download"] * 2
     assert len(studio.jobs()) == 2, "a plain resume may still bring them"
     studio.order()
-    for file in (studio.data / "results").iterdir():
+    for file in studio.results():
         file.unlink()
     receipt = studio.executed(wish=RunOptions(regenerate=("stills[1]",)))
     assert codes(receipt) == ["download", None]
@@ -126,7 +126,7 @@ def test_a_result_that_is_no_medium_is_no_asset_and_is_fetched_again_for_free(
     studio.order('on: "GET /media/results/*", do: status, status: 404')
     studio.started(stills(1))
     studio.order()
-    file = max((studio.data / "results").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    [file] = studio.results()
     picture = file.read_bytes()
     file.write_bytes(b"<html>come back later</html>")
     receipt = studio.executed()

@@ -11,7 +11,7 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -43,6 +43,7 @@ from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
 from rivya_flows.store.pools import Pool, Pools
 from rivya_sandbox.service.admin import add_credits, create_key, ledger, set_faults
+from rivya_sandbox.service.database import Database
 from rivya_sandbox.service.startup import Sandbox
 
 _NUMBERS = itertools.count()
@@ -361,6 +362,13 @@ class Studio:
         sold = ledger(self.data, account=self.account)["generations"]
         names = [str(one["client_request_id"]).partition("/")[0] for one in sold]
         return [one for one, name in zip(sold, names, strict=True) if run_id in (None, name)]
+
+    def results(self) -> list[Path]:
+        """The files that the service serves as results of this account's jobs, by job."""
+        query = "SELECT stored_as FROM results WHERE task_id = ? ORDER BY position"
+        with closing(Database(self.data)) as database:
+            rows = [row for job in self.jobs() for row in database.rows(query, job["id"])]
+        return [self.data / "results" / row["stored_as"] for row in rows]
 
     @property
     def balance(self) -> int:

@@ -16,9 +16,10 @@ def is_thorough() -> bool:
     return chosen is not None and chosen.max_examples >= 100
 
 
-def sample(values: Iterable[T], share: int, thorough: int = 1) -> list[T]:
-    """One value in `thorough` if `is_thorough`, else one in `share`, the first included."""
-    return list(values)[:: thorough if is_thorough() else share]
+def sample(values: Iterable[T], share: int, thorough: int = 1, *, between: bool = False) -> list[T]:
+    """One value in `thorough` if `is_thorough`, else one in `share`: the first included, or those `between`."""
+    stride = thorough if is_thorough() else share
+    return list(values)[stride // 2 if between else 0 :: stride]
 
 
 def examples(most: int) -> int:

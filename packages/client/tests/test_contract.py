@@ -129,7 +129,7 @@ ERRORS = [
 ROUTES: list[tuple[str, str, Call]] = [
     ("GET", "/models", lambda c: c.models.list()),
     ("POST", "/generations", buy),
-    ("GET", "/generations/a%2Fb", lambda c: c.generations.retrieve("a/b")),
+    ("GET", "/generations/a%2F..%2Fb%3Fc", lambda c: c.generations.retrieve("a/../b?c")),
     ("POST", "/files", lambda c: c.files.upload(b"\x89PNG\r\n\x1a\n", kind="image")),
     ("GET", "/files/a%2Fb", lambda c: c.files.retrieve("a/b")),
     ("POST", "/chat/completions", lambda c: c.chat.complete(BODY, idempotency_key="k")),

@@ -18,6 +18,7 @@ from rivya_flows.queue.events import (
     FileUploaded,
     JobEnded,
     PurchaseAccepted,
+    RunResumed,
 )
 from rivya_flows.queue.items import TERMINAL, ItemState, Phase
 from rivya_flows.queue.judging import is_judged
@@ -39,8 +40,8 @@ class News(NamedTuple):
 
 
 def news(spent: int | None, event: Event, state: State) -> tuple[News, ...]:
-    """One line for each notable change of an event; `spent` before it, None before the first of an execution."""
-    if spent is None:
+    """One line for each notable change of an event; `spent` before it, None where nothing was seen before."""
+    if spent is None or isinstance(event, RunResumed):  # which begins an execution
         others = (one for one in state.each() if one[1].phase is not Phase.COMPLETED)
         return (*_done_before(state), *_changes(state, ((step, None, one) for step, one in others)))
     line, mark, warning = _line(event, state), state.warns_at, budget_warning(state)
