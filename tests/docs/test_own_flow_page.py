@@ -18,7 +18,15 @@ from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import bought, buy_from
 from support.loaded_scripts import examples_of
-from support.prefect_workers import Place, Server, deploy_specs, eventually, opened, worker
+from support.prefect_workers import (
+    Place,
+    Server,
+    deploy_specs,
+    eventually,
+    opened,
+    undisturbed,
+    worker,
+)
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "own-flow.md"
 [SPEC] = re.findall(r"```yaml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
@@ -80,7 +88,7 @@ def place(prefect_server: str, tmp_path: Path) -> Iterator[Place]:
     """A worker for the page's deployment, with a pick that waits."""
     with httpx.Client(verify=False, timeout=120) as client:
         server = Server(prefect_server, client)
-        with opened(tmp_path, server, time_scale=0.02) as made:
+        with undisturbed(server), opened(tmp_path, server, time_scale=0.02) as made:
             text = SPEC.replace("name: studio", "{name: studio, work_pool: own-page}")
             deploy_specs(made, server, [text.replace("mode: first", "mode: human")])
             with worker(made, "own-page"):

@@ -16,7 +16,7 @@ import pytest
 
 from rivya_sandbox.service import admin
 from support.cli_calls import started, stopped
-from support.prefect_workers import Place, Server, deploy_specs, opened, worker
+from support.prefect_workers import Place, Server, deploy_specs, opened, undisturbed, worker
 from support.secret_search import Search, files, prefect_rows
 from support.small_server import Answer, Request, answering
 
@@ -145,7 +145,7 @@ def test_no_canary_is_left_anywhere_however_a_campaign_ends(
             "PREFECT_LOGGING_LEVEL": "DEBUG",
             "RIVYA_FLOWS_ALLOW_PRIVATE_NOTIFY": "true",
         }
-        with opened(tmp_path, server, time_scale=0.02, **settings) as place:
+        with undisturbed(server), opened(tmp_path, server, time_scale=0.02, **settings) as place:
             on_a_worker(place, server, backend)
             said = on_the_command_line(place, backend, tmp_path / "runs")
             key = place.api_key

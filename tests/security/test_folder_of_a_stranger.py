@@ -217,27 +217,36 @@ LOGGING = (
 )
 
 
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        (".env", "PREFECT_LOGGING_SETTINGS_PATH=theirs.yml\n"),
-        ("prefect.toml", '[logging]\nconfig_path = "theirs.yml"\n'),
-        ("pyproject.toml", '[tool.prefect.logging]\nconfig_path = "theirs.yml"\n'),
-    ],
-)
+CALLING = [
+    (".env", "PREFECT_LOGGING_SETTINGS_PATH=theirs.yml\n"),
+    ("prefect.toml", '[logging]\nconfig_path = "theirs.yml"\n'),
+    ("pyproject.toml", '[tool.prefect.logging]\nconfig_path = "theirs.yml"\n'),
+]
+
+
+@pytest.mark.parametrize(("name", "text"), CALLING)
 def test_a_folder_cannot_let_prefect_call_code(
     name: str, text: str, terminal: Terminal, tmp_path: Path
 ) -> None:
     (tmp_path / name).write_text(text)
     said = terminal("run", "spec.yaml")
     assert (said.code, name in said.err) == (2, True)
-    if name == "prefect.toml":  # and in a process that has not imported Prefect yet
-        (tmp_path / "theirs.yml").write_text(LOGGING)
-        # As the console script has it: no module comes from here.
-        command = [sys.executable, "-P", "-m", "rivya_flows.cli.main", "run", "spec.yaml"]
-        done = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
-        assert (done.returncode, name in done.stderr) == (2, True)
-        assert not (tmp_path / "taken").exists()
+
+
+def test_a_folder_cannot_let_prefect_call_code_while_it_is_imported(tmp_path: Path) -> None:
+    # As the console script has it: no module comes from here.
+    command = [sys.executable, "-P", "-m", "rivya_flows.cli.main", "run", "spec.yaml"]
+    begun: list[subprocess.Popen[str]] = []
+    for name, text in CALLING:
+        folder = tmp_path / str(len(begun))
+        folder.mkdir()
+        for file, content in ((name, text), ("theirs.yml", LOGGING), ("spec.yaml", SPEC)):
+            (folder / file).write_text(content)
+        begun.append(subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True))
+    told = [process.communicate(timeout=240)[1] for process in begun]
+    for (name, _), process, err in zip(CALLING, begun, told, strict=True):
+        assert (process.returncode, name in err) == (2, True), err
+    assert not [*tmp_path.rglob("taken")]
 
 
 @pytest.mark.parametrize(

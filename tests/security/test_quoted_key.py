@@ -22,7 +22,7 @@ from rivya_client.retries import ONCE
 from rivya_flows.errors import APIError, RivyaError
 from rivya_sandbox.service import admin
 from support.cli_calls import started
-from support.prefect_workers import Server, opened
+from support.prefect_workers import Server, opened, undisturbed
 from support.raw_server import http, saying
 from support.secret_search import Search, files, prefect_rows
 from support.small_server import Answer, Request, answering
@@ -290,7 +290,7 @@ def relaying(behind: str, key: str) -> Iterator[tuple[str, Relay]]:
 def test_a_key_that_the_service_quotes_is_nowhere_after_a_run(
     server: Server, prefect_data: Path, tmp_path: Path
 ) -> None:
-    with opened(tmp_path, server, time_scale=0.02) as place:
+    with undisturbed(server), opened(tmp_path, server, time_scale=0.02) as place:
         spec = tmp_path / "specs" / "quoted.yaml"
         spec.write_text(SPEC)
         admin.set_faults(

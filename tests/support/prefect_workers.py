@@ -384,7 +384,7 @@ def undisturbed(server: Server) -> Iterator[None]:
 
 @contextmanager
 def opened(folder: Path, server: Server, *, time_scale: float, **settings: str) -> Iterator[Place]:
-    """A sandbox, and an empty place whose workers buy there.
+    """A sandbox, and an empty place whose workers buy there; `undisturbed` is up to the caller.
 
     Args:
         folder: Gets ``data``, ``sandbox`` and an empty ``specs``.
@@ -394,7 +394,7 @@ def opened(folder: Path, server: Server, *, time_scale: float, **settings: str) 
     """
     for name in ("data", "specs"):
         (folder / name).mkdir()
-    with undisturbed(server), sandbox_process(folder / "sandbox", time_scale=time_scale) as sandbox:
+    with sandbox_process(folder / "sandbox", time_scale=time_scale) as sandbox:
         environment = {
             **os.environ,
             "PREFECT_API_URL": server.api_url,

@@ -8,6 +8,7 @@ import gc
 import json
 import os
 import pty
+import signal
 import struct
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from types import TracebackType
 from typing import Any, Self
 
 _TESTS = Path(__file__).parents[1]
+_PATIENCE = 240  # seconds of a piece of Python, on a busy machine
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,14 @@ class Screens:
     """Executes pieces of Python at terminals; imports take a second, so they are made once."""
 
     def __init__(self) -> None:
+        # It outlives tests, and starts before the first has an environment of its own.
+        foreign = ("RIVYA_", "PREFECT_API_")
+        kept = {name: text for name, text in os.environ.items() if not name.startswith(foreign)}
         self._forks = subprocess.Popen(
             [sys.executable, __file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=os.environ | {"PYTHONPATH": str(_TESTS)},
+            env=kept | {"PYTHONPATH": str(_TESTS)},
             text=True,
         )
 
@@ -127,6 +132,7 @@ def _serve() -> None:
 
 
 def _execute(order: dict[str, Any], printed: int) -> None:
+    signal.alarm(_PATIENCE)  # whoever asks for more than was typed would wait for ever
     size = struct.pack("HHHH", order["rows"], order["columns"], 0, 0)
     fcntl.ioctl(2, termios.TIOCSWINSZ, size)
     os.environ.update(order["environment"])

@@ -65,7 +65,7 @@ def listening(*options: str) -> Iterator[tuple[dict[str, str], subprocess.Popen[
             process.kill()
 
 
-def test_twenty_jobs_are_looked_at_fewer_than_25_times(
+def test_twenty_jobs_are_looked_at_fewer_than_twice_each(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, terminal: Terminal, looks: Looks
 ) -> None:
     """Although a third of the webhooks comes twice, and somebody sends forged ones."""
@@ -99,7 +99,7 @@ def test_twenty_jobs_are_looked_at_fewer_than_25_times(
             assert "deleted 0 media, 0 bytes" in err
             assert "whsec_" not in err
         assert terminal("webhooks", "endpoints", "list", "--json").document == []
-    assert JOBS <= looks.count < 25
+    assert JOBS <= looks.count < 2 * JOBS
 
 
 def test_a_run_ends_although_every_webhook_is_lost(

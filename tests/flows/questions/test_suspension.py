@@ -174,20 +174,22 @@ def test_the_plain_api_answers_and_a_retry_while_suspended_asks_again_for_nothin
 
 def test_a_pick_that_nobody_answers_goes_on_at_its_deadline(server: Server, place: Place) -> None:
     without_waker(server)
-    assert asyncio.run(deploy_waker([STUDIO])) is None
-    found = server.ask("GET", f"/deployments/name/{WAKER}/{WAKER_DEPLOYMENT}")
-    assert set(found["tags"]) == {"maintenance", "rivya-flows"}
-    assert len(found["schedules"]) == 1
+    try:
+        assert asyncio.run(deploy_waker([STUDIO])) is None
+        found = server.ask("GET", f"/deployments/name/{WAKER}/{WAKER_DEPLOYMENT}")
+        assert set(found["tags"]) == {"maintenance", "rivya-flows"}
+        assert len(found["schedules"]) == 1
 
-    run = server.start("hurried/studio")
-    server.end(run, "COMPLETED")
-    assert place.answers(run) == [("studio", "deadline")]
-    assert place.ends(run) == ["suspended", "completed"]
-    check_film_is_made_from(place, run, "studio")
-    server.logged(run, "hero: studio, after its deadline")
-    with closing(Journal(f"sqlite:///{place.folder / 'journal.sqlite'}")) as journal:
-        eventually(lambda: last_sweep(journal.engine), "the record of the sweep")
-    without_waker(server)
+        run = server.start("hurried/studio")
+        server.end(run, "COMPLETED")
+        assert place.answers(run) == [("studio", "deadline")]
+        assert place.ends(run) == ["suspended", "completed"]
+        check_film_is_made_from(place, run, "studio")
+        server.logged(run, "hero: studio, after its deadline")
+        with closing(Journal(f"sqlite:///{place.folder / 'journal.sqlite'}")) as journal:
+            eventually(lambda: last_sweep(journal.engine), "the record of the sweep")
+    finally:
+        without_waker(server)
 
 
 def pass_the_deadline(place: Place, run: str) -> None:

@@ -154,7 +154,7 @@ def test_runs_whose_process_is_killed_crash_and_go_on_together_from_their_journa
         shared = {host_of(server, run) for run in runs}
         assert len(shared) == 1
         # Prefect gives a task run its name when it begins to run, and tells it a moment later.
-        eventually(lambda: "film collect" in server.left_open(runs[0]), "the film's wait")
+        eventually(lambda: server.left_open(runs[0]) == ["film collect"], "the film's wait")
         os.kill(shared.pop(), signal.SIGKILL)
         for run in runs:
             assert "was ended by SIGKILL" in server.end(run, "CRASHED")["message"]
