@@ -197,6 +197,8 @@ def _studio(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
     folder = tmp_path_factory.mktemp("studio")
     token = {"OWN_TOKEN": "not-for-any-log-4711"}
+    # A worker makes a missing pool, of the type `process`.
+    server.ask("POST", "/work_pools/", {"name": STUDIO, "type": "campaign"})
     with opened(folder, server, time_scale=0.02, **token) as made, worker(made, STUDIO):
         yield made
 
