@@ -147,17 +147,6 @@ def test_plain_media_depend_only_on_request_and_seed() -> None:
 SHORT = {"duration": "1", "resolution": "480p"}
 
 
-@pytest.fixture
-def still(tmp_path: Path) -> ReferenceMedium:
-    """Blue above, orange below, with a white square in the middle."""
-    pixels = np.zeros((400, 300, 3), np.uint8)
-    pixels[:200], pixels[200:] = (30, 60, 200), (230, 120, 30)
-    pixels[150:250, 100:200] = 255
-    path = tmp_path / "still.png"
-    Image.fromarray(pixels).save(path)
-    return ReferenceMedium("image", path, "image/png")
-
-
 def film(*references: ReferenceMedium, prompt: str = "slow push-in", **params: Any) -> bytes:
     order = RenderRequest("veo3-1-lite", "video", prompt, SHORT | params, references, seed=2)
     (result,) = render(order)

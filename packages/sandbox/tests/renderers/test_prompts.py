@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
 
 from rivya_sandbox.renderers.camera import MOVES, move_for
 from rivya_sandbox.renderers.drawings import DRAWINGS, PACKET, SCREEN
 from rivya_sandbox.renderers.field import Field, seeded
 from rivya_sandbox.renderers.idea import imagine
 from rivya_sandbox.renderers.lettering import glyph_mask
-from rivya_sandbox.renderers.request import ReferenceMedium, RenderRequest
+from rivya_sandbox.renderers.request import RenderRequest
 from rivya_sandbox.renderers.still import draw, staged
 from rivya_sandbox.renderers.things import GLYPH_OF_WORD, glyph_of, named_glyph
 from rivya_sandbox.renderers.wording import drawn_prompt, watermark
@@ -221,17 +219,6 @@ def test_a_plural_has_the_glyph_of_its_singular(words: tuple[str, str]) -> None:
 def test_an_unknown_word_has_no_glyph() -> None:
     assert glyph_of("zyzzyva") is None
     assert named_glyph("zyzzyva") is None
-
-
-@pytest.fixture
-def still(tmp_path: Path) -> ReferenceMedium:
-    """Blue above, orange below, with a white square in the middle."""
-    pixels = np.zeros((400, 300, 3), np.uint8)
-    pixels[:200], pixels[200:] = (30, 60, 200), (230, 120, 30)
-    pixels[150:250, 100:200] = 255
-    path = tmp_path / "still.png"
-    Image.fromarray(pixels).save(path)
-    return ReferenceMedium("image", path, "image/png")
 
 
 @pytest.mark.parametrize(
