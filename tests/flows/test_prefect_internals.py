@@ -23,6 +23,7 @@ import prefect
 import pytest
 from prefect import flow, get_client, get_run_logger
 from prefect.client.schemas.actions import DeploymentScheduleCreate
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.client.schemas.objects import Flow as ServerFlow, FlowRun, State
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
@@ -404,9 +405,9 @@ async def test_a_scheduled_run_names_its_schedule() -> None:
         await client.request(
             "POST", "/deployments/{id}/schedule", path_params={"id": deployment}, json={}
         )
-        runs = await client.read_flow_runs(limit=200)
+        of_it = DeploymentFilter(id=DeploymentFilterId(any_=[deployment]))
+        made = await client.read_flow_runs(deployment_filter=of_it)
         schedules = (await client.read_deployment(deployment)).schedules
-    made = [one for one in runs if one.deployment_id == deployment]
     assert made
     assert all(internals.made_by(one, schedules) == schedules[0] for one in made)
     remade = schedules[0].model_copy(update={"id": uuid.uuid4()})
