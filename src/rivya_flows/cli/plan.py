@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rivya_client.catalogue.prices import price_range
 from rivya_client.printable import one_line
-from rivya_cut.fonts import named
+from rivya_cut.fonts import name_characters
 from rivya_flows.cli import options
 from rivya_flows.cli.declaration import command, option
 from rivya_flows.cli.failures import CREDITS
@@ -171,7 +171,7 @@ def _left_out(found: Estimate) -> list[str]:
         for step in found.steps
     }
     return [
-        f"warning: {name}: no font has {named(''.join(dict.fromkeys(chars)))}: left out of the picture"
+        f"warning: {name}: no font has {name_characters(''.join(dict.fromkeys(chars)))}: left out of the picture"
         for name, chars in missing.items()
         if chars
     ]
