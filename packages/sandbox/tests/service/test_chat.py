@@ -244,7 +244,7 @@ def test_a_turn_whose_client_disconnects_is_settled_once_and_kept(
         assert has_left.wait(PATIENCE)
         return write(*asked)
 
-    monkeypatch.setattr(turns, "_written", written)
+    monkeypatch.setattr(turns, "_write", written)
     with running(tmp_path) as sandbox, calling(sandbox) as client:
         headers = {"Idempotency-Key": "k"}
         with client.stream("POST", STREAM, json=body, headers=headers) as answer:
