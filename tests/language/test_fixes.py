@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.diagnostics import Diagnostic
-from rivya_flows.language.fixes import Fixed, fixed
+from rivya_flows.language.diagnostic_report import Fixed, fixed
 from rivya_flows.spec.load import check as check_spec
 from support.wrong_specs import HEAD, STILL, diagnostics_of
 

@@ -17,13 +17,12 @@ from pydantic_core import ErrorDetails
 from rivya_cut.terms import TransitionKind
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
-from rivya_flows.language.expressions.filters import slug
+from rivya_flows.language.expressions.values import slug
 from rivya_flows.language.field_types import DurationError
 from rivya_flows.language.final_cut import CUT_PARTS
-from rivya_flows.language.step_groups import PARTS
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import cut, shown
-from rivya_flows.language.workflow import Resources
+from rivya_flows.language.workflow import PARTS, Resources
 from rivya_flows.similar_names import certain
 
 _WANTED = {

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import datetime
 import math
+import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from pydantic import JsonValue
-from pydantic_core import to_jsonable_python
+from pydantic_core import (
+    SchemaError,
+    SchemaValidator,
+    ValidationError,
+    core_schema,
+    to_jsonable_python,
+)
 
 from rivya_flows.assets import Asset
 from rivya_flows.diagnostics import Diagnostic
@@ -19,8 +29,6 @@ from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
 from rivya_flows.language.expressions.values import is_number
 from rivya_flows.language.syntax import source, tree
 from rivya_flows.language.syntax.media_references import resolve, written_path
-from rivya_flows.language.syntax.patterns import MAX_WORK, matches, parts_of
-from rivya_flows.language.syntax.secret_names import is_secret_name, refusal
 from rivya_flows.language.wording import an, shown
 from rivya_flows.language.workflow import Input, Workflow
 from rivya_flows.similar_names import nearest
@@ -180,7 +188,7 @@ def _check_bounds(declared: Input, value: Any) -> None:
     if declared.pattern is None:
         return
     texts = [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)]
-    most = MAX_WORK // max(1, parts_of(declared.pattern))
+    most = MAX_PATTERN_WORK // max(1, parts_of(declared.pattern))
     if (size := sum(map(len, texts))) > most:
         raise ValueError(f"{size:,} characters are more than {most:,}, which its pattern allows")
     for text in texts:
@@ -308,3 +316,112 @@ def _yaml(text: str, members: tuple[str | None, ...]) -> Any:
             for member in node.members
         ]
     return tree.plain(node)
+
+
+MAX_PATTERN = 1_000
+
+MAX_PATTERN_PARTS = 1_000
+"""Characters and classes of one pattern, each as often as it may be repeated by a count."""
+
+MAX_PARTS_OF_ALL = 2_000
+"""Of all patterns of a spec together."""
+
+MAX_PATTERN_WORK = 1_000_000
+"""Parts of a pattern times characters of a value. The engine may try each part at each character."""
+
+_PARSER: Any = import_module("re._parser")  # of Python's `re`; its types know no such module
+_OF_WORDS = 10  # what `\w` weighs: the engine makes hundreds of ranges of it
+
+
+def pattern_error(pattern: str) -> str | None:
+    """Why a pattern is not valid, or None."""
+    if len(pattern) > MAX_PATTERN:
+        return f"it has more than {MAX_PATTERN:,} characters"
+    try:
+        with warnings.catch_warnings():
+            # Python warns of patterns that may change their meaning, such as `[[a]`.
+            warnings.simplefilter("error", FutureWarning)
+            re.compile(pattern)
+        if parts_of(pattern) > MAX_PATTERN_PARTS:
+            return "it repeats too much"
+        _matcher(pattern)
+    except (re.error, OverflowError, RecursionError, FutureWarning) as error:
+        return str(error)
+    except SchemaError as error:
+        if "size limit" in str(error):
+            return "it repeats too much"
+        # The engine shows the pattern first; the last line has the error.
+        return str(error).strip().rpartition("\n")[2].removeprefix("error: ")
+    return None
+
+
+@lru_cache(maxsize=256)
+def parts_of(pattern: str) -> int:
+    """How many parts a pattern has that Python can read, see `MAX_PATTERN_PARTS`."""
+    return _parts(_PARSER.parse(pattern))
+
+
+def _parts(tree: Any) -> int:
+    return sum(_parts_of_one(str(kind), inner) for kind, inner in tree)
+
+
+def _parts_of_one(kind: str, inner: Any) -> int:
+    if kind.endswith("REPEAT"):  # also the lazy and the possessive one
+        least, most, repeated = inner
+        often = least if most == _PARSER.MAXREPEAT else most
+        return int(max(often, 1)) * max(_parts(repeated), 1)
+    if kind == "IN":
+        words = [str(one).endswith("WORD") for _, one in inner]
+        return _OF_WORDS if any(words) else 1
+    if kind == "BRANCH":
+        return sum(map(_parts, inner[1]))
+    nested = inner if isinstance(inner, tuple) else (inner,)
+    return sum(_parts(one) for one in nested if isinstance(one, _PARSER.SubPattern)) or 1
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Whether a valid pattern matches a whole text."""
+    try:
+        _matcher(pattern).validate_python(text)
+    except ValidationError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=256)
+def _matcher(pattern: str) -> SchemaValidator:
+    whole = rf"\A(?:{pattern})\z"
+    return SchemaValidator(core_schema.str_schema(pattern=whole, regex_engine="rust-regex"))
+
+
+KEY_BLOCK = "rivya-api-key"
+"""Name of the Prefect `Secret` block that holds the key where no setting does."""
+
+_NAME = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|block:[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)?)")
+_OURS = ("rivya_", "prefect_")
+
+RESERVED_HINT = "use another name, such as env:HOOK_URL"
+
+
+def names_secret(value: Any) -> bool:
+    """Whether a value looks like the name of a secret, valid or not."""
+    return isinstance(value, str) and value.startswith(("env:", "block:"))
+
+
+def is_secret_name(value: Any) -> bool:
+    """Whether it names a secret: ``env:NAME`` or ``block:NAME``."""
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
+
+
+def refusal(value: Any) -> str | None:
+    """Why this secret is reserved, or None: as a URL or a signing secret it would leave the machine."""
+    if not names_secret(value):
+        return None
+    kind, _, name = value.partition(":")
+    # Settings are read without regard to case.
+    name = name.strip().lower()
+    if kind == "env" and name.startswith(_OURS):
+        return f"{shown(value)}: variables of rivya-flows and Prefect cannot be used as secrets"
+    if kind == "block" and name.removeprefix("secret/") == KEY_BLOCK:
+        return f"{shown(value)}: the block with the API key cannot be used as a secret"
+    return None

@@ -14,8 +14,7 @@ from typing import Any
 from rivya_client.catalogue.catalogue import Catalogue
 from rivya_flows.errors import Diagnostic, RivyaError, StoreError, UsageError
 from rivya_flows.extras import missing
-from rivya_flows.language import fixes
-from rivya_flows.language.diagnostic_report import DiagnosticCollector
+from rivya_flows.language.diagnostic_report import DiagnosticCollector, fixed
 from rivya_flows.language.syntax import source
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.preparation.spec_file import (
@@ -209,7 +208,7 @@ def check_file(
         return check_text(replace(spec, text=text), catalogue)[1]
 
     body = spec.text.lstrip(_MARK)  # of several marks all but the first are mistakes
-    found = fixes.fixed(body, spec.name, check)
+    found = fixed(body, spec.name, check)
     after = spec.text.removesuffix(body) + found.text
     try:
         if write and found.applied:

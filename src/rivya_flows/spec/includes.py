@@ -12,10 +12,9 @@ from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.brand import Brand
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.output_types import Shape
-from rivya_flows.language.step_groups import PARTS
 from rivya_flows.language.syntax.source import MAX_BYTES
 from rivya_flows.language.syntax.tree import Path
-from rivya_flows.language.workflow import Included, Workflow
+from rivya_flows.language.workflow import PARTS, Included, Workflow
 from rivya_flows.spec.checks.input_values import check_values, missing
 from rivya_flows.spec.names import WrittenSpec
 

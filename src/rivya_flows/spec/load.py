@@ -15,13 +15,12 @@ from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.syntax import source
 from rivya_flows.language.syntax.tree import Mapping, Node, Path, Scalar, Sequence, plain
 from rivya_flows.language.workflow import Workflow
-from rivya_flows.spec.build_models import build
+from rivya_flows.spec.build_models import build, normalize
+from rivya_flows.spec.checks.conditions import check_conditions, warn
 from rivya_flows.spec.checks.deploy_block import check_deployments
-from rivya_flows.spec.checks.expressions import check_conditions, check_names
+from rivya_flows.spec.checks.expressions import check_names
 from rivya_flows.spec.checks.input_values import check_declarations
-from rivya_flows.spec.checks.lints import warn
-from rivya_flows.spec.checks.requests import check_requests
-from rivya_flows.spec.checks.steps import check_order, check_steps
+from rivya_flows.spec.checks.steps import check_order, check_requests, check_steps
 from rivya_flows.spec.includes import (
     Checked,
     IncludeSources,
@@ -32,7 +31,6 @@ from rivya_flows.spec.includes import (
 )
 from rivya_flows.spec.named_files import check_end_cards, is_brand_file, read_brand, read_subtitles
 from rivya_flows.spec.names import NamesInScope, WrittenSpec
-from rivya_flows.spec.normalize import normalized
 
 _PLAIN_TEXT = re.compile(
     r"(title|description|inputs/[^/]+/(title|description|pattern)|(steps|on_failure|finally)/[^/]+/title"
@@ -89,7 +87,7 @@ def lint(text: str, *, file: str, workflow: Workflow) -> tuple[Diagnostic, ...]:
     report = DiagnosticCollector(file, text.removeprefix("\ufeff"))
     root, _ = source.read(text.removeprefix("\ufeff"))
     if isinstance(root, Mapping):
-        report.root = tree = normalized(root, report)
+        report.root = tree = normalize(root, report)
         warn(WrittenSpec(plain(tree)), workflow, report)
     return tuple(one for one in report.diagnostics if one.code in LINTS)
 
@@ -116,7 +114,7 @@ def _check_one(
         hint = "name a spec that uses it, with `brand:`"
         report.add((), "not-a-spec", "the file is a brand and not a spec", hint)
         return Checked(None, diagnostics=report.diagnostics)
-    report.root = tree = normalized(root, report)
+    report.root = tree = normalize(root, report)
     workflow = build(tree, report)
     spec = WrittenSpec(plain(tree))
     own = read_brand(workflow.brand, file, place, sources, report)

@@ -20,10 +20,9 @@ from rivya_flows.language.syntax import media_references, source
 from rivya_flows.language.syntax.tree import Mapping as Tree, Path, plain
 from rivya_flows.language.wording import shown
 from rivya_flows.language.workflow import Input, Workflow
-from rivya_flows.spec.build_models import model_at
+from rivya_flows.spec.build_models import TOP_KEYS, known_in, model_at
 from rivya_flows.spec.includes import IncludeSources, Place, TextFile, path_beside, read_beside
 from rivya_flows.spec.names import WrittenSpec
-from rivya_flows.spec.normalize import TOP_KEYS, known_in
 from rivya_flows.steps.cut_rules import CARD_KEYS, end_card_problems
 from rivya_flows.steps.include import IncludeWith
 from rivya_flows.steps.registry import known_kind

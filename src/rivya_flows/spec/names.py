@@ -24,8 +24,8 @@ from rivya_flows.language.expressions.output_types import (
 from rivya_flows.language.expressions.resolve import Reference, is_computed, references
 from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.matrix import LOOPS, SPECIAL, written_keys
-from rivya_flows.language.step_groups import PARTS, Part, later, seen_from
 from rivya_flows.language.syntax.tree import Path
+from rivya_flows.language.workflow import PARTS, Part, later, seen_from
 from rivya_flows.steps.kind import WrittenStep
 from rivya_flows.steps.registry import known_kind
 

@@ -15,10 +15,9 @@ from rivya_flows.language.syntax import source
 from rivya_flows.language.syntax.tree import Mapping, Path as Place, plain
 from rivya_flows.language.wording import shown
 from rivya_flows.language.workflow import Workflow
-from rivya_flows.spec.build_models import model_at
+from rivya_flows.spec.build_models import known_in, model_at
 from rivya_flows.spec.checks.input_values import check_values, missing
 from rivya_flows.spec.includes import names_in
-from rivya_flows.spec.normalize import known_in
 
 MAX_CASES = 200
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from rivya_client.catalogue.snapshot import shipped
-from rivya_flows.language.syntax.patterns import matches, parts_of, pattern_error
+from rivya_flows.language.inputs import matches, parts_of, pattern_error
 from rivya_flows.spec.load import check
 
 

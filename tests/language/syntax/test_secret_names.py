@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.language.syntax.secret_names import is_secret_name, names_secret, refusal
+from rivya_flows.language.inputs import is_secret_name, names_secret, refusal
 
 
 @pytest.mark.parametrize(

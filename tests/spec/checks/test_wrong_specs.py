@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.language.fixes import Fixed, fixed
+from rivya_flows.language.diagnostic_report import Fixed, fixed
 from support.spec_schema import VALIDATOR, read
 from support.wrong_specs import (
     ACCEPTED_BY_SCHEMA,

@@ -15,9 +15,10 @@ from typing import Any
 
 from jinja2 import nodes
 
-from rivya_flows.language.expressions.filters import FILTERS, TESTS
 from rivya_flows.language.expressions.values import (
+    FILTERS,
     MAX_BYTES,
+    TESTS,
     ExpressionError,
     MissingError,
     UsesNull,

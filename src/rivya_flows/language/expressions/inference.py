@@ -14,7 +14,6 @@ from jinja2 import nodes
 from rivya_cut.terms import FORMATS
 from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.language.expressions.evaluation import default_of, written
-from rivya_flows.language.expressions.filters import FILTERS, usage
 from rivya_flows.language.expressions.output_types import (
     ANY,
     BOOLEAN,
@@ -34,7 +33,13 @@ from rivya_flows.language.expressions.output_types import (
     of_text,
 )
 from rivya_flows.language.expressions.resolve import OPEN, bare_name, template
-from rivya_flows.language.expressions.values import ExpressionError, InferenceError, as_text
+from rivya_flows.language.expressions.values import (
+    FILTERS,
+    ExpressionError,
+    InferenceError,
+    as_text,
+    usage,
+)
 from rivya_flows.language.wording import an, shown
 
 TEXTS: tuple[Kind, ...] = ("text", "number", "boolean")

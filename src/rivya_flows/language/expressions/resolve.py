@@ -18,13 +18,16 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from rivya_flows.language.expressions.evaluation import Evaluation, result
-from rivya_flows.language.expressions.filters import FILTERS, TESTS, fits_signature, usage
 from rivya_flows.language.expressions.values import (
+    FILTERS,
+    TESTS,
     ExpressionError as ExpressionError,
     UsesNull as UsesNull,
     as_text,
     check_length,
     checked_size,
+    fits_signature,
+    usage,
 )
 from rivya_flows.similar_names import nearest
 

@@ -8,9 +8,15 @@ from typing import Any
 
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.resolve import is_computed
-from rivya_flows.language.inputs import SIZED, fit, hint_for
+from rivya_flows.language.inputs import (
+    MAX_PARTS_OF_ALL,
+    SIZED,
+    fit,
+    hint_for,
+    parts_of,
+    pattern_error,
+)
 from rivya_flows.language.syntax import tree
-from rivya_flows.language.syntax.patterns import MAX_PARTS_OF_ALL, parts_of, pattern_error
 from rivya_flows.language.workflow import Input
 
 
