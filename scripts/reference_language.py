@@ -31,7 +31,7 @@ from rivya_flows.language.workflow import (
     Workflow,
     WorkPool,
 )
-from rivya_flows.spec.includes import MAX_LEVELS, MAX_STEPS
+from rivya_flows.spec.files import MAX_LEVELS, MAX_STEPS
 from rivya_flows.spec.json_schema import json_schema
 from rivya_flows.spec.schema_fragments import words_of as says_of
 from rivya_flows.steps import request as item_requests

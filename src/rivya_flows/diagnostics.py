@@ -21,7 +21,7 @@ class Fix:
     start: int
     end: int
     text: str
-    words: str
+    summary: str
     column: int
 
 

@@ -255,7 +255,7 @@ def key_fix(text: str, mark: Mark, old: str, new: str) -> Fix | None:
     if not text.startswith(old, start) or not _PLAIN.fullmatch(new):
         return None
     column = mark.column + 1 + start - mark.index
-    return Fix(start, start + len(old), new, _words(old, new), column)
+    return Fix(start, start + len(old), new, _summary(old, new), column)
 
 
 def value_fix(text: str, node: Scalar, new: str | float | bool) -> Fix | None:
@@ -270,10 +270,10 @@ def value_fix(text: str, node: Scalar, new: str | float | bool) -> Fix | None:
         new = old  # `012` as a text is not `12`
     written = _as_yaml(new, quote)
     end = node.mark.index + len(old)
-    return Fix(node.mark.index, end, written, _words(old, written), node.mark.column + 1)
+    return Fix(node.mark.index, end, written, _summary(old, written), node.mark.column + 1)
 
 
-def _words(old: str, new: str) -> str:
+def _summary(old: str, new: str) -> str:
     return f"{cut(new)} instead of {cut(old)}"
 
 
@@ -290,7 +290,7 @@ Check = Callable[[str], tuple[Diagnostic, ...]]
 """Finds all mistakes of a text."""
 
 
-def fixed(text: str, file: str, check: Check) -> Fixed:
+def apply_fixes(text: str, file: str, check: Check) -> Fixed:
     """The text with all that is certain fixed, which has no more mistakes than before.
 
     It has no byte order mark. Mistakes of another file than `file` are counted, and not fixed.
@@ -304,9 +304,9 @@ def fixed(text: str, file: str, check: Check) -> Fixed:
             unsure = any(one.code == "unknown-key" for one in found.diagnostics)
             own = (one for one in found.diagnostics if one.file == file and one.fix)
             sure = (one for one in own if not unsure or one.code not in _OF_A_MODEL)
-            found, kept = _apply(found, _apart(sure), check, patient)
-            applied += kept
-            if not kept:
+            found, accepted = _apply(found, _apart(sure), check, patient)
+            applied += accepted
+            if not accepted:
                 break
         if found.count <= before.count:
             break
@@ -406,11 +406,11 @@ def _differences(one: Node, other: Node) -> float:
         return 1
     if isinstance(one, Scalar) and isinstance(other, Scalar):
         return (type(one.value), one.value) != (type(other.value), other.value)
-    (keys, parts), (changed, others) = _parts(one), _parts(other)
-    if len(parts) != len(others):
+    (keys, parts), (changed, parts_after) = _parts(one), _parts(other)
+    if len(parts) != len(parts_after):
         return math.inf
     renamed = sum(key != new for key, new in zip(keys, changed, strict=True))
-    return renamed + sum(map(_differences, parts, others))
+    return renamed + sum(map(_differences, parts, parts_after))
 
 
 def _parts(node: Node) -> tuple[list[str], list[Node]]:

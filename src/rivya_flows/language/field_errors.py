@@ -94,7 +94,7 @@ _NAMES: dict[str, str] = {
     "labels": "a label",
 }
 """What a key of these maps is the name of."""
-_WORDS = [
+_SYNONYMS = [
     line.split(": ")
     for line in """\
 fade: crossfade dissolve
@@ -247,7 +247,7 @@ def must_be(place: Path, kind: str, value: Any) -> Diagnostic:
         message = f"{name} cannot be an expression: it is needed before the run"
         return Diagnostic("expression-not-allowed", message, "write the value itself", path=place)
     if value is None and isinstance(place[-1], str) and kind in ("string_type", "int_type"):
-        hint = f"write {_wanted(place, kind, value)[0]} after `{place[-1]}:`"
+        hint = f"write {_expected_form(place, kind, value)[0]} after `{place[-1]}:`"
         return Diagnostic("missing-key", f"{name} is empty", hint, path=place, at_key=True)
     return wrong_type(place, kind, value)
 
@@ -262,13 +262,13 @@ def wrong_choice(place: Path, value: Any, choices: Collection[str]) -> Diagnosti
 
 def wrong_type(place: Path, kind: str, value: Any, hint: str | None = None) -> Diagnostic:
     """What to say of a value of another type than what it must be; `hint` is how that is written."""
-    wanted, usual = _wanted(place, kind, value)
+    wanted, usual = _expected_form(place, kind, value)
     message = f"{_name(place[-1])} must be {wanted}, not {shown(value)}"
     sure = surely(kind, str(place[-1]), value)
     return Diagnostic("wrong-type", message, hint or usual, path=place, instead=sure)
 
 
-def _wanted(place: Path, kind: str, value: Any) -> tuple[str, str]:
+def _expected_form(place: Path, kind: str, value: Any) -> tuple[str, str]:
     """What a value must be, and how it is written."""
     key, parent = str(place[-1]), str(place[-2]) if len(place) > 1 else ""
     wanted, hint = _WANTED[kind]
@@ -297,7 +297,9 @@ def _wanted(place: Path, kind: str, value: Any) -> tuple[str, str]:
 def own_word(word: str, choices: Collection[str]) -> str | None:
     """The one of the choices that a word of another tool means."""
     word = word.lower()
-    return next((own for own, others in _WORDS if word in others.split() and own in choices), None)
+    return next(
+        (own for own, synonyms in _SYNONYMS if word in synonyms.split() and own in choices), None
+    )
 
 
 def number_hint(key: str, value: str, wanted: str) -> str:
@@ -371,7 +373,7 @@ def map_hint(key: str, value: Any) -> str | None:
             return None
     is_file = re.search(r"\.(srt|vtt|png|jpe?g|webp)$", value, re.IGNORECASE)
     inner = _FILE_OF.get(key, inner) if is_file else inner
-    return f"write `{key}: {{{inner}: {_quoted(value)}}}`"
+    return f"write `{key}: {{{inner}: {_quote(value)}}}`"
 
 
 _TEXT_OF = {"captions": "text", "music": "audio", "end_card": "title", "transition": "kind"}
@@ -383,9 +385,9 @@ def list_hint(value: Any) -> str | None:
     """How a list is written of what stands in its place."""
     if isinstance(value, dict):
         return "write [ ] around it, or `- ` before its first line"
-    return f"write [{_quoted(value)}]" if isinstance(value, str) and 0 < len(value) <= 60 else None
+    return f"write [{_quote(value)}]" if isinstance(value, str) and 0 < len(value) <= 60 else None
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     """A text in YAML, in quotes if it may need them."""
     return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)

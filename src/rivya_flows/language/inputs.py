@@ -51,7 +51,7 @@ def fit(declared: Input, value: Any, *, root: Path | None = None, inside: bool =
     Raises:
         ValueError: The value does not fit; the message says how.
     """
-    fitted = _typed(declared, value, root, inside)
+    fitted = _convert(declared, value, root, inside)
     _check_bounds(declared, fitted)
     return fitted
 
@@ -94,7 +94,7 @@ def resolve_inputs(
             elif files is None:
                 values[name] = fit(declared, value, root=folder, inside=True)
             else:
-                values[name] = _carried(declared, value, files)
+                values[name] = _stored_default(declared, value, files)
         except ValueError as error:
             message = f"{name}: {error}"
             fix = hint_for(declared, value, paths=paths or not own)
@@ -104,11 +104,11 @@ def resolve_inputs(
     return values
 
 
-def _carried(declared: Input, default: Any, files: Mapping[str, Asset]) -> Any:
+def _stored_default(declared: Input, default: Any, files: Mapping[str, Asset]) -> Any:
     """A default whose files are stored assets."""
     if declared.type == "list" and declared.of == "file":
         member = Input(type="file", kind=declared.kind)
-        return [_carried(member, one, files) for one in default]
+        return [_stored_default(member, one, files) for one in default]
     asset = files.get(written_path(default) or "") if declared.type == "file" else None
     return asset.as_json() if asset is not None else fit(declared, default)
 
@@ -124,7 +124,7 @@ _EXPECTED = {
 }
 
 
-def _typed(declared: Input, value: Any, root: Path | None, inside: bool) -> Any:
+def _convert(declared: Input, value: Any, root: Path | None, inside: bool) -> Any:
     match declared.type, value:
         case "string" | "text", str():
             if declared.type == "string" and "\n" in value.strip("\n"):
@@ -169,7 +169,7 @@ def _members(declared: Input, value: Sequence[Any], root: Path | None, inside: b
     fitted = []
     for index, part in enumerate(value):
         try:
-            fitted.append(_typed(member, part, root, inside))
+            fitted.append(_convert(member, part, root, inside))
         except ValueError as error:
             raise ValueError(f"item {index + 1}: {error}") from error
     return fitted

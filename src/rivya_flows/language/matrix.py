@@ -70,8 +70,8 @@ def _few(numbers: Sequence[int]) -> str:
 
 def unequal(sizes: Mapping[str, int]) -> str:
     """What to say of the lists of a `zip` that differ in length."""
-    told = ", ".join(f"{axis} has {size}" for axis, size in sizes.items())
-    return f"the lists of a zip differ in length: {told}"
+    lengths = ", ".join(f"{axis} has {size}" for axis, size in sizes.items())
+    return f"the lists of a zip differ in length: {lengths}"
 
 
 def combinations(matrix: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
@@ -187,12 +187,12 @@ Rows = tuple[list[dict[str, Any]], list[dict[str, Any]]]
 def rows_of(loop: str, evaluated: Any, variable: str = "item") -> Rows:
     """The items of an evaluated fan-out; raises `ExpressionError` if its values are not a valid one."""
     if loop == "foreach":
-        members = _listed(evaluated)
+        members = _require_list(evaluated)
         return [{"item": member} for member in members], [{variable: member} for member in members]
     if loop == "matrix":
         rows = list(combinations(evaluated))
     else:
-        sizes = {axis: len(_listed(values)) for axis, values in evaluated.items()}
+        sizes = {axis: len(_require_list(values)) for axis, values in evaluated.items()}
         if len(set(sizes.values())) > 1:
             raise ExpressionError(unequal(sizes))
         columns = zip(*evaluated.values(), strict=True)
@@ -200,7 +200,7 @@ def rows_of(loop: str, evaluated: Any, variable: str = "item") -> Rows:
     return rows, [{loop: row} for row in rows]
 
 
-def _listed(value: Any) -> list[Any]:
+def _require_list(value: Any) -> list[Any]:
     if not isinstance(value, list | tuple):
         raise ExpressionError(f"a fan-out needs a list, not {str(value)[:60]!r}")
     return list(value)

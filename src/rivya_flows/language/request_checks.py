@@ -54,8 +54,8 @@ def check_model(catalogue: Catalogue, model_id: str, uses: str) -> tuple[Diagnos
     path = ("model",)
     model = catalogue.get(model_id)
     if model is None:
-        meant = nearest(model_id, catalogue.models)
-        hint = f"did you mean {meant!r}?" if meant else "`rivya-flows models` lists them all"
+        choice = nearest(model_id, catalogue.models)
+        hint = f"did you mean {choice!r}?" if choice else "`rivya-flows models` lists them all"
         sure, message = certain(model_id, catalogue.models), f"no model {model_id!r}"
         return (Diagnostic("unknown-model", message, hint, path=path, instead=sure),)
     if model.api_status != "available":
@@ -181,7 +181,7 @@ def _fit(param: Param, value: Any) -> Any:
         case "select":
             return _option(param, value)
         case "number":
-            return _bounded(param, value)
+            return _check_number(param, value)
         case "text":
             text = spelled(_scalar(param, value))
             if param.key == "language_code" and not is_language(text):
@@ -207,16 +207,16 @@ def _option(param: Param, value: Any) -> str:
     names = {voice.name: voice.value for voice in param.voices}
     if text in names:
         return names[text]
-    meant = nearest(text, [*names, *param.options])
+    choice = nearest(text, [*names, *param.options])
     of_voice = {voice.value: str(voice) for voice in param.voices}
     hint = "one of " + ", ".join(of_voice.get(option, option) for option in param.options)
-    if meant:
-        hint = f"did you mean {meant!r}? {hint}"
-    sure = _respelled(value, param) or certain(text, param.options)
+    if choice:
+        hint = f"did you mean {choice!r}? {hint}"
+    sure = _respell(value, param) or certain(text, param.options)
     raise _Refused("bad-option", f"{param.key!r} cannot be {value!r}", hint, sure)
 
 
-def _respelled(value: Any, param: Param) -> str | None:
+def _respell(value: Any, param: Param) -> str | None:
     """The option that a ratio, yes or no, or a number of seconds surely means; else None."""
     text = str(value).casefold()
     ratio = re.fullmatch(r"(\d{1,2}) *[x/×] *(\d{1,2})", text)
@@ -230,7 +230,7 @@ def _respelled(value: Any, param: Param) -> str | None:
     return text if text in param.options else None
 
 
-def _bounded(param: Param, value: Any) -> float:
+def _check_number(param: Param, value: Any) -> float:
     number = _read_number(value)
     if number is None:
         raise _Refused("bad-param", f"{param.key!r} must be a number, not {value!r}")
@@ -291,10 +291,10 @@ def _unknown_key(model: Model, key: str) -> _Refused:
         message = "reference files do not belong in `params`"
         return _Refused("unknown-param", message, "use `references:` beside `params:`")
     keys = [param.key for param in model.params]
-    meant = nearest(key, keys)
+    choice = nearest(key, keys)
     hint = f"{model.id!r} takes " + (", ".join(keys) if keys else "no parameters")
-    if meant:
-        hint = f"did you mean {meant!r}? {hint}"
+    if choice:
+        hint = f"did you mean {choice!r}? {hint}"
     if model.params_may_go_on:
         hint += "; the shipped list may be incomplete, `check --live` reads the service's own"
     sure = certain(key, keys)

@@ -34,7 +34,7 @@ from rivya_flows.plans.plan import (
     steps_in,
 )
 from rivya_flows.plans.requests import PartlyKnown, known_part
-from rivya_flows.spec.includes import inlined_name
+from rivya_flows.spec.files import inlined_name
 from rivya_flows.steps.pick import mode_of
 
 T = TypeVar("T")

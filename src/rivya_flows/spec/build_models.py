@@ -1,4 +1,4 @@
-"""Build the models from the normalized tree; validation errors become diagnostics."""
+"""The models of a spec, built from its tree: known keys, `defaults` merged in; what does not fit is reported."""
 
 from __future__ import annotations
 
@@ -42,7 +42,14 @@ def build(tree: Mapping, report: DiagnosticCollector) -> Workflow:
     """The workflow in a normalized tree; a wrong part is reported, and empty, so that all is checked."""
     data: dict[str, Any] = plain(tree)
     if data.get("version") != 1 or isinstance(data.get("version"), bool | float):
-        _check_version(data, report)
+        if "version" not in data:
+            message, hint = "a spec needs 'version'", "start with `version: 1`"
+            report.add(("version",), "missing-key", message, hint)
+        else:
+            written = data["version"]
+            message = f"the version of the language is 1, not {shown(written)}"
+            sure = 1 if written in ("1", "1.0", 1.0) and written is not True else None
+            report.add(("version",), "wrong-version", message, "write `version: 1`", instead=sure)
         data["version"] = 1
     _map_of(Defaults, data, "defaults", report)
     empty = [key for key in ("outputs", "deploy", *PARTS[1:]) if data.get(key, "") is None]
@@ -56,18 +63,22 @@ def build(tree: Mapping, report: DiagnosticCollector) -> Workflow:
     for key, model in limits.items():
         if key in data:
             made[key] = _part(model, data[key], (key,), report)
-    if data.get("brand") is not None:
-        made["brand"] = _brand(data["brand"], report)
+    if isinstance(brand := data.get("brand"), dict):
+        made["brand"] = model_at(Brand, brand, ("brand",), report)
+    elif not (brand is None or isinstance(brand, str)):
+        made["brand"] = None
+        message = f"'brand' must be a map or the path of a brand file, not {shown(brand)}"
+        report.add(("brand",), "wrong-type", message, "write {name: Aurora}, or brand.yaml")
     if isinstance(data.get("deploy"), list):
         made["deploy"] = [
             _part(Deploy, one, ("deploy", index), report)
             for index, one in enumerate(data["deploy"])
         ]
-    whole = model_at(Workflow, made, (), report)
-    parts = {key: made[key] for key in ("inputs", "steps")} | {"brand": made.get("brand")}
-    parts |= {part: made.get(part, {}) for part in PARTS[1:]}
+    if workflow := model_at(Workflow, made, (), report):
+        return workflow
+    parts = {part: made.get(part, {}) for part in ("inputs", *PARTS)} | {"brand": made.get("brand")}
     deploy = made["deploy"] if isinstance(made.get("deploy"), list) else ()
-    return whole or Workflow.model_construct(**parts, deploy=tuple(deploy))
+    return Workflow.model_construct(**parts, deploy=tuple(deploy))
 
 
 def model_at(model: type[_M], value: Any, path: Path, report: DiagnosticCollector) -> _M | None:
@@ -81,21 +92,7 @@ def model_at(model: type[_M], value: Any, path: Path, report: DiagnosticCollecto
 
 
 def _part(model: type[_M], value: Any, path: Path, report: DiagnosticCollector) -> _M:
-    return model_at(model, value, path, report) or _empty(model)
-
-
-def _brand(value: Any, report: DiagnosticCollector) -> Brand | str | None:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, dict):
-        return model_at(Brand, value, ("brand",), report)
-    message = f"'brand' must be a map or the path of a brand file, not {shown(value)}"
-    report.add(("brand",), "wrong-type", message, "write {name: Aurora}, or brand.yaml")
-    return None
-
-
-def _empty(model: type[_M]) -> _M:
-    return model.model_construct()
+    return model_at(model, value, path, report) or model.model_construct()
 
 
 def _build_steps(steps: Any, part: Part, report: DiagnosticCollector) -> dict[str, Step]:
@@ -138,7 +135,7 @@ def _build_step(part: Part, name: str, step: Any, report: DiagnosticCollector) -
     path = (part, name)
     kind = _kind(step, path, report)
     if kind is None:
-        return _empty(Step)
+        return Step.model_construct()
     written, model = step.get("with", {}), kind.takes
     if step.get("with") is None and (needed := kind.needed()):
         lacks = "empty" if "with" in step else "missing"
@@ -146,7 +143,7 @@ def _build_step(part: Part, name: str, step: Any, report: DiagnosticCollector) -
         example = {**EXAMPLES, **kind.examples}.get(needed, "…")
         hint = f"add `with: {{{needed}: {example}}}`"
         report.add((*path, "with"), "missing-key", message, hint)
-        arguments = _empty(model)
+        arguments = model.model_construct()
     else:
         arguments = _part(model, written, (*path, "with"), report)
     for key, field in fields_of(model).items() if isinstance(written, dict) else ():
@@ -168,15 +165,6 @@ def _map_of(
         report.add_inside((), [must_be((key,), "dict_type", held)])
         return {}
     return {name: _part(model, value, (key, name), report) for name, value in held.items()}
-
-
-def _check_version(data: dict[str, Any], report: DiagnosticCollector) -> None:
-    if "version" not in data:
-        report.add(("version",), "missing-key", "a spec needs 'version'", "start with `version: 1`")
-    else:
-        message = f"the version of the language is 1, not {shown(data['version'])}"
-        sure = 1 if data["version"] in ("1", "1.0", 1.0) and data["version"] is not True else None
-        report.add(("version",), "wrong-version", message, "write `version: 1`", instead=sure)
 
 
 _MERGED = ("with", "params", "retry")
@@ -201,27 +189,24 @@ _MAX_WRITTEN_OUT = 100_000  # characters of a fallback's prompt; longer ones fit
 
 def normalize(root: Mapping, report: DiagnosticCollector) -> Mapping:
     """The tree without `x-` keys, unknown keys and `defaults`, which are merged into the steps."""
-    top = known_in(Workflow, report, root, (), _of_steps(root), keys=TOP_KEYS)
-    _each(top, "defaults", lambda node, path: _default(node, path, report))
+    # Keys that are not indented as far as their step.
+    hints = dict.fromkeys(keys_of(Step), "indent it: it belongs to a step below `steps:`")
+    for key, (_, node) in root.pairs.items():
+        if isinstance(node, Mapping) and "uses" in node.pairs:
+            hints[key] = "indent it: it is a step and belongs below `steps:`"
+    top = known_in(Workflow, report, root, (), hints, keys=TOP_KEYS)
+    _each(top, "defaults", partial(_normalize_defaults, report=report))
     defaults = top.get("defaults")
     if isinstance(defaults, Mapping):
         for kind in defaults.pairs.keys() - registry.BUILT_IN.keys():
             if kind not in registry.names():
                 known = registry.names()
                 report.unknown(("defaults", kind), "unknown-uses", "kind of step", known)
+    step = partial(_normalize_step, defaults=defaults, report=report)
     for part in PARTS:
-        _each(top, part, lambda node, path: _normalize_step(node, path, defaults, report))
+        _each(top, part, step)
     _each(top, "outputs", lambda node, path: node)
     return top
-
-
-def _of_steps(root: Mapping) -> dict[str, str]:
-    """The hint for each key of the root that is not indented as far as its step."""
-    hints = dict.fromkeys(keys_of(Step), "indent it: it belongs to a step below `steps:`")
-    for key, (_, node) in root.pairs.items():
-        if isinstance(node, Mapping) and "uses" in node.pairs:
-            hints[key] = "indent it: it is a step and belongs below `steps:`"
-    return hints
 
 
 def _normalize_step(
@@ -236,11 +221,12 @@ def _normalize_step(
     step = known_in(Step, report, node, path, elsewhere)
     if kind is None:
         return step
-    _arguments(step, kind, path, report)
+    _normalize_arguments(step, kind, path, report)
     given = defaults.get(kind.uses) if isinstance(defaults, Mapping) else None
-    merged = _merged(_meant(given, step, kind), step) if isinstance(given, Mapping) else step
-    _write_out_prompts(merged)
-    return merged
+    if isinstance(given, Mapping):
+        step = _merge(_effective_defaults(given, step, kind), step)
+    _write_out_prompts(step)
+    return step
 
 
 def _write_out_prompts(step: Mapping) -> None:
@@ -258,34 +244,32 @@ def _write_out_prompts(step: Mapping) -> None:
                 _put(one, "prompt", replace(own, value=_PROMPT.sub(lambda _: written, own.value)))
 
 
-def _meant(given: Mapping, step: Mapping, kind: Kind) -> Mapping:
+def _effective_defaults(given: Mapping, step: Mapping, kind: Kind) -> Mapping:
     """The defaults that have an effect on a step, by its fan-out and its own arguments."""
     if isinstance(kind, Include):
         return given  # all of them are reported as needless
-    loops = {loop for loop in LOOPS if not _is_nothing(step.get(loop))}
+    loops = {loop for loop in LOOPS if (node := step.get(loop)) and plain(node) is not None}
     idle = {key for key, needed in LOOP_KEYS.items() if loops.isdisjoint(needed)}
-    meant = Mapping(given.mark, {k: pair for k, pair in given.pairs.items() if k not in idle})
-    arguments, own = meant.get("with"), step.get("with")
+    effective = Mapping(given.mark, {k: pair for k, pair in given.pairs.items() if k not in idle})
+    arguments, own = effective.get("with"), step.get("with")
     if isinstance(arguments, Mapping):
         written = plain(own) if isinstance(own, Mapping) else {}
         unused = kind.idle_defaults(written, plain(arguments))
         used = {key: pair for key, pair in arguments.pairs.items() if key not in unused}
-        _put(meant, "with", Mapping(arguments.mark, used))
-    return meant
+        _put(effective, "with", Mapping(arguments.mark, used))
+    return effective
 
 
-def _is_nothing(node: Node | None) -> bool:
-    return node is None or (isinstance(node, Scalar) and node.value is None)
-
-
-def _default(node: Mapping, path: Path, report: DiagnosticCollector) -> Mapping:
+def _normalize_defaults(node: Mapping, path: Path, report: DiagnosticCollector) -> Mapping:
     known = known_in(Defaults, report, node, path)
     if kind := registry.known_kind(str(path[-1])):
-        _arguments(known, kind, path, report)
+        _normalize_arguments(known, kind, path, report)
     return known
 
 
-def _arguments(step: Mapping, kind: Kind, path: Path, report: DiagnosticCollector) -> None:
+def _normalize_arguments(
+    step: Mapping, kind: Kind, path: Path, report: DiagnosticCollector
+) -> None:
     """Keeps the known keys of `with`."""
     if isinstance(held := step.get("with"), Mapping):
         hints, inside = kind.elsewhere(held.pairs), _OF_A_BRAND if kind.takes_brand else {}
@@ -309,7 +293,7 @@ def known_in(
         if key in known:
             field = fields.get(key)
             if field is not None and field.inner not in _READ_APART:
-                held = _changed(
+                held = _change_maps(
                     held, (*path, key), partial(change, field.inner, report), by_name=field.by_name
                 )
             pairs[key] = (mark, held)
@@ -321,7 +305,7 @@ def known_in(
     return Mapping(node.mark, pairs)
 
 
-def _merged(under: Mapping, over: Mapping) -> Mapping:
+def _merge(under: Mapping, over: Mapping) -> Mapping:
     """`over`, completed from `under`; its own places and order come first."""
     pairs = dict(over.pairs)
     for key, (mark, value) in under.pairs.items():
@@ -330,7 +314,7 @@ def _merged(under: Mapping, over: Mapping) -> Mapping:
             continue
         own_mark, own = pairs[key]
         if key in _MERGED and isinstance(own, Mapping) and isinstance(value, Mapping):
-            pairs[key] = (own_mark, _merged(value, own))
+            pairs[key] = (own_mark, _merge(value, own))
     return Mapping(over.mark, pairs)
 
 
@@ -340,10 +324,10 @@ _Change = Callable[[Mapping, Path], Mapping]
 def _each(top: Mapping, key: str, change: _Change) -> None:
     """Changes every map inside the map at `key`; `top` is a fresh copy."""
     if isinstance(held := top.get(key), Mapping):
-        _put(top, key, _changed(held, (key,), change, by_name=True))
+        _put(top, key, _change_maps(held, (key,), change, by_name=True))
 
 
-def _changed(held: Node, path: Path, change: _Change, *, by_name: bool) -> Node:
+def _change_maps(held: Node, path: Path, change: _Change, *, by_name: bool) -> Node:
     """A map, each map in a list, or each one that a map holds `by_name`, after a change."""
     if isinstance(held, Sequence):
         members = [

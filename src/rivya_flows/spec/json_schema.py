@@ -28,10 +28,10 @@ from rivya_flows.spec.schema_fragments import (
     NOTES,
     Schema,
     by_name,
-    chosen,
-    computed,
+    expression,
     is_,
     of_models,
+    one_of,
     or_null,
     or_whole,
 )
@@ -135,7 +135,7 @@ _FORMS: Mapping[tuple[str, str], Schema] = {
         for name in fields_of(Resources)
     },
     ("Deploy", "work_pool"): {
-        "anyOf": [{"type": ["string", "null"], "not": computed()}, {"$ref": "#/$defs/WorkPool"}]
+        "anyOf": [{"type": ["string", "null"], "not": expression()}, {"$ref": "#/$defs/WorkPool"}]
     },
     ("ChatWith", "expect"): {
         "type": ["object", "null"],
@@ -155,12 +155,12 @@ _FORMS: Mapping[tuple[str, str], Schema] = {
                 "minItems": 1,
                 "maxItems": MAX_CLIPS,
             },
-            computed(),
+            expression(),
             {"type": "null"},
         ]
     },
     ("ComposeWith", "end_card"): {
-        "anyOf": [{"$ref": "#/$defs/EndCardWith"}, {"const": True}, computed(), {"type": "null"}]
+        "anyOf": [{"$ref": "#/$defs/EndCardWith"}, {"const": True}, expression(), {"type": "null"}]
     },
     ("ClipWith", "media"): _FILE,
     ("MusicWith", "audio"): _FILE,
@@ -201,7 +201,7 @@ def _argument(takes: Takes) -> Schema:
     if takes.schema is not None:
         return dict(takes.schema)
     if takes.choices:
-        return chosen(takes.choices)
+        return one_of(takes.choices)
     if takes.is_file and "list" in takes.kinds:
         return {"type": ["array", "string"], "items": _FILE}
     if takes.kinds == ("map",):
@@ -301,9 +301,9 @@ _NUMERIC = rf"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$|{COMPUTED}"
 def model_ids(models: Iterable[Model]) -> Schema:
     """The id of one of the models, each with its price beside it."""
     listed = list(models)
-    text = [f"{model.display_name}: {_priced(model)}" for model in listed]
+    text = [f"{model.display_name}: {_price_text(model)}" for model in listed]
     # The second keyword is known to editors and passed over by validators.
-    return chosen([model.id for model in listed], enumDescriptions=text)
+    return one_of([model.id for model in listed], enumDescriptions=text)
 
 
 def rules(models: Iterable[Model]) -> list[Schema]:
@@ -314,7 +314,7 @@ def rules(models: Iterable[Model]) -> list[Schema]:
 def definition(model: Model) -> Schema:
     """What the arguments of a step must be where it names this model."""
     properties: dict[str, Any] = {
-        "model": {"title": model.display_name, "description": _told(model)}
+        "model": {"title": model.display_name, "description": _description(model)}
     }
     if model.makes is None:
         return {"properties": properties | _prompt(model, "message") | _abilities(model)}
@@ -337,7 +337,7 @@ def needs(models: Iterable[Model]) -> list[Schema]:
     return rules
 
 
-def _priced(model: Model) -> str:
+def _price_text(model: Model) -> str:
     known = price(model, {})
     unit = "credit" if known.min == known.max == 1 else "credits"
     if known.max is None:
@@ -347,10 +347,10 @@ def _priced(model: Model) -> str:
     return f"{known.min} to {known.max} {unit}, {known.assumption}"
 
 
-def _told(model: Model) -> str:
+def _description(model: Model) -> str:
     longest, rule = model.max_prompt_length, model.references and model.references.rule
     parts = [
-        f"{model.category.capitalize()}, {_priced(model)}.",
+        f"{model.category.capitalize()}, {_price_text(model)}.",
         f"Modes: {', '.join(model.supported_modes)}." if model.supported_modes else "",
         f"Prompt: at most {longest:,} characters." if longest else "",
         f"References: {rule}" if rule else "",
@@ -363,7 +363,7 @@ def _prompt(model: Model, key: str) -> dict[str, Schema]:
     if model.max_prompt_length is None:
         return {}
     # Of a computed text only the length at run time counts.
-    return {key: {"anyOf": [{"maxLength": model.max_prompt_length}, computed()]}}
+    return {key: {"anyOf": [{"maxLength": model.max_prompt_length}, expression()]}}
 
 
 def _abilities(model: Model) -> dict[str, Schema]:
@@ -394,21 +394,21 @@ def _params(model: Model) -> Schema:
 
 
 def _param(param: Param) -> Schema:
-    shown: Schema = {"description": _about(param)}
+    form: Schema = {"description": _about(param)}
     if param.default is not None:
-        shown["default"] = param.written_default
+        form["default"] = param.written_default
     match param.type:
         case "select" if param.options:
             names = [one.name for one in param.voices if one.name not in param.options]
-            return {**shown, **chosen([*names, *_spellings(param.options)])}
+            return {**form, **one_of([*names, *_spellings(param.options)])}
         case "number":
-            return {**shown, "type": ["number", "string"], "pattern": _NUMERIC, **_bounds(param)}
+            return {**form, "type": ["number", "string"], "pattern": _NUMERIC, **_bounds(param)}
         case "array":
-            return {**shown, **_members(param)}
+            return {**form, **_members(param)}
         case "select" | "text":
-            return {**shown, "type": ["string", "number", "boolean"]}
+            return {**form, "type": ["string", "number", "boolean"]}
         case _:
-            return shown
+            return form
 
 
 def _spellings(options: Sequence[str]) -> list[Any]:

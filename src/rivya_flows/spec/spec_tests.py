@@ -17,7 +17,7 @@ from rivya_flows.language.wording import shown
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.spec.build_models import known_in, model_at
 from rivya_flows.spec.checks.input_values import check_values, missing
-from rivya_flows.spec.includes import names_in
+from rivya_flows.spec.files import names_in
 
 MAX_CASES = 200
 

@@ -183,21 +183,21 @@ def _default(value: Any, instead: Any) -> Any:
 
 
 def _member(place: int, which: str) -> Callable[[Any], Any]:
-    def filtered(value: Any) -> Any:
+    def apply(value: Any) -> Any:
         return _members(value)[place] if _members(value) else None
 
-    filtered.__doc__ = f"The {which} item of a list, or null if it is empty."
-    return filtered
+    apply.__doc__ = f"The {which} item of a list, or null if it is empty."
+    return apply
 
 
 def _of_text(change: Callable[[str], str], gives: str) -> Callable[[Any], str]:
     """A filter that changes a text; `gives` says how."""
 
-    def filtered(value: Any) -> str:
+    def apply(value: Any) -> str:
         return change(as_text(value))
 
-    filtered.__doc__ = gives
-    return filtered
+    apply.__doc__ = gives
+    return apply
 
 
 def _int(value: Any) -> int:
@@ -280,15 +280,15 @@ def _few_marks(text: str) -> str:
     """
     if text.isascii():
         return text
-    kept, marks = [], 0
+    rest, marks = [], 0
     for letter in text:
         marks = marks + 1 if unicodedata.combining(letter) else 0
         if marks <= _MAX_MARKS:
-            kept.append(letter)
-    return "".join(kept)
+            rest.append(letter)
+    return "".join(rest)
 
 
-def _capitalized(text: str) -> str:
+def _capitalize(text: str) -> str:
     return " ".join(word[:1].upper() + word[1:] for word in text.split(" "))
 
 
@@ -300,12 +300,12 @@ def _truncate(value: Any, length: Any = 255, end: str = "…") -> str:
     if len(text) <= length:
         return text
     room = length - len(end)
-    kept = text[:room]
-    inside_word = kept.strip() and not kept[-1].isspace() and not text[room].isspace()
-    words = kept.rsplit(None, 1) if inside_word else []
-    if len(words) > 1:
-        kept = words[0]
-    return kept.rstrip() + end
+    rest = text[:room]
+    inside_word = rest.strip() and not rest[-1].isspace() and not text[room].isspace()
+    parts = rest.rsplit(None, 1) if inside_word else []
+    if len(parts) > 1:
+        rest = parts[0]
+    return rest.rstrip() + end
 
 
 def _members(value: Any) -> Sequence[Any]:
@@ -328,7 +328,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "seed": _seed,
     "slug": slug,
     "string": _of_text(str, "A scalar as text."),
-    "title": _of_text(_capitalized, "The text With Each Word Capitalized."),
+    "title": _of_text(_capitalize, "The text With Each Word Capitalized."),
     "trim": _of_text(str.strip, "The text without space at both ends."),
     "truncate": _truncate,
     "upper": _of_text(str.upper, "The text in uppercase."),

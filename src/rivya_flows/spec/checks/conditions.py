@@ -11,14 +11,14 @@ from jinja2 import nodes
 
 from rivya_cut.fonts import missing_characters, named
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
-from rivya_flows.language.expressions.evaluation import written
+from rivya_flows.language.expressions.evaluation import name_of
 from rivya_flows.language.expressions.inference import shape_of
 from rivya_flows.language.expressions.output_types import Kind as ShapeKind, Scope
 from rivya_flows.language.expressions.resolve import (
     Reference,
-    as_reference,
     expressions_in,
     is_whole,
+    literal_reference,
     references,
     template,
     tree_references,
@@ -28,7 +28,7 @@ from rivya_flows.language.expressions.values import ExpressionError, InferenceEr
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, shown
 from rivya_flows.language.workflow import PARTS, Part, Step, Workflow
-from rivya_flows.spec.includes import included_by
+from rivya_flows.spec.files import included_by
 from rivya_flows.spec.names import NamesInScope, WrittenSpec
 from rivya_flows.steps.cut_rules import drawn_texts
 from rivya_flows.steps.kind import WrittenStep
@@ -37,7 +37,7 @@ from rivya_flows.steps.registry import kind_of_step
 STATUSES = ("completed", "cached", "skipped", "failed")
 """How a step ends: what an expression sees of each step that its own step waits for."""
 
-_OTHER_WORDS = {
+_SYNONYMS = {
     **dict.fromkeys(("success", "succeeded", "successful", "done", "finished", "ok"), "completed"),
     **dict.fromkeys(("failure", "error", "errored", "crashed"), "failed"),
 }
@@ -80,11 +80,11 @@ def _check_values(
                 continue
             scope = names.everywhere() if step is None else names.inside(step)
             errors = list(_unequal_types(tree, scope))
-            for reference, operator, constants in _compared(tree):
-                possible = _possible(reference, names, step)
+            for reference, operator, constants in _comparisons(tree):
+                possible = _possible_values(reference, names, step)
                 wrong = [one for one in constants if one is not None and one not in possible]
                 if possible and wrong:
-                    errors = [_never(reference, operator, one, possible) for one in wrong]
+                    errors = [_never_equal(reference, operator, one, possible) for one in wrong]
             for error in errors:
                 report.expression(path, error, expression)
 
@@ -107,7 +107,7 @@ def _unequal_types(tree: nodes.Compare, scope: Scope) -> Iterator[InferenceError
                 if alike == {"number", "text"}:
                     hint = "write the number without quotes, or `| int` after the text"
                 about = right if isinstance(left, nodes.Const) else left
-                yield InferenceError("useless-condition", message, hint, written(about))
+                yield InferenceError("useless-condition", message, hint, name_of(about))
         left = right
 
 
@@ -115,18 +115,20 @@ _ALIKE: Mapping[ShapeKind, ShapeKind] = {"boolean": "number", "asset": "map"}
 """Kinds whose values may be equal to those of another kind."""
 
 
-def _never(reference: Reference, operator: str, value: Any, possible: tuple[Any, ...]) -> Any:
+def _never_equal(
+    reference: Reference, operator: str, value: Any, possible: tuple[Any, ...]
+) -> InferenceError:
     message = f"{reference} is never {shown(value)}"
     if not _AGREE[operator]:
         message += ", so this always holds"
-    words = [one if isinstance(one, str) else repr(one) for one in possible]
-    other = _OTHER_WORDS.get(str(value).lower()) if possible == STATUSES else None
-    listed = f"it can be: {', '.join(words[:20])}"
-    hint = f"did you mean {other!r}? {listed}" if other else meant(str(value), words) or listed
+    choices = [one if isinstance(one, str) else repr(one) for one in possible]
+    other = _SYNONYMS.get(str(value).lower()) if possible == STATUSES else None
+    listed = f"it can be: {', '.join(choices[:20])}"
+    hint = f"did you mean {other!r}? {listed}" if other else meant(str(value), choices) or listed
     return InferenceError("useless-condition", message, hint, str(reference))
 
 
-def _compared(tree: nodes.Compare) -> Iterator[tuple[Reference, str, tuple[Any, ...]]]:
+def _comparisons(tree: nodes.Compare) -> Iterator[tuple[Reference, str, tuple[Any, ...]]]:
     """Each name that is compared with constants, the operator, and the constants."""
     left: nodes.Node = tree.expr
     for operand in tree.ops:
@@ -136,21 +138,13 @@ def _compared(tree: nodes.Compare) -> Iterator[tuple[Reference, str, tuple[Any, 
             listed = other.items if isinstance(other, nodes.List) else []
             written = [other] if operand.op in ("eq", "ne") else [*listed]
             constants = tuple(one.value for one in written if isinstance(one, nodes.Const))
-            reference = _plain_reference(name)
+            reference = literal_reference(name)
             if reference is not None and constants and len(constants) == len(written):
                 yield reference, operand.op, constants
         left = right
 
 
-def _plain_reference(tree: nodes.Node) -> Reference | None:
-    """The reference, if nothing in it is computed: not ``matrix.sizes[inputs.n]``."""
-    for one in (tree, *tree.find_all(nodes.Getitem)):
-        if isinstance(one, nodes.Getitem) and not isinstance(one.arg, nodes.Const):
-            return None
-    return as_reference(tree)
-
-
-def _possible(
+def _possible_values(
     reference: Reference, names: NamesInScope, step: WrittenStep | None
 ) -> tuple[Any, ...]:
     """All values that a name can have; empty where they are not known."""
@@ -158,9 +152,9 @@ def _possible(
         name, *rest = reference.path or ("",)
         known = any(name in steps for steps in names.spec.parts.values())
         return STATUSES if known and rest == ["status"] else ()
-    found, whole = names.possible(reference, step)
-    plain = whole and all(isinstance(one, str | int | float) for one in found)
-    return found if plain and len(found) <= _MAX_VALUES else ()
+    values, is_all = names.possible(reference, step)
+    is_known = is_all and all(isinstance(one, str | int | float) for one in values)
+    return values if is_known and len(values) <= _MAX_VALUES else ()
 
 
 def _check_status(
@@ -179,11 +173,11 @@ def _check_status(
     asked = {one.path[0] for one in tree_references(expression.tree) if one.path[1:] == ("status",)}
     for name in sorted(asked):
         of_it = [one for one in read if one.namespace == "steps" and one.path[:1] == (name,)]
-        others = [str(one) for one in of_it if one.path[1:] != ("status",)]
-        if parts.get(name) != step.part or not (others or name in needed):
+        results = [str(one) for one in of_it if one.path[1:] != ("status",)]
+        if parts.get(name) != step.part or not (results or name in needed):
             continue
         if all(_truth(expression.tree, name, one) is False for one in STATUSES if one != "failed"):
-            why = f"it reads {min(others)}" if others else f"it has {name!r} in `needs`"
+            why = f"it reads {min(results)}" if results else f"it has {name!r} in `needs`"
             message = f"this never holds: the step is skipped when {name!r} fails, since {why}"
             hint = f"read nothing of {name!r} but its status, or move the step to `on_failure`"
             about = f"steps.{name}.status"
@@ -192,7 +186,7 @@ def _check_status(
 
 
 def _truth(tree: nodes.Node, name: str, status: str) -> bool | None:
-    """Whether a condition holds if a step ended so; None where more than that decides."""
+    """Whether a condition holds if a step ended so; None: more than that decides."""
     match tree:
         case nodes.Not():
             inner = _truth(tree.node, name, status)
@@ -204,7 +198,7 @@ def _truth(tree: nodes.Node, name: str, status: str) -> bool | None:
                 return decides
             return None if None in sides else not decides
         case nodes.Compare(ops=[_]):
-            for reference, operator, constants in _compared(tree):
+            for reference, operator, constants in _comparisons(tree):
                 if reference == Reference("steps", (name, "status")):
                     return (status in constants) is _AGREE[operator]
     return None
@@ -230,14 +224,9 @@ def warn(spec: WrittenSpec, workflow: Workflow, report: DiagnosticCollector) -> 
             report.add(("inputs", name, "default"), "empty-default", message, hint, key=True)
     steps = workflow.all_steps
     parts = {step.id: step.part for step in spec.steps}
-    for step_id, missing in _without_font(workflow):
-        message = f"no font has {named(missing)}: left out of the picture"
-        hint = "write other characters, or draw these in an image"
-        report.add((parts[step_id], step_id), "missing-characters", message, hint, key=True)
-    for step_id, field in _text_conditions(steps):
-        message = "this holds for every text but an empty one: for 'no' too"
-        hint = f"compare it: `{field} == 'yes'`, or `{field} != ''` if any text will do"
-        report.add((parts[step_id], step_id, "if"), "text-condition", message, hint)
+    for step in spec.steps:
+        _check_fonts(workflow, step, report)
+        _check_text_condition(workflow, step, report)
     if not workflow.outputs:
         # A callback or a function may take the results elsewhere.
         if all(_is_for_results(workflow, one) for one in steps.values()):
@@ -263,31 +252,36 @@ def _is_for_results(workflow: Workflow, step: Step) -> bool:
     return kind_of_step(step).is_for_results
 
 
-def _text_conditions(steps: Mapping[str, Step]) -> Iterator[tuple[str, str]]:
-    """Each step whose whole condition is one text of an answer, and the name of that."""
-    for step_id, step in steps.items():
-        named = whole_reference(step.if_)
-        if named is None or named.namespace != "steps" or named.path[1:2] != ("json",):
-            continue
-        asked = steps[named.path[0]]
-        expect: Any = kind_of_step(asked).expects(asked.with_)
-        for key in named.path[2:]:
-            expect = expect.get(key) if isinstance(expect, dict) else None
-        if expect == "string":
-            yield step_id, str(named)
+def _check_text_condition(
+    workflow: Workflow, step: WrittenStep, report: DiagnosticCollector
+) -> None:
+    """Reports a condition that is nothing but one text of an answer."""
+    steps = workflow.all_steps
+    field = whole_reference(steps[step.id].if_)
+    if field is None or field.namespace != "steps" or field.path[1:2] != ("json",):
+        return
+    asked = steps[field.path[0]]
+    expect: Any = kind_of_step(asked).expects(asked.with_)
+    for key in field.path[2:]:
+        expect = expect.get(key) if isinstance(expect, dict) else None
+    if expect == "string":
+        message = "this holds for every text but an empty one: for 'no' too"
+        hint = f"compare it: `{field} == 'yes'`, or `{field} != ''` if any text will do"
+        report.add((*step.path, "if"), "text-condition", message, hint)
 
 
-def _without_font(workflow: Workflow) -> Iterator[tuple[str, str]]:
-    """Each step that draws texts with characters that no font has, and these; as far as they are written."""
+def _check_fonts(workflow: Workflow, step: WrittenStep, report: DiagnosticCollector) -> None:
+    """Reports characters of drawn texts that no font has, as far as they are written."""
+    if not (step.kind and step.kind.takes_brand):
+        return
+    arguments = workflow.all_steps[step.id].with_.model_dump()
+    texts = list(drawn_texts(arguments))
+    if isinstance(captions := arguments.get("captions"), dict):
+        texts.append(workflow.texts.get(str(PurePosixPath(captions.get("file") or "")), ""))
     brand = workflow.branding and workflow.branding.end_card
-    for name, step in workflow.all_steps.items():
-        if not kind_of_step(step).takes_brand:
-            continue
-        arguments = step.with_.model_dump()
-        texts = list(drawn_texts(arguments))
-        if isinstance(captions := arguments.get("captions"), dict):
-            texts.append(workflow.texts.get(str(PurePosixPath(captions.get("file") or "")), ""))
-        if brand and arguments.get("end_card") is not None:
-            texts += filter(None, (brand.title, brand.line))
-        if missing := missing_characters(_EXPRESSION.sub("", "".join(texts))):
-            yield name, missing
+    if brand and arguments.get("end_card") is not None:
+        texts += filter(None, (brand.title, brand.line))
+    if missing := missing_characters(_EXPRESSION.sub("", "".join(texts))):
+        message = f"no font has {named(missing)}: left out of the picture"
+        hint = "write other characters, or draw these in an image"
+        report.add(step.path, "missing-characters", message, hint, key=True)

@@ -185,14 +185,14 @@ def _source(expression: Expression) -> str:
     if isinstance(tree, nodes.Filter) and tree.name == "default" and tree.node is not None:
         constant = default_of(tree)
         if not isinstance(constant, nodes.Const):
-            raise _refused(expression, "the default of an event field must be a plain value")
+            raise _refusal(expression, "the default of an event field must be a plain value")
         default, tree = _literal(constant.value), tree.node
     reference = as_reference(tree)
     if reference is None or reference.namespace != NAME:
-        raise _refused(expression, "an input of a trigger must be a field of its event")
+        raise _refusal(expression, "an input of a trigger must be a field of its event")
     found = _path(reference)
     if found is None:
-        raise _refused(expression, f"an event has no {shown('.'.join(reference.path) or 'value')}")
+        raise _refusal(expression, f"an event has no {shown('.'.join(reference.path) or 'value')}")
     if default is not None:
         return f"({found} if {found} is defined and {found} is not none else {default})"
     # An undefined value has no JSON form, so the rendering fails.
@@ -228,7 +228,7 @@ def _literal(value: Any) -> str:
     return "none" if value is None else json.dumps(value)
 
 
-def _refused(expression: Expression, message: str) -> ExpressionError:
+def _refusal(expression: Expression, message: str) -> ExpressionError:
     return ExpressionError(message, _HINT, expression.offset)
 
 

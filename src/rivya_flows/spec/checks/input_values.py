@@ -17,7 +17,8 @@ from rivya_flows.language.inputs import (
     pattern_error,
 )
 from rivya_flows.language.syntax import tree
-from rivya_flows.language.workflow import Input
+from rivya_flows.language.workflow import Included, Input
+from rivya_flows.spec.names import WrittenSpec
 
 
 def check_declarations(
@@ -130,6 +131,26 @@ def missing(declared: Mapping[str, Input], given: Mapping[str, Any]) -> Iterator
     for name, one in declared.items():
         if one.required and one.default is None and given.get(name) is None:
             yield name
+
+
+def check_given(
+    spec: WrittenSpec,
+    found: Mapping[str, Included],
+    folder: Path | None,
+    report: DiagnosticCollector,
+) -> None:
+    """Reports inputs of an include that are unknown, missing, or literals that do not fit."""
+    for step in spec.steps:
+        included, arguments = found.get(step.id), step.arguments
+        if included is None or arguments is None:
+            continue
+        declared = included.workflow.inputs
+        path: tree.Path = (*step.path, "with", "inputs")
+        given = held if isinstance(held := arguments.get("inputs"), dict) else {}
+        check_values(declared, given, path, report, folder, inside=True)
+        for name in missing(declared, given):
+            message = f"{included.path!r:.200} needs the input {name!r}"
+            report.add(path, "missing-input", message, f"add `inputs: {{{name}: …}}`", key=True)
 
 
 def _is_usable(declared: Input) -> bool:
