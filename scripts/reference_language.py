@@ -33,7 +33,7 @@ from rivya_flows.language.workflow import (
 )
 from rivya_flows.spec.files import MAX_LEVELS, MAX_STEPS
 from rivya_flows.spec.json_schema import json_schema
-from rivya_flows.spec.schema_fragments import words_of as says_of
+from rivya_flows.spec.schema_fragments import first_paragraph
 from rivya_flows.steps import request as item_requests
 from rivya_flows.steps.kind import Kind, given_fields
 from rivya_flows.steps.registry import BUILT_IN
@@ -98,7 +98,7 @@ def words() -> str:
         parts.append(f"It gives {_gives(kind)}.\n")
         for key, field in fields_of(kind.takes).items() if uses != "layout" else ():
             if field.inner is not None:
-                parts.append(f"#### `{key}` of `{uses}`\n\n{says_of(field.inner)}\n")
+                parts.append(f"#### `{key}` of `{uses}`\n\n{first_paragraph(field.inner)}\n")
                 parts.append(_keys(field.inner))
     parts.append("### An asset\n")
     fields = ", ".join(f"`{name}`" for name in output_types.asset().fields or ())

@@ -19,7 +19,7 @@ from rivya_flows.preparation.deploy_blocks import OWNER_TAG, prefect_yaml
 from rivya_flows.processes import registry
 from rivya_flows.processes.registry import LeftRunning, ManagedProcess
 from rivya_flows.settings import Settings
-from rivya_flows.spec.checks.deploy_block import for_prefect
+from rivya_flows.spec.deploy_block import for_prefect
 from rivya_flows.spec.load import load
 from support.cli_calls import Terminal
 from support.prefect_workers import Server, deploy as prefect_deploy, eventually

@@ -1,4 +1,8 @@
-"""Collects the mistakes of one spec, each at its place in the text."""
+"""The mistakes of one spec, each at its place in the text, and the fixes of those that are certain.
+
+A check that knows what was surely meant gives its diagnostic a `Fix`. It is applied only if the spec has no
+other mistake at that place after it; everything else stays byte for byte.
+"""
 
 from __future__ import annotations
 
@@ -48,10 +52,21 @@ class DiagnosticCollector:
         self.root: Node | None = None
         self.dropped = False
         self._file = file
-        self._text = text
-        self._lines = lines_of(text)
+        self._text = text.removeprefix("\ufeff")  # some editors start a file with this mark
+        self._lines = lines_of(self._text)
         self._found: dict[tuple[int, int, str, str], Diagnostic] = {}
         self._plain: set[tuple[int, int]] = set()
+
+    def read_map(self, code: str, message: str, hint: str) -> Mapping | None:
+        """The map in the text, which is the root from now on; None, and reported so, if there is none."""
+        root, mistakes = source.read(self._text)
+        self.add_located(mistakes)
+        if isinstance(root, Mapping):
+            self.root = root
+            return root
+        if not mistakes:
+            self.add((), code, message, hint)
+        return None
 
     def _is_full(self) -> bool:
         """Whether a further mistake is dropped, so that its hint and place need not be found."""
@@ -121,7 +136,7 @@ class DiagnosticCollector:
             if self._is_full():
                 return
             line = self._lines[one.line - 1] if one.line <= len(self._lines) else ""
-            # The caret counts characters, and a tab is one; a very long line helps nobody.
+            # The caret counts characters, and a tab is one; a very long line helps no one.
             source = line.replace("\t", " ") if len(line) <= MAX_SHOWN else ""
             placed = replace(one, file=self._file, source=source)
             self._found.setdefault((one.line, one.column, one.code, one.message), placed)
@@ -268,22 +283,17 @@ def value_fix(text: str, node: Scalar, new: str | float | bool) -> Fix | None:
         return None
     if isinstance(new, str) and not isinstance(node.value, str):
         new = old  # `012` as a text is not `12`
-    written = _as_yaml(new, quote)
+    written = json.dumps(new, ensure_ascii=False)
+    if isinstance(new, str) and quote and not {"'", '"', "\\"} & set(new):
+        written = f"{quote}{new}{quote}"
+    elif isinstance(new, str) and _PLAIN.fullmatch(new) and source.read_scalar(new) == new:
+        written = new
     end = node.mark.index + len(old)
     return Fix(node.mark.index, end, written, _summary(old, written), node.mark.column + 1)
 
 
 def _summary(old: str, new: str) -> str:
     return f"{cut(new)} instead of {cut(old)}"
-
-
-def _as_yaml(value: str | float | bool, quote: str) -> str:
-    if not isinstance(value, str):
-        return json.dumps(value)
-    if quote and not {"'", '"', "\\"} & set(value):
-        return f"{quote}{value}{quote}"
-    plain = _PLAIN.fullmatch(value) and source.read_scalar(value) == value
-    return value if plain else json.dumps(value, ensure_ascii=False)
 
 
 Check = Callable[[str], tuple[Diagnostic, ...]]

@@ -253,7 +253,7 @@ def must_be(place: Path, kind: str, value: Any) -> Diagnostic:
 
 
 def wrong_choice(place: Path, value: Any, choices: Collection[str]) -> Diagnostic:
-    """What to say of a value that is none of a few."""
+    """What to say of a value that is not one of a few."""
     own, sure = own_word(str(value), choices), certain(str(value), choices)
     hint = f"did you mean {own!r}?" if own else meant(str(value), choices)
     message = f"{_name(place[-1])} cannot be {shown(value)}"
@@ -282,11 +282,20 @@ def _expected_form(place: Path, kind: str, value: Any) -> tuple[str, str]:
         if key == "captions" and "with" not in place:  # of a brand
             hint = "write `captions: {position: bottom}`"
     elif kind in ("int_type", "float_type"):
-        hint = number_hint(key, value, wanted) if isinstance(value, str) else f"write {wanted}"
+        found = _NUMBER.fullmatch(value) if isinstance(value, str) else None
+        if found is None:
+            hint = f"write {wanted}"
+        elif (unit := found[2]) and key in _SHARES:  # else the usual hint: without quotes
+            hint = share_hint(float(found[1]) if unit == "%" else None)
+        elif unit:
+            hint = f"write the number alone: {float(found[1]) * _UNITS.get(unit.lower(), 1):g}"
     elif kind == "tuple_type":
-        hint = list_hint(value) or hint
-        if key == "fallback" and isinstance(value, str):
+        if isinstance(value, dict):
+            hint = "write [ ] around it, or `- ` before its first line"
+        elif key == "fallback" and isinstance(value, str):
             hint = f"write [{{model: {cut(value)}}}]"
+        elif isinstance(value, str) and 0 < len(value) <= 60:
+            hint = f"write [{_quote(value)}]"
     elif kind == "string_type" and isinstance(value, dict | list):
         hint = "write one line of text"
     elif kind == "string_type" and value is None:
@@ -300,19 +309,6 @@ def own_word(word: str, choices: Collection[str]) -> str | None:
     return next(
         (own for own, synonyms in _SYNONYMS if word in synonyms.split() and own in choices), None
     )
-
-
-def number_hint(key: str, value: str, wanted: str) -> str:
-    """What to write instead of a text where a number is wanted, such as `2s` or `18%`."""
-    found = _NUMBER.fullmatch(value)
-    if found is None:
-        return f"write {wanted}"
-    number, unit = float(found[1]), found[2]
-    if not unit:
-        return "write the number without quotes"
-    if key in _SHARES:
-        return share_hint(number if unit == "%" else None)
-    return f"write the number alone: {number * _UNITS.get(unit.lower(), 1):g}"
 
 
 def surely(kind: str, key: str, value: Any) -> str | float | bool | None:
@@ -379,13 +375,6 @@ def map_hint(key: str, value: Any) -> str | None:
 _TEXT_OF = {"captions": "text", "music": "audio", "end_card": "title", "transition": "kind"}
 _FILE_OF = {"captions": "file", "end_card": "image"}
 """The keys inside these parts that a text, or the path of a file, alone stands for."""
-
-
-def list_hint(value: Any) -> str | None:
-    """How a list is written of what stands in its place."""
-    if isinstance(value, dict):
-        return "write [ ] around it, or `- ` before its first line"
-    return f"write [{_quote(value)}]" if isinstance(value, str) and 0 < len(value) <= 60 else None
 
 
 def _quote(text: str) -> str:

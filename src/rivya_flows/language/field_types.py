@@ -203,7 +203,7 @@ class SpecField(NamedTuple):
     """What a key of a map in a spec holds.
 
     Attributes:
-        takes: What a computed value of it must be; None where the type of the field says it.
+        takes: What a computed value of it must be; None: the type of the field says it.
         inner: The model of the map in it, or of each map in its list; `by_name`: of each by its name.
     """
 

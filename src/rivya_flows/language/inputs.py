@@ -1,4 +1,8 @@
-"""Inputs of a run: read from texts and files, and validated against their declarations."""
+"""Inputs of a run: read from texts and files, and validated against their declarations.
+
+Patterns are matched in linear time. Python's `re` backtracks: `(a+)+` on forty letters takes days. The engine
+of pydantic does not. A pattern must be valid in both, since Prefect checks its forms with Python's.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +73,7 @@ def resolve_inputs(
     Args:
         given: Values by name; paths of files are relative to the current folder.
         folder: The folder of the spec, which file defaults are relative to and may not leave;
-            None where it is not at hand, as on a worker.
+            None if it is not at hand, as on a worker.
         paths: Files may be paths; False for values from a deployment or the web.
         files: Assets by the path in a default, if the folder is not available.
 
@@ -269,12 +273,9 @@ def parse_assignments(assignments: Iterable[str], workflow: Workflow) -> dict[st
 
 def read_values(text: str, *, file: str) -> dict[str, JsonValue]:
     """The values of an inputs file, YAML or JSON; raises `SpecError` if it is not one, or no map."""
-    text = text.removeprefix("\ufeff")
     report = DiagnosticCollector(file, text)
-    node, mistakes = source.read(text)
-    report.add_located(mistakes)
-    if not mistakes and not isinstance(node, tree.Mapping):
-        report.add((), "not-inputs", "the file is not a map of inputs", "write `name: value` lines")
+    hint = "write `name: value` lines"
+    node = report.read_map("not-inputs", "the file is not a map of inputs", hint)
     if report.diagnostics or node is None:
         raise SpecError(report.diagnostics)
     values: dict[str, JsonValue] = tree.plain(node)
@@ -362,21 +363,21 @@ def parts_of(pattern: str) -> int:
 
 
 def _parts(tree: Any) -> int:
-    return sum(_parts_of_one(str(kind), inner) for kind, inner in tree)
-
-
-def _parts_of_one(kind: str, inner: Any) -> int:
-    if kind.endswith("REPEAT"):  # also the lazy and the possessive one
-        least, most, repeated = inner
-        often = least if most == _PARSER.MAXREPEAT else most
-        return int(max(often, 1)) * max(_parts(repeated), 1)
-    if kind == "IN":
-        words = [str(one).endswith("WORD") for _, one in inner]
-        return _OF_WORDS if any(words) else 1
-    if kind == "BRANCH":
-        return sum(map(_parts, inner[1]))
-    nested = inner if isinstance(inner, tuple) else (inner,)
-    return sum(_parts(one) for one in nested if isinstance(one, _PARSER.SubPattern)) or 1
+    count = 0
+    for name, inner in tree:
+        kind = str(name)
+        if kind.endswith("REPEAT"):  # also the lazy and the possessive one
+            least, most, repeated = inner
+            often = least if most == _PARSER.MAXREPEAT else most
+            count += int(max(often, 1)) * max(_parts(repeated), 1)
+        elif kind == "IN":
+            count += _OF_WORDS if any(str(one).endswith("WORD") for _, one in inner) else 1
+        elif kind == "BRANCH":
+            count += sum(map(_parts, inner[1]))
+        else:
+            nested = inner if isinstance(inner, tuple) else (inner,)
+            count += sum(_parts(one) for one in nested if isinstance(one, _PARSER.SubPattern)) or 1
+    return count
 
 
 def matches(pattern: str, text: str) -> bool:

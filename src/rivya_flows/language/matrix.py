@@ -54,18 +54,18 @@ def shared_keys(keys: Sequence[ItemKey]) -> dict[str, str]:
     if any(one.repeats is not None for one in keys):
         for number, one in enumerate(keys, 1):
             places.setdefault(one.repeats or one.text, []).append(number)
-    return {
-        key: f"it is the key of items {_few(found)}, so it names none of them: give the step a"
-        " `key:` that differs between them, or use .items"
-        for key, found in places.items()
-        if len(found) > 1
-    }
-
-
-def _few(numbers: Sequence[int]) -> str:
-    if len(numbers) > _MAX_NAMED:
-        return f"{', '.join(map(str, numbers[:_MAX_NAMED]))} and {len(numbers) - _MAX_NAMED} more"
-    return f"{', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
+    found = {}
+    for key, numbers in places.items():
+        if len(numbers) > 1:
+            more = len(numbers) - _MAX_NAMED
+            first, last = numbers[:-1], f"{numbers[-1]}"
+            if more > 0:
+                first, last = numbers[:_MAX_NAMED], f"{more} more"
+            found[key] = (
+                f"it is the key of items {', '.join(map(str, first))} and {last}, so it names none of"
+                " them: give the step a `key:` that differs between them, or use .items"
+            )
+    return found
 
 
 def unequal(sizes: Mapping[str, int]) -> str:
@@ -160,7 +160,9 @@ def item_keys(
     given: list[str] = []
     left = MAX_KEY_CHARACTERS
     for index, item in enumerate(items):
-        parts = [as_text(written[index])] if written is not None else _key_parts(item, index)
+        values = list(item.values()) if written is None else [written[index]]
+        unnamed = not values or any(one is None or isinstance(one, dict | list) for one in values)
+        parts = [str(index)] if written is None and unnamed else [*map(as_text, values)]
         left -= sum(map(len, parts))
         if left < 0:  # before they are joined
             raise ExpressionError(
@@ -233,10 +235,3 @@ def _is_short(loop: str, written: Any) -> bool:
     ]
     most = max(sizes, default=0) if loop == "zip" else prod(sizes)
     return most + (len(added) if isinstance(added, list) else 0) <= _MAX_WRITTEN_KEYS
-
-
-def _key_parts(item: Mapping[str, Any], index: int) -> list[str]:
-    values = list(item.values())
-    if not values or any(value is None or isinstance(value, dict | list) for value in values):
-        return [str(index)]
-    return [as_text(value) for value in values]

@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
@@ -90,8 +91,12 @@ def coerce_params(
             found.append(replace(refused.diagnostic, path=("params", key)))
     for param in model.params:
         if param.required and param.key not in params:
+            value = "…" if param.default is None else spelled(param.written_default)
+            if param.type == "array":
+                value = f"[{{{', '.join((*param.item_optional, *param.item_required))}}}, …]"
             message = f"{model.id!r} needs the parameter {param.key!r}"
-            found.append(Diagnostic("missing-param", message, _example(param), path=("params",)))
+            hint = f"write `params: {{{param.key}: {value}}}`"
+            found.append(Diagnostic("missing-param", message, hint, path=("params",)))
     return coerced, tuple(found)
 
 
@@ -148,8 +153,12 @@ def check_reference_files(
         found.append(Diagnostic("too-many-references", message, rule.rule or None, path=path))
     # A medium that is not known yet is probably what the model mainly takes.
     likely = [kind or (*rule.kinds, "image")[0] for kind in kinds]
-    if not found and is_whole and rule.combinations and not _combine(rule, likely):
-        counted = ", ".join(f"{n} × {kind}" for kind, n in Counter(likely).items())
+    counts = Counter(likely)
+    fits = any(
+        all(n <= one.get(kind, 0) for kind, n in counts.items()) for one in rule.combinations
+    )
+    if not found and is_whole and rule.combinations and not fits:
+        counted = ", ".join(f"{n} × {kind}" for kind, n in counts.items())
         message = f"{model.id!r} does not take {counted} together"
         found.append(Diagnostic("references-refused", message, rule.rule or None, path=path))
     return tuple(found)
@@ -231,8 +240,12 @@ def _respell(value: Any, param: Param) -> str | None:
 
 
 def _check_number(param: Param, value: Any) -> float:
-    number = _read_number(value)
-    if number is None:
+    number: Any = value
+    if isinstance(value, str):  # as an expression inside text gives it
+        with suppress(ValueError):
+            number = float(value)
+            number = int(number) if number.is_integer() else number
+    if not is_number(number) or (isinstance(number, float) and not math.isfinite(number)):
         raise _Refused("bad-param", f"{param.key!r} must be a number, not {value!r}")
     low, high = param.min, param.max
     if (low is not None and number < low) or (high is not None and number > high):
@@ -245,19 +258,6 @@ def _check_number(param: Param, value: Any) -> float:
             message = f"{param.key!r} must go in steps of {spelled(param.step)}, not {value!r}"
             raise _Refused("out-of-range", message, _range(param))
     return number
-
-
-def _read_number(value: Any) -> float | None:
-    """The number, also of a text, as an expression inside text returns it; else None."""
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            return None
-        value = int(value) if value.is_integer() else value
-    if not is_number(value) or (isinstance(value, float) and not math.isfinite(value)):
-        return None
-    return value
 
 
 def _range(param: Param) -> str | None:
@@ -301,13 +301,6 @@ def _unknown_key(model: Model, key: str) -> _Refused:
     return _Refused("unknown-param", f"{model.id!r} has no parameter {key!r}", hint, sure)
 
 
-def _example(param: Param) -> str:
-    value = "…" if param.default is None else spelled(param.written_default)
-    if param.type == "array":
-        value = f"[{{{', '.join((*param.item_optional, *param.item_required))}}}, …]"
-    return f"write `params: {{{param.key}: {value}}}`"
-
-
 def _check_reference(
     model: Model, rule: ReferenceRule, index: int, kind: str, size: int | None, mime: str | None
 ) -> Iterator[Diagnostic]:
@@ -327,14 +320,6 @@ def _check_reference(
         yield Diagnostic(
             "references-refused", message, f"one of {', '.join(limit.mime_types)}", path=place
         )
-
-
-def _combine(rule: ReferenceRule, kinds: Sequence[str]) -> bool:
-    counts = Counter(kinds)
-    return any(
-        all(count <= combination.get(kind, 0) for kind, count in counts.items())
-        for combination in rule.combinations
-    )
 
 
 def is_language(code: str) -> bool:

@@ -92,7 +92,11 @@ def model_at(model: type[_M], value: Any, path: Path, report: DiagnosticCollecto
 
 
 def _part(model: type[_M], value: Any, path: Path, report: DiagnosticCollector) -> _M:
-    return model_at(model, value, path, report) or model.model_construct()
+    return model_at(model, value, path, report) or _empty(model)
+
+
+def _empty(model: type[_M]) -> _M:
+    return model.model_construct()
 
 
 def _build_steps(steps: Any, part: Part, report: DiagnosticCollector) -> dict[str, Step]:
@@ -135,7 +139,7 @@ def _build_step(part: Part, name: str, step: Any, report: DiagnosticCollector) -
     path = (part, name)
     kind = _kind(step, path, report)
     if kind is None:
-        return Step.model_construct()
+        return _empty(Step)
     written, model = step.get("with", {}), kind.takes
     if step.get("with") is None and (needed := kind.needed()):
         lacks = "empty" if "with" in step else "missing"
@@ -143,7 +147,7 @@ def _build_step(part: Part, name: str, step: Any, report: DiagnosticCollector) -
         example = {**EXAMPLES, **kind.examples}.get(needed, "…")
         hint = f"add `with: {{{needed}: {example}}}`"
         report.add((*path, "with"), "missing-key", message, hint)
-        arguments = model.model_construct()
+        arguments = _empty(model)
     else:
         arguments = _part(model, written, (*path, "with"), report)
     for key, field in fields_of(model).items() if isinstance(written, dict) else ():

@@ -18,7 +18,7 @@ from rivya_flows.language.expressions.output_types import Shape
 from rivya_flows.language.field_types import EVALUATED, keys_of
 from rivya_flows.language.final_cut import CaptionsWith
 from rivya_flows.language.syntax import media_references, source
-from rivya_flows.language.syntax.tree import Mapping as Tree, Node, Path, plain
+from rivya_flows.language.syntax.tree import Mapping as Tree, Path, plain
 from rivya_flows.language.wording import shown
 from rivya_flows.language.workflow import PARTS, Included, Input, Workflow
 from rivya_flows.spec.build_models import TOP_KEYS, known_in, model_at
@@ -130,6 +130,10 @@ class _TextFile(NamedTuple):
 _SPEC = _TextFile("an included spec", "bad-include", "parts/intro.yaml")
 _BRAND = _TextFile("a brand file", "bad-brand", "brand.yaml")
 _SUBTITLES = _TextFile("a subtitle file", "bad-captions", "subs.srt")
+_NOT_A_BRAND = (
+    "a brand file is a map of keys such as `name` and `colours`",
+    "start with `name: Aurora`",
+)
 
 
 class SpecFiles:
@@ -194,7 +198,8 @@ class SpecFiles:
             return None, {}, ()
         path, text = found
         report = DiagnosticCollector(self._sources.name_of(path), text)
-        brand = _build_brand(*source.read(text), report)
+        tree = report.read_map("bad-brand", *_NOT_A_BRAND)
+        brand = _build_brand(tree, report) if tree else None
         if brand is not None:
             _check_media(brand, self._sources.folder_of(path), outermost, (), report)
         wrong = report.diagnostics
@@ -257,26 +262,16 @@ def check_brand(text: str, file: str, folder: FilePath | None) -> tuple[Diagnost
     """What is wrong with a brand file; None if the text is not one. Images outside its folder are not looked
     for: which folder bounds them depends on the spec.
     """
-    text = text.removeprefix("\ufeff")
-    root, mistakes = source.read(text)
-    if not isinstance(root, Tree) or not is_brand_file(root):
-        return None
     report = DiagnosticCollector(file, text)
-    if (brand := _build_brand(root, mistakes, report)) is not None:
+    root = report.read_map("bad-brand", *_NOT_A_BRAND)
+    if root is None or not is_brand_file(root):
+        return None
+    if (brand := _build_brand(root, report)) is not None:
         _check_media(brand, folder, None, (), report)
     return report.diagnostics
 
 
-def _build_brand(
-    root: Node | None, mistakes: tuple[Diagnostic, ...], report: DiagnosticCollector
-) -> Brand | None:
-    report.add_located(mistakes)
-    if not isinstance(root, Tree):
-        if not mistakes:
-            message = "a brand file is a map of keys such as `name` and `colours`"
-            report.add((), "bad-brand", message, "start with `name: Aurora`")
-        return None
-    report.root = root
+def _build_brand(root: Tree, report: DiagnosticCollector) -> Brand | None:
     report.root = tree = known_in(Brand, report, root, ())
     return model_at(Brand, plain(tree), (), report)
 

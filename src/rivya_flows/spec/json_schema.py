@@ -29,7 +29,7 @@ from rivya_flows.spec.schema_fragments import (
     Schema,
     by_name,
     expression,
-    is_,
+    has_value,
     of_models,
     one_of,
     or_null,
@@ -85,7 +85,10 @@ def json_schema(catalogue: Catalogue, kinds: Kinds) -> Schema:
         "title": "rivya-flows spec",
         "properties": _top(whole["properties"], defaults, kinds),
         "allOf": [
-            {"if": _has("defaults", uses, "with"), "else": _in_steps(f"{uses}.needs")}
+            {
+                "if": _has("defaults", uses, "with"),
+                "else": {"properties": {part: {"$ref": f"#/$defs/{uses}.needs"} for part in PARTS}},
+            }
             for uses in needed
         ],
         "$defs": {
@@ -175,7 +178,7 @@ def _step_rules(kinds: Kinds) -> Schema:
     for uses, kind in kinds.items():
         takes: Schema = {"with": {"$ref": f"#/$defs/{kind.takes.__name__}"}}
         then = {"properties": {**takes, **dict.fromkeys(kind.idle, False)}}
-        rules.append({"if": is_("uses", uses), "then": then})
+        rules.append({"if": has_value("uses", uses), "then": then})
     return {"required": ["uses"], "allOf": rules}
 
 
@@ -221,13 +224,9 @@ def _needed_arguments(kinds: Kinds, models: Callables) -> dict[str, Schema]:
             arguments["allOf"] = by_model
         if arguments:
             then = {"required": ["with"], "properties": {"with": arguments}}
-            step = {"if": is_("uses", uses), "then": then}
+            step = {"if": has_value("uses", uses), "then": then}
             found[uses] = {"patternProperties": {"^[a-z][a-z0-9_]*$": step}}
     return found
-
-
-def _in_steps(name: str) -> Schema:
-    return {"properties": {part: {"$ref": f"#/$defs/{name}"} for part in PARTS}}
 
 
 def _has(key: str, *inside: str) -> Schema:
@@ -308,7 +307,9 @@ def model_ids(models: Iterable[Model]) -> Schema:
 
 def rules(models: Iterable[Model]) -> list[Schema]:
     """For each model: where it is named, its own definition holds."""
-    return [{"if": is_("model", one.id), "then": {"$ref": f"#/$defs/{one.id}"}} for one in models]
+    return [
+        {"if": has_value("model", one.id), "then": {"$ref": f"#/$defs/{one.id}"}} for one in models
+    ]
 
 
 def definition(model: Model) -> Schema:
@@ -333,7 +334,7 @@ def needs(models: Iterable[Model]) -> list[Schema]:
             needed["required"].append("params")
             needed["properties"] = {"params": {"required": required}}
         if needed["required"]:
-            rules.append({"if": is_("model", model.id), "then": needed})
+            rules.append({"if": has_value("model", model.id), "then": needed})
     return rules
 
 
@@ -400,33 +401,28 @@ def _param(param: Param) -> Schema:
     match param.type:
         case "select" if param.options:
             names = [one.name for one in param.voices if one.name not in param.options]
-            return {**form, **one_of([*names, *_spellings(param.options)])}
+            choices: list[Any] = [*names, *param.options]
+            for option in param.options:
+                # As YAML reads it without quotes: a number or a switch.
+                with suppress(ValueError):
+                    plain = read_scalar(option)
+                    if plain != option and spelled(plain) == option:
+                        choices.append(plain)
+            return {**form, **one_of(choices)}
         case "number":
-            return {**form, "type": ["number", "string"], "pattern": _NUMERIC, **_bounds(param)}
+            bounds = {"minimum": param.min, "maximum": param.max}
+            # A fraction as step is the grain of a slider; a whole one is counted from the least number.
+            step, least = param.step, param.min or 0
+            if step and float(step).is_integer() and least % step == 0:
+                bounds["multipleOf"] = step
+            known = {key: value for key, value in bounds.items() if value is not None}
+            return {**form, "type": ["number", "string"], "pattern": _NUMERIC, **known}
         case "array":
             return {**form, **_members(param)}
         case "select" | "text":
             return {**form, "type": ["string", "number", "boolean"]}
         case _:
             return form
-
-
-def _spellings(options: Sequence[str]) -> list[Any]:
-    """Each option as text, and as the number or switch that YAML makes of it without quotes."""
-    found: list[Any] = [*options]
-    for option in options:
-        with suppress(ValueError):
-            plain = read_scalar(option)
-            found += [plain] if plain != option and spelled(plain) == option else []
-    return found
-
-
-def _bounds(param: Param) -> Schema:
-    bounds = {"minimum": param.min, "maximum": param.max}
-    # A fraction as step is the grain of a slider; a whole one is counted from the least number.
-    if param.step and float(param.step).is_integer() and (param.min or 0) % param.step == 0:
-        bounds["multipleOf"] = param.step
-    return {key: value for key, value in bounds.items() if value is not None}
 
 
 def _members(param: Param) -> Schema:

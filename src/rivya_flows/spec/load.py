@@ -10,15 +10,14 @@ from rivya_client.catalogue.catalogue import Catalogue
 from rivya_flows.diagnostics import LINTS, Diagnostic
 from rivya_flows.errors import SpecError
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
-from rivya_flows.language.syntax import source
 from rivya_flows.language.syntax.tree import Mapping, Node, Path, Sequence, plain
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.spec.build_models import build, normalize
 from rivya_flows.spec.checks.conditions import check_conditions, warn
-from rivya_flows.spec.checks.deploy_block import check_deployments
 from rivya_flows.spec.checks.expressions import check_names
 from rivya_flows.spec.checks.input_values import check_declarations, check_given
 from rivya_flows.spec.checks.steps import check_order, check_requests, check_steps
+from rivya_flows.spec.deploy_block import check_deployments
 from rivya_flows.spec.files import (
     Checked,
     Place,
@@ -35,6 +34,8 @@ _PLAIN_TEXT = re.compile(
     r"|deploy(?!/[0-9]+/triggers/[0-9]+/inputs/))(/|$)"
 )
 """Places of text that is not evaluated; elsewhere the models refuse an expression, or it is evaluated."""
+
+_NOT_A_MAP = "the file is empty, or is not a map of keys", "start with `version: 1`"
 
 
 def load(
@@ -80,27 +81,20 @@ def check(
 
 def lint(text: str, *, file: str, workflow: Workflow) -> tuple[Diagnostic, ...]:
     """Warnings about the text of a workflow: see `LINTS` of `diagnostics`."""
-    report = DiagnosticCollector(file, text.removeprefix("\ufeff"))
-    root, _ = source.read(text.removeprefix("\ufeff"))
-    if isinstance(root, Mapping):
+    report = DiagnosticCollector(file, text)
+    if root := report.read_map("not-a-spec", *_NOT_A_MAP):
         report.root = tree = normalize(root, report)
         warn(WrittenSpec(plain(tree)), workflow, report)
     return tuple(one for one in report.diagnostics if one.code in LINTS)
 
 
 def _check_one(text: str, catalogue: Catalogue, place: Place, sources: Sources) -> Checked:
-    text = text.removeprefix("\ufeff")  # some editors start a file with this mark
     file = sources.name_of(place.path) if place.above else sources.file
     folder = sources.folder_of(place.path)
     report = DiagnosticCollector(file, text)
-    root, mistakes = source.read(text)
-    report.add_located(mistakes)
-    if not isinstance(root, Mapping):
-        if not mistakes:
-            message = "the file is empty, or is not a map of keys"
-            report.add((), "not-a-spec", message, "start with `version: 1`")
+    root = report.read_map("not-a-spec", *_NOT_A_MAP)
+    if root is None:
         return Checked(None, diagnostics=report.diagnostics)
-    report.root = root
     if is_brand_file(root):
         hint = "name a spec that uses it, with `brand:`"
         report.add((), "not-a-spec", "the file is a brand and not a spec", hint)

@@ -39,10 +39,9 @@ def one_of(choices: Collection[Any], **keywords: Any) -> Schema:
     return {"anyOf": [{"enum": list(choices), **keywords}, expression()]}
 
 
-def is_(key: str, *values: Any) -> Schema:
-    """Matches a map with one of these values at the key."""
-    value = {"const": values[0]} if len(values) == 1 else {"enum": list(values)}
-    return {"required": [key], "properties": {key: value}}
+def has_value(key: str, value: str) -> Schema:
+    """Matches a map with this value at the key."""
+    return {"required": [key], "properties": {key: {"const": value}}}
 
 
 def by_name(pattern: str, value: Schema) -> Schema:
@@ -63,7 +62,13 @@ def of_models(
     """
     wanted = [(model, "validation") for model in models]
     _, whole = models_json_schema(wanted, schema_generator=_Generator)  # type: ignore[arg-type]  # the mode is a literal, widened in the list
-    classes = _with_inner(models)
+    classes: dict[str, type[BaseModel]] = {}
+    waiting = [*models]
+    while waiting:
+        one = waiting.pop()
+        if one.__name__ not in classes:
+            classes[one.__name__] = one
+            waiting += [field.inner for field in fields_of(one).values() if field.inner]
     return {
         name: _map_of(classes[name], schema, instead)
         for name, schema in sorted(whole["$defs"].items())
@@ -87,8 +92,8 @@ def _map_of(
             form["default"] = value["default"]
         properties[key] = {**form, **(own if own is not None else _tidy(value))}
     made: Schema = {"title": name, "type": "object", "properties": properties}
-    if text := words_of(model):
-        made["description"] = text
+    if model.__doc__:
+        made["description"] = first_paragraph(model)
     required = [key for key in raw.get("required", ()) if key in properties]
     if required:
         made["required"] = required
@@ -140,18 +145,6 @@ def or_null(value: Schema) -> Schema:
     return {**either, "enum": [*value["enum"], None]} if "enum" in value else either
 
 
-def _with_inner(models: Collection[type[BaseModel]]) -> dict[str, type[BaseModel]]:
-    """The models and those of the maps inside, by class name."""
-    found: dict[str, type[BaseModel]] = {}
-    waiting = [*models]
-    while waiting:
-        one = waiting.pop()
-        if one.__name__ not in found:
-            found[one.__name__] = one
-            waiting += [field.inner for field in fields_of(one).values() if field.inner]
-    return found
-
-
 class _Generator(GenerateJsonSchema):
     """Adds the text forms that a field parses before validation."""
 
@@ -173,11 +166,9 @@ class _Generator(GenerateJsonSchema):
         return {"anyOf": [made, _MARK]}
 
 
-def words_of(model: type[BaseModel]) -> str | None:
-    """The first paragraph of a model's docstring, in one line; None if it has no docstring."""
-    if not model.__doc__:
-        return None
-    return " ".join(inspect.cleandoc(model.__doc__).partition("\n\n")[0].split())
+def first_paragraph(documented: object) -> str:
+    """The first paragraph of a docstring, in one line."""
+    return " ".join(inspect.cleandoc(documented.__doc__ or "").partition("\n\n")[0].split())
 
 
 def _attributes(docstring: str) -> dict[str, str]:

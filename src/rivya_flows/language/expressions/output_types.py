@@ -18,7 +18,7 @@ class Shape:
     """What is known of a value.
 
     Attributes:
-        fields: Of a map or an asset; None where any field may be there.
+        fields: Of a map or an asset; None: any field may be there.
         member: Of a list, and of a map whose keys are not known.
         media: Of an asset: its kind of medium; of one of several kinds, these are in `either`.
         lacks: Missing fields that one might expect, with the fix.

@@ -125,7 +125,7 @@ def mark_of(mark: Any) -> Mark:
 
 
 def _in_quotes(text: str, begin: Mark, end: int, bracket: str) -> Fix | None:
-    """Quotes around a value of one line; None where a comma may be part of the text."""
+    """Quotes around a value of one line; None: a comma may be part of the text."""
     old = text[begin.index : end].rstrip()
     before = text[begin.index - begin.column : begin.index].rstrip()[-1:]
     after = text[end : end + 200].lstrip(" ")[:1]

@@ -47,19 +47,14 @@ def check_declarations(
             report.add((*path, "default"), "expression-not-allowed", message, "write the value")
             continue
         try:
-            if folder is None and _names_files(declared, default):
+            is_list = declared.type == "list"
+            names_files = isinstance(default, list if is_list else str | dict)
+            if folder is None and names_files and "file" in (declared.type, declared.of):
                 continue  # files are checked only if the folder is known
             fit(declared, default, root=folder, inside=True)
         except ValueError as error:
             hint = hint_for(declared)
             report.add((*path, "default"), "wrong-default", f"invalid default: {error}", hint)
-
-
-def _names_files(declared: Input, default: Any) -> bool:
-    """Whether a default may name files, by its type."""
-    if declared.type == "list":
-        return declared.of == "file" and isinstance(default, list)
-    return declared.type == "file" and isinstance(default, str | dict)
 
 
 def _check_declaration(declared: Input, path: tree.Path, report: DiagnosticCollector) -> bool:
@@ -114,8 +109,10 @@ def check_values(
     for name, value in given.items():
         if (one := declared.get(name)) is None:
             report.unknown((*path, name), "unknown-input", "input", declared)
-        elif value is None or is_computed(value) or not _is_usable(one):
+        elif value is None or is_computed(value) or "type" not in one.model_fields_set:
             continue  # reported elsewhere, or known later
+        elif one.pattern is not None and pattern_error(one.pattern) is not None:
+            continue  # reported with the declaration
         elif paths and folder is None and "file" in (one.type, one.of):
             continue
         else:
@@ -151,9 +148,3 @@ def check_given(
         for name in missing(declared, given):
             message = f"{included.path!r:.200} needs the input {name!r}"
             report.add(path, "missing-input", message, f"add `inputs: {{{name}: …}}`", key=True)
-
-
-def _is_usable(declared: Input) -> bool:
-    """Whether the declaration is valid enough to check a value; its mistakes are reported there."""
-    broken = declared.pattern is not None and pattern_error(declared.pattern) is not None
-    return "type" in declared.model_fields_set and not broken

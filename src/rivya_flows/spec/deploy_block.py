@@ -1,4 +1,8 @@
-"""Checks of `deploy`: names, schedules, triggers and input values."""
+"""The deployments of a spec: their names, schedules, triggers and input values.
+
+Only Prefect's server sees an event. It evaluates ``${{ event.payload.NAME }}`` in the inputs of a trigger
+with Jinja2: fields of the event, with a default.
+"""
 
 from __future__ import annotations
 
@@ -26,11 +30,11 @@ from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.syntax.cron import cron_problem
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import shown
-from rivya_flows.language.workflow import Deploy, Input, Schedule, Workflow
+from rivya_flows.language.workflow import Deploy, Input, Schedule, Trigger, Workflow
 from rivya_flows.spec.checks.input_values import check_values, missing
 
 _EVENT = re.compile(r"[^\s*]{1,200}\*?")
-_HYDRATED = "__prefect_kind"
+_PREFECT_KIND = "__prefect_kind"
 """The key of a map in whose place Prefect puts one of its variables, or what a template renders to."""
 
 
@@ -50,7 +54,10 @@ def check_deployments(workflow: Workflow, report: DiagnosticCollector) -> None:
             _check_schedule(schedule, (*path, "schedules", number), report)
         if any(schedule.active for schedule in deploy.schedules):
             _check_needed(workflow.inputs, deploy.inputs, "a schedule", path, report)
-        _check_triggers(workflow.inputs, deploy, path, report)
+        for number, trigger in enumerate(deploy.triggers):
+            if "event" in trigger.model_fields_set:
+                place = (*path, "triggers", number)
+                _check_trigger(trigger, workflow.inputs, deploy.inputs, place, report)
         _check_placeholders(deploy, path, report)
         if "when_busy" in deploy.model_fields_set and deploy.concurrency_limit is None:
             message = "'when_busy' has no effect without a limit"
@@ -61,7 +68,7 @@ def check_deployments(workflow: Workflow, report: DiagnosticCollector) -> None:
 def _check_placeholders(deploy: Deploy, path: Path, report: DiagnosticCollector) -> None:
     """Reports what Prefect would fill in: `{{ prefect.blocks… }}` is the value of a block."""
     for place, text in texts_in(deploy.model_dump(exclude_unset=True)):
-        if text == _HYDRATED:
+        if text == _PREFECT_KIND:
             message = f"{text} makes Prefect fill in a value"
             report.add((*path, *place), "expression-not-allowed", message, "remove it")
         elif "{{" in text and not ("inputs" in place and is_computed(text)):
@@ -77,32 +84,32 @@ def _check_needed(
     path: Path,
     report: DiagnosticCollector,
 ) -> None:
-    """Reports required inputs without a value: a run that starts by itself can ask nobody."""
+    """Reports required inputs without a value: a run that starts by itself can ask no one."""
     for name in missing(inputs, given):
         hint = f"add `inputs: {{{name}: …}}`, or give the input a default"
         report.add(path, "missing-input", f"{who} cannot ask for the input {name!r}", hint)
 
 
-def _check_triggers(
-    inputs: Mapping[str, Input], deploy: Deploy, path: Path, report: DiagnosticCollector
+def _check_trigger(
+    trigger: Trigger,
+    inputs: Mapping[str, Input],
+    given: Mapping[str, Any],
+    place: Path,
+    report: DiagnosticCollector,
 ) -> None:
-    for number, trigger in enumerate(deploy.triggers):
-        if "event" not in trigger.model_fields_set:
-            continue
-        place: Path = (*path, "triggers", number)
-        if not _EVENT.fullmatch(trigger.event):
-            message = f"{shown(trigger.event)} is not an event name"
-            hint = "write a name such as campaign.brief.created, or a prefix such as campaign.*"
-            report.add((*place, "event"), "bad-name", message, hint)
-        check_values(inputs, trigger.inputs, (*place, "inputs"), report, None, paths=False)
-        for name, value in trigger.inputs.items():
-            try:
-                check_value(value)
-            except ExpressionError as error:
-                report.expression((*place, "inputs", name), error)
-        if trigger.active:
-            given = {**deploy.inputs, **trigger.inputs}
-            _check_needed(inputs, given, "an event", place, report)
+    if not _EVENT.fullmatch(trigger.event):
+        message = f"{shown(trigger.event)} is not an event name"
+        hint = "write a name such as campaign.brief.created, or a prefix such as campaign.*"
+        report.add((*place, "event"), "bad-name", message, hint)
+    check_values(inputs, trigger.inputs, (*place, "inputs"), report, None, paths=False)
+    for name, value in trigger.inputs.items():
+        try:
+            for expression in expressions_in(value):
+                _event_field(expression)
+        except ExpressionError as error:
+            report.expression((*place, "inputs", name), error)
+    if trigger.active:
+        _check_needed(inputs, {**given, **trigger.inputs}, "an event", place, report)
 
 
 def _check_schedule(schedule: Schedule, place: Path, report: DiagnosticCollector) -> None:
@@ -125,20 +132,12 @@ def _zones() -> tuple[str, ...]:
     return tuple(sorted(available_timezones()))
 
 
-NAME = "event"
-
 _TEXTS = ("id", "event", "occurred")
 _RESOURCE = ("id", "name")
 _HINT = (
     "write ${{ event.payload.NAME }}, ${{ event.resource.id }}, ${{ event.event }}, "
     "${{ event.id }} or ${{ event.occurred }}; `| default(…)` may follow"
 )
-
-
-def check_value(value: Any) -> None:
-    """Refuses the first expression that is not a field of an event."""
-    for expression in expressions_in(value):
-        _source(expression)
 
 
 def for_prefect(value: Any) -> Any:
@@ -155,8 +154,14 @@ def for_prefect(value: Any) -> Any:
 
 def _json(value: Any) -> str:
     """A Jinja2 template that renders to the value as JSON."""
+    if isinstance(value, str) and OPEN in value:
+        parts = template(value)
+        if parts.whole:
+            return f"{{{{ {_event_field(parts.expressions[0])} | tojson }}}}"
+        pieces = (_literal(p) if isinstance(p, str) else _event_field(p) for p in parts.parts)
+        return f"{{{{ ({' ~ '.join(pieces)}) | tojson }}}}"
     if isinstance(value, str):
-        return _text(value) if OPEN in value else _constant(value)
+        return _constant(value)
     if isinstance(value, Mapping):
         pairs = (f"{_constant(str(key))}: {_json(one)}" for key, one in value.items())
         return "{" + ", ".join(pairs) + "}"
@@ -170,15 +175,7 @@ def _constant(text: str) -> str:
     return json.dumps(text).replace("{", "\\u007b")
 
 
-def _text(text: str) -> str:
-    parts = template(text)
-    if parts.whole:
-        return f"{{{{ {_source(parts.expressions[0])} | tojson }}}}"
-    pieces = (_literal(one) if isinstance(one, str) else _source(one) for one in parts.parts)
-    return f"{{{{ ({' ~ '.join(pieces)}) | tojson }}}}"
-
-
-def _source(expression: Expression) -> str:
+def _event_field(expression: Expression) -> str:
     """The expression in Jinja2, which by itself would render a missing field as empty."""
     tree: nodes.Expr = expression.tree
     default: str | None = None
@@ -188,7 +185,7 @@ def _source(expression: Expression) -> str:
             raise _refusal(expression, "the default of an event field must be a plain value")
         default, tree = _literal(constant.value), tree.node
     reference = as_reference(tree)
-    if reference is None or reference.namespace != NAME:
+    if reference is None or reference.namespace != "event":
         raise _refusal(expression, "an input of a trigger must be a field of its event")
     found = _path(reference)
     if found is None:
@@ -200,21 +197,19 @@ def _source(expression: Expression) -> str:
 
 
 def _path(reference: Reference) -> str | None:
-    """The field in Jinja2; None where an event has no such field."""
+    """The field in Jinja2; None: an event has no such field."""
     field, *rest = reference.path or ("",)
     if field in _TEXTS and not rest:
         return f"(event.{field} | string)"
     if field == "payload":
         # Subscripts: a field may have the name of a method of a map.
-        return "event.payload" + "".join(f"[{_subscript(step)}]" for step in rest)
+        return "event.payload" + "".join(
+            f"[{step if step.isdecimal() else _literal(step)}]" for step in rest
+        )
     if field == "resource" and len(rest) == 1:
         label = rest[0]
         return f"event.resource.{label}" if label in _RESOURCE else f"event.resource[{label!r}]"
     return None
-
-
-def _subscript(step: str) -> str:
-    return step if step.isdecimal() else _literal(step)
 
 
 def _literal(value: Any) -> str:
