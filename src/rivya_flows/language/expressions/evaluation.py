@@ -59,8 +59,8 @@ class Work:
     def check(self) -> None:
         """Raises `TooMuchWorkError` if they did more."""
         if self.left < 0:
-            words = "the expressions of all items handle more than"
-            raise TooMuchWorkError(f"{words} {MAX_WORK_TOGETHER:,} characters", _LESS)
+            most = f"{MAX_WORK_TOGETHER:,} characters"
+            raise TooMuchWorkError(f"the expressions of all items handle more than {most}", _LESS)
 
 
 _TOGETHER: ContextVar[tuple[Work, ...]] = ContextVar("_TOGETHER", default=())
@@ -88,8 +88,8 @@ class Evaluation:
     def take(self, work: int) -> None:
         self.left -= work
         if self.left < 0:
-            words = f"the expression handles more than {MAX_WORK:,} characters"
-            raise ExpressionError(words, _LESS)
+            message = f"the expression handles more than {MAX_WORK:,} characters"
+            raise ExpressionError(message, _LESS)
         for one in self.together:
             one.left -= work
             one.check()

@@ -113,8 +113,9 @@ def _computed_item(tree: nodes.Getitem, holder: Shape, key: Shape) -> Shape:
             hint = "name one of its fields, such as .key"
         message = f"{an(key.kind)} cannot be a key or a place{of}"
         raise InferenceError("wrong-type", message, hint, name_of(tree.arg))
-    if key.values and not any(_may_have(holder, name) for name in key.values):
-        path, name = name_of(tree.node), key.values[0]
+    lost = [name for name in key.values if name not in holder.lacks and not field_of(holder, name)]
+    if lost and len(lost) == len(key.values):
+        path, name = name_of(tree.node), lost[0]
         message = f"{path} has no {shown(name)}"
         raise InferenceError("unknown-field", message, _instead(holder, name), path)
     return holder.member or ANY
@@ -170,10 +171,6 @@ def _shape_of_name(tree: nodes.Name, scope: Scope) -> Shape:
     choices = meant(tree.name, scope)
     message = f"unknown name {tree.name!r}"
     raise InferenceError("unknown-name", message, choices, tree.name, among=scope)
-
-
-def _may_have(holder: Shape, name: str) -> bool:
-    return name in holder.lacks or field_of(holder, name) is not None
 
 
 def _field(tree: nodes.Getattr | nodes.Getitem, holder: Shape, name: str) -> Shape:

@@ -1,4 +1,7 @@
-"""Values of expressions: their kinds, their text form and their size limits."""
+"""Values of expressions: their kinds, text form and size limits, and the filters and tests on them.
+
+Each filter is a pure function. None reads a clock, a file or randomness, so equal inputs give equal plans.
+"""
 
 from __future__ import annotations
 
