@@ -10,12 +10,12 @@ from reference_tables import first_line, table
 
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.diagnostics import CODES
-from rivya_flows.language import matrix
+from rivya_flows.language import inputs, matrix
 from rivya_flows.language.brand import Brand, BrandCaptions, BrandEndCard
 from rivya_flows.language.expressions import evaluation, output_types, resolve, values
-from rivya_flows.language.expressions.filters import FILTERS, TESTS, usage
+from rivya_flows.language.expressions.values import FILTERS, TESTS, usage
 from rivya_flows.language.field_types import fields_of, keys_of
-from rivya_flows.language.syntax import patterns, source
+from rivya_flows.language.syntax import source
 from rivya_flows.language.workflow import (
     Budget,
     Concurrency,
@@ -31,9 +31,9 @@ from rivya_flows.language.workflow import (
     Workflow,
     WorkPool,
 )
-from rivya_flows.spec.includes import MAX_LEVELS, MAX_STEPS
-from rivya_flows.spec.json_schema.document import json_schema
-from rivya_flows.spec.json_schema.fragments import words_of as says_of
+from rivya_flows.spec.files import MAX_LEVELS, MAX_STEPS
+from rivya_flows.spec.json_schema import json_schema
+from rivya_flows.spec.schema_fragments import first_paragraph
 from rivya_flows.steps import request as item_requests
 from rivya_flows.steps.kind import Kind, given_fields
 from rivya_flows.steps.registry import BUILT_IN
@@ -98,7 +98,7 @@ def write_keys() -> str:
         parts.append(f"It gives {_gives(kind)}.\n")
         for key, field in fields_of(kind.takes).items() if uses != "layout" else ():
             if field.inner is not None:
-                parts.append(f"#### `{key}` of `{uses}`\n\n{says_of(field.inner)}\n")
+                parts.append(f"#### `{key}` of `{uses}`\n\n{first_paragraph(field.inner)}\n")
                 parts.append(_keys(field.inner))
     parts.append("### An asset\n")
     fields = ", ".join(f"`{name}`" for name in output_types.asset().fields or ())
@@ -118,12 +118,12 @@ def limits() -> str:
         ("an expression", f"{resolve.MAX_CHARACTERS:,} characters"),
         (
             "a pattern",
-            f"{patterns.MAX_CHARACTERS:,} characters; {patterns.MAX_PARTS:,} parts, counted"
-            f" repetitions included, and {patterns.MAX_PARTS_OF_ALL:,} in a spec",
+            f"{inputs.MAX_PATTERN:,} characters; {inputs.MAX_PATTERN_PARTS:,} parts, counted"
+            f" repetitions included, and {inputs.MAX_PARTS_OF_ALL:,} in a spec",
         ),
         (
             "a value with a pattern",
-            f"{patterns.MAX_WORK:,} characters, divided by the parts of the pattern",
+            f"{inputs.MAX_PATTERN_WORK:,} characters, divided by the parts of the pattern",
         ),
         (
             "what a text with expressions reads",

@@ -33,7 +33,7 @@ from rivya_flows.runs.results import Plan, Receipt, plan_of, receipt_of, recorde
 from rivya_flows.runs.resume import ResumeOptions, resume as resume_run
 from rivya_flows.settings import read_settings
 from rivya_flows.spec.dump import dump
-from rivya_flows.spec.includes import included_texts
+from rivya_flows.spec.files import included_texts
 
 if TYPE_CHECKING:  # importing Prefect takes a second
     from rivya_flows.flows.compiler import CampaignFlow

@@ -21,7 +21,7 @@ class Fix:
     start: int
     end: int
     text: str
-    words: str
+    summary: str
     column: int
 
 
@@ -94,8 +94,8 @@ class Diagnostic:
 
 def _width(text: str) -> int:
     """Columns of a text in a terminal: wide characters take two, combining marks none."""
-    shown = [one for one in text if unicodedata.category(one) not in ("Mn", "Me", "Cf")]
-    return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in shown)
+    visible = [one for one in text if unicodedata.category(one) not in ("Mn", "Me", "Cf")]
+    return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in visible)
 
 
 CODES: Mapping[str, tuple[str, str]] = json.loads(

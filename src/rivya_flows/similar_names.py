@@ -44,10 +44,10 @@ def _is_slip(word: str, choice: str) -> bool:
     if _digits(word) != _digits(choice):
         return False
     right, wrong = _SEPARATED.split(choice), _SEPARATED.split(word)
-    for meant, wrote in zip(right, wrong, strict=False) if len(right) == len(wrong) else ():
-        swapped = sorted(meant) == sorted(wrote)
-        kept = meant[0] == wrote[:1] and (len(meant) > 4 or len(meant) != len(wrote))
-        if meant != wrote and (len(meant) < 4 or not (swapped or kept)):
+    for target, wrote in zip(right, wrong, strict=False) if len(right) == len(wrong) else ():
+        swapped = sorted(target) == sorted(wrote)
+        similar = target[0] == wrote[:1] and (len(target) > 4 or len(target) != len(wrote))
+        if target != wrote and (len(target) < 4 or not (swapped or similar)):
             return False
     return len(right) == len(wrong) or choice[0] == word[0]
 

@@ -14,12 +14,12 @@ from pydantic import SecretStr
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows import process_identity
 from rivya_flows.flows.recovery.automations import LOST, MISSED_HEARTBEATS
-from rivya_flows.language.trigger_values import for_prefect
 from rivya_flows.money.live_guard import account, source
 from rivya_flows.preparation.deploy_blocks import OWNER_TAG, prefect_yaml
 from rivya_flows.processes import registry
 from rivya_flows.processes.registry import LeftRunning, ManagedProcess
 from rivya_flows.settings import Settings
+from rivya_flows.spec.deploy_block import for_prefect
 from rivya_flows.spec.load import load
 from support.cli_calls import Terminal
 from support.prefect_workers import Server, deploy as prefect_deploy, eventually

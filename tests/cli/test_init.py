@@ -9,7 +9,7 @@ import pytest
 
 from rivya_flows.preparation.spec_file import TEST_SUFFIX
 from rivya_flows.preparation.templates import DEFAULT, template_names
-from rivya_flows.spec.json_schema.document import FILE, LINE
+from rivya_flows.spec.json_schema import FILE, LINE
 from support.cli_calls import Terminal
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.spec.json_schema.document import FILE, TESTS_FILE
+from rivya_flows.spec.json_schema import FILE, TESTS_FILE
 from support.cli_calls import Terminal
 
 SPECS = Path(__file__).parents[2] / "specs"

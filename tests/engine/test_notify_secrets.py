@@ -9,8 +9,7 @@ from pydantic import SecretStr
 
 from rivya_flows.engine.actions import revealed
 from rivya_flows.errors import UsageError
-from rivya_flows.language.inputs import fit
-from rivya_flows.language.syntax.secret_names import KEY_BLOCK
+from rivya_flows.language.inputs import KEY_BLOCK, fit
 from rivya_flows.language.workflow import Input
 from rivya_flows.runs.connect import with_key
 from rivya_flows.settings import Settings, read_settings

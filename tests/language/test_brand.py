@@ -10,9 +10,8 @@ from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.brand import Brand, with_words
 from rivya_flows.spec.dump import dump
-from rivya_flows.spec.includes import included_texts
+from rivya_flows.spec.files import check_brand, included_texts, named_files
 from rivya_flows.spec.load import check, load
-from rivya_flows.spec.named_files import check_brand, named_files
 from support.wrong_specs import unmarked
 
 BRAND = """\

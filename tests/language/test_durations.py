@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.language.field_types import respelled, seconds
+from rivya_flows.language.field_types import respell, seconds
 
 
 @pytest.mark.parametrize(
@@ -27,4 +27,4 @@ def test_text_that_is_not_a_duration_is_refused(written: Any) -> None:
 def test_units_are_respelled() -> None:
     meant = {"20 min": "20m", "1 hour and 30 minutes": "1h30m", "2 Hours, 5 secs": "2h5s", "1.5 h": "1.5h",
              "5 moons": None, "30 minutes 1 hour": None, "5 m 5 m": None, "about 5 m": None, "5": None, "": None}  # fmt: skip
-    assert {text: respelled(text) for text in meant} == meant
+    assert {text: respell(text) for text in meant} == meant

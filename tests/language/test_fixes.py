@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.diagnostics import Diagnostic
-from rivya_flows.language.fixes import Fixed, fixed
+from rivya_flows.language.diagnostic_report import Fixed, apply_fixes
 from rivya_flows.spec.load import check as check_spec
 from support.wrong_specs import HEAD, STILL, diagnostics_of
 
@@ -24,7 +24,7 @@ def check(text: str) -> tuple[Diagnostic, ...]:
 
 
 def fix(text: str) -> Fixed:
-    return fixed(text, "spec.yaml", check)
+    return apply_fixes(text, "spec.yaml", check)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_arguments_are_fixed(wrong: str, right: str) -> None:
     if "prompt" not in wrong:
         head = head.replace("generate", "compose")
         wrong, right = (one.replace("{", "{clips: [a.mp4], ", 1) for one in (wrong, right))
-    assert fixed(f"{head}{wrong}\n", "spec.yaml", diagnostics_of).text == f"{head}{right}\n"
+    assert apply_fixes(f"{head}{wrong}\n", "spec.yaml", diagnostics_of).text == f"{head}{right}\n"
 
 
 GUESSES = {
@@ -127,7 +127,7 @@ def test_each_mistake_of_a_name_in_one_expression_is_fixed() -> None:
 
 def test_mistakes_of_another_file_are_not_fixed() -> None:
     wrong = GOOD.replace("z-image", "z-imge")
-    assert fixed(wrong, "other.yaml", check) == Fixed(wrong, ())
+    assert apply_fixes(wrong, "other.yaml", check) == Fixed(wrong, ())
 
 
 WORD = re.compile(

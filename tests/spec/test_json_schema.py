@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from rivya_client.catalogue.snapshot import from_wire, shipped
 from rivya_flows.preparation.spec_file import specs_at
-from rivya_flows.spec.json_schema.document import FILE, LINE, json_schema
+from rivya_flows.spec.json_schema import FILE, LINE, json_schema
 from rivya_flows.steps.registry import BUILT_IN, installed
 from support.spec_schema import SCHEMA, errors_of, read
 from support.wrong_specs import HEAD, STILL

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
-from rivya_flows.spec.json_schema.document import TESTS_FILE, schema_of_tests
+from rivya_flows.spec.json_schema import TESTS_FILE, schema_of_tests
 from rivya_flows.spec.load import load
 from rivya_flows.spec.spec_tests import Answer, SpecTests, check_against, read_tests
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rivya_client.catalogue.snapshot import shipped
-from rivya_flows.spec.json_schema.document import json_schema
+from rivya_flows.spec.json_schema import json_schema
 from rivya_flows.spec.load import check
 from rivya_flows.steps.registry import installed
 from rivya_sandbox.service.admin import ledger

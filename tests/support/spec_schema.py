@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.language.syntax import source, tree
-from rivya_flows.spec.json_schema.document import json_schema
+from rivya_flows.spec.json_schema import json_schema
 from rivya_flows.steps.registry import BUILT_IN
 
 SCHEMA = json_schema(shipped(), BUILT_IN)

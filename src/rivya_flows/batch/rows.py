@@ -16,7 +16,7 @@ from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.language.canonical import digest
 from rivya_flows.language.diagnostic_report import MAX_PROBLEMS, meant
-from rivya_flows.language.expressions.filters import slug
+from rivya_flows.language.expressions.values import slug
 from rivya_flows.language.inputs import fit, hint_for, parse_assignments
 from rivya_flows.language.workflow import Input, Inputs, Workflow
 from rivya_flows.questions.question import Question

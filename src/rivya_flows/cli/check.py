@@ -86,7 +86,7 @@ def check(
         document["warnings"] = [one.as_json() for one in warnings]
         if fix:
             fixed = [(one.as_json(), one.fix) for file in files for one in file.fixed]
-            document["fixed"] = [{**one, "wrote": of and of.words} for one, of in fixed]
+            document["fixed"] = [{**one, "wrote": of and of.summary} for one, of in fixed]
         print_json(document)
     elif form == "sarif":
         for file in files:
@@ -140,7 +140,7 @@ def _show(
 def _fixes(file: CheckedFile) -> list[str]:
     """A line for each fix, with the place of what was written."""
     return [
-        f"{one.file}:{one.line}:{one.fix.column}: fixed: {one.fix.words} [{one.code}]"
+        f"{one.file}:{one.line}:{one.fix.column}: fixed: {one.fix.summary} [{one.code}]"
         for one in file.fixed
         if one.fix
     ]
@@ -208,7 +208,7 @@ def _result(problem: Diagnostic, index: int, level: Level) -> dict[str, Any]:
         region = _region(problem.line, fix.column) | {"endColumn": fix.column + fix.end - fix.start}
         change = {"deletedRegion": region, "insertedContent": {"text": fix.text}}
         changes = [where | {"replacements": [change]}]
-        description = {"text": f"Write {fix.words}."}
+        description = {"text": f"Write {fix.summary}."}
         result["fixes"] = [{"description": description, "artifactChanges": changes}]
     return result
 

@@ -87,7 +87,7 @@ def schema(
 
         print_json(known_schema(settings()))
         return
-    from rivya_flows.spec.json_schema.document import LINE, TESTS_LINE
+    from rivya_flows.spec.json_schema import LINE, TESTS_LINE
 
     specs, tests = write_schema(folder or (Path("specs") if Path("specs").is_dir() else Path()))
     show(f"{specs}: written", f"begin a spec with: {LINE}")
@@ -97,7 +97,7 @@ def schema(
 def write_schema(folder: Path, *, keep: bool = False) -> list[Path]:
     """Writes the schemas of specs and of tests into a folder, and gives the paths that it wrote."""
     from rivya_flows.preparation.catalogue_cache import known_schema
-    from rivya_flows.spec.json_schema.document import FILE, TESTS_FILE, schema_of_tests
+    from rivya_flows.spec.json_schema import FILE, TESTS_FILE, schema_of_tests
 
     written = []
     for name, document in ((FILE, known_schema(settings())), (TESTS_FILE, schema_of_tests())):

@@ -25,7 +25,7 @@ from rivya_flows.engine.run import Run
 from rivya_flows.engine.run_context import ServiceConnection
 from rivya_flows.errors import APIError, UsageError
 from rivya_flows.language.canonical import canonical
-from rivya_flows.language.syntax.secret_names import RESERVED_HINT, names_secret, refusal
+from rivya_flows.language.inputs import RESERVED_HINT, names_secret, refusal
 from rivya_flows.questions.open_questions import decide_at_deadline, question_asked
 from rivya_flows.questions.question import Answer, Question
 from rivya_flows.queue import actions, events

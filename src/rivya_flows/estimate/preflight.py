@@ -50,7 +50,7 @@ from rivya_flows.plans.requests import (
 from rivya_flows.queue.items import ItemState, Phase
 from rivya_flows.queue.scope import known_of, known_scope
 from rivya_flows.queue.state import State, item_range
-from rivya_flows.spec.includes import inlined_name
+from rivya_flows.spec.files import inlined_name
 from rivya_flows.spec.names import NamesInScope, WrittenSpec
 from rivya_flows.steps.arguments import World
 from rivya_flows.steps.pick import mode_of

@@ -120,12 +120,12 @@ def _inside(folder: PurePosixPath, written: str) -> str:
     return written if is_url(written) else normpath(folder / written)
 
 
-def with_words(prompt: str, words: str) -> str:
+def with_words(prompt: str, added: str) -> str:
     """The prompt with the words of a brand after it; an empty prompt stays as it is."""
-    if not words or not prompt.strip():
+    if not added or not prompt.strip():
         return prompt
     prompt = prompt.rstrip()
-    return prompt + (" " if prompt.endswith(_CLOSED) else ", ") + words
+    return prompt + (" " if prompt.endswith(_CLOSED) else ", ") + added
 
 
 def shape_of_brand(brand: Brand) -> Shape:

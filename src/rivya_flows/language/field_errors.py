@@ -17,13 +17,12 @@ from pydantic_core import ErrorDetails
 from rivya_cut.terms import TransitionKind
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
-from rivya_flows.language.expressions.filters import slug
+from rivya_flows.language.expressions.values import slug
 from rivya_flows.language.field_types import DurationError
 from rivya_flows.language.final_cut import CUT_PARTS
-from rivya_flows.language.step_groups import PARTS
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import cut, shown
-from rivya_flows.language.workflow import Resources
+from rivya_flows.language.workflow import PARTS, Resources
 from rivya_flows.similar_names import certain
 
 _WANTED = {
@@ -95,7 +94,7 @@ _NAMES: dict[str, str] = {
     "labels": "a label",
 }
 """What a key of these maps is the name of."""
-_WORDS = [
+_SYNONYMS = [
     line.split(": ")
     for line in """\
 fade: crossfade dissolve
@@ -248,13 +247,13 @@ def must_be(place: Path, kind: str, value: Any) -> Diagnostic:
         message = f"{name} cannot be an expression: it is needed before the run"
         return Diagnostic("expression-not-allowed", message, "write the value itself", path=place)
     if value is None and isinstance(place[-1], str) and kind in ("string_type", "int_type"):
-        hint = f"write {_wanted(place, kind, value)[0]} after `{place[-1]}:`"
+        hint = f"write {_expected_form(place, kind, value)[0]} after `{place[-1]}:`"
         return Diagnostic("missing-key", f"{name} is empty", hint, path=place, at_key=True)
     return wrong_type(place, kind, value)
 
 
 def wrong_choice(place: Path, value: Any, choices: Collection[str]) -> Diagnostic:
-    """What to say of a value that is none of a few."""
+    """What to say of a value that is not one of a few."""
     own, sure = own_word(str(value), choices), certain(str(value), choices)
     hint = f"did you mean {own!r}?" if own else meant(str(value), choices)
     message = f"{_name(place[-1])} cannot be {shown(value)}"
@@ -263,13 +262,13 @@ def wrong_choice(place: Path, value: Any, choices: Collection[str]) -> Diagnosti
 
 def wrong_type(place: Path, kind: str, value: Any, hint: str | None = None) -> Diagnostic:
     """What to say of a value of another type than what it must be; `hint` is how that is written."""
-    wanted, usual = _wanted(place, kind, value)
+    wanted, usual = _expected_form(place, kind, value)
     message = f"{_name(place[-1])} must be {wanted}, not {shown(value)}"
     sure = surely(kind, str(place[-1]), value)
     return Diagnostic("wrong-type", message, hint or usual, path=place, instead=sure)
 
 
-def _wanted(place: Path, kind: str, value: Any) -> tuple[str, str]:
+def _expected_form(place: Path, kind: str, value: Any) -> tuple[str, str]:
     """What a value must be, and how it is written."""
     key, parent = str(place[-1]), str(place[-2]) if len(place) > 1 else ""
     wanted, hint = _WANTED[kind]
@@ -283,11 +282,20 @@ def _wanted(place: Path, kind: str, value: Any) -> tuple[str, str]:
         if key == "captions" and "with" not in place:  # of a brand
             hint = "write `captions: {position: bottom}`"
     elif kind in ("int_type", "float_type"):
-        hint = number_hint(key, value, wanted) if isinstance(value, str) else f"write {wanted}"
+        found = _NUMBER.fullmatch(value) if isinstance(value, str) else None
+        if found is None:
+            hint = f"write {wanted}"
+        elif (unit := found[2]) and key in _SHARES:  # else the usual hint: without quotes
+            hint = share_hint(float(found[1]) if unit == "%" else None)
+        elif unit:
+            hint = f"write the number alone: {float(found[1]) * _UNITS.get(unit.lower(), 1):g}"
     elif kind == "tuple_type":
-        hint = list_hint(value) or hint
-        if key == "fallback" and isinstance(value, str):
+        if isinstance(value, dict):
+            hint = "write [ ] around it, or `- ` before its first line"
+        elif key == "fallback" and isinstance(value, str):
             hint = f"write [{{model: {cut(value)}}}]"
+        elif isinstance(value, str) and 0 < len(value) <= 60:
+            hint = f"write [{_quote(value)}]"
     elif kind == "string_type" and isinstance(value, dict | list):
         hint = "write one line of text"
     elif kind == "string_type" and value is None:
@@ -298,20 +306,9 @@ def _wanted(place: Path, kind: str, value: Any) -> tuple[str, str]:
 def own_word(word: str, choices: Collection[str]) -> str | None:
     """The one of the choices that a word of another tool means."""
     word = word.lower()
-    return next((own for own, others in _WORDS if word in others.split() and own in choices), None)
-
-
-def number_hint(key: str, value: str, wanted: str) -> str:
-    """What to write instead of a text where a number is wanted, such as `2s` or `18%`."""
-    found = _NUMBER.fullmatch(value)
-    if found is None:
-        return f"write {wanted}"
-    number, unit = float(found[1]), found[2]
-    if not unit:
-        return "write the number without quotes"
-    if key in _SHARES:
-        return share_hint(number if unit == "%" else None)
-    return f"write the number alone: {number * _UNITS.get(unit.lower(), 1):g}"
+    return next(
+        (own for own, synonyms in _SYNONYMS if word in synonyms.split() and own in choices), None
+    )
 
 
 def surely(kind: str, key: str, value: Any) -> str | float | bool | None:
@@ -372,7 +369,7 @@ def map_hint(key: str, value: Any) -> str | None:
             return None
     is_file = re.search(r"\.(srt|vtt|png|jpe?g|webp)$", value, re.IGNORECASE)
     inner = _FILE_OF.get(key, inner) if is_file else inner
-    return f"write `{key}: {{{inner}: {_quoted(value)}}}`"
+    return f"write `{key}: {{{inner}: {_quote(value)}}}`"
 
 
 _TEXT_OF = {"captions": "text", "music": "audio", "end_card": "title", "transition": "kind"}
@@ -380,13 +377,6 @@ _FILE_OF = {"captions": "file", "end_card": "image"}
 """The keys inside these parts that a text, or the path of a file, alone stands for."""
 
 
-def list_hint(value: Any) -> str | None:
-    """How a list is written of what stands in its place."""
-    if isinstance(value, dict):
-        return "write [ ] around it, or `- ` before its first line"
-    return f"write [{_quoted(value)}]" if isinstance(value, str) and 0 < len(value) <= 60 else None
-
-
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     """A text in YAML, in quotes if it may need them."""
     return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)

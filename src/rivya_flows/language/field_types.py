@@ -34,7 +34,7 @@ _ISO = re.compile(
     r"P(?:(\d{1,5})W)?(?:(\d{1,5})D)?(?:T(?:(\d{1,9})H)?(?:(\d{1,9})M)?(?:(\d{1,9})S)?)?$"
 )
 _MAX_SECONDS = 400 * 86_400.0
-_WORDS = {
+_UNIT_NAMES = {
     "ms": ("msec", "msecs", "millisecond", "milliseconds"),
     "s": ("sec", "secs", "second", "seconds"),
     "m": ("min", "mins", "minute", "minutes"),
@@ -42,7 +42,7 @@ _WORDS = {
     "d": ("day", "days"),
     "w": ("week", "weeks"),
 }
-_UNITS = {word: unit for unit, words in _WORDS.items() for word in (unit, *words)}
+_UNITS = {word: unit for unit, names in _UNIT_NAMES.items() for word in (unit, *names)}
 _SPELLED = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) *([a-z]+)")
 _BETWEEN = re.compile(r"[ ,]*(?:and )? *")
 
@@ -55,7 +55,7 @@ class DurationError(ValueError):
         self.instead = instead
 
 
-def respelled(text: str) -> str | None:
+def respell(text: str) -> str | None:
     """``1h30m`` for ``1 hour and 30 minutes``; None if the text is not numbers with units."""
     parts = _SPELLED.findall(text.casefold())
     if not parts or _BETWEEN.sub("", _SPELLED.sub("", text.casefold())):
@@ -92,7 +92,7 @@ def _read(text: str) -> float:
         parts = zip(iso.groups(), units, strict=True)
         return float(sum(int(number) * unit for number, unit in parts if number))
     message = f"{shown(text)} is not a duration; write 90s, 15m, 48h or a number of seconds"
-    raise DurationError(message, respelled(text))
+    raise DurationError(message, respell(text))
 
 
 Value = Any
@@ -156,10 +156,10 @@ class Computable:
     ) -> core_schema.CoreSchema:
         # Written as it is: an expression is not of the type of the field.
         return core_schema.with_info_wrap_validator_function(
-            self.checked, handler(source), serialization=core_schema.simple_ser_schema("any")
+            self.check_value, handler(source), serialization=core_schema.simple_ser_schema("any")
         )
 
-    def checked(
+    def check_value(
         self, value: Any, validate: core_schema.ValidatorFunctionWrapHandler, info: ValidationInfo
     ) -> Any:
         """The value, checked unless it is not known yet."""
@@ -203,7 +203,7 @@ class SpecField(NamedTuple):
     """What a key of a map in a spec holds.
 
     Attributes:
-        takes: What a computed value of it must be; None where the type of the field says it.
+        takes: What a computed value of it must be; None: the type of the field says it.
         inner: The model of the map in it, or of each map in its list; `by_name`: of each by its name.
     """
 

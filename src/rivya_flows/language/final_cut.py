@@ -47,7 +47,7 @@ class ComputableText(Computable):
 
     drawn: DrawnText
 
-    def checked(
+    def check_value(
         self, value: Any, validate: ValidatorFunctionWrapHandler, info: ValidationInfo
     ) -> Any:
         if is_later(value, info):
@@ -94,13 +94,13 @@ def computable(
                 texts = [ComputableText(one) for one in marks if isinstance(one, DrawnText)]
                 marks += texts or [COMPUTABLE]
             marks += [takes[key]] if takes and key in takes else []
-            fields[key] = (annotated(kind, *marks), default)
+            fields[key] = (annotate(kind, *marks), default)
     _, _, attributes = inspect.cleandoc(plain.__doc__ or "").partition("\n\n")
     docstring = f"{about}\n\n{attributes}".replace("this file", "the spec")
     return create_model(name, __base__=SpecModel, __module__=__name__, __doc__=docstring, **fields)
 
 
-def annotated(kind: Any, *marks: Any) -> Any:
+def annotate(kind: Any, *marks: Any) -> Any:
     """The type with marks."""
     return Annotated[kind, *marks] if marks else kind
 
@@ -116,9 +116,9 @@ def _of_spec(plain: Any, parts: Mapping[Any, Any]) -> Any:
     if Value in made:
         return Value
     if origin is Annotated:
-        return annotated(*made)
+        return annotate(*made)
     if origin is tuple:
-        return GenericAlias(tuple, (annotated(made[0], COMPUTABLE), ...))
+        return GenericAlias(tuple, (annotate(made[0], COMPUTABLE), ...))
     return reduce(or_, made)
 
 
@@ -169,7 +169,7 @@ PART_OF_SPEC: Mapping[Any, Any] = {
     Music: MusicWith,
     Captions: CaptionsWith,
     Overlay: OverlayWith,
-    EndCard: annotated(EndCardWith, BeforeValidator(_of_the_brand)),
+    EndCard: annotate(EndCardWith, BeforeValidator(_of_the_brand)),
 }
 """The model of each part in a spec, by its plain model."""
 

@@ -1,16 +1,30 @@
-"""Inputs of a run: read from texts and files, and validated against their declarations."""
+"""Inputs of a run: read from texts and files, and validated against their declarations.
+
+Patterns are matched in linear time. Python's `re` backtracks: `(a+)+` on forty letters takes days. The engine
+of pydantic does not. A pattern must be valid in both, since Prefect checks its forms with Python's.
+"""
 
 from __future__ import annotations
 
 import datetime
 import math
+import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from pydantic import JsonValue
-from pydantic_core import to_jsonable_python
+from pydantic_core import (
+    SchemaError,
+    SchemaValidator,
+    ValidationError,
+    core_schema,
+    to_jsonable_python,
+)
 
 from rivya_flows.assets import Asset
 from rivya_flows.diagnostics import Diagnostic
@@ -19,8 +33,6 @@ from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
 from rivya_flows.language.expressions.values import is_number
 from rivya_flows.language.syntax import source, tree
 from rivya_flows.language.syntax.media_references import resolve, written_path
-from rivya_flows.language.syntax.patterns import MAX_WORK, matches, parts_of
-from rivya_flows.language.syntax.secret_names import is_secret_name, refusal
 from rivya_flows.language.wording import an, shown
 from rivya_flows.language.workflow import Input, Workflow
 from rivya_flows.similar_names import nearest
@@ -43,7 +55,7 @@ def fit(declared: Input, value: Any, *, root: Path | None = None, inside: bool =
     Raises:
         ValueError: The value does not fit; the message says how.
     """
-    fitted = _typed(declared, value, root, inside)
+    fitted = _convert(declared, value, root, inside)
     _check_bounds(declared, fitted)
     return fitted
 
@@ -61,7 +73,7 @@ def resolve_inputs(
     Args:
         given: Values by name; paths of files are relative to the current folder.
         folder: The folder of the spec, which file defaults are relative to and may not leave;
-            None where it is not at hand, as on a worker.
+            None if it is not at hand, as on a worker.
         paths: Files may be paths; False for values from a deployment or the web.
         files: Assets by the path in a default, if the folder is not available.
 
@@ -86,7 +98,7 @@ def resolve_inputs(
             elif files is None:
                 values[name] = fit(declared, value, root=folder, inside=True)
             else:
-                values[name] = _carried(declared, value, files)
+                values[name] = _stored_default(declared, value, files)
         except ValueError as error:
             message = f"{name}: {error}"
             fix = hint_for(declared, value, paths=paths or not own)
@@ -96,11 +108,11 @@ def resolve_inputs(
     return values
 
 
-def _carried(declared: Input, default: Any, files: Mapping[str, Asset]) -> Any:
+def _stored_default(declared: Input, default: Any, files: Mapping[str, Asset]) -> Any:
     """A default whose files are stored assets."""
     if declared.type == "list" and declared.of == "file":
         member = Input(type="file", kind=declared.kind)
-        return [_carried(member, one, files) for one in default]
+        return [_stored_default(member, one, files) for one in default]
     asset = files.get(written_path(default) or "") if declared.type == "file" else None
     return asset.as_json() if asset is not None else fit(declared, default)
 
@@ -116,7 +128,7 @@ _EXPECTED = {
 }
 
 
-def _typed(declared: Input, value: Any, root: Path | None, inside: bool) -> Any:
+def _convert(declared: Input, value: Any, root: Path | None, inside: bool) -> Any:
     match declared.type, value:
         case "string" | "text", str():
             if declared.type == "string" and "\n" in value.strip("\n"):
@@ -161,7 +173,7 @@ def _members(declared: Input, value: Sequence[Any], root: Path | None, inside: b
     fitted = []
     for index, part in enumerate(value):
         try:
-            fitted.append(_typed(member, part, root, inside))
+            fitted.append(_convert(member, part, root, inside))
         except ValueError as error:
             raise ValueError(f"item {index + 1}: {error}") from error
     return fitted
@@ -180,7 +192,7 @@ def _check_bounds(declared: Input, value: Any) -> None:
     if declared.pattern is None:
         return
     texts = [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)]
-    most = MAX_WORK // max(1, parts_of(declared.pattern))
+    most = MAX_PATTERN_WORK // max(1, parts_of(declared.pattern))
     if (size := sum(map(len, texts))) > most:
         raise ValueError(f"{size:,} characters are more than {most:,}, which its pattern allows")
     for text in texts:
@@ -261,12 +273,9 @@ def parse_assignments(assignments: Iterable[str], workflow: Workflow) -> dict[st
 
 def read_values(text: str, *, file: str) -> dict[str, JsonValue]:
     """The values of an inputs file, YAML or JSON; raises `SpecError` if it is not one, or no map."""
-    text = text.removeprefix("\ufeff")
     report = DiagnosticCollector(file, text)
-    node, mistakes = source.read(text)
-    report.add_located(mistakes)
-    if not mistakes and not isinstance(node, tree.Mapping):
-        report.add((), "not-inputs", "the file is not a map of inputs", "write `name: value` lines")
+    hint = "write `name: value` lines"
+    node = report.read_map("not-inputs", "the file is not a map of inputs", hint)
     if report.diagnostics or node is None:
         raise SpecError(report.diagnostics)
     values: dict[str, JsonValue] = tree.plain(node)
@@ -308,3 +317,112 @@ def _yaml(text: str, members: tuple[str | None, ...]) -> Any:
             for member in node.members
         ]
     return tree.plain(node)
+
+
+MAX_PATTERN = 1_000
+
+MAX_PATTERN_PARTS = 1_000
+"""Characters and classes of one pattern, each as often as it may be repeated by a count."""
+
+MAX_PARTS_OF_ALL = 2_000
+"""Of all patterns of a spec together."""
+
+MAX_PATTERN_WORK = 1_000_000
+"""Parts of a pattern times characters of a value. The engine may try each part at each character."""
+
+_PARSER: Any = import_module("re._parser")  # of Python's `re`; its types know no such module
+_OF_WORDS = 10  # what `\w` weighs: the engine makes hundreds of ranges of it
+
+
+def pattern_error(pattern: str) -> str | None:
+    """Why a pattern is not valid, or None."""
+    if len(pattern) > MAX_PATTERN:
+        return f"it has more than {MAX_PATTERN:,} characters"
+    try:
+        with warnings.catch_warnings():
+            # Python warns of patterns that may change their meaning, such as `[[a]`.
+            warnings.simplefilter("error", FutureWarning)
+            re.compile(pattern)
+        if parts_of(pattern) > MAX_PATTERN_PARTS:
+            return "it repeats too much"
+        _matcher(pattern)
+    except (re.error, OverflowError, RecursionError, FutureWarning) as error:
+        return str(error)
+    except SchemaError as error:
+        if "size limit" in str(error):
+            return "it repeats too much"
+        # The engine shows the pattern first; the last line has the error.
+        return str(error).strip().rpartition("\n")[2].removeprefix("error: ")
+    return None
+
+
+@lru_cache(maxsize=256)
+def parts_of(pattern: str) -> int:
+    """How many parts a pattern has that Python can read, see `MAX_PATTERN_PARTS`."""
+    return _parts(_PARSER.parse(pattern))
+
+
+def _parts(tree: Any) -> int:
+    count = 0
+    for name, inner in tree:
+        kind = str(name)
+        if kind.endswith("REPEAT"):  # also the lazy and the possessive one
+            least, most, repeated = inner
+            often = least if most == _PARSER.MAXREPEAT else most
+            count += int(max(often, 1)) * max(_parts(repeated), 1)
+        elif kind == "IN":
+            count += _OF_WORDS if any(str(one).endswith("WORD") for _, one in inner) else 1
+        elif kind == "BRANCH":
+            count += sum(map(_parts, inner[1]))
+        else:
+            nested = inner if isinstance(inner, tuple) else (inner,)
+            count += sum(_parts(one) for one in nested if isinstance(one, _PARSER.SubPattern)) or 1
+    return count
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Whether a valid pattern matches a whole text."""
+    try:
+        _matcher(pattern).validate_python(text)
+    except ValidationError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=256)
+def _matcher(pattern: str) -> SchemaValidator:
+    whole = rf"\A(?:{pattern})\z"
+    return SchemaValidator(core_schema.str_schema(pattern=whole, regex_engine="rust-regex"))
+
+
+KEY_BLOCK = "rivya-api-key"
+"""Name of the Prefect `Secret` block that holds the key where no setting does."""
+
+_NAME = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|block:[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)?)")
+_OURS = ("rivya_", "prefect_")
+
+RESERVED_HINT = "use another name, such as env:HOOK_URL"
+
+
+def names_secret(value: Any) -> bool:
+    """Whether a value looks like the name of a secret, valid or not."""
+    return isinstance(value, str) and value.startswith(("env:", "block:"))
+
+
+def is_secret_name(value: Any) -> bool:
+    """Whether it names a secret: ``env:NAME`` or ``block:NAME``."""
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
+
+
+def refusal(value: Any) -> str | None:
+    """Why this secret is reserved, or None: as a URL or a signing secret it would leave the machine."""
+    if not names_secret(value):
+        return None
+    kind, _, name = value.partition(":")
+    # Settings are read without regard to case.
+    name = name.strip().lower()
+    if kind == "env" and name.startswith(_OURS):
+        return f"{shown(value)}: variables of rivya-flows and Prefect cannot be used as secrets"
+    if kind == "block" and name.removeprefix("secret/") == KEY_BLOCK:
+        return f"{shown(value)}: the block with the API key cannot be used as a secret"
+    return None

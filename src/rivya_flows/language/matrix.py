@@ -54,24 +54,24 @@ def shared_keys(keys: Sequence[ItemKey]) -> dict[str, str]:
     if any(one.repeats is not None for one in keys):
         for number, one in enumerate(keys, 1):
             places.setdefault(one.repeats or one.text, []).append(number)
-    return {
-        key: f"it is the key of items {_few(found)}, so it names none of them: give the step a"
-        " `key:` that differs between them, or use .items"
-        for key, found in places.items()
-        if len(found) > 1
-    }
-
-
-def _few(numbers: Sequence[int]) -> str:
-    if len(numbers) > _MAX_NAMED:
-        return f"{', '.join(map(str, numbers[:_MAX_NAMED]))} and {len(numbers) - _MAX_NAMED} more"
-    return f"{', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
+    found = {}
+    for key, numbers in places.items():
+        if len(numbers) > 1:
+            more = len(numbers) - _MAX_NAMED
+            first, last = numbers[:-1], f"{numbers[-1]}"
+            if more > 0:
+                first, last = numbers[:_MAX_NAMED], f"{more} more"
+            found[key] = (
+                f"it is the key of items {', '.join(map(str, first))} and {last}, so it names none of"
+                " them: give the step a `key:` that differs between them, or use .items"
+            )
+    return found
 
 
 def unequal(sizes: Mapping[str, int]) -> str:
     """What to say of the lists of a `zip` that differ in length."""
-    told = ", ".join(f"{axis} has {size}" for axis, size in sizes.items())
-    return f"the lists of a zip differ in length: {told}"
+    lengths = ", ".join(f"{axis} has {size}" for axis, size in sizes.items())
+    return f"the lists of a zip differ in length: {lengths}"
 
 
 def combinations(matrix: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
@@ -160,7 +160,9 @@ def item_keys(
     given: list[str] = []
     left = MAX_KEY_CHARACTERS
     for index, item in enumerate(items):
-        parts = [as_text(written[index])] if written is not None else _key_parts(item, index)
+        values = list(item.values()) if written is None else [written[index]]
+        unnamed = not values or any(one is None or isinstance(one, dict | list) for one in values)
+        parts = [str(index)] if written is None and unnamed else [*map(as_text, values)]
         left -= sum(map(len, parts))
         if left < 0:  # before they are joined
             raise ExpressionError(
@@ -187,12 +189,12 @@ Rows = tuple[list[dict[str, Any]], list[dict[str, Any]]]
 def rows_of(loop: str, evaluated: Any, variable: str = "item") -> Rows:
     """The items of an evaluated fan-out; raises `ExpressionError` if its values are not a valid one."""
     if loop == "foreach":
-        members = _listed(evaluated)
+        members = _require_list(evaluated)
         return [{"item": member} for member in members], [{variable: member} for member in members]
     if loop == "matrix":
         rows = list(combinations(evaluated))
     else:
-        sizes = {axis: len(_listed(values)) for axis, values in evaluated.items()}
+        sizes = {axis: len(_require_list(values)) for axis, values in evaluated.items()}
         if len(set(sizes.values())) > 1:
             raise ExpressionError(unequal(sizes))
         columns = zip(*evaluated.values(), strict=True)
@@ -200,7 +202,7 @@ def rows_of(loop: str, evaluated: Any, variable: str = "item") -> Rows:
     return rows, [{loop: row} for row in rows]
 
 
-def _listed(value: Any) -> list[Any]:
+def _require_list(value: Any) -> list[Any]:
     if not isinstance(value, list | tuple):
         raise ExpressionError(f"a fan-out needs a list, not {str(value)[:60]!r}")
     return list(value)
@@ -233,10 +235,3 @@ def _is_short(loop: str, written: Any) -> bool:
     ]
     most = max(sizes, default=0) if loop == "zip" else prod(sizes)
     return most + (len(added) if isinstance(added, list) else 0) <= _MAX_WRITTEN_KEYS
-
-
-def _key_parts(item: Mapping[str, Any], index: int) -> list[str]:
-    values = list(item.values())
-    if not values or any(value is None or isinstance(value, dict | list) for value in values):
-        return [str(index)]
-    return [as_text(value) for value in values]

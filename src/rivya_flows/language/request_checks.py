@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
@@ -54,8 +55,8 @@ def check_model(catalogue: Catalogue, model_id: str, uses: str) -> tuple[Diagnos
     path = ("model",)
     model = catalogue.get(model_id)
     if model is None:
-        meant = nearest(model_id, catalogue.models)
-        hint = f"did you mean {meant!r}?" if meant else "`rivya-flows models` lists them all"
+        choice = nearest(model_id, catalogue.models)
+        hint = f"did you mean {choice!r}?" if choice else "`rivya-flows models` lists them all"
         sure, message = certain(model_id, catalogue.models), f"no model {model_id!r}"
         return (Diagnostic("unknown-model", message, hint, path=path, instead=sure),)
     if model.api_status != "available":
@@ -90,8 +91,12 @@ def coerce_params(
             found.append(replace(refused.diagnostic, path=("params", key)))
     for param in model.params:
         if param.required and param.key not in params:
+            value = "…" if param.default is None else spelled(param.written_default)
+            if param.type == "array":
+                value = f"[{{{', '.join((*param.item_optional, *param.item_required))}}}, …]"
             message = f"{model.id!r} needs the parameter {param.key!r}"
-            found.append(Diagnostic("missing-param", message, _example(param), path=("params",)))
+            hint = f"write `params: {{{param.key}: {value}}}`"
+            found.append(Diagnostic("missing-param", message, hint, path=("params",)))
     return coerced, tuple(found)
 
 
@@ -148,8 +153,12 @@ def check_reference_files(
         found.append(Diagnostic("too-many-references", message, rule.rule or None, path=path))
     # A medium that is not known yet is probably what the model mainly takes.
     likely = [kind or (*rule.kinds, "image")[0] for kind in kinds]
-    if not found and is_whole and rule.combinations and not _combine(rule, likely):
-        counted = ", ".join(f"{n} × {kind}" for kind, n in Counter(likely).items())
+    counts = Counter(likely)
+    fits = any(
+        all(n <= one.get(kind, 0) for kind, n in counts.items()) for one in rule.combinations
+    )
+    if not found and is_whole and rule.combinations and not fits:
+        counted = ", ".join(f"{n} × {kind}" for kind, n in counts.items())
         message = f"{model.id!r} does not take {counted} together"
         found.append(Diagnostic("references-refused", message, rule.rule or None, path=path))
     return tuple(found)
@@ -181,7 +190,7 @@ def _fit(param: Param, value: Any) -> Any:
         case "select":
             return _option(param, value)
         case "number":
-            return _bounded(param, value)
+            return _check_number(param, value)
         case "text":
             text = spelled(_scalar(param, value))
             if param.key == "language_code" and not is_language(text):
@@ -207,16 +216,16 @@ def _option(param: Param, value: Any) -> str:
     names = {voice.name: voice.value for voice in param.voices}
     if text in names:
         return names[text]
-    meant = nearest(text, [*names, *param.options])
+    choice = nearest(text, [*names, *param.options])
     of_voice = {voice.value: str(voice) for voice in param.voices}
     hint = "one of " + ", ".join(of_voice.get(option, option) for option in param.options)
-    if meant:
-        hint = f"did you mean {meant!r}? {hint}"
-    sure = _respelled(value, param) or certain(text, param.options)
+    if choice:
+        hint = f"did you mean {choice!r}? {hint}"
+    sure = _respell(value, param) or certain(text, param.options)
     raise _Refused("bad-option", f"{param.key!r} cannot be {value!r}", hint, sure)
 
 
-def _respelled(value: Any, param: Param) -> str | None:
+def _respell(value: Any, param: Param) -> str | None:
     """The option that a ratio, yes or no, or a number of seconds surely means; else None."""
     text = str(value).casefold()
     ratio = re.fullmatch(r"(\d{1,2}) *[x/×] *(\d{1,2})", text)
@@ -230,9 +239,13 @@ def _respelled(value: Any, param: Param) -> str | None:
     return text if text in param.options else None
 
 
-def _bounded(param: Param, value: Any) -> float:
-    number = _read_number(value)
-    if number is None:
+def _check_number(param: Param, value: Any) -> float:
+    number: Any = value
+    if isinstance(value, str):  # as an expression inside text gives it
+        with suppress(ValueError):
+            number = float(value)
+            number = int(number) if number.is_integer() else number
+    if not is_number(number) or (isinstance(number, float) and not math.isfinite(number)):
         raise _Refused("bad-param", f"{param.key!r} must be a number, not {value!r}")
     low, high = param.min, param.max
     if (low is not None and number < low) or (high is not None and number > high):
@@ -245,19 +258,6 @@ def _bounded(param: Param, value: Any) -> float:
             message = f"{param.key!r} must go in steps of {spelled(param.step)}, not {value!r}"
             raise _Refused("out-of-range", message, _range(param))
     return number
-
-
-def _read_number(value: Any) -> float | None:
-    """The number, also of a text, as an expression inside text returns it; else None."""
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            return None
-        value = int(value) if value.is_integer() else value
-    if not is_number(value) or (isinstance(value, float) and not math.isfinite(value)):
-        return None
-    return value
 
 
 def _range(param: Param) -> str | None:
@@ -291,21 +291,14 @@ def _unknown_key(model: Model, key: str) -> _Refused:
         message = "reference files do not belong in `params`"
         return _Refused("unknown-param", message, "use `references:` beside `params:`")
     keys = [param.key for param in model.params]
-    meant = nearest(key, keys)
+    choice = nearest(key, keys)
     hint = f"{model.id!r} takes " + (", ".join(keys) if keys else "no parameters")
-    if meant:
-        hint = f"did you mean {meant!r}? {hint}"
+    if choice:
+        hint = f"did you mean {choice!r}? {hint}"
     if model.params_may_go_on:
         hint += "; the shipped list may be incomplete, `check --live` reads the service's own"
     sure = certain(key, keys)
     return _Refused("unknown-param", f"{model.id!r} has no parameter {key!r}", hint, sure)
-
-
-def _example(param: Param) -> str:
-    value = "…" if param.default is None else spelled(param.written_default)
-    if param.type == "array":
-        value = f"[{{{', '.join((*param.item_optional, *param.item_required))}}}, …]"
-    return f"write `params: {{{param.key}: {value}}}`"
 
 
 def _check_reference(
@@ -327,14 +320,6 @@ def _check_reference(
         yield Diagnostic(
             "references-refused", message, f"one of {', '.join(limit.mime_types)}", path=place
         )
-
-
-def _combine(rule: ReferenceRule, kinds: Sequence[str]) -> bool:
-    counts = Counter(kinds)
-    return any(
-        all(count <= combination.get(kind, 0) for kind, count in counts.items())
-        for combination in rule.combinations
-    )
 
 
 def is_language(code: str) -> bool:

@@ -20,8 +20,7 @@ from rivya_flows.language.expressions.resolve import (
     references,
 )
 from rivya_flows.language.matrix import OwnKey, item_keys, rows_of
-from rivya_flows.language.step_groups import PARTS, Part
-from rivya_flows.language.workflow import Inputs, Step, Workflow
+from rivya_flows.language.workflow import PARTS, Inputs, Part, Step, Workflow
 from rivya_flows.plans.names import round_name
 from rivya_flows.plans.plan import (
     NamespaceFacts,
@@ -35,7 +34,7 @@ from rivya_flows.plans.plan import (
     steps_in,
 )
 from rivya_flows.plans.requests import PartlyKnown, known_part
-from rivya_flows.spec.includes import inlined_name
+from rivya_flows.spec.files import inlined_name
 from rivya_flows.steps.pick import mode_of
 
 T = TypeVar("T")

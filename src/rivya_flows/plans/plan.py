@@ -20,10 +20,9 @@ from rivya_flows.language.expressions.resolve import (
 )
 from rivya_flows.language.inputs import fit
 from rivya_flows.language.matrix import ItemKey, shared_keys
-from rivya_flows.language.step_groups import PARTS, Part
 from rivya_flows.language.syntax.media_references import resolve, written_path
-from rivya_flows.language.workflow import Input, Inputs, Step, Workflow
-from rivya_flows.spec.includes import included_by, inlined_name
+from rivya_flows.language.workflow import PARTS, Input, Inputs, Part, Step, Workflow
+from rivya_flows.spec.files import included_by, inlined_name
 from rivya_flows.steps.branding import Branding, brand_values
 from rivya_flows.steps.include import IncludeWith
 from rivya_flows.steps.kind import Kind

@@ -46,7 +46,7 @@ def known_catalogue(settings: Settings) -> Catalogue:
 
 def known_schema(settings: Settings) -> dict[str, Any]:
     """The JSON Schema of specs, with the models that are known here."""
-    from rivya_flows.spec.json_schema.document import json_schema
+    from rivya_flows.spec.json_schema import json_schema
     from rivya_flows.steps.registry import installed
 
     return json_schema(known_catalogue(settings), installed())

@@ -14,8 +14,7 @@ from typing import Any
 from rivya_client.catalogue.catalogue import Catalogue
 from rivya_flows.errors import Diagnostic, RivyaError, StoreError, UsageError
 from rivya_flows.extras import missing
-from rivya_flows.language import fixes
-from rivya_flows.language.diagnostic_report import DiagnosticCollector
+from rivya_flows.language.diagnostic_report import DiagnosticCollector, apply_fixes
 from rivya_flows.language.syntax import source
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.preparation.spec_file import (
@@ -28,7 +27,7 @@ from rivya_flows.preparation.spec_file import (
 )
 from rivya_flows.receipt.phrases import credits_of
 from rivya_flows.spec import load
-from rivya_flows.spec.named_files import check_brand
+from rivya_flows.spec.files import check_brand
 from rivya_flows.spec.spec_tests import SpecTests, check_against, read_tests
 
 
@@ -209,7 +208,7 @@ def check_file(
         return check_text(replace(spec, text=text), catalogue)[1]
 
     body = spec.text.lstrip(_MARK)  # of several marks all but the first are mistakes
-    found = fixes.fixed(body, spec.name, check)
+    found = apply_fixes(body, spec.name, check)
     after = spec.text.removesuffix(body) + found.text
     try:
         if write and found.applied:

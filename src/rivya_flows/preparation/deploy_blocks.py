@@ -9,10 +9,10 @@ from typing import Any
 import yaml
 from pydantic import JsonValue
 
-from rivya_flows.language.trigger_values import for_prefect
 from rivya_flows.language.workflow import Deploy, Inputs, Schedule, Workflow, WorkPool
 from rivya_flows.markdown import paragraphs
 from rivya_flows.plans.run_form import parameter_names
+from rivya_flows.spec.deploy_block import for_prefect
 
 ENTRYPOINT_MODULE = "rivya_flows.flows.campaigns"
 

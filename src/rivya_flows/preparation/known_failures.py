@@ -12,12 +12,12 @@ from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.estimate.preflight import certain_callbacks, certain_failures, missing_in_outputs
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull
-from rivya_flows.language.step_groups import PARTS
+from rivya_flows.language.inputs import RESERVED_HINT, refusal
 from rivya_flows.language.syntax import source
 from rivya_flows.language.syntax.media_references import kind_of, written_path
-from rivya_flows.language.syntax.secret_names import RESERVED_HINT, refusal
 from rivya_flows.language.syntax.tree import Mapping
 from rivya_flows.language.wording import shown
+from rivya_flows.language.workflow import PARTS
 from rivya_flows.plans.names import label
 from rivya_flows.plans.plan import brand_in
 from rivya_flows.plans.requests import known_part

@@ -21,9 +21,8 @@ from rivya_flows.language.syntax import source
 from rivya_flows.language.syntax.source import MAX_BYTES
 from rivya_flows.language.workflow import Inputs, Workflow
 from rivya_flows.similar_names import nearest
-from rivya_flows.spec.includes import included_texts
+from rivya_flows.spec.files import default_files, included_texts, named_files
 from rivya_flows.spec.load import load
-from rivya_flows.spec.named_files import default_files, named_files
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.deployments import DeployedSpec
 

@@ -18,7 +18,7 @@ from rivya_flows.queue import forks, judging
 from rivya_flows.queue.items import OPEN, TERMINAL, ItemState, Phase
 from rivya_flows.queue.scope import fields_of, item_fields, known_of, outputs_of, scope_for
 from rivya_flows.queue.state import State, StepState
-from rivya_flows.spec.includes import inlined_name
+from rivya_flows.spec.files import inlined_name
 from rivya_flows.steps.branding import Branding
 from rivya_flows.steps.candidates import nothing_to_pick
 from rivya_flows.steps.request import (

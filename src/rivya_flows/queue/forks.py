@@ -10,7 +10,7 @@ from rivya_flows.assets import Outputs, assets_in
 from rivya_flows.language.canonical import digest
 from rivya_flows.language.expressions.output_types import has_unknown
 from rivya_flows.language.expressions.values import ExpressionError, UsesNull
-from rivya_flows.language.step_groups import PARTS
+from rivya_flows.language.workflow import PARTS
 from rivya_flows.plans.names import label
 from rivya_flows.plans.plan import RunPlan
 from rivya_flows.plans.requests import given_of, known_part, written_arguments

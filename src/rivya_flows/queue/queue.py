@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heappush
 from typing import Literal, NamedTuple
 
-from rivya_flows.language.step_groups import PARTS, Part
+from rivya_flows.language.workflow import PARTS, Part
 from rivya_flows.plans.names import label
 from rivya_flows.questions.open_questions import decide_at_deadline, open_questions
 from rivya_flows.queue.actions import Action, Ask, Buy, Collect, EndRun, Expire, ReadBalance

@@ -14,8 +14,7 @@ from datetime import datetime
 from heapq import heappush
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-from rivya_flows.language.step_groups import Part
-from rivya_flows.language.workflow import WARN_AT, Step
+from rivya_flows.language.workflow import WARN_AT, Part, Step
 from rivya_flows.plans.plan import PlannedStep, RunPlan
 from rivya_flows.questions.question import Question, QuestionName
 from rivya_flows.queue.events import AnswerGiven, Fork, Unpaid

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from rivya_flows.errors import UsageError
 from rivya_flows.language.diagnostic_report import meant
-from rivya_flows.language.expressions.filters import slug
+from rivya_flows.language.expressions.values import slug
 from rivya_flows.plans.names import BATCH_LABEL, subject_of
 from rivya_flows.queue.queue import replay
 from rivya_flows.receipt.comparison import comparison, comparison_page

@@ -1,29 +1,38 @@
-"""Build the models from the normalized tree; validation errors become diagnostics."""
+"""The models of a spec, built from its tree: known keys, `defaults` merged in; what does not fit is reported."""
 
 from __future__ import annotations
 
+import re
+import typing
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from rivya_flows.language.brand import Brand
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
-from rivya_flows.language.field_errors import EXAMPLES, must_be, report_error
-from rivya_flows.language.field_types import fields_of
-from rivya_flows.language.step_groups import PARTS, Part
-from rivya_flows.language.syntax.tree import Mapping, Path, plain
+from rivya_flows.language.field_errors import EXAMPLES, must_be, own_word, report_error
+from rivya_flows.language.field_types import fields_of, keys_of
+from rivya_flows.language.matrix import LOOP_KEYS, LOOPS
+from rivya_flows.language.syntax.tree import Mapping, Mark, Node, Path, Scalar, Sequence, plain
 from rivya_flows.language.wording import shown
 from rivya_flows.language.workflow import (
+    PARTS,
     Budget,
     Concurrency,
     Defaults,
     Deploy,
     Input,
+    Part,
+    Resources,
     Step,
     Workflow,
 )
 from rivya_flows.steps import registry
 from rivya_flows.steps.function import BrokenKindError
+from rivya_flows.steps.include import Include
 from rivya_flows.steps.kind import Kind
 
 _M = TypeVar("_M", bound=BaseModel)
@@ -33,32 +42,43 @@ def build(tree: Mapping, report: DiagnosticCollector) -> Workflow:
     """The workflow in a normalized tree; a wrong part is reported, and empty, so that all is checked."""
     data: dict[str, Any] = plain(tree)
     if data.get("version") != 1 or isinstance(data.get("version"), bool | float):
-        _check_version(data, report)
+        if "version" not in data:
+            message, hint = "a spec needs 'version'", "start with `version: 1`"
+            report.add(("version",), "missing-key", message, hint)
+        else:
+            written = data["version"]
+            message = f"the version of the language is 1, not {shown(written)}"
+            sure = 1 if written in ("1", "1.0", 1.0) and written is not True else None
+            report.add(("version",), "wrong-version", message, "write `version: 1`", instead=sure)
         data["version"] = 1
     _map_of(Defaults, data, "defaults", report)
     empty = [key for key in ("outputs", "deploy", *PARTS[1:]) if data.get(key, "") is None]
     made = {key: value for key, value in data.items() if key not in ("defaults", *empty)}
     made["inputs"] = _map_of(Input, data, "inputs", report)
-    made["steps"] = _steps(data.get("steps"), "steps", report)
+    made["steps"] = _build_steps(data.get("steps"), "steps", report)
     for part in PARTS[1:]:
         if data.get(part) is not None:
-            made[part] = _steps(data[part], part, report)
+            made[part] = _build_steps(data[part], part, report)
     limits: dict[str, type[BaseModel]] = {"budget": Budget, "concurrency": Concurrency}
     for key, model in limits.items():
         if key in data:
             made[key] = _part(model, data[key], (key,), report)
-    if data.get("brand") is not None:
-        made["brand"] = _brand(data["brand"], report)
+    if isinstance(brand := data.get("brand"), dict):
+        made["brand"] = model_at(Brand, brand, ("brand",), report)
+    elif not (brand is None or isinstance(brand, str)):
+        made["brand"] = None
+        message = f"'brand' must be a map or the path of a brand file, not {shown(brand)}"
+        report.add(("brand",), "wrong-type", message, "write {name: Aurora}, or brand.yaml")
     if isinstance(data.get("deploy"), list):
         made["deploy"] = [
             _part(Deploy, one, ("deploy", index), report)
             for index, one in enumerate(data["deploy"])
         ]
-    whole = model_at(Workflow, made, (), report)
-    parts = {key: made[key] for key in ("inputs", "steps")} | {"brand": made.get("brand")}
-    parts |= {part: made.get(part, {}) for part in PARTS[1:]}
+    if workflow := model_at(Workflow, made, (), report):
+        return workflow
+    parts = {part: made.get(part, {}) for part in ("inputs", *PARTS)} | {"brand": made.get("brand")}
     deploy = made["deploy"] if isinstance(made.get("deploy"), list) else ()
-    return whole or Workflow.model_construct(**parts, deploy=tuple(deploy))
+    return Workflow.model_construct(**parts, deploy=tuple(deploy))
 
 
 def model_at(model: type[_M], value: Any, path: Path, report: DiagnosticCollector) -> _M | None:
@@ -75,26 +95,16 @@ def _part(model: type[_M], value: Any, path: Path, report: DiagnosticCollector) 
     return model_at(model, value, path, report) or _empty(model)
 
 
-def _brand(value: Any, report: DiagnosticCollector) -> Brand | str | None:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, dict):
-        return model_at(Brand, value, ("brand",), report)
-    message = f"'brand' must be a map or the path of a brand file, not {shown(value)}"
-    report.add(("brand",), "wrong-type", message, "write {name: Aurora}, or brand.yaml")
-    return None
-
-
 def _empty(model: type[_M]) -> _M:
     return model.model_construct()
 
 
-def _steps(steps: Any, part: Part, report: DiagnosticCollector) -> dict[str, Step]:
+def _build_steps(steps: Any, part: Part, report: DiagnosticCollector) -> dict[str, Step]:
     if part == "steps" and (steps is None or steps == {}):
         hint = "add `steps:` with one step below it"
         report.add((part,), "missing-key", "a spec needs at least one step", hint, key=True)
     elif isinstance(steps, dict):
-        return {name: _step(part, name, step, report) for name, step in steps.items()}
+        return {name: _build_step(part, name, step, report) for name, step in steps.items()}
     else:
         report.add_inside((), [must_be((part,), "dict_type", steps)])
     return {}
@@ -125,7 +135,7 @@ def _kind(step: Any, path: Path, report: DiagnosticCollector) -> Kind | None:
     return None
 
 
-def _step(part: Part, name: str, step: Any, report: DiagnosticCollector) -> Step:
+def _build_step(part: Part, name: str, step: Any, report: DiagnosticCollector) -> Step:
     path = (part, name)
     kind = _kind(step, path, report)
     if kind is None:
@@ -161,10 +171,185 @@ def _map_of(
     return {name: _part(model, value, (key, name), report) for name, value in held.items()}
 
 
-def _check_version(data: dict[str, Any], report: DiagnosticCollector) -> None:
-    if "version" not in data:
-        report.add(("version",), "missing-key", "a spec needs 'version'", "start with `version: 1`")
-    else:
-        message = f"the version of the language is 1, not {shown(data['version'])}"
-        sure = 1 if data["version"] in ("1", "1.0", 1.0) and data["version"] is not True else None
-        report.add(("version",), "wrong-version", message, "write `version: 1`", instead=sure)
+_MERGED = ("with", "params", "retry")
+_Hints = typing.Mapping[str, str]  # what to do with unknown keys
+
+_OWN_KEYS = keys_of(Workflow)
+_FIRST_PART = _OWN_KEYS.index(PARTS[0])
+TOP_KEYS = (*_OWN_KEYS[:_FIRST_PART], "defaults", *_OWN_KEYS[_FIRST_PART:])
+"""The keys of a spec."""
+
+_READ_APART = (None, Step, Resources)
+"""Models of maps that are read otherwise."""
+
+_OF_A_BRAND = dict.fromkeys(
+    ("color", "colour", "colors", "colours", "font", "background"),
+    'colours and font come from `brand:` of the spec, as in `brand: {colours: ["#0b3d2e"]}`',
+)
+"""Hints for keys of captions, overlays and end cards that a film has once."""
+_PROMPT = re.compile(r"\$\{\{\s*prompt\s*\}\}")
+_MAX_WRITTEN_OUT = 100_000  # characters of a fallback's prompt; longer ones fit no model
+
+
+def normalize(root: Mapping, report: DiagnosticCollector) -> Mapping:
+    """The tree without `x-` keys, unknown keys and `defaults`, which are merged into the steps."""
+    # Keys that are not indented as far as their step.
+    hints = dict.fromkeys(keys_of(Step), "indent it: it belongs to a step below `steps:`")
+    for key, (_, node) in root.pairs.items():
+        if isinstance(node, Mapping) and "uses" in node.pairs:
+            hints[key] = "indent it: it is a step and belongs below `steps:`"
+    top = known_in(Workflow, report, root, (), hints, keys=TOP_KEYS)
+    _each(top, "defaults", partial(_normalize_defaults, report=report))
+    defaults = top.get("defaults")
+    if isinstance(defaults, Mapping):
+        for kind in defaults.pairs.keys() - registry.BUILT_IN.keys():
+            if kind not in registry.names():
+                known = registry.names()
+                report.unknown(("defaults", kind), "unknown-uses", "kind of step", known)
+    step = partial(_normalize_step, defaults=defaults, report=report)
+    for part in PARTS:
+        _each(top, part, step)
+    _each(top, "outputs", lambda node, path: node)
+    return top
+
+
+def _normalize_step(
+    node: Mapping, path: Path, defaults: Node | None, report: DiagnosticCollector
+) -> Mapping:
+    uses = node.get("uses")
+    kind = registry.known_kind(uses.value) if isinstance(uses, Scalar) else None
+    below = "write it below `with:`"
+    elsewhere = dict.fromkeys(keys_of(kind.takes), below) if kind else {}
+    if uses is None and path[-1] in keys_of(Step):
+        elsewhere = dict.fromkeys(node.pairs, f"indent `{path[-1]}:`: it belongs to the step above")
+    step = known_in(Step, report, node, path, elsewhere)
+    if kind is None:
+        return step
+    _normalize_arguments(step, kind, path, report)
+    given = defaults.get(kind.uses) if isinstance(defaults, Mapping) else None
+    if isinstance(given, Mapping):
+        step = _merge(_effective_defaults(given, step, kind), step)
+    _write_out_prompts(step)
+    return step
+
+
+def _write_out_prompts(step: Mapping) -> None:
+    """Puts the prompt of a step where a fallback writes ``${{ prompt }}``."""
+    arguments, listed = step.get("with"), step.get("fallback")
+    prompt = arguments.get("prompt") if isinstance(arguments, Mapping) else None
+    if not (isinstance(prompt, Scalar) and isinstance(prompt.value, str)):
+        return
+    written = prompt.value
+    for one in listed.members if isinstance(listed, Sequence) else ():
+        own = one.get("prompt") if isinstance(one, Mapping) else None
+        if isinstance(one, Mapping) and isinstance(own, Scalar) and isinstance(own.value, str):
+            places = len(_PROMPT.findall(own.value))
+            if places and len(own.value) + places * len(written) <= _MAX_WRITTEN_OUT:
+                _put(one, "prompt", replace(own, value=_PROMPT.sub(lambda _: written, own.value)))
+
+
+def _effective_defaults(given: Mapping, step: Mapping, kind: Kind) -> Mapping:
+    """The defaults that have an effect on a step, by its fan-out and its own arguments."""
+    if isinstance(kind, Include):
+        return given  # all of them are reported as needless
+    loops = {loop for loop in LOOPS if (node := step.get(loop)) and plain(node) is not None}
+    idle = {key for key, needed in LOOP_KEYS.items() if loops.isdisjoint(needed)}
+    effective = Mapping(given.mark, {k: pair for k, pair in given.pairs.items() if k not in idle})
+    arguments, own = effective.get("with"), step.get("with")
+    if isinstance(arguments, Mapping):
+        written = plain(own) if isinstance(own, Mapping) else {}
+        unused = kind.idle_defaults(written, plain(arguments))
+        used = {key: pair for key, pair in arguments.pairs.items() if key not in unused}
+        _put(effective, "with", Mapping(arguments.mark, used))
+    return effective
+
+
+def _normalize_defaults(node: Mapping, path: Path, report: DiagnosticCollector) -> Mapping:
+    known = known_in(Defaults, report, node, path)
+    if kind := registry.known_kind(str(path[-1])):
+        _normalize_arguments(known, kind, path, report)
+    return known
+
+
+def _normalize_arguments(
+    step: Mapping, kind: Kind, path: Path, report: DiagnosticCollector
+) -> None:
+    """Keeps the known keys of `with`."""
+    if isinstance(held := step.get("with"), Mapping):
+        hints, inside = kind.elsewhere(held.pairs), _OF_A_BRAND if kind.takes_brand else {}
+        _put(step, "with", known_in(kind.takes, report, held, (*path, "with"), hints, inside))
+
+
+def known_in(
+    model: type[BaseModel],
+    report: DiagnosticCollector,
+    node: Mapping,
+    path: Path,
+    hints: _Hints | None = None,
+    inside: _Hints | None = None,
+    keys: tuple[str, ...] = (),
+) -> Mapping:
+    """The map without `x-` keys and, reported, keys that the model and `keys` lack; so the maps inside."""
+    fields, known = fields_of(model), keys or keys_of(model)
+    change = partial(known_in, hints=inside)
+    pairs: dict[str, tuple[Mark, Node]] = {}
+    for key, (mark, held) in node.pairs.items():
+        if key in known:
+            field = fields.get(key)
+            if field is not None and field.inner not in _READ_APART:
+                held = _change_maps(
+                    held, (*path, key), partial(change, field.inner, report), by_name=field.by_name
+                )
+            pairs[key] = (mark, held)
+        elif not key.startswith("x-"):
+            fix = (hints or {}).get(key)
+            if fix is None and (own := own_word(key, known)):
+                fix = f"did you mean {own!r}? there are: {', '.join(known)}"
+            report.unknown((*path, key), "unknown-key", "key", known, fix=fix)
+    return Mapping(node.mark, pairs)
+
+
+def _merge(under: Mapping, over: Mapping) -> Mapping:
+    """`over`, completed from `under`; its own places and order come first."""
+    pairs = dict(over.pairs)
+    for key, (mark, value) in under.pairs.items():
+        if key not in pairs:
+            pairs[key] = (mark, value)
+            continue
+        own_mark, own = pairs[key]
+        if key in _MERGED and isinstance(own, Mapping) and isinstance(value, Mapping):
+            pairs[key] = (own_mark, _merge(value, own))
+    return Mapping(over.mark, pairs)
+
+
+_Change = Callable[[Mapping, Path], Mapping]
+
+
+def _each(top: Mapping, key: str, change: _Change) -> None:
+    """Changes every map inside the map at `key`; `top` is a fresh copy."""
+    if isinstance(held := top.get(key), Mapping):
+        _put(top, key, _change_maps(held, (key,), change, by_name=True))
+
+
+def _change_maps(held: Node, path: Path, change: _Change, *, by_name: bool) -> Node:
+    """A map, each map in a list, or each one that a map holds `by_name`, after a change."""
+    if isinstance(held, Sequence):
+        members = [
+            change(node, (*path, index)) if isinstance(node, Mapping) else node
+            for index, node in enumerate(held.members)
+        ]
+        return Sequence(held.mark, members)
+    if not isinstance(held, Mapping):
+        return held
+    if not by_name:
+        return change(held, path)
+    pairs = {
+        name: (mark, change(node, (*path, name)) if isinstance(node, Mapping) else node)
+        for name, (mark, node) in held.pairs.items()
+        if not name.startswith("x-")
+    }
+    return Mapping(held.mark, pairs)
+
+
+def _put(mapping: Mapping, key: str, node: Node) -> None:
+    mapping.pairs[key] = (mapping.pairs[key][0], node)

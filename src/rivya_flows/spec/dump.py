@@ -7,9 +7,8 @@ from typing import Any
 import yaml
 
 from rivya_flows.language.field_types import keys_of
-from rivya_flows.language.step_groups import PARTS
 from rivya_flows.language.syntax.source import read_scalar
-from rivya_flows.language.workflow import Workflow
+from rivya_flows.language.workflow import PARTS, Workflow
 from rivya_flows.steps.registry import known_kind
 
 

@@ -14,8 +14,8 @@ from rivya_flows.language.expressions.output_types import (
     ANY,
     Scope,
     Shape,
-    joined,
     map_of,
+    merge_shapes,
     of_data,
     of_fan_out,
     of_include,
@@ -24,8 +24,8 @@ from rivya_flows.language.expressions.output_types import (
 from rivya_flows.language.expressions.resolve import Reference, is_computed, references
 from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.matrix import LOOPS, SPECIAL, written_keys
-from rivya_flows.language.step_groups import PARTS, Part, later, seen_from
 from rivya_flows.language.syntax.tree import Path
+from rivya_flows.language.workflow import PARTS, Part, later, seen_from
 from rivya_flows.steps.kind import WrittenStep
 from rivya_flows.steps.registry import known_kind
 
@@ -156,7 +156,7 @@ class NamesInScope:
             return Shape("map")
         for rule in added if isinstance(added, list) else []:
             for key, value in rule.items() if isinstance(rule, dict) else ():
-                axes[key] = joined([axes.get(key, of_data(value)), of_data(value)])
+                axes[key] = merge_shapes([axes.get(key, of_data(value)), of_data(value)])
         return map_of(axes)
 
     def possible(self, name: Reference, step: WrittenStep | None) -> tuple[tuple[Any, ...], bool]:
@@ -181,7 +181,7 @@ class NamesInScope:
     def member(self, values: Any) -> Shape:
         """The shape of the items of a list, literal or computed."""
         if isinstance(values, list):
-            return joined([of_data(member) for member in values])
+            return merge_shapes([of_data(member) for member in values])
         return self.shape_of(values).member or ANY
 
     def shape_of(self, value: Any) -> Shape:

@@ -11,14 +11,12 @@ from rivya_flows.diagnostics import CODES, REFUSALS
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.field_types import Count, MediaKind, SpecModel
 from rivya_flows.language.inputs import hint_for
-from rivya_flows.language.syntax import source
-from rivya_flows.language.syntax.tree import Mapping, Path as Place, plain
+from rivya_flows.language.syntax.tree import Path as Place, plain
 from rivya_flows.language.wording import shown
 from rivya_flows.language.workflow import Workflow
-from rivya_flows.spec.build_models import model_at
+from rivya_flows.spec.build_models import known_in, model_at
 from rivya_flows.spec.checks.input_values import check_values, missing
-from rivya_flows.spec.includes import names_in
-from rivya_flows.spec.normalize import known_in
+from rivya_flows.spec.files import names_in
 
 MAX_CASES = 200
 
@@ -27,15 +25,6 @@ StepEnd = Literal["completed", "cached", "failed", "skipped", "suspended"]
 Number = Annotated[Count, Field(ge=0)]
 
 _ANSWER = "write a key, a list of keys, {none: a note}, or a list of those for several rounds"
-
-
-def _exactly(value: Any) -> Any:
-    number = isinstance(value, int) and not isinstance(value, bool)
-    return {"min": value, "max": value} if number else value
-
-
-def _with_status(value: Any) -> Any:
-    return {"status": value} if isinstance(value, str) else value
 
 
 class Answer(SpecModel):
@@ -110,6 +99,15 @@ class ExpectedOutput(SpecModel):
     kind: MediaKind | None = None
 
 
+def _range_of(value: Any) -> Any:
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return {"min": value, "max": value} if is_number else value
+
+
+def _step_of(value: Any) -> Any:
+    return {"status": value} if isinstance(value, str) else value
+
+
 class ExpectedRun(SpecModel):
     """What a test case expects.
 
@@ -123,8 +121,8 @@ class ExpectedRun(SpecModel):
     """
 
     status: RunEnd = "completed"
-    credits: Annotated[CreditRange, BeforeValidator(_exactly)] | None = None
-    steps: dict[str, Annotated[ExpectedStep, BeforeValidator(_with_status)]] = Field(
+    credits: Annotated[CreditRange, BeforeValidator(_range_of)] | None = None
+    steps: dict[str, Annotated[ExpectedStep, BeforeValidator(_step_of)]] = Field(
         default_factory=dict
     )
     outputs: dict[str, ExpectedOutput] = Field(default_factory=dict)
@@ -172,15 +170,11 @@ class SpecTests(SpecModel):
 
 
 def read_tests(text: str, report: DiagnosticCollector) -> SpecTests | None:
-    """The tests in a text, to be used only if the report stays empty; None where there are none."""
-    root, mistakes = source.read(text)
-    report.add_located(mistakes)
-    if not isinstance(root, Mapping):
-        if not mistakes:
-            message = "a file of tests is a map of keys such as `version` and `cases`"
-            report.add((), "not-a-spec", message, "start with `version: 1`")
+    """The tests in a text, to be used only if the report stays empty; None if it has none."""
+    message = "a file of tests is a map of keys such as `version` and `cases`"
+    root = report.read_map("not-a-spec", message, "start with `version: 1`")
+    if root is None:
         return None
-    report.root = root
     report.root = tree = known_in(SpecTests, report, root, ())
     data: dict[str, Any] = plain(tree)
     held = data.get("cases")

@@ -19,9 +19,9 @@ from rivya_flows.language.expressions.output_types import ANY, NUMBER, WORDS, Sc
 from rivya_flows.language.field_types import SpecModel, Takes, Value, fields_of
 from rivya_flows.language.final_cut import CutMedium
 from rivya_flows.language.matrix import LOOPS
-from rivya_flows.language.step_groups import Part
 from rivya_flows.language.syntax.tree import Path as TreePath
 from rivya_flows.language.wording import an
+from rivya_flows.language.workflow import Part
 from rivya_flows.steps.arguments import Arguments, World
 from rivya_flows.steps.request import FUNCTION, ItemRequest, PricedBy, Route, UploadedFile
 

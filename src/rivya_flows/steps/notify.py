@@ -7,12 +7,7 @@ from urllib.parse import urlsplit
 
 from rivya_flows.language.expressions.output_types import Unknown
 from rivya_flows.language.field_types import COMPUTED, SpecModel, Takes, Value
-from rivya_flows.language.syntax.secret_names import (
-    RESERVED_HINT,
-    is_secret_name,
-    names_secret,
-    refusal,
-)
+from rivya_flows.language.inputs import RESERVED_HINT, is_secret_name, names_secret, refusal
 from rivya_flows.language.wording import shown
 from rivya_flows.steps.arguments import Arguments, World
 from rivya_flows.steps.kind import UNPAID, Kind

@@ -18,9 +18,9 @@ from rivya_flows.language.expressions.output_types import (
     Shape,
     Unknown,
     asset,
-    joined,
     list_of,
     map_of,
+    merge_shapes,
 )
 from rivya_flows.language.expressions.resolve import (
     ExpressionError,
@@ -242,7 +242,7 @@ class Pick(Kind):
             yield Diagnostic("wrong-candidates", message, f"write at most {held}", path=("count",))
         by = arguments.get("by")
         if by is not None and "by" not in idle:
-            shape = around.infer(by, ("by",), {"item": joined(candidates)})
+            shape = around.infer(by, ("by",), {"item": merge_shapes(candidates)})
             yield from _by_problems(by, shape)
         wants = {key for key in ("none", "on_none") if key not in idle}
         if ("none" in wants and arguments.get("none") is not None) or (

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from rivya_flows.language.expressions.filters import FILTERS
 from rivya_flows.language.expressions.resolve import (
     ExpressionError,
     Reference,
@@ -18,7 +17,7 @@ from rivya_flows.language.expressions.resolve import (
     evaluate,
     references,
 )
-from rivya_flows.language.expressions.values import InferenceError
+from rivya_flows.language.expressions.values import FILTERS, InferenceError
 from support.expression_scope import SCOPE
 
 

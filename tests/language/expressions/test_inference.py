@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, strategies as st
 
 from rivya_client.catalogue.snapshot import shipped
-from rivya_flows.language.expressions.filters import FILTERS
 from rivya_flows.language.expressions.inference import shape_of
 from rivya_flows.language.expressions.output_types import (
     BOOLEAN,
@@ -21,6 +20,7 @@ from rivya_flows.language.expressions.output_types import (
 )
 from rivya_flows.language.expressions.resolve import evaluate, template
 from rivya_flows.language.expressions.values import (
+    FILTERS,
     ExpressionError,
     InferenceError,
     UsesNull,

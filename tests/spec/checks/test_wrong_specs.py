@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.language.fixes import Fixed, fixed
+from rivya_flows.language.diagnostic_report import Fixed, apply_fixes
 from support.spec_schema import VALIDATOR, read
 from support.wrong_specs import (
     ACCEPTED_BY_SCHEMA,
@@ -37,11 +37,11 @@ def test_the_schema_refuses_what_a_schema_can_find() -> None:
 def test_a_wrong_spec_has_no_more_mistakes_after_its_fixes() -> None:
     for _, marked, _ in WRONG.values():
         wrong = marked.replace("☞", "")
-        found = fixed(wrong, "spec.yaml", diagnostics_of)
+        found = apply_fixes(wrong, "spec.yaml", diagnostics_of)
         if found.applied:
             if not any(one.code == "unquoted-expression" for one in found.applied):
                 assert len(diagnostics_of(found.text)) <= len(diagnostics_of(wrong))
-            assert fixed(found.text, "spec.yaml", diagnostics_of) == Fixed(found.text, ())
+            assert apply_fixes(found.text, "spec.yaml", diagnostics_of) == Fixed(found.text, ())
 
 
 def test_the_guide_to_errors_lists_the_codes_that_have_a_fix() -> None:

@@ -15,9 +15,10 @@ from typing import Any
 
 from jinja2 import nodes
 
-from rivya_flows.language.expressions.filters import FILTERS, TESTS
 from rivya_flows.language.expressions.values import (
+    FILTERS,
     MAX_BYTES,
+    TESTS,
     ExpressionError,
     MissingError,
     UsesNull,
@@ -58,8 +59,8 @@ class Work:
     def check(self) -> None:
         """Raises `TooMuchWorkError` if they did more."""
         if self.left < 0:
-            words = "the expressions of all items handle more than"
-            raise TooMuchWorkError(f"{words} {MAX_WORK_TOGETHER:,} characters", _LESS)
+            most = f"{MAX_WORK_TOGETHER:,} characters"
+            raise TooMuchWorkError(f"the expressions of all items handle more than {most}", _LESS)
 
 
 _TOGETHER: ContextVar[tuple[Work, ...]] = ContextVar("_TOGETHER", default=())
@@ -87,8 +88,8 @@ class Evaluation:
     def take(self, work: int) -> None:
         self.left -= work
         if self.left < 0:
-            words = f"the expression handles more than {MAX_WORK:,} characters"
-            raise ExpressionError(words, _LESS)
+            message = f"the expression handles more than {MAX_WORK:,} characters"
+            raise ExpressionError(message, _LESS)
         for one in self.together:
             one.left -= work
             one.check()
@@ -113,13 +114,13 @@ def result(tree: nodes.Expr, here: Evaluation) -> Any:
         UsesNull: It refers to a null, or to a field of a null.
         ExpressionError: Anything else does not fit.
     """
-    value, source = _sourced(tree, here)
+    value, source = _evaluate_sourced(tree, here)
     if value is None and source is not None:
         raise UsesNull(source)
     return value
 
 
-def _sourced(tree: nodes.Node, here: Evaluation) -> tuple[Any, str | None]:
+def _evaluate_sourced(tree: nodes.Node, here: Evaluation) -> tuple[Any, str | None]:
     """The value, and of a null its source; None if the author wrote it: ``… else none``.
 
     Each part is evaluated at most once, so the work grows with the expression and no faster.
@@ -128,20 +129,20 @@ def _sourced(tree: nodes.Node, here: Evaluation) -> tuple[Any, str | None]:
     match tree:
         case nodes.CondExpr():
             branch = tree.expr1 if _lenient(tree.test, here) else tree.expr2
-            return (None, None) if branch is None else _sourced(branch, here)
+            return (None, None) if branch is None else _evaluate_sourced(branch, here)
         case nodes.And():
-            left, source = _sourced(tree.left, here)
-            return _sourced(tree.right, here) if left else (left, source)
+            left, source = _evaluate_sourced(tree.left, here)
+            return _evaluate_sourced(tree.right, here) if left else (left, source)
         case nodes.Or():
             left = _lenient(tree.left, here)
-            return (left, None) if left else _sourced(tree.right, here)
+            return (left, None) if left else _evaluate_sourced(tree.right, here)
         case nodes.Filter(name="default"):
             value = _present(tree.node, here)
             # The fallback is evaluated only if it is needed: it may be null itself.
-            return _sourced(default_of(tree), here) if value is None else (value, None)
-    value = _computed(tree, here)
+            return _evaluate_sourced(default_of(tree), here) if value is None else (value, None)
+    value = _compute(tree, here)
     found = value is not None or isinstance(tree, nodes.Const)
-    return value, None if found else written(tree)
+    return value, None if found else name_of(tree)
 
 
 def default_of(tree: nodes.Filter) -> nodes.Expr:
@@ -149,35 +150,35 @@ def default_of(tree: nodes.Filter) -> nodes.Expr:
     return tree.args[0] if tree.args else tree.kwargs[0].value
 
 
-def written(tree: nodes.Node) -> str:
+def name_of(tree: nodes.Node) -> str:
     """A name with its fields, as written."""
     match tree:
         case nodes.Name():
             return tree.name
         case nodes.Getattr():
-            return f"{written(tree.node)}.{tree.attr}"
+            return f"{name_of(tree.node)}.{tree.attr}"
         case nodes.Getitem():
             inside = repr(tree.arg.value) if isinstance(tree.arg, nodes.Const) else "…"
-            return f"{written(tree.node)}[{inside}]"
+            return f"{name_of(tree.node)}[{inside}]"
         case nodes.Filter(node=nodes.Node() as value):
-            return f"{written(value)} | {tree.name}"
+            return f"{name_of(value)} | {tree.name}"
         case _:
             return "the expression"
 
 
 def _value(tree: nodes.Node, here: Evaluation) -> Any:
-    return _sourced(tree, here)[0]
+    return _evaluate_sourced(tree, here)[0]
 
 
-def _needed(tree: nodes.Node, here: Evaluation) -> Any:
+def _require(tree: nodes.Node, here: Evaluation) -> Any:
     """The value of a part that must not be null."""
     value = _value(tree, here)
     if value is None:
-        raise UsesNull(written(tree))
+        raise UsesNull(name_of(tree))
     return value
 
 
-def _computed(tree: nodes.Node, here: Evaluation) -> Any:
+def _compute(tree: nodes.Node, here: Evaluation) -> Any:
     match tree:
         case nodes.Name():
             if tree.name not in here.scope:
@@ -186,7 +187,7 @@ def _computed(tree: nodes.Node, here: Evaluation) -> Any:
         case nodes.Const():
             return tree.value
         case nodes.Getattr():
-            return _item(tree.node, _needed(tree.node, here), tree.attr)
+            return _item(tree.node, _require(tree.node, here), tree.attr)
         case nodes.Getitem():
             return _subscript(tree, here)
         case nodes.List():
@@ -200,13 +201,13 @@ def _computed(tree: nodes.Node, here: Evaluation) -> Any:
         case nodes.Filter():
             return _filter(tree, here)
         case nodes.Concat():
-            pieces = [as_text(_needed(part, here)) for part in tree.nodes]
+            pieces = [as_text(_require(part, here)) for part in tree.nodes]
             here.make(sum(map(len, pieces)))
             return "".join(pieces)
         case nodes.Compare():
             return _compare(tree, here)
         case nodes.Neg() | nodes.Pos():
-            value = _needed(tree.node, here)
+            value = _require(tree.node, here)
             if not is_number(value):
                 raise ExpressionError(f"{an(type_name(value))} has no sign")
             return checked_number(-value if isinstance(tree, nodes.Neg) else value)
@@ -217,23 +218,23 @@ def _computed(tree: nodes.Node, here: Evaluation) -> Any:
 
 
 def _pair(pair: nodes.Pair, here: Evaluation) -> tuple[str, Any]:
-    key = _needed(pair.key, here)
+    key = _require(pair.key, here)
     if not isinstance(key, str):
         raise ExpressionError(f"the key of a map must be text, not {shown(key)}")
     return key, _value(pair.value, here)
 
 
 def _subscript(tree: nodes.Getitem, here: Evaluation) -> Any:
-    holder = _needed(tree.node, here)
+    holder = _require(tree.node, here)
     if not isinstance(tree.arg, nodes.Slice):
-        return _item(tree.node, holder, _needed(tree.arg, here))
+        return _item(tree.node, holder, _require(tree.arg, here))
     start, stop = (
-        None if bound is None else _index(_needed(bound, here))
+        None if bound is None else _index(_require(bound, here))
         for bound in (tree.arg.start, tree.arg.stop)
     )
     if not isinstance(holder, str | list):
         kind = an(type_name(holder))
-        raise ExpressionError(f"{written(tree.node)} is {kind} and cannot be sliced")
+        raise ExpressionError(f"{name_of(tree.node)} is {kind} and cannot be sliced")
     here.take(len(holder))
     return holder[start:stop]
 
@@ -244,15 +245,15 @@ def _item(tree: nodes.Node, holder: Any, key: Any) -> Any:
         if isinstance(key, str | int | float) and as_text(key) in holder:
             return holder[as_text(key)]
         known = ", ".join(map(str, islice(holder, 20))) or "nothing"
-        raise MissingError(f"{written(tree)} has no {shown(key)}; it has: {cut(known, 300)}")
+        raise MissingError(f"{name_of(tree)} has no {shown(key)}; it has: {cut(known, 300)}")
     if isinstance(holder, list | str) and isinstance(key, int):
         try:
             return holder[_index(key)]
         except IndexError:
             held = f"{len(holder)} item{'' if len(holder) == 1 else 's'}"
-            raise MissingError(f"{written(tree)} has {held}, so there is no [{key}]") from None
+            raise MissingError(f"{name_of(tree)} has {held}, so there is no [{key}]") from None
     hint = "pick an item first: [0]" if isinstance(holder, list) else None
-    message = f"{written(tree)} is {an(type_name(holder))} and has no {shown(key)}"
+    message = f"{name_of(tree)} is {an(type_name(holder))} and has no {shown(key)}"
     raise ExpressionError(message, hint)
 
 
@@ -290,7 +291,7 @@ def _compare(tree: nodes.Compare, here: Evaluation) -> bool:
         except TypeError:
             for side, value in ((tree.expr, left), (operand.expr, right)):
                 if value is None:
-                    raise UsesNull(written(side)) from None
+                    raise UsesNull(name_of(side)) from None
             raise ExpressionError(
                 f"{an(type_name(left))} and {an(type_name(right))} cannot be compared"
             ) from None
@@ -301,7 +302,7 @@ def _compare(tree: nodes.Compare, here: Evaluation) -> bool:
 
 
 def _arithmetic(tree: nodes.BinExpr, here: Evaluation) -> Any:
-    left, right = _needed(tree.left, here), _needed(tree.right, here)
+    left, right = _require(tree.left, here), _require(tree.right, here)
     if is_number(left) and is_number(right):
         try:
             return checked_number(_NUMBER_OPERATIONS[type(tree)](left, right))
@@ -318,9 +319,9 @@ def _arithmetic(tree: nodes.BinExpr, here: Evaluation) -> Any:
 
 def _filter(tree: nodes.Filter, here: Evaluation) -> Any:
     assert tree.node is not None
-    value = _needed(tree.node, here)
-    positional = [_needed(argument, here) for argument in tree.args]
-    named = {str(pair.key): _needed(pair.value, here) for pair in tree.kwargs}
+    value = _require(tree.node, here)
+    positional = [_require(argument, here) for argument in tree.args]
+    named = {str(pair.key): _require(pair.value, here) for pair in tree.kwargs}
     if tree.name not in _AT_ONCE:
         here.read(value, _SLOW.get(tree.name, 1))
     result = FILTERS[tree.name](value, *positional, **named)

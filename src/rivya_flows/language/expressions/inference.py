@@ -13,8 +13,7 @@ from jinja2 import nodes
 
 from rivya_cut.terms import FORMATS
 from rivya_flows.language.diagnostic_report import meant
-from rivya_flows.language.expressions.evaluation import default_of, written
-from rivya_flows.language.expressions.filters import FILTERS, usage
+from rivya_flows.language.expressions.evaluation import default_of, name_of
 from rivya_flows.language.expressions.output_types import (
     ANY,
     BOOLEAN,
@@ -28,13 +27,19 @@ from rivya_flows.language.expressions.output_types import (
     Shape,
     field_of,
     is_place,
-    joined,
     list_of,
+    merge_shapes,
     of_data,
     of_text,
 )
 from rivya_flows.language.expressions.resolve import OPEN, bare_name, template
-from rivya_flows.language.expressions.values import ExpressionError, InferenceError, as_text
+from rivya_flows.language.expressions.values import (
+    FILTERS,
+    ExpressionError,
+    InferenceError,
+    as_text,
+    usage,
+)
 from rivya_flows.language.wording import an, shown
 
 TEXTS: tuple[Kind, ...] = ("text", "number", "boolean")
@@ -78,13 +83,13 @@ def shape_of(tree: nodes.Node, scope: Scope) -> Shape:
             message = "'steps' needs the name of a step"
             raise InferenceError("unnamed-step", message, "write steps.NAME")
         case nodes.Name():
-            return _named(tree, scope)
+            return _shape_of_name(tree, scope)
         case nodes.Getattr():
             return _field(tree, _holder(tree.node, scope), tree.attr)
         case nodes.Getitem(arg=nodes.Const(value=place)):
             held = _holder(tree.node, scope)
             if held.kind == "list" and type(place) is not int:
-                path = written(tree.node)
+                path = name_of(tree.node)
                 hint = "indexes start at 0: [0] is the first; .by finds an item by its key"
                 message = f"{path} is a list and has no {place!r}"
                 raise InferenceError("unknown-field", message, hint, path)
@@ -107,9 +112,10 @@ def _computed_item(tree: nodes.Getitem, holder: Shape, key: Shape) -> Shape:
         if key.kind != "text":
             hint = "name one of its fields, such as .key"
         message = f"{an(key.kind)} cannot be a key or a place{of}"
-        raise InferenceError("wrong-type", message, hint, written(tree.arg))
-    if key.values and not any(_may_have(holder, name) for name in key.values):
-        path, name = written(tree.node), key.values[0]
+        raise InferenceError("wrong-type", message, hint, name_of(tree.arg))
+    lost = [name for name in key.values if name not in holder.lacks and not field_of(holder, name)]
+    if lost and len(lost) == len(key.values):
+        path, name = name_of(tree.node), lost[0]
         message = f"{path} has no {shown(name)}"
         raise InferenceError("unknown-field", message, _instead(holder, name), path)
     return holder.member or ANY
@@ -143,10 +149,10 @@ def _operands(tree: nodes.Node) -> Iterator[nodes.Node]:
 
 def _holder(tree: nodes.Node, scope: Scope) -> Shape:
     """The shape of the holder of a literal field."""
-    return _named(tree, scope) if isinstance(tree, nodes.Name) else shape_of(tree, scope)
+    return _shape_of_name(tree, scope) if isinstance(tree, nodes.Name) else shape_of(tree, scope)
 
 
-def _named(tree: nodes.Name, scope: Scope) -> Shape:
+def _shape_of_name(tree: nodes.Name, scope: Scope) -> Shape:
     if tree.name in scope:
         return scope[tree.name]
     hints = {
@@ -167,15 +173,11 @@ def _named(tree: nodes.Name, scope: Scope) -> Shape:
     raise InferenceError("unknown-name", message, choices, tree.name, among=scope)
 
 
-def _may_have(holder: Shape, name: str) -> bool:
-    return name in holder.lacks or field_of(holder, name) is not None
-
-
 def _field(tree: nodes.Getattr | nodes.Getitem, holder: Shape, name: str) -> Shape:
     found = field_of(holder, name)
     if found is not None:
         return found
-    path = written(tree.node)
+    path = name_of(tree.node)
     about = f"{path}.{name}" if isinstance(tree, nodes.Getattr) else path
     if path == "steps" and name in holder.lacks:
         message = f"the step {name!r} runs later, so its result is not available here"
@@ -224,14 +226,14 @@ def _result(tree: nodes.Node, parts: Sequence[Shape]) -> Shape:
             value = tree.value
             return of_text(value) if isinstance(value, str) else of_data(value)
         case nodes.List():
-            return list_of(joined(list(parts))) if parts else Shape("list")
+            return list_of(merge_shapes(list(parts))) if parts else Shape("list")
         case nodes.Pair():
             return parts[1]
         case nodes.Dict():
             keys = [one.key.value for one in tree.items if isinstance(one.key, nodes.Const)]
             known = len(keys) == len(parts)
             fields = dict(zip(map(as_text, keys), parts, strict=True)) if known else None
-            return Shape("map", fields, joined(list(parts)))
+            return Shape("map", fields, merge_shapes(list(parts)))
         case nodes.CondExpr():
             return _either((tree.expr1, tree.expr2), parts[1:])
         case nodes.And() | nodes.Or():
@@ -265,7 +267,7 @@ def _either(branches: Sequence[nodes.Node | None], shapes: Sequence[Shape]) -> S
         for branch, shape in zip(branches, shapes, strict=True)
         if not (isinstance(branch, nodes.Const) and branch.value is None)
     ]
-    return joined(known)
+    return merge_shapes(known)
 
 
 def repair(fits: tuple[Kind, ...], shape: Shape) -> str | None:
@@ -302,10 +304,10 @@ def repair(fits: tuple[Kind, ...], shape: Shape) -> str | None:
 
 def _need(fits: tuple[Kind, ...], shape: Shape, operand: nodes.Node, what: str) -> None:
     if fits and shape.kind not in ("any", *fits):
-        message = f"{written(operand)} is {an(shape.kind)}, which {what}"
+        message = f"{name_of(operand)} is {an(shape.kind)}, which {what}"
         if not isinstance(operand, nodes.Name | nodes.Getattr | nodes.Getitem):
             message = f"{an(shape.kind)} {what}"
-        raise InferenceError("wrong-type", message, repair(fits, shape), written(operand))
+        raise InferenceError("wrong-type", message, repair(fits, shape), name_of(operand))
 
 
 def _check_compare(tree: nodes.Compare, parts: Sequence[Shape]) -> None:
@@ -323,7 +325,7 @@ def _check_compare(tree: nodes.Compare, parts: Sequence[Shape]) -> None:
                 message = f"{an(left.kind)} and {an(right.kind)} cannot be compared"
                 hint = "name one of its fields, such as .width"
                 hint = _NO_NUMBER["text"] if "text" in (left.kind, right.kind) else hint
-                raise InferenceError("wrong-type", message, hint, written(operand.expr))
+                raise InferenceError("wrong-type", message, hint, name_of(operand.expr))
         left = right
 
 
@@ -334,14 +336,14 @@ def _arithmetic(tree: nodes.BinExpr, left: Shape, right: Shape) -> Shape:
         if kinds == {"number"} or not adds:
             return NUMBER
         if kinds == {"list"}:
-            return list_of(joined([left.member or ANY, right.member or ANY]))
+            return list_of(merge_shapes([left.member or ANY, right.member or ANY]))
         return TEXT if kinds == {"text"} else ANY
     hint = next((hint for kind, hint in _NO_NUMBER.items() if kind in kinds), None)
     hint = _JOIN if adds and "text" in kinds else hint
     found = " and ".join(an(shape.kind) for shape in (left, right) if shape.kind != "any")
     wrong = tree.right if left.kind in ("any", "number") else tree.left
     raise InferenceError(
-        "wrong-type", f"{tree.operator!r} does not work with {found}", hint, written(wrong)
+        "wrong-type", f"{tree.operator!r} does not work with {found}", hint, name_of(wrong)
     )
 
 
@@ -357,7 +359,7 @@ def _filter(tree: nodes.Filter, parts: Sequence[Shape]) -> Shape:
     _need(fits, value, tree.node, f"is not what `{tree.name}` takes")
     member = value.member or ANY
     if tree.name == "join" and member.kind not in ("any", *TEXTS):
-        name = written(tree.node)
+        name = name_of(tree.node)
         what = "the list" if name == "the expression" else name
         message = f"each member of {what} is {an(member.kind)}, which cannot be joined"
         raise InferenceError("wrong-type", message, _JOIN_FIELDS, name)

@@ -18,7 +18,7 @@ class Shape:
     """What is known of a value.
 
     Attributes:
-        fields: Of a map or an asset; None where any field may be there.
+        fields: Of a map or an asset; None: any field may be there.
         member: Of a list, and of a map whose keys are not known.
         media: Of an asset: its kind of medium; of one of several kinds, these are in `either`.
         lacks: Missing fields that one might expect, with the fix.
@@ -130,7 +130,7 @@ def of_data(value: Any) -> Shape:
     if isinstance(value, dict):
         return map_of({key: of_data(part) for key, part in value.items()})
     if isinstance(value, list):
-        return list_of(joined([of_data(member) for member in value]))
+        return list_of(merge_shapes([of_data(member) for member in value]))
     return ANY
 
 
@@ -139,7 +139,7 @@ def of_text(text: str) -> Shape:
     return TEXT if ":" in text or is_uploaded(text) else WORDS
 
 
-def joined(shapes: list[Shape]) -> Shape:
+def merge_shapes(shapes: list[Shape]) -> Shape:
     """The common shape: maps are merged, since a missing field may be optional.
 
     Of several kinds, whether one is words: what takes none takes none of them.
@@ -175,7 +175,7 @@ def of_input(declared: Mapping[str, Any]) -> Shape:
             values = declared.get("values")
             if not isinstance(values, list):
                 return ANY
-            return joined([of_text(v) if isinstance(v, str) else of_data(v) for v in values])
+            return merge_shapes([of_text(v) if isinstance(v, str) else of_data(v) for v in values])
         case "file":
             kind = declared.get("kind")
             fields = {"path": WORDS, "url": TEXT, "file_id": TEXT}

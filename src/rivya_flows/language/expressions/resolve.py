@@ -18,13 +18,16 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from rivya_flows.language.expressions.evaluation import Evaluation, result
-from rivya_flows.language.expressions.filters import FILTERS, TESTS, fits_signature, usage
 from rivya_flows.language.expressions.values import (
+    FILTERS,
+    TESTS,
     ExpressionError as ExpressionError,
     UsesNull as UsesNull,
     as_text,
     check_length,
     checked_size,
+    fits_signature,
+    usage,
 )
 from rivya_flows.similar_names import nearest
 
@@ -285,13 +288,17 @@ def _chain(tree: nodes.Node) -> tuple[nodes.Node, list[Any], list[nodes.Node]]:
     return tree, steps[::-1], computed
 
 
+def literal_reference(tree: nodes.Node) -> Reference | None:
+    """The reference, if nothing in it is computed: not ``matrix.sizes[inputs.n]``."""
+    return None if _chain(tree)[2] else as_reference(tree)
+
+
 def whole_reference(value: Any) -> Reference | None:
     """The reference, if the value is nothing else and no item is computed: ``${{ steps.NAME.assets }}``."""
     if not isinstance(value, str) or OPEN not in value:
         return None
     parts = template(value)
-    tree = parts.expressions[0].tree
-    return as_reference(tree) if parts.whole and not _chain(tree)[2] else None
+    return literal_reference(parts.expressions[0].tree) if parts.whole else None
 
 
 def is_whole(value: Any) -> bool:

@@ -1,15 +1,23 @@
-"""Values of expressions: their kinds, their text form and their size limits."""
+"""Values of expressions: their kinds, text form and size limits, and the filters and tests on them.
+
+Each filter is a pure function. None reads a clock, a file or randomness, so equal inputs give equal plans.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import inspect
+import json as json_module
 import math
-from collections.abc import Callable, Iterable
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, TypeGuard
 
 from rivya_flows.assets import as_asset
 from rivya_flows.errors import RivyaError
-from rivya_flows.language.wording import an
+from rivya_flows.language.wording import an, shown
 
 MAX_BYTES = 1 << 20
 """Size of the result of one expression, in bytes of UTF-8."""
@@ -166,3 +174,192 @@ def memory_of(value: Any, most: float = math.inf) -> int:
 
 
 _OF_ANY = 64  # an object, and the reference to it
+
+
+_MAX_MARKS = 30
+"""Combining marks in a row that `slug` reads; the longest in any script's words are four or so."""
+
+
+def _default(value: Any, instead: Any) -> Any:
+    """`instead` if the value is null or missing."""
+    return instead if value is None else value
+
+
+def _member(place: int, which: str) -> Callable[[Any], Any]:
+    def apply(value: Any) -> Any:
+        return _members(value)[place] if _members(value) else None
+
+    apply.__doc__ = f"The {which} item of a list, or null if it is empty."
+    return apply
+
+
+def _of_text(change: Callable[[str], str], gives: str) -> Callable[[Any], str]:
+    """A filter that changes a text; `gives` says how."""
+
+    def apply(value: Any) -> str:
+        return change(as_text(value))
+
+    apply.__doc__ = gives
+    return apply
+
+
+def _int(value: Any) -> int:
+    """A whole number; a fraction is cut off, text is parsed."""
+    try:
+        if isinstance(value, str):
+            return int(checked_number(int(value.strip())))
+        return int(checked_number(value))
+    except (ValueError, TypeError) as error:
+        raise ExpressionError(f"{shown(value)} is not a whole number") from error
+
+
+def _join(value: Any, separator: str = "") -> str:
+    """The items of a list as one text."""
+    texts = [as_text(member) for member in _members(value)]
+    between = as_text(separator)
+    check_length(sum(map(len, texts)) + len(between) * len(texts))
+    return between.join(texts)
+
+
+def _json(value: Any) -> str:
+    """The value as compact JSON."""
+    pieces, size = [], 0
+    for piece in json_module.JSONEncoder(ensure_ascii=False, separators=(",", ":")).iterencode(
+        value
+    ):
+        size += len(piece)
+        check_length(size)
+        pieces.append(piece)
+    return "".join(pieces)
+
+
+def _length(value: Any) -> int:
+    """The number of characters of text, or of items of a list or map."""
+    if isinstance(value, str | list | dict):
+        return len(value)
+    raise ExpressionError(f"{an(type_name(value))} has no length")
+
+
+def _replace(value: Any, old: str, new: str) -> str:
+    """The text with every `old` replaced by `new`."""
+    text, old, new = as_text(value), as_text(old), as_text(new)
+    check_length(len(text) + text.count(old) * len(new))
+    return text.replace(old, new)
+
+
+def _round(value: Any, digits: Any = 0) -> Any:
+    """The number rounded; without `digits` a whole number."""
+    if not is_number(value) or not isinstance(digits, int) or not 0 <= digits <= 15:
+        raise ExpressionError("round takes a number, and 0 to 15 digits")
+    return round(value, digits) if digits else round(value)
+
+
+def _seed(value: Any, least: Any = 0, greatest: Any = 2_147_483_647) -> int:
+    """A whole number from `least` to `greatest` that is always the same for the same value."""
+    if not (isinstance(least, int) and isinstance(greatest, int) and least <= greatest):
+        raise ExpressionError("seed takes two whole numbers, the least and the greatest")
+    digest = hashlib.sha256((value if isinstance(value, str) else _json(value)).encode()).digest()
+    return least + int.from_bytes(digest[:8]) % (greatest - least + 1)
+
+
+def slug(value: Any) -> str:
+    """The text as part of a file name: ``Aurora desk lamp`` becomes ``aurora-desk-lamp``."""
+    text = unicodedata.normalize("NFC", _few_marks(as_text(value))).lower()
+    return "-".join("".join(map(_in_slug, text)).split())
+
+
+@lru_cache(maxsize=4_096)
+def _in_slug(letter: str) -> str:
+    # Accents of Latin letters go; vowel signs of other scripts are part of the word.
+    plain = unicodedata.normalize("NFKD", letter)
+    letter = plain[0] if plain[0].isascii() else letter
+    return letter if unicodedata.category(letter)[0] in "LMN" else " "
+
+
+def _few_marks(text: str) -> str:
+    """The text with at most 30 marks in a row; Python takes quadratic time to normalize more.
+
+    Source: Unicode Standard Annex 15, "Stream-Safe Text Format".
+    """
+    if text.isascii():
+        return text
+    rest, marks = [], 0
+    for letter in text:
+        marks = marks + 1 if unicodedata.combining(letter) else 0
+        if marks <= _MAX_MARKS:
+            rest.append(letter)
+    return "".join(rest)
+
+
+def _capitalize(text: str) -> str:
+    return " ".join(word[:1].upper() + word[1:] for word in text.split(" "))
+
+
+def _truncate(value: Any, length: Any = 255, end: str = "…") -> str:
+    """The text cut at a word, at most `length` characters with `end`."""
+    text, end = as_text(value), as_text(end)
+    if not isinstance(length, int) or isinstance(length, bool) or length < len(end):
+        raise ExpressionError(f"truncate takes a length of at least {len(end)} characters")
+    if len(text) <= length:
+        return text
+    room = length - len(end)
+    rest = text[:room]
+    inside_word = rest.strip() and not rest[-1].isspace() and not text[room].isspace()
+    parts = rest.rsplit(None, 1) if inside_word else []
+    if len(parts) > 1:
+        rest = parts[0]
+    return rest.rstrip() + end
+
+
+def _members(value: Any) -> Sequence[Any]:
+    if isinstance(value, list):
+        return value
+    raise ExpressionError(f"expected a list, not {an(type_name(value))}")
+
+
+FILTERS: Mapping[str, Callable[..., Any]] = {
+    "default": _default,
+    "first": _member(0, "first"),
+    "int": _int,
+    "join": _join,
+    "json": _json,
+    "last": _member(-1, "last"),
+    "length": _length,
+    "lower": _of_text(str.lower, "The text in lowercase."),
+    "replace": _replace,
+    "round": _round,
+    "seed": _seed,
+    "slug": slug,
+    "string": _of_text(str, "A scalar as text."),
+    "title": _of_text(_capitalize, "The text With Each Word Capitalized."),
+    "trim": _of_text(str.strip, "The text without space at both ends."),
+    "truncate": _truncate,
+    "upper": _of_text(str.upper, "The text in uppercase."),
+}
+"""The filters, written after ``|``."""
+
+TESTS: Mapping[str, Callable[[Any], bool]] = {
+    "boolean": lambda value: isinstance(value, bool),
+    "defined": lambda value: value is not None,
+    "mapping": lambda value: isinstance(value, dict),
+    "none": lambda value: value is None,
+    "number": is_number,
+    "sequence": lambda value: isinstance(value, list),
+    "string": lambda value: isinstance(value, str),
+}
+"""The tests, written after ``is``; null is not defined: outputs of skipped steps are null."""
+
+
+def fits_signature(name: str, positional: int, named: Sequence[str]) -> bool:
+    """Whether the filter takes this number of arguments after its value, and these named ones."""
+    try:
+        inspect.signature(FILTERS[name]).bind(*range(positional + 1), **dict.fromkeys(named))
+    except TypeError:
+        return False
+    return True
+
+
+def usage(name: str) -> str:
+    """The usage of a filter, such as ``truncate(length, end)``."""
+    arguments = list(inspect.signature(FILTERS[name]).parameters)[1:]
+    return f"{name}({', '.join(arguments)})" if arguments else name

@@ -6,7 +6,7 @@ import re
 from datetime import time
 from typing import NamedTuple
 
-_NAMED = {
+NAMES = {
     "@hourly": "0 * * * *",
     "@midnight": "0 0 * * *",
     "@daily": "0 0 * * *",
@@ -15,19 +15,17 @@ _NAMED = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
-NAMES = tuple(_NAMED)
 
 _PART = r"(?:\*|\?|[0-9A-Za-z]+(?:-[0-9A-Za-z]+)?)(?:/[0-9]+|#[0-9])?"
 _FIELD = rf"{_PART}(?:,{_PART})*"
-CRON = re.compile(rf"(?:(?:{_FIELD}\s+){{4}}{_FIELD}|@[A-Za-z]+)$")
-"""What an editor can check of it."""
+_CRON = re.compile(rf"(?:{_FIELD}\s+){{4}}{_FIELD}$")
 
 
 class _Field(NamedTuple):
     name: str
     least: int
     most: int
-    words: tuple[str, ...] = ()  # names of its values, from `least` on
+    names: tuple[str, ...] = ()  # names of its values, from `least` on
 
 
 class Cron(NamedTuple):
@@ -36,7 +34,7 @@ class Cron(NamedTuple):
     Attributes:
         days: How many days of a month it names; None for any.
         weekdays: Sunday is 0; None for any.
-        nth_weekdays: How many it names such as fri#2, each of which a month has once.
+        nth_weekdays: How many it names such as fri#2: a month has each of them once.
     """
 
     times: list[time]
@@ -63,27 +61,27 @@ _READ = re.compile(r"(\*|\w+)(?:-(\w+))?(?:/(\d+))?")
 
 def cron_problem(text: str) -> str | None:
     """Why no scheduler could follow a cron schedule; None if Prefect's does."""
-    shown = f"{text!r:.60}"
+    label = f"{text!r:.60}"
     if text.startswith("@"):
         listed = f"there are {', '.join(NAMES)}"
-        return None if text.lower() in NAMES else f"{shown} is no name of a schedule; {listed}"
+        return None if text.lower() in NAMES else f"{label} is no name of a schedule; {listed}"
     fields = text.lower().split()
-    if len(fields) != len(_FIELDS) or not CRON.match(text):
-        return f"{shown} is not a cron schedule"
+    if len(fields) != len(_FIELDS) or not _CRON.match(text):
+        return f"{label} is not a cron schedule"
     try:
         _, _, days, months, weekdays = map(_values, _FIELDS, fields)
     except ValueError as error:
-        return f"{shown}: {error}"
+        return f"{label}: {error}"
     if not weekdays and fields[2] not in _ANY:  # no date meets both in the server's reading
-        return f"{shown}: such as fri#2 takes no day beside it; write * for the day"
+        return f"{label}: such as fri#2 takes no day beside it; write * for the day"
     if fields[4] in _ANY and min(days) > max(_LONGEST[month - 1] for month in months):
-        return f"{shown} has no date: no month of it has {min(days)} days"
+        return f"{label} has no date: no month of it has {min(days)} days"
     return None
 
 
 def read_cron(text: str) -> Cron:
     """A cron schedule that passes `cron_problem`, by its parts."""
-    fields = _NAMED.get(text.lower(), text.lower()).split()
+    fields = NAMES.get(text.lower(), text.lower()).split()
     minutes, hours, days, months, weekdays = map(_values, _FIELDS, fields)
     named = weekdays and fields[4] not in _ANY
     return Cron(
@@ -135,8 +133,8 @@ def _range(field: _Field, part: str) -> set[int]:
     else:
         high = field.most if last == _LAST and field.name == "day" else _value(field, last)
     if first != "*" and (last or step) and low % days == high % days:
-        words = f"is one value, which Prefect reads as every one; write {first} or *"
-        raise ValueError(f"the {field.name} {part!r} {words}")
+        names = f"is one value, which Prefect reads as every one; write {first} or *"
+        raise ValueError(f"the {field.name} {part!r} {names}")
     every = int(step or 1)
     if low > high:  # over the end, such as fri-mon
         if every > 1:  # where it begins again is odd
@@ -146,11 +144,11 @@ def _range(field: _Field, part: str) -> set[int]:
 
 
 def _value(field: _Field, written: str) -> int:
-    if written in field.words:
-        return field.words.index(written) + field.least
+    if written in field.names:
+        return field.names.index(written) + field.least
     if written.isascii() and written.isdigit() and field.least <= int(written) <= field.most:
         return int(written)
-    words = f", or {field.words[0]} to {field.words[-1]}" if field.words else ""
+    names = f", or {field.names[0]} to {field.names[-1]}" if field.names else ""
     raise ValueError(
-        f"the {field.name} is {field.least} to {field.most}{words}, not {written!r:.20}"
+        f"the {field.name} is {field.least} to {field.most}{names}, not {written!r:.20}"
     )

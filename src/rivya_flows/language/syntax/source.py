@@ -29,7 +29,7 @@ from rivya_flows.language.syntax.yaml_errors import (
     TOO_DEEP,
     explain,
     mark_of,
-    parsed,
+    parse_events,
     unquoted_expressions,
 )
 from rivya_flows.language.wording import cut
@@ -115,7 +115,7 @@ class _Builder:
 
     def document(self) -> Node | None:
         documents = 0
-        for event in parsed(self._text):
+        for event in parse_events(self._text):
             mark = mark_of(event.start_mark)
             if isinstance(event, yaml.ScalarEvent):
                 self._check_tag(mark, event.tag)

@@ -62,15 +62,15 @@ def explain(text: str, error: yaml.YAMLError) -> Diagnostic:
     context = getattr(error, "context_mark", None)
     place = getattr(error, "problem_mark", None) or context
     mark = mark_of(place) if place else Mark(0, 0, 0)
-    words = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
+    problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
     reading_what = getattr(error, "context", None)
-    details = f"{words} ({reading_what})" if reading_what else words
+    details = f"{problem} ({reading_what})" if reading_what else problem
     lines = lines_of(text)
     at = _ParserError(
         text,
         mark,
         mark_of(context) if context else mark,
-        words,
+        problem,
         lines[mark.line] if mark.line < len(lines) else "",
         _last_token(text, mark.index),
     )
@@ -87,7 +87,7 @@ def unquoted_expressions(text: str) -> Iterator[Diagnostic]:
     flow: list[str] = []  # of each open list or map its bracket, or nothing
     at = 0
     try:
-        for event in parsed(masked):
+        for event in parse_events(masked):
             if at == len(starts):
                 return
             if isinstance(event, yaml.CollectionStartEvent):
@@ -100,16 +100,16 @@ def unquoted_expressions(text: str) -> Iterator[Diagnostic]:
                 while at < len(starts) and starts[at] < end:
                     if starts[at] >= begin.index and flow and flow[-1] and not event.style:
                         mark = mark_at(text, starts[at], begin)
-                        words = "an expression inside { } or [ ] needs quotes"
+                        problem = "an expression inside { } or [ ] needs quotes"
                         hint = 'inside { } and [ ] write "${{ … }}" with quotes'
-                        one = diagnostic_at(mark, "unquoted-expression", words, hint)
+                        one = diagnostic_at(mark, "unquoted-expression", problem, hint)
                         yield replace(one, fix=_in_quotes(text, begin, end, flow[-1]))
                     at += 1
     except yaml.YAMLError:
         return  # reported once these are quoted
 
 
-def parsed(text: str) -> Iterator[yaml.Event]:
+def parse_events(text: str) -> Iterator[yaml.Event]:
     """The events of the parser."""
     loader = LOADER(text)
     try:
@@ -125,7 +125,7 @@ def mark_of(mark: Any) -> Mark:
 
 
 def _in_quotes(text: str, begin: Mark, end: int, bracket: str) -> Fix | None:
-    """Quotes around a value of one line; None where a comma may be part of the text."""
+    """Quotes around a value of one line; None: a comma may be part of the text."""
     old = text[begin.index : end].rstrip()
     before = text[begin.index - begin.column : begin.index].rstrip()[-1:]
     after = text[end : end + 200].lstrip(" ")[:1]
@@ -135,8 +135,8 @@ def _in_quotes(text: str, begin: Mark, end: int, bracket: str) -> Fix | None:
     new = f'"{old}"'
     if '"' in old or "\\" in old:
         new = "'" + old.replace("'", "''") + "'"
-    words = f"{cut(new)} instead of {cut(old)}"
-    return Fix(begin.index, begin.index + len(old), new, words, begin.column + 1)
+    problem = f"{cut(new)} instead of {cut(old)}"
+    return Fix(begin.index, begin.index + len(old), new, problem, begin.column + 1)
 
 
 def _tab(at: _ParserError) -> Diagnostic | None:
@@ -202,7 +202,7 @@ def _colon(at: _ParserError) -> Diagnostic:
     """A colon inside text, or in a line that continues the text above it."""
     begin = mark_of(at.last.start_mark) if isinstance(at.last, yaml.ScalarToken) else None
     if begin and begin.line < at.mark.line:
-        if glued := _glued(at, begin):
+        if glued := _missing_space(at, begin):
             return glued
         mark = at.mark.at_column(len(at.line) - len(at.line.lstrip()))
         message = "the indentation makes this line part of the text above it"
@@ -216,13 +216,13 @@ def _colon(at: _ParserError) -> Diagnostic:
 
 
 def _no_colon(at: _ParserError) -> Diagnostic:
-    if glued := _glued(at, at.context):
+    if glued := _missing_space(at, at.context):
         return glued
     hint = "write `key: value`; text of several lines starts with `|`"
     return at.wrong("a key without a colon", hint, at.context)
 
 
-def _glued(at: _ParserError, begin: Mark) -> Diagnostic | None:
+def _missing_space(at: _ParserError, begin: Mark) -> Diagnostic | None:
     """A colon without a space after it, in the line where a text starts."""
     found = _GLUED.match(at.text, begin.index - begin.column)
     if found is None:

@@ -8,10 +8,17 @@ from typing import Any
 
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.resolve import is_computed
-from rivya_flows.language.inputs import SIZED, fit, hint_for
+from rivya_flows.language.inputs import (
+    MAX_PARTS_OF_ALL,
+    SIZED,
+    fit,
+    hint_for,
+    parts_of,
+    pattern_error,
+)
 from rivya_flows.language.syntax import tree
-from rivya_flows.language.syntax.patterns import MAX_PARTS_OF_ALL, parts_of, pattern_error
-from rivya_flows.language.workflow import Input
+from rivya_flows.language.workflow import Included, Input
+from rivya_flows.spec.names import WrittenSpec
 
 
 def check_declarations(
@@ -40,19 +47,14 @@ def check_declarations(
             report.add((*path, "default"), "expression-not-allowed", message, "write the value")
             continue
         try:
-            if folder is None and _names_files(declared, default):
+            is_list = declared.type == "list"
+            names_files = isinstance(default, list if is_list else str | dict)
+            if folder is None and names_files and "file" in (declared.type, declared.of):
                 continue  # files are checked only if the folder is known
             fit(declared, default, root=folder, inside=True)
         except ValueError as error:
             hint = hint_for(declared)
             report.add((*path, "default"), "wrong-default", f"invalid default: {error}", hint)
-
-
-def _names_files(declared: Input, default: Any) -> bool:
-    """Whether a default may name files, by its type."""
-    if declared.type == "list":
-        return declared.of == "file" and isinstance(default, list)
-    return declared.type == "file" and isinstance(default, str | dict)
 
 
 def _check_declaration(declared: Input, path: tree.Path, report: DiagnosticCollector) -> bool:
@@ -107,8 +109,10 @@ def check_values(
     for name, value in given.items():
         if (one := declared.get(name)) is None:
             report.unknown((*path, name), "unknown-input", "input", declared)
-        elif value is None or is_computed(value) or not _is_usable(one):
+        elif value is None or is_computed(value) or "type" not in one.model_fields_set:
             continue  # reported elsewhere, or known later
+        elif one.pattern is not None and pattern_error(one.pattern) is not None:
+            continue  # reported with the declaration
         elif paths and folder is None and "file" in (one.type, one.of):
             continue
         else:
@@ -126,7 +130,21 @@ def missing(declared: Mapping[str, Input], given: Mapping[str, Any]) -> Iterator
             yield name
 
 
-def _is_usable(declared: Input) -> bool:
-    """Whether the declaration is valid enough to check a value; its mistakes are reported there."""
-    broken = declared.pattern is not None and pattern_error(declared.pattern) is not None
-    return "type" in declared.model_fields_set and not broken
+def check_given(
+    spec: WrittenSpec,
+    found: Mapping[str, Included],
+    folder: Path | None,
+    report: DiagnosticCollector,
+) -> None:
+    """Reports inputs of an include that are unknown, missing, or literals that do not fit."""
+    for step in spec.steps:
+        included, arguments = found.get(step.id), step.arguments
+        if included is None or arguments is None:
+            continue
+        declared = included.workflow.inputs
+        path: tree.Path = (*step.path, "with", "inputs")
+        given = held if isinstance(held := arguments.get("inputs"), dict) else {}
+        check_values(declared, given, path, report, folder, inside=True)
+        for name in missing(declared, given):
+            message = f"{included.path!r:.200} needs the input {name!r}"
+            report.add(path, "missing-input", message, f"add `inputs: {{{name}: …}}`", key=True)

@@ -10,9 +10,8 @@ from typing import Any
 from rivya_cut.fonts import missing_characters, name_characters
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.resolve import references, whole_reference
-from rivya_flows.language.step_groups import PARTS
-from rivya_flows.language.workflow import Step, Workflow
-from rivya_flows.spec.includes import included_by
+from rivya_flows.language.workflow import PARTS, Step, Workflow
+from rivya_flows.spec.files import included_by
 from rivya_flows.spec.names import WrittenSpec
 from rivya_flows.steps.cut_rules import drawn_texts
 from rivya_flows.steps.registry import kind_of_step

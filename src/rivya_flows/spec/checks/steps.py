@@ -1,53 +1,63 @@
-"""Checks of the keys of steps beside `with`: conditions, fan-outs, order, and keys without effect."""
+"""Checks of steps: conditions, fan-outs, order, keys without effect, and the requests that they make."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from math import prod
+from pathlib import Path as FilePath
 from typing import Any
 
+from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
+from rivya_flows.language.expressions.inference import is_bare, known_shape
+from rivya_flows.language.expressions.output_types import TEXT, Scope, Shape, Unknown
 from rivya_flows.language.expressions.resolve import (
     NAMESPACES,
     bare_name,
     is_computed,
     is_whole,
     references,
+    template,
+    whole_reference,
 )
 from rivya_flows.language.expressions.values import ExpressionError
+from rivya_flows.language.final_cut import CutMedium
 from rivya_flows.language.matrix import LOOP_KEYS, LOOPS, MAX_ITEMS, SPECIAL, unequal
-from rivya_flows.language.step_groups import PARTS, Part, later, seen_from
+from rivya_flows.language.syntax import media_references
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, shown
+from rivya_flows.language.workflow import PARTS, Part, later, seen_from
+from rivya_flows.spec.checks.expressions import check_expressions, computed_arguments
 from rivya_flows.spec.names import RESERVED, NamesInScope, WrittenSpec
-from rivya_flows.steps.kind import WrittenStep
+from rivya_flows.steps.arguments import Arguments, World
+from rivya_flows.steps.branding import Branding
+from rivya_flows.steps.cut_rules import wrong_kind
+from rivya_flows.steps.kind import Kind, WrittenStep
 
 _MAX_NAMES = 12
 _MAX_CYCLES = 10
-_LIST_HINT = "write [first, second], or one expression that gives a list"
+_MAX_VALUES = 50
+_MODELS = "`rivya-flows models ID` shows what a model takes"
 
 
 def check_steps(names: NamesInScope, report: DiagnosticCollector) -> None:
-    """Reports conditions and fan-outs that are none, and keys that have no effect on a step."""
+    """Reports conditions and fan-outs that are not valid, and keys that have no effect on a step."""
     for step in names.spec.steps:
-        _check_condition(step, names.spec, report)
+        value = step.get("if")
+        if not (value is None or isinstance(value, bool) or is_whole(value)):
+            message = "a condition must be one expression, true or false"
+            is_mixed = "${{" in str(value)
+            hint = "write one expression" if is_mixed else _condition_hint(value, step, names.spec)
+            report.add((*step.path, "if"), "bad-condition", message, hint)
         for key in step.kind.idle if step.kind else ():
             if step.kind and key in step.keys:
                 message = f"{key!r} has no effect on {step.kind.name}"
                 hint = step.kind.idle_hint(key)
                 report.add((*step.path, key), "needless-key", message, hint, key=True)
-        _check_loop(step, names, report)
-
-
-def _check_condition(step: WrittenStep, spec: WrittenSpec, report: DiagnosticCollector) -> None:
-    value = step.get("if")
-    if not (value is None or isinstance(value, bool) or is_whole(value)):
-        message = "a condition must be one expression, true or false"
-        computed = "${{" in str(value)
-        hint = "write one expression" if computed else _condition_hint(value, step, spec)
-        report.add((*step.path, "if"), "bad-condition", message, hint)
+        _FanOutCheck(step, names, report).check()
 
 
 def _condition_hint(value: Any, step: WrittenStep, spec: WrittenSpec) -> str:
@@ -62,159 +72,143 @@ def _condition_hint(value: Any, step: WrittenStep, spec: WrittenSpec) -> str:
     return f"write \"${{{{ inputs.{name} == 'value' }}}}\""
 
 
-def _check_loop(step: WrittenStep, names: NamesInScope, report: DiagnosticCollector) -> None:
-    present, path = step.loops, step.path
-    for extra in present[1:]:
-        message = f"a step has one of matrix, foreach and zip, not {present[0]} and {extra}"
-        report.add((*path, extra), "two-loops", message, "split it into two steps", key=True)
-    if isinstance(matrix := step.get("matrix"), dict):
-        _check_matrix(matrix, (*path, "matrix"), names, report)
-        _check_alike(matrix, step, report)
-    if isinstance(rows := step.get("zip"), dict):
-        _check_zip(rows, (*path, "zip"), names, report)
-    if (loop := step.get("foreach")) is not None:
-        _check_list(loop, (*path, "foreach"), "foreach", names, report)
-    for key, loops in {"as": ("foreach",), "key": LOOPS, **LOOP_KEYS}.items():
-        if step.get(key) and not {*loops} & {*present}:
-            needed = "matrix, foreach or zip" if loops == LOOPS else "foreach"
-            message = f"{key!r} has no effect without {needed}"
-            report.add((*path, key), "needless-key", message, "remove it", key=True)
-    if present and _is_constant(step):
-        message = "'key' is the same for all items"
-        of = f"{present[0]}.NAME" if present[0] != "foreach" else step.variable
-        hint = f'name the item in it: "${{{{ {of} }}}}"'
-        report.add((*path, "key"), "wrong-value", message, hint)
-    if step.get("as") in RESERVED or (step.get("as") == "brand" and "brand" in names.everywhere()):
-        message = f"{step.variable!r} is reserved and cannot name a loop variable"
-        report.add((*path, "as"), "bad-name", message, "use another name, such as `as: shot`")
+class _FanOutCheck:
+    """Checks `matrix`, `foreach` and `zip` of a step, and the keys that belong to them."""
 
+    def __init__(self, step: WrittenStep, names: NamesInScope, report: DiagnosticCollector) -> None:
+        self._step, self._names, self._report = step, names, report
 
-def _is_constant(step: WrittenStep) -> bool:
-    """Whether a `key` gives several items one key: it reads nothing of them."""
-    loop, over = (step.variable, "matrix", "zip"), step.get(step.loops[0])
-    lists = list(over.values()) if isinstance(over, dict) else [over]
-    if step.get("key") is None or all(isinstance(one, list) and len(one) < 2 for one in lists):
-        return False
-    try:
-        return not any(one.namespace in loop for one in references(step.get("key")))
-    except ExpressionError:
-        return False  # reported with the expressions
+    def _add(
+        self, place: Path, code: str, message: str, hint: str | None, *, key: bool = False
+    ) -> None:
+        self._report.add((*self._step.path, *place), code, message, hint, key=key)
 
+    def check(self) -> None:
+        step, present = self._step, self._step.loops
+        for extra in present[1:]:
+            message = f"a step has one of matrix, foreach and zip, not {present[0]} and {extra}"
+            self._add((extra,), "two-loops", message, "split it into two steps", key=True)
+        if isinstance(matrix := step.get("matrix"), dict):
+            self._check_matrix(matrix)
+        if isinstance(rows := step.get("zip"), dict):
+            self._check_zip(rows)
+        if (loop := step.get("foreach")) is not None:
+            self._check_list(loop, ("foreach",))
+        for key, loops in {"as": ("foreach",), "key": LOOPS, **LOOP_KEYS}.items():
+            if step.get(key) and not {*loops} & {*present}:
+                needed = "matrix, foreach or zip" if loops == LOOPS else "foreach"
+                message = f"{key!r} has no effect without {needed}"
+                self._add((key,), "needless-key", message, "remove it", key=True)
+        if present and self._has_constant_key():
+            message = "'key' is the same for all items"
+            of = f"{present[0]}.NAME" if present[0] != "foreach" else step.variable
+            hint = f'name the item in it: "${{{{ {of} }}}}"'
+            self._add(("key",), "wrong-value", message, hint)
+        reserved = (*RESERVED, "brand") if "brand" in self._names.everywhere() else RESERVED
+        if step.get("as") in reserved:
+            message = f"{step.variable!r} is reserved and cannot name a loop variable"
+            self._add(("as",), "bad-name", message, "use another name, such as `as: shot`")
 
-def _check_matrix(
-    matrix: dict[str, Any], path: Path, names: NamesInScope, report: DiagnosticCollector
-) -> None:
-    axes = {axis: values for axis, values in matrix.items() if axis not in SPECIAL}
-    if not axes and not matrix.get("include"):
-        report.add(path, "empty-list", "the matrix has no axis", "write `matrix: {style: [a, b]}`")
-    for axis, values in axes.items():
-        _check_axis_name(axis, path, report)
-        _check_list(values, (*path, axis), axis, names, report)
-    sizes = [len(values) for values in axes.values() if isinstance(values, list)]
-    if prod(sizes) > MAX_ITEMS:
-        message = f"the matrix has {prod(sizes):,} combinations; the limit is {MAX_ITEMS:,}"
-        report.add(path, "too-large", message, "remove values")
-    for name in SPECIAL:
-        if name in matrix:
-            _check_rules(matrix[name], (*path, name), axes, report)
-
-
-def _check_alike(matrix: Mapping[str, Any], step: WrittenStep, report: DiagnosticCollector) -> None:
-    """Reports axes with maps and other values of which the step reads a key of the maps."""
-    try:
-        found = references(step.keys)
-        read = {one.path[0] for one in found if one.namespace == "matrix" and one.path[1:]}
-    except ExpressionError:
-        return  # reported with the expressions
-    for axis, values in matrix.items():
-        listed = values if axis in read and isinstance(values, list) else []
-        others = [one for one in listed if not isinstance(one, dict) and not is_computed(one)]
-        if others and len(others) < len(listed):
-            message = f"the step reads a key of {axis!r}, and {shown(others[0])} has none"
-            place = (*step.path, "matrix", axis)
-            report.add(place, "wrong-type", message, "write a map with this key for each")
-
-
-def _check_rules(
-    rules: Any, path: Path, axes: Mapping[str, Any], report: DiagnosticCollector
-) -> None:
-    name = path[-1]
-    if is_whole(rules):
-        return
-    if not isinstance(rules, list):
-        report.add(path, "wrong-type", f"{name!r} must be a list of maps", "write [{axis: value}]")
-        return
-    for index, rule in enumerate(rules):
-        place: Path = (*path, index)
-        if is_whole(rule):
-            continue
-        if not isinstance(rule, dict) or not rule:
-            message = f"{name!r} must be a list of maps"
-            report.add(place, "wrong-type", message, "write {axis: value}")
-            continue
-        for key in rule:
-            if name == "include":
-                _check_axis_name(key, place, report)
-            elif key not in axes:
-                message = f"the matrix has no axis {key!r}"
-                report.add((*place, key), "unknown-variable", message, meant(key, axes), key=True)
-
-
-def _check_zip(
-    rows: dict[str, Any], path: Path, names: NamesInScope, report: DiagnosticCollector
-) -> None:
-    if not rows:
-        report.add(path, "empty-list", "the zip has no list", "write `zip: {a: [1, 2], b: [3, 4]}`")
-    sizes = {}
-    for axis, values in rows.items():
-        _check_axis_name(axis, path, report)
-        _check_list(values, (*path, axis), axis, names, report)
-        if isinstance(values, list):
-            sizes[axis] = len(values)
-    if len(set(sizes.values())) > 1:
-        hint = "make the lists equally long, or use `matrix` for every combination"
-        report.add(path, "unequal-lists", unequal(sizes), hint)
-
-
-def _check_axis_name(axis: str, path: Path, report: DiagnosticCollector) -> None:
-    plain = axis.isascii() and axis.replace("_", "a").isalnum() and axis[0].isalpha()
-    if not plain or len(axis) > 64 or axis != axis.lower():
-        message = f"{shown(axis)} is not a valid name for an axis"
-        hint = "at most 64 characters: lowercase letters, digits and _, starting with a letter"
-        report.add((*path, axis), "bad-name", message, hint, key=True)
-
-
-def _check_list(
-    values: Any, path: Path, what: str, names: NamesInScope, report: DiagnosticCollector
-) -> None:
-    """Reports a value that is not a list; expressions inside are checked with the references."""
-    if isinstance(values, list):
-        if not values:
-            report.add(path, "empty-list", f"{what!r} is an empty list", "add an item")
-    elif is_whole(values):
-        shape = names.shape_of(values)
-        if shape.kind not in ("any", "list"):
-            message = f"{what!r} must be a list, but this is {an(shape.kind)}"
-            report.add(path, "wrong-type", message, _LIST_HINT)
-    else:
-        message = f"{what!r} must be a list, not {shown(values)}"
-        bare = isinstance(values, str) and bare_name(values)
-        hint = f'write "${{{{ {values} }}}}"' if bare else _LIST_HINT
-        report.add(path, "wrong-type", message, hint)
-
-
-def _upstream(step: WrittenStep) -> tuple[str, ...]:
-    """Ids that a step refers to or needs, in the order written, known or not."""
-    named: dict[str, None] = {}
-    for key in ("matrix", "foreach", "zip", "if", "with", "key", "fallback"):
+    def _has_constant_key(self) -> bool:
+        """Whether a `key` gives several items one key: it reads nothing of them."""
+        step = self._step
+        loop, over = (step.variable, "matrix", "zip"), step.get(step.loops[0])
+        lists = list(over.values()) if isinstance(over, dict) else [over]
+        if step.get("key") is None or all(isinstance(one, list) and len(one) < 2 for one in lists):
+            return False
         try:
-            found = references(step.get(key))
+            return not any(one.namespace in loop for one in references(step.get("key")))
         except ExpressionError:
-            continue  # reported with the expressions
-        for reference in sorted(found):
-            if reference.namespace == "steps" and reference.path:
-                named[reference.path[0]] = None
-    return tuple(named | {name: None for _, name in step.needs})
+            return False  # reported with the expressions
+
+    def _check_matrix(self, matrix: dict[str, Any]) -> None:
+        axes = {axis: values for axis, values in matrix.items() if axis not in SPECIAL}
+        if not axes and not matrix.get("include"):
+            hint = "write `matrix: {style: [a, b]}`"
+            self._add(("matrix",), "empty-list", "the matrix has no axis", hint)
+        for axis, values in axes.items():
+            self._check_axis_name(("matrix", axis))
+            self._check_list(values, ("matrix", axis))
+        sizes = [len(values) for values in axes.values() if isinstance(values, list)]
+        if prod(sizes) > MAX_ITEMS:
+            message = f"the matrix has {prod(sizes):,} combinations; the limit is {MAX_ITEMS:,}"
+            self._add(("matrix",), "too-large", message, "remove values")
+        for name in SPECIAL:
+            if name in matrix and not is_whole(matrix[name]):
+                self._check_rules(matrix[name], ("matrix", name), axes)
+        self._check_maps(axes)
+
+    def _check_maps(self, axes: Mapping[str, Any]) -> None:
+        """Reports axes with maps and other values, where the step reads a key of the maps."""
+        try:
+            found = references(self._step.keys)
+        except ExpressionError:
+            return  # reported with the expressions
+        read = {one.path[0] for one in found if one.namespace == "matrix" and one.path[1:]}
+        for axis, values in axes.items():
+            listed = values if axis in read and isinstance(values, list) else []
+            plain = [one for one in listed if not isinstance(one, dict) and not is_computed(one)]
+            if plain and len(plain) < len(listed):
+                message = f"the step reads a key of {axis!r}, and {shown(plain[0])} has none"
+                hint = "write a map with this key for each"
+                self._add(("matrix", axis), "wrong-type", message, hint)
+
+    def _check_rules(self, rules: Any, path: Path, axes: Mapping[str, Any]) -> None:
+        name = path[-1]
+        message = f"{name!r} must be a list of maps"
+        if not isinstance(rules, list):
+            self._add(path, "wrong-type", message, "write [{axis: value}]")
+            return
+        for index, rule in enumerate(rules):
+            place: Path = (*path, index)
+            if is_whole(rule):
+                continue
+            if not isinstance(rule, dict) or not rule:
+                self._add(place, "wrong-type", message, "write {axis: value}")
+                continue
+            for key in rule:
+                if name == "include":
+                    self._check_axis_name((*place, key))
+                elif key not in axes:
+                    wrong = f"the matrix has no axis {key!r}"
+                    self._add((*place, key), "unknown-variable", wrong, meant(key, axes), key=True)
+
+    def _check_zip(self, rows: dict[str, Any]) -> None:
+        if not rows:
+            hint = "write `zip: {a: [1, 2], b: [3, 4]}`"
+            self._add(("zip",), "empty-list", "the zip has no list", hint)
+        for axis, values in rows.items():
+            self._check_axis_name(("zip", axis))
+            self._check_list(values, ("zip", axis))
+        sizes = {axis: len(values) for axis, values in rows.items() if isinstance(values, list)}
+        if len(set(sizes.values())) > 1:
+            hint = "make the lists equally long, or use `matrix` for every combination"
+            self._add(("zip",), "unequal-lists", unequal(sizes), hint)
+
+    def _check_axis_name(self, path: Path) -> None:
+        axis = str(path[-1])
+        plain = axis.isascii() and axis.replace("_", "a").isalnum() and axis[0].isalpha()
+        if not plain or len(axis) > 64 or axis != axis.lower():
+            message = f"{shown(axis)} is not a valid name for an axis"
+            hint = "at most 64 characters: lowercase letters, digits and _, starting with a letter"
+            self._add(path, "bad-name", message, hint, key=True)
+
+    def _check_list(self, values: Any, path: Path) -> None:
+        """Reports a value that is not a list; expressions inside are checked with the references."""
+        name = path[-1]
+        hint = "write [first, second], or one expression that gives a list"
+        if isinstance(values, list):
+            if not values:
+                self._add(path, "empty-list", f"{name!r} is an empty list", "add an item")
+        elif is_whole(values):
+            shape = self._names.shape_of(values)
+            if shape.kind not in ("any", "list"):
+                message = f"{name!r} must be a list, but this is {an(shape.kind)}"
+                self._add(path, "wrong-type", message, hint)
+        else:
+            if isinstance(values, str) and bare_name(values):
+                hint = f'write "${{{{ {values} }}}}"'
+            self._add(path, "wrong-type", f"{name!r} must be a list, not {shown(values)}", hint)
 
 
 def check_order(spec: WrittenSpec, report: DiagnosticCollector) -> None:
@@ -227,8 +221,13 @@ def check_order(spec: WrittenSpec, report: DiagnosticCollector) -> None:
     edges: dict[Part, dict[str, list[str]]] = {part: {} for part in PARTS}
     for step in spec.steps:
         seen = seen_from(step.part)
-        own = [name for name in _upstream(step) if parts.get(name) == step.part]
-        edges[step.part][step.id] = own
+        upstream: dict[str, None] = {}
+        for key in (*LOOPS, "if", "with", "key", "fallback"):
+            with suppress(ExpressionError):  # reported with the expressions
+                named = sorted(one for one in references(step.get(key)) if one.path)
+                upstream |= {one.path[0]: None for one in named if one.namespace == "steps"}
+        upstream |= {name: None for _, name in step.needs}
+        edges[step.part][step.id] = [name for name in upstream if parts.get(name) == step.part]
         for index, name in step.needs:
             place = (*step.path, "needs", index)
             if name not in parts:
@@ -244,28 +243,150 @@ def check_order(spec: WrittenSpec, report: DiagnosticCollector) -> None:
 def _check_cycles(edges: dict[str, list[str]], part: Part, report: DiagnosticCollector) -> None:
     place = {step_id: index for index, step_id in enumerate(edges)}
     for _ in range(_MAX_CYCLES):
-        cycle = _cycle(edges)
-        if cycle is None:
+        try:
+            TopologicalSorter(edges).prepare()
             return
-        first = min(cycle[:-1], key=place.__getitem__)
-        turned = cycle.index(first)
-        named = [*cycle[turned:-1], *cycle[:turned], first]
+        except CycleError as error:
+            # graphlib names each member before the one that waits for it, and the last one again.
+            cycle: list[str] = list(error.args[1])[:0:-1]
+        turned = cycle.index(min(cycle, key=place.__getitem__))
+        chain = [*cycle[turned:], *cycle[: turned + 1]]
+        first = chain[0]
+        short = chain if len(chain) <= _MAX_NAMES else [*chain[: _MAX_NAMES - 2], "…", first]
         # Each step of the chain waits for the next one.
+        message = f"steps wait for each other: {' → '.join(short)}"
         hint = "remove one of these references"
-        shown = named if len(named) <= _MAX_NAMES else [*named[: _MAX_NAMES - 2], "…", first]
-        message = f"steps wait for each other: {' → '.join(shown)}"
-        if len(named) == 2:
+        if len(chain) == 2:
             message, hint = f"the step {first!r} refers to itself", "remove that reference"
         report.add((part, first), "cycle", message, hint, key=True)
-        edges[named[0]] = [name for name in edges[named[0]] if name != named[1]]
+        edges[first] = [name for name in edges[first] if name != chain[1]]
 
 
-def _cycle(edges: Mapping[str, list[str]]) -> list[str] | None:
-    """One cycle, each member waiting for the next and the last equal to the first; or None."""
-    try:
-        TopologicalSorter(edges).prepare()
-    except CycleError as error:
-        found: list[str] = list(error.args[1])
-        # graphlib names each member before the one that waits for it.
-        return found[::-1]
-    return None
+def check_requests(
+    names: NamesInScope, folder: FilePath | None, report: DiagnosticCollector
+) -> None:
+    """Reports arguments that a kind of step does not take, or that the service would refuse."""
+    for step in names.spec.steps:
+        if report.dropped:
+            return
+        if step.kind is not None and step.arguments is not None:
+            written = _Written(step, step.kind, names, folder, report)
+            found = list(written.problems(step.arguments))
+            report.add_inside((*step.path, "with"), found)
+            written.check_fallbacks(step.arguments, found)
+
+
+class _Written:
+    """The arguments of a step as its author wrote them; the `Surroundings` of its kind."""
+
+    def __init__(
+        self,
+        step: WrittenStep,
+        kind: Kind,
+        names: NamesInScope,
+        folder: FilePath | None,
+        report: DiagnosticCollector,
+    ) -> None:
+        self.siblings: Mapping[str, WrittenStep] = names.spec.parts[step.part]
+        self._step, self._kind, self._names, self._folder = step, kind, names, folder
+        self._report, self._scope = report, names.inside(step)
+        self._world = World(names.catalogue, branding=Branding(names.brand))
+
+    def infer(self, value: Any, path: Path, names: Scope) -> Shape:
+        place, scope = (*self._step.path, "with", *path), {**self._scope, **names}
+        return check_expressions(value, place, scope, self._report)
+
+    def problems(self, arguments: Mapping[str, Any]) -> Iterator[Diagnostic]:
+        """What is wrong with arguments, which may be those of a fallback."""
+        given = self._evaluate_arguments(arguments)
+        self._kind.request(given, self._world)
+        for one in (*given.problems, *self._kind.check(given, self._step, self)):
+            yield replace(one, hint=one.hint or _MODELS)
+        for medium in self._kind.files(arguments):
+            yield from self._file_problems(medium)
+
+    def _evaluate_arguments(self, arguments: Mapping[str, Any]) -> Arguments:
+        """The arguments with `Unknown` for each expression in them."""
+        computed = {name for name, _ in computed_arguments(self._kind)}
+        values = {
+            name: self._evaluate(one) if name in computed else one
+            for name, one in arguments.items()
+        }
+        return Arguments(self._kind.takes, values, stage="written")
+
+    def _evaluate(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: self._evaluate(part) for key, part in value.items()}
+        if isinstance(value, list):
+            return [self._evaluate(part) for part in value]
+        if not isinstance(value, str) or "${{" not in value:
+            return value
+        try:
+            parts = template(value)
+        except ExpressionError:
+            return Unknown(written=value)  # reported with the expressions
+        if not parts.whole:
+            least = sum(len(part) for part in parts.parts if isinstance(part, str))
+            return Unknown(TEXT, least, written=value)
+        shape, named = known_shape(value, self._scope), whole_reference(value)
+        possible = self._names.possible(named, self._step)[0] if named else ()
+        return Unknown(shape, 0, possible[:_MAX_VALUES], value, named is not None)
+
+    def _file_problems(self, medium: CutMedium) -> Iterator[Diagnostic]:
+        """Whether a literal file exists, and is of one of the kinds, if there are any."""
+        value, path, kinds = medium.value, medium.path, medium.kinds
+        if is_computed(value):
+            return
+        if not isinstance(value, str):
+            message = f"a file must be a path or a URL, not {shown(value)}"
+            hint = "write a path such as photos/logo.png"
+            yield Diagnostic("wrong-type", message, hint, path=path)
+            return
+        if is_bare(value, self._scope):
+            return  # reported with the references
+        found = media_references.kind_of(value)
+        if len(kinds) > 1 and found is not None and found not in kinds:
+            yield wrong_kind(path, found, kinds)
+            return
+        kind = kinds[0] if len(kinds) == 1 else None
+        try:
+            if self._folder is None and not media_references.is_url(value):
+                media_references.check_kind(value, kind, required=False)
+            else:
+                media_references.resolve(value, kind=kind, root=self._folder, inside=True)
+        except ValueError as error:
+            hint = "paths are relative to the folder of the spec"
+            yield Diagnostic("bad-file", str(error), hint, path=path)
+
+    def check_fallbacks(self, arguments: Mapping[str, Any], found: list[Diagnostic]) -> None:
+        """Reports alternatives that the service would refuse: each is a request of its own."""
+        reported = {(one.code, one.message) for one in found}
+        media = self._makes(arguments)
+        for index, one in self._step.fallbacks:
+            place: Path = (*self._step.path, "fallback", index)
+            own = {key: value for key, value in one.items() if value is not None}
+            if not own:
+                message = f"item {index + 1} of 'fallback' changes nothing"
+                hint = "write what is different, such as {model: seedream-5-lite}, or remove it"
+                self._report.add(place, "missing-key", message, hint)
+                continue
+            if media and (wrong := sorted(self._makes(own) - media)):
+                message = f"{shown(own['model'])} makes {an(wrong[0])}, but the step makes "
+                message += " or ".join(an(one) for one in sorted(media))
+                hint = f"pick a model that makes {an(min(media))}"
+                self._report.add((*place, "model"), "wrong-fallback", message, hint)
+            for problem in self.problems({**arguments, **own}):
+                key = str(problem.path[0]) if problem.path else ""
+                if key in own:
+                    self._report.add_inside(place, [problem])
+                elif (problem.code, problem.message) not in reported:
+                    hint = f"write `{key}:` in the fallback: without it, that of `with` is taken"
+                    at = (*place, next(iter(own)))
+                    self._report.add(at, problem.code, problem.message, hint)
+
+    def _makes(self, arguments: Mapping[str, Any]) -> set[str]:
+        """The kinds of media that the models of a request make, as far as they are known."""
+        named = self._evaluate_arguments(arguments).get("model")
+        ids = named.possible if isinstance(named, Unknown) else (named,)
+        models = [self._names.catalogue.get(one) for one in ids if isinstance(one, str)]
+        return {model.makes for model in models if model is not None and model.makes is not None}

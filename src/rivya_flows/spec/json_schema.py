@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, get_args
 
-from rivya_client.catalogue.catalogue import Catalogue, Model
+from rivya_client.catalogue.catalogue import Catalogue, Model, Param, spelled
+from rivya_client.catalogue.prices import price
 from rivya_cut.composition import MAX_CLIPS
 from rivya_flows.diagnostics import CODES, REFUSALS
 from rivya_flows.language.field_types import COMPUTED, QUANTITY, WHOLE, Takes, fields_of
 from rivya_flows.language.matrix import SPECIAL
 from rivya_flows.language.request_checks import step_of
-from rivya_flows.language.step_groups import PARTS
-from rivya_flows.language.workflow import MAX_FALLBACKS, Defaults, Fallback, Resources, Workflow
-from rivya_flows.spec.json_schema.fragments import (
+from rivya_flows.language.syntax.source import read_scalar
+from rivya_flows.language.workflow import (
+    MAX_FALLBACKS,
+    PARTS,
+    Defaults,
+    Fallback,
+    Resources,
+    Workflow,
+)
+from rivya_flows.spec.build_models import TOP_KEYS
+from rivya_flows.spec.names import RESERVED
+from rivya_flows.spec.schema_fragments import (
     NOTES,
     Schema,
     by_name,
-    chosen,
-    computed,
-    is_,
+    expression,
+    has_value,
     of_models,
+    one_of,
     or_null,
     or_whole,
 )
-from rivya_flows.spec.json_schema.generation_requests import definition, model_ids, needs, rules
-from rivya_flows.spec.names import RESERVED
-from rivya_flows.spec.normalize import TOP_KEYS
 from rivya_flows.spec.spec_tests import SpecTests, StepEnd
 from rivya_flows.steps.chat import ANSWER_TYPES
 from rivya_flows.steps.kind import Kind
@@ -77,7 +85,10 @@ def json_schema(catalogue: Catalogue, kinds: Kinds) -> Schema:
         "title": "rivya-flows spec",
         "properties": _top(whole["properties"], defaults, kinds),
         "allOf": [
-            {"if": _has("defaults", uses, "with"), "else": _in_steps(f"{uses}.needs")}
+            {
+                "if": _has("defaults", uses, "with"),
+                "else": {"properties": {part: {"$ref": f"#/$defs/{uses}.needs"} for part in PARTS}},
+            }
             for uses in needed
         ],
         "$defs": {
@@ -127,7 +138,7 @@ _FORMS: Mapping[tuple[str, str], Schema] = {
         for name in fields_of(Resources)
     },
     ("Deploy", "work_pool"): {
-        "anyOf": [{"type": ["string", "null"], "not": computed()}, {"$ref": "#/$defs/WorkPool"}]
+        "anyOf": [{"type": ["string", "null"], "not": expression()}, {"$ref": "#/$defs/WorkPool"}]
     },
     ("ChatWith", "expect"): {
         "type": ["object", "null"],
@@ -147,12 +158,12 @@ _FORMS: Mapping[tuple[str, str], Schema] = {
                 "minItems": 1,
                 "maxItems": MAX_CLIPS,
             },
-            computed(),
+            expression(),
             {"type": "null"},
         ]
     },
     ("ComposeWith", "end_card"): {
-        "anyOf": [{"$ref": "#/$defs/EndCardWith"}, {"const": True}, computed(), {"type": "null"}]
+        "anyOf": [{"$ref": "#/$defs/EndCardWith"}, {"const": True}, expression(), {"type": "null"}]
     },
     ("ClipWith", "media"): _FILE,
     ("MusicWith", "audio"): _FILE,
@@ -167,7 +178,7 @@ def _step_rules(kinds: Kinds) -> Schema:
     for uses, kind in kinds.items():
         takes: Schema = {"with": {"$ref": f"#/$defs/{kind.takes.__name__}"}}
         then = {"properties": {**takes, **dict.fromkeys(kind.idle, False)}}
-        rules.append({"if": is_("uses", uses), "then": then})
+        rules.append({"if": has_value("uses", uses), "then": then})
     return {"required": ["uses"], "allOf": rules}
 
 
@@ -193,7 +204,7 @@ def _argument(takes: Takes) -> Schema:
     if takes.schema is not None:
         return dict(takes.schema)
     if takes.choices:
-        return chosen(takes.choices)
+        return one_of(takes.choices)
     if takes.is_file and "list" in takes.kinds:
         return {"type": ["array", "string"], "items": _FILE}
     if takes.kinds == ("map",):
@@ -213,13 +224,9 @@ def _needed_arguments(kinds: Kinds, models: Callables) -> dict[str, Schema]:
             arguments["allOf"] = by_model
         if arguments:
             then = {"required": ["with"], "properties": {"with": arguments}}
-            step = {"if": is_("uses", uses), "then": then}
+            step = {"if": has_value("uses", uses), "then": then}
             found[uses] = {"patternProperties": {"^[a-z][a-z0-9_]*$": step}}
     return found
-
-
-def _in_steps(name: str) -> Schema:
-    return {"properties": {part: {"$ref": f"#/$defs/{name}"} for part in PARTS}}
 
 
 def _has(key: str, *inside: str) -> Schema:
@@ -285,3 +292,174 @@ def schema_of_tests() -> Schema:
     built = {"expression": _EXPRESSION, **of_models((SpecTests,), forms)}
     whole = built.pop("SpecTests")
     return {"$schema": DIALECT, **whole, "title": "rivya-flows tests of a spec", "$defs": built}
+
+
+_NUMERIC = rf"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$|{COMPUTED}"
+
+
+def model_ids(models: Iterable[Model]) -> Schema:
+    """The id of one of the models, each with its price beside it."""
+    listed = list(models)
+    text = [f"{model.display_name}: {_price_text(model)}" for model in listed]
+    # The second keyword is known to editors and passed over by validators.
+    return one_of([model.id for model in listed], enumDescriptions=text)
+
+
+def rules(models: Iterable[Model]) -> list[Schema]:
+    """For each model: where it is named, its own definition holds."""
+    return [
+        {"if": has_value("model", one.id), "then": {"$ref": f"#/$defs/{one.id}"}} for one in models
+    ]
+
+
+def definition(model: Model) -> Schema:
+    """What the arguments of a step must be where it names this model."""
+    properties: dict[str, Any] = {
+        "model": {"title": model.display_name, "description": _description(model)}
+    }
+    if model.makes is None:
+        return {"properties": properties | _prompt(model, "message") | _abilities(model)}
+    properties |= _prompt(model, "prompt")
+    properties["params"] = _params(model)
+    properties["references"] = _references(model)
+    return {"properties": properties}
+
+
+def needs(models: Iterable[Model]) -> list[Schema]:
+    """What the arguments must have, beside the keys that every model needs."""
+    rules: list[Schema] = []
+    for model in models:
+        needed: Schema = {"required": ["prompt"] if model.prompt_required and model.makes else []}
+        if required := [param.key for param in model.params if param.required]:
+            needed["required"].append("params")
+            needed["properties"] = {"params": {"required": required}}
+        if needed["required"]:
+            rules.append({"if": has_value("model", model.id), "then": needed})
+    return rules
+
+
+def _price_text(model: Model) -> str:
+    known = price(model, {})
+    unit = "credit" if known.min == known.max == 1 else "credits"
+    if known.max is None:
+        return f"from {known.min} {unit}, {known.assumption}"
+    if known.min == known.max:
+        return f"{known.min} {unit}"
+    return f"{known.min} to {known.max} {unit}, {known.assumption}"
+
+
+def _description(model: Model) -> str:
+    longest, rule = model.max_prompt_length, model.references and model.references.rule
+    parts = [
+        f"{model.category.capitalize()}, {_price_text(model)}.",
+        f"Modes: {', '.join(model.supported_modes)}." if model.supported_modes else "",
+        f"Prompt: at most {longest:,} characters." if longest else "",
+        f"References: {rule}" if rule else "",
+        *model.notices,
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def _prompt(model: Model, key: str) -> dict[str, Schema]:
+    if model.max_prompt_length is None:
+        return {}
+    # Of a computed text only the length at run time counts.
+    return {key: {"anyOf": [{"maxLength": model.max_prompt_length}, expression()]}}
+
+
+def _abilities(model: Model) -> dict[str, Schema]:
+    can = model.chat
+    able = {
+        "attachments": can is None or can.image_attachments,
+        "web_search": can is None or can.web_search,
+        "reasoning_effort": can is None or can.reasoning_effort,
+    }
+    without: Schema = {
+        "description": "This model has no such ability.",
+        "enum": [None, False, "default", []],
+    }
+    return {key: without for key, known in able.items() if not known}
+
+
+def _params(model: Model) -> Schema:
+    text = "Parameters of " + model.display_name
+    if any(param.bears_price for param in model.params):
+        text += "; some of them change its price"
+    return {
+        "type": ["object", "string", "null"],
+        "description": f"{text}.",
+        "pattern": COMPUTED,
+        "properties": {param.key: _param(param) for param in model.params},
+        "additionalProperties": False,
+    }
+
+
+def _param(param: Param) -> Schema:
+    form: Schema = {"description": _about(param)}
+    if param.default is not None:
+        form["default"] = param.written_default
+    match param.type:
+        case "select" if param.options:
+            names = [one.name for one in param.voices if one.name not in param.options]
+            choices: list[Any] = [*names, *param.options]
+            for option in param.options:
+                # As YAML reads it without quotes: a number or a switch.
+                with suppress(ValueError):
+                    plain = read_scalar(option)
+                    if plain != option and spelled(plain) == option:
+                        choices.append(plain)
+            return {**form, **one_of(choices)}
+        case "number":
+            bounds = {"minimum": param.min, "maximum": param.max}
+            # A fraction as step is the grain of a slider; a whole one is counted from the least number.
+            step, least = param.step, param.min or 0
+            if step and float(step).is_integer() and least % step == 0:
+                bounds["multipleOf"] = step
+            known = {key: value for key, value in bounds.items() if value is not None}
+            return {**form, "type": ["number", "string"], "pattern": _NUMERIC, **known}
+        case "array":
+            return {**form, **_members(param)}
+        case "select" | "text":
+            return {**form, "type": ["string", "number", "boolean"]}
+        case _:
+            return form
+
+
+def _members(param: Param) -> Schema:
+    listed: Schema = {"type": ["array", "string"], "minItems": 1, "pattern": COMPUTED}
+    known = (*param.item_required, *param.item_optional)
+    if known:
+        listed["items"] = {
+            "type": ["object", "string"],
+            "pattern": COMPUTED,
+            "properties": {key: {} for key in known},
+            "required": list(param.item_required),
+            "additionalProperties": False,
+        }
+    return listed
+
+
+def _about(param: Param) -> str:
+    low, high = param.min, param.max
+    parts = [
+        param.description,
+        f"From {low} to {high}." if low is not None and high is not None else "",
+        f"At least {low}." if low is not None and high is None else "",
+        f"At most {high}." if low is None and high is not None else "",
+        f"Voices: {', '.join(map(str, param.voices))}." if param.voices else "",
+        f"Default: {spelled(param.written_default)}." if param.default is not None else "",
+        "Required." if param.required else "",
+        "Another value may change the price." if param.bears_price else "",
+    ]
+    return " ".join(part for part in parts if part) or param.key
+
+
+def _references(model: Model) -> Schema:
+    rule = model.references
+    if rule is None:
+        text = f"{model.display_name} takes no reference files."
+        return {"description": text, "type": ["array", "null"], "maxItems": 0}
+    text = rule.rule or f"Takes {', '.join(rule.kinds)}."
+    if rule.max_files is None:
+        return {"description": text}
+    return {"description": text, "maxItems": rule.max_files}

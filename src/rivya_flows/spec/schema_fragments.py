@@ -24,7 +24,7 @@ _DURATION = r"^(?=.*[1-9])\s*((\d{1,9}(\.\d{1,6})?(ms|[smhdw]))+|P[0-9TWDHMS]+)\
 _ATTRIBUTE = re.compile(r"    (\w+(?:, \w+)*): (.*)")
 
 
-def computed() -> Schema:
+def expression() -> Schema:
     """A text with an expression in it."""
     return {"$ref": "#/$defs/expression"}
 
@@ -34,15 +34,14 @@ def or_whole(*types: str, **keywords: Any) -> Schema:
     return {"type": [*types, "string"], "pattern": WHOLE, **keywords}
 
 
-def chosen(choices: Collection[Any], **keywords: Any) -> Schema:
+def one_of(choices: Collection[Any], **keywords: Any) -> Schema:
     """One of the choices, or a text with an expression in it."""
-    return {"anyOf": [{"enum": list(choices), **keywords}, computed()]}
+    return {"anyOf": [{"enum": list(choices), **keywords}, expression()]}
 
 
-def is_(key: str, *values: Any) -> Schema:
-    """Matches a map with one of these values at the key."""
-    value = {"const": values[0]} if len(values) == 1 else {"enum": list(values)}
-    return {"required": [key], "properties": {key: value}}
+def has_value(key: str, value: str) -> Schema:
+    """Matches a map with this value at the key."""
+    return {"required": [key], "properties": {key: {"const": value}}}
 
 
 def by_name(pattern: str, value: Schema) -> Schema:
@@ -63,7 +62,13 @@ def of_models(
     """
     wanted = [(model, "validation") for model in models]
     _, whole = models_json_schema(wanted, schema_generator=_Generator)  # type: ignore[arg-type]  # the mode is a literal, widened in the list
-    classes = _with_inner(models)
+    classes: dict[str, type[BaseModel]] = {}
+    waiting = [*models]
+    while waiting:
+        one = waiting.pop()
+        if one.__name__ not in classes:
+            classes[one.__name__] = one
+            waiting += [field.inner for field in fields_of(one).values() if field.inner]
     return {
         name: _map_of(classes[name], schema, instead)
         for name, schema in sorted(whole["$defs"].items())
@@ -74,50 +79,50 @@ def of_models(
 def _map_of(
     model: type[BaseModel], raw: Schema, instead: Mapping[tuple[str, str], Schema]
 ) -> Schema:
-    words, name = _attributes(model.__doc__ or ""), model.__name__
+    texts, name = _attributes(model.__doc__ or ""), model.__name__
     properties = {}
     for key, value in raw["properties"].items():
         own = instead.get((name, key))
         if own == {}:
             continue
-        shown = {"title": value.get("title", key.capitalize())}
-        if text := words.get(key) or words.get(f"{key}_"):  # `with_`: a keyword of Python
-            shown["description"] = text
+        form = {"title": value.get("title", key.capitalize())}
+        if text := texts.get(key) or texts.get(f"{key}_"):  # `with_`: a keyword of Python
+            form["description"] = text
         if value.get("default") is not None and "$ref" not in value:
-            shown["default"] = value["default"]
-        properties[key] = {**shown, **(own if own is not None else _tidied(value))}
+            form["default"] = value["default"]
+        properties[key] = {**form, **(own if own is not None else _tidy(value))}
     made: Schema = {"title": name, "type": "object", "properties": properties}
-    if text := words_of(model):
-        made["description"] = text
+    if model.__doc__:
+        made["description"] = first_paragraph(model)
     required = [key for key in raw.get("required", ()) if key in properties]
     if required:
         made["required"] = required
     return {**made, "patternProperties": NOTES, "additionalProperties": False}
 
 
-def _tidied(value: Schema) -> Schema:
+def _tidy(value: Schema) -> Schema:
     """A fragment of pydantic's without its titles, and with one word for "or nothing"."""
-    kept = {key: part for key, part in value.items() if key not in ("title", "default")}
-    if kept.get("type") == "string" and not kept.keys() & {"enum", "pattern", "const"}:
+    rest = {key: part for key, part in value.items() if key not in ("title", "default")}
+    if rest.get("type") == "string" and not rest.keys() & {"enum", "pattern", "const"}:
         # A field that is typed as text is never evaluated.
-        kept["not"] = computed()
-    if isinstance(kept.get("items"), dict):
-        kept["items"] = _tidied(kept["items"])
-    if "patternProperties" in kept:
-        [(pattern, member)] = kept["patternProperties"].items()
-        longest = kept.get("propertyNames", {}).get("maxLength")
+        rest["not"] = expression()
+    if isinstance(rest.get("items"), dict):
+        rest["items"] = _tidy(rest["items"])
+    if "patternProperties" in rest:
+        [(pattern, member)] = rest["patternProperties"].items()
+        longest = rest.get("propertyNames", {}).get("maxLength")
         made = by_name(pattern, member)
         if longest is not None:
             made["propertyNames"] = {"anyOf": [{"maxLength": longest}, {"pattern": "^x-"}]}
         return made
-    options = kept.get("anyOf")
+    options = rest.get("anyOf")
     if options and any(_MARK in _flat([one]) for one in options):
         parts = _flat(options)
         known = [one for one in parts if one not in (_MARK, _NOTHING)]
-        return {"anyOf": [*known, computed(), *([_NOTHING] if _NOTHING in parts else [])]}
+        return {"anyOf": [*known, expression(), *([_NOTHING] if _NOTHING in parts else [])]}
     if options and options[-1] == {"type": "null"} and len(options) == 2:
-        return or_null(_tidied(options[0]))
-    return kept
+        return or_null(_tidy(options[0]))
+    return rest
 
 
 _MARK: Schema = {"type": "string", "pattern": COMPUTED}
@@ -138,18 +143,6 @@ def or_null(value: Schema) -> Schema:
     types = value["type"] if isinstance(value["type"], list) else [value["type"]]
     either = {**value, "type": [*types, "null"]}
     return {**either, "enum": [*value["enum"], None]} if "enum" in value else either
-
-
-def _with_inner(models: Collection[type[BaseModel]]) -> dict[str, type[BaseModel]]:
-    """The models and those of the maps inside, by class name."""
-    found: dict[str, type[BaseModel]] = {}
-    waiting = [*models]
-    while waiting:
-        one = waiting.pop()
-        if one.__name__ not in found:
-            found[one.__name__] = one
-            waiting += [field.inner for field in fields_of(one).values() if field.inner]
-    return found
 
 
 class _Generator(GenerateJsonSchema):
@@ -173,11 +166,9 @@ class _Generator(GenerateJsonSchema):
         return {"anyOf": [made, _MARK]}
 
 
-def words_of(model: type[BaseModel]) -> str | None:
-    """The first paragraph of a model's docstring, in one line; None if it has no docstring."""
-    if not model.__doc__:
-        return None
-    return " ".join(inspect.cleandoc(model.__doc__).partition("\n\n")[0].split())
+def first_paragraph(documented: object) -> str:
+    """The first paragraph of a docstring, in one line."""
+    return " ".join(inspect.cleandoc(documented.__doc__ or "").partition("\n\n")[0].split())
 
 
 def _attributes(docstring: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ import pytest
 from prefect.server.utilities.user_templates import TemplateRenderError, render_user_template
 
 from rivya_flows.language.expressions.values import ExpressionError
-from rivya_flows.language.trigger_values import for_prefect
+from rivya_flows.spec.deploy_block import for_prefect
 
 EVENT = SimpleNamespace(
     id="5f0c",

@@ -1,0 +1,432 @@
+"""The files that a spec names: included specs, its brand, subtitles and media."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path as FilePath, PurePath, PurePosixPath
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from rivya_cut.subtitles import parse_subtitles
+from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.language.brand import Brand
+from rivya_flows.language.diagnostic_report import DiagnosticCollector
+from rivya_flows.language.expressions.output_types import Shape
+from rivya_flows.language.field_types import EVALUATED, keys_of
+from rivya_flows.language.final_cut import CaptionsWith
+from rivya_flows.language.syntax import media_references, source
+from rivya_flows.language.syntax.tree import Mapping as Tree, Path, plain
+from rivya_flows.language.wording import shown
+from rivya_flows.language.workflow import PARTS, Included, Input, Workflow
+from rivya_flows.spec.build_models import TOP_KEYS, known_in, model_at
+from rivya_flows.spec.names import WrittenSpec
+from rivya_flows.steps.cut_rules import CARD_KEYS, end_card_problems
+from rivya_flows.steps.include import IncludeWith
+from rivya_flows.steps.registry import known_kind
+
+MAX_LEVELS = 8
+MAX_STEPS = 10_000
+"""Steps of a spec with all that it includes."""
+
+_RELATIVE = "paths are relative to the folder of this spec"
+
+
+class Checked(NamedTuple):
+    """A spec after its check: no workflow if it has mistakes, the shapes of its outputs, and the mistakes in
+    the order of its text, then those of what it includes.
+    """
+
+    workflow: Workflow | None
+    outputs: Mapping[str, Shape] = MappingProxyType({})
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+@dataclass(frozen=True)
+class Place:
+    """The place of a spec among those that include each other: its path from the folder of the outermost
+    one, the paths of those that include it, the outermost first, and the brand of the last of them.
+    """
+
+    path: PurePosixPath
+    above: tuple[PurePosixPath, ...] = ()
+    brand: Brand | None = None
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the specs that include each other, and the files that they name, come from.
+
+    Attributes:
+        file: Name of the outermost spec in diagnostics.
+        folder: Of the outermost spec; None if unknown.
+        texts: All texts by path, as stored with a run; None: read from the folder.
+        check: Checks the text of the spec at a place.
+        known: Checked specs by path, and by the brand that they get.
+    """
+
+    file: str
+    folder: FilePath | None
+    texts: Mapping[str, str] | None
+    check: Callable[[str, Place, Sources], Checked]
+    known: dict[tuple[PurePosixPath, Brand | None], tuple[str, Checked]] = field(
+        default_factory=dict
+    )
+
+    def name_of(self, path: PurePosixPath) -> str:
+        """The name in diagnostics of a file that is not the outermost spec."""
+        return str(PurePath(self.file).parent / path)
+
+    def folder_of(self, path: PurePosixPath) -> FilePath | None:
+        """The folder of a file; None if unknown."""
+        return self.folder and self.folder / path.parent
+
+    def check_at(self, place: Place) -> tuple[str, Checked]:
+        """The text of a spec, and its check; a `ValueError` says why it cannot be read."""
+        key = (place.path, place.brand)
+        if key not in self.known:
+            if len(self.known) >= MAX_STEPS:  # each has a step, so the whole is too large
+                raise ValueError(f"more than {MAX_STEPS:,} specs are included, with their brands")
+            text = self.text_of(place.path)
+            self.known[key] = (text, self.check(text, place, self))
+        return self.known[key]
+
+    def text_of(self, path: PurePosixPath) -> str:
+        """The text of a file by its path from the outermost folder; a `ValueError` says why there is none."""
+        label = f"{str(path)!r:.200}"
+        if self.texts is not None:
+            if str(path) not in self.texts:
+                raise ValueError(f"the text of {label} is missing")
+            return self.texts[str(path)]
+        if self.folder is None:
+            raise ValueError("other files cannot be read here: the folder of this one is not known")
+        try:
+            base = self.folder.expanduser().resolve()
+            file = base.joinpath(path).resolve()
+            # A link may lead out of the folder.
+            if not file.is_relative_to(base.joinpath(path).parent):
+                raise ValueError(f"{label} is outside the folder of the spec")
+            if not file.is_file():
+                raise ValueError(f"there is no file {label}")
+            if file.stat().st_size > source.MAX_BYTES:
+                raise ValueError(f"{label} is larger than {source.MAX_BYTES:,} bytes")
+            return file.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{label} is not text in UTF-8") from error
+        except (OSError, RuntimeError) as error:
+            raise ValueError(f"{label} cannot be read: {error}") from error
+
+
+class _TextFile(NamedTuple):
+    """A text file that a spec names: what it is, the code of its diagnostics, a path as an example."""
+
+    what: str
+    code: str
+    example: str
+
+
+_SPEC = _TextFile("an included spec", "bad-include", "parts/intro.yaml")
+_BRAND = _TextFile("a brand file", "bad-brand", "brand.yaml")
+_SUBTITLES = _TextFile("a subtitle file", "bad-captions", "subs.srt")
+_NOT_A_BRAND = (
+    "a brand file is a map of keys such as `name` and `colours`",
+    "start with `name: Aurora`",
+)
+
+
+class SpecFiles:
+    """Reads the files that the spec at `place` names; reports those that cannot be read."""
+
+    def __init__(self, place: Place, sources: Sources, report: DiagnosticCollector) -> None:
+        self._place, self._sources, self._report = place, sources, report
+
+    def read_includes(
+        self, spec: WrittenSpec, brand: Brand | None
+    ) -> dict[str, tuple[Included | None, Checked]]:
+        """What each `include` step includes, by step id; reports includes that are not valid."""
+        found: dict[str, tuple[Included | None, Checked]] = {}
+        for step in spec.steps:
+            written = (step.arguments or {}).get("spec") if step.get("uses") == "include" else None
+            if isinstance(written, str) and written:
+                at = (*step.path, "with", "spec")
+                if one := self._include(written, at, brand):
+                    found[step.id] = one
+        return found
+
+    def _include(
+        self, written: str, at: Path, brand: Brand | None
+    ) -> tuple[Included | None, Checked] | None:
+        path = self._path_of(written, at, _SPEC)
+        if path is None:
+            return None
+        above = (*self._place.above, self._place.path)
+        if path in above:
+            chain = " → ".join(map(str, (*above[above.index(path) :], path)))
+            message, hint = f"specs include each other: {chain}", "remove one of these includes"
+            self._report.add(at, "cycle", message, hint)
+            return None
+        if len(above) > MAX_LEVELS:
+            message = f"specs include each other more than {MAX_LEVELS} levels deep"
+            self._report.add(at, "too-deep", message, "include that spec at a higher level")
+            return None
+        try:
+            text, checked = self._sources.check_at(Place(path, above, brand))
+        except ValueError as error:
+            self._report.add(at, "bad-include", str(error), _RELATIVE)
+            return None
+        if checked.workflow is None:
+            return None, checked
+        for part in PARTS[1:]:
+            if checked.workflow.part(part):
+                message = f"{written!r:.200} has `{part}`, which only the outermost spec can have"
+                self._report.add(at, "bad-include", message, "move it to this spec")
+        return Included(path=str(path), text=text, workflow=checked.workflow), checked
+
+    def read_brand(
+        self, written: Brand | str | None
+    ) -> tuple[Brand | None, dict[str, str], tuple[Diagnostic, ...]]:
+        """The brand of the spec, the text of its file by path, and the mistakes in that file."""
+        outermost = self._sources.folder
+        if isinstance(written, Brand):
+            root = self._sources.folder_of(self._place.path)
+            _check_media(written, root, outermost, ("brand",), self._report)
+            return written.moved_to(self._place.path.parent), {}, ()
+        found = self._read(written, ("brand",), _BRAND) if written is not None else None
+        if found is None:
+            return None, {}, ()
+        path, text = found
+        report = DiagnosticCollector(self._sources.name_of(path), text)
+        tree = report.read_map("bad-brand", *_NOT_A_BRAND)
+        brand = _build_brand(tree, report) if tree else None
+        if brand is not None:
+            _check_media(brand, self._sources.folder_of(path), outermost, (), report)
+        wrong = report.diagnostics
+        valid = None if brand is None or wrong else brand.moved_to(path.parent)
+        return valid, {str(path): text}, wrong
+
+    def read_subtitles(self, spec: WrittenSpec) -> dict[str, str]:
+        """The texts of the subtitle files that steps name, by path from the outermost folder."""
+        texts: dict[str, str] = {}
+        for step in spec.steps:
+            captions = (step.arguments or {}).get("captions")
+            written = captions.get("file") if isinstance(captions, dict) else None
+            if not isinstance(written, str) or "${{" in written:
+                continue  # reported with the arguments
+            at: Path = (*step.path, "with", "captions", "file")
+            if PurePosixPath(written).suffix.lower() not in (".srt", ".vtt"):
+                message = "captions are read from a subtitle file: .srt or .vtt"
+                self._report.add(at, "bad-captions", message, "write a path such as subs.srt")
+            elif self._sources.folder is None and self._sources.texts is None:
+                self._path_of(written, at, _SUBTITLES)  # its text is not at hand
+            elif found := self._read(written, at, _SUBTITLES):
+                path, text = found
+                texts[str(path)] = text
+                if wrong := _subtitle_problem(text):
+                    message = f"{written}: {wrong}"
+                    self._report.add(at, "bad-captions", message, "mend the file")
+        return texts
+
+    def _path_of(self, written: str, at: Path, kind: _TextFile) -> PurePosixPath | None:
+        """A written path from the folder of the outermost spec; None, and reported, if it leaves."""
+        if "${{" in written:
+            message = f"the path of {kind.what} cannot be an expression"
+            self._report.add(at, "expression-not-allowed", message, "write its path")
+            return None
+        path = PurePosixPath(written)
+        if path.is_absolute() or ".." in path.parts or "\\" in written or ":" in written:
+            message = f"{written!r:.200} is outside the folder of this spec"
+            self._report.add(at, kind.code, message, f"write a path such as {kind.example}")
+            return None
+        return self._place.path.parent / path
+
+    def _read(self, written: str, at: Path, kind: _TextFile) -> tuple[PurePosixPath, str] | None:
+        """The path and the text of a file; None, and reported, if there is none."""
+        path = self._path_of(written, at, kind)
+        if path is not None:
+            try:
+                return path, self._sources.text_of(path)
+            except ValueError as error:
+                self._report.add(at, kind.code, str(error), _RELATIVE)
+        return None
+
+
+def is_brand_file(root: Tree) -> bool:
+    """Whether a file is a brand and no spec, by its keys."""
+    keys = root.pairs.keys()
+    return keys.isdisjoint(("version", "steps")) and bool(keys & {*keys_of(Brand)} - {*TOP_KEYS})
+
+
+def check_brand(text: str, file: str, folder: FilePath | None) -> tuple[Diagnostic, ...] | None:
+    """What is wrong with a brand file; None if the text is not one. Images outside its folder are not looked
+    for: which folder bounds them depends on the spec.
+    """
+    report = DiagnosticCollector(file, text)
+    root = report.read_map("bad-brand", *_NOT_A_BRAND)
+    if root is None or not is_brand_file(root):
+        return None
+    if (brand := _build_brand(root, report)) is not None:
+        _check_media(brand, folder, None, (), report)
+    return report.diagnostics
+
+
+def _build_brand(root: Tree, report: DiagnosticCollector) -> Brand | None:
+    report.root = tree = known_in(Brand, report, root, ())
+    return model_at(Brand, plain(tree), (), report)
+
+
+def _check_media(
+    brand: Brand,
+    root: FilePath | None,
+    bound: FilePath | None,
+    at: Path,
+    report: DiagnosticCollector,
+) -> None:
+    """Reports images that are not there; `bound` is the folder of the spec, None of a brand file alone."""
+    for keys, written in brand.media.items():
+        climbs = bound is None and ".." in PurePosixPath(written).parts
+        if (root is None or climbs) and not media_references.is_url(written):
+            continue
+        try:
+            found = media_references.resolve(
+                written, kind="image", root=root, inside=True, bound=bound
+            )
+            if "file_id" in found:
+                raise ValueError(f"{shown(written)} is the id of an upload")
+        except ValueError as error:
+            hint = "write a path from the folder of this file, inside that of the spec, or a URL"
+            report.add((*at, *keys), "bad-file", str(error), hint)
+
+
+def _subtitle_problem(text: str) -> str | None:
+    try:
+        cues = parse_subtitles(text)
+        CaptionsWith.model_validate({"cues": [asdict(cue) for cue in cues]}, context=EVALUATED)
+    except ValidationError as error:
+        [details, *_] = error.errors(include_url=False)
+        message = details.get("ctx", {}).get("error") or details["msg"]
+        return f"caption {int(details['loc'][1]) + 1}: {message}"
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def check_end_cards(spec: WrittenSpec, brand: Brand | None, report: DiagnosticCollector) -> None:
+    """Reports end cards that show nothing, neither of their own nor of the brand."""
+    card = brand.end_card if brand else None
+    if brand is not None and (brand.logo or any(getattr(card, key, None) for key in CARD_KEYS)):
+        return
+    for step in spec.steps:
+        report.add_inside((*step.path, "with"), end_card_problems(step.arguments or {}))
+
+
+def check_expanded(
+    spec: WrittenSpec, found: Mapping[str, Included], report: DiagnosticCollector
+) -> None:
+    """Reports names that two inlined steps would share, and too many steps."""
+    taken = {step.id: step.path for step in spec.steps}
+    sizes: dict[int, int] = {}
+    count = len(taken)
+    for step in spec.steps:
+        if (included := found.get(step.id)) is None:
+            continue
+        # Counted before they are listed: includes that include a file twice grow exponentially.
+        count += _count_steps(included.workflow, sizes)
+        if count > MAX_STEPS:
+            message = f"more than {MAX_STEPS:,} steps, those of included specs counted"
+            hint = "remove steps, or run some of them as a spec of their own"
+            report.add((*step.path, "with", "spec"), "too-large", message, hint)
+            return
+        for name in names_in(included.workflow, step.id):
+            if name in taken:
+                message = f"{name!r} is also the name of an included step"
+                hint = "rename one of them"
+                report.add(taken[name], "duplicate-name", message, hint, key=True)
+            taken.setdefault(name, step.path)
+
+
+def _count_steps(workflow: Workflow, known: dict[int, int]) -> int:
+    """How many steps a workflow has, with all that it includes."""
+    if id(workflow) not in known:
+        steps = workflow.all_steps
+        inner = filter(None, (included_by(workflow, step_id) for step_id in steps))
+        known[id(workflow)] = len(steps) + sum(_count_steps(one.workflow, known) for one in inner)
+    return known[id(workflow)]
+
+
+def included_by(workflow: Workflow, step_id: str) -> Included | None:
+    """What a step includes; None for a step of another kind."""
+    arguments = workflow.all_steps[step_id].with_
+    return workflow.includes.get(getattr(arguments, "spec", ""))
+
+
+def inlined_name(space: str, step_id: str) -> str:
+    """The name of a step in the plan: ``intro__still`` for `still` of what `intro` includes."""
+    return f"{space}__{step_id}" if space else step_id
+
+
+def names_in(workflow: Workflow, space: str = "") -> Iterator[str]:
+    """The names of all steps in the plan, those of an included spec after the step that includes it."""
+    for step_id in workflow.all_steps:
+        name = inlined_name(space, step_id)
+        yield name
+        if included := included_by(workflow, step_id):
+            yield from names_in(included.workflow, name)
+
+
+def included_texts(workflow: Workflow) -> dict[str, str]:
+    """The texts of all specs, brands and subtitles that a workflow names, for `load` to take again."""
+    texts: dict[str, str] = {}
+    waiting = [workflow]
+    while waiting:
+        texts |= (one := waiting.pop()).texts
+        for included in one.includes.values():
+            if included.path not in texts:
+                texts[included.path] = included.text
+                waiting.append(included.workflow)
+    return texts
+
+
+def default_files(workflow: Workflow) -> Iterator[str]:
+    """The written paths of the defaults of a workflow's own inputs."""
+    for declared in workflow.inputs.values():
+        yield from _input_paths(declared, declared.default)
+
+
+def named_files(
+    workflow: Workflow, folder: str = "", *, is_included: bool = False
+) -> Iterator[str]:
+    """The paths as written, after the folder of an included spec; the id of an upload may be among them."""
+    if is_included:
+        # Defaults of the outermost spec are values of its inputs.
+        yield from (folder + path for path in default_files(workflow))
+    if workflow.branding is not None:
+        images = workflow.branding.media.values()
+        yield from (one for one in images if not media_references.is_url(one))
+    for step in workflow.all_steps.values():
+        kind = known_kind(step.uses)
+        for arguments in (step.with_, *step.fallback):
+            for medium in kind.files(arguments.model_dump(by_alias=True)) if kind else ():
+                yield from (folder + path for path in _paths(medium.value))
+        if isinstance(step.with_, IncludeWith) and step.with_.spec in workflow.includes:
+            inputs = workflow.includes[step.with_.spec].workflow.inputs
+            for name, value in step.with_.inputs.items():
+                if name in inputs:
+                    yield from (folder + path for path in _input_paths(inputs[name], value))
+    for included in workflow.includes.values():
+        parent = str(PurePosixPath(included.path).parent)
+        inner = "" if parent == "." else f"{parent}/"
+        yield from named_files(included.workflow, inner, is_included=True)
+
+
+def _input_paths(declared: Input, value: Any) -> Iterator[str]:
+    if "file" in (declared.type, declared.of):
+        yield from _paths(value)
+
+
+def _paths(value: Any) -> Iterator[str]:
+    for one in value if isinstance(value, list) else [value]:
+        path = media_references.written_path(one)
+        if path is not None:
+            yield path
