@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import nodes
 
-from rivya_cut.fonts import missing_characters, named
+from rivya_cut.fonts import missing_characters, name_characters
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
 from rivya_flows.language.expressions.evaluation import name_of
 from rivya_flows.language.expressions.inference import shape_of
@@ -282,6 +282,6 @@ def _check_fonts(workflow: Workflow, step: WrittenStep, report: DiagnosticCollec
     if brand and arguments.get("end_card") is not None:
         texts += filter(None, (brand.title, brand.line))
     if missing := missing_characters(_EXPRESSION.sub("", "".join(texts))):
-        message = f"no font has {named(missing)}: left out of the picture"
+        message = f"no font has {name_characters(missing)}: left out of the picture"
         hint = "write other characters, or draw these in an image"
         report.add(step.path, "missing-characters", message, hint, key=True)
