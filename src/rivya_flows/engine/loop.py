@@ -33,7 +33,7 @@ from rivya_flows.queue.items import ItemState, Phase
 from rivya_flows.queue.queue import step
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.from_journal import credits_of
-from rivya_flows.receipt.reconciliation import jobs_to_ask
+from rivya_flows.receipt.ledger import jobs_to_ask
 from rivya_flows.receipt.report import RunReport
 from rivya_flows.steps.registry import known_kind
 from rivya_flows.store.cache_index import CachedResult, keep_results

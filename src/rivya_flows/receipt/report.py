@@ -30,10 +30,9 @@ from rivya_flows.queue.queue import replay, step as step_queue
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.contact_sheet import contact_sheet
 from rivya_flows.receipt.embedding import AssetPath
-from rivya_flows.receipt.from_journal import receipt_of
+from rivya_flows.receipt.from_journal import receipt_of, recorded_asset
+from rivya_flows.receipt.ledger import History
 from rivya_flows.receipt.model import Receipt, Step, iso, with_paths
-from rivya_flows.receipt.provenance import recorded_asset
-from rivya_flows.receipt.purchases import History
 from rivya_flows.receipt.summary import told
 from rivya_flows.store.assets import AssetStore, file_hash
 from rivya_flows.store.journal import Journal, RunRow

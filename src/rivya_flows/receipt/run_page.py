@@ -24,9 +24,9 @@ from rivya_flows.program import NAME
 from rivya_flows.queue.items import Phase
 from rivya_flows.queue.state import State, StepState
 from rivya_flows.receipt.continuing import next_step
+from rivya_flows.receipt.from_journal import Recorded, recorded_asset
 from rivya_flows.receipt.model import Receipt
 from rivya_flows.receipt.phrases import credits_of, measures, model_of, total_of
-from rivya_flows.receipt.provenance import Recorded, recorded_asset
 from rivya_flows.receipt.questions import MediaLinks
 from rivya_flows.receipt.summary import account_line, choices, films, told, troubles
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from rivya_flows.assets import assets_in
 from rivya_flows.estimate.estimate import Estimate, Fit, Verdict
-from rivya_flows.receipt.provenance import Recorded, recorded_asset
+from rivya_flows.receipt.from_journal import Recorded, recorded_asset
 from rivya_flows.receipt.report import RunReport, write_report
 from rivya_flows.receipt.summary import troubles
 from rivya_flows.runs.execution import run_folder

@@ -13,7 +13,7 @@ from rivya_flows.plans.names import BATCH_LABEL, subject_of
 from rivya_flows.queue.queue import replay
 from rivya_flows.receipt.comparison import comparison, comparison_page
 from rivya_flows.receipt.from_journal import receipt, receipt_of
-from rivya_flows.receipt.purchases import History
+from rivya_flows.receipt.ledger import History
 from rivya_flows.receipt.report import media_of, write_report, write_whole
 from rivya_flows.receipt.share_page import MAX_SHARED_BYTES, share_page, shared_outputs
 from rivya_flows.runs.execution import run_folder
