@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from rivya_flows.plans.names import label
+from rivya_flows.receipt.contact_sheet import Origins, Source
 from rivya_flows.receipt.embedding import Embedder
-from rivya_flows.receipt.sheet_origins import Origins, Source
 from support.contact_sheets import Store, made, whole_run
 from support.receipts import parsed
 

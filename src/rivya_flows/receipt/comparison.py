@@ -14,7 +14,7 @@ from rivya_flows.queue.events import Stamped
 from rivya_flows.receipt.embedding import AssetPath, Embedder, SheetMedium
 from rivya_flows.receipt.from_journal import receipt
 from rivya_flows.receipt.model import Item, Receipt, Step
-from rivya_flows.receipt.pages import rendered, text_of
+from rivya_flows.receipt.pages import render, text_of
 
 _MEDIUM = ("kind", "sha256", "mime_type", "width", "height", "duration_seconds")
 _RUN = {"run_id", "name", "title", "subject", "status", "service", "started_at", "ended_at", "fork"}
@@ -179,7 +179,7 @@ def comparison_page(
         "steps": [(step, items) for step, items in steps if items],
     }
     inside = sum(_MAX_BYTES // len(embedders) - one.left for one in embedders) * 4 // 3
-    return rendered("comparison.html", view, beside_media=inside)
+    return render("comparison.html", view, beside_media=inside)
 
 
 _Duo = tuple[SheetMedium | None, ...]

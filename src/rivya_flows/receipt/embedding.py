@@ -61,7 +61,7 @@ class Description(NamedTuple):
     rendered: bool = False
 
 
-def described(items: Items) -> dict[str, Description]:
+def describe(items: Items) -> dict[str, Description]:
     """Each medium of the items of a receipt, by hash."""
     found: dict[str, Description] = {}
     # A sound has no look, so a brand says nothing of it.
@@ -227,7 +227,7 @@ class Embedder:
         made = [asset for _, item in items for asset in item.media]
         for asset in [*made, *(one for receipt in receipts for one in receipt.media.values())]:
             recorded.setdefault(asset.sha256, asset)
-        return cls(asset_path, beside, asset_url, recorded, described(items))
+        return cls(asset_path, beside, asset_url, recorded, describe(items))
 
     def draw(self, first: Iterable[str], *, others: bool = True) -> None:
         """Starts to draw the first media of the page, all at once; those of these hashes come first."""

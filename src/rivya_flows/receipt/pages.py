@@ -77,7 +77,7 @@ def seconds_text(seconds: float) -> str:
     return " ".join([f"{number} {unit}" for number, unit in parts if number][:2])
 
 
-def rendered(name: str, view: Mapping[str, Any], *, beside_media: int = 0) -> str:
+def render(name: str, view: Mapping[str, Any], *, beside_media: int = 0) -> str:
     """A page of this package, with the fonts of its scripts; so many of its bytes are media."""
     return with_fonts(_template(name).render(view), MAX_PAGE_BYTES + beside_media)
 

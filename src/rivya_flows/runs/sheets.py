@@ -12,10 +12,10 @@ from rivya_flows.language.expressions.filters import slug
 from rivya_flows.plans.names import BATCH_LABEL, subject_of
 from rivya_flows.queue.queue import replay
 from rivya_flows.receipt.comparison import comparison, comparison_page
+from rivya_flows.receipt.contact_sheet import MAX_SHARED_BYTES, share_page, shared_outputs
 from rivya_flows.receipt.from_journal import receipt, receipt_of
 from rivya_flows.receipt.ledger import History
 from rivya_flows.receipt.report import media_of, write_report, write_whole
-from rivya_flows.receipt.share_page import MAX_SHARED_BYTES, share_page, shared_outputs
 from rivya_flows.runs.execution import run_folder
 from rivya_flows.runs.lookup import LAST, batch_runs, find_run, open_assets, open_journal
 from rivya_flows.settings import Settings
