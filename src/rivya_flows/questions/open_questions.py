@@ -65,7 +65,7 @@ def decide_at_deadline(question: Question) -> AnswerGiven | ItemFailed:
     if then != "fail":
         picked = {"first": question.choices[: question.count], "judge": question.proposal}
         return Answer(picked.get(then, ()), channel="deadline").event(question, question.deadline)
-    message = "nobody answered "
+    message = "no one answered "
     message += "in time" if question.deadline is None else f"by {utc_minute(question.deadline)}"
     if question.on_timeout == "judge":
         message += f", and {question.judge_error or question.shortfall}"

@@ -35,7 +35,7 @@ _WORDS = _REFUSED | {
     "job_status_unknown": "the service ended the job with a status that is not known",
     "unexpected_answer": "the model did not answer in the form that the step expects",
     "uncertain": "no answer arrived, so it is not known whether the service took the request",
-    "unanswered": "nobody answered in time",
+    "unanswered": "no one answered in time",
     "connection": "the service could not be reached",
     "rate_limited": "the service had too many requests",
     "public_api_disabled": "the service is switched off at the moment",

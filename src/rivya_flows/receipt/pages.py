@@ -22,8 +22,8 @@ from rivya_flows.questions.open_questions import utc_minute
 from rivya_flows.receipt.continuing import plain_reason
 from rivya_flows.receipt.model import iso
 from rivya_flows.receipt.phrases import measures, model_of
-from rivya_flows.receipt.questions import are_numbered, deadline_words, readable, round_note
-from rivya_flows.receipt.summary import manner, score_words
+from rivya_flows.receipt.questions import are_numbered, deadline_effect, readable, round_note
+from rivya_flows.receipt.summary import manner, score_text
 
 _MAX_INDENTED_LENGTH, _MAX_INDENTED_DEPTH = 200_000, 16
 """Characters and depth of a JSON text that is shown indented; others are shown as they are."""
@@ -108,7 +108,7 @@ def _sha256(script: str) -> str:
 
 _FUNCTIONS = {
     "are_numbered": are_numbered,
-    "deadline_words": deadline_words,
+    "deadline_effect": deadline_effect,
     "label": label,
     "round_note": round_note,
 }
@@ -123,7 +123,7 @@ _FILTERS = {
     "moment": moment_text,
     "plain": plain_reason,
     "readable": readable,
-    "score": score_words,
+    "score": score_text,
     "seconds": seconds_text,
     "sha256": _sha256,
     "suffix": suffix_of,

@@ -43,7 +43,7 @@ CHANNELS = {
 
 @dataclass(frozen=True)
 class MediaLinks:
-    """Finds media for a browser; None where it cannot reach them. Gives http and https addresses only."""
+    """Finds media for a browser by http and https addresses; None if it cannot reach them."""
 
     address: Callable[[Asset], str | None]
     still: Callable[[Asset], str | None]
@@ -60,12 +60,12 @@ def _web(address: str | None) -> str | None:
     return address if address and address.startswith(("http://", "https://")) else None
 
 
-def deadline_note(question: Question, shown: Callable[[datetime], str] = utc_minute) -> str:
+def deadline_note(question: Question, write_time: Callable[[datetime], str] = utc_minute) -> str:
     """The deadline, and what happens at it, as a sentence; "" without one."""
     if question.deadline is None:
         return ""
-    then = deadline_words(question.at_deadline, question.count)
-    return f"Open until {shown(question.deadline)}; after that {then}."
+    then = deadline_effect(question.at_deadline, question.count)
+    return f"Open until {write_time(question.deadline)}; after that {then}."
 
 
 def how_to_answer(question: Question, *, form: bool = False) -> str:
@@ -225,7 +225,7 @@ def _split_shared(prompts: Sequence[str]) -> tuple[str, list[str]]:
     return shared.strip(" ,"), [f"… {tail}" if tail else "" for tail in tails]
 
 
-def deadline_words(then: object, count: int) -> str:
+def deadline_effect(then: object, count: int) -> str:
     """What a deadline does, an `AtDeadline`, as half a sentence."""
     if then == "first":
         return "the first one is taken" if count == 1 else f"the first {count} are taken"
@@ -262,8 +262,8 @@ def round_note(number: int, notes: Sequence[str]) -> str:
     if number < 1:
         return ""
     noted = [*filter(None, notes)]
-    words = f", with the note{'s' * (len(noted) > 1)}: {'; '.join(noted)}" if noted else ""
-    return f"round {number + 1}{words}"
+    with_notes = f", with the note{'s' * (len(noted) > 1)}: {'; '.join(noted)}" if noted else ""
+    return f"round {number + 1}{with_notes}"
 
 
 def are_numbered(keys: Sequence[str]) -> bool:
