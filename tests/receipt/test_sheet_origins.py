@@ -13,7 +13,7 @@ from support.receipts import parsed
 
 def origins_of(receipt: dict[str, Any], store: Store) -> Origins:
     run = parsed(receipt)
-    embedder = Embedder.of([run], store)
+    embedder = Embedder([run], store)
     for _, item in run.each():
         embedder.of_item(item.assets)
     return Origins(run, embedder, [step.id for step in run.steps])

@@ -173,7 +173,7 @@ def _next_round(state: State, again: str, pick: ItemRequest) -> NextRound:
     """What it costs to buy the candidates of a step again, and to have them judged where they are."""
     planned = state.planned(again)
     items = [one.requests for one in state.steps[again].items.values() if one.requests]
-    bought = [one for first, *others in items for one in ([first] * planned.attempts + others)]
+    bought = [one for first, *rest in items for one in ([first] * planned.attempts + rest)]
     tops = [one.price.max for one in bought]
     if pick.model is not None:
         tops += [pick.price.max] * (TURNS * ceil(len(items) / CANDIDATES))

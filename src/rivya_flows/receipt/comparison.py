@@ -27,26 +27,26 @@ def comparison(*journals: Sequence[Stamped]) -> dict[str, Any]:
 
     A medium has no path and no URL: it is the same if its bytes are.
     """
-    made = [receipt(entries) for entries in journals]
+    receipts = [receipt(entries) for entries in journals]
     seconds = [_seconds(entries) for entries in journals]
-    steps = [{step.id: step for step in one.steps} for one in made]
-    outputs = _pairs([one.outputs for one in made])
-    headers = (f"{one.run_id} {one.spec.file}" for one in made)
-    specs = [one.spec.text.splitlines() for one in made]
+    steps = [{step.id: step for step in one.steps} for one in receipts]
+    outputs = _pairs([one.outputs for one in receipts])
+    before, after = (f"{one.run_id} {one.spec.file}" for one in receipts)
+    first, second = (one.spec.text.splitlines() for one in receipts)
     picks = [
         {name: listed(choice.picked) for name, choice in one.choices() if choice.picked}
-        for one in made
+        for one in receipts
     ]
     return {
-        "runs": [_run(one) for one in made],
+        "runs": [_run(one) for one in receipts],
         "spec": {
-            "equal": made[0].spec.text == made[1].spec.text,
-            "diff": [*difflib.unified_diff(*specs, *headers, lineterm="")],
+            "equal": receipts[0].spec.text == receipts[1].spec.text,
+            "diff": [*difflib.unified_diff(first, second, before, after, lineterm="")],
         },
         "picks": _differing(picks),
-        "inputs": _differing([one.inputs for one in made]),
-        "labels": _differing([one.labels for one in made]),
-        "models": _models(made),
+        "inputs": _differing([one.inputs for one in receipts]),
+        "labels": _differing([one.labels for one in receipts]),
+        "models": _models(receipts),
         "steps": [
             _step(name, [one.get(name) for one in steps], [one.get(name) for one in seconds])
             for name in _names(steps)
@@ -58,13 +58,13 @@ def comparison(*journals: Sequence[Stamped]) -> dict[str, Any]:
     }
 
 
-def _run(made: Receipt) -> dict[str, Any]:
+def _run(one: Receipt) -> dict[str, Any]:
     took = None
-    if made.ended_at is not None:
-        took = round((made.ended_at - made.started_at).total_seconds(), 1)
-    facts = made.model_dump(mode="json", include=_RUN)
-    credits = {"spent": made.credits.spent, "saved": made.credits.saved}
-    return {**facts, **credits, "seconds": took, "labels": made.labels}
+    if one.ended_at is not None:
+        took = round((one.ended_at - one.started_at).total_seconds(), 1)
+    facts = one.model_dump(mode="json", include=_RUN)
+    credits = {"spent": one.credits.spent, "saved": one.credits.saved}
+    return {**facts, **credits, "seconds": took, "labels": one.labels}
 
 
 def _pairs(maps: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
@@ -76,11 +76,11 @@ def _differing(maps: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{"name": name, "values": pair} for name, pair in pairs if pair[0] != pair[1]]
 
 
-def _models(made: Sequence[Receipt]) -> list[dict[str, Any]]:
+def _models(receipts: Sequence[Receipt]) -> list[dict[str, Any]]:
     """What was bought of each model, and what it cost."""
     found: defaultdict[str, dict[str, list[int]]]
     found = defaultdict(lambda: {"purchases": [0, 0], "credits": [0, 0]})
-    for place, one in enumerate(made):
+    for place, one in enumerate(receipts):
         for row in one.ledger:
             sums = found[row.model or row.step]
             sums["purchases"][place] += 1
@@ -147,7 +147,7 @@ def comparison_page(
     comparison: Mapping[str, Any], receipts: Sequence[Receipt], asset_paths: Sequence[AssetPath]
 ) -> str:
     """The page of a comparison; receipts and paths are those of its two runs, in the same order."""
-    embedders = [Embedder.of([one], path) for one, path in zip(receipts, asset_paths, strict=True)]
+    embedders = [Embedder([one], path) for one, path in zip(receipts, asset_paths, strict=True)]
     room = _MAX_BYTES // len(embedders)
     for embedder, one in zip(embedders, receipts, strict=True):
         embedder.small_bytes, embedder.left = _WHOLE_BYTES, room

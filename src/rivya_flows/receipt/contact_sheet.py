@@ -66,7 +66,7 @@ def contact_sheet(
 
     It holds small pictures and small files, and links the others, see `Embedder`.
     """
-    embedder = Embedder.of([receipt], asset_path, beside, asset_url)
+    embedder = Embedder([receipt], asset_path, beside, asset_url)
     asked = [choice for _, choice in receipt.choices() if choice.waiting]
     first = [one.sha256 for choice in asked for one in choice.candidates if one.sha256]
     embedder.draw([*first, *(one.sha256 for one in assets_in(receipt.outputs))])
@@ -75,7 +75,7 @@ def contact_sheet(
     outputs = [(name, value, embedder.media(value)) for name, value in receipt.outputs.items()]
     if receipt.status in _UNFINISHED:
         outputs = [one for one in outputs if one[2] or text_of(one[1])]
-    steps = [_as_begun(step) for step in receipt.steps if _is_shown(step)]
+    steps = [_as_begun(step) for step in receipt.steps if _has_place(step)]
     cards = [[(item, *_media_of(item, embedder)) for item in step.items] for step in steps]
     blanks = {one.name: blank_answer(one.choice.keys, one.choice.count) for one in questions}
     ended = not questions and receipt.status in ("failed", "cancelled")
@@ -154,11 +154,11 @@ def batch_sheet(
         before: Credits that earlier executions spent; the balances are those of the last one alone.
     """
     receipts = [row.receipt for row in rows if row.receipt]
-    embedder = Embedder.of(receipts, asset_path, beside)
+    embedder = Embedder(receipts, asset_path, beside)
     of_rows = [[*assets_in(row.receipt and row.receipt.outputs)][:_MAX_ROW_MEDIA] for row in rows]
     # The first of each row before the second of any.
     ranked = sorted((index, one.sha256) for media in of_rows for index, one in enumerate(media))
-    embedder.draw([sha256 for _, sha256 in ranked], others=False)
+    embedder.draw([sha256 for _, sha256 in ranked], only=True)
     cards = [_batch_card(row, embedder) for row in rows]
     view = {"title": title, "batch": document, "before": before, "cards": cards}
     return render("batch_sheet.html", view)
@@ -211,7 +211,7 @@ def _is_trouble(item: Item) -> bool:
     return item.status in _NOT_DONE and not asks
 
 
-def _is_shown(step: Step) -> bool:
+def _has_place(step: Step) -> bool:
     """Not a round of a pick that nothing was bought for."""
     return not is_round(step.id) or any(item.status not in _NOT_NEEDED for item in step.items)
 

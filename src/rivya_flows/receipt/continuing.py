@@ -28,7 +28,7 @@ _REFUSED = {
 }
 """Codes of a request that the service refuses again as it stands, in words."""
 
-_WORDS = _REFUSED | {
+_REASONS = _REFUSED | {
     "insufficient_credits": "the wallet had too few credits",
     "over_budget": "the budget did not cover it",
     "job_failed": "the service took the job, and the job failed",
@@ -125,8 +125,8 @@ def continuation(receipt: Receipt) -> Continuation:
     command = f"{resume}{options}"
     more = _where_lost(receipt, command)
     if refused:
-        name, *others = _items_with(receipt, refused)
-        name += f" and {len(others)} more" if others else ""
+        name, *rest = _items_with(receipt, refused)
+        name += f" and {len(rest)} more" if rest else ""
         more += f"; {name}: refused again as it stands: mend {where}, {then}: {again}"
     return Continuation(advice, command, retry, more)
 
@@ -180,26 +180,26 @@ def plain_reason(item: Item) -> str:
     code = item.code or ""
     if code.startswith("api_key_"):
         return "the service did not accept the key"
-    return _WORDS.get(code, "")
+    return _REASONS.get(code, "")
 
 
 def resume_options(receipt: Receipt) -> str:
     """The options that a resume needs to get further; a cancelled run does without its failed jobs."""
-    words = ""
+    options = ""
     cancelled = receipt.status == "cancelled"
     for step in receipt.steps:
         codes = [item.code for item in step.items]
         alike = not {"job_status_unknown", "content_refused"}.intersection(codes)
         of_step = alike and codes.count("job_failed") > _FEW
         if of_step and not cancelled:
-            words += f" --regenerate {step.id}"
+            options += f" --regenerate {step.id}"
         for item in step.items:
             name = shlex.quote(label(step.id, item.key))
             if item.code in BOUGHT_AGAIN:
-                words += "" if of_step or cancelled else f" --regenerate {name}"
+                options += "" if of_step or cancelled else f" --regenerate {name}"
             elif item.code == "uncertain":
-                words += f" --resubmit {name}"
-            elif item.code == "over_budget" and "--budget" not in words:
+                options += f" --resubmit {name}"
+            elif item.code == "over_budget" and "--budget" not in options:
                 # Another budget of the run changes nothing of a pool.
-                words += "" if item.pool else f" --budget {receipt.credits.enough or 'N'}"
-    return words
+                options += "" if item.pool else f" --budget {receipt.credits.enough or 'N'}"
+    return options

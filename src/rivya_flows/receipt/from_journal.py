@@ -66,7 +66,7 @@ def receipt(entries: Sequence[Stamped]) -> Receipt:
 def receipt_of(history: History, state: State) -> Receipt:
     """The receipt of a run so far; `state` is that after the last entry."""
     rows = history.purchases(state)
-    credits = credits_of(state, history.others, history.other_runs)
+    credits = sum_credits(state, history.spent_by_others, history.other_runs)
     first = history.first
     assert first is not None
     workflow = state.plan.workflow
@@ -108,7 +108,7 @@ def receipt_of(history: History, state: State) -> Receipt:
     )
 
 
-def credits_of(state: State, by_others: int = 0, other_runs: Sequence[OtherRun] = ()) -> Credits:
+def sum_credits(state: State, by_others: int = 0, other_runs: Sequence[OtherRun] = ()) -> Credits:
     """What this run spent and saved, and the balance before and after; `by_others`: of other runs of the store."""
     rest = _estimate_rest(state)
     before, after = state.balances.get("before"), state.balances.get("after")

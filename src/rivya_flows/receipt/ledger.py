@@ -37,7 +37,7 @@ class History:
 
     def __init__(self, entries: Iterable[events.Stamped] = ()) -> None:
         self.first: events.RunFrozen | None = None
-        self.seq = self.ended = self.others = 0
+        self.seq = self.ended = self.spent_by_others = 0
         self.other_runs: tuple[events.OtherRun, ...] = ()
         self.pools: tuple[events.PoolTotal, ...] = ()
         self.began = self.last = self._at = moment(0)
@@ -63,7 +63,7 @@ class History:
                 self._end_execution(at)
                 self.ended += 1
             case events.ServiceAsked():
-                self.jobs, self.others = event.jobs, event.others
+                self.jobs, self.spent_by_others = event.jobs, event.others
                 self.other_runs, self.pools = event.other_runs, event.pools
             case events.OfItem() if not isinstance(event, events.PoolRefused):
                 self._add_to_item(event, at)

@@ -106,7 +106,13 @@ def questions_page(state: State, questions: Sequence[Question], links: MediaLink
 
     Stills are side by side, so that the choice below them is near; others one below the other.
     """
-    prompts = _prompts(state)
+    prompts: dict[str, str] = {}  # of what was made so far, by task id and by SHA-256 of the medium
+    for _, item in state.each():
+        outputs, prompt = item.outputs or {}, item.request and item.request.prompt
+        asset = as_asset(outputs.get("asset"))
+        for name in (outputs.get("task_id"), asset and asset.sha256):
+            if prompt and isinstance(name, str):
+                prompts.setdefault(name, prompt)
     parts = [part for one in questions for part in _parts(state, one, prompts, links)]
     if not any(one.step == BUDGET for one in questions):  # which says itself what it buys
         parts.append(f"With an answer {what_follows(most_left(state))}.")
@@ -124,7 +130,12 @@ def _parts(
         yield f"*{limit}*"
     if question.judge_error:
         yield f"no scores: {text(question.judge_error)}"
-    same, tails = _split_shared([_prompt_of(one, prompts) for one in question.candidates])
+    same, tails = _split_shared(
+        [
+            prompts.get(one.task_id or "") or prompts.get(one.sha256 or "", "")
+            for one in question.candidates
+        ]
+    )
     if same:
         yield text(same, _MAX_PROMPT)
     numbered = are_numbered(question.choices)
@@ -196,24 +207,6 @@ def _medium(one: Candidate, links: MediaLinks) -> Iterator[str]:
             yield link("full size", url)
 
 
-def _prompts(state: State) -> dict[str, str]:
-    """The prompts of what was made so far, by task id and by SHA-256 of the medium."""
-    found: dict[str, str] = {}
-    for _, item in state.each():
-        outputs, prompt = item.outputs or {}, item.request and item.request.prompt
-        asset = as_asset(outputs.get("asset"))
-        for name in (outputs.get("task_id"), asset and asset.sha256):
-            if prompt and isinstance(name, str):
-                found.setdefault(name, prompt)
-    return found
-
-
-def _prompt_of(candidate: Candidate, prompts: Mapping[str, str]) -> str:
-    """The prompt of the item that made a candidate; "" where that is not known."""
-    names = filter(None, (candidate.task_id, candidate.sha256))
-    return next((prompts[name] for name in names if name in prompts), "")
-
-
 def _split_shared(prompts: Sequence[str]) -> tuple[str, list[str]]:
     """The beginning that all prompts share, and the rest of each."""
     shared = commonprefix(prompts) if len(prompts) > 1 else ""  # noqa: RUF071 - texts, not paths
@@ -248,13 +241,15 @@ def readable(written: str) -> str:
         found = json.loads(written)
     except (ValueError, RecursionError):
         return written
-    if not (isinstance(found, dict) and all(map(_is_plain, found.values()))):
-        return written
-    return "\n".join(f"{name}: {value}" for name, value in found.items()) or written
-
-
-def _is_plain(value: object) -> bool:
-    return isinstance(value, str | int | float) and not isinstance(value, bool)
+    plain = isinstance(found, dict) and all(
+        isinstance(value, str | int | float) and not isinstance(value, bool)
+        for value in found.values()
+    )
+    return (
+        "\n".join(f"{name}: {value}" for name, value in found.items())
+        if found and plain
+        else written
+    )
 
 
 def round_note(number: int, notes: Sequence[str]) -> str:

@@ -184,8 +184,8 @@ class RunReporter:
         with self._writing:
             history, state = self._read()
             if self._last is None or self._last[0] != history.seq:
-                made = receipt_of(history, state)
-                report = _write(made, state, self._folder, self._assets, self._copied)
+                receipt = receipt_of(history, state)
+                report = _write(receipt, state, self._folder, self._assets, self._copied)
                 self._last = history.seq, report
             return self._last[1]
 
@@ -199,18 +199,18 @@ def write_report(
 
 
 def _write(
-    made: Receipt, state: State, folder: Path | None, assets: AssetStore, copied: dict[Path, str]
+    receipt: Receipt, state: State, folder: Path | None, assets: AssetStore, copied: dict[Path, str]
 ) -> RunReport:
     if folder is None:
-        every = {*copies_of(made, Path()), *made.media}
+        every = {*copies_of(receipt, Path()), *receipt.media}
         stored = {digest: assets.shared_path(digest) for digest in every}
-        return RunReport(state, with_paths(made, stored), None)
+        return RunReport(state, with_paths(receipt, stored), None)
     folder = folder.absolute()
-    named = copies_of(made, folder)
+    named = copies_of(receipt, folder)
     copies = _export(named, folder, assets, copied)
-    _write_subtitles(made, state, copies, copied)
-    made = with_paths(made, {**dict.fromkeys(named), **copies})
-    report = RunReport(state, made, folder)
+    _write_subtitles(receipt, state, copies, copied)
+    receipt = with_paths(receipt, {**dict.fromkeys(named), **copies})
+    report = RunReport(state, receipt, folder)
 
     def path_of(digest: str) -> Path:
         """Of what the run was given, the folder has no copy."""
@@ -220,8 +220,8 @@ def _write(
             raise KeyError(digest) from None
 
     encoder = json.JSONEncoder(indent=2, ensure_ascii=False, default=_as_json)
-    write_whole(report.receipt_path, chain(encoder.iterencode(made), "\n"))
-    write_whole(report.sheet_path, contact_sheet(made, path_of, beside=folder))
+    write_whole(report.receipt_path, chain(encoder.iterencode(receipt), "\n"))
+    write_whole(report.sheet_path, contact_sheet(receipt, path_of, beside=folder))
     return report
 
 
@@ -232,9 +232,9 @@ def _as_json(part: Any) -> Any:
     return iso(part) if isinstance(part, datetime) else to_jsonable_python(part)
 
 
-def media_of(made: Receipt, folder: Path, assets: AssetStore) -> AssetPath:
+def media_of(receipt: Receipt, folder: Path, assets: AssetStore) -> AssetPath:
     """Finds a medium in the store, else its copy in the folder of the run, see `AssetPath`."""
-    copies = copies_of(made, folder)
+    copies = copies_of(receipt, folder)
 
     def path_of(digest: str) -> Path:
         with contextlib.suppress(StoreError):
@@ -247,10 +247,10 @@ def media_of(made: Receipt, folder: Path, assets: AssetStore) -> AssetPath:
     return path_of
 
 
-def copies_of(made: Receipt, folder: Path) -> dict[str, Path]:
+def copies_of(receipt: Receipt, folder: Path) -> dict[str, Path]:
     """Where the folder of a run has each of its media, by hash; equal names get a number."""
     taken, copies = set[Path](), dict[str, Path]()
-    for digest, name in _names(made):
+    for digest, name in _names(receipt):
         if digest not in copies:
             path, number = folder / name, 1
             while path in taken:
@@ -292,25 +292,25 @@ def _export(
     return copies
 
 
-def _names(made: Receipt) -> Iterator[tuple[str, str]]:
+def _names(receipt: Receipt) -> Iterator[tuple[str, str]]:
     """The hash of each medium, with a path for people; outputs have the name of the output.
 
     A medium may come several times: its first path counts.
     """
-    items = [*made.each()]
+    items = [*receipt.each()]
     rendered = {
         digest: (item.key, formats)
         for _, item in reversed(items)
         for digest, formats in item.formats.items()
     }
-    keys = {one.sha256: one.made_by.key for one in reversed(made.assets) if one.made_by}
+    keys = {one.sha256: one.made_by.key for one in reversed(receipt.assets) if one.made_by}
     seen = set[str]()
-    for name, value in made.outputs.items():
+    for name, value in receipt.outputs.items():
         used: Counter[str] = Counter()
         # What is in a list bears its key, though it may be alone there before a resume.
         several = as_asset(value) is None
         for one in assets_in(value):
-            asset = recorded_asset(one, made.media)
+            asset = recorded_asset(one, receipt.media)
             if asset is None or asset.sha256 in seen:
                 continue
             seen.add(asset.sha256)
@@ -349,10 +349,10 @@ def file_name(stem: str, mime_type: str | None) -> str:
 
 
 def _write_subtitles(
-    made: Receipt, state: State, copies: Mapping[str, Path], written: dict[Path, str]
+    receipt: Receipt, state: State, copies: Mapping[str, Path], written: dict[Path, str]
 ) -> None:
     """Writes the captions of each item that asked for them beside its first film, as SubRip."""
-    for step, item in made.each():
+    for step, item in receipt.each():
         request = state.item(step.id, item.key).request
         extras = request.arguments.get("extras") if request else None
         if not (item.captions and item.media and isinstance(extras, list) and "srt" in extras):

@@ -223,9 +223,12 @@ def draw_outputs(
     lines = [f"**{text(receipt.status)}**: {text(told(receipt))}", ""]
     if counted := account_line(receipt):
         lines += [text(counted), ""]
-    drawn = _Outputs(links, _makers(receipt), receipt.media)
+    makers, left = _makers(receipt), _MOST_MEDIA
     for name, value in receipt.outputs.items():
-        lines += [f"### {text(name)}", "", *drawn.value(name, value), ""]
+        media = _media_in(value, receipt.media)
+        drawn = _draw_media(name, media, left, makers, links) if media else [_draw_value(value)]
+        lines += [f"### {text(name)}", "", *drawn, ""]
+        left -= len(media)
     for title, found, most in (
         ("Picks", choices(receipt, deployed=deployed), _MOST_PICKS),
         ("Films and layouts", films(receipt), _MOST_FILMS),
@@ -254,51 +257,46 @@ def _line(line: str) -> str:
     return f"{'  ' if line.startswith('  ') else ''}* {marked}"
 
 
-@dataclass
-class _Outputs:
-    """Draws outputs, with a limited number of media."""
+def _draw_value(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    document = json.dumps(value, ensure_ascii=False, indent=2, default=str)
+    return quotation(value if isinstance(value, str) else document)
 
-    links: MediaLinks
-    makers: Mapping[str, tuple[str, str]]
-    recorded: Recorded
-    left: int = _MOST_MEDIA
 
-    def value(self, name: str, value: Any) -> Iterator[str]:
-        """The media of an output, side by side where all are stills; of any other value its text or JSON."""
-        media = self._media(value)
-        stills = [(one, url) for one in media if _is_still(one) and (url := self.links.whole(one))]
-        if 1 < len(stills) == len(media) <= self.left:
-            self.left -= len(stills)
-            names = [self.makers.get(one.sha256, ("", ""))[1] for one, _ in stills]
-            yield gallery(
-                [
-                    (names[n] or f"{name} {n + 1}", self.links.small(one) or url, url)
-                    for n, (one, url) in enumerate(stills)
-                ]
-            )
-        elif media:
-            for one in media[: max(0, self.left)]:
-                yield _medium(label(*self.makers.get(one.sha256, (name, ""))), one, self.links)
-            if len(media) > self.left >= 0:
-                yield "more media are on the contact sheet"
-            self.left -= len(media)
-        elif value is None:
-            yield "nothing"
-        else:
-            document = json.dumps(value, ensure_ascii=False, indent=2, default=str)
-            yield quotation(value if isinstance(value, str) else document)
-
-    def _media(self, value: Any) -> list[Asset]:
-        """Those of a medium, a list of media, or the output `by` of a composition or a layout; else none."""
-        if asset := recorded_asset(value, self.recorded):
-            return [asset]
-        parts = value if isinstance(value, list) else []
-        if isinstance(value, Mapping):
-            parts = [
-                one.get("asset") if isinstance(one, Mapping) else one for one in value.values()
+def _draw_media(
+    name: str,
+    media: Sequence[Asset],
+    left: int,
+    makers: Mapping[str, tuple[str, str]],
+    links: MediaLinks,
+) -> Iterator[str]:
+    """The media of an output, side by side if all are stills; of all outputs so many are `left`."""
+    stills = [(one, url) for one in media if _is_still(one) and (url := links.whole(one))]
+    if 1 < len(stills) == len(media) <= left:
+        names = [makers.get(one.sha256, ("", ""))[1] for one, _ in stills]
+        yield gallery(
+            [
+                (names[n] or f"{name} {n + 1}", links.small(one) or url, url)
+                for n, (one, url) in enumerate(stills)
             ]
-        found = [self._media(one) for one in parts if one is not None]
-        return [asset for one in found for asset in one] if all(found) else []
+        )
+        return
+    for one in media[: max(0, left)]:
+        yield _medium(label(*makers.get(one.sha256, (name, ""))), one, links)
+    if len(media) > left >= 0:
+        yield "more media are on the contact sheet"
+
+
+def _media_in(value: Any, recorded: Recorded) -> list[Asset]:
+    """Those of a medium, a list of media, or the output `by` of a composition or a layout; else none."""
+    if asset := recorded_asset(value, recorded):
+        return [asset]
+    parts = value if isinstance(value, list) else []
+    if isinstance(value, Mapping):
+        parts = [one.get("asset") if isinstance(one, Mapping) else one for one in value.values()]
+    found = [_media_in(one, recorded) for one in parts if one is not None]
+    return [asset for one in found for asset in one] if all(found) else []
 
 
 def _makers(receipt: Receipt) -> dict[str, tuple[str, str]]:

@@ -238,14 +238,14 @@ class Axis:
         begins = [*(begin for begin, _ in self.gaps), self.end]
         ends = [self.begin, *(end for _, end in self.gaps)]
         parts = (begin - end for begin, end in zip(begins, ends, strict=True))
-        drawn = [*itertools.accumulate(parts)]  # before each gap, and in all
-        seconds, unit, _ = next((one for one in _UNITS if drawn[-1] >= one[2]), (1.0, "s", 0.0))
+        *before_gaps, total = itertools.accumulate(parts)
+        seconds, unit, _ = next((one for one in _UNITS if total >= one[2]), (1.0, "s", 0.0))
         steps = itertools.chain(_STEPS, (10.0**power for power in range(3, 12)))
-        step = next(one for one in steps if drawn[-1] / seconds / one <= _MOST_TICKS)
-        values = [number * step for number in range(int(drawn[-1] / seconds / step) + 1)]
+        step = next(one for one in steps if total / seconds / one <= _MOST_TICKS)
+        values = [number * step for number in range(int(total / seconds / step) + 1)]
         return [
             (
-                value * seconds * self.scale + bisect_left(drawn, value * seconds) * self.gap,
+                value * seconds * self.scale + bisect_left(before_gaps, value * seconds) * self.gap,
                 f"{value:.10g} {unit}",
             )
             for value in values
@@ -299,7 +299,7 @@ _SWEEPS = 4
 
 
 class _Cell(NamedTuple):
-    """A place in a level: a step, by its place in the receipt, or None where an arrow passes by."""
+    """A place in a level: a step, by its place in the receipt, or an arrow that passes by (None)."""
 
     level: int
     step: int | None
