@@ -14,7 +14,7 @@ from rivya_flows.queue.events import Stamped
 from rivya_flows.receipt.embedding import AssetPath, Embedder, SheetMedium
 from rivya_flows.receipt.from_journal import receipt
 from rivya_flows.receipt.model import Item, Receipt, Step
-from rivya_flows.receipt.pages import render, text_of
+from rivya_flows.receipt.pages import render, value_text
 
 _MEDIUM = ("kind", "sha256", "mime_type", "width", "height", "duration_seconds")
 _RUN = {"run_id", "name", "title", "subject", "status", "service", "started_at", "ended_at", "fork"}
@@ -157,7 +157,7 @@ def comparison_page(
         sides = [*zip(embedders, output["values"], strict=True)]
         media = [embedder.media(value) for embedder, value in sides]
         texts = [
-            "" if found else text_of(value) or "not made"
+            "" if found else value_text(value) or "not made"
             for (_, value), found in zip(sides, media, strict=True)
         ]
         outputs.append((output, [*zip_longest(*media)], texts if any(texts) else []))

@@ -27,7 +27,7 @@ from rivya_flows.receipt.embedding import (
     describe,
 )
 from rivya_flows.receipt.model import Card, Choice, EarlierCandidate, Item, Receipt, Step
-from rivya_flows.receipt.pages import moment_text, render, text_of
+from rivya_flows.receipt.pages import moment_text, render, value_text
 from rivya_flows.receipt.questions import answering_command, blank_answer
 from rivya_flows.receipt.sheet_story import graph, timeline
 from rivya_flows.receipt.summary import DONE, manner
@@ -74,7 +74,7 @@ def contact_sheet(
     questions = [*_questions(receipt, embedder)]
     outputs = [(name, value, embedder.media(value)) for name, value in receipt.outputs.items()]
     if receipt.status in _UNFINISHED:
-        outputs = [one for one in outputs if one[2] or text_of(one[1])]
+        outputs = [one for one in outputs if one[2] or value_text(one[1])]
     steps = [_as_begun(step) for step in receipt.steps if _has_place(step)]
     cards = [[(item, *_media_of(item, embedder)) for item in step.items] for step in steps]
     blanks = {one.name: blank_answer(one.choice.keys, one.choice.count) for one in questions}
@@ -174,7 +174,7 @@ def _batch_card(row: SheetRow, embedder: Embedder) -> BatchCard:
         found = [one for asset in first for one in embedder.of_hash(asset.sha256)]
         media += [(" · ".join(filter(None, [name, one.about.key])), one) for one in found]
         more += len(assets) - len(first)
-        if not assets and (text := text_of(value)):
+        if not assets and (text := value_text(value)):
             short = text if len(text) <= _MAX_ROW_TEXT else f"{text[: _MAX_ROW_TEXT - 1]}…"
             texts.append((name, short))
     link = embedder.link_to(row.folder / "contact-sheet.html") if row.folder else ""
@@ -402,7 +402,7 @@ def shared_outputs(
                     media.append(SharedMedium(asset, asset_path(asset.sha256), name, alt))
                 except KeyError:
                     gone += 1
-        text = "" if any(assets_in(value)) else text_of(value)
+        text = "" if any(assets_in(value)) else value_text(value)
         if media or text or gone:
             found.append(SharedOutput(output, media, text, gone))
     return found

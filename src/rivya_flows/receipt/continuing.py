@@ -97,7 +97,8 @@ def continuation(receipt: Receipt) -> Continuation:
     file = receipt.spec.file
     again = f"rivya-flows fork {shlex.quote(receipt.run_id)} --spec {shlex.quote(file)}"
     then = "then fork the run, which takes what it has paid for"
-    if _lacks_only_outputs(receipt):
+    ended = any(step.status in ("failed", "cancelled") for step in receipt.steps)
+    if receipt.failed_outputs and not ended:  # all steps are done, and an output is wrong
         return Continuation(f"mend the output in {file}, {then}", again, "ends the same way")
     codes = {str(item.code) for _, item in receipt.each() if item.status == "failed"}
     refused = codes & _REFUSED.keys()
@@ -123,19 +124,15 @@ def continuation(receipt: Receipt) -> Continuation:
         advice = f"set RIVYA_API_KEY to {key} first, then {advice}"
         retry = retry or "fails again until the worker has that key"
     command = f"{resume}{options}"
-    more = _where_lost(receipt, command)
+    more = ""
+    if lost := _items_with(receipt, {"download"}):
+        options = "".join(f" --regenerate {shlex.quote(name)}" for name in lost[:_FEW])
+        more = f"; where results are gone for good, buy them again: {command}{options}"
     if refused:
         name, *rest = _items_with(receipt, refused)
         name += f" and {len(rest)} more" if rest else ""
         more += f"; {name}: refused again as it stands: mend {where}, {then}: {again}"
     return Continuation(advice, command, retry, more)
-
-
-def _where_lost(receipt: Receipt, command: str) -> str:
-    """What buys paid results again that the service has no longer; "" where none failed to download."""
-    lost = _items_with(receipt, {"download"})
-    again = "".join(f" --regenerate {shlex.quote(name)}" for name in lost[:_FEW])
-    return f"; where results are gone for good, buy them again: {command}{again}" if lost else ""
 
 
 def _items_with(receipt: Receipt, codes: Collection[str]) -> list[str]:
@@ -167,12 +164,6 @@ def _price_of_rest(receipt: Receipt) -> str:
         least = max(least, (credits.enough or 0) - credits.spent)
         price = f"at least {price_of(least, least)}"
     return f", which buys {what} for {price},"
-
-
-def _lacks_only_outputs(receipt: Receipt) -> bool:
-    """Whether a resume would end the same way: all steps are done, and an output is wrong."""
-    ended = any(step.status in ("failed", "cancelled") for step in receipt.steps)
-    return bool(receipt.failed_outputs) and not ended
 
 
 def plain_reason(item: Item) -> str:

@@ -16,11 +16,11 @@ from rivya_flows.plans.names import label, subject_of
 from rivya_flows.questions.open_questions import (
     MAX_TEXT,
     answerable,
+    candidate_text,
     candidates_of,
     question_text,
-    text_of,
 )
-from rivya_flows.questions.question import Question
+from rivya_flows.questions.question import BUDGET, Question
 from rivya_flows.queue.events import OtherRun, RunFrozen, RunResumed, Stamped
 from rivya_flows.queue.items import ItemState, Phase
 from rivya_flows.queue.queue import replay
@@ -86,7 +86,9 @@ def receipt_of(history: History, state: State) -> Receipt:
         ended_at=history.last if state.ended else None,
         executions=history.ended,
         execution_times=history.executions,
-        waits=history.budget_waits(),
+        waits=tuple(
+            wait for (step, _), waits in history.waits.items() if step == BUDGET for wait in waits
+        ),
         labels=first.labels,
         fork=state.fork and ForkedRun(run_id=state.fork.run_id, step=state.fork.step),
         credits=credits,
@@ -274,7 +276,7 @@ def _earlier(state: State, step_id: str, item: ItemState) -> Iterator[EarlierCan
         made = state.steps[state.plan.candidates_of(step_id, number)]
         for one in made.items.values():
             if one.phase is Phase.COMPLETED and one.outputs and is_available(one.outputs):
-                asset, text = as_asset(one.outputs.get("asset")), text_of(one.outputs)
+                asset, text = as_asset(one.outputs.get("asset")), candidate_text(one.outputs)
                 sha256 = asset.sha256 if asset else None
                 yield EarlierCandidate(round=number, key=one.key, sha256=sha256, text=text)
 

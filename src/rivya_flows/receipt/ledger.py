@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rivya_flows.plans.names import label
-from rivya_flows.questions.question import BUDGET
 from rivya_flows.queue import events
 from rivya_flows.queue.events import JobSeen
 from rivya_flows.queue.items import IN_FLIGHT, TERMINAL, ItemState
@@ -111,12 +110,6 @@ class History:
                 )
             )
         return tuple(rows)
-
-    def budget_waits(self) -> tuple[Wait, ...]:
-        """How long questions about the budget waited."""
-        return tuple(
-            wait for (step, _), waits in self.waits.items() if step == BUDGET for wait in waits
-        )
 
     def span(
         self, state: State, step_id: str, item: ItemState

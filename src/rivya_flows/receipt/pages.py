@@ -29,7 +29,7 @@ _MAX_INDENTED_LENGTH, _MAX_INDENTED_DEPTH = 200_000, 16
 """Characters and depth of a JSON text that is shown indented; others are shown as they are."""
 
 
-def text_of(value: Any) -> str:
+def value_text(value: Any) -> str:
     """A value for people: text as it is, JSON indented, nothing for None."""
     if value is None:
         return ""
@@ -42,7 +42,7 @@ def text_of(value: Any) -> str:
             return value
         # Each level indents all below it: depth multiplies the length.
         indented = isinstance(parsed, dict | list) and _is_flat(parsed)
-        return text_of(parsed) if indented else value
+        return value_text(parsed) if indented else value
     if isinstance(value, bool | int | float):
         return json.dumps(value)
     if isinstance(value, Mapping) and isinstance(value.get("path") or value.get("url"), str):
@@ -127,6 +127,6 @@ _FILTERS = {
     "seconds": seconds_text,
     "sha256": _sha256,
     "suffix": suffix_of,
-    "text": text_of,
+    "text": value_text,
     "voice": voice_name,
 }

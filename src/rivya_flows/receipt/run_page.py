@@ -177,7 +177,9 @@ def draw_group(name: str, rows: Sequence[GroupRow], links: MediaLinks) -> Artifa
     """The items of a group: their pictures, and a table with a row for each."""
     counts = Counter(row.status for row in rows)
     summary = ", ".join(f"{counts[one]} {one}" for one in _STATUSES if counts[one])
-    stills = [(row.item, links.whole(one)) for row in rows for one in row.media if _is_still(one)]
+    stills = [
+        (row.item, links.whole(one)) for row in rows for one in row.media if one.kind == "image"
+    ]
     pictures = [(item, url, url) for item, url in stills if url]
     cells = []
     for row in rows:
@@ -272,7 +274,7 @@ def _draw_media(
     links: MediaLinks,
 ) -> Iterator[str]:
     """The media of an output, side by side if all are stills; of all outputs so many are `left`."""
-    stills = [(one, url) for one in media if _is_still(one) and (url := links.whole(one))]
+    stills = [(one, url) for one in media if one.kind == "image" and (url := links.whole(one))]
     if 1 < len(stills) == len(media) <= left:
         names = [makers.get(one.sha256, ("", ""))[1] for one, _ in stills]
         yield gallery(
@@ -314,15 +316,11 @@ def _medium(name: str, asset: Asset, links: MediaLinks) -> str:
     url, caption = links.whole(asset), _caption(name, asset)
     if url is None:
         return f"{caption} (stored; no URL for a browser)"
-    if _is_still(asset):
+    if asset.kind == "image":
         return picture(name, url)
     still = links.small(asset) if asset.kind == "video" else None
     above = f"{picture(name, still)}\n\n" if still else ""
     return f"{above}{caption} ({link('play', url)})"
-
-
-def _is_still(asset: Asset) -> bool:
-    return asset.kind == "image"
 
 
 def _caption(name: str, asset: Asset) -> str:
