@@ -42,7 +42,7 @@ from rivya_flows.questions.reading_answers import (
 from rivya_flows.queue.events import RunEnded
 from rivya_flows.queue.queue import replay, step
 from rivya_flows.queue.state import State
-from rivya_flows.receipt.provenance import media_of
+from rivya_flows.receipt.from_journal import media_of
 from rivya_flows.receipt.questions import answer_line, digest_of, questions_page
 from rivya_flows.receipt.report import RunReporter
 from rivya_flows.store.database import in_thread

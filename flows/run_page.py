@@ -38,8 +38,8 @@ from rivya_flows.plans.names import label
 from rivya_flows.preparation.prepare import verdict
 from rivya_flows.queue.events import Event
 from rivya_flows.queue.state import State
+from rivya_flows.receipt.from_journal import media_of
 from rivya_flows.receipt.model import Receipt
-from rivya_flows.receipt.provenance import media_of
 from rivya_flows.receipt.run_page import (
     Artifact,
     artifact_key,

@@ -57,7 +57,7 @@ def as_asset(value: object) -> Asset | None:
     """The asset that a JSON value describes; None for any other value.
 
     A description proves nothing: specs, models and functions may write any map. Only media that a
-    journal recorded may be shown or served, see `receipt.provenance`.
+    journal recorded may be shown or served, see `receipt.from_journal`.
     """
     if isinstance(value, Asset):
         return value

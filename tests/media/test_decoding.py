@@ -251,7 +251,7 @@ decoder_process.main()
 
 
 def test_a_signal_without_a_name_is_told_by_its_number() -> None:
-    assert "(signal 999)" in str(decoder.crashed(Path("a.png"), 999))
+    assert "(signal 999)" in str(decoder.crash_error(Path("a.png"), 999))
 
 
 @only_linux

@@ -62,7 +62,7 @@ def at_its_questions(on_timeout: str = "first") -> Rehearsal:
 
 
 def left(on_timeout: str = "first", *, answered: bool = False) -> Rehearsal:
-    """A run that nobody answered, or of which somebody picked the poster."""
+    """A run that no one answered, or of which somebody picked the poster."""
     run = at_its_questions(on_timeout)
     if answered:
         run.answer("poster", "neon")
@@ -133,7 +133,7 @@ def test_after_the_deadline_the_pick_fails_where_the_spec_says_so() -> None:
     run = left("fail").execute(at=NOON + 2 * HOUR)
     item = run.item("hero")
     assert (item.phase, item.code) == ("failed", "unanswered")
-    assert item.reason == "nobody answered by 2026-11-25 13:00 UTC"
+    assert item.reason == "no one answered by 2026-11-25 13:00 UTC"
     assert run.item("film").phase == "skipped"
 
 

@@ -280,7 +280,7 @@ def test_a_deadline_without_a_proposal_fails_the_pick_and_says_why(
     run = past_its_deadline(Judging(answers=answers))
     item = hero(run)
     assert item.code == "unanswered"
-    assert str(item.reason).startswith(f"nobody answered by 2026-11-25 13:00 UTC, and {why}")
+    assert str(item.reason).startswith(f"no one answered by 2026-11-25 13:00 UTC, and {why}")
     [late] = answerable(run.state)
     assert [one.key for one in late.candidates if one.score] == [one.key for one in item.scores]
     run.execute(at=NOON + 3 * HOUR)

@@ -10,9 +10,14 @@ import pytest
 
 from rivya_flows.queue.events import Stamped
 from rivya_flows.receipt.comparison import comparison, comparison_page
-from rivya_flows.receipt.contact_sheet import SheetRow, batch_sheet, contact_sheet
+from rivya_flows.receipt.contact_sheet import (
+    SheetRow,
+    batch_sheet,
+    contact_sheet,
+    share_page,
+    shared_outputs,
+)
 from rivya_flows.receipt.from_journal import receipt
-from rivya_flows.receipt.share_page import share_page, shared_outputs
 from support.browser import Tab
 from support.composed_media import film
 from support.contact_sheets import Store, run_with_pick, whole_run

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rivya_client.mime_types import MediaKind
-from rivya_flows.receipt.embedding import alt_text, described, shared_ending
+from rivya_flows.receipt.embedding import alt_text, describe, shared_ending
 from rivya_flows.receipt.model import Item, Step
 from support.receipts import whole
 
@@ -47,11 +47,11 @@ def test_words_that_all_steps_share_at_the_end_are_left_out() -> None:
         item_of("stills", "A lamp, deep teal, no lettering", "1"),
         item_of("film", "Slow, deep teal, no lettering", "2"),
     ]
-    assert [one.alt for one in described(items).values()] == [
+    assert [one.alt for one in describe(items).values()] == [
         "Picture of step stills: A lamp",
         "Picture of step film: Slow",
     ]
-    assert described(items[:1])["1" * 64].alt.endswith("deep teal, no lettering")
+    assert describe(items[:1])["1" * 64].alt.endswith("deep teal, no lettering")
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_shared_ending_begins_where_a_part_of_a_sentence_ends(
 def test_a_caption_has_step_key_and_price() -> None:
     one = item_of("stills", "A lamp", "1", key="neon", credits=1)
     free = item_of("cut", "", "2", credits=1200)
-    assert [one.caption for one in described([one, free]).values()] == [
+    assert [one.caption for one in describe([one, free]).values()] == [
         "stills · neon · 1 credit",
         "cut · 1,200 credits",
     ]

@@ -79,7 +79,7 @@ def test_a_pick_that_its_deadline_failed_still_waits_for_an_answer() -> None:
     choice = hero(run.state)
     assert (choice["waiting"], choice["deadline"]) == (True, "2026-11-25T13:00:00.000Z")
     check(receipt_of(run))
-    assert "  nobody answered by 2026-11-25 13:00 UTC; an answer still counts" in choices(
+    assert "  no one answered by 2026-11-25 13:00 UTC; an answer still counts" in choices(
         parsed(receipt_of(run))
     )
 
@@ -168,7 +168,7 @@ def test_a_pick_without_a_person_says_how_it_chose(more: str, said: str) -> None
 def test_a_deadline_says_how_many_it_took(keys: str, taken: str) -> None:
     facts = {"by": {"channel": "deadline"}, "on_timeout": "first", "picked": list(keys)}
     choice = Choice.model_validate(whole("choice", facts))
-    assert how_picked(choice) == f"the deadline: nobody answered, so the {taken} taken"
+    assert how_picked(choice) == f"the deadline: no one answered, so the {taken} taken"
 
 
 ROUNDS = """

@@ -178,7 +178,7 @@ def test_a_pick_that_nobody_answered_in_time_can_still_be_answered(store: Store)
     run = run_with_pick(store, deadline=DEADLINE) | {"status": "failed"}
     run["steps"][1]["items"][0]["status"] = "failed"
     assert (
-        "Nobody answered by 2026-11-27 12:00 UTC ; an answer still counts."
+        "No one answered by 2026-11-27 12:00 UTC ; an answer still counts."
         in page_of(run, store).text
     )
 

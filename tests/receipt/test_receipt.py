@@ -31,8 +31,8 @@ from rivya_flows.queue.events import (
 )
 from rivya_flows.queue.queue import replay
 from rivya_flows.receipt.from_journal import receipt
+from rivya_flows.receipt.ledger import History
 from rivya_flows.receipt.phrases import model_of
-from rivya_flows.receipt.purchases import History
 from support.campaigns import a_set, campaign, until
 from support.naive_service import NOON, NaiveService, Rehearsal, asset, frozen
 from support.picks import past_its_deadline, waiting

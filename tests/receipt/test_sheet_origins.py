@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from rivya_flows.plans.names import label
+from rivya_flows.receipt.contact_sheet import Origins, Source
 from rivya_flows.receipt.embedding import Embedder
-from rivya_flows.receipt.sheet_origins import Origins, Source
 from support.contact_sheets import Store, made, whole_run
 from support.receipts import parsed
 
 
 def origins_of(receipt: dict[str, Any], store: Store) -> Origins:
     run = parsed(receipt)
-    embedder = Embedder.of([run], store)
+    embedder = Embedder([run], store)
     for _, item in run.each():
         embedder.of_item(item.assets)
     return Origins(run, embedder, [step.id for step in run.steps])

@@ -15,7 +15,7 @@ from rivya_flows.engine.run_context import WalletCredentials
 from rivya_flows.errors import APIStatusError, UsageError
 from rivya_flows.process_identity import known
 from rivya_flows.processes.registry import LeftRunning, ManagedProcess, write
-from rivya_flows.runs.connect import chosen_service, joined, serving
+from rivya_flows.runs.connect import chosen_service, join_sandbox, serving
 from rivya_flows.settings import Settings
 from rivya_sandbox.service.serve import running
 from support.small_server import Answer, Request, answering
@@ -34,14 +34,14 @@ def test_a_program_on_the_port_of_an_ended_sandbox_learns_nothing(tmp_path: Path
     assert port is not None
     with answering(squat, port):
         assert serving(tmp_path) is None
-        with joined(tmp_path) as other:
+        with join_sandbox(tmp_path) as other:
             pass
     assert other.base_url != sandbox.base_url
     assert set(heard) == {"/api/v1/models"}  # whether somebody answers
 
 
 def test_two_users_share_one_sandbox_with_a_key_each(tmp_path: Path) -> None:
-    with joined(tmp_path / "sandbox") as first, joined(tmp_path / "sandbox") as second:
+    with join_sandbox(tmp_path / "sandbox") as first, join_sandbox(tmp_path / "sandbox") as second:
         assert first.base_url == second.base_url == serving(tmp_path / "sandbox")
         assert first.identity == second.identity
         assert first.api_key != second.api_key
@@ -49,7 +49,10 @@ def test_two_users_share_one_sandbox_with_a_key_each(tmp_path: Path) -> None:
 
 def test_a_sandbox_that_cannot_start_gives_its_own_reason(tmp_path: Path) -> None:
     (tmp_path / "sandbox.sqlite").write_bytes(b"not a database" * 100)
-    with pytest.raises(UsageError, match="sandbox: it did not start: ") as failed, joined(tmp_path):
+    with (
+        pytest.raises(UsageError, match="sandbox: it did not start: ") as failed,
+        join_sandbox(tmp_path),
+    ):
         pass
     assert failed.value.hint
 
@@ -58,7 +61,7 @@ def test_a_folder_that_cannot_be_written_is_an_error_with_a_hint(tmp_path: Path)
     (tmp_path / "file").touch()
     with (
         pytest.raises(UsageError, match="cannot be used") as failed,
-        joined(tmp_path / "file" / "sandbox"),
+        join_sandbox(tmp_path / "file" / "sandbox"),
     ):
         pass
     assert "RIVYA_FLOWS_DATA" in str(failed.value.hint)
@@ -125,7 +128,7 @@ async def test_a_sandbox_that_a_run_starts_beside_the_receiver_of_up_sends_webho
         name="receiver", pid=me.pid, birth=me.birth, mark="m", registered=registered
     )
     write(tmp_path, LeftRunning((receiver,)))
-    with joined(tmp_path / "sandbox") as service:
+    with join_sandbox(tmp_path / "sandbox") as service:
         assert service.api_key is not None
         async with RivyaClient(service.api_key.get_secret_value(), service.base_url) as client:
             if registered:

@@ -27,7 +27,7 @@ def waiting() -> Rehearsal:
 
 
 def past_its_deadline() -> Rehearsal:
-    """The run after nobody answered in time: its pick has failed."""
+    """The run after no one answered in time: its pick has failed."""
     run = waiting()
     for question in run.asked[-1].questions:
         run.feed(question_asked(question, NOON))

@@ -26,9 +26,9 @@ from rivya_flows.questions.open_questions import answerable
 from rivya_flows.queue.events import MOST_OTHER_RUNS, OtherRun
 from rivya_flows.queue.queue import replay
 from rivya_flows.receipt.contact_sheet import SheetRow, batch_sheet
+from rivya_flows.receipt.ledger import explain_wallet
 from rivya_flows.receipt.model import Receipt
 from rivya_flows.receipt.phrases import credits_of, other_runs
-from rivya_flows.receipt.reconciliation import explained
 from rivya_flows.receipt.report import write_report
 
 _FIXED = ("row", "run_id", "status", "credits", "saved", "reason", "folder")
@@ -61,7 +61,7 @@ class WalletChange:
     @property
     def _explained(self) -> tuple[int | None, int]:
         most = sum(one.most for one in self.other_runs)
-        return explained(self.before, self.after, self.spent, most)
+        return explain_wallet(self.before, self.after, self.spent, most)
 
     @property
     def warning(self) -> str | None:

@@ -16,7 +16,7 @@ from rivya_flows.preparation.spec_file import spec_path
 from rivya_flows.questions.question import BUDGET, Question
 from rivya_flows.receipt.continuing import NO_CREDITS, continuation
 from rivya_flows.receipt.model import Receipt
-from rivya_flows.receipt.phrases import not_downloaded, open_jobs, unanswered
+from rivya_flows.receipt.phrases import not_downloaded, open_jobs, unanswered_purchases
 from rivya_flows.receipt.questions import command
 from rivya_flows.receipt.report import RunReport
 from rivya_flows.receipt.summary import failure_codes, is_owed, pools, run_json, sentence, troubles
@@ -83,7 +83,7 @@ def _advice(report: RunReport) -> Iterator[str]:
         if is_owed(report.receipt):
             yield f"collect paid results with: rivya-flows resume {report.run_id}"
         return
-    lost = unanswered(report.state)
+    lost = unanswered_purchases(report.state)
     for job in (jobs := [one for one in open_jobs(report.state) if one not in lost]):
         yield f"still running: {job}"
     for job in lost:

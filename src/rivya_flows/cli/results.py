@@ -113,7 +113,7 @@ def compare(
 
     with as_the_user_wants():
         named = (first, second) if second else (first,)
-        found, page = compare_runs(settings(), named, page, shown=opens)
+        found, page = compare_runs(settings(), named, page, opens=opens)
     if as_json:
         print_json(found)
     else:

@@ -181,11 +181,11 @@ def cache() -> None:
 @cache.command("list")
 def list_results(as_json: bool = options.JSON) -> None:
     """List the results, newest first, with what each saves."""
+    from rivya_flows.engine.cache import listing
     from rivya_flows.runs.lookup import open_store
-    from rivya_flows.runs.retention import cached_results
 
     with open_store(settings()) as (journal, assets):
-        found = cached_results(journal, assets)
+        found = listing(journal, assets)
     if found and not as_json:
         columns = ["?made", "!by", ">saves", "?>media", ">size", "result", ""]
         print_table(columns, [_row(entry) for entry in found])
@@ -217,13 +217,14 @@ def prune_cache(
         hint = "give --older-than AGE, --all, or --media alone"
         raise UsageError("nothing selected to prune", hint)
     from rivya_flows.cli.terminal import agreed
+    from rivya_flows.engine.cache import prune
     from rivya_flows.runs.lookup import open_store
-    from rivya_flows.runs.retention import prune_results
 
     if older_than is None and not everything:
         older_than = LONGEST
     with open_store(settings()) as (journal, assets):
-        selected = partial(prune_results, journal, assets, older_than=older_than, media=media)
+        now = datetime.now(UTC)
+        selected = partial(prune, assets, journal, now=now, older_than=older_than, media=media)
         pruned = selected(pretend=only_plan or not yes)
         if not yes and not only_plan:
             if pruned.entries or pruned.media:

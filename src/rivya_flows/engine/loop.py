@@ -32,8 +32,8 @@ from rivya_flows.queue.events import Event
 from rivya_flows.queue.items import ItemState, Phase
 from rivya_flows.queue.queue import step
 from rivya_flows.queue.state import State
-from rivya_flows.receipt.from_journal import credits_of
-from rivya_flows.receipt.reconciliation import jobs_to_ask
+from rivya_flows.receipt.from_journal import sum_credits
+from rivya_flows.receipt.ledger import jobs_to_ask
 from rivya_flows.receipt.report import RunReport
 from rivya_flows.steps.registry import known_kind
 from rivya_flows.store.cache_index import CachedResult, keep_results
@@ -285,7 +285,7 @@ async def reconcile_jobs(run: Run) -> None:
     others: tuple[events.OtherRun, ...] = ()
     pools: tuple[events.PoolTotal, ...] = ()
     with suppress(StoreError):
-        if (credits_of(state).unexplained or 0) > 0:
+        if (sum_credits(state).unexplained or 0) > 0:
             spent = partial(spent_by_others, engine, run.run_id, state.service, state.wallet)
             others = await in_thread(spent)
     with suppress(StoreError):

@@ -12,7 +12,7 @@ from rivya_flows.engine.run_context import RunContext
 from rivya_flows.errors import RivyaError
 from rivya_flows.media.decoding import poster
 from rivya_flows.processes import registry
-from rivya_flows.receipt.provenance import Recorded, recorded_asset
+from rivya_flows.receipt.from_journal import Recorded, recorded_asset
 from rivya_flows.receipt.questions import MediaLinks
 from rivya_flows.receiver.addresses import (
     SECRET_NAME,

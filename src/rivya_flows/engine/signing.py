@@ -20,7 +20,7 @@ from rivya_flows.media.content_credentials import (
     Credentials,
     Ingredient,
     Signer,
-    opened,
+    open_signer,
     sign,
 )
 from rivya_flows.media.decoding import credentials
@@ -81,7 +81,7 @@ def signer_of(settings: Settings) -> Signer | None:
     signer = Signer(
         _pem("RIVYA_FLOWS_C2PA_CERTIFICATE", certificate), _pem("RIVYA_FLOWS_C2PA_KEY", key)
     )
-    opened(signer).close()
+    open_signer(signer).close()
     return signer
 
 

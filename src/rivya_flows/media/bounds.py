@@ -19,22 +19,6 @@ MAX_ANSWER_BYTES = 2 * MAX_STILL_BYTES
 MAX_POSTERS = 200
 """Small pictures in one contact sheet, and in the memory of one process; further media are linked."""
 
-MAX_PROBE_SECONDS = 120
-MAX_PROBE_CPU_SECONDS = 60
-"""To probe one file: wall time and processor time."""
-
-MAX_POSTER_SECONDS = 20
-MAX_POSTER_CPU_SECONDS = 20
-"""To make the small picture of one film or picture."""
-
-MAX_VERIFY_SECONDS = 120
-MAX_VERIFY_CPU_SECONDS = 60
-"""To read the content credentials of one file."""
-
-MAX_COMPOSE_SECONDS = 3_600
-MAX_COMPOSE_CPU_SECONDS = 4 * 3_600
-"""To compose one film, or to render all formats of one composition or layout."""
-
 MAX_MEMORY_BYTES = 4 * 2**30
 """Address space of one decoding beyond that of the idle decoder. macOS ignores this limit; the other
 bounds hold there."""
@@ -46,7 +30,13 @@ wait."""
 
 @dataclass(frozen=True)
 class Limits:
-    """Resources that one decoding may use; `file_bytes` are those of a file that it writes."""
+    """Resources that one decoding may use.
+
+    Attributes:
+        kind: Errors name the bounds by it: ``MAX_PROBE_SECONDS``, ``MAX_PROBE_CPU_SECONDS``.
+        seconds, cpu_seconds: Wall time and processor time.
+        file_bytes: Of a file that it writes.
+    """
 
     kind: str
     seconds: float
@@ -55,12 +45,13 @@ class Limits:
     memory_bytes: int = MAX_MEMORY_BYTES
 
 
-_COMPOSE = Limits("COMPOSE", MAX_COMPOSE_SECONDS, MAX_COMPOSE_CPU_SECONDS, MAX_COMPOSED_BYTES)
+_COMPOSE = Limits("COMPOSE", 3_600, 4 * 3_600, MAX_COMPOSED_BYTES)
 LIMITS = {
-    "probe": Limits("PROBE", MAX_PROBE_SECONDS, MAX_PROBE_CPU_SECONDS),
-    "poster": Limits("POSTER", MAX_POSTER_SECONDS, MAX_POSTER_CPU_SECONDS),
-    "credentials": Limits("VERIFY", MAX_VERIFY_SECONDS, MAX_VERIFY_CPU_SECONDS),
+    "probe": Limits("PROBE", 120, 60),
+    "poster": Limits("POSTER", 20, 20),
+    "credentials": Limits("VERIFY", 120, 60),
     "render": _COMPOSE,
     "lay_out": _COMPOSE,
 }
-"""By call of the decoder."""
+"""By call of the decoder: to probe one file, draw the small picture of one film or picture, read the
+content credentials of one file, and render all formats of one composition or layout."""

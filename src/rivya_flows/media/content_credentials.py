@@ -106,7 +106,7 @@ def sign(
     try:
         with (
             c2pa.Context.from_dict(_SETTINGS) as context,
-            opened(signer) as native,
+            open_signer(signer) as native,
             c2pa.Builder(json.dumps(manifest), context) as builder,
             path.open("rb") as source,
             part.open("w+b") as target,
@@ -164,17 +164,18 @@ def _credentials(document: Mapping[str, Any]) -> Credentials:
         created_at=_text(dates[0]) if dates else None,
         generator=_text(generators[0].get("name")),
         source_types=tuple(dict.fromkeys(one.rpartition("/")[2] for one in types))[:_MAX_LISTED],
-        ingredients=tuple(map(_ingredient, manifest.get("ingredients", [])[:_MAX_LISTED])),
+        ingredients=tuple(
+            Ingredient(
+                _short(one.get("title", "")),
+                _short(one.get("instance_id", "")).removeprefix("sha256:"),
+            )
+            for one in manifest.get("ingredients", [])[:_MAX_LISTED]
+        ),
         run=_text((data.get(_RUN) or {}).get("id")),
         problems=tuple(
             _short(f"{one.get('code')}: {one.get('explanation')}") for one in failures[:_MAX_LISTED]
         ),
     )
-
-
-def _ingredient(one: Mapping[str, Any]) -> Ingredient:
-    sha256 = _short(one.get("instance_id", "")).removeprefix("sha256:")
-    return Ingredient(_short(one.get("title", "")), sha256)
 
 
 def _text(value: object) -> str | None:
@@ -185,7 +186,7 @@ def _short(value: object) -> str:
     return "".join(one if one.isprintable() else " " for one in str(value)[:_MAX_TEXT])
 
 
-def opened(signer: Signer) -> Any:
+def open_signer(signer: Signer) -> Any:
     """The signer of the C2PA library, to be closed; UsageError if it cannot be used."""
     import c2pa
 

@@ -38,7 +38,7 @@ _GRACE_SECONDS = 15  # for a medium to be ended, beyond its own limit
 _START_SECONDS = 60  # includes loading FFmpeg and Pillow
 _NOT_STARTED = "the process that decodes media could not be started"
 _PERCENT = re.compile(rb"[0-9]{1,2}")
-_MAX_WORDS = 2_000
+_MAX_MESSAGE = 2_000  # characters
 T = TypeVar("T")
 _STARTS = "import sys; sys.path[:] = sys.argv[1:]; from rivya_flows.media.decoder_process import main; main()"
 
@@ -230,17 +230,21 @@ class Call(Generic[T]):
         try:
             number, answer = self._ask(json.dumps(wanted).encode() + b"\n", limits.seconds)
             if answer:
-                return self.read(_Answer.model_validate_json(answer).found_or_raised())
+                message = _Answer.model_validate_json(answer)
+                if message.error is None:
+                    return self.read(message.found)
+                error, hint = message.error
+                raise MediaError(error[:_MAX_MESSAGE], hint and hint[:_MAX_MESSAGE])
         except TimeoutError:
             number = signal.SIGALRM
         except (ValueError, OSError):
-            raise crashed(self.about) from None
+            raise crash_error(self.about) from None
         if number == signal.SIGALRM:
             raise beyond(self.about, f"{limits.seconds:g} s of work", f"MAX_{limits.kind}_SECONDS")
         if number == signal.SIGXCPU:
             what = f"{limits.cpu_seconds} s of the processor"
             raise beyond(self.about, what, f"MAX_{limits.kind}_CPU_SECONDS")
-        raise crashed(self.about, number)
+        raise crash_error(self.about, number)
 
     def _ask(self, request: bytes, seconds: float) -> tuple[int, bytes]:
         """The signal that ended the worker, 0 for none, and its answer.
@@ -255,7 +259,7 @@ class Call(Generic[T]):
                     raise CancelledError
                 talk.send(request)
                 try:
-                    answer = self._heard(talk.lines(seconds + _GRACE_SECONDS))
+                    answer = self._read_answer(talk.lines(seconds + _GRACE_SECONDS))
                 except (TimeoutError, ValueError):  # what the kernel did not end is killed
                     talk.hang_up()
                     for _ in talk.lines(_GRACE_SECONDS):
@@ -270,17 +274,17 @@ class Call(Generic[T]):
         finally:
             self._answered.set()
 
-    def _heard(self, lines: Iterator[bytes]) -> bytes:
+    def _read_answer(self, lines: Iterator[bytes]) -> bytes:
         """The answer of a worker, or nothing; one that lies fails its own medium."""
-        told, answer = 0, b""
+        percent, answer = 0, b""
         for line in lines:
             if answer:
                 raise ValueError("a line after the answer")
             if not _PERCENT.fullmatch(line):
                 answer = line
-            elif int(line) > told:
-                told = int(line)
-                self.hears(told / 100)
+            elif int(line) > percent:
+                percent = int(line)
+                self.hears(percent / 100)
         return answer
 
     def fail(self, error: BaseException) -> None:
@@ -366,14 +370,8 @@ class _Answer(BaseModel):
     found: Any = None
     error: tuple[str, str | None] | None = None
 
-    def found_or_raised(self) -> Any:
-        if self.error is not None:
-            message, hint = self.error
-            raise MediaError(message[:_MAX_WORDS], hint and hint[:_MAX_WORDS])
-        return self.found
 
-
-def crashed(about: Path, number: int = 0) -> MediaError:
+def crash_error(about: Path, number: int = 0) -> MediaError:
     """The error of a medium whose decoder was ended by a signal, or gave nonsense."""
     reason = "the decoder crashed on it"
     if number:

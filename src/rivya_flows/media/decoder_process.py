@@ -66,12 +66,12 @@ def main() -> None:
             os.kill(pid, signal.SIGKILL)
         for pid, worker in workers.items():
             os.waitpid(pid, 0)
-            _remove_folder(worker)  # nobody is left who would
+            _remove_folder(worker)  # no process is left that would
         os._exit(0)
 
 
 def _serve(control: socket.socket, workers: dict[int, _Worker]) -> None:
-    """Fork for each call, until whoever asks is gone; nothing in here waits for a worker."""
+    """Fork for each call, until the caller is gone; nothing in here waits for a worker."""
     died, woken = os.pipe()
     os.set_blocking(woken, False)
     signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
@@ -87,7 +87,7 @@ def _serve(control: socket.socket, workers: dict[int, _Worker]) -> None:
                 if not data:
                     return
                 control.sendall(b"\n")  # they have arrived
-                if begun := _forked(*(socket.socket(fileno=one) for one in fds)):
+                if begun := _fork_worker(*(socket.socket(fileno=one) for one in fds)):
                     workers[begun.pid] = begun
                     waiting.register(begun.about, selectors.EVENT_READ, begun.pid)
             elif ready.fileobj == died:
@@ -96,16 +96,16 @@ def _serve(control: socket.socket, workers: dict[int, _Worker]) -> None:
                     ended, status = os.waitpid(pid, os.WNOHANG)
                     if ended:
                         del workers[pid]
-                        with contextlib.suppress(KeyError):  # nobody waits for it any more
+                        with contextlib.suppress(KeyError):  # no caller waits for it any more
                             waiting.unregister(worker.about)
                         _end(worker, os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0)
-            # Nothing is sent after a request: whoever asked has closed it.
+            # Nothing is sent after a request: the caller has closed it.
             elif ready.data in workers:
                 waiting.unregister(ready.fileobj)
                 os.kill(ready.data, signal.SIGKILL)
 
 
-def _forked(answers: socket.socket, about: socket.socket) -> _Worker | None:
+def _fork_worker(answers: socket.socket, about: socket.socket) -> _Worker | None:
     """Fork a worker for a request; None if it was not sent to its end, or nothing can be forked."""
     line, parent = about.makefile("rb").readline(), os.getpid()
     worker = _Worker(0, answers, about, None)
@@ -126,8 +126,8 @@ def _forked(answers: socket.socket, about: socket.socket) -> _Worker | None:
 def _end(worker: _Worker, number: int) -> None:
     """Say which signal ended a worker, and close its connections, also for what it may have left running.
 
-    Where nobody is there any more, nobody removes what is half-made: the connections of a killed process
-    close one after the other, that to this one perhaps last.
+    A caller that is gone cannot remove what is half-made: the connections of a killed process close one
+    after the other, that to this process perhaps last.
     """
     with worker.answers as answers, contextlib.suppress(OSError):
         answers.shutdown(socket.SHUT_RDWR)
@@ -168,13 +168,13 @@ def _work(request: Mapping[str, Any], connection: int, parent: int) -> NoReturn:
 
 
 def _teller() -> Tell:
-    told = 0
+    last = 0
 
     def tell(share: float) -> None:
-        nonlocal told
+        nonlocal last
         percent = int(100 * min(max(share, 0.0), 0.99))
-        if percent > told:
-            told = percent
+        if percent > last:
+            last = percent
             os.write(_ANSWERS, b"%d\n" % percent)
 
     return tell
@@ -206,7 +206,7 @@ def _answer(request: Mapping[str, Any], tell: Tell) -> dict[str, object]:
     """The result for a medium, or its error; catches all exceptions of decoders."""
     where = request["about"]
     try:
-        return {"found": _found(request["call"], request["arguments"], tell)}
+        return {"found": _decode(request["call"], request["arguments"], tell)}
     except MemoryError:
         most = request["limits"]["memory_bytes"]
         error = beyond(where, f"{most:,} bytes of memory", "MAX_MEMORY_BYTES")
@@ -220,7 +220,7 @@ def _answer(request: Mapping[str, Any], tell: Tell) -> dict[str, object]:
     return {"error": [error.message, error.hint]}
 
 
-def _found(call: str, given: Mapping[str, Any], tell: Tell) -> Any:
+def _decode(call: str, given: Mapping[str, Any], tell: Tell) -> Any:
     # What draws and renders is imported by the worker that needs it: most decoders only probe.
     match call:
         case "probe":

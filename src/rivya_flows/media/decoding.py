@@ -54,10 +54,10 @@ async def probed(path: Path) -> Probe:
 
 
 def _probe_of(path: Path) -> Call[Probe]:
-    def read(found: Any) -> Probe:
-        return checked_probe(_PROBE.validate_python(found))
-
-    return Call("probe", path, {"path": str(path)}, read)
+    arguments = {"path": str(path)}
+    return Call(
+        "probe", path, arguments, lambda found: checked_probe(_PROBE.validate_python(found))
+    )
 
 
 def poster(path: Path, side: int = POSTER_SIDE, form: _Form = "jpeg") -> bytes | None:
@@ -102,14 +102,14 @@ async def render(
     about = Path(f"the {type(work).__name__.lower()}")  # as errors name it
     loop, context = asyncio.get_running_loop(), contextvars.copy_context()
 
-    def heard(share: float) -> None:  # in a thread, which has no context of its own
+    def report(share: float) -> None:  # in a thread, which has no context of its own
         if not call.ended:
             with contextlib.suppress(RuntimeError):  # the loop was closed
                 loop.call_soon_threadsafe(progress, share, context=context)
 
     arguments = {"work": work.model_dump_json(), "folder": str(folder)}
     name = "render" if isinstance(work, Composition) else "lay_out"
-    call = Call(name, about, arguments, lambda found: checked_rendered(found, work, folder), heard)
+    call = Call(name, about, arguments, lambda found: checked_rendered(found, work, folder), report)
     folder.mkdir(parents=True)
     try:
         return await call.wait_async()

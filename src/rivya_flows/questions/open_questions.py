@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from math import ceil
 from types import MappingProxyType
-from typing import Any
 
 from rivya_flows.assets import as_asset
 from rivya_flows.language.canonical import canonical
@@ -65,7 +64,7 @@ def decide_at_deadline(question: Question) -> AnswerGiven | ItemFailed:
     if then != "fail":
         picked = {"first": question.choices[: question.count], "judge": question.proposal}
         return Answer(picked.get(then, ()), channel="deadline").event(question, question.deadline)
-    message = "nobody answered "
+    message = "no one answered "
     message += "in time" if question.deadline is None else f"by {utc_minute(question.deadline)}"
     if question.on_timeout == "judge":
         message += f", and {question.judge_error or question.shortfall}"
@@ -105,39 +104,32 @@ def read_candidates(
     scores = {one.key: one for one in judged}
     found = []
     for number, one in enumerate(available(items), 1):
-        key, credits, asset = str(one.get("key")), one.get("credits"), one.get("asset")
-        medium: Mapping[str, Any] = asset if isinstance(asset, Mapping) else {}
-        score = scores.get(key)
+        key, credits, task_id = str(one.get("key")), one.get("credits"), one.get("task_id")
+        asset, score = as_asset(one.get("asset")), scores.get(key)
         found.append(
             Candidate(
                 n=number,
                 key=key,
-                sha256=_text_in(medium, "sha256"),
-                text=text_of(one),
+                sha256=asset.sha256 if asset else None,
+                text=candidate_text(one),
                 credits=credits if isinstance(credits, int) else None,
                 score=score.score if score else values.get(key),
                 reason=score.reason if score else None,
                 picked=key in picked,
                 proposed=key in proposed,
-                asset=as_asset(asset),
-                place=_text_in(medium, "path") or _text_in(medium, "url") or "",
-                task_id=_text_in(one, "task_id"),
+                asset=asset,
+                task_id=task_id if isinstance(task_id, str) else None,
             )
         )
     return tuple(found)
 
 
-def text_of(item: PickCandidate) -> str | None:
+def candidate_text(item: PickCandidate) -> str | None:
     """What an item without a medium says, as far as it is shown: its text, else its JSON."""
     if item.get("asset"):
         return None
     text = item.get("text")
     return cut(canonical(item.get("json")) if text is None else str(text), MAX_TEXT)
-
-
-def _text_in(source: Mapping[str, Any], name: str) -> str | None:
-    value = source.get(name)
-    return value if isinstance(value, str) else None
 
 
 def question_of(state: State, step_id: str, item: ItemState) -> Question:
@@ -173,7 +165,7 @@ def _next_round(state: State, again: str, pick: ItemRequest) -> NextRound:
     """What it costs to buy the candidates of a step again, and to have them judged where they are."""
     planned = state.planned(again)
     items = [one.requests for one in state.steps[again].items.values() if one.requests]
-    bought = [one for first, *others in items for one in ([first] * planned.attempts + others)]
+    bought = [one for first, *rest in items for one in ([first] * planned.attempts + rest)]
     tops = [one.price.max for one in bought]
     if pick.model is not None:
         tops += [pick.price.max] * (TURNS * ceil(len(items) / CANDIDATES))

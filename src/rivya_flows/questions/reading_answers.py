@@ -35,8 +35,13 @@ def checked(question: Question, choice: Answer) -> Answer:
     """The choice with its note and name on one line each; refused if the question does not allow it."""
     name, picked, room = question.label, choice.picked, question.note_room
     if not picked:
+        if not (question.rounds_left or question.round):
+            raise _no_choice(question, "none")
         if not question.rounds_left:
-            raise _no_more(question)
+            raise UsageError(
+                f"{name}: its candidates cannot be bought again any more",
+                f"one of: {_choices(question)}",
+            )
         note = plain(choice.note)
         if len(note) > room:
             none = "answer none without a note: its prompts take none"
@@ -77,7 +82,7 @@ def read_choice(
     """What a line means: keys, else numbers, with commas between them, else ``none: NOTE``."""
     written, note = text.strip(), ""
     try:
-        picked = tuple(_named(question, written))
+        picked = tuple(_split_choices(question, written))
     except UsageError:
         none = _NONE.fullmatch(written)
         if none is None or not (question.rounds_left or question.round):
@@ -86,27 +91,27 @@ def read_choice(
     return checked(question, Answer(picked, note, name, channel))
 
 
-def _named(question: Question, text: str) -> Iterator[str]:
+def _split_choices(question: Question, text: str) -> Iterator[str]:
     """The choices that a text names; a key may have commas itself."""
-    words = text.split(",")
+    parts = text.split(",")
     longest = 1 + max((choice.count(",") for choice in question.choices), default=0)
-    while words:
-        sizes = range(min(longest, len(words)), 0, -1)
-        found = ((size, _one_named(question, ",".join(words[:size]).strip())) for size in sizes)
+    while parts:
+        sizes = range(min(longest, len(parts)), 0, -1)
+        found = ((size, _find_choice(question, ",".join(parts[:size]).strip())) for size in sizes)
         size, choice = next((one for one in found if one[1] is not None), (0, None))
         if choice is None:
-            raise _no_choice(question, ",".join(words).strip())
+            raise _no_choice(question, ",".join(parts).strip())
         yield choice
-        words = words[size:]
+        parts = parts[size:]
 
 
-def _one_named(question: Question, word: str) -> str | None:
+def _find_choice(question: Question, name: str) -> str | None:
     choices = question.choices
-    if word in choices:
-        return word
-    if re.fullmatch("[0-9]{1,5}", word) and 0 < int(word) <= len(choices):
-        return choices[int(word) - 1]
-    near = [one for one in choices if one.casefold() == word.casefold()]
+    if name in choices:
+        return name
+    if re.fullmatch("[0-9]{1,5}", name) and 0 < int(name) <= len(choices):
+        return choices[int(name) - 1]
+    near = [one for one in choices if one.casefold() == name.casefold()]
     return near[0] if len(near) == 1 else None
 
 
@@ -120,20 +125,11 @@ def _no_choice(question: Question, text: str) -> UsageError:
     none = ", or none: NOTE" if question.rounds_left else ""
     return UsageError(
         f"{question.label}: there is no choice {text!r}",
-        f"{_meant(text, question.choices)}one of: {_choices(question)}{none}",
+        f"{_suggest(text, question.choices)}one of: {_choices(question)}{none}",
     )
 
 
-def _no_more(question: Question) -> UsageError:
-    if not question.round:
-        return _no_choice(question, "none")
-    return UsageError(
-        f"{question.label}: its candidates cannot be bought again any more",
-        f"one of: {_choices(question)}",
-    )
-
-
-def _meant(text: str, names: Sequence[str]) -> str:
+def _suggest(text: str, names: Sequence[str]) -> str:
     near = nearest(text, names)
     return f"did you mean {near!r}? " if near else ""
 
@@ -220,7 +216,7 @@ def _question_before(plan: RunPlan, name: str, key: str) -> Question:
 
 
 def _not_asked(name: str, asked: Sequence[str]) -> UsageError:
-    hint = f"{_meant(name, asked)}it asks for: {', '.join(asked)}"
+    hint = f"{_suggest(name, asked)}it asks for: {', '.join(asked)}"
     nothing = "it has no open question; leave the answer out"
     return UsageError(f"the run does not ask for {name!r}", hint if asked else nothing)
 
@@ -298,14 +294,14 @@ def _field(question: Question) -> dict[str, Any]:
 
 def empty_response(schema: Schema) -> dict[str, Any]:
     """A response that fits a form and answers nothing: `GO_ON`, and anything for each field."""
-    fields: Schema = schema.get("properties", {})
-    return {**{name: _anything(fields[name]) for name in schema.get("required", ())}, GO_ON: True}
-
-
-def _anything(field: Schema) -> Any:
-    if field.get("type") == "array":
-        return field["items"]["enum"][: field["maxItems"]]
-    return field["enum"][0] if "enum" in field else "-"
+    found: dict[str, Any] = {}
+    for name in schema.get("required", ()):
+        field = schema["properties"][name]
+        if field.get("type") == "array":
+            found[name] = field["items"]["enum"][: field["maxItems"]]
+        else:
+            found[name] = field["enum"][0] if "enum" in field else "-"
+    return {**found, GO_ON: True}
 
 
 def chosen_values(schema: Schema, response: Schema) -> dict[QuestionName, Answer]:
@@ -319,13 +315,13 @@ def chosen_values(schema: Schema, response: Schema) -> dict[QuestionName, Answer
     for name, field in fields.items():
         if isinstance(asks := field.get(_ASKS), list) and name in response:
             step, key, number = [*asks, 0][:3]
-            picked = _picked(response[name], field.get(_AGAIN))
+            picked = _picked_keys(response[name], field.get(_AGAIN))
             signed = next(iter(names), "") or None
             found[step, key, number] = Answer(picked, _text(notes.get(name)), signed, "form")
     return found
 
 
-def _picked(value: Any, none: str | None) -> tuple[str, ...]:
+def _picked_keys(value: Any, none: str | None) -> tuple[str, ...]:
     """The choices of a field; empty for none of these."""
     listed = value if isinstance(value, list) and value else [value]
     if none is not None and listed == [none]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -14,10 +14,11 @@ from rivya_flows.queue.events import Stamped
 from rivya_flows.receipt.embedding import AssetPath, Embedder, SheetMedium
 from rivya_flows.receipt.from_journal import receipt
 from rivya_flows.receipt.model import Item, Receipt, Step
-from rivya_flows.receipt.pages import rendered, text_of
+from rivya_flows.receipt.pages import render, value_text
 
 _MEDIUM = ("kind", "sha256", "mime_type", "width", "height", "duration_seconds")
 _RUN = {"run_id", "name", "title", "subject", "status", "service", "started_at", "ended_at", "fork"}
+_RESULTS = ("assets", "text", "json", "picked")
 _ITEM = ("status", "reason", "model", "prompt", "params", "credits", "taken_from", "text")
 
 
@@ -26,51 +27,60 @@ def comparison(*journals: Sequence[Stamped]) -> dict[str, Any]:
 
     A medium has no path and no URL: it is the same if its bytes are.
     """
-    made = [receipt(entries) for entries in journals]
+    receipts = [receipt(entries) for entries in journals]
     seconds = [_seconds(entries) for entries in journals]
+    steps = [{step.id: step for step in one.steps} for one in receipts]
+    outputs = _pairs([one.outputs for one in receipts])
+    before, after = (f"{one.run_id} {one.spec.file}" for one in receipts)
+    first, second = (one.spec.text.splitlines() for one in receipts)
+    picks = [
+        {name: listed(choice.picked) for name, choice in one.choices() if choice.picked}
+        for one in receipts
+    ]
     return {
-        "runs": [_run(one) for one in made],
-        "spec": {"equal": made[0].spec.text == made[1].spec.text, "diff": _diff(made)},
-        "picks": _differing([_picks(one) for one in made]),
-        "inputs": _differing([one.inputs for one in made]),
-        "labels": _differing([one.labels for one in made]),
-        "models": _models(made),
-        "steps": _steps(made, seconds),
-        "outputs": _outputs(made),
+        "runs": [_run(one) for one in receipts],
+        "spec": {
+            "equal": receipts[0].spec.text == receipts[1].spec.text,
+            "diff": [*difflib.unified_diff(first, second, before, after, lineterm="")],
+        },
+        "picks": _differing(picks),
+        "inputs": _differing([one.inputs for one in receipts]),
+        "labels": _differing([one.labels for one in receipts]),
+        "models": _models(receipts),
+        "steps": [
+            _step(name, [one.get(name) for one in steps], [one.get(name) for one in seconds])
+            for name in _names(steps)
+        ],
+        "outputs": [
+            {"name": name, "same": pair[0] == pair[1], "values": pair}
+            for name, pair in outputs.items()
+        ],
     }
 
 
-def _run(made: Receipt) -> dict[str, Any]:
+def _run(one: Receipt) -> dict[str, Any]:
     took = None
-    if made.ended_at is not None:
-        took = round((made.ended_at - made.started_at).total_seconds(), 1)
-    facts = made.model_dump(mode="json", include=_RUN)
-    credits = {"spent": made.credits.spent, "saved": made.credits.saved}
-    return {**facts, **credits, "seconds": took, "labels": made.labels}
+    if one.ended_at is not None:
+        took = round((one.ended_at - one.started_at).total_seconds(), 1)
+    facts = one.model_dump(mode="json", include=_RUN)
+    credits = {"spent": one.credits.spent, "saved": one.credits.saved}
+    return {**facts, **credits, "seconds": took, "labels": one.labels}
 
 
-def _diff(made: Sequence[Receipt]) -> list[str]:
-    """The unified diff of the specs; empty if they are equal."""
-    before, after = (f"{one.run_id} {one.spec.file}" for one in made)
-    first, second = (one.spec.text.splitlines() for one in made)
-    return list(difflib.unified_diff(first, second, before, after, lineterm=""))
+def _pairs(maps: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    return {name: [_plain(one.get(name)) for one in maps] for name in _names(maps)}
 
 
 def _differing(maps: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    pairs = {name: [_plain(one.get(name)) for one in maps] for name in _names(maps)}
-    return [{"name": name, "values": pair} for name, pair in pairs.items() if pair[0] != pair[1]]
+    pairs = _pairs(maps).items()
+    return [{"name": name, "values": pair} for name, pair in pairs if pair[0] != pair[1]]
 
 
-def _picks(made: Receipt) -> dict[str, str]:
-    """The keys that each pick chose, in words."""
-    return {name: listed(choice.picked) for name, choice in made.choices() if choice.picked}
-
-
-def _models(made: Sequence[Receipt]) -> list[dict[str, Any]]:
+def _models(receipts: Sequence[Receipt]) -> list[dict[str, Any]]:
     """What was bought of each model, and what it cost."""
     found: defaultdict[str, dict[str, list[int]]]
     found = defaultdict(lambda: {"purchases": [0, 0], "credits": [0, 0]})
-    for place, one in enumerate(made):
+    for place, one in enumerate(receipts):
         for row in one.ledger:
             sums = found[row.model or row.step]
             sums["purchases"][place] += 1
@@ -78,16 +88,13 @@ def _models(made: Sequence[Receipt]) -> list[dict[str, Any]]:
     return [{"model": model, **sums} for model, sums in found.items()]
 
 
-def _steps(made: Sequence[Receipt], seconds: Sequence[Mapping[str, float]]) -> list[dict[str, Any]]:
-    sides = [{step.id: step for step in one.steps} for one in made]
-    return [
-        _step(name, [one.get(name) for one in sides], [one.get(name) for one in seconds])
-        for name in _names(sides)
-    ]
-
-
 def _step(name: str, pair: Sequence[Step | None], seconds: list[float | None]) -> dict[str, Any]:
     items = [{item.key: item for item in step.items} if step else {} for step in pair]
+    compared = []
+    for key in _names(items):
+        runs = [_item(one[key]) if key in one else None for one in items]
+        results = [run and [run[name] for name in _RESULTS] for run in runs]
+        compared.append({"key": key, "same": results[0] == results[1], "runs": runs})
     return {
         "id": name,
         "uses": next(step.uses for step in pair if step),
@@ -95,14 +102,8 @@ def _step(name: str, pair: Sequence[Step | None], seconds: list[float | None]) -
         "credits": [step and step.credits for step in pair],
         "saved": [step and step.saved for step in pair],
         "seconds": seconds,
-        "items": [_items(key, [one.get(key) for one in items]) for key in _names(items)],
+        "items": compared,
     }
-
-
-def _items(key: str, pair: Sequence[Item | None]) -> dict[str, Any]:
-    sides = [None if item is None else _item(item) for item in pair]
-    results = [one and [one["assets"], one["text"], one["json"], one["picked"]] for one in sides]
-    return {"key": key, "same": results[0] == results[1], "runs": sides}
 
 
 def _item(item: Item) -> dict[str, Any]:
@@ -113,12 +114,6 @@ def _item(item: Item) -> dict[str, Any]:
         "picked": list(item.choice.picked) if item.choice else None,
         "assets": _plain(document["assets"]),
     }
-
-
-def _outputs(made: Sequence[Receipt]) -> list[dict[str, Any]]:
-    pair = [one.outputs for one in made]
-    values = {name: [_plain(one.get(name)) for one in pair] for name in _names(pair)}
-    return [{"name": n, "same": v[0] == v[1], "values": v} for n, v in values.items()]
 
 
 def _plain(value: Any) -> Any:
@@ -152,60 +147,51 @@ def comparison_page(
     comparison: Mapping[str, Any], receipts: Sequence[Receipt], asset_paths: Sequence[AssetPath]
 ) -> str:
     """The page of a comparison; receipts and paths are those of its two runs, in the same order."""
-    embedders = [Embedder.of([one], path) for one, path in zip(receipts, asset_paths, strict=True)]
+    embedders = [Embedder([one], path) for one, path in zip(receipts, asset_paths, strict=True)]
+    room = _MAX_BYTES // len(embedders)
     for embedder, one in zip(embedders, receipts, strict=True):
-        embedder.small_bytes = _WHOLE_BYTES
-        embedder.left = _MAX_BYTES // len(embedders)
+        embedder.small_bytes, embedder.left = _WHOLE_BYTES, room
         embedder.draw(asset.sha256 for asset in assets_in(one.outputs))
-    outputs = [_shown_output(one, embedders) for one in comparison["outputs"]]
-    outputs.sort(key=lambda one: (one[0]["same"], not any(map(_has_films, one[1]))))
-    for embedder in embedders:
+    outputs = []
+    for output in comparison["outputs"]:
+        sides = [*zip(embedders, output["values"], strict=True)]
+        media = [embedder.media(value) for embedder, value in sides]
+        texts = [
+            "" if found else value_text(value) or "not made"
+            for (_, value), found in zip(sides, media, strict=True)
+        ]
+        outputs.append((output, [*zip_longest(*media)], texts if any(texts) else []))
+    outputs.sort(key=lambda one: (one[0]["same"], not any(map(_are_films, one[1]))))
+    made = []
+    for embedder, one in zip(embedders, receipts, strict=True):
         embedder.small_bytes = _SMALL_BYTES
-    made = [
-        {
-            (step.id, item.key): embedder.of_item(item.assets)
-            for step, item in one.each()
-            if step.uses != "pick"  # what was picked stands where it was made
-        }
-        for embedder, one in zip(embedders, receipts, strict=True)
-    ]
-    steps = [(step, [*_shown_items(step, made)]) for step in comparison["steps"]]
+        made.append(
+            {
+                (step.id, item.key): embedder.of_item(item.assets)
+                for step, item in one.each()
+                if step.uses != "pick"  # what was picked stands where it was made
+            }
+        )
+    steps = []
+    for step in comparison["steps"]:
+        items = [
+            (item, [one.get((step["id"], item["key"]), []) for one in made])
+            for item in step["items"]
+            if any(run and run["status"] != "skipped" for run in item["runs"])
+        ]
+        if items:
+            steps.append((step, items))
     view = {
         "titles": [*dict.fromkeys(one.title or one.name for one in receipts)],
         "subjects": [*dict.fromkeys(one.subject for one in receipts if one.subject)],
         "receipts": receipts,
         "comparison": comparison,
         "outputs": outputs,
-        "steps": [(step, items) for step, items in steps if items],
+        "steps": steps,
     }
-    inside = sum(_MAX_BYTES // len(embedders) - one.left for one in embedders) * 4 // 3
-    return rendered("comparison.html", view, beside_media=inside)
+    inside = sum(room - one.left for one in embedders) * 4 // 3
+    return render("comparison.html", view, beside_media=inside)
 
 
-_Duo = tuple[SheetMedium | None, ...]
-
-
-def _shown_output(
-    output: Mapping[str, Any], embedders: Sequence[Embedder]
-) -> tuple[Mapping[str, Any], list[_Duo], list[str]]:
-    """An output, its media in pairs, and the texts of the runs that have none of it."""
-    values = output["values"]
-    media = [one.media(value) for one, value in zip(embedders, values, strict=True)]
-    texts = [
-        "" if found else text_of(value) or "not made"
-        for value, found in zip(values, media, strict=True)
-    ]
-    return output, [*zip_longest(*media)], texts if any(texts) else []
-
-
-def _has_films(duo: _Duo) -> bool:
-    return all(one is not None and one.kind == "video" for one in duo)
-
-
-def _shown_items(
-    step: Mapping[str, Any], made: Sequence[Mapping[tuple[str, str], list[SheetMedium]]]
-) -> Iterator[tuple[Mapping[str, Any], list[list[SheetMedium]]]]:
-    """The items that are not skipped in both runs, and the media of each run."""
-    for item in step["items"]:
-        if any(run and run["status"] != "skipped" for run in item["runs"]):
-            yield item, [one.get((step["id"], item["key"]), []) for one in made]
+def _are_films(media: Iterable[SheetMedium | None]) -> bool:
+    return all(one is not None and one.kind == "video" for one in media)

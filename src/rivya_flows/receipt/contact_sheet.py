@@ -1,4 +1,4 @@
-"""Contact sheets of a run and of a batch: HTML pages that need no network."""
+"""Pages about runs that need no network: contact sheets of a run and of a batch, and the page for a client."""
 
 from __future__ import annotations
 
@@ -10,19 +10,27 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rivya_client.printable import one_line
-from rivya_flows.assets import assets_in
+from rivya_flows.assets import Asset, as_asset, assets_in
+from rivya_flows.media.decoding import draw_poster
 from rivya_flows.plans.names import is_round, label
 from rivya_flows.program import NAME, callable_here
 from rivya_flows.questions.question import Candidate
 from rivya_flows.receipt.continuing import continuation
-from rivya_flows.receipt.embedding import AssetPath, AssetUrl, Embedder, Rendering, SheetMedium
-from rivya_flows.receipt.model import Choice, EarlierCandidate, Item, Receipt, Step
-from rivya_flows.receipt.pages import rendered, text_of
+from rivya_flows.receipt.embedding import (
+    AssetPath,
+    AssetUrl,
+    Embedder,
+    Rendering,
+    SheetMedium,
+    alt_text,
+    data_uri,
+    describe,
+)
+from rivya_flows.receipt.model import Card, Choice, EarlierCandidate, Item, Receipt, Step
+from rivya_flows.receipt.pages import moment_text, render, value_text
 from rivya_flows.receipt.questions import answering_command, blank_answer
-from rivya_flows.receipt.sheet_graph import graph
-from rivya_flows.receipt.sheet_origins import Origins
-from rivya_flows.receipt.sheet_time import timeline
-from rivya_flows.receipt.summary import DONE
+from rivya_flows.receipt.sheet_story import graph, timeline
+from rivya_flows.receipt.summary import DONE, manner
 
 _NOT_NEEDED = ("skipped", "suspended", "running")
 _MAX_ROW_MEDIA = 6
@@ -31,14 +39,6 @@ _MAX_ROW_MEDIA = 6
 _MAX_ROW_TEXT = 600  # characters of a text there
 _UNFINISHED = ("running", "suspended")  # outputs without a value may still get one
 _NOT_DONE = ("failed", "skipped", "cancelled", "suspended")
-
-
-class Card(NamedTuple):
-    """An item, with its media; of one that is rendered in formats they are in `rendering`."""
-
-    item: Item
-    media: list[SheetMedium]
-    rendering: Rendering | None
 
 
 Offers = list[tuple[Candidate | EarlierCandidate, list[SheetMedium]]]
@@ -66,7 +66,7 @@ def contact_sheet(
 
     It holds small pictures and small files, and links the others, see `Embedder`.
     """
-    embedder = Embedder.of([receipt], asset_path, beside, asset_url)
+    embedder = Embedder([receipt], asset_path, beside, asset_url)
     asked = [choice for _, choice in receipt.choices() if choice.waiting]
     first = [one.sha256 for choice in asked for one in choice.candidates if one.sha256]
     embedder.draw([*first, *(one.sha256 for one in assets_in(receipt.outputs))])
@@ -74,9 +74,9 @@ def contact_sheet(
     questions = [*_questions(receipt, embedder)]
     outputs = [(name, value, embedder.media(value)) for name, value in receipt.outputs.items()]
     if receipt.status in _UNFINISHED:
-        outputs = [one for one in outputs if one[2] or text_of(one[1])]
-    steps = [_as_begun(step) for step in receipt.steps if _is_shown(step)]
-    cards = [[_card(item, embedder) for item in step.items] for step in steps]
+        outputs = [one for one in outputs if one[2] or value_text(one[1])]
+    steps = [_as_begun(step) for step in receipt.steps if _has_place(step)]
+    cards = [[(item, *_media_of(item, embedder)) for item in step.items] for step in steps]
     blanks = {one.name: blank_answer(one.choice.keys, one.choice.count) for one in questions}
     ended = not questions and receipt.status in ("failed", "cancelled")
     view = {
@@ -86,7 +86,7 @@ def contact_sheet(
         "command_begin": callable_here(answering_command(receipt.run_id, {})),
         "command": callable_here(answering_command(receipt.run_id, blanks)),
         "following": continuation(receipt) if ended else None,
-        "kept": [*_kept(receipt)],
+        "kept": [*_finished_steps(receipt)],
         "outputs": outputs,
         "steps": [*zip(steps, cards, strict=True)],
         "origins": Origins(receipt, embedder, [step.id for step in steps]),
@@ -95,7 +95,7 @@ def contact_sheet(
         "troubles": [(step, item) for step in steps for item in step.items if _is_trouble(item)],
         "served": asset_url is not None,
     }
-    return rendered("contact_sheet.html", view)
+    return render("contact_sheet.html", view)
 
 
 @dataclass(frozen=True)
@@ -154,14 +154,14 @@ def batch_sheet(
         before: Credits that earlier executions spent; the balances are those of the last one alone.
     """
     receipts = [row.receipt for row in rows if row.receipt]
-    embedder = Embedder.of(receipts, asset_path, beside)
-    shown = [[*assets_in(row.receipt and row.receipt.outputs)][:_MAX_ROW_MEDIA] for row in rows]
+    embedder = Embedder(receipts, asset_path, beside)
+    of_rows = [[*assets_in(row.receipt and row.receipt.outputs)][:_MAX_ROW_MEDIA] for row in rows]
     # The first of each row before the second of any.
-    ranked = sorted((index, one.sha256) for media in shown for index, one in enumerate(media))
-    embedder.draw([sha256 for _, sha256 in ranked], others=False)
+    ranked = sorted((index, one.sha256) for media in of_rows for index, one in enumerate(media))
+    embedder.draw([sha256 for _, sha256 in ranked], only=True)
     cards = [_batch_card(row, embedder) for row in rows]
     view = {"title": title, "batch": document, "before": before, "cards": cards}
-    return rendered("batch_sheet.html", view)
+    return render("batch_sheet.html", view)
 
 
 def _batch_card(row: SheetRow, embedder: Embedder) -> BatchCard:
@@ -170,11 +170,11 @@ def _batch_card(row: SheetRow, embedder: Embedder) -> BatchCard:
     more = 0
     for name, value in (row.receipt.outputs if row.receipt else {}).items():
         assets = [*assets_in(value)]
-        kept = assets[: _MAX_ROW_MEDIA - len(media)]
-        found = [one for asset in kept for one in embedder.of_hash(asset.sha256)]
+        first = assets[: _MAX_ROW_MEDIA - len(media)]
+        found = [one for asset in first for one in embedder.of_hash(asset.sha256)]
         media += [(" · ".join(filter(None, [name, one.about.key])), one) for one in found]
-        more += len(assets) - len(kept)
-        if not assets and (text := text_of(value)):
+        more += len(assets) - len(first)
+        if not assets and (text := value_text(value)):
             short = text if len(text) <= _MAX_ROW_TEXT else f"{text[: _MAX_ROW_TEXT - 1]}…"
             texts.append((name, short))
     link = embedder.link_to(row.folder / "contact-sheet.html") if row.folder else ""
@@ -184,14 +184,14 @@ def _batch_card(row: SheetRow, embedder: Embedder) -> BatchCard:
 def _questions(receipt: Receipt, embedder: Embedder) -> Iterator[Asked]:
     """The open questions of a run; none unless a person may answer."""
 
-    def shown(candidates: Iterable[Candidate | EarlierCandidate]) -> Offers:
+    def offers_of(candidates: Iterable[Candidate | EarlierCandidate]) -> Offers:
         return [(one, embedder.of_hash(one.sha256)) for one in candidates]
 
     for step, item in receipt.each():
         if (choice := item.choice) and choice.waiting:
-            offers = shown(choice.candidates)
+            offers = offers_of(choice.candidates)
             earlier = [
-                (number, shown(one for one in choice.earlier if one.round == number))
+                (number, offers_of(one for one in choice.earlier if one.round == number))
                 for number in reversed(range(choice.round))
             ]
             # A terminal would act on what a pasted name has; such a name then fits no question.
@@ -199,9 +199,10 @@ def _questions(receipt: Receipt, embedder: Embedder) -> Iterator[Asked]:
             yield Asked(name, item, choice, offers, [one for one in earlier if one[1]])
 
 
-def _card(item: Item, embedder: Embedder) -> Card:
+def _media_of(item: Item, embedder: Embedder) -> tuple[list[SheetMedium], Rendering | None]:
+    """The media of an item, which are in the rendering if it has formats."""
     rendering = embedder.rendering(item)
-    return Card(item, [] if rendering else embedder.of_item(item.assets), rendering)
+    return [] if rendering else embedder.of_item(item.assets), rendering
 
 
 def _is_trouble(item: Item) -> bool:
@@ -210,7 +211,7 @@ def _is_trouble(item: Item) -> bool:
     return item.status in _NOT_DONE and not asks
 
 
-def _is_shown(step: Step) -> bool:
+def _has_place(step: Step) -> bool:
     """Not a round of a pick that nothing was bought for."""
     return not is_round(step.id) or any(item.status not in _NOT_NEEDED for item in step.items)
 
@@ -222,8 +223,8 @@ def _as_begun(step: Step) -> Step:
     return step.model_copy(update={"status": "waiting", "items": ()})
 
 
-def _kept(receipt: Receipt) -> Iterator[str]:
-    """What a run that goes on does not buy again."""
+def _finished_steps(receipt: Receipt) -> Iterator[str]:
+    """What a resume or a fork does not buy again."""
     for step in receipt.steps:
         if done := sum(one.status in DONE for one in step.items):
             many = f" ({done} of {len(step.items)})" if len(step.items) > 1 else ""
@@ -234,5 +235,190 @@ def _comparing(receipt: Receipt) -> str:
     """The command that compares a fork with its run; "" of other runs."""
     if receipt.fork is None:
         return ""
-    words = [NAME, "compare", receipt.fork.run_id, receipt.run_id, "--open"]
-    return callable_here(shlex.join(words))
+    command = [NAME, "compare", receipt.fork.run_id, receipt.run_id, "--open"]
+    return callable_here(shlex.join(command))
+
+
+# --- What media were made from ---
+
+_MAX_DEPTH, _MAX_OF_ONE, _MAX_OF_PAGE = 8, 24, 1500
+"""Generations of a medium, sources of one place of the page, and of all of it."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A medium, and what it was made from.
+
+    Attributes:
+        card: None stands for `more` sources that are left out.
+        picture: To draw small; None if it is no picture, or stands right above.
+        anchor: Of the medium, or of the step that made it; "" if the page has neither.
+        pick: The pick that chose it, and who picked; empty if none did.
+        again: The page tells above what it was made from.
+    """
+
+    card: Card | None
+    picture: SheetMedium | None = None
+    anchor: str = ""
+    pick: tuple[str, ...] = ()
+    sources: tuple[Source, ...] = ()
+    again: bool = False
+    more: int = 0
+
+
+class Origins:
+    """Finds the sources of media of one page."""
+
+    def __init__(self, receipt: Receipt, embedder: Embedder, steps: Iterable[str]) -> None:
+        self._embedder, self._steps, self._left = embedder, frozenset(steps), _MAX_OF_PAGE
+        self._above: frozenset[str] = frozenset()
+        self._cards = {card.sha256: card for card in reversed(receipt.assets)}
+        self._picks: dict[str, tuple[str, str]] = {}
+        for name, choice in receipt.choices():
+            for one in choice.candidates:
+                if one.picked and one.sha256:
+                    by = manner(choice).removeprefix("picked ")
+                    self._picks.setdefault(one.sha256, (name, by))
+        self._places: dict[str, tuple[bool, str]] = {}
+
+    def of(self, value: Any, item: tuple[str, str] | None = None) -> tuple[Source, ...]:
+        """The sources of the media in a value, each once.
+
+        Args:
+            item: Step and key of the item whose card shows the media: what it says is not repeated,
+                only what it took.
+        """
+        above = [asset.sha256 for asset in assets_in(value)]
+        found: dict[Any, str] = {}
+        for sha256 in above:
+            card = self._cards.get(sha256)
+            if card is None or card.made_by is None:
+                continue
+            name = card.made_by.step, card.made_by.key
+            if name == item:
+                found |= {one: one for one in card.made_by.parents}
+            else:
+                found.setdefault(name, sha256)  # the formats of one film have one maker
+        self._above = frozenset(above)
+        return self._sources(found.values(), set(), [_MAX_OF_ONE], 0)
+
+    def _sources(
+        self, hashes: Iterable[str], seen: set[str], left: list[int], depth: int
+    ) -> tuple[Source, ...]:
+        known = [one for one in hashes if one in self._cards]
+        first = known[: max(0, min(left[0], self._left))]
+        left[0] -= len(first)
+        self._left -= len(first)
+        found = []
+        for sha256 in first:
+            maker, again = self._cards[sha256].made_by, sha256 in seen
+            seen.add(sha256)
+            picture, anchor = self._place(sha256)
+            if maker and not anchor and maker.step in self._steps:
+                anchor = f"step-{maker.step}"
+            pick, sources = () if again else self._picks.get(sha256, ()), tuple[Source, ...]()
+            if maker and not again and depth < _MAX_DEPTH:
+                sources = self._sources(maker.parents, seen, left, depth + 1)
+            found.append(Source(self._cards[sha256], picture, anchor, pick, sources, again))
+        if found and len(known) > len(first):
+            found.append(Source(None, more=len(known) - len(first)))
+        return tuple(found)
+
+    def _place(self, sha256: str) -> tuple[SheetMedium | None, str]:
+        """The picture of a medium, if it can be shown, and its anchor, if the page has it."""
+        # What stands right above is not shown again.
+        media = [] if sha256 in self._above else self._embedder.of_hash(sha256)
+        if not media:
+            return None, ""
+        [medium] = media
+        # What the page shows nowhere else is here if it is small: the folder of a run has no copy.
+        embedded = medium.source.startswith("data:")
+        is_shown, anchor = self._places.setdefault(
+            sha256, (medium.original is not None or embedded, medium.anchor)
+        )
+        picture = medium if is_shown and medium.kind == "image" else None
+        return picture, anchor if is_shown and (picture or medium.original) else ""
+
+
+# --- The page for a client ---
+
+MAX_SHARED_BYTES = 100_000_000
+"""Of all media in one page: as base64 they are a third larger, and browsers hold the page in memory."""
+
+
+class SharedMedium(NamedTuple):
+    """A medium in the page; its name is empty if that of the output says it."""
+
+    asset: Asset
+    path: Path
+    name: str
+    alt: str
+
+    @property
+    def source(self) -> str:
+        """All of it as a data URI."""
+        return data_uri(self.asset.mime_type or f"{self.asset.kind}/*", self.path.read_bytes())
+
+    @property
+    def poster(self) -> str:
+        """A data URI of a picture of a film; else empty."""
+        is_film = self.asset.kind == "video"
+        still = draw_poster(self.asset.sha256, self.path).result() if is_film else None
+        return data_uri("image/webp", still) if still else ""
+
+
+class SharedOutput(NamedTuple):
+    """An output of a run in the page; it has a text if it has no media."""
+
+    name: str
+    media: list[SharedMedium]
+    text: str
+    gone: int
+
+    @property
+    def size_bytes(self) -> int:
+        """Of its media."""
+        return sum(one.path.stat().st_size for one in self.media)
+
+
+def shared_outputs(
+    receipt: Receipt, asset_path: AssetPath, only: Sequence[str] = ()
+) -> list[SharedOutput]:
+    """The finished outputs of a run; a medium that several have is in the first of them."""
+    # Beside others, people call a medium by its format, or the key of its item.
+    names, seen = describe([*receipt.each()]), set[str]()
+    found: list[SharedOutput] = []
+    for output, value in receipt.outputs.items():
+        if only and output not in only:
+            continue
+        media, gone = [], 0
+        for asset in assets_in(value):
+            if asset.sha256 not in seen:
+                seen.add(asset.sha256)
+                about = None if as_asset(value) else names.get(asset.sha256)
+                name = about.name if about else ""
+                alt = alt_text(asset.kind, name=f"{output} {name}".rstrip())
+                try:
+                    media.append(SharedMedium(asset, asset_path(asset.sha256), name, alt))
+                except KeyError:
+                    gone += 1
+        text = "" if any(assets_in(value)) else value_text(value)
+        if media or text or gone:
+            found.append(SharedOutput(output, media, text, gone))
+    return found
+
+
+def share_page(receipt: Receipt, outputs: Sequence[SharedOutput]) -> str:
+    """The page: subject, title, date, films, pictures, sounds and texts, whole and inside it.
+
+    It has no price, wallet, id, prompt, model or link, and of the inputs the subject alone. The files are as they were made: their
+    metadata and content credentials are in them.
+    """
+    view = {
+        "titles": [*filter(None, [receipt.subject, receipt.title or receipt.name])],
+        "date": moment_text(receipt.ended_at or receipt.started_at).split(",")[0],
+        "rehearsal": receipt.sandbox,
+        "outputs": outputs,
+    }
+    inside = sum(one.size_bytes for one in outputs) * 4 // 3
+    return render("share.html", view, beside_media=inside)

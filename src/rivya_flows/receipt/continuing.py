@@ -28,14 +28,14 @@ _REFUSED = {
 }
 """Codes of a request that the service refuses again as it stands, in words."""
 
-_WORDS = _REFUSED | {
+_REASONS = _REFUSED | {
     "insufficient_credits": "the wallet had too few credits",
     "over_budget": "the budget did not cover it",
     "job_failed": "the service took the job, and the job failed",
     "job_status_unknown": "the service ended the job with a status that is not known",
     "unexpected_answer": "the model did not answer in the form that the step expects",
     "uncertain": "no answer arrived, so it is not known whether the service took the request",
-    "unanswered": "nobody answered in time",
+    "unanswered": "no one answered in time",
     "connection": "the service could not be reached",
     "rate_limited": "the service had too many requests",
     "public_api_disabled": "the service is switched off at the moment",
@@ -97,7 +97,8 @@ def continuation(receipt: Receipt) -> Continuation:
     file = receipt.spec.file
     again = f"rivya-flows fork {shlex.quote(receipt.run_id)} --spec {shlex.quote(file)}"
     then = "then fork the run, which takes what it has paid for"
-    if _lacks_only_outputs(receipt):
+    ended = any(step.status in ("failed", "cancelled") for step in receipt.steps)
+    if receipt.failed_outputs and not ended:  # all steps are done, and an output is wrong
         return Continuation(f"mend the output in {file}, {then}", again, "ends the same way")
     codes = {str(item.code) for _, item in receipt.each() if item.status == "failed"}
     refused = codes & _REFUSED.keys()
@@ -123,19 +124,15 @@ def continuation(receipt: Receipt) -> Continuation:
         advice = f"set RIVYA_API_KEY to {key} first, then {advice}"
         retry = retry or "fails again until the worker has that key"
     command = f"{resume}{options}"
-    more = _where_lost(receipt, command)
+    more = ""
+    if lost := _items_with(receipt, {"download"}):
+        options = "".join(f" --regenerate {shlex.quote(name)}" for name in lost[:_FEW])
+        more = f"; where results are gone for good, buy them again: {command}{options}"
     if refused:
-        name, *others = _items_with(receipt, refused)
-        name += f" and {len(others)} more" if others else ""
+        name, *rest = _items_with(receipt, refused)
+        name += f" and {len(rest)} more" if rest else ""
         more += f"; {name}: refused again as it stands: mend {where}, {then}: {again}"
     return Continuation(advice, command, retry, more)
-
-
-def _where_lost(receipt: Receipt, command: str) -> str:
-    """What buys paid results again that the service has no longer; "" where none failed to download."""
-    lost = _items_with(receipt, {"download"})
-    again = "".join(f" --regenerate {shlex.quote(name)}" for name in lost[:_FEW])
-    return f"; where results are gone for good, buy them again: {command}{again}" if lost else ""
 
 
 def _items_with(receipt: Receipt, codes: Collection[str]) -> list[str]:
@@ -169,37 +166,31 @@ def _price_of_rest(receipt: Receipt) -> str:
     return f", which buys {what} for {price},"
 
 
-def _lacks_only_outputs(receipt: Receipt) -> bool:
-    """Whether a resume would end the same way: all steps are done, and an output is wrong."""
-    ended = any(step.status in ("failed", "cancelled") for step in receipt.steps)
-    return bool(receipt.failed_outputs) and not ended
-
-
 def plain_reason(item: Item) -> str:
     """Why an item failed, without codes; "" where only its reason tells."""
     code = item.code or ""
     if code.startswith("api_key_"):
         return "the service did not accept the key"
-    return _WORDS.get(code, "")
+    return _REASONS.get(code, "")
 
 
 def resume_options(receipt: Receipt) -> str:
     """The options that a resume needs to get further; a cancelled run does without its failed jobs."""
-    words = ""
+    options = ""
     cancelled = receipt.status == "cancelled"
     for step in receipt.steps:
         codes = [item.code for item in step.items]
         alike = not {"job_status_unknown", "content_refused"}.intersection(codes)
         of_step = alike and codes.count("job_failed") > _FEW
         if of_step and not cancelled:
-            words += f" --regenerate {step.id}"
+            options += f" --regenerate {step.id}"
         for item in step.items:
             name = shlex.quote(label(step.id, item.key))
             if item.code in BOUGHT_AGAIN:
-                words += "" if of_step or cancelled else f" --regenerate {name}"
+                options += "" if of_step or cancelled else f" --regenerate {name}"
             elif item.code == "uncertain":
-                words += f" --resubmit {name}"
-            elif item.code == "over_budget" and "--budget" not in words:
+                options += f" --resubmit {name}"
+            elif item.code == "over_budget" and "--budget" not in options:
                 # Another budget of the run changes nothing of a pool.
-                words += "" if item.pool else f" --budget {receipt.credits.enough or 'N'}"
-    return words
+                options += "" if item.pool else f" --budget {receipt.credits.enough or 'N'}"
+    return options

@@ -7,9 +7,9 @@ import contextlib
 import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from os.path import commonprefix
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,8 +27,8 @@ from rivya_flows.receipt.model import Item, Receipt, Step, Upload
 Items = Sequence[tuple[Step, Item]]
 """The items of a receipt, each after its step."""
 
-_FORMAT_WORDS = {"clean": "without captions", "poster": "Poster", "gif": "GIF"}
-_KIND_WORDS: dict[MediaKind, str] = {"image": "Picture", "video": "Film", "audio": "Sound"}
+_FORMAT_NAMES = {"clean": "without captions", "poster": "Poster", "gif": "GIF"}
+_KIND_NAMES: dict[MediaKind, str] = {"image": "Picture", "video": "Film", "audio": "Sound"}
 _MAX_PROMPT = 160  # characters of one that say what is seen
 _MAX_CODES = 10 * _MAX_PROMPT  # a character may be several code points
 _PART = re.compile(r"[,.;] ")
@@ -36,9 +36,9 @@ _PART = re.compile(r"[,.;] ")
 
 def alt_text(kind: MediaKind, step: str = "", name: str = "", prompt: str = "") -> str:
     """What a medium shows, for those who do not see it; `name` is its key and format."""
-    of_step = f"{_KIND_WORDS[kind]} of step {step}" if step else _KIND_WORDS[kind]
+    of_step = f"{_KIND_NAMES[kind]} of step {step}" if step else _KIND_NAMES[kind]
     whose = ", ".join(filter(None, [of_step, name]))
-    return ": ".join(filter(None, [whose, _shortened(" ".join(prompt.split()))]))
+    return ": ".join(filter(None, [whose, _shorten(" ".join(prompt.split()))]))
 
 
 class Description(NamedTuple):
@@ -61,7 +61,7 @@ class Description(NamedTuple):
     rendered: bool = False
 
 
-def described(items: Items) -> dict[str, Description]:
+def describe(items: Items) -> dict[str, Description]:
     """Each medium of the items of a receipt, by hash."""
     found: dict[str, Description] = {}
     # A sound has no look, so a brand says nothing of it.
@@ -74,13 +74,13 @@ def described(items: Items) -> dict[str, Description]:
         prompt = (item.prompt or "").removesuffix(common)
         for asset in item.media:
             formats = item.formats.get(asset.sha256, ())
-            words = [*filter(None, [item.key, *(_FORMAT_WORDS.get(one, one) for one in formats)])]
-            if words and step.uses != "pick":
-                makers[asset.sha256].add(" · ".join(words))
+            names = [*filter(None, [item.key, *(_FORMAT_NAMES.get(one, one) for one in formats)])]
+            if names and step.uses != "pick":
+                makers[asset.sha256].add(" · ".join(names))
             if asset.sha256 not in found:
-                alt = alt_text(asset.kind, step.id, ", ".join(words), prompt)
-                caption = " · ".join([step.id, *words, price])
-                found[asset.sha256] = Description(alt, caption, " · ".join(words))
+                alt = alt_text(asset.kind, step.id, ", ".join(names), prompt)
+                caption = " · ".join([step.id, *names, price])
+                found[asset.sha256] = Description(alt, caption, " · ".join(names))
         for candidate in item.choice.candidates if item.choice else ():
             if candidate.picked:
                 picks[candidate.sha256][label(step.id, item.key)] = None
@@ -109,15 +109,15 @@ def shared_ending(prompts: Iterable[tuple[str, str]]) -> str:
     return ending[begin.start() :] if begin else ""
 
 
-def _shortened(text: str) -> str:
+def _shorten(text: str) -> str:
     letters = graphemes(text[:_MAX_CODES])
     if len(text) <= _MAX_CODES and len(letters) <= _MAX_PROMPT:
         return text
-    kept = "".join(letters[: _MAX_PROMPT - 1])
-    words, _, rest = kept.rpartition(" ")
-    # Some scripts have no spaces.
-    whole = words if len(rest) < _MAX_PROMPT // 2 else kept
-    return f"{whole.rstrip(' ,.;:')}…"
+    beginning = "".join(letters[: _MAX_PROMPT - 1])
+    whole_words, _, rest = beginning.rpartition(" ")
+    if len(rest) < _MAX_PROMPT // 2:  # some scripts have no spaces
+        beginning = whole_words
+    return f"{beginning.rstrip(' ,.;:')}…"
 
 
 AssetPath = Callable[[str], Path]
@@ -140,7 +140,7 @@ class SheetMedium:
 
     Attributes:
         anchor: Identifies the medium in the page.
-        original: The element that holds the data, where this one refers to it; None where it has them.
+        original: The element that holds the data, if this one refers to it; None if it has them itself.
         source: A data URI or a link; empty if the file is gone.
         link: URL of the file; empty if there is none.
         small: The source is a small picture of the file at the link.
@@ -187,56 +187,50 @@ class Rendering(NamedTuple):
     track: str
 
 
-@dataclass
 class Embedder:
-    """Turns assets into media, each in the page once.
+    """Turns the assets of a page into media, each in the page once.
 
     Attributes:
-        beside: Folder of the page. Links to files are relative to it; None makes them absolute.
-        asset_url: For a page on a server: gives the URL of a medium, or None.
-        recorded: The media of the run, by hash. Nothing else is one, whatever it looks like.
-        places: Of each medium the first one in the page, by hash or address.
-        files: On this machine, by hash; of a page on a server those alone that it draws.
-        posters: Small pictures, by hash.
+        recorded: The media of the runs, by hash. Nothing else is one, whatever it looks like.
         left: Bytes that may still be embedded.
         small_bytes: A film or sound of at most this size is embedded itself, as a small picture is.
     """
 
-    asset_path: AssetPath
-    beside: Path | None
-    asset_url: AssetUrl | None
-    recorded: Mapping[str, Asset]
-    descriptions: Mapping[str, Description]
-    places: dict[str, SheetMedium] = field(default_factory=dict)
-    files: dict[str, Path | None] = field(default_factory=dict)
-    posters: dict[str, Future[Any]] = field(default_factory=dict)
-    left: int = field(default_factory=lambda: MAX_EMBEDDED_BYTES)
-    small_bytes: int = _SMALL_BYTES
-
-    @classmethod
-    def of(
-        cls,
+    def __init__(
+        self,
         receipts: Sequence[Receipt],
         asset_path: AssetPath,
         beside: Path | None = None,
         asset_url: AssetUrl | None = None,
-    ) -> Embedder:
-        """For the page of these receipts."""
-        items = [pair for receipt in receipts for pair in receipt.each()]
-        recorded: dict[str, Asset] = {}
-        made = [asset for _, item in items for asset in item.media]
-        for asset in [*made, *(one for receipt in receipts for one in receipt.media.values())]:
-            recorded.setdefault(asset.sha256, asset)
-        return cls(asset_path, beside, asset_url, recorded, described(items))
+    ) -> None:
+        """For the page of these receipts.
 
-    def draw(self, first: Iterable[str], *, others: bool = True) -> None:
-        """Starts to draw the first media of the page, all at once; those of these hashes come first."""
-        order = dict.fromkeys([*first, *(self.recorded if others else ())])
+        Args:
+            beside: Folder of the page. Links to files are relative to it; None makes them absolute.
+            asset_url: For a page on a server: gives the URL of a medium, or None.
+        """
+        self._asset_path, self._beside, self._asset_url = asset_path, beside, asset_url
+        items = [pair for receipt in receipts for pair in receipt.each()]
+        self._descriptions = describe(items)
+        self.recorded: dict[str, Asset] = {}
+        own = [asset for _, item in items for asset in item.media]
+        for asset in [*own, *(one for receipt in receipts for one in receipt.media.values())]:
+            self.recorded.setdefault(asset.sha256, asset)
+        # Of each medium the first one in the page, by hash or address.
+        self._places: dict[str, SheetMedium] = {}
+        # On this machine, by hash; of a page on a server those alone that it draws.
+        self._files: dict[str, Path | None] = {}
+        self._posters: dict[str, Future[Any]] = {}
+        self.left, self.small_bytes = MAX_EMBEDDED_BYTES, _SMALL_BYTES
+
+    def draw(self, first: Iterable[str], *, only: bool = False) -> None:
+        """Starts to draw the first media of the page, all at once; those of these hashes come first, or come `only`."""
+        order = dict.fromkeys([*first, *(() if only else self.recorded)])
         visible = [self.recorded[one] for one in order if one in self.recorded]
         for asset in [one for one in visible if one.kind != "audio"][:MAX_POSTERS]:
             path = self._file(asset.sha256)
             if path and (asset.kind == "video" or path.stat().st_size > _SMALL_BYTES):
-                self.posters[asset.sha256] = draw_poster(asset.sha256, path)
+                self._posters[asset.sha256] = draw_poster(asset.sha256, path)
 
     def media(self, value: Any) -> list[SheetMedium]:
         """The media of an asset or of a list of them; anything else has none."""
@@ -248,19 +242,19 @@ class Embedder:
     def of_hash(self, sha256: str | None) -> list[SheetMedium]:
         """The medium of the run with this hash, in a list; empty if there is none."""
         known = self.recorded.get(sha256) if sha256 else None
-        return [] if known is None else [self._placed(known.sha256, known)]
+        return [] if known is None else [self._place(known.sha256, known)]
 
     def of_item(self, assets: Iterable[Asset | Upload]) -> list[SheetMedium]:
         """The media of an item: also those that only the service holds, as links."""
         found = []
         for one in assets:
             if isinstance(one, Asset):
-                found.append(self._placed(one.sha256, one))
+                found.append(self._place(one.sha256, one))
             elif kind := next((known for known in _KINDS if known == one.kind), None):
                 seconds = one.duration_seconds
                 asset = Asset(kind=kind, url=one.url, duration_seconds=seconds, sha256="")
-                name = _web_link(one.url) or str(len(self.places))
-                found.append(self._placed(name, asset))
+                name = _web_link(one.url) or str(len(self._places))
+                found.append(self._place(name, asset))
         return found
 
     def rendering(self, item: Item) -> Rendering | None:
@@ -275,27 +269,27 @@ class Embedder:
         return Rendering(
             [(name, film[0], next(iter(clean), None)) for name, film, clean in found if film],
             [(name, one) for name, media in extras for one in media],
-            self._embedded("text/vtt;charset=utf-8", track) if cues else "",
+            self._embed("text/vtt;charset=utf-8", track) if cues else "",
         )
 
-    def _placed(self, name: str, asset: Asset) -> SheetMedium:
+    def _place(self, name: str, asset: Asset) -> SheetMedium:
         """A medium, or where the page has it already, what refers to that."""
-        if first := self.places.get(name):
+        if first := self._places.get(name):
             return SheetMedium(asset, first.about, first.anchor, first, link=first.link)
-        self.places[name] = self._first(asset, f"asset-{len(self.places) + 1}")
-        return self.places[name]
+        self._places[name] = self._first(asset, f"asset-{len(self._places) + 1}")
+        return self._places[name]
 
     def _first(self, asset: Asset, anchor: str) -> SheetMedium:
         sha256, is_still = asset.sha256, asset.kind == "image"
-        about = self.descriptions.get(sha256) or Description(alt_text(asset.kind))
+        about = self._descriptions.get(sha256) or Description(alt_text(asset.kind))
         if not sha256:  # only the service holds it
             return SheetMedium(asset, about, anchor, link=_web_link(asset.url))
-        served = self.asset_url(asset) if self.asset_url else None
-        path = self.files.get(sha256) if self.asset_url else self._file(sha256)
+        served = self._asset_url(asset) if self._asset_url else None
+        path = self._files.get(sha256) if self._asset_url else self._file(sha256)
         link = served or (self.link_to(path) if path else _web_link(asset.url))
-        drawn = self.posters.get(sha256) if path else None
+        drawn = self._posters.get(sha256) if path else None
         still = drawn.result() if drawn else None
-        picture = self._embedded("image/webp", still) if still else ""
+        picture = self._embed("image/webp", still) if still else ""
         return SheetMedium(
             asset,
             about,
@@ -311,33 +305,33 @@ class Embedder:
 
     def _file(self, sha256: str) -> Path | None:
         """The file on this machine, by hash alone: a path in a receipt may lead anywhere."""
-        if sha256 not in self.files:
-            self.files[sha256] = None
+        if sha256 not in self._files:
+            self._files[sha256] = None
             # The store may not have it any more; a page without one picture is still a page.
             with contextlib.suppress(OSError, LookupError):
-                path = self.asset_path(sha256)
-                self.files[sha256] = path if path.is_file() else None
-        return self.files[sha256]
+                path = self._asset_path(sha256)
+                self._files[sha256] = path if path.is_file() else None
+        return self._files[sha256]
 
     def link_to(self, path: Path) -> str:
         """The link to a file of this machine."""
-        if self.beside is None:
+        if self._beside is None:
             return path.absolute().as_uri()
-        beside = os.path.relpath(path.absolute(), self.beside.absolute())
+        beside = os.path.relpath(path.absolute(), self._beside.absolute())
         return quote(Path(beside).as_posix())
 
     def _whole(self, asset: Asset, path: Path | None) -> str:
         """A data URI of a small file; of a page on a server only that of a picture."""
         is_still = asset.kind == "image"
         most = _SMALL_BYTES if is_still else self.small_bytes
-        if path is None or not (is_still or self.asset_url is None) or path.stat().st_size > most:
+        if path is None or not (is_still or self._asset_url is None) or path.stat().st_size > most:
             return ""
         mime_type = asset.mime_type or ""
         if not _MIME_TYPE.fullmatch(mime_type):
             mime_type = f"{asset.kind}/*"
-        return self._embedded(mime_type, path.read_bytes())
+        return self._embed(mime_type, path.read_bytes())
 
-    def _embedded(self, mime_type: str, data: bytes) -> str:
+    def _embed(self, mime_type: str, data: bytes) -> str:
         if len(data) > self.left:
             return ""
         self.left -= len(data)

@@ -1,4 +1,4 @@
-"""Makes the receipt of a run from its journal."""
+"""Makes the receipt of a run from its journal, with a card for each medium that says where it came from."""
 
 from __future__ import annotations
 
@@ -7,26 +7,29 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC
 from typing import Any
 
-from rivya_flows.assets import as_asset
+from rivya_flows.assets import Asset, Outputs, as_asset, assets_in, output_assets
 from rivya_flows.estimate.estimate import Estimate, estimate, rehearse
+from rivya_flows.language.canonical import canonical
 from rivya_flows.language.syntax import source, tree
 from rivya_flows.language.wording import cut
 from rivya_flows.plans.names import label, subject_of
 from rivya_flows.questions.open_questions import (
     MAX_TEXT,
     answerable,
+    candidate_text,
     candidates_of,
     question_text,
-    text_of,
 )
-from rivya_flows.questions.question import Question
+from rivya_flows.questions.question import BUDGET, Question
 from rivya_flows.queue.events import OtherRun, RunFrozen, RunResumed, Stamped
 from rivya_flows.queue.items import ItemState, Phase
 from rivya_flows.queue.queue import replay
 from rivya_flows.queue.scope import item_status, outputs_of
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.continuing import BOUGHT_AGAIN
+from rivya_flows.receipt.ledger import History, explain_wallet, reconcile
 from rivya_flows.receipt.model import (
+    Card,
     Choice,
     Credits,
     EarlierCandidate,
@@ -34,23 +37,23 @@ from rivya_flows.receipt.model import (
     ForkedRun,
     Item,
     Judge,
+    Maker,
     Receipt,
     SpecText,
     Step,
-    recorded,
+    Upload,
+    media_on,
 )
 from rivya_flows.receipt.phrases import is_sandbox
-from rivya_flows.receipt.provenance import (
-    Recorded,
-    as_map,
-    as_text,
-    parents_of,
-    provenance,
-    shown_assets,
-)
-from rivya_flows.receipt.purchases import History, moment
-from rivya_flows.receipt.reconciliation import explained, reconcile
 from rivya_flows.steps.candidates import is_available
+from rivya_flows.steps.kind import Kind
+
+Recorded = Mapping[str, Asset]
+"""The media that the journal of a run recorded, by SHA-256.
+
+Specs, answers of models and functions may write any map; what is not recorded is not a medium of
+the run, whatever it looks like.
+"""
 
 _STOPPED = ("cancelled", "suspended", "failed")
 
@@ -63,12 +66,12 @@ def receipt(entries: Sequence[Stamped]) -> Receipt:
 def receipt_of(history: History, state: State) -> Receipt:
     """The receipt of a run so far; `state` is that after the last entry."""
     rows = history.purchases(state)
-    credits = credits_of(state, history.others, history.other_runs)
+    credits = sum_credits(state, history.spent_by_others, history.other_runs)
     first = history.first
     assert first is not None
     workflow = state.plan.workflow
     cards = provenance(state)
-    media, outputs = recorded(cards), outputs_of(state)
+    media, outputs = media_on(cards), outputs_of(state)
     asked = {(one.step, one.key): one for one in answerable(state)}
     return Receipt(
         run_id=state.run_id,
@@ -79,11 +82,13 @@ def receipt_of(history: History, state: State) -> Receipt:
         service=state.service,
         sandbox=is_sandbox(state.service),
         wallet=state.wallet,
-        started_at=moment(history.began),
-        ended_at=moment(history.last) if state.ended else None,
+        started_at=history.began,
+        ended_at=history.last if state.ended else None,
         executions=history.ended,
         execution_times=history.executions,
-        waits=history.budget_waits(),
+        waits=tuple(
+            wait for (step, _), waits in history.waits.items() if step == BUDGET for wait in waits
+        ),
         labels=first.labels,
         fork=state.fork and ForkedRun(run_id=state.fork.run_id, step=state.fork.step),
         credits=credits,
@@ -105,11 +110,11 @@ def receipt_of(history: History, state: State) -> Receipt:
     )
 
 
-def credits_of(state: State, others: int = 0, other_runs: Sequence[OtherRun] = ()) -> Credits:
-    """What this run spent and saved, and the balance before and after; `others`: of other runs of the store."""
-    rest = _left(state)
+def sum_credits(state: State, by_others: int = 0, other_runs: Sequence[OtherRun] = ()) -> Credits:
+    """What this run spent and saved, and the balance before and after; `by_others`: of other runs of the store."""
+    rest = _estimate_rest(state)
     before, after = state.balances.get("before"), state.balances.get("after")
-    unexplained, of_others = explained(before, after, state.spent, others)
+    unexplained, of_others = explain_wallet(before, after, state.spent, by_others)
     return Credits(
         before=before,
         after=after,
@@ -125,7 +130,7 @@ def credits_of(state: State, others: int = 0, other_runs: Sequence[OtherRun] = (
     )
 
 
-def _left(state: State) -> Estimate | None:
+def _estimate_rest(state: State) -> Estimate | None:
     """What the command that continues the run buys, without the cache; None of one that needs none."""
     if state.ended in (None, "completed"):
         return None
@@ -212,13 +217,13 @@ def _item(
         saved=item.saved,
         taken_from=item.taken_from,
         model=item.request.model if item.request else None,
-        prompt=as_text(arguments.get("prompt") or arguments.get("message")),
-        params=as_map(arguments.get("params")),
+        prompt=_text(arguments.get("prompt") or arguments.get("message")),
+        params=_map(arguments.get("params")),
         task_ids=task_ids,
-        assets=shown_assets(kind, outputs, media) if item.phase is Phase.COMPLETED else (),
+        assets=_own_media(kind, outputs, media) if item.phase is Phase.COMPLETED else (),
         files=tuple(File(**vars(one)) for one in item.files),
-        parents=parents_of(item),
-        text=as_text(outputs.get("text")),
+        parents=_parents(item),
+        text=_text(outputs.get("text")),
         json=outputs.get("json"),
         began_at=began_at,
         ended_at=ended_at,
@@ -233,7 +238,7 @@ def choice_of(
     """The choice of an item of a pick so far; None before its candidates are known."""
     if item.request is None:
         return None
-    pick, picked = item.request.pick, _picked(item)
+    pick, picked = item.request.pick, _picked_keys(item)
     written = pick.question
     if question or item.request.decides == "person":
         written = question_text(pick, step_id, item.key)
@@ -271,12 +276,12 @@ def _earlier(state: State, step_id: str, item: ItemState) -> Iterator[EarlierCan
         made = state.steps[state.plan.candidates_of(step_id, number)]
         for one in made.items.values():
             if one.phase is Phase.COMPLETED and one.outputs and is_available(one.outputs):
-                asset, text = as_asset(one.outputs.get("asset")), text_of(one.outputs)
+                asset, text = as_asset(one.outputs.get("asset")), candidate_text(one.outputs)
                 sha256 = asset.sha256 if asset else None
                 yield EarlierCandidate(round=number, key=one.key, sha256=sha256, text=text)
 
 
-def _picked(item: ItemState) -> tuple[str, ...]:
+def _picked_keys(item: ItemState) -> tuple[str, ...]:
     """Keys of what was picked; empty as long as nothing was."""
     if item.picked is not None or item.phase is not Phase.COMPLETED:
         return item.picked or ()
@@ -285,3 +290,103 @@ def _picked(item: ItemState) -> tuple[str, ...]:
     listed = chosen if isinstance(chosen, list) else [outputs]
     keys = [one.get("key") for one in listed if isinstance(one, Mapping)]
     return tuple(str(one) for one in keys if one is not None)
+
+
+# --- Where media came from ---
+
+
+def provenance(state: State) -> tuple[Card, ...]:
+    """A card for each medium, and each item that made it: first what the run was given, then in plan order."""
+    found, fetched = list[Card](), list[Card]()
+    named = [(f"inputs.{name}", value) for name, value in state.plan.inputs.items()]
+    for given_as, value in [*named, *state.plan.files.items()]:
+        for one in value if isinstance(value, list) else [value]:
+            if asset := as_asset(one):
+                found.append(_card(asset, given_as=given_as))
+    for step_id in state.plan.order:
+        kind = state.planned(step_id).kind
+        for item in state.steps[step_id].items.values():
+            outputs = item.outputs or {}
+            if item.phase is not Phase.COMPLETED:
+                continue
+            if kind.fetches:
+                given = output_assets(outputs)
+                fetched += [_card(asset, given_as=f"steps.{step_id}") for asset in given]
+            elif not kind.passes_on:
+                # A function names its outputs as it likes.
+                own = "asset" in kind.outputs
+                if made := output_assets(outputs) if own else [*assets_in(outputs)]:
+                    maker = _maker(state, step_id, kind.uses, item)
+                    found += [_card(asset, made_by=maker) for asset in made]
+    known = {card.sha256 for card in found}
+    return (*found, *(card for card in fetched if card.sha256 not in known))
+
+
+def media_of(state: State) -> dict[str, Asset]:
+    """The media of a run so far, by SHA-256."""
+    return media_on(provenance(state))
+
+
+def recorded_asset(value: object, media: Recorded) -> Asset | None:
+    """The medium of the run that a value describes; None if it describes none."""
+    asset = as_asset(value)
+    return media.get(asset.sha256) if asset else None
+
+
+def _own_media(kind: Kind, outputs: Outputs, media: Recorded) -> tuple[Asset | Upload, ...]:
+    """The media of an item of a kind of step that are media of its run."""
+    # Of an asset that is passed on, only the hash comes from the step that made it.
+    found: list[Asset | Upload] = [
+        media[asset.sha256] if kind.passes_on else asset
+        for asset in output_assets(outputs)
+        if asset.sha256 in media
+    ]
+    remote = outputs.get("asset")
+    if kind.fetches and isinstance(remote, dict) and remote.get("file_id"):
+        found.append(Upload.model_validate(remote))
+    return tuple(found)
+
+
+def _parents(item: ItemState) -> tuple[str, ...]:
+    """SHA-256 of the media that an item was made from, each once."""
+    if item.request is None:
+        return ()
+    # A file that the spec names by its path is among the uploads only.
+    uploads = [upload.asset for upload in item.request.uploads]
+    found = assets_in([item.request.arguments, uploads])
+    return tuple(dict.fromkeys(asset.sha256 for asset in found))
+
+
+def _card(asset: Asset, *, given_as: str | None = None, made_by: Maker | None = None) -> Card:
+    return Card(**vars(asset), given_as=given_as, made_by=made_by)
+
+
+def _maker(state: State, step_id: str, uses: str, item: ItemState) -> Maker:
+    arguments = item.request.arguments if item.request else {}
+    task_id = (item.outputs or {}).get("task_id")
+    paid = [p.held for p in item.purchases if p.task_id is not None and p.task_id == task_id]
+    return Maker(
+        run_id=state.run_id,
+        step=step_id,
+        key=item.key,
+        uses=uses,
+        model=item.request.model if item.request else None,
+        prompt=_text(arguments.get("prompt")),
+        params=_map(arguments.get("params")),
+        task_id=_text(task_id),
+        credits=sum(paid),
+        cached=item.cached,
+        parents=_parents(item),
+        service=state.service,
+        sandbox=is_sandbox(state.service),
+    )
+
+
+def _text(value: object) -> str | None:
+    """A value that a function may have named as it likes, as text; None for None."""
+    return value if value is None or isinstance(value, str) else canonical(value)
+
+
+def _map(value: object) -> dict[str, Any] | None:
+    """The same as a map; None for anything else."""
+    return dict(value) if isinstance(value, Mapping) else None

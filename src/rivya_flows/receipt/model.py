@@ -583,11 +583,11 @@ class Receipt(Part):
 
     @cached_property
     def media(self) -> dict[str, Asset]:
-        """The media of the run by SHA-256, see `recorded`."""
-        return recorded(self.assets)
+        """The media of the run by SHA-256, see `media_on`."""
+        return media_on(self.assets)
 
 
-def recorded(cards: Iterable[Card]) -> dict[str, Asset]:
+def media_on(cards: Iterable[Card]) -> dict[str, Asset]:
     """The media on cards, each by its first card, without what the card says beside."""
     found: dict[str, Asset] = {}
     for card in cards:

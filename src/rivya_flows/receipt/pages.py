@@ -22,14 +22,14 @@ from rivya_flows.questions.open_questions import utc_minute
 from rivya_flows.receipt.continuing import plain_reason
 from rivya_flows.receipt.model import iso
 from rivya_flows.receipt.phrases import measures, model_of
-from rivya_flows.receipt.questions import are_numbered, deadline_words, readable, round_note
-from rivya_flows.receipt.summary import manner, score_words
+from rivya_flows.receipt.questions import are_numbered, deadline_effect, readable, round_note
+from rivya_flows.receipt.summary import manner, score_text
 
 _MAX_INDENTED_LENGTH, _MAX_INDENTED_DEPTH = 200_000, 16
 """Characters and depth of a JSON text that is shown indented; others are shown as they are."""
 
 
-def text_of(value: Any) -> str:
+def value_text(value: Any) -> str:
     """A value for people: text as it is, JSON indented, nothing for None."""
     if value is None:
         return ""
@@ -42,7 +42,7 @@ def text_of(value: Any) -> str:
             return value
         # Each level indents all below it: depth multiplies the length.
         indented = isinstance(parsed, dict | list) and _is_flat(parsed)
-        return text_of(parsed) if indented else value
+        return value_text(parsed) if indented else value
     if isinstance(value, bool | int | float):
         return json.dumps(value)
     if isinstance(value, Mapping) and isinstance(value.get("path") or value.get("url"), str):
@@ -77,7 +77,7 @@ def seconds_text(seconds: float) -> str:
     return " ".join([f"{number} {unit}" for number, unit in parts if number][:2])
 
 
-def rendered(name: str, view: Mapping[str, Any], *, beside_media: int = 0) -> str:
+def render(name: str, view: Mapping[str, Any], *, beside_media: int = 0) -> str:
     """A page of this package, with the fonts of its scripts; so many of its bytes are media."""
     return with_fonts(_template(name).render(view), MAX_PAGE_BYTES + beside_media)
 
@@ -108,7 +108,7 @@ def _sha256(script: str) -> str:
 
 _FUNCTIONS = {
     "are_numbered": are_numbered,
-    "deadline_words": deadline_words,
+    "deadline_effect": deadline_effect,
     "label": label,
     "round_note": round_note,
 }
@@ -123,10 +123,10 @@ _FILTERS = {
     "moment": moment_text,
     "plain": plain_reason,
     "readable": readable,
-    "score": score_words,
+    "score": score_text,
     "seconds": seconds_text,
     "sha256": _sha256,
     "suffix": suffix_of,
-    "text": text_of,
+    "text": value_text,
     "voice": voice_name,
 }

@@ -83,7 +83,11 @@ _NAMED = 3
 
 def other_runs(lost: int, runs: Sequence[OtherRun]) -> str:
     """``: run-20261127-… (casting) 21, run-20261127-… (stills) 12``, the first ones of many."""
-    named = [_other_run(one) for one in runs[:_NAMED]]
+    named = []
+    for run in runs[:_NAMED]:
+        held = f"up to {run.held} held by unanswered purchases" if run.held else ""
+        spent = " and ".join(filter(None, [str(run.credits or ""), held]))
+        named.append(f"{run.run_id} ({run.name}) {spent}")
     left = len(runs) - _NAMED
     more = [f"{left} more run{'s' * (left > 1)}"] if left > 0 else []
     # They may be those of another wallet: then they spent more than this one lost.
@@ -92,12 +96,6 @@ def other_runs(lost: int, runs: Sequence[OtherRun]) -> str:
     return (": " if exactly else " while others spent: ") + (
         ", ".join(named + more) or "other runs"
     )
-
-
-def _other_run(run: OtherRun) -> str:
-    held = f"up to {run.held} held by unanswered purchases" if run.held else ""
-    parts = [str(run.credits or ""), held]
-    return f"{run.run_id} ({run.name}) {' and '.join(filter(None, parts))}"
 
 
 def model_of(row: LedgerRow | Item) -> str:
@@ -116,12 +114,12 @@ def open_jobs(state: State) -> tuple[str, ...]:
     )
 
 
-def unanswered(state: State) -> tuple[str, ...]:
+def unanswered_purchases(state: State) -> tuple[str, ...]:
     """Items whose newest purchase has no answer: it may have been made. As `open_jobs`."""
     return _lacking(state, "intended")
 
 
-def uncollected(state: State) -> tuple[str, ...]:
+def uncollected_purchases(state: State) -> tuple[str, ...]:
     """Items without a result whose newest purchase was made, or may have been, as `open_jobs`."""
     return _lacking(state, "intended", "accepted", "succeeded", "uncertain")
 

@@ -43,7 +43,7 @@ CHANNELS = {
 
 @dataclass(frozen=True)
 class MediaLinks:
-    """Finds media for a browser; None where it cannot reach them. Gives http and https addresses only."""
+    """Finds media for a browser by http and https addresses; None if it cannot reach them."""
 
     address: Callable[[Asset], str | None]
     still: Callable[[Asset], str | None]
@@ -60,12 +60,12 @@ def _web(address: str | None) -> str | None:
     return address if address and address.startswith(("http://", "https://")) else None
 
 
-def deadline_note(question: Question, shown: Callable[[datetime], str] = utc_minute) -> str:
+def deadline_note(question: Question, write_time: Callable[[datetime], str] = utc_minute) -> str:
     """The deadline, and what happens at it, as a sentence; "" without one."""
     if question.deadline is None:
         return ""
-    then = deadline_words(question.at_deadline, question.count)
-    return f"Open until {shown(question.deadline)}; after that {then}."
+    then = deadline_effect(question.at_deadline, question.count)
+    return f"Open until {write_time(question.deadline)}; after that {then}."
 
 
 def how_to_answer(question: Question, *, form: bool = False) -> str:
@@ -106,7 +106,13 @@ def questions_page(state: State, questions: Sequence[Question], links: MediaLink
 
     Stills are side by side, so that the choice below them is near; others one below the other.
     """
-    prompts = _prompts(state)
+    prompts: dict[str, str] = {}  # of what was made so far, by task id and by SHA-256 of the medium
+    for _, item in state.each():
+        outputs, prompt = item.outputs or {}, item.request and item.request.prompt
+        asset = as_asset(outputs.get("asset"))
+        for name in (outputs.get("task_id"), asset and asset.sha256):
+            if prompt and isinstance(name, str):
+                prompts.setdefault(name, prompt)
     parts = [part for one in questions for part in _parts(state, one, prompts, links)]
     if not any(one.step == BUDGET for one in questions):  # which says itself what it buys
         parts.append(f"With an answer {what_follows(most_left(state))}.")
@@ -124,7 +130,12 @@ def _parts(
         yield f"*{limit}*"
     if question.judge_error:
         yield f"no scores: {text(question.judge_error)}"
-    same, tails = _split_shared([_prompt_of(one, prompts) for one in question.candidates])
+    same, tails = _split_shared(
+        [
+            prompts.get(one.task_id or "") or prompts.get(one.sha256 or "", "")
+            for one in question.candidates
+        ]
+    )
     if same:
         yield text(same, _MAX_PROMPT)
     numbered = are_numbered(question.choices)
@@ -196,24 +207,6 @@ def _medium(one: Candidate, links: MediaLinks) -> Iterator[str]:
             yield link("full size", url)
 
 
-def _prompts(state: State) -> dict[str, str]:
-    """The prompts of what was made so far, by task id and by SHA-256 of the medium."""
-    found: dict[str, str] = {}
-    for _, item in state.each():
-        outputs, prompt = item.outputs or {}, item.request and item.request.prompt
-        asset = as_asset(outputs.get("asset"))
-        for name in (outputs.get("task_id"), asset and asset.sha256):
-            if prompt and isinstance(name, str):
-                found.setdefault(name, prompt)
-    return found
-
-
-def _prompt_of(candidate: Candidate, prompts: Mapping[str, str]) -> str:
-    """The prompt of the item that made a candidate; "" where that is not known."""
-    names = filter(None, (candidate.task_id, candidate.sha256))
-    return next((prompts[name] for name in names if name in prompts), "")
-
-
 def _split_shared(prompts: Sequence[str]) -> tuple[str, list[str]]:
     """The beginning that all prompts share, and the rest of each."""
     shared = commonprefix(prompts) if len(prompts) > 1 else ""  # noqa: RUF071 - texts, not paths
@@ -225,7 +218,7 @@ def _split_shared(prompts: Sequence[str]) -> tuple[str, list[str]]:
     return shared.strip(" ,"), [f"… {tail}" if tail else "" for tail in tails]
 
 
-def deadline_words(then: object, count: int) -> str:
+def deadline_effect(then: object, count: int) -> str:
     """What a deadline does, an `AtDeadline`, as half a sentence."""
     if then == "first":
         return "the first one is taken" if count == 1 else f"the first {count} are taken"
@@ -248,13 +241,15 @@ def readable(written: str) -> str:
         found = json.loads(written)
     except (ValueError, RecursionError):
         return written
-    if not (isinstance(found, dict) and all(map(_is_plain, found.values()))):
-        return written
-    return "\n".join(f"{name}: {value}" for name, value in found.items()) or written
-
-
-def _is_plain(value: object) -> bool:
-    return isinstance(value, str | int | float) and not isinstance(value, bool)
+    plain = isinstance(found, dict) and all(
+        isinstance(value, str | int | float) and not isinstance(value, bool)
+        for value in found.values()
+    )
+    return (
+        "\n".join(f"{name}: {value}" for name, value in found.items())
+        if found and plain
+        else written
+    )
 
 
 def round_note(number: int, notes: Sequence[str]) -> str:
@@ -262,8 +257,8 @@ def round_note(number: int, notes: Sequence[str]) -> str:
     if number < 1:
         return ""
     noted = [*filter(None, notes)]
-    words = f", with the note{'s' * (len(noted) > 1)}: {'; '.join(noted)}" if noted else ""
-    return f"round {number + 1}{words}"
+    with_notes = f", with the note{'s' * (len(noted) > 1)}: {'; '.join(noted)}" if noted else ""
+    return f"round {number + 1}{with_notes}"
 
 
 def are_numbered(keys: Sequence[str]) -> bool:

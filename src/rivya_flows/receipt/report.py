@@ -9,7 +9,7 @@ import re
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
@@ -30,10 +30,9 @@ from rivya_flows.queue.queue import replay, step as step_queue
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.contact_sheet import contact_sheet
 from rivya_flows.receipt.embedding import AssetPath
-from rivya_flows.receipt.from_journal import receipt_of
+from rivya_flows.receipt.from_journal import receipt_of, recorded_asset
+from rivya_flows.receipt.ledger import History
 from rivya_flows.receipt.model import Receipt, Step, iso, with_paths
-from rivya_flows.receipt.provenance import recorded_asset
-from rivya_flows.receipt.purchases import History
 from rivya_flows.receipt.summary import told
 from rivya_flows.store.assets import AssetStore, file_hash
 from rivya_flows.store.journal import Journal, RunRow
@@ -105,7 +104,7 @@ class RunReport:
 class RunReporter:
     """Follows the journal of one run, and writes its report once for each of its ends.
 
-    What an execution hands over with `record` is not read or replayed again.
+    Entries that an execution hands over with `record` are not read or replayed again.
     """
 
     def __init__(
@@ -185,8 +184,8 @@ class RunReporter:
         with self._writing:
             history, state = self._read()
             if self._last is None or self._last[0] != history.seq:
-                made = receipt_of(history, state)
-                report = _write(made, state, self._folder, self._assets, self._copied)
+                receipt = receipt_of(history, state)
+                report = _write(receipt, state, self._folder, self._assets, self._copied)
                 self._last = history.seq, report
             return self._last[1]
 
@@ -200,18 +199,18 @@ def write_report(
 
 
 def _write(
-    made: Receipt, state: State, folder: Path | None, assets: AssetStore, copied: dict[Path, str]
+    receipt: Receipt, state: State, folder: Path | None, assets: AssetStore, copied: dict[Path, str]
 ) -> RunReport:
     if folder is None:
-        every = {*_named(made, Path()), *made.media}
-        kept = {digest: assets.shared_path(digest) for digest in every}
-        return RunReport(state, with_paths(made, kept), None)
+        every = {*copies_of(receipt, Path()), *receipt.media}
+        stored = {digest: assets.shared_path(digest) for digest in every}
+        return RunReport(state, with_paths(receipt, stored), None)
     folder = folder.absolute()
-    named = copies_of(made, folder)
+    named = copies_of(receipt, folder)
     copies = _export(named, folder, assets, copied)
-    _write_subtitles(made, state, copies, copied)
-    made = with_paths(made, {**dict.fromkeys(named), **copies})
-    report = RunReport(state, made, folder)
+    _write_subtitles(receipt, state, copies, copied)
+    receipt = with_paths(receipt, {**dict.fromkeys(named), **copies})
+    report = RunReport(state, receipt, folder)
 
     def path_of(digest: str) -> Path:
         """Of what the run was given, the folder has no copy."""
@@ -221,8 +220,8 @@ def _write(
             raise KeyError(digest) from None
 
     encoder = json.JSONEncoder(indent=2, ensure_ascii=False, default=_as_json)
-    write_whole(report.receipt_path, chain(encoder.iterencode(made), "\n"))
-    write_whole(report.sheet_path, contact_sheet(made, path_of, beside=folder))
+    write_whole(report.receipt_path, chain(encoder.iterencode(receipt), "\n"))
+    write_whole(report.sheet_path, contact_sheet(receipt, path_of, beside=folder))
     return report
 
 
@@ -233,9 +232,9 @@ def _as_json(part: Any) -> Any:
     return iso(part) if isinstance(part, datetime) else to_jsonable_python(part)
 
 
-def media_of(made: Receipt, folder: Path, assets: AssetStore) -> AssetPath:
+def media_of(receipt: Receipt, folder: Path, assets: AssetStore) -> AssetPath:
     """Finds a medium in the store, else its copy in the folder of the run, see `AssetPath`."""
-    copies = copies_of(made, folder)
+    copies = copies_of(receipt, folder)
 
     def path_of(digest: str) -> Path:
         with contextlib.suppress(StoreError):
@@ -248,9 +247,18 @@ def media_of(made: Receipt, folder: Path, assets: AssetStore) -> AssetPath:
     return path_of
 
 
-def copies_of(made: Receipt, folder: Path) -> dict[str, Path]:
-    """Where the folder of a run has its media, by hash, if they are still there and unchanged."""
-    return _distinct(_named(made, folder))
+def copies_of(receipt: Receipt, folder: Path) -> dict[str, Path]:
+    """Where the folder of a run has each of its media, by hash; equal names get a number."""
+    taken, copies = set[Path](), dict[str, Path]()
+    for digest, name in _names(receipt):
+        if digest not in copies:
+            path, number = folder / name, 1
+            while path in taken:
+                number += 1
+                path = (folder / name).with_stem(f"{Path(name).stem}-{number}")
+            taken.add(path)
+            copies[digest] = path
+    return copies
 
 
 def _is_copy(path: Path, digest: str) -> bool:
@@ -284,49 +292,50 @@ def _export(
     return copies
 
 
-def _named(made: Receipt, folder: Path) -> dict[str, Path]:
-    """A path for people for each medium, by hash; outputs have the name of the output."""
-    named: dict[str, Path] = {}
-    items = [*made.each()]
+def _names(receipt: Receipt) -> Iterator[tuple[str, str]]:
+    """The hash of each medium, with a path for people; outputs have the name of the output.
+
+    A medium may come several times: its first path counts.
+    """
+    items = [*receipt.each()]
     rendered = {
-        digest: (item.key, words)
+        digest: (item.key, formats)
         for _, item in reversed(items)
-        for digest, words in item.formats.items()
+        for digest, formats in item.formats.items()
     }
-    keys = {one.sha256: one.made_by.key for one in reversed(made.assets) if one.made_by}
-    for name, value in made.outputs.items():
+    keys = {one.sha256: one.made_by.key for one in reversed(receipt.assets) if one.made_by}
+    seen = set[str]()
+    for name, value in receipt.outputs.items():
         used: Counter[str] = Counter()
         # What is in a list bears its key, though it may be alone there before a resume.
         several = as_asset(value) is None
         for one in assets_in(value):
-            asset = recorded_asset(one, made.media)
-            if asset is None or asset.sha256 in named:
+            asset = recorded_asset(one, receipt.media)
+            if asset is None or asset.sha256 in seen:
                 continue
-            key, words = rendered.get(asset.sha256, (keys.get(asset.sha256, ""), ()))
-            # One alone is told by the name of its output.
-            stem = _stem(name, words, used, key) if several else name
-            named[asset.sha256] = folder / file_name(stem, asset.mime_type)
+            seen.add(asset.sha256)
+            key, formats = rendered.get(asset.sha256, (keys.get(asset.sha256, ""), ()))
+            # The name of an output with one medium says which it is.
+            stem = _stem(name, formats, used, key) if several else name
+            yield asset.sha256, file_name(stem, asset.mime_type)
     for step, item in items:
         used = Counter()
         for asset in item.media:
-            own = _stem(step.id, item.formats.get(asset.sha256, ()), used, item.key)
-            path = folder / "media" / file_name(own, asset.mime_type)
-            named.setdefault(asset.sha256, path)
+            stem = _stem(step.id, item.formats.get(asset.sha256, ()), used, item.key)
+            yield asset.sha256, f"media/{file_name(stem, asset.mime_type)}"
         for file in item.files:
             # Whatever it is, it was paid for.
             stem = f"{step.id}-{item.key[:_LONGEST_KEY]}-{file.index + 1}"
-            name = file_name(stem, None) + ".bin"
-            named.setdefault(file.sha256, folder / "media" / name)
-    return named
+            yield file.sha256, f"media/{file_name(stem, None)}.bin"
 
 
-def _stem(name: str, words: tuple[str, ...], used: Counter[str], key: str) -> str:
-    """``spot-hi-9x16`` of a rendering, see `rendered_as`; of others ``spot-hi``, ``spot-hi-2`` and so on."""
+def _stem(name: str, formats: tuple[str, ...], used: Counter[str], key: str) -> str:
+    """``spot-hi-9x16`` of a rendering, see `rendered_as`; else ``spot-hi``, ``spot-hi-2`` and so on."""
     stem = "-".join(filter(None, [name, _RATIO.sub("x", key)[:_LONGEST_KEY]]))
-    # A loop is told by its suffix, an output may be called `poster`, and an item by its format.
-    told = [file_stem(word) for word in words if word not in ("gif", name, key)]
-    if words:
-        return "-".join([stem, *told])
+    if formats:
+        # The suffix of a loop says what it is; an output may be called `poster`, an item by its format.
+        known = ("gif", name, key)
+        return "-".join([stem, *(file_stem(one) for one in formats if one not in known)])
     used[stem] += 1
     return stem if used[stem] == 1 else f"{stem}-{used[stem]}"
 
@@ -340,38 +349,24 @@ def file_name(stem: str, mime_type: str | None) -> str:
 
 
 def _write_subtitles(
-    made: Receipt, state: State, copies: Mapping[str, Path], written: dict[Path, str]
+    receipt: Receipt, state: State, copies: Mapping[str, Path], written: dict[Path, str]
 ) -> None:
     """Writes the captions of each item that asked for them beside its first film, as SubRip."""
-    for step, item in made.each():
+    for step, item in receipt.each():
         request = state.item(step.id, item.key).request
         extras = request.arguments.get("extras") if request else None
-        wanted = isinstance(extras, list) and "srt" in extras
-        film = item.media[0] if item.media else None
-        path = copies.get(film.sha256) if film else None
-        if not (item.captions and wanted and film and path):
+        if not (item.captions and item.media and isinstance(extras, list) and "srt" in extras):
             continue
-        words = [word for word in item.formats[film.sha256] if word != item.key]
-        formats = "".join(f"-{file_stem(word)}" for word in words)
-        path = path.with_name(f"{path.stem.removesuffix(formats)}.srt")
-        text = srt(item.captions.timed)
-        if written.get(path) != text or not path.is_file():
-            write_whole(path, text)
-            written[path] = text
-
-
-def _distinct(copies: dict[str, Path]) -> dict[str, Path]:
-    """Gives each medium a name of its own: equal names get a number."""
-    used: set[Path] = set()
-    result = {}
-    for digest, path in copies.items():
-        distinct, number = path, 1
-        while distinct in used:
-            number += 1
-            distinct = path.with_stem(f"{path.stem}-{number}")
-        used.add(distinct)
-        result[digest] = distinct
-    return result
+        film = item.media[0].sha256
+        if path := copies.get(film):
+            formats = [file_stem(one) for one in item.formats[film] if one != item.key]
+            path = path.with_name(
+                f"{path.stem.removesuffix(''.join(f'-{one}' for one in formats))}.srt"
+            )
+            text = srt(item.captions.timed)
+            if written.get(path) != text or not path.is_file():
+                write_whole(path, text)
+                written[path] = text
 
 
 def write_whole(path: Path, text: Iterable[str], mode: int | None = None) -> None:

@@ -24,9 +24,9 @@ from rivya_flows.program import NAME
 from rivya_flows.queue.items import Phase
 from rivya_flows.queue.state import State, StepState
 from rivya_flows.receipt.continuing import next_step
+from rivya_flows.receipt.from_journal import Recorded, recorded_asset
 from rivya_flows.receipt.model import Receipt
 from rivya_flows.receipt.phrases import credits_of, measures, model_of, total_of
-from rivya_flows.receipt.provenance import Recorded, recorded_asset
 from rivya_flows.receipt.questions import MediaLinks
 from rivya_flows.receipt.summary import account_line, choices, films, told, troubles
 
@@ -66,7 +66,7 @@ def _key_part(name: str) -> str:
 
 def draw_plan(plan: RunPlan, priced: Estimate, verdict: str) -> Artifact:
     """A Mermaid graph with prices, a table of the items, the totals, and whether they fit the budget."""
-    rows = [row for step in priced.steps for row in _planned(step)]
+    rows = [row for step in priced.steps for row in _plan_rows(step)]
     lines = [
         f"```mermaid\n{mermaid(plan, priced)}\n```",
         "",
@@ -79,7 +79,7 @@ def draw_plan(plan: RunPlan, priced: Estimate, verdict: str) -> Artifact:
     return Artifact("markdown", "\n".join(lines), "The steps and their prices")
 
 
-def _planned(step: StepEstimate) -> Iterator[tuple[object, ...]]:
+def _plan_rows(step: StepEstimate) -> Iterator[tuple[object, ...]]:
     if step.skipped:
         yield (step.id, "", "", f"skipped: {step.skipped}")
         return
@@ -129,23 +129,23 @@ def draw_progress(state: State) -> Artifact:
         now = f", {state.ended}"
     else:
         active = [_active(*one) for one in state.steps.items() if one[1].tally.in_flight]
-        shown = [*active[:_MOST_STEPS], *_more(active, _MOST_STEPS, "{} more steps")]
-        now = f"; {', '.join(shown)}" if shown else ""
+        names = [*active[:_MOST_STEPS], *_more(active, _MOST_STEPS, "{} more steps")]
+        now = f"; {', '.join(names)}" if names else ""
     saved = f", {state.saved} saved" if state.saved else ""
-    said = f"{done} of {total} done{now}; {credits_of(state.spent)}{saved}"
-    return Artifact("progress", percent, said)
+    description = f"{done} of {total} done{now}; {credits_of(state.spent)}{saved}"
+    return Artifact("progress", percent, description)
 
 
 def _active(step_id: str, step: StepState) -> str:
     if len(step.items) > 1:
         return f"{step_id} {step.tally.ended} of {len(step.items)}"
-    # The run goes on while its page is drawn.
+    # The run continues while its page is drawn.
     return " ".join([step_id, *(_DOES.get(one.phase, "is running") for one in step.items.values())])
 
 
-def _more(found: Sequence[object], most: int, words: str) -> list[str]:
-    """What stands in place of those after the first ones; empty if there are none."""
-    return [words.format(len(found) - most)] if len(found) > most else []
+def _more(found: Sequence[object], most: int, text: str) -> list[str]:
+    """The text with how many come after the first ones, in a list; empty if none do."""
+    return [text.format(len(found) - most)] if len(found) > most else []
 
 
 def draw_medium(name: str, asset: Asset, links: MediaLinks) -> Artifact | None:
@@ -158,14 +158,14 @@ def draw_medium(name: str, asset: Asset, links: MediaLinks) -> Artifact | None:
     return Artifact("image" if is_picture else "markdown", data, _caption(name, asset))
 
 
-def draw_text(name: str, words: str) -> Artifact:
+def draw_text(name: str, answer: str) -> Artifact:
     """The answer of a chat model."""
-    return Artifact("markdown", quotation(words), f"Answer of {text(name)}")
+    return Artifact("markdown", quotation(answer), f"Answer of {text(name)}")
 
 
 @dataclass
 class GroupRow:
-    """An item of a group: what its call made, or the words that stand for that."""
+    """An item of a group: the media that its call made, or a text instead of them."""
 
     item: str
     status: str = "running"
@@ -176,21 +176,21 @@ class GroupRow:
 def draw_group(name: str, rows: Sequence[GroupRow], links: MediaLinks) -> Artifact:
     """The items of a group: their pictures, and a table with a row for each."""
     counts = Counter(row.status for row in rows)
-    said = ", ".join(f"{counts[one]} {one}" for one in _STATUSES if counts[one])
-    stills = [(row.item, links.whole(one)) for row in rows for one in row.media if _is_still(one)]
+    summary = ", ".join(f"{counts[one]} {one}" for one in _STATUSES if counts[one])
+    stills = [
+        (row.item, links.whole(one)) for row in rows for one in row.media if one.kind == "image"
+    ]
     pictures = [(item, url, url) for item, url in stills if url]
-    cells = [(row.item, row.status, _cell(row, links)) for row in rows]
+    cells = []
+    for row in rows:
+        linked = [(_about(asset), links.whole(asset)) for asset in row.media]
+        media = ", ".join(link(about, url) if url else about for about, url in linked)
+        cells.append((row.item, row.status, Marked(media) if media else row.words))
     lines = [*([gallery(pictures), ""] if pictures else []), table(("item", "", ""), cells)]
-    return Artifact("markdown", "\n".join(lines), f"{text(name)}: {said}")
+    return Artifact("markdown", "\n".join(lines), f"{text(name)}: {summary}")
 
 
 _STATUSES = ("done", "running", "failed", "stopped")
-
-
-def _cell(row: GroupRow, links: MediaLinks) -> str:
-    media = [(_about(asset), links.whole(asset)) for asset in row.media]
-    linked = ", ".join(link(said, url) if url else said for said, url in media)
-    return Marked(linked) if media else row.words
 
 
 def draw_ledger(receipt: Receipt) -> Artifact | None:
@@ -213,9 +213,9 @@ def draw_ledger(receipt: Receipt) -> Artifact | None:
     ]
     saved = f", {receipt.credits.saved} saved" if receipt.credits.saved else ""
     rest = _more(receipt.ledger, _MOST_ROWS, "; {} more purchases are in the receipt")
-    said = "".join([f"{credits_of(receipt.credits.spent)} spent{saved}", *rest])
+    description = "".join([f"{credits_of(receipt.credits.spent)} spent{saved}", *rest])
     head = ("item", "model", "status", "reserved", "credits", "job")
-    return Artifact("markdown", table(head, rows, right=[3, 4]), said)
+    return Artifact("markdown", table(head, rows, right=[3, 4]), description)
 
 
 def draw_outputs(
@@ -225,9 +225,12 @@ def draw_outputs(
     lines = [f"**{text(receipt.status)}**: {text(told(receipt))}", ""]
     if counted := account_line(receipt):
         lines += [text(counted), ""]
-    drawn = _Outputs(links, _makers(receipt), receipt.media)
+    makers, left = _makers(receipt), _MOST_MEDIA
     for name, value in receipt.outputs.items():
-        lines += [f"### {text(name)}", "", *drawn.value(name, value), ""]
+        media = _media_in(value, receipt.media)
+        drawn = _draw_media(name, media, left, makers, links) if media else [_draw_value(value)]
+        lines += [f"### {text(name)}", "", *drawn, ""]
+        left -= len(media)
     for title, found, most in (
         ("Picks", choices(receipt, deployed=deployed), _MOST_PICKS),
         ("Films and layouts", films(receipt), _MOST_FILMS),
@@ -251,56 +254,51 @@ def draw_outputs(
 
 def _line(line: str) -> str:
     """A line of a summary in a list; its command can be copied."""
-    words = line.strip()
-    shown = code(words) if words.startswith(f"{NAME} resume ") else text(words)
-    return f"{'  ' if line.startswith('  ') else ''}* {shown}"
+    plain = line.strip()
+    marked = code(plain) if plain.startswith(f"{NAME} resume ") else text(plain)
+    return f"{'  ' if line.startswith('  ') else ''}* {marked}"
 
 
-@dataclass
-class _Outputs:
-    """Draws outputs, with a limited number of media."""
+def _draw_value(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    document = json.dumps(value, ensure_ascii=False, indent=2, default=str)
+    return quotation(value if isinstance(value, str) else document)
 
-    links: MediaLinks
-    makers: Mapping[str, tuple[str, str]]
-    recorded: Recorded
-    left: int = _MOST_MEDIA
 
-    def value(self, name: str, value: Any) -> Iterator[str]:
-        """The media of an output, side by side where all are stills; of any other value its text or JSON."""
-        media = self._media(value)
-        stills = [(one, url) for one in media if _is_still(one) and (url := self.links.whole(one))]
-        if 1 < len(stills) == len(media) <= self.left:
-            self.left -= len(stills)
-            names = [self.makers.get(one.sha256, ("", ""))[1] for one, _ in stills]
-            yield gallery(
-                [
-                    (names[n] or f"{name} {n + 1}", self.links.small(one) or url, url)
-                    for n, (one, url) in enumerate(stills)
-                ]
-            )
-        elif media:
-            for one in media[: max(0, self.left)]:
-                yield _medium(label(*self.makers.get(one.sha256, (name, ""))), one, self.links)
-            if len(media) > self.left >= 0:
-                yield "more media are on the contact sheet"
-            self.left -= len(media)
-        elif value is None:
-            yield "nothing"
-        else:
-            words = json.dumps(value, ensure_ascii=False, indent=2, default=str)
-            yield quotation(value if isinstance(value, str) else words)
-
-    def _media(self, value: Any) -> list[Asset]:
-        """Those of a medium, a list of media, or the output `by` of a composition or a layout; else none."""
-        if asset := recorded_asset(value, self.recorded):
-            return [asset]
-        parts = value if isinstance(value, list) else []
-        if isinstance(value, Mapping):
-            parts = [
-                one.get("asset") if isinstance(one, Mapping) else one for one in value.values()
+def _draw_media(
+    name: str,
+    media: Sequence[Asset],
+    left: int,
+    makers: Mapping[str, tuple[str, str]],
+    links: MediaLinks,
+) -> Iterator[str]:
+    """The media of an output, side by side if all are stills; of all outputs so many are `left`."""
+    stills = [(one, url) for one in media if one.kind == "image" and (url := links.whole(one))]
+    if 1 < len(stills) == len(media) <= left:
+        names = [makers.get(one.sha256, ("", ""))[1] for one, _ in stills]
+        yield gallery(
+            [
+                (names[n] or f"{name} {n + 1}", links.small(one) or url, url)
+                for n, (one, url) in enumerate(stills)
             ]
-        found = [self._media(one) for one in parts if one is not None]
-        return [asset for one in found for asset in one] if all(found) else []
+        )
+        return
+    for one in media[: max(0, left)]:
+        yield _medium(label(*makers.get(one.sha256, (name, ""))), one, links)
+    if len(media) > left >= 0:
+        yield "more media are on the contact sheet"
+
+
+def _media_in(value: Any, recorded: Recorded) -> list[Asset]:
+    """Those of a medium, a list of media, or the output `by` of a composition or a layout; else none."""
+    if asset := recorded_asset(value, recorded):
+        return [asset]
+    parts = value if isinstance(value, list) else []
+    if isinstance(value, Mapping):
+        parts = [one.get("asset") if isinstance(one, Mapping) else one for one in value.values()]
+    found = [_media_in(one, recorded) for one in parts if one is not None]
+    return [asset for one in found for asset in one] if all(found) else []
 
 
 def _makers(receipt: Receipt) -> dict[str, tuple[str, str]]:
@@ -308,25 +306,21 @@ def _makers(receipt: Receipt) -> dict[str, tuple[str, str]]:
     makers: dict[str, tuple[str, str]] = {}
     for step, item in receipt.each():
         for asset in item.media:
-            words = (item.key, *item.formats.get(asset.sha256, ()))
-            makers.setdefault(asset.sha256, (step.id, " ".join(filter(None, words))))
+            names = filter(None, (item.key, *item.formats.get(asset.sha256, ())))
+            makers.setdefault(asset.sha256, (step.id, " ".join(names)))
     return makers
 
 
 def _medium(name: str, asset: Asset, links: MediaLinks) -> str:
     """A medium as Markdown."""
-    url, said = links.whole(asset), _caption(name, asset)
+    url, caption = links.whole(asset), _caption(name, asset)
     if url is None:
-        return f"{said} (stored; no URL for a browser)"
-    if _is_still(asset):
+        return f"{caption} (stored; no URL for a browser)"
+    if asset.kind == "image":
         return picture(name, url)
     still = links.small(asset) if asset.kind == "video" else None
     above = f"{picture(name, still)}\n\n" if still else ""
-    return f"{above}{said} ({link('play', url)})"
-
-
-def _is_still(asset: Asset) -> bool:
-    return asset.kind == "image"
+    return f"{above}{caption} ({link('play', url)})"
 
 
 def _caption(name: str, asset: Asset) -> str:

@@ -9,18 +9,17 @@ from typing import Any
 from pydantic import JsonValue
 
 from rivya_client.printable import one_line
-from rivya_flows.assets import Asset
 from rivya_flows.plans.names import first_of, is_round, label, listed
 from rivya_flows.questions.open_questions import utc_minute
 from rivya_flows.questions.question import Candidate
-from rivya_flows.receipt.model import Choice, Item, Receipt
+from rivya_flows.receipt.model import Choice, Receipt
 from rivya_flows.receipt.phrases import credits_of, measures, pool_left
 from rivya_flows.receipt.questions import (
     CHANNELS,
     answering_command,
     are_numbered,
     blank_answer,
-    deadline_words,
+    deadline_effect,
     round_note,
 )
 from rivya_flows.steps.pick import MODES
@@ -60,7 +59,12 @@ def sentence(receipt: Receipt) -> str:
 
     Of a failed run it names the failed steps first: "film; done: 4 of 4 stills, hero; 4 credits".
     """
-    parts = []
+    failed, parts = "", []
+    if receipt.status == "failed":
+        names = [step.id for step in receipt.steps if step.status == "failed"]
+        names += [f"output {name}" for name in receipt.failed_outputs]
+        more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
+        failed = f"{', '.join(names[:_MAX_NAMED])}{more}; " if names else ""
     for step in receipt.steps:
         done = sum(item.status in DONE for item in step.items)
         if is_round(step.id) and not done:
@@ -69,7 +73,6 @@ def sentence(receipt: Receipt) -> str:
             parts.append(f"{done} of {len(step.items)} {step.id}")
         elif done:
             parts.append(step.id)
-    failed = _failed(receipt)
     made = ", ".join(parts) or "nothing was made"
     if failed and parts:
         made = f"done: {made}"
@@ -78,31 +81,21 @@ def sentence(receipt: Receipt) -> str:
 
 
 def told(receipt: Receipt) -> str:
-    """As `sentence`, where nothing else says that the credits were those of the sandbox."""
+    """As `sentence`; says that credits were those of the sandbox, where nothing else says so."""
     return sentence(receipt) + (" (sandbox)" if receipt.sandbox else "")
-
-
-def _failed(receipt: Receipt) -> str:
-    """The failed steps and outputs of a failed run, the first ones by name."""
-    if receipt.status != "failed":
-        return ""
-    steps = [step.id for step in receipt.steps if step.status == "failed"]
-    steps += [f"output {name}" for name in receipt.failed_outputs]
-    more = f" and {len(steps) - _MAX_NAMED} more" if len(steps) > _MAX_NAMED else ""
-    return f"{', '.join(steps[:_MAX_NAMED])}{more}; " if steps else ""
 
 
 def troubles(receipt: Receipt) -> list[str]:
     """A line for all items of a step that failed or were skipped for one reason, for each output that failed,
     each difference in the books but the wallet's (see `notes`), and a budget that was passed.
     """
-    lines, listed = [], set[tuple[str | None, str | None]]()
+    lines, with_reason = [], set[tuple[str | None, str | None]]()
     for step in receipt.steps:
         alike: dict[tuple[str, str], list[str]] = {}
         for item in step.items:
             if item.status in DONE or not item.reason:
                 continue
-            listed.add((step.id, item.key))
+            with_reason.add((step.id, item.key))
             if is_round(step.id) and item.status == "skipped":
                 continue
             alike.setdefault((item.status, item.reason), []).append(item.key)
@@ -110,13 +103,15 @@ def troubles(receipt: Receipt) -> list[str]:
             lines.append(f"{first_of(step.id, keys)} {status}: {reason}")
     lines += [f"output {name} failed: {why}" for name, why in receipt.failed_outputs.items()]
     for one in receipt.agreement.differences if receipt.agreement else ():
-        with_item = one.kind == "uncertain" and (one.step, one.key) in listed
-        if one.kind != "wallet" and not with_item:
+        is_listed = one.kind == "uncertain" and (one.step, one.key) in with_reason
+        if one.kind != "wallet" and not is_listed:
             lines.append(f"books: {one.words}")
     credits = receipt.credits
     if credits.budget is not None and (over := credits.spent - credits.budget) > 0:
-        passed = "the purchase that passed it was the last"
-        lines.append(f"{credits_of(over)} over the budget of {credits.budget}; {passed}")
+        lines.append(
+            f"{credits_of(over)} over the budget of {credits.budget};"
+            " the purchase that passed it was the last"
+        )
     return lines
 
 
@@ -130,8 +125,8 @@ def notes(receipt: Receipt) -> list[str]:
 def account_line(receipt: Receipt) -> str:
     """``wallet: acme; labels: client=acme, team=film``; "" without both."""
     named = ", ".join(f"{name}={value}" for name, value in receipt.labels.items())
-    words = {"wallet": receipt.wallet, "labels": named}
-    return one_line("; ".join(f"{name}: {value}" for name, value in words.items() if value))
+    facts = {"wallet": receipt.wallet, "labels": named}
+    return one_line("; ".join(f"{name}: {value}" for name, value in facts.items() if value))
 
 
 def pools(receipt: Receipt, *, soft_passed: bool = False) -> list[str]:
@@ -151,19 +146,28 @@ def films(receipt: Receipt) -> list[str]:
         name = label(step.id, item.key)
         for key, one in (item.by or {}).items():
             as_format = f" {key}" if ":" in key else ""
-            lines.append(f"{name}{as_format}: {_medium(one.asset)}")
-        if facts := film_facts(item):
+            facts = measures(one.asset)
+            if one.asset.size_bytes is not None:
+                facts.append(f"{one.asset.size_bytes / 1e6:.1f} MB")
+            lines.append(f"{name}{as_format}: {', '.join(facts)}")
+        facts = []
+        if sound := item.loudness:
+            facts.append(f"{sound.lufs:.1f} LUFS, true peak {sound.true_peak:.1f} dBTP")
+        if captions := item.captions:
+            timing = ", estimated timing" if captions.estimated else ""
+            facts.append(f"captions: {len(captions.cues)}{timing}")
+        if facts:
             lines.append(f"{name}: {'; '.join(facts)}")
         lines += [f"{name}: lost: {one}" for one in item.lost or ()]
     return lines
 
 
 def choices(
-    receipt: Receipt, shown: Callable[[datetime], str] = utc_minute, *, deployed: bool = False
+    receipt: Receipt, write_time: Callable[[datetime], str] = utc_minute, *, deployed: bool = False
 ) -> list[str]:
     """What each pick asks, or what was picked and by whom; then its candidates, the first ones by name.
 
-    Deadlines are `shown` so; a suspended run that is `deployed` is answered in Prefect's pages.
+    A suspended run that is `deployed` is answered in Prefect's pages.
     """
     lines = []
     for name, choice in receipt.choices():
@@ -171,23 +175,24 @@ def choices(
         if choice.waiting:
             lines.append(f"{name} waits for an answer: {question}")
             if choice.deadline and choice.then:
-                after = deadline_words(choice.then, choice.count)
-                lines.append(f"  open until {shown(choice.deadline)}; after that {after}")
+                after = deadline_effect(choice.then, choice.count)
+                lines.append(f"  open until {write_time(choice.deadline)}; after that {after}")
             elif choice.deadline:
-                until = shown(choice.deadline)
-                lines.append(f"  nobody answered by {until}; an answer still counts")
+                until = write_time(choice.deadline)
+                lines.append(f"  no one answered by {until}; an answer still counts")
         else:
             asked = f" ({question})" if question else ""
             lines.append(one_line(f"{name}: {decision(choice)}{asked}"))
-        if said := round_note(choice.round, choice.notes):
-            lines.append(f"  {one_line(said)}")
+        if note := round_note(choice.round, choice.notes):
+            lines.append(f"  {one_line(note)}")
         if choice.judge_error:
             lines.append(f"  no scores: {one_line(choice.judge_error)}")
         numbered = choice.waiting and are_numbered(choice.keys)
         compared = choice.waiting or choice.judge or MODES[choice.mode].values
         candidates = choice.candidates if compared else ()
         for one in candidates[:_MAX_CANDIDATES]:
-            facts = ", ".join(candidate_facts(one, choice.mode))
+            marks = ["proposed" * one.proposed, "picked" * one.picked]
+            facts = ", ".join(filter(None, [score_text(one, choice.mode), *marks]))
             reason = f": {one.reason}" if one.reason else ""
             number = f"{one.n}  " if numbered else ""
             lines.append(one_line(f"  {number}{one.key}  {facts}{reason}".rstrip()))
@@ -216,7 +221,7 @@ def how_picked(choice: Choice) -> str:
         what = "the first was" if many == 1 else f"the first {many} were"
         if choice.on_timeout == "judge":
             what = "what the judge proposed was"
-        return f"the deadline: nobody answered, so {what} taken"
+        return f"the deadline: no one answered, so {what} taken"
     if by.channel == "fork":
         return f"{by.name}, which this run forks"
     who = f"{by.name or 'a person'} {CHANNELS[by.channel]}"
@@ -237,36 +242,11 @@ def decision(choice: Choice) -> str:
     return ", ".join(filter(None, (listed(choice.picked), manner(choice))))
 
 
-def score_words(candidate: Candidate, mode: str = "judge") -> str:
+def score_text(candidate: Candidate, mode: str = "judge") -> str:
     """``8.5 of 10``; the value alone in a mode with values; "" without one."""
     if candidate.score is None:
         return ""
     return f"{candidate.score:g}" if MODES[mode].values else f"{candidate.score:g} of 10"
-
-
-def candidate_facts(candidate: Candidate, mode: str) -> list[str]:
-    """``["8.5 of 10", "proposed", "picked"]``, as far as they hold."""
-    words = {"proposed": candidate.proposed, "picked": candidate.picked}
-    score = score_words(candidate, mode)
-    return [*filter(None, [score]), *(word for word, holds in words.items() if holds)]
-
-
-def film_facts(item: Item) -> list[str]:
-    """The loudness and the captions of an item that was composed."""
-    facts = []
-    if sound := item.loudness:
-        facts.append(f"{sound.lufs:.1f} LUFS, true peak {sound.true_peak:.1f} dBTP")
-    if captions := item.captions:
-        timing = ", estimated timing" if captions.estimated else ""
-        facts.append(f"captions: {len(captions.cues)}{timing}")
-    return facts
-
-
-def _medium(asset: Asset) -> str:
-    parts = measures(asset)
-    if asset.size_bytes is not None:
-        parts.append(f"{asset.size_bytes / 1e6:.1f} MB")
-    return ", ".join(parts)
 
 
 def is_owed(receipt: Receipt) -> bool:

@@ -38,7 +38,7 @@ from rivya_flows.receipt.phrases import is_sandbox
 from rivya_flows.settings import Settings
 
 BlockReader = Callable[[str], Awaitable[SecretStr | None]]
-"""Gives what a secret block holds, or None where there is no block of that name."""
+"""Gives what a secret block holds; None if there is no block of that name."""
 
 
 @asynccontextmanager
@@ -69,7 +69,7 @@ async def with_key(settings: Settings, read_block: BlockReader) -> Settings:
 
 
 async def for_worker(settings: Settings, read_block: BlockReader) -> Settings:
-    """As `with_key`, for a run that nobody watches: it never takes the sandbox by itself."""
+    """As `with_key`, for a run that no person watches: it never takes the sandbox by itself."""
     found = await with_key(settings, read_block)
     if found.rivya_api_key is None and not found.rivya_flows_sandbox:
         raise UsageError(
@@ -121,7 +121,7 @@ async def chosen_service(
         return
     need("sandbox", "the local sandbox", otherwise="set RIVYA_API_KEY")
     with ExitStack() as stack:
-        share = joined(settings.data / "sandbox")
+        share = join_sandbox(settings.data / "sandbox")
         started = await asyncio.to_thread(stack.enter_context, share)
         reason = "" if sandbox else "no RIVYA_API_KEY: "
         tell(f"{reason}using the local sandbox at {started.base_url} (pretend credits)")
@@ -130,7 +130,7 @@ async def chosen_service(
 
 
 @contextmanager
-def joined(folder: Path) -> Iterator[ServiceConnection]:
+def join_sandbox(folder: Path) -> Iterator[ServiceConnection]:
     """The sandbox of a folder, started if none serves it; it ends after its last user. Blocks until it answers."""
     with ExitStack() as stack:
         try:
@@ -141,7 +141,7 @@ def joined(folder: Path) -> Iterator[ServiceConnection]:
                 # Waits here for a sandbox that is shutting down.
                 users = stack.enter_context((folder / "users.lock").open("a"))
                 fcntl.flock(users, fcntl.LOCK_SH)
-                base_url, key = _running(folder) or _started(folder)
+                base_url, key = _join_running(folder) or _start_sandbox(folder)
                 if not (folder / _IDENTITY).exists():
                     (folder / _IDENTITY).write_text(uuid.uuid4().hex[:12])
                 identity = _identity(folder)
@@ -150,11 +150,12 @@ def joined(folder: Path) -> Iterator[ServiceConnection]:
                 f"sandbox: {folder} cannot be used: {error.strerror or error}",
                 "set RIVYA_FLOWS_DATA to a folder that can be written",
             ) from error
-        pace = (_POLL_SECONDS, _REQUESTS_PER_SECOND)
-        yield ServiceConnection(base_url, SecretStr(key), identity, *pace)
+        yield ServiceConnection(
+            base_url, SecretStr(key), identity, _POLL_SECONDS, _REQUESTS_PER_SECOND
+        )
 
 
-def _running(folder: Path) -> tuple[str, str] | None:
+def _join_running(folder: Path) -> tuple[str, str] | None:
     """URL and a new key of the sandbox that serves a folder now; None without one."""
     base_url = serving(folder)
     if base_url is None:
@@ -164,7 +165,7 @@ def _running(folder: Path) -> tuple[str, str] | None:
     return base_url, create_key(folder)["api_key"]
 
 
-def _started(folder: Path) -> tuple[str, str]:
+def _start_sandbox(folder: Path) -> tuple[str, str]:
     """URL and key of a sandbox that was started and is ready."""
     # It replaces one of `up` that died: the receiver waits for its webhooks.
     receiver = registry.read(folder.parent).part("receiver")
@@ -176,9 +177,9 @@ def _started(folder: Path) -> tuple[str, str]:
     if line := start("sandbox", command, environment, log, output="pipe").first_line():
         ready = json.loads(line)
         return ready["base_url"], ready["api_key"]
-    words, _, hint = (last_lines(log, 1) or "it said nothing").partition(" (hint: ")
+    error, _, hint = (last_lines(log, 1) or "it said nothing").partition(" (hint: ")
     raise UsageError(
-        f"sandbox: it did not start: {words.removeprefix('error: ')[-600:]}",
+        f"sandbox: it did not start: {error.removeprefix('error: ')[-600:]}",
         hint.removesuffix(")") or f"read {log}",
     )
 
@@ -225,7 +226,7 @@ def _url_in(lock: IO[str]) -> str:
 
 
 def forget_results(folder: Path, before: datetime, *, pretend: bool = False) -> int:
-    """Deletes the results that a sandbox made before, of which runs keep copies, but no uploads; gives their bytes."""
+    """Deletes the results that a sandbox made before, but no uploads; gives their bytes. Runs keep copies."""
     freed = 0
     for path in (folder / "results").glob("*"):
         with suppress(OSError):

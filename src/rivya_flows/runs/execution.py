@@ -47,7 +47,7 @@ from rivya_flows.questions.reading_answers import checked, refuse_unfit
 from rivya_flows.queue.events import Event, PurchaseIntended, RunEnded, RunFrozen
 from rivya_flows.queue.forks import fork_of
 from rivya_flows.queue.queue import replay
-from rivya_flows.receipt.phrases import is_sandbox, uncollected
+from rivya_flows.receipt.phrases import is_sandbox, uncollected_purchases
 from rivya_flows.receipt.report import RunReport, RunReporter
 from rivya_flows.runs.connect import connect
 from rivya_flows.runs.lookup import find_run, open_journal, which
@@ -66,8 +66,8 @@ class Caller:
 
     Attributes:
         sandbox: Buy from the local sandbox, also with a key. A resume buys where its run did.
-        usual: Is told the seconds that a job of a step usually takes, by step, where known.
-        ask, confirm: Answer questions, and whether to buy from a real wallet; None where there is no one to ask.
+        usual: Is called with the seconds that a job of a step usually takes, by step, where known.
+        ask, confirm: Answer questions, and whether to buy from a real wallet; None: there is no one to ask.
         answers: What it will answer, as far as that is known before the run, by the name of the question: one
             that cannot fit is refused before anything is bought.
         progress: Gives a context that lasts while the run executes.
@@ -219,7 +219,7 @@ def fork_request(
         labels={**given, **labels},
         fork=fork_of(state, step),
         forked=row.folder,
-        uncollected=uncollected(state),
+        uncollected=uncollected_purchases(state),
         wallet=row.wallet,
         earlier=frozen.inputs,
     )
@@ -227,7 +227,7 @@ def fork_request(
 
 
 def _given_budget(frozen: RunFrozen, workflow: Workflow) -> int | None:
-    """The budget that a run was started with; None where its spec, its quote or an agreement has it."""
+    """The budget that a run was started with; None if its spec, its quote or an agreement has it."""
     given = frozen.plan.get("budget")  # of an agreement only the entry knows
     of_spec = workflow.budget and workflow.budget.credits
     return None if frozen.quote or given == of_spec or not isinstance(given, int) else given
@@ -245,8 +245,8 @@ async def execute(
     if reporter is None:
         reporter = RunReporter(context.journal, context.assets, known_run(context, run_id))
     await in_thread(reporter.follow)
-    heard = (caller.listen, caller.rendering, caller.notify)
-    run = Run(context, reporter, options, caller.asker(reporter), *heard)
+    asker = caller.asker(reporter)
+    run = Run(context, reporter, options, asker, caller.listen, caller.rendering, caller.notify)
     try:
         with caller.progress():
             started = caller.runner.started(context.settings, caller.notify)

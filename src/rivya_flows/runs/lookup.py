@@ -70,7 +70,7 @@ def find_run(journal: Journal, name: str, *, only_read: bool = False) -> RunRow:
             if gone.folder == Path()
             else f"delete the rest of it: rivya-flows store remove {name}",
         )
-    if called := _called(journal, name):
+    if called := _run_of_flow_run(journal, name):
         return called
     begun = journal.runs(name) if name else ()
     if only_read and len(begun) == 1:
@@ -95,7 +95,7 @@ def find_run(journal: Journal, name: str, *, only_read: bool = False) -> RunRow:
     raise UsageError(f"there is no run {name!r} in the store", hint)
 
 
-def _called(journal: Journal, name: str) -> RunRow | None:
+def _run_of_flow_run(journal: Journal, name: str) -> RunRow | None:
     """The run of a flow run, or the only one that it called; None of any other name."""
     try:
         found = journal.runs(f"run-{UUID(name)}")
@@ -109,7 +109,7 @@ def _called(journal: Journal, name: str) -> RunRow | None:
     return found[0] if found else None
 
 
-def listed(journal: Journal, run_id: str) -> ListedRun:
+def list_run(journal: Journal, run_id: str) -> ListedRun:
     """A run with its status and what it has spent."""
     [found] = listed_runs(journal.engine, labels={}, run_id=run_id, limit=1)
     return found
@@ -141,7 +141,7 @@ def list_lines(
 
 
 def to_begin(run_id: str) -> str:
-    """What to do about a run that never began, once one knows why."""
+    """What to do about a run that never began, once the reason is known."""
     log = f"`rivya-flows prefect flow-run logs {run_id.removeprefix('run-')}`"
     return f"solve that, then Retry in its menu in Prefect; its log: {log}"
 
@@ -178,8 +178,8 @@ def receipt_run(folder: Path) -> str | None:
     with suppress(OSError, ValueError, RecursionError, KeyError, TypeError):
         file = folder / "receipt.json"
         if file.is_file() and file.stat().st_size <= _MAX_RECEIPT:
-            told = json.loads(file.read_text("utf-8"))["run_id"]
-            return told if isinstance(told, str) else None
+            run_id = json.loads(file.read_text("utf-8"))["run_id"]
+            return run_id if isinstance(run_id, str) else None
     return None
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from rivya_flows.assets import assets_in
 from rivya_flows.estimate.estimate import Estimate, Fit, Verdict
-from rivya_flows.receipt.provenance import Recorded, recorded_asset
+from rivya_flows.receipt.from_journal import Recorded, recorded_asset
 from rivya_flows.receipt.report import RunReport, write_report
 from rivya_flows.receipt.summary import troubles
 from rivya_flows.runs.execution import run_folder
@@ -27,9 +27,9 @@ class PlanItem:
         step: Id of the step.
         key: Names the item in a fan-out, such as ``neon``; empty for a step of one item, ``*``
             for items that are known only during the run.
-        model: None for free steps, and where it is not known yet.
+        model: None for free steps, and if it is not known yet.
         min: The least that it costs, in credits.
-        max: The most, in credits; None where only the service knows it.
+        max: The most, in credits; None if only the service knows it.
         cached: An earlier result is taken, for nothing.
         note: What the price assumes.
     """
@@ -52,10 +52,10 @@ class Plan:
         items: In the order of the spec.
         skipped: Steps that will not run, with the reason.
         min: The least that all of it costs, in credits.
-        max: The most, in credits; None where only the service knows it.
+        max: The most, in credits; None if only the service knows it.
         saved: Credits that the cache saves.
         budget: The cap in credits, or None.
-        balance: Credits in the wallet; None where the service did not tell.
+        balance: Credits in the wallet; None if the service did not say.
         verdict: `ok`, or whether `min` is over the budget or the balance: `run` refuses that.
         fit: `fits` whatever its prices turn out to be, `may_exceed` budget, pools or balance, or `exceeds`.
         document: All of it as `rivya-flows plan --json` prints it.
@@ -83,9 +83,9 @@ class Receipt:
         status: `suspended` waits for an answer. Only `outputs_of` gives `running`: the run is
             executed now, or its process died.
         sentence: How it ended, for people.
-        outputs: The `outputs` of the spec by name; None where the run has not made one. Each medium
+        outputs: The `outputs` of the spec by name; None for each that the run has not made. Each medium
             is an `Asset` whose path is the copy in the folder; without a folder, its file in the
-            asset store, or None where that is not on this machine.
+            asset store, or None if that is not on this machine.
         wallet: Name of the credentials that it bought with; None: the key of the process.
         credits: Credits spent or held by the whole run.
         saved: Credits that the cache saved.
@@ -93,8 +93,8 @@ class Receipt:
             reason.
         waiting_for: The choices of each open question by its name, such as ``hero``; empty unless
             it is suspended.
-        folder: Outputs, contact sheet (``contact-sheet.html``) and ``receipt.json``; None where
-            none was written.
+        folder: Outputs, contact sheet (``contact-sheet.html``) and ``receipt.json``; None if none
+            was written.
         document: The document of ``receipt.json``.
     """
 
@@ -147,20 +147,22 @@ def plan_of(estimate: Estimate) -> Plan:
 
 def receipt_of(report: RunReport) -> Receipt:
     """The receipt that a report describes."""
-    made = report.receipt
-    questions = report.questions if made.status == "suspended" else ()
+    receipt = report.receipt
+    questions = report.questions if receipt.status == "suspended" else ()
     return Receipt(
-        run_id=made.run_id,
-        status=made.status,
+        run_id=receipt.run_id,
+        status=receipt.status,
         sentence=report.sentence,
-        outputs={name: _with_assets(value, made.media) for name, value in made.outputs.items()},
-        credits=made.credits.spent,
-        saved=made.credits.saved,
-        problems=tuple(troubles(made)),
+        outputs={
+            name: _with_assets(value, receipt.media) for name, value in receipt.outputs.items()
+        },
+        credits=receipt.credits.spent,
+        saved=receipt.credits.saved,
+        problems=tuple(troubles(receipt)),
         waiting_for={one.label: one.choices for one in questions},
         folder=report.folder,
-        document=made.model_dump(mode="json"),
-        wallet=made.wallet,
+        document=receipt.model_dump(mode="json"),
+        wallet=receipt.wallet,
     )
 
 

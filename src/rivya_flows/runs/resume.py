@@ -48,20 +48,20 @@ class ResumeOptions(RunOptions):
 
 async def resume(name: str, options: ResumeOptions, caller: Caller) -> RunReport:
     """Resumes a run where it bought, with its wallet, and executes it to its end; buys nothing twice."""
-    async with _asked(name, options, caller) as asked:
-        report = await asked.execute()
-        run_id, settings = asked.reporter.row.run_id, asked.context.settings
+    async with _open_resume(name, options, caller) as resumed:
+        report = await resumed.execute()
+        run_id, settings = resumed.reporter.row.run_id, resumed.context.settings
         await caller.runner.wake(settings, run_id, caller.notify)
         return report
 
 
 async def plan_resume(name: str, options: ResumeOptions, caller: Caller) -> Estimate:
     """What a resume would keep, still buy and cost; buys nothing, and the run stays as it is."""
-    async with _asked(name, options, caller) as asked:
-        await asked.restore_media(writes=False)
+    async with _open_resume(name, options, caller) as resumed:
+        await resumed.restore_media(writes=False)
         failed = [
             name
-            for step_id, item in asked.state.each()
+            for step_id, item in resumed.state.each()
             if item.code in BOUGHT_AGAIN
             and not {"*", step_id, name := label(step_id, item.key)}.intersection(
                 options.regenerate
@@ -70,7 +70,7 @@ async def plan_resume(name: str, options: ResumeOptions, caller: Caller) -> Esti
         if failed:
             more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
             caller.notify(f"failed, and not bought again without --regenerate: {failed[0]}{more}")
-        return await asked.price()
+        return await resumed.price()
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ class _Resume:
 
 
 @asynccontextmanager
-async def _asked(name: str, options: ResumeOptions, caller: Caller) -> AsyncIterator[_Resume]:
+async def _open_resume(name: str, options: ResumeOptions, caller: Caller) -> AsyncIterator[_Resume]:
     """The resume of a run, on the service of the run; refuses what the run does not have."""
     with open_journal(caller.settings) as journal:
         row = find_run(journal, name)

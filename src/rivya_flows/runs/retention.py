@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from rivya_flows.engine.cache import CacheEntry, Pruned, listing, named_media, prune, without_media
+from rivya_flows.engine.cache import Pruned, named_media, prune, without_media
 from rivya_flows.errors import UsageError
 from rivya_flows.plans.names import BATCH_LABEL
 from rivya_flows.queue.queue import replay
-from rivya_flows.receipt.phrases import credits_of, open_jobs, uncollected
+from rivya_flows.receipt.phrases import credits_of, open_jobs, uncollected_purchases
 from rivya_flows.runs.connect import forget_results, is_lost
 from rivya_flows.runs.lookup import find_run, receipt_run
 from rivya_flows.store.assets import AssetStore
@@ -63,24 +63,6 @@ def prune_store(
         sandbox_bytes=forget_results(data / "sandbox", limit, pretend=pretend),
     )
     return without_media(pruned, assets, named, limit, pretend=pretend)
-
-
-def cached_results(journal: Journal, assets: AssetStore) -> tuple[CacheEntry, ...]:
-    """All cached results, newest first; media are listed, not read."""
-    return listing(journal, assets)
-
-
-def prune_results(
-    journal: Journal,
-    assets: AssetStore,
-    *,
-    older_than: timedelta | None,
-    media: bool,
-    pretend: bool = False,
-) -> Pruned:
-    """Deletes cached results and, if asked, unused media; runs can still be resumed and reported."""
-    now = datetime.now(UTC)
-    return prune(assets, journal, now=now, older_than=older_than, media=media, pretend=pretend)
 
 
 @dataclass(frozen=True)
@@ -136,7 +118,7 @@ def removable(journal: Journal, name: str, data: Path) -> RemovedRun:
             "end it with Ctrl-C where it runs, or cancel it in Prefect",
         )
     state = replay(entry.event for entry in journal.entries(row.run_id))
-    owed = tuple(dict.fromkeys((*open_jobs(state), *uncollected(state))))
+    owed = tuple(dict.fromkeys((*open_jobs(state), *uncollected_purchases(state))))
     if listed.open and not owed:
         owed = (f"{credits_of(listed.open)} of purchases that are not settled",)
     if owed and not is_lost(row.service, data / "sandbox"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,10 +12,10 @@ from rivya_flows.language.expressions.values import slug
 from rivya_flows.plans.names import BATCH_LABEL, subject_of
 from rivya_flows.queue.queue import replay
 from rivya_flows.receipt.comparison import comparison, comparison_page
+from rivya_flows.receipt.contact_sheet import MAX_SHARED_BYTES, share_page, shared_outputs
 from rivya_flows.receipt.from_journal import receipt, receipt_of
-from rivya_flows.receipt.purchases import History
+from rivya_flows.receipt.ledger import History
 from rivya_flows.receipt.report import media_of, write_report, write_whole
-from rivya_flows.receipt.share_page import MAX_SHARED_BYTES, share_page, shared_outputs
 from rivya_flows.runs.execution import run_folder
 from rivya_flows.runs.lookup import LAST, batch_runs, find_run, open_assets, open_journal
 from rivya_flows.settings import Settings
@@ -97,7 +97,8 @@ def share(
         sizes = {one.name: one.size_bytes for one in found}
         smaller = f"send the files of {row.folder}"
         if len(sizes) > 1:
-            smaller = f"choose with --output NAME: {_listed(sizes)}; or {smaller}"
+            listed = ", ".join(f"{one} {_megabytes(size)}" for one, size in sizes.items() if size)
+            smaller = f"choose with --output NAME: {listed}; or {smaller}"
         if sum(sizes.values()) > MAX_SHARED_BYTES:
             raise UsageError(
                 f"the media of {row.run_id} are {_megabytes(sum(sizes.values()))}; a page holds"
@@ -121,31 +122,27 @@ def _free(path: Path) -> Path:
     return taken
 
 
-def _listed(sizes: Mapping[str, int]) -> str:
-    return ", ".join(f"{one} {_megabytes(size)}" for one, size in sizes.items() if size)
-
-
 def _megabytes(size: int) -> str:
     return f"{size / 1e6:.1f} MB"
 
 
 def compare(
-    settings: Settings, named: Sequence[str], page: Path | None = None, *, shown: bool = False
+    settings: Settings, named: Sequence[str], page: Path | None = None, *, opens: bool = False
 ) -> tuple[dict[str, Any], Path | None]:
-    """Two runs side by side, or a fork beside its run, and the page, which `shown` writes without `page` too."""
+    """Two runs side by side, or a fork beside its run, and the page, which `opens` writes without `page` too."""
     with open_journal(settings) as journal:
         rows = [find_run(journal, name, only_read=True) for name in named]
         if len(rows) == 1:
             fork = replay(one.event for one in journal.entries(rows[0].run_id)).fork
             if fork is None:
-                message = (
-                    f"{rows[0].run_id} is no fork, so it needs another run to be compared with"
+                raise UsageError(
+                    f"{rows[0].run_id} is no fork, so it needs another run to be compared with",
+                    f"rivya-flows compare RUN {named[0]}",
                 )
-                raise UsageError(message, f"rivya-flows compare RUN {named[0]}")
             rows = [find_run(journal, fork.run_id), *rows]
         journals = [journal.entries(row.run_id) for row in rows]
     document = comparison(*journals)
-    if page is None and shown:
+    if page is None and opens:
         page = sheet_folder(settings, rows[1]) / f"compared-with-{rows[0].run_id}.html"
     if page is not None:
         page = page.expanduser().absolute()

@@ -216,7 +216,7 @@ def test_a_retry_after_the_deadline_failed_a_pick_opens_the_question_again(
         lambda: any(one["name"] == recorded for one in server.task_runs(run)), "its task run"
     )
     pass_the_deadline(place, run)
-    reason = "nobody answered by 2026-01-01 00:00 UTC"
+    reason = "no one answered by 2026-01-01 00:00 UTC"
     assert "hero" in server.end(run, "FAILED")["message"]
     picks = [one for one in server.task_runs(run) if one["name"] == "hero pick"]
     assert [(one["state_type"], one["state"]["message"]) for one in picks] == [("FAILED", reason)]

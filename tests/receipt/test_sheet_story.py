@@ -1,7 +1,8 @@
-"""The time axis of a contact sheet, and the timeline: what each row shows of the items of a step."""
+"""The story of a run on its contact sheet: time axis, timeline, and the graph of the steps."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -9,18 +10,24 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from rivya_flows.receipt.sheet_time import (
+from rivya_flows.receipt.model import Step
+from rivya_flows.receipt.sheet_story import (
+    MAX_STEPS,
     Axis,
+    Drawing,
     Stretch,
     Timeline,
+    graph,
     length,
-    merged,
+    levels_of,
+    merge,
+    needs_of,
     timeline,
     within,
     without,
 )
 from support.contact_sheets import DAY, at
-from support.receipts import parsed
+from support.receipts import parsed, whole
 
 MOMENTS = st.floats(0, 10**7, allow_nan=False)
 STRETCHES = st.lists(st.tuples(MOMENTS, MOMENTS).map(lambda one: (min(one), max(one))), max_size=12)
@@ -44,9 +51,9 @@ def test_no_work_is_left_out_and_what_is_left_out_takes_a_third_at_most(
     busy: list[Stretch],
 ) -> None:
     axis = Axis.of(0, 10**7, busy)
-    assert length(within(merged(busy), axis.gaps)) == 0
+    assert length(within(merge(busy), axis.gaps)) == 0
     assert sum(axis.x(end) - axis.x(begin) for begin, end in axis.gaps) <= 30 + 1e-6
-    assert axis.places[-1] == pytest.approx(100)
+    assert axis.x(10**7) == pytest.approx(100)
 
 
 @given(busy=STRETCHES, end=st.floats(0, 10**7, allow_nan=False))
@@ -89,7 +96,7 @@ def test_a_short_pause_is_drawn_as_it_is() -> None:
 
 
 def test_stretches_are_joined_cut_and_counted_once() -> None:
-    assert merged([(5, 6), (0, 2), (1, 3), (3, 4)]) == [(0, 4), (5, 6)]
+    assert merge([(5, 6), (0, 2), (1, 3), (3, 4)]) == [(0, 4), (5, 6)]
     assert without((0, 10), [(2, 3), (8, 20)]) == [(0, 2), (3, 8)]
     assert without((0, 10), [(0, 10)]) == []
     assert length([(0, 2), (5, 6)]) == 3
@@ -139,7 +146,7 @@ def test_the_wait_for_a_person_is_drawn_apart_and_long_ones_are_left_out() -> No
     row = found.rows[1]
     assert [one.kind for one in row.bars] == ["completed", "completed", "wait"]
     assert (row.took, row.asked, found.waited) == ("4 s", "1 d 23 h asked", True)
-    assert row.words == "step-1: worked for 4 s, asked a person for 1 d 23 h"
+    assert row.label == "step-1: worked for 4 s, asked a person for 1 d 23 h"
 
 
 def test_an_item_does_not_work_while_nothing_drives_its_run() -> None:
@@ -180,7 +187,7 @@ def test_what_takes_no_time_can_still_be_seen(moment: float) -> None:
 
 def test_a_row_of_what_did_not_run_is_empty_and_says_so() -> None:
     row = drawn([item(0, 1)], [{"status": "skipped"}], at_work=[(0, 1)]).rows[1]
-    assert (row.bars, row.words) == ([], "step-1: did not run")
+    assert (row.bars, row.label) == ([], "step-1: did not run")
 
 
 @pytest.mark.parametrize(
@@ -198,3 +205,77 @@ def test_a_clock_that_was_put_back_breaks_nothing() -> None:
     waits = [{"asked_at": at(9), "answered_at": at(3)}]
     bars = drawn([item(8, 2, waits=waits)], at_work=[(5, 1)]).rows[0].bars
     assert all(0 <= one.x <= one.x + one.width <= 100.01 for one in bars)
+
+
+# --- The graph ---
+
+
+def step(**facts: Any) -> Step:
+    return Step.model_validate(whole("steps", {"uses": "", **facts}))
+
+
+def steps_of(**needs: list[str]) -> list[Step]:
+    return [step(id=name, needs=of) for name, of in needs.items()]
+
+
+@st.composite
+def anything(draw: st.DrawFn) -> list[Step]:
+    """Steps that need some of those before them."""
+    count, seed = draw(st.integers(2, MAX_STEPS)), draw(st.integers(0, 10**6))
+    luck, share = random.Random(seed), draw(st.floats(0, 0.3))
+    return [
+        step(id=str(n), needs=[str(one) for one in range(n) if luck.random() < share])
+        for n in range(count)
+    ]
+
+
+@given(anything())
+def test_each_step_stands_right_of_all_that_it_needs(steps: list[Step]) -> None:
+    needs = needs_of(steps)
+    levels = levels_of(needs)
+    assert all(levels[one] < levels[at] for at, before in enumerate(needs) for one in before)
+    assert all(level == 0 or needs[at] for at, level in enumerate(levels))
+
+
+@given(anything())
+def test_no_node_lies_over_another_or_beyond_the_drawing(steps: list[Step]) -> None:
+    drawing = graph(steps)
+    if drawing is None or drawing.crowded:
+        return
+    (width, height), nodes = drawing.node, drawing.nodes
+    assert sorted(node.step.id for node in nodes) == sorted(one.id for one in steps)
+    assert all(0 <= node.x <= drawing.width - width for node in nodes)
+    assert all(0 <= node.y <= drawing.height - height for node in nodes)
+    for x in {node.x for node in nodes}:
+        column = sorted(node.y for node in nodes if node.x == x)
+        assert all(b - a >= height for a, b in pairwise(column))
+    assert graph(steps) == drawing
+
+
+def test_an_arrow_over_several_levels_passes_by_the_nodes_between() -> None:
+    drawing = graph(steps_of(a=[], b=["a"], c=["b"], d=["a", "c"]))
+    assert drawing is not None
+    # From a past b and c to d are three parts; the last one has a head.
+    assert sorted(ends for _, ends in drawing.arrows) == [False, False, True, True, True, True]
+
+
+def test_nodes_say_what_they_are() -> None:
+    film = step(id="film", needs=["stills"], uses="generate", credits=1200, items=[{}, {}])
+    steps = [step(id="stills"), film]
+    drawing = graph(steps)
+    assert drawing is not None
+    node = drawing.nodes[1]
+    assert node.label == "film: generate · 2 items, completed, 1,200 credits, after stills"
+    assert (node.what, node.cost) == ("generate · 2 items", "1,200 credits")
+
+
+def test_too_many_steps_or_arrows_are_not_drawn_and_nothing_without_an_arrow() -> None:
+    chain = [step(id=str(n), needs=[str(n - 1)]) for n in range(MAX_STEPS + 1)]
+    assert graph(chain) == Drawing(MAX_STEPS + 1)
+    tangle = [step(id=str(n), needs=[str(one) for one in range(n)]) for n in range(40)]
+    assert graph(tangle) == Drawing(40)
+    assert graph([]) is graph(steps_of(a=[], b=[])) is None
+
+
+def test_only_steps_that_come_before_are_needed() -> None:
+    assert needs_of(steps_of(a=["b", "a"], b=["a", "a", "gone"])) == [[], [0]]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from rivya_flows.queue.events import JobSeen
+from rivya_flows.receipt.ledger import explain_wallet, jobs_to_ask, reconcile
 from rivya_flows.receipt.model import Agreement, Credits, Purchase
-from rivya_flows.receipt.reconciliation import explained, jobs_to_ask, reconcile
 from support.naive_service import NaiveService, Rehearsal, frozen
 from support.receipts import whole
 
@@ -36,7 +36,7 @@ def agreement(
     others: int = 0,
 ) -> Agreement:
     spent = sum(one.held for one in rows)
-    unexplained, of_others = explained(before, after, spent, others)
+    unexplained, of_others = explain_wallet(before, after, spent, others)
     sums = {"unexplained": unexplained, "others": of_others, "spent": spent}
     credits = Credits.model_validate(whole("credits", {"before": before, "after": after, **sums}))
     seen = {name: JobSeen.model_validate(one) if one else None for name, one in jobs.items()}
@@ -106,7 +106,7 @@ def test_a_purchase_without_an_answer_is_named_and_counts_as_spent(status: str) 
     [one] = found.differences
     assert (one.kind, one.task_id, one.ledger, found.unexplained) == ("uncertain", None, 4, 0)
     assert one.words == (
-        "stills[neon] purchase 1: nobody knows whether this was bought (the connection broke)"
+        "stills[neon] purchase 1: it is not known whether this was bought (the connection broke)"
     )
 
 
