@@ -34,13 +34,14 @@ from rivya_flows.receiver.notification import (
     Emit,
     JobNotification,
     NotificationDispatcher,
+    note_received,
     notification_of,
+    prune_received,
 )
 from rivya_flows.receiver.uploads import Uploads, bounded, declared_size
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.database import reading
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.received_events import note_received, prune_received
 from rivya_flows.store.secrets import shared_secret
 
 WEBHOOK_PATH = "/webhooks/rivya"
