@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from rivya_client.addresses import ip_addresses, is_private, origin_of, shown
 from rivya_client.errors import RefusedAddressError
-from rivya_client.retries import RetryPolicy, repeated
+from rivya_client.retries import RetryPolicy, repeat
 from rivya_client.runtime import Runtime
 from rivya_client.webhook_signatures import SignatureScheme, sign_webhook
 from rivya_flows.errors import APIError
@@ -106,7 +106,7 @@ async def post_callback(
                     raise CallbackError(f"answered {status}", retryable)
                 return status
 
-        return await repeated(attempt, retry, around)
+        return await repeat(attempt, retry, around)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from rivya_client.errors import (
     JobStatusError,
     JobTimeoutError,
 )
-from rivya_client.job_durations import KEPT, Expected, JobDurations, Watched, watched
+from rivya_client.job_durations import MAX_JOBS, Expected, JobDurations, Watched, watched
 from rivya_client.retries import LAG_SECONDS, RetryPolicy
 from rivya_client.runtime import Runtime
 from rivya_client.types import Generation
@@ -300,7 +300,7 @@ def test_a_job_that_nobody_waited_for_most_of_its_time_says_nothing_about_its_du
 
 def test_the_newest_jobs_of_a_model_count_and_what_is_no_duration_does_not() -> None:
     durations = JobDurations()
-    durations.note_all([("a", 1.0)] * 100 + [("a", 40.0)] * KEPT + [("b", 7.0)])
+    durations.note_all([("a", 1.0)] * 100 + [("a", 40.0)] * MAX_JOBS + [("b", 7.0)])
     assert durations.usual() == {"a": 40, "b": 7}
     assert durations.expected("a") == Expected(40, 40, 40)
     assert durations.expected("c") is None

@@ -118,7 +118,7 @@ class Journal:
         """Starts a run with its first entry; `QuoteError` if another run used its quote."""
         run: Row = {
             "run_id": frozen.run_id,
-            "name": frozen.plan.get("name", ""),
+            "name": str(frozen.plan.get("name", "")),
             "service": frozen.service,
             "started_at": frozen.started_at.isoformat(),
             "folder": str(folder),

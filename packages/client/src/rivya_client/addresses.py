@@ -55,16 +55,12 @@ def refuse_plain_http(base_url: str) -> None:
 
 @dataclass(frozen=True)
 class Origin:
-    """Scheme, host and port of an address.
-
-    Attributes:
-        private: The host is, or resolves to, an address that is not public.
-    """
+    """Scheme, host and port of an address."""
 
     scheme: str
     host: str
     port: int
-    private: bool
+    private: bool  # the host is, or resolves to, an address that is not public
 
     def may_lead_to(self, target: Origin, home: Origin) -> bool:
         """Whether this origin may redirect to another; `home`, the service, may run on this machine."""
@@ -114,19 +110,14 @@ def is_private(address: str) -> bool:
     """
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        inner = _inner(ip)
+        teredo = ip.teredo
+        inner = ip.ipv4_mapped or ip.sixtofour or (teredo[1] if teredo else None)
+        if ip in _TRANSLATED:
+            inner = ipaddress.IPv4Address(int(ip) % 2**32)
         if inner is None and ip not in _PUBLIC_IPV6:
             return True
         ip = inner or ip
     return not ip.is_global or ip.is_multicast
-
-
-def _inner(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address inside a mapped, translated or tunnelled one."""
-    if ip in _TRANSLATED:
-        return ipaddress.IPv4Address(int(ip) % 2**32)
-    teredo = ip.teredo
-    return ip.ipv4_mapped or ip.sixtofour or (teredo[1] if teredo else None)
 
 
 def shown(url: str) -> str:

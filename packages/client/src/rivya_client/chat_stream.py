@@ -34,8 +34,9 @@ from rivya_client.responses import StreamingResponse, error_of_stream, read_answ
 from rivya_client.types import ChatAnswer, ChatCompletion, ChatCredits, ChatMessage, ChatUsage
 from rivya_client.wire import is_id, whole_characters
 
-MAX_LINES = 1_000_000
-"""Of one stream; an empty line takes as long to read as one of a hundred bytes."""
+MAX_LINES = (
+    1_000_000  # of one stream; an empty line takes as long to read as one of a hundred bytes
+)
 
 P = ParamSpec("P")
 
@@ -86,19 +87,13 @@ class ChatStream(Generic[M]):
         return self
 
     async def __anext__(self: ChatStream[Async]) -> str:
-        """The next piece of text, never empty.
-
-        Raises:
-            BrokenStreamError: The stream broke.
-            StreamFailedError: The service ended it with an error.
-            UsageError: The context of the stream was left.
-        """
+        """The next piece of text, never empty; raises as `complete` does."""
         if piece := await self._piece():
             return piece
         raise StopAsyncIteration
 
     def __iter__(self: ChatStream[Blocking]) -> Iterator[str]:
-        """The pieces of text; raises as `__anext__` does."""
+        """The pieces of text; raises as `complete` does."""
         assert self._thread is not None
         while piece := self._thread.run(self._piece()):
             yield piece
@@ -115,36 +110,37 @@ class ChatStream(Generic[M]):
             StreamFailedError: The service ended it with an error.
             UsageError: The context of the stream was left.
         """
-        return self._thread.run(self._whole()) if self._thread else self._whole()
 
-    async def begin(self) -> Self:
-        """Returns at the first piece of text, or the end. Until then a repetition is safe.
+        async def read_all() -> ChatAnswer:
+            while await self._piece():
+                pass
+            return self._answering.whole()
+
+        return self._thread.run(read_all()) if self._thread else read_all()
+
+    @classmethod
+    async def begun(cls, response: StreamingResponse) -> Self:
+        """The stream at its first piece of text, or its end. Until then a repetition is safe.
 
         Raises:
             StreamFailedError: The service ended the stream with an error.
             APIConnectionError: It broke, or ended without an answer.
         """
-        streamed = self._response.content_type != "application/json"
+        stream = cls(response)
+        streamed = response.content_type != "application/json"
         try:
-            self._first = await (self._next() if streamed else self._at_once())
-            if self._first or self.confirmed:
-                return self
-            raise APIConnectionError(
-                f"{self._response.asked}: the stream ended before its text began"
-            )
+            stream._first = await (stream._next() if streamed else stream._at_once())
+            if stream._first or stream.confirmed:
+                return stream
+            raise APIConnectionError(f"{response.asked}: the stream ended before its text began")
         except BaseException:
-            await self.aclose()
+            await stream.aclose()
             raise
 
     async def aclose(self) -> None:
         """Stops reading; `text` stays."""
         self._closed = True
         await self._events.aclose()
-
-    async def _whole(self) -> ChatAnswer:
-        while await self._piece():
-            pass
-        return self._answering.whole()
 
     async def _piece(self) -> str:
         """The next piece for the caller; empty when there is none."""
@@ -227,11 +223,7 @@ _FACTS = ("id", "session_id", "model", "created_at")
 
 
 class Answering:
-    """An answer that is not whole yet.
-
-    Attributes:
-        ended: An event said that it is whole.
-    """
+    """An answer that is not whole yet; `ended`: an event said that it is whole."""
 
     def __init__(self, asked: str, api_key: str | None = None) -> None:
         self._pieces: list[str] = []
@@ -370,12 +362,7 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True)
 class ServerEvent:
-    """One event.
-
-    Attributes:
-        name: Its ``event:`` field, or empty.
-        data: Its ``data:`` lines, joined by line feeds; may be empty.
-    """
+    """One event: its ``event:`` field, or empty, and its ``data:`` lines, joined by line feeds."""
 
     name: str
     data: str
@@ -385,10 +372,7 @@ class EventDecoder:
     """Takes bytes in pieces, cut anywhere, and returns whole server-sent events.
 
     Lines end with CR, LF or both and with nothing else: JSON may contain U+2028. Source: the HTML
-    standard, "Server-sent events", without the parts for browsers.
-
-    Attributes:
-        lines: Lines so far, empty ones too.
+    standard, "Server-sent events", without the parts for browsers. `lines` counts empty ones too.
     """
 
     def __init__(self) -> None:
@@ -441,8 +425,8 @@ class EventDecoder:
         self._data = []
 
 
-class StreamCall(Generic[P]):
-    """`ApiCall` for a method that streams; raw or not, the stream has the `request_id`."""
+class stream_call(Generic[P]):  # a decorator
+    """`api_call` for a method that streams; raw or not, the stream has the `request_id`."""
 
     def __init__(
         self, function: Callable[Concatenate[Any, P], AsyncIterator[ChatStream[Async]]]
@@ -482,6 +466,3 @@ def _blocking(
         stack.push(lambda *error: thread.run(opened.__aexit__(*error)))
         stream._thread = thread
         yield stream
-
-
-stream_call = StreamCall

@@ -34,21 +34,15 @@ from rivya_client.errors import (
 )
 from rivya_client.key_masking import answer_without_key, body_without_key
 from rivya_client.responses import body_of, codings, content_type_of, raw_pieces, refusal
-from rivya_client.retries import LAG_PAUSES, LAG_SECONDS, repeated
+from rivya_client.retries import LAG_PAUSES, LAG_SECONDS, repeat
 from rivya_client.transport import Transport
 
 logger = logging.getLogger("rivya_client.wire")
 
-MAX_BYTES = 2**30
-"""The largest file, unless the caller says another."""
-
+MAX_BYTES = 2**30  # the largest file, unless the caller says another
 MAX_REDIRECTS = 5
-
-DOWNLOAD_SECONDS = 1800.0
-"""For one attempt; the silence time-out of the transport ends a dead one much earlier."""
-
+DOWNLOAD_SECONDS = 1800.0  # for one attempt; the silence time-out ends a dead one much earlier
 _PIECE_BYTES = 2**20
-
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -79,7 +73,7 @@ async def fetch(transport: Transport, url: str, destination: Path, max_bytes: in
     try:
         while True:
             try:
-                content_type = await repeated(fetching.attempt, policy, runtime)
+                content_type = await repeat(fetching.attempt, policy, runtime)
                 break
             except NotFoundError:
                 if lags == 0:
@@ -101,11 +95,8 @@ class _Part:
     """A file on its way, in the same folder, so that the rename is atomic.
 
     It is written and hashed in threads, a mebibyte at a time: a disk may make a writer wait. A small
-    file takes one thread for all of it.
-
-    Attributes:
-        digest: Of the bytes so far, once it is finished.
-        size_bytes: How many there are; 0 if nothing can follow them.
+    file takes one thread for all of it. `digest` is of the bytes so far, once it is finished, and
+    `size_bytes` how many there are; 0 if nothing can follow them.
     """
 
     def __init__(self, destination: Path) -> None:
@@ -127,7 +118,7 @@ class _Part:
             try:
                 await asyncio.to_thread(self._work, self._write)
             except BaseException:
-                self.size_bytes = 0  # a time limit may leave a thread behind that goes on writing
+                self.size_bytes = 0  # a time limit may leave a thread behind that still writes
                 raise
 
     async def finish(self) -> None:
@@ -170,7 +161,7 @@ class _Part:
 
     def _remove(self) -> None:
         if self._file is not None:
-            with suppress(OSError):  # a full disk was told by then
+            with suppress(OSError):  # a full disk was reported by then
                 self._file.close()
             self._path.unlink(missing_ok=True)
 
@@ -219,7 +210,7 @@ class _Fetching:
         if self.part.size_bytes and self._validator:
             headers["Range"] = f"bytes={self.part.size_bytes}-"
             headers["If-Range"] = self._validator
-        async with self._opened(headers) as answer:
+        async with self._open(headers) as answer:
             total = await self._start(answer, resuming="Range" in headers)
             if packed := codings(answer):
                 self._restart(None)
@@ -248,9 +239,10 @@ class _Fetching:
     async def _start(self, answer: httpx.Response, *, resuming: bool) -> int | None:
         """Size of the whole file, None if unknown; keeps the bytes so far if the rest follows."""
         if answer.status_code == 206 and resuming:
-            start, total = _content_range(answer.headers.get("content-range", ""))
-            if start == self.part.size_bytes:
-                return total
+            place = answer.headers.get("content-range", "").removeprefix("bytes ")  # 5-9/10
+            span, _, total = place.partition("/")
+            if _count(span.partition("-")[0]) == self.part.size_bytes:
+                return _count(total)
             self._restart(None)
             raise APIConnectionError(f"{self._label}: the host sent another part of the file")
         if answer.status_code == 200:
@@ -266,7 +258,7 @@ class _Fetching:
         raise refusal(answer.status_code, answer.headers, body, now, about=about)
 
     @asynccontextmanager
-    async def _opened(self, headers: dict[str, str]) -> AsyncIterator[httpx.Response]:
+    async def _open(self, headers: dict[str, str]) -> AsyncIterator[httpx.Response]:
         """The response at the end of the redirects, its body not yet read."""
         runtime, http = self._transport.runtime, self._transport.http
         home = await origin_of(self._transport.base_url, runtime)
@@ -299,12 +291,6 @@ def _validator(answer: httpx.Response) -> str | None:
     """A strong validator that can be sent back; a weak one allows other bytes."""
     mark: str | None = answer.headers.get("etag") or answer.headers.get("last-modified")
     return None if mark is None or mark.startswith("W/") or not mark.isascii() else mark
-
-
-def _content_range(header: str) -> tuple[int | None, int | None]:
-    """Start and total of ``bytes 5-9/10``; None for an absent one."""
-    span, _, total = header.removeprefix("bytes ").partition("/")
-    return _count(span.partition("-")[0]), _count(total)
 
 
 def _count(text: str) -> int | None:

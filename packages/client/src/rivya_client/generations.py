@@ -34,11 +34,10 @@ SLOWER = 0.25
 """For such a model, the next pause is this part of the job's time so far, and at least `poll_seconds`:
 a first film of 12 s is known after 12.5 s, not after 24."""
 
+# In `poll_seconds`: 10 s and 20 s where the first is 2.5 s. Source: contract, section 4.4.
 MAX_PAUSE: Mapping[MediaKind, float] = {"image": 4, "video": 8, "audio": 8}
-"""In `poll_seconds`: 10 s and 20 s where the first is 2.5 s. Source: contract, section 4.4."""
-
+# A job that takes longer has stalled; how long jobs may take is not documented.
 MAX_WAIT_SECONDS: Mapping[MediaKind, float] = {"image": 900, "video": 3600, "audio": 3600}
-"""A job that takes longer has stalled; how long jobs may take is not documented."""
 
 # Terminal statuses that the contract does not have.
 # fmt: off
@@ -72,7 +71,6 @@ class Generations(Resource[M]):
         Args:
             body: The request. Bytes are sent unchanged.
             idempotency_key: The same for every repetition of one purchase, see `IdempotencyKey`.
-            options: See `RequestOptions`.
 
         Raises:
             RefusedAfterSilenceError: The service refused, but an earlier attempt of this call got
@@ -177,7 +175,7 @@ class Generations(Resource[M]):
         made: MediaKind = await asyncio.to_thread(_kind_of, model) if kind is None else kind
         check_kind(made)
         transport = self._transport.with_options(**options)
-        once = self._changed(transport=transport.with_options(max_retries=0))
+        once = self._change(transport=transport.with_options(max_retries=0))
         clock, patience = transport.runtime.clock, transport.settings.retry.patience_seconds
         limit = MAX_WAIT_SECONDS[made] if timeout_seconds is None else timeout_seconds
         checked_seconds("timeout_seconds", limit)

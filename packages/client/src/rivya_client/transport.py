@@ -58,7 +58,7 @@ from rivya_client.responses import (
     request_id,
     within,
 )
-from rivya_client.retries import repeated
+from rivya_client.retries import repeat
 from rivya_client.runtime import Runtime
 
 logger = logging.getLogger("rivya_client.wire")
@@ -83,7 +83,7 @@ class ResponseHead:
 
 @dataclass(frozen=True)
 class _Request:
-    """One request of one call, however often it is sent; `key` is its idempotency key.
+    """One request of one call, however often it is sent.
 
     A public one needs no API key, so none is sent and an expired one does no harm.
     """
@@ -92,14 +92,20 @@ class _Request:
     path: str
     settings: RequestSettings
     content: bytes | Form | None
-    key: str | None
+    idempotency_key: str | None
     public: bool = False
-    silence_seconds: float = SILENCE_SECONDS
-    accept: Mapping[str, str] = field(default_factory=lambda: {"Accept": "application/json"})
+    chats: bool = False
+    streams: bool = False
 
     @property
     def label(self) -> str:
         return f"{self.method} {self.path}"
+
+    @property
+    def seconds(self) -> float:
+        """For one attempt."""
+        usual = CHAT_SECONDS if self.chats else ANSWER_SECONDS
+        return self.settings.limit(UPLOAD_SECONDS if isinstance(self.content, Form) else usual)
 
     @property
     def changes(self) -> bool:
@@ -109,21 +115,27 @@ class _Request:
     @property
     def repeatable(self) -> bool:
         """Whether sending it again does no harm."""
-        return self.method != "POST" or not self.changes or self.key is not None
+        return self.method != "POST" or not self.changes or self.idempotency_key is not None
 
     def arguments(self, api_key: str | None) -> dict[str, Any]:
         """Arguments for the HTTP client."""
+        accept = {"accept": "application/json"}
+        if self.streams:  # compression would hold pieces back
+            accept = {
+                "accept": "text/event-stream, application/json",
+                "accept-encoding": "identity",
+            }
         # One case: names that differ in it alone would be sent twice.
-        parts = (HEADERS, self.settings.headers, self.accept)
+        parts = (HEADERS, self.settings.headers, accept)
         headers = {name.lower(): value for part in parts for name, value in part.items()}
         if not self.public:
             headers["authorization"] = f"Bearer {api_key}"
-        if self.key is not None:
-            headers["idempotency-key"] = self.key
+        if self.idempotency_key is not None:
+            headers["idempotency-key"] = self.idempotency_key
         if isinstance(self.content, bytes):
             headers["content-type"] = "application/json"
-        timeout = time_outs(self.settings.limit(self.silence_seconds))
-        content = self.content
+        silence = CHAT_SECONDS if self.chats else SILENCE_SECONDS
+        timeout, content = time_outs(self.settings.limit(silence)), self.content
         body = content.arguments if isinstance(content, Form) else {"content": content}
         return {"headers": headers, "timeout": timeout, **body}
 
@@ -189,8 +201,7 @@ class Transport:
         idempotency_key: IdempotencyKey = None,
         public: bool = False,
         compares: bool = False,
-        seconds: float = ANSWER_SECONDS,
-        silence_seconds: float = SILENCE_SECONDS,
+        chats: bool = False,
         **options: Unpack[RequestOptions],
     ) -> Shape:
         """The answer to one request.
@@ -206,28 +217,32 @@ class Transport:
             idempotency_key: See `IdempotencyKey`.
             public: No API key is needed, so none is sent.
             compares: Its answers always take about as long, so slower ones lower the rate.
-            seconds: For one attempt, unless the options say otherwise; 30 minutes for a form.
-            silence_seconds: Until the next piece of the response.
+            chats: The answer of a chat takes longer than those of other routes.
             options: See `RequestOptions`.
         """
-        key = checked_idempotency_key(idempotency_key)
-        settings, content = self.settings.updated(**options), sendable(body)
-        request = _Request(method, path, settings, content, key, public, silence_seconds)
-        limit = settings.limit(UPLOAD_SECONDS if isinstance(body, Form) else seconds)
+        request = _Request(
+            method,
+            path,
+            self.settings.updated(**options),
+            sendable(body),
+            checked_idempotency_key(idempotency_key),
+            public,
+            chats,
+        )
 
         async def attempt() -> Shape:
             taken_at = await self._rate.turn(changes=method != "GET")
             began = self.runtime.clock()
-            async with within(limit, f"{request.label} ({self.base_url})"):
+            async with within(request.seconds, f"{request.label} ({self.base_url})"):
                 answer, read = await self._exchange(request)
             self.record(answer)
             if not answer.is_success:
-                raise self._refused(answer, read, taken_at)
+                raise self._refusal(answer, read, taken_at)
             took = self.runtime.clock() - began
             self._rate.answered(taken_at, took if compares else None)
             return read_answer(request.label, answer.status_code, read, shape)
 
-        return await self._repeated(request, attempt)
+        return await self._repeat(request, attempt)
 
     @asynccontextmanager
     async def stream(
@@ -244,50 +259,50 @@ class Transport:
         Repeated under an idempotency key until `begin` returns, and never after. `begin` reads what
         the caller needs before the context is entered. Arguments and errors are those of `send`.
         """
-        key = checked_idempotency_key(idempotency_key)
-        settings, content = self.settings.updated(**options), sendable(body)
-        # Compression would hold pieces back.
-        accept = {"Accept": "text/event-stream, application/json", "Accept-Encoding": "identity"}
         request = _Request(
-            "POST", path, settings, content, key, silence_seconds=CHAT_SECONDS, accept=accept
+            "POST",
+            path,
+            self.settings.updated(**options),
+            sendable(body),
+            checked_idempotency_key(idempotency_key),
+            chats=True,
+            streams=True,
         )
-        limit = settings.limit(CHAT_SECONDS)
-        async with AsyncExitStack() as kept:
+        async with AsyncExitStack() as stack:
 
             async def attempt() -> Begun:
                 taken_at = await self._rate.turn(changes=True)
-                async with AsyncExitStack() as opened, within(limit, request.label):
-                    answer, _ = await self._exchange(request, whole=False)
+                async with AsyncExitStack() as opened, within(request.seconds, request.label):
+                    answer, _ = await self._exchange(request)
                     opened.push_async_callback(answer.aclose)
                     if not answer.is_success:
                         read = body_without_key(await body_of(request.label, answer), self.api_key)
-                        raise self._refused(answer, read, taken_at)
+                        raise self._refusal(answer, read, taken_at)
                     self._rate.answered(taken_at, None)
                     self.record(answer)
+                    pieces = aclosing(pieces_of(request.label, answer))
                     response = StreamingResponse(
                         request.label,
                         answer.status_code,
                         content_type_of(answer),
-                        await opened.enter_async_context(
-                            aclosing(pieces_of(request.label, answer))
-                        ),
+                        await opened.enter_async_context(pieces),
                         self.api_key,
-                        limit,
-                        key,
+                        request.seconds,
+                        request.idempotency_key,
                         request_id(answer.headers),
                     )
                     begun = await begin(response)
-                    await kept.enter_async_context(opened.pop_all())
+                    await stack.enter_async_context(opened.pop_all())
                     return begun
 
-            yield await self._repeated(request, attempt)
+            yield await self._repeat(request, attempt)
 
-    async def _repeated(self, request: _Request, attempt: Callable[[], Awaitable[Begun]]) -> Begun:
+    async def _repeat(self, request: _Request, attempt: Callable[[], Awaitable[Begun]]) -> Begun:
         """The result of the first good attempt; the error knows what all attempts together did."""
         if not request.public and self.api_key is None:
             raise UsageError("RIVYA_API_KEY is not set", "set it, or pass api_key to the client")
         try:
-            return await repeated(
+            return await repeat(
                 attempt,
                 request.settings.retry,
                 self.runtime,
@@ -295,15 +310,13 @@ class Transport:
                 changes=request.changes,
             )
         except APIError as exc:
-            exc.idempotency_key = request.key
-            if request.key is not None and may_have_bought(exc):
+            exc.idempotency_key = request.idempotency_key
+            if request.idempotency_key is not None and may_have_bought(exc):
                 exc.hint = "; ".join(filter(None, (SAME_PURCHASE, exc.hint)))
             raise
 
-    async def _exchange(
-        self, request: _Request, *, whole: bool = True
-    ) -> tuple[httpx.Response, bytes]:
-        """A response and its body without the key; the body is not yet read if not `whole`."""
+    async def _exchange(self, request: _Request) -> tuple[httpx.Response, bytes]:
+        """A response and its body without the key; the body of a stream is not yet read."""
         began = self.runtime.clock()
         outcome = "no answer"
         try:
@@ -312,7 +325,7 @@ class Transport:
             built = self.http.build_request(request.method, url, **arguments)
             answer = answer_without_key(await send_quietly(self.http, built), self.api_key)
             outcome = f"{answer.status_code} {request_id(answer.headers) or ''}".rstrip()
-            if not whole:
+            if request.streams:
                 return answer, b""
             outcome += ", broken off"
             body = await body_of(request.label, answer)
@@ -331,7 +344,7 @@ class Transport:
                 self.base_url,
                 request.path,
                 "none" if request.public or self.api_key is None else MASK,
-                request.key or "none",
+                request.idempotency_key or "none",
                 outcome,
                 (self.runtime.clock() - began) * 1000,
             )
@@ -342,7 +355,7 @@ class Transport:
             head = MappingProxyType(dict(answer.headers.items()))
             self._record(ResponseHead(answer.status_code, head, request_id(answer.headers)))
 
-    def _refused(self, answer: httpx.Response, body: bytes, taken_at: float) -> APIStatusError:
+    def _refusal(self, answer: httpx.Response, body: bytes, taken_at: float) -> APIStatusError:
         error = refusal(answer.status_code, answer.headers, body, self.runtime.now())
         if error.of_gateway:
             error.hint = f"{self.base_url} sent no Rivya answer; check RIVYA_BASE_URL, or try again"
