@@ -1,4 +1,4 @@
-"""Which addresses may be used: of the service with a key, and of downloads, which nobody may lead
+"""Which addresses may be used: of the service with a key, and of downloads, which no one may lead
 into a private network.
 """
 
@@ -67,15 +67,15 @@ class Origin:
         return not target.private or self.private or target == home
 
 
-def joined(base: str, url: str) -> str:
+def join_address(base: str, url: str) -> str:
     """The whole address of a `url` in a response of `base`."""
     if len(url) > MAX_URL_LENGTH:
         reason = f"an address has at most {MAX_URL_LENGTH:,} characters"
-        raise RefusedAddressError(shown(url), reason)
+        raise RefusedAddressError(redact_url(url), reason)
     try:
         return urljoin(base, url)
     except ValueError:
-        raise RefusedAddressError(shown(url), "not an address") from None
+        raise RefusedAddressError(redact_url(url), "not an address") from None
 
 
 async def origin_of(url: str, runtime: Runtime) -> Origin:
@@ -84,11 +84,11 @@ async def origin_of(url: str, runtime: Runtime) -> Origin:
         parts = urlsplit(url)
         port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
     except ValueError:
-        raise RefusedAddressError(shown(url), "not an address") from None
+        raise RefusedAddressError(redact_url(url), "not an address") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise RefusedAddressError(shown(url), "only http and https are allowed")
+        raise RefusedAddressError(redact_url(url), "only http and https are allowed")
     if parts.username or parts.password:
-        raise RefusedAddressError(shown(url), "the address has a user name or a password")
+        raise RefusedAddressError(redact_url(url), "the address has a user name or a password")
     host = parts.hostname.rstrip(".")
     found = await ip_addresses(host, runtime)
     return Origin(parts.scheme, host, port, any(map(is_private, found)))
@@ -120,7 +120,7 @@ def is_private(address: str) -> bool:
     return not ip.is_global or ip.is_multicast
 
 
-def shown(url: str) -> str:
+def redact_url(url: str) -> str:
     """An address for messages and logs: short, without query, fragment and user name."""
     bare = url.partition("#")[0].partition("?")[0]
     scheme, slashes, rest = bare.partition("://")

@@ -34,9 +34,7 @@ from rivya_client.responses import StreamingResponse, error_of_stream, read_answ
 from rivya_client.types import ChatAnswer, ChatCompletion, ChatCredits, ChatMessage, ChatUsage
 from rivya_client.wire import is_id, whole_characters
 
-MAX_LINES = (
-    1_000_000  # of one stream; an empty line takes as long to read as one of a hundred bytes
-)
+MAX_LINES = 1_000_000  # an empty line takes as long to read as one of a hundred bytes
 
 P = ParamSpec("P")
 
@@ -118,23 +116,21 @@ class ChatStream(Generic[M]):
 
         return self._thread.run(read_all()) if self._thread else read_all()
 
-    @classmethod
-    async def begun(cls, response: StreamingResponse) -> Self:
-        """The stream at its first piece of text, or its end. Until then a repetition is safe.
+    async def begin(self) -> Self:
+        """Returns at the first piece of text, or the end. Until then a repetition is safe.
 
         Raises:
             StreamFailedError: The service ended the stream with an error.
             APIConnectionError: It broke, or ended without an answer.
         """
-        stream = cls(response)
-        streamed = response.content_type != "application/json"
         try:
-            stream._first = await (stream._next() if streamed else stream._at_once())
-            if stream._first or stream.confirmed:
-                return stream
-            raise APIConnectionError(f"{response.asked}: the stream ended before its text began")
+            self._first = await self._next()
+            if self._first or self.confirmed:
+                return self
+            asked = self._response.asked
+            raise APIConnectionError(f"{asked}: the stream ended before its text began")
         except BaseException:
-            await stream.aclose()
+            await self.aclose()
             raise
 
     async def aclose(self) -> None:
@@ -147,18 +143,6 @@ class ChatStream(Generic[M]):
         piece = self._first or await self._next()
         self._first = ""
         return piece
-
-    async def _at_once(self) -> str:
-        """The text of a service that does not stream this answer."""
-        response = self._response
-        body = b"".join([piece async for piece in response.pieces])
-        read_answer(
-            response.asked,
-            response.status,
-            body_without_key(body, response.api_key),
-            ChatCompletion,
-        )
-        return self._answering.take(ServerEvent("completed", body.decode(errors="replace")))
 
     async def _next(self) -> str:
         """The next piece of the response; empty when there is none."""
@@ -177,11 +161,11 @@ class ChatStream(Generic[M]):
         except APIConnectionError as exc:
             if self._first is None:
                 raise
-            self._failure = self._broken(exc.message)
+            self._failure = self._broken_error(exc.message)
             raise self._failure from exc
         except BaseException:
             # Such as a cancelled read: the rest is lost, and the answer must not look whole.
-            self._failure = self._broken(f"{self._response.asked}: reading was interrupted")
+            self._failure = self._broken_error(f"{self._response.asked}: reading was interrupted")
             raise
         self._over = not piece
         return piece
@@ -193,7 +177,7 @@ class ChatStream(Generic[M]):
                 return piece
         return self._answering.rest()
 
-    def _broken(self, message: str) -> BrokenStreamError:
+    def _broken_error(self, message: str) -> BrokenStreamError:
         key = self._response.idempotency_key
         error = BrokenStreamError(message, self.text, self.session_id, key is not None)
         error.idempotency_key = key
@@ -201,8 +185,14 @@ class ChatStream(Generic[M]):
 
 
 async def _events(response: StreamingResponse) -> AsyncGenerator[ServerEvent]:
-    decoder = EventDecoder()
     async with aclosing(response.pieces) as pieces:
+        if response.content_type == "application/json":  # this answer is not streamed
+            body = b"".join([piece async for piece in pieces])
+            masked = body_without_key(body, response.api_key)
+            read_answer(response.asked, response.status, masked, ChatCompletion)
+            yield ServerEvent("completed", body.decode(errors="replace"))
+            return
+        decoder = EventDecoder()
         async for piece in pieces:
             for event in decoder.feed(piece):
                 yield event
@@ -258,22 +248,22 @@ class Answering:
         """
         if self.ended:
             return ""
-        said = body_without_key(event.data.encode(errors="replace"), self._api_key).decode()
+        text = body_without_key(event.data.encode(errors="replace"), self._api_key).decode()
         try:
-            data: Any = json.loads(said)
+            data: Any = json.loads(text)
         except (ValueError, RecursionError):
             data = None
         fields = data if isinstance(data, dict) else {}
         name = _name(event, fields)
         if name == "error" or (name in _TEXTS and fields.get("error")):
-            raise error_of_stream(said, self.text)
+            raise error_of_stream(text, self.text)
         self._usage = ChatUsage.readable(fields.get("usage") or None) or self._usage
         self._credits = ChatCredits.readable(fields.get("credits") or None) or self._credits
         if name not in _TEXTS | _ENDS:
             # The id of an unknown event may be the id of anything.
             self._note(fields, self._facts, _FACTS if name == "session" else ("session_id",))
             return ""
-        if data is None and (said.lstrip().startswith("{") if name in _ENDS else said):
+        if data is None and (text.lstrip().startswith("{") if name in _ENDS else text):
             raise APIConnectionError(f"{self._asked}: an event of the stream is unreadable")
         if name in _ENDS:
             return self._end(fields)
@@ -318,8 +308,8 @@ class Answering:
         message = fields.get("message")
         inner = message if isinstance(message, dict) else {}
         self._message = {name: _whole(value) for name, value in inner.items()}
-        said = message if isinstance(message, str) and message else None
-        whole = _whole(said or _text(self._message or fields))
+        text = message if isinstance(message, str) and message else None
+        whole = _whole(text or _text(self._message or fields))
         if not whole:
             return self.rest()
         # The caller has the pieces already; the whole text of the service counts.

@@ -32,8 +32,7 @@ from rivya_client.runtime import Runtime
 from rivya_client.transport import Transport
 from rivya_client.types import Document
 
-SERVICE = "https://rivya.ai"
-"""Where the service is, unless something says otherwise."""
+SERVICE = "https://rivya.ai"  # where the service is, unless something says otherwise
 
 
 class ApiCalls(Resource[M]):
@@ -164,7 +163,7 @@ class _Client(ApiCalls[M]):
         connected = Transport(
             api_key,
             base_url or os.environ.get("RIVYA_BASE_URL") or SERVICE,
-            settings=RequestSettings().updated(**options),
+            settings=RequestSettings().merge(**options),
             per_second=per_second,
             runtime=runtime or Runtime(),
             http_client=http_client,

@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 
 import httpx
 
-from rivya_client.addresses import THIS_MACHINE, shown
+from rivya_client.addresses import THIS_MACHINE, redact_url
 from rivya_client.errors import UsageError
 from rivya_client.version import __version__
 
@@ -153,4 +153,4 @@ def through_proxy(base_url: str) -> str:
     proxy = named.get(parts.scheme) or named.get("all")
     if not proxy or parts.hostname in THIS_MACHINE or proxy_bypass(parts.hostname or ""):
         return ""
-    return f" through the proxy {shown(proxy)}"
+    return f" through the proxy {redact_url(proxy)}"

@@ -10,15 +10,15 @@ from typing import Unpack
 from rivya_client.calls import Async, M, Resource, api_call
 from rivya_client.catalogue.snapshot import shipped
 from rivya_client.errors import APIError, JobStatusError, JobTimeoutError, NotFoundError
-from rivya_client.job_durations import Expected, Watched, watched
+from rivya_client.job_durations import Expected, Watched, measure_end
 from rivya_client.mime_types import MediaKind
 from rivya_client.options import (
     NOT_GIVEN,
     IdempotencyKey,
     RequestOptions,
     checked_seconds,
-    paid,
     path_of,
+    purchase_body,
 )
 from rivya_client.request_types import GenerationRequest
 from rivya_client.retries import LAG_PAUSES, LAG_SECONDS
@@ -81,7 +81,12 @@ class Generations(Resource[M]):
         """
         path = "/api/v1/generations"
         return await self._transport.send(
-            "POST", path, Generation, paid(body), idempotency_key=idempotency_key, **options
+            "POST",
+            path,
+            Generation,
+            purchase_body(body),
+            idempotency_key=idempotency_key,
+            **options,
         )
 
     @api_call
@@ -182,9 +187,9 @@ class Generations(Resource[M]):
         shortest = self._context.poll_seconds / 10
         pause = self._context.poll_seconds * FIRST_PAUSE[made]
         longest = self._context.poll_seconds * MAX_PAUSE[made]
-        heard = clock()
+        answered_at = clock()
         missing: float | None = None
-        accepted, deadline = heard - age_seconds, heard + limit
+        accepted, deadline = answered_at - age_seconds, answered_at + limit
         status: str | None = None
         before: float | None = None
         expected: Expected | None = None
@@ -192,7 +197,7 @@ class Generations(Resource[M]):
         while True:
             rest = None if woken or slow is None else slow()
             # Kept: of jobs bought together the short ones end first and would mislead the others.
-            expected = expected or self._context.durations.expected(model)
+            expected = expected or self._context.durations.estimate(model)
             if rest is None and expected is not None:
                 seconds = expected.pause(clock() - accepted, looks, shortest, longest)
             else:
@@ -210,20 +215,20 @@ class Generations(Resource[M]):
                 if clock() - missing >= LAG_SECONDS:
                     raise
             except APIError as exc:
-                if not exc.retryable or clock() - heard > patience:
+                if not exc.retryable or clock() - answered_at > patience:
                     raise
                 if on_poll is not None:
                     on_poll(exc)
             else:
-                heard, missing = clock(), None
+                answered_at, missing = clock(), None
                 if on_poll is not None:
                     on_poll(None)
                 if generation.status != status and on_change is not None:
                     on_change(generation)
                 status, model = generation.status, model or generation.model
                 if generation.ended:
-                    elapsed = heard - accepted
-                    found = watched(
+                    elapsed = answered_at - accepted
+                    found = measure_end(
                         generation, looks, before, elapsed, woken=woken, age=age_seconds
                     )
                     self._learn(generation, model, found)

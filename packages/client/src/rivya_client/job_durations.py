@@ -75,7 +75,7 @@ class JobDurations:
         for model, seconds in jobs:
             self.note(model, seconds)
 
-    def expected(self, model: str | None) -> Expected | None:
+    def estimate(self, model: str | None) -> Expected | None:
         """When a job of this model probably ends; None if none ended yet."""
         if model is None or model not in self._seconds:
             return None
@@ -93,7 +93,7 @@ class JobDurations:
         return {model: median(seconds) for model, seconds in self._seconds.items()}
 
 
-def watched(
+def measure_end(
     job: Generation,
     looks: int,
     before: float | None,

@@ -73,7 +73,7 @@ class RequestSettings:
     # Further headers, names in lower case.
     headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
-    def updated(
+    def merge(
         self,
         *,
         timeout: float | None = None,
@@ -180,7 +180,7 @@ class Form:
 Body = bytes | Mapping[str, object] | Form | None  # of a request; bytes are sent unchanged
 
 
-def paid(body: bytes | Mapping[str, object]) -> bytes | Mapping[str, object]:
+def purchase_body(body: bytes | Mapping[str, object]) -> bytes | Mapping[str, object]:
     """The body of a purchase; anything else is a UsageError."""
     if isinstance(body, bytes | Mapping):
         return body

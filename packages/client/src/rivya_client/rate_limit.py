@@ -85,7 +85,7 @@ class Rate:
         # The burst is of the ceiling, so it lasts longer at a lower rate.
         return max(0.0, self.ceiling * BURST_SECONDS - 1) / self.per_second
 
-    def answered(self, now: float, taken_at: float, seconds: float | None) -> Rate:
+    def after_answer(self, now: float, taken_at: float, seconds: float | None) -> Rate:
         """After a good answer to a request that took its turn at `taken_at`.
 
         `seconds` is the latency of a poll; None for others, whose latency depends on their work.
@@ -98,7 +98,7 @@ class Rate:
             if rate.latency.rising:
                 # Slow responses, unlike refusals, never lower the rate below its start.
                 lowest = min(START, self.ceiling, self.per_second)
-                return rate._halved(now, lowest)
+                return rate._halve(now, lowest)
         # Demand is below the rate, so this response does not show that the service takes more.
         if self.full_at - now <= self._ahead / 2 or self.per_second >= self.ceiling:
             return rate
@@ -106,16 +106,16 @@ class Rate:
         gain = 1.0 if self.doubles else steady
         return rate._at(now, min(self.ceiling, self.per_second + gain))
 
-    def refused(self, now: float, taken_at: float, retry_after_seconds: float | None) -> Rate:
+    def after_refusal(self, now: float, taken_at: float, retry_after_seconds: float | None) -> Rate:
         """After a 429, or another refusal with `Retry-After`, which holds all requests."""
         rate = self
         # Ten requests in flight get the same 429: that is one reason to slow down.
         if taken_at > self.slowed_at:
-            rate = self._halved(now, min(1 / MAX_PAUSE_SECONDS, self.ceiling))
+            rate = self._halve(now, min(1 / MAX_PAUSE_SECONDS, self.ceiling))
         hold = min(retry_after_seconds or 0.0, MAX_HOLD_SECONDS)
         return replace(rate, full_at=max(rate.full_at, now + hold + rate._ahead))
 
-    def _halved(self, now: float, lowest: float) -> Rate:
+    def _halve(self, now: float, lowest: float) -> Rate:
         slower = self._at(now, max(lowest, self.per_second / 2))
         latency = replace(self.latency, smoothed=0.0, count=0)
         return replace(slower, slowed_at=now, doubles=False, latency=latency)
@@ -171,16 +171,16 @@ class RateLimiter:
                 self._granting[loop] = loop.create_task(self._grant_all(loop), context=context)
         return await mine.turn
 
-    def answered(self, taken_at: float, seconds: float | None) -> None:
-        """Speeds up a little, or slows down if answers take ever longer; see `Rate.answered`."""
+    def note_answer(self, taken_at: float, seconds: float | None) -> None:
+        """Speeds up a little, or slows down if answers take ever longer; see `Rate.after_answer`."""
         with self._lock:
-            self._rate = self._rate.answered(self._runtime.clock(), taken_at, seconds)
+            self._rate = self._rate.after_answer(self._runtime.clock(), taken_at, seconds)
 
-    def refused(self, taken_at: float, retry_after_seconds: float | None) -> None:
+    def note_refusal(self, taken_at: float, retry_after_seconds: float | None) -> None:
         """Halves the rate, and holds all requests until `Retry-After` is over."""
         with self._lock:
             now = self._runtime.clock()
-            self._rate = self._rate.refused(now, taken_at, retry_after_seconds)
+            self._rate = self._rate.after_refusal(now, taken_at, retry_after_seconds)
 
     async def _grant_all(self, loop: asyncio.AbstractEventLoop) -> None:
         try:

@@ -15,9 +15,9 @@ from rivya_client.catalogue.snapshot import from_wire
 from rivya_client.chat_stream import ChatStream, stream_call
 from rivya_client.errors import RefusedAfterSilenceError, UsageError
 from rivya_client.mime_types import MediaKind
-from rivya_client.options import NOT_GIVEN, IdempotencyKey, RequestOptions, paid, path_of
+from rivya_client.options import NOT_GIVEN, IdempotencyKey, RequestOptions, path_of, purchase_body
 from rivya_client.request_types import ChatRequest
-from rivya_client.responses import Nothing
+from rivya_client.responses import Nothing, StreamingResponse
 from rivya_client.types import (
     EVENT_TYPES,
     ChatCompletion,
@@ -197,7 +197,7 @@ class Chat(Resource[M]):
             "POST",
             "/api/v1/chat/completions",
             ChatCompletion,
-            paid(body),
+            purchase_body(body),
             idempotency_key=idempotency_key,
             chats=True,
             **options,
@@ -225,9 +225,13 @@ class Chat(Resource[M]):
         Source: ``POST /api/v1/chat/completions/stream``; the events are a convention, not
         documented by Rivya.
         """
+
+        async def begin(response: StreamingResponse) -> ChatStream[Async]:
+            return await ChatStream[Async](response).begin()
+
         path = "/api/v1/chat/completions/stream"
         streaming = self._transport.stream(
-            path, paid(body), ChatStream[Async].begun, idempotency_key=idempotency_key, **options
+            path, purchase_body(body), begin, idempotency_key=idempotency_key, **options
         )
         async with streaming as stream, aclosing(stream):
             yield stream

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import ValidationError
 
-from rivya_client.addresses import shown as shown_address
+from rivya_client.addresses import redact_url
 from rivya_client.connection import ACCEPTED, cause_of, describe
 from rivya_client.errors import APIConnectionError, APIStatusError, StreamFailedError
 from rivya_client.wire import WireModel
@@ -266,6 +266,6 @@ def _text(value: Any) -> str | None:
 def _reason(status: int, headers: Mapping[str, str]) -> str:
     if 300 <= status < 400:
         # An API does not redirect; the base URL is probably that of a web site.
-        where = shown_address(headers.get("location", "nowhere"))
+        where = redact_url(headers.get("location", "nowhere"))
         return f"redirected to {where!r}, which is not followed"
     return HTTPStatus(status).phrase if status in set(HTTPStatus) else "no reason given"

@@ -179,7 +179,7 @@ class Transport:
     def with_options(self, **options: Unpack[RequestOptions]) -> Self:
         """The same connections and rate with other defaults."""
         changed = copy.copy(self)
-        changed.settings = self.settings.updated(**options)
+        changed.settings = self.settings.merge(**options)
         return changed
 
     def recording(self, record: Callable[[ResponseHead], None]) -> Self:
@@ -209,40 +209,25 @@ class Transport:
         A POST is repeated only under an idempotency key, or when it uploads a file, which is free.
         A PATCH or DELETE is repeated, since the same change again changes nothing.
 
-        Args:
-            method: HTTP method.
-            path: From ``/api/v1`` on, its parts quoted.
-            shape: The model of the answer; `Nothing` ignores its body.
-            body: Bytes are sent unchanged; None sends no body.
-            idempotency_key: See `IdempotencyKey`.
-            public: No API key is needed, so none is sent.
-            compares: Its answers always take about as long, so slower ones lower the rate.
-            chats: The answer of a chat takes longer than those of other routes.
-            options: See `RequestOptions`.
+        `path` is from ``/api/v1`` on, its parts quoted. A `public` request is sent without a key. The
+        answers of one that `compares` always take about as long, so slower ones lower the rate; those
+        of one that `chats` take longer than others.
         """
         request = _Request(
             method,
             path,
-            self.settings.updated(**options),
+            self.settings.merge(**options),
             sendable(body),
             checked_idempotency_key(idempotency_key),
             public,
             chats,
         )
 
-        async def attempt() -> Shape:
-            taken_at = await self._rate.turn(changes=method != "GET")
-            began = self.runtime.clock()
-            async with within(request.seconds, f"{request.label} ({self.base_url})"):
-                answer, read = await self._exchange(request)
-            self.record(answer)
-            if not answer.is_success:
-                raise self._refusal(answer, read, taken_at)
-            took = self.runtime.clock() - began
-            self._rate.answered(taken_at, took if compares else None)
-            return read_answer(request.label, answer.status_code, read, shape)
+        async def read(answer: httpx.Response, _: AsyncExitStack) -> Shape:
+            found = body_without_key(await body_of(request.label, answer), self.api_key)
+            return read_answer(request.label, answer.status_code, found, shape)
 
-        return await self._repeat(request, attempt)
+        return await self._repeat(request, read, compares=compares)
 
     @asynccontextmanager
     async def stream(
@@ -262,7 +247,7 @@ class Transport:
         request = _Request(
             "POST",
             path,
-            self.settings.updated(**options),
+            self.settings.merge(**options),
             sendable(body),
             checked_idempotency_key(idempotency_key),
             chats=True,
@@ -270,37 +255,70 @@ class Transport:
         )
         async with AsyncExitStack() as stack:
 
-            async def attempt() -> Begun:
-                taken_at = await self._rate.turn(changes=True)
-                async with AsyncExitStack() as opened, within(request.seconds, request.label):
-                    answer, _ = await self._exchange(request)
-                    opened.push_async_callback(answer.aclose)
-                    if not answer.is_success:
-                        read = body_without_key(await body_of(request.label, answer), self.api_key)
-                        raise self._refusal(answer, read, taken_at)
-                    self._rate.answered(taken_at, None)
-                    self.record(answer)
-                    pieces = aclosing(pieces_of(request.label, answer))
-                    response = StreamingResponse(
-                        request.label,
-                        answer.status_code,
-                        content_type_of(answer),
-                        await opened.enter_async_context(pieces),
-                        self.api_key,
-                        request.seconds,
-                        request.idempotency_key,
-                        request_id(answer.headers),
-                    )
-                    begun = await begin(response)
-                    await stack.enter_async_context(opened.pop_all())
-                    return begun
+            async def read(answer: httpx.Response, opened: AsyncExitStack) -> Begun:
+                pieces = aclosing(pieces_of(request.label, answer))
+                response = StreamingResponse(
+                    request.label,
+                    answer.status_code,
+                    content_type_of(answer),
+                    await opened.enter_async_context(pieces),
+                    self.api_key,
+                    request.seconds,
+                    request.idempotency_key,
+                    request_id(answer.headers),
+                )
+                begun = await begin(response)
+                await stack.enter_async_context(opened.pop_all())
+                return begun
 
-            yield await self._repeat(request, attempt)
+            yield await self._repeat(request, read)
 
-    async def _repeat(self, request: _Request, attempt: Callable[[], Awaitable[Begun]]) -> Begun:
-        """The result of the first good attempt; the error knows what all attempts together did."""
+    async def _repeat(
+        self,
+        request: _Request,
+        read: Callable[[httpx.Response, AsyncExitStack], Awaitable[Begun]],
+        *,
+        compares: bool = False,
+    ) -> Begun:
+        """What `read` makes of the first good response; the error knows what all attempts together did.
+
+        The stack of `read` closes the response at the end of the attempt.
+        """
         if not request.public and self.api_key is None:
             raise UsageError("RIVYA_API_KEY is not set", "set it, or pass api_key to the client")
+
+        async def attempt() -> Begun:
+            taken_at = await self._rate.turn(changes=request.method != "GET")
+            began, outcome = self.runtime.clock(), "no answer"
+            asked = f"{request.label} ({self.base_url})"
+            try:
+                async with AsyncExitStack() as opened, within(request.seconds, asked):
+                    answer = await self._open(request)
+                    opened.push_async_callback(answer.aclose)
+                    self.record(answer)
+                    status = f"{answer.status_code} {request_id(answer.headers) or ''}".rstrip()
+                    outcome = f"{status}, broken off"
+                    if not answer.is_success:
+                        body = body_without_key(await body_of(request.label, answer), self.api_key)
+                        outcome = status
+                        raise self._refusal(answer, body, taken_at)
+                    result = await read(answer, opened)
+                    outcome = status
+                took = self.runtime.clock() - began
+                self._rate.note_answer(taken_at, took if compares else None)
+                return result
+            finally:
+                logger.debug(
+                    "%s %s%s key=%s idempotency_key=%s -> %s in %.0f ms",
+                    request.method,
+                    self.base_url,
+                    request.path,
+                    "none" if request.public or self.api_key is None else MASK,
+                    request.idempotency_key or "none",
+                    outcome,
+                    (self.runtime.clock() - began) * 1000,
+                )
+
         try:
             return await repeat(
                 attempt,
@@ -315,39 +333,17 @@ class Transport:
                 exc.hint = "; ".join(filter(None, (SAME_PURCHASE, exc.hint)))
             raise
 
-    async def _exchange(self, request: _Request) -> tuple[httpx.Response, bytes]:
-        """A response and its body without the key; the body of a stream is not yet read."""
-        began = self.runtime.clock()
-        outcome = "no answer"
+    async def _open(self, request: _Request) -> httpx.Response:
+        """A response, its body not yet read."""
+        arguments, url = request.arguments(self.api_key), self.base_url + request.path
         try:
-            arguments = request.arguments(self.api_key)
-            url = self.base_url + request.path
             built = self.http.build_request(request.method, url, **arguments)
-            answer = answer_without_key(await send_quietly(self.http, built), self.api_key)
-            outcome = f"{answer.status_code} {request_id(answer.headers) or ''}".rstrip()
-            if request.streams:
-                return answer, b""
-            outcome += ", broken off"
-            body = await body_of(request.label, answer)
-            outcome = outcome.removesuffix(", broken off")
-            return answer, body_without_key(body, self.api_key)
+            return answer_without_key(await send_quietly(self.http, built), self.api_key)
         except httpx.RequestError as exc:
-            outcome = type(exc).__name__
             unsent = isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout)
             kind = NotSentError if unsent else APIConnectionError
             where = self.base_url + (through_proxy(self.base_url) if self._owns_http else "")
             raise kind(f"{request.label}: {describe(exc)} ({where})") from cause_of(exc)
-        finally:
-            logger.debug(
-                "%s %s%s key=%s idempotency_key=%s -> %s in %.0f ms",
-                request.method,
-                self.base_url,
-                request.path,
-                "none" if request.public or self.api_key is None else MASK,
-                request.idempotency_key or "none",
-                outcome,
-                (self.runtime.clock() - began) * 1000,
-            )
 
     def record(self, answer: httpx.Response) -> None:
         """Hands on the head of a response, see `recording`."""
@@ -360,5 +356,5 @@ class Transport:
         if error.of_gateway:
             error.hint = f"{self.base_url} sent no Rivya answer; check RIVYA_BASE_URL, or try again"
         if error.status == 429 or error.retry_after_seconds is not None:
-            self._rate.refused(taken_at, error.retry_after_seconds)
+            self._rate.note_refusal(taken_at, error.retry_after_seconds)
         return error
