@@ -115,23 +115,20 @@ class NotificationDispatcher:
     async def _work(self) -> None:
         while await self._more.wait():
             self._more.clear()
-            while self._waiting:
-                await self._pass_on([*islice(self._waiting, BATCH)])
-
-    async def _pass_on(self, batch: list[JobNotification]) -> None:
-        waited, pause = 0.0, _FIRST_PAUSE
-        while not await self._try(batch, again=waited > 0):
-            if waited >= PATIENCE_SECONDS:
-                dropped = "%d webhook events were dropped: they could not be passed on"
-                _log.warning(dropped, len(batch))
-                break
-            await self.sleep(pause)
-            waited += pause
-            pause = min(2 * pause, _LONGEST_PAUSE)
-        for notification in batch:
-            # The oldest may have been dropped while this waited.
-            if self._waiting and self._waiting[0] is notification:
-                self._waiting.popleft()
+            while batch := [*islice(self._waiting, BATCH)]:
+                waited, pause = 0.0, _FIRST_PAUSE
+                while not await self._try(batch, again=waited > 0):
+                    if waited >= PATIENCE_SECONDS:
+                        dropped = "%d webhook events were dropped: they could not be passed on"
+                        _log.warning(dropped, len(batch))
+                        break
+                    await self.sleep(pause)
+                    waited += pause
+                    pause = min(2 * pause, _LONGEST_PAUSE)
+                for notification in batch:
+                    # The oldest may have been dropped during the pauses.
+                    if self._waiting and self._waiting[0] is notification:
+                        self._waiting.popleft()
 
     async def _try(self, batch: list[JobNotification], *, again: bool = False) -> bool:
         try:
