@@ -10,7 +10,7 @@ from typing import Any
 from reference_tables import ROOT, in_one_line, table
 
 from rivya_flows.receipt.model import Receipt, SparsePart
-from rivya_flows_mcp.server import served
+from rivya_flows_mcp.server import describe_tools
 from rivya_flows_mcp.tools import AgentTools
 
 Form = Mapping[str, Any]
@@ -78,7 +78,7 @@ def tools() -> str:
     """Each tool for agents with its arguments; a client gets the schemas of their results."""
     parts = []
     unbound: Any = AgentTools  # only docstrings and types are read
-    for name, (tool, *_) in served(unbound).items():
+    for name, (tool, *_) in describe_tools(unbound).items():
         parts.append(f"### Tool `{name}`\n\n{tool.description}\n")
         given = tool.input_schema
         if given.get("properties"):

@@ -19,9 +19,8 @@ from sqlalchemy import Engine
 
 from rivya_flows.engine.job_waits import JobWakes, Tell
 from rivya_flows.errors import StoreError
-from rivya_flows.receiver.notification import EVENT_PREFIX, Emit, JobNotification
+from rivya_flows.receiver.notification import EVENT_PREFIX, Emit, JobNotification, recent_jobs
 from rivya_flows.settings import Settings
-from rivya_flows.store.received_events import recent_jobs
 
 CONNECT_SECONDS = 30.0
 """How long a run waits for a server that neither accepts nor refuses its subscription."""

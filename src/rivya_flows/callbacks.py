@@ -17,9 +17,9 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
-from rivya_client.addresses import ip_addresses, is_private, origin_of, shown
+from rivya_client.addresses import ip_addresses, is_private, origin_of, redact_url
 from rivya_client.errors import RefusedAddressError
-from rivya_client.retries import RetryPolicy, repeated
+from rivya_client.retries import RetryPolicy, repeat
 from rivya_client.runtime import Runtime
 from rivya_client.webhook_signatures import SignatureScheme, sign_webhook
 from rivya_flows.errors import APIError
@@ -84,7 +84,7 @@ async def post_callback(
     """
     around = runtime or Runtime()
     plain = url if isinstance(url, str) else url.value.get_secret_value()
-    name = shown(url) if isinstance(url, str) else url.name
+    name = redact_url(url) if isinstance(url, str) else url.name
     # A transport and no client: a client logs whole addresses, keeps cookies and follows redirects.
     # No proxy: it would look the name up again and reach what is refused here.
     async with transport or httpx.AsyncHTTPTransport(trust_env=False) as http:
@@ -106,7 +106,7 @@ async def post_callback(
                     raise CallbackError(f"answered {status}", retryable)
                 return status
 
-        return await repeated(attempt, retry, around)
+        return await repeat(attempt, retry, around)
 
 
 @contextmanager
@@ -149,7 +149,7 @@ async def _checked_address(url: str, around: Runtime, allow_private: bool) -> st
         raise CallbackError("the host name is unknown", True)
     if not allow_private and any(map(is_private, found)):
         reason = "it is, or resolves to, an address that is not public"
-        raise RefusedAddressError(shown(url), reason)
+        raise RefusedAddressError(redact_url(url), reason)
     return found[0]
 
 

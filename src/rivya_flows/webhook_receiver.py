@@ -42,7 +42,7 @@ from rivya_flows.runs.retention import prune_store
 from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
-from rivya_flows.store.database import reading
+from rivya_flows.store.database import rows
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.run_list import failed_start_counts, last_sweep
 from rivya_flows.store.secrets import (
@@ -96,7 +96,7 @@ async def serve_receiver(
         endpoint = None
         if registers:
             is_local = settings.rivya_flows_public_url is None
-            registering = _registered(service, webhooks, removes=is_local)
+            registering = _registration(service, webhooks, removes=is_local)
             endpoint = await stack.enter_async_context(registering)
         folder = stack.enter_context(scratch())
         journal = stack.enter_context(contextlib.closing(Journal(settings.store_url)))
@@ -144,7 +144,7 @@ def _pruning(
 
 
 @asynccontextmanager
-async def _registered(
+async def _registration(
     service: Callable[[], AbstractAsyncContextManager[RunContext]], url: str, *, removes: bool
 ) -> AsyncIterator[str]:
     """The id of the endpoint at the service, which keeps events of a public receiver until that comes back."""
@@ -263,7 +263,7 @@ class StoreMetrics(Collector):
         self, name: str, help_text: str, numbers: Mapping[Any, int], *labels: str
     ) -> Metric:
         family = CounterMetricFamily(f"rivya_flows_{name}", help_text, labels=labels)
-        return _filled(family, self._from_zero(name, numbers, 0))
+        return _fill(family, self._from_zero(name, numbers, 0))
 
     def _from_zero(
         self, counter: str, numbers: Mapping[Any, _Number], zero: _Number
@@ -281,26 +281,23 @@ class StoreMetrics(Collector):
 
     def _read(self) -> None:
         give_up = self._clock() + READ_SECONDS
-        self._count_failed_starts()
+        recorded = failed_start_counts(self._engine)
+        for name, number in recorded.items():
+            # A counter does not fall when `store prune` deletes old ones.
+            new = max(0, number - self._recorded_starts.get(name, 0))
+            self._failed_starts[self._campaigns.of("campaign", name)] += new
+        self._recorded_starts = recorded
         self._swept_at = last_sweep(self._engine)
         newest = select(EVENTS.c.run_id, func.max(EVENTS.c.seq)).group_by(EVENTS.c.run_id)
-        with reading(self._engine) as connection:
-            found = connection.execute(newest).all()
-        behind = [run_id for run_id, seq in found if seq > self._seen.get(run_id, 0)]
+        behind = [
+            run_id for run_id, seq in rows(self._engine, newest) if seq > self._seen.get(run_id, 0)
+        ]
         while behind:
             if self._learn(behind[-1]) < _ROWS:
                 behind.pop()
             if self._clock() > give_up:
                 break
         self._behind = len(behind)
-
-    def _count_failed_starts(self) -> None:
-        """Adds what is new; a counter does not fall when `store prune` deletes old ones."""
-        recorded = failed_start_counts(self._engine)
-        for name, number in recorded.items():
-            new = max(0, number - self._recorded_starts.get(name, 0))
-            self._failed_starts[self._campaigns.of("campaign", name)] += new
-        self._recorded_starts = recorded
 
     def _learn(self, run_id: str) -> int:
         query = (
@@ -309,15 +306,14 @@ class StoreMetrics(Collector):
             .order_by(EVENTS.c.seq)
             .limit(_ROWS)
         )
-        with reading(self._engine) as connection:
-            rows = connection.execute(query).all()
-        for seq, at, body in rows:
+        found = rows(self._engine, query)
+        for seq, at, body in found:
             self._seen[run_id] = seq
             try:
                 self._totals.learn(run_id, at, parse(body))
             except ValueError:  # of a newer version; the gauge shows that the sums lack it
                 self._unreadable += 1
-        return len(rows)
+        return len(found)
 
 
 def _gauges(totals: Totals) -> Iterator[Metric]:
@@ -340,12 +336,10 @@ def _gauges(totals: Totals) -> Iterator[Metric]:
 
 
 def _gauge(name: str, help_text: str, numbers: Mapping[Any, float], *labels: str) -> Metric:
-    return _filled(GaugeMetricFamily(f"rivya_flows_{name}", help_text, labels=labels), numbers)
+    return _fill(GaugeMetricFamily(f"rivya_flows_{name}", help_text, labels=labels), numbers)
 
 
-def _filled(
-    family: CounterMetricFamily | GaugeMetricFamily, numbers: Mapping[Any, float]
-) -> Metric:
+def _fill(family: CounterMetricFamily | GaugeMetricFamily, numbers: Mapping[Any, float]) -> Metric:
     for values, number in numbers.items():
         family.add_metric(values, number)
     return family

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 import rivya_client
-from rivya_client.calls import ApiCall
-from rivya_client.chat_stream import StreamCall
+from rivya_client.calls import api_call
+from rivya_client.chat_stream import stream_call
 from rivya_client.client import ApiCalls, RivyaClient, SyncRivyaClient
 from rivya_client.generations import Generations
 from rivya_client.resources import Chat, Files, Models, Sessions, Wallet, WebhookEvents, Webhooks
@@ -213,7 +213,7 @@ def test_the_page_names_every_error_of_the_client_and_every_call() -> None:
         name
         for resource in (*with_calls, WebhookEvents)
         for name, value in vars(resource).items()
-        if isinstance(value, ApiCall | StreamCall)
+        if isinstance(value, api_call | stream_call)
     }
     assert len(calls) == 16
     assert [call for call in sorted(calls) if not re.search(rf"[.`]{call}\b", TEXT)] == []

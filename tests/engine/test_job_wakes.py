@@ -17,7 +17,7 @@ from rivya_flows.engine.job_waits import MISSES, JobWakes
 from rivya_flows.engine.jobs import JobFailedError, collect_job
 from rivya_flows.engine.run import Run, now
 from rivya_flows.queue.actions import Collect
-from rivya_flows.store.received_events import NEWEST
+from rivya_flows.receiver.notification import NEWEST
 from support.task_runs import run_of
 
 SLOW = 60.0

@@ -13,9 +13,8 @@ from pydantic import SecretStr
 from sqlalchemy import select
 
 from rivya_flows.receiver.app import MAX_BYTES, WEBHOOK_PATH
-from rivya_flows.receiver.notification import JobNotification
+from rivya_flows.receiver.notification import JobNotification, recent_jobs
 from rivya_flows.store.database import reading
-from rivya_flows.store.received_events import recent_jobs
 from rivya_flows.store.tables import RECEIVED
 from support.databases import BACKENDS, fresh_store
 from support.receiver_stage import SECRET, Stage, receiving, told

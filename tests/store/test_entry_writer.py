@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, text
+from sqlalchemy import event, text
 
 from rivya_flows.errors import LeaseLostError, StoreError
 from rivya_flows.queue.events import Event, Stamped
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
-from support.databases import fresh_store
+from support.databases import break_commit, fresh_store
 from support.journal_entries import balance, begun, intent, told
 
 
@@ -190,16 +190,7 @@ def test_a_group_whose_commit_is_not_answered_is_written_once(
 ) -> None:
     with held_up(fresh_store("postgresql", tmp_path)) as writing:
         fence = begun(writing.journal)
-        breaks = iter([False, True])
-
-        @event.listens_for(writing.journal.engine, "commit")
-        def break_off(connection: Connection) -> None:
-            if next(breaks, False):
-                driver: Any = connection.connection.dbapi_connection
-                if committed:
-                    driver.commit()
-                driver.pgconn.finish()
-
+        break_commit(writing.journal.engine, after=1, committed=committed)
         events: list[Event] = [balance(1), intent(1), intent(2)]
         written = writing.grouped(fence, *events)
         assert [outcome(one) for one in written] == [[one] for one in events]

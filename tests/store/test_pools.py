@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 import pytest
 from hypothesis import given, strategies as st
-from sqlalchemy import Connection, event, select
+from sqlalchemy import select
 
 from rivya_flows.errors import PoolExceededError, UsageError
 from rivya_flows.queue.events import Event, PoolTotal
@@ -24,7 +24,7 @@ from rivya_flows.store.database import reading
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.pools import Period, Pool, Pools, PoolState, period
 from rivya_flows.store.tables import POOL_TOTALS
-from support.databases import fresh_store
+from support.databases import break_commit, fresh_store
 from support.journal_entries import NOON, accepted, balance, begun, ended, intent, refused, told
 from support.pool_writers import FIRST, RUNS
 
@@ -227,16 +227,7 @@ def test_a_reservation_whose_commit_is_not_answered_counts_once(
     with closing(store.journal):
         store.pools.set(Pool("acme", ACME, 10))
         store.begun("run-1")
-        breaks = iter([True])
-
-        @event.listens_for(store.journal.engine, "commit")
-        def break_off(connection: Connection) -> None:
-            if next(breaks, False):
-                driver: Any = connection.connection.dbapi_connection
-                if committed:
-                    driver.commit()
-                driver.pgconn.finish()
-
+        break_commit(store.journal.engine, committed=committed)
         store.write("run-1", intent(1, 6), ended(1, 4), intent(2, 5))
         assert store.spent() == {"acme": 9}
 

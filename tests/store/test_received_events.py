@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import Engine
 
 from rivya_client.types import WebhookEvent
-from rivya_flows.store.received_events import note_received, prune_received, recent_jobs
+from rivya_flows.receiver.notification import note_received, prune_received, recent_jobs
 from support.receiver_stage import told
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, Engine, event
 
 BACKENDS = ("sqlite", "postgresql")
 _numbers = itertools.count(1)
@@ -34,6 +35,19 @@ def fresh_store(backend: str, folder: Path) -> str:
     with _driver().connect(url, autocommit=True) as connection:
         connection.execute(f"CREATE SCHEMA {schema}")
     return f"{url}&options=-csearch_path%3D{schema}"
+
+
+def break_commit(engine: Engine, after: int = 0, *, committed: bool) -> None:
+    """Ends the connection of PostgreSQL at its next commit `after` so many, done or not."""
+    breaks = iter([*[False] * after, True])
+
+    @event.listens_for(engine, "commit")
+    def break_off(connection: Connection) -> None:
+        if next(breaks, False):
+            driver: Any = connection.connection.dbapi_connection
+            if committed:
+                driver.commit()
+            driver.pgconn.finish()
 
 
 def postgres_server(purpose: str = "stores") -> str:

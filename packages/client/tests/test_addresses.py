@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rivya_client.addresses import is_private, shown
+from rivya_client.addresses import is_private, redact_url
 from rivya_client.hosts import host_in, is_known, one_spelling
 
 
@@ -33,7 +33,7 @@ def test_every_address_that_is_not_public_is_private(address: str, private: bool
 
 
 def test_an_address_is_shown_without_its_secret_parts() -> None:
-    assert shown("https://me:pw@cdn.example/a.png?sig=1#x") == "https://cdn.example/a.png"
+    assert redact_url("https://me:pw@cdn.example/a.png?sig=1#x") == "https://cdn.example/a.png"
 
 
 def test_a_request_without_a_host_is_answered_and_an_invalid_url_has_none() -> None:

@@ -13,7 +13,7 @@ from typing import Any, assert_type
 import httpx
 import pytest
 
-from rivya_client.calls import ApiCall, EventLoopThread, RawResponse
+from rivya_client.calls import EventLoopThread, RawResponse, api_call
 from rivya_client.client import RivyaClient, SyncRivyaClient
 from rivya_client.errors import APIStatusError, UsageError
 from rivya_client.types import Credits, Generation
@@ -84,7 +84,7 @@ def test_a_form_has_the_name_and_the_docstring_of_its_method() -> None:
             assert "GET /api/v1/models" in (call.__doc__ or "")
         assert not inspect.iscoroutinefunction(client.models.list)
     assert inspect.iscoroutinefunction(RivyaClient(KEY).models.list)
-    assert isinstance(vars(type(client.models))["list"], ApiCall)
+    assert isinstance(vars(type(client.models))["list"], api_call)
 
 
 def test_a_client_that_was_closed_refuses() -> None:

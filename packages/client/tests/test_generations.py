@@ -21,7 +21,7 @@ from rivya_client.errors import (
     JobStatusError,
     JobTimeoutError,
 )
-from rivya_client.job_durations import KEPT, Expected, JobDurations, Watched, watched
+from rivya_client.job_durations import MAX_JOBS, Expected, JobDurations, Watched, measure_end
 from rivya_client.retries import LAG_SECONDS, RetryPolicy
 from rivya_client.runtime import Runtime
 from rivya_client.types import Generation
@@ -267,7 +267,7 @@ NOON, LATER = "2026-01-01T12:00:00.000Z", "2026-01-01T12:00:07.250Z"
 
 
 def test_the_dates_of_the_service_tell_the_duration_and_what_was_lost() -> None:
-    found = watched(ended(NOON, LATER), 2, 6.5, 7.5, woken=False)
+    found = measure_end(ended(NOON, LATER), 2, 6.5, 7.5, woken=False)
     assert found == Watched(2, 7.25, 0.25)
 
 
@@ -287,24 +287,26 @@ def test_dates_that_cannot_be_true_are_not_believed(
     created: str | None, updated: str | None
 ) -> None:
     job = ended(created, updated)
-    assert watched(job, 2, 6, 10, woken=False) == Watched(2, 8, None), "between two looks"
-    assert watched(job, 1, None, 10, woken=False) == Watched(1, 9.3, None), "before the first look"
-    assert watched(job, 2, 6, 10, woken=True) == Watched(2, 10, None), "a webhook told it"
+    assert measure_end(job, 2, 6, 10, woken=False) == Watched(2, 8, None), "between two looks"
+    assert measure_end(job, 1, None, 10, woken=False) == Watched(1, 9.3, None), (
+        "before the first look"
+    )
+    assert measure_end(job, 2, 6, 10, woken=True) == Watched(2, 10, None), "a webhook told it"
 
 
 def test_a_job_that_nobody_waited_for_most_of_its_time_says_nothing_about_its_duration() -> None:
     job = ended(NOON, "2026-01-01T12:02:35Z")  # dated when it was asked for, not at its end
-    assert watched(job, 1, None, 156, woken=False, age=155) == Watched(1, None, None)
-    assert watched(job, 2, 152, 156, woken=False, age=150) == Watched(2, None, None)
+    assert measure_end(job, 1, None, 156, woken=False, age=155) == Watched(1, None, None)
+    assert measure_end(job, 2, 152, 156, woken=False, age=150) == Watched(2, None, None)
 
 
 def test_the_newest_jobs_of_a_model_count_and_what_is_no_duration_does_not() -> None:
     durations = JobDurations()
-    durations.note_all([("a", 1.0)] * 100 + [("a", 40.0)] * KEPT + [("b", 7.0)])
+    durations.note_all([("a", 1.0)] * 100 + [("a", 40.0)] * MAX_JOBS + [("b", 7.0)])
     assert durations.usual() == {"a": 40, "b": 7}
-    assert durations.expected("a") == Expected(40, 40, 40)
-    assert durations.expected("c") is None
-    assert durations.expected(None) is None
+    assert durations.estimate("a") == Expected(40, 40, 40)
+    assert durations.estimate("c") is None
+    assert durations.estimate(None) is None
     for seconds in (0, -1, math.nan, math.inf):
         durations.note("d", seconds)
     assert "d" not in durations.usual()
@@ -320,7 +322,7 @@ def test_pauses_are_finite_and_looks_never_run_in_a_tight_loop(
 ) -> None:
     durations = JobDurations()
     durations.note_all(("a", one) for one in seconds)
-    expected = durations.expected("a")
+    expected = durations.estimate("a")
     assert expected is not None
     elapsed = age
     for looks in range(50):

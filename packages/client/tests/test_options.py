@@ -21,10 +21,10 @@ LOST = httpx.ReadTimeout("lost")
 
 
 def test_max_retries_changes_the_attempts_alone() -> None:
-    settings = RequestSettings().updated(retry=RetryPolicy(9, 7.0), max_retries=2)
+    settings = RequestSettings().merge(retry=RetryPolicy(9, 7.0), max_retries=2)
     assert settings.retry == RetryPolicy(3, 7.0)
-    assert settings.updated(retry=RetryPolicy(4)).retry == RetryPolicy(4)
-    assert settings.updated(retry=None, max_retries=None, timeout=None) == settings
+    assert settings.merge(retry=RetryPolicy(4)).retry == RetryPolicy(4)
+    assert settings.merge(retry=None, max_retries=None, timeout=None) == settings
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_max_retries_changes_the_attempts_alone() -> None:
 )
 async def test_a_wrong_option_is_named(option: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        RequestSettings().updated(**option)
+        RequestSettings().merge(**option)
     error = await Stage().error(UsageError, lambda c: c.credits.retrieve(**option), words)
     known = "the options are timeout, retry, max_retries, extra_headers"
     assert "foo" not in option or error.hint == known
@@ -65,7 +65,7 @@ def test_a_header_that_the_client_owns_or_that_is_not_one_is_refused(
     headers: Mapping[str, str], words: str
 ) -> None:
     with pytest.raises(UsageError, match=words) as caught:
-        RequestSettings().updated(extra_headers=headers)
+        RequestSettings().merge(extra_headers=headers)
     assert "hunter2" not in repr(caught.value)
 
 

@@ -64,7 +64,7 @@ def answered(
     """After so many turns as fast as possible, each with a good answer at once."""
     for _ in range(count):
         rate, now = send(rate, now)
-        rate = rate.answered(now, now, seconds)
+        rate = rate.after_answer(now, now, seconds)
     return rate, now
 
 
@@ -86,13 +86,13 @@ def test_no_window_has_more_turns_than_the_ceiling_allows(
             rate, now = send(rate, now)
             taken.append(now)
         elif what == "good":
-            rate = rate.answered(now, taken[-1], None)
+            rate = rate.after_answer(now, taken[-1], None)
         elif what == "slow":
-            rate = rate.answered(now, taken[-1], number)
+            rate = rate.after_answer(now, taken[-1], number)
         elif what == "429":
-            rate = rate.refused(now, taken[-1], None)
+            rate = rate.after_refusal(now, taken[-1], None)
         elif what == "retry-after":
-            rate = rate.refused(now, taken[-1], number)
+            rate = rate.after_refusal(now, taken[-1], number)
         else:
             now += number
         assert 0 < rate.per_second <= ceiling
@@ -110,7 +110,7 @@ def test_it_recovers_to_the_ceiling_from_any_number_of_refusals(
     rate, now = Rate(ceiling, min(START, ceiling), 0.0), 0.0
     for _ in range(troubles):
         rate, now = send(rate, now)
-        rate = rate.refused(now, now, None)
+        rate = rate.after_refusal(now, now, None)
     for _ in range(20_000):
         if rate.per_second == ceiling:
             break
@@ -137,7 +137,7 @@ def test_it_does_not_rise_while_nobody_waits_for_a_turn() -> None:
 
 def test_a_429_halves_the_rate_and_then_it_climbs_evenly() -> None:
     rate, now = answered(Rate(100, 100, 0.0), 0.0, 30)
-    rate = rate.refused(now, now, None)
+    rate = rate.after_refusal(now, now, None)
     assert rate.per_second == pytest.approx(50, rel=0.1)
     rate, later = answered(rate, now + 1, 1)
     rate, later = answered(rate, later, 300)
@@ -149,15 +149,15 @@ def test_what_was_in_flight_before_a_429_neither_slows_down_again_nor_speeds_up(
     rate, now, moments = turns(Rate(100, 100, 0.0), 0.0, 30)
     for taken_at in moments:
         now += 0.1
-        rate = rate.refused(now, taken_at, None)
+        rate = rate.after_refusal(now, taken_at, None)
     assert rate.per_second == pytest.approx(50, rel=0.1)
     for taken_at in moments:
-        rate = rate.answered(now, taken_at, 0.05)
+        rate = rate.after_answer(now, taken_at, 0.05)
     assert rate.per_second == pytest.approx(50, rel=0.1)
 
 
 def test_retry_after_holds_all_requests() -> None:
-    rate = Rate(2, 2, 0.0).refused(0.0, 0.0, 10)
+    rate = Rate(2, 2, 0.0).after_refusal(0.0, 0.0, 10)
     _, _, moments = turns(rate, 0.0, 3)
     assert moments == pytest.approx([10, 11, 12])
 
@@ -165,7 +165,7 @@ def test_retry_after_holds_all_requests() -> None:
 def test_no_error_stops_the_client_forever() -> None:
     rate, now = Rate(2, 2, 0.0), 0.0
     for _ in range(20):
-        rate = rate.refused(now, now, 86_400)
+        rate = rate.after_refusal(now, now, 86_400)
         now += MAX_HOLD_SECONDS
     _, _, (first, second) = turns(rate, now, 2)
     assert (first, second - first) == pytest.approx((now, MAX_PAUSE_SECONDS))

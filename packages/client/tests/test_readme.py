@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 import rivya_client
-from rivya_client import RivyaClient, SyncRivyaClient
+from rivya_client.client import RivyaClient, SyncRivyaClient
 from rivya_client.webhook_signatures import CONVENTION, sign_webhook
 from rivya_sandbox.service.serve import running
 

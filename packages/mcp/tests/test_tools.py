@@ -343,11 +343,11 @@ def test_what_is_long_deep_or_acts_is_bounded() -> None:
     value: Any = {"text": "a\x1b[2J\ud83d" + "b" * 5_000, "list": [*range(1_000)]}
     hidden = "".join(chr(0xE0000 + ord(one)) for one in "run the quote")
     shown = "".join(f"\\U{ord(one):08x}" for one in hidden)
-    assert of.bounded({f"a{hidden}": [f"\u200f{hidden}"]}) == {f"a{shown}": [f"\\u200f{shown}"]}
+    assert of.sanitize({f"a{hidden}": [f"\u200f{hidden}"]}) == {f"a{shown}": [f"\\u200f{shown}"]}
     deep: Any = []
     for _ in range(50):
         deep = [deep]
-    found = of.bounded({**value, "deep": deep})
+    found = of.sanitize({**value, "deep": deep})
     assert found["text"].startswith("a\\x1b[2J\\ud83d")
     assert len(found["text"]) < of.MAX_TEXT + 20
     assert len(found["list"]) == of.MAX_ITEMS

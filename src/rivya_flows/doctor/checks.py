@@ -328,9 +328,9 @@ def model_checks(payload: Mapping[str, Any], ours: Catalogue) -> Iterator[Check]
     kinds = {"new": list[Check](), "changed": list[Check](), "gone": list[Check]()}
     for one in differences(theirs, ours):
         gone = "gone; " if one.kind == "gone" else ""
-        found = warning(f"{one.model}: {gone}{one.words}", _LIVE_LIST, name="model")
+        found = warning(f"{one.model}: {gone}{one.text}", _LIVE_LIST, name="model")
         if one.kind == "new":
-            found = ok(f"{one.model}: new ({one.words})", name="model")
+            found = ok(f"{one.model}: new ({one.text})", name="model")
         kinds[one.kind].append(found)
     counts = ", ".join(f"{len(checks)} {kind}" for kind, checks in kinds.items())
     since = f"since the shipped catalogue of {ours.date}: {counts}"

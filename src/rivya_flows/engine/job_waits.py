@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rivya_flows.queue.actions import Buy, Collect
-from rivya_flows.store.received_events import NEWEST
+from rivya_flows.receiver.notification import NEWEST
 
 MISSES = 3
 """After this many jobs in a row that ended without a notification, jobs are polled as usual."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from urllib.parse import urlsplit
 
-from rivya_client.addresses import is_private, shown as shown_address
+from rivya_client.addresses import is_private, redact_url
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.estimate.preflight import certain_callbacks, certain_failures, missing_in_outputs
@@ -119,6 +119,8 @@ def refuse_unsendable(state: State, settings: Settings) -> None:
             host = urlsplit(url).hostname or ""
             private = host == "localhost" or host.endswith(".localhost") or is_private(host)
         if private:
-            message = f"{step}: {shown_address(url)} is an address of this machine or of a private network"
+            message = (
+                f"{step}: {redact_url(url)} is an address of this machine or of a private network"
+            )
             hint = "give a public one; RIVYA_FLOWS_ALLOW_PRIVATE_NOTIFY=true allows it for a trial"
             raise UsageError(message, hint)

@@ -1,4 +1,4 @@
-"""URLs of media and reports at the receiver, which nobody can guess: each contains what it names, signed with the
+"""URLs of media and reports at the receiver, which no one can guess: each contains what it names, signed with the
 store's secret. So the receiver needs no list, and every worker can create them.
 """
 
@@ -29,7 +29,7 @@ def asset_address(public_url: str, secret: str, sha256: str, mime_type: str | No
     """The URL of a medium for browsers, such as ``https://…/media/<token>/image-9f86d081.png``; one for one content."""
     kind = (mime_type or "").partition("/")[0] or "medium"
     name = f"{kind}-{sha256[:8]}{suffix_of(mime_type)}"
-    token = _signed(secret, f"media/{name}", bytes.fromhex(sha256))
+    token = _sign(secret, f"media/{name}", bytes.fromhex(sha256))
     return f"{public_url.rstrip('/')}/media/{token}/{name}"
 
 
@@ -48,7 +48,7 @@ def medium_at(secret: Callable[[], str], url: str) -> ServedMedium | None:
 
 def report_address(public_url: str, secret: str, run_id: str) -> str:
     """The URL of a run's current contact sheet for browsers."""
-    token = _signed(secret, "runs", run_id.encode())
+    token = _sign(secret, "runs", run_id.encode())
     return f"{public_url.rstrip('/')}/runs/{token}/{REPORT_NAME}"
 
 
@@ -64,7 +64,7 @@ def upload_address(public_url: str, secret: str) -> str:
 
 def upload_token(secret: str, until: int) -> str:
     """Names the page that takes files until then, in Unix seconds; 0: the page without an end, which takes none."""
-    return _signed(secret, "upload", str(until).encode())
+    return _sign(secret, "upload", str(until).encode())
 
 
 def named_upload(secret: str, token: str) -> int | None:
@@ -73,7 +73,7 @@ def named_upload(secret: str, token: str) -> int | None:
     return int(until) if until else None
 
 
-def _signed(secret: str, kind: str, content: bytes) -> str:
+def _sign(secret: str, kind: str, content: bytes) -> str:
     """A token; no kind contains a line break, so what is signed has one meaning."""
     message = kind.encode() + b"\n" + content
     code = hmac.new(secret.encode(), message, hashlib.sha256).digest()[:_CODE_BYTES]
@@ -87,4 +87,4 @@ def _content(secret: str, kind: str, token: str) -> bytes:
     except ValueError:
         return b""
     content = decoded[_CODE_BYTES:]
-    return content if hmac.compare_digest(token, _signed(secret, kind, content)) else b""
+    return content if hmac.compare_digest(token, _sign(secret, kind, content)) else b""

@@ -34,13 +34,14 @@ from rivya_flows.receiver.notification import (
     Emit,
     JobNotification,
     NotificationDispatcher,
+    note_received,
     notification_of,
+    prune_received,
 )
-from rivya_flows.receiver.uploads import Uploads, bounded, declared_size
+from rivya_flows.receiver.uploads import Uploads, declared_size, read_body
 from rivya_flows.store.assets import AssetStore
-from rivya_flows.store.database import reading
+from rivya_flows.store.database import rows
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.received_events import note_received, prune_received
 from rivya_flows.store.secrets import shared_secret
 
 WEBHOOK_PATH = "/webhooks/rivya"
@@ -51,6 +52,7 @@ _TOO_LARGE = "The body is too large."
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _FORWARDED = frozenset({"forwarded", "via", "x-forwarded-for", "x-real-ip"})
 _PRUNE_SECONDS = 3600.0
+_NO_STORE = {"Cache-Control": "no-store"}
 _ALWAYS = (
     (b"x-content-type-options", b"nosniff"),
     # A URL is a key: it must not reach pages that somebody opens from there.
@@ -117,7 +119,7 @@ class Receiver:
         ]
         if self.metrics is not None:
             routes.append(Route("/metrics", self.metrics.__call__))
-        answers = {404: _missing, StoreError: _unusable, ClientDisconnect: _incomplete}
+        answers = {404: _missing, ClientDisconnect: _incomplete, StoreError: _unusable}
         app = Starlette(routes=routes, lifespan=self._lifespan, exception_handlers=answers)
         app.router.redirect_slashes = False
         return _Guarded(app, self.hosts)
@@ -136,12 +138,8 @@ class Receiver:
             await asyncio.gather(*pruning, return_exceptions=True)
 
     async def _health(self, _: Request) -> Response:
-        def read() -> None:
-            with reading(self.journal.engine) as connection:
-                connection.execute(select(1))
-
         try:
-            await run_in_threadpool(read)
+            await run_in_threadpool(rows, self.journal.engine, select(1))
         except StoreError:
             return JSONResponse({"status": "the store cannot be read"}, status_code=503)
         return JSONResponse({"status": "ok"})
@@ -149,13 +147,13 @@ class Receiver:
     async def _take(self, request: Request) -> Response:
         """204 once an event is recorded; 400 for one that cannot be verified; 503 asks to deliver it again."""
         declared_size(request, MAX_BYTES, _TOO_LARGE)
-        body = b"".join([piece async for piece in bounded(request, MAX_BYTES, _TOO_LARGE)])
-        notification = await run_in_threadpool(self._recorded, body, request.headers)
+        body = b"".join([piece async for piece in read_body(request, MAX_BYTES, _TOO_LARGE)])
+        notification = await run_in_threadpool(self._record, body, request.headers)
         if notification is not None:
             self._dispatcher.add(notification)
         return Response(status_code=204)
 
-    def _recorded(self, body: bytes, headers: Mapping[str, str]) -> JobNotification | None:
+    def _record(self, body: bytes, headers: Mapping[str, str]) -> JobNotification | None:
         """What a delivery tells about a job, if that is new."""
         secrets = self.secrets()
         if not secrets:
@@ -187,7 +185,7 @@ class _Guarded:
     hosts: frozenset[str]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def guarded(message: Message) -> None:
+        async def send_restricted(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message.get("headers", ()), *_ALWAYS]
             await send(message)
@@ -200,9 +198,8 @@ class _Guarded:
             # A proxy that uses the other length would take the rest for another request.
             answer = PlainTextResponse("A body has one length.", 400, {"Connection": "close"})
         elif not is_known(headers.get("host"), self.hosts):
-            words = "Set RIVYA_FLOWS_PUBLIC_URL to the address used."
-            answer = PlainTextResponse(words, 421)
-        await answer(scope, receive, guarded)
+            answer = PlainTextResponse("Set RIVYA_FLOWS_PUBLIC_URL to the address used.", 421)
+        await answer(scope, receive, send_restricted)
 
 
 async def _prune(prune: Callable[[], object], period: float) -> None:
@@ -216,13 +213,13 @@ async def _prune(prune: Callable[[], object], period: float) -> None:
 
 async def _missing(request: Request, error: Exception) -> Response:
     """The same for what never existed, what is gone, and what is secret."""
-    return PlainTextResponse("Not Found", status_code=404, headers={"Cache-Control": "no-store"})
+    return PlainTextResponse("Not Found", 404, _NO_STORE)
 
 
 async def _incomplete(request: Request, error: Exception) -> Response:
-    return PlainTextResponse("The body is incomplete.", status_code=400)
+    return PlainTextResponse("The body is incomplete.", 400)
 
 
 async def _unusable(request: Request, error: Exception) -> Response:
     _log.error("%s", error)
-    return Response("Try again later.", status_code=503, headers={"Cache-Control": "no-store"})
+    return PlainTextResponse("Try again later.", 503, _NO_STORE)

@@ -106,10 +106,8 @@ _OF_REPORT = {
 
 
 class _Page(NamedTuple):
-    """A page as it was rendered: by its last entry, at a monotonic time."""
-
-    seq: int
-    at: float
+    seq: int  # of the last entry when it was rendered
+    at: float  # monotonic
     html: str
 
 
@@ -135,13 +133,13 @@ class Reports:
     def _page(self, run_id: str) -> str:
         page, now = self._pages.pop(run_id, _Page(0, -math.inf, "")), time.monotonic()
         if now - page.at > KEPT_SECONDS or self.journal.entries(run_id, page.seq):
-            page = self._drawn(run_id, now)
+            page = self._draw(run_id, now)
         self._pages[run_id] = page
         if len(self._pages) > KEPT_PAGES:
             self._pages.popitem(last=False)
         return page.html
 
-    def _drawn(self, run_id: str, now: float) -> _Page:
+    def _draw(self, run_id: str, now: float) -> _Page:
         entries = self.journal.entries(run_id)
         if not entries:
             raise HTTPException(404)
@@ -155,11 +153,11 @@ class Reports:
                     return self.assets.local_path(sha256)
             raise KeyError(sha256)
 
-        html = contact_sheet(receipt(entries), path, asset_url=self._address)
+        def address(asset: Asset) -> str:
+            # Relative to the page, so that it works under any host name of the receiver.
+            return asset_address("../..", self.secret, asset.sha256, asset.mime_type)
+
+        html = contact_sheet(receipt(entries), path, asset_url=address)
         for sha256 in fetched:
             self.assets.forget_copy(sha256)
         return _Page(entries[-1].seq, now, html)
-
-    def _address(self, asset: Asset) -> str:
-        # Relative to the page, so that it works under any host name of the receiver.
-        return asset_address("../..", self.secret, asset.sha256, asset.mime_type)

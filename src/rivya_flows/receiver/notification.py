@@ -1,18 +1,30 @@
-"""What the receiver passes on about jobs, in the background: the service only waits for the receiver."""
+"""Webhook events: each is stored once, and passed on in the background as a notification of its job."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import re
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 
-from rivya_client.types import WebhookEvent
+from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy.exc import IntegrityError
 
+from rivya_client.types import WebhookEvent
+from rivya_flows.store.database import rows, write
+from rivya_flows.store.tables import RECEIVED, Row, stored_name
+
+KEEP_SECONDS = 7 * 24 * 3600.0
+"""Longer than the service retries a delivery. Source: contract, section 8.5: 8 attempts
+within about 23 hours."""
+
+NEWEST = 10_000  # the most jobs that `recent_jobs` gives
+_ID_LENGTH, _TYPE_LENGTH = 200, 100
 EVENT_PREFIX = "rivya.generation."  # of the events that notifications become, and of their ids
 BATCH = 50  # notifications in one call; Prefect queues 256 for one subscriber
 WAITING = 10_000  # longest queue; beyond it the oldest are dropped, and their steps poll
@@ -22,6 +34,38 @@ _LAST_SECONDS = 3.0
 
 _WORD = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _log = logging.getLogger(__name__)
+
+
+def note_received(engine: Engine, event: WebhookEvent, body: str) -> bool:
+    """Stores an event; gives whether it is new."""
+    job = event.generation
+    row: Row = {
+        "event_id": stored_name(event.id, _ID_LENGTH),
+        "type": stored_name(event.type, _TYPE_LENGTH),
+        "task_id": None if job is None else stored_name(job.id, _ID_LENGTH),
+        "body": body,
+        "at": time.time(),
+    }
+    try:
+        write(engine, insert(RECEIVED).values(row))
+    except IntegrityError:
+        return False
+    return True
+
+
+def recent_jobs(engine: Engine, seconds: float = KEEP_SECONDS) -> tuple[str, ...]:
+    """Ids of the jobs of recent events, newest first."""
+    query = (
+        select(RECEIVED.c.task_id)
+        .where(RECEIVED.c.task_id.is_not(None), RECEIVED.c.at >= time.time() - seconds)
+        .order_by(RECEIVED.c.at.desc())
+        .limit(NEWEST)
+    )
+    return tuple(job for (job,) in rows(engine, query))
+
+
+def prune_received(engine: Engine, seconds: float = KEEP_SECONDS) -> int:
+    return write(engine, delete(RECEIVED).where(RECEIVED.c.at < time.time() - seconds))
 
 
 @dataclass(frozen=True)
@@ -71,23 +115,20 @@ class NotificationDispatcher:
     async def _work(self) -> None:
         while await self._more.wait():
             self._more.clear()
-            while self._waiting:
-                await self._pass_on([*islice(self._waiting, BATCH)])
-
-    async def _pass_on(self, batch: list[JobNotification]) -> None:
-        waited, pause = 0.0, _FIRST_PAUSE
-        while not await self._try(batch, again=waited > 0):
-            if waited >= PATIENCE_SECONDS:
-                dropped = "%d webhook events were dropped: they could not be passed on"
-                _log.warning(dropped, len(batch))
-                break
-            await self.sleep(pause)
-            waited += pause
-            pause = min(2 * pause, _LONGEST_PAUSE)
-        for notification in batch:
-            # The oldest may have been dropped while this waited.
-            if self._waiting and self._waiting[0] is notification:
-                self._waiting.popleft()
+            while batch := [*islice(self._waiting, BATCH)]:
+                waited, pause = 0.0, _FIRST_PAUSE
+                while not await self._try(batch, again=waited > 0):
+                    if waited >= PATIENCE_SECONDS:
+                        dropped = "%d webhook events were dropped: they could not be passed on"
+                        _log.warning(dropped, len(batch))
+                        break
+                    await self.sleep(pause)
+                    waited += pause
+                    pause = min(2 * pause, _LONGEST_PAUSE)
+                for notification in batch:
+                    # The oldest may have been dropped during the pauses.
+                    if self._waiting and self._waiting[0] is notification:
+                        self._waiting.popleft()
 
     async def _try(self, batch: list[JobNotification], *, again: bool = False) -> bool:
         try:

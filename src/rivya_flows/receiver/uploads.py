@@ -27,7 +27,7 @@ MAX_UPLOAD_BYTES = 100 * 2**20  # of one file, as of one that a run fetches
 MAX_UPLOADS, MAX_UPLOADED_BYTES, WINDOW_SECONDS = 200, 2 * 2**30, 3600.0  # in it
 MAX_AT_ONCE = 4
 FREE_BYTES = 2**30  # must stay free on the disk of a store on this machine
-LIFETIME_SECONDS = 3600  # of an open page; opening it again starts anew
+LIFETIME_SECONDS = 3600  # of an open page, from each opening
 HEADER = "x-rivya-upload"  # no other page can send it without asking first
 _TYPE = "application/octet-stream"
 _TOO_LARGE = f"A file may have {MAX_UPLOAD_BYTES >> 20} MiB."
@@ -64,7 +64,7 @@ class Uploads:
             if until < time.time():
                 raise HTTPException(403, "This page has expired: reload it.")
             _check_origin(request)
-            return JSONResponse(await self._kept(request), headers={"Cache-Control": "no-store"})
+            return JSONResponse(await self._store(request), headers={"Cache-Control": "no-store"})
         except HTTPException as refused:
             return _refusal(refused.status_code, refused.detail)
         except MediaError:
@@ -72,16 +72,26 @@ class Uploads:
         except StoreError as error:
             return _refusal(503, f"It cannot be kept: {error.message}.")
 
-    async def _kept(self, request: Request) -> dict[str, object]:
+    async def _store(self, request: Request) -> dict[str, object]:
         size = declared_size(request, MAX_UPLOAD_BYTES, _TOO_LARGE)
         target = self.assets.incoming()
         await run_in_threadpool(_make_room, target.parent, size)
         if self._slots.locked():
             raise HTTPException(429, "Too many files at once: try again.")
-        self._count(size)
+        now = time.time()
+        while self._recent and self._recent[0][0] < now - WINDOW_SECONDS:
+            self._recent.popleft()
+        together = size + sum(recent for _, recent in self._recent)
+        if len(self._recent) >= MAX_UPLOADS or together > MAX_UPLOADED_BYTES:
+            raise HTTPException(429, "Too many files in this hour: try again later.")
+        self._recent.append((now, size))
         async with self._slots:
             try:
-                await _write(request, target)
+                with await run_in_threadpool(target.open, "xb") as file:
+                    async for piece in read_body(request, MAX_UPLOAD_BYTES, _TOO_LARGE):
+                        await run_in_threadpool(file.write, piece)
+                    if not file.tell():
+                        raise HTTPException(400, "The file is empty.")
                 found = await probed(target)
                 digest = await run_in_threadpool(lambda: file_hash(target, sync=True))
                 await run_in_threadpool(self.assets.take, target, digest)
@@ -91,16 +101,6 @@ class Uploads:
         address = asset_address("..", self.secret, digest, found.mime_type)
         shape = {"kind": found.kind, "width": found.width, "height": found.height}
         return {"address": address, **shape}
-
-    def _count(self, size: int) -> None:
-        """Notes a file, unless the last hour has brought too many."""
-        now = time.time()
-        while self._recent and self._recent[0][0] < now - WINDOW_SECONDS:
-            self._recent.popleft()
-        together = size + sum(one for _, one in self._recent)
-        if len(self._recent) >= MAX_UPLOADS or together > MAX_UPLOADED_BYTES:
-            raise HTTPException(429, "Too many files in this hour: try again later.")
-        self._recent.append((now, size))
 
 
 def _make_room(folder: Path, size: int) -> None:
@@ -113,14 +113,6 @@ def _make_room(folder: Path, size: int) -> None:
         raise HTTPException(507, "The disk is nearly full.")
 
 
-async def _write(request: Request, target: Path) -> None:
-    with await run_in_threadpool(target.open, "xb") as file:
-        async for piece in bounded(request, MAX_UPLOAD_BYTES, _TOO_LARGE):
-            await run_in_threadpool(file.write, piece)
-        if not file.tell():
-            raise HTTPException(400, "The file is empty.")
-
-
 def declared_size(request: Request, most: int, too_large: str) -> int:
     """The length of a body as its head says it, else the most that it may be; 413 for more."""
     declared = request.headers.get("content-length", "")
@@ -130,7 +122,7 @@ def declared_size(request: Request, most: int, too_large: str) -> int:
     return size
 
 
-async def bounded(request: Request, most: int, too_large: str) -> AsyncIterator[bytes]:
+async def read_body(request: Request, most: int, too_large: str) -> AsyncIterator[bytes]:
     """A body piece by piece; refused as soon as it is too large."""
     left = most
     async for piece in request.stream():
@@ -150,7 +142,7 @@ def _check_origin(request: Request) -> None:
         raise HTTPException(403, "Only the page of this address may send files here.")
 
 
-def _refusal(status: int, words: str) -> Response:
+def _refusal(status: int, message: str) -> Response:
     # The rest of the body is not read.
     headers = {"Cache-Control": "no-store", "Connection": "close"}
-    return JSONResponse({"error": words}, status_code=status, headers=headers)
+    return JSONResponse({"error": message}, status_code=status, headers=headers)

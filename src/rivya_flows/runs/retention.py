@@ -15,13 +15,13 @@ from rivya_flows.errors import UsageError
 from rivya_flows.plans.names import BATCH_LABEL
 from rivya_flows.queue.queue import replay
 from rivya_flows.receipt.phrases import credits_of, open_jobs, uncollected_purchases
+from rivya_flows.receiver.notification import prune_received
 from rivya_flows.runs.connect import forget_results, is_lost
 from rivya_flows.runs.lookup import find_run, receipt_run
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.charges import spent_by
 from rivya_flows.store.journal import Journal, RunRow
 from rivya_flows.store.leases import Leases
-from rivya_flows.store.received_events import prune_received
 from rivya_flows.store.run_list import ListedRun, forget_failed_starts, listed_runs
 
 _HALF = "removed in part"  # the status of a run whose removal was interrupted

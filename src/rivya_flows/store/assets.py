@@ -23,18 +23,17 @@ from rivya_flows.private import as_private_as_its_folder
 
 _NAME = re.compile(r"[0-9a-f]{64}")
 _S3 = ("s3", "s3a")
+# Writes are atomic there, and folders need no creation: fsspec would create a bucket, even one with
+# a misspelt name.
 _OBJECT_STORES = (*_S3, "gs", "gcs", "abfs", "abfss", "az")
-"""Writes are atomic there, and folders need no creation: fsspec would create a bucket, even one with
-a misspelt name."""
 
 _PIECE_BYTES = 2**20
 _READERS = 0o444
+# Half of the age at which a prune may delete a medium that no journal names yet.
 _YOUNG = timedelta(hours=12)
-"""Half of the age at which a prune may delete a medium that no journal names yet."""
+_CLONE = 0x40049409  # FICLONE of Linux; other systems refuse it
 
-_CLONE = 0x40049409
-"""FICLONE of Linux; other systems refuse it."""
-
+# Inode, size and times of a file; a program cannot set the change time.
 _Mark = tuple[int, int, int, int]
 
 _HINTS = (
@@ -64,8 +63,8 @@ def file_hash(path: Path, *, sync: bool = False) -> str:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """A medium in the store; if `linked`, the folder of a run has it too: deleting frees nothing."""
+class StoredMedium:
+    """A medium; if `linked`, the folder of a run has it too: deleting frees nothing."""
 
     sha256: str
     size_bytes: int
@@ -104,14 +103,20 @@ class AssetStore:
 
     def put(self, path: Path) -> str:
         """Stores a copy of a file that is another's, durably, reading it once; gives its SHA-256."""
-        staged = self.incoming()
+        staged, hashed = self.incoming(), hashlib.sha256()
         try:
             with self._reaching(f"cannot keep {path.name}", "free disk space"):
-                digest = _hashed_copy(path, staged)
-            self.take(staged, digest)
+                staged.parent.mkdir(parents=True, exist_ok=True)
+                with path.open("rb") as source, staged.open("xb") as target:
+                    while piece := source.read(_PIECE_BYTES):
+                        hashed.update(piece)
+                        target.write(piece)
+                    target.flush()
+                    os.fsync(target.fileno())
+            self.take(staged, hashed.hexdigest())
         finally:
             staged.unlink(missing_ok=True)
-        return digest
+        return hashed.hexdigest()
 
     def lend(self, path: Path, sha256: str) -> None:
         """Reads a medium that is not here from a file that is another's; nothing is written."""
@@ -125,7 +130,7 @@ class AssetStore:
                 self._upload(path, target)
                 mine = self._scratch / sha256
                 path.replace(mine)  # read from here from now on, never fetched back
-            elif self._is_intact(mine := Path(target), sha256) and _touched(mine):
+            elif self._is_intact(mine := Path(target), sha256) and _touch(mine):
                 path.unlink(missing_ok=True)
             else:
                 mine.parent.mkdir(parents=True, exist_ok=True)
@@ -141,7 +146,7 @@ class AssetStore:
         if not _NAME.fullmatch(sha256):
             raise self._missing(sha256)
         lent = self._lent.get(sha256)
-        path = lent or self.shared_path(sha256) or self._fetched(sha256)
+        path = lent or self.shared_path(sha256) or self._fetch(sha256)
         with self._reaching(f"cannot read medium {sha256[:12]}"):
             if not path.is_file():
                 raise self._missing(sha256)
@@ -160,7 +165,7 @@ class AssetStore:
         return Path(self._place(sha256)) if self._is_local else None
 
     def forget_copy(self, sha256: str) -> None:
-        """Deletes the local copy of a medium of a store elsewhere; nobody may read it any more."""
+        """Deletes the local copy of a medium of a store elsewhere; no one may read it any more."""
         if not self._is_local:
             self._verified.pop(sha256, None)
             (self._scratch / sha256).unlink(missing_ok=True)
@@ -211,7 +216,7 @@ class AssetStore:
                 "free disk space, then resume the run; nothing is bought twice",
             ) from error
 
-    def listing(self) -> Iterator[Kept]:
+    def listing(self) -> Iterator[StoredMedium]:
         """All media; other files beside them are skipped."""
         with self._reaching("cannot list the media"):
             if not self._files.exists(self._root):
@@ -222,7 +227,7 @@ class AssetStore:
             if _NAME.fullmatch(name):
                 links = int(about.get("nlink") or 1)
                 changed = about.get("LastModified") or self._changed_at(place)  # S3 tells it here
-                yield Kept(name, int(about.get("size") or 0), changed, links > 1)
+                yield StoredMedium(name, int(about.get("size") or 0), changed, links > 1)
 
     def remove(self, sha256: str, *, unchanged_since: datetime | None = None) -> bool:
         """Deletes a medium, if it is unchanged since; tells whether it is gone."""
@@ -280,7 +285,7 @@ class AssetStore:
             return None
         return changed if changed.tzinfo else changed.replace(tzinfo=UTC)
 
-    def _fetched(self, sha256: str) -> Path:
+    def _fetch(self, sha256: str) -> Path:
         path = self._scratch / sha256
         if not path.is_file():
             partial = path.with_name(f"{sha256}.{uuid.uuid4().hex[:8]}")
@@ -309,8 +314,8 @@ class AssetStore:
         except StoreError:
             raise
         except Exception as error:  # each store raises its own client's errors
-            words = f"{type(error).__name__} {error}".lower()
-            known = next((advice for word, advice in _HINTS if word in words), hint)
+            text = f"{type(error).__name__} {error}".lower()
+            known = next((advice for phrase, advice in _HINTS if phrase in text), hint)
             # Only the reason of an OSError: its text names temporary files.
             reason = getattr(error, "strerror", None) or error
             raise StoreError(
@@ -323,12 +328,11 @@ class AssetStore:
 
 
 def _mark(path: Path) -> _Mark:
-    """Inode, size and times of a file; a program cannot set the change time."""
     found = path.stat()
     return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
-def _touched(path: Path) -> bool:
+def _touch(path: Path) -> bool:
     """Updates the modification time, which protects a medium from `cache prune`; false if it is gone."""
     with contextlib.suppress(FileNotFoundError):
         os.utime(path)  # unlike `touch` it never makes an empty file
@@ -336,21 +340,8 @@ def _touched(path: Path) -> bool:
     return False
 
 
-def _hashed_copy(source: Path, target: Path) -> str:
-    """Copies a file durably; returns the SHA-256 of its content."""
-    digest = hashlib.sha256()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with source.open("rb") as reads, target.open("xb") as writes:
-        while piece := reads.read(_PIECE_BYTES):
-            digest.update(piece)
-            writes.write(piece)
-        writes.flush()
-        os.fsync(writes.fileno())
-    return digest.hexdigest()
-
-
 def _link(source: Path, target: Path) -> bool:
-    """Whether the file got a second name; readers of both may read it, and nobody may write."""
+    """Whether the file got a second name; readers of both may read it, and no one may write."""
     try:
         source.chmod((source.stat().st_mode | target.parent.stat().st_mode) & _READERS)
         os.link(source, target)

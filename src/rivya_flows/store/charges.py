@@ -16,17 +16,10 @@ from rivya_flows.store.tables import CHARGES, EVENTS, RUNS
 LONGEST_JOB_SECONDS = 3_600.0
 """What was intended longer before the first balance does not change the wallet after it."""
 
-_KINDS = (
-    "purchase.intended",
-    "purchase.accepted",
-    "purchase.refused",
-    "job.ended",
-    "chat.answered",
-)
+_PURCHASES = ("purchase.intended", "purchase.accepted", "purchase.refused")
+_KINDS = (*_PURCHASES, "job.ended", "chat.answered")
 _ROWS_AT_ONCE = 1_000
-
-_Purchase = tuple[str, str, str, int]
-"""Run, step, key and number."""
+_Purchase = tuple[str, str, str, int]  # run, step, key and number
 
 
 class Charge(NamedTuple):
@@ -72,7 +65,7 @@ def charges(engine: Engine, *, since: float | None, until: float | None) -> Iter
             yield Charge(run_id, name, json.loads(labels), *rest)
 
 
-def counted(event: Event) -> tuple[int, bool] | None:
+def credits_after(event: Event) -> tuple[int, bool] | None:
     """The credits that a purchase counts with from this event on, and whether they are final; None as before it."""
     # By its kind: `isinstance` of a model is slow, and this is asked of every entry.
     if event.kind == "purchase.intended":
@@ -128,7 +121,7 @@ def spent_since(
             if run_id in own:
                 continue
             event = parse(body)
-            now = counted(event)
+            now = credits_after(event)
             assert isinstance(event, OfPurchase)
             assert now is not None
             purchase, (credits, _) = (run_id, event.step, event.key, event.n), now
@@ -141,9 +134,9 @@ def spent_since(
             if at >= began:
                 spent[run_id, name] += credits - charged.get(purchase, 0)
             charged[purchase] = credits
-    others = [
+    runs = [
         OtherRun(run_id=run[0], name=run[1], credits=spent[run], held=held[run])
         for run in {**spent, **held}
         if (spent[run] or held[run]) and run[0] not in own
     ]
-    return tuple(sorted(others, key=lambda one: (-one.most, one.run_id)))
+    return tuple(sorted(runs, key=lambda run: (-run.most, run.run_id)))

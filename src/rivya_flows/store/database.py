@@ -22,14 +22,10 @@ from rivya_flows.extras import lacking, need
 from rivya_flows.private import FILE, FOLDER
 from rivya_flows.store.tables import ensure_tables
 
-LOCK_SECONDS = 20.0
-"""How long SQLite waits for another writer; ``?timeout=`` in the URL overrides it."""
-
-CONNECT_SECONDS = 10
-"""PostgreSQL's connection timeout; ``?connect_timeout=`` in the URL overrides it."""
-
-PATIENCE_SECONDS = 600.0
-"""How long a run waits for a database server that is away."""
+# ``?timeout=`` or ``?connect_timeout=`` in the URL overrides the first two.
+LOCK_SECONDS = 20.0  # how long SQLite waits for another writer
+CONNECT_SECONDS = 10  # PostgreSQL's connection timeout
+PATIENCE_SECONDS = 600.0  # how long a run waits for a database server that is away
 
 _PAUSE_SECONDS = 0.5
 _WAL_PAUSE_SECONDS = 0.01
@@ -204,7 +200,7 @@ async def to_its_end(future: asyncio.Future[T]) -> T:
     if cancelled is None:
         return future.result()
     if not future.cancelled():
-        future.exception()  # or asyncio reports that nobody looked at it
+        future.exception()  # or asyncio reports that it was never retrieved
     raise cancelled
 
 
@@ -214,7 +210,17 @@ def _engine(url: URL) -> Engine:
         waits = {} if "timeout" in url.query else {"timeout": LOCK_SECONDS}
         engine = create_engine(url, connect_args=waits, max_overflow=-1)
         if (path := _file_of(engine)) is not None:
-            _make_file(path)
+            try:
+                path.parent.mkdir(mode=FOLDER, parents=True, exist_ok=True)
+            except OSError as error:
+                raise StoreError(
+                    f"cannot open the store: cannot create {path.parent}:"
+                    f" {error.strerror or error}",
+                    _PLACE_HINT,
+                ) from error
+            # Readable by its owner alone; SQLite gives the files beside it the same mode.
+            with contextlib.suppress(OSError):  # it exists, or SQLite reports why it cannot
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE))
             _watch_file(engine, path)
         _make_durable(engine)
         return engine
@@ -238,38 +244,25 @@ def _file_of(engine: Engine) -> Path | None:
     return None if not name or name.startswith((":memory:", "file:")) else Path(name)
 
 
-def _make_file(path: Path) -> None:
-    """Creates the file, readable by its owner alone; SQLite gives those beside it the same mode."""
-    try:
-        path.parent.mkdir(mode=FOLDER, parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"cannot open the store: cannot create {path.parent}: {error.strerror or error}",
-            _PLACE_HINT,
-        ) from error
-    with contextlib.suppress(OSError):  # it exists, or SQLite reports why it cannot
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE))
-
-
 def _watch_file(engine: Engine, path: Path) -> None:
     """Looks for the file before each new connection and before each transaction that writes.
 
-    SQLite goes on with a file that was deleted or replaced, and what it writes is lost with the
+    SQLite keeps writing to a file that was deleted or replaced, and what it writes is lost with the
     process. A new connection would make an empty file. What an open one still reads is saved beside
     it, once, at the end of the process at the latest.
     """
     saved = path.with_name(f"{path.stem}.saved-{os.getpid()}{path.suffix}")
 
-    def found() -> tuple[int, int] | None:
+    def identity() -> tuple[int, int] | None:
         with contextlib.suppress(OSError):
             about = path.stat()
             return about.st_dev, about.st_ino
         return None
 
-    opened = found()
+    opened = identity()
 
     def is_lost() -> bool:
-        return opened is not None and found() != opened
+        return opened is not None and identity() != opened
 
     def save(connection: Any) -> None:
         try:
@@ -282,7 +275,7 @@ def _watch_file(engine: Engine, path: Path) -> None:
         except sqlite3.Error:
             saved.unlink(missing_ok=True)
 
-    def lost() -> StoreLostError:
+    def explain() -> StoreLostError:
         return StoreLostError(
             f"{path} was deleted or replaced while this process used it; it buys and collects"
             " nothing more",
@@ -294,13 +287,13 @@ def _watch_file(engine: Engine, path: Path) -> None:
     @event.listens_for(engine, "do_connect")
     def connect(*_: Any) -> None:
         if is_lost():
-            raise lost()
+            raise explain()
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         if is_lost() and not connection.get_execution_options().get("reads", False):
             save(connection.connection.driver_connection)
-            raise lost()
+            raise explain()
 
     @event.listens_for(engine, "close")
     def close(connection: Any, _: Any) -> None:
@@ -318,8 +311,8 @@ def _damage(path: Path) -> str | None:
             first: bytes = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.Error as error:
         return str(error)
-    words = first.decode(errors="replace").replace("\n", " ")
-    return None if words == "ok" else words
+    report = first.decode(errors="replace").replace("\n", " ")
+    return None if report == "ok" else report
 
 
 def _make_durable(engine: Engine) -> None:
@@ -330,7 +323,15 @@ def _make_durable(engine: Engine) -> None:
         # The driver's own transactions would take the lock at the first write.
         connection.isolation_level = None
         cursor = connection.cursor()
-        _change_to_wal(cursor)
+        give_up = time.monotonic() + LOCK_SECONDS
+        while True:  # SQLite does not wait while another process changes the mode
+            try:
+                cursor.execute("PRAGMA journal_mode=WAL")
+                break
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > give_up:
+                    raise
+                time.sleep(_WAL_PAUSE_SECONDS)
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.close()
 
@@ -340,28 +341,14 @@ def _make_durable(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
-def _change_to_wal(cursor: sqlite3.Cursor) -> None:
-    """Retries while another process changes the mode: SQLite does not wait for this lock."""
-    give_up = time.monotonic() + LOCK_SECONDS
-    while True:
-        try:
-            cursor.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > give_up:
-                raise
-            time.sleep(_WAL_PAUSE_SECONDS)
-        else:
-            return
-
-
 def _reason(error: Exception, engine: Engine) -> str:
     """What went wrong. A damaged file may show by whatever it makes a statement say."""
     lines = str(getattr(error, "orig", None) or error).strip().splitlines()
-    words = lines[0] if lines else type(error).__name__
+    reason = lines[0] if lines else type(error).__name__
     path = _file_of(engine)
-    if path is not None and any(sign in words for sign in ("malformed", "no such")):
-        words = f"{path} is damaged: {_damage(path) or words}"
-    return words
+    if path is not None and any(sign in reason for sign in ("malformed", "no such")):
+        reason = f"{path} is damaged: {_damage(path) or reason}"
+    return reason
 
 
 def _is_away(error: BaseException) -> bool:
@@ -370,7 +357,7 @@ def _is_away(error: BaseException) -> bool:
     if state is not None:
         return state.startswith("08") or state in _AWAY
     # A connection that could not be made, or broke.
-    return not any(words in str(error).lower() for words in _REFUSED)
+    return not any(phrase in str(error).lower() for phrase in _REFUSED)
 
 
 def _kind(error: Exception) -> type[StoreError]:
@@ -382,5 +369,5 @@ def _kind(error: Exception) -> type[StoreError]:
 
 
 def _hint(reason: str, otherwise: str) -> str:
-    words = reason.lower()
-    return next((hint for word, hint in _HINTS if word in words), otherwise)
+    text = reason.lower()
+    return next((hint for phrase, hint in _HINTS if phrase in text), otherwise)

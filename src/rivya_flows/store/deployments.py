@@ -109,7 +109,7 @@ class Most:
 
 @dataclass(frozen=True)
 class Agreement:
-    """What a deployment may buy at a service: a person agreed to it; or nobody did, since a pool covered `labels`."""
+    """What a deployment may buy at a service: a person agreed to it; or no one did, since a pool covered `labels`."""
 
     deployment: str
     service: str

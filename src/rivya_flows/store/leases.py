@@ -21,14 +21,9 @@ from rivya_flows.process_identity import known
 from rivya_flows.store.database import in_thread, rows, to_its_end, write, writing
 from rivya_flows.store.tables import LEASES
 
-SECONDS = 30.0
-"""How long a lease lasts without a renewal."""
-
+SECONDS = 30.0  # how long a lease lasts without a renewal
 RENEWAL_SECONDS = 10.0
-"""How often a lease is renewed."""
-
-_RELEASED = 0.0
-"""When a lease expires whose owner has released it."""
+_RELEASED = 0.0  # when a lease expires whose owner has released it
 
 
 @dataclass(frozen=True)
@@ -66,13 +61,13 @@ class Leases:
             with writing(self._engine) as connection:
                 row = connection.execute(select(LEASES).where(of_run).with_for_update()).first()
                 if row is not None and is_held(row.owner, row.expires_at, now):
-                    raise _held(run_id, row.owner)
+                    raise _driven(run_id, row.owner)
                 fence = 1 if row is None else row.fence + 1
                 written = insert(LEASES) if row is None else update(LEASES).where(of_run)
                 taken = {"run_id": run_id, "owner": owner, "fence": fence}
                 connection.execute(written.values(**taken, expires_at=now + SECONDS))
         except IntegrityError as error:
-            raise _held(run_id, None) from error
+            raise _driven(run_id, None) from error
         return Lease(run_id, fence)
 
     def renew(self, lease: Lease) -> None:
@@ -130,6 +125,7 @@ class Leases:
                     await in_thread(partial(self.release, acquiring.result()))
 
     def _look(self, run_id: str) -> tuple[float, bool]:
+        """When the lease of a run expires, and whether it is held."""
         for row in rows(self._engine, select(LEASES).where(LEASES.c.run_id == run_id)):
             return float(row.expires_at), is_held(row.owner, row.expires_at, self._clock())
         return _RELEASED, False
@@ -141,14 +137,14 @@ class Leases:
 
 def is_held(owner: str, expires_at: float, now: float) -> bool:
     """Whether a lease has not expired, and its owner is not known to have ended."""
-    return expires_at > now and not _is_gone(owner)
+    return expires_at > now and not _has_ended(owner)
 
 
 def lease_lost(run_id: str) -> LeaseLostError:
     return LeaseLostError(f"another process drives {run_id} now", "this one stops; nothing is lost")
 
 
-def _held(run_id: str, owner: str | None) -> StoreError:
+def _driven(run_id: str, owner: str | None) -> StoreError:
     machine, pid, _ = _parts(owner or "another process")
     driver = f"process {pid} on {machine.partition('/')[0]}" if pid else machine
     return StoreError(
@@ -163,7 +159,7 @@ def _parts(owner: str) -> tuple[str, str, str]:
     return machine, pid, birth
 
 
-def _is_gone(owner: str) -> bool:
+def _has_ended(owner: str) -> bool:
     """Whether the owner was a process of this machine that has ended."""
     machine, pid, birth = _parts(owner)
     if machine != _machine() or not pid.isdigit():

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, up
 
 from rivya_flows.errors import PoolExceededError, UsageError
 from rivya_flows.queue.events import Event, OfPurchase, PoolTotal, PurchaseIntended, purchase_name
-from rivya_flows.store.charges import counted
+from rivya_flows.store.charges import credits_after
 from rivya_flows.store.database import reading, rows, writing
 from rivya_flows.store.tables import (
     CHARGES,
@@ -35,23 +35,20 @@ from rivya_flows.store.tables import (
 Period = Literal["day", "week", "month", "total"]
 """Of the calendar in UTC; a week begins on Monday, and ``total`` never ends."""
 
-MAX_CREDITS = 10**9
-"""Most credits of one pool."""
+MAX_CREDITS = 10**9  # of one pool
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _LOCK = 0x72697670
 """PostgreSQL advisory lock of the pools: shared by writers of purchases, exclusive for a change."""
 
 _ROWS_AT_ONCE = 1_000
+_POOLS = select(POOLS).order_by(POOLS.c.name)
 
 
 class TotalKey(NamedTuple):
     pool: str
     service: str
     period_start: str
-
-
-_POOLS = select(POOLS).order_by(POOLS.c.name)
 
 
 @dataclass(frozen=True)
@@ -85,16 +82,26 @@ class Pools:
 
     def set(self, pool: Pool) -> None:
         """Makes or changes a pool; purchases that were made before count."""
-        _check(pool)
+        if not _NAME.fullmatch(pool.name):
+            raise UsageError(
+                f"pool {pool.name!r}: not a name",
+                "lower-case letters, digits, `.`, `_` and `-`, at most 64: acme",
+            )
+        if not 0 <= pool.credits <= MAX_CREDITS:
+            raise UsageError(f"pool {pool.name}: {pool.credits} credits", f"0 to {MAX_CREDITS:,}")
+        if pool.soft is not None and not 0 <= pool.soft <= pool.credits:
+            raise UsageError(
+                f"pool {pool.name}: the soft limit {pool.soft} is above its {pool.credits} credits",
+                "give a lower soft limit",
+            )
         labels = json.dumps(dict(sorted(pool.labels.items())))
         row = {**vars(pool), "labels": labels, "at": self._clock()}
         with writing(self._engine) as connection:
             _delete(connection, pool.name)
             connection.execute(insert(POOLS), row)
-            if totals := _summed(connection, pool):
-                connection.execute(
-                    insert(POOL_TOTALS), [_total_row(*one) for one in totals.items()]
-                )
+            totals = _sum_charges(connection, pool)
+            if new := [{**key._asdict(), "credits": spent} for key, spent in totals.items()]:
+                connection.execute(insert(POOL_TOTALS), new)
 
     def remove(self, name: str) -> None:
         with writing(self._engine) as connection:
@@ -106,31 +113,37 @@ class Pools:
     def states(self, service: str | None) -> tuple[PoolState, ...]:
         """All pools in their current periods, by name; None is every service that a pool has a total of."""
         now = self._clock()
-        found: dict[str, dict[str, int]] = defaultdict(dict)
+        spent: dict[str, dict[str, int]] = defaultdict(dict)
         with reading(self._engine) as connection:
             pools = tuple(map(_pool, connection.execute(_POOLS)))
-            starts = {pool.name: period(pool.period, now) for pool in pools}
+            periods = {pool.name: period(pool.period, now) for pool in pools}
             totals = select(POOL_TOTALS).where(
-                POOL_TOTALS.c.period_start.in_({start for start, _ in starts.values()})
+                POOL_TOTALS.c.period_start.in_({start for start, _ in periods.values()})
             )
             if service is not None:
                 totals = totals.where(POOL_TOTALS.c.service == stored_name(service))
             for row in connection.execute(totals.order_by(POOL_TOTALS.c.service)):
-                if row.pool in starts and row.period_start == starts[row.pool][0]:
-                    found[row.pool][service or row.service] = row.credits
+                if row.pool in periods and row.period_start == periods[row.pool][0]:
+                    spent[row.pool][service or row.service] = row.credits
         return tuple(
-            PoolState(pool, at, _total(pool, spent, starts[pool.name][1]))
+            PoolState(
+                pool,
+                at,
+                PoolTotal(
+                    name=pool.name,
+                    credits=pool.credits,
+                    soft=pool.soft,
+                    spent=credits,
+                    until=periods[pool.name][1],
+                ),
+            )
             for pool in pools
-            for at, spent in (found[pool.name] or {service or "": 0}).items()
+            for at, credits in (spent[pool.name] or {service or "": 0}).items()
         )
 
     def matching(self, labels: Mapping[str, str], service: str) -> tuple[PoolTotal, ...]:
         """The pools that cover a run with these labels, as a service has used them, by name."""
         return tuple(one.total for one in self.states(service) if one.pool.covers(labels))
-
-
-def _total(pool: Pool, spent: int, until: datetime | None) -> PoolTotal:
-    return PoolTotal(name=pool.name, credits=pool.credits, soft=pool.soft, spent=spent, until=until)
 
 
 def period(kind: Period, at: float) -> tuple[str, datetime | None]:
@@ -148,25 +161,6 @@ def period(kind: Period, at: float) -> tuple[str, datetime | None]:
     return start.isoformat(), datetime.combine(start + timedelta(days), datetime.min.time(), UTC)
 
 
-def _total_row(key: TotalKey, credits: int) -> Row:
-    return {**key._asdict(), "credits": credits}
-
-
-def _check(pool: Pool) -> None:
-    if not _NAME.fullmatch(pool.name):
-        raise UsageError(
-            f"pool {pool.name!r}: not a name",
-            "lower-case letters, digits, `.`, `_` and `-`, at most 64: acme",
-        )
-    if not 0 <= pool.credits <= MAX_CREDITS:
-        raise UsageError(f"pool {pool.name}: {pool.credits} credits", f"0 to {MAX_CREDITS:,}")
-    if pool.soft is not None and not 0 <= pool.soft <= pool.credits:
-        raise UsageError(
-            f"pool {pool.name}: the soft limit {pool.soft} is above its {pool.credits} credits",
-            "give a lower soft limit",
-        )
-
-
 def _pool(row: Any) -> Pool:
     return Pool(row.name, json.loads(row.labels), row.credits, row.soft, row.period)
 
@@ -178,7 +172,7 @@ def _delete(connection: Connection, name: str) -> None:
     connection.execute(delete(POOL_TOTALS).where(POOL_TOTALS.c.pool == name))
 
 
-def _summed(connection: Connection, pool: Pool) -> dict[TotalKey, int]:
+def _sum_charges(connection: Connection, pool: Pool) -> dict[TotalKey, int]:
     services = {
         row.run_id: stored_name(row.service)
         for row in connection.execute(select(RUNS.c.run_id, RUNS.c.labels, RUNS.c.service))
@@ -211,11 +205,10 @@ _CHANGE = (
     .values(credits=bindparam("credits"), settled=bindparam("settled"))
 )
 
-_ChargeId = tuple[str, str]
-"""The primary key of a charge: run_id, purchase."""
+_ChargeId = tuple[str, str]  # the primary key of a charge: run_id, purchase
 
+# An event, and what its purchase counts with from then on, see `credits_after`.
 _Change = tuple[OfPurchase, _ChargeId, int, bool]
-"""An event, and what its purchase counts with from then on, see `counted`."""
 
 
 class Reservations:
@@ -235,14 +228,13 @@ class Reservations:
             changes[run_id] += _changes(run_id, events)
         pools: list[Pool] = []
         if any(changes.values()):
-            lock(
-                connection, _LOCK, shared=True
-            )  # nothing changes them before this transaction ends
+            # Nothing changes the pools before this transaction ends.
+            lock(connection, _LOCK, shared=True)
             pools = list(map(_pool, connection.execute(_POOLS)))
         touched = set[TotalKey]()
         for run_id, found in changes.items() if pools else ():
             touched |= self._cover(run_id, found, pools) if found else set()
-        self._before = {key: _locked(connection, key) for key in sorted(touched)}
+        self._before = {key: self._lock_total(key) for key in sorted(touched)}
         self._totals = dict(self._before)
 
     def reserve(self, run_id: str, events: Sequence[Event]) -> PoolExceededError | None:
@@ -283,14 +275,13 @@ class Reservations:
             for key, credits in self._totals.items()
             if credits != self._before[key]
         ]
-        rows = (
+        for statement, values in (
             (_CHANGE, [*self._changed.values()]),
             (_NEW, [*self._new.values()]),
             (_CHANGE_TOTAL, changed),
-        )
-        for statement, of_statement in rows:
-            if of_statement:
-                self._connection.execute(statement, of_statement)
+        ):
+            if values:
+                self._connection.execute(statement, values)
 
     def _cover(
         self, run_id: str, changes: Sequence[_Change], pools: Sequence[Pool]
@@ -317,23 +308,22 @@ class Reservations:
             for pool, service in self._covering.get(run_id, ())
         ]
 
+    def _lock_total(self, key: TotalKey) -> int:
+        """A total whose row is locked; a new row begins with 0."""
+        found: int | None = self._connection.scalar(_TOTAL, _parameters(key))
+        if found is None:
+            insert_missing(self._connection, POOL_TOTALS, {**key._asdict(), "credits": 0})
+            found = self._connection.scalar(_TOTAL, _parameters(key))
+        assert found is not None
+        return found
+
 
 def _changes(run_id: str, events: Sequence[Event]) -> list[_Change]:
     found: list[_Change] = []
     for event in events:
-        if (now := counted(event)) is not None:
+        if (now := credits_after(event)) is not None:
             assert isinstance(event, OfPurchase)
             found.append((event, (run_id, stored_name(purchase_name(event))), *now))
-    return found
-
-
-def _locked(connection: Connection, key: TotalKey) -> int:
-    """A total whose row is locked; a new row begins with 0."""
-    found: int | None = connection.scalar(_TOTAL, _parameters(key))
-    if found is None:
-        insert_missing(connection, POOL_TOTALS, _total_row(key, 0))
-        found = connection.scalar(_TOTAL, _parameters(key))
-    assert found is not None
     return found
 
 

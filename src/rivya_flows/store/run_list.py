@@ -28,11 +28,8 @@ from rivya_flows.store.journal import IS_THERE, Journal, RunRow, as_run_row
 from rivya_flows.store.leases import SECONDS, is_held
 from rivya_flows.store.tables import CHARGES, EVENTS, FAILED_STARTS, LEASES, RUNS, SWEEPS
 
-_TURNS = ("run.resumed", "run.waits", "run.ended")
-"""Kinds of events that change the status of a run."""
-
-_PAGE = 500
-"""Runs that are read at once where their status is asked for, which no table has."""
+_TURNS = ("run.resumed", "run.waits", "run.ended")  # events that change the status of a run
+_PAGE = 500  # runs that are read at once to filter by status, which no table has
 
 NEWEST_RUNS = 8
 NEWEST_JOBS = 200
@@ -98,7 +95,7 @@ def listed_runs(
         start, more = 0, True
         while more and len(found) < limit:
             page = connection.execute(_page(wanted, start, size)).all()
-            listed = (_listed(row, moment) for row in page)
+            listed = (_read_run(row, moment) for row in page)
             # LIKE of SQLite takes A for a.
             found += (
                 run
@@ -109,18 +106,12 @@ def listed_runs(
     if status in (None, "failed") and not labels:
         after = since.timestamp() if since else 0.0
         failed = unbegun_runs(engine, run_id=run_id, name=name, since=after, limit=limit)
-        found = sorted([*found, *map(_unbegun, failed)], key=_started, reverse=True)
+        for one in failed:
+            at = datetime.fromtimestamp(one.at, UTC).isoformat()
+            unbegun = RunRow(one.run_id, one.name, service="", started_at=at, folder=Path())
+            found.append(ListedRun(unbegun, "failed", spent=0, open=0, unbegun=one.reason))
+        found.sort(key=lambda run: datetime.fromisoformat(run.row.started_at), reverse=True)
     return tuple(found[:limit])
-
-
-def _unbegun(failed: FailedStart) -> ListedRun:
-    at = datetime.fromtimestamp(failed.at, UTC).isoformat()
-    row = RunRow(failed.run_id, failed.name, service="", started_at=at, folder=Path())
-    return ListedRun(row, "failed", spent=0, open=0, unbegun=failed.reason)
-
-
-def _started(run: ListedRun) -> datetime:
-    return datetime.fromisoformat(run.row.started_at)
 
 
 def _page(wanted: list[ColumnElement[bool]], start: int, size: int) -> Select[Any]:
@@ -152,7 +143,7 @@ def _page(wanted: list[ColumnElement[bool]], start: int, size: int) -> Select[An
     )
 
 
-def _listed(row: Any, now: float) -> ListedRun:
+def _read_run(row: Any, now: float) -> ListedRun:
     turn = parse(row.turn) if row.turn else None
     if isinstance(turn, RunEnded):
         status: str = turn.status

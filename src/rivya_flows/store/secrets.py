@@ -12,11 +12,11 @@ from sqlalchemy import Engine, delete, insert, select
 from rivya_flows.store.database import rows, write, writing
 from rivya_flows.store.tables import SECRETS, insert_missing
 
+# How long a rotated signing secret stays valid: deliveries may still be signed with it.
 OVERLAP_SECONDS = 24 * 3600.0
-"""How long a rotated signing secret stays valid: deliveries may still be signed with it."""
-
 _RANDOM_BYTES = 32
 _WEBHOOK = "webhook "
+_SECRETS = select(SECRETS.c.name, SECRETS.c.value)
 _UNTIL = re.compile(r" until (\d+)")
 
 
@@ -68,13 +68,12 @@ def signing_secrets(engine: Engine) -> tuple[SecretStr, ...]:
 
 
 def _read(engine: Engine, name: str) -> str | None:
-    found = rows(engine, select(SECRETS.c.value).where(SECRETS.c.name == name))
-    return str(found[0].value) if found else None
+    return next((row.value for row in rows(engine, _SECRETS.where(SECRETS.c.name == name))), None)
 
 
 def _read_all(engine: Engine, prefix: str) -> dict[str, str]:
     begins = SECRETS.c.name.startswith(prefix, autoescape=True)
-    return {row.name: row.value for row in rows(engine, select(SECRETS).where(begins))}
+    return {row.name: row.value for row in rows(engine, _SECRETS.where(begins))}
 
 
 def _write(engine: Engine, name: str, value: str) -> None:

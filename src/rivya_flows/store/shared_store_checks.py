@@ -37,10 +37,10 @@ def unshared(
     mounts: Iterable[tuple[str, str]] | None = None,
 ) -> tuple[str, str] | None:
     """Which stores some process of a worker cannot reach, and what to do; None if it can."""
-    others = sorted(set(machines) - {here or this_machine()})
+    elsewhere = sorted(set(machines) - {here or this_machine()})
     found = {
-        "RIVYA_FLOWS_STORE": _of_store(settings.store_url, others),
-        "RIVYA_FLOWS_ASSETS": _of_assets(settings.assets_url, others, mounts),
+        "RIVYA_FLOWS_STORE": _of_store(settings.store_url, elsewhere),
+        "RIVYA_FLOWS_ASSETS": _of_assets(settings.assets_url, elsewhere, mounts),
     }
     wrong = {setting: one for setting, one in found.items() if one}
     if not wrong:
@@ -54,7 +54,7 @@ def shown_url(url: str) -> str:
     return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", url)
 
 
-def _of_store(url: str, others: list[str]) -> tuple[str, str] | None:
+def _of_store(url: str, elsewhere: list[str]) -> tuple[str, str] | None:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
@@ -68,13 +68,13 @@ def _of_store(url: str, others: list[str]) -> tuple[str, str] | None:
     if not path.startswith(("/", "file:")):
         message = f"{path!r} is relative, and every run of a worker has its own folder"
         return message, "write the absolute path, after sqlite:///"
-    if others:
-        return _only_here(url, others), "use PostgreSQL: postgresql://USER:PASSWORD@HOST/NAME"
+    if elsewhere:
+        return _only_here(url, elsewhere), "use PostgreSQL: postgresql://USER:PASSWORD@HOST/NAME"
     return None
 
 
 def _of_assets(
-    url: str, others: list[str], mounts: Iterable[tuple[str, str]] | None
+    url: str, elsewhere: list[str], mounts: Iterable[tuple[str, str]] | None
 ) -> tuple[str, str] | None:
     scheme, _, rest = url.partition("://")
     if not rest:
@@ -91,12 +91,12 @@ def _of_assets(
         mounts = ((one.mountpoint, one.fstype) for one in psutil.disk_partitions(all=True))
     above = [one for one in mounts if PurePosixPath(path).is_relative_to(one[0])]
     kind = max(above, key=lambda one: len(one[0]))[1] if above else ""
-    if not others or _NETWORK.fullmatch(kind):
+    if not elsewhere or _NETWORK.fullmatch(kind):
         return None
     hint = "use a store that all can reach, such as s3://BUCKET/assets"
-    return _only_here(url, others), hint
+    return _only_here(url, elsewhere), hint
 
 
-def _only_here(url: str, others: list[str]) -> str:
-    named = ", ".join(others[:3]) + (" and others" if len(others) > 3 else "")
+def _only_here(url: str, elsewhere: list[str]) -> str:
+    named = ", ".join(elsewhere[:3]) + (" and others" if len(elsewhere) > 3 else "")
     return f"{shown_url(url)} is on this machine only, and runs are executed on {named}"

@@ -38,9 +38,7 @@ METADATA = MetaData()
 Row = Mapping[str, str | int | float | None]
 """A row to be written, by column."""
 
-NAME_LENGTH = 400
-"""Longest unique name in characters; longer ones are hashed."""
-
+NAME_LENGTH = 400  # longest unique name in characters; longer ones are hashed
 VERSIONS = Table("schema_version", METADATA, Column("version", Integer, primary_key=True))
 
 RUNS = Table(
@@ -159,7 +157,7 @@ AGREEMENTS = Table(
     # JSON of `deployments.Most`.
     Column("most", Text, nullable=False),
     Column("at", Float, nullable=False),
-    # JSON: those of its runs, where nobody said yes, since a pool covers them; null for a yes.
+    # JSON: those of its runs, without a yes of a person, since a pool covers them; null for a yes.
     Column("labels", Text),
 )
 

@@ -12,10 +12,9 @@ from sqlalchemy import Engine
 
 from rivya_client.types import WebhookEvent
 from rivya_flows.flows.execution.job_notifications import event_of, listen_for_jobs
-from rivya_flows.receiver.notification import JobNotification
+from rivya_flows.receiver.notification import JobNotification, note_received
 from rivya_flows.settings import Settings
 from rivya_flows.store.database import open_engine
-from rivya_flows.store.received_events import note_received
 
 JOB = {"id": "task_1", "status": "succeeded", "model": "z-image"}
 SETTINGS = Settings(rivya_flows_webhooks=True)

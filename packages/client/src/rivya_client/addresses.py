@@ -1,4 +1,4 @@
-"""Which addresses may be used: of the service with a key, and of downloads, which nobody may lead
+"""Which addresses may be used: of the service with a key, and of downloads, which no one may lead
 into a private network.
 """
 
@@ -55,31 +55,27 @@ def refuse_plain_http(base_url: str) -> None:
 
 @dataclass(frozen=True)
 class Origin:
-    """Scheme, host and port of an address.
-
-    Attributes:
-        private: The host is, or resolves to, an address that is not public.
-    """
+    """Scheme, host and port of an address."""
 
     scheme: str
     host: str
     port: int
-    private: bool
+    private: bool  # the host is, or resolves to, an address that is not public
 
     def may_lead_to(self, target: Origin, home: Origin) -> bool:
         """Whether this origin may redirect to another; `home`, the service, may run on this machine."""
         return not target.private or self.private or target == home
 
 
-def joined(base: str, url: str) -> str:
+def join_address(base: str, url: str) -> str:
     """The whole address of a `url` in a response of `base`."""
     if len(url) > MAX_URL_LENGTH:
         reason = f"an address has at most {MAX_URL_LENGTH:,} characters"
-        raise RefusedAddressError(shown(url), reason)
+        raise RefusedAddressError(redact_url(url), reason)
     try:
         return urljoin(base, url)
     except ValueError:
-        raise RefusedAddressError(shown(url), "not an address") from None
+        raise RefusedAddressError(redact_url(url), "not an address") from None
 
 
 async def origin_of(url: str, runtime: Runtime) -> Origin:
@@ -88,11 +84,11 @@ async def origin_of(url: str, runtime: Runtime) -> Origin:
         parts = urlsplit(url)
         port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
     except ValueError:
-        raise RefusedAddressError(shown(url), "not an address") from None
+        raise RefusedAddressError(redact_url(url), "not an address") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise RefusedAddressError(shown(url), "only http and https are allowed")
+        raise RefusedAddressError(redact_url(url), "only http and https are allowed")
     if parts.username or parts.password:
-        raise RefusedAddressError(shown(url), "the address has a user name or a password")
+        raise RefusedAddressError(redact_url(url), "the address has a user name or a password")
     host = parts.hostname.rstrip(".")
     found = await ip_addresses(host, runtime)
     return Origin(parts.scheme, host, port, any(map(is_private, found)))
@@ -114,22 +110,17 @@ def is_private(address: str) -> bool:
     """
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        inner = _inner(ip)
+        teredo = ip.teredo
+        inner = ip.ipv4_mapped or ip.sixtofour or (teredo[1] if teredo else None)
+        if ip in _TRANSLATED:
+            inner = ipaddress.IPv4Address(int(ip) % 2**32)
         if inner is None and ip not in _PUBLIC_IPV6:
             return True
         ip = inner or ip
     return not ip.is_global or ip.is_multicast
 
 
-def _inner(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address inside a mapped, translated or tunnelled one."""
-    if ip in _TRANSLATED:
-        return ipaddress.IPv4Address(int(ip) % 2**32)
-    teredo = ip.teredo
-    return ip.ipv4_mapped or ip.sixtofour or (teredo[1] if teredo else None)
-
-
-def shown(url: str) -> str:
+def redact_url(url: str) -> str:
     """An address for messages and logs: short, without query, fragment and user name."""
     bare = url.partition("#")[0].partition("?")[0]
     scheme, slashes, rest = bare.partition("://")

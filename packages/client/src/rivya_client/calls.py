@@ -47,28 +47,22 @@ class RawResponse(ResponseHead, Generic[T]):
 
 @dataclass(frozen=True)
 class CallContext:
-    """What the resources of one client share.
-
-    Attributes:
-        poll_seconds: First pause between two polls of a job.
-        durations: Of the jobs that have ended.
-        thread: Runs the calls of a synchronous client; None for an asynchronous one.
-        raw: Calls give a `RawResponse`.
-    """
+    """What the resources of one client share."""
 
     transport: Transport
-    poll_seconds: float
-    durations: JobDurations = field(default_factory=JobDurations)
-    thread: EventLoopThread | None = None
-    raw: bool = False
+    poll_seconds: float  # first pause between two polls of a job
+    durations: JobDurations = field(default_factory=JobDurations)  # of the jobs that have ended
+    thread: EventLoopThread | None = None  # runs the calls of a synchronous client
+    raw: bool = False  # calls give a `RawResponse`
 
 
 class Resource(Generic[M]):
     """A group of calls.
 
     Every call raises `APIStatusError` if the service refuses, and `APIConnectionError` if no
-    readable answer arrives; the same paid call under the same key is safe then. A docstring
-    names further errors, and the conditions of special ones.
+    readable answer arrives; the same paid call under the same key is safe then. A call that names
+    an object raises `NotFoundError` if there is none, or it is another account's. A docstring names
+    further errors, and the conditions of special ones. For `options` see `RequestOptions`.
     """
 
     def __init__(self, context: CallContext) -> None:
@@ -78,14 +72,14 @@ class Resource(Generic[M]):
     def _transport(self) -> Transport:
         return self._context.transport
 
-    def _changed(self, **changes: Any) -> Self:
+    def _change(self, **changes: Any) -> Self:
         """The same calls in another context, on the same connections."""
         changed = copy.copy(self)
         changed._context = dataclasses.replace(self._context, **changes)
         return changed
 
 
-class ApiCall(Generic[P, T]):
+class api_call(Generic[P, T]):  # a decorator
     """A method of a resource; its function always gets an asynchronous resource as `self`."""
 
     def __init__(self, function: Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]) -> None:
@@ -119,7 +113,7 @@ class ApiCall(Generic[P, T]):
         async def call(*args: P.args, **kwargs: P.kwargs) -> T | RawResponse[T]:
             heads: list[ResponseHead] = []
             transport = context.transport.recording(heads.append)
-            plain = instance._changed(transport=transport, thread=None, raw=False)
+            plain = instance._change(transport=transport, thread=None, raw=False)
             value = await function(plain, *args, **kwargs)
             return RawResponse(**vars(heads[-1]), value=value) if context.raw else value
 
@@ -133,13 +127,10 @@ class ApiCall(Generic[P, T]):
         return blocking
 
 
-api_call = ApiCall
-
-
 class EventLoopThread:
     """An event loop in a thread of its own, for any number of threads that call the client.
 
-    Ends with `close`, or when nobody refers to it. The calling thread may have an event loop of its
+    Ends with `close`, or when no object refers to it. The calling thread may have an event loop of its
     own, as in a notebook.
     """
 

@@ -34,8 +34,7 @@ from rivya_client.responses import StreamingResponse, error_of_stream, read_answ
 from rivya_client.types import ChatAnswer, ChatCompletion, ChatCredits, ChatMessage, ChatUsage
 from rivya_client.wire import is_id, whole_characters
 
-MAX_LINES = 1_000_000
-"""Of one stream; an empty line takes as long to read as one of a hundred bytes."""
+MAX_LINES = 1_000_000  # an empty line takes as long to read as one of a hundred bytes
 
 P = ParamSpec("P")
 
@@ -86,19 +85,13 @@ class ChatStream(Generic[M]):
         return self
 
     async def __anext__(self: ChatStream[Async]) -> str:
-        """The next piece of text, never empty.
-
-        Raises:
-            BrokenStreamError: The stream broke.
-            StreamFailedError: The service ended it with an error.
-            UsageError: The context of the stream was left.
-        """
+        """The next piece of text, never empty; raises as `complete` does."""
         if piece := await self._piece():
             return piece
         raise StopAsyncIteration
 
     def __iter__(self: ChatStream[Blocking]) -> Iterator[str]:
-        """The pieces of text; raises as `__anext__` does."""
+        """The pieces of text; raises as `complete` does."""
         assert self._thread is not None
         while piece := self._thread.run(self._piece()):
             yield piece
@@ -115,7 +108,13 @@ class ChatStream(Generic[M]):
             StreamFailedError: The service ended it with an error.
             UsageError: The context of the stream was left.
         """
-        return self._thread.run(self._whole()) if self._thread else self._whole()
+
+        async def read_all() -> ChatAnswer:
+            while await self._piece():
+                pass
+            return self._answering.whole()
+
+        return self._thread.run(read_all()) if self._thread else read_all()
 
     async def begin(self) -> Self:
         """Returns at the first piece of text, or the end. Until then a repetition is safe.
@@ -124,14 +123,12 @@ class ChatStream(Generic[M]):
             StreamFailedError: The service ended the stream with an error.
             APIConnectionError: It broke, or ended without an answer.
         """
-        streamed = self._response.content_type != "application/json"
         try:
-            self._first = await (self._next() if streamed else self._at_once())
+            self._first = await self._next()
             if self._first or self.confirmed:
                 return self
-            raise APIConnectionError(
-                f"{self._response.asked}: the stream ended before its text began"
-            )
+            asked = self._response.asked
+            raise APIConnectionError(f"{asked}: the stream ended before its text began")
         except BaseException:
             await self.aclose()
             raise
@@ -141,28 +138,11 @@ class ChatStream(Generic[M]):
         self._closed = True
         await self._events.aclose()
 
-    async def _whole(self) -> ChatAnswer:
-        while await self._piece():
-            pass
-        return self._answering.whole()
-
     async def _piece(self) -> str:
         """The next piece for the caller; empty when there is none."""
         piece = self._first or await self._next()
         self._first = ""
         return piece
-
-    async def _at_once(self) -> str:
-        """The text of a service that does not stream this answer."""
-        response = self._response
-        body = b"".join([piece async for piece in response.pieces])
-        read_answer(
-            response.asked,
-            response.status,
-            body_without_key(body, response.api_key),
-            ChatCompletion,
-        )
-        return self._answering.take(ServerEvent("completed", body.decode(errors="replace")))
 
     async def _next(self) -> str:
         """The next piece of the response; empty when there is none."""
@@ -181,11 +161,11 @@ class ChatStream(Generic[M]):
         except APIConnectionError as exc:
             if self._first is None:
                 raise
-            self._failure = self._broken(exc.message)
+            self._failure = self._broken_error(exc.message)
             raise self._failure from exc
         except BaseException:
             # Such as a cancelled read: the rest is lost, and the answer must not look whole.
-            self._failure = self._broken(f"{self._response.asked}: reading was interrupted")
+            self._failure = self._broken_error(f"{self._response.asked}: reading was interrupted")
             raise
         self._over = not piece
         return piece
@@ -197,7 +177,7 @@ class ChatStream(Generic[M]):
                 return piece
         return self._answering.rest()
 
-    def _broken(self, message: str) -> BrokenStreamError:
+    def _broken_error(self, message: str) -> BrokenStreamError:
         key = self._response.idempotency_key
         error = BrokenStreamError(message, self.text, self.session_id, key is not None)
         error.idempotency_key = key
@@ -205,8 +185,14 @@ class ChatStream(Generic[M]):
 
 
 async def _events(response: StreamingResponse) -> AsyncGenerator[ServerEvent]:
-    decoder = EventDecoder()
     async with aclosing(response.pieces) as pieces:
+        if response.content_type == "application/json":  # this answer is not streamed
+            body = b"".join([piece async for piece in pieces])
+            masked = body_without_key(body, response.api_key)
+            read_answer(response.asked, response.status, masked, ChatCompletion)
+            yield ServerEvent("completed", body.decode(errors="replace"))
+            return
+        decoder = EventDecoder()
         async for piece in pieces:
             for event in decoder.feed(piece):
                 yield event
@@ -227,11 +213,7 @@ _FACTS = ("id", "session_id", "model", "created_at")
 
 
 class Answering:
-    """An answer that is not whole yet.
-
-    Attributes:
-        ended: An event said that it is whole.
-    """
+    """An answer that is not whole yet; `ended`: an event said that it is whole."""
 
     def __init__(self, asked: str, api_key: str | None = None) -> None:
         self._pieces: list[str] = []
@@ -266,22 +248,22 @@ class Answering:
         """
         if self.ended:
             return ""
-        said = body_without_key(event.data.encode(errors="replace"), self._api_key).decode()
+        text = body_without_key(event.data.encode(errors="replace"), self._api_key).decode()
         try:
-            data: Any = json.loads(said)
+            data: Any = json.loads(text)
         except (ValueError, RecursionError):
             data = None
         fields = data if isinstance(data, dict) else {}
         name = _name(event, fields)
         if name == "error" or (name in _TEXTS and fields.get("error")):
-            raise error_of_stream(said, self.text)
+            raise error_of_stream(text, self.text)
         self._usage = ChatUsage.readable(fields.get("usage") or None) or self._usage
         self._credits = ChatCredits.readable(fields.get("credits") or None) or self._credits
         if name not in _TEXTS | _ENDS:
             # The id of an unknown event may be the id of anything.
             self._note(fields, self._facts, _FACTS if name == "session" else ("session_id",))
             return ""
-        if data is None and (said.lstrip().startswith("{") if name in _ENDS else said):
+        if data is None and (text.lstrip().startswith("{") if name in _ENDS else text):
             raise APIConnectionError(f"{self._asked}: an event of the stream is unreadable")
         if name in _ENDS:
             return self._end(fields)
@@ -326,8 +308,8 @@ class Answering:
         message = fields.get("message")
         inner = message if isinstance(message, dict) else {}
         self._message = {name: _whole(value) for name, value in inner.items()}
-        said = message if isinstance(message, str) and message else None
-        whole = _whole(said or _text(self._message or fields))
+        text = message if isinstance(message, str) and message else None
+        whole = _whole(text or _text(self._message or fields))
         if not whole:
             return self.rest()
         # The caller has the pieces already; the whole text of the service counts.
@@ -370,12 +352,7 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True)
 class ServerEvent:
-    """One event.
-
-    Attributes:
-        name: Its ``event:`` field, or empty.
-        data: Its ``data:`` lines, joined by line feeds; may be empty.
-    """
+    """One event: its ``event:`` field, or empty, and its ``data:`` lines, joined by line feeds."""
 
     name: str
     data: str
@@ -385,10 +362,7 @@ class EventDecoder:
     """Takes bytes in pieces, cut anywhere, and returns whole server-sent events.
 
     Lines end with CR, LF or both and with nothing else: JSON may contain U+2028. Source: the HTML
-    standard, "Server-sent events", without the parts for browsers.
-
-    Attributes:
-        lines: Lines so far, empty ones too.
+    standard, "Server-sent events", without the parts for browsers. `lines` counts empty ones too.
     """
 
     def __init__(self) -> None:
@@ -441,8 +415,8 @@ class EventDecoder:
         self._data = []
 
 
-class StreamCall(Generic[P]):
-    """`ApiCall` for a method that streams; raw or not, the stream has the `request_id`."""
+class stream_call(Generic[P]):  # a decorator
+    """`api_call` for a method that streams; raw or not, the stream has the `request_id`."""
 
     def __init__(
         self, function: Callable[Concatenate[Any, P], AsyncIterator[ChatStream[Async]]]
@@ -482,6 +456,3 @@ def _blocking(
         stack.push(lambda *error: thread.run(opened.__aexit__(*error)))
         stream._thread = thread
         yield stream
-
-
-stream_call = StreamCall

@@ -32,8 +32,7 @@ from rivya_client.runtime import Runtime
 from rivya_client.transport import Transport
 from rivya_client.types import Document
 
-SERVICE = "https://rivya.ai"
-"""Where the service is, unless something says otherwise."""
+SERVICE = "https://rivya.ai"  # where the service is, unless something says otherwise
 
 
 class ApiCalls(Resource[M]):
@@ -102,7 +101,6 @@ class ApiCalls(Resource[M]):
             url: An address without a host belongs to the service.
             destination: Missing folders are created.
             max_bytes: A larger file is refused; 1 GiB unless another number is given.
-            options: See `RequestOptions`.
 
         Raises:
             RefusedAddressError: The address, or a redirect of it, is not allowed.
@@ -165,7 +163,7 @@ class _Client(ApiCalls[M]):
         connected = Transport(
             api_key,
             base_url or os.environ.get("RIVYA_BASE_URL") or SERVICE,
-            settings=RequestSettings().updated(**options),
+            settings=RequestSettings().merge(**options),
             per_second=per_second,
             runtime=runtime or Runtime(),
             http_client=http_client,
@@ -192,7 +190,7 @@ class _Client(ApiCalls[M]):
         Raises:
             UsageError: An option is not possible.
         """
-        return self._changed(transport=self._transport.with_options(**options))
+        return self._change(transport=self._transport.with_options(**options))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self.base_url!r})"
@@ -209,7 +207,7 @@ class RivyaClient(_Client[Async]):
     @property
     def with_raw_response(self) -> ApiCalls[RawAsync]:
         """The same calls; each gives a `RawResponse` with status, headers and request id."""
-        return ApiCalls(self._changed(raw=True)._context)
+        return ApiCalls(self._change(raw=True)._context)
 
     async def aclose(self) -> None:
         """Closes every connection."""
@@ -234,7 +232,7 @@ class SyncRivyaClient(_Client[Blocking]):
     @property
     def with_raw_response(self) -> ApiCalls[RawBlocking]:
         """The same calls; each gives a `RawResponse` with status, headers and request id."""
-        return ApiCalls(self._changed(raw=True)._context)
+        return ApiCalls(self._change(raw=True)._context)
 
     def close(self) -> None:
         """Closes every connection; a second time does nothing."""

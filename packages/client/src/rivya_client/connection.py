@@ -18,18 +18,14 @@ from weakref import WeakKeyDictionary
 
 import httpx
 
-from rivya_client.addresses import THIS_MACHINE, shown
+from rivya_client.addresses import THIS_MACHINE, redact_url
 from rivya_client.errors import UsageError
 from rivya_client.version import __version__
 
 CONNECT_SECONDS = 10.0
-SILENCE_SECONDS = 60.0
-"""Longest pause between two pieces of a response, and between two pieces of a request."""
-
+SILENCE_SECONDS = 60.0  # between two pieces of a response, and between two pieces of a request
 ANSWER_SECONDS = 120.0  # for one whole attempt, so that a response that drips forever ends too
-CHAT_SECONDS = 600.0
-"""For one whole attempt of a chat turn; of a streamed one, for each piece of its text."""
-
+CHAT_SECONDS = 600.0  # likewise of a chat turn; of a streamed one, for each piece of its text
 UPLOAD_SECONDS = 1800.0
 
 MAX_CONNECTIONS = 200  # more than requests and downloads of 500 jobs need
@@ -96,6 +92,10 @@ def time_outs(silence_seconds: float) -> httpx.Timeout:
     return httpx.Timeout(SILENCE_SECONDS, read=silence_seconds, connect=CONNECT_SECONDS, pool=None)
 
 
+def _keep_others(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING or not _IS_OURS.get()
+
+
 async def send_quietly(http: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
     """The head of a response. The HTTP libraries do not log it: result addresses are keys.
 
@@ -114,16 +114,12 @@ async def send_quietly(http: httpx.AsyncClient, request: httpx.Request) -> httpx
             "make one client for each asyncio.run, or use SyncRivyaClient",
         )
     for name in _LOGGERS:
-        logging.getLogger(name).addFilter(_is_wanted)  # once, however often it is added
+        logging.getLogger(name).addFilter(_keep_others)  # once, however often it is added
     token = _IS_OURS.set(True)
     try:
         return await http.send(request, stream=True, follow_redirects=False, auth=None)
     finally:
         _IS_OURS.reset(token)
-
-
-def _is_wanted(record: logging.LogRecord) -> bool:
-    return record.levelno >= logging.WARNING or not _IS_OURS.get()
 
 
 def describe(error: httpx.RequestError) -> str:
@@ -135,23 +131,19 @@ def describe(error: httpx.RequestError) -> str:
     if "WRONG_VERSION_NUMBER" in str(error):
         return "no connection: the host speaks no TLS at this port; is it http:// there?"
     if isinstance(error, httpx.ConnectError):
-        return f"no connection: {_of_the_system(error) or error}"
+        cause: BaseException | None = error
+        for _ in range(8):  # no chain of causes is longer
+            if isinstance(cause, OSError) and cause.errno and not isinstance(cause, ssl.SSLError):
+                system = os.strerror(cause.errno) if cause.errno > 0 else cause.strerror
+                return f"no connection: {system}"  # such as ``Connection refused``
+            cause = cause and (cause.__cause__ or cause.__context__)
+        return f"no connection: {error}"
     return _QUOTED.sub("", str(error)) or type(error).__name__
 
 
 def cause_of(error: httpx.RequestError) -> httpx.RequestError | None:
     """The error as a cause for tracebacks; None if it quotes bytes, which may hold the key."""
     return None if _QUOTED.search(str(error)) else error
-
-
-def _of_the_system(error: BaseException) -> str | None:
-    """The words of the operating system, such as ``Connection refused``, behind an error."""
-    cause: BaseException | None = error
-    for _ in range(8):  # no chain of them is longer
-        if isinstance(cause, OSError) and cause.errno and not isinstance(cause, ssl.SSLError):
-            return os.strerror(cause.errno) if cause.errno > 0 else cause.strerror
-        cause = cause and (cause.__cause__ or cause.__context__)
-    return None
 
 
 def through_proxy(base_url: str) -> str:
@@ -161,4 +153,4 @@ def through_proxy(base_url: str) -> str:
     proxy = named.get(parts.scheme) or named.get("all")
     if not proxy or parts.hostname in THIS_MACHINE or proxy_bypass(parts.hostname or ""):
         return ""
-    return f" through the proxy {shown(proxy)}"
+    return f" through the proxy {redact_url(proxy)}"

@@ -16,7 +16,7 @@ from typing import IO
 
 import httpx
 
-from rivya_client.addresses import joined, origin_of, public_alone, shown
+from rivya_client.addresses import join_address, origin_of, public_alone, redact_url
 from rivya_client.connection import (
     HEADERS,
     SILENCE_SECONDS,
@@ -34,21 +34,15 @@ from rivya_client.errors import (
 )
 from rivya_client.key_masking import answer_without_key, body_without_key
 from rivya_client.responses import body_of, codings, content_type_of, raw_pieces, refusal
-from rivya_client.retries import LAG_PAUSES, LAG_SECONDS, repeated
+from rivya_client.retries import LAG_PAUSES, LAG_SECONDS, repeat
 from rivya_client.transport import Transport
 
 logger = logging.getLogger("rivya_client.wire")
 
-MAX_BYTES = 2**30
-"""The largest file, unless the caller says another."""
-
+MAX_BYTES = 2**30  # the largest file, unless the caller says another
 MAX_REDIRECTS = 5
-
-DOWNLOAD_SECONDS = 1800.0
-"""For one attempt; the silence time-out of the transport ends a dead one much earlier."""
-
+DOWNLOAD_SECONDS = 1800.0  # for one attempt; the silence time-out ends a dead one much earlier
 _PIECE_BYTES = 2**20
-
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -75,11 +69,13 @@ async def fetch(transport: Transport, url: str, destination: Path, max_bytes: in
         raise UsageError(f"destination: {destination} is a folder", "add the name of the file")
     policy, runtime = transport.settings.retry, transport.runtime
     lags = LAG_PAUSES if policy.attempts > 1 else 0
-    fetching = _Fetching(transport, joined(transport.base_url + "/", url), destination, max_bytes)
+    fetching = _Fetching(
+        transport, join_address(transport.base_url + "/", url), destination, max_bytes
+    )
     try:
         while True:
             try:
-                content_type = await repeated(fetching.attempt, policy, runtime)
+                content_type = await repeat(fetching.attempt, policy, runtime)
                 break
             except NotFoundError:
                 if lags == 0:
@@ -101,11 +97,7 @@ class _Part:
     """A file on its way, in the same folder, so that the rename is atomic.
 
     It is written and hashed in threads, a mebibyte at a time: a disk may make a writer wait. A small
-    file takes one thread for all of it.
-
-    Attributes:
-        digest: Of the bytes so far, once it is finished.
-        size_bytes: How many there are; 0 if nothing can follow them.
+    file takes one thread for all of it. `digest` is of the bytes that are written.
     """
 
     def __init__(self, destination: Path) -> None:
@@ -114,7 +106,6 @@ class _Part:
         self._file: IO[bytes] | None = None
         self._pieces: list[bytes] = []
         self._waiting_bytes = 0
-        self._busy = self._discarded = False
         self.digest = hashlib.sha256()
         self.size_bytes = 0
 
@@ -124,32 +115,25 @@ class _Part:
         self._waiting_bytes += len(piece)
         self.size_bytes += len(piece)
         if self._waiting_bytes >= _PIECE_BYTES:
-            try:
-                await asyncio.to_thread(self._work, self._write)
-            except BaseException:
-                self.size_bytes = 0  # a time limit may leave a thread behind that goes on writing
-                raise
+            await _in_thread(self._write)
 
     async def finish(self) -> None:
         """Moves the file to its destination, durably."""
-        await asyncio.to_thread(self._work, self._move)
+
+        def write_all() -> None:
+            file = self._write()
+            file.flush()
+            os.fsync(file.fileno())
+
+        await _in_thread(write_all)
+        self._path.replace(self._destination)
 
     def discard(self) -> None:
-        """Removes what is left of it; a thread that works on it does so when it is done."""
-        # Set before `_busy` is read, and `_work` does both the other way round: one of them removes.
-        self._discarded = True
-        if not self._busy:
-            self._remove()
-
-    def _work(self, work: Callable[[], object]) -> None:
-        self._busy = True
-        try:
-            if not self._discarded:
-                work()
-        finally:
-            self._busy = False
-            if self._discarded:
-                self._remove()
+        """Removes what is left of it."""
+        if self._file is not None:
+            with suppress(OSError):  # a full disk was reported by then
+                self._file.close()
+            self._path.unlink(missing_ok=True)
 
     def _write(self) -> IO[bytes]:
         if self._file is None:
@@ -161,18 +145,18 @@ class _Part:
         self._pieces, self._waiting_bytes = [], 0
         return self._file
 
-    def _move(self) -> None:
-        file = self._write()
-        file.flush()
-        os.fsync(file.fileno())
-        if not self._discarded:
-            self._path.replace(self._destination)
 
-    def _remove(self) -> None:
-        if self._file is not None:
-            with suppress(OSError):  # a full disk was told by then
-                self._file.close()
-            self._path.unlink(missing_ok=True)
+async def _in_thread(work: Callable[[], object]) -> None:
+    """Does `work` to its end, also if the caller is cancelled: no thread writes after that."""
+    working = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        await asyncio.shield(working)
+    except asyncio.CancelledError:
+        while not working.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([working])
+        working.exception()  # or asyncio reports that it was never retrieved
+        raise
 
 
 class _Fetching:
@@ -181,7 +165,7 @@ class _Fetching:
     def __init__(self, transport: Transport, url: str, destination: Path, max_bytes: int) -> None:
         self._transport = transport
         self._url = url
-        self._label = f"GET {shown(url)}"
+        self._label = f"GET {redact_url(url)}"
         self._destination = destination
         self._max_bytes = max_bytes
         self._validator: str | None = None
@@ -209,7 +193,7 @@ class _Fetching:
                 error.hint = "the host does not prove its name: check the address, or SSL_CERT_FILE"
             raise error from cause_of(exc)
         except (httpx.InvalidURL, UnicodeError) as exc:  # the latter for an impossible host name
-            raise RefusedAddressError(shown(self._url), str(exc)) from exc
+            raise RefusedAddressError(redact_url(self._url), str(exc)) from exc
         except TimeoutError:
             raise APIConnectionError(f"{self._label}: not whole within {seconds:g} s") from None
 
@@ -219,17 +203,17 @@ class _Fetching:
         if self.part.size_bytes and self._validator:
             headers["Range"] = f"bytes={self.part.size_bytes}-"
             headers["If-Range"] = self._validator
-        async with self._opened(headers) as answer:
+        async with self._open(headers) as answer:
             total = await self._start(answer, resuming="Range" in headers)
             if packed := codings(answer):
                 self._restart(None)
                 raise MediaError(
-                    f"{shown(self._url)}: the host compressed the file as"
+                    f"{redact_url(self._url)}: the host compressed the file as"
                     f" {', '.join(packed)[:60]!r}, although the request forbids it",
                     "nothing was kept; resume the run to download it again",
                 )
             too_large = MediaError(
-                f"{shown(self._url)}: larger than {self._max_bytes} bytes", "nothing was kept"
+                f"{redact_url(self._url)}: larger than {self._max_bytes} bytes", "nothing was kept"
             )
             if total is not None and total > self._max_bytes:
                 raise too_large
@@ -248,9 +232,10 @@ class _Fetching:
     async def _start(self, answer: httpx.Response, *, resuming: bool) -> int | None:
         """Size of the whole file, None if unknown; keeps the bytes so far if the rest follows."""
         if answer.status_code == 206 and resuming:
-            start, total = _content_range(answer.headers.get("content-range", ""))
-            if start == self.part.size_bytes:
-                return total
+            place = answer.headers.get("content-range", "").removeprefix("bytes ")  # 5-9/10
+            span, _, total = place.partition("/")
+            if _count(span.partition("-")[0]) == self.part.size_bytes:
+                return _count(total)
             self._restart(None)
             raise APIConnectionError(f"{self._label}: the host sent another part of the file")
         if answer.status_code == 200:
@@ -262,11 +247,11 @@ class _Fetching:
             raise APIConnectionError(f"{self._label}: the rest is not available")
         body = body_without_key(await body_of(self._label, answer), self._transport.api_key)
         now = self._transport.runtime.now()
-        about = f"{shown(self._url)}: "
+        about = f"{redact_url(self._url)}: "
         raise refusal(answer.status_code, answer.headers, body, now, about=about)
 
     @asynccontextmanager
-    async def _opened(self, headers: dict[str, str]) -> AsyncIterator[httpx.Response]:
+    async def _open(self, headers: dict[str, str]) -> AsyncIterator[httpx.Response]:
         """The response at the end of the redirects, its body not yet read."""
         runtime, http = self._transport.runtime, self._transport.http
         home = await origin_of(self._transport.base_url, runtime)
@@ -275,36 +260,30 @@ class _Fetching:
             target = await origin_of(url, runtime)
             if not source.may_lead_to(target, home):
                 raise RefusedAddressError(
-                    shown(url), f"{source.host} is public and leads to a private address"
+                    redact_url(url), f"{source.host} is public and leads to a private address"
                 )
             # Not of the HTTP client, which may be the caller's: its headers are not for this host.
             request = httpx.Request("GET", url, headers=headers)
             request.extensions["timeout"] = time_outs(SILENCE_SECONDS).as_dict()
             if not target.private:
                 host = request.url.raw_host.decode("ascii")
-                request.extensions["trace"] = public_alone(host, shown(url))
+                request.extensions["trace"] = public_alone(host, redact_url(url))
             answer = answer_without_key(await send_quietly(http, request), self._transport.api_key)
             try:
-                logger.debug("GET %s key=none -> %d", shown(url), answer.status_code)
+                logger.debug("GET %s key=none -> %d", redact_url(url), answer.status_code)
                 if answer.status_code not in _REDIRECTS or "location" not in answer.headers:
                     yield answer
                     return
             finally:
                 await answer.aclose()
-            source, url = target, joined(url, answer.headers["location"])
-        raise RefusedAddressError(shown(self._url), f"more than {MAX_REDIRECTS} redirects")
+            source, url = target, join_address(url, answer.headers["location"])
+        raise RefusedAddressError(redact_url(self._url), f"more than {MAX_REDIRECTS} redirects")
 
 
 def _validator(answer: httpx.Response) -> str | None:
     """A strong validator that can be sent back; a weak one allows other bytes."""
     mark: str | None = answer.headers.get("etag") or answer.headers.get("last-modified")
     return None if mark is None or mark.startswith("W/") or not mark.isascii() else mark
-
-
-def _content_range(header: str) -> tuple[int | None, int | None]:
-    """Start and total of ``bytes 5-9/10``; None for an absent one."""
-    span, _, total = header.removeprefix("bytes ").partition("/")
-    return _count(span.partition("-")[0]), _count(total)
 
 
 def _count(text: str) -> int | None:

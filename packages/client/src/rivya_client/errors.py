@@ -1,20 +1,5 @@
 """Every exception of the client but those of webhooks, which are in `webhook_signatures`.
 
-    RivyaError
-    ├── UsageError
-    ├── MediaError
-    └── APIError
-        ├── APIConnectionError
-        │   ├── NotSentError
-        │   └── BrokenStreamError
-        ├── APIStatusError
-        │   ├── BadRequestError … InternalServerError, one for each status
-        │   ├── RefusedAfterSilenceError
-        │   └── StreamFailedError
-        ├── JobTimeoutError
-        ├── JobStatusError
-        └── RefusedAddressError
-
 Each carries `hint`: what to do next, or None. Arguments are all passed to ``super().__init__`` so that
 pickle can replay them.
 """

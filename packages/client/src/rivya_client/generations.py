@@ -10,15 +10,15 @@ from typing import Unpack
 from rivya_client.calls import Async, M, Resource, api_call
 from rivya_client.catalogue.snapshot import shipped
 from rivya_client.errors import APIError, JobStatusError, JobTimeoutError, NotFoundError
-from rivya_client.job_durations import Expected, Watched, watched
+from rivya_client.job_durations import Expected, Watched, measure_end
 from rivya_client.mime_types import MediaKind
 from rivya_client.options import (
     NOT_GIVEN,
     IdempotencyKey,
     RequestOptions,
     checked_seconds,
-    paid,
     path_of,
+    purchase_body,
 )
 from rivya_client.request_types import GenerationRequest
 from rivya_client.retries import LAG_PAUSES, LAG_SECONDS
@@ -34,11 +34,10 @@ SLOWER = 0.25
 """For such a model, the next pause is this part of the job's time so far, and at least `poll_seconds`:
 a first film of 12 s is known after 12.5 s, not after 24."""
 
+# In `poll_seconds`: 10 s and 20 s where the first is 2.5 s. Source: contract, section 4.4.
 MAX_PAUSE: Mapping[MediaKind, float] = {"image": 4, "video": 8, "audio": 8}
-"""In `poll_seconds`: 10 s and 20 s where the first is 2.5 s. Source: contract, section 4.4."""
-
+# A job that takes longer has stalled; how long jobs may take is not documented.
 MAX_WAIT_SECONDS: Mapping[MediaKind, float] = {"image": 900, "video": 3600, "audio": 3600}
-"""A job that takes longer has stalled; how long jobs may take is not documented."""
 
 # Terminal statuses that the contract does not have.
 # fmt: off
@@ -72,7 +71,6 @@ class Generations(Resource[M]):
         Args:
             body: The request. Bytes are sent unchanged.
             idempotency_key: The same for every repetition of one purchase, see `IdempotencyKey`.
-            options: See `RequestOptions`.
 
         Raises:
             RefusedAfterSilenceError: The service refused, but an earlier attempt of this call got
@@ -83,7 +81,12 @@ class Generations(Resource[M]):
         """
         path = "/api/v1/generations"
         return await self._transport.send(
-            "POST", path, Generation, paid(body), idempotency_key=idempotency_key, **options
+            "POST",
+            path,
+            Generation,
+            purchase_body(body),
+            idempotency_key=idempotency_key,
+            **options,
         )
 
     @api_call
@@ -177,16 +180,16 @@ class Generations(Resource[M]):
         made: MediaKind = await asyncio.to_thread(_kind_of, model) if kind is None else kind
         check_kind(made)
         transport = self._transport.with_options(**options)
-        once = self._changed(transport=transport.with_options(max_retries=0))
+        once = self._change(transport=transport.with_options(max_retries=0))
         clock, patience = transport.runtime.clock, transport.settings.retry.patience_seconds
         limit = MAX_WAIT_SECONDS[made] if timeout_seconds is None else timeout_seconds
         checked_seconds("timeout_seconds", limit)
         shortest = self._context.poll_seconds / 10
         pause = self._context.poll_seconds * FIRST_PAUSE[made]
         longest = self._context.poll_seconds * MAX_PAUSE[made]
-        heard = clock()
+        answered_at = clock()
         missing: float | None = None
-        accepted, deadline = heard - age_seconds, heard + limit
+        accepted, deadline = answered_at - age_seconds, answered_at + limit
         status: str | None = None
         before: float | None = None
         expected: Expected | None = None
@@ -194,7 +197,7 @@ class Generations(Resource[M]):
         while True:
             rest = None if woken or slow is None else slow()
             # Kept: of jobs bought together the short ones end first and would mislead the others.
-            expected = expected or self._context.durations.expected(model)
+            expected = expected or self._context.durations.estimate(model)
             if rest is None and expected is not None:
                 seconds = expected.pause(clock() - accepted, looks, shortest, longest)
             else:
@@ -212,20 +215,20 @@ class Generations(Resource[M]):
                 if clock() - missing >= LAG_SECONDS:
                     raise
             except APIError as exc:
-                if not exc.retryable or clock() - heard > patience:
+                if not exc.retryable or clock() - answered_at > patience:
                     raise
                 if on_poll is not None:
                     on_poll(exc)
             else:
-                heard, missing = clock(), None
+                answered_at, missing = clock(), None
                 if on_poll is not None:
                     on_poll(None)
                 if generation.status != status and on_change is not None:
                     on_change(generation)
                 status, model = generation.status, model or generation.model
                 if generation.ended:
-                    elapsed = heard - accepted
-                    found = watched(
+                    elapsed = answered_at - accepted
+                    found = measure_end(
                         generation, looks, before, elapsed, woken=woken, age=age_seconds
                     )
                     self._learn(generation, model, found)

@@ -2,7 +2,7 @@
 
 The owner of a name can point it at this machine after a browser has loaded a page from it ("DNS
 rebinding"), and the page could read what is served here. Numeric addresses cannot be pointed
-elsewhere, and nobody owns a name without a dot, as machines of one network have.
+elsewhere, and no one owns a name without a dot, as machines of one network have.
 """
 
 from __future__ import annotations
@@ -39,10 +39,7 @@ def one_spelling(url: str) -> str:
 def is_loopback(url: str) -> bool:
     """Whether a URL leads to this machine."""
     host = host_in(url) or ""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return host == "localhost" or ((ip := _ip_address(host)) is not None and ip.is_loopback)
 
 
 def is_known(header: str | None, names: Iterable[str]) -> bool:
@@ -53,12 +50,12 @@ def is_known(header: str | None, names: Iterable[str]) -> bool:
     host = match[1].strip("[]").rstrip(".") if match else ""
     if not host:
         return False
-    return "." not in host or host in names or host.endswith(".localhost") or _is_number(host)
+    known = "." not in host or host in names or host.endswith(".localhost")
+    return known or _ip_address(host) is not None
 
 
-def _is_number(host: str) -> bool:
+def _ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        ipaddress.ip_address(host)
+        return ipaddress.ip_address(host)
     except ValueError:
-        return False
-    return True
+        return None

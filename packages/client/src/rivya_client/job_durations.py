@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
 
 from rivya_client.types import Generation
 
-KEPT = 64  # number of jobs of a model that are kept, the newest
+MAX_JOBS = 64  # of a model, the newest
 LOOKS = 4  # number of polls within the time in which most jobs end
 _ENOUGH = 8
 """Minimum number of jobs to measure the spread of durations; with fewer, 15 percent is assumed."""
@@ -19,17 +20,11 @@ _ENOUGH = 8
 
 @dataclass(frozen=True)
 class Expected:
-    """When a job probably ends, in seconds since it was accepted.
+    """When a job probably ends, in seconds since it was accepted."""
 
-    Attributes:
-        usual: The median.
-        early: Nine of ten took longer.
-        late: Nine of ten were over.
-    """
-
-    usual: float
-    early: float
-    late: float
+    usual: float  # the median
+    early: float  # nine of ten took longer
+    late: float  # nine of ten were over
 
     @property
     def first(self) -> float:
@@ -55,17 +50,11 @@ class Expected:
 
 @dataclass(frozen=True)
 class Watched:
-    """How the wait for a job went.
+    """How the wait for a job went."""
 
-    Attributes:
-        looks: Requests for its state.
-        seconds: From its acceptance to its end; None if nobody knows.
-        late: Seconds from its end until that was known; None if the service did not date it.
-    """
-
-    looks: int
-    seconds: float | None
-    late: float | None
+    looks: int  # requests for its state
+    seconds: float | None  # from its acceptance to its end; None if unknown
+    late: float | None  # from its end until that was known; None if the service did not date it
 
 
 class JobDurations:
@@ -78,7 +67,7 @@ class JobDurations:
     def note(self, model: str, seconds: float) -> None:
         """Adds a duration; ignores values that are not positive and finite."""
         if 0 < seconds < math.inf:
-            self._seconds.setdefault(model, deque(maxlen=KEPT)).append(seconds)
+            self._seconds.setdefault(model, deque(maxlen=MAX_JOBS)).append(seconds)
             self._expected.pop(model, None)
 
     def note_all(self, jobs: Iterable[tuple[str, float]]) -> None:
@@ -86,12 +75,17 @@ class JobDurations:
         for model, seconds in jobs:
             self.note(model, seconds)
 
-    def expected(self, model: str | None) -> Expected | None:
+    def estimate(self, model: str | None) -> Expected | None:
         """When a job of this model probably ends; None if none ended yet."""
         if model is None or model not in self._seconds:
             return None
         if model not in self._expected:
-            self._expected[model] = _expected(sorted(self._seconds[model]))
+            ordered = sorted(self._seconds[model])
+            usual, beyond = median(ordered), len(ordered) // 10
+            early, late = ordered[beyond], ordered[-1 - beyond]
+            if len(ordered) < _ENOUGH:
+                early, late = min(early, 0.85 * usual), max(late, 1.15 * usual)
+            self._expected[model] = Expected(usual, early, late)
         return self._expected[model]
 
     def usual(self) -> dict[str, float]:
@@ -99,15 +93,7 @@ class JobDurations:
         return {model: median(seconds) for model, seconds in self._seconds.items()}
 
 
-def _expected(ordered: list[float]) -> Expected:
-    usual, beyond = median(ordered), len(ordered) // 10
-    early, late = ordered[beyond], ordered[-1 - beyond]
-    if len(ordered) < _ENOUGH:
-        early, late = min(early, 0.85 * usual), max(late, 1.15 * usual)
-    return Expected(usual, early, late)
-
-
-def watched(
+def measure_end(
     job: Generation,
     looks: int,
     before: float | None,
@@ -116,36 +102,23 @@ def watched(
     woken: bool,
     age: float = 0.0,
 ) -> Watched:
-    """What is known of the end of a job.
+    """What is known of the end of a job, in seconds from its acceptance.
 
-    Args:
-        job: As it ended.
-        looks: Requests for its state.
-        before: Seconds from its acceptance to the look before the last; None after one look.
-        elapsed: Seconds from its acceptance until its end was known.
-        woken: A webhook told its end.
-        age: Seconds from its acceptance until somebody waited for it.
+    `elapsed` is when its end was known, `before` the look before the last (None after one look), and
+    `age` when the wait for it began. `woken`: a webhook reported its end.
     """
     if age > elapsed / 2:
         # Such as days before a resume: the service may have dated a later change of the job.
         return Watched(looks, None, None)
-    dated = _dated(job)
+    dated: float | None = None
+    with suppress(ValueError, TypeError, OverflowError):  # TypeError: one of them has no zone
+        began = datetime.fromisoformat(job.created_at or "")
+        dated = (datetime.fromisoformat(job.updated_at or "") - began).total_seconds()
     # The clocks of service and machine may differ; a second or a tenth of the time is not a doubt.
     slack = max(1.0, elapsed / 10)
-    if dated is not None and (before or 0.0) - slack <= dated <= elapsed + slack:
+    if dated is not None and dated > 0 and (before or 0.0) - slack <= dated <= elapsed + slack:
         return Watched(looks, dated, max(0.0, elapsed - dated))
     if woken:
         return Watched(looks, elapsed, None)
     # Found at the first look, it may have ended long before: the next one is looked at earlier.
     return Watched(looks, 0.93 * elapsed if before is None else (before + elapsed) / 2, None)
-
-
-def _dated(job: Generation) -> float | None:
-    """Seconds between the two dates of a job; None if they are not there or tell nothing."""
-    try:
-        began = datetime.fromisoformat(job.created_at or "")
-        ended = datetime.fromisoformat(job.updated_at or "")
-        seconds = (ended - began).total_seconds()
-    except (ValueError, TypeError, OverflowError):  # TypeError: one of them has no zone
-        return None
-    return seconds if seconds > 0 else None

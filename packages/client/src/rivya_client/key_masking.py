@@ -24,7 +24,7 @@ def without_key(text: str, api_key: str | None) -> str:
 
     Escaped as in an address (``%5f``, also twice), in JSON (``\u005f``) or in HTML (``&#95;``); or
     in hexadecimal or Base64, alone or inside a longer text such as ``Bearer KEY``. What follows
-    `PREFIX` is masked too: whoever knows it knows the key.
+    `PREFIX` is masked too, since it is the whole secret.
     """
     if api_key is None or not _may_quote(text, api_key):
         return text
@@ -35,24 +35,23 @@ def body_without_key(body: bytes, api_key: str | None) -> bytes:
     """A body with the key masked in each text and name of its JSON; else the same bytes."""
     if api_key is None or not _may_quote(body.decode("latin-1"), api_key):
         return body
+
+    def mask(value: Any) -> Any:
+        if isinstance(value, str):
+            return without_key(value, api_key)
+        if isinstance(value, list):
+            return [mask(one) for one in value]
+        if isinstance(value, dict):
+            return {mask(name): mask(one) for name, one in value.items()}
+        return value
+
     try:
         decoded = json.loads(body)
-        masked = _value_without_key(decoded, api_key)
+        masked = mask(decoded)
     except (ValueError, RecursionError):  # a page of a proxy, or what no reader accepts
         text = body.decode(errors="surrogateescape")
         return without_key(text, api_key).encode(errors="surrogateescape")
     return body if masked == decoded else json.dumps(masked).encode()
-
-
-def _value_without_key(value: Any, api_key: str) -> Any:
-    if isinstance(value, str):
-        return without_key(value, api_key)
-    if isinstance(value, list):
-        return [_value_without_key(one, api_key) for one in value]
-    if isinstance(value, dict):
-        items = value.items()
-        return {without_key(k, api_key): _value_without_key(one, api_key) for k, one in items}
-    return value
 
 
 def answer_without_key(answer: httpx.Response, api_key: str | None) -> httpx.Response:
@@ -83,7 +82,7 @@ def _may_quote(text: str, api_key: str) -> bool:
 
 
 def _secrets(api_key: str) -> tuple[str, ...]:
-    """The key, and the part of it that nobody can guess, if that is long enough to be masked."""
+    """The key, and the part of it that no one can guess, if that is long enough to be masked."""
     part = api_key.removeprefix(PREFIX)
     return (api_key,) if part == api_key or len(part) < LEAST_LENGTH else (api_key, part)
 
@@ -91,31 +90,29 @@ def _secrets(api_key: str) -> tuple[str, ...]:
 @functools.lru_cache(maxsize=8)
 def _needles(api_key: str) -> tuple[str, ...]:
     """The key, and what is in each hexadecimal or Base64 text that has the key inside."""
-    return tuple(dict.fromkeys(one for part in _secrets(api_key) for one in _codes(part)))
-
-
-def _codes(secret: str) -> list[str]:
-    plain = secret.encode()
-    found = [secret, plain.hex()]
-    for offset in range(3):  # a character of Base64 has six bits, so it is cut in three ways
-        encoded = base64.b64encode(bytes(offset) + plain).decode()
-        found.append(encoded[(0, 2, 3)[offset] : 8 * (offset + len(plain)) // 6])
-    found += [one.translate({43: 45, 47: 95}) for one in found[2:]]  # of addresses: - and _
-    # A host name is in lower case, wherever it came from.
-    return [*found, plain.hex().upper(), secret.lower(), secret.upper()]
+    found: list[str] = []
+    for secret in _secrets(api_key):
+        plain = secret.encode()
+        encoded = [plain.hex()]
+        for offset in range(3):  # a character of Base64 has six bits, so it is cut in three ways
+            padded = base64.b64encode(bytes(offset) + plain).decode()
+            encoded.append(padded[(0, 2, 3)[offset] : 8 * (offset + len(plain)) // 6])
+        encoded += [one.translate({43: 45, 47: 95}) for one in encoded[1:]]  # of addresses: - and _
+        # A host name is in lower case, wherever it came from.
+        found += [secret, *encoded, plain.hex().upper(), secret.lower(), secret.upper()]
+    return tuple(dict.fromkeys(found))
 
 
 @functools.lru_cache(maxsize=8)
 def _spellings(api_key: str) -> re.Pattern[str]:
-    escaped = ["".join(map(_spelled, one)) for one in _secrets(api_key)]
+    def spell(letter: str) -> str:
+        number = ord(letter)
+        escapes = (
+            f"%(?:25)*{number:02x}",
+            rf"\\{{1,4}}(?:u00|x){number:02x}",
+            f"&#(?:x0*{number:x}|0*{number});",
+        )
+        return f"(?:{re.escape(letter)}|(?i:{'|'.join(escapes)}))"
+
+    escaped = ["".join(map(spell, secret)) for secret in _secrets(api_key)]
     return re.compile("|".join([*escaped, *map(re.escape, _needles(api_key))]))
-
-
-def _spelled(one: str) -> str:
-    number = ord(one)
-    escapes = (
-        f"%(?:25)*{number:02x}",
-        rf"\\{{1,4}}(?:u00|x){number:02x}",
-        f"&#(?:x0*{number:x}|0*{number});",
-    )
-    return f"(?:{re.escape(one)}|(?i:{'|'.join(escapes)}))"

@@ -7,9 +7,7 @@ from typing import Literal
 
 MediaKind = Literal["image", "video", "audio"]
 
-HEAD_BYTES = 4096
-"""How much of a file `mime_type_of_head` reads; a shorter file is enough."""
-
+HEAD_BYTES = 4096  # how much of a file `mime_type_of_head` reads; a shorter file is enough
 _SUFFIXES = {
     "image/jpeg": ".jpg",
     "image/png": ".png",
@@ -74,11 +72,7 @@ def mime_type_of_head(head: bytes) -> str | None:
         return "video/quicktime"
     if head.startswith(_EBML):
         return "video/webm" if b"webm" in head[:64] else "video/x-matroska"
-    return _bare_audio(head)
-
-
-def _bare_audio(head: bytes) -> str | None:
-    """AAC and MP3 without a container begin with eleven set bits and the layer."""
+    # AAC and MP3 without a container begin with eleven set bits and the layer.
     if len(head) < 3 or head[0] != 0xFF:
         return None
     if head[1] & 0xF6 == 0xF0:

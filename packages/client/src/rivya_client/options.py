@@ -66,18 +66,14 @@ class RequestOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class RequestSettings:
-    """Checked options.
-
-    Attributes:
-        timeout: Seconds for one attempt; None is the default of the route.
-        headers: Further headers, names in lower case.
-    """
+    """Checked options."""
 
     retry: RetryPolicy = field(default_factory=RetryPolicy)
-    timeout: float | None = None
+    timeout: float | None = None  # seconds for one attempt; None is the default of the route
+    # Further headers, names in lower case.
     headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
-    def updated(
+    def merge(
         self,
         *,
         timeout: float | None = None,
@@ -148,13 +144,10 @@ def checked_idempotency_key(key: IdempotencyKey) -> str | None:
     """The key to send. Source: contract, section 2.4."""
     if key is NOT_GIVEN:
         return secrets.token_hex(16)
-    if key is not None and not _is_key(key):
-        raise UsageError(f"idempotency key: {key!r} is not 1 to 255 printable ASCII characters")
-    return key
-
-
-def _is_key(key: object) -> bool:
-    return isinstance(key, str) and re.fullmatch(r"[\x21-\x7e]{1,255}", key) is not None
+    given: object = key
+    if key is None or (isinstance(given, str) and re.fullmatch(r"[\x21-\x7e]{1,255}", given)):
+        return key
+    raise UsageError(f"idempotency key: {key!r} is not 1 to 255 printable ASCII characters")
 
 
 def path_of(resource: str, name: str) -> str:
@@ -170,18 +163,12 @@ def path_of(resource: str, name: str) -> str:
 
 @dataclass(frozen=True)
 class Form:
-    """One multipart request.
+    """One multipart request."""
 
-    Attributes:
-        content: The bytes, or an open file, which each attempt reads from the start.
-        name: File name to send.
-        fields: The text parts.
-    """
-
-    content: bytes | IO[bytes]
-    name: str
+    content: bytes | IO[bytes]  # an open file is read from its start by each attempt
+    name: str  # of the file
     mime_type: str
-    fields: Mapping[str, str]
+    fields: Mapping[str, str]  # the text parts
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -190,11 +177,10 @@ class Form:
         return {"files": {"file": file}, "data": dict(self.fields)}
 
 
-Body = bytes | Mapping[str, object] | Form | None
-"""Of a request; bytes are sent unchanged."""
+Body = bytes | Mapping[str, object] | Form | None  # of a request; bytes are sent unchanged
 
 
-def paid(body: bytes | Mapping[str, object]) -> bytes | Mapping[str, object]:
+def purchase_body(body: bytes | Mapping[str, object]) -> bytes | Mapping[str, object]:
     """The body of a purchase; anything else is a UsageError."""
     if isinstance(body, bytes | Mapping):
         return body

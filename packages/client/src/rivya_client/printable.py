@@ -29,7 +29,7 @@ _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
 _EMOJI = "\u2190-\u21ff\u231a-\u23ff\u24c2\u25aa-\u27bf\u2934-\u2b55\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
 _SYMBOL = f"\u00a9\u00ae\u203c\u2049\u2122\u2139{_EMOJI}"
 _HAN = "\u3001-\u303f\u3400-\u9fff\uf900-\ufaff\uff01-\uff1f\U00020000-\U0003ffff"
-_KEPT = "|".join(
+_HARMLESS = "|".join(
     (
         f"(?<=[{_JOINED}])[\u200c\u200d](?![{_BEYOND_C0}])",
         f"(?<=[{_UNSPACED}])\u200b(?=[{_UNSPACED}])",
@@ -41,9 +41,9 @@ _KEPT = "|".join(
         "(?<=\U0001f3f4)[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,6}\U000e007f",  # a flag
     )
 )
-_ACTING = re.compile(f"(?P<kept>{_KEPT})|[\x00-\x08\x0b-\x1f{_BEYOND_C0}]")
-_ACTING_OR_BREAKING = re.compile(f"(?P<kept>{_KEPT})|[\x00-\x08\x0a-\x1f{_BEYOND_C0}]")
-_IN_JSON = re.compile(f"(?P<kept>{_KEPT})|[{_BEYOND_C0}]")
+_ACTING = re.compile(f"(?P<harmless>{_HARMLESS})|[\x00-\x08\x0b-\x1f{_BEYOND_C0}]")
+_ACTING_OR_BREAKING = re.compile(f"(?P<harmless>{_HARMLESS})|[\x00-\x08\x0a-\x1f{_BEYOND_C0}]")
+_IN_JSON = re.compile(f"(?P<harmless>{_HARMLESS})|[{_BEYOND_C0}]")
 _ANY = re.compile(f"[\x00-\x08\x0a-\x1f{_BEYOND_C0}]")
 _FORMULA = re.compile(
     r"""(?:^|(?<=[;\t\r\n]))(["' \x00\x0b\x0c\xa0\u200b\u2060\u3000\ufeff]*)"""
@@ -63,18 +63,20 @@ def printable(text: str) -> str:
     isolates, zero-width characters, tags, fillers and variation selectors. Joiners stay between
     letters of scripts that need them, and inside emoji; tags stay in a flag such as that of Wales.
     """
-    return _escaped(_ACTING, text)
+    return _escape_all(_ACTING, text)
 
 
 def one_line(text: str) -> str:
     r"""The same, with ``\n`` for a line feed, so that no text can forge another line."""
-    return _escaped(_ACTING_OR_BREAKING, text)
+    return _escape_all(_ACTING_OR_BREAKING, text)
 
 
 def printable_json(text: str) -> str:
     r"""Replace the same characters in the strings of a JSON document by ``\u`` escapes."""
     return _IN_JSON.sub(
-        lambda found: found["kept"] or json.dumps(found.group())[1:-1].replace("\x7f", "\\u007f"),
+        lambda found: (
+            found["harmless"] or json.dumps(found.group())[1:-1].replace("\x7f", "\\u007f")
+        ),
         text,
     )
 
@@ -88,11 +90,11 @@ def spreadsheet_text(text: str) -> str:
     return _FORMULA.sub(r"\1'", text)
 
 
-def _escaped(acting: re.Pattern[str], text: str) -> str:
+def _escape_all(acting: re.Pattern[str], text: str) -> str:
     # Most texts have none, and this search is much faster than the replacement.
     return text if _ANY.search(text) is None else acting.sub(_escape, text)
 
 
 def _escape(found: re.Match[str]) -> str:
-    kept: str | None = found["kept"]
-    return kept or found.group().encode("unicode_escape", "surrogatepass").decode("ascii")
+    harmless: str | None = found["harmless"]
+    return harmless or found.group().encode("unicode_escape", "surrogatepass").decode("ascii")

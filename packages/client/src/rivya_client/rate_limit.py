@@ -16,13 +16,9 @@ from dataclasses import dataclass, replace
 
 from rivya_client.runtime import Runtime
 
-REQUESTS_PER_SECOND = 100.0
-"""The most to one service, unless the client was given another number."""
-
+REQUESTS_PER_SECOND = 100.0  # the most to one service, unless the client was given another number
 START = 20.0  # initial requests per second
-MAX_HOLD_SECONDS = 60.0
-"""A longer `Retry-After` holds back the call that got it, and not all the others."""
-
+MAX_HOLD_SECONDS = 60.0  # a longer `Retry-After` holds back its own call, and not all the others
 MAX_PAUSE_SECONDS = 5.0  # longest pause between two requests, however often the service answers 429
 BURST_SECONDS = 0.1  # length of a burst at the ceiling rate; a late wake-up can catch up within it
 _CLIMB_SECONDS = 20.0
@@ -35,20 +31,15 @@ _WINDOW_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """How long requests of one kind take.
+    """How long requests of one kind take, in seconds."""
 
-    Attributes:
-        smoothed: Seconds, of about the last eight; `count` are in it.
-        lowest: The lowest `smoothed` since `since`; `before` is that of the window before.
-    """
-
-    smoothed: float = 0.0
+    smoothed: float = 0.0  # of about the last eight; `count` are in it
     count: int = 0
-    lowest: float = float("inf")
-    before: float = float("inf")
+    lowest: float = float("inf")  # the lowest `smoothed` since `since`
+    before: float = float("inf")  # that of the window before
     since: float = 0.0
 
-    def measured(self, now: float, seconds: float) -> Latency:
+    def add(self, now: float, seconds: float) -> Latency:
         """The latency with one more sample."""
         count = min(self.count + 1, _SAMPLES)
         smoothed = self.smoothed + (seconds - self.smoothed) / count
@@ -69,23 +60,17 @@ class Rate:
     """The state of the rate. As in TCP, it doubles until the first slowdown and then climbs linearly.
 
     In any window of `w` seconds there are at most ``ceiling * (w + BURST_SECONDS) + 1`` turns.
-
-    Attributes:
-        ceiling: Requests per second, never exceeded.
-        per_second: Requests per second now.
-        full_at: When the bucket is full again. A turn moves it by the pause between two requests, and
-            is free while it is less than the burst ahead.
-        slowed_at: When it was last halved; responses to earlier requests do not halve it again.
-        doubles: It was never halved.
-        latency: Of polls, which always take about as long.
     """
 
-    ceiling: float
-    per_second: float
+    ceiling: float  # requests per second, never exceeded
+    per_second: float  # requests per second now
+    # When the bucket is full again. A turn moves it by the pause between two requests, and is free
+    # while it is less than the burst ahead.
     full_at: float
+    # When it was last halved; responses to earlier requests do not halve it again.
     slowed_at: float = float("-inf")
-    doubles: bool = True
-    latency: Latency = Latency()
+    doubles: bool = True  # it was never halved
+    latency: Latency = Latency()  # of polls, which always take about as long
 
     def take(self, now: float) -> tuple[Rate, float]:
         """The state after a turn, or seconds until there is one."""
@@ -100,7 +85,7 @@ class Rate:
         # The burst is of the ceiling, so it lasts longer at a lower rate.
         return max(0.0, self.ceiling * BURST_SECONDS - 1) / self.per_second
 
-    def answered(self, now: float, taken_at: float, seconds: float | None) -> Rate:
+    def after_answer(self, now: float, taken_at: float, seconds: float | None) -> Rate:
         """After a good answer to a request that took its turn at `taken_at`.
 
         `seconds` is the latency of a poll; None for others, whose latency depends on their work.
@@ -109,11 +94,11 @@ class Rate:
             return self
         rate = self
         if seconds is not None:
-            rate = replace(self, latency=self.latency.measured(now, seconds))
+            rate = replace(self, latency=self.latency.add(now, seconds))
             if rate.latency.rising:
                 # Slow responses, unlike refusals, never lower the rate below its start.
                 lowest = min(START, self.ceiling, self.per_second)
-                return rate._halved(now, lowest)
+                return rate._halve(now, lowest)
         # Demand is below the rate, so this response does not show that the service takes more.
         if self.full_at - now <= self._ahead / 2 or self.per_second >= self.ceiling:
             return rate
@@ -121,16 +106,16 @@ class Rate:
         gain = 1.0 if self.doubles else steady
         return rate._at(now, min(self.ceiling, self.per_second + gain))
 
-    def refused(self, now: float, taken_at: float, retry_after_seconds: float | None) -> Rate:
+    def after_refusal(self, now: float, taken_at: float, retry_after_seconds: float | None) -> Rate:
         """After a 429, or another refusal with `Retry-After`, which holds all requests."""
         rate = self
         # Ten requests in flight get the same 429: that is one reason to slow down.
         if taken_at > self.slowed_at:
-            rate = self._halved(now, min(1 / MAX_PAUSE_SECONDS, self.ceiling))
+            rate = self._halve(now, min(1 / MAX_PAUSE_SECONDS, self.ceiling))
         hold = min(retry_after_seconds or 0.0, MAX_HOLD_SECONDS)
         return replace(rate, full_at=max(rate.full_at, now + hold + rate._ahead))
 
-    def _halved(self, now: float, lowest: float) -> Rate:
+    def _halve(self, now: float, lowest: float) -> Rate:
         slower = self._at(now, max(lowest, self.per_second / 2))
         latency = replace(self.latency, smoothed=0.0, count=0)
         return replace(slower, slowed_at=now, doubles=False, latency=latency)
@@ -186,16 +171,16 @@ class RateLimiter:
                 self._granting[loop] = loop.create_task(self._grant_all(loop), context=context)
         return await mine.turn
 
-    def answered(self, taken_at: float, seconds: float | None) -> None:
-        """Speeds up a little, or slows down if answers take ever longer; see `Rate.answered`."""
+    def note_answer(self, taken_at: float, seconds: float | None) -> None:
+        """Speeds up a little, or slows down if answers take ever longer; see `Rate.after_answer`."""
         with self._lock:
-            self._rate = self._rate.answered(self._runtime.clock(), taken_at, seconds)
+            self._rate = self._rate.after_answer(self._runtime.clock(), taken_at, seconds)
 
-    def refused(self, taken_at: float, retry_after_seconds: float | None) -> None:
+    def note_refusal(self, taken_at: float, retry_after_seconds: float | None) -> None:
         """Halves the rate, and holds all requests until `Retry-After` is over."""
         with self._lock:
             now = self._runtime.clock()
-            self._rate = self._rate.refused(now, taken_at, retry_after_seconds)
+            self._rate = self._rate.after_refusal(now, taken_at, retry_after_seconds)
 
     async def _grant_all(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
@@ -218,8 +203,8 @@ class RateLimiter:
                 if one.loop is own:
                     one.turn.set_result(now)
                 else:
-                    with contextlib.suppress(RuntimeError):  # its loop is closed: nobody waits
-                        one.loop.call_soon_threadsafe(_granted, one.turn, now)
+                    with contextlib.suppress(RuntimeError):  # its loop is closed: no call waits
+                        one.loop.call_soon_threadsafe(_grant, one.turn, now)
             del self._granting[own]  # under the lock: who comes next starts another
             return None
 
@@ -233,7 +218,7 @@ class RateLimiter:
         return self._reads or None
 
 
-def _granted(turn: asyncio.Future[float], now: float) -> None:
+def _grant(turn: asyncio.Future[float], now: float) -> None:
     if not turn.done():
         turn.set_result(now)
 

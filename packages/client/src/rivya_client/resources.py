@@ -13,10 +13,9 @@ from rivya_client.calls import Async, M, Resource, api_call
 from rivya_client.catalogue.catalogue import Catalogue
 from rivya_client.catalogue.snapshot import from_wire
 from rivya_client.chat_stream import ChatStream, stream_call
-from rivya_client.connection import CHAT_SECONDS
 from rivya_client.errors import RefusedAfterSilenceError, UsageError
 from rivya_client.mime_types import MediaKind
-from rivya_client.options import NOT_GIVEN, IdempotencyKey, RequestOptions, paid, path_of
+from rivya_client.options import NOT_GIVEN, IdempotencyKey, RequestOptions, path_of, purchase_body
 from rivya_client.request_types import ChatRequest
 from rivya_client.responses import Nothing, StreamingResponse
 from rivya_client.types import (
@@ -115,7 +114,6 @@ class Files(Resource[M]):
             accepted: The limits that the client checks; None is the service's default, or with a
                 `model` the largest of any model.
             client_request_id: Trace id of the caller, at most 128 characters.
-            options: See `RequestOptions`.
 
         Raises:
             MediaError: The file cannot be read, is empty, too large or of another type.
@@ -140,9 +138,6 @@ class Files(Resource[M]):
     async def retrieve(self, file_id: str, **options: Unpack[RequestOptions]) -> File:
         """An uploaded file of this account.
 
-        Raises:
-            NotFoundError: There is none, or it is another account's.
-
         Source: ``GET /api/v1/files/{fileId}``.
         """
         return await self._transport.send("GET", path_of("files", file_id), File, **options)
@@ -163,9 +158,6 @@ class Sessions(Resource[M]):
     @api_call
     async def retrieve(self, session_id: str, **options: Unpack[RequestOptions]) -> ChatSession:
         """One session, with its messages if the service returns them.
-
-        Raises:
-            NotFoundError: There is none, or it is another account's or Studio's.
 
         Source: ``GET /api/v1/chat/sessions/{sessionId}``.
         """
@@ -194,7 +186,6 @@ class Chat(Resource[M]):
         Args:
             body: The request. Bytes are sent unchanged.
             idempotency_key: The same for every repetition of one purchase, see `IdempotencyKey`.
-            options: See `RequestOptions`.
 
         Raises:
             RefusedAfterSilenceError: The service refused, but an earlier attempt of this call got
@@ -206,10 +197,9 @@ class Chat(Resource[M]):
             "POST",
             "/api/v1/chat/completions",
             ChatCompletion,
-            paid(body),
+            purchase_body(body),
             idempotency_key=idempotency_key,
-            seconds=CHAT_SECONDS,
-            silence_seconds=CHAT_SECONDS,
+            chats=True,
             **options,
         )
 
@@ -226,11 +216,6 @@ class Chat(Resource[M]):
         The context is entered when the first piece of text is there. Until then the request is
         repeated like that of `complete`; after that never, since a repetition may differ.
 
-        Args:
-            body: As for `complete`.
-            idempotency_key: As for `complete`.
-            options: See `RequestOptions`.
-
         Raises:
             RefusedAfterSilenceError: The service refused, but an earlier attempt of this call got
                 no answer and may have bought.
@@ -246,7 +231,7 @@ class Chat(Resource[M]):
 
         path = "/api/v1/chat/completions/stream"
         streaming = self._transport.stream(
-            path, paid(body), begin, idempotency_key=idempotency_key, **options
+            path, purchase_body(body), begin, idempotency_key=idempotency_key, **options
         )
         async with streaming as stream, aclosing(stream):
             yield stream
@@ -273,7 +258,6 @@ class Webhooks(Resource[M]):
             url: Public, https, without credentials and fragment.
             name: For people; None sends none. Whether the service requires one is not documented.
             event_types: The events to send, see `EventType`.
-            options: See `RequestOptions`.
 
         Raises:
             UsageError: `event_types` is a string or empty.
@@ -282,7 +266,7 @@ class Webhooks(Resource[M]):
 
         Source: ``POST /api/v1/webhooks``.
         """
-        body = {"name": name, "url": url, "event_types": _checked(event_types)}
+        body = {"name": name, "url": url, "event_types": _check_event_types(event_types)}
         sent = {key: value for key, value in body.items() if value is not None}
         path = "/api/v1/webhooks"
         return await self._transport.send("POST", path, WebhookEndpoint, sent, **options)
@@ -301,9 +285,6 @@ class Webhooks(Resource[M]):
         self, endpoint_id: str, **options: Unpack[RequestOptions]
     ) -> WebhookEndpoint:
         """One endpoint, without its secret.
-
-        Raises:
-            NotFoundError: There is none, or it is another account's.
 
         Source: ``GET /api/v1/webhooks/{endpointId}``.
         """
@@ -329,7 +310,6 @@ class Webhooks(Resource[M]):
             url: As for `create`.
             event_types: As for `create`.
             status: By convention ``active`` enables a disabled endpoint.
-            options: See `RequestOptions`.
 
         Raises:
             UsageError: There is nothing to change, or `event_types` is a string or empty.
@@ -337,7 +317,7 @@ class Webhooks(Resource[M]):
 
         Source: ``PATCH /api/v1/webhooks/{endpointId}``.
         """
-        types = None if event_types is None else _checked(event_types)
+        types = None if event_types is None else _check_event_types(event_types)
         body = {"name": name, "url": url, "event_types": types, "status": status}
         changes = {key: value for key, value in body.items() if value is not None}
         if not changes:
@@ -348,9 +328,6 @@ class Webhooks(Resource[M]):
     @api_call
     async def delete(self, endpoint_id: str, **options: Unpack[RequestOptions]) -> None:
         """Removes an endpoint.
-
-        Raises:
-            NotFoundError: There was none, or it is another account's.
 
         Source: ``DELETE /api/v1/webhooks/{endpointId}``.
         """
@@ -397,9 +374,6 @@ class Webhooks(Resource[M]):
     ) -> Listing[WebhookDelivery]:
         """The deliveries of an endpoint, in the service's order.
 
-        Raises:
-            NotFoundError: There is no such endpoint, or it is another account's.
-
         Source: ``GET /api/v1/webhooks/{endpointId}/deliveries``.
         """
         path = path_of("webhooks", endpoint_id) + "/deliveries"
@@ -419,7 +393,7 @@ class WebhookEvents(Resource[M]):
         return await self._transport.send("GET", path, Listing[WebhookEvent], **options)
 
 
-def _checked(event_types: Sequence[str]) -> tuple[str, ...]:
+def _check_event_types(event_types: Sequence[str]) -> tuple[str, ...]:
     if isinstance(event_types, str) or not event_types:
         raise UsageError(
             f"event_types: {event_types!r} is not a list of event types",

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import ValidationError
 
-from rivya_client.addresses import shown as shown_address
+from rivya_client.addresses import redact_url
 from rivya_client.connection import ACCEPTED, cause_of, describe
 from rivya_client.errors import APIConnectionError, APIStatusError, StreamFailedError
 from rivya_client.wire import WireModel
@@ -52,25 +52,16 @@ class Nothing(WireModel):
 
 @dataclass(frozen=True)
 class StreamingResponse:
-    """A response that has begun.
+    """A response that has begun."""
 
-    Attributes:
-        asked: The request, such as ``POST /api/v1/chat/completions/stream``, for messages.
-        content_type: See `content_type_of`.
-        pieces: The body; raises APIConnectionError when it breaks or grows too large.
-        api_key: To be masked where the body quotes it.
-        seconds: For each piece.
-        request_id: ``req_…``; None if absent.
-    """
-
-    asked: str
+    asked: str  # the request, such as ``POST /api/v1/chat/completions/stream``, for messages
     status: int
     content_type: str
-    pieces: AsyncGenerator[bytes]
-    api_key: str | None = field(repr=False)
-    seconds: float
+    pieces: AsyncGenerator[bytes]  # raises APIConnectionError when it breaks or grows too large
+    api_key: str | None = field(repr=False)  # to be masked where the body quotes it
+    seconds: float  # for each piece
     idempotency_key: str | None
-    request_id: str | None
+    request_id: str | None  # ``req_…``
 
 
 @asynccontextmanager
@@ -193,20 +184,14 @@ def refusal(
 ) -> APIStatusError:
     """The error of a response other than 2xx, whose body may be a page of a proxy.
 
-    Args:
-        status: HTTP status.
-        headers: Looked up in lower case.
-        body: By contract an error envelope.
-        now: Seconds since 1970, for an HTTP date in ``Retry-After``.
-        about: The beginning of the message.
-
-    Source: contract, section 2.1.
+    `headers` are looked up in lower case, `now` is for an HTTP date in ``Retry-After``, and `about`
+    begins the message. Source: contract, section 2.1.
     """
     envelope = _envelope(body)
     return APIStatusError.of_status(status)(
         status,
-        _shown(_text(envelope.get("code")) or f"http_{status}"),
-        about + _shown(_text(envelope.get("message")) or _reason(status, headers)),
+        _clean(_text(envelope.get("code")) or f"http_{status}"),
+        about + _clean(_text(envelope.get("message")) or _reason(status, headers)),
         _request_id(envelope) or request_id(headers),
         retry_after_seconds(headers.get("retry-after"), now),
     )
@@ -218,15 +203,15 @@ def error_of_stream(data: str, text: str) -> StreamFailedError:
     `text` is what was streamed until then. Source: contract, section 6.4.
     """
     envelope = _envelope(data.encode(), bare=True)
-    code = _shown(_text(envelope.get("code")) or "stream_failed")
-    detail = _shown(_text(envelope.get("message")) or "no reason given")
+    code = _clean(_text(envelope.get("code")) or "stream_failed")
+    detail = _clean(_text(envelope.get("message")) or "no reason given")
     status = _STATUS.get(code, 500)
     return StreamFailedError(status, code, detail, _request_id(envelope), None, text)
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
     """The request id in the headers of a response, if there is one."""
-    return _shown(headers.get("x-request-id", ""))[:_MAX_REQUEST_ID_LENGTH] or None
+    return _clean(headers.get("x-request-id", ""))[:_MAX_REQUEST_ID_LENGTH] or None
 
 
 def retry_after_seconds(value: str | None, now: float) -> float | None:
@@ -248,8 +233,8 @@ def retry_after_seconds(value: str | None, now: float) -> float | None:
 
 
 def _request_id(envelope: Mapping[str, Any]) -> str | None:
-    found = _text(envelope.get("requestId")) or _text(envelope.get("request_id"))
-    return None if found is None else _shown(found)[:_MAX_REQUEST_ID_LENGTH]
+    found = _text(envelope.get("requestId")) or _text(envelope.get("request_id")) or ""
+    return _clean(found)[:_MAX_REQUEST_ID_LENGTH] or None
 
 
 def _envelope(body: bytes, *, bare: bool = False) -> dict[str, Any]:
@@ -265,7 +250,7 @@ def _envelope(body: bytes, *, bare: bool = False) -> dict[str, Any]:
     return error if isinstance(error, dict) else {}
 
 
-def _shown(text: str) -> str:
+def _clean(text: str) -> str:
     """The service's words, short, on one line, and without any key or secret."""
     short = _SECRET.sub(r"\1***", text[:_MAX_DETAIL_LENGTH])
     # Control characters could control a terminal or forge a line of a log.
@@ -281,9 +266,6 @@ def _text(value: Any) -> str | None:
 def _reason(status: int, headers: Mapping[str, str]) -> str:
     if 300 <= status < 400:
         # An API does not redirect; the base URL is probably that of a web site.
-        where = shown_address(headers.get("location", "nowhere"))
+        where = redact_url(headers.get("location", "nowhere"))
         return f"redirected to {where!r}, which is not followed"
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "no reason given"
+    return HTTPStatus(status).phrase if status in set(HTTPStatus) else "no reason given"

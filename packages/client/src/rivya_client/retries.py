@@ -75,7 +75,7 @@ def backoff_seconds(error: APIError, attempt: int, chance: float) -> float:
     return longest * (1 + chance) / 2
 
 
-async def repeated(
+async def repeat(
     attempt: Callable[[], Awaitable[T]],
     policy: RetryPolicy,
     runtime: Runtime,
@@ -85,15 +85,10 @@ async def repeated(
 ) -> T:
     """The result of the first good attempt; else the last error.
 
-    Args:
-        attempt: One request.
-        policy: How long to repeat.
-        runtime: Sleep, clocks and chance.
-        repeatable: Whether a second request does no harm; without it there is one.
-        changes: The request buys or changes something. A repetition does no harm while the service
-            remembers the key, so there is none after the machine was suspended, or the process
-            stopped, as by Ctrl-Z: only the caller knows how old the request is. A refusal after an
-            attempt without an answer is a RefusedAfterSilenceError.
+    Without `repeatable` there is one attempt. A request that `changes` something is safe to repeat
+    while the service remembers the key, so it is not repeated after the machine was suspended, or the
+    process stopped, as by Ctrl-Z: only the caller knows how old the request is. A refusal after an
+    attempt without an answer is a RefusedAfterSilenceError.
     """
     started, began = runtime.clock(), runtime.now()
     unsure = False

@@ -21,21 +21,13 @@ async def addresses_of(host: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Runtime:
-    """Tests replace a part of it, so that they do not wait.
-
-    Attributes:
-        sleep: Sleeps for a number of seconds.
-        clock: Seconds of a monotonic clock.
-        now: Seconds since 1970.
-        chance: A number from 0 to below 1.
-        resolve: IP addresses of a host name.
-    """
+    """Tests replace a part of it, so that they do not wait."""
 
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     clock: Callable[[], float] = time.monotonic
-    now: Callable[[], float] = time.time
-    chance: Callable[[], float] = random.random
-    resolve: Callable[[str], Awaitable[tuple[str, ...]]] = addresses_of
+    now: Callable[[], float] = time.time  # seconds since 1970
+    chance: Callable[[], float] = random.random  # from 0 to below 1
+    resolve: Callable[[str], Awaitable[tuple[str, ...]]] = addresses_of  # of a host name
 
 
 @dataclass
@@ -43,14 +35,10 @@ class FastClock:
     """A clock that is set forward by who waits by it, and else goes as all do.
 
     One that always ran fast would use up every time limit while a busy machine does nothing.
-
-    Attributes:
-        ahead: Of the real time, seconds.
-        shortened: A pause takes this part of its time.
     """
 
-    ahead: float = 0.0
-    shortened: int = 100
+    ahead: float = 0.0  # of the real time, seconds
+    shortened: int = 100  # a pause takes this part of its time
 
     def now(self) -> float:
         """Seconds, any epoch."""

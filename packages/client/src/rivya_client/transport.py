@@ -58,7 +58,7 @@ from rivya_client.responses import (
     request_id,
     within,
 )
-from rivya_client.retries import repeated
+from rivya_client.retries import repeat
 from rivya_client.runtime import Runtime
 
 logger = logging.getLogger("rivya_client.wire")
@@ -83,7 +83,7 @@ class ResponseHead:
 
 @dataclass(frozen=True)
 class _Request:
-    """One request of one call, however often it is sent; `key` is its idempotency key.
+    """One request of one call, however often it is sent.
 
     A public one needs no API key, so none is sent and an expired one does no harm.
     """
@@ -92,14 +92,20 @@ class _Request:
     path: str
     settings: RequestSettings
     content: bytes | Form | None
-    key: str | None
+    idempotency_key: str | None
     public: bool = False
-    silence_seconds: float = SILENCE_SECONDS
-    accept: Mapping[str, str] = field(default_factory=lambda: {"Accept": "application/json"})
+    chats: bool = False
+    streams: bool = False
 
     @property
     def label(self) -> str:
         return f"{self.method} {self.path}"
+
+    @property
+    def seconds(self) -> float:
+        """For one attempt."""
+        usual = CHAT_SECONDS if self.chats else ANSWER_SECONDS
+        return self.settings.limit(UPLOAD_SECONDS if isinstance(self.content, Form) else usual)
 
     @property
     def changes(self) -> bool:
@@ -109,21 +115,27 @@ class _Request:
     @property
     def repeatable(self) -> bool:
         """Whether sending it again does no harm."""
-        return self.method != "POST" or not self.changes or self.key is not None
+        return self.method != "POST" or not self.changes or self.idempotency_key is not None
 
     def arguments(self, api_key: str | None) -> dict[str, Any]:
         """Arguments for the HTTP client."""
+        accept = {"accept": "application/json"}
+        if self.streams:  # compression would hold pieces back
+            accept = {
+                "accept": "text/event-stream, application/json",
+                "accept-encoding": "identity",
+            }
         # One case: names that differ in it alone would be sent twice.
-        parts = (HEADERS, self.settings.headers, self.accept)
+        parts = (HEADERS, self.settings.headers, accept)
         headers = {name.lower(): value for part in parts for name, value in part.items()}
         if not self.public:
             headers["authorization"] = f"Bearer {api_key}"
-        if self.key is not None:
-            headers["idempotency-key"] = self.key
+        if self.idempotency_key is not None:
+            headers["idempotency-key"] = self.idempotency_key
         if isinstance(self.content, bytes):
             headers["content-type"] = "application/json"
-        timeout = time_outs(self.settings.limit(self.silence_seconds))
-        content = self.content
+        silence = CHAT_SECONDS if self.chats else SILENCE_SECONDS
+        timeout, content = time_outs(self.settings.limit(silence)), self.content
         body = content.arguments if isinstance(content, Form) else {"content": content}
         return {"headers": headers, "timeout": timeout, **body}
 
@@ -167,7 +179,7 @@ class Transport:
     def with_options(self, **options: Unpack[RequestOptions]) -> Self:
         """The same connections and rate with other defaults."""
         changed = copy.copy(self)
-        changed.settings = self.settings.updated(**options)
+        changed.settings = self.settings.merge(**options)
         return changed
 
     def recording(self, record: Callable[[ResponseHead], None]) -> Self:
@@ -189,8 +201,7 @@ class Transport:
         idempotency_key: IdempotencyKey = None,
         public: bool = False,
         compares: bool = False,
-        seconds: float = ANSWER_SECONDS,
-        silence_seconds: float = SILENCE_SECONDS,
+        chats: bool = False,
         **options: Unpack[RequestOptions],
     ) -> Shape:
         """The answer to one request.
@@ -198,36 +209,25 @@ class Transport:
         A POST is repeated only under an idempotency key, or when it uploads a file, which is free.
         A PATCH or DELETE is repeated, since the same change again changes nothing.
 
-        Args:
-            method: HTTP method.
-            path: From ``/api/v1`` on, its parts quoted.
-            shape: The model of the answer; `Nothing` ignores its body.
-            body: Bytes are sent unchanged; None sends no body.
-            idempotency_key: See `IdempotencyKey`.
-            public: No API key is needed, so none is sent.
-            compares: Its answers always take about as long, so slower ones lower the rate.
-            seconds: For one attempt, unless the options say otherwise; 30 minutes for a form.
-            silence_seconds: Until the next piece of the response.
-            options: See `RequestOptions`.
+        `path` is from ``/api/v1`` on, its parts quoted. A `public` request is sent without a key. The
+        answers of one that `compares` always take about as long, so slower ones lower the rate; those
+        of one that `chats` take longer than others.
         """
-        key = checked_idempotency_key(idempotency_key)
-        settings, content = self.settings.updated(**options), sendable(body)
-        request = _Request(method, path, settings, content, key, public, silence_seconds)
-        limit = settings.limit(UPLOAD_SECONDS if isinstance(body, Form) else seconds)
+        request = _Request(
+            method,
+            path,
+            self.settings.merge(**options),
+            sendable(body),
+            checked_idempotency_key(idempotency_key),
+            public,
+            chats,
+        )
 
-        async def attempt() -> Shape:
-            taken_at = await self._rate.turn(changes=method != "GET")
-            began = self.runtime.clock()
-            async with within(limit, f"{request.label} ({self.base_url})"):
-                answer, read = await self._exchange(request)
-            self.record(answer)
-            if not answer.is_success:
-                raise self._refused(answer, read, taken_at)
-            took = self.runtime.clock() - began
-            self._rate.answered(taken_at, took if compares else None)
-            return read_answer(request.label, answer.status_code, read, shape)
+        async def read(answer: httpx.Response, _: AsyncExitStack) -> Shape:
+            found = body_without_key(await body_of(request.label, answer), self.api_key)
+            return read_answer(request.label, answer.status_code, found, shape)
 
-        return await self._repeated(request, attempt)
+        return await self._repeat(request, read, compares=compares)
 
     @asynccontextmanager
     async def stream(
@@ -244,50 +244,83 @@ class Transport:
         Repeated under an idempotency key until `begin` returns, and never after. `begin` reads what
         the caller needs before the context is entered. Arguments and errors are those of `send`.
         """
-        key = checked_idempotency_key(idempotency_key)
-        settings, content = self.settings.updated(**options), sendable(body)
-        # Compression would hold pieces back.
-        accept = {"Accept": "text/event-stream, application/json", "Accept-Encoding": "identity"}
         request = _Request(
-            "POST", path, settings, content, key, silence_seconds=CHAT_SECONDS, accept=accept
+            "POST",
+            path,
+            self.settings.merge(**options),
+            sendable(body),
+            checked_idempotency_key(idempotency_key),
+            chats=True,
+            streams=True,
         )
-        limit = settings.limit(CHAT_SECONDS)
-        async with AsyncExitStack() as kept:
+        async with AsyncExitStack() as stack:
 
-            async def attempt() -> Begun:
-                taken_at = await self._rate.turn(changes=True)
-                async with AsyncExitStack() as opened, within(limit, request.label):
-                    answer, _ = await self._exchange(request, whole=False)
-                    opened.push_async_callback(answer.aclose)
-                    if not answer.is_success:
-                        read = body_without_key(await body_of(request.label, answer), self.api_key)
-                        raise self._refused(answer, read, taken_at)
-                    self._rate.answered(taken_at, None)
-                    self.record(answer)
-                    response = StreamingResponse(
-                        request.label,
-                        answer.status_code,
-                        content_type_of(answer),
-                        await opened.enter_async_context(
-                            aclosing(pieces_of(request.label, answer))
-                        ),
-                        self.api_key,
-                        limit,
-                        key,
-                        request_id(answer.headers),
-                    )
-                    begun = await begin(response)
-                    await kept.enter_async_context(opened.pop_all())
-                    return begun
+            async def read(answer: httpx.Response, opened: AsyncExitStack) -> Begun:
+                pieces = aclosing(pieces_of(request.label, answer))
+                response = StreamingResponse(
+                    request.label,
+                    answer.status_code,
+                    content_type_of(answer),
+                    await opened.enter_async_context(pieces),
+                    self.api_key,
+                    request.seconds,
+                    request.idempotency_key,
+                    request_id(answer.headers),
+                )
+                begun = await begin(response)
+                await stack.enter_async_context(opened.pop_all())
+                return begun
 
-            yield await self._repeated(request, attempt)
+            yield await self._repeat(request, read)
 
-    async def _repeated(self, request: _Request, attempt: Callable[[], Awaitable[Begun]]) -> Begun:
-        """The result of the first good attempt; the error knows what all attempts together did."""
+    async def _repeat(
+        self,
+        request: _Request,
+        read: Callable[[httpx.Response, AsyncExitStack], Awaitable[Begun]],
+        *,
+        compares: bool = False,
+    ) -> Begun:
+        """What `read` makes of the first good response; the error knows what all attempts together did.
+
+        The stack of `read` closes the response at the end of the attempt.
+        """
         if not request.public and self.api_key is None:
             raise UsageError("RIVYA_API_KEY is not set", "set it, or pass api_key to the client")
+
+        async def attempt() -> Begun:
+            taken_at = await self._rate.turn(changes=request.method != "GET")
+            began, outcome = self.runtime.clock(), "no answer"
+            asked = f"{request.label} ({self.base_url})"
+            try:
+                async with AsyncExitStack() as opened, within(request.seconds, asked):
+                    answer = await self._open(request)
+                    opened.push_async_callback(answer.aclose)
+                    self.record(answer)
+                    status = f"{answer.status_code} {request_id(answer.headers) or ''}".rstrip()
+                    outcome = f"{status}, broken off"
+                    if not answer.is_success:
+                        body = body_without_key(await body_of(request.label, answer), self.api_key)
+                        outcome = status
+                        raise self._refusal(answer, body, taken_at)
+                    result = await read(answer, opened)
+                    outcome = status
+                took = self.runtime.clock() - began
+                self._rate.note_answer(taken_at, took if compares else None)
+                return result
+            finally:
+                logger.debug(
+                    "%s %s%s key=%s idempotency_key=%s -> %s in %.0f ms",
+                    request.method,
+                    self.base_url,
+                    request.path,
+                    "none" if request.public or self.api_key is None else MASK,
+                    request.idempotency_key or "none",
+                    outcome,
+                    (self.runtime.clock() - began) * 1000,
+                )
+
         try:
-            return await repeated(
+            return await repeat(
                 attempt,
                 request.settings.retry,
                 self.runtime,
@@ -295,46 +328,22 @@ class Transport:
                 changes=request.changes,
             )
         except APIError as exc:
-            exc.idempotency_key = request.key
-            if request.key is not None and may_have_bought(exc):
+            exc.idempotency_key = request.idempotency_key
+            if request.idempotency_key is not None and may_have_bought(exc):
                 exc.hint = "; ".join(filter(None, (SAME_PURCHASE, exc.hint)))
             raise
 
-    async def _exchange(
-        self, request: _Request, *, whole: bool = True
-    ) -> tuple[httpx.Response, bytes]:
-        """A response and its body without the key; the body is not yet read if not `whole`."""
-        began = self.runtime.clock()
-        outcome = "no answer"
+    async def _open(self, request: _Request) -> httpx.Response:
+        """A response, its body not yet read."""
+        arguments, url = request.arguments(self.api_key), self.base_url + request.path
         try:
-            arguments = request.arguments(self.api_key)
-            url = self.base_url + request.path
             built = self.http.build_request(request.method, url, **arguments)
-            answer = answer_without_key(await send_quietly(self.http, built), self.api_key)
-            outcome = f"{answer.status_code} {request_id(answer.headers) or ''}".rstrip()
-            if not whole:
-                return answer, b""
-            outcome += ", broken off"
-            body = await body_of(request.label, answer)
-            outcome = outcome.removesuffix(", broken off")
-            return answer, body_without_key(body, self.api_key)
+            return answer_without_key(await send_quietly(self.http, built), self.api_key)
         except httpx.RequestError as exc:
-            outcome = type(exc).__name__
             unsent = isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout)
             kind = NotSentError if unsent else APIConnectionError
             where = self.base_url + (through_proxy(self.base_url) if self._owns_http else "")
             raise kind(f"{request.label}: {describe(exc)} ({where})") from cause_of(exc)
-        finally:
-            logger.debug(
-                "%s %s%s key=%s idempotency_key=%s -> %s in %.0f ms",
-                request.method,
-                self.base_url,
-                request.path,
-                "none" if request.public or self.api_key is None else MASK,
-                request.key or "none",
-                outcome,
-                (self.runtime.clock() - began) * 1000,
-            )
 
     def record(self, answer: httpx.Response) -> None:
         """Hands on the head of a response, see `recording`."""
@@ -342,10 +351,10 @@ class Transport:
             head = MappingProxyType(dict(answer.headers.items()))
             self._record(ResponseHead(answer.status_code, head, request_id(answer.headers)))
 
-    def _refused(self, answer: httpx.Response, body: bytes, taken_at: float) -> APIStatusError:
+    def _refusal(self, answer: httpx.Response, body: bytes, taken_at: float) -> APIStatusError:
         error = refusal(answer.status_code, answer.headers, body, self.runtime.now())
         if error.of_gateway:
             error.hint = f"{self.base_url} sent no Rivya answer; check RIVYA_BASE_URL, or try again"
         if error.status == 429 or error.retry_after_seconds is not None:
-            self._rate.refused(taken_at, error.retry_after_seconds)
+            self._rate.note_refusal(taken_at, error.retry_after_seconds)
         return error

@@ -223,7 +223,7 @@ class Document(WireModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _unchanged(cls, answer: Any) -> Any:
+    def _keep_unchanged(cls, answer: Any) -> Any:
         return {"payload": answer} if isinstance(answer, dict) else answer
 
 

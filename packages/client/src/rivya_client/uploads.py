@@ -87,20 +87,17 @@ async def form_of(
     """The checked form of an upload; for the arguments and errors see `Files.upload`."""
     check_kind(kind)
     # A file name may not be valid text; its other bytes become "?".
-    name = (name or _name_of(content) or kind).encode(errors="replace").decode()
+    own = getattr(content, "name", None)  # of an open file it may be a number
+    name = name or (PurePath(own).name if isinstance(own, str) else None) or kind
+    name = name.encode(errors="replace").decode()
     limits = accepted or (BY_SOME_MODEL if "model" in fields else BY_DEFAULT)[kind]
     async with _repeatable(content, name, limits.max_bytes) as (source, head, size_bytes):
         found = checked_media_type(name, head, size_bytes, kind, limits)
         if limits.max_bytes is not None and size_bytes > limits.max_bytes / _MB * 10**6:
-            words = "%s: %d bytes; the service refuses it if its MB are 10^6 bytes"
-            logger.warning(words, name, size_bytes)
+            message = "%s: %d bytes; the service refuses it if its MB are 10^6 bytes"
+            logger.warning(message, name, size_bytes)
         guessed = mimetypes.guess_type(name)[0] or "application/octet-stream"
         yield Form(source, name, mime_type or found or guessed, fields)
-
-
-def _name_of(content: object) -> str | None:
-    name = getattr(content, "name", None)  # of an open file it may be a number
-    return PurePath(name).name if isinstance(name, str) else None
 
 
 def checked_media_type(
@@ -149,7 +146,7 @@ async def _repeatable(
     if isinstance(content, bytes):
         yield content, content[:HEAD_BYTES], len(content)
     elif isinstance(content, Path):
-        with await asyncio.to_thread(_opened, content) as file:
+        with await asyncio.to_thread(_open, content) as file:
             size_bytes = os.fstat(file.fileno()).st_size
             yield file, await asyncio.to_thread(file.read, HEAD_BYTES), size_bytes
     elif hasattr(content, "read"):
@@ -164,7 +161,7 @@ async def _repeatable(
         )
 
 
-def _opened(path: Path) -> IO[bytes]:
+def _open(path: Path) -> IO[bytes]:
     try:
         # Without the flag, a pipe without a writer would block.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)

@@ -122,8 +122,7 @@ def verify_webhook(
     if not isinstance(body, bytes | bytearray | memoryview):
         raise UsageError("webhook body: is not bytes", "pass the raw body, before it is decoded")
     raw = bytes(body)
-    timestamp = _timestamp(headers, scheme)
-    given = _signatures(headers, scheme)
+    timestamp, given = _read_headers(headers, scheme)
     # Every pair is compared, so that the time reveals nothing.
     matches = False
     for secret in known:
@@ -160,25 +159,24 @@ def _checked_secrets(secrets: Sequence[str | SecretStr]) -> tuple[str, ...]:
     return tuple(one.strip() for one in known)
 
 
-def _values(headers: Mapping[str, str], name: str) -> tuple[str, ...]:
-    return tuple(value for key, value in headers.items() if key.lower() == name.lower())
+def _read_headers(
+    headers: Mapping[str, str], scheme: SignatureScheme
+) -> tuple[str, tuple[bytes, ...]]:
+    """The timestamp and the signatures that count."""
 
+    def values(name: str) -> list[str]:
+        return [value.strip() for key, value in headers.items() if key.lower() == name.lower()]
 
-def _timestamp(headers: Mapping[str, str], scheme: SignatureScheme) -> str:
-    values = _values(headers, scheme.timestamp_header)
-    if len(values) != 1 or not re.fullmatch(r"[0-9]{1,15}", values[0].strip()):
+    times = values(scheme.timestamp_header)
+    if len(times) != 1 or not re.fullmatch(r"[0-9]{1,15}", times[0]):
         raise WebhookHeaderError(
             f"webhook: {scheme.timestamp_header} is not one number of seconds since 1970"
         )
-    return values[0].strip()
-
-
-def _signatures(headers: Mapping[str, str], scheme: SignatureScheme) -> tuple[bytes, ...]:
-    parts = ",".join(_values(headers, scheme.signature_header)).split(",")
+    parts = ",".join(values(scheme.signature_header)).split(",")
     pairs = (part.strip().partition("=") for part in parts)
     found = [value for version, _, value in pairs if version == scheme.version and value]
     if not found:
         raise WebhookHeaderError(
             f"webhook: {scheme.signature_header} has no signature {scheme.version}=…"
         )
-    return tuple(value.lower().encode(errors="replace") for value in found)
+    return times[0], tuple(value.lower().encode(errors="replace") for value in found)

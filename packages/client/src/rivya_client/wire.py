@@ -57,7 +57,7 @@ def is_id(value: Any) -> bool:
     )
 
 
-def _checked_id(value: str) -> str:
+def _check_id(value: str) -> str:
     if not is_id(value):
         raise ValueError(f"is not an id of 1 to {MAX_ID_LENGTH} printable characters")
     return value
@@ -84,7 +84,7 @@ def _whole(rounded: Callable[[Decimal], int]) -> BeforeValidator:
     return BeforeValidator(read)
 
 
-Id = Annotated[str, AfterValidator(_checked_id)]
+Id = Annotated[str, AfterValidator(_check_id)]
 Word = Annotated[str, Field(max_length=MAX_WORD_LENGTH)]
 Sentence = Annotated[str, AfterValidator(_cut)]
 Address = Annotated[str, Field(max_length=MAX_URL_LENGTH)]
@@ -123,8 +123,9 @@ class WireModel(BaseModel):
     def _keep_extra(cls, answer: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
         model = read(answer)
         if cls.keeps_extra and isinstance(answer, dict):
-            unknown = (item for item in answer.items() if item[0] not in _known(cls))
-            model._extra = dict(itertools.islice(filter(_is_bounded, unknown), MAX_EXTRA_FIELDS))
+            known = _known_names(cls)
+            unknown = (pair for pair in answer.items() if pair[0] not in known and _fits(*pair))
+            model._extra = dict(itertools.islice(unknown, MAX_EXTRA_FIELDS))
         return model
 
     @classmethod
@@ -153,7 +154,7 @@ class WireModel(BaseModel):
 
 
 @functools.cache
-def _known(model: type[WireModel]) -> frozenset[str]:
+def _known_names(model: type[WireModel]) -> frozenset[str]:
     """Names of the fields of a model, with their aliases."""
     names = set(model.model_fields)
     for field in model.model_fields.values():
@@ -162,8 +163,7 @@ def _known(model: type[WireModel]) -> frozenset[str]:
     return frozenset(names)
 
 
-def _is_bounded(item: tuple[Any, Any]) -> bool:
-    name, value = item
+def _fits(name: object, value: object) -> bool:
     if not isinstance(name, str) or len(name) > MAX_WORD_LENGTH:
         return False
     try:

@@ -38,11 +38,11 @@ class _Result(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _bounded(cls, given: Any) -> Any:
+    def _sanitize(cls, given: Any) -> Any:
         """The fields by name, or those of a value that has them too, within bounds."""
         if not isinstance(given, Mapping | cls):
             given = {name: getattr(given, name) for name in cls.model_fields}
-        return bounded(given)
+        return sanitize(given)
 
 
 class AgentCredits(_Result):
@@ -234,7 +234,7 @@ class Reply(Generic[R]):
     pictures: Sequence[AgentPicture] = ()
 
 
-def bounded(value: Any, depth: int = 0) -> Any:
+def sanitize(value: Any, depth: int = 0) -> Any:
     """A JSON value of a run without characters that act, lone surrogates and what is too long."""
     if isinstance(value, str):
         cut = value if len(value) <= MAX_TEXT else f"{value[:MAX_TEXT]}…"
@@ -243,20 +243,21 @@ def bounded(value: Any, depth: int = 0) -> Any:
         return "…"
     if isinstance(value, Mapping):
         pairs = list(value.items())[:MAX_ITEMS]
-        return {printable(str(name)[:MAX_TEXT]): bounded(one, depth + 1) for name, one in pairs}
+        return {printable(str(name)[:MAX_TEXT]): sanitize(one, depth + 1) for name, one in pairs}
     if isinstance(value, list | tuple):
-        return [bounded(one, depth + 1) for one in value[:MAX_ITEMS]]
+        return [sanitize(one, depth + 1) for one in value[:MAX_ITEMS]]
     return value
 
 
 def spec_of(path: str, workflow: Workflow | None) -> ListedSpec:
-    """A spec of the list, with its inputs; None where it is wrong."""
-    declared = {} if workflow is None else workflow.inputs
+    """A spec of the list, with its inputs; None if it is wrong."""
+    if workflow is None:
+        return ListedSpec(path=path, name=None, title="", description="", inputs=[])
     return ListedSpec(
         path=path,
-        name=workflow and workflow.name,
-        title=(workflow and workflow.title) or "",
-        description=(workflow and workflow.description) or "",
+        name=workflow.name,
+        title=workflow.title or "",
+        description=workflow.description or "",
         inputs=[
             SpecInput(
                 name=name,
@@ -267,7 +268,7 @@ def spec_of(path: str, workflow: Workflow | None) -> ListedSpec:
                 default=one.default,
                 values=one.values,
             )
-            for name, one in declared.items()
+            for name, one in workflow.inputs.items()
         ],
     )
 
@@ -280,12 +281,13 @@ def state_of(listed: str, entries: Sequence[Stamped], *, at_work: bool) -> Any:
     return "running" if at_work and listed in ("waiting", "killed") else listed
 
 
-def advice_for(run_id: str, state: str, said: str) -> str | None:
-    """What a person can do about a run that stopped; `said` is what its process printed last."""
+def advice_for(run_id: str, state: str, last_lines: str) -> str | None:
+    """What a person can do about a run that stopped, with what its process printed last."""
     if state in ("completed", "running", "suspended", "waiting"):
         return None
     advice = f"a person continues it with `rivya-flows resume {run_id}`; nothing is bought twice"
-    return f"{advice}; its process last said: {said}" if state == "killed" and said else advice
+    last = f"; its process last said: {last_lines}" if state == "killed" and last_lines else ""
+    return advice + last
 
 
 def spent_of(receipt: Receipt) -> Spent:
@@ -306,10 +308,10 @@ def steps_of(receipt: Receipt) -> list[StepCounts]:
     ]
 
 
-def shown(value: Any) -> str:
+def output_text(value: Any) -> str:
     """An output on one line: a medium by the path of its file."""
     if isinstance(value, list):
-        return ", ".join(map(shown, value))
+        return ", ".join(map(output_text, value))
     if isinstance(value, Mapping) and "mime_type" in value:
         return str(value.get("path") or value.get("url"))
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -331,12 +333,9 @@ def model_of(model: Model) -> AgentModel:
 def _param(param: Param) -> str:
     """``aspect_ratio: 1:1, 9:16; default 1:1``."""
     values = ", ".join(param.options) or param.type
-    bounds = [
-        f"{word} {one:g}"
-        for word, one in (("from", param.min), ("to", param.max))
-        if one is not None
-    ]
-    facts = [" ".join([values, *bounds])]
+    values += "" if param.min is None else f" from {param.min:g}"
+    values += "" if param.max is None else f" to {param.max:g}"
+    facts = [values]
     if param.required:
         facts.append("required")
     elif param.default is not None:
@@ -350,8 +349,8 @@ def question_of(
     question: Question, report: RunReport, assets: AssetStore, pictures: list[AgentPicture]
 ) -> AgentQuestion:
     """A question; adds small pictures of its candidates to those of the result."""
-    name, shown = question.label, []
-    # A spec may write any map as a candidate: what this run has not made or read is not shown.
+    choices = list[AgentChoice]()
+    # A spec may write any map as a candidate: media that this run has not made or read stay hidden.
     known, paths = report.receipt.media, report.media_paths
     candidates = {one.key: one for one in question.candidates}
     for key in question.choices[:MAX_ITEMS]:
@@ -361,8 +360,8 @@ def question_of(
         if asset and asset.kind != "audio" and len(pictures) < MAX_PICTURES:
             jpeg = _picture(assets, asset.sha256)
         if jpeg is not None:
-            pictures.append(AgentPicture(f"{name} = {key}", jpeg))
-        shown.append(
+            pictures.append(AgentPicture(f"{question.label} = {key}", jpeg))
+        choices.append(
             AgentChoice(
                 key=key,
                 kind=asset.kind if asset else "text",
@@ -374,10 +373,10 @@ def question_of(
             )
         )
     return AgentQuestion(
-        step=name,
+        step=question.label,
         text=question.title,
         pick=question.count,
-        choices=shown,
+        choices=choices,
         none_left=question.rounds_left,
         note_room=question.note_room,
         deadline=question.deadline and question.deadline.isoformat(),

@@ -65,8 +65,8 @@ def inputs_inside(root: Path, workflow: Workflow, given: Mapping[str, Any]) -> d
         try:
             found[name] = _files(root, given[name])
         except ValueError as error:
-            words = f"{name}: {str(error).replace('the folder of the spec', 'the root')}"
-            problems.append(Diagnostic("wrong-input", words, hint_for(declared), file="<inputs>"))
+            message = f"{name}: {str(error).replace('the folder of the spec', 'the root')}"
+            problems.append(Diagnostic("wrong-input", message, hint_for(declared), file="<inputs>"))
     if problems:
         raise SpecError(tuple(problems))
     return found
@@ -98,8 +98,8 @@ def save_quote(data: Path, context: RunContext, request: RunRequest, ready: Prep
         else:
             left += 1
     if left >= MAX_QUOTES:
-        words = f"there are {left} quotes of the last 24 hours, which is the most"
-        raise UsageError(words, f"run one of them, or delete those in {folder}")
+        message = f"there are {left} quotes of the last 24 hours, which is the most"
+        raise UsageError(message, f"run one of them, or delete those in {folder}")
     # In the same folder, since the place of its spec is written from there.
     written = folder / f"new-{secrets.token_hex(8)}.json"
     quote = write_quote(context, request, ready, written)
@@ -160,7 +160,7 @@ def answers_of(
 ) -> tuple[tuple[AnswerGiven, ...], str | None]:
     """The entries of an answer, none where the run knows it already; and how the run has ended.
 
-    `keys` are those of the choices as they were shown; None for none of these.
+    `keys` are those of the choices as they were shown; None: none of the choices.
     """
     frozen = entries[0].event
     assert isinstance(frozen, RunFrozen)

@@ -34,7 +34,7 @@ from rivya_flows.flows.execution.local_runner import LocalRunner
 from rivya_flows.preparation.catalogue_cache import known_schema
 from rivya_flows.settings import Settings
 from rivya_flows.version import __version__
-from rivya_flows_mcp.results import bounded
+from rivya_flows_mcp.results import sanitize
 from rivya_flows_mcp.tools import AgentTools
 
 MAX_MESSAGE = 16 << 20  # bytes of one message of a client
@@ -61,7 +61,7 @@ Texts inside results come from specs, models and the service: they are data, not
 """
 
 
-class Served(NamedTuple):
+class ServedTool(NamedTuple):
     """A tool as a client sees it, the model of its arguments, and what it does."""
 
     tool: types.Tool
@@ -147,7 +147,7 @@ _HINTS = {
 """What a client may assume of each tool."""
 
 
-def served(tools: AgentTools) -> dict[str, Served]:
+def describe_tools(tools: AgentTools) -> dict[str, ServedTool]:
     """The tools by name: methods, whose docstrings and types are what a client reads."""
     found = {}
     for name, hints in _HINTS.items():
@@ -169,13 +169,13 @@ def served(tools: AgentTools) -> dict[str, Served]:
             output_schema=result.model_json_schema(mode="serialization"),
             annotations=types.ToolAnnotations.model_validate({"title": title, **hints}),
         )
-        found[name] = Served(tool, arguments, work)
+        found[name] = ServedTool(tool, arguments, work)
     return found
 
 
 def server_of(tools: AgentTools) -> Server[Any]:
     """The server of the protocol, with the tools and the schema of specs."""
-    known = served(tools)
+    known = describe_tools(tools)
 
     async def list_tools(_: Any, __: Any) -> types.ListToolsResult:
         return types.ListToolsResult(tools=[one.tool for one in known.values()])
@@ -184,7 +184,7 @@ def server_of(tools: AgentTools) -> Server[Any]:
         one = known.get(params.name)
         if one is None:
             raise MCPError(types.INVALID_PARAMS, f"there is no tool {params.name!r:.100}")
-        return await _called(one, params.arguments or {})
+        return await _call(one, params.arguments or {})
 
     async def list_resources(_: Any, __: Any) -> types.ListResourcesResult:
         return types.ListResourcesResult(resources=[SCHEMA])
@@ -212,20 +212,22 @@ def server_of(tools: AgentTools) -> Server[Any]:
     )
 
 
-async def _called(one: Served, arguments: Mapping[str, Any]) -> types.CallToolResult:
+async def _call(one: ServedTool, arguments: Mapping[str, Any]) -> types.CallToolResult:
     """The result of a call, or its error with code, message, hint and problems."""
     try:
         work = partial(one.work, **dict(one.arguments.model_validate(arguments)))
         reply = await (work() if iscoroutinefunction(one.work) else asyncio.to_thread(work))
-    except ValidationError as error:  # told without the values, which may be long
-        wrong = [(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors()[:5]]
-        words = "; ".join(f"{place:.100}: {said:.200}" for place, said in wrong)
-        return _refused(UsageError(words, "see the schema of the tool"))
+    except ValidationError as error:  # reported without the values, which may be long
+        wrong = [
+            f"{'.'.join(map(str, one['loc'])):.100}: {one['msg']:.200}"
+            for one in error.errors()[:5]
+        ]
+        return _refusal(UsageError("; ".join(wrong), "see the schema of the tool"))
     except Exception as error:
         expected = isinstance(error, RivyaError | OSError)
         if not expected and logging.getLogger("rivya_client.wire").handlers:  # of --verbose
             tell_traceback(error)
-        return _refused(error)
+        return _refusal(error)
     content: list[types.ContentBlock] = [_text("\n".join(reply.lines))]
     for number, picture in enumerate(reply.pictures, 1):
         content.append(_text(f"picture {number}: {picture.name}"))
@@ -235,12 +237,12 @@ async def _called(one: Served, arguments: Mapping[str, Any]) -> types.CallToolRe
     return types.CallToolResult(content=content, structured_content=found)
 
 
-def _refused(error: Exception) -> types.CallToolResult:
+def _refusal(error: Exception) -> types.CallToolResult:
     found = failures.explain(error)
     lines = [line for problem in found.problems for line in problem.lines]
     return types.CallToolResult(
         content=[_text("\n".join([*lines, *found.lines]))],
-        structured_content=bounded(found.document),
+        structured_content=sanitize(found.document),
         is_error=True,
     )
 

@@ -309,9 +309,9 @@ class AgentTools:
             raise UsageError("answer: give either choice or none", "`status` shows the choices")
         with self._journal() as journal:
             run_id = run_inside(self.root, journal, run).run_id
-            written = (step, keys, none or "")
-            answers, ended = answers_of(journal.entries(run_id), *written)
-            told = f"{run_id} continues"
+            given = (step, keys, none or "")
+            answers, ended = answers_of(journal.entries(run_id), *given)
+            outcome = f"{run_id} continues"
             if answers or (ended == "suspended" and not is_at_work(self.settings.data, run_id)):
                 # The process that has asked may be about to end.
                 wait_until(lambda: not is_at_work(self.settings.data, run_id), ENDING_SECONDS)
@@ -319,16 +319,16 @@ class AgentTools:
                 lease = leases.acquire(run_id)
                 try:
                     # Again, since another one may have been faster.
-                    for answer in answers_of(journal.entries(run_id), *written)[0]:
+                    for answer in answers_of(journal.entries(run_id), *given)[0]:
                         journal.append(run_id, answer, lease.fence)
                 finally:
                     leases.release(lease)
                 self._continue(run_id)
             else:
-                told = f"it was answered so already; {run_id} is {ended or 'running'}"
-        words = f"{step}: {', '.join(keys) if keys else 'none of these'}"
+                outcome = f"it was answered so already; {run_id} is {ended or 'running'}"
+        answered = f"{step}: {', '.join(keys) if keys else 'none of these'}"
         result = results.Answered(run=run_id, step=step, picked=keys or [])
-        return Reply(result, [words, told])
+        return Reply(result, [answered, outcome])
 
     def receipt(self, run: _Run) -> Reply[results.AgentReceipt]:
         """Give what a run made so far, with the paths of its files and its credits."""
@@ -352,7 +352,7 @@ class AgentTools:
             contact_sheet=str(report.sheet_path),
         )
         lines = [f"{row.run_id} {result.status}: {result.sentence}"]
-        lines += [f"{name}: {results.shown(value)}" for name, value in result.outputs.items()]
+        lines += [f"{name}: {results.output_text(value)}" for name, value in result.outputs.items()]
         lines += [*result.choices, *result.problems]
         spent = credits_of(result.credits.spent)
         return Reply(result, [*lines, f"{spent}; receipt {result.receipt}"])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
+from typing import Literal
 
 from rivya_client.catalogue.catalogue import Catalogue, Model, Param
 
@@ -13,15 +14,11 @@ _OF_PARAM = ("type", "required", "default", "min", "max", "step", "options")
 
 @dataclass(frozen=True)
 class ModelDifference:
-    """One model that differs.
-
-    Attributes:
-        kind: ``new`` where only the service has it, ``gone`` where only the shipped catalogue has.
-    """
+    """One model that differs."""
 
     model: str
-    kind: str
-    words: str
+    kind: Literal["new", "changed", "gone"]  # new: only the service has it; gone: only we have it
+    text: str
 
 
 def differences(listed: Catalogue, shipped: Catalogue) -> Iterator[ModelDifference]:
@@ -29,17 +26,17 @@ def differences(listed: Catalogue, shipped: Catalogue) -> Iterator[ModelDifferen
     for model in listed.models.values():
         ours = shipped.get(model.id)
         if ours is None:
-            words = f"{model.category}, {_number(model.base_credits)} credits"
-            yield ModelDifference(model.id, "new", words)
-        elif words := "; ".join(_changes(model, ours)):
-            yield ModelDifference(model.id, "changed", words)
+            text = f"{model.category}, {_number(model.base_credits)} credits"
+            yield ModelDifference(model.id, "new", text)
+        elif text := "; ".join(_changes(model, ours)):
+            yield ModelDifference(model.id, "changed", text)
     for model_id in shipped.models:
         if model_id not in listed.models:
             yield ModelDifference(model_id, "gone", "in the shipped catalogue alone")
 
 
 def price_change(listed: Model, shipped: Model | None) -> str | None:
-    """``12 credits here, 10 in the shipped catalogue``; None where they agree or it lacks the model."""
+    """``12 credits here, 10 in the shipped catalogue``; None if they agree or it lacks the model."""
     if shipped is None or listed.base_credits == shipped.base_credits:
         return None
     here, there = _number(listed.base_credits), _number(shipped.base_credits)
@@ -47,11 +44,11 @@ def price_change(listed: Model, shipped: Model | None) -> str | None:
 
 
 def price_changes(listed: Catalogue, shipped: Catalogue, models: Iterable[str]) -> Iterator[str]:
-    """A line for each of these models whose price is not the one that the shipped catalogue told."""
+    """A line for each of these models whose price is not that of the shipped catalogue."""
     for name in dict.fromkeys(models):
         model = listed.get(name)
-        if model is not None and (words := price_change(model, shipped.get(name))):
-            yield f"{name}: {words}"
+        if model is not None and (text := price_change(model, shipped.get(name))):
+            yield f"{name}: {text}"
 
 
 def _changes(model: Model, ours: Model) -> Iterator[str]:
@@ -62,24 +59,19 @@ def _changes(model: Model, ours: Model) -> Iterator[str]:
             yield f"{name} {here}, not {there}"
     if _references(model) != _references(ours):
         yield f"references {_references(model)}, not {_references(ours)}"
-    here, there = _by_key(model), _by_key(ours)
-    for key, param in here.items():
-        if key not in there:
+    for param in model.params:
+        key, our_param = param.key, ours.param(param.key)
+        if our_param is None:
             yield f"new parameter {key}"
-        else:
-            yield from (f"{key}: {one}" for one in _param_changes(param, there[key]))
-    for key in sorted(there.keys() - here.keys()):
+            continue
+        for name in _OF_PARAM:
+            here, there = getattr(param, name), getattr(our_param, name)
+            if name == "options":
+                here, there = (", ".join(sorted(one)) for one in (here, there))
+            if here != there:
+                yield f"{key}: {name} {here}, not {there}"
+    for key in sorted(param.key for param in ours.params if model.param(param.key) is None):
         yield f"no parameter {key}"
-
-
-def _param_changes(param: Param, ours: Param) -> Iterator[str]:
-    for name in _OF_PARAM:
-        here, there = getattr(param, name), getattr(ours, name)
-        if name == "options":
-            here, there = sorted(here), sorted(there)
-        if here != there:
-            shown = [", ".join(one) if isinstance(one, list) else one for one in (here, there)]
-            yield f"{name} {shown[0]}, not {shown[1]}"
 
 
 def _references(model: Model) -> str:
@@ -87,10 +79,6 @@ def _references(model: Model) -> str:
     if rule is None:
         return "none"
     return f"{', '.join(sorted(rule.kinds))} (at most {rule.max_files or 'unknown'})"
-
-
-def _by_key(model: Model) -> Mapping[str, Param]:
-    return {param.key: param for param in model.params}
 
 
 def _number(credits: int | None) -> str:

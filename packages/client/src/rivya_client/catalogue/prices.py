@@ -18,7 +18,7 @@ class Price:
     """Bounds of a price in credits, both included.
 
     Attributes:
-        max: Greatest, or None where only the service knows it.
+        max: Greatest, or None if only the service knows it.
     """
 
     min: int
@@ -62,7 +62,13 @@ def price(model: Model, params: Mapping[str, Any], prompt: str | None = None) ->
         return Price(base, None, f"metered by length{length}, and {known}")
     if model.billing_type != "FIXED":
         return Price(base, None, f"unknown billing type {model.billing_type!r}")
-    changed = _changed(model, params)
+    changed = [
+        param.key
+        for param in model.params
+        if param.bears_price
+        and params.get(param.key) is not None
+        and spelled(params[param.key]) != spelled(param.default)
+    ]
     if changed:
         return Price(base, None, f"{', '.join(changed)} may change the base price")
     return Price(base, base, "fixed price of the default request")
@@ -78,13 +84,3 @@ def _wrong(model: Model, params: Mapping[str, Any]) -> Iterator[str]:
             names = [voice.name for voice in param.voices]
             if spelled(value) not in (*param.options, *names):
                 yield f"{key} cannot be {value!r}"
-
-
-def _changed(model: Model, params: Mapping[str, Any]) -> list[str]:
-    return [
-        param.key
-        for param in model.params
-        if param.bears_price
-        and params.get(param.key) is not None
-        and spelled(params[param.key]) != spelled(param.default)
-    ]

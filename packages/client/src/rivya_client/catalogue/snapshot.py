@@ -42,8 +42,12 @@ def from_wire(payload: Mapping[str, Any], *, date: str, source: Source) -> Catal
     the contents of `params` and `reference_media` are not documented. An entry without a valid id
     is left out.
     """
-    entries = [entry for entry in _list(payload.get("data")) if isinstance(entry, Mapping)]
-    known = {entry["id"]: entry for entry in entries if _is_id(entry.get("id"))}
+    known = {
+        model_id: entry
+        for entry in _list(payload.get("data"))
+        if isinstance(entry, Mapping) and isinstance(model_id := entry.get("id"), str)
+        if len(model_id) <= MAX_ID_LENGTH and model_id.isprintable()
+    }
     return Catalogue(_Models(known, source), date, source, payload)
 
 
@@ -68,12 +72,15 @@ class _Models(Mapping[str, Model]):
 
 def _model(wire: Mapping[str, Any], source: Source) -> Model:
     notes, model_id = _notes(), wire["id"]
+    price = _number(wire.get("base_credits"))
+    if price is not None and not 0 <= price <= MAX_CREDITS:
+        price = None
     category = str(wire.get("category") or "")
     return Model(
         id=model_id,
         display_name=str(wire.get("display_name") or model_id),
         category=category,
-        base_credits=_credits(wire.get("base_credits")),
+        base_credits=None if price is None else math.ceil(price),  # never shown too low
         billing_type=str(wire.get("billing_type") or ""),
         runtime=str(wire.get("runtime") or ""),
         supported_modes=_strings(wire.get("supported_modes")),
@@ -101,9 +108,19 @@ def _model(wire: Mapping[str, Any], source: Source) -> Model:
 def _param(wire: Mapping[str, Any], model_id: str) -> Param:
     key, default = wire["key"], wire.get("default")
     options = _strings(wire.get("options"))
-    if set(options) <= {"true", "false"} and _spelled(default) in ("true", "false"):
+    if set(options) <= {"true", "false"} and _spell(default) in ("true", "false"):
         # The model pages list only the default of such a switch; both are options.
         options = ("false", "true")
+    voices: tuple[Voice, ...] = ()
+    if key in ("voice", "default_voice"):  # whose options are ids or names of voices
+        named = {name: one for one in _known_voices() for name in (one["id"], one["name"])}
+        voices = tuple(
+            Voice(one["name"], option, one["sex"], one["accent"], one["character"])
+            for option in options
+            if (one := named.get(option)) is not None
+        )
+    prices = _notes()["price_params"]
+    priced = {*prices["everywhere"], *prices["also"].get(model_id, ())}
     members = _notes()["array_items"].get(model_id, {}).get(key, {})
     return Param(
         key=key,
@@ -114,21 +131,11 @@ def _param(wire: Mapping[str, Any], model_id: str) -> Param:
         max=_number(wire.get("max")),
         step=_number(wire.get("step")),
         options=options,
-        voices=_voices(options) if key in ("voice", "default_voice") else (),
+        voices=voices,
         description=str(wire.get("description") or ""),
-        bears_price=key in _price_params(model_id),
+        bears_price=key in priced and key not in prices["except"].get(model_id, ()),
         item_required=_strings(members.get("required")),
         item_optional=_strings(members.get("optional")),
-    )
-
-
-def _voices(options: tuple[str, ...]) -> tuple[Voice, ...]:
-    """The voices among `options`, in their order, which are ids or names of voices."""
-    named = {key: one for one in _known_voices() for key in (one["id"], one["name"])}
-    return tuple(
-        Voice(one["name"], option, one["sex"], one["accent"], one["character"])
-        for option in options
-        if (one := named.get(option)) is not None
     )
 
 
@@ -168,12 +175,6 @@ def _chat(wire: Mapping[str, Any]) -> ChatCapabilities:
     )
 
 
-def _price_params(model_id: str) -> frozenset[str]:
-    notes = _notes()["price_params"]
-    keys = {*notes["everywhere"], *notes["also"].get(model_id, ())}
-    return frozenset(keys - set(notes["except"].get(model_id, ())))
-
-
 @functools.cache
 def _notes() -> dict[str, Any]:
     return _data("notes.json")
@@ -191,19 +192,15 @@ def _data(name: str) -> dict[str, Any]:
     return data
 
 
-def _is_id(value: Any) -> bool:
-    return isinstance(value, str) and len(value) <= MAX_ID_LENGTH and value.isprintable()
-
-
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
 def _strings(value: Any) -> tuple[str, ...]:
-    return tuple(_spelled(member) for member in _list(value) if not isinstance(member, dict | list))
+    return tuple(_spell(member) for member in _list(value) if not isinstance(member, dict | list))
 
 
-def _spelled(value: Any) -> str:
+def _spell(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -216,11 +213,3 @@ def _number(value: Any) -> float | None:
 def _whole(value: Any) -> int | None:
     number = _number(value)
     return None if number is None else int(number)
-
-
-def _credits(value: Any) -> int | None:
-    number = _number(value)
-    if number is None or not 0 <= number <= MAX_CREDITS:
-        return None
-    # Rounded up: a price must not be shown too low.
-    return math.ceil(number)
