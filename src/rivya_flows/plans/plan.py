@@ -25,7 +25,7 @@ from rivya_flows.language.syntax.media_references import resolve, written_path
 from rivya_flows.language.workflow import Input, Inputs, Step, Workflow
 from rivya_flows.spec.includes import included_by, inlined_name
 from rivya_flows.steps.branding import Branding, brand_values
-from rivya_flows.steps.include import IncludeWith
+from rivya_flows.steps.connections import IncludeWith
 from rivya_flows.steps.kind import Kind
 from rivya_flows.steps.pick import PickWith
 from rivya_flows.steps.registry import kind_of_step

@@ -6,34 +6,50 @@ import asyncio
 import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
+from rivya_client.addresses import is_private, shown as shown_address
 from rivya_client.catalogue.catalogue import Catalogue
 from rivya_client.catalogue.differences import price_changes
 from rivya_client.catalogue.prices import price_of
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.engine.files import each_found, keep, put_all_back
-from rivya_flows.errors import APIConnectionError, BudgetError, LostMediumError, UsageError
+from rivya_flows.errors import (
+    APIConnectionError,
+    BudgetError,
+    LostMediumError,
+    SpecError,
+    UsageError,
+)
 from rivya_flows.estimate.estimate import Estimate, LookUp, estimate, greatest, rehearse
+from rivya_flows.estimate.preflight import certain_callbacks, certain_failures, failing_outputs
 from rivya_flows.language.canonical import digest
+from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.evaluation import evaluated_together
 from rivya_flows.language.inputs import resolve_inputs
+from rivya_flows.language.step_groups import PARTS
+from rivya_flows.language.syntax import source, tree
+from rivya_flows.language.syntax.media_references import kind_of, written_path
+from rivya_flows.language.syntax.secret_names import RESERVED_HINT, refusal
+from rivya_flows.language.wording import shown
 from rivya_flows.language.workflow import WARN_AT, Inputs, Workflow
 from rivya_flows.plans.labels import labels_of
+from rivya_flows.plans.names import label
 from rivya_flows.plans.plan import RunPlan
 from rivya_flows.preparation.catalogue_cache import read_catalogue
-from rivya_flows.preparation.known_failures import refuse_known_failures, refuse_unsendable
 from rivya_flows.preparation.restore import restore_copies
 from rivya_flows.preparation.spec_file import FrozenInputs, SpecFile, assets_at, load_spec
-from rivya_flows.queue.events import Fork, PoolTotal, RunFrozen, RunResumed
+from rivya_flows.queue.events import Fork, PoolTotal, RunFrozen
 from rivya_flows.queue.reducer import initial_state
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.phrases import credits_of, pool_left, total_of, without_bound
 from rivya_flows.receiver.addresses import medium_at
-from rivya_flows.settings import Settings
+from rivya_flows.settings import Settings, read_secret
 from rivya_flows.spec.includes import included_texts
 from rivya_flows.spec.named_files import named_files
 from rivya_flows.store.assets import AssetStore
@@ -185,8 +201,8 @@ def prepare(request: RunRequest, market: Market, run_id: str, place: PlanningSto
         f"put them back, unchanged, in {Path(spec.name).absolute().parent}",
     )
     given = request.inputs(workflow)
-    kept = workflow.inputs.keys() - given.keys()
-    earlier = {name: value for name, value in request.earlier.items() if name in kept}
+    missing = workflow.inputs.keys() - given.keys()
+    earlier = {name: value for name, value in request.earlier.items() if name in missing}
     inputs = resolve_inputs(
         workflow,
         {**FrozenInputs(earlier, assets)(workflow), **given},
@@ -238,16 +254,67 @@ def prepare_offline(request: RunRequest, catalogue: Catalogue) -> Prepared:
         return prepare(request, Market(catalogue, ""), "run-offline", PlanningStore(assets))
 
 
-def remaining(
-    state: State,
-    balance: int | None,
-    look_up: LookUp,
-    resume: RunResumed,
-    pools: tuple[PoolTotal, ...] = (),
-) -> Estimate:
-    """Prices what a resumed run still has to buy; spends and sends nothing."""
-    left = rehearse(state.copy(ended=None), resume.at, look_up, resume)
-    return estimate(left, balance, pools=pools)
+def refuse_known_failures(state: State, spec: SpecFile) -> None:
+    """Refuses a rehearsed run with steps or outputs that are certain to fail, each at its place in the spec."""
+    text = spec.text.removeprefix("\ufeff")
+    report = DiagnosticCollector(spec.name, text)
+    report.root = source.read(text)[0]
+    for step_id, key, reason in certain_failures(state):
+        message = f"{label(step_id, key)}: {_with_file_input(reason, state, step_id)}"
+        report.add(_place_of(report.root, step_id), "bad-arguments", message, key=True)
+        if report.dropped:
+            break
+    for name, reason in failing_outputs(state):
+        message = f"the output {name!r}: {reason}"
+        report.add(("outputs", name), "bad-arguments", message, key=True)
+    if report.diagnostics:
+        raise SpecError(report.diagnostics)
+
+
+def _with_file_input(reason: str, state: State, step_id: str) -> str:
+    """The reason, with what to do if it names a path that an input gives as text."""
+    planned = state.planned(step_id)
+    for name in sorted(planned.reads) if not planned.space else ():
+        given = state.plan.inputs.get(name)
+        kind = kind_of(given) if isinstance(given, str) and written_path(given) else None
+        if kind is not None and shown(given) in reason:
+            fix = f"make the input {name!r} a file: {{type: file, kind: {kind}}}"
+            return f"{reason.partition('; ')[0]}; {fix}"
+    return reason
+
+
+def _place_of(root: object, name: str) -> tuple[str, str]:
+    """Part and id of a step by its name in the plan; those of its `include` step if included."""
+    words = name.split("__")
+    for end in range(len(words), 0, -1):
+        step_id = "__".join(words[:end])
+        for part in PARTS:
+            steps = root.get(part) if isinstance(root, tree.Mapping) else None
+            if isinstance(steps, tree.Mapping) and step_id in steps.pairs:
+                return part, step_id
+    return "steps", name
+
+
+def refuse_unsendable(state: State, settings: Settings) -> None:
+    """Refuses a run whose callback is certain to fail, as far as that is known offline."""
+    for step, url, secret in certain_callbacks(state):
+        for named in (url, secret):
+            if reason := refusal(named):
+                raise UsageError(f"{step}: {reason}", RESERVED_HINT)
+            named = named if isinstance(named, str) else ""
+            if named.startswith("env:") and read_secret(named.removeprefix("env:")) is None:
+                hint = "set the variable where the run is executed, or write it in .env there"
+                raise UsageError(f"{step}: the secret {named!r} is not set", hint)
+        if settings.rivya_flows_allow_private_notify or not isinstance(url, str):
+            continue
+        private = False
+        with suppress(ValueError):  # of a name, or of what is not an address
+            host = urlsplit(url).hostname or ""
+            private = host == "localhost" or host.endswith(".localhost") or is_private(host)
+        if private:
+            message = f"{step}: {shown_address(url)} is an address of this machine or of a private network"
+            hint = "give a public one; RIVYA_FLOWS_ALLOW_PRIVATE_NOTIFY=true allows it for a trial"
+            raise UsageError(message, hint)
 
 
 def verdict(found: Estimate) -> str:

@@ -24,8 +24,8 @@ from rivya_flows.spec.build_models import model_at
 from rivya_flows.spec.includes import IncludeSources, Place, TextFile, path_beside, read_beside
 from rivya_flows.spec.names import WrittenSpec
 from rivya_flows.spec.normalize import TOP_KEYS, known_in
+from rivya_flows.steps.connections import IncludeWith
 from rivya_flows.steps.cut_rules import CARD_KEYS, end_card_problems
-from rivya_flows.steps.include import IncludeWith
 from rivya_flows.steps.registry import known_kind
 
 _BRAND = TextFile("a brand file", "bad-brand", "brand.yaml")

@@ -18,7 +18,7 @@ from rivya_flows.language.step_groups import PARTS
 from rivya_flows.language.syntax.tree import Mapping, Mark, Node, Path, Scalar, Sequence, plain
 from rivya_flows.language.workflow import Defaults, Resources, Step, Workflow
 from rivya_flows.steps import registry
-from rivya_flows.steps.include import Include
+from rivya_flows.steps.connections import Include
 from rivya_flows.steps.kind import Kind
 
 _MERGED = ("with", "params", "retry")

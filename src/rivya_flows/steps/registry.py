@@ -11,15 +11,13 @@ from typing import Any
 
 from rivya_flows.language.workflow import Step
 from rivya_flows.steps.chat import Chat
+from rivya_flows.steps.connections import Include, Notify, Upload
 from rivya_flows.steps.cut import Compose, Layout
 from rivya_flows.steps.function import BrokenKindError, Function
 from rivya_flows.steps.generate import Generate
-from rivya_flows.steps.include import Include
 from rivya_flows.steps.kind import Kind
-from rivya_flows.steps.notify import Notify
 from rivya_flows.steps.pick import Pick
 from rivya_flows.steps.request import FUNCTION
-from rivya_flows.steps.upload import Upload
 
 GROUP = "rivya_flows.steps"
 
