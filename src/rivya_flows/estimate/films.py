@@ -67,7 +67,7 @@ def films(state: State) -> dict[tuple[str, str], Film]:
                 continue
             arguments = _arguments(given, planned, item)
             if kind.takes_brand:
-                drawn = plan.branding_of(planned).drawn(arguments)
+                drawn = plan.branding_of(planned).complete_arguments(arguments)
                 left_out = missing_characters("".join(drawn_texts(drawn)))
                 film = _film(drawn) if is_film else Film()
                 found[name, item.key] = replace(film, left_out=left_out)

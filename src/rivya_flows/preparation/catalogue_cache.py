@@ -47,6 +47,6 @@ def known_catalogue(settings: Settings) -> Catalogue:
 def known_schema(settings: Settings) -> dict[str, Any]:
     """The JSON Schema of specs, with the models that are known here."""
     from rivya_flows.spec.json_schema.document import json_schema
-    from rivya_flows.steps.registry import installed
+    from rivya_flows.steps.registry import installed_kinds
 
-    return json_schema(known_catalogue(settings), installed())
+    return json_schema(known_catalogue(settings), installed_kinds())

@@ -95,7 +95,7 @@ def asks_anew(state: State, step_id: str, items: Iterable[ItemState]) -> frozens
         here = {**scope, **known_variables(state, planned, item)}
         with suppress(UsesNull, ExpressionError):
             given = given_of(planned.step, known_part(written, here), here, "planned")
-            if not asked.issuperset(_each_hash(kind, kind.sent(given, world))):
+            if not asked.issuperset(_each_hash(kind, kind.sent_arguments(given, world))):
                 found.add(item.key)
         if is_made_again(label(step_id, item.key), state.again):
             found.add(item.key)

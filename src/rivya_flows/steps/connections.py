@@ -71,7 +71,7 @@ class Upload(Kind):
         if isinstance(named, str) and model is None and given.is_written:
             given.report(check_model(world.catalogue, named, self.uses))
         elif model is not None and model.makes is not None:
-            given.report(_refused(model, media, given))
+            given.report(_model_problems(model, media, given))
         if given.problems or not given.is_complete:
             return None
         file = named_file(given.values["file"], world.files)
@@ -90,7 +90,7 @@ class Upload(Kind):
         return given_fields({"asset": made, "id": TEXT, "url": TEXT})
 
 
-def _refused(model: Model, media: ArgumentMedia, given: Arguments) -> Iterator[Diagnostic]:
+def _model_problems(model: Model, media: ArgumentMedia, given: Arguments) -> Iterator[Diagnostic]:
     """Why the model that a file is meant for does not take it."""
     if media.media:
         one = media.media[0]

@@ -145,8 +145,8 @@ class PlanTooLargeError(ItemRequestError):
 
 @dataclass(frozen=True, slots=True)
 class PricedBy:
-    """What the price of a request depends on: model and parameters that affect it, and the characters of its
-    text if they are billed, of which more never cost less.
+    """What the price of a request depends on: model and parameters that affect it, and how many characters
+    its text has if they are billed, where more never cost less.
     """
 
     model: str = ""
@@ -157,7 +157,7 @@ class PriceClass(NamedTuple):
     """Requests of one class cost the same, and are held back by the same.
 
     Attributes:
-        max: None where only the service knows it.
+        max: None if only the service knows it.
         is_function: A Python function, whose price the service does not decide.
     """
 
@@ -224,7 +224,7 @@ class ItemRequest:
         """Its arguments, of a pick."""
         return PickArguments.model_validate(self.arguments)
 
-    def judged(self) -> list[Candidate]:
+    def judged_candidates(self) -> list[Candidate]:
         """The candidates of the first of `chats`."""
         return [self.pick.candidates[place] for place in self.chats[0]]
 
