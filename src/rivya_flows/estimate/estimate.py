@@ -325,7 +325,7 @@ def _brand_prompt(
     """What the brand adds to the prompts of a step; None if nothing."""
     if not planned.kind.takes_words(planned.step.with_):
         return None
-    branding = state.plan.branding_of(planned)
+    branding = state.plan.world_of(planned).branding
     models = map(state.plan.catalogue.get, {item.model or "" for item in items})
     added = (branding.words_for(model, wanted=True) for model in models if model)
     return next(filter(None, added), None)

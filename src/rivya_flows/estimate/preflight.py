@@ -52,7 +52,6 @@ from rivya_flows.queue.scope import known_of, known_scope
 from rivya_flows.queue.state import State, item_range
 from rivya_flows.spec.includes import inlined_name
 from rivya_flows.spec.names import NamesInScope, WrittenSpec
-from rivya_flows.steps.arguments import World
 from rivya_flows.steps.pick import mode_of
 from rivya_flows.steps.request import ItemRequestError
 
@@ -161,7 +160,7 @@ def _certain_steps(state: State) -> Iterator[tuple[str, PlannedStep]]:
 def _unfit_inputs(state: State, space: Space) -> Iterator[str]:
     """Why values given to an included spec do not match its inputs."""
     for name in space.workflow.inputs:
-        if space.outer and not steps_in(space.outer, space.given(name)):
+        if space.outer and not steps_in(space.outer, space.given_value(name)):
             try:
                 inputs_for(space, [name], known_of(state))
             except UsesNull:
@@ -215,7 +214,7 @@ def _reasons(
     """
     reasons: list[str] = []
     kind, plan = None, state.plan
-    world = World(plan.catalogue, files=plan.files_of(planned), branding=plan.branding_of(planned))
+    world = plan.world_of(planned)
     for number, step in enumerate(alternatives_of(planned.step)):
         alternative = replace(planned, step=step)
         known = _known_arguments(state, alternative, scope)

@@ -37,13 +37,19 @@ from rivya_flows.language.syntax import source, tree
 from rivya_flows.language.syntax.media_references import kind_of, written_path
 from rivya_flows.language.syntax.secret_names import RESERVED_HINT, refusal
 from rivya_flows.language.wording import shown
-from rivya_flows.language.workflow import WARN_AT, Inputs, Workflow
+from rivya_flows.language.workflow import WARN_AT, Inputs
 from rivya_flows.plans.labels import labels_of
 from rivya_flows.plans.names import label
 from rivya_flows.plans.plan import RunPlan
 from rivya_flows.preparation.catalogue_cache import read_catalogue
 from rivya_flows.preparation.restore import restore_copies
-from rivya_flows.preparation.spec_file import FrozenInputs, SpecFile, assets_at, load_spec
+from rivya_flows.preparation.spec_file import (
+    InputReader,
+    SpecFile,
+    assets_at,
+    frozen_inputs,
+    load_spec,
+)
 from rivya_flows.queue.events import Fork, PoolTotal, RunFrozen
 from rivya_flows.queue.reducer import initial_state
 from rivya_flows.queue.state import State
@@ -58,9 +64,6 @@ if TYPE_CHECKING:  # opens databases, and a plan without a service needs none
     from rivya_flows.engine.run_context import RunContext
 
 CacheMode = Literal["off", "run", "spec"]
-
-InputReader = Callable[[Workflow], Inputs]
-"""Gives the values of the inputs by name, once the workflow that declares them is known."""
 
 
 @dataclass(frozen=True)
@@ -205,7 +208,7 @@ def prepare(request: RunRequest, market: Market, run_id: str, place: PlanningSto
     earlier = {name: value for name, value in request.earlier.items() if name in missing}
     inputs = resolve_inputs(
         workflow,
-        {**FrozenInputs(earlier, assets)(workflow), **given},
+        {**frozen_inputs(earlier, assets)(workflow), **given},
         folder=spec.folder,
         paths=request.local_files,
         files=files,
@@ -221,7 +224,7 @@ def prepare(request: RunRequest, market: Market, run_id: str, place: PlanningSto
         spec_text=spec.text,
         spec_file=spec.name,
         includes=included_texts(workflow),
-        inputs={name: _kept(value, place) for name, value in inputs.items()},
+        inputs={name: _store_files(value, place) for name, value in inputs.items()},
         files=files,
         catalogue=dict(catalogue.wire),
         catalogue_date=catalogue.date,
@@ -285,9 +288,9 @@ def _with_file_input(reason: str, state: State, step_id: str) -> str:
 
 def _place_of(root: object, name: str) -> tuple[str, str]:
     """Part and id of a step by its name in the plan; those of its `include` step if included."""
-    words = name.split("__")
-    for end in range(len(words), 0, -1):
-        step_id = "__".join(words[:end])
+    parts = name.split("__")
+    for end in range(len(parts), 0, -1):
+        step_id = "__".join(parts[:end])
         for part in PARTS:
             steps = root.get(part) if isinstance(root, tree.Mapping) else None
             if isinstance(steps, tree.Mapping) and step_id in steps.pairs:
@@ -318,7 +321,7 @@ def refuse_unsendable(state: State, settings: Settings) -> None:
 
 
 def verdict(found: Estimate) -> str:
-    """Says whether the plan can be paid."""
+    """A sentence about whether the plan can be paid."""
     if found.is_over_cap:
         least = credits_of(found.enough)
         return f"over the budget: at least {least}, and the budget is {found.budget}"
@@ -330,19 +333,19 @@ def verdict(found: Estimate) -> str:
         if found.min > pool.left:
             return f"over the {pool_left(pool)}; the run buys what fits, then asks"
     if limits := found.may_exceed:
-        words, last = f"may exceed {_joined(limits)}.", "Nothing beyond is bought."
+        message, last = f"may exceed {_join(limits)}.", "Nothing beyond is bought."
         if found.max is None:
             why = without_bound(found)
-            words += f" {why[0].upper()}{why[1:]}."
+            message += f" {why[0].upper()}{why[1:]}."
             if found.budget is not None or found.pools:
                 last = "The purchase that passes it is the last."
-        return f"{words} {last}"
+        return f"{message} {last}"
     if found.max == 0:
         return "buys nothing"
     fits = ["the budget"] if found.budget is not None else []
     fits += [f"the pool {one.name}" for one in found.pools]
     fits += ["the balance"] if found.balance is not None else []
-    return f"fits {_joined(fits)}" if fits else "no limit is known"
+    return f"fits {_join(fits)}" if fits else "no limit is known"
 
 
 def expected_price(found: Estimate) -> str:
@@ -358,12 +361,12 @@ def close_budget(found: Estimate) -> Iterator[str]:
         yield f"warning: {verdict(found)}"
 
 
-def _joined(names: Sequence[str]) -> str:
+def _join(names: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def refuse_over(found: Estimate, otherwise: str = ", or raise `budget:` in the spec") -> None:
-    """Refuses a plan that cannot be paid."""
+    """Raises a `BudgetError` for a plan that cannot be paid, with what to raise."""
     if found.verdict == "ok":
         return
     missing = found.min - (found.balance or 0)
@@ -394,11 +397,11 @@ def new_run_id(now: datetime) -> str:
     return f"run-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
-def _kept(value: Any, place: PlanningStore) -> Any:
-    """A file input as an asset; other URLs and file ids stay unchanged until they are needed."""
+def _store_files(value: Any, place: PlanningStore) -> Any:
+    """The value with its files in the asset store; other URLs and file ids stay until they are needed."""
     assets = place.assets
     if isinstance(value, list):
-        return [_kept(one, place) for one in value]
+        return [_store_files(one, place) for one in value]
     if isinstance(value, dict) and set(value) == {"path"}:
         return keep(assets, Path(value["path"])).as_json()
     if isinstance(value, dict) and set(value) == {"url"} and place.secret is not None:
@@ -408,7 +411,7 @@ def _kept(value: Any, place: PlanningStore) -> Any:
         try:
             return keep(assets, assets.local_path(medium.sha256)).as_json()
         except LostMediumError as error:
-            named = f"the file that an input names by its address ({medium.sha256[:12]})"
+            file = f"the file that an input names by its address ({medium.sha256[:12]})"
             hint = "upload it again: files that no run uses are deleted"
-            raise UsageError(f"{named} is not in the store", hint) from error
+            raise UsageError(f"{file} is not in the store", hint) from error
     return value

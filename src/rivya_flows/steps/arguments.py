@@ -96,7 +96,6 @@ class Arguments:
         return self.values.get(name)
 
     def report(self, found: Iterable[Diagnostic]) -> None:
-        """Adds mistakes."""
         self.problems += found
 
     def problem(self, code: str, message: str, hint: str | None, *path: str | int) -> None:

@@ -311,5 +311,5 @@ def _message(path: tuple[str | int, ...], found: Diagnostic) -> str:
 
 
 def _place(path: tuple[str | int, ...]) -> str:
-    """A path as one writes it: ``clips[0].media``."""
+    """The text of a path: ``clips[0].media``."""
     return "".join(f"[{one}]" if isinstance(one, int) else f".{one}" for one in path)[1:]

@@ -57,7 +57,6 @@ class WrittenStep:
 
     @property
     def path(self) -> TreePath:
-        """Its place in the spec."""
         return (self.part, self.id)
 
     def get(self, key: str) -> Any:
