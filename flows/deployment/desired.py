@@ -45,10 +45,10 @@ from rivya_flows.preparation.prepare import RunRequest, prepare_offline
 from rivya_flows.preparation.spec_file import (
     NO_SPEC,
     SpecFile,
-    carried,
     is_tests,
     read_spec,
     specs_at,
+    with_files,
 )
 from rivya_flows.receipt.phrases import credits_of, total_of
 from rivya_flows.spec.files import included_texts
@@ -199,7 +199,7 @@ def desired_deployments(
         if not source.workflow.deploy:
             continue
         try:
-            whole = carried(source.file, shipped(), assets)
+            whole = with_files(source.file, shipped(), assets)
         except MediaError as error:
             problems.append(
                 Diagnostic("bad-file", error.message, error.hint, file=source.file.name)

@@ -150,7 +150,7 @@ CERTAIN: dict[str, tuple[str, dict[str, Any], str]] = {
         JUDGED.replace("mode: human", 'question: "${{ inputs.word }}", mode: human'), {"word": "x" * 16_000},
         "a: question and criteria have 16,005 characters; a message to 'gpt-5-2-chat' has room for 14,000; shorten them, or pick another model"),
     "more to pick than there is": (
-        JUDGED.replace("mode: human", "count: 3, mode: human"), {}, "a: 3 are to be picked, and stills makes 2"),
+        JUDGED.replace("mode: human", "count: 3, mode: human"), {}, "a: 3 must be picked, and stills makes 2"),
     "an invalid sound": (
         'uses: compose, with: {images: "${{ steps.stills.assets }}", audio: "${{ inputs.photo }}"}', {"photo": "own.png"},
         "a: 'audio' takes audio, but this is an image"),

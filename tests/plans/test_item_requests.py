@@ -10,6 +10,7 @@ from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.language.expressions.values import memory_of
 from rivya_flows.language.workflow import Step
 from rivya_flows.plans.requests import build_request
+from rivya_flows.steps.arguments import World
 from rivya_flows.steps.cut import ComposeWith
 from rivya_flows.steps.generate import GenerateWith
 from rivya_flows.steps.request import ItemRequest, PlanTooLargeError
@@ -20,7 +21,7 @@ def spoken(voice: str) -> ItemRequest:
         {"model": "elevenlabs-turbo-2-5", "prompt": "Hello", "params": {"voice": voice}}
     )
     step = Step.model_validate({"id": "voice", "uses": "generate", "with": with_})
-    return build_request(step, {"inputs": {"who": "Jessica"}}, shipped(), "naive", {})
+    return build_request(step, {"inputs": {"who": "Jessica"}}, World(shipped(), "naive"))
 
 
 @pytest.mark.parametrize("written", ["Jessica", "${{ inputs.who }}"])
@@ -40,4 +41,4 @@ def test_the_argument_that_is_too_large_is_the_one_that_is_named() -> None:
     # Each clip grows by its defaults once the request is made.
     room = memory_of({"clips": clips}) + 1_000
     with pytest.raises(PlanTooLargeError, match="'clips' does not fit"):
-        build_request(step, {"inputs": {"clips": clips}}, shipped(), "naive", {}, room)
+        build_request(step, {"inputs": {"clips": clips}}, World(shipped(), "naive"), room)

@@ -15,7 +15,7 @@ from rivya_flows.assets import assets_in
 from rivya_flows.errors import SpecError, StoreError, UsageError
 from rivya_flows.preparation import spec_file
 from rivya_flows.preparation.prepare import Market, PlanningStore, RunRequest, prepare
-from rivya_flows.preparation.spec_file import SpecFile, carried, load_spec, read_spec, specs_at
+from rivya_flows.preparation.spec_file import SpecFile, load_spec, read_spec, specs_at, with_files
 from rivya_flows.queue.events import RunFrozen
 from rivya_flows.queue.reducer import initial_state
 from rivya_flows.store.assets import AssetStore
@@ -82,8 +82,8 @@ def sources(start: RunFrozen) -> list[str]:
 
 def test_carried_spec_is_frozen_as_where_its_folder_is(spec: SpecFile, tmp_path: Path) -> None:
     assets = store(tmp_path)
-    sent = carried(spec, shipped(), assets)
-    assert carried(sent, shipped(), assets) == sent
+    sent = with_files(spec, shipped(), assets)
+    assert with_files(sent, shipped(), assets) == sent
     assert load_spec(sent, shipped()) == load_spec(spec, shipped())
     here, there = frozen(spec, assets), frozen(sent, assets)
     assert set(there.files) == set(NAMED)
@@ -101,7 +101,7 @@ def test_carried_spec_is_frozen_as_where_its_folder_is(spec: SpecFile, tmp_path:
 def test_carried_media_are_those_of_the_store_of_this_machine_or_are_told_as_missing(
     spec: SpecFile, tmp_path: Path
 ) -> None:
-    sent = carried(spec, shipped(), store(tmp_path))
+    sent = with_files(spec, shipped(), store(tmp_path))
     other = tmp_path / "elsewhere"
     other.mkdir()
     (tmp_path / "assets").rename(other / "assets")
@@ -125,7 +125,7 @@ def test_carried_spec_takes_its_brand_and_the_logo_along(spec: SpecFile, tmp_pat
     )
     assets = store(tmp_path)
     here = read_spec(folder / "campaign.yaml")
-    sent = carried(here, shipped(), assets)
+    sent = with_files(here, shipped(), assets)
     (folder / "parts" / "brand.yaml").write_text("prompt: another light\n")
     start = frozen(sent, assets)
     assert start.includes["parts/brand.yaml"] == "logo: logo.png\nprompt: warm light\n"

@@ -99,7 +99,7 @@ def some_failing(scores: dict[str, float]) -> Judging:
 def test_fewer_candidates_than_are_to_be_picked_cost_no_judge() -> None:
     item = hero(judged(some_failing({}), step="allow_failures: 3", more="count: 3"))
     assert (item.code, item.purchases) == ("nothing_to_pick", ())
-    assert item.reason == "3 are to be picked, and there are only 2 candidates"
+    assert item.reason == "3 must be picked, and there are only 2 candidates"
 
 
 def test_a_candidate_that_a_resume_adds_is_judged_alone() -> None:

@@ -45,7 +45,7 @@ def test_the_answers_of_a_chat_are_compared_by_a_number() -> None:
     ("by", "reason"),
     [
         ("${{ inputs.none }}", "there is nothing to pick from: `by` is null for every candidate"),
-        ("${{ 1 if item.key == 'a' else inputs.none }}", "2 are to be picked, and `by` has a number for only 1 candidates"),
+        ("${{ 1 if item.key == 'a' else inputs.none }}", "2 must be picked, and `by` has a number for only 1 candidates"),
     ],
 )  # fmt: skip
 def test_a_pick_without_enough_numbers_fails_and_says_why(by: str, reason: str) -> None:

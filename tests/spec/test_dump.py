@@ -15,9 +15,8 @@ from rivya_flows.preparation.spec_file import specs_at
 from rivya_flows.spec.dump import dump
 from rivya_flows.spec.files import included_texts
 from rivya_flows.spec.load import load
+from rivya_flows.steps.connections import IncludeWith, NotifyWith
 from rivya_flows.steps.generate import GenerateWith
-from rivya_flows.steps.include import IncludeWith
-from rivya_flows.steps.notify import NotifyWith
 from rivya_flows.steps.pick import PickWith
 from support.every_key import EVERY_KEY
 from support.naive_service import NaiveService, Rehearsal, frozen

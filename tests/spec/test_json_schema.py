@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
+from rivya_flows.spec.json_schema.document import FILE
 
 from rivya_client.catalogue.snapshot import from_wire, shipped
 from rivya_flows.preparation.spec_file import specs_at
 from rivya_flows.spec.json_schema import FILE, LINE, json_schema
-from rivya_flows.steps.registry import BUILT_IN, installed
+from rivya_flows.steps.registry import BUILT_IN, installed_kinds
 from support.spec_schema import SCHEMA, errors_of, read
 from support.wrong_specs import HEAD, STILL
 
@@ -123,7 +124,7 @@ def test_a_registered_function_is_a_kind_of_step(
         "[rivya_flows.steps]\ntitle_card = title_cards:card\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    schema = json_schema(shipped(), installed())
+    schema = json_schema(shipped(), installed_kinds())
     uses = schema["$defs"]["Step"]["properties"]["uses"]
     assert (uses["enum"][-1], uses["enumDescriptions"][-1]) == ("title_card", "Sets a title.")
     step = "  card:\n    uses: title_card\n    with: {%s}\n"

@@ -14,7 +14,7 @@ import pytest
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.spec.json_schema import json_schema
 from rivya_flows.spec.load import check
-from rivya_flows.steps.registry import installed
+from rivya_flows.steps.registry import installed_kinds
 from rivya_sandbox.service.admin import ledger
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, customer, studio_at
@@ -98,7 +98,7 @@ def test_a_package_of_three_kinds_has_at_most_fifty_lines() -> None:
 
 
 def test_an_editor_describes_the_kinds_of_others() -> None:
-    schema = json_schema(shipped(), installed())
+    schema = json_schema(shipped(), installed_kinds())
     uses = schema["$defs"]["Step"]["properties"]["uses"]
     said = dict(zip(uses["enum"], uses["enumDescriptions"], strict=True))
     assert said["translate"] == "Translates a text."
@@ -107,7 +107,7 @@ def test_an_editor_describes_the_kinds_of_others() -> None:
 
 
 def test_the_price_of_the_paid_kind_is_known_before_a_run() -> None:
-    paid, free = installed()["translate"], installed()["count_words"]
+    paid, free = installed_kinds()["translate"], installed_kinds()["count_words"]
     assert (paid.own_price.min, paid.own_price.max, free.buys) == (3, 3, False)
 
 
@@ -159,7 +159,7 @@ async def test_a_purchase_is_never_sent_by_another_route_than_it_was_intended_fo
     studio = customer(sandbox, tmp_path / "store")
     await studio.start(SKETCH, "run-1")
     assert await studio.execute("run-1", bomb=Bomb(post=1)) is None
-    kind = installed()["sketch"]
+    kind = installed_kinds()["sketch"]
     assert kind.route is not None
     monkeypatch.setattr(kind, "route", replace(kind.route, name="drawings"))
     await studio.execute("run-1")

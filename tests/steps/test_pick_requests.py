@@ -9,6 +9,7 @@ import pytest
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.language.workflow import Step
 from rivya_flows.plans.requests import build_request
+from rivya_flows.steps.arguments import World
 from rivya_flows.steps.candidates import chosen_keys
 from rivya_flows.steps.judge import chats_about
 from rivya_flows.steps.pick import PickWith
@@ -29,7 +30,7 @@ def request(candidates: Any = STILLS, **arguments: Any) -> ItemRequest:
         "inputs": {"candidates": candidates, "factor": 2, "mode": "first"},
         "item": "of a loop",
     }
-    return build_request(step, scope, shipped(), "naive", {})
+    return build_request(step, scope, World(shipped(), "naive"))
 
 
 def test_by_is_evaluated_for_each_candidate_and_null_is_not_eligible() -> None:

@@ -102,10 +102,10 @@ def test_the_hint_names_functions_too() -> None:
 
 def test_a_spec_of_our_own_kinds_looks_at_nothing_that_is_installed(install: Installer) -> None:
     install("other_steps", "", "other = other_steps:other")
-    looked = registry._registered_on.cache_info()
+    looked = registry._entries_on.cache_info()
     still = "steps:\n  a:\n    uses: generate\n    with: {model: z-image, prompt: x}\n"
     assert problems(HEAD + still) == ()
-    assert registry._registered_on.cache_info() == looked
+    assert registry._entries_on.cache_info() == looked
 
 
 @pytest.fixture

@@ -15,19 +15,12 @@ from rivya_flows.batch.scheduler import BUDGET, Batch, RowResult
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.engine.run_context import RunContext
 from rivya_flows.errors import BudgetError, MediaError, SpecError, UsageError
+from rivya_flows.estimate.estimate import remaining
 from rivya_flows.language.workflow import MAX_LABELS, Workflow
 from rivya_flows.money.live_guard import Spending, pool_cap
 from rivya_flows.plans.names import BATCH_LABEL
-from rivya_flows.preparation.prepare import (
-    InputReader,
-    Market,
-    PlanningStore,
-    RunRequest,
-    prepare,
-    read_market,
-    remaining,
-)
-from rivya_flows.preparation.spec_file import load_spec
+from rivya_flows.preparation.prepare import Market, PlanningStore, RunRequest, prepare, read_market
+from rivya_flows.preparation.spec_file import InputReader, load_spec
 from rivya_flows.queue.events import RunFrozen, RunResumed
 from rivya_flows.queue.queue import replay
 from rivya_flows.receipt.from_journal import receipt
@@ -241,7 +234,7 @@ def _read_started(context: RunContext, row: Row) -> None:
     if state.ended == "completed":
         row.status = "completed"
         return
-    left = remaining(state, None, context.look_up, RunResumed(at=datetime.now(UTC)))
+    left = remaining(state, RunResumed(at=datetime.now(UTC)), context.look_up)
     row.least, row.most, row.recap = left.min, left.max, state.cap != first.budget
 
 

@@ -36,9 +36,8 @@ from rivya_flows.queue.scope import outputs_of
 from rivya_flows.queue.state import State
 from rivya_flows.settings import read_secret
 from rivya_flows.steps.candidates import PickArguments, available, chosen_keys, pick_outputs
-from rivya_flows.steps.notify import NotifyWith
+from rivya_flows.steps.connections import NotifyWith, UploadWith
 from rivya_flows.steps.request import UploadedFile
-from rivya_flows.steps.upload import UploadWith
 
 
 async def pick(_: Run, action: actions.Work) -> Outputs:

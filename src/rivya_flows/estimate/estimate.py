@@ -208,9 +208,16 @@ def rehearse(
     return state
 
 
-def most_left(state: State) -> int | None:
-    """The most that a run which waits for answers spends after them; None for no bound."""
-    return estimate(rehearse(state.copy(ended=None), state.now, lambda _: None), None).most
+def remaining(
+    state: State,
+    resumed: RunResumed | None = None,
+    look_up: LookUp = lambda _: None,
+    balance: int | None = None,
+    pools: tuple[PoolTotal, ...] = (),
+) -> Estimate:
+    """The prices of what a run buys after it is `resumed`, at once if None; spends and sends nothing."""
+    at = resumed.at if resumed else state.now
+    return estimate(rehearse(state.copy(ended=None), at, look_up, resumed), balance, pools=pools)
 
 
 def estimate(
@@ -222,8 +229,8 @@ def estimate(
     """The prices of a rehearsed state; `pools` are those that match the labels of the run."""
     budget = state.plan.workflow.budget
     known = (usual, films(state), set[str](), set[str]())
-    steps = tuple(_step_estimate(state, one, *known) for one in state.plan.order)
-    prices = [item.price for one in steps for item in one.items]
+    steps = tuple(_step_estimate(state, name, *known) for name in state.plan.steps)
+    prices = [item.price for step in steps for item in step.items]
     return Estimate(
         name=state.plan.workflow.name,
         steps=steps,
@@ -258,7 +265,7 @@ def _step_estimate(
     unsure: set[str],
     fresh: set[str],
 ) -> StepEstimate:
-    """The prices of a step; it joins `unsure` if a condition may skip it, `fresh` if a fork makes it anew."""
+    """The prices of a step; it joins `unsure` if a condition may skip it, `fresh` if a fork buys it again."""
     planned, current = state.planned(step_id), state.steps[step_id]
     uses = planned.step.uses
     if planned.skipped:
@@ -293,7 +300,12 @@ def _step_estimate(
     }
     known = [usual[name] for name in names if name in usual]
     seconds = round(max(known), 1) if known else None
-    return StepEstimate(step_id, uses, items, None, seconds, _words(state, planned, items))
+    brand_prompt = _brand_prompt(state, planned, items)
+    return StepEstimate(step_id, uses, items, None, seconds, brand_prompt)
+
+
+def _is_waiting(step: StepState) -> bool:
+    return not step.expanded or step.tally.phases[Phase.WAITING] > 0
 
 
 def _buys(step: StepState) -> bool:
@@ -307,18 +319,16 @@ def _buys(step: StepState) -> bool:
     )
 
 
-def _is_waiting(step: StepState) -> bool:
-    return not step.expanded or step.tally.phases[Phase.WAITING] > 0
-
-
-def _words(state: State, planned: PlannedStep, items: tuple[ItemEstimate, ...]) -> str | None:
+def _brand_prompt(
+    state: State, planned: PlannedStep, items: tuple[ItemEstimate, ...]
+) -> str | None:
     """What the brand adds to the prompts of a step; None if nothing."""
     if not planned.kind.takes_words(planned.step.with_):
         return None
-    branding = state.plan.branding_of(planned)
-    models = {item.model: state.plan.catalogue.get(item.model) for item in items if item.model}
-    found = (branding.words_for(model, wanted=True) for model in models.values() if model)
-    return next((words for words in found if words), None)
+    branding = state.plan.world_of(planned).branding
+    models = map(state.plan.catalogue.get, {item.model or "" for item in items})
+    added = (branding.words_for(model, wanted=True) for model in models if model)
+    return next(filter(None, added), None)
 
 
 def _item_estimate(state: State, planned: PlannedStep, item: ItemState) -> ItemEstimate:
@@ -357,12 +367,11 @@ def _item_estimate(state: State, planned: PlannedStep, item: ItemState) -> ItemE
 def _rest_of_bought(planned: PlannedStep, item: ItemState) -> Price:
     """Nothing, or what is bought if the open purchase of an item gives nothing."""
     last = item.last
-    settled = last is not None and last.status == "succeeded"
-    more = 0 if settled else greatest(one.price for one in after_failure(planned.step, item))
+    succeeded = last is not None and last.status == "succeeded"
+    more = 0 if succeeded else greatest(one.price for one in after_failure(planned.step, item))
     if more == 0:
         return Price(0, 0, "already bought")
-    told = "more" if more is None else f"up to {more} more"
-    return Price(0, more, f"already bought; {told} if its job fails")
+    return Price(0, more, f"already bought; {_up_to(more)} if its job fails")
 
 
 def _is_bought(item: ItemState) -> bool:
@@ -403,20 +412,23 @@ def _with_fallbacks(
 
     `again` is False if `regenerate` does not count for the first of them.
     """
-    (model, one), *others = expected
-    first, times = one, planned.attempts if again else 1
-    if times > 1:
-        top = None if one.max is None else one.max * times
-        one = Price(one.min, top, f"{one.assumption}, at most {times} times")
-    # Of a pick it is the most of all chats of its judge, which are bought one by one.
-    reserve = (not planned.pick and first.max) or first.min
-    if not others:
-        return ItemEstimate(key, model, one, reserve)
-    models = tuple(name for name, _ in others)
-    more, top = greatest(price for _, price in others), greatest([one, *(p for _, p in others)])
-    added = "more" if more is None else f"up to {more} more"
-    reason = f"{one.assumption}; {added} with its fallbacks: {_names(models)}"
-    return ItemEstimate(key, model, Price(one.min, top, reason), reserve, fallback=models)
+    (model, price), *fallbacks = expected
+    # Of a pick, `max` is all chats of its judge, which are bought one by one.
+    reserve = (not planned.pick and price.max) or price.min
+    if (times := planned.attempts if again else 1) > 1:
+        top = None if price.max is None else price.max * times
+        price = Price(price.min, top, f"{price.assumption}, at most {times} times")
+    if not fallbacks:
+        return ItemEstimate(key, model, price, reserve)
+    models, prices = zip(*fallbacks, strict=True)
+    more = _up_to(greatest(prices))
+    reason = f"{price.assumption}; {more} with its fallbacks: {_names(models)}"
+    price = Price(price.min, greatest([price, *prices]), reason)
+    return ItemEstimate(key, model, price, reserve, fallback=models)
+
+
+def _up_to(more: int | None) -> str:
+    return "more" if more is None else f"up to {more} more"
 
 
 def greatest(prices: Iterable[Price]) -> int | None:

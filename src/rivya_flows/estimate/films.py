@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import inf
@@ -15,10 +16,9 @@ from rivya_cut.fonts import missing_characters
 from rivya_cut.terms import STILL_SECONDS
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull
 from rivya_flows.language.expressions.values import is_number
-from rivya_flows.plans.plan import PlannedStep
 from rivya_flows.plans.requests import known_arguments
 from rivya_flows.queue.evaluation import expand_step
-from rivya_flows.queue.items import TERMINAL, ItemState, Phase
+from rivya_flows.queue.items import TERMINAL, Phase
 from rivya_flows.queue.scope import known_scope, known_variables
 from rivya_flows.queue.state import State
 from rivya_flows.steps.cut_rules import (
@@ -58,37 +58,30 @@ def films(state: State) -> dict[tuple[str, str], Film]:
         if planned.itemwise is not None:
             expand_step(given, name)
         kind = planned.kind
-        is_film = kind.media == "video"
-        is_bought = kind.buys and kind.gives_media
-        if planned.skipped or not (kind.takes_brand or is_bought):
+        if planned.skipped or not (kind.takes_brand or (kind.buys and kind.gives_media)):
             continue
         for item in [*given.steps[name].items.values()]:
             if item.phase in TERMINAL:
                 continue
-            arguments = _arguments(given, planned, item)
+            scope: dict[str, Any] = {}
+            with suppress(UsesNull, ExpressionError):
+                scope = {**known_scope(given, planned), **known_variables(given, planned, item)}
+            arguments, _ = known_arguments(planned.step, scope)
             if kind.takes_brand:
-                drawn = plan.branding_of(planned).drawn(arguments)
+                drawn = plan.world_of(planned).branding.complete_arguments(arguments)
                 left_out = missing_characters("".join(drawn_texts(drawn)))
-                film = _film(drawn) if is_film else Film()
+                film = _film(drawn) if kind.media == "video" else Film()
                 found[name, item.key] = replace(film, left_out=left_out)
                 asset = _asset(kind.media, film.least if film.least == film.most else None)
             else:
-                asset = _bought(plan.catalogue.get(str(arguments.get("model"))), arguments)
+                asset = _expected_asset(plan.catalogue.get(str(arguments.get("model"))), arguments)
             outputs: dict[str, JsonValue] = {"asset": asset, "assets": [asset]}
             given.change(name, item._replace(phase=Phase.COMPLETED, outputs=outputs))
     return found
 
 
-def _arguments(state: State, planned: PlannedStep, item: ItemState) -> dict[str, Any]:
-    try:
-        scope = {**known_scope(state, planned), **known_variables(state, planned, item)}
-    except (UsesNull, ExpressionError):
-        scope = {}
-    return known_arguments(planned.step, scope)[0]
-
-
-def _bought(model: Model | None, arguments: Mapping[str, Any]) -> dict[str, JsonValue]:
-    """What a purchase gives, as far as it is known: the kind of its medium, and how long it lasts."""
+def _expected_asset(model: Model | None, arguments: Mapping[str, Any]) -> dict[str, JsonValue]:
+    """The asset of a purchase, as far as it is known: its kind, and how long it lasts."""
     if model is None:
         return _asset(None)
     params, prompt = arguments.get("params"), arguments.get("prompt")
@@ -124,8 +117,8 @@ def _film(given: Mapping[str, Any]) -> Film:
         least, most = map(max, picture, spoken)
     narrated = lead is not None and (inf in (spoken[1], picture[1]) or most == spoken[1])
     if (card := given.get("end_card")) is not None:
-        shown = _length(card.get("seconds", 2.0) if isinstance(card, Mapping) else 2.0)
-        least, most = least + shown[0], most + shown[1]
+        card_length = _length(card.get("seconds", 2.0) if isinstance(card, Mapping) else 2.0)
+        least, most = least + card_length[0], most + card_length[1]
     about = narrated and isinstance(lead, Mapping) and bool(lead.get("about"))
     wrong = tuple(one.sentence for one in problems)
     return Film(round(least, 2), None if most == inf else round(most, 2), narrated, about, wrong)
@@ -143,8 +136,8 @@ def _picture(given: Mapping[str, Any]) -> tuple[float, float]:
         return _length(len(images) * STILL_SECONDS if many else None)
     clips = given.get("clips", given.get("video"))
     clips = clips if isinstance(clips, list | tuple) else [clips]
-    shown = [shown_seconds(one) for one in clips]
-    lengths = [_length(one if one is None else max(0.0, one)) for one in shown]
+    seconds = [shown_seconds(one) for one in clips]
+    lengths = [_length(one if one is None else max(0.0, one)) for one in seconds]
     overlap = overlap_seconds(given.get("transition"))
     # An overlap takes at most half of a clip.
     taken = sum(

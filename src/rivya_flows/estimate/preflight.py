@@ -52,34 +52,43 @@ from rivya_flows.queue.scope import known_of, known_scope
 from rivya_flows.queue.state import State, item_range
 from rivya_flows.spec.files import inlined_name
 from rivya_flows.spec.names import NamesInScope, WrittenSpec
-from rivya_flows.steps.arguments import World
 from rivya_flows.steps.pick import mode_of
 from rivya_flows.steps.request import ItemRequestError
 
 
 def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
-    """Step, item and reason of each certain failure, but for items that failed in the rehearsed state."""
+    """Step, item and reason of each failure of the rehearsed state, and of each that is certain to come."""
+    # How an included spec ends follows from its steps, which are reported.
+    failed = [
+        (step_id, item.key, str(item.reason))
+        for step_id, item in state.each()
+        if item.phase is Phase.FAILED and item.code != "included"
+    ]
+    yield from failed
     state = state.copy(plan=with_followed_items(state.plan))
-    # A failed step of an included spec may have reported the same input already.
-    told = {item.reason for _, item in state.each() if item.phase is Phase.FAILED}
-    for step_id, planned, space in _certain(state):
-        if step_id in state.plan.spaces:
-            for reason in _unfit(state, state.plan.spaces[step_id]):
-                if reason not in told:
-                    yield step_id, "", reason
+    certain = dict(_certain_steps(state))
+    for step_id, planned in certain.items():
+        if (space := state.plan.spaces.get(step_id)) is not None:
+            # A failed step of the included spec may have reported the same input already.
+            reported = {reason for _, _, reason in failed}
+            wrong = (reason for reason in _unfit_inputs(state, space) if reason not in reported)
+            yield from ((step_id, "", reason) for reason in wrong)
             continue
         try:
             scope = known_scope(state, planned)
         except (UsesNull, ExpressionError):
             continue  # the run skips the step, or its include reports it
         try:
-            items = _items(state, step_id, space, scope)
+            items = _items(state, step_id, scope)
         except UsesNull:
             continue
         except ExpressionError as error:
             yield step_id, "", str(error)
             continue
-        absent = [*missing_members(state.plan, planned.space, _written(planned), {})]
+        step = planned.step
+        written = [one.with_.model_dump() for one in alternatives_of(step)]
+        shared = [step.key, step.fan_out[1]]
+        absent = [*missing_members(state.plan, planned.space, [*written, *shared], {})]
         is_reported = False
         for item in items:
             if item.phase is not Phase.WAITING:
@@ -91,31 +100,36 @@ def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
             yield from ((step_id, "", reason) for reason in absent if not is_reported)
             yield from ((step_id, item.key, reason) for reason in reasons)
             is_reported = True
-    certain = {step_id: planned for step_id, planned, _ in _certain(state)}
     for (step_id, key), film in films(state).items():
         if step_id in certain and certain[step_id].step.if_ is None:
             yield from ((step_id, key, reason) for reason in film.wrong)
 
 
-def missing_in_outputs(state: State) -> Iterator[tuple[str, str]]:
-    """Name and reason of each output that names a member which a fan-out will not have."""
+def failing_outputs(state: State) -> Iterator[tuple[str, str]]:
+    """Name and reason of each output that cannot be evaluated, whatever the steps give."""
     plan = with_followed_items(state.plan)
-    certain = {step_id for step_id, _, _ in _certain(state)}
+    certain = {step_id for step_id, _ in _certain_steps(state)}
     space = plan.spaces[""]
     scope = {"inputs": plan.inputs, **brand_in(space, plan.files)}
     for name, written in plan.workflow.outputs.items():
+        try:
+            known_part(written, scope)
+        except UsesNull:
+            continue  # so the output is null
+        except ExpressionError as error:
+            yield name, str(error)
         if steps_in(space, written) <= certain:
             yield from ((name, reason) for reason in missing_members(plan, "", written, scope))
 
 
 def certain_callbacks(state: State) -> Iterator[tuple[str, Any, Any]]:
     """Step, URL and secret of each certain callback; None for what is known later."""
-    for step_id, planned, space in _certain(state):
+    for step_id, planned in _certain_steps(state):
         if not planned.kind.calls_back:
             continue
         try:
             scope = known_scope(state, planned)
-            for item in _items(state, step_id, space, scope):
+            for item in _items(state, step_id, scope):
                 known = _known_arguments(state, planned, {**scope, **item.variables})
                 if known is not None:
                     given = (known[0].get(name) for name in ("url", "secret"))
@@ -125,38 +139,28 @@ def certain_callbacks(state: State) -> Iterator[tuple[str, Any, Any]]:
             continue  # the run skips the step, or the failure is reported already
 
 
-def _written(planned: PlannedStep) -> list[Any]:
-    """All that is evaluated of a step, but for its condition."""
-    step = planned.step
-    arguments = [one.with_.model_dump() for one in alternatives_of(step)]
-    return [*arguments, step.key, step.fan_out[1]]
-
-
-def _certain(state: State) -> Iterator[tuple[str, PlannedStep, Space]]:
-    """Steps that run whatever other steps give, with their namespaces.
+def _certain_steps(state: State) -> Iterator[tuple[str, PlannedStep]]:
+    """Steps that run whatever other steps give.
 
     A step that may be skipped may give null, and steps that use it are then skipped too.
     """
     optional: set[str] = set()
-    for step_id in state.plan.order:
-        planned = state.planned(step_id)
-        space = state.plan.spaces[planned.space]
-        current = state.steps[step_id]
-        if current.status == "skipped":
+    for step_id, planned in state.plan.steps.items():
+        if state.steps[step_id].status == "skipped":
             continue  # its results are known: null
-        unsure = planned.skipped or planned.round_of or planned.upstream & optional
+        space = state.plan.spaces[planned.space]
         guards = ((space, planned.step), *space.enclosing())
+        unsure = planned.skipped or planned.round_of or planned.upstream & optional
         if unsure or any(steps_in(place, guard.if_) for place, guard in guards):
             optional.add(step_id)
         else:
-            yield step_id, planned, space
+            yield step_id, planned
 
 
-def _unfit(state: State, space: Space) -> Iterator[str]:
+def _unfit_inputs(state: State, space: Space) -> Iterator[str]:
     """Why values given to an included spec do not match its inputs."""
-    assert space.outer is not None  # an `include` step opened it
     for name in space.workflow.inputs:
-        if not steps_in(space.outer, space.given(name)):
+        if space.outer and not steps_in(space.outer, space.given_value(name)):
             try:
                 inputs_for(space, [name], known_of(state))
             except UsesNull:
@@ -165,7 +169,7 @@ def _unfit(state: State, space: Space) -> Iterator[str]:
                 yield str(error)
 
 
-def _items(state: State, step_id: str, space: Space, scope: Scope) -> Sequence[ItemState]:
+def _items(state: State, step_id: str, scope: Scope) -> Sequence[ItemState]:
     """The known items; one without variables represents unknown ones."""
     current, planned = state.steps[step_id], state.planned(step_id)
     if planned.itemwise is not None and planned.items is not None:
@@ -176,7 +180,7 @@ def _items(state: State, step_id: str, space: Space, scope: Scope) -> Sequence[I
         ]
     if current.expanded:
         return [*current.items.values()]
-    step = planned.step
+    step, space = planned.step, state.plan.spaces[planned.space]
     if planned.itemwise is None and not steps_in(space, [step.fan_out[1], step.key]):
         items_from(step, evaluate(step.fan_out[1], scope), scope)  # raises the reason
     return (ItemState("", {}),)
@@ -187,8 +191,11 @@ def _known_arguments(
 ) -> tuple[dict[str, Any], list[str]] | None:
     """The known arguments of an item and what is wrong with others; None if it is or may be skipped."""
     try:
-        if not _is_wanted(planned.step.if_, scope):
+        wanted = known_part(planned.step.if_, scope)
+        if isinstance(wanted, Unknown) or not condition(wanted, scope):
             return None
+    except UsesNull:
+        return None
     except ExpressionError as error:
         return {}, [str(error)]
     known, wrong = known_arguments(planned.step, scope)
@@ -207,7 +214,7 @@ def _reasons(
     """
     reasons: list[str] = []
     kind, plan = None, state.plan
-    world = World(plan.catalogue, files=plan.files_of(planned), branding=plan.branding_of(planned))
+    world = plan.world_of(planned)
     for number, step in enumerate(alternatives_of(planned.step)):
         alternative = replace(planned, step=step)
         known = _known_arguments(state, alternative, scope)
@@ -233,7 +240,7 @@ def _reasons(
                 check_kind(model.id, model.makes, kind)
         except (ItemRequestError, ExpressionError) as error:
             found.append(str(error))
-        # What is wrong with the request as written is told once.
+        # What is wrong with the request as written is reported once.
         reasons += [one if one in reasons else f"{fallback_of(number)}{one}" for one in found]
     return list(dict.fromkeys(reasons))
 
@@ -246,17 +253,6 @@ def _unknown_values(by: Any, scope: Scope) -> Iterator[str]:
         yield f"there is nothing to pick from: `by` is null for every candidate, as {null}"
     except ExpressionError as error:
         yield str(error)
-
-
-def _is_wanted(written: Any, scope: Scope) -> bool:
-    """Whether the condition of an item certainly holds."""
-    if written is None:
-        return True
-    try:
-        known = known_part(written, scope)
-    except UsesNull:
-        return False
-    return not isinstance(known, Unknown) and condition(known, scope)
 
 
 _MAX_SHOWN = 20

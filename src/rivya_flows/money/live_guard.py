@@ -36,8 +36,8 @@ Confirm = Callable[[str], Awaitable[bool]]  # answers whether a command may buy 
 def agreement(tell: Callable[[str], object]) -> Confirm:
     """Agrees to all that it tells: for ``--yes``, and for a run that somebody deployed or called."""
 
-    async def agree(words: str) -> bool:
-        tell(words)
+    async def agree(question: str) -> bool:
+        tell(question)
         return True
 
     return agree
@@ -115,7 +115,7 @@ def shown_key(key: str) -> str:
 
 
 def fingerprint(*parts: str) -> str:
-    """A hash of texts, of which the first makes it another one in each process that `up` starts."""
+    """A hash of texts; the first differs in each process that `up` starts, so the hash does."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
@@ -148,8 +148,8 @@ def refuse_unknown_names() -> None:
     """Refuses to buy for real while a mistyped ``RIVYA…`` is set: it may be the one that was to prevent that."""
     for one in unknown_names():
         if one.is_ours:
-            words = "is no setting; nothing is bought from a real wallet while it is set"
-            raise UsageError(f"{one.where}: {one.name} {words}", one.hint)
+            reason = "is no setting; nothing is bought from a real wallet while it is set"
+            raise UsageError(f"{one.where}: {one.name} {reason}", one.hint)
 
 
 async def confirm_live(
@@ -157,24 +157,22 @@ async def confirm_live(
 ) -> int | None:
     """Says what is bought from a real wallet, and asks unless a cap limits it; NotConfirmedError without a yes.
 
-    Gives the credits that were agreed to, which nothing else caps; None where there is no such bound.
+    Gives the credits that were agreed to, which nothing else caps; None if there is no such bound.
     """
     service = context.service
     pretend = is_sandbox(service.identity) or is_rehearsal(service.base_url, context.settings)
-    if (
-        pretend or found.most == 0
-    ):  # not where a cap leaves nothing: it may be raised during the run
+    # If a cap leaves nothing, it may still be raised during the run.
+    if pretend or found.most == 0:
         return None
     refuse_unknown_names()
-    words = sentence(service, found)
+    question = sentence(service, found)
     if found.caps:
-        notify(words)
+        notify(question)
         return None
     if confirm is None:
-        raise NotConfirmedError(
-            f"not confirmed: {words[0].lower()}{words[1:]} Nothing was bought", _TO_GO_ON
-        )
-    if not await confirm(words):
+        message = f"not confirmed: {question[0].lower()}{question[1:]} Nothing was bought"
+        raise NotConfirmedError(message, _TO_GO_ON)
+    if not await confirm(question):
         raise NotConfirmedError("not confirmed; nothing was bought", _TO_GO_ON)
     return found.bound
 
@@ -193,7 +191,7 @@ _BY_HAND = "write `budget: {credits: N}` into the spec, which caps each run, or 
 
 @dataclass(frozen=True)
 class Start:
-    """A schedule or a trigger: ``next on Mon 2026-12-07 at 09:00 Asia/Kolkata``; the most runs, None where events decide."""
+    """A schedule or a trigger: ``next on Mon 2026-12-07 at 09:00 Asia/Kolkata``; the most runs, None if events decide."""
 
     when: str
     a_day: int | None = None
@@ -226,7 +224,7 @@ class DeployedSpending:
         )
 
     def lines(self, pools: Sequence[Pool] | None) -> Iterator[str]:
-        """What people are told: each start, and the most that it buys; without pools (None) no price."""
+        """The lines for people: each start, and the most that it buys; without pools (None) no price."""
         priced = self.buys and pools is not None
         caps = [
             f"pool {one.name}: {credits_in(one.credits)} {EACH_PERIOD[one.period]}"
@@ -312,7 +310,7 @@ async def agree_to_uncapped(
     ]
     if lost:
         names = ", ".join(dict.fromkeys(one.deployment for one in lost))
-        tell(f"When {names} was deployed, nobody was asked, because this pool caps what it buys.")
+        tell(f"{names} was deployed without a question, because this pool caps what it buys.")
     hint = (
         "make another pool that covers them, switch their schedules and triggers off and deploy"
         " again, or give --yes"
@@ -335,8 +333,8 @@ async def _ask(
     question = f"No pool of `rivya-flows budgets` caps what they buy without asking{bound}."
     if confirm is None or not await confirm(question):
         names = ", ".join(sorted({one.deployment for one in uncapped}))
-        words = f"not confirmed: {names} may buy without a cap over time; {otherwise}"
-        raise NotConfirmedError(words, hint)
+        message = f"not confirmed: {names} may buy without a cap over time; {otherwise}"
+        raise NotConfirmedError(message, hint)
 
 
 async def check_key(settings: Settings, tell: Callable[[str], object]) -> None:

@@ -47,7 +47,7 @@ def most_dates(schedule: Schedule, now: datetime) -> tuple[int, int]:
         times, a_day = cron.times, len(cron.times)
         a_month = a_day * _days_of_cron(cron)
     else:
-        times, a_day, a_month = _most_of_rule(_parsed(schedule.rrule or ""))
+        times, a_day, a_month = _most_of_rule(_parse(schedule.rrule or ""))
     if any(map(_is_skipped_beside, midnights)):
         # Clocks skip the first or the last hour of a day: its dates move to the next day or the last.
         moved = sum(one.hour in (0, 23) for one in times)
@@ -113,7 +113,7 @@ def _weekdays(weekdays: Collection[int], longest: int) -> int:
 def rule_problem(text: str) -> str | None:
     """Why a recurrence cannot be parsed, or would block Prefect's server; None if neither."""
     try:
-        rules = _parsed(text)
+        rules = _parse(text)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         return f"the rule cannot be parsed: {error}"
     found: list[Any] = rules._rrule
@@ -138,5 +138,5 @@ def rule_problem(text: str) -> str | None:
     return None
 
 
-def _parsed(text: str) -> rruleset:
+def _parse(text: str) -> rruleset:
     return rrulestr(text, dtstart=_ANCHOR, forceset=True)

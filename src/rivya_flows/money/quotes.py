@@ -33,7 +33,7 @@ from rivya_flows.preparation.prepare import (
     read_market,
     refuse_over,
 )
-from rivya_flows.preparation.spec_file import FrozenInputs, SpecFile, carried, read_spec
+from rivya_flows.preparation.spec_file import SpecFile, frozen_inputs, read_spec, with_files
 from rivya_flows.receipt.phrases import credits_of, is_sandbox
 from rivya_flows.receipt.report import write_whole
 from rivya_flows.store.assets import file_hash
@@ -61,7 +61,7 @@ class ModelPrice(BaseModel):
     def of(cls, model: Model) -> ModelPrice:
         return cls(credits=model.base_credits, billing=model.billing_type)
 
-    def words(self, *, billing: bool = False) -> str:
+    def text(self, *, billing: bool = False) -> str:
         """``3 credits``, ``no price, METERED``."""
         price = "no price" if self.credits is None else credits_of(self.credits)
         return f"{price}, {self.billing}" if billing else price
@@ -153,8 +153,7 @@ def text_differences(name: str, was: str, now: str) -> Iterator[str]:
         return
     # The first two lines name the files.
     lines = [*unified_diff(was.splitlines(), now.splitlines(), n=1, lineterm="")][2:]
-    shown = (f"  {line}" for line in _first(lines, "lines"))
-    yield "\n".join([f"{name}: its text has changed", *shown])
+    yield "\n  ".join([f"{name}: its text has changed", *_first(lines, "lines")])
 
 
 def price_differences(was: Mapping[str, ModelPrice], catalogue: Catalogue) -> dict[str, str]:
@@ -162,32 +161,31 @@ def price_differences(was: Mapping[str, ModelPrice], catalogue: Catalogue) -> di
     found = {}
     for name, before in was.items():
         if (model := catalogue.get(name)) is None:
-            found[name] = f"{name}: {before.words()} → not in the list of models"
+            found[name] = f"{name}: {before.text()} → not in the list of models"
         elif (now := ModelPrice.of(model)) != before:
             billing = now.billing != before.billing
-            words = (one.words(billing=billing) for one in (before, now))
-            found[name] = f"{name}: {' → '.join(words)}"
+            found[name] = f"{name}: {before.text(billing=billing)} → {now.text(billing=billing)}"
     return found
 
 
 def plan_differences(
-    was: Mapping[str, QuotedItem], now: Mapping[str, QuotedItem], told: Collection[str]
+    was: Mapping[str, QuotedItem], now: Mapping[str, QuotedItem], reported: Collection[str]
 ) -> Iterator[str]:
-    """What differs in the items of two plans, but for those of models that were `told` before."""
+    """What differs in the items of two plans, apart from items of models that are `reported` already."""
     lines = []
     for name in dict.fromkeys((*was, *now)):
         one, other = was.get(name), now.get(name)
         models = {model for item in (one, other) if item for model in item.models}
-        if one != other and not models & set(told):
-            lines.append(f"{name}: {_priced(one, other)} → {_priced(other, one)}")
+        if one != other and not models & set(reported):
+            lines.append(f"{name}: {_price(one, other)} → {_price(other, one)}")
     yield from _first(lines, "items")
 
 
-def _priced(item: QuotedItem | None, beside: QuotedItem | None) -> str:
+def _price(item: QuotedItem | None, beside: QuotedItem | None) -> str:
     if item is None:
         return "not in the plan"
-    words = price_of(item.least, item.most) + item.cached * " (cached)"
-    return f"{item.models[0]}, {words}" if beside and beside.models != item.models else words
+    price = price_of(item.least, item.most) + item.cached * " (cached)"
+    return f"{item.models[0]}, {price}" if beside and beside.models != item.models else price
 
 
 @dataclass(frozen=True)
@@ -235,16 +233,16 @@ def write_quote(context: RunContext, request: RunRequest, ready: Prepared, out: 
     if not tops:
         items = ((step, item) for step in found.steps for item in step.items)
         unknown = [label(step.id, item.key) for step, item in items if item.price.max is None]
-        words = ", ".join(unknown[:5]) + (", …" if len(unknown) > 5 else "")
+        first = ", ".join(unknown[:5]) + (", …" if len(unknown) > 5 else "")
         raise BudgetError(
-            f"no quote: the most that the plan costs is not known ({words})",
+            f"no quote: the most that the plan costs is not known ({first})",
             "give --budget N, or write `budget: {credits: …}` in the spec: that is then the most",
         )
     if out.exists() and not _is_quote(out):
-        words = f"{out}: is there already, and is not a quote; it is not replaced"
-        raise UsageError(words, "give another --out FILE")
+        message = f"{out}: is there already, and is not a quote; it is not replaced"
+        raise UsageError(message, "give another --out FILE")
     catalogue = from_wire(frozen.catalogue, date=frozen.catalogue_date, source="live")
-    whole = carried(request.spec, catalogue, context.assets)
+    whole = with_files(request.spec, catalogue, context.assets)
     now = datetime.now(UTC).replace(microsecond=0)
     quote = Quote(
         id=secrets.token_hex(16),
@@ -294,7 +292,7 @@ async def prepare_quote(
     name = str(file.spec) if file.spec is not None else f"{quote.plan['name']}.yaml"
     request = RunRequest(
         SpecFile(quote.spec_text, name, None, quote.includes, quote.files),
-        FrozenInputs(quote.inputs, context.assets),
+        frozen_inputs(quote.inputs, context.assets),
         quote.cap,
         quote.cache,
         labels=quote.labels,
@@ -320,8 +318,8 @@ def _refuse_used(context: RunContext, file: QuoteFile) -> None:
     """Refuses a quote that was used, or that another store made."""
     right = signature_of(file.signed, shared_secret(context.journal.engine, _SECRET))
     if not hmac.compare_digest(right.encode(), file.quote.signature.encode("utf-8", "replace")):
-        words = f"{file.path}: the quote was changed after it was made, or another store made it"
-        raise QuoteError(words, f"nothing was bought; {_NEW}")
+        message = f"{file.path}: the quote was changed after it was made, or another store made it"
+        raise QuoteError(message, f"nothing was bought; {_NEW}")
     context.journal.refuse_used(file.quote.id)
 
 

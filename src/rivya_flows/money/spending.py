@@ -103,7 +103,7 @@ def _fact(name: str) -> Callable[[Charge], str]:
     return _FACTS.get(name) or (lambda charge: charge.labels.get(name, NONE))
 
 
-# Of Okabe and Ito: told apart by people who see colours differently, too.
+# Of Okabe and Ito: people who see colours differently can distinguish them, too.
 _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#999999")
 _MOST_DAYS, _MOST_WEEKS = 62, 53  # of a chart with a bar for each
 _DATES, _LINES = 9, 5  # at most so many below the bars and behind them
@@ -142,8 +142,8 @@ def chart(days: Mapping[tuple[str, ...], int], title: str) -> str:
             (
                 f"{slot:{'%Y-%m' if period == 'month' else '%m-%d'}}" * (number % every == 0),
                 [
-                    (colour, f"{slot} {shown}", credits)
-                    for (colour, shown), name in zip(legend, names, strict=True)
+                    (colour, f"{slot} {label}", credits)
+                    for (colour, label), name in zip(legend, names, strict=True)
                     if (credits := bars[slot][name])
                 ],
             )

@@ -35,7 +35,7 @@ from rivya_flows.plans.plan import (
 )
 from rivya_flows.plans.requests import PartlyKnown, known_part
 from rivya_flows.spec.files import inlined_name
-from rivya_flows.steps.pick import mode_of
+from rivya_flows.steps.pick import MODES, Mode, mode_of
 
 T = TypeVar("T")
 
@@ -49,10 +49,10 @@ def expand(
     """The plan of one run of a checked workflow; `files` are assets by the path that it wrote."""
     # No step has outputs yet.
     facts = NamespaceFacts(inputs, files or {}, dict[str, Mapping[str, Any]]().__getitem__)
-    made = _Expansion(workflow, facts)
+    expansion = _Expansion(workflow, facts)
     for part in PARTS:
-        made.add(part)
-    return RunPlan(workflow, inputs, catalogue, made.steps, files or {}, made.spaces)
+        expansion.add(part)
+    return RunPlan(workflow, inputs, catalogue, expansion.steps, files or {}, expansion.spaces)
 
 
 class _Expansion:
@@ -65,19 +65,19 @@ class _Expansion:
 
     def add(self, part: Part) -> None:
         """Plans the steps of a part of the spec."""
-        placed = dict(self._placed(self.spaces[""], self.spaces[""].workflow.part(part)))
+        placed = dict(self._steps_of(self.spaces[""], self.spaces[""].workflow.part(part)))
         upstream = {
             name: _whole(space, step, name) | steps_in(space, step.fan_out[1])
             for name, (space, step) in placed.items()
         }
-        for name in _ordered(upstream):
+        for name in _sort_steps(upstream):
             space, step = placed[name]
-            made = self._planned(part, space, step, upstream[name])
-            again = self._rounds(space, name, made)
-            self.steps |= again
-            self.steps[name] = replace(made, rounds=tuple(again))
+            planned = self._plan_step(part, space, step, upstream[name])
+            rounds = self._plan_rounds(space, name, planned)
+            self.steps |= rounds
+            self.steps[name] = replace(planned, rounds=tuple(rounds))
 
-    def _placed(
+    def _steps_of(
         self, space: Space, steps: Mapping[str, Step]
     ) -> Iterator[tuple[str, tuple[Space, Step]]]:
         """All steps by their names in the plan, included steps before their `include`."""
@@ -86,10 +86,10 @@ class _Expansion:
             inner = space_of_include(space, step_id, name)
             if inner is not None:
                 self.spaces[name] = inner
-                yield from self._placed(inner, inner.workflow.steps)
+                yield from self._steps_of(inner, inner.workflow.steps)
             yield name, (space, step)
 
-    def _planned(
+    def _plan_step(
         self, part: Part, space: Space, step: Step, upstream: frozenset[str]
     ) -> PlannedStep:
         loop = ("matrix", "zip", step.as_)
@@ -100,7 +100,7 @@ class _Expansion:
                 continue
             if steps_in(place, guard.if_):
                 conditional = True
-            elif not self._tried(place, guard.if_, partial(condition, guard.if_), otherwise=True):
+            elif not self._try(place, guard.if_, partial(condition, guard.if_), True):
                 whose = "its condition" if guard is step else f"the condition of {guard.id}"
                 skipped = f"{whose} is false for these inputs"
         itemwise = _items_of(space, step.foreach)
@@ -113,13 +113,13 @@ class _Expansion:
             source = self.steps[itemwise].items if step.key is None else None
             items = source and tuple(PlannedItem(one.key, {}, one.repeats) for one in source)
         elif not steps_in(space, written):
-            items = self._tried(
+            items = self._try(
                 space,
                 [written, step.key],
                 lambda scope: items_from(step, evaluate(written, scope), scope),
-                otherwise=None,
+                None,
             )
-        name, read = inlined_name(space.id, step.id), [*_written(step), written]
+        name, read = inlined_name(space.id, step.id), [*_arguments_of(step), written]
         return PlannedStep(
             step,
             items,
@@ -131,20 +131,20 @@ class _Expansion:
             part,
             space.id,
             inputs_in(space, read),
-            upstream - _needed(space, step, read, more_than_status=True),
+            upstream - _steps_before(space, step, read, more_than_status=True),
         )
 
-    def _rounds(self, space: Space, name: str, pick: PlannedStep) -> dict[str, PlannedStep]:
+    def _plan_rounds(self, space: Space, name: str, pick: PlannedStep) -> dict[str, PlannedStep]:
         """The steps that buy the candidates of a pick again, one for each round."""
         if (with_ := pick.pick) is None or pick.step.fans_out or pick.skipped:
             return {}
         source = _items_of(space, with_.from_) or ""
         first = self.steps.get(source)
-        mode = with_.mode
-        may_reject = self._tried(
-            space, mode, lambda scope: _rejects(evaluate(mode, scope)), otherwise=True
-        )
-        if first is None or not may_reject:
+        written = with_.mode
+        unknown: Mode | None = MODES["human"]
+        mode = self._try(space, written, lambda scope: mode_of(evaluate(written, scope)), unknown)
+        # A rule rejects no candidates.
+        if first is None or mode is None or mode.decides == "rule":
             return {}
         again: dict[str, PlannedStep] = {}
         for number in range(1, with_.rounds + 1):
@@ -158,9 +158,7 @@ class _Expansion:
             )
         return again
 
-    def _tried(
-        self, space: Space, value: Any, use: Callable[[dict[str, Any]], T], *, otherwise: T
-    ) -> T:
+    def _try(self, space: Space, value: Any, use: Callable[[dict[str, Any]], T], otherwise: T) -> T:
         """What inputs alone decide; else, or on a null or an error, which the queue reports, `otherwise`."""
         try:
             return use(scope_in(space, value, self._known))
@@ -168,22 +166,16 @@ class _Expansion:
             return otherwise
 
 
-def _rejects(mode: Any) -> bool:
-    """Whether a pick in this mode may reject all candidates."""
-    found = mode_of(mode)
-    return found is not None and found.decides != "rule"
-
-
 def _whole(space: Space, step: Step, name: str) -> frozenset[str]:
     """Steps named outside the fan-out; for an `include`, all steps inside too."""
     inner = space_of_include(space, step.id, name)
     if inner is None:
-        return _needed(space, step, _written(step))
+        return _steps_before(space, step, _arguments_of(step))
     inside = {inlined_name(name, one) for one in inner.workflow.steps}
-    return _needed(space, step, [step.key, step.if_]) | inside
+    return _steps_before(space, step, [step.key, step.if_]) | inside
 
 
-def _needed(
+def _steps_before(
     space: Space, step: Step, values: Any, *, more_than_status: bool = False
 ) -> frozenset[str]:
     """The steps that values of a step read, and that it or an `include` around it needs."""
@@ -195,7 +187,7 @@ def _needed(
     return named
 
 
-def _written(step: Step) -> list[Any]:
+def _arguments_of(step: Step) -> list[Any]:
     """What is evaluated for the items of a step, with the arguments that it falls back to."""
     taken = [step.with_.model_dump(), *(one.model_dump() for one in step.fallback)]
     return [taken, step.key, step.if_]
@@ -203,12 +195,11 @@ def _written(step: Step) -> list[Any]:
 
 def _items_of(space: Space, value: Any) -> str | None:
     """The step with a fan-out whose items a value is; None for any other, such as a pick."""
-    name = items_named(value)
-    source = None if name is None else space.workflow.all_steps.get(name)
+    source = space.workflow.all_steps.get(items_named(value) or "")
     return inlined_name(space.id, source.id) if source is not None and source.fans_out else None
 
 
-def _ordered(upstream: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
+def _sort_steps(upstream: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
     """Names in topological order; ties keep the order of the file."""
     place = {name: index for index, name in enumerate(upstream)}
     # Steps of earlier parts come first anyway.
@@ -251,12 +242,12 @@ def with_followed_items(plan: RunPlan) -> RunPlan:
     steps = dict(plan.steps)
     for name, planned in plan.steps.items():
         if planned.itemwise is not None:
-            items = _followed(plan, planned, steps)
+            items = _items_that_follow(plan, planned, steps)
             steps[name] = planned if items is None else replace(planned, items=items)
     return replace(plan, steps=steps)
 
 
-def _followed(
+def _items_that_follow(
     plan: RunPlan, planned: PlannedStep, steps: Mapping[str, PlannedStep]
 ) -> tuple[PlannedItem, ...] | None:
     source, step = steps[planned.itemwise or ""], planned.step

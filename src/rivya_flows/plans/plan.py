@@ -23,8 +23,9 @@ from rivya_flows.language.matrix import ItemKey, shared_keys
 from rivya_flows.language.syntax.media_references import resolve, written_path
 from rivya_flows.language.workflow import PARTS, Input, Inputs, Part, Step, Workflow
 from rivya_flows.spec.files import included_by, inlined_name
+from rivya_flows.steps.arguments import World
 from rivya_flows.steps.branding import Branding, brand_values
-from rivya_flows.steps.include import IncludeWith
+from rivya_flows.steps.connections import IncludeWith
 from rivya_flows.steps.kind import Kind
 from rivya_flows.steps.pick import PickWith
 from rivya_flows.steps.registry import kind_of_step
@@ -41,7 +42,7 @@ class Space:
     outer: Space | None = None  # the namespace that includes it
     step: Step | None = None  # the `include` step
 
-    def given(self, name: str) -> Any:
+    def given_value(self, name: str) -> Any:
         """The value that the `include` step gives for an input, as written; None if none."""
         arguments = self.step.with_ if self.step else None
         return arguments.inputs.get(name) if isinstance(arguments, IncludeWith) else None
@@ -86,23 +87,20 @@ def steps_in(space: Space, value: Any, *, more_than_status: bool = False) -> fro
                 found.add(inlined_name(space.id, reference.path[0]))
         elif reference.namespace == "inputs" and space.outer is not None:
             for name in reference.path[:1] or space.workflow.inputs:
-                given = space.given(name)
+                given = space.given_value(name)
                 found |= steps_in(space.outer, given, more_than_status=more_than_status)
     return frozenset(found)
 
 
 def inputs_in(space: Space, value: Any) -> frozenset[str]:
     """The inputs that a value reads."""
-    found: set[str] = set()
-    for reference in references(value):
-        if reference.namespace == "inputs":
-            found.update(reference.path[:1] or space.workflow.inputs)
-    return frozenset(found)
+    read = (one.path for one in references(value) if one.namespace == "inputs")
+    return frozenset(name for path in read for name in path[:1] or space.workflow.inputs)
 
 
 def scope_in(space: Space, value: Any, known: NamespaceFacts) -> dict[str, Any]:
     """The scope in which a value of a namespace is evaluated; raises as `inputs_for`."""
-    named = {r.path[0] for r in references(value) if r.namespace == "steps" and r.path}
+    named = {one.path[0] for one in references(value) if one.namespace == "steps" and one.path}
     steps = {name: known.fields(inlined_name(space.id, name)) for name in sorted(named)}
     inputs = inputs_for(space, inputs_in(space, value), known)
     return {"inputs": inputs, "steps": steps, **brand_in(space, known.files)}
@@ -123,7 +121,7 @@ def inputs_for(space: Space, names: Iterable[str], known: NamespaceFacts) -> Inp
 
 def _input(space: Space, outer: Space, name: str, known: NamespaceFacts) -> Any:
     declared = space.workflow.inputs[name]
-    written, value = space.given(name), None
+    written, value = space.given_value(name), None
     if written is not None:
         try:
             value = evaluate(written, scope_in(outer, written, known))
@@ -183,14 +181,13 @@ class PlannedStep:
     part: Part = "steps"  # the map of the spec that holds it; decides when it runs
     space: str = ""  # name of the `include` step that it comes from; "" for the run's own
     reads: frozenset[str] = frozenset()  # inputs of its spec
-    tolerates: frozenset[str] = frozenset()  # steps of which it reads the status alone
+    tolerates: frozenset[str] = frozenset()  # steps whose status alone it reads
     rounds: tuple[str, ...] = ()  # of a pick: the steps that buy its candidates again
     round_of: tuple[str, int] | None = None  # of such a step: the pick, and the round from 1
     repeats: str | None = None  # of such a step: the step that it buys again
 
     @property
     def kind(self) -> Kind:
-        """The kind of the step."""
         return kind_of_step(self.step)
 
     @property
@@ -232,21 +229,17 @@ class RunPlan:
     files: Mapping[str, Asset] = field(hash=False)  # by path from the folder of the main spec
     spaces: Mapping[str, Space] = field(hash=False)  # by the name of the `include` step, or ""
 
-    def files_of(self, planned: PlannedStep) -> Mapping[str, Asset]:
-        """Assets by path from the folder of the spec of a step."""
-        folder = self.spaces[planned.space].folder
-        if not folder:
-            return self.files
-        return {
-            path.removeprefix(folder): asset
-            for path, asset in self.files.items()
-            if path.startswith(folder)
-        }
-
-    def branding_of(self, planned: PlannedStep) -> Branding:
-        """What the spec of a step adds to its requests."""
+    def world_of(
+        self, planned: PlannedStep, service: str = "", notes: tuple[str, ...] = ()
+    ) -> World:
+        """What the requests of a step are made in: its spec's files and branding, and the catalogue."""
         space = self.spaces[planned.space]
-        return Branding(space.workflow.branding, space.workflow.texts, space.folder, self.files)
+        folder, workflow, files = space.folder, space.workflow, self.files
+        branding = Branding(workflow.branding, workflow.texts, folder, files, notes)
+        if folder:
+            inside = (path for path in files if path.startswith(folder))
+            files = {path.removeprefix(folder): files[path] for path in inside}
+        return World(self.catalogue, service, files, branding)
 
     @cached_property
     def order(self) -> tuple[str, ...]:
@@ -282,7 +275,7 @@ class RunPlan:
 
     @cached_property
     def downstream(self) -> Mapping[tuple[Part, str], tuple[str, ...]]:
-        """Steps of a part that look at a step again when it changes; empty for the others."""
+        """Steps of a part that look at a step again when it changes; empty if none do."""
         found: defaultdict[tuple[Part, str], tuple[str, ...]] = defaultdict(tuple)
         for name, planned in self.steps.items():
             looks_at = {*planned.upstream, *planned.rounds}

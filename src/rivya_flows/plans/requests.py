@@ -8,8 +8,6 @@ from typing import Any
 
 from jinja2 import nodes
 
-from rivya_client.catalogue.catalogue import Catalogue
-from rivya_flows.assets import Asset
 from rivya_flows.language.expressions.evaluation import Evaluation, result
 from rivya_flows.language.expressions.output_types import Unknown
 from rivya_flows.language.expressions.resolve import (
@@ -22,7 +20,6 @@ from rivya_flows.language.expressions.resolve import (
 from rivya_flows.language.expressions.values import ExpressionError, UsesNull, as_text, memory_of
 from rivya_flows.language.workflow import Step
 from rivya_flows.steps.arguments import Arguments, Stage, World
-from rivya_flows.steps.branding import Branding
 from rivya_flows.steps.kind import Kind
 from rivya_flows.steps.registry import kind_of_step
 from rivya_flows.steps.request import (
@@ -127,21 +124,15 @@ def _is_all_known(tree: nodes.Expr, scope: Scope) -> bool:
 
 
 def _is_known(reference: Reference, scope: Scope) -> bool:
-    held = scope.get(reference.namespace, ())
-    if reference.namespace in ("inputs", "steps") or isinstance(held, PartlyKnown):
+    fields = scope.get(reference.namespace, ())
+    if reference.namespace in ("inputs", "steps") or isinstance(fields, PartlyKnown):
         # As a whole they may hold a value that is not known yet.
-        return bool(reference.path) and reference.path[0] in held
+        return bool(reference.path) and reference.path[0] in fields
     return reference.namespace in scope
 
 
 def build_request(
-    step: Step,
-    scope: Mapping[str, Any],
-    catalogue: Catalogue,
-    service: str,
-    files: Mapping[str, Asset],
-    room: int = MAX_PLAN_BYTES,
-    branding: Branding | None = None,
+    step: Step, scope: Scope, world: World, room: int = MAX_PLAN_BYTES
 ) -> ItemRequest:
     """The request of one item; `room` is what is left of `MAX_PLAN_BYTES`.
 
@@ -152,22 +143,20 @@ def build_request(
     """
     arguments: dict[str, Any] = {}
     size = 0
-    for name, value in written_arguments(step).items():
-        if value is not None:
-            arguments[name] = evaluate(value, scope)
-            size += memory_of(arguments[name])
-            _refuse_size(name, size, room)
+    for name, written in written_arguments(step).items():
+        if written is not None:
+            arguments[name] = evaluate(written, scope)
+            size = _size_with(name, arguments[name], size, room)
     given = given_of(step, arguments, scope, "complete")
     kind = kind_of_step(step)
-    request = examine(kind, given, World(catalogue, service, files, branding or Branding()))
+    request = examine(kind, given, world)
     given.refuse()
     if request is None:
         raise ItemRequestError("the request cannot be made")
     if kind.takes_brand:
         size = 0
         for name, value in request.arguments.items():
-            size += memory_of(value)
-            _refuse_size(name, size, room)
+            size = _size_with(name, value, size, room)
     return replace(request, size=size)
 
 
@@ -218,7 +207,9 @@ def written_arguments(step: Step) -> dict[str, Any]:
     )
 
 
-def _refuse_size(name: str, size: int, room: int) -> None:
+def _size_with(name: str, value: Any, size: int, room: int) -> int:
+    """The size with an argument; an `ItemRequestError` if that is too much."""
+    size += memory_of(value)
     if size > MAX_REQUEST_BYTES:
         raise ItemRequestError(
             f"{name!r} is too large: the values of one item take more than"
@@ -229,3 +220,4 @@ def _refuse_size(name: str, size: int, room: int) -> None:
             f"{name!r} does not fit: the values of all items of a run may take"
             f" {MAX_PLAN_BYTES:,} bytes; write shorter texts, or fewer items"
         )
+    return size

@@ -63,7 +63,7 @@ _FIELDS = {
     "enum": _Field(str),
 }
 
-# More choices make a menu that nobody can read; more files make a pattern that is slow to check.
+# More choices make a menu that is too long to read; more files make a pattern that is slow to check.
 _MOST_CHOICES = 200
 _MOST_FILES = 20
 
@@ -96,7 +96,9 @@ def signature_of(workflow: Workflow, wallet: Any) -> inspect.Signature:
             default = date.fromisoformat(str(given.default))
         elif given.type == "list" and given.default is not None:
             default = [*given.default]
-        made = inspect.Parameter(parameter, kind, default=default, annotation=_typed(name, given))
+        made = inspect.Parameter(
+            parameter, kind, default=default, annotation=_annotation(name, given)
+        )
         parameters.append(made)
     last = inspect.Parameter(CREDENTIALS, kind, default=None, annotation=wallet)
     return inspect.Signature([*parameters, last])
@@ -107,13 +109,13 @@ def shown_form(schema: dict[str, Any], workflow: Workflow, page: str | None) -> 
     null, which Prefect's pages show as `None`.
     """
     names = parameter_names(workflow)
-    for shown in schema["properties"].values():
-        if shown.get("default", "") is None:
-            del shown["default"]
+    for field in schema["properties"].values():
+        if field.get("default", "") is None:
+            del field["default"]
     for name in _files(workflow) if page else ():
-        shown = schema["properties"][names[name]]
-        words = f"{shown.get('description', '')} For a file of your own, upload it at {page}"
-        shown["description"] = words.strip()
+        field = schema["properties"][names[name]]
+        description = f"{field.get('description', '')} For a file of your own, upload it at {page}"
+        field["description"] = description.strip()
     return schema
 
 
@@ -149,15 +151,15 @@ def shown_parameters(workflow: Workflow, inputs: Inputs) -> dict[str, JsonValue]
     """The inputs of a run as its form would show them: a file by its URL, id or hash."""
     names = parameter_names(workflow)
     return {
-        names[name]: _shown(value)
+        names[name]: _form_value(value)
         for name, value in inputs.items()
         if value is not None and name in names
     }
 
 
-def _shown(value: Any) -> Any:
+def _form_value(value: Any) -> Any:
     if isinstance(value, list):
-        return [_shown(one) for one in value]
+        return [_form_value(one) for one in value]
     if isinstance(value, dict):
         return value.get("file_id") or value.get("url") or f"sha256:{value.get('sha256')}"
     return value
@@ -172,12 +174,18 @@ def run_name(
     return ", ".join([named, *filter(None, [wallet and one_line(wallet), at])])
 
 
-def _typed(name: str, given: Input) -> Any:
-    """The annotation of an input: its type, limits and words."""
-    bare, shown = _type_of(given, given.type)
-    shown |= {"title": given.title or name.replace("_", " ").capitalize()}
-    if words := _description(given):
-        shown["description"] = words
+def _annotation(name: str, given: Input) -> Any:
+    """The annotation of an input: its type, limits, title and description."""
+    bare, schema = _type_of(given, given.type)
+    schema |= {"title": given.title or name.replace("_", " ").capitalize()}
+    description = " ".join((given.description or "").split())
+    advice = _FIELDS[given.type].advice
+    if given.pattern:
+        advice = f"Must match the pattern {' '.join(given.pattern.split())}"
+    if description and advice and description[-1] not in ".?!:…।":
+        description += "."
+    if text := " ".join(filter(None, [description, advice])):
+        schema["description"] = text
     if not given.required and given.default is None:
         bare = bare | None
     bounds: dict[str, Any] = {
@@ -185,7 +193,7 @@ def _typed(name: str, given: Input) -> Any:
         for limit, bound in zip(_FIELDS[given.type].limits, (given.min, given.max), strict=False)
         if bound is not None
     }
-    return Annotated[bare, Field(**bounds, json_schema_extra=shown)]
+    return Annotated[bare, Field(**bounds, json_schema_extra=schema)]
 
 
 def _type_of(given: Input, kind: str) -> tuple[Any, dict[str, JsonValue]]:
@@ -216,14 +224,3 @@ def _pattern(kind: str, default: object) -> str | None:
     # Exactly these texts; browsers refuse some escapes of `re.escape`.
     also = "".join("|" + re.sub(r"[\\^$.|?*+()\[\]{}]", r"\\\g<0>", one) for one in files)
     return f"^(?:{pattern}{also})$"
-
-
-def _description(given: Input) -> str:
-    """The text under an input: its description, and how to write its value."""
-    words = " ".join((given.description or "").split())
-    advice = _FIELDS[given.type].advice
-    if given.pattern:
-        advice = f"Must match the pattern {' '.join(given.pattern.split())}"
-    if words and advice and words[-1] not in ".?!:…।":
-        words += "."
-    return " ".join(filter(None, [words, advice]))

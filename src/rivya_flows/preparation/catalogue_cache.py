@@ -23,11 +23,11 @@ async def read_catalogue(client: RivyaClient, context: RunContext | None = None)
     catalogue = await client.models.catalogue()
     if context is not None and not context.service.identity.startswith("sandbox:"):
         service, path = context.service.base_url, context.settings.data / _NAME
-        kept = {"service": service, "date": catalogue.date, "payload": catalogue.wire}
+        cached = {"service": service, "date": catalogue.date, "payload": catalogue.wire}
         partial = path.with_name(f"{path.name}.{os.getpid()}")
         with contextlib.suppress(OSError):  # it is only a convenience
             path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(json.dumps(kept), "utf-8")
+            partial.write_text(json.dumps(cached), "utf-8")
             partial.replace(path)
     return catalogue
 
@@ -37,9 +37,9 @@ def known_catalogue(settings: Settings) -> Catalogue:
     ours, path = shipped(), settings.data / _NAME
     # One that cannot be read counts for nothing.
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-        kept = json.loads(path.read_text("utf-8")) if path.stat().st_size <= _MAX_BYTES else {}
-        if kept["service"] == settings.rivya_base_url and kept["date"] > ours.date:
-            read = from_wire(kept["payload"], date=kept["date"], source="cached")
+        cached = json.loads(path.read_text("utf-8")) if path.stat().st_size <= _MAX_BYTES else {}
+        if cached["service"] == settings.rivya_base_url and cached["date"] > ours.date:
+            read = from_wire(cached["payload"], date=cached["date"], source="cached")
             return read if read.models else ours
     return ours
 
@@ -47,6 +47,6 @@ def known_catalogue(settings: Settings) -> Catalogue:
 def known_schema(settings: Settings) -> dict[str, Any]:
     """The JSON Schema of specs, with the models that are known here."""
     from rivya_flows.spec.json_schema import json_schema
-    from rivya_flows.steps.registry import installed
+    from rivya_flows.steps.registry import installed_kinds
 
-    return json_schema(known_catalogue(settings), installed())
+    return json_schema(known_catalogue(settings), installed_kinds())

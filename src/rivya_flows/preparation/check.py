@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -33,7 +34,7 @@ from rivya_flows.spec.spec_tests import SpecTests, check_against, read_tests
 
 @dataclass(frozen=True)
 class SpecWithTests:
-    """A spec and its tests; `workflow` is None where the spec is wrong."""
+    """A spec and its tests; `workflow` is None if the spec is wrong."""
 
     path: Path
     tests: SpecTests
@@ -110,8 +111,8 @@ def load_tests(
     where = path.parent / named
     try:
         if PurePath(named).is_absolute() or ".." in PurePath(named).parts or is_tests(where):
-            words = f"{named!r:.60} is not the path of a spec inside this folder"
-            raise UsageError(words, "write `spec: NAME.yaml`")
+            message = f"{named!r:.60} is not the path of a spec inside this folder"
+            raise UsageError(message, "write `spec: NAME.yaml`")
         spec = read_spec(where)
     except UsageError as error:
         report.add(("spec",), "bad-file", error.message, error.hint)
@@ -122,9 +123,6 @@ def load_tests(
     if report.diagnostics:
         return None, report.diagnostics
     return SpecWithTests(path, tests, spec, workflow, refused), ()
-
-
-_SHOWN = "docs/reference/sandbox.md shows faults and rehearsed answers"
 
 
 def _check_rehearsals(tests: SpecTests, report: DiagnosticCollector) -> None:
@@ -139,20 +137,20 @@ def _check_rehearsals(tests: SpecTests, report: DiagnosticCollector) -> None:
         "chat": lambda one: answers.parse(as_yaml([one]), source=""),
     }
     given = (
-        (index, key, number, one)
+        (("cases", index, key, number), one)
         for index, case in enumerate(tests.cases)
         for key in readers
         for number, one in enumerate(getattr(case, key))
     )
-    for index, key, number, one in given:
+    hint = "docs/reference/sandbox.md shows faults and rehearsed answers"
+    for place, one in given:
         try:
-            readers[key](one)
+            readers[str(place[2])](one)
         except SandboxError as error:
             # Such as ": faults.0.do: Input should be …" or ": 0: Value …".
-            words = error.message.removeprefix(": ").removeprefix("faults.")
-            words = words.removeprefix("0").lstrip(".: ")
-            place = ("cases", index, key, number, words.partition(":")[0])
-            report.add(place, "bad-rehearsal", f"the sandbox does not take this: {words}", _SHOWN)
+            problem = re.sub(r"^(: )?(faults\.)?0?[.: ]*", "", error.message)
+            message = f"the sandbox does not take this: {problem}"
+            report.add((*place, problem.partition(":")[0]), "bad-rehearsal", message, hint)
 
 
 def as_yaml(value: Any) -> str:
@@ -231,8 +229,8 @@ def _overwrite(path: Path, before: str, text: str) -> None:
             hint = "make it writable, then fix it again"
             raise UsageError(f"{path}: is read-only, so nothing is fixed", hint)
         if real.read_bytes() != before.encode():
-            words = f"{path}: changed while it was checked, so nothing is fixed"
-            raise UsageError(words, "fix it again")
+            message = f"{path}: changed while it was checked, so nothing is fixed"
+            raise UsageError(message, "fix it again")
         write_whole(real, text, mode)
     except (OSError, StoreError) as error:
         hint = "check the folder, then fix it again"

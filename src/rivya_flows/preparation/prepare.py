@@ -6,44 +6,63 @@ import asyncio
 import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
+from rivya_client.addresses import is_private
 from rivya_client.catalogue.catalogue import Catalogue
 from rivya_client.catalogue.differences import price_changes
 from rivya_client.catalogue.prices import price_of
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.engine.files import each_found, keep, put_all_back
-from rivya_flows.errors import APIConnectionError, BudgetError, LostMediumError, UsageError
+from rivya_flows.errors import (
+    APIConnectionError,
+    BudgetError,
+    LostMediumError,
+    SpecError,
+    UsageError,
+)
 from rivya_flows.estimate.estimate import Estimate, LookUp, estimate, greatest, rehearse
+from rivya_flows.estimate.preflight import certain_callbacks, certain_failures, failing_outputs
 from rivya_flows.language.canonical import digest
+from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.evaluation import evaluated_together
-from rivya_flows.language.inputs import resolve_inputs
-from rivya_flows.language.workflow import WARN_AT, Inputs, Workflow
+from rivya_flows.language.inputs import RESERVED_HINT, resolve_inputs
+from rivya_flows.language.syntax import source, tree
+from rivya_flows.language.syntax.media_references import kind_of, written_path
+from rivya_flows.language.syntax.secret_names import refusal
+from rivya_flows.language.wording import shown, shown as shown_address
+from rivya_flows.language.workflow import PARTS, WARN_AT, Inputs
 from rivya_flows.plans.labels import labels_of
+from rivya_flows.plans.names import label
 from rivya_flows.plans.plan import RunPlan
 from rivya_flows.preparation.catalogue_cache import read_catalogue
-from rivya_flows.preparation.known_failures import refuse_known_failures, refuse_unsendable
 from rivya_flows.preparation.restore import restore_copies
-from rivya_flows.preparation.spec_file import FrozenInputs, SpecFile, assets_at, load_spec
-from rivya_flows.queue.events import Fork, PoolTotal, RunFrozen, RunResumed
+from rivya_flows.preparation.spec_file import (
+    InputReader,
+    SpecFile,
+    assets_at,
+    frozen_inputs,
+    load_spec,
+)
+from rivya_flows.queue.events import Fork, PoolTotal, RunFrozen
 from rivya_flows.queue.reducer import initial_state
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.phrases import credits_of, pool_left, total_of, without_bound
 from rivya_flows.receiver.addresses import medium_at
-from rivya_flows.settings import Settings
+from rivya_flows.settings import Settings, read_secret
 from rivya_flows.spec.files import included_texts, named_files
+from rivya_flows.spec.named_files import named_files
 from rivya_flows.store.assets import AssetStore
 
 if TYPE_CHECKING:  # opens databases, and a plan without a service needs none
     from rivya_flows.engine.run_context import RunContext
 
 CacheMode = Literal["off", "run", "spec"]
-
-InputReader = Callable[[Workflow], Inputs]
-"""Gives the values of the inputs by name, once the workflow that declares them is known."""
 
 
 @dataclass(frozen=True)
@@ -184,11 +203,11 @@ def prepare(request: RunRequest, market: Market, run_id: str, place: PlanningSto
         f"put them back, unchanged, in {Path(spec.name).absolute().parent}",
     )
     given = request.inputs(workflow)
-    kept = workflow.inputs.keys() - given.keys()
-    earlier = {name: value for name, value in request.earlier.items() if name in kept}
+    missing = workflow.inputs.keys() - given.keys()
+    earlier = {name: value for name, value in request.earlier.items() if name in missing}
     inputs = resolve_inputs(
         workflow,
-        {**FrozenInputs(earlier, assets)(workflow), **given},
+        {**frozen_inputs(earlier, assets)(workflow), **given},
         folder=spec.folder,
         paths=request.local_files,
         files=files,
@@ -204,7 +223,7 @@ def prepare(request: RunRequest, market: Market, run_id: str, place: PlanningSto
         spec_text=spec.text,
         spec_file=spec.name,
         includes=included_texts(workflow),
-        inputs={name: _kept(value, place) for name, value in inputs.items()},
+        inputs={name: _store_files(value, place) for name, value in inputs.items()},
         files=files,
         catalogue=dict(catalogue.wire),
         catalogue_date=catalogue.date,
@@ -237,20 +256,71 @@ def prepare_offline(request: RunRequest, catalogue: Catalogue) -> Prepared:
         return prepare(request, Market(catalogue, ""), "run-offline", PlanningStore(assets))
 
 
-def remaining(
-    state: State,
-    balance: int | None,
-    look_up: LookUp,
-    resume: RunResumed,
-    pools: tuple[PoolTotal, ...] = (),
-) -> Estimate:
-    """Prices what a resumed run still has to buy; spends and sends nothing."""
-    left = rehearse(state.copy(ended=None), resume.at, look_up, resume)
-    return estimate(left, balance, pools=pools)
+def refuse_known_failures(state: State, spec: SpecFile) -> None:
+    """Refuses a rehearsed run with steps or outputs that are certain to fail, each at its place in the spec."""
+    text = spec.text.removeprefix("\ufeff")
+    report = DiagnosticCollector(spec.name, text)
+    report.root = source.read(text)[0]
+    for step_id, key, reason in certain_failures(state):
+        message = f"{label(step_id, key)}: {_with_file_input(reason, state, step_id)}"
+        report.add(_place_of(report.root, step_id), "bad-arguments", message, key=True)
+        if report.dropped:
+            break
+    for name, reason in failing_outputs(state):
+        message = f"the output {name!r}: {reason}"
+        report.add(("outputs", name), "bad-arguments", message, key=True)
+    if report.diagnostics:
+        raise SpecError(report.diagnostics)
+
+
+def _with_file_input(reason: str, state: State, step_id: str) -> str:
+    """The reason, with what to do if it names a path that an input gives as text."""
+    planned = state.planned(step_id)
+    for name in sorted(planned.reads) if not planned.space else ():
+        given = state.plan.inputs.get(name)
+        kind = kind_of(given) if isinstance(given, str) and written_path(given) else None
+        if kind is not None and shown(given) in reason:
+            fix = f"make the input {name!r} a file: {{type: file, kind: {kind}}}"
+            return f"{reason.partition('; ')[0]}; {fix}"
+    return reason
+
+
+def _place_of(root: object, name: str) -> tuple[str, str]:
+    """Part and id of a step by its name in the plan; those of its `include` step if included."""
+    parts = name.split("__")
+    for end in range(len(parts), 0, -1):
+        step_id = "__".join(parts[:end])
+        for part in PARTS:
+            steps = root.get(part) if isinstance(root, tree.Mapping) else None
+            if isinstance(steps, tree.Mapping) and step_id in steps.pairs:
+                return part, step_id
+    return "steps", name
+
+
+def refuse_unsendable(state: State, settings: Settings) -> None:
+    """Refuses a run whose callback is certain to fail, as far as that is known offline."""
+    for step, url, secret in certain_callbacks(state):
+        for named in (url, secret):
+            if reason := refusal(named):
+                raise UsageError(f"{step}: {reason}", RESERVED_HINT)
+            named = named if isinstance(named, str) else ""
+            if named.startswith("env:") and read_secret(named.removeprefix("env:")) is None:
+                hint = "set the variable where the run is executed, or write it in .env there"
+                raise UsageError(f"{step}: the secret {named!r} is not set", hint)
+        if settings.rivya_flows_allow_private_notify or not isinstance(url, str):
+            continue
+        private = False
+        with suppress(ValueError):  # of a name, or of what is not an address
+            host = urlsplit(url).hostname or ""
+            private = host == "localhost" or host.endswith(".localhost") or is_private(host)
+        if private:
+            message = f"{step}: {shown_address(url)} is an address of this machine or of a private network"
+            hint = "give a public one; RIVYA_FLOWS_ALLOW_PRIVATE_NOTIFY=true allows it for a trial"
+            raise UsageError(message, hint)
 
 
 def verdict(found: Estimate) -> str:
-    """Says whether the plan can be paid."""
+    """A sentence about whether the plan can be paid."""
     if found.is_over_cap:
         least = credits_of(found.enough)
         return f"over the budget: at least {least}, and the budget is {found.budget}"
@@ -262,19 +332,19 @@ def verdict(found: Estimate) -> str:
         if found.min > pool.left:
             return f"over the {pool_left(pool)}; the run buys what fits, then asks"
     if limits := found.may_exceed:
-        words, last = f"may exceed {_joined(limits)}.", "Nothing beyond is bought."
+        message, last = f"may exceed {_join(limits)}.", "Nothing beyond is bought."
         if found.max is None:
             why = without_bound(found)
-            words += f" {why[0].upper()}{why[1:]}."
+            message += f" {why[0].upper()}{why[1:]}."
             if found.budget is not None or found.pools:
                 last = "The purchase that passes it is the last."
-        return f"{words} {last}"
+        return f"{message} {last}"
     if found.max == 0:
         return "buys nothing"
     fits = ["the budget"] if found.budget is not None else []
     fits += [f"the pool {one.name}" for one in found.pools]
     fits += ["the balance"] if found.balance is not None else []
-    return f"fits {_joined(fits)}" if fits else "no limit is known"
+    return f"fits {_join(fits)}" if fits else "no limit is known"
 
 
 def expected_price(found: Estimate) -> str:
@@ -290,12 +360,12 @@ def close_budget(found: Estimate) -> Iterator[str]:
         yield f"warning: {verdict(found)}"
 
 
-def _joined(names: Sequence[str]) -> str:
+def _join(names: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def refuse_over(found: Estimate, otherwise: str = ", or raise `budget:` in the spec") -> None:
-    """Refuses a plan that cannot be paid."""
+    """Raises a `BudgetError` for a plan that cannot be paid, with what to raise."""
     if found.verdict == "ok":
         return
     missing = found.min - (found.balance or 0)
@@ -326,11 +396,11 @@ def new_run_id(now: datetime) -> str:
     return f"run-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
-def _kept(value: Any, place: PlanningStore) -> Any:
-    """A file input as an asset; other URLs and file ids stay unchanged until they are needed."""
+def _store_files(value: Any, place: PlanningStore) -> Any:
+    """The value with its files in the asset store; other URLs and file ids stay until they are needed."""
     assets = place.assets
     if isinstance(value, list):
-        return [_kept(one, place) for one in value]
+        return [_store_files(one, place) for one in value]
     if isinstance(value, dict) and set(value) == {"path"}:
         return keep(assets, Path(value["path"])).as_json()
     if isinstance(value, dict) and set(value) == {"url"} and place.secret is not None:
@@ -340,7 +410,7 @@ def _kept(value: Any, place: PlanningStore) -> Any:
         try:
             return keep(assets, assets.local_path(medium.sha256)).as_json()
         except LostMediumError as error:
-            named = f"the file that an input names by its address ({medium.sha256[:12]})"
+            file = f"the file that an input names by its address ({medium.sha256[:12]})"
             hint = "upload it again: files that no run uses are deleted"
-            raise UsageError(f"{named} is not in the store", hint) from error
+            raise UsageError(f"{file} is not in the store", hint) from error
     return value

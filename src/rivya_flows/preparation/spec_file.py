@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -32,7 +32,7 @@ class SpecFile:
     """A spec as it was read.
 
     Attributes:
-        folder: The folder that its files are relative to; None where it is not at hand.
+        folder: The folder that its files are relative to; None if this machine does not have it.
         includes: Texts of the specs that it includes, by path; None: they are in the folder.
         files: Assets of the media that it names, by path; None: they are in the folder.
     """
@@ -100,9 +100,12 @@ def read_file(path: Path, newline: str | None = None) -> SpecFile:
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: is not UTF-8 text", "save it as UTF-8") from error
     except IsADirectoryError as error:
-        raise UsageError(f"{path}: is a folder", _specs_in(path)) from error
+        found = [str(one) for one in specs_at(project_specs(path))]
+        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+        hint = f"name one of its specs: {', '.join(found[:3])}{more}" if found else NO_SPEC
+        raise UsageError(f"{path}: is a folder", hint) from error
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}", _meant(path)) from error
+        raise UsageError(f"{path}: {error.strerror or error}", _path_hint(path)) from error
 
 
 def spec_path(name: str, folder: Path) -> Path:
@@ -111,14 +114,8 @@ def spec_path(name: str, folder: Path) -> Path:
     return Path(name) if found is None else Path(os.path.relpath(found))
 
 
-def _specs_in(folder: Path) -> str:
-    found = [str(one) for one in specs_at(project_specs(folder))]
-    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-    return f"name one of its specs: {', '.join(found[:3])}{more}" if found else NO_SPEC
-
-
-def _meant(path: Path) -> str:
-    """What a path that cannot be read may have been meant to be."""
+def _path_hint(path: Path) -> str:
+    """A file that exists and has a name like that of one that cannot be read."""
     with suppress(OSError):
         beside = [one.name for one in islice(path.parent.iterdir(), 1_000)]
         if near := nearest(path.name, (one for one in beside if one != path.name)):
@@ -130,7 +127,7 @@ def _meant(path: Path) -> str:
     return "check the path"
 
 
-def carried(spec: SpecFile, catalogue: Catalogue, assets: AssetStore) -> SpecFile:
+def with_files(spec: SpecFile, catalogue: Catalogue, assets: AssetStore) -> SpecFile:
     """The spec with all that it names in its folder, so that it runs where that folder is not."""
     workflow = load_spec(spec, catalogue)
     named = (*named_files(workflow), *default_files(workflow))
@@ -162,49 +159,43 @@ def assets_at(named: Iterable[str], folder: Path | None, assets: AssetStore) -> 
     return found
 
 
-@dataclass(frozen=True)
-class InputValues:
-    """Values of inputs as texts, to be read once the workflow is known: ``NAME=VALUE`` wins over the file."""
-
-    assignments: Sequence[str]
-    text: str | None
-    file: str
-
-    def __call__(self, workflow: Workflow) -> Inputs:
-        """The values by name."""
-        values = {} if self.text is None else _from_file(self.text, self.file, workflow)
-        return {**values, **parse_assignments(self.assignments, workflow)}
+InputReader = Callable[[Workflow], Inputs]
+"""Gives the values of the inputs by name, once the workflow that declares them is known."""
 
 
-@dataclass(frozen=True)
-class FrozenInputs:
-    """Values as an earlier plan or run froze them; their files come from the asset store."""
+def read_inputs(assignments: Sequence[str], file: Path | None) -> InputReader:
+    """Reads the file now; its values, and ``NAME=VALUE``, which wins over them, with the workflow."""
+    text = "" if file is None else read_file(file).text
 
-    values: Inputs
-    assets: AssetStore
+    def read(workflow: Workflow) -> Inputs:
+        values = {} if file is None else _from_file(text, str(file), workflow)
+        return {**values, **parse_assignments(assignments, workflow)}
 
-    def __call__(self, workflow: Workflow) -> Inputs:
-        """The values by name, their files as assets of this machine; LostMediumError names inputs without theirs."""
-        declared = workflow.inputs.items()
-        names = {name for name, one in declared if "file" in (one.type, one.of)}
-        files = {name: value for name, value in self.values.items() if name in names}
-        hint = "give these inputs again, with their files"
-        return {**self.values, **each_found(files, self._here, hint)}
+    return read
 
-    def _here(self, value: Any) -> Any:
+
+def frozen_inputs(values: Inputs, assets: AssetStore) -> InputReader:
+    """The values as an earlier plan or run froze them, with files as assets of this machine.
+
+    The reader raises a `LostMediumError` that names the inputs whose files are not in the store.
+    """
+
+    def here(value: Any) -> Any:
         if isinstance(value, list):
-            return [self._here(one) for one in value]
+            return [here(one) for one in value]
         asset = as_asset(value)
         if asset is None:
             return value  # a URL, or the id of an upload
-        return asset.model_copy(update={"path": self.assets.local_path(asset.sha256)})
+        return asset.model_copy(update={"path": assets.local_path(asset.sha256)})
 
+    def read(workflow: Workflow) -> Inputs:
+        declared = workflow.inputs.items()
+        names = {name for name, one in declared if "file" in (one.type, one.of)}
+        files = {name: value for name, value in values.items() if name in names}
+        hint = "give these inputs again, with their files"
+        return {**values, **each_found(files, here, hint)}
 
-def read_inputs(assignments: Sequence[str], file: Path | None) -> InputValues:
-    """The values, with the file read."""
-    if file is None:
-        return InputValues(assignments, None, "")
-    return InputValues(assignments, read_file(file).text, str(file))
+    return read
 
 
 def _from_file(text: str, file: str, workflow: Workflow) -> Inputs:

@@ -18,7 +18,7 @@ from rivya_flows.preparation.prepare import RunRequest, prepare_offline
 from rivya_flows.preparation.spec_file import TEST_SUFFIX, read_spec, specs_at
 from rivya_flows.private import as_the_user_wants
 from rivya_flows.spec.files import default_files, included_texts, named_files
-from rivya_flows.spec.load import load
+from rivya_flows.spec.named_files import default_files, named_files
 
 FOLDER = Path(__file__).parent.parent / "templates"
 DEFAULT = "first-picture"
@@ -68,9 +68,8 @@ def template(name: str) -> SpecTemplate:
         hint = meant(name, names) or "see `rivya-flows init --list`"
         raise UsageError(f"no template {name!r}", hint)
     spec = read_spec(FOLDER / f"{name}.yaml")
-    workflow = load(spec.text, file=spec.name, catalogue=shipped(), folder=FOLDER)
-    found = prepare_offline(RunRequest(spec, lambda _: {}), shipped()).estimate
-    return SpecTemplate(name, workflow, found.min, found.max)
+    ready = prepare_offline(RunRequest(spec, lambda _: {}), shipped())
+    return SpecTemplate(name, ready.plan.workflow, ready.estimate.min, ready.estimate.max)
 
 
 def write_template(
@@ -115,12 +114,8 @@ def readme(chosen: SpecTemplate) -> str:
     ]
     if chosen.command.startswith("batch"):
         commands.append((f"rivya-flows {chosen.command}", "make it for each row of the file"))
-    commands.append(
-        (
-            "rivya-flows up",
-            "start Prefect here, deploy specs/, say what starts by itself, print a link",
-        )
-    )
+    up = "start Prefect here, deploy specs/, say what starts by itself, print a link"
+    commands.append(("rivya-flows up", up))
     width = max(len(one) for one, _ in commands)
     budget = workflow.budget.credits if workflow.budget else None
     # One that starts by itself has inputs of its own.
@@ -137,7 +132,7 @@ def readme(chosen: SpecTemplate) -> str:
         outputs=", ".join(f"`{one}`" for one in workflow.outputs),
         spec=spec,
         test=f"specs/{chosen.name}{TEST_SUFFIX}",
-        commands="\n".join(f"{one:<{width}}  # {words}" for one, words in commands),
+        commands="\n".join(f"{one:<{width}}  # {comment}" for one, comment in commands),
         name=f"{workflow.name}/{deploy.name}",
         parameter=_example(workflow.inputs, "-p"),
         inputs=inputs,
@@ -155,6 +150,6 @@ def _example(inputs: Mapping[str, Input], option: str = "-i") -> str:
 def _cell(one: Input) -> str:
     if one.default is None:
         return "" if one.required else "may be left out"
-    words: Any = one.default
-    text = ", ".join(map(str, words)) if isinstance(words, list | tuple) else str(words)
+    value: Any = one.default
+    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     return re.sub(r"\s+", " ", text).replace("|", "\\|")

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from rivya_flows.assets import Asset
 from rivya_flows.language.expressions.evaluation import TooMuchWorkError, evaluated_together
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, condition, evaluate
 from rivya_flows.language.workflow import Step
@@ -19,7 +16,7 @@ from rivya_flows.queue.items import OPEN, TERMINAL, ItemState, Phase
 from rivya_flows.queue.scope import fields_of, item_fields, known_of, outputs_of, scope_for
 from rivya_flows.queue.state import State, StepState
 from rivya_flows.spec.files import inlined_name
-from rivya_flows.steps.branding import Branding
+from rivya_flows.steps.arguments import World
 from rivya_flows.steps.candidates import nothing_to_pick
 from rivya_flows.steps.request import (
     MAX_PLAN_BYTES,
@@ -172,17 +169,13 @@ class _Surroundings:
         return alternatives_of(self.planned.step)
 
     @cached_property
-    def files(self) -> Mapping[str, Asset]:
-        return self.state.plan.files_of(self.planned)
-
-    @cached_property
-    def branding(self) -> Branding:
-        """What the spec of this step, and who rejected its first results, add to its requests."""
-        branding = self.state.plan.branding_of(self.planned)
-        if self.planned.round_of is None:
-            return branding
-        pick, number = self.planned.round_of
-        return replace(branding, notes=self.state.item(pick, "").notes[:number])
+    def world(self) -> World:
+        """What requests are made in, with the notes of who rejected the first results."""
+        notes: tuple[str, ...] = ()
+        if self.planned.round_of is not None:
+            pick, number = self.planned.round_of
+            notes = self.state.item(pick, "").notes[:number]
+        return self.state.plan.world_of(self.planned, self.state.seller, notes)
 
 
 def _evaluate_item(
@@ -208,11 +201,9 @@ def _evaluate_item(
         scope = {**around.scope, **item.variables}
         if step.if_ is not None and not condition(step.if_, scope):
             return item.skipped("its condition is false")
-        catalogue, service = state.plan.catalogue, state.seller
-        files, branding = around.files, around.branding
         # With all that it may fall back to: nothing is bought if one of them is wrong.
         for one in around.alternatives:
-            request = build_request(one, scope, catalogue, service, files, room, branding)
+            request = build_request(one, scope, around.world, room)
             check_kind(request.model, request.media, requests[0].media if requests else None)
             requests.append(request)
             room -= request.size

@@ -18,7 +18,6 @@ from rivya_flows.queue.events import AnsweredBy, DecidedPick, Fork
 from rivya_flows.queue.items import ItemState, Phase, next_round
 from rivya_flows.queue.scope import fields_of, known_scope, known_variables
 from rivya_flows.queue.state import State
-from rivya_flows.steps.arguments import World
 from rivya_flows.steps.candidates import Candidate, available
 from rivya_flows.steps.kind import Kind
 from rivya_flows.steps.pick import question_of
@@ -86,7 +85,7 @@ def asks_anew(state: State, step_id: str, items: Iterable[ItemState]) -> frozens
     kind, written = planned.kind, written_arguments(planned.step)
     if step_id in state.plan.spaces or not kind.buys:
         return frozenset()
-    world = World(state.plan.catalogue, branding=state.plan.branding_of(planned))
+    world = state.plan.world_of(planned)
     try:
         scope = known_scope(state, planned)
     except (UsesNull, ExpressionError):
@@ -95,7 +94,7 @@ def asks_anew(state: State, step_id: str, items: Iterable[ItemState]) -> frozens
         here = {**scope, **known_variables(state, planned, item)}
         with suppress(UsesNull, ExpressionError):
             given = given_of(planned.step, known_part(written, here), here, "planned")
-            if not asked.issuperset(_each_hash(kind, kind.sent(given, world))):
+            if not asked.issuperset(_each_hash(kind, kind.sent_arguments(given, world))):
                 found.add(item.key)
         if is_made_again(label(step_id, item.key), state.again):
             found.add(item.key)

@@ -125,7 +125,7 @@ def refused_in_session(item: ItemState) -> bool:
 
 
 def _keys(request: ItemRequest) -> list[str]:
-    return [str(one["key"]) for one in request.judged()]
+    return [str(one["key"]) for one in request.judged_candidates()]
 
 
 def _asks_person(item: ItemState) -> bool:

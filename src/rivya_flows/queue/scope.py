@@ -71,7 +71,7 @@ def known_scope(state: State, planned: PlannedStep, *, steps: bool = True) -> di
         reads = frozenset(
             name
             for name in reads
-            if all(state.steps[one].settled for one in steps_in(outer, space.given(name)))
+            if all(state.steps[one].settled for one in steps_in(outer, space.given_value(name)))
         )
     ended = [one for one in planned.upstream if steps and state.steps[one].settled]
     return scope_for(state, planned, ended, reads)

@@ -8,7 +8,7 @@ from datetime import UTC
 from typing import Any
 
 from rivya_flows.assets import Asset, Outputs, as_asset, assets_in, output_assets
-from rivya_flows.estimate.estimate import Estimate, estimate, rehearse
+from rivya_flows.estimate.estimate import Estimate, remaining
 from rivya_flows.language.canonical import canonical
 from rivya_flows.language.syntax import source, tree
 from rivya_flows.language.wording import cut
@@ -141,8 +141,7 @@ def _estimate_rest(state: State) -> Estimate | None:
         regenerate=tuple(name for name, code in failed if code in BOUGHT_AGAIN),
         resubmit=tuple(name for name, code in items if code == "uncertain"),
     )
-    rest = rehearse(state.copy(ended=None), state.now, lambda _: None, resumed)
-    return estimate(rest, None)
+    return remaining(state, resumed)
 
 
 def _failed_outputs(failed: Mapping[str, str], first: RunFrozen) -> dict[str, str]:

@@ -15,7 +15,7 @@ from os.path import commonprefix
 
 from rivya_client.catalogue.prices import price_of
 from rivya_flows.assets import Asset, as_asset
-from rivya_flows.estimate.estimate import most_left
+from rivya_flows.estimate.estimate import remaining
 from rivya_flows.language.canonical import digest
 from rivya_flows.markdown import code, link, picture, quotation, side_by_side, text
 from rivya_flows.plans.names import listed
@@ -115,7 +115,7 @@ def questions_page(state: State, questions: Sequence[Question], links: MediaLink
                 prompts.setdefault(name, prompt)
     parts = [part for one in questions for part in _parts(state, one, prompts, links)]
     if not any(one.step == BUDGET for one in questions):  # which says itself what it buys
-        parts.append(f"With an answer {what_follows(most_left(state))}.")
+        parts.append(f"With an answer {what_follows(remaining(state).most)}.")
     return "\n\n".join(parts)
 
 

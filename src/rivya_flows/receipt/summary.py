@@ -188,7 +188,7 @@ def choices(
         if choice.judge_error:
             lines.append(f"  no scores: {one_line(choice.judge_error)}")
         numbered = choice.waiting and are_numbered(choice.keys)
-        compared = choice.waiting or choice.judge or MODES[choice.mode].values
+        compared = choice.waiting or choice.judge or MODES[choice.mode].needs == "by"
         candidates = choice.candidates if compared else ()
         for one in candidates[:_MAX_CANDIDATES]:
             marks = ["proposed" * one.proposed, "picked" * one.picked]
@@ -246,7 +246,7 @@ def score_text(candidate: Candidate, mode: str = "judge") -> str:
     """``8.5 of 10``; the value alone in a mode with values; "" without one."""
     if candidate.score is None:
         return ""
-    return f"{candidate.score:g}" if MODES[mode].values else f"{candidate.score:g} of 10"
+    return f"{candidate.score:g}" if MODES[mode].needs == "by" else f"{candidate.score:g} of 10"
 
 
 def is_owed(receipt: Receipt) -> bool:

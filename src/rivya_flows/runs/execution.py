@@ -30,7 +30,6 @@ from rivya_flows.money.quotes import QuoteFile, prepare_quote, write_quote
 from rivya_flows.plans.labels import labels_of
 from rivya_flows.plans.names import label
 from rivya_flows.preparation.prepare import (
-    InputReader,
     Prepared,
     RunRequest,
     close_budget,
@@ -40,7 +39,7 @@ from rivya_flows.preparation.prepare import (
     refuse_over,
     soft_limits,
 )
-from rivya_flows.preparation.spec_file import SpecFile, spec_path
+from rivya_flows.preparation.spec_file import InputReader, SpecFile, spec_path
 from rivya_flows.private import as_the_user_wants
 from rivya_flows.questions.question import Answer, Question
 from rivya_flows.questions.reading_answers import checked, refuse_unfit

@@ -12,11 +12,11 @@ from functools import partial
 from rivya_flows.engine.run import RunOptions
 from rivya_flows.engine.run_context import RunContext, continuable
 from rivya_flows.errors import UsageError
-from rivya_flows.estimate.estimate import Estimate
+from rivya_flows.estimate.estimate import Estimate, remaining
 from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.money.live_guard import confirm_live, spending_of
 from rivya_flows.plans.names import label
-from rivya_flows.preparation.prepare import refuse_over, remaining, verdict
+from rivya_flows.preparation.prepare import refuse_over, verdict
 from rivya_flows.preparation.restore import restore_media
 from rivya_flows.questions.open_questions import answerable
 from rivya_flows.questions.question import BUDGET, Answer
@@ -97,7 +97,7 @@ class _Resume:
         async with context.first_client(self.caller.notify) as client:
             balance = (await client.credits.retrieve()).current_credits
         pools = await in_thread(partial(context.pools, self.reporter.frozen.labels))
-        return remaining(self.state, balance, context.look_up, self.resumed, pools)
+        return remaining(self.state, self.resumed, context.look_up, balance, pools)
 
     async def execute(self) -> RunReport:
         """Executes the run to its end, if it has more to do, and writes its report."""

@@ -31,8 +31,8 @@ from rivya_flows.language.workflow import (
     Workflow,
 )
 from rivya_flows.steps import registry
+from rivya_flows.steps.connections import Include
 from rivya_flows.steps.function import BrokenKindError
-from rivya_flows.steps.include import Include
 from rivya_flows.steps.kind import Kind
 
 _M = TypeVar("_M", bound=BaseModel)
@@ -141,11 +141,11 @@ def _build_step(part: Part, name: str, step: Any, report: DiagnosticCollector) -
     if kind is None:
         return _empty(Step)
     written, model = step.get("with", {}), kind.takes
-    if step.get("with") is None and (needed := kind.needed()):
+    if step.get("with") is None and (required := kind.required_argument()):
         lacks = "empty" if "with" in step else "missing"
-        message = f"'with' is {lacks}: {kind.name} needs {needed!r}"
-        example = {**EXAMPLES, **kind.examples}.get(needed, "…")
-        hint = f"add `with: {{{needed}: {example}}}`"
+        message = f"'with' is {lacks}: {kind.name} needs {required!r}"
+        example = {**EXAMPLES, **kind.examples}.get(required, "…")
+        hint = f"add `with: {{{required}: {example}}}`"
         report.add((*path, "with"), "missing-key", message, hint)
         arguments = _empty(model)
     else:

@@ -23,8 +23,8 @@ from rivya_flows.language.wording import shown
 from rivya_flows.language.workflow import PARTS, Included, Input, Workflow
 from rivya_flows.spec.build_models import TOP_KEYS, known_in, model_at
 from rivya_flows.spec.names import WrittenSpec
+from rivya_flows.steps.connections import IncludeWith
 from rivya_flows.steps.cut_rules import CARD_KEYS, end_card_problems
-from rivya_flows.steps.include import IncludeWith
 from rivya_flows.steps.registry import known_kind
 
 MAX_LEVELS = 8

@@ -36,9 +36,7 @@ Stage = Literal["written", "planned", "complete"]
 
 @dataclass(frozen=True)
 class World:
-    """What a request is made in; `service` names the seller in its identity, `files` are by path from the
-    folder of the spec.
-    """
+    """What a request is made in; `service` names the seller, `files` are by path from the folder of the spec."""
 
     catalogue: Catalogue
     service: str = ""
@@ -51,7 +49,7 @@ class ArgumentMedia:
     """The media of an argument, as far as they are known.
 
     Attributes:
-        kinds: Of each medium; None where it is not known.
+        kinds: Of each medium; None if it is not known.
         is_whole: Whether each is one medium for certain, and there are no others.
         each: The kind of every medium of a list whose length is not known; None if there is none.
         least: How many such a list has at least.
@@ -98,7 +96,6 @@ class Arguments:
         return self.values.get(name)
 
     def report(self, found: Iterable[Diagnostic]) -> None:
-        """Adds mistakes."""
         self.problems += found
 
     def problem(self, code: str, message: str, hint: str | None, *path: str | int) -> None:
@@ -117,10 +114,6 @@ class Arguments:
             return value
         return as_text(value) if isinstance(value, int | float) else None  # reported
 
-    def is_certain(self, name: str) -> bool:
-        """Whether an argument has a value in every run: a literal, or the name of media."""
-        return _is_certain(self.values.get(name))
-
     def models(self, catalogue: Catalogue, uses: str, at: tuple[str, ...] = ()) -> list[Model]:
         """The models that `model` may name, in a map at a place below `with`; others are reported."""
         found: list[Model] = []
@@ -132,10 +125,9 @@ class Arguments:
             if isinstance(one, str):
                 wrong = check_model(catalogue, one, uses)
                 for refused in wrong:
-                    other = (
-                        at and refused.code == "wrong-route"
-                    )  # another kind of step is no remedy
-                    hint = f"name a {uses} model: `rivya-flows models`" if other else refused.hint
+                    hint = refused.hint
+                    if at and refused.code == "wrong-route":  # another kind of step is no remedy
+                        hint = f"name a {uses} model: `rivya-flows models`"
                     self.report([replace(refused, hint=hint, path=(*at, *refused.path))])
                 found += () if wrong else (catalogue.models[one],)
             elif one is not None and not (
@@ -152,7 +144,12 @@ class Arguments:
         if value is None:
             return ArgumentMedia()
         if isinstance(value, Unknown):
-            return _of_unknown(value)
+            shape, least = value.shape, value.made.least if value.made else 0
+            if value.is_name and shape.kind in ("asset", "text"):
+                return ArgumentMedia(kinds=(shape.media,))
+            is_known = (value.is_name or value.made) and shape.kind == "list"
+            each = shape.member.media if is_known and shape.member else None
+            return ArgumentMedia(is_whole=False, each=each, least=least)
         members = value if isinstance(value, list) else [value]
         media: list[Medium] = []
         kinds: list[str | None] = []
@@ -195,18 +192,10 @@ def reference_problems(
         yield from check_reference_files(model, given.kinds, is_whole=False)
 
 
-def _of_unknown(value: Unknown) -> ArgumentMedia:
-    shape = value.shape
-    if value.is_name and shape.kind in ("asset", "text"):
-        return ArgumentMedia(kinds=(shape.media,))
-    known = (value.is_name or value.made) and shape.kind == "list" and shape.member is not None
-    each = shape.member.media if known and shape.member else None
-    return ArgumentMedia(is_whole=False, each=each, least=value.made.least if value.made else 0)
-
-
-def _is_certain(value: Any) -> bool:
+def is_certain(value: Any) -> bool:
+    """Whether an argument has a value in every run: a literal, or the name of media."""
     if isinstance(value, list):
-        return any(map(_is_certain, value))
+        return any(map(is_certain, value))
     if isinstance(value, Unknown):
         return value.is_name and value.shape.kind in ("asset", "list")
     return value is not None
@@ -233,8 +222,9 @@ def member_shapes(value: Any) -> list[tuple[int | None, Shape]]:
 
 
 def any_of(kinds: Sequence[Kind]) -> str:
-    """``an asset or text``."""
-    return " or ".join(an(kind) for kind in kinds if kind not in ("number", "boolean"))
+    """``an asset or text``: without kinds that are written as text too."""
+    written = [an(kind) for kind in kinds if kind not in ("number", "boolean")]
+    return " or ".join(written) or ("true or false" if "boolean" in kinds else "a number")
 
 
 def _misfits(name: str, value: Any, takes: Takes, is_written: bool) -> Iterator[Diagnostic]:
@@ -270,20 +260,33 @@ def _wrong_literal(name: str, value: Any, takes: Takes, is_written: bool) -> Ite
         yield wrong_type((name,), wanted, value, takes.hint)
 
 
+def wrong_shape(
+    path: Path, shape: Shape, takes: tuple[Kind, ...], hint: str | None = None
+) -> Diagnostic:
+    """Reports a computed value of a kind that its place does not take."""
+    wanted = any_of(takes)
+    message = f"{place_name(path)!r} takes {wanted}, but this is {an(shape.kind)}"
+    hint = hint or repair(takes, shape) or f"give {wanted}"
+    return Diagnostic("wrong-type", message, hint, path=path)
+
+
+def place_name(path: Path) -> str:
+    """The key that a value is written under, also in a list."""
+    return next(step for step in reversed(path) if isinstance(step, str))
+
+
 def shape_problems(name: str, value: Any, takes: Takes) -> Iterator[Diagnostic]:
     """What is wrong with the shape of a computed argument."""
     shape, fits = written_shape(value), takes.kinds
     if isinstance(value, list) and fits in (TEXTS, ("text",), ("map",)):
         return  # a literal is reported as one
     if fits and shape.kind not in ("any", *fits):
-        wanted = any_of(fits) or "true or false"
-        message = f"{name!r} takes {wanted}, but this is {an(shape.kind)}"
-        hint = takes.instead.get(shape.kind) or repair(fits, shape) or f"give {wanted}"
+        hint = takes.instead.get(shape.kind) or repair(fits, shape)
         if isinstance(value, list):
             hint = "remove the [ ] around it"
         elif isinstance(value, Unknown) and hint:
             hint = hint.replace("VALUE", value.written)
-        yield Diagnostic("wrong-type", message, hint, path=(name,))
+        yield wrong_shape((name,), shape, fits, hint)
     elif takes.is_file and "list" in fits and shape.kind == "list":
         yield from file_list_problems(name, value)
     elif takes.is_file or takes.address:

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from rivya_client.catalogue.catalogue import Model
-from rivya_cut.subtitles import Cue, parse_subtitles
+from rivya_cut.subtitles import parse_subtitles
 from rivya_flows.assets import Asset
 from rivya_flows.language.brand import Brand, with_words
 from rivya_flows.language.syntax.media_references import is_url
@@ -32,7 +32,7 @@ class Branding:
     files: Mapping[str, Asset] = field(default_factory=dict, hash=False)
     notes: tuple[str, ...] = ()
 
-    def noted(self, model: Model, prompt: str) -> str:
+    def with_notes(self, model: Model, prompt: str) -> str:
         """A prompt with the notes after it, which come before the words of the brand."""
         return prompt if model.speaks else reduce(with_words, self.notes, prompt)
 
@@ -40,32 +40,31 @@ class Branding:
         """What the brand adds to the prompts of a model; "" if nothing."""
         return self.brand.words_for(model) if self.brand is not None and wanted else ""
 
-    def whole(self, model: Model, prompt: str, wanted: bool) -> str:
+    def full_prompt(self, model: Model, prompt: str, wanted: bool) -> str:
         """A prompt as a model gets it: with the notes, then what the brand adds if that is wanted."""
-        return with_words(self.noted(model, prompt), self.words_for(model, wanted))
+        return with_words(self.with_notes(model, prompt), self.words_for(model, wanted))
 
-    def drawn(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    def complete_arguments(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Evaluated arguments of a `compose` or a `layout` with the captions of a subtitle file instead of
         its path, and with what the brand says and they do not.
         """
         made = dict(arguments)
         captions, card = made.get("captions"), made.get("end_card")
-        written = captions.get("file") if isinstance(captions, Mapping) else None
-        text = isinstance(written, str) and self.texts.get(
-            str(PurePosixPath(self.folder) / written)
-        )
-        if isinstance(captions, Mapping) and isinstance(text, str):
-            captions = {key: value for key, value in captions.items() if key != "file"}
-            made["captions"] = captions = {**captions, "cues": [asdict(one) for one in _cues(text)]}
+        if isinstance(captions, Mapping) and isinstance(file := captions.get("file"), str):
+            text = self.texts.get(str(PurePosixPath(self.folder) / file))
+            if text is not None:
+                captions = {**captions, "cues": [asdict(cue) for cue in _cues(text)]}
+                del captions["file"]
+                made["captions"] = captions
         if self.brand is None:
             return made
         made["look"] = {"colours": list(self.brand.colours), "font": self.brand.font}
         values = brand_values(self.brand, self.files)
         if isinstance(card, Mapping):
-            shown = {"image": values["logo"]} if "logo" in values else {}
-            made["end_card"] = _filled(card, {**shown, **values.get("end_card", {})})
+            logo = {"image": values["logo"]} if "logo" in values else {}
+            made["end_card"] = logo | values.get("end_card", {}) | _without_none(card)
         if isinstance(captions, Mapping):
-            made["captions"] = _filled(captions, values.get("captions", {}))
+            made["captions"] = values.get("captions", {}) | _without_none(captions)
         return made
 
 
@@ -85,10 +84,8 @@ def _medium(written: str, files: Mapping[str, Asset]) -> dict[str, Any]:
     return files[written].as_json() if written in files else {"path": written}
 
 
-def _filled(given: Mapping[str, Any], under: Mapping[str, Any]) -> dict[str, Any]:
-    return {**under, **{key: value for key, value in given.items() if value is not None}}
+def _without_none(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in given.items() if value is not None}
 
 
-@lru_cache(maxsize=16)
-def _cues(text: str) -> tuple[Cue, ...]:
-    return parse_subtitles(text)
+_cues = lru_cache(maxsize=16)(parse_subtitles)

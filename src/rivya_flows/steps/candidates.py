@@ -126,10 +126,10 @@ def nothing_to_pick(request: ItemRequest) -> str | None:
     if not found:
         return "there is nothing to pick from: no item has an asset or a text"
     if found < count:
-        return f"{count} are to be picked, and there are only {found} candidates"
+        return f"{count} must be picked, and there are only {found} candidates"
     if pick.values is not None and not chosen_keys(pick):
         numbers = sum(value is not None for value in pick.values.values())
         if not numbers:
             return "there is nothing to pick from: `by` is null for every candidate"
-        return f"{count} are to be picked, and `by` has a number for only {numbers} candidates"
+        return f"{count} must be picked, and `by` has a number for only {numbers} candidates"
     return None

@@ -28,7 +28,7 @@ from rivya_flows.language.request_checks import check_chat, check_prompt
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import shown
 from rivya_flows.similar_names import certain
-from rivya_flows.steps.arguments import ArgumentMedia, Arguments, World
+from rivya_flows.steps.arguments import ArgumentMedia, Arguments, World, is_certain
 from rivya_flows.steps.kind import Kind, Names, Surroundings, WrittenStep, given_fields
 from rivya_flows.steps.request import (
     ItemRequest,
@@ -101,12 +101,12 @@ class Chat(Kind):
             elif "message" in given.values or not given.is_written:  # else the model reports it
                 text = None if message is None else message + " " * added
                 given.report(check_prompt(model, text))
-            certain_ones = {k: one for k, one in given.values.items() if given.is_certain(k)}
-            given.report(check_chat(model, certain_ones))
+            certain_values = {key: one for key, one in given.values.items() if is_certain(one)}
+            given.report(check_chat(model, certain_values))
         if given.problems or not (given.is_complete and models and isinstance(message, str)):
             return None
         [model] = models
-        arguments = self.sent(given, world)
+        arguments = self.sent_arguments(given, world)
         asked = {name: one for name, one in arguments.items() if name != "attachments"}
         identity = ["chat", world.service, asked, [one.source for one in media.media]]
         return ItemRequest(
@@ -121,7 +121,7 @@ class Chat(Kind):
             priced_by(model, {}, message),
         )
 
-    def sent(self, given: Arguments, world: World) -> Mapping[str, Any]:
+    def sent_arguments(self, given: Arguments, world: World) -> Mapping[str, Any]:
         return {**given.values, "message": given.text("message")}
 
     def expected_price(self, known: Mapping[str, Any], world: World) -> tuple[str | None, Price]:

@@ -55,7 +55,7 @@ from rivya_flows.steps.request import (
     named_file,
 )
 
-_MAX_TOLD = 10
+_MAX_REPORTED = 10
 _MAX_FOUND = 100
 """A list that an expression gives may have 100,000 wrong members."""
 
@@ -119,17 +119,51 @@ class Cut(Kind):
             for name, value in given.values.items():
                 given.report(computed_problems(name, value))
             return None
-        arguments = world.branding.drawn(given.values)
+        arguments = world.branding.complete_arguments(given.values)
         if not given.is_complete:
-            for message in cut_mistakes(self, arguments, world.files):
+            for message in _mistakes(self, arguments, world.files):
                 given.problem("wrong-value", message, None)
             return None
         made, request_hash = cut_request(self, arguments, world.files)
         return ItemRequest(self.uses, made, request_hash=request_hash)
 
     def gives(self, arguments: Mapping[str, Any], names: Names) -> Shape:
+        """The media that it gives, with hints for those that other arguments would give."""
         made, is_film = composed(self.media), self.media == "video"
-        return given_fields(*_cut_fields(arguments, made, is_film=is_film))
+        formats, extras = arguments.get("formats"), arguments.get("extras") or ()
+        plain = isinstance(extras, list | tuple) and not any("${{" in str(one) for one in extras)
+        absent = {
+            name: f"add `extras: [{name}]` to that step"
+            for name in ("poster", "gif", "clean")
+            if plain and name not in extras and is_film
+        }
+        each = (
+            {"asset": made} if not is_film or "clean" in absent else {"asset": made, "clean": made}
+        )
+        sizes = formats if isinstance(formats, list) else []
+        known = bool(sizes) and all(isinstance(one, str) and one in FORMATS for one in sizes)
+        member, named = map_of(each, absent), BY_SIZE if formats is None else ""
+        fields: dict[str, Shape] = {
+            "asset": made,
+            "assets": list_of(made),
+            "by": Shape(
+                "map", dict.fromkeys(sizes, member) if known else None, member, title=named
+            ),
+            "lost": list_of(WORDS),
+        }
+        if not is_film:
+            return given_fields(fields)
+        cue = map_of({"start": NUMBER, "end": NUMBER, "text": WORDS})
+        fields |= {
+            "captions": map_of({"cues": list_of(cue), "estimated": BOOLEAN, "language": WORDS}),
+            "poster": composed("image"),
+            "gif": composed("image"),
+            "loudness": map_of({"lufs": NUMBER, "true_peak": NUMBER}),
+        }
+        if arguments.get("captions") is None:
+            absent = {**absent, "captions": "add `captions:` to that step"}
+        lacks = {name: hint for name, hint in absent.items() if fields.pop(name, None)}
+        return given_fields(fields, lacks)
 
     def files(self, arguments: Mapping[str, Any]) -> Iterator[CutMedium]:
         return media_in(arguments)
@@ -157,7 +191,7 @@ class Compose(Cut):
         has_clips = any(one.get("clips") is not None for one in (own, defaults))
         return ("fit",) if has_clips else ("transition",)
 
-    def needed(self) -> str:
+    def required_argument(self) -> str:
         return "clips"
 
 
@@ -169,54 +203,20 @@ class Layout(Cut):
     media = "image"
 
 
-def _cut_fields(
-    arguments: Mapping[str, Any], made: Shape, *, is_film: bool
-) -> tuple[dict[str, Shape], dict[str, str]]:
-    """The media that `compose` or `layout` gives, and what it would give with other arguments."""
-    given: dict[str, Shape] = {"asset": made, "assets": list_of(made)}
-    formats, extras = arguments.get("formats"), arguments.get("extras") or ()
-    plain = isinstance(extras, list | tuple) and not any("${{" in str(one) for one in extras)
-    absent = {
-        name: f"add `extras: [{name}]` to that step"
-        for name in ("poster", "gif", "clean")
-        if plain and name not in extras
-    }
-    each = {"asset": made} if not is_film or "clean" in absent else {"asset": made, "clean": made}
-    names = formats if isinstance(formats, list) else []
-    known = bool(names) and all(isinstance(one, str) and one in FORMATS for one in names)
-    member = map_of(each, {} if not is_film else absent)
-    named = BY_SIZE if formats is None else ""
-    given["by"] = Shape("map", dict.fromkeys(names, member) if known else None, member, title=named)
-    given["lost"] = list_of(WORDS)
-    if not is_film:
-        return given, {}
-    cue = map_of({"start": NUMBER, "end": NUMBER, "text": WORDS})
-    given |= {
-        "captions": map_of({"cues": list_of(cue), "estimated": BOOLEAN, "language": WORDS}),
-        "poster": composed("image"),
-        "gif": composed("image"),
-        "loudness": map_of({"lufs": NUMBER, "true_peak": NUMBER}),
-    }
-    lacks = {name: hint for name, hint in absent.items() if given.pop(name, None)}
-    if arguments.get("captions") is None:
-        del given["captions"]
-        lacks["captions"] = "add `captions:` to that step"
-    return given, lacks
-
-
 def cut_request(
     kind: Cut, arguments: Mapping[str, Any], files: Mapping[str, Asset]
 ) -> tuple[dict[str, Any], str]:
     """The arguments with defaults and media filled in, without nulls and defaults that have no effect, and
     the hash of the request. Raises an `ItemRequestError` with all mistakes.
     """
-    given = {key: _without_nulls(key, value) for key, value in arguments.items()}
-    if problems := list(cut_mistakes(kind, given, files)):
+    if problems := _mistakes(kind, arguments, files):
         raise ItemRequestError("; ".join(problems))
-    model = kind.takes.model_validate(_without_look(given), context=EVALUATED)
-    made = {k: one for k, one in model.model_dump(mode="json").items() if one is not None}
-    made |= {"look": given["look"]} if "look" in given else {}
-    made |= {key: _listed(made[key]) for key in ("images", "audio") if key in made}
+    given, look = _own_arguments(arguments)
+    model = kind.takes.model_validate(given, context=EVALUATED)
+    made = {key: one for key, one in model.model_dump(mode="json").items() if one is not None}
+    made |= look
+    for key in made.keys() & {"images", "audio"}:
+        made[key] = made[key] if isinstance(made[key], list) else [made[key]]
     for key, needs in (("reframe", ("clips", "formats")), ("fit", ("video", "images"))):
         if not made.keys() & set(needs):
             made.pop(key, None)  # the default of a key that has no effect
@@ -224,25 +224,25 @@ def cut_request(
         captions["text"] = captions["text"] or ""
         if captions["file"] is None or captions["cues"]:
             del captions["file"]
-    made = with_media(made, lambda one: _composed(one, files))
+    made = with_media(made, lambda one: _checked_medium(one, files))
     media = [medium_of(one.value, one.kinds[0], files, _place(one.path)) for one in media_in(made)]
     sources = iter(media)
     hashed = with_media(made, lambda _: next(sources).source)
     return made, content_hash([kind.uses, RENDERER_VERSION, hashed], media)
 
 
-def cut_mistakes(
+def _mistakes(kind: Cut, arguments: Mapping[str, Any], files: Mapping[str, Asset]) -> list[str]:
+    """What is wrong with arguments that are evaluated as far as they are known: the first few."""
+    found = islice(_all_mistakes(kind, arguments, files), _MAX_FOUND)
+    return list(dict.fromkeys(found))[:_MAX_REPORTED]
+
+
+def _all_mistakes(
     kind: Cut, arguments: Mapping[str, Any], files: Mapping[str, Asset]
 ) -> Iterator[str]:
-    """What is wrong with arguments that are evaluated as far as they are known; the first few."""
-    return islice(dict.fromkeys(islice(_mistakes(kind, arguments, files), _MAX_FOUND)), _MAX_TOLD)
-
-
-def _mistakes(kind: Cut, arguments: Mapping[str, Any], files: Mapping[str, Asset]) -> Iterator[str]:
-    given = {key: _without_nulls(key, value) for key, value in arguments.items()}
-    given = {key: value for key, value in given.items() if value is not None}
+    given, _ = _own_arguments(arguments)
     try:
-        kind.takes.model_validate(_without_look(given), context=EVALUATED)
+        kind.takes.model_validate(given, context=EVALUATED)
     except ValidationError as error:
         for details in error.errors(include_url=False):
             report = DiagnosticCollector("", "")
@@ -258,12 +258,12 @@ def _mistakes(kind: Cut, arguments: Mapping[str, Any], files: Mapping[str, Asset
     for medium in media_in(given):
         try:
             if not isinstance(medium.value, Unknown):
-                _composed(medium, files)
+                _checked_medium(medium, files)
         except ItemRequestError as error:
             yield str(error)
 
 
-def _composed(medium: CutMedium, files: Mapping[str, Asset]) -> Any:
+def _checked_medium(medium: CutMedium, files: Mapping[str, Asset]) -> Any:
     """A checked medium; remote files are downloaded when it runs."""
     value = named_file(medium.value, files)
     name = _place(medium.path)
@@ -285,25 +285,24 @@ def _composed(medium: CutMedium, files: Mapping[str, Asset]) -> Any:
     return value
 
 
+def _own_arguments(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a spec says, without nulls; and the look, which is that of its brand."""
+    given = {key: _without_nulls(key, value) for key, value in arguments.items()}
+    given = {key: value for key, value in given.items() if value is not None}
+    look = {"look": given.pop("look")} if "look" in given else {}
+    return given, look
+
+
 def _without_nulls(key: str, value: Any) -> Any:
     """A list without nulls, and without maps whose medium is null; such a map alone is null."""
     if isinstance(value, list):
-        kept = (_without_nulls(key, one) for one in value)
-        return [one for one in kept if one is not None]
+        members = (_without_nulls(key, one) for one in value)
+        return [one for one in members if one is not None]
     if isinstance(value, Mapping) and not value.get("text"):
         medium = MEDIUM_IN.get(key) if key != "end_card" else None
         if medium in value and value[medium] is None:
             return None
     return value
-
-
-def _without_look(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What a spec says: the look is that of its brand."""
-    return {key: value for key, value in given.items() if key != "look"}
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def _message(path: tuple[str | int, ...], found: Diagnostic) -> str:
@@ -312,5 +311,5 @@ def _message(path: tuple[str | int, ...], found: Diagnostic) -> str:
 
 
 def _place(path: tuple[str | int, ...]) -> str:
-    """A path as one writes it: ``clips[0].media``."""
+    """The text of a path: ``clips[0].media``."""
     return "".join(f"[{one}]" if isinstance(one, int) else f".{one}" for one in path)[1:]

@@ -8,7 +8,7 @@ from typing import Any, get_args
 from rivya_cut.composition import MAX_TRANSITION, is_medium_map
 from rivya_cut.terms import STILL_SECONDS, TransitionKind
 from rivya_flows.diagnostics import Diagnostic
-from rivya_flows.language.expressions.inference import TEXTS, repair
+from rivya_flows.language.expressions.inference import TEXTS
 from rivya_flows.language.expressions.output_types import (
     ANY,
     Kind as ShapeKind,
@@ -22,7 +22,7 @@ from rivya_flows.language.final_cut import CUT_PARTS, MEDIA_KINDS, media_in
 from rivya_flows.language.syntax.media_references import kind_of
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, shown
-from rivya_flows.steps.arguments import any_of, word_problems
+from rivya_flows.steps.arguments import any_of, place_name, word_problems, wrong_shape
 
 _FILE: tuple[ShapeKind, ...] = ("asset", "text")
 _FITS: Mapping[str, tuple[ShapeKind, ...]] = {
@@ -59,9 +59,9 @@ def cut_problems(uses: str, arguments: Values) -> Iterator[Diagnostic]:
         if given.get(key) in ([], ()):
             yield _missing((key,), f"{key!r} is empty", "add an item, or remove it")
     for key in ("formats", "extras"):
-        first: dict[Any, int] = {}
-        for index, one in enumerate(_listed(given.get(key))):
-            if isinstance(one, str) and first.setdefault(one, index) != index:
+        members = _members(given.get(key))
+        for index, one in enumerate(members):
+            if isinstance(one, str) and one in members[:index]:
                 yield _wrong((key, index), f"{shown(one)} is there twice", "remove it")
     yield from _overlays(uses, given)
     if uses == "compose":
@@ -101,17 +101,15 @@ def _pictures(given: Values) -> Iterator[Diagnostic]:
 
 
 def _empty_media(given: Values) -> Iterator[Diagnostic]:
-    places: list[tuple[Path, Values]] = [
+    parts: list[tuple[Path, Any]] = [
         (("clips", index, "media"), clip) for index, clip in _maps(given.get("clips"))
     ]
-    if isinstance(given.get("music"), Mapping):
-        places.append((("music", "audio"), given["music"]))
-    for path, part in places:
+    for path, part in (*parts, (("music", "audio"), given.get("music"))):
         key = str(path[-1])
-        if key in part and part[key] is None:
+        if isinstance(part, Mapping) and part.get(key, "") is None:
             yield _missing(path, f"{key!r} is empty", f"write a value after `{key}:`")
     for name in ("clips", "images", "audio"):
-        for index, medium in enumerate(_listed(given.get(name))):
+        for index, medium in enumerate(_members(given.get(name))):
             if medium is None:
                 message = "a file must be a path or a URL, not nothing"
                 hint = "write a path such as photos/logo.png"
@@ -121,7 +119,7 @@ def _empty_media(given: Values) -> Iterator[Diagnostic]:
 def _captions(given: Values) -> Iterator[Diagnostic]:
     captions, extras = given.get("captions"), given.get("extras")
     if captions is None:
-        for index, extra in enumerate(_listed(extras)):
+        for index, extra in enumerate(_members(extras)):
             if extra in ("srt", "clean"):
                 message = f"{extra!r} has no effect without `captions`"
                 yield _wrong(("extras", index), message, "add `captions:`, or remove it")
@@ -171,7 +169,7 @@ def end_card_problems(given: Values) -> Iterator[Diagnostic]:
 
 def start_problems(given: Values) -> Iterator[Diagnostic]:
     """Clips that begin after the end of their video."""
-    clips = _listed(given.get("clips"))
+    clips = _members(given.get("clips"))
     for index, clip in enumerate(clips):
         length = shown_seconds(clip)
         if length is not None and length <= 0:
@@ -183,7 +181,7 @@ def length_problems(given: Values) -> Iterator[Diagnostic]:
     """Clips too short for their transitions, and overlays that would never be seen; once media are bought no
     reason to fail: a transition then takes half of a clip at most.
     """
-    clips, overlap = _listed(given.get("clips")), overlap_seconds(given.get("transition"))
+    clips, overlap = _members(given.get("clips")), overlap_seconds(given.get("transition"))
     if not clips or overlap is None:
         return
     lengths = [shown_seconds(one) for one in clips]
@@ -262,19 +260,18 @@ def medium_kind(medium: Any) -> str | None:
 
 
 def wrong_kind(path: Path, found: str, kinds: Sequence[str]) -> Diagnostic:
-    """What to say of a medium of a kind that is not taken at its place."""
-    name = next(step for step in reversed(path) if isinstance(step, str))
+    """Reports a medium of a kind that its place does not take."""
     wanted = " or ".join(map(an, kinds))
-    message = f"{name!r} takes {wanted}, but this is {an(found)}"
+    message = f"{place_name(path)!r} takes {wanted}, but this is {an(found)}"
     return Diagnostic("wrong-type", message, f"use {wanted}, or remove it", path=path)
 
 
-def _listed(held: Any) -> Sequence[Any]:
-    return held if isinstance(held, list | tuple) else ()
+def _members(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else ()
 
 
-def _maps(held: Any) -> list[tuple[int, Mapping[str, Any]]]:
-    return [(index, one) for index, one in enumerate(_listed(held)) if isinstance(one, Mapping)]
+def _maps(value: Any) -> list[tuple[int, Mapping[str, Any]]]:
+    return [(index, one) for index, one in enumerate(_members(value)) if isinstance(one, Mapping)]
 
 
 def _missing(path: Path, message: str, hint: str) -> Diagnostic:
@@ -291,24 +288,20 @@ def _wrong(path: Path, message: str, hint: str) -> Diagnostic:
 
 def computed_problems(key: str, value: Any) -> Iterator[Diagnostic]:
     """Computed values inside an argument that do not fit, and media of a wrong kind."""
-    for place, inner in _computed(key, value):
+    for place, inner in _expressions(key, value):
         path = (key, *place)
-        name = next(step for step in reversed(path) if isinstance(step, str))
-        fits = _FITS.get(name, ())  # the model reports a list where there is none
+        fits = _FITS.get(place_name(path), ())  # the model reports a list where there is none
         if key == "clips" and len(place) == 1:
             yield from _clip_problems(inner.shape, path)
         if fits and inner.shape.kind not in ("any", *fits):
-            found = inner.shape.kind
-            message = f"{name!r} takes {any_of(fits) or an(fits[0])}, but this is {an(found)}"
-            hint = repair(fits, inner.shape) or f"give {an(fits[0])}"
-            yield Diagnostic("wrong-type", message, hint, path=path)
+            yield wrong_shape(path, inner.shape, fits)
     for medium in media_in({key: value}):
-        name = next(step for step in reversed(medium.path) if isinstance(step, str))
+        name = place_name(medium.path)
         if isinstance(medium.value, Unknown):
             if medium.path[0] in CUT_PARTS:
                 yield from word_problems(name, medium.value.shape, medium.path)
             yield from _wrong_media(medium.path, medium.value.shape, medium.kinds)
-        elif _is_no_medium(medium.value) and has_unknown(medium.value):  # others with the files
+        elif has_unknown(medium.value) and not _is_medium(medium.value):  # others with the files
             message = f"{name!r} takes {any_of(_FILE)}, but this is {shown(medium.value)}"
             hint = "give one asset, without { } or [ ]"
             yield Diagnostic("wrong-type", message, hint, path=medium.path)
@@ -327,7 +320,7 @@ def computed_problems(key: str, value: Any) -> Iterator[Diagnostic]:
         yield from _wrong_media((key,), shape, MEDIA_KINDS[(key,)])
 
 
-def _computed(key: str, value: Any) -> Iterator[tuple[Path, Unknown]]:
+def _expressions(key: str, value: Any) -> Iterator[tuple[Path, Unknown]]:
     """Expressions inside a list or a map of arguments, with their places in it."""
     if key not in CUT_PARTS and key not in ("formats", "extras"):
         return
@@ -350,8 +343,8 @@ def _clip_problems(shape: Shape, path: Path) -> Iterator[Diagnostic]:
         yield Diagnostic("wrong-type", message, hint, path=path)
 
 
-def _is_no_medium(value: Any) -> bool:
-    return isinstance(value, list) or (isinstance(value, dict) and not is_medium_map(value))
+def _is_medium(value: Any) -> bool:
+    return isinstance(value, dict) and is_medium_map(value)
 
 
 def _wrong_media(path: Path, shape: Shape, kinds: tuple[str, ...]) -> Iterator[Diagnostic]:

@@ -14,7 +14,7 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
 from rivya_flows.assets import Asset
 from rivya_flows.diagnostics import Diagnostic
-from rivya_flows.language.expressions.inference import TEXTS, repair
+from rivya_flows.language.expressions.inference import TEXTS
 from rivya_flows.language.expressions.output_types import (
     ANY,
     BOOLEAN,
@@ -30,13 +30,14 @@ from rivya_flows.language.expressions.output_types import (
 )
 from rivya_flows.language.field_types import SpecModel, Takes, Value
 from rivya_flows.language.syntax.media_references import is_url
-from rivya_flows.language.wording import an, shown
+from rivya_flows.language.wording import shown
 from rivya_flows.steps.arguments import (
     Arguments,
     World,
     file_list_problems,
     word_problems,
     written_shape,
+    wrong_shape,
 )
 from rivya_flows.steps.kind import Kind, Names
 from rivya_flows.steps.request import ItemRequest
@@ -107,12 +108,10 @@ class Function(Kind):
             except (PydanticSchemaGenerationError, PydanticUserError) as error:
                 message = f"its argument {one.name!r} has a type that pydantic does not support"
                 raise BrokenKindError(message) from error
-            self.shapes[one.name] = _taken(hints[one.name])
+            self.shapes[one.name] = _argument_shape(hints[one.name])
             # Every value may be an expression; the type is checked when it is known.
-            fields[one.name] = (
-                Annotated[Value, Takes()],
-                ... if one.default is one.empty else None,
-            )
+            default = ... if one.default is one.empty else None
+            fields[one.name] = (Annotated[Value, Takes()], default)
         try:
             self.takes = create_model(f"{name}_with", __base__=SpecModel, **fields)
         except (NameError, ValueError, PydanticUserError) as error:
@@ -142,9 +141,7 @@ class Function(Kind):
         fields = shape.fields if wanted.kind == "asset" and shape.kind == "map" else {}
         lacks = fields is not None and bool(fields) and "sha256" not in fields
         if fits and (lacks or shape.kind not in ("any", *fits)):
-            message = f"{name!r} takes {an(wanted.kind)}, but this is {an(shape.kind)}"
-            hint = repair((wanted.kind,), shape) or f"give {an(wanted.kind)}"
-            yield Diagnostic("wrong-type", message, hint, path=(name,))
+            yield wrong_shape((name,), shape, (wanted.kind,))
         elif wanted.kind == "asset":
             yield from word_problems(name, shape, (name,))
         elif wanted.member is not None and wanted.member.kind == "asset":
@@ -203,13 +200,13 @@ _TAKEN: Mapping[ShapeKind, tuple[ShapeKind, ...]] = {
 _HINT = "write a value that the function {} takes, or an expression"
 
 
-def _taken(annotation: Any) -> Shape:
+def _argument_shape(annotation: Any) -> Shape:
     """The shape of a value for an argument; a model with validators may take others as well."""
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         return ANY
     if origin in (list, tuple) and inner:
-        return list_of(_taken(inner[0]))
+        return list_of(_argument_shape(inner[0]))
     if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
         reads_more = annotation.__pydantic_decorators__.model_validators
         return ANY if reads_more else shape_of(annotation)

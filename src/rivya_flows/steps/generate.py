@@ -87,8 +87,14 @@ class Generate(Kind):
         wanted, params = given.get("brand") is not False, dict[str, Any]()
         models = given.models(world.catalogue, self.uses)
         for model in models:
-            words = world.branding.words_for(model, wanted)
-            given.report(_prompt_problems(model, prompt, world, words))
+            added = world.branding.words_for(model, wanted)
+            if isinstance(prompt, Unknown):
+                least = prompt.least + len(added)
+                given.report(check_prompt(model, None, len(added), least))
+            else:
+                own = prompt and world.branding.with_notes(model, prompt)
+                text = own and with_words(own, added)
+                given.report(check_prompt(model, text, len(text or "") - len(own or "")))
             params = _params(model, given)
             is_given = given.get("references") is not None
             given.report(reference_problems(model, media, is_given=is_given))
@@ -97,7 +103,7 @@ class Generate(Kind):
         [model] = models
         text = prompt if isinstance(prompt, str) else None
         if text is not None:
-            text = world.branding.whole(model, text, wanted)
+            text = world.branding.full_prompt(model, text, wanted)
         arguments = {name: one for name, one in given.values.items() if name != "brand"}
         sent = {"model": model.id, "prompt": text, "params": params}
         identity = [world.service, *sent.values(), [one.source for one in media.media]]
@@ -115,12 +121,12 @@ class Generate(Kind):
             priced_by(model, params, text),
         )
 
-    def sent(self, given: Arguments, world: World) -> Mapping[str, Any]:
+    def sent_arguments(self, given: Arguments, world: World) -> Mapping[str, Any]:
         arguments = {name: one for name, one in given.values.items() if name != "brand"}
         model = world.catalogue.get(str(given.get("model")))
         prompt, params = given.text("prompt"), given.get("params") or {}
         if model is not None and isinstance(prompt, str):
-            prompt = world.branding.whole(model, prompt, given.get("brand") is not False)
+            prompt = world.branding.full_prompt(model, prompt, given.get("brand") is not False)
         if model is not None and isinstance(params, Mapping) and not has_unknown(params):
             params = coerce_params(model, params)[0]
         return {**arguments, "prompt": prompt, "params": params}
@@ -131,7 +137,7 @@ class Generate(Kind):
             return model_known_later()
         params, prompt = known["params"] or {}, known["prompt"]
         if isinstance(prompt, str):
-            prompt = world.branding.whole(model, prompt, known["brand"])
+            prompt = world.branding.full_prompt(model, prompt, known["brand"])
         expected = price(model, params if isinstance(params, dict) else {}, prompt)
         if not isinstance(params, dict) and expected.max is not None:
             expected = Price(expected.min, None, "its parameters are known during the run")
@@ -167,17 +173,6 @@ class Generate(Kind):
         own = f"there are: {', '.join(known)}; parameters of the model belong in `params:`"
         unknown = [key for key in keys if key not in known][:_MAX_HINTS]
         return {key: own for key in unknown if len(key) > _MAX_KEY or not nearest(key, known)}
-
-
-def _prompt_problems(
-    model: Model, prompt: str | Unknown | None, world: World, words: str
-) -> Iterator[Diagnostic]:
-    if isinstance(prompt, Unknown):
-        yield from check_prompt(model, None, len(words), prompt.least + len(words))
-        return
-    own = "" if prompt is None else world.branding.noted(model, prompt)
-    text = None if prompt is None else with_words(own, words)
-    yield from check_prompt(model, text, len(text or "") - len(own))
 
 
 def _params(model: Model, given: Arguments) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import Field, JsonValue
@@ -16,14 +17,14 @@ from rivya_client.catalogue.catalogue import Catalogue, Model
 from rivya_client.catalogue.prices import price
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.canonical import canonical
-from rivya_flows.language.expressions.inference import TEXTS, repair
+from rivya_flows.language.expressions.inference import TEXTS
 from rivya_flows.language.expressions.output_types import Unknown, has_unknown
 from rivya_flows.language.expressions.values import as_text
 from rivya_flows.language.field_types import COMPUTABLE, Number, SpecModel, Value
 from rivya_flows.language.request_checks import check_chat
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, shown
-from rivya_flows.steps.arguments import Arguments, World
+from rivya_flows.steps.arguments import Arguments, World, wrong_shape
 from rivya_flows.steps.candidates import Candidate, is_available
 from rivya_flows.steps.chat import Chat
 from rivya_flows.steps.request import ItemRequest, ItemRequestError, media_of, medium_of, priced_by
@@ -83,8 +84,8 @@ def judge_of(
     given: Arguments, world: World, judge: Mapping[str, Any], media: Collection[str]
 ) -> Model | None:
     """The model of the judge; what it cannot do is reported."""
-    if others := sorted(set(media) - {"image"}):
-        message = f"a judge sees pictures and reads texts, but no {others[-1]}"
+    if unseen_media := sorted(set(media) - {"image"}):
+        message = f"a judge sees pictures and reads texts, but no {unseen_media[-1]}"
         hint = "judge the stills that they are made from, or let a person pick without `judge`"
         given.problem("wrong-candidates", message, hint, "judge")
     criteria, named = judge.get("criteria"), judge.get("model")
@@ -93,8 +94,7 @@ def judge_of(
     texts |= {("criteria", place): one for place, one in enumerate(listed)}
     for place, one in texts.items():
         if isinstance(one, Unknown) and one.shape.kind not in ("any", *TEXTS):
-            message = f"{place[0]!r} takes text, but this is {an(one.shape.kind)}"
-            given.problem("wrong-type", message, repair(TEXTS, one.shape), "judge", *place)
+            given.report([wrong_shape(("judge", *place), one.shape, TEXTS)])
     length = sum(len(one) for one in (given.get("question"), *listed) if isinstance(one, str))
     found: Model | None = None
     for found in given.models(world.catalogue, "chat", ("judge",)):
@@ -155,7 +155,7 @@ def with_chats(
     if not chats:
         return request
     model = catalogue.models[request.model or ""]
-    seen = request.judged()
+    seen = request.judged_candidates()
     message = message_about(request, model)
     return replace(
         request,
@@ -170,7 +170,9 @@ def message_about(request: ItemRequest, model: Model) -> str:
     """The message of the first of the chats of a pick."""
     pick = request.pick
     criteria = pick.judge.criteria if pick.judge else ()
-    return judge_message(pick.question, criteria, request.judged(), model.max_prompt_length)
+    return judge_message(
+        pick.question, criteria, request.judged_candidates(), model.max_prompt_length
+    )
 
 
 def judge_message(
@@ -181,7 +183,7 @@ def judge_message(
 ) -> str:
     """The message about at most `CANDIDATES` candidates, without the shape of the answer, in `limit` characters.
 
-    Raises an `ItemRequestError` if the others leave no room for candidates, or a criterion is too long.
+    Raises an `ItemRequestError` if question and criteria leave no room for them, or a criterion is too long.
     """
     head = "\n".join(_head(question, criteria))
     room = (limit or _MAX_MESSAGE) - len(instruction(SCORES)) - len(head) - len(_TASK) - 2
@@ -215,20 +217,17 @@ def _head(question: JsonValue, criteria: Sequence[JsonValue]) -> Iterator[str]:
 
 def _line(number: int, one: Candidate, picture: int, room: int) -> str:
     """One candidate as JSON, which its text cannot break out of."""
-    told: dict[str, Any] = {"candidate": number, "key": _cleaned(str(one["key"]), _MAX_KEY)}
+    as_json = partial(json.dumps, ensure_ascii=False)
+    line: dict[str, Any] = {"candidate": number, "key": _on_one_line(str(one["key"]), _MAX_KEY)}
     if one.get("asset"):
-        told["picture"] = picture
+        line["picture"] = picture
     text = one.get("text") or ("" if one.get("json") is None else canonical(one["json"]))
     if text:
-        told["text"] = str(text)[:room]
+        line["text"] = str(text)[:room]
         # An escape is longer than what it stands for.
-        if (over := len(_as_json(told)) - room) > 0:
-            told["text"] = told["text"][: max(0, len(told["text"]) - over - 1)] + "…"
-    return _as_json(told)
-
-
-def _as_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+        if (over := len(as_json(line)) - room) > 0:
+            line["text"] = line["text"][: max(0, len(line["text"]) - over - 1)] + "…"
+    return as_json(line)
 
 
 def read_scores(content: str, keys: Sequence[str]) -> tuple[tuple[str, float, str], ...]:
@@ -242,7 +241,11 @@ def read_scores(content: str, keys: Sequence[str]) -> tuple[tuple[str, float, st
     found: dict[int, tuple[float, str]] = {}
     problems: list[str] = []
     for one in listed:
-        number, score, reason = one["candidate"], one["score"], _cleaned(one["reason"], MAX_REASON)
+        number, score, reason = (
+            one["candidate"],
+            one["score"],
+            _on_one_line(one["reason"], MAX_REASON),
+        )
         if not 1 <= number <= len(keys):
             problems.append(f"there is no candidate {str(number)[:20]}")
             continue
@@ -260,9 +263,9 @@ def read_scores(content: str, keys: Sequence[str]) -> tuple[tuple[str, float, st
     return tuple((keys[n - 1], float(found[n][0]), found[n][1]) for n in numbers)
 
 
-def _cleaned(text: str, most: int) -> str:
-    """On one line, without characters that cannot be shown."""
-    # Far more than is kept, and far less than an answer may have.
-    kept = "".join(sign if sign.isprintable() else " " for sign in text[: 20 * most])
-    line = " ".join(kept.split())
+def _on_one_line(text: str, most: int) -> str:
+    """The text without characters that cannot be shown, cut to `most`."""
+    # 20 times as long: far more than stays, and far less than an answer may have.
+    printed = "".join(sign if sign.isprintable() else " " for sign in text[: 20 * most])
+    line = " ".join(printed.split())
     return line if len(line) <= most else line[: most - 1].rstrip() + "…"

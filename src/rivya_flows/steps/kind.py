@@ -57,7 +57,6 @@ class WrittenStep:
 
     @property
     def path(self) -> TreePath:
-        """Its place in the spec."""
         return (self.part, self.id)
 
     def get(self, key: str) -> Any:
@@ -83,13 +82,16 @@ class WrittenStep:
     @property
     def needs(self) -> list[tuple[int, str]]:
         """The steps that it waits for, with their places in `needs`."""
-        return [one for one in _members(self.keys.get("needs")) if isinstance(one[1], str)]
+        listed = self.keys.get("needs")
+        members = enumerate(listed if isinstance(listed, list) else ())
+        return [(index, name) for index, name in members if isinstance(name, str)]
 
     @property
     def fallbacks(self) -> list[tuple[int, dict[str, Any]]]:
         """Its alternatives, with their places in `fallback`; none if its kind has none."""
         listed = () if self.kind and "fallback" in self.kind.idle else self.keys.get("fallback")
-        return [one for one in _members(listed) if isinstance(one[1], dict)]
+        members = enumerate(listed if isinstance(listed, list) else ())
+        return [(index, one) for index, one in members if isinstance(one, dict)]
 
 
 class Surroundings(Protocol):
@@ -128,7 +130,7 @@ class Kind:
         calls_back: Whether it sends something to its `url`, signed with its `secret`.
         fetches: Whether its media are given to the run, and not made by it.
         row: What it adds to the row of an item in a receipt: outputs, `alternative` or `choice`.
-        is_quick: Whether it counts for nothing where nobody knows how long it takes.
+        is_quick: Whether it counts for nothing if no earlier run shows how long it takes.
         brackets: Around its name in a graph.
     """
 
@@ -162,11 +164,10 @@ class Kind:
     @property
     def own_price(self) -> Price:
         """The price of an item where no request says it."""
-        told = self.price_note if self.credits else "free"
-        return Price(self.credits, self.credits, told)
+        return Price(self.credits, self.credits, self.price_note if self.credits else "free")
 
     def request(self, given: Arguments, world: World) -> ItemRequest | None:
-        """The request of an item; None where it is not known yet, or wrong, which is reported to `given`."""
+        """The request of an item; None if it is not known yet, or wrong, which is reported to `given`."""
         if given.problems or not given.is_complete:
             return None
         if not self.credits:
@@ -183,7 +184,7 @@ class Kind:
             priced_by=PricedBy(self.uses),
         )
 
-    def sent(self, given: Arguments, world: World) -> Mapping[str, Any]:
+    def sent_arguments(self, given: Arguments, world: World) -> Mapping[str, Any]:
         """The arguments as its request has them, as far as they are known: another one makes another request."""
         return given.values
 
@@ -259,7 +260,7 @@ class Kind:
         """What to do with a key of `idle`."""
         return "remove it"
 
-    def needed(self) -> str | None:
+    def required_argument(self) -> str | None:
         """An argument without which a step is wrong; None if all may be left out."""
         fields = fields_of(self.takes).items()
         return next((key for key, one in fields if one.info.is_required()), None)
@@ -267,10 +268,6 @@ class Kind:
     def form_of(self, argument: str) -> dict[str, Any] | None:
         """The JSON Schema of an argument, where `Takes` does not say it."""
         return None
-
-
-def _members(value: Any) -> list[tuple[int, Any]]:
-    return list(enumerate(value)) if isinstance(value, list) else []
 
 
 def given_fields(fields: Mapping[str, Shape], lacks: Mapping[str, str] | None = None) -> Shape:

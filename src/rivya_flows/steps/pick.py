@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, NamedTuple
 
@@ -57,15 +57,13 @@ class Mode(NamedTuple):
 
     Attributes:
         decides: Who chooses.
-        needs: An argument without which it cannot.
-        values: Gives each candidate a number, or None; those with the best ones win.
+        needs: An argument without which it cannot; `by` gives each candidate a number.
         chosen: What a receipt calls what a rule picked.
         manner: How a rule picked, as a receipt says it.
     """
 
     decides: Decider
     needs: str | None = None
-    values: Callable[[Arguments, Sequence[Candidate]], dict[str, float | None]] | None = None
     chosen: str = ""
     manner: str = ""
 
@@ -73,13 +71,7 @@ class Mode(NamedTuple):
 MODES: Mapping[str, Mode] = {
     "human": Mode("person"),
     "first": Mode("rule", chosen="the first one", manner="as the first"),
-    "best": Mode(
-        "rule",
-        needs="by",
-        values=lambda given, candidates: _values(given, candidates),
-        chosen="the best value",
-        manner="by value",
-    ),
+    "best": Mode("rule", needs="by", chosen="the best value", manner="by value"),
     "judge": Mode("judge", needs="judge"),
 }
 
@@ -186,7 +178,9 @@ class Pick(Kind):
         judge = given.get("judge") if has_judge else None
         model = None
         if isinstance(judge, Mapping):
-            model = judge_of(given, world, judge, _media(_candidate_shapes(candidates)))
+            fields = (one.fields or {} for one in _candidate_shapes(candidates))
+            media = {one["asset"].media for one in fields if "asset" in one}
+            model = judge_of(given, world, judge, {kind for kind in media if kind})
         needed = mode.needs if mode and not given.is_written else None
         if needed and {**given.values, **given.written}.get(needed) is None:
             message = f"`mode: {named}` needs {needed!r}"
@@ -194,14 +188,14 @@ class Pick(Kind):
         made = candidates.made if isinstance(candidates, Unknown) else None
         count = given.get("count")
         if made and isinstance(count, int) and made.most < count:
-            message = f"{count} are to be picked, and {made.step} makes {made.most}"
+            message = f"{count} must be picked, and {made.step} makes {made.most}"
             given.problem("wrong-candidates", message, None, "count")
         if not given.is_complete or given.problems:
             return None
         mode = mode or MODES["first"]
         arguments = {**_in_use(given), "from": _candidates(candidates)}
-        if mode.values:
-            arguments["values"] = mode.values(given, arguments["from"])
+        if mode.needs == "by":
+            arguments["values"] = _values(given, arguments["from"])
         request = ItemRequest(self.uses, arguments, decides=mode.decides)
         if model is None:
             return request
@@ -210,7 +204,7 @@ class Pick(Kind):
         request = replace(request, model=model.id)
         return with_chats(request, chats_about(request), world.catalogue)
 
-    def sent(self, given: Arguments, world: World) -> Mapping[str, Any]:
+    def sent_arguments(self, given: Arguments, world: World) -> Mapping[str, Any]:
         return question_of(_in_use(given))
 
     def gives(self, arguments: Mapping[str, Any], names: Names) -> Shape:
@@ -260,12 +254,12 @@ class Pick(Kind):
 
 
 def mode_of(named: Any) -> Mode | None:
-    """The mode of that name; None where it is not known, or there is no such mode."""
+    """The mode of that name; None if it is not known, or there is no such mode."""
     return MODES.get(named) if isinstance(named, str) else None
 
 
 def _in_use(given: Arguments) -> dict[str, Any]:
-    """The arguments, without a judge that the mode does not ask: nobody has examined it."""
+    """The arguments, without a judge that the mode does not ask: `request` has not examined it."""
     mode = given.get("mode")
     asks = isinstance(mode, Unknown) or "judge" not in idle_keys(mode)
     return {name: one for name, one in given.values.items() if name != "judge" or asks}
@@ -325,7 +319,7 @@ _PICKED = {"asset", "text", "json"}
 
 
 def _candidate_problems(written: Any, candidates: list[Shape]) -> Iterator[Diagnostic]:
-    """Items that nobody can pick: each needs an asset or a text."""
+    """Items that cannot be picked: each needs an asset or a text."""
     if written_shape(written).kind not in ("any", "list"):
         return
     for index, shape in member_shapes(written):
@@ -350,12 +344,6 @@ def _candidate_problems(written: Any, candidates: list[Shape]) -> Iterator[Diagn
         message = f"'asset' of its candidates is {an(wrong.kind)}, not a medium"
         hint = "give the axis or the variable `asset` of that step another name"
         yield Diagnostic("wrong-type", message, hint, path=("from",))
-
-
-def _media(candidates: list[Shape]) -> set[str]:
-    """The kinds of media among the candidates, as far as they are known."""
-    fields = [one.fields for one in candidates if one.kind == "map" and one.fields is not None]
-    return {one["asset"].media or "" for one in fields if "asset" in one} - {""}
 
 
 def _by_problems(value: Any, shape: Shape) -> Iterator[Diagnostic]:

@@ -11,15 +11,13 @@ from typing import Any
 
 from rivya_flows.language.workflow import Step
 from rivya_flows.steps.chat import Chat
+from rivya_flows.steps.connections import Include, Notify, Upload
 from rivya_flows.steps.cut import Compose, Layout
 from rivya_flows.steps.function import BrokenKindError, Function
 from rivya_flows.steps.generate import Generate
-from rivya_flows.steps.include import Include
 from rivya_flows.steps.kind import Kind
-from rivya_flows.steps.notify import Notify
 from rivya_flows.steps.pick import Pick
 from rivya_flows.steps.request import FUNCTION
-from rivya_flows.steps.upload import Upload
 
 GROUP = "rivya_flows.steps"
 
@@ -34,7 +32,7 @@ BUILT_IN: Mapping[str, Kind] = {
 
 def names() -> tuple[str, ...]:
     """All kinds of step, the built-in ones first."""
-    return (*BUILT_IN, *(name for name in sorted(_registered()) if name not in BUILT_IN))
+    return (*BUILT_IN, *(name for name in sorted(_entries()) if name not in BUILT_IN))
 
 
 def kind_of(uses: Any) -> Kind | None:
@@ -44,8 +42,8 @@ def kind_of(uses: Any) -> Kind | None:
     # Entry points are read only for kinds that are not built in.
     if (kind := BUILT_IN.get(uses)) is not None:
         return kind
-    entry = _registered().get(uses)
-    return None if entry is None else _loaded(uses, entry)
+    entry = _entries().get(uses)
+    return None if entry is None else _load(uses, entry)
 
 
 def known_kind(uses: Any) -> Kind | None:
@@ -63,18 +61,18 @@ def kind_of_step(step: Step) -> Kind:
     return kind
 
 
-def installed() -> dict[str, Kind]:
+def installed_kinds() -> dict[str, Kind]:
     """All kinds of step that can be used, by name."""
     return {name: kind for name in names() if (kind := known_kind(name)) is not None}
 
 
-def _registered() -> Mapping[str, EntryPoint]:
-    return _registered_on(tuple(sys.path))
+def _entries() -> Mapping[str, EntryPoint]:
+    """The registered entry points; cached, since reading every distribution takes a while."""
+    return _entries_on(tuple(sys.path))
 
 
 @functools.lru_cache(maxsize=8)
-def _registered_on(path: tuple[str, ...]) -> Mapping[str, EntryPoint]:
-    """The registered entry points; cached, since reading every distribution takes a while."""
+def _entries_on(path: tuple[str, ...]) -> Mapping[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=GROUP)}
 
 
@@ -82,7 +80,7 @@ _ROUTES = {route.name: route for route in (FUNCTION, Chat.route, Generate.route)
 
 
 @functools.lru_cache(maxsize=256)
-def _loaded(name: str, entry: EntryPoint) -> Kind:
+def _load(name: str, entry: EntryPoint) -> Kind:
     try:
         found = entry.load()
     except Exception as error:  # a foreign module can raise anything

@@ -145,8 +145,8 @@ class PlanTooLargeError(ItemRequestError):
 
 @dataclass(frozen=True, slots=True)
 class PricedBy:
-    """What the price of a request depends on: model and parameters that affect it, and the characters of its
-    text if they are billed, of which more never cost less.
+    """What the price of a request depends on: model and parameters that affect it, and how many characters
+    its text has if they are billed, where more never cost less.
     """
 
     model: str = ""
@@ -157,7 +157,7 @@ class PriceClass(NamedTuple):
     """Requests of one class cost the same, and are held back by the same.
 
     Attributes:
-        max: None where only the service knows it.
+        max: None if only the service knows it.
         is_function: A Python function, whose price the service does not decide.
     """
 
@@ -182,7 +182,7 @@ class ItemRequest:
         request_hash: Equal for equal requests, whatever URLs their media have; "" if a medium is
             known by its URL alone, whose content may change, and for free work without media.
         decides: Of a pick: who decides; None of any other kind.
-        chats: Of a pick with a judge: the chats still to be had, each as the places of its
+        chats: Of a pick with a judge: the chats that it still needs, each as the places of its
             candidates in `from`. `uploads` are those of the first.
     """
 
@@ -206,7 +206,7 @@ class ItemRequest:
 
     @property
     def buys(self) -> bool:
-        """Whether something is to be bought for it; a pick is free once its judge has answered."""
+        """Whether it costs credits; a pick is free once its judge has answered."""
         return self.route is not None
 
     @property
@@ -221,20 +221,17 @@ class ItemRequest:
 
     @cached_property
     def pick(self) -> PickArguments:
-        """Its arguments, of a pick."""
         return PickArguments.model_validate(self.arguments)
 
-    def judged(self) -> list[Candidate]:
+    def judged_candidates(self) -> list[Candidate]:
         """The candidates of the first of `chats`."""
         return [self.pick.candidates[place] for place in self.chats[0]]
 
     @cached_property
     def price_class(self) -> PriceClass:
-        """Its class among requests of one price."""
         return _price_class(self.priced_by, self.price.min, self.price.max, self.is_function)
 
     def upload_names(self) -> tuple[UploadName, ...]:
-        """Names of its uploads."""
         return tuple((medium.source, medium.media, self.model) for medium in self.uploads)
 
 

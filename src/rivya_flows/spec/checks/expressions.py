@@ -31,7 +31,7 @@ from rivya_flows.language.wording import an, shown
 from rivya_flows.language.workflow import MAX_LABEL_VALUE, Input, is_label_value
 from rivya_flows.spec.names import NamesInScope
 from rivya_flows.steps.arguments import any_of, word_problems
-from rivya_flows.steps.include import Include
+from rivya_flows.steps.connections import Include
 from rivya_flows.steps.kind import Kind
 
 _PLAIN = {
