@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
-from rivya_flows.spec.json_schema.document import FILE
 
 from rivya_client.catalogue.snapshot import from_wire, shipped
 from rivya_flows.preparation.spec_file import specs_at

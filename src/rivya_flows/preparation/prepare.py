@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from rivya_client.addresses import is_private
+from rivya_client.addresses import is_private, redact_url
 from rivya_client.catalogue.catalogue import Catalogue
 from rivya_client.catalogue.differences import price_changes
 from rivya_client.catalogue.prices import price_of
@@ -31,11 +31,10 @@ from rivya_flows.estimate.preflight import certain_callbacks, certain_failures, 
 from rivya_flows.language.canonical import digest
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.evaluation import evaluated_together
-from rivya_flows.language.inputs import RESERVED_HINT, resolve_inputs
+from rivya_flows.language.inputs import RESERVED_HINT, refusal, resolve_inputs
 from rivya_flows.language.syntax import source, tree
 from rivya_flows.language.syntax.media_references import kind_of, written_path
-from rivya_flows.language.syntax.secret_names import refusal
-from rivya_flows.language.wording import shown, shown as shown_address
+from rivya_flows.language.wording import shown
 from rivya_flows.language.workflow import PARTS, WARN_AT, Inputs
 from rivya_flows.plans.labels import labels_of
 from rivya_flows.plans.names import label
@@ -56,7 +55,6 @@ from rivya_flows.receipt.phrases import credits_of, pool_left, total_of, without
 from rivya_flows.receiver.addresses import medium_at
 from rivya_flows.settings import Settings, read_secret
 from rivya_flows.spec.files import included_texts, named_files
-from rivya_flows.spec.named_files import named_files
 from rivya_flows.store.assets import AssetStore
 
 if TYPE_CHECKING:  # opens databases, and a plan without a service needs none
@@ -314,7 +312,9 @@ def refuse_unsendable(state: State, settings: Settings) -> None:
             host = urlsplit(url).hostname or ""
             private = host == "localhost" or host.endswith(".localhost") or is_private(host)
         if private:
-            message = f"{step}: {shown_address(url)} is an address of this machine or of a private network"
+            message = (
+                f"{step}: {redact_url(url)} is an address of this machine or of a private network"
+            )
             hint = "give a public one; RIVYA_FLOWS_ALLOW_PRIVATE_NOTIFY=true allows it for a trial"
             raise UsageError(message, hint)
 
