@@ -21,9 +21,8 @@ from prefect.states import AwaitingRetry
 from rivya_client.printable import one_line
 from rivya_flows.engine import run as engine_run
 from rivya_flows.errors import RivyaError, StoreUnreachableError
+from rivya_flows.flows.current_run import can_be_suspended, flow_run_here, run_id_of, run_logger
 from rivya_flows.flows.prefect_internals import executed_before
-from rivya_flows.flows.run_ids import can_be_suspended, flow_run_here, run_id_of
-from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.queue.events import RunWaits
 from rivya_flows.runs.execution import append_events
 from rivya_flows.settings import read_settings

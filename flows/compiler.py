@@ -22,7 +22,7 @@ from rivya_flows.engine.stop_request import StoppedError, stoppable
 from rivya_flows.errors import LeaseLostError, RivyaError, hint_of
 from rivya_flows.flows.absence import try_later
 from rivya_flows.flows.credentials import RivyaCredentials, name_of, refuse_unsaved, wallet_of
-from rivya_flows.flows.run_ids import called, can_be_suspended, flow_run_here
+from rivya_flows.flows.current_run import can_be_suspended, flow_run_here, remember_call
 from rivya_flows.language.workflow import Inputs, Workflow
 from rivya_flows.markdown import paragraphs
 from rivya_flows.plans.run_form import CREDENTIALS, inputs_from, run_name, signature_of
@@ -97,7 +97,7 @@ class CampaignFlow(Flow[..., Coroutine[Any, Any, Any]]):
 
         async def call() -> Any:
             refuse_unsaved(kwargs.get(CREDENTIALS))
-            with called(self.run_key):
+            with remember_call(self.run_key):
                 return await super(CampaignFlow, self).__call__(*args, **kwargs)
 
         return call()

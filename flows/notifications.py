@@ -22,7 +22,7 @@ from prefect.exceptions import ObjectNotFound
 
 from rivya_client.printable import one_line
 from rivya_flows.errors import UsageError
-from rivya_flows.flows.paging import read_all
+from rivya_flows.flows.prefect_api import open_client, read_all
 from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL, has_no_recipient
 from rivya_flows.flows.questions import WAKER
 from rivya_flows.flows.recovery.automations import (
@@ -37,7 +37,6 @@ from rivya_flows.flows.recovery.automations import (
     trigger,
 )
 from rivya_flows.flows.recovery.waker import SWEEP
-from rivya_flows.flows.sync import connected
 from rivya_flows.preparation.deploy_blocks import OWNER_TAG
 
 _TEST_BODY = "Messages about runs arrive here. `rivya-flows automations test` sent this one."
@@ -148,7 +147,7 @@ async def apply(
 
     One that is off stays off. Gives what was done, by name: `made`, `changed` or `unchanged`.
     """
-    async with connected() as client:
+    async with open_client() as client:
         if block is None:
             return await ensure_automations(heartbeat_seconds=configured_heartbeat())
         found = await notification_block(client, block)
@@ -157,7 +156,7 @@ async def apply(
 
 async def try_notifications(blocks: Sequence[str]) -> dict[str, str | None]:
     """Sends a test message through blocks, from this machine; gives why each was not sent, None where it was."""
-    async with connected() as client:
+    async with open_client() as client:
         sends = f"{PREFIX}notify "
         ours = [one.name for one in await _ours(client) if one.name.startswith(sends)]
         names = blocks or [name.removeprefix(sends).partition(" of ")[0] for name in ours]
@@ -172,14 +171,14 @@ async def try_notifications(blocks: Sequence[str]) -> dict[str, str | None]:
 
 
 async def automations_of_ours() -> list[Automation]:
-    async with connected() as client:
+    async with open_client() as client:
         return await _ours(client)
 
 
 async def remove_automation(name: str) -> None:
     """Removes an automation of ours, named with or without `PREFIX`."""
     wanted = name if name.startswith(PREFIX) else PREFIX + name
-    async with connected() as client:
+    async with open_client() as client:
         ours = await _ours(client)
         found = [one for one in ours if one.name == wanted]
         if not found:

@@ -26,9 +26,8 @@ from pydantic import ConfigDict
 from rivya_flows.engine.publishing import media_links, report_of
 from rivya_flows.engine.run_context import RunContext
 from rivya_flows.errors import StoreError
+from rivya_flows.flows.current_run import flow_run_here, flow_run_of, run_logger
 from rivya_flows.flows.prefect_internals import last_response, resume_suspended
-from rivya_flows.flows.run_ids import flow_run_here, flow_run_of
-from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.markdown import link
 from rivya_flows.media.bounds import DIALOG_SIDE
 from rivya_flows.questions.open_questions import first_deadline, open_questions

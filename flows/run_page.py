@@ -29,9 +29,9 @@ from rivya_flows.engine.publishing import media_links, report_of
 from rivya_flows.engine.run_context import RunContext
 from rivya_flows.engine.shown_results import media_of_result, titled, words_of
 from rivya_flows.estimate.estimate import estimate, rehearse
-from rivya_flows.flows.paging import read_all
+from rivya_flows.flows.current_run import can_be_suspended
+from rivya_flows.flows.prefect_api import read_all
 from rivya_flows.flows.prefect_internals import executed_before
-from rivya_flows.flows.run_ids import can_be_suspended
 from rivya_flows.flows.task_groups import TaskGroup
 from rivya_flows.media.bounds import SMALL_SIDE
 from rivya_flows.plans.names import label

@@ -21,10 +21,9 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.events.schemas.automations import Automation, AutomationCore
 from prefect.exceptions import ObjectNotFound
 
-from rivya_flows.flows.paging import flow_runs_with, read_all, read_flow_runs
+from rivya_flows.flows.prefect_api import Resource, flow_runs_with, read_all, read_flow_runs, sync
 from rivya_flows.flows.prefect_internals import made_by
 from rivya_flows.flows.recovery.automations import automations_on
-from rivya_flows.flows.sync import Resource, sync
 from rivya_flows.preparation.deploy_blocks import (
     COLLECTION_VARIABLE,
     OWNER_TAG,

@@ -190,7 +190,7 @@ def required_server(settings: Settings) -> dict[str, str]:
 
 async def _answering() -> None:
     """Refuses a server that cannot record a run, before anything is bought."""
-    from rivya_flows.flows.sync import connected
+    from rivya_flows.flows.prefect_api import open_client
 
-    async with connected(f"; or {RUN_HERE}"):
+    async with open_client(f"; or {RUN_HERE}"):
         pass

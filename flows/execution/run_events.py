@@ -25,6 +25,7 @@ from rivya_flows.engine.end_payload import MAX_TEXT, EndPayload, payload_of
 from rivya_flows.engine.publishing import addresses_of, report_of
 from rivya_flows.engine.run_context import RunContext
 from rivya_flows.errors import RivyaError, hint_of
+from rivya_flows.flows.current_run import can_be_suspended, flow_run_here, flow_run_of, run_id_of
 from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL, send_event
 from rivya_flows.flows.recovery.automations import (
     BATCH_PREFIX,
@@ -34,7 +35,6 @@ from rivya_flows.flows.recovery.automations import (
     ROW_PREFIX,
 )
 from rivya_flows.flows.recovery.waker import close_cancelled
-from rivya_flows.flows.run_ids import can_be_suspended, flow_run_here, flow_run_of, run_id_of
 from rivya_flows.markdown import text
 from rivya_flows.receipt.model import Receipt
 from rivya_flows.receipt.phrases import credits_of

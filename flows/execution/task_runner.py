@@ -19,7 +19,7 @@ from prefect.utilities.annotations import allow_failure
 
 from rivya_flows.engine.run import A, Run
 from rivya_flows.errors import RivyaError
-from rivya_flows.flows.paging import UNFINISHED, flow_runs_with, read_task_runs
+from rivya_flows.flows.prefect_api import UNFINISHED, flow_runs_with, read_task_runs
 from rivya_flows.flows.prefect_internals import Boxed, task_named
 from rivya_flows.flows.run_page import Page
 from rivya_flows.flows.task_groups import ItemRange, TaskGroup, ranges_of

@@ -23,8 +23,8 @@ from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger, Posture
 from prefect.settings import get_current_settings
 
+from rivya_flows.flows.prefect_api import Resource, refusals, sync
 from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL
-from rivya_flows.flows.sync import Resource, refusals, sync
 from rivya_flows.preparation.deploy_blocks import OWNER_TAG
 
 EVENT_PREFIX = "rivya-flows.run."

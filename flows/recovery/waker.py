@@ -25,12 +25,11 @@ from prefect.states import AwaitingRetry, Completed, Crashed
 from sqlalchemy import Engine, select
 
 from rivya_flows.errors import StoreError
-from rivya_flows.flows.paging import UNFINISHED, flow_runs_with, read_flow_runs, read_task_runs
+from rivya_flows.flows.current_run import flow_run_of, run_id_of, run_logger
+from rivya_flows.flows.prefect_api import UNFINISHED, flow_runs_with, read_flow_runs, read_task_runs
 from rivya_flows.flows.prefect_internals import executed_before, goes_on_elsewhere
 from rivya_flows.flows.questions import WAKER, wake
 from rivya_flows.flows.recovery.automations import AGAIN, EXECUTIONS, missing_automations
-from rivya_flows.flows.run_ids import flow_run_of, run_id_of
-from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.preparation.deploy_blocks import OWNER_TAG
 from rivya_flows.runs.execution import end_as_cancelled
 from rivya_flows.settings import read_settings

@@ -10,7 +10,6 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -19,7 +18,7 @@ from rivya_flows.environment import machine_environment, set_variables
 from rivya_flows.flows.prefect_internals import LEASES_ON_DISK, drop_pending
 
 if TYPE_CHECKING:
-    from prefect.client.orchestration import PrefectClient
+    pass
 
 
 def server_environment(
@@ -120,25 +119,6 @@ def reread_settings() -> None:
         import prefect.context
 
         prefect.context.refresh_global_settings_context()
-
-
-async def health_problem(client: PrefectClient) -> Exception | None:
-    """Why a server does not serve, or None; waits `HEALTH_SECONDS` for its answer."""
-    try:
-        async with asyncio.timeout(HEALTH_SECONDS):
-            return await client.api_healthcheck()
-    except TimeoutError as error:
-        return error
-
-
-def password_hint(status: int) -> str:
-    """What to do about an answer with an error of a server that somebody named."""
-    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        return (
-            "set PREFECT_API_AUTH_STRING to the name:password of that server, or PREFECT_API_KEY, in the"
-            " environment or in its Prefect profile"
-        )
-    return "check its address, which ends in /api, and see the log of that server"
 
 
 _POLL_SECONDS = 2.0

@@ -32,7 +32,7 @@ from prefect.workers.process import (
 
 from rivya_client.printable import one_line
 from rivya_flows.flows.credentials import RivyaCredentials
-from rivya_flows.flows.run_logger import clean_logs
+from rivya_flows.flows.current_run import clean_logs
 from rivya_flows.flows.worker.prefect_internals import (
     OF_THE_WORKER,
     StateWatch,

@@ -12,7 +12,7 @@ from prefect.flows import load_flow_from_entrypoint
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError
 from rivya_flows.flows import campaigns, spec_registry
-from rivya_flows.flows.deployment.work_pools import ensure_work_pool
+from rivya_flows.flows.deployment.infrastructure import ensure_work_pool
 from rivya_flows.language.workflow import Deploy, Input, Resources, Schedule, Workflow, WorkPool
 from rivya_flows.preparation.deploy_blocks import deployment, first_block, prefect_yaml, schedule_of
 from rivya_flows.preparation.spec_file import specs_at

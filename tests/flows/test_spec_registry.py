@@ -14,7 +14,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.flows import campaigns
-from rivya_flows.flows.run_ids import run_id_of
+from rivya_flows.flows.current_run import run_id_of
 from rivya_flows.flows.spec_registry import flow_of_file
 from rivya_flows.preparation.prepare import Market, PlanningStore, RunRequest, prepare
 from rivya_flows.preparation.spec_file import SpecFile

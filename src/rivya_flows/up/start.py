@@ -201,7 +201,7 @@ class _Starter:
         return port
 
     def _worker(self, client: Mapping[str, str], server: Loopback) -> None:
-        from rivya_flows.flows.deployment.work_pools import runs_at_once, workers_online
+        from rivya_flows.flows.deployment.infrastructure import runs_at_once, workers_online
         from rivya_flows.preparation.deploy_blocks import OWNER_TAG, WORK_POOL
 
         url, webhooks = self.status.url("receiver") or "", self.status.webhooks

@@ -11,8 +11,8 @@ from uuid import uuid4
 import pytest
 from prefect.client.schemas.objects import Worker, WorkerStatus, WorkPool
 
-from rivya_flows.flows.deployment.server_checks import _pool, _server_settings, server_checks
-from rivya_flows.flows.paging import PAGE
+from rivya_flows.flows.deployment.infrastructure import _check_pool, _check_settings, server_checks
+from rivya_flows.flows.prefect_api import PAGE
 from rivya_flows.flows.prefect_internals import LEASES_ON_DISK
 from rivya_flows.flows.questions import WAKER
 from rivya_flows.preparation.deploy_blocks import OWNER_TAG
@@ -40,7 +40,7 @@ def answering(pool_type: str) -> Mock:
     ("pool_type", "status"), [("campaign", "ok"), ("process", "warning"), ("docker", "ok")]
 )
 async def test_a_pool_of_the_type_process_is_a_warning(pool_type: str, status: str) -> None:
-    check, online = await _pool(answering(pool_type), "warm", used=True)
+    check, online = await _check_pool(answering(pool_type), "warm", used=True)
     assert (check.status, online) == (status, 1)
     if status == "warning":
         assert check.message == "warm is of type process; warm workers need campaign"
@@ -76,7 +76,7 @@ async def test_settings_of_a_server_that_lose_rows_or_messages_or_lock_its_datab
     }
     answer = AsyncMock(return_value=Mock(json=lambda: {"server": server}))
     client = Mock(request=answer, read_flows=read_flows)
-    assert [check.status for check in await _server_settings(client, workers)] == [status]
+    assert [check.status for check in await _check_settings(client, workers)] == [status]
 
 
 @pytest.mark.prefect

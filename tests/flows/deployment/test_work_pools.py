@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from prefect.client.schemas.objects import WorkPool
 
-from rivya_flows.flows.deployment.work_pools import lacks_package
+from rivya_flows.flows.deployment.infrastructure import lacks_package
 
 
 def pool(**defaults: Any) -> WorkPool:

@@ -16,7 +16,7 @@ from prefect import get_client
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import EventTrigger, Posture
 
-from rivya_flows.flows.deployment.work_pools import ensure_work_pool
+from rivya_flows.flows.deployment.infrastructure import ensure_work_pool
 from rivya_flows.flows.recovery.automations import (
     AGAIN,
     CRASHES,

@@ -1,0 +1,259 @@
+"""Executes the run of a deployment's flow run, or skips it; and shows one that has ended or waits for an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from uuid import UUID
+
+from prefect import get_client
+from prefect.client.schemas.filters import FlowRunFilter
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.exceptions import ObjectNotFound
+from prefect.runtime import deployment, flow_run
+
+from rivya_flows.engine.run import Run
+from rivya_flows.engine.run_context import RunContext, WalletCredentials, known_run
+from rivya_flows.errors import RivyaError
+from rivya_flows.flows.absence import can_try_later, is_absence
+from rivya_flows.flows.credentials import secret_block
+from rivya_flows.flows.current_run import (
+    RunId,
+    can_be_suspended,
+    flow_run_here,
+    run_id_here,
+    run_key_conflict,
+    run_logger,
+)
+from rivya_flows.flows.execution.execute import (
+    STOPPED,
+    cancel_on_termination,
+    end_cancelled,
+    execute_run,
+    show_ended,
+)
+from rivya_flows.flows.execution.run_events import end_heartbeats
+from rivya_flows.flows.prefect_internals import executed_before, made_by
+from rivya_flows.flows.questions import Suspension, pause, suspend, suspension_of
+from rivya_flows.language.workflow import Inputs, Schedule, Workflow
+from rivya_flows.money.live_guard import agreement, confirm_live, spending_of
+from rivya_flows.preparation.deploy_blocks import schedule_of
+from rivya_flows.preparation.prepare import (
+    RunRequest,
+    expected_price,
+    prepare_here,
+    read_market,
+    refuse_over,
+)
+from rivya_flows.preparation.spec_file import SpecFile
+from rivya_flows.questions.open_questions import open_questions
+from rivya_flows.receipt.report import RunReport, RunReporter
+from rivya_flows.receipt.summary import is_owed, notes as ledger_notes, troubles
+from rivya_flows.runs.connect import connect, for_worker, with_key
+from rivya_flows.runs.results import Receipt, receipt_of
+from rivya_flows.settings import read_settings
+from rivya_flows.store.database import in_thread
+from rivya_flows.store.journal import Journal
+
+_MOST_RUNS = 200  # of a deployment, that are searched for a newer one of the same schedule
+_KNOWN_ENDS = {StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED, StateType.PAUSED}
+
+
+@dataclass(frozen=True)
+class SkippedRun:
+    """The outcome of a run that is not executed."""
+
+    sentence: str
+    status: str = "skipped"
+
+
+async def run_deployment(
+    workflow: Workflow,
+    spec: SpecFile,
+    notes: Sequence[str],
+    inputs: Inputs,
+    wallet: WalletCredentials | None,
+) -> Receipt | SkippedRun:
+    """Executes the run of this flow run to its end: the same run in all retries, see `run_id_here`.
+
+    `wallet` None takes the key of this process; `notes` are logged.
+    """
+    try:
+        logger = run_logger()
+        for note in notes:
+            logger.warning("%s", note)
+        here = await run_id_here(workflow, inputs, None if wallet is None else wallet.name)
+        settings = read_settings()
+        if wallet is None:
+            # A script of one's own may use the sandbox, as `rf.run` does; a worker must be told to.
+            keyed = with_key if deployment.id is None else for_worker
+            settings = await keyed(settings, secret_block)
+        async with connect(settings, wallet=wallet, notify=logger.info) as context:
+            run_id = await in_thread(partial(_checked_id, context.journal, here))
+            if await in_thread(partial(context.journal.run, run_id)) is None:
+                # A run that waited for an answer over its next date is not late: it has begun.
+                late = await skipped_run(workflow, settings.rivya_flows_catchup_grace_seconds)
+                if late is not None:
+                    logger.warning("%s", late.sentence)
+                    return late
+                request = RunRequest(spec, lambda _: inputs, local_files=False)
+                await _begin(context, run_id, request, logger.info)
+            # Prefect may have started the flow run again while the process that executes it lives.
+            driven = await context.leases.until_free(run_id)
+            row = await in_thread(partial(known_run, context, run_id))
+            reporter = RunReporter(context.journal, context.assets, row, in_folder=False)
+            run = Run(context, reporter)
+            if await can_try_later():
+                run.outlasts = is_absence
+            report = await _execute(run, workflow, driven=driven)
+            waits = None
+            while report.status == "suspended":
+                waits = await in_thread(partial(suspension_of, context, run_id))
+                if can_be_suspended():
+                    break  # and suspend once everything is closed: that ends this process
+                report = await _wait_here(context, waits, reporter, workflow)
+        for trouble in troubles(report.receipt):
+            logger.warning("%s", trouble)
+        for note in ledger_notes(report.receipt):
+            logger.info("%s", note)
+        if waits is not None and report.status == "suspended":
+            await suspend(waits)
+        return receipt_of(report)
+    finally:
+        end_heartbeats()
+
+
+def _checked_id(journal: Journal, here: RunId) -> str:
+    """The id of the run; refuses one whose key belongs to a run that began with other inputs."""
+    with_key = here.text.rpartition("-")[0] + "-"
+    if here.run_key is not None and {run.run_id for run in journal.runs(with_key)} - {here.text}:
+        raise run_key_conflict(here.run_key)
+    return here.text
+
+
+async def _begin(
+    context: RunContext, run_id: str, request: RunRequest, tell: Callable[[str], object]
+) -> None:
+    market = await read_market(context)
+    prepared = await prepare_here(context, request, run_id, starts=True, market=market)
+    tell(expected_price(prepared.estimate))
+    refuse_over(prepared.estimate)
+    await confirm_live(context, spending_of(prepared.estimate), tell, agreement(tell))
+    # Only a command that shows the run makes it.
+    folder = context.settings.data / "runs" / run_id
+    await in_thread(partial(context.journal.create, prepared.frozen, folder))
+
+
+async def _execute(run: Run, workflow: Workflow, *, driven: bool) -> RunReport:
+    """Executes a run, or shows it if it ended and Prefect does not know that yet."""
+    state = await in_thread(run.reporter.follow)
+    if state.ended is not None:
+        receipt = await in_thread(run.reporter.receipt)
+        match state.ended:
+            case "completed":  # else a process died before it compared the books
+                is_over = receipt.agreement is not None and not is_owed(receipt)
+            case "suspended" if not open_questions(state):  # it was answered since
+                is_over = False
+            case _:
+                is_over = not await _is_known(state.now)
+        if is_over or driven:
+            return await show_ended(run)
+    return await execute_run(run, workflow.concurrency)
+
+
+async def _is_known(ended_at: datetime) -> bool:
+    """Whether Prefect knows an end; if not, its process died, and no one asked for another try."""
+    if not executed_before():
+        return True
+    async with get_client() as client:
+        states = await client.read_flow_run_states(UUID(flow_run.id))
+    states.sort(key=lambda one: one.timestamp)
+    before = [one for one in states if one.timestamp < ended_at]
+    return any(one.type in _KNOWN_ENDS for one in states[max(len(before) - 1, 0) :])
+
+
+async def _wait_here(
+    context: RunContext, waits: Suspension, reporter: RunReporter, workflow: Workflow
+) -> RunReport:
+    """Waits for an answer in this process, then continues the run."""
+    try:
+        with cancel_on_termination():
+            continues = await pause(context, waits, reporter)
+    except STOPPED:
+        with suppress(RivyaError):  # what stopped it matters more
+            await end_cancelled(Run(context, reporter))
+        raise
+    if continues:
+        return await _execute(Run(context, reporter), workflow, driven=False)
+    return await end_cancelled(Run(context, reporter))
+
+
+# --- Late runs of schedules ---
+
+
+async def skipped_run(workflow: Workflow, grace_seconds: float) -> SkippedRun | None:
+    """Whether to skip this flow run, when it first begins: only one that a schedule made; None lets it run."""
+    run = flow_run_here()
+    if run is None or not run.auto_scheduled or run.run_count > 1:
+        return None
+    now, grace = datetime.now(UTC), timedelta(seconds=grace_seconds)
+    async with get_client() as client:
+        there = made = None
+        with suppress(ObjectNotFound):
+            if run.deployment_id is not None:
+                there = await client.read_deployment(run.deployment_id)
+                made = made_by(run, there.schedules)
+        if there is None or made is None:
+            return SkippedRun("its schedule was taken away; nothing was bought")
+        if not made.active or there.paused:
+            return SkippedRun("its schedule is switched off; nothing was bought")
+        if run.expected_start_time is None or now - run.expected_start_time <= grace:
+            return None
+        schedule = schedule_of(workflow, there.name, made.slug or "")
+        if schedule is None:  # a person added it
+            return None
+        newest = list[FlowRun]()
+        if schedule.catchup == "latest":
+            due = {"after_": run.expected_start_time, "before_": now}
+            of = {"deployment_id": {"any_": [run.deployment_id]}, "expected_start_time": due}
+            newest = await client.read_flow_runs(
+                flow_run_filter=FlowRunFilter.model_validate(of),
+                sort=FlowRunSort.EXPECTED_START_TIME_DESC,
+                limit=_MOST_RUNS,
+            )
+    newest = [one for one in newest if made_by(one, [made])]
+    return decide(schedule, run.expected_start_time, now, grace, newest)
+
+
+def decide(
+    schedule: Schedule, at: datetime, now: datetime, grace: timedelta, runs: Sequence[FlowRun]
+) -> SkippedRun | None:
+    """Whether to skip a run that is late by more than `grace`, beside newer runs of its schedule; None lets it run."""
+    late = now - at
+    if late <= grace or schedule.catchup == "all":
+        return None
+    due = f"due at {at:%Y-%m-%d %H:%M} UTC, {_duration(late)} late"
+    if schedule.catchup == "skip":
+        return SkippedRun(f"{due}; its schedule says `catchup: skip`; nothing was bought")
+    dates = [
+        one.expected_start_time
+        for one in runs
+        if one.expected_start_time and not (one.state and one.state.is_cancelled())
+    ]
+    newer = max((one for one in dates if at < one <= now), default=None)
+    if newer is None:
+        return None
+    return SkippedRun(
+        f"{due}; the run of {newer:%Y-%m-%d %H:%M} UTC replaces it; nothing was bought"
+    )
+
+
+def _duration(late: timedelta) -> str:
+    minutes = int(late.total_seconds() // 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"
