@@ -50,6 +50,9 @@ from rivya_flows.store.leases import Lease
 WAKER, WAKER_DEPLOYMENT = "rivya-flows-waker", "maintenance"
 """The names of `rivya_flows.flows.recovery.waker` in Prefect."""
 
+SWEEP = timedelta(minutes=15)
+"""How often the waker looks for what it missed."""
+
 _logger = logging.getLogger("rivya_flows.suspending")
 _WAKE_DELAY = timedelta(seconds=1)  # so that the deadline has passed on every clock
 _FORM = "questions-"

@@ -34,9 +34,8 @@ from rivya_flows.doctor.checks import Check, ok, problem, sweep_check, warning
 from rivya_flows.flows.deployment.sync import Desired, read_existing, reconcile
 from rivya_flows.flows.prefect_api import open_client
 from rivya_flows.flows.prefect_internals import LEASES_ON_DISK, is_on_sqlite
-from rivya_flows.flows.questions import WAKER, WAKER_DEPLOYMENT
+from rivya_flows.flows.questions import SWEEP, WAKER, WAKER_DEPLOYMENT
 from rivya_flows.flows.recovery.automations import missing_automations
-from rivya_flows.flows.recovery.waker import SWEEP
 from rivya_flows.preparation.deploy_blocks import OWNER_TAG, WORK_POOL
 from rivya_flows.settings import Settings
 from rivya_flows.store.journal import Journal

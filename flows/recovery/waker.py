@@ -38,8 +38,6 @@ from rivya_flows.store.journal import Journal
 from rivya_flows.store.run_list import is_overdue, maybe_overdue, record_sweep, waiting_runs
 from rivya_flows.store.tables import LEASES
 
-SWEEP = timedelta(minutes=15)
-
 
 @flow(name=WAKER, retries=0, persist_result=False)
 async def wake_overdue() -> State[None]:

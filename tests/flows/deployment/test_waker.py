@@ -18,7 +18,7 @@ from rivya_flows.flows.deployment.infrastructure import (
     ensure_work_pool,
     server_checks,
 )
-from rivya_flows.flows.recovery.waker import SWEEP
+from rivya_flows.flows.questions import SWEEP
 from rivya_flows.settings import read_settings
 from support.prefect_workers import Server, eventually, without_waker
 

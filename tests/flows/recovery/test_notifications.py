@@ -13,8 +13,8 @@ from prefect.client.schemas.objects import BlockDocument
 from prefect.events.schemas.automations import CompoundTrigger
 from pydantic import SecretStr
 
-from rivya_flows.flows.notifications import notification, send_test
 from rivya_flows.flows.prefect_internals import has_no_recipient
+from rivya_flows.flows.recovery.automations import notification, send_test
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import Terminal, buy_from
