@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -30,7 +30,6 @@ from rivya_flows.estimate.estimate import estimate, rehearse
 from rivya_flows.flows.current_run import Logger, can_be_suspended
 from rivya_flows.flows.prefect_api import read_all
 from rivya_flows.flows.prefect_internals import executed_before
-from rivya_flows.flows.task_groups import TaskGroup
 from rivya_flows.media.bounds import SMALL_SIDE
 from rivya_flows.plans.names import label
 from rivya_flows.preparation.prepare import verdict
@@ -40,6 +39,7 @@ from rivya_flows.receipt.model import Receipt
 from rivya_flows.receipt.provenance import media_of
 from rivya_flows.receipt.run_page import (
     Artifact,
+    GroupRow,
     artifact_key,
     draw_group,
     draw_ledger,
@@ -116,18 +116,22 @@ class Page:
             self._put(at, draw, task_run_id=task_run_id)
         self._nodes += len(found)
 
-    def show_group(self, group: TaskGroup, key: str, result: Any) -> None:
-        """Shows the items of a group on its task run, once the call of one of them has ended."""
-        if group.task_run_id is None:
-            return
-        step, stage, row = group.items.step, group.stage, group.rows[key]
+    def fill_row(self, row: GroupRow, stage: str, result: Any) -> None:
+        """Puts the result of a call into its row of a group."""
         row.media = self._media_of(stage, result)
         row.words = row.words or words_of(result)
-        self._put(
-            self._key(step, group.items.name.partition(" ")[0], stage),
-            lambda: draw_group(group.name, [*group.rows.values()], self._links),
-            task_run_id=group.task_run_id,
-        )
+
+    def show_group(
+        self,
+        task_run_id: UUID,
+        stage: str,
+        step: str,
+        items: str,
+        rows: Callable[[], Sequence[GroupRow]],
+    ) -> None:
+        """Shows a group of items, such as ``1-100 of 300``, on its task run."""
+        name, key = f"{label(step, items)} {stage}", self._key(step, items.partition(" ")[0], stage)
+        self._put(key, lambda: draw_group(name, rows(), self._links), task_run_id=task_run_id)
 
     def show_outputs(self, receipt: Receipt) -> None:
         """Shows the outputs and the ledger."""
