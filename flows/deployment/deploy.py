@@ -45,11 +45,11 @@ from rivya_flows.flows.deployment.sync import (
     automations_of,
     delete_orphans,
     environment_of,
+    find_unspecified,
     is_ours,
     read_existing,
     reconcile,
     remove,
-    unspecified,
 )
 from rivya_flows.flows.prefect_api import open_client, refusals
 from rivya_flows.flows.prefect_internals import dates_of
@@ -160,7 +160,7 @@ async def deploy_agreed(
             for spec in {one.spec.hash: one.spec for one in desired if one.spec}.values():
                 keep_spec(journal.engine, spec)
     names, given = {one.name for one in desired}, {one.collection for one in sources.specs.values()}
-    stale, unsure = unspecified(existing, names, sources.specs, given, sources.covered)
+    stale, unsure = find_unspecified(existing, names, sources.specs, given, sources.covered)
     changes = await _reconcile_all(client, desired, existing, options)
     for name in stale if options.prune else ():
         if not options.dry:

@@ -70,14 +70,14 @@ async def read_existing(
     return found
 
 
-def unspecified(
+def find_unspecified(
     existing: Mapping[str, DeploymentResponse],
     desired: Collection[str],
     flows: Collection[str],
     given: Collection[str],
     covered: Collection[str],
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Our deployments that no given spec has: stale ones, and those of collections of which a part was given."""
+    """Our deployments that no given spec has: stale ones, and those of a collection that was given in part."""
     collections = {
         name: environment_of(one).get(COLLECTION_VARIABLE)
         for name, one in existing.items()

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from prefect.client.schemas.responses import DeploymentResponse
 
-from rivya_flows.flows.deployment.sync import unspecified
+from rivya_flows.flows.deployment.sync import find_unspecified
 from rivya_flows.preparation.deploy_blocks import OWNER_TAG
 
 
@@ -33,7 +33,7 @@ def test_only_what_a_call_shows_to_be_gone_is_pruned() -> None:
         "rivya-flows-waker/sweep": existing(spec=False),
         "d/weekly": existing(tags=()),
     }
-    one = unspecified(there, {"a/weekly"}, {"a"}, {"/specs"}, set())
+    one = find_unspecified(there, {"a/weekly"}, {"a"}, {"/specs"}, set())
     assert one == (("a/daily",), ("b/weekly",))
-    whole = unspecified(there, {"a/weekly"}, {"a"}, {"/specs"}, {"/specs"})
+    whole = find_unspecified(there, {"a/weekly"}, {"a"}, {"/specs"}, {"/specs"})
     assert whole == (("a/daily", "b/weekly"), ())
