@@ -18,7 +18,7 @@ from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.errors import RivyaError, StoreError
 from rivya_flows.flows.compiler import CampaignFlow, compile_flow, failing_flow
 from rivya_flows.flows.current_run import run_id_of
-from rivya_flows.flows.execution.deployment_run import run_deployment
+from rivya_flows.flows.execution.execute import run_deployment
 from rivya_flows.flows.execution.run_events import announce_failure
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.preparation.deploy_blocks import attribute_of

@@ -1,52 +1,69 @@
-"""Executes a run inside a flow run: in its turn, until its end or a signal.
-
-Its turn is a slot of Prefect's global concurrency limits, which limit the runs of all workers. A slot is a lease
-on the server, renewed while the run executes. Prefect's own `concurrency` asks again after up to 30 s, holds the
-slot of a killed run for 300 s, and keeps a cancelled process until it has a slot.
-"""
+"""Executes a run inside a flow run: that of a command, or of a deployment, which may also be skipped."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
-import signal
-import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
-from http import HTTPStatus
-from typing import Any
 from uuid import UUID
 
 from prefect import get_client
-from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.objects import ConcurrencyLeaseHolder
-from prefect.exceptions import ObjectNotFound, TerminationSignal
-from prefect.runtime import flow_run
+from prefect.client.schemas.filters import FlowRunFilter
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.exceptions import ObjectNotFound
+from prefect.runtime import deployment, flow_run
 
 from rivya_flows.engine.job_waits import HeldSlots, shared_slots
 from rivya_flows.engine.loop import drive
 from rivya_flows.engine.run import Run, now
+from rivya_flows.engine.run_context import RunContext, WalletCredentials, known_run
 from rivya_flows.engine.run_log import ServiceOutage, log_events, log_rendering, start_line
 from rivya_flows.engine.signing import Signing, signer_of
-from rivya_flows.engine.stop_request import on_signal
 from rivya_flows.engine.traces import traced
 from rivya_flows.errors import RivyaError
+from rivya_flows.flows.absence import can_try_later, is_absence
 from rivya_flows.flows.credentials import secret_block
-from rivya_flows.flows.current_run import Logger, flow_run_here, run_logger
+from rivya_flows.flows.current_run import (
+    Logger,
+    RunId,
+    can_be_suspended,
+    flow_run_here,
+    run_id_here,
+    run_key_conflict,
+    run_logger,
+)
 from rivya_flows.flows.execution.job_notifications import listen_for_jobs
-from rivya_flows.flows.execution.run_events import announce
+from rivya_flows.flows.execution.run_events import announce, end_heartbeats
 from rivya_flows.flows.execution.task_runner import PrefectCalls
-from rivya_flows.flows.prefect_internals import goes_on_elsewhere
-from rivya_flows.flows.questions import take_answers
+from rivya_flows.flows.execution.turns import STOPPED, cancel_on_termination, turn
+from rivya_flows.flows.prefect_internals import executed_before, goes_on_elsewhere, made_by
+from rivya_flows.flows.questions import Suspension, pause, suspend, suspension_of, take_answers
 from rivya_flows.flows.recovery.waker import close_cancelled, earlier_task_runs
 from rivya_flows.flows.run_page import Page, open_page
-from rivya_flows.language.workflow import Concurrency
+from rivya_flows.language.workflow import Concurrency, Inputs, Schedule, Workflow
+from rivya_flows.money.live_guard import agreement, confirm_live, spending_of
+from rivya_flows.preparation.deploy_blocks import schedule_of
+from rivya_flows.preparation.prepare import (
+    RunRequest,
+    expected_price,
+    prepare_here,
+    read_market,
+    refuse_over,
+)
 from rivya_flows.preparation.restore import restore_media
-from rivya_flows.receipt.report import RunReport
+from rivya_flows.preparation.spec_file import SpecFile
+from rivya_flows.questions.open_questions import open_questions
+from rivya_flows.receipt.report import RunReport, RunReporter
+from rivya_flows.receipt.summary import is_owed, notes as ledger_notes, troubles
+from rivya_flows.runs.connect import connect, for_worker, with_key
+from rivya_flows.runs.results import Receipt, receipt_of
+from rivya_flows.settings import read_settings
 from rivya_flows.store.database import in_thread
-
-STOPPED = (asyncio.CancelledError, TerminationSignal)
+from rivya_flows.store.journal import Journal
 
 
 async def execute_run(run: Run, concurrency: Concurrency | None) -> RunReport:
@@ -63,12 +80,12 @@ async def execute_run(run: Run, concurrency: Concurrency | None) -> RunReport:
                     await _run_engine(run, page)
                     return await _show_end(run, page)
                 except STOPPED:
-                    with contextlib.suppress(RivyaError):  # what stopped it matters more
+                    with suppress(RivyaError):  # what stopped it matters more
                         await _show_end(run, page, again=True)
                     raise
         except STOPPED:
             # Cancelled while it waited for its turn: an engine writes its end itself.
-            with contextlib.suppress(RivyaError):
+            with suppress(RivyaError):
                 await end_cancelled(run)
             raise
 
@@ -160,156 +177,203 @@ async def _show_labels(labels: dict[str, str], logger: Logger) -> None:
         logger.warning("labels not shown as tags: %s", error)
 
 
-@contextlib.contextmanager
-def cancel_on_termination() -> Iterator[None]:
-    """Cancels this task on SIGTERM.
+# --- Of a deployment ---
 
-    Prefect's handler must stay: a worker checks for it before it cancels a run. But what it raises in a callback,
-    or in a task that no other awaits, would be lost, so the event loop gets the signal too. Outside the main
-    thread no handler raises: there a `StopRequest` stops a run.
+_MOST_RUNS = 200  # of a deployment, that are searched for a newer one of the same schedule
+_KNOWN_ENDS = {StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED, StateType.PAUSED}
+
+
+@dataclass(frozen=True)
+class SkippedRun:
+    """The outcome of a run that is not executed."""
+
+    sentence: str
+    status: str = "skipped"
+
+
+async def run_deployment(
+    workflow: Workflow,
+    spec: SpecFile,
+    notes: Sequence[str],
+    inputs: Inputs,
+    wallet: WalletCredentials | None,
+) -> Receipt | SkippedRun:
+    """Executes the run of this flow run to its end: the same run in all retries, see `run_id_here`.
+
+    `wallet` None takes the key of this process; `notes` are logged.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    before = loop.get_exception_handler()
-
-    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        if isinstance(context.get("exception"), TerminationSignal):
-            cancel()
-        else:
-            (before or type(loop).default_exception_handler)(loop, context)
-
-    def cancel() -> None:
-        # Once: a signal arrives here more than once, and a closing loop cancels all tasks.
-        if task is not None and not task.cancelling():
-            task.cancel()
-
-    loop.set_exception_handler(handle)
     try:
-        with on_signal(loop, signal.SIGTERM, cancel):
-            yield
+        logger = run_logger()
+        for note in notes:
+            logger.warning("%s", note)
+        here = await run_id_here(workflow, inputs, None if wallet is None else wallet.name)
+        settings = read_settings()
+        if wallet is None:
+            # A script of one's own may use the sandbox, as `rf.run` does; a worker only with RIVYA_FLOWS_SANDBOX.
+            keyed = with_key if deployment.id is None else for_worker
+            settings = await keyed(settings, secret_block)
+        async with connect(settings, wallet=wallet, notify=logger.info) as context:
+            run_id = await in_thread(partial(_checked_id, context.journal, here))
+            if await in_thread(partial(context.journal.run, run_id)) is None:
+                # A run that waited for an answer over its next date is not late: it has begun.
+                late = await skipped_run(workflow, settings.rivya_flows_catchup_grace_seconds)
+                if late is not None:
+                    logger.warning("%s", late.sentence)
+                    return late
+                request = RunRequest(spec, lambda _: inputs, local_files=False)
+                await _begin(context, run_id, request, logger.info)
+            # Prefect may have started the flow run again while the process that executes it lives.
+            driven = await context.leases.until_free(run_id)
+            row = await in_thread(partial(known_run, context, run_id))
+            reporter = RunReporter(context.journal, context.assets, row, in_folder=False)
+            run = Run(context, reporter)
+            if await can_try_later():
+                run.outlasts = is_absence
+            report = await _execute(run, workflow, driven=driven)
+            waits = None
+            while report.status == "suspended":
+                waits = await in_thread(partial(suspension_of, context, run_id))
+                if can_be_suspended():
+                    break  # and suspend once everything is closed: that ends this process
+                report = await _wait_here(context, waits, reporter, workflow)
+        for trouble in troubles(report.receipt):
+            logger.warning("%s", trouble)
+        for note in ledger_notes(report.receipt):
+            logger.info("%s", note)
+        if waits is not None and report.status == "suspended":
+            await suspend(waits)
+        return receipt_of(report)
     finally:
-        loop.set_exception_handler(before)
+        end_heartbeats()
 
 
-# --- The turn of a run ---
-
-GROUP_PREFIX = "rivya-flows:"  # of the Prefect limit for a spec's `concurrency.group`
-LEASE_SECONDS = 60.0  # the shortest that the server allows; it frees a lost slot at most 15 s later
-RENEW_SECONDS = 20.0
-ASK_SECONDS = 3.0
-_MOST_FAILURES = 5  # consecutive errors
-
-
-class LimitError(RivyaError):
-    """Prefect did not say whether the run may start; nothing was bought."""
-
-    code = "limit"
-    hint = "check the Prefect server, then retry the run"
+def _checked_id(journal: Journal, here: RunId) -> str:
+    """The id of the run; refuses one whose key belongs to a run that began with other inputs."""
+    with_key = here.text.rpartition("-")[0] + "-"
+    if here.run_key is not None and {run.run_id for run in journal.runs(with_key)} - {here.text}:
+        raise run_key_conflict(here.run_key)
+    return here.text
 
 
-@contextlib.asynccontextmanager
-async def turn(
-    concurrency: Concurrency | None, global_limit: str | None, logger: Logger
-) -> AsyncIterator[None]:
-    """A slot of the group of a spec and of the limit of all runs, for the block.
-
-    A slot that is lost does not stop the run: it has bought something.
-    """
-    if concurrency is None and global_limit is None:
-        yield
-        return
-    async with get_client() as client:
-        names = await _find_limits(client, concurrency, global_limit, logger)
-        if not names:
-            yield
-            return
-        lease = await _take_slots(client, names, logger)
-        renewing = asyncio.create_task(_renew(client, lease, logger))
-        try:
-            yield
-        finally:
-            renewing.cancel()
-            await asyncio.gather(renewing, return_exceptions=True)
-            try:
-                async with asyncio.timeout(5):
-                    await client.release_concurrency_slots_with_lease(lease)
-            except Exception as error:
-                text = "the run's slot was not released; the server frees it within %g s: %s"
-                logger.warning(text, LEASE_SECONDS + 15, error)
+async def _begin(
+    context: RunContext, run_id: str, request: RunRequest, tell: Callable[[str], object]
+) -> None:
+    market = await read_market(context)
+    prepared = await prepare_here(context, request, run_id, starts=True, market=market)
+    tell(expected_price(prepared.estimate))
+    refuse_over(prepared.estimate)
+    await confirm_live(context, spending_of(prepared.estimate), tell, agreement(tell))
+    # Only a command that shows the run makes it.
+    folder = context.settings.data / "runs" / run_id
+    await in_thread(partial(context.journal.create, prepared.frozen, folder))
 
 
-async def _find_limits(
-    client: PrefectClient, concurrency: Concurrency | None, global_limit: str | None, logger: Logger
-) -> list[str]:
-    """Names of the existing limits; creates that of the group."""
+async def _execute(run: Run, workflow: Workflow, *, driven: bool) -> RunReport:
+    """Executes a run, or shows it if it ended and Prefect does not know that yet."""
+    state = await in_thread(run.reporter.follow)
+    if state.ended is not None:
+        receipt = await in_thread(run.reporter.receipt)
+        match state.ended:
+            case "completed":  # else a process died before it compared the books
+                is_over = receipt.agreement is not None and not is_owed(receipt)
+            case "suspended" if not open_questions(state):  # it was answered since
+                is_over = False
+            case _:
+                is_over = not await _is_known(state.now)
+        if is_over or driven:
+            return await show_ended(run)
+    return await execute_run(run, workflow.concurrency)
 
-    async def exists(name: str) -> bool:
-        try:
-            await client.read_global_concurrency_limit_by_name(name)
-        except ObjectNotFound:
-            return False
-        except Exception as error:
-            raise LimitError(f"{name}: the limit could not be read: {error}") from error
+
+async def _is_known(ended_at: datetime) -> bool:
+    """Whether Prefect knows an end; if not, its process died, and no one asked for another try."""
+    if not executed_before():
         return True
+    async with get_client() as client:
+        states = await client.read_flow_run_states(UUID(flow_run.id))
+    states.sort(key=lambda one: one.timestamp)
+    before = [one for one in states if one.timestamp < ended_at]
+    return any(one.type in _KNOWN_ENDS for one in states[max(len(before) - 1, 0) :])
 
-    names = []
-    if concurrency is not None:
-        name = GROUP_PREFIX + concurrency.group
-        try:
-            await client.upsert_global_concurrency_limit_by_name(name, concurrency.limit)
-        except Exception as error:
-            # Prefect looks it up, then creates it: another run may have created it in between.
-            if not await exists(name):
-                raise LimitError(f"{name}: the limit could not be created: {error}") from error
-        names.append(name)
-    if global_limit is not None:
-        if await exists(global_limit):
-            names.append(global_limit)
-        else:
-            text = (
-                "RIVYA_FLOWS_GLOBAL_LIMIT: this server has no limit %r, so it is ignored; "
-                "create it with: prefect gcl create %s --limit 3"
+
+async def _wait_here(
+    context: RunContext, waits: Suspension, reporter: RunReporter, workflow: Workflow
+) -> RunReport:
+    """Waits for an answer in this process, then continues the run."""
+    try:
+        with cancel_on_termination():
+            continues = await pause(context, waits, reporter)
+    except STOPPED:
+        with suppress(RivyaError):  # what stopped it matters more
+            await end_cancelled(Run(context, reporter))
+        raise
+    if continues:
+        return await _execute(Run(context, reporter), workflow, driven=False)
+    return await end_cancelled(Run(context, reporter))
+
+
+# --- Late runs of schedules ---
+
+
+async def skipped_run(workflow: Workflow, grace_seconds: float) -> SkippedRun | None:
+    """Whether to skip this flow run, when it first begins: only one that a schedule made; None lets it run."""
+    run = flow_run_here()
+    if run is None or not run.auto_scheduled or run.run_count > 1:
+        return None
+    now, grace = datetime.now(UTC), timedelta(seconds=grace_seconds)
+    async with get_client() as client:
+        there = made = None
+        with suppress(ObjectNotFound):
+            if run.deployment_id is not None:
+                there = await client.read_deployment(run.deployment_id)
+                made = made_by(run, there.schedules)
+        if there is None or made is None:
+            return SkippedRun("its schedule was taken away; nothing was bought")
+        if not made.active or there.paused:
+            return SkippedRun("its schedule is switched off; nothing was bought")
+        if run.expected_start_time is None or now - run.expected_start_time <= grace:
+            return None
+        schedule = schedule_of(workflow, there.name, made.slug or "")
+        if schedule is None:  # a person added it
+            return None
+        newest = list[FlowRun]()
+        if schedule.catchup == "latest":
+            due = {"after_": run.expected_start_time, "before_": now}
+            of = {"deployment_id": {"any_": [run.deployment_id]}, "expected_start_time": due}
+            newest = await client.read_flow_runs(
+                flow_run_filter=FlowRunFilter.model_validate(of),
+                sort=FlowRunSort.EXPECTED_START_TIME_DESC,
+                limit=_MOST_RUNS,
             )
-            logger.warning(text, global_limit, global_limit)
-    return names
+    newest = [one for one in newest if made_by(one, [made])]
+    return decide(schedule, run.expected_start_time, now, grace, newest)
 
 
-async def _take_slots(client: PrefectClient, names: list[str], logger: Logger) -> UUID:
-    """The lease of one slot of each limit; all are taken together, so runs cannot deadlock."""
-    holder = ConcurrencyLeaseHolder(type="flow_run", id=UUID(flow_run.id)) if flow_run.id else None
-    limits = " and ".join(f"the limit {name!r}" for name in names)
-    waits, failures = False, 0
-    while True:
-        try:
-            answer = await client.increment_concurrency_slots_with_lease(
-                names, 1, "concurrency", LEASE_SECONDS, holder
-            )
-            break
-        except Exception as error:
-            response = getattr(error, "response", None)
-            if response is not None and response.status_code == HTTPStatus.LOCKED:
-                if not waits:
-                    text = "waiting for a slot: %s is full; nothing is bought until then"
-                    logger.info(text, limits)
-                waits, failures = True, 0
-            elif (failures := failures + 1) == _MOST_FAILURES:
-                raise LimitError(f"{limits}: no slot could be taken: {error}") from error
-        await asyncio.sleep(ASK_SECONDS)
-    if waits:
-        logger.info("has its turn: %s", limits)
-    return UUID(answer.json()["lease_id"])
+def decide(
+    schedule: Schedule, at: datetime, now: datetime, grace: timedelta, runs: Sequence[FlowRun]
+) -> SkippedRun | None:
+    """Whether to skip a run that is late by more than `grace`, beside newer runs of its schedule; None lets it run."""
+    late = now - at
+    if late <= grace or schedule.catchup == "all":
+        return None
+    due = f"due at {at:%Y-%m-%d %H:%M} UTC, {_duration(late)} late"
+    if schedule.catchup == "skip":
+        return SkippedRun(f"{due}; its schedule says `catchup: skip`; nothing was bought")
+    dates = [
+        one.expected_start_time
+        for one in runs
+        if one.expected_start_time and not (one.state and one.state.is_cancelled())
+    ]
+    newer = max((one for one in dates if at < one <= now), default=None)
+    if newer is None:
+        return None
+    return SkippedRun(
+        f"{due}; the run of {newer:%Y-%m-%d %H:%M} UTC replaces it; nothing was bought"
+    )
 
 
-async def _renew(client: PrefectClient, lease: UUID, logger: Logger) -> None:
-    lost = False
-    while True:
-        await asyncio.sleep(RENEW_SECONDS)
-        try:
-            await client.renew_concurrency_lease(lease, LEASE_SECONDS)
-            lost = False
-        except Exception as error:
-            text = "the run's slot was not renewed, and another run may take it: %s"
-            logger.log(logging.DEBUG if lost else logging.WARNING, text, error)
-            lost = True
+def _duration(late: timedelta) -> str:
+    minutes = int(late.total_seconds() // 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"

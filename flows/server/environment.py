@@ -138,17 +138,17 @@ def _accepts(api_url: str) -> bool:
 
 
 @asynccontextmanager
-async def told_outages(
+async def report_outages(
     api_url: str,
     tell: Callable[[str], object],
     lives: Callable[[], bool] | None = None,
     *,
     look_seconds: float = _POLL_SECONDS,
 ) -> AsyncIterator[None]:
-    """Tell each outage of a server while the block lasts: two looks without success.
+    """Report each outage of a server while the block lasts: two looks without success.
 
-    `lives`, of a server that nobody starts again for this process: whether its process exists. Once it does not,
-    Prefect's client here stops to repeat calls; to any other it sends the run's state until it gives up.
+    `lives` tells whether the process of a server exists that is not started again for this process. Once it does
+    not, Prefect's client here repeats no call; to any other server it sends the run's state until it gives up.
     """
     server, failures = f"the Prefect server at {api_url.removesuffix('/api')}", 0
 
@@ -164,14 +164,14 @@ async def told_outages(
             failures += 1
             if lives is not None:
                 tell(
-                    f"{server} died: this run goes on, and what it makes is safe; its page in Prefect"
+                    f"{server} died: this run continues, and what it makes is safe; its page in Prefect"
                     " stays as it is now"
                 )
                 with pointed_at(_GIVES_UP):
                     await asyncio.Event().wait()  # until the end of the block
             if failures == 2:
                 tell(
-                    f"{server} does not answer: this run goes on, and what it makes is safe; at its"
+                    f"{server} does not answer: this run continues, and what it makes is safe; at its"
                     " end it waits some minutes for the server, which shall record it"
                 )
 

@@ -21,7 +21,7 @@ from rivya_flows.errors import APIConnectionError, APIStatusError, LeaseLostErro
 from rivya_flows.flows import absence
 from rivya_flows.flows.absence import is_absence
 from rivya_flows.flows.compiler import compile_flow
-from rivya_flows.flows.execution import deployment_run
+from rivya_flows.flows.execution import execute
 from rivya_flows.flows.execution.execute import execute_run
 from rivya_flows.flows.recovery.automations import EVENT_PREFIX
 from rivya_flows.flows.recovery.waker import record_cancellations
@@ -184,7 +184,7 @@ async def test_a_run_that_ended_as_its_server_went_away_is_listed_by_its_end(
 
     run = server.start("pictures/away", {"product": "Cup"})
     with monkeypatch.context() as ending:
-        ending.setattr(deployment_run, "execute_run", ends_away)
+        ending.setattr(execute, "execute_run", ends_away)
         assert (await executed(server, run))["name"] == "AwaitingRetry"
     assert (await executed(server, run))["type"] == "COMPLETED"
     assert place.ends(run) == ["completed"]

@@ -13,7 +13,7 @@ from rivya_flows.batch.execution import run_batch
 from rivya_flows.engine.run import Run, Runner
 from rivya_flows.engine.run_context import ServiceConnection, open_context
 from rivya_flows.errors import NotConfirmedError, UsageError
-from rivya_flows.flows.execution.deployment_run import _begin
+from rivya_flows.flows.execution.execute import _begin
 from rivya_flows.money.live_guard import (
     Confirm,
     Spending,

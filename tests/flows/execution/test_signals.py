@@ -9,7 +9,7 @@ import pytest
 from prefect.exceptions import TerminationSignal
 from prefect.utilities.engine import capture_sigterm, is_prefect_sigterm_handler_installed
 
-from rivya_flows.flows.execution.execute import cancel_on_termination
+from rivya_flows.flows.execution.turns import cancel_on_termination
 
 
 def terminate() -> None:

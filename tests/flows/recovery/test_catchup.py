@@ -10,7 +10,7 @@ import pytest
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Cancelled, Scheduled
 
-from rivya_flows.flows.execution.deployment_run import decide
+from rivya_flows.flows.execution.execute import decide
 from rivya_flows.language.workflow import Schedule
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)

@@ -14,7 +14,7 @@ from rivya_flows.flows.server.local_server import (
     kept_from_runs,
     lives,
 )
-from rivya_flows.processes.locks import try_lock
+from rivya_flows.processes.supervisor import try_lock
 
 
 @pytest.mark.parametrize("holds_rows", [False, True])

@@ -13,8 +13,13 @@ import pytest
 
 from rivya_flows.flows.server.local_server import LOCK
 from rivya_flows.processes import supervisor
-from rivya_flows.processes.locks import set_idle_seconds, try_lock, with_server, with_users
-from rivya_flows.processes.supervisor import MARK
+from rivya_flows.processes.supervisor import (
+    MARK,
+    set_idle_seconds,
+    try_lock,
+    with_server,
+    with_users,
+)
 
 SERVER = "import time; print('serving', flush=True); time.sleep(600)"
 
