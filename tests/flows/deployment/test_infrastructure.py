@@ -11,7 +11,12 @@ from uuid import uuid4
 import pytest
 from prefect.client.schemas.objects import Worker, WorkerStatus, WorkPool
 
-from rivya_flows.flows.deployment.infrastructure import _check_pool, _check_settings, server_checks
+from rivya_flows.flows.deployment.infrastructure import (
+    _check_pool,
+    _check_settings,
+    lacks_package,
+    server_checks,
+)
 from rivya_flows.flows.prefect_api import PAGE
 from rivya_flows.flows.prefect_internals import LEASES_ON_DISK
 from rivya_flows.flows.questions import WAKER
@@ -98,3 +103,44 @@ def test_the_pool_of_each_deployment_is_checked_however_many_there_are(server: S
         assert f"{pool} has no worker, so its runs do not start" in asyncio.run(said())
     finally:
         server.ask("DELETE", f"/flows/{flow}")
+
+
+def pool(**defaults: Any) -> WorkPool:
+    """A pool whose template has these variables with these defaults."""
+    properties = {name: {"default": value} for name, value in defaults.items()}
+    template = {"variables": {"properties": properties}, "job_configuration": {}}
+    return WorkPool(
+        name="pods", type="kubernetes", base_job_template=template, default_queue_id=uuid4()
+    )
+
+
+@pytest.mark.parametrize(
+    ("defaults", "job_variables"),
+    [
+        ({"image": None}, {}),
+        ({"image": "prefecthq/prefect:3.9.1-python3.11"}, {}),
+        ({"image": "studio:7"}, {"image": "docker.io/prefecthq/prefect:3-latest"}),
+        ({"image": None, "env": {"BRAND": "x"}}, {"env": {"BRAND": "y"}}),
+    ],
+)
+def test_prefects_own_image_lacks_the_package(
+    defaults: dict[str, Any], job_variables: dict[str, Any]
+) -> None:
+    assert lacks_package(pool(**defaults), job_variables)
+
+
+@pytest.mark.parametrize(
+    ("defaults", "job_variables"),
+    [
+        ({}, {}),  # processes
+        ({"image": "studio:7"}, {}),
+        ({"image": None}, {"image": "studio:7"}),
+        ({"image": "prefecthq/prefect-studio:7"}, {}),
+        ({"image": None}, {"env": {"EXTRA_PIP_PACKAGES": "rivya-flows"}}),
+        ({"image": None, "env": {"EXTRA_PIP_PACKAGES": "rivya-flows"}}, {"env": {"BRAND": "y"}}),
+    ],
+)
+def test_any_other_image_is_taken_as_it_is(
+    defaults: dict[str, Any], job_variables: dict[str, Any]
+) -> None:
+    assert not lacks_package(pool(**defaults), job_variables)
