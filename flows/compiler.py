@@ -244,7 +244,7 @@ def compile_flow(
 
 
 def failing_flow(
-    attribute: str, error: Exception, announce: Announce, inputs: Iterable[str] = ()
+    attribute: str, error: Exception, announce: Announce, inputs: Iterable[str]
 ) -> CampaignFlow:
     """Stands in for a spec that cannot be compiled: Failed with its error, not Crashed, whatever its inputs."""
 

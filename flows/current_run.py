@@ -104,7 +104,7 @@ def remember_call(run_key: str | None) -> Iterator[None]:
         _CALL.reset(token)
 
 
-async def run_id_here(workflow: Workflow, inputs: Inputs, wallet: str | None = None) -> RunId:
+async def run_id_here(workflow: Workflow, inputs: Inputs, wallet: str | None) -> RunId:
     """The id of the run of this flow run; inputs that equal their default do not change it."""
     run, call = flow_run_here(), _CALL.get()
     parent = call.flow.flow_run if call else None
@@ -136,7 +136,7 @@ async def run_id_here(workflow: Workflow, inputs: Inputs, wallet: str | None = N
     if counts.setdefault(run_id, task_id) != task_id or (attempt == mine[0] and last != parent.id):
         raise UsageError(
             f"{name} is called with the same inputs from several tasks or subflows of one flow run:"
-            " after a retry nobody could tell which run is whose",
+            " after a retry no one could say which run is whose",
             "give each call a key: campaign.with_options(run_key=…)(…)",
         )
     return RunId(run_id)

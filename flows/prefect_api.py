@@ -150,7 +150,7 @@ async def sync(
 ) -> dict[str, str]:
     """Creates and updates things, and removes or switches off the others; what was done to each, by name.
 
-    Sends only what differs: an update makes the server begin anew with what it has planned.
+    Sends only what differs: an update makes the server plan and wait again.
     """
     done: dict[str, str] = {}
     for name, new in desired.items():

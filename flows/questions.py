@@ -86,13 +86,13 @@ def suspension_of(context: RunContext, run_id: str) -> Suspension:
 async def suspend(waits: Suspension) -> None:
     """Suspends this flow run, which `can_be_suspended`, and ends its process."""
     await _schedule_waker(waits)
-    form, key = _asked(waits)
+    form, key = _resume_form(waits)
     # Prefect stores the form a moment after the state, and drops what was stored before. Its own
     # timeout would fail the run, with no process left to take the first choice.
     await asuspend_flow_run(wait_for_input=form, key=key)
 
 
-def _asked(waits: Suspension) -> tuple[type[RunInput], str]:
+def _resume_form(waits: Suspension) -> tuple[type[RunInput], str]:
     """The form of Prefect's resume dialog, whose server refuses what does not fit it, and a key of its own."""
     for question in waits.questions:
         run_logger().info("waits for an answer: %s (Resume, in this run's menu)", question.title)
@@ -109,7 +109,7 @@ async def pause(context: RunContext, waits: Suspension, reporter: RunReporter) -
     """Pauses this flow run, which cannot be suspended, until it can continue; False if it was cancelled."""
     here = flow_run_here()
     assert here is not None  # it is called in a flow run
-    form, key = _asked(waits)
+    form, key = _resume_form(waits)
     can_continue = partial(_can_continue, context, waits, reporter.seq)
     run_logger().info("or answer with: rivya-flows resume %s --answer STEP=KEY", waits.run_id)
     pausing = asyncio.ensure_future(

@@ -201,12 +201,14 @@ async def _read_pool(client: PrefectClient, name: str, default: str) -> WorkPool
 
 def _refuse(
     desired: Iterable[Desired],
-    there: Mapping[str, DeploymentResponse],
+    existing: Mapping[str, DeploymentResponse],
     pools: Mapping[str, WorkPool | None],
 ) -> None:
     """Refuses deployments whose name somebody else took, or whose containers lack this package."""
     if foreign := [
-        one.name for one in desired if one.name in there and OWNER_TAG not in there[one.name].tags
+        one.name
+        for one in desired
+        if one.name in existing and OWNER_TAG not in existing[one.name].tags
     ]:
         raise UsageError(
             f"not made by rivya-flows: {', '.join(foreign)}",
@@ -233,8 +235,8 @@ async def _reconcile_all(
 
     async def change(one: Desired) -> Change:
         with refusals(f"deployment {one.name}", _INVALID):
-            there = existing.get(one.name)
-            return await reconcile(client, one, there, prune=options.prune, dry=options.dry)
+            before = existing.get(one.name)
+            return await reconcile(client, one, before, prune=options.prune, dry=options.dry)
 
     changes: list[Change] = []
     for begin in range(0, len(desired), _AT_ONCE):
@@ -262,24 +264,24 @@ async def other_spending(
 ) -> list[DeployedSpending]:
     """What may start by itself of our deployments on a server that no given spec has."""
     found = []
-    for name, there in sorted((await read_existing(client, ())).items()):
-        if not is_ours(there) or name in given:
+    for name, deployed in sorted((await read_existing(client, ())).items()):
+        if not is_ours(deployed) or name in given:
             continue
         starts: list[Start | None] = []
         for schedule in (
-            one.schedule for one in there.schedules if one.active and not there.paused
+            one.schedule for one in deployed.schedules if one.active and not deployed.paused
         ):
             try:
                 starts.append(await start_of(_schedule_of_spec(schedule), now))
             except (UsageError, ValueError):  # a person added it
                 starts.append(Start("by a schedule"))
-        for one in (await automations_of(client, there.id, name)).values():
+        for one in (await automations_of(client, deployed.id, name)).values():
             if one.enabled and isinstance(one.trigger, EventTrigger):
                 match = dict(one.trigger.match.items())
                 starts.append(_start_by(", ".join(sorted(one.trigger.expect)), match))
         if any(starts):
             workflow = None
-            spec = deployed_spec(journal.engine, environment_of(there)[SPEC_VARIABLE])
+            spec = deployed_spec(journal.engine, environment_of(deployed)[SPEC_VARIABLE])
             with suppress(SpecError):
                 workflow = load_spec(deployed_file(spec), shipped()) if spec else None
             found.append(_spending(name, workflow, starts))

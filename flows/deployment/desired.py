@@ -202,8 +202,8 @@ def desired_deployments(
         name = source.workflow.name
         spec = DeployedSpec(name, whole.text, whole.includes or {}, whole.files or {})
         for deploy in source.workflow.deploy:
-            there = existing.get(f"{name}/{deploy.name}")
-            desired.append(_deployment(source, deploy, spec, options, there, upload_page))
+            before = existing.get(f"{name}/{deploy.name}")
+            desired.append(_deployment(source, deploy, spec, options, before, upload_page))
     if problems:
         raise SpecError(tuple(problems))
     return desired
@@ -214,14 +214,14 @@ def _deployment(
     deploy: Deploy,
     spec: DeployedSpec,
     options: DeployOptions,
-    there: DeploymentResponse | None,
+    existing: DeploymentResponse | None,
     upload_page: str | None,
 ) -> Desired:
     """What Prefect gets, with what stays of the deployment that is there."""
     workflow, pool, limit = source.workflow, deploy.work_pool, deploy.concurrency_limit
     entry, name = deployment(workflow, deploy), f"{workflow.name}/{deploy.name}"
     collision = ConcurrencyLimitStrategy("ENQUEUE" if deploy.when_busy == "wait" else "CANCEL_NEW")
-    wallet = there.parameters.get(CREDENTIALS) if there else None
+    wallet = existing.parameters.get(CREDENTIALS) if existing else None
     stored_wallet = {CREDENTIALS: wallet} if isinstance(wallet, dict) else {}
     form = compile_flow(workflow, spec_text=spec.text, execute=_never)
     description = (
@@ -249,10 +249,10 @@ def _deployment(
         enforce_parameter_schema=True,
         concurrency_limit=limit,
         concurrency_options=ConcurrencyOptions(collision_strategy=collision) if limit else None,
-        job_variables=_job_variables(source, deploy, spec, options.job_variables, there),
+        job_variables=_job_variables(source, deploy, spec, options.job_variables, existing),
     )
     queue = pool.queue if pool else None
-    if queue or _QUEUE in set_by_spec(there):
+    if queue or _QUEUE in set_by_spec(existing):
         fields.work_queue_name = queue or "default"
     schedules = {
         one["slug"]: DeploymentScheduleCreate(
@@ -290,14 +290,14 @@ def _job_variables(
     deploy: Deploy,
     spec: DeployedSpec,
     given: Mapping[str, Any],
-    there: DeploymentResponse | None,
+    existing: DeploymentResponse | None,
 ) -> dict[str, Any]:
     """Those given now over those of the spec over those that are there and that no spec set."""
-    pool, before = deploy.work_pool, set_by_spec(there)
+    pool, before = deploy.work_pool, set_by_spec(existing)
     own = pool.resources if pool else {}
-    there_now = (there and there.job_variables) or {}
-    set_by_people = {name: one for name, one in there_now.items() if name not in before}
-    env = {**environment_of(there), **given.get("env", {})}
+    existing_variables = (existing and existing.job_variables) or {}
+    set_by_people = {name: one for name, one in existing_variables.items() if name not in before}
+    env = {**environment_of(existing), **given.get("env", {})}
     env |= {SPEC_VARIABLE: spec.hash, COLLECTION_VARIABLE: source.collection}
     env.pop(SET_VARIABLE, None)
     names = [name for name in own if name not in given]

@@ -132,13 +132,13 @@ async def deploy_waker(pools: Sequence[str]) -> str | None:
     """
     async with get_client() as client:
         try:
-            there = await client.read_deployment_by_name(WAKER_NAME)
+            existing = await client.read_deployment_by_name(WAKER_NAME)
         except ObjectNotFound:
-            there = None
-        before = there.work_pool_name if there else None
+            existing = None
+        before = existing.work_pool_name if existing else None
         staffed = [one for one in (before, *pools) if one and await workers_online(one)]
         pool = next(iter(staffed), before or pools[0])
-        schedules = there.schedules if there else ()
+        schedules = existing.schedules if existing else ()
         active = next((one.active for one in schedules if one.slug == _SLUG), True)
         fields = DeploymentUpdate(
             entrypoint="rivya_flows.flows.recovery.waker:wake_overdue",
@@ -154,7 +154,7 @@ async def deploy_waker(pools: Sequence[str]) -> str | None:
             ),
         )
         sweeps = DeploymentScheduleCreate(schedule=_SWEEPS, active=active, slug=_SLUG)
-        await reconcile(client, Desired(WAKER_NAME, fields, {_SLUG: sweeps}), there, prune=True)
+        await reconcile(client, Desired(WAKER_NAME, fields, {_SLUG: sweeps}), existing, prune=True)
     if before is None or pool == before:
         return None
     return f"{WAKER_NAME}: moved to the work pool {pool}; {before} has no worker"

@@ -120,7 +120,7 @@ class Change:
 async def reconcile(
     client: PrefectClient,
     desired: Desired,
-    there: DeploymentResponse | None,
+    existing: DeploymentResponse | None,
     *,
     prune: bool = False,
     dry: bool = False,
@@ -129,21 +129,21 @@ async def reconcile(
     fields = desired.fields
     change = Change(
         desired.name,
-        "made" if there is None else "changed" if _differs(fields, there) else "unchanged",
-        id=there.id if there else None,
+        "made" if existing is None else "changed" if _differs(fields, existing) else "unchanged",
+        id=existing.id if existing else None,
         version=fields.version,
         work_pool=fields.work_pool_name,
         job_variables=set_by_spec(fields),
     )
-    if not dry and there is None:
+    if not dry and existing is None:
         flow, _, name = desired.name.partition("/")
         flow_id = await client.create_flow_from_name(flow)
         sent, schedules = fields.model_dump(exclude_unset=True), [*desired.schedules.values()]
         change.id = await client.create_deployment(flow_id, name, **sent, schedules=schedules)
-    elif not dry and there is not None and change.done == "changed":
-        await client.update_deployment(there.id, fields)
+    elif not dry and existing is not None and change.done == "changed":
+        await client.update_deployment(existing.id, fields)
     deployment_id = change.id or UUID(int=0)  # only of a plan
-    found = {one.slug or "": one for one in (there.schedules if there else ())}
+    found = {one.slug or "": one for one in (existing.schedules if existing else ())}
     change.schedules = await sync(
         desired.schedules,
         {  # people may have added others
@@ -153,11 +153,11 @@ async def reconcile(
         },
         _schedules_of(client, deployment_id),
         prune=prune,
-        dry=dry or there is None,
+        dry=dry or existing is None,
     )
     change.triggers = await sync(
         desired.automations(deployment_id),
-        await automations_of(client, there.id, desired.name) if there else {},
+        await automations_of(client, existing.id, desired.name) if existing else {},
         automations_on(client, deployment_id),
         prune=prune,
         dry=dry,
@@ -168,11 +168,11 @@ async def reconcile(
     return change
 
 
-def _differs(fields: DeploymentUpdate, there: DeploymentResponse) -> bool:
+def _differs(fields: DeploymentUpdate, existing: DeploymentResponse) -> bool:
     sent = fields.model_fields_set - {"concurrency_limit", "concurrency_options"}
-    if any(getattr(there, name) != getattr(fields, name) for name in sent):
+    if any(getattr(existing, name) != getattr(fields, name) for name in sent):
         return True
-    limit, collides = there.global_concurrency_limit, there.concurrency_options
+    limit, collides = existing.global_concurrency_limit, existing.concurrency_options
     if limit is None or fields.concurrency_options is None:
         return limit is not None or fields.concurrency_options is not None
     found = (limit.limit, collides and collides.collision_strategy)
@@ -226,8 +226,8 @@ async def delete_orphans(client: PrefectClient) -> None:
     runs = await read_flow_runs(client, planned)
     named = {"any_": list({run.deployment_id for run in runs if run.deployment_id})}
     wanted = DeploymentFilter.model_validate({"id": named})
-    there = {one.id for one in await read_all(client.read_deployments, deployment_filter=wanted)}
-    await _delete(client, [run for run in runs if run.deployment_id not in {*there, None}])
+    existing = {one.id for one in await read_all(client.read_deployments, deployment_filter=wanted)}
+    await _delete(client, [run for run in runs if run.deployment_id not in {*existing, None}])
 
 
 async def _delete(client: PrefectClient, planned: Iterable[FlowRun]) -> None:

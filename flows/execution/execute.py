@@ -322,18 +322,18 @@ async def skipped_run(workflow: Workflow, grace_seconds: float) -> SkippedRun | 
         return None
     now, grace = datetime.now(UTC), timedelta(seconds=grace_seconds)
     async with get_client() as client:
-        there = made = None
+        deployed = made = None
         with suppress(ObjectNotFound):
             if run.deployment_id is not None:
-                there = await client.read_deployment(run.deployment_id)
-                made = made_by(run, there.schedules)
-        if there is None or made is None:
+                deployed = await client.read_deployment(run.deployment_id)
+                made = made_by(run, deployed.schedules)
+        if deployed is None or made is None:
             return SkippedRun("its schedule was taken away; nothing was bought")
-        if not made.active or there.paused:
+        if not made.active or deployed.paused:
             return SkippedRun("its schedule is switched off; nothing was bought")
         if run.expected_start_time is None or now - run.expected_start_time <= grace:
             return None
-        schedule = schedule_of(workflow, there.name, made.slug or "")
+        schedule = schedule_of(workflow, deployed.name, made.slug or "")
         if schedule is None:  # a person added it
             return None
         newest = list[FlowRun]()

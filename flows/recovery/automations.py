@@ -165,18 +165,18 @@ def trigger(
 
 async def ensure(client: PrefectClient, *desired: AutomationCore) -> dict[str, str]:
     """Makes automations of ours, or updates those of the same names, which stay off if they are off."""
-    there: dict[str, Automation] = {}
+    existing: dict[str, Automation] = {}
     for one in desired:
         for found in await client.read_automations_by_name(one.name):
-            if there.setdefault(one.name, found) is not found:
+            if existing.setdefault(one.name, found) is not found:
                 await client.delete_automation(found.id)  # two processes made it at the same time
     wanted = {
-        one.name: one.model_copy(update={"enabled": there[one.name].enabled})
-        if one.name in there
+        one.name: one.model_copy(update={"enabled": existing[one.name].enabled})
+        if one.name in existing
         else one
         for one in desired
     }
-    return await sync(wanted, there, automations_on(client))
+    return await sync(wanted, existing, automations_on(client))
 
 
 def automations_on(
@@ -214,8 +214,8 @@ def _in_order(value: Any) -> Any:
 async def missing_automations(names: Iterable[str] = NAMES) -> list[str]:
     """The automations that the server of this process lacks, or that are switched off."""
     async with get_client() as client:
-        there = {name: await client.read_automations_by_name(name) for name in names}
-    return [name for name, found in there.items() if not any(one.enabled for one in found)]
+        existing = {name: await client.read_automations_by_name(name) for name in names}
+    return [name for name, found in existing.items() if not any(one.enabled for one in found)]
 
 
 # --- Messages to people ---

@@ -43,7 +43,7 @@ from rivya_flows.processes.supervisor import (
 )
 
 LOCK = "server.lock"  # the server of a home holds it while it lives; its port and kind are in it
-USERS = "users.lock"  # each user of the server holds it shared; see `processes.locks`
+USERS = "users.lock"  # each user of the server holds it shared; see `processes.supervisor`
 STAYS = "stays"  # the kind of the server of `up`: it ignores its users, and every run joins it
 _STARTING, _LOG = "start.lock", "server.log"
 _SEND_SECONDS, _END_SECONDS, _POLL_SECONDS = 10.0, 20.0, 0.1
