@@ -22,17 +22,7 @@ from rivya_flows.settings import read_settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.deployments import DeployedSpec, keep_spec
 from rivya_flows.store.journal import Journal
-
-SPEC = """\
-version: 1
-name: tea-time
-inputs:
-  product: {type: string, default: Lamp}
-steps:
-  still:
-    uses: generate
-    with: {model: z-image, prompt: "${{ inputs.product }}"}
-"""
+from support.tea_time import SPEC
 
 
 @pytest.fixture
