@@ -205,10 +205,6 @@ def end(leader: ProcessIdentity, mark: str, *, grace_seconds: float) -> bool:
     return found or bool(rest)
 
 
-def kill(mark: str) -> None:
-    _signal(marked(mark), signal.SIGKILL)
-
-
 def _signal(processes: Collection[ProcessIdentity], number: signal.Signals) -> None:
     for process in filter(lives, processes):
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -295,7 +291,7 @@ def _end_with_server(lock: Path) -> None:
         if os.fork():
             os.kill(os.getpid(), signal.SIGKILL)
         signal.alarm(_KILL_SECONDS)
-        kill(variables()[MARK])
+        _signal(marked(variables()[MARK]), signal.SIGKILL)
         os._exit(0)
 
 
