@@ -21,9 +21,8 @@ from prefect.states import AwaitingRetry
 from rivya_client.printable import one_line
 from rivya_flows.engine import run as engine_run
 from rivya_flows.errors import RivyaError, StoreUnreachableError
+from rivya_flows.flows.current_run import can_be_suspended, flow_run_here, run_id_of, run_logger
 from rivya_flows.flows.prefect_internals import executed_before
-from rivya_flows.flows.run_ids import can_be_suspended, flow_run_here, run_id_of
-from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.queue.events import RunWaits
 from rivya_flows.runs.execution import append_events
 from rivya_flows.settings import read_settings
@@ -32,9 +31,7 @@ from rivya_flows.store.journal import Journal
 
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(minutes=10)
 WITHIN = timedelta(hours=24)
-"""Tries of an earlier day do not count."""
-
-_WORDS = "away: "  # begins the message of each state of ours
+_PREFIX = "away: "  # of the message of each state of ours
 
 
 def is_absence(error: BaseException | None) -> bool:
@@ -66,15 +63,16 @@ async def try_later(error: Exception) -> bool:
     """Schedules this flow run again and ends its process by `Pause`, if the error is an absence.
 
     Else whether it is being cancelled. Waits for a Prefect server that is away too: one that came back later
-    would only hear that the flow run failed.
+    would only get that the flow run failed.
     """
     if not is_absence(error) or not can_be_suspended():
         return False
-    give_up, before = time.monotonic() + LONGEST_PAUSE.total_seconds(), list[int]()
+    give_up, first = time.monotonic() + LONGEST_PAUSE.total_seconds(), None
     while True:
         try:
-            before.append(await _tries())
-            return await _schedule(error, before[-1], is_scheduled=before[-1] > before[0])
+            tries = await _tries()
+            first = tries if first is None else first
+            return await _schedule(error, tries, is_scheduled=tries > first)
         except Exception as away:
             if not is_absence(away) or time.monotonic() > give_up:
                 raise
@@ -87,11 +85,10 @@ async def _schedule(error: Exception, tries: int, *, is_scheduled: bool) -> bool
     assert here is not None  # it can be suspended
     if tries >= most and not is_scheduled:
         return False
-    pause = min(FIRST_PAUSE * 2**tries, LONGEST_PAUSE)
-    at = datetime.now(UTC) + pause
+    at = datetime.now(UTC) + min(FIRST_PAUSE * 2**tries, LONGEST_PAUSE)
     waits = RunWaits(reason=one_line(str(error)), until=at)
-    words = f"{waits.reason}; tries again at {at:%H:%M:%S} UTC ({tries + 1} of {most})"
-    later: State[None] = AwaitingRetry(scheduled_time=at, message=_WORDS + words)
+    message = f"{waits.reason}; tries again at {at:%H:%M:%S} UTC ({tries + 1} of {most})"
+    later: State[None] = AwaitingRetry(scheduled_time=at, message=_PREFIX + message)
     if is_scheduled:
         raise Pause(state=later)
     async with get_client() as client:
@@ -99,7 +96,7 @@ async def _schedule(error: Exception, tries: int, *, is_scheduled: bool) -> bool
         if answer.status != SetStateStatus.ACCEPT:
             state = (await client.read_flow_run(here.id)).state
             return state is not None and (state.is_cancelling() or state.is_cancelled())
-    run_logger().warning("%s", words)
+    run_logger().warning("%s", message)
     if not isinstance(error, StoreUnreachableError):
         await in_thread(partial(_record, run_id_of(str(here.id)), waits))
     raise Pause(state=answer.state)
@@ -113,13 +110,13 @@ def _record(run_id: str, waits: RunWaits) -> None:
 
 
 async def _tries() -> int:
-    """How often this flow run has been scheduled again."""
+    """How often this flow run has been scheduled again; tries of an earlier day do not count."""
     here = flow_run_here()
     assert here is not None
     async with get_client() as client:
         states = await client.read_flow_run_states(here.id)
     since = datetime.now(UTC) - WITHIN
     return sum(
-        one.is_scheduled() and one.timestamp > since and (one.message or "").startswith(_WORDS)
+        one.is_scheduled() and one.timestamp > since and (one.message or "").startswith(_PREFIX)
         for one in states
     )

@@ -22,7 +22,7 @@ from rivya_flows.engine.stop_request import StoppedError, stoppable
 from rivya_flows.errors import LeaseLostError, RivyaError, hint_of
 from rivya_flows.flows.absence import try_later
 from rivya_flows.flows.credentials import RivyaCredentials, name_of, refuse_unsaved, wallet_of
-from rivya_flows.flows.run_ids import called, can_be_suspended, flow_run_here
+from rivya_flows.flows.current_run import can_be_suspended, flow_run_here, remember_call
 from rivya_flows.language.workflow import Inputs, Workflow
 from rivya_flows.markdown import paragraphs
 from rivya_flows.plans.run_form import CREDENTIALS, inputs_from, run_name, signature_of
@@ -97,7 +97,7 @@ class CampaignFlow(Flow[..., Coroutine[Any, Any, Any]]):
 
         async def call() -> Any:
             refuse_unsaved(kwargs.get(CREDENTIALS))
-            with called(self.run_key):
+            with remember_call(self.run_key):
                 return await super(CampaignFlow, self).__call__(*args, **kwargs)
 
         return call()
@@ -141,7 +141,6 @@ Announce = Callable[[Exception, Literal["cancelled", "failed"]], Awaitable[None]
 
 _CANCELLED = "the run was cancelled; bought jobs continue"
 
-
 _COMPLETED = {"completed": "Completed", "suspended": "AwaitingAnswer", "skipped": "Skipped"}
 """The state's name by the run's status."""
 
@@ -151,12 +150,12 @@ def end_state(outcome: Outcome) -> State[Any]:
 
     One that waits for an answer, and is no run of a deployment, has ended well as far as Prefect is concerned.
     """
-    words = one_line(outcome.sentence)  # Prefect logs it
+    message = one_line(outcome.sentence)  # Prefect logs it
     if outcome.status in _COMPLETED:
-        return Completed(name=_COMPLETED[outcome.status], message=words, data=outcome)
+        return Completed(name=_COMPLETED[outcome.status], message=message, data=outcome)
     ended = Cancelled if outcome.status == "cancelled" else Failed
     # Prefect can raise the data of a failed state only if it is an exception.
-    return ended(message=words, data=RunEndedError(outcome))
+    return ended(message=message, data=RunEndedError(outcome))
 
 
 async def _ended_by(error: Exception, announce: Announce | None) -> State[Any]:
@@ -167,8 +166,8 @@ async def _ended_by(error: Exception, announce: Announce | None) -> State[Any]:
     if cancelled:
         return Cancelled(message=_CANCELLED)
     hint = hint_of(error)
-    words = printable(f"{error} (hint: {hint})" if hint else str(error))
-    return Failed(message=words, data=error)
+    message = printable(f"{error} (hint: {hint})" if hint else str(error))
+    return Failed(message=message, data=error)
 
 
 async def outcome_of(state: State[Any]) -> Outcome:
@@ -176,9 +175,11 @@ async def outcome_of(state: State[Any]) -> Outcome:
     result = await state.aresult(raise_on_failure=False)
     if isinstance(result, CancelledRun):
         raise asyncio.CancelledError from result
-    if isinstance(result, BaseException) and not isinstance(result, RunEndedError):
+    if isinstance(result, RunEndedError):
+        result = result.outcome
+    if isinstance(result, BaseException):
         raise result
-    outcome: Outcome = result.outcome if isinstance(result, RunEndedError) else result
+    outcome: Outcome = result
     return outcome
 
 
@@ -243,7 +244,7 @@ def compile_flow(
 
 
 def failing_flow(
-    attribute: str, error: Exception, announce: Announce, inputs: Iterable[str] = ()
+    attribute: str, error: Exception, announce: Announce, inputs: Iterable[str]
 ) -> CampaignFlow:
     """Stands in for a spec that cannot be compiled: Failed with its error, not Crashed, whatever its inputs."""
 

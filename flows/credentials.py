@@ -61,13 +61,13 @@ async with credentials.get_client() as client:
 
     @field_validator("base_url")
     @classmethod
-    def _checked(cls, value: str) -> str:
+    def _check_address(cls, value: str) -> str:
         try:
             address = checked_base_url(value)
             refuse_plain_http(address)
         except UsageError as error:
-            words = str(error).removeprefix("RIVYA_BASE_URL: ")
-            raise ValueError(f"{words} ({error.hint})") from None
+            reason = str(error).removeprefix("RIVYA_BASE_URL: ")
+            raise ValueError(f"{reason} ({error.hint})") from None
         return address
 
     def get_client(self, **options: Any) -> RivyaClient:
@@ -149,9 +149,9 @@ async def read_block(load: Callable[[], Awaitable[T]], what: str) -> T | None:
         return None
     except Exception as error:  # what Prefect's HTTP client raises if nothing answers, too
         url = shown_url(str(PREFECT_API_URL.value()))
-        said, hint = f"no Prefect server answers at {url}", "start that server"
+        problem, hint = f"no Prefect server answers at {url}", "start that server"
         if isinstance(error, PrefectHTTPStatusError):
-            said = f"{url} answers with HTTP {error.response.status_code}"
+            problem = f"{url} answers with HTTP {error.response.status_code}"
             hint = "check PREFECT_API_AUTH_STRING or PREFECT_API_KEY"
-        message = f"PREFECT_API_URL: {said} when asked for {what}"
+        message = f"PREFECT_API_URL: {problem} when asked for {what}"
         raise UsageError(message, f"{RUN_HERE}; or {hint}") from error

@@ -106,11 +106,11 @@ async def is_on_sqlite(client: PrefectClient, flow: str) -> bool:
     """
     from prefect.client.schemas.filters import FlowFilter
 
-    async def found(pattern: str) -> bool:
+    async def matches(pattern: str) -> bool:
         named = FlowFilter.model_validate({"name": {"like_": pattern}})
         return bool(await client.read_flows(flow_filter=named, limit=1))
 
-    return await found(flow) and not await found(flow.replace("-", r"\-"))
+    return await matches(flow) and not await matches(flow.replace("-", r"\-"))
 
 
 def made_by(run: FlowRun, schedules: Iterable[DeploymentSchedule]) -> DeploymentSchedule | None:
@@ -179,7 +179,7 @@ def executed_before() -> bool:
 def call_counts(context: FlowRunContext) -> dict[str, int | str]:
     """What the calls in one attempt of a flow run are counted in, by any names.
 
-    Read from context.py and _internal/engine.py: the context is made anew for each attempt, and
+    Read from context.py and _internal/engine.py: each attempt makes another context, and
     Prefect keeps its own counts there under the keys of tasks.
     """
     return context.task_run_dynamic_keys
@@ -320,7 +320,7 @@ async def resume_suspended(
     """Resumes a flow run that waits with a form; False if it does not, or just was resumed.
 
     Read from flow_runs.py: Prefect stores the form a moment after the state. A process that dies in
-    between leaves a run that nobody can resume with values; its state is set instead. Of two that
+    between leaves a run that cannot be resumed with values; its state is set instead. Of two that
     resume at once one gets ACCEPT: server/api/flow_runs.py.
     """
     from prefect.client.schemas.responses import SetStateStatus

@@ -26,9 +26,8 @@ from pydantic import ConfigDict
 from rivya_flows.engine.publishing import media_links, report_of
 from rivya_flows.engine.run_context import RunContext
 from rivya_flows.errors import StoreError
+from rivya_flows.flows.current_run import flow_run_here, flow_run_of, run_logger
 from rivya_flows.flows.prefect_internals import last_response, resume_suspended
-from rivya_flows.flows.run_ids import flow_run_here, flow_run_of
-from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.markdown import link
 from rivya_flows.media.bounds import DIALOG_SIDE
 from rivya_flows.questions.open_questions import first_deadline, open_questions
@@ -50,6 +49,9 @@ from rivya_flows.store.leases import Lease
 
 WAKER, WAKER_DEPLOYMENT = "rivya-flows-waker", "maintenance"
 """The names of `rivya_flows.flows.recovery.waker` in Prefect."""
+
+SWEEP = timedelta(minutes=15)
+"""How often the waker looks for what it missed."""
 
 _logger = logging.getLogger("rivya_flows.suspending")
 _WAKE_DELAY = timedelta(seconds=1)  # so that the deadline has passed on every clock
@@ -84,13 +86,13 @@ def suspension_of(context: RunContext, run_id: str) -> Suspension:
 async def suspend(waits: Suspension) -> None:
     """Suspends this flow run, which `can_be_suspended`, and ends its process."""
     await _schedule_waker(waits)
-    form, key = _asked(waits)
+    form, key = _resume_form(waits)
     # Prefect stores the form a moment after the state, and drops what was stored before. Its own
     # timeout would fail the run, with no process left to take the first choice.
     await asuspend_flow_run(wait_for_input=form, key=key)
 
 
-def _asked(waits: Suspension) -> tuple[type[RunInput], str]:
+def _resume_form(waits: Suspension) -> tuple[type[RunInput], str]:
     """The form of Prefect's resume dialog, whose server refuses what does not fit it, and a key of its own."""
     for question in waits.questions:
         run_logger().info("waits for an answer: %s (Resume, in this run's menu)", question.title)
@@ -107,7 +109,7 @@ async def pause(context: RunContext, waits: Suspension, reporter: RunReporter) -
     """Pauses this flow run, which cannot be suspended, until it can continue; False if it was cancelled."""
     here = flow_run_here()
     assert here is not None  # it is called in a flow run
-    form, key = _asked(waits)
+    form, key = _resume_form(waits)
     can_continue = partial(_can_continue, context, waits, reporter.seq)
     run_logger().info("or answer with: rivya-flows resume %s --answer STEP=KEY", waits.run_id)
     pausing = asyncio.ensure_future(

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -29,10 +27,9 @@ from rivya_flows.engine.publishing import media_links, report_of
 from rivya_flows.engine.run_context import RunContext
 from rivya_flows.engine.shown_results import media_of_result, titled, words_of
 from rivya_flows.estimate.estimate import estimate, rehearse
-from rivya_flows.flows.paging import read_all
+from rivya_flows.flows.current_run import Logger, can_be_suspended
+from rivya_flows.flows.prefect_api import read_all
 from rivya_flows.flows.prefect_internals import executed_before
-from rivya_flows.flows.run_ids import can_be_suspended
-from rivya_flows.flows.task_groups import TaskGroup
 from rivya_flows.media.bounds import SMALL_SIDE
 from rivya_flows.plans.names import label
 from rivya_flows.preparation.prepare import verdict
@@ -42,6 +39,7 @@ from rivya_flows.receipt.from_journal import media_of
 from rivya_flows.receipt.model import Receipt
 from rivya_flows.receipt.run_page import (
     Artifact,
+    GroupRow,
     artifact_key,
     draw_group,
     draw_ledger,
@@ -52,8 +50,6 @@ from rivya_flows.receipt.run_page import (
     draw_text,
 )
 from rivya_flows.steps.registry import known_kind
-
-Logger = logging.Logger | logging.LoggerAdapter[Any]
 
 MOST_REHEARSED = 1_000
 """A plan with more items is shown without a look into the cache, which would take minutes."""
@@ -99,7 +95,7 @@ class Page:
 
     def show_progress(self, event: Event, state: State) -> None:
         """Shows the progress; a listener."""
-        self._put(self._key("progress"), partial(draw_progress, state), changes=True)
+        self._put(self._key("progress"), partial(draw_progress, state))
 
     def show_result(
         self, task_run_id: UUID | None, stage: str, step: str, key: str, result: Any
@@ -110,28 +106,32 @@ class Page:
         name, place = label(step, key), (step, key, "")
         if isinstance(result, Upload):  # an input of the item
             name, place = f"{name}, reference", (step, key, "reference")
-        if isinstance(result, ChatCompletion) and (words := result.message.content):
-            self._put(self._key(*place), partial(draw_text, name, words), task_run_id=task_run_id)
+        if isinstance(result, ChatCompletion) and (text := result.message.content):
+            self._put(self._key(*place), partial(draw_text, name, text), task_run_id=task_run_id)
             return
-        found = [*titled(name, self._recorded(stage, result), result)]
+        found = [*titled(name, self._media_of(stage, result), result)]
         for number, (title, asset) in enumerate(found[: max(0, MOST_NODES - self._nodes)], 1):
             at = self._key(*place, str(number) if number > 1 else "")
             draw = partial(draw_medium, title, asset, self._links)
             self._put(at, draw, task_run_id=task_run_id)
         self._nodes += len(found)
 
-    def show_group(self, group: TaskGroup, key: str, result: Any) -> None:
-        """Shows the items of a group on its task run, once the call of one of them has ended."""
-        if group.task_run_id is None:
-            return
-        step, stage, row = group.items.step, group.stage, group.rows[key]
-        row.media = self._recorded(stage, result)
+    def fill_row(self, row: GroupRow, stage: str, result: Any) -> None:
+        """Puts the result of a call into its row of a group."""
+        row.media = self._media_of(stage, result)
         row.words = row.words or words_of(result)
-        self._put(
-            self._key(step, group.items.name.partition(" ")[0], stage),
-            lambda: draw_group(group.name, [*group.rows.values()], self._links),
-            task_run_id=group.task_run_id,
-        )
+
+    def show_group(
+        self,
+        task_run_id: UUID,
+        stage: str,
+        step: str,
+        items: str,
+        rows: Callable[[], Sequence[GroupRow]],
+    ) -> None:
+        """Shows a group of items, such as ``1-100 of 300``, on its task run."""
+        name, key = f"{label(step, items)} {stage}", self._key(step, items.partition(" ")[0], stage)
+        self._put(key, lambda: draw_group(name, rows(), self._links), task_run_id=task_run_id)
 
     def show_outputs(self, receipt: Receipt) -> None:
         """Shows the outputs and the ledger."""
@@ -148,7 +148,7 @@ class Page:
     def _key(self, *names: str) -> str:
         return artifact_key(self._campaign, *names)
 
-    def _recorded(self, stage: str, result: Any) -> list[Asset]:
+    def _media_of(self, stage: str, result: Any) -> list[Asset]:
         """The media of a result, which may be shown from now on where its call made or fetched them."""
         media = media_of_result(stage, result)
         kind = known_kind(stage)
@@ -170,21 +170,8 @@ async def open_page(context: RunContext, campaign: str, logger: Logger) -> Async
     await writer.settle()
 
 
-@dataclass
-class _Place:
-    """An artifact of a task run, or of the flow run: what is queued for it, and what the server has."""
-
-    draw: Draw | None = None
-    once: bool = False
-    id: UUID | None = None
-    written: int | None = None  # the hash of what the server has, if that is known
-    not_before: float = 0.0
-    late: int = 0  # how often the server did not answer in time
-
-    def take(self) -> Draw:
-        draw, self.draw = self.draw, None
-        assert draw is not None  # it is queued
-        return draw
+At = tuple[str, UUID | None]
+"""The key of an artifact, and the task run that it is on; None: the flow run."""
 
 
 class ArtifactWriter:
@@ -196,42 +183,30 @@ class ArtifactWriter:
     def __init__(self, flow_run_id: UUID, logger: Logger, *, again: bool) -> None:
         self._flow_run_id = flow_run_id
         self._logger = logger
-        self._places: defaultdict[tuple[str, UUID | None], _Place] = defaultdict(_Place)
-        self._changed = asyncio.Event()
-        self._closing = False
+        self._queued: dict[At, tuple[Draw, bool]] = {}
+        self._ids: dict[At, UUID] = {}
+        self._written: dict[At, int] = {}  # the hash of what the server has, if that is known
+        self._late: Counter[At] = Counter()  # how often the server did not answer in time
         self._failures = 0  # in a row
-        self._unsure = again  # what this flow run has already
+        self._unsure = again  # which artifacts this flow run has
+        self._changed, self._closing = asyncio.Event(), asyncio.Event()
         self._work = asyncio.create_task(self._write_all())
-
-    @property
-    def _queued(self) -> list[tuple[str, UUID | None]]:
-        return [at for at, place in self._places.items() if place.draw]
 
     @property
     def _gave_up(self) -> bool:
         return self._failures >= _GIVES_UP_AFTER
 
     def put(
-        self,
-        key: str,
-        draw: Draw,
-        *,
-        task_run_id: UUID | None = None,
-        once: bool = False,
-        changes: bool = False,
+        self, key: str, draw: Draw, *, task_run_id: UUID | None = None, once: bool = False
     ) -> None:
-        """Queues an artifact of a task run (None: the flow run); with `changes` a newer one follows soon."""
-        if self._gave_up:
-            return
-        place = self._places[key, task_run_id]
-        place.draw, place.once = draw, once
-        if changes and not place.not_before:
-            place.not_before = asyncio.get_running_loop().time() + PACE_SECONDS
-        self._changed.set()
+        """Queues an artifact of a task run (None: the flow run); with `once` it never replaces one."""
+        if not self._gave_up:
+            self._queued[key, task_run_id] = draw, once
+            self._changed.set()
 
     async def settle(self, seconds: float = SETTLE_SECONDS) -> None:
         """Writes what is queued, within a time limit; writes nothing afterwards."""
-        self._closing = True
+        self._closing.set()
         self._changed.set()
         try:
             with contextlib.suppress(TimeoutError):
@@ -244,78 +219,71 @@ class ArtifactWriter:
             await asyncio.gather(self._work, return_exceptions=True)
 
     async def _write_all(self) -> None:
+        """Writes in rounds, `PACE_SECONDS` apart: of what changed several times in between, the last."""
         try:
             async with get_client() as client:
-                while not self._gave_up:
+                while not self._gave_up and (self._queued or not self._closing.is_set()):
+                    await self._changed.wait()
                     self._changed.clear()
-                    now, queued = asyncio.get_running_loop().time(), self._queued
-                    times = {at: self._places[at].not_before for at in queued}
-                    due = next((at for at in queued if self._closing or times[at] <= now), None)
-                    if due is not None:
-                        await self._write(client, *due)
-                    elif self._closing:
-                        return
-                    else:
-                        with contextlib.suppress(TimeoutError):
-                            async with asyncio.timeout_at(min(times.values(), default=None)):
-                                await self._changed.wait()
+                    for at in [*self._queued]:
+                        if not self._gave_up:
+                            await self._write(client, at)
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(PACE_SECONDS):
+                            await self._closing.wait()
         except Exception as error:  # the run does not need its page
-            self._failed(error, _GIVES_UP_AFTER)
-        self._places.clear()
+            self._fail(error, _GIVES_UP_AFTER)
+        self._queued.clear()
 
-    async def _write(self, client: PrefectClient, key: str, task_run_id: UUID | None) -> None:
-        now, place = asyncio.get_running_loop().time, self._places[key, task_run_id]
-        draw = place.take()
+    async def _write(self, client: PrefectClient, at: At) -> None:
+        draw, once = self._queued.pop(at)
         try:
             async with asyncio.timeout(WRITE_SECONDS):
                 if self._unsure:
-                    await self._read_written(client)
-                if place.once and place.id is not None:
+                    await self._read_ids(client)
+                if once and at in self._ids:
                     return
                 artifact = await asyncio.to_thread(draw)
-                if artifact is None or place.written == hash(artifact):
+                if artifact is None or self._written.get(at) == hash(artifact):
                     return
-                place.written = None
-                if place.id is None:
-                    place.id = await self._create(client, key, task_run_id, artifact)
-                else:
+                self._written.pop(at, None)
+                if at in self._ids:
                     body = {"data": artifact.data, "description": artifact.description}
-                    await client.request(
-                        "PATCH", "/artifacts/{id}", path_params={"id": place.id}, json=body
-                    )
-                place.written = hash(artifact)
+                    path = {"id": self._ids[at]}
+                    await client.request("PATCH", "/artifacts/{id}", path_params=path, json=body)
+                else:
+                    self._ids[at] = await self._create(client, at, artifact)
+                self._written[at] = hash(artifact)
         except TimeoutError:  # it may have arrived
             self._unsure = True
-            place.late += 1
-            if place.late < _MOST_TRIES:
-                place.draw = place.draw or draw
-                place.not_before = now() + WRITE_SECONDS
+            self._late[at] += 1
+            if self._late[at] < _MOST_TRIES:
+                self._queued.setdefault(at, (draw, once))
+                self._changed.set()
             else:
                 self._warn("is missing an artifact", f"no answer within {WRITE_SECONDS:g} s")
         except Exception as error:  # Prefect or a drawing may raise anything
-            self._failed(error, self._failures + 1)
+            self._fail(error, self._failures + 1)
         else:
-            self._failures = place.late = 0
-            place.not_before = now() + PACE_SECONDS
+            self._failures = self._late[at] = 0
 
-    async def _read_written(self, client: PrefectClient) -> None:
+    async def _read_ids(self, client: PrefectClient) -> None:
         """Reads which artifacts there are: of an earlier execution, or written without an answer."""
         here = FlowRunFilter(id=FlowRunFilterId(any_=[self._flow_run_id]))
         for one in await read_all(client.read_artifacts, flow_run_filter=here):
             if one.key:
-                self._places[one.key, one.task_run_id].id = one.id
+                self._ids[one.key, one.task_run_id] = one.id
         self._unsure = False
 
-    async def _create(
-        self, client: PrefectClient, key: str, task_run_id: UUID | None, artifact: Artifact
-    ) -> UUID:
+    async def _create(self, client: PrefectClient, at: At, artifact: Artifact) -> UUID:
+        key, task_run_id = at
         ids = {"flow_run_id": str(self._flow_run_id), "key": key}
         if task_run_id is not None:
             ids["task_run_id"] = str(task_run_id)
         answer = await client.request("POST", "/artifacts/", json={**vars(artifact), **ids})
         return UUID(answer.json()["id"])
 
-    def _failed(self, error: Exception, failures: int) -> None:
+    def _fail(self, error: Exception, failures: int) -> None:
         self._failures = failures
         effect = "is no longer updated" if self._gave_up else "is missing an artifact"
         self._warn(effect, (str(error).strip().splitlines() or [type(error).__name__])[0])

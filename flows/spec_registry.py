@@ -17,9 +17,9 @@ from prefect.settings import get_current_settings
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.errors import RivyaError, StoreError
 from rivya_flows.flows.compiler import CampaignFlow, compile_flow, failing_flow
+from rivya_flows.flows.current_run import run_id_of
 from rivya_flows.flows.execution.execute import run_deployment
 from rivya_flows.flows.execution.run_events import announce_failure
-from rivya_flows.flows.run_ids import run_id_of
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.preparation.deploy_blocks import attribute_of
 from rivya_flows.preparation.spec_file import (
@@ -64,7 +64,7 @@ def spec_files() -> dict[str, Path]:
 def flow_of(attribute: str) -> CampaignFlow:
     """The flow of the spec with that attribute, for the flow run of this process if it executes one."""
     if not flow_run.id:
-        return _on_disk(attribute)
+        return _flow_on_disk(attribute)
     return flow_for_run(attribute, flow_run.id, read_settings())
 
 
@@ -72,9 +72,16 @@ def flow_for_run(attribute: str, flow_run_id: str, settings: Settings) -> Campai
     """The flow of the run's own journal, else of the deployed spec, else of the file here; else one that fails."""
     try:
         with closing(Journal(settings.store_url)) as journal:
-            begun = _begun(attribute, flow_run_id, journal)
-            made = begun or _deployed(attribute, journal, settings)
-        return made or _on_disk(attribute)
+            run_id = run_id_of(flow_run_id)
+            if journal.run(run_id) is not None:  # with the form and the steps of its beginning
+                frozen = journal.entries(run_id)[0].event
+                assert isinstance(frozen, RunFrozen)  # a journal begins with it
+                workflow = initial_state(frozen).plan.workflow
+                spec = SpecFile(frozen.spec_text, f"{workflow.name}.yaml", None)
+                return _compile(attribute, workflow, spec)
+            if settings.rivya_flows_spec is not None:
+                return _deployed_flow(attribute, settings.rivya_flows_spec, journal, settings)
+        return _flow_on_disk(attribute)
     except (AttributeError, RivyaError) as error:
         return failing_flow(attribute, error, announce_failure, _parameters(flow_run_id))
 
@@ -90,23 +97,22 @@ def _parameters(flow_run_id: str) -> tuple[str, ...]:
 
 def flow_of_file(path: Path) -> CampaignFlow:
     """The flow of a spec by its absolute path, which is in its attribute, so that processes of its deployments find it."""
-    written = re.sub(r"[^A-Za-z0-9]", lambda match: f"_{ord(match[0]):X}_", str(path))
+    encoded = re.sub(r"[^A-Za-z0-9]", lambda match: f"_{ord(match[0]):X}_", str(path))
     spec = read_spec(path)
-    return _flow(f"file{written}", load_spec(spec, shipped()), spec)
+    return _compile(f"file{encoded}", load_spec(spec, shipped()), spec)
 
 
-def _on_disk(attribute: str) -> CampaignFlow:
+def _flow_on_disk(attribute: str) -> CampaignFlow:
     if attribute.startswith(_FILE):
-        written = attribute.removeprefix("file")
-        return flow_of_file(
-            Path(re.sub(r"_([0-9A-F]+)_", lambda match: chr(int(match[1], 16)), written))
-        )
+        encoded = attribute.removeprefix("file")
+        decoded = re.sub(r"_([0-9A-F]+)_", lambda match: chr(int(match[1], 16)), encoded)
+        return flow_of_file(Path(decoded))
     files = spec_files()
     if attribute not in files:
-        looked = ", ".join(map(str, spec_folders()))
+        folders = ", ".join(map(str, spec_folders()))
         close = nearest(attribute, files)
         advice = f"did you mean {close!r}?" if close else "set RIVYA_FLOWS_SPECS to its folder"
-        raise AttributeError(f"no spec for {attribute!r} in {looked}; {advice}")
+        raise AttributeError(f"no spec for {attribute!r} in {folders}; {advice}")
     path = files[attribute]
     spec = SpecFile(path.read_text(encoding="utf-8"), str(path), path.parent)
     workflow = load_spec(spec, shipped())
@@ -114,45 +120,17 @@ def _on_disk(attribute: str) -> CampaignFlow:
     if attribute_of(name) != attribute:
         # Deployments are named after the spec, and are looked up here by file.
         raise AttributeError(f"{path}: its name is {name!r}; call the file {name}.yaml")
-    return _flow(attribute, workflow, replace(spec, name=f"{name}.yaml"))
+    return _compile(attribute, workflow, replace(spec, name=f"{name}.yaml"))
 
 
-def _flow(
-    attribute: str,
-    workflow: Workflow,
-    spec: SpecFile,
-    version: str | None = None,
-    notes: tuple[str, ...] = (),
+def _deployed_flow(
+    attribute: str, spec_hash: str, journal: Journal, settings: Settings
 ) -> CampaignFlow:
-    return compile_flow(
-        workflow,
-        spec_text=spec.text,
-        attribute=attribute,
-        version=version,
-        execute=functools.partial(run_deployment, workflow, spec, notes),
-        announce=announce_failure,
-    )
-
-
-def _begun(attribute: str, flow_run_id: str, journal: Journal) -> CampaignFlow | None:
-    """The flow of a run that has begun, with the form and the steps of its beginning."""
-    run_id = run_id_of(flow_run_id)
-    if journal.run(run_id) is None:
-        return None
-    frozen = journal.entries(run_id)[0].event
-    assert isinstance(frozen, RunFrozen)  # a journal begins with it
-    workflow = initial_state(frozen).plan.workflow
-    return _flow(attribute, workflow, SpecFile(frozen.spec_text, f"{workflow.name}.yaml", None))
-
-
-def _deployed(attribute: str, journal: Journal, settings: Settings) -> CampaignFlow | None:
-    """The flow of the spec that the deployment names by its hash; None if it names none."""
-    if settings.rivya_flows_spec is None:
-        return None
-    spec = deployed_spec(journal.engine, settings.rivya_flows_spec)
+    """The flow of the spec that the deployment names by its hash."""
+    spec = deployed_spec(journal.engine, spec_hash)
     if spec is None:
         raise StoreError(
-            f"the deployed spec {version_of(settings.rivya_flows_spec)} is not in the store of "
+            f"the deployed spec {version_of(spec_hash)} is not in the store of "
             f"this worker, {shown_url(settings.store_url)}",
             "give the worker the RIVYA_FLOWS_STORE that `rivya-flows deploy` wrote to, "
             "or deploy it again",
@@ -160,8 +138,8 @@ def _deployed(attribute: str, journal: Journal, settings: Settings) -> CampaignF
     if attribute_of(spec.name) != attribute:
         raise AttributeError(f"expected {attribute!r}, but the deployed spec is {spec.name!r}")
     read = deployed_file(spec)
-    edits = _edits(attribute, spec)
-    return _flow(attribute, load_spec(read, shipped()), read, spec.version, edits)
+    workflow, edits = load_spec(read, shipped()), _edits(attribute, spec)
+    return _compile(attribute, workflow, read, version=spec.version, notes=edits)
 
 
 def _edits(attribute: str, spec: DeployedSpec) -> tuple[str, ...]:
@@ -179,4 +157,22 @@ def _edits(attribute: str, spec: DeployedSpec) -> tuple[str, ...]:
     return (
         f"{path} was edited after it was deployed; this run executes the deployed spec, "
         f"{spec.version}; `rivya-flows deploy` deploys the edit",
+    )
+
+
+def _compile(
+    attribute: str,
+    workflow: Workflow,
+    spec: SpecFile,
+    *,
+    version: str | None = None,
+    notes: tuple[str, ...] = (),
+) -> CampaignFlow:
+    return compile_flow(
+        workflow,
+        spec_text=spec.text,
+        attribute=attribute,
+        version=version,
+        execute=functools.partial(run_deployment, workflow, spec, notes),
+        announce=announce_failure,
     )

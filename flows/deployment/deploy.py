@@ -3,19 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import (
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Collection,
-    Iterable,
-    Mapping,
-    Sequence,
-)
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from prefect.client.orchestration import PrefectClient
@@ -42,28 +33,28 @@ from rivya_flows.flows.deployment.desired import (
     prefect_schedule,
     read_specs,
 )
+from rivya_flows.flows.deployment.infrastructure import (
+    deploy_waker,
+    ensure_work_pool,
+    lacks_package,
+    machines_of,
+)
 from rivya_flows.flows.deployment.sync import (
     Change,
     Desired,
     automations_of,
     delete_orphans,
     environment_of,
+    find_unspecified,
     is_ours,
     read_existing,
     reconcile,
     remove,
-    unspecified,
 )
-from rivya_flows.flows.deployment.work_pools import (
-    deploy_waker,
-    ensure_work_pool,
-    lacks_package,
-    machines_of,
-)
+from rivya_flows.flows.prefect_api import open_client, refusals
 from rivya_flows.flows.prefect_internals import dates_of
 from rivya_flows.flows.recovery.automations import configured_heartbeat, ensure_automations
-from rivya_flows.flows.sync import connected, refusals
-from rivya_flows.language.workflow import Deploy, Schedule, Workflow
+from rivya_flows.language.workflow import Schedule, Workflow
 from rivya_flows.money.live_guard import (
     Confirm,
     DeployedSpending,
@@ -90,9 +81,6 @@ _AT_ONCE = 6  # with more requests, a server on SQLite only waits for its own lo
 
 _INVALID = "compare job variables with the variables of the work pool's template"
 
-T = TypeVar("T")
-R = TypeVar("R")
-
 
 @dataclass(frozen=True)
 class Deployed:
@@ -118,10 +106,12 @@ async def deploy(
 ) -> Deployed:
     """Deploys specs to the Prefect server of this process if nothing is wrong with any of them."""
     sources = read_specs(options.paths, collection=options.collection, empty=options.prune)
-    async with connected() as client:
-        pretend = _rehearses(settings, str(client.api_url))
+    async with open_client() as client:
+        rehearses = _rehearses(settings, str(client.api_url))
         found = await deployed_spending(sources, datetime.now(UTC))
-        await agree_to_spending(found, settings, tell, confirm, rehearses=pretend, dry=options.dry)
+        await agree_to_spending(
+            found, settings, tell, confirm, rehearses=rehearses, dry=options.dry
+        )
         return await deploy_agreed(client, sources, options, settings)
 
 
@@ -143,12 +133,18 @@ async def deploy_agreed(
 ) -> Deployed:
     """Deploys specs that were read, and whose spending was agreed to."""
     default = options.work_pool or WORK_POOL
+    workflows = {name: one.workflow for name, one in sources.specs.items()}
     named = {
         one.work_pool.name if one.work_pool else default
-        for source in sources.specs.values()
-        for one in source.workflow.deploy
+        for workflow in workflows.values()
+        for one in workflow.deploy
     }
-    await _check_shared(named, options, settings)
+    machines = {this_machine()}
+    for name in named if not options.single_machine else ():
+        machines |= await machines_of(name)
+    if found := unshared(settings, machines):
+        alone = "" if machines == {this_machine()} else ", or say --single-machine if they are here"
+        raise UsageError(found[0], found[1] + alone)
     pools = {name: await _read_pool(client, name, default) for name in sorted(named)}
     made = tuple(name for name, pool in pools.items() if pool is None)
     if made and not options.dry:
@@ -164,23 +160,14 @@ async def deploy_agreed(
             for spec in {one.spec.hash: one.spec for one in desired if one.spec}.values():
                 keep_spec(journal.engine, spec)
     names, given = {one.name for one in desired}, {one.collection for one in sources.specs.values()}
-    stale, unsure = unspecified(existing, names, sources.specs, given, sources.covered)
-
-    async def reconciled(one: Desired) -> Change:
-        with refusals(f"deployment {one.name}", _INVALID):
-            there = existing.get(one.name)
-            return await reconcile(client, one, there, prune=options.prune, dry=options.dry)
-
-    async def removed(name: str) -> Change:
+    stale, unsure = find_unspecified(existing, names, sources.specs, given, sources.covered)
+    changes = await _reconcile_all(client, desired, existing, options)
+    for name in stale if options.prune else ():
         if not options.dry:
             await remove(client, name, existing[name].id)
-        return Change(name, "removed", id=existing[name].id)
-
-    changes = await _bounded(desired, reconciled)
-    if options.prune:
-        changes += await _bounded(stale, removed)
-        if not options.dry:
-            await delete_orphans(client)
+        changes.append(Change(name, "removed", id=existing[name].id))
+    if options.prune and not options.dry:
+        await delete_orphans(client)
     notes = [
         f"work pool {name} is of type process; warm workers need campaign: docs/how-to/workers.md"
         for name, pool in pools.items()
@@ -193,21 +180,9 @@ async def deploy_agreed(
         await ensure_automations(heartbeat_seconds=configured_heartbeat())
         if moved := await deploy_waker(sorted(pools, key=lambda one: one != default)):
             notes.append(moved)
-    workflows = {name: one.workflow for name, one in sources.specs.items()}
     without = {name: first_block(one) for name, one in workflows.items() if not one.deploy}
     left = () if options.prune else stale
     return Deployed(changes, left, unsure, without, made, tuple(notes))
-
-
-async def _check_shared(pools: Iterable[str], options: DeployOptions, settings: Settings) -> None:
-    """Refuses a store or media folder that the workers of a pool cannot reach."""
-    machines = {this_machine()}
-    if not options.single_machine:
-        for pool in pools:
-            machines |= await machines_of(pool)
-    if found := unshared(settings, machines):
-        alone = "" if machines == {this_machine()} else ", or say --single-machine if they are here"
-        raise UsageError(found[0], found[1] + alone)
 
 
 async def _read_pool(client: PrefectClient, name: str, default: str) -> WorkPool | None:
@@ -226,12 +201,14 @@ async def _read_pool(client: PrefectClient, name: str, default: str) -> WorkPool
 
 def _refuse(
     desired: Iterable[Desired],
-    there: Mapping[str, DeploymentResponse],
+    existing: Mapping[str, DeploymentResponse],
     pools: Mapping[str, WorkPool | None],
 ) -> None:
     """Refuses deployments whose name somebody else took, or whose containers lack this package."""
     if foreign := [
-        one.name for one in desired if one.name in there and OWNER_TAG not in there[one.name].tags
+        one.name
+        for one in desired
+        if one.name in existing and OWNER_TAG not in existing[one.name].tags
     ]:
         raise UsageError(
             f"not made by rivya-flows: {', '.join(foreign)}",
@@ -248,27 +225,38 @@ def _refuse(
             )
 
 
-async def _bounded(values: Sequence[T], call: Callable[[T], Awaitable[R]]) -> list[R]:
-    """Calls it for all values, `_AT_ONCE` at a time; raises the first error when no call is left halfway."""
-    results: list[R] = []
-    for begin in range(0, len(values), _AT_ONCE):
-        calls = map(call, values[begin : begin + _AT_ONCE])
+async def _reconcile_all(
+    client: PrefectClient,
+    desired: Sequence[Desired],
+    existing: Mapping[str, DeploymentResponse],
+    options: DeployOptions,
+) -> list[Change]:
+    """Reconciles `_AT_ONCE` at a time; raises the first error when no other is left halfway."""
+
+    async def change(one: Desired) -> Change:
+        with refusals(f"deployment {one.name}", _INVALID):
+            before = existing.get(one.name)
+            return await reconcile(client, one, before, prune=options.prune, dry=options.dry)
+
+    changes: list[Change] = []
+    for begin in range(0, len(desired), _AT_ONCE):
+        calls = map(change, desired[begin : begin + _AT_ONCE])
         for done in await asyncio.gather(*calls, return_exceptions=True):
             if isinstance(done, BaseException):
                 raise done
-            results.append(done)
-    return results
+            changes.append(done)
+    return changes
 
 
 async def deployed_spending(sources: GivenSpecs, now: datetime) -> list[DeployedSpending]:
     """What each deployment of the specs may buy; labels that inputs decide are not known, nor pools by them."""
-    return [
-        _spending(
-            f"{workflow.name}/{deploy.name}", workflow, [one async for one in _starts(deploy, now)]
-        )
-        for workflow in (source.workflow for source in sources.specs.values())
-        for deploy in workflow.deploy
-    ]
+    found = []
+    for workflow in (one.workflow for one in sources.specs.values()):
+        for entry in workflow.deploy:
+            starts = [await start_of(one, now) for one in entry.schedules if one.active]
+            starts += [_start_by(one.event, one.match) for one in entry.triggers if one.active]
+            found.append(_spending(f"{workflow.name}/{entry.name}", workflow, starts))
+    return found
 
 
 async def other_spending(
@@ -276,54 +264,47 @@ async def other_spending(
 ) -> list[DeployedSpending]:
     """What may start by itself of our deployments on a server that no given spec has."""
     found = []
-    for name, one in sorted((await read_existing(client, ())).items()):
-        if is_ours(one) and name not in given:
-            starts = [start async for start in _starts_there(client, name, one, now)]
-            if starts:
-                found.append(_spending(name, _executed(journal, one), starts))
+    for name, deployed in sorted((await read_existing(client, ())).items()):
+        if not is_ours(deployed) or name in given:
+            continue
+        starts: list[Start | None] = []
+        for schedule in (
+            one.schedule for one in deployed.schedules if one.active and not deployed.paused
+        ):
+            try:
+                starts.append(await start_of(_schedule_of_spec(schedule), now))
+            except (UsageError, ValueError):  # a person added it
+                starts.append(Start("by a schedule"))
+        for one in (await automations_of(client, deployed.id, name)).values():
+            if one.enabled and isinstance(one.trigger, EventTrigger):
+                match = dict(one.trigger.match.items())
+                starts.append(_start_by(", ".join(sorted(one.trigger.expect)), match))
+        if any(starts):
+            workflow = None
+            spec = deployed_spec(journal.engine, environment_of(deployed)[SPEC_VARIABLE])
+            with suppress(SpecError):
+                workflow = load_spec(deployed_file(spec), shipped()) if spec else None
+            found.append(_spending(name, workflow, starts))
     return found
 
 
-def _spending(name: str, workflow: Workflow | None, starts: list[Start]) -> DeployedSpending:
-    """Of a spec; None: of one that is not known, and may buy anything."""
+def _spending(
+    name: str, workflow: Workflow | None, starts: Iterable[Start | None]
+) -> DeployedSpending:
+    """What a deployment of a spec may buy: anything, if the spec is not known (None)."""
+    known = tuple(filter(None, starts))
     if workflow is None:
-        return DeployedSpending(name, {}, True, None, tuple(starts))
+        return DeployedSpending(name, {}, True, None, known)
     return DeployedSpending(
         name,
         {name: value for name, value in workflow.labels.items() if "${{" not in value},
         any(kind_of_step(step).buys for step in workflow.all_steps.values()),
         workflow.budget.credits if workflow.budget else None,
-        tuple(starts),
+        known,
     )
 
 
-def _executed(journal: Journal, deployed: DeploymentResponse) -> Workflow | None:
-    """The spec of a deployment, which its runs execute."""
-    spec = deployed_spec(journal.engine, environment_of(deployed)[SPEC_VARIABLE])
-    if spec is None:
-        return None
-    with suppress(SpecError):
-        return load_spec(deployed_file(spec), shipped())
-    return None
-
-
-async def _starts_there(
-    client: PrefectClient, name: str, there: DeploymentResponse, now: datetime
-) -> AsyncIterator[Start]:
-    for schedule in (each.schedule for each in there.schedules if each.active and not there.paused):
-        try:
-            start = await start_of(_written(schedule), now)
-        except (UsageError, ValueError):  # a person added it
-            start = Start("by a schedule")
-        if start:
-            yield start
-    for automation in (await automations_of(client, there.id, name)).values():
-        if automation.enabled and isinstance(automation.trigger, EventTrigger):
-            trigger = automation.trigger
-            yield _start_by(", ".join(sorted(trigger.expect)), dict(trigger.match.items()))
-
-
-def _written(schedule: SCHEDULE_TYPES) -> Schedule:
+def _schedule_of_spec(schedule: SCHEDULE_TYPES) -> Schedule:
     """A schedule of a server as a spec writes it; ValueError for one that no spec has."""
     match schedule:
         case CronSchedule():
@@ -335,17 +316,8 @@ def _written(schedule: SCHEDULE_TYPES) -> Schedule:
     raise ValueError(f"{schedule!r:.80} is no schedule of a spec")
 
 
-async def _starts(deploy: Deploy, now: datetime) -> AsyncIterator[Start]:
-    for schedule in deploy.schedules:
-        if schedule.active and (start := await start_of(schedule, now)):
-            yield start
-    for trigger in deploy.triggers:
-        if trigger.active:
-            yield _start_by(trigger.event, trigger.match)
-
-
 async def start_of(schedule: Schedule, now: datetime) -> Start | None:
-    """When a schedule starts runs, and how many; None where its dates have passed."""
+    """When a schedule starts runs, and how many; None once its dates have passed."""
     zone = schedule.timezone or "UTC"
     found = await dates_of(prefect_schedule(schedule), 1, now.astimezone(ZoneInfo(zone)))
     if not found:

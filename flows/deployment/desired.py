@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -100,12 +99,13 @@ def read_specs(
     found: dict[str, GivenSpec] = {}
     # A shell's `specs/*.yaml` finds the files of tests too.
     paths = [path for path in paths if not is_tests(path)] or paths
-    files: list[Path] = []
+    files: dict[Path, None] = {}
     for path in paths:
-        files += (found_there := specs_at(path))
-        if not found_there and not empty:
+        specs = specs_at(path)
+        files |= dict.fromkeys(specs)
+        if not specs and not empty:
             problems.append(Diagnostic("unreadable", NO_SPEC, file=str(path)))
-    for path in dict.fromkeys(files):
+    for path in files:
         try:
             file = read_spec(path)
         except UsageError as error:
@@ -129,19 +129,13 @@ def read_specs(
             problems.append(Diagnostic("duplicate-name", message, hint, file=file.name))
     if problems:
         raise SpecError(tuple(problems))
-    covered = _covered(paths, files) if collection is None else {collection}
-    return GivenSpecs(found, frozenset(covered))
-
-
-def _covered(paths: Iterable[Path], files: Iterable[Path]) -> Iterator[str]:
-    """Folders that were given, or whose every spec was given."""
-    yield from (str(path.resolve()) for path in paths if path.is_dir())
-    given: defaultdict[Path, set[str]] = defaultdict(set)
-    for file in files:
-        given[file.resolve().parent].add(file.name)
-    for folder, names in given.items():
-        if names >= {one.name for one in specs_at(folder)}:
-            yield str(folder)
+    if collection is not None:
+        return GivenSpecs(found, frozenset({collection}))
+    # Folders that were given, or all of whose specs were given.
+    given = {path.resolve() for path in files}
+    whole = {path.parent for path in given if given.issuperset(specs_at(path.parent))}
+    whole |= {path.resolve() for path in paths if path.is_dir()}
+    return GivenSpecs(found, frozenset(map(str, whole)))
 
 
 def prefect_schedule(schedule: Schedule) -> SCHEDULE_TYPES:
@@ -207,55 +201,58 @@ def desired_deployments(
             continue
         name = source.workflow.name
         spec = DeployedSpec(name, whole.text, whole.includes or {}, whole.files or {})
-        desired += [
-            _desired(source, deploy, spec, options, existing.get(f"{name}/{deploy.name}"), upload_page)
-            for deploy in source.workflow.deploy
-        ]  # fmt: skip
+        for deploy in source.workflow.deploy:
+            before = existing.get(f"{name}/{deploy.name}")
+            desired.append(_deployment(source, deploy, spec, options, before, upload_page))
     if problems:
         raise SpecError(tuple(problems))
     return desired
 
 
-def _desired(
+def _deployment(
     source: GivenSpec,
     deploy: Deploy,
     spec: DeployedSpec,
     options: DeployOptions,
-    there: DeploymentResponse | None,
+    existing: DeploymentResponse | None,
     upload_page: str | None,
 ) -> Desired:
     """What Prefect gets, with what stays of the deployment that is there."""
-    entry = deployment(source.workflow, deploy)
-    name, pool = f"{source.workflow.name}/{deploy.name}", deploy.work_pool
+    workflow, pool, limit = source.workflow, deploy.work_pool, deploy.concurrency_limit
+    entry, name = deployment(workflow, deploy), f"{workflow.name}/{deploy.name}"
     collision = ConcurrencyLimitStrategy("ENQUEUE" if deploy.when_busy == "wait" else "CANCEL_NEW")
-    limit = deploy.concurrency_limit
-    wallet = there.parameters.get(CREDENTIALS) if there else None
-    kept_wallet = {CREDENTIALS: wallet} if isinstance(wallet, dict) else {}
-    form = compile_flow(source.workflow, spec_text=spec.text, execute=_never)
-    described = (
+    wallet = existing.parameters.get(CREDENTIALS) if existing else None
+    stored_wallet = {CREDENTIALS: wallet} if isinstance(wallet, dict) else {}
+    form = compile_flow(workflow, spec_text=spec.text, execute=_never)
+    description = (
         _price(source, deploy),
         entry.get("description") or form.description,
-        upload_link(source.workflow, upload_page),
+        upload_link(workflow, upload_page),
     )
-    schema = _with_defaults(form.parameters.model_dump_for_openapi(), entry["parameters"])
+    schema = form.parameters.model_dump_for_openapi()
+    # Calls of `prefect sdk generate` leave out a parameter that equals its default.
+    for parameter, value in entry["parameters"].items():
+        schema["properties"][parameter]["default"] = value
+    if "required" in schema:
+        schema["required"] = [one for one in schema["required"] if one not in entry["parameters"]]
     fields = DeploymentUpdate(
         version=spec.version,
-        description="\n\n".join(filter(None, described)),
+        description="\n\n".join(filter(None, description)),
         # The server refuses a mistyped name, before a worker does.
-        parameter_openapi_schema=shown_form(schema, source.workflow, upload_page)
+        parameter_openapi_schema=shown_form(schema, workflow, upload_page)
         | {"additionalProperties": False},
         tags=entry["tags"],
         entrypoint=entry["entrypoint"],
         pull_steps=[],
         work_pool_name=pool.name if pool else options.work_pool or WORK_POOL,
-        parameters=entry["parameters"] | kept_wallet,
+        parameters=entry["parameters"] | stored_wallet,
         enforce_parameter_schema=True,
         concurrency_limit=limit,
         concurrency_options=ConcurrencyOptions(collision_strategy=collision) if limit else None,
-        job_variables=_job_variables(source, deploy, spec, options.job_variables, there),
+        job_variables=_job_variables(source, deploy, spec, options.job_variables, existing),
     )
     queue = pool.queue if pool else None
-    if queue or _QUEUE in set_by_spec(there):
+    if queue or _QUEUE in set_by_spec(existing):
         fields.work_queue_name = queue or "default"
     schedules = {
         one["slug"]: DeploymentScheduleCreate(
@@ -266,21 +263,20 @@ def _desired(
 
     def automations(deployment_id: UUID) -> dict[str, AutomationCore]:
         runs = {"source": "selected", "deployment_id": deployment_id}
-        return {
-            one["name"]: AutomationCore(
+        found = {}
+        for one in entry.get("triggers", ()):
+            action = RunDeployment.model_validate({**runs, "parameters": one["parameters"]})
+            # An update requires the posture, though it is the default.
+            event = {"expect": one["expect"], "match": one["match"], "posture": Posture.Reactive}
+            found[one["name"]] = AutomationCore(
                 name=one["name"],
                 description=f"Runs {name} on the event {one['expect'][0]}.",
                 enabled=one["enabled"],
                 tags=[OWNER_TAG],
-                trigger=EventTrigger(
-                    expect=one["expect"],
-                    match=one["match"],
-                    posture=Posture.Reactive,  # the default, but an update requires it
-                ),
-                actions=[RunDeployment.model_validate({**runs, "parameters": one["parameters"]})],
+                trigger=EventTrigger.model_validate(event),
+                actions=[action],
             )
-            for one in entry.get("triggers", ())
-        }
+        return found
 
     return Desired(name, fields, schedules, automations, spec)
 
@@ -289,35 +285,26 @@ async def _never(*_: object) -> Any:
     raise RuntimeError("this flow was compiled for its form only")
 
 
-def _with_defaults(schema: dict[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """With what the entry gives: calls of `prefect sdk generate` leave out a parameter that equals its default."""
-    for name, value in parameters.items():
-        schema["properties"][name]["default"] = value
-    if "required" in schema:
-        schema["required"] = [name for name in schema["required"] if name not in parameters]
-    return schema
-
-
 def _job_variables(
     source: GivenSpec,
     deploy: Deploy,
     spec: DeployedSpec,
     given: Mapping[str, Any],
-    there: DeploymentResponse | None,
+    existing: DeploymentResponse | None,
 ) -> dict[str, Any]:
     """Those given now over those of the spec over those that are there and that no spec set."""
-    pool, before = deploy.work_pool, set_by_spec(there)
+    pool, before = deploy.work_pool, set_by_spec(existing)
     own = pool.resources if pool else {}
-    there_now = (there and there.job_variables) or {}
-    kept = {name: one for name, one in there_now.items() if name not in before}
-    env = {**environment_of(there), **given.get("env", {})}
+    existing_variables = (existing and existing.job_variables) or {}
+    set_by_people = {name: one for name, one in existing_variables.items() if name not in before}
+    env = {**environment_of(existing), **given.get("env", {})}
     env |= {SPEC_VARIABLE: spec.hash, COLLECTION_VARIABLE: source.collection}
     env.pop(SET_VARIABLE, None)
     names = [name for name in own if name not in given]
     names += [_QUEUE] if pool and pool.queue else []
     if names:
         env[SET_VARIABLE] = json.dumps(sorted(names))
-    return {**kept, **own, **given, "env": env}
+    return {**set_by_people, **own, **given, "env": env}
 
 
 def _price(source: GivenSpec, deploy: Deploy) -> str:
@@ -329,6 +316,6 @@ def _price(source: GivenSpec, deploy: Deploy) -> str:
         ready = prepare_offline(request, shipped())
     except RivyaError:  # an input is missing, which the form asks for
         return "No budget: the price of a run depends on its inputs."
-    words = total_of(ready.estimate)
+    total = total_of(ready.estimate)
     given = " with these inputs" if source.workflow.inputs else ""
-    return f"{words[0].upper()}{words[1:]} a run{given}."
+    return f"{total[0].upper()}{total[1:]} a run{given}."

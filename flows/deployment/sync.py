@@ -21,10 +21,9 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.events.schemas.automations import Automation, AutomationCore
 from prefect.exceptions import ObjectNotFound
 
-from rivya_flows.flows.paging import flow_runs_with, read_all, read_flow_runs
+from rivya_flows.flows.prefect_api import Resource, flow_runs_with, read_all, read_flow_runs, sync
 from rivya_flows.flows.prefect_internals import made_by
 from rivya_flows.flows.recovery.automations import automations_on
-from rivya_flows.flows.sync import Resource, sync
 from rivya_flows.preparation.deploy_blocks import (
     COLLECTION_VARIABLE,
     OWNER_TAG,
@@ -71,14 +70,14 @@ async def read_existing(
     return found
 
 
-def unspecified(
+def find_unspecified(
     existing: Mapping[str, DeploymentResponse],
     desired: Collection[str],
     flows: Collection[str],
     given: Collection[str],
     covered: Collection[str],
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Our deployments that no given spec has: stale ones, and those of collections of which a part was given."""
+    """Our deployments that no given spec has: stale ones, and those of a collection that was given in part."""
     collections = {
         name: environment_of(one).get(COLLECTION_VARIABLE)
         for name, one in existing.items()
@@ -121,7 +120,7 @@ class Change:
 async def reconcile(
     client: PrefectClient,
     desired: Desired,
-    there: DeploymentResponse | None,
+    existing: DeploymentResponse | None,
     *,
     prune: bool = False,
     dry: bool = False,
@@ -130,21 +129,21 @@ async def reconcile(
     fields = desired.fields
     change = Change(
         desired.name,
-        "made" if there is None else "changed" if _differs(fields, there) else "unchanged",
-        id=there.id if there else None,
+        "made" if existing is None else "changed" if _differs(fields, existing) else "unchanged",
+        id=existing.id if existing else None,
         version=fields.version,
         work_pool=fields.work_pool_name,
         job_variables=set_by_spec(fields),
     )
-    if not dry and there is None:
+    if not dry and existing is None:
         flow, _, name = desired.name.partition("/")
         flow_id = await client.create_flow_from_name(flow)
         sent, schedules = fields.model_dump(exclude_unset=True), [*desired.schedules.values()]
         change.id = await client.create_deployment(flow_id, name, **sent, schedules=schedules)
-    elif not dry and there is not None and change.done == "changed":
-        await client.update_deployment(there.id, fields)
+    elif not dry and existing is not None and change.done == "changed":
+        await client.update_deployment(existing.id, fields)
     deployment_id = change.id or UUID(int=0)  # only of a plan
-    found = {one.slug or "": one for one in (there.schedules if there else ())}
+    found = {one.slug or "": one for one in (existing.schedules if existing else ())}
     change.schedules = await sync(
         desired.schedules,
         {  # people may have added others
@@ -154,11 +153,11 @@ async def reconcile(
         },
         _schedules_of(client, deployment_id),
         prune=prune,
-        dry=dry or there is None,
+        dry=dry or existing is None,
     )
     change.triggers = await sync(
         desired.automations(deployment_id),
-        await automations_of(client, there.id, desired.name) if there else {},
+        await automations_of(client, existing.id, desired.name) if existing else {},
         automations_on(client, deployment_id),
         prune=prune,
         dry=dry,
@@ -169,11 +168,11 @@ async def reconcile(
     return change
 
 
-def _differs(fields: DeploymentUpdate, there: DeploymentResponse) -> bool:
+def _differs(fields: DeploymentUpdate, existing: DeploymentResponse) -> bool:
     sent = fields.model_fields_set - {"concurrency_limit", "concurrency_options"}
-    if any(getattr(there, name) != getattr(fields, name) for name in sent):
+    if any(getattr(existing, name) != getattr(fields, name) for name in sent):
         return True
-    limit, collides = there.global_concurrency_limit, there.concurrency_options
+    limit, collides = existing.global_concurrency_limit, existing.concurrency_options
     if limit is None or fields.concurrency_options is None:
         return limit is not None or fields.concurrency_options is not None
     found = (limit.limit, collides and collides.collision_strategy)
@@ -227,8 +226,8 @@ async def delete_orphans(client: PrefectClient) -> None:
     runs = await read_flow_runs(client, planned)
     named = {"any_": list({run.deployment_id for run in runs if run.deployment_id})}
     wanted = DeploymentFilter.model_validate({"id": named})
-    there = {one.id for one in await read_all(client.read_deployments, deployment_filter=wanted)}
-    await _delete(client, [run for run in runs if run.deployment_id not in {*there, None}])
+    existing = {one.id for one in await read_all(client.read_deployments, deployment_filter=wanted)}
+    await _delete(client, [run for run in runs if run.deployment_id not in {*existing, None}])
 
 
 async def _delete(client: PrefectClient, planned: Iterable[FlowRun]) -> None:

@@ -1,9 +1,9 @@
-"""Execute a run inside a flow run: that of a command, or of a deployment, which may also be skipped."""
+"""Executes a run inside a flow run: that of a command, or of a deployment, which may also be skipped."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -27,23 +27,23 @@ from rivya_flows.engine.traces import traced
 from rivya_flows.errors import RivyaError
 from rivya_flows.flows.absence import can_try_later, is_absence
 from rivya_flows.flows.credentials import secret_block
-from rivya_flows.flows.execution.job_notifications import listen_for_jobs
-from rivya_flows.flows.execution.run_events import announce, end_heartbeats
-from rivya_flows.flows.execution.task_runner import PrefectCalls
-from rivya_flows.flows.prefect_internals import executed_before, goes_on_elsewhere, made_by
-from rivya_flows.flows.questions import Suspension, pause, suspend, suspension_of, take_answers
-from rivya_flows.flows.recovery.waker import close_cancelled, earlier_task_runs
-from rivya_flows.flows.run_ids import (
+from rivya_flows.flows.current_run import (
+    Logger,
     RunId,
     can_be_suspended,
     flow_run_here,
     run_id_here,
-    used_for_others,
+    run_key_conflict,
+    run_logger,
 )
-from rivya_flows.flows.run_logger import run_logger
+from rivya_flows.flows.execution.job_notifications import listen_for_jobs
+from rivya_flows.flows.execution.run_events import announce, end_heartbeats
+from rivya_flows.flows.execution.task_runner import PrefectCalls
+from rivya_flows.flows.execution.turns import STOPPED, cancel_on_termination, turn
+from rivya_flows.flows.prefect_internals import executed_before, goes_on_elsewhere, made_by
+from rivya_flows.flows.questions import Suspension, pause, suspend, suspension_of, take_answers
+from rivya_flows.flows.recovery.waker import close_cancelled, earlier_task_runs
 from rivya_flows.flows.run_page import Page, open_page
-from rivya_flows.flows.server.limits import turn
-from rivya_flows.flows.stopping import STOPPED, caught_terminations
 from rivya_flows.language.workflow import Concurrency, Inputs, Schedule, Workflow
 from rivya_flows.money.live_guard import agreement, confirm_live, spending_of
 from rivya_flows.preparation.deploy_blocks import schedule_of
@@ -69,11 +69,11 @@ from rivya_flows.store.journal import Journal
 async def execute_run(run: Run, concurrency: Concurrency | None) -> RunReport:
     """Executes a frozen run to its end, in its turn; must be called inside a flow run."""
     context, logger = run.context, run_logger()
-    with caught_terminations():
+    with cancel_on_termination():
         try:
             its_turn = turn(concurrency, context.settings.rivya_flows_global_limit, logger)
             opened = open_page(context, run.reporter.row.name, logger)
-            # Until the end is announced: a second process that Prefect began meanwhile waits for that.
+            # Until the end is announced: a second process that Prefect starts waits for that.
             driving = context.leases.held(run.run_id)
             async with its_turn, opened as page, driving as run.lease:
                 try:
@@ -91,7 +91,7 @@ async def execute_run(run: Run, concurrency: Concurrency | None) -> RunReport:
 
 
 async def end_cancelled(run: Run) -> RunReport:
-    """Journals and announces that a run which waits was cancelled, unless it has ended otherwise."""
+    """Journals and announces that a waiting run was cancelled, unless it has ended otherwise."""
     context = run.context
     closed = await in_thread(partial(close_cancelled, context.journal, run.run_id))
     report = await asyncio.to_thread(run.reporter.write)
@@ -111,7 +111,7 @@ async def show_ended(run: Run) -> RunReport:
 
 
 async def _show_end(run: Run, page: Page, *, again: bool = False) -> RunReport:
-    """As `show_ended`, of a run that this process executed unless `again`."""
+    """Shows and announces an end, which another execution may have announced if `again`."""
     report = await asyncio.to_thread(run.reporter.write)
     page.show_outputs(report.receipt)
     if report.state.ended is not None:  # not of one that continues elsewhere
@@ -128,12 +128,12 @@ async def _run_engine(run: Run, page: Page) -> None:
     began = now()
     earlier = await earlier_task_runs(run.run_id, began)
     # Webhooks are those of the process's key: jobs of another wallet would wait for nothing.
-    hears = context.service.wallet is None
-    listening = listen_for_jobs(settings, context.journal.engine, logger.warning, on=hears)
+    listens = context.service.wallet is None
+    listening = listen_for_jobs(settings, context.journal.engine, logger.warning, on=listens)
 
-    def tell(words: str) -> None:
-        logger.warning("%s", words)
-        run.notify(words)
+    def tell(message: str) -> None:
+        logger.warning("%s", message)
+        run.notify(message)
 
     run.stops, run.goes_on_elsewhere = STOPPED, goes_on_elsewhere
     run.secret_block = secret_block
@@ -147,7 +147,7 @@ async def _run_engine(run: Run, page: Page) -> None:
             if run.state.tally.ended:  # `prepare` has seen the media of a first execution
                 restored = partial(restore_media, context.assets, reporter, run.state, resumed)
                 await in_thread(restored)
-            await _tag_flow_run(reporter.frozen.labels)
+            await _show_labels(reporter.frozen.labels, logger)
             logger.info("%s", start_line(run.state))
             calls = PrefectCalls(run, earlier, page)
             run.call = calls
@@ -164,7 +164,7 @@ async def _run_engine(run: Run, page: Page) -> None:
     await earlier_task_runs(run.run_id, began)
 
 
-async def _tag_flow_run(labels: Mapping[str, str]) -> None:
+async def _show_labels(labels: dict[str, str], logger: Logger) -> None:
     """Shows labels as tags of this flow run, such as ``client:acme``; never fails a run."""
     here = flow_run_here()
     tags = [":".join(one) for one in labels.items()]
@@ -174,87 +174,21 @@ async def _tag_flow_run(labels: Mapping[str, str]) -> None:
         async with get_client() as client:
             await client.update_flow_run(here.id, tags=[*dict.fromkeys((*here.tags, *tags))])
     except Exception as error:
-        run_logger().warning("labels not shown as tags: %s", error)
+        logger.warning("labels not shown as tags: %s", error)
 
 
 # --- Of a deployment ---
 
-_NEWEST = 200  # runs of a deployment that are searched for a newer one of the same schedule
+_MOST_RUNS = 200  # of a deployment, that are searched for a newer one of the same schedule
+_KNOWN_ENDS = {StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED, StateType.PAUSED}
 
 
 @dataclass(frozen=True)
-class PassedOver:
-    """The outcome of a skipped run."""
+class SkippedRun:
+    """The outcome of a run that is not executed."""
 
     sentence: str
     status: str = "skipped"
-
-
-def decide(
-    schedule: Schedule, at: datetime, now: datetime, grace: timedelta, others: Sequence[FlowRun]
-) -> PassedOver | None:
-    """Whether to skip a run that is late by more than `grace`, beside others of its schedule; None lets it run."""
-    late = now - at
-    if late <= grace or schedule.catchup == "all":
-        return None
-    due = f"due at {at:%Y-%m-%d %H:%M} UTC, {_duration(late)} late"
-    if schedule.catchup == "skip":
-        return PassedOver(f"{due}; its schedule says `catchup: skip`; nothing was bought")
-    dates = [
-        one.expected_start_time
-        for one in others
-        if one.expected_start_time and not (one.state and one.state.is_cancelled())
-    ]
-    newer = max((one for one in dates if at < one <= now), default=None)
-    if newer is None:
-        return None
-    return PassedOver(
-        f"{due}; the run of {newer:%Y-%m-%d %H:%M} UTC replaces it; nothing was bought"
-    )
-
-
-async def skipped_run(workflow: Workflow, grace_seconds: float) -> PassedOver | None:
-    """Whether to skip this flow run, when it first begins: only one that a schedule made; None lets it run."""
-    run = flow_run_here()
-    if run is None or not run.auto_scheduled or run.run_count > 1:
-        return None
-    now, grace = datetime.now(UTC), timedelta(seconds=grace_seconds)
-    async with get_client() as client:
-        there = made = None
-        with suppress(ObjectNotFound):
-            if run.deployment_id is not None:
-                there = await client.read_deployment(run.deployment_id)
-                made = made_by(run, there.schedules)
-        if there is None or made is None:
-            return PassedOver("its schedule was taken away; nothing was bought")
-        if not made.active or there.paused:
-            return PassedOver("its schedule is switched off; nothing was bought")
-        if run.expected_start_time is None or now - run.expected_start_time <= grace:
-            return None
-        schedule = schedule_of(workflow, there.name, made.slug or "")
-        if schedule is None:  # a person added it
-            return None
-        newest = list[FlowRun]()
-        if schedule.catchup == "latest":
-            due = {"after_": run.expected_start_time, "before_": now}
-            of = {"deployment_id": {"any_": [run.deployment_id]}, "expected_start_time": due}
-            newest = await client.read_flow_runs(
-                flow_run_filter=FlowRunFilter.model_validate(of),
-                sort=FlowRunSort.EXPECTED_START_TIME_DESC,
-                limit=_NEWEST,
-            )
-    others = [one for one in newest if made_by(one, [made])]
-    return decide(schedule, run.expected_start_time, now, grace, others)
-
-
-def _duration(late: timedelta) -> str:
-    minutes = int(late.total_seconds() // 60)
-    if minutes < 120:
-        return f"{minutes} min"
-    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"
-
-
-_KNOWN_ENDS = {StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED, StateType.PAUSED}
 
 
 async def run_deployment(
@@ -263,8 +197,8 @@ async def run_deployment(
     notes: Sequence[str],
     inputs: Inputs,
     wallet: WalletCredentials | None,
-) -> Receipt | PassedOver:
-    """Executes the run of this flow run to its end: the same run over all retries, see `run_ids`.
+) -> Receipt | SkippedRun:
+    """Executes the run of this flow run to its end: the same run in all retries, see `run_id_here`.
 
     `wallet` None takes the key of this process; `notes` are logged.
     """
@@ -275,11 +209,11 @@ async def run_deployment(
         here = await run_id_here(workflow, inputs, None if wallet is None else wallet.name)
         settings = read_settings()
         if wallet is None:
-            # A script of one's own may use the sandbox, as `rf.run` does; a worker must be told to.
+            # A script of one's own may use the sandbox, as `rf.run` does; a worker only with RIVYA_FLOWS_SANDBOX.
             keyed = with_key if deployment.id is None else for_worker
             settings = await keyed(settings, secret_block)
         async with connect(settings, wallet=wallet, notify=logger.info) as context:
-            run_id = await in_thread(partial(_checked, context.journal, here))
+            run_id = await in_thread(partial(_checked_id, context.journal, here))
             if await in_thread(partial(context.journal.run, run_id)) is None:
                 # A run that waited for an answer over its next date is not late: it has begun.
                 late = await skipped_run(workflow, settings.rivya_flows_catchup_grace_seconds)
@@ -301,7 +235,7 @@ async def run_deployment(
                 waits = await in_thread(partial(suspension_of, context, run_id))
                 if can_be_suspended():
                     break  # and suspend once everything is closed: that ends this process
-                report = await _paused(context, waits, reporter, workflow)
+                report = await _wait_here(context, waits, reporter, workflow)
         for trouble in troubles(report.receipt):
             logger.warning("%s", trouble)
         for note in ledger_notes(report.receipt):
@@ -313,56 +247,12 @@ async def run_deployment(
         end_heartbeats()
 
 
-def _checked(journal: Journal, here: RunId) -> str:
+def _checked_id(journal: Journal, here: RunId) -> str:
     """The id of the run; refuses one whose key belongs to a run that began with other inputs."""
     with_key = here.text.rpartition("-")[0] + "-"
     if here.run_key is not None and {run.run_id for run in journal.runs(with_key)} - {here.text}:
-        raise used_for_others(here.run_key)
+        raise run_key_conflict(here.run_key)
     return here.text
-
-
-async def _paused(
-    context: RunContext, waits: Suspension, reporter: RunReporter, workflow: Workflow
-) -> RunReport:
-    """Waits for an answer in this process, then continues the run."""
-    try:
-        with caught_terminations():
-            continues = await pause(context, waits, reporter)
-    except STOPPED:
-        with suppress(RivyaError):  # what stopped it matters more
-            await end_cancelled(Run(context, reporter))
-        raise
-    if continues:
-        return await _execute(Run(context, reporter), workflow, driven=False)
-    return await end_cancelled(Run(context, reporter))
-
-
-async def _execute(run: Run, workflow: Workflow, *, driven: bool) -> RunReport:
-    """Executes a run, or shows it if it ended and Prefect does not know that yet."""
-    state = await in_thread(run.reporter.follow)
-    if state.ended is not None:
-        receipt = await in_thread(run.reporter.receipt)
-        match state.ended:
-            case "completed":  # else a process died before it compared the books
-                shown = receipt.agreement is not None and not is_owed(receipt)
-            case "suspended" if not open_questions(state):  # it was answered since
-                shown = False
-            case _:
-                shown = not await _is_known(state.now)
-        if shown or driven:
-            return await show_ended(run)
-    return await execute_run(run, workflow.concurrency)
-
-
-async def _is_known(ended_at: datetime) -> bool:
-    """Whether Prefect knows an end; if not, its process died, and nobody asked for another try."""
-    if not executed_before():
-        return True
-    async with get_client() as client:
-        states = await client.read_flow_run_states(UUID(flow_run.id))
-    states.sort(key=lambda one: one.timestamp)
-    before = [one for one in states if one.timestamp < ended_at]
-    return any(one.type in _KNOWN_ENDS for one in states[max(len(before) - 1, 0) :])
 
 
 async def _begin(
@@ -376,3 +266,114 @@ async def _begin(
     # Only a command that shows the run makes it.
     folder = context.settings.data / "runs" / run_id
     await in_thread(partial(context.journal.create, prepared.frozen, folder))
+
+
+async def _execute(run: Run, workflow: Workflow, *, driven: bool) -> RunReport:
+    """Executes a run, or shows it if it ended and Prefect does not know that yet."""
+    state = await in_thread(run.reporter.follow)
+    if state.ended is not None:
+        receipt = await in_thread(run.reporter.receipt)
+        match state.ended:
+            case "completed":  # else a process died before it compared the books
+                is_over = receipt.agreement is not None and not is_owed(receipt)
+            case "suspended" if not open_questions(state):  # it was answered since
+                is_over = False
+            case _:
+                is_over = not await _is_known(state.now)
+        if is_over or driven:
+            return await show_ended(run)
+    return await execute_run(run, workflow.concurrency)
+
+
+async def _is_known(ended_at: datetime) -> bool:
+    """Whether Prefect knows an end; if not, its process died, and no one asked for another try."""
+    if not executed_before():
+        return True
+    async with get_client() as client:
+        states = await client.read_flow_run_states(UUID(flow_run.id))
+    states.sort(key=lambda one: one.timestamp)
+    before = [one for one in states if one.timestamp < ended_at]
+    return any(one.type in _KNOWN_ENDS for one in states[max(len(before) - 1, 0) :])
+
+
+async def _wait_here(
+    context: RunContext, waits: Suspension, reporter: RunReporter, workflow: Workflow
+) -> RunReport:
+    """Waits for an answer in this process, then continues the run."""
+    try:
+        with cancel_on_termination():
+            continues = await pause(context, waits, reporter)
+    except STOPPED:
+        with suppress(RivyaError):  # what stopped it matters more
+            await end_cancelled(Run(context, reporter))
+        raise
+    if continues:
+        return await _execute(Run(context, reporter), workflow, driven=False)
+    return await end_cancelled(Run(context, reporter))
+
+
+# --- Late runs of schedules ---
+
+
+async def skipped_run(workflow: Workflow, grace_seconds: float) -> SkippedRun | None:
+    """Whether to skip this flow run, when it first begins: only one that a schedule made; None lets it run."""
+    run = flow_run_here()
+    if run is None or not run.auto_scheduled or run.run_count > 1:
+        return None
+    now, grace = datetime.now(UTC), timedelta(seconds=grace_seconds)
+    async with get_client() as client:
+        deployed = made = None
+        with suppress(ObjectNotFound):
+            if run.deployment_id is not None:
+                deployed = await client.read_deployment(run.deployment_id)
+                made = made_by(run, deployed.schedules)
+        if deployed is None or made is None:
+            return SkippedRun("its schedule was taken away; nothing was bought")
+        if not made.active or deployed.paused:
+            return SkippedRun("its schedule is switched off; nothing was bought")
+        if run.expected_start_time is None or now - run.expected_start_time <= grace:
+            return None
+        schedule = schedule_of(workflow, deployed.name, made.slug or "")
+        if schedule is None:  # a person added it
+            return None
+        newest = list[FlowRun]()
+        if schedule.catchup == "latest":
+            due = {"after_": run.expected_start_time, "before_": now}
+            of = {"deployment_id": {"any_": [run.deployment_id]}, "expected_start_time": due}
+            newest = await client.read_flow_runs(
+                flow_run_filter=FlowRunFilter.model_validate(of),
+                sort=FlowRunSort.EXPECTED_START_TIME_DESC,
+                limit=_MOST_RUNS,
+            )
+    newest = [one for one in newest if made_by(one, [made])]
+    return decide(schedule, run.expected_start_time, now, grace, newest)
+
+
+def decide(
+    schedule: Schedule, at: datetime, now: datetime, grace: timedelta, runs: Sequence[FlowRun]
+) -> SkippedRun | None:
+    """Whether to skip a run that is late by more than `grace`, beside newer runs of its schedule; None lets it run."""
+    late = now - at
+    if late <= grace or schedule.catchup == "all":
+        return None
+    due = f"due at {at:%Y-%m-%d %H:%M} UTC, {_duration(late)} late"
+    if schedule.catchup == "skip":
+        return SkippedRun(f"{due}; its schedule says `catchup: skip`; nothing was bought")
+    dates = [
+        one.expected_start_time
+        for one in runs
+        if one.expected_start_time and not (one.state and one.state.is_cancelled())
+    ]
+    newer = max((one for one in dates if at < one <= now), default=None)
+    if newer is None:
+        return None
+    return SkippedRun(
+        f"{due}; the run of {newer:%Y-%m-%d %H:%M} UTC replaces it; nothing was bought"
+    )
+
+
+def _duration(late: timedelta) -> str:
+    minutes = int(late.total_seconds() // 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"

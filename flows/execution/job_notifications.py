@@ -43,7 +43,7 @@ async def listen_for_jobs(
     if not (on and settings.rivya_flows_webhooks):
         yield None
         return
-    async with _shared(settings.rivya_flows_webhook_poll_seconds, tell) as wakes:
+    async with _subscription(settings.rivya_flows_webhook_poll_seconds, tell) as wakes:
         with suppress(TimeoutError):
             await asyncio.wait_for(wakes.tried.wait(), connect_seconds)
         # After the subscription, so that no event is missed in between.
@@ -56,7 +56,7 @@ _SUBSCRIPTIONS: dict[asyncio.AbstractEventLoop, tuple[JobWakes, asyncio.Task[Non
 
 
 @asynccontextmanager
-async def _shared(poll_seconds: float, tell: Tell) -> AsyncIterator[JobWakes]:
+async def _subscription(poll_seconds: float, tell: Tell) -> AsyncIterator[JobWakes]:
     """The subscription of this event loop, which lasts as long as a run listens."""
     loop = asyncio.get_running_loop()
     if loop not in _SUBSCRIPTIONS:
@@ -85,7 +85,7 @@ async def _listen(wakes: JobWakes) -> None:
                 pause, warned = _FIRST_PAUSE, False
                 async for event in events:
                     wakes.hear([event.resource.id.removeprefix(EVENT_PREFIX)])
-        except Exception as error:  # the connection may raise anything; polling goes on
+        except Exception as error:  # the connection may raise anything; polling continues
             if not warned:
                 lost = f"webhook subscription lost ({type(error).__name__})"
                 wakes.tell(f"{lost}; polling instead")

@@ -20,7 +20,7 @@ from rivya_flows.flows.server.environment import (
     HEALTH_SECONDS,
     client_environment,
     pointed_at,
-    told_outages,
+    report_outages,
 )
 from rivya_flows.flows.server.local_server import LocalServer
 from rivya_flows.private import private_folder
@@ -54,7 +54,7 @@ class LocalRunner:
         if can_buy and settings.prefect_api_url is None and settings.rivya_flows_server_idle:
             with contextlib.suppress(UsageError, OSError):
                 private_folder(settings.data)
-                self._begun = _start(settings)
+                self._begun = self._start(settings)
 
     async def with_key(self, settings: Settings) -> Settings:
         """As `Runner.with_key`: asks the Prefect server that they name."""
@@ -97,19 +97,26 @@ class LocalRunner:
         set_default("PREFECT_INTERNAL_LOGGING_LEVEL", "CRITICAL")
         if settings.prefect_api_url is not None:
             await asyncio.to_thread(self._load)
-            await _answering()
-            async with told_outages(settings.prefect_api_url, notify):
+            from rivya_flows.flows.prefect_api import open_client
+
+            # Refuses a server that cannot record a run, before anything is bought.
+            async with open_client(f"; or {RUN_HERE}"):
+                pass
+            async with report_outages(settings.prefect_api_url, notify):
                 yield
             return
-        server, self._begun = self._begun or _start(settings), None
+        server, self._begun = self._begun or self._start(settings), None
         try:
             # While the server comes up: importing Prefect takes about as long.
             await asyncio.to_thread(self._load)
             api_url = await server.ready()
-            async with told_outages(api_url, notify, server.serves):
+            async with report_outages(api_url, notify, server.serves):
                 yield
         finally:
             await server.stop()
+
+    def _start(self, settings: Settings) -> LocalServer:
+        return LocalServer.start(settings.data, idle_seconds=settings.rivya_flows_server_idle)
 
     def _load(self) -> None:
         importlib.import_module("rivya_flows.flows.execution.execute")
@@ -163,12 +170,8 @@ async def batch_ended(context: RunContext, result: BatchResult) -> None:
             await announce_batch(context, result)
 
 
-def _start(settings: Settings) -> LocalServer:
-    return LocalServer.start(settings.data, idle_seconds=settings.rivya_flows_server_idle)
-
-
 def running_server(settings: Settings) -> dict[str, str] | None:
-    """Variables that reach the server of ``PREFECT_API_URL``, else that of `rivya-flows up`; None where none runs."""
+    """Variables that reach the server of ``PREFECT_API_URL``, else that of `rivya-flows up`; None if none runs."""
     if settings.prefect_api_url is not None:
         return {"DO_NOT_TRACK": "1", "PREFECT_API_URL": settings.prefect_api_url}
     server = left_running(settings.data)
@@ -180,17 +183,9 @@ def running_server(settings: Settings) -> dict[str, str] | None:
 
 
 def required_server(settings: Settings) -> dict[str, str]:
-    """As `running_server`, where there must be one."""
+    """As `running_server`; `UsageError` if none runs."""
     found = running_server(settings)
     if found is None:
         hint = "start one with `rivya-flows up`, or set PREFECT_API_URL, or a profile of Prefect, to one"
         raise UsageError("no Prefect server runs", hint)
     return found
-
-
-async def _answering() -> None:
-    """Refuses a server that cannot record a run, before anything is bought."""
-    from rivya_flows.flows.sync import connected
-
-    async with connected(f"; or {RUN_HERE}"):
-        pass

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Literal
@@ -25,6 +25,7 @@ from rivya_flows.engine.end_payload import MAX_TEXT, EndPayload, payload_of
 from rivya_flows.engine.publishing import addresses_of, report_of
 from rivya_flows.engine.run_context import RunContext
 from rivya_flows.errors import RivyaError, hint_of
+from rivya_flows.flows.current_run import can_be_suspended, flow_run_here, flow_run_of, run_id_of
 from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL, send_event
 from rivya_flows.flows.recovery.automations import (
     BATCH_PREFIX,
@@ -34,7 +35,6 @@ from rivya_flows.flows.recovery.automations import (
     ROW_PREFIX,
 )
 from rivya_flows.flows.recovery.waker import close_cancelled
-from rivya_flows.flows.run_ids import can_be_suspended, flow_run_here, flow_run_of, run_id_of
 from rivya_flows.markdown import text
 from rivya_flows.receipt.model import Receipt
 from rivya_flows.receipt.phrases import credits_of
@@ -52,24 +52,37 @@ _endings: set[asyncio.Task[None]] = set()
 _logger = logging.getLogger(__name__)
 
 
+@contextlib.contextmanager
+def _warn_if_not_sent(what: str) -> Iterator[None]:
+    """Prefect may raise anything; the run has ended all the same."""
+    try:
+        yield
+    except Exception as error:
+        reason = error if isinstance(error, RivyaError) else type(error).__name__
+        _logger.warning("the %s's end event was not sent: %s", what, reason)
+
+
 async def announce(
     context: RunContext, receipt: Receipt, *, again: bool = False, in_batch: bool = False
 ) -> None:
     """Sends the event of a run's end; never fails a run.
 
-    Of a run that a command continued while its flow run is suspended, that flow run sends it. Whoever sends it
-    gives it the same id. With `again` an earlier process may have sent it: then not, if the server has it.
+    If a command continued the run while its flow run is suspended, that flow run sends it. Each process that sends
+    it gives it the same id. With `again` an earlier process may have sent it: then not, if the server has it.
     """
-
-    def payload() -> EndPayload:
-        address = addresses_of(context, receipt.media)
-        report, deployed = report_of(context, receipt.run_id), can_be_suspended()
-        return payload_of(receipt, address, report, deployed=deployed)
-
-    if receipt.status != "cancelled" and await _ends_in_prefect(receipt.run_id):
+    here, run_id = flow_run_here(), receipt.run_id
+    if here is None or (receipt.status != "cancelled" and await _ends_elsewhere(run_id, here)):
         return
-    end = uuid5(_ENDS, f"{receipt.run_id} {receipt.executions}")
-    await _send(payload, end, ROW_PREFIX if in_batch else EVENT_PREFIX, again=again)
+    with _warn_if_not_sent("run"):
+        end = uuid5(_ENDS, f"{run_id} {receipt.executions}")
+        if again:
+            async with get_client() as client:
+                found = await client.read_events(EventFilter(id=EventIDFilter(id=[end])), limit=1)
+            if found.events:
+                return
+        address, report = addresses_of(context, receipt.media), report_of(context, run_id)
+        payload = payload_of(receipt, address, report, deployed=can_be_suspended())
+        await _send(here, payload, end, ROW_PREFIX if in_batch else EVENT_PREFIX)
 
 
 async def announce_failure(error: Exception, status: Literal["cancelled", "failed"]) -> None:
@@ -83,7 +96,7 @@ async def announce_failure(error: Exception, status: Literal["cancelled", "faile
     spent = None
     if run.deployment_id is not None:  # else its run may have another id
         with contextlib.suppress(Exception):  # store or settings may be why it fails
-            spent = await in_thread(partial(_recorded, failed, status))
+            spent = await in_thread(partial(_record, failed, status))
     following = "; ".join(filter(None, (hint_of(error), "then Retry, in the menu of the run")))
     found = EndPayload(
         run_id=failed.run_id,
@@ -95,7 +108,8 @@ async def announce_failure(error: Exception, status: Literal["cancelled", "faile
         next=following,
     )
     message = "\n".join([found.headline, text(following)])
-    await _send(lambda: found.model_copy(update={"markdown": message}), uuid4())
+    with _warn_if_not_sent("run"):
+        await _send(run, found.model_copy(update={"markdown": message}), uuid4(), EVENT_PREFIX)
 
 
 def end_heartbeats() -> None:
@@ -135,8 +149,8 @@ async def _flow_name(run: FlowRun) -> str:
         return "unknown"
 
 
-def _recorded(failed: FailedStart, status: str) -> int:
-    """What its run has spent in earlier executions; without one it is recorded that none began."""
+def _record(failed: FailedStart, status: str) -> int:
+    """Records a failed start unless the run has begun; what it has spent in earlier executions."""
     with contextlib.closing(Journal(read_settings().store_url)) as journal:
         for found in listed_runs(journal.engine, labels={}, run_id=failed.run_id, limit=1):
             if found.unbegun is None:
@@ -148,36 +162,25 @@ def _recorded(failed: FailedStart, status: str) -> int:
     return 0
 
 
-async def _send(
-    payload: Callable[[], EndPayload], end: UUID, prefix: str = EVENT_PREFIX, *, again: bool = False
-) -> None:
-    run = flow_run_here()
-    if run is None:
-        return
-    try:
-        if again and await _is_sent(end):
-            return
-        found = payload()
-        event = Event(
-            id=end,
-            occurred=datetime.now(UTC),
-            event=prefix + found.status,
-            resource=resource_of(found, run),
-            # Prefect adds those of a deployment; a run without one has the tag only here.
-            related=[OURS],
-            payload=found.model_dump(mode="json"),
-        )
-        if event.size_bytes > get_current_settings().server.events.maximum_size_bytes:
-            event.payload["outputs"] = {}  # the server would drop the event
-        await send_event(event)
-    except Exception as error:  # Prefect may raise anything; the run has ended all the same
-        _not_sent("run", error)
+async def _send(run: FlowRun, payload: EndPayload, end: UUID, prefix: str) -> None:
+    event = Event(
+        id=end,
+        occurred=datetime.now(UTC),
+        event=prefix + payload.status,
+        resource=resource_of(payload, run),
+        # Prefect adds those of a deployment; a run without one has the tag only here.
+        related=[OURS],
+        payload=payload.model_dump(mode="json"),
+    )
+    if event.size_bytes > get_current_settings().server.events.maximum_size_bytes:
+        event.payload["outputs"] = {}  # the server would drop the event
+    await send_event(event)
 
 
-async def _ends_in_prefect(run_id: str) -> bool:
-    """Whether the deployment's flow run of this run is suspended: it is woken now, and announces the end."""
-    here, waiting = flow_run_here(), flow_run_of(run_id)
-    if here is None or waiting is None or waiting == here.id:
+async def _ends_elsewhere(run_id: str, here: FlowRun) -> bool:
+    """Whether the deployment's flow run of this run is suspended: it is resumed now, and announces the end."""
+    waiting = flow_run_of(run_id)
+    if waiting is None or waiting == here.id:
         return False
     try:
         async with get_client() as client:
@@ -186,12 +189,6 @@ async def _ends_in_prefect(run_id: str) -> bool:
     except Exception as error:  # it is on another server, or this one is away
         _logger.debug("the flow run of %s was not read: %s", run_id, error)
         return False
-
-
-async def _is_sent(end: UUID) -> bool:
-    async with get_client() as client:
-        found = await client.read_events(EventFilter(id=EventIDFilter(id=[end])), limit=1)
-    return bool(found.events)
 
 
 def resource_of(payload: EndPayload, run: FlowRun) -> dict[str, str]:
@@ -207,27 +204,21 @@ def resource_of(payload: EndPayload, run: FlowRun) -> dict[str, str]:
 
 
 async def announce_batch(context: RunContext, result: BatchResult) -> None:
-    """Sends the event of a batch's end, whose rows send none that an automation of ours hears; never raises."""
-    try:
+    """Sends the event of a batch's end, whose rows send none that an automation of ours matches; never raises."""
+    with _warn_if_not_sent("batch"):
         payload = end_payload(context, result)
         status = "failed" if result.status == "over_budget" else result.status
+        resource = {
+            "prefect.resource.id": f"rivya-flows.batch.{result.batch.batch_id}",
+            "prefect.resource.name": result.batch.batch_id,
+            "rivya-flows.campaign": payload["name"],
+        }
         await send_event(
             Event(
                 occurred=datetime.now(UTC),
                 event=BATCH_PREFIX + status,
-                resource={
-                    "prefect.resource.id": f"rivya-flows.batch.{result.batch.batch_id}",
-                    "prefect.resource.name": result.batch.batch_id,
-                    "rivya-flows.campaign": payload["name"],
-                },
+                resource=resource,
                 related=[OURS],
                 payload=payload,
             )
         )
-    except Exception as error:  # Prefect may raise anything; the batch has ended all the same
-        _not_sent("batch", error)
-
-
-def _not_sent(what: str, error: Exception) -> None:
-    shown = error if isinstance(error, RivyaError) else type(error).__name__
-    _logger.warning("the %s's end event was not sent: %s", what, shown)

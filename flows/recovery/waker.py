@@ -1,5 +1,5 @@
 """The waker, a flow that resumes suspended runs whose question has passed its deadline and restarts runs that
-died unnoticed; and what closes the task runs and the runs that nobody continues.
+died unnoticed; and what closes task runs and runs that no process continues.
 
 A run that is suspended with a deadline schedules one run of this flow for that moment; a sweep finds what was
 missed. Automations depend on events, which a server can lose: here only tables are read.
@@ -25,12 +25,11 @@ from prefect.states import AwaitingRetry, Completed, Crashed
 from sqlalchemy import Engine, select
 
 from rivya_flows.errors import StoreError
-from rivya_flows.flows.paging import UNFINISHED, flow_runs_with, read_flow_runs, read_task_runs
+from rivya_flows.flows.current_run import flow_run_of, run_id_of, run_logger
+from rivya_flows.flows.prefect_api import UNFINISHED, flow_runs_with, read_flow_runs, read_task_runs
 from rivya_flows.flows.prefect_internals import executed_before, goes_on_elsewhere
 from rivya_flows.flows.questions import WAKER, wake
 from rivya_flows.flows.recovery.automations import AGAIN, EXECUTIONS, missing_automations
-from rivya_flows.flows.run_ids import flow_run_of, run_id_of
-from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.preparation.deploy_blocks import OWNER_TAG
 from rivya_flows.runs.execution import end_as_cancelled
 from rivya_flows.settings import read_settings
@@ -38,8 +37,6 @@ from rivya_flows.store.database import in_thread, reading
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.run_list import is_overdue, maybe_overdue, record_sweep, waiting_runs
 from rivya_flows.store.tables import LEASES
-
-SWEEP = timedelta(minutes=15)
 
 
 @flow(name=WAKER, retries=0, persist_result=False)
@@ -64,8 +61,8 @@ async def _in_state(run_ids: Sequence[str], state: StateType) -> list[tuple[str,
     """The runs whose flow run is in this state now, with it; a run of the command line has none."""
     flow_runs = {found: run_id for run_id in run_ids if (found := flow_run_of(run_id))}
     async with get_client() as client:
-        there = await read_flow_runs(client, flow_runs_with(ids=flow_runs, states=[state]))
-    return [(flow_runs[one.id], one.id) for one in there]
+        matching = await read_flow_runs(client, flow_runs_with(ids=flow_runs, states=[state]))
+    return [(flow_runs[one.id], one.id) for one in matching]
 
 
 async def record_cancellations(journal: Journal) -> list[str]:
@@ -100,11 +97,11 @@ async def restart_lost_runs(
         # A worker can execute these again.
         found = [one for one in found if one.deployment_id and one.run_count < EXECUTIONS]
         dead = [*_dead(found, engine, now)]
-        words = "it died unnoticed; it resumes from its journal"
         for one in dead:
-            again: State[None] = AwaitingRetry(message=words)
+            message = "it died unnoticed; it resumes from its journal"
+            again: State[None] = AwaitingRetry(message=message)
             await client.set_flow_run_state(one.id, again, force=True)
-        # Nobody continues the open task runs of these, or their end was lost.
+        # No process continues the open task runs of these, or their end was lost.
         before = now - PATIENCE
         ended = flow_runs_with(tags=[OWNER_TAG], states=TERMINAL_STATES, ended_before=before)
         await _close(client, await read_task_runs(client, ended, UNFINISHED), "its process ended")
@@ -153,7 +150,7 @@ async def close_orphans(flow_run_id: UUID, began: datetime) -> list[tuple[str, U
     """
     try:
         async with get_client() as client:
-            earlier = await _settled(client, flow_run_id, began)
+            earlier = await _wait_for_ends(client, flow_run_id, began)
             message = "its process ended; the run resumes from its journal"
             await _close(client, filter(_is_open, earlier), message)
     except Exception as error:  # the run does not need its graph
@@ -168,7 +165,9 @@ async def _close(client: PrefectClient, task_runs: Iterable[TaskRun], message: s
         await client.set_task_run_state(one.id, state, force=True)
 
 
-async def _settled(client: PrefectClient, flow_run_id: UUID, began: datetime) -> list[TaskRun]:
+async def _wait_for_ends(
+    client: PrefectClient, flow_run_id: UUID, began: datetime
+) -> list[TaskRun]:
     """The earlier task runs, once none is open or the server has recorded no end for a while."""
     before, quiet = -1, 0.0
     while True:

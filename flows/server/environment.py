@@ -10,7 +10,6 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -19,7 +18,7 @@ from rivya_flows.environment import machine_environment, set_variables
 from rivya_flows.flows.prefect_internals import LEASES_ON_DISK, drop_pending
 
 if TYPE_CHECKING:
-    from prefect.client.orchestration import PrefectClient
+    pass
 
 
 def server_environment(
@@ -122,25 +121,6 @@ def reread_settings() -> None:
         prefect.context.refresh_global_settings_context()
 
 
-async def health_problem(client: PrefectClient) -> Exception | None:
-    """Why a server does not serve, or None; waits `HEALTH_SECONDS` for its answer."""
-    try:
-        async with asyncio.timeout(HEALTH_SECONDS):
-            return await client.api_healthcheck()
-    except TimeoutError as error:
-        return error
-
-
-def password_hint(status: int) -> str:
-    """What to do about an answer with an error of a server that somebody named."""
-    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        return (
-            "set PREFECT_API_AUTH_STRING to the name:password of that server, or PREFECT_API_KEY, in the"
-            " environment or in its Prefect profile"
-        )
-    return "check its address, which ends in /api, and see the log of that server"
-
-
 _POLL_SECONDS = 2.0
 _CONNECT_SECONDS = 5.0
 _GIVES_UP = {"PREFECT_CLIENT_MAX_RETRIES": "0"}
@@ -158,17 +138,17 @@ def _accepts(api_url: str) -> bool:
 
 
 @asynccontextmanager
-async def told_outages(
+async def report_outages(
     api_url: str,
     tell: Callable[[str], object],
     lives: Callable[[], bool] | None = None,
     *,
     look_seconds: float = _POLL_SECONDS,
 ) -> AsyncIterator[None]:
-    """Tell each outage of a server while the block lasts: two looks without success.
+    """Report each outage of a server while the block lasts: two looks without success.
 
-    `lives`, of a server that nobody starts again for this process: whether its process exists. Once it does not,
-    Prefect's client here stops to repeat calls; to any other it sends the run's state until it gives up.
+    `lives` tells whether the process of a server exists that is not started again for this process. Once it does
+    not, Prefect's client here repeats no call; to any other server it sends the run's state until it gives up.
     """
     server, failures = f"the Prefect server at {api_url.removesuffix('/api')}", 0
 
@@ -184,14 +164,14 @@ async def told_outages(
             failures += 1
             if lives is not None:
                 tell(
-                    f"{server} died: this run goes on, and what it makes is safe; its page in Prefect"
+                    f"{server} died: this run continues, and what it makes is safe; its page in Prefect"
                     " stays as it is now"
                 )
                 with pointed_at(_GIVES_UP):
                     await asyncio.Event().wait()  # until the end of the block
             if failures == 2:
                 tell(
-                    f"{server} does not answer: this run goes on, and what it makes is safe; at its"
+                    f"{server} does not answer: this run continues, and what it makes is safe; at its"
                     " end it waits some minutes for the server, which shall record it"
                 )
 

@@ -19,7 +19,6 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime
-from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO
@@ -29,19 +28,22 @@ from rivya_flows.errors import UsageError
 from rivya_flows.flows.prefect_internals import send_pending
 from rivya_flows.flows.server.environment import client_environment, pointed_at, server_environment
 from rivya_flows.processes.local_api import Loopback, new_auth, proven, server_auth
-from rivya_flows.processes.locks import LOOK_SECONDS, set_idle_seconds, try_lock, with_users
 from rivya_flows.processes.ports import choose_port
 from rivya_flows.processes.supervisor import (
     READY_SECONDS,
+    USERS_LOOK_SECONDS,
     StartedProcess,
     is_json,
+    set_idle_seconds,
     start,
     start_error,
+    try_lock,
     wait_until,
+    with_users,
 )
 
 LOCK = "server.lock"  # the server of a home holds it while it lives; its port and kind are in it
-USERS = "users.lock"  # each user of the server holds it shared; see `processes.locks`
+USERS = "users.lock"  # each user of the server holds it shared; see `processes.supervisor`
 STAYS = "stays"  # the kind of the server of `up`: it ignores its users, and every run joins it
 _STARTING, _LOG = "start.lock", "server.log"
 _SEND_SECONDS, _END_SECONDS, _POLL_SECONDS = 10.0, 20.0, 0.1
@@ -53,7 +55,7 @@ class LocalServer:
     def __init__(self, data: Path, idle_seconds: float = 0) -> None:
         self.home = data.absolute() / "prefect"
         self._idle_seconds = idle_seconds
-        self.port = 0
+        self.port = self._own_port = 0
         self._proven: Loopback | None = None
         self._began = datetime.now(UTC)
         self._users: IO[bytes] | None = None
@@ -72,10 +74,14 @@ class LocalServer:
         """The API's URL, once the server answers; from then on this process uses it."""
         deadline = time.monotonic() + timeout_seconds
         while not (server := await asyncio.to_thread(proven, self.home, self.port)):
+            problem = None
             if self._process is not None and self._process.exit_code is not None:
-                raise self._failed(f"ended with code {self._process.exit_code}")
-            if time.monotonic() > deadline:
-                raise self._failed(f"did not answer within {timeout_seconds:g} s")
+                problem = f"ended with code {self._process.exit_code}"
+            elif time.monotonic() > deadline:
+                problem = f"did not answer within {timeout_seconds:g} s"
+            if problem:
+                hint = ", or set PREFECT_API_URL to a server that runs"
+                raise start_error("prefect server", problem, self.home / _LOG, hint)
             if not (self.port and lives(self.home)):
                 self._join()
             await asyncio.sleep(_POLL_SECONDS)
@@ -108,10 +114,6 @@ class LocalServer:
         known = self._proven
         return known is not None and lives(self.home) and server_auth(self.home) == known.auth
 
-    @cached_property
-    def _own_port(self) -> int:
-        return choose_port(None, None)
-
     def _join(self) -> None:
         """Join a running server or start one; does nothing while another process starts or ends it."""
         try:
@@ -132,8 +134,18 @@ class LocalServer:
             ) from error
 
     def _find_or_start(self) -> None:
+        self._own_port = self._own_port or choose_port(None, None)
         environment = server_environment(self.home, self._own_port, variables())
-        kind, log = _kind_of(environment), self.home / _LOG
+        # Its kind changes with its versions and settings, and not with its port.
+        settings = {
+            name: value
+            for name, value in environment.items()
+            if name.startswith("PREFECT_")
+            and not name.startswith(("PREFECT_SERVER_API_", "PREFECT_UI_URL"))
+        }
+        known = [version("rivya-flows"), version("prefect"), sys.prefix, settings]
+        kind = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
+        log = self.home / _LOG
         started = _start_server(self.home, self._own_port, kind, environment, log)
         if started is not None:
             self._process, self.port = started, self._own_port
@@ -157,10 +169,6 @@ class LocalServer:
             self._users = None
         self.port = 0
 
-    def _failed(self, what: str) -> UsageError:
-        hint = ", or set PREFECT_API_URL to a server that runs"
-        return start_error("prefect server", what, self.home / _LOG, hint)
-
 
 @contextlib.asynccontextmanager
 async def local_server(
@@ -181,7 +189,7 @@ async def local_server(
 def start_alone(
     home: Path, port: int, environment: Mapping[str, str], log: Path
 ) -> StartedProcess | None:
-    """Start the server of `up`; None while a run has one, of which an idle one is ended."""
+    """Start the server of `up`; None while a run has one, which is ended if it is idle."""
     with (home / _STARTING).open("a") as starting:
         if not try_lock(starting) or is_idle(home, end=True):
             return None
@@ -208,18 +216,6 @@ def _start_server(
         )
 
 
-def _kind_of(environment: Mapping[str, str]) -> str:
-    """Changes with the versions and the settings of a server, and not with its port."""
-    ours = {
-        name: value
-        for name, value in environment.items()
-        if name.startswith("PREFECT_")
-        and not name.startswith(("PREFECT_SERVER_API_", "PREFECT_UI_URL"))
-    }
-    known = [version("rivya-flows"), version("prefect"), sys.prefix, ours]
-    return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
-
-
 def running(home: Path) -> tuple[int, str] | None:
     """Port and kind of the server that holds `LOCK`; None until it has written them."""
     port, _, kind = (home / LOCK).read_text().partition(" ")
@@ -239,7 +235,7 @@ def is_idle(home: Path, *, end: bool = False) -> bool:
         return False
     with (home / USERS).open("a+b") as users:
         # The server itself holds the lock for a moment each time that it looks for users.
-        if not wait_until(lambda: try_lock(users), LOOK_SECONDS):
+        if not wait_until(lambda: try_lock(users), USERS_LOOK_SECONDS):
             return not try_lock(users, fcntl.LOCK_SH)  # a server that ends holds it alone
         if end:
             set_idle_seconds(users, 0)
@@ -260,25 +256,23 @@ def kept_from_runs(home: Path) -> Iterator[bool]:
 
 # --- The process of a server ---
 
-_SQLITE = "sqlite+aiosqlite:///"
-
 
 def main() -> None:
     """Serve; arguments: port and kind for `LOCK`, and its descriptor, which the parent has locked."""
     gc.disable()  # its imports make 500,000 objects that stay
-    shown, lock = sys.argv[1:]
-    # Before the port, so that whoever finds a server finds its password.
+    entry, lock = sys.argv[1:]
+    # Before the port, so that a process that finds a server finds its password.
     auth = new_auth(Path(variables()["PREFECT_HOME"]))
     set_variables({"PREFECT_SERVER_API_AUTH_STRING": auth})
-    os.pwrite(int(lock), shown.encode(), 0)
-    url = variables()["PREFECT_SERVER_DATABASE_CONNECTION_URL"]
-    if url.startswith(_SQLITE):
-        give_space_back(Path(url.removeprefix(_SQLITE)))
-    serve(int(shown.partition(" ")[0]), auth)
+    os.pwrite(int(lock), entry.encode(), 0)
+    url, sqlite = variables()["PREFECT_SERVER_DATABASE_CONNECTION_URL"], "sqlite+aiosqlite:///"
+    if url.startswith(sqlite):
+        give_space_back(Path(url.removeprefix(sqlite)))
+    serve(int(entry.partition(" ")[0]), auth)
 
 
 def give_space_back(database: Path) -> None:
-    """Make SQLite return the pages of deleted rows to the file system; rewrites a database of others once."""
+    """Make SQLite return the pages of deleted rows to the file system; rewrites a database that Prefect made once."""
     with (
         contextlib.suppress(sqlite3.Error),
         contextlib.closing(sqlite3.connect(database)) as connection,

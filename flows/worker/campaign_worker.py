@@ -32,7 +32,7 @@ from prefect.workers.process import (
 
 from rivya_client.printable import one_line
 from rivya_flows.flows.credentials import RivyaCredentials
-from rivya_flows.flows.run_logger import clean_logs
+from rivya_flows.flows.current_run import clean_logs
 from rivya_flows.flows.worker.prefect_internals import (
     OF_THE_WORKER,
     StateWatch,
@@ -122,8 +122,8 @@ class CampaignWorker(ProcessWorker):
             await super().start(*arguments, **options)
 
     async def _drain(self, working: asyncio.Task[None]) -> None:
-        words = "it takes no new runs, and stops after the last of %d, or in %g s"
-        self._logger.info(words, self.limiter.borrowed_tokens, self._drain_seconds)
+        text = "it takes no new runs, and stops after the last of %d, or in %g s"
+        self._logger.info(text, self.limiter.borrowed_tokens, self._drain_seconds)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._drain_seconds):
                 while self.limiter.borrowed_tokens:
@@ -244,9 +244,9 @@ class CampaignWorker(ProcessWorker):
         self._hosts.cancel(str(flow_run_id))
 
     def _explain(self, flow_run: FlowRun, reason: str, traceback: str = "") -> None:
-        words = self._reasons[flow_run.id] = one_line(reason)
+        line = self._reasons[flow_run.id] = one_line(reason)
         lines = f"\n{traceback}" if traceback else ""
-        self.get_flow_run_logger(flow_run).error("crashed: %s%s", words, lines)
+        self.get_flow_run_logger(flow_run).error("crashed: %s%s", line, lines)
 
     async def _reschedule(self, flow_run_id: UUID) -> None:
         with anyio.CancelScope(shield=True), anyio.move_on_after(STOP_SECONDS):

@@ -25,7 +25,7 @@ from uuid import UUID
 
 from rivya_flows.engine import functions
 from rivya_flows.engine.stop_request import StopRequest, stopped_by
-from rivya_flows.flows.server.environment import told_outages
+from rivya_flows.flows.server.environment import report_outages
 from rivya_flows.flows.spec_registry import flow_for_run
 from rivya_flows.flows.worker.prefect_internals import SharedRuns, ask_often, persist_no_results
 from rivya_flows.processes.hosts import LONGEST_TEXT, SILENT_SECONDS, Order, Report, line
@@ -59,7 +59,7 @@ class LoopWatch:
         return self.judge(now - asked, sys._current_frames().get(self._thread))
 
     def judge(self, seconds: float, frame: FrameType | None) -> str:
-        """As `look`, of a loop that has stood for some time: a step function blocks it, or nothing goes on."""
+        """As `look`, of a loop that has stood for some time: a step function blocks it, or nothing continues."""
         if seconds < SILENT_SECONDS:
             return ""
         if (step := _step(frame)) is not None:
@@ -68,8 +68,8 @@ class LoopWatch:
             return f"its process was stuck for {seconds:.0f} s; the worker's log says where"
         if not self._warned:
             stack = "".join(traceback.format_list(traceback.extract_stack(frame)[-_LINES:]))
-            words = "host %d: its runs have not gone on for %.0f s; it stands here:\n%s"
-            _logger.warning(words, os.getpid(), seconds, stack)
+            text = "host %d: its runs have not gone on for %.0f s; it stands here:\n%s"
+            _logger.warning(text, os.getpid(), seconds, stack)
             self._warned = True
         return ""
 
@@ -104,7 +104,7 @@ async def _serve(inbox: asyncio.Queue[Order], outbox: queue.SimpleQueue[Report |
                 )
             if not known:
                 error = "it ended without a final state"
-        except BaseException as raised:  # whatever ended it: the worker must hear of it
+        except BaseException as raised:  # whatever ended it: the worker must get it
             lines = "".join(traceback.format_exception(raised))[-LONGEST_TEXT:]
             error = f"{type(raised).__name__}: {raised}"[:LONGEST_TEXT]
         if stops.get(order.flow_run) is stop:  # and not that of a later execution of the run
@@ -113,7 +113,7 @@ async def _serve(inbox: asyncio.Queue[Order], outbox: queue.SimpleQueue[Report |
 
     async with (
         SharedRuns() as shared,
-        told_outages(str(shared.client.api_url).rstrip("/"), _logger.warning),
+        report_outages(str(shared.client.api_url).rstrip("/"), _logger.warning),
         asyncio.TaskGroup() as executions,
     ):
         while True:
@@ -131,7 +131,7 @@ def _read(
     with suppress(OSError, ValueError, TypeError), connection.makefile("rb") as lines:
         for received in lines:
             loop.call_soon_threadsafe(inbox.put_nowait, Order(*json.loads(received)))
-    # The worker is gone. Another one may continue these runs now: nothing here may go on.
+    # The worker is gone. Another worker may continue these runs now: this process must end.
     os._exit(0)
 
 

@@ -47,7 +47,7 @@ PAUSE_SECONDS = 10.0
 def ask_often() -> None:
     """Lets Prefect's client in this process repeat a call every `PAUSE_SECONDS` at the latest.
 
-    It doubles its pause with each try. Read from client/base.py. If it changes, runs go on minutes later.
+    It doubles its pause with each try. Read from client/base.py. If it changes, runs continue minutes later.
     """
     from prefect.client import base
 
@@ -95,9 +95,9 @@ class StateWatch:
     Prefect's own observers, which are not documented, end for good when their server is away for minutes.
     """
 
-    def __init__(self, state: str, heard: Callable[[UUID, State[Any]], object]) -> None:
+    def __init__(self, state: str, listen: Callable[[UUID, State[Any]], object]) -> None:
         self.flow_runs: set[UUID] = set()
-        self._state, self._heard = state, heard
+        self._state, self._listen = state, listen
         self._asking: asyncio.Task[None] | None = None
 
     def start(self, client: PrefectClient) -> None:
@@ -121,7 +121,7 @@ class StateWatch:
                 for one in await client.read_flow_runs(flow_run_filter=given):
                     if one.state is not None and one.id in self.flow_runs:
                         self.flow_runs.discard(one.id)
-                        self._heard(one.id, one.state)
+                        self._listen(one.id, one.state)
 
 
 class SharedRuns:
@@ -169,7 +169,7 @@ class SharedRuns:
         logger = flow_run_logger(flow_run)
         flow = await asyncio.to_thread(load)
         flow_run.parameters = {
-            name: await self._loaded(value) for name, value in flow_run.parameters.items()
+            name: await self._load(value) for name, value in flow_run.parameters.items()
         }
         try:
             ended: Any = run_flow(flow, flow_run, return_type="state", error_logger=logger)  # type: ignore[arg-type]  # an adapter will do
@@ -178,7 +178,7 @@ class SharedRuns:
             return True
         return state.is_final()
 
-    async def _loaded(self, value: Any) -> Any:
+    async def _load(self, value: Any) -> Any:
         """A parameter with the block that it refers to, which Prefect would load in the event loop."""
         from prefect.blocks.core import Block
 

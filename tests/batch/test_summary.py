@@ -19,7 +19,7 @@ from prefect.server.utilities.user_templates import render_user_template
 from rivya_flows.batch.rows import Row
 from rivya_flows.batch.scheduler import Batch
 from rivya_flows.batch.summary import BatchResult, WalletChange, end_payload
-from rivya_flows.flows.notifications import notification
+from rivya_flows.flows.recovery.automations import notification
 from rivya_flows.queue.events import OtherRun
 from rivya_sandbox.service.startup import Sandbox
 from support.batches import run

@@ -18,6 +18,7 @@ from rivya_flows.runs.results import Receipt
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
 from support.prefect_workers import Server
+from support.tea_time import SPEC
 
 KEY = "rvya_sk_c4n4ry0123456789abcdef"
 
@@ -57,20 +58,6 @@ def test_the_key_is_in_no_text_of_the_block_nor_of_an_error_about_it() -> None:
     with pytest.raises(ValidationError) as caught:
         rf.RivyaCredentials.model_validate({"base_url": "https://rivya.ai", "key": KEY})
     assert KEY not in str(caught.value)
-
-
-SPEC = """\
-version: 1
-name: tea-time
-inputs:
-  product: {type: string, default: Lamp}
-steps:
-  still:
-    uses: generate
-    with: {model: z-image, prompt: "${{ inputs.product }}"}
-outputs:
-  still: ${{ steps.still.asset }}
-"""
 
 
 @pytest.mark.parametrize("given", [credentials(), {"api_key": KEY}, KEY, SecretStr(KEY)])

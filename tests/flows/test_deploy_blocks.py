@@ -12,25 +12,16 @@ from prefect.flows import load_flow_from_entrypoint
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError
 from rivya_flows.flows import campaigns, spec_registry
-from rivya_flows.flows.deployment.work_pools import ensure_work_pool
+from rivya_flows.flows.deployment.infrastructure import ensure_work_pool
 from rivya_flows.language.workflow import Deploy, Input, Resources, Schedule, Workflow, WorkPool
 from rivya_flows.preparation.deploy_blocks import deployment, first_block, prefect_yaml, schedule_of
 from rivya_flows.preparation.spec_file import specs_at
 from rivya_flows.spec.load import load
 from support.prefect_workers import deploy
+from support.tea_time import SPEC
 
 ROOT = Path(__file__).parents[2]
 SPECS = specs_at(ROOT / "specs")
-STILL = """\
-version: 1
-name: NAME
-inputs:
-  product: {type: string, default: Lamp}
-steps:
-  still:
-    uses: generate
-    with: {model: z-image, prompt: "${{ inputs.product }}"}
-"""
 
 
 def workflows() -> list[Workflow]:
@@ -40,10 +31,10 @@ def workflows() -> list[Workflow]:
     ]
 
 
-def put(folder: Path, name: str, text: str = STILL) -> Path:
+def put(folder: Path, name: str, text: str = SPEC) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.yaml"
-    path.write_text(text.replace("NAME", name))
+    path.write_text(text.replace("tea-time", name))
     return path
 
 
@@ -138,13 +129,13 @@ def test_an_unknown_spec_is_told_with_its_neighbour() -> None:
 
 
 def test_a_wrong_spec_is_told_with_its_place(tmp_path: Path) -> None:
-    put(tmp_path / "specs", "tea-time", STILL.replace("z-image", "z-imagine"))
+    put(tmp_path / "specs", "tea-time", SPEC.replace("z-image", "z-imagine"))
     with pytest.raises(SpecError, match=r"tea-time\.yaml:8"):
         _ = campaigns.tea_time
 
 
 def test_a_spec_whose_file_bears_another_name_is_refused(tmp_path: Path) -> None:
-    put(tmp_path / "specs", "tea-time", STILL.replace("NAME", "coffee"))
+    put(tmp_path / "specs", "tea-time", SPEC.replace("tea-time", "coffee"))
     with pytest.raises(AttributeError, match=r"call the file coffee\.yaml"):
         _ = campaigns.tea_time
 

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 import pytest
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 
-from rivya_flows.flows import notifications
 from rivya_flows.flows.questions import WAKER
+from rivya_flows.flows.recovery import automations
 from rivya_flows.flows.recovery.automations import LAST_HEARTBEAT, PREFIX
 from rivya_flows.preparation.deploy_blocks import OWNER_TAG
 from rivya_flows.store.journal import Journal
@@ -67,13 +67,13 @@ def place(server: Server, studio: Place) -> Place:
 @pytest.fixture
 def told(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[queue.Queue[str]]:
     """All that is told while a test runs; of silence after ten seconds, the least that Prefect takes."""
-    monkeypatch.setattr(notifications, "_SILENCE_SECONDS", 10)
+    monkeypatch.setattr(automations, "_SILENCE_SECONDS", 10)
     with team_chat() as (address, messages):
         block = CustomWebhookNotificationBlock(
             name="told", url=address, json_data={"text": "{{subject}}\n\n{{body}}"}
         )
         block.save("told", overwrite=True)
-        asyncio.run(notifications.apply(BLOCK, notifications.NEWS))
+        asyncio.run(automations.apply(BLOCK, automations.NEWS))
         try:
             yield messages
         finally:

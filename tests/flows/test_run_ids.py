@@ -17,21 +17,9 @@ from rivya_flows.runs.results import Receipt
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import bought, buy_from
+from support.tea_time import SPEC
 
 pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("small_pictures")]
-
-SPEC = """\
-version: 1
-name: tea-time
-inputs:
-  product: {type: string, default: Lamp}
-steps:
-  still:
-    uses: generate
-    with: {model: z-image, prompt: "${{ inputs.product }}"}
-outputs:
-  still: ${{ steps.still.asset }}
-"""
 
 
 class AfterItsCampaignsError(Exception):

@@ -14,7 +14,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.flows import campaigns
-from rivya_flows.flows.run_ids import run_id_of
+from rivya_flows.flows.current_run import run_id_of
 from rivya_flows.flows.spec_registry import flow_of_file
 from rivya_flows.preparation.prepare import Market, PlanningStore, RunRequest, prepare
 from rivya_flows.preparation.spec_file import SpecFile
@@ -22,17 +22,7 @@ from rivya_flows.settings import read_settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.deployments import DeployedSpec, keep_spec
 from rivya_flows.store.journal import Journal
-
-SPEC = """\
-version: 1
-name: tea-time
-inputs:
-  product: {type: string, default: Lamp}
-steps:
-  still:
-    uses: generate
-    with: {model: z-image, prompt: "${{ inputs.product }}"}
-"""
+from support.tea_time import SPEC
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.processes.local_api import FILE, Loopback, server_auth
+from rivya_flows.processes.local_api import FILE, Loopback, new_auth, server_auth
 
 AUTH = "rivya:secret"
 
@@ -56,3 +56,11 @@ def test_a_server_that_cannot_prove_its_identity_does_not_get_the_password(
 
 def test_the_representation_of_a_server_hides_its_password() -> None:
     assert "secret" not in repr(Loopback(4200, AUTH))
+
+
+def test_each_server_has_a_new_password_that_only_its_owner_can_read(tmp_path: Path) -> None:
+    first = new_auth(tmp_path)
+    assert server_auth(tmp_path) == first
+    assert len(first) > 40
+    assert new_auth(tmp_path) != first
+    assert [path.stat().st_mode & 0o777 for path in tmp_path.iterdir()] == [0o600]

@@ -22,7 +22,7 @@ from hypothesis import given, strategies as st
 from rivya_client.printable import one_line, printable, printable_json
 from rivya_flows.cli.ending import end
 from rivya_flows.cli.output import log_handler, print_json, print_table, tell
-from rivya_flows.flows.run_logger import run_logger
+from rivya_flows.flows.current_run import run_logger
 from rivya_flows.queue.events import Stamped
 from rivya_flows.receipt.report import write_report
 from rivya_flows.store.assets import AssetStore

@@ -8,7 +8,7 @@ from rivya_flows.engine.functions import call_function
 from rivya_flows.engine.jobs import collect_job
 from rivya_flows.engine.purchases import submit
 from rivya_flows.flows.execution.task_runner import TASKS
-from rivya_flows.tasks.generations import list_models
+from rivya_flows.tasks.service import list_models
 
 
 def test_a_step_with_work_of_its_own_has_a_task_of_its_name() -> None:

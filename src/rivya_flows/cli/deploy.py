@@ -175,7 +175,7 @@ def apply(
     if block is None and (ends or spec):
         raise UsageError("--on and --spec belong to --notify", "name a block: --notify TYPE/NAME")
     with _on_server(settings()):
-        from rivya_flows.flows.notifications import NEWS, apply as applied
+        from rivya_flows.flows.recovery.automations import NEWS, apply as applied
 
         wanted = [one for one in NEWS if one != "cancelled"]
         wanted = wanted if ends is None else [one.strip() for one in ends.split(",")]
@@ -202,7 +202,7 @@ def test(
     message was not taken.
     """
     with _on_server(settings()):
-        from rivya_flows.flows.notifications import try_notifications
+        from rivya_flows.flows.recovery.automations import try_notifications
 
         done = asyncio.run(try_notifications(blocks))
     lines = [f"{name}: {f'not sent: {why}' if why else 'sent'}" for name, why in done.items()]
@@ -215,7 +215,7 @@ def test(
 def list_automations(as_json: bool = options.JSON) -> None:
     """List the automations of this package on the server."""
     with _on_server(settings()):
-        from rivya_flows.flows.notifications import automations_of_ours
+        from rivya_flows.flows.recovery.automations import automations_of_ours
 
         found = asyncio.run(automations_of_ours())
     if as_json:
@@ -235,7 +235,7 @@ def remove(name: str = argument()) -> None:
     `deploy` and `up` make those that restart runs again; to be without one, switch it off.
     """
     with _on_server(settings()):
-        from rivya_flows.flows.notifications import remove_automation
+        from rivya_flows.flows.recovery.automations import remove_automation
 
         asyncio.run(remove_automation(name))
     show(f"{name} removed")

@@ -78,7 +78,7 @@ async def _prefect_checks(settings: Settings) -> AsyncIterator[Check]:
             yield ok(f"none runs; {own}")
         return
     with pointed_at({"PREFECT_LOGGING_LEVEL": "CRITICAL", **server}), _quiet():
-        from rivya_flows.flows.deployment.server_checks import server_checks
+        from rivya_flows.flows.deployment.infrastructure import server_checks
 
         async for check in server_checks(settings):
             yield check

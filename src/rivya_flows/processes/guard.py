@@ -49,7 +49,7 @@ def owns(user: int, client: Address, server: Address, tables: Sequence[Path] = _
     Compares both whole addresses: another user can take the port of a connection on 127.0.0.2.
     Source: proc(5), ``/proc/net/tcp``: columns 2 and 3 are the two ends, column 8 is the user.
     """
-    ends = {*zip(_written(client), _written(server), strict=True)}
+    ends = {*zip(_in_tables(client), _in_tables(server), strict=True)}
     known = False
     for table in tables:
         try:
@@ -57,13 +57,13 @@ def owns(user: int, client: Address, server: Address, tables: Sequence[Path] = _
         except OSError:
             continue
         known = True
-        for words in map(str.split, lines):
-            if (words[1], words[2]) in ends:
-                return int(words[7]) == user
+        for columns in map(str.split, lines):
+            if (columns[1], columns[2]) in ends:
+                return int(columns[7]) == user
     return not known
 
 
-def _written(address: Address) -> tuple[str, str]:
+def _in_tables(address: Address) -> tuple[str, str]:
     """As the tables write it: ``0100007F:1068``, and the IPv6 address that maps to it."""
     host, port = address
     packed = bytes(10) + b"\xff\xff" + socket.inet_aton(host)
@@ -127,9 +127,9 @@ class Guard:
         browses = scope["type"] == "http" and "text/html" in headers.get("accept", "")
         by_name = browses and headers.get("host") == self._name
         if headers.getlist("host") != [self._name if by_name else self._address]:
-            return _refused(scope, f"this server answers only as {self._address}")
+            return _refusal(scope, f"this server answers only as {self._address}")
         if any(origin != f"http://{self._address}" for origin in headers.getlist("origin")):
-            return _refused(scope, "the request comes from a page of another origin")
+            return _refusal(scope, "the request comes from a page of another origin")
         if by_name:
             query = scope["query_string"].decode("latin-1")
             url = f"http://{self._address}{scope['raw_path'].decode('latin-1')}"
@@ -177,8 +177,8 @@ class Guard:
         return JSONResponse({"proof": proof_of(self._auth, self._port, nonce)})
 
 
-def _refused(scope: Scope, why: str) -> ASGIApp:
-    words = f"Refused: {why}."
+def _refusal(scope: Scope, why: str) -> ASGIApp:
+    reason = f"Refused: {why}."
     if scope["type"] == "websocket":
-        return WebSocketClose(1008, words)
-    return PlainTextResponse(f"{words}\n", 403)
+        return WebSocketClose(1008, reason)
+    return PlainTextResponse(f"{reason}\n", 403)

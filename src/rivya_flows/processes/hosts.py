@@ -154,7 +154,7 @@ class Host:
                 ended.set_exception(HostDiedError(status or 1, reason or _end(status)))
 
     async def _listen(self, reader: asyncio.StreamReader) -> str:
-        """Hears the host until it ends; why it must be killed, or "" if it hung up."""
+        """Listens to the host until it ends; why it must be killed, or "" if it hung up."""
         silence = _START_SECONDS
         while True:
             try:
@@ -223,7 +223,7 @@ class Hosts:
             await asyncio.wait([host.stop() for host in self._hosts])
 
     async def _with_place(self, environment: Mapping[str, str]) -> Host:
-        """The fullest one that takes another run, so that the others become idle and end."""
+        """The fullest host that takes another run, so that the rest becomes idle and ends."""
         self._hosts = [host for host in self._hosts if host.lives]
         free = [host for host in self._hosts if host.environment == environment and host.has_place]
         if not free:
@@ -233,6 +233,6 @@ class Hosts:
 
     def _retire(self, host: Host) -> None:
         """Ends a host that has had nothing to do; the last one waits for the next run."""
-        others = [one for one in self._hosts if one is not host and one.lives]
-        if host.lives and not host.runs and (others or host.is_worn):
+        is_last = not any(one.lives for one in self._hosts if one is not host)
+        if host.lives and not host.runs and (host.is_worn or not is_last):
             host.stop()

@@ -16,8 +16,7 @@ from pydantic.dataclasses import dataclass
 from rivya_flows.errors import UsageError
 from rivya_flows.private import private_folder
 from rivya_flows.process_identity import ProcessIdentity, lives
-from rivya_flows.processes.locks import try_lock
-from rivya_flows.processes.supervisor import wait_until
+from rivya_flows.processes.supervisor import try_lock, wait_until
 
 _RECORD = "up.json"
 _LOCK = "up.lock"

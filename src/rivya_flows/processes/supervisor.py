@@ -1,11 +1,22 @@
-"""Local processes, such as the Prefect server and the worker: start them, find them again, end them."""
+"""Local processes, such as the Prefect server and the worker: start them, find them again, end them.
+
+Processes share a server by file locks: each user of a server holds a shared lock on one file, which the kernel drops
+when its process ends, however it ends. The file says how many seconds the server waits for the next user; an empty
+one means none.
+
+`python -m` of this module runs another one that ends with others: a server and a sandbox with their last user,
+the worker and the receiver of `up` with the Prefect server. After that died, another user's program may take its
+port, and a worker runs what it is given there: so nothing that speaks to the port outlives the server.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import logging
 import os
+import runpy
 import shutil
 import signal
 import subprocess
@@ -15,7 +26,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import IO, Any, Literal, TypeVar
 
 import psutil
 
@@ -43,7 +54,7 @@ class StartedProcess:
         return self.handle.poll()
 
     def first_line(self) -> str:
-        """Its first line of output, after which nobody reads; "" if it ended without one."""
+        """Its first line of output, the only one that is read; "" if it ended without one."""
         assert self.handle.stdout is not None
         with self.handle.stdout as output:
             return output.readline().decode(errors="replace").strip()
@@ -54,12 +65,9 @@ class StartedProcess:
         # The exit code first: another program may have taken the port, and would answer.
         in_time = wait_until(lambda: self.exit_code is not None or ready(), timeout_seconds)
         if self.exit_code is not None:
-            raise self.failed(f"ended with code {self.exit_code}")
+            raise start_error(self.name, f"ended with code {self.exit_code}", self.log)
         if not in_time:
-            raise self.failed(f"was not ready within {timeout_seconds:g} s")
-
-    def failed(self, what: str) -> UsageError:
-        return start_error(self.name, what, self.log)
+            raise start_error(self.name, f"was not ready within {timeout_seconds:g} s", self.log)
 
 
 def start(
@@ -75,7 +83,7 @@ def start(
     """Start a module, with its errors in a new log; output to a ``pipe`` is for `StartedProcess.first_line`."""
     outputs = {"pipe": subprocess.PIPE, "discard": subprocess.DEVNULL}
     log.open("wb").close()
-    with log.open("ab") as errors:  # appends: `keep_small` empties it meanwhile
+    with log.open("ab") as errors:  # appends: `keep_small` empties it while it runs
         handle = subprocess.Popen(
             # -P: no modules from the current folder, which may be a stranger's.
             [sys.executable, "-P", "-m", *command],
@@ -88,7 +96,7 @@ def start(
             umask=UMASK,  # its files hold what runs were given
             start_new_session=True,  # Ctrl-C is for the command, which ends the process if it may
         )
-    # Nobody else may wait for it; and Python warns of a child that it forgets while that lives.
+    # No other thread may wait for it; and Python warns of a child that it forgets while that lives.
     threading.Thread(target=handle.wait, name=f"end of {name}", daemon=True).start()
     return StartedProcess(name, log, handle)
 
@@ -101,10 +109,9 @@ def last_lines(log: Path, count: int = 12) -> str:
 
 def start_error(name: str, what: str, log: Path, hint: str = "") -> UsageError:
     """The error of a process that did not start, with the end of its log; `what` is as ``ended with code 1``."""
-    words = last_lines(log)
-    return UsageError(
-        f"{name}: {what}" + (f"; it last said:\n{words}" if words else ""), f"read {log}{hint}"
-    )
+    lines = last_lines(log)
+    end = f"; it last said:\n{lines}" if lines else ""
+    return UsageError(f"{name}: {what}{end}", f"read {log}{hint}")
 
 
 _MOST_BYTES = 10 << 20  # of a log
@@ -198,10 +205,6 @@ def end(leader: ProcessIdentity, mark: str, *, grace_seconds: float) -> bool:
     return found or bool(rest)
 
 
-def kill(mark: str) -> None:
-    _signal(marked(mark), signal.SIGKILL)
-
-
 def _signal(processes: Collection[ProcessIdentity], number: signal.Signals) -> None:
     for process in filter(lives, processes):
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -222,3 +225,83 @@ def wait_until(condition: Callable[[], T], seconds: float) -> T:
     while not (found := condition()) and time.monotonic() < deadline:
         time.sleep(_LOOK_SECONDS)
     return found
+
+
+# --- Processes that end with others ---
+
+USERS_LOOK_SECONDS = 0.5
+_GRACE_SECONDS = 8.0
+_KILL_SECONDS = 10  # for the other processes of `up`
+
+
+def try_lock(file: IO[Any] | int, kind: int = fcntl.LOCK_EX) -> bool:
+    """Lock an open file without waiting; returns whether this process now holds the lock."""
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def set_idle_seconds(file: IO[Any], seconds: float) -> None:
+    """Set how long the server of a file of users, open for reading and writing, waits for the next."""
+    os.ftruncate(file.fileno(), 0)
+    os.pwrite(file.fileno(), f"{seconds:g}".encode() if seconds else b"", 0)
+
+
+def with_users(users: Path, *command: str) -> tuple[str, ...]:
+    """The command that runs another one until no user has held the lock for a while."""
+    return (__name__, "users", str(users), *command)
+
+
+def with_server(lock: Path, *command: str) -> tuple[str, ...]:
+    """The command that runs another one until no server holds the lock."""
+    return (__name__, "server", str(lock), *command)
+
+
+def _end_with_last_user(users: Path) -> None:
+    """End this process group once no user has held `users` for as long as it says, or it is gone."""
+    with users.open("a+b") as file:
+        free_since: float | None = None
+        while True:
+            if not try_lock(file):
+                free_since = None
+            else:
+                now, idle_seconds, is_there = time.monotonic(), 0.0, False
+                free_since = now if free_since is None else free_since
+                with contextlib.suppress(ValueError):
+                    idle_seconds = float(os.pread(file.fileno(), 32, 0) or 0)
+                with contextlib.suppress(OSError):
+                    is_there = os.path.samestat(os.fstat(file.fileno()), users.stat())
+                if now - free_since >= idle_seconds or not is_there:
+                    break
+                fcntl.flock(file, fcntl.LOCK_UN)
+            time.sleep(USERS_LOOK_SECONDS)
+        # The lock is kept to the end, so that no new user joins a server that is shutting down.
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_GRACE_SECONDS)
+        os.killpg(os.getpgid(0), signal.SIGKILL)
+
+
+def _end_with_server(lock: Path) -> None:
+    with lock.open("rb") as file:
+        # Free once the server has ended; no other one can start while this process holds it.
+        fcntl.flock(file, fcntl.LOCK_SH)
+        # Killed and not asked, this process first: while it ends, it would still speak to the port.
+        if os.fork():
+            os.kill(os.getpid(), signal.SIGKILL)
+        signal.alarm(_KILL_SECONDS)
+        _signal(marked(variables()[MARK]), signal.SIGKILL)
+        os._exit(0)
+
+
+def main() -> None:
+    """Run a module. Arguments of the command: what ends it, the lock file, the module, and its arguments."""
+    _, end, lock, *sys.argv = sys.argv
+    end_with = {"users": _end_with_last_user, "server": _end_with_server}[end]
+    threading.Thread(target=end_with, args=(Path(lock),), daemon=True).start()
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

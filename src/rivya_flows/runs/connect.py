@@ -31,9 +31,8 @@ from rivya_flows.language.inputs import KEY_BLOCK
 from rivya_flows.money.live_guard import is_rehearsal
 from rivya_flows.private import private_folder
 from rivya_flows.processes import registry
-from rivya_flows.processes.locks import try_lock, with_users
 from rivya_flows.processes.ports import answers, is_free
-from rivya_flows.processes.supervisor import last_lines, start
+from rivya_flows.processes.supervisor import last_lines, start, try_lock, with_users
 from rivya_flows.receipt.phrases import is_sandbox
 from rivya_flows.settings import Settings
 

@@ -12,9 +12,9 @@ from prefect import get_client
 
 from rivya_flows.flows.deployment.deploy import deploy_agreed, deployed_spending, other_spending
 from rivya_flows.flows.deployment.desired import DeployOptions, GivenSpecs, read_specs
-from rivya_flows.flows.deployment.work_pools import deploy_waker, ensure_work_pool
+from rivya_flows.flows.deployment.infrastructure import deploy_waker, ensure_work_pool
+from rivya_flows.flows.prefect_api import open_client
 from rivya_flows.flows.recovery.automations import ensure_automations
-from rivya_flows.flows.sync import connected
 from rivya_flows.money.live_guard import (
     Confirm,
     account,
@@ -83,7 +83,7 @@ async def provision(
     await deploy_waker([WORK_POOL])
     if checked.specs is None:
         return ()
-    async with connected() as client:
+    async with open_client() as client:
         done = await deploy_agreed(client, checked.specs, DeployOptions(), settings)
     return tuple(change.name for change in done.changes)
 

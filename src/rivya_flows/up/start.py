@@ -31,7 +31,6 @@ from rivya_flows.flows.server.local_server import LOCK, start_alone
 from rivya_flows.money.live_guard import account, source
 from rivya_flows.processes import registry, supervisor
 from rivya_flows.processes.local_api import Loopback, left_running
-from rivya_flows.processes.locks import with_server
 from rivya_flows.processes.ports import RECEIVER_PORT, answers, choose_port, holder
 from rivya_flows.processes.registry import ManagedProcess
 from rivya_flows.processes.supervisor import (
@@ -41,7 +40,9 @@ from rivya_flows.processes.supervisor import (
     StartedProcess,
     former,
     start,
+    start_error,
     wait_until,
+    with_server,
 )
 from rivya_flows.runs.connect import LOCAL_WEBHOOKS, last_port, sandbox_arguments, serving
 from rivya_flows.store.shared_store_checks import this_machine
@@ -201,7 +202,7 @@ class _Starter:
         return port
 
     def _worker(self, client: Mapping[str, str], server: Loopback) -> None:
-        from rivya_flows.flows.deployment.work_pools import runs_at_once, workers_online
+        from rivya_flows.flows.deployment.infrastructure import runs_at_once, workers_online
         from rivya_flows.preparation.deploy_blocks import OWNER_TAG, WORK_POOL
 
         url, webhooks = self.status.url("receiver") or "", self.status.webhooks
@@ -285,7 +286,7 @@ class _Starter:
         started = begin({**environment, MARK: mark}, self._log(name))
         process = process_identity.known(started.handle.pid)
         if process is None:
-            raise started.failed("ended at once")
+            raise start_error(started.name, "ended at once", started.log)
         part = self.status.parts[name] = ManagedProcess(
             name=name,
             pid=process.pid,

@@ -12,9 +12,13 @@ import pytest
 from rivya_flows.doctor.checks import Check, sweep_check
 from rivya_flows.flows.deployment.deploy import deploy
 from rivya_flows.flows.deployment.desired import DeployOptions
-from rivya_flows.flows.deployment.server_checks import server_checks
-from rivya_flows.flows.deployment.work_pools import WAKER_NAME, deploy_waker, ensure_work_pool
-from rivya_flows.flows.recovery.waker import SWEEP
+from rivya_flows.flows.deployment.infrastructure import (
+    WAKER_NAME,
+    deploy_waker,
+    ensure_work_pool,
+    server_checks,
+)
+from rivya_flows.flows.questions import SWEEP
 from rivya_flows.settings import read_settings
 from support.prefect_workers import Server, eventually, without_waker
 

@@ -155,10 +155,12 @@ def test_the_message_of_a_run_that_waits_says_what_it_asks_and_shows_the_candida
     }
 
 
+RUN = FlowRun(id=UUID(int=1), flow_id=UUID(int=2), deployment_id=UUID(int=3), name="launch")
+
+
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
     """The events of a flow run of a deployment."""
-    run = FlowRun(id=UUID(int=1), flow_id=UUID(int=2), deployment_id=UUID(int=3), name="launch")
     events = list[Event]()
 
     async def send(event: Event) -> None:
@@ -167,7 +169,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
     async def name_of_flow(_: FlowRun) -> str:
         return "launch"
 
-    monkeypatch.setattr(run_events, "flow_run_here", lambda: run)
+    monkeypatch.setattr(run_events, "flow_run_here", lambda: RUN)
     monkeypatch.setattr(run_events, "_flow_name", name_of_flow)
     monkeypatch.setattr(run_events, "send_event", send)
     return events
@@ -178,7 +180,7 @@ async def test_an_end_with_more_outputs_than_an_event_takes_is_announced_without
 ) -> None:
     outputs = {f"words-{number}": "x" * 2_000 for number in range(1_000)}
     payload = payload_of(parsed({**RECEIPT, "outputs": outputs}), address, None, deployed=True)
-    await run_events._send(lambda: payload, UUID(int=3))
+    await run_events._send(RUN, payload, UUID(int=3), EVENT_PREFIX)
     [event] = sent
     assert event.size_bytes < 100_000
     assert event.payload["outputs"] == {}

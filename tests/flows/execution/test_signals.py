@@ -9,7 +9,7 @@ import pytest
 from prefect.exceptions import TerminationSignal
 from prefect.utilities.engine import capture_sigterm, is_prefect_sigterm_handler_installed
 
-from rivya_flows.flows.stopping import caught_terminations
+from rivya_flows.flows.execution.turns import cancel_on_termination
 
 
 def terminate() -> None:
@@ -24,7 +24,7 @@ async def ended_by(start: Callable[[], object]) -> list[str]:
     ends: list[str] = []
 
     async def driving() -> None:
-        with caught_terminations():
+        with cancel_on_termination():
             assert is_prefect_sigterm_handler_installed()
             start()
             try:
@@ -55,7 +55,7 @@ async def test_a_termination_in_a_task_that_nobody_awaits_cancels_the_run_once()
 
 
 async def test_afterwards_nobody_hears_signals_any_more() -> None:
-    with caught_terminations():
+    with cancel_on_termination():
         pass
     assert signal.set_wakeup_fd(-1) == -1
 
@@ -64,7 +64,7 @@ async def test_other_errors_of_the_loop_go_where_they_went_before() -> None:
     loop = asyncio.get_running_loop()
     heard: list[str] = []
     loop.set_exception_handler(lambda _, context: heard.append(context["message"]))
-    with caught_terminations():
+    with cancel_on_termination():
         loop.call_exception_handler({"message": "another one"})
     loop.call_exception_handler({"message": "and one more"})
     assert heard == ["another one", "and one more"]

@@ -19,8 +19,7 @@ from rivya_client.client import RivyaClient
 from rivya_flows.engine.run import Run, ignore
 from rivya_flows.flows import campaigns
 from rivya_flows.flows.execution import task_runner
-from rivya_flows.flows.execution.task_runner import PrefectCalls
-from rivya_flows.flows.task_groups import GROUP, MOST_SINGLE
+from rivya_flows.flows.execution.task_runner import GROUP, MOST_SINGLE, PrefectCalls
 from rivya_flows.queue.queue import replay
 from rivya_flows.queue.state import State
 from rivya_sandbox.service import admin
@@ -83,7 +82,7 @@ ALL_REFUSED = (
     'faults: [{on: "POST /api/v1/generations", model: nano-banana, do: status, status: 422}]'
 )
 ONE_FAILS = "faults: [{on: generation, model: nano-banana, do: fail, times: 1}]"
-NO_PAGE: Any = SimpleNamespace(show_result=ignore, show_group=ignore)
+NO_PAGE: Any = SimpleNamespace(show_result=ignore, fill_row=ignore, show_group=ignore)
 NAME = re.compile(r"models|\w+(\[.+\])? (buy|collect|chat|upload|pick|compose)")
 
 
@@ -271,7 +270,7 @@ async def test_an_item_follows_the_group_of_its_own_item_of_an_earlier_execution
 async def test_an_end_that_the_server_has_lost_is_told_again_at_the_end_of_the_run(
     server: Server, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(task_runner, "HEARD_SECONDS", 0.0)
+    monkeypatch.setattr(task_runner, "RECORDED_SECONDS", 0.0)
     states = list[str]()
 
     @flow

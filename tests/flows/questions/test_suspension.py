@@ -16,7 +16,7 @@ from uuid import UUID
 
 import pytest
 
-from rivya_flows.flows.deployment.work_pools import deploy_waker
+from rivya_flows.flows.deployment.infrastructure import deploy_waker
 from rivya_flows.flows.questions import WAKER, WAKER_DEPLOYMENT, wake
 from rivya_flows.process_identity import known
 from rivya_flows.processes.registry import LeftRunning, ManagedProcess, write

@@ -9,8 +9,8 @@ import uuid
 import pytest
 from prefect import get_client
 
+from rivya_flows.flows.execution.turns import GROUP_PREFIX, LEASE_SECONDS
 from rivya_flows.flows.recovery.waker import record_cancellations
-from rivya_flows.flows.server.limits import GROUP_PREFIX, LEASE_SECONDS
 from rivya_flows.store.journal import Journal
 from support.prefect_workers import Place, Server, deploy_specs, eventually
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert
 
-from rivya_flows.flows.deployment.work_pools import ensure_work_pool
-from rivya_flows.flows.paging import PAGE
+from rivya_flows.flows.deployment.infrastructure import ensure_work_pool
+from rivya_flows.flows.prefect_api import PAGE
 from rivya_flows.flows.recovery.automations import ensure_automations
 from rivya_flows.flows.recovery.waker import PATIENCE, restart_lost_runs
 from rivya_flows.preparation.deploy_blocks import OWNER_TAG

@@ -56,9 +56,8 @@ async def test_what_cannot_be_drawn_or_sent_is_given_up_within_bounds(
     assert told == ["the page of this run is missing an artifact: no such picture"]
 
 
-@pytest.mark.parametrize("changes", [False, True])
 async def test_progress_is_written_at_a_bounded_rate_and_its_last_state_always(
-    server: Server, monkeypatch: pytest.MonkeyPatch, changes: bool
+    server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_page, "PACE_SECONDS", 3600.0)
     drawn: list[int] = []
@@ -72,7 +71,7 @@ async def test_progress_is_written_at_a_bounded_rate_and_its_last_state_always(
                 drawn.append(number)
                 return Artifact("progress", number / 2, f"{number}")
 
-            writer.put("progress", draw, changes=changes)
+            writer.put("progress", draw)
             await asyncio.sleep(0)
         await writer.settle()
         return str(here.id)

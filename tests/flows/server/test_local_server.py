@@ -20,13 +20,17 @@ from prefect import flow, get_client, task
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.execution.local_runner import LocalRunner
 from rivya_flows.flows.server.local_server import (
+    USERS,
     LocalServer,
     end_idle,
+    give_space_back,
     is_idle,
+    kept_from_runs,
     lives,
     local_server,
 )
 from rivya_flows.processes.local_api import FILE, server_auth
+from rivya_flows.processes.supervisor import try_lock
 from rivya_flows.settings import Settings
 from rivya_flows.up.end import take_down
 from support.seeded_data import seeded
@@ -211,3 +215,45 @@ async def test_a_stopped_server_has_written_every_row_and_the_next_one_releases_
         assert (await client.read_global_concurrency_limit_by_name(slot)).active_slots == 1
         await client.release_concurrency_slots_with_lease(lease)
         assert (await client.read_global_concurrency_limit_by_name(slot)).active_slots == 0
+
+
+@pytest.mark.parametrize("holds_rows", [False, True])
+def test_a_database_gets_smaller_when_rows_are_deleted(tmp_path: Path, holds_rows: bool) -> None:
+    database = tmp_path / "prefect.db"
+    if holds_rows:
+        with closing(sqlite3.connect(database)) as connection, connection:
+            connection.execute("CREATE TABLE old (text TEXT)")
+            connection.execute("INSERT INTO old VALUES ('kept')")
+    give_space_back(database)
+    give_space_back(database)
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS old (text TEXT)")
+        with connection:
+            connection.executemany("INSERT INTO old VALUES (?)", [("x" * 1000,)] * 1000)
+        large = database.stat().st_size
+        with connection:
+            connection.execute("DELETE FROM old WHERE text <> 'kept'")
+        assert connection.execute("SELECT count(*) FROM old").fetchone() == (int(holds_rows),)
+    assert database.stat().st_size < large / 10
+
+
+def test_a_database_that_cannot_be_opened_is_left_to_prefect(tmp_path: Path) -> None:
+    (tmp_path / "prefect.db").mkdir()
+    give_space_back(tmp_path / "prefect.db")
+
+
+async def test_a_run_that_begins_while_down_works_joins_no_server_and_starts_none(
+    tmp_path: Path,
+) -> None:
+    home = tmp_path / "prefect"
+    home.mkdir()
+    with kept_from_runs(home) as is_free:
+        assert is_free
+        begun = LocalServer.start(tmp_path)
+        assert begun.port == 0
+        assert not lives(home)
+        await begun.stop()
+    with (home / USERS).open("a+b") as run:
+        assert try_lock(run, fcntl.LOCK_SH)
+        with kept_from_runs(home) as is_free:
+            assert not is_free

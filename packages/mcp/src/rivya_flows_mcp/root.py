@@ -22,8 +22,7 @@ from rivya_flows.money.quotes import QUOTE_ID, VALID, Quote, QuoteFile, read_quo
 from rivya_flows.preparation.prepare import Prepared, RunRequest
 from rivya_flows.preparation.spec_file import SpecFile, read_spec
 from rivya_flows.private import private_folder
-from rivya_flows.processes.locks import try_lock
-from rivya_flows.processes.supervisor import start
+from rivya_flows.processes.supervisor import start, try_lock
 from rivya_flows.questions.open_questions import answerable
 from rivya_flows.questions.question import BUDGET, Answer
 from rivya_flows.questions.reading_answers import read_answers

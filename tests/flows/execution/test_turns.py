@@ -17,7 +17,7 @@ from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from rivya_flows.flows import campaigns
-from rivya_flows.flows.server.limits import GROUP_PREFIX, LEASE_SECONDS, LimitError, turn
+from rivya_flows.flows.execution.turns import GROUP_PREFIX, LEASE_SECONDS, LimitError, turn
 from rivya_flows.language.workflow import Concurrency
 from rivya_flows.settings import read_settings
 from rivya_flows.store.journal import Journal

@@ -3,12 +3,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from rivya_flows.engine.run import ignore
 from rivya_flows.errors import UsageError
-from rivya_flows.flows.task_groups import GROUP, MOST_SINGLE, TaskGroup, ranges_of
+from rivya_flows.flows.execution.task_runner import GROUP, MOST_SINGLE, TaskGroup, ranges_of
 
 
 async def made(key: str) -> str:
@@ -28,11 +31,10 @@ async def run(_: str, function: Callable[[], Awaitable[Any]]) -> Any:
     return await function()
 
 
-def group_of(
-    count: int, shown: Callable[[TaskGroup, str, Any], None] = lambda *_: None, run: Any = run
-) -> TaskGroup:
+def group_of(count: int, run: Any = run, show: Callable[..., object] = ignore) -> TaskGroup:
     keys = [str(number) for number in range(count)]
-    return TaskGroup(ranges_of("stills", keys)["0"], "collect", run, shown)
+    page: Any = SimpleNamespace(fill_row=ignore, show_group=show)
+    return TaskGroup(ranges_of("stills", keys)["0"], "collect", run, page)
 
 
 async def end_of(group: TaskGroup) -> tuple[str, str]:
@@ -53,18 +55,21 @@ def test_the_items_of_a_large_step_are_in_groups_and_those_of_a_small_one_are_no
     assert ranges_of("stills", keys[:MOST_SINGLE]) == {}
 
 
-async def test_a_group_ends_with_its_last_item_and_names_those_that_failed() -> None:
-    heard: list[str] = []
+async def test_a_group_ends_with_its_last_item_and_names_those_that_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("prefect.runtime.task_run.id", str(UUID(int=1)), raising=False)
+    shown: list[int] = []
     count = MOST_SINGLE + 1
-    group = group_of(count, lambda _, key, __: heard.append(key))
-    await group.begun()
+    group = group_of(count, show=lambda *given: shown.append(len(given[-1]())))
+    await group.task_run_id()
     for number in range(count - 1):
         assert await group.call(str(number), partial(made, "x")) == "x"
     assert not group.over
     with pytest.raises(UsageError):
         await group.call(str(count - 1), partial(refused, "y"))
     assert await end_of(group) == ("FAILED", f"1 of {count} failed; stills[{count - 1}]: no y")
-    assert heard == [str(number) for number in range(count)]
+    assert shown == [*range(1, count + 1)]
 
 
 async def test_a_group_shows_its_items_in_their_order_whichever_was_called_first() -> None:
@@ -72,7 +77,7 @@ async def test_a_group_shows_its_items_in_their_order_whichever_was_called_first
     for key in ("2", "0", "1"):
         with pytest.raises(UsageError):
             await group.call(key, partial(refused, key))
-    assert [*group.rows] == ["0", "1", "2"]
+    assert [row.item for row in group.rows()] == ["stills[0]", "stills[1]", "stills[2]"]
     group.end()
     expected = "3 of 3 failed; stills[0]: no 0; stills[1]: no 1; stills[2]: no 2"
     assert await end_of(group) == ("FAILED", expected)
@@ -105,5 +110,5 @@ async def test_without_a_task_run_the_items_are_called_all_the_same() -> None:
         raise ConnectionError("Prefect is gone")
 
     group = group_of(MOST_SINGLE + 1, run=broken)
-    assert await group.begun() is None
+    assert await group.task_run_id() is None
     assert await group.call("0", partial(made, "x")) == "x"

@@ -1,4 +1,4 @@
-"""Tasks for generations: the models that there are, one purchase, one wait for a job with its results."""
+"""Tasks for calls of the service: its models, an upload, a purchase, and the wait for a job with its results."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from prefect import Task, task
 
-from rivya_flows.engine import jobs, purchases
+from rivya_flows.engine import files, jobs, purchases
 from rivya_flows.engine.run import Run
 
 
@@ -17,5 +17,6 @@ async def list_models(run: Run) -> Mapping[str, Any]:
     return (await run.client.models.list()).payload
 
 
+upload = Task(files.upload, name="upload")
 buy = Task(purchases.submit, name="buy")
 collect = Task(jobs.collect_job, name="collect")

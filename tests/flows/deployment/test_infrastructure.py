@@ -11,8 +11,13 @@ from uuid import uuid4
 import pytest
 from prefect.client.schemas.objects import Worker, WorkerStatus, WorkPool
 
-from rivya_flows.flows.deployment.server_checks import _pool, _server_settings, server_checks
-from rivya_flows.flows.paging import PAGE
+from rivya_flows.flows.deployment.infrastructure import (
+    _check_pool,
+    _check_settings,
+    lacks_package,
+    server_checks,
+)
+from rivya_flows.flows.prefect_api import PAGE
 from rivya_flows.flows.prefect_internals import LEASES_ON_DISK
 from rivya_flows.flows.questions import WAKER
 from rivya_flows.preparation.deploy_blocks import OWNER_TAG
@@ -40,7 +45,7 @@ def answering(pool_type: str) -> Mock:
     ("pool_type", "status"), [("campaign", "ok"), ("process", "warning"), ("docker", "ok")]
 )
 async def test_a_pool_of_the_type_process_is_a_warning(pool_type: str, status: str) -> None:
-    check, online = await _pool(answering(pool_type), "warm", used=True)
+    check, online = await _check_pool(answering(pool_type), "warm", used=True)
     assert (check.status, online) == (status, 1)
     if status == "warning":
         assert check.message == "warm is of type process; warm workers need campaign"
@@ -76,7 +81,7 @@ async def test_settings_of_a_server_that_lose_rows_or_messages_or_lock_its_datab
     }
     answer = AsyncMock(return_value=Mock(json=lambda: {"server": server}))
     client = Mock(request=answer, read_flows=read_flows)
-    assert [check.status for check in await _server_settings(client, workers)] == [status]
+    assert [check.status for check in await _check_settings(client, workers)] == [status]
 
 
 @pytest.mark.prefect
@@ -98,3 +103,44 @@ def test_the_pool_of_each_deployment_is_checked_however_many_there_are(server: S
         assert f"{pool} has no worker, so its runs do not start" in asyncio.run(said())
     finally:
         server.ask("DELETE", f"/flows/{flow}")
+
+
+def pool(**defaults: Any) -> WorkPool:
+    """A pool whose template has these variables with these defaults."""
+    properties = {name: {"default": value} for name, value in defaults.items()}
+    template = {"variables": {"properties": properties}, "job_configuration": {}}
+    return WorkPool(
+        name="pods", type="kubernetes", base_job_template=template, default_queue_id=uuid4()
+    )
+
+
+@pytest.mark.parametrize(
+    ("defaults", "job_variables"),
+    [
+        ({"image": None}, {}),
+        ({"image": "prefecthq/prefect:3.9.1-python3.11"}, {}),
+        ({"image": "studio:7"}, {"image": "docker.io/prefecthq/prefect:3-latest"}),
+        ({"image": None, "env": {"BRAND": "x"}}, {"env": {"BRAND": "y"}}),
+    ],
+)
+def test_prefects_own_image_lacks_the_package(
+    defaults: dict[str, Any], job_variables: dict[str, Any]
+) -> None:
+    assert lacks_package(pool(**defaults), job_variables)
+
+
+@pytest.mark.parametrize(
+    ("defaults", "job_variables"),
+    [
+        ({}, {}),  # processes
+        ({"image": "studio:7"}, {}),
+        ({"image": None}, {"image": "studio:7"}),
+        ({"image": "prefecthq/prefect-studio:7"}, {}),
+        ({"image": None}, {"env": {"EXTRA_PIP_PACKAGES": "rivya-flows"}}),
+        ({"image": None, "env": {"EXTRA_PIP_PACKAGES": "rivya-flows"}}, {"env": {"BRAND": "y"}}),
+    ],
+)
+def test_any_other_image_is_taken_as_it_is(
+    defaults: dict[str, Any], job_variables: dict[str, Any]
+) -> None:
+    assert not lacks_package(pool(**defaults), job_variables)
