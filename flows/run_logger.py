@@ -7,7 +7,7 @@ from typing import Any
 
 from prefect import get_run_logger
 
-from rivya_flows.engine.run_log import CleanedLines
+from rivya_flows.engine.observers import CleanedLines
 from rivya_flows.flows.prefect_internals import ROUTINE_LINES
 
 

@@ -25,9 +25,9 @@ from rivya_client.types import ChatCompletion
 from rivya_cut.results import POSTER_SIDE
 from rivya_flows.assets import Asset
 from rivya_flows.engine.files import Upload
+from rivya_flows.engine.observers import media_of_result, titled, words_of
 from rivya_flows.engine.publishing import media_links, report_of
 from rivya_flows.engine.run_context import RunContext
-from rivya_flows.engine.shown_results import media_of_result, titled, words_of
 from rivya_flows.estimate.estimate import estimate, rehearse
 from rivya_flows.flows.paging import read_all
 from rivya_flows.flows.prefect_internals import executed_before

@@ -19,11 +19,16 @@ from prefect.runtime import deployment, flow_run
 
 from rivya_flows.engine.job_waits import HeldSlots, shared_slots
 from rivya_flows.engine.loop import drive
+from rivya_flows.engine.observers import (
+    ServiceOutage,
+    log_events,
+    log_rendering,
+    start_line,
+    traced,
+)
 from rivya_flows.engine.run import Run, now
 from rivya_flows.engine.run_context import RunContext, WalletCredentials, known_run
-from rivya_flows.engine.run_log import ServiceOutage, log_events, log_rendering, start_line
 from rivya_flows.engine.signing import Signing, signer_of
-from rivya_flows.engine.traces import traced
 from rivya_flows.errors import RivyaError
 from rivya_flows.flows.absence import can_try_later, is_absence
 from rivya_flows.flows.credentials import secret_block

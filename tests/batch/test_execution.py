@@ -15,8 +15,8 @@ from sqlalchemy import update
 
 from rivya_flows.batch import execution
 from rivya_flows.batch.execution import run_rows
+from rivya_flows.batch.pricing import Batch, RowResult
 from rivya_flows.batch.rows import Row
-from rivya_flows.batch.scheduler import Batch, RowResult
 from rivya_flows.batch.summary import BatchResult
 from rivya_flows.errors import BudgetError, LeaseLostError, StoreError
 from rivya_flows.queue.events import FileUploaded

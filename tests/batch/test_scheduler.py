@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from rivya_flows.batch.pricing import BUDGET, NO_CAP, Batch, RowResult
 from rivya_flows.batch.rows import Row
-from rivya_flows.batch.scheduler import BUDGET, NO_CAP, Batch, RowResult
 from rivya_flows.queue.events import PoolTotal
 
 

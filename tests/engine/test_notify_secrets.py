@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from rivya_flows.engine.actions import revealed
+from rivya_flows.engine.work import revealed
 from rivya_flows.errors import UsageError
 from rivya_flows.language.inputs import fit
 from rivya_flows.language.syntax.secret_names import KEY_BLOCK

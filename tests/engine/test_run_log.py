@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from rivya_flows.engine.run_log import ServiceOutage, log_events, log_rendering
+from rivya_flows.engine.observers import ServiceOutage, log_events, log_rendering
 from rivya_flows.errors import APIConnectionError, APIError
 from rivya_flows.queue.events import PurchaseIntended, PurchaseRefused
 from rivya_flows.queue.queue import step

@@ -15,7 +15,7 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanContext, StatusCode, TraceFlags
 
 import rivya_flows as rf
-from rivya_flows.engine.traces import traced
+from rivya_flows.engine.observers import traced
 from rivya_flows.queue.events import PoolRefused, RunResumed
 from rivya_flows.queue.reducer import initial_state
 from rivya_flows.settings import read_settings

@@ -16,7 +16,7 @@ from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
 from rivya_flows.callbacks import CALLBACK_SCHEME
-from rivya_flows.engine.actions import revealed
+from rivya_flows.engine.work import revealed
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.credentials import secret_block
 from rivya_flows.language.syntax.secret_names import KEY_BLOCK

@@ -11,7 +11,9 @@ from functools import partial
 from pathlib import Path
 
 from rivya_flows.batch.pricing import (
+    Batch,
     BatchOptions,
+    RowResult,
     price_batch,
     read_batch,
     refusal,
@@ -22,7 +24,6 @@ from rivya_flows.batch.pricing import (
     spending,
 )
 from rivya_flows.batch.rows import Row, row_folder
-from rivya_flows.batch.scheduler import Batch, RowResult
 from rivya_flows.batch.summary import BatchResult, WalletChange, csv_text, read_reports, sheet_text
 from rivya_flows.engine.run import Run, RunOptions, ignore
 from rivya_flows.engine.run_context import RunContext, known_run

@@ -13,9 +13,10 @@ from functools import partial
 from typing import Any, TypeVar, cast
 
 from rivya_client.client import RivyaClient
-from rivya_flows.engine.actions import events_of, notify
+from rivya_flows.engine.actions import events_of
 from rivya_flows.engine.jobs import seen_of
 from rivya_flows.engine.run import A, Run, Runner
+from rivya_flows.engine.work import notify
 from rivya_flows.errors import (
     APIStatusError,
     LeaseLostError,

@@ -12,8 +12,8 @@ from typing import Any
 
 from rivya_client.errors import NotSentError, RefusedAfterSilenceError, may_have_been_carried_out
 from rivya_client.types import ChatCompletion, Generation
-from rivya_flows.engine.functions import call_function
 from rivya_flows.engine.run import Run
+from rivya_flows.engine.work import call_function
 from rivya_flows.errors import APIError, APIStatusError, UsageError
 from rivya_flows.queue import events
 from rivya_flows.queue.actions import Buy

@@ -15,6 +15,7 @@ from rivya_client.catalogue.prices import Price
 from rivya_flows.estimate.films import Film, films
 from rivya_flows.plans.plan import PlannedStep, items_step
 from rivya_flows.queue.actions import Action, AskCache, ReadBalance, Work
+from rivya_flows.queue.budget import judge_price, written_prices
 from rivya_flows.queue.events import (
     BalanceRead,
     CacheAnswered,
@@ -29,7 +30,6 @@ from rivya_flows.queue.judging import is_judged
 from rivya_flows.queue.outcomes import after_failure
 from rivya_flows.queue.queue import step as advance
 from rivya_flows.queue.state import State, StepState, item_range, reserve_of
-from rivya_flows.queue.written_prices import judge_price, written_prices
 from rivya_flows.spec.includes import inlined_name
 from rivya_flows.steps.candidates import picked_from
 

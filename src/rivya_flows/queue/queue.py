@@ -2,6 +2,9 @@
 
 It reads no clock, no file and no network. Replaying a journal through it gives the state of the
 run; the actions of the last event are what to do now.
+
+An item is gated while a limit, an unknown price or the budget blocks its purchase. Gated items are
+grouped by price: if the first item of a group cannot be bought, the others are not tried.
 """
 
 from __future__ import annotations
@@ -11,16 +14,32 @@ from heapq import heapify, heappop, heappush
 from typing import Literal, NamedTuple
 
 from rivya_flows.language.step_groups import PARTS, Part
-from rivya_flows.plans.names import label
+from rivya_flows.plans.names import idempotency_key, label, trace_name
 from rivya_flows.questions.open_questions import decide_at_deadline, open_questions
-from rivya_flows.queue.actions import Action, Ask, Buy, Collect, EndRun, Expire, ReadBalance
-from rivya_flows.queue.evaluation import evaluate_items, expand_step, skip_unstarted
+from rivya_flows.queue import judging
+from rivya_flows.queue.actions import (
+    Action,
+    Ask,
+    AskCache,
+    Buy,
+    Collect,
+    EndRun,
+    Expire,
+    ReadBalance,
+    UploadMedium,
+    Work,
+)
+from rivya_flows.queue.budget import not_bought, reserve_for
+from rivya_flows.queue.evaluation import claimed_hash, evaluate_items, expand_step, skip_unstarted
 from rivya_flows.queue.events import Event, PurchaseAccepted, RunFrozen, RunResumed
-from rivya_flows.queue.items import OPEN, UNCLOSED, ItemState
+from rivya_flows.queue.forks import is_made_again
+from rivya_flows.queue.items import OPEN, UNCLOSED, ItemState, Phase, Purchase
 from rivya_flows.queue.reducer import apply_event, initial_state
-from rivya_flows.queue.scheduler import start_items
 from rivya_flows.queue.scope import outputs_of
 from rivya_flows.queue.state import Rest, State
+from rivya_flows.steps import structured_output
+from rivya_flows.steps.chat import chat_body
+from rivya_flows.steps.request import ItemRequest, PriceClass
 
 
 def step(state: State, event: Event) -> tuple[Action, ...]:
@@ -196,3 +215,133 @@ def _open_purchase(state: State) -> str | None:
         if state.planned(name).part == "steps" and item.last_status in UNCLOSED:
             return label(name, item.key)
     return None
+
+
+def start_items(state: State, step_id: str) -> list[Action]:
+    """Start what may start of one step: free work first, then purchases in item order."""
+    step, actions = state.steps[step_id], list[Action]()
+    if step.due:
+        if "before" not in step.balances:
+            if step_id not in state.reading:
+                state.reading.add(step_id)
+                actions.append(ReadBalance(step_id, "before"))
+            return actions
+        for key in sorted(step.due, key=step.places.__getitem__):
+            actions += _start(state, step_id, step.items[key])
+    return [*actions, *_buy_in_order(state, step_id)] if step.gates else actions
+
+
+def _start(state: State, step_id: str, item: ItemState) -> list[Action]:
+    """It is gated if only its purchase is left to do."""
+    request = item.evaluated
+    asked = _asked(state, step_id, item, request)
+    if asked is not None:
+        state.change(step_id, item._replace(phase=Phase.LOOKING))
+        return [asked]
+    if not request.buys:
+        arguments = {**request.arguments}
+        if item.picked:
+            arguments["picked"] = [*item.picked]
+        state.change(step_id, item._replace(phase=Phase.RUNNING))
+        return [Work(step_id, item.key, request.uses, arguments)]
+    if state.unpaid is not None:
+        state.change(step_id, not_bought(item, state.unpaid))
+        return []
+    if any(name not in state.uploads for name in request.upload_names()):
+        return _upload(state, step_id, item, request)
+    state.change(step_id, item._replace(gated=True))
+    return []
+
+
+def _buy_in_order(state: State, step_id: str) -> list[Action]:
+    """Buy gated items as far as the limits allow; of a price whose first item must wait, none."""
+    step, actions = state.steps[step_id], list[Action]()
+    firsts = [(gate[0], n, price) for n, (price, gate) in enumerate(step.gates.items())]
+    heapify(firsts)
+    while firsts and _has_room(state, step_id):
+        (_, key), n, price = heappop(firsts)
+        item = step.items[key]
+        if item.gate == price:  # not of one that was bought, or moved on, since
+            actions += _buy(state, step_id, item, price)
+            if step.items[key] is item:
+                continue
+        gate = step.gates[price]
+        heappop(gate)
+        if gate:
+            heappush(firsts, (gate[0], n, price))
+        else:
+            del step.gates[price]
+    if not step.gates:
+        state.gated.discard(step_id)
+    return actions
+
+
+def _asked(state: State, step_id: str, item: ItemState, request: ItemRequest) -> AskCache | None:
+    """Where an equal request may have been finished; a forked run has only what costs credits."""
+    bought = any(one.alternative == item.alternative for one in item.purchases)
+    if item.asked_cache or bought or not request.request_hash:
+        return None
+    if is_made_again(label(step_id, item.key), state.again):
+        return None
+    run_id = state.fork.run_id if state.fork and request.buys else None
+    mode = state.spec(step_id).cache or state.cache or state.plan.workflow.cache
+    index = mode == "spec" and not request.is_function
+    if run_id is None and not index:
+        return None
+    hashes = tuple(one.request_hash for one in item.requests)
+    return AskCache(step_id, item.key, claimed_hash(state, step_id, item), run_id, index, hashes)
+
+
+def _upload(state: State, step_id: str, item: ItemState, request: ItemRequest) -> list[Action]:
+    actions: list[Action] = []
+    for medium, name in zip(request.uploads, request.upload_names(), strict=True):
+        if name in state.uploads:
+            continue
+        if name not in state.awaiting:
+            source = (medium.source, medium.media, request.model, medium.asset)
+            actions.append(UploadMedium(*source, step_id, item.key))
+        state.awaiting.setdefault(name, []).append((step_id, item.key))
+    state.change(step_id, item._replace(phase=Phase.UPLOADING))
+    return actions
+
+
+def _buy(state: State, step_id: str, item: ItemState, price: PriceClass) -> list[Action]:
+    """Buy an item; it stays as it is if its purchase has to wait, and has failed if it never fits."""
+    credits = reserve_for(state, step_id, item, price)
+    if credits is None:
+        return []
+    reserve, rest = credits
+    request, n = item.evaluated, len(item.purchases) + 1
+    assert request.route is not None
+    # Held from now on, so that the next item of this event sees less of the budget.
+    bought = Purchase(
+        n,
+        request.route.name,
+        idempotency_key(state.nonce, step_id, item.key, n),
+        _body(state, step_id, item, request, n),
+        reserve,
+        state.now,
+        request.priced_by,
+        "planned",
+        alternative=item.alternative,
+    )
+    state.change(step_id, item.with_purchase(bought)._replace(phase=Phase.BUYING, gated=False))
+    return [Buy(step_id, item.key, bought, rest)]
+
+
+def _body(state: State, step_id: str, item: ItemState, request: ItemRequest, n: int) -> str:
+    files = [state.uploads[name] for name in request.upload_names()]
+    trace = trace_name(state.run_id, step_id, item.key, n)
+    if judging.is_judged(item):
+        return judging.body(state, item, files, trace)
+    asked = [purchase for purchase in item.purchases if purchase.status == "answered"]
+    if not asked or judging.refused_in_session(item):
+        return state.planned(step_id).kind.body(request, files, trace)
+    content, expect = asked[-1].content or "", request.arguments["expect"]
+    message = structured_output.repeat(lambda: structured_output.read(content, expect))
+    return chat_body(request, files, trace, session=asked[-1].session_id, message=message)
+
+
+def _has_room(state: State, step_id: str) -> bool:
+    limit = state.spec(step_id).max_parallel
+    return limit is None or state.steps[step_id].tally.open < limit

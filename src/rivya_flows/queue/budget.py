@@ -1,14 +1,15 @@
-"""What an item costs by the spec alone, before its arguments can be evaluated, and the least that a run still pays."""
+"""What a run may still buy: the price of each item, the least that is left, the limits, and whom to ask for more."""
 
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from math import ceil
-from typing import Any
+from typing import Any, Literal
 
-from rivya_client.catalogue.prices import Price, price
+from rivya_client.catalogue.prices import Price, price, price_of
 from rivya_flows.language.expressions.output_types import Unknown
 from rivya_flows.language.expressions.resolve import (
     ExpressionError,
@@ -18,14 +19,18 @@ from rivya_flows.language.expressions.resolve import (
 )
 from rivya_flows.plans.plan import PlannedStep, Variables, candidates_step
 from rivya_flows.plans.requests import alternatives_of, known_arguments, known_value
+from rivya_flows.questions.question import BUDGET, Question
 from rivya_flows.queue.evaluation import evaluate_items, expand_step
+from rivya_flows.queue.events import Unpaid
 from rivya_flows.queue.forks import asks_anew
 from rivya_flows.queue.items import ItemState, Phase
+from rivya_flows.queue.reducer import budget_key
 from rivya_flows.queue.scope import known_scope, known_variables
-from rivya_flows.queue.state import State, item_range
+from rivya_flows.queue.state import PoolLimit, Rest, State, item_range, quoted_price, reserve_of
 from rivya_flows.steps.arguments import World
 from rivya_flows.steps.judge import CANDIDATES
 from rivya_flows.steps.pick import PickWith, idle_keys
+from rivya_flows.steps.request import PriceClass
 from rivya_flows.steps.structured_output import TURNS
 
 
@@ -208,3 +213,180 @@ def _perhaps_taken(state: State, step_id: str) -> frozenset[str]:
 def _is_wanted(planned: PlannedStep, scope: Mapping[str, Any]) -> bool:
     """Whether no null among the values that are known skips an item."""
     return not any(known_arguments(one, scope)[1] for one in alternatives_of(planned.step))
+
+
+def reserve_for(
+    state: State, step_id: str, item: ItemState, price: PriceClass
+) -> tuple[int, int | None] | None:
+    """The credits that a purchase reserves, and the `rest` of its intent; None if it waits or never fits.
+
+    An item that never fits fails here, unless a person can allow more.
+    """
+    if _waits_for_price(state, step_id, price):
+        return None
+    reserve = reserve_of(state.quoted, price)
+    rest, verdict = state.rest if state.planned(step_id).part == "steps" else None, "buy"
+    if rest is not None:
+        rest, verdict = _afford_rest(state, rest)
+        state.rest = rest
+    if verdict == "buy":
+        verdict = _afford(state, reserve)
+    if verdict == "over":
+        _over_budget(state, step_id, item, reserve)
+    if verdict != "buy":
+        return None
+    if rest is None:
+        return reserve, None
+    state.rest = rest._replace(asking=(step_id, item.key))
+    # Pools have counted what was intended, and not yet what is only planned.
+    return reserve, state.tally.committed - state.spent + (rest.least or 0)
+
+
+def _waits_for_price(state: State, step_id: str, price: PriceClass) -> bool:
+    """Whether another purchase must reveal its price first.
+
+    If the price of a fan-out is a minimum, one item is bought before the rest. Under a cap, only
+    one purchase of an unconfirmed price is sent at a time, so the cap is exceeded by no more than
+    what a single purchase costs beyond its known price.
+    """
+    if quoted_price(state.quoted, price) is not None:
+        return False
+    if state.cap is not None:
+        return any(
+            one is None or quoted_price(state.quoted, one) is None for one in state.tally.unanswered
+        )
+    return price.max is None and state.steps[step_id].tally.phases[Phase.BUYING] > 0
+
+
+Limit = Literal["budget", "wallet"] | PoolLimit
+"""What credits may not exceed: the cap of the run, the balance, or what a pool allows."""
+
+
+def _exceeded(state: State, needed: int, *, all_left: bool) -> Limit | None:
+    """The limit that does not cover so many credits; the balance counts for all that is left alone."""
+    committed = state.tally.committed + needed
+    if state.cap is not None and committed > state.cap:
+        return "budget"
+    if all_left and state.funds is not None and committed > state.funds:
+        return "wallet"
+    return state.pool if state.pool is not None and committed > state.pool.most else None
+
+
+def _afford(state: State, needed: int, *, all_left: bool = False) -> str:
+    """`buy`, `wait` (a running purchase may return credits) or `over`."""
+    limit, is_open = _exceeded(state, needed, all_left=all_left), state.tally.open > 0
+    # Credits may have come back unseen: with nothing open the pool is asked once more.
+    asks = isinstance(limit, PoolLimit) and not (is_open or limit.sure)
+    if limit is None or asks:
+        return "buy"
+    return "wait" if is_open else "over"
+
+
+def _afford_rest(state: State, rest: Rest) -> tuple[Rest, str]:
+    """As `_afford`, for all that is left: its first purchase asks the pools, and the next ones wait."""
+    planned = rest.asking and state.item(*rest.asking).purchases[-1:]
+    if state.tally.phases[Phase.LOOKING] or (planned and planned[0].status == "planned"):
+        return rest, "wait"  # what the cache has costs nothing
+    least = rest.least
+    verdict = "buy" if least is None else _afford(state, least, all_left=True)
+    if least is None or verdict == "buy" or (verdict == "over" and not rest.is_over):
+        least = least_left(state)
+        verdict = _afford(state, least, all_left=True)
+    return Rest(least, verdict == "over"), verdict
+
+
+def _over_budget(state: State, step_id: str, item: ItemState, reserve: int) -> None:
+    """Fail an item that does not fit, unless a person is to be asked for more."""
+    rest = state.rest if state.rest is not None and state.rest.is_over else None
+    needed = reserve if rest is None else rest.least or 0
+    limit = _exceeded(state, needed, all_left=rest is not None)
+    pool = limit if isinstance(limit, PoolLimit) else None
+    budget = state.plan.workflow.budget
+    pauses = budget is not None and budget.on_exceed == "pause" and limit != "wallet"
+    if pauses and (state.refused_cap is None if pool is None else not pool.declined):
+        return  # stays ready; `budget_question` asks when nothing else runs
+    if pool is not None:
+        left = f"the pool {pool.name} has {_left(state, pool)} left{_until(pool)}"
+    elif limit == "wallet":
+        funds = max(0, (state.funds or 0) - state.spent)
+        left = f"the wallet has {funds}: add credits, then resume"
+    else:
+        left = f"the budget of {state.cap} has {max(0, (state.cap or 0) - state.spent)} left"
+    needs = "needs" if rest is None else "not bought: all that is left needs at least"
+    item = item._replace(
+        phase=Phase.FAILED,
+        gated=False,
+        code="insufficient_credits" if limit == "wallet" else "over_budget",
+        reason=f"{needs} {price_of(needed, needed)}; {left}",
+        pool=None if pool is None else pool.name,
+        unpaid=rest is not None,
+    )
+    state.change(step_id, item)
+
+
+def _left(state: State, limit: PoolLimit) -> int:
+    return max(0, limit.most - state.spent)
+
+
+def _until(limit: PoolLimit) -> str:
+    """Every period ends at midnight, UTC."""
+    return "" if limit.until is None else f" until {limit.until:%Y-%m-%d}"
+
+
+NOT_BOUGHT = "not_bought"
+"""Code of an item that a completed run left out."""
+
+_NOT_BOUGHT: dict[Unpaid, tuple[str, str]] = {
+    "budget": ("over_budget", "what is still to be bought does not fit the budget"),
+    "balance": ("insufficient_credits", "what is still to be bought does not fit the balance"),
+    "completed": (NOT_BOUGHT, "the run is completed without it; give --budget to buy it"),
+}
+
+
+def not_bought(item: ItemState, unpaid: Unpaid) -> ItemState:
+    code, reason = _NOT_BOUGHT[unpaid]
+    item = item.failed(code, f"not bought: {reason}")
+    if unpaid == "completed":  # it stays completed
+        return item._replace(phase=Phase.SKIPPED)
+    return item._replace(unpaid=True)
+
+
+def budget_question(state: State) -> Question | None:
+    """Whether to raise the cap, or to try a pool again, for ready items that do not fit."""
+    budget = state.plan.workflow.budget
+    if budget is None or budget.on_exceed != "pause":
+        return None
+    needs = [
+        (step_id, reserve_of(state.quoted, item.request.price_class), item.request.price.min)
+        for step_id, item in state.each()
+        if item.phase is Phase.READY and item.request is not None and item.request.buys
+    ]
+    dearer = sum(reserve - least for _, reserve, least in needs)
+    if (rest := state.rest) is not None and rest.is_over:
+        what, joint = "All that is left needs at least", ". "
+        most: int | None = rest.least or 0
+        more = (rest.least or 0) + dearer
+    else:
+        what = ", ".join(
+            step_id if count == 1 else f"{count} {step_id}"
+            for step_id, count in Counter(step_id for step_id, *_ in needs).items()
+        )
+        what += " needs" if len(needs) == 1 else " need"
+        more, joint = sum(reserve for _, reserve, _ in needs), "; "
+        most = max((reserve for _, reserve, _ in needs), default=None)
+    is_over = most is not None and state.cap is not None and state.spent + most > state.cap
+    if is_over and state.refused_cap is None:
+        follows = max(0, least_left(state) + dearer - more)
+        cap = state.spent + more + follows
+        spent = f"{state.spent} of {state.cap} are spent"
+        then = f", what follows at least {follows}" if follows else ""
+        text = f"{what} {price_of(more, more)}{then}; {spent}. Raise the budget to {cap}?"
+        return Question(BUDGET, budget_key(state, cap), text, ("yes", "no"))
+    limit = state.pool
+    if not needs or limit is None or limit.declined:
+        return None
+    room = _left(state, limit)
+    left = f"The pool {limit.name} has {price_of(room, room)} left{_until(limit)}"
+    raised = f"rivya-flows budgets set {limit.name} --credits N"
+    text = f"{left}{joint}{what} {more}. `{raised}` raises it. Try again?"
+    return Question(BUDGET, budget_key(state, limit.name), text, ("yes", "no"))
