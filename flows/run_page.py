@@ -25,7 +25,7 @@ from rivya_client.types import ChatCompletion
 from rivya_cut.results import POSTER_SIDE
 from rivya_flows.assets import Asset
 from rivya_flows.engine.files import Upload
-from rivya_flows.engine.observers import media_of_result, titled, words_of
+from rivya_flows.engine.observers import media_of_result, title_media, words_of
 from rivya_flows.engine.publishing import media_links, report_of
 from rivya_flows.engine.run_context import RunContext
 from rivya_flows.estimate.estimate import estimate, rehearse
@@ -113,7 +113,7 @@ class Page:
         if isinstance(result, ChatCompletion) and (words := result.message.content):
             self._put(self._key(*place), partial(draw_text, name, words), task_run_id=task_run_id)
             return
-        found = [*titled(name, self._recorded(stage, result), result)]
+        found = [*title_media(name, self._recorded(stage, result), result)]
         for number, (title, asset) in enumerate(found[: max(0, MOST_NODES - self._nodes)], 1):
             at = self._key(*place, str(number) if number > 1 else "")
             draw = partial(draw_medium, title, asset, self._links)

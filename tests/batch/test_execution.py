@@ -360,6 +360,6 @@ async def test_a_batch_whose_lease_is_lost_as_it_ends_has_ended(
     with closing(Journal(f"sqlite:///{tmp_path / 'journal.sqlite'}")) as journal:
         leases = Leases(journal.engine)
         monkeypatch.setattr(leases, "renew", renew)
-        async with execution._leased(leases, "batch-1"):
+        async with execution._hold_lease(leases, "batch-1"):
             await asyncio.to_thread(renews.wait)
             ends.set()

@@ -125,7 +125,7 @@ def lines_of(*polls: tuple[float, APIError | None]) -> list[str]:
     now = iter(seconds for seconds, _ in polls)
     outage = ServiceOutage("http://service", told.append, now.__next__)
     for _, error in polls:
-        outage.polled(error)
+        outage.note_poll(error)
     return told
 
 

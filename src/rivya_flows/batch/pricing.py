@@ -72,7 +72,7 @@ class Batch:
     starts only under a cap that is free, and holds it until it ends.
 
     Attributes:
-        budget: Cap in credits over all rows and all earlier executions; None for none.
+        budget: Cap in credits over all rows and all earlier executions; or None.
         removed: Credits spent earlier on rows that are no longer in the file, and on removed runs.
         pools, balance: As they were before this batch began to run.
         fresh: The first journal entries of the rows without a run, by run id.
@@ -106,7 +106,7 @@ class Batch:
 
     @property
     def to_buy(self) -> tuple[int, int | None]:
-        """Credits that the rows still need, least and most; None where a price has no upper bound."""
+        """Credits that the rows still need, least and most; the most is None without an upper bound."""
         tops = [row.most for row in self.rows if row.most is not None]
         most = sum(tops) if len(tops) == len(self.rows) else None
         return sum(row.least for row in self.rows), most
@@ -137,10 +137,10 @@ class Batch:
         """``3 of 5 completed, 1 failed, 1 not started``."""
         numbers = Counter[str](row.status for row in self.rows)
         completed = numbers.pop("completed", 0)
-        rest = [f"{numbers[one]} {words}" for one, words in STATUS_WORDS.items() if numbers[one]]
+        rest = [f"{numbers[one]} {label}" for one, label in STATUS_WORDS.items() if numbers[one]]
         return ", ".join([f"{completed} of {len(self.rows)} completed", *rest])
 
-    def left(self, limit: str) -> int:
+    def credits_left(self, limit: str) -> int:
         """Credits of a limit that no row has spent or holds; 0 of a budget that there is not."""
         return max(0, self._left.get(limit, 0))
 
@@ -175,11 +175,11 @@ class Batch:
         if row.is_over_spec:
             row.refuse(row.before + row.least, f"the spec's budget is {row.spec_cap}")
             return False
-        expected = self._expected(row)
+        expected = self._expected_credits(row)
         budgeted = self.budget is not None
         limits = [*sorted(row.pools), *([BUDGET] if budgeted and row.tried is None else [])]
         for limit in limits:
-            left = self.left(limit)
+            left = self.credits_left(limit)
             if self.running and (expected or row.least) > left:
                 return False  # what runs may cost less
             if row.least > left:
@@ -191,10 +191,10 @@ class Batch:
         held = dict.fromkeys(row.pools, expected or row.least)
         if budgeted:
             # Alone, with all that is free: a row that finds the price for others, or had too little.
-            alone, free = expected is None or row.tried is not None, self.left(BUDGET)
+            alone, free = expected is None or row.tried is not None, self.credits_left(BUDGET)
             if alone and self.running:
                 return False
-            if row.tried is not None and row.capped(free) <= row.tried[0]:
+            if row.tried is not None and row.cap_for(free) <= row.tried[0]:
                 row.status, row.tried = row.tried[1], None
                 return False
             if expected is not None and not alone:
@@ -202,7 +202,7 @@ class Batch:
                 waiting = sum(one.status == "waiting" for one in self.rows)
                 slots = min(waiting, self.parallel - len(self.running))
                 free = min(free, max(expected, free // slots))
-            row.cap = row.capped(free)
+            row.cap = row.cap_for(free)
             held[BUDGET] = max(0, row.cap - row.spent)
         elif row.recap:
             row.cap = NO_CAP if row.spec_cap is None else row.spec_cap
@@ -212,7 +212,7 @@ class Batch:
         self.running[row.run_id] = row
         return True
 
-    def _expected(self, row: Row) -> int | None:
+    def _expected_credits(self, row: Row) -> int | None:
         """Credits that the row should need; None if only running one can tell."""
         if row.most is not None or self._open_price is None:
             return row.most
@@ -314,21 +314,21 @@ def shortages(batch: Batch) -> Iterator[str]:
     """Which limits the rows may pass, and how many rows they cover; for people."""
     if batch.budget is not None:
         spent = f", {batch.spent} of it spent" if batch.spent else ""
-        words = f"the budget is {batch.budget}{spent}"
-        yield from _shortage(batch.rows, batch.left(BUDGET), words)
+        limit_text = f"the budget is {batch.budget}{spent}"
+        yield from _shortage(batch.rows, batch.credits_left(BUDGET), limit_text)
     for pool in batch.pools:
         rows = [row for row in batch.rows if pool.name in row.pools]
-        words = f"the pool {pool.name} has {pool.left} of {pool.credits} left"
-        short = [*_shortage(rows, pool.left, words)]
+        limit_text = f"the pool {pool.name} has {pool.left} of {pool.credits} left"
+        short = [*_shortage(rows, pool.left, limit_text)]
         yield from short
         more = sum(row.price for row in rows)
         after = pool.model_copy(update={"spent": pool.spent + more})
         if more and not short and after.is_soft_passed:
-            said = f"will have spent {after.spent} credits; its soft limit is {pool.soft}"
-            yield f"the pool {pool.name} {said}"
+            forecast = f"will have spent {after.spent} credits; its soft limit is {pool.soft}"
+            yield f"the pool {pool.name} {forecast}"
 
 
-def _shortage(rows: Iterable[Row], left: int, words: str) -> Iterator[str]:
+def _shortage(rows: Iterable[Row], left: int, limit_text: str) -> Iterator[str]:
     """``the rows need 84–120 credits; the budget is 60: about 7 of 14 rows will run``."""
     waiting = [row for row in rows if row.status == "waiting"]
     least, price = (sum(row.least for row in waiting), sum(row.price for row in waiting))
@@ -340,7 +340,7 @@ def _shortage(rows: Iterable[Row], left: int, words: str) -> Iterator[str]:
         if row.price <= left:
             covered, left = covered + 1, left - row.price
     number = f"about {covered} of {len(waiting)} rows" if covered else "none"
-    yield f"the rows need {needed}; {words}: {number} will run"
+    yield f"the rows need {needed}; {limit_text}: {number} will run"
 
 
 def price_batch(context: RunContext, read: ReadBatch) -> Batch:

@@ -38,10 +38,10 @@ def events_of(run: Run, action: Action) -> AsyncGenerator[Event]:
         case actions.Ask():
             return ask(run, action)
         case _:
-            return _done(run, action)
+            return _run_plain(run, action)
 
 
-async def _done(run: Run, action: Action) -> AsyncGenerator[Event]:
+async def _run_plain(run: Run, action: Action) -> AsyncGenerator[Event]:
     match action:
         case actions.ReadBalance():
             yield await read_balance(run, action)
@@ -64,7 +64,7 @@ async def _done(run: Run, action: Action) -> AsyncGenerator[Event]:
             yield events.ItemCompleted(step=step, key=key, outputs=outputs, work_seconds=seconds)
         case actions.Expire():
             for event in action.events:
-                yield await _decided(run, event)
+                yield await _decide(run, event)
         case actions.EndRun():
             yield events.RunEnded(status=action.status, at=run.clock())
 
@@ -96,7 +96,7 @@ async def ask(run: Run, action: actions.Ask) -> AsyncGenerator[Event]:
         try:
             choice = await _answer(run, question)
         except TimeoutError:
-            yield await _decided(run, decide_at_deadline(question))
+            yield await _decide(run, decide_at_deadline(question))
             continue
         if choice is None:
             yield events.QuestionsLeft(at=run.clock())
@@ -104,7 +104,7 @@ async def ask(run: Run, action: actions.Ask) -> AsyncGenerator[Event]:
         yield choice.event(question, run.clock())
 
 
-async def _decided(
+async def _decide(
     run: Run, event: events.AnswerGiven | events.ItemFailed
 ) -> events.AnswerGiven | events.ItemFailed:
     """The event, once a pick that fails by it has failed in a graph too."""
@@ -115,7 +115,7 @@ async def _decided(
 
 
 async def _answer(run: Run, question: Question) -> Answer | None:
-    """The answer of a person; None if nobody answers. Raises `TimeoutError` at the deadline."""
+    """The answer of a person; None without one. Raises `TimeoutError` at the deadline."""
     if run.ask is None:
         return None
     seconds = None

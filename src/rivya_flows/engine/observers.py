@@ -49,19 +49,19 @@ def log_events(logger: Logger, *then: Listener) -> Listener:
     def listen(event: Event, state: State) -> None:
         nonlocal warned
         line = _LINES.get(type(event))
-        if line is not None and (words := line(event)) and not _is_known(event, state):
+        if line is not None and (message := line(event)) and not _is_known(event, state):
             level = logging.WARNING if isinstance(event, _WARNINGS) else logging.INFO
-            logger.log(level, "%s", words)
+            logger.log(level, "%s", message)
         if instead := bought_instead(event, state):
             logger.warning("%s", instead)
         if isinstance(event, events.PoolRefused) and event.pool not in refusing:
             refusing.add(event.pool)
             left = f"the pool {event.pool} has {credits_of(event.left)} left"
-            words = f"{_name(event)} needs {event.needs}, {left}; buying what fits"
+            message = f"{_name(event)} needs {event.needs}, {left}; buying what fits"
             if event.rest:
                 least = f"all that is left needs at least {event.needs}"
-                words = f"{least}, {left}; buying nothing more"
-            logger.warning("%s", words)
+                message = f"{least}, {left}; buying nothing more"
+            logger.warning("%s", message)
         if isinstance(event, events.RunEnded) and event.status == "cancelled":
             for sentence in cancelled_lines(state):
                 logger.warning("%s", sentence)
@@ -157,7 +157,7 @@ class ServiceOutage:
         self._since: float | None = None
         self._is_reported = False
 
-    def polled(self, error: APIError | None) -> None:
+    def note_poll(self, error: APIError | None) -> None:
         """Notes a poll, and why it brought no news; None: the service answered."""
         now = self._clock()
         if error is None or isinstance(error, RateLimitError):
@@ -169,7 +169,7 @@ class ServiceOutage:
         if not self._is_reported and now - self._since >= SILENT_SECONDS:
             self._is_reported = True
             self._tell(
-                f"no news of jobs that were bought: {error}; they go on there, and this run asks again"
+                f"no news of jobs that were bought: {error}; they continue there, and this run asks again"
             )
 
 
@@ -192,7 +192,7 @@ _MAX_NAME = 200
 
 
 class RunTrace:
-    """The spans of one execution of a run; `trace_id` is None where no SDK records traces."""
+    """The spans of one execution of a run; `trace_id` is None if no SDK records traces."""
 
     def __init__(self, tracer: Tracer, span: Span, run_id: str) -> None:
         self._tracer = tracer
@@ -205,7 +205,7 @@ class RunTrace:
             self.trace_id = trace.format_trace_id(span.get_span_context().trace_id)
 
     def listen(self, event: Event, state: State) -> None:
-        """Is told each event after it was written, with the state after it."""
+        """A listener: gets each event after it was written, with the state after it."""
         if self.trace_id is None or isinstance(event, PoolRefused | PurchaseUnanswered):
             return  # one was never journaled, the other is still open
         if isinstance(event, OfPurchase):
@@ -255,7 +255,7 @@ class RunTrace:
 
 
 @contextmanager
-def traced(
+def trace_run(
     run_id: str, campaign: str, provider: TracerProvider | None = None
 ) -> Iterator[RunTrace]:
     tracer = trace.get_tracer("rivya_flows", tracer_provider=provider)
@@ -303,7 +303,7 @@ def words_of(result: Any) -> str:
     return result if isinstance(result, str) else ""
 
 
-def titled(name: str, media: list[Asset], result: Any) -> Iterator[tuple[str, Asset]]:
+def title_media(name: str, media: list[Asset], result: Any) -> Iterator[tuple[str, Asset]]:
     """Media below their titles: the name of the item, with the key that was picked or the format."""
     outputs = result if isinstance(result, Mapping) else {}
     formats, items = rendered_as(outputs), outputs.get("items")

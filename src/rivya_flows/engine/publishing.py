@@ -78,8 +78,8 @@ def _still(context: RunContext, sha256: str, side: int) -> str | None:
         if drawn is None:
             return None
         file.write_bytes(drawn)
-        kept = context.assets.put(file)
-        return address_of(context, Asset(kind="image", mime_type="image/jpeg", sha256=kept))
+        sha256 = context.assets.put(file)
+        return address_of(context, Asset(kind="image", mime_type="image/jpeg", sha256=sha256))
     except (RivyaError, OSError):
         return None
     finally:
@@ -249,8 +249,8 @@ def _question_lines(name: str, choice: Choice, found: Mapping[str, Any]) -> Iter
     if choice.deadline and found["then"]:
         yield text(f"Open until {utc_minute(choice.deadline)}; after that {found['then']}.")
     named = [(f"{one['n']} {one['key']}", one) for one in found["candidates"]]
-    yield " · ".join(link(words, one["url"]) if one["url"] else text(words) for words, one in named)
+    yield " · ".join(link(label, one["url"]) if one["url"] else text(label) for label, one in named)
     pictures = (
-        picture(words, one["url"]) for words, one in named if one["url"] and one["kind"] == "image"
+        picture(label, one["url"]) for label, one in named if one["url"] and one["kind"] == "image"
     )
     yield from itertools.islice(pictures, _MAX_PICTURES)

@@ -113,7 +113,11 @@ async def _send_intended(run: Run, action: Buy) -> AsyncGenerator[Event]:
                     return
             if error.code != CONFLICT:
                 raise
-    yield _accepted(action, answer) if isinstance(answer, Generation) else _answered(action, answer)
+    yield (
+        _acceptance(action, answer)
+        if isinstance(answer, Generation)
+        else _answer_event(action, answer)
+    )
 
 
 def _stage(run: Run, action: Buy) -> str:
@@ -153,8 +157,8 @@ def _closing(
         case "open":
             return None
         case "uncertain":
-            said = f"{error.code}: {error.detail}"
-            reason = f"refused now ({said}), after an earlier request without a response"
+            answer = f"{error.code}: {error.detail}"
+            reason = f"refused now ({answer}), after an earlier request without a response"
             return events.PurchaseUncertain(**of, reason=reason)
         case "refused":
             return events.PurchaseRefused(
@@ -166,7 +170,7 @@ def _closing(
             )
 
 
-def _accepted(action: Buy, job: Generation) -> events.PurchaseAccepted:
+def _acceptance(action: Buy, job: Generation) -> events.PurchaseAccepted:
     return events.PurchaseAccepted(
         **action.of,
         task_id=job.id,
@@ -175,7 +179,7 @@ def _accepted(action: Buy, job: Generation) -> events.PurchaseAccepted:
     )
 
 
-def _answered(action: Buy, answer: ChatCompletion) -> events.ChatAnswered:
+def _answer_event(action: Buy, answer: ChatCompletion) -> events.ChatAnswered:
     reserved = (answer.credits and answer.credits.reserved) or action.bought.reserve
     final = answer.credits.final if answer.credits else None
     return events.ChatAnswered(

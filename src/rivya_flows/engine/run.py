@@ -93,7 +93,7 @@ class RunOptions:
     resubmit: tuple[str, ...] = ()
     unpaid: Unpaid | None = None
 
-    def resumed(self, resend_hours: float, trace_id: str | None = None) -> RunResumed:
+    def resume_event(self, resend_hours: float, trace_id: str | None = None) -> RunResumed:
         return RunResumed(at=now(), resend_hours=resend_hours, trace_id=trace_id, **vars(self))
 
 
@@ -150,8 +150,8 @@ class Run:
         # That of the context may know the runs of another run.
         return Reuse(self.context.assets, self.context.journal)
 
-    def resumed(self, trace_id: str | None = None) -> RunResumed:
-        return self.options.resumed(self.context.settings.rivya_flows_resend_hours, trace_id)
+    def resume_event(self, trace_id: str | None = None) -> RunResumed:
+        return self.options.resume_event(self.context.settings.rivya_flows_resend_hours, trace_id)
 
     def retry(self, step: str) -> RetryPolicy:
         """How long a step repeats one request."""

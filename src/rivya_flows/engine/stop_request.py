@@ -56,7 +56,7 @@ def stoppable() -> Iterator[None]:
     finally:
         request.task = None
         if request.made and task is not None:
-            task.uncancel()  # what is awaited next goes on: Prefect tells its server
+            task.uncancel()  # what is awaited next continues: Prefect informs its server
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from rivya_cut.composition import Composition, Layout
 from rivya_cut.results import GIF, POSTER, Rendered, clean_name, film_names
 from rivya_flows.assets import Asset, Outputs, as_asset, looks_like_asset
 from rivya_flows.callbacks import Revealed, post_callback
-from rivya_flows.engine.files import fetched, kept, take
+from rivya_flows.engine.files import fetch_files, keep_in_thread, take
 from rivya_flows.engine.run import Run
 from rivya_flows.engine.signing import title_of
 from rivya_flows.errors import LostMediumError, MediaError, RivyaError, UsageError
@@ -54,7 +54,7 @@ async def pick(_: Run, action: actions.Work) -> Outputs:
 
 
 async def miss_pick(_: Run, action: events.ItemFailed) -> None:
-    """Fail a pick that nobody answered, so that a graph shows it."""
+    """Fail a pick without an answer, so that a graph shows it."""
     raise UsageError(action.message, "Retry the run, then answer")
 
 
@@ -67,16 +67,16 @@ async def notify(run: Run, work: actions.Work) -> Outputs:
     asked = NotifyWith.model_validate(work.arguments)
     url, secret = str(asked.url), asked.secret
     await post_callback(
-        await revealed(url, run.secret_block) if names_secret(url) else url,
+        await reveal(url, run.secret_block) if names_secret(url) else url,
         canonical(_notice(run.state, work)).encode(),
-        None if secret is None else await revealed(secret, run.secret_block),
+        None if secret is None else await reveal(secret, run.secret_block),
         retry=run.retry(work.step),
         allow_private=run.context.settings.rivya_flows_allow_private_notify,
     )
     return {}
 
 
-async def revealed(name: str, blocks: SecretBlocks) -> Revealed:
+async def reveal(name: str, blocks: SecretBlocks) -> Revealed:
     """The secret named ``env:NAME`` or ``block:NAME``; no message of an error holds it."""
     if reason := refusal(name):
         raise UsageError(reason, RESERVED_HINT)
@@ -141,7 +141,7 @@ async def call_function(run: Run, action: Buy | Work) -> Outputs:
     local = {}
     for argument, value in arguments.items():
         fetches = isinstance(kind, Function) and kind.wants_files(argument, value)
-        found = await fetched(run, value) if fetches else value
+        found = await fetch_files(run, value) if fetches else value
         local[argument] = await asyncio.to_thread(_local_copies, run.context.assets, found)
     # A thread that runs on after its timeout may still write there.
     with tempfile.TemporaryDirectory(
@@ -155,10 +155,12 @@ async def call_function(run: Run, action: Buy | Work) -> Outputs:
                     one: kind.types[one].validate_python(value) for one, value in local.items()
                 }
                 typed |= {one: extra[one] for one in kind.extra}
-                given = await _called(partial(kind.call, **typed), name, seconds)
+                given = await _call_in_time(partial(kind.call, **typed), name, seconds)
                 dumped = kind.result.model_validate(given).model_dump()
             else:
-                dumped = await _called(partial(kind.work, arguments=local, **extra), name, seconds)
+                dumped = await _call_in_time(
+                    partial(kind.work, arguments=local, **extra), name, seconds
+                )
         except RivyaError:
             raise
         except Exception as error:  # a foreign function raises anything
@@ -171,8 +173,8 @@ async def call_function(run: Run, action: Buy | Work) -> Outputs:
     return plain
 
 
-async def _called(work: Callable[[], Any], name: str, seconds: float | None) -> Any:
-    running = _contained(work) if inspect.iscoroutinefunction(work) else _in_thread(work, name)
+async def _call_in_time(work: Callable[[], Any], name: str, seconds: float | None) -> Any:
+    running = _call_coroutine(work) if inspect.iscoroutinefunction(work) else _in_thread(work, name)
     task = asyncio.create_task(running)  # of its own: a function may cancel its task
     limit = asyncio.timeout(seconds)
     try:
@@ -204,10 +206,12 @@ def _local_copies(assets: AssetStore, value: Any) -> Any:
 async def _with_assets(assets: AssetStore, value: Any) -> Any:
     """Replace every file in a result with an asset."""
     if isinstance(value, Path):
-        return (await kept(assets, value)).as_json()
+        return (await keep_in_thread(assets, value)).as_json()
     if isinstance(value, Asset):
         value = value.model_dump()
-    if (asset := as_asset(value)) and (stored := await asyncio.to_thread(_stored, assets, asset)):
+    if (asset := as_asset(value)) and (
+        stored := await asyncio.to_thread(_stored_path, assets, asset)
+    ):
         rest = {key: await _with_assets(assets, one) for key, one in value.items() if key != "path"}
         return {**asset.as_json(), **rest, "path": str(stored)}
     if isinstance(value, list | tuple):
@@ -217,7 +221,7 @@ async def _with_assets(assets: AssetStore, value: Any) -> Any:
     return value
 
 
-def _stored(assets: AssetStore, asset: Asset) -> Path | None:
+def _stored_path(assets: AssetStore, asset: Asset) -> Path | None:
     """The file of an asset that is in the store; None for one that a function invented."""
     try:
         return assets.local_path(asset.sha256)
@@ -225,7 +229,7 @@ def _stored(assets: AssetStore, asset: Asset) -> Path | None:
         return None
 
 
-async def _contained(work: Callable[[], Awaitable[Any]]) -> Any:
+async def _call_coroutine(work: Callable[[], Awaitable[Any]]) -> Any:
     """Call a coroutine function; what would end the event loop, as `SystemExit`, is an error."""
     try:
         return await work()
@@ -258,7 +262,7 @@ async def compose(run: Run, work: Work) -> dict[str, Any]:
     given = _without_nulls(work.arguments)
     if not given.get("captions", {}).get("text", True):
         del given["captions"]["text"]  # of a subtitle file
-    return await _drawn(run, work, given, Composition)
+    return await _render(run, work, given, Composition)
 
 
 async def lay_out(run: Run, work: Work) -> dict[str, Any]:
@@ -266,10 +270,10 @@ async def lay_out(run: Run, work: Work) -> dict[str, Any]:
     given = _without_nulls(work.arguments)
     if "image" not in given:
         raise MediaError("there is no picture: `image` has no medium")
-    return await _drawn(run, work, given, Layout)
+    return await _render(run, work, given, Layout)
 
 
-async def _drawn(
+async def _render(
     run: Run, work: Work, arguments: dict[str, Any], kind: type[Composition | Layout]
 ) -> dict[str, Any]:
     seconds = run.state.spec(work.step).timeout
@@ -293,8 +297,10 @@ async def _drawn(
         except TimeoutError as error:
             message = f"the {type(film).__name__.lower()} took longer than {seconds:g} s"
             raise MediaError(message, "raise the step's `timeout`") from error
-        kept = await _taken(run, target, found, arguments, [asset for asset, _ in sources])
-        return _outputs(film, found, kept, _lost(found, sources))
+        assets = await _store_rendered(
+            run, target, found, arguments, [asset for asset, _ in sources]
+        )
+        return _outputs(film, found, assets, _name_lost(found, sources))
     finally:
         shutil.rmtree(target, ignore_errors=True)
 
@@ -302,17 +308,17 @@ async def _drawn(
 async def _sources(run: Run, arguments: Mapping[str, Any]) -> Sequence[tuple[Asset, Path]]:
     """Each medium of arguments in turn, with its file; what is elsewhere is fetched."""
 
-    def found(value: Any) -> tuple[Asset, Path]:
+    def locate(value: Any) -> tuple[Asset, Path]:
         asset = as_asset(value)
         if asset is None:
             raise MediaError(f"not a kept medium: {str(value)[:60]!r}")
         return asset, run.context.assets.local_path(asset.sha256)
 
-    kept = await fetched(run, [one.value for one in media_in(arguments)])
-    return await asyncio.to_thread(lambda: [*map(found, kept)])
+    values = await fetch_files(run, [one.value for one in media_in(arguments)])
+    return await asyncio.to_thread(lambda: [*map(locate, values)])
 
 
-def _lost(made: Rendered, sources: Sequence[tuple[Asset, Path]]) -> list[str]:
+def _name_lost(made: Rendered, sources: Sequence[tuple[Asset, Path]]) -> list[str]:
     """What is lost, with names that people know, where the store names files by their hash."""
     lost = [*made.lost]
     for asset, path in sources:
@@ -320,26 +326,26 @@ def _lost(made: Rendered, sources: Sequence[tuple[Asset, Path]]) -> list[str]:
     return lost
 
 
-async def _taken(
+async def _store_rendered(
     run: Run, folder: Path, made: Rendered, arguments: Mapping[str, Any], sources: Sequence[Asset]
 ) -> dict[str, Asset]:
     """The files of a rendering, signed if the run signs, and moved into the store."""
-    kept = {}
+    assets = {}
     for name, found in made.media.items():
         path = folder / name
         if run.signing is not None:
-            found = await asyncio.to_thread(run.signing.signed, path, found, arguments, sources)
-        kept[name] = await take(run.context.assets, path, found=found)
-    return kept
+            found = await asyncio.to_thread(run.signing.sign, path, found, arguments, sources)
+        assets[name] = await take(run.context.assets, path, found=found)
+    return assets
 
 
 def _outputs(
-    film: Composition | Layout, made: Rendered, kept: Mapping[str, Asset], lost: list[str]
+    film: Composition | Layout, made: Rendered, assets: Mapping[str, Asset], lost: list[str]
 ) -> dict[str, Any]:
-    found = {name: asset.as_json() for name, asset in kept.items()}
+    found = {name: asset.as_json() for name, asset in assets.items()}
     is_film = isinstance(film, Composition)
     names = film_names(film.formats, ".mp4" if is_film else ".png")
-    first = kept[names[0]]
+    first = assets[names[0]]
     formats = film.formats or [f"{first.width}x{first.height}"]
     clean = [{"clean": found.get(clean_name(name))} if is_film else {} for name in names]
     by = {

@@ -52,12 +52,12 @@ def _written_price(
     if planned.pick:
         return _written_judge_price(state, planned, planned.pick, scope, rejected)
     written = planned.step.with_.model_dump(by_alias=True)
-    known = {name: _known(value, scope) for name, value in written.items()}
+    known = {name: _read_known(value, scope) for name, value in written.items()}
     world = World(state.plan.catalogue, branding=state.plan.branding_of(planned))
     return planned.kind.expected_price(known, world)
 
 
-def _known(written: Any, scope: Mapping[str, Any]) -> Any:
+def _read_known(written: Any, scope: Mapping[str, Any]) -> Any:
     """A value as far as it is known; the members of a map that are known during the run are `Unknown`."""
     if not isinstance(written, Mapping):
         return known_value(written, scope)
@@ -95,12 +95,12 @@ def _written_judge_price(
         return model.id, Price(bottom, None, "the candidates of its judge are known during the run")
     rounds = 1 + len(planned.rounds) - rejected
     turns = rounds * TURNS * ceil(most / CANDIDATES)
-    told = f"{_assumption(one)}, at most {TURNS} times"
+    assumption = f"{_assumption(one)}, at most {TURNS} times"
     if rounds > 1:
-        told += f", in each of {rounds} rounds"
+        assumption += f", in each of {rounds} rounds"
     if least < most:
-        told = f"up to {most:,} candidates, known during the run: {told}"
-    return model.id, Price(bottom, turns * one.max, told)
+        assumption = f"up to {most:,} candidates, known during the run: {assumption}"
+    return model.id, Price(bottom, turns * one.max, assumption)
 
 
 def _assumption(one: Price) -> str:
@@ -147,8 +147,12 @@ def _is_certain(state: State, planned: PlannedStep, unsure: set[str]) -> bool:
         return False
     if not all(_gives_media(state, name) for name in planned.upstream):
         return False
-    if any(_is_lacking(state, name) for name in planned.whole - planned.tolerates):
-        return False
+    for name in planned.whole - planned.tolerates:
+        # It has failed, or what it has not made may be a null for those that read it.
+        step, phases = state.steps[name], state.steps[name].tally.phases
+        is_lacking = phases[Phase.FAILED] + phases[Phase.SKIPPED] > 0
+        if step.status == "failed" if step.settled else is_lacking:
+            return False
     if planned.itemwise is None:
         return True
     written = [one.with_.model_dump() for one in alternatives_of(planned.step)]
@@ -165,14 +169,6 @@ def _gives_media(state: State, name: str) -> bool:
     return source is not None and state.planned(source).kind.gives_media
 
 
-def _is_lacking(state: State, name: str) -> bool:
-    """Whether a step has failed, or what it has not made may be a null for those that read it."""
-    step = state.steps[name]
-    if step.settled:
-        return step.status == "failed"
-    return step.tally.phases[Phase.FAILED] + step.tally.phases[Phase.SKIPPED] > 0
-
-
 def _least_of_items(state: State, step_id: str, *, certain: bool) -> Iterator[int | None]:
     """The least of each item; None for one that a null skips."""
     planned = state.planned(step_id)
@@ -187,7 +183,7 @@ def _least_of_items(state: State, step_id: str, *, certain: bool) -> Iterator[in
             yield min(one.price.min for one in requests) if not item.request.chats else 0
         elif not certain:
             yield 0
-        elif not _is_wanted(planned, {**known, **known_variables(state, planned, item)}):
+        elif _is_skipped(planned, {**known, **known_variables(state, planned, item)}):
             yield None
         elif item.variables:
             yield _least_written(state, planned, item)
@@ -210,9 +206,9 @@ def _perhaps_taken(state: State, step_id: str) -> frozenset[str]:
     return keys if mode == "spec" else keys - asks_anew(state, step_id, unasked)
 
 
-def _is_wanted(planned: PlannedStep, scope: Mapping[str, Any]) -> bool:
-    """Whether no null among the values that are known skips an item."""
-    return not any(known_arguments(one, scope)[1] for one in alternatives_of(planned.step))
+def _is_skipped(planned: PlannedStep, scope: Mapping[str, Any]) -> bool:
+    """Whether a null among the known values skips an item."""
+    return any(known_arguments(one, scope)[1] for one in alternatives_of(planned.step))
 
 
 def reserve_for(
@@ -262,7 +258,7 @@ Limit = Literal["budget", "wallet"] | PoolLimit
 """What credits may not exceed: the cap of the run, the balance, or what a pool allows."""
 
 
-def _exceeded(state: State, needed: int, *, all_left: bool) -> Limit | None:
+def _exceeded_limit(state: State, needed: int, *, all_left: bool) -> Limit | None:
     """The limit that does not cover so many credits; the balance counts for all that is left alone."""
     committed = state.tally.committed + needed
     if state.cap is not None and committed > state.cap:
@@ -274,7 +270,7 @@ def _exceeded(state: State, needed: int, *, all_left: bool) -> Limit | None:
 
 def _afford(state: State, needed: int, *, all_left: bool = False) -> str:
     """`buy`, `wait` (a running purchase may return credits) or `over`."""
-    limit, is_open = _exceeded(state, needed, all_left=all_left), state.tally.open > 0
+    limit, is_open = _exceeded_limit(state, needed, all_left=all_left), state.tally.open > 0
     # Credits may have come back unseen: with nothing open the pool is asked once more.
     asks = isinstance(limit, PoolLimit) and not (is_open or limit.sure)
     if limit is None or asks:
@@ -296,17 +292,18 @@ def _afford_rest(state: State, rest: Rest) -> tuple[Rest, str]:
 
 
 def _over_budget(state: State, step_id: str, item: ItemState, reserve: int) -> None:
-    """Fail an item that does not fit, unless a person is to be asked for more."""
+    """Fail an item that does not fit, unless a person will be asked for more."""
     rest = state.rest if state.rest is not None and state.rest.is_over else None
     needed = reserve if rest is None else rest.least or 0
-    limit = _exceeded(state, needed, all_left=rest is not None)
+    limit = _exceeded_limit(state, needed, all_left=rest is not None)
     pool = limit if isinstance(limit, PoolLimit) else None
     budget = state.plan.workflow.budget
     pauses = budget is not None and budget.on_exceed == "pause" and limit != "wallet"
     if pauses and (state.refused_cap is None if pool is None else not pool.declined):
         return  # stays ready; `budget_question` asks when nothing else runs
     if pool is not None:
-        left = f"the pool {pool.name} has {_left(state, pool)} left{_until(pool)}"
+        credits, until = _pool_room(state, pool)
+        left = f"the pool {pool.name} has {credits} left{until}"
     elif limit == "wallet":
         funds = max(0, (state.funds or 0) - state.spent)
         left = f"the wallet has {funds}: add credits, then resume"
@@ -324,13 +321,10 @@ def _over_budget(state: State, step_id: str, item: ItemState, reserve: int) -> N
     state.change(step_id, item)
 
 
-def _left(state: State, limit: PoolLimit) -> int:
-    return max(0, limit.most - state.spent)
-
-
-def _until(limit: PoolLimit) -> str:
-    """Every period ends at midnight, UTC."""
-    return "" if limit.until is None else f" until {limit.until:%Y-%m-%d}"
+def _pool_room(state: State, pool: PoolLimit) -> tuple[int, str]:
+    """Credits that a pool has left, and until when, as words; every period ends at midnight, UTC."""
+    until = "" if pool.until is None else f" until {pool.until:%Y-%m-%d}"
+    return max(0, pool.most - state.spent), until
 
 
 NOT_BOUGHT = "not_bought"
@@ -345,7 +339,7 @@ _NOT_BOUGHT: dict[Unpaid, tuple[str, str]] = {
 
 def not_bought(item: ItemState, unpaid: Unpaid) -> ItemState:
     code, reason = _NOT_BOUGHT[unpaid]
-    item = item.failed(code, f"not bought: {reason}")
+    item = item.fail(code, f"not bought: {reason}")
     if unpaid == "completed":  # it stays completed
         return item._replace(phase=Phase.SKIPPED)
     return item._replace(unpaid=True)
@@ -382,11 +376,11 @@ def budget_question(state: State) -> Question | None:
         then = f", what follows at least {follows}" if follows else ""
         text = f"{what} {price_of(more, more)}{then}; {spent}. Raise the budget to {cap}?"
         return Question(BUDGET, budget_key(state, cap), text, ("yes", "no"))
-    limit = state.pool
-    if not needs or limit is None or limit.declined:
+    pool = state.pool
+    if not needs or pool is None or pool.declined:
         return None
-    room = _left(state, limit)
-    left = f"The pool {limit.name} has {price_of(room, room)} left{_until(limit)}"
-    raised = f"rivya-flows budgets set {limit.name} --credits N"
-    text = f"{left}{joint}{what} {more}. `{raised}` raises it. Try again?"
-    return Question(BUDGET, budget_key(state, limit.name), text, ("yes", "no"))
+    credits, until = _pool_room(state, pool)
+    left = f"The pool {pool.name} has {price_of(credits, credits)} left{until}"
+    command = f"rivya-flows budgets set {pool.name} --credits N"
+    text = f"{left}{joint}{what} {more}. `{command}` raises it. Try again?"
+    return Question(BUDGET, budget_key(state, pool.name), text, ("yes", "no"))

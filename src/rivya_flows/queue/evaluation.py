@@ -123,7 +123,7 @@ def skip_unstarted(state: State, step_id: str, reason: str) -> None:
     elif step.tally.ended + step.tally.open < len(step.items):
         for item in [*step.items.values()]:
             if item.phase not in TERMINAL | OPEN:
-                state.change(step_id, item.skipped(reason))
+                state.change(step_id, item.skip(reason))
 
 
 class _Surroundings:
@@ -190,24 +190,24 @@ def _evaluate_item(
 ) -> ItemState:
     state, planned = around.state, around.planned
     if around.step_id in state.plan.spaces:
-        return _included(state, around.step_id, item)
+        return _finish_include(state, around.step_id, item)
     if planned.skipped or failed:
-        return item.skipped(planned.skipped or failed or "")
+        return item.skip(planned.skipped or failed or "")
     if planned.itemwise is not None and not item.variables:
         followed = state.steps[planned.itemwise].items.get(item.key)
         if followed is None:
-            return item.skipped(f"{planned.itemwise} has no such item any more")
+            return item.skip(f"{planned.itemwise} has no such item any more")
         if not followed.key and not followed.variables:  # it stands for a list that never was
-            return item.skipped(followed.reason or "")
+            return item.skip(followed.reason or "")
         fields = item_fields(state.planned(planned.itemwise), followed)
         item = item._replace(variables={planned.step.as_: fields})
     step, requests = planned.step, list[ItemRequest]()
     try:
         if around.shut:
-            return item.skipped(f"the condition of {around.shut} is false")
+            return item.skip(f"the condition of {around.shut} is false")
         scope = {**around.scope, **item.variables}
         if step.if_ is not None and not condition(step.if_, scope):
-            return item.skipped("its condition is false")
+            return item.skip("its condition is false")
         catalogue, service = state.plan.catalogue, state.seller
         files, branding = around.files, around.branding
         # With all that it may fall back to: nothing is bought if one of them is wrong.
@@ -217,16 +217,16 @@ def _evaluate_item(
             requests.append(request)
             room -= request.size
         if reason := nothing_to_pick(requests[0]):
-            return item.failed("nothing_to_pick", reason)
+            return item.fail("nothing_to_pick", reason)
     except UsesNull as null:
-        return item.skipped(_not_made(around, item) or f"{fallback_of(len(requests))}{null}")
+        return item.skip(_not_made(around, item) or f"{fallback_of(len(requests))}{null}")
     except (PlanTooLargeError, TooMuchWorkError, ExpressionError, ItemRequestError) as error:
         is_large = isinstance(error, PlanTooLargeError | TooMuchWorkError)
         code = _TOO_LARGE if is_large else "bad_arguments"
-        return item.failed(code, f"{fallback_of(len(requests))}{error}")
+        return item.fail(code, f"{fallback_of(len(requests))}{error}")
     item = item._replace(phase=Phase.READY, requests=tuple(requests), reason=None, code=None)
-    item = forks.decided(state, around.step_id, item)
-    return judging.evaluated(state, around.step_id, item) if judging.is_judged(item) else item
+    item = forks.decide(state, around.step_id, item)
+    return judging.start(state, around.step_id, item) if judging.is_judged(item) else item
 
 
 def _not_made(around: _Surroundings, item: ItemState) -> str | None:
@@ -238,21 +238,21 @@ def _not_made(around: _Surroundings, item: ItemState) -> str | None:
     return f"{source} {'failed' if followed.phase is Phase.FAILED else 'was skipped'}"
 
 
-def _included(state: State, name: str, item: ItemState) -> ItemState:
+def _finish_include(state: State, name: str, item: ItemState) -> ItemState:
     """The item of an `include`: its outputs, once all steps inside have ended."""
     space = state.plan.spaces[name]
     inside = [inlined_name(name, one) for one in space.workflow.steps]
     inside += [again for one in inside for again in state.planned(one).rounds]
     found = {one: state.steps[one].status for one in inside}
     if failed := sorted(one for one, status in found.items() if status == "failed"):
-        return item.failed("included", f"{', '.join(failed)} failed")
+        return item.fail("included", f"{', '.join(failed)} failed")
     if set(found.values()) == {"skipped"}:
         reasons = [one.reason for one in state.steps[inside[0]].items.values() if one.reason]
-        return item.skipped((reasons or ["all of it was skipped"])[0])
+        return item.skip((reasons or ["all of it was skipped"])[0])
     outputs = outputs_of(state, name)
     if outputs.failed:
         reason = "; ".join(f"its output {one!r}: {why}" for one, why in outputs.failed.items())
-        return item.failed("bad_output", reason)
+        return item.fail("bad_output", reason)
     return item._replace(phase=Phase.COMPLETED, outputs={"outputs": outputs.values}, reason=None)
 
 

@@ -50,7 +50,7 @@ def step(state: State, event: Event) -> tuple[Action, ...]:
         return ()
     actions: list[Action] = []
     if isinstance(event, RunResumed):
-        actions += _resumed(state)
+        actions += _resume_purchases(state)
         if "before" not in state.balances:
             state.reading.add(None)
             actions.append(ReadBalance(None, "before"))
@@ -100,7 +100,11 @@ def _advance(state: State, step_id: str, turn: Turn) -> list[Action]:
         if asked is None or not asked.is_over:
             state.rest = Rest(asking=asked.asking if asked else None)
     evaluate_items(state, step_id)
-    return [*start_items(state, step_id), *_close(state, step_id)]
+    actions, step = _start_items(state, step_id), state.steps[step_id]
+    if step.settled and {*step.balances} == {"before"} and step_id not in state.reading:
+        state.reading.add(step_id)
+        actions.append(ReadBalance(step_id, "after"))
+    return actions
 
 
 def replay(events: Iterable[Event]) -> State:
@@ -115,7 +119,7 @@ def replay(events: Iterable[Event]) -> State:
     return state
 
 
-def _resumed(state: State) -> Iterator[Action]:
+def _resume_purchases(state: State) -> Iterator[Action]:
     """Actions for the purchases that were open when the last execution stopped."""
     for step_id, item in state.each():
         if item.phase in OPEN and item.last is not None:
@@ -140,17 +144,6 @@ def _collect(state: State, step_id: str, item: ItemState) -> Collect:
         timeout_seconds=state.spec(step_id).timeout,
         files=tuple(file for file in item.files if file.task_id == bought.task_id),
     )
-
-
-def _close(state: State, step_id: str) -> list[Action]:
-    """Read the balance after the last purchase of a step."""
-    step = state.steps[step_id]
-    if not step.settled or "before" not in step.balances:
-        return []
-    if "after" in step.balances or step_id in state.reading:
-        return []
-    state.reading.add(step_id)
-    return [ReadBalance(step_id, "after")]
 
 
 def _finish(state: State) -> list[Action]:
@@ -217,7 +210,7 @@ def _open_purchase(state: State) -> str | None:
     return None
 
 
-def start_items(state: State, step_id: str) -> list[Action]:
+def _start_items(state: State, step_id: str) -> list[Action]:
     """Start what may start of one step: free work first, then purchases in item order."""
     step, actions = state.steps[step_id], list[Action]()
     if step.due:
@@ -234,7 +227,7 @@ def start_items(state: State, step_id: str) -> list[Action]:
 def _start(state: State, step_id: str, item: ItemState) -> list[Action]:
     """It is gated if only its purchase is left to do."""
     request = item.evaluated
-    asked = _asked(state, step_id, item, request)
+    asked = _query_cache(state, step_id, item, request)
     if asked is not None:
         state.change(step_id, item._replace(phase=Phase.LOOKING))
         return [asked]
@@ -258,7 +251,8 @@ def _buy_in_order(state: State, step_id: str) -> list[Action]:
     step, actions = state.steps[step_id], list[Action]()
     firsts = [(gate[0], n, price) for n, (price, gate) in enumerate(step.gates.items())]
     heapify(firsts)
-    while firsts and _has_room(state, step_id):
+    limit = state.spec(step_id).max_parallel
+    while firsts and (limit is None or step.tally.open < limit):
         (_, key), n, price = heappop(firsts)
         item = step.items[key]
         if item.gate == price:  # not of one that was bought, or moved on, since
@@ -276,7 +270,9 @@ def _buy_in_order(state: State, step_id: str) -> list[Action]:
     return actions
 
 
-def _asked(state: State, step_id: str, item: ItemState, request: ItemRequest) -> AskCache | None:
+def _query_cache(
+    state: State, step_id: str, item: ItemState, request: ItemRequest
+) -> AskCache | None:
     """Where an equal request may have been finished; a forked run has only what costs credits."""
     bought = any(one.alternative == item.alternative for one in item.purchases)
     if item.asked_cache or bought or not request.request_hash:
@@ -340,8 +336,3 @@ def _body(state: State, step_id: str, item: ItemState, request: ItemRequest, n: 
     content, expect = asked[-1].content or "", request.arguments["expect"]
     message = structured_output.repeat(lambda: structured_output.read(content, expect))
     return chat_body(request, files, trace, session=asked[-1].session_id, message=message)
-
-
-def _has_room(state: State, step_id: str) -> bool:
-    limit = state.spec(step_id).max_parallel
-    return limit is None or state.steps[step_id].tally.open < limit

@@ -95,11 +95,11 @@ def step_fields(step: StepState) -> dict[str, Any]:
         return {**(item_fields(planned, items[0]) if items else {}), **ended}
     if status == "skipped" and planned.skipped:
         return {"items": None, "assets": None, "by": None, "status": status, "credits": 0}
-    shown = [item_fields(planned, item) for item in items if item.phase in TERMINAL]
+    fields = [item_fields(planned, item) for item in items if item.phase in TERMINAL]
     return {
-        "items": shown,
-        "assets": [asset for fields in shown for asset in _assets(fields)],
-        "by": ItemsByKey(planned.step.id, items, shown),
+        "items": fields,
+        "assets": [asset for one in fields for asset in _assets(one)],
+        "by": ItemsByKey(planned.step.id, items, fields),
         **ended,
     }
 
@@ -122,9 +122,9 @@ class ItemsByKey(dict[str, Any]):
     """The output fields of items by key; a key that several were given names none, but as `item.key`."""
 
     def __init__(
-        self, step_id: str, items: Sequence[ItemState], shown: Iterable[Mapping[str, Any]]
+        self, step_id: str, items: Sequence[ItemState], all_fields: Iterable[Mapping[str, Any]]
     ) -> None:
-        super().__init__((fields["key"], fields) for fields in shown)
+        super().__init__((fields["key"], fields) for fields in all_fields)
         self._step_id = step_id
         self._shared = shared_keys([ItemKey(one.key, one.repeats) for one in items])
 
