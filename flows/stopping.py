@@ -11,7 +11,7 @@ from typing import Any
 
 from prefect.exceptions import TerminationSignal
 
-from rivya_flows.engine.stop_request import on_signal
+from rivya_flows.engine.run import on_signal
 
 STOPPED = (asyncio.CancelledError, TerminationSignal)
 

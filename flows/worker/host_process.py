@@ -24,7 +24,7 @@ from types import FrameType
 from uuid import UUID
 
 from rivya_flows.engine import work
-from rivya_flows.engine.stop_request import StopRequest, stopped_by
+from rivya_flows.engine.run import StopRequest, stopped_by
 from rivya_flows.flows.server.environment import told_outages
 from rivya_flows.flows.spec_registry import flow_for_run
 from rivya_flows.flows.worker.prefect_internals import SharedRuns, ask_often, persist_no_results

@@ -268,7 +268,9 @@ class _Downloads:
             except MediaError as error:
                 await asyncio.to_thread(assets.take, target, got.sha256)
                 self._note(index, url, got)
-                raise _explain_undecoded(error, target, index, got.sha256) from error
+                reason = error.message.removeprefix(f"{target}: ")
+                message = f"result {index + 1}: {reason}; its bytes are kept as {got.sha256}"
+                raise MediaError(message, error.hint) from error
             self._note(index, url, got)
             return asset
         except APIError as error:
@@ -297,8 +299,3 @@ class _Downloads:
         self.files[index] = BroughtFile(
             task_id=self.task_id, index=index, sha256=got.sha256, size_bytes=got.size_bytes, url=url
         )
-
-
-def _explain_undecoded(error: MediaError, path: Path, index: int, digest: str) -> MediaError:
-    reason = error.message.removeprefix(f"{path}: ")
-    return MediaError(f"result {index + 1}: {reason}; its bytes are kept as {digest}", error.hint)

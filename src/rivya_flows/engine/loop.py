@@ -12,7 +12,6 @@ from contextlib import aclosing, suppress
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from rivya_client.client import RivyaClient
 from rivya_flows.engine.actions import events_of
 from rivya_flows.engine.jobs import seen_of
 from rivya_flows.engine.run import A, Run, Runner
@@ -272,7 +271,12 @@ async def reconcile_jobs(run: Run) -> None:
 
     async def ask() -> None:
         for task_id in unseen:
-            jobs[task_id] = await _job(run.client, task_id)
+            try:
+                jobs[task_id] = seen_of(await run.client.generations.retrieve(task_id))
+            except APIStatusError as error:
+                if error.status != 404:
+                    raise
+                jobs[task_id] = None
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -299,12 +303,3 @@ async def reconcile_jobs(run: Run) -> None:
     )
     append = partial(run.context.journal.append, run.run_id, event, run.lease.fence)
     run.reporter.record(await in_thread(append), state)
-
-
-async def _job(client: RivyaClient, task_id: str) -> events.JobSeen | None:
-    try:
-        return seen_of(await client.generations.retrieve(task_id))
-    except APIStatusError as error:
-        if error.status == 404:
-            return None
-        raise

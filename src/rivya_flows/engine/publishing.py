@@ -154,8 +154,9 @@ def payload_of(
 ) -> EndPayload:
     """The payload; `report` is the URL of the contact sheet, None if it has none."""
     following = next_step(receipt, deployed=deployed)
-    picked = dict(_some((name, one) for name, one in receipt.choices() if one.picked))
-    waiting = dict(_some((name, one) for name, one in receipt.choices() if one.waiting))
+    choices = [*receipt.choices()]
+    picked = dict([pair for pair in choices if pair[1].picked][:_MAX_MEDIA])
+    waiting = dict([pair for pair in choices if pair[1].waiting][:_MAX_MEDIA])
     found = EndPayload(
         run_id=receipt.run_id,
         name=receipt.name,
@@ -201,10 +202,6 @@ def payload_of(
     if following and following.markdown:
         lines.append(following.markdown)
     return found.model_copy(update={"markdown": "\n".join(lines)})
-
-
-def _some(choices: Iterator[tuple[str, Choice]]) -> Iterator[tuple[str, Choice]]:
-    return itertools.islice(choices, _MAX_MEDIA)
 
 
 def _value(value: Any, address: Address) -> Any:

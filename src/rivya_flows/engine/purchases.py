@@ -99,7 +99,10 @@ async def _send_intended(run: Run, action: Buy) -> AsyncGenerator[Event]:
             answer = await run.call(submit, stage, action)
             break
         except APIError as error:
-            if _may_have_bought(error) and _purchase(run, action).sent != "unknown":
+            # A request of the failed call, or another one under its key, may have been accepted.
+            silent = isinstance(error, RefusedAfterSilenceError) or may_have_been_carried_out(error)
+            maybe_bought = silent or error.code == CONFLICT
+            if maybe_bought and _purchase(run, action).sent != "unknown":
                 yield events.PurchaseUnanswered(**action.of, reason=str(error))
             if error.code == CONFLICT:
                 # The first request under this key may still run: only waiting is safe.
@@ -134,12 +137,6 @@ def _stage(run: Run, action: Buy) -> str:
 def _purchase(run: Run, action: Buy) -> Purchase:
     purchases = run.state.item(action.step, action.key).purchases
     return next(one for one in purchases if one.n == action.n)
-
-
-def _may_have_bought(error: APIError) -> bool:
-    """Whether a request of the failed call, or another one under its key, may have been accepted."""
-    silent = isinstance(error, RefusedAfterSilenceError) or may_have_been_carried_out(error)
-    return silent or error.code == CONFLICT
 
 
 def _closing(

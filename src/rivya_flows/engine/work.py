@@ -300,7 +300,10 @@ async def _render(
         assets = await _store_rendered(
             run, target, found, arguments, [asset for asset, _ in sources]
         )
-        return _outputs(film, found, assets, _name_lost(found, sources))
+        lost = [*found.lost]
+        for asset, path in sources:  # people know other names than the store, which has hashes
+            lost = [one.replace(path.name, title_of(asset)) for one in lost]
+        return _outputs(film, found, assets, lost)
     finally:
         shutil.rmtree(target, ignore_errors=True)
 
@@ -316,14 +319,6 @@ async def _sources(run: Run, arguments: Mapping[str, Any]) -> Sequence[tuple[Ass
 
     values = await fetch_files(run, [one.value for one in media_in(arguments)])
     return await asyncio.to_thread(lambda: [*map(locate, values)])
-
-
-def _name_lost(made: Rendered, sources: Sequence[tuple[Asset, Path]]) -> list[str]:
-    """What is lost, with names that people know, where the store names files by their hash."""
-    lost = [*made.lost]
-    for asset, path in sources:
-        lost = [one.replace(path.name, title_of(asset)) for one in lost]
-    return lost
 
 
 async def _store_rendered(

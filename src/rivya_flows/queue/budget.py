@@ -17,14 +17,14 @@ from rivya_flows.language.expressions.resolve import (
     is_computed,
     references,
 )
+from rivya_flows.plans.names import label
 from rivya_flows.plans.plan import PlannedStep, Variables, candidates_step
 from rivya_flows.plans.requests import alternatives_of, known_arguments, known_value
 from rivya_flows.questions.question import BUDGET, Question
 from rivya_flows.queue.evaluation import evaluate_items, expand_step
-from rivya_flows.queue.events import Unpaid
+from rivya_flows.queue.events import AnswerGiven, Unpaid
 from rivya_flows.queue.forks import asks_anew
 from rivya_flows.queue.items import ItemState, Phase
-from rivya_flows.queue.reducer import budget_key
 from rivya_flows.queue.scope import known_scope, known_variables
 from rivya_flows.queue.state import PoolLimit, Rest, State, item_range, quoted_price, reserve_of
 from rivya_flows.steps.arguments import World
@@ -375,7 +375,7 @@ def budget_question(state: State) -> Question | None:
         spent = f"{state.spent} of {state.cap} are spent"
         then = f", what follows at least {follows}" if follows else ""
         text = f"{what} {price_of(more, more)}{then}; {spent}. Raise the budget to {cap}?"
-        return Question(BUDGET, budget_key(state, cap), text, ("yes", "no"))
+        return Question(BUDGET, _question_key(state, cap), text, ("yes", "no"))
     pool = state.pool
     if not needs or pool is None or pool.declined:
         return None
@@ -383,4 +383,30 @@ def budget_question(state: State) -> Question | None:
     left = f"The pool {pool.name} has {price_of(credits, credits)} left{until}"
     command = f"rivya-flows budgets set {pool.name} --credits N"
     text = f"{left}{joint}{what} {more}. `{command}` raises it. Try again?"
-    return Question(BUDGET, budget_key(state, pool.name), text, ("yes", "no"))
+    return Question(BUDGET, _question_key(state, pool.name), text, ("yes", "no"))
+
+
+_OF_POOL = "pool "
+"""Begins the key of the budget question whether to try a pool again; other keys begin with a budget."""
+
+
+def _question_key(state: State, asked: int | str) -> str:
+    """The key of a budget question; one that was answered is never asked again under its key."""
+    stem = f"{_OF_POOL}{asked}" if isinstance(asked, str) else str(asked)
+    key, number = stem, 1
+    while label(BUDGET, key) in state.answers:
+        number += 1
+        key = f"{stem}#{number}"
+    return key
+
+
+def apply_budget_answer(state: State, event: AnswerGiven) -> None:
+    """Raises the cap, or lets a pool be tried again; a refusal of either is kept."""
+    yes = event.answer == "yes"
+    if event.key.startswith(_OF_POOL):
+        declined = state.pool and state.pool._replace(sure=True, declined=True)
+        state.pool = None if yes else declined
+    elif yes:
+        state.cap = int(event.key.partition("#")[0])
+    else:
+        state.refused_cap = int(event.key.partition("#")[0])

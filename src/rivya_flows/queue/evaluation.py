@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from rivya_flows.assets import Asset
 from rivya_flows.language.expressions.evaluation import TooMuchWorkError, evaluated_together
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, condition, evaluate
-from rivya_flows.language.workflow import Step
 from rivya_flows.plans.expand import items_from
 from rivya_flows.plans.plan import PlannedStep, scope_in
 from rivya_flows.plans.requests import alternatives_of, build_request, check_kind, fallback_of
@@ -19,7 +16,6 @@ from rivya_flows.queue.items import OPEN, TERMINAL, ItemState, Phase
 from rivya_flows.queue.scope import fields_of, item_fields, known_of, outputs_of, scope_for
 from rivya_flows.queue.state import State, StepState
 from rivya_flows.spec.includes import inlined_name
-from rivya_flows.steps.branding import Branding
 from rivya_flows.steps.candidates import nothing_to_pick
 from rivya_flows.steps.request import (
     MAX_PLAN_BYTES,
@@ -72,15 +68,21 @@ def evaluate_items(state: State, step_id: str) -> None:
     pick = _unasking_pick(state, planned)
     if pick is not None and pick.phase not in TERMINAL:
         return
-    surroundings = _Surroundings(state, planned, step_id)
-    if not all(state.steps[name].settled for name in surroundings.names):
+    number = state.item(step_id, "").round if planned.rounds else 0
+    again = planned.rounds[number - 1] if number else None
+    names = planned.whole | ({again} if again else set())
+    if not all(state.steps[name].settled for name in names):
         return
-    failed = _failed_upstream(state, planned, surroundings.names)
+    items = _evaluable(state, planned, state.steps[step_id])
+    if not items:
+        return
+    failed = _failed_upstream(state, planned, names)
     if pick is not None and planned.round_of is not None:
         ended = "was decided" if pick.phase is Phase.COMPLETED else "ended"
         failed = f"{planned.round_of[0]} {ended} without another round"
+    surroundings = _Surroundings(state, planned, step_id, again)
     with evaluated_together():
-        for item in _evaluable(state, planned, state.steps[step_id]):
+        for item in items:
             room = MAX_PLAN_BYTES - state.tally.size
             evaluated = _evaluate_item(surroundings, item, failed, room)
             if evaluated.code == _TOO_LARGE:
@@ -127,12 +129,21 @@ def skip_unstarted(state: State, step_id: str, reason: str) -> None:
 
 
 class _Surroundings:
-    """What all items of a step see, read once for all that are evaluated together."""
+    """What all items of a step see, read once for all that are evaluated together.
 
-    def __init__(self, state: State, planned: PlannedStep, step_id: str) -> None:
-        self.state = state
-        self.step_id = step_id
-        self.planned = planned
+    Attributes:
+        again: Of a pick whose candidates were rejected: the step that bought them again.
+        branding: What the spec of the step, and who rejected its first results, add to requests.
+    """
+
+    def __init__(self, state: State, planned: PlannedStep, step_id: str, again: str | None) -> None:
+        self.state, self.planned, self.step_id, self.again = state, planned, step_id, again
+        self.alternatives = alternatives_of(planned.step)
+        self.files = state.plan.files_of(planned)
+        self.branding = state.plan.branding_of(planned)
+        if planned.round_of is not None:
+            pick, number = planned.round_of
+            self.branding = replace(self.branding, notes=state.item(pick, "").notes[:number])
 
     @cached_property
     def shut(self) -> str | None:
@@ -145,19 +156,6 @@ class _Surroundings:
         return None
 
     @cached_property
-    def again(self) -> str | None:
-        """Of a pick whose candidates were rejected: the step that bought them again."""
-        if not self.planned.rounds:
-            return None
-        number = self.state.item(self.step_id, "").round
-        return self.planned.rounds[number - 1] if number else None
-
-    @cached_property
-    def names(self) -> frozenset[str]:
-        """The steps that must be settled before any item."""
-        return self.planned.whole | ({self.again} if self.again else set())
-
-    @cached_property
     def scope(self) -> dict[str, Any]:
         """The scope without loop variables; what was bought again stands for the first."""
         scope = scope_for(self.state, self.planned, self.planned.whole)
@@ -166,23 +164,6 @@ class _Surroundings:
             written = self.state.planned(first).step.id
             scope["steps"][written] = fields_of(self.state, self.again)
         return scope
-
-    @cached_property
-    def alternatives(self) -> tuple[Step, ...]:
-        return alternatives_of(self.planned.step)
-
-    @cached_property
-    def files(self) -> Mapping[str, Asset]:
-        return self.state.plan.files_of(self.planned)
-
-    @cached_property
-    def branding(self) -> Branding:
-        """What the spec of this step, and who rejected its first results, add to its requests."""
-        branding = self.state.plan.branding_of(self.planned)
-        if self.planned.round_of is None:
-            return branding
-        pick, number = self.planned.round_of
-        return replace(branding, notes=self.state.item(pick, "").notes[:number])
 
 
 def _evaluate_item(

@@ -12,6 +12,7 @@ outcome moves an item on: the job failed, or the request itself was refused, whi
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Literal
 
 from rivya_client.catalogue.prices import price_of
@@ -21,7 +22,7 @@ from rivya_flows.questions.question import QuestionName
 from rivya_flows.queue.events import Event, JobEnded, PurchaseRefused, RunResumed
 from rivya_flows.queue.items import UNANSWERED, ItemState, Phase, Purchase
 from rivya_flows.queue.state import Rest, State
-from rivya_flows.steps.request import ItemRequest, UploadName
+from rivya_flows.steps.request import ItemRequest
 
 CONFLICT = "idempotency_conflict"
 """Code while another request under the same key is under way. Source: contract, section 2.2."""
@@ -59,14 +60,14 @@ def jobs_left(step: Step, item: ItemState) -> bool:
     return _beyond_spec(step, item, item.alternative) <= item.granted
 
 
-def fallen_back(item: ItemState) -> ItemState | None:
-    """The item with its next alternative; None if there is none left."""
+def fall_back(item: ItemState, code: str, why: str) -> ItemState:
+    """The item with its next alternative; without one it has failed."""
     for number in range(item.alternative + 1, len(item.requests)):
         if not _count_failed(item, number):
             return item._replace(
                 phase=Phase.READY, alternative=number, granted=0, asked_cache=False
             )
-    return None
+    return item.fail(code, reason_of(item, why))
 
 
 def after_failure(step: Step, item: ItemState) -> tuple[ItemRequest, ...]:
@@ -157,8 +158,11 @@ is unknown: the clock was wrong then, or is now."""
 def apply_resume(state: State, event: RunResumed) -> None:
     """Makes everything that has not ended for good wait again."""
     missed = _missed_picks(state)
-    for name in _doubtful_uploads(state):
-        state.uploads.pop(name, None)
+    for _, item in state.each():
+        if item.last_status in ("refused", "uncertain"):
+            # Its uploads may have expired; an upload is free.
+            for name in chain.from_iterable(one.upload_names() for one in item.requests):
+                state.uploads.pop(name, None)
     state.awaiting.clear()
     state.reading.clear()
     state.balances.pop("after", None)
@@ -195,17 +199,6 @@ def _missed_picks(state: State) -> dict[QuestionName, datetime | None]:
         (name := (step_id, item.key, item.round)): state.deadlines.get(name)
         for step_id, item in state.each()
         if item.phase is Phase.FAILED and item.code == UNANSWERED
-    }
-
-
-def _doubtful_uploads(state: State) -> set[UploadName]:
-    """Uploads of refused or uncertain requests, which may have expired; an upload is free."""
-    return {
-        name
-        for _, item in state.each()
-        if item.last_status in ("refused", "uncertain")
-        for request in item.requests
-        for name in request.upload_names()
     }
 
 

@@ -188,8 +188,9 @@ def turn_of(state: State, part: Part) -> Turn:
         return "now"
     if not has_failed(state, "steps") and not outputs_of(state).failed:
         return Never("nothing failed")
-    if still_open := _open_purchase(state):
-        return Never(f"{still_open} has not ended; resume the run")
+    for name, item in state.each():
+        if state.planned(name).part == "steps" and item.last_status in UNCLOSED:
+            return Never(f"{label(name, item.key)} has not ended; resume the run")
     return "now"
 
 
@@ -201,13 +202,6 @@ def is_failing(state: State) -> bool:
     """Whether the run ends as failed; `on_failure` runs where it has failed already."""
     steps = has_failed(state, "steps") or has_failed(state, "finally")
     return steps or bool(outputs_of(state).failed)
-
-
-def _open_purchase(state: State) -> str | None:
-    for name, item in state.each():
-        if state.planned(name).part == "steps" and item.last_status in UNCLOSED:
-            return label(name, item.key)
-    return None
 
 
 def _start_items(state: State, step_id: str) -> list[Action]:

@@ -13,17 +13,12 @@ from rivya_flows.plans.expand import expand
 from rivya_flows.plans.names import label
 from rivya_flows.questions.question import BUDGET
 from rivya_flows.queue import events, judging
+from rivya_flows.queue.budget import apply_budget_answer
 from rivya_flows.queue.evaluation import claim
 from rivya_flows.queue.events import AnswerGiven, Event, RunFrozen
 from rivya_flows.queue.forks import made_again
 from rivya_flows.queue.items import ItemState, Phase, Purchase, next_round
-from rivya_flows.queue.outcomes import (
-    apply_resume,
-    fallen_back,
-    is_refusal_of_request,
-    jobs_left,
-    reason_of,
-)
+from rivya_flows.queue.outcomes import apply_resume, fall_back, is_refusal_of_request, jobs_left
 from rivya_flows.queue.state import PoolLimit, State
 from rivya_flows.spec.load import load
 from rivya_flows.steps import structured_output
@@ -174,35 +169,8 @@ def _answer(state: State, event: AnswerGiven) -> None:
             return
         state.change(event.step, item._replace(picked=event.chosen))
     state.answers[label(event.step, event.key)] = event
-    if event.step != BUDGET:
-        return
-    yes = event.answer == "yes"
-    if event.key.startswith(OF_POOL):
-        declined = state.pool and state.pool._replace(sure=True, declined=True)
-        state.pool = None if yes else declined
-    elif yes:
-        state.cap = cap_asked(event.key)
-    else:
-        state.refused_cap = cap_asked(event.key)
-
-
-OF_POOL = "pool "
-"""Begins the key of the budget question whether to try a pool again."""
-
-
-def budget_key(state: State, asked: int | str) -> str:
-    """The key of a budget question; one that was answered is never asked again under its key."""
-    stem = f"{OF_POOL}{asked}" if isinstance(asked, str) else str(asked)
-    key, number = stem, 1
-    while label(BUDGET, key) in state.answers:
-        number += 1
-        key = f"{stem}#{number}"
-    return key
-
-
-def cap_asked(key: str) -> int:
-    """The budget that a question of this key asks for, which asks for one."""
-    return int(key.partition("#")[0])
+    if event.step == BUDGET:
+        apply_budget_answer(state, event)
 
 
 def _purchase(state: State, event: events.OfPurchase) -> None:
@@ -224,7 +192,11 @@ def _purchase(state: State, event: events.OfPurchase) -> None:
         case events.PurchaseRefused():
             item = updated_with(status="refused", error=event.message)
             if event.status is not None:
-                item = judging.handle_refusal(state, event, item) or _after_refusal(event, item)
+                item = judging.handle_refusal(state, event, item) or (
+                    fall_back(item, event.code, event.message)
+                    if is_refusal_of_request(bought, event.code)
+                    else item.fail(event.code, event.message)
+                )
         case events.PurchaseUncertain():
             item = updated_with(status="uncertain", error=event.reason)
             item = item.fail("uncertain", event.reason)
@@ -286,17 +258,8 @@ def _job_failed(state: State, event: events.JobEnded, item: ItemState) -> ItemSt
     """A failed job is bought again while the spec or a resume allows it, then the next alternative."""
     if jobs_left(state.spec(event.step), item):
         return item._replace(phase=Phase.READY)
-    reason = reason_of(item, event.error or "the job failed")
     code = "content_refused" if event.error_code == "content_refused" else "job_failed"
-    return fallen_back(item) or item.fail(code, reason)
-
-
-def _after_refusal(event: events.PurchaseRefused, item: ItemState) -> ItemState:
-    """A refused request is followed by the next alternative; any other refusal fails the item."""
-    closed = next(one for one in item.purchases if one.n == event.n)
-    if not is_refusal_of_request(closed, event.code):
-        return item.fail(event.code, event.message)
-    return fallen_back(item) or item.fail(event.code, reason_of(item, event.message))
+    return fall_back(item, code, event.error or "the job failed")
 
 
 def _chat_answered(state: State, event: events.ChatAnswered, item: ItemState) -> ItemState:

@@ -167,12 +167,7 @@ def outputs_of(state: State, space: str = "") -> SpecOutputs:
         except UsesNull:
             continue
         except ExpressionError as error:
-            if _is_made(state, inside, written):
+            used = (state.steps[one].status for one in steps_in(inside, written))
+            if all(status in ("completed", "cached") for status in used):
                 failed[name] = str(error)
     return SpecOutputs(values, failed)
-
-
-def _is_made(state: State, space: Space, written: Any) -> bool:
-    """Whether no step that a value uses failed, was skipped, or is still running."""
-    used = (state.steps[one].status for one in steps_in(space, written))
-    return all(status in ("completed", "cached") for status in used)
