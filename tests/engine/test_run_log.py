@@ -131,7 +131,7 @@ def lines_of(*polls: tuple[float, APIError | None]) -> list[str]:
 
 def test_an_outage_is_said_once_for_all_jobs_and_so_is_its_end() -> None:
     assert lines_of((1, AWAY), (2, AWAY), (6, AWAY), (30, AWAY), (60, None), (61, None)) == [
-        f"no news of jobs that were bought: {AWAY}; they go on there, and this run asks again",
+        f"no news of jobs that were bought: {AWAY}; they continue there, and this run asks again",
         "http://service answers again",
     ]
 

@@ -141,7 +141,7 @@ def prune(
         return Pruned(going)
     gone = {entry.cache_key for entry in going}
     named = named_media(journal, gone)
-    return without_media(Pruned(going), assets, named, now - YOUNG, pretend=pretend)
+    return delete_unused_media(Pruned(going), assets, named, now - YOUNG, pretend=pretend)
 
 
 def named_media(
@@ -159,7 +159,7 @@ def named_media(
     return deployed | still | journal.mentioned_hashes(without=ended)
 
 
-def without_media(
+def delete_unused_media(
     pruned: Pruned, assets: AssetStore, named: frozenset[str], limit: datetime, *, pretend: bool
 ) -> Pruned:
     """Deletes the media that are not named and that have not changed since, and what was on its way."""

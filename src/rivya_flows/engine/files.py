@@ -117,7 +117,7 @@ async def take(
     return await asyncio.to_thread(move)
 
 
-async def of_kept(assets: AssetStore, sha256: str, *, url: str | None = None) -> Asset:
+async def load_stored(assets: AssetStore, sha256: str, *, url: str | None = None) -> Asset:
     """The asset of a medium that the store has, decoded without blocking; LostMediumError without it."""
     path = await asyncio.to_thread(assets.local_path, sha256)
     return _asset(await probed(path), path, sha256, url)

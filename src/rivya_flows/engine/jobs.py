@@ -19,7 +19,7 @@ from rivya_client.mime_types import MediaKind
 from rivya_client.retries import ONCE
 from rivya_client.types import Generation
 from rivya_flows.assets import Asset
-from rivya_flows.engine.files import of_kept, take
+from rivya_flows.engine.files import load_stored, take
 from rivya_flows.engine.run import Run
 from rivya_flows.errors import (
     APIError,
@@ -250,7 +250,7 @@ class _Downloads:
         if known is None:
             return None
         try:
-            return await of_kept(self.run.context.assets, known.sha256, url=url)
+            return await load_stored(self.run.context.assets, known.sha256, url=url)
         except LostMediumError:
             del self.files[index]
         except MediaError:

@@ -58,7 +58,7 @@ async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
 
 def _intent(run: Run, action: Buy) -> events.PurchaseIntended:
     return events.PurchaseIntended(
-        **action.of,
+        **action.purchase,
         route=action.bought.route,
         idempotency_key=action.bought.idempotency_key,
         body=action.bought.body,
@@ -82,7 +82,9 @@ def _model_in(body: str) -> str | None:
 async def _call_paid(run: Run, action: Buy) -> AsyncGenerator[Event]:
     """Call a function under the key of a purchase; an exception leaves it open for a resume."""
     outputs = await run.call(call_function, run.state.planned(action.step).kind.uses, action)
-    yield events.JobEnded(**action.of, status="succeeded", final_credits=action.bought.reserve)
+    yield events.JobEnded(
+        **action.purchase, status="succeeded", final_credits=action.bought.reserve
+    )
     yield events.ItemCompleted(step=action.step, key=action.key, outputs=outputs)
 
 
@@ -103,14 +105,14 @@ async def _send_intended(run: Run, action: Buy) -> AsyncGenerator[Event]:
             silent = isinstance(error, RefusedAfterSilenceError) or may_have_been_carried_out(error)
             maybe_bought = silent or error.code == CONFLICT
             if maybe_bought and _purchase(run, action).sent != "unknown":
-                yield events.PurchaseUnanswered(**action.of, reason=str(error))
+                yield events.PurchaseUnanswered(**action.purchase, reason=str(error))
             if error.code == CONFLICT:
                 # The first request under this key may still run: only waiting is safe.
                 deadline = deadline or run.clock() + timedelta(seconds=run.conflict_seconds)
                 await asyncio.sleep(run.conflict_pause_seconds)
             # By wall time, which also passes while a machine sleeps: the key may be forgotten by then.
             late = deadline is not None and run.clock() >= deadline
-            if closing := _closing(error, _purchase(run, action), action.of, late=late):
+            if closing := _closing(error, _purchase(run, action), action.purchase, late=late):
                 yield closing
                 if not isinstance(error, NotSentError):
                     return
@@ -169,7 +171,7 @@ def _closing(
 
 def _acceptance(action: Buy, job: Generation) -> events.PurchaseAccepted:
     return events.PurchaseAccepted(
-        **action.of,
+        **action.purchase,
         task_id=job.id,
         # The service may charge at the end only; a job that holds nothing would leave the cap open.
         reserved_credits=job.reserved_credits or action.bought.reserve,
@@ -180,7 +182,7 @@ def _answer_event(action: Buy, answer: ChatCompletion) -> events.ChatAnswered:
     reserved = (answer.credits and answer.credits.reserved) or action.bought.reserve
     final = answer.credits.final if answer.credits else None
     return events.ChatAnswered(
-        **action.of,
+        **action.purchase,
         completion_id=answer.id,
         session_id=answer.session_id or json.loads(action.bought.body).get("session_id") or "",
         content=answer.message.content,

@@ -221,7 +221,8 @@ def reserve_for(
     if _waits_for_price(state, step_id, price):
         return None
     reserve = reserve_of(state.quoted, price)
-    rest, verdict = state.rest if state.planned(step_id).part == "steps" else None, "buy"
+    rest = state.rest if state.planned(step_id).part == "steps" else None
+    verdict: Verdict = "buy"
     if rest is not None:
         rest, verdict = _afford_rest(state, rest)
         state.rest = rest
@@ -268,8 +269,11 @@ def _exceeded_limit(state: State, needed: int, *, all_left: bool) -> Limit | Non
     return state.pool if state.pool is not None and committed > state.pool.most else None
 
 
-def _afford(state: State, needed: int, *, all_left: bool = False) -> str:
-    """`buy`, `wait` (a running purchase may return credits) or `over`."""
+Verdict = Literal["buy", "wait", "over"]
+"""Of so many credits: `wait` for a running purchase, which may return some."""
+
+
+def _afford(state: State, needed: int, *, all_left: bool = False) -> Verdict:
     limit, is_open = _exceeded_limit(state, needed, all_left=all_left), state.tally.open > 0
     # Credits may have come back unseen: with nothing open the pool is asked once more.
     asks = isinstance(limit, PoolLimit) and not (is_open or limit.sure)
@@ -278,13 +282,15 @@ def _afford(state: State, needed: int, *, all_left: bool = False) -> str:
     return "wait" if is_open else "over"
 
 
-def _afford_rest(state: State, rest: Rest) -> tuple[Rest, str]:
+def _afford_rest(state: State, rest: Rest) -> tuple[Rest, Verdict]:
     """As `_afford`, for all that is left: its first purchase asks the pools, and the next ones wait."""
     planned = rest.asking and state.item(*rest.asking).purchases[-1:]
     if state.tally.phases[Phase.LOOKING] or (planned and planned[0].status == "planned"):
         return rest, "wait"  # what the cache has costs nothing
     least = rest.least
-    verdict = "buy" if least is None else _afford(state, least, all_left=True)
+    verdict: Verdict = "buy"
+    if least is not None:
+        verdict = _afford(state, least, all_left=True)
     if least is None or verdict == "buy" or (verdict == "over" and not rest.is_over):
         least = least_left(state)
         verdict = _afford(state, least, all_left=True)

@@ -13,7 +13,7 @@ from rivya_flows.plans.plan import PlannedStep, scope_in
 from rivya_flows.plans.requests import alternatives_of, build_request, check_kind, fallback_of
 from rivya_flows.queue import forks, judging
 from rivya_flows.queue.items import OPEN, TERMINAL, ItemState, Phase
-from rivya_flows.queue.scope import fields_of, item_fields, known_of, outputs_of, scope_for
+from rivya_flows.queue.scope import fields_of, item_fields, namespace_facts, outputs_of, scope_for
 from rivya_flows.queue.state import State, StepState
 from rivya_flows.spec.includes import inlined_name
 from rivya_flows.steps.candidates import nothing_to_pick
@@ -150,7 +150,7 @@ class _Surroundings:
         """An enclosing `include` whose condition does not hold; None if all hold."""
         for outer, include in self.state.plan.spaces[self.planned.space].enclosing():
             if include.if_ is not None:
-                scope = scope_in(outer, include.if_, known_of(self.state))
+                scope = scope_in(outer, include.if_, namespace_facts(self.state))
                 if not condition(include.if_, scope):
                     return inlined_name(outer.id, include.id)
         return None

@@ -36,11 +36,11 @@ def scope_for(
     }
     space = state.plan.spaces[planned.space]
     reads = planned.reads if reads is None else reads
-    inputs = inputs_for(space, reads, known_of(state))
+    inputs = inputs_for(space, reads, namespace_facts(state))
     return {"inputs": inputs, "steps": steps, **brand_in(space, state.plan.files)}
 
 
-def known_of(state: State) -> NamespaceFacts:
+def namespace_facts(state: State) -> NamespaceFacts:
     return NamespaceFacts(state.plan.inputs, state.plan.files, lambda name: fields_of(state, name))
 
 
@@ -157,7 +157,7 @@ class SpecOutputs:
 
 def outputs_of(state: State, space: str = "") -> SpecOutputs:
     """The outputs of the spec of a run, or of the one that an `include` step includes."""
-    inside, known = state.plan.spaces[space], known_of(state)
+    inside, known = state.plan.spaces[space], namespace_facts(state)
     values: dict[str, JsonValue] = {}
     failed: dict[str, str] = {}
     for name, written in inside.workflow.outputs.items():

@@ -10,7 +10,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from rivya_flows.engine.cache import CacheEntry, Pruned, listing, named_media, prune, without_media
+from rivya_flows.engine.cache import (
+    CacheEntry,
+    Pruned,
+    delete_unused_media,
+    listing,
+    named_media,
+    prune,
+)
 from rivya_flows.errors import UsageError
 from rivya_flows.plans.names import BATCH_LABEL
 from rivya_flows.queue.queue import replay
@@ -62,7 +69,7 @@ def prune_store(
         folders=tuple(str(folder) for folder in old),
         sandbox_bytes=forget_results(data / "sandbox", limit, pretend=pretend),
     )
-    return without_media(pruned, assets, named, limit, pretend=pretend)
+    return delete_unused_media(pruned, assets, named, limit, pretend=pretend)
 
 
 def cached_results(journal: Journal, assets: AssetStore) -> tuple[CacheEntry, ...]:
