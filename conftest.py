@@ -259,7 +259,8 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="module")
-def _served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """The sandbox of `shared_sandbox` while it runs."""
     from rivya_sandbox.service.serve import running
 
     with running(tmp_path_factory.mktemp("shared") / "sandbox") as started:
@@ -267,12 +268,12 @@ def _served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def shared_sandbox(_served: Sandbox) -> Iterator[Sandbox]:
+def shared_sandbox(served: Sandbox) -> Iterator[Sandbox]:
     """One for all tests of a module, each with a customer of its own; faults end with a test."""
     from rivya_sandbox.service import admin
 
-    yield _served
-    admin.set_faults(_served.data, "")
+    yield served
+    admin.set_faults(served.data, "")
 
 
 @pytest.fixture

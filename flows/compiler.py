@@ -17,8 +17,8 @@ from prefect.types.entrypoint import EntrypointType
 from pydantic import Field
 
 from rivya_client.printable import one_line, printable
+from rivya_flows.engine.run import StoppedError, stoppable
 from rivya_flows.engine.run_context import WalletCredentials
-from rivya_flows.engine.stop_request import StoppedError, stoppable
 from rivya_flows.errors import LeaseLostError, RivyaError, hint_of
 from rivya_flows.flows.absence import try_later
 from rivya_flows.flows.credentials import RivyaCredentials, name_of, refuse_unsaved, wallet_of

@@ -19,7 +19,7 @@ from prefect import get_client, get_run_logger
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext, TaskRunContext
 
-from rivya_flows.engine.run_log import CleanedLines
+from rivya_flows.engine.observers import CleanedLines
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.prefect_internals import ROUTINE_LINES, call_counts
 from rivya_flows.language.workflow import Inputs, Workflow

@@ -23,9 +23,9 @@ from rivya_client.types import ChatCompletion
 from rivya_cut.results import POSTER_SIDE
 from rivya_flows.assets import Asset
 from rivya_flows.engine.files import Upload
+from rivya_flows.engine.observers import media_of_result, title_media, words_of
 from rivya_flows.engine.publishing import media_links, report_of
 from rivya_flows.engine.run_context import RunContext
-from rivya_flows.engine.shown_results import media_of_result, titled, words_of
 from rivya_flows.estimate.estimate import estimate, rehearse
 from rivya_flows.flows.current_run import Logger, can_be_suspended
 from rivya_flows.flows.prefect_api import read_all
@@ -109,7 +109,7 @@ class Page:
         if isinstance(result, ChatCompletion) and (text := result.message.content):
             self._put(self._key(*place), partial(draw_text, name, text), task_run_id=task_run_id)
             return
-        found = [*titled(name, self._media_of(stage, result), result)]
+        found = [*title_media(name, self._media_of(stage, result), result)]
         for number, (title, asset) in enumerate(found[: max(0, MOST_NODES - self._nodes)], 1):
             at = self._key(*place, str(number) if number > 1 else "")
             draw = partial(draw_medium, title, asset, self._links)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from prefect import Task
 
-from rivya_flows.engine import actions, drawing, functions
+from rivya_flows.engine import work
 
-compose = Task(drawing.compose, name="compose")
-lay_out = Task(drawing.lay_out, name="layout")
-pick = Task(actions.pick, name="pick")
-miss_pick = Task(actions.miss_pick, name="pick")
-call_function = Task(functions.call_function, name="function")
-post_callback = Task(actions.notify, name="notify")
+compose = Task(work.compose, name="compose")
+lay_out = Task(work.lay_out, name="layout")
+pick = Task(work.pick, name="pick")
+miss_pick = Task(work.miss_pick, name="pick")
+call_function = Task(work.call_function, name="function")
+post_callback = Task(work.notify, name="notify")

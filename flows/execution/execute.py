@@ -19,11 +19,16 @@ from prefect.runtime import deployment, flow_run
 
 from rivya_flows.engine.job_waits import HeldSlots, shared_slots
 from rivya_flows.engine.loop import drive
+from rivya_flows.engine.observers import (
+    ServiceOutage,
+    log_events,
+    log_rendering,
+    start_line,
+    trace_run,
+)
 from rivya_flows.engine.run import Run, now
 from rivya_flows.engine.run_context import RunContext, WalletCredentials, known_run
-from rivya_flows.engine.run_log import ServiceOutage, log_events, log_rendering, start_line
 from rivya_flows.engine.signing import Signing, signer_of
-from rivya_flows.engine.traces import traced
 from rivya_flows.errors import RivyaError
 from rivya_flows.flows.absence import can_try_later, is_absence
 from rivya_flows.flows.credentials import secret_block
@@ -137,13 +142,13 @@ async def _run_engine(run: Run, page: Page) -> None:
 
     run.stops, run.goes_on_elsewhere = STOPPED, goes_on_elsewhere
     run.secret_block = secret_block
-    run.on_poll = ServiceOutage(context.service.base_url, tell).polled
+    run.on_poll = ServiceOutage(context.service.base_url, tell).note_poll
     run.slots = HeldSlots(shared_slots(settings.rivya_flows_model_parallel))
     async with context.client() as run.client, listening as run.wakes:
         await context.recall_durations(run.client)
-        with traced(run.run_id, reporter.row.name) as tracing:
+        with trace_run(run.run_id, reporter.row.name) as tracing:
             run.state = await take_answers(context, run.lease, reporter)
-            resumed = run.resumed(tracing.trace_id)
+            resumed = run.resume_event(tracing.trace_id)
             if run.state.tally.ended:  # `prepare` has seen the media of a first execution
                 restored = partial(restore_media, context.assets, reporter, run.state, resumed)
                 await in_thread(restored)

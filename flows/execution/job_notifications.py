@@ -81,7 +81,7 @@ async def _listen(wakes: JobWakes) -> None:
     while True:
         try:
             async with get_events_subscriber(filter=wanted, reconnection_attempts=0) as events:
-                wakes.connected(True)
+                wakes.set_connected(True)
                 pause, warned = _FIRST_PAUSE, False
                 async for event in events:
                     wakes.hear([event.resource.id.removeprefix(EVENT_PREFIX)])
@@ -91,7 +91,7 @@ async def _listen(wakes: JobWakes) -> None:
                 wakes.tell(f"{lost}; polling instead")
                 warned = True
         finally:
-            wakes.connected(False)
+            wakes.set_connected(False)
         await asyncio.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
 

@@ -21,8 +21,7 @@ from prefect.settings import get_current_settings
 
 from rivya_client.printable import one_line
 from rivya_flows.batch.summary import BatchResult, end_payload
-from rivya_flows.engine.end_payload import MAX_TEXT, EndPayload, payload_of
-from rivya_flows.engine.publishing import addresses_of, report_of
+from rivya_flows.engine.publishing import MAX_TEXT, EndPayload, addresses_of, payload_of, report_of
 from rivya_flows.engine.run_context import RunContext
 from rivya_flows.errors import RivyaError, hint_of
 from rivya_flows.flows.current_run import can_be_suspended, flow_run_here, flow_run_of, run_id_of

@@ -23,7 +23,7 @@ from prefect.client.schemas.objects import ConcurrencyLeaseHolder
 from prefect.exceptions import ObjectNotFound, TerminationSignal
 from prefect.runtime import flow_run
 
-from rivya_flows.engine.stop_request import on_signal
+from rivya_flows.engine.run import on_signal
 from rivya_flows.errors import RivyaError
 from rivya_flows.flows.current_run import Logger
 from rivya_flows.language.workflow import Concurrency

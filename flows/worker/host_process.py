@@ -23,8 +23,8 @@ from contextlib import suppress
 from types import FrameType
 from uuid import UUID
 
-from rivya_flows.engine import functions
-from rivya_flows.engine.stop_request import StopRequest, stopped_by
+from rivya_flows.engine import work
+from rivya_flows.engine.run import StopRequest, stopped_by
 from rivya_flows.flows.server.environment import report_outages
 from rivya_flows.flows.spec_registry import flow_for_run
 from rivya_flows.flows.worker.prefect_internals import SharedRuns, ask_often, persist_no_results
@@ -80,7 +80,7 @@ class LoopWatch:
 def _step(frame: FrameType | None) -> str | None:
     """The line of a step function at which the loop stands; None if it stands elsewhere."""
     called: FrameType | None = None
-    while frame is not None and frame.f_globals.get("__name__") != functions.__name__:
+    while frame is not None and frame.f_globals.get("__name__") != work.__name__:
         called, frame = frame, frame.f_back
     if frame is None or called is None:
         return None

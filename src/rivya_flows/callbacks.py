@@ -90,7 +90,7 @@ async def post_callback(
     async with transport or httpx.AsyncHTTPTransport(trust_env=False) as http:
 
         async def attempt() -> int:
-            with _described(name, seconds):
+            with _plain_errors(name, seconds):
                 # The transport restarts its timeouts with each byte.
                 async with asyncio.timeout(seconds):
                     address = await _checked_address(plain, around, allow_private)
@@ -110,7 +110,7 @@ async def post_callback(
 
 
 @contextmanager
-def _described(name: str, seconds: float) -> Iterator[None]:
+def _plain_errors(name: str, seconds: float) -> Iterator[None]:
     """Gives each failed attempt its message, with no text of other libraries: they quote what may be secret."""
     try:
         yield

@@ -15,8 +15,8 @@ from sqlalchemy import update
 
 from rivya_flows.batch import execution
 from rivya_flows.batch.execution import run_rows
+from rivya_flows.batch.pricing import Batch, RowResult
 from rivya_flows.batch.rows import Row
-from rivya_flows.batch.scheduler import Batch, RowResult
 from rivya_flows.batch.summary import BatchResult
 from rivya_flows.errors import BudgetError, LeaseLostError, StoreError
 from rivya_flows.queue.events import FileUploaded
@@ -360,6 +360,6 @@ async def test_a_batch_whose_lease_is_lost_as_it_ends_has_ended(
     with closing(Journal(f"sqlite:///{tmp_path / 'journal.sqlite'}")) as journal:
         leases = Leases(journal.engine)
         monkeypatch.setattr(leases, "renew", renew)
-        async with execution._leased(leases, "batch-1"):
+        async with execution._hold_lease(leases, "batch-1"):
             await asyncio.to_thread(renews.wait)
             ends.set()

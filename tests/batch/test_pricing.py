@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from rivya_client.catalogue.snapshot import shipped
-from rivya_flows.batch.pricing import ReadBatch, price_batch, refusal, sentence, shortages
+from rivya_flows.batch.pricing import Batch, ReadBatch, price_batch, refusal, sentence, shortages
 from rivya_flows.batch.rows import Row, batch_id_of, read_rows
-from rivya_flows.batch.scheduler import Batch
 from rivya_flows.errors import BudgetError, SpecError
 from rivya_flows.preparation.prepare import Market
 from rivya_flows.spec.load import load

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from rivya_flows.batch.pricing import BUDGET, NO_CAP, Batch, RowResult
 from rivya_flows.batch.rows import Row
-from rivya_flows.batch.scheduler import BUDGET, NO_CAP, Batch, RowResult
 from rivya_flows.queue.events import PoolTotal
 
 
@@ -116,12 +116,12 @@ def test_each_row_starts_with_what_the_budget_and_the_others_leave_it(story: str
 def test_what_is_left_is_counted_with_what_runs_may_spend_and_of_a_pool_from_now_on() -> None:
     now = batch(row(1, 0, 0, status="completed", spent=40), row(2, spent=25), budget=80)
     now.start_rows()
-    assert now.left(BUDGET) == 0
+    assert now.credits_left(BUDGET) == 0
     now = pooled(row(1, 4, 4, spent=30, before=30, pools=ACME), acme=5)
     assert caps(now) == {1: None}
-    assert now.left("acme") == 1
+    assert now.credits_left("acme") == 1
     now.settle("run-1", done(33))
-    assert now.left("acme") == 2
+    assert now.credits_left("acme") == 2
 
 
 @pytest.mark.parametrize("code", ["insufficient_credits", "api_key_revoked"])
@@ -201,4 +201,6 @@ def test_no_order_and_no_price_passes_the_budget_and_every_row_ends(
     # Whoever was left out could not have been paid for with what is left.
     for one in now.rows:
         if one.status == "over_budget":
-            assert one.least > now.left(BUDGET) or (one.spec_cap or 0) < one.before + one.least
+            assert (
+                one.least > now.credits_left(BUDGET) or (one.spec_cap or 0) < one.before + one.least
+            )

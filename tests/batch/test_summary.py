@@ -16,8 +16,8 @@ from prefect.client.schemas.objects import BlockDocument
 from prefect.events.actions import SendNotification
 from prefect.server.utilities.user_templates import render_user_template
 
+from rivya_flows.batch.pricing import Batch
 from rivya_flows.batch.rows import Row
-from rivya_flows.batch.scheduler import Batch
 from rivya_flows.batch.summary import BatchResult, WalletChange, end_payload
 from rivya_flows.flows.recovery.automations import notification
 from rivya_flows.queue.events import OtherRun

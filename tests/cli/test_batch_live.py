@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from rivya_flows.batch.pricing import Batch
 from rivya_flows.batch.rows import Row
-from rivya_flows.batch.scheduler import Batch
 from rivya_flows.batch.summary import BatchResult, WalletChange
 from rivya_flows.cli.batch_live import BatchProgress, next_steps
 from rivya_flows.cli.interrupts import Interrupts

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.engine.end_payload import payload_of
+from rivya_flows.engine.publishing import payload_of
 from rivya_flows.flows.execution.job_notifications import event_of
 from rivya_flows.processes.registry import ManagedProcess
 from rivya_flows.receiver.notification import JobNotification

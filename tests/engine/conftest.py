@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from rivya_sandbox.service.admin import set_faults
 from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Studio, customer
@@ -15,16 +14,14 @@ from support.engine_runs import Studio, customer
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """The sandbox while it runs."""
+    """The `shared_sandbox`, of all modules."""
     with running(tmp_path_factory.mktemp("engine") / "sandbox") as sandbox:
         yield sandbox
 
 
 @pytest.fixture
-def sandbox(served: Sandbox) -> Iterator[Sandbox]:
-    """The sandbox, whose faults end with a test."""
-    yield served
-    set_faults(served.data, "")
+def sandbox(shared_sandbox: Sandbox) -> Sandbox:
+    return shared_sandbox
 
 
 @pytest.fixture

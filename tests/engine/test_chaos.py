@@ -53,20 +53,20 @@ def service(*jobs: tuple[str, str, int]) -> dict[str, Any]:
 def test_the_audit_shows_what_was_sold_twice_and_what_nothing_explains() -> None:
     agreeing = service(("task_1", "a", 3), ("task_2", "b", 0))
     rows = [row("task_1", 3), row("task_2", 0, "failed"), row(None, 0, "refused")]
-    found = books().compared(rows, agreeing)
+    found = books().compare(rows, agreeing)
     assert (found.spent, found.taken) == (3, 3)
     assert (found.duplicates, found.unexplained, found.unanswered) == ((), {}, ())
 
     twice = service(("task_1", "a", 3), ("task_9", "a", 3))
-    found = books().compared([row("task_1", 3)], twice)
+    found = books().compare([row("task_1", 3)], twice)
     assert found.duplicates == ("a x 2", "key of a x 2")
     assert found.unexplained == {"task_9": 3}
 
     unknown = [row("task_1", 3), row("task_2", 1)]
-    found = books().compared(unknown, service(("task_1", "a", 2)))
+    found = books().compare(unknown, service(("task_1", "a", 2)))
     assert found.unexplained == {"task_1": -1, "task_2": -1}
 
-    found = books().compared([row(None, 3, "intended")], service())
+    found = books().compare([row(None, 3, "intended")], service())
     assert found.unanswered == ("run-1/None#1 intended",)
 
 

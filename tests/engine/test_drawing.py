@@ -12,10 +12,10 @@ import pytest
 
 from rivya_client.client import RivyaClient
 from rivya_flows.assets import as_asset
-from rivya_flows.engine.drawing import compose, lay_out
 from rivya_flows.engine.files import keep
 from rivya_flows.engine.run import Run
 from rivya_flows.engine.signing import Signing, signer_of, verify
+from rivya_flows.engine.work import compose, lay_out
 from rivya_flows.errors import MediaError
 from rivya_flows.queue.actions import Work
 from rivya_flows.queue.state import State

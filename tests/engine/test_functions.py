@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from rivya_flows.engine import functions
+from rivya_flows.engine import work
 from rivya_flows.errors import LostMediumError
 from rivya_flows.steps.function import LocalAsset
 from rivya_flows.store.assets import AssetStore
@@ -185,7 +185,7 @@ def test_the_path_of_what_looks_like_an_asset_is_never_believed(
 ) -> None:
     claimed = {"kind": "image", "sha256": "a" * 64, "path": "/etc/hostname", "width": width}
     with pytest.raises(LostMediumError):
-        functions._local_copies(stored, {"picture": [claimed]})
+        work._local_copies(stored, {"picture": [claimed]})
 
 
 async def test_a_file_that_a_function_made_is_kept_whatever_hash_it_claims(
@@ -193,9 +193,7 @@ async def test_a_file_that_a_function_made_is_kept_whatever_hash_it_claims(
 ) -> None:
     path = tmp_path / "a.png"
     Image.new("RGB", (8, 8)).save(path)
-    made = await functions._with_assets(
-        stored, LocalAsset(kind="image", path=path, sha256="1" * 64)
-    )
+    made = await work._with_assets(stored, LocalAsset(kind="image", path=path, sha256="1" * 64))
     assert made["path"]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -205,9 +203,7 @@ async def test_an_asset_that_a_function_returns_keeps_its_further_fields(
     path = tmp_path / "a.png"
     Image.new("RGB", (8, 8)).save(path)
     sha256 = stored.put(path)
-    made = await functions._with_assets(
-        stored, {"kind": "image", "sha256": sha256, "caption": "A lamp"}
-    )
+    made = await work._with_assets(stored, {"kind": "image", "sha256": sha256, "caption": "A lamp"})
     assert (made["sha256"], made["caption"]) == (sha256, "A lamp")
 
 

@@ -26,17 +26,17 @@ BOUGHT_BEFORE = Collect("still", "", 1, "task_1", "image", False, None)
 
 def hearing() -> JobWakes:
     job_wakes = JobWakes(SLOW)
-    job_wakes.connected(True)
+    job_wakes.set_connected(True)
     return job_wakes
 
 
 def test_jobs_are_looked_at_slowly_only_while_events_are_heard() -> None:
     job_wakes = JobWakes(SLOW)
     assert job_wakes.slow() is None
-    job_wakes.connected(True)
+    job_wakes.set_connected(True)
     assert job_wakes.slow() == SLOW
     with job_wakes.waiting("a") as wake:
-        job_wakes.connected(False)
+        job_wakes.set_connected(False)
         assert wake.is_set(), "a lost subscription makes every wait look"
     assert job_wakes.slow() is None
 

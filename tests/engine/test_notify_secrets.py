@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from rivya_flows.engine.actions import revealed
+from rivya_flows.engine.work import reveal
 from rivya_flows.errors import UsageError
 from rivya_flows.language.inputs import KEY_BLOCK, fit
 from rivya_flows.language.workflow import Input
@@ -56,7 +56,7 @@ async def test_a_key_of_the_environment_goes_before_that_of_env_file_and_block(
 
 async def test_a_variable_is_revealed_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALLBACK_SECRET", "sesame")
-    found = await revealed("env:CALLBACK_SECRET", Blocks().read)
+    found = await reveal("env:CALLBACK_SECRET", Blocks().read)
     assert (found.name, found.value.get_secret_value()) == ("env:CALLBACK_SECRET", "sesame")
     assert "sesame" not in f"{found} {found!r}"
 
@@ -70,7 +70,7 @@ async def test_a_variable_is_revealed_by_its_name(monkeypatch: pytest.MonkeyPatc
 )
 async def test_a_secret_that_is_not_there_is_told_by_its_name_alone(name: str, words: str) -> None:
     with pytest.raises(UsageError) as caught:
-        await revealed(name, Blocks().read)
+        await reveal(name, Blocks().read)
     assert str(caught.value) == words
 
 
@@ -91,7 +91,7 @@ async def test_no_spec_can_have_the_key_or_a_password_of_ours(
     for variable in ("RIVYA_API_KEY", "rivya_api_key", "RIVYA_FLOWS_STORE"):
         monkeypatch.setenv(variable, "sesame")
     with pytest.raises(UsageError, match="cannot be used as") as caught:
-        await revealed(name, Blocks().read)
+        await reveal(name, Blocks().read)
     assert "sesame" not in repr(caught.value)
     with pytest.raises(ValueError, match="cannot be used as"):
         fit(Input(type="secret"), name)

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from rivya_flows.engine.run_log import ServiceOutage, log_events, log_rendering
+from rivya_flows.engine.observers import ServiceOutage, log_events, log_rendering
 from rivya_flows.errors import APIConnectionError, APIError
 from rivya_flows.queue.events import PurchaseIntended, PurchaseRefused
 from rivya_flows.queue.queue import step
@@ -125,13 +125,13 @@ def lines_of(*polls: tuple[float, APIError | None]) -> list[str]:
     now = iter(seconds for seconds, _ in polls)
     outage = ServiceOutage("http://service", told.append, now.__next__)
     for _, error in polls:
-        outage.polled(error)
+        outage.note_poll(error)
     return told
 
 
 def test_an_outage_is_said_once_for_all_jobs_and_so_is_its_end() -> None:
     assert lines_of((1, AWAY), (2, AWAY), (6, AWAY), (30, AWAY), (60, None), (61, None)) == [
-        f"no news of jobs that were bought: {AWAY}; they go on there, and this run asks again",
+        f"no news of jobs that were bought: {AWAY}; they continue there, and this run asks again",
         "http://service answers again",
     ]
 

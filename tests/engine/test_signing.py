@@ -45,7 +45,7 @@ def test_a_signed_medium_says_who_made_it_of_what(
     before = probe(path)
     digest = hashlib.sha256(hero.read_bytes()).hexdigest()
     source = Asset(kind="image", path=hero, sha256=digest)
-    found = signing.signed(path, before, {"fit": "hold"}, [source, source])
+    found = signing.sign(path, before, {"fit": "hold"}, [source, source])
     assert found == probe(path)
     assert (found.width, found.duration_seconds) == (before.width, before.duration_seconds)
     read = verify(path)
@@ -63,7 +63,7 @@ def test_a_signed_medium_says_who_made_it_of_what(
 @pytest.mark.parametrize("name", ["9x16.mp4", "1x1.png"])
 def test_a_changed_byte_is_found(name: str, signing: Signing, tmp_path: Path) -> None:
     path = made(tmp_path, name)
-    signing.signed(path, probe(path), {}, [])
+    signing.sign(path, probe(path), {}, [])
     data = bytearray(path.read_bytes())
     data[data.index(b"mdat" if name.endswith("mp4") else b"IDAT") + 20] ^= 1
     path.write_bytes(data)
@@ -79,7 +79,7 @@ def test_an_unsigned_medium_has_no_credentials(tmp_path: Path) -> None:
 
 def test_broken_credentials_are_not_valid(signing: Signing, tmp_path: Path) -> None:
     path = made(tmp_path, "1x1.png")
-    signing.signed(path, probe(path), {}, [])
+    signing.sign(path, probe(path), {}, [])
     whole, chance = path.read_bytes(), random.Random(4)
     begin = whole.index(b"caBX")
     for _ in range(12):

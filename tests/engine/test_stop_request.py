@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from rivya_flows.engine.stop_request import StoppedError, StopRequest, stoppable, stopped_by
+from rivya_flows.engine.run import StoppedError, StopRequest, stoppable, stopped_by
 
 
 async def told_afterwards(request: StopRequest, begun: asyncio.Event) -> str:

@@ -15,7 +15,7 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanContext, StatusCode, TraceFlags
 
 import rivya_flows as rf
-from rivya_flows.engine.traces import traced
+from rivya_flows.engine.observers import trace_run
 from rivya_flows.queue.events import PoolRefused, RunResumed
 from rivya_flows.queue.reducer import initial_state
 from rivya_flows.settings import read_settings
@@ -81,7 +81,7 @@ class Recorder(trace.TracerProvider, trace.Tracer):
 def executed(studio: Studio, bomb: Bomb | None = None) -> list[RecordedSpan]:
     """The spans of one execution of run-1."""
     recorder = Recorder()
-    with traced("run-1", "stills", recorder) as tracing:
+    with trace_run("run-1", "stills", recorder) as tracing:
         asyncio.run(studio.execute("run-1", bomb=bomb, listen=tracing.listen))
     run, *purchases = recorder.spans
     assert all(span.ends == 1 for span in recorder.spans)
@@ -149,7 +149,7 @@ def test_a_purchase_without_an_answer_has_not_succeeded_yet(studio: Studio) -> N
 
 def test_what_a_pool_refuses_is_no_purchase() -> None:
     recorder, state = Recorder(), initial_state(frozen(stills(1)))
-    with traced("run-1", "stills", recorder) as tracing:
+    with trace_run("run-1", "stills", recorder) as tracing:
         refused = PoolRefused(step="stills", key="0", n=1, pool="acme", needs=1, left=0)
         tracing.listen(refused, state)
     assert len(recorder.spans) == 1
@@ -157,7 +157,7 @@ def test_what_a_pool_refuses_is_no_purchase() -> None:
 
 def test_without_an_sdk_nothing_is_recorded(studio: Studio) -> None:
     studio.prepared(stills(1))
-    with traced("run-1", "stills") as tracing:
+    with trace_run("run-1", "stills") as tracing:
         asyncio.run(studio.execute("run-1", listen=tracing.listen))
     assert tracing.trace_id is None
     assert not tracing._purchases
@@ -165,7 +165,7 @@ def test_without_an_sdk_nothing_is_recorded(studio: Studio) -> None:
 
 def test_an_error_is_named_and_not_quoted() -> None:
     recorder = Recorder()
-    with pytest.raises(ValueError, match="prompt"), traced("run-1", "stills", recorder):
+    with pytest.raises(ValueError, match="prompt"), trace_run("run-1", "stills", recorder):
         raise ValueError("a prompt")
     [span] = recorder.spans
     assert span.status is StatusCode.ERROR

@@ -6,11 +6,11 @@ import pytest
 
 from rivya_flows.estimate.estimate import estimate, rehearse
 from rivya_flows.queue.actions import AskCache
+from rivya_flows.queue.budget import least_left
 from rivya_flows.queue.events import CacheAnswered
-from rivya_flows.queue.forks import asks_anew, finished, fork_of
+from rivya_flows.queue.forks import asks_anew, find_finished, fork_of
 from rivya_flows.queue.reducer import initial_state
 from rivya_flows.queue.state import State
-from rivya_flows.queue.written_prices import least_left
 from support.naive_service import NOON, frozen, played
 
 SPEC = """
@@ -50,7 +50,7 @@ def forked(
 ) -> State:
     """A fork of a run of `SPEC` whose spec has these changes, before it buys anything."""
     of = of or played(SPEC).state
-    there = finished(of)
+    there = find_finished(of)
 
     def look_up(asked: AskCache) -> CacheAnswered | None:
         found = there.get(asked.request_hash)

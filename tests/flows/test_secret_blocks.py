@@ -16,7 +16,7 @@ from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
 from rivya_flows.callbacks import CALLBACK_SCHEME
-from rivya_flows.engine.actions import revealed
+from rivya_flows.engine.work import reveal
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.credentials import secret_block
 from rivya_flows.language.inputs import KEY_BLOCK
@@ -120,5 +120,5 @@ async def test_a_worker_without_a_key_buys_with_that_of_the_block_and_leaks_noth
 async def test_a_block_that_is_not_there_is_told_by_its_name() -> None:
     assert await secret_block("nowhere") is None
     with pytest.raises(UsageError, match="there is no secret block 'block:nowhere'") as caught:
-        await revealed("block:nowhere", secret_block)
+        await reveal("block:nowhere", secret_block)
     assert "a Secret block named nowhere" in str(caught.value.hint)

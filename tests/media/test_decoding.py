@@ -22,7 +22,7 @@ from rivya_cut import reading
 from rivya_cut.bounds import MAX_PACKETS
 from rivya_cut.composition import Clip, Composition, Layout
 from rivya_cut.results import Rendered
-from rivya_flows.engine.files import kept
+from rivya_flows.engine.files import keep_in_thread
 from rivya_flows.errors import MediaError
 from rivya_flows.media import decoder
 from rivya_flows.media.bounds import LIMITS, MAX_DECODINGS
@@ -415,7 +415,7 @@ def test_the_event_loop_goes_on_while_a_medium_is_kept(tmp_path: Path) -> None:
 
     async def both() -> None:
         ticking = asyncio.create_task(tick())
-        await kept(store, good)
+        await keep_in_thread(store, good)
         ticking.cancel()
 
     asyncio.run(both())

@@ -25,9 +25,9 @@ ROOT = Path(__file__).parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 PROJECT = PYPROJECT["project"]
 LOCK = runpy.run_path(str(ROOT / "scripts" / "lock.py"), run_name="lock")
-DEPENDENCIES: list[str] = LOCK["expanded"](PROJECT["dependencies"])
+DEPENDENCIES: list[str] = LOCK["expand"](PROJECT["dependencies"])
 EXTRAS: dict[str, list[str]] = {
-    name: LOCK["expanded"](more) for name, more in PROJECT["optional-dependencies"].items()
+    name: LOCK["expand"](more) for name, more in PROJECT["optional-dependencies"].items()
 }
 GROUPS: dict[str, list[str]] = PYPROJECT["dependency-groups"]
 LOCKS = {path.stem: path.read_text("utf-8") for path in (ROOT / "locks").glob("*.txt")}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rivya_flows.plans.plan import RunPlan
-from rivya_flows.queue.forks import finished, fork_of, is_made_again, made_again
+from rivya_flows.queue.forks import find_finished, fork_of, is_made_again, made_again
 from rivya_flows.queue.reducer import initial_state
 from support.judged_picks import Judging, chats, hero, judged, judged_spec
 from support.naive_service import NaiveService, Rehearsal, frozen, played
@@ -49,7 +49,7 @@ steps:
 
 def test_a_fork_finds_each_purchase_by_its_request_and_place_among_equal_ones() -> None:
     state = played(STILLS).state
-    found = finished(state)
+    found = find_finished(state)
     made = [state.item("stills", "a"), state.item("copy", "")]
     [request] = {one.requests[0].request_hash for one in made}
     assert len(found) == 3  # a pick buys nothing
@@ -61,10 +61,10 @@ def test_a_fork_finds_each_purchase_by_its_request_and_place_among_equal_ones() 
 
 def test_a_fork_finds_nothing_that_failed_and_a_fallback_under_the_request_as_written() -> None:
     failed = NaiveService(failing_models={"nano-banana", "seedream-5-lite"})
-    assert len(finished(played(STILLS, failed).state)) == 2
+    assert len(find_finished(played(STILLS, failed).state)) == 2
     fell = played(STILLS, NaiveService(failing_models={"nano-banana"})).state
     written, instead = (one.request_hash for one in fell.item("stills", "b").requests)
-    [taken] = [one for key, one in finished(fell).items() if key.startswith(written)]
+    [taken] = [one for key, one in find_finished(fell).items() if key.startswith(written)]
     assert taken.request_hash == instead
 
 

@@ -313,7 +313,7 @@ class Studio:
             held = context.leases.held(run_id, renewal_seconds)
             async with held as run.lease, self.client() as run.client:
                 try:
-                    return await Engine(run).run(run.options.resumed(resend_hours))
+                    return await Engine(run).run(run.options.resume_event(resend_hours))
                 except KilledError:
                     return None
 

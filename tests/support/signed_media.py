@@ -23,5 +23,5 @@ def signed_card(folder: Path) -> Path:
     assert signer is not None
     path, hero = still(folder / "card.png", (64, 64)), still(folder / "hero.png", (8, 8))
     source = Asset(kind="image", path=hero, sha256="ab" * 32)
-    Signing(signer, "run_0123").signed(path, probe(path), {}, [source])
+    Signing(signer, "run_0123").sign(path, probe(path), {}, [source])
     return path

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from rivya_flows.engine.actions import WORK, miss_pick
 from rivya_flows.engine.files import upload
-from rivya_flows.engine.functions import call_function
 from rivya_flows.engine.jobs import collect_job
 from rivya_flows.engine.purchases import submit
+from rivya_flows.engine.work import WORK, call_function, miss_pick
 from rivya_flows.flows.execution.task_runner import TASKS
 from rivya_flows.tasks.service import list_models
 

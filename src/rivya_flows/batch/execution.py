@@ -11,7 +11,9 @@ from functools import partial
 from pathlib import Path
 
 from rivya_flows.batch.pricing import (
+    Batch,
     BatchOptions,
+    RowResult,
     price_batch,
     read_batch,
     refusal,
@@ -22,7 +24,6 @@ from rivya_flows.batch.pricing import (
     spending,
 )
 from rivya_flows.batch.rows import Row, row_folder
-from rivya_flows.batch.scheduler import Batch, RowResult
 from rivya_flows.batch.summary import BatchResult, WalletChange, csv_text, read_reports, sheet_text
 from rivya_flows.engine.run import Run, RunOptions, ignore
 from rivya_flows.engine.run_context import RunContext, known_run
@@ -59,7 +60,7 @@ async def run_batch(
     async with caller.connect() as context:
         began, say = time.time(), caller.notify
         read = await read_batch(context, options, say)
-        async with _leased(context.leases, read.batch_id):
+        async with _hold_lease(context.leases, read.batch_id):
             batch = price_batch(context, read)
             if refused := refusal(batch):
                 raise refused
@@ -132,18 +133,18 @@ async def _wallet_change(
 ) -> WalletChange:
     """The wallet over the batch; what the service or the store does not say does not fail the batch."""
     service = context.service
-    others: tuple[OtherRun, ...] = ()
+    other_runs: tuple[OtherRun, ...] = ()
     after: int | None = None
     own = {row.run_id for row in batch.rows}
     read = partial(
         spent_since, context.journal.engine, began, service.identity, service.wallet, own
     )
     with suppress(StoreError):
-        others = await in_thread(read)
+        other_runs = await in_thread(read)
     with suppress(APIError):
         async with context.client() as client:
             after = (await client.credits.retrieve()).current_credits
-    return WalletChange(batch.balance, after, spent, others)
+    return WalletChange(batch.balance, after, spent, other_runs)
 
 
 async def _run_priced(
@@ -171,7 +172,7 @@ async def _run_priced(
             def warn(warning: str) -> None:
                 caller.notify(f"{row.name}: {warning}")
 
-            reporter = await in_thread(partial(_begun, context, batch, folder, row))
+            reporter = await in_thread(partial(_begin_row, context, batch, folder, row))
             options = RunOptions(budget=row.cap)
             run = Run(context, reporter, options, listen=listen, in_batch=True)
             async with ended_well(run, warn):
@@ -192,7 +193,7 @@ async def _run_priced(
         return True
 
 
-def _begun(context: RunContext, batch: Batch, folder: Path, row: Row) -> RunReporter:
+def _begin_row(context: RunContext, batch: Batch, folder: Path, row: Row) -> RunReporter:
     """Follows the run of a row, which is created if it has none."""
     journal, frozen = context.journal, batch.fresh.get(row.run_id)
     if frozen is not None and journal.run(row.run_id) is None:
@@ -203,7 +204,7 @@ def _begun(context: RunContext, batch: Batch, folder: Path, row: Row) -> RunRepo
 
 
 @asynccontextmanager
-async def _leased(leases: Leases, batch_id: str) -> AsyncIterator[None]:
+async def _hold_lease(leases: Leases, batch_id: str) -> AsyncIterator[None]:
     """Holds a lease on the batch: a second process would not know what this one spends."""
     task = asyncio.current_task()
     assert task is not None

@@ -1,17 +1,18 @@
-"""Price the rows of a batch: what their runs have spent, and what they still need."""
+"""What a batch costs, and which of its rows may run: their prices, their shares of its limits, and why rows wait."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from rivya_client.catalogue.prices import price_of
-from rivya_flows.batch.rows import Row, batch_id_of, give_new_run, read_rows
-from rivya_flows.batch.scheduler import BUDGET, Batch, RowResult
+from rivya_flows.batch.rows import STATUS_WORDS, Row, Status, batch_id_of, give_new_run, read_rows
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.engine.run_context import RunContext
 from rivya_flows.errors import BudgetError, MediaError, SpecError, UsageError
@@ -19,9 +20,16 @@ from rivya_flows.estimate.estimate import remaining
 from rivya_flows.language.workflow import MAX_LABELS, Workflow
 from rivya_flows.money.live_guard import Spending, pool_cap
 from rivya_flows.plans.names import BATCH_LABEL
-from rivya_flows.preparation.prepare import Market, PlanningStore, RunRequest, prepare, read_market
+from rivya_flows.preparation.prepare import (
+    InputReader,
+    Market,
+    PlanningStore,
+    RunRequest,
+    prepare,
+    read_market,
+)
 from rivya_flows.preparation.spec_file import InputReader, load_spec
-from rivya_flows.queue.events import RunFrozen, RunResumed
+from rivya_flows.queue.events import PoolTotal, RunFrozen, RunResumed
 from rivya_flows.queue.queue import replay
 from rivya_flows.receipt.from_journal import receipt
 from rivya_flows.receipt.phrases import credits_of
@@ -30,6 +38,186 @@ from rivya_flows.runs.execution import Caller
 from rivya_flows.store.charges import spent_by
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.pools import Pools
+
+NO_CAP = 10**9  # removes the cap that an earlier batch with a budget left in the journal of a run
+BUDGET = ""  # names the budget among the limits of a batch; no pool has an empty name
+_STOPPING = frozenset(
+    {
+        "insufficient_credits",
+        "api_key_missing",
+        "api_key_invalid",
+        "api_key_revoked",
+        "api_key_expired",
+        "api_scope_denied",
+    }
+)
+"""Codes of failures after which no other row could buy anything either."""
+
+
+@dataclass(frozen=True)
+class RowResult:
+    """How one execution of a row's run ended; `spent` is over all its executions."""
+
+    status: Status
+    spent: int
+    codes: frozenset[str] = frozenset()
+    reason: str | None = None
+
+
+@dataclass(eq=False)
+class Batch:
+    """A batch from its prices to its end: a run of one spec for each row, under its budget and the pools.
+
+    What rows have spent and what running ones may still spend never exceeds the budget: a row
+    starts only under a cap that is free, and holds it until it ends.
+
+    Attributes:
+        budget: Cap in credits over all rows and all earlier executions; or None.
+        removed: Credits spent earlier on rows that are no longer in the file, and on removed runs.
+        pools, balance: As they were before this batch began to run.
+        fresh: The first journal entries of the rows without a run, by run id.
+        taken: Folders of the runs that it has had so far.
+        stopped: Why no further row starts, or None.
+    """
+
+    rows: Sequence[Row]
+    budget: int | None
+    parallel: int = 1
+    removed: int = 0
+    pools: Sequence[PoolTotal] = ()
+    batch_id: str = ""
+    balance: int = 0
+    fresh: Mapping[str, RunFrozen] = field(default_factory=dict)
+    taken: frozenset[Path] = frozenset()
+    stopped: str | None = None
+    running: dict[str, Row] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._left = {one.name: one.left for one in self.pools}
+        if self.budget is not None:
+            self._left[BUDGET] = self.budget - self.spent
+        # The most that a completed row without a price bound has cost.
+        self._open_price: int | None = None
+
+    @property
+    def spent(self) -> int:
+        """Credits spent or reserved by all runs; of running ones, before this execution."""
+        return self.removed + sum(row.spent for row in self.rows)
+
+    @property
+    def to_buy(self) -> tuple[int, int | None]:
+        """Credits that the rows still need, least and most; the most is None without an upper bound."""
+        tops = [row.most for row in self.rows if row.most is not None]
+        most = sum(tops) if len(tops) == len(self.rows) else None
+        return sum(row.least for row in self.rows), most
+
+    @property
+    def least_budget(self) -> int:
+        """With which each row completes that its spec lets, by its price before this batch began."""
+        return self.removed + sum(
+            row.spent
+            if row.status == "completed" or row.is_over_spec
+            else max(row.spent, row.before + row.least)
+            for row in self.rows
+        )
+
+    @property
+    def outcome(self) -> Literal["completed", "failed", "suspended", "over_budget"]:
+        """How it ended; a lack of credits comes before failures."""
+        statuses = {row.status for row in self.rows}
+        codes = [row.codes for row in self.rows if row.status != "completed"]
+        if any(one & {"over_budget", "insufficient_credits"} for one in codes):
+            return "over_budget"
+        if statuses & {"failed", "cancelled", "waiting", "running"}:
+            return "failed"
+        return "suspended" if "suspended" in statuses else "completed"
+
+    @property
+    def counts(self) -> str:
+        """``3 of 5 completed, 1 failed, 1 not started``."""
+        numbers = Counter[str](row.status for row in self.rows)
+        completed = numbers.pop("completed", 0)
+        rest = [f"{numbers[one]} {label}" for one, label in STATUS_WORDS.items() if numbers[one]]
+        return ", ".join([f"{completed} of {len(self.rows)} completed", *rest])
+
+    def credits_left(self, limit: str) -> int:
+        """Credits of a limit that no row has spent or holds; 0 of a budget that there is not."""
+        return max(0, self._left.get(limit, 0))
+
+    def start_rows(self) -> list[Row]:
+        """Starts the rows that may run now, in order, and refuses those that a limit will not cover."""
+        starts: list[Row] = []
+        for row in self.rows:
+            if self.stopped or len(self.running) >= self.parallel:
+                break
+            if row.status == "waiting" and self._start(row):
+                starts.append(row)
+        return starts
+
+    def settle(self, run_id: str, result: RowResult) -> None:
+        """Takes what an execution of a row spent from the limits, and gives back what else it held."""
+        row = self.running.pop(run_id)
+        for limit, held in row.held.items():
+            self._left[limit] += held - (result.spent - row.spent)
+        cap, row.cap, row.held = row.cap, None, {}
+        row.status, row.spent = result.status, result.spent
+        row.codes, row.reason, row.tried = result.codes, result.reason, None
+        if row.most is None and result.status == "completed":
+            self._open_price = max(self._open_price or 0, result.spent)
+        if stopping := sorted(result.codes & _STOPPING):
+            reason = result.reason or stopping[0]
+            self.stopped = f"{row.name} failed with {stopping[0]}: {reason}"
+        elif "over_budget" in result.codes and cap is not None and self.budget is not None:
+            row.status, row.tried = "waiting", (cap, result.status)
+
+    def _start(self, row: Row) -> bool:
+        """Whether the row runs now; else it waits for credits that may be freed, or is refused."""
+        if row.is_over_spec:
+            row.refuse(row.before + row.least, f"the spec's budget is {row.spec_cap}")
+            return False
+        expected = self._expected_credits(row)
+        budgeted = self.budget is not None
+        limits = [*sorted(row.pools), *([BUDGET] if budgeted and row.tried is None else [])]
+        for limit in limits:
+            left = self.credits_left(limit)
+            if self.running and (expected or row.least) > left:
+                return False  # what runs may cost less
+            if row.least > left:
+                row.pool = limit or None
+                of_budget = f"{left} of {self.budget} budget credits left"
+                of_pool = f"the pool {limit} has {left} left"
+                row.refuse(row.least, of_pool if limit else of_budget)
+                return False
+        held = dict.fromkeys(row.pools, expected or row.least)
+        if budgeted:
+            # Alone, with all that is free: a row that finds the price for others, or had too little.
+            alone, free = expected is None or row.tried is not None, self.credits_left(BUDGET)
+            if alone and self.running:
+                return False
+            if row.tried is not None and row.cap_for(free) <= row.tried[0]:
+                row.status, row.tried = row.tried[1], None
+                return False
+            if expected is not None and not alone:
+                # Unspent credits are freed when the row ends, so a share above the price does no harm.
+                waiting = sum(one.status == "waiting" for one in self.rows)
+                slots = min(waiting, self.parallel - len(self.running))
+                free = min(free, max(expected, free // slots))
+            row.cap = row.cap_for(free)
+            held[BUDGET] = max(0, row.cap - row.spent)
+        elif row.recap:
+            row.cap = NO_CAP if row.spec_cap is None else row.spec_cap
+        for limit, credits in held.items():
+            self._left[limit] -= credits
+        row.status, row.held = "running", held
+        self.running[row.run_id] = row
+        return True
+
+    def _expected_credits(self, row: Row) -> int | None:
+        """Credits that the row should need; None if only running one can tell."""
+        if row.most is not None or self._open_price is None:
+            return row.most
+        return max(row.least, self._open_price - row.spent)
+
 
 _MANY = 500  # rows whose pricing is announced
 _NAMED = 3  # at most so many removed rows get a line each
@@ -126,21 +314,21 @@ def shortages(batch: Batch) -> Iterator[str]:
     """Which limits the rows may pass, and how many rows they cover; for people."""
     if batch.budget is not None:
         spent = f", {batch.spent} of it spent" if batch.spent else ""
-        words = f"the budget is {batch.budget}{spent}"
-        yield from _shortage(batch.rows, batch.left(BUDGET), words)
+        limit_text = f"the budget is {batch.budget}{spent}"
+        yield from _shortage(batch.rows, batch.credits_left(BUDGET), limit_text)
     for pool in batch.pools:
         rows = [row for row in batch.rows if pool.name in row.pools]
-        words = f"the pool {pool.name} has {pool.left} of {pool.credits} left"
-        short = [*_shortage(rows, pool.left, words)]
+        limit_text = f"the pool {pool.name} has {pool.left} of {pool.credits} left"
+        short = [*_shortage(rows, pool.left, limit_text)]
         yield from short
         more = sum(row.price for row in rows)
         after = pool.model_copy(update={"spent": pool.spent + more})
         if more and not short and after.is_soft_passed:
-            said = f"will have spent {after.spent} credits; its soft limit is {pool.soft}"
-            yield f"the pool {pool.name} {said}"
+            forecast = f"will have spent {after.spent} credits; its soft limit is {pool.soft}"
+            yield f"the pool {pool.name} {forecast}"
 
 
-def _shortage(rows: Iterable[Row], left: int, words: str) -> Iterator[str]:
+def _shortage(rows: Iterable[Row], left: int, limit_text: str) -> Iterator[str]:
     """``the rows need 84–120 credits; the budget is 60: about 7 of 14 rows will run``."""
     waiting = [row for row in rows if row.status == "waiting"]
     least, price = (sum(row.least for row in waiting), sum(row.price for row in waiting))
@@ -152,7 +340,7 @@ def _shortage(rows: Iterable[Row], left: int, words: str) -> Iterator[str]:
         if row.price <= left:
             covered, left = covered + 1, left - row.price
     number = f"about {covered} of {len(waiting)} rows" if covered else "none"
-    yield f"the rows need {needed}; {words}: {number} will run"
+    yield f"the rows need {needed}; {limit_text}: {number} will run"
 
 
 def price_batch(context: RunContext, read: ReadBatch) -> Batch:

@@ -58,7 +58,7 @@ class Row:
         number, line: From 1, `number` without the header and blank lines.
         keys: What names it, by column.
         removed: How many of its runs were removed.
-        least, most: Credits still to buy; `most` is None where the price has no upper bound.
+        least, most: Credits still to buy; `most` is None without an upper bound.
         spec_cap: The cap that the spec sets for every run, or None.
         recap: Its journal has another cap than `spec_cap`, from an earlier batch.
         before: Of `spent`, what was spent before this batch began to run.
@@ -118,7 +118,7 @@ class Row:
     def outputs(self) -> Outputs:
         return self.receipt.outputs if self.receipt else {}
 
-    def capped(self, share: int) -> int:
+    def cap_for(self, share: int) -> int:
         """The cap with which its run may spend so much more, if the spec lets it."""
         cap = self.spent + share
         return cap if self.spec_cap is None else min(cap, self.spec_cap)
@@ -160,10 +160,10 @@ def give_new_run(row: Row, removed: Container[str]) -> None:
 
 def row_folder(batch: Path, row: Row, taken: Container[Path]) -> Path:
     """The folder of a new run: ``nl-110-vinter-teapot``, what names the row; none that another run took."""
-    words = slug(row.name)
-    if len(words) > _MAX_FOLDER:
-        words = words[:_MAX_FOLDER].rpartition("-")[0] or words[:_MAX_FOLDER]
-    path = batch / (words or f"row-{row.number}")
+    name = slug(row.name)
+    if len(name) > _MAX_FOLDER:
+        name = name[:_MAX_FOLDER].rpartition("-")[0] or name[:_MAX_FOLDER]
+    path = batch / (name or f"row-{row.number}")
     if path in taken or (path.is_dir() and any(path.iterdir())):
         # Another row has this name, or the one that stood here was changed since.
         path = path.with_name(f"{path.name}-{row.run_id.rpartition('-')[2]}")
@@ -242,7 +242,7 @@ class _RowReader:
             mark = digest(identity)[:10]
             seen[mark] += 1
             repeat = f"-{seen[mark]}" if seen[mark] > 1 else ""
-            run_id = "-".join(filter(None, [batch_id, self._words(identity), mark + repeat]))
+            run_id = "-".join(filter(None, [batch_id, self._short_text(identity), mark + repeat]))
             rows.append(Row(run_id, "", len(rows) + 1, line, values, notes))
             written.append(dict(zip(names, map(str.strip, cells), strict=False)))
         if not rows and not self.problems:
@@ -259,7 +259,7 @@ class _RowReader:
             row.keys, row.name = own, _name(text, row.number, alone=many[text] == 1)
         return tuple(rows)
 
-    def _words(self, identity: Mapping[str, Any]) -> str:
+    def _short_text(self, identity: Mapping[str, Any]) -> str:
         """The first short text of a row's inputs, for its run id."""
         texts = (
             one

@@ -16,8 +16,8 @@ from pydantic import JsonValue
 
 from rivya_client.printable import spreadsheet_text
 from rivya_flows.assets import assets_in
+from rivya_flows.batch.pricing import Batch
 from rivya_flows.batch.rows import NOTE, STATUS_WORDS, Row
-from rivya_flows.batch.scheduler import Batch
 from rivya_flows.engine.publishing import addresses_of, report_of
 from rivya_flows.engine.run_context import RunContext, continuable
 from rivya_flows.markdown import code, link, picture, text
@@ -38,7 +38,7 @@ _MAX_FACT = 60  # characters of a cell on the card of its row
 
 @dataclass(frozen=True)
 class WalletChange:
-    """The wallet over one execution of a batch, whose rows share it; `after` is None where it could not be read.
+    """The wallet over one execution of a batch, whose rows share it; `after` is None if it could not be read.
 
     Of `other_runs` of the store, the first spent most.
     """
@@ -54,7 +54,7 @@ class WalletChange:
         return self._explained[0]
 
     @property
-    def others(self) -> int:
+    def spent_by_others(self) -> int:
         """Credits that other runs of the store spent, as far as it explains the wallet."""
         return self._explained[1]
 
@@ -66,14 +66,14 @@ class WalletChange:
     @property
     def warning(self) -> str | None:
         """The difference, for people; None without one."""
-        words = f"the wallet went from {self.before} to {self.after}; the rows spent {self.spent}"
-        if self.others:
-            words += f", other runs {self.others}{other_runs(self.others, self.other_runs)}"
+        text = f"the wallet went from {self.before} to {self.after}; the rows spent {self.spent}"
+        if self.spent_by_others:
+            text += f", other runs {self.spent_by_others}{other_runs(self.spent_by_others, self.other_runs)}"
         if (unexplained := self.unexplained or 0) > 0:
-            return f"{words}, and something else spent {credits_of(unexplained)}"
+            return f"{text}, and something else spent {credits_of(unexplained)}"
         if unexplained < 0:
-            return f"{words}, and {credits_of(-unexplained)} were added"
-        return words if self.others else None
+            return f"{text}, and {credits_of(-unexplained)} were added"
+        return text if self.spent_by_others else None
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class BatchResult:
 
     def as_json(self) -> dict[str, JsonValue]:
         """The document of ``batch --json``."""
-        others = self.wallet.other_runs[:MOST_OTHER_RUNS] if self.wallet.others else ()
+        other_runs = self.wallet.other_runs[:MOST_OTHER_RUNS] if self.wallet.spent_by_others else ()
         return {
             "batch_id": self.batch.batch_id,
             "status": self.status,
@@ -114,8 +114,8 @@ class BatchResult:
                 "before": self.wallet.before,
                 "after": self.wallet.after,
                 "unexplained": self.wallet.unexplained,
-                "others": self.wallet.others,
-                "other_runs": [one.model_dump() for one in others],
+                "others": self.wallet.spent_by_others,
+                "other_runs": [one.model_dump() for one in other_runs],
             },
             "stopped": self.batch.stopped,
             "rows": [row.as_json() for row in self.batch.rows],
@@ -175,7 +175,7 @@ def sheet_text(result: BatchResult, title: str) -> str:
         if all(one.get(name) == value for one in of_all)
     }
     media: dict[str, Path] = {}
-    shown: list[SheetRow] = []
+    sheet_rows: list[SheetRow] = []
     for row in result.batch.rows:
         folder = row.folder
         for asset in assets_in(row.outputs):
@@ -183,9 +183,9 @@ def sheet_text(result: BatchResult, title: str) -> str:
             if folder and asset.path and asset.path.resolve().is_relative_to(folder.resolve()):
                 media.setdefault(asset.sha256, asset.path)
         notes = [text for name, text in row.keys.items() if name in row.notes]
-        words = [text for name, text in row.keys.items() if name not in row.notes]
-        words = words or [row.receipt.subject if row.receipt else ""]
-        shown.append(
+        names = [text for name, text in row.keys.items() if name not in row.notes]
+        names = names or [row.receipt.subject if row.receipt else ""]
+        sheet_rows.append(
             SheetRow(
                 row.number,
                 row.name,
@@ -194,13 +194,13 @@ def sheet_text(result: BatchResult, title: str) -> str:
                 row.reason,
                 folder,
                 row.receipt,
-                title=" · ".join(filter(None, words)),
-                mark=" · ".join(filter(None, notes)) if any(words) else "",
+                title=" · ".join(filter(None, names)),
+                mark=" · ".join(filter(None, notes)) if any(names) else "",
                 facts=[*_facts(row, same)],
             )
         )
     return batch_sheet(
-        shown,
+        sheet_rows,
         title=title,
         document={name: value for name, value in result.as_json().items() if name != "rows"},
         before=result.batch.spent - result.wallet.spent,
@@ -319,8 +319,8 @@ def _message(
         reason = f": {text(row['reason'])}" if row["reason"] else ""
         yield f"* {name}: {STATUS_WORDS.get(row['status'], 'not started')}{reason}"
     listed = code(f"rivya-flows runs --label {BATCH_LABEL}={result.batch.batch_id}")
-    if (others := len(rows) - _MAX_LINES) > 0:
-        yield f"* and {others} more: {listed}"
+    if (more := len(rows) - _MAX_LINES) > 0:
+        yield f"* and {more} more: {listed}"
     pictures = (picture(row["name"], row["picture"]) for row in rows if row["picture"])
     yield from itertools.islice(pictures, _MAX_PICTURES)
     if result.status != "completed":

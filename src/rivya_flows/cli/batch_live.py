@@ -8,9 +8,16 @@ from typing import ClassVar
 
 from rivya_client.catalogue.prices import price_range
 from rivya_flows.batch.execution import run_batch
-from rivya_flows.batch.pricing import BatchOptions, is_remade, refusal, remade, sentence, shortages
+from rivya_flows.batch.pricing import (
+    Batch,
+    BatchOptions,
+    is_remade,
+    refusal,
+    remade,
+    sentence,
+    shortages,
+)
 from rivya_flows.batch.rows import STATUS_WORDS, Row
-from rivya_flows.batch.scheduler import Batch
 from rivya_flows.batch.summary import BatchResult, refusing_pools, rerun_with
 from rivya_flows.cli.ending import commands, raise_pools
 from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED

@@ -12,7 +12,7 @@ from rivya_flows.assets import Asset, Outputs, assets_in, output_assets
 from rivya_flows.errors import LostMediumError
 from rivya_flows.queue.actions import AskCache
 from rivya_flows.queue.events import CacheAnswered
-from rivya_flows.queue.forks import Finished, finished, is_made_again
+from rivya_flows.queue.forks import Finished, find_finished, is_made_again
 from rivya_flows.queue.queue import replay
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.cache_index import all_results, find_result, forget_result
@@ -75,7 +75,7 @@ class Reuse:
         found, again = dict[str, Finished](), set[str]()
         while run_id is not None and (entries := self._journal.entries(run_id)):
             state = replay(entry.event for entry in entries)
-            own = finished(state).items()
+            own = find_finished(state).items()
             found = {name: one for name, one in own if not is_made_again(one.item, again)} | found
             again |= state.again
             run_id = state.fork.run_id if state.fork else None
@@ -110,7 +110,7 @@ class Pruned:
 
 def listing(journal: Journal, assets: AssetStore) -> tuple[CacheEntry, ...]:
     """All cache entries, newest first; media are listed, not read."""
-    sizes = {kept.sha256: kept.size_bytes for kept in assets.listing()}
+    sizes = {stored.sha256: stored.size_bytes for stored in assets.listing()}
     entries = []
     for one in all_results(journal.engine):
         media = tuple(dict.fromkeys(asset.sha256 for asset in _media(one.outputs)))
@@ -141,7 +141,7 @@ def prune(
         return Pruned(going)
     gone = {entry.cache_key for entry in going}
     named = named_media(journal, gone)
-    return without_media(Pruned(going), assets, named, now - YOUNG, pretend=pretend)
+    return delete_unused_media(Pruned(going), assets, named, now - YOUNG, pretend=pretend)
 
 
 def named_media(
@@ -159,24 +159,26 @@ def named_media(
     return deployed | still | journal.mentioned_hashes(without=ended)
 
 
-def without_media(
+def delete_unused_media(
     pruned: Pruned, assets: AssetStore, named: frozenset[str], limit: datetime, *, pretend: bool
 ) -> Pruned:
-    """Deletes the media that nobody names and that have not changed since, and what was on its way."""
+    """Deletes the media that are not named and that have not changed since, and what was on its way."""
     unused = [
-        kept
-        for kept in assets.listing()
-        if kept.sha256 not in named and kept.changed_at and kept.changed_at <= limit
+        stored
+        for stored in assets.listing()
+        if stored.sha256 not in named and stored.changed_at and stored.changed_at <= limit
     ]
     if not pretend:
         # Looked at again: a run may have got the same medium since they were listed.
-        unused = [kept for kept in unused if assets.remove(kept.sha256, unchanged_since=limit)]
+        unused = [
+            stored for stored in unused if assets.remove(stored.sha256, unchanged_since=limit)
+        ]
         assets.remove_unfinished(limit)
     return replace(
         pruned,
-        media=tuple(kept.sha256 for kept in unused),
-        size_bytes=sum(kept.size_bytes for kept in unused),
-        linked_bytes=sum(kept.size_bytes for kept in unused if kept.linked),
+        media=tuple(stored.sha256 for stored in unused),
+        size_bytes=sum(stored.size_bytes for stored in unused),
+        linked_bytes=sum(stored.size_bytes for stored in unused if stored.linked),
     )
 
 

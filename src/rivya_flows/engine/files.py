@@ -46,27 +46,27 @@ async def upload(run: Run, action: UploadMedium) -> Upload:
         media = asset.kind
     if asset is None:
         return Upload(await run.client.files.retrieve(source), None)
-    kept = asset
+    stored = asset
 
     async def send() -> File:
         return await run.client.files.upload(
-            await asyncio.to_thread(run.context.assets.local_path, kept.sha256),
+            await asyncio.to_thread(run.context.assets.local_path, stored.sha256),
             kind=cast("MediaKind", media),
-            name=f"{kept.sha256[:12]}{suffix_of(kept.mime_type)}",
-            mime_type=kept.mime_type,
+            name=f"{stored.sha256[:12]}{suffix_of(stored.mime_type)}",
+            mime_type=stored.mime_type,
             model=action.model,
             retry=run.retry(action.step),
         )
 
     # The limits of a model are checked when it is sent.
-    name = (kept.sha256, media, action.model)
-    return Upload(await run.context.uploads.once(run.run_id, name, send), kept)
+    name = (stored.sha256, media, action.model)
+    return Upload(await run.context.uploads.once(run.run_id, name, send), stored)
 
 
-async def fetched(run: Run, value: Any) -> Any:
+async def fetch_files(run: Run, value: Any) -> Any:
     """Replace each file that a JSON value names by URL or file id with an asset."""
     if isinstance(value, list):
-        return [await fetched(run, one) for one in value]
+        return [await fetch_files(run, one) for one in value]
     found = remote_file(value)
     if found is None:
         return value
@@ -88,12 +88,12 @@ async def fetch(run: Run, url: str) -> Asset:
 
 def keep(assets: AssetStore, path: Path) -> Asset:
     """Keep a copy of a file by hash."""
-    return _copied(assets, path, probe(path))
+    return _copy(assets, path, probe(path))
 
 
-async def kept(assets: AssetStore, path: Path) -> Asset:
+async def keep_in_thread(assets: AssetStore, path: Path) -> Asset:
     """As `keep`, without blocking the event loop; cancelling ends the decoding."""
-    return await asyncio.to_thread(_copied, assets, path, await probed(path))
+    return await asyncio.to_thread(_copy, assets, path, await probed(path))
 
 
 async def take(
@@ -117,13 +117,13 @@ async def take(
     return await asyncio.to_thread(move)
 
 
-async def of_kept(assets: AssetStore, sha256: str, *, url: str | None = None) -> Asset:
+async def load_stored(assets: AssetStore, sha256: str, *, url: str | None = None) -> Asset:
     """The asset of a medium that the store has, decoded without blocking; LostMediumError without it."""
     path = await asyncio.to_thread(assets.local_path, sha256)
     return _asset(await probed(path), path, sha256, url)
 
 
-def _copied(assets: AssetStore, path: Path, found: Probe) -> Asset:
+def _copy(assets: AssetStore, path: Path, found: Probe) -> Asset:
     digest = assets.put(path)
     return _asset(found, assets.local_path(digest), digest, None)
 

@@ -43,7 +43,7 @@ class JobWakes:
         try:
             yield wake
             if task_id not in self._notified:
-                self._missed()
+                self._count_miss()
         finally:
             self._waits[task_id].remove(wake)
             if not self._waits[task_id]:
@@ -68,7 +68,7 @@ class JobWakes:
         while len(self._notified) > NEWEST:
             self._notified.popitem(last=False)
 
-    def connected(self, yes: bool) -> None:
+    def set_connected(self, yes: bool) -> None:
         """Records that the subscription was made, failed or was lost."""
         self.tried.set()
         lost = self._is_connected and not yes
@@ -76,7 +76,7 @@ class JobWakes:
         if lost:
             self._wake_all()
 
-    def _missed(self) -> None:
+    def _count_miss(self) -> None:
         """Counts a job that ended without an event: the event is late, or none arrive."""
         if self.slow() is None:
             return
@@ -104,7 +104,7 @@ class ModelSlots:
         self._taken: Counter[str] = Counter()
         self._waiting: defaultdict[str, deque[asyncio.Future[None]]] = defaultdict(deque)
 
-    def taken(self, model: str) -> int:
+    def count_taken(self, model: str) -> int:
         return self._taken[model]
 
     async def take(self, model: str) -> None:

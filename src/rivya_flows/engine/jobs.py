@@ -19,7 +19,7 @@ from rivya_client.mime_types import MediaKind
 from rivya_client.retries import ONCE
 from rivya_client.types import Generation
 from rivya_flows.assets import Asset
-from rivya_flows.engine.files import of_kept, take
+from rivya_flows.engine.files import load_stored, take
 from rivya_flows.engine.run import Run
 from rivya_flows.errors import (
     APIError,
@@ -139,7 +139,7 @@ def _settlement(run: Run, action: Collect, job: Generation) -> JobEnded:
 
 async def collect_job(run: Run, action: Collect) -> CollectedJob:
     """Wait until a job ends, then decode its results; what was downloaded is kept in any case."""
-    ended = await _ended(run, action)
+    ended = await _wait_for_end(run, action)
     if is_settled(ended):
         run.seen[action.task_id] = seen_of(ended)
     if ended.status == "failed":
@@ -151,7 +151,7 @@ async def collect_job(run: Run, action: Collect) -> CollectedJob:
     try:
         return CollectedJob(ended, tuple(await downloads.collect(urls)))
     except RivyaError as error:
-        raise CollectError(ended, str(error), downloads.kept) from error
+        raise CollectError(ended, str(error), downloads.stored) from error
 
 
 def is_settled(job: Generation) -> bool:
@@ -165,7 +165,7 @@ def seen_of(job: Generation) -> JobSeen:
     return JobSeen.model_validate(job, from_attributes=True)
 
 
-async def _ended(run: Run, action: Collect) -> Generation:
+async def _wait_for_end(run: Run, action: Collect) -> Generation:
     """The job once it has ended; one that an earlier execution bought may have missed its webhook."""
     task_id, wakes = action.task_id, run.wakes
     bought = run.state.item(action.step, action.key).last
@@ -174,7 +174,7 @@ async def _ended(run: Run, action: Collect) -> Generation:
     is_older = at is not None and at < run.began
     if at is not None and is_older:
         age = (run.clock() - at).total_seconds()
-    # A time in which nobody waited, and a sandbox was down perhaps, is none that such a job usually takes.
+    # Time without a waiting process, or of a stopped sandbox, says nothing about such jobs.
     on_end = None if is_older else partial(run.watched.__setitem__, task_id)
     wait = partial(
         run.client.generations.wait,
@@ -215,7 +215,7 @@ class _Downloads:
     files: dict[int, BroughtFile]
 
     @property
-    def kept(self) -> tuple[BroughtFile, ...]:
+    def stored(self) -> tuple[BroughtFile, ...]:
         return tuple(self.files[index] for index in sorted(self.files))
 
     async def collect(self, urls: Sequence[str]) -> list[Asset]:
@@ -250,7 +250,7 @@ class _Downloads:
         if known is None:
             return None
         try:
-            return await of_kept(self.run.context.assets, known.sha256, url=url)
+            return await load_stored(self.run.context.assets, known.sha256, url=url)
         except LostMediumError:
             del self.files[index]
         except MediaError:
@@ -268,7 +268,9 @@ class _Downloads:
             except MediaError as error:
                 await asyncio.to_thread(assets.take, target, got.sha256)
                 self._note(index, url, got)
-                raise _undecoded(error, target, index, got.sha256) from error
+                reason = error.message.removeprefix(f"{target}: ")
+                message = f"result {index + 1}: {reason}; its bytes are kept as {got.sha256}"
+                raise MediaError(message, error.hint) from error
             self._note(index, url, got)
             return asset
         except APIError as error:
@@ -297,8 +299,3 @@ class _Downloads:
         self.files[index] = BroughtFile(
             task_id=self.task_id, index=index, sha256=got.sha256, size_bytes=got.size_bytes, url=url
         )
-
-
-def _undecoded(error: MediaError, path: Path, index: int, digest: str) -> MediaError:
-    reason = error.message.removeprefix(f"{path}: ")
-    return MediaError(f"result {index + 1}: {reason}; its bytes are kept as {digest}", error.hint)

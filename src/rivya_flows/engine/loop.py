@@ -12,10 +12,10 @@ from contextlib import aclosing, suppress
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from rivya_client.client import RivyaClient
-from rivya_flows.engine.actions import events_of, notify
+from rivya_flows.engine.actions import events_of
 from rivya_flows.engine.jobs import seen_of
 from rivya_flows.engine.run import A, Run, Runner
+from rivya_flows.engine.work import notify
 from rivya_flows.errors import (
     APIStatusError,
     LeaseLostError,
@@ -89,12 +89,12 @@ class Engine:
         self._has_ended = isinstance(event, events.RunEnded)
         run = self._run
         written = run.context.journal.submit(run.run_id, (event,), run.lease.fence)
-        counting = asyncio.create_task(self._counted(written), context=self._context)
+        counting = asyncio.create_task(self._count_written(written), context=self._context)
         self._counting.add(counting)
         counting.add_done_callback(self._counting.discard)
         await asyncio.shield(counting)
 
-    async def _counted(self, written: Future[tuple[events.Stamped, ...]]) -> None:
+    async def _count_written(self, written: Future[tuple[events.Stamped, ...]]) -> None:
         async with self._turn:  # in the order of the journal, and the loop turns between two
             for stamped in await asyncio.wrap_future(written):
                 self._count(stamped)
@@ -108,7 +108,7 @@ class Engine:
             raise RuntimeError(f"{run.run_id}: an event could not be applied: {error}") from error
         run.reporter.record(entry, run.state)
         run.listen(event, run.state)
-        self._results += _bought(run, event)
+        self._results += _new_results(run, event)
         if self._results and self._storing is None:
             self._storing = asyncio.create_task(self._store())
         if isinstance(event, events.RunEnded) and not self._over.done():
@@ -139,9 +139,9 @@ class Engine:
                 async for event in following:
                     await self._feed(event)
         except BaseException as error:
-            await self._failed(action, error)
+            await self._handle_error(action, error)
 
-    async def _failed(self, action: Action, error: BaseException) -> None:
+    async def _handle_error(self, action: Action, error: BaseException) -> None:
         """Journal what an error means for the item; what an absence keeps back stays as it is."""
         if _needs_service(action) and self._run.outlasts(error):
             self._absence = error
@@ -181,7 +181,7 @@ class Engine:
                 await asyncio.wait([self._storing])
 
 
-def _bought(run: Run, event: Event) -> Iterator[CachedResult]:
+def _new_results(run: Run, event: Event) -> Iterator[CachedResult]:
     """The bought or composed results that an event brought; a resume brings all, which a crash may have lost."""
     if isinstance(event, events.ItemCompleted | events.ChatAnswered):
         item = run.state.item(event.step, event.key)
@@ -225,8 +225,8 @@ def _outcome(
     of = {"step": action.step, "key": action.key}
     if isinstance(error, PoolExceededError) and isinstance(action, Buy):
         names = ("pool", "needs", "left", "until")
-        told = {name: getattr(error, name) for name in names}
-        return events.PoolRefused(**of, n=action.n, rest=action.rest is not None, **told)
+        refusal = {name: getattr(error, name) for name in names}
+        return events.PoolRefused(**of, n=action.n, rest=action.rest is not None, **refusal)
     return events.ItemFailed(**of, code=error.code, message=str(error))
 
 
@@ -244,7 +244,7 @@ class PlainRunner(Runner):
         context = run.context
         async with context.leases.held(run.run_id) as run.lease, context.client() as run.client:
             run.state = await in_thread(run.reporter.follow)
-            await drive(run, run.resumed())
+            await drive(run, run.resume_event())
         return await asyncio.to_thread(run.reporter.write)
 
 
@@ -271,7 +271,12 @@ async def reconcile_jobs(run: Run) -> None:
 
     async def ask() -> None:
         for task_id in unseen:
-            jobs[task_id] = await _job(run.client, task_id)
+            try:
+                jobs[task_id] = seen_of(await run.client.generations.retrieve(task_id))
+            except APIStatusError as error:
+                if error.status != 404:
+                    raise
+                jobs[task_id] = None
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -282,28 +287,19 @@ async def reconcile_jobs(run: Run) -> None:
     if asked and not jobs:
         return
     engine, state, row = run.context.journal.engine, run.state, run.reporter.row
-    others: tuple[events.OtherRun, ...] = ()
+    other_runs: tuple[events.OtherRun, ...] = ()
     pools: tuple[events.PoolTotal, ...] = ()
     with suppress(StoreError):
         if (sum_credits(state).unexplained or 0) > 0:
             spent = partial(spent_by_others, engine, run.run_id, state.service, state.wallet)
-            others = await in_thread(spent)
+            other_runs = await in_thread(spent)
     with suppress(StoreError):
         pools = await in_thread(partial(Pools(engine).matching, row.labels, row.service))
     event = events.ServiceAsked(
         jobs={one: jobs[one] for one in asked},
-        others=sum(one.most for one in others),
-        other_runs=others[: events.MOST_OTHER_RUNS],
+        others=sum(one.most for one in other_runs),
+        other_runs=other_runs[: events.MOST_OTHER_RUNS],
         pools=pools,
     )
     append = partial(run.context.journal.append, run.run_id, event, run.lease.fence)
     run.reporter.record(await in_thread(append), state)
-
-
-async def _job(client: RivyaClient, task_id: str) -> events.JobSeen | None:
-    try:
-        return seen_of(await client.generations.retrieve(task_id))
-    except APIStatusError as error:
-        if error.status == 404:
-            return None
-        raise

@@ -12,8 +12,8 @@ from typing import Any
 
 from rivya_client.errors import NotSentError, RefusedAfterSilenceError, may_have_been_carried_out
 from rivya_client.types import ChatCompletion, Generation
-from rivya_flows.engine.functions import call_function
 from rivya_flows.engine.run import Run
+from rivya_flows.engine.work import call_function
 from rivya_flows.errors import APIError, APIStatusError, UsageError
 from rivya_flows.queue import events
 from rivya_flows.queue.actions import Buy
@@ -58,7 +58,7 @@ async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
 
 def _intent(run: Run, action: Buy) -> events.PurchaseIntended:
     return events.PurchaseIntended(
-        **action.of,
+        **action.purchase,
         route=action.bought.route,
         idempotency_key=action.bought.idempotency_key,
         body=action.bought.body,
@@ -82,7 +82,9 @@ def _model_in(body: str) -> str | None:
 async def _call_paid(run: Run, action: Buy) -> AsyncGenerator[Event]:
     """Call a function under the key of a purchase; an exception leaves it open for a resume."""
     outputs = await run.call(call_function, run.state.planned(action.step).kind.uses, action)
-    yield events.JobEnded(**action.of, status="succeeded", final_credits=action.bought.reserve)
+    yield events.JobEnded(
+        **action.purchase, status="succeeded", final_credits=action.bought.reserve
+    )
     yield events.ItemCompleted(step=action.step, key=action.key, outputs=outputs)
 
 
@@ -99,21 +101,28 @@ async def _send_intended(run: Run, action: Buy) -> AsyncGenerator[Event]:
             answer = await run.call(submit, stage, action)
             break
         except APIError as error:
-            if _may_have_bought(error) and _purchase(run, action).sent != "unknown":
-                yield events.PurchaseUnanswered(**action.of, reason=str(error))
+            # A request of the failed call, or another one under its key, may have been accepted.
+            silent = isinstance(error, RefusedAfterSilenceError) or may_have_been_carried_out(error)
+            maybe_bought = silent or error.code == CONFLICT
+            if maybe_bought and _purchase(run, action).sent != "unknown":
+                yield events.PurchaseUnanswered(**action.purchase, reason=str(error))
             if error.code == CONFLICT:
                 # The first request under this key may still run: only waiting is safe.
                 deadline = deadline or run.clock() + timedelta(seconds=run.conflict_seconds)
                 await asyncio.sleep(run.conflict_pause_seconds)
             # By wall time, which also passes while a machine sleeps: the key may be forgotten by then.
             late = deadline is not None and run.clock() >= deadline
-            if closing := _closing(error, _purchase(run, action), action.of, late=late):
+            if closing := _closing(error, _purchase(run, action), action.purchase, late=late):
                 yield closing
                 if not isinstance(error, NotSentError):
                     return
             if error.code != CONFLICT:
                 raise
-    yield _accepted(action, answer) if isinstance(answer, Generation) else _answered(action, answer)
+    yield (
+        _acceptance(action, answer)
+        if isinstance(answer, Generation)
+        else _answer_event(action, answer)
+    )
 
 
 def _stage(run: Run, action: Buy) -> str:
@@ -132,12 +141,6 @@ def _purchase(run: Run, action: Buy) -> Purchase:
     return next(one for one in purchases if one.n == action.n)
 
 
-def _may_have_bought(error: APIError) -> bool:
-    """Whether a request of the failed call, or another one under its key, may have been accepted."""
-    silent = isinstance(error, RefusedAfterSilenceError) or may_have_been_carried_out(error)
-    return silent or error.code == CONFLICT
-
-
 def _closing(
     error: APIError, bought: Purchase, of: dict[str, Any], *, late: bool
 ) -> events.PurchaseRefused | events.PurchaseUncertain | None:
@@ -153,8 +156,8 @@ def _closing(
         case "open":
             return None
         case "uncertain":
-            said = f"{error.code}: {error.detail}"
-            reason = f"refused now ({said}), after an earlier request without a response"
+            answer = f"{error.code}: {error.detail}"
+            reason = f"refused now ({answer}), after an earlier request without a response"
             return events.PurchaseUncertain(**of, reason=reason)
         case "refused":
             return events.PurchaseRefused(
@@ -166,20 +169,20 @@ def _closing(
             )
 
 
-def _accepted(action: Buy, job: Generation) -> events.PurchaseAccepted:
+def _acceptance(action: Buy, job: Generation) -> events.PurchaseAccepted:
     return events.PurchaseAccepted(
-        **action.of,
+        **action.purchase,
         task_id=job.id,
         # The service may charge at the end only; a job that holds nothing would leave the cap open.
         reserved_credits=job.reserved_credits or action.bought.reserve,
     )
 
 
-def _answered(action: Buy, answer: ChatCompletion) -> events.ChatAnswered:
+def _answer_event(action: Buy, answer: ChatCompletion) -> events.ChatAnswered:
     reserved = (answer.credits and answer.credits.reserved) or action.bought.reserve
     final = answer.credits.final if answer.credits else None
     return events.ChatAnswered(
-        **action.of,
+        **action.purchase,
         completion_id=answer.id,
         session_id=answer.session_id or json.loads(action.bought.body).get("session_id") or "",
         content=answer.message.content,

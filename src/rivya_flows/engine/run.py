@@ -1,14 +1,20 @@
-"""One execution of a run, and what executes runs: `flows` does under Prefect, which nothing here knows."""
+"""One execution of a run: its options, what executes it, and what stops it from outside.
+
+`flows` executes runs under Prefect, which nothing here knows.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, closing, contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pydantic import SecretStr
 
@@ -93,7 +99,7 @@ class RunOptions:
     resubmit: tuple[str, ...] = ()
     unpaid: Unpaid | None = None
 
-    def resumed(self, resend_hours: float, trace_id: str | None = None) -> RunResumed:
+    def resume_event(self, resend_hours: float, trace_id: str | None = None) -> RunResumed:
         return RunResumed(at=now(), resend_hours=resend_hours, trace_id=trace_id, **vars(self))
 
 
@@ -150,8 +156,8 @@ class Run:
         # That of the context may know the runs of another run.
         return Reuse(self.context.assets, self.context.journal)
 
-    def resumed(self, trace_id: str | None = None) -> RunResumed:
-        return self.options.resumed(self.context.settings.rivya_flows_resend_hours, trace_id)
+    def resume_event(self, trace_id: str | None = None) -> RunResumed:
+        return self.options.resume_event(self.context.settings.rivya_flows_resend_hours, trace_id)
 
     def retry(self, step: str) -> RetryPolicy:
         """How long a step repeats one request."""
@@ -183,3 +189,73 @@ class Runner(Protocol):
     async def wake(self, settings: Settings, run_id: str, notify: Callable[[str], object]) -> None:
         """Continues the suspended flow run of a run that was resumed here; never raises."""
         return
+
+
+class StopRequest:
+    """Stops one of the runs of a process, and no other."""
+
+    made = False
+    task: asyncio.Task[Any] | None = None
+
+    def make(self) -> None:
+        """Stops the run now, or as soon as it begins; call it in the event loop of the run."""
+        if self.task is not None and not self.made:
+            self.task.cancel()
+        self.made = True
+
+
+class StoppedError(Exception):
+    """A run has been stopped by its `StopRequest`."""
+
+
+_request: ContextVar[StopRequest | None] = ContextVar("stop_request", default=None)
+
+
+@contextmanager
+def stopped_by(request: StopRequest) -> Iterator[None]:
+    token = _request.set(request)
+    try:
+        yield
+    finally:
+        _request.reset(token)
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """What the request of `stopped_by` stops, by a `StoppedError`."""
+    request, task = _request.get() or StopRequest(), asyncio.current_task()
+    if request.made:
+        raise StoppedError
+    request.task = task
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not request.made:
+            raise
+        raise StoppedError from None
+    finally:
+        request.task = None
+        if request.made and task is not None:
+            task.uncancel()  # what is awaited next continues: Prefect informs its server
+
+
+@contextmanager
+def on_signal(
+    loop: asyncio.AbstractEventLoop, number: signal.Signals, call: Callable[[], None]
+) -> Iterator[None]:
+    """Calls `call` in the loop on a signal, whatever its handler does; not if a wakeup descriptor is set."""
+    reader, writer = socket.socketpair()
+    with closing(reader), closing(writer):
+        reader.setblocking(False)
+        writer.setblocking(False)
+        before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        if before != -1:
+            signal.set_wakeup_fd(before)
+            yield
+            return
+        loop.add_reader(reader, lambda: call() if number in reader.recv(256) else None)
+        try:
+            yield
+        finally:
+            loop.remove_reader(reader)
+            signal.set_wakeup_fd(-1)

@@ -127,8 +127,8 @@ class RunContext:
     async def first_client(self, notify: Callable[[str], object]) -> AsyncIterator[RivyaClient]:
         """A client for requests for which a person waits: it tells of silence and gives up soon."""
         loop, address = asyncio.get_running_loop(), self.service.base_url
-        words = f"no answer from {address} within {SILENT_SECONDS:g} s; waiting a little longer"
-        told = loop.call_later(SILENT_SECONDS, notify, words)
+        message = f"no answer from {address} within {SILENT_SECONDS:g} s; waiting a little longer"
+        timer = loop.call_later(SILENT_SECONDS, notify, message)
         try:
             async with self.client() as client:
                 if self.service.identity.startswith("sandbox:"):
@@ -136,7 +136,7 @@ class RunContext:
                 else:
                     yield client.with_options(timeout=WAITING_SECONDS, retry=IMPATIENT)
         finally:
-            told.cancel()
+            timer.cancel()
 
     async def recall_durations(self, client: RivyaClient) -> None:
         """Tells a client how long jobs took in earlier runs, if the store can be read."""

@@ -37,7 +37,7 @@ class Signing:
     signer: Signer
     run_id: str
 
-    def signed(
+    def sign(
         self, path: Path, found: Probe, arguments: Mapping[str, Any], sources: Sequence[Asset]
     ) -> Probe:
         """Sign a file that a step made; what it holds afterwards."""

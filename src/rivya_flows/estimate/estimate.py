@@ -15,6 +15,7 @@ from rivya_client.catalogue.prices import Price
 from rivya_flows.estimate.films import Film, films
 from rivya_flows.plans.plan import PlannedStep, items_step
 from rivya_flows.queue.actions import Action, AskCache, ReadBalance, Work
+from rivya_flows.queue.budget import judge_price, written_prices
 from rivya_flows.queue.events import (
     BalanceRead,
     CacheAnswered,

@@ -48,7 +48,7 @@ from rivya_flows.plans.requests import (
     written_arguments,
 )
 from rivya_flows.queue.items import ItemState, Phase
-from rivya_flows.queue.scope import known_of, known_scope
+from rivya_flows.queue.scope import known_scope, namespace_facts
 from rivya_flows.queue.state import State, item_range
 from rivya_flows.spec.files import inlined_name
 from rivya_flows.spec.names import NamesInScope, WrittenSpec
@@ -162,7 +162,7 @@ def _unfit_inputs(state: State, space: Space) -> Iterator[str]:
     for name in space.workflow.inputs:
         if space.outer and not steps_in(space.outer, space.given_value(name)):
             try:
-                inputs_for(space, [name], known_of(state))
+                inputs_for(space, [name], namespace_facts(state))
             except UsesNull:
                 continue  # the run skips what reads it
             except ExpressionError as error:

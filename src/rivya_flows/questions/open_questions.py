@@ -12,10 +12,10 @@ from rivya_flows.language.canonical import canonical
 from rivya_flows.language.wording import cut
 from rivya_flows.plans.names import label
 from rivya_flows.questions.question import Answer, Candidate, NextRound, Question
+from rivya_flows.queue.budget import budget_question
 from rivya_flows.queue.events import AnswerGiven, ItemFailed, QuestionAsked
 from rivya_flows.queue.items import UNANSWERED, ItemState, Phase, Score
 from rivya_flows.queue.judging import BELOW_LEAST, proposal, rounds_left, shortfall
-from rivya_flows.queue.scheduler import budget_question
 from rivya_flows.queue.state import State
 from rivya_flows.steps.candidates import Candidate as PickCandidate, PickArguments, available
 from rivya_flows.steps.judge import CANDIDATES

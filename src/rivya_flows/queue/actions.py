@@ -55,7 +55,8 @@ class Buy:
     rest: int | None = None
 
     @property
-    def of(self) -> dict[str, Any]:
+    def purchase(self) -> dict[str, Any]:
+        """The fields of an event that name it."""
         return {"step": self.step, "key": self.key, "n": self.bought.n}
 
     @property

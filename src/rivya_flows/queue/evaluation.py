@@ -7,16 +7,14 @@ from typing import Any
 
 from rivya_flows.language.expressions.evaluation import TooMuchWorkError, evaluated_together
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, condition, evaluate
-from rivya_flows.language.workflow import Step
 from rivya_flows.plans.expand import items_from
 from rivya_flows.plans.plan import PlannedStep, scope_in
 from rivya_flows.plans.requests import alternatives_of, build_request, check_kind, fallback_of
 from rivya_flows.queue import forks, judging
 from rivya_flows.queue.items import OPEN, TERMINAL, ItemState, Phase
-from rivya_flows.queue.scope import fields_of, item_fields, known_of, outputs_of, scope_for
+from rivya_flows.queue.scope import fields_of, item_fields, namespace_facts, outputs_of, scope_for
 from rivya_flows.queue.state import State, StepState
 from rivya_flows.spec.files import inlined_name
-from rivya_flows.steps.arguments import World
 from rivya_flows.steps.candidates import nothing_to_pick
 from rivya_flows.steps.request import (
     MAX_PLAN_BYTES,
@@ -69,15 +67,21 @@ def evaluate_items(state: State, step_id: str) -> None:
     pick = _unasking_pick(state, planned)
     if pick is not None and pick.phase not in TERMINAL:
         return
-    surroundings = _Surroundings(state, planned, step_id)
-    if not all(state.steps[name].settled for name in surroundings.names):
+    number = state.item(step_id, "").round if planned.rounds else 0
+    again = planned.rounds[number - 1] if number else None
+    names = planned.whole | ({again} if again else set())
+    if not all(state.steps[name].settled for name in names):
         return
-    failed = _failed_upstream(state, planned, surroundings.names)
+    items = _evaluable(state, planned, state.steps[step_id])
+    if not items:
+        return
+    failed = _failed_upstream(state, planned, names)
     if pick is not None and planned.round_of is not None:
         ended = "was decided" if pick.phase is Phase.COMPLETED else "ended"
         failed = f"{planned.round_of[0]} {ended} without another round"
+    surroundings = _Surroundings(state, planned, step_id, again)
     with evaluated_together():
-        for item in _evaluable(state, planned, state.steps[step_id]):
+        for item in items:
             room = MAX_PLAN_BYTES - state.tally.size
             evaluated = _evaluate_item(surroundings, item, failed, room)
             if evaluated.code == _TOO_LARGE:
@@ -120,39 +124,35 @@ def skip_unstarted(state: State, step_id: str, reason: str) -> None:
     elif step.tally.ended + step.tally.open < len(step.items):
         for item in [*step.items.values()]:
             if item.phase not in TERMINAL | OPEN:
-                state.change(step_id, item.skipped(reason))
+                state.change(step_id, item.skip(reason))
 
 
 class _Surroundings:
-    """What all items of a step see, read once for all that are evaluated together."""
+    """What all items of a step see, read once for all that are evaluated together.
 
-    def __init__(self, state: State, planned: PlannedStep, step_id: str) -> None:
-        self.state = state
-        self.step_id = step_id
-        self.planned = planned
+    Attributes:
+        again: Of a pick whose candidates were rejected: the step that bought them again.
+        world: What requests are made in, with the notes of who rejected the first results.
+    """
+
+    def __init__(self, state: State, planned: PlannedStep, step_id: str, again: str | None) -> None:
+        self.state, self.planned, self.step_id, self.again = state, planned, step_id, again
+        self.alternatives = alternatives_of(planned.step)
+        notes: tuple[str, ...] = ()
+        if planned.round_of is not None:
+            pick, number = planned.round_of
+            notes = state.item(pick, "").notes[:number]
+        self.world = state.plan.world_of(planned, state.seller, notes)
 
     @cached_property
     def shut(self) -> str | None:
         """An enclosing `include` whose condition does not hold; None if all hold."""
         for outer, include in self.state.plan.spaces[self.planned.space].enclosing():
             if include.if_ is not None:
-                scope = scope_in(outer, include.if_, known_of(self.state))
+                scope = scope_in(outer, include.if_, namespace_facts(self.state))
                 if not condition(include.if_, scope):
                     return inlined_name(outer.id, include.id)
         return None
-
-    @cached_property
-    def again(self) -> str | None:
-        """Of a pick whose candidates were rejected: the step that bought them again."""
-        if not self.planned.rounds:
-            return None
-        number = self.state.item(self.step_id, "").round
-        return self.planned.rounds[number - 1] if number else None
-
-    @cached_property
-    def names(self) -> frozenset[str]:
-        """The steps that must be settled before any item."""
-        return self.planned.whole | ({self.again} if self.again else set())
 
     @cached_property
     def scope(self) -> dict[str, Any]:
@@ -164,43 +164,30 @@ class _Surroundings:
             scope["steps"][written] = fields_of(self.state, self.again)
         return scope
 
-    @cached_property
-    def alternatives(self) -> tuple[Step, ...]:
-        return alternatives_of(self.planned.step)
-
-    @cached_property
-    def world(self) -> World:
-        """What requests are made in, with the notes of who rejected the first results."""
-        notes: tuple[str, ...] = ()
-        if self.planned.round_of is not None:
-            pick, number = self.planned.round_of
-            notes = self.state.item(pick, "").notes[:number]
-        return self.state.plan.world_of(self.planned, self.state.seller, notes)
-
 
 def _evaluate_item(
     around: _Surroundings, item: ItemState, failed: str | None, room: int
 ) -> ItemState:
     state, planned = around.state, around.planned
     if around.step_id in state.plan.spaces:
-        return _included(state, around.step_id, item)
+        return _finish_include(state, around.step_id, item)
     if planned.skipped or failed:
-        return item.skipped(planned.skipped or failed or "")
+        return item.skip(planned.skipped or failed or "")
     if planned.itemwise is not None and not item.variables:
         followed = state.steps[planned.itemwise].items.get(item.key)
         if followed is None:
-            return item.skipped(f"{planned.itemwise} has no such item any more")
+            return item.skip(f"{planned.itemwise} has no such item any more")
         if not followed.key and not followed.variables:  # it stands for a list that never was
-            return item.skipped(followed.reason or "")
+            return item.skip(followed.reason or "")
         fields = item_fields(state.planned(planned.itemwise), followed)
         item = item._replace(variables={planned.step.as_: fields})
     step, requests = planned.step, list[ItemRequest]()
     try:
         if around.shut:
-            return item.skipped(f"the condition of {around.shut} is false")
+            return item.skip(f"the condition of {around.shut} is false")
         scope = {**around.scope, **item.variables}
         if step.if_ is not None and not condition(step.if_, scope):
-            return item.skipped("its condition is false")
+            return item.skip("its condition is false")
         # With all that it may fall back to: nothing is bought if one of them is wrong.
         for one in around.alternatives:
             request = build_request(one, scope, around.world, room)
@@ -208,16 +195,16 @@ def _evaluate_item(
             requests.append(request)
             room -= request.size
         if reason := nothing_to_pick(requests[0]):
-            return item.failed("nothing_to_pick", reason)
+            return item.fail("nothing_to_pick", reason)
     except UsesNull as null:
-        return item.skipped(_not_made(around, item) or f"{fallback_of(len(requests))}{null}")
+        return item.skip(_not_made(around, item) or f"{fallback_of(len(requests))}{null}")
     except (PlanTooLargeError, TooMuchWorkError, ExpressionError, ItemRequestError) as error:
         is_large = isinstance(error, PlanTooLargeError | TooMuchWorkError)
         code = _TOO_LARGE if is_large else "bad_arguments"
-        return item.failed(code, f"{fallback_of(len(requests))}{error}")
+        return item.fail(code, f"{fallback_of(len(requests))}{error}")
     item = item._replace(phase=Phase.READY, requests=tuple(requests), reason=None, code=None)
-    item = forks.decided(state, around.step_id, item)
-    return judging.evaluated(state, around.step_id, item) if judging.is_judged(item) else item
+    item = forks.decide(state, around.step_id, item)
+    return judging.start(state, around.step_id, item) if judging.is_judged(item) else item
 
 
 def _not_made(around: _Surroundings, item: ItemState) -> str | None:
@@ -229,21 +216,21 @@ def _not_made(around: _Surroundings, item: ItemState) -> str | None:
     return f"{source} {'failed' if followed.phase is Phase.FAILED else 'was skipped'}"
 
 
-def _included(state: State, name: str, item: ItemState) -> ItemState:
+def _finish_include(state: State, name: str, item: ItemState) -> ItemState:
     """The item of an `include`: its outputs, once all steps inside have ended."""
     space = state.plan.spaces[name]
     inside = [inlined_name(name, one) for one in space.workflow.steps]
     inside += [again for one in inside for again in state.planned(one).rounds]
     found = {one: state.steps[one].status for one in inside}
     if failed := sorted(one for one, status in found.items() if status == "failed"):
-        return item.failed("included", f"{', '.join(failed)} failed")
+        return item.fail("included", f"{', '.join(failed)} failed")
     if set(found.values()) == {"skipped"}:
         reasons = [one.reason for one in state.steps[inside[0]].items.values() if one.reason]
-        return item.skipped((reasons or ["all of it was skipped"])[0])
+        return item.skip((reasons or ["all of it was skipped"])[0])
     outputs = outputs_of(state, name)
     if outputs.failed:
         reason = "; ".join(f"its output {one!r}: {why}" for one, why in outputs.failed.items())
-        return item.failed("bad_output", reason)
+        return item.fail("bad_output", reason)
     return item._replace(phase=Phase.COMPLETED, outputs={"outputs": outputs.values}, reason=None)
 
 

@@ -159,8 +159,8 @@ class PurchaseIntended(OfPurchase):
 
     Attributes:
         rest: What is planned and not intended yet, and the least that all else costs, this purchase
-            included: pools must have that much left, and reserve `reserve`. None where a list has
-            not just become known.
+            included: pools must have that much left, and reserve `reserve`. None if no list
+            has just become known.
     """
 
     kind: Literal["purchase.intended"] = "purchase.intended"
@@ -301,7 +301,7 @@ class AnsweredBy(Entry):
     """Who answered a question."""
 
     name: str | None = None
-    """As the person or their terminal gave it; null where nobody gave one."""
+    """As the person or their terminal gave it; null without a name."""
     channel: Channel
     """How the answer came."""
     at: datetime | None = None
@@ -312,7 +312,7 @@ class AnswerGiven(OfItem):
     """A person (or a deadline) answered a question.
 
     Attributes:
-        key: Of the item; of a budget question the budget or pool that it asks about, see `budget_key`.
+        key: Of the item; of a budget question the budget or pool that it asks about, see `budget._question_key`.
         answer: The key of the first picked item, or ``yes``/``no`` for a budget question; "" if none
             was picked.
     """

@@ -34,10 +34,10 @@ class Finished(NamedTuple):
     request_hash: str
 
 
-def finished(state: State) -> dict[str, Finished]:
+def find_finished(state: State) -> dict[str, Finished]:
     """What a run has bought, by the cache key of the request as written."""
     found = {}
-    for step_id, item in _bought(state):
+    for step_id, item in _bought_items(state):
         written, made = item.requests[0], item.evaluated
         name = f"{written.request_hash}-{state.claims[written.request_hash, step_id, item.key]}"
         credits, outputs = item.credits + item.saved, item.outputs or {}
@@ -47,7 +47,7 @@ def finished(state: State) -> dict[str, Finished]:
     return found
 
 
-def _bought(state: State) -> Iterator[tuple[str, ItemState]]:
+def _bought_items(state: State) -> Iterator[tuple[str, ItemState]]:
     """The items that gave something for a request that buys, and has a name."""
     for step_id, item in state.each():
         if item.phase is Phase.COMPLETED and item.outputs is not None and item.requests:
@@ -61,7 +61,7 @@ def fork_of(state: State, step: str | None) -> Fork:
     known = state.fork.picks if state.fork else {}
     picks = {name: one for name, one in known.items() if not is_made_again(name, state.again)}
     asked = set(state.fork.asked if state.fork else ())
-    for step_id, item in _bought(state):
+    for step_id, item in _bought_items(state):
         kind = state.planned(step_id).kind
         asked.update(_each_hash(kind, item.requests[0].arguments))
     for step_id, item in state.each():
@@ -129,7 +129,7 @@ def is_made_again(item: str, again: AbstractSet[str]) -> bool:
     return item in again or item.partition("[")[0] in again
 
 
-def decided(state: State, step_id: str, item: ItemState) -> ItemState:
+def decide(state: State, step_id: str, item: ItemState) -> ItemState:
     """A pick as the forked run decided it, or rejected it with a note, if it asks the same there."""
     fork, name = state.fork, label(step_id, item.key)
     if fork is None or item.picked is not None or not _is_decided(item):

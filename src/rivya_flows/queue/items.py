@@ -97,7 +97,7 @@ class Purchase(NamedTuple):
 
 
 class Score(NamedTuple):
-    """What a judge says of a candidate: 0 to 10, and why, in words that nobody checked."""
+    """What a judge says of a candidate: 0 to 10, and why, as unchecked text."""
 
     key: str
     score: float
@@ -145,13 +145,13 @@ class ItemState(NamedTuple):
     unpaid: bool = False
     repeats: str | None = None
 
-    def failed(self, code: str, reason: str) -> ItemState:
+    def fail(self, code: str, reason: str) -> ItemState:
         return self._replace(phase=Phase.FAILED, code=code, reason=reason)
 
-    def skipped(self, reason: str) -> ItemState:
+    def skip(self, reason: str) -> ItemState:
         return self._replace(phase=Phase.SKIPPED, code=None, reason=reason)
 
-    def unevaluated(self) -> ItemState:
+    def reset(self) -> ItemState:
         """The item before its arguments are evaluated."""
         return self._replace(
             phase=Phase.WAITING,
@@ -200,7 +200,7 @@ class ItemState(NamedTuple):
 
     @property
     def waits_for_person(self) -> bool:
-        """Whether it is a pick that nobody has answered yet, and no judge is to be asked first."""
+        """Whether it is a pick without an answer, which no judge must be asked about first."""
         request = self.request if self.picked is None else None
         return request is not None and request.decides == "person" and not request.chats
 
@@ -221,7 +221,7 @@ class ItemState(NamedTuple):
 
 def next_round(item: ItemState, note: str) -> ItemState:
     """The pick before its candidates have been bought again, with this note."""
-    return item.unevaluated()._replace(
+    return item.reset()._replace(
         round=item.round + 1,
         notes=(*item.notes, note),
         picked=None,

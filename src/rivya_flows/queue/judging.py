@@ -34,7 +34,7 @@ def is_judged(item: ItemState) -> bool:
     return request is not None and request.is_judged
 
 
-def evaluated(state: State, step_id: str, item: ItemState) -> ItemState:
+def start(state: State, step_id: str, item: ItemState) -> ItemState:
     """A pick with its request, once its arguments are evaluated; what was scored stays scored."""
     request = item.evaluated
     if item.picked is not None or item.judge_error is not None:
@@ -43,12 +43,12 @@ def evaluated(state: State, step_id: str, item: ItemState) -> ItemState:
     chats = chats_about(request, scores)
     request = with_chats(request, chats, state.plan.catalogue)
     # A resume may have added candidates, or taken some away.
-    kept = (scores.get(str(one["key"])) for one in request.pick.candidates)
-    item = item._replace(requests=(request,), scores=tuple(one for one in kept if one is not None))
-    return _decided(state, step_id, item)
+    valid = (scores.get(str(one["key"])) for one in request.pick.candidates)
+    item = item._replace(requests=(request,), scores=tuple(one for one in valid if one is not None))
+    return _decide(state, step_id, item)
 
 
-def answered(state: State, event: ChatAnswered, item: ItemState) -> ItemState:
+def read_answer(state: State, event: ChatAnswered, item: ItemState) -> ItemState:
     """A pick after an answer of its judge: scored, asked again, or without usable scores."""
     request = item.evaluated
     try:
@@ -63,10 +63,10 @@ def answered(state: State, event: ChatAnswered, item: ItemState) -> ItemState:
     scores = (*item.scores, *(Score(*one) for one in found))
     request = with_chats(request, request.chats[1:], state.plan.catalogue)
     item = item._replace(phase=Phase.READY, requests=(request,), scores=scores, judge_turns=0)
-    return _decided(state, event.step, item)
+    return _decide(state, event.step, item)
 
 
-def refused(state: State, event: PurchaseRefused, item: ItemState) -> ItemState | None:
+def handle_refusal(state: State, event: PurchaseRefused, item: ItemState) -> ItemState | None:
     """A pick that is judged in a new session, or by a person alone; None if neither is possible."""
     if event.code in _SESSION_GONE and is_judged(item) and refused_in_session(item):
         return item._replace(phase=Phase.READY)
@@ -110,8 +110,8 @@ def body(state: State, item: ItemState, files: Sequence[UploadedFile], trace: st
     if not item.judge_turns or refused_in_session(item):
         return chat_body(chat, files, trace)
     turns = [one for one in item.purchases if one.status == "answered"][-item.judge_turns :]
-    told = whole(message + structured_output.instruction(SCORES))
-    if json.loads(turns[0].body).get("message") != told:
+    instruction = whole(message + structured_output.instruction(SCORES))
+    if json.loads(turns[0].body).get("message") != instruction:
         return chat_body(chat, files, trace)
     content, keys = turns[-1].content or "", _keys(request)
     repeated = structured_output.repeat(lambda: read_scores(content, keys))
@@ -134,15 +134,15 @@ def _asks_person(item: ItemState) -> bool:
 
 
 def _unusable(state: State, item: ItemState, reason: str) -> ItemState:
-    """Without scores a person chooses alone; nobody else can."""
+    """Without scores a person chooses alone, or the pick fails."""
     request = item.evaluated
     if not _asks_person(item):
-        return item.failed("unexpected_answer", reason)
+        return item.fail("unexpected_answer", reason)
     request = with_chats(request, (), state.plan.catalogue)
     return item._replace(phase=Phase.READY, requests=(request,), judge_error=reason)
 
 
-def _decided(state: State, step_id: str, item: ItemState) -> ItemState:
+def _decide(state: State, step_id: str, item: ItemState) -> ItemState:
     """What the scores decide, once all candidates have one."""
     request = item.evaluated
     if request.chats or request.decides != "judge":
@@ -151,4 +151,4 @@ def _decided(state: State, step_id: str, item: ItemState) -> ItemState:
         return item._replace(picked=chosen, answered_by=None)
     if request.pick.on_none == "regenerate" and rounds_left(state, step_id, item):
         return next_round(item, "")
-    return item.failed(BELOW_LEAST, shortfall(item))
+    return item.fail(BELOW_LEAST, shortfall(item))

@@ -12,6 +12,7 @@ outcome moves an item on: the job failed, or the request itself was refused, whi
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Literal
 
 from rivya_client.catalogue.prices import price_of
@@ -21,7 +22,7 @@ from rivya_flows.questions.question import QuestionName
 from rivya_flows.queue.events import Event, JobEnded, PurchaseRefused, RunResumed
 from rivya_flows.queue.items import UNANSWERED, ItemState, Phase, Purchase
 from rivya_flows.queue.state import Rest, State
-from rivya_flows.steps.request import ItemRequest, UploadName
+from rivya_flows.steps.request import ItemRequest
 
 CONFLICT = "idempotency_conflict"
 """Code while another request under the same key is under way. Source: contract, section 2.2."""
@@ -56,32 +57,27 @@ REFUSED = "validation_failed"
 
 def jobs_left(step: Step, item: ItemState) -> bool:
     """Whether a failed job of an item may be followed by another one of the same alternative."""
-    return beyond_spec(step, item) <= item.granted
+    return _beyond_spec(step, item, item.alternative) <= item.granted
 
 
-def beyond_spec(step: Step, item: ItemState) -> int:
-    """Failed jobs of the alternative of an item beyond those that the spec allows to follow."""
-    return _beyond(step, item, item.alternative)
-
-
-def fallen_back(item: ItemState) -> ItemState | None:
-    """The item with its next alternative; None if there is none left."""
+def fall_back(item: ItemState, code: str, why: str) -> ItemState:
+    """The item with its next alternative; without one it has failed."""
     for number in range(item.alternative + 1, len(item.requests)):
-        if not _failed(item, number):
+        if not _count_failed(item, number):
             return item._replace(
                 phase=Phase.READY, alternative=number, granted=0, asked_cache=False
             )
-    return None
+    return item.fail(code, reason_of(item, why))
 
 
 def after_failure(step: Step, item: ItemState) -> tuple[ItemRequest, ...]:
     """What is bought, one after the other, if the running job of an item and all after it fail."""
     if item.request is None or item.request.is_function or not item.request.media:  # no job
         return ()
-    again = max(0, item.granted - beyond_spec(step, item))
+    again = max(0, item.granted - _beyond_spec(step, item, item.alternative))
     numbers = range(item.alternative + 1, len(item.requests))
-    others = (item.requests[number] for number in numbers if not _failed(item, number))
-    return (*[item.request] * again, *others)
+    fallbacks = (item.requests[number] for number in numbers if not _count_failed(item, number))
+    return (*[item.request] * again, *fallbacks)
 
 
 def is_refusal_of_request(purchase: Purchase, code: str | None) -> bool:
@@ -97,7 +93,7 @@ def started_over(step: Step, item: ItemState) -> ItemState:
     if item.phase is not Phase.FAILED or not is_refusal_of_request(last, item.code):
         return item
     for number in range(item.alternative):
-        if _beyond(step, item, number) <= 0:
+        if _beyond_spec(step, item, number) <= 0:
             return item._replace(alternative=number, granted=0)
     return item
 
@@ -142,11 +138,12 @@ def bought_instead(event: Event, state: State) -> str | None:
     )
 
 
-def _beyond(step: Step, item: ItemState, number: int) -> int:
-    return _failed(item, number) - (0 if number else step.regenerate)
+def _beyond_spec(step: Step, item: ItemState, number: int) -> int:
+    """Failed jobs of an alternative beyond those that the spec allows to follow."""
+    return _count_failed(item, number) - (0 if number else step.regenerate)
 
 
-def _failed(item: ItemState, number: int) -> int:
+def _count_failed(item: ItemState, number: int) -> int:
     return sum(one.status == "failed" and one.alternative == number for one in item.purchases)
 
 
@@ -154,21 +151,24 @@ _OUT_OF_REACH = {"download", "job_status_unknown", "not_found"}
 """Codes of jobs that were bought and whose end or results cannot be retrieved."""
 
 _MAX_CLOCK_SKEW = timedelta(hours=1)
-"""By which clocks of machines with one store may differ. Of an intent that is further in the future nobody
-knows the age: the clock was wrong then, or is now."""
+"""By which clocks of machines with one store may differ. The age of an intent that is further in the future
+is unknown: the clock was wrong then, or is now."""
 
 
 def apply_resume(state: State, event: RunResumed) -> None:
     """Makes everything that has not ended for good wait again."""
-    missed = _missed(state)
-    for name in _doubtful_uploads(state):
-        state.uploads.pop(name, None)
+    missed = _missed_picks(state)
+    for _, item in state.each():
+        if item.last_status in ("refused", "uncertain"):
+            # Its uploads may have expired; an upload is free.
+            for name in chain.from_iterable(one.upload_names() for one in item.requests):
+                state.uploads.pop(name, None)
     state.awaiting.clear()
     state.reading.clear()
     state.balances.pop("after", None)
     for step_id, step in [*state.steps.items()]:
         if step.expanded:
-            items = [_revived(state, step_id, item, event) for item in step.items.values()]
+            items = [_revive(state, step_id, item, event) for item in step.items.values()]
             # A run-time fan-out that was skipped has one placeholder; expand it again.
             waits = any(item.phase is Phase.WAITING for item in items)
             bought = any(item.purchases for item in items)
@@ -181,7 +181,9 @@ def apply_resume(state: State, event: RunResumed) -> None:
     state.missed.update(missed)
     if event.budget is not None:
         state.cap, state.refused_cap = event.budget, None
-    if event.budget is not None or not _is_declined(state):
+    # Without a new budget a pool stays declined, unless the run has ended so.
+    is_declined = state.ended in (None, "suspended") and state.pool and state.pool.declined
+    if event.budget is not None or not is_declined:
         state.pool = None
     state.funds = None  # credits may have been added
     state.rest = state.rest and Rest()
@@ -189,14 +191,8 @@ def apply_resume(state: State, event: RunResumed) -> None:
     state.unpaid, state.ended = event.unpaid, None
 
 
-def _is_declined(state: State) -> bool:
-    """Whether a person said that the pool is not to be tried again, and the run has not ended so."""
-    goes_on = state.ended in (None, "suspended")
-    return goes_on and state.pool is not None and state.pool.declined
-
-
-def _missed(state: State) -> dict[QuestionName, datetime | None]:
-    """The picks that nobody answered before the run ended; after a crash nobody has seen that."""
+def _missed_picks(state: State) -> dict[QuestionName, datetime | None]:
+    """The picks without an answer at the end of the run; after a crash no person has seen that."""
     if state.ended not in ("failed", "cancelled"):
         return {}
     return {
@@ -206,26 +202,15 @@ def _missed(state: State) -> dict[QuestionName, datetime | None]:
     }
 
 
-def _doubtful_uploads(state: State) -> set[UploadName]:
-    """Uploads of refused or uncertain requests, which may have expired; an upload is free."""
-    return {
-        name
-        for _, item in state.each()
-        if item.last_status in ("refused", "uncertain")
-        for request in item.requests
-        for name in request.upload_names()
-    }
-
-
-def _revived(state: State, step_id: str, item: ItemState, event: RunResumed) -> ItemState:
+def _revive(state: State, step_id: str, item: ItemState, event: RunResumed) -> ItemState:
     if step_id in state.plan.spaces:
         # It depends on the steps inside, which may run now.
-        return item.unevaluated()
+        return item.reset()
     if item.phase is Phase.COMPLETED:
-        if state.ended == "failed" and _runs_again(state, step_id, item):
-            return _waiting(state, step_id, item)
-        return item
-    named = _named(event.regenerate, step_id, item.key)
+        # A free step of `finally` runs at each end of a run; paid steps do not.
+        is_free = state.planned(step_id).part == "finally" and not _costs(item)
+        return _waiting(state, step_id, item) if state.ended == "failed" and is_free else item
+    named = _is_named(event.regenerate, step_id, item.key)
     if named and has_no_answer(item):
         item = item._replace(judge_error=None, judge_turns=0)
     name = label(step_id, item.key)
@@ -234,7 +219,7 @@ def _revived(state: State, step_id: str, item: ItemState, event: RunResumed) -> 
     status = item.last_status
     if item.last is not None and status == "uncertain" and not given_up:
         why = item.last.error or "it is unknown whether the service took it"
-        return item.failed("uncertain", why)
+        return item.fail("uncertain", why)
     if status == "failed" and not jobs_left(state.spec(step_id), item):
         return item
     if item.code == "unexpected_answer" and not named:
@@ -251,7 +236,7 @@ def _waiting(state: State, step_id: str, item: ItemState) -> ItemState:
     """The item before its arguments are evaluated; its source item may end differently now."""
     planned = state.planned(step_id)
     follows = planned.itemwise is not None and planned.step.key is None
-    return item.unevaluated()._replace(variables={} if follows else item.variables)
+    return item.reset()._replace(variables={} if follows else item.variables)
 
 
 def _costs(item: ItemState) -> bool:
@@ -276,11 +261,6 @@ def _may_be_given_up(item: ItemState) -> bool:
     return item.last_status == "uncertain" or (taken and item.code in _OUT_OF_REACH)
 
 
-def _runs_again(state: State, step_id: str, item: ItemState) -> bool:
-    """A free step of `finally` runs at each end of a run; paid steps do not."""
-    return state.planned(step_id).part == "finally" and not _costs(item)
-
-
 def _reopen(state: State, step_id: str, item: ItemState, event: RunResumed) -> ItemState:
     """Apply what this resume allows; unanswered purchases become uncertain with age."""
     last = item.last
@@ -294,9 +274,9 @@ def _reopen(state: State, step_id: str, item: ItemState, event: RunResumed) -> I
         last = last._replace(status="uncertain", error=f"{doubt}; its key may be forgotten")
     elif last.status == "intended":
         last = last._replace(sent="unknown")
-    elif last.status == "failed" and _named(event.regenerate, step_id, item.key):
+    elif last.status == "failed" and _is_named(event.regenerate, step_id, item.key):
         # One job beyond those that failed, however often it was allowed before.
-        beyond = beyond_spec(state.spec(step_id), item)
+        beyond = _beyond_spec(state.spec(step_id), item, item.alternative)
         item = item._replace(granted=max(item.granted, beyond))
     return item.with_purchase(last)
 
@@ -311,5 +291,5 @@ def _doubt_of_age(bought: Purchase, event: RunResumed) -> str | None:
     return None
 
 
-def _named(targets: tuple[str, ...], step_id: str, key: str) -> bool:
+def _is_named(targets: tuple[str, ...], step_id: str, key: str) -> bool:
     return bool({"*", step_id, label(step_id, key)} & set(targets))

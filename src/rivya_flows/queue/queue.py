@@ -2,6 +2,9 @@
 
 It reads no clock, no file and no network. Replaying a journal through it gives the state of the
 run; the actions of the last event are what to do now.
+
+An item is gated while a limit, an unknown price or the budget blocks its purchase. Gated items are
+grouped by price: if the first item of a group cannot be bought, the others are not tried.
 """
 
 from __future__ import annotations
@@ -10,17 +13,34 @@ from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heappush
 from typing import Literal, NamedTuple
 
+from rivya_flows.language.step_groups import Part
 from rivya_flows.language.workflow import PARTS, Part
-from rivya_flows.plans.names import label
+from rivya_flows.plans.names import idempotency_key, label, trace_name
 from rivya_flows.questions.open_questions import decide_at_deadline, open_questions
-from rivya_flows.queue.actions import Action, Ask, Buy, Collect, EndRun, Expire, ReadBalance
-from rivya_flows.queue.evaluation import evaluate_items, expand_step, skip_unstarted
+from rivya_flows.queue import judging
+from rivya_flows.queue.actions import (
+    Action,
+    Ask,
+    AskCache,
+    Buy,
+    Collect,
+    EndRun,
+    Expire,
+    ReadBalance,
+    UploadMedium,
+    Work,
+)
+from rivya_flows.queue.budget import not_bought, reserve_for
+from rivya_flows.queue.evaluation import claimed_hash, evaluate_items, expand_step, skip_unstarted
 from rivya_flows.queue.events import Event, PurchaseAccepted, RunFrozen, RunResumed
-from rivya_flows.queue.items import OPEN, UNCLOSED, ItemState
+from rivya_flows.queue.forks import is_made_again
+from rivya_flows.queue.items import OPEN, UNCLOSED, ItemState, Phase, Purchase
 from rivya_flows.queue.reducer import apply_event, initial_state
-from rivya_flows.queue.scheduler import start_items
 from rivya_flows.queue.scope import outputs_of
 from rivya_flows.queue.state import Rest, State
+from rivya_flows.steps import structured_output
+from rivya_flows.steps.chat import chat_body
+from rivya_flows.steps.request import ItemRequest, PriceClass
 
 
 def step(state: State, event: Event) -> tuple[Action, ...]:
@@ -31,7 +51,7 @@ def step(state: State, event: Event) -> tuple[Action, ...]:
         return ()
     actions: list[Action] = []
     if isinstance(event, RunResumed):
-        actions += _resumed(state)
+        actions += _resume_purchases(state)
         if "before" not in state.balances:
             state.reading.add(None)
             actions.append(ReadBalance(None, "before"))
@@ -81,7 +101,11 @@ def _advance(state: State, step_id: str, turn: Turn) -> list[Action]:
         if asked is None or not asked.is_over:
             state.rest = Rest(asking=asked.asking if asked else None)
     evaluate_items(state, step_id)
-    return [*start_items(state, step_id), *_close(state, step_id)]
+    actions, step = _start_items(state, step_id), state.steps[step_id]
+    if step.settled and {*step.balances} == {"before"} and step_id not in state.reading:
+        state.reading.add(step_id)
+        actions.append(ReadBalance(step_id, "after"))
+    return actions
 
 
 def replay(events: Iterable[Event]) -> State:
@@ -96,7 +120,7 @@ def replay(events: Iterable[Event]) -> State:
     return state
 
 
-def _resumed(state: State) -> Iterator[Action]:
+def _resume_purchases(state: State) -> Iterator[Action]:
     """Actions for the purchases that were open when the last execution stopped."""
     for step_id, item in state.each():
         if item.phase in OPEN and item.last is not None:
@@ -121,17 +145,6 @@ def _collect(state: State, step_id: str, item: ItemState) -> Collect:
         timeout_seconds=state.spec(step_id).timeout,
         files=tuple(file for file in item.files if file.task_id == bought.task_id),
     )
-
-
-def _close(state: State, step_id: str) -> list[Action]:
-    """Read the balance after the last purchase of a step."""
-    step = state.steps[step_id]
-    if not step.settled or "before" not in step.balances:
-        return []
-    if "after" in step.balances or step_id in state.reading:
-        return []
-    state.reading.add(step_id)
-    return [ReadBalance(step_id, "after")]
 
 
 def _finish(state: State) -> list[Action]:
@@ -176,8 +189,9 @@ def turn_of(state: State, part: Part) -> Turn:
         return "now"
     if not has_failed(state, "steps") and not outputs_of(state).failed:
         return Never("nothing failed")
-    if still_open := _open_purchase(state):
-        return Never(f"{still_open} has not ended; resume the run")
+    for name, item in state.each():
+        if state.planned(name).part == "steps" and item.last_status in UNCLOSED:
+            return Never(f"{label(name, item.key)} has not ended; resume the run")
     return "now"
 
 
@@ -191,8 +205,129 @@ def is_failing(state: State) -> bool:
     return steps or bool(outputs_of(state).failed)
 
 
-def _open_purchase(state: State) -> str | None:
-    for name, item in state.each():
-        if state.planned(name).part == "steps" and item.last_status in UNCLOSED:
-            return label(name, item.key)
-    return None
+def _start_items(state: State, step_id: str) -> list[Action]:
+    """Start what may start of one step: free work first, then purchases in item order."""
+    step, actions = state.steps[step_id], list[Action]()
+    if step.due:
+        if "before" not in step.balances:
+            if step_id not in state.reading:
+                state.reading.add(step_id)
+                actions.append(ReadBalance(step_id, "before"))
+            return actions
+        for key in sorted(step.due, key=step.places.__getitem__):
+            actions += _start(state, step_id, step.items[key])
+    return [*actions, *_buy_in_order(state, step_id)] if step.gates else actions
+
+
+def _start(state: State, step_id: str, item: ItemState) -> list[Action]:
+    """It is gated if only its purchase is left to do."""
+    request = item.evaluated
+    asked = _query_cache(state, step_id, item, request)
+    if asked is not None:
+        state.change(step_id, item._replace(phase=Phase.LOOKING))
+        return [asked]
+    if not request.buys:
+        arguments = {**request.arguments}
+        if item.picked:
+            arguments["picked"] = [*item.picked]
+        state.change(step_id, item._replace(phase=Phase.RUNNING))
+        return [Work(step_id, item.key, request.uses, arguments)]
+    if state.unpaid is not None:
+        state.change(step_id, not_bought(item, state.unpaid))
+        return []
+    if any(name not in state.uploads for name in request.upload_names()):
+        return _upload(state, step_id, item, request)
+    state.change(step_id, item._replace(gated=True))
+    return []
+
+
+def _buy_in_order(state: State, step_id: str) -> list[Action]:
+    """Buy gated items as far as the limits allow; of a price whose first item must wait, none."""
+    step, actions = state.steps[step_id], list[Action]()
+    firsts = [(gate[0], n, price) for n, (price, gate) in enumerate(step.gates.items())]
+    heapify(firsts)
+    limit = state.spec(step_id).max_parallel
+    while firsts and (limit is None or step.tally.open < limit):
+        (_, key), n, price = heappop(firsts)
+        item = step.items[key]
+        if item.gate == price:  # not of one that was bought, or moved on, since
+            actions += _buy(state, step_id, item, price)
+            if step.items[key] is item:
+                continue
+        gate = step.gates[price]
+        heappop(gate)
+        if gate:
+            heappush(firsts, (gate[0], n, price))
+        else:
+            del step.gates[price]
+    if not step.gates:
+        state.gated.discard(step_id)
+    return actions
+
+
+def _query_cache(
+    state: State, step_id: str, item: ItemState, request: ItemRequest
+) -> AskCache | None:
+    """Where an equal request may have been finished; a forked run has only what costs credits."""
+    bought = any(one.alternative == item.alternative for one in item.purchases)
+    if item.asked_cache or bought or not request.request_hash:
+        return None
+    if is_made_again(label(step_id, item.key), state.again):
+        return None
+    run_id = state.fork.run_id if state.fork and request.buys else None
+    mode = state.spec(step_id).cache or state.cache or state.plan.workflow.cache
+    index = mode == "spec" and not request.is_function
+    if run_id is None and not index:
+        return None
+    hashes = tuple(one.request_hash for one in item.requests)
+    return AskCache(step_id, item.key, claimed_hash(state, step_id, item), run_id, index, hashes)
+
+
+def _upload(state: State, step_id: str, item: ItemState, request: ItemRequest) -> list[Action]:
+    actions: list[Action] = []
+    for medium, name in zip(request.uploads, request.upload_names(), strict=True):
+        if name in state.uploads:
+            continue
+        if name not in state.awaiting:
+            source = (medium.source, medium.media, request.model, medium.asset)
+            actions.append(UploadMedium(*source, step_id, item.key))
+        state.awaiting.setdefault(name, []).append((step_id, item.key))
+    state.change(step_id, item._replace(phase=Phase.UPLOADING))
+    return actions
+
+
+def _buy(state: State, step_id: str, item: ItemState, price: PriceClass) -> list[Action]:
+    """Buy an item; it stays as it is if its purchase has to wait, and has failed if it never fits."""
+    credits = reserve_for(state, step_id, item, price)
+    if credits is None:
+        return []
+    reserve, rest = credits
+    request, n = item.evaluated, len(item.purchases) + 1
+    assert request.route is not None
+    # Held from now on, so that the next item of this event sees less of the budget.
+    bought = Purchase(
+        n,
+        request.route.name,
+        idempotency_key(state.nonce, step_id, item.key, n),
+        _body(state, step_id, item, request, n),
+        reserve,
+        state.now,
+        request.priced_by,
+        "planned",
+        alternative=item.alternative,
+    )
+    state.change(step_id, item.with_purchase(bought)._replace(phase=Phase.BUYING, gated=False))
+    return [Buy(step_id, item.key, bought, rest)]
+
+
+def _body(state: State, step_id: str, item: ItemState, request: ItemRequest, n: int) -> str:
+    files = [state.uploads[name] for name in request.upload_names()]
+    trace = trace_name(state.run_id, step_id, item.key, n)
+    if judging.is_judged(item):
+        return judging.body(state, item, files, trace)
+    asked = [purchase for purchase in item.purchases if purchase.status == "answered"]
+    if not asked or judging.refused_in_session(item):
+        return state.planned(step_id).kind.body(request, files, trace)
+    content, expect = asked[-1].content or "", request.arguments["expect"]
+    message = structured_output.repeat(lambda: structured_output.read(content, expect))
+    return chat_body(request, files, trace, session=asked[-1].session_id, message=message)

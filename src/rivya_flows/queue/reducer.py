@@ -13,17 +13,12 @@ from rivya_flows.plans.expand import expand
 from rivya_flows.plans.names import label
 from rivya_flows.questions.question import BUDGET
 from rivya_flows.queue import events, judging
+from rivya_flows.queue.budget import apply_budget_answer
 from rivya_flows.queue.evaluation import claim
 from rivya_flows.queue.events import AnswerGiven, Event, RunFrozen
 from rivya_flows.queue.forks import made_again
 from rivya_flows.queue.items import ItemState, Phase, Purchase, next_round
-from rivya_flows.queue.outcomes import (
-    apply_resume,
-    fallen_back,
-    is_refusal_of_request,
-    jobs_left,
-    reason_of,
-)
+from rivya_flows.queue.outcomes import apply_resume, fall_back, is_refusal_of_request, jobs_left
 from rivya_flows.queue.state import PoolLimit, State
 from rivya_flows.spec.load import load
 from rivya_flows.steps import structured_output
@@ -79,19 +74,30 @@ def apply_event(state: State, event: Event) -> None:
         case events.RunResumed():
             apply_resume(state, event)
         case events.PurchaseIntended():
-            _intended(state, event)
+            _add_purchase(state, event)
         case events.PoolRefused():
             _pool_refused(state, event)
         case events.OfPurchase():
             _purchase(state, event)
         case events.BalanceRead():
-            _balance(state, event)
+            state.reading.discard(event.step)
+            if event.credits is not None:
+                state.funds = state.spent + event.credits
+            if event.step is None:
+                state.balances[event.phase] = event.credits
+            else:
+                state.steps[event.step].balances[event.phase] = event.credits
+                state.touched.add(event.step)
         case events.FileUploaded():
             name = (event.source, event.media, event.model)
             state.uploads[name] = event.file
             _look_again(state, name, lost=False)
         case events.QuestionAsked():
-            _asked(state, event)
+            asked, at = (event.step, event.key, event.round), event.deadline
+            state.deadlines[asked] = at
+            state.asking = tuple(
+                replace(one, deadline=at) if one.name == asked else one for one in state.asking
+            )
         case events.QuestionsLeft():
             state.asking, state.left = (), True
         case AnswerGiven():
@@ -107,7 +113,7 @@ def apply_event(state: State, event: Event) -> None:
             item = state.item(event.step, event.key)._replace(phase=Phase.COMPLETED, files=())
             state.change(event.step, item._replace(outputs=outputs, reason=None, code=None))
         case events.ItemFailed():
-            _failed(state, event)
+            _fail_item(state, event)
 
 
 def _looked_up(state: State, event: events.CacheAnswered) -> None:
@@ -124,7 +130,7 @@ def _looked_up(state: State, event: events.CacheAnswered) -> None:
     state.change(event.step, item)
 
 
-def _failed(state: State, event: events.ItemFailed) -> None:
+def _fail_item(state: State, event: events.ItemFailed) -> None:
     _close_question(state, event)
     item = state.item(event.step, event.key)
     if item.phase is Phase.UPLOADING:
@@ -135,7 +141,7 @@ def _failed(state: State, event: events.ItemFailed) -> None:
     # What was not journaled was not sent, and holds nothing.
     sent = tuple(one for one in item.purchases if one.status != "planned")
     item = item._replace(files=event.files or item.files, purchases=sent)
-    state.change(event.step, item.failed(event.code, event.message))
+    state.change(event.step, item.fail(event.code, event.message))
 
 
 def _look_again(state: State, name: UploadName, *, lost: bool) -> None:
@@ -146,25 +152,6 @@ def _look_again(state: State, name: UploadName, *, lost: bool) -> None:
         complete = all(one in state.uploads for one in names)
         if item.phase is Phase.UPLOADING and (lost or complete):
             state.change(step_id, item._replace(phase=Phase.READY))
-
-
-def _balance(state: State, event: events.BalanceRead) -> None:
-    state.reading.discard(event.step)
-    if event.credits is not None:
-        state.funds = state.spent + event.credits
-    if event.step is None:
-        state.balances[event.phase] = event.credits
-    else:
-        state.steps[event.step].balances[event.phase] = event.credits
-        state.touched.add(event.step)
-
-
-def _asked(state: State, event: events.QuestionAsked) -> None:
-    name = (event.step, event.key, event.round)
-    state.deadlines[name] = event.deadline
-    state.asking = tuple(
-        replace(one, deadline=event.deadline) if one.name == name else one for one in state.asking
-    )
 
 
 def _close_question(state: State, event: events.OfItem) -> None:
@@ -182,35 +169,8 @@ def _answer(state: State, event: AnswerGiven) -> None:
             return
         state.change(event.step, item._replace(picked=event.chosen))
     state.answers[label(event.step, event.key)] = event
-    if event.step != BUDGET:
-        return
-    yes = event.answer == "yes"
-    if event.key.startswith(OF_POOL):
-        declined = state.pool and state.pool._replace(sure=True, declined=True)
-        state.pool = None if yes else declined
-    elif yes:
-        state.cap = cap_asked(event.key)
-    else:
-        state.refused_cap = cap_asked(event.key)
-
-
-OF_POOL = "pool "
-"""Begins the key of the budget question whether to try a pool again."""
-
-
-def budget_key(state: State, asked: int | str) -> str:
-    """The key of a budget question; one that was answered is never asked again under its key."""
-    stem = f"{OF_POOL}{asked}" if isinstance(asked, str) else str(asked)
-    key, number = stem, 1
-    while label(BUDGET, key) in state.answers:
-        number += 1
-        key = f"{stem}#{number}"
-    return key
-
-
-def cap_asked(key: str) -> int:
-    """The budget that a question of this key asks for, which asks for one."""
-    return int(key.partition("#")[0])
+    if event.step == BUDGET:
+        apply_budget_answer(state, event)
 
 
 def _purchase(state: State, event: events.OfPurchase) -> None:
@@ -220,28 +180,32 @@ def _purchase(state: State, event: events.OfPurchase) -> None:
         return
     before = item.alternative
 
-    def closed(**changes: Any) -> ItemState:
+    def updated_with(**changes: Any) -> ItemState:
         return item.with_purchase(bought._replace(**changes))
 
     match event:
         case events.PurchaseAccepted(task_id=task_id, reserved_credits=reserved):
-            item = closed(status="accepted", task_id=task_id, reserved=reserved, error=None)
+            item = updated_with(status="accepted", task_id=task_id, reserved=reserved, error=None)
             item = item._replace(phase=Phase.RUNNING)
         case events.PurchaseUnanswered():
-            item = closed(sent="unknown", error=event.reason)
+            item = updated_with(sent="unknown", error=event.reason)
         case events.PurchaseRefused():
-            item = closed(status="refused", error=event.message)
+            item = updated_with(status="refused", error=event.message)
             if event.status is not None:
-                item = judging.refused(state, event, item) or _refused(event, item)
+                item = judging.handle_refusal(state, event, item) or (
+                    fall_back(item, event.code, event.message)
+                    if is_refusal_of_request(bought, event.code)
+                    else item.fail(event.code, event.message)
+                )
         case events.PurchaseUncertain():
-            item = closed(status="uncertain", error=event.reason)
-            item = item.failed("uncertain", event.reason)
+            item = updated_with(status="uncertain", error=event.reason)
+            item = item.fail("uncertain", event.reason)
         case events.JobEnded():
-            item = closed(status=event.status, final=event.final_credits, error=event.error)
+            item = updated_with(status=event.status, final=event.final_credits, error=event.error)
             if event.status == "failed":
                 item = _job_failed(state, event, item)
         case events.ChatAnswered():
-            item = closed(
+            item = updated_with(
                 status="answered",
                 task_id=event.completion_id,
                 reserved=event.reserved_credits,
@@ -251,14 +215,14 @@ def _purchase(state: State, event: events.OfPurchase) -> None:
                 session_id=event.session_id,
                 usage=event.usage,
             )
-            read = judging.answered if judging.is_judged(item) else _chat_answered
+            read = judging.read_answer if judging.is_judged(item) else _chat_answered
             item = read(state, event, item)
     state.change(event.step, item)
     if item.alternative != before:
         claim(state, event.step, item)
 
 
-def _intended(state: State, event: events.PurchaseIntended) -> None:
+def _add_purchase(state: State, event: events.PurchaseIntended) -> None:
     item = state.item(event.step, event.key)
     bought = Purchase(
         event.n,
@@ -271,7 +235,7 @@ def _intended(state: State, event: events.PurchaseIntended) -> None:
         alternative=item.alternative,
     )
     state.change(event.step, item.with_purchase(bought)._replace(phase=Phase.BUYING))
-    # No pool refused it; and no further list became known meanwhile, which it left out.
+    # No pool refused it; and no further list, which it left out, became known since.
     if event.rest is not None and state.rest is not None and state.rest.least is not None:
         state.rest = None
     if state.pool is not None and state.spent > state.pool.most:
@@ -294,17 +258,8 @@ def _job_failed(state: State, event: events.JobEnded, item: ItemState) -> ItemSt
     """A failed job is bought again while the spec or a resume allows it, then the next alternative."""
     if jobs_left(state.spec(event.step), item):
         return item._replace(phase=Phase.READY)
-    reason = reason_of(item, event.error or "the job failed")
     code = "content_refused" if event.error_code == "content_refused" else "job_failed"
-    return fallen_back(item) or item.failed(code, reason)
-
-
-def _refused(event: events.PurchaseRefused, item: ItemState) -> ItemState:
-    """A refused request is followed by the next alternative; any other refusal fails the item."""
-    closed = next(one for one in item.purchases if one.n == event.n)
-    if not is_refusal_of_request(closed, event.code):
-        return item.failed(event.code, event.message)
-    return fallen_back(item) or item.failed(event.code, reason_of(item, event.message))
+    return fall_back(item, code, event.error or "the job failed")
 
 
 def _chat_answered(state: State, event: events.ChatAnswered, item: ItemState) -> ItemState:
@@ -324,5 +279,5 @@ def _chat_answered(state: State, event: events.ChatAnswered, item: ItemState) ->
             if turns < structured_output.TURNS:
                 return item._replace(phase=Phase.READY)
             reason = f"no answer matched the schema in {structured_output.TURNS} turns: {error}"
-            return item.failed("unexpected_answer", reason)
+            return item.fail("unexpected_answer", reason)
     return item._replace(phase=Phase.COMPLETED, outputs=outputs)

@@ -36,11 +36,11 @@ def scope_for(
     }
     space = state.plan.spaces[planned.space]
     reads = planned.reads if reads is None else reads
-    inputs = inputs_for(space, reads, known_of(state))
+    inputs = inputs_for(space, reads, namespace_facts(state))
     return {"inputs": inputs, "steps": steps, **brand_in(space, state.plan.files)}
 
 
-def known_of(state: State) -> NamespaceFacts:
+def namespace_facts(state: State) -> NamespaceFacts:
     return NamespaceFacts(state.plan.inputs, state.plan.files, lambda name: fields_of(state, name))
 
 
@@ -95,11 +95,11 @@ def step_fields(step: StepState) -> dict[str, Any]:
         return {**(item_fields(planned, items[0]) if items else {}), **ended}
     if status == "skipped" and planned.skipped:
         return {"items": None, "assets": None, "by": None, "status": status, "credits": 0}
-    shown = [item_fields(planned, item) for item in items if item.phase in TERMINAL]
+    fields = [item_fields(planned, item) for item in items if item.phase in TERMINAL]
     return {
-        "items": shown,
-        "assets": [asset for fields in shown for asset in _assets(fields)],
-        "by": ItemsByKey(planned.step.id, items, shown),
+        "items": fields,
+        "assets": [asset for one in fields for asset in _assets(one)],
+        "by": ItemsByKey(planned.step.id, items, fields),
         **ended,
     }
 
@@ -122,9 +122,9 @@ class ItemsByKey(dict[str, Any]):
     """The output fields of items by key; a key that several were given names none, but as `item.key`."""
 
     def __init__(
-        self, step_id: str, items: Sequence[ItemState], shown: Iterable[Mapping[str, Any]]
+        self, step_id: str, items: Sequence[ItemState], all_fields: Iterable[Mapping[str, Any]]
     ) -> None:
-        super().__init__((fields["key"], fields) for fields in shown)
+        super().__init__((fields["key"], fields) for fields in all_fields)
         self._step_id = step_id
         self._shared = shared_keys([ItemKey(one.key, one.repeats) for one in items])
 
@@ -157,7 +157,7 @@ class SpecOutputs:
 
 def outputs_of(state: State, space: str = "") -> SpecOutputs:
     """The outputs of the spec of a run, or of the one that an `include` step includes."""
-    inside, known = state.plan.spaces[space], known_of(state)
+    inside, known = state.plan.spaces[space], namespace_facts(state)
     values: dict[str, JsonValue] = {}
     failed: dict[str, str] = {}
     for name, written in inside.workflow.outputs.items():
@@ -167,12 +167,7 @@ def outputs_of(state: State, space: str = "") -> SpecOutputs:
         except UsesNull:
             continue
         except ExpressionError as error:
-            if _is_made(state, inside, written):
+            used = (state.steps[one].status for one in steps_in(inside, written))
+            if all(status in ("completed", "cached") for status in used):
                 failed[name] = str(error)
     return SpecOutputs(values, failed)
-
-
-def _is_made(state: State, space: Space, written: Any) -> bool:
-    """Whether no step that a value uses failed, was skipped, or is still running."""
-    used = (state.steps[one].status for one in steps_in(space, written))
-    return all(status in ("completed", "cached") for status in used)

@@ -21,11 +21,11 @@ from rivya_flows.preparation.restore import restore_media
 from rivya_flows.questions.open_questions import answerable
 from rivya_flows.questions.question import BUDGET, Answer
 from rivya_flows.questions.reading_answers import read_answers
+from rivya_flows.queue.budget import NOT_BOUGHT
 from rivya_flows.queue.events import AnsweredBy, AnswerGiven, Channel, RunResumed, Unpaid
 from rivya_flows.queue.items import Phase
 from rivya_flows.queue.outcomes import can_regenerate
 from rivya_flows.queue.queue import step
-from rivya_flows.queue.scheduler import NOT_BOUGHT
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.continuing import BOUGHT_AGAIN
 from rivya_flows.receipt.phrases import is_sandbox, total_of
@@ -175,7 +175,7 @@ async def _open_resume(name: str, options: ResumeOptions, caller: Caller) -> Asy
         elif any(one.step == BUDGET and one.answer == "no" for one in answers):
             unpaid = "budget"
         hours = context.settings.rivya_flows_resend_hours
-        resumed = replace(options, unpaid=unpaid).resumed(hours)
+        resumed = replace(options, unpaid=unpaid).resume_event(hours)
         state = before.copy()
         for answer in answers:  # what they let the run buy is priced before they count
             step(state, answer)

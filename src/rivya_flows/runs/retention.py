@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from rivya_flows.engine.cache import Pruned, named_media, prune, without_media
+from rivya_flows.engine.cache import Pruned, delete_unused_media, named_media, prune
 from rivya_flows.errors import UsageError
 from rivya_flows.plans.names import BATCH_LABEL
 from rivya_flows.queue.queue import replay
@@ -62,7 +62,7 @@ def prune_store(
         folders=tuple(str(folder) for folder in old),
         sandbox_bytes=forget_results(data / "sandbox", limit, pretend=pretend),
     )
-    return without_media(pruned, assets, named, limit, pretend=pretend)
+    return delete_unused_media(pruned, assets, named, limit, pretend=pretend)
 
 
 @dataclass(frozen=True)

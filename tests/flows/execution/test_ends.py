@@ -16,7 +16,7 @@ from uuid import UUID
 
 import pytest
 
-from rivya_flows.engine.stop_request import StopRequest, stopped_by
+from rivya_flows.engine.run import StopRequest, stopped_by
 from rivya_flows.errors import StoreError
 from rivya_flows.flows.execution import execute
 from rivya_flows.flows.questions import take_answers

@@ -11,7 +11,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.events import Event
 
 from rivya_flows.assets import Asset
-from rivya_flows.engine.end_payload import payload_of
+from rivya_flows.engine.publishing import payload_of
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.execution import run_events
 from rivya_flows.flows.execution.run_events import resource_of

@@ -13,7 +13,7 @@ from prefect import get_client
 from prefect.flow_engine import run_flow
 from prefect.states import AwaitingRetry
 
-from rivya_flows.engine import shown_results
+from rivya_flows.engine import observers
 from rivya_flows.flows import campaigns, run_page
 from rivya_flows.flows.run_page import Page
 from rivya_flows.steps.kind import Kind
@@ -174,7 +174,7 @@ def test_the_media_of_a_result_hang_on_its_node_under_their_names(
     uses: str, step: str, key: str, result: Any, shown: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    for module in (run_page, shown_results):
+    for module in (run_page, observers):
         monkeypatch.setattr(
             module, "known_kind", lambda uses: Mirror() if uses == "mirror" else known_kind(uses)
         )

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.engine import functions
+from rivya_flows.engine import work
 from rivya_flows.flows.worker import host_process
 from rivya_flows.flows.worker.host_process import STUCK_SECONDS, LoopWatch
 from rivya_flows.processes.hosts import SILENT_SECONDS
@@ -55,7 +55,7 @@ def standing(watch: LoopWatch, seconds: float) -> str:
 
 
 def test_a_host_is_ended_for_a_step_function_that_blocks_its_loop_and_names_the_line() -> None:
-    with watched(lambda: functions._contained(cut_slowly)) as watch:
+    with watched(lambda: work._call_coroutine(cut_slowly)) as watch:
         assert watch.look() == ""  # it has not been asked before
         assert watch.look() == ""
         assert standing(watch, SILENT_SECONDS - 1) == ""

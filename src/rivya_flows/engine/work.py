@@ -1,0 +1,376 @@
+"""The work of steps on this machine: pick, notify, call a function, compose or lay out media."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import json
+import shutil
+import tempfile
+import threading
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pydantic import JsonValue, SecretStr, ValidationError
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from rivya_cut.composition import Composition, Layout
+from rivya_cut.results import GIF, POSTER, Rendered, clean_name, film_names
+from rivya_flows.assets import Asset, Outputs, as_asset, looks_like_asset
+from rivya_flows.callbacks import Revealed, post_callback
+from rivya_flows.engine.files import fetch_files, keep_in_thread, take
+from rivya_flows.engine.run import Run
+from rivya_flows.engine.signing import title_of
+from rivya_flows.errors import LostMediumError, MediaError, RivyaError, UsageError
+from rivya_flows.language.canonical import canonical
+from rivya_flows.language.final_cut import media_in, with_media
+from rivya_flows.language.inputs import RESERVED_HINT, names_secret
+from rivya_flows.language.syntax.secret_names import refusal
+from rivya_flows.media import decoding
+from rivya_flows.queue import actions, events
+from rivya_flows.queue.actions import Buy, Work
+from rivya_flows.queue.queue import is_failing
+from rivya_flows.queue.scope import outputs_of
+from rivya_flows.queue.state import State
+from rivya_flows.settings import read_secret
+from rivya_flows.steps.candidates import PickArguments, available, chosen_keys, pick_outputs
+from rivya_flows.steps.connections import NotifyWith
+from rivya_flows.steps.function import Function
+from rivya_flows.store.assets import AssetStore
+
+
+async def pick(_: Run, action: actions.Work) -> Outputs:
+    asked = PickArguments.model_validate(action.arguments)
+    keys = chosen_keys(asked)
+    picked = pick_outputs(asked.candidates, keys)
+    if picked is None:
+        known = ", ".join(str(one.get("key")) for one in available(asked.candidates))
+        raise UsageError(f"there are no candidates {', '.join(keys)!r}", f"one of: {known}")
+    return picked
+
+
+async def miss_pick(_: Run, action: events.ItemFailed) -> None:
+    """Fail a pick without an answer, so that a graph shows it."""
+    raise UsageError(action.message, "Retry the run, then answer")
+
+
+SecretBlocks = Callable[[str], Awaitable[SecretStr | None]]
+"""Gives the value of a `Secret` block of Prefect by its name; None if there is none."""
+
+
+async def notify(run: Run, work: actions.Work) -> Outputs:
+    """Post the state of the run as JSON, signed if the step names a secret."""
+    asked = NotifyWith.model_validate(work.arguments)
+    url, secret = str(asked.url), asked.secret
+    await post_callback(
+        await reveal(url, run.secret_block) if names_secret(url) else url,
+        canonical(_notice(run.state, work)).encode(),
+        None if secret is None else await reveal(secret, run.secret_block),
+        retry=run.retry(work.step),
+        allow_private=run.context.settings.rivya_flows_allow_private_notify,
+    )
+    return {}
+
+
+async def reveal(name: str, blocks: SecretBlocks) -> Revealed:
+    """The secret named ``env:NAME`` or ``block:NAME``; no message of an error holds it."""
+    if reason := refusal(name):
+        raise UsageError(reason, RESERVED_HINT)
+    source, _, rest = name.partition(":")
+    if source == "env":
+        found = read_secret(rest)
+        missing = f"the secret {name!r} is not set"
+        hint = "set the variable where the run is executed, or write it in .env there"
+    elif source == "block":
+        block = rest.removeprefix("secret/")
+        found = await blocks(block)
+        missing = f"there is no secret block {name!r}"
+        hint = f"create a Secret block named {block} in Prefect"
+    else:
+        raise UsageError(
+            "expected the name of a secret, not the secret itself", "write env:NAME or block:NAME"
+        )
+    if found is None:
+        raise UsageError(missing, hint)
+    return Revealed(name, found)
+
+
+def _notice(state: State, work: actions.Work) -> dict[str, JsonValue]:
+    part = state.planned(work.step).part
+    status = "failed" if is_failing(state) else "completed"
+    return {
+        "run_id": state.run_id,
+        "name": state.plan.workflow.name,
+        "step": work.step,
+        "key": work.key,
+        "status": "running" if part == "steps" else status,
+        "outputs": _without_paths(outputs_of(state).values),
+        "credits": {"spent": state.spent, "saved": state.saved, "budget": state.cap},
+        "body": work.arguments.get("body"),
+    }
+
+
+def _without_paths(value: Any) -> Any:
+    """Remove the paths of assets, which mean nothing on another machine."""
+    if isinstance(value, list):
+        return [_without_paths(one) for one in value]
+    if isinstance(value, dict):
+        left_out = {"path"} if looks_like_asset(value) else set()
+        return {key: _without_paths(value[key]) for key in value if key not in left_out}
+    return value
+
+
+class FunctionError(RivyaError):
+    """A function failed, or its result does not match its model."""
+
+    code = "function"
+
+
+async def call_function(run: Run, action: Buy | Work) -> Outputs:
+    """Do the work of a kind, or call its function, with local copies of assets."""
+    planned = run.state.planned(action.step)
+    kind, name, seconds = planned.kind, planned.kind.uses, planned.step.timeout
+    if isinstance(action, Buy):
+        key, arguments = action.bought.idempotency_key, json.loads(action.bought.body)["arguments"]
+    else:
+        key, arguments = "", action.arguments
+    local = {}
+    for argument, value in arguments.items():
+        fetches = isinstance(kind, Function) and kind.wants_files(argument, value)
+        found = await fetch_files(run, value) if fetches else value
+        local[argument] = await asyncio.to_thread(_local_copies, run.context.assets, found)
+    # A thread that runs on after its timeout may still write there.
+    with tempfile.TemporaryDirectory(
+        dir=run.context.scratch, prefix="function-", ignore_cleanup_errors=True
+    ) as folder:
+        extra: dict[str, Any] = {"folder": Path(folder), "idempotency_key": key}
+        try:
+            if isinstance(kind, Function):
+                # Omitted arguments take the default of the function.
+                typed = {
+                    one: kind.types[one].validate_python(value) for one, value in local.items()
+                }
+                typed |= {one: extra[one] for one in kind.extra}
+                given = await _call_in_time(partial(kind.call, **typed), name, seconds)
+                dumped = kind.result.model_validate(given).model_dump()
+            else:
+                dumped = await _call_in_time(
+                    partial(kind.work, arguments=local, **extra), name, seconds
+                )
+        except RivyaError:
+            raise
+        except Exception as error:  # a foreign function raises anything
+            raise FunctionError(f"{name}: {type(error).__name__}: {error}") from error
+        with_assets = await _with_assets(run.context.assets, dumped)
+    try:
+        plain: Outputs = to_jsonable_python(with_assets)
+    except PydanticSerializationError as error:
+        raise FunctionError(f"{name}: its result is not JSON: {error}") from error
+    return plain
+
+
+async def _call_in_time(work: Callable[[], Any], name: str, seconds: float | None) -> Any:
+    running = _call_coroutine(work) if inspect.iscoroutinefunction(work) else _in_thread(work, name)
+    task = asyncio.create_task(running)  # of its own: a function may cancel its task
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            return await task
+    except asyncio.CancelledError as error:
+        here = asyncio.current_task()
+        if here is not None and here.cancelling():
+            raise  # the run is stopped
+        raise FunctionError(f"{name}: it was cancelled from within") from error
+    except TimeoutError as error:
+        if not limit.expired():
+            raise  # raised by the function
+        raise FunctionError(f"{name}: it took longer than {seconds:g} s") from error
+
+
+def _local_copies(assets: AssetStore, value: Any) -> Any:
+    """Set the path of every asset to a file on this machine."""
+    if isinstance(value, list):
+        return [_local_copies(assets, one) for one in value]
+    if isinstance(value, dict):
+        changed = {key: _local_copies(assets, one) for key, one in value.items()}
+        if looks_like_asset(value):
+            changed["path"] = str(assets.local_path(str(value["sha256"])))
+        return changed
+    return value
+
+
+async def _with_assets(assets: AssetStore, value: Any) -> Any:
+    """Replace every file in a result with an asset."""
+    if isinstance(value, Path):
+        return (await keep_in_thread(assets, value)).as_json()
+    if isinstance(value, Asset):
+        value = value.model_dump()
+    if (asset := as_asset(value)) and (
+        stored := await asyncio.to_thread(_stored_path, assets, asset)
+    ):
+        rest = {key: await _with_assets(assets, one) for key, one in value.items() if key != "path"}
+        return {**asset.as_json(), **rest, "path": str(stored)}
+    if isinstance(value, list | tuple):
+        return [await _with_assets(assets, one) for one in value]
+    if isinstance(value, dict):
+        return {key: await _with_assets(assets, one) for key, one in value.items()}
+    return value
+
+
+def _stored_path(assets: AssetStore, asset: Asset) -> Path | None:
+    """The file of an asset that is in the store; None for one that a function invented."""
+    try:
+        return assets.local_path(asset.sha256)
+    except LostMediumError:
+        return None
+
+
+async def _call_coroutine(work: Callable[[], Awaitable[Any]]) -> Any:
+    """Call a coroutine function; what would end the event loop, as `SystemExit`, is an error."""
+    try:
+        return await work()
+    except (Exception, asyncio.CancelledError):
+        raise
+    except BaseException as raised:
+        raise RuntimeError(repr(raised)) from raised
+
+
+async def _in_thread(work: Callable[[], Any], name: str) -> Any:
+    """Call a function in a daemon thread, which keeps nothing alive when it runs on after a timeout."""
+    done: Future[Any] = Future()
+    done.set_running_or_notify_cancel()  # from now on it cannot be cancelled
+    context = contextvars.copy_context()
+
+    def run() -> None:
+        try:
+            done.set_result(context.run(work))
+        except BaseException as raised:
+            # No future takes a `StopIteration`, and a `SystemExit` must not end this process.
+            plain = isinstance(raised, Exception) and not isinstance(raised, StopIteration)
+            done.set_exception(raised if plain else RuntimeError(repr(raised)))
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return await asyncio.wrap_future(done)
+
+
+async def compose(run: Run, work: Work) -> dict[str, Any]:
+    """Compose a film from clips, or from a film or stills, and sounds; gives the outputs of the step."""
+    given = _without_nulls(work.arguments)
+    if not given.get("captions", {}).get("text", True):
+        del given["captions"]["text"]  # of a subtitle file
+    return await _render(run, work, given, Composition)
+
+
+async def lay_out(run: Run, work: Work) -> dict[str, Any]:
+    """Lay pictures and text over a still, once for each format; as `compose`."""
+    given = _without_nulls(work.arguments)
+    if "image" not in given:
+        raise MediaError("there is no picture: `image` has no medium")
+    return await _render(run, work, given, Layout)
+
+
+async def _render(
+    run: Run, work: Work, arguments: dict[str, Any], kind: type[Composition | Layout]
+) -> dict[str, Any]:
+    seconds = run.state.spec(work.step).timeout
+    target = run.context.assets.incoming()  # a folder that is not made yet
+    try:
+        sources = await _sources(run, arguments)
+        paths = (path for _, path in sources)
+        try:
+            made = with_media(arguments, lambda _: next(paths))
+            film = kind.model_validate({**made, "shrink": run.shrink})
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise MediaError(
+                f"{where}: {first['msg']}", "correct the `with` of the step"
+            ) from error
+        try:
+            async with asyncio.timeout(seconds):
+                progress = partial(run.rendering, work.step, work.key)
+                found = await decoding.render(film, target, progress)
+        except TimeoutError as error:
+            message = f"the {type(film).__name__.lower()} took longer than {seconds:g} s"
+            raise MediaError(message, "raise the step's `timeout`") from error
+        assets = await _store_rendered(
+            run, target, found, arguments, [asset for asset, _ in sources]
+        )
+        lost = [*found.lost]
+        for asset, path in sources:  # people know other names than the store, which has hashes
+            lost = [one.replace(path.name, title_of(asset)) for one in lost]
+        return _outputs(film, found, assets, lost)
+    finally:
+        shutil.rmtree(target, ignore_errors=True)
+
+
+async def _sources(run: Run, arguments: Mapping[str, Any]) -> Sequence[tuple[Asset, Path]]:
+    """Each medium of arguments in turn, with its file; what is elsewhere is fetched."""
+
+    def locate(value: Any) -> tuple[Asset, Path]:
+        asset = as_asset(value)
+        if asset is None:
+            raise MediaError(f"not a kept medium: {str(value)[:60]!r}")
+        return asset, run.context.assets.local_path(asset.sha256)
+
+    values = await fetch_files(run, [one.value for one in media_in(arguments)])
+    return await asyncio.to_thread(lambda: [*map(locate, values)])
+
+
+async def _store_rendered(
+    run: Run, folder: Path, made: Rendered, arguments: Mapping[str, Any], sources: Sequence[Asset]
+) -> dict[str, Asset]:
+    """The files of a rendering, signed if the run signs, and moved into the store."""
+    assets = {}
+    for name, found in made.media.items():
+        path = folder / name
+        if run.signing is not None:
+            found = await asyncio.to_thread(run.signing.sign, path, found, arguments, sources)
+        assets[name] = await take(run.context.assets, path, found=found)
+    return assets
+
+
+def _outputs(
+    film: Composition | Layout, made: Rendered, assets: Mapping[str, Asset], lost: list[str]
+) -> dict[str, Any]:
+    found = {name: asset.as_json() for name, asset in assets.items()}
+    is_film = isinstance(film, Composition)
+    names = film_names(film.formats, ".mp4" if is_film else ".png")
+    first = assets[names[0]]
+    formats = film.formats or [f"{first.width}x{first.height}"]
+    clean = [{"clean": found.get(clean_name(name))} if is_film else {} for name in names]
+    by = {
+        one: {"asset": found[name], **more}
+        for one, name, more in zip(formats, names, clean, strict=True)
+    }
+    outputs: dict[str, Any] = {
+        "asset": found[names[0]],
+        "assets": [found[name] for name in names],
+        "by": by,
+    }
+    if isinstance(film, Composition):
+        cues = {"cues": [asdict(cue) for cue in made.cues], "estimated": made.estimated}
+        outputs |= {
+            "captions": film.captions and {**cues, "language": film.captions.language},
+            "poster": found.get(POSTER),
+            "gif": found.get(GIF),
+            "loudness": made.loudness and asdict(made.loudness),
+        }
+    return {**outputs, "lost": lost}
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_nulls(one) for key, one in value.items() if one is not None}
+    if isinstance(value, list | tuple):
+        return [_without_nulls(one) for one in value if one is not None]
+    return value
+
+
+WORK = {"pick": pick, "compose": compose, "layout": lay_out, "notify": notify}
+"""Free work of the kinds that this package brings; that of others is `call_function`."""

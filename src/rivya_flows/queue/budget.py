@@ -1,0 +1,418 @@
+"""What a run may still buy: the price of each item, the least that is left, the limits, and whom to ask for more."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from math import ceil
+from typing import Any, Literal
+
+from rivya_client.catalogue.prices import Price, price, price_of
+from rivya_flows.language.expressions.output_types import Unknown
+from rivya_flows.language.expressions.resolve import (
+    ExpressionError,
+    UsesNull,
+    is_computed,
+    references,
+)
+from rivya_flows.plans.names import label
+from rivya_flows.plans.plan import PlannedStep, Variables, candidates_step
+from rivya_flows.plans.requests import alternatives_of, known_arguments, known_value
+from rivya_flows.questions.question import BUDGET, Question
+from rivya_flows.queue.evaluation import evaluate_items, expand_step
+from rivya_flows.queue.events import AnswerGiven, Unpaid
+from rivya_flows.queue.forks import asks_anew
+from rivya_flows.queue.items import ItemState, Phase
+from rivya_flows.queue.scope import known_scope, known_variables
+from rivya_flows.queue.state import PoolLimit, Rest, State, item_range, quoted_price, reserve_of
+from rivya_flows.steps.arguments import World
+from rivya_flows.steps.judge import CANDIDATES
+from rivya_flows.steps.pick import PickWith, idle_keys
+from rivya_flows.steps.request import PriceClass
+from rivya_flows.steps.structured_output import TURNS
+
+
+def written_prices(
+    state: State, planned: PlannedStep, variables: Variables, rejected: int = 0
+) -> list[tuple[str | None, Price]]:
+    """The model and price of an item as written, then of each fallback, after `rejected` rounds."""
+    alternatives = (replace(planned, step=one) for one in alternatives_of(planned.step))
+    return [_written_price(state, one, variables, rejected) for one in alternatives]
+
+
+def _written_price(
+    state: State, planned: PlannedStep, variables: Variables, rejected: int
+) -> tuple[str | None, Price]:
+    scope: dict[str, Any] = {"inputs": {}, "steps": {}}
+    with contextlib.suppress(ExpressionError, UsesNull):
+        scope = known_scope(state, planned, steps=False)
+    scope |= variables
+    if planned.pick:
+        return _written_judge_price(state, planned, planned.pick, scope, rejected)
+    written = planned.step.with_.model_dump(by_alias=True)
+    known = {name: _read_known(value, scope) for name, value in written.items()}
+    world = World(state.plan.catalogue, branding=state.plan.branding_of(planned))
+    return planned.kind.expected_price(known, world)
+
+
+def _read_known(written: Any, scope: Mapping[str, Any]) -> Any:
+    """A value as far as it is known; the members of a map that are known during the run are `Unknown`."""
+    if not isinstance(written, Mapping):
+        return known_value(written, scope)
+    found = {key: known_value(value, scope) for key, value in written.items()}
+    later = {key for key, value in written.items() if found[key] is None and is_computed(value)}
+    return {**found, **dict.fromkeys(later, Unknown())}
+
+
+def judge_price(state: State, planned: PlannedStep, item: ItemState, *, bought: bool) -> Price:
+    """What is still to be paid for the judge of a pick; `bought`: a turn of its chat is under way."""
+    request = item.evaluated
+    one, chats = request.price, len(request.chats)
+    turns = max(0, chats * TURNS - item.judge_turns - bought)
+    if item.picked is None and (rounds := len(planned.rounds) - item.round) > 0:
+        again = _candidates(state, planned)[1]
+        turns += rounds * TURNS * max(chats, ceil((again or 0) / CANDIDATES))
+    top = None if one.max is None else turns * one.max
+    return Price((chats - (chats and bought)) * one.min, top, _assumption(one))
+
+
+def _written_judge_price(
+    state: State, planned: PlannedStep, with_: PickWith, scope: Mapping[str, Any], rejected: int
+) -> tuple[str | None, Price]:
+    """The model of the judge of a pick and its price, by the spec alone, after so many rounds."""
+    mode = known_value(with_.mode, scope)
+    if with_.judge is None or (mode is not None and "judge" in idle_keys(mode)):
+        return None, Price(0, 0, "free")
+    named = known_value(with_.judge.model, scope)
+    model = state.plan.catalogue.get(named) if isinstance(named, str) else None
+    if model is None:
+        return None, Price(0, None, "the model is known during the run")
+    one, (least, most) = price(model, {}), _candidates(state, planned)
+    bottom = ceil(least / CANDIDATES) * one.min if mode else 0
+    if most is None or one.max is None:
+        return model.id, Price(bottom, None, "the candidates of its judge are known during the run")
+    rounds = 1 + len(planned.rounds) - rejected
+    turns = rounds * TURNS * ceil(most / CANDIDATES)
+    assumption = f"{_assumption(one)}, at most {TURNS} times"
+    if rounds > 1:
+        assumption += f", in each of {rounds} rounds"
+    if least < most:
+        assumption = f"up to {most:,} candidates, known during the run: {assumption}"
+    return model.id, Price(bottom, turns * one.max, assumption)
+
+
+def _assumption(one: Price) -> str:
+    return f"a chat for every {CANDIDATES} candidates, {one.assumption}"
+
+
+def _candidates(state: State, planned: PlannedStep) -> tuple[int, int | None]:
+    """The least and the most candidates of a pick; None if there may be any number."""
+    written = planned.pick and planned.pick.from_
+    if isinstance(written, list | tuple):
+        return len(written), len(written)
+    name = candidates_step(planned)
+    return (0, None) if name is None else item_range(state, name)
+
+
+_UNBOUGHT = (Phase.WAITING, Phase.READY, Phase.LOOKING, Phase.UPLOADING)
+_NEVER_NULL = ("asset", "assets", "key")
+"""Output fields of a finished item of `generate` that are not null."""
+
+
+def least_left(state: State) -> int:
+    """Credits still to be paid for `steps`, without what a condition, failure or cache may spare."""
+    state, total = state.copy(), 0  # as far as it will be known once this event is over
+    unsure: set[str] = set()
+    for step_id in state.plan.parts["steps"]:
+        planned = state.planned(step_id)
+        expand_step(state, step_id)
+        evaluate_items(state, step_id)
+        current = state.steps[step_id]
+        if current.settled:
+            continue
+        certain = _is_certain(state, planned, unsure)
+        found = list(_least_of_items(state, step_id, certain=certain))
+        if not certain or planned.step.allow_failures or None in found:
+            unsure.add(step_id)
+        prices = sorted(one or 0 for one in found)
+        total += sum(prices[: max(0, len(prices) - planned.step.allow_failures)])
+    return total
+
+
+def _is_certain(state: State, planned: PlannedStep, unsure: set[str]) -> bool:
+    """Whether the items of a step that are not evaluated yet will run if all before them succeed."""
+    if planned.conditional or planned.round_of or planned.space or planned.upstream & unsure:
+        return False
+    if not all(_gives_media(state, name) for name in planned.upstream):
+        return False
+    for name in planned.whole - planned.tolerates:
+        # It has failed, or what it has not made may be a null for those that read it.
+        step, phases = state.steps[name], state.steps[name].tally.phases
+        is_lacking = phases[Phase.FAILED] + phases[Phase.SKIPPED] > 0
+        if step.status == "failed" if step.settled else is_lacking:
+            return False
+    if planned.itemwise is None:
+        return True
+    written = [one.with_.model_dump() for one in alternatives_of(planned.step)]
+    read = (one for one in references(written) if one.namespace == planned.step.as_)
+    return all(one.path[:1] and one.path[0] in _NEVER_NULL for one in read)
+
+
+def _gives_media(state: State, name: str) -> bool:
+    """Whether a step has ended, or will give media alone, which are no null where it succeeds."""
+    planned = state.planned(name)
+    if state.steps[name].settled or planned.kind.gives_media:
+        return True
+    source = candidates_step(planned)
+    return source is not None and state.planned(source).kind.gives_media
+
+
+def _least_of_items(state: State, step_id: str, *, certain: bool) -> Iterator[int | None]:
+    """The least of each item; None for one that a null skips."""
+    planned = state.planned(step_id)
+    shared: int | None = None
+    known = known_scope(state, planned) if certain else {}
+    perhaps = _perhaps_taken(state, step_id)
+    for item in state.steps[step_id].items.values():
+        if item.phase not in _UNBOUGHT or item.key in perhaps:
+            yield 0
+        elif item.request is not None:
+            requests = item.requests[item.alternative :]
+            yield min(one.price.min for one in requests) if not item.request.chats else 0
+        elif not certain:
+            yield 0
+        elif _is_skipped(planned, {**known, **known_variables(state, planned, item)}):
+            yield None
+        elif item.variables:
+            yield _least_written(state, planned, item)
+        else:
+            shared = _least_written(state, planned, item) if shared is None else shared
+            yield shared
+
+
+def _least_written(state: State, planned: PlannedStep, item: ItemState) -> int:
+    return min(one.min for _, one in written_prices(state, planned, item.variables, item.round))
+
+
+def _perhaps_taken(state: State, step_id: str) -> frozenset[str]:
+    """The keys of items that the cache, or the forked run, may still give for nothing."""
+    mode = state.spec(step_id).cache or state.cache or state.plan.workflow.cache
+    if step_id in state.again or (state.fork is None and mode != "spec"):
+        return frozenset()
+    unasked = [one for one in state.steps[step_id].items.values() if not one.asked_cache]
+    keys = frozenset(one.key for one in unasked)
+    return keys if mode == "spec" else keys - asks_anew(state, step_id, unasked)
+
+
+def _is_skipped(planned: PlannedStep, scope: Mapping[str, Any]) -> bool:
+    """Whether a null among the known values skips an item."""
+    return any(known_arguments(one, scope)[1] for one in alternatives_of(planned.step))
+
+
+def reserve_for(
+    state: State, step_id: str, item: ItemState, price: PriceClass
+) -> tuple[int, int | None] | None:
+    """The credits that a purchase reserves, and the `rest` of its intent; None if it waits or never fits.
+
+    An item that never fits fails here, unless a person can allow more.
+    """
+    if _waits_for_price(state, step_id, price):
+        return None
+    reserve = reserve_of(state.quoted, price)
+    rest = state.rest if state.planned(step_id).part == "steps" else None
+    verdict: Verdict = "buy"
+    if rest is not None:
+        rest, verdict = _afford_rest(state, rest)
+        state.rest = rest
+    if verdict == "buy":
+        verdict = _afford(state, reserve)
+    if verdict == "over":
+        _over_budget(state, step_id, item, reserve)
+    if verdict != "buy":
+        return None
+    if rest is None:
+        return reserve, None
+    state.rest = rest._replace(asking=(step_id, item.key))
+    # Pools have counted what was intended, and not yet what is only planned.
+    return reserve, state.tally.committed - state.spent + (rest.least or 0)
+
+
+def _waits_for_price(state: State, step_id: str, price: PriceClass) -> bool:
+    """Whether another purchase must reveal its price first.
+
+    If the price of a fan-out is a minimum, one item is bought before the rest. Under a cap, only
+    one purchase of an unconfirmed price is sent at a time, so the cap is exceeded by no more than
+    what a single purchase costs beyond its known price.
+    """
+    if quoted_price(state.quoted, price) is not None:
+        return False
+    if state.cap is not None:
+        return any(
+            one is None or quoted_price(state.quoted, one) is None for one in state.tally.unanswered
+        )
+    return price.max is None and state.steps[step_id].tally.phases[Phase.BUYING] > 0
+
+
+Limit = Literal["budget", "wallet"] | PoolLimit
+"""What credits may not exceed: the cap of the run, the balance, or what a pool allows."""
+
+
+def _exceeded_limit(state: State, needed: int, *, all_left: bool) -> Limit | None:
+    """The limit that does not cover so many credits; the balance counts for all that is left alone."""
+    committed = state.tally.committed + needed
+    if state.cap is not None and committed > state.cap:
+        return "budget"
+    if all_left and state.funds is not None and committed > state.funds:
+        return "wallet"
+    return state.pool if state.pool is not None and committed > state.pool.most else None
+
+
+Verdict = Literal["buy", "wait", "over"]
+"""Of so many credits: `wait` for a running purchase, which may return some."""
+
+
+def _afford(state: State, needed: int, *, all_left: bool = False) -> Verdict:
+    limit, is_open = _exceeded_limit(state, needed, all_left=all_left), state.tally.open > 0
+    # Credits may have come back unseen: with nothing open the pool is asked once more.
+    asks = isinstance(limit, PoolLimit) and not (is_open or limit.sure)
+    if limit is None or asks:
+        return "buy"
+    return "wait" if is_open else "over"
+
+
+def _afford_rest(state: State, rest: Rest) -> tuple[Rest, Verdict]:
+    """As `_afford`, for all that is left: its first purchase asks the pools, and the next ones wait."""
+    planned = rest.asking and state.item(*rest.asking).purchases[-1:]
+    if state.tally.phases[Phase.LOOKING] or (planned and planned[0].status == "planned"):
+        return rest, "wait"  # what the cache has costs nothing
+    least = rest.least
+    verdict: Verdict = "buy"
+    if least is not None:
+        verdict = _afford(state, least, all_left=True)
+    if least is None or verdict == "buy" or (verdict == "over" and not rest.is_over):
+        least = least_left(state)
+        verdict = _afford(state, least, all_left=True)
+    return Rest(least, verdict == "over"), verdict
+
+
+def _over_budget(state: State, step_id: str, item: ItemState, reserve: int) -> None:
+    """Fail an item that does not fit, unless a person will be asked for more."""
+    rest = state.rest if state.rest is not None and state.rest.is_over else None
+    needed = reserve if rest is None else rest.least or 0
+    limit = _exceeded_limit(state, needed, all_left=rest is not None)
+    pool = limit if isinstance(limit, PoolLimit) else None
+    budget = state.plan.workflow.budget
+    pauses = budget is not None and budget.on_exceed == "pause" and limit != "wallet"
+    if pauses and (state.refused_cap is None if pool is None else not pool.declined):
+        return  # stays ready; `budget_question` asks when nothing else runs
+    if pool is not None:
+        credits, until = _pool_room(state, pool)
+        left = f"the pool {pool.name} has {credits} left{until}"
+    elif limit == "wallet":
+        funds = max(0, (state.funds or 0) - state.spent)
+        left = f"the wallet has {funds}: add credits, then resume"
+    else:
+        left = f"the budget of {state.cap} has {max(0, (state.cap or 0) - state.spent)} left"
+    needs = "needs" if rest is None else "not bought: all that is left needs at least"
+    item = item._replace(
+        phase=Phase.FAILED,
+        gated=False,
+        code="insufficient_credits" if limit == "wallet" else "over_budget",
+        reason=f"{needs} {price_of(needed, needed)}; {left}",
+        pool=None if pool is None else pool.name,
+        unpaid=rest is not None,
+    )
+    state.change(step_id, item)
+
+
+def _pool_room(state: State, pool: PoolLimit) -> tuple[int, str]:
+    """Credits that a pool has left, and until when, as words; every period ends at midnight, UTC."""
+    until = "" if pool.until is None else f" until {pool.until:%Y-%m-%d}"
+    return max(0, pool.most - state.spent), until
+
+
+NOT_BOUGHT = "not_bought"
+"""Code of an item that a completed run left out."""
+
+_NOT_BOUGHT: dict[Unpaid, tuple[str, str]] = {
+    "budget": ("over_budget", "what is still to be bought does not fit the budget"),
+    "balance": ("insufficient_credits", "what is still to be bought does not fit the balance"),
+    "completed": (NOT_BOUGHT, "the run is completed without it; give --budget to buy it"),
+}
+
+
+def not_bought(item: ItemState, unpaid: Unpaid) -> ItemState:
+    code, reason = _NOT_BOUGHT[unpaid]
+    item = item.fail(code, f"not bought: {reason}")
+    if unpaid == "completed":  # it stays completed
+        return item._replace(phase=Phase.SKIPPED)
+    return item._replace(unpaid=True)
+
+
+def budget_question(state: State) -> Question | None:
+    """Whether to raise the cap, or to try a pool again, for ready items that do not fit."""
+    budget = state.plan.workflow.budget
+    if budget is None or budget.on_exceed != "pause":
+        return None
+    needs = [
+        (step_id, reserve_of(state.quoted, item.request.price_class), item.request.price.min)
+        for step_id, item in state.each()
+        if item.phase is Phase.READY and item.request is not None and item.request.buys
+    ]
+    dearer = sum(reserve - least for _, reserve, least in needs)
+    if (rest := state.rest) is not None and rest.is_over:
+        what, joint = "All that is left needs at least", ". "
+        most: int | None = rest.least or 0
+        more = (rest.least or 0) + dearer
+    else:
+        what = ", ".join(
+            step_id if count == 1 else f"{count} {step_id}"
+            for step_id, count in Counter(step_id for step_id, *_ in needs).items()
+        )
+        what += " needs" if len(needs) == 1 else " need"
+        more, joint = sum(reserve for _, reserve, _ in needs), "; "
+        most = max((reserve for _, reserve, _ in needs), default=None)
+    is_over = most is not None and state.cap is not None and state.spent + most > state.cap
+    if is_over and state.refused_cap is None:
+        follows = max(0, least_left(state) + dearer - more)
+        cap = state.spent + more + follows
+        spent = f"{state.spent} of {state.cap} are spent"
+        then = f", what follows at least {follows}" if follows else ""
+        text = f"{what} {price_of(more, more)}{then}; {spent}. Raise the budget to {cap}?"
+        return Question(BUDGET, _question_key(state, cap), text, ("yes", "no"))
+    pool = state.pool
+    if not needs or pool is None or pool.declined:
+        return None
+    credits, until = _pool_room(state, pool)
+    left = f"The pool {pool.name} has {price_of(credits, credits)} left{until}"
+    command = f"rivya-flows budgets set {pool.name} --credits N"
+    text = f"{left}{joint}{what} {more}. `{command}` raises it. Try again?"
+    return Question(BUDGET, _question_key(state, pool.name), text, ("yes", "no"))
+
+
+_OF_POOL = "pool "
+"""Begins the key of the budget question whether to try a pool again; other keys begin with a budget."""
+
+
+def _question_key(state: State, asked: int | str) -> str:
+    """The key of a budget question; one that was answered is never asked again under its key."""
+    stem = f"{_OF_POOL}{asked}" if isinstance(asked, str) else str(asked)
+    key, number = stem, 1
+    while label(BUDGET, key) in state.answers:
+        number += 1
+        key = f"{stem}#{number}"
+    return key
+
+
+def apply_budget_answer(state: State, event: AnswerGiven) -> None:
+    """Raises the cap, or lets a pool be tried again; a refusal of either is kept."""
+    yes = event.answer == "yes"
+    if event.key.startswith(_OF_POOL):
+        declined = state.pool and state.pool._replace(sure=True, declined=True)
+        state.pool = None if yes else declined
+    elif yes:
+        state.cap = int(event.key.partition("#")[0])
+    else:
+        state.refused_cap = int(event.key.partition("#")[0])
