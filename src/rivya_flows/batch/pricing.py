@@ -20,14 +20,7 @@ from rivya_flows.estimate.estimate import remaining
 from rivya_flows.language.workflow import MAX_LABELS, Workflow
 from rivya_flows.money.live_guard import Spending, pool_cap
 from rivya_flows.plans.names import BATCH_LABEL
-from rivya_flows.preparation.prepare import (
-    InputReader,
-    Market,
-    PlanningStore,
-    RunRequest,
-    prepare,
-    read_market,
-)
+from rivya_flows.preparation.prepare import Market, PlanningStore, RunRequest, prepare, read_market
 from rivya_flows.preparation.spec_file import InputReader, load_spec
 from rivya_flows.queue.events import PoolTotal, RunFrozen, RunResumed
 from rivya_flows.queue.queue import replay

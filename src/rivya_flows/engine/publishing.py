@@ -22,7 +22,7 @@ from rivya_flows.questions.open_questions import utc_minute
 from rivya_flows.receipt.continuing import next_step
 from rivya_flows.receipt.from_journal import Recorded, recorded_asset
 from rivya_flows.receipt.model import Choice, Receipt
-from rivya_flows.receipt.questions import MediaLinks, deadline_words, what_follows
+from rivya_flows.receipt.questions import MediaLinks, deadline_effect, what_follows
 from rivya_flows.receipt.summary import how_picked, told, troubles
 from rivya_flows.receiver.addresses import (
     SECRET_NAME,
@@ -222,7 +222,7 @@ def _question(receipt: Receipt, choice: Choice, address: Address) -> dict[str, A
     """What the run asks, until when, what happens then, and the candidates with their numbers."""
     then = None
     if choice.then:
-        then = deadline_words(choice.then, choice.count)
+        then = deadline_effect(choice.then, choice.count)
         if choice.then != "fail":
             then = f"{then}, and {what_follows(receipt.credits.left)}"
     media = [receipt.media.get(one.sha256 or "") for one in choice.candidates[:_MAX_MEDIA]]

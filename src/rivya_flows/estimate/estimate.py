@@ -30,7 +30,6 @@ from rivya_flows.queue.judging import is_judged
 from rivya_flows.queue.outcomes import after_failure
 from rivya_flows.queue.queue import step as advance
 from rivya_flows.queue.state import State, StepState, item_range, reserve_of
-from rivya_flows.queue.written_prices import judge_price, written_prices
 from rivya_flows.spec.files import inlined_name
 from rivya_flows.steps.candidates import picked_from
 

@@ -27,7 +27,6 @@ from rivya_flows.queue.forks import asks_anew
 from rivya_flows.queue.items import ItemState, Phase
 from rivya_flows.queue.scope import known_scope, known_variables
 from rivya_flows.queue.state import PoolLimit, Rest, State, item_range, quoted_price, reserve_of
-from rivya_flows.steps.arguments import World
 from rivya_flows.steps.judge import CANDIDATES
 from rivya_flows.steps.pick import PickWith, idle_keys
 from rivya_flows.steps.request import PriceClass
@@ -53,7 +52,7 @@ def _written_price(
         return _written_judge_price(state, planned, planned.pick, scope, rejected)
     written = planned.step.with_.model_dump(by_alias=True)
     known = {name: _read_known(value, scope) for name, value in written.items()}
-    world = World(state.plan.catalogue, branding=state.plan.branding_of(planned))
+    world = state.plan.world_of(planned)
     return planned.kind.expected_price(known, world)
 
 

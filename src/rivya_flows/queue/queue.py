@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heappush
 from typing import Literal, NamedTuple
 
-from rivya_flows.language.step_groups import Part
 from rivya_flows.language.workflow import PARTS, Part
 from rivya_flows.plans.names import idempotency_key, label, trace_name
 from rivya_flows.questions.open_questions import decide_at_deadline, open_questions
