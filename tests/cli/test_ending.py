@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.cli.ending import commands, end, with_spec_here
+from rivya_flows.cli.terminal import commands, end, with_spec_here
 from rivya_flows.questions.question import Question
 from rivya_flows.queue.events import PurchaseIntended, PurchaseUnanswered, Stamped
 from rivya_flows.receipt.continuing import resume_options

@@ -7,13 +7,13 @@ import re
 import pytest
 
 from rivya_flows.cli.layout import fit
-from rivya_flows.cli.live import LINE_SECONDS, Progress
 from rivya_flows.cli.output import prompt
+from rivya_flows.cli.progress import LINE_SECONDS, Progress
 from support.screens import Screens
 
 DRAWN = """
 from cli.test_progress import SPEC, rehearsed
-from rivya_flows.cli.live import Progress
+from rivya_flows.cli.progress import Progress
 from rivya_flows.queue.queue import step
 from rivya_flows.queue.reducer import initial_state
 more = "".join(

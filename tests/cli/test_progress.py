@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from rivya_flows.cli.moments import clock, elapsed
+from rivya_flows.cli.layout import clock, elapsed
 from rivya_flows.cli.progress import StepRow, folded, news, rows, time_left
 from rivya_flows.questions.open_questions import open_questions
 from rivya_flows.questions.question import Answer

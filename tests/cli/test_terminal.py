@@ -104,7 +104,7 @@ ASK = """
 import asyncio, webbrowser
 from pathlib import Path
 from types import SimpleNamespace
-from rivya_flows.cli.interrupts import Interrupts
+from rivya_flows.cli.session import Interrupts
 from rivya_flows.cli.terminal import at_terminal
 from rivya_flows.runs.execution import Caller
 from rivya_flows.questions.open_questions import read_candidates

@@ -17,11 +17,10 @@ import click
 
 from rivya_client.printable import one_line
 from rivya_flows.cli import completion, options
-from rivya_flows.cli.declaration import argument, command, option
 from rivya_flows.cli.failures import FAILED, WRONG, problems_found
-from rivya_flows.cli.interrupts import Interrupts, run_interruptibly
+from rivya_flows.cli.options import argument, command, option
 from rivya_flows.cli.output import print_json, show, show_verbatim, tell, tell_problem
-from rivya_flows.cli.service import catalogue_of, settings
+from rivya_flows.cli.session import Interrupts, catalogue_of, run_interruptibly, settings
 from rivya_flows.diagnostics import CODES, Diagnostic
 from rivya_flows.errors import UsageError
 from rivya_flows.language.wording import counted

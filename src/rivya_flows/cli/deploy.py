@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rivya_flows.cli import completion, options
-from rivya_flows.cli.declaration import Group, argument, command, option
 from rivya_flows.cli.failures import FAILED
+from rivya_flows.cli.options import Group, argument, command, option
 from rivya_flows.cli.output import print_json, print_table, show, show_result, tell
-from rivya_flows.cli.service import settings
+from rivya_flows.cli.session import settings
 from rivya_flows.errors import StoreError, UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works

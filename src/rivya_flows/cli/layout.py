@@ -6,8 +6,10 @@ continues it on the next line, and it pastes as it was.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import zip_longest
 from types import MappingProxyType
 from typing import NamedTuple
@@ -201,3 +203,50 @@ def blocks(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterator[s
 
 def _words(cell: Cell) -> str:
     return one_line(cell if isinstance(cell, str) else cell[0])
+
+
+def local_now() -> datetime:
+    """Now, in the zone of this machine, with the offset that this has now."""
+    return datetime.now().astimezone()
+
+
+def until(at: datetime) -> str:
+    """A moment in the zone of this machine, and how far it is: ``2026-12-02 06:45 IST, in 23 h``."""
+    seconds = (at - datetime.now(UTC)).total_seconds()
+    far = f"in {roughly(seconds)}" if seconds > 0 else f"{roughly(-seconds)} ago"
+    return f"{at.astimezone():%Y-%m-%d %H:%M %Z}, {far}"
+
+
+def roughly(seconds: float) -> str:
+    """A time that is not known well: ``25 s``, ``2 min``, ``5 h``, ``3 days``."""
+    if seconds < 55:
+        return f"{max(5, 5 * math.ceil(seconds / 5))} s"
+    for unit, worth, most in (("min", 60, 90), ("h", 3_600, 48)):
+        if (many := round(seconds / worth)) <= most:
+            return f"{many} {unit}"
+    return f"{round(seconds / 86_400)} days"
+
+
+def clock(seconds: float) -> str:
+    """A time that always has the same shape: ``0:07``, ``1:05``, ``2:03:00``."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def elapsed(seconds: float) -> str:
+    """A time for people: ``7 s``, ``1 min 05 s``, ``2 h 03 min``."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3_600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3_600} h {whole % 3_600 // 60:02} min"
+
+
+def size_of(size_bytes: int) -> str:
+    """``0 bytes``, ``12 kB``, ``3.4 MB``: decimal units."""
+    for unit, worth in (("GB", 10**9), ("MB", 10**6)):
+        if size_bytes >= worth:
+            return f"{size_bytes / worth:.1f} {unit}"
+    return f"{size_bytes / 1000:.0f} kB" if size_bytes >= 1000 else f"{size_bytes} bytes"

@@ -1,4 +1,4 @@
-"""`spend` and `budgets`: what the runs of the store spent, and pools of credits that limit them."""
+"""`credits`, `spend` and `budgets`: what there is, what runs spent, and pools of credits that limit them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ import click
 
 from rivya_client.hosts import one_spelling
 from rivya_flows.cli import completion, options
-from rivya_flows.cli.declaration import Group, argument, command, option
-from rivya_flows.cli.moments import end_moment, moment
-from rivya_flows.cli.output import print_json, print_table, show, show_verbatim, tell
-from rivya_flows.cli.service import settings
+from rivya_flows.cli.options import Group, argument, command, end_moment, moment, option
+from rivya_flows.cli.output import print_json, print_table, show, show_result, show_verbatim, tell
+from rivya_flows.cli.session import asked, settings
 from rivya_flows.errors import UsageError
 from rivya_flows.receipt.phrases import EACH_PERIOD, credits_of
 from rivya_flows.similar_names import nearest
@@ -25,6 +24,8 @@ from rivya_flows.similar_names import nearest
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from sqlalchemy import Engine
 
+    from rivya_client.client import RivyaClient
+    from rivya_flows.engine.run_context import RunContext
     from rivya_flows.money.spending import SpendReport, Sum
     from rivya_flows.settings import Settings
     from rivya_flows.store.pools import Pool, PoolState
@@ -333,3 +334,15 @@ def _row(state: PoolState) -> list[str]:
     note = "over its limit" if over else "soft limit passed" if total.is_soft_passed else ""
     numbers = (str(pool.credits), pool.period, str(total.spent), str(total.left))
     return [pool.name, _covers(pool.labels), *numbers, until, service or "–", note]
+
+
+@command()
+def credits(sandbox: bool = option("Ask the local sandbox."), as_json: bool = options.JSON) -> None:
+    """Show the credits of the account."""
+
+    async def read(client: RivyaClient, context: RunContext) -> tuple[int, str]:
+        return (await client.credits.retrieve()).current_credits, context.service.base_url
+
+    number, address = asked(read, sandbox=sandbox)
+    document = {"credits": number, "service": address}
+    show_result(f"{credits_of(number)} at {address}", document=document, as_json=as_json)

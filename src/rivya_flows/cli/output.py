@@ -256,11 +256,3 @@ def print_above(live: Live, line: str) -> None:
     from rich.text import Text
 
     live.console.print(Text.from_ansi(styled(line, sys.stderr)), soft_wrap=True)
-
-
-def size_of(size_bytes: int) -> str:
-    """``0 bytes``, ``12 kB``, ``3.4 MB``: decimal units."""
-    for unit, worth in (("GB", 10**9), ("MB", 10**6)):
-        if size_bytes >= worth:
-            return f"{size_bytes / worth:.1f} {unit}"
-    return f"{size_bytes / 1000:.0f} kB" if size_bytes >= 1000 else f"{size_bytes} bytes"

@@ -11,11 +11,10 @@ from rivya_client.catalogue.prices import price_range
 from rivya_client.printable import one_line
 from rivya_cut.fonts import named
 from rivya_flows.cli import options
-from rivya_flows.cli.declaration import command, option
 from rivya_flows.cli.failures import CREDITS
-from rivya_flows.cli.interrupts import run_interruptibly
+from rivya_flows.cli.options import command, option
 from rivya_flows.cli.output import print_json, print_table, show, show_verbatim, tell
-from rivya_flows.cli.service import caller, settings
+from rivya_flows.cli.session import caller, run_interruptibly, settings
 from rivya_flows.language.wording import cut
 from rivya_flows.receipt.phrases import credits_of, film_length
 

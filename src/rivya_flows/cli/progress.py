@@ -1,15 +1,20 @@
-"""What a person reads about a run while it executes; pure."""
+"""Progress of a run on stderr: a live table in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
-from typing import NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from rivya_flows.cli.moments import roughly
-from rivya_flows.plans.names import first_of, is_round, listed, short_label
+from rivya_flows.cli.layout import Cell, broken, clock, drawn, elapsed, fit, roughly
+from rivya_flows.cli.output import COLOURS, columns_of, draws, has_colours, live, print_above, tell
+from rivya_flows.plans.names import first_of, is_round, label, listed, short_label
 from rivya_flows.plans.plan import PlannedStep
 from rivya_flows.queue.events import (
     AnswerGiven,
@@ -27,6 +32,9 @@ from rivya_flows.queue.state import State, StepState
 from rivya_flows.receipt.phrases import budget_warning, credits_of
 from rivya_flows.receipt.questions import answer_line
 from rivya_flows.steps.pick import mode_of
+
+if TYPE_CHECKING:  # imported where it is drawn, in a terminal only
+    from rich.live import Live
 
 _NOTHING: Mapping[tuple[str, str], float] = {}
 _MOST_NAMED = 12  # items of a step that were done before
@@ -276,3 +284,183 @@ def _may_ask(planned: PlannedStep, step: StepState) -> bool:
     mode = mode_of(planned.pick.mode)
     known = (one.request.decides for one in step.items.values() if one.request)
     return next(known, mode.decides if mode else None) != "rule"
+
+
+_COLOURS = {**COLOURS, "waiting": "dim"}
+
+
+class Screen(ABC):
+    """A live table on stderr, as high as the terminal at most; lines go above it."""
+
+    columns: ClassVar[tuple[str, ...]]
+    still: ClassVar[Mapping[str, int]]
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._live: Live | None = None
+        self._is_paused = False
+        self._clock = clock
+        self._began = clock()
+
+    @abstractmethod
+    def draw(self, most: int, seconds: float) -> Sequence[Sequence[Cell]]:
+        """The rows of the table so many seconds after the beginning; more than `most` are folded."""
+
+    @abstractmethod
+    def sentence(self, seconds: float) -> str:
+        """All of it in a line, where there is no row, or no room for a table."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is a terminal, and the table on it."""
+        return self._live is not None
+
+    def say(self, line: str) -> None:
+        """Prints a line that stays."""
+        if self._live is None:
+            tell(*[""] * self._is_paused, line)  # below what is being typed
+        else:
+            print_above(self._live, line)
+
+    def tell_news(self, lines: Sequence[News], prefix: str = "") -> None:
+        """Prints what the table does not show; without one, all."""
+        for line in lines:
+            if line.stays or not self.alive:
+                self.say(prefix + line.words)
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Draws the table while this lasts, if stderr is a terminal."""
+        if draws(sys.stderr):
+            self._start()
+        try:
+            yield
+        finally:
+            self._stop()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leaves the terminal to something else while this lasts."""
+        was_alive, self._is_paused = self.alive, True
+        self._stop()
+        try:
+            yield
+        finally:
+            self._is_paused = False
+            if was_alive:
+                self._start()
+
+    def _start(self) -> None:
+        # A new one each time: a restarted one draws over the lines printed since.
+        self._live = live(self._render)
+        self._live.start(refresh=True)
+
+    def _stop(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _render(self, height: int) -> Sequence[str]:
+        # A `^C` that the terminal echoes behind the last line would wrap, and the table stand twice.
+        width = max(1, columns_of(sys.stderr) - len("^C"))
+        seconds, most = self._clock() - self._began, max(1, height - 3)
+        while True:
+            shown = self.draw(most, seconds)
+            fitting = fit(shown, self.columns, width, self.still) if shown else None
+            if fitting is None:
+                return broken(self.sentence(seconds), width)[: height - 1]
+            coloured = has_colours(sys.stderr)
+            lines = [*drawn(self.columns, shown, fitting, coloured=coloured)]
+            over = len(lines) - (height - 1)
+            if over <= 0 or most == 1:
+                return lines
+            most = max(1, most - over)
+
+
+LINE_SECONDS = 15.0  # between two lines about one rendering, where there is no table
+
+
+class Progress(Screen):
+    """Shows what happens in a run; `listen` and `render` are its listeners."""
+
+    columns = ("!step", "!status", ">items", "now", ">?time", ">credits")
+    still: ClassVar = {"status": 9, "items": 6, "now": 36, "time": 7, "credits": 10}
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(clock)
+        self._state: State | None = None
+        self._spent: int | None = None
+        self._settled: set[str] | None = None
+        self._shares: dict[tuple[str, str], float] = {}
+        self._next_line: dict[tuple[str, str], float] = {}
+        self._usual: Mapping[str, float] = {}
+        self._times: dict[str, tuple[float, float | None]] = {}
+
+    def expect(self, usual: Mapping[str, float]) -> None:
+        """Shows the seconds that a job of a step usually takes, and what follows for all of them."""
+        self._usual = usual
+
+    def listen(self, event: Event, state: State) -> None:
+        """Shows an event, and the state after it."""
+        self.tell_news(news(self._spent, event, state))
+        self._note_times(state)
+        self._state, self._spent = state, state.spent
+
+    def render(self, step: str, key: str, share: float) -> None:
+        """Shows how much of an item is rendered: in the table, or in a line now and then."""
+        self._shares[step, key] = share
+        now = self._clock()
+        if now >= self._next_line.setdefault((step, key), now + LINE_SECONDS):
+            self._next_line[step, key] = now + LINE_SECONDS
+            if not self.alive:
+                self.say(f"{label(step, key)} {rendering(share)}")
+
+    def draw(self, most: int, seconds: float) -> Sequence[Sequence[Cell]]:
+        """One line for each step, and one for all."""
+        if (state := self._state) is None:
+            return ()
+        drawn: list[tuple[Cell, ...]] = []
+        for row in folded(rows(state, dict(self._shares)), most):
+            status = (row.status, _COLOURS.get(row.status, ""))
+            now, time = self._now(row.step, row.now), self._time(row.step)
+            drawn.append((row.name, status, row.items, now, time, str(row.credits or "")))
+        return [*drawn, ("total", "", "", self._left(state), clock(seconds), _spent(state))]
+
+    def sentence(self, seconds: float) -> str:
+        """How many steps are settled, and what they cost so far."""
+        if (state := self._state) is None:
+            return f"starting Prefect … {elapsed(seconds)}"
+        begun = [state.steps[step_id] for step_id in begun_steps(state)]
+        settled = sum(step.settled for step in begun)
+        return f"{settled} of {len(begun)} steps, {elapsed(seconds)}, {_spent(state)} credits"
+
+    def _now(self, step: str, words: str) -> str:
+        usual = self._usual.get(step) if words.endswith("at work") else None
+        return f"{words}, usually {elapsed(max(1, usual))}" if usual else words
+
+    def _time(self, step: str) -> str:
+        if (times := self._times.get(step)) is None:
+            return ""
+        began, ended = times
+        return clock((self._clock() if ended is None else ended) - began)
+
+    def _left(self, state: State) -> str:
+        now = self._clock()
+        at_work = {step: now - began for step, (began, end) in self._times.items() if end is None}
+        return time_left(state, self._usual, at_work, dict(self._shares))
+
+    def _note_times(self, state: State) -> None:
+        """Notes when steps begin and end; what an earlier execution has done has no time."""
+        before, now = self._settled, self._clock()
+        self._settled = {step_id for step_id, step in state.steps.items() if step.settled}
+        for step_id, step in state.steps.items():
+            known = self._times.get(step_id)
+            if known is None and not step.settled and (step.tally.in_flight or step.tally.ended):
+                self._times[step_id] = now, None
+            elif known is None and before is not None and step_id in self._settled - before:
+                self._times[step_id] = now, now
+            elif known is not None and step.settled and known[1] is None:
+                self._times[step_id] = known[0], now
+
+
+def _spent(state: State) -> str:
+    return str(state.spent) if state.cap is None else f"{state.spent} of {state.cap}"

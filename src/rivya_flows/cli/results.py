@@ -12,18 +12,11 @@ import click
 
 from rivya_flows.cli import options
 from rivya_flows.cli.completion import runs
-from rivya_flows.cli.declaration import argument, command, option
 from rivya_flows.cli.failures import FAILED
-from rivya_flows.cli.output import (
-    print_json,
-    print_table,
-    show,
-    show_result,
-    show_verbatim,
-    size_of,
-    tell,
-)
-from rivya_flows.cli.service import settings
+from rivya_flows.cli.layout import size_of
+from rivya_flows.cli.options import argument, command, option
+from rivya_flows.cli.output import print_json, print_table, show, show_result, show_verbatim, tell
+from rivya_flows.cli.session import settings
 from rivya_flows.language.wording import cut
 from rivya_flows.private import as_the_user_wants
 

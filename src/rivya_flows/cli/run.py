@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 import click
 
 from rivya_flows.cli import completion, options
-from rivya_flows.cli.declaration import argument, command, option
-from rivya_flows.cli.interrupts import run_interruptibly
+from rivya_flows.cli.options import argument, command, option
 from rivya_flows.cli.output import tell
 from rivya_flows.cli.plan import request_of, show_plan
-from rivya_flows.cli.service import settings
+from rivya_flows.cli.session import run_interruptibly, settings
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
@@ -219,8 +218,7 @@ def _executed(
     open_sheet: bool,
 ) -> tuple[int, str]:
     """Executes a run before the person at the terminal, and prints how it ended: the exit code, and its id."""
-    from rivya_flows.cli.ending import end
-    from rivya_flows.cli.terminal import at_terminal, confirmer
+    from rivya_flows.cli.terminal import at_terminal, confirmer, end
 
     caller = replace(caller, confirm=confirmer(yes=yes, as_json=as_json))
     report = run_interruptibly(lambda interrupts: work(caller=at_terminal(caller, interrupts, by)))
@@ -294,7 +292,7 @@ def batch(
     caller = begun(begins=begins, sandbox=sandbox, collects_later=False)
     from rivya_flows.batch.pricing import BatchOptions, plan_batch
     from rivya_flows.batch.rows import read_table
-    from rivya_flows.cli.batch_live import print_plan, print_result, run_at_terminal
+    from rivya_flows.cli.batch import print_plan, print_result, run_at_terminal
     from rivya_flows.cli.terminal import confirmer
 
     request = request_of(spec, assignments, file, None, cache, labels)

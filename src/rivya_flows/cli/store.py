@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from rivya_flows.cli import completion, options
-from rivya_flows.cli.declaration import Group, argument, option
-from rivya_flows.cli.moments import AGES, LONGEST, age
-from rivya_flows.cli.output import print_json, print_table, show, show_result, size_of, tell
-from rivya_flows.cli.service import settings
+from rivya_flows.cli.layout import size_of
+from rivya_flows.cli.options import AGES, LONGEST, Group, age, argument, option
+from rivya_flows.cli.output import print_json, print_table, show, show_result, tell
+from rivya_flows.cli.session import settings
 from rivya_flows.errors import UsageError
 from rivya_flows.language.wording import counted
 from rivya_flows.receipt.phrases import credits_of

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rivya_flows.cli import options
-from rivya_flows.cli.declaration import Group, argument, option
+from rivya_flows.cli.options import Group, argument, option
 from rivya_flows.cli.output import log_handler, print_json, print_table, show, show_result, tell
-from rivya_flows.cli.service import asked, at_home, settings
+from rivya_flows.cli.session import asked, at_home, settings
 from rivya_flows.errors import UsageError
 from rivya_flows.processes.ports import RECEIVER_PORT
 from rivya_flows.processes.supervisor import JsonLines, is_json

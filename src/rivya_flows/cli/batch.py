@@ -12,15 +12,12 @@ from rivya_flows.batch.pricing import BatchOptions, is_remade, refusal, remade, 
 from rivya_flows.batch.rows import STATUS_WORDS, Row
 from rivya_flows.batch.scheduler import Batch
 from rivya_flows.batch.summary import BatchResult, refusing_pools, rerun_with
-from rivya_flows.cli.ending import commands, raise_pools
 from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
-from rivya_flows.cli.interrupts import Interrupts
-from rivya_flows.cli.layout import Cell
-from rivya_flows.cli.live import Screen
-from rivya_flows.cli.moments import clock, elapsed
+from rivya_flows.cli.layout import Cell, clock, elapsed
 from rivya_flows.cli.output import print_json, print_table, show, tell
-from rivya_flows.cli.progress import news, rows
-from rivya_flows.cli.terminal import show_page
+from rivya_flows.cli.progress import Screen, news, rows
+from rivya_flows.cli.session import Interrupts
+from rivya_flows.cli.terminal import commands, raise_pools, show_page
 from rivya_flows.flows.execution.local_runner import batch_ended
 from rivya_flows.queue.events import Event
 from rivya_flows.queue.state import State
