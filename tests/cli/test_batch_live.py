@@ -63,11 +63,11 @@ async def test_the_end_of_each_row_is_told_once(capsys: pytest.CaptureFixture[st
         reason="needs at least 5 credits",
     )
     batch = Batch((old, waiting, refused), 4)
-    progress.changed(batch)
-    progress.changed(batch)
+    progress.update(batch)
+    progress.update(batch)
     waiting.status, waiting.spent = "completed", 1
-    progress.changed(batch)
-    progress.changed(batch)
+    progress.update(batch)
+    progress.update(batch)
     assert capsys.readouterr().err == (
         "NL-7 Desk over the budget: needs at least 5 credits\nLamp completed (1 credit)\n"
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.cli.terminal import commands, end, with_spec_here
+from rivya_flows.cli.terminal import answer_commands, end, with_spec_here
 from rivya_flows.questions.question import Question
 from rivya_flows.queue.events import PurchaseIntended, PurchaseUnanswered, Stamped
 from rivya_flows.receipt.continuing import resume_options
@@ -96,7 +96,7 @@ def test_a_purchase_without_an_answer_may_be_paid_and_does_not_count_as_running(
 
 def test_each_choice_has_a_command_that_answers_and_is_quoted_for_the_shell() -> None:
     def answers(key: str, *choices: str) -> list[str]:
-        lines = commands("run-1", [Question("hero", key, "?", choices)])
+        lines = answer_commands("run-1", [Question("hero", key, "?", choices)])
         return [line.removeprefix("rivya-flows resume run-1 --answer ") for line in lines]
 
     assert answers("", "studio", "neon") == ["hero=studio", "hero=neon"]

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from rivya_flows.cli.layout import fit
+from rivya_flows.cli.layout import draw_table
 from rivya_flows.cli.output import prompt
 from rivya_flows.cli.progress import LINE_SECONDS, Progress
 from support.screens import Screens
@@ -23,7 +23,7 @@ more = "".join(
 journal = rehearsed(SPEC + more, budget=200).journal
 progress = Progress()
 progress.expect({"stills": 40.0})
-with progress.shown():
+with progress.drawing():
     state = initial_state(journal[0])
     for event in journal[1:]:
         step(state, event)
@@ -68,14 +68,14 @@ def test_a_terminal_that_reports_no_size_has_80_columns(screens: Screens) -> Non
 @pytest.mark.parametrize("columns", [80, 120])
 def test_columns_stand_still_whatever_steps_do(columns: int) -> None:
     heads = set()
-    for words in ("", "at work", "3 of 12, 2 at work, rendering 47 %, usually 1 min 05 s"):
+    for doing in ("", "at work", "3 of 12, 2 at work, rendering 47 %, usually 1 min 05 s"):
         rows = [
-            ("film", "running", "0 of 4", words, "1:05", "7"),
-            ("total", "", "", words, "0:07", ""),
+            ("film", "running", "0 of 4", doing, "1:05", "7"),
+            ("total", "", "", doing, "0:07", ""),
         ]
-        found = fit(rows, Progress.columns, columns, Progress.still)
-        assert found is not None
-        heads.add((found.kept, found.widths))
+        table = draw_table(Progress.columns, rows, columns, Progress.still, coloured=False)
+        assert table is not None
+        heads.add(table[0])
     assert len(heads) == 1
 
 
@@ -111,7 +111,7 @@ def test_a_message_while_a_person_types_begins_on_a_line_of_its_own(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     progress = Progress()
-    with progress.paused():
+    with progress.pause():
         prompt("answer:")
         progress.say("stopping")
     progress.say("stopped")

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from rivya_flows.cli.layout import clock, elapsed
-from rivya_flows.cli.progress import StepRow, folded, news, rows, time_left
+from rivya_flows.cli.layout import clock, duration
+from rivya_flows.cli.progress import StepRow, fold_rows, news, rows, time_left
 from rivya_flows.questions.open_questions import open_questions
 from rivya_flows.questions.question import Answer
 from rivya_flows.queue.events import (
@@ -64,7 +64,7 @@ def told(journal: Sequence[Event]) -> Iterator[str]:
     spent: int | None = None
     for event in journal[1:]:
         step(state, event)
-        yield from (one.words for one in news(spent, event, state))
+        yield from (one.text for one in news(spent, event, state))
         spent = state.spent
 
 
@@ -135,7 +135,7 @@ def test_a_resumed_run_says_what_is_done(styles: int, done: str) -> None:
     run.take_up()
     [line] = news(None, run.journal[-1], replay(run.journal))
     assert len(run.journal) > begun
-    assert line.words == f"done before: script, {done}"
+    assert line.text == f"done before: script, {done}"
 
 
 def test_a_run_that_one_listener_sees_twice_says_again_what_is_done() -> None:
@@ -150,7 +150,7 @@ def test_a_run_that_one_listener_sees_twice_says_again_what_is_done() -> None:
 
 def test_rows_show_the_status_of_each_step() -> None:
     shown = {row.step: row for row in rows(rehearsed().state)}
-    assert (shown["stills"].status, shown["stills"].words) == ("completed", "2 of 2")
+    assert (shown["stills"].status, shown["stills"].detail) == ("completed", "2 of 2")
     assert shown["stills"].credits == 2
     assert (shown["hero"].status, shown["film"].status) == ("waiting", "waiting")
 
@@ -165,7 +165,7 @@ def test_a_round_of_a_pick_is_a_row_once_it_is_asked_for() -> None:
     run.feed(Answer(()).event(question, NOON))
     run.run()
     names.insert(2, "stills, round 2")
-    assert [(row.name, row.words) for row in rows(run.state)][2] == ("stills, round 2", "2 of 2")
+    assert [(row.name, row.detail) for row in rows(run.state)][2] == ("stills, round 2", "2 of 2")
     assert [row.name for row in rows(run.state)] == names
 
 
@@ -209,7 +209,7 @@ def test_an_answer_of_the_deadline_is_shown_as_such() -> None:
     event = AnswerGiven(step="hero", key="", answer="studio", by=AnsweredBy(channel="deadline"))
     run.state.changed.clear()
     [line] = news(run.state.spent, event, run.state)
-    assert line.words == "hero: studio, after its deadline"
+    assert line.text == "hero: studio, after its deadline"
 
 
 def rendering_run(keys: str = "") -> State:
@@ -228,13 +228,13 @@ def rendering_run(keys: str = "") -> State:
 
 def test_a_step_that_renders_shows_how_much_is_done() -> None:
     state = rendering_run()
-    assert rows(state, {("spot", ""): 0.404})[0].words == "rendering 40 %"
-    assert rows(state, {("spot", ""): 0.99})[0].words == "finishing"
-    assert rows(state)[0].words == "at work"
+    assert rows(state, {("spot", ""): 0.404})[0].detail == "rendering 40 %"
+    assert rows(state, {("spot", ""): 0.99})[0].detail == "finishing"
+    assert rows(state)[0].detail == "at work"
     [both] = rows(rendering_run("hi, en"), {("spot", "hi"): 0.5, ("spot", "en"): 0.3})
-    assert both.words == "0 of 2, 2 at work, rendering 40 %"
+    assert both.detail == "0 of 2, 2 at work, rendering 40 %"
     [ended, *_] = rows(rehearsed().state, {("script", ""): 0.5})
-    assert "rendering" not in ended.words
+    assert "rendering" not in ended.detail
 
 
 def test_the_time_that_is_left_follows_the_longest_way_through_the_steps() -> None:
@@ -264,18 +264,27 @@ def test_completed_steps_are_folded_first_and_failed_ones_never() -> None:
     statuses = ("completed", "failed", "completed", "running", "running", "running", "waiting")
     steps = [StepRow(f"s{at}", status, "", "", 2) for at, status in enumerate(statuses)]
     steps.append(StepRow("s7", "waiting", "", "", 0))
-    assert folded(steps, 8) == tuple(steps)
-    assert [(row.step, row.credits) for row in folded(steps, 7)][:2] == [("2 steps", 4), ("s1", 2)]
-    assert [row.step for row in folded(steps, 6)] == [
+    assert fold_rows(steps, 8) == tuple(steps)
+    assert [(row.step, row.credits) for row in fold_rows(steps, 7)][:2] == [
+        ("2 steps", 4),
+        ("s1", 2),
+    ]
+    assert [row.step for row in fold_rows(steps, 6)] == [
         "2 steps", "s1", "s3", "s4", "s5", "2 steps",
     ]  # fmt: skip
-    assert [row.step for row in folded(steps, 5)] == ["2 steps", "s1", "s3", "2 steps", "2 steps"]
-    assert len(folded(steps, 1)) == 4
+    assert [row.step for row in fold_rows(steps, 5)] == [
+        "2 steps",
+        "s1",
+        "s3",
+        "2 steps",
+        "2 steps",
+    ]
+    assert len(fold_rows(steps, 1)) == 4
 
 
 def test_a_time_is_short_and_a_clock_keeps_its_shape() -> None:
     times = {0.9: "0 s", 59: "59 s", 65: "1 min 05 s", 7_380: "2 h 03 min"}
-    assert {seconds: elapsed(seconds) for seconds in times} == times
+    assert {seconds: duration(seconds) for seconds in times} == times
     assert [clock(seconds) for seconds in (7.9, 65, 7_380)] == ["0:07", "1:05", "2:03:00"]
 
 
@@ -286,7 +295,7 @@ def test_only_what_a_table_does_not_say_stays_above_it() -> None:
     stays: dict[str, bool] = {}
     for event in run.journal[1:]:
         step(state, event)
-        stays |= {one.words: one.stays for one in news(spent, event, state)}
+        stays |= {one.text: one.stays for one in news(spent, event, state)}
         spent = state.spent
     assert stays["stills[neon] failed: it failed; 1 credit refunded"]
     assert not any(kept for words, kept in stays.items() if "bought" in words or "done" in words)

@@ -238,7 +238,7 @@ class Hostile(Screen):
     def sentence(self, seconds):
         return ""
 screen = Hostile()
-with screen.shown():
+with screen.drawing():
     assert screen.alive
     screen.say({0!r})
 """

@@ -19,7 +19,7 @@ from rivya_flows.cli.failures import of_command
 from rivya_flows.errors import UsageError
 from rivya_flows.program import program
 
-_PATH = click.Path(path_type=Path, readable=False)  # whoever reads it says why it cannot
+_PATH = click.Path(path_type=Path, readable=False)  # the code that reads it says why it cannot
 
 
 class Command(click.Command):
@@ -38,7 +38,7 @@ class Command(click.Command):
         super().__init__(callback=callback, params=[*params, *made], **settings)
 
 
-def option(words: str, *names: str, **attributes: Any) -> Any:
+def option(text: str, *names: str, **attributes: Any) -> Any:
     """An option with its help and click's attributes; without names it has that of its parameter, with dashes.
 
     The type of the parameter says whether it is a flag, a path, or may be given more than once.
@@ -48,7 +48,7 @@ def option(words: str, *names: str, **attributes: Any) -> Any:
         own: dict[str, Any] = {"type": _PATH} if "Path" in kind else {}
         own |= {"is_flag": True} if kind == "bool" else {"multiple": kind.startswith("tuple")}
         flags = names or (f"--{name.replace('_', '-')}",)
-        return click.Option([name, *flags], help=words, **own | attributes)
+        return click.Option([name, *flags], help=text, **own | attributes)
 
     return declare
 
@@ -146,16 +146,15 @@ def age(text: str) -> timedelta:
     return min(LONGEST, timedelta(**{_UNITS[written[2] or "d"]: float(written[1])}))
 
 
-def labels(words: str) -> Any:
+def labels(text: str) -> Any:
     """The option ``--label``, which may be given more than once."""
-    tab = completion.labels
-    return option(words, "--label", metavar="NAME=VALUE", shell_complete=tab)
+    return option(text, "--label", metavar="NAME=VALUE", shell_complete=completion.labels)
 
 
-def folder(words: str) -> Any:
+def folder(text: str) -> Any:
     """The option ``--out`` of a folder, by default ``runs``."""
     kind = click.Path(path_type=Path, file_okay=False)
-    return option(words, type=kind, default=Path("runs"), show_default=True)
+    return option(text, type=kind, default=Path("runs"), show_default=True)
 
 
 Cache = Literal["off", "run", "spec"] | None

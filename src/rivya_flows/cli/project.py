@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +22,7 @@ from rivya_flows.program import program
 from rivya_flows.similar_names import nearest
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_client.catalogue.catalogue import Catalogue, Model, Param, ReferenceRule, Voice
+    from rivya_client.catalogue.catalogue import Model, Param
 
 
 @command()
@@ -49,16 +48,9 @@ def init(
     if lists:
         found = [(one, one.workflow.title or "") for one in templates()]
         if as_json:
-            print_json(
-                [
-                    {
-                        "template": one.name,
-                        "title": title,
-                        "credits": {"min": one.min, "max": one.max},
-                    }
-                    for one, title in found
-                ]
-            )
+            names = ("template", "title", "credits")
+            facts = [(one.name, title, {"min": one.min, "max": one.max}) for one, title in found]
+            print_json([dict(zip(names, one, strict=True)) for one in facts])
         else:
             rows = [[one.name, one.price, title] for one, title in found]
             print_table(["template", ">credits", "what it makes"], rows)
@@ -159,7 +151,7 @@ def models(
     """
     live = live or sandbox or settings().rivya_api_key is not None
     catalogue = catalogue_of(live=live, sandbox=sandbox)
-    of = {"date": catalogue.date, "source": catalogue.source}
+    origin = {"date": catalogue.date, "source": catalogue.source}
     model_id = model_id or ""
     model = catalogue.get(model_id)
     found = [one for one in catalogue.models.values() if model_id.lower() in one.id]
@@ -170,48 +162,33 @@ def models(
             hint = f"those that have make {kinds}; leave --kind out to list them"
             raise UsageError(f"no model of --kind {kind} has {model_id!r} in its id", hint)
         if as_json:
-            print_json(
-                {**of, "models": [{**vars(one), "price": price(one, {})} for one in of_kind]}
-            )
-        else:
-            _print_all(catalogue, of_kind)
+            listed = [{**vars(one), "price": price(one, {})} for one in of_kind]
+            print_json({**origin, "models": listed})
+            return
+        rows = []
+        for one in of_kind:
+            rule, status = one.references, one.api_status
+            most = f", at most {rule.max_files}" if rule and rule.max_files else ""
+            references = f"{', '.join(rule.kinds)}{most}" if rule else "–"
+            modes = ", ".join(one.supported_modes)
+            note = "" if status == "available" else status
+            rows.append([one.id, one.category, _price(one), modes, references, note])
+        print_table(["!model", "kind", ">credits", "does", "?references", ""], rows)
+        show("", f"{len(rows)} models, catalogue of {catalogue.date}, {catalogue.source}")
         return
     if model is None:
         near = nearest(model_id, catalogue.models)
         hint = f"did you mean {near!r}?" if near else "`rivya-flows models` lists them"
         raise UsageError(f"there is no model {model_id!r}", hint)
     if as_json:
-        print_json({**of, "model": {**vars(model), "price": price(model, {})}})
+        print_json({**origin, "model": {**vars(model), "price": price(model, {})}})
     else:
         _print_one(model)
-
-
-def _print_all(catalogue: Catalogue, found: Sequence[Model]) -> None:
-    rows = [
-        [
-            model.id,
-            model.category,
-            _price(model),
-            ", ".join(model.supported_modes),
-            _references(model.references),
-            "" if model.api_status == "available" else model.api_status,
-        ]
-        for model in found
-    ]
-    print_table(["!model", "kind", ">credits", "does", "?references", ""], rows)
-    show("", f"{len(rows)} models, catalogue of {catalogue.date}, {catalogue.source}")
 
 
 def _price(model: Model) -> str:
     known = price(model, {})
     return price_range(known.min, known.max)
-
-
-def _references(rule: ReferenceRule | None) -> str:
-    if rule is None:
-        return "–"
-    most = f", at most {rule.max_files}" if rule.max_files else ""
-    return ", ".join(rule.kinds) + most
 
 
 def _print_one(model: Model) -> None:
@@ -228,33 +205,30 @@ def _print_one(model: Model) -> None:
         ("references", model.references.rule if model.references else ""),
         *(("notice", notice) for notice in model.notices),
     ]
-    for name, words in facts:
-        if words:
-            show(f"  {name:<11}{words}")
-    if model.params:
+    for name, text in facts:
+        if text:
+            show(f"  {name:<11}{text}")
+    rows = []
+    for param in model.params:
+        marks = ("required " if param.required else "") + ("*" if param.bears_price else "")
+        default = "" if param.default is None else str(param.written_default)
+        if isinstance(param.written_default, bool):
+            default = default.lower()
+        rows.append([param.key, param.type, default, _values(param), marks.strip()])
+    if rows:
         show("")
-        rows = [_row(one) for one in model.params]
         print_table(["parameter", "type", "default", "values", ""], rows)
     for param in model.params:
         if param.voices:
             show("")
-            columns = [param.key, "!id", "sex", "accent", "character"]
-            print_table(columns, [_voice(one) for one in param.voices])
+            voices = [
+                [one.name, "–" if one.value == one.name else one.value, one.sex, one.accent or "–",
+                 one.character]
+                for one in param.voices
+            ]  # fmt: skip
+            print_table([param.key, "!id", "sex", "accent", "character"], voices)
     if any(param.bears_price for param in model.params):
         show("", "* values other than the default may change the price")
-
-
-def _row(param: Param) -> list[str]:
-    marks = ("required " if param.required else "") + ("*" if param.bears_price else "")
-    default = "" if param.default is None else str(param.written_default)
-    if isinstance(param.written_default, bool):
-        default = default.lower()
-    return [param.key, param.type, default, _values(param), marks.strip()]
-
-
-def _voice(voice: Voice) -> list[str]:
-    value = "–" if voice.value == voice.name else voice.value
-    return [voice.name, value, voice.sex, voice.accent or "–", voice.character]
 
 
 def _values(param: Param) -> str:
@@ -265,4 +239,4 @@ def _values(param: Param) -> str:
     if param.min is None and param.max is None:
         return ""
     bounds = (("from", param.min), ("to", param.max), ("in steps of", param.step))
-    return " ".join(f"{words} {bound:g}" for words, bound in bounds if bound is not None)
+    return " ".join(f"{text} {bound:g}" for text, bound in bounds if bound is not None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import click
 
 from rivya_flows.cli import completion, options
-from rivya_flows.cli.layout import Cell, local_now, until
+from rivya_flows.cli.layout import Cell, until
 from rivya_flows.cli.options import command, moment, option
 from rivya_flows.cli.output import COLOURS, near_paths, print_json, print_table, show, tell
 from rivya_flows.cli.session import settings
@@ -83,8 +83,9 @@ def runs(
         show("no runs" + (" that match" if labels or spec or status or since else ""))
         tell(*unknown)
         return
-    columns = ["!run", "spec", "?labels", "!status", ">credits", "?>open", "?service", f"?started ({local_now():%Z})", "?folder"]  # fmt: skip
-    print_table(columns, [_row(runs) for runs in listed])
+    now = datetime.now().astimezone()  # with the offset that the zone of this machine has now
+    columns = ["!run", "spec", "?labels", "!status", ">credits", "?>open", "?service", f"?started ({now:%Z})", "?folder"]  # fmt: skip
+    print_table(columns, [_row(runs, now.tzinfo) for runs in listed])
     if len(lines) > limit:
         show("", f"the newest {limit}; `--limit` shows more")
     if steps:
@@ -128,7 +129,7 @@ def _has_folder(run: ListedRun) -> bool:
     return run.unbegun is None and run.row.folder.is_dir()
 
 
-def _row(runs: Sequence[ListedRun]) -> list[Cell]:
+def _row(runs: Sequence[ListedRun], zone: tzinfo | None) -> list[Cell]:
     from rivya_flows.receipt.phrases import is_sandbox
 
     run, row, many = runs[0], runs[0].row, len(runs) > 1
@@ -142,7 +143,7 @@ def _row(runs: Sequence[ListedRun]) -> list[Cell]:
         str(sum(one.spent for one in runs)),
         str(sum(one.open for one in runs) or ""),
         "sandbox" if is_sandbox(row.service) else urlsplit(row.service).netloc,
-        f"{datetime.fromisoformat(row.started_at).astimezone(local_now().tzinfo):%Y-%m-%d %H:%M}",
+        f"{datetime.fromisoformat(row.started_at).astimezone(zone):%Y-%m-%d %H:%M}",
         near_paths(str(folder)) if _has_folder(run) else "",
     ]
 
@@ -151,10 +152,12 @@ def _status(runs: Sequence[ListedRun]) -> tuple[str, str]:
     """The status of a run, or how many of a batch have each, in the colour of the least good."""
     numbers = Counter(run.status for run in runs)
     worst = next(
-        (one for one in reversed(_STATUSES) if one in numbers and one != "completed"), "completed"
+        (one for one in reversed(_STATUSES) if numbers[one] and one != "completed"), "completed"
     )
-    words = [f"{numbers[one]} {one}" if len(runs) > 1 else one for one in _STATUSES if numbers[one]]
-    return ", ".join(words), COLOURS.get(worst, "")
+    counts = [
+        f"{numbers[one]} {one}" if len(runs) > 1 else one for one in _STATUSES if numbers[one]
+    ]
+    return ", ".join(counts), COLOURS.get(worst, "")
 
 
 @command()
@@ -190,10 +193,10 @@ def receipt(
     else:
         _print(made, about, folder if folder.is_dir() else None)
     if open_sheet:
-        from rivya_flows.cli.terminal import show_page
+        from rivya_flows.cli.terminal import open_page
         from rivya_flows.runs.sheets import sheet_of
 
-        show_page(sheet_of(chosen, row.run_id if out is None else str(folder)))
+        open_page(sheet_of(chosen, row.run_id if out is None else str(folder)))
 
 
 def _print(made: Receipt, run: ListedRun, folder: Path | None) -> None:
@@ -202,13 +205,10 @@ def _print(made: Receipt, run: ListedRun, folder: Path | None) -> None:
     from rivya_flows.receipt.phrases import model_of
     from rivya_flows.receipt.summary import account_line, choices, films, pools, sentence, troubles
 
-    about = [made.title or made.name, made.subject]
-    show(f"{made.run_id}  {': '.join(filter(None, about))}")
-    waits = (
-        f"; {run.waits.reason}; tries again at {run.waits.until:%Y-%m-%d %H:%M:%S} UTC"
-        if run.waits
-        else ""
-    )
+    show(f"{made.run_id}  {': '.join(filter(None, (made.title or made.name, made.subject)))}")
+    waits = ""
+    if run.waits:
+        waits = f"; {run.waits.reason}; tries again at {run.waits.until:%Y-%m-%d %H:%M:%S} UTC"
     show(f"{run.status}: {sentence(made)}{waits}")
     show(*filter(None, [account_line(made)]), "")
     rows = [
@@ -228,28 +228,23 @@ def _print(made: Receipt, run: ListedRun, folder: Path | None) -> None:
             show("", *lines)
     show("")
     show(f"credits {wallet(made)}", bold=True)
-    show(*pools(made))
-    for line in troubles(made):
-        show(line)
-    show(f"folder {folder or '–; --out DIR writes one'}")
+    show(*pools(made), *troubles(made), f"folder {folder or '–; --out DIR writes one'}")
 
 
 def wallet(made: Receipt) -> str:
     """``1000 → 974: 26 spent, 3 saved``, what may still come back, and what the run does not explain."""
     credits = made.credits
     held = sum(row.held for row in made.ledger if row.final is None)
-    before, after = credits.before, credits.after
-    # The balance after is read at the end only: not for a run that was cancelled, or waits.
-    moved = f"{before} before, " if after is None else f"{before} → {after}: "
-    moved = "" if before is None else moved
-    open_ = f"{held} held, " if held else ""
-    words = f"{moved}{credits.spent - held} spent, {open_}{credits.saved} saved"
-    if others := credits.others:
-        lost = credits_of(others)
-        words += f"; the wallet lost {lost} more{other_runs(others, credits.other_runs)}"
+    text = f"{credits.spent - held} spent, {f'{held} held, ' if held else ''}{credits.saved} saved"
+    if credits.before is not None:
+        # The balance after is read at the end only: not for a run that was cancelled, or waits.
+        after = " before, " if credits.after is None else f" → {credits.after}: "
+        text = f"{credits.before}{after}{text}"
+    if lost := credits.others:
+        text += f"; the wallet lost {credits_of(lost)} more{other_runs(lost, credits.other_runs)}"
     unexplained = credits.unexplained or 0
     if unexplained > 0:
-        words += f"; {unexplained} more spent by something else"
+        text += f"; {unexplained} more spent by something else"
     elif unexplained < 0:
-        words += f"; {-unexplained} {'was' if unexplained == -1 else 'were'} added"
-    return words
+        text += f"; {-unexplained} {'was' if unexplained == -1 else 'were'} added"
+    return text

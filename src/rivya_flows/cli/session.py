@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
@@ -69,8 +69,8 @@ class Interrupts:
             # Ends at once: nothing that hangs may prevent it.
             os._exit(INTERRUPTED)
         self._happened = True
-        kept = "; what was bought is kept" if Interrupts.begun else ""
-        self.say(f"stopping{kept} (Ctrl-C again: stop at once)")
+        bought = "; what was bought is kept" if Interrupts.begun else ""
+        self.say(f"stopping{bought} (Ctrl-C again: stop at once)")
         self._task.cancel()
 
 
@@ -78,7 +78,7 @@ def run_interruptibly(work: Callable[[Interrupts], Awaitable[T]]) -> T:
     """Runs a coroutine function in an event loop of its own; KeyboardInterrupt: a signal cancelled it."""
     import asyncio
 
-    async def guarded() -> T:
+    async def work_until_signal() -> T:
         task = asyncio.current_task()
         assert task is not None  # this is one
         interrupts = Interrupts(task)
@@ -90,12 +90,12 @@ def run_interruptibly(work: Callable[[Interrupts], Awaitable[T]]) -> T:
             raise
 
     try:
-        return asyncio.run(guarded())
+        return asyncio.run(work_until_signal())
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
 
 
-_TOLD: set[str] = set()
+_REPORTED: set[str] = set()
 """Profiles and variables that a command of this process has named."""
 
 
@@ -110,11 +110,11 @@ def settings(*, uses_data: bool = True) -> Settings:
     refuse_prefect_files(found.rivya_flows_trust_folder)
     if uses_data:
         for one in ignored_of_folder():
-            tell(f"note: {one.where}: {one.words}; {one.hint}")
+            tell(f"note: {one.where}: {one.message}; {one.hint}")
         for one in unknown_names():
-            if one.name not in _TOLD:
-                _TOLD.add(one.name)
-                tell(f"warning: {one.where}: {one.words}: {one.hint}")
+            if one.name not in _REPORTED:
+                _REPORTED.add(one.name)
+                tell(f"warning: {one.where}: {one.message}: {one.hint}")
         secure_data(found.data)
     return found if found.prefect_api_url else _of_profile(found)
 
@@ -139,37 +139,46 @@ def _of_profile(found: Settings) -> Settings:
         port = urlsplit(url).port
         if not port or ports.is_free(port) or (server and urlsplit(server.url).port == port):
             return found
-    if name not in _TOLD:
-        _TOLD.add(name)
+    if name not in _REPORTED:
+        _REPORTED.add(name)
         tell(f"uses the Prefect server of profile {name} at {shown_url(url)}")
     return found.model_copy(update={"prefect_api_url": url})
 
 
-def caller(*, sandbox: bool = False) -> Caller:
-    """The command line as it calls `runs`."""
+def caller(*, sandbox: bool = False, begins: bool = False, collects_later: bool = True) -> Caller:
+    """The command line as it calls `runs`.
+
+    Args:
+        begins: Its Prefect server begins to start, before the rest is imported.
+        collects_later: See `LocalRunner`.
+    """
     from rivya_flows.flows.execution.local_runner import LocalRunner
+
+    # A log line that a dead Prefect server does not take is no error in the middle of ours.
+    logging.raiseExceptions = False
+    runner, chosen = LocalRunner(collects_later=collects_later), settings()
+    if begins:
+        runner.begin(chosen)
     from rivya_flows.runs.execution import Caller
 
-    return Caller(settings(), LocalRunner(), sandbox, tell)
+    return Caller(chosen, runner, sandbox, tell)
 
 
-def at_home(*, sandbox: bool) -> AbstractAsyncContextManager[RunContext]:
-    """The open things of this machine, with the settings of the command line."""
-    return caller(sandbox=sandbox).connect()
+def call_service(work: Callable[[RivyaClient, RunContext], Awaitable[T]], *, sandbox: bool) -> T:
+    """Calls `work` with a client of the service; the first Ctrl-C cancels it."""
 
-
-def asked(work: Callable[[RivyaClient, RunContext], Awaitable[T]], *, sandbox: bool) -> T:
-    """What `work` gives, which gets a client of the service; the first Ctrl-C cancels it."""
-
-    async def ask() -> T:
-        async with at_home(sandbox=sandbox) as context, context.first_client(tell) as client:
+    async def call() -> T:
+        async with (
+            caller(sandbox=sandbox).connect() as context,
+            context.first_client(tell) as client,
+        ):
             return await work(client, context)
 
-    return run_interruptibly(lambda _: ask())
+    return run_interruptibly(lambda _: call())
 
 
 def catalogue_of(*, live: bool, sandbox: bool = False) -> Catalogue:
     """The models that the service has now if `live`; else those that are known."""
     from rivya_flows.preparation.catalogue_cache import known_catalogue, read_catalogue
 
-    return asked(read_catalogue, sandbox=sandbox) if live else known_catalogue(settings())
+    return call_service(read_catalogue, sandbox=sandbox) if live else known_catalogue(settings())

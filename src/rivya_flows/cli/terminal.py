@@ -43,7 +43,7 @@ from rivya_flows.receipt.questions import (
 )
 from rivya_flows.receipt.report import RunReport
 from rivya_flows.receipt.summary import failure_codes, is_owed, pools, run_json, sentence, troubles
-from rivya_flows.runs.execution import Caller, QuestionHandler
+from rivya_flows.runs.execution import Caller
 
 _MAX_TEXT = 300  # characters of a candidate that is a text
 _WIDEST = 40  # of a key, as far as the others are moved to the right for it
@@ -61,6 +61,25 @@ def at_terminal(caller: Caller, interrupts: Interrupts, by: str | None = None) -
             interrupts.listen()
         progress.listen(event, state)
 
+    async def ask(question: Question, report: Callable[[], Awaitable[RunReport]]) -> Answer | None:
+        with progress.pause():
+            written = await report()
+            lines = question_lines(question, written.media_paths)
+            tell(f"contact sheet: {written.sheet_path}", "", *lines)
+            while True:
+                prompt("answer, or open to see them: " if question.candidates else "answer: ")
+                line = await _read_line()
+                if line is None:
+                    return None
+                try:
+                    if chosen := await _ask_for_note(question, read_choice(question, line, by)):
+                        return chosen
+                except UsageError as error:
+                    if line.strip().lower() == "open" and question.candidates:
+                        open_page(written.sheet_path)
+                    else:
+                        tell(f"{error.message}; {error.hint}")
+
     return replace(
         caller,
         notify=progress.say,
@@ -68,18 +87,18 @@ def at_terminal(caller: Caller, interrupts: Interrupts, by: str | None = None) -
         listen=listen,
         usual=progress.expect,
         rendering=progress.render,
-        ask=_asker(progress, by) if _is_terminal() else None,
-        progress=progress.shown,
+        ask=ask if _is_terminal() else None,
+        progress=progress.drawing,
         absorb_cancel=interrupts.calm,
     )
 
 
 def confirmer(*, yes: bool, as_json: bool) -> Confirm | None:
-    """Confirms purchases from a real wallet; None where nobody can: in a pipe, in CI, with ``--json``."""
+    """Confirms purchases from a real wallet; None if no person can: in a pipe, in CI, with ``--json``."""
 
-    async def ask(words: str) -> bool:
-        prompt(f"{words} Go on? [y/N] ")
-        if (line := await _line()) is None:
+    async def ask(question: str) -> bool:
+        prompt(f"{question} Go on? [y/N] ")
+        if (line := await _read_line()) is None:
             tell("")  # Ctrl-D: the next message begins on a line of its own
             return False
         return line.strip().lower() in ("y", "yes")
@@ -89,16 +108,16 @@ def confirmer(*, yes: bool, as_json: bool) -> Confirm | None:
     return ask if _is_terminal() and not as_json and not variables().get("CI") else None
 
 
-def agreed(command: str, words: Sequence[str], *, as_json: bool) -> bool:
+def confirm_deletion(command: str, sentences: Sequence[str], *, as_json: bool) -> bool:
     """Asks whether a command that takes ``--yes`` may delete what these sentences say; says so if not."""
     confirm = confirmer(yes=False, as_json=as_json)
     if confirm is None:
-        message = f"{' '.join(words)} `{command}` asks first, and there is no terminal to answer at"
-        raise UsageError(message, "add --yes")
+        reason = f"`{command}` asks first, and there is no terminal to answer at"
+        raise UsageError(f"{' '.join(sentences)} {reason}", "add --yes")
 
     async def ask() -> bool:
-        tell(*words[:-1])
-        return await confirm(words[-1])
+        tell(*sentences[:-1])
+        return await confirm(sentences[-1])
 
     if not (may := asyncio.run(ask())):
         tell("nothing was deleted")
@@ -109,47 +128,21 @@ def _is_terminal() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def _asker(progress: Progress, by: str | None) -> QuestionHandler:
-    async def ask(question: Question, report: Callable[[], Awaitable[RunReport]]) -> Answer | None:
-        with progress.paused():
-            written = await report()
-            tell(
-                f"contact sheet: {written.sheet_path}",
-                "",
-                *question_lines(question, written.media_paths),
-            )
-            while True:
-                prompt("answer, or open to see them: " if question.candidates else "answer: ")
-                line = await _line()
-                if line is None:
-                    return None
-                try:
-                    if chosen := await _noted(question, read_choice(question, line, by)):
-                        return chosen
-                except UsageError as error:
-                    if line.strip().lower() == "open" and question.candidates:
-                        show_page(written.sheet_path)
-                    else:
-                        tell(f"{error.message}; {error.hint}")
-
-    return ask
-
-
-async def _noted(question: Question, choice: Answer) -> Answer | None:
-    """A choice; of none without a note, with the one that is asked for. None: it was taken back."""
+async def _ask_for_note(question: Question, choice: Answer) -> Answer | None:
+    """The choice, with a note if it is none of the candidates. None: it was taken back."""
     if choice.picked or choice.note or not question.note_room:
         return choice
     prompt(
         f"none buys {question.again}; a note for the next round (Enter for none, Ctrl-D to go back): "
     )
-    if (note := await _line()) is None:
+    if (note := await _read_line()) is None:
         tell("")  # the next prompt begins on a line of its own
         return None
     return checked(question, replace(choice, note=note))
 
 
-def show_page(page: Path | str) -> bool:
-    """Opens a page, by its file or address, in the browser; says so and gives False if there is none."""
+def open_page(page: Path | str) -> bool:
+    """Opens a page, by its file or address, in the browser; says so and gives False if none can be opened."""
     with as_the_user_wants():
         opened = webbrowser.open(page if isinstance(page, str) else page.as_uri())
     if not opened:
@@ -181,8 +174,8 @@ def question_lines(question: Question, paths: dict[str, str]) -> list[str]:
             lines.append(f"  {'':>{digits}}  {one_line(cut(text, _MAX_TEXT))}")
         if one.reason is not None:
             proposed = ", proposed" if one.proposed else ""
-            words = f"{one.score:g} of 10{proposed}: {one_line(one.reason)}"
-            lines.append(f"  {'':>{digits}}  {words}".rstrip(": "))
+            score = f"{one.score:g} of 10{proposed}: {one_line(one.reason)}"
+            lines.append(f"  {'':>{digits}}  {score}".rstrip(": "))
     if question.judge_error:
         lines.append(f"no scores: {one_line(question.judge_error)}")
     if how := how_to_answer(question):
@@ -190,7 +183,7 @@ def question_lines(question: Question, paths: dict[str, str]) -> list[str]:
     return lines
 
 
-async def _line() -> str | None:
+async def _read_line() -> str | None:
     """The next line; None at the end of the input. Can be cancelled, unlike a thread that reads."""
     loop = asyncio.get_running_loop()
     typed: asyncio.Future[None] = loop.create_future()
@@ -214,34 +207,32 @@ _MANY = 12  # lines of one output; contact sheet, receipt and `--json` have all 
 
 
 def end(report: RunReport, *, as_json: bool, open_sheet: bool) -> int:
-    """Prints how an execution ended and gives the exit code."""
+    """Prints how an execution ended and gives the exit code: 0 done or waiting for a pick, 1 failed,
+    3 credits or budget, 130 cancelled.
+    """
+    receipt = report.receipt
     if as_json:
-        receipt_path, sheet_path = str(report.receipt_path), str(report.sheet_path)
-        print_json(run_json(report.receipt, receipt_path=receipt_path, report_path=sheet_path))
+        paths = {"receipt_path": report.receipt_path, "report_path": report.sheet_path}
+        print_json(run_json(receipt, **{name: str(path) for name, path in paths.items()}))
     else:
-        show(*_result(report))
-    tell(*_advice(report), *([] if as_json else _next_step(report)))
+        show(*_result_lines(report))
+    tell(*_advice(report, as_json=as_json))
     if open_sheet:
-        show_page(report.sheet_path)
-    return _exit_code(report)
-
-
-def _exit_code(report: RunReport) -> int:
-    """0 done or waiting for a pick, 1 failed, 3 credits or budget, 130 cancelled."""
+        open_page(report.sheet_path)
     if report.status == "cancelled":
         return INTERRUPTED
     if report.status == "suspended":
         return CREDITS if any(one.step == BUDGET for one in report.questions) else 0
     if report.status == "completed":
         return 0
-    return CREDITS if failure_codes(report.receipt) & NO_CREDITS else FAILED
+    return CREDITS if failure_codes(receipt) & NO_CREDITS else FAILED
 
 
-def _result(report: RunReport) -> Iterator[str]:
+def _result_lines(report: RunReport) -> Iterator[str]:
     receipt = report.receipt
     yield from ("", f"{receipt.status}: {sentence(receipt)}")
     for name, value in receipt.outputs.items():
-        lines = _shown(value)
+        lines = _output_lines(value)
         if len(lines) > _MANY:
             lines[_MANY - 1 :] = [f"and {len(lines) - _MANY + 1} more"]
         # Further lines of a text are indented, so that none passes for a line of ours.
@@ -254,10 +245,10 @@ def _result(report: RunReport) -> Iterator[str]:
         yield f"  {line}"
 
 
-def _shown(value: Any) -> list[str]:
+def _output_lines(value: Any) -> list[str]:
     """The lines of an output: the file of a medium, each member of a list."""
     if isinstance(value, list):
-        return [line for one in value for line in _shown(one)] or ["–"]
+        return [line for one in value for line in _output_lines(one)] or ["–"]
     if isinstance(value, Mapping) and "mime_type" in value:
         gone = "gone: no copy is left" if value.get("sha256") else value.get("url")
         return [str(value.get("path") or gone)]
@@ -266,11 +257,14 @@ def _shown(value: Any) -> list[str]:
     return [value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)]
 
 
-def _advice(report: RunReport) -> Iterator[str]:
-    """What to do next about a run that did not complete, or not all of it."""
+def _advice(report: RunReport, *, as_json: bool) -> Iterator[str]:
+    """What to do next: with a run that completed, and to complete one that did not, or not all of it."""
     if report.status == "completed":
         if is_owed(report.receipt):
             yield f"collect paid results with: rivya-flows resume {report.run_id}"
+        if not as_json and (name := next(iter(report.receipt.inputs), None)):
+            fork = f"rivya-flows fork {report.run_id} -i {name}=VALUE"
+            yield f"change it, and buy only what differs, with: {fork}"
         return
     lost = unanswered(report.state)
     for job in (jobs := [one for one in open_jobs(report.state) if one not in lost]):
@@ -289,17 +283,10 @@ def _advice(report: RunReport) -> Iterator[str]:
             yield from choices
     if report.questions:  # a deadline that failed a pick can still be answered
         yield "answer with:"
-    yield from commands(report.run_id, report.questions)
+    yield from answer_commands(report.run_id, report.questions)
     yield from raise_pools(item.pool for _, item in report.receipt.each())
     if report.status != "suspended":
         yield str(continuation(with_spec_here(report.receipt, report.folder)))
-
-
-def _next_step(report: RunReport) -> Iterator[str]:
-    """What a person may want to do with a run that completed."""
-    if report.status == "completed" and (names := [*report.receipt.inputs]):
-        fork = f"rivya-flows fork {report.run_id} -i {names[0]}=VALUE"
-        yield f"change it, and buy only what differs, with: {fork}"
 
 
 def with_spec_here(receipt: Receipt, folder: Path | None) -> Receipt:
@@ -313,11 +300,11 @@ def with_spec_here(receipt: Receipt, folder: Path | None) -> Receipt:
 def raise_pools(names: Iterable[str | None]) -> Iterator[str]:
     """What to do about pools that did not cover purchases, a line for each."""
     for pool in dict.fromkeys(filter(None, names)):
-        raised = f"rivya-flows budgets set {pool} --credits N"
-        yield f"raise the pool {pool}, or wait for its next period if it has one: {raised}"
+        command = f"rivya-flows budgets set {pool} --credits N"
+        yield f"raise the pool {pool}, or wait for its next period if it has one: {command}"
 
 
-def commands(run_id: str, questions: Sequence[Question]) -> tuple[str, ...]:
+def answer_commands(run_id: str, questions: Sequence[Question]) -> tuple[str, ...]:
     """The command lines that answer questions: for each choice, or the first of many."""
     lines = []
     for question in questions:

@@ -62,7 +62,7 @@ def up(
     Everything listens on this machine only. Parts that run already stay as they are; `down` ends
     them. Deploys each SPEC, or all specs that are found.
     """
-    from rivya_flows.cli.terminal import confirmer, show_page
+    from rivya_flows.cli.terminal import confirmer, open_page
 
     set_default("DO_NOT_TRACK", "1")  # read by Prefect while it is imported
     from rivya_flows.processes.local_api import entrance
@@ -92,11 +92,11 @@ def up(
     with terminable():
         status = bring_up(wanted, tell)
         link = entrance(found.data)
-        opened = opens and show_page(link)
+        opened = opens and open_page(link)
         if as_json:
             print_json(status.as_json())
         else:
-            _show(status, link, opened=opened, has_specs=bool(wanted.specs))
+            _print(status, link, opened=opened, has_specs=bool(wanted.specs))
         if not foreground:
             return 0
         try:
@@ -125,8 +125,8 @@ def down(
     data = usable_settings()[0].data
     secure_data(data)
     ended = take_down(data, force=force, tell=tell)
-    words = "everything has ended" if ended else "nothing was running"
-    show_result(words, document={"ended": ended}, as_json=as_json)
+    message = "everything has ended" if ended else "nothing was running"
+    show_result(message, document={"ended": ended}, as_json=as_json)
 
 
 def _spec_paths(
@@ -144,7 +144,7 @@ def _spec_paths(
     return tuple(paths)
 
 
-def _show(status: UpStatus, link: str, *, opened: bool, has_specs: bool) -> None:
+def _print(status: UpStatus, link: str, *, opened: bool, has_specs: bool) -> None:
     same = [name for name in status.parts if name not in status.started]
     if same:
         tell(f"runs already: {', '.join(same)}")
@@ -196,13 +196,13 @@ class _SandboxCommands(Group):
     """The commands of the other distribution, with the errors of this one."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return _installed().list_commands(ctx)
+        return _sandbox_program().list_commands(ctx)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return _installed().get_command(ctx, cmd_name)
+        return _sandbox_program().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
-        ctx.default_map = _defaults(_installed())
+        ctx.default_map = _defaults(_sandbox_program())
         from rivya_sandbox.service.errors import SandboxError
 
         try:
@@ -216,7 +216,7 @@ def sandbox() -> None:
     """Run and manage the local Rivya-compatible server."""
 
 
-def _installed() -> click.Group:
+def _sandbox_program() -> click.Group:
     need("sandbox", "the local sandbox")
     from rivya_sandbox.cli import program
 

@@ -31,7 +31,7 @@ class UpOptions:
         receiver_port: Of the receiver; None: the last one, else 8710, else a free one; 0: a free one.
         postgres: SQLAlchemy URL of Prefect's database with an asynchronous driver; None: SQLite.
         redis: URL for Prefect's messages; None: in memory.
-        confirm: Asks before something buys without a cap over time; None where nobody can answer.
+        confirm: Asks before something buys without a cap over time; None if no person can answer.
         foreground: This process restarts parts that die, and not one that `up` starts for that.
         restarts: It starts parts that died: nothing is deployed, asked or moved to another port.
     """
@@ -128,13 +128,13 @@ def working_environment(
         ours.setdefault("RIVYA_FLOWS_PUBLIC_URL", public_url)
     ours.setdefault("RIVYA_FLOWS_WEBHOOKS", "true" if webhooks else "false")
     # The functions of a spec and the clients of a store read variables of any name.
-    others = {
+    foreign = {
         name: value
         for name, value in options.variables.items()
         if name == LOG_FORM or not name.upper().startswith(_OURS)
     }
     return {
-        **others,
+        **foreign,
         "DO_NOT_TRACK": "1",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
         "PREFECT_LOGGING_LEVEL": "INFO",
