@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.cli.terminal import confirmer, question_lines
+from rivya_flows.cli.session import confirmer
+from rivya_flows.cli.terminal import question_lines
 from rivya_flows.questions.open_questions import read_candidates
 from rivya_flows.questions.question import NextRound, Question
 from rivya_flows.queue.items import Score
@@ -156,7 +157,7 @@ def test_open_at_a_terminal_shows_the_contact_sheet_and_asks_on(screens: Screens
 
 CONFIRM = """
 import asyncio, os
-from rivya_flows.cli.terminal import confirmer
+from rivya_flows.cli.session import confirmer
 confirm = confirmer(yes=False, as_json=False)
 print(*(asyncio.run(confirm("This buys.")) for _ in range(5)))
 print(confirmer(yes=False, as_json=True))

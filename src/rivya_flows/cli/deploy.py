@@ -15,7 +15,7 @@ from rivya_flows.cli import completion, options
 from rivya_flows.cli.failures import FAILED
 from rivya_flows.cli.options import Group, argument, command, option
 from rivya_flows.cli.output import print_json, print_table, show, show_result, tell
-from rivya_flows.cli.session import settings
+from rivya_flows.cli.session import confirmer, settings
 from rivya_flows.errors import StoreError, UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
@@ -60,8 +60,6 @@ def deploy(
     With --prune a folder is given as a whole if it is named, or if each of its specs is. Nothing is
     ever removed that this command has not made.
     """
-    from rivya_flows.cli.terminal import confirmer
-
     chosen, variables = settings(), _job_variables(job_variables)
     with _on_server(chosen):
         from rivya_flows.flows.deployment.deploy import deploy as deployed

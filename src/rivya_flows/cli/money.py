@@ -16,7 +16,7 @@ from rivya_client.hosts import one_spelling
 from rivya_flows.cli import completion, options
 from rivya_flows.cli.options import Group, argument, command, end_moment, moment, option
 from rivya_flows.cli.output import print_json, print_table, show, show_result, show_verbatim, tell
-from rivya_flows.cli.session import call_service, settings
+from rivya_flows.cli.session import call_service, confirmer, settings
 from rivya_flows.errors import UsageError
 from rivya_flows.language.wording import counted
 from rivya_flows.receipt.phrases import EACH_PERIOD, credits_of
@@ -276,7 +276,6 @@ def remove_pool(name: str = argument(shell_complete=completion.pools), yes: bool
 
 def _ask(engine: Engine, pools: Sequence[Pool], *, yes: bool) -> None:
     """Asks if a deployment loses its last cap over time with the pools that will be left."""
-    from rivya_flows.cli.terminal import confirmer
     from rivya_flows.money.live_guard import agree_to_uncapped
 
     asyncio.run(agree_to_uncapped(engine, pools, tell, confirmer(yes=yes, as_json=False)))

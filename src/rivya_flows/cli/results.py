@@ -16,7 +16,7 @@ from rivya_flows.cli.failures import FAILED
 from rivya_flows.cli.layout import size_of
 from rivya_flows.cli.options import argument, command, option
 from rivya_flows.cli.output import print_json, print_table, show, show_result, show_verbatim, tell
-from rivya_flows.cli.session import settings
+from rivya_flows.cli.session import open_page, settings
 from rivya_flows.language.wording import cut
 from rivya_flows.private import as_the_user_wants
 
@@ -28,7 +28,6 @@ def open(run: str = options.LAST_RUN) -> None:  # noqa: A001  # a command is fou
     RUN is its id, its folder, those of a batch, or `last`, the default: the run in which something
     happened last. A sheet that is missing is made.
     """
-    from rivya_flows.cli.terminal import open_page
     from rivya_flows.runs.sheets import sheet_of
 
     page = sheet_of(settings(), run)
@@ -98,7 +97,6 @@ def compare(
     A and B are their ids or their folders; `last` is the run in which something happened last.
     One run alone is compared with the run that it was forked from.
     """
-    from rivya_flows.cli.terminal import open_page
     from rivya_flows.runs.sheets import compare as compare_runs
 
     with as_the_user_wants():

@@ -14,7 +14,7 @@ from rivya_flows.cli import completion, options, session
 from rivya_flows.cli.options import argument, command, option
 from rivya_flows.cli.output import tell
 from rivya_flows.cli.plan import request_of, show_plan
-from rivya_flows.cli.session import run_interruptibly
+from rivya_flows.cli.session import confirmer, run_interruptibly
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
@@ -217,7 +217,7 @@ def _execute(
     open_sheet: bool,
 ) -> tuple[int, str]:
     """Executes a run before the person at the terminal, and prints how it ended: the exit code, and its id."""
-    from rivya_flows.cli.terminal import at_terminal, confirmer, end
+    from rivya_flows.cli.terminal import at_terminal, end
 
     caller = replace(caller, confirm=confirmer(yes=yes, as_json=as_json))
     report = run_interruptibly(lambda interrupts: work(caller=at_terminal(caller, interrupts, by)))
@@ -278,7 +278,6 @@ def batch(
     from rivya_flows.batch.pricing import BatchOptions, plan_batch
     from rivya_flows.batch.rows import read_table
     from rivya_flows.cli.batch import print_plan, print_result, run_at_terminal
-    from rivya_flows.cli.terminal import confirmer
 
     request = request_of(spec, assignments, file, None, cache, labels)
     named = tuple(one.strip() for one in (keys or "").split(",") if one.strip())

@@ -15,7 +15,7 @@ from rivya_flows.cli import completion, options
 from rivya_flows.cli.layout import Cell, until
 from rivya_flows.cli.options import command, moment, option
 from rivya_flows.cli.output import COLOURS, near_paths, print_json, print_table, show, tell
-from rivya_flows.cli.session import settings
+from rivya_flows.cli.session import open_page, settings
 from rivya_flows.plans.names import BATCH_LABEL
 from rivya_flows.receipt.phrases import credits_of, other_runs
 
@@ -193,7 +193,6 @@ def receipt(
     else:
         _print(made, about, folder if folder.is_dir() else None)
     if open_sheet:
-        from rivya_flows.cli.terminal import open_page
         from rivya_flows.runs.sheets import sheet_of
 
         open_page(sheet_of(chosen, row.run_id if out is None else str(folder)))

@@ -1,4 +1,4 @@
-"""What a command works with: settings, the service, and the signals that end it."""
+"""What a command works with: settings, the service, the signals that end it, and the person who may agree."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
 from rivya_flows.cli.failures import INTERRUPTED
-from rivya_flows.cli.output import show_cursor, tell
+from rivya_flows.cli.output import prompt, show_cursor, tell
+from rivya_flows.environment import variables
+from rivya_flows.errors import UsageError
+from rivya_flows.private import as_the_user_wants
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     import asyncio
@@ -19,6 +24,7 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_client.catalogue.catalogue import Catalogue
     from rivya_client.client import RivyaClient
     from rivya_flows.engine.run_context import RunContext
+    from rivya_flows.money.live_guard import Confirm
     from rivya_flows.runs.execution import Caller
     from rivya_flows.settings import Settings
 
@@ -182,3 +188,76 @@ def catalogue_of(*, live: bool, sandbox: bool = False) -> Catalogue:
     from rivya_flows.preparation.catalogue_cache import known_catalogue, read_catalogue
 
     return call_service(read_catalogue, sandbox=sandbox) if live else known_catalogue(settings())
+
+
+def confirmer(*, yes: bool, as_json: bool) -> Confirm | None:
+    """Confirms purchases from a real wallet; None if no person can: in a pipe, in CI, with ``--json``."""
+
+    async def ask(question: str) -> bool:
+        prompt(f"{question} Go on? [y/N] ")
+        if (line := await read_line()) is None:
+            tell("")  # Ctrl-D: the next message begins on a line of its own
+            return False
+        return line.strip().lower() in ("y", "yes")
+
+    if yes:
+        from rivya_flows.money.live_guard import agreement
+
+        return agreement(tell)
+    return ask if has_person() and not as_json and not variables().get("CI") else None
+
+
+def confirm_deletion(command: str, sentences: Sequence[str], *, as_json: bool) -> bool:
+    """Asks whether a command that takes ``--yes`` may delete what these sentences say; says so if not."""
+    confirm = confirmer(yes=False, as_json=as_json)
+    if confirm is None:
+        reason = f"`{command}` asks first, and there is no terminal to answer at"
+        raise UsageError(f"{' '.join(sentences)} {reason}", "add --yes")
+
+    import asyncio
+
+    async def ask() -> bool:
+        tell(*sentences[:-1])
+        return await confirm(sentences[-1])
+
+    if not (may := asyncio.run(ask())):
+        tell("nothing was deleted")
+    return may
+
+
+def has_person() -> bool:
+    """Whether a person can read messages and answer them."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def open_page(page: Path | str) -> bool:
+    """Opens a page, by its file or address, in the browser; says so and gives False if none can be opened."""
+    import webbrowser
+
+    with as_the_user_wants():
+        opened = webbrowser.open(page if isinstance(page, str) else page.as_uri())
+    if not opened:
+        tell(f"no browser could be opened: {page}")
+    return opened
+
+
+async def read_line() -> str | None:
+    """The next line; None at the end of the input. Can be cancelled, unlike a thread that reads."""
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    typed: asyncio.Future[None] = loop.create_future()
+
+    def ready() -> None:
+        if not typed.done():
+            typed.set_result(None)
+
+    loop.add_reader(sys.stdin, ready)
+    try:
+        await typed
+        return sys.stdin.readline() or None
+    except asyncio.CancelledError:
+        tell("")  # the deadline came: the next message begins on a line of its own
+        raise
+    finally:
+        loop.remove_reader(sys.stdin)

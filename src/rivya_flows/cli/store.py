@@ -12,7 +12,7 @@ from rivya_flows.cli import completion, options
 from rivya_flows.cli.layout import size_of
 from rivya_flows.cli.options import AGES, LONGEST, Group, age, argument, option
 from rivya_flows.cli.output import print_json, print_table, show, show_result, tell
-from rivya_flows.cli.session import settings
+from rivya_flows.cli.session import confirm_deletion, settings
 from rivya_flows.errors import UsageError
 from rivya_flows.language.wording import counted
 from rivya_flows.receipt.phrases import credits_of
@@ -62,7 +62,6 @@ def prune_store(
     Journals, receipts and spending stay. Keep the folders of runs: a later resume or fork takes its media
     from there. Runs that have not ended keep all that they need. Asks first, unless --yes is given.
     """
-    from rivya_flows.cli.terminal import confirm_deletion
     from rivya_flows.runs import retention
     from rivya_flows.runs.lookup import open_store
 
@@ -115,7 +114,6 @@ def remove(
     has not collected, is refused, unless it bought from a sandbox that was deleted. A batch that is
     rerun makes the run of a row again, and buys it.
     """
-    from rivya_flows.cli.terminal import confirm_deletion
     from rivya_flows.runs.lookup import LAST, open_store
     from rivya_flows.runs.retention import removable, remove_run
 
@@ -219,7 +217,6 @@ def prune_cache(
     if older_than is None and not everything and not media:
         hint = "give --older-than AGE, --all, or --media alone"
         raise UsageError("nothing selected to prune", hint)
-    from rivya_flows.cli.terminal import confirm_deletion
     from rivya_flows.runs.lookup import open_store
     from rivya_flows.runs.retention import prune_results
 

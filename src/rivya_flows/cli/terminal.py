@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shlex
-import sys
-import webbrowser
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -19,13 +16,10 @@ from rivya_flows.cli.layout import until
 from rivya_flows.cli.output import near_paths, print_json, prompt, show, tell
 from rivya_flows.cli.progress import Progress
 from rivya_flows.cli.runs import wallet
-from rivya_flows.cli.session import Interrupts
-from rivya_flows.environment import variables
+from rivya_flows.cli.session import Interrupts, has_person, open_page, read_line
 from rivya_flows.errors import UsageError
 from rivya_flows.language.wording import cut
-from rivya_flows.money.live_guard import Confirm, agreement
 from rivya_flows.preparation.spec_file import spec_path
-from rivya_flows.private import as_the_user_wants
 from rivya_flows.questions.question import BUDGET, Answer, Question
 from rivya_flows.questions.reading_answers import checked, read_choice
 from rivya_flows.queue.events import Event, RunResumed
@@ -68,7 +62,7 @@ def at_terminal(caller: Caller, interrupts: Interrupts, by: str | None = None) -
             tell(f"contact sheet: {written.sheet_path}", "", *lines)
             while True:
                 prompt("answer, or open to see them: " if question.candidates else "answer: ")
-                line = await _read_line()
+                line = await read_line()
                 if line is None:
                     return None
                 try:
@@ -87,45 +81,10 @@ def at_terminal(caller: Caller, interrupts: Interrupts, by: str | None = None) -
         listen=listen,
         usual=progress.expect,
         rendering=progress.render,
-        ask=ask if _is_terminal() else None,
+        ask=ask if has_person() else None,
         progress=progress.drawing,
         absorb_cancel=interrupts.calm,
     )
-
-
-def confirmer(*, yes: bool, as_json: bool) -> Confirm | None:
-    """Confirms purchases from a real wallet; None if no person can: in a pipe, in CI, with ``--json``."""
-
-    async def ask(question: str) -> bool:
-        prompt(f"{question} Go on? [y/N] ")
-        if (line := await _read_line()) is None:
-            tell("")  # Ctrl-D: the next message begins on a line of its own
-            return False
-        return line.strip().lower() in ("y", "yes")
-
-    if yes:
-        return agreement(tell)
-    return ask if _is_terminal() and not as_json and not variables().get("CI") else None
-
-
-def confirm_deletion(command: str, sentences: Sequence[str], *, as_json: bool) -> bool:
-    """Asks whether a command that takes ``--yes`` may delete what these sentences say; says so if not."""
-    confirm = confirmer(yes=False, as_json=as_json)
-    if confirm is None:
-        reason = f"`{command}` asks first, and there is no terminal to answer at"
-        raise UsageError(f"{' '.join(sentences)} {reason}", "add --yes")
-
-    async def ask() -> bool:
-        tell(*sentences[:-1])
-        return await confirm(sentences[-1])
-
-    if not (may := asyncio.run(ask())):
-        tell("nothing was deleted")
-    return may
-
-
-def _is_terminal() -> bool:
-    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 async def _ask_for_note(question: Question, choice: Answer) -> Answer | None:
@@ -135,19 +94,10 @@ async def _ask_for_note(question: Question, choice: Answer) -> Answer | None:
     prompt(
         f"none buys {question.again}; a note for the next round (Enter for none, Ctrl-D to go back): "
     )
-    if (note := await _read_line()) is None:
+    if (note := await read_line()) is None:
         tell("")  # the next prompt begins on a line of its own
         return None
     return checked(question, replace(choice, note=note))
-
-
-def open_page(page: Path | str) -> bool:
-    """Opens a page, by its file or address, in the browser; says so and gives False if none can be opened."""
-    with as_the_user_wants():
-        opened = webbrowser.open(page if isinstance(page, str) else page.as_uri())
-    if not opened:
-        tell(f"no browser could be opened: {page}")
-    return opened
 
 
 def question_lines(question: Question, paths: dict[str, str]) -> list[str]:
@@ -181,26 +131,6 @@ def question_lines(question: Question, paths: dict[str, str]) -> list[str]:
     if how := how_to_answer(question):
         lines.append(how)
     return lines
-
-
-async def _read_line() -> str | None:
-    """The next line; None at the end of the input. Can be cancelled, unlike a thread that reads."""
-    loop = asyncio.get_running_loop()
-    typed: asyncio.Future[None] = loop.create_future()
-
-    def ready() -> None:
-        if not typed.done():
-            typed.set_result(None)
-
-    loop.add_reader(sys.stdin, ready)
-    try:
-        await typed
-        return sys.stdin.readline() or None
-    except asyncio.CancelledError:
-        tell("")  # the deadline came: the next message begins on a line of its own
-        raise
-    finally:
-        loop.remove_reader(sys.stdin)
 
 
 _MANY = 12  # lines of one output; contact sheet, receipt and `--json` have all of it

@@ -15,7 +15,7 @@ import click
 from rivya_flows.cli import completion, options
 from rivya_flows.cli.options import Group, argument, command, option
 from rivya_flows.cli.output import print_json, show, show_result, tell
-from rivya_flows.cli.session import settings
+from rivya_flows.cli.session import confirmer, open_page, settings
 from rivya_flows.environment import set_default, variables
 from rivya_flows.errors import UsageError
 from rivya_flows.extras import need
@@ -62,8 +62,6 @@ def up(
     Everything listens on this machine only. Parts that run already stay as they are; `down` ends
     them. Deploys each SPEC, or all specs that are found.
     """
-    from rivya_flows.cli.terminal import confirmer, open_page
-
     set_default("DO_NOT_TRACK", "1")  # read by Prefect while it is imported
     from rivya_flows.processes.local_api import entrance
     from rivya_flows.settings import variables_for_children
