@@ -46,7 +46,7 @@ async def run_at_terminal(
 
 
 class BatchProgress(Screen):
-    """Follows a batch: one line for each row that runs, and one for all."""
+    """The progress of a batch: a line for each running row, and a total."""
 
     columns = ("!row", "now", ">?time", ">credits")
     still: ClassVar = {"row": 8, "now": 52, "time": 7, "credits": 10}

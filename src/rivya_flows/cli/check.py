@@ -98,7 +98,7 @@ def check(
 
 
 def specs_folder() -> Path:
-    """The folder that stands for no SPEC."""
+    """The folder of specs that is checked if no SPEC is given."""
     folder = (settings().rivya_flows_specs or Path("specs")).expanduser()
     if not folder.exists():
         raise UsageError(
@@ -144,7 +144,7 @@ def _show(
 
 
 def _fixes(file: CheckedFile) -> list[str]:
-    """A line for each fix, with the place of what was written."""
+    """A line for each fix, with its place in the file."""
     return [
         f"{one.file}:{one.line}:{one.fix.column}: fixed: {one.fix.words} [{one.code}]"
         for one in file.fixed

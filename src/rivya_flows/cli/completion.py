@@ -43,7 +43,7 @@ _REFERENCE = re.compile(r"steps\.([A-Za-z0-9_-]+)")
 
 
 def completer(find: Callable[[click.Context, str], Names]) -> Completer:
-    """A completer of the names that `find` gives which begin with what is typed."""
+    """A completer that offers the names of `find` that begin with the typed text."""
 
     def complete(
         ctx: click.Context, param: click.Parameter, incomplete: str
@@ -182,7 +182,7 @@ def _store() -> str:
 
 
 def _files(incomplete: str, end: str) -> Iterator[str]:
-    """Folders, and files whose names end so."""
+    """Folders, and files whose names have this end."""
     folder, slash, start = incomplete.rpartition("/")
     with os.scandir(Path(folder + slash or ".").expanduser()) as entries:
         found = sorted((one.name, one.is_dir()) for one in islice(entries, _MOST_FILES))

@@ -122,7 +122,7 @@ def _job_variables(assignments: tuple[str, ...]) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _on_server(chosen: Settings) -> Iterator[None]:
-    """Lets Prefect in this process speak to the server that is meant, which must be there."""
+    """Points Prefect in this process at the server that commands use, which must run."""
     from rivya_flows.flows.execution.local_runner import required_server
     from rivya_flows.flows.server.environment import pointed_at
 

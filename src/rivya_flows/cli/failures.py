@@ -206,7 +206,7 @@ def of_command(group: click.Group, ctx: click.Context, name: str) -> str | None:
 
 
 def _alike(name: str, known: Sequence[str]) -> str | None:
-    """The one that looks like a name, or has the same letters: of `rnu` and `run` few are in order."""
+    """The known name that looks like this one, or has the same letters, as `run` has those of `rnu`."""
     near = nearest(name, known, alike=_ALIKE)
     return near or next((one for one in known if sorted(one) == sorted(name)), None)
 

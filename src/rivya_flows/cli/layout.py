@@ -44,7 +44,7 @@ def width_of(text: str) -> int:
 
 
 def wrap_line(line: str, columns: int) -> list[str]:
-    """A line as lines that fit, each further one below the text of the first.
+    """Breaks a line into lines that fit; each further line is indented to the text of the first.
 
     A command at the end of the line gets a line of its own, and breaks with a backslash, so that
     all of it pastes.
@@ -171,7 +171,7 @@ def _style(text: str, cell: Cell) -> str:
 
 
 def blocks(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterator[str]:
-    """Each row as its first cell and a line for each other one: for a very narrow terminal."""
+    """Each row as a block: its first cell, then a line for each other cell. For a very narrow terminal."""
     names = [column.lstrip(">!?") for column in columns]
     wide = max(map(width_of, names))
     for row in rows:

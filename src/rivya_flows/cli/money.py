@@ -303,7 +303,7 @@ def _changes(before: Pool, pool: Pool) -> Iterator[str]:
 
 
 def _used_up(state: PoolState) -> Iterator[str]:
-    """That more is spent than a pool now has; a sandbox takes only its own pretend credits of it."""
+    """Says that more is spent than a pool now has; a sandbox counts only its own pretend credits."""
     from rivya_flows.receipt.phrases import is_sandbox
 
     rehearsed, end = is_sandbox(state.service), state.total.until

@@ -23,7 +23,7 @@ _PATH = click.Path(path_type=Path, readable=False)  # the code that reads it say
 
 
 class Command(click.Command):
-    """A command whose parameters are the defaults of its function, as the functions below give them."""
+    """A command whose parameters are declared by the defaults of its function: `option` or `argument`."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Command(click.Command):
 
 
 def option(text: str, *names: str, **attributes: Any) -> Any:
-    """An option with its help and click's attributes; without names it has that of its parameter, with dashes.
+    """An option with its help and click's attributes; by default it is named as its parameter, with dashes.
 
     The type of the parameter says whether it is a flag, a path, or may be given more than once.
     """
@@ -77,7 +77,7 @@ def examples(*lines: str, title: str = "Examples") -> str:
 
 
 class Group(click.Group):
-    """As click's, but with whole sentences and with guesses."""
+    """A group whose help cuts no sentence, and which guesses what a mistyped command means."""
 
     command_class = Command
 
@@ -127,7 +127,7 @@ def moment(text: str, *, ends: bool = False) -> datetime:
 
 
 def end_moment(text: str) -> datetime:
-    """The same as the end of a time."""
+    """As `moment`, for the end of a period."""
     return moment(text, ends=True)
 
 

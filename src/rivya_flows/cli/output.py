@@ -78,7 +78,7 @@ def show_verbatim(lines: Iterable[str]) -> None:
 
 
 def style_line(line: str, stream: TextIO, **style: Any) -> str:
-    """A line as it is printed there; without a style of click's, the word before the first colon decides."""
+    """A line as a stream gets it; without a style of click's, the word before the first colon decides its colour."""
     text = callable_here(near_paths(one_line(line)))
     parts = wrap_line(text, columns_of(stream)) if stream.isatty() else [text]
     if draws(stream):
@@ -129,7 +129,7 @@ def tell_problem(problem: Diagnostic) -> None:
 
 
 def has_colours(stream: TextIO) -> bool:
-    """Whether colours go there, by ``NO_COLOR``, ``FORCE_COLOR`` and ``TERM=dumb``."""
+    """Whether a stream gets colours, by ``NO_COLOR``, ``FORCE_COLOR`` and ``TERM=dumb``."""
     own = variables()
     if own.get("NO_COLOR"):
         return False
@@ -137,12 +137,12 @@ def has_colours(stream: TextIO) -> bool:
 
 
 def draws(stream: TextIO) -> bool:
-    """Whether a table can be drawn there again and again."""
+    """Whether a stream is a terminal on which a table can be redrawn."""
     return stream.isatty() and variables().get("TERM") != "dumb"
 
 
 def near_paths(line: str) -> str:
-    """A line in which paths of the current folder begin there, but those that another program reads."""
+    """A line in which paths below the current folder are relative to it."""
     try:
         folder = f"{Path.cwd()}/"
     except OSError:  # it is gone

@@ -62,7 +62,7 @@ def request_of(
     cache: options.Cache = None,
     labels: tuple[str, ...] = (),
 ) -> RunRequest:
-    """What options ask for."""
+    """The run that these options ask for."""
     from rivya_flows.plans.labels import read_labels
     from rivya_flows.preparation.prepare import RunRequest
     from rivya_flows.preparation.spec_file import read_inputs, read_spec

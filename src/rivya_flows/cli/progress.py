@@ -112,7 +112,7 @@ def _judged_or_asked_again(event: ChatAnswered, state: State) -> News | None:
 def _changes(
     state: State, changed: Iterable[tuple[str, ItemState | None, ItemState]]
 ) -> Iterator[News]:
-    """Items that ended."""
+    """A line for each item that ended, and one for items that ended alike."""
     alike: dict[tuple[str, Phase, str | None], list[str]] = {}
     for step_id, earlier, item in changed:
         if item.phase not in TERMINAL or (earlier and earlier.phase is item.phase):
@@ -197,7 +197,7 @@ def rows(state: State, shares: Mapping[tuple[str, str], float] = _NOTHING) -> tu
 def _shares_by_step(
     state: State, shares: Mapping[tuple[str, str], float]
 ) -> dict[str, list[float]]:
-    """How much of each item that still renders is rendered."""
+    """The rendered shares of the items that still render, by step."""
     found: dict[str, list[float]] = {}
     for (step_id, key), share in shares.items():
         if state.item(step_id, key).phase is Phase.RUNNING:
@@ -308,7 +308,7 @@ class Screen(ABC):
 
     @abstractmethod
     def sentence(self, seconds: float) -> str:
-        """All of it in a line, where there is no row, or no room for a table."""
+        """The progress in one line, if there is no row, or no room for a table."""
 
     @property
     def alive(self) -> bool:
@@ -323,7 +323,7 @@ class Screen(ABC):
             print_above(self._live, line)
 
     def tell_news(self, lines: Sequence[News], prefix: str = "") -> None:
-        """Prints what the table does not show; without one, all."""
+        """Prints the lines that the table does not show; all lines if there is no table."""
         for line in lines:
             if line.stays or not self.alive:
                 self.say(prefix + line.text)
@@ -384,7 +384,7 @@ LINE_SECONDS = 15.0  # between two lines about one rendering, where there is no 
 
 
 class Progress(Screen):
-    """Shows what happens in a run; `listen` and `render` are its listeners."""
+    """The progress of a run; `listen` and `render` hear of it."""
 
     columns = ("!step", "!status", ">items", "now", ">?time", ">credits")
     still: ClassVar = {"status": 9, "items": 6, "now": 36, "time": 7, "credits": 10}
@@ -419,7 +419,7 @@ class Progress(Screen):
                 self.say(f"{label(step, key)} {rendering(share)}")
 
     def draw(self, most: int, seconds: float) -> Sequence[Sequence[Cell]]:
-        """One line for each step, and one for all."""
+        """A row for each step, and a total."""
         if (state := self._state) is None:
             return ()
         now, shares = self._clock(), dict(self._shares)

@@ -225,7 +225,7 @@ def _execute(
 
 
 def _who(by: str | None) -> str | None:
-    """The name of who answers: as given, else that of the user at the terminal."""
+    """The name of the person who answers: as given, else the login name of the user."""
     from rivya_flows.environment import user
     from rivya_flows.questions.open_questions import MAX_NAME
     from rivya_flows.questions.reading_answers import signature

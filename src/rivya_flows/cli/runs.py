@@ -149,7 +149,7 @@ def _row(runs: Sequence[ListedRun], zone: tzinfo | None) -> list[Cell]:
 
 
 def _status(runs: Sequence[ListedRun]) -> tuple[str, str]:
-    """The status of a run, or how many of a batch have each, in the colour of the least good."""
+    """The status of a run, or how many runs of a batch have each status, in the colour of the worst."""
     numbers = Counter(run.status for run in runs)
     worst = next(
         (one for one in reversed(_STATUSES) if numbers[one] and one != "completed"), "completed"

@@ -152,7 +152,7 @@ def _of_profile(found: Settings) -> Settings:
 
 
 def caller(*, sandbox: bool = False, begins: bool = False, collects_later: bool = True) -> Caller:
-    """The command line as it calls `runs`.
+    """The command line as the caller of `runs`.
 
     Args:
         begins: Its Prefect server begins to start, before the rest is imported.

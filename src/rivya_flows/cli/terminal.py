@@ -188,7 +188,7 @@ def _output_lines(value: Any) -> list[str]:
 
 
 def _advice(report: RunReport, *, as_json: bool) -> Iterator[str]:
-    """What to do next: with a run that completed, and to complete one that did not, or not all of it."""
+    """What to do next with the run: collect, continue, answer or change it."""
     if report.status == "completed":
         if is_owed(report.receipt):
             yield f"collect paid results with: rivya-flows resume {report.run_id}"

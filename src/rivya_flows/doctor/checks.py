@@ -65,7 +65,7 @@ def problem(message: str, hint: str | None, *, name: str = "") -> Check:
 
 
 def run_checks(name: str, checks: Callable[[], Checks]) -> list[Check]:
-    """The results of these checks, those without a name by this one, as an error of theirs: it becomes a problem."""
+    """The results of these checks. The name is that of results without one; an error becomes a problem."""
 
     async def gather(found: AsyncIterator[Check]) -> list[Check]:
         return [one async for one in found]
@@ -196,7 +196,7 @@ async def webhooks(settings: Settings) -> AsyncIterator[Check]:
 
 
 async def _try_endpoint(client: RivyaClient, url: str) -> Check:
-    """The check after a test event from the service to the endpoint of a URL."""
+    """Whether a test event of the service reaches the endpoint of a URL."""
     address = shown_url(url)
     again = "`rivya-flows down`, then `rivya-flows up`; or `rivya-flows webhooks listen --register`"
     unused = ok(

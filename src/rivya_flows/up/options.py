@@ -84,7 +84,7 @@ class UpOptions:
 
 
 def watcher_environment(options: UpOptions) -> dict[str, str]:
-    """That of `up`, in whatever folder, and its options: others can read the arguments of a process."""
+    """The environment of the watcher: that of `up`, with its options, since all users can read arguments."""
     asked = {
         "--sandbox": "yes" if options.sandbox else "",
         "--postgres": options.postgres or "",
@@ -94,7 +94,7 @@ def watcher_environment(options: UpOptions) -> dict[str, str]:
 
 
 def watcher_options() -> UpOptions:
-    """Those that `watcher_environment` has put into the environment, which lends them to no child."""
+    """Takes the options that `watcher_environment` wrote out of the environment, so that no child gets them."""
     asked = set_variables(dict.fromkeys(("--sandbox", "--postgres", "--redis")))
     settings = read_settings().model_copy(update={"rivya_flows_sandbox": bool(asked["--sandbox"])})
     postgres, redis = asked["--postgres"] or None, asked["--redis"] or None

@@ -96,7 +96,7 @@ async def agree_to_others(
     *,
     names_service: bool = True,
 ) -> None:
-    """Says and asks what deployments of other specs buy, that are on the server already.
+    """Says what deployments of other specs that are on the server already buy, and asks about it.
 
     They may be of another folder, or were made for a rehearsal, which asks nothing.
     """
