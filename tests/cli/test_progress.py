@@ -1,14 +1,24 @@
-"""What a person reads about a run while it executes."""
+"""What a person reads about a run while it executes: lines, and the live table in terminals of several sizes."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
 
-from rivya_flows.cli.layout import clock, duration
-from rivya_flows.cli.progress import StepRow, fold_rows, news, rows, time_left
+from rivya_flows.cli.layout import clock, draw_table, duration
+from rivya_flows.cli.output import prompt
+from rivya_flows.cli.progress import (
+    LINE_SECONDS,
+    Progress,
+    StepRow,
+    fold_rows,
+    news,
+    rows,
+    time_left,
+)
 from rivya_flows.questions.open_questions import open_questions
 from rivya_flows.questions.question import Answer
 from rivya_flows.queue.events import (
@@ -27,6 +37,7 @@ from rivya_flows.receipt.phrases import not_downloaded, open_jobs
 from support.judged_picks import Judging, judged
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 from support.picks import past_its_deadline
+from support.screens import Screens
 
 SPEC = """
 version: 1
@@ -299,3 +310,126 @@ def test_only_what_a_table_does_not_say_stays_above_it() -> None:
         spent = state.spent
     assert stays["stills[neon] failed: it failed; 1 credit refunded"]
     assert not any(kept for words, kept in stays.items() if "bought" in words or "done" in words)
+
+
+DRAWN = """
+from cli.test_progress import SPEC, rehearsed
+from rivya_flows.cli.progress import Progress
+from rivya_flows.queue.queue import step
+from rivya_flows.queue.reducer import initial_state
+more = "".join(
+    f"  more_{n}:\\n    uses: generate\\n    with: {{model: z-image, prompt: A lamp}}\\n"
+    for n in range(MORE)
+)
+journal = rehearsed(SPEC + more, budget=200).journal
+progress = Progress()
+progress.expect({"stills": 40.0})
+with progress.drawing():
+    state = initial_state(journal[0])
+    for event in journal[1:]:
+        step(state, event)
+        progress.listen(event, state)
+    progress.say("warning: " + "a long line that stays above the table " * 3)
+"""
+
+
+def screen(screens: Screens, *, columns: int, rows: int = 24, more: int = 0) -> list[str]:
+    """The lines that a run leaves in a terminal: what stays, then the last drawing of its table."""
+    code = DRAWN.replace("MORE", str(more))
+    text = screens(code, columns=columns, rows=rows, NO_COLOR="1").shown.replace("\r\n", "\n")
+    last = re.split(r"\r(?:\x1b\[2K|\x1b\[1A)+", text)[-1]
+    return re.sub(r"\x1b\[\??[0-9;]*[a-zA-Z]", "", last).rstrip("\n").split("\n")
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_the_table_fits_the_terminal_and_says_all_of_each_step(
+    screens: Screens, columns: int
+) -> None:
+    table = screen(screens, columns=columns)
+    head = next(line for line in table if line.startswith("step"))
+    expected = ["step", "status", "items", "now", "time", "credits"]
+    assert head.split() == [name for name in expected if columns > 60 or name != "time"]
+    assert all(len(line) <= columns for line in table)
+    [stills] = [line.split() for line in table if line.startswith("stills")]
+    assert stills[:5] == ["stills", "completed", "2", "of", "2"]
+    [total] = [line.split() for line in table if line.startswith("total")]
+    assert total[-2:] == ["of", "200"]
+
+
+def test_a_terminal_that_reports_no_size_has_80_columns(screens: Screens) -> None:
+    tables = [
+        re.sub(r"\b\d+:\d\d\b", "", "\n".join(screen(screens, columns=columns, rows=rows)))
+        for columns, rows in ((0, 0), (80, 25))
+    ]
+    assert tables[0] == tables[1]
+    assert "completed" in tables[0]
+    assert "…" not in tables[0]
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_columns_stand_still_whatever_steps_do(columns: int) -> None:
+    heads = set()
+    for doing in ("", "at work", "3 of 12, 2 at work, rendering 47 %, usually 1 min 05 s"):
+        rows = [
+            ("film", "running", "0 of 4", doing, "1:05", "7"),
+            ("total", "", "", doing, "0:07", ""),
+        ]
+        table = draw_table(Progress.columns, rows, columns, Progress.still, coloured=False)
+        assert table is not None
+        heads.add(table[0])
+    assert len(heads) == 1
+
+
+def test_steps_that_are_done_become_one_line_where_they_are_more_than_the_terminal_is_high(
+    screens: Screens,
+) -> None:
+    whole, short = (screen(screens, columns=80, rows=rows, more=30) for rows in (60, 16))
+    begin = next(at for at, line in enumerate(short) if line.startswith("step"))
+    assert sum(line.startswith("more_") for line in whole) == 30
+    assert not any(line.startswith("more_") for line in short)
+    assert "32 steps" in "\n".join(short)
+    assert len(short) - begin < 16
+
+
+def test_a_terminal_too_narrow_for_a_table_has_a_sentence(screens: Screens) -> None:
+    lines = screen(screens, columns=20)
+    assert "4 steps," in " ".join(" ".join(lines).split())
+    assert all(len(line) <= 20 for line in lines)
+
+
+def test_a_dumb_terminal_and_a_pipe_get_lines_and_no_control_sequences(
+    screens: Screens, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = DRAWN.replace("MORE", "0")
+    exec(code, {})
+    for text in (screens(code, TERM="dumb").shown, capsys.readouterr().err):
+        lines = text.splitlines()
+        assert "stills[studio] done (1 credit)" in lines
+        assert not any("\x1b" in line or "\r" in line for line in lines)
+
+
+def test_a_message_while_a_person_types_begins_on_a_line_of_its_own(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    progress = Progress()
+    with progress.pause():
+        prompt("answer:")
+        progress.say("stopping")
+    progress.say("stopped")
+    assert capsys.readouterr().err == "answer: \nstopping\nstopped\n"
+
+
+def test_a_long_rendering_tells_a_line_now_and_then_and_a_short_one_none(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    seconds = 0.0
+    progress = Progress(lambda: seconds)
+    for percent in range(1, 100):
+        progress.render("spot", "hi", percent / 100)
+        seconds += 0.5
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == int(99 * 0.5 // LINE_SECONDS)
+    assert lines[0] == "spot[hi] rendering 31 %"
+    for percent in range(1, 100):
+        progress.render("short", "", percent / 100)
+    assert capsys.readouterr().err == ""

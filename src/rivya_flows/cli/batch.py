@@ -38,7 +38,7 @@ async def run_at_terminal(
     """Runs a batch, and shows it on stderr."""
     progress = BatchProgress(interrupts)
     caller = replace(
-        caller, notify=progress.say, progress=progress.drawing, absorb_cancel=interrupts.calm
+        caller, notify=progress.say, progress=progress.drawing, absorb_cancel=interrupts.absorb
     )
     return await run_batch(
         options, caller, row_event=progress.row_event, changed=progress.update, ended=batch_ended

@@ -61,7 +61,7 @@ class Interrupts:
         if self._resume:
             tell(f"resume with: {self._resume}")
 
-    def calm(self) -> None:
+    def absorb(self) -> None:
         """Takes the cancellation back, so that the task can end well."""
         self._task.uncancel()
 

@@ -83,7 +83,7 @@ def at_terminal(caller: Caller, interrupts: Interrupts, by: str | None = None) -
         rendering=progress.render,
         ask=ask if has_person() else None,
         progress=progress.drawing,
-        absorb_cancel=interrupts.calm,
+        absorb_cancel=interrupts.absorb,
     )
 
 
