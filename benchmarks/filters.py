@@ -26,12 +26,12 @@ from PIL import Image, ImageDraw
 
 from rivya_cut.composition import Composition, Music
 from rivya_cut.graphs import link, ready
-from rivya_cut.rendering.planes import blended, frame_of, frame_of_image, image_of, planes_of
+from rivya_cut.rendering.planes import blend, frame_of, frame_of_image, image_of, planes_of
 from rivya_cut.rendering.reframe import placement
-from rivya_cut.rendering.shots import _placed
-from rivya_cut.sound import RATE, filtered, samples
+from rivya_cut.rendering.shots import _place
+from rivya_cut.sound import RATE, apply_filters, samples
 from rivya_cut.soundtrack import _loudness, soundtrack
-from rivya_cut.speech import spoken
+from rivya_cut.speech import find_speech
 from rivya_sandbox.renderers.render import render as generated
 from rivya_sandbox.renderers.request import RenderRequest
 
@@ -88,7 +88,7 @@ def by_filters(voice: Path, tone: Path) -> Iterator[AudioFrame]:
 def strength(frames: Iterable[AudioFrame]) -> list[float]:
     """Amplitude of the tone in each quarter of a second."""
     left = array("f")
-    for frame in filtered(iter(frames), ("lowpass", "f=90"), ("lowpass", "f=90")):
+    for frame in apply_filters(iter(frames), ("lowpass", "f=90"), ("lowpass", "f=90")):
         left.frombytes(bytes(frame.planes[0])[: 4 * frame.samples])
     steps = (left[at : at + _STEP] for at in range(0, len(left) - _STEP, _STEP))
     return [math.sqrt(sum(value * value for value in one) / _STEP) for one in steps]
@@ -102,7 +102,7 @@ def sound(make: Callable[[], Iterable[AudioFrame]], voice: Path, tone: Path) -> 
     found = _loudness(iter(frames))
     pairs = zip(strength(frames), strength(samples(tone)), strict=False)
     gains = [20 * math.log10(made / given) for made, given in pairs]
-    speech = spoken(voice)
+    speech = find_speech(voice)
     spans = [(at / 4, at / 4 + 0.25, gain) for at, gain in enumerate(gains)]
     inside = [
         gain
@@ -139,7 +139,7 @@ def camera(frames: Callable[[VideoFrame], Sequence[VideoFrame]]) -> dict[str, fl
 def our_camera(still: VideoFrame) -> list[VideoFrame]:
     place = placement(_FULL_HD, (1280, 720), "crop", "push-in")
     canvas = still.reformat(*place.canvas)
-    return [_placed(canvas, place, at / (_MOVES - 1), None) for at in range(_MOVES)]
+    return [_place(canvas, place, at / (_MOVES - 1), None) for at in range(_MOVES)]
 
 
 def zoompan(larger: int) -> Callable[[VideoFrame], list[VideoFrame]]:
@@ -168,7 +168,7 @@ def fades() -> dict[str, float]:
     grey = frame_of_image(Image.new("RGB", _FULL_HD, "grey"))
     began = time.process_time()
     for step in range(_FADES):
-        blended(noise, grey, step / _FADES)
+        blend(noise, grey, step / _FADES)
     ours = time.process_time() - began
     graph, clock = Graph(), Fraction(1, 24)
     pads = [

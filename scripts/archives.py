@@ -33,7 +33,7 @@ def for_a_registry(text: str, folder: str, base: str) -> str:
             none: links become their words, and pictures are left out.
     """
 
-    def changed(link: re.Match[str]) -> str:
+    def absolute(link: re.Match[str]) -> str:
         target = link["target"]
         if re.match(r"[a-z]+:", target):
             return link[0]
@@ -43,13 +43,13 @@ def for_a_registry(text: str, folder: str, base: str) -> str:
         path = posixpath.normpath(posixpath.join(folder, path)) if path else f"{folder}/README.md"
         # The page of a picture is no picture.
         at = base.replace("/blob/", "/raw/") if link["picture"] else base
-        words = for_a_registry(link["words"], folder, base)
-        return f"{link['picture']}[{words}]({at}/{path.lstrip('/')}{mark}{place})"
+        lines = for_a_registry(link["words"], folder, base)
+        return f"{link['picture']}[{lines}]({at}/{path.lstrip('/')}{mark}{place})"
 
-    return LINK.sub(changed, text)
+    return LINK.sub(absolute, text)
 
 
-def copied(root: Path, names: Iterable[Path], source: Path, base: str) -> None:
+def copy_tree(root: Path, names: Iterable[Path], source: Path, base: str) -> None:
     """Copies a tree for a build: files with one of two modes, READMEs as a registry shows them."""
     for name in names:
         (source / name).parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ def copied(root: Path, names: Iterable[Path], source: Path, base: str) -> None:
         page.write_text(for_a_registry(page.read_text("utf-8"), folder, base))
 
 
-def built(project: Path, out: Path, epoch: int, *kinds: str) -> None:
+def build(project: Path, out: Path, epoch: int, *kinds: str) -> None:
     """Builds a project; without `kinds` the wheel is built from the source distribution.
 
     Args:
@@ -87,7 +87,7 @@ def built(project: Path, out: Path, epoch: int, *kinds: str) -> None:
 
 
 def normalize(sdist: Path, epoch: int) -> None:
-    """Rewrites a source distribution: sorted, owned by nobody, of one time."""
+    """Rewrites a source distribution: sorted, without an owner, of one time."""
     plain = io.BytesIO()
     with (
         tarfile.open(sdist) as old,

@@ -47,10 +47,10 @@ def audit(store: str, data: Path) -> Audit:
     with closing(Journal(store)) as journal:
         runs = [row.run_id for row in journal.runs()]
         rows = [row for run in runs for row in receipt(journal.entries(run)).ledger]
-    return compared(rows, ledger(data))
+    return compare(rows, ledger(data))
 
 
-def compared(rows: Sequence[Purchase], service: Mapping[str, Any]) -> Audit:
+def compare(rows: Sequence[Purchase], service: Mapping[str, Any]) -> Audit:
     """Compare the rows of all ledgers with the ledger of the service."""
     net: Counter[str] = Counter()
     for movement in service["movements"]:

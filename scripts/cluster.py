@@ -128,8 +128,8 @@ def prove(cluster: Cluster, runs: int, *, victim: str | None, tell: Callable[[st
         killed=killed,
         victims=victims,
         states={run: str(one["name"]) for run, one in cluster.server.states(flow_runs).items()},
-        open_task_runs=settled(cluster, flow_runs),
-        webhooks=received(cluster.store, JOBS * runs),
+        open_task_runs=wait_for_task_runs(cluster, flow_runs),
+        webhooks=wait_for_events(cluster.store, JOBS * runs),
     )
 
 
@@ -166,7 +166,7 @@ def is_in_the_middle(store: str, flow_run: str) -> bool:
     return "purchase.intended" in kinds and "run.ended" not in kinds
 
 
-def received(store: str, wanted: int) -> int:
+def wait_for_events(store: str, wanted: int) -> int:
     """Number of stored webhook events, after waiting for so many."""
     give_up = time.monotonic() + SETTLE_SECONDS
     with closing(Journal(store)) as journal:
@@ -186,19 +186,19 @@ def await_ends(cluster: Cluster, flow_runs: Sequence[str], tell: Callable[[str],
     give_up = time.monotonic() + END_SECONDS
     seen = ""
     while time.monotonic() < give_up:
-        shown = ", ".join(
+        text = ", ".join(
             f"{count} {name}" for name, count in sorted(cluster.server.counts(flow_runs).items())
         )
-        if shown != seen:
-            tell(shown)
-            seen = shown
+        if text != seen:
+            tell(text)
+            seen = text
         states = cluster.server.states(flow_runs).values()
         if all(one["type"] in OVER - {"CRASHED"} for one in states):
             return
         time.sleep(LOOK_SECONDS)
 
 
-def settled(cluster: Cluster, flow_runs: Sequence[str]) -> list[str]:
+def wait_for_task_runs(cluster: Cluster, flow_runs: Sequence[str]) -> list[str]:
     """Task runs still open after the recorder had time to write the last ones."""
     give_up = time.monotonic() + SETTLE_SECONDS
     while (found := cluster.server.open_task_runs(flow_runs)) and time.monotonic() < give_up:

@@ -43,8 +43,8 @@ def services(values: Mapping[str, str], path: Path = COMPOSE) -> dict[str, Servi
     """
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
     found = {}
-    for name, said in document["services"].items():
-        filled = _filled(said, values)
+    for name, node in document["services"].items():
+        filled = _fill(node, values)
         found[name] = Service(
             name=name,
             command=tuple(filled.pop("command", ())),
@@ -54,13 +54,13 @@ def services(values: Mapping[str, str], path: Path = COMPOSE) -> dict[str, Servi
     return found
 
 
-def _filled(said: Any, values: Mapping[str, str]) -> Any:
-    if isinstance(said, dict):
-        return {name: _filled(one, values) for name, one in said.items()}
-    if isinstance(said, list):
-        return [_filled(one, values) for one in said]
-    if not isinstance(said, str):
-        return said
+def _fill(node: Any, values: Mapping[str, str]) -> Any:
+    if isinstance(node, dict):
+        return {name: _fill(one, values) for name, one in node.items()}
+    if isinstance(node, list):
+        return [_fill(one, values) for one in node]
+    if not isinstance(node, str):
+        return node
 
     def value(found: re.Match[str]) -> str:
         given = values.get(found["name"], "")
@@ -70,4 +70,4 @@ def _filled(said: Any, values: Mapping[str, str]) -> Any:
             raise KeyError(found["name"])
         return found["text"]
 
-    return _VARIABLE.sub(value, said)
+    return _VARIABLE.sub(value, node)

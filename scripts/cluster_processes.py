@@ -119,7 +119,7 @@ class Cluster:
 
     def environment(self, name: str) -> dict[str, str]:
         """The environment of a service of ``compose.yaml``, on this machine."""
-        kept = {one: value for one, value in os.environ.items() if not one.startswith(_FORGOTTEN)}
+        rest = {one: value for one, value in os.environ.items() if not one.startswith(_FORGOTTEN)}
         home = self.folder / "homes" / name
         home.mkdir(parents=True, exist_ok=True)
         here = {
@@ -132,22 +132,22 @@ class Cluster:
             "/app/specs": str(self.folder / "specs"),
         }
         template = self._services[self._template(name)]
-        said = {one: _put(value, here) for one, value in template.environment.items()}
-        said |= {"PREFECT_HOME": str(home / "prefect"), "NO_COLOR": "1"}
-        if "RIVYA_FLOWS_DATA" in said:
-            said |= {"RIVYA_FLOWS_DATA": str(home / "data"), "RIVYA_POLL_SECONDS": "0.5"}
-            said |= {"PREFECT_WORKER_QUERY_SECONDS": "2"}
-            del said["TMPDIR"]
+        output = {one: _put(value, here) for one, value in template.environment.items()}
+        output |= {"PREFECT_HOME": str(home / "prefect"), "NO_COLOR": "1"}
+        if "RIVYA_FLOWS_DATA" in output:
+            output |= {"RIVYA_FLOWS_DATA": str(home / "data"), "RIVYA_POLL_SECONDS": "0.5"}
+            output |= {"PREFECT_WORKER_QUERY_SECONDS": "2"}
+            del output["TMPDIR"]
         if name in self._workers:
-            said["PREFECT_WORKER_WEBSERVER_PORT"] = str(self._ports[name])
-            said["PREFECT_CLIENT_METRICS_PORT"] = str(self._metrics_ports[name])
-        if "PREFECT_SERVER_API_PORT" in said:
-            said["PREFECT_SERVER_API_PORT"] = str(self._ports["server"])
+            output["PREFECT_WORKER_WEBSERVER_PORT"] = str(self._ports[name])
+            output["PREFECT_CLIENT_METRICS_PORT"] = str(self._metrics_ports[name])
+        if "PREFECT_SERVER_API_PORT" in output:
+            output["PREFECT_SERVER_API_PORT"] = str(self._ports["server"])
         local = "127.0.0.1,localhost"
-        said |= {"NO_PROXY": local, "no_proxy": local, f"{self._mark}_{name}": "1"}
+        output |= {"NO_PROXY": local, "no_proxy": local, f"{self._mark}_{name}": "1"}
         # The programs of this virtual environment, as in an image.
-        said["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        return kept | said
+        output["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return rest | output
 
     def set_up(self) -> None:
         """Create the bucket and deploy the specs, as the service ``setup`` does.
@@ -182,13 +182,13 @@ class Cluster:
     def start_worker(self, name: str) -> None:
         """Start a worker; it may take some seconds until it works."""
         template = self._template(name)
-        words = self._services[template].command
-        command = [name if word == template else word for word in words]
+        arguments = self._services[template].command
+        command = [name if word == template else word for word in arguments]
         self._member(name, [*command, "--limit", str(self._limit)], self.environment(name))
 
     def stop_worker(self, name: str) -> None:
         """Stop a worker that executes nothing."""
-        _ended(self._members.pop(name))
+        _end(self._members.pop(name))
 
     def members(self) -> dict[str, int]:
         """Process ids of the services and workers that run, by name."""
@@ -239,7 +239,7 @@ class Cluster:
     def end(self) -> None:
         """Stop everything, the youngest first."""
         for name in reversed(list(self._members)):
-            _ended(self._members.pop(name))
+            _end(self._members.pop(name))
         _kill_all(processes(self._mark))
         shutil.rmtree(self._databases, ignore_errors=True)
 
@@ -275,8 +275,8 @@ class Cluster:
             try:
                 shutil.chown(self._databases, user)
             except LookupError:
-                words = "PostgreSQL: it does not run as root, and there is no user postgres"
-                raise MissingError(words) from None
+                arguments = "PostgreSQL: it does not run as root, and there is no user postgres"
+                raise MissingError(arguments) from None
         data = self._databases / name
         make = [
             str(programs[-1]),
@@ -299,13 +299,13 @@ class Cluster:
         ask = [str(programs[-1].with_name("psql")), "-v", "ON_ERROR_STOP=1"]
         ask += ["-h", "127.0.0.1", "-p", str(port), "-U", "postgres"]
 
-        def done(*more: str) -> bool:
+        def succeeds(*more: str) -> bool:
             environment = os.environ | self._values
             ran = subprocess.run([*ask, *more], env=environment, capture_output=True)
             return ran.returncode == 0
 
-        self._await(name, lambda: done("-c", "SELECT 1"))
-        if not done("-f", str(ROOT / "deploy" / "databases.sql")):
+        self._await(name, lambda: succeeds("-c", "SELECT 1"))
+        if not succeeds("-f", str(ROOT / "deploy" / "databases.sql")):
             raise SystemExit("PostgreSQL: deploy/databases.sql failed")
 
     def _start_redis(self) -> None:
@@ -328,10 +328,10 @@ class Cluster:
         command += ["--data", str(self.sandbox), "--credits", str(CREDITS)]
         command += ["--media", "plain", "--time-scale", str(self._time_scale)]
         command.append("--allow-local-webhooks")
-        said = self.folder / "sandbox.json"
-        self._member("sandbox", command, dict(os.environ), out=said)
-        self._await("sandbox", lambda: said.read_text().endswith("\n"))
-        ready: dict[str, Any] = json.loads(said.read_text())
+        output = self.folder / "sandbox.json"
+        self._member("sandbox", command, dict(os.environ), out=output)
+        self._await("sandbox", lambda: output.read_text().endswith("\n"))
+        ready: dict[str, Any] = json.loads(output.read_text())
         self._values |= {"RIVYA_API_KEY": ready["api_key"], "RIVYA_BASE_URL": ready["base_url"]}
 
     def _member(
@@ -411,7 +411,7 @@ def _listens(port: int) -> bool:
     return True
 
 
-def _ended(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     try:

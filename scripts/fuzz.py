@@ -34,13 +34,13 @@ class Hangs(BaseException):
 
 def main() -> int:
     """Fuzz; exit code 1 if there are new finds."""
-    words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("target", choices=[*TARGETS, "all"])
-    words.add_argument("--seconds", type=float, default=60, help="for each target")
-    words.add_argument(
+    lines = argparse.ArgumentParser(description=__doc__)
+    lines.add_argument("target", choices=[*TARGETS, "all"])
+    lines.add_argument("--seconds", type=float, default=60, help="for each target")
+    lines.add_argument(
         "--seed", type=int, default=None, help="of chance; None takes another each time"
     )
-    asked = words.parse_args()
+    asked = lines.parse_args()
     names = list(TARGETS) if asked.target == "all" else [asked.target]
     signal.signal(signal.SIGALRM, _hangs)
     found = sum(_look(name, asked.seconds, random.Random(asked.seed)) for name in names)

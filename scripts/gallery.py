@@ -130,8 +130,8 @@ def films() -> Image.Image:
                           {"resolution": "480p", "duration": "5"} | dict(example.params),
                           given, seed=row)  # fmt: skip
             for column, frame in enumerate(_frames(render(order)[0].data, count)):
-                shown = frame.resize(size, Image.Resampling.LANCZOS)
-                page.paste(shown, (_MARGIN + column * (size[0] + gap), top + head - 4))
+                text = frame.resize(size, Image.Resampling.LANCZOS)
+                page.paste(text, (_MARGIN + column * (size[0] + gap), top + head - 4))
     return page
 
 
@@ -148,9 +148,9 @@ def _references(folder: Path) -> tuple[ReferenceMedium, ...]:
 
 def _frames(data: bytes, count: int) -> list[Image.Image]:
     with av.open(io.BytesIO(data), "r") as file:
-        shown = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
-    at = np.linspace(len(shown) * 0.03, len(shown) - 1, count).astype(int)
-    return [Image.fromarray(shown[index]) for index in at]
+        text = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
+    at = np.linspace(len(text) * 0.03, len(text) - 1, count).astype(int)
+    return [Image.fromarray(text[index]) for index in at]
 
 
 def sounds() -> Image.Image:

@@ -25,7 +25,7 @@ TOGETHER = 20
 FOLDER = Path("/dev/shm")  # where there is one, since every execution commits often
 
 
-async def _executed(folder: Path, count: int, seed: int, kills: bool) -> tuple[Seen, list[str]]:
+async def _execute(folder: Path, count: int, seed: int, kills: bool) -> tuple[Seen, list[str]]:
     total, wrong = Seen(), list[str]()
     async with local_service(folder / "service") as service:
         for first in range(seed, seed + count, TOGETHER):
@@ -47,7 +47,7 @@ def main(count: int, seed: int, kills: bool) -> None:
     logging.disable(logging.CRITICAL)  # what the kills leave behind
     began = time.monotonic()
     with tempfile.TemporaryDirectory(dir=FOLDER if FOLDER.is_dir() else None) as folder:
-        seen, wrong = asyncio.run(_executed(Path(folder), count, seed, kills))
+        seen, wrong = asyncio.run(_execute(Path(folder), count, seed, kills))
     requests, broken = seen.breaks.total(), seen.breaks.total() - seen.breaks["left alone"]
     lines = [
         ("histories", f"{seen.histories}, the first of seed {seed}"),

@@ -110,7 +110,7 @@ NOTES: Mapping[str, str] = {
     "hypothesis": "tests only",
     "orjson": "changes to its files stay under the MPL",
     "pathspec": "tests only",
-    "psycopg": "a library; whoever distributes it lets users replace it",
+    "psycopg": "a library; who distributes it lets users replace it",
     "psycopg-binary": "as psycopg; the wheel brings libpq, OpenSSL, Kerberos and OpenLDAP too",
     "text-unidecode": "used under the Artistic License",
 }
@@ -174,28 +174,30 @@ def licence(name: str) -> tuple[str, str]:
     if name in KNOWN:
         return KNOWN[name]
     try:
-        told = metadata(name)
+        fields = metadata(name)
     except PackageNotFoundError:
         raise UnknownError(
             f"{name} is not installed: scripts/install, or add it to KNOWN"
         ) from None
-    for words in _told(told):
-        if not words:
+    for text in _licence_names(fields):
+        if not text:
             continue
-        if words in SPELLINGS or set(_parts(words)) <= NOTICE_ONLY | {"MPL-2.0", "OFL-1.1"}:
-            return SPELLINGS.get(words, words), ""
-    if told["License-Expression"]:
-        return str(told["License-Expression"]), ""
-    raise UnknownError(f"{name}: {list(_told(told))} is not a known licence: add it to KNOWN")
+        if text in SPELLINGS or set(_parts(text)) <= NOTICE_ONLY | {"MPL-2.0", "OFL-1.1"}:
+            return SPELLINGS.get(text, text), ""
+    if fields["License-Expression"]:
+        return str(fields["License-Expression"]), ""
+    raise UnknownError(
+        f"{name}: {list(_licence_names(fields))} is not a known licence: add it to KNOWN"
+    )
 
 
-def _told(told: PackageMetadata) -> Iterator[str]:
+def _licence_names(fields: PackageMetadata) -> Iterator[str]:
     """Licence names in the metadata, the most exact first."""
-    if words := told["License-Expression"]:
-        yield words
+    if text := fields["License-Expression"]:
+        yield text
         return
-    yield str(told["License"] or "").strip()
-    classified = [one for one in told.get_all("Classifier") or () if one.startswith("License ::")]
+    yield str(fields["License"] or "").strip()
+    classified = [one for one in fields.get_all("Classifier") or () if one.startswith("License ::")]
     if len(classified) == 1:
         yield classified[0].rpartition(" :: ")[2]
 

@@ -35,7 +35,7 @@ Pins = Mapping[str, str]
 """By first line, such as ``av==18.1.0`` with its marker: the whole requirement with its hashes."""
 
 
-def resolved(requirements: Iterable[str], pins: str, *options: str) -> Pins:
+def resolve(requirements: Iterable[str], pins: str, *options: str) -> Pins:
     """Resolve requirements with all their dependencies.
 
     Args:
@@ -62,15 +62,15 @@ def locks(
     """The content of each file by its name without suffix; extras without the base packages."""
     needed: list[str] = project["dependencies"]  # type: ignore[assignment]
     extras: dict[str, list[str]] = project["optional-dependencies"]  # type: ignore[assignment]
-    base = resolved(needed, pins)
-    found = {"build": resolved(build, pins), "base": base}
+    base = resolve(needed, pins)
+    found = {"build": resolve(build, pins), "base": base}
     for extra, more in extras.items():
-        whole = resolved([*needed, *more], pins)
+        whole = resolve([*needed, *more], pins)
         found[extra] = {line: block for line, block in whole.items() if line not in base}
-    return found | {name: resolved(group, pins) for name, group in groups.items()}
+    return found | {name: resolve(group, pins) for name, group in groups.items()}
 
 
-def expanded(requirements: Iterable[str]) -> list[str]:
+def expand(requirements: Iterable[str]) -> list[str]:
     """Requirements where what those of this repository need stands for them: they are not locked."""
     found: list[str] = []
     for one in requirements:
@@ -80,7 +80,7 @@ def expanded(requirements: Iterable[str]) -> list[str]:
         project = ROOT / "packages" / name.rpartition("-")[2] / "pyproject.toml"
         if name.startswith("rivya-"):
             needed = tomllib.loads(project.read_text("utf-8"))["project"]["dependencies"]
-            found += expanded(needed)
+            found += expand(needed)
         else:
             found.append(one)
     return found
@@ -101,14 +101,14 @@ def main(upgrade: bool, names: tuple[str, ...]) -> None:
     project, build = document["project"], document["build-system"]["requires"]
     groups = document["dependency-groups"]
     # All distributions are installed from the checkout: only what they need is locked.
-    project["dependencies"] = expanded(project["dependencies"])
+    project["dependencies"] = expand(project["dependencies"])
     extras = project["optional-dependencies"]
-    project["optional-dependencies"] = {name: expanded(more) for name, more in extras.items()}
+    project["optional-dependencies"] = {name: expand(more) for name, more in extras.items()}
     everything = [*project["dependencies"], *build]
     for more in (*project["optional-dependencies"].values(), *groups.values()):
         everything += more
     old = "" if upgrade else _without(CONSTRAINTS.read_text(), names)
-    pins = "".join(f"{line}\n" for line in sorted(resolved(everything, old)))
+    pins = "".join(f"{line}\n" for line in sorted(resolve(everything, old)))
     CONSTRAINTS.write_text(pins)
     LOCKS.mkdir(exist_ok=True)
     for name, found in locks(project, build, groups, pins).items():

@@ -1,7 +1,7 @@
 """Mutation testing of the plan, the queue and their projections: which small mistakes do their tests notice?
 
     scripts/mutation                            # 6 mistakes in each module
-    scripts/mutation --each 40 queue/outcomes   # more of them, in modules whose path has these words
+    scripts/mutation --each 40 queue/outcomes   # more of them, in modules whose path has these description
 
 A mistake changes one comparison, condition, constant, operator, ``return`` or call of a function. The sample
 follows from ``--seed``. Each mistake is made in a forked process, by replacing the code of the function, and
@@ -72,14 +72,14 @@ class Mutant:
         function: Qualified name of the outermost function.
         node: Number of the syntax node within the module.
         line: Its line, from 1.
-        words: What is changed.
+        description: What is changed.
     """
 
     path: str
     function: str
     node: int
     line: int
-    words: str
+    description: str
 
 
 def mistake(node: ast.AST, *, apply: bool = False) -> str:
@@ -134,9 +134,9 @@ def mutants(path: Path) -> list[Mutant]:
         # Defaults, decorators and annotations are no part of a function's code.
         for node in (node for part in function.body for node in ast.walk(part)):
             line = getattr(node, "lineno", line)
-            if words := mistake(node):
+            if arguments := mistake(node):
                 relative = path.relative_to(ROOT).as_posix()
-                found.append(Mutant(relative, name, numbers[node], line, words))
+                found.append(Mutant(relative, name, numbers[node], line, arguments))
     return found
 
 
@@ -222,7 +222,9 @@ def outcome(mutant: Mutant, tests: list[str]) -> str:
 def main() -> int:
     """Prints the mistakes that are not noticed, and the score of each module."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("modules", nargs="*", help="words in the path of a module; all without")
+    parser.add_argument(
+        "modules", nargs="*", help="description in the path of a module; all without"
+    )
     parser.add_argument("--each", type=int, default=6, help="mistakes in a module, at most")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
@@ -243,7 +245,7 @@ def main() -> int:
         for mutant, end in zip(sample, ends, strict=True):
             scores.setdefault(mutant.path, Counter())[end == "noticed"] += 1
             if end != "noticed":
-                print(f"{mutant.path}:{mutant.line}: {mutant.words}: {end}", flush=True)
+                print(f"{mutant.path}:{mutant.line}: {mutant.description}: {end}", flush=True)
     for path, score in scores.items():
         print(f"{score[True]:4} of {score.total():4}  {path}")
     noticed = sum(score[True] for score in scores.values())

@@ -21,7 +21,14 @@ import click
 from audit import Audit, audit
 from cluster_processes import WORKERS, Cluster, MissingError
 
-from cluster import PURCHASES, SETTLE_SECONDS, await_ends, begin, is_in_the_middle, settled
+from cluster import (
+    PURCHASES,
+    SETTLE_SECONDS,
+    await_ends,
+    begin,
+    is_in_the_middle,
+    wait_for_task_runs,
+)
 
 MEMBER = {"service": "sandbox", "journal": "journal", "databases": "postgres", "prefect": "server"}
 SLOW_SECONDS = 8.0
@@ -92,11 +99,11 @@ def violations(cluster: Cluster, flow_runs: Sequence[str], books: Audit) -> list
     states = cluster.server.states(flow_runs)
     wrong = [f"{run}: {one['name']} {one['message']}" for run, one in states.items()]
     wrong = [line for line in wrong if ": Completed" not in line]
-    wrong += [f"left open: {name}" for name in settled(cluster, flow_runs)]
-    told = ends(cluster, len(flow_runs))
+    wrong += [f"left open: {name}" for name in wait_for_task_runs(cluster, flow_runs)]
+    message = ends(cluster, len(flow_runs))
     # A process whose predecessor may have died announces the end again; a message is sent once.
-    if {*told} != {"rivya-flows.run.completed"} or told.total() < len(flow_runs):
-        wrong.append(f"told: {dict(told)}")
+    if {*message} != {"rivya-flows.run.completed"} or message.total() < len(flow_runs):
+        wrong.append(f"announced: {dict(message)}")
     wrong += [f"bought twice: {name}" for name in books.duplicates]
     wrong += [f"unexplained: {task} {amount}" for task, amount in books.unexplained.items()]
     wrong += [f"unanswered: {name}" for name in books.unanswered]

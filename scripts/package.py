@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import archives
-from lock import expanded
+from lock import expand
 from PIL import Image
 
 from rivya_sandbox.service.serve import running
@@ -164,7 +164,7 @@ DISTRIBUTIONS = (
 
 
 @dataclass(frozen=True)
-class Said:
+class Output:
     """How a command ended."""
 
     code: int
@@ -199,22 +199,22 @@ class Environment:
         self._home = folder / "home"
         self._home.mkdir()
         uv = [sys.executable, "-m", "uv", "--quiet", "--no-config", "--no-python-downloads"]
-        done("uv venv", [*uv, "venv", "--python", sys.executable, str(folder / "venv")])
+        run_checked("uv venv", [*uv, "venv", "--python", sys.executable, str(folder / "venv")])
         install = [*uv, "pip", "install", "--python", str(self._bin / "python")]
         if locks is None:
             project = ROOT / "packages" / wanted.removeprefix("rivya-") / "pyproject.toml"
             needed = tomllib.loads(project.read_text("utf-8"))["project"]["dependencies"]
-            named = [f"--constraint={ROOT}/locks/base.txt", *expanded(needed)]
+            named = [f"--constraint={ROOT}/locks/base.txt", *expand(needed)]
         else:
             named = [f"--requirement={ROOT}/locks/{name}.txt" for name in locks]
             named.append("--require-hashes")
-        done("installing from the locks", [*install, "--no-build", *named])
+        run_checked("installing from the locks", [*install, "--no-build", *named])
         # Without an index: all that the wheels require must be installed already.
         how = ["--no-build-isolation", f"--no-binary={wanted}"] if sdist else ["--no-build"]
-        done("installing", [*install, *how, "--no-index", f"--find-links={built}", wanted])
-        done("uv pip check", [*uv, "pip", "check", "--python", str(self._bin / "python")])
+        run_checked("installing", [*install, *how, "--no-index", f"--find-links={built}", wanted])
+        run_checked("uv pip check", [*uv, "pip", "check", "--python", str(self._bin / "python")])
 
-    def call(self, *arguments: str, program: str = "rivya-flows", **variables: str) -> Said:
+    def call(self, *arguments: str, program: str = "rivya-flows", **variables: str) -> Output:
         """Calls a program of the environment with none of this process's variables."""
         environment = {
             "PATH": f"{self._bin}:/usr/bin:/bin",
@@ -223,7 +223,9 @@ class Environment:
             "RIVYA_FLOWS_DATA": str(self._home / "data"),
             "RIVYA_FLOWS_SERVER_IDLE": "0",  # the folder is gone at the end
         }
-        return called([str(self._bin / program), *arguments], self.work, environment | variables)
+        return run_command(
+            [str(self._bin / program), *arguments], self.work, environment | variables
+        )
 
     def must(self, *arguments: str, program: str = "rivya-flows") -> str:
         """The output of a program that succeeds.
@@ -231,13 +233,13 @@ class Environment:
         Raises:
             WrongError: It failed; with its own words.
         """
-        said = self.call(*arguments, program=program)
-        if said.code:
-            raise WrongError(f"{program} {' '.join(arguments)}: {said}")
-        return said.out
+        output = self.call(*arguments, program=program)
+        if output.code:
+            raise WrongError(f"{program} {' '.join(arguments)}: {output}")
+        return output.out
 
 
-def called(command: list[str], folder: Path, environment: Mapping[str, str]) -> Said:
+def run_command(command: list[str], folder: Path, environment: Mapping[str, str]) -> Output:
     """Runs a command to its end.
 
     Raises:
@@ -256,24 +258,24 @@ def called(command: list[str], folder: Path, environment: Mapping[str, str]) -> 
         )
     except subprocess.TimeoutExpired as late:
         raise WrongError(f"{' '.join(command)}: no end after {MAX_SECONDS} s") from late
-    return Said(ended.returncode, ended.stdout, ended.stderr)
+    return Output(ended.returncode, ended.stdout, ended.stderr)
 
 
-def done(what: str, command: list[str]) -> str:
+def run_checked(what: str, command: list[str]) -> str:
     """What a command printed.
 
     Raises:
         WrongError: It failed; with its own words.
     """
-    said = called(command, ROOT, os.environ)
-    if said.code:
-        raise WrongError(f"{what}: exit code {said.code}\n{said.out}{said.err}")
-    return said.out
+    output = run_command(command, ROOT, os.environ)
+    if output.code:
+        raise WrongError(f"{what}: exit code {output.code}\n{output.out}{output.err}")
+    return output.out
 
 
-def tracked() -> list[Path]:
+def list_files() -> list[Path]:
     """The repository's files and links, relative to its root; also those not committed yet."""
-    listed = done("git", ["git", "ls-files", "--cached", "--others", "--exclude-standard"])
+    listed = run_checked("git", ["git", "ls-files", "--cached", "--others", "--exclude-standard"])
     return [Path(name) for name in listed.splitlines() if os.path.lexists(ROOT / name)]
 
 
@@ -284,14 +286,14 @@ def build(folder: Path, base: str) -> Path:
         WrongError: A second build differs, in which wheels are built from the tree and not from the
             source distribution; or a registry would refuse a wheel, or show a broken link.
     """
-    epoch = int(done("git", ["git", "log", "-1", "--format=%ct"]))
-    files = tracked()
+    epoch = int(run_checked("git", ["git", "log", "-1", "--format=%ct"]))
+    files = list_files()
 
     def built_in(name: str, *kinds: str) -> Path:
         source, out = folder / f"source {name}", folder / name
-        archives.copied(ROOT, files, source, base)
+        archives.copy_tree(ROOT, files, source, base)
         for distribution in DISTRIBUTIONS:
-            archives.built(source / distribution.folder, out, epoch, *kinds)
+            archives.build(source / distribution.folder, out, epoch, *kinds)
         for sdist in out.glob("*.tar.gz"):
             archives.normalize(sdist, epoch)
         return out
@@ -340,7 +342,7 @@ def check_contents(distribution: Distribution, out: Path) -> int:
     wanted = {
         inside + name.as_posix().removeprefix(source)
         for source, inside in distribution.sources.items()
-        for name in tracked()
+        for name in list_files()
         if name.as_posix().startswith(source) and not (ROOT / name).is_symlink()
     }
     found = {name for name in contents(wheel) if ".dist-info/" not in name}
@@ -383,8 +385,8 @@ def without_extras(folder: Path, wheels: Path) -> None:
     """Everything that needs no extra works; what needs one names it."""
     clean = Environment(folder, wheels, "rivya-flows", ["base", "build"], sdist=True)
     [wheel] = wheels.glob("rivya_flows-*.whl")
-    if wheel.name.split("-")[1] not in (said := clean.must("--version")):
-        raise WrongError(f"--version: {said}")
+    if wheel.name.split("-")[1] not in (output := clean.must("--version")):
+        raise WrongError(f"--version: {output}")
     for command in (["init"], ["check", SPEC], ["graph", SPEC]):
         clean.must(*command)
     for extra, command, variables in NEEDS:
@@ -420,11 +422,11 @@ def with_sandbox(folder: Path, wheels: Path) -> float:
     """
     clean = Environment(folder, wheels, "rivya-flows[sandbox,mcp]", ["base", "sandbox", "mcp"])
     agents = (ROOT / "packages" / "mcp" / "README.md").read_text("utf-8")
-    shown = {
+    printed = {
         name: re.findall(rf"```{kind}\n(.*?)```", agents, re.DOTALL)[0]
         for name, kind in (("lamp.yaml", "yaml"), ("agent.py", "python"))
     }
-    for name, text in {**PROJECT, **shown}.items():
+    for name, text in {**PROJECT, **printed}.items():
         (clean.work / name).parent.mkdir(exist_ok=True)
         (clean.work / name).write_text(text)
     clean.must("--version", program="rivya-sandbox")
@@ -452,9 +454,9 @@ def with_sandbox(folder: Path, wheels: Path) -> float:
         seconds = time.monotonic() - began
         clean.must("own.py", program="python")
         if "completed: 2 of 2 stills, hero; 2 credits" not in (
-            said := clean.must("agent.py", program="python")
+            output := clean.must("agent.py", program="python")
         ):
-            raise WrongError(f"the client of packages/mcp/README.md: {said}")
+            raise WrongError(f"the client of packages/mcp/README.md: {output}")
         abroad = clean.call("run", "abroad.yaml")
     finally:
         down = clean.call("down")

@@ -24,7 +24,7 @@ _BLOCK = re.compile(
 )
 MAKERS: Mapping[str, Callable[..., str]] = {
     "filters": reference_language.filters,
-    "words": reference_language.words,
+    "words": reference_language.write_keys,
     "limits": reference_language.limits,
     "settings": reference_settings.settings,
     "command": reference_commands.command,
@@ -40,16 +40,16 @@ MAKERS: Mapping[str, Callable[..., str]] = {
 """What makes each block; words behind such a name are its arguments."""
 
 
-def filled(page: str) -> str:
+def fill_page(page: str) -> str:
     """The page with every block generated again.
 
     Raises:
         KeyError: A block has a name that nothing makes.
     """
-    return _BLOCK.sub(lambda found: f"{found[1]}\n{_made(found[2])}\n{found[3]}", page)
+    return _BLOCK.sub(lambda found: f"{found[1]}\n{_make_block(found[2])}\n{found[3]}", page)
 
 
-def _made(block: str) -> str:
+def _make_block(block: str) -> str:
     name = next((one for one in MAKERS if block == one or block.startswith(f"{one} ")), block)
     return MAKERS[name](*block.removeprefix(name).split())
 
@@ -58,7 +58,7 @@ def main() -> int:
     made = {}
     for path in sorted(PAGES.glob("*.md")):
         page = path.read_text("utf-8")
-        made[path] = filled(with_sections(page) if path.name == "commands.md" else page)
+        made[path] = fill_page(with_sections(page) if path.name == "commands.md" else page)
     made[reference_errors.CODES] = reference_errors.error_codes()
     made[reference_json.RECEIPT] = reference_json.receipt_schema()
     stale = [path for path, text in made.items() if path.read_text("utf-8") != text]

@@ -66,7 +66,7 @@ def statuses() -> str:
     rows.append(("500 and above", f"`{above.__name__}`", first_line(above).partition(": ")[2]))
     rows.append(("any other", "`APIStatusError`", "the service refused the request."))
     advice = [
-        (f"`{code}`", f"{told[:1].upper()}{told[1:]}.") for code, told in errors.ADVICE.items()
+        (f"`{code}`", f"{text[:1].upper()}{text[1:]}.") for code, text in errors.ADVICE.items()
     ]
     return (
         table(("status", "class", "meaning"), rows)
@@ -125,7 +125,7 @@ def error_codes() -> str:
         codes[code][1] = codes[code][1][:1].upper() + codes[code][1][1:]
     # One line a code, so that a diff shows which one has changed.
     lines = (
-        f"{json.dumps(code)}: {json.dumps(told, ensure_ascii=False)}"
-        for code, told in codes.items()
+        f"{json.dumps(code)}: {json.dumps(text, ensure_ascii=False)}"
+        for code, text in codes.items()
     )
     return "{\n" + ",\n".join(lines) + "\n}\n"

@@ -100,7 +100,7 @@ def _rows(
     """
     required = form.get("required", ())
     for name, given in form.get("properties", {}).items():
-        field, path = _resolved(given, named), f"{prefix}{name}"
+        field, path = _resolve(given, named), f"{prefix}{name}"
         meaning = in_one_line(given.get("description") or field.get("description", ""))
         mark = " (optional)" if optional and name not in required else ""
         yield f"`{path}`{mark}", _or(_types(field, named)), meaning
@@ -111,7 +111,7 @@ def _rows(
 def _below(field: Form, named: Mapping[str, Form]) -> Iterator[tuple[Form, str]]:
     """The objects inside a field, each with how its path continues."""
     for one in field.get("anyOf", [field]):
-        found = _resolved(one, named)
+        found = _resolve(one, named)
         if "properties" in found:
             yield found, ""
         for inside, mark in (("items", "[]"), ("additionalProperties", ".*")):
@@ -119,14 +119,14 @@ def _below(field: Form, named: Mapping[str, Form]) -> Iterator[tuple[Form, str]]
                 yield from ((below, f"{mark}{inner}") for below, inner in _below(form, named))
 
 
-def _resolved(form: Form, named: Mapping[str, Form]) -> Form:
+def _resolve(form: Form, named: Mapping[str, Form]) -> Form:
     """A form behind its name, where names are written out."""
     return named.get(form.get("$ref", "").rpartition("/")[2], form)
 
 
 def _types(form: Form, named: Mapping[str, Form]) -> list[str]:
     """The types that a field may have in words, such as `text`, `null`."""
-    form = _resolved(form, named)
+    form = _resolve(form, named)
     if "$ref" in form:
         name = form["$ref"].rpartition("/")[2]
         return [f"[{name.lower()}](#{_ANCHORS[name]})"]
@@ -137,15 +137,15 @@ def _types(form: Form, named: Mapping[str, Form]) -> list[str]:
     if "anyOf" in form:
         return list(dict.fromkeys(word for one in form["anyOf"] for word in _types(one, named)))
     kind = form.get("type")
-    others = form.get("additionalProperties")
+    rest = form.get("additionalProperties")
     if kind == "array" and "items" in form:
         return [f"list of {_or(_types(form['items'], named))}"]
-    if kind == "object" and isinstance(others, Mapping) and "properties" not in form:
-        return [f"map of {_or(_types(others, named))}"]
+    if kind == "object" and isinstance(rest, Mapping) and "properties" not in form:
+        return [f"map of {_or(_types(rest, named))}"]
     return ["any" if kind is None else _TYPES[kind]]
 
 
-def _or(words: list[str]) -> str:
-    if {"whole number", "number"} <= {*words}:
-        words = [one for one in words if one != "whole number"]
-    return ", ".join(words[:-1]) + (" or " if len(words) > 1 else "") + words[-1]
+def _or(text: list[str]) -> str:
+    if {"whole number", "number"} <= {*text}:
+        text = [one for one in text if one != "whole number"]
+    return ", ".join(text[:-1]) + (" or " if len(text) > 1 else "") + text[-1]

@@ -79,7 +79,7 @@ def filters() -> str:
     return table(("filter", "gives"), rows) + f"\nAnd after a value: {tests}, or `is not …`.\n"
 
 
-def words() -> str:
+def write_keys() -> str:
     """Every key, what it takes, and what a step gives."""
     parts = [_OPTIONAL + "\n"]
     for title, model, more in _PARTS:
@@ -89,9 +89,9 @@ def words() -> str:
             parts.append(more + "\n")
         if model is Step:
             parts += _several()
-    kept = ", ".join(f"`{key}`" for key in keys_of(Defaults))
+    rows = ", ".join(f"`{key}`" for key in keys_of(Defaults))
     parts.append("### `defaults`\n")
-    parts.append(f"By kind of step: {kept}, as in a step. `x-…` keys are notes, anywhere.\n")
+    parts.append(f"By kind of step: {rows}, as in a step. `x-…` keys are notes, anywhere.\n")
     for uses, kind in BUILT_IN.items():
         parts.append(f"### `with` of `{uses}`\n\n{kind.says}\n")
         parts.append(_keys(kind.takes))
@@ -139,8 +139,8 @@ def limits() -> str:
         ("the values of all items", f"{item_requests.MAX_PLAN_BYTES >> 20} MiB"),
         ("specs inside each other", f"{MAX_LEVELS} levels, {MAX_STEPS:,} steps in all"),
     ]
-    told = f"\n[errors.md](errors.md) explains the {len(CODES)} error codes.\n"
-    return table(("", "at most"), rows) + told
+    text = f"\n[errors.md](errors.md) explains the {len(CODES)} error codes.\n"
+    return table(("", "at most"), rows) + text
 
 
 def _keys(model: type[BaseModel]) -> str:
@@ -172,8 +172,8 @@ def _default(form: Mapping[str, Any]) -> str:
 def _takes(form: Mapping[str, Any]) -> str:
     """What a value may be, from its form in the schema."""
     if "anyOf" in form:
-        told = [_takes(one) for one in form["anyOf"] if one != {"type": "null"}]
-        return next((one for one in told if one), "any")
+        text = [_takes(one) for one in form["anyOf"] if one != {"type": "null"}]
+        return next((one for one in text if one), "any")
     if "$ref" in form:
         return "" if form["$ref"].endswith("/expression") else "map"
     if "const" in form:

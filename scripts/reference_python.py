@@ -36,7 +36,9 @@ def names(of: str) -> str:
     public = [n for n in importlib.import_module(of).__all__ if not n.startswith("__")]
     whole = package(of)
     functions = [name for name in public if name[0].islower() and f"a{name}" in public]
-    functions += [name for name in public if name[0].islower() and name not in _paired(functions)]
+    functions += [
+        name for name in public if name[0].islower() and name not in _find_pairs(functions)
+    ]
     errors = [name for name in public if name.endswith("Error")]
     classes = [name for name in public if name[0].isupper() and name not in errors]
     sections = [_function(name, _object(whole, name)) for name in sorted(functions)]
@@ -44,12 +46,12 @@ def names(of: str) -> str:
     sections += ["### Errors\n"]
     found = {name: _attributes_of(_object(whole, name)) for name in errors}
     rows = [(f"`{name}`", attributes) for name, attributes in found.items() if attributes]
-    others = ", ".join(f"`{name}`" for name, attributes in found.items() if not attributes)
-    last = f"[Errors](errors.md#exceptions-and-exit-codes) says what each means. Without attributes: {others}.\n"
+    rest = ", ".join(f"`{name}`" for name, attributes in found.items() if not attributes)
+    last = f"[Errors](errors.md#exceptions-and-exit-codes) says what each means. Without attributes: {rest}.\n"
     return "\n".join([*sections, table(("error", "attributes"), rows), last])
 
 
-def _paired(names: Sequence[str]) -> set[str]:
+def _find_pairs(names: Sequence[str]) -> set[str]:
     """Synchronous functions with their coroutine functions."""
     return {*names, *(f"a{name}" for name in names)}
 
@@ -79,7 +81,7 @@ def _object(whole: griffe.Module, name: str) -> Any:
 
 def _function(name: str, found: Any) -> str:
     twin = f"`await {found.name}(…)` is the same as a coroutine.\n" if found.name != name else ""
-    shown = f"{name}{_signature(found.parameters)} -> {found.returns}"
+    text = f"{name}{_signature(found.parameters)} -> {found.returns}"
     documented = {
         one.name
         for section in found.docstring.parsed
@@ -88,7 +90,7 @@ def _function(name: str, found: Any) -> str:
     }
     if documented != {one.name for one in found.parameters}:
         raise ValueError(f"{found.path}: its docstring does not name each argument")
-    parts = [f"### `{name}`\n", f"```text\n{shown}\n```\n", *_told(found)]
+    parts = [f"### `{name}`\n", f"```text\n{text}\n```\n", *_sections(found)]
     return "\n".join([*parts, twin] if twin else parts)
 
 
@@ -99,7 +101,7 @@ def _class(name: str, found: Any) -> str:
         parts += [_text(found), f"Its arguments and its calls are those of `{twin}`.\n"]
     elif made is not None and made.is_function and made.docstring is not None:
         parts.append(f"```text\n{name}{_signature(made.parameters)}\n```\n")
-        parts += [_text(found), *(each for each in _told(made, text=False))]
+        parts += [_text(found), *(each for each in _sections(made, text=False))]
     elif name in _ELSEWHERE:
         parts += [_text(found), f"Its attributes are {_ELSEWHERE[name]}.\n"]
     else:
@@ -138,7 +140,7 @@ def _attributes(found: Any) -> Iterator[str]:
         yield f"It has all of `{public[0]}`.\n"
         bases = []
     line = [*reversed(bases), found]
-    meaning = {name: told for one in line for name, told in _described(one)}
+    meaning = {name: text for one in line for name, text in _describe_attributes(one)}
     fields = {
         name: member
         for one in line
@@ -158,7 +160,7 @@ def _public(name: str) -> frozenset[str]:
     return frozenset(importlib.import_module(name).__all__)
 
 
-def _described(found: Any) -> Iterator[tuple[str, str]]:
+def _describe_attributes(found: Any) -> Iterator[tuple[str, str]]:
     """Attributes with what the docstring of a class says of them, or their own."""
     for section in found.docstring.parsed if found.docstring else ():
         if section.kind is griffe.DocstringSectionKind.attributes:
@@ -170,7 +172,9 @@ def _described(found: Any) -> Iterator[tuple[str, str]]:
 
 
 def _attributes_of(error: Any) -> str:
-    return "; ".join(f"`{name}`: {text.removesuffix('.')}" for name, text in _described(error))
+    return "; ".join(
+        f"`{name}`: {text.removesuffix('.')}" for name, text in _describe_attributes(error)
+    )
 
 
 def _is_decorated(found: Any) -> bool:
@@ -194,7 +198,7 @@ def _text(found: Any) -> str:
     return "\n\n".join(map(in_one_line, text.strip().split("\n\n"))) + "\n"
 
 
-def _told(found: Any, *, text: bool = True) -> Iterator[str]:
+def _sections(found: Any, *, text: bool = True) -> Iterator[str]:
     """The sections of a docstring as Markdown."""
     if text:
         yield _text(found)
@@ -232,20 +236,20 @@ def _type(annotation: Any) -> str:
 
 def _signature(parameters: Sequence[Any], *, skip: tuple[str, ...] = ("self", "cls")) -> str:
     """The arguments by name, without types."""
-    shown, named = [], False
+    text, named = [], False
     for one in parameters:
         if one.name in skip:
             continue
         if one.kind is griffe.ParameterKind.keyword_only and not named:
-            shown.append("*")
+            text.append("*")
         named = named or one.kind in (
             griffe.ParameterKind.keyword_only,
             griffe.ParameterKind.var_positional,
         )
         mark = {"variadic positional": "*", "variadic keyword": "**"}.get(one.kind.value, "")
         default = "" if one.default is None or mark else f"={one.default}"
-        shown.append(f"{mark}{one.name}{default}")
-    return f"({', '.join(shown)})"
+        text.append(f"{mark}{one.name}{default}")
+    return f"({', '.join(text)})"
 
 
 def _calls(found: Any, prefix: str) -> Iterator[tuple[str, ...]]:

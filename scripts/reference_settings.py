@@ -37,15 +37,15 @@ def _topics() -> dict[str, list[str]]:
 
 def _row(name: str) -> tuple[str, ...]:
     field = source.Settings.model_fields[name]
-    told = package()["settings.Settings"][name].docstring
-    if told is None:
+    text = package()["settings.Settings"][name].docstring
+    if text is None:
         raise ValueError(f"{name}: the field has no docstring below it")
     return (
         f"`{name.upper()}`",
         source.takes(name),
         _default(field),
         _in_folder(name),
-        _text(told.value),
+        _text(text.value),
     )
 
 

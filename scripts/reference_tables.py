@@ -44,7 +44,7 @@ def in_one_line(text: str) -> str:
 
 
 ABSTRACT = "ExplainedError"
-"""What errors have in common and nobody catches; no table has it."""
+"""What errors have in common; no caller catches it; no table has it."""
 
 
 @cache

@@ -92,7 +92,7 @@ def by_form(stage: Stage) -> None:
     _take(stage, "ui-form.png")
     tab.click("button", "Submit")
     run = _newest(stage, deployment)
-    _ended(stage, run)
+    _wait_for_end(stage, run)
     _open_run(stage, run)
     _take(stage, "ui-run.png")
     tab.click("[role=tab]", "Artifacts")
@@ -111,7 +111,7 @@ def by_schedule(stage: Stage) -> None:
     The schedule starts nothing by itself: its runs would pile up where they take longer than a period.
     """
     deployment = stage.server.ask("GET", f"/deployments/name/{SPEC}/weekly")["id"]
-    _ended(stage, stage.server.start(f"{SPEC}/weekly"))
+    _wait_for_end(stage, stage.server.start(f"{SPEC}/weekly"))
     stage.tab.open(f"{stage.ui}/deployments/deployment/{deployment}")
     stage.tab.wait_for_text("Next Run")
     stage.tab.wait_for_text("Comet kettle")
@@ -131,7 +131,7 @@ def by_event(stage: Stage) -> None:
     }
     stage.server.ask("POST", "/events", [event])
     run = _newest(stage, deployment)
-    _ended(stage, run)
+    _wait_for_end(stage, run)
     _open_run(stage, run)
     _take(stage, "ui-event.png")
 
@@ -153,7 +153,7 @@ def picking(stage: Stage) -> None:
     tab.wait_gone("[role=option]")
     _take(stage, "pick-in-the-ui.png")
     tab.click("[role=dialog] button", "Resume")
-    _ended(stage, run)
+    _wait_for_end(stage, run)
 
 
 SCENES: dict[str, Callable[[Stage], None]] = {
@@ -181,7 +181,7 @@ def _stage() -> Iterator[Stage]:
             "PREFECT_HOME": str(folder / "prefect"),
         }
         try:
-            up = _called(
+            up = _call(
                 "up",
                 "--port",
                 "0",
@@ -203,10 +203,10 @@ def _stage() -> Iterator[Stage]:
                 tab.until("location.pathname.startsWith('/v2')", "the first page")
                 yield Stage(server, tab, ui, folder)
         finally:
-            _called("down", "--json", **environment)
+            _call("down", "--json", **environment)
 
 
-def _called(*arguments: str, **environment: str) -> dict[str, Any]:
+def _call(*arguments: str, **environment: str) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-m", "rivya_flows.cli.main", *arguments],
         cwd=Path(environment["RIVYA_FLOWS_DATA"]).parent,
@@ -230,7 +230,7 @@ def _newest(stage: Stage, deployment: str) -> str:
     return str(runs[0]["id"])
 
 
-def _ended(stage: Stage, run: str) -> None:
+def _wait_for_end(stage: Stage, run: str) -> None:
     stage.server.end(run, "COMPLETED")
     stage.server.task_runs(run)  # once all of them are written
 

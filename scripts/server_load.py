@@ -66,10 +66,10 @@ def left_running(data: Path) -> Iterator[PrefectServer]:
     (data / "specs").mkdir(parents=True)
     (data / "specs" / "load.yaml").write_text(SPEC)
     try:
-        told = json.loads(
+        text = json.loads(
             _cli(data, "up", "--sandbox", "--json", "--port", "0", "--receiver-port", "0")
         )
-        yield PrefectServer(told["api"], Path(told["auth_file"]).read_text())
+        yield PrefectServer(text["api"], Path(text["auth_file"]).read_text())
     finally:
         _cli(data, "down", "--force")
 
@@ -85,7 +85,7 @@ class Load:
         self.seconds: dict[str, list[float]] = {}
         self._lock = threading.Lock()
 
-    def paused(self) -> str:
+    def pause_run(self) -> str:
         """A flow run that waits for a person; no worker takes it."""
         state = {"type": "PAUSED", "name": "Suspended", "state_details": {}}
         while True:
@@ -94,7 +94,7 @@ class Load:
                 found: str = self._server.ask("POST", "/flow_runs/", body)["id"]
                 return found
 
-    def started(self, path: str) -> str:
+    def start_run(self, path: str) -> str:
         """A flow run that a worker takes now."""
         while True:
             with contextlib.suppress(urllib.error.HTTPError):
@@ -142,9 +142,9 @@ def main(runs: int, requests: int, together: int, timeout: float) -> None:
         with left_running(data) as server:
             deployment = server.ask("GET", "/deployments/name/load/load")
             load = Load(server, deployment["id"], deployment["flow_id"])
-            paused = [load.paused() for _ in range(requests)]
+            paused = [load.pause_run() for _ in range(requests)]
             path = f"/deployments/{deployment['id']}/create_flow_run"
-            working = [load.started(path) for _ in range(runs)]
+            working = [load.start_run(path) for _ in range(runs)]
             # Until all have started: imports of as many processes would hide the server's part.
             some = {"flow_runs": {"id": {"any_": working}}}
             deadline = time.monotonic() + timeout

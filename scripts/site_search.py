@@ -5,7 +5,7 @@ and of two titles the one that it stands nearer to the beginning of. So:
 
 * Words that questions are made of, such as *how do I*, separate words as a space does. Alone, or as code, they are found.
 * The words that a page has in a comment, ``<!-- search: vertical video, portrait -->``, are written before the title of
-  the section that it stands in, unseen, and something that nobody searches for before the titles of all other sections.
+  the section that it stands in, unseen, and something that no reader searches for before the titles of all other sections.
 * The first section of a guide has all words of its page, and what people say in any question, unseen.
 * What guides have comes before what others have.
 """
@@ -36,7 +36,7 @@ COMMON_WORDS = """
 """
 _FENCED = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^#{1,6} ", re.MULTILINE)
-_WORDS = re.compile(r"<!-- search: (.*?) -->", re.DOTALL)
+_TERM = re.compile(r"<!-- search: (.*?) -->", re.DOTALL)
 _TAG = re.compile(r"<[^>]*>")
 _FARTHER = "· " * 20
 
@@ -52,16 +52,16 @@ def main() -> None:
         text = _FENCED.sub("", page.read_text("utf-8"))
         address = page.relative_to(ROOT / "docs").with_suffix(".html").as_posix()
         sections = [one for one in items if one["location"].partition("#")[0] == address]
-        for found in _WORDS.finditer(text):
+        for found in _TERM.finditer(text):
             section = sections[len(_HEADING.findall(text, 0, found.start())) - 1]
             unseen[section["location"]] = found[1].replace(",", "")
         if address.startswith(GUIDES):
             texts = [f"{one['title']} {one['text']}" for one in sections]
-            said = _TAG.sub(" ", " ".join((*texts, COMMON_WORDS))).lower().split()
-            sections[0]["text"] += _hidden(" ".join(dict.fromkeys(said)))
+            body = _TAG.sub(" ", " ".join((*texts, COMMON_WORDS))).lower().split()
+            sections[0]["text"] += _hide_markup(" ".join(dict.fromkeys(body)))
     for one in items:
-        if words := unseen.get(one["location"]):
-            one["title"] = _hidden(words) + one["title"]
+        if terms := unseen.get(one["location"]):
+            one["title"] = _hide_markup(terms) + one["title"]
     INDEX.write_text(json.dumps(index, ensure_ascii=False), "utf-8")
 
 
@@ -75,8 +75,8 @@ def _cases(word: str) -> tuple[str, str]:
     return word, word.capitalize()
 
 
-def _hidden(words: str) -> str:
-    return f'<span hidden="hidden">{words} </span>'
+def _hide_markup(terms: str) -> str:
+    return f'<span hidden="hidden">{terms} </span>'
 
 
 if __name__ == "__main__":

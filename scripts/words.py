@@ -20,7 +20,9 @@ PARTICIPLE = re.compile(
     r"|hidden|kept|known|laid|left|lent|lost|made|meant|paid|said|seen|sent|shown|sought|sold"
     r"|spent|spoken|stolen|struck|taken|taught|thought|told|torn|understood|written"
 )
-VERBS = frozenset({"embed", "exceed", "feed", "need", "proceed", "seed", "shed", "speed"})
+VERBS = frozenset(
+    {"embed", "exceed", "feed", "need", "proceed", "seed", "shed", "speed", "succeed"}
+)
 """Words that look like participles and are verbs."""
 
 NAMES = {
@@ -41,12 +43,10 @@ ALLOWED = {"packages/cut/": {"words"}, "packages/sandbox/": {"words"}}
 PHRASES = {
     r"(?:[Ii]s|[Aa]re) told": "gets, is called with",
     r"told": "say who sends what to whom",
-    r"heard": "received",
     r"nobody": "no one, or name the actor: no process, no run",
     r"whoever": "a person who, a caller that",
     r"anew": "again",
     r"meanwhile": "while …",
-    r"of which": "whose",
     r"in place of": "instead of",
     r"goe?s? on": "continues",
     r"None (?:where|for none)": "None: …, or None if …",

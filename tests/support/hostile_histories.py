@@ -27,7 +27,7 @@ from rivya_flows.plans.names import label
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.options import HOSTILE, Options
 from rivya_sandbox.service.serve import application
-from rivya_sandbox.service.startup import Sandbox, acquired
+from rivya_sandbox.service.startup import Sandbox, acquire
 from support.engine_runs import Bomb, Studio, accounts_agree, customer, outlasting
 
 BOUGHT_AT = ("/api/v1/generations", "/api/v1/chat/completions")
@@ -191,7 +191,7 @@ async def local_service(data: Path) -> AsyncIterator[LocalService]:
     """A service for any number of histories; pictures of something doomed fail there."""
     doomed = "faults: [{on: generation, do: fail, model: z-image, prompt: doomed}]"
     options = Options(data, port=0, time_scale=0, media="plain", profile=PROFILE, faults=doomed)
-    with acquired(options) as site:
+    with acquire(options) as site:
         async with application(site, options) as app:
             yield LocalService(site.sandbox, httpx.ASGITransport(app))
 

@@ -14,7 +14,7 @@ from rivya_cut.captions import (
     MIN_SECONDS,
     cut_text,
     srt,
-    timed,
+    time_captions,
     vtt,
 )
 from rivya_cut.line_breaks import graphemes
@@ -81,25 +81,25 @@ def test_captions_hold_every_word_in_two_short_lines(text: str) -> None:
 
 
 def test_a_caption_ends_at_the_pause_near_its_end() -> None:
-    cues = timed(["a" * 20, "b" * 22], [(0.5, 2.4), (3.0, 5.0)], 6.0)
+    cues = time_captions(["a" * 20, "b" * 22], [(0.5, 2.4), (3.0, 5.0)], 6.0)
     assert [cue.start for cue in cues] == [0.5, 3.0]
     assert 2.4 <= cues[0].end <= 3.0 - GAP_SECONDS + 0.001
 
 
 def test_without_pauses_the_time_is_shared_by_characters() -> None:
-    first, second = timed(["a" * 10, "b" * 30], [], 4.0)
+    first, second = time_captions(["a" * 10, "b" * 30], [], 4.0)
     assert first.start == 0.0
     assert second.start == 1.0
 
 
 def test_a_short_word_stays_for_reading() -> None:
-    first, second = timed(["Oh", "b" * 60], [(0.0, 0.2), (2.0, 6.0)], 6.0)
+    first, second = time_captions(["Oh", "b" * 60], [(0.0, 0.2), (2.0, 6.0)], 6.0)
     assert first.end - first.start >= MIN_SECONDS
     assert second.start == 2.0
 
 
 def test_a_long_caption_goes_after_seven_seconds() -> None:
-    (cue,) = timed(["a" * 80], [(0.0, 30.0)], 30.0)
+    (cue,) = time_captions(["a" * 80], [(0.0, 30.0)], 30.0)
     assert cue.end == MAX_SECONDS
 
 
@@ -107,7 +107,7 @@ def test_a_long_caption_goes_after_seven_seconds() -> None:
 def test_cues_keep_order_gaps_and_the_end_of_the_film(
     texts: list[str], spoken: list[tuple[float, float]], seconds: float
 ) -> None:
-    cues = timed(texts, spoken, seconds)
+    cues = time_captions(texts, spoken, seconds)
     assert [cue.text for cue in cues] == texts
     room = seconds / max(1, len(texts))
     gap = min(GAP_SECONDS, room / 5)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from rivya_cut.captions import MAX_LINE, cut_text
-from rivya_cut.drawing.type import Style, clean, fitted
-from rivya_cut.line_breaks import GLUE, graphemes, joined, pieces, words_of
+from rivya_cut.drawing.type import Style, clean, fit_text
+from rivya_cut.line_breaks import GLUE, graphemes, join_words, pieces, words_of
 
 TEXTS = {
     "Thai": "ขอขอบคุณลูกค้าทุกท่านที่ไว้วางใจเราเสมอมาและแวะมาหาเราเบาๆทุกวันจะได้รับน้ำชาฟรี",
@@ -37,7 +37,7 @@ def is_sound(before: str, after: str) -> bool:
 def test_lines_and_captions_without_spaces_are_whole_and_break_between_syllables(text: str) -> None:
     style = Style("noto")
     for wide in (90, 160, 300, 600):
-        lines: Sequence[str] = fitted(clean(text, style), style, (wide, 900), (50, 30), 2)[0]
+        lines: Sequence[str] = fit_text(clean(text, style), style, (wide, 900), (50, 30), 2)[0]
         assert "".join(lines) == text
         assert len(lines) > 1
         assert all(is_sound(*two) for two in pairwise(lines))
@@ -52,7 +52,7 @@ def test_lines_and_captions_without_spaces_are_whole_and_break_between_syllables
 def test_no_line_ends_between_a_sign_and_its_number(amount: str) -> None:
     style, text = Style("noto"), f"Only {amount} until Monday, 5€ 3 of them"
     for wide in (150, 220, 330, 510):
-        lines, _ = fitted(clean(text, style), style, (wide, 900), (50, 30), 9)
+        lines, _ = fit_text(clean(text, style), style, (wide, 900), (50, 30), 9)
         assert " ".join(lines) == text
         assert amount in "|".join(lines)
     for before in range(1, 50, 3):
@@ -62,7 +62,7 @@ def test_no_line_ends_between_a_sign_and_its_number(amount: str) -> None:
 
 def test_thai_lines_break_between_words() -> None:
     text = "ขอขอบคุณลูกค้าทุกท่านที่ไว้วางใจเราเสมอมา"
-    lines, size = fitted(text, Style("noto"), (520, 300), (50, 30), 2)
+    lines, size = fit_text(text, Style("noto"), (520, 300), (50, 30), 2)
     assert (lines, size) == (("ขอขอบคุณลูกค้าทุกท่าน", "ที่ไว้วางใจเราเสมอมา"), 50)
 
 
@@ -72,16 +72,16 @@ def test_what_stands_beside_thai_is_not_parted_from_it() -> None:
 
 def test_an_invisible_space_is_a_place_to_break() -> None:
     assert words_of(f"ជំរាប{GLUE}សួរ") == ["ជំរាប", f"{GLUE}សួរ"]
-    assert joined(["one", f"{GLUE}two", "three"]) == "onetwo three"
+    assert join_words(["one", f"{GLUE}two", "three"]) == "onetwo three"
 
 
 @given(st.text(alphabet="กาำเแๆ่້ກາເໝមិ្តကျ်။x1,( )\u200b", max_size=60))
 def test_words_and_pieces_are_the_text(text: str) -> None:
     bare = "".join(text.split()).replace(GLUE, "")
-    assert joined(words_of(text)).replace(" ", "") == bare
+    assert join_words(words_of(text)).replace(" ", "") == bare
     for word in words_of(text):
         parts = pieces(word, 4, len)
-        assert joined(parts) == joined([word])
+        assert join_words(parts) == join_words([word])
         assert all(part.startswith(GLUE) for part in parts[1:])
 
 

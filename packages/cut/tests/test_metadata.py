@@ -15,7 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from rivya_cut.composition import Clip, Composition, Layout, Music
 from rivya_cut.final_cut import lay_out, render
-from rivya_cut.metadata import MAX_LOST, carried, lost_metadata, xmp_packet
+from rivya_cut.metadata import MAX_LOST, collect_tags, lost_metadata, xmp_packet
 from support.composed_media import film, still, tone
 
 TRAINED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
@@ -79,7 +79,7 @@ def test_a_c2pa_manifest_is_named_as_lost(tmp_path: Path) -> None:
         "C2PA manifest of b.jpg",
         "C2PA manifest of c.mp4",
     )
-    assert carried([png, jpeg, mp4]) == MARKED
+    assert collect_tags([png, jpeg, mp4]) == MARKED
 
 
 def test_a_plain_medium_loses_nothing(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_plain_medium_loses_nothing(tmp_path: Path) -> None:
         tone(tmp_path / "e.wav"),
     ]
     assert lost_metadata(sources) == ()
-    assert carried(sources) == {}
+    assert collect_tags(sources) == {}
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "webp"])
@@ -101,7 +101,7 @@ def test_exif_gives_author_and_rights_and_never_the_place(suffix: str, tmp_path:
     exif.get_ifd(0x8825)[1] = "N"
     Image.new("RGB", (8, 8)).save(tmp_path / f"a.{suffix}", exif=exif)
     source = tmp_path / f"a.{suffix}"
-    tags = carried([source])
+    tags = collect_tags([source])
     assert tags["artist"] == "Asha Rao"
     assert set(tags) == {"artist", "copyright"}
     assert lost_metadata([source])[0] == f"EXIF data of a.{suffix}"
@@ -110,7 +110,7 @@ def test_exif_gives_author_and_rights_and_never_the_place(suffix: str, tmp_path:
 def test_what_a_film_keeps_is_not_lost(tmp_path: Path) -> None:
     tags = {"title": "Comet", "artist": "Asha Rao", "copyright": "Aurora", "comment": "draft 3"}
     source = tagged(tmp_path / "a.mp4", tone(tmp_path / "t.wav"), tags)
-    kept = carried([source])
+    kept = collect_tags([source])
     assert kept == {"title": "Comet", "artist": "Asha Rao", "copyright": "Aurora"}
     result = tagged(tmp_path / "out.mp4", tmp_path / "t.wav", kept)
     assert lost_metadata([source], [result]) == ("comment of a.mp4",)
@@ -125,8 +125,8 @@ def test_what_a_film_keeps_is_not_lost(tmp_path: Path) -> None:
 def test_a_still_keeps_names_rights_and_the_mark(tmp_path: Path) -> None:
     tags = {"artist": "Rao & Sons", "copyright": "<Aurora>", **MARKED}
     source = picture(tmp_path / "hero.png", tags)
-    assert carried([source]) == tags
-    result = picture(tmp_path / "out.png", carried([source]))
+    assert collect_tags([source]) == tags
+    result = picture(tmp_path / "out.png", collect_tags([source]))
     assert lost_metadata([source], [result]) == (
         "XMP of hero.png apart from its digital source type",
     )
@@ -134,7 +134,7 @@ def test_a_still_keeps_names_rights_and_the_mark(tmp_path: Path) -> None:
 
 def test_a_film_with_one_generated_source_is_marked_as_a_composite(tmp_path: Path) -> None:
     sources = [picture(tmp_path / "a.png", MARKED), still(tmp_path / "b.png", (8, 8))]
-    assert carried(sources)["comment"].endswith("/compositeWithTrainedAlgorithmicMedia")
+    assert collect_tags(sources)["comment"].endswith("/compositeWithTrainedAlgorithmicMedia")
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_authors_are_kept_short_and_printable_and_places_never(
 ) -> None:
     voice = tone(tmp_path / "t.wav", seconds=0.1)
     sources = [tagged(tmp_path / f"{at}.mp4", voice, one) for at, one in enumerate(tags)]
-    assert carried(sources) == kept
+    assert collect_tags(sources) == kept
     assert lost is None or lost_metadata(sources) == lost
 
 
@@ -171,7 +171,7 @@ def test_broken_files_are_left_to_the_renderer(tmp_path: Path) -> None:
                 data[chance.randrange(len(data))] = chance.randrange(256)
             source.write_bytes(data)
             lost_metadata([source])
-            carried([source])
+            collect_tags([source])
     assert lost_metadata([tmp_path / "none.png"]) == ()
 
 
@@ -180,9 +180,9 @@ def test_a_cut_and_a_layout_carry_the_author_and_the_mark(tmp_path: Path) -> Non
     music = tagged(tmp_path / "m.mp4", tone(tmp_path / "t.wav"), {"copyright": "Aurora"})
     clips = (Clip(media=hero, seconds=0.5),)
     made = render(Composition(clips=clips, music=Music(audio=music)), tmp_path, lambda share: None)
-    tags = carried([tmp_path / "film.mp4"])
+    tags = collect_tags([tmp_path / "film.mp4"])
     assert (tags["artist"], tags["copyright"]) == ("Asha Rao", "Aurora")
     assert tags["comment"].endswith("/compositeWithTrainedAlgorithmicMedia")
     card = lay_out(Layout(image=hero, formats=("1:1",), shrink=8), tmp_path)
-    assert carried([tmp_path / "1x1.png"]) == {"artist": "Asha Rao", **MARKED}
+    assert collect_tags([tmp_path / "1x1.png"]) == {"artist": "Asha Rao", **MARKED}
     assert made.lost == card.lost == ("XMP of hero.png apart from its digital source type",)

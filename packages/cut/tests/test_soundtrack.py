@@ -16,8 +16,8 @@ from rivya_client.errors import MediaError
 from rivya_cut.composition import Composition, Music
 from rivya_cut.encoding import AUDIO_BIT_RATE
 from rivya_cut.sound import RATE, Piece, samples
-from rivya_cut.soundtrack import measured, soundtrack
-from rivya_cut.speech import spoken
+from rivya_cut.soundtrack import measure_loudness, soundtrack
+from rivya_cut.speech import find_speech
 from support.composed_media import film, heard, loudness, strength, tone
 from support.sounds import distance, music, parts, rendered, voice, write
 
@@ -88,7 +88,7 @@ def test_the_whole_has_its_loudness_and_keeps_its_peak_after_aac(
     sounds: Callable[[Path], dict[str, Path]], seconds: float, goal: float, tmp_path: Path
 ) -> None:
     path = encoded(tmp_path / "out.mp4", composed(sounds(tmp_path), goal), seconds)
-    found = measured(path)
+    found = measure_loudness(path)
     assert found.lufs == pytest.approx(goal, abs=1)
     assert loudness(heard(path)) == pytest.approx(found.lufs, abs=0.5)
     assert found.true_peak <= -1
@@ -106,7 +106,7 @@ def test_a_peaky_or_loud_sound_is_not_clipped_after_aac(
     sound: Callable[[float], float], goal: float, tmp_path: Path
 ) -> None:
     made = Composition(narration=write(tmp_path / "v.wav", sound, 2), loudness=goal)
-    assert measured(encoded(tmp_path / "out.mp4", made, 2)).true_peak <= -1
+    assert measure_loudness(encoded(tmp_path / "out.mp4", made, 2)).true_peak <= -1
 
 
 @pytest.mark.parametrize("seconds", [2.0, 8.0])
@@ -118,7 +118,7 @@ def test_music_lies_twelve_under_the_speech_and_at_its_level_elsewhere(
         narration=narration, music=Music(audio=music(tmp_path / "m.wav", seconds, level=0.9))
     )
     over, under = under_and_over(made, 6)
-    for interval in spoken(narration):
+    for interval in find_speech(narration):
         assert distance(over, under, [interval]) >= 12
     assert loudness(parts(under, [SILENT])) == pytest.approx(-20, abs=2)
 
@@ -184,7 +184,7 @@ def test_a_clip_gives_way_to_the_narration_alone(tmp_path: Path) -> None:
     narration = voice(tmp_path / "v.wav", WORDS, SECONDS)
     clip = film(tmp_path / "a.mp4", seconds=6, sound=0.5)
     over, under = under_and_over(Composition(narration=narration), 6, {clip: [piece(clip, 0, 6)]})
-    assert distance(over, under, spoken(narration)) >= 12
+    assert distance(over, under, find_speech(narration)) >= 12
     assert loudness(parts(under, [SILENT])) == pytest.approx(-16, abs=1.5)
 
 
@@ -197,7 +197,7 @@ def test_further_sounds_lie_under_the_first(tmp_path: Path) -> None:
 
 def test_silence_alone_stays_silent(tmp_path: Path) -> None:
     made = Composition(narration=tone(tmp_path / "v.wav", seconds=2, amplitude=0))
-    found = measured(encoded(tmp_path / "out.mp4", made, 2))
+    found = measure_loudness(encoded(tmp_path / "out.mp4", made, 2))
     assert found.lufs == -70
     assert math.isfinite(found.true_peak)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rivya_client.catalogue.prices import price_range
 from rivya_client.printable import one_line
-from rivya_cut.fonts import named
+from rivya_cut.fonts import name_characters
 from rivya_flows.cli import options
 from rivya_flows.cli.failures import CREDITS
 from rivya_flows.cli.options import command, option
@@ -140,7 +140,7 @@ def _print(found: Estimate) -> None:
             show(f"{step.id}: {begin} {film_length(films)}")
         if missing := "".join(dict.fromkeys(char for film in films for char in film.left_out)):
             warnings.append(
-                f"warning: {step.id}: no font has {named(missing)}: left out of the picture"
+                f"warning: {step.id}: no font has {name_characters(missing)}: left out of the picture"
             )
     beside = [
         f"{credits_of(found.spent)} spent" if found.spent else "",

@@ -75,14 +75,14 @@ def render(
 ) -> Rendered:
     """Render a cut into a folder, which is created; its files replace those of the same names.
 
-    With `srt` among its extras, its captions are written to ``captions.srt`` too. `progress` is told the
-    share of a film that is done, from 0 to 1, one call at a time, from several threads.
+    With `srt` among its extras, its captions are written to ``captions.srt`` too. `progress` is called
+    with the share of a film that is done, from 0 to 1, one call at a time, from several threads.
 
     Raises:
         MediaError: A medium is missing, broken or of the wrong kind, parts contradict each other, the
             whole exceeds a bound of `rivya_cut.bounds`, or a file cannot be written. Nothing is left.
     """
-    with _made(Path(folder)) as made:
+    with create_folder(Path(folder)) as made:
         for path in final_cut.sources_of(cut):
             _check_opens(path)
         if isinstance(cut, Layout):
@@ -107,7 +107,7 @@ def probe(path: Path | str) -> Probe:
 
 
 @contextmanager
-def _made(folder: Path) -> Iterator[Path]:
+def create_folder(folder: Path) -> Iterator[Path]:
     """The folder, which is created; what of it was not there goes again if nothing gets into it."""
     new = [one for one in (folder, *folder.parents) if not one.exists()]
     try:
@@ -149,10 +149,10 @@ def _with_cues(captions: Captions, file: Path) -> Captions:
 def _mistakes(error: ValidationError, kind: type[Composition | Layout]) -> Iterator[str]:
     for one in error.errors(include_url=False):
         place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in one["loc"])
-        yield f"{place.removeprefix('.')}: {_told(one, kind)}"
+        yield f"{place.removeprefix('.')}: {_describe(one, kind)}"
 
 
-def _told(error: ErrorDetails, kind: type[Composition | Layout]) -> str:
+def _describe(error: ErrorDetails, kind: type[Composition | Layout]) -> str:
     *inside, key = [step for step in error["loc"] if isinstance(step, str)] or [""]
     value = error["input"]
     match error["type"]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
-from rivya_cut.line_breaks import GLUE, graphemes, joined, pieces, words_of
+from rivya_cut.line_breaks import GLUE, graphemes, join_words, pieces, words_of
 from rivya_cut.subtitles import Cue
 
 MAX_LINE, MAX_LINES = 42, 2
@@ -57,10 +57,12 @@ def cut_text(text: str, language: str | None = None) -> tuple[str, ...]:
                 captions[-1] += words
             else:
                 captions.append(words)
-    return tuple("\n".join(map(joined, _lines(words, conjunctions) or ())) for words in captions)
+    return tuple(
+        "\n".join(map(join_words, _lines(words, conjunctions) or ())) for words in captions
+    )
 
 
-def timed(
+def time_captions(
     texts: Sequence[str], spoken: Sequence[tuple[float, float]], seconds: float
 ) -> tuple[Cue, ...]:
     """Time captions over speech: each gets its share of the spoken time, by its characters.
@@ -82,8 +84,8 @@ def timed(
     room = seconds / len(texts)
     gap = min(GAP_SECONDS, room / 5)
     least = min(MIN_SECONDS, room - gap)
-    speech = _clipped(spoken, seconds) or [(0.0, seconds)]
-    starts, ends = _aligned([len(graphemes(text)) for text in texts], speech)
+    speech = _clip_intervals(spoken, seconds) or [(0.0, seconds)]
+    starts, ends = _align([len(graphemes(text)) for text in texts], speech)
     latest = seconds - least
     for index in range(1, len(starts)):
         starts[index] = max(starts[index], starts[index - 1] + least + gap)
@@ -206,7 +208,9 @@ def _cut(words: list[str], conjunctions: frozenset[str]) -> list[list[str]]:
     return parts
 
 
-def _clipped(spoken: Sequence[tuple[float, float]], seconds: float) -> list[tuple[float, float]]:
+def _clip_intervals(
+    spoken: Sequence[tuple[float, float]], seconds: float
+) -> list[tuple[float, float]]:
     """The stretches inside the film, in order, those that touch as one."""
     found: list[tuple[float, float]] = []
     for begin, end in sorted(spoken):
@@ -218,15 +222,15 @@ def _clipped(spoken: Sequence[tuple[float, float]], seconds: float) -> list[tupl
     return found
 
 
-def _aligned(
+def _align(
     sizes: Sequence[int], speech: Sequence[tuple[float, float]]
 ) -> tuple[list[float], list[float]]:
     """Start and end of each text: its share of what is left of the speech, or up to a pause nearby."""
     total = sum(end - begin for begin, end in speech)
-    pauses, heard = [], 0.0  # spoken seconds before each pause, and its length
+    pauses, voiced = [], 0.0  # spoken seconds before each pause, and its length
     for (begin, end), (following, _) in pairwise(speech):
-        heard += end - begin
-        pauses.append((heard, following - end))
+        voiced += end - begin
+        pauses.append((voiced, following - end))
     starts, ends, at, left = [], [], 0.0, max(1, sum(sizes))
     for index, size in enumerate(sizes):
         starts.append(_moment(at, speech, after=True))
@@ -247,13 +251,13 @@ def _aligned(
     return starts, ends
 
 
-def _moment(heard: float, speech: Sequence[tuple[float, float]], *, after: bool) -> float:
+def _moment(voiced: float, speech: Sequence[tuple[float, float]], *, after: bool) -> float:
     """The second of the film at which so much was spoken: before a pause at that point, or after it."""
     for begin, end in speech:
         length = end - begin
-        if heard < length - 1e-9 or (not after and heard <= length + 1e-9):
-            return begin + max(0.0, heard)
-        heard -= length
+        if voiced < length - 1e-9 or (not after and voiced <= length + 1e-9):
+            return begin + max(0.0, voiced)
+        voiced -= length
     return speech[-1][1]
 
 

@@ -87,7 +87,7 @@ class Music(_Part):
 
     Attributes:
         audio: The music; it is repeated or cut to the length of the film.
-        level: Its loudness where nobody speaks, in LUFS.
+        level: Its loudness where the film has no speech, in LUFS.
         duck: Whether it is 12 dB under the speech.
     """
 
@@ -216,7 +216,7 @@ class Composition(_Part):
     shrink: Shrink = 1
 
     @property
-    def shown(self) -> tuple[Literal["clips", "video", "images"], Sequence[Clip]]:
+    def visible_clips(self) -> tuple[Literal["clips", "video", "images"], Sequence[Clip]]:
         """What is shown in order, and the key that gives it: a `video` is one film, and `images`
         share the length of the leading sound.
         """

@@ -73,10 +73,10 @@ class FilmWriter:
         sound: Future[Path | None],
         tags: Mapping[str, str],
     ) -> None:
-        self._rate, self._sound, self._shown = rate, sound, 0
+        self._rate, self._sound, self._frame_count = rate, sound, 0
         self._waiting: list[Packet[VideoStream]] | None = []  # None: the file has begun
-        self._heard: Iterator[Packet[AudioStream]] = iter(())
-        self._heard_until = Fraction(-1)  # AAC begins before 0
+        self._packets: Iterator[Packet[AudioStream]] = iter(())
+        self._audio_until = Fraction(-1)  # AAC begins before 0
         self._stack = ExitStack()
         self._container = self._stack.enter_context(
             av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"})
@@ -93,11 +93,11 @@ class FilmWriter:
 
     def write(self, frame: VideoFrame) -> None:
         """Encode the next frame, and copy the sound that belongs to it."""
-        frame.pts, frame.time_base = self._shown, 1 / self._rate
+        frame.pts, frame.time_base = self._frame_count, 1 / self._rate
         # The encoder chooses the type of each frame, not the source.
         frame.pict_type = PictureType.NONE
         packets = self._video.encode(frame)
-        self._shown += 1
+        self._frame_count += 1
         if self._waiting is not None:
             self._waiting += packets
             if not self._sound.done() and len(self._waiting) < _MAX_WAITING:
@@ -113,7 +113,7 @@ class FilmWriter:
             source = self._stack.enter_context(av.open(str(path), "r", format="mov"))
             stream = source.streams.audio[0]
             self._audio = self._container.add_stream_from_template(stream)
-            self._heard = (one for one in source.demux(stream) if one.dts is not None)
+            self._packets = (one for one in source.demux(stream) if one.dts is not None)
         return waiting
 
     def _mux(self, packets: Iterable[Packet[VideoStream]]) -> None:
@@ -121,10 +121,10 @@ class FilmWriter:
         for packet in packets:
             until = _time(packet)
             self._container.mux(packet)
-            while self._heard_until <= until and (heard := next(self._heard, None)) is not None:
-                self._heard_until = _time(heard)
-                heard.stream = self._audio
-                self._container.mux(heard)
+            while self._audio_until <= until and (audio := next(self._packets, None)) is not None:
+                self._audio_until = _time(audio)
+                audio.stream = self._audio
+                self._container.mux(audio)
 
     def __enter__(self) -> Self:
         return self
@@ -140,9 +140,9 @@ class FilmWriter:
                 if self._waiting is not None:
                     self._mux(self._begin(self._waiting))
                 self._mux(self._video.encode(None))
-                for heard in self._heard:
-                    heard.stream = self._audio
-                    self._container.mux(heard)
+                for audio in self._packets:
+                    audio.stream = self._audio
+                    self._container.mux(audio)
 
 
 def _time(packet: Packet[Any]) -> Fraction:
@@ -173,7 +173,7 @@ def write_loop(film: Path, size: Size, destination: Path) -> None:
         with av.open(str(destination), "w", format="gif", options={"loop": "0"}) as container:
             stream = container.add_stream("gif", rate=_LOOP_RATE)
             (stream.width, stream.height), stream.pix_fmt = small, "pal8"
-            for frame in _painted(film, small):
+            for frame in _reduce_colours(film, small):
                 container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
         if destination.stat().st_size <= MAX_GIF_BYTES:
@@ -181,7 +181,7 @@ def write_loop(film: Path, size: Size, destination: Path) -> None:
     raise MediaError("loop.gif: larger than MAX_GIF_BYTES", "leave `gif` out of `extras`")
 
 
-def _painted(film: Path, size: Size) -> Iterator[VideoFrame]:
+def _reduce_colours(film: Path, size: Size) -> Iterator[VideoFrame]:
     """Its frames in 256 colours of their own; all wait in memory until these are known."""
     graph, shape = Graph(), VideoFormat("yuv420p")
     source = graph.add_buffer(width=size[0], height=size[1], format=shape, time_base=1 / _LOOP_RATE)

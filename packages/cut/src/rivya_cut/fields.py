@@ -35,9 +35,9 @@ class DrawnText:
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        return no_info_after_validator_function(self.checked, handler(source))
+        return no_info_after_validator_function(self.check_characters, handler(source))
 
-    def checked(self, text: str | None) -> str | None:
+    def check_characters(self, text: str | None) -> str | None:
         """The same text; None stays.
 
         Raises:
@@ -72,7 +72,7 @@ def _beside(path: Path, info: ValidationInfo) -> Path:
     return info.context / path if isinstance(info.context, Path) else path
 
 
-def _listed(value: Any) -> Any:
+def _as_list(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else () if value is None else (value,)
 
 
@@ -82,5 +82,5 @@ Colour = Annotated[
 """As ``#rgb`` or ``#rrggbb``; always ``#rrggbb``, in small letters, when it is read."""
 
 Medium = Annotated[Path, AfterValidator(_beside)]
-Media = Annotated[tuple[Medium, ...], BeforeValidator(_listed)]
+Media = Annotated[tuple[Medium, ...], BeforeValidator(_as_list)]
 """One file or a list."""

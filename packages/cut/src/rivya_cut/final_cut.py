@@ -21,15 +21,15 @@ from PIL import Image, ImageChops, ImageFilter
 
 from rivya_client.errors import MediaError
 from rivya_cut.bounds import MAX_PIXELS
-from rivya_cut.captions import cut_text, timed
+from rivya_cut.captions import cut_text, time_captions
 from rivya_cut.composition import Composition, Layout
 from rivya_cut.drawing.layers import end_card_picture, overlay_layers
 from rivya_cut.encoding import FilmWriter, unwritable, write_loop, write_poster, write_sound
-from rivya_cut.fonts import missing_characters, named
-from rivya_cut.metadata import MAX_LOST, carried, lost_metadata, png_info
+from rivya_cut.fonts import missing_characters, name_characters
+from rivya_cut.metadata import MAX_LOST, collect_tags, lost_metadata, png_info
 from rivya_cut.reading import on_ground, probe, upright
 from rivya_cut.rendering.overlays import Drawn, no_room, of_overlay, poster_frame
-from rivya_cut.rendering.planes import frame_of_image, stamped
+from rivya_cut.rendering.planes import draw_stamps, frame_of_image
 from rivya_cut.rendering.reframe import (
     GROUND_BLUR,
     GROUND_SCALE,
@@ -45,12 +45,12 @@ from rivya_cut.rendering.reframe import (
     window,
 )
 from rivya_cut.rendering.shots import card, pace, picture_frames, still_size
-from rivya_cut.rendering.timeline import ClipMedium, Timeline, arranged
+from rivya_cut.rendering.timeline import ClipMedium, Timeline, arrange
 from rivya_cut.results import GIF, POSTER, Probe, Rendered, clean_name, sizes_of
 from rivya_cut.rules import check
 from rivya_cut.sound import RATE, Piece, samples
-from rivya_cut.soundtrack import measured, soundtrack
-from rivya_cut.speech import spoken
+from rivya_cut.soundtrack import measure_loudness, soundtrack
+from rivya_cut.speech import find_speech
 from rivya_cut.subtitles import Cue
 
 # Formats at a time. More than there are cores in a small machine: the last one is not left alone.
@@ -66,8 +66,8 @@ def render(composition: Composition, folder: Path, progress: Callable[[float], o
     `audio`, leads: if it is longer than the clips, `fit` says how they last as long, and the end card
     comes after it. Overlays end where the end card begins.
 
-    `progress` is told the share that is done, from 0 to 1, never less than before; one call at a time,
-    from several threads.
+    `progress` is called with the share that is done, from 0 to 1, never less than before; one call at a
+    time, from several threads.
 
     Raises:
         MediaError: A medium is missing, broken or of the wrong kind (names the clip), the whole
@@ -81,9 +81,9 @@ def render(composition: Composition, folder: Path, progress: Callable[[float], o
             media,
             cues,
             estimated=bool(cues) and not (composition.captions and composition.captions.cues),
-            loudness=measured(made[0]) if media[made[0].name].has_audio else None,
+            loudness=measure_loudness(made[0]) if media[made[0].name].has_audio else None,
             # A poster or a loop is no place for the tags of a film.
-            lost=_lost(
+            lost=_warnings(
                 [*_texts(composition), *(cue.text for cue in cues)],
                 unlike,
                 lost_metadata(
@@ -107,9 +107,9 @@ def lay_out(layout: Layout, folder: Path) -> Rendered:
         media, crowded = {}, []
         sources = sources_of(layout)
         image = upright(layout.image)
-        info = png_info(carried(sources))
+        info = png_info(collect_tags(sources))
         for name, size in sizes_of(layout, lambda: image.size, ".png").items():
-            drawn = _reframed(image, size, layout).convert("RGBA")
+            drawn = _reframe(image, size, layout).convert("RGBA")
             layers = dict(overlay_layers(layout.overlays, size, layout.look, lambda *_: True))
             for index, layer in sorted(layers.items()):
                 if not layer.clear:
@@ -119,13 +119,13 @@ def lay_out(layout: Layout, folder: Path) -> Rendered:
             drawn.save(work / name, "png", compress_level=1, pnginfo=info)
             media[name] = probe(work / name)
         made = [work / name for name in media]
-        lost = _lost(_texts(layout), crowded, lost_metadata(sources, made))
+        lost = _warnings(_texts(layout), crowded, lost_metadata(sources, made))
         for path in made:
             path.replace(folder / path.name)
     return Rendered(media, lost=lost)
 
 
-def _reframed(image: Image.Image, size: Size, layout: Layout) -> Image.Image:
+def _reframe(image: Image.Image, size: Size, layout: Layout) -> Image.Image:
     if size == image.size:
         return image
     place = placement(image.size, size, layout.reframe, "none")
@@ -160,9 +160,11 @@ def _texts(work: Composition | Layout) -> Iterator[str]:
         yield from filter(None, (work.end_card.title, work.end_card.line))
 
 
-def _lost(texts: Iterable[str], crowded: Sequence[str], metadata: Sequence[str]) -> tuple[str, ...]:
+def _warnings(
+    texts: Iterable[str], crowded: Sequence[str], metadata: Sequence[str]
+) -> tuple[str, ...]:
     if missing := missing_characters("".join(texts)):
-        crowded = [f"left out of the picture: no font has {named(missing)}", *crowded]
+        crowded = [f"left out of the picture: no font has {name_characters(missing)}", *crowded]
     return (*crowded, *metadata)[:MAX_LOST]
 
 
@@ -215,7 +217,7 @@ def sources_of(work: Composition | Layout) -> list[Path]:
     """The media of a composition or layout, each once."""
     if isinstance(work, Layout):
         return [*dict.fromkeys([work.image, *_images(work).values()])]
-    clips = (clip.media for clip in work.shown[1])
+    clips = (clip.media for clip in work.visible_clips[1])
     return [*dict.fromkeys([*clips, *_images(work).values(), *_sounds(work).values()])]
 
 
@@ -227,9 +229,9 @@ def _cut(
     sounds = _sounds(composition)
     lead = next((name for name in ("narration", "audio[0]") if name in sounds), None)
     lengths = {name: _sound_seconds(name, path, name == lead) for name, path in sounds.items()}
-    key, clips = composition.shown
+    key, clips = composition.visible_clips
     media = [_medium(key, index, clip.media) for index, clip in enumerate(clips)]
-    timeline = arranged(composition, media, lengths[lead] if lead else None)
+    timeline = arrange(composition, media, lengths[lead] if lead else None)
     cues = _cues(composition, sounds[lead] if lead else None, timeline)
     sizes = sizes_of(composition, lambda: _own_size(media[0]))
     # The largest first, so that no thread is left with it alone.
@@ -238,7 +240,7 @@ def _cut(
         first = next(iter(sizes))
         sound = pool.submit(_write_sound, composition, timeline, work / "sound.mp4")
         frames = _Progress(progress, timeline, len(sizes))
-        tags = carried(sources_of(composition))
+        tags = collect_tags(sources_of(composition))
         job = _Job(composition, timeline, cues, sound, tags, work, frames)
         films = [pool.submit(job.film, name, sizes[name], name == first) for name in order]
         try:
@@ -252,11 +254,11 @@ def _cut(
     if "gif" in composition.extras:
         write_loop(work / first, sizes[first], work / GIF)
         names.append(GIF)
-    lost = [*_shortened(timeline), *_unseen(composition, timeline), *sorted(crowded)]
+    lost = [*_short_transitions(timeline), *_unseen(composition, timeline), *sorted(crowded)]
     return {name: probe(work / name) for name in names}, cues, lost
 
 
-def _shortened(timeline: Timeline) -> Iterator[str]:
+def _short_transitions(timeline: Timeline) -> Iterator[str]:
     """Transitions for which a clip is too short."""
     if timeline.transition.kind == "cut":
         return
@@ -329,8 +331,8 @@ def _cues(composition: Composition, lead: Path | None, timeline: Timeline) -> tu
     end = float(timeline.picture_frames / timeline.rate)
     cues = captions.cues
     if not cues:
-        speech = () if lead is None else spoken(lead)
-        cues = timed(cut_text(captions.text or "", captions.language), speech, end)
+        speech = () if lead is None else find_speech(lead)
+        cues = time_captions(cut_text(captions.text or "", captions.language), speech, end)
     return tuple(replace(cue, end=min(cue.end, end)) for cue in cues if cue.start < end)
 
 
@@ -428,21 +430,21 @@ class _Job:
                 for writer, frame in zip(writers, frames, strict=False):
                     writer.write(frame)
                 self.progress.count()
-        return tuple(drawn.crowded(name))
+        return tuple(drawn.find_collisions(name))
 
     def _frames(
         self, size: Size, drawn: Drawn, poster: bool
     ) -> Iterator[tuple[VideoFrame, VideoFrame]]:
         """Each frame with captions and without."""
         made, timeline = self.composition, self.timeline
-        shown = poster_frame(timeline, drawn.appearances) if poster else None
+        visible = poster_frame(timeline, drawn.appearances) if poster else None
         plain = None
         for index, frame in enumerate(picture_frames(made, timeline, size)):
             lower, upper = list(drawn.overlays.stamps(index)), list(drawn.captions.stamps(index))
-            full = plain = stamped(frame, [*lower, *upper])
-            if upper and (self.clean or index == shown):
-                plain = stamped(frame, lower)
-            if index == shown:
+            full = plain = draw_stamps(frame, [*lower, *upper])
+            if upper and (self.clean or index == visible):
+                plain = draw_stamps(frame, lower)
+            if index == visible:
                 write_poster(plain, self.work / POSTER)
             yield full, plain
         if made.end_card is not None and plain is not None:

@@ -59,14 +59,14 @@ def words_of(text: str) -> list[str]:
     return [word for part in parts for word in _with_glue(_words(part))]
 
 
-def joined(words: Iterable[str]) -> str:
+def join_words(words: Iterable[str]) -> str:
     """The words as one line."""
     return " ".join(words).replace(f" {GLUE}", "").replace(GLUE, "")
 
 
 def pieces(word: str, most: float, size_of: Callable[[str], float]) -> list[str]:
     """A word in as few parts as fit, of similar size; all but the first begin with `GLUE`."""
-    sized = [(part, size_of(part)) for part in _merged(graphemes(word.removeprefix(GLUE)))]
+    sized = [(part, size_of(part)) for part in _merge_parts(graphemes(word.removeprefix(GLUE)))]
     total = sum(size for _, size in sized)
     share = total / max(1, math.ceil(total / most))
     found, filled = [word[:1] if word.startswith(GLUE) else ""], 0.0
@@ -104,13 +104,13 @@ def _words(part: str) -> list[str]:
         # Thai and what stands beside it, such as a number, are not parted.
         found.append("")
         for run in _THAI.split(stretch):
-            first, *others = _merged(_thai().parse(run)) if _THAI.match(run) else [run]
+            first, *rest = _merge_parts(_thai().parse(run)) if _THAI.match(run) else [run]
             found[-1] += first
-            found += others
+            found += rest
     return found
 
 
-def _merged(parts: Iterable[str]) -> list[str]:
+def _merge_parts(parts: Iterable[str]) -> list[str]:
     """The same parts, those joined that may not be in two lines."""
     found = _joined_if(parts, lambda before, part: _leans_back(part) or _leans_forward(before))
     # Lao writes each vowel: a consonant without one ends the syllable before it.

@@ -1,6 +1,6 @@
 """Which metadata media carry, what a result keeps of them, and what is lost.
 
-A renderer writes `carried(sources)` to the result: to an MP4 as the tags of its container, to a PNG
+A renderer writes `collect_tags(sources)` to the result: to an MP4 as the tags of its container, to a PNG
 as an XMP packet (`png_info`). It then reports `lost_metadata(sources, results)`, which reads the
 results. Both are called in the decoder process: the files are untrusted.
 
@@ -70,7 +70,7 @@ class _Found:
                 self.mark = mark
 
 
-def carried(sources: Sequence[Path]) -> dict[str, str]:
+def collect_tags(sources: Sequence[Path]) -> dict[str, str]:
     """The tags of a result: of ``title``, ``artist``, ``copyright`` and ``comment`` those it has.
 
     A title is kept where all sources that have one agree. The comment says the digital source type,
@@ -89,7 +89,7 @@ def carried(sources: Sequence[Path]) -> dict[str, str]:
 
 
 def png_info(tags: Mapping[str, str]) -> PngInfo | None:
-    """The tags of `carried` for a PNG; None without any."""
+    """The tags of `collect_tags` for a PNG; None without any."""
     if not tags:
         return None
     info = PngInfo()
@@ -98,7 +98,7 @@ def png_info(tags: Mapping[str, str]) -> PngInfo | None:
 
 
 def xmp_packet(tags: Mapping[str, str]) -> str:
-    """The tags of `carried` as XMP, for a PNG."""
+    """The tags of `collect_tags` as XMP, for a PNG."""
     parts = []
     if "title" in tags:
         parts.append(_alternative("title", tags["title"]))
@@ -133,8 +133,8 @@ def lost_metadata(sources: Sequence[Path], results: Sequence[Path] = ()) -> tupl
         found = _read(source)
         marked = found.mark is not None and bool(made) and all(one.mark for one in made)
         for kind in sorted(found.kinds):
-            kept = " apart from its digital source type" if marked and kind == XMP else ""
-            lost.append(f"{kind} of {source.name}{kept}")
+            tags_to_write = " apart from its digital source type" if marked and kind == XMP else ""
+            lost.append(f"{kind} of {source.name}{tags_to_write}")
         for name, text in found.texts.items():
             if not made or not all(text in one.texts.get(name, "") for one in made):
                 lost.append(f"{name} of {source.name}")
@@ -166,9 +166,9 @@ def _read(path: Path) -> _Found:
 
 
 def _keep(found: _Found, name: str, text: object) -> None:
-    shown = "".join(one for one in str(text)[:_MAX_TEXT] if one.isprintable()).strip()
-    if shown:
-        found.texts.setdefault(name, shown)
+    visible = "".join(one for one in str(text)[:_MAX_TEXT] if one.isprintable()).strip()
+    if visible:
+        found.texts.setdefault(name, visible)
 
 
 def _read_exif(path: Path, mime_type: str, found: _Found) -> None:

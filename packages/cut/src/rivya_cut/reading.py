@@ -74,7 +74,7 @@ def open_media(path: Path) -> Iterator[InputContainer]:
     except MemoryError:  # FFmpeg's own is one too
         raise
     except (av.FFmpegError, EOFError, UnicodeDecodeError) as error:  # the last of a tag
-        raise _broken(path) from error
+        raise _broken_file(path) from error
 
 
 def picture_stream(container: InputContainer) -> VideoStream | None:
@@ -122,7 +122,7 @@ def _image(path: Path, mime_type: str) -> Iterator[Image.Image]:
     except _BOMBS as error:
         raise _too_large(path) from error
     except _BROKEN as error:
-        raise _broken(path) from error
+        raise _broken_file(path) from error
 
 
 def on_ground(image: Image.Image, colour: str) -> Image.Image:
@@ -239,7 +239,7 @@ def _walk(path: Path, container: InputContainer, wanted: int) -> tuple[list[obje
         if count > MAX_PACKETS:
             raise beyond(path, f"{MAX_PACKETS:,} packets", "MAX_PACKETS")
         if packet.is_corrupt:
-            raise _broken(path)
+            raise _broken_file(path)
         if packet.stream_index not in firsts:
             for frame in packet.decode():
                 firsts.setdefault(packet.stream_index, frame)
@@ -247,7 +247,7 @@ def _walk(path: Path, container: InputContainer, wanted: int) -> tuple[list[obje
             begins = min(begins, float(packet.pts * packet.time_base))
             ends = max(ends, float((packet.pts + (packet.duration or 0)) * packet.time_base))
     if len(firsts) < wanted:
-        raise _broken(path)
+        raise _broken_file(path)
     return list(firsts.values()), max(ends - begins, 0.0)
 
 
@@ -260,5 +260,5 @@ def _too_large(path: Path) -> MediaError:
     return beyond(path, f"{MAX_PIXELS // 10**6} million pixels", "MAX_PIXELS")
 
 
-def _broken(path: Path) -> MediaError:
+def _broken_file(path: Path) -> MediaError:
     return MediaError(f"{path}: broken or cut short", "download or make it again")

@@ -48,7 +48,7 @@ METER: tuple[Step, ...] = (("apad", "whole_dur=0.5"), ("ebur128", "metadata=1"))
 def samples(path: Path) -> Iterator[AudioFrame]:
     """The sound of a file as stereo at `RATE`, numbered from sample 0."""
     done = 0
-    for frame in _decoded(path):
+    for frame in _decode(path):
         frame.pts, frame.time_base = done, Fraction(1, RATE)
         done += frame.samples
         if done > MAX_DURATION_SECONDS * RATE:  # whatever its clock says
@@ -58,7 +58,7 @@ def samples(path: Path) -> Iterator[AudioFrame]:
         raise MediaError(f"{path}: holds no sound", "give a file with a sound track")
 
 
-def _decoded(path: Path) -> Iterator[AudioFrame]:
+def _decode(path: Path) -> Iterator[AudioFrame]:
     with open_media(path) as container:
         if not container.streams.audio:
             return
@@ -69,7 +69,7 @@ def _decoded(path: Path) -> Iterator[AudioFrame]:
         yield from resampler.resample(None)
 
 
-def filtered(frames: Iterator[AudioFrame], *steps: Step) -> Iterator[AudioFrame]:
+def apply_filters(frames: Iterator[AudioFrame], *steps: Step) -> Iterator[AudioFrame]:
     """The frames of a sound, as `samples` gives them, after filters."""
     graph = Graph()
     begin = _source(graph)
@@ -147,12 +147,12 @@ def lanes_of(pieces: Iterable[Piece]) -> tuple[Lane, ...]:
     return tuple(lane.copy for lane in lanes)
 
 
-def mixed(buses: Sequence[Bus], total: int, *steps: Step) -> Iterator[AudioFrame]:
+def mix(buses: Sequence[Bus], total: int, *steps: Step) -> Iterator[AudioFrame]:
     """The buses mixed and filtered by `steps`: exactly `total` samples if these keep the length."""
     graph = Graph()
     sources: list[tuple[FilterContext, Iterator[AudioFrame]]] = []
 
-    def moved(start: FilterContext, points: Iterable[Point]) -> FilterContext:
+    def change_gain(start: FilterContext, points: Iterable[Point]) -> FilterContext:
         gains = _source(graph)
         sources.append((gains, _gains(points, total)))
         product = graph.add("amultiply")
@@ -171,10 +171,10 @@ def mixed(buses: Sequence[Bus], total: int, *steps: Step) -> Iterator[AudioFrame
         starts = []
         for lane in bus.lanes:
             begin = _source(graph)
-            sources.append((begin, _heard(lane, total)))
-            starts.append(moved(begin, _points(lane())))
+            sources.append((begin, _cut_lane(lane, total)))
+            starts.append(change_gain(begin, _points(lane())))
         end = link(graph, sum_of(starts), bus.steps)
-        ends.append(moved(end, bus.points) if bus.points else end)
+        ends.append(change_gain(end, bus.points) if bus.points else end)
     sink = link(graph, sum_of(ends), [*steps, _SHAPE, _SINK])
     graph.configure()
     yield from _pump(sources, sink)
@@ -190,7 +190,7 @@ def _points(pieces: Iterable[Piece]) -> Iterator[Point]:
         yield end, 0.0
 
 
-def _heard(lane: Lane, total: int) -> Iterator[AudioFrame]:
+def _cut_lane(lane: Lane, total: int) -> Iterator[AudioFrame]:
     """The sound of a lane without its gains, in blocks."""
     now = 0
     for piece in lane():
@@ -222,13 +222,13 @@ def _part(piece: Piece, count: int) -> Iterator[AudioFrame]:
             fifo.read(piece.skip - skipped)
             skipped = piece.skip
         while fifo.samples >= _BLOCK and given < count:
-            yield _taken(fifo, min(_BLOCK, count - given))
+            yield _take(fifo, min(_BLOCK, count - given))
             given += _BLOCK
     if fifo.samples and given < count:
-        yield _taken(fifo, min(fifo.samples, count - given))
+        yield _take(fifo, min(fifo.samples, count - given))
 
 
-def _taken(fifo: AudioFifo, count: int) -> AudioFrame:
+def _take(fifo: AudioFifo, count: int) -> AudioFrame:
     block = fifo.read(count)
     assert block is not None
     return block

@@ -34,12 +34,12 @@ from rivya_cut.sound import (
     Lane,
     Piece,
     Point,
-    filtered,
+    apply_filters,
     lanes_of,
-    mixed,
+    mix,
     samples,
 )
-from rivya_cut.speech import Intervals, spoken
+from rivya_cut.speech import Intervals, find_speech
 
 # In dB and LUFS. The first is room for what differs between two ways to measure a distance.
 _SPARE_DB = 1.0
@@ -72,7 +72,7 @@ class Soundtrack:
     def frames(self) -> Iterator[AudioFrame]:
         """Exactly `samples` as stereo at `RATE`, planar floats."""
         whole = ("apad", f"whole_len={self.samples}"), ("atrim", f"end_sample={self.samples}")
-        return mixed(self.buses, self.samples, *self.steps, *whole)
+        return mix(self.buses, self.samples, *self.steps, *whole)
 
 
 def soundtrack(
@@ -81,34 +81,34 @@ def soundtrack(
     """Measure all sounds and set their gains; None without any sound.
 
     The narration, else the first of `audio`, leads and is heard from second 0; the further ones of
-    `audio` lie 12 dB under it. The sound of a clip has the loudness of the composition where nobody
-    speaks, and the music its `level`; these give way where the whole would miss its loudness.
+    `audio` lie 12 dB under it. The sound of a clip has the loudness of the composition without
+    speech, and the music its `level`; these give way where the whole would miss its loudness.
     """
     total = round(seconds * RATE)
     voices = [one for one in (composition.narration, *composition.audio) if one is not None]
     if total < 1 or not (voices or clips or composition.music):
         return None
     goal, music = composition.loudness, composition.music
-    speech = _clipped(spoken(voices[0]), seconds) if voices else ()
-    lead = _levelled(_voice(voices[0], total), goal, total) if voices else None
-    under = [_levelled(_voice(one, total), goal - UNDER_DB, total) for one in voices[1:]]
+    speech = _clip_intervals(find_speech(voices[0]), seconds) if voices else ()
+    lead = _level(_voice(voices[0], total), goal, total) if voices else None
+    under = [_level(_voice(one, total), goal - UNDER_DB, total) for one in voices[1:]]
     if pieces := _clips(clips, goal, total):
         under.append(Bus(lanes_of(pieces)))
     over: list[Bus] = []
     if music is not None:
         (under if music.duck else over).append(_music(music, total, seconds))
     if lead is None or not speech or not under:
-        return _finished(lead, lambda lift: (*under, *over), goal, total)
+        return _finish(lead, lambda lift: (*under, *over), goal, total)
     loud, quiet = _meter([lead], total)[1], _meter(under, total)[1]
 
-    def others(lift: float) -> Sequence[Bus]:
+    def other_buses(lift: float) -> Sequence[Bus]:
         points = _duck([power * 10 ** (lift / 10) for power in loud], quiet, speech)
         return (*(replace(bus, points=points) for bus in under), *over)
 
-    return _finished(lead, others, goal, total)
+    return _finish(lead, other_buses, goal, total)
 
 
-def measured(path: Path) -> Loudness:
+def measure_loudness(path: Path) -> Loudness:
     """Integrated loudness and true peak of a file; -70 LUFS and -120 dBTP are silence."""
     return _loudness(samples(path))
 
@@ -116,7 +116,7 @@ def measured(path: Path) -> Loudness:
 def _loudness(frames: Iterator[AudioFrame]) -> Loudness:
     (pad, (meter, how)) = METER
     lufs, peak = -70.0, 0.0
-    for frame in filtered(frames, pad, (meter, f"{how}:peak=true")):
+    for frame in apply_filters(frames, pad, (meter, f"{how}:peak=true")):
         lufs = float(frame.metadata.get("lavfi.r128.I", lufs))
         peak = max(peak, float(frame.metadata.get("lavfi.r128.true_peak", 0.0)))
     return Loudness(max(lufs, -70.0), 20 * math.log10(peak) if peak > 0 else _NO_PEAK_DBTP)
@@ -125,7 +125,7 @@ def _loudness(frames: Iterator[AudioFrame]) -> Loudness:
 def _meter(buses: Sequence[Bus], total: int, *steps: Step) -> tuple[float | None, list[float]]:
     """Integrated LUFS of a mix (None: silent), and the power of each tick of 0.1 s."""
     lufs, ticks = SILENT_LUFS, []
-    for frame in mixed(buses, total, *steps, *METER):
+    for frame in mix(buses, total, *steps, *METER):
         lufs = float(frame.metadata.get("lavfi.r128.I", lufs))
         if "lavfi.r128.M" in frame.metadata:
             ticks.append(10 ** (float(frame.metadata["lavfi.r128.M"]) / 10))
@@ -140,13 +140,13 @@ def _voice(path: Path, total: int) -> Bus:
     return Bus(lanes_of([piece]))
 
 
-def _levelled(bus: Bus, goal: float, total: int, most: float = MAX_GAIN_DB) -> Bus:
+def _level(bus: Bus, goal: float, total: int, most: float = MAX_GAIN_DB) -> Bus:
     """The bus with a gain that brings it to `goal` LUFS, and raises it by at most `most` dB."""
     lufs = _meter([bus], total)[0]
-    return bus if lufs is None else _moved(bus, min(goal - lufs, most))
+    return bus if lufs is None else _change_gain(bus, min(goal - lufs, most))
 
 
-def _moved(bus: Bus, gain_db: float) -> Bus:
+def _change_gain(bus: Bus, gain_db: float) -> Bus:
     return replace(bus, steps=(*bus.steps, ("volume", f"{gain_db:.2f}dB")))
 
 
@@ -162,7 +162,7 @@ def _clips(clips: Mapping[Path, Sequence[Piece]], goal: float, total: int) -> li
 
 def _music(music: Music, total: int, seconds: float) -> Bus:
     """Music at its level over the whole length, repeated by crossfades, faded at both ends."""
-    bus = _levelled(Bus(_repeated(music.audio, total)), music.level, total)
+    bus = _level(Bus(_repeat(music.audio, total)), music.level, total)
     begin, end = min(_MUSIC_IN, seconds / 4), min(_MUSIC_OUT, seconds / 4)
     fades = (
         ("afade", f"t=in:d={begin:.3f}"),
@@ -171,14 +171,14 @@ def _music(music: Music, total: int, seconds: float) -> Bus:
     return replace(bus, steps=(*bus.steps, *fades))
 
 
-def _repeated(path: Path, total: int) -> Sequence[Lane]:
+def _repeat(path: Path, total: int) -> Sequence[Lane]:
     length = _length(path, total)
     sound: Callable[[], Iterable[AudioFrame]] = partial(samples, path)
     if length >= total:
         return lanes_of([Piece(sound, 0, total)])
     if length <= _HELD * RATE:
         times = -(-round(_LEAST_LOOP * RATE) // length)
-        sound = _held(sound(), times).__iter__
+        sound = _join_short_frames(sound(), times).__iter__
         length *= times
     cross = min(round(_LOOP * RATE), length // 4)
     period = length - cross
@@ -191,7 +191,7 @@ def _repeated(path: Path, total: int) -> Sequence[Lane]:
     return (partial(passes, 0), partial(passes, 1))
 
 
-def _held(frames: Iterable[AudioFrame], times: int) -> Sequence[AudioFrame]:
+def _join_short_frames(frames: Iterable[AudioFrame], times: int) -> Sequence[AudioFrame]:
     """The frames as they are; so many times in one frame if they are shorter than a loop."""
     held = tuple(frames)
     if times == 1:
@@ -215,7 +215,7 @@ def _length(path: Path, most: int) -> int:
     return count
 
 
-def _clipped(speech: Intervals, seconds: float) -> Intervals:
+def _clip_intervals(speech: Intervals, seconds: float) -> Intervals:
     return tuple((begin, min(end, seconds)) for begin, end in speech if begin < seconds)
 
 
@@ -265,24 +265,24 @@ def _room(lead: Sequence[float], under: Sequence[float], ticks: Sequence[int]) -
     return 10 * math.log10(power(lead) / power(under)) - UNDER_DB - _SPARE_DB
 
 
-def _finished(
-    lead: Bus | None, others: Callable[[float], Sequence[Bus]], goal: float, total: int
+def _finish(
+    lead: Bus | None, other_buses: Callable[[float], Sequence[Bus]], goal: float, total: int
 ) -> Soundtrack:
     """The mix at `goal` LUFS, with a true peak that the encoder keeps.
 
-    `others` gives the other buses for a lead that is raised by so many dB.
+    `other_buses` gives the other buses for a lead that is raised by so many dB.
     """
     lift = gain = 0.0
 
-    def planned(ceiling: float) -> Soundtrack:
+    def plan_at(ceiling: float) -> Soundtrack:
         limit = f"limit={10 ** (ceiling / 20):.4f}:level=disabled:latency=1"
         steps = (("volume", f"{gain:.2f}dB"), ("alimiter", limit))
-        buses = (*(() if lead is None else (_moved(lead, lift),)), *others(lift))
+        buses = (*(() if lead is None else (_change_gain(lead, lift),)), *other_buses(lift))
         return Soundtrack(buses, steps, total)
 
     # The limiter takes loudness, so the gains are found by trial.
     for _ in range(5):
-        trial = planned(_CEILING_DBTP)
+        trial = plan_at(_CEILING_DBTP)
         lufs = _meter(trial.buses, total, *trial.steps)[0]
         missing = 0.0 if lufs is None else goal - lufs
         if abs(missing) < _CLOSE_DB:
@@ -293,19 +293,19 @@ def _finished(
         gain = min(gain + missing, MAX_GAIN_DB)
     ceiling = _CEILING_DBTP
     for _ in range(4):
-        over = _encoded_peak(planned(ceiling).frames()) - _PEAK_DBTP
+        over = _encoded_peak(plan_at(ceiling).frames()) - _PEAK_DBTP
         if over <= 0:
             break
         ceiling -= over + _CLOSE_DB
-    return planned(ceiling)
+    return plan_at(ceiling)
 
 
 def _encoded_peak(frames: Iterator[AudioFrame]) -> float:
     """True peak in dBTP of the frames after AAC."""
-    return _loudness(_decoded(frames)).true_peak
+    return _loudness(_decode_again(frames)).true_peak
 
 
-def _decoded(frames: Iterator[AudioFrame]) -> Iterator[AudioFrame]:
+def _decode_again(frames: Iterator[AudioFrame]) -> Iterator[AudioFrame]:
     """The frames as a player gets them."""
     encoder, decoder = AudioCodecContext.create("aac", "w"), AudioCodecContext.create("aac", "r")
     encoder.sample_rate, encoder.layout, encoder.format = RATE, "stereo", AudioFormat("fltp")
@@ -315,7 +315,7 @@ def _decoded(frames: Iterator[AudioFrame]) -> Iterator[AudioFrame]:
     now = 0
     for frame in chain(frames, [None]):
         for packet in encoder.encode(frame):
-            for heard in decoder.decode(packet):
-                heard.pts, heard.time_base = now, Fraction(1, RATE)
-                now += heard.samples
-                yield heard
+            for audible in decoder.decode(packet):
+                audible.pts, audible.time_base = now, Fraction(1, RATE)
+                now += audible.samples
+                yield audible

@@ -9,7 +9,7 @@ from itertools import accumulate
 from operator import mul
 from pathlib import Path
 
-from rivya_cut.sound import filtered, samples
+from rivya_cut.sound import apply_filters, samples
 
 _RATE = 16_000
 _WINDOW = 160  # samples: 0.01 s
@@ -27,20 +27,20 @@ Intervals = tuple[tuple[float, float], ...]
 """Begin and end in seconds, in order, apart from each other."""
 
 
-def spoken(narration: Path) -> Intervals:
+def find_speech(narration: Path) -> Intervals:
     """Where the narration speaks.
 
     Silence is not speech; a steady sound without pauses is. A pause below 0.15 s belongs to the
     speech around it, so there are at most five intervals a second.
     """
     powers = [*_powers(narration)]
-    syllables = _averaged(powers, _SYLLABLE)
+    syllables = _moving_average(powers, _SYLLABLE)
     peak = _decibels(max(syllables, default=0.0))
     if peak < _SILENT_DB:
         return ()
     floor = _decibels(sorted(syllables)[int(len(syllables) * _FLOOR_SHARE)])
     threshold = max(peak - _SPAN_DB, min(floor + _OVER_NOISE_DB, peak - _LEAST_SPAN_DB))
-    loud = [_decibels(power) > threshold for power in _averaged(powers, _EDGE)]
+    loud = [_decibels(power) > threshold for power in _moving_average(powers, _EDGE)]
     return _intervals(loud)
 
 
@@ -48,12 +48,12 @@ def _powers(path: Path) -> Iterator[float]:
     """Mean square of each window, 1 at full scale, without the hum below a voice."""
     shape = f"sample_fmts=s16:channel_layouts=mono:sample_rates={_RATE}"
     windows = ("asetnsamples", f"n={_WINDOW}:p=0")
-    for frame in filtered(samples(path), ("highpass", "f=110"), ("aformat", shape), windows):
+    for frame in apply_filters(samples(path), ("highpass", "f=110"), ("aformat", shape), windows):
         wave = array("h", bytes(frame.planes[0])[: 2 * frame.samples])
         yield sum(map(mul, wave, wave)) / (len(wave) * 32_768**2)
 
 
-def _averaged(powers: Sequence[float], reach: int) -> list[float]:
+def _moving_average(powers: Sequence[float], reach: int) -> list[float]:
     """The mean of each window and `reach` of its neighbours on each side."""
     sums = [0.0, *accumulate(powers)]
     count = len(powers)

@@ -11,8 +11,8 @@ from rivya_cut.drawing.type import (
     Outline,
     Style,
     clean,
-    drawn,
-    fitted,
+    draw_lines,
+    fit_text,
     levels,
     right_to_left,
     visual_order,
@@ -25,7 +25,7 @@ WHITE = (255, 255, 255)
 
 
 def line(text: str, style: Style = POPPINS) -> Image.Image:
-    return drawn((text,), style, 60, WHITE, align="left")
+    return draw_lines((text,), style, 60, WHITE, align="left")
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_lines_share_a_baseline_however_deep_their_letters_are() -> None:
 def test_an_outline_surrounds_the_letters() -> None:
     plain, outlined = (
         line("Tea"),
-        drawn(("Tea",), POPPINS, 60, WHITE, outline=Outline((0, 0, 0), 0.1)),
+        draw_lines(("Tea",), POPPINS, 60, WHITE, outline=Outline((0, 0, 0), 0.1)),
     )
     assert outlined.width == pytest.approx(plain.width + 12, abs=2)
 
@@ -115,12 +115,12 @@ def test_an_outline_surrounds_the_letters() -> None:
 def test_lines_part_where_a_reader_expects_it(
     text: str, box: tuple[int, int], sizes: tuple[int, int], lines: tuple[str, ...]
 ) -> None:
-    assert fitted(text, POPPINS, box, sizes, 2) == (lines, sizes[0])
+    assert fit_text(text, POPPINS, box, sizes, 2) == (lines, sizes[0])
 
 
 def test_a_text_gets_smaller_before_it_gets_more_lines() -> None:
     text = "The kettle that boils in ninety seconds and whispers"
-    lines, size = fitted(text, POPPINS, (500, 400), (60, 30), 2)
+    lines, size = fit_text(text, POPPINS, (500, 400), (60, 30), 2)
     assert len(lines) == 2
     assert 30 <= size < 60
     assert all(width(line, POPPINS) * size <= 500 for line in lines)
@@ -134,7 +134,7 @@ WORDS = st.lists(
 @settings(deadline=None, max_examples=20)
 @given(WORDS, st.integers(60, 900), st.integers(80, 600))
 def test_a_fitted_text_is_whole_and_inside_its_box(words: list[str], wide: int, high: int) -> None:
-    lines, size = fitted(" ".join(words), POPPINS, (wide, high), (60, 24), 2)
+    lines, size = fit_text(" ".join(words), POPPINS, (wide, high), (60, 24), 2)
     assert "".join("".join(lines).split()) == "".join(words)
     assert all(width(line, POPPINS) * size <= wide * 1.02 for line in lines)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from rivya_cut.drawing.type import Style, drawn
+from rivya_cut.drawing.type import Style, draw_lines
 from rivya_cut.fonts import FAMILIES, SCRIPTS, Face, face_for, missing_characters, noto, path_of
 
 FOLDER = path_of("characters.json").parent
@@ -62,7 +62,7 @@ def test_playfair_sets_lining_figures() -> None:
         faces = {face_for(char, "playfair", strong=strong) for char in "0123456789,"}
         assert {face.file for face in faces if face} == {"FlowsFigures[wght].ttf"}
     style, white = Style("playfair"), (255, 255, 255)
-    heights = {drawn((figure,), style, 100, white).height for figure in "0123456789"}
+    heights = {draw_lines((figure,), style, 100, white).height for figure in "0123456789"}
     assert max(heights) < 1.15 * min(heights)
 
 
@@ -71,7 +71,7 @@ def test_figures_of_a_script_are_not_drawn_as_those_of_another(family: str) -> N
     style, white = Style(family), (255, 255, 255)
 
     def picture(figure: str) -> Image.Image:
-        return drawn((figure,), style, 40, white).resize((32, 32))
+        return draw_lines((figure,), style, 40, white).resize((32, 32))
 
     for zero in "٠۰०০੦૦୦௦౦೦൦๐໐០၀":
         shapes = ImageChops.difference(picture(chr(ord(zero) + 5)), picture("5"))

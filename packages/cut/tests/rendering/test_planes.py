@@ -9,13 +9,13 @@ from av import VideoFrame
 from PIL import Image
 
 from rivya_cut.rendering.planes import (
-    blended,
+    blend,
+    draw_stamps,
     frame_of_image,
     image_of,
     planes_of,
-    pushed,
+    push,
     stamp,
-    stamped,
 )
 
 
@@ -39,9 +39,9 @@ def test_colours_survive_the_way_through_a_frame(colour: tuple[int, int, int]) -
 
 
 def test_a_fade_shows_half_of_each_and_a_slide_pushes_the_old_picture_out_to_the_left() -> None:
-    seen = image_of(blended(_ground("black"), _ground("white"), 0.5))
+    seen = image_of(blend(_ground("black"), _ground("white"), 0.5))
     assert _near(_pixel(seen, 3, 3), (127, 127, 127))
-    seen = image_of(pushed(_ground("red"), _ground("blue"), 0.25))
+    seen = image_of(push(_ground("red"), _ground("blue"), 0.25))
     assert _near(_pixel(seen, 8, 8), (255, 0, 0))
     assert _near(_pixel(seen, 28, 8), (0, 0, 255))
 
@@ -52,7 +52,7 @@ def test_a_stamp_changes_its_box_alone_and_leaves_the_given_frame(corner: tuple[
     before = [plane.tobytes() for plane in planes_of(ground)]
     drawn = stamp(Image.new("RGBA", (9, 9), (250, 20, 20, 255)), *corner, (40, 30))
     assert drawn is not None
-    seen = image_of(stamped(ground, [drawn]))
+    seen = image_of(draw_stamps(ground, [drawn]))
     x, y = corner
     assert _near(_pixel(seen, x + 4, y + 4), (250, 20, 20))
     for outside in ((x - 3, y), (x + 12, y), (x, y - 3), (x, y + 12)):
@@ -66,7 +66,7 @@ def test_transparent_pixels_lend_no_colour_to_the_edge() -> None:
     image.paste((255, 0, 0, 255), (0, 0, 7, 16))
     drawn = stamp(image, 8, 8, (32, 32))
     assert drawn is not None
-    seen = image_of(stamped(_ground("red"), [drawn]))
+    seen = image_of(draw_stamps(_ground("red"), [drawn]))
     pixels = [_pixel(seen, x, y) for x in range(32) for y in range(32)]
     assert all(_near(pixel, (255, 0, 0)) for pixel in pixels)
 
@@ -76,7 +76,7 @@ def test_a_stamp_may_be_faded_and_is_cut_at_the_border_of_the_frame() -> None:
     drawn, cut = stamp(white, 8, 8, (32, 32)), stamp(white, -9, 25, (32, 32))
     assert drawn is not None
     assert cut is not None
-    seen = image_of(stamped(_ground("black"), [drawn.faded(0.5), cut]))
+    seen = image_of(draw_stamps(_ground("black"), [drawn.with_opacity(0.5), cut]))
     assert _near(_pixel(seen, 16, 16), (127, 127, 127))
     assert _near(_pixel(seen, 2, 30), (255, 255, 255))
     assert stamp(white, 32, 0, (32, 32)) is None

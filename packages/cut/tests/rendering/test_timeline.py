@@ -9,7 +9,7 @@ import pytest
 
 from rivya_client.errors import MediaError
 from rivya_cut.composition import Clip, Composition, EndCard, Transition
-from rivya_cut.rendering.timeline import ClipMedium, Timeline, arranged
+from rivya_cut.rendering.timeline import ClipMedium, Timeline, arrange
 from rivya_cut.terms import Fit, Format
 
 _RATE = Fraction(10)
@@ -39,7 +39,7 @@ def _arranged(
         end_card=end_card,
         formats=formats,
     )
-    return arranged(composition, [medium for _, medium in given], lead)
+    return arrange(composition, [medium for _, medium in given], lead)
 
 
 def _clip(seconds: float | None = None, start: float = 0.0) -> Clip:
@@ -114,7 +114,7 @@ def test_cut_ends_with_the_shorter_of_picture_and_sound_and_nothing_else_shorten
 
 def test_slides_share_the_sound_and_fade_into_each_other() -> None:
     composition = Composition(images=(Path("a.png"), Path("b.png")), end_card=EndCard())
-    made = arranged(composition, [_still(), _still()], 4.0)
+    made = arrange(composition, [_still(), _still()], 4.0)
     assert made.picture_frames == 96
     assert made.overlaps == (14,)
     assert made.transition.kind == "fade"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import av
 
-from rivya_cut.sound import RATE, Bus, mixed
+from rivya_cut.sound import RATE, Bus, mix
 from support.composed_media import loudness
 
 _RATE = 16_000
@@ -103,7 +103,7 @@ def _chord(seconds: float, level: float) -> array[int]:
 def rendered(buses: Sequence[Bus], total: int) -> list[float]:
     """The left channel of some buses of a soundtrack, at their gains."""
     found = array("f")
-    for frame in mixed(buses, total):
+    for frame in mix(buses, total):
         found.frombytes(bytes(frame.planes[0])[: 4 * frame.samples])
     return list(found)
 

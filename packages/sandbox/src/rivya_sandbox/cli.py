@@ -29,7 +29,7 @@ def _finite(_: click.Context, __: click.Parameter, number: float | None) -> floa
     return number
 
 
-def _named(_: click.Context, __: click.Parameter, name: str) -> str:
+def _check_name(_: click.Context, __: click.Parameter, name: str) -> str:
     if not name.strip():
         raise click.BadParameter("an account needs a name.")
     return name
@@ -48,7 +48,7 @@ DATA = click.option(
     help="Folder of its data; `rivya-flows sandbox` defaults to that of runs.",
 )
 ACCOUNT = click.option(
-    "--account", default="default", show_default=True, callback=_named, help="Account name."
+    "--account", default="default", show_default=True, callback=_check_name, help="Account name."
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
@@ -294,7 +294,7 @@ def _show_faults(found: Sequence[Mapping[str, Any]], as_json: bool) -> None:
             fault["on"],
             fault["do"],
             fault["model"] or "any",
-            output.shortened(fault["prompt"] or "any"),
+            output.shorten(fault["prompt"] or "any"),
             "" if fault["status"] is None else str(fault["status"]),
             "" if fault["seconds"] is None else f"{fault['seconds']:g}",
             f"{fault['probability']:g}",
@@ -341,9 +341,9 @@ def clear_answers(data: Path, as_json: bool) -> None:
 def _show_answers(found: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     rows = [
         [
-            output.shortened(answer["when"] or "any message"),
+            output.shorten(answer["when"] or "any message"),
             answer["model"] or "any",
-            output.shortened(
+            output.shorten(
                 json.dumps(answer["json"]) if answer["text"] is None else answer["text"]
             ),
             output.times(answer),

@@ -14,7 +14,7 @@ from rivya_client.printable import one_line, printable_json
 _WIDTH = 60  # characters of an answer in a list
 
 
-def shortened(text: str) -> str:
+def shorten(text: str) -> str:
     """A text as a cell of a table."""
     return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
 

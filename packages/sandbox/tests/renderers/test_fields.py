@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rivya_sandbox.renderers.colour import grey, mix, scaled, strongest, tinted
+from rivya_sandbox.renderers.colour import grey, mix, scale_colour, strongest, tint_field
 from rivya_sandbox.renderers.field import (
     Field,
     between,
@@ -20,7 +20,7 @@ from rivya_sandbox.renderers.field import (
     soften,
 )
 from rivya_sandbox.renderers.png import png
-from rivya_sandbox.renderers.warp import Lines, look, paired
+from rivya_sandbox.renderers.warp import Lines, look, pair_pixels
 
 rng = np.random.default_rng(1)
 LARGE = 400, 360  # enough for `mix` to work by bands
@@ -37,8 +37,8 @@ def test_a_mix_by_bands_is_a_mix(end: Field) -> None:
 
 
 def test_products_means_and_maxima_are_those_of_numpy() -> None:
-    assert np.allclose(scaled(LIGHT, SHARE), LIGHT * SHARE[..., None])
-    assert np.allclose(tinted(SHARE, LIGHT[0, 0]), SHARE[..., None] * LIGHT[0, 0])
+    assert np.allclose(scale_colour(LIGHT, SHARE), LIGHT * SHARE[..., None])
+    assert np.allclose(tint_field(SHARE, LIGHT[0, 0]), SHARE[..., None] * LIGHT[0, 0])
     assert np.allclose(grey(LIGHT), LIGHT.mean(axis=2))
     assert np.array_equal(strongest(LIGHT), LIGHT.max(axis=2))
 
@@ -79,10 +79,10 @@ def test_sampling_is_bilinear_up_to_the_last_pixel() -> None:
     seen = np.empty((3, 3), np.uint8)
     lines = Lines(x, y, np.array([[0.5, 0.0, 0.0]]), np.zeros((3, 1)))
     near = np.zeros((3, 3))
-    look([(paired(source), seen)], lines, near)
+    look([(pair_pixels(source), seen)], lines, near)
     assert seen.tolist() == [[0, 100, 40], [25, 119, 45], [100, 178, 60]]
     near[:, 0] = 1  # the first column looks half a pixel further to the right
-    look([(paired(source), seen)], lines, near)
+    look([(pair_pixels(source), seen)], lines, near)
     assert seen[:, 0].tolist() == [100, 119, 178]
 
 

@@ -10,9 +10,15 @@ from PIL import Image, ImageChops
 
 from rivya_cut.fonts import path_of
 from rivya_sandbox.renderers import frame, lettering
-from rivya_sandbox.renderers.field import seeded
+from rivya_sandbox.renderers.field import seeded_generator
 from rivya_sandbox.renderers.idea import imagine
-from rivya_sandbox.renderers.lettering import STYLES, fitted_mask, glyph_mask, line_mask, spaced
+from rivya_sandbox.renderers.lettering import (
+    STYLES,
+    fitted_mask,
+    glyph_mask,
+    line_mask,
+    space_capitals,
+)
 from rivya_sandbox.renderers.references import open_picture
 from rivya_sandbox.renderers.render import render
 from rivya_sandbox.renderers.request import ReferenceMedium, RenderRequest
@@ -71,8 +77,8 @@ def test_an_emoji_has_an_outline_and_an_unknown_character_has_none() -> None:
 
 
 def test_only_ascii_capitals_are_spaced() -> None:
-    assert spaced("comet tea") == "C O M E T   T E A"
-    assert spaced("चाय") == "चाय"
+    assert space_capitals("comet tea") == "C O M E T   T E A"
+    assert space_capitals("चाय") == "चाय"
 
 
 SMALL = 192, 256
@@ -102,7 +108,7 @@ def test_a_long_title_takes_several_lines_and_stays_on_the_picture() -> None:
     heights = []
     for title in ("Short", "No excuses. Join today at half the price"):
         picture = Image.new("RGB", size, (255, 255, 255))
-        set_title(picture, title, palette, seeded("letters"))
+        set_title(picture, title, palette, seeded_generator("letters"))
         box = (
             ImageChops.invert(picture.convert("L")).point(lambda tone: 255 * (tone > 90)).getbbox()
         )
@@ -117,7 +123,7 @@ def test_a_long_title_takes_several_lines_and_stays_on_the_picture() -> None:
 def lettered_rows(title: str, seed: int, where: Where) -> list[int]:
     """Rows of a white picture, 400 pixels high, that have letters."""
     picture = Image.new("RGB", (400, 400), (255, 255, 255))
-    set_title(picture, title, imagine("x", 1).palette, seeded(seed), where=where)
+    set_title(picture, title, imagine("x", 1).palette, seeded_generator(seed), where=where)
     return [int(row) for row in np.nonzero((np.asarray(picture.convert("L")) < 165).any(axis=1))[0]]
 
 
@@ -137,7 +143,7 @@ def test_two_sentences_of_a_title_are_two_lines() -> None:
     tall = []
     for title in ("No excuses. Join today at 50% off", "No excuses and join today at 50% off"):
         picture = Image.new("RGB", (384, 640), (255, 255, 255))
-        set_title(picture, title, imagine("x", 1).palette, seeded("a"))
+        set_title(picture, title, imagine("x", 1).palette, seeded_generator("a"))
         upper = np.asarray(picture.convert("L"))[58:80] < 120
         tall.append(np.ptp(np.nonzero(upper.any(axis=0))[0]))
     assert tall[0] < 0.75 * tall[1]  # the first line is the short sentence alone
@@ -150,7 +156,7 @@ def test_a_wide_format_letters_its_title_in_the_left_half(title: str) -> None:
         picture := Image.new("RGB", size),
         title,
         imagine("x", 1).palette,
-        seeded(title),
+        seeded_generator(title),
         where="left",
     )
     box = picture.getbbox()

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from rivya_sandbox.renderers.camera import MOVES, move_for
 from rivya_sandbox.renderers.drawings import DRAWINGS, PACKET, SCREEN
-from rivya_sandbox.renderers.field import Field, seeded
+from rivya_sandbox.renderers.field import Field, seeded_generator
 from rivya_sandbox.renderers.idea import imagine
 from rivya_sandbox.renderers.lettering import glyph_mask
 from rivya_sandbox.renderers.request import RenderRequest
-from rivya_sandbox.renderers.still import draw, staged
+from rivya_sandbox.renderers.still import build_stage, draw
 from rivya_sandbox.renderers.things import GLYPH_OF_WORD, glyph_of, named_glyph
 from rivya_sandbox.renderers.wording import drawn_prompt, watermark
 
@@ -297,7 +297,7 @@ NAMED: dict[str, tuple[str, ...]] = {
 def test_a_named_place_is_drawn_whatever_the_seed_and_the_shape(place: str) -> None:
     kinds = itertools.cycle(((1, (96, 54)), (7_000_002, (54, 96)), (4_000_000_003, (64, 64))))
     for prompt, (seed, size) in zip(NAMED[place], kinds, strict=False):
-        stage = staged(imagine(prompt, seed), size, seeded(prompt, seed))
+        stage = build_stage(imagine(prompt, seed), size, seeded_generator(prompt, seed))
         assert stage.place == place, prompt
         assert float(stage.light.std()) > 0.02, prompt
 
@@ -345,7 +345,7 @@ def test_a_thing_keeps_its_colour_in_every_place() -> None:
 def test_a_place_is_dark_at_night_and_light_in_the_snow(place: str) -> None:
     def light(prompt: str) -> float:
         idea = imagine(f"A cup {place}{prompt}", 5)
-        return float(np.median(staged(idea, (256, 256), seeded(5)).light[:180]))
+        return float(np.median(build_stage(idea, (256, 256), seeded_generator(5)).light[:180]))
 
     assert light(" at night") < 0.5 * light("")
     assert light(" at night") < 0.5 * light(", snow")

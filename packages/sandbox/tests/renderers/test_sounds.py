@@ -17,7 +17,7 @@ import pytest
 from rivya_sandbox.renderers import effects, music, other_languages, voice
 from rivya_sandbox.renderers.render import render
 from rivya_sandbox.renderers.request import RenderRequest
-from rivya_sandbox.renderers.sound import LOUDNESS, RATE, Sound, loudness, mastered
+from rivya_sandbox.renderers.sound import LOUDNESS, RATE, Sound, loudness, master
 
 
 def heard(model: str, prompt: str, **params: Any) -> tuple[float, float]:
@@ -187,7 +187,7 @@ def test_a_musical_loop_lasts_whole_bars_and_joins_without_a_click() -> None:
 
 def test_silence_stays_silence() -> None:
     assert loudness(np.zeros((2, RATE), np.float32)) == -70
-    assert not mastered(np.zeros((2, RATE), np.float32), 0.0, 0.0).any()
+    assert not master(np.zeros((2, RATE), np.float32), 0.0, 0.0).any()
 
 
 LINE = "Meet the Aurora desk lamp. Warm light, made for you."

@@ -11,13 +11,13 @@ import pytest
 from PIL import Image, ImageChops, ImageFilter
 
 from rivya_sandbox.renderers.arrangement import below_title
-from rivya_sandbox.renderers.field import seeded
+from rivya_sandbox.renderers.field import seeded_generator
 from rivya_sandbox.renderers.idea import imagine
 from rivya_sandbox.renderers.light import lit, unit
 from rivya_sandbox.renderers.poster import poster
 from rivya_sandbox.renderers.render import render
 from rivya_sandbox.renderers.request import RenderRequest
-from rivya_sandbox.renderers.still import draw, staged
+from rivya_sandbox.renderers.still import build_stage, draw
 
 pytestmark = pytest.mark.usefixtures("small_pictures")
 SMALL = 192, 256
@@ -70,7 +70,7 @@ def test_low_things_fill_an_upright_format_as_tall_ones_do() -> None:
 @pytest.mark.parametrize("place", ["on a white background", "on a beach", "neon"])
 def test_a_thing_in_a_story_stands_above_the_captions(place: str) -> None:
     idea = imagine(f"A jar {place}", 1)
-    ground = staged(idea, (180, 320), seeded("stage")).ground
+    ground = build_stage(idea, (180, 320), seeded_generator("stage")).ground
     assert ground is not None
     assert 0.6 < ground < 0.7
 
@@ -170,7 +170,7 @@ def test_a_title_on_a_poster_is_on_plain_paper() -> None:
     idea = imagine("poster of a sailboat, 'Goa'", 3)
     for attempt in range(24):
         size = 256, (256, 456)[attempt % 2]
-        stage = poster(*size, idea, seeded(attempt))
+        stage = poster(*size, idea, seeded_generator(attempt))
         behind = np.round(stage.light[16 : int(size[1] * below_title(idea, size)) - 8] * 50)
         colours, counts = np.unique(behind.reshape(-1, 3), axis=0, return_counts=True)
         assert (counts > behind[..., 0].size / 50).sum() <= 3, colours  # paper, rays, a disc

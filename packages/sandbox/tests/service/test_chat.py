@@ -153,7 +153,7 @@ def test_a_turn_of_a_killed_process_is_refunded_and_its_key_is_free(tmp_path: Pa
     # What a kill between the charge and the answer leaves behind.
     database = Database(tmp_path)
     account_id = database.rows("SELECT id FROM accounts")[0]["id"]
-    asked = chat.check(database, catalogue.shipped(), account_id, body)
+    asked = chat.check(database, catalogue.packaged_catalogue(), account_id, body)
     claim = idempotency.claim(account_id, chat.ROUTE, "k", body)
     with database.transaction() as transaction:
         chat.begin(
@@ -238,13 +238,13 @@ def test_a_turn_whose_client_disconnects_is_settled_once_and_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = {"model": MODEL, "message": "Hello"}
-    has_left, write = threading.Event(), turns._written
+    has_left, write = threading.Event(), turns._write
 
     def written(*asked: Any) -> str:
         assert has_left.wait(PATIENCE)
         return write(*asked)
 
-    monkeypatch.setattr(turns, "_written", written)
+    monkeypatch.setattr(turns, "_write", written)
     with running(tmp_path) as sandbox, calling(sandbox) as client:
         headers = {"Idempotency-Key": "k"}
         with client.stream("POST", STREAM, json=body, headers=headers) as answer:

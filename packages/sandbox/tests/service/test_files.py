@@ -22,7 +22,7 @@ from rivya_sandbox.service.signatures import detect
 from rivya_sandbox.service.startup import Sandbox
 from support.sandbox_calls import calling, code, fetch, png, upload, wav
 
-CATALOGUE = catalogue.shipped()
+CATALOGUE = catalogue.packaged_catalogue()
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,7 @@ def test_equal_seeds_give_equal_media_and_no_seed_gives_different_ones(
     assert len(set(pictures)) == 3
 
 
-CATALOGUE = catalogue.shipped()
+CATALOGUE = catalogue.packaged_catalogue()
 LAMP = {"model": "z-image", "prompt": "A lamp"}
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"model": None}, "'model'"),

@@ -17,7 +17,7 @@ from rivya_sandbox.service.options import FRIENDLY, HOSTILE
 from rivya_sandbox.service.startup import Sandbox
 from support.sandbox_calls import ended, fetch, order, png, upload
 
-DOCUMENT = document(models.shipped(), FRIENDLY, "http://127.0.0.1:1")
+DOCUMENT = document(models.packaged_catalogue(), FRIENDLY, "http://127.0.0.1:1")
 
 
 # From the inventory of the contract.
@@ -57,7 +57,7 @@ def inside(value: Any) -> Iterator[dict[str, Any]]:
 def test_the_document_needs_no_key(sandbox: Sandbox) -> None:
     answer = fetch(f"{sandbox.base_url}/api/v1/openapi.json")
     assert answer.headers["Content-Type"] == "application/json"
-    assert answer.json() == document(models.shipped(), FRIENDLY, sandbox.base_url)
+    assert answer.json() == document(models.packaged_catalogue(), FRIENDLY, sandbox.base_url)
 
 
 def test_it_has_the_twenty_routes_of_the_contract_with_their_scopes() -> None:
@@ -84,7 +84,7 @@ def test_all_references_resolve_and_all_schemas_are_valid() -> None:
 def test_every_error_code_is_documented_with_its_status() -> None:
     for profile in (FRIENDLY, HOSTILE):
         found: dict[str, set[int]] = {}
-        for item in document(models.shipped(), profile, "http://x")["paths"].values():
+        for item in document(models.packaged_catalogue(), profile, "http://x")["paths"].values():
             for operation in item.values():
                 for status, response in operation["responses"].items():
                     for code in response["description"].strip("`").split("`, `"):
@@ -103,7 +103,7 @@ def schema(name: str) -> Draft202012Validator:
 
 def test_the_requests_of_every_model_are_described() -> None:
     known = DOCUMENT["components"]["schemas"]["GenerationRequest"]["discriminator"]["mapping"]
-    catalogue = models.shipped().models.values()
+    catalogue = models.packaged_catalogue().models.values()
     assert set(known) == {model.id for model in catalogue if model.category != "chat"}
     request = schema("GenerationRequest")
     assert request.is_valid({"model": "z-image", "prompt": "x", "params": {"aspect_ratio": "1:1"}})

@@ -19,7 +19,7 @@ from rivya_sandbox.service.database import _SCHEMAS, FILE_NAME, Database
 from rivya_sandbox.service.errors import SandboxError
 from rivya_sandbox.service.options import Options
 from rivya_sandbox.service.serve import running, serve
-from rivya_sandbox.service.startup import LOCK, RECORD, SECRET_FILE, Sandbox, acquired
+from rivya_sandbox.service.startup import LOCK, RECORD, SECRET_FILE, Sandbox, acquire
 from support.sandbox_calls import PATIENCE, calling, ended, order, process
 
 
@@ -27,35 +27,35 @@ def test_a_folder_has_one_server_whose_port_is_taken_first_and_again_if_it_is_fr
     tmp_path: Path,
 ) -> None:
     options = Options(data=tmp_path)
-    with acquired(options) as site, socket.socket() as other:
+    with acquire(options) as site, socket.socket() as other:
         first, (_, port) = site.sandbox.base_url, site.listener.getsockname()
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with pytest.raises(OSError, match="in use"):
             other.bind(site.listener.getsockname())
         said = r"another sandbox serves this folder \(process \d+\)"
-        with pytest.raises(SandboxError, match=said), acquired(options):
+        with pytest.raises(SandboxError, match=said), acquire(options):
             pass
-    with acquired(options) as site:
+    with acquire(options) as site:
         assert site.sandbox.base_url == first
     with socket.create_server(("127.0.0.1", port)):
         said = f"cannot listen on 127.0.0.1 port {port}"
-        with pytest.raises(SandboxError, match=said), acquired(Options(data=tmp_path, port=port)):
+        with pytest.raises(SandboxError, match=said), acquire(Options(data=tmp_path, port=port)):
             pass
-        with acquired(options) as site:
+        with acquire(options) as site:
             assert site.listener.getsockname()[1] != port
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"base_url": null}', '{"base_url": "x:y:z"}'])
 def test_a_broken_record_of_the_last_port_is_ignored(tmp_path: Path, text: str) -> None:
     (tmp_path / RECORD).write_text(text)
-    with acquired(Options(data=tmp_path)) as site:
+    with acquire(Options(data=tmp_path)) as site:
         assert json.loads((tmp_path / RECORD).read_text()) == {"base_url": site.sandbox.base_url}
 
 
 def test_the_secret_is_kept_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
-    with acquired(Options(data=tmp_path)) as site:
+    with acquire(Options(data=tmp_path)) as site:
         secret = site.secret
-    with acquired(Options(data=tmp_path)) as site:
+    with acquire(Options(data=tmp_path)) as site:
         assert site.secret == secret
         assert (tmp_path / LOCK).read_text().endswith(f" {site.sandbox.base_url}\n")
     assert (tmp_path / SECRET_FILE).stat().st_mode & 0o777 == 0o600

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from rivya_cut.fonts import missing_characters, named
+from rivya_cut.fonts import missing_characters, name_characters
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.resolve import references, whole_reference
 from rivya_flows.language.step_groups import PARTS
@@ -38,7 +38,7 @@ def warn(spec: WrittenSpec, workflow: Workflow, report: DiagnosticCollector) -> 
     steps = workflow.all_steps
     parts = {step.id: step.part for step in spec.steps}
     for step_id, missing in _without_font(workflow):
-        message = f"no font has {named(missing)}: left out of the picture"
+        message = f"no font has {name_characters(missing)}: left out of the picture"
         hint = "write other characters, or draw these in an image"
         report.add((parts[step_id], step_id), "missing-characters", message, hint, key=True)
     for step_id, field in _text_conditions(steps):

@@ -31,18 +31,18 @@ def text_on(ground: Colour) -> Colour:
 def readable(wanted: Colour, ground: Colour, least: float = READABLE) -> Colour:
     """The wanted colour, or as near to it as contrast allows."""
     end = max(((255, 255, 255), (0, 0, 0)), key=lambda end: contrast(end, ground))
-    steps = (mixed(wanted, end, step / 10) for step in range(11))
+    steps = (mix_colours(wanted, end, step / 10) for step in range(11))
     return next((one for one in steps if contrast(one, ground) >= least), end)
 
 
-def mixed(one: Colour, other: Colour, share: float) -> Colour:
+def mix_colours(one: Colour, other: Colour, share: float) -> Colour:
     """`share` 0 is `one`, 1 is `other`."""
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
     return red, green, blue
 
 
 def mean(image: Image.Image) -> Colour | None:
-    """The mean colour of what is opaque in an RGBA picture; None where nothing is."""
+    """The mean colour of what is opaque in an RGBA picture; None if nothing is."""
     opaque = image.getchannel("A").point(lambda value: 255 if value > 127 else 0)
     if not opaque.getbbox():
         return None

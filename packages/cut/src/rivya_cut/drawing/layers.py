@@ -21,11 +21,11 @@ from rivya_cut.drawing.colours import (
     colour_of,
     contrast,
     mean,
-    mixed,
+    mix_colours,
     readable,
     text_on,
 )
-from rivya_cut.drawing.type import Align, Outline, Style, clean, drawn, fitted, right_to_left
+from rivya_cut.drawing.type import Align, Outline, Style, clean, draw_lines, fit_text, right_to_left
 from rivya_cut.reading import upright
 from rivya_cut.terms import Position
 
@@ -110,14 +110,14 @@ def caption_layer(
     style, plate = Style(look.font), captions.style == "plate"
     padding = 2 * _PADDING[0] * _CAPTION * short if plate else 0.0
     room = area[2] - area[0] - padding, (area[3] - area[1]) / 2
-    lines, em = fitted(
+    lines, em = fit_text(
         clean(text, style), style, room, (_CAPTION * short, _LEAST_CAPTION * short), most=2
     )
     if plate:
-        block = drawn(lines, style, em, WHITE)
+        block = draw_lines(lines, style, em, WHITE)
         part = _on_plate(block, em, INK, _PLATE_OPACITY, radius=0.35)
     else:
-        part = _with_shadow(drawn(lines, style, em, WHITE, outline=_OUTLINE), em)
+        part = _with_shadow(draw_lines(lines, style, em, WHITE, outline=_OUTLINE), em)
     width, height = part.size
     y = {"top": area[1], "middle": (size[1] - height) // 2, "bottom": area[3] - height}[
         captions.position
@@ -141,7 +141,7 @@ def overlay_layer(overlay: Overlay, size: Size, look: Look, avoid: Sequence[Box]
     up or down from what it should `avoid`, where there is room in the safe area.
     """
     if overlay.image is not None:
-        part = _lifted(_picture(overlay.image, *_bounds(overlay, size)), min(size))
+        part = _lift(_picture(overlay.image, *_bounds(overlay, size)), min(size))
     elif overlay.position == "lower-third":
         part = _lower_third(overlay.text or "", size, look, overlay.width)
     else:
@@ -196,15 +196,17 @@ def end_card_picture(card: EndCard, size: Size, look: Look) -> Image.Image:
         logo = _picture(card.image, round(min(width * 0.56, short * 0.66)), round(size[1] * 0.24))
         parts.append((_on_ground(logo, main, short * 0.05), 0))
     if title := clean(card.title or "", strong):
-        lines, em = fitted(title, strong, (width, size[1] * 0.34), (0.135 * short, 0.05 * short), 2)
-        parts.append((drawn(lines, strong, em, ink), 0.075 * short))
+        lines, em = fit_text(
+            title, strong, (width, size[1] * 0.34), (0.135 * short, 0.05 * short), 2
+        )
+        parts.append((draw_lines(lines, strong, em, ink), 0.075 * short))
     if line := clean(card.line or "", light):
         if parts:
             bar = Image.new("RGBA", (round(short * 0.11), max(2, round(short * 0.0075))), accent)
             parts.append((bar, 0.062 * short))
-        lines, em = fitted(line, light, (width, size[1] * 0.2), (0.052 * short, 0.034 * short), 2)
-        parts.append((drawn(lines, light, em, ink), 0.058 * short))
-    return _stacked(parts, size, main)
+        lines, em = fit_text(line, light, (width, size[1] * 0.2), (0.052 * short, 0.034 * short), 2)
+        parts.append((draw_lines(lines, light, em, ink), 0.058 * short))
+    return _stack(parts, size, main)
 
 
 def _brand(look: Look) -> tuple[Colour, Colour]:
@@ -212,7 +214,7 @@ def _brand(look: Look) -> tuple[Colour, Colour]:
     colours = [colour_of(code) for code in look.colours] or [_NEUTRAL]
     main = colours[0]
     seen = (one for one in colours[1:] if contrast(one, main) >= 1.8)
-    return main, next(seen, readable(mixed(main, text_on(main), 0.45), main, 2.0))
+    return main, next(seen, readable(mix_colours(main, text_on(main), 0.45), main, 2.0))
 
 
 def _lower_third(text: str, size: Size, look: Look, share: float | None) -> _Part:
@@ -225,15 +227,15 @@ def _lower_third(text: str, size: Size, look: Look, share: float | None) -> _Par
     rtl = right_to_left(title)
     align: Align = "right" if rtl else "left"
     height = (area[3] - area[1]) * 0.4
-    lines, em = fitted(title, strong, (limit, height), (0.06 * short, _LEAST * short), most=2)
+    lines, em = fit_text(title, strong, (limit, height), (0.06 * short, _LEAST * short), most=2)
     # Letters reach into the space around the lines, which is as high whatever they are: plates of one
     # film do not differ.
     space = round(em * _PADDING[1])
-    blocks = [drawn(lines, strong, em, ink, align=align, beyond=space)]
+    blocks = [draw_lines(lines, strong, em, ink, align=align, beyond=space)]
     if below:
         size_below = (min(0.6 * em, 0.04 * short), 0.026 * short)
-        lines, small = fitted(clean(below, light), light, (limit, height), size_below, most=2)
-        blocks.append(drawn(lines, light, small, ink, align=align, beyond=space))
+        lines, small = fit_text(clean(below, light), light, (limit, height), size_below, most=2)
+        blocks.append(draw_lines(lines, light, small, ink, align=align, beyond=space))
     step, bar = round(em * 0.25) - 2 * space, max(3, round(em * 0.17))
     inside = Image.new(
         "RGBA",
@@ -263,7 +265,7 @@ def _text(overlay: Overlay, size: Size, look: Look) -> _Part:
     share = overlay.width or (0.5 if corner else 1 - 2 * _SIDE)
     room = min(size[0] * share, area[2] - area[0]), (area[3] - area[1]) * 0.6
     greatest = _TITLE * (0.72 if corner else 1.0) * short
-    lines, em = fitted(
+    lines, em = fit_text(
         clean(overlay.text or "", style), style, room, (greatest, _LEAST * short), most=3
     )
     align: Align = "center"
@@ -272,9 +274,9 @@ def _text(overlay: Overlay, size: Size, look: Look) -> _Part:
     if corner and look.colours:
         main, _ = _brand(look)
         return _on_plate(
-            drawn(lines, style, em, text_on(main), align=align), em, main, 1.0, radius=0.5
+            draw_lines(lines, style, em, text_on(main), align=align), em, main, 1.0, radius=0.5
         )
-    return _with_shadow(drawn(lines, style, em, WHITE, align=align, outline=_OUTLINE), em)
+    return _with_shadow(draw_lines(lines, style, em, WHITE, align=align, outline=_OUTLINE), em)
 
 
 def _bounds(overlay: Overlay, size: Size) -> Size:
@@ -342,16 +344,17 @@ def _picture(path: Path, width: int, height: int) -> Image.Image:
 def _on_ground(logo: Image.Image, ground: Colour, margin: float) -> Image.Image:
     """The logo, on a plate where part of its outline would not be seen on the ground."""
     colour, rim = mean(logo), _rim(logo)
-    lost = _lost(rim, ground)
+    lost = _invisible_share(rim, ground)
     if colour is None or lost <= _LOST or (lost >= 1 - _LOST and _has_plate(logo, ground)):
         return logo
     # The grey is for a logo with both light and dark parts.
     plate = min(
-        (WHITE, INK, _GREY), key=lambda one: (max(_LOST, _lost(rim, one)), -contrast(colour, one))
+        (WHITE, INK, _GREY),
+        key=lambda one: (max(_LOST, _invisible_share(rim, one)), -contrast(colour, one)),
     )
     edge = round(margin)
     inside = Image.new("RGBA", (logo.width + 2 * edge, logo.height + 2 * edge))
-    mask = _rounded(inside.size, edge * 0.7)
+    mask = _rounded_mask(inside.size, edge * 0.7)
     inside.paste(plate, (0, 0), mask)
     inside.alpha_composite(logo, (edge, edge))
     return inside
@@ -372,7 +375,7 @@ def _rim(logo: Image.Image) -> Counter[Colour]:
     )
 
 
-def _lost(colours: Counter[Colour], ground: Colour) -> float:
+def _invisible_share(colours: Counter[Colour], ground: Colour) -> float:
     """The share of the colours that are not seen on a ground."""
     lost = sum(count for one, count in colours.items() if contrast(one, ground) < _SEEN)
     return lost / max(1, colours.total())
@@ -386,14 +389,14 @@ def _has_plate(logo: Image.Image, ground: Colour) -> bool:
         return False
     red, green, blue = logo.convert("RGB").resize((64, 64), Image.Resampling.BOX).split()
     colours = zip(red.tobytes(), green.tobytes(), blue.tobytes(), strict=True)
-    return _lost(Counter(colours), ground) < 0.99
+    return _invisible_share(Counter(colours), ground) < 0.99
 
 
-def _stacked(parts: list[tuple[Image.Image, float]], size: Size, main: Colour) -> Image.Image:
+def _stack(parts: list[tuple[Image.Image, float]], size: Size, main: Colour) -> Image.Image:
     """Pictures in the middle of a ground that gets darker towards its corners."""
     ground = Image.new("RGB", size, main)
     glow = ImageOps.invert(Image.radial_gradient("L")).resize(size, Image.Resampling.BICUBIC)
-    edge = mixed(main, (0, 0, 0), 0.1)
+    edge = mix_colours(main, (0, 0, 0), 0.1)
     ground = Image.composite(
         ground, Image.new("RGB", size, edge), glow.point(lambda v: min(255, v * 2))
     )
@@ -408,10 +411,10 @@ def _stacked(parts: list[tuple[Image.Image, float]], size: Size, main: Colour) -
 
 def _with_shadow(letters: Image.Image, em: float) -> _Part:
     """Outlined letters above their soft shadow."""
-    return _shadowed(letters, em * _SHADOW, INK, 0.7)
+    return _add_shadow(letters, em * _SHADOW, INK, 0.7)
 
 
-def _lifted(logo: Image.Image, short: int) -> _Part:
+def _lift(logo: Image.Image, short: int) -> _Part:
     """A logo above a soft shadow that sets it off where the film has its colour."""
     colour = mean(logo)
     if colour is None or logo.getchannel("A").getextrema()[0] == 255:
@@ -419,10 +422,10 @@ def _lifted(logo: Image.Image, short: int) -> _Part:
     dark, light = contrast(colour, INK), contrast(colour, WHITE)
     # A colour between black and white is seen on both, and needs less.
     strength = 0.8 if min(dark, light) < 2.5 else 0.4
-    return _shadowed(logo, short * 0.008, INK if dark >= light else WHITE, strength)
+    return _add_shadow(logo, short * 0.008, INK if dark >= light else WHITE, strength)
 
 
-def _shadowed(image: Image.Image, blur: float, colour: Colour, strength: float) -> _Part:
+def _add_shadow(image: Image.Image, blur: float, colour: Colour, strength: float) -> _Part:
     edge = round(2.5 * blur)
     size = image.width + 2 * edge, image.height + 2 * edge
     alpha = Image.new("L", size, 0)
@@ -449,12 +452,12 @@ def _on_plate(
     across, along = (round(em * one) for one in padding)
     size = inside.width + 2 * across, inside.height + 2 * along
     layer = Image.new("RGBA", size, (*colour, 0))
-    layer.putalpha(_rounded(size, em * radius).point(lambda value: round(value * opacity)))
+    layer.putalpha(_rounded_mask(size, em * radius).point(lambda value: round(value * opacity)))
     layer.alpha_composite(inside, (across, along))
     return _Part(layer)
 
 
-def _rounded(size: Size, radius: float) -> Image.Image:
+def _rounded_mask(size: Size, radius: float) -> Image.Image:
     """A mask of a rectangle with smooth rounded corners."""
     fine = 4
     corner = max(1, round(min(radius, size[0] / 2, size[1] / 2)))

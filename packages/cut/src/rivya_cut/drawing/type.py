@@ -1,6 +1,6 @@
 """Sets lines of text in every script of the fonts, and measures, breaks and fits them.
 
-resvg shapes each run of characters that share font, script and direction. They are told apart here, since
+resvg shapes each run of characters that share font, script and direction. They are separated here, since
 resvg shapes all of a text in the script of its first letter, and mixes up the glyphs of a word where it
 falls back to a second font.
 """
@@ -23,7 +23,7 @@ from PIL import Image
 from rivya_cut.bounds import MAX_DRAWN_CHARACTERS, beyond
 from rivya_cut.drawing.colours import Colour
 from rivya_cut.fonts import Face, face_for
-from rivya_cut.line_breaks import GLUE, graphemes, is_unspaced, joined, pieces, words_of
+from rivya_cut.line_breaks import GLUE, graphemes, is_unspaced, join_words, pieces, words_of
 
 Align = Literal["left", "center", "right"]
 
@@ -87,7 +87,7 @@ def leading(lines: Sequence[str], style: Style) -> float:
     return _TALL_LEADING if tall else _LEADING
 
 
-def fitted(
+def fit_text(
     text: str, style: Style, box: tuple[float, float], sizes: tuple[float, float], most: int
 ) -> tuple[tuple[str, ...], float]:
     """Lines, and pixels to the em, with which a text fits a box.
@@ -109,7 +109,7 @@ def fitted(
     for step in range(100):
         size = greatest * 0.96**step
         inside = size < least
-        lines = _broken(words, style, box[0] / size, inside=inside)
+        lines = _break_lines(words, style, box[0] / size, inside=inside)
         room = int(box[1] / size / leading(lines or (), style)) if inside else most
         if lines and len(lines) <= room:
             return lines, size
@@ -117,7 +117,7 @@ def fitted(
 
 
 @lru_cache(maxsize=64)
-def drawn(
+def draw_lines(
     lines: tuple[str, ...],
     style: Style,
     size: float,
@@ -151,7 +151,7 @@ def drawn(
             f'<g fill="none" stroke="{_code(outline.colour)}" stroke-linejoin="round"'
             f' stroke-width="{2 * outline.width * size:.2f}">{body}</g>{body}'
         )
-    image = _rendered(
+    image = _render(
         f'<g fill="{_code(colour)}">{body}</g>',
         wide + 2 * edge,
         (len(lines) - 1) * step + 2 * edge,
@@ -170,15 +170,15 @@ def _drawable(one: str, style: Style) -> str:
     """A character with its marks, or what of it can be drawn."""
     if one.isspace():
         return one
-    kept, row = "", 0
+    text, row = "", 0
     for char in one:
         category = unicodedata.category(char)[0]
         row = row + 1 if category == "M" else 0
         if char in _JOINERS or (category not in "CZ" and row <= _MAX_MARKS):
-            kept += char
-    while kept and _face(kept, style) is None:
-        kept = kept[:-1]
-    return kept if kept.strip(_JOINERS) else ""
+            text += char
+    while text and _face(text, style) is None:
+        text = text[:-1]
+    return text if text.strip(_JOINERS) else ""
 
 
 @lru_cache(maxsize=4096)
@@ -238,7 +238,7 @@ def _advance(run: _Run) -> float:
         f"{_text(run, x, 1.8 * _EM, _EM)}</g>"
         for index, (anchor, x) in enumerate((("start", edge), ("end", wide - edge)))
     )
-    image = _rendered(f'<g fill="#fff">{"".join(rows)}</g>', wide, 2 * row, {run.face: None})
+    image = _render(f'<g fill="#fff">{"".join(rows)}</g>', wide, 2 * row, {run.face: None})
     first, last = (image.crop((0, at, wide, at + row)).getbbox() for at in (0, row))
     if first is None or last is None:
         return 0.26 * len(run.text) if run.text.isspace() else 0.0
@@ -255,7 +255,7 @@ def _text(run: _Run, x: float, y: float, size: float) -> str:
     )
 
 
-def _rendered(body: str, wide: float, high: float, faces: dict[Face, None]) -> Image.Image:
+def _render(body: str, wide: float, high: float, faces: dict[Face, None]) -> Image.Image:
     svg = f'<svg xmlns="http://www.w3.org/2000/svg" width="{1 + int(wide)}" height="{1 + int(high)}">{body}</svg>'
     png = resvg_py.svg_to_bytes(
         svg_string=svg,
@@ -266,7 +266,7 @@ def _rendered(body: str, wide: float, high: float, faces: dict[Face, None]) -> I
         return image.convert("RGBA")
 
 
-def _broken(
+def _break_lines(
     words: Sequence[str], style: Style, limit: float, *, inside: bool
 ) -> tuple[str, ...] | None:
     """As few lines as possible, of similar length; None if a word is wider than `limit` em.
@@ -287,7 +287,7 @@ def _broken(
         else:
             return None
     count = len(_greedy(parts, space, limit))
-    if count == 2 and (sentences := _parted(parts, space, limit)):
+    if count == 2 and (sentences := _part_sentences(parts, space, limit)):
         return sentences
     low, high = max((wide for _, wide in parts), default=0.0), limit
     while high - low > 0.05:
@@ -299,7 +299,7 @@ def _broken(
     return tuple(_greedy(parts, space, high))
 
 
-def _parted(
+def _part_sentences(
     parts: Sequence[tuple[str, float]], space: float, limit: float
 ) -> tuple[str, str] | None:
     """Two lines that part after a sentence, the most even ones; None if no such ones fit."""
@@ -315,7 +315,7 @@ def _parted(
     if not found:
         return None
     at = min(found)[1]
-    return joined(word for word, _ in parts[:at]), joined(word for word, _ in parts[at:])
+    return join_words(word for word, _ in parts[:at]), join_words(word for word, _ in parts[at:])
 
 
 def _greedy(parts: Sequence[tuple[str, float]], space: float, limit: float) -> list[str]:
@@ -329,7 +329,7 @@ def _greedy(parts: Sequence[tuple[str, float]], space: float, limit: float) -> l
         else:
             lines.append([word])
             filled = wide
-    return [*map(joined, lines)]
+    return [*map(join_words, lines)]
 
 
 def _space(word: str, space: float) -> float:

@@ -108,8 +108,8 @@ def face_for(characters: str, family: str, *, strong: bool = True) -> Face | Non
     face = FAMILIES[family][0 if strong else 1]
     figures = (Face(*one, face.weight) for name, one in _FIGURES.items() if name == family)
     own = () if _WESTERN.get(family, frozenset()).intersection(characters) else (*figures, face)
-    others = (noto(script, strong=strong) for script in SCRIPTS)
-    return next((face for face in (*own, *others) if face.has(characters)), None)
+    rest = (noto(script, strong=strong) for script in SCRIPTS)
+    return next((face for face in (*own, *rest) if face.has(characters)), None)
 
 
 def missing_characters(text: str) -> str:
@@ -121,7 +121,7 @@ def missing_characters(text: str) -> str:
     )
 
 
-def named(characters: str) -> str:
+def name_characters(characters: str) -> str:
     """Some characters, the first few, as a message names them."""
     more = f" and {len(characters) - 8} more" if len(characters) > 8 else ""
     return ", ".join(f"{one!r}" for one in characters[:8]) + more
@@ -168,8 +168,8 @@ def _own(script: str) -> frozenset[int]:
 @cache
 def _letters(script: str) -> frozenset[int]:
     """The characters that tell a script from others, which may share its digits and marks."""
-    others = (_own(other) for other in SCRIPTS[1:] if other != script)
-    return _own(script).difference(*others)
+    rest = (_own(other) for other in SCRIPTS[1:] if other != script)
+    return _own(script).difference(*rest)
 
 
 @cache

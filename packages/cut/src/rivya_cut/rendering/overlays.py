@@ -87,18 +87,18 @@ class StampSchedule:
 
     def __init__(self, given: Sequence[tuple[Appearance, Callable[[], Stamp | None]]]) -> None:
         self._waiting = deque(sorted(given, key=lambda one: one[0].start))
-        self._shown: list[tuple[Appearance, Stamp | None]] = []
+        self._visible: list[tuple[Appearance, Stamp | None]] = []
 
     def stamps(self, frame: int) -> Iterator[Stamp]:
         """What is on a frame; frames are asked for in order."""
         while self._waiting and self._waiting[0][0].start <= frame:
             appearance, draw = self._waiting.popleft()
             if appearance.end > frame:
-                self._shown.append((appearance, draw()))
-        self._shown = [one for one in self._shown if one[0].end > frame]
-        for appearance, drawn in self._shown:
+                self._visible.append((appearance, draw()))
+        self._visible = [one for one in self._visible if one[0].end > frame]
+        for appearance, drawn in self._visible:
             if drawn is not None:
-                yield drawn.faded(appearance.share(frame))
+                yield drawn.with_opacity(appearance.share(frame))
 
 
 class Drawn:
@@ -120,15 +120,15 @@ class Drawn:
         self.overlays = StampSchedule(
             [(on, partial(self._overlay, index)) for index, on in enumerate(self.appearances)]
         )
-        shown = of_cues(cues, timeline)
+        visible = of_cues(cues, timeline)
         # In the middle, overlays would part captions into some above and some below them.
         middle = made.captions is not None and made.captions.position == "middle"
-        self._ever = self._obstacles(shown if middle else [])
+        self._ever = self._obstacles(visible if middle else [])
         self.captions = StampSchedule(
-            [(on, partial(self._caption, cue, on)) for on, cue in zip(shown, cues, strict=True)]
+            [(on, partial(self._caption, cue, on)) for on, cue in zip(visible, cues, strict=True)]
         )
 
-    def crowded(self, where: str) -> Iterator[str]:
+    def find_collisions(self, where: str) -> Iterator[str]:
         """What lies on an overlay for want of room, in a film named `where`; asked at its end."""
         for index in self._crowded:
             yield no_room(index, where)
@@ -136,12 +136,12 @@ class Drawn:
             count = "1 caption lies" if self._covering == 1 else f"{self._covering} captions lie"
             yield f"{count} on an overlay in {where}: there is no room for both"
 
-    def _obstacles(self, shown: Sequence[Appearance]) -> list[Box]:
+    def _obstacles(self, visible: Sequence[Appearance]) -> list[Box]:
         """What captions keep clear of that are on the film then."""
         met = (
             box
             for index, box in self._boxes.items()
-            if any(on.meets(self.appearances[index]) for on in shown)
+            if any(on.meets(self.appearances[index]) for on in visible)
         )
         return obstacles(met, self._size)
 

@@ -52,14 +52,14 @@ def image_of(frame: VideoFrame) -> Image.Image:
     return image
 
 
-def blended(one: VideoFrame, other: VideoFrame, share: float) -> VideoFrame:
+def blend(one: VideoFrame, other: VideoFrame, share: float) -> VideoFrame:
     """`one` with `share` (0 to 1) of `other`."""
     pairs = zip(planes_of(one), planes_of(other), strict=True)
     first, second, third = (Image.blend(a, b, share) for a, b in pairs)
     return frame_of((first, second, third))
 
 
-def pushed(one: VideoFrame, other: VideoFrame, share: float) -> VideoFrame:
+def push(one: VideoFrame, other: VideoFrame, share: float) -> VideoFrame:
     """`other` comes in from the right by `share` (0 to 1) of the width and pushes `one` out."""
     step = round(one.width * share / 2)  # of the colour planes
     made = []
@@ -89,7 +89,7 @@ class Stamp:
     planes: Planes
     masks: Planes
 
-    def faded(self, share: float) -> Stamp:
+    def with_opacity(self, share: float) -> Stamp:
         """The stamp with `share` (0 to 1) of its opacity."""
         if share >= 1:
             return self
@@ -129,7 +129,7 @@ def stamp(image: Image.Image, x: int, y: int, size: tuple[int, int]) -> Stamp | 
     return Stamp(x, y, (dark, colours[0], colours[1]), (mask, small, small))
 
 
-def stamped(frame: VideoFrame, stamps: Sequence[Stamp]) -> VideoFrame:
+def draw_stamps(frame: VideoFrame, stamps: Sequence[Stamp]) -> VideoFrame:
     """A copy of the frame with the stamps on it, in order; the frame itself without stamps."""
     if not stamps:
         return frame

@@ -22,12 +22,12 @@ from rivya_cut.graphs import link, ready
 from rivya_cut.reading import on_ground, open_media, picture_stream, probe, turn, upright
 from rivya_cut.rendering.planes import (
     Planes,
-    blended,
+    blend,
     frame_of,
     frame_of_image,
     image_of,
     planes_of,
-    pushed,
+    push,
 )
 from rivya_cut.rendering.reframe import (
     GROUND_BLUR,
@@ -88,14 +88,14 @@ def picture_frames(
     composition: Composition, timeline: Timeline, size: Size
 ) -> Iterator[VideoFrame]:
     """The frames before the end card, in even `size`: its shots, joined by their transitions."""
-    return islice(_joined(composition, timeline, size), timeline.picture_frames)
+    return islice(_join_shots(composition, timeline, size), timeline.picture_frames)
 
 
 def card(timeline: Timeline, card: VideoFrame, last: VideoFrame) -> Iterator[VideoFrame]:
     """The frames of the end card, which fades in over the last frame before it."""
     fade = min(round(_CARD_FADE_SECONDS * timeline.rate), timeline.card_frames // 3)
     for step in range(timeline.card_frames):
-        yield card if step >= fade else blended(last, card, _eased((step + 1) / (fade + 1)))
+        yield card if step >= fade else blend(last, card, _ease((step + 1) / (fade + 1)))
 
 
 def film_frames(
@@ -139,12 +139,12 @@ def _reshape(
     if start:  # the first frame is that of the seek
         origin, pace = str(stream.start_time or 0), f"{pace}:start_time={start:.6f}"
     left, top, right, bottom = part
-    shown = f"w=iw*{right - left:.6f}:h=ih*{bottom - top:.6f}:x=iw*{left:.6f}:y=ih*{top:.6f}"
+    visible = f"w=iw*{right - left:.6f}:h=ih*{bottom - top:.6f}:x=iw*{left:.6f}:y=ih*{top:.6f}"
     steps = [
         ("setpts", f"PTS-{origin}"),
         ("fps", pace),
         *_TURNS.get(turn(frame), ()),
-        *([] if part == _WHOLE else [("crop", shown)]),
+        *([] if part == _WHOLE else [("crop", visible)]),
         (
             "scale",
             f"{size[0]}:{size[1]}:flags=bicubic:in_color_matrix={matrix}"
@@ -169,30 +169,30 @@ def _stream(path: Path, container: InputContainer) -> VideoStream:
 
 
 _MIXED: Mapping[TransitionKind, Callable[[VideoFrame, VideoFrame, float], VideoFrame]] = {
-    "cut": blended,  # of clips that do not overlap: never called
-    "fade": blended,
-    "slide": pushed,
+    "cut": blend,  # of clips that do not overlap: never called
+    "fade": blend,
+    "slide": push,
 }
 """How two frames become one, by the share of the second."""
 
 
-def _joined(composition: Composition, timeline: Timeline, size: Size) -> Iterator[VideoFrame]:
+def _join_shots(composition: Composition, timeline: Timeline, size: Size) -> Iterator[VideoFrame]:
     def frames_of(shot: Shot) -> Iterator[VideoFrame]:
         return _shot_frames(shot, timeline.rate, size, composition)
 
     mixed = _MIXED[timeline.transition.kind]
-    current, shown = frames_of(timeline.shots[0]), 0
+    current, visible = frames_of(timeline.shots[0]), 0
     for index, overlap in enumerate(timeline.overlaps):
-        yield from islice(current, timeline.shots[index].frames - shown - overlap)
+        yield from islice(current, timeline.shots[index].frames - visible - overlap)
         following = frames_of(timeline.shots[index + 1])
         for step in range(overlap):
-            share = _eased((step + 1) / (overlap + 1))
+            share = _ease((step + 1) / (overlap + 1))
             yield mixed(next(current), next(following), share)
-        current, shown = following, overlap
+        current, visible = following, overlap
     yield from current
 
 
-def _eased(share: float) -> float:
+def _ease(share: float) -> float:
     return share * share * (3 - 2 * share)
 
 
@@ -212,12 +212,12 @@ def _shot_frames(
             still = _still(shot, place, beside)
             canvases: Iterator[VideoFrame] = repeat(still, shot.frames)
         else:
-            canvases = _held(shot, rate, place)
+            canvases = _hold_frames(shot, rate, place)
         previous, made = None, None
         for index, canvas in enumerate(canvases):
             if canvas is not previous or made is None or shot.motion != "none":
                 moves = max(1, shot.frames - 1)
-                made = _placed(canvas, place, index / moves, ground)
+                made = _place(canvas, place, index / moves, ground)
             previous = canvas
             yield made
     except MediaError as error:
@@ -231,21 +231,21 @@ def _still(shot: Shot, place: Placement, ground: str) -> VideoFrame:
     return frame_of_image(canvas)
 
 
-def _held(shot: Shot, rate: Fraction, place: Placement) -> Iterator[VideoFrame]:
+def _hold_frames(shot: Shot, rate: Fraction, place: Placement) -> Iterator[VideoFrame]:
     """Frames of a film on the canvas; at its end the last is held, or it restarts."""
-    shown, last = 0, None
+    visible, last = 0, None
     part = _part(shot, rate, place)
-    while shown < shot.frames:
+    while visible < shot.frames:
         frames = film_frames(shot.medium.path, place.canvas, rate, shot.start, part)
-        for frame in islice(frames, min(shot.own, shot.frames - shown)):
+        for frame in islice(frames, min(shot.own, shot.frames - visible)):
             last = frame
-            shown += 1
+            visible += 1
             yield frame
         frames.close()  # type: ignore[attr-defined]  # a generator
         if last is None:
             raise MediaError(f"{shot.medium.path}: has no frame at {shot.start:g} s")
         if not shot.looped:
-            yield from repeat(last, shot.frames - shown)
+            yield from repeat(last, shot.frames - visible)
             return
 
 
@@ -262,19 +262,17 @@ def _part(shot: Shot, rate: Fraction, place: Placement) -> _Part:
     return left / width, top / height, right / width, bottom / height
 
 
-def _placed(
-    canvas: VideoFrame, place: Placement, share: float, ground: Planes | None
-) -> VideoFrame:
+def _place(canvas: VideoFrame, place: Placement, share: float, ground: Planes | None) -> VideoFrame:
     """The canvas as the camera sees it, on a ground where it leaves bars."""
     if place.motion == "none" and place.region == place.size:
         return canvas
     planes = planes_of(canvas)
     seen = planes
     if place.motion != "none":
-        seen = _seen(planes, place, share)
+        seen = _resample(planes, place, share)
     if place.region == place.size:
         return frame_of(seen)
-    grounds = _blurred(planes, place.size) if ground is None else ground
+    grounds = _blur_edges(planes, place.size) if ground is None else ground
     left, top = place.corner
     made = [plane.copy() for plane in grounds]
     for plane, inner, half in zip(made, seen, (1, 2, 2), strict=True):
@@ -283,7 +281,7 @@ def _placed(
     return frame_of((made[0], made[1], made[2]))
 
 
-def _seen(planes: Planes, place: Placement, share: float) -> Planes:
+def _resample(planes: Planes, place: Placement, share: float) -> Planes:
     """Resampled at fractions of pixels: whole ones would tremble."""
     left, top, right, bottom = place.camera(share)
     found = []
@@ -300,7 +298,7 @@ def _seen(planes: Planes, place: Placement, share: float) -> Planes:
     return found[0], found[1], found[2]
 
 
-def _blurred(planes: Planes, size: Size) -> Planes:
+def _blur_edges(planes: Planes, size: Size) -> Planes:
     """A blurred copy of the edges that fills a frame, dark unless the picture has a bright ground."""
     found, light = [], ground_light(planes[0].point(_FULL))
     for plane, half, zero in zip(planes, (1, 2, 2), (_BLACK, 128, 128), strict=True):

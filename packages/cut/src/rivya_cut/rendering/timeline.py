@@ -89,7 +89,7 @@ class Timeline:
         return tuple(found)
 
 
-def arranged(
+def arrange(
     composition: Composition, media: Sequence[ClipMedium], lead_seconds: float | None
 ) -> Timeline:
     """The timeline of a composition.
@@ -102,14 +102,14 @@ def arranged(
     """
     rates = (medium.rate for medium in media if medium.rate is not None)
     rate = min(next(rates, _STILL_RATE), Fraction(60))
-    (key, clips), transition = composition.shown, composition.transition
+    (key, clips), transition = composition.visible_clips, composition.transition
     if key == "images":
         clips, transition = _slides(clips, transition, lead_seconds)
     shots = tuple(_shot(clip, medium, rate) for clip, medium in zip(clips, media, strict=True))
     overlaps = _overlaps(shots, transition, rate)
     length = sum(shot.frames for shot in shots) - sum(overlaps)
     wanted = None if lead_seconds is None else lead_seconds * rate
-    shots, length = _fitted(shots, length, wanted, composition.fit)
+    shots, length = _fit_shots(shots, length, wanted, composition.fit)
     card = composition.end_card
     card_frames = 0 if card is None else max(1, round(card.seconds * rate))
     timeline = Timeline(rate, shots, overlaps, transition, length, card_frames)
@@ -161,7 +161,7 @@ def _overlaps(shots: Sequence[Shot], transition: Transition, rate: Fraction) -> 
     return tuple(min(wanted, one.frames // 2, other.frames // 2) for one, other in pairwise(shots))
 
 
-def _fitted(
+def _fit_shots(
     shots: tuple[Shot, ...], length: int, wanted: Fraction | float | None, fit: Fit
 ) -> tuple[tuple[Shot, ...], int]:
     """The shots, and the frames before the end card, for a leading sound of `wanted` frames."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from rivya_sandbox.renderers.field import seeded
+from rivya_sandbox.renderers.field import seeded_generator
 from rivya_sandbox.renderers.h264 import Frame, planes_in
 
 _WHITE = 235  # limited range ends there
@@ -34,7 +34,7 @@ class Atmosphere:
     @classmethod
     def of(cls, size: tuple[int, int], prompt: str, seed: int) -> Atmosphere:
         """The atmosphere for a prompt; stronger if the prompt mentions dust or light."""
-        rng = seeded("atmosphere", seed)
+        rng = seeded_generator("atmosphere", seed)
         dusty = any(word in prompt.lower() for word in ("dust", "particles", "sparkle", "magic"))
         count = _MOTES * (2 if dusty else 1)
         motes = tuple(

@@ -92,7 +92,8 @@ _LABEL = re.compile(
 )
 # Separates a product from its description; only text after the first three is used.
 _PARTED = re.compile(
-    r"\s+(?:(?P<told>that|which|with)|for|in|and|using|on|at|as|to)\s+(?P<rest>.*)", re.DOTALL
+    r"\s+(?:(?P<description>that|which|with)|for|in|and|using|on|at|as|to)\s+(?P<rest>.*)",
+    re.DOTALL,
 )
 _DEFAULT_PRODUCT = {"en": "our new product", "hi": "हमारा नया उत्पाद"}
 
@@ -255,14 +256,14 @@ def _about(text: str) -> tuple[str, tuple[str, ...]] | None:
             continue
         if quoted and lead.end() <= quoted.start() <= lead.end() + 1:
             return _inner(quoted), _details(text[quoted.end() :])
-        product, details = _parted(text[lead.end() :])
-        return _branded(product, text), details
+        product, details = _split_details(text[lead.end() :])
+        return _add_brand(product, text), details
     if quoted:
         before = text[: quoted.start()].rpartition(":")[2]
         return _inner(quoted), _details(f"{before}, {text[quoted.end() :]}")
     _, colon, rest = text.partition(":")
     if colon and re.match(r"\s+\S", rest) and not text.rstrip().endswith("?"):
-        return _parted(rest)
+        return _split_details(rest)
     if _is_question(text):
         return None
     names = [
@@ -273,10 +274,10 @@ def _about(text: str) -> tuple[str, tuple[str, ...]] | None:
     if not names:
         return _bare(text)
     name = max(names, key=lambda found: len(found[0]))
-    return _parted(name[0] + text[name.end() :])
+    return _split_details(name[0] + text[name.end() :])
 
 
-def _branded(product: str, text: str) -> str:
+def _add_brand(product: str, text: str) -> str:
     """The product with the brand that a list of labels names before it."""
     brand = _first(_BRAND, text)
     return f"{brand} {product}" if brand and brand.lower() not in product.lower() else product
@@ -291,7 +292,7 @@ def _bare(text: str) -> tuple[str, tuple[str, ...]] | None:
         return None
     if _TALK.search(phrase) or _GREETING.match(phrase):
         return None
-    return _parted(f"{phrase}, {text[end.end() :]}" if end else phrase)
+    return _split_details(f"{phrase}, {text[end.end() :]}" if end else phrase)
 
 
 def _inner(quoted: re.Match[str]) -> str:
@@ -313,7 +314,7 @@ def _without_occasion(product: str) -> str:
     return re.sub(rf"^(?:{names})\s+(?:पर|में)\s+", "", product.strip(" '‘’*\"“”"))
 
 
-def _parted(text: str) -> tuple[str, tuple[str, ...]]:
+def _split_details(text: str) -> tuple[str, tuple[str, ...]]:
     """The product that a text begins with, and the details that follow."""
     end = re.search(_STOP, text)
     phrase, rest = (text[: end.start()], text[end.end() :]) if end else (text, "")
@@ -324,7 +325,7 @@ def _parted(text: str) -> tuple[str, tuple[str, ...]]:
     if named := re.fullmatch(r"(.+?)\s+(?:called|named)\s+(.+)", product):
         product = f"{named[2]} {named[1]}"
     if parted := _PARTED.search(product):
-        if parted["told"] and len(parted["rest"].split()) <= 7:
+        if parted["description"] and len(parted["rest"].split()) <= 7:
             rest = f"{parted['rest']}, {rest}"
         product = product[: parted.start()]
     return " ".join(product.split()[:8]), _details(rest)
@@ -335,8 +336,8 @@ def _details(rest: str) -> tuple[str, ...]:
     # Whose values are found elsewhere.
     rest = _TONE.sub(" ", _AUDIENCE.sub(" ", rest))
     sentences = re.split(r"(?<=[.!?।])\s+|\n", rest)
-    told = ", ".join(one for one in sentences if not _INSTRUCTS.search(one))
-    pieces = re.split(rf"(?:{_STOP})+|\s+and\s+(?=\w+\s+\w+\s*[,.])", told)
+    details = ", ".join(one for one in sentences if not _INSTRUCTS.search(one))
+    pieces = re.split(rf"(?:{_STOP})+|\s+and\s+(?=\w+\s+\w+\s*[,.])", details)
     phrases = [_LABEL.sub("", piece.strip(" '\"*-•")).strip() for piece in pieces]
     phrases = [_SUBJECT.sub("", phrase) for phrase in phrases]
     return tuple(

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFilter
 
-from rivya_sandbox.renderers.field import Field, grid, mask_of, resize, seeded, slopes
+from rivya_sandbox.renderers.field import Field, grid, mask_of, resize, seeded_generator, slopes
 from rivya_sandbox.renderers.h264 import Frame, planes_in, split_planes
-from rivya_sandbox.renderers.references import covered
-from rivya_sandbox.renderers.warp import Lines, Pairs, look, paired
+from rivya_sandbox.renderers.references import crop_to
+from rivya_sandbox.renderers.warp import Lines, Pairs, look, pair_pixels
 
 _CELLS = 16  # each way, of the nearness
 _ZOOM_ROOM = 1.22  # how much larger than the film a still is, so that a zoom stays sharp
@@ -90,15 +90,15 @@ def shot_size(size: tuple[int, int]) -> tuple[int, int]:
 
 def shot_of(picture: Image.Image, size: tuple[int, int], move: Move, seed: int) -> Shot:
     """The RGB picture, cropped to the film's ratio, as a shot."""
-    fitted = covered(picture, shot_size(size))
-    luma, blue, red = (paired(plane) for plane in split_planes(np.asarray(fitted)))
+    fitted = crop_to(picture, shot_size(size))
+    luma, blue, red = (pair_pixels(plane) for plane in split_planes(np.asarray(fitted)))
     near = Image.fromarray(_nearness(fitted))
     middles = (0.5, 0.5, _CELLS + 0.5, _CELLS + 0.5)  # its outer values lie on the frame's border
     nears = [
         np.asarray(near.resize(plane, Image.Resampling.BILINEAR, middles))
         for plane in (size, (size[0] // 2, size[1] // 2))
     ]
-    phase = float(seeded("drift", seed).random()) * 2 * math.pi
+    phase = float(seeded_generator("drift", seed).random()) * 2 * math.pi
     return Shot(size, (luma, blue, red), (nears[0], nears[1]), move, phase)
 
 

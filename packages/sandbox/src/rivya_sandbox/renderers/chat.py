@@ -9,7 +9,7 @@ from typing import Any
 
 from rivya_sandbox.renderers import copywriting
 from rivya_sandbox.renderers.brief import Brief, understand
-from rivya_sandbox.renderers.conversation import understood
+from rivya_sandbox.renderers.conversation import parse_message
 from rivya_sandbox.renderers.rating import Scale, reviews_of, scale_of
 from rivya_sandbox.renderers.review import Review
 from rivya_sandbox.renderers.shape import Question, count_asked, fill
@@ -46,12 +46,12 @@ def reply(message: str, history: Sequence[tuple[str, str]], pictures: Sequence[P
     Returns:
         Equal answers for equal arguments.
     """
-    asked = understood(message, history)
+    asked = parse_message(message, history)
     brief = understand(asked.text, asked.earlier, tuple(_names(asked.shape)))
     reviews = reviews_of(asked.text, pictures)
     if asked.shape is None:
         scale = scale_of(asked.text)
-        return _scored(reviews, scale) if scale else _short_answer(brief, asked.text)
+        return _write_scores(reviews, scale) if scale else _short_answer(brief, asked.text)
     question = Question(brief, asked.text, reviews, counted=bool(pictures) or len(reviews) > 1)
     return json.dumps(fill(asked.shape, question), ensure_ascii=False)
 
@@ -65,7 +65,7 @@ def _names(shape: Any) -> Iterator[str]:
             yield from _names(inner)
 
 
-def _scored(reviews: Sequence[Review], scale: Scale) -> str:
+def _write_scores(reviews: Sequence[Review], scale: Scale) -> str:
     """A score with its reason for each candidate."""
     lines = [
         f"{number}. {scale.score(review.merit):g} of {scale.high}: {review.reason}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFilter
 
-from rivya_sandbox.renderers.references import covered
+from rivya_sandbox.renderers.references import crop_to
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
@@ -66,7 +66,7 @@ def collage(pictures: list[Image.Image], size: tuple[int, int], above: float = 0
     ]
     _cast_shadows(sheet, boxes, gap)
     for picture, (x0, y0, x1, y1) in zip(pictures, boxes, strict=True):
-        sheet.paste(covered(picture, (max(8, x1 - x0), max(8, y1 - y0))), (x0, y0))
+        sheet.paste(crop_to(picture, (max(8, x1 - x0), max(8, y1 - y0))), (x0, y0))
     return sheet
 
 

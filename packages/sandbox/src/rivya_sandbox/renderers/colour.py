@@ -1,7 +1,7 @@
 """Colour arithmetic: linear light, OKLab gradients, tone mapping.
 
 Display values run from 0 to 1. Linear light is display squared: a gamma of 2 costs a multiply
-and a square root, and nobody can tell it from sRGB's curve here.
+and a square root, and no eye can tell it from sRGB's curve here.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _thrice(values: Field) -> Field:
     return np.repeat(values, 3, axis=1).reshape(*values.shape, 3)
 
 
-def scaled(light: Field, strength: Field) -> Field:
+def scale_colour(light: Field, strength: Field) -> Field:
     """A colour field times a scalar field."""
     result = np.empty(light.shape, np.float32)
 
@@ -105,7 +105,7 @@ def scaled(light: Field, strength: Field) -> Field:
     return result
 
 
-def tinted(strength: Field, colour: Field) -> Field:
+def tint_field(strength: Field, colour: Field) -> Field:
     """A colour as strong as a scalar field says, ``(height, width, 3)``."""
     return together([strength * np.float32(part) for part in colour])
 
@@ -135,7 +135,9 @@ def gradient(stops: Sequence[Field], position: Field) -> Field:
     return picked
 
 
-def shifted(display: Field, lighter: float = 0.0, chroma: float = 1.0, hue: float = 0.0) -> Field:
+def shift_colour(
+    display: Field, lighter: float = 0.0, chroma: float = 1.0, hue: float = 0.0
+) -> Field:
     """A display colour with more lightness, times `chroma`, turned by `hue` radians."""
     light, a, b = (float(value) for value in oklab(display))
     cosine, sine = math.cos(hue) * chroma, math.sin(hue) * chroma
@@ -146,7 +148,7 @@ def shifted(display: Field, lighter: float = 0.0, chroma: float = 1.0, hue: floa
 
 def with_lightness(display: Field, lightness: float, chroma: float = 1.0) -> Field:
     """The colour at an OKLab lightness from 0 to 1."""
-    return shifted(display, lightness - float(oklab(display)[0]), chroma)
+    return shift_colour(display, lightness - float(oklab(display)[0]), chroma)
 
 
 def brightness(display: Field) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
 from rivya_sandbox.renderers.arrangement import below_title
-from rivya_sandbox.renderers.colour import shifted, to_bytes
+from rivya_sandbox.renderers.colour import shift_colour, to_bytes
 from rivya_sandbox.renderers.idea import Idea
 from rivya_sandbox.renderers.lettering import fitted_mask
 
@@ -39,7 +39,7 @@ def as_strip(
     for index, box in enumerate(_panels(idea, size)):
         wide, tall = box[2] - box[0], box[3] - box[1]
         # The layouts of single pictures would each bring their own background.
-        paper = (None, idea.palette[3], shifted(idea.palette[6], 0.12, 0.7))[index % 3]
+        paper = (None, idea.palette[3], shift_colour(idea.palette[6], 0.12, 0.7))[index % 3]
         panel = replace(idea, title=None, layout="poster", ground=paper)
         picture = paint(panel, (wide, tall), rng)
         if index == 2:  # mirrored

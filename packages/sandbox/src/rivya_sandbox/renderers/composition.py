@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import ImageDraw
 
-from rivya_sandbox.renderers.colour import mix, rgb, scaled, tinted
+from rivya_sandbox.renderers.colour import mix, rgb, scale_colour, tint_field
 from rivya_sandbox.renderers.field import Field, blur, softened_shape
 from rivya_sandbox.renderers.light import Solid
 from rivya_sandbox.renderers.studio import Stage
@@ -13,7 +13,7 @@ from rivya_sandbox.renderers.studio import Stage
 _WARM = rgb("ffdca6")
 
 
-def placed(
+def place_subject(
     stage: Stage,
     thing: Solid,
     centre: tuple[float, float],
@@ -112,7 +112,7 @@ def _drop_shadow(light: Field, thing: Solid, left: int, upper: int) -> None:
     right, down = int(thing.cover.shape[1] * 0.05), int(thing.cover.shape[0] * 0.09)
     ones = np.ones((*thing.cover.shape, 1), np.float32)
     _paste(cast, ones, thing.cover, left + right, upper + down)
-    light[:] = scaled(light, 1 - np.float32(0.42) * blur(cast[..., 0], width * 0.025))
+    light[:] = scale_colour(light, 1 - np.float32(0.42) * blur(cast[..., 0], width * 0.025))
 
 
 def _reflection(
@@ -136,6 +136,8 @@ def _lit_up(light: Field, glow: tuple[float, float, float], left: int, upper: in
     away = (x * x + y * y) / np.float32(glow[2] ** 2)
     # A lamp adds little to a bright scene and dominates a dark one.
     dark = float(np.clip(1.15 - 2.2 * light[::8, ::8].mean(), 0.25, 1))
-    pool = tinted((np.exp(-away * 1.2) * 1.5 + np.exp(-away * 0.25) * 0.5) * dark, _WARM * _WARM)
+    pool = tint_field(
+        (np.exp(-away * 1.2) * 1.5 + np.exp(-away * 0.25) * 0.5) * dark, _WARM * _WARM
+    )
     lighted: Field = light * (1 - 0.38 * dark + pool) + pool * 0.045
     return lighted

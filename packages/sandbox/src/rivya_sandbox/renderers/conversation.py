@@ -29,22 +29,22 @@ class Asked:
     earlier: tuple[str, ...]
 
 
-def understood(message: str, history: Sequence[tuple[str, str]]) -> Asked:
+def parse_message(message: str, history: Sequence[tuple[str, str]]) -> Asked:
     """The message of a session, apart.
 
     Args:
         message: As sent.
         history: ``(role, content)`` of earlier turns, oldest first.
     """
-    said = [_parted(content) for role, content in history if role == "user"]
-    text, shape = _parted(message)
-    while text.startswith(REPEAT) and said:
-        text, before = said.pop()
+    reply = [_split_instruction(content) for role, content in history if role == "user"]
+    text, shape = _split_instruction(message)
+    while text.startswith(REPEAT) and reply:
+        text, before = reply.pop()
         shape = shape or before
-    return Asked(text, shape, tuple(words for words, _ in said))
+    return Asked(text, shape, tuple(words for words, _ in reply))
 
 
-def repeated(message: str, history: Sequence[tuple[str, str]]) -> str:
+def resolve_repeat(message: str, history: Sequence[tuple[str, str]]) -> str:
     """The message as sent, or the one that it asks again."""
     asked = [content for role, content in history if role == "user"]
     while message.startswith(REPEAT) and asked:
@@ -52,7 +52,7 @@ def repeated(message: str, history: Sequence[tuple[str, str]]) -> str:
     return message
 
 
-def _parted(message: str) -> tuple[str, dict[str, Any] | None]:
+def _split_instruction(message: str) -> tuple[str, dict[str, Any] | None]:
     """The message without the instruction, and the requested shape."""
     text, found, rest = message.rpartition(SHAPE_INSTRUCTION)
     if not found:

@@ -17,7 +17,7 @@ def narration(brief: Brief, index: int = 0) -> str:
     closings = phrases.CLOSINGS[brief.language]
     left = brief.words - len(opening.split())
     parts: list[str] = []
-    for phrase in [*_rotated(_details_of(brief), index), *phrases.FILLERS[brief.language]]:
+    for phrase in [*_rotate(_details_of(brief), index), *phrases.FILLERS[brief.language]]:
         size = len(phrase.split())
         if size < left - 1:
             parts.append(phrase)
@@ -31,7 +31,7 @@ def narration(brief: Brief, index: int = 0) -> str:
 def _opening(brief: Brief, index: int) -> str:
     topic = brief.topic and brief.language == "en"
     choices = phrases.TOPIC_OPENINGS if topic else phrases.OPENINGS[brief.language]
-    return _pick(choices, brief, index).format(product=_spoken(brief))
+    return _pick(choices, brief, index).format(product=_spoken_text(brief))
 
 
 def shot(brief: Brief, index: int = 0) -> str:
@@ -41,11 +41,11 @@ def shot(brief: Brief, index: int = 0) -> str:
     """
     details = ", ".join(map(_lower_first, _sights(brief) or phrases.PLAIN_SIGHTS))
     foreign = DEVANAGARI.search(brief.product)
-    product = f"'{brief.product}'" if foreign else _spoken(replace(brief, language="en"))
+    product = f"'{brief.product}'" if foreign else _spoken_text(replace(brief, language="en"))
     unseen = brief.topic or phrases.NO_OBJECTS & set(brief.product.lower().split())
     kinds = phrases.SCENES if unseen else phrases.SHOTS
     light = phrases.LIGHTS[index // len(kinds) % len(phrases.LIGHTS)]
-    scene = _capital(_rotated(kinds, index)[0].format(product=product, details=details))
+    scene = _capital(_rotate(kinds, index)[0].format(product=product, details=details))
     return f"{scene}, {light}" if light else scene
 
 
@@ -65,7 +65,7 @@ def _sights(brief: Brief) -> tuple[str, ...]:
 
 def movement(brief: Brief, index: int = 0) -> str:
     """How the camera moves."""
-    return f"{_rotated(phrases.MOVES, index)[0]} towards {_spoken(brief)}"
+    return f"{_rotate(phrases.MOVES, index)[0]} towards {_spoken_text(brief)}"
 
 
 def headline(brief: Brief, index: int = 0) -> str:
@@ -75,7 +75,7 @@ def headline(brief: Brief, index: int = 0) -> str:
 
 def tagline(brief: Brief, index: int = 0) -> str:
     """One short sentence on a detail of the brief."""
-    detail = _rotated(_details_of(brief), index)[0]
+    detail = _rotate(_details_of(brief), index)[0]
     choices: Sequence[str] = phrases.TAGLINES[brief.language]
     if phrases.VERB.match(detail.lower()):
         choices = choices[:1]
@@ -93,7 +93,7 @@ def caption(brief: Brief, index: int = 0) -> str:
 
 def subject_line(brief: Brief, index: int = 0) -> str:
     """The subject line of an email: the product and one detail."""
-    detail = _rotated(_details_of(brief), index)[0]
+    detail = _rotate(_details_of(brief), index)[0]
     return f"{_capital(brief.product)}: {_lower_first(detail)}"
 
 
@@ -101,7 +101,7 @@ def description(brief: Brief, index: int = 0) -> str:
     """Three sentences: what it is, what it has, what to do."""
     stop = "।" if brief.language == "hi" else "."
     opening = _opening(brief, index)
-    middle = _capital(", ".join(map(_lower_first, _rotated(_details_of(brief), index))))
+    middle = _capital(", ".join(map(_lower_first, _rotate(_details_of(brief), index))))
     return f"{opening} {middle}{stop} {call_to_action(brief, index)}{stop}"
 
 
@@ -113,7 +113,7 @@ def summary(brief: Brief, index: int = 0) -> str:
 
 def benefit(brief: Brief, index: int = 0) -> str:
     """One benefit of the product."""
-    return _capital(_rotated([*_details_of(brief), *phrases.FILLERS[brief.language]], index)[0])
+    return _capital(_rotate([*_details_of(brief), *phrases.FILLERS[brief.language]], index)[0])
 
 
 def audience(brief: Brief, index: int = 0) -> str:
@@ -154,13 +154,13 @@ def call_to_action(brief: Brief, index: int = 0) -> str:
 
 def overlay(brief: Brief, index: int = 0) -> str:
     """A few words to letter on a picture."""
-    detail = _rotated([brief.product, *_details_of(brief)], index)[0]
+    detail = _rotate([brief.product, *_details_of(brief)], index)[0]
     return " ".join(_capital(detail).split()[:5])
 
 
 def question(brief: Brief, index: int = 0) -> str:
     """A question about the product."""
-    detail = _lower_first(_rotated(_details_of(brief), index)[0])
+    detail = _lower_first(_rotate(_details_of(brief), index)[0])
     if brief.language == "hi":
         return f"{brief.product}: क्या आपने देखा?"
     return f"What would you do with {detail}?"
@@ -170,8 +170,8 @@ def material(brief: Brief, index: int = 0) -> str:
     """A material: one that the brief names, or another."""
     words = re.findall(r"[a-z]+", " ".join(brief.details).lower())
     named = [word for word in phrases.KNOWN_MATERIALS if word in words]
-    others = [one for one in _rotated(phrases.MATERIALS, brief.seed) if one not in named]
-    return _rotated([*named, *others], index)[0]
+    rest = [one for one in _rotate(phrases.MATERIALS, brief.seed) if one not in named]
+    return _rotate([*named, *rest], index)[0]
 
 
 def place(brief: Brief, index: int = 0) -> str:
@@ -185,8 +185,8 @@ def keyword(brief: Brief, index: int = 0) -> str:
     texts = [brief.product, *_details_of(brief), "campaign", *parts, *phrases.KEYWORDS]
     words = [re.sub(r"[^\w\u0900-\u097f]+", "", text.title()) for text in texts]
     # A price alone is none.
-    kept = dict.fromkeys(word for word in words if re.search(r"[^\W\d_]{2}", word))
-    return _rotated(list(kept), index)[0]
+    chosen = dict.fromkeys(word for word in words if re.search(r"[^\W\d_]{2}", word))
+    return _rotate(list(chosen), index)[0]
 
 
 def mood(brief: Brief, index: int = 0) -> str:
@@ -205,8 +205,8 @@ def colour(brief: Brief, index: int = 0) -> str:
     """The name of a colour: one that the brief names, or another."""
     words = re.findall(r"[a-z]+", f"{brief.product} {' '.join(brief.details)}".lower())
     named = list(dict.fromkeys(word for word in words if word in COLOURS))
-    others = [one for one in _rotated(phrases.COLOURS, brief.seed) if one not in named]
-    return _rotated([*named, *others], index)[0]
+    rest = [one for one in _rotate(phrases.COLOURS, brief.seed) if one not in named]
+    return _rotate([*named, *rest], index)[0]
 
 
 def _details_of(brief: Brief) -> tuple[str, ...]:
@@ -227,7 +227,7 @@ def _details_of(brief: Brief) -> tuple[str, ...]:
     return fitting or phrases.PLAIN_DETAILS[brief.language]
 
 
-def _spoken(brief: Brief) -> str:
+def _spoken_text(brief: Brief) -> str:
     if brief.topic:
         return brief.product.rstrip("?!. ")
     return brief.product if brief.language == "hi" else _with_article(brief.product)
@@ -244,7 +244,7 @@ def _pick(choices: Sequence[str], brief: Brief, index: int) -> str:
     return choices[(brief.seed + index) % len(choices)]
 
 
-def _rotated(choices: Sequence[str], index: int) -> list[str]:
+def _rotate(choices: Sequence[str], index: int) -> list[str]:
     at = index % len(choices)
     return [*choices[at:], *choices[:at]]
 
@@ -254,5 +254,5 @@ def _capital(text: str) -> str:
 
 
 def _lower_first(text: str) -> str:
-    # "Warm light" may go on in a sentence as "warm light"; "LED light" and names keep their case.
+    # "Warm light" may continue a sentence as "warm light"; "LED light" and names keep their case.
     return text[:1].lower() + text[1:] if text[1:2].islower() else text

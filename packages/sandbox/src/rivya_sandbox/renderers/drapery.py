@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from rivya_sandbox.renderers.colour import brightness, linear, mix, shifted
+from rivya_sandbox.renderers.colour import brightness, linear, mix, shift_colour
 from rivya_sandbox.renderers.field import Field, blur, grid, noise, resize, slopes, smooth
 from rivya_sandbox.renderers.idea import Idea
 from rivya_sandbox.renderers.studio import Stage
@@ -27,12 +27,12 @@ def silk(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stage
 
     colour = idea.palette[3] if idea.cloth is None else idea.cloth
     if brightness(colour) < 0.3:
-        colour = shifted(colour, 0.18)
+        colour = shift_colour(colour, 0.18)
     lamp = np.clip(-0.55 * nx - 0.62 * ny + 0.56 * nz, 0, 1)
     # Satin shines along its threads: a broad sheen, and a narrow one on each crest.
     half = np.clip(-0.32 * nx - 0.36 * ny + 0.87 * nz, 0, 1)
     light = linear(colour) * (0.10 + 0.95 * lamp)[..., None]
-    light = light + linear(shifted(colour, 0.22, 0.7)) * (0.42 * half**14)[..., None]
+    light = light + linear(shift_colour(colour, 0.22, 0.7)) * (0.42 * half**14)[..., None]
     light = light + np.float32(0.30) * (half**70)[..., None]
     hollow = smooth(-0.25, 0.30, cloth - blur(cloth, min(columns, rows) * 0.06))
     light = light * (0.45 + 0.60 * hollow)[..., None]

@@ -18,7 +18,7 @@ def _smartphone(size: int) -> Image.Image:
     for x, y in ((0.29, 0.135), (0.29, 0.305), (0.59, 0.22)):
         canvas.disc(x, y, 0.10)
     canvas.disc(0.60, 0.335, 0.03)
-    return canvas.done()
+    return canvas.to_mask()
 
 
 def _screen(size: int) -> Image.Image:
@@ -31,7 +31,7 @@ def _screen(size: int) -> Image.Image:
         left = 0.19 + 0.165 * at
         canvas.box(left, top, left + 0.115, 0.70, 0.03)
     canvas.box(0.17, 0.78, 0.83, 0.88, 0.10)
-    return canvas.done()
+    return canvas.to_mask()
 
 
 def _packet(size: int) -> Image.Image:
@@ -43,7 +43,7 @@ def _packet(size: int) -> Image.Image:
     canvas.box(0.21, 0.34, 0.79, 0.76, 0.04)
     canvas.stroke([(0.34, 0.48), (0.66, 0.48)])
     canvas.stroke([(0.40, 0.60), (0.60, 0.60)])
-    return canvas.done()
+    return canvas.to_mask()
 
 
 class _Canvas:
@@ -89,7 +89,7 @@ class _Canvas:
         ]
         self._draw.line(placed, fill=255, width=self._line, joint="curve")
 
-    def done(self) -> Image.Image:
+    def to_mask(self) -> Image.Image:
         """The mask at its size."""
         size = (self._wide // _FINE, self._tall // _FINE)
         return self._mask.resize(size, Image.Resampling.BOX)

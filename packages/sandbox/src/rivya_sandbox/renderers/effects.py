@@ -9,10 +9,10 @@ from collections.abc import Callable
 import numpy as np
 
 from rivya_sandbox.renderers import foley
-from rivya_sandbox.renderers.field import seeded
+from rivya_sandbox.renderers.field import seeded_generator
 from rivya_sandbox.renderers.foley import hiss
 from rivya_sandbox.renderers.instruments import note
-from rivya_sandbox.renderers.sound import RATE, Sound, both, in_room, mastered
+from rivya_sandbox.renderers.sound import RATE, Sound, both, in_room, master
 
 Maker = Callable[[Sound, np.random.Generator], Sound]
 
@@ -28,20 +28,20 @@ def effect(prompt: str, seconds: float, seed: int, *, loop: bool = False) -> Sou
         seed: Varies it.
         loop: True leaves the ends at full level and joins them without a click.
     """
-    rng = seeded("effect", prompt, seed)
+    rng = seeded_generator("effect", prompt, seed)
     maker = maker_for(prompt)
     extra = 0.5 if loop else 0.0
     time = np.arange(int((seconds + extra) * RATE)) / RATE
     samples = in_room(maker(time, rng).astype(np.float32), rng, 1.2, 0.14)
     if not loop:
-        return mastered(samples, 0.01, min(0.25, seconds * 0.1))
+        return master(samples, 0.01, min(0.25, seconds * 0.1))
     overlap, length = int(extra * RATE), int(seconds * RATE)
     fade = np.linspace(0, 1, overlap, dtype=np.float32)
     joined = samples[:, :length].copy()
     joined[:, :overlap] = joined[:, :overlap] * fade + samples[:, length : length + overlap] * (
         1 - fade
     )
-    return mastered(joined, 0.0, 0.0)
+    return master(joined, 0.0, 0.0)
 
 
 def _rain(time: Sound, rng: np.random.Generator) -> Sound:

@@ -46,7 +46,7 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(2, "bands")
 
 
-def seeded(*parts: Any) -> np.random.Generator:
+def seeded_generator(*parts: Any) -> np.random.Generator:
     """A random generator that depends only on `parts`."""
     digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16])))

@@ -27,7 +27,7 @@ from rivya_sandbox.renderers.h264 import Frame, encode_film, planes_in
 from rivya_sandbox.renderers.mark import mark_masks
 from rivya_sandbox.renderers.references import open_picture
 from rivya_sandbox.renderers.request import Rendered, RenderRequest
-from rivya_sandbox.renderers.restyle import joined
+from rivya_sandbox.renderers.restyle import join_pictures
 from rivya_sandbox.renderers.sound import RATE
 from rivya_sandbox.renderers.still import draw
 from rivya_sandbox.renderers.wording import drawn_prompt, watermark
@@ -81,7 +81,7 @@ def render_film(request: RenderRequest) -> list[Rendered]:
             for index in range(count)
         ]
     elif _as_references(request) and len(pictures) > 1:
-        pictures = [joined(pictures, shot_size(size))]
+        pictures = [join_pictures(pictures, shot_size(size))]
     moves = _moves(request)
     shots = tuple(
         shot_of(picture, size, move, request.seed + index)
@@ -110,10 +110,10 @@ def _moves(request: RenderRequest) -> list[Move]:
     """The camera move of each shot: from the prompt, then by the seed."""
     if frame.truth(request.params.get("fixed_lens")):
         return [STILL] * _MOST_SHOTS
-    others = list(MOVES.values())
+    rest = list(MOVES.values())
     return [
         move_for(request.prompt),
-        *(others[(request.seed + index) % 4] for index in range(1, _MOST_SHOTS)),
+        *(rest[(request.seed + index) % 4] for index in range(1, _MOST_SHOTS)),
     ]
 
 
@@ -149,19 +149,19 @@ def _frame(reel: _Reel, time: float) -> Frame:
     if index and local < dissolve:
         before = view_at(reel.shots[index - 1], min(1.0, (local + span) / (span + tail)))
         share = local / dissolve
-        frame = _blended(before, frame, share * share * (3 - 2 * share))
+        frame = _blend(before, frame, share * share * (3 - 2 * share))
     reel.atmosphere.shine(frame, time, reel.seconds)
     if time < _FADE_IN:
         black = np.empty_like(frame)
         for plane, level in zip(planes_in(black), (_BLACK, _GREY, _GREY), strict=True):
             plane[:] = level
-        frame = _blended(black, frame, 0.5 + 0.5 * time / _FADE_IN)
+        frame = _blend(black, frame, 0.5 + 0.5 * time / _FADE_IN)
     for mark in reel.marks:
         _set_mark(frame, mark)
     return frame
 
 
-def _blended(first: Frame, second: Frame, share: float) -> Frame:
+def _blend(first: Frame, second: Frame, share: float) -> Frame:
     of_second = round(share * 256)
     sums = first * np.uint16(256 - of_second)
     sums += second * np.uint16(of_second)

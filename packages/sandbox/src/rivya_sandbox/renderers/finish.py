@@ -9,7 +9,7 @@ from rivya_sandbox.renderers.colour import mix, tone_map
 from rivya_sandbox.renderers.field import Field, blur, by_bands, mask_of, resize, smooth
 
 
-def developed(light: Field, rng: np.random.Generator, *, flat: bool = False) -> Field:
+def develop(light: Field, rng: np.random.Generator, *, flat: bool = False) -> Field:
     """Display values, ``(height, width, 3)``; `flat` leaves vignette and grain out."""
     height, width = light.shape[:2]
     small = max(8, width // 4), max(8, height // 4)
@@ -29,9 +29,9 @@ def developed(light: Field, rng: np.random.Generator, *, flat: bool = False) -> 
                 display[rows, :, channel] = tone_map(part)
                 continue
             part *= darker
-            shown = tone_map(part)
-            shown += speck
-            np.clip(shown, 0, 1, out=display[rows, :, channel])
+            pixels = tone_map(part)
+            pixels += speck
+            np.clip(pixels, 0, 1, out=display[rows, :, channel])
 
     by_bands(height, work)
     return display

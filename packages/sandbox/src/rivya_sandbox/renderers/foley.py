@@ -28,22 +28,22 @@ def hiss(time: Sound, rng: np.random.Generator, low: float, high: float) -> Soun
 def applause(time: Sound, rng: np.random.Generator) -> Sound:
     """Many hands that start one after another and fade."""
     swell = np.clip(time / 0.5, 0, 1) * np.clip((time[-1] - time) / (0.35 * time[-1]), 0.15, 1)
-    hands = [_scattered(time, rng, 30, _burst(rng, 0.012, 700, 3600)) for _ in range(4)]
+    hands = [_scatter(time, rng, 30, _burst(rng, 0.012, 700, 3600)) for _ in range(4)]
     clapping: Sound = np.sum(hands, axis=0) * swell
     return clapping
 
 
 def fire(time: Sound, rng: np.random.Generator) -> Sound:
     """Crackling wood over a low roar."""
-    crackle = _scattered(time, rng, 9, _burst(rng, 0.003, 900, 7000), spread=2.2)
-    embers = _scattered(time, rng, 35, _burst(rng, 0.0012, 2500, 12000), spread=1.5)
+    crackle = _scatter(time, rng, 9, _burst(rng, 0.003, 900, 7000), spread=2.2)
+    embers = _scatter(time, rng, 35, _burst(rng, 0.0012, 2500, 12000), spread=1.5)
     burning: Sound = crackle + embers * 0.3 + hiss(time, rng, 60, 420) * 0.05
     return burning
 
 
 def sizzle(time: Sound, rng: np.random.Generator) -> Sound:
     """Food in a hot pan."""
-    spit = _scattered(time, rng, 60, _burst(rng, 0.002, 3000, 12000), spread=1.8)
+    spit = _scatter(time, rng, 60, _burst(rng, 0.002, 3000, 12000), spread=1.8)
     swell = 0.30 + 0.1 * np.sin(_TAU * 0.7 * time)
     frying: Sound = hiss(time, rng, 3000, 9000) * swell + spit * 0.5
     return frying
@@ -191,7 +191,7 @@ def _add(samples: Sound, sound: Sound, start: float, side: float) -> None:
         samples[1, at : at + room] += sound[:room] * math.sin(side * math.pi / 2)
 
 
-def _scattered(
+def _scatter(
     time: Sound, rng: np.random.Generator, rate: float, sound: Sound, spread: float = 1.0
 ) -> Sound:
     """`sound` at random times, `rate` in a second; a larger `spread` makes few of them loud."""

@@ -32,24 +32,24 @@ def asked_ratio(request: RenderRequest) -> Fraction | None:
 def _ratio(text: str) -> Fraction | None:
     if plain := _PLAIN_RATIO.fullmatch(text):
         width, height = int(plain[1]), int(plain[2])
-        return _bounded(Fraction(width, height)) if width and height else None
+        return _clamp(Fraction(width, height)) if width and height else None
     if named := _NAMED_RATIO.fullmatch(text):
         if not named[2]:
             return _RATIO_WORDS[named[1]]
         # "portrait_16_9" and "portrait_3_4" are both upright: the words decide, not the order of the numbers.
         low, high = sorted((int(named[2]), int(named[3])))
         ratio = Fraction(low, high) if named[1] == "portrait" else Fraction(high, max(low, 1))
-        return _bounded(ratio) if low else None
+        return _clamp(ratio) if low else None
     return None
 
 
-def _bounded(ratio: Fraction) -> Fraction:
+def _clamp(ratio: Fraction) -> Fraction:
     return min(max(ratio, Fraction(1, 8)), Fraction(8))
 
 
 def ratio_of(width: int, height: int) -> Fraction:
     """Width over height of a picture, reduced to small numbers and limited to 1:8 to 8:1."""
-    return _bounded(Fraction(width, height).limit_denominator(32) or Fraction(1, 8))
+    return _clamp(Fraction(width, height).limit_denominator(32) or Fraction(1, 8))
 
 
 def picture_size(request: RenderRequest, ratio: Fraction) -> tuple[int, int]:

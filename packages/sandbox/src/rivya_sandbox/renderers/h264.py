@@ -140,18 +140,18 @@ def split_planes(pixels: Frame) -> tuple[Frame, Frame, Frame]:
     red, green, blue = (pixels[..., index].astype(np.float32) for index in range(3))
     luma = 0.2126 * red + 0.7152 * green + 0.0722 * blue
     return (
-        _quantized(16 + luma * (219 / 255)),
-        _quantized(_halved(128 + (blue - luma) / 1.8556 * (224 / 255))),
-        _quantized(_halved(128 + (red - luma) / 1.5748 * (224 / 255))),
+        _quantize(16 + luma * (219 / 255)),
+        _quantize(_halve(128 + (blue - luma) / 1.8556 * (224 / 255))),
+        _quantize(_halve(128 + (red - luma) / 1.5748 * (224 / 255))),
     )
 
 
-def _quantized(plane: NDArray[np.float32]) -> Frame:
+def _quantize(plane: NDArray[np.float32]) -> Frame:
     whole: Frame = np.clip(plane + 0.5, 0, 255).astype(np.uint8)
     return whole
 
 
-def _halved(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+def _halve(plane: NDArray[np.float32]) -> NDArray[np.float32]:
     height, width = plane.shape
     halved: NDArray[np.float32] = plane.reshape(height // 2, 2, width // 2, 2).mean((1, 3))
     return halved

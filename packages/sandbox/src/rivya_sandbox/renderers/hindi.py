@@ -88,7 +88,7 @@ def word_phonemes(word: str) -> str:
         word = word.replace(composed, parts)
     syllables = _syllables(word)
     _drop_silent_vowels(syllables)
-    stressed = _stressed(syllables)
+    stressed = _find_stress(syllables)
     spoken = ""
     for index, syllable in enumerate(syllables):
         after = syllables[index + 1] if index + 1 < len(syllables) else _Syllable("", "")
@@ -150,7 +150,7 @@ def _drop_silent_vowels(syllables: list[_Syllable]) -> None:
             here.vowel = ""
 
 
-def _stressed(syllables: list[_Syllable]) -> int:
+def _find_stress(syllables: list[_Syllable]) -> int:
     """Index of the stressed syllable: a heavy one near the end, else the first; -1 for none."""
     voiced = [index for index, one in enumerate(syllables) if one.vowel]
     if not voiced:

@@ -160,7 +160,7 @@ def imagine(prompt: str, seed: int) -> Idea:
     prompt = with_quotations(prompt)
     title = title_of(prompt)
     brand = None if wordless else title or brand_of(prompt)
-    text = _joined(with_towns(prompt).lower())
+    text = _join_names(with_towns(prompt).lower())
     # Quoted words are lettered and do not describe the picture.
     unquoted = without_quotations(text)
     ground = next((COLOURS[name] for name in _GROUND.findall(unquoted) if name in COLOURS), None)
@@ -222,7 +222,7 @@ def _of_content(subject: tuple[str, str] | None, words: tuple[str, ...]) -> tupl
     return tuple(rgb(CONTENT_COLOURS[word]) for word in words if word in CONTENT_COLOURS)[:1]
 
 
-def _joined(text: str) -> str:
+def _join_names(text: str) -> str:
     """The text with two-word names, and names that are also verbs, joined into one word."""
     for apart, together in _JOINED.items():
         text = text.replace(apart, together)
@@ -230,7 +230,7 @@ def _joined(text: str) -> str:
 
 
 def _subject(words: tuple[str, ...]) -> tuple[str, str] | None:
-    if head := next(filter(None, starmap(_headed, pairwise(words))), None):
+    if head := next(filter(None, starmap(_find_head, pairwise(words))), None):
         words = (head, *words)
     known = set(words)
     oil_lamp = "oil" in known and bool(known & {"lamp", "lamps"})
@@ -251,7 +251,7 @@ def _subject(words: tuple[str, ...]) -> tuple[str, str] | None:
     return None
 
 
-def _headed(before: str, word: str) -> str | None:
+def _find_head(before: str, word: str) -> str | None:
     """`word` if it is the head of the noun before it; else None."""
     if word not in _HEADS or (before in _LEADS and word not in _WARES):
         return None

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from rivya_sandbox.renderers.colour import brightness, rgb, shifted
+from rivya_sandbox.renderers.colour import brightness, rgb, shift_colour
 from rivya_sandbox.renderers.drawings import DRAWINGS
 from rivya_sandbox.renderers.field import Field, blur, mask_of, resize, slopes, smooth, soften
 from rivya_sandbox.renderers.idea import Idea
-from rivya_sandbox.renderers.inked import enamelled, inked
+from rivya_sandbox.renderers.inked import enamel_pin, ink_drawing
 from rivya_sandbox.renderers.lettering import glyph_mask
 from rivya_sandbox.renderers.light import Normals, Solid, lit, unit
 from rivya_sandbox.renderers.things import NATURAL_COLOURS
@@ -55,7 +55,7 @@ class _Geometry:
     shade: Field
 
 
-def inflated(
+def inflate(
     character: str, room: tuple[float, float], angle: float, idea: Idea, rng: np.random.Generator
 ) -> Solid | None:
     """An emoji as an object that fills `room` (width, height in pixels), turned by `angle` degrees.
@@ -72,10 +72,10 @@ def inflated(
     albedo = np.stack([soften(albedo[..., channel], 2) for channel in range(3)], axis=-1)
     cover = geometry.cover
     if "enamel" in idea.looks and character not in _OPEN:
-        light, cover = enamelled(albedo, geometry.ink * (1 - geometry.dark), cover, idea)
+        light, cover = enamel_pin(albedo, geometry.ink * (1 - geometry.dark), cover, idea)
     elif (idea.looks & {"comic", "flat"} or character in _FACES) and character not in _OPEN:
         filled = geometry.dark if geometry.areas[-1] > max(geometry.areas[:-1]) else 0
-        light = inked(albedo, geometry.ink * (1 - filled), geometry.normals, idea)
+        light = ink_drawing(albedo, geometry.ink * (1 - filled), geometry.normals, idea)
     else:
         gloss = (0.10, 0.22, 0.42)[int(rng.integers(3))]  # clay, vinyl, glaze
         if "comic" in idea.looks:  # inked later, where every shine would get a line of its own
@@ -132,7 +132,7 @@ def _colours(character: str, geometry: _Geometry, idea: Idea, rng: np.random.Gen
     if whole:
         table[-1] = main
     else:
-        table[-1] = shifted(main, -0.40 if brightness(main) > 0.3 else 0.28, 0.7)
+        table[-1] = shift_colour(main, -0.40 if brightness(main) > 0.3 else 0.28, 0.7)
     return table
 
 
@@ -140,7 +140,7 @@ def _choices(character: str, idea: Idea, rng: np.random.Generator) -> list[Field
     """Colours for the regions, largest first: as the prompt names them, or as nature has them."""
     main = idea.main_colour
     if brightness(main) < 0.12:
-        main = shifted(main, 0.12)
+        main = shift_colour(main, 0.12)
     codes = NATURAL_COLOURS.get(character, "").split()
     if codes:  # of which a prompt may name the first two otherwise: a blue fox has a white chin
         natural = [main if code == "main" else rgb(code) for code in codes]
@@ -149,8 +149,13 @@ def _choices(character: str, idea: Idea, rng: np.random.Generator) -> list[Field
         return [main, *idea.colours[1:], *natural[len(idea.colours) :]] if idea.colours else natural
     second = idea.colours[1] if len(idea.colours) > 1 else idea.palette[4]
     if idea.ground is not None:  # which may be as light
-        second = shifted(main, 0.14 if brightness(main) < 0.55 else -0.18, 0.8)
-    third = [idea.palette[6], shifted(main, 0.16, 0.6), shifted(main, -0.14), idea.palette[3]]
+        second = shift_colour(main, 0.14 if brightness(main) < 0.55 else -0.18, 0.8)
+    third = [
+        idea.palette[6],
+        shift_colour(main, 0.16, 0.6),
+        shift_colour(main, -0.14),
+        idea.palette[3],
+    ]
     rng.shuffle(third)
     return [main, second, *third]
 
@@ -163,12 +168,12 @@ def _geometry(character: str, angle: int) -> _Geometry | None:
     spaces = label_regions(ink < 0.5)
     outside = int(spaces[0, 0])
     counts = np.bincount(spaces.ravel())
-    kept = [one for one in range(1, len(counts)) if one != outside and counts[one] > 40]
-    for hole in _holes(character, kept, spaces, ink):
-        kept.remove(hole)
+    inside = [one for one in range(1, len(counts)) if one != outside and counts[one] > 40]
+    for hole in _holes(character, inside, spaces, ink):
+        inside.remove(hole)
         spaces = np.where(spaces == hole, outside, spaces)
     if character in _OPEN:
-        kept = []
+        inside = []
         cover, dark = blur(ink, 1.0), np.zeros_like(ink)
     else:
         # At the border as smooth as the drawing's own edge; what the strokes enclose is covered.
@@ -177,8 +182,8 @@ def _geometry(character: str, angle: int) -> _Geometry | None:
         dark = smooth(0.90, 0.97, blur(ink, 8.0))
 
     renumber = np.zeros(len(counts) + 1, np.int32)
-    renumber[kept] = np.arange(1, len(kept) + 1)
-    solid = len(kept) + 1
+    renumber[inside] = np.arange(1, len(inside) + 1)
+    solid = len(inside) + 1
     regions = renumber[spaces]
     inner = regions > 0
     regions[dark > 0.5] = solid
@@ -190,7 +195,7 @@ def _geometry(character: str, angle: int) -> _Geometry | None:
     gy, gx = slopes(height)
     normals = unit(-gx * 1.15, -gy * 1.15, np.full_like(gx, 0.9))
     shade = np.clip(1 - (blur(height, 13) - height) / np.float32(32), 0.6, 1.1)
-    areas = (0, *(int(counts[one]) for one in kept), int((dark > 0.5).sum()))
+    areas = (0, *(int(counts[one]) for one in inside), int((dark > 0.5).sum()))
     return _Geometry(regions, areas, dark, ink, cover, normals, shade)
 
 

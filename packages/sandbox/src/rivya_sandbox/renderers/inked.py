@@ -12,11 +12,11 @@ from rivya_sandbox.renderers.palettes import COLOURS
 
 _INK = rgb("16131f")
 _METALS = ("gold", "golden", "silver", "copper", "brass", "bronze", "black")
-_NEAR = 0.28  # difference of display colours up to which two are hardly told apart
+_NEAR = 0.28  # difference of display colours up to which two look alike
 _SUN = (-0.55, -0.62)  # where the light of a drawing comes from; y points down
 
 
-def inked(albedo: Field, ink: Field, normals: Normals, idea: Idea) -> Field:
+def ink_drawing(albedo: Field, ink: Field, normals: Normals, idea: Idea) -> Field:
     """Linear light of a drawing: flat colours, one step of shade, black lines.
 
     Args:
@@ -31,7 +31,7 @@ def inked(albedo: Field, ink: Field, normals: Normals, idea: Idea) -> Field:
     return mix(linear(albedo) * shade[..., None] * np.float32(1.12), linear(_INK), ink)
 
 
-def enamelled(albedo: Field, ink: Field, cover: Field, idea: Idea) -> tuple[Field, Field]:
+def enamel_pin(albedo: Field, ink: Field, cover: Field, idea: Idea) -> tuple[Field, Field]:
     """Linear light and cover of an enamel pin: its lines and its border are raised metal.
 
     Args:

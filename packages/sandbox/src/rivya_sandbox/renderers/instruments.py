@@ -34,9 +34,9 @@ def note(
     time = np.arange(length) / RATE
     tone = frequency(pitch)
     if instrument in ("pad", "strings", "drone"):
-        return _bowed(instrument, tone, time, seconds, rng, brightness)
+        return _bow(instrument, tone, time, seconds, rng, brightness)
     if instrument in ("pluck", "sitar"):
-        return _plucked(instrument, tone, time, seconds, rng)
+        return _pluck(instrument, tone, time, seconds, rng)
     if instrument in _FORMANTS:
         return _sung(_FORMANTS[instrument], tone, time, seconds)
     if instrument == "bell":
@@ -110,7 +110,7 @@ def _partials(tone: float, time: Sound, parts: tuple[tuple[float, float, float],
     return summed.astype(np.float32)
 
 
-def _bowed(
+def _bow(
     instrument: str,
     tone: float,
     time: Sound,
@@ -128,7 +128,7 @@ def _bowed(
     return (wave * _envelope(time, attack, 2, 0.8, 0.45, seconds) * 0.10).astype(np.float32)
 
 
-def _plucked(
+def _pluck(
     instrument: str, tone: float, time: Sound, seconds: float, rng: np.random.Generator
 ) -> Sound:
     """A string after Karplus and Strong, one period at a time."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rivya_sandbox.renderers.colour import linear, rgb, scaled, shifted, with_lightness
+from rivya_sandbox.renderers.colour import linear, rgb, scale_colour, shift_colour, with_lightness
 from rivya_sandbox.renderers.field import Field, grid, smooth
 from rivya_sandbox.renderers.idea import Idea
 from rivya_sandbox.renderers.scenery import Scenery
@@ -31,7 +31,7 @@ def _lit(scene: Scenery, idea: Idea, wall: Field) -> Field:
         return light * np.float32(0.62)
     x, y = grid(scene.width, scene.height)
     fall: Field = np.exp(-np.abs(x - 0.3) * 1.6) * smooth(1.0, 0.2, y)
-    return scaled(light, 0.72 + 0.5 * fall)
+    return scale_colour(light, 0.72 + 0.5 * fall)
 
 
 def _pane(idea: Idea) -> Field:
@@ -69,7 +69,7 @@ def _shelf(
         colour = with_lightness(colours[int(rng.integers(len(colours)))], 0.35 + 0.4 * rng.random())
         scene.box(at, y - tall * (0.6 + 0.4 * rng.random()), at + wide, y, colour)
         at += wide + 0.006
-    scene.box(x0, y, x1, y + 0.016, shifted(_WOOD, -0.05))
+    scene.box(x0, y, x1, y + 0.016, shift_colour(_WOOD, -0.05))
 
 
 def living_room(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Field:
@@ -83,7 +83,7 @@ def living_room(width: int, height: int, idea: Idea, rng: np.random.Generator) -
     _shelf(scene, idea, rng, (0.60, 1.0, 0.47), 0.085)
     sofa = with_lightness(idea.palette[1], 0.42, 0.8)
     scene.box(0.52, 0.56, 1.0, 0.80, sofa)
-    scene.box(0.54, 0.64, 0.98, 0.80, shifted(sofa, 0.07))
+    scene.box(0.54, 0.64, 0.98, 0.80, shift_colour(sofa, 0.07))
     scene.disc(0.64, 0.62, 0.07, idea.palette[5])
     scene.thing("🪴", 0.42, 0.68, 0.30)
     scene.line([(0.50, 0.0), (0.50, 0.09)], 0.006, _DARK)
@@ -100,16 +100,22 @@ def kitchen(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Fi
         for column in range(14):
             x, y = column / 14, 0.28 + row * 0.048
             scene.box(
-                x, y, x + 0.068, y + 0.043, shifted(rgb("eef0ea"), -0.02 * ((row + column) % 3))
+                x,
+                y,
+                x + 0.068,
+                y + 0.043,
+                shift_colour(rgb("eef0ea"), -0.02 * ((row + column) % 3)),
             )
     for x in (0.0, 0.145):
         scene.box(x + 0.004, 0.0, x + 0.141, 0.27, front)
-        scene.box(x + 0.02, 0.02, x + 0.125, 0.25, shifted(front, 0.05))
+        scene.box(x + 0.02, 0.02, x + 0.125, 0.25, shift_colour(front, 0.05))
         scene.disc(x + 0.115, 0.235, 0.012, _STEEL)
     _window(scene, idea, 0.36, 0.05, 0.64, 0.31)
     scene.box(0.77, 0.0, 0.87, 0.14, _STEEL)
-    scene.shape([(0.77, 0.14), (0.87, 0.14), (0.95, 0.26), (0.69, 0.26)], shifted(_STEEL, -0.06))
-    scene.box(0.69, 0.26, 0.95, 0.285, shifted(_STEEL, -0.16))
+    scene.shape(
+        [(0.77, 0.14), (0.87, 0.14), (0.95, 0.26), (0.69, 0.26)], shift_colour(_STEEL, -0.06)
+    )
+    scene.box(0.69, 0.26, 0.95, 0.285, shift_colour(_STEEL, -0.16))
     scene.line([(0.03, 0.37), (0.29, 0.37)], 0.01, _DARK)
     for x, glyph in ((0.07, "🍳"), (0.16, "🥄"), (0.24, "🍳")):
         scene.thing(glyph, x, 0.50, 0.12, rgb("4a4d54"))
@@ -124,7 +130,7 @@ def kitchen(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Fi
     scene.box(0.0, 0.60, 1.0, 0.645, rgb("e6e0d4"))
     scene.box(0.0, 0.645, 1.0, 1.0, front)
     for x in (0.19, 0.40, 0.61, 0.82):
-        scene.line([(x, 0.65), (x, 1.0)], 0.006, shifted(front, -0.15))
+        scene.line([(x, 0.65), (x, 1.0)], 0.006, shift_colour(front, -0.15))
     scene.lamp(0.82, 0.30, 0.09)
     return _lit(scene, idea, rgb("e9e2d2"))
 
@@ -148,7 +154,7 @@ def cafe(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Field
         scene.box(0.62, y, 0.98, y + 0.018, _WOOD)
     scene.box(0.70, 0.475, 0.94, 0.60, _STEEL)
     scene.box(0.715, 0.53, 0.925, 0.585, _DARK)
-    scene.box(0.69, 0.465, 0.95, 0.485, shifted(_STEEL, -0.12))
+    scene.box(0.69, 0.465, 0.95, 0.485, shift_colour(_STEEL, -0.12))
     scene.box(0.05, 0.49, 0.36, 0.60, rgb("dfe9ea"))
     for index, glyph in enumerate("🥐🍰🧁🥐"):
         scene.thing(
@@ -158,8 +164,8 @@ def cafe(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Field
             0.085,
             rgb(("d9923f", "f3d9c0", "e87fa0")[index % 3]),
         )
-    scene.box(0.0, 0.60, 1.0, 0.63, shifted(_WOOD, 0.10))
-    scene.box(0.0, 0.63, 1.0, 1.0, shifted(_WOOD, -0.10))
+    scene.box(0.0, 0.60, 1.0, 0.63, shift_colour(_WOOD, 0.10))
+    scene.box(0.0, 0.63, 1.0, 1.0, shift_colour(_WOOD, -0.10))
     for x in (0.14, 0.38, 0.62, 0.86):
         scene.line([(x, 0.0), (x, 0.07)], 0.006, _DARK)
         scene.shape(
@@ -178,7 +184,9 @@ def office(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Fie
         scene.box(x, 0.08, x + 0.145, 0.56, pane)
         for tower in range(2):
             left = x + 0.012 + tower * 0.068
-            scene.box(left, 0.28 + 0.16 * rng.random(), left + 0.05, 0.56, shifted(pane, -0.14))
+            scene.box(
+                left, 0.28 + 0.16 * rng.random(), left + 0.05, 0.56, shift_colour(pane, -0.14)
+            )
     for x in (0.06, 0.40, 0.74):
         scene.box(x, 0.02, x + 0.22, 0.045, _WHITE)
     scene.box(0.67, 0.13, 0.97, 0.42, _WHITE)
@@ -208,10 +216,12 @@ def bedroom(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Fi
     for x in (0.28, 0.66):
         for fold in range(3):
             left = x + fold * 0.024
-            scene.box(left, 0.03, left + 0.026, 0.42, shifted(curtain, -0.03 * (fold % 2)))
+            scene.box(left, 0.03, left + 0.026, 0.42, shift_colour(curtain, -0.03 * (fold % 2)))
     scene.box(0.13, 0.34, 0.87, 0.66, with_lightness(idea.palette[1], 0.40, 0.7))
     for x in (0.24, 0.42, 0.58, 0.76):
-        scene.disc(x, 0.53, 0.105, _WHITE if x in (0.24, 0.76) else shifted(_WHITE, -0.07), 0.6)
+        scene.disc(
+            x, 0.53, 0.105, _WHITE if x in (0.24, 0.76) else shift_colour(_WHITE, -0.07), 0.6
+        )
     scene.box(0.11, 0.57, 0.89, 1.0, rgb("efe9de"))
     scene.box(0.11, 0.66, 0.89, 1.0, with_lightness(idea.palette[2], 0.66, 0.6))
     for x in (0.055, 0.945):
@@ -237,7 +247,7 @@ def bathroom(width: int, height: int, idea: Idea, rng: np.random.Generator) -> F
                 y + 0.004,
                 x + 0.096,
                 y + 0.079,
-                shifted(tile, -0.025 * ((row * 7 + column * 3) % 3)),
+                shift_colour(tile, -0.025 * ((row * 7 + column * 3) % 3)),
             )
     scene.disc(0.22, 0.28, 0.17, _WOOD)
     scene.disc(0.22, 0.28, 0.155, rgb("dceaf0"))
@@ -252,7 +262,7 @@ def bathroom(width: int, height: int, idea: Idea, rng: np.random.Generator) -> F
         )
     scene.thing("🛁", 0.80, 0.70, 0.30, _WHITE)
     scene.thing("🪴", 0.50, 0.22, 0.16)
-    return _lit(scene, idea, shifted(tile, -0.10))
+    return _lit(scene, idea, shift_colour(tile, -0.10))
 
 
 def shop(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Field:
@@ -282,7 +292,11 @@ def awning(
         tone = _WHITE if index % 2 else colour
         scene.box(left, top, left + wide, low, tone)
         scene.disc(
-            left + wide / 2, low, wide / 2 * scene.width / scene.unit, shifted(tone, -0.05), 0.7
+            left + wide / 2,
+            low,
+            wide / 2 * scene.width / scene.unit,
+            shift_colour(tone, -0.05),
+            0.7,
         )
 
 
@@ -292,14 +306,14 @@ def library(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Fi
     for y in (0.13, 0.27, 0.41, 0.55, 0.69, 0.83):
         _shelf(scene, idea, rng, (0.0, 1.0, y), 0.11, 0.024)
     for x in (0.0, 0.325, 0.65, 0.975):
-        scene.box(x, 0.0, x + 0.02, 1.0, shifted(_WOOD, -0.10))
+        scene.box(x, 0.0, x + 0.02, 1.0, shift_colour(_WOOD, -0.10))
     for x in (0.80, 0.87):
-        scene.line([(x, 0.02), (x + 0.05, 0.9)], 0.014, shifted(_WOOD, 0.15))
+        scene.line([(x, 0.02), (x + 0.05, 0.9)], 0.014, shift_colour(_WOOD, 0.15))
     for index in range(9):
         y = 0.08 + index * 0.085
-        scene.line([(0.80 + y * 0.055, y), (0.87 + y * 0.055, y)], 0.012, shifted(_WOOD, 0.15))
+        scene.line([(0.80 + y * 0.055, y), (0.87 + y * 0.055, y)], 0.012, shift_colour(_WOOD, 0.15))
     scene.lamp(0.16, 0.10, 0.14)
-    return _lit(scene, idea, shifted(_WOOD, -0.22))
+    return _lit(scene, idea, shift_colour(_WOOD, -0.22))
 
 
 def gym(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Field:

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from rivya_sandbox.renderers.colour import brightness, mix, to_bytes
 from rivya_sandbox.renderers.field import Field, smooth
 from rivya_sandbox.renderers.idea import Idea
-from rivya_sandbox.renderers.lettering import STYLES, fitted_mask, spaced
+from rivya_sandbox.renderers.lettering import STYLES, fitted_mask, space_capitals
 from rivya_sandbox.renderers.profiles import TurnedProfile
 from rivya_sandbox.renderers.surface import Surface
 
@@ -55,11 +55,11 @@ def draw_label(
     seen_part = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] if rows.size else ()
     printed_on = np.zeros((*where.shape, 3), np.float32)
     along, across = ((down - first) / (last - first))[seen_part], turn[seen_part]
-    printed_on[seen_part] = _sampled(pixels / np.float32(255), along, across)
+    printed_on[seen_part] = _sample(pixels / np.float32(255), along, across)
     return printed_on, where
 
 
-def _sampled(pixels: Field, along: Field, across: Field) -> Field:
+def _sample(pixels: Field, along: Field, across: Field) -> Field:
     """`pixels` between their centres, at shares of their height and width."""
     rows, columns = pixels.shape[:2]
     y = np.clip(along * rows - 0.5, 0, rows - 1.001).astype(np.float32)
@@ -99,7 +99,7 @@ def _draw_brand(
     if idea.brand is not None:
         style = STYLES[int(rng.integers(3))]
         brand = idea.brand if len(idea.brand) <= 16 else idea.brand.split()[0]
-        letters = spaced(brand) if style != "serif" else brand
+        letters = space_capitals(brand) if style != "serif" else brand
         mask = fitted_mask(letters, style, width * min(band * 1.55, 0.48), height * 0.34)
         texture.paste(ink, ((width - mask.width) // 2, int(height * 0.45) - mask.height // 2), mask)
     elif not plain:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rivya_sandbox.renderers.colour import linear, mix, rgb, scaled, shifted, tinted
+from rivya_sandbox.renderers.colour import linear, mix, rgb, scale_colour, shift_colour, tint_field
 from rivya_sandbox.renderers.field import smooth
 from rivya_sandbox.renderers.idea import Idea
 from rivya_sandbox.renderers.light import Solid, lit, over
@@ -29,13 +29,13 @@ def lamp(surface: Surface, idea: Idea) -> Solid:
     # The bulb shows through the cloth: brightest at two thirds of the way down the shade.
     bulb = np.exp(-(((down - 0.25) / 0.16) ** 2)) * np.exp(-((surface.across / 0.85) ** 2))
     weave = 1 + 0.03 * np.sin(np.arcsin(surface.across) * 90) * np.ones_like(down)
-    through = tinted(0.34 + 1.0 * bulb * weave, linear(cloth) * _WARM * 1.25)
+    through = tint_field(0.34 + 1.0 * bulb * weave, linear(cloth) * _WARM * 1.25)
     hem = np.exp(-(((down - 0.386) / 0.006) ** 2)) + np.exp(-(((down - 0.008) / 0.006) ** 2))
-    light = scaled(mix(light, light * 0.35 + through, shade), 1 - 0.35 * np.clip(hem, 0, 1))
+    light = scale_colour(mix(light, light * 0.35 + through, shade), 1 - 0.35 * np.clip(hem, 0, 1))
     below = np.exp(-np.clip(down - 0.396, 0, 1) / 0.25) * (1 - shade)
-    light *= 1 + tinted(1.4 * below, _WARM)
+    light *= 1 + tint_field(1.4 * below, _WARM)
     body = Solid(light.astype(np.float32), surface.cover)
-    glare = linear(shifted(cloth, 0.2)) * _WARM * np.float32(2.6)
+    glare = linear(shift_colour(cloth, 0.2)) * _WARM * np.float32(2.6)
     opened = over(
         body,
         Solid(
@@ -56,7 +56,7 @@ def with_flame(body: Solid, surface: Surface) -> Solid:
     core = np.exp(-((surface.x / (height * 0.03)) ** 2)) * np.clip(1 - lift, 0, 1)
     light = _WARM * (1.5 + 2.5 * core[..., None]) + np.float32(0.2)
     flame = Solid(light.astype(np.float32), cover.astype(np.float32))
-    wax = tinted(np.exp(-(((surface.down - 0.05) / 0.22) ** 2)), _WARM * np.float32(0.55))
+    wax = tint_field(np.exp(-(((surface.down - 0.05) / 0.22) ** 2)), _WARM * np.float32(0.55))
     glowing = Solid(body.light + wax, body.cover)
     row = float(-surface.y[0, 0] - height * 0.12)
     return Solid(

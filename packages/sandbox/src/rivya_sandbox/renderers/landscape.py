@@ -8,7 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from rivya_sandbox.renderers.colour import gradient, linear, mix, rgb, scaled, shifted, tinted
+from rivya_sandbox.renderers.colour import (
+    gradient,
+    linear,
+    mix,
+    rgb,
+    scale_colour,
+    shift_colour,
+    tint_field,
+)
 from rivya_sandbox.renderers.field import (
     Field,
     between,
@@ -21,7 +29,7 @@ from rivya_sandbox.renderers.field import (
     noise,
     resize,
     ridge,
-    seeded,
+    seeded_generator,
     smooth,
 )
 from rivya_sandbox.renderers.idea import Idea
@@ -49,17 +57,17 @@ def sky(width: int, height: int, idea: Idea, rng: np.random.Generator, horizon: 
     x, y = grid(width, height)
     aspect = width / height
     stops = (
-        [palette[0], palette[1], shifted(palette[1], 0.08), palette[2]]
+        [palette[0], palette[1], shift_colour(palette[1], 0.08), palette[2]]
         if night
-        else [palette[1], palette[2], palette[3], shifted(palette[4], -0.05, 1.2)]
+        else [palette[1], palette[2], palette[3], shift_colour(palette[4], -0.05, 1.2)]
     )
     light = linear(gradient(stops, y / horizon))
     sun_x, sun_y = 0.2 + 0.6 * rng.random(), horizon * (0.45 + 0.4 * rng.random())
     size = 0.03 + 0.03 * rng.random()
     away = length((x - sun_x) * aspect, y - sun_y)
     glow = np.exp(-away / 0.10) * 0.75 + np.exp(-away / 0.42) * 0.22
-    tint = linear(shifted(palette[4], 0, 1.1)) * np.float32(0.22 if night else 0.42)
-    light = light + tinted(glow, tint)
+    tint = linear(shift_colour(palette[4], 0, 1.1)) * np.float32(0.22 if night else 0.42)
+    light = light + tint_field(glow, tint)
     disc = linear(rgb("eef2ff" if night else "fff3d6")) * np.float32(1.15)
     light = mix(light, disc, smooth(size + 0.002, size - 0.002, away))
 
@@ -70,7 +78,7 @@ def sky(width: int, height: int, idea: Idea, rng: np.random.Generator, horizon: 
     cover = smooth(0.15, 1.0, puffs * 0.6 + bands * 0.6) * smooth(0, 0.25, y[rows])
     fading = smooth(horizon * 1.05, horizon * 0.8, y[rows])
     cover = cover * (fading * np.float32(0.14 if night else 0.5))
-    white = tinted(0.86 + 0.25 * glow[rows], linear(shifted(palette[4], -0.02, 0.6)))
+    white = tint_field(0.86 + 0.25 * glow[rows], linear(shift_colour(palette[4], -0.02, 0.6)))
     light[rows] = mix(light[rows], white, cover)
     if night:
         light += _stars(width, int(height * horizon), height, 220, rng)[..., None]
@@ -105,13 +113,13 @@ def sea(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Field:
     chop = resize(clouds(rng, width // 2, height // 2, 14, 4), width, height)
     depth = far**0.75 * 0.95 + 0.06 * waves + 0.035 * chop
     water = linear(
-        gradient([shifted(palette[3], -0.03), palette[2], palette[1], palette[0]], depth)
+        gradient([shift_colour(palette[3], -0.03), palette[2], palette[1], palette[0]], depth)
     )
     path = np.exp(-(((x - above.sun_x) * aspect / (0.05 + 0.24 * far)) ** 2))
     glints = smooth(0.25, 0.85, waves * 0.8 + chop * 0.35 + 0.28 * (1 - far)) * path
-    water += tinted(glints, linear(palette[4]) * np.float32(0.55 if night else 1.1))
+    water += tint_field(glints, linear(palette[4]) * np.float32(0.55 if night else 1.1))
     crests = smooth(0.35, 0.75, waves * 0.9 + chop * 0.5) * smooth(0.0, 0.2, far)
-    water += tinted(crests, linear(palette[4]) * np.float32(0.10 if night else 0.28))
+    water += tint_field(crests, linear(palette[4]) * np.float32(0.10 if night else 0.28))
     light = mix(light, water, smooth(horizon - 0.0012, horizon + 0.0012, y))
     scene = Scenery(width, height, rng)
     sail, stone = (rgb("8d98b8"), rgb("6d7484")) if night else (rgb("fbf7ee"), rgb("f0ece2"))
@@ -157,7 +165,7 @@ def forest(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Fie
     palette = (
         idea.palette
         if "night" in idea.looks
-        else tuple(shifted(colour, lighter, chroma, hue) for colour in PALETTES["forest"])
+        else tuple(shift_colour(colour, lighter, chroma, hue) for colour in PALETTES["forest"])
     )
     x, y = grid(width, height)
     aspect = width / height
@@ -188,7 +196,7 @@ def forest(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Fie
         * np.exp(-length(x - sun, y) * 1.3)
         * np.float32(0.2 if snowy else 0.55)
     )
-    light += tinted(shine, linear(palette[4]))
+    light += tint_field(shine, linear(palette[4]))
     return light
 
 
@@ -268,9 +276,9 @@ def space(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Fiel
         np.clip(columns + 40 + second * 26, 0, small[0] + 79).astype(int),
     ]
     gas, veil = resize(bent, width, height), resize(second, width, height)
-    light: Field = tinted(smooth(-0.2, 1.6, gas), linear(palette[2]))
-    light += linear(shifted(palette[0], -0.10))
-    light += tinted(smooth(0.2, 1.5, gas * 0.6 + veil * 0.7), linear(palette[5]) * 0.6)
+    light: Field = tint_field(smooth(-0.2, 1.6, gas), linear(palette[2]))
+    light += linear(shift_colour(palette[0], -0.10))
+    light += tint_field(smooth(0.2, 1.5, gas * 0.6 + veil * 0.7), linear(palette[5]) * 0.6)
     light += _stars(width, height, height, 900, rng)[..., None]
     centre_x, radius = 0.3 + 0.4 * rng.random(), 0.42 + 0.2 * rng.random()
     dx, dy = (x - centre_x) * (width / height) / radius, (y - 1.02) / radius
@@ -280,10 +288,12 @@ def space(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Fiel
     bands = 0.5 + 0.35 * np.sin((dy * 4 + texture * 0.35) * 2.2) + texture * 0.12
     ground = linear(gradient([palette[1], palette[2], palette[3], palette[6]], bands))
     day = np.clip(dx * -0.55 - dy * 0.62 + bulge * 0.45, 0, 1)
-    planet = scaled(ground, day * 1.5 + 0.02) + tinted((1 - bulge) ** 3 * day, linear(palette[3]))
+    planet = scale_colour(ground, day * 1.5 + 0.02) + tint_field(
+        (1 - bulge) ** 3 * day, linear(palette[3])
+    )
     light = mix(light, planet, smooth(1.004, 0.996, out))
     air = np.exp(-np.clip(out - 1, 0, 9) / 0.07) * (out > 1) * np.clip(-dx * 0.5 - dy * 0.7, 0, 1)
-    light += tinted(air * 0.8, linear(palette[3]))
+    light += tint_field(air * 0.8, linear(palette[3]))
     return light
 
 
@@ -293,10 +303,10 @@ def lay_road(light: Field, idea: Idea) -> None:
     first = int(height * 0.79)
     x, y = grid(width, height)
     down = (y[first:] - 0.79) / 0.21
-    grain = noise(seeded("road", idea.seed), width, height - first, width / 3)
+    grain = noise(seeded_generator("road", idea.seed), width, height - first, width / 3)
     sky = light[: height // 3].mean(axis=(0, 1))
     tone = (0.10 + 0.05 * down) * (1 + 0.10 * grain)
-    road = tinted(tone, (0.55 + 0.45 * sky / max(float(sky.max()), 0.1)).astype(np.float32))
+    road = tint_field(tone, (0.55 + 0.45 * sky / max(float(sky.max()), 0.1)).astype(np.float32))
     dash = smooth(0.030, 0.022, np.abs(down - 0.74)) * smooth(0.0, 0.02, fraction(x * 4) - 0.42)
     road += dash[..., None] * np.float32(0.42)
     verge = smooth(0.035, 0.02, np.abs(down - 0.10)) * np.float32(0.30)

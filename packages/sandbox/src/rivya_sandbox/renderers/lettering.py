@@ -73,7 +73,7 @@ def line_mask(text: str, style: str, size: int) -> Image.Image:
     if not text:
         return _EMPTY
     if any(_script_font(char) for char in text):
-        return _shaped(text, size)
+        return _shape_text(text, size)
     return _latin(text, style, size)
 
 
@@ -89,7 +89,7 @@ def glyph_mask(character: str, size: int) -> Image.Image:
     return _latin(character, "emoji", size) if _in_emoji_font(character) else _EMPTY
 
 
-def spaced(text: str) -> str:
+def space_capitals(text: str) -> str:
     """Capitals set wide, as posters set short names; other scripts than Latin stay as they are."""
     words = [" ".join(word) for word in text.upper().split()]
     return "   ".join(words) if text.isascii() else text
@@ -106,7 +106,7 @@ def _latin(text: str, style: str, size: int) -> Image.Image:
 
 
 @lru_cache(maxsize=128)
-def _shaped(text: str, size: int) -> Image.Image:
+def _shape_text(text: str, size: int) -> Image.Image:
     # Pillow's wheels shape complex scripts only where the system has FriBiDi; resvg carries
     # its own shaper and its own bidirectional algorithm.
     families = list(dict.fromkeys(filter(None, map(_script_font, text)))) or ["NotoSans"]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageFilter
 
-from rivya_sandbox.renderers.colour import grey, mix, scaled, strongest, tinted
+from rivya_sandbox.renderers.colour import grey, mix, scale_colour, strongest, tint_field
 from rivya_sandbox.renderers.field import (
     Field,
     blur,
@@ -53,7 +53,7 @@ def _pixels_of(picture: Image.Image) -> Field:
     return np.asarray(picture, np.float32) / np.float32(255)
 
 
-def _evened(display: Field) -> Field:
+def _equalize(display: Field) -> Field:
     """The values spread over the whole range, the middle of them at 0.42."""
     low, middle, high = np.percentile(display[::8, ::8], [1, 50, 99.5])
     spread = np.clip((display - low) / max(high - low, 0.05), 0, 1)
@@ -80,7 +80,7 @@ def _watercolour(display: Field, rng: np.random.Generator) -> Field:
     pigment = resize(clouds(rng, width // 2, height // 2, 18, 5), width, height)
     tone = grey(wash)[..., None]
     vivid = np.clip(tone + (wash - tone) * 1.15, 0, 1)
-    painted = 1 - scaled(1 - (0.16 + 0.86 * vivid), 1 + 0.20 * pigment + edges)
+    painted = 1 - scale_colour(1 - (0.16 + 0.86 * vivid), 1 + 0.20 * pigment + edges)
     grain = noise(rng, width, height, width / 3)[..., None] * np.float32(0.018)
     x, y = grid(width, height)
     border = np.maximum(np.abs(2 * x - 1), np.abs(2 * y - 1))
@@ -92,7 +92,7 @@ def _pencil(display: Field, rng: np.random.Generator) -> Field:
     """Dark contours and two layers of hatching on paper, with a breath of the colours."""
     height, width = display.shape[:2]
     short = min(width, height)
-    even = _evened(grey(display))
+    even = _equalize(grey(display))
     steep = length(*slopes(blur(even, max(1.0, short * 0.0012))))
     contour = smooth(0.012, 0.07, steep) * np.float32(0.85)
     x = np.arange(width, dtype=np.float32)[None, :]
@@ -104,7 +104,7 @@ def _pencil(display: Field, rng: np.random.Generator) -> Field:
     hatch = first * smooth(0.60, 0.15, even) * 0.6 + second * smooth(0.32, 0.05, even) * 0.5
     grain = noise(rng, width, height, width / 2.5) * np.float32(0.035)
     tone = 1 - np.clip(hatch * (0.8 + 0.2 * grain * 10) + contour, 0, 0.92) + grain
-    return mix(tinted(tone, _PAPER), scaled(display, tone * 0.5 + 0.5), 0.18)
+    return mix(tint_field(tone, _PAPER), scale_colour(display, tone * 0.5 + 0.5), 0.18)
 
 
 def _comic(display: Field, rng: np.random.Generator) -> Field:
@@ -117,7 +117,7 @@ def _comic(display: Field, rng: np.random.Generator) -> Field:
     level = np.clip(strongest(smoothed), 0.02, 1)
     steps = smooth(0.0, 1.0, fraction(level * 4) * 6 - 2.5) + np.floor(level * 4)
     target = np.clip(0.16 + 0.21 * steps, 0, 1)
-    flat = scaled(smoothed, target / level)
+    flat = scale_colour(smoothed, target / level)
     tone = grey(flat)[..., None]
     flat = np.clip(tone + (flat - tone) * 1.45, 0, 1)
 
@@ -129,7 +129,7 @@ def _comic(display: Field, rng: np.random.Generator) -> Field:
     dots = 0.5 + 0.5 * np.sin(turned[0]) * np.sin(turned[1])
     shade = smooth(0.62, 0.30, level) * np.float32(0.62)
     dotted = smooth(-0.06, 0.06, shade - (1 - dots)) * np.float32(0.42)
-    flat = scaled(flat, 1 - dotted)
+    flat = scale_colour(flat, 1 - dotted)
     black = np.array([0.06, 0.05, 0.09], np.float32)
     flat = mix(flat, black, smooth(0.36, 0.24, level))  # what is black is ink, without dots
 
@@ -157,10 +157,10 @@ def _old_film(display: Field, rng: np.random.Generator) -> Field:
 
 
 def _noir(display: Field, rng: np.random.Generator) -> Field:
-    tone = _evened(display @ np.array([0.30, 0.59, 0.11], np.float32))
+    tone = _equalize(display @ np.array([0.30, 0.59, 0.11], np.float32))
     tone = tone * 0.45 + smooth(0.05, 0.95, tone) * 0.55
     grain = rng.standard_normal(tone.shape, np.float32) * np.float32(0.018)
-    return tinted(tone + grain, np.array([1, 0.995, 0.98], np.float32))
+    return tint_field(tone + grain, np.array([1, 0.995, 0.98], np.float32))
 
 
 _LOOKS: dict[str, Look] = {

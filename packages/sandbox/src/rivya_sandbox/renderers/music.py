@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rivya_sandbox.renderers.field import seeded
+from rivya_sandbox.renderers.field import seeded_generator
 from rivya_sandbox.renderers.instruments import note, stroke
-from rivya_sandbox.renderers.sound import RATE, Sound, in_room, mastered
+from rivya_sandbox.renderers.sound import RATE, Sound, in_room, master
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def compose(
         loop: True lasts whole bars, as near to `seconds` as possible, and wraps the decay of the
             end into the start.
     """
-    rng = seeded("music", prompt, seed)
+    rng = seeded_generator("music", prompt, seed)
     style = STYLES[style_for(prompt, seed)]
     root = 45 + int(rng.integers(0, 8))
     if key and key.removesuffix("m") in _KEYS:
@@ -137,10 +137,10 @@ def compose(
     mixed = in_room(player.play(), rng, 2.4 if spacious else 1.3, 0.34 if spacious else 0.18)
     length = int(seconds * RATE)
     if not loop:
-        return mastered(mixed[:, :length], 0.25, min(1.6, seconds * 0.2))
+        return master(mixed[:, :length], 0.25, min(1.6, seconds * 0.2))
     joined, rest = mixed[:, :length].copy(), mixed[:, length:]
     joined[:, : rest.shape[1]] += rest[:, :length]
-    return mastered(joined, 0.0, 0.0)
+    return master(joined, 0.0, 0.0)
 
 
 def _scale_for(scale: tuple[int, ...], *, minor: bool) -> tuple[int, ...]:

@@ -6,7 +6,14 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from rivya_sandbox.renderers.arrangement import below_title, table_edge
-from rivya_sandbox.renderers.colour import grey, linear, mix, scaled, strongest, with_lightness
+from rivya_sandbox.renderers.colour import (
+    grey,
+    linear,
+    mix,
+    scale_colour,
+    strongest,
+    with_lightness,
+)
 from rivya_sandbox.renderers.field import Field, blur, fraction, grid, resize, smooth
 from rivya_sandbox.renderers.idea import Idea
 from rivya_sandbox.renderers.studio import Stage
@@ -23,7 +30,7 @@ def neon_room(width: int, height: int, idea: Idea, rng: np.random.Generator) -> 
     bricks = _bricks(width, height)
     wash = np.exp(-((x - 0.1) ** 2) / 0.16)[..., None] * linear(glow_left) * 0.20
     wash = wash + np.exp(-((x - 0.9) ** 2) / 0.16)[..., None] * linear(glow_right) * 0.20
-    light = scaled(np.broadcast_to(wall + wash, (height, width, 3)), bricks)
+    light = scale_colour(np.broadcast_to(wall + wash, (height, width, 3)), bricks)
 
     scale = 2
     tubes = Image.new("RGB", (width // scale, height // scale))
@@ -47,7 +54,7 @@ def neon_room(width: int, height: int, idea: Idea, rng: np.random.Generator) -> 
         3.2
     )
     core = strongest(sharp) ** 2 * np.float32(0.9)
-    light = scaled(light, 1 + 1.4 * blur(grey(halo), short * 0.03))
+    light = scale_colour(light, 1 + 1.4 * blur(grey(halo), short * 0.03))
     light += halo * np.float32(0.6) + sharp * np.float32(1.5) + core[..., None]
 
     mirror_row = int(height * floor)

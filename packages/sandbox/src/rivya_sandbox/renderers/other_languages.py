@@ -33,7 +33,7 @@ _NAMES = {"zh": "cmn", "no": "nb", "iw": "he"}  # of voices, where they are no I
 _WORD = re.compile(r"[^\W\d_]+")
 
 
-def installed() -> bool:
+def is_installed() -> bool:
     """Whether the extra ``voices`` is installed."""
     return find_spec(_PACKAGE) is not None
 
@@ -74,7 +74,7 @@ def say(text: str, language: str, pitch: float, speed: float, rate: int) -> Soun
     Raises:
         ValueError: The extra is missing, or there is no voice for the language.
     """
-    if not installed():
+    if not is_installed():
         raise ValueError(
             f"language {language[:20]!r}: the sandbox speaks English and Hindi, in Latin letters "
             "and Devanagari; for other languages: pip install espeakng-loader"
@@ -88,10 +88,10 @@ def say(text: str, language: str, pitch: float, speed: float, rate: int) -> Soun
         "pitch": min(max(round(50 + (pitch - middle) * 200), 0), 99),
         "rate": min(max(round(_WORDS_A_MINUTE * speed), 80), 400),
     }
-    done = _ended(asked)
+    done = _run_to_end(asked)
     base = code.partition("-")[0]
     if done.returncode == NO_VOICE and base != code:
-        done = _ended(asked | {"language": _NAMES.get(base, base)})
+        done = _run_to_end(asked | {"language": _NAMES.get(base, base)})
     if done.returncode == NO_VOICE:
         raise ValueError(f"language {language[:20]!r}: there is no voice for it")
     if done.returncode:
@@ -104,7 +104,7 @@ def say(text: str, language: str, pitch: float, speed: float, rate: int) -> Soun
     return resampled.astype(np.float32)
 
 
-def _ended(asked: dict[str, object]) -> subprocess.CompletedProcess[bytes]:
+def _run_to_end(asked: dict[str, object]) -> subprocess.CompletedProcess[bytes]:
     try:
         return subprocess.run(
             [sys.executable, "-P", "-m", "rivya_sandbox.renderers.espeak"],

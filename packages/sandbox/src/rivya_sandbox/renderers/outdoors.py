@@ -12,8 +12,8 @@ from rivya_sandbox.renderers.colour import (
     linear,
     mix,
     rgb,
-    shifted,
-    tinted,
+    shift_colour,
+    tint_field,
     with_lightness,
 )
 from rivya_sandbox.renderers.field import Field, clouds, grid, noise, resize, ridge, smooth
@@ -33,8 +33,8 @@ def _by_light(colour: Field, idea: Idea) -> Field:
     if "night" in idea.looks:
         return with_lightness(colour, 0.30, 0.55)
     if "dusk" in idea.looks:
-        return shifted(colour, -0.14, 0.9)
-    return shifted(colour, -0.08, 0.7) if idea.looks & {"rain", "fog"} else colour
+        return shift_colour(colour, -0.14, 0.9)
+    return shift_colour(colour, -0.08, 0.7) if idea.looks & {"rain", "fog"} else colour
 
 
 def _green(idea: Idea, code: str = "5c9a48") -> Field:
@@ -53,14 +53,14 @@ def street(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Fie
     scene = Scenery(width, height, rng)
     far, level = 0.44 + 0.12 * rng.random(), 0.50
 
-    def seen(side: int, depth: float, up: float) -> tuple[float, float]:
+    def project(side: int, depth: float, up: float) -> tuple[float, float]:
         """A point of the fronts: depth 1 at the edge of the picture, up 0 on the pavement."""
         return far + side * (0.62 * depth), level + depth * (0.30 - 1.12 * up)
 
     def quad(side: int, ends: tuple[float, float], rows: tuple[float, float], tone: Field) -> None:
         (near, away), (low, high) = ends, rows
         corners = ((near, low), (near, high), (away, high), (away, low))
-        scene.shape([seen(side, depth, up) for depth, up in corners], tone)
+        scene.shape([project(side, depth, up) for depth, up in corners], tone)
 
     road = _by_light(_SNOW if "snow" in idea.looks else rgb("6a6d72"), idea)
     pavement = _by_light(rgb("e4e8ec" if "snow" in idea.looks else "b9b4aa"), idea)
@@ -87,8 +87,8 @@ def street(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Fie
             near, away = ends[index], ends[index + 1]
             front = _by_light(_FACADES[int(rng.integers(len(_FACADES)))], idea)
             tall = 0.62 + 0.32 * rng.random()
-            quad(side, (near, away), (0.0, tall), shifted(front, -0.05 if side > 0 else 0.02))
-            quad(side, (near, away), (tall - 0.03, tall), shifted(front, -0.14))
+            quad(side, (near, away), (0.0, tall), shift_colour(front, -0.05 if side > 0 else 0.02))
+            quad(side, (near, away), (tall - 0.03, tall), shift_colour(front, -0.14))
             for row in np.arange(0.28, tall - 0.10, 0.15):
                 for column in range(3):
                     first = near + (away - near) * (0.12 + 0.30 * column)
@@ -143,7 +143,7 @@ def market(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Fie
                     left + 0.014 + dx,
                     0.555 - row * 0.024,
                     0.020,
-                    shifted(colour, 0.03 * (heap % 3 - 1)),
+                    shift_colour(colour, 0.03 * (heap % 3 - 1)),
                 )
             scene.box(left, 0.56, left + 0.102, 0.64, _by_light(rgb("a9794a"), idea))
         cloth = _by_light((rgb("c23b3b"), idea.palette[5], rgb("2f7f6a"))[stall], idea)
@@ -164,13 +164,15 @@ def garden(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Fie
         scene.box(x - 0.012, 0.30, x + 0.012, 0.55, _by_light(rgb("6b4a30"), idea))
         for _ in range(9):
             dx, dy = (rng.random(2) - 0.5) * size
-            scene.disc(x + dx, 0.26 + dy, size * 0.38, shifted(leaf, 0.10 * (rng.random() - 0.4)))
+            scene.disc(
+                x + dx, 0.26 + dy, size * 0.38, shift_colour(leaf, 0.10 * (rng.random() - 0.4))
+            )
     for index in range(26):
         scene.disc(
             index / 25,
             0.47 + 0.012 * rng.random(),
             0.055,
-            shifted(leaf, -0.06 + 0.05 * rng.random()),
+            shift_colour(leaf, -0.06 + 0.05 * rng.random()),
         )
     scene.box(0.0, 0.47, 1.0, 1.0, _green(idea, "6fae4f"))
     for index in range(19):
@@ -203,7 +205,7 @@ def meadow(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Fie
         tone = linear(_green(idea, code))
         down = np.clip((y - line[None, :]) / 0.4, 0, 1)
         furrow = 0.5 + 0.5 * np.sin((x - 0.5) / (down + 0.05) * 16)
-        rows = tinted(0.92 + 0.14 * furrow * smooth(0.02, 0.15, down) + 0 * x, tone)
+        rows = tint_field(0.92 + 0.14 * furrow * smooth(0.02, 0.15, down) + 0 * x, tone)
         light = mix(light, rows, smooth(-0.0015, 0.0015, y - line[None, :]))
     scene = Scenery(width, height, rng)
     scene.thing("🏠", 0.20, 0.53, 0.15, _by_light(rgb("e6d2b0"), idea))
@@ -255,15 +257,15 @@ def balcony(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Fi
             wide = 0.08 + 0.08 * rng.random()
             top = base - 0.10 * rng.random()
             wall = _by_light(
-                shifted(_FACADES[int(rng.integers(7))], 0.10 - 0.06 * layer, 0.7), idea
+                shift_colour(_FACADES[int(rng.integers(7))], 0.10 - 0.06 * layer, 0.7), idea
             )
             scene.box(at, top, at + wide, 0.8, wall)
             scene.shape(
                 [(at - 0.008, top), (at + wide / 2, top - 0.04), (at + wide + 0.008, top)],
-                shifted(wall, -0.14),
+                shift_colour(wall, -0.14),
             )
             for row in range(2):
-                pane = rgb("ffd48a") if _dark(idea) else shifted(wall, -0.2)
+                pane = rgb("ffd48a") if _dark(idea) else shift_colour(wall, -0.2)
                 scene.box(
                     at + wide * 0.3,
                     top + 0.03 + row * 0.07,
@@ -302,8 +304,8 @@ def balcony(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Fi
                 x + np.cos(turn) * reach * 0.6 / width,
                 foot - high - np.sin(turn) * reach / height,
             )
-            scene.line([(x, foot - high), tip], 0.010, shifted(leaf, -0.10))
-            scene.disc(*tip, size * 0.11, shifted(leaf, 0.14 * (rng.random() - 0.4)), 0.75)
+            scene.line([(x, foot - high), tip], 0.010, shift_colour(leaf, -0.10))
+            scene.disc(*tip, size * 0.11, shift_colour(leaf, 0.14 * (rng.random() - 0.4)), 0.75)
     return scene.over(light)
 
 
@@ -315,7 +317,7 @@ def beach(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Fiel
     grain = noise(rng, width, height, width / 3)[..., None] * np.float32(0.02)
     dune = resize(clouds(rng, width // 4, height // 4, 5, 4), width, height)
     sand = linear(_by_light(rgb("e6cfa0"), idea))
-    ground = tinted(1 + 0.06 * dune, sand) + grain
+    ground = tint_field(1 + 0.06 * dune, sand) + grain
     light = mix(light, linear(_by_light(_SNOW, idea)), smooth(-0.016, -0.006, y - edge[None, :]))
     light = mix(light, ground * np.float32(0.75), smooth(-0.003, 0.003, y - edge[None, :]))
     light = mix(light, ground, smooth(0.01, 0.05, y - edge[None, :]))
@@ -341,7 +343,7 @@ def underwater(width: int, height: int, idea: Idea, rng: np.random.Generator) ->
     stops = [rgb("a8ecf0"), rgb("2fa6c4"), rgb("0f5f8f"), rgb("06304f")]
     light = linear(gradient(stops, y + 0.05 * np.sin(x * 7)))
     beams = noise(rng, width, 2, 14)[0][None, :]
-    light = light + tinted(
+    light = light + tint_field(
         smooth(0.2, 1.4, beams) * smooth(0.8, 0.0, y) * 0.35, linear(rgb("d8fbff"))
     )
     scene = Scenery(width, height, rng)

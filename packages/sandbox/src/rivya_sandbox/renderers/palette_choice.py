@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rivya_sandbox.renderers.colour import oklab, shifted, with_lightness
-from rivya_sandbox.renderers.field import Field, seeded
+from rivya_sandbox.renderers.colour import oklab, shift_colour, with_lightness
+from rivya_sandbox.renderers.field import Field, seeded_generator
 from rivya_sandbox.renderers.palettes import PALETTES, WORDS_OF_PALETTES
 
 _NEON_TURNS = (0.0, 1.9, -0.75, 3.0)  # radians: pink and cyan, amber, violet, green
@@ -27,20 +27,14 @@ def palette_for(
         name: sum(word in names for word in words) + 2 * (name in words)
         for name, names in WORDS_OF_PALETTES.items()
     }
-    chance = seeded("palette", product)
-    others = [name for name in PALETTES if name not in ("mono", "neon")]
+    chance = seeded_generator("palette", product)
+    rest = [name for name in PALETTES if name not in ("mono", "neon")]
     best = max(scores, key=lambda name: scores[name])
-    name = (
-        "neon"
-        if "neon" in looks
-        else best
-        if scores[best]
-        else others[chance.integers(len(others))]
-    )
-    turn = float(seeded("hue", product, seed).normal(0, 0.06))
+    name = "neon" if "neon" in looks else best if scores[best] else rest[chance.integers(len(rest))]
+    turn = float(seeded_generator("hue", product, seed).normal(0, 0.06))
     if "neon" in looks:
         turn += _NEON_TURNS[chance.integers(len(_NEON_TURNS))]
-    turned = tuple(shifted(colour, hue=turn) for colour in PALETTES[name])
+    turned = tuple(shift_colour(colour, hue=turn) for colour in PALETTES[name])
     return turned if ground is None else _on_ground(turned, ground)
 
 
@@ -50,7 +44,7 @@ def _on_ground(palette: tuple[Field, ...], ground: Field) -> tuple[Field, ...]:
     step = 0.05 if light > 0.5 else 0.04
     return (
         with_lightness(ground, 0.20, 0.6),
-        *(shifted(ground, step * index) for index in (-1, 0, 1)),
+        *(shift_colour(ground, step * index) for index in (-1, 0, 1)),
         with_lightness(ground, 0.97, 0.4),
         *palette[5:],
     )

@@ -36,14 +36,14 @@ def png(pixels: NDArray[np.uint8], software: str) -> bytes:
     rows = np.empty((height, flat.shape[1] + 1), np.uint8)
     cuts = [height * part // _PARTS for part in range(_PARTS + 1)]
 
-    def packed(cut: tuple[int, int]) -> bytes:
+    def pack(cut: tuple[int, int]) -> bytes:
         for first in range(*cut, _BAND):
             last = min(first + _BAND, cut[1])
             _filter(flat, first, last, rows[first:last])
-        return _deflated(rows[slice(*cut)], cut[1] == height)
+        return _deflate(rows[slice(*cut)], cut[1] == height)
 
     with ThreadPoolExecutor(_PARTS) as pool:  # zlib releases the GIL
-        parts = list(pool.map(packed, pairwise(cuts)))
+        parts = list(pool.map(pack, pairwise(cuts)))
     stream = _ZLIB_HEADER + b"".join(parts) + struct.pack(">I", zlib.adler32(rows.data))
     return (
         _SIGNATURE
@@ -72,7 +72,7 @@ def _filter(flat: NDArray[np.uint8], first: int, last: int, rows: NDArray[np.uin
     np.subtract(here, (left & above) + ((left ^ above) >> 1), out=rows[:, 1:])
 
 
-def _deflated(rows: NDArray[np.uint8], last: bool) -> bytes:
+def _deflate(rows: NDArray[np.uint8], last: bool) -> bytes:
     packer = zlib.compressobj(1, zlib.DEFLATED, -15, 9)
     return packer.compress(rows.data) + packer.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH)
 

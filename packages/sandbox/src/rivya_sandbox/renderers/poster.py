@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from rivya_sandbox.renderers.arrangement import below_title, middle, title_beside
-from rivya_sandbox.renderers.colour import brightness, linear, shifted, to_bytes
-from rivya_sandbox.renderers.field import Field, seeded
+from rivya_sandbox.renderers.colour import brightness, linear, shift_colour, to_bytes
+from rivya_sandbox.renderers.field import Field, seeded_generator
 from rivya_sandbox.renderers.idea import Idea
 from rivya_sandbox.renderers.studio import Stage
 
@@ -19,15 +19,17 @@ _GROUND = 0.86
 
 def poster(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stage:
     """One of three flat compositions in the picture's palette, with room for a title on top."""
-    kept = seeded("poster", idea.subject, idea.brand)  # one ground for all pictures of a product
-    light = kept.random() < 0.6 or "comic" in idea.looks  # ink needs light paper
+    words = seeded_generator(
+        "poster", idea.subject, idea.brand
+    )  # one ground for all pictures of a product
+    light = words.random() < 0.6 or "comic" in idea.looks  # ink needs light paper
     paper = idea.palette[4] if light else idea.palette[1]
     if idea.ground is not None:
         paper = idea.ground
     sheet = Image.new("RGB", (width * _SCALE, height * _SCALE), to_bytes(paper))
     draw = ImageDraw.Draw(sheet)
     drawers = (_rays, _arches, _mosaic)
-    drawers[int(kept.integers(3))](draw, sheet.size, idea, paper, rng)
+    drawers[int(words.integers(3))](draw, sheet.size, idea, paper, rng)
     reduced = sheet.resize((width, height), Image.Resampling.BOX)
     return Stage(linear(np.asarray(reduced, np.float32) / np.float32(255)), _GROUND)
 
@@ -50,7 +52,7 @@ def _rays(
     rng: np.random.Generator,
 ) -> None:
     x, y, reach = size[0] * middle(idea, size), size[1] * 0.58, math.hypot(*size)
-    tone = to_bytes(shifted(paper, -0.055 if brightness(paper) > 0.5 else 0.06, 1.1))
+    tone = to_bytes(shift_colour(paper, -0.055 if brightness(paper) > 0.5 else 0.06, 1.1))
     for index in range(28):
         start, end = (part / 28 * 2 * math.pi for part in (index, index + 0.5))
         first = x + reach * math.cos(start), y + reach * math.sin(start)
@@ -88,7 +90,7 @@ def _mosaic(
 ) -> None:
     cell = min(size) / 4
     colours = [to_bytes(idea.palette[index]) for index in (5, 2, 6, 3, 1)]
-    colours.append(to_bytes(shifted(paper, -0.06)))
+    colours.append(to_bytes(shift_colour(paper, -0.06)))
     # The title stands on plain paper: above the tiles, or left of them.
     beside = title_beside(idea, size)
     first = 0 if beside else math.ceil(max(0.24, below_title(idea, size)) * size[1] / cell) * cell

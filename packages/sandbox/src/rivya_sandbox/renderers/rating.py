@@ -66,16 +66,16 @@ def reviews_of(message: str, pictures: Sequence[Path]) -> tuple[Review, ...]:
     picture, or ``text``), one on a line; else the attached pictures; else the last list that counts
     from 1, but not the criteria; else what stands after the last colon.
     """
-    listed = _listed(message)
+    listed = _find_json_list(message)
     if listed:
         return tuple(_of_listed(one, pictures) for one in listed)
     if pictures:
         return tuple(map(of_picture, pictures))
-    texts = _numbered(message) or [_subject(message)]
+    texts = _find_numbered_list(message) or [_subject(message)]
     return tuple(map(of_text, texts[:MOST_CANDIDATES]))
 
 
-def _listed(message: str) -> list[dict[str, Any]]:
+def _find_json_list(message: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for line in message.split("\n"):  # a text may have other separators
         if not line.lstrip().startswith('{"candidate"'):
@@ -96,7 +96,7 @@ def _of_listed(candidate: dict[str, Any], pictures: Sequence[Path]) -> Review:
     return of_text(str(candidate.get("text") or candidate.get("key") or ""))
 
 
-def _numbered(message: str) -> list[str]:
+def _find_numbered_list(message: str) -> list[str]:
     """The entries of the last list that counts from 1, apart from lists of criteria."""
     found: list[str] = []
     current: list[str] = []

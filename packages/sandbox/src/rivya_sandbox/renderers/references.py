@@ -26,7 +26,7 @@ def open_picture(reference: ReferenceMedium) -> Image.Image:
         ValueError: It is not a JPEG, PNG, WebP, MP4, QuickTime or Matroska file, is damaged or
             has more than 40 million pixels.
     """
-    picture = _first_frame(reference) if reference.kind == "video" else _decoded(reference)
+    picture = _first_frame(reference) if reference.kind == "video" else _decode(reference)
     picture = ImageOps.exif_transpose(picture)
     picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
     if picture.mode in ("RGBA", "LA", "PA", "P"):
@@ -45,12 +45,12 @@ def picture_ratio(reference: ReferenceMedium) -> Fraction:
     return ratio_of(*open_picture(reference).size)
 
 
-def covered(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+def crop_to(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
     """The picture scaled and cropped around its middle to exactly `size` pixels."""
     return ImageOps.fit(picture, size, Image.Resampling.LANCZOS)
 
 
-def _decoded(reference: ReferenceMedium) -> Image.Image:
+def _decode(reference: ReferenceMedium) -> Image.Image:
     try:
         # Naming the formats excludes rarer, riskier decoders.
         with Image.open(reference.path, formats=_PICTURES) as picture:

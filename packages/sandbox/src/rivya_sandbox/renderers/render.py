@@ -23,10 +23,10 @@ def render(request: RenderRequest) -> list[Rendered]:
         ValueError: A reference cannot be used.
     """
     with _places:
-        return _rendered(request)
+        return _render(request)
 
 
-def _rendered(request: RenderRequest) -> list[Rendered]:
+def _render(request: RenderRequest) -> list[Rendered]:
     if request.category == "image":
         return render_restyled(request) if request.references else render_stills(request)
     if request.category == "video":

@@ -66,7 +66,7 @@ def of_picture(path: Path) -> Review:
     remarks = _remarks_on(np.asarray(picture, np.float32) / 255)
     # Two remarks: a picture of one colour, as plain media are.
     least, span = (0.34, 0.5) if len(remarks) > 2 else (0.35, 0.6)
-    return _summed(remarks, content, least=least, span=span, chance=1 / 6)
+    return _sum_remarks(remarks, content, least=least, span=span, chance=1 / 6)
 
 
 def _remarks_on(pixels: np.ndarray) -> list[_Remark]:
@@ -110,10 +110,10 @@ def of_text(text: str) -> Review:
         _Remark(len(set(lowered)) / count * 2 - 1, 0.2, "no word too many", "repeats itself"),
         _Remark(long * 2, 0.2, "concrete", "vague"),
     ]
-    return _summed(remarks, " ".join(lowered).encode(), least=0.55, span=0.6, chance=0.5)
+    return _sum_remarks(remarks, " ".join(lowered).encode(), least=0.55, span=0.6, chance=0.5)
 
 
-def _summed(
+def _sum_remarks(
     remarks: Sequence[_Remark], content: bytes, *, least: float, span: float, chance: float
 ) -> Review:
     """The judgement of some remarks; sums from `least` on are spread over `span`.

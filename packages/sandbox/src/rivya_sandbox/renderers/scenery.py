@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from rivya_sandbox.renderers.colour import linear, mix, rgb, shifted, tinted, to_bytes
+from rivya_sandbox.renderers.colour import linear, mix, rgb, shift_colour, tint_field, to_bytes
 from rivya_sandbox.renderers.field import Field, grid, length, smooth
 from rivya_sandbox.renderers.lettering import glyph_mask
 from rivya_sandbox.renderers.things import NATURAL_COLOURS
@@ -67,7 +67,7 @@ class Scenery:
             colour = rgb("c8553d" if named == "main" else named)
         cx, cy = self.at(x, y)
         corner = round(cx - wide / 2), round(cy - tall)
-        for mask, tone in ((inside, colour), (outline, shifted(colour, -0.16))):
+        for mask, tone in ((inside, colour), (outline, shift_colour(colour, -0.16))):
             part = mask.resize((wide, tall), Image.Resampling.BOX)
             self.canvas.paste((*to_bytes(tone), 255), corner, part)
 
@@ -78,14 +78,14 @@ class Scenery:
     def over(self, light: Field, strength: float = 1.0) -> Field:
         """Linear light of what is behind, with the canvas before it and its lamps lit."""
         pixels = np.asarray(self.canvas, np.float32) / np.float32(255)
-        shown = mix(light, linear(pixels[..., :3]), pixels[..., 3])
+        visible = mix(light, linear(pixels[..., :3]), pixels[..., 3])
         x, y = grid(self.width, self.height)
         warm = linear(rgb("ffc77a"))
         for at_x, at_y, reach in self._lamps:
             away = length(x * self.width - at_x, y * self.height - at_y)
             core = smooth(reach * 0.28, reach * 0.18, away) * 1.4
-            shown = shown + tinted((core + np.exp(-away / reach) * 0.45) * strength, warm)
-        return shown.astype(np.float32)
+            visible = visible + tint_field((core + np.exp(-away / reach) * 0.45) * strength, warm)
+        return visible.astype(np.float32)
 
 
 @lru_cache(maxsize=64)

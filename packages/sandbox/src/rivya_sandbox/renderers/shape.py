@@ -198,9 +198,9 @@ def count_asked(words: Collection[str], message: str) -> int | None:
 
 
 def _number(name: str, words: frozenset[str], question: Question, place: _Place) -> float:
-    told = _told(words, question.brief)
-    if told is not None:
-        return told
+    number = _number_in_brief(words, question.brief)
+    if number is not None:
+        return number
     merits = [review.merit for review in question.reviews]
     merit = question.review(place.index).merit
     if "rank" in words:
@@ -220,7 +220,7 @@ def _number(name: str, words: frozenset[str], question: Question, place: _Place)
     return usual + place.index
 
 
-def _told(words: frozenset[str], brief: Brief) -> float | None:
+def _number_in_brief(words: frozenset[str], brief: Brief) -> float | None:
     """A number from the brief, or None."""
     if words & {"price", "cost", "amount", "mrp"}:
         return brief.price

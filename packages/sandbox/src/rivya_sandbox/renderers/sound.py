@@ -32,9 +32,9 @@ def loudness(samples: Sound, rate: int = RATE) -> float:
         ear *= (above[0] + above[1] * turn + above[2] * turn**2) / (
             below[0] + below[1] * turn + below[2] * turn**2
         )
-    heard = np.fft.irfft(np.fft.rfft(samples) * ear, count) ** 2
+    weighted = np.fft.irfft(np.fft.rfft(samples) * ear, count) ** 2
     block, step = min(int(0.4 * rate), count), int(0.1 * rate)
-    sums = np.concatenate([[0.0], np.cumsum(heard.sum(axis=0))])
+    sums = np.concatenate([[0.0], np.cumsum(weighted.sum(axis=0))])
     starts = np.arange(0, count - block + 1, step)
     power = np.maximum((sums[starts + block] - sums[starts]) / block, 1e-10)
     audible = power[_lufs(power) > -70]
@@ -69,7 +69,7 @@ def in_room(
     return mixed.astype(np.float32)
 
 
-def mastered(samples: Sound, fade_in: float, fade_out: float) -> Sound:
+def master(samples: Sound, fade_in: float, fade_out: float) -> Sound:
     """Two channels at the common loudness, without clipping, faded (seconds)."""
     samples = samples - samples.mean(axis=1, keepdims=True)
     for _ in range(2):  # make up once for the level that the curve removed
@@ -82,7 +82,7 @@ def mastered(samples: Sound, fade_in: float, fade_out: float) -> Sound:
     return samples.astype(np.float32)
 
 
-def stretched(samples: Sound, ratio: float) -> Sound:
+def stretch(samples: Sound, ratio: float) -> Sound:
     """One channel played `ratio` times as fast: pitch and pace move together."""
     if abs(ratio - 1) < 1e-3 or len(samples) < 4:
         return samples

@@ -12,13 +12,13 @@ from PIL import Image
 from rivya_sandbox.renderers import frame
 from rivya_sandbox.renderers.arrangement import below_title, middle, title_beside
 from rivya_sandbox.renderers.comic_strip import as_strip
-from rivya_sandbox.renderers.composition import placed
+from rivya_sandbox.renderers.composition import place_subject
 from rivya_sandbox.renderers.drapery import silk
 from rivya_sandbox.renderers.encode import encode_picture
-from rivya_sandbox.renderers.field import seeded
-from rivya_sandbox.renderers.finish import developed, rained_on, snowed_on
+from rivya_sandbox.renderers.field import seeded_generator
+from rivya_sandbox.renderers.finish import develop, rained_on, snowed_on
 from rivya_sandbox.renderers.idea import Idea, imagine
-from rivya_sandbox.renderers.inflated import inflated
+from rivya_sandbox.renderers.inflated import inflate
 from rivya_sandbox.renderers.light import Solid
 from rivya_sandbox.renderers.looks import picture_of, with_look
 from rivya_sandbox.renderers.mark import set_mark, set_watermark
@@ -29,9 +29,9 @@ from rivya_sandbox.renderers.profiles import PROFILES
 from rivya_sandbox.renderers.request import Rendered, RenderRequest
 from rivya_sandbox.renderers.sculpture import sculpture
 from rivya_sandbox.renderers.studio import Stage, soft_gradient, wall_and_floor
-from rivya_sandbox.renderers.surroundings import printed, table, view
+from rivya_sandbox.renderers.surroundings import print_place, table, view
 from rivya_sandbox.renderers.titling import Where, set_title
-from rivya_sandbox.renderers.turned import turned
+from rivya_sandbox.renderers.turned import turn_profile
 from rivya_sandbox.renderers.vocabulary import INDOORS
 from rivya_sandbox.renderers.wording import drawn_prompt, watermark
 
@@ -42,7 +42,7 @@ _STAGES: dict[str, Builder] = {
     "table": table,
     "gradient": soft_gradient,
     "poster": poster,
-    "print": printed,
+    "print": print_place,
     "neon": neon_room,
     "silk": silk,
     "view": view,
@@ -70,8 +70,10 @@ def draw(prompt: str, seed: int, size: tuple[int, int], *, marked: bool = True) 
     a colour may differ.
     """
     idea = imagine(prompt, seed)
-    rng = seeded("still", prompt, seed)
-    picture = as_strip(idea, size, rng, _pictured) if idea.in_panels else _pictured(idea, size, rng)
+    rng = seeded_generator("still", prompt, seed)
+    picture = (
+        as_strip(idea, size, rng, _draw_idea) if idea.in_panels else _draw_idea(idea, size, rng)
+    )
     if idea.title:
         neon = idea.palette[3] if idea.layout == "neon" else None
         where: Where = "left" if title_beside(idea, size) else "top"
@@ -81,9 +83,9 @@ def draw(prompt: str, seed: int, size: tuple[int, int], *, marked: bool = True) 
     return picture
 
 
-def _pictured(idea: Idea, size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
+def _draw_idea(idea: Idea, size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
     """The picture of an idea in its look, without letters."""
-    stage = staged(idea, size, rng)
+    stage = build_stage(idea, size, rng)
     outdoors = idea.layout in ("table", "view", "print", "neon") and stage.place not in INDOORS
     if "snow" in idea.looks and outdoors:  # behind the subject, whose label stays legible
         stage = replace(stage, light=snowed_on(stage.light, rng))
@@ -97,14 +99,14 @@ def _pictured(idea: Idea, size: tuple[int, int], rng: np.random.Generator) -> Im
         flat = idea.layout in ("poster", "print")
         titled = idea.title is not None and not title_beside(idea, size)
         centre = middle(idea, size), (below_title(idea, size) + 0.96) / 2 if titled else 0.535
-        light = placed(stage, thing, centre, ambient=tint, flat=flat)
+        light = place_subject(stage, thing, centre, ambient=tint, flat=flat)
     if "rain" in idea.looks and outdoors:
         light = rained_on(light, rng)
-    display = developed(light, rng, flat=idea.layout in ("poster", "print"))
+    display = develop(light, rng, flat=idea.layout in ("poster", "print"))
     return picture_of(with_look(display, idea.looks, rng))
 
 
-def staged(idea: Idea, size: tuple[int, int], rng: np.random.Generator) -> Stage:
+def build_stage(idea: Idea, size: tuple[int, int], rng: np.random.Generator) -> Stage:
     """What is behind and under the subject of an idea."""
     return _STAGES[idea.layout](*size, idea, rng)
 
@@ -131,9 +133,9 @@ def _thing(idea: Idea, stage: Stage, size: tuple[int, int], rng: np.random.Gener
         widest = 2 * max(radius for _, radius in profile.outline) * profile.scale
         handle = 1.3 if name == "cup" else 1.0
         across = width * (0.36 if beside else 0.60) / (widest * handle)
-        return turned(name, min(tall, across) * spread, idea, rng)
+        return turn_profile(name, min(tall, across) * spread, idea, rng)
     lean = {"poster": 12.0, "gradient": 14.0}.get(idea.layout, 4.0)
     share = width * (0.42 if beside else 0.80)
     fits = min(share, height * room * 1.25) * spread, height * room * 0.90 * spread
-    glyph = inflated(name, fits, float(rng.uniform(-lean, lean)), idea, rng)
+    glyph = inflate(name, fits, float(rng.uniform(-lean, lean)), idea, rng)
     return glyph or sculpture(int(length * 0.9), idea, rng)

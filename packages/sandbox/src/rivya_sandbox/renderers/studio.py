@@ -18,9 +18,9 @@ from rivya_sandbox.renderers.colour import (
     linear,
     mix,
     oklab,
-    scaled,
-    shifted,
-    tinted,
+    scale_colour,
+    shift_colour,
+    tint_field,
     with_lightness,
 )
 from rivya_sandbox.renderers.field import (
@@ -31,7 +31,7 @@ from rivya_sandbox.renderers.field import (
     length,
     mask_of,
     resize,
-    seeded,
+    seeded_generator,
     smooth,
     softened_shape,
 )
@@ -64,10 +64,12 @@ def wall_and_floor(width: int, height: int, idea: Idea, rng: np.random.Generator
     x, y = grid(width, height)
     aspect = width / height
     floor = table_edge(width, height) - 0.04
-    kept = seeded("paper", idea.subject, idea.brand)  # one paper for all pictures of a product
-    paper = idea.palette[(2, 3, 1, 3)[int(kept.integers(4))]]
+    visible = seeded_generator(
+        "paper", idea.subject, idea.brand
+    )  # one paper for all pictures of a product
+    paper = idea.palette[(2, 3, 1, 3)[int(visible.integers(4))]]
     if brightness(paper) < 0.14:
-        paper = shifted(paper, 0.15)
+        paper = shift_colour(paper, 0.15)
     if idea.subject and idea.subject[1] in _SHINING and idea.ground is None:
         # Luminous subjects get a dim room.
         paper = with_lightness(paper, min(0.46, float(oklab(paper)[0])), 0.9)
@@ -76,11 +78,11 @@ def wall_and_floor(width: int, height: int, idea: Idea, rng: np.random.Generator
     spot = np.exp(-(((x - lamp) * aspect) ** 2 + (y - floor + 0.34) ** 2) / 0.22)
     # The wall reaches down to the row `low`, the floor up to `high`, with both between them.
     low, high = math.ceil(height * (floor + 0.06)), int(height * (floor - 0.04))
-    stops = [shifted(paper, -0.20, 1.05), paper, shifted(paper, 0.14, 0.85)]
+    stops = [shift_colour(paper, -0.20, 1.05), paper, shift_colour(paper, 0.14, 0.85)]
     light = np.zeros((height, width, 3), np.float32)
     light[:low] = linear(gradient(stops, spot[:low] * 0.95))
     near = (y[high:] - floor) / (1 - floor) + 0.25 * np.abs(x - lamp)
-    stops = [shifted(paper, 0.12, 0.85), shifted(paper, 0.02), shifted(paper, -0.18)]
+    stops = [shift_colour(paper, 0.12, 0.85), shift_colour(paper, 0.02), shift_colour(paper, -0.18)]
     ground = linear(gradient(stops, near))
     light[high:] = mix(light[high:], ground, smooth(floor - 0.04, floor + 0.06, y[high:]))
     kind = int(rng.integers(4))
@@ -91,9 +93,9 @@ def wall_and_floor(width: int, height: int, idea: Idea, rng: np.random.Generator
     elif kind == 1:
         _set_disc(light, aspect, idea, centre)
     elif kind == 2:
-        light = scaled(light, _window_light(width, height, rng))
+        light = scale_colour(light, _window_light(width, height, rng))
     else:
-        light = scaled(light, 1 - 0.36 * _leaf_shadow(width, height, rng))
+        light = scale_colour(light, 1 - 0.36 * _leaf_shadow(width, height, rng))
     stand = floor + 0.15
     if rng.random() < 0.75:
         return _podium(light, idea, stand, centre)
@@ -121,7 +123,7 @@ def _set_arch(
     distance = length(across, np.minimum(y - top, 0)) - radius
     inside = smooth(0.003, -0.003, distance) * (y < floor + 0.004)
     shade = smooth(0.02, -0.12, distance) * 0.25
-    niche = tinted(0.72 + 0.5 * spot[box] - shade, linear(shifted(paper, 0.10, 0.8, 0.25)))
+    niche = tint_field(0.72 + 0.5 * spot[box] - shade, linear(shift_colour(paper, 0.10, 0.8, 0.25)))
     light[box] = mix(light[box], niche, inside)
 
 
@@ -206,7 +208,7 @@ def _podium(light: Field, idea: Idea, stand: float, centre: float) -> Stage:
         draw.ellipse([side * scale for side in box], fill=200)
 
     fallen = softened_shape((width, len(y)), paint, short * 0.02)
-    part = scaled(light[rows], 1 - np.float32(0.55) * fallen)
+    part = scale_colour(light[rows], 1 - np.float32(0.55) * fallen)
 
     across = np.clip(x / radius, -1, 1)
     depth = np.sqrt(1 - across * across)
@@ -220,7 +222,7 @@ def _podium(light: Field, idea: Idea, stand: float, centre: float) -> Stage:
     part = mix(part, np.broadcast_to(turned_side * np.float32(0.8), part.shape), side)
     disc = smooth(1.01, 0.985, (x / radius) ** 2 + ((y - top) / (radius * tilt)) ** 2)
     sheen = (0.86 + 0.14 * smooth(radius, -radius, x))[..., None]
-    top_light = np.broadcast_to(linear(shifted(colour, 0.04)) * sheen, part.shape)
+    top_light = np.broadcast_to(linear(shift_colour(colour, 0.04)) * sheen, part.shape)
     light[rows] = mix(part, top_light, disc)
     return Stage(light, (top + radius * tilt * 0.30) / height, 0.0, "studio")
 

@@ -17,9 +17,9 @@ from rivya_sandbox.renderers.colour import (
     linear,
     mix,
     rgb,
-    scaled,
-    shifted,
-    tinted,
+    scale_colour,
+    shift_colour,
+    tint_field,
     to_bytes,
     tone_map,
     with_lightness,
@@ -93,7 +93,7 @@ def table(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stag
     mirrored = np.roll(mirrored, round(len(behind) * (2 * edge_at - 1 + up)), axis=0)
     mirrored = resize(mirrored, width, height, "linear", slice(first, None))
     near = np.clip((y - edge_at) / (1 - edge_at), 0, 1)
-    top = scaled(top, 0.55 + 0.75 * grey(mirrored) + 0.15 * near)
+    top = scale_colour(top, 0.55 + 0.75 * grey(mirrored) + 0.15 * near)
     top += mirrored * (0.22 * (1 - near))[..., None]
     top = mix(blur(top, min(width, height) * 0.006), top, smooth(0.05, 0.35, near))
     edge = smooth(edge_at - 0.004, edge_at + 0.004, y)
@@ -116,7 +116,7 @@ def view(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stage
     return Stage(light, ground, mirror, place)
 
 
-def printed(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stage:
+def print_place(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stage:
     """A place in a few flat colours, as on a poster or in a comic."""
     stage = view(width, height, idea, rng)
     display = picture_of(tone_map(stage.light))
@@ -199,7 +199,7 @@ def _sand(width: int, idea: Idea, rng: np.random.Generator) -> Field:
     grain = rng.standard_normal((256, size)).astype(np.float32)
     dusky = idea.looks & {"night", "dusk", "rain"}
     base = rgb("8a7a66" if "night" in idea.looks else "cfa87c" if dusky else "e3c593")
-    return tinted((0.92 + 0.06 * ripple + 0.03 * grain).astype(np.float32), linear(base))
+    return tint_field((0.92 + 0.06 * ripple + 0.03 * grain).astype(np.float32), linear(base))
 
 
 def _stone(width: int, idea: Idea, rng: np.random.Generator) -> Field:
@@ -208,7 +208,7 @@ def _stone(width: int, idea: Idea, rng: np.random.Generator) -> Field:
     cloud = resize(clouds(rng, size // 2, 128, 6, 5), size, 256)
     veins = np.exp(-np.abs(resize(clouds(rng, size // 2, 128, 4, 5), size, 256)) * 16)
     tone = 1 + 0.06 * cloud - 0.28 * veins
-    return tinted(tone, linear(base))
+    return tint_field(tone, linear(base))
 
 
 def city(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Field:
@@ -218,8 +218,13 @@ def city(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Field
     dim = night or bool(idea.looks & {"dusk", "rain", "neon"})
     y = grid(width, height)[1]
     dusk = (palette[1], palette[2], palette[3], palette[4])
-    day = (shifted(palette[3], 0.1, 0.7), shifted(palette[4], 0.02), palette[4], palette[3])
-    dark = (shifted(palette[0], -0.04), palette[0], palette[1], palette[2])
+    day = (
+        shift_colour(palette[3], 0.1, 0.7),
+        shift_colour(palette[4], 0.02),
+        palette[4],
+        palette[3],
+    )
+    dark = (shift_colour(palette[0], -0.04), palette[0], palette[1], palette[2])
     stops = dark if night else dusk if dim else day
     sky = linear(gradient(stops, y / 0.7)) * np.float32(1.0 if night else 0.62)
     light = np.broadcast_to(sky, (height, width, 3))
@@ -250,7 +255,9 @@ def city(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Field
         tone = mix(linear(palette[2]), linear(palette[0]), 0.25 + (0.55 if dim else 0.3) * near)
         light = mix(light, tone * np.float32(0.8), mask_of(houses))
         warm = linear(rgb("ffd9a0")) if layer != 1 else linear(palette[4])
-        light += tinted(mask_of(windows), warm * np.float32((0.5 + 0.6 * near) if dim else 0.25))
+        light += tint_field(
+            mask_of(windows), warm * np.float32((0.5 + 0.6 * near) if dim else 0.25)
+        )
     road = smooth(0.70, 0.78, y)
     light = mix(light, linear(palette[1]) * np.float32(0.5), road)
     return light + _discs(width, height, idea, rng, 46, low=0.40, high=0.78)
@@ -261,7 +268,8 @@ def lights(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Fie
     palette = idea.palette
     x, y = grid(width, height)
     base = gradient(
-        [shifted(palette[0], -0.02), palette[1], shifted(palette[0], 0.03)], y + 0.25 * (x - 0.5)
+        [shift_colour(palette[0], -0.02), palette[1], shift_colour(palette[0], 0.03)],
+        y + 0.25 * (x - 0.5),
     )
     light = linear(base) * np.float32(0.8)
     for _ in range(3):

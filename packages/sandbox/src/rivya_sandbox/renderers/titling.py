@@ -11,7 +11,7 @@ from PIL import Image, ImageFilter
 
 from rivya_sandbox.renderers.colour import brightness, to_bytes
 from rivya_sandbox.renderers.field import Field
-from rivya_sandbox.renderers.lettering import STYLES, line_mask, spaced
+from rivya_sandbox.renderers.lettering import STYLES, line_mask, space_capitals
 
 Where = Literal["top", "left", "low"]
 
@@ -45,7 +45,7 @@ def set_title(
     width, height = picture.size
     style = STYLES[int(rng.integers(len(STYLES)))]
     if where == "left":
-        lines = _set(title, style, _broken(title, _EMS_BESIDE, 4))
+        lines = _set(title, style, _break_title(title, _EMS_BESIDE, 4))
         mask = _block(lines, style, width * 0.39, height * 0.52, centred=False)
         x, y = int(width * _MARGIN), int(height * 0.44 - mask.height / 2)
     else:
@@ -80,7 +80,7 @@ def _tallest(width: int, height: int) -> float:
 
 
 def _lines(title: str, size: tuple[int, int]) -> list[str]:
-    return _broken(title, _EMS[stands_beside(size)], len(_STACKED))
+    return _break_title(title, _EMS[stands_beside(size)], len(_STACKED))
 
 
 def _set(title: str, style: str, lines: list[str]) -> list[str]:
@@ -92,11 +92,11 @@ def _set(title: str, style: str, lines: list[str]) -> list[str]:
     if not title.isascii():
         return lines
     if style in ("display", "sans") and len(title) <= 10:
-        return [spaced(title)]
+        return [space_capitals(title)]
     return [line.upper() for line in lines] if style == "black" else lines
 
 
-def _broken(title: str, ems: float, most: int) -> list[str]:
+def _break_title(title: str, ems: float, most: int) -> list[str]:
     """The title in at most `most` lines of similar length, one for every `ems` of its length."""
     words = title.split()
     # Measured in one style, so that all styles of a title have the same lines.

@@ -7,7 +7,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rivya_sandbox.renderers.colour import brightness, linear, mix, rgb, scaled, shifted, tinted
+from rivya_sandbox.renderers.colour import (
+    brightness,
+    linear,
+    mix,
+    rgb,
+    scale_colour,
+    shift_colour,
+    tint_field,
+)
 from rivya_sandbox.renderers.field import Field, blur, smooth
 from rivya_sandbox.renderers.idea import Idea
 from rivya_sandbox.renderers.label import draw_label
@@ -27,14 +35,14 @@ class _Material:
     metal: Field
 
 
-def turned(kind: str, size: float, idea: Idea, rng: np.random.Generator) -> Solid:
+def turn_profile(kind: str, size: float, idea: Idea, rng: np.random.Generator) -> Solid:
     """A turned object of `kind`, a key of `profiles.PROFILES`; a bottle is `size` pixels tall."""
     profile = PROFILES[kind]
     surface = surface_of(profile, size * profile.scale, 0.24 if kind == "cup" else 0.16, kind)
     if kind == "lamp":
         return lamp(surface, idea)
     glass = kind not in OPEN_TOPS and kind != "can" and not idea.metal and rng.random() < 0.4
-    material = _dressed(kind, profile, surface, idea, rng, glass=glass)
+    material = _dress(kind, profile, surface, idea, rng, glass=glass)
     light = lit(
         material.albedo,
         surface.normals,
@@ -56,7 +64,7 @@ def turned(kind: str, size: float, idea: Idea, rng: np.random.Generator) -> Soli
     return with_flame(body, surface) if kind == "candle" else body
 
 
-def _dressed(
+def _dress(
     kind: str,
     profile: TurnedProfile,
     surface: Surface,
@@ -71,11 +79,11 @@ def _dressed(
     metal = np.full(surface.cover.shape, 0.7 if idea.metal else 0.0, np.float32)
     if glass:
         edge = np.clip((1 - surface.normals[2]) ** 1.6 + 0.25, 0, 1)
-        albedo = mix(np.broadcast_to(shifted(body, 0.12, 0.7), shape), albedo, edge)
+        albedo = mix(np.broadcast_to(shift_colour(body, 0.12, 0.7), shape), albedo, edge)
         filled = smooth(profile.cap + 0.10, profile.cap + 0.12, surface.down) * np.float32(0.6)
         albedo = mix(albedo, albedo * (0.55 + 0.45 * body), filled)
     if kind == "vase":
-        albedo = _banded(albedo, surface, idea, rng)
+        albedo = _add_bands(albedo, surface, idea, rng)
     if profile.cap:
         brass = rng.random() < 0.5
         cap = BRASS if brass else idea.palette[0 if brightness(body) > 0.45 else 4]
@@ -94,7 +102,7 @@ def _dressed(
     return _Material(albedo, gloss, metal)
 
 
-def _banded(albedo: Field, surface: Surface, idea: Idea, rng: np.random.Generator) -> Field:
+def _add_bands(albedo: Field, surface: Surface, idea: Idea, rng: np.random.Generator) -> Field:
     down = surface.down
     if rng.random() < 0.5:
         stripes: Field = smooth(0.1, 0.3, np.sin(down * 46)) * smooth(0.42, 0.43, down)
@@ -116,9 +124,9 @@ def _as_glass(light: Field, surface: Surface, profile: TurnedProfile, idea: Idea
         )
         bare = bare * (1 - labelled * smooth(0.85, 0.75, np.abs(surface.across)))
     caustic = np.exp(-((surface.across - 0.35) ** 2) / 0.06) * smooth(0.55, 0.95, surface.down)
-    tint = linear(shifted(idea.main_colour, 0.25, 0.8)) * np.float32(0.45)
+    tint = linear(shift_colour(idea.main_colour, 0.25, 0.8)) * np.float32(0.45)
     edge = smooth(0.80, 0.99, np.abs(surface.across)) * np.float32(0.35) * bare
-    return scaled(light + tinted(caustic * bare, tint), 1 - edge)
+    return scale_colour(light + tint_field(caustic * bare, tint), 1 - edge)
 
 
 def _with_top(kind: str, body: Solid, surface: Surface, material: _Material, idea: Idea) -> Solid:
@@ -126,18 +134,18 @@ def _with_top(kind: str, body: Solid, surface: Surface, material: _Material, ide
     # Half as far again, since the ends of a flat ellipse are soft.
     wide, flat = surface.top_radius * 1.5, surface.top_radius * surface.tilt * 1.5 + 2
     seen, at = part_between(surface, (-wide, wide), (-flat, flat))
-    return with_part(body, at, lambda part: _topped(kind, part, seen, lid, idea))
+    return with_part(body, at, lambda part: _add_top(kind, part, seen, lid, idea))
 
 
-def _topped(kind: str, body: Solid, surface: Surface, lid: Field, idea: Idea) -> Solid:
+def _add_top(kind: str, body: Solid, surface: Surface, lid: Field, idea: Idea) -> Solid:
     """A part of the body with a lid, or open and with what is in it."""
     radius = surface.top_radius
     top = ellipse(surface, radius)
     side = smooth(1, -1, (surface.x + surface.y) / max(radius, 1.0))[..., None]
     if kind not in OPEN_TOPS:
         return over(body, Solid(linear(lid) * (0.62 + 0.5 * side), top))
-    rim = linear(shifted(idea.main_colour, 0.06)) * (0.7 + 0.4 * side)
-    wall = linear(shifted(idea.main_colour, -0.22, 0.9)) * (0.5 + 0.9 * (1 - side))
+    rim = linear(shift_colour(idea.main_colour, 0.06)) * (0.7 + 0.4 * side)
+    wall = linear(shift_colour(idea.main_colour, -0.22, 0.9)) * (0.5 + 0.9 * (1 - side))
     inner = ellipse(surface, radius * 0.94)
     opened = over(over(body, Solid(rim, top)), Solid(wall, inner))
     if kind == "vase":
@@ -148,7 +156,9 @@ def _topped(kind: str, body: Solid, surface: Surface, lid: Field, idea: Idea) ->
     level = ellipse(surface, radius * 0.90, depth) * inner
     crema = 1 - ellipse(surface, radius * 0.80, depth)
     tone = mix(
-        np.broadcast_to(liquid, (*level.shape, 3)), shifted(liquid, 0.14), crema * np.float32(0.8)
+        np.broadcast_to(liquid, (*level.shape, 3)),
+        shift_colour(liquid, 0.14),
+        crema * np.float32(0.8),
     )
     return over(opened, Solid(linear(tone) * sheen[..., None], level))
 

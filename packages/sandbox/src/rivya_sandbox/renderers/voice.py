@@ -14,8 +14,8 @@ import numpy as np
 
 from rivya_sandbox.renderers import hindi, other_languages
 from rivya_sandbox.renderers.english_numbers import readable
-from rivya_sandbox.renderers.field import seeded
-from rivya_sandbox.renderers.sound import Sound, spoken_level, stretched
+from rivya_sandbox.renderers.field import seeded_generator
+from rivya_sandbox.renderers.sound import Sound, spoken_level, stretch
 
 RATE = 24000  # samples in a second
 _BREATH = 300  # characters
@@ -82,11 +82,11 @@ def say(text: str, voice: Voice, seed: int, language: str = "") -> Sound:
     if foreign and _WORTH_SAYING.search(text):
         samples = other_languages.say(text, foreign, voice.pitch, voice.speed, RATE)
         return spoken_level(samples, RATE)
-    spoken = _spoken(text, voice, seed, in_hindi=base in ("hi", "hin"))
-    return spoken_level(stretched(spoken, voice.pitch), RATE)
+    spoken = _speak(text, voice, seed, in_hindi=base in ("hi", "hin"))
+    return spoken_level(stretch(spoken, voice.pitch), RATE)
 
 
-def _spoken(text: str, voice: Voice, seed: int, *, in_hindi: bool) -> Sound:
+def _speak(text: str, voice: Voice, seed: int, *, in_hindi: bool) -> Sound:
     # Slower or faster before the pitch shift, so that the pace is right afterwards.
     pace = min(max(voice.speed / voice.pitch, 0.5), 2.0)
     engine = _engine()
@@ -98,7 +98,7 @@ def _spoken(text: str, voice: Voice, seed: int, *, in_hindi: bool) -> Sound:
                 line for piece in _pieces(readable(text)) for line in engine.phonemize(piece)
             ]
     parts: list[Sound] = []
-    rng = seeded("pace", text, seed)
+    rng = seeded_generator("pace", text, seed)
     for sentence in sentences:
         sway = 1 + (1 - voice.steadiness) * float(rng.uniform(-0.1, 0.1))
         spoken = _without_silence(engine.from_phonemes(sentence, speed=pace * sway, seed=seed))
@@ -127,11 +127,11 @@ def _english(engine: Any, word: str) -> str:
 
 def _engine() -> Any:
     with _loading:
-        return _loaded()
+        return _load()
 
 
 @lru_cache(maxsize=1)
-def _loaded() -> Any:
+def _load() -> Any:
     # It runs on onnxruntime, which would write an id of this machine to ~/.cache and send events.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     from hibari import Hibari  # takes half a second, so it is imported on first use

@@ -38,7 +38,7 @@ class Lines:
     y_bend: Field
 
 
-def paired(plane: Plane) -> Pairs:
+def pair_pixels(plane: Plane) -> Pairs:
     """Each pixel in the low half of a word, with its right neighbour in the high half."""
     right = np.concatenate([plane[:, 1:], plane[:, -1:]], axis=1)
     return plane.astype(np.uint32) | right.astype(np.uint32) << np.uint32(16)
@@ -48,7 +48,7 @@ def look(sources: Iterable[tuple[Pairs, Plane]], lines: Lines, near: Field) -> N
     """Fills planes with samples along `lines`, bilinear between the pixels.
 
     Args:
-        sources: Sources of one size, as from `paired`, each with the plane to fill.
+        sources: Sources of one size, as from `pair_pixels`, each with the plane to fill.
         lines: None may leave the source.
         near: How much the lines bend, 0 to 1, of the planes' shape ``(height, width)``.
     """

@@ -28,7 +28,7 @@ SCOPES = (
 )
 DEFAULT_ACCOUNT = "default"
 _MARK = "rvya_sk_"
-_SHOWN = len(_MARK) + 4  # characters of a key that are shown
+_VISIBLE_CHARACTERS = len(_MARK) + 4  # characters of a key that are shown
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def create_key(
     key = Key(
         id=new_id("key"),
         account_id=account_id,
-        prefix=secret[:_SHOWN],
+        prefix=secret[:_VISIBLE_CHARACTERS],
         scopes=tuple(scopes),
         created_at=now,
         expires_at=expires_at,

@@ -72,7 +72,9 @@ def list_keys(data: Path, *, account: str | None = None) -> list[dict[str, Any]]
     with _existing(data) as database:
         names = {row["id"]: row["name"] for row in database.rows("SELECT * FROM accounts")}
         wanted = None if account is None else _account_id(database, account)
-        return [_shown(key, names[key.account_id]) for key in accounts.keys(database, wanted)]
+        return [
+            _describe_key(key, names[key.account_id]) for key in accounts.keys(database, wanted)
+        ]
 
 
 def revoke_key(
@@ -155,7 +157,7 @@ def list_faults(data: Path) -> list[dict[str, Any]]:
         SandboxError: There is no such folder.
     """
     with _existing(data) as database:
-        return faults.listed(database)
+        return faults.list_faults(database)
 
 
 def set_faults(data: Path, text: str, *, source: str = "faults") -> list[dict[str, Any]]:
@@ -172,7 +174,7 @@ def set_faults(data: Path, text: str, *, source: str = "faults") -> list[dict[st
     ordered = faults.parse(text, source=source)
     with closing(Database(data)) as database:
         faults.replace(database, ordered)
-        return faults.listed(database)
+        return faults.list_faults(database)
 
 
 def list_answers(data: Path) -> list[dict[str, Any]]:
@@ -182,7 +184,7 @@ def list_answers(data: Path) -> list[dict[str, Any]]:
         SandboxError: There is no such folder.
     """
     with _existing(data) as database:
-        return answers.listed(database)
+        return answers.list_answers(database)
 
 
 def set_answers(data: Path, text: str, *, source: str = "answers") -> list[dict[str, Any]]:
@@ -199,7 +201,7 @@ def set_answers(data: Path, text: str, *, source: str = "answers") -> list[dict[
     rehearsed = answers.parse(text, source=source)
     with closing(Database(data)) as database:
         answers.replace(database, rehearsed)
-        return answers.listed(database)
+        return answers.list_answers(database)
 
 
 @contextmanager
@@ -217,7 +219,7 @@ def _account_id(database: Database, name: str) -> str:
     return str(row["id"])
 
 
-def _shown(key: Key, account: str) -> dict[str, Any]:
+def _describe_key(key: Key, account: str) -> dict[str, Any]:
     return {
         "id": key.id,
         "account": account,

@@ -12,11 +12,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
 
-from rivya_sandbox.renderers.conversation import repeated
+from rivya_sandbox.renderers.conversation import resolve_repeat
 from rivya_sandbox.service import yaml_files
 from rivya_sandbox.service.database import Database, server_value
 from rivya_sandbox.service.errors import SandboxError
-from rivya_sandbox.service.yaml_files import folded
+from rivya_sandbox.service.yaml_files import fold_text
 
 _FORM = "write it like `- {when: text in the message, json: {score: 3}}`"
 
@@ -73,7 +73,7 @@ def parse(text: str, *, source: str) -> tuple[RehearsedAnswer, ...]:
         return ()
     if not isinstance(found, list):
         raise SandboxError(f"{source}: is not a list", _FORM)
-    return yaml_files.validated(_File, found, source=source, form=_FORM).root
+    return yaml_files.validate(_File, found, source=source, form=_FORM).root
 
 
 def replace(
@@ -97,7 +97,7 @@ def replace(
         )
 
 
-def listed(database: Database) -> list[dict[str, Any]]:
+def list_answers(database: Database) -> list[dict[str, Any]]:
     """The answers in their order, each with how often it was `used`."""
     return [
         {**json.loads(row["answer"]), "used": row["used"]}
@@ -119,11 +119,11 @@ def of_turn(
         message: As sent.
         history: ``(role, content)`` of earlier messages, oldest first.
     """
-    asked = folded(repeated(message, history))
+    asked = fold_text(resolve_repeat(message, history))
     for row in transaction.execute("SELECT * FROM answers ORDER BY position").fetchall():
         answer = RehearsedAnswer.model_validate_json(row["answer"])
         fits = answer.model in (None, model) and (
-            answer.when is None or folded(answer.when) in asked
+            answer.when is None or fold_text(answer.when) in asked
         )
         if fits and (answer.times is None or row["used"] < answer.times):
             transaction.execute(

@@ -73,14 +73,19 @@ def build(service: Service) -> ASGIApp:
             Route(RESULTS + "{name}", media.serve_result, methods=["GET"]),
             Route(files.URL_PATH + "{name}", media.serve_upload, methods=["GET"]),
         ],
-        exception_handlers={Refusal: _refused, 404: _no_route, 405: _no_route, 500: _failed},
+        exception_handlers={
+            Refusal: _answer_refusal,
+            404: _no_route,
+            405: _no_route,
+            500: _answer_failure,
+        },
     )
     # A trailing slash is an unknown route, not a redirect.
     starlette.router.redirect_slashes = False
     largest = bodies.largest_form(files.largest(service.catalogue))
-    told = (host_in(service.links.base_url), service.options.host.lower())
+    named = (host_in(service.links.base_url), service.options.host.lower())
     known = _Known(
-        FaultInjection(starlette, service.database), frozenset(one for one in told if one)
+        FaultInjection(starlette, service.database), frozenset(one for one in named if one)
     )
     return _Numbered(known, largest)
 
@@ -103,7 +108,7 @@ class _AccountRoutes:
         return self._service.answer({"current_credits": balance})
 
 
-async def _refused(request: Request, refusal: Exception) -> Response:
+async def _answer_refusal(request: Request, refusal: Exception) -> Response:
     assert isinstance(refusal, Refusal)
     envelope = refusal.envelope(request.state.request_id)
     return JSONResponse(envelope, refusal.status, refusal.headers)
@@ -114,7 +119,7 @@ async def _no_route(request: Request, problem: Exception) -> Response:
     missing = f"No route {request.method} {request.url.path}."
     known = {"Allow": ", ".join(sorted(_methods(request)))} if problem.status_code == 405 else {}
     refusal = Refusal("not_found", missing, status=problem.status_code, headers=known)
-    return await _refused(request, refusal)
+    return await _answer_refusal(request, refusal)
 
 
 def _methods(request: Request) -> set[str]:
@@ -123,8 +128,8 @@ def _methods(request: Request) -> set[str]:
     return {method for route in found for method in route.methods or ()}
 
 
-async def _failed(request: Request, problem: Exception) -> Response:
-    return await _refused(request, Refusal("internal_error", _OUR_FAULT))
+async def _answer_failure(request: Request, problem: Exception) -> Response:
+    return await _answer_refusal(request, Refusal("internal_error", _OUR_FAULT))
 
 
 @dataclass(frozen=True)
@@ -157,17 +162,17 @@ class _Numbered:
             return
         request_id = new_id("req")
         scope.setdefault("state", {})["request_id"] = request_id
-        told = _declared_length(scope)
-        started, ended, unread = False, False, told is None or told > _SMALL
+        declared = _declared_length(scope)
+        started, ended, unread = False, False, declared is None or declared > _SMALL
         ambiguous = _has_two_lengths(scope)
 
-        async def watched() -> Message:
+        async def watch_receive() -> Message:
             nonlocal unread
             message = await receive()
             unread = unread and message.get("more_body", False)
             return message
 
-        async def numbered(message: Message) -> None:
+        async def number_response(message: Message) -> None:
             nonlocal started, ended
             if message["type"] == "http.response.start":
                 started = True
@@ -179,25 +184,25 @@ class _Numbered:
                 ]
             elif message["type"] == "http.response.body":
                 ended = not message.get("more_body", False)
-                if ended and unread and told is not None and told <= self._largest_body:
+                if ended and unread and declared is not None and declared <= self._largest_body:
                     await send({**message, "more_body": True})
-                    await _drain(watched)
+                    await _drain(watch_receive)
                     message = {"type": "http.response.body"}
             await send(message)
 
         try:
-            await self._app(scope, watched, numbered)
+            await self._app(scope, watch_receive, number_response)
         except ClientDisconnect:
             return
         except Exception as problem:
             _log.exception("%s %s failed", scope["method"], scope["path"], exc_info=problem)
-            if ended:  # `_failed` has answered
+            if ended:  # `_answer_failure` has answered
                 return
             if started:
                 raise
             refusal = Refusal("internal_error", _OUR_FAULT)
             response = JSONResponse(refusal.envelope(request_id), refusal.status)
-            await response(scope, receive, numbered)
+            await response(scope, receive, number_response)
 
 
 def _declared_length(scope: Scope) -> int | None:

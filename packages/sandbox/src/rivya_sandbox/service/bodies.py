@@ -37,7 +37,7 @@ async def read_json(request: Request, *, needed: bool = True) -> Any:
     """
     _refuse_encoded(request)
     too_large = invalid(f"The body is larger than {_LARGEST_JSON} bytes.")
-    if _declared(request) > _LARGEST_JSON:
+    if _content_length(request) > _LARGEST_JSON:
         raise too_large
     body = bytearray()
     async for chunk in request.stream():
@@ -122,9 +122,9 @@ async def read_form(request: Request, largest_file: int) -> FormData:
     if not request.headers.get("Content-Type", "").startswith("multipart/form-data"):
         raise invalid("The body must be multipart/form-data.")
     most = largest_form(largest_file)
-    if _declared(request) > most:
+    if _content_length(request) > most:
         raise invalid(f"The form is larger than {most} bytes.")
-    stream = _bounded(request, most)
+    stream = _read_bounded(request, most)
     parser = MultiPartParser(request.headers, stream, max_files=1, max_fields=20)
     form = FormData()
     try:
@@ -136,9 +136,9 @@ async def read_form(request: Request, largest_file: int) -> FormData:
     finally:
         await stream.aclose()
         # A truncated file is in no form, so nothing else would close it.
-        kept = {id(part.file) for part in form.values() if isinstance(part, UploadFile)}
+        body = {id(part.file) for part in form.values() if isinstance(part, UploadFile)}
         for file in parser._files_to_close_on_error:
-            if id(file) not in kept:
+            if id(file) not in body:
                 file.close()
     return form
 
@@ -162,7 +162,7 @@ def upload(form: FormData) -> MultipartUpload:
     return MultipartUpload(fields, file.filename, file.size or 0, detect(head), file)
 
 
-async def _bounded(request: Request, most: int) -> AsyncGenerator[bytes, None]:
+async def _read_bounded(request: Request, most: int) -> AsyncGenerator[bytes, None]:
     read = 0
     async for chunk in request.stream():
         read += len(chunk)
@@ -171,6 +171,6 @@ async def _bounded(request: Request, most: int) -> AsyncGenerator[bytes, None]:
         yield chunk
 
 
-def _declared(request: Request) -> int:
+def _content_length(request: Request) -> int:
     """The ``Content-Length`` of a request in bytes; 0 if it has none."""
     return int(request.headers.get("Content-Length", "0"))

@@ -78,7 +78,7 @@ class ServedCatalogue:
     body: bytes
 
 
-def shipped() -> ServedCatalogue:
+def packaged_catalogue() -> ServedCatalogue:
     """The catalogue in this package."""
     body = resources.files("rivya_client.catalogue").joinpath("data/models.json").read_bytes()
     return parse(body)

@@ -68,7 +68,7 @@ class ChargedTurn:
         begun_at: Unix seconds.
         fails: Whether a fault makes it fail in the middle.
         late_seconds: Real seconds of delay by a fault.
-        rehearsed: The text of its answer, or None if it is to be written.
+        rehearsed: The text of its answer, or None if it must be written.
     """
 
     id: str
@@ -120,14 +120,14 @@ def check(
     attachments = _attachments(database, model, account_id, fields.get("attachments"))
     session_id = fields.get("session_id")
     earlier = [] if session_id is None else _history(database, account_id, model, session_id)
-    shown = (json.loads(row["attachments"]) for row in reversed(earlier))
+    text = (json.loads(row["attachments"]) for row in reversed(earlier))
     return ValidChatRequest(
         model,
         session_id,
         message,
         history=tuple((row["role"], row["content"]) for row in earlier),
         attachments=attachments,
-        seen=attachments or tuple(next(filter(None, shown), ())),
+        seen=attachments or tuple(next(filter(None, text), ())),
     )
 
 

@@ -20,14 +20,14 @@ class ChatRoutes:
 
     async def complete(self, request: Request) -> Response:
         """Answer a turn whole."""
-        begun = await self._begun(request, chat.ROUTE)
+        begun = await self._begin(request, chat.ROUTE)
         if isinstance(begun, chat.ChargedTurn):
             begun = await self._service.turns.take(begun).answer()
         return first(begun)
 
     async def stream(self, request: Request) -> Response:
         """Stream the answer of a turn; a repeated request is replayed."""
-        begun = await self._begun(request, chat.STREAM_ROUTE)
+        begun = await self._begin(request, chat.STREAM_ROUTE)
         bare = self._profile.bare_streams
         if isinstance(begun, chat.ChargedTurn):
             running = self._service.turns.take(begun)
@@ -53,7 +53,7 @@ class ChatRoutes:
             raise Refusal("not_found", "No such session.")
         return self._service.answer(found)
 
-    async def _begun(self, request: Request, route: str) -> chat.ChargedTurn | idempotency.Stored:
+    async def _begin(self, request: Request, route: str) -> chat.ChargedTurn | idempotency.Stored:
         service = self._service
         key = service.admit(request, "chat:create")
         body = await bodies.read_json(request)
@@ -73,4 +73,4 @@ class ChatRoutes:
                     now=now,
                 )
 
-        return service.paid(request, claimed, begin)
+        return service.charge(request, claimed, begin)

@@ -44,8 +44,8 @@ class FaultInjection:
         fault = None
         if scope["type"] == "http" and self._may_apply(scope):
             body = await _beginning(receive)
-            receive = _replayed(body, receive)
-            named = _named(body)
+            receive = _replay(body, receive)
+            named = _body_texts(body)
             fault = faults.of_request(
                 self._database,
                 scope["method"],
@@ -66,7 +66,7 @@ class FaultInjection:
     ) -> None:
         match fault.do:
             case "status":
-                await _answer(_injected(fault), scope, receive, send)
+                await _answer(_refusal_of(fault), scope, receive, send)
             case "refuse":
                 await _answer(invalid(REFUSED_PROMPT), scope, receive, send)
             case "drop_before":
@@ -79,7 +79,7 @@ class FaultInjection:
                 await self._app(scope, receive, send)
 
 
-def _injected(fault: faults.Fault) -> Refusal:
+def _refusal_of(fault: faults.Fault) -> Refusal:
     status = fault.status or 500
     code = _CODES.get(status, "internal_error" if status >= 500 else "validation_failed")
     headers = {"Retry-After": "1"} if status in (429, 503) else {}
@@ -113,7 +113,7 @@ async def _beginning(receive: Receive) -> list[Message]:
     return messages
 
 
-def _replayed(messages: list[Message], receive: Receive) -> Receive:
+def _replay(messages: list[Message], receive: Receive) -> Receive:
     waiting = iter(messages)
 
     async def replay() -> Message:
@@ -122,7 +122,7 @@ def _replayed(messages: list[Message], receive: Receive) -> Receive:
     return replay
 
 
-def _named(messages: list[Message]) -> dict[str, str]:
+def _body_texts(messages: list[Message]) -> dict[str, str]:
     """The texts of a JSON body, such as its model and its prompt; empty of other bodies."""
     try:
         body = json.loads(b"".join(message.get("body", b"") for message in messages))

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from rivya_sandbox.service import yaml_files
 from rivya_sandbox.service.database import Database, server_value
 from rivya_sandbox.service.errors import SandboxError
-from rivya_sandbox.service.yaml_files import folded
+from rivya_sandbox.service.yaml_files import fold_text
 
 GENERATION = "generation"
 CHAT = "chat"
@@ -80,7 +80,7 @@ class Fault(BaseModel):
 
     @field_validator("on")
     @classmethod
-    def _known(cls, on: str) -> str:
+    def _check_event(cls, on: str) -> str:
         if not _ON.fullmatch(on):
             kinds = "generation, chat, webhook, or a request such as 'GET /api/v1/credits'"
             raise ValueError(f"{on!r:.60} is not one of {kinds}")
@@ -108,7 +108,9 @@ class Fault(BaseModel):
         """Whether it is for this model and this prompt or message."""
         if self.model not in (None, model):
             return False
-        return self.prompt is None or (prompt is not None and folded(self.prompt) in folded(prompt))
+        return self.prompt is None or (
+            prompt is not None and fold_text(self.prompt) in fold_text(prompt)
+        )
 
 
 class Faults(BaseModel):
@@ -129,13 +131,13 @@ def parse(text: str, *, source: str) -> Faults:
     found = yaml_files.read(text, source=source, form=_FORM) or {}
     if not isinstance(found, dict):
         raise SandboxError(f"{source}: is not a map", _FORM)
-    return yaml_files.validated(Faults, found, source=source, form=_FORM)
+    return yaml_files.validate(Faults, found, source=source, form=_FORM)
 
 
 def replace(database: Database, faults: Faults, *, continued: bool = False) -> None:
     """Replace all faults with these, none of which has happened yet.
 
-    Generations that were stalled without a time go on.
+    Generations that were stalled without a time continue.
 
     Args:
         database: Of the data folder.
@@ -156,7 +158,7 @@ def replace(database: Database, faults: Faults, *, continued: bool = False) -> N
             )
 
 
-def listed(database: Database) -> list[dict[str, Any]]:
+def list_faults(database: Database) -> list[dict[str, Any]]:
     """The faults in their order, each with how often it was `used`."""
     return [
         {**json.loads(row["fault"]), "used": row["used"]}

@@ -51,7 +51,7 @@ class FileRoutes:
 
     async def serve_upload(self, request: Request) -> Response:
         """The bytes of an upload."""
-        file = files.stored(self._database, request.path_params["name"])
+        file = files.find_stored(self._database, request.path_params["name"])
         if file is None:
             raise Refusal("not_found", "No such file.")
         return self._media(files.FOLDER, file.stored_as, file.mime_type)

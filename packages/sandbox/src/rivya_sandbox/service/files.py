@@ -119,8 +119,8 @@ def check(limit: ServedFileLimit, kind: str, size_bytes: int, detected: str | No
 def tidy_name(name: str | None) -> str:
     """The last part of a file name as sent, without control characters."""
     last = (name or "").replace("\\", "/").rpartition("/")[2]
-    shown = "".join(character for character in last if character.isprintable())
-    return shown[:_LONGEST_NAME] or "file"
+    visible = "".join(character for character in last if character.isprintable())
+    return visible[:_LONGEST_NAME] or "file"
 
 
 def add(transaction: sqlite3.Connection, file: StoredFile) -> None:
@@ -156,7 +156,7 @@ def get(database: Database, account_id: str, file_id: str) -> StoredFile | None:
     return None if row is None else StoredFile(**dict(row))
 
 
-def stored(database: Database, stored_as: str) -> StoredFile | None:
+def find_stored(database: Database, stored_as: str) -> StoredFile | None:
     """The file behind a URL, or None."""
     row = database.row("SELECT * FROM files WHERE stored_as = ?", stored_as)
     return None if row is None else StoredFile(**dict(row))
@@ -189,7 +189,7 @@ def duration_token(file: StoredFile, secret: str) -> str | None:
     return "dur_" + base64.urlsafe_b64encode(mac).decode().rstrip("=")
 
 
-def referenced(
+def find_references(
     database: Database,
     account_id: str,
     items: tuple[Mapping[str, Any], ...],
@@ -243,5 +243,5 @@ def _behind(database: Database, account_id: str, url: str, base_url: str) -> Sto
     # The port may differ: a restart can change it.
     if asked.hostname != own.hostname or not asked.path.startswith(URL_PATH):
         return None
-    file = stored(database, asked.path.removeprefix(URL_PATH))
+    file = find_stored(database, asked.path.removeprefix(URL_PATH))
     return file if file is not None and file.account_id == account_id else None

@@ -29,7 +29,7 @@ class GenerationRoutes:
 
         def create() -> idempotency.Stored:
             asked = validation.generation(service.catalogue, body)
-            uploads = files.referenced(
+            uploads = files.find_references(
                 self._database,
                 key.account_id,
                 asked.references,
@@ -54,7 +54,7 @@ class GenerationRoutes:
             service.worker.take(task_id)
             return answer
 
-        return first(service.paid(request, claimed, create))
+        return first(service.charge(request, claimed, create))
 
     async def read(self, request: Request) -> Response:
         """Read a job."""

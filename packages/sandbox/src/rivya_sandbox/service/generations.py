@@ -155,7 +155,7 @@ def get(
     return _public(row, [url(result["stored_as"]) for result in results])
 
 
-def unfinished(database: Database) -> list[str]:
+def list_unfinished(database: Database) -> list[str]:
     """Ids of the jobs that have not ended, oldest first."""
     rows = database.rows(
         "SELECT id FROM generations WHERE status IN ('queued', 'processing') ORDER BY created_at, rowid"

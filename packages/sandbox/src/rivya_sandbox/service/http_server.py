@@ -57,7 +57,7 @@ class Server(uvicorn.Server):
                 continue
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """As the base class, without its pause of a tenth of a second when nobody is connected."""
+        """As the base class, without its pause of a tenth of a second when no client is connected."""
         for server in self.servers:
             server.close()
         for listener in sockets or []:

@@ -56,8 +56,8 @@ def claim(account_id: str, route: str, key: str | None, body: Any) -> Claim | No
     if key is None:
         return None
     if not re.fullmatch(rf"[!-~]{{1,{_LONGEST}}}", key):
-        told = f"Idempotency-Key must be 1 to {_LONGEST} printable ASCII characters, no blank."
-        raise invalid(told)
+        answer = f"Idempotency-Key must be 1 to {_LONGEST} printable ASCII characters, no blank."
+        raise invalid(answer)
     canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
     return Claim(account_id, route, key, hashlib.sha256(canonical.encode()).hexdigest())
 
@@ -113,7 +113,7 @@ def remember(
     now: float,
 ) -> Stored:
     """Store the first answer if there is a claim, and return it as it is sent."""
-    first = Stored(status, spelled(body))
+    first = Stored(status, encode(body))
     _note(transaction, claim, first.status, first.body, now)
     return first
 
@@ -132,10 +132,10 @@ def remember_refusal(
     The refused request may be another body with the key of a paid one.
     """
     _forget_old(transaction, now, life_seconds)
-    _note(transaction, claim, status, spelled(body), now, over="IGNORE")
+    _note(transaction, claim, status, encode(body), now, over="IGNORE")
 
 
-def spelled(body: Mapping[str, Any]) -> str:
+def encode(body: Mapping[str, Any]) -> str:
     """Encode an answer as JSON."""
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
 

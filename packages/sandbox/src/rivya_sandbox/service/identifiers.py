@@ -18,8 +18,8 @@ def secret_name() -> str:
 
 def iso(moment: float) -> str:
     """Unix seconds as ISO 8601 in UTC with milliseconds and ``Z``."""
-    shown = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
-    return shown.replace("+00:00", "Z")
+    prefix = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
+    return prefix.replace("+00:00", "Z")
 
 
 def iso_or_none(moment: float | None) -> str | None:

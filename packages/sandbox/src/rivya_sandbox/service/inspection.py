@@ -42,8 +42,8 @@ def _is_cut(file: BinaryIO) -> bool:
     file.seek(0)
     head = file.read(12)
     if head[:4] == b"RIFF":
-        told = int.from_bytes(head[4:8], "little")
-        return told != _UNTOLD and told + 8 > size
+        lines = int.from_bytes(head[4:8], "little")
+        return lines != _UNTOLD and lines + 8 > size
     return head[4:8] == b"ftyp" and not _has_whole_boxes(file, size)
 
 

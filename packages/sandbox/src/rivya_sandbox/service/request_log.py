@@ -25,13 +25,13 @@ class RequestLog:
     clock: Callable[[], float]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def logged(message: Message) -> None:
+        async def log_and_send(message: Message) -> None:
             if message["type"] == "http.response.start":
                 words = f"{message['status']} {scope['method']} {scope['path']}"
                 self.file.write(f"{self.clock():.6f} {words}\n")
             await send(message)
 
-        await self.app(scope, receive, logged)
+        await self.app(scope, receive, log_and_send)
 
 
 @contextmanager

@@ -36,7 +36,7 @@ def components(catalogue: ServedCatalogue) -> dict[str, Schema]:
         },
         **of_jobs,
         "ChatRequest": _chat_request(chats),
-        "FileUpload": _closed(
+        "FileUpload": _closed_object(
             {
                 "file": {"type": "string", "format": "binary"},
                 "kind": {"enum": list(files.KINDS)},
@@ -49,7 +49,7 @@ def components(catalogue: ServedCatalogue) -> dict[str, Schema]:
     }
 
 
-def _closed(properties: Mapping[str, Schema], *required: str) -> Schema:
+def _closed_object(properties: Mapping[str, Schema], *required: str) -> Schema:
     return {
         "type": "object",
         "properties": dict(properties),
@@ -67,11 +67,11 @@ def _generation_request(model: ServedModel) -> Schema:
     if model.file_kinds:
         params[validation.REFERENCES] = _references(model)
     needed = [param.key for param in model.params.values() if param.required]
-    whole = _closed(params, *needed)
+    whole = _closed_object(params, *needed)
     if not needed:
         whole["type"] = ["object", "null"]
     required = ["model", *(["prompt"] if needs_prompt else []), *(["params"] if needed else [])]
-    return _closed(
+    return _closed_object(
         {
             "model": {"const": model.id},
             "prompt": prompt,
@@ -94,7 +94,7 @@ def _param(param: ServedParam) -> Schema:
             if param.step == 1:
                 schema["multipleOf"] = 1
         case "array":
-            line = _closed({"voice": _TEXT, "text": _WORDS}, "text")
+            line = _closed_object({"voice": _TEXT, "text": _WORDS}, "text")
             schema = {"type": "array", "minItems": 1, "items": line}
         case _:
             schema = dict(_TEXT)
@@ -113,7 +113,7 @@ def _forms(option: str) -> list[Any]:
 
 
 def _references(model: ServedModel) -> Schema:
-    item = _closed(
+    item = _closed_object(
         {
             "url": {**_TEXT, "minLength": 1},
             "kind": {"enum": list(model.file_kinds)},
@@ -131,7 +131,7 @@ def _references(model: ServedModel) -> Schema:
 
 def _chat_request(models: list[ServedModel]) -> Schema:
     longest = max(model.max_prompt_length or 0 for model in models)
-    return _closed(
+    return _closed_object(
         {
             "model": {"enum": [model.id for model in models]},
             "session_id": or_null(_TEXT),
@@ -139,7 +139,7 @@ def _chat_request(models: list[ServedModel]) -> Schema:
             "attachments": {
                 "type": ["array", "null"],
                 "maxItems": chat.MOST_ATTACHMENTS,
-                "items": _closed({"file_id": _TEXT}, "file_id"),
+                "items": _closed_object({"file_id": _TEXT}, "file_id"),
             },
             "enable_web_search": {"type": ["boolean", "null"], "default": False},
             "reasoning_effort": {"enum": [*chat.EFFORTS, None], "default": chat.EFFORTS[0]},
@@ -159,8 +159,8 @@ def _webhooks() -> dict[str, Schema]:
     name = {"type": ["string", "null"], "minLength": 1, "maxLength": endpoints.LONGEST_NAME}
     url: Schema = {"type": "string", "format": "uri", "maxLength": 2048}
     return {
-        "WebhookCreate": _closed({"name": name, "url": url, "event_types": types}, "url"),
-        "WebhookChange": _closed(
+        "WebhookCreate": _closed_object({"name": name, "url": url, "event_types": types}, "url"),
+        "WebhookChange": _closed_object(
             {
                 "name": name,
                 "url": or_null(url),
@@ -168,5 +168,5 @@ def _webhooks() -> dict[str, Schema]:
                 "status": {"enum": ["active", "disabled", None]},
             }
         ),
-        "WebhookTest": _closed({"event_type": {"enum": [*endpoints.EVENT_TYPES, None]}}),
+        "WebhookTest": _closed_object({"event_type": {"enum": [*endpoints.EVENT_TYPES, None]}}),
     }

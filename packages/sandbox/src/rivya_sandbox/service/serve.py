@@ -23,7 +23,7 @@ from rivya_sandbox.service.links import Links
 from rivya_sandbox.service.options import FRIENDLY, PROFILES, Media, Options, ServiceProfile
 from rivya_sandbox.service.request_log import logging_requests
 from rivya_sandbox.service.service import Service
-from rivya_sandbox.service.startup import Sandbox, ServerResources, acquired
+from rivya_sandbox.service.startup import Sandbox, ServerResources, acquire
 from rivya_sandbox.service.turns import Turns
 from rivya_sandbox.service.worker import THREADS, Worker
 from rivya_sandbox.webhooks.sender import WebhookSender
@@ -46,7 +46,7 @@ def serve(options: Options, *, as_json: bool) -> None:
     def announce(sandbox: Sandbox) -> None:
         print(_announcement(sandbox, as_json=as_json), flush=True)
 
-    with acquired(options) as site:
+    with acquire(options) as site:
         asyncio.run(_serve(site, options, announce, _stop_on_signals))
     sys.stdout.flush()
     for thread in threading.enumerate():
@@ -114,9 +114,9 @@ def running(
         try:
             asyncio.run(_serve(site, options, lambda _: ready.set(), hand_over))
         finally:
-            ready.set()  # also after a failure, so that nobody waits
+            ready.set()  # also after a failure, so that no caller waits
 
-    with acquired(options) as site:
+    with acquire(options) as site:
         thread = threading.Thread(target=run, args=(site,), name="sandbox", daemon=True)
         thread.start()
         try:
@@ -152,7 +152,7 @@ async def application(site: ServerResources, options: Options) -> AsyncIterator[
     turns = Turns(site.database, options)
     service = Service(
         database=site.database,
-        catalogue=catalogue.shipped(),
+        catalogue=catalogue.packaged_catalogue(),
         options=options,
         worker=worker,
         turns=turns,
@@ -179,12 +179,12 @@ def _stop_on_signals(stop: Callable[[], None]) -> None:
 
 def _announcement(sandbox: Sandbox, *, as_json: bool) -> str:
     if as_json:
-        shown = {
+        address = {
             "base_url": sandbox.base_url,
             "api_key": sandbox.api_key,
             "data": str(sandbox.data),
         }
-        return json.dumps(shown)
+        return json.dumps(address)
     return (
         f"Rivya sandbox: {sandbox.base_url}  (data in {sandbox.data}; Ctrl-C ends it)\n"
         f"RIVYA_BASE_URL={sandbox.base_url}\nRIVYA_API_KEY={sandbox.api_key}  (shown once)"

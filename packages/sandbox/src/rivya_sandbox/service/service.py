@@ -63,7 +63,7 @@ class Service:
         life = self.options.profile.key_life_seconds
         return idempotency.find(transaction, claim, now=now, life_seconds=life)
 
-    def paid(
+    def charge(
         self, request: Request, claim: idempotency.Claim | None, action: Callable[[], _T]
     ) -> _T:
         """The result of `action`; stores its refusal if the profile does so."""

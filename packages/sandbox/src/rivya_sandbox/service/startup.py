@@ -59,7 +59,7 @@ class ServerResources:
 
 
 @contextmanager
-def acquired(options: Options) -> Iterator[ServerResources]:
+def acquire(options: Options) -> Iterator[ServerResources]:
     """Take a data folder and a port, and release both at the end.
 
     Raises:
@@ -69,7 +69,7 @@ def acquired(options: Options) -> Iterator[ServerResources]:
     data = options.data.expanduser().absolute()
     with ExitStack() as stack:
         database = stack.enter_context(closing(Database(data)))
-        lock = stack.enter_context(_locked(data))
+        lock = stack.enter_context(_lock(data))
         listener = stack.enter_context(closing(_listener(options, data)))
         if options.faults is not None:
             given = faults.parse(options.faults, source="faults")
@@ -127,7 +127,7 @@ def _prepare(transaction: sqlite3.Connection, options: Options) -> str:
 
 
 @contextmanager
-def _locked(data: Path) -> Iterator[TextIO]:
+def _lock(data: Path) -> Iterator[TextIO]:
     """Allows one server for a folder; the lock ends with the process, however it ends.
 
     The file has the process id and, once it listens, its address. While the file is locked, no

@@ -56,7 +56,7 @@ class Turns:
         pieces = asyncio.Queue[str | None]()
         task = asyncio.create_task(self._carry_out(turn, pieces), name=turn.id)
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._end)
         return Running(turn, pieces, task)
 
     async def stop(self) -> None:
@@ -70,7 +70,7 @@ class Turns:
             await asyncio.sleep(turn.late_seconds)
             content = turn.rehearsed
             if content is None:
-                content = await run_in_threadpool(_written, turn, self._pictures(turn))
+                content = await run_in_threadpool(_write, turn, self._pictures(turn))
             parts = in_pieces(content)
             pause = chat.SECONDS * self._options.time_scale / len(parts)
             for number, part in enumerate(parts):
@@ -96,7 +96,7 @@ class Turns:
         found = [files.get(self._database, turn.account_id, one) for one in turn.asked.seen]
         return [files.path(self._options.data, file) for file in found if file is not None]
 
-    def _ended(self, task: asyncio.Task[Stored]) -> None:
+    def _end(self, task: asyncio.Task[Stored]) -> None:
         self._tasks.discard(task)
         problem = None if task.cancelled() else task.exception()
         if problem is not None and not isinstance(problem, Refusal):
@@ -111,7 +111,7 @@ def in_pieces(content: str) -> list[str]:
     return ["".join(words[start : start + size]) for start in range(0, len(words), size)]
 
 
-def _written(turn: chat.ChargedTurn, pictures: Sequence[Path]) -> str:
+def _write(turn: chat.ChargedTurn, pictures: Sequence[Path]) -> str:
     # Imported on first use, as all renderers.
     from rivya_sandbox.renderers.chat import reply
 

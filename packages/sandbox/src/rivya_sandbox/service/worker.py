@@ -47,7 +47,7 @@ class Worker:
 
     def start(self) -> None:
         """Continue unfinished jobs; needs a running event loop."""
-        for task_id in generations.unfinished(self._database):
+        for task_id in generations.list_unfinished(self._database):
             self.take(task_id)
 
     def take(self, task_id: str) -> None:
@@ -88,12 +88,12 @@ class Worker:
         await self._sleep_until(job.due_at)
         now, profile = self._options.clock(), self._options.profile
         if failure is not None:
-            told = generations.fail(self._database, job, failure, profile, now=now)
+            detail = generations.fail(self._database, job, failure, profile, now=now)
         else:
-            told = generations.succeed(
+            detail = generations.succeed(
                 self._database, job, media, profile, self._links.result, now=now
             )
-        self._sender.take(told)
+        self._sender.take(detail)
 
     async def _sleep_until(self, moment: float) -> None:
         wait = moment - self._options.clock()

@@ -55,7 +55,7 @@ def read(text: str, *, source: str, form: str) -> Any:
         raise SandboxError(f"{source}: is nested too deeply", form) from problem
 
 
-def validated(model: type[_Model], value: Any, *, source: str, form: str) -> _Model:
+def validate(model: type[_Model], value: Any, *, source: str, form: str) -> _Model:
     """The value as a model.
 
     Raises:
@@ -72,6 +72,6 @@ def validated(model: type[_Model], value: Any, *, source: str, form: str) -> _Mo
         raise SandboxError(f"{source}: is nested too deeply", form) from problem
 
 
-def folded(text: str) -> str:
+def fold_text(text: str) -> str:
     """The text for comparisons: without case, each run of whitespace as one space."""
     return " ".join(text.casefold().split())

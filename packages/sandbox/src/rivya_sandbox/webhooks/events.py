@@ -135,7 +135,7 @@ def delivery(database: Database, delivery_id: str) -> dict[str, Any] | None:
     return None if row is None else _public(row)
 
 
-def unfinished(database: Database) -> list[str]:
+def list_unfinished(database: Database) -> list[str]:
     """Ids of the deliveries that have not ended, oldest first."""
     rows = database.rows(
         "SELECT id FROM webhook_deliveries WHERE status = 'pending' ORDER BY position"

@@ -37,7 +37,7 @@ class WebhookRoutes:
                 server_secret=self._secret,
                 now=self._service.now(),
             )
-        return self._shown(row, secret, self._service.options.profile.endpoint_status)
+        return self._answer(row, secret, self._service.options.profile.endpoint_status)
 
     async def list_endpoints(self, request: Request) -> Response:
         """List the account's endpoints."""
@@ -72,7 +72,7 @@ class WebhookRoutes:
             row, secret = endpoints.rotate(
                 transaction, row["id"], server_secret=self._secret, now=self._service.now()
             )
-        return self._shown(row, secret, 200)
+        return self._answer(row, secret, 200)
 
     async def test(self, request: Request) -> Response:
         """Send a test event; the answer is its delivery."""
@@ -112,5 +112,5 @@ class WebhookRoutes:
             raise Refusal("not_found", "No such webhook endpoint.")
         return row
 
-    def _shown(self, row: sqlite3.Row, secret: str, status: int) -> Response:
+    def _answer(self, row: sqlite3.Row, secret: str, status: int) -> Response:
         return self._service.answer({**endpoints.public(row), "signing_secret": secret}, status)

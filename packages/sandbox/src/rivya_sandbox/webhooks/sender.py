@@ -42,7 +42,7 @@ class WebhookSender:
 
     def start(self) -> None:
         """Continue unfinished deliveries; needs a running event loop."""
-        self.take(events.unfinished(self._database))
+        self.take(events.list_unfinished(self._database))
 
     def take(self, delivery_ids: Iterable[str]) -> None:
         """Start deliveries that were just stored."""

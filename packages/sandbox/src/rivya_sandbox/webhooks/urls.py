@@ -68,20 +68,20 @@ def _is_good_here(url: object) -> bool:
 
 def _target(url: object, allow_local: bool) -> Target:
     if not isinstance(url, str) or not 1 <= len(url) <= _LONGEST:
-        raise _rejected(f"it must be text of at most {_LONGEST} characters")
+        raise _refusal(f"it must be text of at most {_LONGEST} characters")
     if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
-        raise _rejected("it must be printable ASCII without spaces and backslashes")
+        raise _refusal("it must be printable ASCII without spaces and backslashes")
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise _rejected("it cannot be read") from None
+        raise _refusal("it cannot be read") from None
     if parts.scheme != "https" and not (allow_local and parts.scheme == "http"):
-        raise _rejected("it must begin with https://")
+        raise _refusal("it must begin with https://")
     if "@" in parts.netloc:
-        raise _rejected("it must not hold credentials")
+        raise _refusal("it must not hold credentials")
     if "#" in url:
-        raise _rejected("it must not have a fragment")
+        raise _refusal("it must not have a fragment")
     host = (parts.hostname or "").lower()
     _check_host(host, allow_local=allow_local)
     secure = parts.scheme == "https"
@@ -109,19 +109,19 @@ def _check_host(host: str, *, allow_local: bool) -> None:
     address = _literal(host)
     if address is not None:
         if not is_public(str(address), allow_local=allow_local):
-            raise _rejected("its address is not a public one")
+            raise _refusal("its address is not a public one")
         return
     name = host.removesuffix(".")
     if len(name) > 253 or not _NAME.fullmatch(name):
-        raise _rejected("its host is not a name")
+        raise _refusal("its host is not a name")
     last = name.rpartition(".")[2]
     # Resolvers read `127.1`, `2130706433` and `0x7f.1` as addresses.
     if re.fullmatch(r"[0-9]+|0x[0-9a-f]*", last):
-        raise _rejected("its host is not a plain address")
+        raise _refusal("its host is not a plain address")
     if allow_local and name == "localhost":
         return
     if "." not in name or any(name == end or name.endswith("." + end) for end in _LOCAL_NAMES):
-        raise _rejected("its host is a name of a local network")
+        raise _refusal("its host is a name of a local network")
 
 
 def _literal(host: str) -> _Address | None:
@@ -131,5 +131,5 @@ def _literal(host: str) -> _Address | None:
         return None
 
 
-def _rejected(reason: str) -> Refusal:
+def _refusal(reason: str) -> Refusal:
     return Refusal("webhook_url_rejected", f"The webhook URL is not accepted: {reason}.")
