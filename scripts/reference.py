@@ -16,6 +16,7 @@ import reference_json
 import reference_language
 import reference_python
 import reference_settings
+from reference_commands import with_sections
 from reference_tables import PAGES
 
 _BLOCK = re.compile(
@@ -54,7 +55,10 @@ def _make_block(block: str) -> str:
 
 
 def main() -> int:
-    made = {path: fill_page(path.read_text("utf-8")) for path in sorted(PAGES.glob("*.md"))}
+    made = {}
+    for path in sorted(PAGES.glob("*.md")):
+        page = path.read_text("utf-8")
+        made[path] = fill_page(with_sections(page) if path.name == "commands.md" else page)
     made[reference_errors.CODES] = reference_errors.error_codes()
     made[reference_json.RECEIPT] = reference_json.receipt_schema()
     stale = [path for path, text in made.items() if path.read_text("utf-8") != text]

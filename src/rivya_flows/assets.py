@@ -87,7 +87,7 @@ def assets_in(value: object) -> Iterator[Asset]:
 
 
 def with_assets(value: Any, change: Callable[[Asset], Any]) -> Any:
-    """The value with something else in place of each asset in it, at any depth."""
+    """The value with something else instead of each asset in it, at any depth."""
     if (asset := as_asset(value)) is not None:
         return change(asset)
     if isinstance(value, Mapping):
@@ -102,7 +102,7 @@ def output_assets(outputs: Outputs) -> list[Asset]:
     """
     found = [*assets_in(outputs.get("assets") or outputs.get("asset"))]
     known = {asset.sha256 for asset in found}
-    return found + [one for one, _ in _rendered(outputs) if one.sha256 not in known]
+    return found + [one for one, _ in _rendered_media(outputs) if one.sha256 not in known]
 
 
 def rendered_as(outputs: Outputs) -> dict[str, tuple[str, ...]]:
@@ -112,21 +112,21 @@ def rendered_as(outputs: Outputs) -> dict[str, tuple[str, ...]]:
     film is ``()``. Empty for the outputs of other kinds of steps.
     """
     found: dict[str, tuple[str, ...]] = {}
-    for asset, words in _rendered(outputs):
-        found.setdefault(asset.sha256, words)
+    for asset, labels in _rendered_media(outputs):
+        found.setdefault(asset.sha256, labels)
     return found
 
 
-def _rendered(outputs: Outputs) -> Iterator[tuple[Asset, tuple[str, ...]]]:
+def _rendered_media(outputs: Outputs) -> Iterator[tuple[Asset, tuple[str, ...]]]:
     by = outputs.get("by")
     if not isinstance(by, Mapping):
         return
     # One without formats is under its size.
     made = [((n,) if ":" in n else (), one) for n, one in by.items() if isinstance(one, Mapping)]
     found: list[tuple[tuple[str, ...], JsonValue]]
-    found = [(words, one.get("asset")) for words, one in made]
-    found += [((*words, "clean"), one.get("clean")) for words, one in made]
+    found = [(labels, one.get("asset")) for labels, one in made]
+    found += [((*labels, "clean"), one.get("clean")) for labels, one in made]
     found += [((name,), outputs.get(name)) for name in ("poster", "gif")]
-    for words, value in found:
+    for labels, value in found:
         if asset := as_asset(value):
-            yield asset, words
+            yield asset, labels

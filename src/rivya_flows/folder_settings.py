@@ -50,7 +50,7 @@ code runs."""
 NEVER_OF_THE_FOLDER = frozenset(
     {"rivya_flows_data", "rivya_flows_store", "rivya_flows_assets", "rivya_flows_sandbox"}
 )
-"""Refused and not ignored: with another journal, finished work would be bought again, and whoever asks for
+"""Refused and not ignored: with another journal, finished work would be bought again, and a person who asks for
 the sandbox must not buy from a real wallet."""
 
 _OF_COMPOSE = frozenset({"prefect_auth", "prefect_ui_api_url", "prefect_ui_origin"})
@@ -114,8 +114,10 @@ def settings_of_folder(chosen: Mapping[str, object]) -> tuple[Mapping[str, str],
         of_prefect = name.startswith("prefect_") and name not in _OF_COMPOSE
         if name in NEVER_OF_THE_FOLDER or (of_prefect and not trusts):
             hint = f"set it in the environment, and {found[name].remove}"
-            words = f"{found[name].where}: {name.upper()} cannot be set by a file in a folder"
-            wrong.append(UsageError(words, f"{hint}; or, {_trust_hint()}" if of_prefect else hint))
+            message = f"{found[name].where}: {name.upper()} cannot be set by a file in a folder"
+            wrong.append(
+                UsageError(message, f"{hint}; or, {_trust_hint()}" if of_prefect else hint)
+            )
     allowed = {name: entry.value for name, entry in found.items() if name in OF_THE_FOLDER}
     if trusts:
         allowed |= _api_url_of_files()
@@ -123,14 +125,14 @@ def settings_of_folder(chosen: Mapping[str, object]) -> tuple[Mapping[str, str],
     address_counts = "rivya_base_url" in allowed and "rivya_base_url" not in chosen
     foreign_key = "rivya_api_key" not in allowed or "rivya_api_key" in chosen
     if address_counts and foreign_key:
-        words = (
+        message = (
             f"{found['rivya_base_url'].where}: RIVYA_BASE_URL counts only together with a"
             " RIVYA_API_KEY in the same file, so that no other key is sent there"
         )
         hint = "write the key of that service into the file too"
         if "rivya_api_key" in allowed:
             hint = "`unset RIVYA_API_KEY` to use the key of the file"
-        wrong.append(UsageError(words, f"set RIVYA_BASE_URL in the environment, or {hint}"))
+        wrong.append(UsageError(message, f"set RIVYA_BASE_URL in the environment, or {hint}"))
     return allowed, wrong[:MAX_MISTAKES]
 
 
@@ -147,25 +149,25 @@ def read_env_file(file: Path = _ENV_FILE) -> EnvFile:
         hint = "save it as UTF-8, or remove it"
         return EnvFile({}, [UsageError(f"{file} is not UTF-8 text", hint)])
     except (OSError, ValueError) as error:
-        words = getattr(error, "strerror", None) or error
-        return EnvFile({}, [UsageError(f"{file}: {words}", "make it readable, or smaller")])
+        message = getattr(error, "strerror", None) or error
+        return EnvFile({}, [UsageError(f"{file}: {message}", "make it readable, or smaller")])
     values, wrong = dict[str, Entry](), list[UsageError]()
     for line in parse_stream(io.StringIO(text)):
         # Nothing of the line is shown: it may be a key.
         written = line.original.string.lstrip()
         number = line.original.line + line.original.string[: -len(written)].count("\n")
         if line.error or (line.key and line.value is None):
-            words = "cannot be read" if "=" in written else 'no "="'
+            message = "cannot be read" if "=" in written else 'no "="'
             hint = "write NAME=value, with both quotes or none"
-            wrong.append(UsageError(f"{file}, line {number}: {words}", hint))
+            wrong.append(UsageError(f"{file}, line {number}: {message}", hint))
         elif line.key:
             where, remove = f".env, line {number}", f"remove line {number} of .env"
             before = values.get(line.key)
             if before and before.value != line.value and line.key.upper().startswith("RIVYA"):
-                words = (
+                message = (
                     f"{file}, line {number}: {line.key} has another value than in {before.where}"
                 )
-                wrong.append(UsageError(words, f"{remove}, or {before.remove}"))
+                wrong.append(UsageError(message, f"{remove}, or {before.remove}"))
             values[line.key] = Entry(line.value or "", where, remove)
     entries = {name: entry for name, entry in values.items() if entry.value}
     return EnvFile(entries, wrong[:MAX_MISTAKES])

@@ -25,9 +25,9 @@ _ACROSS = 4
 T = TypeVar("T")
 
 
-def text(words: object, longest: int = LONGEST_TEXT) -> str:
+def text(content: object, longest: int = LONGEST_TEXT) -> str:
     """Text in one line; no markup, link or HTML comes from it, and all of it is seen."""
-    flat = printable(" ".join(str(words).split()))
+    flat = printable(" ".join(str(content).split()))
     short = flat if len(flat) <= longest else f"{flat[: longest - 1]}…"
     # A backslash does not stop an address from becoming a link; a word joiner does.
     inert = _ADDRESS.sub("\u2060", short)
@@ -35,33 +35,33 @@ def text(words: object, longest: int = LONGEST_TEXT) -> str:
     return _BEGINNING.sub(r"\1\\\2", marked)
 
 
-def quotation(words: str, longest: int = 4_000) -> str:
+def quotation(content: str, longest: int = 4_000) -> str:
     """A longer text as a quotation, line by line."""
-    short = words if len(words) <= longest else f"{words[: longest - 1]}…"
+    short = content if len(content) <= longest else f"{content[: longest - 1]}…"
     lines = [text(line, longest) for line in short.splitlines()]
     return "\n".join(f"> {line}  " if line else ">" for line in lines)
 
 
-def paragraphs(words: str, longest: int = 4_000) -> str:
+def paragraphs(content: str, longest: int = 4_000) -> str:
     """A longer text, line by line."""
-    short = words if len(words) <= longest else f"{words[: longest - 1]}…"
+    short = content if len(content) <= longest else f"{content[: longest - 1]}…"
     return "\n".join(text(line, longest) for line in short.strip().splitlines())
 
 
-def code(words: str) -> str:
+def code(content: str) -> str:
     """Text to be copied, as it is; as `text` where it would end its quotation or is not all seen."""
-    return f"`{words}`" if words == one_line(words) and "`" not in words else text(words)
+    return f"`{content}`" if content == one_line(content) and "`" not in content else text(content)
 
 
-def link(words: str, address: str) -> str:
-    """A link with the text `words`."""
-    return f"[{text(words)}](<{_address(address)}>)"
+def link(content: str, address: str) -> str:
+    """A link with the text `content`."""
+    return f"[{text(content)}](<{_address(address)}>)"
 
 
-def picture(words: str, address: str, *, to: str | None = None) -> str:
+def picture(content: str, address: str, *, to: str | None = None) -> str:
     """A picture; a click opens `to`, None: nothing. The older pages of Prefect show none in a link."""
-    shown = f"![{text(words)}](<{_address(address)}>)"
-    return f"[{shown}](<{_address(to)}>)" if to else shown
+    image = f"![{text(content)}](<{_address(address)}>)"
+    return f"[{image}](<{_address(to)}>)" if to else image
 
 
 def table(
@@ -88,10 +88,10 @@ def gallery(pictures: Sequence[tuple[str, str, str]]) -> str:
 
 def side_by_side(pictures: Sequence[tuple[str, str]], across: int) -> str:
     """Pictures in rows of so many; takes pairs of name and URL."""
-    shown = [[Marked(picture(*one)) for one in row] for row in _in_rows(pictures, across)]
-    across = len(shown[0])
+    cells = [[Marked(picture(*one)) for one in row] for row in _in_rows(pictures, across)]
+    across = len(cells[0])
     # A head of its own: the older pages of Prefect show no table without a body.
-    body = [[*row, *[Marked("")] * (across - len(row))] for row in shown]
+    body = [[*row, *[Marked("")] * (across - len(row))] for row in cells]
     return table([""] * across, body)
 
 

@@ -1,6 +1,6 @@
 """Keeps the data folder private to its owner.
 
-Two layers: the folder has mode 0700, whoever uses it, and files that the command line and its
+Two layers: the folder has mode 0700, no matter who uses it, and files that the command line and its
 child processes write into it have mode 0600, because their umask is 077.
 """
 
@@ -17,7 +17,7 @@ from rivya_flows.errors import UsageError
 UMASK = 0o077
 FOLDER = 0o700
 FILE = 0o600
-_OTHERS = 0o077
+_OTHER_USERS = 0o077
 
 _users_umask: int | None = None
 
@@ -76,8 +76,8 @@ def private_folder(folder: Path, setting: str = "RIVYA_FLOWS_DATA") -> None:
                 f"data folder: {folder} is a symbolic link",
                 f"set {setting} to the folder that it leads to",
             ) from None
-        words = f"data folder: {folder} cannot be used: {error.strerror or error}"
-        raise UsageError(words, hint) from error
+        message = f"data folder: {folder} cannot be used: {error.strerror or error}"
+        raise UsageError(message, hint) from error
     try:
         found = os.fstat(opened)
         if found.st_uid != os.geteuid():
@@ -87,7 +87,7 @@ def private_folder(folder: Path, setting: str = "RIVYA_FLOWS_DATA") -> None:
                 f"data folder: every user can write into {folder}",
                 f"{hint}; or check that all files in it are yours, then: chmod 700 {folder}",
             )
-        if found.st_mode & _OTHERS:
+        if found.st_mode & _OTHER_USERS:
             os.fchmod(opened, FOLDER)
     finally:
         os.close(opened)
@@ -96,14 +96,14 @@ def private_folder(folder: Path, setting: str = "RIVYA_FLOWS_DATA") -> None:
 def narrow(path: Path) -> None:
     """Remove the permissions of other users from a file or folder of ours; follows no link.
 
-    By path, in a folder that nobody else can enter: to open and close a database would drop the
+    By path, in a folder that no other user can enter: to open and close a database would drop the
     locks that this process has on it.
     """
     with contextlib.suppress(OSError):  # it may be gone by now
         found = path.lstat()
         kind = stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)
-        if kind and found.st_uid == os.geteuid() and found.st_mode & _OTHERS:
-            path.chmod(stat.S_IMODE(found.st_mode) & ~_OTHERS)
+        if kind and found.st_uid == os.geteuid() and found.st_mode & _OTHER_USERS:
+            path.chmod(stat.S_IMODE(found.st_mode) & ~_OTHER_USERS)
 
 
 def as_private_as_its_folder(path: Path, folder: Path | None = None) -> None:
@@ -123,6 +123,6 @@ def as_private_as_its_folder(path: Path, folder: Path | None = None) -> None:
 def readable_by_others(path: Path) -> bool:
     """Whether other users of this machine can read or change a file or folder."""
     try:
-        return bool(path.stat().st_mode & _OTHERS)
+        return bool(path.stat().st_mode & _OTHER_USERS)
     except OSError:
         return False

@@ -72,7 +72,7 @@ class Doubt(NamedTuple):
 
     name: str
     where: str
-    words: str
+    message: str
     hint: str
     is_ours: bool = False
 
@@ -81,9 +81,9 @@ def ignored_of_folder() -> list[Doubt]:
     """Settings that ``.env`` sets although it may not; they are ignored."""
     refused = NEVER_OF_THE_FOLDER | {"prefect_api_url"}
     known = Settings.model_fields.keys() - OF_THE_FOLDER - BETWEEN_PROCESSES - refused
-    words, hint = "is ignored in a file of a folder", "set it in the environment, and"
+    message, hint = "is ignored in a file of a folder", "set it in the environment, and"
     return [
-        Doubt(name, one.where, f"{name} {words}", f"{hint} {one.remove}")
+        Doubt(name, one.where, f"{name} {message}", f"{hint} {one.remove}")
         for name, one in read_env_file().entries.items()
         if name.lower() in known
     ]
@@ -93,9 +93,9 @@ def overridden_of_folder() -> list[Doubt]:
     """Settings of ``.env`` for which the environment has another value, which counts."""
     own = {name.upper(): value for name, value in environment.variables().items() if value}
     file = {name.upper(): entry for name, entry in read_env_file().entries.items()}
-    words = "has another value in the environment, which counts"
+    message = "has another value in the environment, which counts"
     return [
-        Doubt(name, one.where, f"{name} {words}", f"`unset {name}`, or {one.remove}")
+        Doubt(name, one.where, f"{name} {message}", f"`unset {name}`, or {one.remove}")
         for name, one in file.items()
         if name.lower() in OF_THE_FOLDER and own.get(name, one.value) != one.value
     ]
@@ -124,22 +124,22 @@ def _unknown(name: str, entry: Entry, known: set[str]) -> Doubt | None:
     if upper in known or not upper.startswith(_LIKE_OURS):
         return None
     is_ours = upper.startswith(_OURS)
-    hint, meant = entry.remove, _meant(upper, known)
+    hint, target = entry.remove, _target_of(upper, known)
     if is_ours and upper.endswith("_BUDGET"):
         hint += "; a budget is `--budget N`, or `budget: {credits: N}` in the spec"
-    elif meant is not None:
-        in_file = entry.where != ENVIRONMENT and meant.lower() in OF_THE_FOLDER
-        instead = f"set {meant} in the environment instead"
-        hint = f"write {meant} instead, or {hint}" if in_file else f"{hint}, and {instead}"
+    elif target is not None:
+        in_file = entry.where != ENVIRONMENT and target.lower() in OF_THE_FOLDER
+        instead = f"set {target} in the environment instead"
+        hint = f"write {target} instead, or {hint}" if in_file else f"{hint}, and {instead}"
     elif is_ours:
         hint += "; a variable of yours needs a name that does not begin with RIVYA"
     else:
         return None
-    words = f"{name} is no setting, and changes nothing"
-    return Doubt(name, entry.where, words, hint, is_ours)
+    message = f"{name} is no setting, and changes nothing"
+    return Doubt(name, entry.where, message, hint, is_ours)
 
 
-def _meant(upper: str, known: set[str]) -> str | None:
+def _target_of(upper: str, known: set[str]) -> str | None:
     """The setting that a name resembles, also without or with ``FLOWS_``; None for a longer name."""
     if upper.startswith(tuple(f"{one}_" for one in known)):
         return None

@@ -38,7 +38,7 @@ BETWEEN_PROCESSES = frozenset(
         "rivya_flows_job_variables",
     }
 )
-"""Variables that rivya-flows sets for processes that it starts; nobody writes one into ``.env``."""
+"""Variables that rivya-flows sets for processes that it starts; no person writes one into ``.env``."""
 
 _KINDS: Mapping[Any, str] = {
     bool: "true or false",
@@ -68,15 +68,15 @@ MAX_JOB_BYTES = 4 * 2**30
 """Most bytes of all results of one job together."""
 
 
-def _form(is_right: Callable[[Any], object], words: str) -> AfterValidator:
-    """Refuses a value of another form, with these words."""
+def _form(is_right: Callable[[Any], object], message: str) -> AfterValidator:
+    """Refuses a value of another form, with this message."""
 
-    def checked(value: Any) -> Any:
+    def check(value: Any) -> Any:
         if value is not None and not is_right(value):
-            raise PydanticCustomError(_WRONG_FORM, words)
+            raise PydanticCustomError(_WRONG_FORM, message)
         return value
 
-    return AfterValidator(checked)
+    return AfterValidator(check)
 
 
 # "." would trust whatever folder a command is called in.
@@ -236,9 +236,9 @@ def usable_settings() -> tuple[Settings, list[UsageError]]:
         for one in error.errors(include_input=False):
             refused.add(name := str(one["loc"][0]))
             # The value is not shown: it could be a key in the wrong place.
-            words = one["msg"] if one["type"] == _WRONG_FORM else f"takes {takes(name)}"
+            reason = one["msg"] if one["type"] == _WRONG_FORM else f"takes {takes(name)}"
             _, where, remove = entry_of(name) or Entry("", ENVIRONMENT, f"`unset {name.upper()}`")
-            message = f"{where}: {name.upper()} {words}"
+            message = f"{where}: {name.upper()} {reason}"
             wrong.append(UsageError(message, f"correct the value, or {remove}"))
     if wrong:
         found = Settings.model_validate({name: own[name] for name in own.keys() - refused})

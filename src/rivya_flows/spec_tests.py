@@ -183,8 +183,12 @@ async def _outcome(tested: SpecWithTests, case: Case, runner: Runner) -> _Outcom
         service = ServiceConnection(sandbox.base_url, key, "sandbox:test", _POLL_SECONDS)
         # Neither the environment nor `.env` counts.
         settings = Settings.model_construct(rivya_flows_data=folder / "data")
+
+        async def resolve(host: str) -> tuple[str, ...]:
+            raise RefusedAddressError(host, "a test reaches no network; name a file instead")
+
         opened = stack.enter_context(open_context(settings, service))
-        context = replace(opened, runtime=replace(FastClock().runtime, resolve=_no_host))
+        context = replace(opened, runtime=replace(FastClock().runtime, resolve=resolve))
         asked = GivenAnswers(
             {
                 name: [Answer(one.picked, one.none, None, "python") for one in answers]
@@ -195,25 +199,21 @@ async def _outcome(tested: SpecWithTests, case: Case, runner: Runner) -> _Outcom
             async with asyncio.timeout(LIMIT_SECONDS):
                 report = await _run(tested, case, context, runner, asked)
         except TimeoutError:
-            words = f"the run had not ended after {LIMIT_SECONDS:g} s and was stopped"
-            return _Outcome(problems=(words,))
+            problem = f"the run had not ended after {LIMIT_SECONDS:g} s and was stopped"
+            return _Outcome(problems=(problem,))
         except SpecError as error:
             return _by_diagnostics(error.diagnostics)
         except RivyaError as error:
-            return _Outcome(codes=(error.code,), problems=(_hinted(error),))
+            return _Outcome(codes=(error.code,), problems=(_with_hint(error),))
         books = await asyncio.to_thread(ledger, sandbox.data)
         return _Outcome(
             report.status,
             _WALLET - books["balance"],
             report.receipt,
             (),
-            (*map(_hinted, asked.refused), *troubles(report.receipt)),
-            (*_unlike(asked), *_books_differ(report.receipt, books)),
+            (*map(_with_hint, asked.refused), *troubles(report.receipt)),
+            (*_answer_mismatches(asked), *_book_mismatches(report.receipt, books)),
         )
-
-
-async def _no_host(host: str) -> tuple[str, ...]:
-    raise RefusedAddressError(host, "a test reaches no network; name a file instead")
 
 
 async def _run(
@@ -241,14 +241,14 @@ def _inputs(case: Case, folder: Path, workflow: Workflow) -> dict[str, Any]:
     return values
 
 
-def _hinted(error: RivyaError) -> str:
+def _with_hint(error: RivyaError) -> str:
     hint = hint_of(error)
     return f"{error} (hint: {hint})" if hint else str(error)
 
 
-def _unlike(asked: GivenAnswers) -> Iterator[Mismatch]:
+def _answer_mismatches(asked: GivenAnswers) -> Iterator[Mismatch]:
     for error in asked.refused:
-        yield Mismatch("answers", "an answer that the question takes", _hinted(error))
+        yield Mismatch("answers", "an answer that the question takes", _with_hint(error))
     for name, waiting in asked.left.items():
         if waiting and not asked.refused:
             yield Mismatch("answers", f"a question {name!r}", "the run did not ask it")
@@ -268,10 +268,10 @@ def _differences(case: Case, outcome: _Outcome) -> Iterator[Mismatch]:
     yield from _credits(expected.credits, outcome.credits)
     steps = {step.id: step for step in receipt.steps}
     for name, step in expected.steps.items():
-        yield from _compared(f"steps.{name}", step.model_dump(), _told_step(steps.get(name)))
+        yield from _compare(f"steps.{name}", step.model_dump(), _step_facts(steps.get(name)))
     for name, output in expected.outputs.items():
-        told = _told_output(receipt.outputs.get(name))
-        yield from _compared(f"outputs.{name}", output.model_dump(), told)
+        facts = _output_facts(receipt.outputs.get(name))
+        yield from _compare(f"outputs.{name}", output.model_dump(), facts)
     yield from outcome.wrong
 
 
@@ -280,12 +280,12 @@ def _credits(expected: CreditRange | None, came: int) -> Iterator[Mismatch]:
         return
     least, most = expected.min, expected.max
     if came < least or (most is not None and came > most):
-        words = str(least) if least == most else f"at least {least}"
-        words += f" and at most {most}" if most is not None and least != most else ""
-        yield Mismatch("credits", words, str(came))
+        bounds = str(least) if least == most else f"at least {least}"
+        bounds += f" and at most {most}" if most is not None and least != most else ""
+        yield Mismatch("credits", bounds, str(came))
 
 
-def _told_step(step: Step | None) -> dict[str, Any]:
+def _step_facts(step: Step | None) -> dict[str, Any]:
     items = Counter[str](item.status for item in (step.items if step else ()))
     return {
         "status": step.status if step else "not begun",
@@ -296,20 +296,20 @@ def _told_step(step: Step | None) -> dict[str, Any]:
     }
 
 
-def _told_output(value: Any) -> dict[str, Any]:
+def _output_facts(value: Any) -> dict[str, Any]:
     media = [*assets_in(value)]
     values = value if isinstance(value, list) else [] if value is None else [value]
     kinds = sorted({str(one.kind) for one in media})
     return {"count": len(media or values), "kind": ", ".join(kinds) or "no media"}
 
 
-def _compared(at: str, expected: Mapping[str, Any], came: Mapping[str, Any]) -> Iterator[Mismatch]:
+def _compare(at: str, expected: Mapping[str, Any], came: Mapping[str, Any]) -> Iterator[Mismatch]:
     for key, value in expected.items():
         if value is not None and value != came[key]:
             yield Mismatch(f"{at}.{key}", str(value), str(came[key]))
 
 
-def _books_differ(receipt: Receipt, books: Mapping[str, Any]) -> Iterator[Mismatch]:
+def _book_mismatches(receipt: Receipt, books: Mapping[str, Any]) -> Iterator[Mismatch]:
     """What must hold in every case: the receipt says what the sandbox charged, once for each job."""
     taken = Counter[str]()
     for movement in books["movements"]:
@@ -335,13 +335,12 @@ def _books_differ(receipt: Receipt, books: Mapping[str, Any]) -> Iterator[Mismat
 
 def _command(tested: SpecWithTests, case: Case) -> str:
     """What runs the case by hand, on the local sandbox."""
-    words = ["rivya-flows", "run", tested.spec.name, "--sandbox"]
+    command = ["rivya-flows", "run", tested.spec.name, "--sandbox"]
     for name, value in case.inputs.items():
-        text = value if isinstance(value, str) else as_yaml(value)
-        words += ["-i", f"{name}={text}"]
+        command += ["-i", f"{name}={value if isinstance(value, str) else as_yaml(value)}"]
     if case.budget is not None:
-        words += ["--budget", str(case.budget)]
-    return shlex.join(words)
+        command += ["--budget", str(case.budget)]
+    return shlex.join(command)
 
 
 _NOT_XML = re.compile("[\ufffe\uffff]")
@@ -364,30 +363,29 @@ def junit(results: Sequence[CaseResult]) -> str:
             root, "testsuite", {"name": _text(cases[0].spec), "file": _text(file), **_counts(cases)}
         )
         for case in cases:
-            _add(suite, case)
+            about = {
+                # Servers group by the part before the last dot.
+                "classname": _text(
+                    PurePath(case.spec).with_suffix("").as_posix().replace("/", ".")
+                ),
+                "name": _text(case.name),
+                "file": _text(case.file),
+                "time": f"{case.seconds:.3f}",
+            }
+            element = Xml.SubElement(suite, "testcase", about)
+            properties = Xml.SubElement(element, "properties")
+            facts = {"credits": str(case.credits), "status": case.status or "refused"}
+            for name, value in facts.items():
+                Xml.SubElement(properties, "property", {"name": name, "value": value})
+            if case.lines:
+                first, *more = case.lines
+                message = first if not more else f"{first} (and {len(more)} more)"
+                attributes = {"type": "expectation", "message": _text(message)}
+                failure = Xml.SubElement(element, "failure", attributes)
+                lines = (*case.lines, *case.problems, f"by hand: {case.command}")
+                failure.text = _text("\n".join(lines))
     Xml.indent(root)
     return f'<?xml version="1.0" encoding="utf-8"?>\n{Xml.tostring(root, encoding="unicode")}\n'
-
-
-def _add(suite: Xml.Element, case: CaseResult) -> None:
-    about = {
-        # Servers group by the part before the last dot.
-        "classname": _text(PurePath(case.spec).with_suffix("").as_posix().replace("/", ".")),
-        "name": _text(case.name),
-        "file": _text(case.file),
-        "time": f"{case.seconds:.3f}",
-    }
-    made = Xml.SubElement(suite, "testcase", about)
-    properties = Xml.SubElement(made, "properties")
-    for name, value in (("credits", str(case.credits)), ("status", case.status or "refused")):
-        Xml.SubElement(properties, "property", {"name": name, "value": value})
-    if not case.passed:
-        first, *more = case.lines
-        message = first if not more else f"{first} (and {len(more)} more)"
-        failure = Xml.SubElement(
-            made, "failure", {"type": "expectation", "message": _text(message)}
-        )
-        failure.text = _text("\n".join((*case.lines, *case.problems, f"by hand: {case.command}")))
 
 
 def _counts(cases: Sequence[CaseResult]) -> dict[str, str]:
@@ -400,6 +398,6 @@ def _counts(cases: Sequence[CaseResult]) -> dict[str, str]:
     }
 
 
-def _text(words: str) -> str:
+def _text(value: str) -> str:
     """The text without characters that XML cannot have, and that a log viewer would act on."""
-    return _NOT_XML.sub("�", printable(words))
+    return _NOT_XML.sub("�", printable(value))

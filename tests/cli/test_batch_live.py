@@ -10,8 +10,8 @@ import pytest
 from rivya_flows.batch.pricing import Batch
 from rivya_flows.batch.rows import Row
 from rivya_flows.batch.summary import BatchResult, WalletChange
-from rivya_flows.cli.batch_live import BatchProgress, next_steps
-from rivya_flows.cli.interrupts import Interrupts
+from rivya_flows.cli.batch import BatchProgress, next_steps
+from rivya_flows.cli.session import Interrupts
 from support.receipts import parsed
 
 

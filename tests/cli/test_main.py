@@ -12,9 +12,9 @@ from pathlib import Path
 import click
 import pytest
 
-from rivya_flows.cli.declaration import Group
 from rivya_flows.cli.failures import explain
 from rivya_flows.cli.main import COMMANDS, GROUPS, program
+from rivya_flows.cli.options import Group
 from rivya_flows.errors import (
     APIConnectionError,
     APIStatusError,

@@ -1,14 +1,24 @@
-"""What a person reads about a run while it executes."""
+"""What a person reads about a run while it executes: lines, and the live table in terminals of several sizes."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
 
-from rivya_flows.cli.moments import clock, elapsed
-from rivya_flows.cli.progress import StepRow, folded, news, rows, time_left
+from rivya_flows.cli.layout import clock, draw_table, duration
+from rivya_flows.cli.output import prompt
+from rivya_flows.cli.progress import (
+    LINE_SECONDS,
+    Progress,
+    StepRow,
+    fold_rows,
+    news,
+    rows,
+    time_left,
+)
 from rivya_flows.questions.open_questions import open_questions
 from rivya_flows.questions.question import Answer
 from rivya_flows.queue.events import (
@@ -27,6 +37,7 @@ from rivya_flows.receipt.phrases import not_downloaded, open_jobs
 from support.judged_picks import Judging, judged
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 from support.picks import past_its_deadline
+from support.screens import Screens
 
 SPEC = """
 version: 1
@@ -64,7 +75,7 @@ def told(journal: Sequence[Event]) -> Iterator[str]:
     spent: int | None = None
     for event in journal[1:]:
         step(state, event)
-        yield from (one.words for one in news(spent, event, state))
+        yield from (one.text for one in news(spent, event, state))
         spent = state.spent
 
 
@@ -135,7 +146,7 @@ def test_a_resumed_run_says_what_is_done(styles: int, done: str) -> None:
     run.take_up()
     [line] = news(None, run.journal[-1], replay(run.journal))
     assert len(run.journal) > begun
-    assert line.words == f"done before: script, {done}"
+    assert line.text == f"done before: script, {done}"
 
 
 def test_a_run_that_one_listener_sees_twice_says_again_what_is_done() -> None:
@@ -150,7 +161,7 @@ def test_a_run_that_one_listener_sees_twice_says_again_what_is_done() -> None:
 
 def test_rows_show_the_status_of_each_step() -> None:
     shown = {row.step: row for row in rows(rehearsed().state)}
-    assert (shown["stills"].status, shown["stills"].words) == ("completed", "2 of 2")
+    assert (shown["stills"].status, shown["stills"].detail) == ("completed", "2 of 2")
     assert shown["stills"].credits == 2
     assert (shown["hero"].status, shown["film"].status) == ("waiting", "waiting")
 
@@ -165,7 +176,7 @@ def test_a_round_of_a_pick_is_a_row_once_it_is_asked_for() -> None:
     run.feed(Answer(()).event(question, NOON))
     run.run()
     names.insert(2, "stills, round 2")
-    assert [(row.name, row.words) for row in rows(run.state)][2] == ("stills, round 2", "2 of 2")
+    assert [(row.name, row.detail) for row in rows(run.state)][2] == ("stills, round 2", "2 of 2")
     assert [row.name for row in rows(run.state)] == names
 
 
@@ -209,7 +220,7 @@ def test_an_answer_of_the_deadline_is_shown_as_such() -> None:
     event = AnswerGiven(step="hero", key="", answer="studio", by=AnsweredBy(channel="deadline"))
     run.state.changed.clear()
     [line] = news(run.state.spent, event, run.state)
-    assert line.words == "hero: studio, after its deadline"
+    assert line.text == "hero: studio, after its deadline"
 
 
 def rendering_run(keys: str = "") -> State:
@@ -228,13 +239,13 @@ def rendering_run(keys: str = "") -> State:
 
 def test_a_step_that_renders_shows_how_much_is_done() -> None:
     state = rendering_run()
-    assert rows(state, {("spot", ""): 0.404})[0].words == "rendering 40 %"
-    assert rows(state, {("spot", ""): 0.99})[0].words == "finishing"
-    assert rows(state)[0].words == "at work"
+    assert rows(state, {("spot", ""): 0.404})[0].detail == "rendering 40 %"
+    assert rows(state, {("spot", ""): 0.99})[0].detail == "finishing"
+    assert rows(state)[0].detail == "at work"
     [both] = rows(rendering_run("hi, en"), {("spot", "hi"): 0.5, ("spot", "en"): 0.3})
-    assert both.words == "0 of 2, 2 at work, rendering 40 %"
+    assert both.detail == "0 of 2, 2 at work, rendering 40 %"
     [ended, *_] = rows(rehearsed().state, {("script", ""): 0.5})
-    assert "rendering" not in ended.words
+    assert "rendering" not in ended.detail
 
 
 def test_the_time_that_is_left_follows_the_longest_way_through_the_steps() -> None:
@@ -264,18 +275,27 @@ def test_completed_steps_are_folded_first_and_failed_ones_never() -> None:
     statuses = ("completed", "failed", "completed", "running", "running", "running", "waiting")
     steps = [StepRow(f"s{at}", status, "", "", 2) for at, status in enumerate(statuses)]
     steps.append(StepRow("s7", "waiting", "", "", 0))
-    assert folded(steps, 8) == tuple(steps)
-    assert [(row.step, row.credits) for row in folded(steps, 7)][:2] == [("2 steps", 4), ("s1", 2)]
-    assert [row.step for row in folded(steps, 6)] == [
+    assert fold_rows(steps, 8) == tuple(steps)
+    assert [(row.step, row.credits) for row in fold_rows(steps, 7)][:2] == [
+        ("2 steps", 4),
+        ("s1", 2),
+    ]
+    assert [row.step for row in fold_rows(steps, 6)] == [
         "2 steps", "s1", "s3", "s4", "s5", "2 steps",
     ]  # fmt: skip
-    assert [row.step for row in folded(steps, 5)] == ["2 steps", "s1", "s3", "2 steps", "2 steps"]
-    assert len(folded(steps, 1)) == 4
+    assert [row.step for row in fold_rows(steps, 5)] == [
+        "2 steps",
+        "s1",
+        "s3",
+        "2 steps",
+        "2 steps",
+    ]
+    assert len(fold_rows(steps, 1)) == 4
 
 
 def test_a_time_is_short_and_a_clock_keeps_its_shape() -> None:
     times = {0.9: "0 s", 59: "59 s", 65: "1 min 05 s", 7_380: "2 h 03 min"}
-    assert {seconds: elapsed(seconds) for seconds in times} == times
+    assert {seconds: duration(seconds) for seconds in times} == times
     assert [clock(seconds) for seconds in (7.9, 65, 7_380)] == ["0:07", "1:05", "2:03:00"]
 
 
@@ -286,7 +306,130 @@ def test_only_what_a_table_does_not_say_stays_above_it() -> None:
     stays: dict[str, bool] = {}
     for event in run.journal[1:]:
         step(state, event)
-        stays |= {one.words: one.stays for one in news(spent, event, state)}
+        stays |= {one.text: one.stays for one in news(spent, event, state)}
         spent = state.spent
     assert stays["stills[neon] failed: it failed; 1 credit refunded"]
     assert not any(kept for words, kept in stays.items() if "bought" in words or "done" in words)
+
+
+DRAWN = """
+from cli.test_progress import SPEC, rehearsed
+from rivya_flows.cli.progress import Progress
+from rivya_flows.queue.queue import step
+from rivya_flows.queue.reducer import initial_state
+more = "".join(
+    f"  more_{n}:\\n    uses: generate\\n    with: {{model: z-image, prompt: A lamp}}\\n"
+    for n in range(MORE)
+)
+journal = rehearsed(SPEC + more, budget=200).journal
+progress = Progress()
+progress.expect({"stills": 40.0})
+with progress.drawing():
+    state = initial_state(journal[0])
+    for event in journal[1:]:
+        step(state, event)
+        progress.listen(event, state)
+    progress.say("warning: " + "a long line that stays above the table " * 3)
+"""
+
+
+def screen(screens: Screens, *, columns: int, rows: int = 24, more: int = 0) -> list[str]:
+    """The lines that a run leaves in a terminal: what stays, then the last drawing of its table."""
+    code = DRAWN.replace("MORE", str(more))
+    text = screens(code, columns=columns, rows=rows, NO_COLOR="1").shown.replace("\r\n", "\n")
+    last = re.split(r"\r(?:\x1b\[2K|\x1b\[1A)+", text)[-1]
+    return re.sub(r"\x1b\[\??[0-9;]*[a-zA-Z]", "", last).rstrip("\n").split("\n")
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_the_table_fits_the_terminal_and_says_all_of_each_step(
+    screens: Screens, columns: int
+) -> None:
+    table = screen(screens, columns=columns)
+    head = next(line for line in table if line.startswith("step"))
+    expected = ["step", "status", "items", "now", "time", "credits"]
+    assert head.split() == [name for name in expected if columns > 60 or name != "time"]
+    assert all(len(line) <= columns for line in table)
+    [stills] = [line.split() for line in table if line.startswith("stills")]
+    assert stills[:5] == ["stills", "completed", "2", "of", "2"]
+    [total] = [line.split() for line in table if line.startswith("total")]
+    assert total[-2:] == ["of", "200"]
+
+
+def test_a_terminal_that_reports_no_size_has_80_columns(screens: Screens) -> None:
+    tables = [
+        re.sub(r"\b\d+:\d\d\b", "", "\n".join(screen(screens, columns=columns, rows=rows)))
+        for columns, rows in ((0, 0), (80, 25))
+    ]
+    assert tables[0] == tables[1]
+    assert "completed" in tables[0]
+    assert "…" not in tables[0]
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_columns_stand_still_whatever_steps_do(columns: int) -> None:
+    heads = set()
+    for doing in ("", "at work", "3 of 12, 2 at work, rendering 47 %, usually 1 min 05 s"):
+        rows = [
+            ("film", "running", "0 of 4", doing, "1:05", "7"),
+            ("total", "", "", doing, "0:07", ""),
+        ]
+        table = draw_table(Progress.columns, rows, columns, Progress.still, coloured=False)
+        assert table is not None
+        heads.add(table[0])
+    assert len(heads) == 1
+
+
+def test_steps_that_are_done_become_one_line_where_they_are_more_than_the_terminal_is_high(
+    screens: Screens,
+) -> None:
+    whole, short = (screen(screens, columns=80, rows=rows, more=30) for rows in (60, 16))
+    begin = next(at for at, line in enumerate(short) if line.startswith("step"))
+    assert sum(line.startswith("more_") for line in whole) == 30
+    assert not any(line.startswith("more_") for line in short)
+    assert "32 steps" in "\n".join(short)
+    assert len(short) - begin < 16
+
+
+def test_a_terminal_too_narrow_for_a_table_has_a_sentence(screens: Screens) -> None:
+    lines = screen(screens, columns=20)
+    assert "4 steps," in " ".join(" ".join(lines).split())
+    assert all(len(line) <= 20 for line in lines)
+
+
+def test_a_dumb_terminal_and_a_pipe_get_lines_and_no_control_sequences(
+    screens: Screens, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = DRAWN.replace("MORE", "0")
+    exec(code, {})
+    for text in (screens(code, TERM="dumb").shown, capsys.readouterr().err):
+        lines = text.splitlines()
+        assert "stills[studio] done (1 credit)" in lines
+        assert not any("\x1b" in line or "\r" in line for line in lines)
+
+
+def test_a_message_while_a_person_types_begins_on_a_line_of_its_own(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    progress = Progress()
+    with progress.pause():
+        prompt("answer:")
+        progress.say("stopping")
+    progress.say("stopped")
+    assert capsys.readouterr().err == "answer: \nstopping\nstopped\n"
+
+
+def test_a_long_rendering_tells_a_line_now_and_then_and_a_short_one_none(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    seconds = 0.0
+    progress = Progress(lambda: seconds)
+    for percent in range(1, 100):
+        progress.render("spot", "hi", percent / 100)
+        seconds += 0.5
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == int(99 * 0.5 // LINE_SECONDS)
+    assert lines[0] == "spot[hi] rendering 31 %"
+    for percent in range(1, 100):
+        progress.render("short", "", percent / 100)
+    assert capsys.readouterr().err == ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rivya_flows.cli.receipt import wallet
+from rivya_flows.cli.runs import wallet
 from support.receipts import parsed
 
 _TWO = [

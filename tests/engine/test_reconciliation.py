@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from rivya_client.types import Generation
-from rivya_flows.cli.receipt import wallet
+from rivya_flows.cli.runs import wallet
 from rivya_flows.engine.jobs import is_settled, seen_of
 from rivya_flows.engine.loop import reconcile_jobs
 from rivya_flows.engine.run import Run

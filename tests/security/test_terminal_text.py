@@ -20,8 +20,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from rivya_client.printable import one_line, printable, printable_json
-from rivya_flows.cli.ending import end
 from rivya_flows.cli.output import log_handler, print_json, print_table, tell
+from rivya_flows.cli.terminal import end
 from rivya_flows.flows.current_run import run_logger
 from rivya_flows.queue.events import Stamped
 from rivya_flows.receipt.report import write_report
@@ -229,7 +229,7 @@ def test_cells_and_lines_stay_on_their_line(capsys: pytest.CaptureFixture[str]) 
 
 _DRAWS = """
 import sys
-from rivya_flows.cli.live import Screen
+from rivya_flows.cli.progress import Screen
 class Hostile(Screen):
     columns = ("step", "status", "words")
     still = {{}}
@@ -238,7 +238,7 @@ class Hostile(Screen):
     def sentence(self, seconds):
         return ""
 screen = Hostile()
-with screen.shown():
+with screen.drawing():
     assert screen.alive
     screen.say({0!r})
 """

@@ -108,7 +108,7 @@ class Screens:
 
 
 def _serve() -> None:
-    import rivya_flows.cli.live
+    import rivya_flows.cli.progress
     import rivya_flows.cli.terminal  # noqa: F401 - for the forks
 
     gc.freeze()  # what was imported stays, and no fork has to look through it as it ends

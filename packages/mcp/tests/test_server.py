@@ -21,7 +21,7 @@ from mcp import Client, types
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from PIL import Image
 
-from rivya_flows.cli.service import settings
+from rivya_flows.cli.session import settings
 from rivya_flows.flows.execution.local_runner import LocalRunner
 from rivya_flows_mcp.server import server_of
 from rivya_flows_mcp.tools import AgentTools

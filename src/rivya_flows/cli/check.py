@@ -17,19 +17,17 @@ import click
 
 from rivya_client.printable import one_line
 from rivya_flows.cli import completion, options
-from rivya_flows.cli.declaration import argument, command, option
 from rivya_flows.cli.failures import FAILED, WRONG, problems_found
-from rivya_flows.cli.interrupts import Interrupts, run_interruptibly
+from rivya_flows.cli.options import argument, command, option
 from rivya_flows.cli.output import print_json, show, show_verbatim, tell, tell_problem
-from rivya_flows.cli.service import catalogue_of, settings
+from rivya_flows.cli.session import Interrupts, catalogue_of, run_interruptibly, settings
 from rivya_flows.diagnostics import CODES, Diagnostic
 from rivya_flows.errors import UsageError
 from rivya_flows.language.wording import counted
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_client.catalogue.catalogue import Catalogue
-    from rivya_flows.language.workflow import Workflow
-    from rivya_flows.preparation.check import CheckedFile, SpecWithTests
+    from rivya_flows.preparation.check import CheckedFile
     from rivya_flows.spec_tests import CaseResult
 
 Level = Literal["error", "warning"]
@@ -85,8 +83,10 @@ def check(
         document = {"ok": not wrong, "problems": [one.as_json() for one in problems]}
         document["warnings"] = [one.as_json() for one in warnings]
         if fix:
-            fixed = [(one.as_json(), one.fix) for file in files for one in file.fixed]
-            document["fixed"] = [{**one, "wrote": of and of.summary} for one, of in fixed]
+            fixed = [one for file in files for one in file.fixed]
+            document["fixed"] = [
+                {**one.as_json(), "wrote": one.fix and one.fix.summary} for one in fixed
+            ]
         print_json(document)
     elif form == "sarif":
         for file in files:
@@ -98,7 +98,7 @@ def check(
 
 
 def specs_folder() -> Path:
-    """The folder that stands for no SPEC."""
+    """The folder of specs that is checked if no SPEC is given."""
     folder = (settings().rivya_flows_specs or Path("specs")).expanduser()
     if not folder.exists():
         raise UsageError(
@@ -127,8 +127,14 @@ def _show(
         for problem in file.diagnostics:
             show_problem(problem)
         if not file.diagnostics and not diff:
-            of = f"{_size(file.checked)}, catalogue of {catalogue.date}, {catalogue.source}"
-            show(f"{file.path}: ok ({of})")
+            tests = getattr(file.checked, "tests", None)
+            count = len(tests.cases if tests else getattr(file.checked, "all_steps", ()))
+            size = (
+                counted(count, "test case" if tests else "step")
+                if file.checked is not None
+                else "a brand"
+            )
+            show(f"{file.path}: ok ({size}, catalogue of {catalogue.date}, {catalogue.source})")
     if problems := [problem for file in files for problem in file.diagnostics]:
         tell(f"error: {problems_found(len(problems))}", fg="red")
         if any(problem.fix for problem in problems) and not fixing:
@@ -138,21 +144,12 @@ def _show(
 
 
 def _fixes(file: CheckedFile) -> list[str]:
-    """A line for each fix, with the place of what was written."""
+    """A line for each fix, with its place in the file."""
     return [
         f"{one.file}:{one.line}:{one.fix.column}: fixed: {one.fix.summary} [{one.code}]"
         for one in file.fixed
         if one.fix
     ]
-
-
-def _size(checked: Workflow | SpecWithTests | None) -> str:
-    """``3 steps``, ``2 test cases``, or ``a brand``."""
-    if checked is None:
-        return "a brand"
-    tests = getattr(checked, "tests", None)
-    count = len(tests.cases) if tests else len(getattr(checked, "all_steps", ()))
-    return counted(count, "test case" if tests else "step")
 
 
 def github_command(problem: Diagnostic, level: Level = "error") -> str:
@@ -165,8 +162,8 @@ def github_command(problem: Diagnostic, level: Level = "error") -> str:
         f"{key}={_in_data(value).replace(':', '%3A').replace(',', '%2C')}"
         for key, value in place.items()
     )
-    words = f"{problem.message}\nhint: {problem.hint}" if problem.hint else problem.message
-    return f"::{level} {properties}::{_in_data(words)}"
+    message = f"{problem.message}\nhint: {problem.hint}" if problem.hint else problem.message
+    return f"::{level} {properties}::{_in_data(message)}"
 
 
 def _in_data(text: str) -> str:
@@ -192,7 +189,7 @@ def sarif(problems: Sequence[Diagnostic], warnings: Sequence[Diagnostic] = ()) -
 
 
 def _result(problem: Diagnostic, index: int, level: Level) -> dict[str, Any]:
-    words = f"{problem.message} ({problem.hint})" if problem.hint else problem.message
+    message = f"{problem.message} ({problem.hint})" if problem.hint else problem.message
     path = Path(_from_here(problem.file))
     near = {"uri": quote(path.as_posix()), "uriBaseId": "%SRCROOT%"}
     where = {"artifactLocation": {"uri": path.as_uri()} if path.is_absolute() else near}
@@ -201,7 +198,7 @@ def _result(problem: Diagnostic, index: int, level: Level) -> dict[str, Any]:
         "ruleId": problem.code,
         "ruleIndex": index,
         "level": level,
-        "message": {"text": one_line(words)},
+        "message": {"text": one_line(message)},
         "locations": [{"physicalLocation": place}],
     }
     if fix := problem.fix:
@@ -260,35 +257,14 @@ def test(
     replaced = set_variables(_OF_A_RUN)
     try:
         settings(uses_data=False)  # refuses a folder that would configure Prefect
-        return _run(paths or (specs_folder(),), text or "", junit, as_json=as_json)
+        began = time.monotonic()
+        results, problems = _run_cases(paths or (specs_folder(),), text or "", as_json=as_json)
+        seconds = time.monotonic() - began
     finally:
         set_variables(replaced)
-
-
-def _run(paths: Sequence[Path], text: str, junit: Path | None, *, as_json: bool) -> int:
-    from rivya_flows.extras import need
-    from rivya_flows.spec_tests import find_cases, run_cases, write_junit
-
-    need("sandbox", "`rivya-flows test`")
-    chosen, problems = find_cases(paths, text)
-    if not chosen and not problems:
-        raise UsageError(f"no case has {text!r} in its name", "leave out -k to run all")
-    from rivya_flows.engine.loop import PlainRunner
-
-    began = time.monotonic()
-
-    def hear(case: CaseResult) -> None:
-        if not as_json:
-            word, colour = ("ok    ", None) if case.passed else ("FAILED", "red")
-            show(f"{word} {case.file}: {case.name} ({case.seconds:.2f} s)", fg=colour)
-
-    async def work(interrupts: Interrupts) -> list[CaseResult]:
-        interrupts.say = lambda _: tell("stopping (Ctrl-C again: stop at once)")
-        return await run_cases(chosen, PlainRunner(), hear)
-
-    results = [] if problems else run_interruptibly(work)
-    seconds = time.monotonic() - began
     if junit is not None and not problems:
+        from rivya_flows.spec_tests import write_junit
+
         write_junit(junit, results)
     failed = [one for one in results if not one.passed]
     passed = len(results) - len(failed)
@@ -306,7 +282,34 @@ def _run(paths: Sequence[Path], text: str, junit: Path | None, *, as_json: bool)
         for one in failed:
             show("", f"{one.file}: {one.name}", *(f"  {line}" for line in one.lines))
             show(*(f"  run: {line}" for line in one.problems), f"  by hand: {one.command}")
-        words = f"{len(failed)} failed, {passed} passed" if failed else f"{passed} passed"
+        total = f"{len(failed)} failed, {passed} passed" if failed else f"{passed} passed"
         show("")
-        show(f"{words} in {seconds:.1f} s", fg="red" if failed else "green", bold=True)
+        show(f"{total} in {seconds:.1f} s", fg="red" if failed else "green", bold=True)
     return WRONG if problems else FAILED if failed else 0
+
+
+def _run_cases(
+    paths: Sequence[Path], text: str, *, as_json: bool
+) -> tuple[list[CaseResult], list[Diagnostic]]:
+    """The results of the cases; none if there are mistakes in their files."""
+    from rivya_flows.extras import need
+    from rivya_flows.spec_tests import find_cases, run_cases
+
+    need("sandbox", "`rivya-flows test`")
+    chosen, problems = find_cases(paths, text)
+    if problems:
+        return [], problems
+    if not chosen:
+        raise UsageError(f"no case has {text!r} in its name", "leave out -k to run all")
+    from rivya_flows.engine.loop import PlainRunner
+
+    def hear(case: CaseResult) -> None:
+        if not as_json:
+            word, colour = ("ok    ", None) if case.passed else ("FAILED", "red")
+            show(f"{word} {case.file}: {case.name} ({case.seconds:.2f} s)", fg=colour)
+
+    async def work(interrupts: Interrupts) -> list[CaseResult]:
+        interrupts.say = lambda _: tell("stopping (Ctrl-C again: stop at once)")
+        return await run_cases(chosen, PlainRunner(), hear)
+
+    return run_interruptibly(work), []

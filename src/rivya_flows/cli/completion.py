@@ -43,7 +43,7 @@ _REFERENCE = re.compile(r"steps\.([A-Za-z0-9_-]+)")
 
 
 def completer(find: Callable[[click.Context, str], Names]) -> Completer:
-    """A completer of the names that `find` gives which begin with what is typed."""
+    """A completer that offers the names of `find` that begin with the typed text."""
 
     def complete(
         ctx: click.Context, param: click.Parameter, incomplete: str
@@ -53,10 +53,9 @@ def completer(find: Callable[[click.Context, str], Names]) -> Completer:
             named = ((one, "") if isinstance(one, str) else one for one in find(ctx, incomplete))
             # What is not printable could act on the shell or the terminal.
             safe = (one for one in named if one[0].isprintable())
-            for name, words in islice(safe, _MOST):
+            for name, text in islice(safe, _MOST):
                 if name.startswith(incomplete):
-                    told = words if words.isprintable() else ""
-                    items.append(CompletionItem(name, help=told or None))
+                    items.append(CompletionItem(name, help=text if text.isprintable() else None))
         return items
 
     return complete
@@ -69,8 +68,8 @@ def runs(ctx: click.Context, incomplete: str) -> Names:
         return _files(incomplete, "/")
     with names.opened(_store()) as store:
         found = names.runs(store, incomplete)
-    given = set(_given(ctx))
-    return [(run.run_id, f"{run.spec}, {run.status}") for run in found if run.run_id not in given]
+    typed = set(_arguments(ctx))
+    return [(run.run_id, f"{run.spec}, {run.status}") for run in found if run.run_id not in typed]
 
 
 @completer
@@ -102,8 +101,7 @@ def inputs(ctx: click.Context, incomplete: str) -> Names:
         return [(f"{one}=", _title(about)) for one, about in declared.items()]
     about = declared[name]
     values = [True, False] if about.get("type") == "boolean" else about.get("values")
-    shown = (str(one).lower() if isinstance(one, bool) else str(one) for one in values)
-    return [f"{name}={value}" for value in shown]
+    return [f"{name}={str(one).lower() if isinstance(one, bool) else one}" for one in values]
 
 
 @completer
@@ -120,7 +118,7 @@ def answers(ctx: click.Context, incomplete: str) -> Names:
     keys: dict[str, list[str]] = {}
     with names.opened(_store()) as store:
         kinds = ("question.asked", "answer.given", "item.completed")
-        for event in names.events(store, _given(ctx)[0], *kinds):
+        for event in names.events(store, _arguments(ctx)[0], *kinds):
             step, key = event["step"], event.get("key") or ""
             name = "budget" if step == "$budget" else f"{step}[{key}]" if key else step
             if event["kind"] == "question.asked":
@@ -184,7 +182,7 @@ def _store() -> str:
 
 
 def _files(incomplete: str, end: str) -> Iterator[str]:
-    """Folders, and files whose names end so."""
+    """Folders, and files whose names have this end."""
     folder, slash, start = incomplete.rpartition("/")
     with os.scandir(Path(folder + slash or ".").expanduser()) as entries:
         found = sorted((one.name, one.is_dir()) for one in islice(entries, _MOST_FILES))
@@ -195,7 +193,7 @@ def _files(incomplete: str, end: str) -> Iterator[str]:
             yield f"{folder}{slash}{name}{'/' if is_folder else ''}"
 
 
-def _given(ctx: click.Context) -> list[str]:
+def _arguments(ctx: click.Context) -> list[str]:
     """The arguments on the line so far: click has not read them if an option lacks its value."""
     arguments = (one for one in ctx.command.params if isinstance(one, click.Argument))
     values = [ctx.params.get(one.name or "") for one in arguments]
@@ -208,7 +206,7 @@ def _document(ctx: click.Context) -> Mapping[str, Any]:
     from rivya_flows.language.syntax.source import MAX_BYTES, read
     from rivya_flows.language.syntax.tree import plain
 
-    named = _given(ctx)[0]
+    named = _arguments(ctx)[0]
     path = Path(named).expanduser()
     if path.is_file():
         with path.open("rb") as file:
@@ -306,7 +304,7 @@ class _Quiet(ShellComplete):
 
 @add_completion_class
 class Bash(_Quiet, BashComplete):
-    """Completes the words of the line, which bash has cut at ``=`` and ``:``."""
+    """Completes the arguments of the line, which bash has cut at ``=`` and ``:``."""
 
     source_template = _BASH
     _start = ""
@@ -314,8 +312,8 @@ class Bash(_Quiet, BashComplete):
 
     def get_completion_args(self) -> tuple[list[str], str]:
         line = variables()["COMP_LINE"]
-        words = split_arg_string(line)
-        incomplete = words.pop() if words and not line[-1:].isspace() else ""
+        parts = split_arg_string(line)
+        incomplete = parts.pop() if parts and not line[-1:].isspace() else ""
         raw = line.rsplit(maxsplit=1)[-1] if incomplete else ""
         self._quote = next((one for one in "'\"" if raw.count(one) % 2), "")
         # The value of --name=value alone is completed.
@@ -323,7 +321,7 @@ class Bash(_Quiet, BashComplete):
         breaks = set(variables().get("COMP_WORDBREAKS", "")) & {"=", ":"}
         cut = 0 if self._quote else 1 + max((given.rfind(one) for one in breaks), default=-1)
         self._start = given[:cut]
-        return words[1:], incomplete
+        return parts[1:], incomplete
 
     def format_completion(self, item: CompletionItem[Any]) -> str:
         value = str(item.value).removeprefix(self._start)

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rivya_flows.cli import completion, options
-from rivya_flows.cli.declaration import Group, argument, command, option
 from rivya_flows.cli.failures import FAILED
+from rivya_flows.cli.options import Group, argument, command, option
 from rivya_flows.cli.output import print_json, print_table, show, show_result, tell
-from rivya_flows.cli.service import settings
+from rivya_flows.cli.session import confirmer, settings
 from rivya_flows.errors import StoreError, UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.flows.deployment.deploy import Deployed
     from rivya_flows.settings import Settings
 
 _MOST_WAITING = 20
@@ -61,8 +60,6 @@ def deploy(
     With --prune a folder is given as a whole if it is named, or if each of its specs is. Nothing is
     ever removed that this command has not made.
     """
-    from rivya_flows.cli.terminal import confirmer
-
     chosen, variables = settings(), _job_variables(job_variables)
     with _on_server(chosen):
         from rivya_flows.flows.deployment.deploy import deploy as deployed
@@ -83,17 +80,27 @@ def deploy(
     for note in done.notes:
         tell(note)
     if as_json:
-        print_json(
-            {
-                "plan": only_plan,
-                "deployments": done.changes,
-                "left": sorted({*done.stale, *done.unsure}),
-                "without": list(done.without),
-                "work_pools": done.pools,
-            }
-        )
-    else:
-        _tell(done, prune=prune, only_plan=only_plan)
+        left = sorted({*done.stale, *done.unsure})
+        document = {"plan": only_plan, "deployments": done.changes, "left": left}
+        print_json(document | {"without": list(done.without), "work_pools": done.pools})
+        return
+    would = "would be " if only_plan else ""
+    for pool in done.pools:
+        show(f"work pool {pool}: {would}made")
+    for change in done.changes:
+        if change.done == "unchanged":
+            show(f"{change.name}: unchanged")
+            continue
+        show(f"{change.name}: {would}{change.done}")
+        if change.job_variables:
+            show(f"  set by its spec: {', '.join(change.job_variables)}")
+        for name, became in {**change.schedules, **change.triggers}.items():
+            if became != "unchanged" and change.done != "made":
+                show(f"  {name.rpartition(': ')[2]}: {would}{became}")
+    # Without --prune, do not list the other specs of a folder if only some of it was given.
+    for name in done.unsure if prune else done.stale:
+        why = "its folder was not given as a whole" if prune else "--prune removes it"
+        tell(f"{name}: kept, although no given spec has it; {why}")
 
 
 def _job_variables(assignments: tuple[str, ...]) -> dict[str, Any]:
@@ -115,32 +122,12 @@ def _job_variables(assignments: tuple[str, ...]) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _on_server(chosen: Settings) -> Iterator[None]:
-    """Lets Prefect in this process speak to the server that is meant, which must be there."""
+    """Points Prefect in this process at the server that commands use, which must run."""
     from rivya_flows.flows.execution.local_runner import required_server
     from rivya_flows.flows.server.environment import pointed_at
 
     with pointed_at({"PREFECT_LOGGING_LEVEL": "ERROR", **required_server(chosen)}):
         yield
-
-
-def _tell(done: Deployed, *, prune: bool, only_plan: bool) -> None:
-    would = "would be " if only_plan else ""
-    for pool in done.pools:
-        show(f"work pool {pool}: {would}made")
-    for change in done.changes:
-        if change.done == "unchanged":
-            show(f"{change.name}: unchanged")
-            continue
-        show(f"{change.name}: {would}{change.done}")
-        if change.job_variables:
-            show(f"  set by its spec: {', '.join(change.job_variables)}")
-        for name, became in {**change.schedules, **change.triggers}.items():
-            if became != "unchanged" and change.done != "made":
-                show(f"  {name.rpartition(': ')[2]}: {would}{became}")
-    # Without --prune, do not list the other specs of a folder if only some of it was given.
-    for name in done.unsure if prune else done.stale:
-        why = "its folder was not given as a whole" if prune else "--prune removes it"
-        tell(f"{name}: kept, although no given spec has it; {why}")
 
 
 @click.group(cls=Group)
@@ -186,9 +173,22 @@ def apply(
     lines = [f"{name}: {what}" for name, what in done.items()]
     document = [{"name": name, "done": what} for name, what in done.items()]
     show_result(*lines, document=document, as_json=as_json)
-    if block is not None and not as_json:
-        tell(f"try it with: rivya-flows automations test {block}")
-        _tell_waiting(spec)
+    if block is None or as_json:
+        return
+    tell(f"try it with: rivya-flows automations test {block}")
+    from rivya_flows.runs.lookup import open_journal
+    from rivya_flows.store.run_list import listed_runs
+
+    with contextlib.suppress(StoreError), open_journal(settings()) as journal:
+        waiting = listed_runs(
+            journal.engine, labels={}, name=spec, status="suspended", limit=_MOST_WAITING
+        )
+        if found := len(waiting):
+            number = f"{found}{' or more' * (found == _MOST_WAITING)}"
+            tell(
+                f"{number} run{'s wait' if found > 1 else ' waits'} for an answer already, and no message"
+                " is sent of that: rivya-flows runs --status suspended"
+            )
 
 
 @automations.command()
@@ -239,20 +239,3 @@ def remove(name: str = argument()) -> None:
 
         asyncio.run(remove_automation(name))
     show(f"{name} removed")
-
-
-def _tell_waiting(spec: str | None) -> None:
-    """Says how many runs wait already."""
-    from rivya_flows.runs.lookup import open_journal
-    from rivya_flows.store.run_list import listed_runs
-
-    with contextlib.suppress(StoreError), open_journal(settings()) as journal:
-        waiting = listed_runs(
-            journal.engine, labels={}, name=spec, status="suspended", limit=_MOST_WAITING
-        )
-        if found := len(waiting):
-            number = f"{found}{' or more' * (found == _MOST_WAITING)}"
-            tell(
-                f"{number} run{'s wait' if found > 1 else ' waits'} for an answer already, and no message"
-                " is sent of that: rivya-flows runs --status suspended"
-            )

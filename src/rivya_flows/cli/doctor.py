@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
 from rivya_flows.cli import options
-from rivya_flows.cli.declaration import command, option
+from rivya_flows.cli.declaration import command
+from rivya_flows.cli.options import option
 from rivya_flows.cli.output import show_result
-from rivya_flows.cli.service import settings
+from rivya_flows.cli.session import settings
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works

@@ -1,4 +1,4 @@
-"""What a command prints about an error, with what was meant by who mistyped, and its exit code."""
+"""What a command prints about an error, with a guess at what a mistyped name means, and its exit code."""
 
 from __future__ import annotations
 
@@ -118,8 +118,8 @@ def _call(error: click.ClickException) -> Failure:
         example = next((line.strip() for line in lines if line.startswith("  ")), None)
         hint = f"for example: {example}" if example else hint
     message = error.message if isinstance(error, click.NoSuchOption) else error.format_message()
-    for pattern, words in _PLAIN:
-        message = re.sub(pattern, words, message.strip())
+    for pattern, replacement in _PLAIN:
+        message = re.sub(pattern, replacement, message.strip())
     message = message.removesuffix(".")
     if not isinstance(error, click.BadParameter) or isinstance(error, click.MissingParameter):
         message = message[:1].lower() + message[1:]
@@ -176,7 +176,7 @@ _COMMANDS = {
 }  # fmt: skip
 """Commands by what people call them; of those that a group has, the first is meant."""
 
-_SAID = {
+_ANSWERS = {
     "cancel": "Ctrl-C cancels a run of this terminal; cancel that of a deployment in Prefect",
     "help": "`rivya-flows --help` lists the commands",
     "login": "set RIVYA_API_KEY, or write it into .env; `rivya-flows doctor` tries it",
@@ -192,35 +192,31 @@ _OPTIONS = {
 
 
 def of_command(group: click.Group, ctx: click.Context, name: str) -> str | None:
-    """What to do instead of a command that a group has not; None if nobody knows."""
-    if ctx.parent is None and name in _SAID:
-        return _SAID[name]
-    for meant, words in _COMMANDS.items():
-        if name in words and (command := _command_at(group, ctx, meant)):
-            return f"`{ctx.command_path} {meant}`: {command.get_short_help_str(limit=1_000)}"
+    """What to do instead of a command that a group does not have; None if there is no answer."""
+    if ctx.parent is None and name in _ANSWERS:
+        return _ANSWERS[name]
+    for path, synonyms in _COMMANDS.items():
+        command: click.Command | None = group if name in synonyms else None
+        for part in path.split():
+            command = command.get_command(ctx, part) if isinstance(command, click.Group) else None
+        if command is not None:
+            return f"`{ctx.command_path} {path}`: {command.get_short_help_str(limit=1_000)}"
     near = _alike(name, group.list_commands(ctx))
     return f"did you mean {near!r}?" if near else None
 
 
 def _alike(name: str, known: Sequence[str]) -> str | None:
-    """The one that looks like a name, or has the same letters: of `rnu` and `run` few are in order."""
+    """The known name that looks like this one, or has the same letters, as `run` has those of `rnu`."""
     near = nearest(name, known, alike=_ALIKE)
     return near or next((one for one in known if sorted(one) == sorted(name)), None)
 
 
-def _command_at(group: click.Group, ctx: click.Context, path: str) -> click.Command | None:
-    found: click.Command | None = group
-    for name in path.split():
-        found = found.get_command(ctx, name) if isinstance(found, click.Group) else None
-    return found
-
-
 def of_option(name: str, known: Sequence[str]) -> str | None:
-    """What to write instead of an option that a command has not; None if nobody knows."""
-    meant = next((one for one, words in _OPTIONS.items() if name in words), None)
-    if meant in known:
-        return f"write {meant}"
-    if meant == "--plan":
+    """What to write instead of an option that a command does not have; None if there is no answer."""
+    target = next((one for one, synonyms in _OPTIONS.items() if name in synonyms), None)
+    if target in known:
+        return f"write {target}"
+    if target == "--plan":
         other = "`rivya-flows plan SPEC` shows what a run buys"
         return f"`--plan` is for what buys or changes something; {other}"
     if name == "--verbose":

@@ -1,4 +1,4 @@
-"""Lines and tables that fit a terminal of some width, and whose words stay whole; pure.
+"""Lines, tables, times and sizes for people, as wide as a terminal; words stay whole. Pure.
 
 Lines break at blanks only. A longer word, such as a path or an address, stays whole: the terminal
 continues it on the next line, and it pastes as it was.
@@ -6,11 +6,12 @@ continues it on the next line, and it pastes as it was.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import zip_longest
 from types import MappingProxyType
-from typing import NamedTuple
 
 import click
 
@@ -30,7 +31,7 @@ _GAP = re.compile(r"\S {2,}(?=\S)")  # between two columns of a line
 _LONGEST = 10  # columns that hold each word of what a step does now
 _NARROW = 24  # columns below which what wraps is not pressed by a column that can be left out
 
-Cell = str | tuple[str, str]  # words, or words and a style such as ``green`` or ``dim``
+Cell = str | tuple[str, str]  # a text, or a text and a style such as ``green`` or ``dim``
 
 
 def width_of(text: str) -> int:
@@ -42,8 +43,8 @@ def width_of(text: str) -> int:
     return cell_len(text)
 
 
-def broken(line: str, columns: int) -> list[str]:
-    """A line as lines that fit, each further one below the text of the first.
+def wrap_line(line: str, columns: int) -> list[str]:
+    """Breaks a line into lines that fit; each further line is indented to the text of the first.
 
     A command at the end of the line gets a line of its own, and breaks with a backslash, so that
     all of it pastes.
@@ -54,9 +55,9 @@ def broken(line: str, columns: int) -> list[str]:
     if found := _COMMAND.search(line):
         before = line[: found.start()].rstrip()
         indent = leading + _INDENT if before else leading
-        words = _ARGUMENT.findall(found.group())
-        head = broken(before, columns) if before else []
-        return [*head, *_lines(words, indent, indent + _INDENT, columns, " \\")]
+        arguments = _ARGUMENT.findall(found.group())
+        head = wrap_line(before, columns) if before else []
+        return [*head, *_lines(arguments, indent, indent + _INDENT, columns, " \\")]
     # The text begins behind the last column, if there is room, else behind the indent.
     gaps = [found.end() for found in _GAP.finditer(line) if found.end() <= columns // 2]
     begins = gaps[-1] if gaps else len(leading)
@@ -75,12 +76,12 @@ def excerpt(source: str, column: int, columns: int) -> tuple[str, int]:
 
 
 def _lines(
-    words: Sequence[str], first: str, further: str, columns: int, mark: str = ""
+    parts: Sequence[str], first: str, further: str, columns: int, mark: str = ""
 ) -> Iterator[str]:
     """Words as lines; a line that another one follows ends with the mark."""
     line, empty = first, True
-    for index, word in enumerate(words, start=1):
-        more = mark if index < len(words) else ""
+    for index, word in enumerate(parts, start=1):
+        more = mark if index < len(parts) else ""
         blank = "" if empty else " "
         if width_of(line + blank + word + more) <= columns:
             line += blank + word
@@ -95,92 +96,74 @@ def _lines(
     yield line
 
 
-class Fit(NamedTuple):
-    """The columns of a table that are shown, by index, with their widths and the blanks between."""
-
-    kept: tuple[int, ...]
-    widths: tuple[int, ...]
-    gap: int
-
-
-def fit(
-    rows: Sequence[Sequence[Cell]],
+def draw_table(
     columns: Sequence[str],
+    rows: Sequence[Sequence[Cell]],
     width: int,
     still: Mapping[str, int] = MappingProxyType({}),
-) -> Fit | None:
-    """How a table fits so many columns of a terminal; None if words had to be broken.
+    *,
+    coloured: bool,
+) -> list[str] | None:
+    """The lines of a table, the first with its names; None if words had to be broken to fit the width.
 
     Columns whose name begins with ``?`` are left out, from the right, until the rest fits. Then the
-    others wrap, the widest first, but for those with ``>`` (set to the right) and ``!``. `still` has
+    rest wraps, the widest first, but for those with ``>`` (set to the right) and ``!``. `still` has
     widths by column, for a table that is drawn again and again and must stand still: of one that
     wraps, as far as there is room; of another, at least.
     """
+    names = [column.lstrip(">!?") for column in columns]
+    whole = [bool({">", "!"} & {*column[:2]}) for column in columns]
     sizes = [
-        _sizes(name, (row[at] for row in rows), still.get(name.lstrip(">!?")))
-        for at, name in enumerate(columns)
+        _column_sizes([name, *(_text(row[at]) for row in rows)], still.get(name), whole=whole[at])
+        for at, name in enumerate(names)
     ]
     wished = [
-        min(wide, _NARROW) if still and not _stays_whole(name) else wide
-        for name, (_, wide) in zip(columns, sizes, strict=True)
+        min(wide, _NARROW) if still and not whole[at] else wide
+        for at, (_, wide) in enumerate(sizes)
     ]
-    kept = list(range(len(columns)))
-    while sum(wished[one] for one in kept) + 2 * (len(kept) - 1) > width:
-        spare = [one for one in kept if "?" in columns[one][:2]]
+    drawn = list(range(len(columns)))
+    while sum(wished[at] for at in drawn) + 2 * (len(drawn) - 1) > width:
+        spare = [at for at in drawn if "?" in columns[at][:2]]
         if not spare:
             break
-        kept.remove(spare[-1])
-    least, widths = [sizes[one][0] for one in kept], [sizes[one][1] for one in kept]
-    gap = 2 if sum(least) + 2 * (len(kept) - 1) <= width else 1
-    room = width - gap * (len(kept) - 1)
+        drawn.remove(spare[-1])
+    least, widths = [sizes[at][0] for at in drawn], [sizes[at][1] for at in drawn]
+    gap = 2 if sum(least) + 2 * (len(drawn) - 1) <= width else 1
+    room = width - gap * (len(drawn) - 1)
     if sum(least) > room:
         return None
     while sum(widths) > room:
         wide = [at for at, size in enumerate(widths) if size > least[at]]
         widths[max(wide, key=widths.__getitem__)] -= 1
-    return Fit(tuple(kept), tuple(widths), gap)
+    lines = []
+    for row in ([(name, "bold") for name in names], *rows):
+        wrapped = (
+            [text]
+            if width_of(text := _text(row[at])) <= size
+            else _lines(text.split(), "", "", size)
+            for at, size in zip(drawn, widths, strict=True)
+        )
+        for texts in zip_longest(*wrapped, fillvalue=""):
+            parts = []
+            for at, size, text in zip(drawn, widths, texts, strict=True):
+                blanks = " " * (size - width_of(text))
+                part = _style(text, row[at]) if coloured else text
+                parts.append(blanks + part if ">" in columns[at][:2] else part + blanks)
+            lines.append((" " * gap).join(parts).rstrip())
+    return lines
 
 
-def _stays_whole(column: str) -> bool:
-    return bool({">", "!"} & {*column[:2]})
-
-
-def _sizes(column: str, cells: Iterable[Cell], still: int | None) -> tuple[int, int]:
+def _column_sizes(texts: Sequence[str], still: int | None, *, whole: bool) -> tuple[int, int]:
     """The least width of a column, and the one it would like."""
-    texts = [column.lstrip(">!?"), *(_words(cell) for cell in cells)]
     widest = max(map(width_of, texts))
-    if _stays_whole(column):
+    if whole:
         widest = max(widest, still or 0)
         return widest, widest
     longest = max((width_of(word) for text in texts for word in text.split()), default=0)
     return (longest, widest) if still is None else (max(longest, _LONGEST), max(longest, still))
 
 
-def drawn(
-    columns: Sequence[str], rows: Iterable[Sequence[Cell]], fitting: Fit, *, coloured: bool
-) -> Iterator[str]:
-    """The lines of a table, the first with its names, in the styles of its cells where it is coloured."""
-    names: list[Cell] = [(column.lstrip(">!?"), "bold") for column in columns]
-    for row in (names, *rows):
-        cells = [row[at] for at in fitting.kept]
-        texts = (
-            [text]
-            if width_of(text := _words(cell)) <= width
-            else _lines(text.split(), "", "", width)
-            for cell, width in zip(cells, fitting.widths, strict=True)
-        )
-        for line in zip_longest(*texts, fillvalue=""):
-            words = []
-            for at, cell, width, text in zip(
-                fitting.kept, cells, fitting.widths, line, strict=True
-            ):
-                blanks = " " * (width - width_of(text))
-                shown = _styled(text, cell) if coloured else text
-                words.append(blanks + shown if ">" in columns[at][:2] else shown + blanks)
-            yield (" " * fitting.gap).join(words).rstrip()
-
-
-def _styled(text: str, cell: Cell) -> str:
+def _style(text: str, cell: Cell) -> str:
     style = "" if isinstance(cell, str) else cell[1]
     if not (style and text):
         return text
@@ -188,16 +171,58 @@ def _styled(text: str, cell: Cell) -> str:
 
 
 def blocks(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterator[str]:
-    """Each row as its first cell and a line for each other one: for a very narrow terminal."""
+    """Each row as a block: its first cell, then a line for each other cell. For a very narrow terminal."""
     names = [column.lstrip(">!?") for column in columns]
     wide = max(map(width_of, names))
     for row in rows:
-        first, *rest = map(_words, row)
+        first, *rest = map(_text, row)
         yield first
         for name, text in zip(names[1:], rest, strict=True):
             if text:
                 yield f"  {name:<{wide}}  {text}"
 
 
-def _words(cell: Cell) -> str:
+def _text(cell: Cell) -> str:
     return one_line(cell if isinstance(cell, str) else cell[0])
+
+
+def until(at: datetime) -> str:
+    """A moment in the zone of this machine, and how far it is: ``2026-12-02 06:45 IST, in 23 h``."""
+    seconds = (at - datetime.now(UTC)).total_seconds()
+    far = f"in {roughly(seconds)}" if seconds > 0 else f"{roughly(-seconds)} ago"
+    return f"{at.astimezone():%Y-%m-%d %H:%M %Z}, {far}"
+
+
+def roughly(seconds: float) -> str:
+    """A time that is not known well: ``25 s``, ``2 min``, ``5 h``, ``3 days``."""
+    if seconds < 55:
+        return f"{max(5, 5 * math.ceil(seconds / 5))} s"
+    for unit, worth, most in (("min", 60, 90), ("h", 3_600, 48)):
+        if (many := round(seconds / worth)) <= most:
+            return f"{many} {unit}"
+    return f"{round(seconds / 86_400)} days"
+
+
+def clock(seconds: float) -> str:
+    """A time that always has the same shape: ``0:07``, ``1:05``, ``2:03:00``."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def duration(seconds: float) -> str:
+    """A time for people: ``7 s``, ``1 min 05 s``, ``2 h 03 min``."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3_600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3_600} h {whole % 3_600 // 60:02} min"
+
+
+def size_of(size_bytes: int) -> str:
+    """``0 bytes``, ``12 kB``, ``3.4 MB``: decimal units."""
+    for unit, worth in (("GB", 10**9), ("MB", 10**6)):
+        if size_bytes >= worth:
+            return f"{size_bytes / worth:.1f} {unit}"
+    return f"{size_bytes / 1000:.0f} kB" if size_bytes >= 1000 else f"{size_bytes} bytes"

@@ -17,7 +17,7 @@ from typing import cast
 import click
 
 from rivya_flows.cli import failures
-from rivya_flows.cli.declaration import Group, examples
+from rivya_flows.cli.options import Group, examples
 from rivya_flows.cli.output import (
     log_handler,
     prepare_streams,
@@ -26,16 +26,17 @@ from rivya_flows.cli.output import (
     tell_problem,
     tell_traceback,
 )
+from rivya_flows.cli.session import Interrupts
 from rivya_flows.environment import variables
 from rivya_flows.private import keep_private
 
 _PLACES = {
-    "Write a spec": "project.init check.check plan.plan check.test plan.graph project.schema catalogue.models",
+    "Write a spec": "project.init check.check plan.plan check.test plan.graph project.schema project.models",
     "Run it": "run.run run.resume run.fork run.batch",
-    "Look at runs": "runs.runs receipt.receipt results.open results.share results.compare results.verify",
-    "Watch the money": "catalogue.credits money.spend money.budgets store.cache",
+    "Look at runs": "runs.runs runs.receipt results.open results.share results.compare results.verify",
+    "Watch the money": "money.credits money.spend money.budgets store.cache",
     "Work with Prefect": "up.up up.down deploy.deploy deploy.automations up.prefect",
-    "Look after it": "doctor.doctor webhooks.webhooks up.sandbox store.store project.mcp",
+    "Look after it": "up.doctor webhooks.webhooks up.sandbox store.store project.mcp",
 }
 """The commands as the help groups them, each with the module of this package that defines it."""
 
@@ -100,8 +101,6 @@ def run(arguments: Sequence[str]) -> int:
         raise
     except BaseException as error:
         failure = failures.explain(error)
-        from rivya_flows.cli.interrupts import Interrupts
-
         interrupted = failure.code == failures.INTERRUPTED
         buys = any(one in GROUPS["Run it"] for one in arguments[:2])
         if interrupted and buys and not Interrupts.begun:

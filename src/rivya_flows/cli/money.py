@@ -1,4 +1,4 @@
-"""`spend` and `budgets`: what the runs of the store spent, and pools of credits that limit them."""
+"""`credits`, `spend` and `budgets`: what there is, what runs spent, and pools of credits that limit them."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ import click
 
 from rivya_client.hosts import one_spelling
 from rivya_flows.cli import completion, options
-from rivya_flows.cli.declaration import Group, argument, command, option
-from rivya_flows.cli.moments import end_moment, moment
-from rivya_flows.cli.output import print_json, print_table, show, show_verbatim, tell
-from rivya_flows.cli.service import settings
+from rivya_flows.cli.options import Group, argument, command, end_moment, moment, option
+from rivya_flows.cli.output import print_json, print_table, show, show_result, show_verbatim, tell
+from rivya_flows.cli.session import call_service, confirmer, settings
 from rivya_flows.errors import UsageError
+from rivya_flows.language.wording import counted
 from rivya_flows.receipt.phrases import EACH_PERIOD, credits_of
 from rivya_flows.similar_names import nearest
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from sqlalchemy import Engine
 
+    from rivya_client.client import RivyaClient
+    from rivya_flows.engine.run_context import RunContext
     from rivya_flows.money.spending import SpendReport, Sum
-    from rivya_flows.settings import Settings
     from rivya_flows.store.pools import Pool, PoolState
 
 
@@ -65,23 +66,25 @@ def spend(
         raise UsageError("--since is not before --until", "give an earlier --since")
     if plot is not None and plot.suffix.lower() != ".svg":
         raise UsageError(f"--plot {plot}: not a name of an SVG picture", "write FILE.svg")
-    from rivya_flows.money.spending import PERIODS, spending
+    from rivya_flows.money.spending import PERIODS, SANDBOX, chart, spending
     from rivya_flows.plans.labels import read_labels
     from rivya_flows.runs.lookup import open_journal, unknown_names
     from rivya_flows.store.charges import charges
 
     wanted, chosen = read_labels(labels), settings()
-    place = one_spelling(service) if service else _service(chosen)
+    # By default the one that commands buy from now, as far as the settings tell.
+    is_real = chosen.rivya_api_key is not None and not chosen.rivya_flows_sandbox
+    place = one_spelling(service or (chosen.rivya_base_url if is_real else SANDBOX))
     start, end = (None if at is None else at.timestamp() for at in (since, until))
     with open_journal(chosen) as journal:
 
-        def summed(*groups: str) -> SpendReport:
+        def sum_up(*groups: str) -> SpendReport:
             found = charges(journal.engine, since=start, until=end)
             return spending(found, groups, service=place, labels=wanted)
 
-        found = summed(*names)
+        found = sum_up(*names)
         kinds = [name for name in names if name not in PERIODS] or ["service"]
-        days = summed("day", kinds[0]) if plot else None
+        days = sum_up("day", kinds[0]) if plot else None
         unknown = () if found.rows else tuple(unknown_names(journal, wanted))
     if as_json:
         print_json(
@@ -103,16 +106,19 @@ def spend(
     else:
         _print(found)
         tell(*unknown)
-    if plot is not None and days is not None:
-        _draw(days, plot)
-
-
-def _service(chosen: Settings) -> str:
-    """The service that commands buy from now, as far as the settings tell."""
-    from rivya_flows.money.spending import SANDBOX
-
-    is_real = chosen.rivya_api_key is not None and not chosen.rivya_flows_sandbox
-    return one_spelling(chosen.rivya_base_url) if is_real else SANDBOX
+    if plot is None or days is None:
+        return
+    if not days.rows:
+        tell("nothing was bought: no picture is drawn")
+        return
+    try:
+        credits = {group: one.credits for group, one in days.rows.items()}
+        title = f"Credits at {_place(days.service)}"
+        plot.write_text(chart(credits, title), encoding="utf-8")
+    except OSError as error:
+        message = f"--plot {plot}: {error.strerror or error}"
+        raise UsageError(message, "name a file that can be written") from error
+    tell(f"plot: {plot.absolute()}")
 
 
 def _print(found: SpendReport) -> None:
@@ -131,39 +137,21 @@ def _print(found: SpendReport) -> None:
                 near = nearest(name, BY)
                 hint = f"; did you mean {near!r}?" if near else ""
                 tell(f"note: none of these runs has a label {name!r}{hint}")
-    show(f"total: {_words(found.total)} at {_place(found.service)}")
+    show(f"total: {_sum_text(found.total)} at {_place(found.service)}")
     for service, one in found.elsewhere.items():
-        show(f"not counted: {_words(one)} at {_place(service)}; see `--service {service}`")
+        show(f"not counted: {_sum_text(one)} at {_place(service)}; see `--service {service}`")
 
 
-def _words(found: Sum) -> str:
+def _sum_text(found: Sum) -> str:
     """``21 credits for 9 purchases, 1 of them open (2 credits)``."""
-    bought = "1 purchase" if found.purchases == 1 else f"{found.purchases} purchases"
     left = f", {found.open} of them open ({credits_of(found.held)})" if found.open else ""
-    return f"{credits_of(found.credits)} for {bought}{left}"
+    return f"{credits_of(found.credits)} for {counted(found.purchases, 'purchase')}{left}"
 
 
 def _place(service: str) -> str:
     from rivya_flows.money.spending import SANDBOX
 
     return "the local sandbox (pretend credits)" if service == SANDBOX else service
-
-
-def _draw(days: SpendReport, path: Path) -> None:
-    from rivya_flows.money.spending import chart
-
-    if not days.rows:
-        tell("nothing was bought: no picture is drawn")
-        return
-    try:
-        credits = {group: one.credits for group, one in days.rows.items()}
-        title = f"Credits at {_place(days.service)}"
-        path.write_text(chart(credits, title), encoding="utf-8")
-    except OSError as error:
-        raise UsageError(
-            f"--plot {path}: {error.strerror or error}", "name a file that can be written"
-        ) from error
-    tell(f"plot: {path.absolute()}")
 
 
 _YES = option("Agree to what deployments then buy without a cap over time.", "-y", "--yes")
@@ -204,23 +192,26 @@ def set_pool(
     labels = read_labels(assignments)
     given = {"credits": credits, "labels": labels or None, "soft": soft, "period": period}
     changes: dict[str, Any] = {field: one for field, one in given.items() if one is not None}
-    with _opened() as engine:
+    with _open_store() as engine:
         pools = Pools(engine)
-        others = {pool.name: pool for pool in pools.all()}
-        before = others.pop(name, None)
+        rest = {pool.name: pool for pool in pools.all()}
+        before = rest.pop(name, None)
         if before is None and credits is None:
-            near = nearest(name, others)
+            near = nearest(name, rest)
             hint = f"did you mean {near!r}? else " if near else ""
             raise UsageError(
                 f"there is no pool {name!r:.80} yet", f"{hint}give --credits N to make it"
             )
         pool = replace(before or Pool(name, {}, 0), **changes)
-        _ask(engine, [*others.values(), pool], yes=yes)
+        _ask(engine, [*rest.values(), pool], yes=yes)
         pools.set(pool)
         states = [state for state in pools.states(None) if state.pool.name == name]
     changed = "" if before is None else ", ".join(_changes(before, pool))
     made = "made" if before is None else f"changed: {changed}" if changed else "as it was"
-    show(f"pool {name} {made}", f"  {_described(pool)}")
+    runs = f"runs with {_covers(pool.labels)}" if pool.labels else "every run"
+    warns = "" if pool.soft is None else f"; warns above {pool.soft}"
+    period_text = f"{EACH_PERIOD[pool.period]}{'' if pool.period == 'total' else ' (UTC)'}"
+    show(f"pool {name} {made}", f"  {credits_of(pool.credits)} {period_text} for {runs}{warns}")
     if not pool.labels:
         tell("it covers every run of this store; --match LABEL=VALUE covers some of them")
     for state in states:
@@ -233,7 +224,7 @@ def list_pools(as_json: bool = options.JSON) -> None:
     """List the pools, with what is spent and left in their current period."""
     from rivya_flows.store.pools import Pools
 
-    with _opened() as engine:
+    with _open_store() as engine:
         states = Pools(engine).states(None)
     if as_json:
         print_json(
@@ -255,7 +246,14 @@ def list_pools(as_json: bool = options.JSON) -> None:
         )
     elif states:
         columns = ["!pool", "covers", ">credits", "period", ">spent", ">left", "?until (UTC)", "?at", ""]  # fmt: skip
-        print_table(columns, [_row(state) for state in states])
+        rows = []
+        for pool, service, total in states:
+            numbers = (str(pool.credits), pool.period, str(total.spent), str(total.left))
+            until = "–" if total.until is None else f"{total.until:%Y-%m-%d}"
+            soft = "soft limit passed" if total.is_soft_passed else ""
+            note = "over its limit" if total.spent > pool.credits else soft
+            rows.append([pool.name, _covers(pool.labels), *numbers, until, service or "–", note])
+        print_table(columns, rows)
     else:
         show("no pools; make one with `rivya-flows budgets set NAME --credits N`")
 
@@ -266,26 +264,25 @@ def remove_pool(name: str = argument(shell_complete=completion.pools), yes: bool
     from rivya_flows.language.diagnostic_report import meant
     from rivya_flows.store.pools import Pools
 
-    with _opened() as engine:
+    with _open_store() as engine:
         pools = Pools(engine)
-        others = {pool.name: pool for pool in pools.all()}
-        if others.pop(name, None) is None:
-            raise UsageError(f"there is no pool {name!r:.80}", meant(name, others))
-        _ask(engine, [*others.values()], yes=yes)
+        rest = {pool.name: pool for pool in pools.all()}
+        if rest.pop(name, None) is None:
+            raise UsageError(f"there is no pool {name!r:.80}", meant(name, rest))
+        _ask(engine, [*rest.values()], yes=yes)
         pools.remove(name)
     show(f"pool {name} removed")
 
 
 def _ask(engine: Engine, pools: Sequence[Pool], *, yes: bool) -> None:
-    """Asks where a deployment loses its last cap over time with the pools that will be left."""
-    from rivya_flows.cli.terminal import confirmer
+    """Asks if a deployment loses its last cap over time with the pools that will be left."""
     from rivya_flows.money.live_guard import agree_to_uncapped
 
     asyncio.run(agree_to_uncapped(engine, pools, tell, confirmer(yes=yes, as_json=False)))
 
 
 @contextmanager
-def _opened() -> Iterator[Engine]:
+def _open_store() -> Iterator[Engine]:
     from rivya_flows.runs.lookup import open_journal
 
     with open_journal(settings()) as journal:
@@ -294,13 +291,6 @@ def _opened() -> Iterator[Engine]:
 
 def _covers(labels: Mapping[str, str]) -> str:
     return ", ".join(f"{name}={value}" for name, value in labels.items()) or "every run"
-
-
-def _described(pool: Pool) -> str:
-    runs = f"runs with {_covers(pool.labels)}" if pool.labels else "every run"
-    warns = "" if pool.soft is None else f"; warns above {pool.soft}"
-    utc = "" if pool.period == "total" else " (UTC)"
-    return f"{credits_of(pool.credits)} {EACH_PERIOD[pool.period]}{utc} for {runs}{warns}"
 
 
 def _changes(before: Pool, pool: Pool) -> Iterator[str]:
@@ -313,7 +303,7 @@ def _changes(before: Pool, pool: Pool) -> Iterator[str]:
 
 
 def _used_up(state: PoolState) -> Iterator[str]:
-    """That more is spent than a pool now has; a sandbox takes only its own pretend credits of it."""
+    """Says that more is spent than a pool now has; a sandbox counts only its own pretend credits."""
     from rivya_flows.receipt.phrases import is_sandbox
 
     rehearsed, end = is_sandbox(state.service), state.total.until
@@ -326,10 +316,13 @@ def _used_up(state: PoolState) -> Iterator[str]:
         yield f"to count real runs alone: {set_labels}, and give these --label LABEL=VALUE"
 
 
-def _row(state: PoolState) -> list[str]:
-    pool, service, total = state
-    over = total.spent > pool.credits
-    until = "–" if total.until is None else f"{total.until:%Y-%m-%d}"
-    note = "over its limit" if over else "soft limit passed" if total.is_soft_passed else ""
-    numbers = (str(pool.credits), pool.period, str(total.spent), str(total.left))
-    return [pool.name, _covers(pool.labels), *numbers, until, service or "–", note]
+@command()
+def credits(sandbox: bool = option("Ask the local sandbox."), as_json: bool = options.JSON) -> None:
+    """Show the credits of the account."""
+
+    async def read(client: RivyaClient, context: RunContext) -> tuple[int, str]:
+        return (await client.credits.retrieve()).current_credits, context.service.base_url
+
+    number, address = call_service(read, sandbox=sandbox)
+    document = {"credits": number, "service": address}
+    show_result(f"{credits_of(number)} at {address}", document=document, as_json=as_json)

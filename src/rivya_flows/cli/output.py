@@ -13,7 +13,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -21,7 +21,7 @@ import click
 from pydantic_core import to_jsonable_python
 
 from rivya_client.printable import one_line, printable, printable_json
-from rivya_flows.cli.layout import Cell, blocks, broken, drawn, excerpt, fit
+from rivya_flows.cli.layout import Cell, blocks, draw_table, excerpt, wrap_line
 from rivya_flows.diagnostics import LINTS, Diagnostic
 from rivya_flows.environment import variables
 from rivya_flows.program import callable_here
@@ -54,18 +54,20 @@ _MEANINGS = {
     "yellow": ("suspended", "waiting", "cancelled", "skipped", "warning", "note"),
     "red": ("failed", "killed", "error"),
 }
-COLOURS = {word: colour for colour, words in _MEANINGS.items() for word in words}
+COLOURS = {word: colour for colour, statuses in _MEANINGS.items() for word in statuses}
 """What a word means, in a table or before the first colon of a line."""
 
 
 def tell(*lines: str, **style: Any) -> None:
     r"""Prints messages on stderr, in a style of click's; a line feed inside a line is shown as ``\n``."""
-    _echo(lines, sys.stderr, style)
+    for line in lines:
+        click.echo(style_line(line, sys.stderr, **style), err=True, color=has_colours(sys.stderr))
 
 
 def show(*lines: str, **style: Any) -> None:
     """Prints lines of the result, as `tell`, on stdout."""
-    _echo(lines, sys.stdout, style)
+    for line in lines:
+        click.echo(style_line(line, sys.stdout, **style), color=has_colours(sys.stdout))
 
 
 def show_verbatim(lines: Iterable[str]) -> None:
@@ -75,18 +77,12 @@ def show_verbatim(lines: Iterable[str]) -> None:
         click.echo(one_line(text) + line.removeprefix(text))
 
 
-def _echo(lines: Iterable[str], stream: TextIO, style: Mapping[str, Any]) -> None:
-    for line in lines:
-        text = styled(line, stream, **style)
-        click.echo(text, err=stream is sys.stderr, color=has_colours(stream))
-
-
-def styled(line: str, stream: TextIO, **style: Any) -> str:
-    """A line as it is printed there; without a style of click's, the word before the first colon decides."""
-    shown = callable_here(near_paths(one_line(line)))
-    parts = broken(shown, columns_of(stream)) if stream.isatty() else [shown]
+def style_line(line: str, stream: TextIO, **style: Any) -> str:
+    """A line as a stream gets it; without a style of click's, the word before the first colon decides its colour."""
+    text = callable_here(near_paths(one_line(line)))
+    parts = wrap_line(text, columns_of(stream)) if stream.isatty() else [text]
     if draws(stream):
-        parts = [_NAMED.sub(_linked, part) for part in parts]
+        parts = [_NAMED.sub(_add_link, part) for part in parts]
     if not has_colours(stream):
         return "\n".join(parts)
     if style:
@@ -102,17 +98,17 @@ _NAMED = re.compile(r"https?://[^\s'\"`<>]*[\w/]|(?<![^\s(])[^\s'\"`:=]*/[^\s'\"
 """An address, or what may be the path of a file."""
 
 
-def _linked(found: re.Match[str]) -> str:
-    """An address or a path as a link (OSC 8), which does not change its words."""
-    words = target = found[0]
-    if not words.startswith("http"):
+def _add_link(found: re.Match[str]) -> str:
+    """An address or a path as a link (OSC 8), which does not change its text."""
+    text = target = found[0]
+    if not text.startswith("http"):
         try:
-            if not (path := Path(words).absolute()).exists():
-                return words
+            if not (path := Path(text).absolute()).exists():
+                return text
         except OSError:  # the folder is gone, or no system has such a name
-            return words
+            return text
         target = path.as_uri()
-    return f"\x1b]8;;{target}\x1b\\{words}\x1b]8;;\x1b\\"
+    return f"\x1b]8;;{target}\x1b\\{text}\x1b]8;;\x1b\\"
 
 
 def tell_problem(problem: Diagnostic) -> None:
@@ -133,7 +129,7 @@ def tell_problem(problem: Diagnostic) -> None:
 
 
 def has_colours(stream: TextIO) -> bool:
-    """Whether colours go there, by ``NO_COLOR``, ``FORCE_COLOR`` and ``TERM=dumb``."""
+    """Whether a stream gets colours, by ``NO_COLOR``, ``FORCE_COLOR`` and ``TERM=dumb``."""
     own = variables()
     if own.get("NO_COLOR"):
         return False
@@ -141,12 +137,12 @@ def has_colours(stream: TextIO) -> bool:
 
 
 def draws(stream: TextIO) -> bool:
-    """Whether a table can be drawn there again and again."""
+    """Whether a stream is a terminal on which a table can be redrawn."""
     return stream.isatty() and variables().get("TERM") != "dumb"
 
 
 def near_paths(line: str) -> str:
-    """A line in which paths of the current folder begin there, but those that another program reads."""
+    """A line in which paths below the current folder are relative to it."""
     try:
         folder = f"{Path.cwd()}/"
     except OSError:  # it is gone
@@ -166,9 +162,9 @@ def columns_of(stream: TextIO) -> int:
         return WIDE
 
 
-def prompt(words: str) -> None:
+def prompt(text: str) -> None:
     """Prints a prompt on stderr."""
-    click.echo(styled(words.rstrip(), sys.stderr) + " ", err=True, nl=False)
+    click.echo(style_line(text.rstrip(), sys.stderr) + " ", err=True, nl=False)
 
 
 def show_cursor() -> None:
@@ -216,15 +212,13 @@ def show_result(*lines: str, document: Any, as_json: bool) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
-    """Prints a table; columns as of `layout.fit`. A terminal that is too narrow gets blocks of lines."""
-    terminal = sys.stdout.isatty()
-    fitting = fit(rows, columns, columns_of(sys.stdout) if terminal else WIDE)
-    if fitting is None and terminal:
-        show(*blocks(columns, rows))
-    elif fitting := fitting or fit(rows, columns, sys.maxsize):
-        coloured = has_colours(sys.stdout)
-        lines = drawn(columns, rows, fitting, coloured=coloured)
-        click.echo("\n".join(lines), color=coloured)
+    """Prints a table; columns as of `draw_table`. A terminal that is too narrow gets blocks of lines."""
+    coloured = has_colours(sys.stdout)
+    for width in (columns_of(sys.stdout),) if sys.stdout.isatty() else (WIDE, sys.maxsize):
+        if lines := draw_table(columns, rows, width, coloured=coloured):
+            click.echo("\n".join(lines), color=coloured)
+            return
+    show(*blocks(columns, rows))
 
 
 def live(render: Callable[[int], Iterable[str]]) -> Live:
@@ -255,12 +249,4 @@ def print_above(live: Live, line: str) -> None:
     """Prints a line above a live display."""
     from rich.text import Text
 
-    live.console.print(Text.from_ansi(styled(line, sys.stderr)), soft_wrap=True)
-
-
-def size_of(size_bytes: int) -> str:
-    """``0 bytes``, ``12 kB``, ``3.4 MB``: decimal units."""
-    for unit, worth in (("GB", 10**9), ("MB", 10**6)):
-        if size_bytes >= worth:
-            return f"{size_bytes / worth:.1f} {unit}"
-    return f"{size_bytes / 1000:.0f} kB" if size_bytes >= 1000 else f"{size_bytes} bytes"
+    live.console.print(Text.from_ansi(style_line(line, sys.stderr)), soft_wrap=True)

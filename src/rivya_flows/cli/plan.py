@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,16 +11,15 @@ from rivya_client.catalogue.prices import price_range
 from rivya_client.printable import one_line
 from rivya_cut.fonts import name_characters
 from rivya_flows.cli import options
-from rivya_flows.cli.declaration import command, option
 from rivya_flows.cli.failures import CREDITS
-from rivya_flows.cli.interrupts import run_interruptibly
+from rivya_flows.cli.options import command, option
 from rivya_flows.cli.output import print_json, print_table, show, show_verbatim, tell
-from rivya_flows.cli.service import caller, settings
+from rivya_flows.cli.session import caller, run_interruptibly, settings
 from rivya_flows.language.wording import cut
 from rivya_flows.receipt.phrases import credits_of, film_length
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.estimate.estimate import Estimate, ItemEstimate
+    from rivya_flows.estimate.estimate import Estimate
     from rivya_flows.preparation.prepare import RunRequest
 
 _PLAIN = ("free", "fixed price of the default request")
@@ -63,7 +62,7 @@ def request_of(
     cache: options.Cache = None,
     labels: tuple[str, ...] = (),
 ) -> RunRequest:
-    """What options ask for."""
+    """The run that these options ask for."""
     from rivya_flows.plans.labels import read_labels
     from rivya_flows.preparation.prepare import RunRequest
     from rivya_flows.preparation.spec_file import read_inputs, read_spec
@@ -117,90 +116,59 @@ def graph(
     show_verbatim(mermaid(initial_state(prepared.frozen).plan, prepared.estimate).split("\n"))
 
 
+_COLOURS = {"fits": "green", "may_exceed": "yellow", "exceeds": "red"}
+
+
 def _print(found: Estimate) -> None:
     from rivya_flows.preparation.prepare import soft_limits, verdict
     from rivya_flows.receipt.phrases import pool_left, total_of
 
     notes: list[str] = []
-    rows = []
-    for step in found.steps:
-        if step.skipped:
-            rows.append([step.id, "", "", "–", f"skipped: {step.skipped}"])
-        usually = _usually(step.usual_seconds)
-        for index, item in enumerate(step.items):
-            price = price_range(item.price.min, item.price.max)
-            note = "; ".join(filter(None, (_note(item, notes), "" if index else usually)))
-            name = "" if index else step.id
-            rows.append([name, cut(item.key), item.model or step.uses, price, note])
-    print_table(["step", "item", "model", ">credits", ""], rows)
+    print_table(["step", "item", "model", ">credits", ""], [*_rows(found, notes)])
     show("", *(f"[{number}] {note}" for number, note in enumerate(notes, start=1)))
-    show(*_brand_lines(found), *_film_lines(found))
-    show(f"{found.name}: {total_of(found)}{_beside(found)}", bold=True)
-    show(*map(pool_left, found.pools))
-    show(verdict(found), fg=_COLOURS[found.fit])
-    tell(*soft_limits(found), *_left_out(found))
-
-
-_COLOURS = {"fits": "green", "may_exceed": "yellow", "exceeds": "red"}
-
-
-def _brand_lines(found: Estimate) -> list[str]:
-    """What brands add to prompts, one line for each text with the steps that it is added to."""
-    steps: dict[str, list[str]] = {}
+    branded: dict[str, list[str]] = {}
     for step in found.steps:
         if step.brand_prompt:
-            steps.setdefault(step.brand_prompt, []).append(step.id)
-    return [f"the brand adds {one_line(words)!r} to the prompts of {', '.join(named)}"
-            for words, named in steps.items()]  # fmt: skip
-
-
-def _film_lines(found: Estimate) -> list[str]:
-    """How long the films of each step will be."""
-    return [
-        f"{step.id}: {'the film lasts' if len(made) == 1 else f'{len(made)} films, each of'} {film_length(made)}"
-        for step in found.steps
-        if any(item.film and item.film.most != 0 for item in step.items)
-        and (made := [item.film for item in step.items if item.film])
-    ]
-
-
-def _left_out(found: Estimate) -> list[str]:
-    """A warning for each step that draws what no font has."""
-    missing = {
-        step.id: "".join(item.film.left_out for item in step.items if item.film)
-        for step in found.steps
-    }
-    return [
-        f"warning: {name}: no font has {name_characters(''.join(dict.fromkeys(chars)))}: left out of the picture"
-        for name, chars in missing.items()
-        if chars
-    ]
-
-
-def _usually(seconds: float | None) -> str:
-    if seconds is None or seconds < 1:
-        return ""
-    return f"usually {round(seconds) if seconds >= 10 else seconds:,g} s"
-
-
-def _note(item: ItemEstimate, notes: list[str]) -> str:
-    """The note beside a price: the cache, or the number of the assumption that it rests on."""
-    if item.cached:
-        before = item.price.assumption if item.taken_from else "cached"
-        return f"{before}, saves {item.saved}"
-    assumption = item.price.assumption
-    if assumption in _PLAIN:
-        return ""
-    if assumption not in notes:
-        notes.append(assumption)
-    return f"[{notes.index(assumption) + 1}]"
-
-
-def _beside(found: Estimate) -> str:
-    parts = [
+            branded.setdefault(step.brand_prompt, []).append(step.id)
+    for prompt, steps in branded.items():
+        show(f"the brand adds {one_line(prompt)!r} to the prompts of {', '.join(steps)}")
+    warnings = []
+    for step in found.steps:
+        films = [item.film for item in step.items if item.film]
+        if any(film.most != 0 for film in films):
+            begin = "the film lasts" if len(films) == 1 else f"{len(films)} films, each of"
+            show(f"{step.id}: {begin} {film_length(films)}")
+        if missing := "".join(dict.fromkeys(char for film in films for char in film.left_out)):
+            warnings.append(
+                f"warning: {step.id}: no font has {name_characters(missing)}: left out of the picture"
+            )
+    beside = [
         f"{credits_of(found.spent)} spent" if found.spent else "",
         f"{credits_of(found.saved)} saved" if found.saved else "",
         f"balance {found.balance}" if found.balance is not None else "",
         f"budget {found.budget}" if found.budget is not None else "no budget",
     ]
-    return "".join(f", {part}" for part in parts if part)
+    show(f"{found.name}: {', '.join(filter(None, (total_of(found), *beside)))}", bold=True)
+    show(*map(pool_left, found.pools))
+    show(verdict(found), fg=_COLOURS[found.fit])
+    tell(*soft_limits(found), *warnings)
+
+
+def _rows(found: Estimate, notes: list[str]) -> Iterator[list[str]]:
+    """The rows of the table; `notes` gets the assumptions to which they refer by number."""
+    for step in found.steps:
+        if step.skipped:
+            yield [step.id, "", "", "–", f"skipped: {step.skipped}"]
+        for index, item in enumerate(step.items):
+            assumption, about = item.price.assumption, []
+            if item.cached:
+                about.append(f"{assumption if item.taken_from else 'cached'}, saves {item.saved}")
+            elif assumption not in _PLAIN:
+                if assumption not in notes:
+                    notes.append(assumption)
+                about.append(f"[{notes.index(assumption) + 1}]")
+            seconds = step.usual_seconds
+            if index == 0 and seconds is not None and seconds >= 1:
+                about.append(f"usually {round(seconds) if seconds >= 10 else seconds:,g} s")
+            price, name = price_range(item.price.min, item.price.max), "" if index else step.id
+            yield [name, cut(item.key), item.model or step.uses, price, "; ".join(about)]

@@ -1,15 +1,20 @@
-"""What a person reads about a run while it executes; pure."""
+"""Progress of a run on stderr: a live table in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
-from typing import NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from rivya_flows.cli.moments import roughly
-from rivya_flows.plans.names import first_of, is_round, listed, short_label
+from rivya_flows.cli.layout import Cell, clock, draw_table, duration, roughly, wrap_line
+from rivya_flows.cli.output import COLOURS, columns_of, draws, has_colours, live, print_above, tell
+from rivya_flows.plans.names import first_of, is_round, label, listed, short_label
 from rivya_flows.plans.plan import PlannedStep
 from rivya_flows.queue.events import (
     AnswerGiven,
@@ -28,22 +33,35 @@ from rivya_flows.receipt.phrases import budget_warning, credits_of
 from rivya_flows.receipt.questions import answer_line
 from rivya_flows.steps.pick import mode_of
 
+if TYPE_CHECKING:  # imported where it is drawn, in a terminal only
+    from rich.live import Live
+
 _NOTHING: Mapping[tuple[str, str], float] = {}
 _MOST_NAMED = 12  # items of a step that were done before
 
 
 class News(NamedTuple):
-    """A line about a notable change."""
+    """A line about a notable change; `stays`: also beside the live table."""
 
-    words: str
+    text: str
     stays: bool = False
 
 
 def news(spent: int | None, event: Event, state: State) -> tuple[News, ...]:
-    """One line for each notable change of an event; `spent` before it, None where nothing was seen before."""
+    """One line for each notable change of an event; `spent`: before it, None if none was seen before."""
     if spent is None or isinstance(event, RunResumed):  # which begins an execution
-        others = (one for one in state.each() if one[1].phase is not Phase.COMPLETED)
-        return (*_done_before(state), *_changes(state, ((step, None, one) for step, one in others)))
+        done: list[str] = []
+        for step_id, items in groupby(state.each(), key=lambda one: one[0]):
+            keys = [item.key for _, item in items if item.phase is Phase.COMPLETED]
+            many = len(keys) > _MOST_NAMED
+            done += (
+                [f"{len(keys)} {step_id}"] if many else [short_label(step_id, key) for key in keys]
+            )
+        rest = (one for one in state.each() if one[1].phase is not Phase.COMPLETED)
+        return (
+            *([News(f"done before: {', '.join(done)}")] if done else []),
+            *_changes(state, ((step_id, None, item) for step_id, item in rest)),
+        )
     line, mark, warning = _line(event, state), state.warns_at, budget_warning(state)
     changed = (
         (step_id, earlier, state.item(step_id, key))
@@ -55,17 +73,6 @@ def news(spent: int | None, event: Event, state: State) -> tuple[News, ...]:
         *_changes(state, changed),
         *([News(f"warning: {warning}", stays=True)] if warns else []),
     )
-
-
-def _done_before(state: State) -> Iterator[News]:
-    """What earlier executions have completed."""
-    done: list[str] = []
-    for step_id, items in groupby(state.each(), key=lambda one: one[0]):
-        keys = [item.key for _, item in items if item.phase is Phase.COMPLETED]
-        many = len(keys) > _MOST_NAMED
-        done += [f"{len(keys)} {step_id}"] if many else [short_label(step_id, key) for key in keys]
-    if done:
-        yield News(f"done before: {', '.join(done)}")
 
 
 def _line(event: Event, state: State) -> News | None:
@@ -98,28 +105,27 @@ def _judged_or_asked_again(event: ChatAnswered, state: State) -> News | None:
     if item.judge_error is not None:
         return News(f"{name}: {item.judge_error}", stays=True)
     if item.request is None:
-        words = "the judge found too few good enough; buying them again"
-        return News(f"{name}: {words}", stays=True)
+        return News(f"{name}: the judge found too few good enough; buying them again", stays=True)
     return News(f"{name} answered in the wrong shape; asking again", stays=True)
 
 
 def _changes(
     state: State, changed: Iterable[tuple[str, ItemState | None, ItemState]]
 ) -> Iterator[News]:
-    """Items that ended."""
+    """A line for each item that ended, and one for items that ended alike."""
     alike: dict[tuple[str, Phase, str | None], list[str]] = {}
     for step_id, earlier, item in changed:
         if item.phase not in TERMINAL or (earlier and earlier.phase is item.phase):
             continue
         if item.phase is Phase.SKIPPED and state.planned(step_id).round_of:
-            continue  # a round that nobody asked for
+            continue  # a round that was not asked for
         if item.phase is not Phase.COMPLETED:
             alike.setdefault((step_id, item.phase, item.reason), []).append(item.key)
         else:
             yield News(f"{short_label(step_id, item.key)} done{_cost(item)}")
     for (step_id, phase, reason), keys in alike.items():
-        words = f"{first_of(step_id, keys)} {phase.value}: {reason}"
-        yield News(words, stays=phase is Phase.FAILED)
+        text = f"{first_of(step_id, keys)} {phase.value}: {reason}"
+        yield News(text, stays=phase is Phase.FAILED)
 
 
 def _cost(item: ItemState) -> str:
@@ -149,12 +155,12 @@ class StepRow:
         return f"{bought}, round {number}"
 
     @property
-    def words(self) -> str:
+    def detail(self) -> str:
         """Where its items are."""
         return ", ".join(filter(None, (self.items, self.now)))
 
 
-_WORDS = {
+_PHASES = {
     Phase.LOOKING: "looking in the cache",
     Phase.UPLOADING: "uploading",
     Phase.BUYING: "buying",
@@ -162,7 +168,7 @@ _WORDS = {
     Phase.FAILED: "failed",
     Phase.SKIPPED: "skipped",
 }
-_LAST = 0.99  # the greatest share that a renderer tells
+_LAST = 0.99  # the greatest share that a renderer reports
 
 
 def rendering(share: float) -> str:
@@ -172,11 +178,31 @@ def rendering(share: float) -> str:
 
 def rows(state: State, shares: Mapping[tuple[str, str], float] = _NOTHING) -> tuple[StepRow, ...]:
     """The begun steps; `shares` says how much of an item is rendered, 0 to 1, by step and key."""
-    at_work: dict[str, list[float]] = {}
+    rendered, found = _shares_by_step(state, shares), []
+    for step_id in begun_steps(state):
+        current = state.steps[step_id]
+        tally, many, status = current.tally, len(current.items) > 1, current.status
+        if status == "running" and not (tally.in_flight or tally.ended):
+            status = "waiting"
+        counts = [(tally.phases[phase], text) for phase, text in _PHASES.items()]
+        parts = [f"{number} {text}" if many else text for number, text in counts if number]
+        if step_shares := rendered.get(step_id):  # together, since those of a step render at once
+            mean = rendering(sum(step_shares) / len(step_shares))
+            parts = [*parts, mean] if many else [mean]
+        items = f"{tally.phases[Phase.COMPLETED]} of {len(current.items)}" if many else ""
+        found.append(StepRow(step_id, status, items, ", ".join(parts), tally.spent))
+    return tuple(found)
+
+
+def _shares_by_step(
+    state: State, shares: Mapping[tuple[str, str], float]
+) -> dict[str, list[float]]:
+    """The rendered shares of the items that still render, by step."""
+    found: dict[str, list[float]] = {}
     for (step_id, key), share in shares.items():
         if state.item(step_id, key).phase is Phase.RUNNING:
-            at_work.setdefault(step_id, []).append(share)
-    return tuple(_row(state, step_id, at_work.get(step_id, ())) for step_id in begun_steps(state))
+            found.setdefault(step_id, []).append(share)
+    return found
 
 
 def begun_steps(state: State) -> list[str]:
@@ -189,39 +215,25 @@ def begun_steps(state: State) -> list[str]:
     ]
 
 
-def _row(state: State, step_id: str, shares: Sequence[float]) -> StepRow:
-    current = state.steps[step_id]
-    tally, many, status = current.tally, len(current.items) > 1, current.status
-    if status == "running" and not (tally.in_flight or tally.ended):
-        status = "waiting"
-    counted = [(tally.phases[phase], words) for phase, words in _WORDS.items()]
-    parts = [f"{number} {words}" if many else words for number, words in counted if number]
-    if shares:  # together, since those of a step render at once
-        said = rendering(sum(shares) / len(shares))
-        parts = [*parts, said] if many else [said]
-    items = f"{tally.phases[Phase.COMPLETED]} of {len(current.items)}" if many else ""
-    return StepRow(step_id, status, items, ", ".join(parts), tally.spent)
-
-
 _FOLDED = ("completed", "cached", "skipped", "waiting", "running")
 """Statuses whose steps become one row where there is no room, in this order; no failed step does."""
 
 
-def folded(steps: Sequence[StepRow], most: int) -> tuple[StepRow, ...]:
+def fold_rows(steps: Sequence[StepRow], most: int) -> tuple[StepRow, ...]:
     """At most so many rows, if one for all steps of a status is enough."""
-    shown = list(steps)
+    rest = list(steps)
     for status in _FOLDED:
-        same = [row for row in shown if row.status == status]
-        if len(shown) <= most:
+        same = [row for row in rest if row.status == status]
+        if len(rest) <= most:
             break
         if len(same) > 1:
-            spare = len(shown) - most  # what runs is folded from its end, and no more than needed
+            spare = len(rest) - most  # what runs is folded from its end, and no more than needed
             gone = same[-spare - 1 :] if status == "running" else same
-            at = shown.index(gone[0])
-            shown = [row for row in shown if row not in gone]
+            at = rest.index(gone[0])
+            rest = [row for row in rest if row not in gone]
             credits = sum(row.credits for row in gone)
-            shown.insert(at, StepRow(f"{len(gone)} steps", status, "", "", credits))
-    return tuple(shown)
+            rest.insert(at, StepRow(f"{len(gone)} steps", status, "", "", credits))
+    return tuple(rest)
 
 
 _BEGUN = 0.05  # of the frames, from where on they tell how long the rest takes
@@ -241,15 +253,12 @@ def time_left(
     """
     if state.ended:
         return ""
-    rendered: dict[str, float] = {}
-    for (step_id, key), share in shares.items():
-        if state.item(step_id, key).phase is Phase.RUNNING:
-            rendered[step_id] = rendered.get(step_id, 0.0) + share
+    rendered = _shares_by_step(state, shares)
     ends, is_known = {"": 0.0}, True
     for step_id in state.plan.parts["steps"]:
         planned, current = state.planned(step_id), state.steps[step_id]
         many, seconds = len(current.items) if current.expanded else 1, usual.get(step_id)
-        worked, share = at_work.get(step_id, 0.0), rendered.get(step_id, 0.0)
+        worked, share = at_work.get(step_id, 0.0), sum(rendered.get(step_id, ()))
         share = (share and share + current.tally.ended) / max(many, 1)
         rest: float | None = 0.0
         if current.settled or planned.skipped or planned.round_of:
@@ -276,3 +285,179 @@ def _may_ask(planned: PlannedStep, step: StepState) -> bool:
     mode = mode_of(planned.pick.mode)
     known = (one.request.decides for one in step.items.values() if one.request)
     return next(known, mode.decides if mode else None) != "rule"
+
+
+_COLOURS = {**COLOURS, "waiting": "dim"}
+
+
+class Screen(ABC):
+    """A live table on stderr, as high as the terminal at most; lines go above it."""
+
+    columns: ClassVar[tuple[str, ...]]
+    still: ClassVar[Mapping[str, int]]
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._live: Live | None = None
+        self._is_paused = False
+        self._clock = clock
+        self._began = clock()
+
+    @abstractmethod
+    def draw(self, most: int, seconds: float) -> Sequence[Sequence[Cell]]:
+        """The rows of the table so many seconds after the beginning; more than `most` are folded."""
+
+    @abstractmethod
+    def sentence(self, seconds: float) -> str:
+        """The progress in one line, if there is no row, or no room for a table."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is a terminal, and the table on it."""
+        return self._live is not None
+
+    def say(self, line: str) -> None:
+        """Prints a line that stays."""
+        if self._live is None:
+            tell(*[""] * self._is_paused, line)  # below what is being typed
+        else:
+            print_above(self._live, line)
+
+    def tell_news(self, lines: Sequence[News], prefix: str = "") -> None:
+        """Prints the lines that the table does not show; all lines if there is no table."""
+        for line in lines:
+            if line.stays or not self.alive:
+                self.say(prefix + line.text)
+
+    @contextmanager
+    def drawing(self) -> Iterator[None]:
+        """Draws the table while this lasts, if stderr is a terminal."""
+        if draws(sys.stderr):
+            self._start()
+        try:
+            yield
+        finally:
+            self._stop()
+
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """Leaves the terminal to something else while this lasts."""
+        was_alive, self._is_paused = self.alive, True
+        self._stop()
+        try:
+            yield
+        finally:
+            self._is_paused = False
+            if was_alive:
+                self._start()
+
+    def _start(self) -> None:
+        # A new one each time: a restarted one draws over the lines printed since.
+        self._live = live(self._render)
+        self._live.start(refresh=True)
+
+    def _stop(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _render(self, height: int) -> Sequence[str]:
+        # A `^C` that the terminal echoes behind the last line would wrap, and the table stand twice.
+        width = max(1, columns_of(sys.stderr) - len("^C"))
+        seconds, most = self._clock() - self._began, max(1, height - 3)
+        coloured = has_colours(sys.stderr)
+        while True:
+            rows = self.draw(most, seconds)
+            lines = (
+                draw_table(self.columns, rows, width, self.still, coloured=coloured)
+                if rows
+                else None
+            )
+            if not lines:
+                return wrap_line(self.sentence(seconds), width)[: height - 1]
+            over = len(lines) - (height - 1)
+            if over <= 0 or most == 1:
+                return lines
+            most = max(1, most - over)
+
+
+LINE_SECONDS = 15.0  # between two lines about one rendering, where there is no table
+
+
+class Progress(Screen):
+    """The progress of a run; `listen` and `render` hear of it."""
+
+    columns = ("!step", "!status", ">items", "now", ">?time", ">credits")
+    still: ClassVar = {"status": 9, "items": 6, "now": 36, "time": 7, "credits": 10}
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(clock)
+        self._state: State | None = None
+        self._spent: int | None = None
+        self._settled: set[str] | None = None
+        self._shares: dict[tuple[str, str], float] = {}
+        self._next_line: dict[tuple[str, str], float] = {}
+        self._usual: Mapping[str, float] = {}
+        self._times: dict[str, tuple[float, float | None]] = {}
+
+    def expect(self, usual: Mapping[str, float]) -> None:
+        """Shows the seconds that a job of a step usually takes, and what follows for all of them."""
+        self._usual = usual
+
+    def listen(self, event: Event, state: State) -> None:
+        """Shows an event, and the state after it."""
+        self.tell_news(news(self._spent, event, state))
+        self._note_times(state)
+        self._state, self._spent = state, state.spent
+
+    def render(self, step: str, key: str, share: float) -> None:
+        """Shows how much of an item is rendered: in the table, or in a line now and then."""
+        self._shares[step, key] = share
+        now = self._clock()
+        if now >= self._next_line.setdefault((step, key), now + LINE_SECONDS):
+            self._next_line[step, key] = now + LINE_SECONDS
+            if not self.alive:
+                self.say(f"{label(step, key)} {rendering(share)}")
+
+    def draw(self, most: int, seconds: float) -> Sequence[Sequence[Cell]]:
+        """A row for each step, and a total."""
+        if (state := self._state) is None:
+            return ()
+        now, shares = self._clock(), dict(self._shares)
+        cells: list[tuple[Cell, ...]] = []
+        for row in fold_rows(rows(state, shares), most):
+            status = (row.status, _COLOURS.get(row.status, ""))
+            usual = self._usual.get(row.step) if row.now.endswith("at work") else None
+            doing = f"{row.now}, usually {duration(max(1, usual))}" if usual else row.now
+            began, ended = self._times.get(row.step, (None, None))
+            time = "" if began is None else clock((now if ended is None else ended) - began)
+            cells.append((row.name, status, row.items, doing, time, str(row.credits or "")))
+        at_work = {step: now - began for step, (began, end) in self._times.items() if end is None}
+        left = time_left(state, self._usual, at_work, shares)
+        return [*cells, ("total", "", "", left, clock(seconds), _budget_share(state))]
+
+    def sentence(self, seconds: float) -> str:
+        """How many steps are settled, and what they cost so far."""
+        if (state := self._state) is None:
+            return f"starting Prefect … {duration(seconds)}"
+        begun = [state.steps[step_id] for step_id in begun_steps(state)]
+        settled = sum(step.settled for step in begun)
+        return (
+            f"{settled} of {len(begun)} steps, {duration(seconds)}, {_budget_share(state)} credits"
+        )
+
+    def _note_times(self, state: State) -> None:
+        """Notes when steps begin and end; what an earlier execution has done has no time."""
+        before, now = self._settled, self._clock()
+        self._settled = {step_id for step_id, step in state.steps.items() if step.settled}
+        for step_id, step in state.steps.items():
+            known = self._times.get(step_id)
+            if known is None and not step.settled and (step.tally.in_flight or step.tally.ended):
+                self._times[step_id] = now, None
+            elif known is None and before is not None and step_id in self._settled - before:
+                self._times[step_id] = now, now
+            elif known is not None and step.settled and known[1] is None:
+                self._times[step_id] = known[0], now
+
+
+def _budget_share(state: State) -> str:
+    return str(state.spent) if state.cap is None else f"{state.spent} of {state.cap}"

@@ -1,4 +1,4 @@
-"""`init`, `schema` and `mcp`: a project from a template, and what editors and agents need."""
+"""What one writes specs with: `init`, `schema` and `models`; and `mcp`."""
 
 from __future__ import annotations
 
@@ -6,17 +6,23 @@ import json
 import shlex
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from rivya_client.catalogue.prices import price, price_range
 from rivya_flows.cli import completion, options
-from rivya_flows.cli.declaration import argument, command, option
+from rivya_flows.cli.options import argument, command, option
 from rivya_flows.cli.output import print_json, print_table, show
-from rivya_flows.cli.service import settings
+from rivya_flows.cli.session import catalogue_of, settings
 from rivya_flows.errors import UsageError
 from rivya_flows.extras import need
 from rivya_flows.private import as_the_user_wants
 from rivya_flows.program import program
+from rivya_flows.similar_names import nearest
+
+if TYPE_CHECKING:  # heavy, and needed only when a command works
+    from rivya_client.catalogue.catalogue import Model, Param
 
 
 @command()
@@ -42,16 +48,9 @@ def init(
     if lists:
         found = [(one, one.workflow.title or "") for one in templates()]
         if as_json:
-            print_json(
-                [
-                    {
-                        "template": one.name,
-                        "title": title,
-                        "credits": {"min": one.min, "max": one.max},
-                    }
-                    for one, title in found
-                ]
-            )
+            names = ("template", "title", "credits")
+            facts = [(one.name, title, {"min": one.min, "max": one.max}) for one, title in found]
+            print_json([dict(zip(names, one, strict=True)) for one in facts])
         else:
             rows = [[one.name, one.price, title] for one, title in found]
             print_table(["template", ">credits", "what it makes"], rows)
@@ -132,3 +131,112 @@ def mcp(
     from rivya_flows_mcp.server import serve
 
     serve(settings(), root, sandbox=sandbox)
+
+
+@command()
+def models(
+    model_id: str | None = argument(metavar="[ID]", shell_complete=completion.models),
+    kind: str | None = option(
+        "List only the models that make this.",
+        type=click.Choice(["image", "video", "audio", "chat"]),
+    ),
+    live: bool = option("Ask the service, also without a key."),
+    sandbox: bool = option("Ask the local sandbox."),
+    as_json: bool = options.JSON,
+) -> None:
+    """List the models, or show one with its parameters and price.
+
+    ID may be a part of ids, such as veo, which lists those that have it. With a key, it asks the
+    service; without one, it shows the catalogue of this package.
+    """
+    live = live or sandbox or settings().rivya_api_key is not None
+    catalogue = catalogue_of(live=live, sandbox=sandbox)
+    origin = {"date": catalogue.date, "source": catalogue.source}
+    model_id = model_id or ""
+    model = catalogue.get(model_id)
+    found = [one for one in catalogue.models.values() if model_id.lower() in one.id]
+    if model is None and found:
+        of_kind = [one for one in found if kind in (None, one.category)]
+        if not of_kind:
+            kinds = ", ".join(sorted({one.category for one in found}))
+            hint = f"those that have make {kinds}; leave --kind out to list them"
+            raise UsageError(f"no model of --kind {kind} has {model_id!r} in its id", hint)
+        if as_json:
+            listed = [{**vars(one), "price": price(one, {})} for one in of_kind]
+            print_json({**origin, "models": listed})
+            return
+        rows = []
+        for one in of_kind:
+            rule, status = one.references, one.api_status
+            most = f", at most {rule.max_files}" if rule and rule.max_files else ""
+            references = f"{', '.join(rule.kinds)}{most}" if rule else "–"
+            modes = ", ".join(one.supported_modes)
+            note = "" if status == "available" else status
+            rows.append([one.id, one.category, _price(one), modes, references, note])
+        print_table(["!model", "kind", ">credits", "does", "?references", ""], rows)
+        show("", f"{len(rows)} models, catalogue of {catalogue.date}, {catalogue.source}")
+        return
+    if model is None:
+        near = nearest(model_id, catalogue.models)
+        hint = f"did you mean {near!r}?" if near else "`rivya-flows models` lists them"
+        raise UsageError(f"there is no model {model_id!r}", hint)
+    if as_json:
+        print_json({**origin, "model": {**vars(model), "price": price(model, {})}})
+    else:
+        _print_one(model)
+
+
+def _price(model: Model) -> str:
+    known = price(model, {})
+    return price_range(known.min, known.max)
+
+
+def _print_one(model: Model) -> None:
+    known, longest = price(model, {}), model.max_prompt_length
+    prompt = "required" if model.prompt_required else "optional"
+    prompt += f", at most {longest:,} characters" if longest else ""
+    show(f"{model.id}  {model.display_name}")
+    facts = [
+        ("kind", model.category),
+        ("status", model.api_status),
+        ("credits", f"{_price(model)} ({known.assumption})"),
+        ("modes", ", ".join(model.supported_modes)),
+        ("prompt", prompt),
+        ("references", model.references.rule if model.references else ""),
+        *(("notice", notice) for notice in model.notices),
+    ]
+    for name, text in facts:
+        if text:
+            show(f"  {name:<11}{text}")
+    rows = []
+    for param in model.params:
+        marks = ("required " if param.required else "") + ("*" if param.bears_price else "")
+        default = "" if param.default is None else str(param.written_default)
+        if isinstance(param.written_default, bool):
+            default = default.lower()
+        rows.append([param.key, param.type, default, _values(param), marks.strip()])
+    if rows:
+        show("")
+        print_table(["parameter", "type", "default", "values", ""], rows)
+    for param in model.params:
+        if param.voices:
+            show("")
+            voices = [
+                [one.name, "–" if one.value == one.name else one.value, one.sex, one.accent or "–",
+                 one.character]
+                for one in param.voices
+            ]  # fmt: skip
+            print_table([param.key, "!id", "sex", "accent", "character"], voices)
+    if any(param.bears_price for param in model.params):
+        show("", "* values other than the default may change the price")
+
+
+def _values(param: Param) -> str:
+    if param.voices and len(param.voices) == len(param.options):
+        return "see below"
+    if param.options:
+        return ", ".join(param.options)
+    if param.min is None and param.max is None:
+        return ""
+    bounds = (("from", param.min), ("to", param.max), ("in steps of", param.step))
+    return " ".join(f"{text} {bound:g}" for text, bound in bounds if bound is not None)

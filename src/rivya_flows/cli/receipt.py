@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from rivya_flows.cli import options
-from rivya_flows.cli.declaration import command, option
-from rivya_flows.cli.moments import until
+from rivya_flows.cli.declaration import command
+from rivya_flows.cli.layout import until
+from rivya_flows.cli.options import option
 from rivya_flows.cli.output import print_json, print_table, show
-from rivya_flows.cli.service import settings
+from rivya_flows.cli.session import settings
 from rivya_flows.receipt.phrases import credits_of, other_runs
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works

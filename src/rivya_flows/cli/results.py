@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from rivya_flows.cli import options
 from rivya_flows.cli.completion import runs
-from rivya_flows.cli.declaration import argument, command, option
 from rivya_flows.cli.failures import FAILED
-from rivya_flows.cli.output import (
-    print_json,
-    print_table,
-    show,
-    show_result,
-    show_verbatim,
-    size_of,
-    tell,
-)
-from rivya_flows.cli.service import settings
+from rivya_flows.cli.layout import size_of
+from rivya_flows.cli.options import argument, command, option
+from rivya_flows.cli.output import print_json, print_table, show, show_result, show_verbatim, tell
+from rivya_flows.cli.session import open_page, settings
 from rivya_flows.language.wording import cut
 from rivya_flows.private import as_the_user_wants
-
-if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.media.content_credentials import Credentials
 
 
 @command()
@@ -38,12 +28,11 @@ def open(run: str = options.LAST_RUN) -> None:  # noqa: A001  # a command is fou
     RUN is its id, its folder, those of a batch, or `last`, the default: the run in which something
     happened last. A sheet that is missing is made.
     """
-    from rivya_flows.cli.terminal import show_page
     from rivya_flows.runs.sheets import sheet_of
 
     page = sheet_of(settings(), run)
     show(str(page))
-    show_page(page)
+    open_page(page)
 
 
 _MAILED_BYTES = 15_000_000
@@ -82,8 +71,8 @@ def share(
     if replaced:
         tell(f"replaced {page}")
     if lacks:
-        told = ", ".join(f"{name} ({why})" for name, why in lacks.items())
-        tell(f"warning: not in the page: {told}")
+        missing = ", ".join(f"{name} ({why})" for name, why in lacks.items())
+        tell(f"warning: not in the page: {missing}")
     if size > _MAILED_BYTES:
         tell(f"note: it may be too large for a mail; put it on a drive, or {smaller}")
 
@@ -108,7 +97,6 @@ def compare(
     A and B are their ids or their folders; `last` is the run in which something happened last.
     One run alone is compared with the run that it was forked from.
     """
-    from rivya_flows.cli.terminal import show_page
     from rivya_flows.runs.sheets import compare as compare_runs
 
     with as_the_user_wants():
@@ -121,20 +109,20 @@ def compare(
     if page is not None:
         tell(f"page {page}")
         if opens:
-            show_page(page)
+            open_page(page)
 
 
 def _print(found: Mapping[str, Any]) -> None:
     runs = found["runs"]
     facts = ("title", "subject", "name", "status", "spent", "saved", "seconds")
-    rows = [[name, *(_told(run[name]) for run in runs)] for name in facts]
+    rows = [[name, *(_cell(run[name]) for run in runs)] for name in facts]
     labels = [", ".join(f"{k}={v}" for k, v in run["labels"].items()) for run in runs]
     if any(labels):
         rows.append(["labels", *(one or "–" for one in labels)])
     print_table(["", *(run["run_id"] for run in runs)], rows)
     differing = [
-        [f"{words} {one['name']}", *map(_told, one["values"])]
-        for kind, words in (("picks", "picked for"), ("inputs", "input"), ("labels", "label"))
+        [f"{label} {one['name']}", *map(_cell, one["values"])]
+        for kind, label in (("picks", "picked for"), ("inputs", "input"), ("labels", "label"))
         for one in found[kind]
     ]
     show("", *([] if differing else ["picks, inputs and labels: equal"]))
@@ -143,14 +131,22 @@ def _print(found: Mapping[str, Any]) -> None:
         show("")
     show_verbatim(["spec: equal"] if found["spec"]["equal"] else found["spec"]["diff"])
     show("")
+    steps = []
+    for step in found["steps"]:
+        if all(status in (None, "skipped") for status in step["status"]):
+            continue
+        changed, many = sum(not item["same"] for item in step["items"]), len(step["items"])
+        results = f"{changed} of {many} differ" if many > 1 else "differ"
+        pairs = (*step["status"], *step["credits"], *step["seconds"])
+        steps.append([step["id"], *map(_cell, pairs), results if changed else "the same"])
     columns = ["step", "!A", "!B", ">credits A", ">B", "?>seconds A", "?>B", "!results"]
-    print_table(columns, list(_steps(found["steps"])))
+    print_table(columns, steps)
     models = [
         [one["model"], *map(str, one["purchases"]), *map(str, one["credits"])]
         for one in found["models"]
     ]
     outputs = [
-        [one["name"], *(["the same", ""] if one["same"] else map(_told, one["values"]))]
+        [one["name"], *(["the same", ""] if one["same"] else map(_cell, one["values"]))]
         for one in found["outputs"]
     ]
     bought = ["bought of", ">A", ">B", ">credits A", ">B"]
@@ -160,38 +156,23 @@ def _print(found: Mapping[str, Any]) -> None:
             print_table(columns, rows)
 
 
-def _steps(steps: list[Mapping[str, Any]]) -> Iterator[list[str]]:
-    for step in steps:
-        if all(status in (None, "skipped") for status in step["status"]):
-            continue
-        changed = sum(not item["same"] for item in step["items"])
-        many = len(step["items"])
-        results = f"{changed} of {many} differ" if many > 1 else "differ"
-        pairs = (*step["status"], *step["credits"], *step["seconds"])
-        yield [step["id"], *map(_told, pairs), results if changed else "the same"]
-
-
 _MOST = 60  # characters of a value
 
 
-def _told(value: Any) -> str:
-    """A value in a cell: a medium by kind, size and the beginning of its hash."""
+def _cell(value: Any) -> str:
+    """A value in a cell: a medium by kind, size and hash prefix, a list by the entries that fit."""
     if value is None:
         return "–"
     if isinstance(value, Mapping) and "sha256" in value:
         size = f" {value['width']} × {value['height']}" if value.get("width") else ""
         return f"{value['kind']}{size} {value['sha256'][:8]}"
     if isinstance(value, list):
-        return _listed([_told(one) for one in value])
+        entries = [_cell(one) for one in value]
+        ends = accumulate(len(entry) + len(", ") for entry in entries)
+        first = entries[: max(1, sum(end <= _MOST for end in ends))]
+        text = ", ".join(first)
+        return text if len(first) == len(entries) else f"{text}, … ({len(entries)} in all)"
     return cut(str(value))
-
-
-def _listed(values: list[str]) -> str:
-    """The entries that fit as a whole, and how many there are."""
-    ends = accumulate(len(value) + len(", ") for value in values)
-    shown = values[: max(1, sum(end <= _MOST for end in ends))]
-    text = ", ".join(shown)
-    return text if len(shown) == len(values) else f"{text}, … ({len(values)} in all)"
 
 
 @command()
@@ -206,14 +187,9 @@ def verify(
     from rivya_flows.engine.signing import verify as checked
 
     found = checked(file)
-    document = {"signed": found is not None, **({} if found is None else asdict(found))}
-    show_result(*_lines(file, found), document=document, as_json=as_json)
-    return 0 if found and found.valid else FAILED
-
-
-def _lines(file: Path, found: Credentials | None) -> list[str]:
     if found is None:
-        return [f"{file}: not signed"]
+        show_result(f"{file}: not signed", document={"signed": False}, as_json=as_json)
+        return FAILED
     lines = [f"{file}: {'signed, unchanged' if found.valid else 'NOT VALID'}"]
     lines += [f"  {problem}" for problem in found.problems]
     who = ", ".join(one for one in (found.signer, found.issuer) if one)
@@ -227,4 +203,5 @@ def _lines(file: Path, found: Credentials | None) -> list[str]:
     }
     lines += [f"  {name}: {text}" for name, text in facts.items() if text]
     lines += [f"  ingredient: {one.title} {one.sha256}" for one in found.ingredients]
-    return lines
+    show_result(*lines, document={"signed": True, **asdict(found)}, as_json=as_json)
+    return 0 if found.valid else FAILED

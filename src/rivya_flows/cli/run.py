@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
@@ -11,12 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rivya_flows.cli import completion, options
-from rivya_flows.cli.declaration import argument, command, option
-from rivya_flows.cli.interrupts import run_interruptibly
+from rivya_flows.cli import completion, options, session
+from rivya_flows.cli.options import argument, command, option
 from rivya_flows.cli.output import tell
 from rivya_flows.cli.plan import request_of, show_plan
-from rivya_flows.cli.service import settings
+from rivya_flows.cli.session import confirmer, run_interruptibly
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
@@ -55,8 +53,8 @@ def run(
     Without a key it buys from the local sandbox, and says so. Ctrl-C cancels the run; `resume`
     continues it. Before it buys from a real wallet it asks, unless a budget caps it.
     """
-    named = quote or spec
-    if named is None:
+    file_to_run = quote or spec
+    if file_to_run is None:
         raise click.UsageError("Missing argument 'SPEC'.")
     given = {
         "SPEC": spec,
@@ -73,18 +71,18 @@ def run(
             f"--quote cannot be used with {', '.join(beside)}: the quote says all that is run",
             "leave them out, or make a new quote with `plan --out`",
         )
-    caller = begun(begins=named.exists() and not only_plan, sandbox=sandbox)
+    caller = session.caller(begins=file_to_run.exists() and not only_plan, sandbox=sandbox)
     from rivya_flows.money.quotes import read_quote
     from rivya_flows.runs.execution import plan, run as run_spec
 
     if quote is not None:
         work = partial(run_spec, read_quote(quote), out=out)
     else:
-        request = request_of(named, assignments, file, budget, cache, labels)
+        request = request_of(file_to_run, assignments, file, budget, cache, labels)
         if only_plan:
             return show_plan(plan(request, caller), as_json=as_json)
         work = partial(run_spec, request, out=out)
-    code, _ = _executed(work, caller, who(by), yes=yes, as_json=as_json, open_sheet=open_sheet)
+    code, _ = _execute(work, caller, _who(by), yes=yes, as_json=as_json, open_sheet=open_sheet)
     return code
 
 
@@ -125,17 +123,17 @@ def resume(
     RUN is its id, its folder, or `last`: the run in which something happened last. Nothing is
     bought twice.
     """
-    caller = begun(begins=not only_plan)
+    caller = session.caller(begins=not only_plan)
     from rivya_flows.runs.resume import ResumeOptions, plan_resume, resume as resume_run
 
-    name = who(by)
+    name = _who(by)
     wanted = ResumeOptions(
         answers=answers, budget=budget, regenerate=regenerate, resubmit=resubmit, by=name
     )
     if only_plan:
         return show_plan(plan_resume(named, wanted, caller), as_json=as_json)
     work = partial(resume_run, named, wanted)
-    code, _ = _executed(work, caller, name, yes=yes, as_json=as_json, open_sheet=open_sheet)
+    code, _ = _execute(work, caller, name, yes=yes, as_json=as_json, open_sheet=open_sheet)
     return code
 
 
@@ -182,7 +180,7 @@ def fork(
     RUN is its id, its folder, or `last`: the run in which something happened last. What it has
     finished of equal requests, and what was picked there, is taken from it for nothing.
     """
-    caller = begun(begins=not only_plan, sandbox=sandbox)
+    caller = session.caller(begins=not only_plan)
     from rivya_flows.plans.labels import read_labels
     from rivya_flows.preparation.spec_file import read_inputs, read_spec
     from rivya_flows.runs.execution import fork_request, plan, run as run_spec
@@ -201,15 +199,15 @@ def fork(
     if only_plan:
         return show_plan(plan(request, caller), as_json=as_json)
     work = partial(run_spec, request, out=out)
-    code, run_id = _executed(
-        work, caller, who(None), yes=yes, as_json=as_json, open_sheet=open_sheet
+    code, run_id = _execute(
+        work, caller, _who(None), yes=yes, as_json=as_json, open_sheet=open_sheet
     )
     assert request.fork is not None
     tell(f"compare with: rivya-flows compare {request.fork.run_id} {run_id}")
     return code
 
 
-def _executed(
+def _execute(
     work: Callable[..., Awaitable[RunReport]],
     caller: Caller,
     by: str | None,
@@ -219,35 +217,20 @@ def _executed(
     open_sheet: bool,
 ) -> tuple[int, str]:
     """Executes a run before the person at the terminal, and prints how it ended: the exit code, and its id."""
-    from rivya_flows.cli.ending import end
-    from rivya_flows.cli.terminal import at_terminal, confirmer
+    from rivya_flows.cli.terminal import at_terminal, end
 
     caller = replace(caller, confirm=confirmer(yes=yes, as_json=as_json))
     report = run_interruptibly(lambda interrupts: work(caller=at_terminal(caller, interrupts, by)))
     return end(report, as_json=as_json, open_sheet=open_sheet), report.run_id
 
 
-def who(by: str | None) -> str | None:
-    """The name of who answers: as given, else that of the user at the terminal."""
+def _who(by: str | None) -> str | None:
+    """The name of the person who answers: as given, else the login name of the user."""
     from rivya_flows.environment import user
     from rivya_flows.questions.open_questions import MAX_NAME
     from rivya_flows.questions.reading_answers import signature
 
     return signature(by if by is not None else (user() or "")[:MAX_NAME])
-
-
-def begun(*, begins: bool, sandbox: bool = False, collects_later: bool = True) -> Caller:
-    """The caller of this process, whose server begins to start before the rest is imported."""
-    from rivya_flows.flows.execution.local_runner import LocalRunner
-
-    # A log line that a dead Prefect server does not take is no error in the middle of ours.
-    logging.raiseExceptions = False
-    runner, chosen = LocalRunner(collects_later=collects_later), settings()
-    if begins:
-        runner.begin(chosen)
-    from rivya_flows.runs.execution import Caller
-
-    return Caller(chosen, runner, sandbox, tell)
 
 
 @command(
@@ -291,11 +274,10 @@ def batch(
     """
     # Each row that is priced leaves garbage, before everything is imported.
     begins = spec.exists() and table.exists() and not only_plan
-    caller = begun(begins=begins, sandbox=sandbox, collects_later=False)
+    caller = session.caller(begins=begins, sandbox=sandbox, collects_later=False)
     from rivya_flows.batch.pricing import BatchOptions, plan_batch
     from rivya_flows.batch.rows import read_table
-    from rivya_flows.cli.batch_live import print_plan, print_result, run_at_terminal
-    from rivya_flows.cli.terminal import confirmer
+    from rivya_flows.cli.batch import print_plan, print_result, run_at_terminal
 
     request = request_of(spec, assignments, file, None, cache, labels)
     named = tuple(one.strip() for one in (keys or "").split(",") if one.strip())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,17 +9,17 @@ from typing import TYPE_CHECKING
 import click
 
 from rivya_flows.cli import completion, options
-from rivya_flows.cli.declaration import Group, argument, option
-from rivya_flows.cli.moments import AGES, LONGEST, age
-from rivya_flows.cli.output import print_json, print_table, show, show_result, size_of, tell
-from rivya_flows.cli.service import settings
+from rivya_flows.cli.layout import size_of
+from rivya_flows.cli.options import AGES, LONGEST, Group, age, argument, option
+from rivya_flows.cli.output import print_json, print_table, show, show_result, tell
+from rivya_flows.cli.session import confirm_deletion, settings
 from rivya_flows.errors import UsageError
 from rivya_flows.language.wording import counted
 from rivya_flows.receipt.phrases import credits_of
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.engine.cache import CacheEntry, Pruned
-    from rivya_flows.runs.retention import PrunedRun, RemovedRun
+    from rivya_flows.engine.cache import Pruned
+    from rivya_flows.runs.retention import RemovedRun
 
 _DELETE = option("Delete without asking.", "-y", "--yes")
 _STAYS = (
@@ -63,7 +62,6 @@ def prune_store(
     Journals, receipts and spending stay. Keep the folders of runs: a later resume or fork takes its media
     from there. Runs that have not ended keep all that they need. Asks first, unless --yes is given.
     """
-    from rivya_flows.cli.terminal import agreed
     from rivya_flows.runs import retention
     from rivya_flows.runs.lookup import open_store
 
@@ -75,37 +73,30 @@ def prune_store(
         )
 
         def describe(pruned: Pruned, *, would: bool) -> str:
-            words = _summary(pruned, media=True, would=would)
-            return f"{counted(len(pruned.runs), 'run')} ended before {limit:%Y-%m-%d %H:%M} UTC: {words}"
+            runs = f"{counted(len(pruned.runs), 'run')} ended before {limit:%Y-%m-%d %H:%M} UTC"
+            return f"{runs}: {_summary(pruned, media=True, would=would)}"
 
         tell(f"reading the journals of {counted(len(journal.runs()), 'run')}")
         pruned = prune(pretend=only_plan or not yes)
-        if not yes and not as_json:
-            _show_losing(retention.losing(journal, assets, pruned))
+        if not yes and not as_json and (losing := retention.losing(journal, assets, pruned)):
+            rows = [
+                [one.run.row.run_id, one.run.row.name, one.run.status, one.run.row.started_at[:10],
+                 size_of(one.size_bytes), size_of(one.linked_bytes)]
+                for one in losing
+            ]  # fmt: skip
+            print_table(["!run", "spec", "!status", "?started", ">media", ">in folders"], rows)
+            if left := sum(one.run.status != "completed" for one in losing):
+                show("", f"{left} of them did not complete, and can still be resumed")
+            show("")
         if not yes and not only_plan:
             question = [f"{describe(pruned, would=True)}. {_STAYS}"]
             goes = pruned.entries or pruned.media or pruned.folders or pruned.sandbox_bytes
-            if goes and not agreed("store prune", question, as_json=as_json):
+            if goes and not confirm_deletion("store prune", question, as_json=as_json):
                 return
             pruned = prune(pretend=False)
         elif not as_json:
             tell(_STAYS)
-    words = describe(pruned, would=only_plan)
-    show_result(words, document=pruned, as_json=as_json)
-
-
-def _show_losing(losing: Sequence[PrunedRun]) -> None:
-    """The runs whose media go, with the part that stays in folders of runs."""
-    rows = [
-        [one.run.row.run_id, one.run.row.name, one.run.status, one.run.row.started_at[:10],
-         size_of(one.size_bytes), size_of(one.linked_bytes)]
-        for one in losing
-    ]  # fmt: skip
-    if rows:
-        print_table(["!run", "spec", "!status", "?started", ">media", ">in folders"], rows)
-        if left := sum(one.run.status != "completed" for one in losing):
-            show("", f"{left} of them did not complete, and can still be resumed")
-        show("")
+    show_result(describe(pruned, would=only_plan), document=pruned, as_json=as_json)
 
 
 @store.command()
@@ -120,27 +111,26 @@ def remove(
 
     RUN is an id, a folder, or `last`, without --yes: the run in which something happened last.
     What they spent stays in `spend` and in the pools. A run that is running, or has paid for what it
-    has not collected, is refused, unless it bought from a sandbox that was deleted. A batch makes the
-    run of a row anew, and buys it, when it is rerun.
+    has not collected, is refused, unless it bought from a sandbox that was deleted. A batch that is
+    rerun makes the run of a row again, and buys it.
     """
-    from rivya_flows.cli.terminal import agreed
     from rivya_flows.runs.lookup import LAST, open_store
     from rivya_flows.runs.retention import removable, remove_run
 
     if yes and LAST in runs:
         raise UsageError(
-            f"{LAST} names another run once one is removed, and --yes asks nobody",
+            f"{LAST} names another run once one is removed, and --yes asks no one",
             "give the id of the run, which `rivya-flows runs` lists, or leave --yes out",
         )
     chosen = settings()
     with open_store(chosen) as (journal, assets):
         going = [removable(journal, name, chosen.data) for name in runs]
         found = {run.run_id: run for run in going}
-        words = [_going(run) for run in found.values()]
-        words.append("Receipts go too; `rivya-flows receipt RUN --out DIR` writes a copy.")
+        sentences = [_deletion_of(run) for run in found.values()]
+        sentences.append("Receipts go too; `rivya-flows receipt RUN --out DIR` writes a copy.")
         if yes:
-            tell(*words)
-        elif not agreed("store remove", words, as_json=as_json):
+            tell(*sentences)
+        elif not confirm_deletion("store remove", sentences, as_json=as_json):
             return
         removed = [remove_run(journal, assets, run) for run in found.values()]
     if as_json:
@@ -157,20 +147,19 @@ def remove(
             tell(f"the contact sheet of {run.batch} has its card until the batch is rerun")
 
 
-def _going(run: RemovedRun) -> str:
+def _deletion_of(run: RemovedRun) -> str:
     folder = f" with its folder {run.folder}" if run.folder else ""
-    words = f"This deletes {run.run_id} ({run.name}, {run.status}){folder}."
+    text = f"This deletes {run.run_id} ({run.name}, {run.status}){folder}."
     if run.uncollected:
-        lost = ", ".join(run.uncollected)
-        words += (
+        text += (
             " Its sandbox is not in the data folder, so what it bought there for pretend credits"
+            f" and has not collected goes too: {', '.join(run.uncollected)}."
         )
-        words += f" and has not collected goes too: {lost}."
     if run.status == "suspended":
-        words += " Its open question goes too, unanswered."
+        text += " Its open question goes too, unanswered."
     if run.batch:
-        words += f" It is a row of {run.batch}; rerunning that batch buys it again."
-    return words
+        text += f" It is a row of {run.batch}; rerunning that batch buys it again."
+    return text
 
 
 @click.group(cls=Group)
@@ -187,12 +176,24 @@ def list_results(as_json: bool = options.JSON) -> None:
     with open_store(settings()) as (journal, assets):
         found = listing(journal, assets)
     if found and not as_json:
-        columns = ["?made", "!by", ">saves", "?>media", ">size", "result", ""]
-        print_table(columns, [_row(entry) for entry in found])
+        rows = [
+            [
+                f"{datetime.fromtimestamp(entry.at, UTC):%Y-%m-%d %H:%M}",
+                entry.run_id,
+                str(entry.credits),
+                str(len(entry.media) or "–"),
+                size_of(entry.size_bytes) if entry.media else "–",
+                entry.cache_key[:12],
+                "" if entry.whole else "media missing: will be bought again",
+            ]
+            for entry in found
+        ]
+        print_table(["?made", "!by", ">saves", "?>media", ">size", "result", ""], rows)
         show("")
     saved = credits_of(sum(entry.credits for entry in found if entry.whole))
-    words = f"{counted(len(found), 'result')}, worth {saved}; {size_of(sum(one.size_bytes for one in found))}"
-    show_result(words, document=found, as_json=as_json)
+    size = size_of(sum(entry.size_bytes for entry in found))
+    total = f"{counted(len(found), 'result')}, worth {saved}; {size}"
+    show_result(total, document=found, as_json=as_json)
 
 
 @cache.command("prune")
@@ -216,7 +217,6 @@ def prune_cache(
     if older_than is None and not everything and not media:
         hint = "give --older-than AGE, --all, or --media alone"
         raise UsageError("nothing selected to prune", hint)
-    from rivya_flows.cli.terminal import agreed
     from rivya_flows.engine.cache import prune
     from rivya_flows.runs.lookup import open_store
 
@@ -227,28 +227,16 @@ def prune_cache(
         selected = partial(prune, assets, journal, now=now, older_than=older_than, media=media)
         pruned = selected(pretend=only_plan or not yes)
         if not yes and not only_plan:
-            if pruned.entries or pruned.media:
-                worth = credits_of(sum(entry.credits for entry in pruned.entries))
-                words = _summary(pruned, media=media, would=True)
-                question = [f"{words}. The results are worth {worth}."]
-                if not agreed("cache prune", question, as_json=as_json):
-                    return
+            worth = credits_of(sum(entry.credits for entry in pruned.entries))
+            question = (
+                f"{_summary(pruned, media=media, would=True)}. The results are worth {worth}."
+            )
+            goes = pruned.entries or pruned.media
+            if goes and not confirm_deletion("cache prune", [question], as_json=as_json):
+                return
             pruned = selected()
-    words = _summary(pruned, media=media, would=only_plan)
-    show_result(words, document=pruned, as_json=as_json)
-
-
-def _row(entry: CacheEntry) -> list[str]:
-    made = datetime.fromtimestamp(entry.at, UTC)
-    return [
-        f"{made:%Y-%m-%d %H:%M}",
-        entry.run_id,
-        str(entry.credits),
-        str(len(entry.media) or "–"),
-        size_of(entry.size_bytes) if entry.media else "–",
-        entry.cache_key[:12],
-        "" if entry.whole else "media missing: will be bought again",
-    ]
+    summary = _summary(pruned, media=media, would=only_plan)
+    show_result(summary, document=pruned, as_json=as_json)
 
 
 def _summary(pruned: Pruned, *, media: bool, would: bool) -> str:
@@ -260,10 +248,10 @@ def _summary(pruned: Pruned, *, media: bool, would: bool) -> str:
         going.append(f"{len(pruned.folders)} old run folders")
     if pruned.sandbox_bytes:
         going.append("results of the sandbox")
-    words = f"{', '.join(going)} {'would be deleted' if would else 'deleted'}"
+    text = f"{', '.join(going)} {'would be deleted' if would else 'deleted'}"
     if media:
         freed = pruned.size_bytes - pruned.linked_bytes + pruned.sandbox_bytes
-        words += f"; {size_of(freed)} {'would be freed' if would else 'freed'}"
+        text += f"; {size_of(freed)} {'would be freed' if would else 'freed'}"
     if pruned.linked_bytes:
-        words += f", {size_of(pruned.linked_bytes)} of media are also in folders of runs and stay"
-    return words
+        text += f", {size_of(pruned.linked_bytes)} of media are also in folders of runs and stay"
+    return text

@@ -1,39 +1,43 @@
-"""The person at the terminal: hears of a run, and answers its questions."""
+"""The person at the terminal: hears of a run, answers its questions, and reads how it ended."""
 
 from __future__ import annotations
 
-import asyncio
-import sys
-import webbrowser
-from collections.abc import Awaitable, Callable, Sequence
+import json
+import shlex
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rivya_client.printable import one_line
-from rivya_flows.cli.interrupts import Interrupts
-from rivya_flows.cli.live import Progress
-from rivya_flows.cli.moments import until
-from rivya_flows.cli.output import near_paths, prompt, tell
-from rivya_flows.environment import variables
+from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
+from rivya_flows.cli.layout import until
+from rivya_flows.cli.output import near_paths, print_json, prompt, show, tell
+from rivya_flows.cli.progress import Progress
+from rivya_flows.cli.runs import wallet
+from rivya_flows.cli.session import Interrupts, has_person, open_page, read_line
 from rivya_flows.errors import UsageError
 from rivya_flows.language.wording import cut
-from rivya_flows.money.live_guard import Confirm, agreement
-from rivya_flows.private import as_the_user_wants
-from rivya_flows.questions.question import Answer, Question
+from rivya_flows.preparation.spec_file import spec_path
+from rivya_flows.questions.question import BUDGET, Answer, Question
 from rivya_flows.questions.reading_answers import checked, read_choice
 from rivya_flows.queue.events import Event, RunResumed
 from rivya_flows.queue.state import State
-from rivya_flows.receipt.phrases import open_jobs
+from rivya_flows.receipt.continuing import NO_CREDITS, continuation
+from rivya_flows.receipt.model import Receipt
+from rivya_flows.receipt.phrases import not_downloaded, open_jobs, unanswered
 from rivya_flows.receipt.questions import (
     are_numbered,
+    command,
     deadline_note,
     how_to_answer,
     readable,
     round_note,
 )
 from rivya_flows.receipt.report import RunReport
-from rivya_flows.runs.execution import Caller, QuestionHandler
+from rivya_flows.receipt.summary import failure_codes, is_owed, pools, run_json, sentence, troubles
+from rivya_flows.runs.execution import Caller
 
 _MAX_TEXT = 300  # characters of a candidate that is a text
 _WIDEST = 40  # of a key, as far as the others are moved to the right for it
@@ -51,6 +55,25 @@ def at_terminal(caller: Caller, interrupts: Interrupts, by: str | None = None) -
             interrupts.listen()
         progress.listen(event, state)
 
+    async def ask(question: Question, report: Callable[[], Awaitable[RunReport]]) -> Answer | None:
+        with progress.pause():
+            written = await report()
+            lines = question_lines(question, written.media_paths)
+            tell(f"contact sheet: {written.sheet_path}", "", *lines)
+            while True:
+                prompt("answer, or open to see them: " if question.candidates else "answer: ")
+                line = await read_line()
+                if line is None:
+                    return None
+                try:
+                    if chosen := await _ask_for_note(question, read_choice(question, line, by)):
+                        return chosen
+                except UsageError as error:
+                    if line.strip().lower() == "open" and question.candidates:
+                        open_page(written.sheet_path)
+                    else:
+                        tell(f"{error.message}; {error.hint}")
+
     return replace(
         caller,
         notify=progress.say,
@@ -58,93 +81,23 @@ def at_terminal(caller: Caller, interrupts: Interrupts, by: str | None = None) -
         listen=listen,
         usual=progress.expect,
         rendering=progress.render,
-        ask=_asker(progress, by) if _is_terminal() else None,
-        progress=progress.shown,
-        absorb_cancel=interrupts.calm,
+        ask=ask if has_person() else None,
+        progress=progress.drawing,
+        absorb_cancel=interrupts.absorb,
     )
 
 
-def confirmer(*, yes: bool, as_json: bool) -> Confirm | None:
-    """Confirms purchases from a real wallet; None where nobody can: in a pipe, in CI, with ``--json``."""
-
-    async def ask(words: str) -> bool:
-        prompt(f"{words} Go on? [y/N] ")
-        if (line := await _line()) is None:
-            tell("")  # Ctrl-D: the next message begins on a line of its own
-            return False
-        return line.strip().lower() in ("y", "yes")
-
-    if yes:
-        return agreement(tell)
-    return ask if _is_terminal() and not as_json and not variables().get("CI") else None
-
-
-def agreed(command: str, words: Sequence[str], *, as_json: bool) -> bool:
-    """Asks whether a command that takes ``--yes`` may delete what these sentences say; says so if not."""
-    confirm = confirmer(yes=False, as_json=as_json)
-    if confirm is None:
-        message = f"{' '.join(words)} `{command}` asks first, and there is no terminal to answer at"
-        raise UsageError(message, "add --yes")
-
-    async def ask() -> bool:
-        tell(*words[:-1])
-        return await confirm(words[-1])
-
-    if not (may := asyncio.run(ask())):
-        tell("nothing was deleted")
-    return may
-
-
-def _is_terminal() -> bool:
-    return sys.stdin.isatty() and sys.stderr.isatty()
-
-
-def _asker(progress: Progress, by: str | None) -> QuestionHandler:
-    async def ask(question: Question, report: Callable[[], Awaitable[RunReport]]) -> Answer | None:
-        with progress.paused():
-            written = await report()
-            tell(
-                f"contact sheet: {written.sheet_path}",
-                "",
-                *question_lines(question, written.media_paths),
-            )
-            while True:
-                prompt("answer, or open to see them: " if question.candidates else "answer: ")
-                line = await _line()
-                if line is None:
-                    return None
-                try:
-                    if chosen := await _noted(question, read_choice(question, line, by)):
-                        return chosen
-                except UsageError as error:
-                    if line.strip().lower() == "open" and question.candidates:
-                        show_page(written.sheet_path)
-                    else:
-                        tell(f"{error.message}; {error.hint}")
-
-    return ask
-
-
-async def _noted(question: Question, choice: Answer) -> Answer | None:
-    """A choice; of none without a note, with the one that is asked for. None: it was taken back."""
+async def _ask_for_note(question: Question, choice: Answer) -> Answer | None:
+    """The choice, with a note if it is none of the candidates. None: it was taken back."""
     if choice.picked or choice.note or not question.note_room:
         return choice
     prompt(
         f"none buys {question.again}; a note for the next round (Enter for none, Ctrl-D to go back): "
     )
-    if (note := await _line()) is None:
+    if (note := await read_line()) is None:
         tell("")  # the next prompt begins on a line of its own
         return None
     return checked(question, replace(choice, note=note))
-
-
-def show_page(page: Path | str) -> bool:
-    """Opens a page, by its file or address, in the browser; says so and gives False if there is none."""
-    with as_the_user_wants():
-        opened = webbrowser.open(page if isinstance(page, str) else page.as_uri())
-    if not opened:
-        tell(f"no browser could be opened: {page}")
-    return opened
 
 
 def question_lines(question: Question, paths: dict[str, str]) -> list[str]:
@@ -171,8 +124,8 @@ def question_lines(question: Question, paths: dict[str, str]) -> list[str]:
             lines.append(f"  {'':>{digits}}  {one_line(cut(text, _MAX_TEXT))}")
         if one.reason is not None:
             proposed = ", proposed" if one.proposed else ""
-            words = f"{one.score:g} of 10{proposed}: {one_line(one.reason)}"
-            lines.append(f"  {'':>{digits}}  {words}".rstrip(": "))
+            score = f"{one.score:g} of 10{proposed}: {one_line(one.reason)}"
+            lines.append(f"  {'':>{digits}}  {score}".rstrip(": "))
     if question.judge_error:
         lines.append(f"no scores: {one_line(question.judge_error)}")
     if how := how_to_answer(question):
@@ -180,21 +133,120 @@ def question_lines(question: Question, paths: dict[str, str]) -> list[str]:
     return lines
 
 
-async def _line() -> str | None:
-    """The next line; None at the end of the input. Can be cancelled, unlike a thread that reads."""
-    loop = asyncio.get_running_loop()
-    typed: asyncio.Future[None] = loop.create_future()
+_MANY = 12  # lines of one output; contact sheet, receipt and `--json` have all of it
 
-    def ready() -> None:
-        if not typed.done():
-            typed.set_result(None)
 
-    loop.add_reader(sys.stdin, ready)
-    try:
-        await typed
-        return sys.stdin.readline() or None
-    except asyncio.CancelledError:
-        tell("")  # the deadline came: the next message begins on a line of its own
-        raise
-    finally:
-        loop.remove_reader(sys.stdin)
+def end(report: RunReport, *, as_json: bool, open_sheet: bool) -> int:
+    """Prints how an execution ended and gives the exit code: 0 done or waiting for a pick, 1 failed,
+    3 credits or budget, 130 cancelled.
+    """
+    receipt = report.receipt
+    if as_json:
+        paths = {"receipt_path": report.receipt_path, "report_path": report.sheet_path}
+        print_json(run_json(receipt, **{name: str(path) for name, path in paths.items()}))
+    else:
+        show(*_result_lines(report))
+    tell(*_advice(report, as_json=as_json))
+    if open_sheet:
+        open_page(report.sheet_path)
+    if report.status == "cancelled":
+        return INTERRUPTED
+    if report.status == "suspended":
+        return CREDITS if any(one.step == BUDGET for one in report.questions) else 0
+    if report.status == "completed":
+        return 0
+    return CREDITS if failure_codes(receipt) & NO_CREDITS else FAILED
+
+
+def _result_lines(report: RunReport) -> Iterator[str]:
+    receipt = report.receipt
+    yield from ("", f"{receipt.status}: {sentence(receipt)}")
+    for name, value in receipt.outputs.items():
+        lines = _output_lines(value)
+        if len(lines) > _MANY:
+            lines[_MANY - 1 :] = [f"and {len(lines) - _MANY + 1} more"]
+        # Further lines of a text are indented, so that none passes for a line of ours.
+        for index, line in enumerate("\n".join(lines).replace("\r\n", "\n").split("\n")):
+            yield f"  {'' if index else name:<14}{line}"
+    yield f"  {'contact sheet':<14}{report.sheet_path}"
+    yield f"  {'receipt':<14}{report.receipt_path}"
+    yield f"  {'credits':<14}{wallet(receipt)}"
+    for line in (*pools(receipt, soft_passed=True), *troubles(receipt)):
+        yield f"  {line}"
+
+
+def _output_lines(value: Any) -> list[str]:
+    """The lines of an output: the file of a medium, each member of a list."""
+    if isinstance(value, list):
+        return [line for one in value for line in _output_lines(one)] or ["–"]
+    if isinstance(value, Mapping) and "mime_type" in value:
+        gone = "gone: no copy is left" if value.get("sha256") else value.get("url")
+        return [str(value.get("path") or gone)]
+    if value is None:
+        return ["–"]
+    return [value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)]
+
+
+def _advice(report: RunReport, *, as_json: bool) -> Iterator[str]:
+    """What to do next with the run: collect, continue, answer or change it."""
+    if report.status == "completed":
+        if is_owed(report.receipt):
+            yield f"collect paid results with: rivya-flows resume {report.run_id}"
+        if not as_json and (name := next(iter(report.receipt.inputs), None)):
+            fork = f"rivya-flows fork {report.run_id} -i {name}=VALUE"
+            yield f"change it, and buy only what differs, with: {fork}"
+        return
+    lost = unanswered(report.state)
+    for job in (jobs := [one for one in open_jobs(report.state) if one not in lost]):
+        yield f"still running: {job}"
+    for job in lost:
+        yield f"may be paid: {job}; resume asks the service, and buys nothing twice"
+    if report.status == "cancelled":
+        for job in (done := not_downloaded(report.state)):
+            yield f"done, not downloaded: {job}"
+        if jobs or done:
+            yield "that is paid for: resume collects it at no extra price"
+    if report.status == "suspended":
+        for question in report.questions:
+            asked, *choices = question_lines(question, report.media_paths)
+            yield f"waiting for an answer: {asked}"
+            yield from choices
+    if report.questions:  # a deadline that failed a pick can still be answered
+        yield "answer with:"
+    yield from answer_commands(report.run_id, report.questions)
+    yield from raise_pools(item.pool for _, item in report.receipt.each())
+    if report.status != "suspended":
+        yield str(continuation(with_spec_here(report.receipt, report.folder)))
+
+
+def with_spec_here(receipt: Receipt, folder: Path | None) -> Receipt:
+    """The receipt with the path of its spec from here, if that lies above the folder of the run."""
+    if folder is None:
+        return receipt
+    file = str(spec_path(receipt.spec.file, folder))
+    return receipt.model_copy(update={"spec": receipt.spec.model_copy(update={"file": file})})
+
+
+def raise_pools(names: Iterable[str | None]) -> Iterator[str]:
+    """What to do about pools that did not cover purchases, a line for each."""
+    for pool in dict.fromkeys(filter(None, names)):
+        command = f"rivya-flows budgets set {pool} --credits N"
+        yield f"raise the pool {pool}, or wait for its next period if it has one: {command}"
+
+
+def answer_commands(run_id: str, questions: Sequence[Question]) -> tuple[str, ...]:
+    """The command lines that answer questions: for each choice, or the first of many."""
+    lines = []
+    for question in questions:
+        many = len(question.choices) > _MANY
+        more = f"  # or another of the {len(question.choices)}" if many else ""
+        answers = [(choice, more) for choice in question.choices[: 1 if many else None]]
+        if question.count > 1:
+            lines.append(command(run_id, question))
+            answers = []
+        if question.rounds_left:
+            answers.append(("none: NOTE" if question.note_room else "none", ""))
+        for answer, beside in answers:
+            quoted = shlex.quote(f"{question.label}={answer}")
+            lines.append(f"rivya-flows resume {run_id} --answer {quoted}{beside}")
+    return tuple(lines)

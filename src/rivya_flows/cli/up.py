@@ -1,23 +1,28 @@
-"""`up` and `down`, and what they start: `prefect` and `sandbox`."""
+"""`up` and `down`, what they start (`prefect`, `sandbox`), and `doctor`."""
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import sys
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from rivya_flows.cli import completion, options
-from rivya_flows.cli.declaration import Group, argument, command, option
+from rivya_flows.cli.options import Group, argument, command, option
 from rivya_flows.cli.output import print_json, show, show_result, tell
-from rivya_flows.cli.service import settings
+from rivya_flows.cli.session import confirmer, open_page, settings
 from rivya_flows.environment import set_default, variables
 from rivya_flows.errors import UsageError
 from rivya_flows.extras import need
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
+    from rivya_flows.doctor.checks import Check
+    from rivya_flows.settings import Settings
     from rivya_flows.up.options import UpStatus
 
 
@@ -57,8 +62,6 @@ def up(
     Everything listens on this machine only. Parts that run already stay as they are; `down` ends
     them. Deploys each SPEC, or all specs that are found.
     """
-    from rivya_flows.cli.terminal import confirmer, show_page
-
     set_default("DO_NOT_TRACK", "1")  # read by Prefect while it is imported
     from rivya_flows.processes.local_api import entrance
     from rivya_flows.settings import variables_for_children
@@ -87,11 +90,11 @@ def up(
     with terminable():
         status = bring_up(wanted, tell)
         link = entrance(found.data)
-        opened = opens and show_page(link)
+        opened = opens and open_page(link)
         if as_json:
             print_json(status.as_json())
         else:
-            _show(status, link, opened=opened, has_specs=bool(wanted.specs))
+            _print(status, link, opened=opened, has_specs=bool(wanted.specs))
         if not foreground:
             return 0
         try:
@@ -120,8 +123,8 @@ def down(
     data = usable_settings()[0].data
     secure_data(data)
     ended = take_down(data, force=force, tell=tell)
-    words = "everything has ended" if ended else "nothing was running"
-    show_result(words, document={"ended": ended}, as_json=as_json)
+    message = "everything has ended" if ended else "nothing was running"
+    show_result(message, document={"ended": ended}, as_json=as_json)
 
 
 def _spec_paths(
@@ -139,7 +142,7 @@ def _spec_paths(
     return tuple(paths)
 
 
-def _show(status: UpStatus, link: str, *, opened: bool, has_specs: bool) -> None:
+def _print(status: UpStatus, link: str, *, opened: bool, has_specs: bool) -> None:
     same = [name for name in status.parts if name not in status.started]
     if same:
         tell(f"runs already: {', '.join(same)}")
@@ -191,13 +194,13 @@ class _SandboxCommands(Group):
     """The commands of the other distribution, with the errors of this one."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return _installed().list_commands(ctx)
+        return _sandbox_program().list_commands(ctx)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return _installed().get_command(ctx, cmd_name)
+        return _sandbox_program().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
-        ctx.default_map = _defaults(_installed())
+        ctx.default_map = _defaults(_sandbox_program())
         from rivya_sandbox.service.errors import SandboxError
 
         try:
@@ -211,7 +214,7 @@ def sandbox() -> None:
     """Run and manage the local Rivya-compatible server."""
 
 
-def _installed() -> click.Group:
+def _sandbox_program() -> click.Group:
     need("sandbox", "the local sandbox")
     from rivya_sandbox.cli import program
 
@@ -226,3 +229,81 @@ def _defaults(group: click.Group) -> dict[str, Any]:
         else {"data": lambda: settings().data / "sandbox"}
         for name, one in group.commands.items()
     }
+
+
+_SIGNS = {"ok": "ok     ", "warning": "warning", "problem": "PROBLEM"}
+
+
+@command()
+def doctor(
+    live: bool = option("Compare models and routes of the service with the expected."),
+    as_json: bool = options.JSON,
+) -> int:
+    """Show what is installed, reachable and configured, and how to fix what is not.
+
+    Exit code 1 if anything is a problem. Shows no key, and buys nothing, also with --live.
+    """
+    from rivya_flows.doctor.examine import examine
+    from rivya_flows.settings import usable_settings
+
+    wrong: list[UsageError] = []
+    try:
+        found = settings(uses_data=False)
+    except UsageError as error:
+        found, wrong = usable_settings()
+        wrong = wrong or [error]  # of a file that configures Prefect
+    checks = examine(
+        found, with_key=_with_key, prefect_checks=_prefect_checks, live=live, wrong=wrong
+    )
+    healthy = not any(check.status == "problem" for check in checks)
+    width = max(len(check.name) for check in checks)
+    lines = []
+    for check in checks:
+        lines.append(f"{_SIGNS[check.status]}  {check.name:<{width}}  {check.message}")
+        lines += [f"{'':<{len(_SIGNS['ok']) + width + 4}}{check.hint}"] if check.hint else []
+    document = {"ok": healthy, "checks": [vars(check) for check in checks]}
+    show_result(*lines, document=document, as_json=as_json)
+    return 0 if healthy else 1
+
+
+async def _with_key(settings: Settings) -> Settings:
+    from rivya_flows.flows.execution.local_runner import LocalRunner
+    from rivya_flows.flows.server.environment import pointed_at
+
+    url = settings.prefect_api_url
+    with pointed_at({"PREFECT_API_URL": url} if url else {}), _quiet():
+        return await LocalRunner().with_key(settings)
+
+
+async def _prefect_checks(settings: Settings) -> AsyncIterator[Check]:
+    """Check the server that commands would use; starts none."""
+    from rivya_flows.doctor.checks import ok
+    from rivya_flows.flows.execution.local_runner import running_server
+    from rivya_flows.flows.server.environment import pointed_at
+    from rivya_flows.flows.server.local_server import is_idle
+
+    server = running_server(settings)
+    if server is None:
+        idle = f"at most {settings.rivya_flows_server_idle:g} s; `rivya-flows down` ends it now"
+        if is_idle(settings.data / "prefect"):
+            yield ok(f"the server of the last run waits for the next one, {idle}")
+        else:
+            own = "`run` starts one for itself, `rivya-flows up` one with schedules and the UI"
+            yield ok(f"none runs; {own}")
+        return
+    with pointed_at({"PREFECT_LOGGING_LEVEL": "CRITICAL", **server}), _quiet():
+        from rivya_flows.flows.deployment.infrastructure import server_checks
+
+        async for check in server_checks(settings):
+            yield check
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence Prefect's own log: the checks say what matters."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rivya_flows.cli import options
-from rivya_flows.cli.declaration import Group, argument, option
+from rivya_flows.cli.options import Group, argument, option
 from rivya_flows.cli.output import log_handler, print_json, print_table, show, show_result, tell
-from rivya_flows.cli.service import asked, at_home, settings
+from rivya_flows.cli.session import call_service, caller, settings
 from rivya_flows.errors import UsageError
 from rivya_flows.processes.ports import RECEIVER_PORT
 from rivya_flows.processes.supervisor import JsonLines, is_json
@@ -81,18 +81,42 @@ def listen(
 
     if sandbox and not registers:
         raise UsageError("--sandbox says where to register", "give --register too")
+
+    def announce(ready: Ready) -> None:
+        if as_json:
+            print_json(asdict(ready), indent=None)
+        else:
+            show(f"receiver: {ready.base_url}  (Ctrl-C ends it)")
+            show(
+                f"webhooks: {ready.webhooks}" + (f"  ({ready.endpoint})" if ready.endpoint else "")
+            )
+            show(f"media:    RIVYA_FLOWS_PUBLIC_URL={ready.public_url}")
+            show(f"events:   {ready.prefect_api_url}")
+        sys.stdout.flush()
+        if not ready.has_secret:
+            tell(
+                "no signing secret is known, so events cannot be verified: register this receiver with",
+                "--register or `webhooks endpoints create`, or give --secret",
+            )
+
     found = settings()
     serving = serve_receiver(
         found,
         host,
         port,
-        lambda ready: _announce(ready, as_json=as_json),
+        announce,
         more_secrets=tuple(_read_secret(name) for name in named),
         registers=registers,
         events=lambda: _events(found),
-        service=lambda: at_home(sandbox=sandbox),
+        service=lambda: caller(sandbox=sandbox).connect(),
     )
-    _log_to_stderr()
+    log = logging.getLogger("rivya_flows.receiver")
+    handler = log_handler("%(asctime)s %(levelname)s %(message)s")
+    if is_json():
+        handler.setFormatter(JsonLines())
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
     asyncio.run(serving)
 
 
@@ -119,32 +143,6 @@ def _read_secret(named: str) -> SecretStr:
     if (secret := read_secret(name)) is None:
         raise UsageError(f"--secret: {name} is not set", "set it, or remove the option")
     return secret
-
-
-def _announce(ready: Ready, *, as_json: bool) -> None:
-    if as_json:
-        print_json(asdict(ready), indent=None)
-    else:
-        show(f"receiver: {ready.base_url}  (Ctrl-C ends it)")
-        show(f"webhooks: {ready.webhooks}" + (f"  ({ready.endpoint})" if ready.endpoint else ""))
-        show(f"media:    RIVYA_FLOWS_PUBLIC_URL={ready.public_url}")
-        show(f"events:   {ready.prefect_api_url}")
-    sys.stdout.flush()
-    if not ready.has_secret:
-        tell(
-            "no signing secret is known, so events cannot be verified: register this receiver with",
-            "--register or `webhooks endpoints create`, or give --secret",
-        )
-
-
-def _log_to_stderr() -> None:
-    log = logging.getLogger("rivya_flows.receiver")
-    handler = log_handler("%(asctime)s %(levelname)s %(message)s")
-    if is_json():
-        handler.setFormatter(JsonLines())
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    log.propagate = False
 
 
 @webhooks.group(cls=Group)
@@ -191,7 +189,7 @@ def _command(name: str | None = None) -> Callable[[Callable[..., Awaitable[None]
             async def work(client: RivyaClient, context: RunContext) -> None:
                 await function(Call(client, context.journal.engine, as_json), **arguments)
 
-            asked(work, sandbox=sandbox)
+            call_service(work, sandbox=sandbox)
 
         shared = [options.SANDBOX("sandbox", "bool"), options.JSON("as_json", "bool")]
         made: click.Command = endpoints.command(name or function.__name__, params=shared)(run)
@@ -285,10 +283,10 @@ async def rotate(
     secret = (await call.client.webhooks.rotate_secret(endpoint_id)).signing_secret
     overlap = 0 if at_once else OVERLAP_SECONDS
     rotate_signing_secret(call.store, endpoint_id, secret, overlap_seconds=overlap)
-    shown = {"signing_secret": secret.get_secret_value()} if print_secret else {}
-    document = {"id": endpoint_id, "rotated": True, **shown}
-    words = f"{endpoint_id} has a new signing secret, which is in the store"
-    call.print(document, words, *shown.values())
+    printed = {"signing_secret": secret.get_secret_value()} if print_secret else {}
+    document = {"id": endpoint_id, "rotated": True, **printed}
+    message = f"{endpoint_id} has a new signing secret, which is in the store"
+    call.print(document, message, *printed.values())
 
 
 @_command()

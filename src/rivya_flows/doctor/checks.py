@@ -65,14 +65,14 @@ def problem(message: str, hint: str | None, *, name: str = "") -> Check:
 
 
 def run_checks(name: str, checks: Callable[[], Checks]) -> list[Check]:
-    """The results of these checks, those without a name by this one, as an error of theirs: it becomes a problem."""
+    """The results of these checks. The name is that of results without one; an error becomes a problem."""
 
-    async def gathered(found: AsyncIterator[Check]) -> list[Check]:
+    async def gather(found: AsyncIterator[Check]) -> list[Check]:
         return [one async for one in found]
 
     try:
         found = checks()
-        results = asyncio.run(gathered(found)) if isinstance(found, AsyncIterator) else found
+        results = asyncio.run(gather(found)) if isinstance(found, AsyncIterator) else found
         return [replace(one, name=one.name or name) for one in results]
     except RivyaError as error:
         hint = hint_of(error)
@@ -110,13 +110,13 @@ def assets(settings: Settings) -> Iterator[Check]:
     with scratch() as folder:
         probe = folder / "probe"
         probe.write_bytes(b"rivya-flows doctor\n")
-        kept = AssetStore(settings.assets_url, folder / "copies")
+        media = AssetStore(settings.assets_url, folder / "copies")
         # The same content each time: the next check removes what a killed one left.
-        digest = kept.put(probe)
+        digest = media.put(probe)
         # Another store: this one has verified what it wrote.
         AssetStore(settings.assets_url, folder / "read").local_path(digest)
-        kept.remove(digest)
-    yield ok(f"{kept.url} can be written, read and cleared")
+        media.remove(digest)
+    yield ok(f"{media.url} can be written, read and cleared")
 
 
 async def service(settings: Settings) -> AsyncIterator[Check]:
@@ -130,24 +130,24 @@ async def service(settings: Settings) -> AsyncIterator[Check]:
         else:
             yield ok(f"{reason}: the local sandbox {where}")
         return
-    api_key, base_url = settings.rivya_api_key.get_secret_value(), settings.rivya_base_url
-    base_url = base_url.rstrip("/")
-    shown = shown_url(base_url)
+    api_key = settings.rivya_api_key.get_secret_value()
+    base_url = settings.rivya_base_url.rstrip("/")
+    address = shown_url(base_url)
     async with RivyaClient(api_key, base_url, timeout=_ANSWER_SECONDS) as client:
         try:
             balance = (await client.credits.retrieve(retry=_ONCE)).current_credits
         except APIStatusError as error:
             if error.code != "api_scope_denied":
                 hint = hint_of(error)
-                yield problem(f"{shown}: {with_places(str(error), hint)}", hint)
+                yield problem(f"{address}: {with_places(str(error), hint)}", hint)
                 return
-            yield ok(f"{shown} knows the key")
+            yield ok(f"{address} knows the key")
         else:
-            words = f"{shown} knows the key; {balance} credits"
+            message = f"{address} knows the key; {balance} credits"
             if is_rehearsal(base_url, settings):
-                words += ", pretend: it is on this machine, and RIVYA_FLOWS_LIVE is not set"
+                message += ", pretend: it is on this machine, and RIVYA_FLOWS_LIVE is not set"
             add = "add credits to the account: until then nothing can be bought"
-            yield ok(words) if balance else warning(words, add)
+            yield ok(message) if balance else warning(message, add)
         yield await _scopes(client)
 
 
@@ -175,8 +175,8 @@ async def _scopes(client: RivyaClient) -> Check:
     if needed := [scope for scope in denied if scope not in _WITHOUT]:
         return problem(f"the key lacks {', '.join(needed)}: every run fails", hint, name=name)
     if denied:
-        words = "; ".join(f"{scope}: {_WITHOUT[scope]}" for scope in denied)
-        return warning(f"the key lacks {words}", f"where you want that, {hint}", name=name)
+        lacks = "; ".join(f"{scope}: {_WITHOUT[scope]}" for scope in denied)
+        return warning(f"the key lacks {lacks}", f"where you want that, {hint}", name=name)
     return ok("the key may read; only a purchase shows whether it may buy", name=name)
 
 
@@ -192,12 +192,12 @@ async def webhooks(settings: Settings) -> AsyncIterator[Check]:
     async with chosen_service(settings) as service:
         key = "" if service.api_key is None else service.api_key.get_secret_value()
         async with RivyaClient(key, service.base_url, timeout=_ANSWER_SECONDS) as client:
-            yield await _sent_through(client, base_url.rstrip("/") + WEBHOOK_PATH)
+            yield await _try_endpoint(client, base_url.rstrip("/") + WEBHOOK_PATH)
 
 
-async def _sent_through(client: RivyaClient, url: str) -> Check:
-    """The check after a test event from the service to the endpoint of a URL."""
-    shown = shown_url(url)
+async def _try_endpoint(client: RivyaClient, url: str) -> Check:
+    """Whether a test event of the service reaches the endpoint of a URL."""
+    address = shown_url(url)
     again = "`rivya-flows down`, then `rivya-flows up`; or `rivya-flows webhooks listen --register`"
     unused = ok(
         "not used: runs poll, and need nothing more; to use them, set RIVYA_FLOWS_PUBLIC_URL to"
@@ -210,25 +210,26 @@ async def _sent_through(client: RivyaClient, url: str) -> Check:
         if not named:
             if not registered:
                 return unused
-            words = f"no endpoint of the service leads to {shown}: runs poll"
-            return warning(words, again)
-        if named[0].status not in (None, "active"):
-            words = f"the service has disabled the endpoint {named[0].id}: runs poll"
-            hint = f"rivya-flows webhooks endpoints update {named[0].id} --enable"
-            return problem(words, hint)
+            return warning(f"no endpoint of the service leads to {address}: runs poll", again)
+        endpoint = named[0]
+        if endpoint.status not in (None, "active"):
+            return problem(
+                f"the service has disabled the endpoint {endpoint.id}: runs poll",
+                f"rivya-flows webhooks endpoints update {endpoint.id} --enable",
+            )
         known = {
-            one.id for one in (await client.webhooks.deliveries(named[0].id, retry=_ONCE)).data
+            one.id for one in (await client.webhooks.deliveries(endpoint.id, retry=_ONCE)).data
         }
         began = time.monotonic()
-        await client.webhooks.test(named[0].id, retry=_ONCE)
+        await client.webhooks.test(endpoint.id, retry=_ONCE)
         error: str | None = "the service did not send it yet"
         while time.monotonic() - began < _ANSWER_SECONDS:
             await asyncio.sleep(_LOOK_SECONDS)
-            sent = (await client.webhooks.deliveries(named[0].id, retry=_ONCE)).data
+            sent = (await client.webhooks.deliveries(endpoint.id, retry=_ONCE)).data
             new = [one for one in sent if one.id not in known]
             if any(one.status == "succeeded" for one in new):
                 took = time.monotonic() - began
-                return ok(f"a test event came to {shown} within {took:.1f} s")
+                return ok(f"a test event came to {address} within {took:.1f} s")
             if tried := [one for one in new if one.error or one.response_status]:
                 error = tried[0].error or f"the receiver answered {tried[0].response_status}"
                 break
@@ -236,7 +237,7 @@ async def _sent_through(client: RivyaClient, url: str) -> Check:
         wrong = warning(f"could not be tried: {failed}", hint_of(failed) or again)
         return wrong if registered else unused
     hint = f"let the proxy or tunnel pass {WEBHOOK_PATH} on to the receiver; else {again}"
-    return problem(f"a test event did not reach {shown}: {error}; runs poll", hint)
+    return problem(f"a test event did not reach {address}: {error}; runs poll", hint)
 
 
 def public_url(settings: Settings) -> Iterator[Check]:
@@ -272,7 +273,7 @@ _OF_RUNS = (
 )
 """Routes without which runs fail, as `_routes` spells them."""
 
-_OTHERS = (
+_REST = (
     "GET /files/{}",
     "POST /chat/completions/stream",
     "GET /chat/sessions",
@@ -315,8 +316,8 @@ async def contract(settings: Settings) -> AsyncIterator[Check]:
             for check in route_checks(await client.openapi(retry=_ONCE)):
                 yield check
         except APIError as error:
-            words = f"the OpenAPI document: {error}"
-            yield problem(words, hint_of(error) or _REPORT, name="routes")
+            message = f"the OpenAPI document: {error}"
+            yield problem(message, hint_of(error) or _REPORT, name="routes")
 
 
 def model_checks(payload: Mapping[str, Any], ours: Catalogue) -> Iterator[Check]:
@@ -351,23 +352,23 @@ def _unknown_fields(payload: Mapping[str, Any]) -> Iterator[Check]:
     readable = [one for one in params if isinstance(one.get("key"), str)]
     if new := ", ".join(sorted({str(key) for one in readable for key in one} - PARAM_FIELDS)):
         yield ok(f"new in a parameter: {new}", name="fields")
-    if others := len(params) - len(readable):
-        words = f"{others} of {len(params)} parameters of models have another form"
-        yield warning(f"{words} and are not checked", _REPORT, name="fields")
+    if unreadable := len(params) - len(readable):
+        count = f"{unreadable} of {len(params)} parameters of models"
+        yield warning(f"{count} have another form and are not checked", _REPORT, name="fields")
 
 
 def route_checks(document: Mapping[str, Any]) -> Iterator[Check]:
     """The routes of an OpenAPI document against those that this version calls."""
     routes = _routes(document.get("paths"))
     if not routes:
-        words = "the OpenAPI document names no route that can be read"
-        yield problem(words, _REPORT, name="routes")
+        message = "the OpenAPI document names no route that can be read"
+        yield problem(message, _REPORT, name="routes")
         return
     if missing := [one for one in _OF_RUNS if one not in routes]:
         yield problem(f"missing: {', '.join(missing)}", _REPORT, name="routes")
-    if missing := [one for one in _OTHERS if one not in routes]:
+    if missing := [one for one in _REST if one not in routes]:
         yield warning(f"missing: {', '.join(missing)}", _REPORT, name="routes")
-    new = sorted(routes - {*_OF_RUNS, *_OTHERS})
+    new = sorted(routes - {*_OF_RUNS, *_REST})
     more = f"; new: {', '.join(new)}" if new else ""
     version = document.get("openapi") or "of an unknown version"
     yield ok(f"{len(routes)} in the OpenAPI {version} document{more}", name="routes")

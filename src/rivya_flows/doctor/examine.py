@@ -80,8 +80,8 @@ def examine(
             if not isinstance(error.__cause__, TimeoutError):
                 raise
             silent.append(error)  # after a long wait: asked once
-            words = "not checked: the Prefect server does not say the key"
-            raise UsageError(words, error.hint) from error
+            message = "not checked: the Prefect server does not say the key"
+            raise UsageError(message, error.hint) from error
         async for one in of_runs.service(keyed):
             yield one
 
@@ -94,8 +94,8 @@ def examine(
         look(name, check)
     if wrong:
         look("up", partial(left_running, compares=False))
-        words = "not tried, nor what needs it: the settings are wrong"
-        return [*checks, warning(words, "correct them", name="service")]
+        message = "not tried, nor what needs it: the settings are wrong"
+        return [*checks, warning(message, "correct them", name="service")]
     look("service", service)
     # Without the service these would say the same again, each after a wait.
     serves = not any(one.name == "service" and one.status == "problem" for one in checks)
@@ -130,9 +130,9 @@ def packages(required: Iterable[str]) -> Iterator[Check]:
             yield problem(f"{one.name} is not installed", "install rivya-flows again", name=name)
             continue
         if not one.specifier.contains(found, prereleases=True):
-            words = f"{one.name} is {found}, and rivya-flows needs {one.specifier}"
+            message = f"{one.name} is {found}, and rivya-flows needs {one.specifier}"
             wanted = shlex.quote(f"{one.name}{one.specifier}")
-            yield problem(words, f"pip install {wanted}", name=name)
+            yield problem(message, f"pip install {wanted}", name=name)
     versions = (f"{one} {version(one)}" for one in ("rivya-flows", "prefect"))
     yield ok(", ".join(versions), name=name)
 
@@ -164,18 +164,18 @@ def data_folder(settings: Settings) -> Iterator[Check]:
     tempfile.TemporaryFile(dir=data).close()
     free = shutil.disk_usage(data).free
     if free < _FREE_BYTES:
-        words = f"{data} has {free / 10**9:.1f} GB left; {_held(data)}"
-        yield warning(words, "free space (`rivya-flows store prune`), or move it")
+        message = f"{data} has {free / 10**9:.1f} GB left; {_sizes_in(data)}"
+        yield warning(message, "free space (`rivya-flows store prune`), or move it")
     else:
-        yield ok(f"{data}, {free / 10**9:.0f} GB free; {_held(data)}")
+        yield ok(f"{data}, {free / 10**9:.0f} GB free; {_sizes_in(data)}")
 
 
 def specs(settings: Settings) -> Iterator[Check]:
     """What `up` deploys, if a setting says where that is."""
     folder = settings.rivya_flows_specs
     if folder is not None and not folder.expanduser().is_dir():
-        words = "RIVYA_FLOWS_SPECS names no folder: `up` deploys nothing of it"
-        yield problem(with_places(words, None), "correct or remove it")
+        message = "RIVYA_FLOWS_SPECS names no folder: `up` deploys nothing of it"
+        yield problem(with_places(message, None), "correct or remove it")
 
 
 def signing(settings: Settings) -> Iterator[Check]:
@@ -183,7 +183,7 @@ def signing(settings: Settings) -> Iterator[Check]:
         yield ok("composed media are signed")
 
 
-def _held(data: Path) -> str:
+def _sizes_in(data: Path) -> str:
     """The sizes of the parts of the data folder, such as ``assets 6.9 MB, other 0.2 MB``, or ``empty``."""
     sizes = Counter[str]()
     for looked, path in enumerate(data.rglob("*")):
@@ -235,15 +235,16 @@ def left_running(settings: Settings, *, compares: bool = True) -> Iterator[Check
         names = ", ".join(part.name for part in dead)
         hint = "`rivya-flows up` starts what is missing"
         yield warning(f"{names} died; see {dead[0].log}", hint)
-    elif missing := {"server", "receiver", "worker", "watcher"} - {part.name for part in parts}:
+    elif absent := {"server", "receiver", "worker", "watcher"} - {part.name for part in parts}:
         if parts:
-            words = ", ".join(sorted(missing))
-            yield warning(f"{words} do not run; see logs/watcher.log", "`rivya-flows up`")
+            names = ", ".join(sorted(absent))
+            yield warning(f"{names} do not run; see logs/watcher.log", "`rivya-flows up`")
     else:
         buys = f"; the worker buys {worker.source}" if worker else ""
-        again = [f" (restarted: {one.restarts})" if one.restarts else "" for one in parts]
-        running = (f"{one.name}{more}" for one, more in zip(parts, again, strict=True))
-        yield ok(", ".join(running) + " run" + buys)
+        running = (
+            f"{one.name} (restarted: {one.restarts})" if one.restarts else one.name for one in parts
+        )
+        yield ok(f"{', '.join(running)} run{buys}")
 
 
 def clock(settings: Settings) -> Iterator[Check]:
@@ -257,12 +258,12 @@ def clock(settings: Settings) -> Iterator[Check]:
     except ValueError:
         yield ok(time.strftime("%Y-%m-%d %H:%M:%S UTC, not compared", time.gmtime()))
         return
-    words = f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the service"
+    message = f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the service"
     hint = "let the machine synchronize its clock (NTP)"
     if abs(skew) > _TOO_MUCH_SKEW_SECONDS:
-        yield problem(f"{words}: signed webhooks are refused", hint)
+        yield problem(f"{message}: signed webhooks are refused", hint)
     elif abs(skew) > _SKEW_SECONDS:
-        yield warning(words, hint)
+        yield warning(message, hint)
     else:
         yield ok("agrees with the service's")
 
@@ -290,7 +291,7 @@ def environment(variables: Mapping[str, str], wrong: Sequence[UsageError] = ()) 
             found.append(warning(f"{name}={variables[name]}: {effect}", hint))
     for one in (*unknown_names(), *overridden_of_folder(), *ignored_of_folder()):
         doubt = problem if one.is_ours else warning
-        found.append(doubt(f"{one.where}: {one.words}", one.hint))
+        found.append(doubt(f"{one.where}: {one.message}", one.hint))
     if not found:
         yield ok("no harmful variable is set, and no unknown one")
     first = {one.message: one for one in reversed(found)}  # a wrong setting may be unknown, too

@@ -70,7 +70,7 @@ def end_parts(
 
 
 def _end_runs(data: Path, worker: ManagedProcess) -> int:
-    """End a worker, but its runs before it would kill them, for their journals; returns how many continue."""
+    """End the runs of a worker, so that it does not kill them, then the worker; returns how many continue."""
     executing = {
         process: environment[_FLOW_RUN]
         for process, environment in supervisor.marked(worker.mark).items()

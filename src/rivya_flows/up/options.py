@@ -31,7 +31,7 @@ class UpOptions:
         receiver_port: Of the receiver; None: the last one, else 8710, else a free one; 0: a free one.
         postgres: SQLAlchemy URL of Prefect's database with an asynchronous driver; None: SQLite.
         redis: URL for Prefect's messages; None: in memory.
-        confirm: Asks before something buys without a cap over time; None where nobody can answer.
+        confirm: Asks before something buys without a cap over time; None if no person can answer.
         foreground: This process restarts parts that die, and not one that `up` starts for that.
         restarts: It starts parts that died: nothing is deployed, asked or moved to another port.
     """
@@ -84,7 +84,7 @@ class UpOptions:
 
 
 def watcher_environment(options: UpOptions) -> dict[str, str]:
-    """That of `up`, in whatever folder, and its options: others can read the arguments of a process."""
+    """The environment of the watcher: that of `up`, with its options, since all users can read arguments."""
     asked = {
         "--sandbox": "yes" if options.sandbox else "",
         "--postgres": options.postgres or "",
@@ -94,7 +94,7 @@ def watcher_environment(options: UpOptions) -> dict[str, str]:
 
 
 def watcher_options() -> UpOptions:
-    """Those that `watcher_environment` has put into the environment, which lends them to no child."""
+    """Takes the options that `watcher_environment` wrote out of the environment, so that no child gets them."""
     asked = set_variables(dict.fromkeys(("--sandbox", "--postgres", "--redis")))
     settings = read_settings().model_copy(update={"rivya_flows_sandbox": bool(asked["--sandbox"])})
     postgres, redis = asked["--postgres"] or None, asked["--redis"] or None
@@ -128,13 +128,13 @@ def working_environment(
         ours.setdefault("RIVYA_FLOWS_PUBLIC_URL", public_url)
     ours.setdefault("RIVYA_FLOWS_WEBHOOKS", "true" if webhooks else "false")
     # The functions of a spec and the clients of a store read variables of any name.
-    others = {
+    foreign = {
         name: value
         for name, value in options.variables.items()
         if name == LOG_FORM or not name.upper().startswith(_OURS)
     }
     return {
-        **others,
+        **foreign,
         "DO_NOT_TRACK": "1",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
         "PREFECT_LOGGING_LEVEL": "INFO",

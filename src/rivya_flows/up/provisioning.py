@@ -30,7 +30,7 @@ from rivya_flows.settings import Settings
 from rivya_flows.store.journal import Journal
 from rivya_flows.up.options import HEARTBEAT_SECONDS, UpOptions
 
-_OTHERS = (
+_HINT = (
     "cap it with `rivya-flows budgets set NAME --credits N --period month`, or give --yes; or remove it: "
     "`rivya-flows up --sandbox`, then `rivya-flows prefect deployment delete NAME`, then "
     "`rivya-flows down`"
@@ -53,7 +53,7 @@ def check(options: UpOptions, tell: Callable[[str], None]) -> Checked:
     if not options.rehearses:
         refuse_unknown_names()
 
-    async def agreed() -> Checked:
+    async def agree() -> Checked:
         specs, named = None, False
         if options.specs:
             specs = read_specs(options.specs)
@@ -65,7 +65,7 @@ def check(options: UpOptions, tell: Callable[[str], None]) -> Checked:
             await check_key(options.settings, tell)
         return Checked(specs, named)
 
-    return asyncio.run(agreed())
+    return asyncio.run(agree())
 
 
 async def provision(
@@ -96,7 +96,7 @@ async def agree_to_others(
     *,
     names_service: bool = True,
 ) -> None:
-    """Says and asks what deployments of other specs buy, that are on the server already.
+    """Says what deployments of other specs that are on the server already buy, and asks about it.
 
     They may be of another folder, or were made for a rehearsal, which asks nothing.
     """
@@ -111,6 +111,6 @@ async def agree_to_others(
         await agree_to_spending(
             *(found, settings, tell, confirm),
             rehearses=False,
-            hint=_OTHERS,
+            hint=_HINT,
             names_service=names_service,
         )

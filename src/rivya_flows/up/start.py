@@ -72,7 +72,7 @@ def bring_up(options: UpOptions, tell: Callable[[str], None]) -> UpStatus:
         except BaseException:
             new = [starter.status.parts[name] for name in starter.status.started]
             # No second Ctrl-C leaves processes behind.
-            with _handled(signal.SIG_IGN, signal.SIGINT, signal.SIGTERM):
+            with _handle_signals(signal.SIG_IGN, signal.SIGINT, signal.SIGTERM):
                 end_parts(options.data, new, lambda _: None)
             raise
         return starter.status
@@ -161,7 +161,7 @@ class _Starter:
         port = choose_port(None, last_port(folder))
         options = ("--port", str(port), *LOCAL_WEBHOOKS)  # the receiver is on this machine
         command = ("rivya_sandbox", *sandbox_arguments(folder), *options)
-        # It prints its new key, once; nobody needs it.
+        # It prints its new key, once; no process needs it.
         begin = self._module("sandbox", *command, output="discard")
         self._start("sandbox", begin, environment, partial(serving, folder), port)
 
@@ -176,11 +176,9 @@ class _Starter:
         else:
             registers = (options.settings.rivya_flows_public_url or "").startswith("https://")
         port = self._receiver_port
-        listen = ("webhooks", "listen", "--host", "127.0.0.1", "--port", str(port))
-        register = ("--register",) if registers else ()
-        begin = self._module(
-            "receiver", *self._with_server("rivya_flows.cli.main", *listen, *register)
-        )
+        listen = ["webhooks", "listen", "--host", "127.0.0.1", "--port", str(port)]
+        listen += ["--register"] if registers else []
+        begin = self._module("receiver", *self._with_server("rivya_flows.cli.main", *listen))
         healthy = partial(answers, f"http://127.0.0.1:{port}/healthz")
         self._start("receiver", begin, environment, healthy, port, registered=registers)
 
@@ -210,9 +208,9 @@ class _Starter:
         if self._runs("worker", environment):
             return
         worker = f"up@{this_machine()}"
-        others = set(asyncio.run(workers_online(WORK_POOL))) - {worker}
+        is_alone = set(asyncio.run(workers_online(WORK_POOL))) <= {worker}
         # `_forget_dead` has ended everything of an earlier worker.
-        if not others and (left := requeue_unfinished(server, WORK_POOL, OWNER_TAG)):
+        if is_alone and (left := requeue_unfinished(server, WORK_POOL, OWNER_TAG)):
             self.tell(f"{left} {'run continues' if left == 1 else 'runs continue'}")
         limit = self.options.settings.rivya_flows_worker_limit
         limit = limit or asyncio.run(runs_at_once(WORK_POOL))
@@ -327,7 +325,7 @@ class _Starter:
 
 
 @contextlib.contextmanager
-def _handled(handler: signal.Handlers | Callable[..., Any], *numbers: int) -> Iterator[None]:
+def _handle_signals(handler: signal.Handlers | Callable[..., Any], *numbers: int) -> Iterator[None]:
     before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
@@ -355,7 +353,10 @@ def watch(data: Path, start: Callable[[], UpStatus], tell: Callable[[str], None]
     begun: list[float] = []
     counts: Counter[str] = Counter()
     expected: set[str] = set()
-    while parts := _parts(data):
+    while True:
+        parts = registry.read(data).parts
+        if not any(part.name == "watcher" and part.pid == os.getpid() for part in parts):
+            return
         # Not only what the record names: a restart that failed leaves nothing of it there.
         expected.update(part.name for part in parts)
         if not (missing := sorted(expected - {part.name for part in parts if part.lives})):
@@ -387,15 +388,8 @@ def watch(data: Path, start: Callable[[], UpStatus], tell: Callable[[str], None]
             tell(f"restarted {', '.join(status.started)}")
 
 
-def _parts(data: Path) -> tuple[ManagedProcess, ...]:
-    """The recorded parts; none if this process is not the watcher any more."""
-    parts = registry.read(data).parts
-    mine = any(part.name == "watcher" and part.pid == os.getpid() for part in parts)
-    return parts if mine else ()
-
-
 def terminable() -> contextlib.AbstractContextManager[None]:
-    return _handled(signal.default_int_handler, signal.SIGTERM)
+    return _handle_signals(signal.default_int_handler, signal.SIGTERM)
 
 
 def main() -> None:

@@ -17,17 +17,14 @@ from rivya_flows.batch.pricing import (
     sentence,
     shortages,
 )
-from rivya_flows.batch.rows import STATUS_WORDS, Row
+from rivya_flows.batch.rows import STATUS_WORDS
 from rivya_flows.batch.summary import BatchResult, refusing_pools, rerun_with
-from rivya_flows.cli.ending import commands, raise_pools
 from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
-from rivya_flows.cli.interrupts import Interrupts
-from rivya_flows.cli.layout import Cell
-from rivya_flows.cli.live import Screen
-from rivya_flows.cli.moments import clock, elapsed
+from rivya_flows.cli.layout import Cell, clock, duration
 from rivya_flows.cli.output import print_json, print_table, show, tell
-from rivya_flows.cli.progress import news, rows
-from rivya_flows.cli.terminal import show_page
+from rivya_flows.cli.progress import Screen, news, rows
+from rivya_flows.cli.session import Interrupts, open_page
+from rivya_flows.cli.terminal import answer_commands, raise_pools
 from rivya_flows.flows.execution.local_runner import batch_ended
 from rivya_flows.queue.events import Event
 from rivya_flows.queue.state import State
@@ -39,6 +36,7 @@ from rivya_flows.runs.execution import Caller
 _EXIT_CODES = {"completed": 0, "suspended": 0, "over_budget": CREDITS, "failed": FAILED}
 _MAX_ROWS = 40  # rows up to which stdout shows every row; above, only those that are not completed
 _MAX_COMMANDS = 10
+_IDLE = ("completed", "cached", "waiting", "skipped")  # steps that the row of a batch leaves out
 
 
 async def run_at_terminal(
@@ -47,15 +45,15 @@ async def run_at_terminal(
     """Runs a batch, and shows it on stderr."""
     progress = BatchProgress(interrupts)
     caller = replace(
-        caller, notify=progress.say, progress=progress.shown, absorb_cancel=interrupts.calm
+        caller, notify=progress.say, progress=progress.drawing, absorb_cancel=interrupts.absorb
     )
     return await run_batch(
-        options, caller, row_event=progress.row_event, changed=progress.changed, ended=batch_ended
+        options, caller, row_event=progress.row_event, changed=progress.update, ended=batch_ended
     )
 
 
 class BatchProgress(Screen):
-    """Follows a batch: one line for each row that runs, and one for all."""
+    """The progress of a batch: a line for each running row, and a total."""
 
     columns = ("!row", "now", ">?time", ">credits")
     still: ClassVar = {"row": 8, "now": 52, "time": 7, "credits": 10}
@@ -80,7 +78,7 @@ class BatchProgress(Screen):
         self._begun.setdefault(name, self._clock())
         self._states[name], self._spent[name] = state, state.spent
 
-    def changed(self, batch: Batch) -> None:
+    def update(self, batch: Batch) -> None:
         """Shows how rows ended since the last call."""
         if self._batch is None:  # only rows of earlier executions are completed
             self._batch = batch
@@ -93,8 +91,12 @@ class BatchProgress(Screen):
             self._statuses[row.name] = row.status
             self._states.pop(row.name, None)
             self._spent.pop(row.name, None)
-            if row.status != "waiting" and not (self.alive and row.status == "completed"):
-                self.say(_ended(row))
+            if row.status == "completed":
+                if not self.alive:
+                    self.say(f"{row.name} completed ({credits_of(row.spent)})")
+            elif row.status != "waiting":
+                reason = f": {row.reason}" if row.reason else ""
+                self.say(f"{row.name} {STATUS_WORDS[row.status]}{reason}")
         if batch.stopped and not self._stopped:
             self._stopped = True
             self.say(f"starting no more rows: {batch.stopped}")
@@ -105,20 +107,22 @@ class BatchProgress(Screen):
             return ()
         names = [row.name for row in batch.rows if row.status == "running"]
         running = [(name, self._states[name]) for name in names if name in self._states]
-        shown = running if len(running) <= most else running[: most - 1]
-        drawn = []
-        for name, state in shown:
+        first = running if len(running) <= most else running[: most - 1]
+        cells = []
+        for name, state in first:
+            active = (row for row in rows(state) if row.status not in _IDLE)
+            doing = ", ".join(f"{row.name} {row.detail}".strip() for row in active) or "begins"
             time = clock(self._clock() - self._begun[name])
-            drawn.append((name, _active_steps(state), time, str(state.spent or "")))
-        if more := len(running) - len(shown):
-            drawn.append((f"{more} more", "running", "", ""))
-        return [*drawn, ("total", batch.counts, clock(seconds), self._credits(batch))]
+            cells.append((name, doing, time, str(state.spent or "")))
+        if more := len(running) - len(first):
+            cells.append((f"{more} more", "running", "", ""))
+        return [*cells, ("total", batch.counts, clock(seconds), self._credits(batch))]
 
     def sentence(self, seconds: float) -> str:
         """How many rows are done, and what all cost so far."""
         if (batch := self._batch) is None:
-            return f"starting Prefect … {elapsed(seconds)}"
-        return f"{batch.counts}, {elapsed(seconds)}, {self._credits(batch)} credits"
+            return f"starting Prefect … {duration(seconds)}"
+        return f"{batch.counts}, {duration(seconds)}, {self._credits(batch)} credits"
 
     def _credits(self, batch: Batch) -> str:
         spent = batch.removed + sum(
@@ -129,7 +133,7 @@ class BatchProgress(Screen):
 
 
 def print_plan(batch: Batch, *, as_json: bool) -> int:
-    """Prints what each row still needs; gives the exit code: 3 where no row would run."""
+    """Prints what each row still needs; gives the exit code: 3 if no row would run."""
     refused = refusal(batch)
     if as_json:
         least, most = batch.to_buy
@@ -184,32 +188,31 @@ def print_result(result: BatchResult, *, as_json: bool, open_sheet: bool) -> int
         tell(f"{'warning: ' if result.wallet.unexplained else ''}{result.wallet.warning}")
     tell(*next_steps(result))
     if open_sheet:
-        show_page(result.sheet_path)
+        open_page(result.sheet_path)
     return INTERRUPTED if result.cancelled else _EXIT_CODES[result.batch.outcome]
 
 
 def _print_rows(result: BatchResult) -> None:
-    every = len(result.batch.rows) <= _MAX_ROWS
-    rows = [one for one in result.batch.rows if every or one.status != "completed"]
-    shown = rows[:_MAX_ROWS]
+    batch = result.batch
+    every = len(batch.rows) <= _MAX_ROWS
+    rows = [row for row in batch.rows if every or row.status != "completed"]
+    cells = [
+        [row.name, STATUS_WORDS[row.status], str(row.spent), str(row.saved), row.run_id]
+        for row in rows[:_MAX_ROWS]
+    ]
     show("")
-    if shown:
-        cells = [
-            [one.name, STATUS_WORDS[one.status], str(one.spent), str(one.saved), one.run_id]
-            for one in shown
-        ]
+    if cells:
         print_table(["row", "status", ">credits", ">saved", "?run"], cells)
         show("")
-    for one in shown:
-        if one.reason:
-            show(f"{one.name} {STATUS_WORDS[one.status]}: {one.reason}")
+    for row in rows[:_MAX_ROWS]:
+        if row.reason:
+            show(f"{row.name} {STATUS_WORDS[row.status]}: {row.reason}")
     if len(rows) > _MAX_ROWS:
         show(f"and {len(rows) - _MAX_ROWS} more that are not completed; the summary has all rows")
-    batch = result.batch
-    of = f"{batch.spent} of {batch.budget} budget credits"
-    spent = credits_of(batch.spent) if batch.budget is None else of
+    of_budget = f"{batch.spent} of {batch.budget} budget credits"
+    spent = credits_of(batch.spent) if batch.budget is None else of_budget
     saved = f", {result.saved} saved" if result.saved else ""
-    show(f"{result.batch.batch_id}: {batch.counts}; {spent} spent{saved}")
+    show(f"{batch.batch_id}: {batch.counts}; {spent} spent{saved}")
     show(f"contact sheet {result.sheet_path}")
     show(f"summary       {result.summary_path}")
 
@@ -220,18 +223,18 @@ def next_steps(result: BatchResult) -> Iterator[str]:
         yield "to resume, rerun the same command"
         return
     lines: list[str] = []
-    others = False
+    retries = False
     for row in result.batch.rows:
         run_id, receipt = row.run_id, row.receipt
         resume = f"rivya-flows resume {run_id}"
         if row.status == "suspended":
-            lines += commands(run_id, row.questions)
+            lines += answer_commands(run_id, row.questions)
         elif receipt and row.status == "failed" and (options := resume_options(receipt)):
             lines.append(resume + options)
         elif receipt and row.status == "completed" and is_owed(receipt):
             lines.append(resume)  # the spec allowed a failure, whose result was paid for
         else:
-            others = others or row.status != "completed"
+            retries = retries or row.status != "completed"
     if lines:
         yield "resume single rows with:"
     yield from (f"  {line}" for line in lines[:_MAX_COMMANDS])
@@ -240,19 +243,5 @@ def next_steps(result: BatchResult) -> Iterator[str]:
     yield from raise_pools(refusing_pools(result))
     if result.batch.outcome == "over_budget":
         yield f"to resume, rerun the same command{rerun_with(result)}"
-    elif others:
+    elif retries:
         yield "to retry the other rows, rerun the same command"
-
-
-def _ended(row: Row) -> str:
-    """``NL-110 Vinter teapot completed (2 credits)``, or why it did not."""
-    if row.status == "completed":
-        return f"{row.name} completed ({credits_of(row.spent)})"
-    return f"{row.name} {STATUS_WORDS[row.status]}" + (f": {row.reason}" if row.reason else "")
-
-
-def _active_steps(state: State) -> str:
-    """The steps that have begun and not ended, with what their items do."""
-    idle = ("completed", "cached", "waiting", "skipped")
-    busy = [f"{row.name} {row.words}".strip() for row in rows(state) if row.status not in idle]
-    return ", ".join(busy) or "begins"

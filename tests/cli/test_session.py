@@ -13,7 +13,7 @@ from support.cli_calls import started
 
 CODE = """
 import asyncio
-from rivya_flows.cli.interrupts import run_interruptibly
+from rivya_flows.cli.session import run_interruptibly
 async def work(interrupts):
     BEGIN
     print("ready", flush=True)
