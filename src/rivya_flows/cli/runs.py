@@ -175,14 +175,13 @@ def receipt(
 
     RUN is its id, its folder, or `last`, the default: the run in which something happened last.
     """
-    from rivya_flows.plans.names import listed
     from rivya_flows.receipt.from_journal import receipt as receipt_of
-    from rivya_flows.runs.lookup import find_run, open_journal
+    from rivya_flows.runs.lookup import find_run, list_run, open_journal
 
     chosen = settings()
     with open_journal(chosen) as journal:
         row = find_run(journal, run, only_read=True)
-        made, about = receipt_of(journal.entries(row.run_id)), listed(journal, row.run_id)
+        made, about = receipt_of(journal.entries(row.run_id)), list_run(journal, row.run_id)
     folder = row.folder
     if out is not None:
         from rivya_flows.runs.results import recorded

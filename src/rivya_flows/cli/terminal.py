@@ -26,7 +26,7 @@ from rivya_flows.queue.events import Event, RunResumed
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.continuing import NO_CREDITS, continuation
 from rivya_flows.receipt.model import Receipt
-from rivya_flows.receipt.phrases import not_downloaded, open_jobs, unanswered
+from rivya_flows.receipt.phrases import not_downloaded, open_jobs, unanswered_purchases
 from rivya_flows.receipt.questions import (
     are_numbered,
     command,
@@ -196,7 +196,7 @@ def _advice(report: RunReport, *, as_json: bool) -> Iterator[str]:
             fork = f"rivya-flows fork {report.run_id} -i {name}=VALUE"
             yield f"change it, and buy only what differs, with: {fork}"
         return
-    lost = unanswered(report.state)
+    lost = unanswered_purchases(report.state)
     for job in (jobs := [one for one in open_jobs(report.state) if one not in lost]):
         yield f"still running: {job}"
     for job in lost:
