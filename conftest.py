@@ -109,7 +109,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """A worker for each processor, and two more for slow tests: they often wait for a process."""
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None
-    waiting = 0 if "not slow" in config.option.markexpr else 2
+    waiting = 0 if config.option.markexpr in ("not slow", "not prefect") else 2
     return (os.cpu_count() or 1) + waiting
 
 
@@ -131,9 +131,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Gives a worker a file at a time, so that what its tests share is made once; of a few files, a test."""
     if config.option.dist != "loadfile":
         return None
-    from xdist.scheduler import LoadFileScheduling
+    from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
-    class Scheduling(LoadFileScheduling):
+    class Scheduling(LoadFileScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
             scope: str = nodeid if _is_shared(nodeid) else super()._split_scope(nodeid)
             return scope
