@@ -15,7 +15,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -47,6 +47,14 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 _ROOT = Path(__file__).parent
 
 
+# Files of many tests that take long and share nothing: the workers share them.
+_SHARED = {
+    "tests/cluster/test_cluster.py",
+    "tests/docs/test_how_to.py",
+    "tests/docs/test_tutorials.py",
+    "tests/flows/worker/test_campaign_worker.py",
+    "tests/frozen/test_runs.py",
+}
 _MEMORY = Path("/dev/shm")  # of Linux; in many containers too small to be used
 _ROOM = 4 * 2**30  # bytes that must be free there
 
@@ -97,11 +105,45 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:Do not use the `random` module inside")
 
 
-def pytest_xdist_auto_num_workers() -> int | None:
-    """One more than there are processors: tests with a Prefect server often wait for it."""
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """A worker for each processor, and two more for slow tests: they often wait for a process."""
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None
-    return (os.cpu_count() or 1) + 1
+    waiting = 0 if config.option.markexpr in ("not slow", "not prefect") else 2
+    return (os.cpu_count() or 1) + waiting
+
+
+@pytest.hookimpl(tryfirst=True)  # ahead of `-m`
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slowest files first: one that begins last would be waited for by idle workers."""
+    ranks: dict[Path, int] = {}
+    for item in items:
+        if item.get_closest_marker("prefect"):
+            item.add_marker("slow")
+        slow = item.get_closest_marker("slow") is not None
+        rank = -1 if _is_shared(item.nodeid) else 1 - slow
+        ranks[item.path] = min(rank, ranks.get(item.path, rank))
+    items.sort(key=lambda item: ranks[item.path])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Gives a worker a file at a time, so that what its tests share is made once; of a few files, a test."""
+    if config.option.dist != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
+
+    class Scheduling(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            scope: str = nodeid if _is_shared(nodeid) else super()._split_scope(nodeid)
+            return scope
+
+    config.option.loadscopereorder = False  # keeps the order above
+    return Scheduling(config, log)
+
+
+def _is_shared(nodeid: str) -> bool:
+    return nodeid.partition("::")[0] in _SHARED
 
 
 @pytest.hookimpl(wrapper=True)

@@ -12,6 +12,7 @@ import signal
 import sys
 import tempfile
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from audit import Audit, audit
 from cluster_processes import WORKERS, Cluster, MissingError
 
 from cluster import (
+    END_SECONDS,
     PURCHASES,
     SETTLE_SECONDS,
     await_ends,
@@ -36,6 +38,7 @@ SLOW_SECONDS = 8.0
 
 _POSTGRESQL = ("journal", "postgres")
 _ANSWERS_SECONDS = 0.5
+_LOOK_SECONDS = 0.2
 _LATER = 3
 """One of so many runs begins in the outage, where Prefect can still be asked."""
 
@@ -67,18 +70,28 @@ def take_away(cluster: Cluster, name: str, how: str, seconds: float) -> None:
 def survive(
     cluster: Cluster, runs: int, away: str, how: str, seconds: float, tell: Callable[[str], None]
 ) -> list[str]:
-    """Start runs, take something away, wait for the ends; gives the ids of the runs."""
+    """Start runs, take something away, wait for the ends; gives the ids of the runs.
+
+    Raises:
+        SystemExit: Half of the runs never were in the middle, or the server did not come back.
+    """
+    outage = uuid.uuid4().hex  # Prefect starts no second run for an event that it knows
 
     def start(numbers: range) -> list[str]:
         return [
-            cluster.server.start("cluster/proof", f"{away}-{number}", {"product": f"Lamp {number}"})
+            cluster.server.start(
+                "cluster/proof", f"{outage}-{number}", {"product": f"Lamp {number}"}
+            )
             for number in numbers
         ]
 
+    def are_in_the_middle() -> bool:
+        begun = sum(is_in_the_middle(cluster.store, one) for one in flow_runs)
+        return begun >= (runs - later) // 2
+
     later = 0 if away in ("databases", "prefect") else runs // _LATER
     flow_runs = start(range(runs - later))
-    while sum(is_in_the_middle(cluster.store, one) for one in flow_runs) < (runs - later) // 2:
-        time.sleep(0.2)
+    _wait_until(are_in_the_middle, "half of the runs in the middle")
     tell(f"{how}: {away}, for {seconds:g} s")
     with contextlib.ExitStack() as stack:
         if later:
@@ -86,12 +99,19 @@ def survive(
             timer.start()
             stack.callback(timer.join)
         take_away(cluster, MEMBER[away], how, seconds)
-    while not cluster.server.answers():
-        time.sleep(_ANSWERS_SECONDS)
+    _wait_until(cluster.server.answers, "an answer of the server")
     tell("it answers again")
     await_ends(cluster, flow_runs, tell)
     tell(f"executions: {dict(Counter(executions(cluster, flow_runs)))}")
     return flow_runs
+
+
+def _wait_until(happens: Callable[[], bool], what: str) -> None:
+    give_up = time.monotonic() + END_SECONDS
+    while not happens():
+        if time.monotonic() > give_up:
+            raise SystemExit(f"{what} never came in {END_SECONDS} s")
+        time.sleep(_LOOK_SECONDS)
 
 
 def violations(cluster: Cluster, flow_runs: Sequence[str], books: Audit) -> list[str]:

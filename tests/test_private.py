@@ -14,6 +14,8 @@ from rivya_flows.errors import UsageError
 from rivya_flows.private import private_folder
 from support.cli_calls import Terminal
 
+pytestmark = pytest.mark.slow
+
 SPEC = """\
 version: 1
 name: lamp

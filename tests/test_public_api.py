@@ -10,6 +10,8 @@ import pytest
 import rivya_flows
 from rivya_flows.errors import UsageError
 
+pytestmark = pytest.mark.slow
+
 HEAVY = ("prefect", "httpx", "sqlalchemy", "pydantic", "click", "rich")
 
 

@@ -34,6 +34,8 @@ from support.batches import COST, ROWS, Observer, bought, run, statuses
 from support.engine_runs import Bomb, Studio, studio_at
 from support.sandbox_calls import calling, order
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def looked_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

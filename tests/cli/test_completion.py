@@ -19,6 +19,8 @@ from rivya_flows.store.leases import Leases
 from rivya_flows.store.pools import Pool, Pools
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 
+pytestmark = pytest.mark.slow
+
 SPEC = """
 version: 1
 name: launch

@@ -11,6 +11,8 @@ import pytest
 from rivya_sandbox.service.serve import running
 from support.cli_calls import Terminal, started
 
+pytestmark = pytest.mark.slow
+
 
 def test_serve_says_when_it_is_ready_and_ends_at_once(tmp_path: Path) -> None:
     data = tmp_path / "sandbox"

@@ -9,7 +9,11 @@ import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 
+import pytest
+
 from support.cli_calls import started
+
+pytestmark = pytest.mark.slow
 
 CODE = """
 import asyncio

@@ -75,7 +75,7 @@ class Studio:
     def environment(self) -> dict[str, str]:
         kept = {name: text for name, text in os.environ.items() if name != "PREFECT_API_URL"}
         own = {"RIVYA_FLOWS_DATA": str(self.data), "RIVYA_FLOWS_WEBHOOK_POLL_SECONDS": "1"}
-        return kept | own
+        return kept | own | {"RIVYA_POLL_SECONDS": "0.2"}
 
     def up(self) -> Any:
         """What `up` says; it starts what is missing."""

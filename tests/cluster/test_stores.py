@@ -20,6 +20,8 @@ from rivya_flows.store.database import make_patient, open_engine, reading, writi
 from support.databases import fresh_store
 from support.s3_server import BUCKET, s3_server
 
+pytestmark = pytest.mark.slow
+
 CONTENT = b"a picture"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 

@@ -14,7 +14,16 @@ import yaml
 
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.spec.load import check
-from support.pages import Block, blocks_of, not_run, reading, sandbox_at_home, server_of_the_tests
+from support.pages import (
+    Block,
+    blocks_of,
+    data_at_home,
+    not_run,
+    reading,
+    sandbox_at_home,
+    server_of_the_tests,
+)
+from support.seeded_data import seeded
 
 ROOT = Path(__file__).parents[2]
 HOW_TO = ROOT / "docs" / "how-to"
@@ -41,8 +50,8 @@ TASKS = {
 }
 STARTS_ALL = {"schedule", "webhooks"}
 """Guides that call `up`. The others use a sandbox and the Prefect server of the tests."""
-NEEDS_RUNS = {"share", "clean-up"}
-"""Guides that begin with the runs of `fork`, and have no spec."""
+NEEDS_RUNS = ("share", "clean-up")
+"""Guides that begin with the runs of `fork`, after which one reader follows them, and have no spec."""
 
 
 def page(name: str) -> Path:
@@ -57,7 +66,7 @@ def test_a_guide_is_named_by_its_task_and_begins_with_what_comes_of_it() -> None
 
 @pytest.mark.parametrize(
     "name",
-    sorted(TASKS.keys() - {"own-step"} - NEEDS_RUNS),  # the first runs its own
+    sorted(TASKS.keys() - {"own-step", *NEEDS_RUNS}),  # the first runs its own
 )
 def test_every_spec_of_a_guide_passes_check(name: str, tmp_path: Path) -> None:
     specs = []
@@ -76,12 +85,17 @@ def test_every_spec_of_a_guide_passes_check(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.prefect
-@pytest.mark.parametrize("name", [*TASKS, "../hi/quickstart"])
-def test_a_reader_can_follow_a_guide(name: str, tmp_path: Path) -> None:
-    blocks = [*(blocks_of(page("fork")) if name in NEEDS_RUNS else ()), *blocks_of(page(name))]
+@pytest.mark.parametrize(
+    "name", [*(name for name in TASKS if name not in NEEDS_RUNS), "../hi/quickstart"]
+)
+def test_a_reader_can_follow_a_guide(name: str, tmp_path: Path, prefect_data: Path) -> None:
+    followed = (name, *NEEDS_RUNS) if name == "fork" else (name,)
+    blocks = [block for one in followed for block in blocks_of(page(one))]
     reader_has = {}
     with ExitStack() as stage:
-        if name not in STARTS_ALL:
+        if name in STARTS_ALL:
+            seeded(data_at_home(tmp_path), prefect_data, empty=True)
+        else:
             reader_has = server_of_the_tests()
             stage.enter_context(sandbox_at_home(tmp_path))
         if name == "own-step":

@@ -10,6 +10,8 @@ import subprocess
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
+
 from rivya_flows.flows.worker import host_process
 from rivya_flows.processes import hosts
 from rivya_flows.questions.question import Answer, Question
@@ -17,6 +19,8 @@ from rivya_sandbox.service.startup import Sandbox
 from support.databases import postgres_server
 from support.engine_runs import accounts_agree, customer
 from support.pages import blocks_of
+
+pytestmark = pytest.mark.slow
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "on-call.md"
 PICK = """

@@ -18,6 +18,8 @@ from support.browser import CHROMIUM, Tab, browsing
 from support.prefect_workers import eventually
 from support.site import ROOT, BuiltPage, built_once, copy_sources, read, serving
 
+pytestmark = pytest.mark.slow
+
 DOCS = ROOT / "docs"
 # One of each kind, and not the longest; the first three in the dark, too.
 LOOKED_AT = [

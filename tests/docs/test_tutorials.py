@@ -16,6 +16,7 @@ from rivya_sandbox.service.startup import Sandbox
 from support import pages
 from support.browser import CHROMIUM, Tab, browsing
 from support.prefect_workers import Server, eventually
+from support.seeded_data import seeded
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -23,15 +24,16 @@ pytestmark = pytest.mark.prefect
 
 
 def test_the_first_clip(tmp_path: Path) -> None:
-    with pages.sandbox_at_home(tmp_path):  # scripts/package makes this clip of real media
-        pages.run_page(DOCS / "tutorial" / "first-clip.md", tmp_path)
+    # scripts/package makes this clip of real media, and with a server of its own.
+    with pages.sandbox_at_home(tmp_path):
+        pages.run_page(DOCS / "tutorial" / "first-clip.md", tmp_path, **pages.server_of_the_tests())
 
 
 def test_the_first_credit_and_a_key_that_is_taken_back(tmp_path: Path, sandbox: Sandbox) -> None:
     # A sandbox that is treated as the real service.
     live = {"RIVYA_BASE_URL": sandbox.base_url, "RIVYA_FLOWS_LIVE": "true"}
     *blocks, doctor, problem = pages.blocks_of(DOCS / "tutorial" / "first-credit.md")
-    with pages.reading(tmp_path / "reader", RIVYA_POLL_SECONDS="0.1", **live) as reader:
+    with pages.reading(tmp_path / "reader", **live) as reader:
         for block in blocks:
             own = block.text.replace("RIVYA_API_KEY=rvya_sk_…", f"RIVYA_API_KEY={sandbox.api_key}")
             reader.do(replace(block, text=own))
@@ -44,8 +46,11 @@ def test_the_first_credit_and_a_key_that_is_taken_back(tmp_path: Path, sandbox: 
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
-def test_a_scheduled_run_whose_poster_is_picked_in_the_browser(tmp_path: Path) -> None:
+def test_a_scheduled_run_whose_poster_is_picked_in_the_browser(
+    tmp_path: Path, prefect_data: Path
+) -> None:
     link = ""
+    seeded(pages.data_at_home(tmp_path / "reader"), prefect_data, empty=True)
     with pages.reading(tmp_path / "reader") as reader:
         for block in pages.blocks_of(DOCS / "tutorial" / "scheduled-run.md"):
             if block.text == "rivya-flows runs\n":

@@ -16,6 +16,8 @@ from rivya_flows.engine.run import Run
 from rivya_flows.queue.actions import ReadBalance
 from support.task_runs import run_of
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass
 class Wallet:

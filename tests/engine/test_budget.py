@@ -28,6 +28,8 @@ from support.engine_runs import Bomb, DirectCalls, Studio, answering, codes, cus
 from support.naive_service import NaiveService, Rehearsal, frozen
 from support.receipts import parsed
 
+pytestmark = pytest.mark.slow
+
 SEVERAL = """
 version: 1
 name: several

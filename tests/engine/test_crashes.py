@@ -14,6 +14,8 @@ from support.databases import BACKENDS, fresh_store
 from support.engine_runs import Bomb, Studio, stills
 from support.samples import sample
 
+pytestmark = pytest.mark.slow
+
 SPEC = """
 version: 1
 name: small-campaign

@@ -18,6 +18,8 @@ from support.engine_runs import CREATE, Bomb, Studio, codes
 from support.receipts import parsed
 from support.samples import sample
 
+pytestmark = pytest.mark.slow
+
 SPEC = """
 version: 1
 name: shots

@@ -16,6 +16,8 @@ from rivya_flows.questions.reading_answers import checked
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio, customer, items_of, stills
 
+pytestmark = pytest.mark.slow
+
 CAMPAIGN = """
 version: 1
 name: launch

@@ -9,6 +9,8 @@ import pytest
 from support.hostile_histories import histories, local_service
 from support.samples import examples
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("kills", [False, True], ids=["no kills", "kills"])
 async def test_no_history_buys_twice_or_loses_a_credit(tmp_path: Path, kills: bool) -> None:

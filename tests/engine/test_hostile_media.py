@@ -12,6 +12,8 @@ from rivya_flows.media.bounds import LIMITS
 from rivya_flows.receipt.report import RunReport, write_report
 from support.engine_runs import Bomb, Studio, codes, stills
 
+pytestmark = pytest.mark.slow
+
 HEAD = "version: 1\nname: hostile\n"
 
 

@@ -22,6 +22,8 @@ from rivya_flows.store.run_list import recent_durations
 from support.engine_runs import CAMPAIGN, COST, Bomb, KilledError, Studio, stills
 from support.samples import is_thorough
 
+pytestmark = pytest.mark.slow
+
 
 async def cancelled_at(studio: Studio, run_id: str, number: int) -> bool:
     """Executes, and cancels at an event of this number; False where there were not so many."""

@@ -15,6 +15,8 @@ from rivya_flows.queue.events import AnswerGiven, Event, PurchaseIntended, Quest
 from support.engine_runs import Bomb, Studio, items_of
 from support.samples import sample
 
+pytestmark = pytest.mark.slow
+
 SPEC = """
 version: 1
 name: rounds

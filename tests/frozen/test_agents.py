@@ -17,6 +17,8 @@ from rivya_flows_mcp.tools import AgentTools
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Studio, customer
 
+pytestmark = pytest.mark.slow
+
 SPEC = """
 version: 1
 name: launch

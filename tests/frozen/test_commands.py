@@ -14,6 +14,8 @@ from frozen.conftest import Stage
 from frozen.golden import compare, hash_of, shape
 from frozen.seams import OWN, SPECS
 
+pytestmark = pytest.mark.slow
+
 COMMANDS: dict[str, list[str]] = yaml.safe_load(
     Path(__file__).with_name("commands.yaml").read_text("utf-8")
 )

@@ -39,6 +39,8 @@ from support.hostile_media import (
     sound,
 )
 
+pytestmark = pytest.mark.slow
+
 only_linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 

@@ -12,6 +12,8 @@ import pytest
 from rivya_flows.store.journal import Journal
 from support.databases import postgres_server
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).parents[2] / "deploy" / "databases.sql"
 
 

@@ -20,6 +20,8 @@ from rivya_flows.store.journal import Journal
 from rivya_flows.store.run_list import record_sweep
 from rivya_flows.webhook_receiver import StoreMetrics
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 MONITORING = ROOT / "deploy" / "monitoring"
 ON_CALL = ROOT / "docs" / "how-to" / "on-call.md"

@@ -21,6 +21,8 @@ from packaging.utils import canonicalize_name
 
 from support.loaded_scripts import loaded
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 PROJECT = PYPROJECT["project"]

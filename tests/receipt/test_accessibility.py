@@ -25,6 +25,8 @@ from support.judged_picks import Judging, judged_spec
 from support.naive_service import Rehearsal, frozen
 from support.receipts import parsed, stamped
 
+pytestmark = pytest.mark.slow
+
 # Cards below the window are not drawn until somebody scrolls there.
 ALL_DRAWN = "document.head.insertAdjacentHTML('beforeend', '<style>* { content-visibility: visible !important }</style>')"
 ALL_OPEN = "document.querySelectorAll('details').forEach(one => { one.open = true; })"

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from rivya_flows.receipt.contact_sheet import contact_sheet
 from support.browser import Tab
 from support.contact_sheets import Store, run_with_pick, run_with_spot, whole_run
 from support.receipts import parsed
+
+pytestmark = pytest.mark.slow
 
 COMMAND = "document.getElementById('command').textContent"
 POSITION = "document.querySelector('#lightbox .position').textContent"

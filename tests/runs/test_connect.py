@@ -20,6 +20,8 @@ from rivya_flows.settings import Settings
 from rivya_sandbox.service.serve import running
 from support.small_server import Answer, Request, answering
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_program_on_the_port_of_an_ended_sandbox_learns_nothing(tmp_path: Path) -> None:
     heard: list[str] = []

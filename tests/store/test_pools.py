@@ -28,6 +28,8 @@ from support.databases import break_commit, fresh_store
 from support.journal_entries import NOON, accepted, balance, begun, ended, intent, refused, told
 from support.pool_writers import FIRST, RUNS
 
+pytestmark = pytest.mark.slow
+
 DAY = 86_400.0
 ACME = {"client": "acme"}
 DECEMBER = datetime(2026, 12, 1, tzinfo=UTC)

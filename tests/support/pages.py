@@ -125,17 +125,18 @@ def not_run(page: Path) -> list[str]:
     return [f"{one.place}: {one.not_run}" for one in blocks_of(page) if one.not_run]
 
 
-def run_page(page: Path, folder: Path) -> None:
+def run_page(page: Path, folder: Path, **environment: str) -> None:
     """Does what a page says, and compares what it shows.
 
     Args:
         page: The Markdown file.
         folder: An empty one, for the reader's home and work.
+        environment: Further variables of the reader's shell.
 
     Raises:
         AssertionError: A block failed, took too long, or showed something else; names it.
     """
-    with reading(folder) as reader:
+    with reading(folder, **environment) as reader:
         for block in blocks_of(page):
             reader.do(block)
 
@@ -253,10 +254,15 @@ def reading(folder: Path, **environment: str) -> Iterator[Reader]:
 @contextmanager
 def sandbox_at_home(folder: Path) -> Iterator[None]:
     """A sandbox that the reader's commands find: of plain media and without waiting."""
+    with running(data_at_home(folder) / "sandbox"):
+        yield
+
+
+def data_at_home(folder: Path) -> Path:
+    """The data folder that the reader's commands find: made here, and empty."""
     data = folder / "home" / ".local" / "share" / "rivya-flows"
     data.mkdir(parents=True, mode=0o700)
-    with running(data / "sandbox"):
-        yield
+    return data
 
 
 def server_of_the_tests() -> dict[str, str]:
@@ -315,7 +321,8 @@ def _environment(home: Path, commands: Path) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(dropped) and k != "CI"}
     path = os.pathsep.join(map(str, (commands, command.parent, kept.get("PATH", os.defpath))))
     browser = shutil.which("true") or "true"
-    return kept | {"HOME": str(home), "PATH": path, "TERM": "xterm", "BROWSER": browser}
+    own_values = {"HOME": str(home), "PATH": path, "TERM": "xterm", "BROWSER": browser}
+    return kept | own_values | {"RIVYA_POLL_SECONDS": "0.1"}  # the sandbox is never busy for long
 
 
 def _read(terminal: int) -> bytes:

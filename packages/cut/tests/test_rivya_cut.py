@@ -18,6 +18,8 @@ from rivya_client.errors import MediaError, UsageError
 from rivya_cut.cli import run
 from support.composed_media import film, still, tone
 
+pytestmark = pytest.mark.slow
+
 README = Path(__file__).parents[1].joinpath("README.md").read_text("utf-8")
 
 

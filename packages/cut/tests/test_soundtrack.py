@@ -21,6 +21,8 @@ from rivya_cut.speech import find_speech
 from support.composed_media import film, heard, loudness, strength, tone
 from support.sounds import distance, music, parts, rendered, voice, write
 
+pytestmark = pytest.mark.slow
+
 CHANCE = random.Random(2)
 WORDS = ((0.5, 1.1), (1.3, 2.0), (4.0, 4.6))
 SECONDS = 5.0  # of a narration with these words

@@ -28,6 +28,8 @@ from rivya_flows_mcp.tools import AgentTools
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import Terminal, bought, buy_from
 
+pytestmark = pytest.mark.slow
+
 DOC = Path(__file__).parents[3] / "docs" / "how-to" / "mcp.md"
 COMMAND = ["-m", "rivya_flows_mcp"]  # which calls `rivya-flows mcp`
 LAUNCH = """

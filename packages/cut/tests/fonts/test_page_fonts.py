@@ -11,6 +11,8 @@ from PIL import ImageFont
 from rivya_cut.fonts import MAX_PAGE_BYTES, PLACE, SCRIPTS, noto, page_font, scripts_in, with_fonts
 from support.browser import CHROMIUM, browsing
 
+pytestmark = pytest.mark.slow
+
 LETTERS = {
     "Arabic": "مرحبا", "Armenian": "Բարեւ", "Bengali": "নমস্কার", "Devanagari": "नमस्ते", "Ethiopic": "ሰላም",
     "Georgian": "გამარჯობა", "Gujarati": "નમસ્તે", "Gurmukhi": "ਸਤ", "Hebrew": "שלום", "Kannada": "ನಮಸ್ಕಾರ",

@@ -19,6 +19,8 @@ from rivya_sandbox.renderers.render import render
 from rivya_sandbox.renderers.request import RenderRequest
 from rivya_sandbox.renderers.sound import LOUDNESS, RATE, Sound, loudness, master
 
+pytestmark = pytest.mark.slow
+
 
 def heard(model: str, prompt: str, **params: Any) -> tuple[float, float]:
     """Seconds, and root mean square from 0 to 1."""

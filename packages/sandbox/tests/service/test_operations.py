@@ -13,6 +13,8 @@ import pytest
 
 from rivya_sandbox.service.serve import running
 
+pytestmark = pytest.mark.slow
+
 SCHEMATHESIS = shutil.which("st", path=f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}")
 CHECKS = (
     "not_a_server_error",
