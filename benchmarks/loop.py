@@ -199,7 +199,7 @@ async def executed(url: str, folder: Path, items: int, parallel: int) -> Blocked
         assert row is not None
         run = Run(context, RunReporter(journal, assets, row))
         run.client, run.call, run.state = client, service, run.reporter.follow()
-        async with context.leases.held(run_id) as run.lease, watched() as blocked:
+        async with context.leases.hold(run_id) as run.lease, watched() as blocked:
             ended = await Engine(run).run(run.resume_event())
         assert (ended.ended, service.jobs) == ("completed", items), ended.ended
         return blocked

@@ -138,7 +138,7 @@ async def read_block(load: Callable[[], Awaitable[T]], what: str) -> T | None:
     from prefect.settings import PREFECT_API_URL
 
     from rivya_flows.settings import RUN_HERE
-    from rivya_flows.store.shared_store_checks import shown_url
+    from rivya_flows.store.shared_store_checks import mask_password
 
     try:
         return await load()
@@ -148,7 +148,7 @@ async def read_block(load: Callable[[], Awaitable[T]], what: str) -> T | None:
     except ValueError:  # Prefect's error for a 404
         return None
     except Exception as error:  # what Prefect's HTTP client raises if nothing answers, too
-        url = shown_url(str(PREFECT_API_URL.value()))
+        url = mask_password(str(PREFECT_API_URL.value()))
         problem, hint = f"no Prefect server answers at {url}", "start that server"
         if isinstance(error, PrefectHTTPStatusError):
             problem = f"{url} answers with HTTP {error.response.status_code}"

@@ -20,7 +20,7 @@ from prefect.exceptions import PrefectHTTPStatusError
 
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.server.environment import HEALTH_SECONDS
-from rivya_flows.store.shared_store_checks import shown_url
+from rivya_flows.store.shared_store_checks import mask_password
 
 PAGE = 200  # rows that a server answers at most
 UNFINISHED = (StateType.PENDING, StateType.RUNNING)  # of a task run that has begun
@@ -43,7 +43,7 @@ async def open_client(more_hint: str = "") -> AsyncIterator[PrefectClient]:
                 # Its health needs no password, and any page may answer.
                 await client.api_version()
             except Exception as error:
-                url = shown_url(str(client.api_url).rstrip("/"))
+                url = mask_password(str(client.api_url).rstrip("/"))
                 if (answer := getattr(error, "response", None)) is None:
                     message = f"no Prefect server answers at {url}"
                     hint = "start it, or set PREFECT_API_URL, which ends in /api, to one"

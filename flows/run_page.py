@@ -119,7 +119,7 @@ class Page:
     def fill_row(self, row: GroupRow, stage: str, result: Any) -> None:
         """Puts the result of a call into its row of a group."""
         row.media = self._media_of(stage, result)
-        row.words = row.words or words_of(result)
+        row.text = row.text or words_of(result)
 
     def show_group(
         self,

@@ -35,7 +35,7 @@ from rivya_flows.settings import Settings, read_settings
 from rivya_flows.similar_names import nearest
 from rivya_flows.store.deployments import DeployedSpec, deployed_spec, version_of
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.shared_store_checks import shown_url
+from rivya_flows.store.shared_store_checks import mask_password
 
 _FILE = "file_2F_"
 """Begins an attribute that names a file by its path: no spec has a capital letter in its name."""
@@ -131,7 +131,7 @@ def _deployed_flow(
     if spec is None:
         raise StoreError(
             f"the deployed spec {version_of(spec_hash)} is not in the store of "
-            f"this worker, {shown_url(settings.store_url)}",
+            f"this worker, {mask_password(settings.store_url)}",
             "give the worker the RIVYA_FLOWS_STORE that `rivya-flows deploy` wrote to, "
             "or deploy it again",
         )

@@ -75,7 +75,7 @@ from rivya_flows.steps.registry import kind_of_step
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.deployments import deployed_spec, keep_spec
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.shared_store_checks import this_machine, unshared
+from rivya_flows.store.shared_store_checks import find_unshared_stores, this_machine
 
 _AT_ONCE = 6  # with more requests, a server on SQLite only waits for its own locks
 
@@ -142,7 +142,7 @@ async def deploy_agreed(
     machines = {this_machine()}
     for name in named if not options.single_machine else ():
         machines |= await machines_of(name)
-    if found := unshared(settings, machines):
+    if found := find_unshared_stores(settings, machines):
         alone = "" if machines == {this_machine()} else ", or say --single-machine if they are here"
         raise UsageError(found[0], found[1] + alone)
     pools = {name: await _read_pool(client, name, default) for name in sorted(named)}

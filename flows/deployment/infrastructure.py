@@ -42,10 +42,10 @@ from rivya_flows.store.journal import Journal
 from rivya_flows.store.run_list import last_sweep
 from rivya_flows.store.shared_store_checks import (
     UNKNOWN_MACHINE,
+    find_unshared_stores,
     machine_of,
-    shown_url,
+    mask_password,
     this_machine,
-    unshared,
 )
 
 _PREFECTS_IMAGE = re.compile(r"(docker\.io/)?prefecthq/prefect(?![\w-])")
@@ -174,7 +174,7 @@ async def server_checks(settings: Settings) -> AsyncIterator[Check]:
             text = f"version {version}, older than Prefect {prefect.__version__} here"
             yield problem(text, "update the server")
         else:
-            yield ok(f"{shown_url(str(client.api_url))}, version {version}")
+            yield ok(f"{mask_password(str(client.api_url))}, version {version}")
         tagged = (await read_existing(client, ())).values()
         deployed = {one.work_pool_name for one in tagged if one.work_pool_name}
         workers = 0
@@ -186,7 +186,7 @@ async def server_checks(settings: Settings) -> AsyncIterator[Check]:
             yield replace(check, name="server settings")
         for pool in sorted(deployed):
             check = ok(f"the workers of {pool} reach the store and the media")
-            if found := unshared(settings, {*await machines_of(pool), this_machine()}):
+            if found := find_unshared_stores(settings, {*await machines_of(pool), this_machine()}):
                 check = problem(f"{pool}: {found[0]}", found[1])
             yield replace(check, name="sharing")
         check = ok("a run whose process or worker died is restarted")
@@ -273,4 +273,4 @@ async def _check_waker(client: PrefectClient, settings: Settings) -> Check:
         )
     with closing(Journal(settings.store_url)) as journal:
         swept = last_sweep(journal.engine)
-    return sweep_check(shown_url(settings.store_url), found.created, swept, time.time(), SWEEP)
+    return sweep_check(mask_password(settings.store_url), found.created, swept, time.time(), SWEEP)

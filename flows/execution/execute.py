@@ -79,7 +79,7 @@ async def execute_run(run: Run, concurrency: Concurrency | None) -> RunReport:
             its_turn = turn(concurrency, context.settings.rivya_flows_global_limit, logger)
             opened = open_page(context, run.reporter.row.name, logger)
             # Until the end is announced: a second process that Prefect starts waits for that.
-            driving = context.leases.held(run.run_id)
+            driving = context.leases.hold(run.run_id)
             async with its_turn, opened as page, driving as run.lease:
                 try:
                     await _run_engine(run, page)

@@ -26,7 +26,7 @@ from rivya_flows.flows.server.local_server import LocalServer
 from rivya_flows.private import private_folder
 from rivya_flows.processes.local_api import left_running
 from rivya_flows.settings import RUN_HERE
-from rivya_flows.store.shared_store_checks import shown_url
+from rivya_flows.store.shared_store_checks import mask_password
 
 if TYPE_CHECKING:
     from rivya_flows.batch.summary import BatchResult
@@ -49,7 +49,7 @@ class LocalRunner:
             gc.disable()
 
     def begin(self, settings: Settings) -> None:
-        """Begin to start the server that a run will need, if it is one that stays; `started` says what goes wrong."""
+        """Begin to start the server that a run will need, if it is one that stays; `connect` says what goes wrong."""
         can_buy = settings.rivya_api_key is not None or not missing("sandbox")
         if can_buy and settings.prefect_api_url is None and settings.rivya_flows_server_idle:
             with contextlib.suppress(UsageError, OSError):
@@ -68,7 +68,7 @@ class LocalRunner:
                 return await with_key(settings, secret_block)
         except TimeoutError as error:
             raise UsageError(
-                f"no Prefect server answers at {shown_url(settings.prefect_api_url)}",
+                f"no Prefect server answers at {mask_password(settings.prefect_api_url)}",
                 f"{RUN_HERE}; or start it; or set RIVYA_API_KEY, which it was asked for",
             ) from error
 
@@ -86,7 +86,7 @@ class LocalRunner:
             return await load_wallet(name)
 
     @asynccontextmanager
-    async def started(
+    async def connect(
         self, settings: Settings, notify: Callable[[str], object] = lambda _: None
     ) -> AsyncIterator[None]:
         """As `Runner.started`: starts a Prefect server, or looks whether that of the settings answers."""

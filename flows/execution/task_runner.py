@@ -27,7 +27,7 @@ from rivya_flows.flows.prefect_api import UNFINISHED, flow_runs_with, read_task_
 from rivya_flows.flows.prefect_internals import Boxed, task_named
 from rivya_flows.flows.run_page import Page
 from rivya_flows.plans.names import label
-from rivya_flows.queue.events import Event, OfItem
+from rivya_flows.queue.events import Event, ItemEvent
 from rivya_flows.queue.items import TERMINAL
 from rivya_flows.queue.state import State as RunState
 from rivya_flows.receipt.run_page import GroupRow
@@ -122,7 +122,7 @@ class TaskGroup:
             row.status = "done"
             return found
         except RivyaError as error:
-            row.status, row.words = "failed", str(error)
+            row.status, row.text = "failed", str(error)
             raise
         except BaseException:
             row.status = "stopped"
@@ -154,7 +154,7 @@ class TaskGroup:
         await self._over.wait()
         rows = self.rows()
         counts = Counter(row.status for row in rows)
-        failed = [f"{row.item}: {row.words}" for row in rows if row.status == "failed"]
+        failed = [f"{row.item}: {row.text}" for row in rows if row.status == "failed"]
         named = failed[:_MOST_NAMED]
         if len(failed) > _MOST_NAMED:
             named.append(f"and {len(failed) - _MOST_NAMED} more")
@@ -221,7 +221,7 @@ class PrefectCalls:
 
     def listen(self, event: Event, state: RunState) -> None:
         """Receives which items have ended, so that no group waits for them; a listener."""
-        if not isinstance(event, OfItem):
+        if not isinstance(event, ItemEvent):
             return
         items = self._ranges.get(event.step, {}).get(event.key)
         if items is not None and state.item(event.step, event.key).phase in TERMINAL:

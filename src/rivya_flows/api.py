@@ -29,7 +29,7 @@ from rivya_flows.questions.question import Answer
 from rivya_flows.questions.reading_answers import signature
 from rivya_flows.runs import execution as runs
 from rivya_flows.runs.execution import Caller, GivenAnswers
-from rivya_flows.runs.results import Plan, Receipt, plan_of, receipt_of, recorded
+from rivya_flows.runs.results import Plan, Receipt, plan_of, read_report, receipt_of
 from rivya_flows.runs.resume import ResumeOptions, resume as resume_run
 from rivya_flows.settings import read_settings
 from rivya_flows.spec.dump import dump
@@ -311,7 +311,7 @@ async def aoutputs_of(
         StoreError: The store cannot be read, or the folder cannot be written.
     """
     folder, settings = None if out is None else Path(out), _caller().settings
-    return receipt_of(await asyncio.to_thread(recorded, settings, str(flow_run_id), folder))
+    return receipt_of(await asyncio.to_thread(read_report, settings, str(flow_run_id), folder))
 
 
 outputs_of = _synchronous(aoutputs_of)

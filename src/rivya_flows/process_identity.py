@@ -20,7 +20,7 @@ class ProcessIdentity:
     birth: str
 
 
-def known(pid: int) -> ProcessIdentity | None:
+def find_process(pid: int) -> ProcessIdentity | None:
     """The living process of this pid; None if there is none, or it is a zombie."""
     try:
         process = psutil.Process(pid)
@@ -43,4 +43,4 @@ def known(pid: int) -> ProcessIdentity | None:
 
 def lives(process: ProcessIdentity) -> bool:
     """Whether this very process still runs, for certain."""
-    return process.birth != "" and known(process.pid) == process
+    return process.birth != "" and find_process(process.pid) == process

@@ -297,7 +297,7 @@ def test_nothing_is_deployed_if_one_spec_or_the_pool_or_the_worker_does_not_fit(
     assert "RIVYA_FLOWS_STORE" in said.err
     assert "render-1, render-2" in said.err
 
-    me = process_identity.known(os.getpid())
+    me = process_identity.find_process(os.getpid())
     assert me is not None
     old = Settings(rivya_api_key=SecretStr(OLD_KEY), rivya_flows_sandbox=False)
     of_up: dict[str, Any] = {"pid": me.pid, "birth": me.birth, "mark": "m"}

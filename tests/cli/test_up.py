@@ -22,7 +22,7 @@ import pytest
 from rivya_flows.flows.execution.local_runner import running_server
 from rivya_flows.flows.server.local_server import LocalServer
 from rivya_flows.processes.registry import read
-from rivya_flows.processes.supervisor import marked
+from rivya_flows.processes.supervisor import find_marked
 from rivya_flows.settings import Settings
 from support.prefect_workers import Place, Server, eventually
 from support.seeded_data import seeded
@@ -191,8 +191,8 @@ def test_after_a_dead_server_taken_ports_are_refused_its_own_is_kept_and_its_pas
     assert receiver is not None
     # Another user's program on the port of the server gets no request.
     with eventually(lambda: squatting(port), "the port"):
-        eventually(lambda: not marked(parts["worker"].mark), "the worker's end")
-        eventually(lambda: not marked(parts["receiver"].mark), "the receiver's end")
+        eventually(lambda: not find_marked(parts["worker"].mark), "the worker's end")
+        eventually(lambda: not find_marked(parts["receiver"].mark), "the receiver's end")
 
     # A connection of another program may have had the port, which is then not free for a minute.
     with eventually(lambda: squatting(receiver), "the port of the receiver"):
@@ -243,7 +243,7 @@ def test_down_ends_everything_and_reschedules_interrupted_runs(
         marks = [part.mark for part in read(studio.data).parts]
         ended = studio.call("down")["ended"]
     assert ended == ["watcher", "worker", "receiver", "server", "sandbox"]
-    assert not [left for mark in marks for left in marked(mark)]
+    assert not [left for mark in marks for left in find_marked(mark)]
     assert studio.call("down") == {"ended": []}
     assert studio.place.ends(flow_run) == []
     with closing(sqlite3.connect(studio.data / "prefect" / "prefect.db")) as database:

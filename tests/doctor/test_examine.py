@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from rivya_flows.doctor.examine import HARMFUL, environment, left_running, packages, python
 from rivya_flows.money.live_guard import account
-from rivya_flows.process_identity import known
+from rivya_flows.process_identity import find_process
 from rivya_flows.processes.registry import LeftRunning, ManagedProcess, write
 from rivya_flows.settings import Settings
 
@@ -39,7 +39,7 @@ def test_a_package_that_is_missing_or_does_not_fit_is_a_problem() -> None:
 
 
 def test_a_worker_of_another_key_is_a_warning(tmp_path: Path) -> None:
-    me = known(os.getpid())
+    me = find_process(os.getpid())
     assert me is not None
     keyed = Settings(rivya_flows_data=tmp_path, rivya_api_key=SecretStr("rvya_sk_any"))
     changed = keyed.model_copy(update={"rivya_api_key": SecretStr("rvya_sk_new")})

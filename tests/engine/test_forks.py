@@ -12,7 +12,7 @@ from PIL import Image
 from rivya_flows.engine.run import Asker
 from rivya_flows.preparation.prepare import Prepared
 from rivya_flows.questions.question import Answer, Question
-from rivya_flows.questions.reading_answers import checked
+from rivya_flows.questions.reading_answers import check_answer
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio, customer, items_of, stills
 
@@ -79,12 +79,16 @@ def launched(served: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Studi
 
 async def second(question: Question) -> Answer | None:
     """Picks the second candidate."""
-    return checked(question, Answer((question.choices[1],), name="ana"))
+    return check_answer(question, Answer((question.choices[1],), name="ana"))
 
 
 async def other_round(question: Question) -> Answer | None:
     """Rejects the first candidates, then picks the second one."""
-    return checked(question, Answer((), "warmer")) if not question.round else await second(question)
+    return (
+        check_answer(question, Answer((), "warmer"))
+        if not question.round
+        else await second(question)
+    )
 
 
 async def nobody(question: Question) -> Answer | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from rivya_flows.engine.publishing import receiver_url, report_of, upload_page
-from rivya_flows.process_identity import known
+from rivya_flows.process_identity import find_process
 from rivya_flows.processes.registry import LeftRunning, ManagedProcess, write
 from rivya_flows.runs.connect import connect
 from rivya_flows.settings import Settings
@@ -16,7 +16,7 @@ from rivya_flows.settings import Settings
 
 def receiver_of_up() -> tuple[ManagedProcess, ...]:
     """The server and the receiver of an `up` that this process is."""
-    me = known(os.getpid())
+    me = find_process(os.getpid())
     assert me is not None
     return tuple(
         ManagedProcess(name=name, pid=me.pid, birth=me.birth, mark="m", url=url)

@@ -41,7 +41,7 @@ def at_its_end(
             bought = [one for _, item in run.state.each() for one in item.purchases]
             ids = [str(one.task_id) for one in bought]
             before = len(context.journal.entries("run-1"))
-            async with context.leases.held("run-1") as run.lease, studio.client() as run.client:
+            async with context.leases.hold("run-1") as run.lease, studio.client() as run.client:
                 ended = {one: await run.client.generations.retrieve(one) for one in ids}
                 known = {one: job for one in ids if (job := seen(ended[one])) is not None}
                 run.seen = {one: seen_of(job) for one, job in known.items() if is_settled(job)}

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pytest
 
 from rivya_flows.questions.question import Answer, Question
-from rivya_flows.questions.reading_answers import checked
+from rivya_flows.questions.reading_answers import check_answer
 from rivya_flows.queue.events import AnswerGiven, Event, PurchaseIntended, QuestionAsked
 from support.engine_runs import Bomb, Studio, items_of
 from support.samples import sample
@@ -48,7 +48,7 @@ PERSON = {
 
 async def answer(question: Question) -> Answer | None:
     """What the person says to the candidates of each round."""
-    return checked(question, PERSON[question.round])
+    return check_answer(question, PERSON[question.round])
 
 
 def check(studio: Studio, *run_ids: str) -> None:

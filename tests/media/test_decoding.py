@@ -27,7 +27,7 @@ from rivya_flows.errors import MediaError
 from rivya_flows.media import decoder
 from rivya_flows.media.bounds import LIMITS, MAX_DECODINGS
 from rivya_flows.media.decoder import Call
-from rivya_flows.media.decoding import draw_poster, poster, probe, probed, render
+from rivya_flows.media.decoding import draw_poster, poster, probe, probe_async, render
 from rivya_flows.store.assets import AssetStore
 from support.composed_media import film, still
 from support.hostile_media import (
@@ -341,21 +341,21 @@ def test_the_decoder_is_given_no_secret_and_ends_with_its_process(tmp_path: Path
 
 def test_a_cancelled_task_ends_the_decoding_and_the_next_goes_on(tmp_path: Path) -> None:
     async def cancelled() -> None:
-        task = asyncio.create_task(probed(endless(tmp_path / "a.png")))
+        task = asyncio.create_task(probe_async(endless(tmp_path / "a.png")))
         await asyncio.sleep(0.05)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         # As many as there are decoders: none of them is still busy with the file above.
         good = still(tmp_path / "b.png", (16, 16))
-        assert [(await one).kind for one in [probed(good) for _ in range(4)]] == ["image"] * 4
+        assert [(await one).kind for one in [probe_async(good) for _ in range(4)]] == ["image"] * 4
 
     asyncio.run(cancelled())
 
 
 async def outcome(path: Path) -> str:
     try:
-        return (await probed(path)).kind
+        return (await probe_async(path)).kind
     except MediaError as error:
         return error.message
 
@@ -516,10 +516,10 @@ def test_one_process_serves_all_kinds_of_work_and_a_hanging_medium_stops_no_othe
     async def both() -> None:
         hanging = asyncio.create_task(render(composition(tmp_path), tmp_path / "out"))
         good = still(tmp_path / "good.png", (16, 16))
-        assert [(await probed(good)).kind for _ in range(3)] == ["image"] * 3
+        assert [(await probe_async(good)).kind for _ in range(3)] == ["image"] * 3
         with pytest.raises(MediaError, match=r"more than 0\.2 s of work"):
             await hanging
-        assert (await probed(good)).kind == "image"
+        assert (await probe_async(good)).kind == "image"
 
     asyncio.run(both())
     assert not (tmp_path / "out").exists()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, strategies as st
 
 from rivya_flows.language.canonical import whole
-from rivya_flows.plans.names import idempotency_key, is_round, label, listed, round_name
+from rivya_flows.plans.names import idempotency_key, is_round, join_keys, label, round_name
 
 # Also halves of surrogate pairs, which JSON can hold and a chat answer may bring into a key.
 ANY_TEXT = st.text(st.characters(), max_size=8)
@@ -26,7 +26,7 @@ def test_steps_items_and_lists_have_names_that_tell_them_apart() -> None:
     assert is_round(round_name("hero", "stills", 1)), "only its name has a dot"
     assert not is_round("stills")
     assert (label("stills", "neon"), label("film", "")) == ("stills[neon]", "film")
-    assert (listed(["a", "b"]), listed(["a, b", "c"])) == ("a, b", "a, b; c")
+    assert (join_keys(["a", "b"]), join_keys(["a, b", "c"])) == ("a, b", "a, b; c")
 
 
 def test_half_a_character_becomes_a_sign_that_utf_8_has() -> None:

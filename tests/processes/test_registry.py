@@ -8,13 +8,13 @@ import pytest
 
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.execution.local_runner import running_server
-from rivya_flows.process_identity import known
-from rivya_flows.processes.registry import LeftRunning, ManagedProcess, guarded, read, write
+from rivya_flows.process_identity import find_process
+from rivya_flows.processes.registry import LeftRunning, ManagedProcess, lock_registry, read, write
 from rivya_flows.settings import Settings
 
 
 def part(name: str, **other: object) -> ManagedProcess:
-    process = known(os.getpid())
+    process = find_process(os.getpid())
     assert process is not None
     fields = {"pid": process.pid, "birth": process.birth, "mark": "m", "url": "http://127.0.0.1:1"}
     return ManagedProcess.model_validate({"name": name, **fields, **other})
@@ -61,21 +61,21 @@ def test_only_one_process_changes_a_folder_at_a_time(tmp_path: Path) -> None:
     def second() -> None:
         with (
             pytest.raises(UsageError, match="is running in") as caught,
-            guarded(tmp_path, wait_seconds=0),
+            lock_registry(tmp_path, wait_seconds=0),
         ):
             pass
         refused.append(caught.value)
 
-    with guarded(tmp_path):
+    with lock_registry(tmp_path):
         thread = threading.Thread(target=second)
         thread.start()
         thread.join()
     assert refused
-    with guarded(tmp_path, wait_seconds=0):
+    with lock_registry(tmp_path, wait_seconds=0):
         pass
 
 
 def test_a_folder_that_cannot_be_created_is_a_usage_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match="cannot be used"), guarded(tmp_path / "file"):
+    with pytest.raises(UsageError, match="cannot be used"), lock_registry(tmp_path / "file"):
         pass

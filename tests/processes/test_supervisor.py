@@ -18,7 +18,7 @@ import pytest
 
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.server.local_server import LOCK
-from rivya_flows.process_identity import ProcessIdentity, known, lives
+from rivya_flows.process_identity import ProcessIdentity, find_process, lives
 from rivya_flows.processes import supervisor
 from rivya_flows.processes.supervisor import (
     MARK,
@@ -26,9 +26,9 @@ from rivya_flows.processes.supervisor import (
     StartedProcess,
     end,
     environment_of,
+    find_marked,
     former,
     keep_small,
-    marked,
     set_idle_seconds,
     start,
     try_lock,
@@ -128,12 +128,12 @@ def said(process: subprocess.Popen[str]) -> str:
 
 
 def test_a_process_is_identified_by_its_start_time_and_its_pid() -> None:
-    here = known(os.getpid())
+    here = find_process(os.getpid())
     assert here is not None
     assert lives(here)
     assert not lives(ProcessIdentity(os.getpid(), "another birth"))
     with program("pass", "ended") as process:  # it stays as a zombie
-        eventually(lambda: known(process.pid) is None, "its end")
+        eventually(lambda: find_process(process.pid) is None, "its end")
 
 
 def test_a_later_process_with_the_same_pid_is_not_ended() -> None:
@@ -142,14 +142,14 @@ def test_a_later_process_with_the_same_pid_is_not_ended() -> None:
         recorded = ProcessIdentity(process.pid, "an earlier birth")
         assert not end(recorded, "the mark of an earlier one", grace_seconds=1)
         assert process.poll() is None
-        for left in marked(f"later {OURS}"):
+        for left in find_marked(f"later {OURS}"):
             os.kill(left.pid, signal.SIGKILL)
 
 
 def test_a_process_ends_with_its_children_in_other_groups() -> None:
     with program(PARENT, f"family {OURS}") as process:
-        child = known(int(said(process)))
-        leader = known(process.pid)
+        child = find_process(int(said(process)))
+        leader = find_process(process.pid)
         assert child is not None
         assert leader is not None
         assert os.getpgid(child.pid) != os.getpgid(leader.pid)
@@ -160,8 +160,8 @@ def test_a_process_ends_with_its_children_in_other_groups() -> None:
 
 def test_children_of_a_dead_process_are_ended_too() -> None:
     with program(PARENT, f"orphans {OURS}") as process:
-        child = known(int(said(process)))
-        leader = known(process.pid)
+        child = find_process(int(said(process)))
+        leader = find_process(process.pid)
         assert child is not None
         assert leader is not None
         process.kill()
@@ -174,7 +174,7 @@ def test_children_of_a_dead_process_are_ended_too() -> None:
 def test_a_process_that_ignores_sigterm_is_killed() -> None:
     with program(STUBBORN, f"stubborn {OURS}") as process:
         said(process)
-        leader = known(process.pid)
+        leader = find_process(process.pid)
         assert leader is not None
         end(leader, f"stubborn {OURS}", grace_seconds=0.2)
         assert not lives(leader)
@@ -183,10 +183,10 @@ def test_a_process_that_ignores_sigterm_is_killed() -> None:
 def test_a_mark_finds_a_process_and_its_environment() -> None:
     with program(PARENT, f"found {OURS}") as process:
         child = int(said(process))
-        found = {one.pid: given for one, given in marked(f"found {OURS}").items()}
+        found = {one.pid: given for one, given in find_marked(f"found {OURS}").items()}
         assert set(found) == {process.pid, child}
         assert found[child][MARK] == f"found {OURS}"
-        for left in marked(f"found {OURS}"):
+        for left in find_marked(f"found {OURS}"):
             os.kill(left.pid, signal.SIGKILL)
 
 
@@ -273,10 +273,10 @@ def test_a_module_is_killed_with_all_its_children_when_the_server_dies(tmp_path:
         )
         assert worker.stdout is not None
         assert worker.stdout.read(1) == b"1"
-        assert len(supervisor.marked(mark)) == 2
+        assert len(supervisor.find_marked(mark)) == 2
     worker.communicate()  # until the last process that could write is gone
     assert worker.returncode == -signal.SIGKILL
-    assert not supervisor.marked(mark)
+    assert not supervisor.find_marked(mark)
 
 
 WRITER = """\

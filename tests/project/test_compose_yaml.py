@@ -24,7 +24,7 @@ from rivya_flows.flows.worker.campaign_worker import LIMIT
 from rivya_flows.preparation.deploy_blocks import WORK_POOL
 from rivya_flows.processes.hosts import RUNS_PER_HOST
 from rivya_flows.settings import Settings, read_settings
-from rivya_flows.store.shared_store_checks import unshared
+from rivya_flows.store.shared_store_checks import find_unshared_stores
 from support.loaded_scripts import loaded
 
 ROOT = Path(__file__).parents[2]
@@ -136,7 +136,7 @@ def test_what_runs_campaigns_shares_its_store_and_media_and_waits_for_its_key(
                 environment.setenv(variable, value)
             settings = read_settings()
             assert settings.rivya_api_key is None  # the block holds it
-            assert unshared(settings, {"one", "another"}) is None
+            assert find_unshared_stores(settings, {"one", "another"}) is None
             assert settings.store_url.startswith("postgresql://")
             assert settings.assets_url.startswith("s3://")
 

@@ -16,7 +16,7 @@ from rivya_flows.errors import UsageError
 from rivya_flows.estimate.mermaid import mermaid
 from rivya_flows.questions.open_questions import answerable, open_questions, question_asked
 from rivya_flows.questions.question import Answer, Question
-from rivya_flows.questions.reading_answers import checked, read_answers, read_form
+from rivya_flows.questions.reading_answers import check_answer, read_answers, read_form
 from rivya_flows.queue.events import AnsweredBy, AnswerGiven, unique_name
 from rivya_flows.queue.reducer import initial_state
 from support.judged_picks import Judging, judged, judged_spec
@@ -71,7 +71,7 @@ def open_question(run: Rehearsal) -> Question:
 def say(run: Rehearsal, *picked: str, note: str = "") -> None:
     """Answer the open question, and go on until the next one."""
     question = open_question(run)
-    run.feed(checked(question, Answer(picked, note, "ana", "form")).event(question, NOON))
+    run.feed(check_answer(question, Answer(picked, note, "ana", "form")).event(question, NOON))
     run.run()
 
 
@@ -284,7 +284,7 @@ steps:
   end: {uses: generate, with: {model: z-image, prompt: "${{ steps.ad.outputs.hero }}"}}
 """
     run = played(outer, includes={"launch.yaml": SPEC})
-    assert run.state.planned("ad__hero").rounds == ("ad__hero.stills.2", "ad__hero.stills.3")
+    assert run.state.planned_step("ad__hero").rounds == ("ad__hero.stills.2", "ad__hero.stills.3")
     say(run, note="warmer")
     assert prompts(run, "ad__hero.stills.2")[0] == "lamp, studio, warmer"
     say(run, "neon")
@@ -342,7 +342,7 @@ def test_wherever_the_process_dies_each_round_is_bought_once() -> None:
         cut = False
         for picked, note in (((), "warmer"), ((), ""), (("neon",), "")):
             question = open_question(run)
-            run.feed(checked(question, Answer(picked, note)).event(question, NOON))
+            run.feed(check_answer(question, Answer(picked, note)).event(question, NOON))
             steps = 0
             while steps < crash and run.advance(0):
                 steps += 1

@@ -14,12 +14,12 @@ from rivya_flows.receipt.summary import (
     account_line,
     failure_codes,
     films,
+    full_sentence,
     is_owed,
     notes,
     pools,
     run_json,
     sentence,
-    told,
     troubles,
 )
 from support.campaigns import a_set, until
@@ -59,8 +59,11 @@ def test_the_sentence_counts_items_and_credits() -> None:
     assert sentence(parsed(receipt)) == f"2 of 2 stills, hero; {spent} credits"
     receipt["credits"] |= {"spent": 1, "saved": 3}
     assert sentence(parsed(receipt)) == "2 of 2 stills, hero; 1 credit, 3 saved"
-    assert told(parsed(receipt)) == sentence(parsed(receipt))
-    assert told(parsed(receipt | {"sandbox": True})) == f"{sentence(parsed(receipt))} (sandbox)"
+    assert full_sentence(parsed(receipt)) == sentence(parsed(receipt))
+    assert (
+        full_sentence(parsed(receipt | {"sandbox": True}))
+        == f"{sentence(parsed(receipt))} (sandbox)"
+    )
 
 
 def test_a_run_that_made_nothing_says_so() -> None:

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from rivya_client.client import RivyaClient
 from rivya_flows.engine.run_context import WalletCredentials
 from rivya_flows.errors import APIStatusError, UsageError
-from rivya_flows.process_identity import known
+from rivya_flows.process_identity import find_process
 from rivya_flows.processes.registry import LeftRunning, ManagedProcess, write
 from rivya_flows.runs.connect import chosen_service, join_sandbox, serving
 from rivya_flows.settings import Settings
@@ -124,7 +124,7 @@ async def test_no_key_means_the_sandbox_of_the_data_folder(tmp_path: Path) -> No
 async def test_a_sandbox_that_a_run_starts_beside_the_receiver_of_up_sends_webhooks_there(
     tmp_path: Path, registered: bool
 ) -> None:
-    me = known(os.getpid())
+    me = find_process(os.getpid())
     assert me is not None
     receiver = ManagedProcess(
         name="receiver", pid=me.pid, birth=me.birth, mark="m", registered=registered

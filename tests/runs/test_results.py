@@ -13,7 +13,7 @@ from rivya_flows.errors import UsageError
 from rivya_flows.estimate.estimate import Estimate, ItemEstimate, StepEstimate
 from rivya_flows.receipt.report import RunReport, write_report
 from rivya_flows.runs.lookup import find_run, open_journal
-from rivya_flows.runs.results import plan_of, receipt_of, recorded
+from rivya_flows.runs.results import plan_of, read_report, receipt_of
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio, customer, stills
 from support.picks import SPEC
@@ -57,10 +57,10 @@ def test_a_recorded_run_names_its_files_in_the_store_and_copies_them_where_they_
     studio: Studio, tmp_path: Path
 ) -> None:
     studio.started(stills(2))
-    made, found = receipt_of(reported(studio)), receipt_of(recorded(studio.settings, "run-1"))
+    made, found = receipt_of(reported(studio)), receipt_of(read_report(studio.settings, "run-1"))
     assert (found.folder, found.status, found.credits) == (None, "completed", 2)
     assert [one.read_bytes() for one in found.files] == [one.read_bytes() for one in made.files]
-    copied = receipt_of(recorded(studio.settings, "run-1", tmp_path / "out"))
+    copied = receipt_of(read_report(studio.settings, "run-1", tmp_path / "out"))
     assert copied.folder == tmp_path / "out" / "run-1"
     assert [one.name for one in copied.files] == ["pictures-0.png", "pictures-1.png"]
 
@@ -70,16 +70,16 @@ async def test_a_flow_run_names_its_run_and_one_that_called_several_asks_which(
 ) -> None:
     settings, flow_run = studio.settings, uuid.uuid4()
     await studio.start(stills(1), f"run-{flow_run}-1")
-    assert receipt_of(recorded(settings, str(flow_run))).run_id == f"run-{flow_run}-1"
+    assert receipt_of(read_report(settings, str(flow_run))).run_id == f"run-{flow_run}-1"
     with open_journal(settings) as journal:  # wherever a run is named
         assert find_run(journal, str(flow_run)).run_id == f"run-{flow_run}-1"
     await studio.start(stills(1), f"run-{flow_run}-2")
-    assert receipt_of(recorded(settings, f"run-{flow_run}-1")).status == "running"
+    assert receipt_of(read_report(settings, f"run-{flow_run}-1")).status == "running"
     with pytest.raises(UsageError, match="called 2 campaigns") as caught:
-        recorded(settings, str(flow_run))
+        read_report(settings, str(flow_run))
     assert str(caught.value.hint) == f"name one of: run-{flow_run}-1, run-{flow_run}-2"
     with pytest.raises(UsageError, match="there is no run"):
-        recorded(settings, str(uuid.uuid4()))
+        read_report(settings, str(uuid.uuid4()))
 
 
 def test_a_plan_has_one_item_for_each_purchase_and_the_steps_that_are_skipped() -> None:

@@ -19,7 +19,7 @@ import pytest
 from sqlalchemy import Engine, update
 
 from rivya_flows.errors import LeaseLostError, StoreError
-from rivya_flows.process_identity import ProcessIdentity, known
+from rivya_flows.process_identity import ProcessIdentity, find_process
 from rivya_flows.store.database import writing
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import SECONDS, Lease, Leases, this_process
@@ -157,7 +157,7 @@ def test_a_driver_counts_as_living_where_this_process_can_open_no_file_to_look(
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (0, most))
-        found = known(os.getpid())
+        found = find_process(os.getpid())
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert found == ProcessIdentity(os.getpid(), "")
@@ -217,13 +217,13 @@ async def test_a_lease_is_renewed_while_the_event_loop_is_busy(leases: Leases) -
         return 1000.0
 
     busy = Leases(leases._engine, clock=clock)
-    async with busy.held("run-1", 0.01):
+    async with busy.hold("run-1", 0.01):
         for _ in range(4):
             assert renewals.acquire(timeout=60)  # blocks the loop
 
 
 async def test_whoever_holds_a_lease_hears_that_it_is_lost(leases: Leases) -> None:
-    async with leases.held("run-1", 0.001) as lease:
+    async with leases.hold("run-1", 0.001) as lease:
         with writing(leases._engine) as connection:
             connection.execute(update(LEASES).values(fence=lease.fence + 1))
         assert "another process drives run-1 now" in str(await lease.lost)
@@ -233,7 +233,7 @@ async def test_a_lease_that_is_acquired_while_its_task_is_cancelled_is_released(
     leases: Leases,
 ) -> None:
     async def hold() -> None:
-        async with leases.held("run-1"):
+        async with leases.hold("run-1"):
             await asyncio.Event().wait()
 
     for turns in range(4):

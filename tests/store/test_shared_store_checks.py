@@ -5,7 +5,12 @@ import re
 import pytest
 
 from rivya_flows.settings import Settings
-from rivya_flows.store.shared_store_checks import UNKNOWN_MACHINE, machine_of, shown_url, unshared
+from rivya_flows.store.shared_store_checks import (
+    UNKNOWN_MACHINE,
+    find_unshared_stores,
+    machine_of,
+    mask_password,
+)
 
 MOUNTS = (("/", "ext4"), ("/mnt/studio", "nfs4"), ("/mnt/studio/local", "tmpfs"))
 
@@ -29,7 +34,7 @@ def test_stores_that_a_worker_cannot_reach_are_found(
     store: str, assets: str, machines: set[str], refused: list[str]
 ) -> None:
     chosen = Settings(rivya_flows_store=store, rivya_flows_assets=assets)
-    found = unshared(chosen, machines, here="here", mounts=MOUNTS)
+    found = find_unshared_stores(chosen, machines, here="here", mounts=MOUNTS)
     settings = re.findall(r"RIVYA_FLOWS_([A-Z]+): ", found[0]) if found else []
     assert settings == refused
 
@@ -40,5 +45,5 @@ def test_the_name_of_a_worker_may_contain_its_machine() -> None:
 
 
 def test_a_url_is_shown_without_its_password() -> None:
-    assert shown_url("postgresql://me:secret@db/name") == "postgresql://me:***@db/name"
-    assert shown_url("sqlite:////data/j.sqlite") == "sqlite:////data/j.sqlite"
+    assert mask_password("postgresql://me:secret@db/name") == "postgresql://me:***@db/name"
+    assert mask_password("sqlite:////data/j.sqlite") == "sqlite:////data/j.sqlite"

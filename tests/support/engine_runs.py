@@ -310,7 +310,7 @@ class Studio:
             run.call = calls = calls or DirectCalls(bomb)
             calls.run = run
             # A killed process leaves its lease; here the process lives on, and releases it.
-            held = context.leases.held(run_id, renewal_seconds)
+            held = context.leases.hold(run_id, renewal_seconds)
             async with held as run.lease, self.client() as run.client:
                 try:
                     return await Engine(run).run(run.options.resume_event(resend_hours))

@@ -30,7 +30,7 @@ def test_down_needs_nothing_of_the_folder_and_no_setting_but_the_data_folder(
     (tmp_path / "prefect.toml").write_text("[api]\nurl = 'http://127.0.0.1:1/api'\n")
     with subprocess.Popen(["sleep", "600"], start_new_session=True) as worker:
         try:
-            known = process_identity.known(worker.pid)
+            known = process_identity.find_process(worker.pid)
             assert known is not None
             part = ManagedProcess(name="worker", pid=known.pid, birth=known.birth, mark="m")
             (tmp_path / "data").mkdir()

@@ -141,7 +141,7 @@ def test_a_key_that_the_service_refuses_starts_nothing_also_where_nothing_is_dep
 def test_nothing_is_deployed_for_a_worker_that_buys_elsewhere(
     tmp_path: Path, worker_key: str | None, key: str | None, words: str | None
 ) -> None:
-    me = process_identity.known(os.getpid())
+    me = process_identity.find_process(os.getpid())
     assert me is not None
     options = {
         one: UpOptions(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rivya_flows.errors import UsageError
-from rivya_flows.process_identity import known
+from rivya_flows.process_identity import find_process
 from rivya_flows.processes import registry
 from rivya_flows.up import start as starting
 from rivya_flows.up.options import UpStatus
@@ -16,7 +16,7 @@ from rivya_flows.up.start import LONGEST_PAUSE_SECONDS, pause_before, watch
 
 def recorded(data: Path, name: str, pid: int) -> None:
     """A process of `up` that lives now."""
-    process = known(pid)
+    process = find_process(pid)
     assert process is not None
     part = registry.ManagedProcess(name=name, pid=pid, birth=process.birth, mark="m")
     registry.write(data, registry.read(data).with_part(part))

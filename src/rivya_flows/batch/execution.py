@@ -180,7 +180,7 @@ async def _run_priced(
 
     try:
         with caller.progress():
-            async with runner.started(context.settings, caller.notify):
+            async with runner.connect(context.settings, caller.notify):
                 result_of = partial(row_result, journal)
                 await run_rows(batch, run_row, result_of, changed=changed)
                 return False
@@ -208,7 +208,7 @@ async def _hold_lease(leases: Leases, batch_id: str) -> AsyncIterator[None]:
     """Holds a lease on the batch: a second process would not know what this one spends."""
     task = asyncio.current_task()
     assert task is not None
-    async with leases.held(batch_id, _RENEWAL_SECONDS) as lease:
+    async with leases.hold(batch_id, _RENEWAL_SECONDS) as lease:
         over = False
         lease.lost.add_done_callback(lambda _: over or task.cancel())
         try:

@@ -15,7 +15,7 @@ from rivya_flows.assets import Outputs
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.language.canonical import digest
-from rivya_flows.language.diagnostic_report import MAX_PROBLEMS, meant
+from rivya_flows.language.diagnostic_report import MAX_PROBLEMS, suggest
 from rivya_flows.language.expressions.values import slug
 from rivya_flows.language.inputs import fit, hint_for, parse_assignments
 from rivya_flows.language.workflow import Input, Inputs, Workflow
@@ -229,7 +229,7 @@ class _RowReader:
             return ()
         for key in keys:
             if key not in names:
-                hint = meant(key, names) or f"it has {', '.join(names)}"
+                hint = suggest(key, names) or f"it has {', '.join(names)}"
                 raise UsageError(f"--key {key!r:.60}: {self._file} has no such column", hint)
         rows: list[Row] = []
         written: list[dict[str, str]] = []
@@ -294,7 +294,7 @@ class _RowReader:
                 message = f"repeated column {name!r:.60}"
                 self._add(line, index, "repeated-column", message)
             elif name not in self._inputs and not name.startswith(NOTE):
-                hint = meant(name, self._inputs) or "the spec has no inputs"
+                hint = suggest(name, self._inputs) or "the spec has no inputs"
                 hint += f"; a column of notes begins with {NOTE}"
                 self._add(line, index, "unknown-input", f"unknown input {name!r:.60}", hint)
             earlier.add(name)

@@ -23,7 +23,7 @@ from rivya_flows.cli.output import print_json, show, show_verbatim, tell, tell_p
 from rivya_flows.cli.session import Interrupts, catalogue_of, run_interruptibly, settings
 from rivya_flows.diagnostics import CODES, Diagnostic
 from rivya_flows.errors import UsageError
-from rivya_flows.language.wording import counted
+from rivya_flows.language.wording import count_noun
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_client.catalogue.catalogue import Catalogue
@@ -130,7 +130,7 @@ def _show(
             tests = getattr(file.checked, "tests", None)
             count = len(tests.cases if tests else getattr(file.checked, "all_steps", ()))
             size = (
-                counted(count, "test case" if tests else "step")
+                count_noun(count, "test case" if tests else "step")
                 if file.checked is not None
                 else "a brand"
             )

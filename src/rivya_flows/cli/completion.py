@@ -66,7 +66,7 @@ def runs(ctx: click.Context, incomplete: str) -> Names:
     """Ids of runs, newest first; folders of runs once there is a ``/``."""
     if "/" in incomplete:
         return _files(incomplete, "/")
-    with names.opened(_store()) as store:
+    with names.open_store(_store()) as store:
         found = names.runs(store, incomplete)
     typed = set(_arguments(ctx))
     return [(run.run_id, f"{run.spec}, {run.status}") for run in found if run.run_id not in typed]
@@ -116,7 +116,7 @@ def answers(ctx: click.Context, incomplete: str) -> Names:
     """``STEP=`` of an open question of the run on the line; its keys after the ``=``."""
     asked: dict[str, int] = {}
     keys: dict[str, list[str]] = {}
-    with names.opened(_store()) as store:
+    with names.open_store(_store()) as store:
         kinds = ("question.asked", "answer.given", "item.completed")
         for event in names.events(store, _arguments(ctx)[0], *kinds):
             step, key = event["step"], event.get("key") or ""
@@ -143,7 +143,7 @@ def answers(ctx: click.Context, incomplete: str) -> Names:
 @completer
 def labels(ctx: click.Context, incomplete: str) -> Names:
     """``NAME=`` of labels that newer runs have; their values after the ``=``."""
-    with names.opened(_store()) as store:
+    with names.open_store(_store()) as store:
         known = [one for run in names.runs(store) for one in run.labels.items()]
     if "=" not in incomplete:
         return [f"{name}=" for name in dict(known)]
@@ -153,14 +153,14 @@ def labels(ctx: click.Context, incomplete: str) -> Names:
 @completer
 def run_names(ctx: click.Context, incomplete: str) -> Names:
     """Names of the specs of newer runs."""
-    with names.opened(_store()) as store:
+    with names.open_store(_store()) as store:
         return dict.fromkeys(run.spec for run in names.runs(store))
 
 
 @completer
 def pools(ctx: click.Context, incomplete: str) -> Names:
     """Names of pools."""
-    with names.opened(_store()) as store:
+    with names.open_store(_store()) as store:
         return names.pools(store)
 
 
@@ -212,7 +212,7 @@ def _document(ctx: click.Context) -> Mapping[str, Any]:
         with path.open("rb") as file:
             text = file.read(MAX_BYTES).decode()
     else:
-        with names.opened(_store()) as store:
+        with names.open_store(_store()) as store:
             text = next(names.events(store, named, "run.frozen"))["spec_text"]
     root, _ = read(text)
     found = plain(root) if root else None

@@ -19,7 +19,7 @@ from rivya_flows.errors import (
     SpecError,
     hint_of,
 )
-from rivya_flows.language.wording import counted
+from rivya_flows.language.wording import count_noun
 from rivya_flows.similar_names import nearest
 
 if TYPE_CHECKING:  # slow to import
@@ -101,7 +101,7 @@ def explain(error: BaseException) -> Failure:
 
 def problems_found(number: int) -> str:
     """How many mistakes were found."""
-    return f"{counted(number, 'problem')} found"
+    return f"{count_noun(number, 'problem')} found"
 
 
 def _call(error: click.ClickException) -> Failure:

@@ -18,7 +18,7 @@ from rivya_flows.cli.options import Group, argument, command, end_moment, moment
 from rivya_flows.cli.output import print_json, print_table, show, show_result, show_verbatim, tell
 from rivya_flows.cli.session import call_service, confirmer, settings
 from rivya_flows.errors import UsageError
-from rivya_flows.language.wording import counted
+from rivya_flows.language.wording import count_noun
 from rivya_flows.receipt.phrases import EACH_PERIOD, credits_of
 from rivya_flows.similar_names import nearest
 
@@ -145,7 +145,7 @@ def _print(found: SpendReport) -> None:
 def _sum_text(found: Sum) -> str:
     """``21 credits for 9 purchases, 1 of them open (2 credits)``."""
     left = f", {found.open} of them open ({credits_of(found.held)})" if found.open else ""
-    return f"{credits_of(found.credits)} for {counted(found.purchases, 'purchase')}{left}"
+    return f"{credits_of(found.credits)} for {count_noun(found.purchases, 'purchase')}{left}"
 
 
 def _place(service: str) -> str:
@@ -261,14 +261,14 @@ def list_pools(as_json: bool = options.JSON) -> None:
 @budgets.command("remove")
 def remove_pool(name: str = argument(shell_complete=completion.pools), yes: bool = _YES) -> None:
     """Remove a pool; runs are no longer held back by it."""
-    from rivya_flows.language.diagnostic_report import meant
+    from rivya_flows.language.diagnostic_report import suggest
     from rivya_flows.store.pools import Pools
 
     with _open_store() as engine:
         pools = Pools(engine)
         rest = {pool.name: pool for pool in pools.all()}
         if rest.pop(name, None) is None:
-            raise UsageError(f"there is no pool {name!r:.80}", meant(name, rest))
+            raise UsageError(f"there is no pool {name!r:.80}", suggest(name, rest))
         _ask(engine, [*rest.values()], yes=yes)
         pools.remove(name)
     show(f"pool {name} removed")

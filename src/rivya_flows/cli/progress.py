@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rivya_flows.cli.layout import Cell, clock, draw_table, duration, roughly, wrap_line
 from rivya_flows.cli.output import COLOURS, columns_of, draws, has_colours, live, print_above, tell
-from rivya_flows.plans.names import first_of, is_round, label, listed, short_label
+from rivya_flows.plans.names import first_of, is_round, join_keys, label, short_label
 from rivya_flows.plans.plan import PlannedStep
 from rivya_flows.queue.events import (
     AnswerGiven,
@@ -117,7 +117,7 @@ def _changes(
     for step_id, earlier, item in changed:
         if item.phase not in TERMINAL or (earlier and earlier.phase is item.phase):
             continue
-        if item.phase is Phase.SKIPPED and state.planned(step_id).round_of:
+        if item.phase is Phase.SKIPPED and state.planned_step(step_id).round_of:
             continue  # a round that was not asked for
         if item.phase is not Phase.COMPLETED:
             alike.setdefault((step_id, item.phase, item.reason), []).append(item.key)
@@ -132,7 +132,7 @@ def _cost(item: ItemState) -> str:
     if item.cached:
         return f" (from {item.taken_from or 'the cache'}, saved {credits_of(item.saved)})"
     if item.answered_by and item.answered_by.channel == "fork":
-        return f" ({listed(item.picked or ())}, as picked in {item.answered_by.name})"
+        return f" ({join_keys(item.picked or ())}, as picked in {item.answered_by.name})"
     return f" ({credits_of(item.credits)})" if item.purchases else ""
 
 
@@ -207,7 +207,7 @@ def _shares_by_step(
 
 def begun_steps(state: State) -> list[str]:
     """The steps of the plan, in its order, without rounds that have not begun."""
-    rounds = {step_id: state.planned(step_id).round_of for step_id in state.plan.order}
+    rounds = {step_id: state.planned_step(step_id).round_of for step_id in state.plan.order}
     return [
         step_id
         for step_id, of in rounds.items()
@@ -256,7 +256,7 @@ def time_left(
     rendered = _shares_by_step(state, shares)
     ends, is_known = {"": 0.0}, True
     for step_id in state.plan.parts["steps"]:
-        planned, current = state.planned(step_id), state.steps[step_id]
+        planned, current = state.planned_step(step_id), state.steps[step_id]
         many, seconds = len(current.items) if current.expanded else 1, usual.get(step_id)
         worked, share = at_work.get(step_id, 0.0), sum(rendered.get(step_id, ()))
         share = (share and share + current.tally.ended) / max(many, 1)

@@ -184,9 +184,9 @@ def receipt(
         made, about = receipt_of(journal.entries(row.run_id)), list_run(journal, row.run_id)
     folder = row.folder
     if out is not None:
-        from rivya_flows.runs.results import recorded
+        from rivya_flows.runs.results import read_report
 
-        report = recorded(chosen, row.run_id, out)
+        report = read_report(chosen, row.run_id, out)
         made, folder = report.receipt, report.receipt_path.parent
     if as_json:
         print_json(made.model_dump(mode="json"))

@@ -134,7 +134,7 @@ def _of_profile(found: Settings) -> Settings:
     from rivya_client.hosts import is_loopback
     from rivya_flows.folder_settings import prefect_profile
     from rivya_flows.processes import ports, registry
-    from rivya_flows.store.shared_store_checks import shown_url
+    from rivya_flows.store.shared_store_checks import mask_password
 
     profile = prefect_profile()
     if profile is None:
@@ -147,7 +147,7 @@ def _of_profile(found: Settings) -> Settings:
             return found
     if name not in _REPORTED:
         _REPORTED.add(name)
-        tell(f"uses the Prefect server of profile {name} at {shown_url(url)}")
+        tell(f"uses the Prefect server of profile {name} at {mask_password(url)}")
     return found.model_copy(update={"prefect_api_url": url})
 
 

@@ -14,7 +14,7 @@ from rivya_flows.cli.options import AGES, LONGEST, Group, age, argument, option
 from rivya_flows.cli.output import print_json, print_table, show, show_result, tell
 from rivya_flows.cli.session import confirm_deletion, settings
 from rivya_flows.errors import UsageError
-from rivya_flows.language.wording import counted
+from rivya_flows.language.wording import count_noun
 from rivya_flows.receipt.phrases import credits_of
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
@@ -73,10 +73,10 @@ def prune_store(
         )
 
         def describe(pruned: Pruned, *, would: bool) -> str:
-            runs = f"{counted(len(pruned.runs), 'run')} ended before {limit:%Y-%m-%d %H:%M} UTC"
+            runs = f"{count_noun(len(pruned.runs), 'run')} ended before {limit:%Y-%m-%d %H:%M} UTC"
             return f"{runs}: {_summary(pruned, media=True, would=would)}"
 
-        tell(f"reading the journals of {counted(len(journal.runs()), 'run')}")
+        tell(f"reading the journals of {count_noun(len(journal.runs()), 'run')}")
         pruned = prune(pretend=only_plan or not yes)
         if not yes and not as_json and (losing := retention.losing(journal, assets, pruned)):
             rows = [
@@ -192,7 +192,7 @@ def list_results(as_json: bool = options.JSON) -> None:
         show("")
     saved = credits_of(sum(entry.credits for entry in found if entry.whole))
     size = size_of(sum(entry.size_bytes for entry in found))
-    total = f"{counted(len(found), 'result')}, worth {saved}; {size}"
+    total = f"{count_noun(len(found), 'result')}, worth {saved}; {size}"
     show_result(total, document=found, as_json=as_json)
 
 
@@ -241,9 +241,9 @@ def prune_cache(
 
 def _summary(pruned: Pruned, *, media: bool, would: bool) -> str:
     """What was deleted, or would be."""
-    going = [counted(len(pruned.entries), "result")]
+    going = [count_noun(len(pruned.entries), "result")]
     if media:
-        going.append(counted(len(pruned.media), "medium", "media"))
+        going.append(count_noun(len(pruned.media), "medium", "media"))
     if pruned.folders:
         going.append(f"{len(pruned.folders)} old run folders")
     if pruned.sandbox_bytes:

@@ -21,7 +21,7 @@ from rivya_flows.errors import UsageError
 from rivya_flows.language.wording import cut
 from rivya_flows.preparation.spec_file import spec_path
 from rivya_flows.questions.question import BUDGET, Answer, Question
-from rivya_flows.questions.reading_answers import checked, read_choice
+from rivya_flows.questions.reading_answers import check_answer, read_choice
 from rivya_flows.queue.events import Event, RunResumed
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.continuing import NO_CREDITS, continuation
@@ -97,7 +97,7 @@ async def _ask_for_note(question: Question, choice: Answer) -> Answer | None:
     if (note := await read_line()) is None:
         tell("")  # the next prompt begins on a line of its own
         return None
-    return checked(question, replace(choice, note=note))
+    return check_answer(question, replace(choice, note=note))
 
 
 def question_lines(question: Question, paths: dict[str, str]) -> list[str]:

@@ -33,7 +33,7 @@ from rivya_flows.setting_mistakes import with_places
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.shared_store_checks import shown_url
+from rivya_flows.store.shared_store_checks import mask_password
 
 _TRY = "use it once, as with `rivya-flows --verbose run`, to see what is wrong"
 
@@ -102,7 +102,7 @@ _WITHOUT = {  # what does not work; every run needs the other scopes
 def store(settings: Settings) -> Iterator[Check]:
     """The journal; opening it looks at its schema."""
     with closing(Journal(settings.store_url)):
-        yield ok(f"{shown_url(settings.store_url)} is up to date")
+        yield ok(f"{mask_password(settings.store_url)} is up to date")
 
 
 def assets(settings: Settings) -> Iterator[Check]:
@@ -132,7 +132,7 @@ async def service(settings: Settings) -> AsyncIterator[Check]:
         return
     api_key = settings.rivya_api_key.get_secret_value()
     base_url = settings.rivya_base_url.rstrip("/")
-    address = shown_url(base_url)
+    address = mask_password(base_url)
     async with RivyaClient(api_key, base_url, timeout=_ANSWER_SECONDS) as client:
         try:
             balance = (await client.credits.retrieve(retry=_ONCE)).current_credits
@@ -197,7 +197,7 @@ async def webhooks(settings: Settings) -> AsyncIterator[Check]:
 
 async def _try_endpoint(client: RivyaClient, url: str) -> Check:
     """Whether a test event of the service reaches the endpoint of a URL."""
-    address = shown_url(url)
+    address = mask_password(url)
     again = "`rivya-flows down`, then `rivya-flows up`; or `rivya-flows webhooks listen --register`"
     unused = ok(
         "not used: runs poll, and need nothing more; to use them, set RIVYA_FLOWS_PUBLIC_URL to"

@@ -15,7 +15,7 @@ from rivya_client.types import File
 from rivya_cut.results import Probe
 from rivya_flows.assets import Asset
 from rivya_flows.errors import LostMediumError
-from rivya_flows.media.decoding import draw_poster, probe, probed
+from rivya_flows.media.decoding import draw_poster, probe, probe_async
 from rivya_flows.queue.actions import UploadMedium
 from rivya_flows.steps.function import remote_file
 from rivya_flows.store.assets import AssetStore, file_hash
@@ -93,7 +93,7 @@ def keep(assets: AssetStore, path: Path) -> Asset:
 
 async def keep_in_thread(assets: AssetStore, path: Path) -> Asset:
     """As `keep`, without blocking the event loop; cancelling ends the decoding."""
-    return await asyncio.to_thread(_copy, assets, path, await probed(path))
+    return await asyncio.to_thread(_copy, assets, path, await probe_async(path))
 
 
 async def take(
@@ -105,7 +105,7 @@ async def take(
     found: Probe | None = None,
 ) -> Asset:
     """Keep a file that was made in `AssetStore.incoming`, without blocking the event loop."""
-    probe = found or await probed(path)
+    probe = found or await probe_async(path)
 
     def move() -> Asset:
         digest = sha256 or file_hash(path, sync=True)
@@ -120,7 +120,7 @@ async def take(
 async def load_stored(assets: AssetStore, sha256: str, *, url: str | None = None) -> Asset:
     """The asset of a medium that the store has, decoded without blocking; LostMediumError without it."""
     path = await asyncio.to_thread(assets.local_path, sha256)
-    return _asset(await probed(path), path, sha256, url)
+    return _asset(await probe_async(path), path, sha256, url)
 
 
 def _copy(assets: AssetStore, path: Path, found: Probe) -> Asset:

@@ -242,7 +242,7 @@ class PlainRunner(Runner):
         run.call, run.shrink = partial(_call, run), _SHRINK
         run.conflict_pause_seconds = 0.05  # the sandbox is on this machine
         context = run.context
-        async with context.leases.held(run.run_id) as run.lease, context.client() as run.client:
+        async with context.leases.hold(run.run_id) as run.lease, context.client() as run.client:
             run.state = await in_thread(run.reporter.follow)
             await drive(run, run.resume_event())
         return await asyncio.to_thread(run.reporter.write)

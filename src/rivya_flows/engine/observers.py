@@ -24,9 +24,9 @@ from rivya_flows.queue.events import (
     ChatAnswered,
     Event,
     JobEnded,
-    OfPurchase,
     PoolRefused,
     PurchaseAccepted,
+    PurchaseEvent,
     PurchaseIntended,
     PurchaseUnanswered,
     RunEnded,
@@ -208,7 +208,7 @@ class RunTrace:
         """A listener: gets each event after it was written, with the state after it."""
         if self.trace_id is None or isinstance(event, PoolRefused | PurchaseUnanswered):
             return  # one was never journaled, the other is still open
-        if isinstance(event, OfPurchase):
+        if isinstance(event, PurchaseEvent):
             self._of_purchase(event)
         elif isinstance(event, RunEnded):
             _set(self._span, status=event.status, credits=state.spent)
@@ -221,7 +221,7 @@ class RunTrace:
             _set(span, outcome="open")
             span.end()
 
-    def _of_purchase(self, event: OfPurchase) -> None:
+    def _of_purchase(self, event: PurchaseEvent) -> None:
         of = (event.step, event.key, event.n)
         span = self._purchases.get(of)
         if span is None:
@@ -242,7 +242,7 @@ class RunTrace:
         span.end()
         del self._purchases[of]
 
-    def _start(self, event: OfPurchase) -> Span:
+    def _start(self, event: PurchaseEvent) -> Span:
         """The span of a purchase; one that an earlier execution intended begins with this one."""
         resumed = not isinstance(event, PurchaseIntended)
         span = self._tracer.start_span(

@@ -24,7 +24,7 @@ from rivya_flows.queue.outcomes import CONFLICT, meaning_of_refusal
 
 async def submit(run: Run, action: Buy) -> Generation | ChatCompletion:
     """Send a purchase: one job, or one answer of a chat model. The service charges once per key."""
-    bought, route = action.bought, run.state.planned(action.step).kind.route
+    bought, route = action.bought, run.state.planned_step(action.step).kind.route
     assert route is not None  # `_stage` has seen it
     assert route.send is not None  # a function buys by itself
     body, retry = bought.body.encode(), run.retry(action.step)
@@ -81,7 +81,7 @@ def _model_in(body: str) -> str | None:
 
 async def _call_paid(run: Run, action: Buy) -> AsyncGenerator[Event]:
     """Call a function under the key of a purchase; an exception leaves it open for a resume."""
-    outputs = await run.call(call_function, run.state.planned(action.step).kind.uses, action)
+    outputs = await run.call(call_function, run.state.planned_step(action.step).kind.uses, action)
     yield events.JobEnded(
         **action.purchase, status="succeeded", final_credits=action.bought.reserve
     )
@@ -127,7 +127,7 @@ async def _send_intended(run: Run, action: Buy) -> AsyncGenerator[Event]:
 
 def _stage(run: Run, action: Buy) -> str:
     """What a graph calls the purchase; another route may not know its key and would charge again."""
-    kind = run.state.planned(action.step).kind
+    kind = run.state.planned_step(action.step).kind
     if (route := kind.route) is None or route.name != action.bought.route:
         raise UsageError(
             f"{kind.uses!r} does not buy by {action.bought.route!r} any more, as when this was intended",

@@ -178,13 +178,13 @@ class Runner(Protocol):
         """The wallet whose credentials have that name on the Prefect server."""
         raise UsageError(f"the wallet {name!r} cannot be used in a test", "leave out its name")
 
-    def started(
+    def connect(
         self, settings: Settings, notify: Callable[[str], object] = lambda _: None
     ) -> AbstractAsyncContextManager[None]:
         return nullcontext()
 
     async def execute(self, run: Run) -> RunReport:
-        """Executes a run to its end, while `started` lasts."""
+        """Executes a run to its end, while `connect` lasts."""
 
     async def wake(self, settings: Settings, run_id: str, notify: Callable[[str], object]) -> None:
         """Continues the suspended flow run of a run that was resumed here; never raises."""

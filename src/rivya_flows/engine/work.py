@@ -100,7 +100,7 @@ async def reveal(name: str, blocks: SecretBlocks) -> Revealed:
 
 
 def _notice(state: State, work: actions.Work) -> dict[str, JsonValue]:
-    part = state.planned(work.step).part
+    part = state.planned_step(work.step).part
     status = "failed" if is_failing(state) else "completed"
     return {
         "run_id": state.run_id,
@@ -132,7 +132,7 @@ class FunctionError(RivyaError):
 
 async def call_function(run: Run, action: Buy | Work) -> Outputs:
     """Do the work of a kind, or call its function, with local copies of assets."""
-    planned = run.state.planned(action.step)
+    planned = run.state.planned_step(action.step)
     kind, name, seconds = planned.kind, planned.kind.uses, planned.step.timeout
     if isinstance(action, Buy):
         key, arguments = action.bought.idempotency_key, json.loads(action.bought.body)["arguments"]

@@ -266,7 +266,7 @@ def _step_estimate(
     fresh: set[str],
 ) -> StepEstimate:
     """The prices of a step; it joins `unsure` if a condition may skip it, `fresh` if a fork buys it again."""
-    planned, current = state.planned(step_id), state.steps[step_id]
+    planned, current = state.planned_step(step_id), state.steps[step_id]
     uses = planned.step.uses
     if planned.skipped:
         return StepEstimate(step_id, uses, (), planned.skipped)
@@ -392,7 +392,7 @@ def _runtime_estimate(state: State, planned: PlannedStep) -> ItemEstimate:
     if (name := items_step(planned, planned.step.foreach)) is not None:
         least, listed = item_range(state, name)
         most = min(most, listed)
-        if planned.conditional or state.planned(name).conditional:
+        if planned.conditional or state.planned_step(name).conditional:
             least = 0
     many = f"{most} items" if least >= most else f"up to {most} items"
     why = f"{many}, known during the run"

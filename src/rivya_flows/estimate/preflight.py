@@ -32,7 +32,7 @@ from rivya_flows.language.expressions.resolve import (
     whole_reference,
 )
 from rivya_flows.language.expressions.values import as_text
-from rivya_flows.language.wording import cut, shown
+from rivya_flows.language.wording import cut, preview
 from rivya_flows.plans.expand import items_from, with_followed_items
 from rivya_flows.plans.plan import PlannedStep, RunPlan, Space, brand_in, inputs_for, steps_in
 from rivya_flows.plans.requests import (
@@ -171,7 +171,7 @@ def _unfit_inputs(state: State, space: Space) -> Iterator[str]:
 
 def _items(state: State, step_id: str, scope: Scope) -> Sequence[ItemState]:
     """The known items; one without variables represents unknown ones."""
-    current, planned = state.steps[step_id], state.planned(step_id)
+    current, planned = state.steps[step_id], state.planned_step(step_id)
     if planned.itemwise is not None and planned.items is not None:
         begun = {key: one.phase for key, one in current.items.items()}
         return [
@@ -355,7 +355,7 @@ def _absent(plan: RunPlan, space: str, path: tuple[str, ...], *, guarded: bool) 
     written = getattr(source.step.with_, "formats", None)  # of each item of a composition
     formats = list(written) if isinstance(written, list | tuple) else []
     if fans_out and held == "by" and name in source.shared_keys:
-        yield f"{at}[{shown(name)}]: {source.shared_keys[name]}"
+        yield f"{at}[{preview(name)}]: {source.shared_keys[name]}"
     elif guarded:
         return
     elif held == "by":
@@ -363,7 +363,7 @@ def _absent(plan: RunPlan, space: str, path: tuple[str, ...], *, guarded: bool) 
         if not fans_out:
             keys = formats if formats and not is_computed(formats) else None
         if keys is not None and name not in keys:
-            yield f"{at} has no {shown(name)}; it has: {cut(', '.join(keys[:_MAX_SHOWN]), 300)}"
+            yield f"{at} has no {preview(name)}; it has: {cut(', '.join(keys[:_MAX_SHOWN]), 300)}"
     elif items is not None and is_place(name):
         of_assets = len(formats) * len(items) if formats else None
         count = {"items": len(items) if fans_out else None, "assets": of_assets}.get(held)

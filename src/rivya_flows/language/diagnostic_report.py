@@ -160,7 +160,7 @@ class DiagnosticCollector:
         name = str(path[-1]) if value is None else value
         message = f"unknown {what} {cut(name)!r}"
         known = list(choices)
-        hint = fix or meant(name, known) or f"the spec has no {what}s"
+        hint = fix or suggest(name, known) or f"the spec has no {what}s"
         instead = None if fix else certain(name, known)
         self.add(path, code, message, hint, key=value is None, instead=instead)
 
@@ -234,7 +234,7 @@ def _whole(about: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![\w.]){re.escape(about)}(?!\w)")
 
 
-def meant(name: str, choices: Iterable[str]) -> str | None:
+def suggest(name: str, choices: Iterable[str]) -> str | None:
     """A hint with the closest choice, or with all of them."""
     known = list(choices)
     # Comparing with very many names for each mistake would take long.

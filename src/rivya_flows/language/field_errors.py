@@ -16,12 +16,12 @@ from pydantic_core import ErrorDetails
 
 from rivya_cut.terms import TransitionKind
 from rivya_flows.diagnostics import Diagnostic
-from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
+from rivya_flows.language.diagnostic_report import DiagnosticCollector, suggest
 from rivya_flows.language.expressions.values import slug
 from rivya_flows.language.field_types import DurationError
 from rivya_flows.language.final_cut import CUT_PARTS
 from rivya_flows.language.syntax.tree import Path
-from rivya_flows.language.wording import cut, shown
+from rivya_flows.language.wording import cut, preview
 from rivya_flows.language.workflow import PARTS, Resources
 from rivya_flows.similar_names import certain
 
@@ -208,7 +208,7 @@ def report_error(details: ErrorDetails, path: Path, report: DiagnosticCollector)
             report.add(place, "out-of-range", message, f"write {word} {bound:,}")
         case "greater_than_equal" | "less_than_equal" | "greater_than" | "less_than":
             [(word, bound)] = bounds
-            message = f"{key!r} must be {word} {bound:g}, not {shown(value)}"
+            message = f"{key!r} must be {word} {bound:g}, not {preview(value)}"
             hint = share_hint(value) if key in _SHARES else f"write {word} {bound:g}"
             report.add(place, "out-of-range", message, hint)
         case _:
@@ -232,7 +232,7 @@ def _bad_name(place: Path, value: Any, report: DiagnosticCollector) -> None:
     near = slug(str(name)[:most]).lstrip("-0123456789")
     if near and near.isascii():
         hint = f"write {near if '-' in allowed else near.replace('-', '_')}; {hint}"
-    message = f"{shown(name)} is not a valid name for {what}"
+    message = f"{preview(name)} is not a valid name for {what}"
     report.add(place[:-1] if key else place, "bad-name", message, hint, key=key)
 
 
@@ -255,15 +255,15 @@ def must_be(place: Path, kind: str, value: Any) -> Diagnostic:
 def wrong_choice(place: Path, value: Any, choices: Collection[str]) -> Diagnostic:
     """What to say of a value that is not one of a few."""
     own, sure = own_word(str(value), choices), certain(str(value), choices)
-    hint = f"did you mean {own!r}?" if own else meant(str(value), choices)
-    message = f"{_name(place[-1])} cannot be {shown(value)}"
+    hint = f"did you mean {own!r}?" if own else suggest(str(value), choices)
+    message = f"{_name(place[-1])} cannot be {preview(value)}"
     return Diagnostic("wrong-choice", message, hint, path=place, instead=sure)
 
 
 def wrong_type(place: Path, kind: str, value: Any, hint: str | None = None) -> Diagnostic:
     """What to say of a value of another type than what it must be; `hint` is how that is written."""
     wanted, usual = _expected_form(place, kind, value)
-    message = f"{_name(place[-1])} must be {wanted}, not {shown(value)}"
+    message = f"{_name(place[-1])} must be {wanted}, not {preview(value)}"
     sure = surely(kind, str(place[-1]), value)
     return Diagnostic("wrong-type", message, hint or usual, path=place, instead=sure)
 

@@ -24,7 +24,7 @@ from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import core_schema
 
 from rivya_flows.language.expressions.output_types import Kind, Unknown
-from rivya_flows.language.wording import shown
+from rivya_flows.language.wording import preview
 
 # Durations: ``90s``, ``15m``, ``1h30m``, ``PT15M``, or seconds.
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
@@ -91,7 +91,7 @@ def _read(text: str) -> float:
         units = (604_800, 86_400, 3_600, 60, 1)
         parts = zip(iso.groups(), units, strict=True)
         return float(sum(int(number) * unit for number, unit in parts if number))
-    message = f"{shown(text)} is not a duration; write 90s, 15m, 48h or a number of seconds"
+    message = f"{preview(text)} is not a duration; write 90s, 15m, 48h or a number of seconds"
     raise DurationError(message, respell(text))
 
 
@@ -117,7 +117,7 @@ WHOLE = r"^\s*\$\{\{[\s\S]*\}\}\s*$"
 
 def _quantity(value: Any) -> Any:
     if isinstance(value, bool) or not re.fullmatch(QUANTITY, str(value)):
-        raise ValueError(f"{shown(value)} is not an amount; write a number, or one such as 4Gi")
+        raise ValueError(f"{preview(value)} is not an amount; write a number, or one such as 4Gi")
     return value
 
 

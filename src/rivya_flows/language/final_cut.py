@@ -38,7 +38,7 @@ from rivya_flows.language.field_types import (
     is_later,
 )
 from rivya_flows.language.request_checks import is_language, language_hint
-from rivya_flows.language.wording import shown
+from rivya_flows.language.wording import preview
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def _of_spec(plain: Any, parts: Mapping[Any, Any]) -> Any:
 
 def _language(text: str) -> str:
     if not is_language(text):
-        raise ValueError(f"{shown(text)} is no language; {language_hint(text)}")
+        raise ValueError(f"{preview(text)} is no language; {language_hint(text)}")
     return text
 
 

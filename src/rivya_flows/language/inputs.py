@@ -29,11 +29,11 @@ from pydantic_core import (
 from rivya_flows.assets import Asset
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import SpecError
-from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
+from rivya_flows.language.diagnostic_report import DiagnosticCollector, suggest
 from rivya_flows.language.expressions.values import is_number
 from rivya_flows.language.syntax import source, tree
 from rivya_flows.language.syntax.media_references import resolve, written_path
-from rivya_flows.language.wording import an, shown
+from rivya_flows.language.wording import an, preview
 from rivya_flows.language.workflow import Input, Workflow
 from rivya_flows.similar_names import nearest
 
@@ -151,7 +151,9 @@ def _convert(declared: Input, value: Any, root: Path | None, inside: bool) -> An
             for choice in declared.values:
                 if choice == value and isinstance(choice, bool) is isinstance(value, bool):
                     return choice
-            raise ValueError(f"{shown(value)} is not one of {', '.join(map(str, declared.values))}")
+            raise ValueError(
+                f"{preview(value)} is not one of {', '.join(map(str, declared.values))}"
+            )
         case "secret", _:
             # The value may be the secret itself, so it is not shown.
             unnamed = "name the secret instead of writing its value: env:NAME or block:NAME"
@@ -162,7 +164,7 @@ def _convert(declared: Input, value: Any, root: Path | None, inside: bool) -> An
             return value.as_json()
         case "file", _:
             return resolve(value, kind=declared.kind, root=root, inside=inside)
-    raise ValueError(f"expected {_EXPECTED[declared.type]}, not {shown(value)}")
+    raise ValueError(f"expected {_EXPECTED[declared.type]}, not {preview(value)}")
 
 
 def _members(declared: Input, value: Sequence[Any], root: Path | None, inside: bool) -> list[Any]:
@@ -197,7 +199,9 @@ def _check_bounds(declared: Input, value: Any) -> None:
         raise ValueError(f"{size:,} characters are more than {most:,}, which its pattern allows")
     for text in texts:
         if not matches(declared.pattern, text):
-            raise ValueError(f"{shown(text)} does not match the pattern {shown(declared.pattern)}")
+            raise ValueError(
+                f"{preview(text)} does not match the pattern {preview(declared.pattern)}"
+            )
 
 
 def hint_for(declared: Input, value: object = None, *, paths: bool = True) -> str:
@@ -254,10 +258,10 @@ def parse_assignments(assignments: Iterable[str], workflow: Workflow) -> dict[st
         name, equals, text = assignment.partition("=")
         declared = workflow.inputs.get(name.strip())
         if not equals:
-            message = f"{shown(assignment)} has no '='"
+            message = f"{preview(assignment)} has no '='"
             problems.append(_problem("wrong-input", message, "write NAME=VALUE"))
         elif any("\ud800" <= letter <= "\udfff" for letter in text):  # bytes that are no text
-            message = f"{name}: {shown(text)} is not UTF-8 text"
+            message = f"{name}: {preview(text)} is not UTF-8 text"
             problems.append(_problem("wrong-input", message, "set the terminal to UTF-8"))
         elif declared is None:
             problems.append(_unknown(name, workflow))
@@ -287,8 +291,8 @@ def _problem(code: str, message: str, hint: str | None) -> Diagnostic:
 
 
 def _unknown(name: str, workflow: Workflow) -> Diagnostic:
-    hint = meant(name.strip(), workflow.inputs) or "the spec has no inputs"
-    return _problem("unknown-input", f"unknown input {shown(name)}", hint)
+    hint = suggest(name.strip(), workflow.inputs) or "the spec has no inputs"
+    return _problem("unknown-input", f"unknown input {preview(name)}", hint)
 
 
 def _read(declared: Input, text: str) -> Any:
@@ -299,14 +303,14 @@ def _read(declared: Input, text: str) -> Any:
     if declared.type == "enum" and value not in declared.values:
         return text
     if declared.type == "list" and isinstance(value, str):
-        raise ValueError(f"expected a list, not {shown(text)}")
+        raise ValueError(f"expected a list, not {preview(text)}")
     return value
 
 
 def _yaml(text: str, members: tuple[str | None, ...]) -> Any:
     node, mistakes = source.read(text)
     if mistakes:
-        raise ValueError(f"{shown(text)} is not YAML: {mistakes[0].message}")
+        raise ValueError(f"{preview(text)} is not YAML: {mistakes[0].message}")
     if node is None:
         return ""
     if isinstance(node, tree.Sequence) and members and members[0] in (None, *_TEXTUAL):
@@ -422,7 +426,7 @@ def refusal(value: Any) -> str | None:
     # Settings are read without regard to case.
     name = name.strip().lower()
     if kind == "env" and name.startswith(_OURS):
-        return f"{shown(value)}: variables of rivya-flows and Prefect cannot be used as secrets"
+        return f"{preview(value)}: variables of rivya-flows and Prefect cannot be used as secrets"
     if kind == "block" and name.removeprefix("secret/") == KEY_BLOCK:
-        return f"{shown(value)}: the block with the API key cannot be used as a secret"
+        return f"{preview(value)}: the block with the API key cannot be used as a secret"
     return None

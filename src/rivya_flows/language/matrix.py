@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from rivya_flows.language.expressions.resolve import is_computed
 from rivya_flows.language.expressions.values import ExpressionError, as_text
-from rivya_flows.language.wording import shown
+from rivya_flows.language.wording import preview
 
 LOOPS = ("matrix", "foreach", "zip")
 """The keys of a step that make it fan out, one of them at a time."""
@@ -86,7 +86,7 @@ def combinations(matrix: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
     axes = {axis: values for axis, values in matrix.items() if axis not in SPECIAL}
     for axis, values in axes.items():
         if not isinstance(values, list | tuple):
-            raise ExpressionError(f"the axis {axis!r} is not a list but {shown(values)}")
+            raise ExpressionError(f"the axis {axis!r} is not a list but {preview(values)}")
     for name in SPECIAL:
         rules = matrix.get(name) or []
         if not isinstance(rules, list | tuple) or not all(isinstance(r, Mapping) for r in rules):

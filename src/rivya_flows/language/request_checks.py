@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
-from rivya_client.catalogue.catalogue import Catalogue, Model, Param, ReferenceRule, spelled
+from rivya_client.catalogue.catalogue import Catalogue, Model, Param, ReferenceRule, option_text
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.expressions.values import is_number
 from rivya_flows.similar_names import certain, nearest
@@ -91,7 +91,7 @@ def coerce_params(
             found.append(replace(refused.diagnostic, path=("params", key)))
     for param in model.params:
         if param.required and param.key not in params:
-            value = "…" if param.default is None else spelled(param.written_default)
+            value = "…" if param.default is None else option_text(param.written_default)
             if param.type == "array":
                 value = f"[{{{', '.join((*param.item_optional, *param.item_required))}}}, …]"
             message = f"{model.id!r} needs the parameter {param.key!r}"
@@ -192,7 +192,7 @@ def _fit(param: Param, value: Any) -> Any:
         case "number":
             return _check_number(param, value)
         case "text":
-            text = spelled(_scalar(param, value))
+            text = option_text(_scalar(param, value))
             if param.key == "language_code" and not is_language(text):
                 message = f"{param.key!r} is no language: {text!r:.40}"
                 raise _Refused("bad-param", message, language_hint(text))
@@ -210,7 +210,7 @@ def _scalar(param: Param, value: Any) -> Any:
 
 
 def _option(param: Param, value: Any) -> str:
-    text = spelled(_scalar(param, value))
+    text = option_text(_scalar(param, value))
     if not param.options or text in param.options:
         return text
     names = {voice.name: voice.value for voice in param.voices}
@@ -255,17 +255,17 @@ def _check_number(param: Param, value: Any) -> float:
     if param.step is not None and float(param.step).is_integer():
         steps = (number - (low or 0)) / param.step
         if not steps.is_integer():
-            message = f"{param.key!r} must go in steps of {spelled(param.step)}, not {value!r}"
+            message = f"{param.key!r} must go in steps of {option_text(param.step)}, not {value!r}"
             raise _Refused("out-of-range", message, _range(param))
     return number
 
 
 def _range(param: Param) -> str | None:
     if param.min is not None and param.max is not None:
-        return f"from {spelled(param.min)} to {spelled(param.max)}"
+        return f"from {option_text(param.min)} to {option_text(param.max)}"
     if param.min is not None:
-        return f"{spelled(param.min)} or more"
-    return None if param.max is None else f"{spelled(param.max)} or less"
+        return f"{option_text(param.min)} or more"
+    return None if param.max is None else f"{option_text(param.max)} or less"
 
 
 def _members(param: Param, value: Any) -> list[Any]:

@@ -12,12 +12,12 @@ def an(kind: str) -> str:
     return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
-def counted(number: int, noun: str, many: str = "") -> str:
+def count_noun(number: int, noun: str, many: str = "") -> str:
     """``1 result``, ``2 results``; `many` is the plural where it is irregular."""
     return f"{number} {noun if number == 1 else many or f'{noun}s'}"
 
 
-def shown(value: Any) -> str:
+def preview(value: Any) -> str:
     """A value in at most 60 characters; a map or a list by its kind alone."""
     if value is None:
         return "nothing"

@@ -82,7 +82,7 @@ class Budget(SpecModel):
 
 
 class Concurrency(SpecModel):
-    """How many runs of all specs with the same group go on at once.
+    """How many runs of all specs with the same group execute at once.
 
     Attributes:
         group: Name of the group; specs with the same group wait for each other.
@@ -282,7 +282,7 @@ class WorkPool(SpecModel):
         name: Prefect work pool whose workers run it.
         queue: Work queue of the pool; without it, that of the deployment stays as it is.
         job_variables: Resources, as the pool's base job template names them. Other variables come
-            from whoever deploys, and stay.
+            from the person who deploys, and stay.
     """
 
     name: str
@@ -347,7 +347,7 @@ class Workflow(SpecModel):
         version: Of the language: 1.
         name: Of the spec, its flow and its runs: lower case, at most 64 characters.
         title: For people; None shows the name.
-        description: For people; None for none.
+        description: For people, or None.
         inputs: What a run starts with, by name.
         labels: What its runs are counted under, such as `client: acme`; a value may use inputs.
         brand: How what it makes looks, or the path of a file beside the spec that says it; None for

@@ -48,7 +48,7 @@ def probe(path: Path) -> Probe:
     return _probe_of(path).wait()
 
 
-async def probed(path: Path) -> Probe:
+async def probe_async(path: Path) -> Probe:
     """Probe a file from an event loop; cancelling ends the decoding."""
     return await _probe_of(path).wait_async()
 

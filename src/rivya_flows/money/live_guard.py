@@ -27,7 +27,7 @@ from rivya_flows.settings import Settings
 from rivya_flows.store.deployments import Agreement, Most, agreements, record_agreements
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.pools import Pool, Pools
-from rivya_flows.store.shared_store_checks import shown_url
+from rivya_flows.store.shared_store_checks import mask_password
 from rivya_flows.store.tables import stored_name
 
 Confirm = Callable[[str], Awaitable[bool]]  # answers whether a command may buy what a sentence says
@@ -105,7 +105,7 @@ def source_of(service: ServiceConnection, balance: int | None) -> str:
     wallet = "" if service.wallet is None else f" of the wallet {service.wallet}"
     if balance is not None:
         wallet += f" ({'' if service.wallet else 'wallet: '}{credits_in(balance)})"
-    return f"from {shown_url(service.base_url)} with the key {key}{wallet}"
+    return f"from {mask_password(service.base_url)} with the key {key}{wallet}"
 
 
 def shown_key(key: str) -> str:

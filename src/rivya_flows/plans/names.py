@@ -69,6 +69,6 @@ def is_round(step: str) -> bool:
     return "." in step
 
 
-def listed(keys: Sequence[str]) -> str:
+def join_keys(keys: Sequence[str]) -> str:
     """Keys as part of a sentence; ``;`` stands between them where one has a comma itself."""
     return ("; " if any("," in key for key in keys) else ", ").join(keys)

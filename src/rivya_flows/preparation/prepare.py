@@ -34,7 +34,7 @@ from rivya_flows.language.expressions.evaluation import evaluated_together
 from rivya_flows.language.inputs import RESERVED_HINT, refusal, resolve_inputs
 from rivya_flows.language.syntax import source, tree
 from rivya_flows.language.syntax.media_references import kind_of, written_path
-from rivya_flows.language.wording import shown
+from rivya_flows.language.wording import preview
 from rivya_flows.language.workflow import PARTS, WARN_AT, Inputs
 from rivya_flows.plans.labels import labels_of
 from rivya_flows.plans.names import label
@@ -273,11 +273,11 @@ def refuse_known_failures(state: State, spec: SpecFile) -> None:
 
 def _with_file_input(reason: str, state: State, step_id: str) -> str:
     """The reason, with what to do if it names a path that an input gives as text."""
-    planned = state.planned(step_id)
+    planned = state.planned_step(step_id)
     for name in sorted(planned.reads) if not planned.space else ():
         given = state.plan.inputs.get(name)
         kind = kind_of(given) if isinstance(given, str) and written_path(given) else None
-        if kind is not None and shown(given) in reason:
+        if kind is not None and preview(given) in reason:
             fix = f"make the input {name!r} a file: {{type: file, kind: {kind}}}"
             return f"{reason.partition('; ')[0]}; {fix}"
     return reason

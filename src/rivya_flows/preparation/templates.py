@@ -12,7 +12,7 @@ from typing import Any
 from rivya_client.catalogue.prices import price_of, price_range
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.errors import UsageError
-from rivya_flows.language.diagnostic_report import meant
+from rivya_flows.language.diagnostic_report import suggest
 from rivya_flows.language.workflow import Input, Workflow
 from rivya_flows.preparation.prepare import RunRequest, prepare_offline
 from rivya_flows.preparation.spec_file import TEST_SUFFIX, read_spec, specs_at
@@ -64,7 +64,7 @@ def templates() -> list[SpecTemplate]:
 
 def template(name: str) -> SpecTemplate:
     if name not in (names := template_names()):
-        hint = meant(name, names) or "see `rivya-flows init --list`"
+        hint = suggest(name, names) or "see `rivya-flows init --list`"
         raise UsageError(f"no template {name!r}", hint)
     spec = read_spec(FOLDER / f"{name}.yaml")
     ready = prepare_offline(RunRequest(spec, lambda _: {}), shipped())

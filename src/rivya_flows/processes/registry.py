@@ -115,7 +115,7 @@ def add(data: Path, part: ManagedProcess) -> None:
 
 
 @contextmanager
-def guarded(data: Path, *, wait_seconds: float = _WAIT_SECONDS) -> Iterator[None]:
+def lock_registry(data: Path, *, wait_seconds: float = _WAIT_SECONDS) -> Iterator[None]:
     """The right to change what runs in a data folder; one process has it at a time."""
     try:
         private_folder(data)

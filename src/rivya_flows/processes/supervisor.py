@@ -33,7 +33,7 @@ import psutil
 from rivya_flows.environment import LOG_FORM, variables
 from rivya_flows.errors import UsageError
 from rivya_flows.private import UMASK
-from rivya_flows.process_identity import ProcessIdentity, known, lives
+from rivya_flows.process_identity import ProcessIdentity, find_process, lives
 
 Output = Literal["log", "pipe", "discard"]
 T = TypeVar("T")
@@ -156,13 +156,13 @@ _BEGINS_SECONDS = 1.0
 _KILLED_SECONDS = 5.0
 
 
-def marked(mark: str) -> dict[ProcessIdentity, dict[str, str]]:
+def find_marked(mark: str) -> dict[ProcessIdentity, dict[str, str]]:
     """Every other living process of this user with this mark, and the environment that it was started with."""
     found = {}
     for one in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             environment = environment_of(one) if one.pid != os.getpid() else {}
-            if environment.get(MARK) == mark and (process := known(one.pid)):
+            if environment.get(MARK) == mark and (process := find_process(one.pid)):
                 found[process] = environment
     return found
 
@@ -195,11 +195,11 @@ def end(leader: ProcessIdentity, mark: str, *, grace_seconds: float) -> bool:
     found = lives(leader)
     _signal_group(leader, signal.SIGTERM)
     wait_until(lambda: not lives(leader), grace_seconds)
-    rest = marked(mark)
+    rest = find_marked(mark)
     ask_to_end([one for one in rest if one != leader], grace_seconds=grace_seconds)
     _signal_group(leader, signal.SIGKILL)
     # Looked up again: a process may have started another one before it ended.
-    killed = [*marked(mark), *rest]
+    killed = [*find_marked(mark), *rest]
     _signal(killed, signal.SIGKILL)
     wait_until(lambda: not any(map(lives, [leader, *killed])), _KILLED_SECONDS)
     return found or bool(rest)
@@ -291,7 +291,7 @@ def _end_with_server(lock: Path) -> None:
         if os.fork():
             os.kill(os.getpid(), signal.SIGKILL)
         signal.alarm(_KILL_SECONDS)
-        _signal(marked(variables()[MARK]), signal.SIGKILL)
+        _signal(find_marked(variables()[MARK]), signal.SIGKILL)
         os._exit(0)
 
 

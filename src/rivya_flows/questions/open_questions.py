@@ -163,7 +163,7 @@ def question_of(state: State, step_id: str, item: ItemState) -> Question:
 
 def _next_round(state: State, again: str, pick: ItemRequest) -> NextRound:
     """What it costs to buy the candidates of a step again, and to have them judged where they are."""
-    planned = state.planned(again)
+    planned = state.planned_step(again)
     items = [one.requests for one in state.steps[again].items.values() if one.requests]
     bought = [one for first, *rest in items for one in ([first] * planned.attempts + rest)]
     tops = [one.price.max for one in bought]

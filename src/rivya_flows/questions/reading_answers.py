@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from rivya_client.printable import one_line
 from rivya_flows.errors import UsageError
 from rivya_flows.plans.expand import with_followed_items
-from rivya_flows.plans.names import label, listed
+from rivya_flows.plans.names import join_keys, label
 from rivya_flows.plans.plan import RunPlan, candidates_step
 from rivya_flows.questions.open_questions import MAX_NAME, MAX_NOTE, question_of
 from rivya_flows.questions.question import (
@@ -31,7 +31,7 @@ _MOST_NAMED = 12  # choices in a hint
 _NONE = re.compile(r"none\s*(?::(.*))?", re.IGNORECASE | re.DOTALL)
 
 
-def checked(question: Question, choice: Answer) -> Answer:
+def check_answer(question: Question, choice: Answer) -> Answer:
     """The choice with its note and name on one line each; refused if the question does not allow it."""
     name, picked, room = question.label, choice.picked, question.note_room
     if not picked:
@@ -88,7 +88,7 @@ def read_choice(
         if none is None or not (question.rounds_left or question.round):
             raise
         picked, note = (), none[1] or ""
-    return checked(question, Answer(picked, note, name, channel))
+    return check_answer(question, Answer(picked, note, name, channel))
 
 
 def _split_choices(question: Question, text: str) -> Iterator[str]:
@@ -118,7 +118,7 @@ def _find_choice(question: Question, name: str) -> str | None:
 def _choices(question: Question) -> str:
     named = question.choices[:_MOST_NAMED]
     more = len(question.choices) - len(named)
-    return listed(named) + (f" and {more} more" if more else "")
+    return join_keys(named) + (f" and {more} more" if more else "")
 
 
 def _no_choice(question: Question, text: str) -> UsageError:
@@ -150,7 +150,7 @@ def read_answers(
             if isinstance(answer, str):
                 choice = read_choice(question, answer, by.name, by.channel)
             else:
-                choice = checked(question, replace(answer, name=by.name, channel=by.channel))
+                choice = check_answer(question, replace(answer, name=by.name, channel=by.channel))
             answers[name] = choice.event(question, by.at)
         elif known is None:
             raise _not_asked(name, [one.label for one in questions])
@@ -202,7 +202,7 @@ def refuse_unfit(answers: Mapping[str, Answer], plan: RunPlan) -> None:
             if name.partition("[")[0] not in later:
                 raise _not_asked(name, [*asked, *sorted(later - asked.keys())])
         elif question.choices:
-            checked(question, choice)
+            check_answer(question, choice)
 
 
 def _question_before(plan: RunPlan, name: str, key: str) -> Question:
@@ -358,7 +358,7 @@ def read_form(
         else:
             picked = tuple(question.spellings.get(one, one) for one in choice.picked)
             try:
-                choice = checked(question, replace(choice, picked=picked))
+                choice = check_answer(question, replace(choice, picked=picked))
                 answers.append(choice.event(question, at))
             except UsageError as error:
                 problems.append(f"{error.message}; asking again")

@@ -125,7 +125,7 @@ def least_left(state: State) -> int:
     state, total = state.copy(), 0  # as far as it will be known once this event is over
     unsure: set[str] = set()
     for step_id in state.plan.parts["steps"]:
-        planned = state.planned(step_id)
+        planned = state.planned_step(step_id)
         expand_step(state, step_id)
         evaluate_items(state, step_id)
         current = state.steps[step_id]
@@ -161,16 +161,16 @@ def _is_certain(state: State, planned: PlannedStep, unsure: set[str]) -> bool:
 
 def _gives_media(state: State, name: str) -> bool:
     """Whether a step has ended, or will give media alone, which are no null where it succeeds."""
-    planned = state.planned(name)
+    planned = state.planned_step(name)
     if state.steps[name].settled or planned.kind.gives_media:
         return True
     source = candidates_step(planned)
-    return source is not None and state.planned(source).kind.gives_media
+    return source is not None and state.planned_step(source).kind.gives_media
 
 
 def _least_of_items(state: State, step_id: str, *, certain: bool) -> Iterator[int | None]:
     """The least of each item; None for one that a null skips."""
-    planned = state.planned(step_id)
+    planned = state.planned_step(step_id)
     shared: int | None = None
     known = known_scope(state, planned) if certain else {}
     perhaps = _perhaps_taken(state, step_id)
@@ -220,7 +220,7 @@ def reserve_for(
     if _waits_for_price(state, step_id, price):
         return None
     reserve = reserve_of(state.quoted, price)
-    rest = state.rest if state.planned(step_id).part == "steps" else None
+    rest = state.rest if state.planned_step(step_id).part == "steps" else None
     verdict: Verdict = "buy"
     if rest is not None:
         rest, verdict = _afford_rest(state, rest)

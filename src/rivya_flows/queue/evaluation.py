@@ -28,7 +28,7 @@ _TOO_LARGE = "plan_too_large"
 
 def expand_step(state: State, step_id: str) -> None:
     """Create the items of a run-time fan-out, once its list is known."""
-    planned = state.planned(step_id)
+    planned = state.planned_step(step_id)
     if state.steps[step_id].expanded:
         return
     if planned.skipped:
@@ -61,7 +61,7 @@ def expand_step(state: State, step_id: str) -> None:
 
 def evaluate_items(state: State, step_id: str) -> None:
     """Evaluate waiting items whose upstream is settled; skip those that cannot run."""
-    planned = state.planned(step_id)
+    planned = state.planned_step(step_id)
     if not state.steps[step_id].tally.phases[Phase.WAITING]:
         return
     pick = _unasking_pick(state, planned)
@@ -158,9 +158,9 @@ class _Surroundings:
     def scope(self) -> dict[str, Any]:
         """The scope without loop variables; what was bought again stands for the first."""
         scope = scope_for(self.state, self.planned, self.planned.whole)
-        first = self.state.planned(self.again).repeats if self.again else None
+        first = self.state.planned_step(self.again).repeats if self.again else None
         if self.again and first:
-            written = self.state.planned(first).step.id
+            written = self.state.planned_step(first).step.id
             scope["steps"][written] = fields_of(self.state, self.again)
         return scope
 
@@ -179,7 +179,7 @@ def _evaluate_item(
             return item.skip(f"{planned.itemwise} has no such item any more")
         if not followed.key and not followed.variables:  # it stands for a list that never was
             return item.skip(followed.reason or "")
-        fields = item_fields(state.planned(planned.itemwise), followed)
+        fields = item_fields(state.planned_step(planned.itemwise), followed)
         item = item._replace(variables={planned.step.as_: fields})
     step, requests = planned.step, list[ItemRequest]()
     try:
@@ -220,7 +220,7 @@ def _finish_include(state: State, name: str, item: ItemState) -> ItemState:
     """The item of an `include`: its outputs, once all steps inside have ended."""
     space = state.plan.spaces[name]
     inside = [inlined_name(name, one) for one in space.workflow.steps]
-    inside += [again for one in inside for again in state.planned(one).rounds]
+    inside += [again for one in inside for again in state.planned_step(one).rounds]
     found = {one: state.steps[one].status for one in inside}
     if failed := sorted(one for one, status in found.items() if status == "failed"):
         return item.fail("included", f"{', '.join(failed)} failed")
@@ -241,7 +241,7 @@ def _failed_upstream(state: State, planned: PlannedStep, names: frozenset[str]) 
         seen |= waiting
         later = set[str]()
         for name in waiting:
-            one = state.planned(name)
+            one = state.planned_step(name)
             status = state.steps[name].status if one.part == planned.part else ""
             if status == "failed":
                 failed.add(name)

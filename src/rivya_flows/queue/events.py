@@ -119,7 +119,7 @@ class BalanceRead(Entry):
     credits: int | None
 
 
-class OfItem(Entry):
+class ItemEvent(Entry):
     """An event of one item of a step; `key` is "" for a step without fan-out."""
 
     step: str
@@ -137,7 +137,7 @@ class FileUploaded(Entry):
     asset: Asset | None = None
 
 
-class CacheAnswered(OfItem):
+class CacheAnswered(ItemEvent):
     """Finished work was looked for: in forked runs if there is a `run_id`, else in the cache index."""
 
     kind: Literal["cache.answered"] = "cache.answered"
@@ -148,13 +148,13 @@ class CacheAnswered(OfItem):
     alternative: int = 0
 
 
-class OfPurchase(OfItem):
+class PurchaseEvent(ItemEvent):
     """An event of the `n`-th purchase of an item, counted from 1."""
 
     n: int
 
 
-class PurchaseIntended(OfPurchase):
+class PurchaseIntended(PurchaseEvent):
     """Written before the POST: these bytes will be sent under this key.
 
     Attributes:
@@ -174,7 +174,7 @@ class PurchaseIntended(OfPurchase):
     rest: int | None = None
 
 
-class PoolRefused(OfPurchase):
+class PoolRefused(PurchaseEvent):
     """A pool of the store did not cover a planned purchase: it was neither journaled nor sent."""
 
     kind: Literal["pool.refused"] = "pool.refused"
@@ -185,7 +185,7 @@ class PoolRefused(OfPurchase):
     rest: bool = False
 
 
-class PurchaseAccepted(OfPurchase):
+class PurchaseAccepted(PurchaseEvent):
     """The service accepted the job. `reserved_credits` corrects the reservation."""
 
     kind: Literal["purchase.accepted"] = "purchase.accepted"
@@ -193,14 +193,14 @@ class PurchaseAccepted(OfPurchase):
     reserved_credits: int
 
 
-class PurchaseUnanswered(OfPurchase):
+class PurchaseUnanswered(PurchaseEvent):
     """The service may have accepted this: only an answer that accepts it settles that."""
 
     kind: Literal["purchase.unanswered"] = "purchase.unanswered"
     reason: str
 
 
-class PurchaseRefused(OfPurchase):
+class PurchaseRefused(PurchaseEvent):
     """The service refused, or no request reached it; nothing was charged, and this purchase is closed.
 
     Attributes:
@@ -215,14 +215,14 @@ class PurchaseRefused(OfPurchase):
     request_id: str | None = None
 
 
-class PurchaseUncertain(OfPurchase):
+class PurchaseUncertain(PurchaseEvent):
     """It is unknown whether the service accepted this; it counts as spent."""
 
     kind: Literal["purchase.uncertain"] = "purchase.uncertain"
     reason: str
 
 
-class JobEnded(OfPurchase):
+class JobEnded(PurchaseEvent):
     """A generation ended; `seconds` are None if an earlier execution bought it."""
 
     kind: Literal["job.ended"] = "job.ended"
@@ -237,7 +237,7 @@ class JobEnded(OfPurchase):
     late_seconds: float | None = None
 
 
-class ChatAnswered(OfPurchase):
+class ChatAnswered(PurchaseEvent):
     """A chat turn was answered and charged."""
 
     kind: Literal["chat.answered"] = "chat.answered"
@@ -249,7 +249,7 @@ class ChatAnswered(OfPurchase):
     final_credits: int
 
 
-class ItemCompleted(OfItem):
+class ItemCompleted(ItemEvent):
     """Outputs as JSON; `work_seconds` is how long a free step worked on it."""
 
     kind: Literal["item.completed"] = "item.completed"
@@ -267,7 +267,7 @@ class BroughtFile(Entry):
     url: str | None = None
 
 
-class ItemFailed(OfItem):
+class ItemFailed(ItemEvent):
     """An item failed in this execution; a resume may try again for free, and decodes `files` again first."""
 
     kind: Literal["item.failed"] = "item.failed"
@@ -276,7 +276,7 @@ class ItemFailed(OfItem):
     files: tuple[BroughtFile, ...] = ()
 
 
-class QuestionAsked(OfItem):
+class QuestionAsked(ItemEvent):
     """A question is asked for the first time, or again `after` its deadline failed it."""
 
     kind: Literal["question.asked"] = "question.asked"
@@ -308,7 +308,7 @@ class AnsweredBy(Entry):
     """When it came, UTC; null for an answer that a fork takes over."""
 
 
-class AnswerGiven(OfItem):
+class AnswerGiven(ItemEvent):
     """A person (or a deadline) answered a question.
 
     Attributes:
@@ -479,7 +479,7 @@ def unique_name(event: Event) -> str | None:
     return None
 
 
-def purchase_name(event: OfPurchase) -> str:
+def purchase_name(event: PurchaseEvent) -> str:
     return f"purchase {event.step}[{event.key}] {event.n}"
 
 

@@ -62,7 +62,7 @@ def fork_of(state: State, step: str | None) -> Fork:
     picks = {name: one for name, one in known.items() if not is_made_again(name, state.again)}
     asked = set(state.fork.asked if state.fork else ())
     for step_id, item in _bought_items(state):
-        kind = state.planned(step_id).kind
+        kind = state.planned_step(step_id).kind
         asked.update(_each_hash(kind, item.requests[0].arguments))
     for step_id, item in state.each():
         if item.request is not None and item.picked and _is_decided(item):
@@ -70,7 +70,7 @@ def fork_of(state: State, step: str | None) -> Fork:
             offered = [fields_of(state, one)["items"] for one in before]
             offered.append(item.request.pick.candidates)
             asked.update(
-                _each_hash(state.planned(step_id).kind, question_of(item.request.arguments))
+                _each_hash(state.planned_step(step_id).kind, question_of(item.request.arguments))
             )
             seen = tuple(_hash(item.request, one) for one in offered)
             pick = DecidedPick(picked=item.picked, notes=item.notes, seen=seen)
@@ -81,7 +81,7 @@ def fork_of(state: State, step: str | None) -> Fork:
 def asks_anew(state: State, step_id: str, items: Iterable[ItemState]) -> frozenset[str]:
     """The keys of items for which a fork takes nothing, whatever they wait for turns out to be."""
     assert state.fork is not None
-    found, asked, planned = set[str](), frozenset(state.fork.asked), state.planned(step_id)
+    found, asked, planned = set[str](), frozenset(state.fork.asked), state.planned_step(step_id)
     kind, written = planned.kind, written_arguments(planned.step)
     if step_id in state.plan.spaces or not kind.buys:
         return frozenset()

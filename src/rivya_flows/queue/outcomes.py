@@ -172,7 +172,7 @@ def apply_resume(state: State, event: RunResumed) -> None:
             # A run-time fan-out that was skipped has one placeholder; expand it again.
             waits = any(item.phase is Phase.WAITING for item in items)
             bought = any(item.purchases for item in items)
-            again = state.planned(step_id).items is None and waits and not bought
+            again = state.planned_step(step_id).items is None and waits and not bought
             state.expand(step_id, None if again else items)
         if not state.steps[step_id].settled:
             step.balances.pop("after", None)
@@ -208,7 +208,7 @@ def _revive(state: State, step_id: str, item: ItemState, event: RunResumed) -> I
         return item.reset()
     if item.phase is Phase.COMPLETED:
         # A free step of `finally` runs at each end of a run; paid steps do not.
-        is_free = state.planned(step_id).part == "finally" and not _costs(item)
+        is_free = state.planned_step(step_id).part == "finally" and not _costs(item)
         return _waiting(state, step_id, item) if state.ended == "failed" and is_free else item
     named = _is_named(event.regenerate, step_id, item.key)
     if named and has_no_answer(item):
@@ -234,7 +234,7 @@ def _revive(state: State, step_id: str, item: ItemState, event: RunResumed) -> I
 
 def _waiting(state: State, step_id: str, item: ItemState) -> ItemState:
     """The item before its arguments are evaluated; its source item may end differently now."""
-    planned = state.planned(step_id)
+    planned = state.planned_step(step_id)
     follows = planned.itemwise is not None and planned.step.key is None
     return item.reset()._replace(variables={} if follows else item.variables)
 

@@ -189,7 +189,7 @@ def turn_of(state: State, part: Part) -> Turn:
     if not has_failed(state, "steps") and not outputs_of(state).failed:
         return Never("nothing failed")
     for name, item in state.each():
-        if state.planned(name).part == "steps" and item.last_status in UNCLOSED:
+        if state.planned_step(name).part == "steps" and item.last_status in UNCLOSED:
             return Never(f"{label(name, item.key)} has not ended; resume the run")
     return "now"
 
@@ -326,7 +326,7 @@ def _body(state: State, step_id: str, item: ItemState, request: ItemRequest, n: 
         return judging.body(state, item, files, trace)
     asked = [purchase for purchase in item.purchases if purchase.status == "answered"]
     if not asked or judging.refused_in_session(item):
-        return state.planned(step_id).kind.body(request, files, trace)
+        return state.planned_step(step_id).kind.body(request, files, trace)
     content, expect = asked[-1].content or "", request.arguments["expect"]
     message = structured_output.repeat(lambda: structured_output.read(content, expect))
     return chat_body(request, files, trace, session=asked[-1].session_id, message=message)

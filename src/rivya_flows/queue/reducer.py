@@ -77,7 +77,7 @@ def apply_event(state: State, event: Event) -> None:
             _add_purchase(state, event)
         case events.PoolRefused():
             _pool_refused(state, event)
-        case events.OfPurchase():
+        case events.PurchaseEvent():
             _purchase(state, event)
         case events.BalanceRead():
             state.reading.discard(event.step)
@@ -154,7 +154,7 @@ def _look_again(state: State, name: UploadName, *, lost: bool) -> None:
             state.change(step_id, item._replace(phase=Phase.READY))
 
 
-def _close_question(state: State, event: events.OfItem) -> None:
+def _close_question(state: State, event: events.ItemEvent) -> None:
     state.asking = tuple(
         one for one in state.asking if (one.step, one.key) != (event.step, event.key)
     )
@@ -173,7 +173,7 @@ def _answer(state: State, event: AnswerGiven) -> None:
         apply_budget_answer(state, event)
 
 
-def _purchase(state: State, event: events.OfPurchase) -> None:
+def _purchase(state: State, event: events.PurchaseEvent) -> None:
     item = state.item(event.step, event.key)
     bought = next((one for one in item.purchases if one.n == event.n), None)
     if bought is None:
@@ -270,7 +270,7 @@ def _chat_answered(state: State, event: events.ChatAnswered, item: ItemState) ->
         "session_id": event.session_id,
         "usage": event.usage,
     }
-    planned = state.planned(event.step)
+    planned = state.planned_step(event.step)
     if schema := planned.kind.expects(planned.step.with_):
         try:
             outputs["json"] = structured_output.read(event.content, schema)

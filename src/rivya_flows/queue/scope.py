@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
 from rivya_flows.language.matrix import ItemKey, OwnKey, shared_keys
-from rivya_flows.language.wording import shown
+from rivya_flows.language.wording import preview
 from rivya_flows.plans.plan import (
     NamespaceFacts,
     PlannedStep,
@@ -30,9 +30,9 @@ def scope_for(
 ) -> dict[str, Any]:
     """The scope of a step without loop variables: inputs that it `reads`, and upstream steps."""
     steps = {
-        state.planned(name).step.id: fields_of(state, name)
+        state.planned_step(name).step.id: fields_of(state, name)
         for name in names
-        if state.planned(name).space == planned.space
+        if state.planned_step(name).space == planned.space
     }
     space = state.plan.spaces[planned.space]
     reads = planned.reads if reads is None else reads
@@ -84,7 +84,7 @@ def known_variables(state: State, planned: PlannedStep, item: ItemState) -> Vari
     followed = state.steps[planned.itemwise].items.get(item.key)
     if followed is None or followed.phase not in TERMINAL:
         return item.variables
-    return {planned.step.as_: item_fields(state.planned(planned.itemwise), followed)}
+    return {planned.step.as_: item_fields(state.planned_step(planned.itemwise), followed)}
 
 
 def step_fields(step: StepState) -> dict[str, Any]:
@@ -130,7 +130,7 @@ class ItemsByKey(dict[str, Any]):
 
     def __getitem__(self, key: str) -> Any:
         if key in self._shared and not isinstance(key, OwnKey):
-            raise ExpressionError(f"steps.{self._step_id}.by[{shown(key)}]: {self._shared[key]}")
+            raise ExpressionError(f"steps.{self._step_id}.by[{preview(key)}]: {self._shared[key]}")
         return super().__getitem__(key)
 
 

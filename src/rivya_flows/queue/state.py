@@ -182,7 +182,7 @@ class State:
         """The service, and the wallet if it has a name: another one's results are not taken."""
         return self.service if self.wallet is None else f"{self.service} {self.wallet}"
 
-    def planned(self, step_id: str) -> PlannedStep:
+    def planned_step(self, step_id: str) -> PlannedStep:
         return self.plan.steps[step_id]
 
     def spec(self, step_id: str) -> Step:
@@ -287,7 +287,11 @@ def _copy_of(value: T) -> T:
 
 def item_range(state: State, step_id: str) -> tuple[int, int]:
     """The least and the most members of ``steps.NAME.items``, as far as that is known now."""
-    written, step, pick = state.spec(step_id), state.steps[step_id], state.planned(step_id).pick
+    written, step, pick = (
+        state.spec(step_id),
+        state.steps[step_id],
+        state.planned_step(step_id).pick,
+    )
     if pick and not written.fans_out:
         return pick.count, pick.count
     return (len(step.items), len(step.items)) if step.expanded else (0, written.max_items)

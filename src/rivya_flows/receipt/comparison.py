@@ -9,7 +9,7 @@ from itertools import zip_longest
 from typing import Any
 
 from rivya_flows.assets import assets_in, with_assets
-from rivya_flows.plans.names import listed
+from rivya_flows.plans.names import join_keys
 from rivya_flows.queue.events import Stamped
 from rivya_flows.receipt.embedding import AssetPath, Embedder, SheetMedium
 from rivya_flows.receipt.from_journal import receipt
@@ -34,7 +34,7 @@ def comparison(*journals: Sequence[Stamped]) -> dict[str, Any]:
     before, after = (f"{one.run_id} {one.spec.file}" for one in receipts)
     first, second = (one.spec.text.splitlines() for one in receipts)
     picks = [
-        {name: listed(choice.picked) for name, choice in one.choices() if choice.picked}
+        {name: join_keys(choice.picked) for name, choice in one.choices() if choice.picked}
         for one in receipts
     ]
     return {

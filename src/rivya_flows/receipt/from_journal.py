@@ -167,7 +167,7 @@ def _step(
     asked: Mapping[tuple[str, str], Question],
     history: History,
 ) -> Step:
-    planned, current = state.planned(step_id), state.steps[step_id]
+    planned, current = state.planned_step(step_id), state.steps[step_id]
     items = tuple(
         _item(state, step_id, item, media, asked.get((step_id, item.key)), history)
         for item in current.items.values()
@@ -194,7 +194,7 @@ def _item(
     question: Question | None,
     history: History,
 ) -> Item:
-    outputs, kind = item.outputs or {}, state.planned(step_id).kind
+    outputs, kind = item.outputs or {}, state.planned_step(step_id).kind
     arguments = item.request.arguments if item.request else {}
     task_ids = tuple(p.task_id for p in item.purchases if p.task_id)
     if not task_ids and outputs.get("task_id"):
@@ -271,7 +271,7 @@ def choice_of(
 
 def _earlier(state: State, step_id: str, item: ItemState) -> Iterator[EarlierCandidate]:
     """The candidates of the rounds before, in their order."""
-    for number in range(item.round if state.planned(step_id).rounds else 0):
+    for number in range(item.round if state.planned_step(step_id).rounds else 0):
         made = state.steps[state.plan.candidates_of(step_id, number)]
         for one in made.items.values():
             if one.phase is Phase.COMPLETED and one.outputs and is_available(one.outputs):
@@ -303,7 +303,7 @@ def provenance(state: State) -> tuple[Card, ...]:
             if asset := as_asset(one):
                 found.append(_card(asset, given_as=given_as))
     for step_id in state.plan.order:
-        kind = state.planned(step_id).kind
+        kind = state.planned_step(step_id).kind
         for item in state.steps[step_id].items.values():
             outputs = item.outputs or {}
             if item.phase is not Phase.COMPLETED:

@@ -64,7 +64,7 @@ class History:
             case events.ServiceAsked():
                 self.jobs, self.spent_by_others = event.jobs, event.others
                 self.other_runs, self.pools = event.other_runs, event.pools
-            case events.OfItem() if not isinstance(event, events.PoolRefused):
+            case events.ItemEvent() if not isinstance(event, events.PoolRefused):
                 self._add_to_item(event, at)
         if not isinstance(event, events.AnswerGiven):  # one may come after its execution has died
             self._at = at
@@ -126,7 +126,7 @@ class History:
             return None, None
         at = self._at if ended is None else ended
         begun = [one.began_at for one in self.executions if one.began_at <= at][-1:]
-        planned = state.planned(step_id)
+        planned = state.planned_step(step_id)
         for needed in planned.upstream:
             keys = (item.key,) if needed == planned.itemwise else state.steps[needed].items
             begun += [self._last_at[needed, key] for key in keys if (needed, key) in self._last_at]
@@ -137,7 +137,7 @@ class History:
             ended = self.executions[-1].model_copy(update={"ended_at": at})
             self.executions = (*self.executions[:-1], ended)
 
-    def _add_to_item(self, event: events.OfItem, at: datetime) -> None:
+    def _add_to_item(self, event: events.ItemEvent, at: datetime) -> None:
         name = event.step, event.key
         known = self.waits.get(name, ())
         match event:

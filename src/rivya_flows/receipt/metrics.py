@@ -138,7 +138,7 @@ class Totals:
                 run.questions[step, key] = event.at.timestamp()
             case events.AnswerGiven() | events.ItemFailed():  # a deadline may fail the item
                 run.questions.pop((event.step, event.key), None)
-            case events.OfPurchase():
+            case events.PurchaseEvent():
                 self._purchase(run, at, event)
 
     def runs(self) -> Counter[tuple[str, str]]:
@@ -168,7 +168,7 @@ class Totals:
             if job.accepted_at is not None
         )
 
-    def _purchase(self, run: _Run, at: float, event: events.OfPurchase) -> None:
+    def _purchase(self, run: _Run, at: float, event: events.PurchaseEvent) -> None:
         of = (event.step, event.key, event.n)
         if isinstance(event, events.PurchaseIntended):
             run.jobs[of] = _Job(self._names.of("model", _model(event.body)))
@@ -196,7 +196,7 @@ def _model(body: str) -> str | None:
     return model if isinstance(model, str) else None
 
 
-def outcome_of(event: events.OfPurchase) -> str:
+def outcome_of(event: events.PurchaseEvent) -> str:
     """What became of a purchase by the event that settles it."""
     if isinstance(event, events.PurchaseRefused):
         return "refused"

@@ -18,7 +18,7 @@ from rivya_flows.assets import Asset, as_asset
 from rivya_flows.estimate.estimate import remaining
 from rivya_flows.language.canonical import digest
 from rivya_flows.markdown import code, link, picture, quotation, side_by_side, text
-from rivya_flows.plans.names import listed
+from rivya_flows.plans.names import join_keys
 from rivya_flows.questions.open_questions import utc_minute
 from rivya_flows.questions.question import BUDGET, Candidate, Question, answer_name, writable
 from rivya_flows.queue.events import AnswerGiven
@@ -87,7 +87,7 @@ def how_to_answer(question: Question, *, form: bool = False) -> str:
 
 def answer_line(answer: AnswerGiven) -> str:
     """An answer as a log line: ``hero: neon, by Ana in Prefect's form``."""
-    chosen, by = listed(answer.chosen), answer.by
+    chosen, by = join_keys(answer.chosen), answer.by
     if answer.none:
         chosen = "none of these" + (f" ({answer.note})" if answer.note else "")
     how = f"by {by.name} " if by.name else ""

@@ -33,7 +33,7 @@ from rivya_flows.receipt.embedding import AssetPath
 from rivya_flows.receipt.from_journal import receipt_of, recorded_asset
 from rivya_flows.receipt.ledger import History
 from rivya_flows.receipt.model import Receipt, Step, iso, with_paths
-from rivya_flows.receipt.summary import told
+from rivya_flows.receipt.summary import full_sentence
 from rivya_flows.store.assets import AssetStore, file_hash
 from rivya_flows.store.journal import Journal, RunRow
 
@@ -83,7 +83,7 @@ class RunReport:
     @property
     def sentence(self) -> str:
         """How the run ended, for people."""
-        return told(self.receipt)
+        return full_sentence(self.receipt)
 
     @property
     def questions(self) -> tuple[Question, ...]:

@@ -28,7 +28,7 @@ from rivya_flows.receipt.from_journal import Recorded, recorded_asset
 from rivya_flows.receipt.model import Receipt
 from rivya_flows.receipt.phrases import credits_of, measures, model_of, total_of
 from rivya_flows.receipt.questions import MediaLinks
-from rivya_flows.receipt.summary import account_line, choices, films, told, troubles
+from rivya_flows.receipt.summary import account_line, choices, films, full_sentence, troubles
 
 _MOST_PLANNED, _MOST_STEPS = 200, 6
 """Items in the table of a plan, and steps at work that are named."""
@@ -170,7 +170,7 @@ class GroupRow:
     item: str
     status: str = "running"
     media: Sequence[Asset] = ()
-    words: str = ""
+    text: str = ""
 
 
 def draw_group(name: str, rows: Sequence[GroupRow], links: MediaLinks) -> Artifact:
@@ -185,7 +185,7 @@ def draw_group(name: str, rows: Sequence[GroupRow], links: MediaLinks) -> Artifa
     for row in rows:
         linked = [(_about(asset), links.whole(asset)) for asset in row.media]
         media = ", ".join(link(about, url) if url else about for about, url in linked)
-        cells.append((row.item, row.status, Marked(media) if media else row.words))
+        cells.append((row.item, row.status, Marked(media) if media else row.text))
     lines = [*([gallery(pictures), ""] if pictures else []), table(("item", "", ""), cells)]
     return Artifact("markdown", "\n".join(lines), f"{text(name)}: {summary}")
 
@@ -222,7 +222,7 @@ def draw_outputs(
     receipt: Receipt, report: str | None, links: MediaLinks, *, deployed: bool
 ) -> Artifact:
     """The run's outputs with their media, what went wrong, and the link to the contact sheet, if it has one."""
-    lines = [f"**{text(receipt.status)}**: {text(told(receipt))}", ""]
+    lines = [f"**{text(receipt.status)}**: {text(full_sentence(receipt))}", ""]
     if counted := account_line(receipt):
         lines += [text(counted), ""]
     makers, left = _makers(receipt), _MOST_MEDIA

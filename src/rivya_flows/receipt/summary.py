@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from rivya_client.printable import one_line
-from rivya_flows.plans.names import first_of, is_round, label, listed
+from rivya_flows.plans.names import first_of, is_round, join_keys, label
 from rivya_flows.questions.open_questions import utc_minute
 from rivya_flows.questions.question import Candidate
 from rivya_flows.receipt.model import Choice, Receipt
@@ -80,7 +80,7 @@ def sentence(receipt: Receipt) -> str:
     return f"{failed}{made}; {credits_of(receipt.credits.spent)}{saved}"
 
 
-def told(receipt: Receipt) -> str:
+def full_sentence(receipt: Receipt) -> str:
     """As `sentence`; says that credits were those of the sandbox, where nothing else says so."""
     return sentence(receipt) + (" (sandbox)" if receipt.sandbox else "")
 
@@ -239,7 +239,7 @@ def decision(choice: Choice) -> str:
     """``neon, picked by Priya in Prefect's form``, or that nothing is picked."""
     if not choice.picked:
         return "nothing is picked"
-    return ", ".join(filter(None, (listed(choice.picked), manner(choice))))
+    return ", ".join(filter(None, (join_keys(choice.picked), manner(choice))))
 
 
 def score_text(candidate: Candidate, mode: str = "judge") -> str:

@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from rivya_flows.errors import MediaError, StoreError
-from rivya_flows.media.decoding import probed
+from rivya_flows.media.decoding import probe_async
 from rivya_flows.receiver.addresses import asset_address, named_upload, upload_token
 from rivya_flows.store.assets import AssetStore, file_hash
 
@@ -92,7 +92,7 @@ class Uploads:
                         await run_in_threadpool(file.write, piece)
                     if not file.tell():
                         raise HTTPException(400, "The file is empty.")
-                found = await probed(target)
+                found = await probe_async(target)
                 digest = await run_in_threadpool(lambda: file_hash(target, sync=True))
                 await run_in_threadpool(self.assets.take, target, digest)
                 self.assets.forget_copy(digest)

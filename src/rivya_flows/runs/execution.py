@@ -23,7 +23,7 @@ from rivya_flows.engine.run import Asker, Listener, Rendering, Run, Runner, RunO
 from rivya_flows.engine.run_context import RunContext, known_run
 from rivya_flows.errors import RivyaError, UsageError
 from rivya_flows.estimate.estimate import Estimate
-from rivya_flows.language.diagnostic_report import meant
+from rivya_flows.language.diagnostic_report import suggest
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.money.live_guard import Confirm, confirm_live, spending_of
 from rivya_flows.money.quotes import QuoteFile, prepare_quote, write_quote
@@ -42,7 +42,7 @@ from rivya_flows.preparation.prepare import (
 from rivya_flows.preparation.spec_file import InputReader, SpecFile, spec_path
 from rivya_flows.private import as_the_user_wants
 from rivya_flows.questions.question import Answer, Question
-from rivya_flows.questions.reading_answers import checked, refuse_unfit
+from rivya_flows.questions.reading_answers import check_answer, refuse_unfit
 from rivya_flows.queue.events import Event, PurchaseIntended, RunEnded, RunFrozen
 from rivya_flows.queue.forks import fork_of
 from rivya_flows.queue.queue import replay
@@ -118,7 +118,7 @@ class GivenAnswers:
         if not waiting:
             return None
         try:
-            return checked(question, waiting.pop(0))
+            return check_answer(question, waiting.pop(0))
         except UsageError as error:
             self.refused.append(error)
             return None
@@ -202,7 +202,7 @@ def fork_request(
     items = (label(step_id, item.key) for step_id, item in state.each())
     known = dict.fromkeys((*state.plan.order, *items))
     if step is not None and step not in known:
-        hint = meant(step, known)
+        hint = suggest(step, known)
         raise UsageError(f"--from: the run has no step {step!r}", hint)
     file = str(spec_path(frozen.spec_file, row.folder))
     # Those of its command; those of the spec may follow inputs that change.
@@ -248,7 +248,7 @@ async def execute(
     run = Run(context, reporter, options, asker, caller.listen, caller.rendering, caller.notify)
     try:
         with caller.progress():
-            started = caller.runner.started(context.settings, caller.notify)
+            started = caller.runner.connect(context.settings, caller.notify)
             async with ended_well(run, caller.notify), started:
                 return await caller.runner.execute(run)
     except asyncio.CancelledError:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from rivya_flows.errors import UsageError
-from rivya_flows.language.diagnostic_report import meant
+from rivya_flows.language.diagnostic_report import suggest
 from rivya_flows.plans.names import BATCH_LABEL
 from rivya_flows.receipt.phrases import credits_of
 from rivya_flows.scratch import scratch
@@ -169,7 +169,7 @@ def unknown_names(
     wanted += [("label", f"{name}={value}", pairs) for name, value in labels.items()]
     for what, name, known in wanted:
         if name not in known:
-            hint = meant(name, dict.fromkeys(known))
+            hint = suggest(name, dict.fromkeys(known))
             yield f"no run has the {what} {name!r}" + (f"; {hint}" if hint else "")
 
 

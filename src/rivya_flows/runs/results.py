@@ -166,7 +166,7 @@ def receipt_of(report: RunReport) -> Receipt:
     )
 
 
-def recorded(settings: Settings, name: str, out: Path | None = None) -> RunReport:
+def read_report(settings: Settings, name: str, out: Path | None = None) -> RunReport:
     """The report of a run, see `find_run`, as its journal has it now; sends nothing to the service.
 
     The run gets a folder with all its files in `out`; None writes nothing.

@@ -13,7 +13,7 @@ from rivya_flows.engine.run import RunOptions
 from rivya_flows.engine.run_context import RunContext, continuable
 from rivya_flows.errors import UsageError
 from rivya_flows.estimate.estimate import Estimate, remaining
-from rivya_flows.language.diagnostic_report import meant
+from rivya_flows.language.diagnostic_report import suggest
 from rivya_flows.money.live_guard import confirm_live, spending_of
 from rivya_flows.plans.names import label
 from rivya_flows.preparation.prepare import refuse_over, verdict
@@ -195,7 +195,7 @@ def _check_names(state: State, options: ResumeOptions, notify: Callable[[str], o
         ("--resubmit", options.resubmit, uncertain, uncertain),
     ):
         if wrong := [name for name in names if name not in right]:
-            hint = meant(wrong[0], likely) or "the run has no uncertain purchase"
+            hint = suggest(wrong[0], likely) or "the run has no uncertain purchase"
             raise UsageError(f"{option}: the run has no {wrong[0]!r}", hint)
     for name in options.regenerate:
         if name not in failed:  # only failed jobs are

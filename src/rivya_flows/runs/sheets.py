@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rivya_flows.errors import UsageError
-from rivya_flows.language.diagnostic_report import meant
+from rivya_flows.language.diagnostic_report import suggest
 from rivya_flows.language.expressions.values import slug
 from rivya_flows.plans.names import BATCH_LABEL, subject_of
 from rivya_flows.queue.queue import replay
@@ -80,7 +80,7 @@ def share(
     outputs = receipt.outputs
     for one in only:
         if one not in outputs:
-            hint = meant(one, outputs) or f"it has {', '.join(outputs) or 'no outputs'}"
+            hint = suggest(one, outputs) or f"it has {', '.join(outputs) or 'no outputs'}"
             raise UsageError(f"--output {one!r:.60}: {row.run_id} has no such output", hint)
     with open_assets(settings) as assets:
         every = shared_outputs(receipt, media_of(receipt, row.folder, assets), only)

@@ -17,7 +17,7 @@ from rivya_flows.language.field_errors import EXAMPLES, must_be, own_word, repor
 from rivya_flows.language.field_types import fields_of, keys_of
 from rivya_flows.language.matrix import LOOP_KEYS, LOOPS
 from rivya_flows.language.syntax.tree import Mapping, Mark, Node, Path, Scalar, Sequence, plain
-from rivya_flows.language.wording import shown
+from rivya_flows.language.wording import preview
 from rivya_flows.language.workflow import (
     PARTS,
     Budget,
@@ -47,7 +47,7 @@ def build(tree: Mapping, report: DiagnosticCollector) -> Workflow:
             report.add(("version",), "missing-key", message, hint)
         else:
             written = data["version"]
-            message = f"the version of the language is 1, not {shown(written)}"
+            message = f"the version of the language is 1, not {preview(written)}"
             sure = 1 if written in ("1", "1.0", 1.0) and written is not True else None
             report.add(("version",), "wrong-version", message, "write `version: 1`", instead=sure)
         data["version"] = 1
@@ -67,7 +67,7 @@ def build(tree: Mapping, report: DiagnosticCollector) -> Workflow:
         made["brand"] = model_at(Brand, brand, ("brand",), report)
     elif not (brand is None or isinstance(brand, str)):
         made["brand"] = None
-        message = f"'brand' must be a map or the path of a brand file, not {shown(brand)}"
+        message = f"'brand' must be a map or the path of a brand file, not {preview(brand)}"
         report.add(("brand",), "wrong-type", message, "write {name: Aurora}, or brand.yaml")
     if isinstance(data.get("deploy"), list):
         made["deploy"] = [
@@ -113,14 +113,14 @@ def _build_steps(steps: Any, part: Part, report: DiagnosticCollector) -> dict[st
 def _kind(step: Any, path: Path, report: DiagnosticCollector) -> Kind | None:
     """The kind of a step; None, and reported, if it has none."""
     if not isinstance(step, dict):
-        report.add(path, "wrong-type", f"a step must be a map, not {shown(step)}", "add `uses:`")
+        report.add(path, "wrong-type", f"a step must be a map, not {preview(step)}", "add `uses:`")
         return None
     uses, at = step.get("uses"), (*path, "uses")
     try:
         if (kind := registry.kind_of(uses)) is not None:
             return kind
     except BrokenKindError as error:
-        message = f"the step kind {shown(uses)} is broken: {error}"
+        message = f"the step kind {preview(uses)} is broken: {error}"
         report.add(at, "broken-step", message, "fix it, or install another version")
         return None
     known = registry.names()
@@ -130,7 +130,7 @@ def _kind(step: Any, path: Path, report: DiagnosticCollector) -> Kind | None:
         hint = f"add `uses:` with one of {', '.join(known)}"
         report.add(at, "missing-key", "a step needs 'uses'", hint)
     else:
-        message = f"'uses' must be a kind of step, not {shown(uses)}"
+        message = f"'uses' must be a kind of step, not {preview(uses)}"
         report.add(at, "wrong-type", message, f"write one of {', '.join(known)}")
     return None
 

@@ -29,7 +29,7 @@ from rivya_flows.language.expressions.resolve import (
 from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.syntax.cron import cron_problem
 from rivya_flows.language.syntax.tree import Path
-from rivya_flows.language.wording import shown
+from rivya_flows.language.wording import preview
 from rivya_flows.language.workflow import Deploy, Input, Schedule, Trigger, Workflow
 from rivya_flows.spec.checks.input_values import check_values, missing
 
@@ -72,7 +72,7 @@ def _check_placeholders(deploy: Deploy, path: Path, report: DiagnosticCollector)
             message = f"{text} makes Prefect fill in a value"
             report.add((*path, *place), "expression-not-allowed", message, "remove it")
         elif "{{" in text and not ("inputs" in place and is_computed(text)):
-            message = f"{shown(text)} has '{{{{', which Prefect would fill in"
+            message = f"{preview(text)} has '{{{{', which Prefect would fill in"
             of_input = ", or make the text the default of the input" if "inputs" in place else ""
             report.add((*path, *place), "expression-not-allowed", message, "remove it" + of_input)
 
@@ -98,7 +98,7 @@ def _check_trigger(
     report: DiagnosticCollector,
 ) -> None:
     if not _EVENT.fullmatch(trigger.event):
-        message = f"{shown(trigger.event)} is not an event name"
+        message = f"{preview(trigger.event)} is not an event name"
         hint = "write a name such as campaign.brief.created, or a prefix such as campaign.*"
         report.add((*place, "event"), "bad-name", message, hint)
     check_values(inputs, trigger.inputs, (*place, "inputs"), report, None, paths=False)
@@ -189,7 +189,9 @@ def _event_field(expression: Expression) -> str:
         raise _refusal(expression, "an input of a trigger must be a field of its event")
     found = _path(reference)
     if found is None:
-        raise _refusal(expression, f"an event has no {shown('.'.join(reference.path) or 'value')}")
+        raise _refusal(
+            expression, f"an event has no {preview('.'.join(reference.path) or 'value')}"
+        )
     if default is not None:
         return f"({found} if {found} is defined and {found} is not none else {default})"
     # An undefined value has no JSON form, so the rendering fails.

@@ -19,7 +19,7 @@ from rivya_flows.language.field_types import EVALUATED, keys_of
 from rivya_flows.language.final_cut import CaptionsWith
 from rivya_flows.language.syntax import media_references, source
 from rivya_flows.language.syntax.tree import Mapping as Tree, Path, plain
-from rivya_flows.language.wording import shown
+from rivya_flows.language.wording import preview
 from rivya_flows.language.workflow import PARTS, Included, Input, Workflow
 from rivya_flows.spec.build_models import TOP_KEYS, known_in, model_at
 from rivya_flows.spec.names import WrittenSpec
@@ -293,7 +293,7 @@ def _check_media(
                 written, kind="image", root=root, inside=True, bound=bound
             )
             if "file_id" in found:
-                raise ValueError(f"{shown(written)} is the id of an upload")
+                raise ValueError(f"{preview(written)} is the id of an upload")
         except ValueError as error:
             hint = "write a path from the folder of this file, inside that of the spec, or a URL"
             report.add((*at, *keys), "bad-file", str(error), hint)

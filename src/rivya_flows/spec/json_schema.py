@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, get_args
 
-from rivya_client.catalogue.catalogue import Catalogue, Model, Param, spelled
+from rivya_client.catalogue.catalogue import Catalogue, Model, Param, option_text
 from rivya_client.catalogue.prices import price
 from rivya_cut.composition import MAX_CLIPS
 from rivya_flows.diagnostics import CODES, REFUSALS
@@ -406,7 +406,7 @@ def _param(param: Param) -> Schema:
                 # As YAML reads it without quotes: a number or a switch.
                 with suppress(ValueError):
                     plain = read_scalar(option)
-                    if plain != option and spelled(plain) == option:
+                    if plain != option and option_text(plain) == option:
                         choices.append(plain)
             return {**form, **one_of(choices)}
         case "number":
@@ -447,7 +447,7 @@ def _about(param: Param) -> str:
         f"At least {low}." if low is not None and high is None else "",
         f"At most {high}." if low is None and high is not None else "",
         f"Voices: {', '.join(map(str, param.voices))}." if param.voices else "",
-        f"Default: {spelled(param.written_default)}." if param.default is not None else "",
+        f"Default: {option_text(param.written_default)}." if param.default is not None else "",
         "Required." if param.required else "",
         "Another value may change the price." if param.bears_price else "",
     ]

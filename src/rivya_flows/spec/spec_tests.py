@@ -12,7 +12,7 @@ from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.field_types import Count, MediaKind, SpecModel
 from rivya_flows.language.inputs import hint_for
 from rivya_flows.language.syntax.tree import Path as Place, plain
-from rivya_flows.language.wording import shown
+from rivya_flows.language.wording import preview
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.spec.build_models import known_in, model_at
 from rivya_flows.spec.checks.input_values import check_values, missing
@@ -191,7 +191,7 @@ def read_tests(text: str, report: DiagnosticCollector) -> SpecTests | None:
     first: dict[str, int] = {}
     for index, case in enumerate(cases):
         if case.name and first.setdefault(case.name, index) != index:
-            message = f"case {first[case.name] + 1} has the name {shown(case.name)} too"
+            message = f"case {first[case.name] + 1} has the name {preview(case.name)} too"
             report.add(("cases", index, "name"), "duplicate-name", message, "rename one of them")
         _check_expected(case, ("cases", index), report)
     tests = tests or SpecTests.model_construct(version=1, cases=())

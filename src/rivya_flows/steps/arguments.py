@@ -27,7 +27,7 @@ from rivya_flows.language.field_types import SpecModel, Takes, fields_of
 from rivya_flows.language.request_checks import check_model, check_reference_files
 from rivya_flows.language.syntax.media_references import kind_of
 from rivya_flows.language.syntax.tree import Path
-from rivya_flows.language.wording import an, shown
+from rivya_flows.language.wording import an, preview
 from rivya_flows.steps.branding import Branding
 from rivya_flows.steps.request import ItemRequestError, Medium, medium_of
 
@@ -133,7 +133,7 @@ class Arguments:
             elif one is not None and not (
                 isinstance(named, Unknown) and isinstance(one, dict | list)
             ):
-                message = f"a model must be an id, not {shown(one)}"
+                message = f"a model must be an id, not {preview(one)}"
                 hint = f"write its id, such as {CHAT if uses == 'chat' else EXAMPLES['model']}"
                 self.problem("unknown-model", message, hint, *at, "model")
         return found
@@ -318,7 +318,7 @@ def word_problems(
 ) -> Iterator[Diagnostic]:
     """Whether a text that is no address stands where a file or a URL is wanted."""
     held = shape.member if shape.kind == "list" and shape.member is not None else shape
-    if held.words:
+    if held.is_prose:
         takes, hint = address or _FILE
         of = "each of these texts" if held is not shape else "this text"
         message = f"{name!r} takes {takes}, and {of} is none of them"

@@ -15,7 +15,7 @@ from rivya_flows.language.canonical import canonical, whole
 from rivya_flows.language.expressions.inference import TEXTS
 from rivya_flows.language.expressions.output_types import (
     ANY,
-    WORDS,
+    PROSE,
     Shape,
     Unknown,
     has_unknown,
@@ -26,7 +26,7 @@ from rivya_flows.language.field_errors import CHAT
 from rivya_flows.language.field_types import COMPUTED, SpecModel, Takes, Value
 from rivya_flows.language.request_checks import check_chat, check_prompt
 from rivya_flows.language.syntax.tree import Path
-from rivya_flows.language.wording import shown
+from rivya_flows.language.wording import preview
 from rivya_flows.similar_names import certain
 from rivya_flows.steps.arguments import ArgumentMedia, Arguments, World, is_certain
 from rivya_flows.steps.kind import Kind, Names, Surroundings, WrittenStep, given_fields
@@ -135,8 +135,8 @@ class Chat(Kind):
         return with_.expect if isinstance(with_, ChatWith) else None
 
     def gives(self, arguments: Mapping[str, Any], names: Names) -> Shape:
-        session = replace(WORDS, session_of=str(arguments.get("model")))
-        fields = {"text": WORDS, "session_id": session, "usage": ANY}
+        session = replace(PROSE, session_of=str(arguments.get("model")))
+        fields = {"text": PROSE, "session_id": session, "usage": ANY}
         if arguments.get("expect") is not None:
             return given_fields({**fields, "json": of_expect(arguments["expect"])})
         hint = "add `expect: {name: string}` to that step, or use .text"
@@ -150,12 +150,12 @@ class Chat(Kind):
         session, model = given.get("session"), given.get("model")
         shape = session.shape if isinstance(session, Unknown) else ANY
         of = shape.session_of
-        if shape.words and of is None:
+        if shape.is_prose and of is None:
             message = "'session' takes the session of a chat, and this text is none"
             hint = 'write "${{ steps.NAME.session_id }}"'
             yield Diagnostic("wrong-type", message, hint, path=("session",))
         elif of is not None and isinstance(model, str) and of != model and not is_computed(of):
-            message = f"the session is of {of!r}, and this step asks {shown(model)}"
+            message = f"the session is of {of!r}, and this step asks {preview(model)}"
             hint = f"write `model: {of}`, or leave 'session' out"
             yield Diagnostic("wrong-value", message, hint, path=("session",))
 
@@ -219,19 +219,19 @@ def _expect_problems(part: Any, path: Path) -> Iterator[Diagnostic]:
             yield Diagnostic("bad-expect", "'expect' is empty", "write {name: string}", path=path)
         for name, inner in part.items():
             if not name.isidentifier() or len(name) > 64:
-                message = f"{shown(name)} is not a valid name for a field"
+                message = f"{preview(name)} is not a valid name for a field"
                 hint = "letters, digits and _, starting with a letter"
                 yield Diagnostic("bad-name", message, hint, path=(*path, name))
             yield from _expect_problems(inner, (*path, name))
     elif isinstance(part, list) and len(part) == 1 and isinstance(part[0], str | dict):
         yield from _expect_problems(part[0], (*path, 0))
     elif isinstance(part, list):
-        what = shown(part[0]) if len(part) == 1 else f"{len(part)} things" if part else "nothing"
+        what = preview(part[0]) if len(part) == 1 else f"{len(part)} things" if part else "nothing"
         message = f"[ ] takes the type of its items, not {what}"
         yield Diagnostic("bad-expect", message, _FORM, path=path)
     elif not isinstance(part, str):
-        message = f"a field of an answer has a type, not {shown(part)}"
+        message = f"a field of an answer has a type, not {preview(part)}"
         yield Diagnostic("bad-expect", message, _FORM, path=path)
     elif part not in ANSWER_TYPES:
-        message, sure = f"unknown answer type {shown(part)}", certain(part, ANSWER_TYPES)
+        message, sure = f"unknown answer type {preview(part)}", certain(part, ANSWER_TYPES)
         yield Diagnostic("bad-expect", message, _FORM, path=path, instead=sure)

@@ -18,7 +18,7 @@ from rivya_flows.language.inputs import RESERVED_HINT, is_secret_name, names_sec
 from rivya_flows.language.matrix import LOOPS
 from rivya_flows.language.request_checks import check_model, check_reference_files
 from rivya_flows.language.syntax.media_references import KINDS, kind_of
-from rivya_flows.language.wording import shown
+from rivya_flows.language.wording import preview
 from rivya_flows.steps.arguments import ArgumentMedia, Arguments, World
 from rivya_flows.steps.kind import UNPAID, Kind, Names, given_fields
 from rivya_flows.steps.request import ItemRequest, named_file
@@ -142,7 +142,7 @@ class Notify(Kind):
     def request(self, given: Arguments, world: World) -> ItemRequest | None:
         url, secret = given.get("url"), given.get("secret")
         if isinstance(url, str) and not (names_secret(url) or _is_address(url)):
-            message = f"{shown(url)} is not an http(s) URL"
+            message = f"{preview(url)} is not an http(s) URL"
             given.problem("bad-address", message, "write https://example.com/hook", "url")
         if secret is not None and not isinstance(secret, Unknown) and not is_secret_name(secret):
             # The value may be the secret itself, so it is not shown.

@@ -17,11 +17,11 @@ from rivya_flows.language.expressions.output_types import (
     BOOLEAN,
     BY_SIZE,
     NUMBER,
-    WORDS,
+    PROSE,
     Shape,
     Unknown,
-    composed,
     list_of,
+    local_asset,
     map_of,
 )
 from rivya_flows.language.field_errors import report_error
@@ -129,7 +129,7 @@ class Cut(Kind):
 
     def gives(self, arguments: Mapping[str, Any], names: Names) -> Shape:
         """The media that it gives, with hints for those that other arguments would give."""
-        made, is_film = composed(self.media), self.media == "video"
+        made, is_film = local_asset(self.media), self.media == "video"
         formats, extras = arguments.get("formats"), arguments.get("extras") or ()
         plain = isinstance(extras, list | tuple) and not any("${{" in str(one) for one in extras)
         absent = {
@@ -149,15 +149,15 @@ class Cut(Kind):
             "by": Shape(
                 "map", dict.fromkeys(sizes, member) if known else None, member, title=named
             ),
-            "lost": list_of(WORDS),
+            "lost": list_of(PROSE),
         }
         if not is_film:
             return given_fields(fields)
-        cue = map_of({"start": NUMBER, "end": NUMBER, "text": WORDS})
+        cue = map_of({"start": NUMBER, "end": NUMBER, "text": PROSE})
         fields |= {
-            "captions": map_of({"cues": list_of(cue), "estimated": BOOLEAN, "language": WORDS}),
-            "poster": composed("image"),
-            "gif": composed("image"),
+            "captions": map_of({"cues": list_of(cue), "estimated": BOOLEAN, "language": PROSE}),
+            "poster": local_asset("image"),
+            "gif": local_asset("image"),
             "loudness": map_of({"lufs": NUMBER, "true_peak": NUMBER}),
         }
         if arguments.get("captions") is None:

@@ -21,7 +21,7 @@ from rivya_flows.language.field_types import is_later
 from rivya_flows.language.final_cut import CUT_PARTS, MEDIA_KINDS, media_in
 from rivya_flows.language.syntax.media_references import kind_of
 from rivya_flows.language.syntax.tree import Path
-from rivya_flows.language.wording import an, shown
+from rivya_flows.language.wording import an, preview
 from rivya_flows.steps.arguments import any_of, place_name, word_problems, wrong_shape
 
 _FILE: tuple[ShapeKind, ...] = ("asset", "text")
@@ -62,7 +62,7 @@ def cut_problems(uses: str, arguments: Values) -> Iterator[Diagnostic]:
         members = _members(given.get(key))
         for index, one in enumerate(members):
             if isinstance(one, str) and one in members[:index]:
-                yield _wrong((key, index), f"{shown(one)} is there twice", "remove it")
+                yield _wrong((key, index), f"{preview(one)} is there twice", "remove it")
     yield from _overlays(uses, given)
     if uses == "compose":
         yield from _empty_media(given)
@@ -302,7 +302,7 @@ def computed_problems(key: str, value: Any) -> Iterator[Diagnostic]:
                 yield from word_problems(name, medium.value.shape, medium.path)
             yield from _wrong_media(medium.path, medium.value.shape, medium.kinds)
         elif has_unknown(medium.value) and not _is_medium(medium.value):  # others with the files
-            message = f"{name!r} takes {any_of(_FILE)}, but this is {shown(medium.value)}"
+            message = f"{name!r} takes {any_of(_FILE)}, but this is {preview(medium.value)}"
             hint = "give one asset, without { } or [ ]"
             yield Diagnostic("wrong-type", message, hint, path=medium.path)
     shape = value.shape if isinstance(value, Unknown) else ANY

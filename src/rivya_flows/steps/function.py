@@ -19,8 +19,8 @@ from rivya_flows.language.expressions.output_types import (
     ANY,
     BOOLEAN,
     NUMBER,
+    PROSE,
     TEXT,
-    WORDS,
     Kind as ShapeKind,
     Shape,
     asset,
@@ -30,7 +30,7 @@ from rivya_flows.language.expressions.output_types import (
 )
 from rivya_flows.language.field_types import SpecModel, Takes, Value
 from rivya_flows.language.syntax.media_references import is_url
-from rivya_flows.language.wording import shown
+from rivya_flows.language.wording import preview
 from rivya_flows.steps.arguments import (
     Arguments,
     World,
@@ -76,7 +76,7 @@ class Function(Kind):
     def __init__(self, name: str, call: Any) -> None:
         """Reads the signature; raises a `BrokenKindError` if it does not define a kind."""
         if not callable(call):
-            raise BrokenKindError(f"{shown(call)} is not a function")
+            raise BrokenKindError(f"{preview(call)} is not a function")
         try:
             hints = typing.get_type_hints(call, include_extras=True)
             parameters = inspect.signature(call).parameters.values()
@@ -127,7 +127,7 @@ class Function(Kind):
 
     def gives(self, arguments: Mapping[str, Any], names: Names) -> Shape:
         fields = shape_of(self.result).fields or {}
-        return map_of({**fields, "status": WORDS, "credits": NUMBER})
+        return map_of({**fields, "status": PROSE, "credits": NUMBER})
 
     def form_of(self, argument: str) -> dict[str, Any] | None:
         form = self.types[argument].json_schema()
@@ -218,7 +218,7 @@ def _credits_of(call: Any, extra: frozenset[str]) -> int:
     credits = getattr(call, "credits", 0)
     if not isinstance(credits, int) or isinstance(credits, bool) or credits < 0:
         raise BrokenKindError(
-            f"its `credits` must be a whole number of at least 0, not {shown(credits)}"
+            f"its `credits` must be a whole number of at least 0, not {preview(credits)}"
         )
     if credits and "idempotency_key" not in extra:
         # Without one, a crash between the purchase and its answer would buy twice.

@@ -14,7 +14,7 @@ from rivya_flows.language.brand import with_words
 from rivya_flows.language.canonical import canonical, whole
 from rivya_flows.language.expressions.inference import TEXTS
 from rivya_flows.language.expressions.output_types import (
-    WORDS,
+    PROSE,
     Shape,
     Unknown,
     asset,
@@ -166,7 +166,7 @@ class Generate(Kind):
         named = arguments.get("model")
         model = names.catalogue.get(named) if isinstance(named, str) else None
         made = asset(model.makes if model else None)
-        return given_fields({"asset": made, "assets": list_of(made), "task_id": WORDS})
+        return given_fields({"asset": made, "assets": list_of(made), "task_id": PROSE})
 
     def elsewhere(self, keys: Collection[str]) -> Mapping[str, str]:
         known = keys_of(self.takes)

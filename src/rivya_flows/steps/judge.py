@@ -23,7 +23,7 @@ from rivya_flows.language.expressions.values import as_text
 from rivya_flows.language.field_types import COMPUTABLE, Number, SpecModel, Value
 from rivya_flows.language.request_checks import check_chat
 from rivya_flows.language.syntax.tree import Path
-from rivya_flows.language.wording import an, shown
+from rivya_flows.language.wording import an, preview
 from rivya_flows.steps.arguments import Arguments, World, wrong_shape
 from rivya_flows.steps.candidates import Candidate, is_available
 from rivya_flows.steps.chat import Chat
@@ -128,7 +128,7 @@ def unseen(model: Model, candidate: Candidate) -> Iterator[Diagnostic]:
     medium = medium_of(candidate["asset"], "image", {}, "from")
     if medium.media != "image":
         message = (
-            f"a judge sees pictures and reads texts; candidate {shown(candidate['key'])} is"
+            f"a judge sees pictures and reads texts; candidate {preview(candidate['key'])} is"
             f" {an(medium.media)}"
         )
         yield Diagnostic("wrong-candidates", message, path=("from",))

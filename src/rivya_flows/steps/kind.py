@@ -15,7 +15,7 @@ from rivya_client.catalogue.prices import Price
 from rivya_flows.assets import with_assets
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.canonical import canonical, digest, whole
-from rivya_flows.language.expressions.output_types import ANY, NUMBER, WORDS, Scope, Shape, map_of
+from rivya_flows.language.expressions.output_types import ANY, NUMBER, PROSE, Scope, Shape, map_of
 from rivya_flows.language.field_types import SpecModel, Takes, Value, fields_of
 from rivya_flows.language.final_cut import CutMedium
 from rivya_flows.language.matrix import LOOPS
@@ -275,7 +275,7 @@ def given_fields(fields: Mapping[str, Shape], lacks: Mapping[str, str] | None = 
     absent = dict(lacks or {})
     if "asset" in fields and "items" not in fields:
         absent["items"] = "the step has no matrix, foreach or zip, so it has one .asset"
-    return map_of({"status": WORDS, "credits": NUMBER, **fields}, absent)
+    return map_of({"status": PROSE, "credits": NUMBER, **fields}, absent)
 
 
 __all__ = ["UNPAID", "Kind", "Names", "Route", "SpecModel", "Surroundings", "Takes", "Value",

@@ -13,8 +13,8 @@ from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.expressions.inference import TEXTS
 from rivya_flows.language.expressions.output_types import (
     ANY,
+    PROSE,
     TEXT,
-    WORDS,
     Shape,
     Unknown,
     asset,
@@ -42,7 +42,7 @@ from rivya_flows.language.field_types import (
     Value,
 )
 from rivya_flows.language.matrix import OwnKey, item_keys
-from rivya_flows.language.wording import an, shown
+from rivya_flows.language.wording import an, preview
 from rivya_flows.steps.arguments import Arguments, World, member_shapes, written_shape
 from rivya_flows.steps.candidates import Candidate, OnNone, OnTimeout, Order, available
 from rivya_flows.steps.chat import Chat
@@ -101,7 +101,7 @@ class PickWith(SpecModel):
         on_none: What happens when no candidate reaches `least` of the judge.
         question: The question to the person or the judge.
         timeout: How long the question stays open, in seconds or such as `48h`.
-        on_timeout: What happens when nobody answers.
+        on_timeout: What happens when no one answers.
         sign: Whether the person who answers in a form must give a name.
     """
 
@@ -217,7 +217,7 @@ class Pick(Kind):
             fields |= {"asset": chosen, "assets": list_of(chosen)}
         else:
             lacks["asset"] = lacks["assets"] = "these items have no asset: use .item"
-        fields |= {"key": WORDS, "item": picked, "items": list_of(picked)}
+        fields |= {"key": PROSE, "item": picked, "items": list_of(picked)}
         return given_fields(fields, lacks)
 
     def check(
@@ -350,7 +350,7 @@ def _by_problems(value: Any, shape: Shape) -> Iterator[Diagnostic]:
     if not is_whole(value):
         bare = isinstance(value, str) and value.startswith(("item.", "steps.")) and len(value) < 60
         hint = f'write "${{{{ {value if bare else "item.json.score"} }}}}"'
-        message = f"'by' must be one expression that gives a number, not {shown(value)}"
+        message = f"'by' must be one expression that gives a number, not {preview(value)}"
     elif shape.kind not in ("any", "number"):
         hint = "name a number, such as item.json.score; `| int` makes one of a text, `1 if … else 0` of"
         hint += " a condition"
@@ -394,11 +394,11 @@ def _values(given: Arguments, candidates: Sequence[Candidate]) -> dict[str, floa
         except UsesNull:
             value = None
         except ExpressionError as error:
-            raise ItemRequestError(f"'by' of candidate {shown(one['key'])}: {error}") from error
+            raise ItemRequestError(f"'by' of candidate {preview(one['key'])}: {error}") from error
         number = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
         if value is not None and (isinstance(value, bool) or not number):
             raise ItemRequestError(
-                f"'by' of candidate {shown(one['key'])} must be a number, not {shown(value)}"
+                f"'by' of candidate {preview(one['key'])} must be a number, not {preview(value)}"
             )
         values[str(one["key"])] = value
     return values

@@ -14,7 +14,7 @@ from rivya_client.catalogue.prices import Price
 from rivya_flows.assets import Asset, as_asset
 from rivya_flows.language.canonical import canonical, digest
 from rivya_flows.language.syntax.media_references import is_uploaded, is_url, kind_of
-from rivya_flows.language.wording import shown
+from rivya_flows.language.wording import preview
 from rivya_flows.steps.candidates import Candidate, PickArguments
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def medium_of(value: Any, kind: str, files: Mapping[str, Asset], argument: str) 
                 mime_type = value.get("mime_type")
                 return Medium(source, kind, None, mime_type if isinstance(mime_type, str) else None)
     raise ItemRequestError(
-        f"{argument!r} takes assets, URLs and ids of uploads, not {shown(value)}"
+        f"{argument!r} takes assets, URLs and ids of uploads, not {preview(value)}"
     )
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine, case, func, select
 
-from rivya_flows.queue.events import Event, OfPurchase, OtherRun, parse
+from rivya_flows.queue.events import Event, OtherRun, PurchaseEvent, parse
 from rivya_flows.store.database import reading, rows
 from rivya_flows.store.tables import CHARGES, EVENTS, RUNS
 
@@ -122,7 +122,7 @@ def spent_since(
                 continue
             event = parse(body)
             now = credits_after(event)
-            assert isinstance(event, OfPurchase)
+            assert isinstance(event, PurchaseEvent)
             assert now is not None
             purchase, (credits, _) = (run_id, event.step, event.key, event.n), now
             if event.kind == "purchase.intended":

@@ -17,7 +17,7 @@ from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from rivya_flows.errors import LeaseLostError, StoreError, StoreLostError
-from rivya_flows.process_identity import known
+from rivya_flows.process_identity import find_process
 from rivya_flows.store.database import in_thread, rows, to_its_end, write, writing
 from rivya_flows.store.tables import LEASES
 
@@ -43,7 +43,7 @@ class HeldLease(Lease):
 
 def this_process() -> str:
     """The unique owner name of this process: ``machine:pid:birth``."""
-    process = known(os.getpid())
+    process = find_process(os.getpid())
     return f"{_machine()}:{os.getpid()}:{process.birth if process else ''}"
 
 
@@ -90,7 +90,7 @@ class Leases:
             await asyncio.sleep(look_seconds)
 
     @asynccontextmanager
-    async def held(
+    async def hold(
         self, run_id: str, renewal_seconds: float = RENEWAL_SECONDS
     ) -> AsyncIterator[HeldLease]:
         """Holds a lease, which a thread renews whatever the event loop is busy with."""
@@ -171,7 +171,7 @@ def _has_ended(owner: str) -> bool:
     except OSError:
         return False
     # Process ids are reused, and a zombie keeps its own until it is reaped.
-    found = known(int(pid))
+    found = find_process(int(pid))
     return found is None or (found.birth != birth and "" not in (found.birth, birth))
 
 

@@ -36,7 +36,7 @@ class NamedRun:
 
 
 @contextmanager
-def opened(url: str) -> Iterator[sqlite3.Connection]:
+def open_store(url: str) -> Iterator[sqlite3.Connection]:
     """A connection that reads and hardly waits; `ValueError` if the store is not on SQLite."""
     scheme, slashes, path = url.partition(":///")
     if not slashes or scheme.partition("+")[0] != "sqlite":

@@ -18,7 +18,13 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, update
 
 from rivya_flows.errors import PoolExceededError, UsageError
-from rivya_flows.queue.events import Event, OfPurchase, PoolTotal, PurchaseIntended, purchase_name
+from rivya_flows.queue.events import (
+    Event,
+    PoolTotal,
+    PurchaseEvent,
+    PurchaseIntended,
+    purchase_name,
+)
 from rivya_flows.store.charges import credits_after
 from rivya_flows.store.database import reading, rows, writing
 from rivya_flows.store.tables import (
@@ -208,7 +214,7 @@ _CHANGE = (
 _ChargeId = tuple[str, str]  # the primary key of a charge: run_id, purchase
 
 # An event, and what its purchase counts with from then on, see `credits_after`.
-_Change = tuple[OfPurchase, _ChargeId, int, bool]
+_Change = tuple[PurchaseEvent, _ChargeId, int, bool]
 
 
 class Reservations:
@@ -322,7 +328,7 @@ def _changes(run_id: str, events: Sequence[Event]) -> list[_Change]:
     found: list[_Change] = []
     for event in events:
         if (now := credits_after(event)) is not None:
-            assert isinstance(event, OfPurchase)
+            assert isinstance(event, PurchaseEvent)
             found.append((event, (run_id, stored_name(purchase_name(event))), *now))
     return found
 

@@ -29,7 +29,7 @@ def machine_of(worker: str) -> str:
     return worker.rpartition("@")[2] if "@" in worker else UNKNOWN_MACHINE
 
 
-def unshared(
+def find_unshared_stores(
     settings: Settings,
     machines: Collection[str],
     *,
@@ -50,7 +50,7 @@ def unshared(
     return "; ".join(messages), "; ".join(hints)
 
 
-def shown_url(url: str) -> str:
+def mask_password(url: str) -> str:
     return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", url)
 
 
@@ -99,4 +99,4 @@ def _of_assets(
 
 def _only_here(url: str, elsewhere: list[str]) -> str:
     named = ", ".join(elsewhere[:3]) + (" and others" if len(elsewhere) > 3 else "")
-    return f"{shown_url(url)} is on this machine only, and runs are executed on {named}"
+    return f"{mask_password(url)} is on this machine only, and runs are executed on {named}"

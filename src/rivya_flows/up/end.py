@@ -41,7 +41,7 @@ def take_down(data: Path, *, force: bool, tell: Callable[[str], None]) -> list[s
             tell("ending watcher")  # before the lock, which it holds while it restarts something
             supervisor.ask_to_end([watcher.process], grace_seconds=GRACE_SECONDS["watcher"])
             ended["watcher"] = None
-        with registry.guarded(data):
+        with registry.lock_registry(data):
             ended |= dict.fromkeys(end_parts(data, registry.read(data).parts, tell))
     return [*ended]
 
@@ -73,7 +73,7 @@ def _end_runs(data: Path, worker: ManagedProcess) -> int:
     """End the runs of a worker, so that it does not kill them, then the worker; returns how many continue."""
     executing = {
         process: environment[_FLOW_RUN]
-        for process, environment in supervisor.marked(worker.mark).items()
+        for process, environment in supervisor.find_marked(worker.mark).items()
         if _FLOW_RUN in environment and process != worker.process
     }
     grace = GRACE_SECONDS["worker"]

@@ -65,7 +65,7 @@ _Begin = Callable[[Mapping[str, str], Path], StartedProcess]  # with an environm
 
 def bring_up(options: UpOptions, tell: Callable[[str], None]) -> UpStatus:
     """Start the parts that do not run; parts that run stay as they are."""
-    with registry.guarded(options.data):
+    with registry.lock_registry(options.data):
         starter = _Starter(options, tell, UpStatus(options.data))
         try:
             starter.start_all()
@@ -231,7 +231,7 @@ class _Starter:
         if self._runs("watcher", environment):
             return
         if self.options.foreground:
-            myself = process_identity.known(os.getpid())
+            myself = process_identity.find_process(os.getpid())
             assert myself is not None
             part = ManagedProcess(name="watcher", pid=myself.pid, birth=myself.birth, mark="")
             registry.add(self.options.data, part)
@@ -282,7 +282,7 @@ class _Starter:
         """
         mark, settings = uuid.uuid4().hex, self.options.settings
         started = begin({**environment, MARK: mark}, self._log(name))
-        process = process_identity.known(started.handle.pid)
+        process = process_identity.find_process(started.handle.pid)
         if process is None:
             raise start_error(started.name, "ended at once", started.log)
         part = self.status.parts[name] = ManagedProcess(
@@ -380,7 +380,7 @@ def watch(data: Path, start: Callable[[], UpStatus], tell: Callable[[str], None]
         if status.started:
             counts.update(status.started)
             # Not if the disk is full, or `up` at work.
-            with contextlib.suppress(UsageError, OSError), registry.guarded(data):
+            with contextlib.suppress(UsageError, OSError), registry.lock_registry(data):
                 for part in registry.read(data).parts:
                     if part.name in status.started:
                         restarts = {"restarts": counts[part.name]}

@@ -51,7 +51,7 @@ async def test_the_journal_of_a_run_is_read_beside_the_event_loop_of_the_others(
 
 
 def renew_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Leases, "held", partialmethod(Leases.held, renewal_seconds=0.05))
+    monkeypatch.setattr(Leases, "hold", partialmethod(Leases.hold, renewal_seconds=0.05))
 
 
 @pytest.mark.prefect

@@ -18,7 +18,7 @@ import pytest
 
 from rivya_flows.flows.deployment.infrastructure import deploy_waker
 from rivya_flows.flows.questions import WAKER, WAKER_DEPLOYMENT, wake
-from rivya_flows.process_identity import known
+from rivya_flows.process_identity import find_process
 from rivya_flows.processes.registry import LeftRunning, ManagedProcess, write
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.run_list import last_sweep
@@ -244,7 +244,7 @@ def test_an_answer_in_a_terminal_completes_the_flow_run_that_waits(
     server.ask("DELETE", f"/flow_runs/{run}/input/{keys['schema']}")
     # Nothing names the server: it is the one that `up` left running in the data folder.
     environment = dict(place.environment)
-    process = known(os.getpid())
+    process = find_process(os.getpid())
     assert process is not None
     url = environment.pop("PREFECT_API_URL").removesuffix("/api")
     server_process = ManagedProcess(

@@ -158,7 +158,7 @@ async def test_a_server_waits_for_its_next_user_and_is_replaced_if_it_has_anothe
     runner = LocalRunner()
     runner.begin(settings)
     assert lives(home)
-    async with runner.started(settings), get_client() as client:
+    async with runner.connect(settings), get_client() as client:
         url = str(client.api_url).removesuffix("/")
         assert not is_idle(home)
     assert is_idle(home)

@@ -30,7 +30,7 @@ from rivya_flows.private import private_folder
 from rivya_flows.processes.supervisor import last_lines, wait_until
 from rivya_flows.receipt.phrases import credits_of, is_sandbox, total_of
 from rivya_flows.receipt.report import write_report
-from rivya_flows.receipt.summary import choices, told, troubles
+from rivya_flows.receipt.summary import choices, full_sentence, troubles
 from rivya_flows.runs.execution import Caller, ready_to_start, write_start
 from rivya_flows.runs.lookup import open_assets, open_journal
 from rivya_flows.runs.results import plan_of
@@ -264,7 +264,7 @@ class AgentTools:
         result = results.Status(
             run=row.run_id,
             state=state,
-            sentence=told(receipt),
+            sentence=full_sentence(receipt),
             credits=results.spent_of(receipt),
             steps=results.steps_of(receipt),
             questions=questions,
@@ -339,7 +339,7 @@ class AgentTools:
         result = results.AgentReceipt(
             run=row.run_id,
             status=receipt.status,
-            sentence=told(receipt),
+            sentence=full_sentence(receipt),
             outputs=receipt.outputs,
             credits=results.spent_of(receipt),
             balance_before=receipt.credits.before,

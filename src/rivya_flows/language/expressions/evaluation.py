@@ -29,7 +29,7 @@ from rivya_flows.language.expressions.values import (
     memory_of,
     type_name,
 )
-from rivya_flows.language.wording import an, cut, shown
+from rivya_flows.language.wording import an, cut, preview
 
 MAX_WORK = 16 * MAX_BYTES
 """Of one text with expressions: their parts, and the characters that these read or copy."""
@@ -220,7 +220,7 @@ def _compute(tree: nodes.Node, here: Evaluation) -> Any:
 def _pair(pair: nodes.Pair, here: Evaluation) -> tuple[str, Any]:
     key = _require(pair.key, here)
     if not isinstance(key, str):
-        raise ExpressionError(f"the key of a map must be text, not {shown(key)}")
+        raise ExpressionError(f"the key of a map must be text, not {preview(key)}")
     return key, _value(pair.value, here)
 
 
@@ -245,7 +245,7 @@ def _item(tree: nodes.Node, holder: Any, key: Any) -> Any:
         if isinstance(key, str | int | float) and as_text(key) in holder:
             return holder[as_text(key)]
         known = ", ".join(map(str, islice(holder, 20))) or "nothing"
-        raise MissingError(f"{name_of(tree)} has no {shown(key)}; it has: {cut(known, 300)}")
+        raise MissingError(f"{name_of(tree)} has no {preview(key)}; it has: {cut(known, 300)}")
     if isinstance(holder, list | str) and isinstance(key, int):
         try:
             return holder[_index(key)]
@@ -253,14 +253,14 @@ def _item(tree: nodes.Node, holder: Any, key: Any) -> Any:
             held = f"{len(holder)} item{'' if len(holder) == 1 else 's'}"
             raise MissingError(f"{name_of(tree)} has {held}, so there is no [{key}]") from None
     hint = "pick an item first: [0]" if isinstance(holder, list) else None
-    message = f"{name_of(tree)} is {an(type_name(holder))} and has no {shown(key)}"
+    message = f"{name_of(tree)} is {an(type_name(holder))} and has no {preview(key)}"
     raise ExpressionError(message, hint)
 
 
 def _index(key: Any) -> int:
     if isinstance(key, int) and not isinstance(key, bool):
         return key
-    raise ExpressionError(f"{shown(key)} is not a whole number")
+    raise ExpressionError(f"{preview(key)} is not a whole number")
 
 
 def _lenient(tree: nodes.Node, here: Evaluation) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import nodes
 
 from rivya_cut.terms import FORMATS
-from rivya_flows.language.diagnostic_report import meant
+from rivya_flows.language.diagnostic_report import suggest
 from rivya_flows.language.expressions.evaluation import default_of, name_of
 from rivya_flows.language.expressions.output_types import (
     ANY,
@@ -20,8 +20,8 @@ from rivya_flows.language.expressions.output_types import (
     BY_PLACE,
     BY_SIZE,
     NUMBER,
+    PROSE,
     TEXT,
-    WORDS,
     Kind,
     Scope,
     Shape,
@@ -40,7 +40,7 @@ from rivya_flows.language.expressions.values import (
     as_text,
     usage,
 )
-from rivya_flows.language.wording import an, shown
+from rivya_flows.language.wording import an, preview
 
 TEXTS: tuple[Kind, ...] = ("text", "number", "boolean")
 """Kinds that can be used in text."""
@@ -56,13 +56,13 @@ _JOIN_FIELDS = "list what it joins: [shots[0].text, shots[1].text] | join; or wr
 _FILTERS: Mapping[str, tuple[tuple[Kind, ...], Shape]] = {
     "int": (TEXTS, NUMBER),
     "join": (("list",), TEXT),
-    "json": ((), WORDS),
+    "json": ((), PROSE),
     "length": (("text", "list", "map", "asset"), NUMBER),
     "lower": (TEXTS, TEXT),
     "replace": (TEXTS, TEXT),
     "round": (("number",), NUMBER),
     "seed": ((), NUMBER),
-    "slug": (TEXTS, WORDS),
+    "slug": (TEXTS, PROSE),
     "string": (TEXTS, TEXT),
     "title": (TEXTS, TEXT),
     "trim": (TEXTS, TEXT),
@@ -116,7 +116,7 @@ def _computed_item(tree: nodes.Getitem, holder: Shape, key: Shape) -> Shape:
     lost = [name for name in key.values if name not in holder.lacks and not field_of(holder, name)]
     if lost and len(lost) == len(key.values):
         path, name = name_of(tree.node), lost[0]
-        message = f"{path} has no {shown(name)}"
+        message = f"{path} has no {preview(name)}"
         raise InferenceError("unknown-field", message, _instead(holder, name), path)
     return holder.member or ANY
 
@@ -168,7 +168,7 @@ def _shape_of_name(tree: nodes.Name, scope: Scope) -> Shape:
         if tree.name in (scope[namespace].fields or {}):
             hint = f"write {namespace}.{tree.name}"
             raise InferenceError("unknown-name", f"unknown name {tree.name!r}", hint, tree.name)
-    choices = meant(tree.name, scope)
+    choices = suggest(tree.name, scope)
     message = f"unknown name {tree.name!r}"
     raise InferenceError("unknown-name", message, choices, tree.name, among=scope)
 
@@ -192,7 +192,7 @@ def _field(tree: nodes.Getattr | nodes.Getitem, holder: Shape, name: str) -> Sha
     def find_hint() -> str | None:
         if otherwise is None:
             return holder.lacks.get(name) or _instead(holder, name)
-        return meant(name, holder.fields or ()) or otherwise
+        return suggest(name, holder.fields or ()) or otherwise
 
     # What it lacks is not a misspelling: the `asset` of a fan-out.
     named = isinstance(tree, nodes.Getattr) and name not in holder.lacks
@@ -216,7 +216,7 @@ def _instead(holder: Shape, name: str) -> str | None:
     for field, inner in holder.fields.items():
         if inner.fields is not None and name in inner.fields:
             return f"write {f'.{field}' if field.isidentifier() else f'[{field!r}]'}.{name}"
-    return meant(name, holder.fields) or "it has no fields"
+    return suggest(name, holder.fields) or "it has no fields"
 
 
 def _result(tree: nodes.Node, parts: Sequence[Shape]) -> Shape:
@@ -364,7 +364,7 @@ def _filter(tree: nodes.Filter, parts: Sequence[Shape]) -> Shape:
         message = f"each member of {what} is {an(member.kind)}, which cannot be joined"
         raise InferenceError("wrong-type", message, _JOIN_FIELDS, name)
     _check_arguments(tree, fits)
-    return WORDS if value.words and gives == TEXT and tree.name != "replace" else gives
+    return PROSE if value.is_prose and gives == TEXT and tree.name != "replace" else gives
 
 
 def _check_arguments(tree: nodes.Filter, fits: tuple[Kind, ...]) -> None:

@@ -22,7 +22,7 @@ class Shape:
         member: Of a list, and of a map whose keys are not known.
         media: Of an asset: its kind of medium; of one of several kinds, these are in `either`.
         lacks: Missing fields that one might expect, with the fix.
-        words: Of a text: it is prose or a name, and never a URL or the id of an upload.
+        is_prose: Of a text: it is prose or a name, and never a URL or the id of an upload.
         values: Of a text: all that it can be; empty where that is not known.
         session_of: Of the id of a session: the model of its chat, as written.
     """
@@ -35,7 +35,7 @@ class Shape:
     either: tuple[str, ...] = ()
     lacks: Mapping[str, str] = field(default_factory=dict)
     title: str = ""
-    words: bool = False
+    is_prose: bool = False
     values: tuple[str, ...] = ()
     session_of: str | None = None
 
@@ -80,7 +80,7 @@ Scope = Mapping[str, Shape]
 
 ANY = Shape()
 TEXT = Shape("text")
-WORDS = Shape("text", words=True)
+PROSE = Shape("text", is_prose=True)
 NUMBER = Shape("number")
 BOOLEAN = Shape("boolean")
 
@@ -96,12 +96,12 @@ _KEYS = {BY_SIZE: r"[0-9]+x[0-9]+", BY_PLACE: r"[0-9]+"}
 
 def asset(media: str | None = None) -> Shape:
     """A stored media file."""
-    texts = dict.fromkeys(("kind", "path", "url", "mime_type", "sha256"), WORDS) | {"url": TEXT}
+    texts = dict.fromkeys(("kind", "path", "url", "mime_type", "sha256"), PROSE) | {"url": TEXT}
     numbers = dict.fromkeys(("width", "height", "duration_seconds"), NUMBER)
     return Shape("asset", {**texts, **numbers}, media=media)
 
 
-def composed(media: str | None) -> Shape:
+def local_asset(media: str | None) -> Shape:
     """A media file that was made on this machine, and is at no address."""
     made = asset(media)
     fields = {name: shape for name, shape in (made.fields or {}).items() if name != "url"}
@@ -136,7 +136,7 @@ def of_data(value: Any) -> Shape:
 
 def of_text(text: str) -> Shape:
     """The shape of a text that an expression or an input gives: words, unless it may be an address."""
-    return TEXT if ":" in text or is_uploaded(text) else WORDS
+    return TEXT if ":" in text or is_uploaded(text) else PROSE
 
 
 def merge_shapes(shapes: list[Shape]) -> Shape:
@@ -145,7 +145,7 @@ def merge_shapes(shapes: list[Shape]) -> Shape:
     Of several kinds, whether one is words: what takes none takes none of them.
     """
     if len({shape.kind for shape in shapes}) != 1:
-        return Shape(words=any(shape.words for shape in shapes))
+        return Shape(is_prose=any(shape.is_prose for shape in shapes))
     first = shapes[0]
     if first.kind == "asset":
         kinds = sorted({kind for shape in shapes for kind in shape.either or (shape.media or "",)})
@@ -178,7 +178,7 @@ def of_input(declared: Mapping[str, Any]) -> Shape:
             return merge_shapes([of_text(v) if isinstance(v, str) else of_data(v) for v in values])
         case "file":
             kind = declared.get("kind")
-            fields = {"path": WORDS, "url": TEXT, "file_id": TEXT}
+            fields = {"path": PROSE, "url": TEXT, "file_id": TEXT}
             return Shape("asset", fields, media=kind if isinstance(kind, str) else None)
         case _:
             return ANY
@@ -188,11 +188,11 @@ def of_expect(expect: Any) -> Shape:
     """The shape of a chat answer that `expect` describes; a text is words, but for `photo_url`."""
     if isinstance(expect, dict):
         made = {name: of_expect(part) for name, part in expect.items()}
-        return map_of({name: TEXT if one == WORDS and name.endswith("url") else one
+        return map_of({name: TEXT if one == PROSE and name.endswith("url") else one
                        for name, one in made.items()})  # fmt: skip
     if isinstance(expect, list):
         return list_of(of_expect(expect[0]) if expect else ANY)
-    known = {"string": WORDS, "integer": NUMBER, "number": NUMBER, "boolean": BOOLEAN}
+    known = {"string": PROSE, "integer": NUMBER, "number": NUMBER, "boolean": BOOLEAN}
     return known.get(expect, ANY) if isinstance(expect, str) else ANY
 
 
@@ -200,7 +200,7 @@ def of_include(outputs: Mapping[str, Shape] | None) -> Shape:
     """The output fields of an included spec; None: unknown."""
     given = Shape("map") if outputs is None else map_of(outputs)
     lacks = {name: f"write outputs.{name}" for name in outputs or ()}
-    return map_of({"outputs": given, "status": WORDS, "credits": NUMBER}, lacks)
+    return map_of({"outputs": given, "status": PROSE, "credits": NUMBER}, lacks)
 
 
 def of_fan_out(
@@ -218,7 +218,7 @@ def of_fan_out(
     """
     if single.fields is None:
         return ANY
-    key = replace(WORDS, values=tuple(one.text for one in keys or ()))
+    key = replace(PROSE, values=tuple(one.text for one in keys or ()))
     given = {"key": key, **single.fields} if axes is None else None
     if axes is not None and axes.fields is not None:
         given = {**axes.fields, "key": key, **single.fields}
@@ -229,7 +229,7 @@ def of_fan_out(
         named = {one.text: item for one in keys if one.text not in shared}
         by = Shape("map", named, item, lacks=shared)
     items = Shape("list", member=item, length=None if keys is None else len(keys))
-    fields = {"items": items, "by": by, "status": WORDS, "credits": NUMBER}
+    fields = {"items": items, "by": by, "status": PROSE, "credits": NUMBER}
     if "asset" in single.fields:
         fields["assets"] = list_of(single.fields["asset"])
     lacks = {

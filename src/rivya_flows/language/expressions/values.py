@@ -17,7 +17,7 @@ from typing import Any, TypeGuard
 
 from rivya_flows.assets import as_asset
 from rivya_flows.errors import RivyaError
-from rivya_flows.language.wording import an, shown
+from rivya_flows.language.wording import an, preview
 
 MAX_BYTES = 1 << 20
 """Size of the result of one expression, in bytes of UTF-8."""
@@ -210,7 +210,7 @@ def _int(value: Any) -> int:
             return int(checked_number(int(value.strip())))
         return int(checked_number(value))
     except (ValueError, TypeError) as error:
-        raise ExpressionError(f"{shown(value)} is not a whole number") from error
+        raise ExpressionError(f"{preview(value)} is not a whole number") from error
 
 
 def _join(value: Any, separator: str = "") -> str:

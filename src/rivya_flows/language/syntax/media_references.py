@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from rivya_client.mime_types import HEAD_BYTES, mime_type_of_head, suffix_of
-from rivya_flows.language.wording import an, shown
+from rivya_flows.language.wording import an, preview
 
 KINDS = ("image", "video", "audio")
 
@@ -73,27 +73,27 @@ def resolve(
     if isinstance(value, PurePath):
         value = str(value)
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"a file must be a path, a URL or a file id, not {shown(value)}")
+        raise ValueError(f"a file must be a path, a URL or a file id, not {preview(value)}")
     if is_url(value):
         check_kind(value, kind, required=False)
         return {"url": value}
     if is_uploaded(value):
         return {"file_id": value}
     if "://" in value:
-        raise ValueError(f"{shown(value)} is not an http(s) URL")
+        raise ValueError(f"{preview(value)} is not an http(s) URL")
     return {"path": str(_path(value, kind, root, (bound or root) if inside else None))}
 
 
 def _path(text: str, kind: str | None, root: Path | None, bound: Path | None) -> Path:
     if root is None:
         raise ValueError(
-            f"a path such as {shown(text)} is not allowed here; give a URL or a file id"
+            f"a path such as {preview(text)} is not allowed here; give a URL or a file id"
         )
     try:
         base = root.expanduser().resolve()
         path = base.joinpath(Path(text).expanduser() if bound is None else text).resolve()
         if bound is not None and not path.is_relative_to(bound.expanduser().resolve()):
-            raise ValueError(f"{shown(text)} is outside the folder of the spec")
+            raise ValueError(f"{preview(text)} is outside the folder of the spec")
         if not path.is_file():
             raise ValueError(f"there is no file {text!r:.200}")
         if path.stat().st_size == 0:
@@ -101,7 +101,7 @@ def _path(text: str, kind: str | None, root: Path | None, bound: Path | None) ->
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
     except (OSError, RuntimeError) as error:
-        raise ValueError(f"the file {shown(text)} cannot be read: {error}") from error
+        raise ValueError(f"the file {preview(text)} cannot be read: {error}") from error
     check_kind(text, kind, required=True)
     _check_head(text, kind, head)
     return path
@@ -117,7 +117,7 @@ def _check_head(text: str, kind: str | None, head: bytes) -> None:
         return
     what = an(f"{kind or 'media'} file")
     found = f"content is {mime_type}" if mime_type else "content is not that of a known media file"
-    raise ValueError(f"{shown(text)} is not {what}: its {found}")
+    raise ValueError(f"{preview(text)} is not {what}: its {found}")
 
 
 def check_kind(text: str, kind: str | None, *, required: bool) -> None:
@@ -127,4 +127,4 @@ def check_kind(text: str, kind: str | None, *, required: bool) -> None:
         kinds = SUFFIXES.values() if kind is None else [SUFFIXES[kind]]
         endings = ", ".join(ending for group in kinds for ending in group)
         what = an(f"{kind or 'media'} file")
-        raise ValueError(f"{shown(text)} does not have the extension of {what}: one of {endings}")
+        raise ValueError(f"{preview(text)} does not have the extension of {what}: one of {endings}")

@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import nodes
 
 from rivya_cut.fonts import missing_characters, name_characters
-from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
+from rivya_flows.language.diagnostic_report import DiagnosticCollector, suggest
 from rivya_flows.language.expressions.evaluation import name_of
 from rivya_flows.language.expressions.inference import shape_of
 from rivya_flows.language.expressions.output_types import Kind as ShapeKind, Scope
@@ -26,7 +26,7 @@ from rivya_flows.language.expressions.resolve import (
 )
 from rivya_flows.language.expressions.values import ExpressionError, InferenceError
 from rivya_flows.language.syntax.tree import Path
-from rivya_flows.language.wording import an, shown
+from rivya_flows.language.wording import an, preview
 from rivya_flows.language.workflow import PARTS, Part, Step, Workflow
 from rivya_flows.spec.files import included_by
 from rivya_flows.spec.names import NamesInScope, WrittenSpec
@@ -118,13 +118,13 @@ _ALIKE: Mapping[ShapeKind, ShapeKind] = {"boolean": "number", "asset": "map"}
 def _never_equal(
     reference: Reference, operator: str, value: Any, possible: tuple[Any, ...]
 ) -> InferenceError:
-    message = f"{reference} is never {shown(value)}"
+    message = f"{reference} is never {preview(value)}"
     if not _AGREE[operator]:
         message += ", so this always holds"
     choices = [one if isinstance(one, str) else repr(one) for one in possible]
     other = _SYNONYMS.get(str(value).lower()) if possible == STATUSES else None
     listed = f"it can be: {', '.join(choices[:20])}"
-    hint = f"did you mean {other!r}? {listed}" if other else meant(str(value), choices) or listed
+    hint = f"did you mean {other!r}? {listed}" if other else suggest(str(value), choices) or listed
     return InferenceError("useless-condition", message, hint, str(reference))
 
 

@@ -27,7 +27,7 @@ from rivya_flows.language.field_types import fields_of
 from rivya_flows.language.final_cut import CUT_PARTS
 from rivya_flows.language.matrix import LOOPS
 from rivya_flows.language.syntax.tree import Path
-from rivya_flows.language.wording import an, shown
+from rivya_flows.language.wording import an, preview
 from rivya_flows.language.workflow import MAX_LABEL_VALUE, Input, is_label_value
 from rivya_flows.spec.names import NamesInScope
 from rivya_flows.steps.arguments import any_of, word_problems
@@ -215,5 +215,5 @@ def _lint_bare(value: Any, path: Path, scope: Scope, report: DiagnosticCollector
         for key, part in value.items() if isinstance(value, dict) else enumerate(value):
             _lint_bare(part, (*path, key), scope, report)
     elif isinstance(value, str) and is_bare(value, scope):
-        message = f"{shown(value.strip())} is plain text and would be sent as is"
+        message = f"{preview(value.strip())} is plain text and would be sent as is"
         report.add(path, "missing-dollar", message, f"write ${{{{ {value.strip()} }}}}")

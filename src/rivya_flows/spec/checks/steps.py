@@ -11,7 +11,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from rivya_flows.diagnostics import Diagnostic
-from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
+from rivya_flows.language.diagnostic_report import DiagnosticCollector, suggest
 from rivya_flows.language.expressions.inference import is_bare, known_shape
 from rivya_flows.language.expressions.output_types import TEXT, Scope, Shape, Unknown
 from rivya_flows.language.expressions.resolve import (
@@ -28,7 +28,7 @@ from rivya_flows.language.final_cut import CutMedium
 from rivya_flows.language.matrix import LOOP_KEYS, LOOPS, MAX_ITEMS, SPECIAL, unequal
 from rivya_flows.language.syntax import media_references
 from rivya_flows.language.syntax.tree import Path
-from rivya_flows.language.wording import an, shown
+from rivya_flows.language.wording import an, preview
 from rivya_flows.language.workflow import PARTS, Part, later, seen_from
 from rivya_flows.spec.checks.expressions import check_expressions, computed_arguments
 from rivya_flows.spec.names import RESERVED, NamesInScope, WrittenSpec
@@ -149,7 +149,7 @@ class _FanOutCheck:
             listed = values if axis in read and isinstance(values, list) else []
             plain = [one for one in listed if not isinstance(one, dict) and not is_computed(one)]
             if plain and len(plain) < len(listed):
-                message = f"the step reads a key of {axis!r}, and {shown(plain[0])} has none"
+                message = f"the step reads a key of {axis!r}, and {preview(plain[0])} has none"
                 hint = "write a map with this key for each"
                 self._add(("matrix", axis), "wrong-type", message, hint)
 
@@ -171,7 +171,9 @@ class _FanOutCheck:
                     self._check_axis_name((*place, key))
                 elif key not in axes:
                     wrong = f"the matrix has no axis {key!r}"
-                    self._add((*place, key), "unknown-variable", wrong, meant(key, axes), key=True)
+                    self._add(
+                        (*place, key), "unknown-variable", wrong, suggest(key, axes), key=True
+                    )
 
     def _check_zip(self, rows: dict[str, Any]) -> None:
         if not rows:
@@ -189,7 +191,7 @@ class _FanOutCheck:
         axis = str(path[-1])
         plain = axis.isascii() and axis.replace("_", "a").isalnum() and axis[0].isalpha()
         if not plain or len(axis) > 64 or axis != axis.lower():
-            message = f"{shown(axis)} is not a valid name for an axis"
+            message = f"{preview(axis)} is not a valid name for an axis"
             hint = "at most 64 characters: lowercase letters, digits and _, starting with a letter"
             self._add(path, "bad-name", message, hint, key=True)
 
@@ -208,7 +210,7 @@ class _FanOutCheck:
         else:
             if isinstance(values, str) and bare_name(values):
                 hint = f'write "${{{{ {values} }}}}"'
-            self._add(path, "wrong-type", f"{name!r} must be a list, not {shown(values)}", hint)
+            self._add(path, "wrong-type", f"{name!r} must be a list, not {preview(values)}", hint)
 
 
 def check_order(spec: WrittenSpec, report: DiagnosticCollector) -> None:
@@ -338,7 +340,7 @@ class _Written:
         if is_computed(value):
             return
         if not isinstance(value, str):
-            message = f"a file must be a path or a URL, not {shown(value)}"
+            message = f"a file must be a path or a URL, not {preview(value)}"
             hint = "write a path such as photos/logo.png"
             yield Diagnostic("wrong-type", message, hint, path=path)
             return
@@ -371,7 +373,7 @@ class _Written:
                 self._report.add(place, "missing-key", message, hint)
                 continue
             if media and (wrong := sorted(self._makes(own) - media)):
-                message = f"{shown(own['model'])} makes {an(wrong[0])}, but the step makes "
+                message = f"{preview(own['model'])} makes {an(wrong[0])}, but the step makes "
                 message += " or ".join(an(one) for one in sorted(media))
                 hint = f"pick a model that makes {an(min(media))}"
                 self._report.add((*place, "model"), "wrong-fallback", message, hint)

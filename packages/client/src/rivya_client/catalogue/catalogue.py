@@ -179,7 +179,7 @@ class Catalogue:
         return self.models.get(model_id)
 
 
-def spelled(value: Any) -> str:
+def option_text(value: Any) -> str:
     """A scalar as options spell it: True is ``"true"``, 5.0 is ``"5"``, 0.5 is ``"0.5"``."""
     if isinstance(value, bool):
         return str(value).lower()

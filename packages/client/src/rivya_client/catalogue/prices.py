@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rivya_client.catalogue.catalogue import Model, spelled
+from rivya_client.catalogue.catalogue import Model, option_text
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def price(model: Model, params: Mapping[str, Any], prompt: str | None = None) ->
         for param in model.params
         if param.bears_price
         and params.get(param.key) is not None
-        and spelled(params[param.key]) != spelled(param.default)
+        and option_text(params[param.key]) != option_text(param.default)
     ]
     if changed:
         return Price(base, None, f"{', '.join(changed)} may change the base price")
@@ -82,5 +82,5 @@ def _wrong(model: Model, params: Mapping[str, Any]) -> Iterator[str]:
                 yield f"{model.id} has no parameter {key!r}"
         elif param.type == "select" and param.options and isinstance(value, str | int | float):
             names = [voice.name for voice in param.voices]
-            if spelled(value) not in (*param.options, *names):
+            if option_text(value) not in (*param.options, *names):
                 yield f"{key} cannot be {value!r}"
