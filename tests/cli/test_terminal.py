@@ -53,7 +53,7 @@ def test_a_form_says_in_local_time_until_when_it_is_open_and_what_follows() -> N
 
 def test_form_numbers_the_choices_and_names_their_files() -> None:
     def form(*keys: str) -> list[str]:
-        assets = {key: {"sha256": key, "path": f"/store/{key[0]}"} for key in keys}
+        assets = {key: {"kind": "image", "sha256": key, "path": f"/store/{key[0]}"} for key in keys}
         candidates: Any = [{"key": key, "asset": asset} for key, asset in assets.items()]
         question = replace(HERO, choices=keys, candidates=read_candidates(candidates))
         return question_lines(question, {"a": "/run/hero.png"} if "bcd" in keys else {})

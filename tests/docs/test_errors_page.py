@@ -27,8 +27,9 @@ SECTIONS = dict(re.findall(r"^### `([a-z-]+)`\n(.*?)(?=^##|\Z)", GUIDE, re.MULTI
 FENCE = re.compile(r"^```(\w+) ?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HEAD = next(text for _, said, text in FENCE.findall(GUIDE) if said == "head")
 
-PLACES = {"Diagnostic": 0, "problem": 0, "InferenceError": 0, "_Refused": 0, "add": 1, "unknown": 1,
-          "diagnostic_at": 1, "_Stop": 1, "_note": 1, "_add": 2, "_cell": 2}  # fmt: skip
+PLACES = {"Diagnostic": 0, "problem": 0, "InferenceError": 0, "_Refused": 0, "read_map": 0, "add": 1,
+          "unknown": 1, "diagnostic_at": 1, "_Stop": 1, "_note": 1, "_TextFile": 1, "_add": 1,
+          "_cell": 2}  # fmt: skip
 """Which argument of each call that makes a diagnostic is the code."""
 
 INSIDE = {"reference-too-large"}
@@ -51,7 +52,8 @@ def _codes(tree: ast.Module) -> Iterator[str]:
         if name == "problem" and getattr(getattr(node.func, "value", None), "id", "") != "given":
             continue  # of `doctor`
         place = PLACES.get(name)
-        given = [node.args[place]] if place is not None and len(node.args) > place else []
+        # Rows of a batch have the column before the code.
+        given = node.args[place : place + 1 + (name == "_add")] if place is not None else []
         given += [one.value for one in node.keywords if one.arg == "code" and name in PLACES]
         for one in given:
             for part in ast.walk(one):
@@ -110,7 +112,7 @@ def test_the_guide_explains_every_code_that_the_queue_gives_an_item() -> None:
     for path in (one for room in rooms for one in room.rglob("*.py")):
         text = path.read_text("utf-8")
         found |= set(re.findall(r'\bcode="([a-z_]+)"|\bcode = "([a-z_]+)" if', text))
-        found |= set(re.findall(r'()\.failed\("([a-z_]+)"', text))
+        found |= set(re.findall(r'()\.fail\("([a-z_]+)"', text))
         found |= set(
             re.findall(r'^(?:NOT_BOUGHT|BELOW_LEAST|UNANSWERED)()\s*= "(\w+)"', text, re.M)
         )
