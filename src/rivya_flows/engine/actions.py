@@ -126,22 +126,27 @@ async def _answer(run: Run, question: Question) -> Answer | None:
 
 @dataclass
 class _Wallet:
-    """The reads of one balance, one after the other; `next` is one that is not sent yet."""
+    """The reads of one balance, one after the other, each shared by all that ask before it is sent.
+
+    Attributes:
+        sent: How many reads were sent.
+        last: Number and credits of the last read that was answered.
+    """
 
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    next: asyncio.Task[int] | None = None
+    sent: int = 0
+    last: tuple[int, int] = (0, 0)
     readers: int = 0
 
     async def read(self, run: Run) -> int:
-        """The balance, read once for all who ask before it is sent."""
-        if self.next is None or self.next.done():  # it was cancelled before its turn
-            self.next = asyncio.create_task(self._read(run))
-        return await asyncio.shield(self.next)
-
-    async def _read(self, run: Run) -> int:
+        """The balance; a run reads with its own client, since another run may end at any time."""
+        known = self.sent
         async with self.turn:
-            self.next = None
-            return (await run.client.credits.retrieve()).current_credits
+            await asyncio.sleep(0)  # those that ask at the same time share this read
+            if self.last[0] <= known:
+                self.sent = number = self.sent + 1
+                self.last = number, (await run.client.credits.retrieve()).current_credits
+            return self.last[1]
 
 
 _WALLETS: dict[tuple[asyncio.AbstractEventLoop, ServiceConnection], _Wallet] = {}
