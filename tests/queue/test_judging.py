@@ -204,7 +204,7 @@ def test_a_judge_that_failed_can_be_asked_again_before_the_person_answers() -> N
 def test_a_judge_that_the_service_refuses_leaves_the_choice_to_the_person() -> None:
     class Refusing(Judging):
         def take(self, buy):  # type: ignore[no-untyped-def]
-            return None if buy.bought.route == "chat" else super().take(buy)
+            return None if buy.purchase.route == "chat" else super().take(buy)
 
     [question] = judged(Refusing(), mode="human").state.asking
     assert question.judge_error == "the service refused the judge: no"
@@ -222,7 +222,7 @@ def test_a_judge_whose_session_is_gone_is_asked_in_a_new_one(code: str) -> None:
 
     class Gone(Judging):
         def take(self, buy):  # type: ignore[no-untyped-def]
-            return None if "session_id" in json.loads(buy.bought.body) else super().take(buy)
+            return None if "session_id" in json.loads(buy.purchase.body) else super().take(buy)
 
     run = Forgetful(frozen(judged_spec()), Gone(answers=["hello", "hello", "hello"]))
     run.execute()

@@ -92,7 +92,7 @@ def test_nothing_is_bought_for_a_list_that_never_was_and_a_resume_makes_it() -> 
 def test_a_chat_whose_session_is_gone_is_asked_in_a_new_one_at_a_resume() -> None:
     class Gone(NaiveService):
         def take(self, buy):  # type: ignore[no-untyped-def]
-            return None if "session_id" in json.loads(buy.bought.body) else super().take(buy)
+            return None if "session_id" in json.loads(buy.purchase.body) else super().take(buy)
 
         def answer(self, buy):  # type: ignore[no-untyped-def]
             session, content = super().answer(buy)

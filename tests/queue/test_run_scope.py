@@ -75,7 +75,7 @@ class NoFilms(NaiveService):
     """Refuses all films."""
 
     def take(self, buy: Buy) -> int | None:
-        return None if "veo" in json.loads(buy.bought.body)["model"] else super().take(buy)
+        return None if "veo" in json.loads(buy.purchase.body)["model"] else super().take(buy)
 
 
 def statuses(run: Rehearsal) -> dict[str, str]:

@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 
 from rivya_flows.queue.events import RunResumed
 from rivya_flows.queue.reducer import apply_event, initial_state
-from rivya_flows.queue.state import QuotedPrices, note_price, quoted_price
+from rivya_flows.queue.state import QuotedPrices, charged_price, note_price
 from rivya_flows.steps.request import PriceClass, PricedBy
 from support.naive_service import frozen
 from support.plain_queue import everything
@@ -77,11 +77,11 @@ def test_a_text_costs_what_the_next_longer_one_was_charged(
         note_price(quoted, PricedBy("speech", length), credits)
     lengths = [length for length, _ in charged if length >= asked]
     expected = max(c for length, c in charged if length == min(lengths)) if lengths else None
-    assert quoted_price(quoted, PriceClass(PricedBy("speech", asked), 1, None, False)) == expected
-    assert quoted_price(quoted, PriceClass(PricedBy("other", asked), 1, None, False)) is None
+    assert charged_price(quoted, PriceClass(PricedBy("speech", asked), 1, None, False)) == expected
+    assert charged_price(quoted, PriceClass(PricedBy("other", asked), 1, None, False)) is None
 
 
 def test_the_service_does_not_decide_what_a_function_costs() -> None:
     quoted: QuotedPrices = {}
     note_price(quoted, PricedBy("cut"), 9)
-    assert quoted_price(quoted, PriceClass(PricedBy("cut"), 2, 2, True)) == 2
+    assert charged_price(quoted, PriceClass(PricedBy("cut"), 2, 2, True)) == 2

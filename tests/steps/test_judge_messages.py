@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from rivya_flows.steps.judge import (
-    CANDIDATES,
+    MAX_CANDIDATES,
     MAX_CRITERION,
     MAX_REASON,
     SCORES,
@@ -47,7 +47,7 @@ def test_a_judge_is_told_question_criteria_and_candidates() -> None:
     texts=st.lists(
         st.text(st.characters(), max_size=40).map(lambda text: text * 300),
         min_size=1,
-        max_size=CANDIDATES,
+        max_size=MAX_CANDIDATES,
     ),
     limit=st.sampled_from([6_000, 20_000, None]),
 )

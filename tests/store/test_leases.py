@@ -22,7 +22,7 @@ from rivya_flows.errors import LeaseLostError, StoreError
 from rivya_flows.process_identity import ProcessIdentity, find_process
 from rivya_flows.store.database import writing
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.leases import SECONDS, Lease, Leases, this_process
+from rivya_flows.store.leases import LEASE_SECONDS, Lease, Leases, this_process
 from rivya_flows.store.tables import LEASES
 
 
@@ -74,7 +74,7 @@ async def test_whoever_waits_gets_the_lease_of_a_dead_machine_and_never_that_of_
     waiting = asyncio.create_task(leases.until_free("run-1", look_seconds=0.01))
     await clock.looked()
     assert not waiting.done()
-    clock.now += SECONDS + 1
+    clock.now += LEASE_SECONDS + 1
     assert not await waiting
     living = leases.acquire("run-1", "elsewhere:1:3")
     assert living.fence > dead.fence
@@ -94,9 +94,9 @@ def test_a_lease_that_runs_out_without_a_heartbeat_goes_to_the_next_with_a_highe
     leases: Leases, clock: Clock
 ) -> None:
     old = leases.acquire("run-1", OTHER)
-    clock.now += SECONDS - 1
+    clock.now += LEASE_SECONDS - 1
     leases.renew(old)
-    clock.now += SECONDS - 1
+    clock.now += LEASE_SECONDS - 1
     with pytest.raises(StoreError, match="is being driven by process 1 on elsewhere"):
         leases.acquire("run-1")
     clock.now += 1
@@ -194,7 +194,7 @@ def test_of_many_that_want_a_run_at_once_one_gets_it(leases: Leases, clock: Cloc
             thread.join()
         assert (len(won), len(lost)) == (1, 5)
         assert won[0].fence == expected
-        clock.now += SECONDS
+        clock.now += LEASE_SECONDS
 
 
 def test_a_store_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:

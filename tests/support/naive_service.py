@@ -142,26 +142,26 @@ class NaiveService:
 
     def take(self, buy: Buy) -> int | None:
         """Charges once for a key; None where it refuses."""
-        named = json.loads(buy.bought.body)["model"]
+        named = json.loads(buy.purchase.body)["model"]
         if named in self.refusing_models:
             return None
-        if self.chance(buy.bought.idempotency_key, self.refusing, "refuse"):
+        if self.chance(buy.purchase.idempotency_key, self.refusing, "refuse"):
             return None
-        known = self.bodies.setdefault(buy.bought.idempotency_key, buy.bought.body)
-        assert known == buy.bought.body, "other bytes under the same key"
+        known = self.bodies.setdefault(buy.purchase.idempotency_key, buy.purchase.body)
+        assert known == buy.purchase.body, "other bytes under the same key"
         model = shipped().models[named]
         return self.charges.setdefault(
-            buy.bought.idempotency_key, int(model.base_credits or 0) + self.extra
+            buy.purchase.idempotency_key, int(model.base_credits or 0) + self.extra
         )
 
     def answer(self, buy: Buy) -> tuple[str, str]:
         """The session of a chat and what it answers; a judge scores by the keys of candidates."""
-        body = json.loads(buy.bought.body)
-        session: str = body.get("session_id") or f"s_{buy.bought.idempotency_key}"
+        body = json.loads(buy.purchase.body)
+        session: str = body.get("session_id") or f"s_{buy.purchase.idempotency_key}"
         told = re.findall(r'^{"candidate": .*}$', body["message"], re.MULTILINE)
         if told:
             self.judged[session] = [json.loads(one)["key"] for one in told]
-        if self.chance(buy.bought.idempotency_key, self.rambling, "ramble"):
+        if self.chance(buy.purchase.idempotency_key, self.rambling, "ramble"):
             return session, "hello"
         if session in self.judged:
             scores = [
@@ -321,7 +321,7 @@ class Rehearsal:
     def _buy(self, action: Buy) -> Generator[Event]:
         of = {"step": action.step, "key": action.key, "n": action.n}
         left = None if self.service.pool is None else self.service.pool - self.state.spent
-        needs = max(action.bought.reserve, action.rest or 0)
+        needs = max(action.purchase.reserve, action.rest or 0)
         if left is not None and not action.intended and needs > left:
             told = {"needs": needs, "left": max(0, left), "rest": action.rest is not None}
             yield PoolRefused(**of, pool="acme", until=DECEMBER, **told)
@@ -329,26 +329,26 @@ class Rehearsal:
         if not action.intended:
             yield PurchaseIntended(
                 **of,
-                route=action.bought.route,
-                idempotency_key=action.bought.idempotency_key,
-                body=action.bought.body,
-                reserve=action.bought.reserve,
+                route=action.purchase.route,
+                idempotency_key=action.purchase.idempotency_key,
+                body=action.purchase.body,
+                reserve=action.purchase.reserve,
                 at=NOON,
-                alternative=action.bought.alternative,
+                alternative=action.purchase.alternative,
                 rest=action.rest,
             )
         charged = self.service.take(action)
         if charged is None:
             yield PurchaseRefused(**of, code="validation_failed", message="no", status=400)
-        elif action.bought.route == "generation":
+        elif action.purchase.route == "generation":
             yield PurchaseAccepted(
-                **of, task_id=f"task_{action.bought.idempotency_key}", reserved_credits=charged
+                **of, task_id=f"task_{action.purchase.idempotency_key}", reserved_credits=charged
             )
         else:
             session, content = self.service.answer(action)
             yield ChatAnswered(
                 **of,
-                completion_id=f"chat_{action.bought.idempotency_key}",
+                completion_id=f"chat_{action.purchase.idempotency_key}",
                 session_id=session,
                 content=content,
                 reserved_credits=charged,

@@ -210,7 +210,7 @@ def _result_of(
 def _needs_service(action: Action) -> bool:
     match action:
         case Buy():
-            return not action.bought.is_function
+            return not action.purchase.is_function
         case Work():
             kind = known_kind(action.uses)
             return kind is not None and kind.fetches

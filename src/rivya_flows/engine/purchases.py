@@ -24,29 +24,31 @@ from rivya_flows.queue.outcomes import CONFLICT, meaning_of_refusal
 
 async def submit(run: Run, action: Buy) -> Generation | ChatCompletion:
     """Send a purchase: one job, or one answer of a chat model. The service charges once per key."""
-    bought, route = action.bought, run.state.planned_step(action.step).kind.route
-    assert route is not None  # `_stage` has seen it
+    purchase, route = action.purchase, run.state.planned_step(action.step).kind.route
+    assert route is not None  # `_stage` raises if the kind has no route
     assert route.send is not None  # a function buys by itself
-    body, retry = bought.body.encode(), run.retry(action.step)
-    answer = await route.send(run.client, body, bought.idempotency_key, retry)
+    body, retry = purchase.body.encode(), run.retry(action.step)
+    answer = await route.send(run.client, body, purchase.idempotency_key, retry)
     if isinstance(answer, Generation):
         run.accepted[answer.id] = time.monotonic()
     return answer
 
 
 async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
-    """Buy in a slot of the model, which an accepted job keeps until it is collected."""
-    is_function = action.bought.is_function
+    """Take a slot of the model and buy; an accepted job holds the slot until it is collected."""
+    is_function = action.purchase.is_function
     request = run.state.item(action.step, action.key).request
     paid_model = None if request is None or is_function else request.model
-    if action.rest is not None:  # first, since purchases of other models wait for that alone
+    if (
+        action.rest is not None
+    ):  # journaled before it takes a slot: other purchases wait for this intent
         yield _intent(run, action)
     await run.slots.take(action, paid_model)
     accepted = False
     try:
         if not action.intended and action.rest is None:
             yield _intent(run, action)
-        send = _call_paid if is_function else _send_intended
+        send = _call_function if is_function else _send_intended
         async with contextlib.aclosing(send(run, action)) as following:
             async for event in following:
                 yield event
@@ -58,20 +60,20 @@ async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
 
 def _intent(run: Run, action: Buy) -> events.PurchaseIntended:
     return events.PurchaseIntended(
-        **action.purchase,
-        route=action.bought.route,
-        idempotency_key=action.bought.idempotency_key,
-        body=action.bought.body,
-        reserve=action.bought.reserve,
+        **action.event_fields,
+        route=action.purchase.route,
+        idempotency_key=action.purchase.idempotency_key,
+        body=action.purchase.body,
+        reserve=action.purchase.reserve,
         at=run.clock(),
-        alternative=action.bought.alternative,
-        model=None if action.bought.is_function else _model_in(action.bought.body),
+        alternative=action.purchase.alternative,
+        model=None if action.purchase.is_function else _model_in(action.purchase.body),
         rest=action.rest,
     )
 
 
 def _model_in(body: str) -> str | None:
-    """The model that a body names, which a kind of another distribution may have written in its own way."""
+    """The model that a body names; None: a kind of another distribution may write a body without one."""
     with contextlib.suppress(ValueError):
         sent = json.loads(body)
         if isinstance(sent, dict) and isinstance(sent.get("model"), str):
@@ -79,11 +81,11 @@ def _model_in(body: str) -> str | None:
     return None
 
 
-async def _call_paid(run: Run, action: Buy) -> AsyncGenerator[Event]:
+async def _call_function(run: Run, action: Buy) -> AsyncGenerator[Event]:
     """Call a function under the key of a purchase; an exception leaves it open for a resume."""
     outputs = await run.call(call_function, run.state.planned_step(action.step).kind.uses, action)
     yield events.JobEnded(
-        **action.purchase, status="succeeded", final_credits=action.bought.reserve
+        **action.event_fields, status="succeeded", final_credits=action.purchase.reserve
     )
     yield events.ItemCompleted(step=action.step, key=action.key, outputs=outputs)
 
@@ -92,7 +94,7 @@ async def _send_intended(run: Run, action: Buy) -> AsyncGenerator[Event]:
     """Buy what the journal intends, and report the outcome.
 
     A missing response raises: the intent stays open, and a resume sends the same bytes under the
-    same key. A request that never left raises too, after the intent was closed at 0.
+    same key. A request that never left raises too, after `PurchaseRefused` gave its credits back.
     """
     stage = _stage(run, action)
     deadline: datetime | None = None
@@ -105,14 +107,16 @@ async def _send_intended(run: Run, action: Buy) -> AsyncGenerator[Event]:
             silent = isinstance(error, RefusedAfterSilenceError) or may_have_been_carried_out(error)
             maybe_bought = silent or error.code == CONFLICT
             if maybe_bought and _purchase(run, action).sent != "unknown":
-                yield events.PurchaseUnanswered(**action.purchase, reason=str(error))
+                yield events.PurchaseUnanswered(**action.event_fields, reason=str(error))
             if error.code == CONFLICT:
                 # The first request under this key may still run: only waiting is safe.
                 deadline = deadline or run.clock() + timedelta(seconds=run.conflict_seconds)
                 await asyncio.sleep(run.conflict_pause_seconds)
-            # By wall time, which also passes while a machine sleeps: the key may be forgotten by then.
+            # Wall time also passes while a machine sleeps: then the service may forget the key.
             late = deadline is not None and run.clock() >= deadline
-            if closing := _closing(error, _purchase(run, action), action.purchase, late=late):
+            if closing := _closing_event(
+                error, _purchase(run, action), action.event_fields, late=late
+            ):
                 yield closing
                 if not isinstance(error, NotSentError):
                     return
@@ -126,11 +130,11 @@ async def _send_intended(run: Run, action: Buy) -> AsyncGenerator[Event]:
 
 
 def _stage(run: Run, action: Buy) -> str:
-    """What a graph calls the purchase; another route may not know its key and would charge again."""
+    """Name of the call in a graph; raises if the route of the kind changed, which would charge again."""
     kind = run.state.planned_step(action.step).kind
-    if (route := kind.route) is None or route.name != action.bought.route:
+    if (route := kind.route) is None or route.name != action.purchase.route:
         raise UsageError(
-            f"{kind.uses!r} does not buy by {action.bought.route!r} any more, as when this was intended",
+            f"{kind.uses!r} does not buy by {action.purchase.route!r} any more, as when this was intended",
             "install the version of its kind that the run began with",
         )
     return route.stage
@@ -141,7 +145,7 @@ def _purchase(run: Run, action: Buy) -> Purchase:
     return next(one for one in purchases if one.n == action.n)
 
 
-def _closing(
+def _closing_event(
     error: APIError, bought: Purchase, of: dict[str, Any], *, late: bool
 ) -> events.PurchaseRefused | events.PurchaseUncertain | None:
     """The event that closes a purchase after a failed call; None if it stays open."""
@@ -171,20 +175,20 @@ def _closing(
 
 def _acceptance(action: Buy, job: Generation) -> events.PurchaseAccepted:
     return events.PurchaseAccepted(
-        **action.purchase,
+        **action.event_fields,
         task_id=job.id,
         # The service may charge at the end only; a job that holds nothing would leave the cap open.
-        reserved_credits=job.reserved_credits or action.bought.reserve,
+        reserved_credits=job.reserved_credits or action.purchase.reserve,
     )
 
 
 def _answer_event(action: Buy, answer: ChatCompletion) -> events.ChatAnswered:
-    reserved = (answer.credits and answer.credits.reserved) or action.bought.reserve
+    reserved = (answer.credits and answer.credits.reserved) or action.purchase.reserve
     final = answer.credits.final if answer.credits else None
     return events.ChatAnswered(
-        **action.purchase,
+        **action.event_fields,
         completion_id=answer.id,
-        session_id=answer.session_id or json.loads(action.bought.body).get("session_id") or "",
+        session_id=answer.session_id or json.loads(action.purchase.body).get("session_id") or "",
         content=answer.message.content,
         usage=answer.usage.model_dump() if answer.usage else {},
         reserved_credits=reserved,

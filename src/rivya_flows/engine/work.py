@@ -135,7 +135,10 @@ async def call_function(run: Run, action: Buy | Work) -> Outputs:
     planned = run.state.planned_step(action.step)
     kind, name, seconds = planned.kind, planned.kind.uses, planned.step.timeout
     if isinstance(action, Buy):
-        key, arguments = action.bought.idempotency_key, json.loads(action.bought.body)["arguments"]
+        key, arguments = (
+            action.purchase.idempotency_key,
+            json.loads(action.purchase.body)["arguments"],
+        )
     else:
         key, arguments = "", action.arguments
     local = {}

@@ -15,7 +15,7 @@ from rivya_client.catalogue.prices import Price
 from rivya_flows.estimate.films import Film, films
 from rivya_flows.plans.plan import PlannedStep, items_step
 from rivya_flows.queue.actions import Action, AskCache, ReadBalance, Work
-from rivya_flows.queue.budget import judge_price, written_prices
+from rivya_flows.queue.budget import judge_price, prices_by_spec
 from rivya_flows.queue.events import (
     BalanceRead,
     CacheAnswered,
@@ -340,7 +340,7 @@ def _item_estimate(state: State, planned: PlannedStep, item: ItemState) -> ItemE
         free = Price(0, 0, before)
         return ItemEstimate(item.key, model, free, cached=True, saved=item.saved, taken_from=source)
     if item.phase not in TERMINAL and request is not None and is_judged(item):
-        left = judge_price(state, planned, item, bought=_is_bought(item))
+        left = judge_price(state, planned, item, in_flight=_is_bought(item))
         chats = max(0, len(request.chats) - _is_bought(item))
         reserve = chats * reserve_of(state.quoted, request.price_class)
         return ItemEstimate(item.key, request.model, left, reserve)
@@ -359,7 +359,7 @@ def _item_estimate(state: State, planned: PlannedStep, item: ItemState) -> ItemE
         reserve = reserve_of(state.quoted, requests[0].price_class)
         again = item.alternative == 0
         return replace(_with_fallbacks(planned, item.key, expected, again), reserve=reserve)
-    expected = written_prices(state, planned, item.variables, item.round)
+    expected = prices_by_spec(state, planned, item.variables, item.round)
     one = _with_fallbacks(planned, item.key, expected)
     return _perhaps(one, "only if its condition is met") if planned.conditional else one
 
@@ -384,7 +384,7 @@ def _is_bought(item: ItemState) -> bool:
 
 
 def _runtime_estimate(state: State, planned: PlannedStep) -> ItemEstimate:
-    one = _with_fallbacks(planned, RUNTIME, written_prices(state, planned, {}))
+    one = _with_fallbacks(planned, RUNTIME, prices_by_spec(state, planned, {}))
     if planned.step.foreach is None:
         top = 0 if one.price.max == 0 else None
         return replace(one, price=Price(0, top, "the number of its items is known during the run"))

@@ -29,7 +29,7 @@ from rivya_flows.steps.connections import IncludeWith
 from rivya_flows.steps.kind import Kind
 from rivya_flows.steps.pick import PickWith
 from rivya_flows.steps.registry import kind_of_step
-from rivya_flows.steps.structured_output import TURNS
+from rivya_flows.steps.structured_output import MAX_TURNS
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ class PlannedStep:
     @property
     def attempts(self) -> int:
         """Purchases of one request, as written, at most."""
-        turns = TURNS if self.kind.expects(self.step.with_) else 1
+        turns = MAX_TURNS if self.kind.expects(self.step.with_) else 1
         return turns * (1 + self.step.regenerate)
 
     @cached_property

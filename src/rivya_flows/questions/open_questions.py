@@ -18,9 +18,9 @@ from rivya_flows.queue.items import UNANSWERED, ItemState, Phase, Score
 from rivya_flows.queue.judging import BELOW_LEAST, proposal, rounds_left, shortfall
 from rivya_flows.queue.state import State
 from rivya_flows.steps.candidates import Candidate as PickCandidate, PickArguments, available
-from rivya_flows.steps.judge import CANDIDATES
+from rivya_flows.steps.judge import MAX_CANDIDATES
 from rivya_flows.steps.request import ItemRequest
-from rivya_flows.steps.structured_output import TURNS
+from rivya_flows.steps.structured_output import MAX_TURNS
 
 MAX_TEXT, MAX_NOTE, MAX_NAME = 2_000, 500, 100
 """Characters of a candidate that is a text, of a note for the next round, of the name of who answers."""
@@ -168,7 +168,7 @@ def _next_round(state: State, again: str, pick: ItemRequest) -> NextRound:
     bought = [one for first, *rest in items for one in ([first] * planned.attempts + rest)]
     tops = [one.price.max for one in bought]
     if pick.model is not None:
-        tops += [pick.price.max] * (TURNS * ceil(len(items) / CANDIDATES))
+        tops += [pick.price.max] * (MAX_TURNS * ceil(len(items) / MAX_CANDIDATES))
     known = [top for top in tops if top is not None]
     least = sum(first.price.min for first, *_ in items)
     return NextRound(len(items), least, sum(known) if len(known) == len(tops) else None)

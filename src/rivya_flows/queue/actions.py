@@ -47,26 +47,26 @@ class AskCache:
 
 @dataclass(frozen=True, slots=True)
 class Buy:
-    """Send the paid POST of `bought`, journaled first if it is only planned."""
+    """Send the paid POST of a purchase, journaled first if it is only planned."""
 
     step: str
     key: str
-    bought: Purchase
+    purchase: Purchase
     rest: int | None = None
 
     @property
-    def purchase(self) -> dict[str, Any]:
-        """The fields of an event that name it."""
-        return {"step": self.step, "key": self.key, "n": self.bought.n}
+    def event_fields(self) -> dict[str, Any]:
+        """The fields of an event that name the purchase."""
+        return {"step": self.step, "key": self.key, "n": self.purchase.n}
 
     @property
     def n(self) -> int:
-        return self.bought.n
+        return self.purchase.n
 
     @property
     def intended(self) -> bool:
         """The intent is journaled, and an earlier execution may have sent it."""
-        return self.bought.status != "planned"
+        return self.purchase.status != "planned"
 
 
 @dataclass(frozen=True, slots=True)

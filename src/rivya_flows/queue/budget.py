@@ -26,19 +26,19 @@ from rivya_flows.queue.events import AnswerGiven, Unpaid
 from rivya_flows.queue.forks import asks_anew
 from rivya_flows.queue.items import ItemState, Phase
 from rivya_flows.queue.scope import known_scope, known_variables
-from rivya_flows.queue.state import PoolLimit, Rest, State, item_range, quoted_price, reserve_of
-from rivya_flows.steps.judge import CANDIDATES
+from rivya_flows.queue.state import PoolLimit, Rest, State, charged_price, item_range, reserve_of
+from rivya_flows.steps.judge import MAX_CANDIDATES
 from rivya_flows.steps.pick import PickWith, idle_keys
 from rivya_flows.steps.request import PriceClass
-from rivya_flows.steps.structured_output import TURNS
+from rivya_flows.steps.structured_output import MAX_TURNS
 
 
-def written_prices(
-    state: State, planned: PlannedStep, variables: Variables, rejected: int = 0
+def prices_by_spec(
+    state: State, planned: PlannedStep, variables: Variables, rounds_rejected: int = 0
 ) -> list[tuple[str | None, Price]]:
-    """The model and price of an item as written, then of each fallback, after `rejected` rounds."""
+    """The model and price of an item as written, then of each fallback, after so many rejected rounds."""
     alternatives = (replace(planned, step=one) for one in alternatives_of(planned.step))
-    return [_written_price(state, one, variables, rejected) for one in alternatives]
+    return [_written_price(state, one, variables, rounds_rejected) for one in alternatives]
 
 
 def _written_price(
@@ -57,7 +57,7 @@ def _written_price(
 
 
 def _read_known(written: Any, scope: Mapping[str, Any]) -> Any:
-    """A value as far as it is known; the members of a map that are known during the run are `Unknown`."""
+    """A value as far as it is known; members of a map that only the run will know become `Unknown`."""
     if not isinstance(written, Mapping):
         return known_value(written, scope)
     found = {key: known_value(value, scope) for key, value in written.items()}
@@ -65,16 +65,16 @@ def _read_known(written: Any, scope: Mapping[str, Any]) -> Any:
     return {**found, **dict.fromkeys(later, Unknown())}
 
 
-def judge_price(state: State, planned: PlannedStep, item: ItemState, *, bought: bool) -> Price:
-    """What is still to be paid for the judge of a pick; `bought`: a turn of its chat is under way."""
+def judge_price(state: State, planned: PlannedStep, item: ItemState, *, in_flight: bool) -> Price:
+    """What the judge of a pick may still cost; `in_flight`: a turn of its chat is under way."""
     request = item.evaluated
-    one, chats = request.price, len(request.chats)
-    turns = max(0, chats * TURNS - item.judge_turns - bought)
+    per_chat, chats = request.price, len(request.chats)
+    turns = max(0, chats * MAX_TURNS - item.judge_turns - int(in_flight))
     if item.picked is None and (rounds := len(planned.rounds) - item.round) > 0:
-        again = _candidates(state, planned)[1]
-        turns += rounds * TURNS * max(chats, ceil((again or 0) / CANDIDATES))
-    top = None if one.max is None else turns * one.max
-    return Price((chats - (chats and bought)) * one.min, top, _assumption(one))
+        candidates = _candidate_range(state, planned)[1] or 0
+        turns += rounds * MAX_TURNS * max(chats, ceil(candidates / MAX_CANDIDATES))
+    most = None if per_chat.max is None else turns * per_chat.max
+    return Price(max(0, chats - int(in_flight)) * per_chat.min, most, _assumption(per_chat))
 
 
 def _written_judge_price(
@@ -88,25 +88,25 @@ def _written_judge_price(
     model = state.plan.catalogue.get(named) if isinstance(named, str) else None
     if model is None:
         return None, Price(0, None, "the model is known during the run")
-    one, (least, most) = price(model, {}), _candidates(state, planned)
-    bottom = ceil(least / CANDIDATES) * one.min if mode else 0
-    if most is None or one.max is None:
-        return model.id, Price(bottom, None, "the candidates of its judge are known during the run")
+    per_chat, (fewest, most) = price(model, {}), _candidate_range(state, planned)
+    least = ceil(fewest / MAX_CANDIDATES) * per_chat.min if mode else 0
+    if most is None or per_chat.max is None:
+        return model.id, Price(least, None, "the candidates of its judge are known during the run")
     rounds = 1 + len(planned.rounds) - rejected
-    turns = rounds * TURNS * ceil(most / CANDIDATES)
-    assumption = f"{_assumption(one)}, at most {TURNS} times"
+    turns = rounds * MAX_TURNS * ceil(most / MAX_CANDIDATES)
+    assumption = f"{_assumption(per_chat)}, at most {MAX_TURNS} times"
     if rounds > 1:
         assumption += f", in each of {rounds} rounds"
-    if least < most:
+    if fewest < most:
         assumption = f"up to {most:,} candidates, known during the run: {assumption}"
-    return model.id, Price(bottom, turns * one.max, assumption)
+    return model.id, Price(least, turns * per_chat.max, assumption)
 
 
-def _assumption(one: Price) -> str:
-    return f"a chat for every {CANDIDATES} candidates, {one.assumption}"
+def _assumption(per_chat: Price) -> str:
+    return f"a chat for every {MAX_CANDIDATES} candidates, {per_chat.assumption}"
 
 
-def _candidates(state: State, planned: PlannedStep) -> tuple[int, int | None]:
+def _candidate_range(state: State, planned: PlannedStep) -> tuple[int, int | None]:
     """The least and the most candidates of a pick; None if there may be any number."""
     written = planned.pick and planned.pick.from_
     if isinstance(written, list | tuple):
@@ -122,8 +122,9 @@ _NEVER_NULL = ("asset", "assets", "key")
 
 def least_left(state: State) -> int:
     """Credits still to be paid for `steps`, without what a condition, failure or cache may spare."""
-    state, total = state.copy(), 0  # as far as it will be known once this event is over
-    unsure: set[str] = set()
+    # A copy evaluates now what the event has made known; the state of the run stays.
+    state, total = state.copy(), 0
+    may_not_run: set[str] = set()
     for step_id in state.plan.parts["steps"]:
         planned = state.planned_step(step_id)
         expand_step(state, step_id)
@@ -131,26 +132,27 @@ def least_left(state: State) -> int:
         current = state.steps[step_id]
         if current.settled:
             continue
-        certain = _is_certain(state, planned, unsure)
+        certain = _will_run(state, planned, may_not_run)
         found = list(_least_of_items(state, step_id, certain=certain))
         if not certain or planned.step.allow_failures or None in found:
-            unsure.add(step_id)
+            may_not_run.add(step_id)
         prices = sorted(one or 0 for one in found)
         total += sum(prices[: max(0, len(prices) - planned.step.allow_failures)])
     return total
 
 
-def _is_certain(state: State, planned: PlannedStep, unsure: set[str]) -> bool:
+def _will_run(state: State, planned: PlannedStep, may_not_run: set[str]) -> bool:
     """Whether the items of a step that are not evaluated yet will run if all before them succeed."""
-    if planned.conditional or planned.round_of or planned.space or planned.upstream & unsure:
+    if planned.conditional or planned.round_of or planned.space or planned.upstream & may_not_run:
         return False
     if not all(_gives_media(state, name) for name in planned.upstream):
         return False
     for name in planned.whole - planned.tolerates:
-        # It has failed, or what it has not made may be a null for those that read it.
+        # A step that failed, or lacks items, may give a null to those that read it.
         step, phases = state.steps[name], state.steps[name].tally.phases
-        is_lacking = phases[Phase.FAILED] + phases[Phase.SKIPPED] > 0
-        if step.status == "failed" if step.settled else is_lacking:
+        lacks_items = phases[Phase.FAILED] + phases[Phase.SKIPPED] > 0
+        may_give_null = step.status == "failed" if step.settled else lacks_items
+        if may_give_null:
             return False
     if planned.itemwise is None:
         return True
@@ -160,7 +162,7 @@ def _is_certain(state: State, planned: PlannedStep, unsure: set[str]) -> bool:
 
 
 def _gives_media(state: State, name: str) -> bool:
-    """Whether a step has ended, or will give media alone, which are no null where it succeeds."""
+    """Whether a step has ended, or gives only media, which are never null on success."""
     planned = state.planned_step(name)
     if state.steps[name].settled or planned.kind.gives_media:
         return True
@@ -169,13 +171,13 @@ def _gives_media(state: State, name: str) -> bool:
 
 
 def _least_of_items(state: State, step_id: str, *, certain: bool) -> Iterator[int | None]:
-    """The least of each item; None for one that a null skips."""
+    """The least credits of each item; None: a null skips the item."""
     planned = state.planned_step(step_id)
     shared: int | None = None
     known = known_scope(state, planned) if certain else {}
-    perhaps = _perhaps_taken(state, step_id)
+    reusable = _reusable_keys(state, step_id)
     for item in state.steps[step_id].items.values():
-        if item.phase not in _UNBOUGHT or item.key in perhaps:
+        if item.phase not in _UNBOUGHT or item.key in reusable:
             yield 0
         elif item.request is not None:
             requests = item.requests[item.alternative :]
@@ -192,10 +194,10 @@ def _least_of_items(state: State, step_id: str, *, certain: bool) -> Iterator[in
 
 
 def _least_written(state: State, planned: PlannedStep, item: ItemState) -> int:
-    return min(one.min for _, one in written_prices(state, planned, item.variables, item.round))
+    return min(one.min for _, one in prices_by_spec(state, planned, item.variables, item.round))
 
 
-def _perhaps_taken(state: State, step_id: str) -> frozenset[str]:
+def _reusable_keys(state: State, step_id: str) -> frozenset[str]:
     """The keys of items that the cache, or the forked run, may still give for nothing."""
     mode = state.spec(step_id).cache or state.cache or state.plan.workflow.cache
     if step_id in state.again or (state.fork is None and mode != "spec"):
@@ -221,20 +223,20 @@ def reserve_for(
         return None
     reserve = reserve_of(state.quoted, price)
     rest = state.rest if state.planned_step(step_id).part == "steps" else None
-    verdict: Verdict = "buy"
+    decision: Decision = "buy"
     if rest is not None:
-        rest, verdict = _afford_rest(state, rest)
+        rest, decision = _afford_rest(state, rest)
         state.rest = rest
-    if verdict == "buy":
-        verdict = _afford(state, reserve)
-    if verdict == "over":
-        _over_budget(state, step_id, item, reserve)
-    if verdict != "buy":
+    if decision == "buy":
+        decision = _afford(state, reserve)
+    if decision == "over":
+        _fail_unaffordable(state, step_id, item, reserve)
+    if decision != "buy":
         return None
     if rest is None:
         return reserve, None
-    state.rest = rest._replace(asking=(step_id, item.key))
-    # Pools have counted what was intended, and not yet what is only planned.
+    state.rest = rest._replace(probe=(step_id, item.key))
+    # Pools have counted what is journaled; what is only planned and what remains comes on top.
     return reserve, state.tally.committed - state.spent + (rest.least or 0)
 
 
@@ -245,11 +247,12 @@ def _waits_for_price(state: State, step_id: str, price: PriceClass) -> bool:
     one purchase of an unconfirmed price is sent at a time, so the cap is exceeded by no more than
     what a single purchase costs beyond its known price.
     """
-    if quoted_price(state.quoted, price) is not None:
+    if charged_price(state.quoted, price) is not None:
         return False
     if state.cap is not None:
         return any(
-            one is None or quoted_price(state.quoted, one) is None for one in state.tally.unanswered
+            one is None or charged_price(state.quoted, one) is None
+            for one in state.tally.unanswered
         )
     return price.max is None and state.steps[step_id].tally.phases[Phase.BUYING] > 0
 
@@ -259,7 +262,7 @@ Limit = Literal["budget", "wallet"] | PoolLimit
 
 
 def _exceeded_limit(state: State, needed: int, *, all_left: bool) -> Limit | None:
-    """The limit that does not cover so many credits; the balance counts for all that is left alone."""
+    """The limit that does not cover so many credits; the balance is checked only with `all_left`."""
     committed = state.tally.committed + needed
     if state.cap is not None and committed > state.cap:
         return "budget"
@@ -268,35 +271,38 @@ def _exceeded_limit(state: State, needed: int, *, all_left: bool) -> Limit | Non
     return state.pool if state.pool is not None and committed > state.pool.most else None
 
 
-Verdict = Literal["buy", "wait", "over"]
-"""Of so many credits: `wait` for a running purchase, which may return some."""
+Decision = Literal["buy", "wait", "over"]
+"""Whether so many credits fit now; `wait`: an open purchase may return some."""
 
 
-def _afford(state: State, needed: int, *, all_left: bool = False) -> Verdict:
+def _afford(state: State, needed: int, *, all_left: bool = False) -> Decision:
     limit, is_open = _exceeded_limit(state, needed, all_left=all_left), state.tally.open > 0
-    # Credits may have come back unseen: with nothing open the pool is asked once more.
-    asks = isinstance(limit, PoolLimit) and not (is_open or limit.sure)
-    if limit is None or asks:
+    # Another run may have given credits back: with nothing open here, the pool is tried once more.
+    retries_pool = isinstance(limit, PoolLimit) and not (is_open or limit.sure)
+    if limit is None or retries_pool:
         return "buy"
     return "wait" if is_open else "over"
 
 
-def _afford_rest(state: State, rest: Rest) -> tuple[Rest, Verdict]:
+def _afford_rest(state: State, rest: Rest) -> tuple[Rest, Decision]:
     """As `_afford`, for all that is left: its first purchase asks the pools, and the next ones wait."""
-    planned = rest.asking and state.item(*rest.asking).purchases[-1:]
+    planned = rest.probe and state.item(*rest.probe).purchases[-1:]
     if state.tally.phases[Phase.LOOKING] or (planned and planned[0].status == "planned"):
-        return rest, "wait"  # what the cache has costs nothing
+        return (
+            rest,
+            "wait",
+        )  # the cache may spare credits, and the intent of the probe asks the pools
     least = rest.least
-    verdict: Verdict = "buy"
+    decision: Decision = "buy"
     if least is not None:
-        verdict = _afford(state, least, all_left=True)
-    if least is None or verdict == "buy" or (verdict == "over" and not rest.is_over):
+        decision = _afford(state, least, all_left=True)
+    if least is None or decision == "buy" or (decision == "over" and not rest.is_over):
         least = least_left(state)
-        verdict = _afford(state, least, all_left=True)
-    return Rest(least, verdict == "over"), verdict
+        decision = _afford(state, least, all_left=True)
+    return Rest(least, decision == "over"), decision
 
 
-def _over_budget(state: State, step_id: str, item: ItemState, reserve: int) -> None:
+def _fail_unaffordable(state: State, step_id: str, item: ItemState, reserve: int) -> None:
     """Fail an item that does not fit, unless a person will be asked for more."""
     rest = state.rest if state.rest is not None and state.rest.is_over else None
     needed = reserve if rest is None else rest.least or 0
@@ -335,15 +341,15 @@ def _pool_room(state: State, pool: PoolLimit) -> tuple[int, str]:
 NOT_BOUGHT = "not_bought"
 """Code of an item that a completed run left out."""
 
-_NOT_BOUGHT: dict[Unpaid, tuple[str, str]] = {
+_UNPAID_REASONS: dict[Unpaid, tuple[str, str]] = {
     "budget": ("over_budget", "what is still to be bought does not fit the budget"),
     "balance": ("insufficient_credits", "what is still to be bought does not fit the balance"),
     "completed": (NOT_BOUGHT, "the run is completed without it; give --budget to buy it"),
 }
 
 
-def not_bought(item: ItemState, unpaid: Unpaid) -> ItemState:
-    code, reason = _NOT_BOUGHT[unpaid]
+def leave_unbought(item: ItemState, unpaid: Unpaid) -> ItemState:
+    code, reason = _UNPAID_REASONS[unpaid]
     item = item.fail(code, f"not bought: {reason}")
     if unpaid == "completed":  # it stays completed
         return item._replace(phase=Phase.SKIPPED)
@@ -360,22 +366,22 @@ def budget_question(state: State) -> Question | None:
         for step_id, item in state.each()
         if item.phase is Phase.READY and item.request is not None and item.request.buys
     ]
-    dearer = sum(reserve - least for _, reserve, least in needs)
+    surplus = sum(reserve - least for _, reserve, least in needs)
     if (rest := state.rest) is not None and rest.is_over:
-        what, joint = "All that is left needs at least", ". "
+        what, separator = "All that is left needs at least", ". "
         most: int | None = rest.least or 0
-        more = (rest.least or 0) + dearer
+        more = (rest.least or 0) + surplus
     else:
         what = ", ".join(
             step_id if count == 1 else f"{count} {step_id}"
             for step_id, count in Counter(step_id for step_id, *_ in needs).items()
         )
         what += " needs" if len(needs) == 1 else " need"
-        more, joint = sum(reserve for _, reserve, _ in needs), "; "
+        more, separator = sum(reserve for _, reserve, _ in needs), "; "
         most = max((reserve for _, reserve, _ in needs), default=None)
     is_over = most is not None and state.cap is not None and state.spent + most > state.cap
     if is_over and state.refused_cap is None:
-        follows = max(0, least_left(state) + dearer - more)
+        follows = max(0, least_left(state) + surplus - more)
         cap = state.spent + more + follows
         spent = f"{state.spent} of {state.cap} are spent"
         then = f", what follows at least {follows}" if follows else ""
@@ -387,17 +393,17 @@ def budget_question(state: State) -> Question | None:
     credits, until = _pool_room(state, pool)
     left = f"The pool {pool.name} has {price_of(credits, credits)} left{until}"
     command = f"rivya-flows budgets set {pool.name} --credits N"
-    text = f"{left}{joint}{what} {more}. `{command}` raises it. Try again?"
+    text = f"{left}{separator}{what} {more}. `{command}` raises it. Try again?"
     return Question(BUDGET, _question_key(state, pool.name), text, ("yes", "no"))
 
 
-_OF_POOL = "pool "
-"""Begins the key of the budget question whether to try a pool again; other keys begin with a budget."""
+_POOL_KEY_PREFIX = "pool "
+"""Prefix of the key of a question about a pool; any other key is the proposed budget."""
 
 
 def _question_key(state: State, asked: int | str) -> str:
     """The key of a budget question; one that was answered is never asked again under its key."""
-    stem = f"{_OF_POOL}{asked}" if isinstance(asked, str) else str(asked)
+    stem = f"{_POOL_KEY_PREFIX}{asked}" if isinstance(asked, str) else str(asked)
     key, number = stem, 1
     while label(BUDGET, key) in state.answers:
         number += 1
@@ -408,7 +414,7 @@ def _question_key(state: State, asked: int | str) -> str:
 def apply_budget_answer(state: State, event: AnswerGiven) -> None:
     """Raises the cap, or lets a pool be tried again; a refusal of either is kept."""
     yes = event.answer == "yes"
-    if event.key.startswith(_OF_POOL):
+    if event.key.startswith(_POOL_KEY_PREFIX):
         declined = state.pool and state.pool._replace(sure=True, declined=True)
         state.pool = None if yes else declined
     elif yes:

@@ -56,7 +56,7 @@ def read_answer(state: State, event: ChatAnswered, item: ItemState) -> ItemState
     except AnswerError as error:
         turns = item.judge_turns + 1
         item = item._replace(judge_turns=turns, phase=Phase.READY)
-        if turns < structured_output.TURNS:
+        if turns < structured_output.MAX_TURNS:
             return item
         reason = f"the judge gave no usable scores in {turns} turns: {error}"
         return _unusable(state, item, reason)

@@ -29,7 +29,7 @@ from rivya_flows.queue.actions import (
     UploadMedium,
     Work,
 )
-from rivya_flows.queue.budget import not_bought, reserve_for
+from rivya_flows.queue.budget import leave_unbought, reserve_for
 from rivya_flows.queue.evaluation import claimed_hash, evaluate_items, expand_step, skip_unstarted
 from rivya_flows.queue.events import Event, PurchaseAccepted, RunFrozen, RunResumed
 from rivya_flows.queue.forks import is_made_again
@@ -98,7 +98,7 @@ def _advance(state: State, step_id: str, turn: Turn) -> list[Action]:
         # A purchase may just ask for all that is left without this list.
         asked = state.rest
         if asked is None or not asked.is_over:
-            state.rest = Rest(asking=asked.asking if asked else None)
+            state.rest = Rest(probe=asked.probe if asked else None)
     evaluate_items(state, step_id)
     actions, step = _start_items(state, step_id), state.steps[step_id]
     if step.settled and {*step.balances} == {"before"} and step_id not in state.reading:
@@ -232,7 +232,7 @@ def _start(state: State, step_id: str, item: ItemState) -> list[Action]:
         state.change(step_id, item._replace(phase=Phase.RUNNING))
         return [Work(step_id, item.key, request.uses, arguments)]
     if state.unpaid is not None:
-        state.change(step_id, not_bought(item, state.unpaid))
+        state.change(step_id, leave_unbought(item, state.unpaid))
         return []
     if any(name not in state.uploads for name in request.upload_names()):
         return _upload(state, step_id, item, request)

@@ -276,8 +276,8 @@ def _chat_answered(state: State, event: events.ChatAnswered, item: ItemState) ->
             outputs["json"] = structured_output.read(event.content, schema)
         except structured_output.AnswerError as error:
             turns = sum(purchase.status == "answered" for purchase in item.purchases)
-            if turns < structured_output.TURNS:
+            if turns < structured_output.MAX_TURNS:
                 return item._replace(phase=Phase.READY)
-            reason = f"no answer matched the schema in {structured_output.TURNS} turns: {error}"
+            reason = f"no answer matched the schema in {structured_output.MAX_TURNS} turns: {error}"
             return item.fail("unexpected_answer", reason)
     return item._replace(phase=Phase.COMPLETED, outputs=outputs)

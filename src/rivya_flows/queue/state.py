@@ -34,7 +34,7 @@ def note_price(quoted: QuotedPrices, by: PricedBy, credits: int) -> None:
         lengths[at] = (by.length, credits)
 
 
-def quoted_price(quoted: QuotedPrices, price: PriceClass) -> int | None:
+def charged_price(quoted: QuotedPrices, price: PriceClass) -> int | None:
     """What the service charged for such a request, or for the next longer text, if it has."""
     if price.is_function:
         return price.max  # the service does not bill it
@@ -45,7 +45,7 @@ def quoted_price(quoted: QuotedPrices, price: PriceClass) -> int | None:
 
 def reserve_of(quoted: QuotedPrices, price: PriceClass) -> int:
     """Credits that a purchase reserves: what the service charged before, else the catalogue price."""
-    charged = quoted_price(quoted, price)
+    charged = charged_price(quoted, price)
     if charged is not None:
         return max(price.min, charged)
     return price.min if price.max is None else price.max
@@ -116,11 +116,17 @@ class PoolLimit(NamedTuple):
 
 
 class Rest(NamedTuple):
-    """All that is left to buy: it must fit cap, balance and pools before anything more is bought."""
+    """All that is left to buy: it must fit cap, balance and pools before anything more is bought.
+
+    Attributes:
+        least: Credits of all that is not planned yet; None: they must be computed.
+        is_over: They do not fit.
+        probe: Step and key of the item whose intent asks the pools for all of it.
+    """
 
     least: int | None = None
     is_over: bool = False
-    asking: tuple[str, str] | None = None
+    probe: tuple[str, str] | None = None
 
 
 @dataclass(eq=False)

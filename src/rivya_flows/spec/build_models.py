@@ -39,7 +39,7 @@ _M = TypeVar("_M", bound=BaseModel)
 
 
 def build(tree: Mapping, report: DiagnosticCollector) -> Workflow:
-    """The workflow in a normalized tree; a wrong part is reported, and empty, so that all is checked."""
+    """The workflow in a normalized tree; a wrong part is reported and left empty, so that later checks run."""
     data: dict[str, Any] = plain(tree)
     if data.get("version") != 1 or isinstance(data.get("version"), bool | float):
         if "version" not in data:
@@ -51,7 +51,7 @@ def build(tree: Mapping, report: DiagnosticCollector) -> Workflow:
             sure = 1 if written in ("1", "1.0", 1.0) and written is not True else None
             report.add(("version",), "wrong-version", message, "write `version: 1`", instead=sure)
         data["version"] = 1
-    _map_of(Defaults, data, "defaults", report)
+    _map_of(Defaults, data, "defaults", report)  # reports mistakes; `normalize` has merged them
     empty = [key for key in ("outputs", "deploy", *PARTS[1:]) if data.get(key, "") is None]
     made = {key: value for key, value in data.items() if key not in ("defaults", *empty)}
     made["inputs"] = _map_of(Input, data, "inputs", report)
@@ -62,7 +62,7 @@ def build(tree: Mapping, report: DiagnosticCollector) -> Workflow:
     limits: dict[str, type[BaseModel]] = {"budget": Budget, "concurrency": Concurrency}
     for key, model in limits.items():
         if key in data:
-            made[key] = _part(model, data[key], (key,), report)
+            made[key] = _model_or_empty(model, data[key], (key,), report)
     if isinstance(brand := data.get("brand"), dict):
         made["brand"] = model_at(Brand, brand, ("brand",), report)
     elif not (brand is None or isinstance(brand, str)):
@@ -71,7 +71,7 @@ def build(tree: Mapping, report: DiagnosticCollector) -> Workflow:
         report.add(("brand",), "wrong-type", message, "write {name: Aurora}, or brand.yaml")
     if isinstance(data.get("deploy"), list):
         made["deploy"] = [
-            _part(Deploy, one, ("deploy", index), report)
+            _model_or_empty(Deploy, one, ("deploy", index), report)
             for index, one in enumerate(data["deploy"])
         ]
     if workflow := model_at(Workflow, made, (), report):
@@ -91,7 +91,7 @@ def model_at(model: type[_M], value: Any, path: Path, report: DiagnosticCollecto
         return None
 
 
-def _part(model: type[_M], value: Any, path: Path, report: DiagnosticCollector) -> _M:
+def _model_or_empty(model: type[_M], value: Any, path: Path, report: DiagnosticCollector) -> _M:
     return model_at(model, value, path, report) or _empty(model)
 
 
@@ -149,13 +149,13 @@ def _build_step(part: Part, name: str, step: Any, report: DiagnosticCollector) -
         report.add((*path, "with"), "missing-key", message, hint)
         arguments = _empty(model)
     else:
-        arguments = _part(model, written, (*path, "with"), report)
+        arguments = _model_or_empty(model, written, (*path, "with"), report)
     for key, field in fields_of(model).items() if isinstance(written, dict) else ():
         if field.info.is_required() and key in written and written[key] is None:
             hint = f"write a value after `{key}:`"
             report.add((*path, "with", key), "missing-key", f"{key!r} is empty", hint, key=True)
     # The workflow reports a name of the wrong form: it knows what kind of name it is.
-    built = _part(Step, {**step, "id": "step", "with": arguments}, path, report)
+    built = _model_or_empty(Step, {**step, "id": "step", "with": arguments}, path, report)
     return built.model_copy(update={"id": name})
 
 
@@ -168,7 +168,9 @@ def _map_of(
     if not isinstance(held, dict):
         report.add_inside((), [must_be((key,), "dict_type", held)])
         return {}
-    return {name: _part(model, value, (key, name), report) for name, value in held.items()}
+    return {
+        name: _model_or_empty(model, value, (key, name), report) for name, value in held.items()
+    }
 
 
 _MERGED = ("with", "params", "retry")
@@ -179,10 +181,10 @@ _FIRST_PART = _OWN_KEYS.index(PARTS[0])
 TOP_KEYS = (*_OWN_KEYS[:_FIRST_PART], "defaults", *_OWN_KEYS[_FIRST_PART:])
 """The keys of a spec."""
 
-_READ_APART = (None, Step, Resources)
+_NOT_DESCENDED_INTO = (None, Step, Resources)
 """Models of maps that are read otherwise."""
 
-_OF_A_BRAND = dict.fromkeys(
+_BRAND_KEY_HINTS = dict.fromkeys(
     ("color", "colour", "colors", "colours", "font", "background"),
     'colours and font come from `brand:` of the spec, as in `brand: {colours: ["#0b3d2e"]}`',
 )
@@ -198,7 +200,7 @@ def normalize(root: Mapping, report: DiagnosticCollector) -> Mapping:
     for key, (_, node) in root.pairs.items():
         if isinstance(node, Mapping) and "uses" in node.pairs:
             hints[key] = "indent it: it is a step and belongs below `steps:`"
-    top = known_in(Workflow, report, root, (), hints, keys=TOP_KEYS)
+    top = drop_unknown_keys(Workflow, report, root, (), hints, keys=TOP_KEYS)
     _each(top, "defaults", partial(_normalize_defaults, report=report))
     defaults = top.get("defaults")
     if isinstance(defaults, Mapping):
@@ -222,7 +224,7 @@ def _normalize_step(
     elsewhere = dict.fromkeys(keys_of(kind.takes), below) if kind else {}
     if uses is None and path[-1] in keys_of(Step):
         elsewhere = dict.fromkeys(node.pairs, f"indent `{path[-1]}:`: it belongs to the step above")
-    step = known_in(Step, report, node, path, elsewhere)
+    step = drop_unknown_keys(Step, report, node, path, elsewhere)
     if kind is None:
         return step
     _normalize_arguments(step, kind, path, report)
@@ -265,7 +267,7 @@ def _effective_defaults(given: Mapping, step: Mapping, kind: Kind) -> Mapping:
 
 
 def _normalize_defaults(node: Mapping, path: Path, report: DiagnosticCollector) -> Mapping:
-    known = known_in(Defaults, report, node, path)
+    known = drop_unknown_keys(Defaults, report, node, path)
     if kind := registry.known_kind(str(path[-1])):
         _normalize_arguments(known, kind, path, report)
     return known
@@ -276,11 +278,15 @@ def _normalize_arguments(
 ) -> None:
     """Keeps the known keys of `with`."""
     if isinstance(held := step.get("with"), Mapping):
-        hints, inside = kind.elsewhere(held.pairs), _OF_A_BRAND if kind.takes_brand else {}
-        _put(step, "with", known_in(kind.takes, report, held, (*path, "with"), hints, inside))
+        hints, inside = kind.elsewhere(held.pairs), _BRAND_KEY_HINTS if kind.takes_brand else {}
+        _put(
+            step,
+            "with",
+            drop_unknown_keys(kind.takes, report, held, (*path, "with"), hints, inside),
+        )
 
 
-def known_in(
+def drop_unknown_keys(
     model: type[BaseModel],
     report: DiagnosticCollector,
     node: Mapping,
@@ -291,12 +297,12 @@ def known_in(
 ) -> Mapping:
     """The map without `x-` keys and, reported, keys that the model and `keys` lack; so the maps inside."""
     fields, known = fields_of(model), keys or keys_of(model)
-    change = partial(known_in, hints=inside)
+    change = partial(drop_unknown_keys, hints=inside)
     pairs: dict[str, tuple[Mark, Node]] = {}
     for key, (mark, held) in node.pairs.items():
         if key in known:
             field = fields.get(key)
-            if field is not None and field.inner not in _READ_APART:
+            if field is not None and field.inner not in _NOT_DESCENDED_INTO:
                 held = _change_maps(
                     held, (*path, key), partial(change, field.inner, report), by_name=field.by_name
                 )

@@ -21,7 +21,7 @@ from rivya_flows.language.syntax import media_references, source
 from rivya_flows.language.syntax.tree import Mapping as Tree, Path, plain
 from rivya_flows.language.wording import preview
 from rivya_flows.language.workflow import PARTS, Included, Input, Workflow
-from rivya_flows.spec.build_models import TOP_KEYS, known_in, model_at
+from rivya_flows.spec.build_models import TOP_KEYS, drop_unknown_keys, model_at
 from rivya_flows.spec.names import WrittenSpec
 from rivya_flows.steps.connections import IncludeWith
 from rivya_flows.steps.cut_rules import CARD_KEYS, end_card_problems
@@ -272,7 +272,7 @@ def check_brand(text: str, file: str, folder: FilePath | None) -> tuple[Diagnost
 
 
 def _build_brand(root: Tree, report: DiagnosticCollector) -> Brand | None:
-    report.root = tree = known_in(Brand, report, root, ())
+    report.root = tree = drop_unknown_keys(Brand, report, root, ())
     return model_at(Brand, plain(tree), (), report)
 
 

@@ -14,7 +14,7 @@ from rivya_flows.language.inputs import hint_for
 from rivya_flows.language.syntax.tree import Path as Place, plain
 from rivya_flows.language.wording import preview
 from rivya_flows.language.workflow import Workflow
-from rivya_flows.spec.build_models import known_in, model_at
+from rivya_flows.spec.build_models import drop_unknown_keys, model_at
 from rivya_flows.spec.checks.input_values import check_values, missing
 from rivya_flows.spec.files import names_in
 
@@ -175,7 +175,7 @@ def read_tests(text: str, report: DiagnosticCollector) -> SpecTests | None:
     root = report.read_map("not-a-spec", message, "start with `version: 1`")
     if root is None:
         return None
-    report.root = tree = known_in(SpecTests, report, root, ())
+    report.root = tree = drop_unknown_keys(SpecTests, report, root, ())
     data: dict[str, Any] = plain(tree)
     held = data.get("cases")
     # Each case by itself, so that the others are checked too if one does not fit.

@@ -30,7 +30,7 @@ from rivya_flows.steps.chat import Chat
 from rivya_flows.steps.request import ItemRequest, ItemRequestError, media_of, medium_of, priced_by
 from rivya_flows.steps.structured_output import AnswerError, instruction, read
 
-CANDIDATES = 8
+MAX_CANDIDATES = 8
 """Most candidates of one chat: the service does not say how many attachments it takes."""
 
 SCORES: dict[str, JsonValue] = {
@@ -144,7 +144,9 @@ def chats_about(
         for place, one in enumerate(request.pick.candidates)
         if is_available(one) and one["key"] not in judged
     ]
-    return tuple(tuple(left[at : at + CANDIDATES]) for at in range(0, len(left), CANDIDATES))
+    return tuple(
+        tuple(left[at : at + MAX_CANDIDATES]) for at in range(0, len(left), MAX_CANDIDATES)
+    )
 
 
 def with_chats(
@@ -181,13 +183,13 @@ def judge_message(
     candidates: Sequence[Candidate],
     limit: int | None,
 ) -> str:
-    """The message about at most `CANDIDATES` candidates, without the shape of the answer, in `limit` characters.
+    """The message about at most `MAX_CANDIDATES` candidates, without the shape of the answer, in `limit` characters.
 
     Raises an `ItemRequestError` if question and criteria leave no room for them, or a criterion is too long.
     """
     head = "\n".join(_head(question, criteria))
     room = (limit or _MAX_MESSAGE) - len(instruction(SCORES)) - len(head) - len(_TASK) - 2
-    line = min(_MAX_LINE, room // CANDIDATES - 1)
+    line = min(_MAX_LINE, room // MAX_CANDIDATES - 1)
     if line < _MIN_LINE:
         raise ItemRequestError(
             "the question and the criteria of the judge leave no room for candidates; shorten them"
@@ -236,7 +238,7 @@ def read_scores(content: str, keys: Sequence[str]) -> tuple[tuple[str, float, st
     Raises an `AnswerError` if one has no score, several, one out of range, or no reason.
     """
     listed: Any = read(content, SCORES)["scores"]
-    if len(listed) > 2 * CANDIDATES:
+    if len(listed) > 2 * MAX_CANDIDATES:
         raise AnswerError(f"it has {len(listed)} scores, and there are {len(keys)} candidates")
     found: dict[int, tuple[float, str]] = {}
     problems: list[str] = []

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from rivya_flows.language.canonical import canonical, whole
 
-TURNS = 3
+MAX_TURNS = 3
 """Times that a question is asked before a wrong answer fails the step."""
 
 _TYPES: dict[str, tuple[type, ...]] = {

@@ -21,7 +21,7 @@ from rivya_flows.process_identity import find_process
 from rivya_flows.store.database import in_thread, rows, to_its_end, write, writing
 from rivya_flows.store.tables import LEASES
 
-SECONDS = 30.0  # how long a lease lasts without a renewal
+LEASE_SECONDS = 30.0  # how long a lease lasts without a renewal
 RENEWAL_SECONDS = 10.0
 _RELEASED = 0.0  # when a lease expires whose owner has released it
 
@@ -65,14 +65,14 @@ class Leases:
                 fence = 1 if row is None else row.fence + 1
                 written = insert(LEASES) if row is None else update(LEASES).where(of_run)
                 taken = {"run_id": run_id, "owner": owner, "fence": fence}
-                connection.execute(written.values(**taken, expires_at=now + SECONDS))
+                connection.execute(written.values(**taken, expires_at=now + LEASE_SECONDS))
         except IntegrityError as error:
             raise _driven(run_id, None) from error
         return Lease(run_id, fence)
 
     def renew(self, lease: Lease) -> None:
         """Extends the lease; `LeaseLostError` if another process has it."""
-        if not self._set_expiry(lease, self._clock() + SECONDS):
+        if not self._set_expiry(lease, self._clock() + LEASE_SECONDS):
             raise lease_lost(lease.run_id)
 
     def release(self, lease: Lease) -> None:

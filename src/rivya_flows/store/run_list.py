@@ -25,7 +25,7 @@ from rivya_flows.queue.events import (
 from rivya_flows.queue.queue import replay
 from rivya_flows.store.database import reading, rows, write
 from rivya_flows.store.journal import IS_THERE, Journal, RunRow, as_run_row
-from rivya_flows.store.leases import SECONDS, is_held
+from rivya_flows.store.leases import LEASE_SECONDS, is_held
 from rivya_flows.store.tables import CHARGES, EVENTS, FAILED_STARTS, LEASES, RUNS, SWEEPS
 
 _TURNS = ("run.resumed", "run.waits", "run.ended")  # events that change the status of a run
@@ -151,7 +151,7 @@ def _read_run(row: Any, now: float) -> ListedRun:
         status = "running" if is_held(row.owner, row.expires_at, now) else "killed"
     else:  # nothing has executed it yet
         begun = datetime.fromisoformat(row.started_at).timestamp()
-        status = "running" if now - begun < SECONDS else "killed"
+        status = "running" if now - begun < LEASE_SECONDS else "killed"
     waits = turn if isinstance(turn, RunWaits) and status == "killed" else None
     # A sum of PostgreSQL is a Decimal.
     spent, unsettled = int(row.spent), int(row.open)

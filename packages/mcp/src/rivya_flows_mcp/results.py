@@ -24,7 +24,7 @@ from rivya_flows.receipt.questions import readable
 from rivya_flows.receipt.report import RunReport
 from rivya_flows.receipt.summary import DONE
 from rivya_flows.store.assets import AssetStore
-from rivya_flows.store.leases import SECONDS
+from rivya_flows.store.leases import LEASE_SECONDS
 
 MAX_TEXT, MAX_ITEMS = 2_000, 200  # characters of one text in a result, and members of one list
 MAX_DEPTH = 12  # levels of a value of a run that are shown
@@ -277,7 +277,7 @@ def state_of(listed: str, entries: Sequence[Stamped], *, at_work: bool) -> Any:
     """The state of a run, also between an answer, or the start, and what its process writes first."""
     newest = entries[-1]
     if isinstance(newest.event, AnswerGiven):  # of an ended execution, whose status is listed
-        listed = "running" if time.time() - newest.at < SECONDS else "killed"
+        listed = "running" if time.time() - newest.at < LEASE_SECONDS else "killed"
     return "running" if at_work and listed in ("waiting", "killed") else listed
 
 
