@@ -89,7 +89,7 @@ class LocalRunner:
     async def connect(
         self, settings: Settings, notify: Callable[[str], object] = lambda _: None
     ) -> AsyncIterator[None]:
-        """As `Runner.started`: starts a Prefect server, or looks whether that of the settings answers."""
+        """As `Runner.connect`: starts a Prefect server, or looks whether that of the settings answers."""
         # Read by Prefect while it is imported: no telemetry, no log lines between our progress, and none for each
         # event that a dead server does not take. The server gets the logs all the same.
         set_default("DO_NOT_TRACK", "1")

@@ -11,14 +11,10 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from rivya_flows.environment import machine_environment, set_variables
 from rivya_flows.flows.prefect_internals import LEASES_ON_DISK, drop_pending
-
-if TYPE_CHECKING:
-    pass
 
 
 def server_environment(

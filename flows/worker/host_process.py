@@ -33,6 +33,9 @@ from rivya_flows.settings import read_settings
 
 _LINES = 12  # of a stack that are shown
 _OURS = ("rivya_flows.", "rivya_client.")
+_CALLS = {"call_function", "_call_in_time", "_call_coroutine"}
+"""Functions of `engine.work` that call a step function."""
+
 _ALIVE_SECONDS = 5.0
 
 STUCK_SECONDS = 15 * 60.0  # an event loop that did not turn for so long ends its host
@@ -77,10 +80,15 @@ class LoopWatch:
         self._unanswered_since = None
 
 
+def _calls_function(frame: FrameType) -> bool:
+    code = frame.f_code.co_name
+    return frame.f_globals.get("__name__") == work.__name__ and code in _CALLS
+
+
 def _step(frame: FrameType | None) -> str | None:
     """The line of a step function at which the loop stands; None if it stands elsewhere."""
     called: FrameType | None = None
-    while frame is not None and frame.f_globals.get("__name__") != work.__name__:
+    while frame is not None and not _calls_function(frame):
         called, frame = frame, frame.f_back
     if frame is None or called is None:
         return None

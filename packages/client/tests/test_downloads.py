@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import threading
 from collections.abc import AsyncIterator
@@ -317,8 +318,9 @@ async def test_a_real_connection_that_dies_is_resumed_without_the_key(tmp_path: 
     assert KEY not in "".join(raw.heads)
 
 
-async def test_a_cancelled_write_ends_before_its_file_is_removed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_full", [False, True], ids=["", "on a full disk"])
+async def test_a_cancelled_write_ends_before_its_file_is_removed_and_its_error_is_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_full: bool
 ) -> None:
     disk_is_back, is_writing = threading.Event(), threading.Event()
     write = downloads._Part._write
@@ -326,7 +328,10 @@ async def test_a_cancelled_write_ends_before_its_file_is_removed(
     def stalled(part: downloads._Part) -> IO[bytes]:
         is_writing.set()
         disk_is_back.wait(240)
-        return write(part)
+        file = write(part)
+        if is_full:  # a time limit is tried again, and half a write must not be
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return file
 
     monkeypatch.setattr(downloads._Part, "_write", stalled)
     part = downloads._Part(tmp_path / "film.mp4")
@@ -336,8 +341,8 @@ async def test_a_cancelled_write_ends_before_its_file_is_removed(
         adding.cancel()
         await asyncio.sleep(0)
     disk_is_back.set()
-    await asyncio.gather(adding, return_exceptions=True)
-    assert adding.cancelled()
+    [error] = await asyncio.gather(adding, return_exceptions=True)
+    assert isinstance(error, OSError if is_full else asyncio.CancelledError)
     assert part.digest.hexdigest() == hashlib.sha256(b"a" * 2**20).hexdigest()
     part.discard()
     assert [*tmp_path.iterdir()] == []

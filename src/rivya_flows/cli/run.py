@@ -71,7 +71,9 @@ def run(
             f"--quote cannot be used with {', '.join(beside)}: the quote says all that is run",
             "leave them out, or make a new quote with `plan --out`",
         )
-    caller = session.caller(begins=file_to_run.exists() and not only_plan, sandbox=sandbox)
+    caller = session.caller(
+        begins=file_to_run.exists() and not only_plan, sandbox=sandbox, executes=True
+    )
     from rivya_flows.money.quotes import read_quote
     from rivya_flows.runs.execution import plan, run as run_spec
 
@@ -123,7 +125,7 @@ def resume(
     RUN is its id, its folder, or `last`: the run in which something happened last. Nothing is
     bought twice.
     """
-    caller = session.caller(begins=not only_plan)
+    caller = session.caller(begins=not only_plan, executes=True)
     from rivya_flows.runs.resume import ResumeOptions, plan_resume, resume as resume_run
 
     name = _who(by)
@@ -180,7 +182,7 @@ def fork(
     RUN is its id, its folder, or `last`: the run in which something happened last. What it has
     finished of equal requests, and what was picked there, is taken from it for nothing.
     """
-    caller = session.caller(begins=not only_plan)
+    caller = session.caller(begins=not only_plan, executes=True)
     from rivya_flows.plans.labels import read_labels
     from rivya_flows.preparation.spec_file import read_inputs, read_spec
     from rivya_flows.runs.execution import fork_request, plan, run as run_spec
@@ -274,7 +276,7 @@ def batch(
     """
     # Each row that is priced leaves garbage, before everything is imported.
     begins = spec.exists() and table.exists() and not only_plan
-    caller = session.caller(begins=begins, sandbox=sandbox, collects_later=False)
+    caller = session.caller(begins=begins, sandbox=sandbox)
     from rivya_flows.batch.pricing import BatchOptions, plan_batch
     from rivya_flows.batch.rows import read_table
     from rivya_flows.cli.batch import print_plan, print_result, run_at_terminal

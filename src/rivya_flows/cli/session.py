@@ -151,19 +151,19 @@ def _of_profile(found: Settings) -> Settings:
     return found.model_copy(update={"prefect_api_url": url})
 
 
-def caller(*, sandbox: bool = False, begins: bool = False, collects_later: bool = True) -> Caller:
+def caller(*, sandbox: bool = False, begins: bool = False, executes: bool = False) -> Caller:
     """The command line as the caller of `runs`.
 
     Args:
         begins: Its Prefect server begins to start, before the rest is imported.
-        collects_later: See `LocalRunner`.
+        executes: It executes one run: garbage is collected after the imports of that run.
     """
     from rivya_flows.flows.execution.local_runner import LocalRunner
 
-    # A log line that a dead Prefect server does not take is no error in the middle of ours.
-    logging.raiseExceptions = False
-    runner, chosen = LocalRunner(collects_later=collects_later), settings()
+    runner, chosen = LocalRunner(collects_later=executes), settings()
     if begins:
+        # A log line that a dead Prefect server does not take is no error in the middle of ours.
+        logging.raiseExceptions = False
         runner.begin(chosen)
     from rivya_flows.runs.execution import Caller
 

@@ -326,7 +326,7 @@ def _brand_prompt(
     if not planned.kind.takes_words(planned.step.with_):
         return None
     branding = state.plan.world_of(planned).branding
-    models = map(state.plan.catalogue.get, {item.model or "" for item in items})
+    models = map(state.plan.catalogue.get, dict.fromkeys(item.model or "" for item in items))
     added = (branding.words_for(model, wanted=True) for model in models if model)
     return next(filter(None, added), None)
 

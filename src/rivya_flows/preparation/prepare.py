@@ -259,14 +259,15 @@ def refuse_known_failures(state: State, spec: SpecFile) -> None:
     text = spec.text.removeprefix("\ufeff")
     report = DiagnosticCollector(spec.name, text)
     report.root = source.read(text)[0]
+    # Outputs first: the report holds so many problems, and there are fewer outputs than items.
+    for name, reason in failing_outputs(state):
+        message = f"the output {name!r}: {reason}"
+        report.add(("outputs", name), "bad-arguments", message, key=True)
     for step_id, key, reason in certain_failures(state):
         message = f"{label(step_id, key)}: {_with_file_input(reason, state, step_id)}"
         report.add(_place_of(report.root, step_id), "bad-arguments", message, key=True)
         if report.dropped:
             break
-    for name, reason in failing_outputs(state):
-        message = f"the output {name!r}: {reason}"
-        report.add(("outputs", name), "bad-arguments", message, key=True)
     if report.diagnostics:
         raise SpecError(report.diagnostics)
 

@@ -105,7 +105,8 @@ def read_candidates(
     found = []
     for number, one in enumerate(available(items), 1):
         key, credits, task_id = str(one.get("key")), one.get("credits"), one.get("task_id")
-        asset, score = as_asset(one.get("asset")), scores.get(key)
+        medium, score = one.get("asset"), scores.get(key)
+        asset, written = as_asset(medium), medium if isinstance(medium, Mapping) else {}
         found.append(
             Candidate(
                 n=number,
@@ -118,6 +119,7 @@ def read_candidates(
                 picked=key in picked,
                 proposed=key in proposed,
                 asset=asset,
+                place=str(written.get("path") or written.get("url") or ""),
                 task_id=task_id if isinstance(task_id, str) else None,
             )
         )

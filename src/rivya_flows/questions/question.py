@@ -61,13 +61,10 @@ class Candidate(BaseModel):
     """The judge would pick it."""
     asset: SkipJsonSchema[Asset | None] = Field(default=None, exclude=True)
     """Its medium; not in a receipt."""
+    place: SkipJsonSchema[str] = Field(default="", exclude=True)
+    """Path or URL of its medium, which only the service may have; not in a receipt."""
     task_id: SkipJsonSchema[str | None] = Field(default=None, exclude=True)
     """Its job; not in a receipt."""
-
-    @property
-    def place(self) -> str:
-        """Path or URL of its medium; "" without one."""
-        return str(self.asset.path or self.asset.url or "") if self.asset else ""
 
 
 @dataclass(frozen=True)

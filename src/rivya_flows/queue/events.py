@@ -312,7 +312,7 @@ class AnswerGiven(ItemEvent):
     """A person (or a deadline) answered a question.
 
     Attributes:
-        key: Of the item; of a budget question the budget or pool that it asks about, see `budget._question_key`.
+        key: Of the item; of a budget question the budget or pool that it asks about, see `queue.budget`.
         answer: The key of the first picked item, or ``yes``/``no`` for a budget question; "" if none
             was picked.
     """

@@ -124,9 +124,9 @@ class _Part:
             file = self._write()
             file.flush()
             os.fsync(file.fileno())
+            self._path.replace(self._destination)
 
         await _in_thread(write_all)
-        self._path.replace(self._destination)
 
     def discard(self) -> None:
         """Removes what is left of it."""
@@ -147,7 +147,10 @@ class _Part:
 
 
 async def _in_thread(work: Callable[[], object]) -> None:
-    """Does `work` to its end, also if the caller is cancelled: no thread writes after that."""
+    """Does `work` to its end, also if the caller is cancelled: no thread writes after that.
+
+    An error of `work` is raised also then: a time limit would otherwise be tried again, after half a write.
+    """
     working = asyncio.ensure_future(asyncio.to_thread(work))
     try:
         await asyncio.shield(working)
@@ -155,7 +158,8 @@ async def _in_thread(work: Callable[[], object]) -> None:
         while not working.done():
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([working])
-        working.exception()  # or asyncio reports that it was never retrieved
+        if (error := working.exception()) is not None:
+            raise error from None
         raise
 
 

@@ -307,6 +307,9 @@ class Transport:
                 took = self.runtime.clock() - began
                 self._rate.note_answer(taken_at, took if compares else None)
                 return result
+            except APIConnectionError as error:
+                outcome = type(error.__cause__ or error).__name__
+                raise
             finally:
                 logger.debug(
                     "%s %s%s key=%s idempotency_key=%s -> %s in %.0f ms",
