@@ -342,7 +342,7 @@ def _item_estimate(state: State, planned: PlannedStep, item: ItemState) -> ItemE
     if item.phase not in TERMINAL and request is not None and is_judged(item):
         left = judge_price(state, planned, item, in_flight=_is_bought(item))
         chats = max(0, len(request.chats) - _is_bought(item))
-        reserve = chats * reserve_of(state.quoted, request.price_class)
+        reserve = chats * reserve_of(state.charges, request.price_class)
         return ItemEstimate(item.key, request.model, left, reserve)
     if request is not None and _is_bought(item):
         return ItemEstimate(item.key, request.model, _rest_of_bought(planned, item))
@@ -356,7 +356,7 @@ def _item_estimate(state: State, planned: PlannedStep, item: ItemState) -> ItemE
         first = state.steps[planned.repeats].items.get(item.key, item)
     if requests := first.requests[item.alternative :]:
         expected = [(one.model, one.price) for one in requests]
-        reserve = reserve_of(state.quoted, requests[0].price_class)
+        reserve = reserve_of(state.charges, requests[0].price_class)
         again = item.alternative == 0
         return replace(_with_fallbacks(planned, item.key, expected, again), reserve=reserve)
     expected = prices_by_spec(state, planned, item.variables, item.round)

@@ -221,7 +221,7 @@ def reserve_for(
     """
     if _waits_for_price(state, step_id, price):
         return None
-    reserve = reserve_of(state.quoted, price)
+    reserve = reserve_of(state.charges, price)
     rest = state.rest if state.planned_step(step_id).part == "steps" else None
     decision: Decision = "buy"
     if rest is not None:
@@ -247,11 +247,11 @@ def _waits_for_price(state: State, step_id: str, price: PriceClass) -> bool:
     one purchase of an unconfirmed price is sent at a time, so the cap is exceeded by no more than
     what a single purchase costs beyond its known price.
     """
-    if charged_price(state.quoted, price) is not None:
+    if charged_price(state.charges, price) is not None:
         return False
     if state.cap is not None:
         return any(
-            one is None or charged_price(state.quoted, one) is None
+            one is None or charged_price(state.charges, one) is None
             for one in state.tally.unanswered
         )
     return price.max is None and state.steps[step_id].tally.phases[Phase.BUYING] > 0
@@ -362,7 +362,7 @@ def budget_question(state: State) -> Question | None:
     if budget is None or budget.on_exceed != "pause":
         return None
     needs = [
-        (step_id, reserve_of(state.quoted, item.request.price_class), item.request.price.min)
+        (step_id, reserve_of(state.charges, item.request.price_class), item.request.price.min)
         for step_id, item in state.each()
         if item.phase is Phase.READY and item.request is not None and item.request.buys
     ]

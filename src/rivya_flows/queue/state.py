@@ -21,12 +21,12 @@ from rivya_flows.queue.events import AnswerGiven, Fork, Unpaid
 from rivya_flows.queue.items import ItemState, Phase, Tally
 from rivya_flows.steps.request import PriceClass, PricedBy, UploadedFile, UploadName
 
-QuotedPrices: TypeAlias = dict[str, list[tuple[int, int]]]
+ChargedPrices: TypeAlias = dict[str, list[tuple[int, int]]]
 """Highest credits charged, by model and parameters: billed length and credits, shortest first."""
 
 
-def note_price(quoted: QuotedPrices, by: PricedBy, credits: int) -> None:
-    lengths = quoted.setdefault(by.model, [])
+def note_price(charges: ChargedPrices, by: PricedBy, credits: int) -> None:
+    lengths = charges.setdefault(by.model, [])
     at = bisect_left(lengths, (by.length, 0))
     if at == len(lengths) or lengths[at][0] != by.length:
         lengths.insert(at, (by.length, credits))
@@ -34,18 +34,18 @@ def note_price(quoted: QuotedPrices, by: PricedBy, credits: int) -> None:
         lengths[at] = (by.length, credits)
 
 
-def charged_price(quoted: QuotedPrices, price: PriceClass) -> int | None:
+def charged_price(charges: ChargedPrices, price: PriceClass) -> int | None:
     """What the service charged for such a request, or for the next longer text, if it has."""
     if price.is_function:
         return price.max  # the service does not bill it
-    lengths = quoted.get(price.by.model, ())
+    lengths = charges.get(price.by.model, ())
     at = bisect_left(lengths, (price.by.length, 0))
     return lengths[at][1] if at < len(lengths) else None
 
 
-def reserve_of(quoted: QuotedPrices, price: PriceClass) -> int:
+def reserve_of(charges: ChargedPrices, price: PriceClass) -> int:
     """Credits that a purchase reserves: what the service charged before, else the catalogue price."""
-    charged = charged_price(quoted, price)
+    charged = charged_price(charges, price)
     if charged is not None:
         return max(price.min, charged)
     return price.min if price.max is None else price.max
@@ -53,24 +53,20 @@ def reserve_of(quoted: QuotedPrices, price: PriceClass) -> int:
 
 @dataclass(eq=False)
 class StepState:
-    """One step.
-
-    Attributes:
-        gates: By price, a heap of the places and keys of items whose purchase is blocked, and of some
-            that are not any more.
-        examined: Its items were looked at since their list, and that of their source, are known.
-    """
+    """One step."""
 
     planned: PlannedStep
-    items: dict[str, ItemState] = field(default_factory=dict)
-    expanded: bool = False
-    balances: dict[str, int | None] = field(default_factory=dict)
-    places: dict[str, int] = field(default_factory=dict)
+    items: dict[str, ItemState] = field(default_factory=dict)  # by key, in the order of the list
+    expanded: bool = False  # its list of items is known
+    balances: dict[str, int | None] = field(default_factory=dict)  # by `before` and `after`
+    places: dict[str, int] = field(default_factory=dict)  # of the items in the list, by key
     tally: Tally = field(default_factory=Tally)
-    due: set[str] = field(default_factory=set)
+    due: set[str] = field(default_factory=set)  # keys of items that can start now
+    # By price, a heap of the places and keys of items whose purchase is blocked, and of some that are
+    # not any more.
     gates: dict[PriceClass, list[tuple[int, str]]] = field(default_factory=dict)
-    examined: bool = False
-    fields: dict[str, Any] = field(default_factory=dict)
+    examined: bool = False  # its items were looked at since their list, and its source, are known
+    fields: dict[str, Any] = field(default_factory=dict)  # its outputs, until an item changes
 
     @property
     def settled(self) -> bool:
@@ -131,16 +127,7 @@ class Rest(NamedTuple):
 
 @dataclass(eq=False)
 class State:
-    """A whole run.
-
-    Attributes:
-        changed: Items that the last event changed, by step and key, as they were before it; None for
-            new ones.
-        funds: Credits that this run may commit by the last balance that this execution read: those it
-            held then, and the balance; None before.
-        rest: Set once a list became known, until what is left is known to fit the cap, the balance and
-            all pools.
-    """
+    """A whole run."""
 
     plan: RunPlan
     run_id: str
@@ -148,36 +135,47 @@ class State:
     nonce: str
     started_at: datetime
     now: datetime
-    cap: int | None
+    cap: int | None  # budget in credits; None: there is none
     cache: str | None
-    enough: int | None = None
+    enough: int | None = None  # credits that a person agreed to, or all that the plan may cost
     wallet: str | None = None
     fork: Fork | None = None
-    again: frozenset[str] = frozenset()
+    again: frozenset[str] = frozenset()  # steps of a fork that are made again
     steps: dict[str, StepState] = field(init=False)
     tally: Tally = field(default_factory=Tally)
-    unsettled: Counter[Part] = field(init=False)
+    unsettled: Counter[Part] = field(init=False)  # steps of each part that have not ended
+    # Items that the last event changed, by step and key, as they were before; None for new ones.
     changed: dict[tuple[str, str], ItemState | None] = field(default_factory=dict)
-    touched: set[str] = field(default_factory=set)
-    gated: set[str] = field(default_factory=set)
-    reading: set[str | None] = field(default_factory=set)
-    quoted: QuotedPrices = field(default_factory=dict)
+    touched: set[str] = field(default_factory=set)  # steps that the next turn looks at
+    gated: set[str] = field(
+        default_factory=set
+    )  # steps with items that wait for a price or a limit
+    reading: set[str | None] = field(
+        default_factory=set
+    )  # steps whose balance is asked; None: the run
+    charges: ChargedPrices = field(default_factory=dict)
     uploads: dict[UploadName, UploadedFile] = field(default_factory=dict)
-    awaiting: dict[UploadName, list[tuple[str, str]]] = field(default_factory=dict)
+    awaiting: dict[UploadName, list[tuple[str, str]]] = field(
+        default_factory=dict
+    )  # items, by upload
+    # Equal requests of one run are counted: by hash, step and key, which of them an item is.
     claims: dict[tuple[str, str, str], int] = field(default_factory=dict)
-    claimed: Counter[str] = field(default_factory=Counter)
-    answers: dict[str, AnswerGiven] = field(default_factory=dict)
+    claimed: Counter[str] = field(default_factory=Counter)  # how many have a hash
+    answers: dict[str, AnswerGiven] = field(default_factory=dict)  # by label of the question
     deadlines: dict[QuestionName, datetime | None] = field(default_factory=dict)
-    missed: dict[QuestionName, datetime | None] = field(default_factory=dict)
-    asking: tuple[Question, ...] = ()
-    left: bool = False
-    unpaid: Unpaid | None = None
-    refused_cap: int | None = None
+    missed: dict[QuestionName, datetime | None] = field(default_factory=dict)  # passed unanswered
+    asking: tuple[Question, ...] = ()  # open questions
+    left: bool = False  # no one answers in this execution
+    unpaid: Unpaid | None = None  # why nothing more is bought
+    refused_cap: int | None = None  # a higher budget that a person declined
     pool: PoolLimit | None = None
+    # Credits that this run may commit by the last balance that this execution read: those it held
+    # then, and the balance; None before.
     funds: int | None = None
+    # Set once a list became known, until all that is left is known to fit cap, balance and pools.
     rest: Rest | None = None
-    ended: str | None = None
-    balances: dict[str, int | None] = field(default_factory=dict)
+    ended: str | None = None  # how the last execution ended
+    balances: dict[str, int | None] = field(default_factory=dict)  # of the run: `before`, `after`
 
     def __post_init__(self) -> None:
         self.steps = {name: StepState(planned) for name, planned in self.plan.steps.items()}
@@ -214,7 +212,7 @@ class State:
         step.sort(item, old)
         for purchase in item.purchases:
             if purchase.named is not None:
-                note_price(self.quoted, purchase.priced_by, purchase.named)
+                note_price(self.charges, purchase.priced_by, purchase.named)
         self._touch(step_id, was_settled=was_settled)
 
     def expand(self, step_id: str, items: Iterable[ItemState] | None) -> None:
