@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 
 from rivya_flows.queue.events import RunResumed
 from rivya_flows.queue.reducer import apply_event, initial_state
-from rivya_flows.queue.state import QuotedPrices, charged_price, note_price
+from rivya_flows.queue.state import ChargedPrices, charged_price, note_price
 from rivya_flows.steps.request import PriceClass, PricedBy
 from support.naive_service import frozen
 from support.plain_queue import everything
@@ -72,7 +72,7 @@ def test_results_of_another_wallet_are_those_of_another_seller() -> None:
 def test_a_text_costs_what_the_next_longer_one_was_charged(
     charged: list[tuple[int, int]], asked: int
 ) -> None:
-    quoted: QuotedPrices = {}
+    quoted: ChargedPrices = {}
     for length, credits in charged:
         note_price(quoted, PricedBy("speech", length), credits)
     lengths = [length for length, _ in charged if length >= asked]
@@ -82,6 +82,6 @@ def test_a_text_costs_what_the_next_longer_one_was_charged(
 
 
 def test_the_service_does_not_decide_what_a_function_costs() -> None:
-    quoted: QuotedPrices = {}
+    quoted: ChargedPrices = {}
     note_price(quoted, PricedBy("cut"), 9)
     assert charged_price(quoted, PriceClass(PricedBy("cut"), 2, 2, True)) == 2

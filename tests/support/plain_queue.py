@@ -12,7 +12,7 @@ from rivya_flows.queue.actions import Action, AskCache, UploadMedium
 from rivya_flows.queue.events import CacheAnswered, Event, ItemFailed, QuestionsLeft, RunResumed
 from rivya_flows.queue.items import ItemState, Phase, Tally
 from rivya_flows.queue.queue import step
-from rivya_flows.queue.state import QuotedPrices, State, note_price
+from rivya_flows.queue.state import ChargedPrices, State, note_price
 from rivya_flows.steps.request import PriceClass
 from support.naive_service import NOON, NaiveService, Rehearsal, asset, frozen
 
@@ -226,7 +226,7 @@ def miscounts(state: State) -> Iterator[str]:
     if unsettled != state.unsettled:
         yield "unsettled"
     items = [item for _, item in state.each()]
-    if state.quoted != _quoted(items):
+    if state.charges != _quoted(items):
         yield "quoted"
     if state.spent != sum(item.credits for item in items):
         yield "spent"
@@ -237,8 +237,8 @@ def miscounts(state: State) -> Iterator[str]:
             yield f"{name}: nobody tells when its uploads are there"
 
 
-def _quoted(items: list[ItemState]) -> QuotedPrices:
-    quoted: QuotedPrices = {}
+def _quoted(items: list[ItemState]) -> ChargedPrices:
+    quoted: ChargedPrices = {}
     for item in items:
         for one in item.purchases:
             if one.named is not None:
