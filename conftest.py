@@ -114,8 +114,11 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 
 
 @pytest.hookimpl(tryfirst=True)  # ahead of `-m`
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The slowest files first: one that begins last would be waited for by idle workers."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The slowest files first: one that begins last would be waited for by idle workers.
+
+    Without workers the order stays: scripts/mutation has its own.
+    """
     ranks: dict[Path, int] = {}
     for item in items:
         if item.get_closest_marker("prefect"):
@@ -123,7 +126,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         slow = item.get_closest_marker("slow") is not None
         rank = -1 if _is_shared(item.nodeid) else 1 - slow
         ranks[item.path] = min(rank, ranks.get(item.path, rank))
-    items.sort(key=lambda item: ranks[item.path])
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        items.sort(key=lambda item: ranks[item.path])
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -110,7 +110,7 @@ NOTES: Mapping[str, str] = {
     "hypothesis": "tests only",
     "orjson": "changes to its files stay under the MPL",
     "pathspec": "tests only",
-    "psycopg": "a library; who distributes it lets users replace it",
+    "psycopg": "a library; those who distribute it let users replace it",
     "psycopg-binary": "as psycopg; the wheel brings libpq, OpenSSL, Kerberos and OpenLDAP too",
     "text-unidecode": "used under the Artistic License",
 }

@@ -10,8 +10,6 @@ import pytest
 import rivya_flows
 from rivya_flows.errors import UsageError
 
-pytestmark = pytest.mark.slow
-
 HEAVY = ("prefect", "httpx", "sqlalchemy", "pydantic", "click", "rich")
 
 
@@ -27,6 +25,7 @@ def test_nothing_else_is_public() -> None:
         getattr(rivya_flows, "prepare")  # noqa: B009  # mypy knows that it is missing
 
 
+@pytest.mark.slow
 def test_importing_the_package_imports_nothing_heavy_and_checking_a_spec_no_prefect() -> None:
     code = f"import sys, rivya_flows as rf; print([m for m in {HEAVY} if m in sys.modules])"
     code += "; rf.check, rf.run; print('prefect' in sys.modules)"

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.prefect
 
 
 def test_the_first_clip(tmp_path: Path) -> None:
-    # scripts/package makes this clip of real media, and with a server of its own.
+    # scripts/package makes this clip of real media; a run that starts its own server is in test_local_runner.
     with pages.sandbox_at_home(tmp_path):
         pages.run_page(DOCS / "tutorial" / "first-clip.md", tmp_path, **pages.server_of_the_tests())
 

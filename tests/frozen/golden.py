@@ -46,7 +46,7 @@ _PLAIN = (
     (re.compile(r"\b[0-9a-f]{12}(?=\.(?:png|jpg|mp4|wav|mp3)\b)"), "<name>"),
     (re.compile(r"rvya_sk_\w+"), "<key>"),
     # As deep as the folder of a test of pytest-xdist; without it, one less.
-    (re.compile(r"(?:\.\./)+\.\.(?=<(?:docs|own|specs)>)"), "../../../../.."),
+    (re.compile(r"(?<!\.\./)(?:\.\./){3,4}\.\.(?=<(?:docs|own|specs)>)"), "../../../../.."),
 )
 
 

@@ -59,7 +59,7 @@ def refused(text: str, folder: Path, **inputs: list[str]) -> list[str]:
 
 def test_a_shared_key_that_an_input_gives_is_refused_at_the_plan(tmp_path: Path) -> None:
     text = spec("${{ inputs.hooks }}", "${{ inputs.hooks }}", "one")
-    assert refused(text, tmp_path) == [f"ads[sun-2]: {TOLD}", f"ads[sun]: {TOLD}"]
+    assert refused(text, tmp_path) == [f"ads[sun]: {TOLD}", f"ads[sun-2]: {TOLD}"]
     assert refused(text, tmp_path, hooks=["sun", "rain"]) == []
 
 

@@ -37,6 +37,8 @@ from rivya_flows.processes.supervisor import (
 )
 from support.prefect_workers import eventually
 
+pytestmark = pytest.mark.slow
+
 
 def started(place: Path, program: str, **options: object) -> StartedProcess:
     (place / "child.py").write_text(program)
@@ -78,10 +80,10 @@ STARTS = """
 import os, sys, time
 from pathlib import Path
 from rivya_flows.processes.supervisor import start
-from rivya_flows.process_identity import known
+from rivya_flows.process_identity import find_process
 log = Path(sys.argv[1])
 ended = start("ended", ("calendar",), os.environ, log)
-while known(ended.handle.pid):
+while find_process(ended.handle.pid):
     time.sleep(0.02)
 print(start("child", ("http.server", "--bind", "127.0.0.1", "0"), os.environ, log).handle.pid)
 """

@@ -20,8 +20,6 @@ from rivya_flows.store.journal import Journal
 from rivya_flows.store.run_list import record_sweep
 from rivya_flows.webhook_receiver import StoreMetrics
 
-pytestmark = pytest.mark.slow
-
 ROOT = Path(__file__).parents[2]
 MONITORING = ROOT / "deploy" / "monitoring"
 ON_CALL = ROOT / "docs" / "how-to" / "on-call.md"
@@ -214,6 +212,7 @@ def firing_at(firing: dict[str, set[str]]) -> list[dict[str, Any]]:
 
 
 @promtool
+@pytest.mark.slow
 def test_each_alert_fires_for_its_cause_alone_and_ends_with_it(tmp_path: Path) -> None:
     stories = STORIES.items()
     evaluate(tmp_path, [(name, QUIET | own, firing_at(firing)) for name, (own, firing) in stories])
@@ -227,6 +226,7 @@ def test_each_alert_has_a_story_in_which_it_fires() -> None:
 
 
 @promtool
+@pytest.mark.slow
 def test_a_panel_of_one_number_shows_zero_where_there_is_nothing_yet(tmp_path: Path) -> None:
     asked = [
         {
@@ -243,6 +243,7 @@ def test_a_panel_of_one_number_shows_zero_where_there_is_nothing_yet(tmp_path: P
 
 
 @promtool
+@pytest.mark.slow
 def test_prometheus_takes_the_files() -> None:
     rules, scrape = (str(MONITORING / f"{name}.yaml") for name in ("alerts", "scrape"))
     for command in (["rules", "--lint-fatal", rules], ["config", "--syntax-only", scrape]):

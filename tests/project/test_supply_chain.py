@@ -21,8 +21,6 @@ from packaging.utils import canonicalize_name
 
 from support.loaded_scripts import loaded
 
-pytestmark = pytest.mark.slow
-
 ROOT = Path(__file__).parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 PROJECT = PYPROJECT["project"]
@@ -90,6 +88,7 @@ def test_nothing_is_installed_without_a_hash() -> None:
     ("lock", "refusal"),
     [("install", "DO NOT MATCH THE HASHES"), ("base", "Hash mismatch for `h11==0.16.0`")],
 )
+@pytest.mark.slow
 def test_another_file_under_a_pinned_version_is_not_installed(
     lock: str, refusal: str, tmp_path: Path
 ) -> None:
@@ -134,6 +133,7 @@ def test_another_file_under_a_pinned_version_is_not_installed(
     assert not [*tmp_path.glob(".venv/lib/*/site-packages/h11*")]
 
 
+@pytest.mark.slow
 def test_every_foreign_image_has_a_digest() -> None:
     listed = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True

@@ -119,6 +119,7 @@ def test_files_are_bounded_in_size_and_number(
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+@pytest.mark.slow
 def test_in_chromium_a_person_chooses_a_picture_and_copies_its_address(
     stage: Stage, tmp_path: Path
 ) -> None:

@@ -78,11 +78,12 @@ class DiagnosticCollector:
         """All mistakes in the order of the text."""
         # What else is wrong with a text that should be an expression does not matter.
         plain = {place[:2] for place in self._found if place[2] == "missing-dollar"} | self._plain
-        found = sorted(
+        found = [
             one
             for place, one in self._found.items()
             if one.code == "missing-dollar" or place[:2] not in plain
-        )
+        ]
+        found.sort(key=lambda one: (one.line, one.column))
         if self.dropped:
             message = f"there are more problems; the first {MAX_PROBLEMS} are shown"
             end = found[-1]

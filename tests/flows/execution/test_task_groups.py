@@ -31,9 +31,14 @@ async def run(_: str, function: Callable[[], Awaitable[Any]]) -> Any:
     return await function()
 
 
-def group_of(count: int, run: Any = run, show: Callable[..., object] = ignore) -> TaskGroup:
+def group_of(
+    count: int,
+    run: Any = run,
+    show: Callable[..., object] = ignore,
+    fill: Callable[..., object] = ignore,
+) -> TaskGroup:
     keys = [str(number) for number in range(count)]
-    page: Any = SimpleNamespace(fill_row=ignore, show_group=show)
+    page: Any = SimpleNamespace(fill_row=fill, show_group=show)
     return TaskGroup(ranges_of("stills", keys)["0"], "collect", run, page)
 
 
@@ -59,17 +64,24 @@ async def test_a_group_ends_with_its_last_item_and_names_those_that_failed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("prefect.runtime.task_run.id", str(UUID(int=1)), raising=False)
-    shown: list[int] = []
+    shown: list[tuple[Any, ...]] = []
+    filled: list[tuple[str, str, str | None]] = []
     count = MOST_SINGLE + 1
-    group = group_of(count, show=lambda *given: shown.append(len(given[-1]())))
+    group = group_of(
+        count,
+        show=lambda *given: shown.append((*given[1:-1], len(given[-1]()))),
+        fill=lambda row, stage, result: filled.append((row.item, stage, result)),
+    )
     await group.task_run_id()
     for number in range(count - 1):
-        assert await group.call(str(number), partial(made, "x")) == "x"
+        assert await group.call(str(number), partial(made, f"x{number}")) == f"x{number}"
     assert not group.over
     with pytest.raises(UsageError):
         await group.call(str(count - 1), partial(refused, "y"))
     assert await end_of(group) == ("FAILED", f"1 of {count} failed; stills[{count - 1}]: no y")
-    assert shown == [*range(1, count + 1)]
+    results = [*(f"x{n}" for n in range(count - 1)), None]
+    assert filled == [(f"stills[{n}]", "collect", one) for n, one in enumerate(results)]
+    assert shown == [("collect", "stills", group.items.name, n) for n in range(1, count + 1)]
 
 
 async def test_a_group_shows_its_items_in_their_order_whichever_was_called_first() -> None:

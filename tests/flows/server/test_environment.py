@@ -77,9 +77,10 @@ async def test_a_silent_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> N
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/api"
         with temporary_settings({PREFECT_API_URL: url}):
             async with asyncio.timeout(240):
-                with pytest.raises(UsageError, match="no Prefect server answers"):
+                with pytest.raises(UsageError, match="no Prefect server answers") as caught:
                     async with prefect_api.open_client():
                         pass
+    assert isinstance(caught.value.__cause__, TimeoutError)
 
 
 async def heard(told: list[str], count: int) -> None:

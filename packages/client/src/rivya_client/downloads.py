@@ -62,7 +62,10 @@ class Download:
 
 
 async def fetch(transport: Transport, url: str, destination: Path, max_bytes: int) -> Download:
-    """Saves a file at `destination`; see `RivyaClient.download`. No key is sent."""
+    """Saves a file at `destination`; see `RivyaClient.download`. No key is sent.
+
+    A write to disk is waited for, also past a time limit or a cancellation.
+    """
     if not isinstance(destination, Path):
         raise UsageError(f"destination: {destination!r} is not a path", "pass a pathlib.Path")
     if not destination.name:

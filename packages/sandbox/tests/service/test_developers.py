@@ -53,6 +53,7 @@ def test_the_page_shows_key_prefixes_only(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+@pytest.mark.slow
 def test_in_chromium_a_pasted_key_buys_a_picture_and_a_job_that_never_ends_can_be_left(
     tmp_path: Path,
 ) -> None:
