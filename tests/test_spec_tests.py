@@ -13,6 +13,8 @@ from rivya_flows.errors import UsageError
 from rivya_flows.spec_tests import CaseResult, find_cases, run_cases
 from support.function_steps import install_paid, installing
 
+pytestmark = pytest.mark.slow
+
 SPEC = """
 version: 1
 name: stills

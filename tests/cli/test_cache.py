@@ -15,6 +15,8 @@ from rivya_flows.store.cache_index import CachedResult, keep_results
 from rivya_flows.store.journal import Journal
 from support.cli_calls import Terminal
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def filled(tmp_path: Path) -> None:

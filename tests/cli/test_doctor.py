@@ -25,6 +25,8 @@ from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import Terminal, buy_from
 from support.receiver_stage import receiving
 
+pytestmark = pytest.mark.slow
+
 
 def found_of(call: Terminal, name: str) -> dict[str, str]:
     """The worst check of that name."""

@@ -19,6 +19,8 @@ from support.composed_media import still
 from support.engine_runs import Studio, order
 from support.finished_runs import finish
 
+pytestmark = pytest.mark.slow
+
 CREATE, MEDIA = '"POST /api/v1/generations"', '"GET /media/results/*"'
 SPEC = """
 version: 1

@@ -29,6 +29,8 @@ from rivya_flows.errors import (
 from rivya_flows.folder_settings import MAX_MISTAKES
 from support.cli_calls import Terminal
 
+pytestmark = pytest.mark.slow
+
 HEAVY = {"prefect", "httpx", "pydantic", "sqlalchemy", "rich", "av", "yaml", "jinja2", "fsspec"}
 GUIDE = (Path(__file__).parents[2] / "docs" / "reference" / "commands.md").read_text(
     encoding="utf-8"

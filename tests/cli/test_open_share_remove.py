@@ -19,6 +19,8 @@ from support.cli_calls import Terminal, buy_from
 from support.engine_runs import order
 from support.finished_runs import finish
 
+pytestmark = pytest.mark.slow
+
 SPEC = """
 version: 1
 name: lamps

@@ -19,6 +19,8 @@ from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Studio, studio_at
 from support.wrong_specs import HEAD, STILL
 
+pytestmark = pytest.mark.slow
+
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "spec.md").read_text("utf-8")
 BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 WHOLE = {block.split("\n")[1].removeprefix("name: "): block for block in BLOCKS if block[:8] == "version:"}  # fmt: skip

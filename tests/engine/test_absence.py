@@ -12,6 +12,8 @@ from rivya_flows.flows.absence import is_absence
 from rivya_flows.processes.ports import free_port
 from support.engine_runs import CREATE, Studio, outlasting, stills
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("fault", "made"),

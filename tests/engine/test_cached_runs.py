@@ -7,9 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from rivya_flows.queue.events import Event
 from rivya_flows.queue.state import State
 from support.engine_runs import CAMPAIGN, COST, Bomb, DirectCalls, KilledError, Studio, stills
+
+pytestmark = pytest.mark.slow
 
 
 def statuses(receipt: dict[str, Any]) -> dict[str, str]:

@@ -24,6 +24,8 @@ from rivya_flows.store.assets import AssetStore
 from support.composed_media import still, tone
 from support.task_runs import run_of
 
+pytestmark = pytest.mark.slow
+
 CUES = [{"start": 0.0, "end": 0.4, "text": "Wake up"}]
 
 

@@ -14,6 +14,8 @@ from rivya_sandbox.service.database import Database
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import CHAT, CREATE, LINE, Studio, codes, customer, stills
 
+pytestmark = pytest.mark.slow
+
 UPLOAD = "POST /api/v1/files"
 
 

@@ -18,6 +18,8 @@ from support.engine_runs import LINE, Bomb, codes, customer, stills
 from support.hostile_histories import REFUSALS, Trouble, TroubledStudio
 from support.samples import sample
 
+pytestmark = pytest.mark.slow
+
 OF_REQUEST = ("validation_failed", "not_found", "chat_session_conflict")
 OF_ACCOUNT = ("api_key_revoked", "insufficient_credits", "api_scope_denied")
 UNHEARD = [

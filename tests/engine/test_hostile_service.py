@@ -20,6 +20,8 @@ from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import CAMPAIGN, CREATE, Studio, codes, customer, stills
 from support.twisting import Twist, Twisting, twisting
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:

@@ -13,6 +13,8 @@ from rivya_flows.engine.run import RunOptions
 from rivya_sandbox.service.serve import running
 from support.engine_runs import CREATE, Bomb, Studio, codes, customer, stills
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_failed_job_costs_nothing_and_is_bought_again_only_where_the_spec_says_so(
     studio: Studio,

@@ -15,6 +15,8 @@ from rivya_flows.engine.run import A, Run
 from support.engine_runs import Bomb, DirectCalls, KilledError, Studio
 from support.receipts import check
 
+pytestmark = pytest.mark.slow
+
 T = TypeVar("T")
 HEAD = "version: 1\nname: own-media\n"
 STILL = f"""{HEAD}steps:

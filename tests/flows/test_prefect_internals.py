@@ -45,6 +45,8 @@ from rivya_flows.flows.worker.campaign_worker import CampaignWorker
 from rivya_flows.plans.run_form import CREDENTIALS, RESERVED
 from support.prefect_workers import Server, eventually
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(inspect.getfile(prefect)).parent
 PUBLIC = re.compile(

@@ -20,6 +20,8 @@ from support.counted_calls import within
 from support.samples import sample
 from support.wrong_specs import HEAD, STILL
 
+pytestmark = pytest.mark.slow
+
 CALLS_FOR_A_CHARACTER = 200
 CALLS_FOR_A_VALUE = 1_000
 SOME_CALLS = 100_000

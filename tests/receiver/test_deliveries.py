@@ -20,6 +20,8 @@ from support.databases import BACKENDS, fresh_store
 from support.receiver_stage import SECRET, Stage, receiving, told
 from support.sandbox_calls import until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=BACKENDS)
 def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:

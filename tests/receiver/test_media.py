@@ -22,6 +22,8 @@ from rivya_flows.store.secrets import shared_secret
 from support.receiver_stage import Stage, receiving
 from support.s3_server import BUCKET, s3_server
 
+pytestmark = pytest.mark.slow
+
 FILM = bytes(range(256)) * (PIECE_BYTES // 256) * 2 + b"the end"
 
 

@@ -23,6 +23,8 @@ from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import Terminal, buy_from
 from support.sandbox_calls import receiving
 
+pytestmark = pytest.mark.slow
+
 KEY = "rvya_sk_c4n4ry_of_the_environment"
 SPEC = """\
 version: 1

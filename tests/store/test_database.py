@@ -19,6 +19,8 @@ from rivya_flows.store.journal import Journal
 from support.databases import fresh_store
 from support.journal_entries import balance, begun, told
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_full_disk_stops_the_entry_whole_and_the_next_one_takes_its_place(
     sqlite: Journal,

@@ -25,6 +25,8 @@ from rivya_flows.up.start import bring_up
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import Terminal, buy_from
 
+pytestmark = pytest.mark.slow
+
 OLD_KEY, NEW_KEY = "rvya_sk_0123456789abcdef0old", "rvya_sk_0123456789abcdef0new"
 UNCAPPED = """
 version: 1

@@ -13,6 +13,8 @@ from rivya_flows.up import start as starting
 from rivya_flows.up.options import UpStatus
 from rivya_flows.up.start import LONGEST_PAUSE_SECONDS, pause_before, watch
 
+pytestmark = pytest.mark.slow
+
 
 def recorded(data: Path, name: str, pid: int) -> None:
     """A process of `up` that lives now."""
