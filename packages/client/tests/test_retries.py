@@ -217,6 +217,16 @@ async def test_a_connection_that_breaks_in_the_response_is_retried(
     assert told == ["202 req_1, broken off", "202 req_2"]
 
 
+async def test_the_log_tells_a_request_that_was_not_sent_from_one_without_an_answer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG, "rivya_client.wire")
+    stage = Stage(NO_CONNECTION, httpx.ReadTimeout(""), *([NO_CONNECTION] * 9))
+    await stage.error(APIConnectionError, buy)
+    ends = [r.getMessage().partition(" -> ")[2].partition(" in ")[0] for r in caplog.records]
+    assert ends[:2] == ["ConnectError", "ReadTimeout"]
+
+
 def test_backoff_doubles_from_one_second_to_thirty_and_never_shortens_retry_after() -> None:
     error = APIConnectionError("cut")
     longest = [backoff_seconds(error, attempt, chance=1) for attempt in (1, 2, 3, 4, 5, 6, 99)]

@@ -308,7 +308,8 @@ class Transport:
                 self._rate.note_answer(taken_at, took if compares else None)
                 return result
             except APIConnectionError as error:
-                outcome = type(error.__cause__ or error).__name__
+                if outcome == "no answer":
+                    outcome = type(error.__cause__ or error).__name__
                 raise
             finally:
                 logger.debug(
