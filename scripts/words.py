@@ -115,6 +115,9 @@ def _names(node: ast.AST) -> Iterator[tuple[str, int]]:
 def main() -> int:
     """Print what is found below the arguments, or in all code."""
     folders = [Path(one) for one in sys.argv[1:]] or [ROOT / one for one in CODE]
+    if missing := [one for one in folders if not one.exists()]:
+        print(f"{missing[0]}: there is no such file or folder below {ROOT}", file=sys.stderr)
+        return 2
     files = [
         path
         for folder in folders

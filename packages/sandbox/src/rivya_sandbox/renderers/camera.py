@@ -69,7 +69,7 @@ class Shot:
     Attributes:
         size: Of the film, width and height in pixels.
         planes: Luma of the still, larger than the film, and the two chroma planes half as large;
-            each as `warp.paired` gives it.
+            each as `warp.pair_pixels` gives it.
         near: 0 to about 1, how near each pixel seems, for the film's luma and its chroma.
         move: Of the camera.
         phase: Of its slight drift, radians.
