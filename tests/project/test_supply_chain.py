@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import runpy
@@ -20,6 +21,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from support.loaded_scripts import loaded
+from support.small_server import Answer, Request, answering
 
 ROOT = Path(__file__).parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -84,6 +86,20 @@ def test_nothing_is_installed_without_a_hash() -> None:
         assert all("--no-deps" in line for line in re.findall(r".*pip install.*", text))
 
 
+def mirror_of_h11(folder: Path) -> Path:
+    """A folder with a wheel that is not the one of locks/base.txt."""
+    wheel, described = folder / "mirror" / "h11-0.16.0-py3-none-any.whl", "h11-0.16.0.dist-info"
+    wheel.parent.mkdir()
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("h11/__init__.py", "raise SystemExit('somebody else wrote this')")
+        archive.writestr(
+            f"{described}/METADATA", "Metadata-Version: 2.1\nName: h11\nVersion: 0.16.0\n"
+        )
+        archive.writestr(f"{described}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr(f"{described}/RECORD", "")
+    return wheel.parent
+
+
 @pytest.mark.parametrize(
     ("lock", "refusal"),
     [("install", "DO NOT MATCH THE HASHES"), ("base", "Hash mismatch for `h11==0.16.0`")],
@@ -93,15 +109,7 @@ def test_another_file_under_a_pinned_version_is_not_installed(
     lock: str, refusal: str, tmp_path: Path
 ) -> None:
     """An attack by a registry or mirror that pinned versions do not prevent; pip and uv refuse it."""
-    wheel, described = tmp_path / "mirror" / "h11-0.16.0-py3-none-any.whl", "h11-0.16.0.dist-info"
-    wheel.parent.mkdir()
-    with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr("h11/__init__.py", "raise SystemExit('somebody else wrote this')")
-        archive.writestr(
-            f"{described}/METADATA", "Metadata-Version: 2.1\nName: h11\nVersion: 0.16.0\n"
-        )
-        archive.writestr(f"{described}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
-        archive.writestr(f"{described}/RECORD", "")
+    mirror = mirror_of_h11(tmp_path)
     [pin] = [found[0] for found in _LOCKED.finditer(LOCKS["base"]) if found[0].startswith("h11==")]
     for folder in ("scripts", "locks", ".venv/bin"):
         (tmp_path / folder).mkdir(parents=True)
@@ -113,10 +121,10 @@ def test_another_file_under_a_pinned_version_is_not_installed(
         "PATH": os.environ["PATH"],
         "PYTHON": sys.executable,
         "PIP_CONFIG_FILE": os.devnull,
-        "PIP_FIND_LINKS": str(wheel.parent),
+        "PIP_FIND_LINKS": str(mirror),
         "PIP_NO_INDEX": "1",
         "UV_CACHE_DIR": str(tmp_path / "cache"),
-        "UV_FIND_LINKS": str(wheel.parent),
+        "UV_FIND_LINKS": str(mirror),
         "UV_OFFLINE": "1",
     }
     done = subprocess.run(
@@ -131,6 +139,51 @@ def test_another_file_under_a_pinned_version_is_not_installed(
     assert re.search(r"^Installing about 1 packages into .venv, \d+ MB without", done.stderr, re.M)
     assert done.stderr.splitlines()[-1].startswith("hint: ")
     assert not [*tmp_path.glob(".venv/lib/*/site-packages/h11*")]
+
+
+@pytest.mark.parametrize(("ignored", "code"), [([], 1), (["PYSEC-2030-1"], 0)])
+@pytest.mark.slow
+def test_a_known_vulnerability_of_a_locked_package_is_an_error_unless_it_is_ignored(
+    ignored: list[str], code: int, tmp_path: Path
+) -> None:
+    advisory = {
+        "id": "PYSEC-2030-1",
+        "modified": "2030-01-01T00:00:00Z",
+        "summary": "reads too far",
+    }
+
+    def service(request: Request) -> Answer:
+        if request.path.startswith("/simple/"):
+            return Answer(status=404)
+        if request.path == f"/v1/vulns/{advisory['id']}":
+            return Answer(json.dumps(advisory).encode())
+        asked = [
+            (one["package"]["name"], one["version"]) for one in json.loads(request.body)["queries"]
+        ]
+        found = [{"vulns": [advisory]} if one == ("h11", "0.16.0") else {} for one in asked]
+        return Answer(json.dumps({"results": found}).encode())
+
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts" / "vulnerabilities", tmp_path / "scripts")
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    (tmp_path / "constraints.txt").write_text("h11==0.16.0 ; sys_platform != 'win32'\n")
+    (tmp_path / "pyproject.toml").write_text(f"[tool.uv.audit]\nignore = {ignored}\n")
+    with answering(service) as address:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "UV_CACHE_DIR": str(tmp_path / "cache"),
+            "UV_DEFAULT_INDEX": f"{address}/simple",
+            "UV_FIND_LINKS": str(mirror_of_h11(tmp_path)),
+        }
+        done = subprocess.run(
+            [tmp_path / "scripts" / "vulnerabilities", "--service-url", address],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == code, done.stderr
+    assert ("PYSEC-2030-1: reads too far" in done.stdout) == (code == 1)
 
 
 @pytest.mark.slow
